@@ -1,0 +1,37 @@
+"""The one kind of error that a user sees: its cause, the way out, and an exit code."""
+
+from __future__ import annotations
+
+import enum
+
+
+class ExitCode(enum.IntEnum):
+    """Exit codes of `build.py`, after sysexits.h where it has one."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    DATA = 65  # EX_DATAERR: a file of the project or of the user is malformed
+    UNAVAILABLE = 69  # EX_UNAVAILABLE: a tool, a service or the network is missing
+    NO_SPACE = 74  # EX_IOERR: the disk is full
+    CONFIG = 78  # EX_CONFIG: a setting, a secret or the host is not as needed
+    INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+class DeployError(Exception):
+    """A failure with a cause that fits in one line and, where there is one, a way out.
+
+    Args:
+        message: What failed and why, without a final full stop.
+        hint: What the user can do about it; printed behind the message.
+        code: Exit code of the process.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.message} — {self.hint}" if self.hint else self.message

@@ -1,0 +1,103 @@
+"""Progress of long steps: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_REFRESH_S = 0.25
+_HEARTBEAT_S = 30.0
+"""Without a terminal, a step that stays silent longer than this says that it is alive."""
+
+
+@dataclasses.dataclass
+class Step:
+    """One step under way; `note` tells what it is doing now."""
+
+    title: str
+    started: float = dataclasses.field(default_factory=time.monotonic)
+    detail: str = ""
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the step began."""
+        return time.monotonic() - self.started
+
+    def note(self, detail: str) -> None:
+        """Replace what the step shows as happening now."""
+        line = detail.strip()
+        if line:
+            self.detail = line
+
+
+@dataclasses.dataclass
+class Timings:
+    """The finished steps of a command, in order, with their durations in seconds."""
+
+    steps: list[tuple[str, float]] = dataclasses.field(default_factory=list)
+
+    def render(self) -> str:
+        """A table of the steps, one line each, with the total below."""
+        width = max((len(title) for title, _ in self.steps), default=5)
+        lines = [f"  {title:<{width}}  {seconds:7.1f} s" for title, seconds in self.steps]
+        total = sum(seconds for _, seconds in self.steps)
+        return "\n".join([*lines, f"  {'total':<{width}}  {total:7.1f} s"])
+
+
+TIMINGS = Timings()
+
+
+@contextlib.contextmanager
+def step(title: str, stream: TextIO | None = None) -> Iterator[Step]:
+    """Show a step while it runs and record how long it took.
+
+    Args:
+        title: What is being done, as a gerund ("Building the backend image").
+        stream: Where to show it; standard error by default, so that standard output
+            stays free for results.
+    """
+    out = stream or sys.stderr
+    current = Step(title)
+    done = threading.Event()
+    show = _show_live if out.isatty() else _show_plain
+    if not out.isatty():
+        out.write(f"{title} …\n")
+        out.flush()
+    watcher = threading.Thread(target=show, args=(current, done, out), daemon=True)
+    watcher.start()
+    outcome = "failed"
+    try:
+        yield current
+        outcome = "done"
+        TIMINGS.steps.append((title, current.elapsed_s))
+    except KeyboardInterrupt:
+        outcome = "interrupted"
+        raise
+    finally:
+        done.set()
+        watcher.join()
+        clear = "\r\033[K" if out.isatty() else ""
+        out.write(f"{clear}{title}: {outcome} ({current.elapsed_s:.1f} s)\n")
+        out.flush()
+
+
+def _show_live(current: Step, done: threading.Event, out: TextIO) -> None:
+    while not done.wait(_REFRESH_S):
+        width = shutil.get_terminal_size().columns - 1
+        line = f"{current.title} … {current.elapsed_s:.0f} s  {current.detail}"[:width]
+        out.write(f"\r\033[K{line}")
+        out.flush()
+
+
+def _show_plain(current: Step, done: threading.Event, out: TextIO) -> None:
+    while not done.wait(_HEARTBEAT_S):
+        out.write(f"{current.title} … {current.elapsed_s:.0f} s  {current.detail}\n")
+        out.flush()

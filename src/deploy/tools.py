@@ -1,0 +1,283 @@
+"""The only place that starts programs: looked up lazily, logged, bounded in time.
+
+Every child runs in a session of its own with its standard input closed. A Ctrl-C therefore
+reaches this process alone, which ends the child's whole process group before it goes on: no
+build or virtual machine outlives the command that started it.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import errno
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, cast
+
+from plumbum import CommandNotFound, local
+
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from deploy.progress import Step
+
+log = logging.getLogger(__name__)
+
+_TAIL_LINES = 40
+_TERM_GRACE_S = 5.0
+_NO_SPACE = ("no space left on device", "disk quota exceeded")
+_NO_NETWORK = (
+    "temporary failure resolving",
+    "temporary failure in name resolution",
+    "name or service not known",
+    "network is unreachable",
+    "could not resolve host",
+    "no address associated with hostname",
+    "max retries exceeded",
+    "could not connect to",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Completed:
+    """A program that ended: its command line, exit code and output as text."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class ToolError(DeployError):
+    """A program failed; `completed` is None when it could not be waited for."""
+
+    def __init__(
+        self, message: str, *, hint: str, code: ExitCode, completed: Completed | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.completed = completed
+
+
+def find(tool: str) -> str | None:
+    """The path of a program on this machine, or None; also looks where root's tools live."""
+    for candidate in (tool, f"/usr/sbin/{tool}", f"/sbin/{tool}"):
+        with contextlib.suppress(CommandNotFound):
+            return str(local.which(candidate))
+    return None
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    check: bool = True,
+    timeout_s: float = 60.0,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Completed:
+    """Run a program to its end and return what it printed.
+
+    Args:
+        argv: The program and its arguments; no shell is involved.
+        check: Whether an exit code other than 0 raises.
+        timeout_s: Seconds after which the program's process group is ended.
+        stdin: Text for its standard input; closed when None.
+        env: Variables to add to this process's environment.
+        cwd: Folder to run in.
+
+    Raises:
+        ToolError: The program is missing, timed out, or failed with `check` set.
+    """
+    with _started(argv, stdin=stdin is not None, env=env, cwd=cwd) as process:
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise _timed_out(argv, timeout_s) from None
+    completed = Completed(tuple(argv), process.returncode, stdout, stderr)
+    if check and completed.returncode != 0:
+        raise _failed(completed, (stderr or stdout).splitlines())
+    return completed
+
+
+def stream(
+    argv: Sequence[str],
+    step: Step,
+    *,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Completed:
+    """Run a long program, showing its newest line of output as the step's detail.
+
+    Args:
+        argv: The program and its arguments.
+        step: Where the lines are shown; the last ones are in the error when it fails.
+        timeout_s: Seconds after which the program's process group is ended.
+        env: Variables to add to this process's environment.
+        cwd: Folder to run in.
+
+    Raises:
+        ToolError: The program is missing, timed out or failed.
+    """
+    lines: list[str] = []
+    with _started(argv, stdin=False, env=env, cwd=cwd, merge=True) as process:
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            _end(process)
+
+        timer = threading.Timer(timeout_s, expire)
+        timer.start()
+        try:
+            for line in process.stdout or ():
+                log.debug("%s", line.rstrip())
+                step.note(line)
+                lines.append(line.rstrip())
+            process.wait()
+        finally:
+            timer.cancel()
+    if expired.is_set():
+        raise _timed_out(argv, timeout_s)
+    completed = Completed(tuple(argv), process.returncode, "\n".join(lines), "")
+    if completed.returncode != 0:
+        raise _failed(completed, lines)
+    return completed
+
+
+def interact(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> int:
+    """Run a program on this terminal and return its exit code.
+
+    The child shares the terminal's process group, so that it gets Ctrl-C as a person means it;
+    this process waits for it to end.
+    """
+    log.debug("run: %s", shlex.join(argv))
+    try:
+        process = subprocess.Popen([*argv], env={**os.environ, **(env or {})}, cwd=cwd)
+    except FileNotFoundError:
+        raise missing(argv[0]) from None
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        try:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=_TERM_GRACE_S * 6)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
+
+
+def missing(tool: str) -> ToolError:
+    """The error for a program that this machine does not have."""
+    return ToolError(
+        f"{tool} is not installed",
+        hint="python3 build.py doctor names the package",
+        code=ExitCode.UNAVAILABLE,
+    )
+
+
+@contextlib.contextmanager
+def _started(
+    argv: Sequence[str],
+    *,
+    stdin: bool,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    merge: bool = False,
+) -> Iterator[subprocess.Popen[str]]:
+    program = find(argv[0])
+    if program is None:
+        raise missing(argv[0])
+    log.debug("run: %s", shlex.join(argv))
+    # plumbum hands out a proxy that answers to everything Popen does.
+    bound = local[program][tuple(argv[1:])]
+    process = cast(
+        "subprocess.Popen[str]",
+        bound.popen(
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            cwd=str(cwd) if cwd else None,
+            start_new_session=True,
+            text=True,
+            errors="replace",
+        ),
+    )
+    try:
+        yield process
+    finally:
+        _end(process)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End the child's process group, first kindly, then for good, and reap the child."""
+    for number, grace_s in ((signal.SIGINT, _TERM_GRACE_S), (signal.SIGTERM, _TERM_GRACE_S)):
+        if process.poll() is not None:
+            return
+        _signal_group(process, number)
+        deadline = time.monotonic() + grace_s
+        while time.monotonic() < deadline:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.1)
+                return
+    _signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _timed_out(argv: Sequence[str], timeout_s: float) -> ToolError:
+    return ToolError(
+        f"{argv[0]} did not end within {timeout_s:.0f} s",
+        hint=f"to replay: {shlex.join(argv)}",
+        code=ExitCode.UNAVAILABLE,
+    )
+
+
+def _failed(completed: Completed, lines: Sequence[str]) -> ToolError:
+    tail = collections.deque((line for line in lines if line.strip()), maxlen=_TAIL_LINES)
+    for line in tail:
+        log.info("%s", line)
+    text = "\n".join(tail).lower()
+    tool = completed.argv[0]
+    if any(mark in text for mark in _NO_SPACE):
+        return ToolError(
+            f"{tool} ran out of disk space",
+            hint="free some, or point TMPDIR and XDG_DATA_HOME to a larger disk",
+            code=ExitCode.NO_SPACE,
+            completed=completed,
+        )
+    if any(mark in text for mark in _NO_NETWORK):
+        return ToolError(
+            f"{tool} could not reach the network",
+            hint="check the connection and the proxy settings, then run the command again",
+            code=ExitCode.UNAVAILABLE,
+            completed=completed,
+        )
+    last = tail[-1].strip() if tail else os.strerror(errno.EIO)
+    return ToolError(
+        f"{tool} failed with exit code {completed.returncode}: {last}",
+        hint=f"to replay: {shlex.join(completed.argv)}",
+        code=ExitCode.FAILED,
+        completed=completed,
+    )
