@@ -1,0 +1,35 @@
+#!/bin/sh
+# Initialises the data directory once, then becomes the server. The new cluster is made beside
+# its final place and renamed, so that an interrupted start leaves nothing half-made.
+set -eu
+
+major=17
+data=/var/lib/postgresql/data
+config=/etc/postgresql/postgresql.conf
+
+fail() {
+    echo "todo-db: $1" >&2
+    exit 78
+}
+
+if [ ! -e "$data/PG_VERSION" ]; then
+    [ ! -e "$data" ] || fail "$data holds files but no database: empty the volume todo-data or restore a backup into it"
+    rm -rf "$data.new"
+    # Checksums find a disk that lies; the builtin provider sorts the same on every release.
+    initdb --pgdata="$data.new" --username=postgres --auth=peer --data-checksums \
+        --encoding=UTF8 --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8 \
+        --no-instructions >&2
+    for statement in "CREATE ROLE todo LOGIN" "CREATE DATABASE todo OWNER todo"; do
+        echo "$statement" | postgres --single -D "$data.new" -c config_file="$config" \
+            -c data_directory="$data.new" postgres >&2
+    done
+    mv "$data.new" "$data"
+fi
+
+found=$(cat "$data/PG_VERSION")
+[ "$found" = "$major" ] || fail "the volume todo-data holds PostgreSQL $found, this image runs $major: dump it with the old image (pg_dumpall), remove the volume, start, and load the dump; see docs/database.md"
+
+# A socket left by a killed server would not stop the new one, its lock file would: the process
+# number in it means nothing in a new container.
+rm -f "$data/postmaster.pid"
+exec postgres -D "$data" -c config_file="$config" "$@"
