@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, cast
 
 from plumbum import CommandNotFound, local
 
+from deploy import symptoms
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -34,17 +35,6 @@ log = logging.getLogger(__name__)
 
 _TAIL_LINES = 40
 _TERM_GRACE_S = 5.0
-_NO_SPACE = ("no space left on device", "disk quota exceeded")
-_NO_NETWORK = (
-    "temporary failure resolving",
-    "temporary failure in name resolution",
-    "name or service not known",
-    "network is unreachable",
-    "could not resolve host",
-    "no address associated with hostname",
-    "max retries exceeded",
-    "could not connect to",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,20 +248,13 @@ def _failed(completed: Completed, lines: Sequence[str]) -> ToolError:
     tail = collections.deque((line for line in lines if line.strip()), maxlen=_TAIL_LINES)
     for line in tail:
         log.info("%s", line)
-    text = "\n".join(tail).lower()
     tool = completed.argv[0]
-    if any(mark in text for mark in _NO_SPACE):
+    symptom = symptoms.find("\n".join(tail))
+    if symptom is not None:
         return ToolError(
-            f"{tool} ran out of disk space",
-            hint="free some, or point TMPDIR and XDG_DATA_HOME to a larger disk",
-            code=ExitCode.NO_SPACE,
-            completed=completed,
-        )
-    if any(mark in text for mark in _NO_NETWORK):
-        return ToolError(
-            f"{tool} could not reach the network",
-            hint="check the connection and the proxy settings, then run the command again",
-            code=ExitCode.UNAVAILABLE,
+            f"{tool} {symptom.message}",
+            hint=symptom.hint,
+            code=symptom.code,
             completed=completed,
         )
     last = tail[-1].strip() if tail else os.strerror(errno.EIO)

@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""Build, run and test the todo backend: `python3 build.py --help` lists the commands.
+
+Any Python from 3.11 on starts it, without any package: what the commands import is kept in a
+private environment made from build.lock, in which this file then runs again. The commands
+are in src/deploy/cli.
+"""
+
+import sys
+from pathlib import Path
+
+# Nothing above may need a newer Python than the one that is told so here.
+if sys.version_info < (3, 11):  # noqa: UP036 - it runs before anybody checked
+    sys.stderr.write(
+        "build.py: error: Python 3.11 or newer is needed, this is %s (%s)\n"  # noqa: UP031
+        % (sys.version.split()[0], sys.executable)
+    )
+    sys.exit(78)
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
+
+
+def main() -> int:
+    """Run the command on the command line and return its exit code."""
+    from deploy import venv  # noqa: PLC0415 - inside the boundary, so that Ctrl-C is caught
+
+    venv.enter("build")
+    from deploy.cli.main import Build  # noqa: PLC0415 - needs what the line above provides
+
+    return Build.start(sys.argv)
+
+
+if __name__ == "__main__":
+    try:
+        from deploy.boundary import guard
+    except KeyboardInterrupt:
+        sys.exit("build.py: interrupted")
+    sys.exit(guard(main))

@@ -1,0 +1,126 @@
+"""The edge between the commands and the person who runs them: one line an error, one code.
+
+Standard library only: it is there before the environment that the commands need.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+from deploy import paths, symptoms
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+_PROGRAM = "build.py"
+
+
+def guard(command: Callable[[], int]) -> int:
+    """Run a command and turn however it ends into an exit code, with one line where it failed.
+
+    A DeployError gives its message and code, Ctrl-C 130, SIGTERM and SIGHUP their 128 + n.
+    All of them unwind the stack, so that whatever was started is ended. Anything else is a
+    mistake in this program: one line that says where its traceback was written, or the
+    traceback itself when BUILD_DEBUG is set.
+    """
+    _catch_signals()
+    try:
+        code = command()
+        sys.stdout.flush()
+    except DeployError as error:
+        return _fail(str(error), error.code)
+    except _Terminated as error:
+        return _say("terminated", error.code)
+    except KeyboardInterrupt:
+        return _say("interrupted", ExitCode.INTERRUPTED)
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return _close_quietly()
+        if os.environ.get("BUILD_DEBUG"):
+            raise
+        return _explain(error)
+    return code
+
+
+class _Terminated(BaseException):
+    """A signal asked for the end; not an Exception, so that nothing on the way swallows it."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _catch_signals() -> None:
+    """Make every request to stop unwind the stack, once.
+
+    A second Ctrl-C while things are being cleaned up is what an impatient person does; it
+    would leave machines and mounts behind, so it only says what is going on. A third one
+    means it.
+    """
+    presses = 0
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal presses
+        presses += 1
+        if presses == 2:  # noqa: PLR2004 - see above
+            _say("cleaning up; Ctrl-C once more leaves things behind", 0)
+            return
+        raise KeyboardInterrupt
+
+    def terminate(number: int, _frame: FrameType | None) -> NoReturn:
+        signal.signal(number, signal.SIG_IGN)
+        raise _Terminated(128 + number)
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, terminate)
+    # Left alone where nohup ignores it.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, terminate)
+
+
+def _say(line: str, code: int) -> int:
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{_PROGRAM}: {line}\n")
+        sys.stderr.flush()
+    return code
+
+
+def _fail(message: str, code: int) -> int:
+    return _say(f"error: {' '.join(message.split())}", code)
+
+
+def _explain(error: Exception) -> int:
+    """One line for an error that nobody foresaw."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        full = symptoms.NO_SPACE
+        return _fail(f"{_PROGRAM} {full.message} — {full.hint}", full.code)
+    record = paths.state_dir() / "traceback.log"
+    try:
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text("".join(traceback.format_exception(error)))
+        where = f"the traceback is in {record}"
+    except OSError:
+        where = "BUILD_DEBUG=1 shows the traceback"
+    return _fail(f"unexpected {type(error).__name__}: {error} — {where}", ExitCode.INTERNAL)
+
+
+def _nobody_reads() -> bool:
+    """Whether the reader of standard output is gone, as in `build.py status | head -1`."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), select.POLLERR)
+    return bool(poll.poll(0))
+
+
+def _close_quietly() -> int:
+    # The interpreter flushes once more on its way out: let that go nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE

@@ -1,0 +1,128 @@
+"""What every command of `build.py` has in common: short usage errors, --verbose, no surprises."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from plumbum import cli
+from plumbum.cli.application import (
+    Application,
+    ShowCompletion,
+    ShowHelp,
+    ShowHelpAll,
+    ShowVersion,
+    SwitchParseInfo,
+)
+from plumbum.cli.switches import SwitchError, UnknownSwitch, WrongArgumentType
+
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_REQUESTS = (ShowHelp, ShowHelpAll, ShowVersion, ShowCompletion)
+
+
+class Command(cli.Application):
+    """An application whose usage errors are one line each, raised as DeployError.
+
+    plumbum prints pages of usage instead, and takes a BrokenPipeError or an EINVAL from
+    anywhere inside a command for a closed pipe, without a word.
+    """
+
+    @cli.switch("--verbose", group="Meta-switches", overridable=True)
+    def verbose(self) -> None:
+        """Show the programs that are run, and what they print."""
+        show_log()
+
+    @classmethod
+    def start(cls, argv: Sequence[str]) -> int:
+        """Run with these arguments, the program's name first, and return the exit code."""
+        code: int = cls.run(list(argv), exit=False)[1]
+        return code
+
+    @classmethod
+    def run(cls, argv: list[str] | None = None, *, exit: bool = True) -> Any:  # noqa: A002, ANN401
+        """As plumbum's, without its guess about broken pipes (see above)."""
+        arguments = list(sys.argv if argv is None else argv)
+        instance, code = cls(arguments.pop(0))._parse_and_dispatch(arguments)  # noqa: SLF001 - a cls of its own
+        if exit:
+            sys.exit(code)
+        return instance, code
+
+    def _parse_args(
+        self, argv: list[str]
+    ) -> tuple[dict[Callable[..., None], SwitchParseInfo], list[str]]:
+        try:
+            parsed = super()._parse_args(argv)
+        except SwitchError as error:
+            self._refuse(error)
+        if self.nested_command:
+            command, arguments = self.nested_command
+            self.nested_command = (strict(command), arguments)
+        elif self._subcommands and type(self).main is Application.main:
+            self._choose(parsed[1])
+        return parsed
+
+    def _validate_args(
+        self, swfuncs: dict[Callable[..., Any], SwitchParseInfo], tailargs: Sequence[str]
+    ) -> tuple[list[tuple[Callable[..., Any], tuple[Any, ...]]], list[str]]:
+        try:
+            return super()._validate_args(swfuncs, tailargs)
+        except _REQUESTS:
+            raise
+        except SwitchError as error:
+            self._refuse(error)
+
+    def _choose(self, words: Sequence[str]) -> NoReturn:
+        names = list(self._subcommands)
+        if words:
+            unknown(f"unknown subcommand {words[0]}", words[0], names, str(self.PROGNAME))
+        raise usage(f"{self.PROGNAME} needs one of: {', '.join(names)}", "")
+
+    def _refuse(self, error: SwitchError) -> NoReturn:
+        text = " ".join(str(error).split())
+        if isinstance(error, WrongArgumentType):
+            # plumbum's text holds the representation of a Python function.
+            text = f"{text.split(' expected to be ')[0]} is wrong: {error.__context__}"
+        if isinstance(error, UnknownSwitch):
+            names = [f"--{name}" for name in self._switches_by_name if len(name) > 1]
+            unknown(text, text.rsplit(maxsplit=1)[-1], names, str(self.PROGNAME))
+        raise usage(text[:1].lower() + text[1:], str(self.PROGNAME))
+
+
+def strict(command: type[Application]) -> type[Command]:
+    """The same command with the manners of `Command`."""
+    if issubclass(command, Command):
+        return command
+    return type(command.__name__, (Command, command), {"__doc__": command.__doc__})
+
+
+def show_log() -> None:
+    """Write the log of this program to standard error, everything included."""
+    logger = logging.getLogger("deploy")
+    if not logger.handlers:
+        # On a terminal a step may be drawing its line: start over on it.
+        clear = "\r\033[K" if sys.stderr.isatty() else ""
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter(f"{clear}  %(message)s"))
+        logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+
+
+def usage(message: str, program: str) -> DeployError:
+    """The error for a command line that cannot be understood."""
+    hint = f"see: python3 {program} --help" if program else ""
+    return DeployError(message, hint=hint, code=ExitCode.USAGE)
+
+
+def unknown(message: str, word: str, names: Iterable[str], program: str) -> NoReturn:
+    """Refuse a word that is none of the names, suggesting the nearest one."""
+    near = difflib.get_close_matches(word.partition("=")[0], list(names), n=1)
+    error = usage(message[:1].lower() + message[1:], program)
+    if near:
+        error.hint = f"did you mean {near[0]}?"
+    raise error

@@ -1,0 +1,30 @@
+"""Where things are: in the checkout, and on the machine of whoever runs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+"""The checkout that this program belongs to."""
+
+QUADLET = REPO / "quadlet"
+KUBE = REPO / "kube"
+
+_NAME = "todo-backend"
+
+
+def cache_dir() -> Path:
+    """What can be made again at any time: environments, root file systems. Not created here."""
+    return _xdg("XDG_CACHE_HOME", ".cache") / _NAME
+
+
+def state_dir() -> Path:
+    """What tells one run from the next: logs, records of what was built. Not created here."""
+    return _xdg("XDG_STATE_HOME", ".local/state") / _NAME
+
+
+def _xdg(variable: str, default: str) -> Path:
+    # The specification says that a relative path there is to be ignored.
+    value = os.environ.get(variable, "")
+    return Path(value) if Path(value).is_absolute() else Path.home() / default
