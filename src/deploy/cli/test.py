@@ -1,0 +1,19 @@
+"""`build.py test`: the test tiers."""
+
+from __future__ import annotations
+
+from plumbum import cli
+
+from deploy import suite, venv
+
+
+class Test(cli.Application):
+    """Run the tests: unit, integration, system, or all of them.
+
+    Installs what they need. What follows `--` goes to pytest: build.py test unit -- -k lab
+    """
+
+    def main(self, *tiers: str) -> int:
+        """Enter the environment of dev.lock and run them there."""
+        venv.enter("dev")
+        return suite.run_tiers(tiers)

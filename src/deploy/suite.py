@@ -1,0 +1,122 @@
+"""The test tiers: what each needs on this machine, and one pytest for those asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy import paths, tools
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+TIERS = ("unit", "integration", "system")
+
+_CLUSTER_DEFAULTS = Path("/etc/postgresql-common/createcluster.d")
+
+
+def split(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Part a command line into tiers and arguments for pytest.
+
+    Arguments begin at the first word that is an option or a path; without any tier before
+    them, a path stands for itself and anything else applies to all tiers.
+
+    Raises:
+        DeployError: A word before them is not a tier.
+    """
+    start = next(
+        (at for at, word in enumerate(words) if word.startswith("-") or "/" in word), len(words)
+    )
+    named, arguments = words[:start], tuple(words[start:])
+    for word in named:
+        if word not in TIERS:
+            raise DeployError(
+                f"unknown tier {word}",
+                hint=f"the tiers are {', '.join(TIERS)}",
+                code=ExitCode.USAGE,
+            )
+    if not named and any("/" in word and not word.startswith("-") for word in arguments):
+        return (), arguments
+    return tuple(tier for tier in TIERS if tier in named or not named), arguments
+
+
+def render_argv(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """The arguments of the one pytest that runs these tiers, whatever the current folder is."""
+    return [
+        f"--rootdir={paths.REPO}",
+        f"--config-file={paths.REPO / 'pyproject.toml'}",
+        *(str(paths.REPO / "tests" / tier) for tier in tiers),
+        *arguments,
+    ]
+
+
+def prepare(tiers: Sequence[str]) -> None:
+    """Provide what the tiers need; asks for nothing that is already there.
+
+    Raises:
+        DeployError: A tier needs root, or a package that cannot be installed.
+    """
+    if "system" in tiers and os.geteuid() != 0:
+        raise DeployError(
+            "the system tests boot a machine of their own, which takes root",
+            hint="run them with sudo, or the others alone: python3 build.py test unit integration",
+            code=ExitCode.CONFIG,
+        )
+    if "integration" in tiers and find_initdb() is None:
+        from deploy import host  # noqa: PLC0415 - only here, where something is missing
+
+        with _no_default_cluster():
+            host.ensure_packages(["postgresql"], assume_yes=os.geteuid() == 0)
+
+
+def run_tiers(words: Sequence[str]) -> int:
+    """Run the tiers and return the exit code; pytest's closing line is the last one printed.
+
+    Runs pytest in this process, so that a Ctrl-C reaches it once and its fixtures clean up.
+
+    Raises:
+        DeployError: As `split` and `prepare`.
+        KeyboardInterrupt: The tests were interrupted.
+    """
+    tiers, arguments = split(words)
+    prepare(tiers)
+    import pytest  # noqa: PLC0415 - lives in the environment of dev.lock only
+
+    # Programs that the tests start find those of this environment first.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    code = int(pytest.main(render_argv(tiers, arguments)))
+    if code == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    return code
+
+
+def find_initdb() -> Path | None:
+    """PostgreSQL's initdb; Debian keeps it off PATH, one folder a major version."""
+    found = tools.find("initdb")
+    if found:
+        return Path(found)
+    packaged = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    return max(packaged, key=lambda path: int(path.parts[-3]), default=None)
+
+
+@contextlib.contextmanager
+def _no_default_cluster() -> Iterator[None]:
+    """Keep Debian's package from making and starting a server of its own: tests bring theirs."""
+    if os.geteuid() != 0:
+        yield
+        return
+    made = not _CLUSTER_DEFAULTS.exists()
+    _CLUSTER_DEFAULTS.mkdir(parents=True, exist_ok=True)
+    setting = _CLUSTER_DEFAULTS / "todo-backend-tests.conf"
+    setting.write_text("create_main_cluster = false\n")
+    try:
+        yield
+    finally:
+        setting.unlink(missing_ok=True)
+        if made:
+            with contextlib.suppress(OSError):  # the package put something there
+                _CLUSTER_DEFAULTS.rmdir()
