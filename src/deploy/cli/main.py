@@ -24,6 +24,7 @@ COMMANDS = (
     "down",
     "status",
     "restart",
+    "token",
     "install",
     "uninstall",
     "kube",

@@ -1,0 +1,46 @@
+"""`build.py status`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+from plumbum import cli
+
+from deploy import stack
+from deploy.cli.stack_command import StackCommand
+
+_NOT_RUNNING = 3
+"""What `systemctl status` returns for a unit that is not active."""
+
+
+class Status(StackCommand):
+    """Show what runs: units, health, images, readiness."""
+
+    as_json = cli.Flag("--json", help="one JSON object instead of a table")
+
+    def main(self) -> int:
+        """Print the state; 0 when the backend is ready, 3 otherwise."""
+        code = self.elsewhere("status", ["--json"] if self.as_json else [])
+        if code is not None:
+            return code
+        now = stack.status()
+        if self.as_json:
+            sys.stdout.write(f"{json.dumps(dataclasses.asdict(now))}\n")
+        else:
+            sys.stdout.write(render(now))
+        return 0 if now.ready else _NOT_RUNNING
+
+
+def render(now: stack.Status) -> str:
+    """The state as a table, with the verdict below."""
+    lines = [f"{'unit':<22} {'state':<20} {'health':<10} {'restarts':>8}  image"]
+    for unit in now.units:
+        state = f"{unit.active} ({unit.sub})"
+        image = (unit.image or "-")[:12]
+        lines.append(
+            f"{unit.unit:<22} {state:<20} {unit.health or '-':<10} {unit.restarts:>8}  {image}"
+        )
+    verdict = f"ready at {now.url}" if now.ready else f"not ready: {now.reason}"
+    return "\n".join([*lines, "", verdict, ""])

@@ -1,0 +1,20 @@
+"""`build.py token`."""
+
+from __future__ import annotations
+
+import sys
+
+from deploy import stack
+from deploy.cli.stack_command import StackCommand
+
+
+class Token(StackCommand):
+    """Print a bearer token for a user of the running backend."""
+
+    def main(self, subject: str) -> int:
+        """Issue a token for SUBJECT."""
+        code = self.elsewhere("token", [subject])
+        if code is None:
+            sys.stdout.write(f"{stack.token(subject)}\n")
+            code = 0
+        return code

@@ -1,0 +1,42 @@
+"""`build.py up`."""
+
+from __future__ import annotations
+
+import sys
+
+from plumbum import cli
+
+from deploy import deployment, progress, trial
+from deploy.cli.stack_command import StackCommand
+
+
+class Up(StackCommand):
+    """Build what is stale, install, start, and wait until the backend serves."""
+
+    port = cli.SwitchAttr("--port", cli.Range(1, 65535), help="loopback port of the public API")
+    builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
+    assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
+    image_cache = cli.SwitchAttr(
+        "--image-cache", cli.ExistingDirectory, help="folder that keeps finished images"
+    )
+    advertise = cli.SwitchAttr("--advertise", str, help="address to print, when it is not ours")
+
+    def main(self) -> int:
+        """Bring the stack up."""
+        why = trial.reason(no_lab=bool(self.no_lab))
+        if why is not None:
+            words = [f"--builder={self.builder}"] if self.builder else []
+            return trial.up(why, words, port=self.port)
+        url = deployment.up(
+            port=self.port,
+            builder=self.builder,
+            assume_yes=bool(self.assume_yes),
+            archive_dir=self.image_cache,
+        )
+        sys.stdout.write(
+            f"{progress.TIMINGS.render()}\n"
+            f"\n"
+            f"The backend answers at {self.advertise or url}\n"
+            f"A token for a user:  python3 build.py token alice\n"
+        )
+        return 0

@@ -1,0 +1,148 @@
+"""Puts the units where systemd looks for them, and takes away exactly what it put there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from deploy.errors import DeployError, ExitCode
+from deploy.paths import QUADLET, state_dir
+
+_QUADLET_SUFFIXES = (".container", ".volume", ".network", ".pod", ".kube", ".image", ".build")
+
+
+def _config_home() -> Path:
+    value = os.environ.get("XDG_CONFIG_HOME", "")
+    return Path(value) if Path(value).is_absolute() else Path.home() / ".config"
+
+
+def destination(unit: str) -> Path:
+    """Where a unit file or drop-in belongs: Quadlet's folder, or systemd's own.
+
+    Args:
+        unit: File name relative to the folder, like `todo-db.container` or
+            `todo-backend.socket.d/50-port.conf`.
+    """
+    owner = unit.split("/", maxsplit=1)[0].removesuffix(".d")
+    if owner.endswith(_QUADLET_SUFFIXES):
+        return _config_home() / "containers" / "systemd" / unit
+    return _config_home() / "systemd" / "user" / unit
+
+
+def shipped() -> dict[str, str]:
+    """The units of this checkout: file name -> text."""
+    return {path.name: path.read_text() for path in sorted(QUADLET.iterdir()) if path.is_file()}
+
+
+def install(units: dict[str, str]) -> set[str]:
+    """Write the units, and remove what an earlier version installed and this one lacks.
+
+    Nothing is written when any file is not ours: a file of the same name that somebody else
+    put there, or one of ours that was edited since.
+
+    Args:
+        units: File name relative to its folder -> text.
+
+    Returns:
+        The names of the units that were added, changed or removed.
+
+    Raises:
+        DeployError: A file is in the way.
+    """
+    record = _read_record()
+    wanted = {str(destination(name)): (name, text) for name, text in units.items()}
+    for path in sorted({*wanted, *record}):
+        _refuse_foreign(Path(path), record.get(path), wanted.get(path, ("", None))[1])
+    changed = set()
+    for path, (name, text) in wanted.items():
+        target = Path(path)
+        if not target.exists() or target.read_text() != text:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write(target, text)
+            changed.add(name)
+    for path in set(record) - set(wanted):
+        Path(path).unlink(missing_ok=True)
+        changed.add(Path(path).name)
+    _write_record({path: _digest(text) for path, (_, text) in wanted.items()})
+    return changed
+
+
+def uninstall() -> list[Path]:
+    """Remove every file that `install` wrote and return their paths.
+
+    Raises:
+        DeployError: One of them was edited since; nothing is removed.
+    """
+    record = _read_record()
+    removed = [Path(path) for path in sorted(record)]
+    for target in removed:
+        _refuse_foreign(target, record[str(target)], None)
+    for target in removed:
+        target.unlink(missing_ok=True)
+        # A drop-in folder goes with its last file; one that holds the user's files stays.
+        if target.parent.suffix == ".d" and not any(target.parent.iterdir()):
+            target.parent.rmdir()
+    _record_path().unlink(missing_ok=True)
+    return removed
+
+
+def is_installed() -> bool:
+    """Whether `install` has run for this user."""
+    return bool(_read_record())
+
+
+def installed_text(unit: str) -> str | None:
+    """The text of an installed file of ours, or None."""
+    path = destination(unit)
+    if str(path) not in _read_record() or not path.exists():
+        return None
+    return path.read_text()
+
+
+def _refuse_foreign(path: Path, recorded: str | None, wanted: str | None) -> None:
+    if not path.exists():
+        return
+    text = path.read_text()
+    if text == wanted or _digest(text) == recorded:
+        return
+    why = "was edited after it was installed" if recorded else "was not installed by build.py"
+    raise DeployError(
+        f"{path} {why}",
+        hint=f"move your changes to a drop-in, {path.name}.d/*.conf, and remove the file",
+        code=ExitCode.CONFIG,
+    )
+
+
+def _record_path() -> Path:
+    return state_dir() / "installed.json"
+
+
+def _read_record() -> dict[str, str]:
+    try:
+        record: dict[str, str] = json.loads(_record_path().read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        message = f"{_record_path()} is damaged: {error}"
+        hint = "remove it, and the todo-* units it listed, then run the command again"
+        raise DeployError(message, hint=hint, code=ExitCode.DATA) from error
+    return record
+
+
+def _write_record(record: dict[str, str]) -> None:
+    path = _record_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, json.dumps(record, indent=2, sort_keys=True) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file in one step, so that nobody ever reads half of it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,99 @@
+"""The same command inside a lab, where this host cannot run the stack itself."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from deploy import host, lab
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME = "default"
+"""The lab that holds the trial; `build.py lab shell` enters the same one."""
+
+_CHECKOUT = "/srv/todo-backend"
+_IMAGES = "/var/cache/lab/images"
+_PUBLIC_PORT = 8000
+_MANAGEMENT_PORT = 9000
+
+
+def reason(*, no_lab: bool) -> str | None:
+    """Why the stack cannot run on this host, or None when it can.
+
+    Args:
+        no_lab: Refuse instead of naming a reason to go into a lab.
+
+    Raises:
+        DeployError: It cannot, and `no_lab` is set.
+    """
+    why = host.why_not_here()
+    if why and no_lab:
+        raise DeployError(
+            why,
+            hint="python3 build.py doctor says what is missing; without --no-lab a lab is used",
+            code=ExitCode.CONFIG,
+        )
+    return why
+
+
+def up(why: str, arguments: Sequence[str], *, port: int | None) -> int:
+    """Start the lab where needed and run `up` inside; it goes on running afterwards.
+
+    Args:
+        why: Why this host cannot run the stack.
+        arguments: Further words for `up`.
+        port: Port on this host's loopback; 8000 when None.
+    """
+    public = port or _PUBLIC_PORT
+    say(f"This host cannot run the stack itself: {why}.")
+    say(
+        "So this is a trial in a lab, a throwaway Debian machine: its data lives in the lab and "
+        f"goes with it (python3 build.py lab down {NAME})."
+    )
+    machine = lab.find(NAME)
+    if machine is None:
+        machine = lab.start(NAME, publish={public: _PUBLIC_PORT})
+    advertised = next(
+        (outer for outer, inner in machine.publish.items() if inner == _PUBLIC_PORT), public
+    )
+    words = ["up", f"--image-cache={_IMAGES}", f"--advertise=http://127.0.0.1:{advertised}"]
+    return machine.interact([*_BUILD, *words, "--no-lab", *arguments])
+
+
+def image(why: str, arguments: Sequence[str]) -> int:
+    """Build images in the running lab, or in one that lasts as long as the build."""
+    say(f"This host cannot build rootless itself: {why}. Building in a lab.")
+    command = [*_BUILD, "image", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
+    machine = lab.find(NAME)
+    if machine is not None:
+        return machine.interact(command)
+    with lab.throwaway() as machine:
+        return machine.interact(command)
+
+
+def again(why: str, command: str, arguments: Sequence[str]) -> int:
+    """Run a command of the running stack inside the lab that holds it.
+
+    Raises:
+        DeployError: There is no such lab.
+    """
+    machine = lab.find(NAME)
+    if machine is None:
+        raise DeployError(
+            f"nothing runs here: this host cannot run the stack itself ({why}), and no lab is up",
+            hint="python3 build.py up",
+            code=ExitCode.UNAVAILABLE,
+        )
+    return machine.interact([*_BUILD, command, "--no-lab", *arguments])
+
+
+_BUILD = ("python3", f"{_CHECKOUT}/build.py")
+
+
+def say(line: str) -> None:
+    """Tell the user something on standard error, where progress goes."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
