@@ -1,0 +1,106 @@
+"""`python -m todo.admin`: what operators do by hand or from a unit."""
+
+import argparse
+import os
+import sys
+from typing import NoReturn
+
+from todo.fatal import ExitCode, FatalError, report_fatal
+
+_DAY_S = 86_400
+_MAX_DAYS = 365
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Report wrong usage in one line."""
+        raise FatalError(ExitCode.USAGE, f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    try:
+        options = _make_parser().parse_args(arguments)
+        return int(options.run(options))
+    except FatalError as error:
+        return report_fatal(error)
+    except KeyboardInterrupt:
+        return report_fatal(FatalError(ExitCode.INTERNAL, "interrupted"))
+    except Exception as error:  # the boundary: whatever it is, one line and its own code
+        message = f"internal error: {type(error).__name__}: {error}"
+        return report_fatal(FatalError(ExitCode.INTERNAL, message))
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python3 -m todo.admin", description="Operate the todo backend.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    token = commands.add_parser("token", help="print a bearer token")
+    token.add_argument("--subject", required=True, help="whom the token stands for")
+    token.add_argument(
+        "--days", type=_days, default=30, help="days until it expires, 1 to 365 (default 30)"
+    )
+    token.set_defaults(run=_token)
+    migrate = commands.add_parser("migrate", help="bring the database schema up to date")
+    migrate.add_argument(
+        "--wait",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long to wait for the database (default 0)",
+    )
+    migrate.set_defaults(run=_migrate)
+    return parser
+
+
+def _days(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MAX_DAYS:
+        msg = f"must be a whole number from 1 to {_MAX_DAYS}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= _DAY_S:
+        msg = "must be a number of seconds, at most a day"
+        raise argparse.ArgumentTypeError(msg)
+    return seconds
+
+
+def _token(options: argparse.Namespace) -> int:
+    from todo.auth.tokens import Tokens, load_secret  # noqa: PLC0415 - each command loads its own
+    from todo.settings import in_container, load_settings  # noqa: PLC0415
+
+    settings = load_settings()
+    secret = load_secret(settings.token_secret_file, create=not in_container(os.environ))
+    try:
+        token = Tokens(secret).issue(options.subject, lifetime_s=options.days * _DAY_S)
+    except ValueError as error:
+        raise FatalError(ExitCode.USAGE, f"--subject: {error}") from None
+    sys.stdout.write(token + "\n")
+    return ExitCode.OK
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from todo.migrate import migrate_patiently  # noqa: PLC0415
+    from todo.models import EXPECTED_REVISION  # noqa: PLC0415
+    from todo.settings import load_settings  # noqa: PLC0415
+
+    found = migrate_patiently(load_settings(), options.wait, _say)
+    if found == EXPECTED_REVISION:
+        _say(f"the schema is already at revision {EXPECTED_REVISION}")
+    else:
+        _say(f"migrated the schema from {found or 'nothing'} to revision {EXPECTED_REVISION}")
+    return ExitCode.OK
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

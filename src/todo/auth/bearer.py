@@ -1,0 +1,29 @@
+"""The dependency that tells a router who calls."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from todo.auth.tokens import Tokens
+from todo.errors import UnauthorizedError
+
+_scheme = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A token of this service.")
+
+
+async def get_subject(
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_scheme)],
+) -> str:
+    """Return the subject of the request's token.
+
+    Raises:
+        UnauthorizedError: There is no token, or it is not accepted.
+    """
+    if credentials is None:
+        raise UnauthorizedError
+    tokens: Tokens = request.app.state.tokens
+    return tokens.verify(credentials.credentials)
+
+
+Subject = Annotated[str, Depends(get_subject)]

@@ -1,0 +1,108 @@
+"""pybreaker for asyncio: who may call the database, and what its answer means."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from enum import Enum, auto
+
+from pybreaker import STATE_CLOSED, STATE_OPEN, CircuitBreaker, CircuitMemoryStorage
+
+
+class Verdict(Enum):
+    """What an exception says about the dependency."""
+
+    FAILURE = auto()
+    ALIVE = auto()
+    NEUTRAL = auto()
+
+
+class BreakerOpenError(Exception):
+    """The call was not tried; carries the seconds until one may be."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"breaker open for {retry_after_s:.1f} s")
+        self.retry_after_s = retry_after_s
+
+
+class AsyncBreaker:
+    """A circuit breaker whose calls may overlap.
+
+    pybreaker lets every concurrent call through while half open and counts a cancelled call as
+    a failure (or, excluded, as a success that closes it). So the call runs outside of pybreaker,
+    which is only told outcomes that mean something: one probe at a time while it is not closed,
+    and nothing at all for a neutral one.
+    """
+
+    def __init__(
+        self, *, failures: int, reset_s: float, classify: Callable[[BaseException], Verdict]
+    ) -> None:
+        """Create a closed breaker.
+
+        Args:
+            failures: Failures in a row that open it.
+            reset_s: Seconds until an open one lets a probe through.
+            classify: Tells what an exception means.
+        """
+        self._storage = CircuitMemoryStorage(STATE_CLOSED)
+        self._breaker = CircuitBreaker(
+            fail_max=failures,
+            reset_timeout=reset_s,
+            state_storage=self._storage,
+            throw_new_error_on_trip=False,
+        )
+        self._reset_s = reset_s
+        self._classify = classify
+        self._probing = False
+
+    @property
+    def state(self) -> str:
+        """`closed`, `open` or `half-open`."""
+        return str(self._breaker.current_state)
+
+    @property
+    def retry_after_s(self) -> float:
+        """Seconds until the next probe; 0 when calls are let through."""
+        opened_at = self._storage.opened_at
+        if self.state != STATE_OPEN or opened_at is None:
+            return 0.0
+        return max(0.0, self._reset_s - (datetime.now(UTC) - opened_at).total_seconds())
+
+    @contextlib.contextmanager
+    def calling(self) -> Iterator[None]:
+        """Guard the calls made inside of the block.
+
+        Raises:
+            BreakerOpenError: The breaker is open, or another call is the probe.
+        """
+        probe = self.state != STATE_CLOSED
+        if probe:
+            if self._probing or self.retry_after_s > 0:
+                raise BreakerOpenError(self.retry_after_s or self._reset_s)
+            self._probing = True
+        try:
+            yield
+        except BaseException as error:
+            self._report(error, probe=probe)
+            raise
+        else:
+            self._report(None, probe=probe)
+        finally:
+            if probe:
+                self._probing = False
+
+    def _report(self, error: BaseException | None, *, probe: bool) -> None:
+        # A call that began before the breaker opened has nothing to say once it has.
+        if not probe and self.state != STATE_CLOSED:
+            return
+        verdict = Verdict.ALIVE
+        if error is not None:
+            cancelled = isinstance(error, asyncio.CancelledError | GeneratorExit)
+            verdict = Verdict.NEUTRAL if cancelled else self._classify(error)
+        if verdict is Verdict.NEUTRAL:
+            return
+        if verdict is Verdict.ALIVE:
+            with self._breaker.calling():
+                return
+        with contextlib.suppress(ConnectionError), self._breaker.calling():
+            raise ConnectionError

@@ -1,0 +1,244 @@
+"""The one database engine: its pool, its breaker and the unit of work."""
+
+import asyncio
+import contextlib
+import os
+import select
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event, exc, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import QueuePool
+
+from todo.breaker import AsyncBreaker, BreakerOpenError, Verdict
+from todo.errors import DatabaseBusyError, DatabaseUnavailableError, SchemaMismatchError
+from todo.fatal import ExitCode, FatalError
+from todo.settings import Settings
+
+APPLICATION_NAME = "todo-backend"
+_RECYCLE_S = 1800
+_SQLITE_BUSY_TIMEOUT_S = 5
+# What the server says of itself: it is leaving, starting, or has no connection left.
+_LOST_STATES = {"57P01", "57P02", "57P03", "53300"}
+# The server works and refused this once: cancelled by the time-out, serialisation, deadlock.
+_BUSY_STATES = {"57014", "40001", "40P01", "55P03"}
+_UNDEFINED_TABLE = "42P01"
+
+
+class Database:
+    """The engine and its guard; lives as long as the process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.is_sqlite = settings.url.drivername.startswith("sqlite")
+        self._watchdog_s = settings.database_statement_timeout_s + 1
+        self.engine = create_async_engine(
+            settings.url,
+            connect_args=connect_arguments(settings),
+            pool_size=settings.database_pool_size,
+            max_overflow=0,
+            pool_timeout=settings.database_pool_timeout_s,
+            pool_recycle=_RECYCLE_S,
+            pool_use_lifo=True,
+            # A parameter may be a title or a description: nothing for a log.
+            hide_parameters=True,
+        )
+        prepare_engine(self.engine.sync_engine, settings)
+        if not self.is_sqlite:
+            event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        self.breaker = AsyncBreaker(
+            failures=settings.database_breaker_failures,
+            reset_s=settings.database_breaker_reset_s,
+            classify=classify,
+        )
+
+    @property
+    def pool(self) -> QueuePool:
+        """The connection pool, for its gauges."""
+        pool = self.engine.sync_engine.pool
+        assert isinstance(pool, QueuePool)  # noqa: S101 - narrows the type
+        return pool
+
+    @contextlib.asynccontextmanager
+    async def unit_of_work(self, *, read_only: bool = False) -> AsyncIterator[AsyncConnection]:
+        """Open one transaction; commit at the end of the block, or roll back.
+
+        Args:
+            read_only: The block only reads; SQLite then takes no write lock.
+
+        Raises:
+            DatabaseUnavailableError: The database is not reachable, or was lost on the way.
+            DatabaseBusyError: No connection became free, or the statement took too long.
+            SchemaMismatchError: A table is missing.
+        """
+        try:
+            with self.breaker.calling():
+                async with self.engine.connect() as connection:
+                    if read_only:
+                        await connection.execution_options(todo_read_only=True)
+                    with self._watchdog(connection):
+                        yield connection
+                        await connection.commit()
+        except BreakerOpenError as error:
+            raise DatabaseUnavailableError(retry_after_s=error.retry_after_s) from None
+        except exc.TimeoutError:
+            raise DatabaseBusyError from None
+        except exc.DBAPIError as error:
+            raise _translate(error) from error
+
+    @contextlib.contextmanager
+    def _watchdog(self, connection: AsyncConnection) -> Iterator[None]:
+        """End a connection whose server neither answers nor cancels.
+
+        The server's own statement time-out does not fire in a server that hangs. Cancelling
+        the task would make psycopg ask the same server to cancel, for seconds; a socket that
+        is shut down ends the wait at once.
+        """
+        if self.is_sqlite:
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        fairy = connection.sync_connection
+        driver: Any = fairy.connection.driver_connection if fairy else None
+        timer = loop.call_later(self._watchdog_s, _shut_down, driver)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    async def find_revision(self) -> str | None:
+        """Return the schema's revision, or None where there is none yet.
+
+        Raises:
+            UnavailableError: As `unit_of_work`.
+        """
+        try:
+            async with self.unit_of_work(read_only=True) as connection:
+                row = await connection.execute(text("SELECT version_num FROM alembic_version"))
+                revision: str | None = row.scalar_one_or_none()
+                return revision
+        except SchemaMismatchError:
+            return None
+
+    async def dispose(self) -> None:
+        """Close the pooled connections."""
+        await self.engine.dispose()
+
+
+def connect_arguments(settings: Settings) -> dict[str, Any]:
+    """Return the driver's arguments for this database."""
+    if settings.url.drivername.startswith("sqlite"):
+        return {"timeout": _SQLITE_BUSY_TIMEOUT_S}
+    arguments: dict[str, Any] = {
+        "connect_timeout": settings.database_connect_timeout_s,
+        "application_name": APPLICATION_NAME,
+        # A peer that vanished without a word is noticed after 30 s idle, or 10 s unanswered.
+        "keepalives_idle": 30,
+        "tcp_user_timeout": 10_000,
+    }
+    if settings.database_pgbouncer:
+        arguments["prepare_threshold"] = None
+    elif "options" not in settings.url.query:
+        timeout_ms = int(settings.database_statement_timeout_s * 1000)
+        arguments["options"] = (
+            f"-c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms}"
+        )
+    return arguments
+
+
+def prepare_engine(engine: Engine, settings: Settings) -> None:
+    """Attach what every connection needs, of a synchronous or asynchronous engine."""
+    if engine.dialect.name == "sqlite":
+        Path(settings.url.database or "").parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    elif settings.database_password_file is not None:
+        path = settings.database_password_file
+        read_password(path)
+
+        # Read at every connect: a rotated password needs no restart.
+        @event.listens_for(engine, "do_connect")
+        def _add_password(_dialect: Any, _record: Any, _args: Any, params: dict[str, Any]) -> None:  # noqa: ANN401
+            params["password"] = read_password(path)
+
+
+def read_password(path: Path) -> str:
+    """Read the database's password.
+
+    Raises:
+        FatalError: The file is missing, unreadable or empty.
+    """
+    try:
+        password = path.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"TODO_DATABASE_PASSWORD_FILE cannot be read: {error}"
+        raise FatalError(ExitCode.SECRET, message) from None
+    if not password:
+        raise FatalError(ExitCode.SECRET, f"TODO_DATABASE_PASSWORD_FILE is empty: {path}")
+    return password
+
+
+def classify(error: BaseException) -> Verdict:
+    """Tell the breaker what an exception says about the database."""
+    if not isinstance(error, exc.DBAPIError):
+        # The pool's time-out and errors of this program say nothing about it.
+        return Verdict.NEUTRAL
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        lost = state.startswith("08") or state in _LOST_STATES
+        return Verdict.FAILURE if lost else Verdict.ALIVE
+    if error.connection_invalidated:
+        return Verdict.FAILURE
+    if isinstance(error, exc.OperationalError | exc.InterfaceError):
+        message = str(error.orig)
+        if "locked" in message or "no such table" in message:
+            return Verdict.NEUTRAL
+        return Verdict.FAILURE
+    return Verdict.ALIVE
+
+
+def _translate(error: exc.DBAPIError) -> Exception:
+    state = getattr(error.orig, "sqlstate", None)
+    message = str(error.orig)
+    if state == _UNDEFINED_TABLE or (state is None and "no such table" in message):
+        return SchemaMismatchError()
+    if state in _BUSY_STATES or (state is None and "database is locked" in message):
+        return DatabaseBusyError()
+    if classify(error) is Verdict.FAILURE:
+        return DatabaseUnavailableError()
+    return error
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
+    # The driver's own implicit BEGIN comes too late for a read followed by a write.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA busy_timeout={_SQLITE_BUSY_TIMEOUT_S * 1000}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes the lock at once: a read lock cannot be upgraded while another one writes.
+    read_only = connection.get_execution_options().get("todo_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401
+    """Replace a pooled connection that its server closed.
+
+    An idle connection has nothing to read, unless the server said good-bye: one poll() instead
+    of the round trip of a ping.
+    """
+    poller = select.poll()
+    poller.register(connection.driver_connection.fileno(), select.POLLIN)
+    if poller.poll(0):
+        raise exc.InvalidatePoolError
+
+
+def _shut_down(driver: Any) -> None:  # noqa: ANN401
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as peer:
+        peer.shutdown(socket.SHUT_RDWR)

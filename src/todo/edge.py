@@ -1,0 +1,215 @@
+"""The edge of the public application: what happens to every request, whatever its route.
+
+A pure ASGI middleware (request id, caller, body limit, access event, metrics, last resort)
+and the one handler that renders errors as problem+json.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from todo.errors import (
+    HttpError,
+    InternalError,
+    MalformedRequestError,
+    ProblemError,
+    RequestTimeoutError,
+    TooLargeError,
+    ValidationFailedError,
+    render_problem,
+)
+from todo.forwarded import UNIX, TrustedProxies
+from todo.health import Health
+from todo.ids import new_uuid7
+from todo.logs import request_id_var
+from todo.metrics import Metrics
+
+MAX_BODY_BYTES = 1024 * 1024
+# Read and thrown away before the answer 413: a client that still sends when the connection
+# closes gets a reset instead of the answer.
+_DISCARD_BYTES = 16 * MAX_BODY_BYTES
+_BODY_TIMEOUT_S = 30
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_UNMATCHED = "unmatched"
+# Answered for probes and front ends every few seconds: no news while all is well.
+_QUIET_ROUTES = {"/livez", "/readyz", "/startupz", "/health"}
+
+_access = logging.getLogger("todo.access")
+_log = logging.getLogger("todo.edge")
+
+
+class Edge:
+    """Wraps the application."""
+
+    def __init__(
+        self, app: ASGIApp, *, metrics: Metrics, proxies: TrustedProxies, health: Health
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._proxies = proxies
+        self._health = health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = _find_request_id(scope["headers"]) or new_uuid7().hex
+        request_id_var.set(request_id)
+        peer = scope["client"]
+        caller = self._proxies.resolve(peer[0] if peer else UNIX, scope["scheme"], scope["headers"])
+        scope["scheme"] = caller.scheme
+        response = _Response(send, request_id, self._must_close(scope))
+        try:
+            body = await _read_body(scope, receive)
+            await self._app(scope, body, response.send)
+        except ProblemError as error:
+            await response.send_problem(error, scope["path"])
+        except Exception:
+            _log.exception("unexpected error")
+            await response.send_problem(InternalError(), scope["path"])
+        finally:
+            duration_s = time.perf_counter() - started
+            route = getattr(scope.get("route"), "path", _UNMATCHED)
+            status = response.status or 500
+            self._metrics.observe(scope["method"], route, status, duration_s)
+            if route not in _QUIET_ROUTES or status >= 500:  # noqa: PLR2004
+                _access.info(
+                    "request",
+                    extra={
+                        "method": scope["method"],
+                        "route": route,
+                        "status": status,
+                        "duration_ms": round(duration_s * 1000, 2),
+                        "client": caller.address,
+                    },
+                )
+
+    def _must_close(self, scope: Scope) -> Callable[[], bool]:
+        is_http1 = scope["http_version"].startswith("1")
+        return lambda: is_http1 and self._health.stopping
+
+
+class _Response:
+    """Adds the headers of every response and remembers its status."""
+
+    def __init__(self, send: Send, request_id: str, must_close: Callable[[], bool]) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._must_close = must_close
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [*message.get("headers", ()), (b"x-request-id", self._request_id.encode())]
+            if self._must_close():
+                headers.append((b"connection", b"close"))
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+    async def send_problem(self, error: ProblemError, path: str) -> None:
+        if self.status:
+            # Too late for another status: the connection ends without the rest of the body.
+            return
+        status, headers, body = render_problem(error, instance=path, request_id=self._request_id)
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _find_request_id(headers: list[tuple[bytes, bytes]]) -> str | None:
+    for name, value in headers:
+        if name == b"x-request-id":
+            text = value.decode("latin-1")
+            return text if _SANE_ID.fullmatch(text) else None
+    return None
+
+
+async def _read_body(scope: Scope, receive: Receive) -> Receive:
+    """Read the whole body, within its limits, and return a `receive` that hands it out.
+
+    Raises:
+        TooLargeError: It exceeds `MAX_BODY_BYTES`.
+        RequestTimeoutError: It did not arrive within `_BODY_TIMEOUT_S`.
+        MalformedRequestError: The caller left before its end.
+    """
+    names = {name for name, _value in scope["headers"]}
+    if not names & {b"content-length", b"transfer-encoding"}:
+        return receive
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    try:
+        async with asyncio.timeout(_BODY_TIMEOUT_S):
+            while more and size <= _DISCARD_BYTES:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise MalformedRequestError
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size <= MAX_BODY_BYTES:
+                    chunks.append(chunk)
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise RequestTimeoutError from None
+    if size > MAX_BODY_BYTES:
+        raise TooLargeError
+    pending: list[MutableMapping[str, Any]] = [
+        {"type": "http.request", "body": b"".join(chunks), "more_body": False}
+    ]
+
+    async def replay() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replay
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Render every error of the application as problem+json."""
+    handlers: dict[type[Exception], Callable[[Any], ProblemError]] = {
+        ProblemError: lambda error: error,
+        RequestValidationError: _from_validation,
+        HTTPException: lambda error: HttpError(error.status_code, error.detail, error.headers),
+    }
+    for kind, translate in handlers.items():
+        app.add_exception_handler(kind, _handler(translate))
+
+
+def _handler(
+    translate: Callable[[Any], ProblemError],
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(request: Request, error: Exception) -> Response:
+        status, headers, body = render_problem(
+            translate(error), instance=request.url.path, request_id=request_id_var.get()
+        )
+        response = Response(body, status_code=status)
+        response.raw_headers = headers
+        return response
+
+    return handle
+
+
+def _from_validation(error: RequestValidationError) -> ProblemError:
+    items = []
+    for item in error.errors():
+        if item["type"] == "json_invalid":
+            return MalformedRequestError("The body is not valid JSON.")
+        place, *path = item["loc"]
+        items.append(
+            {
+                "in": str(place),
+                "field": ".".join(str(part) for part in path),
+                "code": str(item["type"]),
+                "message": str(item["msg"]).removeprefix("Value error, "),
+            }
+        )
+    return ValidationFailedError(errors=items)

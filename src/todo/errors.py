@@ -1,0 +1,189 @@
+"""What can go wrong for a caller: each error carries code, status and the way out.
+
+Rendering is pure and knows no framework, so services may raise these errors and both
+applications (public and management) answer alike. The format is RFC 9457.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import ClassVar
+
+PROBLEM_TYPE = b"application/problem+json"
+
+
+class ProblemError(Exception):
+    """An error that the caller is told about."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal-error"
+    default_detail: ClassVar[str] = (
+        "An unexpected error occurred; the log has it by its request id."
+    )
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[Mapping[str, str]] | None = None,
+    ) -> None:
+        self.detail = detail or self.default_detail
+        self.headers = dict(headers or {})
+        self.errors = errors
+        super().__init__(self.detail)
+
+
+class InternalError(ProblemError):
+    """A defect of this program."""
+
+
+class MalformedRequestError(ProblemError):
+    """The request cannot be read at all."""
+
+    status = 400
+    code = "malformed-request"
+    default_detail = "The request is malformed."
+
+
+class UnauthorizedError(ProblemError):
+    """No token, or one that is not accepted."""
+
+    status = 401
+    code = "unauthorized"
+    default_detail = "A valid bearer token is required."
+
+    def __init__(self, detail: str | None = None, *, challenge: str = "Bearer") -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class NotFoundError(ProblemError):
+    """No such thing, or not the caller's."""
+
+    status = 404
+    code = "not-found"
+    default_detail = "There is nothing here that you may see."
+
+
+class RequestTimeoutError(ProblemError):
+    """The request's body did not arrive."""
+
+    status = 408
+    code = "request-timeout"
+    default_detail = "The body of the request did not arrive in time."
+
+
+class TooLargeError(ProblemError):
+    """The request's body exceeds the limit."""
+
+    status = 413
+    code = "content-too-large"
+    default_detail = "The body of the request exceeds the limit of 1 MiB."
+
+
+class ValidationFailedError(ProblemError):
+    """Readable input with unacceptable values."""
+
+    status = 422
+    code = "validation-failed"
+    default_detail = "The request has invalid fields; `errors` names them."
+
+
+class UnavailableError(ProblemError):
+    """The service cannot answer now, and will later."""
+
+    status = 503
+    code = "unavailable"
+    default_detail = "The service is not available at the moment."
+
+    def __init__(self, detail: str | None = None, *, retry_after_s: float = 1) -> None:
+        # Whole seconds, rounded up, at least one: RFC 9110 knows no fractions.
+        seconds = max(1, -int(-retry_after_s // 1))
+        super().__init__(detail, headers={"Retry-After": str(seconds)})
+
+
+class DatabaseUnavailableError(UnavailableError):
+    """The database cannot be reached, or the breaker is open."""
+
+    code = "database-unavailable"
+    default_detail = "The database is not reachable; try again later."
+
+
+class DatabaseBusyError(UnavailableError):
+    """Every connection of the pool is in use."""
+
+    code = "database-busy"
+    default_detail = "Too many requests use the database; try again later."
+
+
+class SchemaMismatchError(UnavailableError):
+    """The database's schema is not the one this program works with."""
+
+    code = "schema-mismatch"
+    default_detail = "The database's schema does not match this program."
+
+
+class StartingError(UnavailableError):
+    """The process has not finished starting."""
+
+    code = "starting"
+    default_detail = "The service is starting."
+
+
+class StoppingError(UnavailableError):
+    """The process is shutting down."""
+
+    code = "stopping"
+    default_detail = "The service is stopping."
+
+
+_STATUS_CODES = {
+    400: "malformed-request",
+    404: "not-found",
+    405: "method-not-allowed",
+}
+_STATUS_DETAILS = {
+    404: "No such address.",
+    405: "The address does not know this method; `Allow` lists those it knows.",
+}
+
+
+class HttpError(ProblemError):
+    """An error that the framework found, such as an unknown route."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None) -> None:
+        super().__init__(_STATUS_DETAILS.get(status, detail), headers=headers)
+        self.status = status  # type: ignore[misc]
+        self.code = _STATUS_CODES.get(status, f"http-{status}")  # type: ignore[misc]
+
+
+def render_problem(
+    error: ProblemError, *, instance: str, request_id: str
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Turn an error into status, headers and body.
+
+    Args:
+        error: What went wrong.
+        instance: Path of the request.
+        request_id: Id by which the log knows the request.
+    """
+    problem: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": instance,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if error.errors is not None:
+        problem["errors"] = [dict(item) for item in error.errors]
+    # ASCII only: a lone surrogate that the caller sent stays escaped instead of failing here.
+    body = json.dumps(problem).encode("ascii")
+    headers = [
+        (b"content-type", PROBLEM_TYPE),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    return error.status, headers, body

@@ -1,0 +1,46 @@
+"""How the program ends when it cannot go on: one line, one exit code."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes after sysexits.h; service managers tell causes apart by them."""
+
+    OK = 0
+    USAGE = 64
+    SCHEMA_MISMATCH = 65
+    DATABASE_UNAVAILABLE = 69
+    INTERNAL = 70
+    CANNOT_LISTEN = 71
+    SECRET = 77
+    CONFIGURATION = 78
+
+
+class FatalError(Exception):
+    """The program must end; carries the exit code and a message with the way out."""
+
+    def __init__(self, code: ExitCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def report_fatal(error: FatalError) -> int:
+    """Write the one JSON line on stderr that explains a fatal exit.
+
+    Returns:
+        The exit code, for `sys.exit`.
+    """
+    line = {
+        "timestamp": datetime.now(UTC).isoformat(),
+        "level": "CRITICAL",
+        "logger": "todo",
+        "message": " ".join(error.message.split()),
+        "code": int(error.code),
+    }
+    sys.stderr.write(json.dumps(line) + "\n")
+    sys.stderr.flush()
+    return int(error.code)

@@ -1,0 +1,101 @@
+"""The public application: wiring, nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from todo import __version__
+from todo.auth.tokens import Tokens
+from todo.db import Database
+from todo.edge import Edge, install_handlers
+from todo.forwarded import TrustedProxies
+from todo.health import Health
+from todo.metrics import Metrics
+from todo.settings import Settings
+from todo.tasks.router import router as tasks_router
+
+
+class FieldProblem(BaseModel):
+    """One field that is not acceptable."""
+
+    field: str
+    code: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An error, after RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    errors: list[FieldProblem] | None = None
+
+
+def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
+    """Build the application; `app.state` carries database, health, metrics and tokens.
+
+    Args:
+        settings: The environment.
+        tokens: Verifies bearer tokens.
+    """
+    database = Database(settings)
+    health = Health(database)
+    metrics = Metrics(database)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await health.close()
+        await database.dispose()
+
+    app = FastAPI(
+        title="Todo backend",
+        version=__version__,
+        lifespan=lifespan,
+        # Both load their scripts from a CDN.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={"4XX": _problem("The request"), "5XX": _problem("The service")},
+    )
+    app.state.database = database
+    app.state.health = health
+    app.state.metrics = metrics
+    app.state.tokens = tokens
+    install_handlers(app)
+    app.include_router(tasks_router)
+    for path in ("/livez", "/readyz", "/startupz", "/health"):
+        _add_check(app, health, path)
+    app.add_middleware(
+        Edge, metrics=metrics, proxies=TrustedProxies(settings.trusted_proxies), health=health
+    )
+    return app
+
+
+def _add_check(app: FastAPI, health: Health, path: str) -> None:
+    # `/health` is what existing front ends ask: whether the service can answer.
+    check = path.removeprefix("/").replace("health", "readyz")
+
+    @app.get(path, tags=["health"], name=path.removeprefix("/"))
+    async def answer() -> dict[str, str]:
+        problem = await health.find_problem(check)
+        if problem is not None:
+            raise problem
+        return {"status": "ok"}
+
+
+def _problem(who: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": f"{who} failed.",
+        "model": Problem,
+        "content": {"application/problem+json": {"schema": schema}},
+    }

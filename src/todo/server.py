@@ -1,0 +1,166 @@
+"""`python -m todo`: Hypercorn in this process, on inherited or own sockets, until a signal."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+from fastapi import FastAPI
+from hypercorn.config import Config
+
+from todo import __version__
+from todo.auth.tokens import Tokens, load_secret
+from todo.errors import SchemaMismatchError
+from todo.fatal import ExitCode, FatalError, report_fatal
+from todo.health import Health
+from todo.listener import Listener
+from todo.logs import set_up_logging
+from todo.main import create_app
+from todo.management import Management
+from todo.migrate import DatabaseUnreachableError, migrate
+from todo.notify import notify
+from todo.settings import Settings, in_container, load_settings
+from todo.sockets import Listeners, open_listeners, unlink_own
+
+# Longer than the usual idle time-out of a proxy (60 s): the proxy, not we, closes first.
+_KEEP_ALIVE_S = 75
+_RETRY_S = 1.0
+_NOTIFY_POLL_S = 0.1
+# What is left of the deadline for closing the pool and the loop.
+_CLOSING_S = 0.5
+
+_log = logging.getLogger("todo.server")
+
+
+def main() -> int:
+    """Run the server; return the exit code."""
+    try:
+        settings = load_settings()
+        set_up_logging(settings.log_level)
+        secret = load_secret(settings.token_secret_file, create=not in_container(os.environ))
+        listeners = open_listeners(settings, os.environ)
+        app = create_app(settings, Tokens(secret))
+        asyncio.run(_serve(app, settings, listeners))
+    except FatalError as error:
+        return report_fatal(error)
+    except Exception as error:  # the boundary: whatever it is, one line and its own code
+        _log.debug("fatal", exc_info=True)
+        message = f"internal error, please report it: {type(error).__name__}: {error}"
+        return report_fatal(FatalError(ExitCode.INTERNAL, message))
+    return ExitCode.OK
+
+
+async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None:
+    health: Health = app.state.health
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_log_loop_error)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    config = _make_config()
+    probe_inode = os.stat(listeners.probe[0].getsockname()).st_ino  # noqa: PTH116, ASYNC240
+    probes = Management(health, None)
+    public = Listener(app, listeners.public, config)
+    management = Listener(Management(health, app.state.metrics), listeners.management, config)
+    probe = Listener(probes, listeners.probe, config)
+    async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
+        background = []
+        if settings.database_migrate == "startup":
+            migration = tasks.create_task(_migrate(settings))
+            background.append(migration)
+            if app.state.database.is_sqlite:
+                await asyncio.wait({migration})
+        for listener in (probe, management, public):
+            await listener.start()
+        health.listening = True
+        _log.info("listening", extra=_describe(listeners))
+        background.append(tasks.create_task(_announce(health)))
+        # What was made so far lives as long as the process: the collector need not walk it.
+        gc.freeze()
+        await stop.wait()
+        deadline = time.monotonic() + settings.shutdown_deadline_s
+        _arm_deadline(settings.shutdown_deadline_s)
+        health.stopping = True
+        public.stop_accepting()
+        management.stop_accepting()
+        notify("STOPPING=1")
+        _log.info("stopping")
+        for task in background:
+            task.cancel()
+        drained_by = deadline - _CLOSING_S
+        await asyncio.gather(public.drain(drained_by), management.drain(drained_by))
+        unlink_own(listeners.probe[0], probe_inode)
+        await probe.drain(drained_by)
+    _log.info("stopped")
+
+
+def _make_config() -> Config:
+    config = Config()
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.include_server_header = False
+    config.keep_alive_timeout = _KEEP_ALIVE_S
+    # A connection that is closed at its thousandth request is a race for nothing.
+    config.keep_alive_max_requests = 1_000_000_000
+    return config
+
+
+async def _announce(health: Health) -> None:
+    """Tell the service manager once the process has started."""
+    reason = ""
+    while problem := await health.find_problem("startupz"):
+        if problem.detail != reason and isinstance(problem, SchemaMismatchError):
+            reason = problem.detail
+            _log.warning("not ready: %s Run `python3 -m todo.admin migrate`.", reason)
+        await asyncio.sleep(_NOTIFY_POLL_S)
+    notify("READY=1")
+    _log.info("started", extra={"version": __version__})
+
+
+async def _migrate(settings: Settings) -> None:
+    """Upgrade the schema as soon as the database is there."""
+    reason = ""
+    while True:
+        try:
+            found = await asyncio.to_thread(migrate, settings)
+        except DatabaseUnreachableError as error:
+            message = f"waiting for the database to migrate it: {error}"
+        except FatalError as error:
+            _log.critical("%s", error.message)
+            return
+        else:
+            _log.info("schema is current", extra={"revision_before": found or "none"})
+            return
+        if message != reason:
+            reason = message
+            _log.warning("%s", message)
+        await asyncio.sleep(_RETRY_S)
+
+
+def _arm_deadline(seconds: float) -> None:
+    """End the process at the deadline, even when the event loop no longer turns."""
+
+    def end() -> None:
+        with contextlib.suppress(Exception):
+            _log.warning("shutdown deadline reached, ending with requests open")
+        os._exit(ExitCode.OK)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
+def _describe(listeners: Listeners) -> dict[str, list[str]]:
+    return {
+        name: [str(listener.getsockname()) for listener in getattr(listeners, name)]
+        for name in ("public", "management", "probe")
+    }
+
+
+def _log_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    _log.error("%s", context.get("message"), exc_info=context.get("exception"))

@@ -1,0 +1,1 @@
+"""Tasks of one owner: create, list, read, change, complete, delete."""
