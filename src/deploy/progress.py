@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+import re
 import shutil
 import sys
 import threading
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 _REFRESH_S = 0.25
 _HEARTBEAT_S = 30.0
 """Without a terminal, a step that stays silent longer than this says that it is alive."""
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 @dataclasses.dataclass
@@ -33,7 +36,8 @@ class Step:
 
     def note(self, detail: str) -> None:
         """Replace what the step shows as happening now."""
-        line = detail.strip()
+        # Colours and cursor movements of a program would end up in the middle of the line.
+        line = "".join(filter(str.isprintable, _ESCAPE.sub("", detail))).strip()
         if line:
             self.detail = line
 
@@ -53,6 +57,8 @@ class Timings:
 
 
 TIMINGS = Timings()
+_RUNNING: list[Step] = []
+"""The steps under way, the innermost last."""
 
 
 @contextlib.contextmanager
@@ -65,32 +71,40 @@ def step(title: str, stream: TextIO | None = None) -> Iterator[Step]:
             stays free for results.
     """
     out = stream or sys.stderr
+    live = out.isatty() and os.environ.get("TERM") != "dumb"
     current = Step(title)
     done = threading.Event()
-    show = _show_live if out.isatty() else _show_plain
-    if not out.isatty():
+    if not live:
         out.write(f"{title} …\n")
         out.flush()
-    watcher = threading.Thread(target=show, args=(current, done, out), daemon=True)
+    watcher = threading.Thread(
+        target=_show_live if live else _show_plain, args=(current, done, out), daemon=True
+    )
+    _RUNNING.append(current)
     watcher.start()
-    outcome = "failed"
+    outcome = "interrupted"
     try:
         yield current
         outcome = "done"
-        TIMINGS.steps.append((title, current.elapsed_s))
-    except KeyboardInterrupt:
-        outcome = "interrupted"
+    except Exception:
+        outcome = "failed"
         raise
     finally:
         done.set()
         watcher.join()
-        clear = "\r\033[K" if out.isatty() else ""
+        _RUNNING.remove(current)
+        # The parts of a step are in its own time already.
+        if outcome == "done" and not _RUNNING:
+            TIMINGS.steps.append((title, current.elapsed_s))
+        clear = "\r\033[K" if live else ""
         out.write(f"{clear}{title}: {outcome} ({current.elapsed_s:.1f} s)\n")
         out.flush()
 
 
 def _show_live(current: Step, done: threading.Event, out: TextIO) -> None:
     while not done.wait(_REFRESH_S):
+        if current is not _RUNNING[-1]:
+            continue  # a part of it has the line
         width = shutil.get_terminal_size().columns - 1
         line = f"{current.title} … {current.elapsed_s:.0f} s  {current.detail}"[:width]
         out.write(f"\r\033[K{line}")

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from plumbum import CommandNotFound, local
 
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 _TAIL_LINES = 40
 _TERM_GRACE_S = 5.0
+_GROUP_GRACE_S = 1.0
+_LEAVE_GRACE_S = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,23 +151,22 @@ def interact(
 ) -> int:
     """Run a program on this terminal and return its exit code.
 
-    The child shares the terminal's process group, so that it gets Ctrl-C as a person means it;
-    this process waits for it to end.
+    On a terminal the child shares this process's group, so that it gets Ctrl-C as a person
+    means it; elsewhere it has its own, and Ctrl-C is passed on to all of it. Either way this
+    process waits for it to end.
     """
     log.debug("run: %s", shlex.join(argv))
+    terminal = os.isatty(0)
     try:
-        process = subprocess.Popen([*argv], env={**os.environ, **(env or {})}, cwd=cwd)
+        process = subprocess.Popen(
+            argv, env={**os.environ, **(env or {})}, cwd=cwd, start_new_session=not terminal
+        )
     except FileNotFoundError:
         raise missing(argv[0]) from None
     try:
         return process.wait()
-    except KeyboardInterrupt:
-        try:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=_TERM_GRACE_S * 6)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    except BaseException as error:
+        _leave(process, terminal=terminal, interrupted=isinstance(error, KeyboardInterrupt))
         raise
 
 
@@ -208,37 +209,63 @@ def _started(
     )
     try:
         yield process
-    finally:
+    except BaseException:
         _end(process)
+        raise
+    finally:
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """End the child's process group, first kindly, then for good, and reap the child."""
-    for number, grace_s in ((signal.SIGINT, _TERM_GRACE_S), (signal.SIGTERM, _TERM_GRACE_S)):
-        if process.poll() is not None:
+def _leave(process: subprocess.Popen[bytes], *, terminal: bool, interrupted: bool) -> None:
+    """Wait for a child that was asked to stop, and see to it that it was asked."""
+    send = process.send_signal if terminal else lambda number: _signal_group(process, number)
+    if terminal and interrupted:
+        # The terminal told it already; a second signal would cut its cleaning up short.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_TERM_GRACE_S)
             return
-        _signal_group(process, number)
-        deadline = time.monotonic() + grace_s
-        while time.monotonic() < deadline:
+    send(signal.SIGINT if interrupted else signal.SIGTERM)
+    try:
+        process.wait(timeout=_LEAVE_GRACE_S)
+    except subprocess.TimeoutExpired:
+        send(signal.SIGKILL)
+        process.wait()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End the child's whole process group, first kindly, then for good, and reap the child."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if process.poll() is None:
+            _signal_group(process, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=0.1)
-                return
+                process.wait(timeout=_TERM_GRACE_S)
+    # What the child started may ignore SIGINT, as background jobs of a shell do.
+    deadline = time.monotonic() + _GROUP_GRACE_S
+    while _signal_group(process, 0) and time.monotonic() < deadline:
+        time.sleep(0.02)
     _signal_group(process, signal.SIGKILL)
     process.wait()
 
 
-def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
+def _signal_group(process: subprocess.Popen[Any], number: int) -> bool:
+    """Signal what is left of the child's process group; False when nothing is."""
+    try:
         os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _name(argv: Sequence[str]) -> str:
+    return argv[0].rpartition("/")[2]
 
 
 def _timed_out(argv: Sequence[str], timeout_s: float) -> ToolError:
     return ToolError(
-        f"{argv[0]} did not end within {timeout_s:.0f} s",
+        f"{_name(argv)} did not end within {timeout_s:.0f} s",
         hint=f"to replay: {shlex.join(argv)}",
         code=ExitCode.UNAVAILABLE,
     )
@@ -248,7 +275,7 @@ def _failed(completed: Completed, lines: Sequence[str]) -> ToolError:
     tail = collections.deque((line for line in lines if line.strip()), maxlen=_TAIL_LINES)
     for line in tail:
         log.info("%s", line)
-    tool = completed.argv[0]
+    tool = _name(completed.argv)
     symptom = symptoms.find("\n".join(tail))
     if symptom is not None:
         return ToolError(

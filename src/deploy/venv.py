@@ -35,12 +35,18 @@ if TYPE_CHECKING:
 _STAMP = "complete"
 """Written last: an environment without it was cut short and is made anew."""
 _UNUSED_S = 60 * 86400.0
+_KILL_GRACE_S = 10.0
 _PIN = re.compile(r"^([a-z0-9][a-z0-9.-]*)(?:\[[^]]*])?==([^\s;]+)([^\\]*)", re.MULTILINE)
 
 
+def entries(lock: str) -> list[tuple[str, str, str]]:
+    """Name, version and marker (empty: for every platform) of everything in a lock."""
+    return [(name, version, marker.strip()) for name, version, marker in _PIN.findall(lock)]
+
+
 def pins(lock: str) -> dict[str, str]:
-    """Name -> version of what a lock pins for every platform (those with a marker left out)."""
-    return {name: version for name, version, marker in _PIN.findall(lock) if ";" not in marker}
+    """Name -> version of what a lock pins for every platform."""
+    return {name: version for name, version, marker in entries(lock) if not marker}
 
 
 def satisfied(wanted: Mapping[str, str]) -> bool:
@@ -205,8 +211,11 @@ def _run(argv: Sequence[str], current: Step, env: Mapping[str, str] | None = Non
                 tail.append(line.strip())
             process.wait()
         except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            # Kindly first: dpkg cut short has to be repaired by hand.
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                    os.killpg(process.pid, number)
+                    process.wait(timeout=_KILL_GRACE_S)
             raise
     if process.returncode != 0:
         raise _failed(argv, [line for line in tail if line])
