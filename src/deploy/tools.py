@@ -170,10 +170,40 @@ def interact(
         raise
 
 
+@contextlib.contextmanager
+def beside(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server beside this process, printing where this one prints, until the block ends.
+
+    It is asked to stop with SIGTERM and has half a minute to do so.
+
+    Raises:
+        ToolError: The program is missing.
+    """
+    log.debug("run: %s", shlex.join(argv))
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise missing(argv[0]) from None
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            _leave(process, terminal=False, interrupted=False)
+        _signal_group(process, signal.SIGKILL)
+
+
 def missing(tool: str) -> ToolError:
     """The error for a program that this machine does not have."""
     return ToolError(
-        f"{tool} is not installed",
+        f"{_name([tool])} is not installed",
         hint="python3 build.py doctor names the package",
         code=ExitCode.UNAVAILABLE,
     )

@@ -25,6 +25,7 @@ COMMANDS = (
     "status",
     "restart",
     "token",
+    "token",
     "install",
     "uninstall",
     "kube",

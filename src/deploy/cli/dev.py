@@ -1,0 +1,27 @@
+"""`build.py dev`: the backend for whoever changes it."""
+
+from __future__ import annotations
+
+import sys
+
+from plumbum import cli
+
+from deploy import devserver, venv
+
+
+class Dev(cli.Application):
+    """Serve from src/ on this host, on embedded SQLite, reloading on change."""
+
+    port = cli.SwitchAttr(
+        "--port", cli.Range(1, 64535), default=devserver.DEFAULT_PORT, help="loopback port"
+    )
+    no_reload = cli.Flag("--no-reload", help="leave it running when the source changes")
+    token = cli.SwitchAttr("--token", str, argname="subject", help="print a token and quit")
+
+    def main(self) -> int:
+        """Enter the environment of dev.lock and serve from there."""
+        venv.enter("dev")
+        if self.token:
+            sys.stdout.write(f"{devserver.token(self.token)}\n")
+            return 0
+        return devserver.serve(self.port, reload=not self.no_reload)

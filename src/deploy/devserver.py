@@ -1,0 +1,132 @@
+"""The backend on this host: embedded SQLite, started again whenever its source changes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from deploy import paths, tools
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from subprocess import Popen
+
+DEFAULT_PORT = 8000
+_MANAGEMENT_OFFSET = 1000
+"""The management port lies as far above the public one as 9000 above 8000."""
+
+_SOURCE_CANNOT_MEND = frozenset({71, 77, 78})
+"""Exit codes of the backend for a port, a secret and a setting."""
+
+
+def data_dir() -> Path:
+    """Where the database and the token secret of the development server live."""
+    return paths.state_dir() / "dev"
+
+
+def render_environment(port: int, environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """What the backend needs to know; options that the caller's environment sets stay."""
+    defaults = {
+        "TODO_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/todo.db",
+        "TODO_DATABASE_MIGRATE": "startup",
+        "TODO_TOKEN_SECRET_FILE": str(folder / "token-secret"),
+        "TODO_PROBE_BIND": f"unix:{folder}/probe.sock",
+    }
+    return {
+        **{name: environ.get(name, value) for name, value in defaults.items()},
+        "TODO_BIND": f"127.0.0.1:{port}",
+        "TODO_MANAGEMENT_BIND": f"127.0.0.1:{port + _MANAGEMENT_OFFSET}",
+        "PYTHONPATH": str(paths.REPO / "src"),
+    }
+
+
+def serve(port: int, *, reload: bool) -> int:
+    """Serve until Ctrl-C and return the exit code: 0 then, else the backend's own.
+
+    Raises:
+        DeployError: A port is taken.
+    """
+    for number in (port, port + _MANAGEMENT_OFFSET):
+        require_free(number)
+    _make_secret(data_dir())
+    environment = render_environment(port, os.environ, data_dir())
+    sys.stderr.write(
+        f"Serving at http://127.0.0.1:{port} (interactive documentation: /docs), "
+        f"data in {data_dir()}.\n"
+        f"A token: python3 build.py dev --token alice. Ctrl-C stops.\n"
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            with _backend(environment) as backend:
+                if not reload:
+                    return backend.wait()
+                code = _wait_for_change(backend)
+                if code is not None:
+                    return code
+    return 0
+
+
+def token(subject: str) -> str:
+    """A bearer token for the development server."""
+    _make_secret(data_dir())
+    environment = render_environment(DEFAULT_PORT, os.environ, data_dir())
+    argv = [sys.executable, "-m", "todo.admin", "token", "--subject", subject]
+    return tools.run(argv, env=environment).stdout.strip()
+
+
+def require_free(port: int) -> None:
+    """Pass when nobody listens on a loopback port.
+
+    Raises:
+        DeployError: Somebody does.
+    """
+    with socket.socket() as probe:
+        # As servers do: connections that are about to be forgotten are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise DeployError(
+                f"port {port} of 127.0.0.1 cannot be used: {error.strerror}",
+                hint="choose another one with --port",
+                code=ExitCode.CONFIG,
+            ) from None
+
+
+def _backend(environment: Mapping[str, str]) -> contextlib.AbstractContextManager[Popen[bytes]]:
+    return tools.beside([sys.executable, "-m", "todo"], env=environment, cwd=paths.REPO)
+
+
+def _wait_for_change(backend: Popen[bytes]) -> int | None:
+    """Return None once the source changed, or a code with which there is no point in waiting."""
+    import watchfiles  # noqa: PLC0415 - lives in the environment of dev.lock only
+
+    source = paths.REPO / "src/todo"
+    told = False
+    # An empty set now and then is the chance to look after the backend.
+    for changes in watchfiles.watch(source, debounce=300, rust_timeout=500, yield_on_timeout=True):
+        if changes:
+            names = sorted({os.path.relpath(name, paths.REPO) for _, name in changes})
+            sys.stderr.write(f"Changed: {', '.join(names)}. Starting again.\n")
+            return None
+        code = backend.poll()
+        if code in _SOURCE_CANNOT_MEND:
+            return code
+        if code is not None and not told:
+            told = True
+            sys.stderr.write(f"The backend stopped (code {code}); a change starts it again.\n")
+    return 0
+
+
+def _make_secret(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / "token-secret"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(48) + "\n")
