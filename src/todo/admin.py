@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         return report_fatal(error)
     except KeyboardInterrupt:
         return report_fatal(FatalError(ExitCode.INTERNAL, "interrupted"))
-    except Exception as error:  # the boundary: whatever it is, one line and its own code
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, one line
         message = f"internal error: {type(error).__name__}: {error}"
         return report_fatal(FatalError(ExitCode.INTERNAL, message))
 

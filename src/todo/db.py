@@ -151,7 +151,12 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
 def prepare_engine(engine: Engine, settings: Settings) -> None:
     """Attach what every connection needs, of a synchronous or asynchronous engine."""
     if engine.dialect.name == "sqlite":
-        Path(settings.url.database or "").parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(settings.url.database or "").parent
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"TODO_DATABASE_URL: cannot make {folder}: {error.strerror}"
+            raise FatalError(ExitCode.CONFIGURATION, message) from None
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     elif settings.database_password_file is not None:

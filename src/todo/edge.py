@@ -74,7 +74,7 @@ class Edge:
             await self._app(scope, body, response.send)
         except ProblemError as error:
             await response.send_problem(error, scope["path"])
-        except Exception:
+        except Exception:  # noqa: BLE001 - the boundary: the caller gets 500, the log the rest
             _log.exception("unexpected error")
             await response.send_problem(InternalError(), scope["path"])
         finally:

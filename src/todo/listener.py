@@ -9,7 +9,7 @@ only after its first answer.
 import asyncio
 import socket
 import time
-from typing import Any
+from typing import Any, cast
 
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
@@ -17,6 +17,7 @@ from hypercorn.config import Config
 from hypercorn.events import Closed, Event, Updated
 from hypercorn.typing import ASGIFramework
 from hypercorn.utils import wrap_app
+from starlette.types import ASGIApp
 
 from todo.sockets import BACKLOG
 
@@ -46,8 +47,8 @@ class _Connection(TCPServer):
 class Listener:
     """One application on some sockets."""
 
-    def __init__(self, app: ASGIFramework, sockets: list[socket.socket], config: Config) -> None:
-        self._app = wrap_app(app, 0, "asgi")
+    def __init__(self, app: ASGIApp, sockets: list[socket.socket], config: Config) -> None:
+        self._app = wrap_app(cast("ASGIFramework", app), 0, "asgi")
         self._sockets = sockets
         self._config = config
         self._context = WorkerContext(None)

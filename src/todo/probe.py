@@ -5,10 +5,9 @@ already built in: `_socket` is what `socket` wraps, and leaving the wrapper (wit
 and `enum`) out halves the CPU that a probe costs every few seconds for ever.
 """
 
+import _socket
 import sys
 from time import monotonic
-
-import _socket
 
 TIMEOUT_S = 1.0
 DEFAULT_SOCKET = "/tmp/probe.sock"  # noqa: S108 - the container's own tmpfs

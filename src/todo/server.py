@@ -31,6 +31,8 @@ from todo.sockets import Listeners, open_listeners, unlink_own
 _KEEP_ALIVE_S = 75
 _RETRY_S = 1.0
 _NOTIFY_POLL_S = 0.1
+# The embedded database is migrated before anybody is served, unless that takes long.
+_SQLITE_MIGRATION_S = 10
 # What is left of the deadline for closing the pool and the loop.
 _CLOSING_S = 0.5
 
@@ -48,7 +50,7 @@ def main() -> int:
         asyncio.run(_serve(app, settings, listeners))
     except FatalError as error:
         return report_fatal(error)
-    except Exception as error:  # the boundary: whatever it is, one line and its own code
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, one line
         _log.debug("fatal", exc_info=True)
         message = f"internal error, please report it: {type(error).__name__}: {error}"
         return report_fatal(FatalError(ExitCode.INTERNAL, message))
@@ -63,7 +65,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     config = _make_config()
-    probe_inode = os.stat(listeners.probe[0].getsockname()).st_ino  # noqa: PTH116, ASYNC240
+    probe_inode = os.stat(listeners.probe[0].getsockname()).st_ino  # noqa: PTH116
     probes = Management(health, None)
     public = Listener(app, listeners.public, config)
     management = Listener(Management(health, app.state.metrics), listeners.management, config)
@@ -74,7 +76,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
             migration = tasks.create_task(_migrate(settings))
             background.append(migration)
             if app.state.database.is_sqlite:
-                await asyncio.wait({migration})
+                await asyncio.wait({migration}, timeout=_SQLITE_MIGRATION_S)
         for listener in (probe, management, public):
             await listener.start()
         health.listening = True

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from todo.auth.tokens import Tokens
+from todo.auth.tokens import Tokens  # noqa: TC001 - FastAPI reads annotations
 from todo.errors import UnauthorizedError
 
 _scheme = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A token of this service.")

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import RowMapping, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from todo.models import task
@@ -45,7 +45,7 @@ class TaskRepository:
         statement = select(task).where(task.c.id == task_id, task.c.owner == owner)
         if lock:
             statement = statement.with_for_update()
-        return _to_task((await self._connection.execute(statement)).one_or_none())
+        return _to_task((await self._connection.execute(statement)).mappings().one_or_none())
 
     async def find_page(
         self, owner: str, *, limit: int, before: UUID | None, completed: bool | None
@@ -60,7 +60,7 @@ class TaskRepository:
             done = task.c.completed_at.is_not(None)
             statement = statement.where(done if completed else ~done)
         rows = await self._connection.execute(statement)
-        return [Task(*row) for row in rows]
+        return [Task(**row) for row in rows.mappings()]
 
     async def change(self, owner: str, task_id: UUID, values: dict[str, Any]) -> Task | None:
         """Set columns of the owner's task and return it as it is afterwards."""
@@ -70,7 +70,7 @@ class TaskRepository:
             .values(values)
             .returning(task)
         )
-        return _to_task((await self._connection.execute(statement)).one_or_none())
+        return _to_task((await self._connection.execute(statement)).mappings().one_or_none())
 
     async def remove(self, owner: str, task_id: UUID) -> bool:
         """Delete the owner's task; return whether there was one."""
@@ -78,5 +78,5 @@ class TaskRepository:
         return (await self._connection.execute(statement)).rowcount == 1
 
 
-def _to_task(row: Row[Any] | None) -> Task | None:
-    return None if row is None else Task(*row)
+def _to_task(row: RowMapping | None) -> Task | None:
+    return None if row is None else Task(**row)

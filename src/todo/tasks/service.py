@@ -99,7 +99,9 @@ class TaskService:
             NotFoundError: As `get`.
         """
         current = _require(await self._store.find(owner, task_id, lock=True))
-        values = {name: changes[name] for name in ("title", "description") if name in changes}
+        values: dict[str, Any] = {
+            name: changes[name] for name in ("title", "description") if name in changes
+        }
         now = self._clock()
         if "is_completed" in changes and changes["is_completed"] != current.is_completed:
             values["completed_at"] = now if changes["is_completed"] else None

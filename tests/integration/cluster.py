@@ -1,0 +1,161 @@
+"""A throwaway PostgreSQL cluster on a Unix socket."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+START_TIMEOUT_S = 30
+
+
+def find_postgres() -> Path:
+    """Return the folder of PostgreSQL's programs.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not folders:
+        msg = "no PostgreSQL here: apt-get install -y --no-install-recommends postgresql"
+        raise FileNotFoundError(msg)
+    return folders[-1].parent
+
+
+def _identity() -> dict[str, Any]:
+    # PostgreSQL refuses to run as root.
+    if os.geteuid() != 0:
+        return {}
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    entry = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+class Cluster:
+    """One cluster; may be stopped, started and suspended at will."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._programs = find_postgres()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._databases = 0
+
+    def create(self) -> None:
+        if os.geteuid() == 0:
+            os.chown(self.root, _identity()["user"], _identity()["group"])
+        # fmt: off
+        subprocess.run(
+            [
+                self._programs / "initdb",
+                "--pgdata", self.root / "data",
+                "--auth", "trust",
+                "--username", "postgres",
+                "--encoding", "UTF8",
+                "--no-sync",
+            ],
+            check=True, capture_output=True, cwd="/", **_identity(),
+        )
+        # fmt: on
+
+    def start(self, *, connections: int = 40) -> None:
+        log = (self.root / "log").open("ab")
+        # fmt: off
+        self._server = subprocess.Popen(
+            [
+                self._programs / "postgres",
+                "-D", self.root / "data",
+                "-c", "listen_addresses=",
+                "-c", f"unix_socket_directories={self.root}",
+                "-c", f"max_connections={connections}",
+                "-c", "fsync=off",
+                "-c", "shared_buffers=16MB",
+            ],
+            stdout=log, stderr=log, cwd="/", start_new_session=True, **_identity(),
+        )
+        # fmt: on
+        log.close()
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            with contextlib.suppress(psycopg.OperationalError):
+                self._connect("postgres").close()
+                return
+            if time.monotonic() > deadline or self._server.poll() is not None:
+                msg = f"PostgreSQL did not start: {(self.root / 'log').read_text()[-2000:]}"
+                raise TimeoutError(msg)
+            time.sleep(0.05)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server: SIGINT asks it to end its clients' connections too."""
+        if self._server is None:
+            return
+        self.resume()
+        self._server.send_signal(number)
+        try:
+            self._server.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._server.pid, signal.SIGKILL)
+            self._server.wait()
+        self._server = None
+
+    def suspend(self) -> None:
+        """Let the server and all its processes hang."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        # Each of its processes leads a session of its own, so the group is not enough.
+        assert self._server is not None
+        children = Path(f"/proc/{self._server.pid}/task/{self._server.pid}/children")
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for pid in [self._server.pid, *map(int, children.read_text().split())]:
+                os.kill(pid, number)
+
+    def make_database(self) -> str:
+        """Create an empty database that the role `todo` owns; return its address."""
+        self._databases += 1
+        name = f"todo{self._databases}"
+        with self._connect("postgres") as connection:
+            if self._databases == 1:
+                connection.execute("CREATE ROLE todo LOGIN PASSWORD 'open sesame'")
+            connection.execute(f"CREATE DATABASE {name} OWNER todo".encode())
+        return f"postgresql+psycopg://todo@/{name}?host={self.root}"
+
+    def query(self, url: str, statement: str) -> list[tuple[Any, ...]]:
+        """Run a statement as the superuser in the database of an address."""
+        name = url.rpartition("?")[0].rpartition("/")[2]
+        with self._connect(name) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def _connect(self, name: str) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(
+            host=str(self.root), dbname=name, user="postgres", autocommit=True, connect_timeout=5
+        )
+
+
+@contextlib.contextmanager
+def open_cluster() -> Iterator[Cluster]:
+    """Run a cluster for the length of the block; nothing is left behind."""
+    root = Path(tempfile.mkdtemp(prefix="todo-pg-"))
+    try:
+        cluster = Cluster(root)
+        try:
+            cluster.create()
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()
+    finally:
+        shutil.rmtree(root)

@@ -1,0 +1,56 @@
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.cluster import Cluster, open_cluster
+from tests.integration.service import Service, open_service
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster that every test may use and none may stop."""
+    with _open() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def own_cluster() -> Iterator[Cluster]:
+    """A cluster that the tests of one module may stop."""
+    with _open() as cluster:
+        yield cluster
+
+
+@contextlib.contextmanager
+def _open() -> Iterator[Cluster]:
+    with contextlib.ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(open_cluster())
+        except (FileNotFoundError, TimeoutError) as error:
+            # A missing database is a failure of this tier, never a reason to skip it.
+            pytest.fail(str(error), pytrace=False)
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def postgres_service(cluster: Cluster) -> Iterator[Service]:
+    """A backend on PostgreSQL, shared."""
+    options = {"TODO_DATABASE_URL": cluster.make_database(), "TODO_DATABASE_MIGRATE": "startup"}
+    with open_service(options) as service:
+        service.wait_ready()
+        yield service
+
+
+@pytest.fixture(scope="session")
+def sqlite_service() -> Iterator[Service]:
+    """A backend on its embedded database, shared."""
+    with open_service({}) as service:
+        service.wait_ready()
+        yield service
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def service(request: pytest.FixtureRequest) -> Service:
+    """A backend on each of the databases."""
+    found: Service = request.getfixturevalue(f"{request.param}_service")
+    return found
