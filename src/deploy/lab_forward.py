@@ -1,0 +1,64 @@
+"""Carries connections from the host's loopback to the lab's.
+
+It runs inside the lab's network namespace and inherits sockets that listen outside of it: a
+socket stays in the namespace where it was made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+
+_CHUNK = 256 * 1024
+_BACKLOG = 1024
+_CONNECT_TIMEOUT_S = 5.0
+
+
+async def forward(listening: socket.socket, port: int) -> None:
+    """Accept connections for ever and carry each to a port of this namespace's loopback."""
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                inner_reader, inner_writer = await asyncio.open_connection(
+                    "127.0.0.1", port, limit=_CHUNK
+                )
+        except OSError:
+            # Nobody listens inside: the client sees a reset, as it would without a lab.
+            writer.transport.abort()
+            return
+        await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))
+        for end in (inner_writer, writer):
+            end.close()
+            with contextlib.suppress(OSError):
+                await end.wait_closed()
+
+    server = await asyncio.start_server(carry, sock=listening, limit=_CHUNK, backlog=_BACKLOG)
+    async with server:
+        await server.serve_forever()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Carry one direction to its end; an end that is half closed stays so for the other."""
+    try:
+        while data := await reader.read(_CHUNK):
+            writer.write(data)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
+    except OSError:
+        # One end is gone without a word; the other must not wait for it.
+        writer.transport.abort()
+
+
+async def _main(pairs: list[str]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for pair in pairs:
+            descriptor, port = pair.split(":")
+            group.create_task(forward(socket.socket(fileno=int(descriptor)), int(port)))
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(sys.argv[1:]))

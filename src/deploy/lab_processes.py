@@ -1,0 +1,61 @@
+"""Find a lab's processes in /proc, as this host sees them."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+def parse_status(text: str) -> tuple[int, tuple[int, ...]]:
+    """The parent's id, and the process's own in each nested namespace from here inwards.
+
+    Args:
+        text: Content of /proc/PID/status.
+    """
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return int(fields["PPid"]), tuple(int(number) for number in fields["NSpid"].split())
+
+
+def find_child(parent: int) -> int | None:
+    """The first child of a process, or None."""
+    return next((pid for pid, (ppid, _) in _table().items() if ppid == parent), None)
+
+
+def find_inner_init(keeper: int) -> int | None:
+    """The process that is process 1 inside the lab of this keeper, or None while there is none.
+
+    The keeper is process 1 of a namespace too; the lab's systemd is the one a level deeper.
+    """
+    table = _table()
+    if keeper not in table:
+        return None
+    depth = len(table[keeper][1]) + 1
+    for pid, (_, ids) in table.items():
+        if ids[-1] == 1 and len(ids) == depth and _descends(pid, keeper, table):
+            return pid if _runs_systemd(pid) else None
+    return None
+
+
+def _runs_systemd(pid: int) -> bool:
+    """Whether it is the lab's systemd by now: before that, it still sees the host's files."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return (_PROC / str(pid) / "comm").read_text().strip() == "systemd"
+    return False
+
+
+def _descends(pid: int, ancestor: int, table: dict[int, tuple[int, tuple[int, ...]]]) -> bool:
+    while pid in table and pid != ancestor:
+        pid = table[pid][0]
+    return pid == ancestor
+
+
+def _table() -> dict[int, tuple[int, tuple[int, ...]]]:
+    found = {}
+    for folder in _PROC.iterdir():
+        if folder.name.isdigit():
+            # A process may end while it is looked at.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found[int(folder.name)] = parse_status((folder / "status").read_text())
+    return found
