@@ -15,6 +15,7 @@ NAME = "default"
 """The lab that holds the trial; `build.py lab shell` enters the same one."""
 
 _CHECKOUT = "/srv/todo-backend"
+_BUILD = ("python3", f"{_CHECKOUT}/build.py")
 _IMAGES = "/var/cache/lab/images"
 _PUBLIC_PORT = 8000
 _MANAGEMENT_PORT = 9000
@@ -53,7 +54,7 @@ def up(why: str, arguments: Sequence[str], *, port: int | None) -> int:
         "So this is a trial in a lab, a throwaway Debian machine: its data lives in the lab and "
         f"goes with it (python3 build.py lab down {NAME})."
     )
-    machine = lab.find(NAME)
+    machine = _running()
     if machine is None:
         machine = lab.start(NAME, publish={public: _PUBLIC_PORT})
     advertised = next(
@@ -67,7 +68,7 @@ def image(why: str, arguments: Sequence[str]) -> int:
     """Build images in the running lab, or in one that lasts as long as the build."""
     say(f"This host cannot build rootless itself: {why}. Building in a lab.")
     command = [*_BUILD, "image", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
-    machine = lab.find(NAME)
+    machine = _running()
     if machine is not None:
         return machine.interact(command)
     with lab.throwaway() as machine:
@@ -80,7 +81,7 @@ def again(why: str, command: str, arguments: Sequence[str]) -> int:
     Raises:
         DeployError: There is no such lab.
     """
-    machine = lab.find(NAME)
+    machine = _running()
     if machine is None:
         raise DeployError(
             f"nothing runs here: this host cannot run the stack itself ({why}), and no lab is up",
@@ -90,7 +91,8 @@ def again(why: str, command: str, arguments: Sequence[str]) -> int:
     return machine.interact([*_BUILD, command, "--no-lab", *arguments])
 
 
-_BUILD = ("python3", f"{_CHECKOUT}/build.py")
+def _running() -> lab.Lab | None:
+    return next((machine for machine in lab.list_labs() if machine.name == NAME), None)
 
 
 def say(line: str) -> None:

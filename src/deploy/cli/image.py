@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from plumbum import cli
 
@@ -20,7 +21,7 @@ class Image(StackCommand):
     no_cache = cli.Flag("--no-cache", help="build anew, with Debian's newest packages")
     assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
     image_cache = cli.SwitchAttr(
-        "--image-cache", cli.ExistingDirectory, help="folder that keeps finished images"
+        "--image-cache", Path, help="folder that keeps finished images"
     )
 
     def main(self) -> int:

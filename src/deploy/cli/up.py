@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from plumbum import cli
 
@@ -17,7 +18,7 @@ class Up(StackCommand):
     builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
     assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
     image_cache = cli.SwitchAttr(
-        "--image-cache", cli.ExistingDirectory, help="folder that keeps finished images"
+        "--image-cache", Path, help="folder that keeps finished images"
     )
     advertise = cli.SwitchAttr("--advertise", str, help="address to print, when it is not ours")
 

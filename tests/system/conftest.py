@@ -1,0 +1,38 @@
+"""One lab for all system tests, with the stack inside; each test finds it serving."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.system.rig import Stack, free_port
+
+from deploy import lab
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def machine() -> Iterator[Stack]:
+    """A lab without the stack."""
+    port, management_port = free_port(), free_port()
+    with lab.throwaway(publish={port: 8000, management_port: 9000}) as running:
+        yield Stack(running, port, management_port)
+
+
+@pytest.fixture(scope="session")
+def installed(machine: Stack) -> Stack:
+    """The lab with the stack up, built from this checkout."""
+    print(machine.up().stdout)  # noqa: T201  # shown with a failure: how long each step took
+    return machine
+
+
+@pytest.fixture
+def stack(installed: Stack) -> Stack:
+    """The stack, up and ready, whatever the test before did to it."""
+    installed.systemctl("reset-failed", check=False)
+    units = ("todo-backend.socket", "todo-db", "todo-migrate", "todo-backend")
+    installed.systemctl("start", *units)
+    installed.wait_ready()
+    return installed

@@ -1,0 +1,106 @@
+"""The stack in a lab, as the system tests drive it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deploy import lab
+    from deploy.tools import Completed
+
+BUILD = ("python3", "/srv/todo-backend/build.py")
+IMAGES = "--image-cache=/var/cache/lab/images"
+UP_TIMEOUT_S = 1800.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Stack:
+    """The stack in a lab, as its user and its clients see it."""
+
+    lab: lab.Lab
+    port: int
+    management_port: int
+
+    def build(self, *words: str, check: bool = True) -> Completed:
+        """`build.py` as the lab's user."""
+        return self.lab.run([*BUILD, *words], check=check, timeout_s=UP_TIMEOUT_S)
+
+    def up(self, *words: str, check: bool = True) -> Completed:
+        return self.build("up", "--no-lab", IMAGES, *words, check=check)
+
+    def systemctl(self, *words: str, check: bool = True) -> Completed:
+        return self.lab.run(["systemctl", "--user", *words], check=check, timeout_s=120)
+
+    def podman(self, *words: str, check: bool = True) -> Completed:
+        return self.lab.run(["podman", *words], check=check, timeout_s=120)
+
+    def show(self, unit: str, name: str) -> str:
+        return self.systemctl("show", unit, f"--property={name}", "--value").stdout.strip()
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        (found,) = json.loads(self.podman("container", "inspect", container).stdout)
+        assert isinstance(found, dict)
+        return found
+
+    def in_container(self, program: str, container: str = "todo-backend") -> str:
+        """What a Python program prints inside a container (which has no shell)."""
+        return self.podman("exec", container, "/usr/bin/python3", "-c", program).stdout.strip()
+
+    def server_pid(self) -> int:
+        """The backend's process id in the lab."""
+        return int(self.inspect("todo-backend")["State"]["Pid"])
+
+    def signal_server(self, name: str) -> None:
+        self.lab.run(["kill", "-s", name, str(self.server_pid())], user="root")
+
+    def client(self, subject: str) -> httpx.Client:
+        """An HTTP client of a user, over the port that the lab publishes on this host."""
+        return httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}",
+            headers={"Authorization": f"Bearer {self.token(subject)}"},
+            timeout=30,
+        )
+
+    def token(self, subject: str) -> str:
+        return self.build("token", subject, "--no-lab").stdout.strip()
+
+    def ready(self) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{self.management_port}/readyz", timeout=10)
+
+    def wait_ready(self, within_s: float = 60.0) -> None:
+        wait_until(lambda: self.ready().status_code == httpx.codes.OK, within_s, "ready")
+
+
+def wait_until(met: Callable[[], bool], within_s: float, what: str) -> None:
+    """Poll until `met` is true; an HTTP error counts as not yet."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.HTTPError):
+            if met():
+                return
+        time.sleep(0.05)
+    pytest.fail(f"not {what} within {within_s:.0f} s")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def load_argv(mode: str, token: str, seconds: float) -> list[str]:
+    """The load generator, to be run in the lab's network."""
+    script = Path(__file__).parents[1] / "bench" / "load.py"
+    return ["python3", str(script), mode, f"--token={token}", f"--seconds={seconds}"]
