@@ -57,7 +57,7 @@ def serve(port: int, *, reload: bool) -> int:
     _make_secret(data_dir())
     environment = render_environment(port, os.environ, data_dir())
     sys.stderr.write(
-        f"Serving at http://127.0.0.1:{port} (interactive documentation: /docs), "
+        f"Serving at http://127.0.0.1:{port} (described at /openapi.json), "
         f"data in {data_dir()}.\n"
         f"A token: python3 build.py dev --token alice. Ctrl-C stops.\n"
     )

@@ -295,7 +295,7 @@ def _name(argv: Sequence[str]) -> str:
 
 def _timed_out(argv: Sequence[str], timeout_s: float) -> ToolError:
     return ToolError(
-        f"{_name(argv)} did not end within {timeout_s:.0f} s",
+        f"{_name(argv)} did not end within {timeout_s:g} s",
         hint=f"to replay: {shlex.join(argv)}",
         code=ExitCode.UNAVAILABLE,
     )
