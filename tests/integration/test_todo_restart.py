@@ -1,0 +1,205 @@
+"""Stopping and restarting on sockets that belong to somebody else."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.integration.service import Service, open_folder, open_service
+
+REQUEST = b"GET /health HTTP/1.1\r\nHost: todo\r\n\r\n"
+RATE_S = 1 / 200
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with open_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def sockets(folder: Path) -> Iterator[list[socket.socket]]:
+    """A public and a management socket, as systemd would hold them."""
+    public = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    management = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    management.bind(f"{folder}/management.sock")
+    management.listen(4096)
+    with public, management:
+        yield [public, management]
+
+
+@pytest.fixture
+def start(folder: Path, sockets: list[socket.socket]) -> Iterator[Callable[[], Service]]:
+    """Start backends, one after the other, on the same sockets."""
+    services: list[Service] = []
+
+    def start() -> Service:
+        services.append(Service(folder, {}, inherited=sockets))
+        return services[-1]
+
+    yield start
+    for service in services:
+        service.stop(signal.SIGKILL)
+
+
+@dataclass
+class Tally:
+    answered: int = 0
+    longest_s: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+
+async def ask_once(port: int, tally: Tally, pause_s: float) -> None:
+    """One request on one connection, its bytes sent `pause_s` after connecting."""
+    began = time.monotonic()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.sleep(pause_s)
+        writer.write(REQUEST)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 "), head
+        assert await reader.readexactly(15) == b'{"status":"ok"}'
+        writer.close()
+        await writer.wait_closed()
+    except (OSError, EOFError, AssertionError) as error:
+        tally.failures.append(f"after {time.monotonic() - began:.3f} s: {error!r}")
+    else:
+        tally.answered += 1
+        tally.longest_s = max(tally.longest_s, time.monotonic() - began)
+
+
+async def ask_until(stop: asyncio.Event, port: int, tally: Tally) -> None:
+    number = 0
+    async with asyncio.TaskGroup() as tasks:
+        while not stop.is_set():
+            number += 1
+            # Every fifth client keeps its request back for a while.
+            pause_s = 0.3 if number % 5 == 0 else 0.0
+            tasks.create_task(ask_once(port, tally, pause_s))
+            await asyncio.sleep(RATE_S)
+
+
+def test_restarts_under_load_refuse_and_reset_nobody(
+    start: Callable[[], Service], sockets: list[socket.socket]
+) -> None:
+    tally = Tally()
+    port: int = sockets[0].getsockname()[1]
+
+    async def scenario() -> None:
+        stop = asyncio.Event()
+        service = start()
+        await asyncio.to_thread(service.wait_started)
+        load = asyncio.create_task(ask_until(stop, port, tally))
+        for _ in range(2):
+            await asyncio.sleep(0.7)
+            assert await asyncio.to_thread(service.stop) == 0
+            service = start()
+            await asyncio.to_thread(service.wait_started)
+        await asyncio.sleep(0.5)
+        stop.set()
+        await load
+
+    asyncio.run(scenario())
+
+    assert tally.failures == []
+    assert tally.answered > 400
+
+
+def test_inherited_sockets_are_told_apart_by_their_address(
+    start: Callable[[], Service], sockets: list[socket.socket]
+) -> None:
+    service = start()
+    service.wait_started()
+
+    assert service.get_check("metrics").status_code == 200
+    with socket.create_connection(sockets[0].getsockname()) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert client.makefile("rb").readline().startswith(b"HTTP/1.1 404")
+
+
+def test_a_connection_without_a_request_yet_is_answered_during_the_stop(
+    start: Callable[[], Service], sockets: list[socket.socket]
+) -> None:
+    service = start()
+    service.wait_started()
+    with socket.create_connection(sockets[0].getsockname()) as client:
+        time.sleep(0.1)
+        service.process.send_signal(signal.SIGTERM)
+        service.wait_for("stopping")
+        time.sleep(0.3)
+        client.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = client.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer.lower()
+    assert service.stop() == 0
+
+
+def test_an_idle_connection_is_closed_cleanly(
+    start: Callable[[], Service], sockets: list[socket.socket]
+) -> None:
+    service = start()
+    service.wait_started()
+    with socket.create_connection(sockets[0].getsockname()) as client:
+        client.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(65536).endswith(b'{"status":"ok"}')
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        assert client.recv(65536) == b""
+        assert time.monotonic() - began < 1
+
+    assert service.stop() == 0
+
+
+def test_an_open_request_cannot_hold_the_process_beyond_its_deadline() -> None:
+    with open_service({"TODO_SHUTDOWN_DEADLINE_S": "2"}) as service:
+        service.wait_started()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(f"{service.folder}/public.sock")
+            # A body that never comes.
+            client.sendall(b"POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+            time.sleep(0.2)
+            began = time.monotonic()
+            assert service.stop() == 0
+            assert 1 < time.monotonic() - began < 3
+
+
+def test_a_stopped_event_loop_cannot_hold_the_process(folder: Path) -> None:
+    service = Service(folder, {"TODO_SHUTDOWN_DEADLINE_S": "1"})
+    try:
+        service.wait_started()
+        began = time.monotonic()
+        assert service.stop(signal.SIGINT) == 0
+        assert time.monotonic() - began < 2
+        assert [event["message"] for event in service.events][-2:] == ["stopping", "stopped"]
+        assert service.errors == ""
+    finally:
+        service.stop(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_the_service_manager_hears_ready_and_stopping(*, abstract: bool) -> None:
+    with open_folder() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        name = f"{folder}/notify"
+        manager.bind(f"\0{name}" if abstract else name)
+        manager.settimeout(10)
+        with open_service({"NOTIFY_SOCKET": f"@{name}" if abstract else name}) as service:
+            assert manager.recv(100) == b"READY=1"
+            service.process.send_signal(signal.SIGTERM)
+            assert manager.recv(100) == b"STOPPING=1"
+
+
+def test_the_files_of_own_sockets_are_replaced_after_a_kill() -> None:
+    with open_folder() as folder, contextlib.ExitStack() as stack:
+        for _ in range(2):
+            service = Service(folder, {})
+            stack.callback(service.stop, signal.SIGKILL)
+            service.wait_started()
+            service.stop(signal.SIGKILL)
+        assert service.errors == ""
