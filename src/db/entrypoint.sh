@@ -19,7 +19,7 @@ if [ ! -e "$data/PG_VERSION" ]; then
     initdb --pgdata="$data.new" --username=postgres --auth=peer --data-checksums \
         --encoding=UTF8 --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8 \
         --no-instructions >&2
-    for statement in "CREATE ROLE todo LOGIN" "CREATE DATABASE todo OWNER todo"; do
+    for statement in "CREATE ROLE $DB_ROLE LOGIN" "CREATE DATABASE $DB_NAME OWNER $DB_ROLE"; do
         echo "$statement" | postgres --single -D "$data.new" -c config_file="$config" \
             -c data_directory="$data.new" postgres >&2
     done
@@ -32,4 +32,5 @@ found=$(cat "$data/PG_VERSION")
 # A socket left by a killed server would not stop the new one, its lock file would: the process
 # number in it means nothing in a new container.
 rm -f "$data/postmaster.pid"
-exec postgres -D "$data" -c config_file="$config" "$@"
+exec postgres -D "$data" -c config_file="$config" \
+    -c unix_socket_directories="$DB_SOCKET_DIR" "$@"

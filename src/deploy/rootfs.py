@@ -123,10 +123,10 @@ _PRUNE = (
 
 _PASSWD = {
     "backend": "todo:x:{uid}:{gid}:todo backend:/nonexistent:/usr/sbin/nologin",
-    # Peer authentication looks the client's uid up here: the backend's becomes role `todo`.
+    # Peer authentication looks the client's uid up here: the backend's becomes its role's name.
     "db": (
         "postgres:x:{uid}:{gid}:PostgreSQL:/var/lib/postgresql:/usr/sbin/nologin\n"
-        "todo:x:{peer_uid}:{peer_uid}:todo backend:/nonexistent:/usr/sbin/nologin"
+        "{peer}:x:{peer_uid}:{peer_uid}:todo backend:/nonexistent:/usr/sbin/nologin"
     ),
 }
 
@@ -138,7 +138,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--uid", type=int, required=True)
     parser.add_argument("--gid", type=int, required=True)
-    parser.add_argument("--peer-uid", type=int, default=0)
+    parser.add_argument("--peer", help="role of the database's client")
+    parser.add_argument("--peer-uid", type=int)
     options = parser.parse_args(arguments)
     root: pathlib.Path = options.folder
     root.mkdir(parents=True, exist_ok=True)
@@ -150,7 +151,7 @@ def main(arguments: list[str]) -> int:
             remove(path)
     prune_docs(root)
     account = _PASSWD[options.target].format(
-        uid=options.uid, gid=options.gid, peer_uid=options.peer_uid
+        uid=options.uid, gid=options.gid, peer=options.peer, peer_uid=options.peer_uid
     )
     write_accounts(root, account)
     missing = missing_libraries(root)
@@ -219,7 +220,7 @@ def write_accounts(root: pathlib.Path, account: str) -> None:
     groups = (line.split(":") for line in lines)
     (root / "etc/group").write_text("".join(f"{g[0]}:x:{g[3]}:\n" for g in groups))
     (root / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
-    for name in ("dev", "proc", "sys", "run/todo", "run/secrets"):
+    for name in ("dev", "proc", "sys", "run/secrets"):
         (root / name).mkdir(parents=True, exist_ok=True)
     for name in ("tmp", "var/tmp"):
         (root / name).mkdir(parents=True, exist_ok=True)
