@@ -1,0 +1,28 @@
+"""`build.py bench`."""
+
+from __future__ import annotations
+
+import sys
+
+from plumbum import cli
+
+from deploy import tools, venv
+from deploy.cli.command import Command, unknown
+from deploy.paths import REPO
+
+
+class Bench(Command):
+    """Measure, in a lab: how fast the service starts, heals and restarts."""
+
+    rounds = cli.SwitchAttr("--rounds", cli.Range(1, 50), default=5, help="rounds a figure")
+
+    def main(self, name: str = "heal") -> int:
+        """Run a measurement of tests/bench by name."""
+        venv.enter("dev")
+        measurements = {
+            path.stem for path in (REPO / "tests" / "bench").glob("*.py") if path.stem != "load"
+        }
+        if name not in measurements:
+            unknown(f"unknown measurement {name}", name, measurements, "build.py bench")
+        program = [sys.executable, "-m", f"tests.bench.{name}", f"--rounds={self.rounds}"]
+        return tools.interact(program, env={"PYTHONPATH": f"{REPO}:{REPO / 'src'}"}, cwd=REPO)

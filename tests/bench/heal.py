@@ -1,0 +1,141 @@
+"""How fast the stack starts, heals and restarts, measured in a lab of its own.
+
+Every figure is the median of several rounds with its range; the two ways of telling systemd that
+the backend is up (READY from the program, or Podman's health check) are compared in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from tests.system.rig import Stack, free_port, load_argv, wait_until
+
+from deploy import lab
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_UNITS = ("todo-backend.socket", "todo-backend", "todo-migrate", "todo-db")
+_DROPIN = ".config/containers/systemd/todo-backend.container.d"
+_HEALTHY = "[Container]\nNotify=healthy\n"
+_LOAD_S = 10.0
+
+
+def main() -> int:
+    """Run every measurement and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    port, management_port = free_port(), free_port()
+    with lab.throwaway(publish={port: 8000, management_port: 9000}) as machine:
+        stack = Stack(machine, port, management_port)
+        stack.up()
+        report("cold start of everything to ready", [cold(stack) for _ in range(rounds)])
+        report("start of the backend alone", [start(stack) for _ in range(rounds)])
+        ready_kill = [heal(stack, "KILL") for _ in range(rounds)]
+        report("kill -9 to ready, Notify=true", ready_kill)
+        ready_hang = [heal(stack, "STOP") for _ in range(rounds)]
+        report("hang to ready, Notify=true", ready_hang)
+        for mode in ("fresh", "keepalive"):
+            results = [restart_under_load(stack, mode) for _ in range(rounds)]
+            report(f"longest wait in a restart, {mode}", [r["longest_s"] for r in results])
+            for result in results:
+                sys.stdout.write(f"    {json.dumps(result['outcomes'])}\n")
+        memory(stack)
+        machine.run(["mkdir", "-p", _DROPIN])
+        machine.run(["tee", f"{_DROPIN}/90-bench.conf"], stdin=_HEALTHY)
+        stack.systemctl("daemon-reload")
+        healthy_start = [start(stack) for _ in range(rounds)]
+        report("start of the backend alone, Notify=healthy", healthy_start)
+        report("kill -9 to ready, Notify=healthy", [heal(stack, "KILL") for _ in range(rounds)])
+    return 0
+
+
+def report(what: str, seconds: list[float]) -> None:
+    """Print one figure."""
+    median = statistics.median(seconds)
+    spread = f"{min(seconds):.2f}-{max(seconds):.2f}"
+    sys.stdout.write(f"{what:<46} {median:6.2f} s  ({spread}, n={len(seconds)})\n")
+    sys.stdout.flush()
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Seconds that something takes."""
+    started = time.monotonic()
+    act()
+    return time.monotonic() - started
+
+
+def cold(stack: Stack) -> float:
+    """Everything down, then `systemctl start todo-backend`, until a request is served."""
+    stack.systemctl("stop", *_UNITS)
+    seconds = timed(lambda: stack.systemctl("start", "todo-backend"))
+    seconds += timed(stack.wait_ready)
+    calm(stack)
+    return seconds
+
+
+def start(stack: Stack) -> float:
+    """What `systemctl start` takes for the backend alone."""
+    stack.systemctl("stop", "todo-backend.socket", "todo-backend")
+    seconds = timed(lambda: stack.systemctl("start", "todo-backend"))
+    calm(stack)
+    return seconds
+
+
+def heal(stack: Stack, signal: str) -> float:
+    """From the signal until a new process answers that it is ready."""
+    before = stack.server_pid()
+    stack.signal_server(signal)
+    started = time.monotonic()
+
+    def replaced() -> bool:
+        # The socket is systemd's: this request waits in its queue for the new process.
+        answer = httpx.get(f"http://127.0.0.1:{stack.management_port}/readyz", timeout=30)
+        return answer.status_code == httpx.codes.OK and stack.server_pid() != before
+
+    wait_until(replaced, 60, "healed")
+    seconds = time.monotonic() - started
+    calm(stack)
+    return seconds
+
+
+def restart_under_load(stack: Stack, mode: str) -> dict[str, Any]:
+    """The load's own report over a restart in its middle."""
+    with subprocess.Popen(
+        stack.lab.netns_argv(load_argv(mode, stack.token("bench"), _LOAD_S)),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as load:
+        time.sleep(_LOAD_S / 3)
+        stack.systemctl("restart", "todo-backend")
+        output, _ = load.communicate(timeout=120)
+    calm(stack)
+    result: dict[str, Any] = json.loads(output)
+    return result
+
+
+def memory(stack: Stack) -> None:
+    """The idle backend's proportional set size."""
+    path = f"/proc/{stack.server_pid()}/smaps_rollup"
+    lines = stack.lab.run(["cat", path], user="root").stdout.splitlines()
+    (pss,) = [int(line.split()[1]) for line in lines if line.startswith("Pss:")]
+    sys.stdout.write(f"{'idle memory of the backend (PSS)':<46} {pss / 1024:6.1f} MiB\n")
+
+
+def calm(stack: Stack) -> None:
+    """Keep rounds apart, and away from the unit's start limit."""
+    stack.wait_ready()
+    stack.systemctl("reset-failed", check=False)
+    time.sleep(2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
