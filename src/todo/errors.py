@@ -130,13 +130,6 @@ class StartingError(UnavailableError):
     default_detail = "The service is starting."
 
 
-class StoppingError(UnavailableError):
-    """The process is shutting down."""
-
-    code = "stopping"
-    default_detail = "The service is stopping."
-
-
 _STATUS_CODES = {
     400: "malformed-request",
     404: "not-found",

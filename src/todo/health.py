@@ -9,7 +9,6 @@ from todo.errors import (
     ProblemError,
     SchemaMismatchError,
     StartingError,
-    StoppingError,
     UnavailableError,
 )
 from todo.models import EXPECTED_REVISION
@@ -40,7 +39,7 @@ class Health:
             # That this line runs is the answer: the event loop turns.
             return None
         if check == "readyz":
-            return StoppingError() if self.stopping else await self._find_database_problem()
+            return await self._find_database_problem()
         if not self.listening:
             return StartingError()
         if self._schema_was_right:
@@ -50,7 +49,8 @@ class Health:
 
     async def _find_database_problem(self) -> ProblemError | None:
         if self._check is None:
-            if time.monotonic() - self._checked_at < _CACHE_S:
+            fresh = time.monotonic() - self._checked_at < _CACHE_S
+            if fresh and (self._result or self._database.breaker.state == "closed"):
                 return self._result
             self._check = asyncio.create_task(self._query())
         # Never cancelled: cancelling a query that hangs waits for the database as well.

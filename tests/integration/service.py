@@ -53,9 +53,7 @@ def make_environment(folder: Path, options: Mapping[str, str]) -> dict[str, str]
     }
 
 
-def run_admin(
-    environment: Mapping[str, str], *arguments: str
-) -> subprocess.CompletedProcess[str]:
+def run_admin(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one command of `todo.admin` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "todo.admin", *arguments],
