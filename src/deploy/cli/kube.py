@@ -1,0 +1,71 @@
+"""`build.py kube`: the manifest for Podman and Kubernetes, compiled from the units."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from plumbum import cli
+
+from deploy import fidelity, kube, kubefiles, unitfiles
+from deploy.compiler import compile_contract
+from deploy.errors import DeployError, ExitCode
+
+
+class Kube(cli.Application):
+    """Compile quadlet/ to kube/todo.yaml, for podman kube play and for Kubernetes."""
+
+    check = cli.Flag("--check", help="Write nothing; fail with a diff when the file is stale")
+    stdout = cli.Flag("--stdout", help="Print the manifest instead of writing the file")
+    explain = cli.Flag(
+        "--explain", help="Print what becomes of each unit key: honoured, emulated or lost"
+    )
+    secret = cli.SwitchAttr(
+        "--secret", str, argname="FILE", help="Write a Secret with a random token secret, mode 0600"
+    )
+    secret_from = cli.SwitchAttr(
+        "--secret-from",
+        str,
+        argname="FILE",
+        requires=["--secret"],
+        help="With --secret: take the token secret from this file",
+    )
+
+    def main(self) -> int:
+        """Write the manifest, or do what the one switch asks for."""
+        if sum(map(bool, (self.check, self.stdout, self.explain, self.secret))) > 1:
+            message = "--check, --stdout, --explain and --secret exclude each other"
+            raise DeployError(message, hint="give one of them", code=ExitCode.USAGE)
+        units = unitfiles.load_units()
+        if self.explain:
+            sys.stdout.write(fidelity.render_report(units))
+            return ExitCode.OK
+        contract = compile_contract(units)
+        if self.secret:
+            source = self.secret_from
+            value = kubefiles.read_secret(Path(source)) if source else kubefiles.make_secret()
+            kubefiles.write_secret(kube.render_secret(contract, value), Path(self.secret))
+            sys.stdout.write(f"{self.secret}: play or apply it before kube/todo.yaml\n")
+            return ExitCode.OK
+        text = kube.render_manifest(contract)
+        if self.stdout:
+            sys.stdout.write(text)
+        elif self.check:
+            _compare(text)
+        else:
+            changed = kubefiles.write_manifest(text)
+            sys.stdout.write(f"kube/todo.yaml: {'written' if changed else 'up to date'}\n")
+        return ExitCode.OK
+
+
+def _compare(text: str) -> None:
+    """Print how the file differs.
+
+    Raises:
+        DeployError: It does.
+    """
+    diff = list(kubefiles.diff_manifest(text))
+    if diff:
+        sys.stdout.write("\n".join(diff) + "\n")
+        message = "kube/todo.yaml is not what quadlet/ says"
+        raise DeployError(message, hint="run: python3 build.py kube", code=ExitCode.DATA)

@@ -1,0 +1,208 @@
+"""The contract: what the units say about how the stack runs, as one frozen value.
+
+The image build, the manifest and the tests read this instead of the units; the compiler makes it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from urllib.parse import parse_qs, urlsplit
+
+from deploy.errors import DeployError, ExitCode
+
+PREFIX = "todo-"
+"""Every unit's name begins so; what follows is the container's name in the manifest."""
+
+PUBLIC, MANAGEMENT = "public", "management"
+BINDS = {PUBLIC: "TODO_BIND", MANAGEMENT: "TODO_MANAGEMENT_BIND"}
+"""Role of a listening socket -> the variable that tells the program its address."""
+
+DATABASE_URL = "TODO_DATABASE_URL"
+
+
+@dataclasses.dataclass(frozen=True)
+class Mount:
+    """A volume in a container; `owner` is set on the mount that re-owns it (`:U`)."""
+
+    volume: str
+    path: str
+    read_only: bool
+    owner: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Tmpfs:
+    """A tmpfs of a fixed size in bytes."""
+
+    path: str
+    size: int
+    mode: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Secret:
+    """A secret that a container sees as a file."""
+
+    name: str
+    path: str
+    uid: int
+    gid: int
+    mode: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """A command that tells whether a container is well, and how often it is asked."""
+
+    command: tuple[str, ...]
+    interval_s: float
+    timeout_s: float
+    retries: int
+    start_period_s: float
+    on_failure: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a container may use at most; None means unlimited."""
+
+    memory: int | None
+    cpu_percent: int | None
+    tasks: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Restart:
+    """When systemd starts a service again, and how its patience is measured."""
+
+    policy: str
+    delay_s: float | None
+    prevented_by: tuple[int, ...]
+    limit: int | None
+    limit_interval_s: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Container:
+    """One container and the service around it."""
+
+    unit: str
+    name: str
+    oneshot: bool
+    image: str
+    pull: str
+    uid: int
+    gid: int
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+    working_dir: str
+    environment: tuple[tuple[str, str], ...]
+    networks: tuple[str, ...]
+    mounts: tuple[Mount, ...]
+    tmpfs: tuple[Tmpfs, ...]
+    shm_size: int | None
+    secrets: tuple[Secret, ...]
+    health: Probe | None
+    notify: str
+    stop_signal: str
+    stop_timeout_s: int
+    start_timeout_s: float | None
+    stop_limit_s: float | None
+    limits: Limits
+    restart: Restart
+    wants: tuple[str, ...]
+    requires: tuple[str, ...]
+    after: tuple[str, ...]
+
+    @property
+    def short(self) -> str:
+        """The unit's name without the prefix that all share, as in `backend`."""
+        return self.unit.removeprefix(PREFIX)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment by name."""
+        return dict(self.environment)
+
+
+@dataclasses.dataclass(frozen=True)
+class Volume:
+    """A named volume and who owns it; None leaves it to Podman."""
+
+    unit: str
+    name: str
+    uid: int | None
+    gid: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Socket:
+    """A TCP address that systemd listens on for a container."""
+
+    unit: str
+    container: str
+    role: str
+    host: str
+    port: int
+    backlog: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Contract:
+    """Everything the units say, by kind, sorted by unit."""
+
+    containers: tuple[Container, ...]
+    volumes: tuple[Volume, ...]
+    sockets: tuple[Socket, ...]
+
+    def container(self, unit: str) -> Container:
+        """The container of a unit, as in `todo-backend`.
+
+        Raises:
+            DeployError: There is no such unit.
+        """
+        for container in self.containers:
+            if container.unit == unit:
+                return container
+        raise _no_unit(f"{unit}.container", "every stack has one")
+
+    def port(self, role: str) -> int:
+        """The port of the public or the management socket.
+
+        Raises:
+            DeployError: No socket unit has one.
+        """
+        for socket in self.sockets:
+            if socket.role == role:
+                return socket.port
+        raise _no_unit("*.socket", f"none listens on the {role} address, {BINDS[role]}")
+
+
+def build_args(contract: Contract) -> dict[str, str]:
+    """What the image build needs to know, as `--build-arg` names and values.
+
+    `BACKEND_UID` and `BACKEND_GID`, `DB_UID` and `DB_GID` (and the same for any further
+    service), `PUBLIC_PORT` and `MANAGEMENT_PORT` for EXPOSE, `DB_STOPSIGNAL` for STOPSIGNAL,
+    and from the database's address `DB_NAME`, `DB_ROLE` and `DB_SOCKET_DIR`.
+
+    Raises:
+        DeployError: The units lack one of them.
+    """
+    arguments = {}
+    for container in contract.containers:
+        if not container.oneshot:
+            name = container.short.replace("-", "_").upper()
+            arguments[f"{name}_UID"] = str(container.uid)
+            arguments[f"{name}_GID"] = str(container.gid)
+            arguments[f"{name}_STOPSIGNAL"] = container.stop_signal
+    arguments["PUBLIC_PORT"] = str(contract.port(PUBLIC))
+    arguments["MANAGEMENT_PORT"] = str(contract.port(MANAGEMENT))
+    url = urlsplit(contract.container(f"{PREFIX}backend").env.get(DATABASE_URL, ""))
+    arguments["DB_NAME"] = url.path.strip("/")
+    arguments["DB_ROLE"] = url.username or ""
+    arguments["DB_SOCKET_DIR"] = parse_qs(url.query).get("host", [""])[0]
+    return arguments
+
+
+def _no_unit(file: str, hint: str) -> DeployError:
+    return DeployError(f"quadlet/{file} is missing", hint=hint, code=ExitCode.DATA)

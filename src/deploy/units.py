@@ -1,0 +1,265 @@
+"""systemd unit text to frozen dataclasses, and the word splitting that its values use.
+
+Follows systemd.syntax(7): comments, continued lines, repeated keys, empty assignments that
+reset, drop-ins. Where systemd and Podman's own reader differ, the construct is refused. No
+input or output here: text comes in, dataclasses come out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import re
+import string
+from typing import TYPE_CHECKING, NoReturn
+
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_SPACE = " \t\n\r"
+_SECTION = re.compile(r"\[([^\[\]\x00-\x1f\x7f]+)\]")
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_ESCAPES = {
+    "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
+    "\\": "\\", '"': '"', "'": "'", "s": " ",
+}  # fmt: skip
+_CODED = {"x": (2, 16), "u": (4, 16), "U": (8, 16)}
+_OCTAL_DIGITS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A line of a file, as an error names it."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+    def refuse(self, message: str, hint: str) -> NoReturn:
+        """Raise the error for what stands here.
+
+        Raises:
+            DeployError: Always, with the code for malformed data.
+        """
+        raise DeployError(f"{self}: {message}", hint=hint, code=ExitCode.DATA)
+
+
+@dataclasses.dataclass(frozen=True)
+class Assignment:
+    """One `Key=value` line, with its continuation lines joined."""
+
+    section: str
+    key: str
+    value: str
+    place: Place
+
+    def refuse(self, message: str, hint: str) -> NoReturn:
+        """Raise the error for this assignment."""
+        self.place.refuse(f"{self.key}={self.value}: {message}", hint)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """A unit file with its drop-ins merged: every assignment, in the order that counts."""
+
+    file: str
+    assignments: tuple[Assignment, ...]
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder, as in `todo-db.container`."""
+        return posixpath.basename(self.file)
+
+    @property
+    def stem(self) -> str:
+        """The name without its suffix, as in `todo-db`."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def suffix(self) -> str:
+        """What kind of unit it is, as in `container`."""
+        return self.name.rpartition(".")[2]
+
+    def find_all(self, section: str, key: str) -> tuple[Assignment, ...]:
+        """The assignments that count: those after the last empty one, which resets the list."""
+        found: list[Assignment] = []
+        for assignment in self.assignments:
+            if (assignment.section, assignment.key) != (section, key):
+                continue
+            if assignment.value:
+                found.append(assignment)
+            else:
+                found.clear()
+        return tuple(found)
+
+    def find(self, section: str, key: str) -> Assignment | None:
+        """The assignment that counts for a key with one value: the last, unless it is empty."""
+        found = self.find_all(section, key)
+        return found[-1] if found else None
+
+    def get(self, section: str, key: str) -> Assignment:
+        """As `find`, for a key that the unit must have.
+
+        Raises:
+            DeployError: The unit lacks it.
+        """
+        found = self.find(section, key)
+        if found is None:
+            message = f"{self.file}: {key}= is missing in [{section}]"
+            raise DeployError(message, hint=f"add {key}= to [{section}]", code=ExitCode.DATA)
+        return found
+
+
+def parse_unit(file: str, text: str, drop_ins: Sequence[tuple[str, str]] = ()) -> Unit:
+    """Read a unit and its drop-ins.
+
+    Args:
+        file: The unit's path as errors shall name it.
+        text: The unit's content.
+        drop_ins: Path and content of each file of its `.d` folder; merged behind the unit in
+            the lexical order of their names.
+
+    Raises:
+        DeployError: A line is malformed; the message names file and line.
+    """
+    ordered = sorted(drop_ins, key=lambda item: posixpath.basename(item[0]))
+    return Unit(
+        file,
+        tuple(
+            assignment
+            for part, content in [(file, text), *ordered]
+            for assignment in _assignments(part, content)
+        ),
+    )
+
+
+def _assignments(file: str, text: str) -> Iterator[Assignment]:
+    section = ""
+    for place, line in _logical_lines(file, text):
+        if line.startswith("["):
+            match = _SECTION.fullmatch(line)
+            if match is None:
+                place.refuse(f"malformed section header {line}", "write it as [Section]")
+            section = match[1]
+            continue
+        key, equals, value = line.partition("=")
+        key = key.rstrip(_SPACE)
+        if not equals or not _KEY.fullmatch(key):
+            place.refuse(
+                f"neither a comment, a section nor Key=value: {line}",
+                "write Key=value, or begin a comment with #",
+            )
+        if not section:
+            place.refuse(f"{key}= stands before any section", "put a [Section] line above it")
+        yield Assignment(section, key, value.strip(_SPACE), place)
+
+
+def _logical_lines(file: str, text: str) -> Iterator[tuple[Place, str]]:
+    """Lines without comments, continuations joined, each with the place where it begins."""
+    pending = ""
+    start = 0
+    number = 0
+    for number, raw in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        place = Place(file, number)
+        if "\0" in raw:
+            place.refuse("a NUL character", "write the file as plain text")
+        line = raw.strip(_SPACE)
+        if line.startswith(("#", ";")) or (not line and not pending):
+            # Inside a continuation a comment is skipped and the continuation goes on.
+            continue
+        start = start if pending else number
+        if line.endswith("\\"):
+            if line[:-1] == line[:-1].rstrip(_SPACE):
+                # systemd puts a space where the backslash was, Podman nothing.
+                place.refuse(
+                    "no space before the backslash that continues the line",
+                    "put one there: systemd and Podman join the lines differently without it",
+                )
+            pending += line[:-1]
+            continue
+        yield Place(file, start), pending + line
+        pending = ""
+    if pending:
+        Place(file, number).refuse(
+            "the file ends inside a continued line", "drop the backslash or add the line"
+        )
+
+
+def split_words(assignment: Assignment) -> tuple[str, ...]:
+    """A value as words, with systemd's quotes and escapes removed.
+
+    Raises:
+        DeployError: A quote is not closed, or an escape is unknown.
+    """
+    words: list[str] = []
+    # None between words: an empty pair of quotes is a word, no quotes at all is none.
+    word: str | None = None
+    quote = ""
+    text = assignment.value
+    at = 0
+    while at < len(text):
+        char = text[at]
+        at += 1
+        if char == "\\":
+            piece, at = _unescape(assignment, at)
+            word = (word or "") + piece
+        elif quote:
+            if char == quote:
+                quote = ""
+            else:
+                word = (word or "") + char
+        elif char in "\"'":
+            quote = char
+            word = word or ""
+        elif char not in _SPACE:
+            word = (word or "") + char
+        elif word is not None:
+            words.append(word)
+            word = None
+    if quote:
+        assignment.refuse(f"the quote {quote} is not closed", "close it")
+    if word is not None:
+        words.append(word)
+    return tuple(words)
+
+
+def _unescape(assignment: Assignment, at: int) -> tuple[str, int]:
+    """The character that the escape behind a backslash stands for, and where it ends."""
+    text = assignment.value
+    kind = text[at : at + 1]
+    if kind in _ESCAPES:
+        return _ESCAPES[kind], at + 1
+    length, base = _CODED.get(kind, (_OCTAL_DIGITS, 8))
+    begin = at + 1 if kind in _CODED else at
+    digits = text[begin : begin + length]
+    allowed = string.hexdigits if base == 16 else string.octdigits  # noqa: PLR2004 - a base
+    if len(digits) == length and all(digit in allowed for digit in digits):
+        code = int(digits, base)
+        # Beyond ASCII, \x and octal name bytes, not characters.
+        limit = 0x10FFFF if kind in {"u", "U"} else 0x7F
+        if 0 < code <= limit and not 0xD800 <= code <= 0xDFFF:  # noqa: PLR2004 - surrogates
+            return chr(code), begin + length
+    return assignment.refuse(
+        f"unknown escape \\{kind}", "double the backslash, or write the character itself"
+    )
+
+
+def literal(assignment: Assignment, text: str) -> str:
+    r"""A piece of a value as the container gets it: `%%` is a percent sign, `$$` a dollar.
+
+    Raises:
+        DeployError: It holds a specifier or a variable, which only systemd can expand.
+    """
+    for mark, name in (("%", "specifier"), ("$", "variable")):
+        match = re.search(rf"{re.escape(mark)}(.?)", text.replace(mark * 2, ""))
+        if match:
+            assignment.refuse(
+                f"the {name} {match[0]} is expanded by systemd alone",
+                f"write the value itself, or {mark}{mark} for the character {mark}",
+            )
+        text = text.replace(mark * 2, mark)
+    return text
