@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.system.rig import Stack, free_port
 
 from deploy import lab
+from tests.system.rig import Stack, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+
 from tests.system.rig import load_argv, wait_until
 
 if TYPE_CHECKING:
