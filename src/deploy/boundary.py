@@ -12,6 +12,7 @@ import select
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from deploy import paths, symptoms
@@ -122,5 +123,6 @@ def _nobody_reads() -> bool:
 
 def _close_quietly() -> int:
     # The interpreter flushes once more on its way out: let that go nowhere.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
     return 128 + signal.SIGPIPE

@@ -94,6 +94,10 @@ class Command(cli.Application):
         raise usage(text[:1].lower() + text[1:], str(self.PROGNAME))
 
 
+# One page of help is enough, and completion would have to import every command.
+Command.unbind_switches("--help-all", "--completions")
+
+
 def strict(command: type[Application]) -> type[Command]:
     """The same command with the manners of `Command`."""
     if issubclass(command, Command):

@@ -25,7 +25,6 @@ COMMANDS = (
     "status",
     "restart",
     "token",
-    "token",
     "install",
     "uninstall",
     "kube",
@@ -71,8 +70,6 @@ class Build(Command):
 for _name in COMMANDS:
     Build.subcommand(_name, f"deploy.cli.{_name}.{_name.capitalize()}")
 
-Build.unbind_switches("--help-all", "--completions")
-
 
 def describe(name: str) -> str:
     """What a command does: the first line of its class's docstring, read without importing it."""
@@ -96,7 +93,7 @@ def render_help() -> str:
         "Commands:",
         *(f"  {name:<{width}}  {describe(name)}" for name in COMMANDS),
         "",
-        f"Without a command: {DEFAULT}. `python3 build.py COMMAND --help` tells more about one.",
+        f"Without a command: {DEFAULT}. More about one: python3 build.py COMMAND --help",
         "",
         "Switches:",
         "  -h, --help     this help",

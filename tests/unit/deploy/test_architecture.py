@@ -1,0 +1,119 @@
+"""Rules that a program can check: lint, format, types, directions of imports, what is tracked."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy import locks
+from deploy.paths import REPO
+
+TOOLS = {
+    "lint": ["-m", "ruff", "check", "--no-fix"],
+    "format": ["-m", "ruff", "format", "--check"],
+    "types": ["-m", "mypy"],
+    "imports": ["-c", "from importlinter.cli import lint_imports_command as run; run()"],
+}
+
+# In pieces, so that this file holds none of them itself.
+INDEX_HOSTS = [
+    ".".join(parts)
+    for parts in (
+        ("pypi", "org"),
+        ("files", "pythonhosted", "org"),
+        ("pypi", "python", "org"),
+        ("download", "pytorch", "org"),
+    )
+]
+
+
+def tracked() -> list[Path]:
+    """Every file of the project: tracked, or new and not ignored."""
+    git = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(git, cwd=REPO, check=True, capture_output=True, text=True).stdout
+    files = (REPO / name for name in listed.split("\0") if name)
+    return [file for file in files if file.is_file() and not file.is_symlink()]
+
+
+@pytest.fixture(scope="module")
+def checks() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """All checkers, side by side: the slowest decides how long they take."""
+    environment = {**os.environ, "PYTHONPATH": "src", "MYPY_NUM_WORKERS": "2", "NO_COLOR": "1"}
+    started = {
+        name: subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=REPO,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for name, arguments in TOOLS.items()
+    }
+    yield started
+    for process in started.values():
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_the_code_passes(name: str, checks: dict[str, subprocess.Popen[str]]) -> None:
+    output, _ = checks[name].communicate()
+    if checks[name].returncode != 0:
+        pytest.fail(f"python {' '.join(TOOLS[name])}\n{output}", pytrace=False)
+
+
+def test_the_locks_satisfy_the_project() -> None:
+    assert locks.check() == []
+
+
+def test_no_file_names_a_package_index() -> None:
+    # A lock with addresses would bypass the mirror, proxy and certificates of whoever installs.
+    pattern = re.compile("|".join(map(re.escape, INDEX_HOSTS)).encode())
+    assert [str(file) for file in tracked() if pattern.search(file.read_bytes())] == []
+
+
+def test_no_source_file_outgrows_four_hundred_lines() -> None:
+    sizes = {
+        str(file.relative_to(REPO)): len(file.read_text().splitlines())
+        for file in tracked()
+        if file.suffix == ".py" and "tests" not in file.parts
+    }
+    assert {name: lines for name, lines in sizes.items() if lines > 400} == {}
+
+
+def test_no_module_is_named_after_its_shape() -> None:
+    shapes = {"utils.py", "util.py", "common.py", "helpers.py", "helper.py", "misc.py", "base.py"}
+    assert [str(file) for file in tracked() if file.name in shapes] == []
+
+
+def test_nothing_is_called_build_beside_build_py() -> None:
+    assert not (REPO / "build").exists()
+
+
+def test_build_py_is_short_and_runs_on_a_python_without_packages() -> None:
+    source = (REPO / "build.py").read_text()
+    assert len(source.splitlines()) < 100
+    imported = {
+        name.split(".")[0]
+        for node in ast.parse(source).body
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported <= sys.stdlib_module_names
+
+
+def test_the_pipeline_runs_the_test_command_of_the_readme() -> None:
+    assert "\nexec python3 build.py test\n" in (REPO / ".ci/run").read_text()
+    assert "\npython3 build.py test\n" in (REPO / "README.md").read_text()
