@@ -63,19 +63,20 @@ class Command(cli.Application):
         if self.nested_command:
             command, arguments = self.nested_command
             self.nested_command = (strict(command), arguments)
-        elif self._subcommands and type(self).main is Application.main:
-            self._choose(parsed[1])
         return parsed
 
     def _validate_args(
         self, swfuncs: dict[Callable[..., Any], SwitchParseInfo], tailargs: Sequence[str]
     ) -> tuple[list[tuple[Callable[..., Any], tuple[Any, ...]]], list[str]]:
         try:
-            return super()._validate_args(swfuncs, tailargs)
+            validated = super()._validate_args(swfuncs, tailargs)
         except _REQUESTS:
             raise
         except SwitchError as error:
             self._refuse(error)
+        if self._subcommands and not self.nested_command and _only_dispatches(self):
+            self._choose(tailargs)
+        return validated
 
     def _choose(self, words: Sequence[str]) -> NoReturn:
         names = list(self._subcommands)
@@ -92,6 +93,10 @@ class Command(cli.Application):
             names = [f"--{name}" for name in self._switches_by_name if len(name) > 1]
             unknown(text, text.rsplit(maxsplit=1)[-1], names, str(self.PROGNAME))
         raise usage(text[:1].lower() + text[1:], str(self.PROGNAME))
+
+
+def _only_dispatches(command: Application) -> bool:
+    return type(command).main is Application.main
 
 
 # One page of help is enough, and completion would have to import every command.

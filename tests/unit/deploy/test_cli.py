@@ -130,6 +130,7 @@ def test_subcommands_of_a_command_are_strict_as_well() -> None:
 
     Outer.subcommand("inner", Inner)
     assert Outer.start(["outer", "inner"]) == 3
+    assert Outer.start(["outer", "--help"]) == 0
     with pytest.raises(DeployError, match="unknown switch --x"):
         Outer.start(["outer", "inner", "--x"])
     with pytest.raises(DeployError, match="unknown subcommand iner — did you mean inner"):
