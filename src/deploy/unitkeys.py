@@ -13,11 +13,12 @@ import enum
 from typing import TYPE_CHECKING
 
 from deploy import values
+from deploy.units import Header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from deploy.units import Assignment, Unit
+    from deploy.units import Assignment, Place, Unit
 
 
 class Fate(enum.StrEnum):
@@ -139,7 +140,7 @@ _SERVICE: tuple[_Row, ...] = (
     ("TimeoutStopSec", values.seconds, _LIKE, _LIKE, "terminationGracePeriodSeconds"),
     ("MemoryMax", values.size, _YES, _YES, "limits.memory"),
     ("MemorySwapMax", values.size, _NO, _NO, "a matter of the node"),
-    ("OOMPolicy", values.one_of("continue", "stop", "kill"), _LIKE, _LIKE, "what is killed restarts"),
+    ("OOMPolicy", values.one_of("continue", "stop", "kill"), _LIKE, _LIKE, "a restart"),
     ("MemoryHigh", values.size, _NO, _NO, "no such limit"),
     ("TasksMax", values.count, _NO, _NO, "the node's podPidsLimit, Podman's pids_limit"),
     ("CPUQuota", values.percentage, _YES, _YES, "limits.cpu"),
@@ -196,17 +197,7 @@ def get_key(unit: Unit, assignment: Assignment) -> Key:
     Raises:
         DeployError: The unit's kind, the section or the key is unknown.
     """
-    sections = _KEYS.get(unit.suffix)
-    if sections is None:
-        assignment.place.refuse(
-            f"unknown kind of unit .{unit.suffix}", f"known are .{', .'.join(KINDS)}"
-        )
-    keys = sections.get(assignment.section)
-    if keys is None:
-        assignment.place.refuse(
-            f"unknown section [{assignment.section}] in a .{unit.suffix} unit",
-            suggest(assignment.section, sections),
-        )
+    keys = _section(unit, assignment.section, assignment.place)
     key = keys.get(assignment.key)
     if key is None:
         assignment.place.refuse(
@@ -216,16 +207,30 @@ def get_key(unit: Unit, assignment: Assignment) -> Key:
     return key
 
 
+def _section(unit: Unit, section: str, place: Place) -> dict[str, Key]:
+    sections = _KEYS.get(unit.suffix)
+    if sections is None:
+        place.refuse(f"unknown kind of unit .{unit.suffix}", f"known are .{', .'.join(KINDS)}")
+    if section not in sections:
+        place.refuse(
+            f"unknown section [{section}] in a .{unit.suffix} unit", suggest(section, sections)
+        )
+    return sections[section]
+
+
 def check_keys(unit: Unit) -> None:
-    """Check that every key of a unit is known and that its value can be read.
+    """Check that every section and key of a unit is known and that its value can be read.
 
     Raises:
         DeployError: One is not; the message names file and line.
     """
-    for assignment in unit.assignments:
-        key = get_key(unit, assignment)
-        if assignment.value:
-            key.read(assignment)
+    for line in unit.lines:
+        if isinstance(line, Header):
+            _section(unit, line.section, line.place)
+            continue
+        key = get_key(unit, line)
+        if line.value:
+            key.read(line)
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

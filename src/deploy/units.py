@@ -63,11 +63,24 @@ class Assignment:
 
 
 @dataclasses.dataclass(frozen=True)
+class Header:
+    """A `[Section]` line."""
+
+    section: str
+    place: Place
+
+
+@dataclasses.dataclass(frozen=True)
 class Unit:
-    """A unit file with its drop-ins merged: every assignment, in the order that counts."""
+    """A unit file with its drop-ins merged: every line that counts, in the order that counts."""
 
     file: str
-    assignments: tuple[Assignment, ...]
+    lines: tuple[Header | Assignment, ...]
+
+    @property
+    def assignments(self) -> tuple[Assignment, ...]:
+        """The assignments alone."""
+        return tuple(line for line in self.lines if isinstance(line, Assignment))
 
     @property
     def name(self) -> str:
@@ -130,14 +143,14 @@ def parse_unit(file: str, text: str, drop_ins: Sequence[tuple[str, str]] = ()) -
     return Unit(
         file,
         tuple(
-            assignment
+            line
             for part, content in [(file, text), *ordered]
-            for assignment in _assignments(part, content)
+            for line in _read_lines(part, content)
         ),
     )
 
 
-def _assignments(file: str, text: str) -> Iterator[Assignment]:
+def _read_lines(file: str, text: str) -> Iterator[Header | Assignment]:
     section = ""
     for place, line in _logical_lines(file, text):
         if line.startswith("["):
@@ -145,6 +158,7 @@ def _assignments(file: str, text: str) -> Iterator[Assignment]:
             if match is None:
                 place.refuse(f"malformed section header {line}", "write it as [Section]")
             section = match[1]
+            yield Header(section, place)
             continue
         key, equals, value = line.partition("=")
         key = key.rstrip(_SPACE)
@@ -163,7 +177,9 @@ def _logical_lines(file: str, text: str) -> Iterator[tuple[Place, str]]:
     pending = ""
     start = 0
     number = 0
-    for number, raw in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+    for number, raw in enumerate(
+        text.removeprefix("\ufeff").removesuffix("\n").split("\n"), start=1
+    ):
         place = Place(file, number)
         if "\0" in raw:
             place.refuse("a NUL character", "write the file as plain text")
@@ -171,6 +187,11 @@ def _logical_lines(file: str, text: str) -> Iterator[tuple[Place, str]]:
         if line.startswith(("#", ";")) or (not line and not pending):
             # Inside a continuation a comment is skipped and the continuation goes on.
             continue
+        if not line:
+            place.refuse(
+                "an empty line inside a continued line",
+                "remove it: it ends the value for systemd, but not for Podman",
+            )
         start = start if pending else number
         if line.endswith("\\"):
             if line[:-1] == line[:-1].rstrip(_SPACE):
