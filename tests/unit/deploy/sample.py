@@ -1,0 +1,42 @@
+"""The sample units of the compiler's tests, and its golden files.
+
+`UPDATE_GOLDEN=1 python3 -m pytest tests/unit/deploy` writes the golden files anew; read the diff.
+"""
+
+import os
+from pathlib import Path
+
+from deploy.compiler import compile_contract
+from deploy.contract import Contract
+from deploy.unitfiles import load_units
+from deploy.units import Unit, parse_unit
+
+DATA = Path(__file__).parent / "data"
+
+
+def sample_texts() -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted((DATA / "units").iterdir())}
+
+
+def parse_all(texts: dict[str, str]) -> list[Unit]:
+    return [parse_unit(f"quadlet/{name}", text) for name, text in texts.items()]
+
+
+def compile_with(name: str, old: str, new: str) -> Contract:
+    """The sample's contract after replacing a piece of one unit."""
+    texts = sample_texts()
+    assert old in texts[name]
+    texts[name] = texts[name].replace(old, new)
+    return compile_contract(parse_all(texts))
+
+
+def sample_contract() -> Contract:
+    return compile_contract(load_units(DATA / "units"))
+
+
+def golden(name: str, actual: str) -> str:
+    """What the golden file says; written first when asked for."""
+    path = DATA / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(actual)
+    return path.read_text()
