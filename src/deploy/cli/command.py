@@ -33,6 +33,8 @@ class Command(cli.Application):
     anywhere inside a command for a closed pipe, without a word.
     """
 
+    SUBCOMMAND_HELPMSG = False
+
     @cli.switch("--verbose", group="Meta-switches", overridable=True)
     def verbose(self) -> None:
         """Show the programs that are run, and what they print."""

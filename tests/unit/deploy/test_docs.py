@@ -1,0 +1,109 @@
+"""The documentation stays true: commands, switches, paths and options in it exist."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from plumbum import cli
+
+from deploy.cli import command, main
+from deploy.paths import REPO
+from todo.settings import PREFIX, Settings
+
+PAGES = sorted([*REPO.glob("*.md"), *REPO.glob("docs/**/*.md")])
+TOP = {entry.name for entry in REPO.iterdir()}
+
+
+def page_id(page: Path) -> str:
+    return str(page.relative_to(REPO))
+
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=page_id)
+
+
+def commands_in(text: str) -> Iterator[list[str]]:
+    """The words after each `build.py`, up to where the command ends."""
+    for match in re.finditer(r"build\.py((?: +[^\s`|#;)&]+)*)", text):
+        words = match[1].split()
+        if words:
+            yield words
+
+
+def quoted(text: str) -> Iterator[str]:
+    """What stands in backquotes or in fenced blocks: commands, paths and names."""
+    fence = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+    yield from fence.findall(text)
+    yield from re.findall(r"`([^`\n]+)`", fence.sub("", text))
+
+
+def application(words: list[str]) -> tuple[command.Command, list[str]]:
+    """The application that a command line ends up in, and the words left for it."""
+    current: command.Command = main.Build("build.py")
+    rest = list(words)
+    while rest and rest[0] in current._subcommands:  # noqa: SLF001 - plumbum has no other way
+        name = rest.pop(0)
+        current = command.strict(current._subcommands[name].get())(name)  # noqa: SLF001
+    return current, rest
+
+
+@every_page
+def test_every_command_line_would_be_understood(page: Path) -> None:
+    for piece in quoted(page.read_text()):
+        for words in commands_in(piece):
+            found, rest = application(words)
+            what = shlex.join(["build.py", *words])
+            if words[0] != "COMMAND" and not words[0].startswith("-"):
+                assert not isinstance(found, main.Build), f"no such command: {what}"
+            for word in rest:
+                if word == "--":
+                    break
+                if word.startswith("-"):
+                    name = word.lstrip("-").partition("=")[0]
+                    assert name in found._switches_by_name, f"no such switch: {what}"  # noqa: SLF001
+
+
+@every_page
+def test_every_path_of_the_project_exists(page: Path) -> None:
+    text = page.read_text()
+    links = re.findall(r"]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    missing = [link for link in links if not (page.parent / link).exists()]
+    for piece in quoted(text):
+        for word in re.findall(r"[\w.@/-]+", piece):
+            top = word.partition("/")[0]
+            # A Secret is never committed, so the one in the examples does not exist.
+            if top in TOP and "/" in word and not word.endswith("secret.yaml"):
+                missing += [] if (REPO / word.rstrip(".")).exists() else [word]
+    assert missing == []
+
+
+@every_page
+def test_every_option_of_the_service_exists(page: Path) -> None:
+    known = {f"{PREFIX}{field}".upper() for field in Settings.model_fields}
+    assert set(re.findall(r"\bTODO_[A-Z][A-Z_]*[A-Z]\b", page.read_text())) <= known
+
+
+def test_the_readme_lists_the_commands_as_the_help_does() -> None:
+    rows = [f"| `{name}` | {main.describe(name)} |" for name in main.COMMANDS]
+    table = "\n".join(["| command | does |", "| --- | --- |", *rows, ""])
+    assert table in (REPO / "README.md").read_text(), f"the README should have:\n{table}"
+
+
+def test_the_documented_exit_codes_are_those_of_the_program() -> None:
+    from deploy.errors import ExitCode  # noqa: PLC0415 - used here alone
+
+    text = (REPO / "docs/operate.md").read_text()
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)] == list(ExitCode)
+
+
+def test_the_changelog_knows_the_version() -> None:
+    assert f"## [{main.Build.VERSION}]" in (REPO / "CHANGELOG.md").read_text()
+
+
+def test_a_command_line_that_does_not_exist_would_be_noticed() -> None:
+    found, rest = application(["lab", "down", "--frob"])
+    assert isinstance(found, cli.Application)
+    assert rest == ["--frob"]
+    assert "frob" not in found._switches_by_name  # noqa: SLF001
+    assert list(commands_in("python3 build.py up --port 1")) == [["up", "--port", "1"]]
