@@ -20,7 +20,7 @@ _SECRETS = [
     (re.compile(r"(\w://[^\s/:@]*):[^\s@/]+@"), r"\1:[redacted]@"),
     (
         re.compile(
-            r"(?i)\b(password|passwd|pwd|secret|token|api_?key)(\"?'?\s*[=:]\s*)[^\s&\"',;]+"
+            r"(?i)\b(password|passwd|pwd|secret|token|api_?key)(\"?'?\s*[=:]\s*[\"']?)[^\s&\"',;]+"
         ),
         r"\1\2[redacted]",
     ),

@@ -45,8 +45,8 @@ def main() -> int:
         settings = load_settings()
         set_up_logging(settings.log_level)
         secret = load_secret(settings.token_secret_file, create=not in_container(os.environ))
-        listeners = open_listeners(settings, os.environ)
         app = create_app(settings, Tokens(secret))
+        listeners = open_listeners(settings, os.environ)
         asyncio.run(_serve(app, settings, listeners))
     except FatalError as error:
         return report_fatal(error)
@@ -84,6 +84,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
         background.append(tasks.create_task(_announce(health)))
         # What was made so far lives as long as the process: the collector need not walk it.
         gc.freeze()
+        gc.enable()
         await stop.wait()
         deadline = time.monotonic() + settings.shutdown_deadline_s
         _arm_deadline(settings.shutdown_deadline_s)

@@ -205,13 +205,13 @@ class Settings(BaseSettings):
         return make_url(self.database_url)
 
 
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings() -> Settings:
     """Read and check the environment; fill in the defaults of this place.
 
     Raises:
         FatalError: A variable is unknown, missing or invalid; the message names it.
     """
-    environ = os.environ if environ is None else environ
+    environ = os.environ
     _refuse_unknown(environ)
     defaults = {} if in_container(environ) else _host_defaults(environ)
     given = {name for name in Settings.model_fields if environ.get(PREFIX + name.upper())}

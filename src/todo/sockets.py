@@ -34,6 +34,18 @@ def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Lis
         FatalError: An address is taken, or an inherited descriptor is no listening socket.
     """
     listeners = Listeners()
+    try:
+        _fill(listeners, settings, environ)
+    except FatalError:
+        for listener in (*listeners.public, *listeners.management):
+            listener.close()
+        raise
+    return listeners
+
+
+def _fill(
+    listeners: Listeners, settings: Settings, environ: MutableMapping[str, str]
+) -> None:
     management = parse_address(settings.management_bind)
     for fd in inherited_descriptors(environ, os.getpid()):
         inherited = _adopt(fd)
@@ -49,7 +61,6 @@ def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Lis
         # Nobody but the probe uses it: a file that a killed process left is in the way.
         _bind(parse_address(settings.probe_bind), "TODO_PROBE_BIND", replace=True)
     )
-    return listeners
 
 
 def inherited_descriptors(environ: Mapping[str, str], pid: int) -> range:

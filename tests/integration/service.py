@@ -21,6 +21,8 @@ from todo.auth.tokens import Tokens
 SOURCES = Path(__file__).parents[2] / "src"
 SECRET = "an integration test's secret of 32+ bytes"  # noqa: S105
 START_TIMEOUT_S = 20
+# As the value of an option: leave the variable out.
+UNSET = "(unset)"
 # Puts the given descriptors where a service manager would, then becomes the program.
 _ACTIVATE = """
 import os, sys
@@ -39,8 +41,9 @@ def make_environment(folder: Path, options: Mapping[str, str]) -> dict[str, str]
     """Return an environment for one server: every socket and file below `folder`."""
     secret = folder / "secret"
     secret.write_text(SECRET)
-    return {
+    environment = {
         "PATH": os.environ["PATH"],
+        "HOME": str(folder),
         "PYTHONPATH": str(SOURCES),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONWARNINGS": "error",
@@ -51,6 +54,7 @@ def make_environment(folder: Path, options: Mapping[str, str]) -> dict[str, str]
         "TODO_TOKEN_SECRET_FILE": str(secret),
         **options,
     }
+    return {name: value for name, value in environment.items() if value != UNSET}
 
 
 def run_admin(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

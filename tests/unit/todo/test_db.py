@@ -1,0 +1,76 @@
+import pytest
+from sqlalchemy import exc
+
+from todo.breaker import Verdict
+from todo.db import classify, connect_arguments
+from todo.settings import Settings
+
+
+class ServerError(Exception):
+    """What a driver raises, with the code that the server gave."""
+
+    def __init__(self, sqlstate: str | None, message: str = "") -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+def wrap(
+    kind: type[exc.DBAPIError], sqlstate: str | None, message: str = "", *, lost: bool = False
+) -> exc.DBAPIError:
+    error = kind("SELECT 1", {}, ServerError(sqlstate, message))
+    error.connection_invalidated = lost
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (wrap(exc.OperationalError, None, "connection refused"), Verdict.FAILURE),
+        (wrap(exc.OperationalError, "08006"), Verdict.FAILURE),
+        (wrap(exc.OperationalError, "57P01"), Verdict.FAILURE),
+        (wrap(exc.OperationalError, "57P03"), Verdict.FAILURE),
+        (wrap(exc.OperationalError, "53300"), Verdict.FAILURE),
+        (wrap(exc.InterfaceError, None, "the connection is closed"), Verdict.FAILURE),
+        (wrap(exc.DBAPIError, None, lost=True), Verdict.FAILURE),
+        (wrap(exc.IntegrityError, "23505"), Verdict.ALIVE),
+        (wrap(exc.DataError, "22021"), Verdict.ALIVE),
+        (wrap(exc.OperationalError, "40001"), Verdict.ALIVE),
+        (wrap(exc.OperationalError, "40P01"), Verdict.ALIVE),
+        (wrap(exc.OperationalError, "57014"), Verdict.ALIVE),
+        (wrap(exc.OperationalError, None, "database is locked"), Verdict.NEUTRAL),
+        (wrap(exc.OperationalError, None, "unable to open database file"), Verdict.FAILURE),
+        (exc.TimeoutError("QueuePool limit reached"), Verdict.NEUTRAL),
+        (ValueError("a defect of ours"), Verdict.NEUTRAL),
+    ],
+)
+def test_only_a_lost_database_counts_as_failure(error: Exception, verdict: Verdict) -> None:
+    assert classify(error) is verdict
+
+
+def test_the_server_hears_our_limits() -> None:
+    settings = Settings(
+        database_url="postgresql://u@h/d",
+        database_statement_timeout_s=1.5,
+        database_connect_timeout_s=3,
+    )
+    arguments = connect_arguments(settings)
+
+    assert arguments["connect_timeout"] == 3
+    assert "statement_timeout=1500" in arguments["options"]
+    assert "idle_in_transaction_session_timeout=1500" in arguments["options"]
+    assert arguments["application_name"] == "todo-backend"
+
+
+def test_pgbouncer_gets_neither_prepared_statements_nor_session_parameters() -> None:
+    arguments = connect_arguments(
+        Settings(database_url="postgresql://u@h/d", database_pgbouncer=True)
+    )
+
+    assert arguments["prepare_threshold"] is None
+    assert "options" not in arguments
+
+
+def test_options_of_the_address_are_respected() -> None:
+    settings = Settings(database_url="postgresql://u@h/d?options=-c%20statement_timeout%3D9")
+
+    assert "options" not in connect_arguments(settings)

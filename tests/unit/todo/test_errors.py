@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from todo.errors import (
+    DatabaseUnavailableError,
+    HttpError,
+    NotFoundError,
+    ProblemError,
+    UnavailableError,
+    ValidationFailedError,
+    render_problem,
+)
+
+
+def test_a_problem_has_the_fields_of_rfc_9457_and_ours() -> None:
+    status, headers, body = render_problem(NotFoundError(), instance="/x", request_id="id-1")
+
+    assert status == 404
+    assert dict(headers)[b"content-type"] == b"application/problem+json"
+    assert dict(headers)[b"content-length"] == str(len(body)).encode()
+    assert json.loads(body) == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "There is nothing here that you may see.",
+        "instance": "/x",
+        "code": "not-found",
+        "request_id": "id-1",
+    }
+
+
+@pytest.mark.parametrize(("seconds", "header"), [(0, "1"), (0.2, "1"), (1.2, "2"), (30, "30")])
+def test_retry_after_is_whole_seconds_rounded_up(seconds: float, header: str) -> None:
+    assert UnavailableError(retry_after_s=seconds).headers == {"Retry-After": header}
+
+
+def test_every_error_has_a_code_a_status_and_a_sentence() -> None:
+    def subclasses(kind: type[ProblemError]) -> list[type[ProblemError]]:
+        return [kind, *(sub for direct in kind.__subclasses__() for sub in subclasses(direct))]
+
+    found = [kind for kind in subclasses(ProblemError) if kind is not HttpError]
+    assert DatabaseUnavailableError in found
+    for kind in found:
+        assert 400 <= kind.status < 600
+        assert kind.default_detail.endswith(".")
+    codes = [kind.code for kind in found if kind is not ProblemError]
+    assert len(codes) == len(set(codes))
+
+
+def test_text_that_no_encoding_knows_is_escaped() -> None:
+    error = ValidationFailedError(errors=[{"field": "\ud800"}])
+
+    _status, _headers, body = render_problem(error, instance="/\ud800", request_id="x")
+    assert json.loads(body)["errors"] == [{"field": "\ud800"}]

@@ -1,0 +1,54 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from todo.binding import parse_address
+from todo.fatal import FatalError
+from todo.sockets import inherited_descriptors, is_bound_to
+
+
+@pytest.mark.parametrize(
+    ("environ", "pid", "expected"),
+    [
+        ({}, 7, []),
+        ({"LISTEN_FDS": "2"}, 7, [3, 4]),
+        ({"LISTEN_FDS": "2", "LISTEN_PID": "7"}, 7, [3, 4]),
+        ({"LISTEN_FDS": "2", "LISTEN_PID": "8"}, 7, []),
+        ({"LISTEN_FDS": "2", "LISTEN_PID": "8"}, 1, [3, 4]),
+        ({"LISTEN_FDS": "0"}, 7, []),
+    ],
+)
+def test_descriptors_are_taken_when_they_are_meant_for_us(
+    environ: dict[str, str], pid: int, expected: list[int]
+) -> None:
+    assert list(inherited_descriptors(environ, pid)) == expected
+
+
+def test_a_count_that_is_no_number_is_fatal() -> None:
+    with pytest.raises(FatalError, match="LISTEN_FDS"):
+        inherited_descriptors({"LISTEN_FDS": "two"}, 7)
+
+
+def test_a_socket_is_recognised_by_its_port_whatever_its_address() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        assert is_bound_to(listener, parse_address(f"127.0.0.1:{port}"))
+        assert is_bound_to(listener, parse_address(f"[::]:{port}"))
+        assert not is_bound_to(listener, parse_address("127.0.0.1:1"))
+        assert not is_bound_to(listener, parse_address("unix:/x"))
+
+
+def test_a_unix_socket_is_recognised_by_its_path(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+
+        assert is_bound_to(listener, parse_address(f"unix:{tmp_path}/s"))
+        assert not is_bound_to(listener, parse_address("unix:/other"))
+        assert not is_bound_to(listener, parse_address("127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:8000", "[::]:80", "[::1]:8000", "unix:/run/x.sock"])
+def test_an_address_is_written_as_it_was_read(text: str) -> None:
+    assert str(parse_address(text)) == text
