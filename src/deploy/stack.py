@@ -6,9 +6,11 @@ import dataclasses
 import getpass
 import http.client
 import json
+import os
 import secrets
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy import install, progress, systemd, tools
@@ -16,7 +18,6 @@ from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
 SOCKET = "todo-backend.socket"
 BACKEND = "todo-backend.service"
@@ -26,6 +27,12 @@ SERVICES = (DB, MIGRATE, BACKEND)
 
 SECRET = "todo-token-secret"  # noqa: S105  # its name, not its value
 VOLUMES = ("todo-data", "todo-socket")
+
+PUBLISHED_URL = "BUILD_PUBLISHED_URL"
+"""Variable with the public address as seen from outside, where a lab publishes another port."""
+
+_LINGERING = Path("/var/lib/systemd/linger")
+"""Where systemd-logind keeps an empty file for each lingering user."""
 
 _PORT_DROPIN = "todo-backend.socket.d/50-port.conf"
 _READY_WITHIN_S = 60.0
@@ -85,7 +92,7 @@ def prepare(*, port: int | None = None) -> set[str]:
         _refuse_rejected_units()
         # A socket is an ordinary unit and wants enabling; Quadlet's [Install] needs none.
         systemd.systemctl("enable", "--quiet", SOCKET)
-        tools.run(["loginctl", "enable-linger", getpass.getuser()])
+        _ensure_linger(getpass.getuser())
     return changed
 
 
@@ -178,13 +185,14 @@ def status() -> Status:
     units = tuple(_unit_status(unit) for unit in (SOCKET, *SERVICES))
     if not addresses:
         return Status(None, ready=False, reason=f"{SOCKET} is not listening", units=units)
+    url = os.environ.get(PUBLISHED_URL) or f"http://{addresses[0]}"
     backend = next(unit for unit in units if unit.unit == BACKEND)
     if backend.active != "active":
         # Asking would start it: that is what a socket unit is for.
         reason = f"{BACKEND} is {backend.active}"
-        return Status(f"http://{addresses[0]}", ready=False, reason=reason, units=units)
+        return Status(url, ready=False, reason=reason, units=units)
     reason = _not_ready_reason(addresses[0])
-    return Status(f"http://{addresses[0]}", ready=not reason, reason=reason, units=units)
+    return Status(url, ready=not reason, reason=reason, units=units)
 
 
 def _job(verb: str, unit: str) -> None:
@@ -251,6 +259,19 @@ def _ensure_secret() -> None:
         return
     value = secrets.token_urlsafe(_SECRET_BYTES)
     tools.run(["podman", "secret", "create", SECRET, "-"], stdin=value)
+
+
+def _ensure_linger(user: str) -> None:
+    """Let the user's services run without a login, from boot on."""
+    if (_LINGERING / user).exists():
+        return
+    done = tools.run(["loginctl", "enable-linger", user], check=False)
+    if done.returncode != 0:
+        raise DeployError(
+            f"{user} may not keep services running without a login: {done.stderr.strip()}",
+            hint=f"sudo loginctl enable-linger {user}",
+            code=ExitCode.CONFIG,
+        )
 
 
 def _refuse_rejected_units() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from deploy import host, lab
+from deploy import host, lab, stack
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -57,22 +57,19 @@ def up(why: str, arguments: Sequence[str], *, port: int | None) -> int:
     machine = _running()
     if machine is None:
         machine = lab.start(NAME, publish={public: _PUBLIC_PORT})
-    advertised = next(
-        (outer for outer, inner in machine.publish.items() if inner == _PUBLIC_PORT), public
-    )
-    words = ["up", f"--image-cache={_IMAGES}", f"--advertise=http://127.0.0.1:{advertised}"]
-    return machine.interact([*_BUILD, *words, "--no-lab", *arguments])
+    words = ["up", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
+    return _interact(machine, words)
 
 
 def image(why: str, arguments: Sequence[str]) -> int:
     """Build images in the running lab, or in one that lasts as long as the build."""
     say(f"This host cannot build rootless itself: {why}. Building in a lab.")
-    command = [*_BUILD, "image", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
+    words = ["image", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
     machine = _running()
     if machine is not None:
-        return machine.interact(command)
+        return _interact(machine, words)
     with lab.throwaway() as machine:
-        return machine.interact(command)
+        return _interact(machine, words)
 
 
 def again(why: str, command: str, arguments: Sequence[str]) -> int:
@@ -88,7 +85,14 @@ def again(why: str, command: str, arguments: Sequence[str]) -> int:
             hint="python3 build.py up",
             code=ExitCode.UNAVAILABLE,
         )
-    return machine.interact([*_BUILD, command, "--no-lab", *arguments])
+    return _interact(machine, [command, "--no-lab", *arguments])
+
+
+def _interact(machine: lab.Lab, words: Sequence[str]) -> int:
+    """Run `build.py` inside, telling it the address that this host's users see."""
+    ports = [outer for outer, inner in machine.publish.items() if inner == _PUBLIC_PORT]
+    env = {stack.PUBLISHED_URL: f"http://127.0.0.1:{ports[0]}"} if ports else {}
+    return machine.interact([*_BUILD, *words], env=env)
 
 
 def _running() -> lab.Lab | None:

@@ -20,9 +20,7 @@ class Image(StackCommand):
     builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
     no_cache = cli.Flag("--no-cache", help="build anew, with Debian's newest packages")
     assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
-    image_cache = cli.SwitchAttr(
-        "--image-cache", Path, help="folder that keeps finished images"
-    )
+    image_cache = cli.SwitchAttr("--image-cache", Path, help="folder that keeps finished images")
 
     def main(self) -> int:
         """Build, and print what came out."""
@@ -33,7 +31,7 @@ class Image(StackCommand):
             words += ["--no-cache"] if self.no_cache else []
             return trial.image(why, words)
         built = deployment.build(
-            image.TARGETS if self.target == "all" else (self.target,),
+            image.TARGETS if self.target == "all" else (str(self.target),),
             builder=self.builder,
             no_cache=bool(self.no_cache),
             archive_dir=self.image_cache,

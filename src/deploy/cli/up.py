@@ -17,10 +17,7 @@ class Up(StackCommand):
     port = cli.SwitchAttr("--port", cli.Range(1, 65535), help="loopback port of the public API")
     builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
     assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
-    image_cache = cli.SwitchAttr(
-        "--image-cache", Path, help="folder that keeps finished images"
-    )
-    advertise = cli.SwitchAttr("--advertise", str, help="address to print, when it is not ours")
+    image_cache = cli.SwitchAttr("--image-cache", Path, help="folder that keeps finished images")
 
     def main(self) -> int:
         """Bring the stack up."""
@@ -37,7 +34,7 @@ class Up(StackCommand):
         sys.stdout.write(
             f"{progress.TIMINGS.render()}\n"
             f"\n"
-            f"The backend answers at {self.advertise or url}\n"
+            f"The backend answers at {url}\n"
             f"A token for a user:  python3 build.py token alice\n"
         )
         return 0
