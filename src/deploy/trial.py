@@ -18,7 +18,6 @@ _CHECKOUT = "/srv/todo-backend"
 _BUILD = ("python3", f"{_CHECKOUT}/build.py")
 _IMAGES = "/var/cache/lab/images"
 _PUBLIC_PORT = 8000
-_MANAGEMENT_PORT = 9000
 
 
 def reason(*, no_lab: bool) -> str | None:
