@@ -36,7 +36,7 @@ RESOLVER = "10.0.2.3"
 KUBE_CONF = "/etc/containers/lab-kube.conf"
 """Settings, inside, for `podman kube play` on a host without cgroup controllers."""
 
-_HALT_TIMEOUT_S = 8.0
+_HALT_TIMEOUT_S = 5.0
 _NETWORK_TIMEOUT_S = 10.0
 
 
@@ -70,6 +70,14 @@ def keeper_argv(plan: Plan) -> list[str]:
     contain = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
     python = [sys.executable, "-m", __name__]
     return [*contain, "--mount-proc", *python, json.dumps(dataclasses.asdict(plan))]
+
+
+def parse_plan(text: str) -> Plan:
+    """The plan in a keeper's argument."""
+    fields = json.loads(text)
+    # JSON knows only text as a key.
+    fields["listening"] = {int(key): port for key, port in fields["listening"].items()}
+    return Plan(**fields)
 
 
 def nspawn_argv(plan: Plan) -> list[str]:
@@ -288,9 +296,7 @@ class _Keeper:
 
 def main(argument: str) -> int:
     """Run the keeper whose plan is in the argument, as JSON."""
-    fields = json.loads(argument)
-    fields["listening"] = {int(key): port for key, port in fields["listening"].items()}
-    keeper = _Keeper(Plan(**fields))
+    keeper = _Keeper(parse_plan(argument))
     try:
         keeper.run()
     finally:

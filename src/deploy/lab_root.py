@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import host, tools
+from deploy import tools
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import cache_dir
 from deploy.progress import step
@@ -55,8 +55,6 @@ _PACKAGES = (
     "systemd-sysv",
     "uidmap",
 )
-_HOST_PACKAGES = {"mmdebstrap": "mmdebstrap", "setpriv": "util-linux", "unshare": "util-linux"}
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _HOST_CAS = Path("/usr/local/share/ca-certificates")
 
 # They would act on the host's kernel, which the lab shares, or have nothing to do here.
@@ -132,11 +130,8 @@ def bootstrap_argv(tree: Path) -> list[str]:
     ]
 
 
-def ensure(*, assume_yes: bool = True) -> Path:
+def ensure() -> Path:
     """Return the folder of a root file system that is up to date, making it when needed.
-
-    Args:
-        assume_yes: Whether missing packages of the host may be installed.
 
     Raises:
         DeployError: A tool is missing, the disk is full, or the network is not there and no
@@ -151,7 +146,7 @@ def ensure(*, assume_yes: bool = True) -> Path:
             shutil.rmtree(left)
         present = max(folder.glob(f"{name}-*"), default=None, key=_made_at)
         if present is None:
-            present = _make(folder, name, certificates, assume_yes=assume_yes)
+            present = _make(folder, name, certificates)
         elif time.time() - _made_at(present) > _MAX_AGE_S:
             present = _renew(folder, name, certificates, present)
         _prune(folder, keep=present)
@@ -183,24 +178,14 @@ def host_certificates() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(_HOST_CAS.glob("*.crt"))}
 
 
-def _make(folder: Path, name: str, certificates: Mapping[str, bytes], *, assume_yes: bool) -> Path:
-    missing = [package for tool, package in _HOST_PACKAGES.items() if tools.find(tool) is None]
-    if not _KEYRING.exists():
-        missing.append("debian-archive-keyring")
-    if missing:
-        host.ensure_packages(missing, assume_yes=assume_yes)
+def _make(folder: Path, name: str, certificates: Mapping[str, bytes]) -> Path:
     new = folder / f"{_NEW}{os.getpid()}"
     new.mkdir()
     tree = new / "root"
     try:
         with step(f"Making the lab's root file system (Debian {SUITE})") as current:
             (new / "tmp").mkdir()
-            tools.stream(
-                bootstrap_argv(tree),
-                current,
-                timeout_s=_BUILD_TIMEOUT_S,
-                env={"TMPDIR": str(new / "tmp")},
-            )
+            _bootstrap(tree, new / "tmp", current)
             _set_up(tree, certificates, current)
         # In step with the clock's seconds: two trees of one key differ in age.
         final = folder / f"{name}-{time.time():.0f}"
@@ -212,13 +197,23 @@ def _make(folder: Path, name: str, certificates: Mapping[str, bytes], *, assume_
 
 def _renew(folder: Path, name: str, certificates: Mapping[str, bytes], present: Path) -> Path:
     try:
-        return _make(folder, name, certificates, assume_yes=False)
+        return _make(folder, name, certificates)
     except DeployError as error:
         if error.code is not ExitCode.UNAVAILABLE:
             raise
         days = (time.time() - _made_at(present)) / 86400
         sys.stderr.write(f"The lab's packages are {days:.0f} days old: {error.message}\n")
         return present
+
+
+def _bootstrap(tree: Path, temporary: Path, current: Step) -> None:
+    env = {"TMPDIR": str(temporary)}
+    try:
+        tools.stream(bootstrap_argv(tree), current, timeout_s=_BUILD_TIMEOUT_S, env=env)
+    except tools.ToolError as error:
+        # What it is wrapped in tells nobody anything.
+        error.message = error.message.replace("setpriv", "mmdebstrap", 1)
+        raise
 
 
 def _set_up(tree: Path, certificates: Mapping[str, bytes], current: Step) -> None:
@@ -250,7 +245,7 @@ def _made_at(tree: Path) -> float:
 def _prune(folder: Path, keep: Path) -> None:
     """Remove the trees that no lab uses and no lab will use again."""
     for tree in folder.glob("*-*"):
-        if tree in (keep, keep.parent) or tree.name.startswith("."):
+        if tree == keep or tree.name.startswith("."):
             continue
         descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
         try:

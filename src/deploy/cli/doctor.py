@@ -1,0 +1,24 @@
+"""`build.py doctor`."""
+
+from __future__ import annotations
+
+import sys
+
+from plumbum import cli
+
+from deploy import doctor, host
+from deploy.cli.command import Command
+from deploy.errors import ExitCode
+
+
+class Doctor(Command):
+    """Show what this host has and lacks, and the exact command that provides it."""
+
+    as_json = cli.Flag("--json", help="print it for programs")
+
+    def main(self) -> int:
+        """Print the table; 0 when the stack can run here or in a lab."""
+        diagnosis = doctor.diagnose(host.probe())
+        render = doctor.render_json if self.as_json else doctor.render_table
+        sys.stdout.write(f"{render(diagnosis)}\n")
+        return ExitCode.OK if diagnosis.usable else ExitCode.FAILED

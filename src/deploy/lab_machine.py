@@ -1,0 +1,256 @@
+"""A lab that runs: commands inside, a shell, a reboot, the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy import lab_cgroup, lab_keeper, lab_processes, lab_root, lab_state, tools
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from deploy.progress import Step
+
+_BOOT_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 15.0
+_POLL_S = 0.1
+_INHERITED = ("TERM", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+_HOMES = {"root": "/root", lab_root.USER: f"/home/{lab_root.USER}"}
+
+
+class Lab:
+    """A lab that runs.
+
+    Args:
+        record: What its folder says about it.
+    """
+
+    def __init__(self, record: lab_state.Record) -> None:
+        self._record = record
+        self._pid = 0
+
+    @property
+    def name(self) -> str:
+        """The lab's name, which is its host name too."""
+        return self._record.name
+
+    @property
+    def publish(self) -> dict[int, int]:
+        """Port on the host's loopback -> port on the lab's."""
+        return dict(self._record.publish)
+
+    @property
+    def pid(self) -> int:
+        """Process id, on this host, of the systemd inside; a reboot changes it.
+
+        Raises:
+            DeployError: The machine does not run.
+        """
+        if self._pid == 0 or not Path(f"/proc/{self._pid}").exists():
+            found = lab_processes.find_inner_init(self._record.keeper)
+            if found is None:
+                message = f"the lab {self.name!r} does not run any more"
+                raise DeployError(message, code=ExitCode.UNAVAILABLE)
+            self._pid = found
+        return self._pid
+
+    @property
+    def kube_env(self) -> dict[str, str]:
+        """What `podman kube play` needs in its environment here; empty on an ordinary host."""
+        if lab_cgroup.controllers() >= lab_cgroup.WANTED:
+            return {}
+        return {"CONTAINERS_CONF_OVERRIDE": lab_keeper.KUBE_CONF}
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str = lab_root.USER,
+        check: bool = True,
+        timeout_s: float = 60.0,
+        stdin: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> tools.Completed:
+        """Run a program inside, as `tools.run` does here.
+
+        Args:
+            argv: The program and its arguments.
+            user: `todo` or `root`.
+            check: Whether an exit code other than 0 raises.
+            timeout_s: Seconds after which the program is ended.
+            stdin: Text for its standard input.
+            env: Variables to add to the user's.
+
+        Raises:
+            ToolError: The program timed out, or failed with `check` set.
+        """
+        inner = self.argv(argv, user, env)
+        return tools.run(inner, check=check, timeout_s=timeout_s, stdin=stdin)
+
+    def stream(
+        self,
+        argv: Sequence[str],
+        step: Step,
+        *,
+        timeout_s: float,
+        user: str = lab_root.USER,
+        env: Mapping[str, str] | None = None,
+    ) -> tools.Completed:
+        """Run a long program inside, as `tools.stream` does here."""
+        return tools.stream(self.argv(argv, user, env), step, timeout_s=timeout_s)
+
+    def interact(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str = lab_root.USER,
+        env: Mapping[str, str] | None = None,
+    ) -> int:
+        """Run a program inside on this terminal and return its exit code."""
+        return tools.interact(self.argv(argv, user, env))
+
+    def shell(self, *, user: str = lab_root.USER) -> int:
+        """Open a shell inside on this terminal and return its exit code."""
+        # A terminal of the lab's own: the shell's job control does not work on one from outside.
+        command = ["script", "--quiet", "--return", "--command", "bash -l", "/dev/null"]
+        return self.interact(command, user=user)
+
+    def netns_argv(self, argv: Sequence[str]) -> list[str]:
+        """The command that runs a program of this host in the lab's network."""
+        return ["nsenter", f"--target={self.pid}", "--net", "--", *argv]
+
+    def reboot(self) -> None:
+        """Boot the machine again, with the same disk, and wait until it is ready.
+
+        Raises:
+            DeployError: It did not come back.
+        """
+        before = self.pid
+        self.run(["systemctl", "reboot"], user="root", check=False)
+        deadline = time.monotonic() + _BOOT_TIMEOUT_S
+        while lab_processes.find_inner_init(self._record.keeper) in (before, None):
+            if time.monotonic() > deadline or not lab_state.is_running(self._folder):
+                message = f"the lab {self.name!r} did not boot again"
+                raise DeployError(message, code=ExitCode.UNAVAILABLE)
+            time.sleep(_POLL_S)
+        self._pid = 0
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Wait until the machine has booted and the user manager of `todo` runs.
+
+        Raises:
+            DeployError: It took longer than a minute, or the machine ended.
+        """
+        deadline = time.monotonic() + _BOOT_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if lab_processes.find_inner_init(self._record.keeper) is not None:
+                if self._is_up():
+                    return
+            elif not lab_state.is_running(self._folder):
+                break
+            time.sleep(_POLL_S)
+        log = self._folder / "keeper.log"
+        said = log.read_text(errors="replace").split("\n")[-3:] if log.exists() else []
+        message = f"the lab {self.name!r} did not become ready: {' '.join(said).strip()}"
+        raise DeployError(message, code=ExitCode.UNAVAILABLE)
+
+    def halt(self) -> None:
+        """Shut the machine down, and wait until nothing of the lab is left."""
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._record.keeper, signal.SIGTERM)
+            while lab_state.is_running(self._folder):
+                if time.monotonic() > deadline:
+                    os.kill(self._record.keeper, signal.SIGKILL)
+                    break
+                time.sleep(_POLL_S)
+        lab_state.discard(self._folder)
+
+    @property
+    def _folder(self) -> Path:
+        return lab_state.folder_of(self.name)
+
+    @contextlib.contextmanager
+    def _replayable(self, argv: Sequence[str]) -> Iterator[None]:
+        """Let errors speak of the program inside, and not of what leads there."""
+        try:
+            yield
+        except tools.ToolError as error:
+            error.message = error.message.replace("env", f"{argv[0]} (in a lab)", 1)
+            if error.hint.startswith("to replay"):
+                error.hint = f"to replay: build.py lab run {self.name} -- {shlex.join(argv)}"
+            raise
+
+    def _is_up(self) -> bool:
+        """Whether the system and the user's own manager have started all they should."""
+        asked = (
+            (["systemctl", "is-system-running", "--wait"], "root"),
+            (["systemctl", "--user", "is-system-running", "--wait"], lab_root.USER),
+        )
+        for argv, user in asked:
+            with contextlib.suppress(DeployError):
+                state = self.run(argv, user=user, check=False, timeout_s=_BOOT_TIMEOUT_S)
+                if state.stdout.strip() in {"running", "degraded"}:
+                    continue
+            return False
+        return True
+
+    def argv(
+        self,
+        argv: Sequence[str],
+        user: str = lab_root.USER,
+        env: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """The command of this host that runs a program inside, as a user of the lab."""
+        variables = {**_environment(user), **(env or {})}
+        spaces = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
+        # nsenter waits for a program in another PID namespace. Were it to end by the Ctrl-C that
+        # both get, nobody would wait for what the program does on its way out.
+        return [
+            "env",
+            "--ignore-signal=INT,TERM",
+            "nsenter",
+            f"--target={self.pid}",
+            *spaces,
+            "--",
+            "setpriv",
+            f"--reuid={user}",
+            f"--regid={user}",
+            "--init-groups",
+            "--",
+            "env",
+            "--default-signal=INT,TERM",
+            "--ignore-environment",
+            f"--chdir={_HOMES[user]}",
+            *(f"{name}={value}" for name, value in variables.items()),
+            *argv,
+        ]
+
+
+def _environment(user: str) -> dict[str, str]:
+    """The variables that a log-in of this user would have, and the way to the network."""
+    variables = {
+        "HOME": _HOMES[user],
+        "LANG": "C.UTF-8",
+        "LOGNAME": user,
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "SHELL": "/bin/bash",
+        # Large files do not belong into the memory that /tmp is made of.
+        "TMPDIR": "/var/tmp",  # noqa: S108 - the lab's own
+        "USER": user,
+    }
+    if user == lab_root.USER:
+        runtime = f"/run/user/{lab_root.UID}"
+        variables["XDG_RUNTIME_DIR"] = runtime
+        variables["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={runtime}/bus"
+        variables["XDG_CACHE_HOME"] = lab_root.CACHE
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return variables | inherited

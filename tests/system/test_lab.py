@@ -1,0 +1,332 @@
+"""The lab itself: apart from others, reachable, and gone without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy import lab, lab_cgroup, lab_processes, lab_state, tools
+from deploy.errors import DeployError, ExitCode
+from deploy.paths import REPO
+from tests.system.rig import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
+
+GONE_WITHIN_S = 20.0
+SERVE = ("systemd-run", "--user", "--unit=web", "--working-directory=/etc")
+OWNER = """
+import sys, time
+from deploy import lab
+with lab.throwaway(sys.argv[1]):
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+class Traces:
+    """What a lab has on this host while it runs, to be looked for when it is gone."""
+
+    def __init__(self, name: str) -> None:
+        record = lab_state.find(name)
+        assert record is not None
+        inner = lab_processes.find_inner_init(record.keeper)
+        assert inner is not None
+        self._name = name
+        self._spaces = (spaces(record.keeper) | spaces(inner)) - spaces(os.getpid())
+        # The keeper, the machine and its network each have what this process does not share.
+        assert len(self._spaces) == 5
+
+    def left(self) -> list[str]:
+        found = [str(lab_state.folder_of(self._name))] if self._folder_exists() else []
+        for mount in lab_cgroup.hierarchies(Path("/proc/self/mountinfo").read_text()):
+            found += [str(path) for path in mount.glob(f"*{self._name}*")]
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                mounts = (process / "mountinfo").read_text()
+                if spaces(int(process.name)) & self._spaces or self._name in mounts:
+                    found.append((process / "cmdline").read_text())
+        return found
+
+    def wait_gone(self) -> None:
+        deadline = time.monotonic() + GONE_WITHIN_S
+        while self.left() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert self.left() == []
+
+    def _folder_exists(self) -> bool:
+        return lab_state.folder_of(self._name).exists()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[lab.Lab]:
+    with lab.throwaway() as started:
+        yield started
+
+
+@contextlib.contextmanager
+def owner(name: str) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has a throwaway lab."""
+    argv = [sys.executable, "-c", OWNER, name]
+    env = {**os.environ, "PYTHONPATH": str(REPO / "src")}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env=env, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def spaces(pid: int) -> set[str]:
+    """The namespaces that a process is in."""
+    return {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for kind in ("mnt", "pid", "net")}
+
+
+def build(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """`build.py` on this host, with its standard error to read."""
+    return subprocess.Popen(
+        [sys.executable, str(REPO / "build.py"), *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **(env or {})},
+        text=True,
+        start_new_session=True,
+    )
+
+
+def get(port: int) -> str:
+    """What a lab's web server on a port of this host says, once it is there."""
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/hostname", timeout=5) as answer:
+                content: bytes = answer.read()
+            return content.decode().strip()
+        time.sleep(0.1)
+    return "nothing"
+
+
+def test_two_labs_serve_the_same_port_side_by_side() -> None:
+    ports = free_port(), free_port()
+    with (
+        lab.throwaway(publish={ports[0]: 8000}) as one,
+        lab.throwaway(publish={ports[1]: 8000}) as other,
+    ):
+        for each in (one, other):
+            each.run([*SERVE, "python3", "-m", "http.server", "--bind=127.0.0.1", "8000"])
+        assert get(ports[0]) == one.name
+        assert get(ports[1]) == other.name
+        inside = one.netns_argv(["curl", "--silent", "http://127.0.0.1:8000/hostname"])
+        assert tools.run(inside).stdout.strip() == one.name
+        with pytest.raises(DeployError, match=f"port {ports[0]} of this host"):
+            lab.start("late", publish={ports[0]: 8000})
+        with pytest.raises(DeployError, match="runs already"):
+            lab.start(one.name)
+
+
+def test_published_port_passes_large_answers_whole() -> None:
+    port = free_port()
+    size = 64 * 1024 * 1024
+    with lab.throwaway(publish={port: 8000}) as served:
+        served.run(["truncate", f"--size={size}", "hostname"])
+        there = ("systemd-run", "--user", "--working-directory=/home/todo")
+        served.run([*there, "python3", "-m", "http.server", "--bind=127.0.0.1", "8000"])
+        assert len(get(port)) == size
+
+
+def test_the_user_has_a_session_and_the_checkout(running: lab.Lab) -> None:
+    assert running.run(["id", "--user"]).stdout == "1000\n"
+    asked = running.run(["systemctl", "--user", "is-system-running"]).stdout
+    assert asked == "running\n"
+    assert running.run(["systemctl", "is-active", "network-online.target"]).stdout == "active\n"
+    head = running.run(["git", "-C", "/srv/todo-backend", "rev-parse", "HEAD"]).stdout
+    assert head == tools.run(["git", "-C", str(REPO), "rev-parse", "HEAD"]).stdout
+    refused = running.run(["touch", "/srv/todo-backend/x"], user="root", check=False)
+    assert "Read-only file system" in refused.stderr
+
+
+def test_rootless_containers_reach_the_network(running: lab.Lab) -> None:
+    # A container without an image: the lab's own files.
+    podman = ["podman", "run", "--rm", "--rootfs", "/:O"]
+    assert "inet 10." in running.run([*podman, "ip", "address"], timeout_s=120).stdout
+    address = ["python3", "-c", "import socket; socket.create_connection(('deb.debian.org', 80))"]
+    running.run([*podman, *address], timeout_s=120)
+
+
+def test_images_are_shared_through_the_cache(running: lab.Lab) -> None:
+    marker = f"/var/cache/lab/test-{running.name}"
+    running.run(["touch", marker])
+    with lab.throwaway() as other:
+        other.run(["rm", marker])
+    assert running.run(["test", "-e", marker], check=False).returncode == 1
+
+
+def test_reboot_keeps_the_disk_and_brings_lingering_services_back() -> None:
+    port = free_port()
+    unit = "[Service]\nExecStart=python3 -m http.server --bind=127.0.0.1 --directory=/etc 8000\n"
+    install = f"{unit}[Install]\nWantedBy=default.target\n"
+    path = ".config/systemd/user"
+    with lab.throwaway(publish={port: 8000}) as machine:
+        machine.run(["mkdir", "-p", path])
+        machine.run(["tee", f"{path}/web.service"], stdin=install)
+        machine.run(["systemctl", "--user", "enable", "--now", "web"])
+        boot = machine.run(["cat", "/proc/self/mountinfo"]).stdout
+        before = machine.pid
+        machine.reboot()
+        assert machine.pid != before
+        assert boot
+        assert get(port) == machine.name
+
+
+def test_what_a_timeout_ends_is_ended_inside(running: lab.Lab) -> None:
+    with pytest.raises(tools.ToolError, match=r"sleep \(in a lab\) did not end") as caught:
+        running.run(["sleep", "1234"], timeout_s=1)
+    assert caught.value.hint == f"to replay: build.py lab run {running.name} -- sleep 1234"
+    assert running.run(["pgrep", "--full", "sleep 1234"], check=False).stdout == ""
+
+
+def test_a_program_may_clean_up_when_it_is_interrupted(running: lab.Lab) -> None:
+    script = "trap 'sleep 1; touch cleaned; exit' INT; sleep 1234 & wait"
+    with pytest.raises(tools.ToolError):
+        running.run(["bash", "-c", script], timeout_s=1)
+    running.run(["test", "-e", "cleaned"])
+
+
+def test_nothing_is_left_after_the_block() -> None:
+    with lab.throwaway() as ended:
+        traces = Traces(ended.name)
+        assert traces.left()
+    assert traces.left() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_after_the_owner_died(number: signal.Signals) -> None:
+    name = f"owned-{number.name.lower()}"
+    with owner(name) as process:
+        traces = Traces(name)
+        process.send_signal(number)
+        process.wait()
+        traces.wait_gone()
+
+
+def test_a_killed_keeper_leaves_a_folder_to_the_next_command() -> None:
+    started = lab.start("orphan")
+    traces = Traces(started.name)
+    record = lab_state.find(started.name)
+    assert record is not None
+    os.kill(record.keeper, signal.SIGKILL)
+    deadline = time.monotonic() + GONE_WITHIN_S
+    while lab_state.is_running(lab_state.folder_of("orphan")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert "orphan" not in [each.name for each in lab.list_labs()]
+    traces.wait_gone()
+
+
+def test_up_run_list_and_down_on_the_command_line() -> None:
+    port = free_port()
+    up = build("lab", "up", "cli", f"--publish={port}:8000")
+    said, _ = up.communicate()
+    assert up.returncode == 0, said
+    try:
+        traces = Traces("cli")
+        listed, _ = build("lab", "list").communicate()
+        assert f"cli\t127.0.0.1:{port} -> 8000" in listed
+        ran = build("lab", "run", "cli", "--", "sh", "-c", "hostname; exit 7")
+        said, _ = ran.communicate()
+        assert said == "cli\n"
+        assert ran.returncode == 7
+    finally:
+        down = build("lab", "down", "cli")
+        said, _ = down.communicate()
+    assert down.returncode == 0, said
+    assert traces.left() == []
+    again = build("lab", "down", "cli")
+    said, _ = again.communicate()
+    assert again.returncode == ExitCode.CONFIG
+    assert said.startswith("build.py: error: no lab 'cli' runs")
+
+
+def test_ctrl_c_while_booting_leaves_nothing() -> None:
+    up = build("lab", "up", "cut")
+    assert up.stdout is not None
+    for line in up.stdout:
+        if line.startswith("Booting"):
+            break
+    up.send_signal(signal.SIGINT)
+    up.communicate()
+    assert up.returncode == ExitCode.INTERRUPTED
+    assert not lab_state.folder_of("cut").exists()
+    assert processes_with("labs/cut") == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_cutting_the_root_build_short_leaves_no_process(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    env = {"XDG_CACHE_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
+    up = build("lab", "up", "cut", env=env)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("var/lib/apt/lists")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    up.send_signal(number)
+    up.communicate()
+    deadline = time.monotonic() + GONE_WITHIN_S
+    while processes_with(str(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_with(str(tmp_path)) == []
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+    if number is signal.SIGINT:
+        assert list((tmp_path / "todo-backend" / "lab").iterdir()) == []
+        assert list((tmp_path / "todo-backend" / "labs").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("contain", "room_mib", "code", "line"),
+    [
+        (["unshare", "--mount"], 200, ExitCode.NO_SPACE, "mmdebstrap ran out of disk space"),
+        (
+            ["unshare", "--mount", "--net"],
+            2000,
+            ExitCode.UNAVAILABLE,
+            "mmdebstrap could not reach the network",
+        ),
+    ],
+)
+def test_root_build_that_cannot_be_says_so_in_a_line(
+    contain: list[str], room_mib: int, code: ExitCode, line: str, tmp_path: Path
+) -> None:
+    script = 'mount -t tmpfs -o "size=$1m" lab "$2" && exec "$3" "$4" lab up short'
+    argv = ["sh", "-c", script, "sh", str(room_mib), str(tmp_path)]
+    done = tools.run(
+        [*contain, *argv, sys.executable, str(REPO / "build.py")],
+        check=False,
+        timeout_s=300,
+        env={"XDG_CACHE_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)},
+    )
+    errors = [text for text in done.stderr.splitlines() if text.startswith("build.py")]
+    assert done.returncode == code
+    assert len(errors) == 1
+    assert errors[0].startswith(f"build.py: error: {line}")
+
+
+def processes_with(text: str) -> list[str]:
+    """The command lines of this host that hold a text."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            line = (process / "cmdline").read_text().replace("\0", " ")
+            if text in line and process.name != str(os.getpid()):
+                found.append(line)
+    return found

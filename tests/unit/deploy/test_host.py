@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+import pytest
+
+from deploy import doctor, host
+
+READY = host.Host(
+    distribution=("debian",),
+    release="13",
+    user="me",
+    root=False,
+    user_manager="running",
+    linger=True,
+    podman=(5, 4, 2),
+    tools=frozenset({*host.STACK_TOOLS, *host.LAB_TOOLS}),
+    apt=True,
+    keyring=True,
+    venv=True,
+    subordinate_ids=True,
+    user_namespaces=True,
+    controllers=frozenset({"cpu", "memory", "pids"}),
+    selinux=False,
+    free_bytes=50 * 1024**3,
+    taken_ports=(),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("podman version 5.4.2", (5, 4, 2)),
+        ("podman version 5.0.0-dev", (5, 0, 0)),
+        ("buildah version 1.39 (image-spec 1.1.0)", (1, 39, 0)),
+        ("", None),
+    ],
+)
+def test_versions_are_found_in_what_programs_say(
+    text: str, expected: tuple[int, ...] | None
+) -> None:
+    assert expected == host.parse_version(text)
+
+
+def test_os_release_may_quote() -> None:
+    text = 'NAME="Debian GNU/Linux"\n# a comment\nID=debian\nVERSION_ID="13"\n'
+    expected = {"NAME": "Debian GNU/Linux", "ID": "debian", "VERSION_ID": "13"}
+    assert expected == host.parse_os_release(text)
+
+
+def test_release_of_a_rolling_distribution_is_empty() -> None:
+    assert host.parse_release("25.04") == (25, 4)
+    assert host.parse_release("") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("me:100000:65536\n", True),
+        ("1000:100000:65536\n", True),
+        ("other:100000:65536\n", False),
+        ("me:100000:1000\n", False),
+        ("", False),
+    ],
+)
+def test_a_range_of_ids_must_be_the_users_and_large_enough(text: str, *, expected: bool) -> None:
+    assert expected is host.has_range(text, "me", 1000)
+
+
+def test_a_modern_host_runs_the_stack_itself() -> None:
+    assert host.why_not_here(READY) is None
+    assert doctor.diagnose(READY).usable
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"root": True, "user_manager": ""}, "root without a login session"),
+        ({"root": True}, "this is root"),
+        ({"user_manager": ""}, r"no user systemd session \(user me\)"),
+        ({"podman": (4, 3, 1)}, r"Podman 4\.3\.1 is older than 5\.0"),
+        ({"podman": None, "release": "12"}, "that of Debian 12 is older"),
+        (
+            {"podman": None, "distribution": ("ubuntu", "debian"), "release": "24.04"},
+            "Ubuntu 24.04",
+        ),
+        ({"controllers": None}, "cgroup v1"),
+        ({"user_namespaces": False}, "user namespaces are switched off"),
+    ],
+)
+def test_what_keeps_the_stack_from_running_here(changes: dict[str, object], reason: str) -> None:
+    why = host.why_not_here(dataclasses.replace(READY, **changes))  # type: ignore[arg-type]
+    assert why is not None
+    assert re.search(reason, why)
+
+
+def test_podman_that_can_be_installed_is_no_reason_to_go_elsewhere() -> None:
+    bare = dataclasses.replace(READY, podman=None, tools=frozenset())
+    assert host.why_not_here(bare) is None
+    assert {"podman", "buildah", "uidmap"} <= set(host.missing_for_stack(bare))
+
+
+def test_root_with_apt_can_always_have_a_lab() -> None:
+    root = dataclasses.replace(READY, root=True, tools=frozenset())
+    assert host.why_no_lab(root) is None
+    assert doctor.diagnose(root).usable
+    assert host.why_no_lab(dataclasses.replace(root, apt=False)) is not None
+
+
+def test_nobody_but_root_can_have_a_lab() -> None:
+    old = dataclasses.replace(READY, podman=(4, 3, 1))
+    assert host.why_no_lab(old) == "a lab needs root"
+    assert not doctor.diagnose(old).usable
+
+
+@pytest.mark.parametrize(
+    ("distribution", "expected"),
+    [
+        (("debian",), "sudo apt-get install --yes uidmap passt"),
+        (("ubuntu", "debian"), "sudo apt-get install --yes uidmap passt"),
+        (("fedora",), "sudo dnf install --assumeyes shadow-utils-subid passt"),
+    ],
+)
+def test_install_command_is_exact(distribution: tuple[str, ...], expected: str) -> None:
+    assert expected == host.install_command(["uidmap", "passt"], distribution, root=False)
+
+
+def test_install_command_names_the_packages_elsewhere() -> None:
+    assert "uidmap" in host.install_command(["uidmap"], ("arch",), root=False)
+
+
+def test_table_gives_the_command_for_what_lacks() -> None:
+    lacking = dataclasses.replace(READY, tools=READY.tools - {"buildah"}, subordinate_ids=False)
+    table = doctor.render_table(doctor.diagnose(lacking))
+    assert "sudo apt-get install --yes buildah" in table
+    assert "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 me" in table
+    assert "Not on this host: missing on this host: buildah." in table
+
+
+def test_json_says_the_same_as_the_table() -> None:
+    told = json.loads(doctor.render_json(doctor.diagnose(READY)))
+    assert told["usable"] is True
+    assert told["here"] is None
+    assert {"name": "podman", "ok": True, "state": "5.4.2", "remedy": ""} in told["checks"]
