@@ -3,6 +3,7 @@
 `UPDATE_GOLDEN=1 python3 -m pytest tests/unit/deploy` writes the golden files anew; read the diff.
 """
 
+import functools
 import os
 from pathlib import Path
 
@@ -15,7 +16,12 @@ DATA = Path(__file__).parent / "data"
 
 
 def sample_texts() -> dict[str, str]:
-    return {path.name: path.read_text() for path in sorted((DATA / "units").iterdir())}
+    return dict(_sample_texts())
+
+
+@functools.cache
+def _sample_texts() -> tuple[tuple[str, str], ...]:
+    return tuple((path.name, path.read_text()) for path in sorted((DATA / "units").iterdir()))
 
 
 def parse_all(texts: dict[str, str]) -> list[Unit]:
@@ -30,6 +36,7 @@ def compile_with(name: str, old: str, new: str) -> Contract:
     return compile_contract(parse_all(texts))
 
 
+@functools.cache
 def sample_contract() -> Contract:
     return compile_contract(load_units(DATA / "units"))
 

@@ -1,0 +1,103 @@
+"""The units own every number; wherever one stands again, it must be the same."""
+
+import re
+
+import pytest
+
+from deploy.contract import MANAGEMENT, PUBLIC, build_args
+from deploy.paths import REPO
+from deploy.unitfiles import load_contract
+from todo.settings import Settings
+
+CONTAINERFILE = (REPO / "Containerfile").read_text()
+ARGUMENTS = build_args(load_contract())
+
+
+def stage(name: str) -> str:
+    """The instructions of one stage of the Containerfile."""
+    for part in re.split(r"(?m)^(?=FROM )", CONTAINERFILE):
+        if re.match(rf"FROM \S+ AS {name}\n", part):
+            return part
+    pytest.fail(f"the Containerfile has no stage {name}")
+
+
+def instructions(text: str, name: str) -> list[str]:
+    return re.findall(rf"(?m)^{name} (.*)$", text)
+
+
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+def test_a_default_of_the_containerfile_is_what_the_units_say(name: str) -> None:
+    defaults = {
+        value for each, value in re.findall(r"(?m)^ARG (\w+)=(\S+)$", CONTAINERFILE) if each == name
+    }
+    assert defaults == {ARGUMENTS[name]}
+
+
+@pytest.mark.parametrize("name", ["backend", "db"])
+def test_an_image_runs_as_its_units_account(name: str) -> None:
+    account = f"${{{name.upper()}_UID}}:${{{name.upper()}_GID}}"
+    assert instructions(stage(name), "USER") == [account]
+
+
+@pytest.mark.parametrize("name", ["backend", "db"])
+def test_an_image_stops_by_its_units_signal(name: str) -> None:
+    # Kubernetes and `podman kube play` know no other way to say it.
+    assert instructions(stage(name), "STOPSIGNAL") == [f"${{{name.upper()}_STOPSIGNAL}}"]
+
+
+def test_the_backend_image_exposes_the_sockets_ports() -> None:
+    assert instructions(stage("backend"), "EXPOSE") == ["${PUBLIC_PORT} ${MANAGEMENT_PORT}"]
+
+
+@pytest.mark.parametrize(("role", "field"), [(PUBLIC, "bind"), (MANAGEMENT, "management_bind")])
+def test_the_programs_default_address_is_the_sockets(role: str, field: str) -> None:
+    contract = load_contract()
+    address = next(f"{s.host}:{s.port}" for s in contract.sockets if s.role == role)
+    assert Settings.model_fields[field].default == address
+
+
+@pytest.mark.parametrize("name", ["TODO_TOKEN_SECRET_FILE", "TODO_PROBE_BIND"])
+def test_the_programs_default_path_is_the_units(name: str) -> None:
+    default = Settings.model_fields[name.removeprefix("TODO_").lower()].default
+    assert str(default) == load_contract().container("todo-backend").env[name]
+
+
+def test_every_variable_of_the_units_is_an_option_of_the_program() -> None:
+    known = {f"TODO_{name.upper()}" for name in Settings.model_fields}
+    used = {
+        name
+        for each in load_contract().containers
+        for name in each.env
+        if each.image == "localhost/todo-backend:latest"
+    }
+    assert used <= known
+
+
+def test_the_secret_is_mounted_where_the_program_looks() -> None:
+    backend = load_contract().container("todo-backend")
+    assert [each.path for each in backend.secrets] == [backend.env["TODO_TOKEN_SECRET_FILE"]]
+
+
+def test_the_probe_is_asked_for_the_socket_that_the_program_serves() -> None:
+    source = (REPO / "src" / "todo" / "probe.py").read_text()
+    bind = load_contract().container("todo-backend").env["TODO_PROBE_BIND"]
+    assert bind.removeprefix("unix:") in source
+
+
+def test_migration_and_backend_use_the_same_database() -> None:
+    contract = load_contract()
+    urls = {
+        contract.container(name).env["TODO_DATABASE_URL"]
+        for name in ("todo-backend", "todo-migrate")
+    }
+    assert len(urls) == 1
+
+
+def test_the_databases_socket_folder_is_mounted_where_its_address_says() -> None:
+    folders = {
+        mount.path
+        for each in load_contract().containers
+        for mount in each.mounts
+        if mount.volume == "todo-socket"
+    }
+    assert folders == {ARGUMENTS["DB_SOCKET_DIR"]}
