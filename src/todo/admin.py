@@ -49,6 +49,8 @@ def _make_parser() -> argparse.ArgumentParser:
         help="how long to wait for the database (default 0)",
     )
     migrate.set_defaults(run=_migrate)
+    options = commands.add_parser("options", help="print every option as a table")
+    options.set_defaults(run=_options)
     return parser
 
 
@@ -94,6 +96,13 @@ def _migrate(options: argparse.Namespace) -> int:
         _say(f"the schema is already at revision {EXPECTED_REVISION}")
     else:
         _say(f"migrated the schema from {found or 'nothing'} to revision {EXPECTED_REVISION}")
+    return ExitCode.OK
+
+
+def _options(_options: argparse.Namespace) -> int:
+    from todo.options import render_options  # noqa: PLC0415
+
+    sys.stdout.write(render_options())
     return ExitCode.OK
 
 

@@ -9,17 +9,19 @@ only after its first answer.
 import asyncio
 import socket
 import time
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, Updated
-from hypercorn.typing import ASGIFramework
 from hypercorn.utils import wrap_app
 from starlette.types import ASGIApp
 
 from todo.sockets import BACKLOG
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIFramework
 
 # How long an accepted connection may keep its first request back when the server stops.
 FIRST_REQUEST_GRACE_S = 1.0

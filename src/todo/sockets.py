@@ -43,9 +43,7 @@ def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Lis
     return listeners
 
 
-def _fill(
-    listeners: Listeners, settings: Settings, environ: MutableMapping[str, str]
-) -> None:
+def _fill(listeners: Listeners, settings: Settings, environ: MutableMapping[str, str]) -> None:
     management = parse_address(settings.management_bind)
     for fd in inherited_descriptors(environ, os.getpid()):
         inherited = _adopt(fd)

@@ -110,7 +110,7 @@ def test_a_hanging_database_never_hangs_a_request(
 
 
 def test_an_exhausted_pool_is_busy_and_trips_nothing(
-    service: Service, client: httpx.Client, own_cluster: Cluster
+    service: Service, client: httpx.Client
 ) -> None:
     path = client.post(PATH, json={"title": "wanted"}).headers["location"]
     url = service.environment["TODO_DATABASE_URL"].replace("+psycopg", "")

@@ -84,9 +84,8 @@ def test_one_probe_at_a_time_and_its_success_closes(breaker: AsyncBreaker) -> No
     trip(breaker)
     let_time_pass(breaker)
 
-    with breaker.calling():
-        with pytest.raises(BreakerOpenError), breaker.calling():
-            pytest.fail("a second probe")
+    with breaker.calling(), pytest.raises(BreakerOpenError), breaker.calling():
+        pytest.fail("a second probe")
     assert breaker.state == "closed"
 
 

@@ -80,9 +80,7 @@ def test_the_links_of_kubernetes_services_are_no_options(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("marker", ["container", "KUBERNETES_SERVICE_HOST"])
-def test_a_container_needs_a_database_address(
-    monkeypatch: pytest.MonkeyPatch, marker: str
-) -> None:
+def test_a_container_needs_a_database_address(monkeypatch: pytest.MonkeyPatch, marker: str) -> None:
     monkeypatch.setenv(marker, "x")
 
     with pytest.raises(FatalError, match="TODO_DATABASE_URL is missing") as caught:
@@ -111,9 +109,7 @@ def test_a_host_has_an_embedded_database(tmp_path: Path) -> None:
     assert settings.probe_bind == f"unix:{tmp_path}/todo-backend/probe.sock"
 
 
-def test_what_is_given_wins_over_the_place(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_is_given_wins_over_the_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TODO_DATABASE_MIGRATE", "never")
     monkeypatch.setenv("TODO_PROBE_BIND", f"unix:{tmp_path}/x")
     monkeypatch.setenv("TODO_TRUSTED_PROXIES", "10.0.0.0/8, unix")

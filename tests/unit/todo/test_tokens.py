@@ -21,7 +21,10 @@ def encode(claims: dict[str, Any], secret: bytes = SECRET, algorithm: str = "HS2
 
 
 def unsigned(header: dict[str, Any], claims: dict[str, Any]) -> str:
-    parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims))
+    parts = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in (header, claims)
+    )
     return b".".join([*parts, b""]).decode()
 
 
