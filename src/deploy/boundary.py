@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Requests to stop, each of which unwinds the stack."""
+
 _PROGRAM = "build.py"
 
 
@@ -33,8 +36,8 @@ def guard(command: Callable[[], int]) -> int:
     mistake in this program: one line that says where its traceback was written, or the
     traceback itself when BUILD_DEBUG is set.
     """
-    _catch_signals()
     try:
+        _catch_signals()
         code = command()
         sys.stdout.flush()
     except DeployError as error:
@@ -86,6 +89,8 @@ def _catch_signals() -> None:
     # Left alone where nohup ignores it.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, terminate)
+    # Those that came while `venv.enter` started over were kept waiting.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def _say(line: str, code: int) -> int:

@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from deploy import paths, symptoms
+from deploy import boundary, paths, symptoms
 from deploy.errors import DeployError, ExitCode
 from deploy.progress import step
 
@@ -117,6 +117,9 @@ def _lock(purpose: str) -> str:
 def _restart(python: Path) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
+    # A signal that arrives while Python starts would end in a traceback: it waits, across the
+    # exec, until `boundary.guard` can take it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, boundary.SIGNALS)
     os.execv(python, [str(python), *sys.orig_argv[1:]])  # noqa: S606 - no shell is the point
 
 
