@@ -12,6 +12,9 @@ fail() {
     exit 78
 }
 
+exec 9>/var/lib/postgresql/.lock
+flock -n 9 || fail "another server runs on the volume todo-data: stop it first"
+
 if [ ! -e "$data/PG_VERSION" ]; then
     [ ! -e "$data" ] || fail "$data holds files but no database: empty the volume todo-data or restore a backup into it"
     rm -rf "$data.new"
@@ -29,8 +32,8 @@ fi
 found=$(cat "$data/PG_VERSION")
 [ "$found" = "$major" ] || fail "the volume todo-data holds PostgreSQL $found, this image runs $major: dump it with the old image (pg_dumpall), remove the volume, start, and load the dump; see docs/database.md"
 
-# A socket left by a killed server would not stop the new one, its lock file would: the process
-# number in it means nothing in a new container.
+# A killed server leaves its lock file, whose process number means nothing in a new container. It
+# may go only because this lock, held by the server until it ends, keeps a second one out.
 rm -f "$data/postmaster.pid"
 exec postgres -D "$data" -c config_file="$config" \
     -c unix_socket_directories="$DB_SOCKET_DIR" "$@"

@@ -43,6 +43,7 @@ _PACKAGES = (
     "libpam-systemd",
     "mmdebstrap",
     "netavark",
+    "nftables",
     "passt",
     "podman",
     "procps",
