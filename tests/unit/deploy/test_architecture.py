@@ -58,8 +58,9 @@ def checks() -> Iterator[dict[str, subprocess.Popen[str]]]:
     }
     yield started
     for process in started.values():
-        process.kill()
-        process.communicate()
+        if process.poll() is None:  # its test was not asked for, or was interrupted
+            process.kill()
+            process.communicate()
 
 
 @pytest.mark.parametrize("name", TOOLS)
@@ -116,4 +117,4 @@ def test_build_py_is_short_and_runs_on_a_python_without_packages() -> None:
 
 def test_the_pipeline_runs_the_test_command_of_the_readme() -> None:
     assert "\nexec python3 build.py test\n" in (REPO / ".ci/run").read_text()
-    assert "\npython3 build.py test\n" in (REPO / "README.md").read_text()
+    assert "\npython3 build.py test " in (REPO / "README.md").read_text()

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,14 @@ WAYS = [
 @pytest.fixture(autouse=True)
 def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "_GROUP_GRACE_S", 0.05)
+
+
+@pytest.fixture(autouse=True)
+def _plain_ctrl_c() -> Iterator[None]:
+    # Not that of `build.py test`, which takes the second one for impatience.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def python(code: str, *arguments: str) -> list[str]:
