@@ -9,9 +9,13 @@ from pathlib import Path
 
 import jwt
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
 
 from tests.integration.cluster import Cluster
 from tests.integration.service import SECRET, Service, make_environment, open_folder, run_admin
+from todo.models import metadata
 
 
 @pytest.fixture
@@ -36,6 +40,17 @@ def test_migrating_twice_changes_nothing(environment: dict[str, str]) -> None:
     assert first.stdout == "migrated the schema from nothing to revision 0001\n"
     assert second.stdout == "the schema is already at revision 0001\n"
     assert first.stderr == second.stderr == ""
+
+
+def test_the_migrations_lead_to_the_tables_of_the_program(environment: dict[str, str]) -> None:
+    assert run_admin(environment, "migrate").returncode == 0
+    engine = create_engine(environment["TODO_DATABASE_URL"])
+    try:
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, metadata) == []
+    finally:
+        engine.dispose()
 
 
 def test_two_migrations_at_once_are_one(environment: dict[str, str]) -> None:

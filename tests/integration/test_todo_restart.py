@@ -202,3 +202,11 @@ def test_the_files_of_own_sockets_are_replaced_after_a_kill() -> None:
             service.wait_started()
             service.stop(signal.SIGKILL)
         assert service.errors == ""
+
+
+def test_a_stop_during_the_start_is_a_clean_stop(folder: Path) -> None:
+    service = Service(folder, {})
+    time.sleep(0.15)
+
+    assert service.stop() == 0
+    assert service.errors == ""
