@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,8 +85,6 @@ def run_tiers(words: Sequence[str]) -> int:
     prepare(tiers)
     import pytest  # noqa: PLC0415 - lives in the environment of dev.lock only
 
-    # Programs that the tests start find those of this environment first.
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     code = int(pytest.main(render_argv(tiers, arguments)))
     if code == pytest.ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
