@@ -103,7 +103,7 @@ def test_build_py_is_short_and_runs_on_a_python_without_packages() -> None:
     assert len(source.splitlines()) < 100
     imported = {
         name.split(".")[0]
-        for node in ast.parse(source).body
+        for node in ast.parse(source, feature_version=(3, 6)).body  # so that old ones say so
         for name in (
             [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
