@@ -38,6 +38,7 @@ def guard(command: Callable[[], int]) -> int:
     """
     try:
         _catch_signals()
+        _open_streams()
         code = command()
         sys.stdout.flush()
     except DeployError as error:
@@ -93,6 +94,13 @@ def _catch_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
+def _open_streams() -> None:
+    """Give what is printed a place to go where the caller closed it (`>&-`)."""
+    nowhere = Path(os.devnull)
+    sys.stdout = sys.stdout or nowhere.open("w")
+    sys.stderr = sys.stderr or nowhere.open("w")
+
+
 def _say(line: str, code: int) -> int:
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{_PROGRAM}: {line}\n")
@@ -109,6 +117,8 @@ def _explain(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         full = symptoms.NO_SPACE
         return _fail(f"{_PROGRAM} {full.message} — {full.hint}", full.code)
+    if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return _fail(f"cannot use {error.filename}: {error.strerror}", ExitCode.CONFIG)
     record = paths.state_dir() / "traceback.log"
     try:
         record.parent.mkdir(parents=True, exist_ok=True)

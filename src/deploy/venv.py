@@ -133,7 +133,9 @@ def _make(target: Path, lock: Path, current: Step) -> None:
     # installed to. The stamp makes it whole at once for everybody else.
     shutil.rmtree(target, ignore_errors=True)
     try:
-        _run([sys.executable, "-m", "venv", str(target)], current)
+        # In two steps: venv keeps to itself why the second one failed.
+        _run([sys.executable, "-m", "venv", "--without-pip", str(target)], current)
+        _run([str(target / "bin/python"), "-Im", "ensurepip", "--default-pip"], current)
         options = ("--require-hashes", "--no-input", "--disable-pip-version-check")
         # The user's pip configuration counts (mirror, proxy, certificates), but not where
         # it would install to.

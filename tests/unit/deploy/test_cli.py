@@ -236,6 +236,15 @@ class TestBoundary:
         assert boundary.guard(fill) == 74
         assert "ran out of disk space" in capsys.readouterr().err
 
+    def test_a_folder_that_may_not_be_used_is_named(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def write() -> int:
+            raise PermissionError(13, "Permission denied", "/var/x")
+
+        assert boundary.guard(write) == 78
+        assert capsys.readouterr().err == "build.py: error: cannot use /var/x: Permission denied\n"
+
     def test_a_reader_that_left_is_no_error(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
