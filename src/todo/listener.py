@@ -7,6 +7,7 @@ only after its first answer.
 """
 
 import asyncio
+import logging
 import socket
 import time
 from typing import TYPE_CHECKING, Any, cast
@@ -25,9 +26,19 @@ if TYPE_CHECKING:
 
 # How long an accepted connection may keep its first request back when the server stops.
 FIRST_REQUEST_GRACE_S = 1.0
+# How many young connections may wait for their first answer before the others are left in the
+# kernel's queue. Enough to keep the database's pool busy; so few that a burst of thousands
+# neither delays the health probe nor is lost with this process.
+MAX_UNANSWERED = 32
+# A connection that is silent for longer no longer counts: silence must not keep others out.
+_YOUNG_S = 1.0
 _POLL_S = 0.01
-# An accepted socket needs three turns of the loop until its connection is known.
+# Out of file descriptors, say: those of ended connections come back.
+_ACCEPT_RETRY_S = 0.5
+# An accepted socket needs two turns of the loop until its connection is known.
 _QUIET_POLLS = 5
+
+_log = logging.getLogger("todo.listener")
 
 
 class _Connection(TCPServer):
@@ -54,19 +65,20 @@ class Listener:
         self._sockets = sockets
         self._config = config
         self._context = WorkerContext(None)
-        self._servers: list[asyncio.Server] = []
-        self._connections: set[_Connection] = set()
+        self._connections: dict[_Connection, float] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopped = False
 
     async def start(self) -> None:
         """Begin to accept."""
         for listener in self._sockets:
-            self._servers.append(
-                await asyncio.start_server(self._serve, sock=listener, backlog=BACKLOG)
-            )
+            listener.setblocking(False)
+            listener.listen(BACKLOG)
+            self._await_connections(listener)
 
     def stop_accepting(self) -> None:
         """Leave new connections in the kernel's queue, for the successor or the drain's end."""
+        self._stopped = True
         loop = asyncio.get_running_loop()
         for listener in self._sockets:
             loop.remove_reader(listener.fileno())
@@ -86,8 +98,9 @@ class Listener:
             quiet = 0 if owing else quiet + 1
         # Idle connections end now.
         await self._context.terminated.set()
-        for server in self._servers:
-            server.close()
+        self.stop_accepting()
+        for listener in self._sockets:
+            listener.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=max(0.1, deadline - time.monotonic()))
         for task in self._tasks:
@@ -95,15 +108,51 @@ class Listener:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=0.2)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - narrows the type
+    def _await_connections(self, listener: socket.socket) -> None:
+        if not self._stopped:
+            asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener)
+
+    def _pause(self, listener: socket.socket, seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        connection = _Connection(self._app, loop, self._config, self._context, {}, reader, writer)
-        self._connections.add(connection)
+        loop.remove_reader(listener.fileno())
+        loop.call_later(seconds, self._await_connections, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Take one connection; one a turn of the loop, so that a burst holds nobody up."""
+        if self._is_full():
+            self._pause(listener, _POLL_S)
+            return
+        try:
+            client, _ = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            _log.error("cannot accept connections: %s", error)  # noqa: TRY400 - one line
+            self._pause(listener, _ACCEPT_RETRY_S)
+            return
+        client.setblocking(False)
+        task = asyncio.get_running_loop().create_task(self._serve(client))
         self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _is_full(self) -> bool:
+        # Every task belongs to a connection, so while they are few there is nothing to count.
+        if len(self._tasks) < MAX_UNANSWERED:
+            return False
+        young = time.monotonic() - _YOUNG_S
+        known = self._connections.items()
+        unanswered = sum(1 for c, since in known if since > young and not c.answered)
+        return unanswered + len(self._tasks) - len(known) >= MAX_UNANSWERED
+
+    async def _serve(self, client: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport, _ = await loop.connect_accepted_socket(lambda: protocol, client)
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        connection = _Connection(self._app, loop, self._config, self._context, {}, reader, writer)
+        self._connections[connection] = time.monotonic()
         try:
             await connection
         finally:
-            self._connections.discard(connection)
-            self._tasks.discard(task)
+            del self._connections[connection]

@@ -16,7 +16,7 @@ from todo.settings import Settings
 
 SCRIPTS = Path(__file__).parent / "migrations"
 # Any constant will do, as long as nothing else in the database uses it: "todo" in ASCII.
-_LOCK_KEY = 0x746F646F
+LOCK_KEY = 0x746F646F
 _POLL_S = 0.5
 
 
@@ -89,7 +89,7 @@ def _upgrade(connection: Connection) -> str:
 
     if connection.dialect.name == "postgresql":
         # Held by the transaction, so that it works through PgBouncer too.
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
     current = MigrationContext.configure(connection).get_current_revision() or ""
     if current and current not in REVISIONS:
         message = (

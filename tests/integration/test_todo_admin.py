@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jwt
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -15,6 +16,7 @@ from sqlalchemy import create_engine
 
 from tests.integration.cluster import Cluster
 from tests.integration.service import SECRET, Service, make_environment, open_folder, run_admin
+from todo.migrate import LOCK_KEY
 from todo.models import metadata
 
 
@@ -63,6 +65,28 @@ def test_two_migrations_at_once_are_one(environment: dict[str, str]) -> None:
 
     assert [process.returncode for process in running] == [0, 0, 0], outputs
     assert sum("from nothing" in out for out, _err in outputs) == 1
+
+
+def test_a_migration_waits_for_the_one_before_it(cluster: Cluster, folder: Path) -> None:
+    url = cluster.make_database()
+    environment = make_environment(folder, {"TODO_DATABASE_URL": url})
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
+        migration = subprocess.Popen(
+            [sys.executable, "-m", "todo.admin", "migrate"], env=environment, stdout=-1, text=True
+        )
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        deadline = time.monotonic() + 30
+        while cluster.query(url, waiting) == [(0,)]:
+            assert migration.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        assert cluster.query(url, tables) == [(0,)]
+    output, _errors = migration.communicate(timeout=30)
+
+    assert migration.returncode == 0
+    assert "from nothing" in output
 
 
 def test_a_newer_database_is_left_alone(cluster: Cluster, folder: Path) -> None:
