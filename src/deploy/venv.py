@@ -227,7 +227,7 @@ def _run(argv: Sequence[str], current: Step, env: Mapping[str, str] | None = Non
 
 
 def _failed(argv: Sequence[str], lines: Sequence[str]) -> DeployError:
-    tool = next((name for name in ("pip", "venv") if name in argv), argv[0])
+    tool = next((name for name in ("pip", "ensurepip", "venv") if name in argv), argv[0])
     text = "\n".join(lines)
     symptom = symptoms.find(text)
     if symptom is not None:

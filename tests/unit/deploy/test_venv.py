@@ -40,9 +40,10 @@ class Programs:
             python.parent.mkdir(parents=True)
             python.touch()
             return
-        if self.error is not None:
-            raise self.error
-        self.made += 1
+        if "pip" in argv:
+            if self.error is not None:
+                raise self.error
+            self.made += 1
 
 
 @pytest.fixture
