@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from deploy import suite
@@ -38,3 +40,21 @@ def test_the_system_tier_fails_without_root_and_names_the_way_out(
     with pytest.raises(DeployError, match="takes root") as caught:
         suite.prepare(["system"])
     assert "sudo" in caught.value.hint
+
+
+def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_tests(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "createcluster.d"
+    seen = []
+
+    def install(names: list[str], *, assume_yes: bool) -> None:
+        seen.append((names, assume_yes, [file.read_text() for file in folder.iterdir()]))
+
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(suite, "find_initdb", lambda: None)
+    monkeypatch.setattr(suite, "_CLUSTER_DEFAULTS", folder)
+    monkeypatch.setattr("deploy.host.ensure_packages", install)
+    suite.prepare(["integration"])
+    assert seen == [(["postgresql"], True, ["create_main_cluster = false\n"])]
+    assert not folder.exists()

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from deploy import locks
+
+LOCK = """\
+alpha==1.0 \\
+    --hash=sha256:aa \\
+    --hash=sha256:bb
+beta[extra]==2.0 ; sys_platform == 'linux' \\
+    --hash=sha256:cc
+"""
+
+
+def test_changes_are_told_by_name_and_version() -> None:
+    before = {"gone": "1", "same": "1", "moved": "1"}
+    after = {"same": "1", "moved": "2", "new": "3"}
+    assert locks.render_changes(before, after) == ["  - gone 1", "    moved 1 -> 2", "  + new 3"]
+
+
+def test_versions_are_read_whatever_the_marker() -> None:
+    assert locks.versions(LOCK) == {"alpha": "1.0", "beta": "2.0"}
+
+
+def test_a_package_without_a_hash_is_found() -> None:
+    assert locks.bare(LOCK) == []
+    assert locks.bare(LOCK + "gamma==3.0\n") == ["gamma"]
+
+
+@pytest.mark.parametrize(
+    ("requirement", "problem"),
+    [
+        ("Alpha>=1", None),
+        ("alpha[x]>=1 ; python_version >= '3.11'", None),
+        ("alpha>=2", "pins alpha 1.0, pyproject.toml wants >=2"),
+        ("delta", "lacks delta"),
+    ],
+)
+def test_a_pin_must_satisfy_its_requirement(requirement: str, problem: str | None) -> None:
+    assert locks.find_problem(requirement, locks.versions(LOCK)) == problem
+
+
+def test_a_lock_is_resolved_with_hashes_without_addresses_and_after_those_it_agrees_with() -> None:
+    dev = locks.LOCKS[-1]
+    argv = locks.render_argv(dev, Path("/new"), "3.11")
+    assert {"--generate-hashes", "--no-header", "--no-emit-index-url"} <= set(argv)
+    assert "--constraint=/new/runtime.lock" in argv
+    assert "--output-file=/new/dev.lock" in argv
+    names = [lock.name for lock in locks.LOCKS]
+    assert all(names.index(other) < names.index(dev.name) for other in dev.agrees_with)
