@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Lab", "attach", "list_labs", "start", "stop", "throwaway"]
 
-_STOP_TIMEOUT_S = 15.0
+_STOP_TIMEOUT_S = 60.0
+"""The machine ends at once; to remove the images of a long day takes longer."""
 _POLL_S = 0.01
 
 

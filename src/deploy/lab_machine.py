@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from deploy.progress import Step
 
 _BOOT_TIMEOUT_S = 60.0
-_STOP_TIMEOUT_S = 15.0
+_STOP_TIMEOUT_S = 60.0
+"""A machine halts within seconds; to remove the images of a long day takes longer."""
 _POLL_S = 0.1
 _INHERITED = ("TERM", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 _HOMES = {"root": "/root", lab_root.USER: f"/home/{lab_root.USER}"}
@@ -91,8 +92,9 @@ class Lab:
         Raises:
             ToolError: The program timed out, or failed with `check` set.
         """
-        inner = self.argv(argv, user, env)
-        return tools.run(inner, check=check, timeout_s=timeout_s, stdin=stdin)
+        inner = self.argv(argv, user=user, env=env)
+        with self._replayable(argv):
+            return tools.run(inner, check=check, timeout_s=timeout_s, stdin=stdin)
 
     def stream(
         self,
@@ -104,7 +106,9 @@ class Lab:
         env: Mapping[str, str] | None = None,
     ) -> tools.Completed:
         """Run a long program inside, as `tools.stream` does here."""
-        return tools.stream(self.argv(argv, user, env), step, timeout_s=timeout_s)
+        inner = self.argv(argv, user=user, env=env)
+        with self._replayable(argv):
+            return tools.stream(inner, step, timeout_s=timeout_s)
 
     def interact(
         self,
@@ -114,13 +118,45 @@ class Lab:
         env: Mapping[str, str] | None = None,
     ) -> int:
         """Run a program inside on this terminal and return its exit code."""
-        return tools.interact(self.argv(argv, user, env))
+        return tools.interact(self.argv(argv, user=user, env=env))
 
     def shell(self, *, user: str = lab_root.USER) -> int:
         """Open a shell inside on this terminal and return its exit code."""
         # A terminal of the lab's own: the shell's job control does not work on one from outside.
         command = ["script", "--quiet", "--return", "--command", "bash -l", "/dev/null"]
         return self.interact(command, user=user)
+
+    def argv(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str = lab_root.USER,
+        env: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """The command of this host that runs a program inside, as a user of the lab."""
+        variables = {**_environment(user), **(env or {})}
+        spaces = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
+        # nsenter waits for a program in another PID namespace. Were it to end by the Ctrl-C that
+        # both get, nobody would wait for what the program does on its way out.
+        return [
+            "env",
+            "--ignore-signal=INT,TERM",
+            "nsenter",
+            f"--target={self.pid}",
+            *spaces,
+            "--",
+            "setpriv",
+            f"--reuid={user}",
+            f"--regid={user}",
+            "--init-groups",
+            "--",
+            "env",
+            "--default-signal=INT,TERM",
+            "--ignore-environment",
+            f"--chdir={_HOMES[user]}",
+            *(f"{name}={value}" for name, value in variables.items()),
+            *argv,
+        ]
 
     def netns_argv(self, argv: Sequence[str]) -> list[str]:
         """The command that runs a program of this host in the lab's network."""
@@ -202,37 +238,6 @@ class Lab:
                     continue
             return False
         return True
-
-    def argv(
-        self,
-        argv: Sequence[str],
-        user: str = lab_root.USER,
-        env: Mapping[str, str] | None = None,
-    ) -> list[str]:
-        """The command of this host that runs a program inside, as a user of the lab."""
-        variables = {**_environment(user), **(env or {})}
-        spaces = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
-        # nsenter waits for a program in another PID namespace. Were it to end by the Ctrl-C that
-        # both get, nobody would wait for what the program does on its way out.
-        return [
-            "env",
-            "--ignore-signal=INT,TERM",
-            "nsenter",
-            f"--target={self.pid}",
-            *spaces,
-            "--",
-            "setpriv",
-            f"--reuid={user}",
-            f"--regid={user}",
-            "--init-groups",
-            "--",
-            "env",
-            "--default-signal=INT,TERM",
-            "--ignore-environment",
-            f"--chdir={_HOMES[user]}",
-            *(f"{name}={value}" for name, value in variables.items()),
-            *argv,
-        ]
 
 
 def _environment(user: str) -> dict[str, str]:

@@ -158,11 +158,13 @@ def test_the_user_has_a_session_and_the_checkout(running: lab.Lab) -> None:
 
 
 def test_rootless_containers_reach_the_network(running: lab.Lab) -> None:
-    # A container without an image: the lab's own files.
-    podman = ["podman", "run", "--rm", "--rootfs", "/:O"]
-    assert "inet 10." in running.run([*podman, "ip", "address"], timeout_s=120).stdout
-    address = ["python3", "-c", "import socket; socket.create_connection(('deb.debian.org', 80))"]
-    running.run([*podman, *address], timeout_s=120)
+    # A container without an image: the lab's own programs.
+    running.run(["mkdir", "-p", "root/usr", "root/etc"])
+    for name in ("bin", "lib", "lib64"):
+        running.run(["ln", "-s", f"usr/{name}", f"root/{name}"])
+    podman = ["podman", "run", "--rm", "--volume=/usr:/usr:ro", "--rootfs", "/home/todo/root"]
+    program = "import socket; socket.create_connection(('deb.debian.org', 80), 30)"
+    running.run([*podman, "python3", "-c", program], timeout_s=120)
 
 
 def test_images_are_shared_through_the_cache(running: lab.Lab) -> None:
