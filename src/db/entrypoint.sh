@@ -7,17 +7,14 @@ major=17
 data=/var/lib/postgresql/data
 config=/etc/postgresql/postgresql.conf
 
-# 78: starting again does not help, and the unit does not. 75: it may.
+# 78: starting again does not help, so the unit does not.
 fail() {
-    echo "todo-db: $2" >&2
-    exit "$1"
+    echo "todo-db: $1" >&2
+    exit 78
 }
 
-exec 9>/var/lib/postgresql/.lock
-flock -n 9 || fail 75 "another server runs on the volume todo-data: stop it first"
-
 if [ ! -e "$data/PG_VERSION" ]; then
-    [ ! -e "$data" ] || fail 78 "$data holds files but no database: empty the volume todo-data or restore a backup into it"
+    [ ! -e "$data" ] || fail "$data holds files but no database: empty the volume todo-data or restore a backup into it"
     rm -rf "$data.new"
     # Checksums find a disk that lies; the builtin provider sorts the same on every release.
     initdb --pgdata="$data.new" --username=postgres --auth=peer --data-checksums \
@@ -31,10 +28,9 @@ if [ ! -e "$data/PG_VERSION" ]; then
 fi
 
 found=$(cat "$data/PG_VERSION")
-[ "$found" = "$major" ] || fail 78 "the volume todo-data holds PostgreSQL $found, this image runs $major: dump it with the old image (pg_dumpall), remove the volume, start, and load the dump; see docs/database.md"
+[ "$found" = "$major" ] || fail "the volume todo-data holds PostgreSQL $found, this image runs $major: dump it with the old image (pg_dumpall), remove the volume, start, and load the dump; see docs/database.md"
 
-# A killed server leaves its lock file, whose process number means nothing in a new container. It
-# may go only because this lock, held by the server until it ends, keeps a second one out.
-rm -f "$data/postmaster.pid"
+# A killed server leaves its lock file behind. It names process 1, as whom this one runs too, which
+# is how PostgreSQL knows that the file is stale; so this has to be an exec.
 exec postgres -D "$data" -c config_file="$config" \
     -c unix_socket_directories="$DB_SOCKET_DIR" "$@"

@@ -72,7 +72,7 @@ class Listener:
     async def start(self) -> None:
         """Begin to accept."""
         for listener in self._sockets:
-            listener.setblocking(False)
+            listener.settimeout(0)
             listener.listen(BACKLOG)
             self._await_connections(listener)
 
@@ -127,10 +127,10 @@ class Listener:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:
-            _log.error("cannot accept connections: %s", error)  # noqa: TRY400 - one line
+            _log.error("cannot accept connections: %s", error)
             self._pause(listener, _ACCEPT_RETRY_S)
             return
-        client.setblocking(False)
+        client.settimeout(0)
         task = asyncio.get_running_loop().create_task(self._serve(client))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -1,13 +1,13 @@
 """Bring the schema up to date, one process at a time.
 
-Alembic is imported inside of the functions: serving never needs it.
+Alembic is imported only when there is something to upgrade.
 """
 
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, exc, text
+from sqlalchemy import Connection, Engine, create_engine, exc, inspect, text
 
 from todo.db import connect_arguments, prepare_engine
 from todo.fatal import ExitCode, FatalError
@@ -83,14 +83,10 @@ def _connect(engine: Engine) -> Connection:
 
 
 def _upgrade(connection: Connection) -> str:
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.migration import MigrationContext  # noqa: PLC0415
-
     if connection.dialect.name == "postgresql":
         # Held by the transaction, so that it works through PgBouncer too.
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
-    current = MigrationContext.configure(connection).get_current_revision() or ""
+    current = _find_revision(connection)
     if current and current not in REVISIONS:
         message = (
             f"the database's schema is revision {current}, which this program (up to "
@@ -98,8 +94,18 @@ def _upgrade(connection: Connection) -> str:
         )
         raise FatalError(ExitCode.SCHEMA_MISMATCH, message)
     if current != EXPECTED_REVISION:
+        from alembic import command  # noqa: PLC0415 - half a second, and mostly not needed
+        from alembic.config import Config  # noqa: PLC0415
+
         config = Config()
         config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
         config.attributes["connection"] = connection
         command.upgrade(config, EXPECTED_REVISION)
     return current
+
+
+def _find_revision(connection: Connection) -> str:
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found or ""
