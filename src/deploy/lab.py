@@ -29,6 +29,8 @@ __all__ = ["Lab", "attach", "list_labs", "start", "stop", "throwaway"]
 
 _STOP_TIMEOUT_S = 60.0
 """The machine ends at once; to remove the images of a long day takes longer."""
+_QUIET_S = 1.0
+"""What ends faster needs no word about it."""
 _POLL_S = 0.01
 
 
@@ -113,11 +115,15 @@ class _LifeLine:
         if self._kept:
             self.keeper.returncode = 0  # so that nobody warns of a process left behind
             return
-        try:
-            self.keeper.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.keeper.kill()
-            self.keeper.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.keeper.wait(_QUIET_S)
+            return
+        with step("Removing the lab's disk"):
+            try:
+                self.keeper.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.keeper.kill()
+                self.keeper.wait()
 
 
 @contextlib.contextmanager

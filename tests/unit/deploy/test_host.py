@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 
-from deploy import doctor, host
+from deploy import doctor, host, tools
+from deploy.errors import DeployError, ExitCode
 
 READY = host.Host(
     distribution=("debian",),
@@ -144,3 +147,18 @@ def test_json_says_the_same_as_the_table() -> None:
     assert told["usable"] is True
     assert told["here"] is None
     assert {"name": "podman", "ok": True, "state": "5.4.2", "remedy": ""} in told["checks"]
+
+
+def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(DeployError, match="missing on this host: passt") as caught:
+        host.ensure_packages(["passt"], assume_yes=False)
+    assert caught.value.code is ExitCode.UNAVAILABLE
+    assert "passt" in caught.value.hint
+
+
+def test_nothing_is_installed_where_all_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "find", lambda tool: f"/usr/bin/{tool}")
+    monkeypatch.setattr(host, "KEYRING", (Path("/"), "debian-archive-keyring"))
+    host.ensure_stack_packages(assume_yes=False)
+    host.ensure_lab_packages(assume_yes=False)
