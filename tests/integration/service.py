@@ -45,7 +45,6 @@ def make_environment(folder: Path, options: Mapping[str, str]) -> dict[str, str]
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "PYTHONPATH": str(SOURCES),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONWARNINGS": "error",
         "XDG_DATA_HOME": str(folder / "data"),
         "TODO_BIND": f"unix:{folder}/public.sock",

@@ -60,7 +60,7 @@ class TaskRepository:
             done = task.c.completed_at.is_not(None)
             statement = statement.where(done if completed else ~done)
         rows = await self._connection.execute(statement)
-        return [Task(*row) for row in rows.tuples()]
+        return [Task(**row) for row in rows.mappings()]
 
     async def change(self, owner: str, task_id: UUID, values: dict[str, Any]) -> Task | None:
         """Set columns of the owner's task and return it as it is afterwards."""
