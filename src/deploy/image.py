@@ -154,7 +154,8 @@ def _build(
     started = time.monotonic()
     base = builder or _ensure_builder()
     arguments = {**build_args, "BUILDER": base, "REVISION": _revision(), "VERSION": _version()}
-    with progress.step(f"Building the {target} image") as step, _scratch() as scratch:
+    title = f"Building the {target} image"
+    with progress.step(title) as step, _scratch() as scratch, _no_containers_left():
         tools.stream(
             [
                 "buildah",
@@ -279,6 +280,23 @@ def _build_lock() -> Iterator[None]:
     with (folder / f"build-{os.getuid()}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def _no_containers_left() -> Iterator[None]:
+    """Remove the working containers that a build which is cut short leaves in the storage."""
+
+    def working() -> set[str]:
+        return set(tools.run(["buildah", "containers", "--quiet"]).stdout.split())
+
+    before = working()
+    try:
+        yield
+    except BaseException:
+        left = working() - before
+        if left:
+            tools.run(["buildah", "rm", *sorted(left)], check=False)
+        raise
 
 
 @contextlib.contextmanager

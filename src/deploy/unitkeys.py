@@ -98,6 +98,7 @@ _CONTAINER: tuple[_Row, ...] = (
         values.fixed(required=False, why="it adds writable tmpfs mounts without a size"),
         _NO, _YES, "Podman adds a writable /var/tmp; a read-only emptyDir covers /dev/shm",
     ),
+    ("Mask", values.text, _NO, _NO, "message queues in /dev/mqueue stay possible"),
     ("DropCapability", values.one_of("all"), _YES, _YES, "capabilities.drop"),
     (
         "NoNewPrivileges",

@@ -15,9 +15,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from tests.system.rig import Stack, free_port, load_argv, wait_until
 
 from deploy import lab
+from tests.system.rig import Stack, free_port, load_argv, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from deploy import lab
     from deploy.tools import Completed
@@ -71,6 +71,19 @@ class Stack:
             headers={"Authorization": f"Bearer {self.token(subject)}"},
             timeout=30,
         )
+
+    @contextlib.contextmanager
+    def copy_of_checkout(self) -> Iterator[str]:
+        """A copy in the lab of what a deployment reads, to be spoilt; gives its folder."""
+        folder = "copy"
+        names = ("build.py", "build.lock", "pyproject.toml", "src", "quadlet", "kube")
+        sources = [f"/srv/todo-backend/{name}" for name in names]
+        self.lab.run(["mkdir", folder])
+        try:
+            self.lab.run(["cp", "--recursive", *sources, folder])
+            yield folder
+        finally:
+            self.lab.run(["rm", "-rf", folder])
 
     def token(self, subject: str) -> str:
         return self.build("token", subject, "--no-lab").stdout.strip()

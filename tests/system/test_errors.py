@@ -88,14 +88,6 @@ def test_a_data_volume_of_an_older_major_version(stack: Stack) -> None:
     stack.up()
 
 
-@pytest.fixture
-def checkout(stack: Stack) -> Iterator[str]:
-    """A copy of the checkout in the lab, to be spoilt."""
-    stack.lab.run(["cp", "-r", "/srv/todo-backend", "checkout"])
-    yield "checkout"
-    stack.lab.run(["rm", "-rf", "checkout"])
-
-
 @pytest.mark.parametrize(
     ("spoilt", "expected"),
     [
@@ -104,12 +96,12 @@ def checkout(stack: Stack) -> Iterator[str]:
     ],
 )
 def test_a_unit_that_is_malformed_or_has_an_unknown_key(
-    stack: Stack, checkout: str, spoilt: str, expected: str
+    stack: Stack, spoilt: str, expected: str
 ) -> None:
     before = stack.server_pid()
-    unit = f"{checkout}/quadlet/todo-backend.container"
-    stack.lab.run(["sed", "-i", spoilt, unit])
-    done = stack.lab.run(["python3", f"{checkout}/build.py", "up", "--no-lab"], check=False)
+    with stack.copy_of_checkout() as copy:
+        stack.lab.run(["sed", "-i", spoilt, f"{copy}/quadlet/todo-backend.container"])
+        done = stack.lab.run(["python3", f"{copy}/build.py", "up", "--no-lab"], check=False)
     line = error_line(done)
     assert expected in line
     assert "todo-backend.container:" in line
