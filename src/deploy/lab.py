@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 import socket
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -132,6 +133,12 @@ def _launched(name: str, publish: Mapping[int, int]) -> Iterator[tuple[Lab, _Lif
     if os.geteuid() != 0:
         message = "a lab needs root"
         raise DeployError(message, hint="run the command with sudo", code=ExitCode.CONFIG)
+    for path in (REPO, REPO / "build.py"):
+        # A copy made readable would be stale after the next `git pull`.
+        if not path.stat().st_mode & stat.S_IROTH:
+            message = f"others than root cannot read {path}, and so cannot the user in a lab"
+            hint = f"chmod -R go+rX {REPO}"
+            raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
     host.ensure_lab_packages(assume_yes=True)
     lab_state.sweep()
     with contextlib.ExitStack() as stack:

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import tools
+from deploy import symptoms, tools
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import cache_dir
 from deploy.progress import step
@@ -210,7 +210,12 @@ def _bootstrap(tree: Path, temporary: Path, current: Step) -> None:
     try:
         tools.stream(bootstrap_argv(tree), current, timeout_s=_BUILD_TIMEOUT_S, env=env)
     except tools.ToolError as error:
-        # What it is wrapped in tells nobody anything.
+        # The cause may be long past when mmdebstrap gives up, and what it is wrapped in tells
+        # nobody anything.
+        cause = symptoms.find(error.completed.stdout) if error.completed else None
+        if cause is not None:
+            message = f"mmdebstrap {cause.message}"
+            raise DeployError(message, hint=cause.hint, code=cause.code) from None
         error.message = error.message.replace("setpriv", "mmdebstrap", 1)
         raise
 
