@@ -188,7 +188,7 @@ def _container(contract: Contract, container: Container) -> Manifest:
         "workingDir": container.working_dir,
         "env": environment,
         "ports": ports,
-        **_probes(container),
+        **_probes(contract, container),
     }
     return {
         "name": container.short,
@@ -223,10 +223,14 @@ def _environment(contract: Contract, container: Container) -> list[tuple[str, st
         (name, f"{_ANY_ADDRESS}:{ports[name]}" if name in ports else value)
         for name, value in container.environment
     ]
-    migrations = [each for each in contract.containers if each.oneshot]
-    if any(each.image == container.image for each in migrations):
+    if _migrations(contract, container):
         variables.append(_MIGRATION)
     return variables
+
+
+def _migrations(contract: Contract, container: Container) -> list[Container]:
+    """The oneshots whose work a service does by itself here: those of its own image."""
+    return [each for each in contract.containers if each.oneshot and each.image == container.image]
 
 
 def _resources(container: Container) -> Manifest:
@@ -247,13 +251,15 @@ def _quantity(size: int) -> str:
     return str(size)
 
 
-def _probes(container: Container) -> Manifest:
+def _probes(contract: Contract, container: Container) -> Manifest:
     health = container.health
     if health is None:
         return {}
     period = max(1, math.ceil(health.interval_s))
     timing = {"periodSeconds": period, "timeoutSeconds": max(1, math.ceil(health.timeout_s))}
     patience_s = container.start_timeout_s or health.start_period_s
+    # A service that migrates when it starts may take as long as the migration's own unit.
+    patience_s += sum(each.start_timeout_s or 0.0 for each in _migrations(contract, container))
     probes: Manifest = {
         "startupProbe": {
             "exec": {"command": _ask(health.command, _STARTED)},

@@ -1,10 +1,19 @@
 import contextlib
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.integration.cluster import Cluster, open_cluster
 from tests.integration.service import Service, open_service
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_like_an_interrupt() -> Iterator[None]:
+    """Stop servers and remove folders also when the run is ended by SIGTERM."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session")

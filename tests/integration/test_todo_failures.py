@@ -4,6 +4,7 @@ import signal
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,8 +19,8 @@ PATH = "/api/v1/tasks"
 RESET_S = 1.0
 
 
-@pytest.fixture
-def service(own_cluster: Cluster) -> Iterator[Service]:
+@pytest.fixture(scope="module")
+def shared_service(own_cluster: Cluster) -> Iterator[Service]:
     options = {
         "TODO_DATABASE_URL": own_cluster.make_database(),
         "TODO_DATABASE_MIGRATE": "startup",
@@ -29,13 +30,19 @@ def service(own_cluster: Cluster) -> Iterator[Service]:
         "TODO_DATABASE_BREAKER_RESET_S": str(RESET_S),
     }
     with open_service(options) as service:
-        service.wait_ready()
         yield service
 
 
 @pytest.fixture
+def service(shared_service: Service) -> Service:
+    """One process for every failure: each test also shows that it recovered from the last."""
+    shared_service.wait_ready()
+    return shared_service
+
+
+@pytest.fixture
 def client(service: Service) -> Iterator[httpx.Client]:
-    with service.client(service.token()) as client:
+    with service.client(service.token(f"user-{uuid.uuid4()}")) as client:
         yield client
 
 
