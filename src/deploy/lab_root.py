@@ -83,6 +83,8 @@ _FILES = {
 
 _MAX_AGE_S = 7 * 86400.0
 """Debian publishes security updates at any time; a machine that tests must not lag far behind."""
+_ROOM_MIB = 900
+"""While it is made; 530 of them afterwards."""
 _NEW = ".new-"
 _BUILD_TIMEOUT_S = 1800.0
 
@@ -178,6 +180,11 @@ def host_certificates() -> dict[str, bytes]:
 
 
 def _make(folder: Path, name: str, certificates: Mapping[str, bytes]) -> Path:
+    free_mib = shutil.disk_usage(folder).free >> 20
+    if free_mib < _ROOM_MIB:
+        # Told now rather than by apt or dpkg after half a minute, each in words of its own.
+        message = f"the lab's root file system takes {_ROOM_MIB} MiB, and {free_mib} MiB are free"
+        raise DeployError(message, hint=symptoms.NO_SPACE.hint, code=ExitCode.NO_SPACE)
     new = folder / f"{_NEW}{os.getpid()}"
     new.mkdir()
     tree = new / "root"

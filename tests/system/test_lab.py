@@ -297,7 +297,12 @@ def test_cutting_the_root_build_short_leaves_no_process(
 @pytest.mark.parametrize(
     ("contain", "room_mib", "code", "line"),
     [
-        (["unshare", "--mount"], 200, ExitCode.NO_SPACE, "mmdebstrap ran out of disk space"),
+        (
+            ["unshare", "--mount"],
+            200,
+            ExitCode.NO_SPACE,
+            "the lab's root file system takes 900 MiB",
+        ),
         (
             ["unshare", "--mount", "--net"],
             2000,

@@ -104,3 +104,13 @@ def test_failed_build_leaves_nothing(
 def test_others_may_not_look_into_the_trees(trees: Path) -> None:
     lab_root.ensure()
     assert trees.stat().st_mode & 0o777 == 0o700
+
+
+def test_full_disk_is_told_before_anything_is_made(
+    trees: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab_root, "_ROOM_MIB", 1 << 40)
+    with pytest.raises(DeployError, match="MiB are free") as caught:
+        lab_root.ensure()
+    assert caught.value.code is ExitCode.NO_SPACE
+    assert list(trees.iterdir()) == []
