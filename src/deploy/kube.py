@@ -260,24 +260,17 @@ def _probes(contract: Contract, container: Container) -> Manifest:
     patience_s = container.start_timeout_s or health.start_period_s
     # A service that migrates when it starts may take as long as the migration's own unit.
     patience_s += sum(each.start_timeout_s or 0.0 for each in _migrations(contract, container))
+
+    def probe(question: str, failures: int) -> Manifest:
+        command = _ask(health.command, question)
+        return {"exec": {"command": command}, **timing, "failureThreshold": failures}
+
     probes: Manifest = {
-        "startupProbe": {
-            "exec": {"command": _ask(health.command, _STARTED)},
-            **timing,
-            "failureThreshold": max(1, math.ceil(patience_s / period)),
-        },
-        "readinessProbe": {
-            "exec": {"command": _ask(health.command, _READY)},
-            **timing,
-            "failureThreshold": health.retries,
-        },
+        "startupProbe": probe(_STARTED, max(1, math.ceil(patience_s / period))),
+        "readinessProbe": probe(_READY, health.retries),
     }
     if health.on_failure != "none":
-        probes["livenessProbe"] = {
-            "exec": {"command": _ask(health.command, _LIVE)},
-            **timing,
-            "failureThreshold": health.retries,
-        }
+        probes["livenessProbe"] = probe(_LIVE, health.retries)
     if health.on_failure == "kill":
         # The shortest that Kubernetes knows: what hangs does not react to a stop signal.
         probes["livenessProbe"]["terminationGracePeriodSeconds"] = 1
