@@ -99,7 +99,7 @@ def test_a_missing_program_is_named() -> None:
     [
         ("write /var/tmp/x: No space left on device", ExitCode.NO_SPACE),
         ("Disk quota exceeded", ExitCode.NO_SPACE),
-        ("Temporary failure resolving 'deb.debian.org'", ExitCode.UNAVAILABLE),
+        ("Temporary failure resolving 'mirror.example'", ExitCode.UNAVAILABLE),
         ("connect: Network is unreachable", ExitCode.UNAVAILABLE),
     ],
 )
