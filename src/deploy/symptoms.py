@@ -21,7 +21,7 @@ NO_SPACE = Symptom(
     "ran out of disk space",
     "free some, or point TMPDIR, XDG_CACHE_HOME and XDG_DATA_HOME to a larger disk",
     ExitCode.NO_SPACE,
-    ("no space left on device", "disk quota exceeded"),
+    ("no space left on device", "disk quota exceeded", "have enough free space"),
 )
 NO_NETWORK = Symptom(
     "could not reach the network",
