@@ -22,8 +22,6 @@ from tests.system.rig import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
-
 GONE_WITHIN_S = 20.0
 SERVE = ("systemd-run", "--user", "--unit=web", "--working-directory=/etc")
 OWNER = """
