@@ -40,6 +40,8 @@ LOCKS = (
     Lock("runtime", ("runtime",), project=True),
     Lock("build", ("build",), project=False),
     Lock("dev", ("dev",), project=True, agrees_with=("runtime", "build")),
+    Lock("scan", ("scan",), project=False),
+    Lock("audit", ("audit",), project=False),
 )
 
 
