@@ -1,0 +1,165 @@
+"""What `scan` and `audit` are told to put up with: one file, a reason and an end to each entry."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import tomllib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from deploy.errors import DeployError, ExitCode
+from deploy.paths import REPO
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from pathlib import Path
+
+FILE = REPO / "exceptions.toml"
+
+
+@dataclasses.dataclass(frozen=True)
+class ScanException:
+    """A known flaw that is accepted for a while.
+
+    Attributes:
+        id: Advisory's id or one of its aliases, such as `CVE-2026-1234`.
+        package: Name of the package inside the image.
+        reason: Why it does no harm here.
+        expires: The last day on which it counts.
+    """
+
+    id: str
+    package: str
+    reason: str
+    expires: dt.date
+
+    def __str__(self) -> str:
+        return f"[[scan]] {self.id} in {self.package}"
+
+
+@dataclasses.dataclass(frozen=True)
+class AuditException:
+    """A rule that is broken on purpose.
+
+    Attributes:
+        tool: Which checker, such as `checkov`.
+        rule: Id of its rule.
+        where: File of the checkout that may break it.
+        reason: Why that is right.
+        expires: The last day on which it counts.
+    """
+
+    tool: str
+    rule: str
+    where: str
+    reason: str
+    expires: dt.date
+
+    def __str__(self) -> str:
+        return f"[[audit]] {self.tool} {self.rule} in {self.where}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Exceptions:
+    """Everything in the file, in its order."""
+
+    scan: tuple[ScanException, ...] = ()
+    audit: tuple[AuditException, ...] = ()
+
+
+Entry = TypeVar("Entry", ScanException, AuditException)
+
+
+def load(path: Path = FILE) -> Exceptions:
+    """Read the file; one that is not there holds nothing.
+
+    Raises:
+        DeployError: It is malformed; the message names the entry and what is wrong with it.
+    """
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return Exceptions()
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise DeployError(
+            f"{path.name}: {error}",
+            hint="each entry has the keys that the head of the file names",
+            code=ExitCode.DATA,
+        ) from error
+
+
+def parse(text: str) -> Exceptions:
+    """Everything in the text of such a file.
+
+    Raises:
+        ValueError: It is no TOML, or an entry is not as described; the text names the entry.
+    """
+    document = tomllib.loads(text)
+    unknown = sorted(document.keys() - {"scan", "audit"})
+    if unknown:
+        raise ValueError(f"{unknown[0]} is neither [[scan]] nor [[audit]]")
+    return Exceptions(
+        scan=tuple(_entries(document, "scan", ScanException)),
+        audit=tuple(_entries(document, "audit", AuditException)),
+    )
+
+
+def in_force(entries: Iterable[Entry], today: dt.date) -> list[Entry]:
+    """Those that have not expired; their last day counts in full."""
+    return [entry for entry in entries if today <= entry.expires]
+
+
+def find_problems(
+    entries: Iterable[Entry], used: Collection[Entry], today: dt.date
+) -> list[tuple[Entry, str]]:
+    """What is wrong with entries after a run: those that expired, and those nothing needed.
+
+    Args:
+        entries: All entries of the kind.
+        used: Those that a finding of this run matched.
+        today: The day to compare with.
+    """
+    problems = []
+    for entry in entries:
+        if today > entry.expires:
+            problems.append((entry, f"expired on {entry.expires}"))
+        elif entry not in used:
+            problems.append((entry, "matches nothing any more"))
+    return problems
+
+
+def _entries(document: dict[str, object], kind: str, shape: type[Entry]) -> Iterable[Entry]:
+    listed = document.get(kind, [])
+    if not isinstance(listed, list):
+        raise ValueError(f"{kind} has to be a list of tables: [[{kind}]]")  # noqa: TRY004 - its text is shown
+    seen: set[Entry] = set()
+    for number, fields in enumerate(listed, start=1):
+        name = f"[[{kind}]] entry {number}"
+        if not isinstance(fields, dict):
+            raise ValueError(f"{name} is no table")  # noqa: TRY004 - its text is shown
+        entry = shape(**_checked(fields, shape, name))
+        if entry in seen:
+            raise ValueError(f"{name} ({entry}) stands there twice")
+        seen.add(entry)
+        yield entry
+
+
+def _checked(fields: dict[str, object], shape: type[Entry], name: str) -> dict[str, Any]:
+    keys = [field.name for field in dataclasses.fields(shape)]
+    # The first word that identifies it, where it has one: counting entries is tedious.
+    if isinstance(fields.get(keys[0]), str):
+        name = f"{name} ({' '.join(str(fields[key]) for key in keys[:2] if key in fields)})"
+    unknown = sorted(fields.keys() - set(keys))
+    if unknown:
+        raise ValueError(f"{name} has an unknown key {unknown[0]}")
+    for key in keys:
+        value = fields.get(key)
+        if key == "expires":
+            # A moment is a date to Python, but cannot be compared with one.
+            if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
+                raise ValueError(f"{name} needs a day without quotes: expires = 2027-01-31")
+        elif not isinstance(value, str) or not value.strip():
+            raise ValueError(f'{name} needs {key} = "…"')
+    return fields
