@@ -8,37 +8,35 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from deploy import progress, tools
+from deploy import archive, builder, packagelock, progress, tools
 from deploy.errors import DeployError, ExitCode
-from deploy.paths import REPO, cache_dir
+from deploy.paths import REPO, cache_dir, state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 TARGETS = ("backend", "db")
 
-BUILDER_SUITE = "trixie"
-_BUILDER_PACKAGES = ("ca-certificates",)
-
 _INPUTS_LABEL = "org.todo-backend.inputs"
 """Label with the digest of all that went into an image: what tells stale from current."""
 
 # What each target is made of; a change of any file makes the image stale.
+_STAGE = ("Containerfile", "src/deploy/__init__.py", "src/deploy/stage")
 _INPUTS = {
-    "backend": ("Containerfile", "runtime.lock", "src/deploy/rootfs.py", "src/todo"),
-    "db": ("Containerfile", "src/deploy/rootfs.py", "src/db"),
+    "backend": (*_STAGE, "runtime.lock", "src/todo"),
+    "db": (*_STAGE, "src/db"),
 }
+
+_TIMESTAMP = 0
+"""Seconds since 1970 of everything in an image. A commit's time would make every layer new with
+every commit, so that an update of one line would be pulled as a whole image."""
 
 _BUILD_TIMEOUT_S = 3600.0
 _LOAD_TIMEOUT_S = 300.0
-
-_LARGE_TMP = "/var/tmp"  # noqa: S108  # mkdtemp below it makes a private folder
 
 # Where Debian and Fedora keep the bundle that holds the host's own additions as well.
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -70,31 +68,42 @@ def reference(target: str) -> str:
     return f"localhost/todo-{target}:latest"
 
 
-def inputs_digest(target: str, build_args: Mapping[str, str], builder: str | None) -> str:
-    """Digest of everything that decides what a target's image holds.
+def inputs_digest(target: str, build_args: Mapping[str, str]) -> str:
+    """Digest of everything in the checkout that decides what a target's image holds.
+
+    Not of the builder, of which nothing stays, nor of the versions that the package archive
+    had on the day: the same commit and the same packages give the same image.
 
     Args:
         target: `backend` or `db`.
         build_args: Arguments from the units.
-        builder: The builder that the user named, or None for the bootstrapped one.
     """
     digest = hashlib.sha256()
     for key, value in sorted(build_args.items()):
         digest.update(f"{key}={value}\n".encode())
-    digest.update(f"builder={builder or ''}\n".encode())
-    for name in _INPUTS[target]:
-        path = REPO / name
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        for file in files:
-            if file.is_file() and "__pycache__" not in file.parts:
-                content = hashlib.sha256(file.read_bytes()).hexdigest()
-                digest.update(f"{file.relative_to(REPO)} {content}\n".encode())
+    for file in input_files(target):
+        content = hashlib.sha256((REPO / file).read_bytes()).hexdigest()
+        digest.update(f"{file} {content}\n".encode())
     return digest.hexdigest()
 
 
-def find(target: str) -> Image | None:
-    """The target's image in this user's storage, or None."""
-    name = reference(target)
+def input_files(target: str) -> list[Path]:
+    """The files of the checkout that a target is made of, relative to it."""
+    found: list[Path] = []
+    for name in _INPUTS[target]:
+        path = REPO / name
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        found += [
+            file.relative_to(REPO)
+            for file in files
+            if file.is_file() and "__pycache__" not in file.parts
+        ]
+    return found
+
+
+def find(target: str, name: str = "") -> Image | None:
+    """A target's image in this user's storage, or None; by another name where one is given."""
+    name = name or reference(target)
     shown = tools.run(["podman", "image", "inspect", name], check=False)
     if shown.returncode != 0:
         return None
@@ -108,118 +117,152 @@ def find(target: str) -> Image | None:
     )
 
 
-def ensure(
-    target: str,
-    build_args: Mapping[str, str],
-    *,
-    builder: str | None = None,
-    no_cache: bool = False,
-    archive_dir: Path | None = None,
-) -> Image:
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How to build.
+
+    Attributes:
+        builder: Image for the build stages; bootstrapped from Debian packages when None.
+        no_cache: Build anew, whatever is at hand; brings in Debian's newest packages.
+        archive_dir: Folder in which finished images are kept between machines of one host.
+        packages: Package lock of a former build, to take the very same packages again.
+    """
+
+    builder: str | None = None
+    no_cache: bool = False
+    archive_dir: Path | None = None
+    packages: Path | None = None
+
+
+def ensure(target: str, build_args: Mapping[str, str], options: Options) -> Image:
     """Build a target's image unless the one at hand was built from the same inputs.
 
     Args:
         target: `backend` or `db`.
         build_args: Arguments for the Containerfile, from the units.
-        builder: Image for the build stages; bootstrapped from Debian packages when None.
-        no_cache: Build anew, whatever is at hand; brings in Debian's newest packages.
-        archive_dir: Folder in which finished images are kept between machines of one host.
+        options: How.
 
     Raises:
         DeployError: The build failed; the image that was there before is untouched.
     """
-    inputs = inputs_digest(target, build_args, builder)
+    inputs = inputs_digest(target, build_args)
     with _build_lock():
-        if not no_cache:
+        if not options.no_cache and not options.packages:
             present = find(target)
             if present and present.inputs == inputs:
                 return present
-            archived = archive_dir and archive_dir / f"{target}-{inputs[:16]}.tar"
+            folder = options.archive_dir
+            archived = folder and folder / f"{target}-{inputs[:16]}.tar"
             if archived and archived.exists():
                 return _load(target, archived)
-        built = _build(target, build_args, inputs=inputs, builder=builder, no_cache=no_cache)
-        if archive_dir:
-            _archive(built, archive_dir)
+        built = build(target, build_args, options)
+        write_record(built)
+        if options.archive_dir:
+            _archive(built, options.archive_dir)
         return built
 
 
-def _build(
+def build(
     target: str,
     build_args: Mapping[str, str],
+    options: Options,
     *,
-    inputs: str,
-    builder: str | None,
-    no_cache: bool,
+    tag: str = "",
+    context: Path = REPO,
+    env: Mapping[str, str] | None = None,
 ) -> Image:
+    """Build a target's image, and write down what it is made of.
+
+    Args:
+        target: `backend` or `db`.
+        build_args: Arguments for the Containerfile, from the units.
+        options: How; its folder of archives takes no part in this.
+        tag: Name of the image; the one that the units use when empty.
+        context: Checkout, or a copy of a target's input files.
+        env: Variables to add to the environment of the build.
+
+    Raises:
+        DeployError: The build failed.
+    """
     started = time.monotonic()
-    base = builder or _ensure_builder()
+    name = tag or reference(target)
+    base = options.builder or builder.ensure()
+    locked = packagelock.read(options.packages) if options.packages else {}
     arguments = {**build_args, "BUILDER": base, "REVISION": _revision(), "VERSION": _version()}
     title = f"Building the {target} image"
-    with progress.step(title) as step, _scratch() as scratch, _no_containers_left():
+    with progress.step(title) as step, builder.scratch() as scratch, _no_containers_left():
+        (scratch / "packages.json").write_text(json.dumps(locked))
         tools.stream(
             [
                 "buildah",
                 "build",
                 "--layers",
                 "--identity-label=false",
+                f"--timestamp={_TIMESTAMP}",
                 f"--target={target}",
-                f"--tag={reference(target)}",
-                f"--label={_INPUTS_LABEL}={inputs}",
-                f"--pull={'missing' if builder else 'never'}",
+                f"--tag={name}",
+                f"--label={_INPUTS_LABEL}={inputs_digest(target, build_args)}",
+                f"--pull={'missing' if options.builder else 'never'}",
                 *(f"--build-arg={key}={value}" for key, value in sorted(arguments.items())),
-                *(["--no-cache"] if no_cache else []),
+                *(["--no-cache"] if options.no_cache else []),
                 *_ca_secret(),
-                f"--file={REPO / 'Containerfile'}",
-                str(REPO),
+                f"--build-context=locked={scratch}",
+                f"--file={context / 'Containerfile'}",
+                str(context),
             ],
             step,
             timeout_s=_BUILD_TIMEOUT_S,
-            env={"TMPDIR": str(scratch)},
+            env={"TMPDIR": str(scratch), **(env or {})},
         )
-    built = find(target)
+    built = find(target, name)
     if built is None:
-        message = f"buildah reported success, but {reference(target)} is not there"
+        message = f"buildah reported success, but {name} is not there"
         raise DeployError(message, hint="check `podman images` and its storage settings")
     return dataclasses.replace(built, seconds=time.monotonic() - started)
 
 
-def _ensure_builder() -> str:
-    """The builder image, bootstrapped from signed Debian packages when absent."""
-    recipe = "\n".join((BUILDER_SUITE, *_BUILDER_PACKAGES))
-    name = f"localhost/todo-builder:{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    if tools.run(["podman", "image", "exists", name], check=False).returncode == 0:
-        return name
-    title = "Bootstrapping the builder from Debian packages"
-    with progress.step(title) as step, _scratch() as scratch:
-        archive = scratch / "builder.tar"
-        tools.stream(
-            [
-                "mmdebstrap",
-                "--mode=unshare",
-                "--variant=minbase",
-                f"--include={','.join(_BUILDER_PACKAGES)}",
-                BUILDER_SUITE,
-                str(archive),
-            ],
-            step,
-            timeout_s=_BUILD_TIMEOUT_S,
-            env={"TMPDIR": str(scratch)},
-        )
-        step.note("importing")
-        tools.run(["podman", "import", "--quiet", str(archive), name], timeout_s=600)
-    return name
-
-
-def _load(target: str, archive: Path) -> Image:
+def _load(target: str, path: Path) -> Image:
     started = time.monotonic()
     with progress.step(f"Loading the {target} image built before") as step:
         tools.stream(
-            ["podman", "load", "--quiet", f"--input={archive}"], step, timeout_s=_LOAD_TIMEOUT_S
+            ["podman", "load", "--quiet", f"--input={path}"], step, timeout_s=_LOAD_TIMEOUT_S
         )
     loaded = find(target)
     if loaded is None:
-        raise DeployError(f"{archive} holds no image {reference(target)}", hint="delete the file")
+        raise DeployError(f"{path} holds no image {reference(target)}", hint="delete the file")
+    write_record(loaded)
     return dataclasses.replace(loaded, seconds=time.monotonic() - started)
+
+
+def bill_of_materials(saved: archive.Archive, target: str) -> dict[str, Any]:
+    """The CycloneDX document inside an image.
+
+    Raises:
+        DeployError: The image has none: it is not one of ours.
+    """
+    content = saved.find(f"usr/share/sbom/todo-{target}.cdx.json")
+    if content is None:
+        message = f"the image {saved.config_digest[:19]} holds no bill of materials"
+        raise DeployError(message, hint="python3 build.py image --no-cache", code=ExitCode.DATA)
+    document: dict[str, Any] = json.loads(content)
+    return document
+
+
+def record_dir() -> Path:
+    """Where the bill of materials and the package lock of this user's images are kept."""
+    return state_dir() / "images"
+
+
+def write_record(image: Image) -> None:
+    """Keep an image's bill of materials and package lock beside it, as files."""
+    folder = record_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with builder.scratch() as scratch, archive.saved(image.reference, scratch) as saved:
+        document = bill_of_materials(saved, image.target)
+    name = f"todo-{image.target}"
+    (folder / f"{name}.cdx.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+    lock = packagelock.render(packagelock.from_sbom(document))
+    (folder / f"{name}.packages.json").write_text(lock)
 
 
 def _archive(image: Image, folder: Path) -> None:
@@ -297,28 +340,3 @@ def _no_containers_left() -> Iterator[None]:
         if left:
             tools.run(["buildah", "rm", *sorted(left)], check=False)
         raise
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder for what a build leaves behind when it is interrupted; gone in any case.
-
-    Not in /tmp, which is often a small tmpfs, while image layers are large.
-    """
-    parent = Path(os.environ.get("TMPDIR") or _LARGE_TMP)
-    try:
-        folder = Path(tempfile.mkdtemp(dir=parent, prefix="todo-build-"))
-    except OSError as error:
-        message = f"cannot write to {parent}: {error.strerror}"
-        raise DeployError(
-            message, hint="point TMPDIR to a folder with a few GB free", code=ExitCode.NO_SPACE
-        ) from error
-    # mmdebstrap works as a subordinate user, who has to get through to its own folder.
-    folder.chmod(0o711)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if folder.exists():
-            # What an interrupted build left belongs to subordinate users.
-            tools.run(["buildah", "unshare", "rm", "-rf", str(folder)], check=False)

@@ -53,6 +53,7 @@ _PACKAGES = (
     "systemd",
     "systemd-sysv",
     "uidmap",
+    "zstd",
 )
 _HOST_CAS = Path("/usr/local/share/ca-certificates")
 

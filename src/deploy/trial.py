@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 NAME = "default"
 """The lab that holds the trial; `build.py lab shell` enters the same one."""
@@ -60,15 +62,36 @@ def up(why: str, arguments: Sequence[str], *, port: int | None) -> int:
     return _interact(machine, words)
 
 
-def image(why: str, arguments: Sequence[str]) -> int:
-    """Build images in the running lab, or in one that lasts as long as the build."""
+def image(why: str, arguments: Sequence[str], packages: Path | None) -> int:
+    """Build images in the running lab, or in one that lasts as long as the build.
+
+    Args:
+        why: Why this host cannot build.
+        arguments: Further words for `image`.
+        packages: A package lock on this host.
+    """
     say(f"This host cannot build rootless itself: {why}. Building in a lab.")
     words = ["image", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
-    machine = _running()
-    if machine is not None:
+    with contextlib.ExitStack() as stack:
+        machine = _running() or stack.enter_context(lab.throwaway())
+        if packages:
+            words.append(f"--packages={lend(machine, packages)}")
         return _interact(machine, words)
-    with lab.throwaway() as machine:
-        return _interact(machine, words)
+
+
+def lend(machine: lab.Lab, path: Path) -> str:
+    """Copy a small text file of this host into a lab, and return its path there.
+
+    Raises:
+        DeployError: It cannot be read.
+    """
+    try:
+        content = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path} cannot be read: {error}"
+        raise DeployError(message, hint="name a readable file", code=ExitCode.USAGE) from None
+    machine.run(["tee", path.name], stdin=content)
+    return path.name
 
 
 def again(why: str, command: str, arguments: Sequence[str]) -> int:

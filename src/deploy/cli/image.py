@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plumbum import cli
 
-from deploy import deployment, image, trial
+from deploy import archive, builder, deployment, figures, image, trial
 from deploy.cli.stack_command import StackCommand
+from deploy.errors import DeployError
+from deploy.progress import step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Image(StackCommand):
@@ -19,6 +25,12 @@ class Image(StackCommand):
     )
     builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
     no_cache = cli.Flag("--no-cache", help="build anew, with Debian's newest packages")
+    packages = cli.SwitchAttr(
+        "--packages", Path, help="package lock of a former build: the very same packages again"
+    )
+    verify = cli.Flag("--verify", help="build twice, and name the first file that differs")
+    sizes = cli.Flag("--sizes", help="print what each component takes")
+    json = cli.Flag("--json", help="print digest and sizes as a line of JSON for each target")
     assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
     image_cache = cli.SwitchAttr("--image-cache", Path, help="folder that keeps finished images")
 
@@ -26,21 +38,53 @@ class Image(StackCommand):
         """Build, and print what came out."""
         why = trial.reason(no_lab=bool(self.no_lab))
         if why is not None:
-            words = [f"--target={self.target}"]
-            words += [f"--builder={self.builder}"] if self.builder else []
-            words += ["--no-cache"] if self.no_cache else []
-            return trial.image(why, words)
-        built = deployment.build(
-            image.TARGETS if self.target == "all" else (str(self.target),),
+            return trial.image(why, self._words(), self.packages)
+        targets = image.TARGETS if self.target == "all" else (str(self.target),)
+        options = image.Options(
             builder=self.builder,
             no_cache=bool(self.no_cache),
             archive_dir=self.image_cache,
-            assume_yes=bool(self.assume_yes),
+            packages=self.packages,
         )
-        for one in built:
-            how = f"{one.seconds:.1f} s" if one.seconds else "up to date"
-            sys.stdout.write(
-                f"{one.reference}  config digest {one.config_digest}  "
-                f"{one.size / 1e6:.1f} MB  {how}\n"
-            )
+        if self.verify:
+            return self._verify(targets, options)
+        for one in deployment.build(options, targets, assume_yes=bool(self.assume_yes)):
+            if self.sizes or self.json:
+                self._measure(one)
+            if not self.json:
+                how = f"{one.seconds:.1f} s" if one.seconds else "up to date"
+                sys.stdout.write(
+                    f"{one.reference}  config digest {one.config_digest}  "
+                    f"{one.size / 1e6:.1f} MB  {how}\n"
+                )
         return 0
+
+    def _words(self) -> list[str]:
+        """The command line again, for a lab; the package lock goes its own way there."""
+        flags = ("no_cache", "verify", "sizes", "json")
+        words = [f"--{name.replace('_', '-')}" for name in flags if getattr(self, name)]
+        words += [f"--builder={self.builder}"] if self.builder else []
+        return [f"--target={self.target}", *words]
+
+    def _verify(self, targets: Sequence[str], options: image.Options) -> int:
+        for target in targets:
+            verdict = deployment.verify(target, options, assume_yes=bool(self.assume_yes))
+            if verdict.difference:
+                raise DeployError(
+                    f"two builds of the {target} image differ: {verdict.difference}",
+                    hint="whatever wrote that has to be told to write the same bytes each time",
+                )
+            sys.stdout.write(f"{target}: twice the config digest {verdict.first}\n")
+        return 0
+
+    def _measure(self, one: image.Image) -> None:
+        with (
+            step(f"Measuring the {one.target} image"),
+            builder.scratch() as scratch,
+            archive.saved(one.reference, scratch) as saved,
+        ):
+            found = figures.measure(saved, image.bill_of_materials(saved, one.target))
+        if self.sizes:
+            sys.stdout.write(figures.render_table(found))
+        if self.json:
+            sys.stdout.write(figures.render_json(one.config_digest, one.seconds, found) + "\n")

@@ -6,7 +6,7 @@ import sys
 
 from plumbum import cli
 
-from deploy import deployment, trial
+from deploy import deployment, image, trial
 from deploy.cli.stack_command import StackCommand
 
 
@@ -21,8 +21,7 @@ class Install(StackCommand):
         """Install, and name what changed."""
         # A lab that nobody asked to run anything in would be a surprise: refuse.
         trial.reason(no_lab=True)
-        changed = deployment.install(
-            port=self.port, builder=self.builder, assume_yes=bool(self.assume_yes)
-        )
+        options = image.Options(builder=self.builder)
+        changed = deployment.install(options, port=self.port, assume_yes=bool(self.assume_yes))
         sys.stdout.write(f"changed: {', '.join(sorted(changed)) or 'nothing'}\n")
         return 0

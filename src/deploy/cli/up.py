@@ -7,7 +7,7 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import deployment, progress, trial
+from deploy import deployment, image, progress, trial
 from deploy.cli.stack_command import StackCommand
 
 
@@ -25,12 +25,8 @@ class Up(StackCommand):
         if why is not None:
             words = [f"--builder={self.builder}"] if self.builder else []
             return trial.up(why, words, port=self.port)
-        url = deployment.up(
-            port=self.port,
-            builder=self.builder,
-            assume_yes=bool(self.assume_yes),
-            archive_dir=self.image_cache,
-        )
+        options = image.Options(builder=self.builder, archive_dir=self.image_cache)
+        url = deployment.up(options, port=self.port, assume_yes=bool(self.assume_yes))
         sys.stdout.write(
             f"{progress.TIMINGS.render()}\n"
             f"\n"

@@ -1,0 +1,80 @@
+"""The image of the build stages, bootstrapped from signed Debian packages; and room to work in."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy import progress, tools
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUITE = "trixie"
+_PACKAGES = ("ca-certificates",)
+
+_TIMEOUT_S = 3600.0
+
+_LARGE_TMP = "/var/tmp"  # noqa: S108  # mkdtemp below it makes a private folder
+
+
+def ensure() -> str:
+    """The name of the builder image, which is bootstrapped when it is absent.
+
+    Raises:
+        DeployError: mmdebstrap failed, or the disk is full.
+    """
+    recipe = "\n".join((SUITE, *_PACKAGES))
+    name = f"localhost/todo-builder:{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    if tools.run(["podman", "image", "exists", name], check=False).returncode == 0:
+        return name
+    title = "Bootstrapping the builder from Debian packages"
+    with progress.step(title) as step, scratch() as folder:
+        archive = folder / "builder.tar"
+        tools.stream(
+            [
+                "mmdebstrap",
+                "--mode=unshare",
+                "--variant=minbase",
+                f"--include={','.join(_PACKAGES)}",
+                SUITE,
+                str(archive),
+            ],
+            step,
+            timeout_s=_TIMEOUT_S,
+            env={"TMPDIR": str(folder)},
+        )
+        step.note("importing")
+        tools.run(["podman", "import", "--quiet", str(archive), name], timeout_s=600)
+    return name
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for what a build leaves behind when it is interrupted; gone in any case.
+
+    Not in /tmp, which is often a small tmpfs, while image layers are large.
+    """
+    parent = Path(os.environ.get("TMPDIR") or _LARGE_TMP)
+    try:
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix="todo-build-"))
+    except OSError as error:
+        message = f"cannot write to {parent}: {error.strerror}"
+        raise DeployError(
+            message, hint="point TMPDIR to a folder with a few GB free", code=ExitCode.NO_SPACE
+        ) from error
+    # mmdebstrap works as a subordinate user, who has to get through to its own folder.
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            # What an interrupted build left belongs to subordinate users.
+            tools.run(["buildah", "unshare", "rm", "-rf", str(folder)], check=False)

@@ -1,0 +1,44 @@
+"""What programs and libraries need of one another, as binutils read it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Iterable
+
+_MAGIC = b"\x7fELF"
+_NEEDED = re.compile(r"\(NEEDED\).*\[(.+)\]")
+
+
+def elf_files(root: pathlib.Path) -> list[pathlib.Path]:
+    """The programs and libraries below a folder, sorted; links aside."""
+    return [path for path in sorted(root.rglob("*")) if _is_elf(path)]
+
+
+def needed_libraries(root: pathlib.Path) -> dict[pathlib.Path, list[str]]:
+    """Each ELF file below a folder -> the names of the libraries that it is linked with."""
+    return {
+        path: _NEEDED.findall(_output("readelf", "--dynamic", str(path)))
+        for path in elf_files(root)
+    }
+
+
+def strip(paths: Iterable[pathlib.Path]) -> None:
+    """Remove what only a debugger reads from libraries, in place."""
+    for path in paths:
+        subprocess.run(["strip", "--strip-unneeded", path], check=True)
+
+
+def _is_elf(path: pathlib.Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def _output(*argv: str) -> str:
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout

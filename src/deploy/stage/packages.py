@@ -1,0 +1,149 @@
+"""Which Debian packages an image is made of and why, and what of them is left out.
+
+The packages are named one by one, without their dependency closure, so that nothing comes in
+unasked; the closure that matters, of the shared libraries, is checked afterwards.
+"""
+
+from __future__ import annotations
+
+_LOADED = "shared libraries that the programs load"
+
+_BASE = {
+    "base-files": "the folders, and the name and version of the distribution",
+    "gcc-14-base": "the licence of the compiler's runtime libraries",
+    "libc6": "the C library",
+    "libgcc-s1": "the C library loads it to end a thread",
+    "libssl3t64": "TLS and hashes, one OpenSSL for everything inside",
+    "libzstd1": _LOADED,
+    "netbase": "names of protocols and services, for name resolution",
+    "tzdata": "time zones",
+    "zlib1g": _LOADED,
+}
+
+# libpq and what it loads: TLS, Kerberos and LDAP look-ups of managed databases.
+_LIBPQ = {
+    "libcom-err2": _LOADED,
+    "libgssapi-krb5-2": _LOADED,
+    "libk5crypto3": _LOADED,
+    "libkeyutils1": _LOADED,
+    "libkrb5-3": _LOADED,
+    "libkrb5support0": _LOADED,
+    "libldap2": _LOADED,
+    "libpq5": "the client of PostgreSQL, under psycopg",
+    "libsasl2-2": _LOADED,
+}
+
+PACKAGES = {
+    "backend": {
+        **_BASE,
+        **_LIBPQ,
+        "ca-certificates": "the authorities that TLS connections trust",
+        "libbz2-1.0": _LOADED,
+        "libexpat1": _LOADED,
+        "libffi8": _LOADED,
+        "liblzma5": _LOADED,
+        "libpython3.13-minimal": "the standard library",
+        "libpython3.13-stdlib": "the standard library",
+        "libsqlite3-0": "the embedded database",
+        "libstdc++6": "greenlet is written in C++",
+        "libuuid1": _LOADED,
+        "python3.13-minimal": "the interpreter",
+    },
+    "db": {
+        **_BASE,
+        **_LIBPQ,
+        "busybox": "initdb runs the server through /bin/sh, and the entry point is a script",
+        "libacl1": _LOADED,
+        "libattr1": _LOADED,
+        "libaudit1": _LOADED,
+        "libbz2-1.0": _LOADED,
+        "libcap-ng0": _LOADED,
+        "libcap2": _LOADED,
+        "libgcrypt20": _LOADED,
+        "libgpg-error0": _LOADED,
+        "libicu76": "collations",
+        "liblz4-1": _LOADED,
+        "liblzma5": _LOADED,
+        "libpam0g": _LOADED,
+        "libpcre2-8-0": _LOADED,
+        "libreadline8t64": _LOADED,
+        "libselinux1": _LOADED,
+        "libstdc++6": _LOADED,
+        "libsystemd0": "the server tells systemd that it is ready",
+        "libtinfo6": _LOADED,
+        "libuuid1": _LOADED,
+        "libxml2": _LOADED,
+        "libxxhash0": _LOADED,
+        "postgresql-17": "the server",
+        "postgresql-client-17": "psql and pg_dump, for the operator",
+    },
+}
+"""Target -> Debian package -> why it is in the image."""
+
+# What no program in the image reads. copyright files stay: licences ask for it.
+UNUSED = (
+    "usr/share/doc-base",
+    "usr/share/gcc",
+    "usr/share/gdb",
+    "usr/share/info",
+    "usr/share/lintian",
+    "usr/share/locale",
+    "usr/share/man",
+    "usr/share/postgresql/17/man",
+    "usr/share/bug",
+    "usr/share/bash-completion",
+    "usr/share/initramfs-tools",
+    "usr/lib/systemd",
+    "usr/lib/*/gconv",
+    # The vector forms of mathematical functions, for compiled Fortran and C.
+    "usr/lib/*/libmvec.so*",
+    "etc/init.d",
+    "etc/cron.daily",
+    "var/lib/systemd",
+    "usr/lib/python3.13/ensurepip",
+    "usr/lib/python3.13/idlelib",
+    "usr/lib/python3.13/pydoc_data",
+    "usr/lib/python3.13/test",
+    "usr/lib/python3.13/turtledemo",
+    "usr/lib/python3.13/config-3.13-*",
+    # Programs and protocols of the standard library that nothing here imports (sbom.py checks).
+    "usr/lib/python3.13/_pyrepl",
+    "usr/lib/python3.13/imaplib.py",
+    "usr/lib/python3.13/mailbox.py",
+    "usr/lib/python3.13/poplib.py",
+    "usr/lib/python3.13/turtle.py",
+    "usr/lib/python3.13/venv",
+    "usr/lib/python3.13/wave.py",
+    # Python's tests of itself, the line editor of its prompt, two database formats.
+    "usr/lib/python3.13/lib-dynload/_ctypes_test*",
+    "usr/lib/python3.13/lib-dynload/_curses*",
+    "usr/lib/python3.13/lib-dynload/_dbm*",
+    "usr/lib/python3.13/lib-dynload/_test*",
+    "usr/lib/python3.13/lib-dynload/_xxtestfuzz*",
+    "usr/lib/python3.13/lib-dynload/readline*",
+    "usr/lib/python3.13/lib-dynload/xx*",
+    # XSLT's library for one deprecated function.
+    "usr/lib/postgresql/17/lib/pgxml.so",
+    # LLVM's just-in-time compiler is 130 MB of libraries; the server runs with jit=off.
+    "usr/lib/postgresql/17/lib/llvmjit.so",
+    "usr/lib/postgresql/17/lib/llvmjit_types.bc",
+    "usr/lib/postgresql/17/lib/bitcode",
+)
+"""Patterns below the root."""
+
+UNUSED_IN_WHEELS = (
+    # What a compiler reads: sources and headers of modules that are compiled already.
+    *("**/*.c", "**/*.cpp", "**/*.h", "**/*.hpp", "**/*.pxd", "**/*.pyx"),
+    *("**/*.asm", "**/*.obj", "**/*.cmd"),
+    # What a type checker reads.
+    *("**/*.pyi", "**/py.typed"),
+    # Tests of the packages.
+    *("aiosqlite/tests", "alembic/testing", "greenlet/tests", "mako/testing"),
+    "sqlalchemy/testing",
+    "sqlalchemy/dialects/*/provision.py",
+    # Databases that this program does not talk to.
+    *("sqlalchemy/dialects/mssql", "sqlalchemy/dialects/mysql", "sqlalchemy/dialects/oracle"),
+    # Commands that pip made, for a PATH that this image does not have; greenlet's C header.
+    *("bin", "include"),
+)
+"""Patterns below the folder of the wheels."""

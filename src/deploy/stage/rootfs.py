@@ -1,0 +1,191 @@
+"""Puts an image's root file system together from signed Debian packages.
+
+Runs inside a build stage: `python3 -m deploy.stage.rootfs TARGET FOLDER --record FILE`. The
+packages are in `packages.py`; a library that one of them needs and none brings fails the build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from deploy.stage.elf import needed_libraries
+from deploy.stage.packages import PACKAGES, UNUSED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_PASSWD = {
+    "backend": "todo:x:{uid}:{gid}:todo backend:/nonexistent:/usr/sbin/nologin",
+    # Peer authentication looks the client's uid up here: the backend's becomes its role's name.
+    "db": (
+        "postgres:x:{uid}:{gid}:PostgreSQL:/var/lib/postgresql:/usr/sbin/nologin\n"
+        "{peer}:x:{peer_uid}:{peer_uid}:todo backend:/nonexistent:/usr/sbin/nologin"
+    ),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Assemble TARGET's root file system in FOLDER; 1 when a library is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", choices=sorted(PACKAGES))
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--record", type=pathlib.Path, required=True, help="what came from where")
+    parser.add_argument("--lock", type=pathlib.Path, required=True, help="versions to take, or {}")
+    parser.add_argument("--uid", type=int, required=True)
+    parser.add_argument("--gid", type=int, required=True)
+    parser.add_argument("--peer", help="role of the database's client")
+    parser.add_argument("--peer-uid", type=int)
+    options = parser.parse_args(arguments)
+    root: pathlib.Path = options.folder
+    root.mkdir(parents=True, exist_ok=True)
+    lock = json.loads(options.lock.read_text()).get("debian", [])
+    debian = unpack(PACKAGES[options.target], {one["name"]: one for one in lock}, root)
+    if (root / "usr/share/ca-certificates").is_dir():
+        write_ca_bundle(root)
+    for pattern in UNUSED:
+        for path in sorted(root.glob(pattern)):
+            remove(path)
+    prune_docs(root)
+    account = _PASSWD[options.target].format(
+        uid=options.uid, gid=options.gid, peer=options.peer, peer_uid=options.peer_uid
+    )
+    write_accounts(root, account)
+    options.record.parent.mkdir(parents=True, exist_ok=True)
+    options.record.write_text(json.dumps({"debian": debian}))
+    missing = missing_libraries(root)
+    for library, user in sorted(missing.items()):
+        sys.stderr.write(f"rootfs: {user} needs {library}: add its package to packages.py\n")
+    return 1 if missing else 0
+
+
+def unpack(
+    packages: Iterable[str], lock: Mapping[str, Mapping[str, str]], root: pathlib.Path
+) -> list[dict[str, Any]]:
+    """Download the packages (apt checks the archive's signatures) and unpack them.
+
+    Args:
+        packages: Names of Debian packages.
+        lock: Name -> the version and sha256 to take; empty: what the archive holds now.
+        root: Where to unpack.
+
+    Returns:
+        For each package its name, version, architecture, source, sha256 and files.
+    """
+    names = sorted(packages)
+    wanted = [f"{name}={lock[name]['version']}" if lock else name for name in names]
+    status = root / "var/lib/dpkg/status"
+    found, stanzas = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        # apt drops to its own user for downloads, which cannot write here: stay root.
+        subprocess.run(
+            ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *wanted],
+            cwd=folder,
+            check=True,
+        )
+        for archive in sorted(pathlib.Path(folder).glob("*.deb")):
+            sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+            control = _output("dpkg-deb", "--field", str(archive))
+            fields = dict(line.split(": ", 1) for line in control.splitlines() if ": " in line)
+            name = fields["Package"]
+            if lock and lock[name]["sha256"] != sha256:
+                raise SystemExit(f"rootfs: {archive.name} is not the file that the lock names")
+            subprocess.run(["dpkg-deb", "--extract", archive, root], check=True)
+            stanzas.append(installed(control))
+            found.append(
+                {
+                    "name": name,
+                    "version": fields["Version"],
+                    "architecture": fields["Architecture"],
+                    "source": fields.get("Source", name).split()[0],
+                    "sha256": sha256,
+                    "files": files_of(archive),
+                }
+            )
+    # Kept so that scanners see which versions are inside.
+    status.parent.mkdir(parents=True, exist_ok=True)
+    status.write_text("\n".join(stanzas))
+    return found
+
+
+def files_of(archive: pathlib.Path) -> list[str]:
+    """The files and links in a Debian package, as paths below the root."""
+    with (
+        subprocess.Popen(
+            ["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE
+        ) as process,
+        tarfile.open(fileobj=process.stdout, mode="r|") as tar,
+    ):
+        return sorted(info.name.removeprefix("./") for info in tar if not info.isdir())
+
+
+def installed(control: str) -> str:
+    """A package's control fields as they stand in dpkg's status file."""
+    first, _, rest = control.partition("\n")
+    return f"{first}\nStatus: install ok installed\n{rest}"
+
+
+def write_ca_bundle(root: pathlib.Path) -> None:
+    """Make the bundle that update-ca-certificates would make, from the package alone."""
+    source = root / "usr/share/ca-certificates"
+    target = root / "etc/ssl/certs/ca-certificates.crt"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("".join(path.read_text() for path in sorted(source.rglob("*.crt"))))
+    remove(source)
+
+
+def prune_docs(root: pathlib.Path) -> None:
+    """Drop documentation, keep every package's copyright file."""
+    for path in sorted((root / "usr/share/doc").glob("*/*")):
+        if path.name != "copyright":
+            remove(path)
+
+
+def remove(path: pathlib.Path) -> None:
+    """Remove a file, a link or a whole folder; absent is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_accounts(root: pathlib.Path, account: str) -> None:
+    """Write passwd, group and nsswitch, and the folders that mounts need."""
+    root_account = "root:x:0:0:root:/root:/usr/sbin/nologin"
+    lines = [root_account, *account.splitlines()]
+    (root / "etc/passwd").write_text("\n".join(lines) + "\n")
+    groups = (line.split(":") for line in lines)
+    (root / "etc/group").write_text("".join(f"{g[0]}:x:{g[3]}:\n" for g in groups))
+    (root / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
+    # Mount points: whoever runs the image without a mount there cannot write there.
+    for name in ("dev", "proc", "run/secrets", "sys", "tmp", "var/tmp"):
+        folder = root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+
+
+def missing_libraries(root: pathlib.Path) -> dict[str, str]:
+    """Shared libraries that some ELF file below `root` needs and none provides, and a user."""
+    present = {path.name for path in root.rglob("*") if ".so" in path.name}
+    return {
+        library: f"/{path.relative_to(root)}"
+        for path, libraries in needed_libraries(root).items()
+        for library in libraries
+        if library not in present
+    }
+
+
+def _output(*argv: str) -> str:
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

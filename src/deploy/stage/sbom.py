@@ -1,0 +1,253 @@
+"""The software bill of materials of an image: CycloneDX, with the owner of every file.
+
+Runs inside a build stage, over the finished root file system:
+`python3 -m deploy.stage.sbom TARGET ROOT --record FOLDER --version V`. The same files give the
+same bytes: no time, no random number. A file that belongs to no component fails the build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import re
+import sys
+import urllib.parse
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from deploy.stage import closure
+from deploy.stage.packages import PACKAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+SPEC_VERSION = "1.6"
+_DISTRO = "debian-13"
+_GENERATED = "generated"
+_ENTRIES = ("todo",)
+
+# Files that a build step writes: pattern of the path -> who wrote it, and why.
+_WRITTEN = (
+    (r"etc/ssl/certs/ca-certificates\.crt", "ca-certificates", "the bundle of all authorities"),
+    (r"usr/bin/python3", "python3.13-minimal", "the interpreter's common name"),
+    (r"usr/bin/(sh|cat|ls|mv|rm)", "busybox", "one of busybox's programs"),
+    (r"etc/(passwd|group|nsswitch\.conf)", _GENERATED, "names of the accounts"),
+    (r"var/lib/dpkg/status", _GENERATED, "the Debian packages inside, for scanners"),
+    (r"usr/share/sbom/.*", _GENERATED, "this document"),
+    (r"usr/local/bin/entrypoint", _GENERATED, "starts the server, after making its data folder"),
+    (r"etc/postgresql/.*\.conf", _GENERATED, "the server's settings"),
+)
+
+_VENDORED = re.compile(r"\.libs/(lib[^/]*?)-[0-9a-f]{8,}\.so([.0-9]*)$")
+"""A library that auditwheel put into a wheel: libssl-1a2b3c4d.so.3."""
+
+
+@dataclasses.dataclass
+class Owner:
+    """A component while its files are gathered; `files` is path -> why the file is there."""
+
+    component: dict[str, Any]
+    reason: str
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the bill of materials; 1 when a file or an import has no origin."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", choices=sorted(PACKAGES))
+    parser.add_argument("root", type=pathlib.Path)
+    parser.add_argument("--record", type=pathlib.Path, required=True, help="folder of records")
+    parser.add_argument("--version", required=True, help="of the program")
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    options = parser.parse_args(arguments)
+    record: dict[str, Any] = {}
+    for path in sorted(options.record.glob("*.json")):
+        record |= json.loads(path.read_text())
+    root: pathlib.Path = options.root
+    location = f"usr/share/sbom/todo-{options.target}.cdx.json"
+    files = [*list_files(root), location]
+    reasons, problems = find_reasons(root)
+    owners = gather(options.target, options.version, record)
+    problems += [f"no component for /{path}" for path in assign(files, reasons, owners)]
+    vendored = {name: embedded(root, owner) for name, owner in owners.items()}
+    document = render(options.target, options.version, owners, vendored)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+    for problem in problems:
+        sys.stderr.write(f"sbom: {problem}\n")
+    return 1 if problems else 0
+
+
+def list_files(root: pathlib.Path) -> list[str]:
+    """Everything below the root but folders, as sorted paths below it."""
+    found = []
+    for folder, folders, files in os.walk(root):
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]  # noqa: PTH114, PTH118 - thousands of files
+        found += [os.path.relpath(os.path.join(folder, name), root) for name in (*files, *links)]  # noqa: PTH118
+    return sorted(found)
+
+
+def find_reasons(root: pathlib.Path) -> tuple[dict[str, str], list[str]]:
+    """Path -> why it is needed, as far as linking and importing tell; and what is missing."""
+    reasons = {path: f"linked by /{user}" for path, user in closure.linked_by(root).items()}
+    found = closure.modules(root)
+    for name, by in closure.imported_by(found, _ENTRIES).items():
+        reasons[str(found[name].relative_to(root))] = f"imported by {by}"
+    missing = closure.missing_modules(found, _ENTRIES)
+    return reasons, [f"{by} imports {name}: absent" for name, by in sorted(missing.items())]
+
+
+def gather(target: str, version: str, record: Mapping[str, Any]) -> dict[str, Owner]:
+    """The components by name, each with the files that its origin names."""
+    owners: dict[str, Owner] = {}
+    for one in record["debian"]:
+        owner = Owner(_debian(one), PACKAGES[target][one["name"]])
+        owner.files = dict.fromkeys(one["files"], "")
+        owners[one["name"]] = owner
+    for one in record.get("python", ()):
+        owner = Owner(_python(one), "the program or one of its packages needs it")
+        owner.files = dict.fromkeys((f"{closure.WHEELS}/{name}" for name in one["files"]), "")
+        owners[f"pypi/{one['name']}"] = owner
+    program = {"type": "application", "name": "todo", "version": version, "bom-ref": "todo"}
+    own = {"type": "data", "name": _GENERATED, "version": version, "bom-ref": _GENERATED}
+    owners["todo"] = Owner(program, "the program itself")
+    owners[_GENERATED] = Owner(own, "written by the build")
+    return owners
+
+
+def assign(
+    files: Iterable[str], reasons: Mapping[str, str], owners: Mapping[str, Owner]
+) -> list[str]:
+    """Give every file of the image to its component; returns those that have none.
+
+    What an origin brought and the build left out disappears from the component.
+    """
+    origin = {path: name for name, owner in owners.items() for path in owner.files}
+    for owner in owners.values():
+        owner.files = {}
+    lost = []
+    for path in files:
+        name, why = _origin(path, origin)
+        if name not in owners:
+            lost.append(path)
+            continue
+        owners[name].files[path] = why or reasons.get(path, owners[name].reason)
+    return lost
+
+
+def _origin(path: str, origin: Mapping[str, str]) -> tuple[str, str]:
+    if path in origin:
+        return origin[path], ""
+    source = re.sub(r"__pycache__/([^/]+)\.cpython-\d+\.pyc$", r"\1.py", path)
+    if source in origin:
+        return origin[source], f"byte code of {source.rpartition('/')[2]}"
+    if path.startswith(f"{closure.PROGRAM}/"):
+        return "todo", ""
+    for pattern, name, why in _WRITTEN:
+        if re.fullmatch(pattern, path):
+            return name, why
+    return "", ""
+
+
+def embedded(root: pathlib.Path, owner: Owner) -> list[dict[str, Any]]:
+    """What is inside a component that did not come as a component: libraries and crates.
+
+    Libraries that auditwheel copied into a wheel, by their names; what the wheel itself says
+    it was built from, by its own bill of materials (PEP 770).
+    """
+    found = []
+    for path in owner.files:
+        match = _VENDORED.search(path)
+        if match:
+            name, version = match.group(1), match.group(2).strip(".")
+            digest = hashlib.sha256((root / path).read_bytes()).hexdigest()
+            found.append(
+                {
+                    "type": "library",
+                    "name": name,
+                    "version": version or "unknown",
+                    "hashes": [{"alg": "SHA-256", "content": digest}],
+                    "evidence": {"occurrences": [{"location": f"/{path}"}]},
+                }
+            )
+        if ".dist-info/sboms/" in path and path.endswith(".json"):
+            stated = json.loads((root / path).read_text())
+            found += [
+                {key: part[key] for key in ("type", "name", "version", "purl") if key in part}
+                for part in stated.get("components", ())
+            ]
+    found.sort(key=lambda part: (part["name"], part.get("version", "")))
+    return found
+
+
+def render(
+    target: str,
+    version: str,
+    owners: Mapping[str, Owner],
+    vendored: Mapping[str, list[dict[str, Any]]],
+) -> dict[str, Any]:
+    """The CycloneDX document."""
+    name = f"todo-{target}"
+    components = [_finished(owner, vendored[key]) for key, owner in owners.items() if owner.files]
+    components.sort(key=lambda one: str(one["bom-ref"]))
+    image = {"type": "container", "name": name, "version": version, "bom-ref": name}
+    content = json.dumps(components, sort_keys=True)
+    return {
+        "$schema": f"http://cyclonedx.org/schema/bom-{SPEC_VERSION}.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": SPEC_VERSION,
+        # Derived from the content: a random one would differ between equal images.
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, content)}",
+        "version": 1,
+        "metadata": {"component": image, "lifecycles": [{"phase": "build"}]},
+        "components": components,
+        "dependencies": [{"ref": name, "dependsOn": [one["bom-ref"] for one in components]}],
+    }
+
+
+def _finished(owner: Owner, vendored: list[dict[str, Any]]) -> dict[str, Any]:
+    occurrences = [
+        {"location": f"/{path}", "additionalContext": why} for path, why in owner.files.items()
+    ]
+    inner = {"components": vendored} if vendored else {}
+    return {
+        **owner.component,
+        **inner,
+        "description": owner.reason,
+        "evidence": {"occurrences": occurrences},
+    }
+
+
+def _debian(one: Mapping[str, str]) -> dict[str, Any]:
+    quoted = urllib.parse.quote(one["version"], safe="")
+    name = urllib.parse.quote(one["name"], safe="")
+    purl = f"pkg:deb/debian/{name}@{quoted}?arch={one['architecture']}&distro={_DISTRO}"
+    return _component(one, purl, "debian")
+
+
+def _python(one: Mapping[str, Any]) -> dict[str, Any]:
+    component = _component(one, f"pkg:pypi/{one['name']}@{one['version']}", "python")
+    if one["licence"]:
+        component["licenses"] = [{"expression": one["licence"]}]
+    return component
+
+
+def _component(one: Mapping[str, Any], purl: str, kind: str) -> dict[str, Any]:
+    hashes = [{"alg": "SHA-256", "content": one["sha256"]}]
+    return {
+        "type": "library",
+        "name": one["name"],
+        "version": one["version"],
+        "bom-ref": purl,
+        "purl": purl,
+        "hashes": hashes,
+        "properties": [{"name": "todo:origin", "value": kind}],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
