@@ -1,0 +1,62 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from deploy import packagelock
+from deploy.errors import DeployError, ExitCode
+
+ENTRY = {"name": "libc6", "version": "2.41-12", "sha256": "a" * 64}
+LOCK = {"debian": [ENTRY], "python": []}
+
+
+def component(origin: str, name: str) -> dict[str, object]:
+    return {
+        "name": name,
+        "version": "1",
+        "hashes": [{"alg": "SHA-256", "content": "b" * 64}],
+        "properties": [{"name": "todo:origin", "value": origin}],
+    }
+
+
+def test_a_lock_is_what_the_bill_of_materials_says_of_its_packages() -> None:
+    program = {"name": "todo", "version": "1"}
+    document = {"components": [component("debian", "d"), component("python", "p"), program]}
+    entry = {"version": "1", "sha256": "b" * 64}
+    assert packagelock.from_sbom(document) == {
+        "debian": [{"name": "d", **entry}],
+        "python": [{"name": "p", **entry}],
+    }
+
+
+def test_a_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "lock.json"
+    path.write_text(packagelock.render(LOCK))
+    assert packagelock.read(path) == LOCK
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is not a package lock"),
+        ("[]", "needs the lists debian and python"),
+        (json.dumps({"debian": []}), "needs the lists debian and python"),
+        (json.dumps({**LOCK, "python": {}}), "python[0] is no entry"),
+        (json.dumps({**LOCK, "python": [{"name": "x"}]}), "python[0] needs name, version, sha256"),
+        (json.dumps({**LOCK, "debian": [{**ENTRY, "name": "-o=x"}]}), "debian[0] has a wrong name"),
+        (json.dumps({**LOCK, "debian": [{**ENTRY, "version": "1 -q"}]}), "a wrong version"),
+        (json.dumps({**LOCK, "debian": [{**ENTRY, "sha256": "zz"}]}), "a wrong sha256"),
+    ],
+)
+def test_a_malformed_lock_is_named(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "lock.json"
+    path.write_text(content)
+    with pytest.raises(DeployError) as caught:
+        packagelock.read(path)
+    assert said in caught.value.message
+    assert caught.value.code == ExitCode.DATA
+
+
+def test_an_absent_lock_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="No such file"):
+        packagelock.read(tmp_path / "absent")

@@ -1,0 +1,161 @@
+"""What runs inside the build stages, as far as it needs no Debian packages and no binutils."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.stage import closure, sbom, wheels
+from deploy.stage.rootfs import installed
+
+RECORD: dict[str, Any] = {
+    "debian": [
+        {
+            "name": "libc6",
+            "version": "2.41-12+deb13u1",
+            "architecture": "amd64",
+            "source": "glibc",
+            "sha256": "a" * 64,
+            "files": ["usr/lib/libc.so.6", "usr/lib/gone"],
+        }
+    ],
+    "python": [
+        {
+            "name": "fastapi",
+            "version": "1.0",
+            "sha256": "b" * 64,
+            "source": False,
+            "licence": "MIT",
+            "files": ["fastapi/__init__.py"],
+        }
+    ],
+}
+FASTAPI = f"{closure.WHEELS}/fastapi/__init__.py"
+
+
+def write(root: Path, **modules: str) -> dict[str, Path]:
+    for name, source in modules.items():
+        path = root / closure.PROGRAM / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    return closure.modules(root)
+
+
+def test_every_file_has_an_owner_and_a_reason() -> None:
+    owners = sbom.gather("backend", "1", RECORD)
+    byte_code = f"{closure.WHEELS}/fastapi/__pycache__/__init__.cpython-313.pyc"
+    program = f"{closure.PROGRAM}/todo/server.py"
+    files = ["etc/passwd", FASTAPI, byte_code, program, "usr/lib/libc.so.6"]
+    lost = sbom.assign(files, {FASTAPI: "imported by todo.main"}, owners)
+    assert lost == []
+    assert {path: why for one in owners.values() for path, why in one.files.items()} == {
+        "usr/lib/libc.so.6": "the C library",
+        FASTAPI: "imported by todo.main",
+        byte_code: "byte code of __init__.py",
+        program: "the program itself",
+        "etc/passwd": "names of the accounts",
+    }
+
+
+def test_a_file_of_unknown_origin_is_told() -> None:
+    owners = sbom.gather("backend", "1", RECORD)
+    assert sbom.assign(["usr/bin/surprise", FASTAPI], {}, owners) == ["usr/bin/surprise"]
+
+
+def test_the_same_files_give_the_same_document() -> None:
+    documents = []
+    for _ in range(2):
+        owners = sbom.gather("backend", "1", RECORD)
+        sbom.assign([FASTAPI, "usr/lib/libc.so.6"], {}, owners)
+        documents.append(sbom.render("backend", "1", owners, {name: [] for name in owners}))
+    assert documents[0] == documents[1]
+    purls = [one.get("purl") for one in documents[0]["components"]]
+    assert purls == [
+        "pkg:deb/debian/libc6@2.41-12%2Bdeb13u1?arch=amd64&distro=debian-13",
+        "pkg:pypi/fastapi@1.0",
+    ]
+
+
+def test_a_library_inside_a_wheel_is_a_component(tmp_path: Path) -> None:
+    path = "psycopg_binary.libs/libssl-0123abcd.so.3"
+    stated = "x-1.dist-info/sboms/x.cyclonedx.json"
+    (tmp_path / path).parent.mkdir()
+    (tmp_path / path).write_bytes(b"library")
+    (tmp_path / stated).parent.mkdir(parents=True)
+    crate = {"type": "library", "name": "ring", "version": "1", "purl": "pkg:cargo/ring@1"}
+    (tmp_path / stated).write_text(json.dumps({"components": [{**crate, "author": "somebody"}]}))
+    owner = sbom.Owner({}, "", {path: "", stated: "", "x/__init__.py": ""})
+    found = sbom.embedded(tmp_path, owner)
+    assert [(one["name"], one["version"]) for one in found] == [("libssl", "3"), ("ring", "1")]
+    assert found[1] == crate
+
+
+def test_what_imports_a_module_is_found(tmp_path: Path) -> None:
+    found = write(
+        tmp_path,
+        todo____init__="",
+        todo__main="from . import tasks\ndef lazily():\n    import extra.deep",
+        todo__tasks="import importlib\nx = importlib.import_module('plugin')",
+        extra____init__="",
+        extra__deep="",
+        plugin="",
+        unused="",
+    )
+    importer = closure.imported_by(found, ("todo",))
+    assert importer["extra.deep"] == "todo.main"
+    assert importer["plugin"] == "todo.tasks"
+    assert "unused" not in importer
+
+
+@pytest.mark.parametrize(
+    ("source", "missing"),
+    [
+        ("import extra.gone", {"extra.gone": "todo"}),
+        ("class A:\n    from extra.gone import x", {"extra.gone": "todo"}),
+        ("import imaplib", {"imaplib": "todo"}),
+        ("try:\n    import extra.gone\nexcept ImportError:\n    pass", {}),
+        ("def f():\n    import extra.gone", {}),
+        ("import sys, collections.abc, os.path", {}),
+        ("import elsewhere", {}),
+    ],
+)
+def test_an_import_that_cannot_work_is_found(
+    tmp_path: Path, source: str, missing: dict[str, str]
+) -> None:
+    found = write(tmp_path, todo=source, extra____init__="")
+    assert closure.missing_modules(found, ("todo",)) == missing
+
+
+def test_a_record_tells_what_is_left(tmp_path: Path) -> None:
+    info = tmp_path / "x-1.dist-info"
+    info.mkdir()
+    (tmp_path / "x.py").write_text("changed")
+    record = info / "RECORD"
+    record.write_text("x.py,sha256=old,1\nx.pyi,sha256=old,1\nx-1.dist-info/RECORD,,\n")
+    assert wheels.rewrite_record(record, tmp_path) == ["x-1.dist-info/RECORD", "x.py"]
+    assert record.read_text() == (
+        "x-1.dist-info/RECORD,,\nx.py,sha256=1n4ulEmUSWyNjsdu7Qz58JZ5RI1YS1Mr6_lBhSo39e0,7\n"
+    )
+
+
+def test_a_lock_admits_the_very_files() -> None:
+    lock = [{"name": "a", "version": "1", "sha256": "ff"}]
+    assert wheels.render_requirements(lock) == "a==1 --hash=sha256:ff\n"
+
+
+def test_a_package_is_on_dpkgs_books_as_installed() -> None:
+    assert installed("Package: a\nVersion: 1\n") == (
+        "Package: a\nStatus: install ok installed\nVersion: 1\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["rootfs", "wheels", "sbom"])
+def test_a_stage_starts_on_the_standard_library_alone(name: str) -> None:
+    source = Path(closure.__file__).parents[2]
+    command = [sys.executable, "-I", "-S", "-c"]
+    program = f"import sys; sys.path.append({str(source)!r}); import deploy.stage.{name}"
+    ended = subprocess.run([*command, program], check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
