@@ -129,7 +129,7 @@ def _gzip(path: Path) -> int:
 
 def _zstd(path: Path) -> int:
     compressed = path.with_name(f"{path.name}.zst")
-    options = ["--quiet", f"-{_ZSTD_LEVEL}", "-o", str(compressed), str(path)]
+    options = ["--quiet", "--threads=0", f"-{_ZSTD_LEVEL}", "-o", str(compressed), str(path)]
     tools.run(["zstd", *options], timeout_s=_ZSTD_TIMEOUT_S)
     size = compressed.stat().st_size
     compressed.unlink()

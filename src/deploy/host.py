@@ -44,6 +44,9 @@ LAB_TOOLS = {
 }
 """Program -> Debian package: what a lab takes; it brings the rest itself."""
 
+MEASURE_TOOLS = {"zstd": "zstd"}
+"""Program -> Debian package: what the sizes of an image on the wire take."""
+
 KEYRING = (Path("/usr/share/keyrings/debian-archive-keyring.gpg"), "debian-archive-keyring")
 """The file with the archive's keys, and its Debian package."""
 _FEDORA = {
@@ -181,6 +184,11 @@ def ensure_stack_packages(*, assume_yes: bool) -> None:
 def ensure_lab_packages(*, assume_yes: bool) -> None:
     """Install what a lab takes; as `ensure_stack_packages`."""
     _ensure(LAB_TOOLS, assume_yes=assume_yes)
+
+
+def ensure_measure_packages(*, assume_yes: bool) -> None:
+    """Install what measuring an image takes; as `ensure_stack_packages`."""
+    _ensure(MEASURE_TOOLS, assume_yes=assume_yes)
 
 
 def ensure_packages(names: Sequence[str], *, assume_yes: bool) -> None:

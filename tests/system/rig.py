@@ -74,13 +74,10 @@ class Stack:
 
     @contextlib.contextmanager
     def copy_of_checkout(self) -> Iterator[str]:
-        """A copy in the lab of what a deployment reads, to be spoilt; gives its folder."""
+        """A copy of the checkout in the lab, to be spoilt; gives its folder."""
         folder = "copy"
-        names = ("build.py", "build.lock", "pyproject.toml", "src", "quadlet", "kube")
-        sources = [f"/srv/todo-backend/{name}" for name in names]
-        self.lab.run(["mkdir", folder])
         try:
-            self.lab.run(["cp", "--recursive", *sources, folder])
+            self.lab.run(["cp", "--recursive", "/srv/todo-backend", folder])
             yield folder
         finally:
             self.lab.run(["rm", "-rf", folder])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from plumbum import cli
 
-from deploy import archive, builder, deployment, figures, image, trial
+from deploy import archive, builder, deployment, figures, host, image, trial
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import DeployError
 from deploy.progress import step
@@ -48,6 +48,8 @@ class Image(StackCommand):
         )
         if self.verify:
             return self._verify(targets, options)
+        if self.sizes or self.json:
+            host.ensure_measure_packages(assume_yes=bool(self.assume_yes))
         for one in deployment.build(options, targets, assume_yes=bool(self.assume_yes)):
             if self.sizes or self.json:
                 self._measure(one)
