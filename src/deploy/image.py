@@ -188,7 +188,7 @@ def build(
     name = tag or reference(target)
     base = options.builder or builder.ensure()
     locked = packagelock.read(options.packages) if options.packages else {}
-    arguments = {**build_args, "BUILDER": base, "REVISION": _revision(), "VERSION": _version()}
+    arguments = {**build_args, **_commit(), "BUILDER": base, "VERSION": _version()}
     title = f"Building the {target} image"
     with progress.step(title) as step, builder.scratch() as scratch, _no_containers_left():
         (scratch / "packages.json").write_text(json.dumps(locked))
@@ -301,11 +301,11 @@ def _ca_secret() -> list[str]:
     return []
 
 
-def _revision() -> str:
-    shown = tools.run(
-        ["git", "-C", str(REPO), "-c", f"safe.directory={REPO}", "rev-parse", "HEAD"], check=False
-    )
-    return shown.stdout.strip() or "unknown"
+def _commit() -> dict[str, str]:
+    """Revision and date of the commit that is checked out; nothing where git knows none."""
+    asked = ["log", "-1", "--format=%H %cI"]
+    shown = tools.run(["git", "-C", str(REPO), "-c", f"safe.directory={REPO}", *asked], check=False)
+    return dict(zip(("REVISION", "CREATED"), shown.stdout.split(), strict=False))
 
 
 def _version() -> str:
