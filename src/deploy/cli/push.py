@@ -1,0 +1,40 @@
+"""`build.py push`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from plumbum import cli
+
+from deploy import image, publish, registry, sign
+from deploy.cli.command import Command
+
+
+class Push(Command):
+    """Copy an image to a registry, signed when a key is given.
+
+    Push REGISTRY/REPO[:TAG]. Who may push there is what `podman login` says.
+    """
+
+    target = cli.SwitchAttr(
+        "--target", cli.Set(*image.TARGETS), default="backend", help="what to push"
+    )
+    sign_by = cli.SwitchAttr("--sign-by", Path, help="private key that signs the copy")
+    passphrase_file = cli.SwitchAttr(
+        "--passphrase-file", Path, help="file with the key's passphrase; asked for without it"
+    )
+    assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
+
+    def main(self, destination: str) -> int:
+        """Push to DESTINATION, and print both digests."""
+        reference = registry.parse(destination)
+        registry.ensure_skopeo(assume_yes=bool(self.assume_yes))
+        signer = sign.get_signer(self.sign_by, self.passphrase_file) if self.sign_by else None
+        done = publish.push(str(self.target), reference, signer=signer)
+        sys.stdout.write(
+            f"{reference.tagged}{'  signed' if signer else ''}\n"
+            f"  manifest digest  {done.manifest_digest}  (this registry's; what is signed)\n"
+            f"  config digest    {done.config_digest}  (the image's id everywhere)\n"
+        )
+        return 0

@@ -1,0 +1,46 @@
+"""`build.py sign`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from plumbum import cli
+
+from deploy import publish, registry, sign
+from deploy.cli.command import Command, usage
+
+
+class Sign(Command):
+    """Sign an image in a registry with a sigstore key, or make such a key.
+
+    Sign REGISTRY/REPO[:TAG][@DIGEST] --key KEY. Without a digest, the one that `push` recorded.
+    """
+
+    key = cli.SwitchAttr("--key", Path, help="private key that signs")
+    generate = cli.SwitchAttr(
+        "--generate-key", Path, argname="PREFIX", help="make PREFIX.private and PREFIX.pub instead"
+    )
+    passphrase_file = cli.SwitchAttr(
+        "--passphrase-file", Path, help="file with the key's passphrase; asked for without it"
+    )
+    assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
+
+    def main(self, image: str = "") -> int:
+        """Sign IMAGE, or make a key."""
+        if bool(self.generate) == bool(image) or bool(self.key) != bool(image):
+            raise usage("sign takes an image and --key, or --generate-key", str(self.PROGNAME))
+        registry.ensure_skopeo(assume_yes=bool(self.assume_yes))
+        if self.generate:
+            passphrase = sign.read_passphrase(self.passphrase_file, confirm=True)
+            private, public = sign.generate_key(self.generate, passphrase)
+            sys.stdout.write(
+                f"{private}  signs: keep it and its passphrase apart, and to yourself\n"
+                f"{public}  verifies: give it to whoever pulls\n"
+            )
+            return 0
+        reference = publish.get_signable(registry.parse(image))
+        sign.sign(reference, sign.get_signer(self.key, self.passphrase_file))
+        name = reference.tagged if reference.tag else reference.repository
+        sys.stdout.write(f"{name}  signed  manifest digest {reference.digest}\n")
+        return 0

@@ -1,0 +1,134 @@
+"""From this user's storage to a registry, with a record of what went where."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+from deploy import host, image, progress, registry
+from deploy.errors import DeployError, ExitCode
+from deploy.paths import state_dir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What a push put under a name.
+
+    Attributes:
+        target: `backend` or `db`.
+        manifest_digest: What the registry answers to, and what a signature names. It depends
+            on how the layers were compressed.
+        config_digest: The image's id, the same wherever it was built and is stored.
+    """
+
+    target: str
+    manifest_digest: str
+    config_digest: str
+
+
+def push(
+    target: str, destination: registry.Reference, *, signer: registry.Signer | None = None
+) -> Published:
+    """Copy a target's image to a registry, and record the digest it got there.
+
+    A trial's lab is no place to publish from, so this is not passed on to one: its images go
+    with it, the key and the login are on the host, and copying them into a throwaway machine
+    would put them where nobody looks after them.
+
+    Args:
+        target: `backend` or `db`.
+        destination: Repository and tag.
+        signer: Signs the copy in the same step; the key is opened before anything is sent.
+
+    Raises:
+        DeployError: There is no image, this host cannot build one, or the registry refused.
+    """
+    why = host.why_not_here()
+    if why:
+        raise DeployError(
+            f"publishing takes a host that builds the images itself: {why}",
+            hint="push from one where `python3 build.py up` needs no lab",
+            code=ExitCode.CONFIG,
+        )
+    if destination.digest:
+        raise DeployError(
+            "a digest is what a push results in",
+            hint=f"name a tag: {destination.repository}:TAG",
+            code=ExitCode.USAGE,
+        )
+    found = image.find(target)
+    if found is None:
+        raise DeployError(
+            f"there is no {target} image to push",
+            hint=f"python3 build.py image --target {target}",
+            code=ExitCode.CONFIG,
+        )
+    with progress.step(f"Pushing the {target} image to {destination}"):
+        # By its id: a build that ends meanwhile moves the name.
+        source = f"containers-storage:@{found.config_digest.removeprefix('sha256:')}"
+        digest = registry.copy(source, destination, signer=signer)
+    published = Published(target, digest, found.config_digest)
+    _record(destination, published)
+    return published
+
+
+def find_published(image_name: registry.Reference) -> Published | None:
+    """What was last pushed from here under a name, or None."""
+    known = _read_records().get(image_name.tagged)
+    return Published(**known) if known else None
+
+
+def get_signable(image_name: registry.Reference) -> registry.Reference:
+    """The image that a signature for this name is for: by the digest asked for, or recorded.
+
+    Raises:
+        DeployError: Nothing is recorded under the name, or the registry holds something else.
+    """
+    if image_name.digest:
+        return image_name
+    tagged = dataclasses.replace(image_name, tag=image_name.tag or "latest")
+    published = find_published(tagged)
+    if published is None:
+        raise DeployError(
+            f"{tagged} was not pushed from here, so it is not known what to sign",
+            hint=f"name the digest: {tagged}@sha256:…",
+            code=ExitCode.CONFIG,
+        )
+    there = registry.digest_of(tagged)
+    if there != published.manifest_digest:
+        raise DeployError(
+            f"{tagged} is {there} by now, and {published.manifest_digest} was pushed from here",
+            hint="push again, or name the digest that is to be signed",
+            code=ExitCode.DATA,
+        )
+    return tagged.at(there)
+
+
+def _record(destination: registry.Reference, published: Published) -> None:
+    records = _read_records()
+    records[destination.tagged] = dataclasses.asdict(published)
+    path = _records_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(records, indent=2, sort_keys=True) + "\n")
+    partial.replace(path)
+
+
+def _read_records() -> dict[str, dict[str, str]]:
+    try:
+        records: dict[str, dict[str, str]] = json.loads(_records_path().read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        message = f"{_records_path()} is damaged: {error}"
+        hint = "remove it; images are signed by their digest then"
+        raise DeployError(message, hint=hint, code=ExitCode.DATA) from error
+    return records
+
+
+def _records_path() -> Path:
+    return state_dir() / "published.json"

@@ -1,0 +1,365 @@
+"""Names, keys, policies and refusals of a registry; a stand-in for skopeo shows what it is told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from deploy import host, image, publish, registry, sign
+from deploy.errors import DeployError, ExitCode
+from deploy.paths import REPO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DIGEST = f"sha256:{'a' * 64}"
+OTHER = f"sha256:{'b' * 64}"
+NAME = "registry.example.org/todo/backend:1.0"
+PASSPHRASE = "correct horse battery"  # noqa: S105 - of a key that is not one
+EXAMPLES = REPO / "docs" / "examples"
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+
+
+class Skopeo:
+    """A program of that name which notes its arguments and input, and answers as told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.answer("", digest=DIGEST)
+
+    def answer(self, output: str, *, digest: str = "", fails: bool = False) -> None:
+        (self.folder / "answer").write_text(json.dumps([output, digest, fails]))
+
+    @property
+    def argv(self) -> list[str]:
+        argv: list[str] = json.loads((self.folder / "argv").read_text())
+        return argv
+
+    @property
+    def stdin(self) -> str:
+        return (self.folder / "stdin").read_text()
+
+    @property
+    def ran(self) -> bool:
+        return (self.folder / "argv").exists()
+
+
+_STAND_IN = """#!{python}
+import json, pathlib, sys
+here = pathlib.Path({folder!r})
+if sys.argv[1:] == ["--version"]:
+    sys.exit(print("skopeo version 1.18.0"))
+(here / "argv").write_text(json.dumps(sys.argv[1:]))
+(here / "stdin").write_text(sys.stdin.read())
+output, digest, fails = json.loads((here / "answer").read_text())
+for word in sys.argv:
+    if word.startswith("--digestfile="):
+        pathlib.Path(word.partition("=")[2]).write_text(digest)
+    if word.startswith("--output-prefix=") and fails:
+        pathlib.Path(word.partition("=")[2] + ".private").write_text("half")
+sys.stderr.write(output) if fails else sys.stdout.write(output)
+sys.exit(fails)
+"""
+
+
+@pytest.fixture
+def skopeo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Skopeo]:
+    folder = tmp_path / "skopeo"
+    folder.mkdir()
+    program = folder / "skopeo"
+    program.write_text(_STAND_IN.format(python=sys.executable, folder=str(folder)))
+    program.chmod(0o755)
+    # plumbum looks at its own copy of the environment.
+    from plumbum import local  # noqa: PLC0415
+
+    with local.env(PATH=f"{folder}:{local.env['PATH']}"):
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        yield Skopeo(folder)
+
+
+@pytest.fixture
+def signer(tmp_path: Path) -> registry.Signer:
+    return registry.Signer(tmp_path / "todo.private", PASSPHRASE)
+
+
+class TestReference:
+    @pytest.mark.parametrize(
+        ("text", "repository", "tag", "digest"),
+        [
+            (NAME, "registry.example.org/todo/backend", "1.0", None),
+            (f"docker://{NAME}", "registry.example.org/todo/backend", "1.0", None),
+            ("localhost:5000/todo", "localhost:5000/todo", None, None),
+            ("localhost/todo", "localhost/todo", None, None),
+            ("[::1]:5000/a__b/c-d:x", "[::1]:5000/a__b/c-d", "x", None),
+            (f"r.io/a@{DIGEST}", "r.io/a", None, DIGEST),
+            (f"r.io/a:1@{DIGEST}", "r.io/a", "1", DIGEST),
+            ("docker.io/todo:1", "docker.io/library/todo", "1", None),
+            ("registry:5000/todo", "registry:5000/todo", None, None),
+        ],
+    )
+    def test_a_name_has_a_registry_a_path_and_perhaps_a_tag_and_a_digest(
+        self, text: str, repository: str, tag: str | None, digest: str | None
+    ) -> None:
+        found = registry.parse(text)
+        assert (found.repository, found.tag, found.digest) == (repository, tag, digest)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "todo/backend:1",
+            "todo",
+            "",
+            "registry.example.org",
+            "registry.example.org/",
+            "registry.example.org/Todo",
+            "registry.example.org/todo:",
+            "registry.example.org/todo@sha256:short",
+            "registry.example.org/todo --help",
+            "-/todo",
+        ],
+    )
+    def test_what_names_no_image_in_a_registry_is_refused(self, text: str) -> None:
+        with pytest.raises(DeployError) as caught:
+            registry.parse(text)
+        assert caught.value.code == ExitCode.USAGE
+        assert "REGISTRY/REPO[:TAG]" in caught.value.hint
+
+    def test_skopeo_gets_the_digest_where_there_is_one_and_else_the_tag(self) -> None:
+        assert registry.parse("r.io/a").transport == "docker://r.io/a:latest"
+        assert registry.parse(f"r.io/a:1@{DIGEST}").transport == f"docker://r.io/a@{DIGEST}"
+
+    @pytest.mark.parametrize(
+        ("text", "loopback"),
+        [
+            ("localhost:5000/a", True),
+            ("localhost/a", True),
+            ("127.0.0.1:5000/a", True),
+            ("[::1]:5000/a", True),
+            ("127.example.org/a", False),
+            ("localhost.example.org/a", False),
+            ("192.0.2.1:5000/a", False),
+        ],
+    )
+    def test_only_a_loopback_may_do_without_tls(self, text: str, *, loopback: bool) -> None:
+        assert registry.parse(text).is_loopback is loopback
+
+
+class TestPolicy:
+    def test_the_example_wants_of_this_project_what_verify_wants(self) -> None:
+        policy = json.loads((EXAMPLES / "policy.json").read_text())
+        ((scope, (requirement,)),) = policy["transports"].pop("docker").items()
+        assert requirement == sign.render_requirement(Path(requirement["keyPath"]))
+        settings = yaml.safe_load((EXAMPLES / "registries.yaml").read_text())
+        assert settings == {"docker": {scope: {"use-sigstore-attachments": True}}}
+
+    def test_the_example_rejects_what_no_rule_speaks_of_and_admits_local_work(self) -> None:
+        policy = json.loads((EXAMPLES / "policy.json").read_text())
+        assert policy["default"] == [{"type": "reject"}]
+        assert {"containers-storage", "oci-archive", "tarball"} <= set(policy["transports"])
+
+    def test_verifying_accepts_one_repository_and_nothing_else(self) -> None:
+        policy = sign.render_policy("r.io/a", Path("/k.pub"))
+        assert policy["default"] == [{"type": "reject"}]
+        assert list(policy["transports"]) == ["docker"]
+        assert list(policy["transports"]["docker"]) == ["r.io/a"]
+
+
+class TestPassphrase:
+    def test_it_is_the_first_line_of_the_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "passphrase"
+        file.write_text(f"{PASSPHRASE}\nmore\n")
+        assert sign.read_passphrase(file) == PASSPHRASE
+
+    def test_without_a_file_it_is_the_credential_of_the_unit(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / sign.CREDENTIAL).write_text(PASSPHRASE)
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        assert sign.read_passphrase(None) == PASSPHRASE
+
+    def test_on_a_terminal_a_new_one_is_asked_for_twice(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answers = ["x", "x", "x", "y", "", ""]
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+        monkeypatch.setattr("getpass.getpass", lambda _: answers.pop(0))
+        assert sign.read_passphrase(None, confirm=True) == "x"
+        with pytest.raises(DeployError, match="the two passphrases differ"):
+            sign.read_passphrase(None, confirm=True)
+        with pytest.raises(DeployError, match="the answer holds no passphrase"):
+            sign.read_passphrase(None, confirm=True)
+
+    def test_without_a_terminal_the_line_says_where_else_it_can_be(self) -> None:
+        with pytest.raises(DeployError, match="--passphrase-file FILE, or the systemd credential"):
+            sign.read_passphrase(None)
+
+    @pytest.mark.parametrize("content", [b"", b"\nsecond\n", b"\xff\xfe"])
+    def test_a_file_without_one_is_refused(self, content: bytes, tmp_path: Path) -> None:
+        file = tmp_path / "passphrase"
+        file.write_bytes(content)
+        with pytest.raises(DeployError) as caught:
+            sign.read_passphrase(file)
+        assert caught.value.code == ExitCode.CONFIG
+
+    def test_it_shows_in_no_representation(self, signer: registry.Signer) -> None:
+        assert PASSPHRASE not in repr(signer)
+
+
+class TestKeys:
+    def test_a_new_pair_is_made_with_the_passphrase_on_standard_input(
+        self, skopeo: Skopeo, tmp_path: Path
+    ) -> None:
+        prefix = tmp_path / "new" / "my.todo"
+        private, public = sign.generate_key(prefix, PASSPHRASE)
+        assert (private.name, public.name) == ("my.todo.private", "my.todo.pub")
+        assert skopeo.stdin == f"{PASSPHRASE}\n"
+        assert PASSPHRASE not in " ".join(skopeo.argv)
+        assert prefix.parent.stat().st_mode & 0o777 == 0o700
+
+    @pytest.mark.parametrize("ending", ["private", "pub"])
+    def test_nothing_is_overwritten(self, ending: str, skopeo: Skopeo, tmp_path: Path) -> None:
+        there = tmp_path / f"todo.{ending}"
+        there.write_text("mine")
+        with pytest.raises(DeployError, match="exists already, and a key is never overwritten"):
+            sign.generate_key(tmp_path / "todo", PASSPHRASE)
+        assert not skopeo.ran
+        assert there.read_text() == "mine"
+
+    def test_none_is_made_in_the_checkout(self, skopeo: Skopeo) -> None:
+        with pytest.raises(DeployError, match="inside the checkout"):
+            sign.generate_key(REPO / "docs" / "todo", PASSPHRASE)
+        assert not skopeo.ran
+
+    def test_half_a_pair_is_taken_away(self, skopeo: Skopeo, tmp_path: Path) -> None:
+        skopeo.answer('level=fatal msg="Error writing public key"', fails=True)
+        with pytest.raises(DeployError):
+            sign.generate_key(tmp_path / "todo", PASSPHRASE)
+        assert list(tmp_path.glob("todo.*")) == []
+
+    def test_one_that_is_not_there_is_said_before_anything_else(self, tmp_path: Path) -> None:
+        with pytest.raises(DeployError, match="cannot be read: No such file"):
+            sign.get_signer(tmp_path / "none.private", None)
+
+
+class TestSigning:
+    def test_an_error_of_skopeo_that_nobody_foresaw_shows_its_words(self, skopeo: Skopeo) -> None:
+        skopeo.answer('level=fatal msg="flux capacitor empty"', fails=True)
+        with pytest.raises(DeployError, match="flux capacitor empty"):
+            registry.digest_of(registry.parse(NAME))
+
+    def test_the_digest_is_signed_in_place_under_the_name_of_the_tag(
+        self, skopeo: Skopeo, signer: registry.Signer
+    ) -> None:
+        sign.sign(registry.parse(f"{NAME}@{DIGEST}"), signer)
+        there = f"docker://registry.example.org/todo/backend@{DIGEST}"
+        assert skopeo.argv[-2:] == [there, there]
+        assert "--preserve-digests" in skopeo.argv
+        assert f"--sign-identity={NAME}" in skopeo.argv
+        assert skopeo.stdin == f"{PASSPHRASE}\n"
+        assert PASSPHRASE not in " ".join(skopeo.argv)
+
+    def test_a_tag_alone_is_not_signed(self, skopeo: Skopeo, signer: registry.Signer) -> None:
+        with pytest.raises(ValueError, match="by its digest"):
+            sign.sign(registry.parse(NAME), signer)
+        assert not skopeo.ran
+
+    def test_tls_is_left_out_on_a_loopback_alone(
+        self, skopeo: Skopeo, signer: registry.Signer
+    ) -> None:
+        sign.sign(registry.parse(f"{NAME}@{DIGEST}"), signer)
+        assert not [word for word in skopeo.argv if "tls-verify" in word]
+        sign.sign(registry.parse(f"localhost:5000/a@{DIGEST}"), signer)
+        assert {"--src-tls-verify=false", "--dest-tls-verify=false"} <= set(skopeo.argv)
+
+    def test_an_old_skopeo_is_refused(self, skopeo: Skopeo, tmp_path: Path) -> None:
+        registry.ensure_skopeo(assume_yes=False)
+        program = tmp_path / "skopeo" / "skopeo"
+        program.write_text(program.read_text().replace("1.18.0", "1.9.3"))
+        with pytest.raises(DeployError, match=r"skopeo 1\.9\.3 is older than 1\.11\.0"):
+            registry.ensure_skopeo(assume_yes=False)
+        assert not skopeo.ran
+
+
+class TestPublishing:
+    @pytest.fixture(autouse=True)
+    def _here(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        built = image.Image("backend", "localhost/todo-backend:latest", OTHER, 1, "")
+        monkeypatch.setattr(image, "find", lambda target: built if target == "backend" else None)
+        monkeypatch.setattr(host, "why_not_here", lambda: None)
+
+    def test_both_digests_are_recorded_under_the_name(self, skopeo: Skopeo) -> None:
+        reference = registry.parse(NAME)
+        done = publish.push("backend", reference)
+        assert (done.manifest_digest, done.config_digest) == (DIGEST, OTHER)
+        assert publish.find_published(reference) == done
+        assert skopeo.argv[-2] == f"containers-storage:@{'b' * 64}"
+
+    def test_a_signed_push_opens_the_key_in_the_same_step(
+        self, skopeo: Skopeo, signer: registry.Signer
+    ) -> None:
+        publish.push("backend", registry.parse(NAME), signer=signer)
+        assert f"--sign-by-sigstore-private-key={signer.key}" in skopeo.argv
+        assert skopeo.stdin == f"{PASSPHRASE}\n"
+
+    def test_a_push_that_failed_leaves_no_record(self, skopeo: Skopeo) -> None:
+        skopeo.answer('level=fatal msg="unauthorized"', fails=True)
+        with pytest.raises(DeployError, match="refuses this login"):
+            publish.push("backend", registry.parse(NAME))
+        assert publish.find_published(registry.parse(NAME)) is None
+
+    @pytest.mark.parametrize(
+        ("target", "name", "line"),
+        [
+            ("db", NAME, "there is no db image to push"),
+            ("backend", f"{NAME}@{DIGEST}", "a digest is what a push results in"),
+        ],
+    )
+    def test_what_cannot_be_pushed_is_refused(
+        self, target: str, name: str, line: str, skopeo: Skopeo
+    ) -> None:
+        with pytest.raises(DeployError, match=line):
+            publish.push(target, registry.parse(name))
+        assert not skopeo.ran
+
+    def test_a_host_that_only_tries_things_out_does_not_publish(
+        self, skopeo: Skopeo, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(host, "why_not_here", lambda: "no user systemd session")
+        with pytest.raises(DeployError, match="builds the images itself: no user systemd"):
+            publish.push("backend", registry.parse(NAME))
+        assert not skopeo.ran
+
+    def test_what_was_pushed_is_what_is_signed(self, skopeo: Skopeo) -> None:
+        publish.push("backend", registry.parse(NAME))
+        skopeo.answer(DIGEST)
+        assert publish.get_signable(registry.parse(NAME)) == registry.parse(f"{NAME}@{DIGEST}")
+
+    def test_a_tag_that_was_moved_meanwhile_is_not_signed(self, skopeo: Skopeo) -> None:
+        publish.push("backend", registry.parse(NAME))
+        skopeo.answer(OTHER)
+        with pytest.raises(DeployError, match=f"is {OTHER} by now, and {DIGEST} was pushed"):
+            publish.get_signable(registry.parse(NAME))
+
+    def test_a_tag_that_was_pushed_elsewhere_wants_its_digest(self, skopeo: Skopeo) -> None:
+        with pytest.raises(DeployError, match="it is not known what to sign"):
+            publish.get_signable(registry.parse(NAME))
+        named = registry.parse(f"{NAME}@{DIGEST}")
+        assert publish.get_signable(named) == named
+        assert not skopeo.ran
+
+    def test_a_damaged_record_is_named(self, tmp_path: Path) -> None:
+        file = tmp_path / "state" / "todo-backend" / "published.json"
+        file.parent.mkdir(parents=True)
+        file.write_text("{")
+        with pytest.raises(DeployError, match=r"published\.json is damaged"):
+            publish.find_published(registry.parse(NAME))
