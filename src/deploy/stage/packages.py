@@ -97,6 +97,12 @@ UNUSED = (
     "usr/lib/*/gconv",
     # The vector forms of mathematical functions, for compiled Fortran and C.
     "usr/lib/*/libmvec.so*",
+    # Debugging of the C library, its past, and sources of names that nsswitch.conf leaves out.
+    *("usr/lib/*/libBrokenLocale.so*", "usr/lib/*/libc_malloc_debug.so*", "usr/lib/*/libnsl.so*"),
+    *("usr/lib/*/libmemusage.so*", "usr/lib/*/libpcprofile.so*", "usr/lib/*/libthread_db.so*"),
+    *("usr/lib/*/libnss_compat.so*", "usr/lib/*/libnss_hesiod.so*"),
+    # OpenSSL's former interface to hardware.
+    "usr/lib/*/engines-3",
     "etc/init.d",
     "etc/cron.daily",
     "var/lib/systemd",
@@ -106,14 +112,17 @@ UNUSED = (
     "usr/lib/python3.13/test",
     "usr/lib/python3.13/turtledemo",
     "usr/lib/python3.13/config-3.13-*",
-    # Programs and protocols of the standard library that nothing here imports (sbom.py checks).
-    "usr/lib/python3.13/_pyrepl",
-    "usr/lib/python3.13/imaplib.py",
-    "usr/lib/python3.13/mailbox.py",
-    "usr/lib/python3.13/poplib.py",
-    "usr/lib/python3.13/turtle.py",
-    "usr/lib/python3.13/venv",
-    "usr/lib/python3.13/wave.py",
+    # Programs, protocols and forms of XML that nothing here imports (sbom.py checks).
+    *("usr/lib/python3.13/imaplib.py", "usr/lib/python3.13/mailbox.py"),
+    *("usr/lib/python3.13/poplib.py", "usr/lib/python3.13/turtle.py"),
+    *("usr/lib/python3.13/venv", "usr/lib/python3.13/wave.py"),
+    *("usr/lib/python3.13/xml/dom", "usr/lib/python3.13/xml/sax"),
+    # What a person at a prompt would use, and what only that imports.
+    *("usr/lib/python3.13/_pyrepl", "usr/lib/python3.13/doctest.py"),
+    *("usr/lib/python3.13/pdb.py", "usr/lib/python3.13/pickletools.py"),
+    *("usr/lib/python3.13/pydoc.py", "usr/lib/python3.13/unittest"),
+    # Python's own forms of modules that are there in C.
+    *("usr/lib/python3.13/_pydecimal.py", "usr/lib/python3.13/_pyio.py"),
     # Python's tests of itself, the line editor of its prompt, two database formats.
     "usr/lib/python3.13/lib-dynload/_ctypes_test*",
     "usr/lib/python3.13/lib-dynload/_curses*",
@@ -141,6 +150,8 @@ UNUSED_IN_WHEELS = (
     *("aiosqlite/tests", "alembic/testing", "greenlet/tests", "mako/testing"),
     "sqlalchemy/testing",
     "sqlalchemy/dialects/*/provision.py",
+    # Models of pydantic's former version; FastAPI imports them to refuse them, at every start.
+    "pydantic/v1",
     # Databases that this program does not talk to.
     *("sqlalchemy/dialects/mssql", "sqlalchemy/dialects/mysql", "sqlalchemy/dialects/oracle"),
     # Commands that pip made, for a PATH that this image does not have; greenlet's C header.

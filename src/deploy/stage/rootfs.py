@@ -11,6 +11,7 @@ import hashlib
 import json
 import pathlib
 import shutil
+import stat
 import subprocess
 import sys
 import tarfile
@@ -31,6 +32,8 @@ _PASSWD = {
         "{peer}:x:{peer_uid}:{peer_uid}:todo backend:/nonexistent:/usr/sbin/nologin"
     ),
 }
+
+_REFUSED_MODES = stat.S_ISUID | stat.S_ISGID | stat.S_IWGRP | stat.S_IWOTH
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -59,6 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         uid=options.uid, gid=options.gid, peer=options.peer, peer_uid=options.peer_uid
     )
     write_accounts(root, account)
+    tighten(root)
     options.record.parent.mkdir(parents=True, exist_ok=True)
     options.record.write_text(json.dumps({"debian": debian}))
     missing = missing_libraries(root)
@@ -170,6 +174,13 @@ def write_accounts(root: pathlib.Path, account: str) -> None:
         folder = root / name
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
+
+
+def tighten(root: pathlib.Path) -> None:
+    """Leave nothing that raises a user, and nothing that others than its owner can write."""
+    for path in root.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & ~_REFUSED_MODES)
 
 
 def missing_libraries(root: pathlib.Path) -> dict[str, str]:
