@@ -76,8 +76,11 @@ class Stack:
     def copy_of_checkout(self) -> Iterator[str]:
         """A copy of the checkout in the lab, to be spoilt; gives its folder."""
         folder = "copy"
+        # Without the unit tests' notes, which root alone may read.
+        copy = 'tar -C /srv/todo-backend --exclude=./.hypothesis -c . | tar -C "$0" -x'
         try:
-            self.lab.run(["cp", "--recursive", "/srv/todo-backend", folder])
+            self.lab.run(["mkdir", folder])
+            self.lab.run(["bash", "-o", "pipefail", "-c", copy, folder])
             yield folder
         finally:
             self.lab.run(["rm", "-rf", folder])
