@@ -30,10 +30,10 @@ def ensure() -> str:
     Raises:
         DeployError: mmdebstrap failed, or the disk is full.
     """
-    recipe = "\n".join((SUITE, *_PACKAGES))
-    name = f"localhost/todo-builder:{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    if tools.run(["podman", "image", "exists", name], check=False).returncode == 0:
-        return name
+    present = find()
+    if present:
+        return present
+    name = _name()
     title = "Bootstrapping the builder from Debian packages"
     with progress.step(title) as step, scratch() as folder:
         archive = folder / "builder.tar"
@@ -53,6 +53,17 @@ def ensure() -> str:
         step.note("importing")
         tools.run(["podman", "import", "--quiet", str(archive), name], timeout_s=600)
     return name
+
+
+def find() -> str | None:
+    """The name of the builder image where it is at hand, or None."""
+    there = tools.run(["podman", "image", "exists", _name()], check=False).returncode == 0
+    return _name() if there else None
+
+
+def _name() -> str:
+    recipe = "\n".join((SUITE, *_PACKAGES))
+    return f"localhost/todo-builder:{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
 
 @contextlib.contextmanager

@@ -293,12 +293,15 @@ def _archive(image: Image, folder: Path) -> None:
             old.unlink(missing_ok=True)
 
 
+def find_ca_bundle() -> Path | None:
+    """The file of certificates that this host trusts, for indexes behind a TLS proxy; or None."""
+    return next((Path(bundle) for bundle in _CA_BUNDLES if Path(bundle).exists()), None)
+
+
 def _ca_secret() -> list[str]:
-    """Hand the host's CA bundle to the build, for a package index behind a TLS proxy."""
-    for bundle in _CA_BUNDLES:
-        if Path(bundle).exists():
-            return [f"--secret=id=ca,src={bundle}"]
-    return []
+    """Hand the host's CA bundle to the build."""
+    bundle = find_ca_bundle()
+    return [f"--secret=id=ca,src={bundle}"] if bundle else []
 
 
 def _commit() -> dict[str, str]:

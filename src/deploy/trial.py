@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from deploy import host, lab, stack
+from deploy import host, lab, progress, stack
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _CHECKOUT = "/srv/todo-backend"
 _BUILD = ("python3", f"{_CHECKOUT}/build.py")
 _IMAGES = "/var/cache/lab/images"
 _PUBLIC_PORT = 8000
+_BUILD_TIMEOUT_S = 3600.0
 
 
 def reason(*, no_lab: bool) -> str | None:
@@ -79,18 +81,39 @@ def image(why: str, arguments: Sequence[str], packages: Path | None) -> int:
         return _interact(machine, words)
 
 
+def scan(why: str, arguments: Sequence[str], advisories: Path | None) -> int:
+    """Scan the images of the running lab; without one, those that a lab builds for it.
+
+    Args:
+        why: Why there are no images on this host.
+        arguments: Further words for `scan`.
+        advisories: A file of OSV records on this host.
+    """
+    say(f"This host cannot run the stack itself: {why}. Scanning in a lab.")
+    with contextlib.ExitStack() as stack:
+        machine = _running()
+        if machine is None:
+            machine = stack.enter_context(lab.throwaway())
+            words = ["image", f"--image-cache={_IMAGES}", "--no-lab", "--target=all"]
+            with progress.step("Building the images") as step:
+                machine.stream([*_BUILD, *words], step, timeout_s=_BUILD_TIMEOUT_S)
+        lent = [f"--advisories={lend(machine, advisories)}"] if advisories else []
+        return _interact(machine, ["scan", "--no-lab", *arguments, *lent])
+
+
 def lend(machine: lab.Lab, path: Path) -> str:
-    """Copy a small text file of this host into a lab, and return its path there.
+    """Copy a file of this host into a lab, and return its path there.
 
     Raises:
         DeployError: It cannot be read.
     """
     try:
-        content = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{path} cannot be read: {error}"
+        content = base64.b64encode(path.read_bytes()).decode()
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
         raise DeployError(message, hint="name a readable file", code=ExitCode.USAGE) from None
-    machine.run(["tee", path.name], stdin=content)
+    write = "import base64, sys; open(sys.argv[1], 'wb').write(base64.b64decode(sys.stdin.read()))"
+    machine.run(["python3", "-c", write, path.name], stdin=content)
     return path.name
 
 

@@ -28,6 +28,7 @@ COMMANDS = (
     "install",
     "uninstall",
     "kube",
+    "scan",
     "push",
     "sign",
     "verify",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import deployment, image, progress, trial
+from deploy import deployment, image, progress, scan_warning, trial
 from deploy.cli.stack_command import StackCommand
 
 
@@ -33,4 +33,7 @@ class Up(StackCommand):
             f"The backend answers at {url}\n"
             f"A token for a user:  python3 build.py token alice\n"
         )
+        warning = scan_warning.find(self.builder)
+        if warning:
+            sys.stderr.write(f"{warning}\n")
         return 0

@@ -1,0 +1,54 @@
+"""`build.py scan`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from pathlib import Path
+
+from plumbum import cli
+
+from deploy import image, scan, scan_report, trial
+from deploy.cli.stack_command import StackCommand
+
+
+class Scan(StackCommand):
+    """Look for known flaws of what is inside the images."""
+
+    target = cli.SwitchAttr(
+        "--target", cli.Set(*image.TARGETS, "all"), default="backend", help="what to look at"
+    )
+    reference = cli.SwitchAttr("--image", str, argname="REF", help="look at this image instead")
+    advisories = cli.SwitchAttr(
+        "--advisories", Path, argname="FILE", help="OSV records, instead of the live service"
+    )
+    offline = cli.Flag("--offline", help="leave out what takes a network, and say so")
+    json = cli.Flag("--json", help="print one JSON document")
+    builder = cli.SwitchAttr("--builder", str, help="image whose apt is asked about Debian's fixes")
+
+    def main(self) -> int:
+        """Scan, print the report, and return its exit code."""
+        why = trial.reason(no_lab=bool(self.no_lab))
+        if why is not None:
+            return trial.scan(why, self._words(), self.advisories)
+        targets = image.TARGETS if self.target == "all" else (str(self.target),)
+        references = {target: image.reference(target) for target in targets}
+        if self.reference:
+            references = {str(self.reference): str(self.reference)}
+        options = scan.Options(
+            advisories=self.advisories, offline=bool(self.offline), builder=self.builder
+        )
+        report = scan.run(references, options)
+        if self.json:
+            sys.stdout.write(json.dumps(scan_report.to_document(report), indent=1) + "\n")
+        else:
+            sys.stdout.write(scan_report.render_text(report, dt.datetime.now(dt.UTC)))
+        return report.exit_code
+
+    def _words(self) -> list[str]:
+        """The command line again, for a lab; the advisories go their own way there."""
+        words = [f"--target={self.target}"]
+        words += [f"--{name}" for name in ("offline", "json") if getattr(self, name)]
+        named = {"image": self.reference, "builder": self.builder}
+        return words + [f"--{name}={value}" for name, value in named.items() if value]

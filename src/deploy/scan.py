@@ -1,0 +1,194 @@
+"""Known flaws of what is inside the images: who is asked, and what becomes of the answers."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from deploy import (
+    archive,
+    builder,
+    exceptions,
+    image,
+    progress,
+    scan_debian,
+    scan_inventory,
+    scan_others,
+    scan_python,
+    scan_report,
+)
+from deploy.errors import DeployError, ExitCode
+from deploy.scan_report import Report, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from deploy.scan_inventory import Inventory
+    from deploy.scan_report import Finding
+
+    Answer = tuple[Source, list[Finding]]
+
+_PATIENCE_S = 30.0
+_BRIEF_PATIENCE_S = 3.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How to scan.
+
+    Attributes:
+        advisories: File of OSV records to take instead of the live service.
+        offline: Leave out what takes a network, instead of failing without one.
+        builder: Image whose apt is asked; the bootstrapped one when None.
+        brief: No word on the way, and no patience with a network that does not answer.
+    """
+
+    advisories: Path | None = None
+    offline: bool = False
+    builder: str | None = None
+    brief: bool = False
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds to wait for a server that does not answer."""
+        return _BRIEF_PATIENCE_S if self.brief else _PATIENCE_S
+
+
+def run(references: Mapping[str, str], options: Options = Options()) -> Report:
+    """Scan images of this user's storage.
+
+    Args:
+        references: Name in the report, such as `backend`, -> name and tag, or id.
+        options: How.
+
+    Raises:
+        DeployError: There is no such image, the exceptions or the file of advisories are
+            malformed. What cannot be reached is no error, but in the report.
+    """
+    complete = references == {target: image.reference(target) for target in image.TARGETS}
+    return judge(read(references, options), options, complete=complete)
+
+
+def require_clean(target: str, options: Options = Options(), *, reference: str = "") -> Report:
+    """Refuse an image that a scan finds something about, or that cannot be scanned.
+
+    Args:
+        target: `backend` or `db`.
+        options: How to scan.
+        reference: Name and tag, or id; the one that the units use when empty.
+
+    Raises:
+        DeployError: As `run`, and when the report is not clean; the message is its claim.
+    """
+    report = run({target: reference or image.reference(target)}, options)
+    if report.exit_code != ExitCode.OK:
+        problems = [source.problem for source in report.sources if source.problem]
+        raise DeployError(
+            f"the {target} image does not pass the scan: "
+            + "; ".join([scan_report.render_claim(report).rstrip("."), *problems]),
+            hint=f"python3 build.py scan --target {target} says more",
+            code=ExitCode.UNAVAILABLE if problems else ExitCode.FAILED,
+        )
+    return report
+
+
+def read(references: Mapping[str, str], options: Options = Options()) -> list[Inventory]:
+    """What is inside the images: name in the report -> name and tag, or id.
+
+    Raises:
+        DeployError: There is no such image, or no room to read it.
+    """
+    inventories = []
+    with builder.scratch() as scratch:
+        for name, reference in references.items():
+            step = _step(f"Reading {reference}", options)
+            with step, archive.saved(reference, scratch) as saved:
+                inventories.append(scan_inventory.read(saved, name, reference))
+    return inventories
+
+
+def judge(
+    inventories: Sequence[Inventory], options: Options = Options(), *, complete: bool = False
+) -> Report:
+    """Ask everybody about what is inside, and put their answers together.
+
+    Args:
+        inventories: What is inside the images.
+        options: How.
+        complete: Whether these are all images: only then is an exception known to be unused.
+
+    Raises:
+        DeployError: The exceptions or the file of advisories are missing or malformed.
+    """
+    entries = exceptions.load().scan
+    findings = [finding for inventory in inventories for finding in inventory.findings]
+    sources: list[Source] = []
+    for name, ask in _to_ask(inventories, options):
+        hopeless = options.brief and any(one.problem for one in sources)
+        local = name == scan_python.NAME and options.advisories
+        if options.offline and not local:
+            source = Source(name, left_out=True, detail="it takes a network")
+        elif hopeless and not local:
+            source = Source(name, problem="not asked, as others were out of reach")
+        else:
+            source, found = _answer(name, ask, options)
+            findings += found
+        sources.append(source)
+    left, accepted = scan_report.accept(
+        scan_report.merge(findings),
+        entries,
+        dt.datetime.now(dt.UTC).date(),
+        complete=complete and all(source.answered for source in sources),
+    )
+    return Report(
+        images=tuple(inventory.summary for inventory in inventories),
+        debian=sources[0],
+        python=sources[1],
+        others=tuple(sources[2:]),
+        findings=tuple(left),
+        accepted=tuple(accepted),
+    )
+
+
+def _to_ask(
+    inventories: Sequence[Inventory], options: Options
+) -> list[tuple[str, Callable[[], Answer]]]:
+    """Debian's index, the Python advisories, and whatever else this machine has; in that order."""
+    patience_s = options.patience_s
+    ca_bundle = image.find_ca_bundle()
+    file = options.advisories
+
+    def debian() -> Answer:
+        base = options.builder or builder.ensure()
+        return scan_debian.check(inventories, base, patience_s=patience_s, ca_bundle=ca_bundle)
+
+    def python() -> Answer:
+        if file:
+            return scan_python.check_file(inventories, file)
+        return scan_python.check_live(inventories, patience_s=patience_s, ca_bundle=ca_bundle)
+
+    def other(tool: str) -> Callable[[], Answer]:
+        return lambda: scan_others.check(tool, inventories)
+
+    return [
+        (scan_debian.NAME, debian),
+        (scan_python.NAME, python),
+        *((tool.capitalize(), other(tool)) for tool in scan_others.installed()),
+    ]
+
+
+def _answer(name: str, ask: Callable[[], Answer], options: Options) -> Answer:
+    try:
+        with _step(f"Asking: {name}", options):
+            return ask()
+    except DeployError as error:
+        if error.code in {ExitCode.USAGE, ExitCode.DATA, ExitCode.NO_SPACE}:
+            raise  # not out of reach: the user named something wrong, or the disk is full
+        return Source(name, problem=error.message, hint=error.hint), []
+
+
+def _step(title: str, options: Options) -> contextlib.AbstractContextManager[object]:
+    return contextlib.nullcontext() if options.brief else progress.step(title)

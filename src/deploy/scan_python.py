@@ -1,0 +1,253 @@
+"""Advisories about Python packages: from a file of OSV records, or from a live service."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploy import paths, symptoms, tools, venv
+from deploy.errors import DeployError, ExitCode
+from deploy.scan_inventory import normalized
+from deploy.scan_report import Finding, Severity, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from deploy.scan_inventory import Inventory, Package
+
+NAME = "Python advisories"
+
+_TIMEOUT_S = 300.0
+_WHOLE = 10.0
+"""The answer as a whole may take so many times the patience with one silent server."""
+_HURRY_S = 10.0
+_ENVIRONMENT_TIMEOUT_S = 60.0
+"""For those in a hurry; making the environment takes 10 to 20 s."""
+
+_HINT = "to check without it, give a copy of the advisories: --advisories FILE"
+
+_ERROR = "ERROR:pip_audit._cli:"
+
+CANARY = ("jinja2", "2.10")
+"""A release whose flaws are known for years. Whoever knows none of them knows nothing: mirrors of
+the package index answer the same questions, and leave the advisories out."""
+
+
+def check_file(inventories: Sequence[Inventory], file: Path) -> tuple[Source, list[Finding]]:
+    """Look the images' Python packages up in a file of OSV records.
+
+    Raises:
+        DeployError: The file is not there or malformed, or the environment cannot be made.
+    """
+    if not file.is_file():
+        raise DeployError(f"there is no file {file}", code=ExitCode.USAGE)
+    packages = _packages(inventories)
+    asked = json.dumps([(package.name, package.version) for package in packages])
+    done = tools.run(
+        [str(venv.ensure("scan")), "-m", "deploy.advisories", str(file)],
+        stdin=asked,
+        check=False,
+        timeout_s=_TIMEOUT_S,
+        env={"PYTHONPATH": str(paths.REPO / "src"), "PYTHONSAFEPATH": "1"},
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or ["no word why"]
+        raise DeployError(
+            f"{file.name} cannot be read: {said[-1]}",
+            hint="it has to hold OSV records: JSON, JSON lines, with gzip, or a ZIP of JSON",
+            code=ExitCode.DATA,
+        )
+    answer = json.loads(done.stdout)
+    as_of = dt.datetime.fromisoformat(answer["as_of"]) if answer["as_of"] else None
+    source = Source(
+        NAME,
+        asked=f"{len(packages)} distributions",
+        as_of=as_of,
+        detail=f"{answer['records']} records in {file.name}",
+    )
+    return source, parse_matches(answer["matches"], inventories)
+
+
+def parse_matches(
+    matches: Iterable[Mapping[str, Any]], inventories: Sequence[Inventory]
+) -> list[Finding]:
+    """The findings behind what `deploy.advisories` answered."""
+    return [
+        Finding(
+            inventory.image,
+            "python",
+            match["package"],
+            match["version"],
+            match["id"],
+            f"nobody can tell: {match['undecided']}" if match["undecided"] else "known flaw",
+            severity=Severity.of(match["severity"]),
+            aliases=tuple(match["aliases"]),
+            fixed=tuple(match["fixed"]),
+            sources=(NAME,),
+        )
+        for match in matches
+        for inventory in _having(inventories, match["package"], match["version"])
+    ]
+
+
+def check_live(
+    inventories: Sequence[Inventory], *, patience_s: float, ca_bundle: Path | None
+) -> tuple[Source, list[Finding]]:
+    """Ask the package index's service, by pip-audit in its strict mode.
+
+    Args:
+        inventories: What is inside the images.
+        patience_s: Seconds to wait for a server that does not answer.
+        ca_bundle: Certificates of this host, for a TLS proxy.
+
+    Raises:
+        DeployError: The service cannot be reached, does not know a package, or knows no
+            advisories at all.
+    """
+    packages = _packages(inventories)
+    program = _ensure_environment(patience_s).with_name("pip-audit")
+    findings: list[Finding] = []
+    warned = False
+    for asked in turns(packages):
+        answer = _ask(program, asked, patience_s, ca_bundle)
+        warned = warned or bool(answer.get(CANARY[0]) and asked[CANARY[0]] == CANARY[1])
+        findings += parse_live(answer, asked, inventories)
+    if not warned:
+        raise DeployError(
+            f"the service knows nothing wrong with {' '.join(CANARY)}, whose flaws are known for "
+            "years: it has no advisories",
+            hint=_HINT,
+            code=ExitCode.UNAVAILABLE,
+        )
+    source = Source(
+        NAME,
+        asked=f"{len(packages)} distributions",
+        as_of=dt.datetime.now(dt.UTC),
+        detail="by pip-audit, which passes no grades on",
+    )
+    return source, findings
+
+
+def turns(packages: Iterable[Package]) -> list[dict[str, str]]:
+    """Name -> version, without a name twice in one of them, and the canary in the first."""
+    lists = [dict([CANARY])]
+    for one in packages:
+        free = (asked for asked in lists if asked.get(one.name, one.version) == one.version)
+        found = next(free, None)
+        if found is None:
+            lists.append({one.name: one.version})
+        else:
+            found[one.name] = one.version
+    return lists
+
+
+def parse_live(
+    answer: Mapping[str, Sequence[Mapping[str, Any]]],
+    asked: Mapping[str, str],
+    inventories: Sequence[Inventory],
+) -> list[Finding]:
+    """The findings behind what pip-audit answered: package -> flaws."""
+    return [
+        Finding(
+            inventory.image,
+            "python",
+            name,
+            asked[name],
+            flaw["id"],
+            "known flaw",
+            aliases=tuple(flaw["aliases"]),
+            fixed=tuple(flaw["fix_versions"]),
+            sources=(NAME,),
+        )
+        for name, flaws in answer.items()
+        for flaw in flaws
+        for inventory in _having(inventories, name, asked[name])
+    ]
+
+
+def _ask(
+    program: Path, asked: Mapping[str, str], patience_s: float, ca_bundle: Path | None
+) -> dict[str, list[Mapping[str, Any]]]:
+    """Package -> its flaws, for everything that was asked.
+
+    Raises:
+        DeployError: pip-audit could not tell about all of it.
+    """
+    with tempfile.TemporaryDirectory(prefix="todo-scan-") as name:
+        file = Path(name) / "requirements.txt"
+        file.write_text("".join(f"{name}=={version}\n" for name, version in asked.items()))
+        done = tools.run(
+            [
+                str(program),
+                "--strict",
+                "--no-deps",
+                "--disable-pip",
+                "--progress-spinner=off",
+                "--format=json",
+                "--aliases=on",
+                "--desc=off",
+                f"--timeout={patience_s:.0f}",
+                # An answer of last week is none.
+                f"--cache-dir={Path(name) / 'cache'}",
+                f"--requirement={file}",
+            ],
+            check=False,
+            timeout_s=_WHOLE * patience_s,
+            env={"REQUESTS_CA_BUNDLE": str(ca_bundle)} if ca_bundle else None,
+        )
+    return read_answer(done.stdout, done.stderr, asked)
+
+
+def read_answer(
+    stdout: str, stderr: str, asked: Mapping[str, str]
+) -> dict[str, list[Mapping[str, Any]]]:
+    """What pip-audit printed, as package -> its flaws; its exit code is 1 for these as well.
+
+    Raises:
+        DeployError: It could not tell about all that was asked.
+    """
+    try:
+        listed = json.loads(stdout)["dependencies"]
+    except (KeyError, TypeError, ValueError):
+        raise _failed(stderr) from None
+    answer = {normalized(one["name"]): list(one["vulns"]) for one in listed if "vulns" in one}
+    silent = sorted(asked.keys() - answer.keys())
+    if silent:
+        raise _failed(f"it said nothing about {silent[0]}")
+    return answer
+
+
+def _failed(said: str) -> DeployError:
+    symptom = symptoms.find(said)
+    last = (said.strip().splitlines() or ["no word why"])[-1]
+    message = symptom.message if symptom else f"failed: {last.removeprefix(_ERROR)}"
+    return DeployError(f"pip-audit {message}", hint=_HINT, code=ExitCode.UNAVAILABLE)
+
+
+def _ensure_environment(patience_s: float) -> Path:
+    """The Python of scan.lock's environment; who is in a hurry does not wait for it for long."""
+    if patience_s >= _HURRY_S:
+        return venv.ensure("scan")
+    make = "from deploy import venv; venv.ensure('scan')"
+    tools.run(
+        [sys.executable, "-c", make],
+        timeout_s=_ENVIRONMENT_TIMEOUT_S,
+        env={"PYTHONPATH": str(paths.REPO / "src"), "PIP_RETRIES": "0", "PIP_TIMEOUT": "5"},
+    )
+    return venv.location("scan") / "bin/python"
+
+
+def _packages(inventories: Iterable[Inventory]) -> list[Package]:
+    return list(dict.fromkeys(one for inventory in inventories for one in inventory.python))
+
+
+def _having(inventories: Iterable[Inventory], name: str, version: str) -> list[Inventory]:
+    return [
+        inventory
+        for inventory in inventories
+        if any((one.name, one.version) == (name, version) for one in inventory.python)
+    ]

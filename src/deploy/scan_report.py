@@ -1,0 +1,374 @@
+"""What a scan found, as text, as JSON and as an exit code. Computed alone: no I/O."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+from typing import TYPE_CHECKING, Any
+
+from deploy import exceptions
+from deploy.errors import ExitCode
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from deploy.exceptions import ScanException
+
+
+class Severity(enum.IntEnum):
+    """How bad a finding is, by whoever published it; the order is that of badness."""
+
+    UNGRADED = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def label(self) -> str:
+        """The word for it."""
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, word: str) -> Severity:
+        """The severity that a source calls so; ungraded when it is none of them."""
+        small = _WORDS.get(word.lower(), word.lower())
+        return next((one for one in cls if one.label == small), cls.UNGRADED)
+
+
+_WORDS = {"none": "low", "negligible": "low", "moderate": "medium"}
+
+EXIT_CODES = {
+    Severity.UNGRADED: 11,
+    Severity.LOW: 11,
+    Severity.MEDIUM: 12,
+    Severity.HIGH: 13,
+    Severity.CRITICAL: 14,
+}
+"""The worst finding -> exit code; apart from those of `ExitCode`."""
+
+CANNOT_SEE = (
+    "a flaw that Debian has not fixed yet: its index tells of fixes alone",
+    "an advisory that is newer than the data, and a flaw that nobody has published",
+    "a package copied into another one without a record of its own",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something about an image that should not stay so.
+
+    Attributes:
+        image: Name of the image, such as `backend`; empty for a finding about no image.
+        kind: `debian`, `python`, `image` (it contradicts itself) or `exception`.
+        package: Name of the package inside.
+        version: Its version.
+        id: What names the flaw; an exception refers to it.
+        what: The flaw in a few words.
+        severity: As the source grades it.
+        aliases: Further ids of the same flaw.
+        fixed: Versions without the flaw.
+        sources: Who told.
+    """
+
+    image: str
+    kind: str
+    package: str
+    version: str
+    id: str
+    what: str
+    severity: Severity = Severity.UNGRADED
+    aliases: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Every id of the flaw."""
+        return frozenset((self.id, *self.aliases))
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One of those who were to be asked.
+
+    Attributes:
+        name: Such as `Debian index`.
+        asked: About what, such as `45 packages`.
+        as_of: How new its data is; None when it does not say, or was not asked.
+        detail: More about the data.
+        problem: Why it could not be asked; empty when it was.
+        hint: What can be done about that.
+        left_out: Whether it was left out on purpose.
+    """
+
+    name: str
+    asked: str = ""
+    as_of: dt.datetime | None = None
+    detail: str = ""
+    problem: str = ""
+    hint: str = ""
+    left_out: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether its findings are in the report."""
+        return not self.problem and not self.left_out
+
+
+@dataclasses.dataclass(frozen=True)
+class Scanned:
+    """An image that was looked at.
+
+    Attributes:
+        name: Such as `backend`.
+        reference: What it was found by.
+        config_digest: Digest of its configuration: its id.
+        counts: What is inside, by kind.
+        unseen: What of it no source can tell about.
+    """
+
+    name: str
+    reference: str
+    config_digest: str
+    counts: Mapping[str, int]
+    unseen: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """A scan's result.
+
+    Attributes:
+        images: What was looked at.
+        debian: What came of Debian's index.
+        python: What came of the Python advisories.
+        others: Further scanners that this machine has.
+        findings: What is wrong, the worst first.
+        accepted: What an exception covers.
+    """
+
+    images: tuple[Scanned, ...]
+    debian: Source
+    python: Source
+    others: tuple[Source, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    accepted: tuple[tuple[Finding, ScanException], ...] = ()
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """All that were to be asked."""
+        return (self.debian, self.python, *self.others)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when nothing was found and nothing went unchecked; otherwise see docs/scan.md."""
+        if any(source.problem for source in self.sources):
+            return ExitCode.UNAVAILABLE
+        if self.findings:
+            return EXIT_CODES[max(finding.severity for finding in self.findings)]
+        return ExitCode.OK
+
+
+def merge(findings: Iterable[Finding]) -> list[Finding]:
+    """One finding for each flaw, whoever told of it and under whichever of its names."""
+    merged: list[Finding] = []
+    for finding in findings:
+        same = next((other for other in merged if _is_same(finding, other)), None)
+        if same is None:
+            merged.append(finding)
+            continue
+        merged[merged.index(same)] = dataclasses.replace(
+            same,
+            severity=max(same.severity, finding.severity),
+            aliases=tuple(
+                name
+                for name in dict.fromkeys((*same.aliases, finding.id, *finding.aliases))
+                if name != same.id
+            ),
+            fixed=tuple(dict.fromkeys((*same.fixed, *finding.fixed))),
+            sources=tuple(dict.fromkeys((*same.sources, *finding.sources))),
+        )
+    return sorted(merged, key=_order)
+
+
+def _is_same(one: Finding, other: Finding) -> bool:
+    place = (one.image, one.kind, one.package, one.version)
+    return place == (other.image, other.kind, other.package, other.version) and bool(
+        one.ids & other.ids
+    )
+
+
+def _order(finding: Finding) -> tuple[object, ...]:
+    return (-finding.severity, finding.image, finding.package, finding.version, finding.id)
+
+
+def accept(
+    findings: Iterable[Finding],
+    entries: Sequence[ScanException],
+    today: dt.date,
+    *,
+    complete: bool,
+) -> tuple[list[Finding], list[tuple[Finding, ScanException]]]:
+    """Part what was found from what an exception covers; exceptions can be findings themselves.
+
+    Args:
+        findings: What was found.
+        entries: All exceptions.
+        today: The day that decides whether one has expired.
+        complete: Whether everything was looked at. Otherwise nobody knows whether an exception
+            that matched nothing is still needed.
+    """
+    left: list[Finding] = []
+    accepted = []
+    in_force = exceptions.in_force(entries, today)
+    for finding in findings:
+        entry = next((entry for entry in in_force if _covers(entry, finding)), None)
+        if entry is None:
+            left.append(finding)
+        else:
+            accepted.append((finding, entry))
+    used = {entry for _, entry in accepted}
+    for entry, problem in exceptions.find_problems(entries, used, today):
+        if complete or today > entry.expires:
+            left.append(
+                Finding(
+                    image="",
+                    kind="exception",
+                    package=entry.package,
+                    version="",
+                    id=entry.id,
+                    what=f"the exception {problem}",
+                    sources=(exceptions.FILE.name,),
+                )
+            )
+    return sorted(left, key=_order), accepted
+
+
+def _covers(entry: ScanException, finding: Finding) -> bool:
+    return entry.id in finding.ids and entry.package.lower() == finding.package.lower()
+
+
+def render_claim(report: Report) -> str:
+    """The closing line: what the scan says, and as of when."""
+    unchecked = [source.name for source in report.sources if source.problem]
+    if unchecked:
+        found = f", and found {render_count(report.findings)}" if report.findings else ""
+        return f"The scan failed: it could not check {' and '.join(unchecked)}{found}."
+    if report.findings:
+        return f"Found {render_count(report.findings)}."
+    claims = []
+    if report.debian.answered:
+        claims.append(f"no pending Debian fix{_as_of(report.debian)}")
+    if report.python.answered:
+        claims.append(f"no known Python advisory{_as_of(report.python)}")
+    claims += [
+        f"nothing by {other.name}{_as_of(other)}" for other in report.others if other.answered
+    ]
+    claim = (
+        " and ".join(claims)
+        or "packages and files agree with the SBOM, and nothing else was checked"
+    )
+    but = f", but for {len(report.accepted)} accepted" if report.accepted else ""
+    left_out = [source.name for source in report.sources if source.left_out]
+    without = f" Left out: {', '.join(left_out)}." if left_out else ""
+    return f"{claim[0].upper()}{claim[1:]}{but}.{without}"
+
+
+def render_text(report: Report, now: dt.datetime) -> str:
+    """The report for people."""
+    lines: list[str] = []
+    for image in report.images:
+        inside = ", ".join(f"{number} {kind}" for kind, number in image.counts.items())
+        lines += [f"{image.reference}  config digest {image.config_digest}", f"  {inside}"]
+    lines += ["", "Asked", "  SBOM inside: compared with every package and file"]
+    lines += [f"  {_render_source(source, now)}" for source in report.sources]
+    lines += ["", "Cannot be seen"]
+    lines += [f"  {what}" for what in CANNOT_SEE]
+    for image in report.images:
+        lines += [f"  {image.name}: {what}" for what in image.unseen]
+    if report.findings:
+        rows = [
+            (
+                finding.severity.label,
+                finding.image,
+                f"{finding.package} {finding.version}".strip(),
+                ", ".join(finding.fixed) or "-",
+                ", ".join([finding.id, *(name for name in finding.aliases if "CVE-" in name)]),
+                finding.what,
+            )
+            for finding in report.findings
+        ]
+        lines += ["", "Found", *_table(("grade", "image", "package", "fixed in", "id", ""), rows)]
+    if report.accepted:
+        lines += ["", f"Accepted in {exceptions.FILE.name}"]
+        for finding, entry in report.accepted:
+            lines.append(
+                f"  {finding.package} {finding.version}  {finding.id}  "
+                f"until {entry.expires}: {entry.reason}"
+            )
+    return "\n".join([*lines, "", render_claim(report), ""])
+
+
+def to_document(report: Report) -> dict[str, Any]:
+    """The report for programs, as JSON takes it."""
+    return {
+        "images": [dataclasses.asdict(image) for image in report.images],
+        "sources": [
+            {
+                **dataclasses.asdict(source),
+                "as_of": source.as_of.isoformat() if source.as_of else None,
+            }
+            for source in report.sources
+        ],
+        "cannot_see": [
+            *CANNOT_SEE,
+            *(f"{image.name}: {what}" for image in report.images for what in image.unseen),
+        ],
+        "findings": [_finding(finding) for finding in report.findings],
+        "accepted": [
+            {**_finding(finding), "reason": entry.reason, "expires": entry.expires.isoformat()}
+            for finding, entry in report.accepted
+        ],
+        "claim": render_claim(report),
+        "exit_code": int(report.exit_code),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {**dataclasses.asdict(finding), "severity": finding.severity.label}
+
+
+def render_count(findings: Sequence[Finding]) -> str:
+    """How many there are of each grade: `3 problems (1 high, 2 ungraded)`."""
+    grades = collections.Counter(finding.severity.label for finding in findings)
+    parts = ", ".join(f"{number} {label}" for label, number in grades.items())
+    return f"{len(findings)} problem{'' if len(findings) == 1 else 's'} ({parts})"
+
+
+def _as_of(source: Source) -> str:
+    return f" as of {source.as_of.date()}" if source.as_of else ""
+
+
+def _render_source(source: Source, now: dt.datetime) -> str:
+    if source.problem:
+        hint = f" — {source.hint}" if source.hint else ""
+        return f"{source.name}: NOT CHECKED: {source.problem}{hint}"
+    if source.left_out:
+        return f"{source.name}: left out ({source.detail})"
+    age = "of unknown age"
+    if source.as_of:
+        days = (now - source.as_of).days
+        age = f"of {source.as_of.date()}, {days} day{'' if days == 1 else 's'} old"
+    return ", ".join(filter(None, (f"{source.name}: {source.asked}", f"data {age}", source.detail)))
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return [
+        "  "
+        + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    ]

@@ -1,0 +1,106 @@
+"""The line of `up` about known flaws in the images it runs; remembered, so as not to nag."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from typing import TYPE_CHECKING
+
+from deploy import builder, image, paths, progress, scan, scan_report
+from deploy.errors import DeployError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deploy.scan_report import Report
+
+_QUIET_S = 86400.0
+"""For so long nothing is looked up again about the same packages."""
+_FILE = "scanned.json"
+_MORE = "python3 build.py scan --target all"
+
+
+def find(named_builder: str | None = None) -> str | None:
+    """The line; None when nothing is wrong, or was said within the last day.
+
+    Quick rather than complete: a network that does not answer costs a few seconds and is a line
+    of its own, and where the builder is not at hand it is left to `build.py scan`.
+
+    Args:
+        named_builder: The builder that the user named.
+    """
+    memory = recall(_read(), time.time())
+    present = {name: found for name in image.TARGETS if (found := image.find(name))}
+    new = {name: one.reference for name, one in present.items() if one.config_digest not in memory}
+    if not new:
+        return None
+    try:
+        line, looked_at = _look(new, memory, named_builder)
+    except DeployError as error:
+        line, looked_at = _not_checked(error.message), {}
+    now = time.time()
+    digests = dict.fromkeys((one.config_digest for one in present.values()), now)
+    _write({**digests, **looked_at, **memory})
+    return line
+
+
+def _look(
+    references: Mapping[str, str], memory: Mapping[str, float], named_builder: str | None
+) -> tuple[str | None, dict[str, float]]:
+    """The line, and when which images and sets of packages were looked at."""
+    base = named_builder or builder.find()
+    if base is None:
+        return _not_checked("it takes the builder, which is not here"), {}
+    options = scan.Options(builder=base, brief=True)
+    with progress.step("Looking for known flaws in the images"):
+        inventories = scan.read(references, options)
+        # The program alone changed: what was looked up about its packages then holds.
+        known = {
+            one.config_digest: memory[one.digest] for one in inventories if one.digest in memory
+        }
+        new = [one for one in inventories if one.digest not in memory]
+        report = scan.judge(new, options) if new else None
+    looked_at = {**known, **{one.digest: time.time() for one in new}}
+    return render(report) if report else None, looked_at
+
+
+def render(report: Report) -> str | None:
+    """The line for a report; None for a clean one."""
+    if report.findings:
+        found = scan_report.render_count(report.findings)
+        return f"Warning: known flaws in the images, {found}; see {_MORE}"
+    unchecked = [f"{one.name}: {one.problem}" for one in report.sources if one.problem]
+    return _not_checked(unchecked[0]) if unchecked else None
+
+
+def _not_checked(what: str) -> str:
+    return f"Warning: known flaws in the images could not be looked up ({what}); see {_MORE}"
+
+
+def recall(text: str, now: float) -> dict[str, float]:
+    """What was looked at within the last day: digest -> seconds since 1970.
+
+    Args:
+        text: What was written down; anything else counts as nothing.
+        now: Seconds since 1970.
+    """
+    try:
+        stored = json.loads(text)
+        return {str(key): at for key, at in stored.items() if 0 <= now - at < _QUIET_S}
+    except (AttributeError, TypeError, ValueError):
+        return {}
+
+
+def _read() -> str:
+    try:
+        return (paths.state_dir() / _FILE).read_text()
+    except OSError:
+        return ""
+
+
+def _write(memory: Mapping[str, float]) -> None:
+    folder = paths.state_dir()
+    with contextlib.suppress(OSError):  # then it is looked up again
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _FILE).write_text(json.dumps(memory, indent=1))
