@@ -85,7 +85,7 @@ def read_passphrase(file: Path | None, *, confirm: bool = False) -> str:
     elif sys.stdin.isatty():
         passphrase = _ask("Passphrase of the key: ")
         source = "the answer"
-        if confirm and _ask("Once more: ") != passphrase:
+        if confirm and passphrase and _ask("Once more: ") != passphrase:
             raise DeployError("the two passphrases differ", code=ExitCode.USAGE)
     else:
         raise DeployError(

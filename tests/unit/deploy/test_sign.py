@@ -190,7 +190,7 @@ class TestPassphrase:
     def test_on_a_terminal_a_new_one_is_asked_for_twice(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        answers = ["x", "x", "x", "y", "", ""]
+        answers = ["x", "x", "x", "y", ""]
         monkeypatch.setattr("sys.stdin.isatty", lambda: True)
         monkeypatch.setattr("getpass.getpass", lambda _: answers.pop(0))
         assert sign.read_passphrase(None, confirm=True) == "x"
