@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
 from deploy import unitrules, values
 from deploy.contract import (
@@ -34,9 +33,6 @@ D = TypeVar("D")
 
 _PART = "Container"
 _SECRETS = "/run/secrets"
-_SECRET_NAME = re.compile(
-    r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)$"
-)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOUNT_FLAGS = ("ro", "rw", "U", "z", "Z")
 _TMPFS_FLAGS = ("rw", "nosuid", "nodev", "noexec")
@@ -128,7 +124,7 @@ def _environment(unit: Unit) -> tuple[tuple[str, str], ...]:
             name, equals, value = literal(assignment, word).partition("=")
             if not equals or not _VARIABLE.fullmatch(name):
                 assignment.refuse(f"{word} is not NAME=value", "quote a value with spaces")
-            if _SECRET_NAME.search(name.upper()) or _has_password(value):
+            if values.looks_secret(name, value):
                 assignment.place.refuse(
                     f"{name} in Environment= looks like a password",
                     "whoever may list processes reads it: use Secret= and a variable "
@@ -136,13 +132,6 @@ def _environment(unit: Unit) -> tuple[tuple[str, str], ...]:
                 )
             found[name] = value
     return tuple(found.items())
-
-
-def _has_password(value: str) -> bool:
-    try:
-        return bool(urlsplit(value).password)
-    except ValueError:
-        return False
 
 
 def _mount(assignment: Assignment) -> Mount:

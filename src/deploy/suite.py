@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import paths, tools
+from deploy import paths, tools, venv
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -65,11 +65,15 @@ def prepare(tiers: Sequence[str]) -> None:
             hint="run them with sudo, or the others alone: python3 build.py test unit integration",
             code=ExitCode.CONFIG,
         )
-    if "integration" in tiers and find_initdb() is None:
+    if "integration" not in tiers:
+        return
+    if find_initdb() is None:
         from deploy import host  # noqa: PLC0415 - only here, where something is missing
 
         with _no_default_cluster():
             host.ensure_packages(["postgresql"], assume_yes=os.geteuid() == 0)
+    # Here, where its progress is seen and no test's time runs out over a download.
+    venv.ensure("audit")
 
 
 def run_tiers(words: Sequence[str]) -> int:

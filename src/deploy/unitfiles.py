@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from deploy import paths
@@ -44,6 +45,25 @@ def load_contract(folder: Path = paths.QUADLET) -> Contract:
         DeployError: They cannot be read, or do not fit each other.
     """
     return compile_contract(load_units(folder))
+
+
+def load_variants(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:
+    """For each drop-in that may be added (`dropins/NAME.d/*.conf`), its unit with it merged.
+
+    Raises:
+        DeployError: A file is malformed, or there is no such unit.
+    """
+    found = []
+    for path in sorted((folder / "dropins").glob("*.d/*.conf")):
+        name = f"{folder.name}/dropins/{path.parent.name}/{path.name}"
+        base = folder / path.parent.name.removesuffix(".d")
+        if not base.is_file():
+            message = f"{name}: there is no unit {base.name}"
+            raise DeployError(message, hint="name its folder NAME.d", code=ExitCode.DATA)
+        unit = _load(base)
+        added = parse_unit(name, _read(path))
+        found.append(dataclasses.replace(unit, lines=(*unit.lines, *added.lines)))
+    return tuple(found)
 
 
 def _load(path: Path) -> Unit:

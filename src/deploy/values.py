@@ -10,6 +10,7 @@ import json
 import re
 import signal
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from deploy.units import literal, split_words
 
@@ -22,6 +23,9 @@ _TRUE = frozenset({"1", "yes", "true", "on"})
 _FALSE = frozenset({"0", "no", "false", "off"})
 _MAX_ID = 2**32 - 2
 _MODE = re.compile(r"0?[0-7]{3,4}")
+_SECRET_NAME = re.compile(
+    r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)$"
+)
 
 # Longest first: `min` is not `m` with something behind it.
 _SYSTEMD_UNITS = {
@@ -196,6 +200,14 @@ def entrypoint(assignment: Assignment) -> tuple[str, ...]:
     if len(found) != 1 or not found[0].startswith("/"):
         assignment.refuse("not one absolute path", 'use a JSON array: ["/path","argument"]')
     return found
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Whether a variable of the environment holds a password, going by its name or its value."""
+    try:
+        return bool(_SECRET_NAME.search(name.upper()) or urlsplit(value).password)
+    except ValueError:
+        return False
 
 
 def one_of(*allowed: str) -> Callable[[Assignment], str]:

@@ -29,6 +29,7 @@ COMMANDS = (
     "uninstall",
     "kube",
     "scan",
+    "audit",
     "push",
     "sign",
     "verify",

@@ -55,6 +55,7 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
     monkeypatch.setattr(suite, "find_initdb", lambda: None)
     monkeypatch.setattr(suite, "_CLUSTER_DEFAULTS", folder)
     monkeypatch.setattr("deploy.host.ensure_packages", install)
+    monkeypatch.setattr("deploy.venv.ensure", lambda _purpose: None)
     suite.prepare(["integration"])
     assert seen == [(["postgresql"], True, ["create_main_cluster = false\n"])]
     assert not folder.exists()

@@ -1,0 +1,25 @@
+"""`build.py audit`: the Containerfile, the manifest and the units, held against known rules."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+
+from plumbum import cli
+
+from deploy import audit
+from deploy.cli.command import Command
+from deploy.errors import ExitCode
+
+
+class Audit(Command):
+    """Check Containerfile, manifest and units against known rules of hardening."""
+
+    as_json = cli.Flag("--json", help="print it for programs")
+
+    def main(self) -> int:
+        """Print the result; 0 when nothing is wrong, 1 otherwise."""
+        result = audit.run_audit(dt.datetime.now(tz=dt.UTC).date())
+        render = audit.render_json if self.as_json else audit.render_table
+        sys.stdout.write(f"{render(result)}\n")
+        return ExitCode.FAILED if result.findings else ExitCode.OK

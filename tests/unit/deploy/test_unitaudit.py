@@ -1,0 +1,397 @@
+"""The audit of the units: every rule catches what it is about, and the project's units pass."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy import unitaudit
+from deploy.errors import DeployError, ExitCode
+from deploy.paths import QUADLET, REPO
+from deploy.unitaudit import RULES, Finding
+from deploy.unitfiles import load_units, load_variants
+from deploy.units import parse_unit
+
+CONTAINER = """\
+[Unit]
+StartLimitIntervalSec=60
+StartLimitBurst=5
+
+[Container]
+Image=localhost/todo-x:latest
+Pull=never
+User=10001
+Group=10001
+Network=none
+Volume=todo-x.volume:/data:ro
+Environment=TODO_X=1
+Secret=todo-x,type=mount,uid=10001,gid=10001,mode=0400
+ReadOnly=true
+ReadOnlyTmpfs=false
+Tmpfs=/tmp:rw,size=16m,mode=1777,nosuid,nodev,noexec
+Mask=/dev/mqueue
+DropCapability=all
+NoNewPrivileges=true
+HealthCmd=["/probe"]
+HealthOnFailure=kill
+PidsLimit=0
+
+[Service]
+Restart=always
+RestartSec=1
+TimeoutStartSec=60
+MemoryMax=64M
+TasksMax=64
+CPUQuota=200%
+"""
+SOCKET = "[Socket]\nListenStream=127.0.0.1:8000\nListenStream=[::1]:9000\nListenStream=/run/x\n"
+VOLUME = "[Volume]\nUser=10001\nGroup=10001\n"
+TEXTS = {"x.container": CONTAINER, "x.socket": SOCKET, "x.volume": VOLUME}
+
+# What hardens a unit, each with the rule that misses it; a socket's addresses cannot be left out.
+HARDENING = {
+    "DropCapability": "CIS-5.4",
+    "MemoryMax": "CIS-5.11",
+    "CPUQuota": "CIS-5.12",
+    "ReadOnly": "CIS-5.13",
+    "ReadOnlyTmpfs": "CIS-5.13",
+    "Restart": "CIS-5.15",
+    "StartLimitBurst": "CIS-5.15",
+    "StartLimitIntervalSec": "CIS-5.15",
+    "NoNewPrivileges": "CIS-5.26",
+    "HealthCmd": "CIS-5.27",
+    "HealthOnFailure": "CIS-5.27",
+    "Pull": "CIS-5.28",
+    "TasksMax": "CIS-5.29",
+    "Network": "CIS-5.30",
+    "User": "PSS-NON-ROOT",
+    "Group": "PSS-NON-ROOT",
+    "Mask": "OWN-MQUEUE",
+    "TimeoutStartSec": "OWN-START",
+}
+# What says how it works; without it, nothing is less safe.
+WORKING = {
+    "After", "Backlog", "ContainerName", "DefaultDependencies", "Description", "Entrypoint",
+    "Environment", "Exec", "HealthInterval", "HealthRetries", "HealthStartPeriod", "HealthTimeout",
+    "Image", "ListenStream", "LogDriver", "NoDelay", "Notify", "PidsLimit", "RemainAfterExit",
+    "Requires", "RestartPreventExitStatus", "RestartSec", "Secret", "Service", "StopSignal",
+    "StopTimeout", "TimeoutStopSec", "Tmpfs", "Type", "Volume", "VolumeName", "WantedBy", "Wants",
+}  # fmt: skip
+
+SHIPPED = load_units()
+LINES = [
+    pytest.param(unit.name, line.key, line.place.line, id=f"{unit.name}:{line.key}")
+    for unit in SHIPPED
+    for line in unit.assignments
+    if line.key in HARDENING
+]
+
+
+def audit_text(name: str, text: str) -> list[Finding]:
+    return unitaudit.audit([parse_unit(f"quadlet/{name}", text)])
+
+
+def test_the_projects_own_units_are_clean() -> None:
+    assert unitaudit.audit(SHIPPED) == []
+
+
+def test_a_drop_in_is_held_against_the_rules_as_well() -> None:
+    found = unitaudit.audit_variants(SHIPPED, load_variants())
+    assert [(each.rule, each.file, each.message) for each in found] == [
+        (
+            "OWN-NETWORK",
+            "quadlet/dropins/todo-backend.container.d/50-network.conf",
+            "Network=pasta reaches beyond this machine",
+        )
+    ]
+
+
+def test_a_drop_in_for_no_unit_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "quadlet"
+    drop_in = folder / "dropins/y.container.d/1.conf"
+    drop_in.parent.mkdir(parents=True)
+    drop_in.write_text("")
+    (folder / "x.container").write_text(CONTAINER)
+    with pytest.raises(
+        DeployError, match=r"y\.container\.d/1\.conf: there is no unit y\.container"
+    ):
+        load_variants(folder)
+
+
+def test_every_key_of_the_units_is_known_to_harden_or_not_to() -> None:
+    keys = {line.key for unit in SHIPPED for line in unit.assignments}
+    assert keys == HARDENING.keys() | WORKING
+    assert not HARDENING.keys() & WORKING
+
+
+@pytest.mark.parametrize(("name", "key", "number"), LINES)
+def test_a_unit_without_one_of_its_hardening_lines_is_caught(
+    name: str, key: str, number: int
+) -> None:
+    lines = (QUADLET / name).read_text().splitlines(keepends=True)
+    assert lines[number - 1].startswith(f"{key}=")
+    del lines[number - 1]
+    less = parse_unit(f"quadlet/{name}", "".join(lines))
+    found = unitaudit.audit(less if unit.name == name else unit for unit in SHIPPED)
+    assert [(each.file, each.rule) for each in found] == [(f"quadlet/{name}", HARDENING[key])]
+    assert found[0].message == f"{key}= is not set"
+    assert found[0].fix.startswith(f"write {key}=")
+    assert re.fullmatch(r"\[\w+]\n", lines[found[0].line - 1])
+
+
+def words_of_the_shipped_units() -> Iterator[tuple[str, int, str, str]]:
+    """Unit, line, a hardening word in it, and the rule that misses that word."""
+    words = {
+        "Tmpfs": [("size=", "OWN-TMPFS"), *((f",{f}", "OWN-TMPFS") for f in ("nosuid", "noexec"))],
+        "Volume": [(":ro", "OWN-MOUNTS"), (":U", "OWN-MOUNTS")],
+        "Secret": [(",mode=0400", "OWN-SECRETS")],
+        "ListenStream": [("127.0.0.1:", "CIS-5.14")],
+        "Image": [("localhost/", "CIS-5.28")],
+    }
+    for unit in SHIPPED:
+        for line in unit.assignments:
+            for word, rule in words.get(line.key, []):
+                if word in line.value:
+                    yield unit.name, line.place.line, word, rule
+
+
+@pytest.mark.parametrize(("name", "number", "word", "rule"), list(words_of_the_shipped_units()))
+def test_a_unit_without_one_of_its_hardening_words_is_caught(
+    name: str, number: int, word: str, rule: str
+) -> None:
+    lines = (QUADLET / name).read_text().splitlines(keepends=True)
+    lines[number - 1] = lines[number - 1].replace(word, "")
+    less = parse_unit(f"quadlet/{name}", "".join(lines))
+    found = unitaudit.audit(less if unit.name == name else unit for unit in SHIPPED)
+    assert [(each.file, each.line, each.rule) for each in found] == [
+        (f"quadlet/{name}", number, rule)
+    ]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_sample_breaks_no_rule(name: str) -> None:
+    assert audit_text(name, TEXTS[name]) == []
+
+
+ADDED = "[Container]\n"
+BROKEN = [
+    ("CIS-5.2", ADDED, "AppArmor=unconfined"),
+    ("CIS-5.3", ADDED, "SecurityLabelDisable=true"),
+    ("CIS-5.3", ADDED, "SecurityLabelType=spc_t"),
+    ("CIS-5.4", ADDED, "AddCapability=NET_ADMIN"),
+    ("CIS-5.4", "DropCapability=all", "DropCapability=net_raw"),
+    ("CIS-5.6", ADDED, "Volume=/etc/ssl:/etc/ssl:ro"),
+    ("CIS-5.6", ADDED, "Volume=/:/host"),
+    ("CIS-5.6", ADDED, "Volume=%h/data:/data:ro"),
+    ("CIS-5.6", ADDED, "Mount=type=bind,source=/usr/../proc,target=/x"),
+    ("CIS-5.10", "Network=none", "Network=host"),
+    ("CIS-5.11", "MemoryMax=64M", "MemoryMax=infinity"),
+    ("CIS-5.12", "CPUQuota=200%", "CPUQuota="),
+    ("CIS-5.13", "ReadOnly=true", "ReadOnly=no"),
+    ("CIS-5.13", "ReadOnlyTmpfs=false", "ReadOnlyTmpfs=yes"),
+    ("CIS-5.15", "Restart=always", "Restart=no"),
+    ("CIS-5.15", "StartLimitBurst=5", "StartLimitBurst=1000"),
+    ("CIS-5.15", "StartLimitBurst=5", "StartLimitBurst=0"),
+    ("CIS-5.15", "StartLimitIntervalSec=60", "StartLimitIntervalSec=0"),
+    ("CIS-5.15", "RestartSec=1", "RestartSec=12"),
+    ("CIS-5.18", ADDED, "AddDevice=/dev/kvm"),
+    ("CIS-5.19", ADDED, "Ulimit=nofile=1024:-1"),
+    ("CIS-5.19", ADDED, "Ulimit=host"),
+    ("CIS-5.19", "TasksMax=64", "TasksMax=64\nLimitCORE=infinity"),
+    ("CIS-5.20", ADDED, "Volume=todo-y.volume:/y:ro,rshared"),
+    ("CIS-5.22", ADDED, "SeccompProfile=unconfined"),
+    ("CIS-5.25", ADDED, "CgroupsMode=no-conmon"),
+    ("CIS-5.26", "NoNewPrivileges=true", "NoNewPrivileges=off"),
+    ("CIS-5.27", 'HealthCmd=["/probe"]', "HealthCmd=none"),
+    ("CIS-5.27", "HealthOnFailure=kill", "HealthOnFailure=none"),
+    ("CIS-5.28", "localhost/todo-x:latest", "docker.io/todo-x:latest"),
+    ("CIS-5.28", "Pull=never", "Pull=missing"),
+    ("CIS-5.29", "TasksMax=64", "TasksMax=infinity"),
+    ("CIS-5.30", "Network=none", "Network=bridge"),
+    ("CIS-5.30", "Network=none", "Network="),
+    ("CIS-5.31", ADDED, "UserNS=host"),
+    ("CIS-5.32", ADDED, "Volume=/run/docker.sock:/run/docker.sock"),
+    ("CIS-5.32", ADDED, "Volume=%t/podman/podman.sock:/podman.sock:ro"),
+    ("PSS-NON-ROOT", "User=10001", "User=0"),
+    ("PSS-NON-ROOT", "Group=10001", "Group=root"),
+    ("PSS-HOST-PATH", ADDED, "Volume=/srv/data:/data:ro"),
+    ("PSS-HOST-PATH", ADDED, "Volume=./data:/data:ro"),
+    ("PSS-PROC", ADDED, "Unmask=ALL"),
+    ("PSS-SYSCTLS", ADDED, "Sysctl=kernel.msgmax=1"),
+    ("OWN-NETWORK", "Network=none", "Network=pasta"),
+    ("OWN-NETWORK", "Network=none", "Network=container:other"),
+    ("OWN-MOUNTS", "/data:ro", "/data"),
+    ("OWN-TMPFS", "size=16m,", ""),
+    ("OWN-TMPFS", "nosuid,", ""),
+    ("OWN-TMPFS", ",noexec", ""),
+    ("OWN-TMPFS", "size=16m", "size=64m"),
+    ("OWN-MQUEUE", "Mask=/dev/mqueue", "Mask=/dev/other"),
+    ("OWN-SECRETS", "TODO_X=1", "TODO_TOKEN_SECRET=hunter2"),
+    ("OWN-SECRETS", "TODO_X=1", "TODO_X=postgresql://todo:hunter2@db/todo"),
+    ("OWN-SECRETS", ADDED, "EnvironmentFile=/srv/env"),
+    ("OWN-SECRETS", ADDED, "EnvironmentHost=true"),
+    ("OWN-SECRETS", "type=mount", "type=env"),
+    ("OWN-SECRETS", ",mode=0400", ""),
+    ("OWN-SECRETS", "mode=0400", "mode=0440"),
+    ("OWN-START", "TimeoutStartSec=60", "TimeoutStartSec=infinity"),
+    ("OWN-ARGS", ADDED, "PodmanArgs=--no-hosts"),
+    ("OWN-ARGS", ADDED, "GlobalArgs=--log-level=debug"),
+]
+BROKEN_OTHERS = [
+    ("CIS-5.8", "x.socket", "127.0.0.1:8000", "127.0.0.1:80"),
+    ("CIS-5.8", "x.socket", "[::1]:9000", "[::1]:443"),
+    ("CIS-5.14", "x.socket", "127.0.0.1:8000", "0.0.0.0:8000"),
+    ("CIS-5.14", "x.socket", "127.0.0.1:8000", "8000"),
+    ("CIS-5.14", "x.socket", "[::1]:9000", "[::]:9000"),
+    ("PSS-NON-ROOT", "x.volume", "User=10001", "User=0"),
+    ("PSS-NON-ROOT", "x.volume", "Group=10001\n", ""),
+]
+# Through PodmanArgs=, which is a finding of its own.
+ARGUMENTS = [
+    ("CIS-5.2", "--security-opt apparmor=unconfined"),
+    ("CIS-5.3", "--security-opt=label:disable"),
+    ("CIS-5.4", "--cap-add SYS_ADMIN"),
+    ("CIS-5.5", "--privileged"),
+    ("CIS-5.6", "-v /etc:/etc"),
+    ("CIS-5.10", "--net=host"),
+    ("CIS-5.16", "--pid=host"),
+    ("CIS-5.17", "--ipc host"),
+    ("CIS-5.18", "--init --device /dev/fuse"),
+    ("CIS-5.21", "--uts=host"),
+    ("CIS-5.22", "--security-opt seccomp=unconfined"),
+    ("CIS-5.25", "--cgroupns=host"),
+    ("CIS-5.25", "--cgroup-parent=/other.slice"),
+    ("CIS-5.31", "--userns=host"),
+    ("OWN-SECRETS", "--env TOKEN=x"),
+]
+
+
+@pytest.mark.parametrize(("rule", "old", "new"), BROKEN)
+def test_a_container_that_breaks_a_rule_is_told_so(rule: str, old: str, new: str) -> None:
+    assert old in CONTAINER
+    text = CONTAINER.replace(old, f"{old}{new}\n" if old == ADDED else new)
+    found = audit_text("x.container", text)
+    assert [each.rule for each in found] == [rule]
+    assert found[0].fix
+
+
+@pytest.mark.parametrize(("rule", "name", "old", "new"), BROKEN_OTHERS)
+def test_a_socket_or_volume_that_breaks_a_rule_is_told_so(
+    rule: str, name: str, old: str, new: str
+) -> None:
+    assert old in TEXTS[name]
+    assert [each.rule for each in audit_text(name, TEXTS[name].replace(old, new))] == [rule]
+
+
+@pytest.mark.parametrize(("rule", "arguments"), ARGUMENTS)
+def test_an_option_of_podmans_own_breaks_the_rule_as_its_key_does(
+    rule: str, arguments: str
+) -> None:
+    found = audit_text("x.container", CONTAINER.replace(ADDED, f"{ADDED}PodmanArgs={arguments}\n"))
+    assert {each.rule for each in found} == {rule, "OWN-ARGS"}
+    assert {each.line for each in found} == {6}
+
+
+@pytest.mark.parametrize(
+    ("published", "rules"),
+    [
+        ("127.0.0.1:8000:8000", {"CIS-5.9"}),
+        ("[::1]:8000:8000/tcp", {"CIS-5.9"}),
+        ("127.0.0.1::8000", {"CIS-5.9"}),
+        ("127.0.0.1:80:8000", {"CIS-5.8", "CIS-5.9"}),
+        ("8000:80", {"CIS-5.9", "CIS-5.14"}),
+        ("0.0.0.0:443-445:8443-8445", {"CIS-5.8", "CIS-5.9", "CIS-5.14"}),
+        ("8000", {"CIS-5.9", "CIS-5.14"}),
+    ],
+)
+def test_a_port_that_podman_opens_is_told_with_what_else_is_wrong_with_it(
+    published: str, rules: set[str]
+) -> None:
+    text = CONTAINER.replace(ADDED, f"{ADDED}PublishPort={published}\n")
+    assert {each.rule for each in audit_text("x.container", text)} == rules
+
+
+def test_every_rule_is_broken_by_a_case_of_its_own() -> None:
+    broken = {rule for rule, *_ in [*BROKEN, *BROKEN_OTHERS, *ARGUMENTS]} | {"CIS-5.9"}
+    assert broken == {rule.id for rule in RULES}
+    assert len({rule.id for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (ADDED, "SecurityLabelLevel=s0:c1"),
+        (ADDED, "SecurityLabelDisable=false"),
+        (ADDED, "Sysctl=net.ipv4.tcp_syncookies=1"),
+        (ADDED, "Ulimit=nofile=1024:2048"),
+        (ADDED, "Volume=/anonymous"),
+        (ADDED, "Volume=todo-y.volume:/y:U"),
+        (ADDED, "Mount=type=tmpfs,destination=/run"),
+        (ADDED, "CgroupsMode=split"),
+        ("Pull=never", f"Image=registry.example/todo-x@sha256:{'0' * 64}"),
+        ("TasksMax=64", "\n[Container]\nPidsLimit=64\n[Service]"),
+        ("Restart=always", "Type=oneshot"),
+        ('HealthCmd=["/probe"]', "\n[Service]\nType=oneshot\n[Container]"),
+    ],
+)
+def test_what_is_as_safe_is_fine(old: str, new: str) -> None:
+    assert old in CONTAINER
+    text = CONTAINER.replace(old, f"{old}{new}\n" if old == ADDED else new)
+    assert audit_text("x.container", text) == []
+
+
+def test_a_finding_names_rule_file_line_and_what_to_write() -> None:
+    text = CONTAINER.replace("MemoryMax=64M", "MemoryMax=infinity")
+    assert audit_text("x.container", text) == [
+        Finding(
+            file="quadlet/x.container",
+            line=28,
+            rule="CIS-5.11",
+            message="MemoryMax=infinity is no limit",
+            fix="write MemoryMax=256M",
+        )
+    ]
+
+
+def test_a_drop_in_that_takes_a_hardening_line_back_is_named_itself() -> None:
+    drop_in = ("quadlet/dropins/x.container.d/1.conf", "[Container]\n\nDropCapability=\n")
+    unit = parse_unit("quadlet/x.container", CONTAINER, [drop_in])
+    found = unitaudit.audit_variants([parse_unit("quadlet/x.container", CONTAINER)], [unit])
+    assert [(each.rule, each.file, each.line) for each in found] == [("CIS-5.4", drop_in[0], 3)]
+
+
+def test_a_secret_is_not_printed() -> None:
+    for text in ("Environment=API_KEY=hunter2", "PodmanArgs=--env API_KEY=hunter2"):
+        found = audit_text("x.container", CONTAINER.replace(ADDED, f"{ADDED}{text}\n"))
+        assert "OWN-SECRETS" in {each.rule for each in found}
+        assert "hunter2" not in str(found)
+
+
+KEYS = sorted(HARDENING.keys() | WORKING)
+ANY_LINE = st.builds("{}={}".format, st.sampled_from(KEYS), st.text(max_size=12))
+
+
+@settings(max_examples=50)
+@given(st.sampled_from(sorted(TEXTS)), st.lists(ANY_LINE, max_size=4))
+def test_no_unit_makes_the_audit_fail_in_another_way(name: str, lines: list[str]) -> None:
+    try:
+        audit_text(name, "\n".join([TEXTS[name], *lines]))
+    except DeployError as error:
+        assert error.code == ExitCode.DATA  # noqa: PT017 - no error at all is fine too
+
+
+def test_the_page_leaves_no_recommendation_of_the_section_out() -> None:
+    named = re.findall(r"`CIS-5\.(\d+)`", (REPO / "docs/audit.md").read_text())
+    assert {int(number) for number in named} == set(range(1, 33))
+
+
+def test_the_page_has_the_table_of_the_rules() -> None:
+    rows = [
+        f"| `{rule.id}` | {', '.join(rule.kinds)} | {rule.demand} | {rule.also} |" for rule in RULES
+    ]
+    head = ["| rule | units | what it asks for | Pod Security |", "| --- | --- | --- | --- |"]
+    table = "\n".join([*head, *rows, ""])
+    assert table in (REPO / "docs/audit.md").read_text(), f"docs/audit.md should have:\n{table}"
