@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-from deploy import host, image, progress, registry
+from deploy import host, image, progress, registry, scan, scan_report
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import state_dir
 
@@ -23,17 +23,27 @@ class Published:
         manifest_digest: What the registry answers to, and what a signature names. It depends
             on how the layers were compressed.
         config_digest: The image's id, the same wherever it was built and is stored.
+        claim: What the scan found of known flaws inside, in one sentence.
     """
 
     target: str
     manifest_digest: str
     config_digest: str
+    claim: str
 
 
 def push(
-    target: str, destination: registry.Reference, *, signer: registry.Signer | None = None
+    target: str,
+    destination: registry.Reference,
+    *,
+    scanning: scan.Options,
+    signer: registry.Signer | None = None,
 ) -> Published:
     """Copy a target's image to a registry, and record the digest it got there.
+
+    Nothing gets there unscanned. What would ask for an exception has one: a flaw that has to be
+    lived with gets an entry in the file of exceptions, and a registry without a network around
+    it a scan that leaves out what takes one.
 
     A trial's lab is no place to publish from, so this is not passed on to one: its images go
     with it, the key and the login are on the host, and copying them into a throwaway machine
@@ -42,10 +52,12 @@ def push(
     Args:
         target: `backend` or `db`.
         destination: Repository and tag.
+        scanning: How to scan the image before.
         signer: Signs the copy in the same step; the key is opened before anything is sent.
 
     Raises:
-        DeployError: There is no image, this host cannot build one, or the registry refused.
+        DeployError: There is no image, this host cannot build one, it does not pass the scan,
+            or the registry refused.
     """
     why = host.why_not_here()
     if why:
@@ -67,11 +79,13 @@ def push(
             hint=f"python3 build.py image --target {target}",
             code=ExitCode.CONFIG,
         )
+    # By its id: a build that ends meanwhile moves the name.
+    image_id = found.config_digest.removeprefix("sha256:")
+    report = scan.require_clean(target, scanning, reference=image_id)
     with progress.step(f"Pushing the {target} image to {destination}"):
-        # By its id: a build that ends meanwhile moves the name.
-        source = f"containers-storage:@{found.config_digest.removeprefix('sha256:')}"
-        digest = registry.copy(source, destination, signer=signer)
-    published = Published(target, digest, found.config_digest)
+        digest = registry.copy(f"containers-storage:@{image_id}", destination, signer=signer)
+    claim = scan_report.render_claim(report)
+    published = Published(target, digest, found.config_digest, claim)
     _record(destination, published)
     return published
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from deploy.paths import REPO
+from tests.system.rig import BUILD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,8 +136,9 @@ def publisher(registry: Stack) -> Iterator[Publisher]:
         registry.build("sign", "--generate-key", name, *opened)
     install_policy(registry, "/home/todo/keys/mine.pub")
     try:
-        registry.build("push", f"{BACKEND}:1.0", "--sign-by", "keys/mine.private", *opened)
-        registry.build("push", f"{DB}:1.0", "--target", "db")
+        signed = ("--sign-by", "keys/mine.private", *opened)
+        registry.build("push", f"{BACKEND}:1.0", "--offline", *signed)
+        registry.build("push", f"{DB}:1.0", "--offline", "--target", "db")
         registry.build("sign", f"{DB}:1.0", "--key", "keys/mine.private", *opened)
         names = ("localhost/todo-backend:latest", "localhost/todo-db:latest")
         ids = registry.podman("image", "inspect", "--format={{.Id}}", *names).stdout.split()
@@ -314,10 +316,24 @@ def test_a_key_is_private_encrypted_and_never_overwritten(publisher: Publisher) 
 def test_a_wrong_passphrase_sends_nothing(publisher: Publisher) -> None:
     publisher.put("keys/wrong", "incorrect horse\n")
     words = ("--sign-by", "keys/mine.private", "--passphrase-file", "keys/wrong")
-    line = publisher.refused("push", f"{BACKEND}:2.0", *words, code=78)
+    line = publisher.refused("push", f"{BACKEND}:2.0", "--offline", *words, code=78)
     assert "the passphrase does not open keys/mine.private" in line
     line = publisher.refused("verify", f"{BACKEND}:2.0", "--key", "keys/mine.pub", code=69)
     assert f"{BACKEND}:2.0 is not in the registry" in line
+
+
+def test_what_does_not_pass_the_scan_is_not_pushed(publisher: Publisher) -> None:
+    affected = {
+        "package": {"ecosystem": "PyPI", "name": "fastapi"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}],
+    }
+    record = {"id": "TEST-1", "modified": "2026-01-01T00:00:00Z", "affected": [affected]}
+    publisher.put("keys/advisories.json", json.dumps([record]))
+    words = ("--offline", "--advisories", "keys/advisories.json")
+    line = publisher.refused("push", f"{BACKEND}:4.0", *words)
+    assert "the backend image does not pass the scan" in line
+    line = publisher.refused("verify", f"{BACKEND}:4.0", "--key", "keys/mine.pub", code=69)
+    assert f"{BACKEND}:4.0 is not in the registry" in line
 
 
 def test_a_passphrase_comes_from_a_credential_of_systemd_too(publisher: Publisher) -> None:
@@ -330,17 +346,17 @@ def test_a_passphrase_comes_from_a_credential_of_systemd_too(publisher: Publishe
         "--working-directory=/home/todo",
         "--property=LoadCredential=todo-signing-passphrase:/home/todo/keys/passphrase",
     ]
-    sign = ["/srv/todo-backend/build.py", "sign", f"{DB}:1.0", "--key=keys/mine.private"]
+    sign = [*BUILD, "sign", f"{DB}:1.0", "--key=keys/mine.private"]
     cache = publisher.stack.lab.run(["printenv", "XDG_CACHE_HOME"]).stdout.strip()
     environment = f"--setenv=XDG_CACHE_HOME={cache}"
-    done = publisher.stack.lab.run([*run, environment, "python3", *sign], timeout_s=120)
+    done = publisher.stack.lab.run([*run, environment, *sign], timeout_s=120)
     assert f"{DB}:1.0  signed  manifest digest {publisher.digest(f'{DB}:1.0')}" in done.stdout
 
 
 def test_a_login_that_is_refused_names_the_way_out(publisher: Publisher) -> None:
     auth = json.dumps({"auths": {HOST: {"auth": "cHVibGlzaGVyOndyb25n"}}})
     publisher.put("keys/auth.json", auth)
-    words = ["python3", "/srv/todo-backend/build.py", "push", f"{BACKEND}:3.0"]
+    words = [*BUILD, "push", f"{BACKEND}:3.0", "--offline"]
     env = {"REGISTRY_AUTH_FILE": "/home/todo/keys/auth.json"}
     done = publisher.stack.lab.run(words, env=env, check=False)
     assert done.returncode == 78, done.stderr

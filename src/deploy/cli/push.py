@@ -7,12 +7,12 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import image, publish, registry, sign
+from deploy import image, publish, registry, scan, sign
 from deploy.cli.command import Command
 
 
 class Push(Command):
-    """Copy an image to a registry, signed when a key is given.
+    """Copy an image that passes the scan to a registry, signed when a key is given.
 
     Push REGISTRY/REPO[:TAG]. Who may push there is what `podman login` says.
     """
@@ -24,6 +24,11 @@ class Push(Command):
     passphrase_file = cli.SwitchAttr(
         "--passphrase-file", Path, help="file with the key's passphrase; asked for without it"
     )
+    advisories = cli.SwitchAttr(
+        "--advisories", Path, argname="FILE", help="as for scan: OSV records to go by"
+    )
+    offline = cli.Flag("--offline", help="as for scan: leave out what takes a network")
+    builder = cli.SwitchAttr("--builder", str, help="as for scan: image whose apt is asked")
     assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
 
     def main(self, destination: str) -> int:
@@ -31,10 +36,14 @@ class Push(Command):
         reference = registry.parse(destination)
         registry.ensure_skopeo(assume_yes=bool(self.assume_yes))
         signer = sign.get_signer(self.sign_by, self.passphrase_file) if self.sign_by else None
-        done = publish.push(str(self.target), reference, signer=signer)
+        scanning = scan.Options(
+            advisories=self.advisories, offline=bool(self.offline), builder=self.builder
+        )
+        done = publish.push(str(self.target), reference, scanning=scanning, signer=signer)
         sys.stdout.write(
             f"{reference.tagged}{'  signed' if signer else ''}\n"
             f"  manifest digest  {done.manifest_digest}  (this registry's; what is signed)\n"
             f"  config digest    {done.config_digest}  (the image's id everywhere)\n"
+            f"  scan             {done.claim}\n"
         )
         return 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from deploy import host, image, publish, registry, sign
+from deploy import host, image, publish, registry, scan, scan_report, sign
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO
 
@@ -21,6 +21,7 @@ DIGEST = f"sha256:{'a' * 64}"
 OTHER = f"sha256:{'b' * 64}"
 NAME = "registry.example.org/todo/backend:1.0"
 PASSPHRASE = "correct horse battery"  # noqa: S105 - of a key that is not one
+SCANNING = scan.Options(offline=True)
 EXAMPLES = REPO / "docs" / "examples"
 
 
@@ -296,26 +297,45 @@ class TestPublishing:
         built = image.Image("backend", "localhost/todo-backend:latest", OTHER, 1, "")
         monkeypatch.setattr(image, "find", lambda target: built if target == "backend" else None)
         monkeypatch.setattr(host, "why_not_here", lambda: None)
+        monkeypatch.setattr(scan, "require_clean", self.pass_scan)
+
+    @staticmethod
+    def pass_scan(target: str, options: scan.Options, *, reference: str) -> scan_report.Report:
+        assert (target, options, reference) == ("backend", SCANNING, "b" * 64)
+        asked = scan_report.Source("nobody", left_out=True)
+        return scan_report.Report(images=(), debian=asked, python=asked)
 
     def test_both_digests_are_recorded_under_the_name(self, skopeo: Skopeo) -> None:
         reference = registry.parse(NAME)
-        done = publish.push("backend", reference)
+        done = publish.push("backend", reference, scanning=SCANNING)
         assert (done.manifest_digest, done.config_digest) == (DIGEST, OTHER)
+        assert "nothing else was checked" in done.claim
         assert publish.find_published(reference) == done
         assert skopeo.argv[-2] == f"containers-storage:@{'b' * 64}"
 
     def test_a_signed_push_opens_the_key_in_the_same_step(
         self, skopeo: Skopeo, signer: registry.Signer
     ) -> None:
-        publish.push("backend", registry.parse(NAME), signer=signer)
+        publish.push("backend", registry.parse(NAME), scanning=SCANNING, signer=signer)
         assert f"--sign-by-sigstore-private-key={signer.key}" in skopeo.argv
         assert skopeo.stdin == f"{PASSPHRASE}\n"
 
     def test_a_push_that_failed_leaves_no_record(self, skopeo: Skopeo) -> None:
         skopeo.answer('level=fatal msg="unauthorized"', fails=True)
         with pytest.raises(DeployError, match="refuses this login"):
-            publish.push("backend", registry.parse(NAME))
+            publish.push("backend", registry.parse(NAME), scanning=SCANNING)
         assert publish.find_published(registry.parse(NAME)) is None
+
+    def test_what_does_not_pass_the_scan_goes_nowhere(
+        self, skopeo: Skopeo, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise DeployError("the backend image does not pass the scan")
+
+        monkeypatch.setattr(scan, "require_clean", fail)
+        with pytest.raises(DeployError, match="does not pass the scan"):
+            publish.push("backend", registry.parse(NAME), scanning=SCANNING)
+        assert not skopeo.ran
 
     @pytest.mark.parametrize(
         ("target", "name", "line"),
@@ -328,7 +348,7 @@ class TestPublishing:
         self, target: str, name: str, line: str, skopeo: Skopeo
     ) -> None:
         with pytest.raises(DeployError, match=line):
-            publish.push(target, registry.parse(name))
+            publish.push(target, registry.parse(name), scanning=SCANNING)
         assert not skopeo.ran
 
     def test_a_host_that_only_tries_things_out_does_not_publish(
@@ -336,16 +356,16 @@ class TestPublishing:
     ) -> None:
         monkeypatch.setattr(host, "why_not_here", lambda: "no user systemd session")
         with pytest.raises(DeployError, match="builds the images itself: no user systemd"):
-            publish.push("backend", registry.parse(NAME))
+            publish.push("backend", registry.parse(NAME), scanning=SCANNING)
         assert not skopeo.ran
 
     def test_what_was_pushed_is_what_is_signed(self, skopeo: Skopeo) -> None:
-        publish.push("backend", registry.parse(NAME))
+        publish.push("backend", registry.parse(NAME), scanning=SCANNING)
         skopeo.answer(DIGEST)
         assert publish.get_signable(registry.parse(NAME)) == registry.parse(f"{NAME}@{DIGEST}")
 
     def test_a_tag_that_was_moved_meanwhile_is_not_signed(self, skopeo: Skopeo) -> None:
-        publish.push("backend", registry.parse(NAME))
+        publish.push("backend", registry.parse(NAME), scanning=SCANNING)
         skopeo.answer(OTHER)
         with pytest.raises(DeployError, match=f"is {OTHER} by now, and {DIGEST} was pushed"):
             publish.get_signable(registry.parse(NAME))
