@@ -223,9 +223,12 @@ def read_answer(
 
 def _failed(said: str) -> DeployError:
     symptom = symptoms.find(said)
-    last = (said.strip().splitlines() or ["no word why"])[-1]
-    message = symptom.message if symptom else f"failed: {last.removeprefix(_ERROR)}"
-    return DeployError(f"pip-audit {message}", hint=_HINT, code=ExitCode.UNAVAILABLE)
+    last = (said.strip().splitlines() or ["no word why"])[-1].removeprefix(_ERROR)
+    message = f"pip-audit {symptom.message}" if symptom else f"pip-audit failed: {last}"
+    if last.startswith(f"{CANARY[0]}: Dependency not found"):
+        # A mirror without the addresses that tell of single releases, and not a missing package.
+        message = "the package index that answers here tells nothing of advisories"
+    return DeployError(message, hint=_HINT, code=ExitCode.UNAVAILABLE)
 
 
 def _ensure_environment(patience_s: float) -> Path:

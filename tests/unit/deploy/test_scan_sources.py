@@ -315,6 +315,11 @@ def test_the_answer_of_pip_audit_is_read_whatever_its_exit_code() -> None:
             "WARNING:pip_audit._cli:x\nERROR:pip_audit._cli:gamma: Dependency not found",
             "pip-audit failed: gamma: Dependency not found",
         ),
+        (
+            "",
+            "ERROR:pip_audit._cli:jinja2: Dependency not found on PyPI and could not be audited",
+            "the package index that answers here tells nothing of advisories",
+        ),
         ("", "Traceback\nNameResolutionError: Name or service not known", "reach the network"),
         ("", "", "no word why"),
     ],
