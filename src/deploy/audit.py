@@ -63,11 +63,12 @@ def check_units(folder: Path) -> Checked:
     units = unitfiles.load_units(folder)
     variants = unitfiles.load_variants(folder)
     found = [*unitaudit.audit(units), *unitaudit.audit_variants(units, variants)]
-    counts = f"{_count(len(units), 'unit')}, {_count(len(variants), 'drop-in')}"
+    counts = ((units, "unit"), (variants, "drop-in"), (unitaudit.RULES, "rule"))
+    scope = f"{folder.name}/ ({', '.join(_count(len(each), name) for each, name in counts)})"
     return Checked(
         UNITS,
-        f"({_count(len(unitaudit.RULES), 'rule')})",
-        f"{folder.name}/ ({counts})",
+        "",
+        scope,
         tuple(
             Finding(UNITS, each.file, each.line, each.rule, each.message, each.fix)
             for each in found
@@ -124,7 +125,7 @@ def render_table(audit: Audit) -> str:
         lines.append(f"  {found}{entry.tool} {entry.rule} in {entry.where}, until {entry.expires}")
         lines.append(f"    {entry.reason}")
     lines.append("checked:")
-    lines += [f"  {each.tool} {each.version}: {each.scope}" for each in audit.checked]
+    lines += [f"  {f'{each.tool} {each.version}'.strip()}: {each.scope}" for each in audit.checked]
     lines.append(_count(len(audit.findings), "finding"))
     return "\n".join(lines)
 

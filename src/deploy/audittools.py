@@ -63,7 +63,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """What a checker looked at, in its version, and what it found."""
+    """What a checker looked at, in its version (empty for our own), and what it found."""
 
     tool: str
     version: str
