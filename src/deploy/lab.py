@@ -229,7 +229,8 @@ def _listen(port: int) -> socket.socket:
         listening.listen(1024)
     except (OSError, OverflowError) as error:
         listening.close()
-        cause = error.strerror.lower() if isinstance(error, OSError) else str(error)
+        told = error.strerror if isinstance(error, OSError) else None
+        cause = told.lower() if told else str(error)
         message = f"port {port} of this host cannot be published: {cause}"
         hint = "stop what uses it, or publish another one"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG) from None
