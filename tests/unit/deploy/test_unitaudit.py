@@ -81,6 +81,7 @@ WORKING = {
     "StopTimeout", "TimeoutStopSec", "Tmpfs", "Type", "Volume", "VolumeName", "WantedBy", "Wants",
 }  # fmt: skip
 
+FLAGS = ("nosuid", "nodev", "noexec")
 SHIPPED = load_units()
 LINES = [
     pytest.param(unit.name, line.key, line.place.line, id=f"{unit.name}:{line.key}")
@@ -144,7 +145,7 @@ def test_a_unit_without_one_of_its_hardening_lines_is_caught(
 def words_of_the_shipped_units() -> Iterator[tuple[str, int, str, str]]:
     """Unit, line, a hardening word in it, and the rule that misses that word."""
     words = {
-        "Tmpfs": [("size=", "OWN-TMPFS"), *((f",{f}", "OWN-TMPFS") for f in ("nosuid", "noexec"))],
+        "Tmpfs": [("size=", "OWN-TMPFS"), *((f",{f}", "OWN-TMPFS") for f in FLAGS)],
         "Volume": [(":ro", "OWN-MOUNTS"), (":U", "OWN-MOUNTS")],
         "Secret": [(",mode=0400", "OWN-SECRETS")],
         "ListenStream": [("127.0.0.1:", "CIS-5.14")],
