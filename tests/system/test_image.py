@@ -30,7 +30,7 @@ UPDATE_BYTES = 1 * MB
 """What an update of the program alone may cost whoever pulls it, compressed."""
 
 # Mount points, which belong to who mounts there: a new volume takes over their owner.
-OWN_FOLDERS = {"run/todo", "var/lib/postgresql"}
+OWN_FOLDERS = {"run/todo", "tmp", "var/lib/postgresql"}
 SHELLS_AND_TOOLS = {"apt", "bash", "busybox", "dash", "dpkg", "gcc", "perl", "pip", "pip3", "sh"}
 
 

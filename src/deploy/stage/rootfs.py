@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     account = _PASSWD[options.target].format(
         uid=options.uid, gid=options.gid, peer=options.peer, peer_uid=options.peer_uid
     )
-    write_accounts(root, account)
+    write_accounts(root, account, options.uid, options.gid)
     tighten(root)
     options.record.parent.mkdir(parents=True, exist_ok=True)
     options.record.write_text(json.dumps({"debian": debian}))
@@ -161,7 +161,7 @@ def remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_accounts(root: pathlib.Path, account: str) -> None:
+def write_accounts(root: pathlib.Path, account: str, uid: int, gid: int) -> None:
     """Write passwd, group and nsswitch, and the folders that mounts need."""
     root_account = "root:x:0:0:root:/root:/usr/sbin/nologin"
     lines = [root_account, *account.splitlines()]
@@ -169,11 +169,10 @@ def write_accounts(root: pathlib.Path, account: str) -> None:
     groups = (line.split(":") for line in lines)
     (root / "etc/group").write_text("".join(f"{g[0]}:x:{g[3]}:\n" for g in groups))
     (root / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
-    # Mount points: whoever runs the image without a mount there cannot write there.
     for name in ("dev", "proc", "run/secrets", "sys", "tmp", "var/tmp"):
-        folder = root / name
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o755)
+        (root / name).mkdir(parents=True, exist_ok=True)
+    # `podman kube play` gives an emptyDir the owner and the mode of the folder below it.
+    shutil.chown(root / "tmp", uid, gid)
 
 
 def tighten(root: pathlib.Path) -> None:
