@@ -32,6 +32,24 @@ class Published:
     claim: str
 
 
+def require_own_host() -> None:
+    """Refuse to publish from a host where the stack is a trial.
+
+    This is not passed on to the trial's lab, as other commands are: its images go with it, and
+    the key and the login would have to be copied into a throwaway machine that nobody minds.
+
+    Raises:
+        DeployError: This host cannot build and run the stack itself.
+    """
+    why = host.why_not_here()
+    if why:
+        raise DeployError(
+            f"publishing takes a host that builds the images itself: {why}",
+            hint="push from one where `python3 build.py up` needs no lab",
+            code=ExitCode.CONFIG,
+        )
+
+
 def push(
     target: str,
     destination: registry.Reference,
@@ -45,10 +63,6 @@ def push(
     lived with gets an entry in the file of exceptions, and a registry without a network around
     it a scan that leaves out what takes one.
 
-    A trial's lab is no place to publish from, so this is not passed on to one: its images go
-    with it, the key and the login are on the host, and copying them into a throwaway machine
-    would put them where nobody looks after them.
-
     Args:
         target: `backend` or `db`.
         destination: Repository and tag.
@@ -56,16 +70,8 @@ def push(
         signer: Signs the copy in the same step; the key is opened before anything is sent.
 
     Raises:
-        DeployError: There is no image, this host cannot build one, it does not pass the scan,
-            or the registry refused.
+        DeployError: There is no image, it does not pass the scan, or the registry refused.
     """
-    why = host.why_not_here()
-    if why:
-        raise DeployError(
-            f"publishing takes a host that builds the images itself: {why}",
-            hint="push from one where `python3 build.py up` needs no lab",
-            code=ExitCode.CONFIG,
-        )
     if destination.digest:
         raise DeployError(
             "a digest is what a push results in",

@@ -34,6 +34,7 @@ class Push(Command):
     def main(self, destination: str) -> int:
         """Push to DESTINATION, and print both digests."""
         reference = registry.parse(destination)
+        publish.require_own_host()
         registry.ensure_skopeo(assume_yes=bool(self.assume_yes))
         signer = sign.get_signer(self.sign_by, self.passphrase_file) if self.sign_by else None
         scanning = scan.Options(

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from deploy import host, image, publish, registry, scan, scan_report, sign
+from deploy.cli import push
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO
 
@@ -296,7 +297,6 @@ class TestPublishing:
     def _here(self, monkeypatch: pytest.MonkeyPatch) -> None:
         built = image.Image("backend", "localhost/todo-backend:latest", OTHER, 1, "")
         monkeypatch.setattr(image, "find", lambda target: built if target == "backend" else None)
-        monkeypatch.setattr(host, "why_not_here", lambda: None)
         monkeypatch.setattr(scan, "require_clean", self.pass_scan)
 
     @staticmethod
@@ -356,7 +356,7 @@ class TestPublishing:
     ) -> None:
         monkeypatch.setattr(host, "why_not_here", lambda: "no user systemd session")
         with pytest.raises(DeployError, match="builds the images itself: no user systemd"):
-            publish.push("backend", registry.parse(NAME), scanning=SCANNING)
+            push.Push.start(["push", NAME])
         assert not skopeo.ran
 
     def test_what_was_pushed_is_what_is_signed(self, skopeo: Skopeo) -> None:
