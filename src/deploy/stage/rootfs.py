@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     account = _PASSWD[options.target].format(
         uid=options.uid, gid=options.gid, peer=options.peer, peer_uid=options.peer_uid
     )
-    write_accounts(root, account, options.uid, options.gid)
+    write_accounts(root, account)
     tighten(root)
     options.record.parent.mkdir(parents=True, exist_ok=True)
     options.record.write_text(json.dumps({"debian": debian}))
@@ -161,7 +161,7 @@ def remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_accounts(root: pathlib.Path, account: str, uid: int, gid: int) -> None:
+def write_accounts(root: pathlib.Path, account: str) -> None:
     """Write passwd, group and nsswitch, and the folders that mounts need."""
     root_account = "root:x:0:0:root:/root:/usr/sbin/nologin"
     lines = [root_account, *account.splitlines()]
@@ -171,15 +171,16 @@ def write_accounts(root: pathlib.Path, account: str, uid: int, gid: int) -> None
     (root / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
     for name in ("dev", "proc", "run/secrets", "sys", "tmp", "var/tmp"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    # `podman kube play` gives an emptyDir the owner and the mode of the folder below it.
-    shutil.chown(root / "tmp", uid, gid)
 
 
 def tighten(root: pathlib.Path) -> None:
-    """Leave nothing that raises a user, and nothing that others than its owner can write."""
+    """Leave nothing that raises a user, and nothing that others can write but /tmp's mount point."""
     for path in root.rglob("*"):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & ~_REFUSED_MODES)
+    # A mount covers it wherever the image runs; `podman kube play` gives a tmpfs the mode of the
+    # folder below it, and leaves its owner root.
+    (root / "tmp").chmod(0o1777)
 
 
 def missing_libraries(root: pathlib.Path) -> dict[str, str]:
