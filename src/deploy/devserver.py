@@ -7,6 +7,8 @@ import os
 import secrets
 import socket
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy import paths, tools
@@ -14,7 +16,6 @@ from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
     from subprocess import Popen
 
 DEFAULT_PORT = 8000
@@ -128,5 +129,7 @@ def _make_secret(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / "token-secret"
     if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(48) + "\n")
+        # Whole or not at all: an empty one would be found the next time.
+        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as new:
+            new.write(secrets.token_urlsafe(48) + "\n")
+        Path(new.name).rename(file)

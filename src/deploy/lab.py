@@ -84,6 +84,9 @@ def stop(name: str) -> None:
         DeployError: There is none of that name.
     """
     lab_state.sweep()
+    if lab_state.find(name) is None:
+        message = f"no lab {name!r} runs"
+        raise DeployError(message, hint="python3 build.py lab list", code=ExitCode.CONFIG)
     lab = attach(name)
     with step(f"Stopping the lab {name}"):
         lab.halt()
@@ -188,7 +191,9 @@ def _boot(
             env={**os.environ, "PYTHONPATH": str(REPO / "src"), "LC_ALL": "C.UTF-8"},
         )
         try:
-            record = lab_state.Record(plan.name, _inner(keeper), dict(publish), plan.tree)
+            record = lab_state.Record(
+                plan.name, _inner(keeper), dict(publish), plan.tree, plan.checkout
+            )
             lab_state.write(folder, record)
             lab = Lab(record)
             lab.wait_ready()

@@ -7,6 +7,7 @@ the other.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -43,10 +44,14 @@ def controllers() -> frozenset[str]:
     return frozenset()
 
 
-def enter(name: str) -> None:
-    """Move this process into a control group of the lab's own, making it."""
+def enter(lab: Path) -> None:
+    """Move this process into a control group of the lab's own, making it.
+
+    Args:
+        lab: The lab's folder: labs of one name may live in two state folders.
+    """
     for mount in hierarchies(_MOUNTS.read_text()):
-        folder = mount / _folder(name)
+        folder = mount / _name(lab)
         folder.mkdir(exist_ok=True)
         _offer(mount)
         (folder / "cgroup.procs").write_text("0")
@@ -59,18 +64,19 @@ def leave() -> None:
             (mount / "cgroup.procs").write_text("0")
 
 
-def remove(name: str) -> None:
-    """Remove the lab's control groups; processes in them end."""
+def remove(lab: Path) -> None:
+    """Remove the control groups of the lab in a folder; processes in them end."""
     for mount in hierarchies(_MOUNTS.read_text()):
-        folder = mount / _folder(name)
+        folder = mount / _name(lab)
         if folder.is_dir():
             _empty(folder)
             for path, _, _ in os.walk(folder, topdown=False):
                 _remove_folder(Path(path))
 
 
-def _folder(name: str) -> str:
-    return f"todo-lab-{name}"
+def _name(lab: Path) -> str:
+    digest = hashlib.sha256(bytes(lab)).hexdigest()
+    return f"todo-lab-{lab.name}-{digest[:8]}"
 
 
 def _offer(mount: Path) -> None:

@@ -142,7 +142,7 @@ class _Keeper:
     def run(self) -> None:
         """Run the lab to its end."""
         if not self._plan.systemd:
-            lab_cgroup.enter(self._plan.name)
+            lab_cgroup.enter(Path(self._plan.folder))
         self._mount()
         self._connect()
         self._machine = self._start(nspawn_argv(self._plan))
@@ -160,7 +160,7 @@ class _Keeper:
                 os.waitpid(-1, 0)
         if not self._plan.systemd:
             lab_cgroup.leave()
-            lab_cgroup.remove(self._plan.name)
+            lab_cgroup.remove(Path(self._plan.folder))
         for mount in ("netns", "root"):
             # Not there when the start failed before it.
             subprocess.run(  # noqa: PLW1510 - as said

@@ -48,6 +48,11 @@ class Lab:
         return dict(self._record.publish)
 
     @property
+    def checkout(self) -> str:
+        """The checkout on this host that is bound into the lab."""
+        return self._record.checkout
+
+    @property
     def pid(self) -> int:
         """Process id, on this host, of the systemd inside; a reboot changes it.
 

@@ -37,12 +37,14 @@ class Record:
         keeper: Process id of its keeper, as this host sees it.
         publish: Port on the host's loopback -> port on the lab's loopback.
         tree: The cached root file system below it.
+        checkout: The checkout that is bound into it.
     """
 
     name: str
     keeper: int
     publish: dict[int, int]
     tree: str
+    checkout: str
 
 
 def check_name(name: str) -> str:
@@ -151,7 +153,7 @@ def _labs_dir() -> Path:
 
 
 def _remove(folder: Path) -> None:
-    lab_cgroup.remove(folder.name)
+    lab_cgroup.remove(folder)
     for _ in range(20):
         # The last processes of a killed lab may still be on their way out.
         shutil.rmtree(folder, ignore_errors=True)

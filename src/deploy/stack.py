@@ -364,4 +364,10 @@ def token(subject: str) -> str:
             "the backend is not running", hint="python3 build.py up", code=ExitCode.UNAVAILABLE
         )
     admin = ["/usr/bin/python3", "-m", "todo.admin", "token", "--subject", subject]
-    return tools.run(["podman", "exec", "todo-backend", *admin]).stdout.strip()
+    try:
+        return tools.run(["podman", "exec", "todo-backend", *admin]).stdout.strip()
+    except tools.ToolError as error:
+        if error.completed is None or not error.completed.stderr:
+            raise
+        said = systemd.message_of(error.completed.stderr.splitlines()[-1])
+        raise DeployError(f"no token: {said}", code=ExitCode.USAGE) from None

@@ -49,11 +49,12 @@ def last_words(unit: str, container: str | None = None) -> str:
         container: Its container, whose output the journal keeps under the container's name.
     """
     invocation = properties(unit, "InvocationID").get("InvocationID", "")
-    if container:
-        said = _journal(f"CONTAINER_NAME={container}")
+    of_now = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else []
+    if container and of_now:
+        said = _journal(f"CONTAINER_NAME={container}", *of_now)
         if said:
-            return _message(said[-1])
-    lines = _journal(f"_SYSTEMD_INVOCATION_ID={invocation}") if invocation else []
+            return message_of(said[-1])
+    lines = _journal(*of_now) if of_now else []
     errors = [line for line in lines if "error" in line.lower()]
     if errors or lines:
         return (errors or lines)[-1].strip()
@@ -61,15 +62,15 @@ def last_words(unit: str, container: str | None = None) -> str:
     return f"result {state.get('Result')}, exit code {state.get('ExecMainStatus')}"
 
 
-def _journal(match: str) -> list[str]:
+def _journal(*matches: str) -> list[str]:
     shown = tools.run(
-        ["journalctl", "--user", "--quiet", "--no-pager", "--output=cat", "--lines=40", match],
+        ["journalctl", "--user", "--quiet", "--no-pager", "--output=cat", "--lines=40", *matches],
         check=False,
     )
     return [line for line in shown.stdout.splitlines() if line.strip()]
 
 
-def _message(line: str) -> str:
+def message_of(line: str) -> str:
     """The text of a log line, be it JSON or plain."""
     with contextlib.suppress(ValueError):
         entry = json.loads(line)

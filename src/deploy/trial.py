@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import logging
 import sys
 from typing import TYPE_CHECKING
 
 from deploy import host, lab, progress, stack
 from deploy.errors import DeployError, ExitCode
+from deploy.paths import REPO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,9 @@ _BUILD = ("python3", f"{_CHECKOUT}/build.py")
 _IMAGES = "/var/cache/lab/images"
 _PUBLIC_PORT = 8000
 _BUILD_TIMEOUT_S = 3600.0
+_ANEW = f"end it, with its data, and start over: python3 build.py lab down {NAME}"
+
+log = logging.getLogger(__name__)
 
 
 def reason(*, no_lab: bool) -> str | None:
@@ -37,7 +42,7 @@ def reason(*, no_lab: bool) -> str | None:
     if why and no_lab:
         raise DeployError(
             why,
-            hint="python3 build.py doctor says what is missing; without --no-lab a lab is used",
+            hint="python3 build.py doctor says what is missing",
             code=ExitCode.CONFIG,
         )
     return why
@@ -60,6 +65,11 @@ def up(why: str, arguments: Sequence[str], *, port: int | None) -> int:
     machine = _running()
     if machine is None:
         machine = lab.start(NAME, publish={public: _PUBLIC_PORT})
+    published = [outer for outer, inner in machine.publish.items() if inner == _PUBLIC_PORT]
+    if not published or (port and port not in published):
+        ports = f"port {published[0]}" if published else "no port of the backend"
+        message = f"the lab {NAME} runs already, and publishes {ports}"
+        raise DeployError(message, hint=_ANEW, code=ExitCode.CONFIG)
     words = ["up", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
     return _interact(machine, words)
 
@@ -137,11 +147,21 @@ def _interact(machine: lab.Lab, words: Sequence[str]) -> int:
     """Run `build.py` inside, telling it the address that this host's users see."""
     ports = [outer for outer, inner in machine.publish.items() if inner == _PUBLIC_PORT]
     env = {stack.PUBLISHED_URL: f"http://127.0.0.1:{ports[0]}"} if ports else {}
-    return machine.interact([*_BUILD, *words], env=env)
+    verbose = ["--verbose"] if log.isEnabledFor(logging.DEBUG) else []
+    return machine.interact([*_BUILD, *verbose, *words], env=env)
 
 
 def _running() -> lab.Lab | None:
-    return next((machine for machine in lab.list_labs() if machine.name == NAME), None)
+    """The lab of the trial, or None.
+
+    Raises:
+        DeployError: It was started from another checkout, which is the one that it holds.
+    """
+    found = next((machine for machine in lab.list_labs() if machine.name == NAME), None)
+    if found and found.checkout != str(REPO):
+        message = f"the lab {NAME} holds another checkout, {found.checkout}"
+        raise DeployError(message, hint=_ANEW, code=ExitCode.CONFIG)
+    return found
 
 
 def say(line: str) -> None:

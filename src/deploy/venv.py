@@ -136,14 +136,18 @@ def _make(target: Path, lock: Path, current: Step) -> None:
         # In two steps: venv keeps to itself why the second one failed.
         _run([sys.executable, "-m", "venv", "--without-pip", str(target)], current)
         _run([str(target / "bin/python"), "-Im", "ensurepip", "--default-pip"], current)
+        scratch = target / "tmp"
+        scratch.mkdir()
         options = ("--require-hashes", "--no-input", "--disable-pip-version-check")
         # The user's pip configuration counts (mirror, proxy, certificates), but not where
         # it would install to.
         _run(
             [str(target / "bin/python"), "-m", "pip", "install", *options, "-r", str(lock)],
             current,
-            env={"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"},
+            # What an interrupted pip leaves behind goes with the folder.
+            env={"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "TMPDIR": str(scratch)},
         )
+        shutil.rmtree(scratch)
         (target / _STAMP).touch()
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)

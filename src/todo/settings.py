@@ -26,6 +26,8 @@ _DRIVERS = {
 
 # Kubernetes injects these for every Service of the namespace; a Service whose name begins with
 # `todo` brings the prefix with it, and is no misspelt option.
+_NEAR = 0.75
+"""How alike a word must be to an option to be taken for it misspelt; 1 is the same."""
 _SERVICE_LINK = re.compile(
     r"TODO(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 )
@@ -250,8 +252,11 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
             continue
         if "KUBERNETES_SERVICE_HOST" in environ and _SERVICE_LINK.fullmatch(name):
             continue
-        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0)[0]
-        message = f"{name} is not an option of this program; did you mean {near}?"
+        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=_NEAR)
+        hint = (
+            f"did you mean {near[0]}?" if near else "python3 -m todo.admin options lists them all"
+        )
+        message = f"{name} is not an option of this program; {hint}"
         raise FatalError(ExitCode.CONFIGURATION, message)
 
 

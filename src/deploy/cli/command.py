@@ -90,7 +90,9 @@ class Command(cli.Application):
         text = " ".join(str(error).split())
         if isinstance(error, WrongArgumentType):
             # plumbum's text holds the representation of a Python function.
-            text = f"{text.split(' expected to be ')[0]} is wrong: {error.__context__}"
+            reason = str(error.__context__)
+            reason = "it is no whole number" if "invalid literal" in reason else reason
+            text = f"{text.split(' expected to be ')[0]} is wrong: {reason}"
         if isinstance(error, UnknownSwitch):
             names = [f"--{name}" for name in self._switches_by_name if len(name) > 1]
             unknown(text, text.rsplit(maxsplit=1)[-1], names, str(self.PROGNAME))

@@ -111,7 +111,7 @@ class LabList(Command):
 
 def _pair(text: str) -> tuple[int, int]:
     host, _, inner = text.partition(":")
-    if not all(part.isdigit() and int(part) in _PORTS for part in (host, inner)):
+    if not all(part.isascii() and part.isdigit() and int(part) in _PORTS for part in (host, inner)):
         message = f"--publish {text} is wrong: two port numbers are needed, as in 8000:8000"
         raise usage(message, "build.py lab up")
     return int(host), int(inner)

@@ -174,7 +174,7 @@ def write_accounts(root: pathlib.Path, account: str) -> None:
 
 
 def tighten(root: pathlib.Path) -> None:
-    """Leave nothing that raises a user, and nothing that others can write but /tmp's mount point."""
+    """Leave nothing that raises a user, nor, but for the mount point /tmp, lets others write."""
     for path in root.rglob("*"):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & ~_REFUSED_MODES)

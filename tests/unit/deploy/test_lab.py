@@ -104,7 +104,7 @@ def test_record_of_a_lab_that_nobody_keeps_is_not_found(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     folder = tmp_path / "todo-backend" / "labs" / "gone"
     folder.mkdir(parents=True)
-    record = lab_state.Record("gone", 1, {8000: 8000}, "/cache/lab/abc-1")
+    record = lab_state.Record("gone", 1, {8000: 8000}, "/cache/lab/abc-1", "/srv/checkout")
     lab_state.write(folder, record)
     assert json.loads((folder / "lab.json").read_text())["name"] == "gone"
     assert lab_state.find("gone") is None
