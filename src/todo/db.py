@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, exc, text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from todo.breaker import AsyncBreaker, BreakerOpenError, Verdict
+from todo.connection import AsyncConnection, connect, create_async_engine, dispose
 from todo.errors import DatabaseBusyError, DatabaseUnavailableError, SchemaMismatchError
 from todo.fatal import ExitCode, FatalError
 from todo.settings import Settings
@@ -45,9 +45,9 @@ class Database:
             # A parameter may be a title or a description: nothing for a log.
             hide_parameters=True,
         )
-        prepare_engine(self.engine.sync_engine, settings)
+        prepare_engine(self.engine, settings)
         if not self.is_sqlite:
-            event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+            event.listen(self.engine, "checkout", _refuse_closed)
         self.breaker = AsyncBreaker(
             failures=settings.database_breaker_failures,
             reset_s=settings.database_breaker_reset_s,
@@ -57,7 +57,7 @@ class Database:
     @property
     def pool(self) -> QueuePool:
         """The connection pool, for its gauges."""
-        pool = self.engine.sync_engine.pool
+        pool = self.engine.pool
         assert isinstance(pool, QueuePool)  # noqa: S101 - narrows the type
         return pool
 
@@ -75,9 +75,7 @@ class Database:
         """
         try:
             with self.breaker.calling():
-                async with self.engine.connect() as connection:
-                    if read_only:
-                        await connection.execution_options(todo_read_only=True)
+                async with connect(self.engine, todo_read_only=read_only) as connection:
                     with self._watchdog(connection):
                         yield connection
                         await connection.commit()
@@ -100,9 +98,7 @@ class Database:
             yield
             return
         loop = asyncio.get_running_loop()
-        fairy = connection.sync_connection
-        driver: Any = fairy.connection.driver_connection if fairy else None
-        timer = loop.call_later(self._watchdog_s, _shut_down, driver)
+        timer = loop.call_later(self._watchdog_s, _shut_down, connection.driver_connection)
         try:
             yield
         finally:
@@ -124,7 +120,7 @@ class Database:
 
     async def dispose(self) -> None:
         """Close the pooled connections."""
-        await self.engine.dispose()
+        await dispose(self.engine)
 
 
 def connect_arguments(settings: Settings) -> dict[str, Any]:
