@@ -134,6 +134,15 @@ def test_two_labs_serve_the_same_port_side_by_side() -> None:
             lab.start(one.name)
 
 
+def test_labs_of_one_name_in_two_places_do_not_end_each_other(
+    running: lab.Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with lab.throwaway(running.name) as twin:
+        assert twin.run(["hostname"]).stdout.strip() == running.name
+    assert running.run(["hostname"]).stdout.strip() == running.name
+
+
 def test_published_port_passes_large_answers_whole() -> None:
     port = free_port()
     size = 64 * 1024 * 1024
