@@ -237,6 +237,8 @@ def test_the_log_has_one_json_line_a_request_and_no_secret(
 ) -> None:
     token = client.headers["authorization"].removeprefix("Bearer ")
     client.get(f"{PATH}?cursor={token[:60]}", headers={"X-Request-ID": "find-me"})
+    # The answer goes out before the line does.
+    service.wait_for("find-me")
 
     events = [event for event in service.events if event.get("request_id") == "find-me"]
     assert len(events) == 1
