@@ -19,9 +19,11 @@ from hypercorn.events import Closed, Event, Updated
 from hypercorn.utils import wrap_app
 from starlette.types import ASGIApp
 
+from todo.http1 import Http1
 from todo.sockets import BACKLOG
 
 if TYPE_CHECKING:
+    from hypercorn.protocol import ProtocolWrapper
     from hypercorn.typing import ASGIFramework
 
 # How long an accepted connection may keep its first request back when the server stops.
@@ -46,11 +48,36 @@ class _Connection(TCPServer):
 
     busy = False
     answered = False
+    _ended = False
+
+    async def _read_data(self) -> None:
+        # Hypercorn has put its own protocol here, which would change to HTTP/2.
+        wrapper = self.protocol
+        http1 = Http1(
+            wrapper.app,
+            wrapper.config,
+            wrapper.context,
+            wrapper.task_group,
+            wrapper.state,
+            wrapper.ssl,
+            wrapper.client,
+            wrapper.server,
+            wrapper.send,
+        )
+        self.protocol = cast("ProtocolWrapper", http1)
+        await super()._read_data()
+        # Nothing more will be asked. Hypercorn would keep a connection that its client closed
+        # for sending alone until the keep-alive time is over.
+        self._ended = True
+        if not self.busy:
+            await self.idle_task.stop()
 
     async def protocol_send(self, event: Event) -> None:
         if isinstance(event, Updated):
             self.busy = not event.idle
             self.answered = self.answered or event.idle
+            if event.idle and self._ended:
+                return
         elif isinstance(event, Closed):
             self.busy = False
             self.answered = True
