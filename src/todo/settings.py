@@ -1,13 +1,15 @@
 """The environment, read once and validated before anything else runs."""
 
+import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -21,11 +23,11 @@ _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
 }
-_NEAR = 0.75
-"""How alike a word must be to an option to be taken for it misspelt; 1 is the same."""
 
 # Kubernetes injects these for every Service of the namespace; a Service whose name begins with
 # `todo` brings the prefix with it, and is no misspelt option.
+_NEAR = 0.75
+"""How alike a word must be to an option to be taken for it misspelt; 1 is the same."""
 _SERVICE_LINK = re.compile(
     r"TODO(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 )
@@ -46,14 +48,16 @@ def data_directory(environ: Mapping[str, str]) -> Path:
     return Path(home) / "todo-backend"
 
 
-class Settings(BaseModel):
-    """Every option of the backend; each is the environment variable `TODO_` + its name.
+class Settings(BaseSettings):
+    """Every option of the backend; each is the environment variable `TODO_` + its name."""
 
-    The model itself reads no environment, `load_settings` does: pydantic-settings would add 3 %
-    to the start and to the idle memory.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
 
     database_url: str = Field(
         default="",
@@ -129,7 +133,7 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severity that is logged."
     )
-    trusted_proxies: tuple[str, ...] = Field(
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Peers whose forwarded headers are believed: addresses or networks, separated "
         "by commas, and the word `unix` for every peer on a Unix socket.",
@@ -210,10 +214,11 @@ def load_settings() -> Settings:
         FatalError: A variable is unknown, missing or invalid; the message names it.
     """
     environ = os.environ
-    given = _read(environ)
-    defaults = {} if in_container(environ) else _host_defaults(given, environ)
+    _refuse_unknown(environ)
+    defaults = {} if in_container(environ) else _host_defaults(environ)
+    given = {name for name in Settings.model_fields if environ.get(PREFIX + name.upper())}
     try:
-        settings = Settings.model_validate({**defaults, **given})
+        settings = Settings(**{name: v for name, v in defaults.items() if name not in given})
     except ValidationError as error:
         raise FatalError(ExitCode.CONFIGURATION, _explain(error)) from None
     if not settings.database_url:
@@ -225,24 +230,7 @@ def load_settings() -> Settings:
     return settings
 
 
-def _read(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the options that the environment gives; an empty one counts as absent.
-
-    Raises:
-        FatalError: A variable with our prefix is no option.
-    """
-    given = {}
-    known = {PREFIX + name.upper(): name for name in Settings.model_fields}
-    for variable in sorted(environ):
-        name = known.get(variable.upper())
-        if name is None:
-            _refuse_unknown(variable, known, environ)
-        elif environ[variable]:
-            given[name] = environ[variable]
-    return given
-
-
-def _host_defaults(given: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Any]:
+def _host_defaults(environ: Mapping[str, str]) -> dict[str, Any]:
     data = data_directory(environ)
     runtime = environ.get("XDG_RUNTIME_DIR")
     probe = Path(runtime) / "todo-probe.sock" if runtime else data / "probe.sock"
@@ -250,24 +238,26 @@ def _host_defaults(given: Mapping[str, str], environ: Mapping[str, str]) -> dict
         "token_secret_file": data / "token-secret",
         "probe_bind": f"unix:{probe}",
     }
-    if "database_url" not in given:
+    if not environ.get("TODO_DATABASE_URL"):
         url = URL.create("sqlite+aiosqlite", database=str(data / "todo.db"))
         defaults["database_url"] = url.render_as_string()
         defaults["database_migrate"] = "startup"
     return defaults
 
 
-def _refuse_unknown(variable: str, known: Iterable[str], environ: Mapping[str, str]) -> None:
-    if not variable.upper().startswith(PREFIX):
-        return
-    if "KUBERNETES_SERVICE_HOST" in environ and _SERVICE_LINK.fullmatch(variable):
-        return
-    import difflib  # noqa: PLC0415 - for this one message
-
-    near = difflib.get_close_matches(variable.upper(), known, n=1, cutoff=_NEAR)
-    hint = f"did you mean {near[0]}?" if near else "python3 -m todo.admin options lists them all"
-    message = f"{variable} is not an option of this program; {hint}"
-    raise FatalError(ExitCode.CONFIGURATION, message)
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    for name in sorted(environ):
+        if not name.upper().startswith(PREFIX) or name.upper() in known:
+            continue
+        if "KUBERNETES_SERVICE_HOST" in environ and _SERVICE_LINK.fullmatch(name):
+            continue
+        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=_NEAR)
+        hint = (
+            f"did you mean {near[0]}?" if near else "python3 -m todo.admin options lists them all"
+        )
+        message = f"{name} is not an option of this program; {hint}"
+        raise FatalError(ExitCode.CONFIGURATION, message)
 
 
 def _explain(error: ValidationError) -> str:
