@@ -24,10 +24,11 @@ _DRIVERS = {
     "sqlite+aiosqlite": "sqlite+aiosqlite",
 }
 
-# Kubernetes injects these for every Service of the namespace; a Service whose name begins with
-# `todo` brings the prefix with it, and is no misspelt option.
 _NEAR = 0.75
 """How alike a word must be to an option to be taken for it misspelt; 1 is the same."""
+
+# Kubernetes injects these for every Service of the namespace; a Service whose name begins with
+# `todo` brings the prefix with it, and is no misspelt option.
 _SERVICE_LINK = re.compile(
     r"TODO(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 )
