@@ -97,6 +97,13 @@ def test_patch_tells_absent_from_null(client: httpx.Client) -> None:
     assert client.patch(path, json={}).json() == cleared
 
 
+def test_a_word_for_a_truth_value_is_refused(client: httpx.Client) -> None:
+    task = client.post("/api/v1/tasks", json={"title": "t"}).json()
+    answer = client.patch(f"/api/v1/tasks/{task['id']}", json={"is_completed": "yes"})
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert answer.json()["errors"][0]["field"] == "is_completed"
+
+
 def test_completing_twice_changes_nothing(client: httpx.Client) -> None:
     path = f"{PATH}/{create(client)['id']}"
 
@@ -258,3 +265,5 @@ def test_openapi_documents_problems_and_no_page_loads_scripts(client: httpx.Clie
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz", "/health"])
 def test_health_is_public_and_quiet(client: httpx.Client, path: str) -> None:
     assert client.get(path).json() == {"status": "ok"}
+    asked = client.head(path)
+    assert (asked.status_code, asked.content) == (httpx.codes.OK, b"")

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 MAX_TITLE_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 10_000
@@ -49,7 +49,7 @@ class TaskUpdate(BaseModel):
     # The defaults are never read: `model_fields_set` tells what was sent.
     title: Title = Field(default="", json_schema_extra=_drop_default)
     description: Description | None = Field(default=None, json_schema_extra=_drop_default)
-    is_completed: bool = Field(default=False, json_schema_extra=_drop_default)
+    is_completed: StrictBool = Field(default=False, json_schema_extra=_drop_default)
 
 
 class TaskRead(BaseModel):
