@@ -37,14 +37,14 @@ class Record:
         keeper: Process id of its keeper, as this host sees it.
         publish: Port on the host's loopback -> port on the lab's loopback.
         tree: The cached root file system below it.
-        checkout: The checkout that is bound into it.
+        checkout: The checkout that is bound into it; empty in what a former version wrote.
     """
 
     name: str
     keeper: int
     publish: dict[int, int]
     tree: str
-    checkout: str
+    checkout: str = ""
 
 
 def check_name(name: str) -> str:

@@ -159,7 +159,7 @@ def _running() -> lab.Lab | None:
     """
     found = next((machine for machine in lab.list_labs() if machine.name == NAME), None)
     if found and found.checkout != str(REPO):
-        message = f"the lab {NAME} holds another checkout, {found.checkout}"
+        message = f"the lab {NAME} holds another checkout, {found.checkout or 'an older one'}"
         raise DeployError(message, hint=_ANEW, code=ExitCode.CONFIG)
     return found
 
