@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _REFRESH_S = 0.25
 _HEARTBEAT_S = 30.0
 """Without a terminal, a step that stays silent longer than this says that it is alive."""
+_PLAIN_COLUMNS = 120
+"""What such a line may take: pip and apt print hundreds of names in one."""
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
@@ -113,5 +115,6 @@ def _show_live(current: Step, done: threading.Event, out: TextIO) -> None:
 
 def _show_plain(current: Step, done: threading.Event, out: TextIO) -> None:
     while not done.wait(_HEARTBEAT_S):
-        out.write(f"{current.title} … {current.elapsed_s:.0f} s  {current.detail}\n")
+        line = f"{current.title} … {current.elapsed_s:.0f} s  {current.detail}"[:_PLAIN_COLUMNS]
+        out.write(f"{line}\n")
         out.flush()

@@ -39,6 +39,16 @@ def test_a_silent_step_says_now_and_then_that_it_lives(monkeypatch: pytest.Monke
     assert "Building … 0 s  layer 1\n" in out.getvalue()
 
 
+def test_a_sign_of_life_stays_one_line_of_ordinary_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_HEARTBEAT_S", 0.01)
+    out = io.StringIO()
+    with progress.step("Building", out) as step:
+        step.note("package " * 100)
+        while "package" not in out.getvalue():
+            time.sleep(0.005)
+    assert max(map(len, out.getvalue().splitlines())) == 120
+
+
 def test_on_a_terminal_one_line_is_drawn_over_and_left_final(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
