@@ -48,7 +48,8 @@ def main() -> int:
             report(f"longest wait in a restart, {mode}", [r["longest_s"] for r in results])
             for result in results:
                 sys.stdout.write(f"    {json.dumps(result['outcomes'])}\n")
-        memory(stack)
+        pss = stack.pss_mib(stack.server_pid())
+        sys.stdout.write(f"{'idle memory of the backend (PSS)':<46} {pss:6.1f} MiB\n")
         machine.run(["mkdir", "-p", _DROPIN])
         machine.run(["tee", f"{_DROPIN}/90-bench.conf"], stdin=_HEALTHY)
         stack.systemctl("daemon-reload")
@@ -120,14 +121,6 @@ def restart_under_load(stack: Stack, mode: str) -> dict[str, Any]:
     calm(stack)
     result: dict[str, Any] = json.loads(output)
     return result
-
-
-def memory(stack: Stack) -> None:
-    """The idle backend's proportional set size."""
-    path = f"/proc/{stack.server_pid()}/smaps_rollup"
-    lines = stack.lab.run(["cat", path], user="root").stdout.splitlines()
-    (pss,) = [int(line.split()[1]) for line in lines if line.startswith("Pss:")]
-    sys.stdout.write(f"{'idle memory of the backend (PSS)':<46} {pss / 1024:6.1f} MiB\n")
 
 
 def calm(stack: Stack) -> None:

@@ -61,6 +61,12 @@ class Stack:
         """The backend's process id in the lab."""
         return int(self.inspect("todo-backend")["State"]["Pid"])
 
+    def pss_mib(self, pid: int) -> float:
+        """The proportional set size of a process of the lab."""
+        rollup = self.lab.run(["cat", f"/proc/{pid}/smaps_rollup"], user="root").stdout
+        (pss,) = (int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+        return pss / 1024
+
     def signal_server(self, name: str) -> None:
         self.lab.run(["kill", "-s", name, str(self.server_pid())], user="root")
 

@@ -10,6 +10,9 @@ from deploy import tools, venv
 from deploy.cli.command import Command, unknown
 from deploy.paths import REPO
 
+_PARTS = {"launch", "load"}
+"""What measurements run beside the backend."""
+
 
 class Bench(Command):
     """Measure, in a lab: how fast the service starts, heals and restarts."""
@@ -19,9 +22,8 @@ class Bench(Command):
     def main(self, name: str = "heal") -> int:
         """Run a measurement of tests/bench by name."""
         venv.enter("dev")
-        measurements = {
-            path.stem for path in (REPO / "tests" / "bench").glob("*.py") if path.stem != "load"
-        }
+        found = {path.stem for path in (REPO / "tests" / "bench").glob("*.py")}
+        measurements = found - _PARTS
         if name not in measurements:
             unknown(f"unknown measurement {name}", name, measurements, "build.py bench")
         program = [sys.executable, "-m", f"tests.bench.{name}", f"--rounds={self.rounds}"]
