@@ -1,8 +1,8 @@
 """SQLAlchemy's connections for asyncio, without its ORM.
 
 `sqlalchemy.ext.asyncio` offers the same and more, and imports the ORM, which this program does
-not use: a tenth of the start's time and of the idle memory. Both stand on `greenlet_spawn`, which
-runs SQLAlchemy's synchronous code and hands what the driver awaits to the event loop.
+not use: 50 ms of each start and 6 MiB for good. Both stand on `greenlet_spawn`, which runs
+SQLAlchemy's synchronous code and hands what the driver awaits to the event loop.
 """
 
 import asyncio

@@ -1,0 +1,21 @@
+"""What a start leaves in memory; how long it takes is for `build.py bench start`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.system.rig import Stack
+
+# What there is now and 4 MiB: an import of any weight shows, and is then a decision.
+MOST_MIB = 78.0
+_SETTLE_S = 2.0
+
+
+def test_the_idle_backend_with_its_database_stays_within_its_memory(stack: Stack) -> None:
+    stack.systemctl("restart", "todo-backend")
+    stack.wait_ready()
+    time.sleep(_SETTLE_S)
+
+    assert stack.pss_mib(stack.server_pid()) <= MOST_MIB
