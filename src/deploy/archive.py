@@ -132,7 +132,9 @@ def load(folder: Path) -> Archive:
     manifest = json.loads(_blob(folder, described["digest"]).read_text())
     digest = manifest["config"]["digest"]
     config = json.loads(_blob(folder, digest).read_text())
-    made = [step["created_by"] for step in config["history"] if not step.get("empty_layer")]
+    history = [step for step in config.get("history", ()) if not step.get("empty_layer")]
+    made = [step.get("created_by", "") for step in history]
+    made += [""] * (len(manifest["layers"]) - len(made))  # the history is optional
     return Archive(
         config_digest=digest,
         config=config,

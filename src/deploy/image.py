@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,9 @@ _INPUTS = {
 _TIMESTAMP = 0
 """Seconds since 1970 of everything in an image. A commit's time would make every layer new with
 every commit, so that an update of one line would be pulled as a whole image."""
+
+# How the programs of src/deploy/stage, pip and apt begin to say what is wrong.
+_STAGE_ERROR = re.compile(r"(rootfs|sbom|ERROR|E): ")
 
 _BUILD_TIMEOUT_S = 3600.0
 _LOAD_TIMEOUT_S = 300.0
@@ -78,7 +82,7 @@ def inputs_digest(target: str, build_args: Mapping[str, str]) -> str:
         target: `backend` or `db`.
         build_args: Arguments from the units.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{_version()}\n".encode())
     for key, value in sorted(build_args.items()):
         digest.update(f"{key}={value}\n".encode())
     for file in input_files(target):
@@ -94,9 +98,7 @@ def input_files(target: str) -> list[Path]:
         path = REPO / name
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         found += [
-            file.relative_to(REPO)
-            for file in files
-            if file.is_file() and "__pycache__" not in file.parts
+            file.relative_to(REPO) for file in files if file.is_file() and file.suffix != ".pyc"
         ]
     return found
 
@@ -146,7 +148,7 @@ def ensure(target: str, build_args: Mapping[str, str], options: Options) -> Imag
         DeployError: The build failed; the image that was there before is untouched.
     """
     inputs = inputs_digest(target, build_args)
-    with _build_lock():
+    with build_lock():
         if not options.no_cache and not options.packages:
             present = find(target)
             if present and present.inputs == inputs:
@@ -157,7 +159,7 @@ def ensure(target: str, build_args: Mapping[str, str], options: Options) -> Imag
                 return _load(target, archived)
         built = build(target, build_args, options)
         write_record(built)
-        if options.archive_dir:
+        if options.archive_dir and not options.packages:
             _archive(built, options.archive_dir)
         return built
 
@@ -186,12 +188,19 @@ def build(
     """
     started = time.monotonic()
     name = tag or reference(target)
+    locked = packagelock.read(options.packages, target) if options.packages else {}
     base = options.builder or builder.ensure()
-    locked = packagelock.read(options.packages) if options.packages else {}
-    arguments = {**build_args, **_commit(), "BUILDER": base, "VERSION": _version()}
+    told = {**build_args, **_commit(target), "VERSION": _version()}
+    arguments = {**told, "BUILDER": base}
     title = f"Building the {target} image"
-    with progress.step(title) as step, builder.scratch() as scratch, _no_containers_left():
+    with (
+        progress.step(title) as step,
+        builder.scratch() as scratch,
+        _no_containers_left(),
+        _explained(target),
+    ):
         (scratch / "packages.json").write_text(json.dumps(locked))
+        (scratch / "arguments.json").write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
         tools.stream(
             [
                 "buildah",
@@ -304,11 +313,18 @@ def _ca_secret() -> list[str]:
     return [f"--secret=id=ca,src={bundle}"] if bundle else []
 
 
-def _commit() -> dict[str, str]:
-    """Revision and date of the commit that is checked out; nothing where git knows none."""
-    asked = ["log", "-1", "--format=%H %cI"]
-    shown = tools.run(["git", "-C", str(REPO), "-c", f"safe.directory={REPO}", *asked], check=False)
-    return dict(zip(("REVISION", "CREATED"), shown.stdout.split(), strict=False))
+def _commit(target: str) -> dict[str, str]:
+    """Revision and date of the last commit that changed a target; nothing where git knows none.
+
+    Not of the newest commit: the same files would make another image after each.
+    """
+    git = ["git", "-C", str(REPO), "-c", f"safe.directory={REPO}"]
+    paths = ["--", *_INPUTS[target]]
+    shown = tools.run([*git, "log", "-1", "--format=%H %cI", *paths], check=False)
+    found = dict(zip(("REVISION", "CREATED"), shown.stdout.split(), strict=False))
+    if found and tools.run([*git, "status", "--porcelain", *paths], check=False).stdout:
+        found["REVISION"] += "-dirty"
+    return found
 
 
 def _version() -> str:
@@ -319,13 +335,27 @@ def _version() -> str:
 
 
 @contextlib.contextmanager
-def _build_lock() -> Iterator[None]:
+def build_lock() -> Iterator[None]:
     """One build at a time in a user's storage: two would do the same work twice."""
     folder = cache_dir()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"build-{os.getuid()}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def _explained(target: str) -> Iterator[None]:
+    """Say what a program of a build stage said, rather than which instruction failed."""
+    try:
+        yield
+    except tools.ToolError as error:
+        output = error.completed.stdout if error.completed else ""
+        said = [line.strip() for line in output.splitlines() if _STAGE_ERROR.match(line.strip())]
+        if not said or error.code != ExitCode.FAILED:
+            raise
+        message = f"the {target} image cannot be built: {said[-1]}"
+        raise DeployError(message, hint="--verbose shows all of it") from None
 
 
 @contextlib.contextmanager

@@ -113,7 +113,7 @@ def refresh(*, upgrade: bool) -> list[str]:
             current, fresh = _path(lock.name), folder / f"{lock.name}.lock"
             old = current.read_text() if current.exists() else ""
             new = fresh.read_text()
-            changes = render_changes(versions(old), versions(new))
+            changes = render_changes(venv.versions(old), venv.versions(new))
             if not changes and old != new:
                 changes = ["    hashes or markers"]
             report += [f"{current.name}: {'changed' if changes else 'unchanged'}", *changes]
@@ -129,7 +129,7 @@ def check() -> list[str]:
     """
     text = {lock.name: _path(lock.name).read_text() for lock in LOCKS if _path(lock.name).exists()}
     problems = [f"{lock.name}.lock is missing" for lock in LOCKS if lock.name not in text]
-    found = {name: versions(lock) for name, lock in text.items()}
+    found = {name: venv.versions(lock) for name, lock in text.items()}
     for lock in LOCKS:
         if lock.name not in text:
             continue
@@ -161,11 +161,6 @@ def require_current() -> None:
         raise DeployError(
             f"{problems[0]}{more}", hint="refresh: python3 build.py lock", code=ExitCode.DATA
         )
-
-
-def versions(lock: str) -> dict[str, str]:
-    """Name -> version of everything in a lock, markers or not."""
-    return {name: version for name, version, _ in venv.entries(lock)}
 
 
 def bare(lock: str) -> list[str]:

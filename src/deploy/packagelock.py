@@ -6,7 +6,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from deploy import paths, venv
 from deploy.errors import DeployError, ExitCode
+from deploy.stage.packages import PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,15 +47,17 @@ def render(lock: Mapping[str, Any]) -> str:
     return json.dumps(lock, indent=1) + "\n"
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read a lock.
+def read(path: Path, target: str) -> dict[str, Any]:
+    """Read a lock of a target.
 
     Raises:
-        DeployError: The file cannot be read, or is no package lock.
+        DeployError: The file cannot be read, is no package lock, or is not this target's: its
+            Debian packages must be those of `stage/packages.py`, and its Python distributions
+            those of `runtime.lock`, of which it only tells which files to take.
     """
     try:
         lock = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _malformed(path, str(error)) from None
     if not isinstance(lock, dict) or set(lock) != set(_ORIGINS):
         raise _malformed(path, f"it needs the lists {' and '.join(_ORIGINS)}, nothing else")
@@ -62,7 +66,24 @@ def read(path: Path) -> dict[str, Any]:
             problem = _find_problem(entry)
             if problem:
                 raise _malformed(path, f"{origin}[{number}] {problem}")
+    _require_fitting(path, lock, target)
     return lock
+
+
+def _require_fitting(path: Path, lock: Mapping[str, Any], target: str) -> None:
+    debian = {entry["name"] for entry in lock["debian"]}
+    if debian != set(PACKAGES[target]):
+        names = sorted(debian ^ set(PACKAGES[target]))
+        raise _malformed(path, f"it is not one of the {target} image: {', '.join(names)}")
+    pinned = venv.versions((paths.REPO / "runtime.lock").read_text())
+    pinned = pinned if target == "backend" else {}
+    for entry in lock["python"]:
+        if pinned.get(entry["name"]) != entry["version"]:
+            wanted = pinned.get(entry["name"], "nothing of the kind")
+            why = f"{entry['name']} {entry['version']}, where runtime.lock has {wanted}"
+            raise _malformed(path, why)
+    if target == "backend" and not lock["python"]:
+        raise _malformed(path, "it names no Python distribution")
 
 
 def _find_problem(entry: object) -> str:

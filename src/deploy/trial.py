@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import logging
+import secrets
 import sys
 from typing import TYPE_CHECKING
 
@@ -117,14 +118,18 @@ def lend(machine: lab.Lab, path: Path) -> str:
     Raises:
         DeployError: It cannot be read.
     """
+    if not path.is_file():
+        message = f"{path} is no file"
+        raise DeployError(message, hint="name a readable file", code=ExitCode.USAGE)
+    lent = f"lent-{secrets.token_hex(4)}-{path.name}"
     try:
         content = base64.b64encode(path.read_bytes()).decode()
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise DeployError(message, hint="name a readable file", code=ExitCode.USAGE) from None
     write = "import base64, sys; open(sys.argv[1], 'wb').write(base64.b64decode(sys.stdin.read()))"
-    machine.run(["python3", "-c", write, path.name], stdin=content)
-    return path.name
+    machine.run(["python3", "-c", write, lent], stdin=content)
+    return lent
 
 
 def again(why: str, command: str, arguments: Sequence[str]) -> int:

@@ -44,6 +44,11 @@ def entries(lock: str) -> list[tuple[str, str, str]]:
     return [(name, version, marker.strip()) for name, version, marker in _PIN.findall(lock)]
 
 
+def versions(lock: str) -> dict[str, str]:
+    """Name -> version of everything in a lock, markers or not."""
+    return {name: version for name, version, _ in entries(lock)}
+
+
 def pins(lock: str) -> dict[str, str]:
     """Name -> version of what a lock pins for every platform."""
     return {name: version for name, version, marker in entries(lock) if not marker}

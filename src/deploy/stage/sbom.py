@@ -37,7 +37,8 @@ _WRITTEN = (
     (r"usr/bin/(sh|cat|ls|mv|rm)", "busybox", "one of busybox's programs"),
     (r"etc/(passwd|group|nsswitch\.conf)", _GENERATED, "names of the accounts"),
     (r"var/lib/dpkg/status", _GENERATED, "the Debian packages inside, for scanners"),
-    (r"usr/share/sbom/.*", _GENERATED, "this document"),
+    (r"usr/share/sbom/.*\.cdx\.json", _GENERATED, "this document"),
+    (r"usr/share/sbom/.*\.arguments\.json", _GENERATED, "what the build was told"),
     (r"usr/local/bin/entrypoint", _GENERATED, "starts the server, after making its data folder"),
     (r"etc/postgresql/.*\.conf", _GENERATED, "the server's settings"),
 )
@@ -68,8 +69,8 @@ def main(arguments: Sequence[str]) -> int:
     for path in sorted(options.record.glob("*.json")):
         record |= json.loads(path.read_text())
     root: pathlib.Path = options.root
-    location = f"usr/share/sbom/todo-{options.target}.cdx.json"
-    files = [*list_files(root), location]
+    added = (f"usr/share/sbom/todo-{options.target}.{kind}.json" for kind in ("arguments", "cdx"))
+    files = [*list_files(root), *added]
     reasons, problems = find_reasons(root)
     owners = gather(options.target, options.version, record)
     problems += [f"no component for /{path}" for path in assign(files, reasons, owners)]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import locks
+from deploy import locks, venv
 
 LOCK = """\
 alpha==1.0 \\
@@ -20,7 +20,7 @@ def test_changes_are_told_by_name_and_version() -> None:
 
 
 def test_versions_are_read_whatever_the_marker() -> None:
-    assert locks.versions(LOCK) == {"alpha": "1.0", "beta": "2.0"}
+    assert venv.versions(LOCK) == {"alpha": "1.0", "beta": "2.0"}
 
 
 def test_a_package_without_a_hash_is_found() -> None:
@@ -38,7 +38,7 @@ def test_a_package_without_a_hash_is_found() -> None:
     ],
 )
 def test_a_pin_must_satisfy_its_requirement(requirement: str, problem: str | None) -> None:
-    assert locks.find_problem(requirement, locks.versions(LOCK)) == problem
+    assert locks.find_problem(requirement, venv.versions(LOCK)) == problem
 
 
 def test_a_lock_is_resolved_with_hashes_without_addresses_and_after_those_it_agrees_with() -> None:

@@ -5,9 +5,10 @@ import pytest
 
 from deploy import packagelock
 from deploy.errors import DeployError, ExitCode
+from deploy.stage.packages import PACKAGES
 
 ENTRY = {"name": "libc6", "version": "2.41-12", "sha256": "a" * 64}
-LOCK = {"debian": [ENTRY], "python": []}
+LOCK = {"debian": [{**ENTRY, "name": name} for name in PACKAGES["db"]], "python": []}
 
 
 def component(origin: str, name: str) -> dict[str, object]:
@@ -32,7 +33,7 @@ def test_a_lock_is_what_the_bill_of_materials_says_of_its_packages() -> None:
 def test_a_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "lock.json"
     path.write_text(packagelock.render(LOCK))
-    assert packagelock.read(path) == LOCK
+    assert packagelock.read(path, "db") == LOCK
 
 
 @pytest.mark.parametrize(
@@ -46,17 +47,34 @@ def test_a_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
         (json.dumps({**LOCK, "debian": [{**ENTRY, "name": "-o=x"}]}), "debian[0] has a wrong name"),
         (json.dumps({**LOCK, "debian": [{**ENTRY, "version": "1 -q"}]}), "a wrong version"),
         (json.dumps({**LOCK, "debian": [{**ENTRY, "sha256": "zz"}]}), "a wrong sha256"),
+        (json.dumps({**LOCK, "debian": []}), "it is not one of the db image"),
+        (json.dumps({**LOCK, "python": [ENTRY]}), "libc6 2.41-12, where runtime.lock has nothing"),
+        ("[" * 100_000, "is not a package lock"),
     ],
 )
 def test_a_malformed_lock_is_named(tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "lock.json"
     path.write_text(content)
     with pytest.raises(DeployError) as caught:
-        packagelock.read(path)
+        packagelock.read(path, "db")
     assert said in caught.value.message
     assert caught.value.code == ExitCode.DATA
 
 
 def test_an_absent_lock_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="No such file"):
-        packagelock.read(tmp_path / "absent")
+        packagelock.read(tmp_path / "absent", "db")
+
+
+def test_a_lock_takes_no_other_version_than_the_pinned_one(tmp_path: Path) -> None:
+    debian = [{**ENTRY, "name": name} for name in PACKAGES["backend"]]
+    python = [{"name": "fastapi", "version": "0.1", "sha256": "a" * 64}]
+    path = tmp_path / "lock.json"
+    for entries, said in (
+        (python, "fastapi 0.1, where runtime.lock has "),
+        ([], "names no Python"),
+    ):
+        path.write_text(packagelock.render({"debian": debian, "python": entries}))
+        with pytest.raises(DeployError) as caught:
+            packagelock.read(path, "backend")
+        assert said in caught.value.message
