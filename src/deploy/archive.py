@@ -82,6 +82,18 @@ class Archive:
             tree.update(upper)
         return dict(sorted(tree.items()))
 
+    @functools.cached_property
+    def replaced(self) -> frozenset[str]:
+        """The files that a higher layer brings again, in place of a lower one's."""
+        seen: set[str] = set()
+        again: set[str] = set()
+        for layer in self.layers:
+            with tarfile.open(layer.path) as tar:
+                paths = {info.name.removeprefix("./") for info in tar if not info.isdir()}
+            again |= seen & paths
+            seen |= paths
+        return frozenset(again)
+
     def find(self, path: str) -> bytes | None:
         """The content of a regular file, or None where there is none."""
         entry = self.entries.get(path.strip("/"))

@@ -77,12 +77,10 @@ def load(path: Path = FILE) -> Exceptions:
         DeployError: It is malformed; the message names the entry and what is wrong with it.
     """
     try:
-        text = path.read_text()
+        return parse(path.read_text())
     except FileNotFoundError:
         return Exceptions()
-    try:
-        return parse(text)
-    except ValueError as error:
+    except (OSError, ValueError) as error:  # a text that is no UTF-8 is a ValueError, too
         raise DeployError(
             f"{path.name}: {error}",
             hint="each entry has the keys that the head of the file names",

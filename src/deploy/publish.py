@@ -85,6 +85,7 @@ def push(
             hint=f"python3 build.py image --target {target}",
             code=ExitCode.CONFIG,
         )
+    _read_records()  # damaged ones are told before anything is sent
     # By its id: a build that ends meanwhile moves the name.
     image_id = found.config_digest.removeprefix("sha256:")
     report = scan.require_clean(target, scanning, reference=image_id)

@@ -7,6 +7,7 @@ import email.parser
 import hashlib
 import json
 import re
+import stat
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from deploy.archive import Archive
 
+_REPLACED = "not as built: a later layer brings it again"
 _STATUS = "var/lib/dpkg/status"
 _STATUS_FOLDER = "var/lib/dpkg/status.d/"  # one file a package, as in images without dpkg
 _SBOM = re.compile(r"usr/share/sbom/[^/]+\.cdx\.json")
@@ -131,6 +133,13 @@ def read(archive: Archive, image: str, reference: str) -> Inventory:
     sboms = [archive.find(path) for path in archive.entries if _SBOM.fullmatch(path)]
     sbom = sboms[0].decode(errors="replace") if len(sboms) == 1 and sboms[0] else None
     files = {path for path, entry in archive.entries.items() if not entry.info.isdir()}
+    raising = {
+        path
+        for path, entry in archive.entries.items()
+        if entry.info.isreg() and entry.info.mode & (stat.S_ISUID | stat.S_ISGID)
+    }
+    findings += _missing(image, set(archive.replaced), "replaced-file", _REPLACED)
+    findings += _missing(image, raising, "raises-user", "setuid or setgid")
     findings += contradictions(
         image,
         {("deb", one.name): _versions(debian, one.name) for one in debian}

@@ -53,6 +53,7 @@ CANNOT_SEE = (
     "a flaw that Debian has not fixed yet: its index tells of fixes alone",
     "an advisory that is newer than the data, and a flaw that nobody has published",
     "a package copied into another one without a record of its own",
+    "a file that was other than its package's before the last layer was made",
 )
 
 

@@ -13,7 +13,9 @@ Files = Mapping[str, bytes | str]
 """Path -> content; a string is the target of a link."""
 
 
-def write_image(folder: Path, layers: Sequence[Files], *, mtime: int = 0) -> Archive:
+def write_image(
+    folder: Path, layers: Sequence[Files], *, mtime: int = 0, mode: int = 0o644
+) -> Archive:
     """An image with these layers, from the lowest to the topmost."""
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True)
@@ -23,7 +25,7 @@ def write_image(folder: Path, layers: Sequence[Files], *, mtime: int = 0) -> Arc
         (blobs / digest).write_bytes(content)
         return f"sha256:{digest}"
 
-    digests = [store(tar_of(files, mtime)) for files in layers]
+    digests = [store(tar_of(files, mtime, mode)) for files in layers]
     history = [{"created_by": "ENV a=b", "empty_layer": True}]
     history += [{"created_by": f"COPY {number}"} for number in range(len(layers))]
     config = {"config": {}, "rootfs": {"type": "layers", "diff_ids": digests}, "history": history}
@@ -36,12 +38,12 @@ def write_image(folder: Path, layers: Sequence[Files], *, mtime: int = 0) -> Arc
     return load(folder)
 
 
-def tar_of(files: Files, mtime: int) -> bytes:
+def tar_of(files: Files, mtime: int, mode: int) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path, content in files.items():
             info = tarfile.TarInfo(path)
-            info.mtime = mtime
+            info.mtime, info.mode = mtime, mode
             if isinstance(content, str):
                 info.type, info.linkname = tarfile.SYMTYPE, content
                 tar.addfile(info)

@@ -13,6 +13,11 @@ def test_a_higher_layer_hides_a_lower_one(tmp_path: Path) -> None:
     assert [layer.created_by for layer in archive.layers] == ["COPY 0", "COPY 1"]
 
 
+def test_a_file_that_comes_twice_is_known(tmp_path: Path) -> None:
+    archive = write_image(tmp_path, [{"etc/a": b"old", "etc/b": b"b"}, {"./etc/a": b"new"}])
+    assert archive.replaced == {"etc/a"}
+
+
 def test_what_a_higher_layer_removes_is_gone(tmp_path: Path) -> None:
     below = {"etc/a": b"a", "opt/x/y": b"y", "srv/old": b"o"}
     above = {"etc/.wh.a": b"", "opt/.wh.x": b"", "srv/.wh..wh..opq": b"", "srv/new": b"n"}

@@ -83,6 +83,19 @@ def test_an_older_version_beside_the_right_one_is_seen(tmp_path: Path) -> None:
     assert ("sbom-lacks", "alpha-one", "0.9") in problems(found)
 
 
+def test_a_file_that_a_later_layer_replaces_is_seen(tmp_path: Path) -> None:
+    found = inventory(tmp_path, BASE, {ALPHA: BASE[ALPHA]})
+    assert [identity for identity, _, _ in problems(found)] == ["replaced-file"]
+
+
+@pytest.mark.parametrize("mode", [0o4755, 0o2755])
+def test_a_file_that_raises_its_user_is_seen(tmp_path: Path, mode: int) -> None:
+    layer = {path: text.encode() for path, text in BASE.items()}
+    archive = write_image(tmp_path / "image", [layer], mode=mode)
+    found = scan_inventory.read(archive, "backend", "localhost/x")
+    assert [identity for identity, _, _ in problems(found)] == ["raises-user"]
+
+
 @pytest.mark.parametrize("path", [STATUS, f"{STATUS}.d/libc6"])
 def test_an_old_debian_package_that_a_later_layer_adds_is_seen(path: str, tmp_path: Path) -> None:
     found = inventory(tmp_path, BASE, {path: stanza("libc6", "2.31-1")})
