@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from deploy import lab
-from tests.system.rig import Stack, free_port, load_argv, wait_until
+from tests.system.rig import Stack, load_argv, open_machine, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    port, management_port = free_port(), free_port()
-    with lab.throwaway(publish={port: 8000, management_port: 9000}) as machine:
-        stack = Stack(machine, port, management_port)
+    with open_machine() as stack:
         stack.up()
         report("cold start of everything to ready", [cold(stack) for _ in range(rounds)])
         report("start of the backend alone", [start(stack) for _ in range(rounds)])
@@ -50,8 +47,8 @@ def main() -> int:
                 sys.stdout.write(f"    {json.dumps(result['outcomes'])}\n")
         pss = stack.pss_mib(stack.server_pid())
         sys.stdout.write(f"{'idle memory of the backend (PSS)':<46} {pss:6.1f} MiB\n")
-        machine.run(["mkdir", "-p", _DROPIN])
-        machine.run(["tee", f"{_DROPIN}/90-bench.conf"], stdin=_HEALTHY)
+        stack.lab.run(["mkdir", "-p", _DROPIN])
+        stack.lab.run(["tee", f"{_DROPIN}/90-bench.conf"], stdin=_HEALTHY)
         stack.systemctl("daemon-reload")
         healthy_start = [start(stack) for _ in range(rounds)]
         report("start of the backend alone, Notify=healthy", healthy_start)

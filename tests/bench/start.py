@@ -18,12 +18,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from deploy import lab
 from tests.bench.launch import NAME
-from tests.system.rig import Stack, free_port
+from tests.system.rig import Stack, open_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from deploy import lab
 
 _CHECKOUT = "/srv/todo-backend"
 _OURS = "localhost/todo-backend:latest"
@@ -83,12 +84,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    port, management_port = free_port(), free_port()
-    with lab.throwaway(publish={port: 8000, management_port: 9000}) as machine:
-        stack = Stack(machine, port, management_port)
+    with open_machine() as stack:
         stack.up()
         bench = Bench(stack)
-        build_baselines(machine)
+        build_baselines(stack.lab)
         starts: dict[str, list[Start]] = {image: [] for image in _IMAGES}
         for number in range(rounds):
             # There and back, so that no image always follows the same one.

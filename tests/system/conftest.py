@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy import lab
-from tests.system.rig import Stack, free_port
+from tests.system.rig import open_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.system.rig import Stack
 
 
 @pytest.fixture(scope="session")
 def machine() -> Iterator[Stack]:
     """A lab without the stack."""
-    port, management_port = free_port(), free_port()
-    with lab.throwaway(publish={port: 8000, management_port: 9000}) as running:
-        yield Stack(running, port, management_port)
+    with open_machine() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

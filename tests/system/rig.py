@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from deploy import lab
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from deploy import lab
     from deploy.tools import Completed
 
 BUILD = ("python3", "/srv/todo-backend/build.py")
@@ -99,6 +100,14 @@ class Stack:
 
     def wait_ready(self, within_s: float = 60.0) -> None:
         wait_until(lambda: self.ready().status_code == httpx.codes.OK, within_s, "ready")
+
+
+@contextlib.contextmanager
+def open_machine() -> Iterator[Stack]:
+    """A lab of its own without the stack, its ports published on this host."""
+    port, management_port = free_port(), free_port()
+    with lab.throwaway(publish={port: 8000, management_port: 9000}) as machine:
+        yield Stack(machine, port, management_port)
 
 
 def wait_until(met: Callable[[], bool], within_s: float, what: str) -> None:
