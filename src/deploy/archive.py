@@ -117,7 +117,11 @@ def saved(reference: str, scratch: Path) -> Iterator[Archive]:
     """
     with tempfile.TemporaryDirectory(dir=scratch, prefix="image-") as name:
         folder = Path(name)
-        if tools.run(["podman", "image", "exists", reference], check=False).returncode != 0:
+        # Podman would take a name that begins like a switch for one.
+        known = not reference.startswith("-") and (
+            tools.run(["podman", "image", "exists", reference], check=False).returncode == 0
+        )
+        if not known:
             raise DeployError(
                 f"there is no image {reference} here",
                 hint="python3 build.py image --target all",

@@ -98,6 +98,22 @@ def run_all(root: Path, scratch: Path) -> list[Checked]:
     ]
 
 
+def read_source(path: Path) -> str:
+    """The text of a file that is audited.
+
+    Raises:
+        DeployError: It is no text.
+    """
+    try:
+        return path.read_text()
+    except UnicodeDecodeError as error:
+        raise DeployError(
+            f"{path.name} is no UTF-8: {error.reason} at byte {error.start}",
+            hint="save it as UTF-8",
+            code=ExitCode.DATA,
+        ) from None
+
+
 def _run(program: Path, arguments: Sequence[str], scratch: Path) -> str:
     """What a checker prints; its exit code 1 means that it found something."""
     clean = ["env", "-i", f"HOME={scratch}", *(f"{k}={v}" for k, v in ENVIRONMENT.items())]
@@ -124,7 +140,7 @@ def _refuse(tool: str, reason: str) -> NoReturn:
 def _hadolint(programs: Path, version: str, scratch: Path) -> Checked:
     arguments = ["--format=json", "--no-color", "--disable-ignore-pragma", CONTAINERFILE]
     output = _run(programs / HADOLINT, arguments, scratch)
-    return read_hadolint(output, (scratch / CONTAINERFILE).read_text(), version)
+    return read_hadolint(output, read_source(scratch / CONTAINERFILE), version)
 
 
 def read_hadolint(output: str, containerfile: str, version: str) -> Checked:
@@ -209,7 +225,7 @@ def _from_checkov(file: str, check: dict[str, Any], remark: str) -> Finding:
 
 def _validate(programs: Path, version: str, scratch: Path) -> Checked:
     output = _run(programs / VALIDATE, ["--strict", MANIFEST], scratch)
-    return read_validate(output, (scratch / MANIFEST).read_text(), version)
+    return read_validate(output, read_source(scratch / MANIFEST), version)
 
 
 def read_validate(output: str, manifest: str, version: str) -> Checked:

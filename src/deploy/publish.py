@@ -142,9 +142,11 @@ def _record(destination: registry.Reference, published: Published) -> None:
 def _read_records() -> dict[str, dict[str, str]]:
     try:
         records: dict[str, dict[str, str]] = json.loads(_records_path().read_text())
+        for one in records.values():
+            Published(**one)
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (AttributeError, TypeError, ValueError) as error:
         message = f"{_records_path()} is damaged: {error}"
         hint = "remove it; images are signed by their digest then"
         raise DeployError(message, hint=hint, code=ExitCode.DATA) from error

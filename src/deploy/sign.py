@@ -130,13 +130,17 @@ def generate_key(prefix: Path, passphrase: str) -> tuple[Path, Path]:
             code=ExitCode.USAGE,
         )
     for path in (private, public):
-        if path.exists():
+        if path.exists() or path.is_symlink():
             raise DeployError(
                 f"{path} exists already, and a key is never overwritten",
                 hint="choose another name, or move it away",
                 code=ExitCode.CONFIG,
             )
-    prefix.absolute().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        prefix.absolute().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        message = f"{prefix.absolute().parent} cannot be made: {error.strerror}"
+        raise DeployError(message, hint="choose another folder", code=ExitCode.CONFIG) from None
     words = [f"--output-prefix={prefix.absolute()}", "--passphrase-file=/dev/stdin"]
     try:
         tools.run(

@@ -1,5 +1,9 @@
 from pathlib import Path
 
+import pytest
+
+from deploy.archive import saved
+from deploy.errors import DeployError
 from deploy.figures import by_component
 from deploy.reproduce import find_difference
 from tests.unit.deploy.layout import write_image
@@ -22,6 +26,14 @@ def test_what_a_higher_layer_removes_is_gone(tmp_path: Path) -> None:
     below = {"etc/a": b"a", "opt/x/y": b"y", "srv/old": b"o"}
     above = {"etc/.wh.a": b"", "opt/.wh.x": b"", "srv/.wh..wh..opq": b"", "srv/new": b"n"}
     assert list(write_image(tmp_path, [below, above]).entries) == ["srv/new"]
+
+
+def test_a_name_like_a_switch_is_no_image(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DeployError, match="there is no image --help here"),
+        saved("--help", tmp_path),
+    ):
+        pass
 
 
 def test_a_link_or_an_absent_path_has_no_content(tmp_path: Path) -> None:

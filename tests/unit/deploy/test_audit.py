@@ -303,3 +303,11 @@ def test_the_json_holds_the_same() -> None:
             {**found, "rule": "CKV_K8S_1", "reason": "It is needed.", "expires": "2027-01-31"}
         ],
     }
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "Containerfile").write_bytes(b"FROM scratch\n# \xff\n")
+    with pytest.raises(
+        DeployError, match="Containerfile is no UTF-8: invalid start byte at byte 15"
+    ):
+        audittools.read_source(tmp_path / "Containerfile")

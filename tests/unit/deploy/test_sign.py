@@ -237,6 +237,18 @@ class TestKeys:
         assert not skopeo.ran
         assert there.read_text() == "mine"
 
+    def test_none_is_written_through_a_link(self, skopeo: Skopeo, tmp_path: Path) -> None:
+        (tmp_path / "todo.private").symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(DeployError, match="exists already"):
+            sign.generate_key(tmp_path / "todo", PASSPHRASE)
+        assert not skopeo.ran
+
+    def test_a_folder_that_cannot_be_is_told(self, skopeo: Skopeo, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(DeployError, match="file/x cannot be made: Not a directory"):
+            sign.generate_key(tmp_path / "file" / "x" / "todo", PASSPHRASE)
+        assert not skopeo.ran
+
     def test_none_is_made_in_the_checkout(self, skopeo: Skopeo) -> None:
         with pytest.raises(DeployError, match="inside the checkout"):
             sign.generate_key(REPO / "docs" / "todo", PASSPHRASE)
@@ -377,9 +389,10 @@ class TestPublishing:
         assert publish.get_signable(named) == named
         assert not skopeo.ran
 
-    def test_a_damaged_record_is_named(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("content", ["{", "[]", '{"x": {"foreign": "key"}}', '{"x": 1}'])
+    def test_a_damaged_record_is_named(self, tmp_path: Path, content: str) -> None:
         file = tmp_path / "state" / "todo-backend" / "published.json"
         file.parent.mkdir(parents=True)
-        file.write_text("{")
+        file.write_text(content)
         with pytest.raises(DeployError, match=r"published\.json is damaged"):
             publish.find_published(registry.parse(NAME))
