@@ -41,7 +41,8 @@ def check_file(inventories: Sequence[Inventory], file: Path) -> tuple[Source, li
     """Look the images' Python packages up in a file of OSV records.
 
     Raises:
-        DeployError: The file is not there or malformed, or the environment cannot be made.
+        DeployError: The file is not there, malformed or but a part of the database, or the
+            environment cannot be made.
     """
     if not file.is_file():
         raise DeployError(f"there is no file {file}", code=ExitCode.USAGE)
@@ -54,10 +55,16 @@ def check_file(inventories: Sequence[Inventory], file: Path) -> tuple[Source, li
         timeout_s=_TIMEOUT_S,
         env={"PYTHONPATH": str(paths.REPO / "src"), "PYTHONSAFEPATH": "1"},
     )
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or ["no word why"]
+    said = (done.stderr.strip().splitlines() or ["no word why"])[-1]
+    if done.returncode == ExitCode.UNAVAILABLE:
         raise DeployError(
-            f"{file.name} cannot be read: {said[-1]}",
+            f"{file.name} is not the whole database of Python advisories: {said}",
+            hint="get the database anew",
+            code=ExitCode.UNAVAILABLE,
+        )
+    if done.returncode != 0:
+        raise DeployError(
+            f"{file.name} cannot be read: {said}",
             hint="it has to hold OSV records: JSON, JSON lines, with gzip, or a ZIP of JSON",
             code=ExitCode.DATA,
         )

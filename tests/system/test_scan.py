@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deploy import lab_root
+from tests.osv import render_database
 from tests.system.rig import BUILD
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ RECORDS = (
 @pytest.fixture(scope="module")
 def scanned(installed: Stack) -> Stack:
     """The lab with the images and a file of advisories."""
-    text = "\n".join(map(json.dumps, RECORDS))
+    text = "\n".join(map(json.dumps, render_database(*RECORDS)))
     installed.lab.run(["tee", ADVISORIES], stdin=text)
     return installed
 
@@ -237,6 +238,15 @@ def test_a_file_without_advisories_is_refused_in_one_line(
     assert done.stdout == ""
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_cut_short_is_no_check(scanned: Stack) -> None:
+    scanned.lab.run(["tee", "part.jsonl"], stdin="\n".join(map(json.dumps, RECORDS)))
+    document = scan(scanned, "--offline", "--advisories=part.jsonl")
+    assert document["exit_code"] == 69
+    (python,) = [one for one in document["sources"] if one["name"] == "Python advisories"]
+    assert python["problem"].startswith("part.jsonl is not the whole database of Python advisories")
+    assert "could not check Python advisories" in document["claim"]
 
 
 @contextlib.contextmanager

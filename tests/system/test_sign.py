@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from deploy.paths import REPO
+from tests.osv import render_database
 from tests.system.rig import BUILD
 
 if TYPE_CHECKING:
@@ -328,7 +329,7 @@ def test_what_does_not_pass_the_scan_is_not_pushed(publisher: Publisher) -> None
         "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}],
     }
     record = {"id": "TEST-1", "modified": "2026-01-01T00:00:00Z", "affected": [affected]}
-    publisher.put("keys/advisories.json", json.dumps([record]))
+    publisher.put("keys/advisories.json", json.dumps(render_database(record)))
     words = ("--offline", "--advisories", "keys/advisories.json")
     line = publisher.refused("push", f"{BACKEND}:4.0", *words)
     assert "the backend image does not pass the scan" in line

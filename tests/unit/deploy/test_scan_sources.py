@@ -6,15 +6,17 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy import advisories, scan_debian, scan_others, scan_python
-from deploy.errors import DeployError
+from deploy.errors import DeployError, ExitCode
 from deploy.scan_debian import Policy
 from deploy.scan_inventory import Inventory, Package
 from deploy.scan_report import Severity
+from tests.osv import render_database
 
 ANSWER = """\
 === release
@@ -246,6 +248,47 @@ def test_records_of_every_shape_are_read() -> None:
 def test_a_file_without_an_advisory_about_python_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         advisories.read(content)
+
+
+def test_a_whole_database_has_no_gap() -> None:
+    assert advisories.find_gap(render_database()) == ""
+
+
+def test_a_database_cut_short_is_told_by_its_number_of_records() -> None:
+    cut = render_database()[: advisories.LEAST - 1]
+    assert advisories.find_gap(cut) == "it has 6999 of at least 7000 records"
+    assert advisories.find_gap([record()]) == "it has 1 of at least 7000 records"
+    assert advisories.find_gap([record()] * advisories.LEAST) == "it has 1 of at least 7000 records"
+
+
+@pytest.mark.parametrize("at", range(len(advisories.CANARIES)))
+def test_a_database_that_does_not_know_an_old_flaw_is_no_whole_one(at: int) -> None:
+    package, version, flaw = advisories.CANARIES[at]
+    without = render_database(record())
+    del without[at]
+    assert advisories.find_gap(without) == f"it does not know {flaw}, a flaw of {package} {version}"
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "message"),
+    [
+        ([record()], ExitCode.UNAVAILABLE, "it has 1 of at least 7000 records"),
+        ([], ExitCode.DATA, "it holds no advisory about Python packages"),
+    ],
+)
+def test_part_of_a_database_is_answered_like_a_service_out_of_reach(
+    content: list[dict[str, Any]],
+    code: ExitCode,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "part.json"
+    file.write_text(json.dumps(content))
+    monkeypatch.setattr("sys.stdin", io.StringIO("[]"))
+    assert advisories.main([str(file)]) == code
+    assert capsys.readouterr().err == f"{message}\n"
 
 
 def test_a_record_dated_ahead_says_nothing_about_the_age_of_the_data() -> None:

@@ -1,0 +1,27 @@
+"""A database of advisories for the tests: a few that matter, among as many as a whole one has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deploy import advisories
+
+
+def render_database(*records: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records, with those that show that nothing was cut off."""
+    known = [
+        _record(f"PYSEC-KNOWN-{at}", package, version, flaw)
+        for at, (package, version, flaw) in enumerate(advisories.CANARIES)
+    ]
+    others = [_record(f"PYSEC-OTHER-{at}", f"other-{at}", "1") for at in range(advisories.LEAST)]
+    return [*known, *others, *records]
+
+
+def _record(identity: str, package: str, version: str, *aliases: str) -> dict[str, Any]:
+    affected = {"package": {"ecosystem": "PyPI", "name": package}, "versions": [version]}
+    return {
+        "id": identity,
+        "modified": "2025-01-02T03:04:05Z",
+        "aliases": list(aliases),
+        "affected": [affected],
+    }
