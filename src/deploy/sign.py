@@ -129,17 +129,16 @@ def generate_key(prefix: Path, passphrase: str) -> tuple[Path, Path]:
             hint="choose another folder, such as ~/.config/todo-backend",
             code=ExitCode.USAGE,
         )
-    for path in (private, public):
-        if path.exists() or path.is_symlink():
-            raise DeployError(
-                f"{path} exists already, and a key is never overwritten",
-                hint="choose another name, or move it away",
-                code=ExitCode.CONFIG,
-            )
+    if not prefix.name:
+        raise DeployError(
+            f"{prefix} is a folder, and not a name for a key",
+            hint=f"write {prefix / 'todo'}",
+            code=ExitCode.USAGE,
+        )
     try:
-        prefix.absolute().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_room(private, public)
     except OSError as error:
-        message = f"{prefix.absolute().parent} cannot be made: {error.strerror}"
+        message = f"{error.filename} cannot be made: {error.strerror}"
         raise DeployError(message, hint="choose another folder", code=ExitCode.CONFIG) from None
     words = [f"--output-prefix={prefix.absolute()}", "--passphrase-file=/dev/stdin"]
     try:
@@ -153,6 +152,26 @@ def generate_key(prefix: Path, passphrase: str) -> tuple[Path, Path]:
             path.unlink(missing_ok=True)
         raise
     return private, public
+
+
+def _make_room(private: Path, public: Path) -> None:
+    """Make the folder of a key pair, and see that both files can be written there.
+
+    Raises:
+        DeployError: One of them is there already.
+        OSError: They cannot be written.
+    """
+    for path in (private, public):
+        if os.path.lexists(path):
+            raise DeployError(
+                f"{path} exists already, and a key is never overwritten",
+                hint="choose another name, or move it away",
+                code=ExitCode.CONFIG,
+            )
+    private.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in (private, public):
+        path.touch(mode=0o600, exist_ok=False)
+        path.unlink()
 
 
 def sign(image: registry.Reference, signer: registry.Signer) -> None:

@@ -249,6 +249,19 @@ class TestKeys:
             sign.generate_key(tmp_path / "file" / "x" / "todo", PASSPHRASE)
         assert not skopeo.ran
 
+    @pytest.mark.parametrize(
+        ("prefix", "problem"),
+        [
+            ("/proc/todo", "/proc/todo.private cannot be made: No such file or directory"),
+            ("/tmp/" + 300 * "x", "cannot be made: File name too long"),  # noqa: S108 - is not made
+            (".", "is a folder, and not a name for a key"),
+        ],
+    )
+    def test_a_file_that_cannot_be_is_told(self, skopeo: Skopeo, prefix: str, problem: str) -> None:
+        with pytest.raises(DeployError, match=problem):
+            sign.generate_key(Path(prefix), PASSPHRASE)
+        assert not skopeo.ran
+
     def test_none_is_made_in_the_checkout(self, skopeo: Skopeo) -> None:
         with pytest.raises(DeployError, match="inside the checkout"):
             sign.generate_key(REPO / "docs" / "todo", PASSPHRASE)
