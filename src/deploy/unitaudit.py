@@ -11,7 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from deploy import unitchecks as checks
-from deploy import unitreach
+from deploy import unitreach, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -99,8 +99,16 @@ RULES: tuple[Rule, ...] = (
         checks.banned("network", "host", why=_HOST),
         also="Host Namespaces",
     ),
-    Rule("CIS-5.11", "Memory is limited.", checks.bounded("MemoryMax", "256M", "100%")),
-    Rule("CIS-5.12", "Processor time is limited.", checks.bounded("CPUQuota", "200%")),
+    Rule(
+        "CIS-5.11",
+        "Memory is limited, to 16 GiB at most.",
+        checks.bounded("MemoryMax", "256M", "100%", read=values.size, most=checks.MOST_MEMORY),
+    ),
+    Rule(
+        "CIS-5.12",
+        "Processor time is limited, to 16 processors at most.",
+        checks.bounded("CPUQuota", "200%", read=values.percentage, most=checks.MOST_PERCENT),
+    ),
     Rule(
         "CIS-5.13",
         "The root file system is read-only, without the writable places that Podman adds.",
@@ -164,7 +172,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "CIS-5.27",
-        "A service is asked whether it is well, and ended when it is not.",
+        "A service is asked whether it is well, and ended within 5 minutes when it is not.",
         checks.health,
     ),
     Rule(
@@ -172,7 +180,7 @@ RULES: tuple[Rule, ...] = (
         "An image is built here and never pulled, or pinned by its digest.",
         checks.image,
     ),
-    Rule("CIS-5.29", "The number of processes is limited.", checks.processes),
+    Rule("CIS-5.29", "The number of processes is limited, to 4096 at most.", checks.processes),
     Rule(
         "CIS-5.30",
         "The network is chosen, and not the bridge that all containers share.",
@@ -233,8 +241,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "OWN-START",
-        "A start that hangs is given up.",
-        checks.bounded("TimeoutStartSec", "60", "0"),
+        "A start that hangs is given up, after an hour at most.",
+        checks.bounded("TimeoutStartSec", "60", "0", read=values.seconds, most=checks.MOST_START_S),
     ),
     Rule("OWN-ARGS", "No option passes by the keys and these rules.", checks.raw_arguments),
 )

@@ -16,7 +16,7 @@ from deploy.units import split_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from deploy.units import Unit
+    from deploy.units import Assignment, Unit
 
     Check = Callable[[Unit], Iterable[Fault]]
 
@@ -40,6 +40,20 @@ _LABEL_TYPES = ("container_t", "container_init_t", "container_kvm_t")
 _MAX_STARTS = 10
 _TMPFS_FLAGS = ("nosuid", "nodev", "noexec")
 _OTHERS = 0o077
+
+# A limit above what a whole machine has limits nothing: one of 16 processors and 16 GiB is the
+# largest that this stack is meant for.
+MOST_MEMORY = 16 * 1024**3
+MOST_PERCENT = 16 * 100
+# An eighth of the process ids that a kernel hands out by default.
+MOST_TASKS = 4096
+# Nobody waits longer for a start, nor for a hang to be noticed.
+MOST_START_S = 3600.0
+_MOST_SILENCE_S = 300.0
+
+# Podman's own.
+_HEALTH_INTERVAL_S = 30.0
+_HEALTH_RETRIES = 3
 
 
 def oneshot(unit: Unit) -> bool:
@@ -77,8 +91,22 @@ def switched(*switches: tuple[str, bool]) -> Check:
     return check
 
 
-def bounded(key: str, example: str, *unlimited: str) -> Check:
-    """A check that a limit of [Service] is there and is one."""
+def bounded(
+    key: str,
+    example: str,
+    *unlimited: str,
+    read: Callable[[Assignment], float | None],
+    most: float,
+) -> Check:
+    """A check that a limit of [Service] is there and is one.
+
+    Args:
+        key: The limit.
+        example: What to write instead.
+        unlimited: Values besides `infinity` that lift it.
+        read: Reads any other value.
+        most: Above it, the limit is as good as none.
+    """
 
     def check(unit: Unit) -> Iterator[Fault]:
         found = unit.find(_SERVICE, key)
@@ -86,6 +114,8 @@ def bounded(key: str, example: str, *unlimited: str) -> Check:
             yield missing(unit, _SERVICE, key, example)
         elif found.value in {"infinity", *unlimited}:
             yield wrong(found, "is no limit", f"write {key}={example}")
+        elif (read(found) or 0) > most:
+            yield wrong(found, "is so high that it limits nothing", f"write {key}={example}")
 
     return check
 
@@ -189,11 +219,26 @@ def health(unit: Unit) -> Iterator[Fault]:
         yield missing(unit, CONTAINER, "HealthCmd", '["/path/to/probe"]')
     elif probe.value == "none":
         yield wrong(probe, "asks nothing", 'write HealthCmd=["/path/to/probe"]')
+    yield from _often(unit)
     action = unit.find(CONTAINER, "HealthOnFailure")
     if action is None:
         yield missing(unit, CONTAINER, "HealthOnFailure", "kill")
     elif action.value == "none":
         yield wrong(action, "leaves it running", "write HealthOnFailure=kill")
+
+
+def _often(unit: Unit) -> Iterator[Fault]:
+    interval = unit.find(CONTAINER, "HealthInterval")
+    retries = unit.find(CONTAINER, "HealthRetries")
+    if interval is not None and interval.value == "disable":
+        yield wrong(interval, "asks nothing", "write HealthInterval=2s")
+        return
+    pause_s = _HEALTH_INTERVAL_S if interval is None else values.duration(interval)
+    times = _HEALTH_RETRIES if retries is None else values.number(retries)
+    last = interval or retries
+    if last is not None and pause_s * times > _MOST_SILENCE_S:
+        message = f"notices a hang after more than {_MOST_SILENCE_S / 60:.0f} minutes"
+        yield wrong(last, message, "lower HealthInterval= * HealthRetries=")
 
 
 def image(unit: Unit) -> Iterator[Fault]:
@@ -215,11 +260,16 @@ def image(unit: Unit) -> Iterator[Fault]:
         yield wrong(pull, "may bring another image", "write Pull=never")
 
 
+_tasks = bounded("TasksMax", "64", "100%", read=values.count, most=MOST_TASKS)
+
+
 def processes(unit: Unit) -> Iterator[Fault]:
     """The number of processes is limited, by systemd or by Podman."""
     own = unit.find(CONTAINER, "PidsLimit")
     if own is None or not re.fullmatch(r"0*[1-9]\d*", own.value, re.ASCII):
-        yield from bounded("TasksMax", "64", "100%")(unit)
+        yield from _tasks(unit)
+    elif values.number(own) > MOST_TASKS:
+        yield wrong(own, "is so high that it limits nothing", "write PidsLimit=64")
 
 
 def ulimits(unit: Unit) -> Iterator[Fault]:
@@ -242,16 +292,24 @@ def tmpfs(unit: Unit) -> Iterator[Fault]:
             option.partition("=")[::2] for option in each.value.partition(":")[2].split(",")
         )
         lacking = [flag for flag in _TMPFS_FLAGS if flag not in given]
-        if "size" in given:
-            total += values.podman_size(each, given["size"])
-        else:
+        size = values.podman_size(each, given["size"]) if "size" in given else 0
+        if not size:  # to the kernel, 0 is no limit
             lacking.append("size=16m")
         if lacking:
             yield wrong(each, f"lacks {', '.join(lacking)}", "add that")
+        total += size
+    shared = unit.find(CONTAINER, "ShmSize")
+    if shared is not None:
+        total += values.shm_size(shared)
     memory = unit.find(_SERVICE, "MemoryMax")
-    most = None if memory is None else values.size(memory)
-    if found and most is not None and total >= most:
-        yield wrong(found[-1], "fills the whole of MemoryMax=", "make it smaller")
+    limit = None if memory is None else values.size(memory)
+    most = min(limit or MOST_MEMORY, MOST_MEMORY)
+    last = shared or (found[-1] if found else None)
+    if last is not None and total >= most:
+        yield wrong(last, "fills the whole of MemoryMax=", "make it smaller")
+    for option in options(unit, "mount"):
+        if {"type=tmpfs", "type=ramfs"} & set(option.value.split(",")):
+            yield option.fault("is memory that no rule looks at", "write Tmpfs=")
 
 
 def message_queues(unit: Unit) -> Iterator[Fault]:

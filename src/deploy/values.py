@@ -39,9 +39,9 @@ _GO_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e
 _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zμµ]*)")
 _GO_SPAN = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
 
-_BINARY = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-_SYSTEMD_SIZE = re.compile(r"(\d+)\s*([BKMGT]?)")
-_PODMAN_SIZE = re.compile(r"(\d+)([bkmgt]?)b?", re.IGNORECASE)
+_BINARY = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
+_SYSTEMD_SIZE = re.compile(r"(\d+)\s*([BKMGTP]?)")
+_PODMAN_SIZE = re.compile(r"(\d+)([bkmgtp]?)b?", re.IGNORECASE)
 
 
 def text(assignment: Assignment) -> str:

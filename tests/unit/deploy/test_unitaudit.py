@@ -117,9 +117,44 @@ def test_a_drop_in_for_no_unit_is_refused(tmp_path: Path) -> None:
     drop_in.write_text("")
     (folder / "x.container").write_text(CONTAINER)
     with pytest.raises(
-        DeployError, match=r"y\.container\.d/1\.conf: there is no unit y\.container"
+        DeployError, match=r"quadlet/dropins/y\.container\.d: there is no unit y\.container"
     ):
         load_variants(folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("notes.txt", "unknown kind of unit"),
+        ("x.container~", "unknown kind of unit"),
+        ("todo-y.pod", "unknown kind of unit"),
+        ("more/y.container", "unknown folder"),
+        ("x.container.d/more/1.conf", "unknown folder"),
+        ("x.container.d/1.txt", "unknown kind of file"),
+        ("y.container.d/1.conf", "there is no unit y.container"),
+        ("dropins/y.container", "unknown kind of file"),
+        ("dropins/more/1.conf", "unknown folder"),
+        ("dropins/x.container.d/1.txt", "unknown kind of file"),
+        ("dropins/dropins/x.container.d/1.conf", "unknown folder"),
+    ],
+)
+def test_what_no_rule_would_look_at_is_refused(tmp_path: Path, path: str, problem: str) -> None:
+    folder = tmp_path / "quadlet"
+    file = folder / path
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    (folder / "x.container").write_text(CONTAINER)
+    for load in (load_units, load_variants):
+        with pytest.raises(DeployError, match=problem) as caught:
+            load(folder)
+        assert caught.value.code == ExitCode.DATA
+
+
+def test_a_link_to_nowhere_is_no_unit(tmp_path: Path) -> None:
+    (tmp_path / "x.container").write_text(CONTAINER)
+    (tmp_path / "y.container").symlink_to("nowhere")
+    with pytest.raises(DeployError, match=r"y\.container: unknown kind of unit"):
+        load_units(tmp_path)
 
 
 def test_every_key_of_the_units_is_known_to_harden_or_not_to() -> None:
@@ -186,7 +221,10 @@ BROKEN = [
     ("CIS-5.6", ADDED, "Mount=type=bind,source=/usr/../proc,target=/x"),
     ("CIS-5.10", "Network=none", "Network=host"),
     ("CIS-5.11", "MemoryMax=64M", "MemoryMax=infinity"),
+    ("CIS-5.11", "MemoryMax=64M", "MemoryMax=1P"),
+    ("CIS-5.11", "MemoryMax=64M", "MemoryMax=17G"),
     ("CIS-5.12", "CPUQuota=200%", "CPUQuota="),
+    ("CIS-5.12", "CPUQuota=200%", "CPUQuota=1000000%"),
     ("CIS-5.13", "ReadOnly=true", "ReadOnly=no"),
     ("CIS-5.13", "ReadOnlyTmpfs=false", "ReadOnlyTmpfs=yes"),
     ("CIS-5.15", "Restart=always", "Restart=no"),
@@ -204,9 +242,14 @@ BROKEN = [
     ("CIS-5.26", "NoNewPrivileges=true", "NoNewPrivileges=off"),
     ("CIS-5.27", 'HealthCmd=["/probe"]', "HealthCmd=none"),
     ("CIS-5.27", "HealthOnFailure=kill", "HealthOnFailure=none"),
+    ("CIS-5.27", ADDED, "HealthInterval=disable"),
+    ("CIS-5.27", ADDED, "HealthInterval=1000h"),
+    ("CIS-5.27", ADDED, "HealthRetries=1000"),
     ("CIS-5.28", "localhost/todo-x:latest", "docker.io/todo-x:latest"),
     ("CIS-5.28", "Pull=never", "Pull=missing"),
     ("CIS-5.29", "TasksMax=64", "TasksMax=infinity"),
+    ("CIS-5.29", "TasksMax=64", "TasksMax=4000000000"),
+    ("CIS-5.29", "PidsLimit=0", "PidsLimit=4000000000"),
     ("CIS-5.30", "Network=none", "Network=bridge"),
     ("CIS-5.30", "Network=none", "Network="),
     ("CIS-5.31", ADDED, "UserNS=host"),
@@ -224,7 +267,11 @@ BROKEN = [
     ("OWN-TMPFS", "size=16m,", ""),
     ("OWN-TMPFS", "nosuid,", ""),
     ("OWN-TMPFS", ",noexec", ""),
+    ("OWN-TMPFS", "size=16m", "size=0"),
     ("OWN-TMPFS", "size=16m", "size=64m"),
+    ("OWN-TMPFS", "size=16m", "size=1t"),
+    ("OWN-TMPFS", ADDED, "ShmSize=48m"),
+    ("OWN-TMPFS", ADDED, "Mount=type=tmpfs,destination=/run"),
     ("OWN-MQUEUE", "Mask=/dev/mqueue", "Mask=/dev/other"),
     ("OWN-SECRETS", "TODO_X=1", "TODO_TOKEN_SECRET=hunter2"),
     ("OWN-SECRETS", "TODO_X=1", "TODO_X=postgresql://todo:hunter2@db/todo"),
@@ -234,6 +281,7 @@ BROKEN = [
     ("OWN-SECRETS", ",mode=0400", ""),
     ("OWN-SECRETS", "mode=0400", "mode=0440"),
     ("OWN-START", "TimeoutStartSec=60", "TimeoutStartSec=infinity"),
+    ("OWN-START", "TimeoutStartSec=60", "TimeoutStartSec=2h"),
     ("OWN-ARGS", ADDED, "PodmanArgs=--no-hosts"),
     ("OWN-ARGS", ADDED, "GlobalArgs=--log-level=debug"),
 ]
@@ -326,7 +374,12 @@ def test_every_rule_is_broken_by_a_case_of_its_own() -> None:
         (ADDED, "Ulimit=nofile=1024:2048"),
         (ADDED, "Volume=/anonymous"),
         (ADDED, "Volume=todo-y.volume:/y:U"),
-        (ADDED, "Mount=type=tmpfs,destination=/run"),
+        (ADDED, "Mount=type=image,source=localhost/x,destination=/x"),
+        (ADDED, "ShmSize=47m"),
+        (ADDED, "HealthInterval=10s\nHealthRetries=30"),
+        ("MemoryMax=64M", "MemoryMax=16G"),
+        ("CPUQuota=200%", "CPUQuota=1600%"),
+        ("TasksMax=64", "TasksMax=4096"),
         (ADDED, "CgroupsMode=split"),
         ("Pull=never", f"Image=registry.example/todo-x@sha256:{'0' * 64}"),
         ("TasksMax=64", "\n[Container]\nPidsLimit=64\n[Service]"),
