@@ -40,6 +40,8 @@ LOCKS = (
     Lock("runtime", ("runtime",), project=True),
     Lock("build", ("build",), project=False),
     Lock("dev", ("dev",), project=True, agrees_with=("runtime", "build")),
+    # The same versions of what both sides of the measurement use.
+    Lock("bench", ("bench",), project=False, agrees_with=("runtime",)),
     Lock("scan", ("scan",), project=False),
     Lock("audit", ("audit",), project=False),
 )

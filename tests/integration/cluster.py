@@ -67,7 +67,13 @@ class Cluster:
         )
         # fmt: on
 
-    def start(self, *, connections: int = 40) -> None:
+    @property
+    def pid(self) -> int:
+        """The server that all its other processes are children of."""
+        assert self._server is not None
+        return self._server.pid
+
+    def start(self, *, connections: int = 40, buffers: str = "16MB") -> None:
         log = (self.root / "log").open("ab")
         # fmt: off
         self._server = subprocess.Popen(
@@ -78,7 +84,7 @@ class Cluster:
                 "-c", f"unix_socket_directories={self.root}",
                 "-c", f"max_connections={connections}",
                 "-c", "fsync=off",
-                "-c", "shared_buffers=16MB",
+                "-c", f"shared_buffers={buffers}",
             ],
             stdout=log, stderr=log, cwd="/", start_new_session=True, **_identity(),
         )

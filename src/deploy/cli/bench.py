@@ -10,12 +10,12 @@ from deploy import tools, venv
 from deploy.cli.command import Command, unknown
 from deploy.paths import REPO
 
-_PARTS = {"launch", "load"}
+_PARTS = {"api_data", "api_load", "api_sides", "launch", "load"}
 """What measurements run beside the backend."""
 
 
 class Bench(Command):
-    """Measure, in a lab: how fast the service starts, heals and restarts."""
+    """Measure starts, healing and restarts (in a lab), and what a request costs."""
 
     rounds = cli.SwitchAttr("--rounds", cli.Range(1, 50), default=5, help="rounds a figure")
 
