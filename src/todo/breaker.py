@@ -2,11 +2,19 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import Enum, auto
 
-from pybreaker import STATE_CLOSED, STATE_OPEN, CircuitBreaker, CircuitMemoryStorage
+from pybreaker import (
+    STATE_CLOSED,
+    STATE_OPEN,
+    CircuitBreaker,
+    CircuitBreakerListener,
+    CircuitBreakerState,
+    CircuitMemoryStorage,
+)
 
 
 class Verdict(Enum):
@@ -51,6 +59,8 @@ class AsyncBreaker:
             state_storage=self._storage,
             throw_new_error_on_trip=False,
         )
+        self.transitions: Counter[str] = Counter()
+        self._breaker.add_listener(_Transitions(self.transitions))
         self._reset_s = reset_s
         self._classify = classify
         self._probing = False
@@ -106,3 +116,18 @@ class AsyncBreaker:
                 return
         with contextlib.suppress(ConnectionError), self._breaker.calling():
             raise ConnectionError
+
+
+class _Transitions(CircuitBreakerListener):
+    """Counts how often each state was entered."""
+
+    def __init__(self, counts: Counter[str]) -> None:
+        self._counts = counts
+
+    def state_change(
+        self,
+        cb: CircuitBreaker,  # noqa: ARG002 - the signature of pybreaker
+        old_state: CircuitBreakerState | None,  # noqa: ARG002 - likewise
+        new_state: CircuitBreakerState,
+    ) -> None:
+        self._counts[new_state.name] += 1

@@ -61,6 +61,12 @@ class Database:
         assert isinstance(pool, QueuePool)  # noqa: S101 - narrows the type
         return pool
 
+    @property
+    def waiters(self) -> int:
+        """How many tasks wait for a connection."""
+        # What SQLAlchemy's pool keeps its idle connections in, when it awaits, is asyncio's queue.
+        return len(self.pool._pool._queue._getters)  # type: ignore[attr-defined]  # noqa: SLF001
+
     @contextlib.asynccontextmanager
     async def unit_of_work(self, *, read_only: bool = False) -> AsyncIterator[AsyncConnection]:
         """Open one transaction; commit at the end of the block, or roll back.

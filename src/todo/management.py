@@ -49,7 +49,8 @@ class Management:
         if method not in {"GET", "HEAD"}:
             raise HttpError(405, "", {"Allow": "GET, HEAD"})
         if self._metrics is not None and has_metrics:
-            return CONTENT_TYPE.encode(), self._metrics.render()
+            problem = await self._health.find_problem("readyz")
+            return CONTENT_TYPE.encode(), self._metrics.render(ready=problem is None)
         problem = await self._health.find_problem(check)
         if problem is not None:
             raise problem

@@ -20,6 +20,7 @@ from todo.fatal import ExitCode, FatalError, report_fatal
 from todo.health import Health
 from todo.listener import Listener
 from todo.logs import set_up_logging
+from todo.looplag import watch_loop
 from todo.main import create_app
 from todo.management import Management
 from todo.migrate import DatabaseUnreachableError, migrate
@@ -82,6 +83,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
         health.listening = True
         _log.info("listening", extra=_describe(listeners))
         background.append(tasks.create_task(_announce(health)))
+        background.append(tasks.create_task(watch_loop(app.state.metrics.observe_loop_lag)))
         # What was made so far lives as long as the process: the collector need not walk it.
         gc.freeze()
         gc.enable()

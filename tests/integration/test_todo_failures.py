@@ -48,8 +48,8 @@ def client(service: Service) -> Iterator[httpx.Client]:
 
 def breaker_state(service: Service) -> str:
     for line in service.get_check("metrics").text.splitlines():
-        if line.startswith("todo_database_breaker_state") and line.endswith(" 1.0"):
-            return line.partition('"')[2].partition('"')[0]
+        if line.startswith('todo_breaker_state{breaker="database"') and line.endswith(" 1.0"):
+            return line.rpartition('="')[2].partition('"')[0]
     return "none"
 
 

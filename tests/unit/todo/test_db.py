@@ -1,8 +1,11 @@
+import asyncio
+from pathlib import Path
+
 import pytest
 from sqlalchemy import exc
 
 from todo.breaker import Verdict
-from todo.db import classify, connect_arguments
+from todo.db import Database, classify, connect_arguments
 from todo.settings import Settings
 
 
@@ -74,3 +77,30 @@ def test_options_of_the_address_are_respected() -> None:
     settings = Settings(database_url="postgresql://u@h/d?options=-c%20statement_timeout%3D9")
 
     assert "options" not in connect_arguments(settings)
+
+
+def test_tasks_that_wait_for_a_connection_are_counted(tmp_path: Path) -> None:
+    settings = Settings(
+        database_url=f"sqlite+aiosqlite:///{tmp_path}/todo.db",
+        database_pool_size=1,
+        database_pool_timeout_s=1,
+    )
+
+    async def scenario() -> list[int]:
+        database = Database(settings)
+
+        async def use() -> None:
+            async with database.unit_of_work(read_only=True):
+                pass
+
+        counts = [database.waiters]
+        async with database.unit_of_work(read_only=True):
+            waiting = [asyncio.create_task(use()) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            counts.append(database.waiters)
+        await asyncio.gather(*waiting)
+        counts.append(database.waiters)
+        await database.dispose()
+        return counts
+
+    assert asyncio.run(scenario()) == [0, 2, 0]

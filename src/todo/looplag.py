@@ -1,0 +1,45 @@
+"""How late the event loop is: a task that sleeps and looks at the clock.
+
+Whatever holds the loop up (a long computation, a blocking call, a machine without CPU time)
+delays every request alike, and no request's own duration tells the cause.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+_INTERVAL_S = 0.5
+_WARNING_S = 0.25
+# A loop that stays behind is one event, not two a second.
+_QUIET_S = 10.0
+
+_log = logging.getLogger("todo.looplag")
+
+
+async def watch_loop(
+    observe: Callable[[float], None],
+    *,
+    interval_s: float = _INTERVAL_S,
+    warning_s: float = _WARNING_S,
+) -> None:
+    """Measure the lag of the running loop until cancelled.
+
+    Args:
+        observe: Told each lag, in seconds.
+        interval_s: Time between two looks.
+        warning_s: Lag from which on the log tells it.
+    """
+    loop = asyncio.get_running_loop()
+    quiet_until = 0.0
+    while True:
+        due = loop.time() + interval_s
+        await asyncio.sleep(interval_s)
+        now = loop.time()
+        lag_s = max(0.0, now - due)
+        observe(lag_s)
+        if lag_s >= warning_s and now >= quiet_until:
+            quiet_until = now + _QUIET_S
+            _log.warning(
+                "the event loop was held up, and every request with it",
+                extra={"lag_ms": round(lag_s * 1000)},
+            )
