@@ -29,8 +29,9 @@ from todo.errors import (
 from todo.forwarded import UNIX, TrustedProxies
 from todo.health import Health
 from todo.ids import new_uuid7
-from todo.logs import request_id_var
+from todo.logs import ACCESS_LOGGER, request_id_var
 from todo.metrics import Metrics
+from todo.tracecontext import begin_trace
 
 MAX_BODY_BYTES = 1024 * 1024
 # Read and thrown away before the answer 413: a client that still sends when the connection
@@ -42,7 +43,7 @@ _UNMATCHED = "unmatched"
 # Answered for probes and front ends every few seconds: no news while all is well.
 _QUIET_ROUTES = {"/livez", "/readyz", "/startupz", "/health"}
 
-_access = logging.getLogger("todo.access")
+_access = logging.getLogger(ACCESS_LOGGER)
 _log = logging.getLogger("todo.edge")
 
 
@@ -65,6 +66,7 @@ class Edge:
         started = time.perf_counter()
         request_id = _find_request_id(scope["headers"]) or new_uuid7().hex
         request_id_var.set(request_id)
+        begin_trace(scope)
         peer = scope["client"]
         caller = self._proxies.resolve(peer[0] if peer else UNIX, scope["scheme"], scope["headers"])
         scope["scheme"] = caller.scheme

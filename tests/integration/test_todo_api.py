@@ -234,7 +234,7 @@ def test_metrics_are_on_the_management_socket_only(service: Service, client: htt
         text = management.get("/metrics").text
 
     assert 'method="GET",route="/api/v1/tasks/{task_id}",status="4xx"' in text
-    assert 'todo_database_breaker_state{state="closed"} 1.0' in text
+    assert 'todo_breaker_state{breaker="database",state="closed"} 1.0' in text
     assert "todo_build_info" in text
     assert client.get("/metrics").status_code == 404
 
@@ -250,7 +250,8 @@ def test_the_log_has_one_json_line_a_request_and_no_secret(
     events = [event for event in service.events if event.get("request_id") == "find-me"]
     assert len(events) == 1
     wanted = {"timestamp", "level", "logger", "message", "request_id", "method", "route"}
-    assert set(events[0]) == wanted | {"status", "duration_ms", "client"}
+    traced = {"trace_id", "span_id"}
+    assert set(events[0]) == wanted | traced | {"status", "duration_ms", "client"}
     assert (events[0]["route"], events[0]["status"]) == (PATH, 422)
     assert token[:60] not in json.dumps(service.events)
 

@@ -43,6 +43,7 @@ PACKAGES = {
     "prometheus_client": "counts every request",
     "jwt": "reads the token of every request",
     "pythonjsonlogger": "writes every line of the log",
+    "orjson": "makes JSON, of the lines of the log first of all",
 }
 DRIVERS = {"postgresql": {"psycopg", "psycopg_binary"}, "sqlite": {"aiosqlite"}}
 

@@ -1,0 +1,69 @@
+"""What a running backend tells of itself: traces in the log, readiness and lag in the metrics."""
+
+import re
+import time
+import uuid
+
+import httpx
+
+from tests.integration.service import Service, open_service
+
+PATH = "/api/v1/tasks"
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def scrape(service: Service) -> str:
+    return service.get_check("metrics").text
+
+
+def wait_for_metric(service: Service, pattern: str) -> None:
+    deadline = time.monotonic() + 5
+    while not re.search(pattern, scrape(service), re.MULTILINE):
+        assert time.monotonic() < deadline, f"no {pattern} in {scrape(service)}"
+        time.sleep(0.1)
+
+
+def events_of(service: Service, request_id: str) -> list[dict[str, object]]:
+    # The answer goes out before the line does.
+    service.wait_for(request_id)
+    return [event for event in service.events if event.get("request_id") == request_id]
+
+
+def ask(service: Service, **headers: str) -> str:
+    """Send one request and return its id."""
+    request_id = uuid.uuid4().hex
+    with service.client(service.token()) as client:
+        answer = client.get(PATH, headers={"X-Request-ID": request_id, **headers})
+    assert answer.status_code == httpx.codes.OK
+    assert "traceparent" not in answer.headers
+    return request_id
+
+
+def test_the_callers_trace_is_in_the_log(sqlite_service: Service) -> None:
+    request_id = ask(sqlite_service, traceparent=f"00-{TRACE_ID}-00f067aa0ba902b7-01")
+
+    (event,) = events_of(sqlite_service, request_id)
+    assert event["trace_id"] == TRACE_ID
+    assert event["span_id"] != "00f067aa0ba902b7"
+
+
+def test_each_request_without_a_trace_has_one_of_its_own(sqlite_service: Service) -> None:
+    ids = [ask(sqlite_service), ask(sqlite_service, traceparent="00-nonsense")]
+
+    traces = [event["trace_id"] for each in ids for event in events_of(sqlite_service, each)]
+    assert len(set(traces)) == 2
+
+
+def test_the_loops_lag_is_measured_all_the_time(sqlite_service: Service) -> None:
+    wait_for_metric(sqlite_service, r"^todo_event_loop_lag_seconds_count [2-9]")
+
+
+def test_ready_is_what_the_database_says() -> None:
+    with open_service({"TODO_DATABASE_URL": "postgresql+psycopg://todo@127.0.0.1:1/todo"}) as lost:
+        lost.wait_started()
+
+        assert "\ntodo_ready 0.0\n" in scrape(lost)
+
+
+def test_a_service_that_can_answer_is_ready(service: Service) -> None:
+    assert "\ntodo_ready 1.0\n" in scrape(service)
