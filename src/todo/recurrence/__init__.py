@@ -1,0 +1,1 @@
+"""Tasks that come again: rules after RFC 5545, and the due of the next instance."""

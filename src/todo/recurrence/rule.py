@@ -1,0 +1,264 @@
+"""A recurrence rule: the RRULE of RFC 5545, as far as tasks have it.
+
+Read strictly: what is not understood is refused, with what to write instead. A rule says which days
+a task comes again on; the time of day is the due's own.
+"""
+
+import enum
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any
+
+MAX_LENGTH = 512
+MAX_INTERVAL = 1000
+MAX_COUNT = 100_000
+WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_WEEKS_OF_A_MONTH = 5
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,6}")
+_DAY = re.compile(rf"([+-]?[0-9]{{1,2}})?({'|'.join(WEEKDAYS)})")
+_DATE = re.compile(r"[0-9]{8}")
+_INSTANT = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+
+
+class Frequency(enum.StrEnum):
+    """The period that a rule repeats."""
+
+    DAILY = "DAILY"
+    WEEKLY = "WEEKLY"
+    MONTHLY = "MONTHLY"
+    YEARLY = "YEARLY"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule; `str` gives its text.
+
+    Attributes:
+        frequency: The period.
+        interval: Every how many periods.
+        count: Instances left, this one included.
+        until: The last day, or the last instant in UTC.
+        by_month: Months, 1 to 12.
+        by_week_no: Weeks of the year, negative from its end.
+        by_year_day: Days of the year, negative from its end.
+        by_month_day: Days of the month, negative from its end.
+        by_day: Pairs of which one of the period (0 for each) and weekday (0 for Monday).
+        by_set_pos: Which days of a period's set, negative from its end.
+        week_start: Weekday on which a week begins.
+        clock: The wall time that the series has, when a gap keeps this instance off it.
+    """
+
+    frequency: Frequency
+    interval: int = 1
+    count: int | None = None
+    until: date | None = None
+    by_month: tuple[int, ...] = ()
+    by_week_no: tuple[int, ...] = ()
+    by_year_day: tuple[int, ...] = ()
+    by_month_day: tuple[int, ...] = ()
+    by_day: tuple[tuple[int, int], ...] = ()
+    by_set_pos: tuple[int, ...] = ()
+    week_start: int = 0
+    clock: time | None = None
+
+    def __str__(self) -> str:
+        days = [f"{nth or ''}{WEEKDAYS[weekday]}" for nth, weekday in self.by_day]
+        clock = self.clock
+        parts = {
+            "FREQ": self.frequency,
+            "INTERVAL": "" if self.interval == 1 else self.interval,
+            "COUNT": "" if self.count is None else self.count,
+            "UNTIL": _render_until(self.until),
+            "BYMONTH": _join(self.by_month),
+            "BYWEEKNO": _join(self.by_week_no),
+            "BYYEARDAY": _join(self.by_year_day),
+            "BYMONTHDAY": _join(self.by_month_day),
+            "BYDAY": ",".join(days),
+            "BYHOUR": "" if clock is None else clock.hour,
+            "BYMINUTE": "" if clock is None else clock.minute,
+            "BYSECOND": "" if clock is None else clock.second,
+            "BYSETPOS": _join(self.by_set_pos),
+            "WKST": WEEKDAYS[self.week_start] if self.week_start else "",
+        }
+        return ";".join(f"{name}={value}" for name, value in parts.items() if value != "")
+
+
+def _join(numbers: tuple[int, ...]) -> str:
+    return ",".join(map(str, numbers))
+
+
+def _render_until(until: date | None) -> str:
+    if until is None:
+        return ""
+    # `strftime` does not fill up years to four digits everywhere.
+    text = until.isoformat().partition("+")[0].replace("-", "").replace(":", "")
+    return f"{text}Z" if isinstance(until, datetime) else text
+
+
+def read_rule(text: str) -> Rule:
+    """Read a rule without asking whether it ever occurs.
+
+    Raises:
+        ValueError: It is no rule that tasks can have; the message names the part.
+    """
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"must not be longer than {MAX_LENGTH} characters")
+    plain = text.strip().upper().removeprefix("RRULE:")
+    values: dict[str, Any] = {}
+    for part in plain.split(";"):
+        name, equals, value = part.partition("=")
+        if not equals or not value:
+            raise ValueError(f"{_show(part)} is no part of a rule; write NAME=VALUE;NAME=VALUE")
+        if name in values:
+            raise ValueError(f"{name} is there twice; write it once")
+        values[name] = _read_part(name, value)
+    if "FREQ" not in values:
+        raise ValueError("FREQ is missing; write, for example, FREQ=WEEKLY")
+    _check_together(values)
+    fields = {_FIELDS[name]: value for name, value in values.items() if name in _FIELDS}
+    if "BYHOUR" in values:
+        clock = [values.get(name, 0) for name in ("BYHOUR", "BYMINUTE", "BYSECOND")]
+        fields["clock"] = time(*clock)
+    return Rule(**fields)
+
+
+def _show(text: str) -> str:
+    return repr(text[:40])
+
+
+def _read_part(name: str, value: str) -> Any:  # noqa: ANN401 - each part has its own type
+    reader = _READERS.get(name)
+    if reader is None:
+        reason = _REASONS.get(name, f"the parts of a rule are {', '.join(_READERS)}")
+        raise ValueError(f"{_show(name)} is not known; {reason}")
+    try:
+        return reader(value)
+    except ValueError as error:
+        raise ValueError(f"{name}={_show(value)}: {error}") from None
+
+
+def _read_frequency(value: str) -> Frequency:
+    if value not in Frequency.__members__:
+        raise ValueError(f"a task comes again by {', '.join(Frequency)}")
+    return Frequency(value)
+
+
+def _read_number(least: int, most: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        # `int` alone takes blanks, underscores and digits of other scripts.
+        if not _NUMBER.fullmatch(value) or not least <= int(value) <= most or value[0] in "+-":
+            raise ValueError(f"must be a number from {least} to {most}")
+        return int(value)
+
+    return read
+
+
+def _read_numbers(most: int, *, signed: bool = True) -> Callable[[str], tuple[int, ...]]:
+    kind = f"1 to {most}, or -{most} to -1" if signed else f"1 to {most}"
+
+    def read(value: str) -> tuple[int, ...]:
+        numbers = set()
+        for each in value.split(","):
+            number = int(each) if _NUMBER.fullmatch(each) else 0
+            if not 1 <= (abs(number) if signed else number) <= most:
+                raise ValueError(f"each must be a number from {kind}, separated by commas")
+            numbers.add(number)
+        return tuple(sorted(numbers))
+
+    return read
+
+
+def _read_days(value: str) -> tuple[tuple[int, int], ...]:
+    days = set()
+    for each in value.split(","):
+        match = _DAY.fullmatch(each)
+        nth = int(match[1] or 0) if match else 0
+        if not match or (match[1] and not 1 <= abs(nth) <= 53):  # noqa: PLR2004 - weeks of a year
+            raise ValueError(
+                f"each must be one of {', '.join(WEEKDAYS)}, or as in 1MO or -1FR, "
+                "separated by commas"
+            )
+        days.add((nth, WEEKDAYS.index(match[2])))
+    return tuple(sorted(days))
+
+
+def _read_weekday(value: str) -> int:
+    if value not in WEEKDAYS:
+        raise ValueError(f"must be one of {', '.join(WEEKDAYS)}")
+    return WEEKDAYS.index(value)
+
+
+def _read_until(value: str) -> date:
+    try:
+        if _DATE.fullmatch(value):
+            return date.fromisoformat(value)
+        if _INSTANT.fullmatch(value):
+            return datetime.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError("must be a day as in 20261231, or an instant in UTC as in 20261231T235959Z")
+
+
+def _check_together(values: dict[str, Any]) -> None:
+    frequency = values["FREQ"]
+    if "COUNT" in values and "UNTIL" in values:
+        raise ValueError("COUNT and UNTIL exclude each other; leave one out")
+    for name in ("BYWEEKNO", "BYYEARDAY"):
+        if name in values and frequency is not Frequency.YEARLY:
+            raise ValueError(f"{name} goes with FREQ=YEARLY alone")
+    if "BYMONTHDAY" in values and frequency is Frequency.WEEKLY:
+        raise ValueError("BYMONTHDAY does not go with FREQ=WEEKLY; use FREQ=MONTHLY or FREQ=DAILY")
+    nths = [abs(nth) for nth, _ in values.get("BYDAY", ()) if nth]
+    if nths and frequency not in {Frequency.MONTHLY, Frequency.YEARLY}:
+        raise ValueError("BYDAY with numbers, as in 1MO, goes with FREQ=MONTHLY or FREQ=YEARLY")
+    if nths and "BYWEEKNO" in values:
+        raise ValueError("BYDAY with numbers, as in 1MO, does not go with BYWEEKNO")
+    in_month = frequency is Frequency.MONTHLY or "BYMONTH" in values
+    if nths and in_month and max(nths) > _WEEKS_OF_A_MONTH:
+        raise ValueError(f"BYDAY: no month has a weekday more than {_WEEKS_OF_A_MONTH} times")
+    by_days = {"BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY"}
+    if "BYSETPOS" in values and not by_days & values.keys():
+        raise ValueError("BYSETPOS chooses from days that another part names, such as BYDAY")
+    if {"BYMINUTE", "BYSECOND"} & values.keys() and "BYHOUR" not in values:
+        raise ValueError("BYMINUTE and BYSECOND go with BYHOUR; the due has the time of day")
+
+
+# In the order of their text.
+_READERS: dict[str, Callable[[str], Any]] = {
+    "FREQ": _read_frequency,
+    "INTERVAL": _read_number(1, MAX_INTERVAL),
+    "COUNT": _read_number(1, MAX_COUNT),
+    "UNTIL": _read_until,
+    "BYMONTH": _read_numbers(12, signed=False),
+    "BYWEEKNO": _read_numbers(53),
+    "BYYEARDAY": _read_numbers(366),
+    "BYMONTHDAY": _read_numbers(31),
+    "BYDAY": _read_days,
+    "BYHOUR": _read_number(0, 23),
+    "BYMINUTE": _read_number(0, 59),
+    "BYSECOND": _read_number(0, 59),
+    "BYSETPOS": _read_numbers(366),
+    "WKST": _read_weekday,
+}
+_FIELDS = {
+    "FREQ": "frequency",
+    "INTERVAL": "interval",
+    "COUNT": "count",
+    "UNTIL": "until",
+    "BYMONTH": "by_month",
+    "BYWEEKNO": "by_week_no",
+    "BYYEARDAY": "by_year_day",
+    "BYMONTHDAY": "by_month_day",
+    "BYDAY": "by_day",
+    "BYSETPOS": "by_set_pos",
+    "WKST": "week_start",
+}
+_REASONS = {
+    "BYEASTER": "it is no part of RFC 5545, and Easter cannot be said in a rule",
+    "RSCALE": "rules follow the Gregorian calendar",
+    "SKIP": "a day that a month lacks is skipped; BYMONTHDAY=-1 is the last day of each",
+    "DTSTART": "the due is the start",
+}
