@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import paths, tools, venv
+from deploy import paths, suite_programs, venv
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 TIERS = ("unit", "integration", "system")
-
-_CLUSTER_DEFAULTS = Path("/etc/postgresql-common/createcluster.d")
 
 
 def split(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -67,11 +63,7 @@ def prepare(tiers: Sequence[str]) -> None:
         )
     if "integration" not in tiers:
         return
-    if find_initdb() is None:
-        from deploy import host  # noqa: PLC0415 - only here, where something is missing
-
-        with _no_default_cluster():
-            host.ensure_packages(["postgresql"], assume_yes=os.geteuid() == 0)
+    suite_programs.ensure_programs()
     # Here, where its progress is seen and no test's time runs out over a download.
     venv.ensure("audit")
 
@@ -93,31 +85,3 @@ def run_tiers(words: Sequence[str]) -> int:
     if code == pytest.ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     return code
-
-
-def find_initdb() -> Path | None:
-    """PostgreSQL's initdb; Debian keeps it off PATH, one folder a major version."""
-    found = tools.find("initdb")
-    if found:
-        return Path(found)
-    packaged = Path("/usr/lib/postgresql").glob("*/bin/initdb")
-    return max(packaged, key=lambda path: int(path.parts[-3]), default=None)
-
-
-@contextlib.contextmanager
-def _no_default_cluster() -> Iterator[None]:
-    """Keep Debian's package from making and starting a server of its own: tests bring theirs."""
-    if os.geteuid() != 0:
-        yield
-        return
-    made = not _CLUSTER_DEFAULTS.exists()
-    _CLUSTER_DEFAULTS.mkdir(parents=True, exist_ok=True)
-    setting = _CLUSTER_DEFAULTS / "todo-backend-tests.conf"
-    setting.write_text("create_main_cluster = false\n")
-    try:
-        yield
-    finally:
-        setting.unlink(missing_ok=True)
-        if made:
-            with contextlib.suppress(OSError):  # the package put something there
-                _CLUSTER_DEFAULTS.rmdir()

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from todo import __version__
 from todo.auth.tokens import Tokens
 from todo.db import Database
+from todo.docs_page import router as docs_router
 from todo.edge import Edge, install_handlers
 from todo.forwarded import TrustedProxies
 from todo.health import Health
@@ -60,7 +61,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
         title="Todo backend",
         version=__version__,
         lifespan=lifespan,
-        # Both load their scripts from a CDN.
+        # FastAPI's pages load their scripts from a CDN; todo.docs_page serves its own.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -72,6 +73,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.state.tokens = tokens
     install_handlers(app)
     app.include_router(tasks_router)
+    app.include_router(docs_router)
     for path in ("/livez", "/readyz", "/startupz", "/health"):
         _add_check(app, health, path)
     app.add_middleware(

@@ -154,6 +154,9 @@ UNUSED_IN_WHEELS = (
     "pydantic/v1",
     # Databases that this program does not talk to.
     *("sqlalchemy/dialects/mssql", "sqlalchemy/dialects/mysql", "sqlalchemy/dialects/oracle"),
+    # Of what it carries, the image takes Swagger UI's two files and their licence.
+    *("fastapi_standalone_docs/*.py", "fastapi_standalone_docs/static/fastapi"),
+    "fastapi_standalone_docs/static/redoc",
     # Commands that pip made, for a PATH that this image does not have; greenlet's C header.
     *("bin", "include"),
 )

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import suite
+from deploy import suite, suite_programs
 from deploy.errors import DeployError, ExitCode
 
 
@@ -52,8 +52,10 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
         seen.append((names, assume_yes, [file.read_text() for file in folder.iterdir()]))
 
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr(suite, "find_initdb", lambda: None)
-    monkeypatch.setattr(suite, "_CLUSTER_DEFAULTS", folder)
+    monkeypatch.setattr(suite_programs, "find_initdb", lambda: None)
+    monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
+    monkeypatch.setattr(suite_programs, "find_promtool", lambda: Path("promtool"))
+    monkeypatch.setattr(suite_programs, "_CLUSTER_DEFAULTS", folder)
     monkeypatch.setattr("deploy.host.ensure_packages", install)
     monkeypatch.setattr("deploy.venv.ensure", lambda _purpose: None)
     suite.prepare(["integration"])

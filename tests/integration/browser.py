@@ -1,0 +1,140 @@
+"""A Chromium without windows, steered through a pair of pipes (Chrome DevTools Protocol)."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from deploy import suite_programs
+
+_TIMEOUT_S = 30
+_POLL_S = 0.05
+# Chromium reads commands from descriptor 3 and writes answers to 4.
+_START = """
+import os, sys
+commands, answers = (os.dup2(int(number), 100 + n) for n, number in enumerate(sys.argv[1:3]))
+os.dup2(commands, 3)
+os.dup2(answers, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+class Browser:
+    """One page of a browser."""
+
+    def __init__(self, commands: int, answers: int) -> None:
+        self._commands = commands
+        self._answers = answers
+        self._buffer = b""
+        self._number = 0
+        self._session = ""
+        self.complaints: list[str] = []
+        """What the console holds: refused by the page's policy, or failed in a script."""
+        target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self._call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Log", "Runtime", "Page", "Network"):
+            self._call(f"{domain}.enable")
+        self.requested: list[str] = []
+
+    def open(self, address: str) -> None:
+        """Load a page."""
+        self._call("Page.navigate", url=address)
+
+    def evaluate(self, expression: str) -> Any:  # noqa: ANN401 - whatever JavaScript has
+        """Return the value of an expression of JavaScript."""
+        found = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
+        return found["result"].get("value")
+
+    def wait_for(self, expression: str) -> Any:  # noqa: ANN401 - whatever JavaScript has
+        """Wait until an expression is true, and return it."""
+        deadline = time.monotonic() + _TIMEOUT_S
+        while not (found := self.evaluate(expression)):
+            if time.monotonic() > deadline:
+                text = self.evaluate("document.body.innerText")
+                raise TimeoutError(f"never true: {expression}; {self.complaints}; {text}")
+            time.sleep(_POLL_S)
+        return found
+
+    def click(self, selector: str) -> None:
+        """Click an element, as soon as it is there."""
+        found = f"document.querySelector({json.dumps(selector)})"
+        self.wait_for(f"{found} !== null")
+        self.evaluate(f"{found}.click()")
+
+    def fill(self, selector: str, text: str) -> None:
+        """Type a text into a field."""
+        self.wait_for(f"document.querySelector({json.dumps(selector)}) !== null")
+        self.evaluate(f"document.querySelector({json.dumps(selector)}).focus()")
+        self._call("Input.insertText", text=text)
+
+    def _call(self, method: str, **parameters: object) -> dict[str, Any]:
+        self._number += 1
+        message: dict[str, object] = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        while (answer := self._read()).get("id") != self._number:
+            self._note(answer)
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']}")
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _read(self) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            chunk = os.read(self._answers, 65536)
+            if not chunk:
+                raise ConnectionError("the browser ended")
+            self._buffer += chunk
+        message, _, self._buffer = self._buffer.partition(b"\0")
+        found: dict[str, Any] = json.loads(message)
+        return found
+
+    def _note(self, event: dict[str, Any]) -> None:
+        parameters = event.get("params", {})
+        match event.get("method"):
+            case "Log.entryAdded":
+                self.complaints.append(parameters["entry"]["text"])
+            case "Runtime.exceptionThrown":
+                self.complaints.append(parameters["exceptionDetails"]["text"])
+            case "Runtime.consoleAPICalled" if parameters["type"] in {"error", "warning"}:
+                self.complaints.append(str(parameters["args"]))
+            case "Network.requestWillBeSent":
+                self.requested.append(parameters["request"]["url"])
+
+
+@contextlib.contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Run a browser for the length of the block."""
+    program = suite_programs.find_browser()
+    if program is None:
+        raise FileNotFoundError("no Chromium here: python3 build.py test integration installs it")
+    # A namespace of its own is refused to root, and in most containers; the page is ours.
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+    with contextlib.ExitStack() as stack:
+        profile = tempfile.mkdtemp(prefix="todo-browser-")
+        stack.callback(shutil.rmtree, profile, ignore_errors=True)
+        their_commands, commands = os.pipe()
+        answers, their_answers = os.pipe()
+        stack.callback(os.close, commands)
+        stack.callback(os.close, answers)
+        argv = [str(program), *options, "--remote-debugging-pipe", f"--user-data-dir={profile}"]
+        process = subprocess.Popen(
+            [sys.executable, "-c", _START, str(their_commands), str(their_answers), *argv],
+            pass_fds=(their_commands, their_answers),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"PATH": os.environ["PATH"], "HOME": profile},
+        )
+        stack.callback(process.wait)
+        stack.callback(process.kill)
+        os.close(their_commands)
+        os.close(their_answers)
+        yield Browser(commands, answers)
