@@ -1,4 +1,4 @@
-"""Hypercorn's connections behind our own accept and drain.
+"""Connections behind our own accept and drain: ordinary ones, and Hypercorn's for the rest.
 
 Hypercorn's `serve()` closes its listening sockets and every connection without a request in
 progress in the same moment, so that a client whose connection was just accepted, and whose
@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 import time
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from hypercorn.asyncio.tcp_server import TCPServer
@@ -20,6 +21,7 @@ from hypercorn.utils import wrap_app
 from starlette.types import ASGIApp
 
 from todo.http1 import Http1
+from todo.ordinary import Connection
 from todo.sockets import BACKLOG
 
 if TYPE_CHECKING:
@@ -43,8 +45,8 @@ _QUIET_POLLS = 5
 _log = logging.getLogger("todo.listener")
 
 
-class _Connection(TCPServer):
-    """One connection that knows whether it owes an answer."""
+class _Rest(TCPServer):
+    """The rest of a connection, with Hypercorn, that knows whether it owes an answer."""
 
     busy = False
     answered = False
@@ -88,11 +90,14 @@ class Listener:
     """One application on some sockets."""
 
     def __init__(self, app: ASGIApp, sockets: list[socket.socket], config: Config) -> None:
-        self._app = wrap_app(cast("ASGIFramework", app), 0, "asgi")
+        self.keep_alive_s = config.keep_alive_timeout
+        self._app = app
+        self._wrapped = wrap_app(cast("ASGIFramework", app), 0, "asgi")
         self._sockets = sockets
         self._config = config
         self._context = WorkerContext(None)
-        self._connections: dict[_Connection, float] = {}
+        self._connections: dict[Connection | _Rest, float] = {}
+        self._accepting = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopped = False
 
@@ -128,12 +133,51 @@ class Listener:
         self.stop_accepting()
         for listener in self._sockets:
             listener.close()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=max(0.1, deadline - time.monotonic()))
-        for task in self._tasks:
+        for connection in list(self._connections):
+            if isinstance(connection, Connection):
+                connection.finish()
+        tasks = self._find_tasks()
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(0.1, deadline - time.monotonic()))
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=0.2)
+        if tasks:
+            await asyncio.wait(tasks, timeout=0.2)
+
+    def opened(self, connection: Connection) -> None:
+        """Count a connection that is there."""
+        self._connections[connection] = time.monotonic()
+
+    def closed(self, connection: Connection) -> None:
+        """Forget it."""
+        self._connections.pop(connection, None)
+
+    def take_over(self, connection: Connection, data: bytes) -> None:
+        """Leave the rest of a connection to Hypercorn, which reads what has come once more."""
+        since = self._connections.pop(connection, time.monotonic())
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport = connection.transport
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        reader.feed_data(data)
+        if connection.ended:
+            reader.feed_eof()
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        rest = _Rest(self._wrapped, loop, self._config, self._context, {}, reader, writer)
+        rest.answered = connection.answered
+        self._connections[rest] = since
+        self._start_task(self._serve(rest))
+
+    def _find_tasks(self) -> set[asyncio.Task[Any]]:
+        running = (c.task for c in self._connections if isinstance(c, Connection))
+        return self._tasks | {task for task in running if task is not None}
+
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _await_connections(self, listener: socket.socket) -> None:
         if not self._stopped:
@@ -158,28 +202,26 @@ class Listener:
             self._pause(listener, _ACCEPT_RETRY_S)
             return
         client.settimeout(0)
-        task = asyncio.get_running_loop().create_task(self._serve(client))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._accepting += 1
+        self._start_task(self._connect(client))
+
+    async def _connect(self, client: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(lambda: Connection(self._app, self), client)
+        finally:
+            self._accepting -= 1
 
     def _is_full(self) -> bool:
-        # Every task belongs to a connection, so while they are few there is nothing to count.
-        if len(self._tasks) < MAX_UNANSWERED:
+        if len(self._connections) + self._accepting < MAX_UNANSWERED:
             return False
         young = time.monotonic() - _YOUNG_S
         known = self._connections.items()
         unanswered = sum(1 for c, since in known if since > young and not c.answered)
-        return unanswered + len(self._tasks) - len(known) >= MAX_UNANSWERED
+        return unanswered + self._accepting >= MAX_UNANSWERED
 
-    async def _serve(self, client: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        transport, _ = await loop.connect_accepted_socket(lambda: protocol, client)
-        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        connection = _Connection(self._app, loop, self._config, self._context, {}, reader, writer)
-        self._connections[connection] = time.monotonic()
+    async def _serve(self, rest: _Rest) -> None:
         try:
-            await connection
+            await rest
         finally:
-            del self._connections[connection]
+            del self._connections[rest]

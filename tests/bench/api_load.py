@@ -138,7 +138,7 @@ def check(body: Any, wanted: dict[str, Any]) -> None:  # noqa: ANN401 - whatever
     fields = {name: value for name, value in wanted.items() if name not in {"length", "word"}}
     good = all(task.get(name) == value for task in tasks for name, value in fields.items())
     good &= len(tasks) == wanted.get("length", len(tasks))
-    good &= bool(tasks) and all(wanted.get("word", "") in task["title"] for task in tasks)
+    good &= bool(tasks) and all(wanted.get("word", "") in task.get("title", "") for task in tasks)
     if not good:
         raise WrongAnswerError(f"not {wanted}: {json.dumps(body)[:300]}")
 

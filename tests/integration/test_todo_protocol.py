@@ -65,3 +65,41 @@ def test_a_client_that_only_listens_any_more_gets_its_answer_and_the_end(service
     line, _, body = talk(service, GET + b"\r\n")
     assert line == b"HTTP/1.1 200 "
     assert json.loads(body) == {"status": "ok"}
+
+
+def test_every_way_to_send_a_request_gets_the_same_answer(service: Service) -> None:
+    plain, _, body = talk(service, GET + b"\r\n")
+    others = [
+        GET + b"Connection: close\r\n\r\n",
+        GET + b"X-Odd: \xe9\r\n\r\n",
+        GET + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        GET + b"Content-Length: 3\r\n\r\nabc",
+        b"GET /health HTTP/1.0\r\n\r\n",
+        b"GET /health HTTP/1.1\nHost: todo\n\n",
+    ]
+    for request in others:
+        line, headers, answer = talk(service, request)
+        assert (line, answer) == (plain, body), request
+        assert headers["content-length"] == str(len(body))
+
+
+def test_requests_of_every_kind_follow_one_another_on_a_connection(service: Service) -> None:
+    chunked = GET.replace(b"GET", b"HEAD") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    last = GET + b"Connection: close\r\n\r\n"
+    requests = GET + b"\r\n" + GET.replace(b"GET", b"HEAD") + b"\r\n" + chunked + last
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(service.folder / "public.sock"))
+        for byte in requests:
+            client.sendall(bytes([byte]))
+        answers = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 200 \r\n") == 4
+    assert answers.count(b'{"status":"ok"}') == 2
+    assert answers.endswith(b'{"status":"ok"}')
+
+
+def test_a_request_that_no_path_has_is_a_problem_on_either_way(service: Service) -> None:
+    for rest in (b"\r\n", b"Connection: close\r\n\r\n"):
+        line, headers, _ = talk(service, b"GET /nowhere%2F?x=%00 HTTP/1.1\r\nHost: todo\r\n" + rest)
+        assert line == b"HTTP/1.1 404 "
+        assert headers["content-type"] == "application/problem+json"

@@ -1,0 +1,118 @@
+import pytest
+
+from todo.head import MAX_HEAD_BYTES, find_request, is_unfinished, render_response
+
+GET = b"GET /tasks?limit=2 HTTP/1.1\r\nHost: todo\r\n"
+END = b"\r\n"
+
+
+def test_an_ordinary_request_is_read() -> None:
+    request = find_request(GET + b"Accept:  */* \r\nX-Empty:\r\n" + END + b"next")
+
+    assert request is not None
+    assert (request.method, request.target, request.length) == ("GET", b"/tasks?limit=2", 0)
+    assert request.headers == [(b"host", b"todo"), (b"accept", b"*/*"), (b"x-empty", b"")]
+    assert request.size == len(GET + b"Accept:  */* \r\nX-Empty:\r\n" + END)
+
+
+def test_a_body_has_its_announced_length() -> None:
+    head = b"POST /tasks HTTP/1.1\r\nContent-Length: 12\r\nHost: todo\r\nConnection: Keep-Alive\r\n"
+    request = find_request(head + END)
+
+    assert request is not None
+    assert request.length == 12
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.0\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: x\n\n",
+        b"GET / HTTP/1.1\r\nHost: x\nX: y\r\n\r\n",
+        b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        GET + b"Host: other\r\n" + END,
+        GET + b"X : y\r\n" + END,
+        GET + b"X: y\r\n folded\r\n" + END,
+        GET + b"X: \0\r\n" + END,
+        GET + b"X: a\rb\r\n" + END,
+        GET + b"Transfer-Encoding: chunked\r\n" + END,
+        GET + b"Content-Length: 1\r\nContent-Length: 1\r\n" + END,
+        GET + b"Content-Length: +1\r\n" + END,
+        GET + b"Content-Length: 1, 1\r\n" + END,
+        GET + b"Content-Length:\r\n" + END,
+        GET + b"Expect: 100-continue\r\n" + END,
+        GET + b"Upgrade: websocket\r\n" + END,
+        GET + b"Connection: close\r\n" + END,
+        GET + b"Connection: keep-alive, upgrade\r\n" + END,
+        GET + b"X: " + b"x" * MAX_HEAD_BYTES + b"\r\n" + END,
+    ],
+)
+def test_what_may_be_read_in_two_ways_or_is_rare_is_not_ordinary(data: bytes) -> None:
+    assert find_request(data) is None
+    assert not is_unfinished(data)
+
+
+@pytest.mark.parametrize("data", [b"G", b"GET / HTTP/1.1\r\nHost: x\r\n", GET[:-1]])
+def test_a_head_whose_end_is_missing_is_waited_for(data: bytes) -> None:
+    assert find_request(data) is None
+    assert is_unfinished(data)
+
+
+@pytest.mark.parametrize("data", [b"\x16\x03\x01", b"\r\n", b"G" * MAX_HEAD_BYTES])
+def test_what_can_become_no_request_is_not_waited_for(data: bytes) -> None:
+    assert not is_unfinished(data)
+
+
+def test_reading_a_hostile_head_takes_a_time_that_grows_with_its_length_alone() -> None:
+    # Quadratic, this would take minutes.
+    for filler in (b" ", b"\t ", b"a", b"a:", b"a:\r\n"):
+        head = GET + b"X:" + (filler * MAX_HEAD_BYTES)[: MAX_HEAD_BYTES - 100] + b"\0\r\n\r\n"
+        for _ in range(100):
+            assert find_request(head) is None
+
+
+def test_a_response_of_known_length_announces_it() -> None:
+    response = render_response("GET", 200, [(b"content-type", b"text/plain")], 5)
+
+    head, _, rest = response.head.partition(b"date: ")
+    assert head == b"HTTP/1.1 200 \r\ncontent-type: text/plain\r\ncontent-length: 5\r\n"
+    assert rest.endswith(b" GMT\r\n\r\n")
+    assert (response.length, response.closes) == (5, False)
+
+
+def test_a_response_of_unknown_length_comes_in_chunks() -> None:
+    response = render_response("GET", 200, [], None)
+
+    assert b"\r\ntransfer-encoding: chunked\r\n" in response.head
+    assert response.length is None
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+def test_a_response_without_body_announces_none_of_its_own(method: str, status: int) -> None:
+    response = render_response(method, status, [], None)
+
+    assert b"transfer-encoding" not in response.head
+    assert b"content-length" not in response.head
+    assert response.length == 0
+
+
+def test_a_response_says_that_it_is_the_last() -> None:
+    assert render_response("GET", 200, [(b"connection", b"close")], 0).closes
+
+
+@pytest.mark.parametrize(
+    "field", [(b"location", b"/\r\nset-cookie: a=b"), (b"a\nb", b""), (b"x", b"\0")]
+)
+def test_a_field_cannot_smuggle_in_another(field: tuple[bytes, bytes]) -> None:
+    with pytest.raises(ValueError, match="line's end"):
+        render_response("GET", 200, [field], 0)
+
+
+def test_the_application_has_no_say_in_how_a_body_is_sent() -> None:
+    with pytest.raises(ValueError, match="how a body is sent"):
+        render_response("GET", 200, [(b"transfer-encoding", b"chunked")], None)
