@@ -13,30 +13,52 @@ from sqlalchemy import Connection, Engine, event, exc, text
 from sqlalchemy.pool import QueuePool
 
 from todo.breaker import AsyncBreaker, BreakerOpenError, Verdict
-from todo.connection import AsyncConnection, connect, create_async_engine, dispose
 from todo.errors import DatabaseBusyError, DatabaseUnavailableError, SchemaMismatchError
 from todo.fatal import ExitCode, FatalError
+from todo.session import (
+    PostgresSession,
+    Session,
+    SqliteSession,
+    connect,
+    create_async_engine,
+    dispose,
+)
 from todo.settings import Settings
+from todo.sql import SQLITE, Statement
 
 APPLICATION_NAME = "todo-backend"
 _RECYCLE_S = 1800
 _SQLITE_BUSY_TIMEOUT_S = 5
 # What the server says of itself: it is leaving, starting, or has no connection left.
 _LOST_STATES = {"57P01", "57P02", "57P03", "53300"}
-# The server works and refused this once: cancelled by the time-out, serialisation, deadlock.
-_BUSY_STATES = {"57014", "40001", "40P01", "55P03"}
+# The server works and refused this once: cancelled by the time-out, or not locked in time.
+_BUSY_STATES = {"57014", "55P03"}
+# Serialisation failure and deadlock: the same again may well succeed.
+_CONFLICT_STATES = {"40001", "40P01"}
+_DRIVER_MODULES = {"psycopg", "sqlite3", "sqlalchemy"}
 _UNDEFINED_TABLE = "42P01"
+
+
+_REVISION = Statement(text("SELECT version_num FROM alembic_version"))
+
+
+class ConflictError(Exception):
+    """Another transaction was in the way: the whole may be tried again."""
 
 
 class Database:
     """The engine and its guard; lives as long as the process."""
 
     def __init__(self, settings: Settings) -> None:
-        self.is_sqlite = settings.url.drivername.startswith("sqlite")
+        self.is_sqlite = settings.url.drivername.startswith(SQLITE)
         self._watchdog_s = settings.database_statement_timeout_s + 1
+        arguments = connect_arguments(settings)
+        if not self.is_sqlite:
+            # A read is one round trip; `Session` begins transactions itself.
+            arguments["autocommit"] = True
         self.engine = create_async_engine(
             settings.url,
-            connect_args=connect_arguments(settings),
+            connect_args=arguments,
             pool_size=settings.database_pool_size,
             max_overflow=0,
             pool_timeout=settings.database_pool_timeout_s,
@@ -44,10 +66,15 @@ class Database:
             pool_use_lifo=True,
             # A parameter may be a title or a description: nothing for a log.
             hide_parameters=True,
+            **({"paramstyle": "named"} if self.is_sqlite else {}),
         )
         prepare_engine(self.engine, settings)
         if not self.is_sqlite:
+            event.listen(self.engine, "connect", _read_json_as_text)
             event.listen(self.engine, "checkout", _refuse_closed)
+        driver = self.engine.dialect.dbapi
+        assert driver is not None  # noqa: S101 - narrows the type
+        self._errors: tuple[type[Exception], ...] = (exc.DBAPIError, driver.Error)
         self.breaker = AsyncBreaker(
             failures=settings.database_breaker_failures,
             reset_s=settings.database_breaker_reset_s,
@@ -68,32 +95,46 @@ class Database:
         return len(self.pool._pool._queue._getters)  # type: ignore[attr-defined]  # noqa: SLF001
 
     @contextlib.asynccontextmanager
-    async def unit_of_work(self, *, read_only: bool = False) -> AsyncIterator[AsyncConnection]:
-        """Open one transaction; commit at the end of the block, or roll back.
-
-        Args:
-            read_only: The block only reads; SQLite then takes no write lock.
+    async def reading(self) -> AsyncIterator[Session]:
+        """Open a session whose statements each see what is committed when they run.
 
         Raises:
             DatabaseUnavailableError: The database is not reachable, or was lost on the way.
             DatabaseBusyError: No connection became free, or the statement took too long.
             SchemaMismatchError: A table is missing.
         """
+        async with self._session("") as session:
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def unit_of_work(self) -> AsyncIterator[Session]:
+        """Open a session as one transaction; what the block does not commit is rolled back.
+
+        Raises:
+            ConflictError: A serialisation failure or a deadlock; nothing has happened.
+            UnavailableError: As `reading`.
+        """
+        # A writer takes SQLite's lock at once: a read lock cannot be upgraded later.
+        async with self._session("BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN") as session:
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def _session(self, begin: str) -> AsyncIterator[Session]:
+        kind = SqliteSession if self.is_sqlite else PostgresSession
         try:
             with self.breaker.calling():
-                async with connect(self.engine, todo_read_only=read_only) as connection:
-                    with self._watchdog(connection):
-                        yield connection
-                        await connection.commit()
+                async with connect(self.engine) as driver:
+                    with self._watchdog(driver):
+                        yield kind(self.engine, driver, begin=begin)
         except BreakerOpenError as error:
             raise DatabaseUnavailableError(retry_after_s=error.retry_after_s) from None
         except exc.TimeoutError:
             raise DatabaseBusyError from None
-        except exc.DBAPIError as error:
+        except self._errors as error:
             raise _translate(error) from error
 
     @contextlib.contextmanager
-    def _watchdog(self, connection: AsyncConnection) -> Iterator[None]:
+    def _watchdog(self, driver: Any) -> Iterator[None]:  # noqa: ANN401 - each has a type of its own
         """End a connection whose server neither answers nor cancels.
 
         The server's own statement time-out does not fire in a server that hangs. Cancelling
@@ -103,8 +144,7 @@ class Database:
         if self.is_sqlite:
             yield
             return
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._watchdog_s, _shut_down, connection.driver_connection)
+        timer = asyncio.get_running_loop().call_later(self._watchdog_s, _shut_down, driver)
         try:
             yield
         finally:
@@ -114,15 +154,14 @@ class Database:
         """Return the schema's revision, or None where there is none yet.
 
         Raises:
-            UnavailableError: As `unit_of_work`.
+            UnavailableError: As `reading`.
         """
         try:
-            async with self.unit_of_work(read_only=True) as connection:
-                row = await connection.execute(text("SELECT version_num FROM alembic_version"))
-                revision: str | None = row.scalar_one_or_none()
-                return revision
+            async with self.reading() as session:
+                row = await session.find(_REVISION, {})
         except SchemaMismatchError:
             return None
+        return None if row is None else str(row[0])
 
     async def dispose(self) -> None:
         """Close the pooled connections."""
@@ -146,6 +185,8 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
         timeout_ms = int(settings.database_statement_timeout_s * 1000)
         arguments["options"] = (
             f"-c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms}"
+            # Times are shown to callers as the server writes them.
+            " -c timezone=UTC"
         )
     return arguments
 
@@ -189,28 +230,47 @@ def read_password(path: Path) -> str:
 
 def classify(error: BaseException) -> Verdict:
     """Tell the breaker what an exception says about the database."""
-    if not isinstance(error, exc.DBAPIError):
+    names = _names(error)
+    if not names & {"Error", "DBAPIError"}:
         # The pool's time-out and errors of this program say nothing about it.
         return Verdict.NEUTRAL
-    state = getattr(error.orig, "sqlstate", None)
+    cause = _find_cause(error)
+    state = getattr(cause, "sqlstate", None)
     if state is not None:
         lost = state.startswith("08") or state in _LOST_STATES
         return Verdict.FAILURE if lost else Verdict.ALIVE
-    if error.connection_invalidated:
+    if getattr(error, "connection_invalidated", False):
         return Verdict.FAILURE
-    if isinstance(error, exc.OperationalError | exc.InterfaceError):
-        message = str(error.orig)
+    if names & {"OperationalError", "InterfaceError"}:
+        message = str(cause)
         if "locked" in message or "no such table" in message:
             return Verdict.NEUTRAL
         return Verdict.FAILURE
     return Verdict.ALIVE
 
 
-def _translate(error: exc.DBAPIError) -> Exception:
-    state = getattr(error.orig, "sqlstate", None)
-    message = str(error.orig)
+def _find_cause(error: BaseException) -> BaseException:
+    """The driver's own error: SQLAlchemy wraps it while it connects."""
+    return (error.orig or error) if isinstance(error, exc.DBAPIError) else error
+
+
+def _names(error: BaseException) -> set[str]:
+    """The classes of an error by the names that PEP 249 gives them in every driver."""
+    return {
+        kind.__name__
+        for kind in type(error).__mro__
+        if kind.__module__.partition(".")[0] in _DRIVER_MODULES
+    }
+
+
+def _translate(error: BaseException) -> BaseException:
+    cause = _find_cause(error)
+    state = getattr(cause, "sqlstate", None)
+    message = str(cause)
     if state == _UNDEFINED_TABLE or (state is None and "no such table" in message):
         return SchemaMismatchError()
+    if state in _CONFLICT_STATES:
+        return ConflictError(state)
     if state in _BUSY_STATES or (state is None and "database is locked" in message):
         return DatabaseBusyError()
     if classify(error) is Verdict.FAILURE:
@@ -229,9 +289,19 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the lock at once: a read lock cannot be upgraded while another one writes.
-    read_only = connection.get_execution_options().get("todo_read_only", False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    """Begin what SQLAlchemy runs itself, which is migrations."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _read_json_as_text(connection: Any, _record: object) -> None:  # noqa: ANN401
+    """Hand JSON through as the bytes that the server sent: it is made for callers, not for us."""
+    from psycopg.adapt import Loader  # noqa: PLC0415 - for PostgreSQL alone
+
+    class _Bytes(Loader):
+        def load(self, data: Any) -> bytes:  # noqa: ANN401 - any buffer
+            return bytes(data)
+
+    connection.driver_connection.adapters.register_loader("json", _Bytes)
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401

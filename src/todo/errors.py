@@ -57,12 +57,59 @@ class UnauthorizedError(ProblemError):
         super().__init__(detail, headers={"WWW-Authenticate": challenge})
 
 
+class ForbiddenError(ProblemError):
+    """The token is accepted, and does not allow this (RFC 6750)."""
+
+    status = 403
+    code = "insufficient-scope"
+    default_detail = "The token does not allow this."
+
+    def __init__(self, scope: str) -> None:
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        super().__init__(
+            f"The token does not have the scope `{scope}`.",
+            headers={"WWW-Authenticate": challenge},
+        )
+
+
 class NotFoundError(ProblemError):
     """No such thing, or not the caller's."""
 
     status = 404
     code = "not-found"
     default_detail = "There is nothing here that you may see."
+
+
+class ReadOnlyError(ProblemError):
+    """Seen, but not to be changed by this caller."""
+
+    status = 403
+    code = "read-only"
+    default_detail = "You may see this, but not change it."
+
+
+class StateConflictError(ProblemError):
+    """The change does not go with how things stand."""
+
+    status = 409
+    code = "conflict"
+    default_detail = "The change does not go with how things stand."
+
+
+class VersionMismatchError(ProblemError):
+    """`If-Match` names another version than the one that there is."""
+
+    status = 412
+    code = "version-mismatch"
+    default_detail = "It was changed meanwhile: read it again, and send its new ETag in If-Match."
+
+
+class PreconditionRequiredError(ProblemError):
+    """The token asks for a header that the request does not have."""
+
+    status = 428
+    code = "precondition-required"
+    default_detail = "This token requires a header that is missing."
 
 
 class RequestTimeoutError(ProblemError):
@@ -87,6 +134,22 @@ class ValidationFailedError(ProblemError):
     status = 422
     code = "validation-failed"
     default_detail = "The request has invalid fields; `errors` names them."
+
+
+class KeyReusedError(ProblemError):
+    """An Idempotency-Key came with another request before."""
+
+    status = 422
+    code = "idempotency-key-reused"
+    default_detail = "This Idempotency-Key was used with another request; make a new one."
+
+
+class BatchFailedError(ProblemError):
+    """Some operations of a batch cannot be done, so none was."""
+
+    status = 422
+    code = "batch-failed"
+    default_detail = "Nothing was changed; `errors` names the operations that cannot be done."
 
 
 class UnavailableError(ProblemError):
@@ -114,6 +177,13 @@ class DatabaseBusyError(UnavailableError):
 
     code = "database-busy"
     default_detail = "Too many requests use the database; try again later."
+
+
+class WriteConflictError(UnavailableError):
+    """Other writes were in the way each time it was tried."""
+
+    code = "write-conflict"
+    default_detail = "Other writes were in the way; try again."
 
 
 class SchemaMismatchError(UnavailableError):

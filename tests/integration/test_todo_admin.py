@@ -39,9 +39,14 @@ def test_migrating_twice_changes_nothing(environment: dict[str, str]) -> None:
     first, second = run_admin(environment, "migrate"), run_admin(environment, "migrate")
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    assert first.stdout == "migrated the schema from nothing to revision 0001\n"
-    assert second.stdout == "the schema is already at revision 0001\n"
+    assert first.stdout == "migrated the schema from nothing to revision 0003\n"
+    assert second.stdout == "the schema is already at revision 0003\n"
     assert first.stderr == second.stderr == ""
+
+
+def is_ours(name: str | None, _kind: str, _parents: object) -> bool:
+    """Whether the program's metadata has it; the index of words is each database's own."""
+    return not str(name).startswith(("task_search", "task_words", "ix_task_search"))
 
 
 def test_the_migrations_lead_to_the_tables_of_the_program(environment: dict[str, str]) -> None:
@@ -49,7 +54,8 @@ def test_the_migrations_lead_to_the_tables_of_the_program(environment: dict[str,
     engine = create_engine(environment["TODO_DATABASE_URL"])
     try:
         with engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            options = {"compare_type": True, "include_name": is_ours}
+            context = MigrationContext.configure(connection, opts=options)
             assert compare_metadata(context, metadata) == []
     finally:
         engine.dispose()

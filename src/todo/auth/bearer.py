@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from todo.auth.caller import Caller
 from todo.auth.tokens import Tokens  # noqa: TC001 - FastAPI reads annotations
 from todo.errors import UnauthorizedError
 
@@ -27,3 +28,11 @@ async def get_subject(
 
 
 Subject = Annotated[str, Depends(get_subject)]
+
+
+async def get_caller(user: Subject) -> Caller:
+    """Return the caller of the request."""
+    return Caller(user)
+
+
+CallerDep = Annotated[Caller, Depends(get_caller)]

@@ -1,82 +1,207 @@
-"""Queries over the table of tasks; every one is bound to an owner."""
+"""Statements over tasks, and who may see a task: one condition for all of them."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+import orjson
+from sqlalchemy import Select, and_, bindparam, delete, exists, insert, literal, or_, select, update
+from sqlalchemy.sql.elements import ColumnElement
 
-from todo.connection import AsyncConnection
-from todo.models import task
+from todo.auth.caller import Caller
+from todo.models import Id, list_share, reminder, task, task_list, task_tag
+from todo.session import Session
+from todo.sql import Call, Statement
+from todo.tasks.image import TASK_FIELDS, return_image, select_image
+from todo.tasks.record import COLUMNS, Image, to_row
+
+MAX_DEPTH = 5
+MAX_SUBTREE = 1000
+
+_USER: ColumnElement[str] = bindparam("user")
+_ONLY = bindparam("only_list", type_=Id)
+_VALUES: dict[str, ColumnElement[Any]] = {name: bindparam(name) for name in COLUMNS}
+_IS = task.c.id == bindparam("id")
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One stored task."""
+def _shared(list_id: ColumnElement[Any], *, to_write: bool) -> ColumnElement[bool]:
+    share = (list_share.c.list_id == list_id) & (list_share.c.user_id == _USER)
+    if to_write:
+        share &= list_share.c.access == "write"
+    return exists().where(share)
 
-    id: UUID
-    owner: str
-    title: str
-    description: str | None
-    completed_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
 
-    @property
-    def is_completed(self) -> bool:
-        """Whether it is done."""
-        return self.completed_at is not None
+def visible(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether the caller sees a thing: the parameters are `user` and `only_list`."""
+    return and_(
+        or_(owner == _USER, _shared(list_id, to_write=False)),
+        or_(_ONLY.is_(None), list_id == _ONLY),
+    )
+
+
+def writable(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether the caller may change a thing that is visible."""
+    return or_(owner == _USER, _shared(list_id, to_write=True))
+
+
+def sight(caller: Caller) -> dict[str, Any]:
+    """Return the parameters of `visible` and `writable`."""
+    return {"user": caller.user, "only_list": caller.list_id}
+
+
+def find_statement(fields: tuple[str, ...] = TASK_FIELDS) -> Statement:
+    """Make the statement that reads one task that the caller sees."""
+    seen = visible(task.c.owner, task.c.list_id)
+    return Statement(lambda d: select_image(d, task, lambda s: s.where(_IS, seen), fields))
+
+
+_FIND = find_statement()
+_FIND_TO_WRITE = Statement(
+    lambda d: select_image(
+        d,
+        task,
+        lambda s: s.where(_IS, visible(task.c.owner, task.c.list_id)),
+        extra=[writable(task.c.owner, task.c.list_id)],
+    )
+)
+_FIND_LIST = Statement(
+    select(task_list.c.owner, writable(task_list.c.owner, task_list.c.id)).where(
+        task_list.c.id == bindparam("id"), visible(task_list.c.owner, task_list.c.id)
+    )
+)
+_ADD = Statement(lambda d: return_image(d, insert(task).values(_VALUES), task))
+_CHANGE = Statement(
+    lambda d: return_image(
+        d,
+        update(task)
+        .where(task.c.id == bindparam("of"))
+        .values({name: _VALUES[name] for name in COLUMNS if name != "id"}),
+        task,
+    )
+)
+_REMOVE = Statement(delete(task).where(_IS))
+_TAG = Statement(
+    insert(task_tag).values(
+        owner=bindparam("owner"), tag=bindparam("tag"), task_id=bindparam("task_id")
+    )
+)
+_UNTAG = Statement(delete(task_tag).where(task_tag.c.task_id == bindparam("task_id")))
+_REMIND = Statement(
+    insert(reminder).values(
+        task_id=bindparam("task_id"), fire_at=bindparam("fire_at"), owner=bindparam("owner")
+    )
+)
+_FORGET = Statement(delete(reminder).where(reminder.c.task_id == bindparam("task_id")))
+
+
+def _subtree(dialect: str) -> Select[Any]:
+    """The tasks below one, by depth; one more than MAX_SUBTREE tells that there are too many."""
+    below = (
+        select(task.c.id, literal(1).label("depth"))
+        .where(task.c.parent_id == bindparam("id"))
+        .cte("below", recursive=True)
+    )
+    below = below.union_all(
+        select(task.c.id, below.c.depth + 1)
+        .where(task.c.parent_id == below.c.id)
+        .where(below.c.depth < MAX_DEPTH)
+    )
+    some = select(below).limit(MAX_SUBTREE + 1).subquery("some")
+    rows = select(task, some.c.depth).join(some, some.c.id == task.c.id).subquery("t")
+    return select_image(dialect, rows, lambda s: s.order_by(rows.c.depth, rows.c.id))
+
+
+_SUBTREE = Statement(_subtree)
+
+
+def _ancestors() -> Select[Any]:
+    above = (
+        select(task.c.id, task.c.parent_id, literal(0).label("depth"))
+        .where(_IS)
+        .cte("above", recursive=True)
+    )
+    above = above.union_all(
+        select(task.c.id, task.c.parent_id, above.c.depth + 1)
+        .where(task.c.id == above.c.parent_id)
+        .where(above.c.depth < MAX_DEPTH)
+    )
+    return select(above.c.id)
+
+
+_ANCESTORS = Statement(_ancestors())
 
 
 class TaskRepository:
-    """The tasks of every owner, within one transaction."""
+    """The tasks that a caller may see, within one session."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+    def __init__(self, session: Session, caller: Caller) -> None:
+        self._session = session
+        self._sight = sight(caller)
 
-    async def add(self, new: Task) -> None:
-        """Store a new task."""
-        values = {column.name: getattr(new, column.name) for column in task.columns}
-        await self._connection.execute(insert(task).values(values))
+    async def find(self, task_id: str, statement: Statement = _FIND) -> bytes | None:
+        """Return the image of a task that the caller sees."""
+        row = await self._session.find(statement, {"id": task_id, **self._sight})
+        return None if row is None else as_bytes(row[0])
 
-    async def find(self, owner: str, task_id: UUID, *, lock: bool = False) -> Task | None:
-        """Return the owner's task with this id; `lock` keeps it until the transaction ends."""
-        statement = select(task).where(task.c.id == task_id, task.c.owner == owner)
-        if lock:
-            statement = statement.with_for_update()
-        return _to_task((await self._connection.execute(statement)).mappings().one_or_none())
+    def find_to_write(self, task_id: str) -> Call:
+        """Read a task and whether the caller may change it; see `read_found`."""
+        return (_FIND_TO_WRITE, {"id": task_id, **self._sight})
 
-    async def find_page(
-        self, owner: str, *, limit: int, before: UUID | None, completed: bool | None
-    ) -> list[Task]:
-        """Return up to `limit` tasks, newest first, older than `before`."""
-        statement = (
-            select(task).where(task.c.owner == owner).order_by(task.c.id.desc()).limit(limit)
-        )
-        if before is not None:
-            statement = statement.where(task.c.id < before)
-        if completed is not None:
-            done = task.c.completed_at.is_not(None)
-            statement = statement.where(done if completed else ~done)
-        rows = await self._connection.execute(statement)
-        return [Task(**row) for row in rows.mappings()]
+    async def find_list(self, list_id: str) -> tuple[str, bool] | None:
+        """Return the owner of a list that the caller sees, and whether tasks may be put there."""
+        row = await self._session.find(_FIND_LIST, {"id": list_id, **self._sight})
+        return None if row is None else (row[0], bool(row[1]))
 
-    async def change(self, owner: str, task_id: UUID, values: dict[str, Any]) -> Task | None:
-        """Set columns of the owner's task and return it as it is afterwards."""
-        statement = (
-            update(task)
-            .where(task.c.id == task_id, task.c.owner == owner)
-            .values(values)
-            .returning(task)
-        )
-        return _to_task((await self._connection.execute(statement)).mappings().one_or_none())
+    async def find_subtree(self, task_id: str) -> list[bytes]:
+        """Return the images of all tasks below one, those above first."""
+        rows = await self._session.fetch(_SUBTREE, {"id": task_id})
+        return [as_bytes(row[0]) for row in rows]
 
-    async def remove(self, owner: str, task_id: UUID) -> bool:
-        """Delete the owner's task; return whether there was one."""
-        statement = delete(task).where(task.c.id == task_id, task.c.owner == owner)
-        return (await self._connection.execute(statement)).rowcount == 1
+    async def find_ancestors(self, task_id: str) -> list[str]:
+        """Return the ids of a task and of those above it."""
+        rows = await self._session.fetch(_ANCESTORS, {"id": task_id})
+        return [str(row[0]) for row in rows]
+
+    def add(self, image: Image, fire_times: Iterable[str]) -> list[Call]:
+        """Store a task; the first of the calls returns its image."""
+        return [(_ADD, to_row(image)), *_derive(image, fire_times)]
+
+    def change(
+        self, before: Image, image: Image, fire_times: Iterable[str] | None = None
+    ) -> list[Call]:
+        """Store a task that there is; the first of the calls returns its image.
+
+        Args:
+            before: As it is stored.
+            image: As it is to be.
+            fire_times: When to remind, None to leave that as it is.
+        """
+        row = to_row(image)
+        calls: list[Call] = [(_CHANGE, {"of": row.pop("id"), **row})]
+        of_task = {"task_id": image["id"]}
+        tags = image["tags"] if image["tags"] != before["tags"] else None
+        if tags is not None:
+            calls.append((_UNTAG, of_task))
+        if fire_times is not None:
+            calls.append((_FORGET, of_task))
+        return calls + _derive(image | {"tags": tags or []}, fire_times or ())
+
+    def remove(self, task_id: str) -> Call:
+        """Delete a task and all below it."""
+        return (_REMOVE, {"id": task_id})
 
 
-def _to_task(row: RowMapping | None) -> Task | None:
-    return None if row is None else Task(**row)
+def _derive(image: Image, fire_times: Iterable[str]) -> list[Call]:
+    of_task = {"owner": image["owner"], "task_id": image["id"]}
+    calls: list[Call] = [(_TAG, {**of_task, "tag": tag}) for tag in image["tags"]]
+    return calls + [(_REMIND, {**of_task, "fire_at": at}) for at in fire_times]
+
+
+def as_bytes(image: bytes | str) -> bytes:
+    """Return an image as bytes: SQLite hands out text."""
+    return image if isinstance(image, bytes) else image.encode()
+
+
+def read_image(image: bytes) -> Image:
+    """Return what an image says."""
+    read: Image = orjson.loads(image)
+    return read

@@ -1,77 +1,196 @@
-"""HTTP for tasks. The unit of work ends, and commits, before the response is made."""
+"""HTTP for tasks."""
 
-import contextlib
-from collections.abc import AsyncIterator
-from typing import Annotated
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
+from pydantic import BaseModel
 
-from todo.auth.bearer import Subject
+from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
+from todo.api.write import answer_write
+from todo.auth.bearer import CallerDep
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
-from todo.tasks.repository import TaskRepository
-from todo.tasks.schemas import TaskCreate, TaskPage, TaskRead, TaskUpdate
+from todo.errors import NotFoundError, ValidationFailedError
+from todo.tasks import listing
+from todo.tasks.batch import run_batch
+from todo.tasks.image import TASK_FIELDS
+from todo.tasks.repository import TaskRepository, find_statement
+from todo.tasks.schemas import (
+    FIELDS_DESCRIPTION,
+    Batch,
+    BatchResults,
+    TaskCreate,
+    TaskPage,
+    TaskPart,
+    TaskQuery,
+    TaskRead,
+    TaskUpdate,
+)
 from todo.tasks.service import TaskService
+from todo.work import Work
 
 PATH = "/api/v1/tasks"
 router = APIRouter(prefix=PATH, tags=["tasks"])
 
-
-@contextlib.asynccontextmanager
-async def _open_tasks(request: Request, *, read_only: bool = False) -> AsyncIterator[TaskService]:
-    database: Database = request.app.state.database
-    async with database.unit_of_work(read_only=read_only) as connection:
-        yield TaskService(TaskRepository(connection))
+Fields = Annotated[str | None, Query(max_length=400, description=FIELDS_DESCRIPTION)]
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, response_model=TaskRead)
-async def create_task(
-    request: Request, response: Response, owner: Subject, body: TaskCreate
-) -> object:
+async def create_task(request: Request, caller: CallerDep, body: TaskCreate) -> Response:
     """Create a task."""
-    async with _open_tasks(request) as tasks:
-        task = await tasks.create(owner, title=body.title, description=body.description)
-    response.headers["Location"] = f"{PATH}/{task.id}"
-    return task
+    fields = dump(body)
+
+    async def act(work: Work) -> Answer:
+        image = await TaskService(work).create(fields)
+        return changed(image, 201)
+
+    return await answer_write(request, caller, act)
 
 
 @router.get("", response_model=TaskPage)
 async def list_tasks(
-    request: Request,
-    owner: Subject,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=64)] = None,
-    *,
-    completed: bool | None = None,
-) -> object:
-    """List tasks, newest first."""
-    async with _open_tasks(request, read_only=True) as tasks:
-        return await tasks.list_page(owner, limit=limit, cursor=cursor, completed=completed)
+    request: Request, caller: CallerDep, asked: Annotated[TaskQuery, Query()]
+) -> Response:
+    """List tasks, newest first unless asked otherwise.
+
+    A page may be short, even empty, while `next_cursor` says that there is more.
+    """
+    caller.require("read")
+    query = listing.Query(
+        status=asked.status,
+        priority=asked.priority,
+        tags=tuple(dict.fromkeys(asked.tag)),
+        list_id=None if asked.list is None else str(asked.list),
+        parent_id=None if asked.parent is None else str(asked.parent),
+        due=asked.due,
+        due_from=asked.due_from,
+        due_to=asked.due_to,
+        updated_since=asked.updated_since,
+        search=asked.q,
+        sort=asked.sort,
+        descending=None if asked.order is None else asked.order == "desc",
+        limit=asked.limit,
+        cursor=asked.cursor,
+        fields=_read_fields(asked.fields),
+    )
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        page = await listing.read_page(session, caller, query, datetime.now(UTC))
+    return answer_read(request, page.render())
 
 
-@router.get("/{task_id}", response_model=TaskRead)
-async def read_task(request: Request, owner: Subject, task_id: UUID) -> object:
+@router.post("/batch", response_model=BatchResults)
+async def change_tasks(request: Request, caller: CallerDep, body: Batch) -> Response:
+    """Do up to 100 changes, in order, all or none; a failure names each that cannot be done."""
+    operations = [dump(operation) for operation in body.operations]
+    if any(operation["op"] == "delete" for operation in operations):
+        caller.require("delete")
+    changes_existing = any(
+        operation["op"] != "create" and operation.get("if_match") is None
+        for operation in operations
+    )
+
+    async def act(work: Work) -> Answer:
+        return Answer(200, await run_batch(TaskService(work), operations))
+
+    return await answer_write(request, caller, act, changes_existing=changes_existing)
+
+
+@router.get("/{task_id}", response_model=TaskPart)
+async def read_task(
+    request: Request, caller: CallerDep, task_id: UUID, fields: Fields = None
+) -> Response:
     """Read a task."""
-    async with _open_tasks(request, read_only=True) as tasks:
-        return await tasks.get(owner, task_id)
+    caller.require("read")
+    wanted = _read_fields(fields)
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        image = await TaskRepository(session, caller).find(str(task_id), _find(wanted))
+    if image is None:
+        raise NotFoundError
+    # Parts of a task have no version in them to make a tag of.
+    tag = version_tag(find_version(image)) if wanted == TASK_FIELDS else None
+    return answer_read(request, image, tag)
 
 
 @router.patch("/{task_id}", response_model=TaskRead)
-async def update_task(request: Request, owner: Subject, task_id: UUID, body: TaskUpdate) -> object:
+async def update_task(
+    request: Request, caller: CallerDep, task_id: UUID, body: TaskUpdate
+) -> Response:
     """Change a task: absent fields stay as they are."""
-    async with _open_tasks(request) as tasks:
-        return await tasks.update(owner, task_id, body.model_dump(exclude_unset=True))
+    changes, expected = dump(body), read_if_match(request)
+
+    async def act(work: Work) -> Answer:
+        return changed(await TaskService(work).update(str(task_id), changes, expected))
+
+    return await answer_write(request, caller, act, changes_existing=True)
 
 
 @router.post("/{task_id}/complete", response_model=TaskRead)
-async def complete_task(request: Request, owner: Subject, task_id: UUID) -> object:
-    """Complete a task; repeating it changes nothing."""
-    async with _open_tasks(request) as tasks:
-        return await tasks.complete(owner, task_id)
+async def complete_task(request: Request, caller: CallerDep, task_id: UUID) -> Response:
+    """Complete a task; repeating it changes nothing. The next one of a series is created."""
+    expected = read_if_match(request)
+
+    async def act(work: Work) -> Answer:
+        return changed(await TaskService(work).complete(str(task_id), expected))
+
+    return await answer_write(request, caller, act, changes_existing=True)
+
+
+@router.post("/{task_id}/reopen", response_model=TaskRead)
+async def reopen_task(request: Request, caller: CallerDep, task_id: UUID) -> Response:
+    """Reopen a task; repeating it changes nothing. The next one of a series stays."""
+    expected = read_if_match(request)
+
+    async def act(work: Work) -> Answer:
+        return changed(await TaskService(work).reopen(str(task_id), expected))
+
+    return await answer_write(request, caller, act, changes_existing=True)
 
 
 @router.delete("/{task_id}", status_code=status.HTTP_204_NO_CONTENT)
-async def delete_task(request: Request, owner: Subject, task_id: UUID) -> None:
-    """Delete a task."""
-    async with _open_tasks(request) as tasks:
-        await tasks.delete(owner, task_id)
+async def delete_task(request: Request, caller: CallerDep, task_id: UUID) -> Response:
+    """Delete a task and the tasks below it."""
+    expected = read_if_match(request)
+
+    async def act(work: Work) -> Answer:
+        await TaskService(work).delete(str(task_id), expected)
+        return Answer(204)
+
+    return await answer_write(request, caller, act, scope="delete", changes_existing=True)
+
+
+def dump(body: BaseModel) -> dict[str, Any]:
+    """Return what a body says, as JSON has it: ids and times as text, absent fields absent."""
+    return body.model_dump(mode="json", exclude_unset=True)
+
+
+def changed(image: bytes, code: int = 200) -> Answer:
+    """Answer a write with the image that it led to."""
+    headers = {"etag": version_tag(find_version(image))}
+    if code == status.HTTP_201_CREATED:
+        # The id is the first key of an image.
+        headers["location"] = f"{PATH}/{image[7:43].decode()}"
+    return Answer(code, image, headers)
+
+
+def _read_fields(fields: str | None) -> tuple[str, ...]:
+    if fields is None:
+        return TASK_FIELDS
+    wanted = {name.strip() for name in fields.split(",")}
+    if unknown := wanted - set(TASK_FIELDS):
+        name = min(unknown)[:40]
+        error = {
+            "in": "query",
+            "field": "fields",
+            "code": "invalid",
+            "message": f"{name!r} is no field; the fields are {', '.join(TASK_FIELDS)}",
+        }
+        raise ValidationFailedError(errors=[error])
+    # In one order, so that the same fields are the same statement.
+    return tuple(name for name in TASK_FIELDS if name in wanted)
+
+
+_find: Any = lru_cache(256)(find_statement)

@@ -1,35 +1,84 @@
 """What callers send and receive."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    model_validator,
+)
+
+from todo.tasks.pages import Sort
 
 MAX_TITLE_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 10_000
+MAX_TAGS = 10
+MAX_REMINDERS = 5
+MAX_REMINDER_MINUTES = 366 * 24 * 60
+MAX_BATCH = 100
+
+Priority = Literal["none", "low", "medium", "high"]
+RecurrenceFrom = Literal["schedule", "completion"]
 
 
-def _refuse_nul(text: str) -> str:
+def refuse_nul(text: str) -> str:
+    """Refuse the one character that PostgreSQL cannot store."""
     if "\0" in text:
-        # PostgreSQL cannot store it.
         msg = "must not contain the character NUL"
         raise ValueError(msg)
     return text
 
 
-def _drop_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)
+def _drop_defaults(schema: dict[str, Any]) -> None:
+    """Show no defaults: they are never used, `model_fields_set` tells what was sent."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
+def _distinct(items: list[Any]) -> list[Any]:
+    return list(dict.fromkeys(items))
 
 
 Title = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TITLE_LENGTH),
-    AfterValidator(_refuse_nul),
+    AfterValidator(refuse_nul),
 ]
 Description = Annotated[
-    str, StringConstraints(max_length=MAX_DESCRIPTION_LENGTH), AfterValidator(_refuse_nul)
+    str, StringConstraints(max_length=MAX_DESCRIPTION_LENGTH), AfterValidator(refuse_nul)
 ]
+Tag = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=50),
+    AfterValidator(refuse_nul),
+]
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_distinct)]
+Minutes = Annotated[int, Field(ge=-24 * 60, le=MAX_REMINDER_MINUTES)]
+Reminders = Annotated[
+    list[Minutes],
+    Field(
+        max_length=MAX_REMINDERS,
+        description="Minutes before the task is due; of a date, before its midnight.",
+    ),
+    AfterValidator(_distinct),
+]
+Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Rule = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=512),
+    Field(description="An RRULE of RFC 5545, as in `FREQ=MONTHLY;BYMONTHDAY=31`."),
+]
+Position = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+
+
+FIELDS_DESCRIPTION = "Keys that each task is to have, separated by commas; all by default."
 
 
 class TaskCreate(BaseModel):
@@ -39,37 +88,189 @@ class TaskCreate(BaseModel):
 
     title: Title
     description: Description | None = None
+    priority: Priority = "none"
+    tags: Tags = Field(default_factory=list)
+    list_id: UUID | None = None
+    parent_id: UUID | None = None
+    due_date: date | None = Field(default=None, description="A day, whatever the time zone.")
+    due_at: AwareDatetime | None = Field(default=None, description="An instant.")
+    due_zone: Zone | None = Field(
+        default=None, description="IANA zone of `due_at`; the account's by default."
+    )
+    recurrence: Rule | None = None
+    recurrence_from: RecurrenceFrom = "schedule"
+    reminders: Reminders = Field(default_factory=list)
+    position: Position | None = Field(
+        default=None, description="Sorts the tasks of a list; after all others by default."
+    )
+
+    @model_validator(mode="after")
+    def _one_due(self) -> Self:
+        if self.due_date is not None and self.due_at is not None:
+            msg = "a task is due on a day (due_date) or at a time (due_at), not both"
+            raise ValueError(msg)
+        return self
 
 
 class TaskUpdate(BaseModel):
-    """Changes to a task: what is absent stays, `null` removes the description."""
+    """Changes to a task: what is absent stays, `null` removes.
 
-    model_config = ConfigDict(extra="forbid")
+    Setting `due_date` removes `due_at` and `due_zone`, and the other way round.
+    """
 
-    # The defaults are never read: `model_fields_set` tells what was sent.
-    title: Title = Field(default="", json_schema_extra=_drop_default)
-    description: Description | None = Field(default=None, json_schema_extra=_drop_default)
-    is_completed: StrictBool = Field(default=False, json_schema_extra=_drop_default)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_drop_defaults)
+
+    title: Title = Field(default="")
+    description: Description | None = Field(default=None)
+    priority: Priority = Field(default="none")
+    tags: Tags = Field(default_factory=list)
+    list_id: UUID | None = Field(default=None)
+    parent_id: UUID | None = Field(default=None)
+    due_date: date | None = Field(default=None)
+    due_at: AwareDatetime | None = Field(default=None)
+    due_zone: Zone | None = Field(default=None)
+    recurrence: Rule | None = Field(default=None)
+    recurrence_from: RecurrenceFrom = Field(default="schedule")
+    reminders: Reminders = Field(default_factory=list)
+    position: Position = Field(default=0)
+    is_completed: StrictBool = Field(default=False)
+
+    @model_validator(mode="after")
+    def _one_due(self) -> Self:
+        if self.due_date is not None and self.due_at is not None:
+            msg = "a task is due on a day (due_date) or at a time (due_at), not both"
+            raise ValueError(msg)
+        return self
 
 
 class TaskRead(BaseModel):
-    """A task as its owner sees it."""
-
-    model_config = ConfigDict(from_attributes=True)
+    """A task."""
 
     id: UUID
+    owner: str = Field(description="The owner of the task's list, or whoever created it.")
+    list_id: UUID | None
+    parent_id: UUID | None
     title: str
     description: str | None
+    priority: Priority
+    tags: list[str]
+    due_date: date | None
+    due_at: datetime | None
+    due_zone: str | None
+    recurrence: str | None
+    recurrence_from: RecurrenceFrom
+    reminders: list[int]
+    position: float
     is_completed: bool
     completed_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    previous_id: UUID | None = Field(
+        description="The completed task of a series that this one follows."
+    )
+    version: int = Field(description="Grows with each change; the entity tag is this in quotes.")
+
+
+class TaskPart(BaseModel):
+    """A task, or those of its fields that were asked for."""
+
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: schema.update(
+            properties=TaskRead.model_json_schema()["properties"]
+        )
+    )
 
 
 class TaskPage(BaseModel):
-    """One page, newest first; `next_cursor` is null on the last."""
+    """One page. It may be short, even empty, while `next_cursor` says that there is more."""
 
-    model_config = ConfigDict(from_attributes=True)
+    items: list[TaskPart]
+    next_cursor: str | None = Field(description="For the next page; null on the last.")
 
-    items: list[TaskRead]
-    next_cursor: str | None
+
+class TaskQuery(BaseModel):
+    """Which tasks, in which order."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Literal["open", "completed"] | None = None
+    priority: Priority | None = None
+    tag: Annotated[list[Tag], Field(max_length=MAX_TAGS, description="A task has all of them.")] = (
+        Field(default_factory=list)
+    )
+    list: UUID | Literal["none"] | None = Field(
+        default=None, description="`none` for the tasks that are in no list."
+    )
+    parent: UUID | None = Field(default=None, description="The tasks right below this one.")
+    due: Literal["overdue", "today", "tomorrow", "week", "month", "none"] | None = Field(
+        default=None, description="In the account's time zone; `overdue` is about open tasks."
+    )
+    due_from: AwareDatetime | None = None
+    due_to: AwareDatetime | None = Field(default=None, description="Before this.")
+    updated_since: AwareDatetime | None = None
+    q: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        default=None, description="Words of title and description; the last may be a beginning."
+    )
+    sort: Sort | None = Field(
+        default=None, description="`due` by default with a due time, otherwise `created`."
+    )
+    order: Literal["asc", "desc"] | None = Field(
+        default=None, description="`desc` by default for created, updated and priority."
+    )
+    limit: int = Field(default=20, ge=1, le=100)
+    cursor: str | None = Field(default=None, max_length=2000)
+    fields: str | None = Field(default=None, max_length=400, description=FIELDS_DESCRIPTION)
+
+
+class CreateOperation(BaseModel):
+    """Create a task."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    op: Literal["create"]
+    task: TaskCreate
+
+
+class UpdateOperation(BaseModel):
+    """Change a task."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    op: Literal["update"]
+    id: UUID
+    if_match: int | None = Field(default=None, description="The version that it must have.")
+    task: TaskUpdate
+
+
+class PlainOperation(BaseModel):
+    """Complete, reopen or delete a task."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    op: Literal["complete", "reopen", "delete"]
+    id: UUID
+    if_match: int | None = Field(default=None, description="The version that it must have.")
+
+
+Operation = Annotated[CreateOperation | UpdateOperation | PlainOperation, Field(discriminator="op")]
+
+
+class Batch(BaseModel):
+    """Changes that happen all or not at all, in this order."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    operations: Annotated[list[Operation], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class BatchResult(BaseModel):
+    """What an operation led to: the task as it is now, or null when it was deleted."""
+
+    op: Literal["create", "update", "complete", "reopen", "delete"]
+    task: TaskRead | None
+
+
+class BatchResults(BaseModel):
+    """In the order of the operations."""
+
+    results: list[BatchResult]

@@ -1,133 +1,383 @@
-"""What may be done with tasks, whoever asks: HTTP today, other callers later."""
+"""What may be done with tasks, whoever asks: HTTP, agents' tools, imports."""
 
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Protocol
-from uuid import UUID
+from datetime import UTC, date, datetime
+from typing import Any
 
-from todo.errors import NotFoundError
+from todo.errors import (
+    NotFoundError,
+    ProblemError,
+    ReadOnlyError,
+    StateConflictError,
+    ValidationFailedError,
+    VersionMismatchError,
+)
 from todo.ids import new_uuid7
-from todo.tasks.cursor import decode_cursor, encode_cursor
-from todo.tasks.repository import Task
+from todo.tasks.due import EARLIEST, LATEST, check_zone, fire_times
+from todo.tasks.record import Image, read_due
+from todo.tasks.repository import (
+    MAX_DEPTH,
+    MAX_SUBTREE,
+    TaskRepository,
+    as_bytes,
+    read_image,
+)
+from todo.tasks.series import find_next, settle_rule
+from todo.work import Account, Work
 
-
-class TaskStore(Protocol):
-    """What the service needs of a repository."""
-
-    async def add(self, new: Task) -> None: ...  # noqa: D102
-    async def find(  # noqa: D102
-        self, owner: str, task_id: UUID, *, lock: bool = False
-    ) -> Task | None: ...
-    async def find_page(  # noqa: D102
-        self, owner: str, *, limit: int, before: UUID | None, completed: bool | None
-    ) -> list[Task]: ...
-    async def change(  # noqa: D102
-        self, owner: str, task_id: UUID, values: dict[str, Any]
-    ) -> Task | None: ...
-    async def remove(self, owner: str, task_id: UUID) -> bool: ...  # noqa: D102
+_DUE = ("due_date", "due_at", "due_zone")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Some tasks and the cursor of those that follow."""
+class Found:
+    """A task that the caller may change, while its owner's account is locked."""
 
-    items: list[Task]
-    next_cursor: str | None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    account: Account
+    text: bytes
+    image: Image
 
 
 class TaskService:
-    """The rules for one owner's tasks."""
+    """The rules for tasks, within one write."""
 
-    def __init__(self, store: TaskStore, clock: Callable[[], datetime] = _now) -> None:
-        self._store = store
-        self._clock = clock
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._caller = work.caller
+        self._store = TaskRepository(work.session, work.caller)
 
-    async def create(self, owner: str, *, title: str, description: str | None) -> Task:
-        """Store a new task."""
-        now = self._clock()
-        new = Task(
-            id=new_uuid7(),
-            owner=owner,
-            title=title,
-            description=description,
-            completed_at=None,
-            created_at=now,
-            updated_at=now,
-        )
-        await self._store.add(new)
-        return new
-
-    async def get(self, owner: str, task_id: UUID) -> Task:
-        """Return one task.
-
-        Raises:
-            NotFoundError: There is none, or it is another's: the answers are the same.
-        """
-        return _require(await self._store.find(owner, task_id))
-
-    async def list_page(
-        self, owner: str, *, limit: int, cursor: str | None, completed: bool | None
-    ) -> Page:
-        """Return a page, newest first.
+    async def create(self, fields: dict[str, Any]) -> bytes:
+        """Store a new task.
 
         Args:
-            owner: Whose tasks.
-            limit: Most tasks on the page.
-            cursor: `next_cursor` of the page before, None for the first.
-            completed: Only completed ones, only open ones, or None for both.
+            fields: Of `TaskCreate`, as JSON has them; what is absent has its default.
+
+        Returns:
+            Its image.
 
         Raises:
-            ValidationFailedError: The cursor is none of ours.
+            NotFoundError: The list or the parent is none that the caller sees.
+            ReadOnlyError: The caller may not put tasks there.
+            ValidationFailedError: Zone, rule or place is not acceptable.
         """
-        before = None if cursor is None else decode_cursor(cursor)
-        # One more than asked for tells whether another page follows.
-        found = await self._store.find_page(
-            owner, limit=limit + 1, before=before, completed=completed
-        )
-        items = found[:limit]
-        return Page(items, encode_cursor(items[-1].id) if len(found) > limit else None)
+        image = _new_image(fields, self._work)
+        await self._place(image, fields.get("parent_id"), fields.get("list_id"))
+        account = None
+        if _needs_account(image):
+            account, _ = await self._work.lock(image["owner"])
+        _settle_due(image, account)
+        calls = self._store.add(image, _fire_times(image, account))
+        if account is None:
+            _, (rows, *_others) = await self._work.lock(image["owner"], *calls)
+        else:
+            (rows, *_others) = await self._work.session.run(*calls)
+        text = as_bytes(rows[0][0])
+        self._record("create", image, None, text)
+        return text
 
-    async def update(self, owner: str, task_id: UUID, changes: dict[str, Any]) -> Task:
-        """Change what is given: `title`, `description`, `is_completed`.
+    async def update(
+        self, task_id: str, changes: dict[str, Any], expected: frozenset[int] | None = None
+    ) -> bytes:
+        """Change the fields that are given; return the task's image.
+
+        Args:
+            task_id: Which task.
+            changes: Of `TaskUpdate`, as JSON has them.
+            expected: Versions of which it must have one, None for any.
 
         Raises:
-            NotFoundError: As `get`.
+            NotFoundError: There is no such task, or the caller does not see it: the answers are
+                the same.
+            ReadOnlyError: The caller sees it, and may not change it.
+            VersionMismatchError: It has none of the expected versions.
+            ValidationFailedError: As `create`.
         """
-        current = _require(await self._store.find(owner, task_id, lock=True))
-        values: dict[str, Any] = {
-            name: changes[name] for name in ("title", "description") if name in changes
-        }
-        now = self._clock()
-        if "is_completed" in changes and changes["is_completed"] != current.is_completed:
-            values["completed_at"] = now if changes["is_completed"] else None
-        if not values:
-            return current
-        return _require(await self._store.change(owner, task_id, values | {"updated_at": now}))
+        found = await self._lock(task_id, expected)
+        image = found.image | {k: v for k, v in changes.items() if k in found.image}
+        if "due_date" in changes and changes["due_date"] is not None:
+            image |= {"due_at": None, "due_zone": None}
+        elif "due_at" in changes and changes["due_at"] is not None:
+            image["due_date"] = None
+        if image["due_at"] is None:
+            image["due_zone"] = None
+        if "list_id" in changes or "parent_id" in changes:
+            await self._move(found, image, changes)
+        if {*_DUE, "recurrence", "recurrence_from"} & set(changes):
+            _settle_due(image, found.account)
+        operation = "update"
+        if "is_completed" in changes and image["is_completed"] != found.image["is_completed"]:
+            operation = "complete" if image["is_completed"] else "reopen"
+            image["completed_at"] = self._work.at if image["is_completed"] else None
+        if image == found.image:
+            return found.text
+        text = await self._store_change(operation, found, image)
+        if operation == "complete":
+            await self._continue_series(found.account, read_image(text))
+        return text
 
-    async def complete(self, owner: str, task_id: UUID) -> Task:
+    async def complete(self, task_id: str, expected: frozenset[int] | None = None) -> bytes:
         """Mark a task as done; once done, nothing changes.
 
-        Raises:
-            NotFoundError: As `get`.
-        """
-        return await self.update(owner, task_id, {"is_completed": True})
-
-    async def delete(self, owner: str, task_id: UUID) -> None:
-        """Delete a task.
+        The next task of a series is created with it.
 
         Raises:
-            NotFoundError: As `get`.
+            ProblemError: As `update`.
         """
-        if not await self._store.remove(owner, task_id):
+        return await self.update(task_id, {"is_completed": True}, expected)
+
+    async def reopen(self, task_id: str, expected: frozenset[int] | None = None) -> bytes:
+        """Mark a task as open; the next one of a series stays.
+
+        Raises:
+            ProblemError: As `update`.
+        """
+        return await self.update(task_id, {"is_completed": False}, expected)
+
+    async def delete(self, task_id: str, expected: frozenset[int] | None = None) -> None:
+        """Delete a task and all below it.
+
+        Raises:
+            StateConflictError: There are more than MAX_SUBTREE below it.
+            ProblemError: As `update`.
+        """
+        found = await self._lock(task_id, expected)
+        below = await self._store.find_subtree(task_id)
+        _refuse_many(below)
+        # Those below first, so that undoing in reverse order finds each parent in its place.
+        for text in [*reversed(below), found.text]:
+            self._record("delete", read_image(text), text, None)
+        await self._work.session.run(self._store.remove(task_id))
+
+    async def _lock(self, task_id: str, expected: frozenset[int] | None) -> Found:
+        """Find a task to be changed, and lock its owner's account."""
+        find = self._store.find_to_write(task_id)
+        account, (rows,) = await self._work.lock(self._caller.user, find)
+        if rows and read_image(as_bytes(rows[0][0]))["owner"] != self._caller.user:
+            # Shared: read again once its owner's account is locked.
+            owner = read_image(as_bytes(rows[0][0]))["owner"]
+            account, (rows,) = await self._work.lock(owner, find)
+        if not rows:
             raise NotFoundError
+        text = as_bytes(rows[0][0])
+        if not rows[0][1]:
+            raise ReadOnlyError
+        image = read_image(text)
+        if expected is not None and image["version"] not in expected:
+            raise VersionMismatchError
+        return Found(account, text, image)
+
+    async def _store_change(self, operation: str, found: Found, image: Image) -> bytes:
+        image["version"] = found.image["version"] + 1
+        image["updated_at"] = self._work.at
+        reminded = ("due_date", "due_at", "reminders", "is_completed")
+        moved = any(image[name] != found.image[name] for name in reminded)
+        times = _fire_times(image, found.account) if moved else None
+        (rows, *_) = await self._work.session.run(*self._store.change(found.image, image, times))
+        text = as_bytes(rows[0][0])
+        self._record(operation, image, found.text, text)
+        return text
+
+    async def _continue_series(self, account: Account, done: Image) -> None:
+        """Create the task that follows a completed one, unless its series ends."""
+        if done["recurrence"] is None:
+            return
+        due = find_next(done, self._work.now, check_zone(account.zone))
+        if due is None:
+            return
+        image = (
+            done
+            | due
+            | {
+                "id": str(new_uuid7()),
+                "is_completed": False,
+                "completed_at": None,
+                "created_at": self._work.at,
+                "updated_at": self._work.at,
+                "previous_id": done["id"],
+                "version": 1,
+            }
+        )
+        calls = self._store.add(image, _fire_times(image, account))
+        (rows, *_) = await self._work.session.run(*calls)
+        self._record("create", image, None, as_bytes(rows[0][0]))
+
+    async def _place(self, image: Image, parent_id: str | None, list_id: str | None) -> None:
+        """Set owner, list and parent of a new task."""
+        if parent_id is not None:
+            parent = await self._find_parent(parent_id)
+            if list_id not in {None, parent["list_id"]}:
+                raise _refuse("list_id", "a subtask is in the list of its parent")
+            image |= {name: parent[name] for name in ("owner", "list_id")}
+            image["parent_id"] = parent_id
+            return
+        list_id = list_id or self._caller.list_id
+        if list_id is not None:
+            image["owner"] = await self._find_list(list_id)
+            image["list_id"] = list_id
+
+    async def _find_parent(self, parent_id: str) -> Image:
+        (rows,) = await self._work.session.run(self._store.find_to_write(parent_id))
+        if not rows:
+            raise _refuse("parent_id", "no such task")
+        if not rows[0][1]:
+            raise ReadOnlyError
+        above = await self._store.find_ancestors(parent_id)
+        if len(above) >= MAX_DEPTH:
+            raise _refuse("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
+        return read_image(as_bytes(rows[0][0]))
+
+    async def _find_list(self, list_id: str) -> str:
+        found = await self._store.find_list(list_id)
+        if found is None:
+            raise _refuse("list_id", "no such list")
+        owner, may_write = found
+        if not may_write:
+            raise ReadOnlyError
+        return owner
+
+    async def _move(self, found: Found, image: Image, changes: dict[str, Any]) -> None:
+        """Give a task another parent or list; all below it follows into the list."""
+        parent_id = image["parent_id"]
+        if parent_id is not None:
+            if parent_id != found.image["parent_id"]:
+                await self._move_below(found, parent_id)
+            parent = await self._find_parent(parent_id)
+            if changes.get("list_id", parent["list_id"]) != parent["list_id"]:
+                raise _refuse("list_id", "a subtask is in the list of its parent")
+            owner, image["list_id"] = parent["owner"], parent["list_id"]
+        elif image["list_id"] is not None:
+            owner = await self._find_list(image["list_id"])
+        else:
+            if self._caller.list_id is not None:
+                raise _refuse("list_id", "this token is for one list")
+            owner = found.image["owner"]
+        if owner != found.image["owner"] or (
+            image["list_id"] is None and owner != self._caller.user
+        ):
+            raise _refuse("list_id", "a task stays with its owner: create it there instead")
+        if image["list_id"] != found.image["list_id"]:
+            below = await self._store.find_subtree(image["id"])
+            _refuse_many(below)
+            for text in below:
+                child = read_image(text)
+                follows = Found(found.account, text, child)
+                await self._store_change("update", follows, child | {"list_id": image["list_id"]})
+
+    async def _move_below(self, found: Found, parent_id: str) -> None:
+        above = await self._store.find_ancestors(parent_id)
+        if found.image["id"] in above:
+            raise _refuse("parent_id", "a task cannot be below itself")
+        below = [read_image(text) for text in await self._store.find_subtree(found.image["id"])]
+        _refuse_many(below)
+        if len(above) + 1 + _height(found.image["id"], below) > MAX_DEPTH:
+            raise _refuse("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
+
+    def _record(
+        self, operation: str, image: Image, before: bytes | None, after: bytes | None
+    ) -> None:
+        self._work.record(
+            image["owner"],
+            operation,
+            "task",
+            image["id"],
+            list_id=image["list_id"],
+            before=before,
+            after=after,
+        )
 
 
-def _require(found: Task | None) -> Task:
-    if found is None:
-        raise NotFoundError
-    return found
+def _new_image(fields: dict[str, Any], work: Work) -> Image:
+    image: Image = {
+        "id": str(new_uuid7()),
+        "owner": work.caller.user,
+        "list_id": None,
+        "parent_id": None,
+        "title": fields["title"],
+        "description": None,
+        "priority": "none",
+        "tags": [],
+        "due_date": None,
+        "due_at": None,
+        "due_zone": None,
+        "recurrence": None,
+        "recurrence_from": "schedule",
+        "reminders": [],
+        # After all others: new ones are later.
+        "position": round(time.time(), 3),
+        "is_completed": False,
+        "completed_at": None,
+        "created_at": work.at,
+        "updated_at": work.at,
+        "previous_id": None,
+        "version": 1,
+    }
+    placed = {"list_id", "parent_id"}
+    given = {k: v for k, v in fields.items() if k not in placed}
+    if given.get("position", 0) is None:
+        del given["position"]
+    return image | given
+
+
+def _needs_account(image: Image) -> bool:
+    """Whether the owner's zone says something about the task."""
+    return (
+        image["recurrence"] is not None
+        or image["due_date"] is not None
+        or (image["due_at"] is not None)
+    )
+
+
+def _settle_due(image: Image, account: Account | None) -> None:
+    """Check due time, zone and rule, and write each in its one form."""
+    day, at = image["due_date"], image["due_at"]
+    if day is not None and not EARLIEST <= date.fromisoformat(day) <= LATEST:
+        raise _refuse("due_date", f"must be from {EARLIEST} to {LATEST}")
+    if at is None:
+        if image["due_zone"] is not None:
+            raise _refuse("due_zone", "goes with due_at")
+    else:
+        instant = datetime.fromisoformat(at)
+        if not EARLIEST.year < instant.year < LATEST.year:
+            raise _refuse("due_at", f"must be after {EARLIEST} and before {LATEST}")
+        image["due_at"] = instant.astimezone(UTC).isoformat(timespec="microseconds")
+        zone = image["due_zone"] or (account.zone if account else "UTC")
+        try:
+            check_zone(zone)
+        except ValueError as error:
+            raise _refuse("due_zone", str(error)) from None
+        image["due_zone"] = zone
+    if image["recurrence"] is not None:
+        try:
+            image["recurrence"] = settle_rule(image)
+        except ValueError as error:
+            raise _refuse("recurrence", str(error)) from None
+
+
+def _fire_times(image: Image, account: Account | None) -> list[str]:
+    """When to remind of a task; of one that is done, never."""
+    if not image["reminders"] or image["is_completed"]:
+        return []
+    zone = check_zone(account.zone if account else "UTC")
+    day, at = read_due(image)
+    times = fire_times(day, at, zone, image["reminders"])
+    return [each.isoformat(timespec="microseconds") for each in times]
+
+
+def _height(task_id: str, below: list[Image]) -> int:
+    """How many levels there are below a task; `below` has those above first."""
+    depths = {task_id: 0}
+    for image in below:
+        depths[image["id"]] = depths[image["parent_id"]] + 1
+    return max(depths.values())
+
+
+def _refuse_many(below: list[Any]) -> None:
+    if len(below) > MAX_SUBTREE:
+        raise StateConflictError(
+            f"There are more than {MAX_SUBTREE} tasks below it; change some of them first."
+        )
+
+
+def _refuse(field: str, why: str) -> ProblemError:
+    error = {"in": "body", "field": field, "code": "invalid", "message": why}
+    return ValidationFailedError(errors=[error])

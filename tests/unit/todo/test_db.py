@@ -90,11 +90,11 @@ def test_tasks_that_wait_for_a_connection_are_counted(tmp_path: Path) -> None:
         database = Database(settings)
 
         async def use() -> None:
-            async with database.unit_of_work(read_only=True):
+            async with database.reading():
                 pass
 
         counts = [database.waiters]
-        async with database.unit_of_work(read_only=True):
+        async with database.reading():
             waiting = [asyncio.create_task(use()) for _ in range(2)]
             await asyncio.sleep(0.05)
             counts.append(database.waiters)

@@ -1,0 +1,1 @@
+"""What every route of the API shares: how a read and a write are answered."""

@@ -1,0 +1,87 @@
+"""Answers made of bytes: entity tags, conditional reads."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from fastapi import Request, Response
+
+from todo.errors import VersionMismatchError
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a write answers; it is also what a repeated request gets.
+
+    Attributes:
+        status: Of the response.
+        body: JSON, None for none.
+        headers: Beside those that every response has.
+    """
+
+    status: int
+    body: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def render(self) -> Response:
+        """Return the response."""
+        return Response(
+            self.body,
+            status_code=self.status,
+            headers=self.headers,
+            media_type=None if self.body is None else JSON,
+        )
+
+
+def version_tag(version: int) -> str:
+    """Return the entity tag of something with a version."""
+    return f'"{version}"'
+
+
+def find_version(body: bytes) -> int:
+    """Return the version that an image says, which is its last key."""
+    return int(body[body.rindex(b":") + 1 : -1])
+
+
+def answer_read(request: Request, body: bytes, tag: str | None = None) -> Response:
+    """Answer a read: 304 where the caller has the same already.
+
+    Args:
+        request: The request.
+        body: JSON.
+        tag: Its entity tag; a hash of the body by default.
+    """
+    tag = tag or f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {"etag": tag, "cache-control": "private, no-cache"}
+    if (known := request.headers.get("if-none-match")) and _has_weakly(known, tag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=JSON)
+
+
+def read_if_match(request: Request) -> frozenset[int] | None:
+    """Return the versions that `If-Match` accepts, None for any.
+
+    Raises:
+        VersionMismatchError: It names no version that there can be.
+    """
+    given = request.headers.get("if-match")
+    if given is None or given.strip() == "*":
+        return None
+    versions = set()
+    for part in given.split(","):
+        # A weak tag never matches strongly (RFC 9110, 8.8.3.2).
+        number = part.strip().removeprefix('"').removesuffix('"')
+        if number.isascii() and number.isdigit() and len(number) < 10:  # noqa: PLR2004 - an INTEGER
+            versions.add(int(number))
+    if not versions:
+        raise VersionMismatchError
+    return frozenset(versions)
+
+
+def _has_weakly(known: str, tag: str) -> bool:
+    """Whether a list of entity tags has one, by the weak comparison."""
+    opaque = tag.removeprefix("W/")
+    return known.strip() == "*" or any(
+        part.strip().removeprefix("W/") == opaque for part in known.split(",")
+    )

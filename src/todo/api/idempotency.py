@@ -1,0 +1,137 @@
+"""Stored answers: a request with an Idempotency-Key happens once, however often it is sent.
+
+The key is claimed and the answer stored in the transaction of the write itself. So a crash leaves
+both or neither, and of requests that come together one happens while the others wait for it. Only
+what was done is stored: a refused request may be mended and sent again with the same key.
+"""
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from fastapi import Request
+from sqlalchemy import bindparam, delete, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from todo.api.answer import Answer
+from todo.auth.caller import Caller
+from todo.errors import KeyReusedError, MalformedRequestError
+from todo.models import Time, idempotency
+from todo.sql import SQLITE, Call, Statement
+from todo.work import Work
+
+LIFETIME = timedelta(hours=24)
+MAX_KEY_LENGTH = 255
+REPLAYED = "idempotency-replayed"
+# Old ones go a few at a time, with the writes that use the table.
+_PURGED = 20
+
+
+def _insert(dialect: str) -> Any:  # noqa: ANN401 - each dialect has its own insert
+    make = sqlite_insert if dialect == SQLITE else postgresql_insert
+    new = make(idempotency).values(
+        user_id=bindparam("user_id"),
+        key=bindparam("key"),
+        fingerprint=bindparam("fingerprint"),
+        created_at=bindparam("created_at"),
+    )
+    return new.on_conflict_do_update(
+        index_elements=["user_id", "key"],
+        set_={
+            "fingerprint": new.excluded.fingerprint,
+            "created_at": new.excluded.created_at,
+            "status": None,
+        },
+        where=idempotency.c.created_at < bindparam("expired", type_=Time),
+    ).returning(idempotency.c.key)
+
+
+_MINE = (idempotency.c.user_id == bindparam("of_user")) & (idempotency.c.key == bindparam("of_key"))
+_CLAIM = Statement(_insert)
+_FIND = Statement(
+    select(
+        idempotency.c.fingerprint, idempotency.c.status, idempotency.c.headers, idempotency.c.body
+    ).where(_MINE)
+)
+_STORE = Statement(
+    update(idempotency)
+    .where(_MINE)
+    .values(status=bindparam("status"), headers=bindparam("headers"), body=bindparam("body"))
+)
+_expired = (
+    select(idempotency.c.user_id, idempotency.c.key)
+    .where(idempotency.c.created_at < bindparam("expired", type_=Time))
+    .order_by(idempotency.c.created_at)
+    .limit(_PURGED)
+    .with_for_update(skip_locked=True)
+)
+_PURGE = Statement(
+    delete(idempotency).where(tuple_(idempotency.c.user_id, idempotency.c.key).in_(_expired))
+)
+
+
+def find_key(request: Request) -> str | None:
+    """Return the request's Idempotency-Key.
+
+    Raises:
+        MalformedRequestError: It is empty, too long, or has other than visible ASCII characters.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_KEY_LENGTH or not (key.isascii() and key.isprintable()):
+        raise MalformedRequestError(
+            f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} visible ASCII characters."
+        )
+    return key
+
+
+async def claim(work: Work, request: Request, key: str) -> Answer | None:
+    """Make a key this request's own, or return the answer that it had before.
+
+    Raises:
+        KeyReusedError: It came with another request.
+    """
+    fingerprint = await _fingerprint(request)
+    expired = (work.now - LIFETIME).isoformat(timespec="microseconds")
+    user = work.caller.user
+    mine = {
+        "user_id": user,
+        "key": key,
+        "fingerprint": fingerprint,
+        "created_at": work.at,
+        "expired": expired,
+    }
+    rows, found = await work.session.run((_CLAIM, mine), (_FIND, {"of_user": user, "of_key": key}))
+    if rows:
+        work.finally_run((_PURGE, {"expired": expired}))
+        return None
+    known, status, headers, body = found[0]
+    if bytes(known) != fingerprint:
+        raise KeyReusedError
+    return Answer(
+        status, None if body is None else bytes(body), {**orjson.loads(headers), REPLAYED: "true"}
+    )
+
+
+def store(caller: Caller, key: str, answer: Answer) -> Call:
+    """Keep the answer of a write."""
+    return (
+        _STORE,
+        {
+            "of_user": caller.user,
+            "of_key": key,
+            "status": answer.status,
+            "headers": orjson.dumps(answer.headers).decode(),
+            "body": answer.body,
+        },
+    )
+
+
+async def _fingerprint(request: Request) -> bytes:
+    seen = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
+    seen.update(request.headers.get("if-match", "").encode() + b"\n")
+    seen.update(await request.body())
+    return seen.digest()

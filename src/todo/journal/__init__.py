@@ -1,0 +1,1 @@
+"""The one change log: every write appends to it, and its readers are views of it."""

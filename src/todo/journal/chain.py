@@ -1,0 +1,85 @@
+"""How the entries of one owner's journal are chained by hash.
+
+    commitment = SHA-256(salt || content)
+    hash       = SHA-256(hash of the entry before || chain id || seq || at || commitment)
+
+`content` is everything that an entry says about people and tasks; `at` and `seq` are plain. An
+entry whose content and salt were erased still has its commitment, so the chain can be verified
+without it, and nobody can try out what the content was. The format is final: a stored journal
+must stay verifiable.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import orjson
+
+GENESIS = b""
+"""The hash before an owner's first entry."""
+
+SALT_BYTES = 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What one change was: who, what, when.
+
+    Attributes:
+        at: When, in RFC 3339.
+        actor: The user whose token it was.
+        operation: create, update, complete, reopen, delete, remind, restore, share, unshare.
+        kind: What `entity_id` names: task, list, share, account, token.
+        before: Image before the change, as JSON text; None when there was none.
+        after: Image after it.
+    """
+
+    at: str
+    actor: str
+    operation: str
+    kind: str
+    entity_id: str
+    token_id: str | None = None
+    agent: str | None = None
+    model: str | None = None
+    run_id: str | None = None
+    list_id: str | None = None
+    before: str | None = None
+    after: str | None = None
+
+
+def commit(salt: bytes, entry: Entry) -> bytes:
+    """Return the commitment to an entry's content."""
+    content = orjson.dumps(
+        [
+            entry.actor,
+            entry.token_id,
+            entry.agent,
+            entry.model,
+            entry.run_id,
+            entry.operation,
+            entry.kind,
+            entry.entity_id,
+            entry.list_id,
+            entry.before,
+            entry.after,
+        ]
+    )
+    return hashlib.sha256(salt + content).digest()
+
+
+def link(previous: bytes, chain_id: UUID, seq: int, at: str, commitment: bytes) -> bytes:
+    """Return the hash of the entry that follows `previous`.
+
+    Args:
+        previous: Hash of the entry before, `GENESIS` for the first.
+        chain_id: The chain's name.
+        seq: Number of this entry, from 1.
+        at: Its time in RFC 3339; the instant counts, not the way it is written.
+        commitment: To its content.
+    """
+    microseconds = (datetime.fromisoformat(at) - _EPOCH) // timedelta(microseconds=1)
+    place = chain_id.bytes + seq.to_bytes(8) + microseconds.to_bytes(8, signed=True)
+    return hashlib.sha256(previous + place + commitment).digest()

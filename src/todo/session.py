@@ -1,0 +1,146 @@
+"""What runs statements on a connection out of the pool: alone, or as one transaction.
+
+The pool is SQLAlchemy's. It connects and closes by `greenlet_spawn`, which runs SQLAlchemy's
+synchronous code and hands what the driver awaits to the event loop; `sqlalchemy.ext.asyncio`
+offers the same, and imports the ORM. Statements go straight to the driver.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from typing import Any
+
+from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine
+from sqlalchemy.util import greenlet_spawn
+
+from todo.sql import Call, Row, Statement
+
+# psycopg serves both kinds of program; only the dialect's name tells SQLAlchemy which one this is.
+_ASYNC_DRIVERS = {"postgresql+psycopg": "postgresql+psycopg_async"}
+
+
+class Session:
+    """One connection for a while: each statement by itself, or all as one transaction.
+
+    A transaction begins with its first statement and ends with `commit`; without it, nothing
+    has happened.
+    """
+
+    def __init__(self, engine: Engine, driver: Any, *, begin: str = "") -> None:  # noqa: ANN401
+        """Use a driver's connection, which commits each statement unless told to begin.
+
+        Args:
+            engine: Whose connection it is.
+            driver: The driver's own connection.
+            begin: The statement that begins a transaction, empty for none.
+        """
+        self.driver = driver
+        self._dialect = engine.dialect
+        self._begin = begin
+        self._open = False
+
+    @property
+    def dialect(self) -> str:
+        """The name of the database's dialect."""
+        return self._dialect.name
+
+    async def fetch(self, statement: Statement, values: Mapping[str, Any]) -> list[Row]:
+        """Run a statement and return its rows."""
+        return (await self.run((statement, values)))[0]
+
+    async def find(self, statement: Statement, values: Mapping[str, Any]) -> Row | None:
+        """Run a statement and return its first row, or None."""
+        rows = await self.fetch(statement, values)
+        return rows[0] if rows else None
+
+    async def run(self, *calls: Call) -> list[list[Row]]:
+        """Run statements in one round trip where the database can; return the rows of each."""
+        prepared = [self._prepare(call) for call in calls]
+        if self._begin and not self._open:
+            self._open = True
+            return (await self._send([(self._begin, None), *prepared]))[1:]
+        return await self._send(prepared)
+
+    async def commit(self, *calls: Call) -> list[list[Row]]:
+        """Run the last statements and commit; return the rows of each."""
+        rows = await self._send([*map(self._prepare, calls), ("COMMIT", None)])
+        self._open = False
+        return rows[:-1]
+
+    def _prepare(self, call: Call) -> tuple[str, Mapping[str, Any] | None]:
+        statement, values = call
+        compiled = statement.compiled(self._dialect)
+        return compiled.text, compiled.bind(values)
+
+    async def _send(self, calls: list[tuple[str, Mapping[str, Any] | None]]) -> list[list[Row]]:
+        raise NotImplementedError
+
+
+class PostgresSession(Session):
+    """On psycopg: several statements travel together."""
+
+    async def _send(self, calls: list[tuple[str, Mapping[str, Any] | None]]) -> list[list[Row]]:
+        execute = self.driver.execute
+        if len(calls) == 1:
+            return [await _rows(await execute(*calls[0]))]
+        async with self.driver.pipeline():
+            cursors = [await execute(*call) for call in calls]
+        return [await _rows(cursor) for cursor in cursors]
+
+
+class SqliteSession(Session):
+    """On aiosqlite: a thread runs one statement after the other."""
+
+    async def _send(self, calls: list[tuple[str, Mapping[str, Any] | None]]) -> list[list[Row]]:
+        fetch = self.driver.execute_fetchall
+        return [list(await fetch(text, values or {})) for text, values in calls]
+
+
+async def _rows(cursor: Any) -> list[Row]:  # noqa: ANN401 - psycopg is imported for PostgreSQL alone
+    return await cursor.fetchall() if cursor.description else []
+
+
+def create_async_engine(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - SQLAlchemy's own
+    """Create an engine whose connections are for `connect`; takes what `create_engine` takes."""
+    return create_engine(
+        url.set(drivername=_ASYNC_DRIVERS.get(url.drivername, url.drivername)), **options
+    )
+
+
+@contextlib.asynccontextmanager
+async def connect(engine: Engine) -> AsyncIterator[Any]:
+    """Take a driver's connection from the pool; at the end roll back what is open, return it.
+
+    Args:
+        engine: As `create_async_engine` made it.
+    """
+    pooled: PoolProxiedConnection = await greenlet_spawn(engine.raw_connection)
+    try:
+        yield pooled.driver_connection
+    finally:
+        await _complete(greenlet_spawn(_give_back, pooled))
+
+
+def _give_back(pooled: PoolProxiedConnection) -> None:
+    if getattr(pooled.driver_connection, "closed", False):
+        pooled.invalidate()
+    pooled.close()
+
+
+async def dispose(engine: Engine) -> None:
+    """Close the pooled connections."""
+    await greenlet_spawn(engine.dispose)
+
+
+async def _complete(closing: Coroutine[Any, Any, None]) -> None:
+    """Wait to the end, even when this task is cancelled meanwhile: half closed is lost."""
+    task = asyncio.create_task(closing)
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled:
+        raise cancelled

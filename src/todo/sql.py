@@ -1,0 +1,59 @@
+"""Statements: built with SQLAlchemy, compiled once for each dialect, run on the driver itself.
+
+Running a statement through SQLAlchemy costs several times what the driver takes for it
+(docs/adr/0016-how-a-read-reaches-the-driver.md). Its compiler is what is worth having: one
+expression for two databases, with the right casts.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Dialect, Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ClauseElement
+
+POSTGRESQL = "postgresql"
+SQLITE = "sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The text of a statement and the values that it brings itself."""
+
+    text: str
+    constants: Mapping[str, Any]
+
+    def bind(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return all values; one that is missing is the driver's error, not a NULL."""
+        return {**self.constants, **values} if self.constants else values
+
+
+class Statement:
+    """A statement with named parameters (`bindparam("name")`)."""
+
+    __slots__ = ("_compiled", "_make")
+
+    def __init__(self, make: Executable | Callable[[str], Executable]) -> None:
+        """Remember a statement, or what builds it from the dialect's name."""
+        self._make = make
+        self._compiled: dict[str, Compiled] = {}
+
+    def compiled(self, dialect: Dialect) -> Compiled:
+        """Return the statement for a dialect."""
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            found = self._compiled[dialect.name] = self._compile(dialect)
+        return found
+
+    def _compile(self, dialect: Dialect) -> Compiled:
+        statement = self._make(dialect.name) if callable(self._make) else self._make
+        assert isinstance(statement, ClauseElement)  # noqa: S101 - narrows the type
+        compiled = statement.compile(dialect=dialect)
+        assert isinstance(compiled, SQLCompiler)  # noqa: S101 - likewise
+        constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        return Compiled(str(compiled), constants)
+
+
+Call = tuple[Statement, Mapping[str, Any]]
+Row = tuple[Any, ...]

@@ -1,0 +1,62 @@
+"""Several changes of tasks, all or none."""
+
+from typing import Any
+
+from todo.errors import BatchFailedError, ProblemError
+from todo.tasks.service import TaskService
+
+
+async def run_batch(tasks: TaskService, operations: list[dict[str, Any]]) -> bytes:
+    """Do the operations in their order and return their results as JSON.
+
+    Args:
+        tasks: The tasks, within the one transaction.
+        operations: Each with `op`, and `id`, `if_match`, `task` where it has them.
+
+    Raises:
+        BatchFailedError: Some cannot be done; its errors name each. Nothing may be committed.
+    """
+    results: list[bytes] = []
+    errors: list[dict[str, str]] = []
+    for index, operation in enumerate(operations):
+        try:
+            image = await _run_one(tasks, operation)
+        except ProblemError as error:
+            errors += _explain(index, error)
+        else:
+            results.append(b'{"op":"%b","task":%b}' % (operation["op"].encode(), image or b"null"))
+    if errors:
+        raise BatchFailedError(errors=errors)
+    return b'{"results":[%b]}' % b",".join(results)
+
+
+async def _run_one(tasks: TaskService, operation: dict[str, Any]) -> bytes | None:
+    version = operation.get("if_match")
+    expected = None if version is None else frozenset({version})
+    match operation["op"]:
+        case "create":
+            return await tasks.create(operation["task"])
+        case "update":
+            return await tasks.update(operation["id"], operation["task"], expected)
+        case "complete":
+            return await tasks.complete(operation["id"], expected)
+        case "reopen":
+            return await tasks.reopen(operation["id"], expected)
+        case _:
+            await tasks.delete(operation["id"], expected)
+            return None
+
+
+def _explain(index: int, error: ProblemError) -> list[dict[str, str]]:
+    place = {"in": "body", "field": f"operations.{index}"}
+    if not error.errors:
+        return [{**place, "code": error.code, "message": error.detail}]
+    return [
+        {
+            **place,
+            "field": f"operations.{index}.task.{each['field']}",
+            "code": each["code"],
+            "message": each["message"],
+        }
+        for each in error.errors
+    ]

@@ -1,0 +1,121 @@
+"""The image of a task or a list: the one JSON text that stands for it everywhere.
+
+The database makes it, so that a read needs no conversion and every reader sees the same:
+callers, the journal, stored answers, an export.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Delete,
+    FromClause,
+    Insert,
+    Select,
+    Table,
+    Update,
+    case,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from todo.models import PRIORITIES, task, task_list
+from todo.sql import SQLITE
+
+Refine = Callable[[Select[Any]], Select[Any]]
+
+TASK_FIELDS = (
+    "id",
+    "owner",
+    "list_id",
+    "parent_id",
+    "title",
+    "description",
+    "priority",
+    "tags",
+    "due_date",
+    "due_at",
+    "due_zone",
+    "recurrence",
+    "recurrence_from",
+    "reminders",
+    "position",
+    "is_completed",
+    "completed_at",
+    "created_at",
+    "updated_at",
+    "previous_id",
+    "version",
+)
+LIST_FIELDS = ("id", "owner", "name", "position", "created_at", "updated_at", "version")
+_FIELDS = {task.name: TASK_FIELDS, task_list.name: LIST_FIELDS}
+_ARRAYS = {"tags", "reminders"}
+
+
+def select_image(
+    dialect: str,
+    source: FromClause,
+    refine: Refine,
+    fields: Sequence[str] = TASK_FIELDS,
+    extra: Sequence[ColumnElement[Any]] = (),
+) -> Select[Any]:
+    """Select the images of rows.
+
+    Args:
+        dialect: Name of the database's dialect.
+        source: The table, or a query with its columns.
+        refine: Adds conditions, order and limit.
+        fields: Keys of the image, in order.
+        extra: Columns that follow the image.
+    """
+    if dialect == SQLITE:
+        return refine(select(_json_object(source, fields), *extra).select_from(source))
+    shown = [_find(source, name).label(name) for name in fields]
+    named = [column.label(f"extra_{at}") for at, column in enumerate(extra)]
+    inner = refine(select(*shown, *named).select_from(source))
+    if not named:
+        rows = inner.subquery("r")
+        return select(func.row_to_json(rows.table_valued()))
+    rows = inner.subquery("r")
+    image = select(*(rows.c[name] for name in fields)).subquery("i")
+    return select(
+        select(func.row_to_json(image.table_valued())).scalar_subquery(),
+        *(rows.c[column.name] for column in named),
+    )
+
+
+def return_image(dialect: str, change: Insert | Update | Delete, table: Table) -> Any:  # noqa: ANN401
+    """Let a change return the image of each row that it touched."""
+    fields = _FIELDS[table.name]
+    if dialect == SQLITE:
+        return change.returning(_json_object(table, fields))
+    return select_image(dialect, change.returning(table).cte("changed"), lambda s: s, fields)
+
+
+def _json_object(source: FromClause, fields: Sequence[str]) -> ColumnElement[Any]:
+    parts: list[ColumnElement[Any]] = []
+    for name in fields:
+        value = _find(source, name)
+        if name in _ARRAYS:
+            value = func.json(value)
+        elif name == "is_completed":
+            # Not IS NOT NULL: in RETURNING, SQLite 3.40 answers that by the value before.
+            value = func.json(
+                case((func.coalesce(source.c.completed_at, "") == "", "false"), else_="true")
+            )
+        parts += [literal_column(f"'{name}'"), value]
+    return func.json_object(*parts)
+
+
+def _find(source: FromClause, name: str) -> ColumnElement[Any]:
+    if name == "is_completed":
+        return source.c.completed_at.is_not(None)
+    if name == "priority":
+        ranks = list(enumerate(PRIORITIES))
+        shown: dict[int, ColumnElement[str]] = {
+            rank: literal_column(f"'{word}'") for rank, word in ranks
+        }
+        return case(shown, value=source.c.priority)
+    return source.c[name]

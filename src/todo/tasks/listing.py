@@ -1,0 +1,303 @@
+"""What a caller asks for when listing tasks, and the page that answers it."""
+
+import base64
+import binascii
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import orjson
+from sqlalchemy import bindparam, select
+
+from todo.auth.caller import Caller
+from todo.errors import NotFoundError, ProblemError, ValidationFailedError
+from todo.models import account
+from todo.session import Session
+from todo.sql import Statement
+from todo.tasks.due import DueWindow, check_zone, day_bounds, due_key
+from todo.tasks.image import TASK_FIELDS
+from todo.tasks.pages import Shape, Sort, boundary_statement, page_statement
+from todo.tasks.record import Image, read_due, read_rank
+from todo.tasks.repository import TaskRepository, as_bytes, read_image
+from todo.tasks.search import render_words, split_words
+
+# A day's midnight anywhere is within this of its midnight in UTC, by which days are sorted.
+_ZONES = timedelta(hours=15)
+_FIRST = datetime(1, 1, 2, tzinfo=UTC)
+_LAST = datetime(9999, 12, 30, tzinfo=UTC)
+_CURSOR_VERSION = 2
+
+_ZONE = Statement(select(account.c.zone).where(account.c.owner == bindparam("owner")))
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question about tasks.
+
+    Attributes:
+        status: `open`, `completed`, or None for both.
+        priority: One priority, or None.
+        tags: Tags that a task must all have.
+        list_id: Tasks of one list, `none` for those in no list, None for all.
+        parent_id: Tasks right below one.
+        due: overdue, today, tomorrow, week, month, or none for tasks without.
+        due_from: Earliest due instant (a day counts from its midnight in the account's zone).
+        due_to: The instant before which they are due.
+        updated_since: Changed at or after this.
+        search: Words that must be in title or description.
+        sort: The order; None takes what fits the question.
+        descending: Whether the largest comes first; None takes what fits the order.
+        limit: Most tasks on the page.
+        cursor: `next_cursor` of the page before.
+        fields: Keys of each task.
+    """
+
+    status: Literal["open", "completed"] | None = None
+    priority: str | None = None
+    tags: tuple[str, ...] = ()
+    list_id: str | None = None
+    parent_id: str | None = None
+    due: Literal["overdue", "today", "tomorrow", "week", "month", "none"] | None = None
+    due_from: datetime | None = None
+    due_to: datetime | None = None
+    updated_since: datetime | None = None
+    search: str | None = None
+    sort: Sort | None = None
+    descending: bool | None = None
+    limit: int = 20
+    cursor: str | None = None
+    fields: tuple[str, ...] = TASK_FIELDS
+
+
+@dataclass(slots=True)
+class Page:
+    """Some images and the cursor of those that follow."""
+
+    items: list[bytes]
+    next_cursor: str | None = None
+
+    def render(self) -> bytes:
+        """Return the page as JSON."""
+        cursor = b"null" if self.next_cursor is None else f'"{self.next_cursor}"'.encode()
+        return b'{"items":[%b],"next_cursor":%b}' % (b",".join(self.items), cursor)
+
+
+@dataclass(slots=True)
+class _Plan:
+    shape: Shape
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+async def read_page(session: Session, caller: Caller, query: Query, now: datetime) -> Page:
+    """Answer a question.
+
+    Raises:
+        NotFoundError: The list is none that the caller sees.
+        ValidationFailedError: The cursor is none of this question, or the order does not fit.
+    """
+    owner = await _find_owner(session, caller, query)
+    plan = _plan(query, owner, caller)
+    if query.due not in {None, "none"} or query.due_from or query.due_to:
+        await _add_window(session, plan, query, now)
+    if query.search is not None:
+        words = split_words(query.search)
+        if not words:
+            return Page([])
+        plan.values["words"] = render_words(session.dialect, words)
+    _add_cursor(plan, query)
+    wanted = _with_keys(plan.shape)
+    rows = await session.fetch(page_statement(wanted), {**plan.values, "limit": query.limit + 1})
+    found = [as_bytes(row[0]) for row in rows]
+    page = Page(found[: query.limit])
+    if len(found) > query.limit:
+        if plan.shape.sort != "relevance":
+            page.next_cursor = _encode(plan.shape, *_last_place(plan.shape, page.items[-1]))
+    elif plan.shape.is_scanned:
+        boundary = await session.find(boundary_statement(plan.shape), plan.values)
+        if boundary is not None:
+            page.next_cursor = _encode(plan.shape, _as_text(boundary[0]), str(boundary[1]))
+    if wanted is not plan.shape:
+        page.items = [_cut(item, plan.shape.fields) for item in page.items]
+    return page
+
+
+async def _find_owner(session: Session, caller: Caller, query: Query) -> str:
+    list_id = query.list_id if query.list_id not in {None, "none"} else caller.list_id
+    if list_id is None:
+        return caller.user
+    found = await TaskRepository(session, caller).find_list(list_id)
+    if found is None:
+        raise NotFoundError
+    return found[0]
+
+
+def _plan(query: Query, owner: str, caller: Caller) -> _Plan:
+    list_id = query.list_id or caller.list_id
+    if query.list_id == "none" and caller.list_id is not None:
+        raise NotFoundError
+    is_windowed = query.due not in {None, "none"} or bool(query.due_from or query.due_to)
+    sort = query.sort or ("due" if is_windowed else "created")
+    if sort == "relevance" and query.search is None:
+        raise _refuse("sort", "relevance goes with q")
+    if sort == "position" and list_id is None:
+        raise _refuse("sort", "position goes with list")
+    descending = query.descending
+    if descending is None:
+        descending = sort in {"created", "updated", "priority", "relevance"}
+    plan = _Plan(
+        Shape(
+            sort=sort,
+            descending=descending,
+            # What is done is not overdue.
+            status="open" if query.due == "overdue" else query.status,
+            in_list="any" if list_id is None else "none" if list_id == "none" else "one",
+            parent=query.parent_id is not None,
+            tags=len(query.tags),
+            priority=query.priority is not None,
+            due="window" if is_windowed else "none" if query.due == "none" else "any",
+            updated=query.updated_since is not None,
+            search=query.search is not None,
+            fields=query.fields,
+        ),
+        {"owner": owner},
+    )
+    values = plan.values
+    if plan.shape.in_list == "one":
+        values["list_id"] = list_id
+    if query.parent_id is not None:
+        values["parent_id"] = query.parent_id
+    if query.priority is not None:
+        values["priority"] = read_rank(query.priority)
+    if query.updated_since is not None:
+        values["updated_since"] = _render(query.updated_since)
+    values |= {f"tag_{number}": tag for number, tag in enumerate(query.tags)}
+    return plan
+
+
+async def _add_window(session: Session, plan: _Plan, query: Query, now: datetime) -> None:
+    row = await session.find(_ZONE, {"owner": plan.values["owner"]})
+    zone = check_zone(row[0] if row else "UTC")
+    window = DueWindow(None, None, None, None)
+    if query.due is not None and query.due != "none":
+        window = day_bounds(query.due, now, zone)
+    at_from = max(filter(None, (window.at_from, query.due_from)), default=_FIRST)
+    at_to = min(filter(None, (window.at_to, query.due_to)), default=_LAST)
+    days = [window.date_from, window.date_to]
+    if query.due_from:
+        days[0] = max(filter(None, (days[0], query.due_from.astimezone(zone).date())))
+    if query.due_to:
+        days[1] = min(filter(None, (days[1], query.due_to.astimezone(zone).date())))
+    date_from, date_to = days[0] or _FIRST.date(), days[1] or _LAST.date()
+    midnights = due_key(date_from, None), due_key(date_to, None)
+    first, end = (
+        min(filter(None, (at_from, midnights[0]))),
+        max(filter(None, (at_to, midnights[1]))),
+    )
+    plan.values |= {
+        "date_from": date_from.isoformat(),
+        "date_to": date_to.isoformat(),
+        "at_from": _render(at_from),
+        "at_to": _render(at_to),
+    }
+    if plan.shape.sort == "due":
+        plan.values |= {
+            "key_from": _render(max(first, _FIRST + _ZONES) - _ZONES),
+            "key_to": _render(min(end, _LAST - _ZONES) + _ZONES),
+        }
+
+
+def _add_cursor(plan: _Plan, query: Query) -> None:
+    if query.cursor is None:
+        return
+    if plan.shape.sort == "relevance":
+        raise _refuse("cursor", "a search by relevance has one page")
+    key, last_id = _decode(plan.shape, query.cursor)
+    plan.shape = replace(plan.shape, after=True)
+    plan.values["after_id"] = last_id
+    if plan.shape.key != "id":
+        plan.values["after_key"] = key
+
+
+_PLACE = {
+    "id": ("id",),
+    "updated_at": ("id", "updated_at"),
+    "due_key": ("id", "due_date", "due_at"),
+    "priority": ("id", "priority"),
+    "title": ("id", "title"),
+    "position": ("id", "position"),
+}
+
+
+def _with_keys(shape: Shape) -> Shape:
+    """Return the shape with the fields by which its cursor goes on."""
+    missing = [name for name in _PLACE[shape.key] if name not in shape.fields]
+    return replace(shape, fields=(*shape.fields, *missing)) if missing else shape
+
+
+def _cut(item: bytes, fields: tuple[str, ...]) -> bytes:
+    image = read_image(item)
+    return orjson.dumps({name: image[name] for name in fields})
+
+
+def _last_place(shape: Shape, item: bytes) -> tuple[Any, str]:
+    image: Image = read_image(item)
+    if shape.key == "due_key":
+        from todo.models import NO_DUE  # noqa: PLC0415
+
+        key = due_key(*read_due(image))
+        return NO_DUE if key is None else _render(key), image["id"]
+    if shape.key == "priority":
+        return read_rank(image["priority"]), image["id"]
+    return image[shape.key], image["id"]
+
+
+def _encode(shape: Shape, key: Any, last_id: str) -> str:  # noqa: ANN401 - text or number
+    place = [_CURSOR_VERSION, shape.sort, shape.descending, None if shape.key == "id" else key]
+    raw = orjson.dumps([*place, last_id])
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def _decode(shape: Shape, cursor: str) -> tuple[Any, str]:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        version, sort, descending, key, last_id = orjson.loads(raw)
+        last_id = str(UUID(last_id))
+        _check_key(shape, key)
+    except (binascii.Error, ValueError, TypeError, AttributeError):
+        raise _refuse("cursor", "not a cursor of this list") from None
+    if (version, sort, descending) != (_CURSOR_VERSION, shape.sort, shape.descending):
+        raise _refuse("cursor", "a cursor goes with the order of the page that it came from")
+    return key, last_id
+
+
+def _check_key(shape: Shape, key: Any) -> None:  # noqa: ANN401 - whatever a caller made up
+    """Refuse a key that the column could not be compared with.
+
+    Raises:
+        ValueError: It is of another type.
+    """
+    column = shape.key
+    if column == "id":
+        fits = key is None
+    elif column in {"priority", "position"}:
+        fits = isinstance(key, int | float) and not isinstance(key, bool)
+    else:
+        fits = isinstance(key, str) and "\0" not in key
+    if not fits:
+        raise ValueError(column)
+    if column in {"updated_at", "due_key"}:
+        datetime.fromisoformat(str(key)).astimezone(UTC)
+
+
+def _as_text(key: Any) -> Any:  # noqa: ANN401 - as the driver reads it
+    return _render(key) if isinstance(key, datetime) else key
+
+
+def _render(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _refuse(name: str, why: str) -> ProblemError:
+    error = {"in": "query", "field": name, "code": "invalid", "message": why}
+    return ValidationFailedError(errors=[error])

@@ -1,0 +1,38 @@
+"""A task as a row: what the columns hold for an image."""
+
+from datetime import date, datetime
+from typing import Any
+
+import orjson
+
+from todo.models import NO_DUE, PRIORITIES, task
+from todo.tasks.due import due_key
+
+Image = dict[str, Any]
+"""A task as its image reads, with the keys of `todo.tasks.image.TASK_FIELDS`."""
+
+COLUMNS = tuple(column.name for column in task.columns)
+_RANKS = {word: rank for rank, word in enumerate(PRIORITIES)}
+_SAME = set(COLUMNS) - {"priority", "tags", "reminders", "due_key"}
+
+
+def to_row(image: Image) -> dict[str, Any]:
+    """Return the value of each column."""
+    row = {name: image[name] for name in _SAME}
+    row["priority"] = _RANKS[image["priority"]]
+    row["tags"] = orjson.dumps(image["tags"]).decode()
+    row["reminders"] = orjson.dumps(image["reminders"]).decode()
+    key = due_key(*read_due(image))
+    row["due_key"] = NO_DUE if key is None else key.isoformat(timespec="microseconds")
+    return row
+
+
+def read_due(image: Image) -> tuple[date | None, datetime | None]:
+    """Return the day and the instant at which a task is due; at most one is not None."""
+    day, at = image["due_date"], image["due_at"]
+    return day and date.fromisoformat(day), at and datetime.fromisoformat(at)
+
+
+def read_rank(priority: str) -> int:
+    """Return what the column holds for a priority's name."""
+    return _RANKS[priority]

@@ -1,0 +1,66 @@
+"""Full-text search: PostgreSQL's tsvector, SQLite's FTS5.
+
+The same words find the same tasks on both: whole words, the last one also as a beginning, without
+regard to case; title and description together. Ranking differs.
+"""
+
+import re
+from typing import Any
+
+from sqlalchemy import bindparam, cast, column, func, literal_column, select, table
+from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy.sql.elements import ColumnElement
+
+from todo.models import task
+from todo.sql import SQLITE
+
+MAX_WORDS = 10
+_WORD = re.compile(r"\w+")
+
+# The expression of the index ix_task_search; the owner is one more word, so that the index
+# alone finds an owner's matches.
+_VECTOR: ColumnElement[Any] = literal_column(
+    "(to_tsvector('simple'::regconfig, task.title || ' ' || coalesce(task.description, ''))"
+    " || array_to_tsvector(ARRAY['owner:' || md5(task.owner)]))"
+)
+_QUERY = func.to_tsquery(literal_column("'simple'::regconfig"), bindparam("words"))
+_OWNER = cast(
+    func.quote_literal(literal_column("'owner:'").op("||")(func.md5(bindparam("owner")))), TSQUERY
+)
+
+_SEARCH = table("task_search", column("number"), column("task_id"))
+_MATCHED = table("task_words", column("rowid"))
+_MATCH = literal_column("task_words").op("MATCH")(bindparam("words"))
+
+
+def split_words(query: str) -> list[str]:
+    """Return the words of a query; none where it has none."""
+    return _WORD.findall(query)[:MAX_WORDS]
+
+
+def render_words(dialect: str, words: list[str]) -> str:
+    """Return the parameter `words` of a statement: each word, the last as a beginning."""
+    if dialect == SQLITE:
+        return " ".join(f'"{word}"' for word in words) + "*"
+    return " & ".join(f"'{word}'" for word in words) + ":*"
+
+
+def matches(dialect: str) -> ColumnElement[bool]:
+    """Whether a task of `owner` has the `words`."""
+    if dialect == SQLITE:
+        numbers = select(_MATCHED.c.rowid).where(_MATCH)
+        return task.c.id.in_(select(_SEARCH.c.task_id).where(_SEARCH.c.number.in_(numbers)))
+    return _VECTOR.op("@@", is_comparison=True)(_OWNER.op("&&")(_QUERY))
+
+
+def rank(dialect: str) -> ColumnElement[Any]:
+    """How well a task matches; more is better."""
+    if dialect == SQLITE:
+        # A word in the title counts for four in the description.
+        return (
+            select(literal_column("-bm25(task_words, 4.0, 1.0)"))
+            .select_from(_MATCHED.join(_SEARCH, _SEARCH.c.number == _MATCHED.c.rowid))
+            .where(_MATCH, _SEARCH.c.task_id == task.c.id)
+            .scalar_subquery()
+        )
+    return func.ts_rank(_VECTOR, _QUERY)

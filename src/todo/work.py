@@ -1,0 +1,156 @@
+"""One write: a transaction, who asked for it, and what it changed.
+
+Whoever changes anything locks the owner's account first. That makes one owner's writes follow
+one another, so the journal's numbers have no gaps and stand in the order of the commits.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from todo.auth.caller import Caller
+from todo.journal.chain import GENESIS, SALT_BYTES, Entry, commit, link
+from todo.models import account, journal
+from todo.session import Session
+from todo.sql import SQLITE, Call, Row, Statement
+
+_OWNER = account.c.owner == bindparam("owner")
+_LOCK = Statement(
+    select(account.c.zone, account.c.chain_id, account.c.seq, account.c.hash)
+    .where(_OWNER)
+    .with_for_update()
+)
+_ADVANCE = Statement(
+    update(account)
+    .where(account.c.owner == bindparam("of"))
+    .values(seq=bindparam("seq"), hash=bindparam("hash"))
+)
+_APPEND = Statement(insert(journal).values({c.name: bindparam(c.name) for c in journal.columns}))
+
+
+def _open_account(dialect: str) -> Any:  # noqa: ANN401 - each dialect has its own insert
+    make = sqlite_insert if dialect == SQLITE else postgresql_insert
+    values: dict[str, Any] = {column.name: bindparam(column.name) for column in account.columns}
+    return make(account).values(values).on_conflict_do_nothing(index_elements=["owner"])
+
+
+_OPEN = Statement(_open_account)
+
+
+@dataclass(slots=True)
+class Account:
+    """An owner's account while its row is locked."""
+
+    zone: str
+    chain_id: UUID
+    seq: int
+    hash: bytes
+    entries: list[Entry] = field(default_factory=list)
+
+
+class Work:
+    """The changes of one request."""
+
+    def __init__(self, session: Session, caller: Caller, now: datetime | None = None) -> None:
+        """Begin; `now` is the time that every change of this write carries."""
+        self.session = session
+        self.caller = caller
+        self.now = now or datetime.now(UTC)
+        self.at = self.now.isoformat(timespec="microseconds")
+        self._accounts: dict[str, Account] = {}
+        self._last: list[Call] = []
+
+    @property
+    def changed(self) -> set[str]:
+        """The owners in whose journal something was recorded."""
+        return {owner for owner, locked in self._accounts.items() if locked.entries}
+
+    async def lock(self, owner: str, *calls: Call) -> tuple[Account, list[list[Row]]]:
+        """Lock an owner's account, made on its first use, and run `calls` on the way."""
+        if found := self._accounts.get(owner):
+            return found, await self.session.run(*calls) if calls else []
+        lock = (_LOCK, {"owner": owner})
+        (rows, *others) = await self.session.run(lock, *calls)
+        if not rows:
+            values = {
+                "owner": owner,
+                "zone": "UTC",
+                "chain_id": str(uuid4()),
+                "seq": 0,
+                "hash": GENESIS,
+                "created_at": self.at,
+            }
+            _, rows = await self.session.run((_OPEN, values), lock)
+        zone, chain_id, seq, head = rows[0]
+        locked = Account(zone, UUID(str(chain_id)), seq, head)
+        self._accounts[owner] = locked
+        return locked, others
+
+    def record(
+        self,
+        owner: str,
+        operation: str,
+        kind: str,
+        entity_id: str,
+        *,
+        list_id: str | None = None,
+        before: bytes | None = None,
+        after: bytes | None = None,
+    ) -> None:
+        """Note one change for the journal of an owner whose account is locked."""
+        caller = self.caller
+        self._accounts[owner].entries.append(
+            Entry(
+                at=self.at,
+                actor=caller.user,
+                token_id=caller.token_id,
+                agent=caller.agent,
+                model=caller.model,
+                run_id=caller.run_id,
+                operation=operation,
+                kind=kind,
+                entity_id=entity_id,
+                list_id=list_id,
+                before=None if before is None else before.decode(),
+                after=None if after is None else after.decode(),
+            )
+        )
+
+    def finally_run(self, *calls: Call) -> None:
+        """Add statements that run right before the commit."""
+        self._last += calls
+
+    async def commit(self) -> None:
+        """Append what was recorded to the journal, and commit."""
+        calls: list[Call] = []
+        for owner, locked in self._accounts.items():
+            if locked.entries:
+                calls += _append(owner, locked)
+        await self.session.commit(*calls, *self._last)
+
+
+def _append(owner: str, locked: Account) -> Sequence[Call]:
+    calls: list[Call] = []
+    for entry in locked.entries:
+        salt = secrets.token_bytes(SALT_BYTES)
+        commitment = commit(salt, entry)
+        locked.seq += 1
+        locked.hash = link(locked.hash, locked.chain_id, locked.seq, entry.at, commitment)
+        values = {name: getattr(entry, name) for name in Entry.__slots__}
+        values |= {
+            "owner": owner,
+            "seq": locked.seq,
+            "salt": salt,
+            "commitment": commitment,
+            "hash": locked.hash,
+        }
+        calls.append((_APPEND, values))
+    calls.append((_ADVANCE, {"of": owner, "seq": locked.seq, "hash": locked.hash}))
+    return calls

@@ -1,0 +1,123 @@
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from sqlalchemy import URL, Engine, bindparam, event, text
+from sqlalchemy.pool import QueuePool
+
+from todo.session import Session, SqliteSession, connect, create_async_engine, dispose
+from todo.sql import Statement
+
+Result = TypeVar("Result")
+
+CREATE = Statement(text("CREATE TABLE t (x)"))
+INSERT = Statement(text("INSERT INTO t VALUES (:x)").bindparams(bindparam("x")))
+SELECT = Statement(text("SELECT x FROM t ORDER BY x"))
+
+
+def run(tmp_path: Path, act: Callable[[Engine], Awaitable[Result]]) -> Result:
+    """Give an engine over a file to `act`; afterwards no connection may be out."""
+
+    async def whole() -> Result:
+        engine = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=str(tmp_path / "db")), paramstyle="named"
+        )
+        event.listen(engine, "connect", commit_each)
+        try:
+            async with connect(engine) as driver:
+                await SqliteSession(engine, driver).run((CREATE, {}))
+            return await act(engine)
+        finally:
+            assert isinstance(engine.pool, QueuePool)
+            assert engine.pool.checkedout() == 0
+            await dispose(engine)
+
+    return asyncio.run(whole())
+
+
+def commit_each(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None
+
+
+def begin(engine: Engine, driver: object) -> Session:
+    return SqliteSession(engine, driver, begin="BEGIN IMMEDIATE")
+
+
+async def read(engine: Engine) -> list[int]:
+    async with connect(engine) as driver:
+        return [row[0] for row in await SqliteSession(engine, driver).fetch(SELECT, {})]
+
+
+def test_postgresql_is_reached_through_the_asynchronous_dialect() -> None:
+    engine = create_async_engine(URL.create("postgresql+psycopg", username="u", database="d"))
+
+    assert engine.dialect.is_async
+
+
+def test_what_was_committed_stays(tmp_path: Path) -> None:
+    async def act(engine: Engine) -> list[int]:
+        async with connect(engine) as driver:
+            session = begin(engine, driver)
+            await session.run((INSERT, {"x": 1}), (INSERT, {"x": 2}))
+            await session.commit((INSERT, {"x": 3}))
+        return await read(engine)
+
+    assert run(tmp_path, act) == [1, 2, 3]
+
+
+def test_what_was_not_committed_is_rolled_back(tmp_path: Path) -> None:
+    async def fail(engine: Engine) -> None:
+        async with connect(engine) as driver:
+            await begin(engine, driver).run((INSERT, {"x": 1}))
+            raise ValueError("a defect")
+
+    async def act(engine: Engine) -> list[int]:
+        with pytest.raises(ValueError, match="a defect"):
+            await fail(engine)
+        return await read(engine)
+
+    assert run(tmp_path, act) == []
+
+
+def test_without_a_transaction_each_statement_stays_by_itself(tmp_path: Path) -> None:
+    async def act(engine: Engine) -> list[int]:
+        async with connect(engine) as driver:
+            await SqliteSession(engine, driver).run((INSERT, {"x": 1}))
+        return await read(engine)
+
+    assert run(tmp_path, act) == [1]
+
+
+def test_a_missing_value_is_an_error_and_no_null(tmp_path: Path) -> None:
+    async def act(engine: Engine) -> None:
+        async with connect(engine) as driver:
+            with pytest.raises(sqlite3.ProgrammingError):
+                await SqliteSession(engine, driver).run((INSERT, {}))
+
+    run(tmp_path, act)
+
+
+def test_a_task_cancelled_while_it_closes_gives_its_connection_back_first(tmp_path: Path) -> None:
+    lost = []
+
+    async def act(engine: Engine) -> None:
+        closing = asyncio.Event()
+        event.listen(engine, "reset", lambda *_details: closing.set())
+        event.listen(engine, "invalidate", lambda *_details: lost.append("invalidated"))
+
+        async def work() -> None:
+            async with connect(engine) as driver:
+                await SqliteSession(engine, driver).fetch(SELECT, {})
+
+        task = asyncio.create_task(work())
+        await closing.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(tmp_path, act)
+
+    assert lost == []
