@@ -72,6 +72,11 @@ class Work:
         """The owners in whose journal something was recorded."""
         return {owner for owner, locked in self._accounts.items() if locked.entries}
 
+    @property
+    def operations(self) -> list[str]:
+        """What was recorded, entry by entry."""
+        return [entry.operation for locked in self._accounts.values() for entry in locked.entries]
+
     async def lock(self, owner: str, *calls: Call) -> tuple[Account, list[list[Row]]]:
         """Lock an owner's account, made on its first use, and run `calls` on the way."""
         if found := self._accounts.get(owner):

@@ -16,6 +16,11 @@ def scrape(service: Service) -> str:
     return service.get_check("metrics").text
 
 
+def read_value(text: str, name: str) -> float:
+    (value,) = re.findall(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(value)
+
+
 def wait_for_metric(service: Service, pattern: str) -> None:
     deadline = time.monotonic() + 5
     while not re.search(pattern, scrape(service), re.MULTILINE):
@@ -67,3 +72,22 @@ def test_ready_is_what_the_database_says() -> None:
 
 def test_a_service_that_can_answer_is_ready(service: Service) -> None:
     assert "\ntodo_ready 1.0\n" in scrape(service)
+
+
+def test_a_write_is_counted_in_the_journal_and_its_repetition_as_a_replay(service: Service) -> None:
+    before = scrape(service)
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    with service.client(service.token(f"user-{uuid.uuid4()}")) as client:
+        for _ in range(3):
+            created = client.post(PATH, json={"title": "Water the plants"}, headers=key)
+        client.post(f"{PATH}/{created.json()['id']}/complete")
+        client.post(PATH, json={"title": ""})
+    after = scrape(service)
+
+    def grown(name: str) -> float:
+        return read_value(after, name) - read_value(before, name)
+
+    assert grown('todo_journal_entries_total{operation="create"}') == 1
+    assert grown('todo_journal_entries_total{operation="complete"}') == 1
+    assert grown('todo_journal_entries_total{operation="update"}') == 0
+    assert grown("todo_idempotent_replays_total") == 2

@@ -12,6 +12,7 @@ from todo.api.idempotency import claim, find_key, store
 from todo.auth.caller import Caller
 from todo.db import ConflictError, Database
 from todo.errors import PreconditionRequiredError, WriteConflictError
+from todo.metrics import Metrics
 from todo.work import Work
 
 Action = Callable[[Work], Awaitable[Answer]]
@@ -57,6 +58,7 @@ async def answer_write(
         try:
             return (await _try(request, caller, action, database, key)).render()
         except ConflictError:
+            _metrics(request).count_retry()
             attempt += 1
             # Random, so that those who met do not meet again.
             pause_s = random.uniform(0, _PAUSE_S * 2**attempt)  # noqa: S311 - no secret
@@ -73,9 +75,17 @@ async def _try(
         if key is not None:
             stored = await claim(work, request, key)
             if stored is not None:
+                _metrics(request).count_replay()
                 return stored
         answer = await action(work)
         if key is not None:
             work.finally_run(store(caller, key, answer))
         await work.commit()
+    for operation in work.operations:
+        _metrics(request).count_journal(operation)
     return answer
+
+
+def _metrics(request: Request) -> Metrics:
+    metrics: Metrics = request.app.state.metrics
+    return metrics
