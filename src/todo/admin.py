@@ -79,7 +79,8 @@ def _token(options: argparse.Namespace) -> int:
     settings = load_settings()
     secret = load_secret(settings.token_secret_file, create=not in_container(os.environ))
     try:
-        token = Tokens(secret).issue(options.subject, lifetime_s=options.days * _DAY_S)
+        tokens = Tokens(secret, audience=settings.token_audience, issuer=settings.token_issuer)
+        token = tokens.issue(options.subject, lifetime_s=options.days * _DAY_S)
     except ValueError as error:
         raise FatalError(ExitCode.USAGE, f"--subject: {error}") from None
     sys.stdout.write(token + "\n")

@@ -1,7 +1,7 @@
 """The edge of the public application: what happens to every request, whatever its route.
 
-A pure ASGI middleware (request id, caller, body limit, access event, metrics, last resort)
-and the one handler that renders errors as problem+json.
+A pure ASGI middleware (request id, caller, limits, deadline, headers, access event, metrics, last
+resort) and the one handler that renders errors as problem+json.
 """
 
 import asyncio
@@ -16,19 +16,24 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from todo.cors import Cors
 from todo.errors import (
+    DeadlineExceededError,
     HttpError,
     InternalError,
     MalformedRequestError,
     ProblemError,
+    RateLimitedError,
     RequestTimeoutError,
     TooLargeError,
     ValidationFailedError,
     render_problem,
 )
-from todo.forwarded import UNIX, TrustedProxies
+from todo.forwarded import UNIX, Caller, TrustedProxies
+from todo.headers import add_security
 from todo.health import Health
 from todo.ids import new_uuid7
+from todo.limits import CALLER_FIELDS, Field, RateLimit, find_address_key
 from todo.logs import ACCESS_LOGGER, request_id_var
 from todo.metrics import Metrics
 from todo.tracecontext import begin_trace
@@ -40,6 +45,9 @@ _DISCARD_BYTES = 16 * MAX_BODY_BYTES
 _BODY_TIMEOUT_S = 30
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UNMATCHED = "unmatched"
+_REQUEST_ID = "todo.request_id"
+# What a refused token costs of its address's limit: guessing is slower than working.
+_REFUSAL_PERMITS = 10
 # Answered for probes and front ends every few seconds: no news while all is well.
 _QUIET_ROUTES = {"/livez", "/readyz", "/startupz", "/health"}
 
@@ -51,38 +59,70 @@ class Edge:
     """Wraps the application."""
 
     def __init__(
-        self, app: ASGIApp, *, metrics: Metrics, proxies: TrustedProxies, health: Health
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        proxies: TrustedProxies,
+        health: Health,
+        deadline_s: float,
+        address_limit: RateLimit | None = None,
+        cors: Cors | None = None,
     ) -> None:
+        """Wrap an application.
+
+        Args:
+            app: The application.
+            metrics: Count every request.
+            proxies: Whose forwarded headers are believed.
+            health: Tells when the process stops.
+            deadline_s: Seconds until the answer to a request must have begun.
+            address_limit: Counts requests by address, but for health checks.
+            cors: Origins that may call from a browser.
+        """
         self._app = app
         self._metrics = metrics
         self._proxies = proxies
         self._health = health
+        self._deadline_s = deadline_s
+        self._address_limit = address_limit
+        self._cors = cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "websocket":
+            await self._serve_websocket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = _find_request_id(scope["headers"]) or new_uuid7().hex
-        request_id_var.set(request_id)
-        begin_trace(scope)
-        peer = scope["client"]
-        caller = self._proxies.resolve(peer[0] if peer else UNIX, scope["scheme"], scope["headers"])
+        caller = self._identify(scope)
         scope["scheme"] = caller.scheme
-        response = _Response(send, request_id, self._must_close(scope))
+        response = _Response(send, scope, self._must_close(scope))
+        address = None
         try:
-            body = await _read_body(scope, receive)
-            await self._app(scope, body, response.send)
+            preflight = False
+            if self._cors is not None:
+                response.fields, preflight = self._cors.answer(scope)
+            if preflight:
+                await response.send_empty()
+            else:
+                address = self._find_address(scope, caller)
+                if address is not None and self._address_limit is not None:
+                    response.address_fields = self._address_limit.take(address)
+                await self._answer(scope, await _read_body(scope, receive), response)
         except ProblemError as error:
-            await response.send_problem(error, scope["path"])
+            await response.send_problem(error)
         except Exception:  # noqa: BLE001 - the boundary: the caller gets 500, the log the rest
             _log.exception("unexpected error")
-            await response.send_problem(InternalError(), scope["path"])
+            await response.send_problem(InternalError())
         finally:
             duration_s = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", _UNMATCHED)
             status = response.status or 500
+            if status == 401 and address is not None and self._address_limit is not None:  # noqa: PLR2004
+                self._address_limit.charge(address, _REFUSAL_PERMITS - 1)
             self._metrics.observe(scope["method"], route, status, duration_s)
             if route not in _QUIET_ROUTES or status >= 500:  # noqa: PLR2004
                 _access.info(
@@ -96,34 +136,92 @@ class Edge:
                     },
                 )
 
+    async def _answer(self, scope: Scope, receive: Receive, response: "_Response") -> None:
+        deadline = asyncio.timeout(self._deadline_s)
+        try:
+            async with deadline:
+                response.deadline = deadline
+                await self._app(scope, receive, response.send)
+        except TimeoutError:
+            if deadline.expired():
+                raise DeadlineExceededError from None
+            raise
+        finally:
+            response.deadline = None
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = self._identify(scope)
+        address = self._find_address(scope, caller)
+        if address is not None and self._address_limit is not None:
+            try:
+                self._address_limit.take(address)
+            except RateLimitedError as error:
+                status, headers, body = render_problem(
+                    error, instance=scope["path"], request_id=scope[_REQUEST_ID]
+                )
+                start = {"type": "websocket.http.response.start", "status": status}
+                await send({**start, "headers": add_security(headers, secure=False)})
+                await send({"type": "websocket.http.response.body", "body": body})
+                return
+        await self._app(scope, receive, send)
+
+    def _identify(self, scope: Scope) -> Caller:
+        request_id = _find_request_id(scope["headers"]) or new_uuid7().hex
+        request_id_var.set(request_id)
+        scope[_REQUEST_ID] = request_id
+        begin_trace(scope)
+        peer = scope["client"]
+        return self._proxies.resolve(peer[0] if peer else UNIX, scope["scheme"], scope["headers"])
+
+    def _find_address(self, scope: Scope, caller: Caller) -> str | None:
+        if self._address_limit is None or scope["path"] in _QUIET_ROUTES:
+            return None
+        return find_address_key(caller.address)
+
     def _must_close(self, scope: Scope) -> Callable[[], bool]:
         is_http1 = scope["http_version"].startswith("1")
         return lambda: is_http1 and self._health.stopping
 
 
 class _Response:
-    """Adds the headers of every response and remembers its status."""
+    """Adds the headers of every response, remembers its status and ends the deadline."""
 
-    def __init__(self, send: Send, request_id: str, must_close: Callable[[], bool]) -> None:
+    def __init__(self, send: Send, scope: Scope, must_close: Callable[[], bool]) -> None:
         self._send = send
-        self._request_id = request_id
+        self._scope = scope
         self._must_close = must_close
         self.status = 0
+        self.fields: list[Field] = []
+        self.address_fields: tuple[Field, ...] = ()
+        self.deadline: asyncio.Timeout | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message.get("headers", ()), (b"x-request-id", self._request_id.encode())]
+            if self.deadline is not None and not self.deadline.expired():
+                # What follows may be a stream, and take as long as it likes.
+                self.deadline.reschedule(None)
+            secure = self._scope["scheme"] == "https"
+            headers = add_security(message.get("headers", ()), secure=secure)
+            headers += self.fields
+            headers += self._scope.get(CALLER_FIELDS) or self.address_fields
+            headers.append((b"x-request-id", self._scope[_REQUEST_ID].encode()))
             if self._must_close():
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
         await self._send(message)
 
-    async def send_problem(self, error: ProblemError, path: str) -> None:
+    async def send_empty(self) -> None:
+        await self.send({"type": "http.response.start", "status": 204, "headers": []})
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def send_problem(self, error: ProblemError) -> None:
         if self.status:
             # Too late for another status: the connection ends without the rest of the body.
             return
-        status, headers, body = render_problem(error, instance=path, request_id=self._request_id)
+        status, headers, body = render_problem(
+            error, instance=self._scope["path"], request_id=self._scope[_REQUEST_ID]
+        )
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 

@@ -152,6 +152,14 @@ class BatchFailedError(ProblemError):
     default_detail = "Nothing was changed; `errors` names the operations that cannot be done."
 
 
+class RateLimitedError(ProblemError):
+    """The caller asks too often."""
+
+    status = 429
+    code = "rate-limited"
+    default_detail = "Too many requests; `Retry-After` says when to try again."
+
+
 class UnavailableError(ProblemError):
     """The service cannot answer now, and will later."""
 
@@ -193,6 +201,22 @@ class SchemaMismatchError(UnavailableError):
     default_detail = "The database's schema does not match this program."
 
 
+class DeadlineExceededError(UnavailableError):
+    """The answer took longer than a request may."""
+
+    code = "deadline-exceeded"
+    default_detail = (
+        "The request took too long and was given up; whether it took effect is unknown."
+    )
+
+
+class KeySetUnavailableError(UnavailableError):
+    """The keys that the token is to be verified with cannot be fetched."""
+
+    code = "key-set-unavailable"
+    default_detail = "The keys of the tokens' issuer cannot be fetched; try again later."
+
+
 class StartingError(UnavailableError):
     """The process has not finished starting."""
 
@@ -204,6 +228,7 @@ _STATUS_CODES = {
     400: "malformed-request",
     404: "not-found",
     405: "method-not-allowed",
+    431: "header-too-large",
 }
 _STATUS_DETAILS = {
     404: "No such address.",

@@ -6,6 +6,7 @@ import h11
 from hypercorn.protocol.h11 import H11Protocol
 
 from todo.errors import HttpError, render_problem
+from todo.headers import add_security
 from todo.ids import new_uuid7
 from todo.logs import request_id_var
 
@@ -34,7 +35,8 @@ class Http1(H11Protocol):
         request_id_var.set(request_id)
         error = HttpError(status_code, _DETAILS.get(status_code, _DETAILS[400]), None)
         status, headers, body = render_problem(error, instance="", request_id=request_id)
-        headers += [
+        headers = [
+            *add_security(headers, secure=False),
             (b"x-request-id", request_id.encode()),
             (b"connection", b"close"),
             *self.config.response_headers("h11"),

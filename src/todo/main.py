@@ -8,12 +8,15 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from todo import __version__
+from todo.auth.authenticator import Authenticator
 from todo.auth.tokens import Tokens
+from todo.cors import Cors
 from todo.db import Database
 from todo.docs_page import router as docs_router
 from todo.edge import Edge, install_handlers
 from todo.forwarded import TrustedProxies
 from todo.health import Health
+from todo.limits import RateLimit
 from todo.metrics import Metrics
 from todo.settings import Settings
 from todo.tasks.router import router as tasks_router
@@ -41,7 +44,7 @@ class Problem(BaseModel):
 
 
 def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
-    """Build the application; `app.state` carries database, health, metrics and tokens.
+    """Build the application; `app.state` carries what routers and the server need.
 
     Args:
         settings: The environment.
@@ -70,16 +73,27 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.state.database = database
     app.state.health = health
     app.state.metrics = metrics
-    app.state.tokens = tokens
+    app.state.authenticator = Authenticator(tokens)
+    app.state.token_limit = _limit("token", settings.rate_limit_per_minute)
     install_handlers(app)
     app.include_router(tasks_router)
     app.include_router(docs_router)
     for path in ("/livez", "/readyz", "/startupz", "/health"):
         _add_check(app, health, path)
     app.add_middleware(
-        Edge, metrics=metrics, proxies=TrustedProxies(settings.trusted_proxies), health=health
+        Edge,
+        metrics=metrics,
+        proxies=TrustedProxies(settings.trusted_proxies),
+        health=health,
+        deadline_s=settings.request_deadline_s,
+        address_limit=_limit("address", settings.rate_limit_address_per_minute),
+        cors=Cors(settings.cors_origins) if settings.cors_origins else None,
     )
     return app
+
+
+def _limit(name: str, per_minute: int) -> RateLimit | None:
+    return RateLimit(name, per_minute) if per_minute else None
 
 
 def _add_check(app: FastAPI, health: Health, path: str) -> None:

@@ -9,6 +9,7 @@ import json
 from starlette.types import Receive, Scope, Send
 
 from todo.errors import HttpError, NotFoundError, ProblemError, render_problem
+from todo.headers import add_security
 from todo.health import CHECKS, Health
 from todo.ids import new_uuid7
 from todo.metrics import CONTENT_TYPE, Metrics
@@ -32,10 +33,10 @@ class Management:
             headers = [
                 (b"content-type", content_type),
                 (b"content-length", str(len(body)).encode()),
-                (b"cache-control", b"no-store"),
             ]
         except ProblemError as error:
             status, headers, body = render_problem(error, instance=path, request_id=new_uuid7().hex)
+        headers = add_security(headers, secure=False)
         if self._health.stopping and scope["http_version"].startswith("1"):
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from hypercorn.config import Config
 
 from todo import __version__
-from todo.auth.tokens import Tokens, load_secret
+from todo.auth.opening import open_tokens
 from todo.errors import SchemaMismatchError
 from todo.fatal import ExitCode, FatalError, report_fatal
 from todo.health import Health
@@ -30,6 +30,8 @@ from todo.sockets import Listeners, open_listeners, unlink_own
 
 # Longer than the usual idle time-out of a proxy (60 s): the proxy, not we, closes first.
 _KEEP_ALIVE_S = 75
+# More than any of our callers sends; beyond it the answer is 431.
+_MAX_HEADER_BYTES = 16 * 1024
 _RETRY_S = 1.0
 _NOTIFY_POLL_S = 0.1
 # The embedded database is migrated before anybody is served, unless that takes long.
@@ -45,8 +47,8 @@ def main() -> int:
     try:
         settings = load_settings()
         set_up_logging(settings.log_level)
-        secret = load_secret(settings.token_secret_file, create=not in_container(os.environ))
-        app = create_app(settings, Tokens(secret))
+        tokens = open_tokens(settings, create=not in_container(os.environ))
+        app = create_app(settings, tokens)
         listeners = open_listeners(settings, os.environ)
         asyncio.run(_serve(app, settings, listeners))
     except FatalError as error:
@@ -110,6 +112,7 @@ def _make_config() -> Config:
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
     config.keep_alive_timeout = _KEEP_ALIVE_S
+    config.h11_max_incomplete_size = _MAX_HEADER_BYTES
     # A connection that is closed at its thousandth request is a race for nothing.
     config.keep_alive_max_requests = 1_000_000_000
     return config

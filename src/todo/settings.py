@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from todo.binding import parse_address
 from todo.fatal import ExitCode, FatalError
+from todo.urls import check_secure, parse_origins
 
 PREFIX = "TODO_"
 _DRIVERS = {
@@ -114,7 +115,59 @@ class Settings(BaseSettings):
     token_secret_file: Path = Field(
         default=Path("/run/secrets/todo-token-secret"),
         description="File with the HS256 secret of the bearer tokens, at least 32 bytes. Outside a "
-        "container the default is `token-secret` beside the embedded database, made on first use.",
+        "container the default is `token-secret` beside the embedded database, made on first use. "
+        "Optional beside a key set.",
+    )
+    jwks_url: str | None = Field(
+        default=None,
+        description="Address of the key set (JWKS) of another issuer, `https://` or, on this "
+        "machine, `http://`: tokens signed with EdDSA, ES256 or RS256 are accepted as well.",
+    )
+    jwks_file: Path | None = Field(
+        default=None,
+        description="File with that key set, for a backend without network; read again once a "
+        "minute. Instead of an address.",
+    )
+    jwks_refetch_s: float = Field(
+        default=30.0,
+        ge=1,
+        le=3600,
+        description="Least seconds between two fetches of the key set for tokens with an unknown "
+        "key, and until a source that failed is asked again.",
+    )
+    token_audience: str | None = Field(
+        default=None,
+        description="Whom a token must be meant for (`aud`). Without it a token that names an "
+        "audience is refused.",
+    )
+    token_issuer: str | None = Field(
+        default=None, description="Who must have issued a token (`iss`)."
+    )
+    rate_limit_per_minute: int = Field(
+        default=6000,
+        ge=0,
+        le=10_000_000,
+        description="Requests a minute of one token (of one user, for JSON Web Tokens), in each "
+        "process; 0 for no limit.",
+    )
+    rate_limit_address_per_minute: int = Field(
+        default=12_000,
+        ge=0,
+        le=10_000_000,
+        description="Requests a minute of one address, in each process; a refused token counts "
+        "as ten. Peers on this machine are not limited. 0 for no limit.",
+    )
+    request_deadline_s: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="Seconds until a request is given up with 503, from the end of its body to "
+        "the beginning of the answer.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Origins of front ends whose scripts may call from a browser, as in "
+        "`https://todo.example`, separated by commas.",
     )
     bind: str = Field(
         default="127.0.0.1:8000",
@@ -194,6 +247,23 @@ class Settings(BaseSettings):
             if name != "unix":
                 ip_network(name)
         return names
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return parse_origins(value) if isinstance(value, str) else value
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _check_key_set(cls, text: str | None) -> str | None:
+        return None if text is None else check_secure(text)
+
+    @model_validator(mode="after")
+    def _one_key_set(self) -> Self:
+        if self.jwks_url and self.jwks_file:
+            msg = "TODO_JWKS_URL and TODO_JWKS_FILE exclude each other"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _distinct_addresses(self) -> Self:

@@ -25,9 +25,25 @@ if TYPE_CHECKING:
 
 MB = 1_000_000
 # A few per cent above what the image takes: growth is to be decided on, not to happen.
-BUDGET = {"bytes": 93 * MB, "gzip_bytes": 31 * MB, "zstd_bytes": 23.5 * MB}
+BUDGET = {"bytes": 97 * MB, "gzip_bytes": 32 * MB, "zstd_bytes": 24.3 * MB}
 UPDATE_BYTES = 1 * MB
 """What an update of the program alone may cost whoever pulls it, compressed."""
+
+# Prints each algorithm that verifies, and how many OpenSSLs were loaded for it.
+SIGNATURES = """
+import ssl, time, jwt
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+keys = {
+    "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+    "ES256": ec.generate_private_key(ec.SECP256R1()),
+    "RS256": rsa.generate_private_key(65537, 2048),
+}
+for algorithm, key in keys.items():
+    token = jwt.encode({"exp": time.time() + 60}, key, algorithm)
+    jwt.decode(token, key.public_key(), algorithms=[algorithm])
+    print(algorithm)
+print(len({line.split()[-1] for line in open("/proc/self/maps") if "libcrypto" in line}))
+"""
 
 # Mount points, which belong to who mounts there: a new volume takes over their owner.
 OWN_FOLDERS = {"run/todo", "var/lib/postgresql"}
@@ -90,6 +106,10 @@ def test_the_backend_has_no_shell_and_no_package_manager(images: dict[str, Archi
     programs = {name for folder, _, name in paths if folder.endswith("bin")}
     assert "python3.13" in programs
     assert programs & SHELLS_AND_TOOLS == set()
+
+
+def test_every_kind_of_signature_is_verified_by_the_one_openssl(stack: Stack) -> None:
+    assert stack.in_container(SIGNATURES).split() == ["EdDSA", "ES256", "RS256", "1"]
 
 
 @pytest.mark.parametrize("target", TARGETS)

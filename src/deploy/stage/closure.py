@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 STDLIB = "usr/lib/python3.13"
 WHEELS = "usr/local/lib/python3.13/dist-packages"
+DEBIAN = "usr/lib/python3/dist-packages"
 PROGRAM = "opt/todo"
 
 # What the interpreter itself imports, without an import statement anywhere.
@@ -57,7 +58,7 @@ def linked_by(root: pathlib.Path) -> dict[str, str]:
 def modules(root: pathlib.Path) -> dict[str, pathlib.Path]:
     """The importable modules of an image: dotted name -> source or extension module."""
     found: dict[str, pathlib.Path] = {}
-    for folder in (f"{STDLIB}/lib-dynload", STDLIB, WHEELS, PROGRAM):
+    for folder in (f"{STDLIB}/lib-dynload", STDLIB, DEBIAN, WHEELS, PROGRAM):
         base = root / folder
         for path in sorted((*base.rglob("*.py"), *base.rglob("*.so"))):
             parts = [*path.relative_to(base).parts[:-1], path.name.split(".")[0]]

@@ -47,6 +47,8 @@ PACKAGES = {
         "libsqlite3-0": "the embedded database",
         "libstdc++6": "greenlet is written in C++",
         "libuuid1": _LOADED,
+        "python3-cffi-backend": "cryptography calls OpenSSL through it",
+        "python3-cryptography": "signatures of tokens, with the one OpenSSL (wheels bring another)",
         "python3.13-minimal": "the interpreter",
     },
     "db": {
@@ -131,6 +133,11 @@ UNUSED = (
     "usr/lib/python3.13/lib-dynload/_xxtestfuzz*",
     "usr/lib/python3.13/lib-dynload/readline*",
     "usr/lib/python3.13/lib-dynload/xx*",
+    # What Debian builds of Python's index is Debian's package: its version is in dpkg's status, and
+    # advisories about the index's release do not know of Debian's fixes.
+    *("usr/lib/python3/dist-packages/*.dist-info", "usr/lib/python3/dist-packages/*.egg-info"),
+    # What a type checker reads.
+    *("usr/lib/python3/dist-packages/**/*.pyi", "usr/lib/python3/dist-packages/**/py.typed"),
     # XSLT's library for one deprecated function.
     "usr/lib/postgresql/17/lib/pgxml.so",
     # LLVM's just-in-time compiler is 130 MB of libraries; the server runs with jit=off.

@@ -2,37 +2,44 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+from starlette.types import Scope
 
 from todo.auth.caller import Caller
-from todo.auth.tokens import Tokens  # noqa: TC001 - FastAPI reads annotations
-from todo.errors import UnauthorizedError
-
-_scheme = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A token of this service.")
+from todo.limits import CALLER_FIELDS, RateLimit
 
 
-async def get_subject(
-    request: Request,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_scheme)],
-) -> str:
-    """Return the subject of the request's token.
+class _Bearer(HTTPBearer):
+    """Documents the scheme, and is itself the dependency: one call, none below it."""
+
+    async def __call__(self, request: Request) -> Caller:  # type: ignore[override]
+        return await authenticate(request.scope)
+
+
+async def authenticate(scope: Scope) -> Caller:
+    """Return the caller of a request or a WebSocket by its headers, counted once.
 
     Raises:
         UnauthorizedError: There is no token, or it is not accepted.
+        RateLimitedError: The token is used too often.
     """
-    if credentials is None:
-        raise UnauthorizedError
-    tokens: Tokens = request.app.state.tokens
-    return tokens.verify(credentials.credentials)
+    state = scope["app"].state
+    caller: Caller = await state.authenticator.identify(scope["headers"])
+    limit: RateLimit | None = state.token_limit
+    if limit is not None:
+        scope[CALLER_FIELDS] = limit.take(caller.token_id or f"user {caller.user}")
+    return caller
 
 
-Subject = Annotated[str, Depends(get_subject)]
+CallerDep = Annotated[
+    Caller,
+    Depends(_Bearer(scheme_name="bearer", description="A JSON Web Token, or an API token.")),
+]
 
 
-async def get_caller(user: Subject) -> Caller:
-    """Return the caller of the request."""
-    return Caller(user)
+async def _find_user(caller: CallerDep) -> str:
+    return caller.user
 
 
-CallerDep = Annotated[Caller, Depends(get_caller)]
+Subject = Annotated[str, Depends(_find_user)]

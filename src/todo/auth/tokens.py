@@ -1,15 +1,22 @@
-"""JSON Web Tokens with a shared secret (HS256), and the secret itself."""
+"""JSON Web Tokens: issued with the shared secret, verified with it or with a key set."""
 
 import contextlib
+import hashlib
+import logging
 import os
 import secrets
 import time
+from collections import OrderedDict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jwt
-
+from todo.auth.caller import SCOPES, Caller
+from todo.auth.keyset import ALGORITHMS, Keys, KeySet
 from todo.errors import UnauthorizedError
 from todo.fatal import ExitCode, FatalError
+
+if TYPE_CHECKING:
+    from jwt import PyJWK
 
 ALGORITHM = "HS256"
 MIN_SECRET_BYTES = 32
@@ -17,55 +24,169 @@ MAX_SUBJECT_LENGTH = 255
 LEEWAY_S = 10
 # Longer ones are no tokens of ours, and parsing them costs time before the signature is known.
 _MAX_TOKEN_LENGTH = 4096
+_MAX_KEY_ID_LENGTH = 255
+# A token is sent with every request; its signature need not be verified each time.
+_MOST_VERIFIED = 4096
 _INVALID = 'Bearer error="invalid_token"'
+
+_log = logging.getLogger("todo.auth")
+
+
+class _Verified(NamedTuple):
+    caller: Caller
+    expires_at: float
+    # The set that the key was taken from; None for the shared secret.
+    keys: Keys | None
 
 
 class Tokens:
-    """Issues and verifies tokens with one secret."""
+    """Issues tokens with the shared secret, and verifies all that are accepted.
 
-    def __init__(self, secret: bytes) -> None:
+    Each key is bound to one algorithm. What a token says of itself only chooses among the keys, so
+    no public key is ever taken for a shared secret.
+    """
+
+    def __init__(
+        self,
+        secret: bytes | None,
+        *,
+        audience: str | None = None,
+        issuer: str | None = None,
+        keys: KeySet | None = None,
+    ) -> None:
+        """Accept what the secret or a key of the set has signed.
+
+        Args:
+            secret: The shared secret; None accepts no token that is signed with one.
+            audience: Whom a token must be meant for; with None it must name nobody.
+            issuer: Who must have issued a token; with None that is not looked at.
+            keys: Public keys of another issuer.
+        """
         self._secret = secret
+        self._audience = audience
+        self._issuer = issuer
+        self._keys = keys
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
     def issue(self, subject: str, *, lifetime_s: int) -> str:
         """Return a token for a subject that expires after `lifetime_s` seconds.
 
         Raises:
-            ValueError: The subject is empty, too long or not printable.
+            ValueError: The subject is empty, too long or not printable, or there is no secret.
         """
+        import jwt  # noqa: PLC0415 - brings cryptography: not at start
+
+        if self._secret is None:
+            raise ValueError("there is no shared secret")
         if not _is_subject(subject):
             msg = f"a subject has 1 to {MAX_SUBJECT_LENGTH} printable characters"
             raise ValueError(msg)
         now = int(time.time())
-        claims = {"sub": subject, "iat": now, "exp": now + lifetime_s}
+        claims: dict[str, Any] = {"sub": subject, "iat": now, "exp": now + lifetime_s}
+        if self._audience is not None:
+            claims["aud"] = self._audience
+        if self._issuer is not None:
+            claims["iss"] = self._issuer
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
-    def verify(self, token: str) -> str:
-        """Return the subject of a token.
+    async def verify(self, token: str) -> Caller:
+        """Return the caller that a token stands for.
 
         Raises:
-            UnauthorizedError: The token is not accepted; it never says why.
+            UnauthorizedError: The token is not accepted; the log alone says why.
+            KeySetUnavailableError: Its key cannot be fetched.
         """
         if len(token) > _MAX_TOKEN_LENGTH:
-            raise UnauthorizedError(challenge=_INVALID)
+            raise _refusal("too long")
+        # The digest: nothing that could be replayed stays in memory.
+        digest = hashlib.sha256(token.encode(errors="replace")).digest()
+        known = self._verified.get(digest)
+        if known is not None and time.time() < known.expires_at and self._is_current(known):
+            self._verified.move_to_end(digest)
+            return known.caller
+        fresh = await self._verify_signature(token)
+        self._verified[digest] = fresh
+        if len(self._verified) > _MOST_VERIFIED:
+            self._verified.popitem(last=False)
+        return fresh.caller
+
+    def _is_current(self, known: _Verified) -> bool:
+        # A key that its issuer withdrew is good for nothing, from the next fetch on.
+        return known.keys is None or (self._keys is not None and known.keys is self._keys.fresh)
+
+    async def _verify_signature(self, token: str) -> _Verified:
+        import jwt  # noqa: PLC0415 - brings cryptography: on first use, not at start
+
         try:
+            header = jwt.get_unverified_header(token)
+            key, algorithm, keys = await self._choose_key(header)
             claims = jwt.decode(
                 token,
-                self._secret,
-                algorithms=[ALGORITHM],
+                key,
+                algorithms=[algorithm],
+                audience=self._audience,
+                issuer=self._issuer,
                 leeway=LEEWAY_S,
                 # The subject may stand in another claim, and is checked below.
-                options={"require": ["exp"], "verify_sub": False},
+                options={"require": ["exp"], "verify_sub": False, "verify_jti": False},
             )
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-            # Besides its own errors PyJWT lets through what odd claims cause (`exp: Infinity`).
-            raise UnauthorizedError(challenge=_INVALID) from None
-        for claim in ("sub", "user_id", "id"):
-            if claim in claims:
-                subject = claims[claim]
-                if isinstance(subject, str) and _is_subject(subject):
-                    return subject
-                break
-        raise UnauthorizedError(challenge=_INVALID)
+        except jwt.PyJWTError as error:
+            raise _refusal(_REASONS.get(type(error).__name__, "malformed")) from None
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            # PyJWT lets through what odd claims cause.
+            raise _refusal("malformed") from None
+        return _Verified(read_claims(claims), int(claims["exp"]) + LEEWAY_S, keys)
+
+    async def _choose_key(self, header: dict[str, Any]) -> tuple["PyJWK | bytes", str, Keys | None]:
+        algorithm, key_id = header.get("alg"), header.get("kid")
+        if "crit" in header:
+            raise _refusal("critical extension")
+        if algorithm == ALGORITHM and self._secret is not None:
+            return self._secret, ALGORITHM, None
+        if self._keys is None or algorithm not in ALGORITHMS:
+            raise _refusal("algorithm")
+        if key_id is not None and len(key_id) > _MAX_KEY_ID_LENGTH:
+            raise _refusal("unknown key")
+        key = await self._keys.find(key_id, algorithm)
+        if key is None:
+            raise _refusal("unknown key")
+        return key, key.algorithm_name, self._keys.current
+
+
+# Reasons for the log; a word each, so that nothing of the token gets there.
+_REASONS = {
+    "ExpiredSignatureError": "expired",
+    "ImmatureSignatureError": "not yet valid",
+    "InvalidAlgorithmError": "algorithm",
+    "InvalidAudienceError": "audience",
+    "InvalidIssuerError": "issuer",
+    "InvalidSignatureError": "signature",
+    "MissingRequiredClaimError": "claim missing",
+}
+
+
+def _refusal(reason: str) -> UnauthorizedError:
+    _log.info("token refused", extra={"reason": reason})
+    return UnauthorizedError(challenge=_INVALID)
+
+
+def read_claims(claims: dict[str, Any]) -> Caller:
+    """Return the caller that verified claims describe.
+
+    Raises:
+        UnauthorizedError: There is no usable subject, or its scopes are no text.
+    """
+    scope = claims.get("scope")
+    if not (scope is None or isinstance(scope, str)):
+        raise _refusal("scope")
+    scopes = SCOPES if scope is None else SCOPES.intersection(scope.split(" "))
+    for claim in ("sub", "user_id", "id"):
+        if claim in claims:
+            subject = claims[claim]
+            if isinstance(subject, str) and _is_subject(subject):
+                return Caller(subject, scopes)
+            break
+    raise _refusal("subject")
 
 
 def load_secret(path: Path, *, create: bool) -> bytes:

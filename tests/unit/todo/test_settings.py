@@ -31,6 +31,17 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("TODO_DATABASE_MIGRATE", "always", "'never' or 'startup'"),
         ("TODO_TRUSTED_PROXIES", "10.0.0.1/8", "has host bits set"),
         ("TODO_LOG_LEVEL", "loud", "'DEBUG', 'INFO'"),
+        ("TODO_JWKS_URL", "http://auth.example/jwks", "must begin with https://"),
+        ("TODO_JWKS_URL", "http://10.0.0.1/jwks", "must begin with https://"),
+        ("TODO_JWKS_URL", "ftp://localhost/jwks", "must begin with https://"),
+        ("TODO_JWKS_URL", "https://u:sesame@auth.example/jwks", "must be an address"),
+        ("TODO_JWKS_URL", "https://auth.example:99999/", "must be an address"),
+        ("TODO_JWKS_URL", "https://auth.example/a b", "must be an address"),
+        ("TODO_CORS_ORIGINS", "*", "must be origins"),
+        ("TODO_CORS_ORIGINS", "https://todo.example/path", "must be origins"),
+        ("TODO_CORS_ORIGINS", "https://todo.example,null", "must be origins"),
+        ("TODO_RATE_LIMIT_PER_MINUTE", "-1", "greater than or equal to 0"),
+        ("TODO_REQUEST_DEADLINE_S", "0", "greater than 0"),
         ("TODO_SHUTDOWN_DEADLINE_S", "nan", "TODO_SHUTDOWN_DEADLINE_S"),
     ],
 )
@@ -128,3 +139,28 @@ def test_the_password_is_in_no_representation() -> None:
 
     assert "sesame" not in repr(settings)
     assert settings.url.password == "sesame"  # noqa: S105
+
+
+@pytest.mark.parametrize(
+    "url", ["https://auth.example/api/auth/jwks", "http://127.0.0.1:3000/", "http://[::1]/jwks"]
+)
+def test_a_key_set_comes_over_tls_or_from_this_machine(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("TODO_JWKS_URL", url)
+
+    assert load_settings().jwks_url == url
+
+
+def test_there_is_one_key_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TODO_JWKS_URL", "https://auth.example/jwks")
+    monkeypatch.setenv("TODO_JWKS_FILE", "/run/secrets/jwks")
+
+    with pytest.raises(FatalError, match="TODO_JWKS_URL and TODO_JWKS_FILE exclude each other"):
+        load_settings()
+
+
+def test_origins_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TODO_CORS_ORIGINS", "https://todo.example/, http://localhost:3000")
+
+    assert load_settings().cors_origins == ("https://todo.example", "http://localhost:3000")

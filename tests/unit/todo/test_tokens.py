@@ -1,13 +1,17 @@
+import asyncio
 import base64
-import json
 import stat
 import time
+from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jwt
 import pytest
 
+from tests.issuer import ALGORITHMS, Issuer, key_set, signed_with_secret, unsigned
+from todo.auth.caller import SCOPES, Caller
+from todo.auth.keyset import KeySet
 from todo.auth.tokens import Tokens, load_secret
 from todo.errors import UnauthorizedError
 from todo.fatal import ExitCode, FatalError
@@ -20,27 +24,38 @@ def encode(claims: dict[str, Any], secret: bytes = SECRET, algorithm: str = "HS2
     return jwt.encode(claims, secret, algorithm=algorithm)
 
 
-def unsigned(header: dict[str, Any], claims: dict[str, Any]) -> str:
-    parts = (
-        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
-        for part in (header, claims)
-    )
-    return b".".join([*parts, b""]).decode()
+def verify(tokens: Tokens, token: str) -> Caller:
+    return asyncio.run(tokens.verify(token))
 
 
 def test_an_issued_token_names_its_subject() -> None:
     tokens = Tokens(SECRET)
 
-    assert tokens.verify(tokens.issue("alice", lifetime_s=60)) == "alice"
+    assert verify(tokens, tokens.issue("alice", lifetime_s=60)) == Caller("alice")
 
 
 @pytest.mark.parametrize("claim", ["sub", "user_id", "id"])
 def test_the_subject_may_stand_in_the_claims_of_known_front_ends(claim: str) -> None:
-    assert Tokens(SECRET).verify(encode({claim: "bob", "exp": SOON})) == "bob"
+    assert verify(Tokens(SECRET), encode({claim: "bob", "exp": SOON})).user == "bob"
 
 
 def test_sub_comes_first() -> None:
-    assert Tokens(SECRET).verify(encode({"id": "x", "sub": "bob", "exp": SOON})) == "bob"
+    assert verify(Tokens(SECRET), encode({"id": "x", "sub": "bob", "exp": SOON})).user == "bob"
+
+
+@pytest.mark.parametrize(
+    ("claims", "scopes"),
+    [
+        ({}, SCOPES),
+        ({"scope": "read write"}, {"read", "write"}),
+        ({"scope": "openid read"}, {"read"}),
+        ({"scope": ""}, set()),
+    ],
+)
+def test_a_token_allows_all_unless_it_says_what(claims: dict[str, Any], scopes: set[str]) -> None:
+    caller = verify(Tokens(SECRET), encode({"sub": "bob", "exp": SOON, **claims}))
+
+    assert caller.scopes == scopes
 
 
 REFUSED = {
@@ -55,6 +70,10 @@ REFUSED = {
     "not yet valid": encode({"sub": "a", "exp": SOON, "nbf": SOON}),
     "another secret": encode({"sub": "a", "exp": SOON}, b"x" * 32),
     "another algorithm": encode({"sub": "a", "exp": SOON}, SECRET + SECRET, "HS512"),
+    "scopes that are no text": encode({"sub": "a", "exp": SOON, "scope": ["read"]}),
+    "a critical extension": jwt.encode(
+        {"sub": "a", "exp": SOON}, SECRET, "HS256", {"crit": ["b64"], "b64": True}
+    ),
     "another audience": encode({"sub": "a", "exp": SOON, "aud": "elsewhere"}),
     "no signature": unsigned({"alg": "none", "typ": "JWT"}, {"sub": "a", "exp": SOON}),
     "expiry beyond numbers": encode({"sub": "a", "exp": float("inf")}),
@@ -69,10 +88,106 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_bad_token_is_refused_without_a_reason(name: str) -> None:
     with pytest.raises(UnauthorizedError) as caught:
-        Tokens(SECRET).verify(REFUSED[name])
+        verify(Tokens(SECRET), REFUSED[name])
 
     assert caught.value.detail == "A valid bearer token is required."
     assert caught.value.headers == {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+class Later(datetime):
+    """The time after `SOON`, for PyJWT."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls.fromtimestamp(SOON + 11, tz)
+
+
+def test_a_verified_token_ends_when_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = Tokens(SECRET)
+    token = encode({"sub": "a", "exp": SOON})
+    verify(tokens, token)
+
+    monkeypatch.setattr(time, "time", lambda: SOON + 11)
+    monkeypatch.setattr("jwt.api_jwt.datetime", Later)
+
+    with pytest.raises(UnauthorizedError):
+        verify(tokens, token)
+
+
+def test_audience_and_issuer_are_checked_when_they_are_set() -> None:
+    tokens = Tokens(SECRET, audience="todo", issuer="login")
+    right = {"sub": "a", "exp": SOON, "aud": "todo", "iss": "login"}
+
+    assert verify(tokens, encode(right)).user == "a"
+    assert verify(tokens, encode({**right, "aud": ["other", "todo"]})).user == "a"
+    assert verify(tokens, tokens.issue("a", lifetime_s=60)).user == "a"
+    for wrong in ({"aud": "other"}, {"iss": "other"}, {"aud": None}, {"iss": None}):
+        claims = {name: value for name, value in {**right, **wrong}.items() if value}
+        with pytest.raises(UnauthorizedError):
+            verify(tokens, encode(claims))
+
+
+def with_keys(*issuers: Issuer, secret: bytes | None = SECRET) -> Tokens:
+    async def fetch() -> tuple[bytes, float]:
+        return key_set(*issuers), 60.0
+
+    return Tokens(secret, keys=KeySet(fetch, refetch_s=30))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_key_of_the_set_verifies_what_it_signed(algorithm: str) -> None:
+    others = [Issuer(other, f"other {other}") for other in ALGORITHMS]
+    issuer = Issuer(algorithm)
+
+    assert verify(with_keys(*others, issuer), issuer.sign()).user == "alice"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_public_key_is_no_shared_secret(algorithm: str) -> None:
+    issuer = Issuer(algorithm)
+    tokens = with_keys(issuer)
+    claims = {"sub": "alice", "exp": SOON}
+    secrets = [issuer.pem, issuer.pem.strip(), key_set(issuer), b""]
+    secrets += [str(value).encode() for value in issuer.jwk.values()]
+
+    for secret in secrets:
+        for header in ({}, {"kid": issuer.key_id}):
+            with pytest.raises(UnauthorizedError):
+                verify(tokens, signed_with_secret(secret, header, claims))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("named", ["EdDSA", "ES256", "RS256", "none", "HS256", "PS256", "", None])
+def test_a_key_is_good_for_its_own_algorithm_alone(algorithm: str, named: str | None) -> None:
+    issuer = Issuer(algorithm)
+    if named == algorithm:
+        return
+    _, payload, signature = issuer.sign().split(".")
+    head = unsigned({"alg": named, "kid": issuer.key_id}, {}).split(".")[0]
+
+    with pytest.raises(UnauthorizedError):
+        verify(with_keys(issuer), f"{head}.{payload}.{signature}")
+
+
+def test_without_a_secret_no_token_is_signed_with_one() -> None:
+    tokens = with_keys(Issuer("EdDSA"), secret=None)
+
+    for secret in (SECRET, b"", b"None"):
+        token = signed_with_secret(secret, {}, {"sub": "alice", "exp": SOON})
+        with pytest.raises(UnauthorizedError):
+            verify(tokens, token)
+    with pytest.raises(ValueError, match="no shared secret"):
+        tokens.issue("alice", lifetime_s=60)
+
+
+@pytest.mark.parametrize("key_id", [7, {}, [], "x" * 300, "\0", "second"])
+def test_an_odd_key_id_is_refused(key_id: object) -> None:
+    issuer = Issuer("EdDSA")
+    header = {"alg": "EdDSA", "kid": key_id}
+    signature = issuer.sign().split(".")[2]
+
+    with pytest.raises(UnauthorizedError):
+        verify(with_keys(issuer), unsigned(header, {"sub": "a", "exp": SOON}) + signature)
 
 
 def test_the_final_newline_is_no_part_of_the_secret(tmp_path: Path) -> None:

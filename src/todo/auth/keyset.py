@@ -1,0 +1,195 @@
+"""Public keys that tokens are signed with: a JSON Web Key Set, fetched when it is needed."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from todo.breaker import AsyncBreaker, BreakerOpenError, Verdict
+from todo.errors import KeySetUnavailableError
+
+if TYPE_CHECKING:
+    from jwt import PyJWK
+
+MAX_BYTES = 64 * 1024
+_MAX_KEYS = 64
+_MIN_RSA_BITS = 2048
+_MAX_RSA_BITS = 8192
+# Kind of key -> the one algorithm that it is good for.
+_ALGORITHMS = {
+    ("OKP", "Ed25519"): "EdDSA",
+    ("EC", "P-256"): "ES256",
+    ("RSA", None): "RS256",
+}
+ALGORITHMS = frozenset(_ALGORITHMS.values())
+_BREAKER_FAILURES = 2
+
+Fetch = Callable[[], Awaitable[tuple[bytes, float]]]
+"""Returns a key set and the seconds for which it is fresh; raises OSError or ValueError."""
+Keys = Mapping[tuple[str, str], "PyJWK"]
+"""Id and algorithm of each key -> the key."""
+
+_log = logging.getLogger("todo.auth")
+
+
+class KeySet:
+    """The keys of one source, with their freshness.
+
+    A set is used as long as it is fresh, and beyond that while its source is down. A token with
+    an unknown key asks the source again, but not more often than every `refetch_s` seconds.
+    """
+
+    def __init__(
+        self, fetch: Fetch, *, refetch_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Begin without keys; the first token fetches them.
+
+        Args:
+            fetch: Asks the source; bounded in time and size.
+            refetch_s: Least seconds between two questions for the sake of an unknown key, and
+                until a source that failed is asked again.
+            clock: Seconds that only grow.
+        """
+        self._fetch = fetch
+        self._refetch_s = refetch_s
+        self._clock = clock
+        self._keys: Keys | None = None
+        self._fresh_until = 0.0
+        self._asked_at = float("-inf")
+        self._loading: asyncio.Task[None] | None = None
+        self.breaker = AsyncBreaker(
+            failures=_BREAKER_FAILURES,
+            reset_s=refetch_s,
+            # Whatever went wrong, the source did not deliver.
+            classify=lambda _error: Verdict.FAILURE,
+        )
+
+    @property
+    def current(self) -> Keys | None:
+        """The keys that were fetched last, fresh or not."""
+        return self._keys
+
+    @property
+    def fresh(self) -> Keys | None:
+        """The keys, or None when the source is to be asked first."""
+        return self._keys if self._clock() < self._fresh_until else None
+
+    async def find(self, key_id: str | None, algorithm: str) -> "PyJWK | None":
+        """Return the key for a token, or None when the source knows none.
+
+        Args:
+            key_id: The id that the token names; without one the set must have a single key.
+            algorithm: What the token says it is signed with; a key of another one is no match.
+
+        Raises:
+            KeySetUnavailableError: There are no keys, and the source is down.
+        """
+        if self.fresh is None:
+            await self._refresh()
+        found = self._look_up(key_id, algorithm)
+        if found is None and self._clock() - self._asked_at >= self._refetch_s:
+            await self._refresh()
+            found = self._look_up(key_id, algorithm)
+        return found
+
+    def _look_up(self, key_id: str | None, algorithm: str) -> "PyJWK | None":
+        if self._keys is None:
+            raise KeySetUnavailableError(retry_after_s=self.breaker.retry_after_s)
+        if key_id is None and len(self._keys) == 1:
+            ((key_id, _algorithm),) = self._keys
+        return self._keys.get((key_id or "", algorithm))
+
+    async def _refresh(self) -> None:
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+        # Never cancelled with the request: others wait for the same answer.
+        await asyncio.wait({self._loading})
+
+    async def _load(self) -> None:
+        try:
+            with self.breaker.calling():
+                self._asked_at = self._clock()
+                text, fresh_s = await self._fetch()
+                self._keys = parse_key_set(text)
+        except BreakerOpenError:
+            fresh_s = self._refetch_s
+        except Exception as error:  # noqa: BLE001 - a source may fail in any way
+            fresh_s = self._refetch_s
+            reason = str(error) or type(error).__name__
+            _log.warning("the key set cannot be fetched: %s", reason)
+        finally:
+            self._loading = None
+        # What is known stays in use while the source is down.
+        self._fresh_until = self._clock() + fresh_s if self._keys else 0.0
+
+
+def parse_key_set(text: bytes) -> Keys:
+    """Return the usable keys of a JSON Web Key Set (RFC 7517).
+
+    Raises:
+        ValueError: It is none, or no key in it is usable.
+    """
+    from jwt import PyJWK  # noqa: PLC0415 - brings cryptography: only where keys are used
+    from jwt.exceptions import PyJWTError  # noqa: PLC0415
+
+    keys = {}
+    for name, jwk in select_keys(text).items():
+        try:
+            key = PyJWK(jwk, name[1])
+        except (PyJWTError, ValueError, TypeError):
+            continue
+        if name[1] == "RS256" and not _MIN_RSA_BITS <= key.key.key_size <= _MAX_RSA_BITS:
+            continue
+        keys[name] = key
+    if not keys:
+        raise ValueError("no key in it is valid")
+    return keys
+
+
+def select_keys(text: bytes) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the keys that may verify a token, without looking into them.
+
+    Raises:
+        ValueError: It is no key set, or no key in it is usable.
+    """
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"it has more than {MAX_BYTES} bytes")
+    try:
+        listed = json.loads(text)["keys"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ValueError("it is no JSON Web Key Set") from None
+    if not isinstance(listed, list) or len(listed) > _MAX_KEYS:
+        raise ValueError(f"`keys` must be a list of at most {_MAX_KEYS}")
+    found = {}
+    for jwk in listed:
+        algorithm = _find_algorithm(jwk)
+        if algorithm is not None:
+            found[jwk.get("kid", ""), algorithm] = jwk
+    if not found:
+        raise ValueError(f"no key in it is for {', '.join(sorted(ALGORITHMS))}")
+    return found
+
+
+def _find_algorithm(jwk: object) -> str | None:
+    """The algorithm that a public key is bound to, or None for one that is of no use here."""
+    if not isinstance(jwk, dict) or not isinstance(jwk.get("kid", ""), str):
+        return None
+    curve = jwk.get("crv")
+    kind = jwk.get("kty")
+    if not isinstance(kind, str) or not (curve is None or isinstance(curve, str)):
+        return None
+    algorithm = _ALGORITHMS.get((kind, curve))
+    operations = jwk.get("key_ops", ["verify"])
+    if (
+        algorithm is None
+        or jwk.get("alg", algorithm) != algorithm
+        or jwk.get("use", "sig") != "sig"
+        or not isinstance(operations, list)
+        or "verify" not in operations
+        # Whoever publishes a private key has none.
+        or "d" in jwk
+    ):
+        return None
+    return algorithm

@@ -1,0 +1,57 @@
+import asyncio
+
+import pytest
+
+from tests.issuer import Issuer
+from todo.auth.authenticator import Authenticator
+from todo.auth.caller import Caller
+from todo.auth.tokens import Tokens
+from todo.errors import ForbiddenError, MalformedRequestError, UnauthorizedError
+
+TOKENS = Tokens(b"x" * 32)
+TOKEN = TOKENS.issue("alice", lifetime_s=600)
+
+
+def identify(*headers: tuple[str, str]) -> Caller:
+    fields = [(name.encode(), value.encode()) for name, value in headers]
+    return asyncio.run(Authenticator(TOKENS).identify(fields))
+
+
+def test_a_caller_without_the_scope_is_told_which_one_is_missing() -> None:
+    caller = Caller("alice", frozenset({"read"}))
+    caller.require("read")
+
+    with pytest.raises(ForbiddenError) as caught:
+        caller.require("write")
+
+    assert (caught.value.status, caught.value.code) == (403, "insufficient-scope")
+    assert "`write`" in caught.value.detail
+    challenge = 'Bearer error="insufficient_scope", scope="write"'
+    assert caught.value.headers == {"WWW-Authenticate": challenge}
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_caller_is_whom_the_token_names(scheme: str) -> None:
+    assert identify(("authorization", f"{scheme} {TOKEN}")) == Caller("alice")
+
+
+def test_a_program_may_say_what_it_is() -> None:
+    said = (("x-agent", "tidy/1.2"), ("x-model", "m-3.5:large"), ("x-run-id", "r1"))
+
+    caller = identify(*said, ("authorization", f"Bearer {TOKEN}"))
+
+    assert (caller.agent, caller.model, caller.run_id) == ("tidy/1.2", "m-3.5:large", "r1")
+
+
+@pytest.mark.parametrize("value", ["x" * 65, "a b", "a\nb", "é", '"'])
+def test_what_a_program_says_of_itself_is_bounded(value: str) -> None:
+    with pytest.raises(MalformedRequestError, match="X-Agent"):
+        identify(("authorization", f"Bearer {TOKEN}"), ("x-agent", value))
+
+
+@pytest.mark.parametrize(
+    "value", ["", "Bearer", "Bearer ", f"Basic {TOKEN}", TOKEN, Issuer("EdDSA").sign()]
+)
+def test_anything_else_is_nobody(value: str) -> None:
+    with pytest.raises(UnauthorizedError):
+        identify(("authorization", value))

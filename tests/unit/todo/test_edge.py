@@ -1,0 +1,181 @@
+"""The edge around applications that a route would never be."""
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from todo.cors import Cors
+from todo.edge import Edge
+from todo.forwarded import TrustedProxies
+from todo.limits import RateLimit
+
+if TYPE_CHECKING:
+    from todo.health import Health
+    from todo.metrics import Metrics
+
+START: Message = {"type": "http.response.start", "status": 200, "headers": []}
+
+
+class Counted:
+    def observe(self, method: str, route: str, status: int, duration_s: float) -> None:
+        """Count nothing."""
+
+
+class Running:
+    stopping = False
+
+
+def wrap(app: ASGIApp, **options: Any) -> Edge:  # noqa: ANN401 - whatever the edge takes
+    return Edge(
+        app,
+        metrics=cast("Metrics", Counted()),
+        proxies=TrustedProxies([]),
+        health=cast("Health", Running()),
+        **{"deadline_s": 5.0, **options},
+    )
+
+
+def ask(
+    edge: Edge,
+    path: str = "/api",
+    peer: str = "203.0.113.7",
+    **scope: Any,  # noqa: ANN401
+) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an answer."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    request: Scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "headers": [],
+        "client": (peer, 1),
+        **scope,
+    }
+    asyncio.run(edge(request, receive, send))
+    start, *rest = sent
+    headers = {name.decode(): value.decode() for name, value in start["headers"]}
+    return start["status"], headers, b"".join(message.get("body", b"") for message in rest)
+
+
+async def fine(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send(START)
+    await send({"type": "http.response.body", "body": b"fine"})
+
+
+def test_an_answer_that_does_not_come_is_given_up() -> None:
+    async def hang(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        await asyncio.sleep(60)
+
+    status, headers, body = ask(wrap(hang, deadline_s=0.01))
+
+    assert status == 503
+    assert json.loads(body)["code"] == "deadline-exceeded"
+    assert headers["retry-after"]
+
+
+def test_a_stream_may_take_longer_than_the_deadline() -> None:
+    async def stream(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        await asyncio.sleep(0.05)
+        await send({"type": "http.response.body", "body": b"late"})
+
+    assert ask(wrap(stream, deadline_s=0.01))[2] == b"late"
+
+
+def test_a_time_out_of_the_applications_own_is_an_error() -> None:
+    async def fail(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise TimeoutError
+
+    assert ask(wrap(fail))[0] == 500
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_every_answer_is_safe_in_a_browser(scheme: str) -> None:
+    _, headers, _ = ask(wrap(fine), scheme=scheme)
+
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert ("strict-transport-security" in headers) == (scheme == "https")
+
+
+def test_what_a_route_says_of_caching_and_scripts_stands() -> None:
+    async def page(_scope: Scope, _receive: Receive, send: Send) -> None:
+        own = [(b"cache-control", b"private"), (b"content-security-policy", b"script-src 'self'")]
+        await send({**START, "headers": own})
+        await send({"type": "http.response.body", "body": b""})
+
+    _, headers, _ = ask(wrap(page))
+
+    assert headers["cache-control"] == "private"
+    assert headers["content-security-policy"] == "script-src 'self'"
+
+
+def test_an_address_that_asks_too_often_is_told_when_to_come_back() -> None:
+    edge = wrap(fine, address_limit=RateLimit("address", 2))
+
+    assert ask(edge)[1]["ratelimit"] == '"address";r=1;t=30'
+    ask(edge)
+    status, headers, body = ask(edge)
+
+    assert status == 429
+    assert json.loads(body)["code"] == "rate-limited"
+    assert headers["retry-after"] == "30"
+    assert headers["ratelimit-policy"] == '"address";q=2;w=60'
+    assert ask(edge, peer="203.0.113.8")[0] == 200
+    assert ask(edge, path="/health")[0] == 200
+    assert [ask(edge, peer="127.0.0.1")[0] for _ in range(5)] == [200] * 5
+
+
+def test_refused_tokens_use_the_limit_of_an_address_up() -> None:
+    async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({**START, "status": 401})
+        await send({"type": "http.response.body", "body": b""})
+
+    edge = wrap(refuse, address_limit=RateLimit("address", 30))
+
+    assert [ask(edge)[0] for _ in range(5)] == [401, 401, 401, 429, 429]
+
+
+def test_a_websocket_counts_as_well() -> None:
+    async def accept(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept", "status": 101, "headers": []})
+
+    edge = wrap(accept, address_limit=RateLimit("address", 1))
+
+    assert ask(edge, type="websocket")[0] == 101
+    assert ask(edge, type="websocket")[0] == 429
+
+
+def test_a_preflight_never_reaches_the_application() -> None:
+    headers = [(b"origin", b"https://todo.example"), (b"access-control-request-method", b"GET")]
+    edge = wrap(fine, cors=Cors(["https://todo.example"]))
+
+    status, answered, body = ask(edge, method="OPTIONS", headers=headers)
+
+    assert (status, body) == (204, b"")
+    assert answered["access-control-allow-origin"] == "https://todo.example"
+
+
+def test_an_error_may_be_read_by_an_allowed_origin() -> None:
+    async def fail(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise RuntimeError
+
+    edge = wrap(fail, cors=Cors(["https://todo.example"]))
+    status, headers, _ = ask(edge, headers=[(b"origin", b"https://todo.example")])
+
+    assert status == 500
+    assert headers["access-control-allow-origin"] == "https://todo.example"

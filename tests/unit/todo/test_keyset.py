@@ -1,0 +1,207 @@
+import asyncio
+import base64
+import json
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+from tests.issuer import ALGORITHMS, Issuer, key_set
+from todo.auth.keyset import MAX_BYTES, KeySet, parse_key_set
+from todo.errors import KeySetUnavailableError
+
+FIRST, SECOND = Issuer("EdDSA", "first"), Issuer("EdDSA", "second")
+
+
+class Source:
+    """A source of keys that can be down, and a clock."""
+
+    def __init__(self) -> None:
+        self.text = key_set(FIRST)
+        self.down = False
+        self.asked = 0
+        self.now = 1000.0
+        self.keys = KeySet(self.fetch, refetch_s=30, clock=lambda: self.now)
+
+    async def fetch(self) -> tuple[bytes, float]:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.down:
+            raise ConnectionRefusedError
+        return self.text, 300.0
+
+    async def knows(self, key_id: str | None) -> bool:
+        return await self.keys.find(key_id, "EdDSA") is not None
+
+
+def test_keys_are_fetched_once_for_many_and_again_when_stale() -> None:
+    async def run() -> None:
+        source = Source()
+        assert await asyncio.gather(*(source.knows("first") for _ in range(10))) == [True] * 10
+        source.now += 299
+        assert await source.knows("first")
+        assert source.asked == 1
+        source.now += 2
+        assert await source.knows("first")
+        assert source.asked == 2
+
+    asyncio.run(run())
+
+
+def test_a_new_key_is_found_and_a_withdrawn_one_forgotten() -> None:
+    async def run() -> None:
+        source = Source()
+        assert await source.knows("first")
+        source.text = key_set(SECOND)
+        source.now += 31
+        assert await source.knows("second")
+        assert not await source.knows("first")
+
+    asyncio.run(run())
+
+
+def test_unknown_keys_ask_once_an_interval() -> None:
+    async def run() -> None:
+        source = Source()
+        assert await source.knows("first")
+        for number in range(50):
+            assert not await source.knows(f"invented {number}")
+        assert source.asked == 1
+        source.now += 31
+        for number in range(50):
+            assert not await source.knows(f"invented {number}")
+        assert source.asked == 2
+
+    asyncio.run(run())
+
+
+def test_known_keys_stay_while_the_source_is_down() -> None:
+    async def run() -> None:
+        source = Source()
+        assert await source.knows("first")
+        source.down = True
+        source.now += 301
+        for _ in range(20):
+            assert await source.knows("first")
+        assert source.asked == 2
+        source.down = False
+        source.text = key_set(SECOND)
+        source.now += 61
+        assert await source.knows("second")
+        assert not await source.knows("first")
+
+    asyncio.run(run())
+
+
+def test_without_keys_a_source_that_is_down_is_unavailable_and_left_in_peace() -> None:
+    async def run() -> None:
+        source = Source()
+        source.down = True
+        for _ in range(20):
+            with pytest.raises(KeySetUnavailableError) as caught:
+                await source.knows("first")
+        assert source.asked == 2
+        assert 25 <= int(caught.value.headers["Retry-After"]) <= 30
+        assert source.keys.breaker.state == "open"
+
+    asyncio.run(run())
+
+
+def test_a_source_that_talks_nonsense_changes_nothing() -> None:
+    async def run() -> None:
+        source = Source()
+        assert await source.knows("first")
+        source.text = b"<html>"
+        source.now += 301
+        assert await source.knows("first")
+
+    asyncio.run(run())
+
+
+def test_a_request_that_leaves_does_not_end_the_fetch_of_others() -> None:
+    async def run() -> None:
+        source = Source()
+        one, other = (asyncio.create_task(source.knows("first")) for _ in range(2))
+        await asyncio.sleep(0)
+        one.cancel()
+        assert await other
+        assert source.asked == 1
+
+    asyncio.run(run())
+
+
+def test_a_token_without_a_key_id_has_the_only_key() -> None:
+    async def run() -> None:
+        source = Source()
+        assert await source.knows(None)
+        source.text = key_set(FIRST, SECOND)
+        source.now += 301
+        assert not await source.knows(None)
+
+    asyncio.run(run())
+
+
+def weak_rsa() -> dict[str, Any]:
+    jwk: dict[str, Any] = json.loads(
+        RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 1024).public_key())  # noqa: S505
+    )
+    return {**jwk, "kid": "weak"}
+
+
+def oct_key() -> dict[str, Any]:
+    return {"kty": "oct", "kid": "s", "k": base64.urlsafe_b64encode(b"x" * 32).decode()}
+
+
+UNUSABLE = {
+    "a shared secret": oct_key(),
+    "a private key": {**FIRST.jwk, "d": "AA"},
+    "a key for encryption": {**FIRST.jwk, "use": "enc"},
+    "a key to sign with": {**FIRST.jwk, "key_ops": ["sign"]},
+    "another algorithm": {**FIRST.jwk, "alg": "HS256"},
+    "another algorithm of its kind": {**Issuer("RS256").jwk, "alg": "PS256"},
+    "another curve": {**FIRST.jwk, "crv": "Ed448"},
+    "a curve that is no text": {**FIRST.jwk, "crv": []},
+    "no kind": {"kid": "a"},
+    "a broken point": {**FIRST.jwk, "x": "AA"},
+    "a number as id": {**FIRST.jwk, "kid": 7},
+    "a weak key": weak_rsa(),
+    "no object": [],
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_key_that_is_not_usable_is_left_out(name: str) -> None:
+    text = json.dumps({"keys": [UNUSABLE[name], SECOND.jwk]}).encode()
+
+    assert set(parse_key_set(text)) == {("second", "EdDSA")}
+    with pytest.raises(ValueError, match="no key in it"):
+        parse_key_set(json.dumps({"keys": [UNUSABLE[name]]}).encode())
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_key_that_says_little_is_bound_to_the_algorithm_of_its_kind(algorithm: str) -> None:
+    jwk = {
+        name: value for name, value in Issuer(algorithm).jwk.items() if name not in {"alg", "use"}
+    }
+
+    assert set(parse_key_set(json.dumps({"keys": [jwk]}).encode())) == {("first", algorithm)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"keys": {}}',
+        b'{"keys": []}',
+        b"\xff",
+        b"[" * 50_000,
+        json.dumps({"keys": [FIRST.jwk] * 65}).encode(),
+        key_set(FIRST) + b" " * MAX_BYTES,
+    ],
+)
+def test_what_is_no_key_set_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^it |^no key|^`keys`"):
+        parse_key_set(text)

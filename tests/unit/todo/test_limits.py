@@ -1,0 +1,104 @@
+import pytest
+
+from todo.errors import RateLimitedError
+from todo.limits import RateLimit, find_address_key
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_bucket_gives_a_minutes_worth_and_refills_evenly() -> None:
+    clock = Clock()
+    limit = RateLimit("token", 60, clock=clock)
+
+    for _ in range(60):
+        limit.take("alice")
+    with pytest.raises(RateLimitedError) as caught:
+        limit.take("alice")
+    assert caught.value.headers == {
+        "Retry-After": "1",
+        "RateLimit-Policy": '"token";q=60;w=60',
+        "RateLimit": '"token";r=0;t=1',
+    }
+    limit.take("bob")
+    clock.now += 1
+    limit.take("alice")
+    with pytest.raises(RateLimitedError):
+        limit.take("alice")
+    clock.now += 3600
+    for _ in range(60):
+        limit.take("alice")
+    with pytest.raises(RateLimitedError):
+        limit.take("alice")
+
+
+def test_the_fields_tell_what_is_left() -> None:
+    limit = RateLimit("token", 120, clock=Clock())
+
+    assert limit.take("alice") == (
+        (b"ratelimit-policy", b'"token";q=120;w=60'),
+        (b"ratelimit", b'"token";r=119;t=1'),
+    )
+    for _ in range(58):
+        limit.take("alice")
+    assert limit.take("alice")[1] == (b"ratelimit", b'"token";r=60;t=30')
+
+
+def test_a_slow_limit_says_how_long_to_wait() -> None:
+    limit = RateLimit("token", 1, clock=Clock())
+    limit.take("alice")
+
+    with pytest.raises(RateLimitedError) as caught:
+        limit.take("alice")
+
+    assert caught.value.headers["Retry-After"] == "60"
+
+
+def test_a_charge_takes_what_there_is() -> None:
+    limit = RateLimit("address", 60, clock=Clock())
+    limit.charge("a", 50)
+    assert limit.take("a")[1] == (b"ratelimit", b'"address";r=9;t=51')
+    limit.charge("a", 50)
+
+    with pytest.raises(RateLimitedError) as caught:
+        limit.take("a")
+
+    assert caught.value.headers["Retry-After"] == "1"
+
+
+def test_the_least_recently_used_bucket_is_forgotten() -> None:
+    limit = RateLimit("address", 2, clock=Clock())
+    limit.take("kept")
+    limit.take("forgotten")
+    for number in range(9_998):
+        limit.take(str(number))
+    limit.take("kept")
+    limit.take("one more")
+
+    limit.take("forgotten")
+    limit.take("forgotten")
+    with pytest.raises(RateLimitedError):
+        limit.take("kept")
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:0:1::1", "20010db800000001"),
+        ("2001:db8:0:1:ffff::2", "20010db800000001"),
+        ("2001:db8:0:2::1", "20010db800000002"),
+        ("fe80::1%eth0", "fe80000000000000"),
+        ("127.0.0.1", None),
+        ("::ffff:127.0.0.1", None),
+        ("::1", None),
+        ("unix", None),
+    ],
+)
+def test_an_address_is_counted_with_its_neighbours(address: str, key: str | None) -> None:
+    assert find_address_key(address) == key
