@@ -39,9 +39,13 @@ class Issuer:
         return pem
 
     def sign(self, claims: dict[str, Any] | None = None, **header: Any) -> str:  # noqa: ANN401
-        """A token of alice's that is good for ten minutes, or as the claims say."""
-        claims = {"sub": "alice", "exp": int(time.time()) + 600, **(claims or {})}
-        return jwt.encode(claims, self._key, self.algorithm, {"kid": self.key_id, **header})
+        """A token of alice's that is good for ten minutes, or as claims and header say.
+
+        What is None is left out.
+        """
+        said = {"sub": "alice", "exp": int(time.time()) + 600, **(claims or {})}
+        headers = _without_none({"kid": self.key_id, **header})
+        return jwt.encode(_without_none(said), self._key, self.algorithm, headers)
 
 
 def key_set(*issuers: Issuer) -> bytes:
@@ -63,6 +67,10 @@ def signed_with_secret(secret: bytes, header: dict[str, Any], claims: dict[str, 
     content = unsigned({"alg": "HS256", **header}, claims)[:-1]
     digest = hmac.digest(secret, content.encode(), hashlib.sha256)
     return f"{content}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+
+
+def _without_none(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
 
 
 @functools.cache

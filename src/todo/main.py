@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -53,6 +54,8 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     database = Database(settings)
     health = Health(database)
     metrics = Metrics(database)
+    if tokens.keys is not None:
+        metrics.watch_breaker("key-set", tokens.keys.breaker)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -74,7 +77,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.state.health = health
     app.state.metrics = metrics
     app.state.authenticator = Authenticator(tokens)
-    app.state.token_limit = _limit("token", settings.rate_limit_per_minute)
+    app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics)
     install_handlers(app)
     app.include_router(tasks_router)
     app.include_router(docs_router)
@@ -86,14 +89,18 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
         proxies=TrustedProxies(settings.trusted_proxies),
         health=health,
         deadline_s=settings.request_deadline_s,
-        address_limit=_limit("address", settings.rate_limit_address_per_minute),
+        address_limit=_limit("address", settings.rate_limit_address_per_minute, metrics),
         cors=Cors(settings.cors_origins) if settings.cors_origins else None,
     )
     return app
 
 
-def _limit(name: str, per_minute: int) -> RateLimit | None:
-    return RateLimit(name, per_minute) if per_minute else None
+def _limit(
+    name: Literal["token", "address"], per_minute: int, metrics: Metrics
+) -> RateLimit | None:
+    if not per_minute:
+        return None
+    return RateLimit(name, per_minute, refused=partial(metrics.count_limited, name))
 
 
 def _add_check(app: FastAPI, health: Health, path: str) -> None:

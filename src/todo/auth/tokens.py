@@ -65,7 +65,7 @@ class Tokens:
         self._secret = secret
         self._audience = audience
         self._issuer = issuer
-        self._keys = keys
+        self.keys = keys
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
     def issue(self, subject: str, *, lifetime_s: int) -> str:
@@ -112,7 +112,7 @@ class Tokens:
 
     def _is_current(self, known: _Verified) -> bool:
         # A key that its issuer withdrew is good for nothing, from the next fetch on.
-        return known.keys is None or (self._keys is not None and known.keys is self._keys.fresh)
+        return known.keys is None or (self.keys is not None and known.keys is self.keys.fresh)
 
     async def _verify_signature(self, token: str) -> _Verified:
         import jwt  # noqa: PLC0415 - brings cryptography: on first use, not at start
@@ -143,14 +143,14 @@ class Tokens:
             raise _refusal("critical extension")
         if algorithm == ALGORITHM and self._secret is not None:
             return self._secret, ALGORITHM, None
-        if self._keys is None or algorithm not in ALGORITHMS:
+        if self.keys is None or algorithm not in ALGORITHMS:
             raise _refusal("algorithm")
         if key_id is not None and len(key_id) > _MAX_KEY_ID_LENGTH:
             raise _refusal("unknown key")
-        key = await self._keys.find(key_id, algorithm)
+        key = await self.keys.find(key_id, algorithm)
         if key is None:
             raise _refusal("unknown key")
-        return key, key.algorithm_name, self._keys.current
+        return key, key.algorithm_name, self.keys.current
 
 
 # Reasons for the log; a word each, so that nothing of the token gets there.
