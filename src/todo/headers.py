@@ -4,12 +4,14 @@ from collections.abc import Iterable
 
 from todo.limits import Field
 
-NOSNIFF = (b"x-content-type-options", b"nosniff")
-POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-REFERRER = (b"referrer-policy", b"no-referrer")
-NO_STORE = (b"cache-control", b"no-store")
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
 # A year, as browsers' own lists ask for; subdomains are somebody else's decision.
-TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
 def add_security(headers: Iterable[Field], *, secure: bool) -> list[Field]:
@@ -23,11 +25,7 @@ def add_security(headers: Iterable[Field], *, secure: bool) -> list[Field]:
     """
     result = list(headers)
     names = {name for name, _value in result}
-    result += (NOSNIFF, REFERRER)
-    if POLICY[0] not in names:
-        result.append(POLICY)
-    if NO_STORE[0] not in names:
-        result.append(NO_STORE)
+    result += [field for field in _ALWAYS if field[0] not in names]
     if secure:
-        result.append(TRANSPORT)
+        result.append(_TRANSPORT)
     return result
