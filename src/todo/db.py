@@ -33,8 +33,9 @@ _SQLITE_BUSY_TIMEOUT_S = 5
 _LOST_STATES = {"57P01", "57P02", "57P03", "53300"}
 # The server works and refused this once: cancelled by the time-out, or not locked in time.
 _BUSY_STATES = {"57014", "55P03"}
-# Serialisation failure and deadlock: the same again may well succeed.
-_CONFLICT_STATES = {"40001", "40P01"}
+# Serialisation failure, deadlock, and what a row refers to gone since it was looked up: the same
+# again may well succeed, or is refused with the reason.
+_CONFLICT_STATES = {"40001", "40P01", "23503"}
 _DRIVER_MODULES = {"psycopg", "sqlite3", "sqlalchemy"}
 _UNDEFINED_TABLE = "42P01"
 

@@ -96,6 +96,13 @@ class StateConflictError(ProblemError):
     default_detail = "The change does not go with how things stand."
 
 
+class ListNotEmptyError(StateConflictError):
+    """A list with tasks, and no word about them."""
+
+    code = "list-not-empty"
+    default_detail = "The list has tasks: move or delete them, or send ?tasks=delete."
+
+
 class VersionMismatchError(ProblemError):
     """`If-Match` names another version than the one that there is."""
 

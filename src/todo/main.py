@@ -18,6 +18,7 @@ from todo.edge import Edge, install_handlers
 from todo.forwarded import TrustedProxies
 from todo.health import Health
 from todo.limits import RateLimit
+from todo.lists.router import router as lists_router
 from todo.metrics import Metrics
 from todo.settings import Settings
 from todo.tasks.router import router as tasks_router
@@ -80,6 +81,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics)
     install_handlers(app)
     app.include_router(tasks_router)
+    app.include_router(lists_router)
     app.include_router(docs_router)
     for path in ("/livez", "/readyz", "/startupz", "/health"):
         _add_check(app, health, path)

@@ -31,6 +31,8 @@ REVISIONS = ("0001", "0002", "0003")
 EXPECTED_REVISION = REVISIONS[-1]
 
 USER_LENGTH = 255
+LIST_NAME_LENGTH = 100
+TAG_LENGTH = 50
 PRIORITIES = ("none", "low", "medium", "high")
 """By rank, which is what the column holds: they sort."""
 
@@ -69,7 +71,7 @@ task_list = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("owner", String(USER_LENGTH), nullable=False),
-    Column("name", String(100), nullable=False),
+    Column("name", String(LIST_NAME_LENGTH), nullable=False),
     Column("position", Double, nullable=False),
     Column("created_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),
@@ -153,7 +155,7 @@ task_tag = Table(
     "task_tag",
     metadata,
     Column("owner", String(USER_LENGTH), primary_key=True),
-    Column("tag", String(50), primary_key=True),
+    Column("tag", String(TAG_LENGTH), primary_key=True),
     Column("task_id", Id, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True),
     Index(None, "task_id"),
 )

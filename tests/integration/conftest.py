@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.cluster import Cluster, open_cluster
+from tests.integration.people import MakePerson, invite
 from tests.integration.service import Service, open_service
 
 
@@ -63,3 +64,10 @@ def service(request: pytest.FixtureRequest) -> Service:
     """A backend on each of the databases."""
     found: Service = request.getfixturevalue(f"{request.param}_service")
     return found
+
+
+@pytest.fixture
+def make_person(service: Service) -> Iterator[MakePerson]:
+    """Users of that backend, new ones in each test."""
+    with invite(service) as make:
+        yield make

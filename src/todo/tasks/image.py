@@ -1,4 +1,4 @@
-"""The image of a task or a list: the one JSON text that stands for it everywhere.
+"""The image of a task, a list or a share: the one JSON text that stands for it everywhere.
 
 The database makes it, so that a read needs no conversion and every reader sees the same:
 callers, the journal, stored answers, an export.
@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.models import PRIORITIES, task, task_list
+from todo.models import PRIORITIES, list_share, task, task_list
 from todo.sql import SQLITE
 
 Refine = Callable[[Select[Any]], Select[Any]]
@@ -50,7 +50,8 @@ TASK_FIELDS = (
     "version",
 )
 LIST_FIELDS = ("id", "owner", "name", "position", "created_at", "updated_at", "version")
-_FIELDS = {task.name: TASK_FIELDS, task_list.name: LIST_FIELDS}
+SHARE_FIELDS = ("list_id", "user_id", "access", "created_at")
+_FIELDS = {task.name: TASK_FIELDS, task_list.name: LIST_FIELDS, list_share.name: SHARE_FIELDS}
 _ARRAYS = {"tags", "reminders"}
 
 
@@ -79,7 +80,8 @@ def select_image(
         rows = inner.subquery("r")
         return select(func.row_to_json(rows.table_valued()))
     rows = inner.subquery("r")
-    image = select(*(rows.c[name] for name in fields)).subquery("i")
+    # Of the same row: without this the rows would be read once more for each of them.
+    image = select(*(rows.c[name] for name in fields)).correlate(rows).subquery("i")
     return select(
         select(func.row_to_json(image.table_valued())).scalar_subquery(),
         *(rows.c[column.name] for column in named),

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
-from pydantic import BaseModel
 
 from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
+from todo.api.body import dump
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
@@ -160,11 +160,6 @@ async def delete_task(request: Request, caller: CallerDep, task_id: UUID) -> Res
         return Answer(204)
 
     return await answer_write(request, caller, act, scope="delete", changes_existing=True)
-
-
-def dump(body: BaseModel) -> dict[str, Any]:
-    """Return what a body says, as JSON has it: ids and times as text, absent fields absent."""
-    return body.model_dump(mode="json", exclude_unset=True)
 
 
 def changed(image: bytes, code: int = 200) -> Answer:

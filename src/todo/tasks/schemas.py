@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from todo.models import TAG_LENGTH
 from todo.tasks.pages import Sort
 
 MAX_TITLE_LENGTH = 255
@@ -36,7 +37,7 @@ def refuse_nul(text: str) -> str:
     return text
 
 
-def _drop_defaults(schema: dict[str, Any]) -> None:
+def drop_defaults(schema: dict[str, Any]) -> None:
     """Show no defaults: they are never used, `model_fields_set` tells what was sent."""
     for field in schema["properties"].values():
         field.pop("default", None)
@@ -56,7 +57,7 @@ Description = Annotated[
 ]
 Tag = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=50),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=TAG_LENGTH),
     AfterValidator(refuse_nul),
 ]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_distinct)]
@@ -118,7 +119,7 @@ class TaskUpdate(BaseModel):
     Setting `due_date` removes `due_at` and `due_zone`, and the other way round.
     """
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_drop_defaults)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=drop_defaults)
 
     title: Title = Field(default="")
     description: Description | None = Field(default=None)

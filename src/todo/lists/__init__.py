@@ -1,0 +1,1 @@
+"""Lists of tasks, and the users with whom they are shared."""

@@ -1,0 +1,155 @@
+"""HTTP for lists and their shares."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Request, Response, status
+
+from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
+from todo.api.body import dump
+from todo.api.cursor import read_cursor, render_cursor, render_page
+from todo.api.write import answer_write
+from todo.auth.bearer import CallerDep
+from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.errors import NotFoundError
+from todo.lists.repository import ListRepository
+from todo.lists.schemas import (
+    ListCreate,
+    ListDeletion,
+    ListPage,
+    ListQuery,
+    ListRead,
+    ListUpdate,
+    ShareChange,
+    ShareRead,
+    Shares,
+    UserId,
+)
+from todo.lists.service import ListService
+from todo.tasks.repository import as_bytes
+from todo.work import Work
+
+PATH = "/api/v1/lists"
+router = APIRouter(prefix=PATH, tags=["lists"])
+
+# Ids of users are theirs who issue the tokens: a slash may be in one.
+_SHARE_PATH = "/{list_id}/shares/{user:path}"
+User = Annotated[UserId, Path(description="Id of a user, as in the `sub` of a token.")]
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, response_model=ListRead)
+async def create_list(request: Request, caller: CallerDep, body: ListCreate) -> Response:
+    """Create a list."""
+    fields = dump(body)
+
+    async def act(work: Work) -> Answer:
+        image = await ListService(work).create(fields)
+        # The id is the first key of an image.
+        return _changed(image, 201, {"location": f"{PATH}/{image[7:43].decode()}"})
+
+    return await answer_write(request, caller, act)
+
+
+@router.get("", response_model=ListPage)
+async def list_lists(
+    request: Request, caller: CallerDep, asked: Annotated[ListQuery, Query()]
+) -> Response:
+    """List own lists and those that others share with the caller, oldest first."""
+    caller.require("read")
+    after = None if asked.cursor is None else str(read_cursor(asked.cursor, UUID))
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        found = await ListRepository(session, caller).find_page(after, asked.limit + 1)
+    shown = found[: asked.limit]
+    cursor = render_cursor(shown[-1][2]) if len(found) > len(shown) else None
+    items = [_show(image, access) for image, access, _id in shown]
+    return answer_read(request, render_page(items, cursor))
+
+
+@router.get("/{list_id}", response_model=ListRead)
+async def read_list(request: Request, caller: CallerDep, list_id: UUID) -> Response:
+    """Read a list."""
+    caller.require("read")
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        (rows,) = await session.run(ListRepository(session, caller).find(str(list_id)))
+    if not rows:
+        raise NotFoundError
+    image, access = as_bytes(rows[0][0]), rows[0][1]
+    # What others may do changes without a new version of the list.
+    tag = version_tag(find_version(image)) if access == "owner" else None
+    return answer_read(request, _show(image, access), tag)
+
+
+@router.patch("/{list_id}", response_model=ListRead)
+async def update_list(
+    request: Request, caller: CallerDep, list_id: UUID, body: ListUpdate
+) -> Response:
+    """Change a list, which its owner may: absent fields stay as they are."""
+    changes, expected = dump(body), read_if_match(request)
+
+    async def act(work: Work) -> Answer:
+        return _changed(await ListService(work).update(str(list_id), changes, expected))
+
+    return await answer_write(request, caller, act, changes_existing=True)
+
+
+@router.delete("/{list_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_list(
+    request: Request, caller: CallerDep, list_id: UUID, asked: Annotated[ListDeletion, Query()]
+) -> Response:
+    """Delete a list, which its owner may: an empty one, or with its tasks."""
+    expected, with_tasks = read_if_match(request), asked.tasks == "delete"
+
+    async def act(work: Work) -> Answer:
+        await ListService(work).delete(str(list_id), expected, with_tasks=with_tasks)
+        return Answer(204)
+
+    return await answer_write(request, caller, act, scope="delete", changes_existing=True)
+
+
+@router.get("/{list_id}/shares", response_model=Shares)
+async def list_shares(request: Request, caller: CallerDep, list_id: UUID) -> Response:
+    """List with whom a list is shared: its owner sees all, others themselves."""
+    caller.require("read")
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        lists = ListRepository(session, caller)
+        (rows,) = await session.run(lists.find(str(list_id)))
+        if not rows:
+            raise NotFoundError
+        user = None if rows[0][1] == "owner" else caller.user
+        shares = await lists.find_shares(str(list_id), user)
+    return answer_read(request, b'{"items":[%b]}' % b",".join(shares))
+
+
+@router.put(_SHARE_PATH, response_model=ShareRead)
+async def share_list(
+    request: Request, caller: CallerDep, list_id: UUID, user: User, body: ShareChange
+) -> Response:
+    """Share a list with a user, which its owner may; the token needs the scope `admin`."""
+
+    async def act(work: Work) -> Answer:
+        return Answer(200, await ListService(work).share(str(list_id), user, body.access))
+
+    return await answer_write(request, caller, act, scope="admin")
+
+
+@router.delete(_SHARE_PATH, status_code=status.HTTP_204_NO_CONTENT)
+async def unshare_list(request: Request, caller: CallerDep, list_id: UUID, user: User) -> Response:
+    """End the sharing with a user: the owner, or that user; needs the scope `admin`."""
+
+    async def act(work: Work) -> Answer:
+        await ListService(work).unshare(str(list_id), user)
+        return Answer(204)
+
+    return await answer_write(request, caller, act, scope="admin")
+
+
+def _show(image: bytes, access: str) -> bytes:
+    return b'%b,"access":"%b"}' % (image[:-1], access.encode())
+
+
+def _changed(image: bytes, code: int = 200, headers: dict[str, str] | None = None) -> Answer:
+    tag = version_tag(find_version(image))
+    return Answer(code, _show(image, "owner"), {"etag": tag, **(headers or {})})

@@ -1,0 +1,113 @@
+"""What callers send and receive."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from todo.models import LIST_NAME_LENGTH, USER_LENGTH
+from todo.tasks.schemas import Position, drop_defaults, refuse_nul
+
+Access = Literal["owner", "write", "read"]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=LIST_NAME_LENGTH),
+    AfterValidator(refuse_nul),
+]
+
+
+def _check_printable(text: str) -> str:
+    if not text.isprintable():
+        msg = "must consist of printable characters"
+        raise ValueError(msg)
+    return text
+
+
+UserId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=USER_LENGTH),
+    AfterValidator(_check_printable),
+]
+
+
+class ListCreate(BaseModel):
+    """A new list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    position: Position | None = Field(
+        default=None, description="For sorting lists; after all others by default."
+    )
+
+
+class ListUpdate(BaseModel):
+    """Changes to a list: what is absent stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=drop_defaults)
+
+    name: Name = Field(default="")
+    position: Position = Field(default=0)
+
+
+class ListRead(BaseModel):
+    """A list."""
+
+    id: UUID
+    owner: str
+    name: str
+    position: float
+    created_at: datetime
+    updated_at: datetime
+    version: int = Field(description="Grows with each change; the owner's entity tag is this.")
+    access: Access = Field(description="What the caller may do with the list's tasks.")
+
+
+class ListPage(BaseModel):
+    """One page."""
+
+    items: list[ListRead]
+    next_cursor: str | None = Field(description="For the next page; null on the last.")
+
+
+class ListQuery(BaseModel):
+    """Which page of lists."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=20, ge=1, le=100)
+    cursor: str | None = Field(default=None, max_length=200)
+
+
+class ListDeletion(BaseModel):
+    """What becomes of the tasks of a list that is deleted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tasks: Literal["delete"] | None = Field(
+        default=None, description="`delete` deletes them too; without it the list must be empty."
+    )
+
+
+class ShareChange(BaseModel):
+    """What a user may do with the tasks of a list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    access: Literal["read", "write"]
+
+
+class ShareRead(BaseModel):
+    """A list that is shared with a user."""
+
+    list_id: UUID
+    user_id: str
+    access: Literal["read", "write"]
+    created_at: datetime
+
+
+class Shares(BaseModel):
+    """The owner sees all of a list's shares, others their own."""
+
+    items: list[ShareRead]

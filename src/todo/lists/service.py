@@ -1,0 +1,209 @@
+"""What may be done with lists, whoever asks.
+
+A list is its owner's: others to whom it is shared see it, and change its tasks where they may,
+but neither the list itself nor with whom it is shared.
+"""
+
+import time
+from typing import Any
+
+from todo.errors import (
+    ListNotEmptyError,
+    NotFoundError,
+    ReadOnlyError,
+    StateConflictError,
+    ValidationFailedError,
+    VersionMismatchError,
+)
+from todo.ids import new_uuid7
+from todo.lists.repository import MAX_SHARES, ListRepository
+from todo.tasks.record import Image
+from todo.tasks.repository import MAX_SUBTREE, as_bytes, read_image
+from todo.work import Work
+
+
+class ListService:
+    """The rules for lists, within one write."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._caller = work.caller
+        self._store = ListRepository(work.session, work.caller)
+
+    async def create(self, fields: dict[str, Any]) -> bytes:
+        """Store a new list of the caller and return its image.
+
+        Raises:
+            ReadOnlyError: The token is for one list.
+        """
+        if self._caller.list_id is not None:
+            raise ReadOnlyError("This token is for one list, and makes no other.")
+        position = fields.get("position")
+        image: Image = {
+            "id": str(new_uuid7()),
+            "owner": self._caller.user,
+            "name": fields["name"],
+            # After all others: new ones are later.
+            "position": round(time.time(), 3) if position is None else position,
+            "created_at": self._work.at,
+            "updated_at": self._work.at,
+            "version": 1,
+        }
+        _, (rows,) = await self._work.lock(self._caller.user, self._store.add(image))
+        text = as_bytes(rows[0][0])
+        self._record("create", image, None, text)
+        return text
+
+    async def update(
+        self, list_id: str, changes: dict[str, Any], expected: frozenset[int] | None = None
+    ) -> bytes:
+        """Change the fields that are given; return the list's image.
+
+        Raises:
+            NotFoundError: There is no such list, or the caller does not see it.
+            ReadOnlyError: It is another's.
+            VersionMismatchError: It has none of the expected versions.
+        """
+        before = await self._lock_own(list_id, expected)
+        found = read_image(before)
+        image = found | changes
+        if image == found:
+            return before
+        image["version"] += 1
+        image["updated_at"] = self._work.at
+        (rows,) = await self._work.session.run(self._store.change(image))
+        text = as_bytes(rows[0][0])
+        self._record("update", image, before, text)
+        return text
+
+    async def delete(
+        self, list_id: str, expected: frozenset[int] | None = None, *, with_tasks: bool = False
+    ) -> None:
+        """Delete a list, with its tasks where that is asked for.
+
+        Raises:
+            ListNotEmptyError: There are tasks, and nothing was said about them.
+            StateConflictError: There are more than MAX_SUBTREE.
+            ProblemError: As `update`.
+        """
+        before = await self._lock_own(list_id, expected)
+        tasks = await self._store.find_tasks(list_id)
+        if tasks and not with_tasks:
+            raise ListNotEmptyError
+        if len(tasks) > MAX_SUBTREE:
+            raise StateConflictError(
+                f"The list has more than {MAX_SUBTREE} tasks; delete some of them first."
+            )
+        image = read_image(before)
+        owner = image["owner"]
+        # In reverse order each finds its place again: the list, its shares, parents, children.
+        for task, text in _deepest_first(tasks):
+            self._work.record(
+                owner, "delete", "task", task["id"], list_id=list_id, before=text, after=None
+            )
+        for share in await self._store.find_shares(list_id):
+            self._record_share(owner, "unshare", share, None)
+        self._record("delete", image, before, None)
+        await self._work.session.run(*self._store.remove(list_id))
+
+    async def share(self, list_id: str, user: str, access: str) -> bytes:
+        """Let a user see a list, or also change its tasks; return the share's image.
+
+        Raises:
+            ValidationFailedError: The user is the owner.
+            StateConflictError: It is shared with MAX_SHARES others.
+            ProblemError: As `update`.
+        """
+        owner = read_image(await self._lock_own(list_id))["owner"]
+        if user == owner:
+            error = {"in": "path", "field": "user", "code": "invalid", "message": "is the owner"}
+            raise ValidationFailedError(errors=[error])
+        shares = await self._store.find_shares(list_id)
+        before = next((each for each in shares if read_image(each)["user_id"] == user), None)
+        if before is not None and read_image(before)["access"] == access:
+            return before
+        if before is None and len(shares) >= MAX_SHARES:
+            raise StateConflictError(f"A list is shared with at most {MAX_SHARES} users.")
+        values = {
+            "list_id": list_id,
+            "user_id": user,
+            "access": access,
+            "created_at": self._work.at,
+        }
+        (rows,) = await self._work.session.run(self._store.share(values))
+        text = as_bytes(rows[0][0])
+        self._record_share(owner, "share", before, text)
+        return text
+
+    async def unshare(self, list_id: str, user: str) -> None:
+        """Take a list away from a user; everybody may do that for themselves.
+
+        Raises:
+            NotFoundError: There is no such list or share, or the caller does not see it.
+            ReadOnlyError: Neither the list nor the share is the caller's.
+        """
+        image, access = await self._lock(list_id)
+        owner = read_image(image)["owner"]
+        if access != "owner":
+            if user != self._caller.user:
+                raise ReadOnlyError
+            await self._work.lock(owner)
+        shares = await self._store.find_shares(list_id, user)
+        if not shares:
+            raise NotFoundError
+        await self._work.session.run(self._store.unshare(list_id, user))
+        self._record_share(owner, "unshare", shares[0], None)
+
+    async def _lock(self, list_id: str) -> tuple[bytes, str]:
+        """Lock the caller's account; return a list's image and the caller's access to it."""
+        _, (rows,) = await self._work.lock(self._caller.user, self._store.find(list_id))
+        if not rows:
+            raise NotFoundError
+        return as_bytes(rows[0][0]), rows[0][1]
+
+    async def _lock_own(self, list_id: str, expected: frozenset[int] | None = None) -> bytes:
+        image, access = await self._lock(list_id)
+        if access != "owner":
+            raise ReadOnlyError("Only its owner changes a list.")
+        if expected is not None and read_image(image)["version"] not in expected:
+            raise VersionMismatchError
+        return image
+
+    def _record(
+        self, operation: str, image: Image, before: bytes | None, after: bytes | None
+    ) -> None:
+        of_list = image["id"]
+        self._work.record(
+            image["owner"],
+            operation,
+            "list",
+            of_list,
+            list_id=of_list,
+            before=before,
+            after=after,
+        )
+
+    def _record_share(
+        self, owner: str, operation: str, before: bytes | None, after: bytes | None
+    ) -> None:
+        image = read_image(after or before or b"")
+        self._work.record(
+            owner,
+            operation,
+            "share",
+            image["user_id"],
+            list_id=image["list_id"],
+            before=before,
+            after=after,
+        )
+
+
+def _deepest_first(texts: list[bytes]) -> list[tuple[Image, bytes]]:
+    """Return the tasks of a list, those below before those above."""
+    tasks = {image["id"]: (image, text) for text in texts for image in [read_image(text)]}
+
+    def depth(image: Image) -> int:
+        parent = tasks.get(image["parent_id"])
+        return 0 if parent is None else depth(parent[0]) + 1
+
+    return sorted(tasks.values(), key=lambda task: (-depth(task[0]), task[0]["id"]))
