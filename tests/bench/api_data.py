@@ -24,9 +24,18 @@ COLUMNS = {
     "words[1 + m / 7 % 400] || ' ' || words[1 + m / 13 % 400]",
     "description": "CASE WHEN n % 2 = 0 THEN 'What has to be known about task ' || n || "
     "' before anybody begins with it: nothing that would not fit in here.' END",
-    "completed_at": "CASE WHEN n % 4 = 0 THEN at + interval '1 day' END",
+    "priority": "m % 4",
+    "tags": "CASE WHEN m % 3 = 0 THEN '[\"home\", \"garden\"]' ELSE '[]' END::json",
+    "due_at": "CASE WHEN m % 5 = 0 THEN at + interval '3 days' END",
+    "due_zone": "CASE WHEN m % 5 = 0 THEN 'Europe/Berlin' END",
+    "due_key": "CASE WHEN m % 5 = 0 THEN at + interval '3 days' ELSE '9999-12-31 00:00Z' END",
+    "recurrence_from": "'schedule'",
+    "reminders": "'[]'::json",
+    "position": "n",
+    "completed_at": "CASE WHEN m % 4 = 0 THEN at + interval '1 day' END",
     "created_at": "at",
     "updated_at": "at",
+    "version": "1",
 }
 
 
