@@ -91,7 +91,7 @@ def status_of(operation: str) -> int:
 
 @contextlib.contextmanager
 def open_ours() -> Iterator[Side]:
-    """Run our backend, as it is installed: every option has its default."""
+    """Run our backend as it is installed: but for the rate limit, every option has its default."""
     with _open_cluster() as cluster:
         url = cluster.make_database()
         options = {
