@@ -5,7 +5,7 @@ import contextlib
 import os
 import select
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,20 @@ from todo.session import (
     PostgresSession,
     Session,
     SqliteSession,
-    connect,
+    check_out,
     create_async_engine,
     dispose,
+    give_back,
 )
 from todo.settings import Settings
 from todo.sql import SQLITE, Statement
+from todo.turns import NoTurnError, Turns
 
 APPLICATION_NAME = "todo-backend"
 _RECYCLE_S = 1800
 _SQLITE_BUSY_TIMEOUT_S = 5
+# How many tasks may wait for each connection: at a few milliseconds a turn, far from any time-out.
+_WAITING_FOR_EACH = 20
 # What the server says of itself: it is leaving, starting, or has no connection left.
 _LOST_STATES = {"57P01", "57P02", "57P03", "53300"}
 # The server works and refused this once: cancelled by the time-out, or not locked in time.
@@ -61,8 +65,10 @@ class Database:
             settings.url,
             connect_args=arguments,
             pool_size=settings.database_pool_size,
-            max_overflow=0,
-            pool_timeout=settings.database_pool_timeout_s,
+            # `Turns` keeps to the size, and orders those who wait; the pool itself never waits.
+            max_overflow=-1,
+            # `give_back` rolls back, where there is something to roll back.
+            pool_reset_on_return=None,
             pool_recycle=_RECYCLE_S,
             pool_use_lifo=True,
             # A parameter may be a title or a description: nothing for a log.
@@ -76,6 +82,11 @@ class Database:
         driver = self.engine.dialect.dbapi
         assert driver is not None  # noqa: S101 - narrows the type
         self._errors: tuple[type[Exception], ...] = (exc.DBAPIError, driver.Error)
+        self._turns = Turns(
+            settings.database_pool_size,
+            most_waiting=_WAITING_FOR_EACH * settings.database_pool_size,
+            timeout_s=settings.database_pool_timeout_s,
+        )
         self.breaker = AsyncBreaker(
             failures=settings.database_breaker_failures,
             reset_s=settings.database_breaker_reset_s,
@@ -92,8 +103,7 @@ class Database:
     @property
     def waiters(self) -> int:
         """How many tasks wait for a connection."""
-        # What SQLAlchemy's pool keeps its idle connections in, when it awaits, is asyncio's queue.
-        return len(self.pool._pool._queue._getters)  # type: ignore[attr-defined]  # noqa: SLF001
+        return self._turns.waiting
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[Session]:
@@ -124,32 +134,35 @@ class Database:
         kind = SqliteSession if self.is_sqlite else PostgresSession
         try:
             with self.breaker.calling():
-                async with connect(self.engine) as driver:
-                    with self._watchdog(driver):
+                await self._turns.take()
+                try:
+                    pooled = await check_out(self.engine)
+                    driver = pooled.driver_connection
+                    watchdog = self._watch(driver)
+                    try:
                         yield kind(self.engine, driver, begin=begin)
+                    finally:
+                        await give_back(pooled)
+                        watchdog.cancel()
+                finally:
+                    self._turns.leave()
         except BreakerOpenError as error:
             raise DatabaseUnavailableError(retry_after_s=error.retry_after_s) from None
-        except exc.TimeoutError:
+        except NoTurnError:
             raise DatabaseBusyError from None
         except self._errors as error:
             raise _translate(error) from error
 
-    @contextlib.contextmanager
-    def _watchdog(self, driver: Any) -> Iterator[None]:  # noqa: ANN401 - each has a type of its own
-        """End a connection whose server neither answers nor cancels.
+    def _watch(self, driver: Any) -> asyncio.TimerHandle:  # noqa: ANN401 - each has its own type
+        """End a connection whose server neither answers nor cancels, unless told not to.
 
         The server's own statement time-out does not fire in a server that hangs. Cancelling
         the task would make psycopg ask the same server to cancel, for seconds; a socket that
         is shut down ends the wait at once.
         """
-        if self.is_sqlite:
-            yield
-            return
-        timer = asyncio.get_running_loop().call_later(self._watchdog_s, _shut_down, driver)
-        try:
-            yield
-        finally:
-            timer.cancel()
+        loop = asyncio.get_running_loop()
+        end = _leave_alone if self.is_sqlite else _shut_down
+        return loop.call_later(self._watchdog_s, end, driver)
 
     async def find_revision(self) -> str | None:
         """Return the schema's revision, or None where there is none yet.
@@ -315,6 +328,10 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:  #
     poller.register(connection.driver_connection.fileno(), select.POLLIN)
     if poller.poll(0):
         raise exc.InvalidatePoolError
+
+
+def _leave_alone(_driver: Any) -> None:  # noqa: ANN401
+    """SQLite has no server that could hang."""
 
 
 def _shut_down(driver: Any) -> None:  # noqa: ANN401

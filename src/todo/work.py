@@ -5,7 +5,6 @@ one another, so the journal's numbers have no gaps and stand in the order of the
 """
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -27,12 +26,16 @@ _LOCK = Statement(
     .where(_OWNER)
     .with_for_update()
 )
-_ADVANCE = Statement(
+_ADVANCED = (
     update(account)
-    .where(account.c.owner == bindparam("of"))
+    .where(account.c.owner == bindparam("owner"))
     .values(seq=bindparam("seq"), hash=bindparam("hash"))
 )
-_APPEND = Statement(insert(journal).values({c.name: bindparam(c.name) for c in journal.columns}))
+_APPENDED = insert(journal).values({c.name: bindparam(c.name) for c in journal.columns})
+_APPEND = Statement(_APPENDED)
+_ADVANCE = Statement(_ADVANCED)
+# SQLite has no such statement, and no round trip that it would save.
+_APPEND_AND_ADVANCE = Statement(_ADVANCED.add_cte(_APPENDED.cte("appended")))
 
 
 def _open_account(dialect: str) -> Any:  # noqa: ANN401 - each dialect has its own insert
@@ -137,11 +140,11 @@ class Work:
         calls: list[Call] = []
         for owner, locked in self._accounts.items():
             if locked.entries:
-                calls += _append(owner, locked)
+                calls += _append(owner, locked, self.session.dialect)
         await self.session.commit(*calls, *self._last)
 
 
-def _append(owner: str, locked: Account) -> Sequence[Call]:
+def _append(owner: str, locked: Account, dialect: str) -> list[Call]:
     calls: list[Call] = []
     for entry in locked.entries:
         salt = secrets.token_bytes(SALT_BYTES)
@@ -157,5 +160,8 @@ def _append(owner: str, locked: Account) -> Sequence[Call]:
             "hash": locked.hash,
         }
         calls.append((_APPEND, values))
-    calls.append((_ADVANCE, {"of": owner, "seq": locked.seq, "hash": locked.hash}))
-    return calls
+    _, last = calls[-1]
+    if dialect == SQLITE:
+        head = {name: last[name] for name in ("owner", "seq", "hash")}
+        return [*calls, (_ADVANCE, head)]
+    return [*calls[:-1], (_APPEND_AND_ADVANCE, last)]

@@ -17,7 +17,7 @@ from todo.session import Session
 from todo.sql import Statement
 from todo.tasks.due import DueWindow, check_zone, day_bounds, due_key
 from todo.tasks.image import TASK_FIELDS
-from todo.tasks.pages import Shape, Sort, boundary_statement, page_statement
+from todo.tasks.pages import Shape, Sort, boundary_statement, is_scanned, page_statement
 from todo.tasks.record import Image, read_due, read_rank
 from todo.tasks.repository import TaskRepository, as_bytes, read_image
 from todo.tasks.search import render_words, split_words
@@ -113,7 +113,7 @@ async def read_page(session: Session, caller: Caller, query: Query, now: datetim
     if len(found) > query.limit:
         if plan.shape.sort != "relevance":
             page.next_cursor = _encode(plan.shape, *_last_place(plan.shape, page.items[-1]))
-    elif plan.shape.is_scanned:
+    elif is_scanned(plan.shape):
         boundary = await session.find(boundary_statement(plan.shape), plan.values)
         if boundary is not None:
             page.next_cursor = _encode(plan.shape, _as_text(boundary[0]), str(boundary[1]))

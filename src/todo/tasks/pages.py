@@ -82,16 +82,17 @@ class Shape:
         """The column that a page is sorted by, before the id."""
         return _KEYS[self.sort]
 
-    @property
-    def is_scanned(self) -> bool:
-        """Whether conditions are left that no index answers, so that the budget counts."""
-        return self.sort != "relevance" and bool(_residuals(self, task))
-
 
 @lru_cache(_CACHED_SHAPES)
 def page_statement(shape: Shape) -> Statement:
     """Return the statement that reads the images of a page (parameter `limit`)."""
     return Statement(lambda dialect: _page(shape, dialect))
+
+
+@lru_cache(_CACHED_SHAPES)
+def is_scanned(shape: Shape) -> bool:
+    """Whether conditions are left that no index answers, so that the budget counts."""
+    return shape.sort != "relevance" and bool(_residuals(shape, task))
 
 
 @lru_cache(_CACHED_SHAPES)

@@ -4,13 +4,29 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, and_, bindparam, delete, exists, insert, literal, or_, select, update
+from sqlalchemy import (
+    JSON,
+    Insert,
+    Select,
+    String,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from todo.auth.caller import Caller
 from todo.models import Id, list_share, reminder, task, task_list, task_tag
 from todo.session import Session
-from todo.sql import Call, Statement
+from todo.sql import SQLITE, Call, Statement
 from todo.tasks.image import TASK_FIELDS, return_image, select_image
 from todo.tasks.record import COLUMNS, Image, to_row
 
@@ -79,11 +95,18 @@ _CHANGE = Statement(
     )
 )
 _REMOVE = Statement(delete(task).where(_IS))
-_TAG = Statement(
-    insert(task_tag).values(
-        owner=bindparam("owner"), tag=bindparam("tag"), task_id=bindparam("task_id")
-    )
-)
+
+
+def _tag(dialect: str) -> Insert:
+    """One row for each tag of a JSON array."""
+    each = func.json_each if dialect == SQLITE else func.json_array_elements_text
+    words = each(cast(bindparam("tags"), JSON) if dialect != SQLITE else bindparam("tags"))
+    word = words.table_valued("value").c.value
+    rows = select(bindparam("owner", type_=String), word, bindparam("task_id", type_=Id))
+    return insert(task_tag).from_select(["owner", "tag", "task_id"], rows)
+
+
+_TAG = Statement(_tag)
 _UNTAG = Statement(delete(task_tag).where(task_tag.c.task_id == bindparam("task_id")))
 _REMIND = Statement(
     insert(reminder).values(
@@ -192,7 +215,9 @@ class TaskRepository:
 
 def _derive(image: Image, fire_times: Iterable[str]) -> list[Call]:
     of_task = {"owner": image["owner"], "task_id": image["id"]}
-    calls: list[Call] = [(_TAG, {**of_task, "tag": tag}) for tag in image["tags"]]
+    calls: list[Call] = []
+    if image["tags"]:
+        calls.append((_TAG, {**of_task, "tags": orjson.dumps(image["tags"]).decode()}))
     return calls + [(_REMIND, {**of_task, "fire_at": at}) for at in fire_times]
 
 

@@ -1,6 +1,7 @@
 import asyncio
+import contextlib
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -8,7 +9,7 @@ import pytest
 from sqlalchemy import URL, Engine, bindparam, event, text
 from sqlalchemy.pool import QueuePool
 
-from todo.session import Session, SqliteSession, connect, create_async_engine, dispose
+from todo.session import Session, SqliteSession, check_out, create_async_engine, dispose, give_back
 from todo.sql import Statement
 
 Result = TypeVar("Result")
@@ -23,7 +24,9 @@ def run(tmp_path: Path, act: Callable[[Engine], Awaitable[Result]]) -> Result:
 
     async def whole() -> Result:
         engine = create_async_engine(
-            URL.create("sqlite+aiosqlite", database=str(tmp_path / "db")), paramstyle="named"
+            URL.create("sqlite+aiosqlite", database=str(tmp_path / "db")),
+            paramstyle="named",
+            pool_reset_on_return=None,
         )
         event.listen(engine, "connect", commit_each)
         try:
@@ -40,6 +43,15 @@ def run(tmp_path: Path, act: Callable[[Engine], Awaitable[Result]]) -> Result:
 
 def commit_each(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
+
+
+@contextlib.asynccontextmanager
+async def connect(engine: Engine) -> AsyncIterator[object]:
+    pooled = await check_out(engine)
+    try:
+        yield pooled.driver_connection
+    finally:
+        await give_back(pooled)
 
 
 def begin(engine: Engine, driver: object) -> Session:
@@ -103,21 +115,21 @@ def test_a_missing_value_is_an_error_and_no_null(tmp_path: Path) -> None:
 def test_a_task_cancelled_while_it_closes_gives_its_connection_back_first(tmp_path: Path) -> None:
     lost = []
 
-    async def act(engine: Engine) -> None:
-        closing = asyncio.Event()
-        event.listen(engine, "reset", lambda *_details: closing.set())
+    async def act(engine: Engine) -> list[int]:
+        rolling_back = asyncio.Event()
         event.listen(engine, "invalidate", lambda *_details: lost.append("invalidated"))
 
         async def work() -> None:
             async with connect(engine) as driver:
-                await SqliteSession(engine, driver).fetch(SELECT, {})
+                await begin(engine, driver).run((INSERT, {"x": 1}))
+                rolling_back.set()
 
         task = asyncio.create_task(work())
-        await closing.wait()
+        await rolling_back.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        return await read(engine)
 
-    run(tmp_path, act)
-
+    assert run(tmp_path, act) == []
     assert lost == []

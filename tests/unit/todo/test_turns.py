@@ -1,0 +1,67 @@
+import asyncio
+
+import pytest
+
+from todo.turns import NoTurnError, Turns
+
+
+def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> None:
+    async def scenario() -> list[int]:
+        turns = Turns(1, most_waiting=10, timeout_s=5)
+        served: list[int] = []
+
+        async def use(number: int) -> None:
+            await turns.take()
+            served.append(number)
+            await asyncio.sleep(0)
+            turns.leave()
+            # At once again: it must not overtake those who wait.
+            await turns.take()
+            served.append(number + 10)
+            turns.leave()
+
+        await asyncio.gather(*(use(number) for number in range(3)))
+        return served
+
+    assert asyncio.run(scenario()) == [0, 1, 2, 10, 11, 12]
+
+
+def test_waiting_ends_with_the_time_out() -> None:
+    async def scenario() -> int:
+        turns = Turns(1, most_waiting=10, timeout_s=0.01)
+        await turns.take()
+        with pytest.raises(NoTurnError):
+            await turns.take()
+        turns.leave()
+        await turns.take()
+        return turns.waiting
+
+    assert asyncio.run(scenario()) == 0
+
+
+def test_where_too_many_wait_nobody_else_does() -> None:
+    async def scenario() -> int:
+        turns = Turns(1, most_waiting=1, timeout_s=5)
+        await turns.take()
+        waiter = asyncio.create_task(turns.take())
+        await asyncio.sleep(0)
+        with pytest.raises(NoTurnError):
+            await turns.take()
+        turns.leave()
+        await waiter
+        return turns.waiting
+
+    assert asyncio.run(scenario()) == 0
+
+
+def test_whoever_gives_up_leaves_the_place_to_the_next() -> None:
+    async def scenario() -> None:
+        turns = Turns(1, most_waiting=10, timeout_s=1)
+        await turns.take()
+        first, second = (asyncio.create_task(turns.take()) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        turns.leave()
+        await second
+
+    asyncio.run(scenario())
