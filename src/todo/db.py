@@ -1,10 +1,7 @@
 """The one database engine: its pool, its breaker and the unit of work."""
 
-import asyncio
 import contextlib
-import os
 import select
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -56,7 +53,7 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self.is_sqlite = settings.url.drivername.startswith(SQLITE)
-        self._watchdog_s = settings.database_statement_timeout_s + 1
+        self._patience_s = settings.database_statement_timeout_s + 1
         arguments = connect_arguments(settings)
         if not self.is_sqlite:
             # A read is one round trip; `Session` begins transactions itself.
@@ -137,13 +134,15 @@ class Database:
                 await self._turns.take()
                 try:
                     pooled = await check_out(self.engine)
-                    driver = pooled.driver_connection
-                    watchdog = self._watch(driver)
                     try:
-                        yield kind(self.engine, driver, begin=begin)
+                        yield kind(
+                            self.engine,
+                            pooled.driver_connection,
+                            begin=begin,
+                            patience_s=self._patience_s,
+                        )
                     finally:
-                        await give_back(pooled)
-                        watchdog.cancel()
+                        await give_back(pooled, self._patience_s)
                 finally:
                     self._turns.leave()
         except BreakerOpenError as error:
@@ -152,17 +151,6 @@ class Database:
             raise DatabaseBusyError from None
         except self._errors as error:
             raise _translate(error) from error
-
-    def _watch(self, driver: Any) -> asyncio.TimerHandle:  # noqa: ANN401 - each has its own type
-        """End a connection whose server neither answers nor cancels, unless told not to.
-
-        The server's own statement time-out does not fire in a server that hangs. Cancelling
-        the task would make psycopg ask the same server to cancel, for seconds; a socket that
-        is shut down ends the wait at once.
-        """
-        loop = asyncio.get_running_loop()
-        end = _leave_alone if self.is_sqlite else _shut_down
-        return loop.call_later(self._watchdog_s, end, driver)
 
     async def find_revision(self) -> str | None:
         """Return the schema's revision, or None where there is none yet.
@@ -328,12 +316,3 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:  #
     poller.register(connection.driver_connection.fileno(), select.POLLIN)
     if poller.poll(0):
         raise exc.InvalidatePoolError
-
-
-def _leave_alone(_driver: Any) -> None:  # noqa: ANN401
-    """SQLite has no server that could hang."""
-
-
-def _shut_down(driver: Any) -> None:  # noqa: ANN401
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as peer:
-        peer.shutdown(socket.SHUT_RDWR)

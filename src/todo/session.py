@@ -6,6 +6,9 @@ offers the same, and imports the ORM. Statements go straight to the driver.
 """
 
 import asyncio
+import contextlib
+import os
+import socket
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
@@ -25,15 +28,24 @@ class Session:
     has happened.
     """
 
-    def __init__(self, engine: Engine, driver: Any, *, begin: str = "") -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        engine: Engine,
+        driver: Any,  # noqa: ANN401 - each driver has a type of its own
+        *,
+        begin: str = "",
+        patience_s: float = 0,
+    ) -> None:
         """Use a driver's connection, which commits each statement unless told to begin.
 
         Args:
             engine: Whose connection it is.
             driver: The driver's own connection.
             begin: The statement that begins a transaction, empty for none.
+            patience_s: Seconds after which a server that does not answer a statement is cut off.
         """
         self.driver = driver
+        self._patience_s = patience_s
         self._dialect = engine.dialect
         self._begin = begin
         self._open = False
@@ -80,11 +92,23 @@ class PostgresSession(Session):
 
     Its pipeline mode saves round trips, which cost little on a Unix socket, and takes twice the
     processor time.
+
+    The server's own statement time-out does not fire in a server that hangs. Cancelling the task
+    would make psycopg ask the same server to cancel, for seconds; a socket that is shut down ends
+    the wait at once.
     """
 
     async def _send(self, calls: list[tuple[str, Mapping[str, Any] | None]]) -> list[list[Row]]:
-        execute = self.driver.execute
-        return [await _rows(await execute(*call)) for call in calls]
+        return [await self._execute(*call) for call in calls]
+
+    async def _execute(self, text: str, values: Mapping[str, Any] | None) -> list[Row]:
+        loop = asyncio.get_running_loop()
+        watchdog = loop.call_later(self._patience_s, _shut_down, self.driver)
+        try:
+            cursor = await self.driver.execute(text, values)
+            return await cursor.fetchall() if cursor.description else []
+        finally:
+            watchdog.cancel()
 
 
 class SqliteSession(Session):
@@ -95,8 +119,9 @@ class SqliteSession(Session):
         return [list(await fetch(text, values or {})) for text, values in calls]
 
 
-async def _rows(cursor: Any) -> list[Row]:  # noqa: ANN401 - psycopg is imported for PostgreSQL alone
-    return await cursor.fetchall() if cursor.description else []
+def _shut_down(driver: Any) -> None:  # noqa: ANN401 - psycopg is imported for PostgreSQL alone
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as peer:
+        peer.shutdown(socket.SHUT_RDWR)
 
 
 def create_async_engine(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - SQLAlchemy's own
@@ -116,13 +141,18 @@ async def check_out(engine: Engine) -> PoolProxiedConnection:
     return pooled
 
 
-async def give_back(pooled: PoolProxiedConnection) -> None:
-    """Roll back what is open, and return the connection, also when this task is cancelled."""
+async def give_back(pooled: PoolProxiedConnection, patience_s: float) -> None:
+    """Roll back what is open, and return the connection, also when this task is cancelled.
+
+    Args:
+        pooled: As `check_out` returned it.
+        patience_s: Seconds after which a server that does not roll back is left.
+    """
     driver: Any = pooled.driver_connection
     usable = True
     try:
         if _is_in_transaction(driver):
-            await _complete(driver.rollback())
+            await _complete(asyncio.wait_for(driver.rollback(), patience_s))
     except Exception:  # noqa: BLE001 - whatever it was: such a connection is not for anybody else
         usable = False
     finally:

@@ -51,7 +51,7 @@ async def connect(engine: Engine) -> AsyncIterator[object]:
     try:
         yield pooled.driver_connection
     finally:
-        await give_back(pooled)
+        await give_back(pooled, 5)
 
 
 def begin(engine: Engine, driver: object) -> Session:
