@@ -17,6 +17,7 @@ from todo.docs_page import router as docs_router
 from todo.edge import Edge, install_handlers
 from todo.forwarded import TrustedProxies
 from todo.health import Health
+from todo.journal.router import router as journal_router
 from todo.limits import RateLimit
 from todo.lists.router import router as lists_router
 from todo.metrics import Metrics
@@ -82,6 +83,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     install_handlers(app)
     app.include_router(tasks_router)
     app.include_router(lists_router)
+    app.include_router(journal_router)
     app.include_router(docs_router)
     for path in ("/livez", "/readyz", "/startupz", "/health"):
         _add_check(app, health, path)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Dialect, Executable
+from sqlalchemy import JSON, Dialect, Executable, Select, bindparam, cast, func, select
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.types import TypeEngine
 
 POSTGRESQL = "postgresql"
 SQLITE = "sqlite"
@@ -57,3 +58,16 @@ class Statement:
 
 Call = tuple[Statement, Mapping[str, Any]]
 Row = tuple[Any, ...]
+
+
+def each_of(dialect: str, name: str, kind: TypeEngine[str]) -> Select[tuple[str]]:
+    """Select the values of a parameter that is an array of JSON: for `IN`, however many.
+
+    Args:
+        dialect: Name of the database's dialect.
+        name: Of the parameter.
+        kind: Type of the column that they are compared with.
+    """
+    if dialect == SQLITE:
+        return select(func.json_each(bindparam(name)).table_valued("value").c.value)
+    return select(cast(func.json_array_elements_text(cast(bindparam(name), JSON)), kind))

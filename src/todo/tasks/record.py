@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from todo.models import NO_DUE, PRIORITIES, task
-from todo.tasks.due import due_key
+from todo.tasks.due import check_zone, due_key, fire_times
 
 Image = dict[str, Any]
 """A task as its image reads, with the keys of `todo.tasks.image.TASK_FIELDS`."""
@@ -36,3 +36,13 @@ def read_due(image: Image) -> tuple[date | None, datetime | None]:
 def read_rank(priority: str) -> int:
     """Return what the column holds for a priority's name."""
     return _RANKS[priority]
+
+
+def find_fire_times(image: Image, account_zone: str, now: datetime) -> list[str]:
+    """Return when to remind of a task from now on; of one that is done, never."""
+    if not image["reminders"] or image["is_completed"]:
+        return []
+    day, at = read_due(image)
+    times = fire_times(day, at, check_zone(account_zone), image["reminders"])
+    # What is past was delivered, or nobody asked for it in time.
+    return [each.isoformat(timespec="microseconds") for each in times if each > now]

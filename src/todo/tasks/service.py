@@ -14,8 +14,8 @@ from todo.errors import (
     VersionMismatchError,
 )
 from todo.ids import new_uuid7
-from todo.tasks.due import EARLIEST, LATEST, check_zone, fire_times
-from todo.tasks.record import Image, read_due
+from todo.tasks.due import EARLIEST, LATEST, check_zone
+from todo.tasks.record import Image, find_fire_times
 from todo.tasks.repository import (
     MAX_DEPTH,
     MAX_SUBTREE,
@@ -66,7 +66,7 @@ class TaskService:
         if _needs_account(image):
             account, _ = await self._work.lock(image["owner"])
         _settle_due(image, account)
-        calls = self._store.add(image, _fire_times(image, account))
+        calls = self._store.add(image, self._find_fire_times(image, account))
         if account is None:
             _, (rows, *_others) = await self._work.lock(image["owner"], *calls)
         else:
@@ -171,7 +171,7 @@ class TaskService:
         image["updated_at"] = self._work.at
         reminded = ("due_date", "due_at", "reminders", "is_completed")
         moved = any(image[name] != found.image[name] for name in reminded)
-        times = _fire_times(image, found.account) if moved else None
+        times = self._find_fire_times(image, found.account) if moved else None
         (rows, *_) = await self._work.session.run(*self._store.change(found.image, image, times))
         text = as_bytes(rows[0][0])
         self._record(operation, image, found.text, text)
@@ -197,7 +197,7 @@ class TaskService:
                 "version": 1,
             }
         )
-        calls = self._store.add(image, _fire_times(image, account))
+        calls = self._store.add(image, self._find_fire_times(image, account))
         (rows, *_) = await self._work.session.run(*calls)
         self._record("create", image, None, as_bytes(rows[0][0]))
 
@@ -269,8 +269,11 @@ class TaskService:
             raise _refuse("parent_id", "a task cannot be below itself")
         below = [read_image(text) for text in await self._store.find_subtree(found.image["id"])]
         _refuse_many(below)
-        if len(above) + 1 + _height(found.image["id"], below) > MAX_DEPTH:
+        if len(above) + 1 + measure_height(found.image["id"], below) > MAX_DEPTH:
             raise _refuse("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
+
+    def _find_fire_times(self, image: Image, account: Account | None) -> list[str]:
+        return find_fire_times(image, account.zone if account else "UTC", self._work.now)
 
     def _record(
         self, operation: str, image: Image, before: bytes | None, after: bytes | None
@@ -353,18 +356,8 @@ def _settle_due(image: Image, account: Account | None) -> None:
             raise _refuse("recurrence", str(error)) from None
 
 
-def _fire_times(image: Image, account: Account | None) -> list[str]:
-    """When to remind of a task; of one that is done, never."""
-    if not image["reminders"] or image["is_completed"]:
-        return []
-    zone = check_zone(account.zone if account else "UTC")
-    day, at = read_due(image)
-    times = fire_times(day, at, zone, image["reminders"])
-    return [each.isoformat(timespec="microseconds") for each in times]
-
-
-def _height(task_id: str, below: list[Image]) -> int:
-    """How many levels there are below a task; `below` has those above first."""
+def measure_height(task_id: str, below: list[Image]) -> int:
+    """Return how many levels there are below a task; `below` has those above first."""
     depths = {task_id: 0}
     for image in below:
         depths[image["id"]] = depths[image["parent_id"]] + 1

@@ -1,0 +1,328 @@
+"""Statements that read a journal, and whose journal a caller may read.
+
+The database makes the JSON, as it does for images; what changes and history show of an entry
+stands here alone. A page by conditions that no index answers looks at SCAN_BUDGET entries at
+most, and may be short.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    FromClause,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from todo.auth.caller import Caller
+from todo.errors import NotFoundError, ValidationFailedError
+from todo.models import Id, account, journal
+from todo.session import Session
+from todo.sql import SQLITE, Row, Statement
+from todo.tasks.repository import TaskRepository, as_bytes
+
+SCAN_BUDGET = 2000
+MAX_SEQ = 2**63 - 1
+
+_CHANGE_KEYS = ("seq", "at", "operation", "kind", "id", "after")
+_ENTRY_KEYS = (
+    *("seq", "at", "actor", "token_id", "agent", "model", "run_id", "operation", "kind", "id"),
+    *("list_id", "before", "after"),
+)
+_IMAGES = {"before", "after"}
+_OWNER = journal.c.owner == bindparam("owner")
+_LIST = bindparam("list_id", type_=Id)
+# What an image says of its list. Nothing else in it reads like this: in a string, quotes are
+# escaped.
+_MARK: ColumnElement[str] = bindparam("list_mark")
+
+_HEAD = Statement(select(account.c.seq).where(account.c.owner == bindparam("owner")))
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The part of a journal that a caller reads.
+
+    Attributes:
+        owner: Whose journal.
+        list_id: The one list that it is about, None for everything.
+        is_own: Whether it is the caller's own.
+    """
+
+    owner: str
+    list_id: str | None = None
+    is_own: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change for those who follow a journal.
+
+    Attributes:
+        seq: Its number.
+        operation: What was done.
+        data: The change as JSON, in one line.
+    """
+
+    seq: int
+    operation: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Some changes, and where those after them begin."""
+
+    items: list[Change]
+    next_since: int
+    has_more: bool
+
+    def render(self) -> bytes:
+        """Return the page as JSON."""
+        items = b",".join(change.data for change in self.items)
+        more = b"true" if self.has_more else b"false"
+        return b'{"items":[%b],"next_since":%d,"has_more":%b}' % (items, self.next_since, more)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries of a journal; None asks for all.
+
+    Attributes:
+        entity: Id of what was changed.
+        run_id: The run that changed it.
+        actor: The user who did.
+    """
+
+    entity: str | None = None
+    run_id: str | None = None
+    actor: str | None = None
+
+
+async def find_view(session: Session, caller: Caller, asked: UUID | None) -> View:
+    """Return the part of a journal that a caller asks for.
+
+    Args:
+        session: Reads.
+        caller: Who asks; a token for one list reads about that list alone.
+        asked: A list that the caller sees, or None for the caller's own journal.
+
+    Raises:
+        NotFoundError: The caller sees no such list.
+    """
+    list_id = caller.list_id if asked is None else str(asked)
+    if list_id is None:
+        return View(caller.user)
+    found = await TaskRepository(session, caller).find_list(list_id)
+    if found is None:
+        raise NotFoundError
+    return View(found[0], list_id, found[0] == caller.user)
+
+
+async def find_head(session: Session, owner: str) -> int:
+    """Return the number of an owner's latest entry, 0 without any."""
+    row = await session.find(_HEAD, {"owner": owner})
+    return 0 if row is None else int(row[0])
+
+
+async def read_changes(session: Session, view: View, since: int, limit: int) -> Changes:
+    """Return what changed after an entry, oldest first.
+
+    Args:
+        session: Reads.
+        view: Which journal.
+        since: Number of the last entry that the caller knows, 0 for none.
+        limit: Most changes to return.
+
+    Raises:
+        ValidationFailedError: The journal has no such entry yet.
+    """
+    of_owner = {"owner": view.owner}
+    until = min(since + SCAN_BUDGET, MAX_SEQ)
+    values = of_owner | {"since": since, "until": until, "limit": limit + 1, **_about(view)}
+    heads, rows = await session.run((_HEAD, of_owner), (_changes(view), values))
+    head = int(heads[0][0]) if heads else 0
+    if since > head:
+        message = f"the journal ends at {head}"
+        error = {"in": "query", "field": "since", "code": "after_head", "message": message}
+        raise ValidationFailedError(errors=[error])
+    items = [_read_change(row) for row in rows[:limit]]
+    if len(rows) > limit:
+        return Changes(items, items[-1].seq, has_more=True)
+    # Numbers have no gaps, so what was looked at is known without asking. An entry may have come
+    # after the head was read.
+    last = max([min(head, until), *(change.seq for change in items[-1:])])
+    return Changes(items, last, has_more=last < head)
+
+
+async def read_history(
+    session: Session, view: View, wanted: Filter, before: int | None, limit: int
+) -> tuple[list[bytes], int | None]:
+    """Return entries, newest first, and the number before which to go on, None at the end.
+
+    Args:
+        session: Reads.
+        view: Which journal.
+        wanted: Which entries.
+        before: Only those with lower numbers.
+        limit: Most entries to return.
+    """
+    shape = _Shape(
+        entity=wanted.entity is not None,
+        run=wanted.run_id is not None,
+        actor=wanted.actor is not None,
+        in_list=view.list_id is not None,
+        is_own=view.is_own,
+    )
+    values = {
+        "owner": view.owner,
+        "entity": wanted.entity,
+        "run_id": wanted.run_id,
+        "actor": wanted.actor,
+        "before": MAX_SEQ if before is None else before,
+        **_about(view),
+    }
+    page, boundary = _history(shape)
+    rows, looked_at = await session.run((page, {**values, "limit": limit + 1}), (boundary, values))
+    items = [as_bytes(row[0]) for row in rows[:limit]]
+    if len(rows) > limit:
+        return items, int(rows[limit - 1][1])
+    return items, int(looked_at[0][0]) if looked_at else None
+
+
+def _about(view: View) -> dict[str, Any]:
+    if view.list_id is None:
+        return {}
+    return {"list_id": view.list_id, "list_mark": f'"list_id":"{view.list_id}"'}
+
+
+def _read_change(row: Row) -> Change:
+    data, seq, operation = row
+    return Change(int(seq), operation, as_bytes(data))
+
+
+def _changes(view: View) -> Statement:
+    if view.list_id is None:
+        return _ALL_CHANGES
+    return _LIST_CHANGES if view.is_own else _SHARED_CHANGES
+
+
+def _select_changes(dialect: str, *, in_list: bool, is_own: bool) -> Select[Any]:
+    window = (journal.c.seq > bindparam("since")) & (journal.c.seq <= bindparam("until"))
+    query = select(journal).where(_OWNER, window, journal.c.operation.is_not(None))
+    if in_list:
+        query = query.where(_is_about_list(dialect, is_own=is_own))
+    found = query.order_by(journal.c.seq).limit(bindparam("limit")).subquery("e")
+    shown = _show(dialect, found, _CHANGE_KEYS, in_list=in_list)
+    return shown.add_columns(found.c.seq, found.c.operation).order_by(found.c.seq)
+
+
+_ALL_CHANGES = Statement(lambda d: _select_changes(d, in_list=False, is_own=True))
+_LIST_CHANGES = Statement(lambda d: _select_changes(d, in_list=True, is_own=True))
+_SHARED_CHANGES = Statement(lambda d: _select_changes(d, in_list=True, is_own=False))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a question about the history asks by, without the values."""
+
+    entity: bool
+    run: bool
+    actor: bool
+    in_list: bool
+    is_own: bool
+
+
+@lru_cache(64)
+def _history(shape: _Shape) -> tuple[Statement, Statement]:
+    """Make the statements that read a page, and the last entry within the scan budget."""
+    return (
+        Statement(lambda dialect: _select_history(shape, dialect)),
+        Statement(lambda _dialect: _select_boundary(shape)),
+    )
+
+
+def _select_history(shape: _Shape, dialect: str) -> Select[Any]:
+    looked_at = _drive(shape, select(journal)).limit(SCAN_BUDGET).subquery("j")
+    query = select(looked_at).where(looked_at.c.operation.is_not(None))
+    if shape.entity:
+        query = query.where(looked_at.c.entity_id == bindparam("entity"))
+    if shape.actor:
+        query = query.where(looked_at.c.actor == bindparam("actor"))
+    if shape.in_list:
+        query = query.where(_is_about_list(dialect, looked_at, is_own=shape.is_own))
+    found = query.order_by(looked_at.c.seq.desc()).limit(bindparam("limit")).subquery("e")
+    shown = _show(dialect, found, _ENTRY_KEYS, in_list=shape.in_list)
+    return shown.add_columns(found.c.seq).order_by(found.c.seq.desc())
+
+
+def _select_boundary(shape: _Shape) -> Select[Any]:
+    looked_at = _drive(shape, select(journal.c.seq)).limit(1).offset(SCAN_BUDGET - 1)
+    return select(looked_at.subquery("b").c.seq)
+
+
+def _drive(shape: _Shape, chosen: Select[Any]) -> Select[Any]:
+    """Follow the index that leads to the fewest entries: of a run, of a thing, or of all."""
+    conditions = [_OWNER, journal.c.seq < bindparam("before")]
+    if shape.run:
+        conditions.append(journal.c.run_id == bindparam("run_id"))
+    elif shape.entity:
+        conditions.append(journal.c.entity_id == bindparam("entity"))
+    return chosen.where(*conditions).order_by(journal.c.seq.desc())
+
+
+def _is_about_list(
+    dialect: str, source: FromClause = journal, *, is_own: bool
+) -> ColumnElement[bool]:
+    """Whether an entry is about a list: also one by which a task came in or left."""
+    about = or_(source.c.list_id == _LIST, _says_list(dialect, source.c.before))
+    if is_own:
+        return about
+    # With whom else it is shared is its owner's business.
+    return and_(about, source.c.kind.in_([literal_column("'task'"), literal_column("'list'")]))
+
+
+def _says_list(dialect: str, image: ColumnElement[Any]) -> ColumnElement[bool]:
+    place = func.instr(image, _MARK) if dialect == SQLITE else func.strpos(image, _MARK)
+    return func.coalesce(place, 0) > 0
+
+
+def _show(dialect: str, found: Subquery, keys: tuple[str, ...], *, in_list: bool) -> Select[Any]:
+    """Select entries as JSON."""
+    shown = {key: _find(dialect, found, key, in_list=in_list) for key in keys}
+    if dialect == SQLITE:
+        pairs: list[ColumnElement[Any]] = []
+        for key, value in shown.items():
+            is_json = key in _IMAGES
+            pairs += [literal_column(f"'{key}'"), func.json(value) if is_json else value]
+        return select(func.json_object(*pairs)).select_from(found)
+    named = [
+        (cast(value, JSON) if key in _IMAGES else value).label(key) for key, value in shown.items()
+    ]
+    # Of the same row: without this the rows would be read once more for each of them.
+    row = select(*named).correlate(found).subquery("i")
+    return select(select(func.row_to_json(row.table_valued())).scalar_subquery()).select_from(found)
+
+
+def _find(dialect: str, found: Subquery, key: str, *, in_list: bool) -> ColumnElement[Any]:
+    if key == "id":
+        return found.c.entity_id
+    if key in _IMAGES and in_list:
+        # A task that came from another list, or went there, is none of this one's business.
+        image = found.c[key]
+        stays = or_(found.c.kind != literal_column("'task'"), _says_list(dialect, image))
+        return case((stays, image), else_=null())
+    return found.c[key]

@@ -1,0 +1,42 @@
+"""HTTP for the journal."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from todo.api.answer import answer_read
+from todo.auth.bearer import CallerDep
+from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.journal.repository import Filter, find_view, read_changes, read_history
+from todo.journal.schemas import ChangePage, ChangesQuery, EntryPage, HistoryQuery
+
+router = APIRouter(prefix="/api/v1", tags=["journal"])
+
+
+@router.get("/changes", response_model=ChangePage)
+async def list_changes(
+    request: Request, caller: CallerDep, asked: Annotated[ChangesQuery, Query()]
+) -> Response:
+    """Tell what changed after a number that the caller knows, oldest first."""
+    caller.require("read")
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        view = await find_view(session, caller, asked.list)
+        page = await read_changes(session, view, asked.since, asked.limit)
+    return answer_read(request, page.render())
+
+
+@router.get("/journal", response_model=EntryPage)
+async def list_journal(
+    request: Request, caller: CallerDep, asked: Annotated[HistoryQuery, Query()]
+) -> Response:
+    """Tell who did what, newest first."""
+    caller.require("read")
+    wanted = Filter(entity=asked.entity, run_id=asked.run_id, actor=asked.actor)
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        view = await find_view(session, caller, asked.list)
+        items, following = await read_history(session, view, wanted, asked.before, asked.limit)
+    body = b'{"items":[%b],"next_before":%b}'
+    following_text = b"null" if following is None else b"%d" % following
+    return answer_read(request, body % (b",".join(items), following_text))

@@ -1,0 +1,140 @@
+"""What callers send and receive."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from todo.journal.repository import MAX_SEQ
+from todo.models import USER_LENGTH
+from todo.tasks.schemas import refuse_nul
+
+Operation = Literal[
+    "create",
+    "update",
+    "complete",
+    "reopen",
+    "delete",
+    "remind",
+    "restore",
+    "share",
+    "unshare",
+]
+Kind = Literal["task", "list", "share", "account", "token"]
+Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]
+Word = Annotated[
+    str, StringConstraints(min_length=1, max_length=USER_LENGTH), AfterValidator(refuse_nul)
+]
+Image = dict[str, Any]
+
+_LIST = "The changes of this list, out of its owner's journal."
+_IMAGE = "A task, list or share, as the API shows it"
+
+
+class ChangesQuery(BaseModel):
+    """Which changes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Seq = Field(default=0, description="Number of the last change known; 0 for none.")
+    limit: int = Field(default=100, ge=1, le=1000)
+    list: UUID | None = Field(default=None, description=_LIST)
+
+
+class ChangeRead(BaseModel):
+    """One change."""
+
+    seq: int = Field(description="Its number in the journal; each is one more than the last.")
+    at: datetime
+    operation: Operation
+    kind: Kind
+    id: str = Field(description="Of what was changed; of a share, its user.")
+    after: Image | None = Field(
+        description=f"{_IMAGE}, after the change; null when it is gone, or gone from the list."
+    )
+
+
+class ChangePage(BaseModel):
+    """One page, oldest first. It may be short, even empty, while `has_more` is true."""
+
+    items: list[ChangeRead]
+    next_since: int = Field(description="`since` of the next page, or of the next time.")
+    has_more: bool
+
+
+class HistoryQuery(BaseModel):
+    """Which entries."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    entity: Word | None = Field(default=None, description="Id of a task or a list.")
+    run_id: Word | None = Field(default=None, description="The run that made the changes.")
+    actor: Word | None = Field(default=None, description="The user who did.")
+    list: UUID | None = Field(default=None, description=_LIST)
+    before: Seq | None = Field(default=None, description="Only entries with lower numbers.")
+    limit: int = Field(default=20, ge=1, le=100)
+
+
+class EntryRead(BaseModel):
+    """One entry of the journal: who did what, and when."""
+
+    seq: int
+    at: datetime
+    actor: str = Field(description="The user whose token it was.")
+    token_id: UUID | None
+    agent: str | None
+    model: str | None
+    run_id: str | None
+    operation: Operation
+    kind: Kind
+    id: str
+    list_id: UUID | None
+    before: Image | None = Field(description=f"{_IMAGE}, before the change.")
+    after: Image | None = Field(description=f"{_IMAGE}, after it.")
+
+
+class EntryPage(BaseModel):
+    """One page, newest first. It may be short, even empty, while `next_before` is a number."""
+
+    items: list[EntryRead]
+    next_before: int | None = Field(description="`before` of the next page; null on the last.")
+
+
+class UndoRequest(BaseModel):
+    """What to undo: one change with what belongs to it, or all of a run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seq: Annotated[int, Field(ge=1, le=MAX_SEQ)] | None = Field(
+        default=None,
+        description="Number of a change. What it caused goes with it: the tasks below a deleted "
+        "one, the next task of a series.",
+    )
+    run_id: Word | None = Field(default=None, description="The `X-Run-Id` of the changes.")
+    whole_request: bool = Field(
+        default=False, description="With `seq`: everything that the same request changed."
+    )
+    list: UUID | None = Field(
+        default=None, description="Look in the journal of this list's owner instead."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.seq is None) == (self.run_id is None):
+            msg = "give either seq or run_id"
+            raise ValueError(msg)
+        return self
+
+
+class UndoResult(BaseModel):
+    """The changes by which it was undone; undoing them does it again."""
+
+    items: list[ChangeRead]
