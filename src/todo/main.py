@@ -22,6 +22,7 @@ from todo.limits import RateLimit
 from todo.lists.router import router as lists_router
 from todo.metrics import Metrics
 from todo.settings import Settings
+from todo.tags.router import router as tags_router
 from todo.tasks.router import router as tasks_router
 
 
@@ -84,6 +85,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.include_router(tasks_router)
     app.include_router(lists_router)
     app.include_router(journal_router)
+    app.include_router(tags_router)
     app.include_router(docs_router)
     for path in ("/livez", "/readyz", "/startupz", "/health"):
         _add_check(app, health, path)

@@ -1,0 +1,78 @@
+"""Statements over the tags of an owner's tasks."""
+
+from typing import Any
+
+from sqlalchemy import CompoundSelect, Select, bindparam, func, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from todo.models import task, task_tag
+from todo.session import Session
+from todo.sql import Call, Statement
+from todo.tasks.image import select_image
+from todo.tasks.repository import as_bytes
+
+MAX_TASKS = 1000
+
+_OWN = task_tag.c.owner == bindparam("owner")
+
+
+def _names(*, after: bool) -> Select[Any]:
+    """The next names, each found by one look into the index: a loose index scan."""
+
+    def least(*conditions: ColumnElement[bool]) -> Select[Any]:
+        return select(func.min(task_tag.c.tag)).where(_OWN, *conditions)
+
+    first = least(task_tag.c.tag > bindparam("after")) if after else least()
+    found = select(first.scalar_subquery().label("tag")).cte("found", recursive=True)
+    following: Select[Any] | CompoundSelect[Any] = select(
+        least(task_tag.c.tag > found.c.tag).correlate(found).scalar_subquery()
+    ).where(found.c.tag.is_not(None))
+    found = found.union_all(following)
+    return select(found.c.tag).where(found.c.tag.is_not(None)).limit(bindparam("limit"))
+
+
+_FIRST_NAMES = Statement(_names(after=False))
+_NEXT_NAMES = Statement(_names(after=True))
+
+
+def _tagged(dialect: str) -> Select[Any]:
+    source = task.join(task_tag, task_tag.c.task_id == task.c.id)
+    chosen = (
+        select(task)
+        .select_from(source)
+        .where(_OWN, task_tag.c.tag == bindparam("tag"))
+        .order_by(task_tag.c.task_id)
+        .limit(MAX_TASKS + 1)
+        .subquery("t")
+    )
+    return select_image(dialect, chosen, lambda s: s)
+
+
+_TAGGED = Statement(_tagged)
+
+
+async def find_names(session: Session, owner: str, after: str | None, limit: int) -> list[str]:
+    """Return the names of an owner's tags in the database's order of text.
+
+    Args:
+        session: Runs it.
+        owner: Of the tasks.
+        after: The name after which to go on.
+        limit: Most names.
+    """
+    values: dict[str, Any] = {"owner": owner, "limit": limit}
+    if after is None:
+        rows = await session.fetch(_FIRST_NAMES, values)
+    else:
+        rows = await session.fetch(_NEXT_NAMES, {**values, "after": after})
+    return [row[0] for row in rows]
+
+
+def find_tagged(owner: str, tag: str) -> Call:
+    """Read the images of the tasks that have a tag; one more than MAX_TASKS means too many."""
+    return (_TAGGED, {"owner": owner, "tag": tag})
+
+
+def read_images(rows: list[tuple[Any, ...]]) -> list[bytes]:
+    """Return the images that `find_tagged` found."""
+    return [as_bytes(row[0]) for row in rows]

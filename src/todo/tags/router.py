@@ -1,0 +1,66 @@
+"""HTTP for tags."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Path, Query, Request, Response, status
+from pydantic import TypeAdapter
+
+from todo.api.answer import Answer, answer_read
+from todo.api.cursor import read_cursor, render_cursor, render_page
+from todo.api.write import answer_write
+from todo.auth.bearer import CallerDep
+from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.errors import ReadOnlyError
+from todo.tags.repository import find_names
+from todo.tags.schemas import TagPage, TagQuery, TagRenamed, TagUpdate
+from todo.tags.service import TagService
+from todo.tasks.schemas import Tag
+from todo.work import Work
+
+PATH = "/api/v1/tags"
+router = APIRouter(prefix=PATH, tags=["tags"])
+
+# A slash may be in a tag.
+_ONE = "/{name:path}"
+Name = Annotated[Tag, Path(description="The tag.")]
+_check: TypeAdapter[str] = TypeAdapter(Tag)
+
+
+@router.get("", response_model=TagPage)
+async def list_tags(
+    request: Request, caller: CallerDep, asked: Annotated[TagQuery, Query()]
+) -> Response:
+    """List the tags of own tasks by name."""
+    caller.require("read")
+    if caller.list_id is not None:
+        raise ReadOnlyError("This token is for one list, and tags are of all.")
+    after = None if asked.cursor is None else read_cursor(asked.cursor, _check.validate_python)
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        found = await find_names(session, caller.user, after, asked.limit + 1)
+    shown = found[: asked.limit]
+    cursor = render_cursor(shown[-1]) if len(found) > len(shown) else None
+    return answer_read(request, render_page([orjson.dumps({"name": n}) for n in shown], cursor))
+
+
+@router.patch(_ONE, response_model=TagRenamed)
+async def rename_tag(request: Request, caller: CallerDep, name: Name, body: TagUpdate) -> Response:
+    """Rename a tag on all own tasks, at most 1000 of them; it may merge with another."""
+
+    async def act(work: Work) -> Answer:
+        count = await TagService(work).rename(name, body.name)
+        return Answer(200, orjson.dumps({"name": body.name, "tasks": count}))
+
+    return await answer_write(request, caller, act)
+
+
+@router.delete(_ONE, status_code=status.HTTP_204_NO_CONTENT)
+async def delete_tag(request: Request, caller: CallerDep, name: Name) -> Response:
+    """Take a tag from all own tasks, at most 1000 of them."""
+
+    async def act(work: Work) -> Answer:
+        await TagService(work).delete(name)
+        return Answer(204)
+
+    return await answer_write(request, caller, act, scope="delete")

@@ -1,0 +1,89 @@
+"""What may be done with tags: each of their tasks is changed, and stands in the journal."""
+
+from typing import TYPE_CHECKING
+
+from todo.errors import NotFoundError, ReadOnlyError, StateConflictError
+from todo.tags.repository import MAX_TASKS, find_tagged, read_images
+from todo.tasks.record import Image
+from todo.tasks.repository import TaskRepository, as_bytes, read_image
+from todo.work import Work
+
+if TYPE_CHECKING:
+    from todo.sql import Call
+
+# In one round trip; the rest of the loop is never held up for long.
+_AT_ONCE = 50
+
+
+class TagService:
+    """The rules for tags, within one write."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._store = TaskRepository(work.session, work.caller)
+
+    async def rename(self, tag: str, name: str) -> int:
+        """Give a tag another name; return how many tasks were changed.
+
+        Raises:
+            NotFoundError: No task of the caller has it.
+            ReadOnlyError: The token is for one list; tags are of all.
+            StateConflictError: More than MAX_TASKS have it.
+        """
+        return await self._replace(tag, name)
+
+    async def delete(self, tag: str) -> int:
+        """Take a tag from all tasks; return how many there were.
+
+        Raises:
+            ProblemError: As `rename`.
+        """
+        return await self._replace(tag, None)
+
+    async def _replace(self, tag: str, name: str | None) -> int:
+        caller = self._work.caller
+        if caller.list_id is not None:
+            raise ReadOnlyError("This token is for one list, and tags are of all.")
+        _, (rows,) = await self._work.lock(caller.user, find_tagged(caller.user, tag))
+        if not rows:
+            raise NotFoundError
+        if len(rows) > MAX_TASKS:
+            raise StateConflictError(
+                f"More than {MAX_TASKS} tasks have this tag; change some of them first, as with"
+                f" GET /api/v1/tasks?tag=… and POST /api/v1/tasks/batch."
+            )
+        if name == tag:
+            return 0
+        texts = read_images(rows)
+        for start in range(0, len(texts), _AT_ONCE):
+            await self._change(texts[start : start + _AT_ONCE], tag, name)
+        return len(texts)
+
+    async def _change(self, texts: list[bytes], tag: str, name: str | None) -> None:
+        calls: list[Call] = []
+        places: list[int] = []
+        for text in texts:
+            before = read_image(text)
+            places.append(len(calls))
+            calls += self._store.change(before, self._retag(before, tag, name))
+        results = await self._work.session.run(*calls)
+        for text, place in zip(texts, places, strict=True):
+            after = as_bytes(results[place][0][0])
+            image = read_image(after)
+            self._work.record(
+                image["owner"],
+                "update",
+                "task",
+                image["id"],
+                list_id=image["list_id"],
+                before=text,
+                after=after,
+            )
+
+    def _retag(self, before: Image, tag: str, name: str | None) -> Image:
+        tags = [name if each == tag else each for each in before["tags"]]
+        return before | {
+            "tags": [each for each in dict.fromkeys(tags) if each is not None],
+            "version": before["version"] + 1,
+            "updated_at": self._work.at,
+        }
