@@ -51,12 +51,18 @@ def check_zone(name: str) -> ZoneInfo:
     Raises:
         ValueError: There is no zone of this name; the message has the nearest one.
     """
-    if name in _zone_names():
-        return ZoneInfo(name)
+    zone = find_zone(name)
+    if zone is not None:
+        return zone
     known = {each.casefold(): each for each in _zone_names()}
     near = difflib.get_close_matches(name[:64].casefold(), known, n=1)
     hint = f"did you mean {known[near[0]]}?" if near else "write it as in Europe/Berlin"
     raise ValueError(f"not the name of an IANA time zone; {hint}")
+
+
+def find_zone(name: str) -> ZoneInfo | None:
+    """Return the zone of an IANA name, or None when there is none."""
+    return ZoneInfo(name) if name in _zone_names() else None
 
 
 @cache

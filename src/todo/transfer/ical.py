@@ -1,0 +1,88 @@
+"""Read the tasks of a calendar file (RFC 5545), and say of every line what became of it.
+
+Nothing is dropped in silence but what says how the file was made (VERSION, PRODID, CALSCALE,
+METHOD, DTSTAMP, SEQUENCE), empty properties, and descriptions of zones.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
+
+from todo.transfer.ical_due import Clock
+from todo.transfer.ical_task import ImportedTask, read_task
+from todo.transfer.ical_text import Component, Skipped, read_components
+from todo.transfer.ical_zone import Zones
+
+_FORMAL = {"VERSION", "PRODID", "CALSCALE", "METHOD"}
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """What a file holds: the tasks, parents before their parts, and what was not taken."""
+
+    tasks: list[ImportedTask]
+    report: list[Skipped]
+
+
+def read_calendar(data: bytes, account_zone: ZoneInfo) -> Calendar:
+    """Read a file.
+
+    Args:
+        data: Its bytes, in whatever encoding.
+        account_zone: The zone of times without one.
+    """
+    report: list[Skipped] = []
+    components = list(_inside(read_components(data, report), report))
+    zones = Zones(each for each in components if each.name == "VTIMEZONE")
+    tasks: dict[str, ImportedTask] = {}
+    for component in components:
+        if component.name == "VTODO":
+            # Of a task that is not taken, one line says so, and not each of its own.
+            notes: list[Skipped] = []
+            task = read_task(component, Clock(zones, account_zone, notes))
+            if isinstance(task, str):
+                notes = [Skipped(component.line, "VTODO", task)]
+            # What has no UID is known by its line.
+            elif (uid := task.uid or f"<{task.line}>") in tasks:
+                why = f"has the UID of the task on line {tasks[uid].line}, which is taken"
+                notes = [Skipped(component.line, "VTODO", why)]
+            else:
+                tasks[uid] = task
+            report += notes
+        elif component.name != "VTIMEZONE":
+            report.append(Skipped(component.line, component.name, "is no task"))
+    if not components and not report:
+        report.append(Skipped(1, "file", "holds no calendar"))
+    return Calendar(list(_parents_first(tasks, report)), sorted(report))
+
+
+def _inside(components: list[Component], report: list[Skipped]) -> Iterator[Component]:
+    """What calendars hold; a component outside of one counts as well."""
+    for component in components:
+        if component.name != "VCALENDAR":
+            yield component
+            continue
+        report.extend(
+            Skipped(each.line, each.name, "belongs to no task")
+            for each in component.properties
+            if each.name not in _FORMAL and each.value.strip()
+        )
+        yield from component.components
+
+
+def _parents_first(tasks: dict[str, ImportedTask], report: list[Skipped]) -> Iterator[ImportedTask]:
+    done: set[int] = set()
+    for task in tasks.values():
+        chain, lines = [task], {task.line}
+        while (parent := tasks.get(chain[-1].parent_uid or "")) and parent.line not in done:
+            if parent.line in lines:
+                why = "is, over its parents, part of itself; taken without parent"
+                report.append(Skipped(chain[-1].line, "RELATED-TO", why))
+                chain[-1] = replace(chain[-1], parent_uid=None)
+                break
+            chain.append(parent)
+            lines.add(parent.line)
+        for each in reversed(chain):
+            if each.line not in done:
+                done.add(each.line)
+                yield each

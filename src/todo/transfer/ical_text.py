@@ -1,0 +1,186 @@
+"""From the bytes of a calendar file to components and properties, each with its line.
+
+icalendar reads a file as a whole: it does not say which line something stood on, and one bad line
+can cost the whole component. So lines, folds and nesting are read here, and icalendar reads what
+stands in a line.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Skipped:
+    """Something of a file that was not taken, or not as it stands there.
+
+    Attributes:
+        line: Its number in the file, from 1.
+        what: Name of the property or component.
+        why: The reason, or what was taken instead.
+    """
+
+    line: int
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One property; `text` is its line without folds."""
+
+    line: int
+    name: str
+    parameters: dict[str, str]
+    value: str
+    text: str
+
+
+@dataclass(slots=True)
+class Component:
+    """What stands between BEGIN and END."""
+
+    line: int
+    name: str
+    properties: list[Property] = field(default_factory=list)
+    components: list["Component"] = field(default_factory=list)
+
+
+# Longer marks first: that of UTF-32 begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_BEGINS_PROPERTY = re.compile(rb"[ \t]*[A-Za-z0-9-]+[ \t]*[;:]")
+_SIMPLE = re.compile(r"([A-Za-z0-9-]+):(.*)", re.DOTALL)
+# A line this long that is followed by one without name was folded by somebody who forgot the blank.
+_FOLDED_LENGTH = 70
+_NAME_LENGTH = 60
+# Alarms are in tasks, and tasks in a calendar: anything deeper is no calendar.
+_DEEPEST = 8
+
+
+def read_components(data: bytes, report: list[Skipped]) -> list[Component]:
+    """Return the outermost components of a file; what cannot be read goes into the report."""
+    root = Component(0, "")
+    opened = [root]
+    for line, text in _decode(_unfold(_to_utf8(data, report), report), report):
+        read = _read_property(line, text, report)
+        if read is None:
+            continue
+        if read.name == "BEGIN":
+            _begin(opened, read, report)
+        elif read.name == "END":
+            _end(opened, read, report)
+        elif len(opened) == 1:
+            report.append(Skipped(line, read.name, "stands outside of every component"))
+        else:
+            opened[-1].properties.append(read)
+    for component in opened[1:]:
+        _close(component, report)
+    return root.components
+
+
+def _begin(opened: list[Component], begin: Property, report: list[Skipped]) -> None:
+    component = Component(begin.line, begin.value.strip().upper()[:_NAME_LENGTH])
+    while component.name == "VTODO" and opened[-1].name in {"VTODO", "VALARM"}:
+        # No task is inside another: the END of the one before is missing.
+        _close(opened.pop(), report)
+    if len(opened) > _DEEPEST:
+        report.append(Skipped(begin.line, component.name, "is nested too deep"))
+        return
+    opened[-1].components.append(component)
+    opened.append(component)
+
+
+def _end(opened: list[Component], end: Property, report: list[Skipped]) -> None:
+    name = end.value.strip().upper()[:_NAME_LENGTH]
+    if name not in {each.name for each in opened[1:]}:
+        report.append(Skipped(end.line, "END", f"no BEGIN:{name} belongs to it"))
+        return
+    while opened[-1].name != name:
+        _close(opened.pop(), report)
+    opened.pop()
+
+
+def _close(component: Component, report: list[Skipped]) -> None:
+    why = f"END:{component.name} is missing; read as far as it goes"
+    report.append(Skipped(component.line, component.name, why))
+
+
+def _to_utf8(data: bytes, report: list[Skipped]) -> bytes:
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
+    if not encoding:
+        # Without a mark, UTF-16 gives itself away by the zero in each letter of BEGIN.
+        zeros = (data[:1] == b"\0", data[1:2] == b"\0")
+        encoding = {(False, True): "utf-16-le", (True, False): "utf-16-be"}.get(zeros, "utf-8")
+    if encoding == "utf-8":
+        return data.removeprefix(codecs.BOM_UTF8)
+    text = data.decode(encoding, "replace").removeprefix("\ufeff")
+    lost = "; what is no character became \ufffd" if "\ufffd" in text else ""
+    report.append(Skipped(1, "encoding", f"not UTF-8: read as {encoding.upper()}{lost}"))
+    return text.encode("utf-8", "replace")
+
+
+def _unfold(data: bytes, report: list[Skipped]) -> list[tuple[int, bytes]]:
+    """Join folded lines. Before decoding: a fold may stand within a character."""
+    lines: list[tuple[int, list[bytes]]] = []
+    length = 0
+    for number, line in enumerate(data.splitlines(), start=1):
+        if not line:
+            continue
+        if line[:1] in b" \t" and lines:
+            lines[-1][1].append(line[1:])
+        elif _BEGINS_PROPERTY.match(line):
+            lines.append((number, [line]))
+        elif not lines or lines[-1][1][0][:6].upper().startswith((b"BEGIN:", b"END:")):
+            report.append(Skipped(number, "line", "is no property"))
+        else:
+            lines[-1][1].append(line if length >= _FOLDED_LENGTH else rb"\n" + line)
+            why = f"begins with no name; read as the rest of line {lines[-1][0]}"
+            report.append(Skipped(number, "line", why))
+        length = len(line)
+    return [(number, b"".join(parts)) for number, parts in lines]
+
+
+def _decode(lines: list[tuple[int, bytes]], report: list[Skipped]) -> Iterator[tuple[int, str]]:
+    others: list[int] = []
+    for number, line in lines:
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError:
+            others.append(number)
+            try:
+                text = line.decode("cp1252")
+            except UnicodeDecodeError:
+                text = line.decode("latin-1")
+        if "\0" in text:
+            report.append(Skipped(number, "line", "holds the character NUL; left out"))
+            text = text.replace("\0", "")
+        yield number, text
+    if others:
+        why = f"not UTF-8: read as Windows-1252 ({len(others)} such lines in all)"
+        report.append(Skipped(others[0], "encoding", why))
+
+
+def _read_property(line: int, text: str, report: list[Skipped]) -> Property | None:
+    simple = _SIMPLE.fullmatch(text)
+    if simple:
+        # Most lines, and a hundred times faster than with parameters.
+        return Property(line, simple[1].upper()[:_NAME_LENGTH], {}, simple[2], text)
+    from icalendar.parser import Contentline  # noqa: PLC0415 - 170 ms, for an import alone
+
+    try:
+        name, parameters, value = Contentline(text).raw_parts()  # type: ignore[no-untyped-call]
+    except ValueError:
+        report.append(Skipped(line, "line", f"is no property: {text[:40]!r}"))
+        return None
+    plain = {
+        key.upper(): each if isinstance(each, str) else ",".join(each)
+        for key, each in parameters.items()
+    }
+    return Property(line, name.upper()[:_NAME_LENGTH], plain, value, text)
