@@ -42,6 +42,8 @@ LOCKS = (
     Lock("dev", ("dev",), project=True, agrees_with=("runtime", "build")),
     # The same versions of what both sides of the measurement use.
     Lock("bench", ("bench",), project=False, agrees_with=("runtime",)),
+    # What is added to an image with the runtime's, so where they meet they are the same.
+    Lock("otel", ("otel",), project=False, agrees_with=("runtime", "dev")),
     Lock("scan", ("scan",), project=False),
     Lock("audit", ("audit",), project=False),
 )

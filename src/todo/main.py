@@ -73,6 +73,8 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
         # FastAPI's pages load their scripts from a CDN; todo.docs_page serves its own.
         docs_url=None,
         redoc_url=None,
+        # Spans are made by todo.telemetry, metrics and logs by modules of these names.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         redirect_slashes=False,
         responses={"4XX": _problem("The request"), "5XX": _problem("The service")},
     )

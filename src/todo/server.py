@@ -27,6 +27,7 @@ from todo.migrate import DatabaseUnreachableError, migrate
 from todo.notify import notify
 from todo.settings import Settings, in_container, load_settings
 from todo.sockets import Listeners, open_listeners, unlink_own
+from todo.telemetry import Spans, open_telemetry
 
 # Longer than the usual idle time-out of a proxy (60 s): the proxy, not we, closes first.
 _KEEP_ALIVE_S = 75
@@ -49,8 +50,13 @@ def main() -> int:
         set_up_logging(settings.log_level)
         tokens = open_tokens(settings, create=not in_container(os.environ))
         app = create_app(settings, tokens)
+        telemetry = open_telemetry(os.environ)
+        if telemetry:
+            app.add_middleware(Spans, telemetry=telemetry)
         listeners = open_listeners(settings, os.environ)
         asyncio.run(_serve(app, settings, listeners))
+        if telemetry:
+            telemetry.close()
     except FatalError as error:
         return report_fatal(error)
     except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, one line

@@ -1,8 +1,9 @@
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from deploy import locks, venv
+from deploy import locks, paths, venv
 
 LOCK = """\
 alpha==1.0 \\
@@ -49,3 +50,10 @@ def test_a_lock_is_resolved_with_hashes_without_addresses_and_after_those_it_agr
     assert "--output-file=/new/dev.lock" in argv
     names = [lock.name for lock in locks.LOCKS]
     assert all(names.index(other) < names.index(dev.name) for other in dev.agrees_with)
+
+
+def test_the_extra_and_its_lock_ask_for_the_same() -> None:
+    project = tomllib.loads((paths.REPO / "pyproject.toml").read_text())
+    extras, groups = project["project"]["optional-dependencies"], project["dependency-groups"]
+
+    assert extras["otel"] == groups["otel"]
