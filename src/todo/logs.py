@@ -21,6 +21,8 @@ request_id_var: ContextVar[str] = ContextVar("request_id", default="")
 _SECRETS = [
     # A JSON Web Token, wherever it appears.
     (re.compile(r"eyJ[\w-]+\.[\w-]*\.?[\w-]*"), "[redacted]"),
+    # The secret of an API token; its id is no secret.
+    (re.compile(r"(todo_[0-9a-f]{32}_)[\w-]+"), r"\1[redacted]"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+"), r"\1 [redacted]"),
     # The password of an address.
     (re.compile(r"(\w://[^\s/:@]*):[^\s@/]+@"), r"\1:[redacted]@"),

@@ -9,7 +9,9 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from todo import __version__
+from todo.auth.apitokens import ApiTokens
 from todo.auth.authenticator import Authenticator
+from todo.auth.router import router as tokens_router
 from todo.auth.tokens import Tokens
 from todo.cors import Cors
 from todo.db import Database
@@ -81,13 +83,14 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.state.database = database
     app.state.health = health
     app.state.metrics = metrics
-    app.state.authenticator = Authenticator(tokens)
+    app.state.authenticator = Authenticator(tokens, ApiTokens(database))
     app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics)
     install_handlers(app)
     app.include_router(tasks_router)
     app.include_router(lists_router)
     app.include_router(journal_router)
     app.include_router(tags_router)
+    app.include_router(tokens_router)
     app.include_router(docs_router)
     for path in ("/livez", "/readyz", "/startupz", "/health"):
         _add_check(app, health, path)

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from todo.auth.caller import Caller
+from todo.auth.quota import charge
 from todo.journal.chain import GENESIS, SALT_BYTES, Entry, commit, link
 from todo.models import account, journal
 from todo.session import Session
@@ -136,7 +137,12 @@ class Work:
         self._last += calls
 
     async def commit(self) -> None:
-        """Append what was recorded to the journal, and commit."""
+        """Append what was recorded to the journal, and commit.
+
+        Raises:
+            RateLimitedError: The caller's token may not make so many changes.
+        """
+        await charge(self.session, self.caller, len(self.operations), self.now)
         calls: list[Call] = []
         for owner, locked in self._accounts.items():
             if locked.entries:

@@ -18,11 +18,13 @@ class Answer:
         status: Of the response.
         body: JSON, None for none.
         headers: Beside those that every response has.
+        repeated: The body for a repeated request, where that must be another one.
     """
 
     status: int
     body: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    repeated: bytes | None = None
 
     def render(self) -> Response:
         """Return the response."""

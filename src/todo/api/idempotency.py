@@ -125,7 +125,7 @@ def store(caller: Caller, key: str, answer: Answer) -> Call:
             "of_key": key,
             "status": answer.status,
             "headers": orjson.dumps(answer.headers).decode(),
-            "body": answer.body,
+            "body": answer.body if answer.repeated is None else answer.repeated,
         },
     )
 

@@ -11,7 +11,7 @@ from todo.api.answer import Answer
 from todo.api.idempotency import claim, find_key, store
 from todo.auth.caller import Caller
 from todo.db import ConflictError, Database
-from todo.errors import PreconditionRequiredError, WriteConflictError
+from todo.errors import PreconditionRequiredError, RateLimitedError, WriteConflictError
 from todo.metrics import Metrics
 from todo.work import Work
 
@@ -43,6 +43,7 @@ async def answer_write(
         ForbiddenError: The token lacks the scope.
         PreconditionRequiredError: The token requires a header that is missing.
         KeyReusedError: The Idempotency-Key came with another request before.
+        RateLimitedError: The token may not make so many changes an hour.
         WriteConflictError: Other writes were in the way for too long.
     """
     caller.require(scope)
@@ -57,6 +58,9 @@ async def answer_write(
     while True:
         try:
             return (await _try(request, caller, action, database, key)).render()
+        except RateLimitedError:
+            _metrics(request).count_limited("writes")
+            raise
         except ConflictError:
             _metrics(request).count_retry()
             attempt += 1

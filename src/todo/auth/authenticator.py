@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from todo.auth.apitokens import PREFIX, ApiTokens
 from todo.auth.caller import Caller
 from todo.auth.tokens import Tokens
 from todo.errors import MalformedRequestError, UnauthorizedError
@@ -17,8 +18,9 @@ _FIELDS = {b"x-agent": "agent", b"x-model": "model", b"x-run-id": "run_id"}
 class Authenticator:
     """Knows every kind of token."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, api_tokens: ApiTokens) -> None:
         self._tokens = tokens
+        self._api_tokens = api_tokens
 
     async def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
         """Return the caller that the headers name.
@@ -29,6 +31,7 @@ class Authenticator:
         Raises:
             UnauthorizedError: There is no token, or it is not accepted.
             MalformedRequestError: What a program says of itself is not acceptable.
+            UnavailableError: What the token is to be verified with cannot be had now.
         """
         credentials = b""
         said: dict[str, Any] = {}
@@ -45,5 +48,12 @@ class Authenticator:
         scheme, _, token = credentials.partition(b" ")
         if scheme.lower() != b"bearer":
             raise UnauthorizedError
-        caller = await self._tokens.verify(token.strip().decode("latin-1"))
+        text = token.strip().decode("latin-1")
+        if text.startswith(PREFIX):
+            caller = await self._api_tokens.verify(text)
+            if caller.agent is not None:
+                # The token knows better than its bearer.
+                said.pop("agent", None)
+        else:
+            caller = await self._tokens.verify(text)
         return dataclasses.replace(caller, **said) if said else caller

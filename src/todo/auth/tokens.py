@@ -97,7 +97,7 @@ class Tokens:
             KeySetUnavailableError: Its key cannot be fetched.
         """
         if len(token) > _MAX_TOKEN_LENGTH:
-            raise _refusal("too long")
+            raise refuse("too long")
         # The digest: nothing that could be replayed stays in memory.
         digest = hashlib.sha256(token.encode(errors="replace")).digest()
         known = self._verified.get(digest)
@@ -131,25 +131,25 @@ class Tokens:
                 options={"require": ["exp"], "verify_sub": False, "verify_jti": False},
             )
         except jwt.PyJWTError as error:
-            raise _refusal(_REASONS.get(type(error).__name__, "malformed")) from None
+            raise refuse(_REASONS.get(type(error).__name__, "malformed")) from None
         except (ValueError, TypeError, OverflowError, RecursionError):
             # PyJWT lets through what odd claims cause.
-            raise _refusal("malformed") from None
+            raise refuse("malformed") from None
         return _Verified(read_claims(claims), int(claims["exp"]) + LEEWAY_S, keys)
 
     async def _choose_key(self, header: dict[str, Any]) -> tuple["PyJWK | bytes", str, Keys | None]:
         algorithm, key_id = header.get("alg"), header.get("kid")
         if "crit" in header:
-            raise _refusal("critical extension")
+            raise refuse("critical extension")
         if algorithm == ALGORITHM and self._secret is not None:
             return self._secret, ALGORITHM, None
         if self.keys is None or algorithm not in ALGORITHMS:
-            raise _refusal("algorithm")
+            raise refuse("algorithm")
         if key_id is not None and len(key_id) > _MAX_KEY_ID_LENGTH:
-            raise _refusal("unknown key")
+            raise refuse("unknown key")
         key = await self.keys.find(key_id, algorithm)
         if key is None:
-            raise _refusal("unknown key")
+            raise refuse("unknown key")
         return key, key.algorithm_name, self.keys.current
 
 
@@ -165,7 +165,8 @@ _REASONS = {
 }
 
 
-def _refusal(reason: str) -> UnauthorizedError:
+def refuse(reason: str) -> UnauthorizedError:
+    """Log why a token is refused, and return what its sender is told: nothing of it."""
     _log.info("token refused", extra={"reason": reason})
     return UnauthorizedError(challenge=_INVALID)
 
@@ -178,7 +179,7 @@ def read_claims(claims: dict[str, Any]) -> Caller:
     """
     scope = claims.get("scope")
     if not (scope is None or isinstance(scope, str)):
-        raise _refusal("scope")
+        raise refuse("scope")
     scopes = SCOPES if scope is None else SCOPES.intersection(scope.split(" "))
     for claim in ("sub", "user_id", "id"):
         if claim in claims:
@@ -186,7 +187,7 @@ def read_claims(claims: dict[str, Any]) -> Caller:
             if isinstance(subject, str) and _is_subject(subject):
                 return Caller(subject, scopes)
             break
-    raise _refusal("subject")
+    raise refuse("subject")
 
 
 def load_secret(path: Path, *, create: bool) -> bytes:

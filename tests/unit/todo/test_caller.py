@@ -1,4 +1,6 @@
 import asyncio
+import dataclasses
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -8,13 +10,26 @@ from todo.auth.caller import Caller
 from todo.auth.tokens import Tokens
 from todo.errors import ForbiddenError, MalformedRequestError, UnauthorizedError
 
+if TYPE_CHECKING:
+    from todo.auth.apitokens import ApiTokens
+
 TOKENS = Tokens(b"x" * 32)
 TOKEN = TOKENS.issue("alice", lifetime_s=600)
+NAMED = Caller("alice", token_id="1", agent="tidy")  # noqa: S106
+
+
+class Known:
+    """Knows one API token, of a program with a name."""
+
+    async def verify(self, token: str) -> Caller:
+        assert token == "todo_known"  # noqa: S105
+        return NAMED
 
 
 def identify(*headers: tuple[str, str]) -> Caller:
     fields = [(name.encode(), value.encode()) for name, value in headers]
-    return asyncio.run(Authenticator(TOKENS).identify(fields))
+    authenticator = Authenticator(TOKENS, cast("ApiTokens", Known()))
+    return asyncio.run(authenticator.identify(fields))
 
 
 def test_a_caller_without_the_scope_is_told_which_one_is_missing() -> None:
@@ -41,6 +56,14 @@ def test_a_program_may_say_what_it_is() -> None:
     caller = identify(*said, ("authorization", f"Bearer {TOKEN}"))
 
     assert (caller.agent, caller.model, caller.run_id) == ("tidy/1.2", "m-3.5:large", "r1")
+
+
+def test_a_program_goes_by_the_name_in_its_api_token() -> None:
+    said = (("x-agent", "another"), ("x-run-id", "r1"))
+
+    caller = identify(("authorization", "Bearer todo_known"), *said)
+
+    assert caller == dataclasses.replace(NAMED, run_id="r1")
 
 
 @pytest.mark.parametrize("value", ["x" * 65, "a b", "a\nb", "é", '"'])

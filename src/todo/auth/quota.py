@@ -1,0 +1,40 @@
+"""The changes that an API token may make in an hour, counted with the changes themselves."""
+
+from datetime import datetime, timedelta
+
+from todo.auth.caller import Caller
+from todo.auth.repository import charge_writes
+from todo.errors import RateLimitedError
+from todo.session import Session
+
+_HOUR_S = 3600
+
+
+async def charge(session: Session, caller: Caller, writes: int, now: datetime) -> None:
+    """Count changes in the transaction that makes them, so that none escapes.
+
+    Args:
+        session: The transaction.
+        caller: Whose token's limit.
+        writes: How many entries the journal gets.
+        now: The time of the changes.
+
+    Raises:
+        RateLimitedError: There would be more than the token may make in this hour.
+    """
+    most = caller.writes_per_hour
+    if most is None or caller.token_id is None or not writes:
+        return
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    text = hour.isoformat(timespec="microseconds")
+    if await charge_writes(session, caller.token_id, writes=writes, most=most, hour=text):
+        return
+    wait_s = int((hour + timedelta(seconds=_HOUR_S) - now).total_seconds()) + 1
+    raise RateLimitedError(
+        f"This token may make {most} changes an hour; `Retry-After` says when the next one begins.",
+        headers={
+            "Retry-After": str(wait_s),
+            "RateLimit-Policy": f'"writes";q={most};w={_HOUR_S}',
+            "RateLimit": f'"writes";r=0;t={wait_s}',
+        },
+    )

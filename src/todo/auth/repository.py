@@ -1,0 +1,190 @@
+"""Statements over API tokens."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import bindparam, case, delete, func, insert, or_, select, update
+
+from todo.auth.caller import Caller
+from todo.models import Id, Time, api_token, task_list
+from todo.session import Session
+from todo.sql import Row, Statement
+from todo.tasks.repository import sight, visible
+
+_COLUMNS = (
+    "id",
+    "owner",
+    "name",
+    "scopes",
+    "list_id",
+    "agent",
+    "require_key",
+    "require_match",
+    "writes_per_hour",
+    "created_at",
+    "expires_at",
+)
+_SHOWN = [api_token.c[name] for name in _COLUMNS]
+_IS = api_token.c.id == bindparam("id")
+_ONLY = bindparam("only_list", type_=Id)
+# A token that is bound to one list sees its like alone.
+_MINE = (api_token.c.owner == bindparam("user")) & or_(
+    _ONLY.is_(None), api_token.c.list_id == _ONLY
+)
+
+_VERIFY = Statement(
+    select(api_token.c.hash, *_SHOWN).where(
+        _IS,
+        or_(
+            api_token.c.expires_at.is_(None),
+            api_token.c.expires_at > bindparam("now", type_=Time),
+        ),
+    )
+)
+_LIST = Statement(select(*_SHOWN).where(_MINE).order_by(api_token.c.id.desc()))
+_FIND = Statement(select(*_SHOWN).where(_IS, _MINE))
+_COUNT = Statement(select(func.count()).where(api_token.c.owner == bindparam("user")))
+_ADD = Statement(
+    insert(api_token).values(
+        {name: bindparam(name) for name in (*_COLUMNS, "hash")} | {"hour": None, "writes": 0}
+    )
+)
+_REMOVE = Statement(delete(api_token).where(_IS))
+_SEES_LIST = Statement(
+    select(task_list.c.id).where(
+        task_list.c.id == bindparam("id"), visible(task_list.c.owner, task_list.c.id)
+    )
+)
+_counted = case(
+    (api_token.c.hour == bindparam("hour", type_=Time), api_token.c.writes), else_=0
+) + bindparam("more")
+_CHARGE = Statement(
+    update(api_token)
+    .where(_IS, _counted <= bindparam("most"))
+    .values(hour=bindparam("hour", type_=Time), writes=_counted)
+    .returning(api_token.c.writes)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """A token as it may be shown: everything but its secret.
+
+    Attributes:
+        id: The first part of its text.
+        owner: Whose it is.
+        name: What its owner calls it.
+        scopes: What it allows.
+        list_id: The one list that it is good for; None for all.
+        agent: Which program uses it, for the journal.
+        require_key: Whether every write must carry an `Idempotency-Key`.
+        require_match: Whether every change must carry an `If-Match`.
+        writes_per_hour: Most changes an hour; None for no limit.
+        created_at: When it was made.
+        expires_at: When it ends; None for never.
+    """
+
+    id: str
+    owner: str
+    name: str
+    scopes: tuple[str, ...]
+    list_id: str | None
+    agent: str | None
+    require_key: bool
+    require_match: bool
+    writes_per_hour: int | None
+    created_at: str
+    expires_at: str | None
+
+    @property
+    def caller(self) -> Caller:
+        """Whom the token stands for."""
+        return Caller(
+            user=self.owner,
+            scopes=frozenset(self.scopes),
+            token_id=self.id,
+            list_id=self.list_id,
+            agent=self.agent,
+            require_key=self.require_key,
+            require_match=self.require_match,
+            writes_per_hour=self.writes_per_hour,
+        )
+
+
+class ApiTokenRepository:
+    """The API tokens of a caller, within one session."""
+
+    def __init__(self, session: Session, caller: Caller) -> None:
+        self._session = session
+        self._sight = sight(caller)
+
+    async def list_all(self) -> list[ApiToken]:
+        """Return the tokens, newest first."""
+        return [_read(row) for row in await self._session.fetch(_LIST, self._sight)]
+
+    async def find(self, token_id: str) -> ApiToken | None:
+        """Return a token of the caller's."""
+        row = await self._session.find(_FIND, {"id": token_id, **self._sight})
+        return None if row is None else _read(row)
+
+    async def count(self) -> int:
+        """Return how many the user has."""
+        ((count,),) = await self._session.fetch(_COUNT, {"user": self._sight["user"]})
+        return int(count)
+
+    async def sees_list(self, list_id: str) -> bool:
+        """Whether a list is there for the caller."""
+        return await self._session.find(_SEES_LIST, {"id": list_id, **self._sight}) is not None
+
+    async def add(self, token: ApiToken, digest: bytes) -> None:
+        """Store a token by the digest of its secret."""
+        values = {name: getattr(token, name) for name in _COLUMNS}
+        await self._session.fetch(
+            _ADD, {**values, "scopes": " ".join(token.scopes), "hash": digest}
+        )
+
+    async def remove(self, token_id: str) -> None:
+        """Forget a token: it is good for nothing from the commit on."""
+        await self._session.fetch(_REMOVE, {"id": token_id})
+
+
+async def find_valid(session: Session, token_id: str, now: str) -> tuple[bytes, ApiToken] | None:
+    """Return the digest of a token's secret, and the token, unless it is revoked or expired."""
+    row = await session.find(_VERIFY, {"id": token_id, "now": now})
+    return None if row is None else (bytes(row[0]), _read(row[1:]))
+
+
+async def charge_writes(
+    session: Session, token_id: str, *, writes: int, most: int, hour: str
+) -> bool:
+    """Count changes of a token in this hour, unless they are too many.
+
+    Args:
+        session: The transaction of the changes.
+        token_id: Whose changes.
+        writes: How many.
+        most: The limit.
+        hour: When the hour began.
+    """
+    values = {"id": token_id, "more": writes, "most": most, "hour": hour}
+    return await session.find(_CHARGE, values) is not None
+
+
+def _read(row: Row) -> ApiToken:
+    found: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
+    found["scopes"] = tuple(found["scopes"].split())
+    # SQLite has neither UUIDs nor truth values nor times.
+    for name in ("id", "list_id"):
+        found[name] = found[name] and str(found[name])
+    for name in ("require_key", "require_match"):
+        found[name] = bool(found[name])
+    for name in ("created_at", "expires_at"):
+        found[name] = found[name] and _as_text(found[name])
+    return ApiToken(**found)
+
+
+def _as_text(time: datetime | str) -> str:
+    if isinstance(time, str):
+        return time
+    return time.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,62 @@
+"""HTTP for API tokens."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response, status
+
+from todo.api.answer import Answer, answer_read, read_if_match, version_tag
+from todo.api.write import answer_write
+from todo.auth.bearer import CallerDep
+from todo.auth.repository import ApiTokenRepository
+from todo.auth.schemas import TokenCreate, TokenCreated, TokenList
+from todo.auth.service import VERSION, ApiTokenService, render_image
+from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.work import Work
+
+router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"])
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, response_model=TokenCreated)
+async def create_token(request: Request, caller: CallerDep, body: TokenCreate) -> Response:
+    """Make a token for a program; its text is shown this once. Needs the scope `admin`."""
+    fields = body.model_dump(mode="json", exclude_unset=True)
+
+    async def act(work: Work) -> Answer:
+        made = await ApiTokenService(work).create(fields)
+        return Answer(
+            201,
+            _with_text(made.image, f'"{made.text}"'),
+            {"etag": version_tag(VERSION)},
+            # What is kept for a repeated request must not let anybody in.
+            repeated=_with_text(made.image, "null"),
+        )
+
+    return await answer_write(request, caller, act, scope="admin")
+
+
+@router.get("", response_model=TokenList)
+async def list_tokens(request: Request, caller: CallerDep) -> Response:
+    """List the tokens, expired ones too, without their secrets. Needs the scope `admin`."""
+    caller.require("admin")
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        tokens = await ApiTokenRepository(session, caller).list_all()
+    items = b",".join(render_image(token) for token in tokens)
+    return answer_read(request, b'{"items":[%b]}' % items)
+
+
+@router.delete("/{token_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def revoke_token(request: Request, caller: CallerDep, token_id: UUID) -> Response:
+    """Revoke a token: its next request is refused. Needs the scope `admin`."""
+    expected = read_if_match(request)
+
+    async def act(work: Work) -> Answer:
+        await ApiTokenService(work).revoke(str(token_id), expected)
+        return Answer(204)
+
+    return await answer_write(request, caller, act, scope="admin", changes_existing=True)
+
+
+def _with_text(image: bytes, text: str) -> bytes:
+    """Add the token's text, as JSON, to its image."""
+    return b'%b,"token":%b}' % (image[:-1], text.encode())

@@ -1,0 +1,137 @@
+"""What may be done with API tokens: none grants more than whoever makes it has."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from todo.auth.apitokens import digest, make_secret, render_token
+from todo.auth.repository import ApiToken, ApiTokenRepository
+from todo.errors import (
+    ForbiddenError,
+    NotFoundError,
+    StateConflictError,
+    ValidationFailedError,
+    VersionMismatchError,
+)
+from todo.ids import new_uuid7
+from todo.work import Work
+
+MOST_TOKENS = 100
+VERSION = 1
+"""A token is made and revoked, never changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new token.
+
+    Attributes:
+        image: As it is shown from now on.
+        text: What its program sends; nobody can find it out later.
+    """
+
+    image: bytes
+    text: str
+
+
+class ApiTokenService:
+    """The tokens of the caller of one write."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._store = ApiTokenRepository(work.session, work.caller)
+
+    async def create(self, fields: dict[str, Any]) -> Made:
+        """Make a token.
+
+        Args:
+            fields: Of `TokenCreate`, as JSON has them.
+
+        Raises:
+            ForbiddenError: It would have a scope that the caller lacks.
+            ValidationFailedError: It ends in the past, or is bound to no list of the caller's.
+            StateConflictError: The user has `MOST_TOKENS` already.
+        """
+        work = self._work
+        user = work.caller.user
+        await work.lock(user)
+        for scope in fields["scopes"]:
+            if scope not in work.caller.scopes:
+                raise ForbiddenError(scope)
+        if await self._store.count() >= MOST_TOKENS:
+            raise StateConflictError(f"You have {MOST_TOKENS} tokens; revoke one that is unused.")
+        token = ApiToken(
+            id=str(new_uuid7()),
+            owner=user,
+            created_at=work.at,
+            name=fields["name"],
+            scopes=tuple(sorted(fields["scopes"])),
+            **await self._bound(fields),
+        )
+        secret = make_secret()
+        await self._store.add(token, digest(secret))
+        image = render_image(token)
+        work.record(user, "create", "token", token.id, after=image)
+        return Made(image, render_token(token.id, secret))
+
+    async def revoke(self, token_id: str, expected: frozenset[int] | None = None) -> None:
+        """Revoke a token.
+
+        Args:
+            token_id: Which.
+            expected: Versions of which it must have one, None for any.
+
+        Raises:
+            NotFoundError: The caller has no such token.
+            VersionMismatchError: Its version is none of the expected ones.
+        """
+        user = self._work.caller.user
+        await self._work.lock(user)
+        token = await self._store.find(token_id)
+        if token is None:
+            raise NotFoundError
+        if expected is not None and VERSION not in expected:
+            raise VersionMismatchError
+        await self._store.remove(token_id)
+        self._work.record(user, "delete", "token", token_id, before=render_image(token))
+
+    async def _bound(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """The limits of a new token: what is asked for, within those of the caller."""
+        caller = self._work.caller
+        asked_list, asked_end = fields.get("list_id"), fields.get("expires_at")
+        list_id = asked_list or caller.list_id
+        if asked_list is not None and not await self._store.sees_list(asked_list):
+            raise _invalid("list_id", "there is no such list")
+        if asked_end is not None and asked_end <= self._work.at:
+            raise _invalid("expires_at", "must be in the future")
+        maker = None
+        if caller.token_id is not None:
+            maker = await self._store.find(caller.token_id)
+            if maker is None:
+                # Revoked a moment ago: what it began must not outlive it.
+                raise NotFoundError
+        return {
+            "list_id": list_id,
+            "expires_at": _least(asked_end, maker and maker.expires_at),
+            "writes_per_hour": _least(fields.get("writes_per_hour"), caller.writes_per_hour),
+            "require_key": fields.get("require_key", False) or caller.require_key,
+            "require_match": fields.get("require_match", False) or caller.require_match,
+            # One program does not pass for another in the journal.
+            "agent": (maker and maker.agent) or fields.get("agent"),
+        }
+
+
+def render_image(token: ApiToken) -> bytes:
+    """Return a token as callers and the journal see it."""
+    return orjson.dumps({**asdict(token), "version": VERSION})
+
+
+def _least(asked: Any, bound: Any) -> Any:  # noqa: ANN401 - numbers, or times as text
+    given = [value for value in (asked, bound) if value is not None]
+    return min(given) if given else None
+
+
+def _invalid(field: str, message: str) -> ValidationFailedError:
+    error = {"in": "body", "field": field, "code": "invalid", "message": message}
+    return ValidationFailedError(errors=[error])
