@@ -188,8 +188,8 @@ def test_a_token_grants_no_more_than_its_maker_has(owner: httpx.Client, connect:
 def test_a_token_is_bound_to_a_list_that_its_maker_sees(
     service: Service, owner: httpx.Client, connect: Open
 ) -> None:
-    mine, other = (make_list(service, owner) for _ in range(2))
-    foreign = make_list(service, connect(service.token(f"user-{uuid.uuid4()}")))
+    mine, other = (make_list(owner) for _ in range(2))
+    foreign = make_list(connect(service.token(f"user-{uuid.uuid4()}")))
     bound = make(owner, list_id=mine)
     client = connect(bound["token"])
 
@@ -205,20 +205,14 @@ def test_a_token_is_bound_to_a_list_that_its_maker_sees(
     assert {item["list_id"] for item in client.get(PATH).json()["items"]} == {mine}
     assert client.delete(f"{PATH}/{free['id']}").status_code == 404
     assert client.get(f"{TASKS}?list={other}").status_code == 404
+    assert client.post(TASKS, json={"title": "t", "list_id": mine}).status_code == 201
+    assert owner.post(TASKS, json={"title": "t", "list_id": other}).status_code == 201
+    assert [task["list_id"] for task in client.get(TASKS).json()["items"]] == [mine]
 
 
-def make_list(service: Service, client: httpx.Client) -> str:
-    """A list, made in the database itself."""
-    user = client.post(PATH, json={"name": "who", "scopes": ["read"]}).json()["owner"]
-    list_id = str(uuid.uuid4())
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
-    run_sql(
-        service,
-        "INSERT INTO list (id, owner, name, position, created_at, updated_at, version) "
-        "VALUES (?, ?, 'l', 1, ?, ?, 1)",
-        *(list_id, user, now, now),
-    )
-    return list_id
+def make_list(client: httpx.Client) -> str:
+    made: str = client.post("/api/v1/lists", json={"name": "l"}).json()["id"]
+    return made
 
 
 def test_changes_are_counted_by_the_hour(

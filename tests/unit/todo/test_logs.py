@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from todo.auth.apitokens import make_secret, render_token
 from todo.auth.tokens import Tokens
 from todo.logs import ACCESS_LOGGER, EventFormatter, LineHandler, redact, request_id_var
 from todo.tracecontext import Trace, trace_var
@@ -40,6 +41,14 @@ def test_a_token_is_redacted_wherever_it_is(subject: str) -> None:
 
     assert redact(f"got {token}, sorry") == "got [redacted], sorry"
     assert token not in redact(f"Authorization: Bearer {token}")
+
+
+def test_of_an_api_token_the_id_stays() -> None:
+    token = render_token("01934c5e-0000-7000-8000-000000000001", make_secret())
+
+    assert redact(f"got {token}, sorry") == (
+        "got todo_01934c5e000070008000000000000001_[redacted], sorry"
+    )
 
 
 def test_plain_text_stays_as_it_is() -> None:
