@@ -26,7 +26,7 @@ class ProblemError(Exception):
         detail: str | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        errors: Sequence[Mapping[str, str]] | None = None,
+        errors: Sequence[Mapping[str, str | int]] | None = None,
     ) -> None:
         self.detail = detail or self.default_detail
         self.headers = dict(headers or {})
@@ -101,6 +101,14 @@ class ListNotEmptyError(StateConflictError):
 
     code = "list-not-empty"
     default_detail = "The list has tasks: move or delete them, or send ?tasks=delete."
+
+
+class UndoConflictError(ProblemError):
+    """What is to be undone was changed since, or what it stood in is gone."""
+
+    status = 409
+    code = "undo-conflict"
+    default_detail = "Nothing was undone; `errors` names what stands in the way."
 
 
 class VersionMismatchError(ProblemError):

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Literal
 
 from fastapi import FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from todo import __version__
 from todo.auth.apitokens import ApiTokens
@@ -34,6 +34,9 @@ class FieldProblem(BaseModel):
     field: str
     code: str
     message: str
+    seq: int | None = Field(
+        default=None, description="Number of the journal's entry that stands in the way."
+    )
 
 
 class Problem(BaseModel):

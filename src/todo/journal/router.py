@@ -4,11 +4,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from todo.api.answer import answer_read
+from todo.api.answer import Answer, answer_read
+from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.journal.repository import Filter, find_view, read_changes, read_history
-from todo.journal.schemas import ChangePage, ChangesQuery, EntryPage, HistoryQuery
+from todo.journal.schemas import (
+    ChangePage,
+    ChangesQuery,
+    EntryPage,
+    HistoryQuery,
+    UndoRequest,
+    UndoResult,
+)
+from todo.journal.undo import Undo
+from todo.work import Work
 
 router = APIRouter(prefix="/api/v1", tags=["journal"])
 
@@ -40,3 +50,21 @@ async def list_journal(
     body = b'{"items":[%b],"next_before":%b}'
     following_text = b"null" if following is None else b"%d" % following
     return answer_read(request, body % (b",".join(items), following_text))
+
+
+@router.post("/undo", response_model=UndoResult)
+async def undo(request: Request, caller: CallerDep, body: UndoRequest) -> Response:
+    """Undo a change or a run, all or nothing: things become again what they were.
+
+    Whether somebody changed them since, or what they stood in is gone, is told with 409.
+    """
+
+    async def act(work: Work) -> Answer:
+        doing = Undo(work, await find_view(work.session, caller, body.list))
+        if body.run_id is not None:
+            done = await doing.undo_run(body.run_id)
+        else:
+            done = await doing.undo_change(body.seq or 0, whole_request=body.whole_request)
+        return Answer(200, done)
+
+    return await answer_write(request, caller, act)

@@ -1,0 +1,250 @@
+"""Which entries of a journal an undo is about: a change with what it caused, a request, a run."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import bindparam, select
+
+from todo.errors import NotFoundError, StateConflictError
+from todo.journal.repository import View
+from todo.models import Id, Time, journal
+from todo.session import Session
+from todo.sql import Row, Statement
+
+MAX_ENTRIES = 1000
+_SHOWN_LATER = 3
+
+Image = dict[str, Any]
+
+_OWNER = journal.c.owner == bindparam("owner")
+_ENTRY = (
+    journal.c.seq,
+    journal.c.at,
+    journal.c.actor,
+    journal.c.token_id,
+    journal.c.operation,
+    journal.c.kind,
+    journal.c.entity_id,
+    journal.c.list_id,
+    journal.c.before,
+    journal.c.after,
+)
+_ONE = Statement(
+    select(*_ENTRY).where(
+        _OWNER, journal.c.seq == bindparam("seq"), journal.c.operation.is_not(None)
+    )
+)
+# The entries of a request stand together and have one time.
+_AROUND = Statement(
+    select(*_ENTRY)
+    .where(
+        _OWNER,
+        journal.c.seq.between(bindparam("first"), bindparam("last")),
+        journal.c.at == bindparam("at", type_=Time),
+    )
+    .order_by(journal.c.seq)
+)
+_OF_RUN = Statement(
+    select(*_ENTRY)
+    .where(
+        _OWNER,
+        journal.c.run_id == bindparam("run_id"),
+        journal.c.operation != "remind",
+        journal.c.operation != "restore",
+    )
+    .order_by(journal.c.seq)
+    .limit(MAX_ENTRIES + 1)
+)
+_OF_THING = (
+    _OWNER
+    & (journal.c.entity_id == bindparam("id"))
+    & (journal.c.kind == bindparam("kind"))
+    & (journal.c.seq > bindparam("seq"))
+    & (journal.c.operation != "remind")
+)
+_LATER = Statement(
+    select(journal.c.seq, journal.c.operation)
+    .where(_OF_THING)
+    .order_by(journal.c.seq)
+    .limit(bindparam("limit"))
+)
+_LATER_SHARE = Statement(
+    select(journal.c.seq, journal.c.operation)
+    .where(_OF_THING, journal.c.list_id == bindparam("list_id", type_=Id))
+    .order_by(journal.c.seq)
+    .limit(bindparam("limit"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An entry as it is undone."""
+
+    seq: int
+    at: str
+    actor: str
+    token_id: str | None
+    operation: str
+    kind: str
+    entity_id: str
+    list_id: str | None
+    before: str | None
+    after: str | None
+
+    @property
+    def entity(self) -> tuple[str, ...]:
+        """What was changed: a user's share of each list is a thing of its own."""
+        if self.kind == "share":
+            return (self.kind, self.entity_id, self.list_id or "")
+        return (self.kind, self.entity_id)
+
+    def read_before(self) -> Image:
+        """Return what the image before says, nothing where there is none."""
+        return orjson.loads(self.before) if self.before else {}
+
+    def read_after(self) -> Image:
+        """Return what the image after says, nothing where there is none."""
+        return orjson.loads(self.after) if self.after else {}
+
+
+async def find_change(session: Session, view: View, seq: int, *, whole_request: bool) -> list[Past]:
+    """Return a change and what it caused, or all of its request, in order.
+
+    Raises:
+        NotFoundError: The journal has no such entry that the caller may see.
+        StateConflictError: They are more than MAX_ENTRIES.
+    """
+    of_owner = {"owner": view.owner}
+    row = await session.find(_ONE, {**of_owner, "seq": seq})
+    if row is None:
+        raise NotFoundError
+    entry = _read(row)
+    around = {"first": max(1, seq - MAX_ENTRIES), "last": seq + MAX_ENTRIES, "at": entry.at}
+    group = [_read(each) for each in await session.fetch(_AROUND, {**of_owner, **around})]
+    if whole_request:
+        chosen = [each for each in group if _is_one_request(each, entry)]
+    else:
+        chosen = _find_caused(entry, [each for each in group if _is_one_request(each, entry)])
+    if view.list_id is not None and not all(_is_inside(each, view.list_id) for each in chosen):
+        raise NotFoundError
+    return _refuse_many(chosen)
+
+
+async def find_run(session: Session, view: View, run_id: str) -> list[Past]:
+    """Return what a run changed, in order; what it restored is left out.
+
+    Raises:
+        NotFoundError: It changed nothing that the caller may see.
+        StateConflictError: It made more than MAX_ENTRIES.
+    """
+    rows = await session.fetch(_OF_RUN, {"owner": view.owner, "run_id": run_id})
+    chosen = [_read(row) for row in rows]
+    if view.list_id is not None:
+        chosen = [each for each in chosen if _is_inside(each, view.list_id)]
+    if not chosen:
+        raise NotFoundError
+    return _refuse_many(chosen)
+
+
+async def find_later(
+    session: Session, owner: str, chosen: list[Past]
+) -> list[tuple[Past, int, str]]:
+    """Return what stands later in the journal about the things of some entries.
+
+    Returns:
+        The first of the entries about a thing, and number and operation of a later one.
+    """
+    own: dict[tuple[str, ...], list[Past]] = defaultdict(list)
+    for entry in chosen:
+        own[entry.entity].append(entry)
+    later = []
+    for entries in own.values():
+        first = entries[0]
+        values = {
+            "owner": owner,
+            "id": first.entity_id,
+            "kind": first.kind,
+            "seq": first.seq,
+            "limit": len(entries) + _SHOWN_LATER,
+        }
+        statement = _LATER
+        if first.kind == "share":
+            statement = _LATER_SHARE
+            values["list_id"] = first.list_id
+        known = {entry.seq for entry in entries}
+        rows = await session.fetch(statement, values)
+        later += [(first, seq, operation) for seq, operation in rows if seq not in known]
+    return later
+
+
+def _read(row: Row) -> Past:
+    seq, at, actor, token_id, operation, kind, entity_id, list_id, before, after = row
+    at = at if isinstance(at, str) else at.isoformat(timespec="microseconds")
+    token_id, list_id = token_id and str(token_id), list_id and str(list_id)
+    return Past(seq, at, actor, token_id, operation, kind, entity_id, list_id, before, after)
+
+
+def _is_one_request(one: Past, other: Past) -> bool:
+    return (one.at, one.actor, one.token_id) == (other.at, other.actor, other.token_id)
+
+
+def _is_inside(entry: Past, list_id: str) -> bool:
+    """Whether a change is about a task that was and stayed in a list."""
+    images = [image for image in (entry.read_before(), entry.read_after()) if image]
+    return entry.kind == "task" and all(image["list_id"] == list_id for image in images)
+
+
+def _find_caused(cause: Past, group: Iterable[Past]) -> list[Past]:
+    """Return a change and those of its request that follow from it, in order."""
+    following: dict[tuple[str, str], list[Past]] = defaultdict(list)
+    for entry in group:
+        for hook in _follows_from(entry):
+            following[hook].append(entry)
+    chosen = {cause.seq: cause}
+    pending = [cause]
+    while pending:
+        for hook in _causes(pending.pop()):
+            for entry in following[hook]:
+                if entry.seq not in chosen:
+                    chosen[entry.seq] = entry
+                    pending.append(entry)
+    return [chosen[seq] for seq in sorted(chosen)]
+
+
+def _causes(entry: Past) -> list[tuple[str, str]]:
+    hooks = []
+    if entry.operation in {"delete", "complete"}:
+        hooks.append((entry.operation, entry.entity_id))
+    if _is_moved(entry):
+        hooks.append(("move", entry.entity_id))
+    return hooks
+
+
+def _follows_from(entry: Past) -> list[tuple[str, str]]:
+    """Of what an entry would be a part: the delete above, the completed one before, the move."""
+    before, after = entry.read_before(), entry.read_after()
+    if entry.operation in {"delete", "unshare"}:
+        above = [before.get("parent_id"), before.get("list_id")]
+        return [("delete", each) for each in above if each]
+    if entry.operation == "create" and after.get("previous_id"):
+        return [("complete", after["previous_id"])]
+    if _is_moved(entry) and before["parent_id"]:
+        return [("move", before["parent_id"])]
+    return []
+
+
+def _is_moved(entry: Past) -> bool:
+    if entry.kind != "task" or not entry.before or not entry.after:
+        return False
+    return bool(entry.read_before()["list_id"] != entry.read_after()["list_id"])
+
+
+def _refuse_many(chosen: list[Past]) -> list[Past]:
+    if len(chosen) > MAX_ENTRIES:
+        raise StateConflictError(
+            f"That is more than {MAX_ENTRIES} changes; undo the latest of them first, one by one."
+        )
+    return chosen

@@ -1,0 +1,350 @@
+"""Undo: things become again what the journal says they were.
+
+All of it in one transaction, or nothing: where somebody changed the same things since, or what
+they stood in is gone, undoing would destroy more than it mends. What comes of it is recorded as
+`restore`, so an undo is undone like any change.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+
+from todo.errors import NotFoundError, ReadOnlyError, UndoConflictError
+from todo.journal.past import Image, Past, find_change, find_later, find_run
+from todo.journal.repository import View
+from todo.lists.repository import ListRepository
+from todo.models import Id, task, task_list
+from todo.sql import Call, Statement, each_of
+from todo.tasks.record import find_fire_times
+from todo.tasks.repository import MAX_DEPTH, TaskRepository, as_bytes, read_image
+from todo.tasks.service import measure_height
+from todo.work import Account, Work
+
+MAX_CONFLICTS = 100
+
+_parent = task.alias("parent")
+_LISTS_THERE = Statement(
+    lambda d: select(task_list.c.id).where(task_list.c.id.in_(each_of(d, "ids", Id)))
+)
+_TASKS_THERE = Statement(lambda d: select(task.c.id).where(task.c.id.in_(each_of(d, "ids", Id))))
+_BELOW = Statement(
+    lambda d: select(task.c.id, task.c.parent_id).where(task.c.parent_id.in_(each_of(d, "ids", Id)))
+)
+_IN_LISTS = Statement(
+    lambda d: select(task.c.id, task.c.list_id).where(task.c.list_id.in_(each_of(d, "ids", Id)))
+)
+
+
+def _astray(which: Any) -> Statement:  # noqa: ANN401 - a column
+    """Tasks that are not in the list of their parent, where either is one of some."""
+    return Statement(
+        lambda d: (
+            select(which)
+            .select_from(task.join(_parent, _parent.c.id == task.c.parent_id))
+            .where(
+                which.in_(each_of(d, "ids", Id)),
+                task.c.list_id.is_distinct_from(_parent.c.list_id),
+            )
+        )
+    )
+
+
+_ASTRAY_BELOW, _ASTRAY_ABOVE = _astray(task.c.id), _astray(_parent.c.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """What becomes of one thing.
+
+    Attributes:
+        first: The earliest of the entries that are undone; what was before it comes back.
+        last: The latest of them, after which nothing changed.
+    """
+
+    first: Past
+    last: Past
+
+    @property
+    def kind(self) -> str:
+        """Kind of the thing."""
+        return self.first.kind
+
+    @property
+    def id(self) -> str:
+        """Id of the thing."""
+        return self.first.entity_id
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is gone and comes back."""
+        return self.last.after is None
+
+    @property
+    def current(self) -> Image:
+        """What it is, or was when it went."""
+        return self.last.read_after() or self.last.read_before()
+
+    @property
+    def target(self) -> Image:
+        """What it is to be."""
+        target = self.first.read_before()
+        if "version" in target:
+            # A number that it never had: no entity tag stands for two states.
+            target["version"] = self.current["version"] + 1
+        return target
+
+
+Put = Callable[[Work, Account, Restoration], list[Call]]
+Remove = Callable[[Work, Restoration], list[Call]]
+
+
+def _put_task(work: Work, account: Account, restoration: Restoration) -> list[Call]:
+    store = TaskRepository(work.session, work.caller)
+    image = restoration.target
+    times = find_fire_times(image, account.zone, work.now)
+    if restoration.is_new:
+        return store.add(image, times)
+    return store.change(restoration.current, image, times)
+
+
+def _remove_task(work: Work, restoration: Restoration) -> list[Call]:
+    return [TaskRepository(work.session, work.caller).remove(restoration.id)]
+
+
+def _put_list(work: Work, _account: Account, restoration: Restoration) -> list[Call]:
+    store = ListRepository(work.session, work.caller)
+    put = store.add if restoration.is_new else store.change
+    return [put(restoration.target)]
+
+
+def _remove_list(work: Work, restoration: Restoration) -> list[Call]:
+    return ListRepository(work.session, work.caller).remove(restoration.id)
+
+
+def _put_share(work: Work, _account: Account, restoration: Restoration) -> list[Call]:
+    return [ListRepository(work.session, work.caller).share(restoration.target)]
+
+
+def _remove_share(work: Work, restoration: Restoration) -> list[Call]:
+    store = ListRepository(work.session, work.caller)
+    return [store.unshare(restoration.first.list_id or "", restoration.id)]
+
+
+# In this order they come, in the other they go: what others stand in is first.
+_KINDS: dict[str, tuple[Put, Remove]] = {
+    "list": (_put_list, _remove_list),
+    "share": (_put_share, _remove_share),
+    "task": (_put_task, _remove_task),
+}
+_ORDER = list(_KINDS)
+
+
+class Undo:
+    """One undo, within one write."""
+
+    def __init__(self, work: Work, view: View) -> None:
+        """Prepare to undo in the part of a journal that the caller sees."""
+        self._work = work
+        self._view = view
+        self._conflicts: list[dict[str, str | int]] = []
+        self._shown: list[bytes] = []
+
+    async def undo_change(self, seq: int, *, whole_request: bool = False) -> bytes:
+        """Undo a change with what it caused, or all of its request; return what was done as JSON.
+
+        Raises:
+            NotFoundError: There is no such change.
+            ReadOnlyError: The list is another's, and the caller may not change its tasks.
+            ForbiddenError: The token lacks a scope that what is to be done needs.
+            UndoConflictError: Something stands in the way; nothing may be committed.
+            StateConflictError: It is too much at once.
+        """
+        account = await self._lock()
+        session = self._work.session
+        chosen = await find_change(session, self._view, seq, whole_request=whole_request)
+        return await self._undo(account, chosen)
+
+    async def undo_run(self, run_id: str) -> bytes:
+        """Undo all that a run did; as `undo_change`."""
+        account = await self._lock()
+        return await self._undo(account, await find_run(self._work.session, self._view, run_id))
+
+    async def _lock(self) -> Account:
+        account, _ = await self._work.lock(self._view.owner)
+        if self._view.list_id is not None:
+            store = TaskRepository(self._work.session, self._work.caller)
+            found = await store.find_list(self._view.list_id)
+            if found is None:
+                raise NotFoundError
+            if not found[1]:
+                raise ReadOnlyError
+        return account
+
+    async def _undo(self, account: Account, chosen: list[Past]) -> bytes:
+        self._refuse_kinds(chosen)
+        later = await find_later(self._work.session, self._view.owner, chosen)
+        for entry, seq, operation in later:
+            message = f"was changed again by entry {seq} ({operation})"
+            self._add_conflict(entry, "changed-since", message, seq)
+        self._raise_conflicts()
+        wanted = [each for each in _sum_up(chosen) if each.first.before or each.last.after]
+        self._require_scopes(wanted)
+        back = [each for each in wanted if each.first.before]
+        gone = [each for each in wanted if not each.first.before]
+        await self._find_missing(back)
+        self._raise_conflicts()
+        for restoration in _above_first(back):
+            await self._put(account, restoration)
+        await self._check_places([each for each in back if each.kind == "task"])
+        await self._find_stranded(gone)
+        self._raise_conflicts()
+        for restoration in reversed(_above_first(gone)):
+            await self._remove(account, restoration)
+        return b'{"items":[%b]}' % b",".join(self._shown)
+
+    def _refuse_kinds(self, chosen: list[Past]) -> None:
+        for entry in chosen:
+            if entry.operation == "remind":
+                self._add_conflict(entry, "nothing-changed", "a reminder changed nothing")
+            elif entry.kind not in _KINDS:
+                self._add_conflict(entry, "not-undone", f"what became of the {entry.kind} stays")
+
+    def _require_scopes(self, wanted: list[Restoration]) -> None:
+        caller = self._work.caller
+        if any(not each.first.before for each in wanted):
+            caller.require("delete")
+        if any(each.kind == "share" for each in wanted):
+            caller.require("admin")
+
+    async def _find_missing(self, back: list[Restoration]) -> None:
+        """Find what things stood in and is gone."""
+        there = {each.id for each in back}
+        for name, statement in (("list_id", _LISTS_THERE), ("parent_id", _TASKS_THERE)):
+            asked = {each.target.get(name) for each in back} - there - {None}
+            if not asked:
+                continue
+            found = {str(row[0]) for row in await self._fetch(statement, asked)}
+            for each in back:
+                missing = each.target.get(name)
+                if missing in asked and missing not in found:
+                    what = "list" if name == "list_id" else "parent"
+                    self._add_conflict(each.first, f"{what}-gone", f"its {what} {missing} is gone")
+
+    async def _check_places(self, back: list[Restoration]) -> None:
+        """Find tasks whose place has changed since: into another list, or too deep."""
+        ids = {each.id for each in back}
+        astray = await self._fetch(_ASTRAY_BELOW, ids) + await self._fetch(_ASTRAY_ABOVE, ids)
+        apart = {str(row[0]) for row in astray}
+        store = TaskRepository(self._work.session, self._work.caller)
+        for each in back:
+            if each.id in apart:
+                message = "would not be in the list of the tasks above or below it"
+                self._add_conflict(each.first, "list-changed", message)
+                continue
+            parent_id = each.target["parent_id"]
+            if parent_id is None or (not each.is_new and parent_id == each.current["parent_id"]):
+                continue
+            above = await store.find_ancestors(each.id)
+            if len(above) <= MAX_DEPTH:
+                below = [read_image(text) for text in await store.find_subtree(each.id)]
+                if len(above) + measure_height(each.id, below) <= MAX_DEPTH:
+                    continue
+            self._add_conflict(each.first, "too-deep", f"would be more than {MAX_DEPTH} deep")
+
+    async def _find_stranded(self, gone: list[Restoration]) -> None:
+        """Find what others put into things that are to go."""
+        going = {each.id for each in gone}
+        for kind, statement in (("task", _BELOW), ("list", _IN_LISTS)):
+            places = {each.id: each for each in gone if each.kind == kind}
+            for task_id, place in await self._fetch(statement, set(places)):
+                if str(task_id) not in going:
+                    message = f"the task {task_id} is in it now"
+                    self._add_conflict(places[str(place)].first, "in-use", message)
+
+    async def _fetch(self, statement: Statement, ids: set[Any]) -> list[tuple[Any, ...]]:
+        if not ids:
+            return []
+        values = {"ids": orjson.dumps(sorted(ids)).decode()}
+        return await self._work.session.fetch(statement, values)
+
+    async def _put(self, account: Account, restoration: Restoration) -> None:
+        put, _remove = _KINDS[restoration.kind]
+        calls = put(self._work, account, restoration)
+        (rows, *_others) = await self._work.session.run(*calls)
+        self._record(account, restoration, as_bytes(rows[0][0]))
+
+    async def _remove(self, account: Account, restoration: Restoration) -> None:
+        _put, remove = _KINDS[restoration.kind]
+        await self._work.session.run(*remove(self._work, restoration))
+        self._record(account, restoration, None)
+
+    def _record(self, account: Account, restoration: Restoration, after: bytes | None) -> None:
+        before = restoration.last.after
+        image = read_image(after) if after else restoration.current
+        self._work.record(
+            self._view.owner,
+            "restore",
+            restoration.kind,
+            restoration.id,
+            list_id=image["id"] if restoration.kind == "list" else image["list_id"],
+            before=None if before is None else before.encode(),
+            after=after,
+        )
+        self._shown.append(
+            b'{"seq":%d,"at":"%b","operation":"restore","kind":"%b","id":%b,"after":%b}'
+            % (
+                account.seq + len(account.entries),
+                self._work.at.encode(),
+                restoration.kind.encode(),
+                orjson.dumps(restoration.id),
+                after or b"null",
+            )
+        )
+
+    def _add_conflict(self, entry: Past, code: str, message: str, seq: int | None = None) -> None:
+        self._conflicts.append(
+            {
+                "in": "journal",
+                "field": f"{entry.kind}/{entry.entity_id}",
+                "seq": seq or entry.seq,
+                "code": code,
+                "message": message,
+            }
+        )
+
+    def _raise_conflicts(self) -> None:
+        if self._conflicts:
+            raise UndoConflictError(errors=self._conflicts[:MAX_CONFLICTS])
+
+
+def _sum_up(chosen: list[Past]) -> list[Restoration]:
+    """Return what becomes of each thing, in the order of their first entries."""
+    found: dict[tuple[str, ...], Restoration] = {}
+    for entry in chosen:
+        known = found.get(entry.entity)
+        found[entry.entity] = Restoration(known.first if known else entry, entry)
+    return list(found.values())
+
+
+def _above_first(restorations: list[Restoration]) -> list[Restoration]:
+    """Sort: lists before shares before tasks, those that come back before others, parents first."""
+    parents = {
+        each.id: (each.target or each.current)["parent_id"]
+        for each in restorations
+        if each.kind == "task"
+    }
+
+    def depth(task_id: str | None) -> int:
+        deep = 0
+        while task_id in parents and deep <= MAX_DEPTH:
+            task_id = parents[task_id]
+            deep += 1
+        return deep
+
+    return sorted(
+        restorations,
+        key=lambda each: (_ORDER.index(each.kind), not each.is_new, depth(each.id), each.first.seq),
+    )
