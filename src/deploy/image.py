@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy import archive, builder, packagelock, progress, tools
+from deploy import archive, builder, leftovers, packagelock, progress, tools
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO, cache_dir, state_dir
 
@@ -156,11 +156,14 @@ def ensure(target: str, build_args: Mapping[str, str], options: Options) -> Imag
             folder = options.archive_dir
             archived = folder and folder / f"{target}-{inputs[:16]}.tar"
             if archived and archived.exists():
-                return _load(target, archived)
+                loaded = _load(target, archived)
+                leftovers.sweep()
+                return loaded
         built = build(target, build_args, options)
         write_record(built)
         if options.archive_dir and not options.packages:
             _archive(built, options.archive_dir)
+        leftovers.sweep()
         return built
 
 
@@ -198,10 +201,11 @@ def build(
         builder.scratch() as scratch,
         _no_containers_left(),
         _explained(target),
+        _noted(),
     ):
         (scratch / "packages.json").write_text(json.dumps(locked))
         (scratch / "arguments.json").write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
-        tools.stream(
+        done = tools.stream(
             [
                 "buildah",
                 "build",
@@ -223,6 +227,8 @@ def build(
             timeout_s=_BUILD_TIMEOUT_S,
             env={"TMPDIR": str(scratch), **(env or {})},
         )
+    # Of a build under another name, nothing is used again.
+    leftovers.note(done.stdout, None if tag else target)
     built = find(target, name)
     if built is None:
         message = f"buildah reported success, but {name} is not there"
@@ -239,6 +245,7 @@ def _load(target: str, path: Path) -> Image:
     loaded = find(target)
     if loaded is None:
         raise DeployError(f"{path} holds no image {reference(target)}", hint="delete the file")
+    leftovers.note_loaded(target, loaded.config_digest)
     write_record(loaded)
     return dataclasses.replace(loaded, seconds=time.monotonic() - started)
 
@@ -356,6 +363,17 @@ def _explained(target: str) -> Iterator[None]:
             raise
         message = f"the {target} image cannot be built: {said[-1]}"
         raise DeployError(message, hint="--verbose shows all of it") from None
+
+
+@contextlib.contextmanager
+def _noted() -> Iterator[None]:
+    """Write down what a build that failed has left: the next one may use it, or not."""
+    try:
+        yield
+    except tools.ToolError as error:
+        if error.completed:
+            leftovers.note(error.completed.stdout, None)
+        raise
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import shutil
 import tarfile
 from typing import TYPE_CHECKING
 
-from deploy import archive, builder, image, packagelock, tools
+from deploy import archive, builder, image, leftovers, packagelock, tools
 from deploy.paths import REPO
 from deploy.progress import step
 
@@ -64,7 +64,8 @@ def verify(target: str, build_args: Mapping[str, str], options: image.Options) -
                     found = find_difference(one, other)
                     return Verdict(one.config_digest, other.config_digest, found)
         finally:
-            tools.run(["podman", "image", "rm", "--ignore", *tags], check=False)
+            tools.run(["podman", "image", "rm", "--no-prune", "--ignore", *tags], check=False)
+            leftovers.sweep()
 
 
 def find_difference(one: Archive, other: Archive) -> str:
