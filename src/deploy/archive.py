@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import json
 import tarfile
 import tempfile
@@ -69,7 +70,7 @@ class Archive:
             upper: dict[str, Entry] = {}
             with tarfile.open(layer.path) as tar:
                 for info in tar:
-                    path = info.name.removeprefix("./").strip("/")
+                    path = _path(info)
                     folder, _, name = path.rpartition("/")
                     if name == _OPAQUE:
                         _remove_below(tree, folder)
@@ -89,10 +90,27 @@ class Archive:
         again: set[str] = set()
         for layer in self.layers:
             with tarfile.open(layer.path) as tar:
-                paths = {info.name.removeprefix("./") for info in tar if not info.isdir()}
+                paths = {_path(info) for info in tar if not info.isdir()}
             again |= seen & paths
             seen |= paths
         return frozenset(again)
+
+    @functools.cached_property
+    def contents(self) -> Mapping[str, str]:
+        """Path -> SHA-256 of a file (`sha256:…`) or target of a symbolic link (`-> …`)."""
+        found = {}
+        for layer in self.layers:
+            with tarfile.open(layer.path) as tar:
+                for info in tar:
+                    path = _path(info)
+                    entry = self.entries.get(path)
+                    if entry is None or entry.layer is not layer:
+                        continue
+                    if info.issym():
+                        found[path] = f"-> {info.linkname}"
+                    elif content := tar.extractfile(info):
+                        found[path] = f"sha256:{hashlib.sha256(content.read()).hexdigest()}"
+        return found
 
     def find(self, path: str) -> bytes | None:
         """The content of a regular file, or None where there is none."""
@@ -161,6 +179,10 @@ def load(folder: Path) -> Archive:
             )
         ),
     )
+
+
+def _path(info: tarfile.TarInfo) -> str:
+    return info.name.removeprefix("./").strip("/")
 
 
 def _blob(folder: Path, digest: str) -> Path:

@@ -79,7 +79,8 @@ def by_component(archive: Archive, document: Mapping[str, Any]) -> dict[str, int
     """Bytes of the files of each component, the largest first."""
     sizes = {}
     for component in document["components"]:
-        paths = [one["location"].lstrip("/") for one in component["evidence"]["occurrences"]]
+        files = [one for one in component["components"] if one["type"] == "file"]
+        paths = [one["name"].lstrip("/") for one in files]
         found = [archive.entries[path].info for path in paths if path in archive.entries]
         sizes[component["name"]] = sum(info.size for info in found if info.isreg())
     return dict(sorted(sizes.items(), key=lambda pair: (-pair[1], pair[0])))

@@ -144,7 +144,7 @@ def read(archive: Archive, image: str, reference: str) -> Inventory:
         image,
         {("deb", one.name): _versions(debian, one.name) for one in debian}
         | {("pypi", one.name): _versions(python, one.name) for one in python},
-        files,
+        {path: archive.contents.get(path, "") for path in files},
         sbom,
     )
     return Inventory(
@@ -203,7 +203,7 @@ def normalized(name: str) -> str:
 def contradictions(
     image: str,
     inside: Mapping[tuple[str, str], frozenset[str]],
-    files: set[str],
+    files: Mapping[str, str],
     sbom: str | None,
 ) -> list[Finding]:
     """Where an SBOM says other than the image itself.
@@ -211,7 +211,8 @@ def contradictions(
     Args:
         image: Its name in findings.
         inside: Kind (`deb` or `pypi`) and name of a package -> versions inside.
-        files: Every path inside but the folders, without a leading slash.
+        files: Every path inside but the folders, without a leading slash -> its content, as in
+            `Archive.contents`.
         sbom: Text of the CycloneDX document, or None.
     """
     if sbom is None:
@@ -223,7 +224,7 @@ def contradictions(
         for component in components:
             if found := _purl(component.get("purl", "")):
                 listed.setdefault(found[0], set()).add(found[1])
-        located = {path.lstrip("/") for path in _locations(components)}
+        located = dict(_located(components))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"the SBOM is no CycloneDX document: {error!r}"
         return [_finding(image, "sbom", "", "sbom-unreadable", what)]
@@ -238,10 +239,16 @@ def contradictions(
         for version in sorted(there - here):
             what = "is in the SBOM, not in the image"
             findings.append(_finding(image, name, version, "sbom-exceeds", what))
-    findings += _missing(image, files - located, "sbom-lacks-file", "in the image, not in its SBOM")
-    findings += _missing(
-        image, located - files, "sbom-exceeds-file", "in its SBOM, not in the image"
-    )
+    lacking, exceeding = files.keys() - located.keys(), located.keys() - files.keys()
+    # The document itself cannot say what its own hash is.
+    altered = {
+        path
+        for path in files.keys() & located.keys()
+        if files[path] != located[path] and not _SBOM.fullmatch(path)
+    }
+    findings += _missing(image, lacking, "sbom-lacks-file", "in the image, not in its SBOM")
+    findings += _missing(image, exceeding, "sbom-exceeds-file", "in its SBOM, not in the image")
+    findings += _missing(image, altered, "sbom-other-content", "not what its SBOM says")
     return findings
 
 
@@ -263,11 +270,15 @@ def _purl(purl: str) -> tuple[tuple[str, str], str] | None:
     return ("deb", name), version
 
 
-def _locations(components: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def _located(components: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Path -> content of each file that an SBOM lists, as in `Archive.contents`."""
     for component in components:
-        for place in component.get("evidence", {}).get("occurrences", ()):
-            yield place["location"]
-        yield from _locations(component.get("components", ()))
+        if component.get("type") == "file":
+            hashes = [one["content"] for one in component.get("hashes", ())]
+            links = [one["value"] for one in component.get("properties", ())]
+            content = [f"sha256:{one}" for one in hashes] + [f"-> {one}" for one in links]
+            yield component["name"].lstrip("/"), "".join(content)
+        yield from _located(component.get("components", ()))
 
 
 def _versions(packages: Iterable[Package], name: str) -> frozenset[str]:

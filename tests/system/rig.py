@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 BUILD = ("python3", "/srv/todo-backend/build.py")
 IMAGES = "--image-cache=/var/cache/lab/images"
 UP_TIMEOUT_S = 1800.0
+COPY_CHECKOUT = 'tar -C /srv/todo-backend --exclude=./.hypothesis -c . | tar -C "$0" -x'
+"""For bash: the checkout to a folder, without the unit tests' notes, which root alone may read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,11 +85,9 @@ class Stack:
     def copy_of_checkout(self) -> Iterator[str]:
         """A copy of the checkout in the lab, to be spoilt; gives its folder."""
         folder = "copy"
-        # Without the unit tests' notes, which root alone may read.
-        copy = 'tar -C /srv/todo-backend --exclude=./.hypothesis -c . | tar -C "$0" -x'
         try:
             self.lab.run(["mkdir", folder])
-            self.lab.run(["bash", "-o", "pipefail", "-c", copy, folder])
+            self.lab.run(["bash", "-o", "pipefail", "-c", COPY_CHECKOUT, folder])
             yield folder
         finally:
             self.lab.run(["rm", "-rf", folder])

@@ -43,6 +43,9 @@ _WRITTEN = (
     (r"etc/postgresql/.*\.conf", _GENERATED, "the server's settings"),
 )
 
+LINK = "todo:link"
+"""The property with what a symbolic link points to."""
+
 _VENDORED = re.compile(r"\.libs/(lib[^/]*?)-[0-9a-f]{8,}\.so([.0-9]*)$")
 """A library that auditwheel put into a wheel: libssl-1a2b3c4d.so.3."""
 
@@ -69,13 +72,14 @@ def main(arguments: Sequence[str]) -> int:
     for path in sorted(options.record.glob("*.json")):
         record |= json.loads(path.read_text())
     root: pathlib.Path = options.root
-    added = (f"usr/share/sbom/todo-{options.target}.{kind}.json" for kind in ("arguments", "cdx"))
-    files = [*list_files(root), *added]
+    contents = {path: describe_content(root / path) for path in list_files(root)}
+    # Whose own hash cannot be in it.
+    contents[f"usr/share/sbom/todo-{options.target}.cdx.json"] = {}
     reasons, problems = find_reasons(root)
     owners = gather(options.target, options.version, record)
-    problems += [f"no component for /{path}" for path in assign(files, reasons, owners)]
+    problems += [f"no component for /{path}" for path in assign(contents, reasons, owners)]
     vendored = {name: embedded(root, owner) for name, owner in owners.items()}
-    document = render(options.target, options.version, owners, vendored)
+    document = render(options.target, options.version, owners, vendored, contents)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
     for problem in problems:
@@ -90,6 +94,13 @@ def list_files(root: pathlib.Path) -> list[str]:
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]  # noqa: PTH114, PTH118 - thousands of files
         found += [os.path.relpath(os.path.join(folder, name), root) for name in (*files, *links)]  # noqa: PTH118
     return sorted(found)
+
+
+def describe_content(path: pathlib.Path) -> dict[str, Any]:
+    """What a file component says of a file's content: its hash, or what a link points to."""
+    if path.is_symlink():
+        return {"properties": [{"name": LINK, "value": str(path.readlink())}]}
+    return {"hashes": _sha256(hashlib.sha256(path.read_bytes()).hexdigest())}
 
 
 def find_reasons(root: pathlib.Path) -> tuple[dict[str, str], list[str]]:
@@ -165,14 +176,13 @@ def embedded(root: pathlib.Path, owner: Owner) -> list[dict[str, Any]]:
         match = _VENDORED.search(path)
         if match:
             name, version = match.group(1), match.group(2).strip(".")
-            digest = hashlib.sha256((root / path).read_bytes()).hexdigest()
             found.append(
                 {
                     "type": "library",
                     "name": name,
                     "version": version or "unknown",
-                    "hashes": [{"alg": "SHA-256", "content": digest}],
                     "evidence": {"occurrences": [{"location": f"/{path}"}]},
+                    **describe_content(root / path),
                 }
             )
         if ".dist-info/sboms/" in path and path.endswith(".json"):
@@ -190,10 +200,21 @@ def render(
     version: str,
     owners: Mapping[str, Owner],
     vendored: Mapping[str, list[dict[str, Any]]],
+    contents: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """The CycloneDX document."""
+    """The CycloneDX document.
+
+    Args:
+        target: `backend` or `db`.
+        version: Of the program.
+        owners: The components with their files.
+        vendored: What is inside each that did not come as a component.
+        contents: What is said of each file's content.
+    """
     name = f"todo-{target}"
-    components = [_finished(owner, vendored[key]) for key, owner in owners.items() if owner.files]
+    components = [
+        _finished(owner, vendored[key], contents) for key, owner in owners.items() if owner.files
+    ]
     components.sort(key=lambda one: str(one["bom-ref"]))
     image = {"type": "container", "name": name, "version": version, "bom-ref": name}
     content = json.dumps(components, sort_keys=True)
@@ -210,17 +231,14 @@ def render(
     }
 
 
-def _finished(owner: Owner, vendored: list[dict[str, Any]]) -> dict[str, Any]:
-    occurrences = [
-        {"location": f"/{path}", "additionalContext": why} for path, why in owner.files.items()
+def _finished(
+    owner: Owner, vendored: list[dict[str, Any]], contents: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    files = [
+        {"type": "file", "name": f"/{path}", "description": why, **contents[path]}
+        for path, why in sorted(owner.files.items())
     ]
-    inner = {"components": vendored} if vendored else {}
-    return {
-        **owner.component,
-        **inner,
-        "description": owner.reason,
-        "evidence": {"occurrences": occurrences},
-    }
+    return {**owner.component, "components": [*vendored, *files], "description": owner.reason}
 
 
 def _debian(one: Mapping[str, str]) -> dict[str, Any]:
@@ -238,16 +256,19 @@ def _python(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _component(one: Mapping[str, Any], purl: str, kind: str) -> dict[str, Any]:
-    hashes = [{"alg": "SHA-256", "content": one["sha256"]}]
     return {
         "type": "library",
         "name": one["name"],
         "version": one["version"],
         "bom-ref": purl,
         "purl": purl,
-        "hashes": hashes,
+        "hashes": _sha256(one["sha256"]),
         "properties": [{"name": "todo:origin", "value": kind}],
     }
+
+
+def _sha256(content: str) -> list[dict[str, str]]:
+    return [{"alg": "SHA-256", "content": content}]
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from deploy.archive import saved
 from deploy.errors import DeployError
 from deploy.figures import by_component
 from deploy.reproduce import find_difference
-from tests.unit.deploy.layout import write_image
+from tests.unit.deploy.layout import Files, write_image
 
 
 def test_a_higher_layer_hides_a_lower_one(tmp_path: Path) -> None:
@@ -42,11 +43,19 @@ def test_a_link_or_an_absent_path_has_no_content(tmp_path: Path) -> None:
     assert archive.find("bin/python") is None
 
 
+def test_a_content_is_that_of_the_topmost_layer(tmp_path: Path) -> None:
+    layers: list[Files] = [{"a": b"1", "b": b"2", "link": "a"}, {"b": b"3", ".wh.a": b""}]
+    assert write_image(tmp_path, layers).contents == {
+        "b": f"sha256:{hashlib.sha256(b'3').hexdigest()}",
+        "link": "-> a",
+    }
+
+
 def test_a_component_is_as_large_as_its_files(tmp_path: Path) -> None:
     archive = write_image(tmp_path, [{"a": b"123", "b": b"1234567", "link": "a"}])
     places = {"small": ["/a", "/link"], "large": ["/b", "/absent"]}
     components = [
-        {"name": name, "evidence": {"occurrences": [{"location": path} for path in paths]}}
+        {"name": name, "components": [{"type": "file", "name": path} for path in paths]}
         for name, paths in places.items()
     ]
     assert list(by_component(archive, {"components": components}).items()) == [

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,16 +22,23 @@ def metadata(name: str, version: str) -> str:
     return f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n\nName: not this\n"
 
 
-def sbom(purls: Mapping[str, tuple[str, ...]]) -> str:
+def sbom(purls: Mapping[str, Mapping[str, str]]) -> str:
     """A document whose components, by package URL, have these files; it has itself as well."""
     components = [
         {
             "purl": purl,
-            "evidence": {"occurrences": [{"location": f"/{path}"} for path in paths]},
+            "components": [
+                {
+                    "type": "file",
+                    "name": f"/{path}",
+                    "hashes": [{"content": hashlib.sha256(content.encode()).hexdigest()}],
+                }
+                for path, content in files.items()
+            ],
         }
-        for purl, paths in purls.items()
+        for purl, files in purls.items()
     ]
-    own = {"evidence": {"occurrences": [{"location": f"/{SBOM}"}]}}
+    own = {"type": "file", "name": f"/{SBOM}"}
     return json.dumps({"components": [own, {"components": components}, *components]})
 
 
@@ -44,13 +52,17 @@ def inventory(tmp_path: Path, *layers: Mapping[str, str]) -> Inventory:
 
 
 ALPHA = f"{SITE}/alpha-1.0.dist-info/METADATA"
-BASE = {
+FILES = {
     STATUS: stanza("libc6", "2.41-12+deb13u5"),
     ALPHA: metadata("Alpha.One", "1.0"),
+}
+LIBC = "pkg:deb/debian/libc6@2.41-12%2Bdeb13u5?arch=amd64&distro=debian-13"
+BASE = {
+    **FILES,
     SBOM: sbom(
         {
-            "pkg:deb/debian/libc6@2.41-12%2Bdeb13u5?arch=amd64&distro=debian-13": (STATUS,),
-            "pkg:pypi/alpha-one@1.0": (ALPHA,),
+            LIBC: {STATUS: FILES[STATUS]},
+            "pkg:pypi/alpha-one@1.0": {ALPHA: FILES[ALPHA]},
         }
     ),
 }
@@ -111,6 +123,12 @@ def test_a_package_that_only_the_sbom_has_is_found(tmp_path: Path) -> None:
         ("sbom-exceeds", "alpha-one", "1.0"),
         ("sbom-exceeds-file", "sbom", ""),
     ]
+
+
+def test_a_file_that_is_not_what_the_sbom_says_is_found(tmp_path: Path) -> None:
+    text = f"{FILES[ALPHA]}more\n"
+    (found,) = inventory(tmp_path, {**BASE, ALPHA: text}).findings
+    assert (found.id, found.what) == ("sbom-other-content", f"/{ALPHA} is not what its SBOM says")
 
 
 @pytest.mark.parametrize(

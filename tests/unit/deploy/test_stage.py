@@ -70,12 +70,49 @@ def test_the_same_files_give_the_same_document() -> None:
     for _ in range(2):
         owners = sbom.gather("backend", "1", RECORD)
         sbom.assign([FASTAPI, "usr/lib/libc.so.6"], {}, owners)
-        documents.append(sbom.render("backend", "1", owners, {name: [] for name in owners}))
+        contents: dict[str, dict[str, Any]] = {FASTAPI: {"hashes": []}, "usr/lib/libc.so.6": {}}
+        vendored: dict[str, list[dict[str, Any]]] = {name: [] for name in owners}
+        documents.append(sbom.render("backend", "1", owners, vendored, contents))
     assert documents[0] == documents[1]
     purls = [one.get("purl") for one in documents[0]["components"]]
     assert purls == [
         "pkg:deb/debian/libc6@2.41-12%2Bdeb13u1?arch=amd64&distro=debian-13",
         "pkg:pypi/fastapi@1.0",
+    ]
+
+
+def test_each_file_is_there_with_its_reason_and_its_hash(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to("file")
+    contents = {
+        FASTAPI: sbom.describe_content(tmp_path / "file"),
+        "usr/bin/python3": sbom.describe_content(tmp_path / "link"),
+        "usr/share/sbom/todo-backend.cdx.json": {},
+    }
+    owners = sbom.gather("backend", "1", RECORD)
+    owners["python3.13-minimal"] = sbom.Owner({"bom-ref": "p"}, "the interpreter")
+    assert sbom.assign(contents, {}, owners) == []
+    document = sbom.render("backend", "1", owners, {name: [] for name in owners}, contents)
+    digest = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
+    files = [file for component in document["components"] for file in component["components"]]
+    assert files == [
+        {
+            "type": "file",
+            "name": "/usr/share/sbom/todo-backend.cdx.json",
+            "description": "this document",
+        },
+        {
+            "type": "file",
+            "name": "/usr/bin/python3",
+            "description": "the interpreter's common name",
+            "properties": [{"name": "todo:link", "value": "file"}],
+        },
+        {
+            "type": "file",
+            "name": f"/{FASTAPI}",
+            "description": "the program or one of its packages needs it",
+            "hashes": [{"alg": "SHA-256", "content": digest}],
+        },
     ]
 
 
