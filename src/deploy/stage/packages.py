@@ -154,7 +154,7 @@ UNUSED_IN_WHEELS = (
     # What a type checker reads.
     *("**/*.pyi", "**/py.typed"),
     # Tests of the packages.
-    *("aiosqlite/tests", "alembic/testing", "greenlet/tests", "mako/testing"),
+    *("aiosqlite/tests", "alembic/testing", "greenlet/tests", "icalendar/tests", "mako/testing"),
     "sqlalchemy/testing",
     "sqlalchemy/dialects/*/provision.py",
     # Models of pydantic's former version; FastAPI imports them to refuse them, at every start.
