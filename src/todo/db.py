@@ -58,6 +58,9 @@ class Database:
         if not self.is_sqlite:
             # A read is one round trip; `Session` begins transactions itself.
             arguments["autocommit"] = True
+            from todo.driver import Connection  # noqa: PLC0415 - for PostgreSQL alone
+
+            arguments["async_creator_fn"] = Connection.connect
         self.engine = create_async_engine(
             settings.url,
             connect_args=arguments,
