@@ -91,3 +91,11 @@ def test_a_write_is_counted_in_the_journal_and_its_repetition_as_a_replay(servic
     assert grown('todo_journal_entries_total{operation="complete"}') == 1
     assert grown('todo_journal_entries_total{operation="update"}') == 0
     assert grown("todo_idempotent_replays_total") == 2
+
+
+def test_the_breaker_of_a_key_set_is_shown_where_there_is_one(sqlite_service: Service) -> None:
+    with open_service({"TODO_JWKS_URL": "http://127.0.0.1:1/jwks"}) as service:
+        service.wait_ready()
+
+        assert read_value(scrape(service), 'todo_breaker_state{breaker="keys",state="closed"}') == 1
+    assert 'breaker="keys"' not in scrape(sqlite_service)
