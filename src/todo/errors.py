@@ -88,6 +88,14 @@ class ReadOnlyError(ProblemError):
     default_detail = "You may see this, but not change it."
 
 
+class OtherUserError(ProblemError):
+    """An address of another user, whether or not there is one."""
+
+    status = 403
+    code = "other-user"
+    default_detail = "The user in the address is not the user of the token."
+
+
 class StateConflictError(ProblemError):
     """The change does not go with how things stand."""
 

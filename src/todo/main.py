@@ -13,6 +13,7 @@ from todo.auth.apitokens import ApiTokens
 from todo.auth.authenticator import Authenticator
 from todo.auth.router import router as tokens_router
 from todo.auth.tokens import Tokens
+from todo.compat.router import router as compat_router
 from todo.cors import Cors
 from todo.db import Database
 from todo.docs_page import router as docs_router
@@ -96,6 +97,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.include_router(journal_router)
     app.include_router(tags_router)
     app.include_router(tokens_router)
+    app.include_router(compat_router)
     app.include_router(docs_router)
     for path in ("/livez", "/readyz", "/startupz", "/health"):
         _add_check(app, health, path)

@@ -75,6 +75,14 @@ class TaskService:
         self._record("create", image, None, text)
         return text
 
+    async def get_to_change(self, task_id: str, expected: frozenset[int] | None = None) -> bytes:
+        """Return a task's image, which nobody else can change until this write is over.
+
+        Raises:
+            ProblemError: As `update`.
+        """
+        return (await self._lock(task_id, expected)).text
+
     async def update(
         self, task_id: str, changes: dict[str, Any], expected: frozenset[int] | None = None
     ) -> bytes:

@@ -1,0 +1,1 @@
+"""The API that existing front ends call, over the same services; see docs/frontends.md."""

@@ -1,0 +1,95 @@
+"""Due times as existing front ends write them: one field for days, wall times and instants.
+
+Their forms send `2026-11-25T10:00` without a zone, keep it so, and read it as the clock on the
+wall. Where the account has a zone, it decides. Where nobody ever said one, the account has UTC;
+the wall time is then stored as if in `UNKNOWN_ZONE`, and shown without a zone as it came. That is
+how their own backends treat it, and a browser anywhere shows what was typed.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from todo.tasks.due import EARLIEST, LATEST, at_wall_time, check_zone
+from todo.tasks.record import Image
+
+UNKNOWN_ZONE = "Etc/UTC"
+_UNSET_ZONE = "UTC"
+_DAY_LENGTH = len("2026-11-25")
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a form said; one of the two.
+
+    Attributes:
+        day: A day.
+        moment: A time: without a zone one of the clock on the wall.
+    """
+
+    day: date | None = None
+    moment: datetime | None = None
+
+
+def read_due_text(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
+    """Read a due; empty and null are none.
+
+    Raises:
+        ValueError: It is neither a day nor a time.
+    """
+    if value is None or isinstance(value, Due):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("must be a text such as 2026-11-25T10:00")  # noqa: TRY004 - pydantic's way
+    text = value.strip()
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a day or a time such as 2026-11-25T10:00") from None
+    # Far enough from the ends of Python's calendar for any zone.
+    if not EARLIEST.year < moment.year < LATEST.year:
+        raise ValueError(f"must be after {EARLIEST.year} and before {LATEST.year}")
+    if len(text) <= _DAY_LENGTH:
+        return Due(day=moment.date())
+    return Due(moment=moment if moment.tzinfo is None else moment.astimezone(UTC))
+
+
+def to_fields(due: Due | None, account_zone: str) -> dict[str, Any]:
+    """Return the fields of a task with this due."""
+    fields: dict[str, Any] = {"due_date": None, "due_at": None, "due_zone": None}
+    if due is None:
+        return fields
+    if due.moment is None:
+        assert due.day is not None  # noqa: S101 - narrows the type
+        return fields | {"due_date": due.day.isoformat()}
+    if due.moment.tzinfo is not None:
+        return fields | {"due_at": _render(due.moment)}
+    zone = UNKNOWN_ZONE if account_zone == _UNSET_ZONE else account_zone
+    at = at_wall_time(due.moment.date(), due.moment.time(), check_zone(zone))
+    return fields | {"due_at": _render(at), "due_zone": zone}
+
+
+def show_due(image: Image) -> str | None:
+    """Return the due of a task as these front ends read it."""
+    if image["due_date"] is not None:
+        # A browser reads a bare day as midnight in Greenwich, which may be another day.
+        return f"{image['due_date']}T00:00:00"
+    if image["due_at"] is not None and image["due_zone"] == UNKNOWN_ZONE:
+        wall = datetime.fromisoformat(image["due_at"]).astimezone(UTC).replace(tzinfo=None)
+        return wall.isoformat()
+    at: str | None = image["due_at"]
+    return at
+
+
+def is_shown(image: Image, due: Due | None) -> bool:
+    """Whether a due is what the task was shown with, however it is written."""
+    shown = read_due_text(show_due(image))
+    if due is not None and due.day is not None:
+        due = Due(moment=datetime.combine(due.day, time()))
+    return bool(shown == due)
+
+
+def _render(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

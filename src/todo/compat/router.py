@@ -1,0 +1,168 @@
+"""HTTP as existing front ends call it."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
+
+from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
+from todo.api.write import answer_write
+from todo.auth.bearer import CallerDep
+from todo.auth.caller import Caller
+from todo.compat.form import read_changes, read_new, render
+from todo.compat.paging import read_numbered
+from todo.compat.schemas import (
+    MAX_SKIPPED,
+    FrontEndCreate,
+    FrontEndMessage,
+    FrontEndQuery,
+    FrontEndTask,
+    FrontEndToggle,
+    FrontEndUpdate,
+)
+from todo.compat.user import SEGMENT
+from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.errors import NotFoundError, OtherUserError, ValidationFailedError
+from todo.tasks import listing
+from todo.tasks.repository import TaskRepository, read_image
+from todo.tasks.service import TaskService
+from todo.work import Work
+
+router = APIRouter(prefix=f"/api/{SEGMENT}/tasks", tags=["front ends"])
+
+_DEFAULT_LIMIT = 20
+_MOST = 100
+
+
+async def _get_own(
+    caller: CallerDep, user_id: Annotated[str, Path(description="The user of the token.")]
+) -> Caller:
+    """Return the caller, who must be the user in the address.
+
+    Raises:
+        OtherUserError: It is another, whether or not there is such a user.
+    """
+    if user_id != caller.user:
+        raise OtherUserError
+    return caller
+
+
+OwnCaller = Annotated[Caller, Depends(_get_own)]
+
+
+@router.get("", response_model=list[FrontEndTask])
+async def list_front_end_tasks(
+    request: Request, caller: OwnCaller, asked: Annotated[FrontEndQuery, Query()]
+) -> Response:
+    """List own tasks, by due time unless asked otherwise."""
+    caller.require("read")
+    limit = asked.limit or (_MOST if asked.page is None else _DEFAULT_LIMIT)
+    skipped = ((asked.page or 1) - 1) * limit
+    if skipped > MAX_SKIPPED:
+        raise _refuse_page(limit)
+    status = asked.status
+    if status is None and asked.completed is not None:
+        status = "completed" if asked.completed else "open"
+    search = (asked.search or "").strip() or None
+    query = listing.Query(
+        status=status,
+        priority=asked.priority,
+        due=asked.due_status,
+        search=search,
+        sort=asked.sort or "due",
+        descending=asked.order == "desc",
+        limit=limit,
+    )
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        images = await read_numbered(session, caller, query, datetime.now(UTC), skipped)
+    return answer_read(request, b"[%b]" % b",".join(render(read_image(i)) for i in images))
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, response_model=FrontEndTask)
+async def create_front_end_task(
+    request: Request, caller: OwnCaller, body: FrontEndCreate
+) -> Response:
+    """Create a task."""
+
+    async def act(work: Work) -> Answer:
+        account, _ = await work.lock(caller.user)
+        fields, is_done = read_new(body, account.zone)
+        tasks = TaskService(work)
+        image = await tasks.create(fields)
+        if is_done:
+            image = await tasks.complete(read_image(image)["id"])
+        return _changed(image, 201)
+
+    return await answer_write(request, caller, act)
+
+
+@router.get("/{task_id}", response_model=FrontEndTask)
+async def read_front_end_task(request: Request, caller: OwnCaller, task_id: UUID) -> Response:
+    """Read a task."""
+    caller.require("read")
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        image = await TaskRepository(session, caller).find(str(task_id))
+    if image is None:
+        raise NotFoundError
+    return answer_read(request, render(read_image(image)), version_tag(find_version(image)))
+
+
+@router.put("/{task_id}", response_model=FrontEndTask)
+async def update_front_end_task(
+    request: Request, caller: OwnCaller, task_id: UUID, body: FrontEndUpdate
+) -> Response:
+    """Change a task: what is absent, or sent as it was shown, stays."""
+    expected = read_if_match(request)
+
+    async def act(work: Work) -> Answer:
+        account, _ = await work.lock(caller.user)
+        tasks = TaskService(work)
+        image = read_image(await tasks.get_to_change(str(task_id), expected))
+        changes = read_changes(body, image, account.zone)
+        return _changed(await tasks.update(str(task_id), changes))
+
+    return await answer_write(request, caller, act, changes_existing=True)
+
+
+@router.patch("/{task_id}/complete", response_model=FrontEndTask)
+async def toggle_front_end_task(
+    request: Request, caller: OwnCaller, task_id: UUID, body: FrontEndToggle | None = None
+) -> Response:
+    """Complete an open task, reopen a completed one; or as the body says."""
+    expected = read_if_match(request)
+    wanted = None if body is None else body.is_completed
+
+    async def act(work: Work) -> Answer:
+        tasks = TaskService(work)
+        image = read_image(await tasks.get_to_change(str(task_id), expected))
+        done = not image["is_completed"] if wanted is None else wanted
+        return _changed(await tasks.update(str(task_id), {"is_completed": done}))
+
+    return await answer_write(request, caller, act, changes_existing=True)
+
+
+@router.delete("/{task_id}", response_model=FrontEndMessage)
+async def delete_front_end_task(request: Request, caller: OwnCaller, task_id: UUID) -> Response:
+    """Delete a task and the tasks below it."""
+    expected = read_if_match(request)
+
+    async def act(work: Work) -> Answer:
+        await TaskService(work).delete(str(task_id), expected)
+        return Answer(200, b'{"message":"Task deleted successfully"}')
+
+    return await answer_write(request, caller, act, scope="delete", changes_existing=True)
+
+
+def _changed(image: bytes, code: int = 200) -> Answer:
+    shown: dict[str, Any] = read_image(image)
+    return Answer(code, render(shown), {"etag": version_tag(find_version(image))})
+
+
+def _refuse_page(limit: int) -> ValidationFailedError:
+    last = MAX_SKIPPED // limit + 1
+    message = f"at most {last} with this limit; narrow the question, or read /api/v1/tasks"
+    error = {"in": "query", "field": "page", "code": "too-far", "message": message}
+    return ValidationFailedError(errors=[error])

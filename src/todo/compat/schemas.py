@@ -1,0 +1,175 @@
+"""What existing front ends send and read.
+
+They send back whole tasks, with fields of their own: whatever is not known here is left out.
+"""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from todo.compat.due import Due, read_due_text
+from todo.tasks.schemas import Description, Tags, Title
+
+MAX_SKIPPED = 10_000
+"""Tasks before a page: each is read to be passed over."""
+
+Pattern = Literal["daily", "weekly", "monthly", "yearly"]
+
+
+def _lower(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _nothing(value: Any) -> Any:  # noqa: ANN401 - likewise
+    """Read an empty field of a form as none."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _words(value: Any) -> Any:  # noqa: ANN401 - likewise
+    """Leave out empty tags; null stands for none."""
+    if isinstance(value, list):
+        return [each for each in value if not isinstance(each, str) or each.strip()]
+    return [] if value is None else value
+
+
+def _spelled(names: dict[str, str | None], *more: str) -> tuple[BeforeValidator, WithJsonSchema]:
+    """Read each project's spelling; `more` are those that stand for themselves."""
+
+    def read(value: Any) -> Any:  # noqa: ANN401 - likewise
+        word = _lower(value)
+        return names[word] if isinstance(word, str) and word in names else word
+
+    words: list[str] = [*names, *more]
+    return BeforeValidator(read), WithJsonSchema({"type": "string", "enum": words})
+
+
+_ALL: dict[str, str | None] = {"": None, "all": None}
+_OPEN = dict.fromkeys(("pending", "incomplete", "open", "active", "todo"), "open")
+_DONE = dict.fromkeys(("completed", "complete", "done"), "completed")
+_WINDOWS: dict[str, str | None] = {"this-week": "week", "this-month": "month"}
+_SORTS: dict[str, str | None] = {
+    "": None,
+    "due_date": "due",
+    "duedate": "due",
+    "created_at": "created",
+    "createdat": "created",
+    "updated_at": "updated",
+    "updatedat": "updated",
+}
+
+Status = Annotated[Literal["open", "completed"] | None, *_spelled(_ALL | _OPEN | _DONE)]
+Priority = Literal["high", "medium", "low", "none"]
+PriorityFilter = Annotated[Priority | None, *_spelled(_ALL, "high", "medium", "low", "none")]
+DueStatus = Annotated[
+    Literal["overdue", "today", "tomorrow", "week", "month"] | None,
+    *_spelled(_ALL | _WINDOWS, "overdue", "today", "tomorrow", "week", "month"),
+]
+Sort = Annotated[
+    Literal["due", "priority", "title", "created", "updated"] | None,
+    *_spelled(_SORTS, "priority", "title"),
+]
+Order = Annotated[Literal["asc", "desc"] | None, *_spelled({"": None}, "asc", "desc")]
+DueField = Annotated[
+    Due | None,
+    BeforeValidator(read_due_text),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date"},
+                {"type": "string", "format": "date-time"},
+                {"type": "null"},
+            ],
+            "description": "A day, an instant, or without a zone a time by the clock on the wall.",
+        }
+    ),
+]
+
+
+class FrontEndQuery(BaseModel):
+    """Which tasks; unknown parameters are ignored."""
+
+    page: int | None = Field(default=None, ge=1, description="1 by default.")
+    limit: int | None = Field(
+        default=None, ge=1, le=100, description="20 by default with `page`, otherwise 100."
+    )
+    search: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        default=None, description="Words of title and description; the last may be a beginning."
+    )
+    status: Status = Field(default=None, description="`pending` or `completed`.")
+    completed: bool | None = Field(default=None, description="The same as a truth value.")
+    priority: PriorityFilter = None
+    due_status: DueStatus = None
+    sort: Sort = Field(default=None, description="`due_date` by default.")
+    order: Order = Field(default=None, description="`asc` by default.")
+
+
+class _Sent(BaseModel):
+    """Fields that every form may have."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"description": "Fields that are not listed are ignored."}
+    )
+
+    description: Annotated[Description | None, BeforeValidator(_nothing)] = None
+    priority: Annotated[Priority | None, BeforeValidator(_nothing), BeforeValidator(_lower)] = None
+    tags: Annotated[Tags, BeforeValidator(_words)] = Field(default_factory=list)
+    due_date: DueField = None
+    is_completed: StrictBool | None = None
+    completed: StrictBool | None = Field(default=None, description="The same as `is_completed`.")
+    is_recurring: StrictBool | None = None
+    recurrence_pattern: Annotated[
+        Pattern | None, BeforeValidator(_nothing), BeforeValidator(_lower)
+    ] = None
+
+
+class FrontEndCreate(_Sent):
+    """A new task."""
+
+    title: Title
+
+
+class FrontEndUpdate(_Sent):
+    """Changes: what is absent, or as it was shown, stays."""
+
+    title: Title | None = None
+
+
+class FrontEndToggle(BaseModel):
+    """What a task is to be; the opposite of what it is by default."""
+
+    is_completed: StrictBool | None = None
+
+
+class FrontEndTask(BaseModel):
+    """A task as these front ends know it."""
+
+    id: UUID
+    user_id: str
+    title: str
+    description: str | None
+    priority: Literal["high", "medium", "low"]
+    tags: list[str]
+    due_date: str | None = Field(
+        description="A wall time without zone for a day or what was sent so, otherwise an instant."
+    )
+    is_completed: bool
+    completed: bool
+    is_recurring: bool
+    recurrence_pattern: Pattern | None
+    created_at: str
+    updated_at: str
+
+
+class FrontEndMessage(BaseModel):
+    """That something was done."""
+
+    message: str
