@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select
 
 from todo.auth.caller import Caller
 from todo.errors import NotFoundError, ProblemError, ValidationFailedError
-from todo.models import account
+from todo.models import NO_DUE, PRIORITIES, account
 from todo.session import Session
 from todo.sql import Statement
 from todo.tasks.due import DueWindow, check_zone, day_bounds, due_key
@@ -243,8 +243,6 @@ def _cut(item: bytes, fields: tuple[str, ...]) -> bytes:
 def _last_place(shape: Shape, item: bytes) -> tuple[Any, str]:
     image: Image = read_image(item)
     if shape.key == "due_key":
-        from todo.models import NO_DUE  # noqa: PLC0415
-
         key = due_key(*read_due(image))
         return NO_DUE if key is None else _render(key), image["id"]
     if shape.key == "priority":
@@ -263,31 +261,33 @@ def _decode(shape: Shape, cursor: str) -> tuple[Any, str]:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         version, sort, descending, key, last_id = orjson.loads(raw)
         last_id = str(UUID(last_id))
-        _check_key(shape, key)
-    except (binascii.Error, ValueError, TypeError, AttributeError):
+        key = _read_key(shape, key)
+    except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError):
         raise _refuse("cursor", "not a cursor of this list") from None
     if (version, sort, descending) != (_CURSOR_VERSION, shape.sort, shape.descending):
         raise _refuse("cursor", "a cursor goes with the order of the page that it came from")
     return key, last_id
 
 
-def _check_key(shape: Shape, key: Any) -> None:  # noqa: ANN401 - whatever a caller made up
-    """Refuse a key that the column could not be compared with.
+def _read_key(shape: Shape, key: Any) -> Any:  # noqa: ANN401 - whatever a caller made up
+    """Return a cursor's key as its column is compared with it.
 
     Raises:
         ValueError: It is of another type.
+        OverflowError: It is a time that has no place in UTC.
     """
     column = shape.key
     if column == "id":
         fits = key is None
-    elif column in {"priority", "position"}:
-        fits = isinstance(key, int | float) and not isinstance(key, bool)
+    elif column == "priority":
+        fits = type(key) is int and 0 <= key < len(PRIORITIES)
+    elif column == "position":
+        fits = type(key) in {int, float}
     else:
         fits = isinstance(key, str) and "\0" not in key
     if not fits:
         raise ValueError(column)
-    if column in {"updated_at", "due_key"}:
-        datetime.fromisoformat(str(key)).astimezone(UTC)
+    return _render(datetime.fromisoformat(key)) if column in {"updated_at", "due_key"} else key
 
 
 def _as_text(key: Any) -> Any:  # noqa: ANN401 - as the driver reads it

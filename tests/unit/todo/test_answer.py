@@ -1,0 +1,82 @@
+"""Entity tags: what a caller sends back is compared as RFC 9110 says."""
+
+import pytest
+from fastapi import Request
+
+from todo.api.answer import (
+    Answer,
+    answer_read,
+    find_version,
+    read_if_match,
+    version_tag,
+)
+from todo.errors import VersionMismatchError
+
+BODY = b'{"id":"x","title":"version\\":9","version":12}'
+
+
+def ask(**headers: str) -> Request:
+    raw = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
+    return Request({"type": "http", "headers": raw})
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ('"1"', {1}),
+        (' "1" , "2"', {1, 2}),
+        ("3", {3}),
+        ('W/"1", "2"', {2}),
+        ('"other", "2"', {2}),
+        ('"999999999"', {999999999}),
+    ],
+)
+def test_if_match_names_the_versions_that_it_accepts(given: str, expected: set[int]) -> None:
+    assert read_if_match(ask(if_match=given)) == frozenset(expected)
+
+
+@pytest.mark.parametrize("headers", [{}, {"if_match": "*"}, {"if_match": " * "}])
+def test_without_a_version_any_will_do(headers: dict[str, str]) -> None:
+    assert read_if_match(ask(**headers)) is None
+
+
+@pytest.mark.parametrize(
+    "given", ["", '"', "W/", 'W/"1"', '"abc"', '"-1"', '"1.0"', '"9999999999"', '"²"', ","]
+)
+def test_if_match_without_any_version_matches_nothing(given: str) -> None:
+    with pytest.raises(VersionMismatchError):
+        read_if_match(ask(if_match=given))
+
+
+@pytest.mark.parametrize("known", ['"12"', 'W/"12"', "*", '"11", "12"', '"11",W/"12"'])
+def test_who_has_it_already_gets_304_without_the_body(known: str) -> None:
+    answer = answer_read(ask(if_none_match=known), BODY, '"12"')
+
+    assert (answer.status_code, answer.body) == (304, b"")
+    assert answer.headers["etag"] == '"12"'
+
+
+@pytest.mark.parametrize("known", ["", '"1"', '"120"', "12x", '"W/12"'])
+def test_who_has_another_gets_the_body(known: str) -> None:
+    answer = answer_read(ask(if_none_match=known), BODY, '"12"')
+
+    assert (answer.status_code, answer.body) == (200, BODY)
+
+
+def test_a_body_without_a_version_has_a_tag_of_its_bytes() -> None:
+    tags = [answer_read(ask(), body).headers["etag"] for body in (b"[]", b"[1]", b"[]")]
+
+    assert tags[0] == tags[2] != tags[1]
+    assert answer_read(ask(if_none_match=tags[0]), b"[]").status_code == 304
+
+
+def test_the_version_of_an_image_is_its_last_key() -> None:
+    assert version_tag(find_version(BODY)) == '"12"'
+
+
+def test_an_answer_without_a_body_has_no_type() -> None:
+    rendered = Answer(204, headers={"x": "y"}).render()
+
+    assert (rendered.status_code, rendered.body) == (204, b"")
+    assert "content-type" not in rendered.headers
+    assert rendered.headers["x"] == "y"

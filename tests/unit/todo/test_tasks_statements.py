@@ -1,0 +1,127 @@
+"""Each question is a statement that both databases' compilers take, with just its parameters."""
+
+import itertools
+import re
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Dialect
+from sqlalchemy.dialects import postgresql, sqlite
+
+from todo.sql import Compiled
+from todo.tasks.pages import SCAN_BUDGET, Shape, Sort, boundary_statement, page_statement
+from todo.tasks.repository import find_statement
+from todo.tasks.search import MAX_WORDS, render_words, split_words
+
+DIALECTS: dict[str, Dialect] = {
+    "postgresql": postgresql.dialect(paramstyle="pyformat"),  # type: ignore[no-untyped-call]
+    "sqlite": sqlite.dialect(paramstyle="named"),
+}
+SORTS: tuple[Sort, ...] = ("created", "updated", "due", "priority", "title", "position")
+
+
+def shapes() -> Iterator[Shape]:
+    """Every combination of what a question asks by."""
+    for sort, descending, after, status, in_list in itertools.product(
+        SORTS, (True, False), (True, False), ("open", "completed", None), ("one", "none", "any")
+    ):
+        for parent, tags, priority, due, updated, search in itertools.product(
+            (True, False), (0, 2), (True, False), ("window", "none", "any"), (True, False), (0, 1)
+        ):
+            yield Shape(
+                sort=sort,
+                descending=descending,
+                after=after,
+                status=status,  # type: ignore[arg-type]
+                in_list=in_list,  # type: ignore[arg-type]
+                parent=parent,
+                tags=tags,
+                priority=priority,
+                due=due,  # type: ignore[arg-type]
+                updated=updated,
+                search=bool(search),
+            )
+
+
+def expected_parameters(shape: Shape) -> set[str]:
+    names = {"owner", "limit"}
+    names |= {"list_id"} if shape.in_list == "one" else set()
+    names |= {"parent_id"} if shape.parent else set()
+    names |= {f"tag_{number}" for number in range(shape.tags)}
+    names |= {"priority"} if shape.priority else set()
+    names |= {"updated_since"} if shape.updated else set()
+    names |= {"words"} if shape.search else set()
+    if shape.due == "window":
+        names |= {"date_from", "date_to", "at_from", "at_to"}
+        names |= {"key_from", "key_to"} if shape.sort == "due" else set()
+    if shape.after:
+        names |= {"after_id"} | ({"after_key"} if shape.key != "id" else set())
+    return names
+
+
+def parameters(compiled: Compiled, dialect: str) -> set[str]:
+    pattern = r"%\((\w+)\)s" if dialect == "postgresql" else r"(?<!:):(\w+)"
+    return set(re.findall(pattern, compiled.text)) - set(compiled.constants)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_each_question_asks_for_its_values_and_no_others(dialect: str) -> None:
+    # A prime stride: each pair of values occurs.
+    sampled = list(itertools.islice(shapes(), 0, None, 131))
+    assert len(sampled) > 150
+    for shape in sampled:
+        statement = page_statement(shape)
+        compiled = statement.compiled(DIALECTS[dialect])
+        assert parameters(compiled, dialect) == expected_parameters(shape), shape
+        if shape.is_scanned:
+            assert SCAN_BUDGET in compiled.constants.values(), shape
+            boundary = boundary_statement(shape).compiled(DIALECTS[dialect])
+            assert parameters(boundary, dialect) <= expected_parameters(shape), shape
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_search_by_relevance_ranks_a_bounded_number(dialect: str) -> None:
+    compiled = page_statement(Shape(sort="relevance", search=True)).compiled(DIALECTS[dialect])
+
+    assert parameters(compiled, dialect) == {"owner", "words", "limit"}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_few_fields_are_read_as_few_columns(dialect: str) -> None:
+    compiled = find_statement(("title",)).compiled(DIALECTS[dialect])
+
+    assert parameters(compiled, dialect) == {"id", "user", "only_list"}
+    assert "description" not in compiled.text
+
+
+def test_the_same_question_is_compiled_once() -> None:
+    shape = Shape(status="completed")
+
+    first = page_statement(shape).compiled(DIALECTS["sqlite"])
+    assert page_statement(Shape(status="completed")).compiled(DIALECTS["sqlite"]) is first
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("", []),
+        ("  ?! ", []),
+        ("milk", ["milk"]),
+        ("Grüße, Welt", ["Grüße", "Welt"]),
+        ("a & b | !c:* <-> (d)", ["a", "b", "c", "d"]),
+        ('it\'s "x" OR NEAR(y)', ["it", "s", "x", "OR", "NEAR", "y"]),
+        ("a\0b", ["a", "b"]),
+        ("日本語 🦊", ["日本語"]),
+    ],
+)
+def test_a_query_is_its_words_and_no_language(query: str, words: list[str]) -> None:
+    assert split_words(query) == words
+
+
+def test_words_have_a_limit() -> None:
+    assert len(split_words("a " * 100)) == MAX_WORDS
+
+
+def test_the_last_word_may_be_a_beginning() -> None:
+    assert render_words("postgresql", ["buy", "mi"]) == "'buy' & 'mi':*"
+    assert render_words("sqlite", ["buy", "mi"]) == '"buy" "mi"*'
