@@ -94,7 +94,7 @@ async def claim(work: Work, request: Request, key: str) -> Answer | None:
     Raises:
         KeyReusedError: It came with another request.
     """
-    fingerprint = await _fingerprint(request)
+    fingerprint = await _fingerprint(request, work.caller)
     expired = (work.now - LIFETIME).isoformat(timespec="microseconds")
     user = work.caller.user
     mine = {
@@ -130,8 +130,10 @@ def store(caller: Caller, key: str, answer: Answer) -> Call:
     )
 
 
-async def _fingerprint(request: Request) -> bytes:
+async def _fingerprint(request: Request, caller: Caller) -> bytes:
     seen = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
+    # A token for one list must not be told what another token did elsewhere.
+    seen.update(f"{caller.list_id}\n".encode())
     seen.update(request.headers.get("if-match", "").encode() + b"\n")
     seen.update(await request.body())
     return seen.digest()
