@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any
 
 from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine
@@ -27,6 +27,9 @@ class Session:
     A transaction begins with its first statement and ends with `commit`; without it, nothing
     has happened.
     """
+
+    # Begins a transaction whose reads all see the same.
+    _VIEW = "BEGIN"
 
     def __init__(
         self,
@@ -78,6 +81,16 @@ class Session:
         self._open = False
         return rows[:-1]
 
+    @contextlib.asynccontextmanager
+    async def one_view(self) -> AsyncIterator[None]:
+        """Let the reads of the block see what is committed at the first of them.
+
+        For a session whose statements else run each by itself.
+        """
+        await self._send([(self._VIEW, None)])
+        yield
+        await self._send([("COMMIT", None)])
+
     def _prepare(self, call: Call) -> tuple[str, Mapping[str, Any] | None]:
         statement, values = call
         compiled = statement.compiled(self._dialect)
@@ -97,6 +110,8 @@ class PostgresSession(Session):
     would make psycopg ask the same server to cancel, for seconds; a socket that is shut down ends
     the wait at once.
     """
+
+    _VIEW = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
     async def _send(self, calls: list[tuple[str, Mapping[str, Any] | None]]) -> list[list[Row]]:
         return [await self._execute(*call) for call in calls]

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -107,16 +108,20 @@ async def read_page(session: Session, caller: Caller, query: Query, now: datetim
         plan.values["words"] = render_words(session.dialect, words)
     _add_cursor(plan, query)
     wanted = _with_keys(plan.shape)
-    rows = await session.fetch(page_statement(wanted), {**plan.values, "limit": query.limit + 1})
+    scanned = is_scanned(plan.shape)
+    boundary = None
+    # Rows deleted between the two statements would let the boundary skip as many.
+    async with session.one_view() if scanned else contextlib.nullcontext():
+        values = {**plan.values, "limit": query.limit + 1}
+        rows = await session.fetch(page_statement(wanted), values)
+        if scanned and len(rows) <= query.limit:
+            boundary = await session.find(boundary_statement(plan.shape), plan.values)
     found = [as_bytes(row[0]) for row in rows]
     page = Page(found[: query.limit])
-    if len(found) > query.limit:
-        if plan.shape.sort != "relevance":
-            page.next_cursor = _encode(plan.shape, *_last_place(plan.shape, page.items[-1]))
-    elif is_scanned(plan.shape):
-        boundary = await session.find(boundary_statement(plan.shape), plan.values)
-        if boundary is not None:
-            page.next_cursor = _encode(plan.shape, _as_text(boundary[0]), str(boundary[1]))
+    if boundary is not None:
+        page.next_cursor = _encode(plan.shape, _as_text(boundary[0]), str(boundary[1]))
+    elif len(found) > query.limit and plan.shape.sort != "relevance":
+        page.next_cursor = _encode(plan.shape, *_last_place(plan.shape, page.items[-1]))
     if wanted is not plan.shape:
         page.items = [_cut(item, plan.shape.fields) for item in page.items]
     return page

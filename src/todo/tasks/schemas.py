@@ -8,6 +8,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -16,6 +17,7 @@ from pydantic import (
 )
 
 from todo.models import TAG_LENGTH
+from todo.tasks.due import EARLIEST, LATEST
 from todo.tasks.pages import Sort
 
 MAX_TITLE_LENGTH = 255
@@ -47,6 +49,20 @@ def _distinct(items: list[Any]) -> list[Any]:
     return list(dict.fromkeys(items))
 
 
+def _refuse_number(given: object) -> object:
+    """Refuse seconds since 1970, which else would pass for a day or an instant."""
+    if not isinstance(given, str):
+        raise ValueError("must be text")  # noqa: TRY004 - what pydantic turns into a refusal
+    return given
+
+
+def _refuse_far(moment: datetime) -> datetime:
+    """Refuse what a time zone could move out of the calendar."""
+    if not EARLIEST.year <= moment.year <= LATEST.year:
+        raise ValueError(f"must be from {EARLIEST} to {LATEST}")
+    return moment
+
+
 Title = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TITLE_LENGTH),
@@ -61,7 +77,7 @@ Tag = Annotated[
     AfterValidator(refuse_nul),
 ]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_distinct)]
-Minutes = Annotated[int, Field(ge=-24 * 60, le=MAX_REMINDER_MINUTES)]
+Minutes = Annotated[int, Field(ge=-24 * 60, le=MAX_REMINDER_MINUTES, strict=True)]
 Reminders = Annotated[
     list[Minutes],
     Field(
@@ -70,13 +86,20 @@ Reminders = Annotated[
     ),
     AfterValidator(_distinct),
 ]
+Day = Annotated[date, BeforeValidator(_refuse_number)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_refuse_number), AfterValidator(_refuse_far)]
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Rule = Annotated[
     str,
     StringConstraints(min_length=1, max_length=512),
     Field(description="An RRULE of RFC 5545, as in `FREQ=MONTHLY;BYMONTHDAY=31`."),
 ]
-Position = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+# SQLite writes so many digits of a number; with more, a cursor would not find its place again.
+Position = Annotated[
+    float,
+    Field(ge=-1e15, le=1e15, allow_inf_nan=False, strict=True),
+    AfterValidator(lambda number: float(f"{number:.15g}")),
+]
 
 
 FIELDS_DESCRIPTION = "Keys that each task is to have, separated by commas; all by default."
@@ -93,8 +116,8 @@ class TaskCreate(BaseModel):
     tags: Tags = Field(default_factory=list)
     list_id: UUID | None = None
     parent_id: UUID | None = None
-    due_date: date | None = Field(default=None, description="A day, whatever the time zone.")
-    due_at: AwareDatetime | None = Field(default=None, description="An instant.")
+    due_date: Day | None = Field(default=None, description="A day, whatever the time zone.")
+    due_at: Instant | None = Field(default=None, description="An instant.")
     due_zone: Zone | None = Field(
         default=None, description="IANA zone of `due_at`; the account's by default."
     )
@@ -127,8 +150,8 @@ class TaskUpdate(BaseModel):
     tags: Tags = Field(default_factory=list)
     list_id: UUID | None = Field(default=None)
     parent_id: UUID | None = Field(default=None)
-    due_date: date | None = Field(default=None)
-    due_at: AwareDatetime | None = Field(default=None)
+    due_date: Day | None = Field(default=None)
+    due_at: Instant | None = Field(default=None)
     due_zone: Zone | None = Field(default=None)
     recurrence: Rule | None = Field(default=None)
     recurrence_from: RecurrenceFrom = Field(default="schedule")
@@ -206,9 +229,9 @@ class TaskQuery(BaseModel):
     due: Literal["overdue", "today", "tomorrow", "week", "month", "none"] | None = Field(
         default=None, description="In the account's time zone; `overdue` is about open tasks."
     )
-    due_from: AwareDatetime | None = None
-    due_to: AwareDatetime | None = Field(default=None, description="Before this.")
-    updated_since: AwareDatetime | None = None
+    due_from: Instant | None = None
+    due_to: Instant | None = Field(default=None, description="Before this.")
+    updated_since: Instant | None = None
     q: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         default=None, description="Words of title and description; the last may be a beginning."
     )
@@ -239,7 +262,9 @@ class UpdateOperation(BaseModel):
 
     op: Literal["update"]
     id: UUID
-    if_match: int | None = Field(default=None, description="The version that it must have.")
+    if_match: int | None = Field(
+        default=None, strict=True, description="The version that it must have."
+    )
     task: TaskUpdate
 
 
@@ -250,7 +275,9 @@ class PlainOperation(BaseModel):
 
     op: Literal["complete", "reopen", "delete"]
     id: UUID
-    if_match: int | None = Field(default=None, description="The version that it must have.")
+    if_match: int | None = Field(
+        default=None, strict=True, description="The version that it must have."
+    )
 
 
 Operation = Annotated[CreateOperation | UpdateOperation | PlainOperation, Field(discriminator="op")]

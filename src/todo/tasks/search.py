@@ -15,12 +15,15 @@ from todo.models import task
 from todo.sql import SQLITE
 
 MAX_WORDS = 10
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 
 # The expression of the index ix_task_search; the owner is one more word, so that the index
-# alone finds an owner's matches.
+# alone finds an owner's matches. Without punctuation PostgreSQL takes nothing for an address, a
+# path or a markup, which would be one word.
 _VECTOR: ColumnElement[Any] = literal_column(
-    "(to_tsvector('simple'::regconfig, task.title || ' ' || coalesce(task.description, ''))"
+    "(to_tsvector('simple'::regconfig,"
+    " translate(task.title || ' ' || coalesce(task.description, ''),"
+    " '!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~', repeat(' ', 32)))"
     " || array_to_tsvector(ARRAY['owner:' || md5(task.owner)]))"
 )
 _QUERY = func.to_tsquery(literal_column("'simple'::regconfig"), bindparam("words"))

@@ -61,9 +61,8 @@ class TaskService:
             ValidationFailedError: Zone, rule or place is not acceptable.
         """
         image = _new_image(fields, self._work)
-        await self._place(image, fields.get("parent_id"), fields.get("list_id"))
-        account = None
-        if _needs_account(image):
+        account = await self._place(image, fields.get("parent_id"), fields.get("list_id"))
+        if account is None and _needs_account(image):
             account, _ = await self._work.lock(image["owner"])
         _settle_due(image, account)
         calls = self._store.add(image, self._find_fire_times(image, account))
@@ -112,6 +111,9 @@ class TaskService:
             await self._move(found, image, changes)
         if {*_DUE, "recurrence", "recurrence_from"} & set(changes):
             _settle_due(image, found.account)
+            if _is_same_instant(image["due_at"], found.image["due_at"]):
+                # Each database writes it in its own way.
+                image["due_at"] = found.image["due_at"]
         operation = "update"
         if "is_completed" in changes and image["is_completed"] != found.image["is_completed"]:
             operation = "complete" if image["is_completed"] else "reopen"
@@ -209,17 +211,30 @@ class TaskService:
         (rows, *_) = await self._work.session.run(*calls)
         self._record("create", image, None, as_bytes(rows[0][0]))
 
-    async def _place(self, image: Image, parent_id: str | None, list_id: str | None) -> None:
-        """Set owner, list and parent of a new task."""
+    async def _place(
+        self, image: Image, parent_id: str | None, list_id: str | None
+    ) -> Account | None:
+        """Set owner, list and parent of a new task; return the account if that locked it."""
+        if parent_id is None:
+            list_id = list_id or self._caller.list_id
+            if list_id is None:
+                return None
+        account, _ = await self._work.lock(self._caller.user)
+        await self._find_place(image, parent_id, list_id)
+        if image["owner"] != self._caller.user:
+            # Looked at again: until its owner's account is locked, a place may move or go.
+            account, _ = await self._work.lock(image["owner"])
+            await self._find_place(image, parent_id, list_id)
+        return account
+
+    async def _find_place(self, image: Image, parent_id: str | None, list_id: str | None) -> None:
         if parent_id is not None:
             parent = await self._find_parent(parent_id)
             if list_id not in {None, parent["list_id"]}:
                 raise _refuse("list_id", "a subtask is in the list of its parent")
             image |= {name: parent[name] for name in ("owner", "list_id")}
             image["parent_id"] = parent_id
-            return
-        list_id = list_id or self._caller.list_id
-        if list_id is not None:
+        elif list_id is not None:
             image["owner"] = await self._find_list(list_id)
             image["list_id"] = list_id
 
@@ -362,6 +377,12 @@ def _settle_due(image: Image, account: Account | None) -> None:
             image["recurrence"] = settle_rule(image)
         except ValueError as error:
             raise _refuse("recurrence", str(error)) from None
+
+
+def _is_same_instant(one: str | None, other: str | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return datetime.fromisoformat(one) == datetime.fromisoformat(other)
 
 
 def measure_height(task_id: str, below: list[Image]) -> int:

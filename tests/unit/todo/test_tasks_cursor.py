@@ -2,8 +2,9 @@
 
 import asyncio
 import base64
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -49,15 +50,27 @@ class FakeSession:
 
     dialect = POSTGRESQL
 
-    def __init__(self) -> None:
+    def __init__(self, *, found: int = 2) -> None:
         self.values: Mapping[str, Any] = {}
+        self.asked: list[str] = []
+        self._found = found
 
     async def fetch(self, _statement: Statement, values: Mapping[str, Any]) -> list[Row]:
         self.values = values
-        return [(json.dumps(IMAGE).encode(),)] * 2
+        self.asked.append("page")
+        return [(json.dumps(IMAGE).encode(),)] * self._found
 
-    async def find(self, _statement: Statement, _values: Mapping[str, Any]) -> Row:
+    async def find(self, _statement: Statement, values: Mapping[str, Any]) -> Row:
+        if "priority" in values:
+            self.asked.append("boundary")
+            return (ID, ID)
         return ("alice", True)
+
+    @contextlib.asynccontextmanager
+    async def one_view(self) -> AsyncIterator[None]:
+        self.asked.append("begin")
+        yield
+        self.asked.append("end")
 
 
 def read(query: Query) -> tuple[Page, Mapping[str, Any]]:
@@ -176,6 +189,23 @@ def test_an_order_that_needs_more_says_so(sort: Sort, field: str) -> None:
 
     assert caught.value.errors is not None
     assert caught.value.errors[0]["field"] == field
+
+
+def test_page_and_boundary_see_the_same_so_that_no_row_slips_between() -> None:
+    session = FakeSession(found=0)
+    query = Query(priority="high", limit=1)
+    page = asyncio.run(read_page(cast("Session", session), Caller("alice"), query, NOW))
+
+    assert session.asked == ["begin", "page", "boundary", "end"]
+    assert page.items == []
+    assert page.next_cursor is not None
+
+
+def test_a_page_that_an_index_answers_needs_no_more_than_itself() -> None:
+    session = FakeSession()
+    asyncio.run(read_page(cast("Session", session), Caller("alice"), Query(limit=1), NOW))
+
+    assert session.asked == ["page"]
 
 
 def test_a_search_without_a_word_finds_nothing_and_asks_nothing() -> None:

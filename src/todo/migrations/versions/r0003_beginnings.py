@@ -36,8 +36,9 @@ def _create_search() -> None:
     if op.get_context().dialect.name == "postgresql":
         op.execute(
             "CREATE INDEX ix_task_search ON task USING gin ((to_tsvector('simple'::regconfig,"
-            " title || ' ' || coalesce(description, '')) || array_to_tsvector("
-            "ARRAY['owner:' || md5(owner)])))"
+            " translate(title || ' ' || coalesce(description, ''),"
+            " '!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~', repeat(' ', 32)))"
+            " || array_to_tsvector(ARRAY['owner:' || md5(owner)])))"
         )
         return
     # A row's number may change in VACUUM unless it is a column; the ids of tasks are text.
