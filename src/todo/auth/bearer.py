@@ -36,10 +36,3 @@ CallerDep = Annotated[
     Caller,
     Depends(_Bearer(scheme_name="bearer", description="A JSON Web Token, or an API token.")),
 ]
-
-
-async def _find_user(caller: CallerDep) -> str:
-    return caller.user
-
-
-Subject = Annotated[str, Depends(_find_user)]
