@@ -61,3 +61,16 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
     suite.prepare(["integration"])
     assert seen == [(["postgresql"], True, ["create_main_cluster = false\n"])]
     assert not folder.exists()
+
+
+def test_without_debians_packages_the_way_to_promtool_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("deploy.tools.find", lambda _tool: None)
+    monkeypatch.setattr(suite_programs, "find_initdb", lambda: Path("initdb"))
+    monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
+    with pytest.raises(DeployError, match="promtool") as caught:
+        suite_programs.ensure_programs()
+    assert caught.value.code == ExitCode.UNAVAILABLE
+    assert "PATH" in caught.value.hint

@@ -2,12 +2,13 @@ import contextlib
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast, get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from todo.breaker import AsyncBreaker, Verdict
+from todo.journal.schemas import Operation
 from todo.metrics import LIMITS, OPERATIONS, STREAMS, Metrics
 
 if TYPE_CHECKING:
@@ -87,6 +88,10 @@ def test_every_label_that_is_known_is_there_from_the_start(metrics: Metrics) -> 
         f'limit="{name}"': 0 for name in LIMITS
     }
     assert samples(metrics, "todo_streams") == {f'kind="{name}"': 0 for name in STREAMS}
+
+
+def test_the_operations_are_those_of_the_journal() -> None:
+    assert set(OPERATIONS) == set(get_args(Operation))
 
 
 def test_what_others_tell_is_counted(metrics: Metrics) -> None:
