@@ -55,3 +55,11 @@ def read(response: httpx.Response, status: int = 200) -> dict[str, Any]:
 def code(response: httpx.Response) -> tuple[int, str]:
     """Return status and code of a problem."""
     return response.status_code, response.json()["code"]
+
+
+@contextlib.contextmanager
+def use_token(service: Service, person: Person, **fields: Any) -> Iterator[httpx.Client]:  # noqa: ANN401 - JSON
+    """Open a client with an API token that the person makes."""
+    made = person.create("/api/v1/tokens", **{"name": "t", "scopes": ["read"], **fields})
+    with service.client(made["token"]) as client:
+        yield client

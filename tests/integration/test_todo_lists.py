@@ -1,10 +1,12 @@
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.people import LISTS, TASKS, MakePerson, Person, code, read
+from tests.integration.people import LISTS, TASKS, MakePerson, Person, code, read, use_token
+from tests.integration.service import Service
 
 ABSENT = str(uuid.UUID(int=0))
 
@@ -284,3 +286,105 @@ def test_anothers_list_looks_like_none_at_all(alice: Person, bob: Person) -> Non
         answer.content.replace(ABSENT.encode(), b"") for answer in absent
     ]
     assert read(alice.http.get(f"{TASKS}/{task['id']}")) == task
+
+
+def test_a_token_for_one_list_sees_that_list_alone(
+    service: Service, alice: Person, bob: Person
+) -> None:
+    mine, other = create_list(alice, "mine")["id"], create_list(alice, "other")["id"]
+    theirs = create_list(bob, "theirs")["id"]
+    bob.share(theirs, alice, "write")
+    scopes = ["read", "write", "delete"]
+    with use_token(service, alice, scopes=scopes, list_id=mine) as agent:
+        assert [item["id"] for item in read(agent.get(LISTS))["items"]] == [mine]
+        assert read(agent.get(f"{LISTS}/{mine}"))["access"] == "owner"
+        for hidden in (other, theirs):
+            assert code(agent.get(f"{LISTS}/{hidden}")) == (404, "not-found")
+            assert code(agent.patch(f"{LISTS}/{hidden}", json={"name": "n"}))[0] == 404
+            assert code(agent.delete(f"{LISTS}/{hidden}"))[0] == 404
+        assert code(agent.post(LISTS, json={"name": "new"})) == (403, "read-only")
+        assert read(agent.patch(f"{LISTS}/{mine}", json={"name": "n"}))["name"] == "n"
+    with use_token(service, alice, list_id=theirs) as agent:
+        assert [item["id"] for item in read(agent.get(LISTS))["items"]] == [theirs]
+        assert bob.http.delete(f"{LISTS}/{theirs}/shares/{alice.name}").status_code == 204
+        assert read(agent.get(LISTS))["items"] == []
+        assert code(agent.get(f"{LISTS}/{theirs}")) == (404, "not-found")
+
+
+def test_each_call_needs_its_scope(service: Service, alice: Person, bob: Person) -> None:
+    path = f"{LISTS}/{create_list(alice)['id']}"
+    share = f"{path}/shares/{bob.name}"
+    calls: list[tuple[str, str, str, dict[str, Any] | None]] = [
+        ("read", "GET", LISTS, None),
+        ("read", "GET", path, None),
+        ("read", "GET", f"{path}/shares", None),
+        ("write", "POST", LISTS, {"name": "n"}),
+        ("write", "PATCH", path, {"name": "n"}),
+        ("admin", "PUT", share, {"access": "read"}),
+        ("admin", "DELETE", share, None),
+        ("delete", "DELETE", path, None),
+    ]
+    for scope, method, address, body in calls:
+        others = sorted({"read", "write", "delete", "assistant", "admin"} - {scope})
+        with use_token(service, alice, scopes=others) as agent:
+            refused = agent.request(method, address, json=body)
+        assert code(refused) == (403, "insufficient-scope"), (scope, method, address)
+        with use_token(service, alice, scopes=[scope]) as agent:
+            assert agent.request(method, address, json=body).is_success, (method, address)
+
+
+def test_undoing_brings_a_list_back_with_tasks_and_shares(alice: Person, bob: Person) -> None:
+    path = f"{LISTS}/{(list_id := create_list(alice)['id'])}"
+    parent = alice.create(TASKS, title="a", list_id=list_id)
+    child = alice.create(TASKS, title="b", parent_id=parent["id"])
+    alice.share(list_id, bob, "write")
+    run = {"X-Run-Id": "clean-up"}
+    assert alice.http.delete(path, params={"tasks": "delete"}, headers=run).status_code == 204
+
+    assert alice.http.post("/api/v1/undo", json={"run_id": "clean-up"}).status_code == 200
+
+    assert read(alice.http.get(path))["name"] == "Home"
+    found = read(bob.http.get(TASKS, params={"list": list_id}))["items"]
+    assert [item["id"] for item in found] == [child["id"], parent["id"]]
+    assert bob.http.patch(f"{TASKS}/{child['id']}", json={"title": "c"}).status_code == 200
+
+
+def test_the_journal_tells_who_shared_and_who_left(alice: Person, bob: Person) -> None:
+    list_id = create_list(alice)["id"]
+    alice.share(list_id, bob, "read")
+    alice.share(list_id, bob, "write")
+    bob.http.delete(f"{LISTS}/{list_id}/shares/{bob.name}")
+
+    entries = read(alice.http.get("/api/v1/journal"))["items"]
+
+    told = [(entry["operation"], entry["kind"], entry["actor"]) for entry in entries]
+    assert told == [
+        ("unshare", "share", bob.name),
+        ("share", "share", alice.name),
+        ("share", "share", alice.name),
+        ("create", "list", alice.name),
+    ]
+    assert entries[1]["before"]["access"] == "read"
+    assert entries[1]["after"]["access"] == "write"
+    assert entries[0]["after"] is None
+
+
+def test_a_task_put_into_a_list_that_goes_is_refused_or_goes_with_it(
+    service: Service, alice: Person, bob: Person
+) -> None:
+    for _ in range(5):
+        list_id = create_list(alice)["id"]
+        alice.share(list_id, bob, "write")
+        with ThreadPoolExecutor(4) as pool:
+            creations = [
+                pool.submit(bob.http.post, TASKS, json={"title": "t", "list_id": list_id})
+                for _ in range(3)
+            ]
+            deletion = pool.submit(
+                alice.http.delete, f"{LISTS}/{list_id}", params={"tasks": "delete"}
+            )
+        assert deletion.result().status_code == 204
+        for creation in creations:
+            assert creation.result().status_code in {201, 422}, creation.result().text
+    assert service.process.poll() is None
+    assert read(alice.http.get(TASKS))["items"] == []

@@ -3,7 +3,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.integration.people import LISTS, TASKS, MakePerson, Person, code, read
+from tests.integration.people import LISTS, TASKS, MakePerson, Person, code, read, use_token
+from tests.integration.service import Service
 
 TAGS = "/api/v1/tags"
 
@@ -153,3 +154,29 @@ def test_a_tag_of_too_many_tasks_says_the_way_out(alice: Person) -> None:
     assert code(refused) == (409, "conflict")
     assert "/api/v1/tasks/batch" in refused.json()["detail"]
     assert names(alice) == ["lots"]
+
+
+def test_a_token_for_one_list_has_no_tags(service: Service, alice: Person) -> None:
+    list_id = alice.create(LISTS, name="Home")["id"]
+    tag(alice, "a", list_id=list_id)
+    with use_token(service, alice, scopes=["read", "write", "delete"], list_id=list_id) as agent:
+        answers = [
+            agent.get(TAGS),
+            agent.patch(f"{TAGS}/a", json={"name": "b"}),
+            agent.delete(f"{TAGS}/a"),
+            agent.delete(f"{TAGS}/absent"),
+        ]
+
+    assert [code(answer) for answer in answers] == [(403, "read-only")] * 4
+
+
+def test_a_renaming_can_be_undone(alice: Person) -> None:
+    both, one = tag(alice, "work", "job"), tag(alice, "job")
+    run = {"X-Run-Id": "tidy"}
+    read(alice.http.patch(f"{TAGS}/job", json={"name": "work"}, headers=run))
+
+    read(alice.http.post("/api/v1/undo", json={"run_id": "tidy"}))
+
+    assert tags_of(alice, both) == ["work", "job"]
+    assert tags_of(alice, one) == ["job"]
+    assert names(alice) == ["job", "work"]
