@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy import advisories
+from deploy.scan import advisories
 
 
 def render_database(*records: dict[str, Any]) -> list[dict[str, Any]]:

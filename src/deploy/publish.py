@@ -6,9 +6,11 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-from deploy import host, image, progress, registry, scan, scan_report
+from deploy import host, image, progress, registry
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import state_dir
+from deploy.scan import gate
+from deploy.scan import report as scan_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +56,7 @@ def push(
     target: str,
     destination: registry.Reference,
     *,
-    scanning: scan.Options,
+    scanning: gate.Options,
     signer: registry.Signer | None = None,
 ) -> Published:
     """Copy a target's image to a registry, and record the digest it got there.
@@ -88,7 +90,7 @@ def push(
     _read_records()  # damaged ones are told before anything is sent
     # By its id: a build that ends meanwhile moves the name.
     image_id = found.config_digest.removeprefix("sha256:")
-    report = scan.require_clean(target, scanning, reference=image_id)
+    report = gate.require_clean(target, scanning, reference=image_id)
     with progress.step(f"Pushing the {target} image to {destination}"):
         digest = registry.copy(f"containers-storage:@{image_id}", destination, signer=signer)
     claim = scan_report.render_claim(report)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import image, publish, registry, scan, sign
+from deploy import image, publish, registry, sign
 from deploy.cli.command import Command
+from deploy.scan import gate
 
 
 class Push(Command):
@@ -37,7 +38,7 @@ class Push(Command):
         publish.require_own_host()
         registry.ensure_skopeo(assume_yes=bool(self.assume_yes))
         signer = sign.get_signer(self.sign_by, self.passphrase_file) if self.sign_by else None
-        scanning = scan.Options(
+        scanning = gate.Options(
             advisories=self.advisories, offline=bool(self.offline), builder=self.builder
         )
         done = publish.push(str(self.target), reference, scanning=scanning, signer=signer)

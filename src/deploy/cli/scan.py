@@ -9,8 +9,10 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import image, scan, scan_report, trial
+from deploy import image, trial
 from deploy.cli.stack_command import StackCommand
+from deploy.scan import gate
+from deploy.scan import report as scan_report
 
 
 class Scan(StackCommand):
@@ -36,10 +38,10 @@ class Scan(StackCommand):
         references = {target: image.reference(target) for target in targets}
         if self.reference:
             references = {str(self.reference): str(self.reference)}
-        options = scan.Options(
+        options = gate.Options(
             advisories=self.advisories, offline=bool(self.offline), builder=self.builder
         )
-        report = scan.run(references, options)
+        report = gate.run(references, options)
         if self.json:
             sys.stdout.write(json.dumps(scan_report.to_document(report), indent=1) + "\n")
         else:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import deployment, image, progress, scan_warning, trial
+from deploy import deployment, image, progress, trial
 from deploy.cli.stack_command import StackCommand
+from deploy.scan import warning as scan_warning
 
 
 class Up(StackCommand):

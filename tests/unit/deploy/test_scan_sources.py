@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from deploy import advisories, scan_debian, scan_others, scan_python
 from deploy.errors import DeployError, ExitCode
-from deploy.scan_debian import Policy
-from deploy.scan_inventory import Inventory, Package
-from deploy.scan_report import Severity
+from deploy.scan import advisories
+from deploy.scan import debian as scan_debian
+from deploy.scan import others as scan_others
+from deploy.scan import python as scan_python
+from deploy.scan.debian import Policy
+from deploy.scan.inventory import Inventory, Package
+from deploy.scan.report import Severity
 from tests.osv import render_database
 
 ANSWER = """\

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from deploy import host, image, publish, registry, scan, scan_report, sign
+from deploy import host, image, publish, registry, sign
 from deploy.cli import push
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO
+from deploy.scan import gate
+from deploy.scan import report as scan_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +24,7 @@ DIGEST = f"sha256:{'a' * 64}"
 OTHER = f"sha256:{'b' * 64}"
 NAME = "registry.example.org/todo/backend:1.0"
 PASSPHRASE = "correct horse battery"  # noqa: S105 - of a key that is not one
-SCANNING = scan.Options(offline=True)
+SCANNING = gate.Options(offline=True)
 EXAMPLES = REPO / "docs" / "examples"
 
 
@@ -322,10 +324,10 @@ class TestPublishing:
     def _here(self, monkeypatch: pytest.MonkeyPatch) -> None:
         built = image.Image("backend", "localhost/todo-backend:latest", OTHER, 1, "")
         monkeypatch.setattr(image, "find", lambda target: built if target == "backend" else None)
-        monkeypatch.setattr(scan, "require_clean", self.pass_scan)
+        monkeypatch.setattr(gate, "require_clean", self.pass_scan)
 
     @staticmethod
-    def pass_scan(target: str, options: scan.Options, *, reference: str) -> scan_report.Report:
+    def pass_scan(target: str, options: gate.Options, *, reference: str) -> scan_report.Report:
         assert (target, options, reference) == ("backend", SCANNING, "b" * 64)
         asked = scan_report.Source("nobody", left_out=True)
         return scan_report.Report(images=(), debian=asked, python=asked)
@@ -357,7 +359,7 @@ class TestPublishing:
         def fail(*_: object, **__: object) -> None:
             raise DeployError("the backend image does not pass the scan")
 
-        monkeypatch.setattr(scan, "require_clean", fail)
+        monkeypatch.setattr(gate, "require_clean", fail)
         with pytest.raises(DeployError, match="does not pass the scan"):
             publish.push("backend", registry.parse(NAME), scanning=SCANNING)
         assert not skopeo.ran

@@ -1,6 +1,6 @@
 """Which of some Python packages a file of OSV records speaks of.
 
-Runs in the environment of scan.lock: `python -m deploy.advisories FILE`, with a JSON list of
+Runs in the environment of scan.lock: `python -m deploy.scan.advisories FILE`, with a JSON list of
 names and versions on standard input, and a JSON document about them on standard output. It
 alone needs packages of that environment (packaging, cvss).
 """
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import InvalidVersion, Version
 
 from deploy.errors import ExitCode
-from deploy.scan_inventory import normalized
-from deploy.scan_report import Severity
+from deploy.scan.inventory import normalized
+from deploy.scan.report import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

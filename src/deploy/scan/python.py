@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from deploy import paths, symptoms, tools, venv
 from deploy.errors import DeployError, ExitCode
-from deploy.scan_inventory import normalized
-from deploy.scan_report import Finding, Severity, Source
+from deploy.scan.inventory import normalized
+from deploy.scan.report import Finding, Severity, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from deploy.scan_inventory import Inventory, Package
+    from deploy.scan.inventory import Inventory, Package
 
 NAME = "Python advisories"
 
@@ -49,7 +49,7 @@ def check_file(inventories: Sequence[Inventory], file: Path) -> tuple[Source, li
     packages = _packages(inventories)
     asked = json.dumps([(package.name, package.version) for package in packages])
     done = tools.run(
-        [str(venv.ensure("scan")), "-m", "deploy.advisories", str(file)],
+        [str(venv.ensure("scan")), "-m", "deploy.scan.advisories", str(file)],
         stdin=asked,
         check=False,
         timeout_s=_TIMEOUT_S,
@@ -82,7 +82,7 @@ def check_file(inventories: Sequence[Inventory], file: Path) -> tuple[Source, li
 def parse_matches(
     matches: Iterable[Mapping[str, Any]], inventories: Sequence[Inventory]
 ) -> list[Finding]:
-    """The findings behind what `deploy.advisories` answered."""
+    """The findings behind what `deploy.scan.advisories` answered."""
     return [
         Finding(
             inventory.image,

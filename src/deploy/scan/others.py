@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from deploy import tools
 from deploy.errors import DeployError
-from deploy.scan_inventory import normalized
-from deploy.scan_report import Finding, Severity, Source
+from deploy.scan.inventory import normalized
+from deploy.scan.report import Finding, Severity, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from deploy.scan_inventory import Inventory
+    from deploy.scan.inventory import Inventory
 
 _TIMEOUT_S = 600.0
 """Both download a database of their own first."""

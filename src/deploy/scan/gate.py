@@ -7,27 +7,21 @@ import dataclasses
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from deploy import (
-    archive,
-    builder,
-    exceptions,
-    image,
-    progress,
-    scan_debian,
-    scan_inventory,
-    scan_others,
-    scan_python,
-    scan_report,
-)
+from deploy import archive, builder, exceptions, image, progress
 from deploy.errors import DeployError, ExitCode
-from deploy.scan_report import Report, Source
+from deploy.scan import debian as scan_debian
+from deploy.scan import inventory as scan_inventory
+from deploy.scan import others as scan_others
+from deploy.scan import python as scan_python
+from deploy.scan import report as scan_report
+from deploy.scan.report import Report, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from deploy.scan_inventory import Inventory
-    from deploy.scan_report import Finding
+    from deploy.scan.inventory import Inventory
+    from deploy.scan.report import Finding
 
     Answer = tuple[Source, list[Finding]]
 

@@ -7,13 +7,15 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from deploy import builder, image, paths, progress, scan, scan_report
+from deploy import builder, image, paths, progress
 from deploy.errors import DeployError
+from deploy.scan import gate
+from deploy.scan import report as scan_report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from deploy.scan_report import Report
+    from deploy.scan.report import Report
 
 _QUIET_S = 86400.0
 """For so long nothing is looked up again about the same packages."""
@@ -52,15 +54,15 @@ def _look(
     base = named_builder or builder.find()
     if base is None:
         return _not_checked("it takes the builder, which is not here"), {}
-    options = scan.Options(builder=base, brief=True)
+    options = gate.Options(builder=base, brief=True)
     with progress.step("Looking for known flaws in the images"):
-        inventories = scan.read(references, options)
+        inventories = gate.read(references, options)
         # The program alone changed: what was looked up about its packages then holds.
         known = {
             one.config_digest: memory[one.digest] for one in inventories if one.digest in memory
         }
         new = [one for one in inventories if one.digest not in memory]
-        report = scan.judge(new, options) if new else None
+        report = gate.judge(new, options) if new else None
     looked_at = {**known, **{one.digest: time.time() for one in new}}
     return render(report) if report else None, looked_at
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from deploy import tools
 from deploy.errors import DeployError, ExitCode
-from deploy.scan_report import Finding, Source
+from deploy.scan.report import Finding, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from deploy.scan_inventory import Inventory, Package
+    from deploy.scan.inventory import Inventory, Package
 
 NAME = "Debian index"
 

@@ -11,7 +11,7 @@ import stat
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
-from deploy.scan_report import Finding, Scanned
+from deploy.scan.report import Finding, Scanned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
