@@ -7,7 +7,7 @@ import sys
 
 from plumbum import cli
 
-from deploy import audit
+from deploy.audit import checkout
 from deploy.cli.command import Command
 from deploy.errors import ExitCode
 
@@ -19,7 +19,7 @@ class Audit(Command):
 
     def main(self) -> int:
         """Print the result; 0 when nothing is wrong, 1 otherwise."""
-        result = audit.run_audit(dt.datetime.now(tz=dt.UTC).date())
-        render = audit.render_json if self.as_json else audit.render_table
+        result = checkout.run_audit(dt.datetime.now(tz=dt.UTC).date())
+        render = checkout.render_json if self.as_json else checkout.render_table
         sys.stdout.write(f"{render(result)}\n")
         return ExitCode.FAILED if result.findings else ExitCode.OK

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy import audit, audittools, exceptions
-from deploy.audit import Audit
-from deploy.audittools import Checked, Finding
+from deploy import exceptions
+from deploy.audit import checkers, checkout
+from deploy.audit.checkers import Checked, Finding
+from deploy.audit.checkout import Audit
 from deploy.errors import DeployError, ExitCode
 from deploy.exceptions import AuditException
 from deploy.paths import REPO
@@ -61,14 +62,14 @@ def unavailable(error: pytest.ExceptionInfo[DeployError]) -> str:
 
 
 def judge(*findings: Finding, entries: tuple[AuditException, ...] = ()) -> Audit:
-    return audit.judge([Checked("checkov", "3", "kube/todo.yaml", findings)], entries, TODAY)
+    return checkout.judge([Checked("checkov", "3", "kube/todo.yaml", findings)], entries, TODAY)
 
 
 # -- hadolint -------------------------------------------------------------------------------------
 
 
 def test_a_finding_of_hadolints_has_its_line() -> None:
-    checked = audittools.read_hadolint(HADOLINT, CONTAINERFILE, "2")
+    checked = checkers.read_hadolint(HADOLINT, CONTAINERFILE, "2")
     assert checked.scope == "Containerfile (2 stages)"
     assert checked.findings == (Finding("hadolint", "Containerfile", 9, "DL3008", "Pin versions"),)
 
@@ -76,13 +77,13 @@ def test_a_finding_of_hadolints_has_its_line() -> None:
 @pytest.mark.parametrize("text", ["", "# FROM a\n", "RUN true\n"])
 def test_hadolint_on_nothing_is_a_failure(text: str) -> None:
     with pytest.raises(DeployError) as caught:
-        audittools.read_hadolint("[]", text, "2")
+        checkers.read_hadolint("[]", text, "2")
     assert "hadolint looked at nothing" in unavailable(caught)
 
 
 def test_hadolint_without_json_is_a_failure() -> None:
     with pytest.raises(DeployError) as caught:
-        audittools.read_hadolint("Segmentation fault", CONTAINERFILE, "2")
+        checkers.read_hadolint("Segmentation fault", CONTAINERFILE, "2")
     assert unavailable(caught) == "hadolint printed no JSON: Segmentation fault"
 
 
@@ -94,7 +95,7 @@ def test_findings_of_checkovs_are_those_of_both_files_with_their_true_names() ->
         report("kubernetes", failed=[check("CKV_K8S_1", 19)], passed=[check("CKV_K8S_2")]),
         report("dockerfile", skipped=[check("CKV_DOCKER_1", 7)], passed=[check("CKV_DOCKER_2")]),
     ]
-    checked = audittools.read_checkov(json.dumps(reports), "3")
+    checked = checkers.read_checkov(json.dumps(reports), "3")
     assert checked.scope == "Containerfile (2 checks), kube/todo.yaml (2 checks)"
     assert [(each.where, each.line, each.rule, each.message) for each in checked.findings] == [
         (
@@ -123,9 +124,9 @@ BOTH = [
     ],
 )
 def test_checkov_on_nothing_is_a_failure(reports: object, reason: str) -> None:
-    assert audittools.read_checkov(json.dumps(BOTH), "3").findings == ()
+    assert checkers.read_checkov(json.dumps(BOTH), "3").findings == ()
     with pytest.raises(DeployError) as caught:
-        audittools.read_checkov(json.dumps(reports), "3")
+        checkers.read_checkov(json.dumps(reports), "3")
     assert reason in unavailable(caught)
 
 
@@ -138,7 +139,7 @@ def test_a_document_that_is_invalid_is_a_finding() -> None:
         "ERROR kube/todo.yaml did not validate for resource deployment/todo against version 1.37: "
         f"{reason}\n"
     )
-    checked = audittools.read_validate(PASSED + wrong, MANIFEST, "1.37.0")
+    checked = checkers.read_validate(PASSED + wrong, MANIFEST, "1.37.0")
     assert checked.scope == "kube/todo.yaml (2 documents, strict)"
     assert [(each.rule, each.message) for each in checked.findings] == [
         ("SCHEMA", f"deployment/todo: {reason}")
@@ -147,7 +148,7 @@ def test_a_document_that_is_invalid_is_a_finding() -> None:
 
 def test_a_document_without_a_schema_is_a_finding() -> None:
     warning = "WARN kube/todo.yaml Couldn't find schema for kind Pod\n"
-    checked = audittools.read_validate(PASSED + warning, MANIFEST, "1.37.0")
+    checked = checkers.read_validate(PASSED + warning, MANIFEST, "1.37.0")
     assert [(each.rule, each.message) for each in checked.findings] == [
         ("WARN", "Couldn't find schema for kind Pod")
     ]
@@ -158,7 +159,7 @@ def test_a_document_without_a_schema_is_a_finding() -> None:
 )
 def test_validation_of_less_than_every_document_is_a_failure(output: str, manifest: str) -> None:
     with pytest.raises(DeployError) as caught:
-        audittools.read_validate(output, manifest, "1.37.0")
+        checkers.read_validate(output, manifest, "1.37.0")
     assert "documents of kube/todo.yaml" in unavailable(caught)
 
 
@@ -189,7 +190,7 @@ def test_a_checker_that_does_not_work_is_a_failure(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with pytest.raises(DeployError) as caught:
-        audittools.run_all(REPO, scratch)
+        checkers.run_all(REPO, scratch)
     assert unavailable(caught).startswith(f"hadolint {reason}")
 
 
@@ -203,9 +204,9 @@ def test_a_checker_sees_nothing_of_who_runs_it(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with pytest.raises(DeployError):
-        audittools.run_all(REPO, scratch)
+        checkers.run_all(REPO, scratch)
     seen = set((tmp_path / "seen").read_text().splitlines())
-    allowed = {f"{name}={value}" for name, value in audittools.ENVIRONMENT.items()}
+    allowed = {f"{name}={value}" for name, value in checkers.ENVIRONMENT.items()}
     assert seen - {"_=/usr/bin/env", f"PWD={scratch}"} == {
         *allowed,
         f"HOME={scratch}",
@@ -221,7 +222,7 @@ def test_a_file_that_is_not_there_is_named(name: str, tmp_path: Path) -> None:
     for each in {"Containerfile", "kube/todo.yaml"} - {name}:
         (root / each).write_text("")
     with pytest.raises(DeployError, match=f"{name} is missing") as caught:
-        audittools.run_all(root, scratch)
+        checkers.run_all(root, scratch)
     assert caught.value.code is ExitCode.DATA
 
 
@@ -258,9 +259,9 @@ def test_an_expired_exception_accepts_nothing_and_is_named() -> None:
 
 
 def test_the_projects_exceptions_about_units_are_all_needed() -> None:
-    checked = audit.check_units(REPO / "quadlet")
-    entries = [each for each in exceptions.load().audit if each.tool == audit.UNITS]
-    result = audit.judge([checked], entries, TODAY)
+    checked = checkout.check_units(REPO / "quadlet")
+    entries = [each for each in exceptions.load().audit if each.tool == checkout.UNITS]
+    result = checkout.judge([checked], entries, TODAY)
     assert result.findings == ()
     assert {entry for _, entry in result.accepted} == set(entries)
 
@@ -270,7 +271,7 @@ def test_the_projects_exceptions_about_units_are_all_needed() -> None:
 
 def test_the_table_says_what_is_wrong_what_is_accepted_and_what_was_checked() -> None:
     result = judge(FOUND, OTHER, dataclasses.replace(FOUND, rule="R", line=0), entries=(ENTRY,))
-    assert audit.render_table(result).splitlines() == [
+    assert checkout.render_table(result).splitlines() == [
         "checkov  R  kube/todo.yaml  Deployment.todo: do not — do",
         "accepted:",
         "  2 x checkov CKV_K8S_1 in kube/todo.yaml, until 2027-01-31",
@@ -282,8 +283,8 @@ def test_the_table_says_what_is_wrong_what_is_accepted_and_what_was_checked() ->
 
 
 def test_a_clean_result_says_so() -> None:
-    assert audit.render_table(judge()).splitlines()[-1] == "no findings"
-    assert json.loads(audit.render_json(judge()))["clean"] is True
+    assert checkout.render_table(judge()).splitlines()[-1] == "no findings"
+    assert json.loads(checkout.render_json(judge()))["clean"] is True
 
 
 def test_the_json_holds_the_same() -> None:
@@ -295,7 +296,7 @@ def test_the_json_holds_the_same() -> None:
         "message": "Deployment.todo: do not",
         "fix": "do",
     }
-    assert json.loads(audit.render_json(result)) == {
+    assert json.loads(checkout.render_json(result)) == {
         "clean": False,
         "checked": [{"tool": "checkov", "version": "3", "scope": "kube/todo.yaml"}],
         "findings": [{**found, "rule": "R"}],
@@ -310,4 +311,4 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         DeployError, match="Containerfile is no UTF-8: invalid start byte at byte 15"
     ):
-        audittools.read_source(tmp_path / "Containerfile")
+        checkers.read_source(tmp_path / "Containerfile")

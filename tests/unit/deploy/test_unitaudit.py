@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy import unitaudit
+from deploy.audit import unitaudit
+from deploy.audit.unitaudit import RULES, Finding
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import QUADLET, REPO
-from deploy.unitaudit import RULES, Finding
 from deploy.unitfiles import load_units, load_variants
 from deploy.units import parse_unit
 

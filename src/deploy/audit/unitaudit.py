@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from deploy import unitchecks as checks
-from deploy import unitreach, values
+from deploy import values
+from deploy.audit import unitchecks as checks
+from deploy.audit import unitreach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from deploy.unitchecks import Check
+    from deploy.audit.unitchecks import Check
     from deploy.units import Unit
 
 

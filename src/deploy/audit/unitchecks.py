@@ -1,6 +1,6 @@
 """What a container may do, and how much: privileges, limits, health, secrets. No I/O.
 
-Each check takes a unit and yields its faults; `deploy.unitaudit` gives it the id of a rule. They
+Each check takes a unit and yields its faults; `unitaudit` gives it the id of a rule. They
 read the raw lines, not the contract: the compiler refuses some of what has to be found here.
 """
 
@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from deploy import values
-from deploy.unitoptions import CONTAINER, RAW, Fault, missing, options, wrong
+from deploy.audit.unitoptions import CONTAINER, RAW, Fault, missing, options, wrong
 from deploy.units import split_words
 
 if TYPE_CHECKING:

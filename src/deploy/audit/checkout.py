@@ -8,8 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import audittools, exceptions, paths, unitaudit, unitfiles
-from deploy.audittools import Checked, Finding
+from deploy import exceptions, paths, unitfiles
+from deploy.audit import checkers, unitaudit
+from deploy.audit.checkers import Checked, Finding
 from deploy.progress import step
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def run_audit(today: dt.date, root: Path = paths.REPO) -> Audit:
     accepted = exceptions.load(root / exceptions.FILE.name).audit
     own = check_units(root / paths.QUADLET.name)
     with tempfile.TemporaryDirectory() as scratch, step("Auditing"):
-        checked = [*audittools.run_all(root, Path(scratch)), own]
+        checked = [*checkers.run_all(root, Path(scratch)), own]
     return judge(checked, accepted, today)
 
 

@@ -1,6 +1,6 @@
 """What a container reaches of its machine and beyond: networks, ports, mounts. No I/O.
 
-Each function takes a unit and yields its faults; `deploy.unitaudit` gives it the id of a rule.
+Each function takes a unit and yields its faults; `unitaudit` gives it the id of a rule.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from deploy.unitoptions import CONTAINER, missing, options, wrong
+from deploy.audit.unitoptions import CONTAINER, missing, options, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deploy.unitoptions import Fault, Option
+    from deploy.audit.unitoptions import Fault, Option
     from deploy.units import Assignment, Unit
 
 _FIRST_ORDINARY_PORT = 1024
