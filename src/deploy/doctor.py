@@ -6,7 +6,6 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-from deploy import lab_cgroup
 from deploy.host import (
     KEYRING,
     LAB_TOOLS,
@@ -21,6 +20,7 @@ from deploy.host import (
     why_no_lab,
     why_not_here,
 )
+from deploy.lab import cgroup as lab_cgroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,8 +9,9 @@ import secrets
 import sys
 from typing import TYPE_CHECKING
 
-from deploy import host, lab, progress, stack
+from deploy import host, progress, stack
 from deploy.errors import DeployError, ExitCode
+from deploy.lab import labs
 from deploy.paths import REPO
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def up(why: str, arguments: Sequence[str], *, port: int | None) -> int:
     )
     machine = _running()
     if machine is None:
-        machine = lab.start(NAME, publish={public: _PUBLIC_PORT})
+        machine = labs.start(NAME, publish={public: _PUBLIC_PORT})
     published = [outer for outer, inner in machine.publish.items() if inner == _PUBLIC_PORT]
     if not published or (port and port not in published):
         ports = f"port {published[0]}" if published else "no port of the backend"
@@ -86,7 +87,7 @@ def image(why: str, arguments: Sequence[str], packages: Path | None) -> int:
     say(f"This host cannot build rootless itself: {why}. Building in a lab.")
     words = ["image", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
     with contextlib.ExitStack() as stack:
-        machine = _running() or stack.enter_context(lab.throwaway())
+        machine = _running() or stack.enter_context(labs.throwaway())
         if packages:
             words.append(f"--packages={lend(machine, packages)}")
         return _interact(machine, words)
@@ -104,7 +105,7 @@ def scan(why: str, arguments: Sequence[str], advisories: Path | None) -> int:
     with contextlib.ExitStack() as stack:
         machine = _running()
         if machine is None:
-            machine = stack.enter_context(lab.throwaway())
+            machine = stack.enter_context(labs.throwaway())
             words = ["image", f"--image-cache={_IMAGES}", "--no-lab", "--target=all"]
             with progress.step("Building the images") as step:
                 machine.stream([*_BUILD, *words], step, timeout_s=_BUILD_TIMEOUT_S)
@@ -112,7 +113,7 @@ def scan(why: str, arguments: Sequence[str], advisories: Path | None) -> int:
         return _interact(machine, ["scan", "--no-lab", *arguments, *lent])
 
 
-def lend(machine: lab.Lab, path: Path) -> str:
+def lend(machine: labs.Lab, path: Path) -> str:
     """Copy a file of this host into a lab, and return its path there.
 
     Raises:
@@ -148,7 +149,7 @@ def again(why: str, command: str, arguments: Sequence[str]) -> int:
     return _interact(machine, [command, "--no-lab", *arguments])
 
 
-def _interact(machine: lab.Lab, words: Sequence[str]) -> int:
+def _interact(machine: labs.Lab, words: Sequence[str]) -> int:
     """Run `build.py` inside, telling it the address that this host's users see."""
     ports = [outer for outer, inner in machine.publish.items() if inner == _PUBLIC_PORT]
     env = {stack.PUBLISHED_URL: f"http://127.0.0.1:{ports[0]}"} if ports else {}
@@ -156,13 +157,13 @@ def _interact(machine: lab.Lab, words: Sequence[str]) -> int:
     return machine.interact([*_BUILD, *verbose, *words], env=env)
 
 
-def _running() -> lab.Lab | None:
+def _running() -> labs.Lab | None:
     """The lab of the trial, or None.
 
     Raises:
         DeployError: It was started from another checkout, which is the one that it holds.
     """
-    found = next((machine for machine in lab.list_labs() if machine.name == NAME), None)
+    found = next((machine for machine in labs.list_labs() if machine.name == NAME), None)
     if found and found.checkout != str(REPO):
         message = f"the lab {NAME} holds another checkout, {found.checkout or 'an older one'}"
         raise DeployError(message, hint=_ANEW, code=ExitCode.CONFIG)

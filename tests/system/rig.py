@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from deploy import lab
+from deploy.lab import labs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ COPY_CHECKOUT = 'tar -C /srv/todo-backend --exclude=./.hypothesis -c . | tar -C 
 class Stack:
     """The stack in a lab, as its user and its clients see it."""
 
-    lab: lab.Lab
+    lab: labs.Lab
     port: int
     management_port: int
 
@@ -106,7 +106,7 @@ class Stack:
 def open_machine() -> Iterator[Stack]:
     """A lab of its own without the stack, its ports published on this host."""
     port, management_port = free_port(), free_port()
-    with lab.throwaway(publish={port: 8000, management_port: 9000}) as machine:
+    with labs.throwaway(publish={port: 8000, management_port: 9000}) as machine:
         yield Stack(machine, port, management_port)
 
 

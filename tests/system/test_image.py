@@ -16,16 +16,17 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from deploy import archive, lab_root
+from deploy import archive
 from deploy.figures import by_component
 from deploy.image import TARGETS, bill_of_materials
+from deploy.lab import root as lab_root
 from tests.system.rig import COPY_CHECKOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deploy import lab
     from deploy.archive import Archive
+    from deploy.lab import labs
     from tests.system.rig import Stack
 
 MB = 1_000_000
@@ -211,7 +212,7 @@ def test_an_update_is_small_and_leaves_no_image_behind(other: Other) -> None:
 class Other:
     """A second account of the lab, which has a storage, a clock and a checkout of its own."""
 
-    lab: lab.Lab
+    lab: labs.Lab
     uid: str
 
     def run(self, *argv: str, stdin: str | None = None) -> str:

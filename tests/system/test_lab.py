@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy import lab, lab_cgroup, lab_processes, lab_state, tools
+from deploy import tools
 from deploy.errors import DeployError, ExitCode
+from deploy.lab import cgroup as lab_cgroup
+from deploy.lab import labs
+from deploy.lab import processes as lab_processes
+from deploy.lab import state as lab_state
 from deploy.paths import REPO
 from tests.system.rig import free_port
 
@@ -26,8 +30,8 @@ GONE_WITHIN_S = 20.0
 SERVE = ("systemd-run", "--user", "--unit=web", "--working-directory=/etc")
 OWNER = """
 import sys, time
-from deploy import lab
-with lab.throwaway(sys.argv[1]):
+from deploy.lab import labs
+with labs.throwaway(sys.argv[1]):
     print("ready", flush=True)
     time.sleep(600)
 """
@@ -68,8 +72,8 @@ class Traces:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[lab.Lab]:
-    with lab.throwaway() as started:
+def running() -> Iterator[labs.Lab]:
+    with labs.throwaway() as started:
         yield started
 
 
@@ -119,8 +123,8 @@ def get(port: int) -> str:
 def test_two_labs_serve_the_same_port_side_by_side() -> None:
     ports = free_port(), free_port()
     with (
-        lab.throwaway(publish={ports[0]: 8000}) as one,
-        lab.throwaway(publish={ports[1]: 8000}) as other,
+        labs.throwaway(publish={ports[0]: 8000}) as one,
+        labs.throwaway(publish={ports[1]: 8000}) as other,
     ):
         for each in (one, other):
             each.run([*SERVE, "python3", "-m", "http.server", "--bind=127.0.0.1", "8000"])
@@ -129,16 +133,16 @@ def test_two_labs_serve_the_same_port_side_by_side() -> None:
         inside = one.netns_argv(["curl", "--silent", "http://127.0.0.1:8000/hostname"])
         assert tools.run(inside).stdout.strip() == one.name
         with pytest.raises(DeployError, match=f"port {ports[0]} of this host"):
-            lab.start("late", publish={ports[0]: 8000})
+            labs.start("late", publish={ports[0]: 8000})
         with pytest.raises(DeployError, match="runs already"):
-            lab.start(one.name)
+            labs.start(one.name)
 
 
 def test_labs_of_one_name_in_two_places_do_not_end_each_other(
-    running: lab.Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    running: labs.Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    with lab.throwaway(running.name) as twin:
+    with labs.throwaway(running.name) as twin:
         assert twin.run(["hostname"]).stdout.strip() == running.name
     assert running.run(["hostname"]).stdout.strip() == running.name
 
@@ -146,14 +150,14 @@ def test_labs_of_one_name_in_two_places_do_not_end_each_other(
 def test_published_port_passes_large_answers_whole() -> None:
     port = free_port()
     size = 64 * 1024 * 1024
-    with lab.throwaway(publish={port: 8000}) as served:
+    with labs.throwaway(publish={port: 8000}) as served:
         served.run(["truncate", f"--size={size}", "hostname"])
         there = ("systemd-run", "--user", "--working-directory=/home/todo")
         served.run([*there, "python3", "-m", "http.server", "--bind=127.0.0.1", "8000"])
         assert len(get(port)) == size
 
 
-def test_the_user_has_a_session_and_the_checkout(running: lab.Lab) -> None:
+def test_the_user_has_a_session_and_the_checkout(running: labs.Lab) -> None:
     assert running.run(["id", "--user"]).stdout == "1000\n"
     asked = running.run(["systemctl", "--user", "is-system-running"]).stdout
     assert asked == "running\n"
@@ -164,7 +168,7 @@ def test_the_user_has_a_session_and_the_checkout(running: lab.Lab) -> None:
     assert "Read-only file system" in refused.stderr
 
 
-def test_rootless_containers_reach_the_network(running: lab.Lab) -> None:
+def test_rootless_containers_reach_the_network(running: labs.Lab) -> None:
     # A container without an image: the lab's own programs.
     running.run(["mkdir", "-p", "root/usr", "root/etc"])
     for name in ("bin", "lib", "lib64"):
@@ -177,10 +181,10 @@ def test_rootless_containers_reach_the_network(running: lab.Lab) -> None:
     running.run([*podman, "python3", "-c", program], timeout_s=120)
 
 
-def test_images_are_shared_through_the_cache(running: lab.Lab) -> None:
+def test_images_are_shared_through_the_cache(running: labs.Lab) -> None:
     marker = f"/var/cache/lab/test-{running.name}"
     running.run(["touch", marker])
-    with lab.throwaway() as other:
+    with labs.throwaway() as other:
         other.run(["rm", marker])
     assert running.run(["test", "-e", marker], check=False).returncode == 1
 
@@ -190,7 +194,7 @@ def test_reboot_keeps_the_disk_and_brings_lingering_services_back() -> None:
     unit = "[Service]\nExecStart=python3 -m http.server --bind=127.0.0.1 --directory=/etc 8000\n"
     install = f"{unit}[Install]\nWantedBy=default.target\n"
     path = ".config/systemd/user"
-    with lab.throwaway(publish={port: 8000}) as machine:
+    with labs.throwaway(publish={port: 8000}) as machine:
         machine.run(["mkdir", "-p", path])
         machine.run(["tee", f"{path}/web.service"], stdin=install)
         machine.run(["systemctl", "--user", "enable", "--now", "web"])
@@ -202,14 +206,14 @@ def test_reboot_keeps_the_disk_and_brings_lingering_services_back() -> None:
         assert get(port) == machine.name
 
 
-def test_what_a_timeout_ends_is_ended_inside(running: lab.Lab) -> None:
+def test_what_a_timeout_ends_is_ended_inside(running: labs.Lab) -> None:
     with pytest.raises(tools.ToolError, match=r"sleep \(in a lab\) did not end") as caught:
         running.run(["sleep", "1234"], timeout_s=1)
     assert caught.value.hint == f"to replay: build.py lab run {running.name} -- sleep 1234"
     assert running.run(["pgrep", "--full", "sleep 1234"], check=False).stdout == ""
 
 
-def test_a_program_may_clean_up_when_it_is_interrupted(running: lab.Lab) -> None:
+def test_a_program_may_clean_up_when_it_is_interrupted(running: labs.Lab) -> None:
     script = "trap 'sleep 1; touch cleaned; exit' INT; sleep 1234 & wait"
     with pytest.raises(tools.ToolError):
         running.run(["bash", "-c", script], timeout_s=1)
@@ -217,7 +221,7 @@ def test_a_program_may_clean_up_when_it_is_interrupted(running: lab.Lab) -> None
 
 
 def test_nothing_is_left_after_the_block() -> None:
-    with lab.throwaway() as ended:
+    with labs.throwaway() as ended:
         traces = Traces(ended.name)
         assert traces.left()
     assert traces.left() == []
@@ -234,7 +238,7 @@ def test_nothing_is_left_after_the_owner_died(number: signal.Signals) -> None:
 
 
 def test_a_killed_keeper_leaves_a_folder_to_the_next_command() -> None:
-    started = lab.start("orphan")
+    started = labs.start("orphan")
     traces = Traces(started.name)
     record = lab_state.find(started.name)
     assert record is not None
@@ -242,7 +246,7 @@ def test_a_killed_keeper_leaves_a_folder_to_the_next_command() -> None:
     deadline = time.monotonic() + GONE_WITHIN_S
     while lab_state.is_running(lab_state.folder_of("orphan")) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert "orphan" not in [each.name for each in lab.list_labs()]
+    assert "orphan" not in [each.name for each in labs.list_labs()]
     traces.wait_gone()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deploy import lab_root
+from deploy.lab import root as lab_root
 from tests.osv import render_database
 from tests.system.rig import BUILD
 

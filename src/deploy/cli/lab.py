@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from plumbum import cli
 
-from deploy import lab, lab_state
 from deploy.cli.command import Command, usage
+from deploy.lab import labs
+from deploy.lab import state as lab_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ class LabUp(Command):
 
     def main(self, name: str = _DEFAULT) -> int:
         """Start the lab NAME."""
-        started = lab.start(name, publish=dict(_pair(text) for text in self._publish))
+        started = labs.start(name, publish=dict(_pair(text) for text in self._publish))
         sys.stdout.write(f"{started.name} runs; a shell in it: build.py lab shell {name}\n")
         return 0
 
@@ -59,7 +60,7 @@ class LabRun(Command):
             raise usage(message, str(self.PROGNAME))
         with contextlib.ExitStack() as stack:
             running = lab_state.find(name)
-            there = lab.attach(name) if running else stack.enter_context(lab.throwaway())
+            there = labs.attach(name) if running else stack.enter_context(labs.throwaway())
             return there.interact(self._argv, user="root" if self.root else "todo")
 
     def _parse_args(
@@ -81,7 +82,7 @@ class LabShell(Command):
 
     def main(self, name: str = _DEFAULT) -> int:
         """Open a shell in the lab NAME."""
-        return lab.attach(name).shell(user="root" if self.root else "todo")
+        return labs.attach(name).shell(user="root" if self.root else "todo")
 
 
 @Lab.subcommand("down")
@@ -92,8 +93,8 @@ class LabDown(Command):
 
     def main(self, name: str = _DEFAULT) -> int:
         """Halt the lab NAME."""
-        for each in [there.name for there in lab.list_labs()] if self.all else [name]:
-            lab.stop(each)
+        for each in [there.name for there in labs.list_labs()] if self.all else [name]:
+            labs.stop(each)
         return 0
 
 
@@ -103,7 +104,7 @@ class LabList(Command):
 
     def main(self) -> int:
         """Print a line for each."""
-        for there in lab.list_labs():
+        for there in labs.list_labs():
             ports = ", ".join(f"127.0.0.1:{port} -> {to}" for port, to in there.publish.items())
             sys.stdout.write(f"{there.name}\t{ports}\n")
         return 0

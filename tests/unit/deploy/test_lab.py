@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy import lab_cgroup, lab_keeper, lab_processes, lab_root, lab_state
 from deploy.errors import DeployError
+from deploy.lab import cgroup as lab_cgroup
+from deploy.lab import keeper as lab_keeper
+from deploy.lab import processes as lab_processes
+from deploy.lab import root as lab_root
+from deploy.lab import state as lab_state
 
 PLAN = lab_keeper.Plan(
     name="trial",

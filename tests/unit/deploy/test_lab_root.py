@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy import lab_root
 from deploy.errors import DeployError, ExitCode
+from deploy.lab import root as lab_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

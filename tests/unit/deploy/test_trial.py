@@ -2,8 +2,9 @@ import dataclasses
 
 import pytest
 
-from deploy import lab, trial
+from deploy import trial
 from deploy.errors import DeployError, ExitCode
+from deploy.lab import labs
 from deploy.paths import REPO
 
 
@@ -22,7 +23,7 @@ class FakeLab:
 
 
 def running(monkeypatch: pytest.MonkeyPatch, machine: FakeLab) -> FakeLab:
-    monkeypatch.setattr(lab, "list_labs", lambda: [machine])
+    monkeypatch.setattr(labs, "list_labs", lambda: [machine])
     return machine
 
 

@@ -17,9 +17,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import host, lab_keeper, lab_processes, lab_root, lab_state
+from deploy import host
 from deploy.errors import DeployError, ExitCode
-from deploy.lab_machine import Lab
+from deploy.lab import keeper as lab_keeper
+from deploy.lab import processes as lab_processes
+from deploy.lab import root as lab_root
+from deploy.lab import state as lab_state
+from deploy.lab.machine import Lab
 from deploy.paths import REPO
 from deploy.progress import step
 

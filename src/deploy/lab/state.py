@@ -16,8 +16,8 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from deploy import lab_cgroup
 from deploy.errors import DeployError, ExitCode
+from deploy.lab import cgroup as lab_cgroup
 from deploy.paths import state_dir
 
 if TYPE_CHECKING:

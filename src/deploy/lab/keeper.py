@@ -21,7 +21,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import lab_cgroup, lab_root
+from deploy.lab import cgroup as lab_cgroup
+from deploy.lab import root as lab_root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -238,7 +239,7 @@ class _Keeper:
         os.close(reader)
         pairs = [f"{descriptor}:{port}" for descriptor, port in self._plan.listening.items()]
         if pairs:
-            enter = ["nsenter", f"--net={netns}", "--", sys.executable, "-m", "deploy.lab_forward"]
+            enter = ["nsenter", f"--net={netns}", "--", sys.executable, "-m", "deploy.lab.forward"]
             self._start([*enter, *pairs], keep=tuple(self._plan.listening))
 
     def _watch(self) -> str:

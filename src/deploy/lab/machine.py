@@ -10,8 +10,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import lab_cgroup, lab_keeper, lab_processes, lab_root, lab_state, tools
+from deploy import tools
 from deploy.errors import DeployError, ExitCode
+from deploy.lab import cgroup as lab_cgroup
+from deploy.lab import keeper as lab_keeper
+from deploy.lab import processes as lab_processes
+from deploy.lab import root as lab_root
+from deploy.lab import state as lab_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
