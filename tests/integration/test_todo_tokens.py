@@ -6,7 +6,9 @@ import json
 import sqlite3
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -245,6 +247,20 @@ def test_changes_are_counted_by_the_hour(
         assert 'todo_rate_limited_requests_total{limit="writes"}' in management.get("/metrics").text
 
 
+def test_no_change_escapes_the_count(service: Service, owner: httpx.Client) -> None:
+    token = make(owner, writes_per_hour=5)["token"]
+
+    def create(number: int) -> int:
+        with service.client(token) as client:
+            return client.post(TASKS, json={"title": str(number)}).status_code
+
+    with ThreadPoolExecutor(12) as threads:
+        answers = Counter(threads.map(create, range(24)))
+
+    assert answers == {201: 5, 429: 19}
+    assert len(owner.get(TASKS).json()["items"]) == 5
+
+
 def test_a_token_may_require_keys_and_matches(owner: httpx.Client, connect: Open) -> None:
     client = connect(make(owner, require_key=True, require_match=True)["token"])
     key, match = {"Idempotency-Key": "k"}, {"If-Match": '"1"'}
@@ -310,6 +326,16 @@ def test_a_user_has_a_bounded_number_of_tokens(owner: httpx.Client) -> None:
         ({"name": "n", "scopes": ["read"], "list_id": "x"}, "list_id"),
         ({"name": "n", "scopes": ["read"], "expires_at": "2001-01-01T00:00:00Z"}, "expires_at"),
         ({"name": "n", "scopes": ["read"], "expires_at": "2999-01-01T00:00:00"}, "expires_at"),
+        (
+            {"name": "n", "scopes": ["read"], "expires_at": "9999-12-31T23:59:59-12:00"},
+            "expires_at",
+        ),
+        (
+            {"name": "n", "scopes": ["read"], "expires_at": "0001-01-01T00:00:00+12:00"},
+            "expires_at",
+        ),
+        ({"name": "n", "scopes": ["read"], "expires_at": 32503680000}, "expires_at"),
+        ({"name": "n", "scopes": ["read"], "writes_per_hour": "5"}, "writes_per_hour"),
         ({"name": "n", "scopes": ["read"], "writes_per_hour": 0}, "writes_per_hour"),
         ({"name": "n", "scopes": ["read"], "agent": "a b"}, "agent"),
         ({"name": "n", "scopes": ["read"], "owner": "bob"}, "owner"),

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -15,7 +14,7 @@ from pydantic import (
     field_serializer,
 )
 
-from todo.tasks.schemas import refuse_nul
+from todo.tasks.schemas import Instant, refuse_nul
 
 Scope = Literal["read", "write", "delete", "assistant", "admin"]
 
@@ -49,10 +48,10 @@ class TokenCreate(BaseModel):
     require_match: StrictBool = Field(
         default=False, description="Whether every change must carry an `If-Match`."
     )
-    writes_per_hour: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+    writes_per_hour: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = Field(
         default=None, description="Most changes in an hour, as the journal counts them."
     )
-    expires_at: AwareDatetime | None = Field(
+    expires_at: Instant | None = Field(
         default=None, description="When it ends; without it, when it is revoked."
     )
 
