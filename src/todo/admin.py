@@ -49,9 +49,29 @@ def _make_parser() -> argparse.ArgumentParser:
         help="how long to wait for the database (default 0)",
     )
     migrate.set_defaults(run=_migrate)
+    _add_transfer(commands)
     options = commands.add_parser("options", help="print every option as a table")
     options.set_defaults(run=_options)
     return parser
+
+
+def _add_transfer(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    export = commands.add_parser("export", help="write everything that accounts hold")
+    export.add_argument("--owner", help="whose account (default: all)")
+    export.add_argument(
+        "--output", default="-", metavar="FILE", help="where to (default: standard output)"
+    )
+    export.set_defaults(run=_export)
+    importing = commands.add_parser("import", help="take in an export, or tasks of a calendar file")
+    importing.add_argument("file", metavar="FILE", help="what to read; - for standard input")
+    importing.add_argument(
+        "--format", choices=("json", "ical"), default="json", help="(default json)"
+    )
+    importing.add_argument("--owner", help="whose records (ical: whose tasks they become)")
+    importing.add_argument(
+        "--dry-run", action="store_true", help="report what would happen, and change nothing"
+    )
+    importing.set_defaults(run=_import)
 
 
 def _days(text: str) -> int:
@@ -98,6 +118,18 @@ def _migrate(options: argparse.Namespace) -> int:
     else:
         _say(f"migrated the schema from {found or 'nothing'} to revision {EXPECTED_REVISION}")
     return ExitCode.OK
+
+
+def _export(options: argparse.Namespace) -> int:
+    from todo.transfer.commands import run_export  # noqa: PLC0415
+
+    return run_export(options)
+
+
+def _import(options: argparse.Namespace) -> int:
+    from todo.transfer.commands import run_import  # noqa: PLC0415
+
+    return run_import(options)
 
 
 def _options(_options: argparse.Namespace) -> int:

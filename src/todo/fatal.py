@@ -10,6 +10,7 @@ class ExitCode(IntEnum):
     """Exit codes after sysexits.h; service managers tell causes apart by them."""
 
     OK = 0
+    INCOMPLETE = 1
     USAGE = 64
     SCHEMA_MISMATCH = 65
     DATABASE_UNAVAILABLE = 69

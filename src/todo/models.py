@@ -96,7 +96,10 @@ task = Table(
     Column("id", Id, primary_key=True),
     Column("owner", String(USER_LENGTH), nullable=False),
     Column("list_id", Id, ForeignKey("list.id"), nullable=True),
-    Column("parent_id", Id, ForeignKey("task.id", ondelete="CASCADE"), nullable=True),
+    # Deferrable for an import, whose tasks come in any order.
+    Column(
+        "parent_id", Id, ForeignKey("task.id", ondelete="CASCADE", deferrable=True), nullable=True
+    ),
     Column("title", String(255), nullable=False),
     Column("description", Text, nullable=True),
     Column("priority", SmallInteger, nullable=False),

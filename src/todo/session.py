@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine
@@ -75,6 +75,11 @@ class Session:
             return (await self._send([(self._begin, None), *prepared]))[1:]
         return await self._send(prepared)
 
+    async def run_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement once for each row of values, within the transaction that is open."""
+        compiled = statement.compiled(self._dialect)
+        await self._send_many(compiled.text, [compiled.bind(values) for values in rows])
+
     async def commit(self, *calls: Call) -> list[list[Row]]:
         """Run the last statements and commit; return the rows of each."""
         rows = await self._send([*map(self._prepare, calls), ("COMMIT", None)])
@@ -99,6 +104,9 @@ class Session:
     async def _send(self, calls: list[tuple[str, Mapping[str, Any] | None]]) -> list[list[Row]]:
         raise NotImplementedError
 
+    async def _send_many(self, text: str, rows: list[Mapping[str, Any]]) -> None:
+        raise NotImplementedError
+
 
 class PostgresSession(Session):
     """On psycopg.
@@ -116,6 +124,10 @@ class PostgresSession(Session):
     async def _send(self, calls: list[tuple[str, Mapping[str, Any] | None]]) -> list[list[Row]]:
         return [await self._execute(*call) for call in calls]
 
+    async def _send_many(self, text: str, rows: list[Mapping[str, Any]]) -> None:
+        async with self.driver.cursor() as cursor:
+            await cursor.executemany(text, rows)
+
     async def _execute(self, text: str, values: Mapping[str, Any] | None) -> list[Row]:
         loop = asyncio.get_running_loop()
         watchdog = loop.call_later(self._patience_s, _shut_down, self.driver)
@@ -132,6 +144,10 @@ class SqliteSession(Session):
     async def _send(self, calls: list[tuple[str, Mapping[str, Any] | None]]) -> list[list[Row]]:
         fetch = self.driver.execute_fetchall
         return [list(await fetch(text, values or {})) for text, values in calls]
+
+    async def _send_many(self, text: str, rows: list[Mapping[str, Any]]) -> None:
+        cursor = await self.driver.executemany(text, rows)
+        await cursor.close()
 
 
 def _shut_down(driver: Any) -> None:  # noqa: ANN401 - psycopg is imported for PostgreSQL alone

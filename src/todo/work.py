@@ -136,6 +136,15 @@ class Work:
         """Add statements that run right before the commit."""
         self._last += calls
 
+    async def flush(self) -> None:
+        """Append what was recorded so far to the journal; for writes that are too many to hold."""
+        for owner, locked in self._accounts.items():
+            if locked.entries:
+                rows = _chain(owner, locked)
+                locked.entries.clear()
+                await self.session.run_many(_APPEND, rows)
+                await self.session.run((_ADVANCE, _head(rows[-1])))
+
     async def commit(self) -> None:
         """Append what was recorded to the journal, and commit.
 
@@ -146,12 +155,25 @@ class Work:
         calls: list[Call] = []
         for owner, locked in self._accounts.items():
             if locked.entries:
-                calls += _append(owner, locked, self.session.dialect)
+                calls += _append(_chain(owner, locked), self.session.dialect)
         await self.session.commit(*calls, *self._last)
 
 
-def _append(owner: str, locked: Account, dialect: str) -> list[Call]:
-    calls: list[Call] = []
+def _append(rows: list[dict[str, Any]], dialect: str) -> list[Call]:
+    *others, last = rows
+    calls: list[Call] = [(_APPEND, row) for row in others]
+    if dialect == SQLITE:
+        return [*calls, (_APPEND, last), (_ADVANCE, _head(last))]
+    return [*calls, (_APPEND_AND_ADVANCE, last)]
+
+
+def _head(last: dict[str, Any]) -> dict[str, Any]:
+    return {name: last[name] for name in ("owner", "seq", "hash")}
+
+
+def _chain(owner: str, locked: Account) -> list[dict[str, Any]]:
+    """Number and hash the entries, and return their rows."""
+    rows = []
     for entry in locked.entries:
         salt = secrets.token_bytes(SALT_BYTES)
         commitment = commit(salt, entry)
@@ -165,9 +187,5 @@ def _append(owner: str, locked: Account, dialect: str) -> list[Call]:
             "commitment": commitment,
             "hash": locked.hash,
         }
-        calls.append((_APPEND, values))
-    _, last = calls[-1]
-    if dialect == SQLITE:
-        head = {name: last[name] for name in ("owner", "seq", "hash")}
-        return [*calls, (_ADVANCE, head)]
-    return [*calls[:-1], (_APPEND_AND_ADVANCE, last)]
+        rows.append(values)
+    return rows

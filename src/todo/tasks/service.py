@@ -1,20 +1,18 @@
 """What may be done with tasks, whoever asks: HTTP, agents' tools, imports."""
 
-import time
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import Any
 
 from todo.errors import (
     NotFoundError,
-    ProblemError,
     ReadOnlyError,
     StateConflictError,
-    ValidationFailedError,
     VersionMismatchError,
 )
 from todo.ids import new_uuid7
-from todo.tasks.due import EARLIEST, LATEST, check_zone
+from todo.tasks.content import needs_account, new_image, refuse_field, settle_due
+from todo.tasks.due import check_zone
 from todo.tasks.record import Image, find_fire_times
 from todo.tasks.repository import (
     MAX_DEPTH,
@@ -23,7 +21,7 @@ from todo.tasks.repository import (
     as_bytes,
     read_image,
 )
-from todo.tasks.series import find_next, settle_rule
+from todo.tasks.series import find_next
 from todo.work import Account, Work
 
 _DUE = ("due_date", "due_at", "due_zone")
@@ -60,11 +58,11 @@ class TaskService:
             ReadOnlyError: The caller may not put tasks there.
             ValidationFailedError: Zone, rule or place is not acceptable.
         """
-        image = _new_image(fields, self._work)
+        image = new_image(fields, self._work.caller.user, self._work.at)
         account = await self._place(image, fields.get("parent_id"), fields.get("list_id"))
-        if account is None and _needs_account(image):
+        if account is None and needs_account(image):
             account, _ = await self._work.lock(image["owner"])
-        _settle_due(image, account)
+        settle_due(image, account.zone if account else "UTC")
         calls = self._store.add(image, self._find_fire_times(image, account))
         if account is None:
             _, (rows, *_others) = await self._work.lock(image["owner"], *calls)
@@ -110,7 +108,7 @@ class TaskService:
         if "list_id" in changes or "parent_id" in changes:
             await self._move(found, image, changes)
         if {*_DUE, "recurrence", "recurrence_from"} & set(changes):
-            _settle_due(image, found.account)
+            settle_due(image, found.account.zone)
             if _is_same_instant(image["due_at"], found.image["due_at"]):
                 # Each database writes it in its own way.
                 image["due_at"] = found.image["due_at"]
@@ -231,7 +229,7 @@ class TaskService:
         if parent_id is not None:
             parent = await self._find_parent(parent_id)
             if list_id not in {None, parent["list_id"]}:
-                raise _refuse("list_id", "a subtask is in the list of its parent")
+                raise refuse_field("list_id", "a subtask is in the list of its parent")
             image |= {name: parent[name] for name in ("owner", "list_id")}
             image["parent_id"] = parent_id
         elif list_id is not None:
@@ -241,18 +239,18 @@ class TaskService:
     async def _find_parent(self, parent_id: str) -> Image:
         (rows,) = await self._work.session.run(self._store.find_to_write(parent_id))
         if not rows:
-            raise _refuse("parent_id", "no such task")
+            raise refuse_field("parent_id", "no such task")
         if not rows[0][1]:
             raise ReadOnlyError
         above = await self._store.find_ancestors(parent_id)
         if len(above) >= MAX_DEPTH:
-            raise _refuse("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
+            raise refuse_field("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
         return read_image(as_bytes(rows[0][0]))
 
     async def _find_list(self, list_id: str) -> str:
         found = await self._store.find_list(list_id)
         if found is None:
-            raise _refuse("list_id", "no such list")
+            raise refuse_field("list_id", "no such list")
         owner, may_write = found
         if not may_write:
             raise ReadOnlyError
@@ -266,18 +264,18 @@ class TaskService:
                 await self._move_below(found, parent_id)
             parent = await self._find_parent(parent_id)
             if changes.get("list_id", parent["list_id"]) != parent["list_id"]:
-                raise _refuse("list_id", "a subtask is in the list of its parent")
+                raise refuse_field("list_id", "a subtask is in the list of its parent")
             owner, image["list_id"] = parent["owner"], parent["list_id"]
         elif image["list_id"] is not None:
             owner = await self._find_list(image["list_id"])
         else:
             if self._caller.list_id is not None:
-                raise _refuse("list_id", "this token is for one list")
+                raise refuse_field("list_id", "this token is for one list")
             owner = found.image["owner"]
         if owner != found.image["owner"] or (
             image["list_id"] is None and owner != self._caller.user
         ):
-            raise _refuse("list_id", "a task stays with its owner: create it there instead")
+            raise refuse_field("list_id", "a task stays with its owner: create it there instead")
         if image["list_id"] != found.image["list_id"]:
             below = await self._store.find_subtree(image["id"])
             _refuse_many(below)
@@ -289,11 +287,11 @@ class TaskService:
     async def _move_below(self, found: Found, parent_id: str) -> None:
         above = await self._store.find_ancestors(parent_id)
         if found.image["id"] in above:
-            raise _refuse("parent_id", "a task cannot be below itself")
+            raise refuse_field("parent_id", "a task cannot be below itself")
         below = [read_image(text) for text in await self._store.find_subtree(found.image["id"])]
         _refuse_many(below)
         if len(above) + 1 + measure_height(found.image["id"], below) > MAX_DEPTH:
-            raise _refuse("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
+            raise refuse_field("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
 
     def _find_fire_times(self, image: Image, account: Account | None) -> list[str]:
         return find_fire_times(image, account.zone if account else "UTC", self._work.now)
@@ -310,73 +308,6 @@ class TaskService:
             before=before,
             after=after,
         )
-
-
-def _new_image(fields: dict[str, Any], work: Work) -> Image:
-    image: Image = {
-        "id": str(new_uuid7()),
-        "owner": work.caller.user,
-        "list_id": None,
-        "parent_id": None,
-        "title": fields["title"],
-        "description": None,
-        "priority": "none",
-        "tags": [],
-        "due_date": None,
-        "due_at": None,
-        "due_zone": None,
-        "recurrence": None,
-        "recurrence_from": "schedule",
-        "reminders": [],
-        # After all others: new ones are later.
-        "position": round(time.time(), 3),
-        "is_completed": False,
-        "completed_at": None,
-        "created_at": work.at,
-        "updated_at": work.at,
-        "previous_id": None,
-        "version": 1,
-    }
-    placed = {"list_id", "parent_id"}
-    given = {k: v for k, v in fields.items() if k not in placed}
-    if given.get("position", 0) is None:
-        del given["position"]
-    return image | given
-
-
-def _needs_account(image: Image) -> bool:
-    """Whether the owner's zone says something about the task."""
-    return (
-        image["recurrence"] is not None
-        or image["due_date"] is not None
-        or (image["due_at"] is not None)
-    )
-
-
-def _settle_due(image: Image, account: Account | None) -> None:
-    """Check due time, zone and rule, and write each in its one form."""
-    day, at = image["due_date"], image["due_at"]
-    if day is not None and not EARLIEST <= date.fromisoformat(day) <= LATEST:
-        raise _refuse("due_date", f"must be from {EARLIEST} to {LATEST}")
-    if at is None:
-        if image["due_zone"] is not None:
-            raise _refuse("due_zone", "goes with due_at")
-    else:
-        instant = datetime.fromisoformat(at)
-        if not EARLIEST.year < instant.year < LATEST.year:
-            raise _refuse("due_at", f"must be after {EARLIEST} and before {LATEST}")
-        image["due_at"] = instant.astimezone(UTC).isoformat(timespec="microseconds")
-        zone = image["due_zone"] or (account.zone if account else "UTC")
-        try:
-            check_zone(zone)
-        except ValueError as error:
-            raise _refuse("due_zone", str(error)) from None
-        image["due_zone"] = zone
-    if image["recurrence"] is not None:
-        try:
-            image["recurrence"] = settle_rule(image)
-        except ValueError as error:
-            raise _refuse("recurrence", str(error)) from None
 
 
 def _is_same_instant(one: str | None, other: str | None) -> bool:
@@ -398,8 +329,3 @@ def _refuse_many(below: list[Any]) -> None:
         raise StateConflictError(
             f"There are more than {MAX_SUBTREE} tasks below it; change some of them first."
         )
-
-
-def _refuse(field: str, why: str) -> ProblemError:
-    error = {"in": "body", "field": field, "code": "invalid", "message": why}
-    return ValidationFailedError(errors=[error])

@@ -105,7 +105,11 @@ def _create_tasks() -> None:
         sa.CheckConstraint("due_date IS NULL OR due_at IS NULL", name=op.f("ck_task_one_due")),
         sa.ForeignKeyConstraint(["list_id"], ["list.id"], name=op.f("fk_task_list_id")),
         sa.ForeignKeyConstraint(
-            ["parent_id"], ["task.id"], name=op.f("fk_task_parent_id"), ondelete="CASCADE"
+            ["parent_id"],
+            ["task.id"],
+            name=op.f("fk_task_parent_id"),
+            ondelete="CASCADE",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_task")),
     )

@@ -1,0 +1,99 @@
+"""Write everything that accounts hold, one JSON object a line.
+
+The first line names the format. Then, for each account in the order of their names: the account,
+its lists, the shares of these, its tasks; each in the order of ids. The same content gives the
+same bytes. The journal stays where it is: an import begins a new chain.
+"""
+
+from collections.abc import AsyncIterator
+
+import orjson
+from sqlalchemy import FromClause, Select, bindparam, select, tuple_
+
+from todo.models import Id, account, list_share, task, task_list
+from todo.session import Session
+from todo.sql import Statement
+from todo.tasks.image import LIST_FIELDS, SHARE_FIELDS, TASK_FIELDS, select_image
+from todo.tasks.repository import as_bytes, read_image
+
+FORMAT = b'{"todo-backend":{"format":1}}\n'
+_BATCH = 1000
+_FIRST_ID = "00000000-0000-0000-0000-000000000000"
+
+_ACCOUNTS = Statement(
+    select(account.c.owner, account.c.zone)
+    .where(account.c.owner > bindparam("after"))
+    .order_by(account.c.owner)
+    .limit(_BATCH)
+)
+_ACCOUNT = Statement(
+    select(account.c.owner, account.c.zone).where(account.c.owner == bindparam("owner"))
+)
+
+
+def _own(dialect: str, table: FromClause, fields: tuple[str, ...]) -> Select[tuple[bytes]]:
+    own = (table.c.owner == bindparam("owner"), table.c.id > bindparam("id", type_=Id))
+    return select_image(
+        dialect, table, lambda s: s.where(*own).order_by(table.c.id).limit(_BATCH), fields
+    )
+
+
+def _shares(dialect: str) -> Select[tuple[bytes]]:
+    lists = select(task_list.c.id).where(task_list.c.owner == bindparam("owner"))
+    place = (list_share.c.list_id, list_share.c.user_id)
+    after = tuple_(bindparam("list_id", type_=Id), bindparam("user_id"))
+    return select_image(
+        dialect,
+        list_share,
+        lambda s: (
+            s.where(place[0].in_(lists), tuple_(*place) > after).order_by(*place).limit(_BATCH)
+        ),
+        SHARE_FIELDS,
+    )
+
+
+# By the word that names them in a line, in the order in which an import needs them; with the
+# keys by which the next page begins.
+_PARTS = {
+    b"list": (Statement(lambda d: _own(d, task_list, LIST_FIELDS)), {"id": _FIRST_ID}),
+    b"share": (Statement(_shares), {"list_id": _FIRST_ID, "user_id": ""}),
+    b"task": (Statement(lambda d: _own(d, task, TASK_FIELDS)), {"id": _FIRST_ID}),
+}
+
+
+async def export_accounts(session: Session, owner: str | None) -> AsyncIterator[bytes]:
+    """Yield the lines of one account or of all.
+
+    Args:
+        session: A snapshot, so that all lines are of one moment.
+        owner: Whose account, None for all.
+    """
+    yield FORMAT
+    async for name, zone in _find_accounts(session, owner):
+        yield b'{"account":%b}\n' % orjson.dumps({"owner": name, "zone": zone})
+        for word, (statement, first) in _PARTS.items():
+            async for image in _read(session, statement, {"owner": name, **first}):
+                yield b'{"%b":%b}\n' % (word, image)
+
+
+async def _find_accounts(session: Session, owner: str | None) -> AsyncIterator[tuple[str, str]]:
+    if owner is not None:
+        for name, zone in await session.fetch(_ACCOUNT, {"owner": owner}):
+            yield name, zone
+        return
+    after = ""
+    while rows := await session.fetch(_ACCOUNTS, {"after": after}):
+        for name, zone in rows:
+            yield name, zone
+        after = rows[-1][0]
+
+
+async def _read(
+    session: Session, statement: Statement, values: dict[str, str]
+) -> AsyncIterator[bytes]:
+    while rows := await session.fetch(statement, values):
+        images = [as_bytes(row[0]) for row in rows]
+        for image in images:
+            yield image
+        last = read_image(images[-1])
+        values = {name: last[name] if name != "owner" else value for name, value in values.items()}

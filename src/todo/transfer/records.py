@@ -1,0 +1,164 @@
+"""One line of an export, checked: nothing goes in that the service would not have stored."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+import orjson
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from todo.models import USER_LENGTH
+from todo.tasks.due import check_zone
+from todo.tasks.schemas import (
+    Description,
+    Position,
+    Priority,
+    RecurrenceFrom,
+    Reminders,
+    Rule,
+    Tags,
+    Title,
+)
+
+User = Annotated[str, StringConstraints(min_length=1, max_length=USER_LENGTH)]
+Version = Annotated[int, Field(ge=1, lt=2**31)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    def image(self) -> dict[str, Any]:
+        """Return the record as an image has it."""
+        fields = dict(self)
+        return {name: _plain(value) for name, value in fields.items()}
+
+
+class AccountRecord(_Record):
+    """An account."""
+
+    owner: User
+    zone: str
+
+    @model_validator(mode="after")
+    def _known_zone(self) -> Self:
+        check_zone(self.zone)
+        return self
+
+
+class ListRecord(_Record):
+    """A list."""
+
+    id: UUID
+    owner: User
+    name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    position: Position
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    version: Version
+
+
+class ShareRecord(_Record):
+    """A share of a list."""
+
+    list_id: UUID
+    user_id: User
+    access: Literal["read", "write"]
+    created_at: AwareDatetime
+
+
+class TaskRecord(_Record):
+    """A task."""
+
+    id: UUID
+    owner: User
+    list_id: UUID | None
+    parent_id: UUID | None
+    title: Title
+    description: Description | None
+    priority: Priority
+    tags: Tags
+    due_date: date | None
+    due_at: AwareDatetime | None
+    due_zone: str | None
+    recurrence: Rule | None
+    recurrence_from: RecurrenceFrom
+    reminders: Reminders
+    position: Position
+    is_completed: bool
+    completed_at: AwareDatetime | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    previous_id: UUID | None
+    version: Version
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.is_completed is (self.completed_at is None):
+            msg = "is_completed and completed_at do not agree"
+            raise ValueError(msg)
+        if self.id == self.parent_id:
+            msg = "parent_id: a task cannot be below itself"
+            raise ValueError(msg)
+        return self
+
+
+Record = AccountRecord | ListRecord | ShareRecord | TaskRecord
+_KINDS: dict[str, type[Record]] = {
+    "account": AccountRecord,
+    "list": ListRecord,
+    "share": ShareRecord,
+    "task": TaskRecord,
+}
+
+
+class NotTakenError(Exception):
+    """A line says nothing that can be taken; the message says why."""
+
+
+def read_line(line: bytes) -> Record | None:
+    """Read one line; None for the one that names the format.
+
+    Raises:
+        NotTakenError: It is no line of an export, or holds what the service would not store.
+    """
+    try:
+        content = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise NotTakenError(f"not JSON: {error}") from None
+    if not isinstance(content, dict) or len(content) != 1:
+        raise NotTakenError("not an object with one of account, list, share, task")
+    ((word, value),) = content.items()
+    if word == "todo-backend":
+        if value != {"format": 1}:
+            raise NotTakenError("another format than 1: it was written by another version")
+        return None
+    kind = _KINDS.get(word)
+    if kind is None:
+        raise NotTakenError(f"{word[:40]!r} is none of account, list, share, task")
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise NotTakenError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    parts = []
+    for item in error.errors(include_input=False, include_url=False, include_context=False):
+        place = ".".join(str(part) for part in item["loc"])
+        reason = item["msg"].removeprefix("Value error, ")
+        parts.append(f"{place}: {reason}" if place else reason)
+    return "; ".join(parts)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - of any field
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    return str(value) if isinstance(value, UUID | date) else value

@@ -1,0 +1,132 @@
+"""The first reading of a file: how its lines hang together, and which cannot be taken."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from todo.tasks.repository import MAX_DEPTH
+from todo.transfer.records import ListRecord, NotTakenError, TaskRecord, read_line
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a task is: whose it is, in which list, below which task."""
+
+    owner: str
+    list_id: str | None
+    parent_id: str | None
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a file says by itself.
+
+    Attributes:
+        lists: List -> owner.
+        tasks: Task -> its place.
+        lines: Task -> line.
+        skipped: Line -> why it cannot be taken.
+    """
+
+    lists: dict[str, str] = field(default_factory=dict)
+    tasks: dict[str, Place] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    skipped: dict[int, str] = field(default_factory=dict)
+
+    def named(self) -> tuple[set[str], set[str]]:
+        """Return the ids of all lists and tasks that the file speaks of."""
+        lists = {place.list_id for place in self.tasks.values()} | set(self.lists)
+        tasks = {place.parent_id for place in self.tasks.values()} | set(self.tasks)
+        return {each for each in lists if each}, {each for each in tasks if each}
+
+
+def survey_lines(lines: Iterable[bytes], owner: str | None) -> Survey:
+    """Read all lines once.
+
+    Args:
+        lines: Of the file, from the first.
+        owner: Whose records are wanted, None for everybody's.
+    """
+    survey = Survey()
+    is_export = False
+    for number, line in enumerate(lines, 1):
+        try:
+            record = read_line(line)
+        except NotTakenError as error:
+            survey.skipped[number] = str(error)
+            continue
+        if record is None:
+            is_export = True
+        elif not is_export:
+            survey.skipped[number] = 'no line {"todo-backend":{"format":1}} before it'
+        elif owner is not None and getattr(record, "owner", owner) != owner:
+            survey.skipped[number] = "another owner's"
+        elif isinstance(record, ListRecord):
+            survey.lists.setdefault(str(record.id), record.owner)
+        elif isinstance(record, TaskRecord):
+            _note_task(survey, number, record)
+    return survey
+
+
+def _note_task(survey: Survey, number: int, record: TaskRecord) -> None:
+    image = record.image()
+    task_id = image["id"]
+    if task_id in survey.tasks:
+        survey.skipped[number] = f"the same id as on line {survey.lines[task_id]}"
+        return
+    survey.lines[task_id] = number
+    survey.tasks[task_id] = Place(image["owner"], image["list_id"], image["parent_id"])
+
+
+def settle(
+    survey: Survey, stored_lists: Mapping[str, str], stored_tasks: Mapping[str, Place]
+) -> None:
+    """Skip the tasks whose place there is not, and those below them.
+
+    Args:
+        survey: Of the file; its `skipped` grows.
+        stored_lists: Owners of the lists that the database has.
+        stored_tasks: Places of the tasks that it has; they stay where they are.
+    """
+    owners = {**survey.lists, **stored_lists}
+    refused: dict[str, str] = {}
+    for task_id, place in survey.tasks.items():
+        if task_id in stored_tasks:
+            continue
+        if place.list_id is not None and owners.get(place.list_id) != place.owner:
+            refused[task_id] = "list_id: no such list of this owner"
+    # A task is at most so deep; whoever refuses one refuses those below it.
+    for _ in range(MAX_DEPTH + 1):
+        before = len(refused)
+        for task_id, place in survey.tasks.items():
+            if task_id not in refused and task_id not in stored_tasks and place.parent_id:
+                why = _find_fault(place, survey, stored_tasks, refused)
+                if why:
+                    refused[task_id] = why
+        if len(refused) == before:
+            break
+    survey.skipped |= {survey.lines[task_id]: why for task_id, why in refused.items()}
+
+
+def _find_fault(
+    place: Place,
+    survey: Survey,
+    stored: Mapping[str, Place],
+    refused: Mapping[str, str],
+) -> str | None:
+    assert place.parent_id is not None  # noqa: S101 - narrows the type
+    depth, above = 1, place.parent_id
+    parent = stored.get(above) or survey.tasks.get(above)
+    if parent is None or above in refused:
+        return "parent_id: no such task, or it is not taken"
+    if (parent.owner, parent.list_id) != (place.owner, place.list_id):
+        return "parent_id: a subtask has the owner and the list of its parent"
+    while parent is not None:
+        depth += 1
+        if depth > MAX_DEPTH:
+            return f"parent_id: tasks nest at most {MAX_DEPTH} deep"
+        parent = (
+            (stored.get(parent.parent_id) or survey.tasks.get(parent.parent_id))
+            if parent.parent_id
+            else None
+        )
+    return None
