@@ -1,0 +1,92 @@
+"""A series of tasks, through the API, on both databases."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.integration.people import TASKS, MakePerson, Person, code, read
+
+
+@pytest.fixture
+def alice(make_person: MakePerson) -> Person:
+    return make_person("alice")
+
+
+def create(person: Person, **task: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    return person.create(TASKS, title="again", **task)
+
+
+def complete(person: Person, task: dict[str, Any]) -> dict[str, Any] | None:
+    """Complete a task and return the one that follows it."""
+    read(person.http.post(f"{TASKS}/{task['id']}/complete"))
+    found: list[dict[str, Any]] = read(person.http.get(TASKS, params={"status": "open"}))["items"]
+    return next((each for each in found if each["previous_id"] == task["id"]), None)
+
+
+def test_the_31st_outlives_short_months(alice: Person) -> None:
+    task: dict[str, Any] | None = create(alice, due_date="2126-01-31", recurrence="FREQ=MONTHLY")
+
+    days = []
+    for _ in range(4):
+        assert task is not None
+        days.append(task["due_date"])
+        task = complete(alice, task)
+
+    assert days == ["2126-01-31", "2126-03-31", "2126-05-31", "2126-07-31"]
+
+
+def test_a_gap_of_the_clocks_moves_one_instance_alone(alice: Person) -> None:
+    task = create(
+        alice, due_at="2026-03-28T01:30:00Z", due_zone="Europe/Berlin", recurrence="FREQ=DAILY"
+    )
+
+    moved = complete(alice, task)
+    assert moved is not None
+    back = complete(alice, moved)
+
+    assert datetime.fromisoformat(moved["due_at"]) == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+    assert moved["recurrence"] == "FREQ=DAILY;BYHOUR=2;BYMINUTE=30;BYSECOND=0"
+    assert back is not None
+    assert datetime.fromisoformat(back["due_at"]) == datetime(2026, 3, 30, 0, 30, tzinfo=UTC)
+    assert back["recurrence"] == "FREQ=DAILY"
+    assert back["due_zone"] == "Europe/Berlin"
+
+
+def test_count_ends_a_series(alice: Person) -> None:
+    task = create(alice, due_date="2126-01-01", recurrence="RRULE:FREQ=DAILY;COUNT=2")
+
+    last = complete(alice, task)
+
+    assert last is not None
+    assert last["recurrence"] == "FREQ=DAILY;COUNT=1"
+    assert complete(alice, last) is None
+
+
+def test_completing_twice_makes_one_next(alice: Person) -> None:
+    task = create(alice, due_date="2126-01-01", recurrence="FREQ=DAILY")
+
+    complete(alice, task)
+    complete(alice, task)
+
+    assert len(read(alice.http.get(TASKS, params={"status": "open"}))["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    "rule", ["FREQ=HOURLY", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=DAILY;BYEASTER=1", "x"]
+)
+def test_a_rule_that_cannot_be_is_refused_with_the_field(alice: Person, rule: str) -> None:
+    refused = alice.http.post(TASKS, json={"title": "x", "recurrence": rule})
+
+    assert code(refused) == (422, "validation-failed")
+    assert [each["field"] for each in refused.json()["errors"]] == ["recurrence"]
+
+
+def test_a_zone_that_is_none_is_refused(alice: Person) -> None:
+    due = {"due_at": "2126-01-01T00:00:00Z", "due_zone": "europe/berlin"}
+    refused = alice.http.post(TASKS, json={"title": "x", **due})
+
+    assert code(refused) == (422, "validation-failed")
+    [error] = refused.json()["errors"]
+    assert error["field"] == "due_zone"
+    assert "did you mean Europe/Berlin?" in error["message"]
