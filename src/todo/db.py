@@ -130,17 +130,6 @@ class Database:
             yield session
 
     @contextlib.asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Session]:
-        """Open a session whose statements all see what was committed when the first one ran.
-
-        Raises:
-            UnavailableError: As `reading`.
-        """
-        begin = "BEGIN" if self.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-        async with self._session(begin) as session:
-            yield session
-
-    @contextlib.asynccontextmanager
     async def _session(self, begin: str) -> AsyncIterator[Session]:
         kind = SqliteSession if self.is_sqlite else PostgresSession
         try:

@@ -52,7 +52,7 @@ async def _write(settings: Settings, owner: str | None, file: IO[bytes]) -> None
     database = Database(settings)
     accounts = 0
     try:
-        async with database.snapshot() as session:
+        async with database.reading() as session, session.one_view():
             async for line in export_accounts(session, owner):
                 accounts += line.startswith(b'{"account"')
                 file.write(line)

@@ -65,7 +65,7 @@ async def export_accounts(session: Session, owner: str | None) -> AsyncIterator[
     """Yield the lines of one account or of all.
 
     Args:
-        session: A snapshot, so that all lines are of one moment.
+        session: In one view, so that all lines are of one moment.
         owner: Whose account, None for all.
     """
     yield FORMAT
