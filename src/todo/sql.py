@@ -52,7 +52,9 @@ class Statement:
         assert isinstance(statement, ClauseElement)  # noqa: S101 - narrows the type
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - likewise
-        constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        constants = {
+            name: bind.value for bind, name in compiled.bind_names.items() if not bind.required
+        }
         return Compiled(str(compiled), constants)
 
 

@@ -115,9 +115,10 @@ def _find(source: FromClause, name: str) -> ColumnElement[Any]:
     if name == "is_completed":
         return source.c.completed_at.is_not(None)
     if name == "priority":
-        ranks = list(enumerate(PRIORITIES))
-        shown: dict[int, ColumnElement[str]] = {
-            rank: literal_column(f"'{word}'") for rank, word in ranks
-        }
-        return case(shown, value=source.c.priority)
+        # Literals: a parameter for each rank would be bound anew by each of the reads.
+        words = [
+            (source.c.priority == literal_column(str(rank)), literal_column(f"'{word}'"))
+            for rank, word in enumerate(PRIORITIES)
+        ]
+        return case(*words)
     return source.c[name]
