@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from todo.fatal import ExitCode, FatalError, report_fatal
@@ -50,6 +51,18 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     migrate.set_defaults(run=_migrate)
     _add_transfer(commands)
+    verify = commands.add_parser("verify", help="find what was altered or is missing in journals")
+    verify.add_argument("--owner", metavar="USER", help="one user's journal (default: all)")
+    verify.add_argument(
+        "--head", type=Path, metavar="FILE", help="heads that --export-head wrote earlier"
+    )
+    verify.add_argument(
+        "--export-head", type=Path, metavar="FILE", help="write where each journal ends"
+    )
+    verify.add_argument(
+        "--state", action="store_true", help="compare the tasks with their journals as well"
+    )
+    verify.set_defaults(run=_verify)
     options = commands.add_parser("options", help="print every option as a table")
     options.set_defaults(run=_options)
     return parser
@@ -130,6 +143,24 @@ def _import(options: argparse.Namespace) -> int:
     from todo.transfer.commands import run_import  # noqa: PLC0415
 
     return run_import(options)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415
+
+    from todo.journal.check import run_check  # noqa: PLC0415
+    from todo.settings import load_settings  # noqa: PLC0415
+
+    run = run_check(
+        load_settings(),
+        _say,
+        owner=options.owner,
+        heads=options.head,
+        export=options.export_head,
+        with_state=options.state,
+    )
+    asyncio.run(run)
+    return ExitCode.OK
 
 
 def _options(_options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ class ExitCode(IntEnum):
 
     OK = 0
     INCOMPLETE = 1
+    BROKEN = 2
     USAGE = 64
     SCHEMA_MISMATCH = 65
     DATABASE_UNAVAILABLE = 69

@@ -1,0 +1,64 @@
+"""What `todo.admin verify` does: verify journals and say what it came to, in lines."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from todo.db import Database
+from todo.errors import ProblemError, SchemaMismatchError
+from todo.fatal import ExitCode, FatalError
+from todo.journal.heads import read_heads, write_heads
+from todo.journal.verify import Verified, verify
+from todo.settings import Settings
+
+MAX_SHOWN = 100
+
+
+async def run_check(
+    settings: Settings,
+    say: Callable[[str], None],
+    *,
+    owner: str | None = None,
+    heads: Path | None = None,
+    export: Path | None = None,
+    with_state: bool = False,
+) -> None:
+    """Verify journals; say each finding in a line, or how much was verified.
+
+    Args:
+        settings: Where the database is.
+        say: Receives the lines.
+        owner: Whose journal, None for all.
+        heads: File of heads that were exported earlier.
+        export: File to write the heads to, if everything holds.
+        with_state: Whether to compare the tasks as well.
+
+    Raises:
+        FatalError: Something was found, or it could not be verified.
+    """
+    known = None if heads is None else read_heads(heads)
+    if known is not None and owner is not None and owner not in known:
+        raise FatalError(ExitCode.USAGE, f"{heads} has no head of {owner!r}")
+    database = Database(settings)
+    total, journals, broken = Verified(), 0, 0
+    try:
+        async for each in verify(database, owner=owner, heads=known, with_state=with_state):
+            journals += 1
+            broken += bool(each.findings)
+            total.entries += each.entries
+            total.findings += each.findings[: MAX_SHOWN - len(total.findings)]
+            if export is not None:
+                total.heads += each.heads
+    except SchemaMismatchError as error:
+        raise FatalError(ExitCode.SCHEMA_MISMATCH, error.detail) from None
+    except ProblemError as error:
+        raise FatalError(ExitCode.DATABASE_UNAVAILABLE, error.detail) from None
+    finally:
+        await database.dispose()
+    if total.findings:
+        for finding in total.findings:
+            say(str(finding))
+        message = f"{broken} of {journals} journals do not hold; first {total.findings[0]}"
+        raise FatalError(ExitCode.BROKEN, message)
+    if export is not None:
+        write_heads(export, total.heads)
+    say(f"verified {journals} journals, {total.entries} entries")
