@@ -53,6 +53,11 @@ def read_calendar(data: bytes, account_zone: ZoneInfo) -> Calendar:
             report.append(Skipped(component.line, component.name, "is no task"))
     if not components and not report:
         report.append(Skipped(1, "file", "holds no calendar"))
+    for uid, task in tasks.items():
+        if task.parent_uid is not None and task.parent_uid not in tasks:
+            why = "the parent is none of the tasks taken from this file; taken without parent"
+            report.append(Skipped(task.line, "RELATED-TO", why))
+            tasks[uid] = replace(task, parent_uid=None)
     return Calendar(list(_parents_first(tasks, report)), sorted(report))
 
 

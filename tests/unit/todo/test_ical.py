@@ -180,11 +180,13 @@ def test_parents_come_before_their_parts() -> None:
         for number in range(2000)
     ]
 
-    tasks = read_calendar("\n".join(parts).encode(), BERLIN).tasks
+    calendar = read_calendar("\n".join(parts).encode(), BERLIN)
 
-    # The last one's parent is not in the file: whoever imports may know it.
-    assert [each.uid for each in tasks] == [str(number) for number in reversed(range(2000))]
-    assert tasks[0].parent_uid == "2000"
+    uids = [str(number) for number in reversed(range(2000))]
+    assert [each.uid for each in calendar.tasks] == uids
+    # The last one's parent is not in the file.
+    assert [each.parent_uid for each in calendar.tasks] == [None, *uids[:-1]]
+    assert [(each.line, each.what) for each in calendar.report] == [(9996, "RELATED-TO")]
 
 
 @pytest.mark.parametrize(
