@@ -116,7 +116,7 @@ def _find(source: FromClause, name: str) -> ColumnElement[Any]:
         return source.c.completed_at.is_not(None)
     if name == "priority":
         # Literals: a parameter for each rank would be bound anew by each of the reads.
-        words = [
+        words: list[tuple[ColumnElement[bool], ColumnElement[str]]] = [
             (source.c.priority == literal_column(str(rank)), literal_column(f"'{word}'"))
             for rank, word in enumerate(PRIORITIES)
         ]
