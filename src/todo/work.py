@@ -10,23 +10,20 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from todo.auth.caller import Caller
 from todo.auth.quota import charge
 from todo.journal.chain import GENESIS, SALT_BYTES, Entry, commit, link
+from todo.locking import LOCKING
 from todo.models import account, journal
 from todo.session import Session
 from todo.sql import SQLITE, Call, Row, Statement
 
-_OWNER = account.c.owner == bindparam("owner")
-_LOCK = Statement(
-    select(account.c.zone, account.c.chain_id, account.c.seq, account.c.hash)
-    .where(_OWNER)
-    .with_for_update()
-)
+_LOCK = Statement(LOCKING)
+
 _ADVANCED = (
     update(account)
     .where(account.c.owner == bindparam("owner"))
@@ -101,6 +98,27 @@ class Work:
         locked = Account(zone, UUID(str(chain_id)), seq, head)
         self._accounts[owner] = locked
         return locked, others
+
+    async def lock_by(self, owner: str, call: Call) -> Row | None:
+        """Lock an owner's account by a statement that does something else as well.
+
+        Args:
+            owner: Whose account.
+            call: Selects the columns of `LOCKED` and more, one row; nothing happens where there
+                is no such account. Its parameter `owner` is the owner.
+
+        Returns:
+            What it selects besides, or None: it did nothing, for the database has no such
+            statements, the account is locked already, or there is none yet.
+        """
+        if self.session.dialect == SQLITE or owner in self._accounts:
+            return None
+        row = await self.session.find(*call)
+        if row is None:
+            return None
+        zone, chain_id, seq, head, *others = row
+        self._accounts[owner] = Account(zone, UUID(str(chain_id)), seq, head)
+        return tuple(others)
 
     def record(
         self,

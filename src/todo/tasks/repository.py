@@ -19,14 +19,16 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
 from todo.auth.caller import Caller
+from todo.locking import LOCKED
 from todo.models import Id, list_share, reminder, task, task_list, task_tag
 from todo.session import Session
-from todo.sql import SQLITE, Call, Statement
+from todo.sql import POSTGRESQL, SQLITE, Call, Statement
 from todo.tasks.image import TASK_FIELDS, return_image, select_image
 from todo.tasks.record import COLUMNS, Image, to_row
 
@@ -85,6 +87,22 @@ _FIND_LIST = Statement(
     )
 )
 _ADD = Statement(lambda d: return_image(d, insert(task).values(_VALUES), task))
+
+
+def _add_locking() -> Select[Any]:
+    """Lock the owner's account, and add a task with its tags, in one statement of PostgreSQL's."""
+    # Not cast: that would cut a text that is too long.
+    typed = [bindparam(column.name, type_=column.type) for column in task.columns]
+    new = insert(task).from_select(list(COLUMNS), select(*typed).select_from(LOCKED))
+    added = new.returning(task).cte("added")
+    words = func.json_array_elements_text(added.c.tags).table_valued("value").lateral()
+    tags = select(added.c.owner, words.c.value, added.c.id).select_from(added.join(words, true()))
+    tagged = insert(task_tag).from_select(["owner", "tag", "task_id"], tags).cte("tagged")
+    image = select_image(POSTGRESQL, added, lambda s: s).scalar_subquery()
+    return select(*LOCKED.c, image).add_cte(tagged)
+
+
+_ADD_LOCKING = Statement(_add_locking())
 _CHANGE = Statement(
     lambda d: return_image(
         d,
@@ -187,6 +205,10 @@ class TaskRepository:
     def add(self, image: Image, fire_times: Iterable[str]) -> list[Call]:
         """Store a task; the first of the calls returns its image."""
         return [(_ADD, to_row(image)), *_derive(image, fire_times)]
+
+    def add_locking(self, image: Image) -> Call:
+        """Store a task that nothing reminds of, for `Work.lock_by`; it selects its image."""
+        return (_ADD_LOCKING, to_row(image))
 
     def change(
         self, before: Image, image: Image, fire_times: Iterable[str] | None = None

@@ -63,12 +63,14 @@ class TaskService:
         if account is None and needs_account(image):
             account, _ = await self._work.lock(image["owner"])
         settle_due(image, account.zone if account else "UTC")
-        calls = self._store.add(image, self._find_fire_times(image, account))
+        row = None
         if account is None:
-            _, (rows, *_others) = await self._work.lock(image["owner"], *calls)
-        else:
-            (rows, *_others) = await self._work.session.run(*calls)
-        text = as_bytes(rows[0][0])
+            # A task without a due time has no reminders either.
+            row = await self._work.lock_by(image["owner"], self._store.add_locking(image))
+        if row is None:
+            calls = self._store.add(image, self._find_fire_times(image, account))
+            _, ((row, *_), *_others) = await self._work.lock(image["owner"], *calls)
+        text = as_bytes(row[0])
         self._record("create", image, None, text)
         return text
 
