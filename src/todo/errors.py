@@ -183,6 +183,14 @@ class RateLimitedError(ProblemError):
     default_detail = "Too many requests; `Retry-After` says when to try again."
 
 
+class TooManyStreamsError(ProblemError):
+    """The caller listens to too many streams."""
+
+    status = 429
+    code = "too-many-streams"
+    default_detail = "Too many streams of events are open; close one of them first."
+
+
 class UnavailableError(ProblemError):
     """The service cannot answer now, and will later."""
 

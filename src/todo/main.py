@@ -20,6 +20,8 @@ from todo.docs_page import router as docs_router
 from todo.edge import Edge, install_handlers
 from todo.forwarded import TrustedProxies
 from todo.health import Health
+from todo.journal.events import Streams
+from todo.journal.feed import Feed
 from todo.journal.router import router as journal_router
 from todo.limits import RateLimit
 from todo.lists.router import router as lists_router
@@ -89,6 +91,8 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.state.database = database
     app.state.health = health
     app.state.metrics = metrics
+    app.state.feed = Feed(database)
+    app.state.streams = Streams(app.state.feed, metrics)
     app.state.authenticator = Authenticator(tokens, ApiTokens(database))
     app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics)
     install_handlers(app)

@@ -99,6 +99,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
         deadline = time.monotonic() + settings.shutdown_deadline_s
         _arm_deadline(settings.shutdown_deadline_s)
         health.stopping = True
+        app.state.feed.stop()
         public.stop_accepting()
         management.stop_accepting()
         notify("STOPPING=1")

@@ -12,6 +12,8 @@ from todo.api.idempotency import claim, find_key, store
 from todo.auth.caller import Caller
 from todo.db import ConflictError, Database
 from todo.errors import PreconditionRequiredError, RateLimitedError, WriteConflictError
+from todo.journal.feed import Feed
+from todo.journal.feed import Feed
 from todo.metrics import Metrics
 from todo.work import Work
 
@@ -85,6 +87,7 @@ async def _try(
         if key is not None:
             work.finally_run(store(caller, key, answer))
         await work.commit()
+    _feed(request).notify(work.changed)
     for operation in work.operations:
         _metrics(request).count_journal(operation)
     return answer
@@ -93,3 +96,8 @@ async def _try(
 def _metrics(request: Request) -> Metrics:
     metrics: Metrics = request.app.state.metrics
     return metrics
+
+
+def _feed(request: Request) -> Feed:
+    feed: Feed = request.app.state.feed
+    return feed

@@ -2,18 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from todo.api.answer import Answer, answer_read
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
-from todo.journal.repository import Filter, find_view, read_changes, read_history
+from todo.journal.events import MEDIA_TYPE, EventStream, Streams
+from todo.journal.repository import Filter, View, find_head, find_view, read_changes, read_history
 from todo.journal.schemas import (
     ChangePage,
     ChangesQuery,
     EntryPage,
+    EventsQuery,
     HistoryQuery,
+    Seq,
     UndoRequest,
     UndoResult,
 )
@@ -50,6 +53,49 @@ async def list_journal(
     body = b'{"items":[%b],"next_before":%b}'
     following_text = b"null" if following is None else b"%d" % following
     return answer_read(request, body % (b",".join(items), following_text))
+
+
+_EVENTS = {
+    "description": "Events: `id` is the change's number, `event` its operation, `data` the change.",
+    "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+}
+LastEventId = Annotated[Seq | None, Header(description="Number of the last change received.")]
+
+
+@router.get("/events", response_class=EventStream, responses={200: _EVENTS})
+async def stream_events(
+    request: Request,
+    caller: CallerDep,
+    asked: Annotated[EventsQuery, Query()],
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Tell changes as they happen, as server-sent events.
+
+    A client that was cut off goes on with `Last-Event-ID`, as browsers do.
+    """
+    caller.require("read")
+    state = request.app.state
+    since = asked.since if last_event_id is None else last_event_id
+
+    async def find() -> tuple[View, int]:
+        async with state.database.reading() as session:
+            view = await find_view(session, caller, asked.list)
+            if since is None:
+                return view, await find_head(session, view.owner)
+            # Refuses a number that the journal cannot have.
+            await read_changes(session, view, since, 1)
+            return view, since
+
+    async def confirm() -> None:
+        # The token may have ended since, the list be shared no more.
+        await state.authenticator.identify(request.scope["headers"])
+        if asked.list is not None or caller.list_id is not None:
+            async with state.database.reading() as session:
+                await find_view(session, caller, asked.list)
+
+    view, begin = await find()
+    streams: Streams = state.streams
+    return EventStream(streams, caller.user, streams.render(view, begin, confirm))
 
 
 @router.post("/undo", response_model=UndoResult)

@@ -108,6 +108,19 @@ class EntryPage(BaseModel):
     next_before: int | None = Field(description="`before` of the next page; null on the last.")
 
 
+class EventsQuery(BaseModel):
+    """Which events."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Seq | None = Field(
+        default=None,
+        description="Number of the last change known; `Last-Event-ID` wins. Without either, events "
+        "begin with the next change.",
+    )
+    list: UUID | None = Field(default=None, description=_LIST)
+
+
 class UndoRequest(BaseModel):
     """What to undo: one change with what belongs to it, or all of a run."""
 

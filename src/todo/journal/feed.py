@@ -1,0 +1,148 @@
+"""Follow journals as they grow.
+
+Whoever follows is woken by a commit of this process at once, and by one of another process within
+a second: while anybody follows, one task asks the database where the journals of those who are
+followed end. What changed is then read as by everybody else; no session is held in between.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import orjson
+from sqlalchemy import select
+
+from todo.db import ConflictError
+from todo.errors import UnavailableError
+from todo.journal.repository import Change, View, read_changes
+from todo.models import account
+from todo.session import Session
+from todo.sql import Statement, each_of
+
+PAGE = 100
+_POLL_S = 1.0
+_PATIENCE_S = 60.0
+
+_HEADS = Statement(
+    lambda dialect: select(account.c.owner, account.c.seq).where(
+        account.c.owner.in_(each_of(dialect, "owners", account.c.owner.type))
+    )
+)
+_log = logging.getLogger("todo.journal.feed")
+
+
+class Source(Protocol):
+    """Where the journals are; `todo.db.Database` is one."""
+
+    def reading(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
+
+
+class Feed:
+    """Wakes those who follow a journal; one for the process."""
+
+    def __init__(self, source: Source, *, poll_s: float = _POLL_S) -> None:
+        """Prepare; nothing runs until somebody follows.
+
+        Args:
+            source: Where the journals are.
+            poll_s: How often other processes' writes are looked for.
+        """
+        self._source = source
+        self._poll_s = poll_s
+        self._bells: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._heads: dict[str, int] = {}
+        self._poller: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    def notify(self, owners: Iterable[str]) -> None:
+        """Wake those who follow these journals: something was committed."""
+        for owner in owners:
+            for bell in self._bells.get(owner, ()):
+                bell.set()
+
+    def stop(self) -> None:
+        """End every iteration: the process stops."""
+        self._stopped = True
+        self.notify(list(self._bells))
+
+    async def follow(self, view: View, since: int) -> AsyncGenerator[Change, None]:
+        """Yield the changes after a number as they happen, until the process stops."""
+        async with contextlib.aclosing(self.follow_pages(view, since)) as pages:
+            async for page in pages:
+                for change in page:
+                    yield change
+
+    async def follow_pages(
+        self, view: View, since: int, *, patience_s: float = _PATIENCE_S
+    ) -> AsyncGenerator[list[Change], None]:
+        """Yield the changes after a number as they happen, until the process stops.
+
+        Args:
+            view: Which journal.
+            since: Number of the last change that is known.
+            patience_s: After so long without any, yield an empty page.
+        """
+        with self._watch(view.owner) as bell:
+            while not self._stopped:
+                bell.clear()
+                try:
+                    async with self._source.reading() as session:
+                        found = await read_changes(session, view, since, PAGE)
+                except UnavailableError:
+                    # Who follows waits for the database as well as for a change.
+                    await self._wait(bell, self._poll_s)
+                    yield []
+                    continue
+                since = found.next_since
+                if found.items:
+                    yield found.items
+                elif not found.has_more and not await self._wait(bell, patience_s):
+                    yield []
+
+    async def _wait(self, bell: asyncio.Event, seconds: float) -> bool:
+        """Wait for a bell; return whether it rang."""
+        try:
+            async with asyncio.timeout(seconds):
+                await bell.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def _watch(self, owner: str) -> Iterator[asyncio.Event]:
+        bell = asyncio.Event()
+        self._bells[owner].add(bell)
+        if self._poller is None:
+            self._poller = asyncio.create_task(self._poll())
+        try:
+            yield bell
+        finally:
+            self._bells[owner].discard(bell)
+            if not self._bells[owner]:
+                del self._bells[owner]
+                self._heads.pop(owner, None)
+            if not self._bells and self._poller is not None:
+                self._poller.cancel()
+                self._poller = None
+
+    async def _poll(self) -> None:
+        """Look for what other processes wrote, while anybody follows."""
+        while True:
+            await asyncio.sleep(self._poll_s)
+            owners = orjson.dumps(list(self._bells)).decode()
+            try:
+                async with self._source.reading() as session:
+                    rows = await session.fetch(_HEADS, {"owners": owners})
+            except (UnavailableError, ConflictError):
+                continue
+            except Exception:  # noqa: BLE001 - the task's boundary: who follows must not starve
+                _log.exception("cannot look for changes of other processes")
+                continue
+            for owner, seq in rows:
+                if self._heads.get(owner) != seq:
+                    self._heads[owner] = seq
+                    self.notify([owner])

@@ -1,0 +1,175 @@
+"""Following a journal without a database."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from todo.errors import (
+    DatabaseUnavailableError,
+    TooManyStreamsError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from todo.journal import events
+from todo.journal.events import Streams
+from todo.journal.feed import Feed
+from todo.journal.repository import Change, View
+from todo.session import Session
+from todo.sql import Call, Row, Statement
+
+if TYPE_CHECKING:
+    from todo.metrics import Metrics
+
+ALICE = View("alice")
+
+
+class Journal:
+    """A journal in memory, as a session reads it."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.is_down = False
+        self.asked = 0
+        self.open = 0
+
+    def come_back(self) -> None:
+        self.is_down = False
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Session]:
+        if self.is_down:
+            raise DatabaseUnavailableError
+        self.open += 1
+        yield cast("Session", self)
+        self.open -= 1
+
+    async def fetch(self, _statement: Statement, _values: Mapping[str, Any]) -> list[Row]:
+        self.asked += 1
+        return [("alice", self.seq)]
+
+    async def run(self, *calls: Call) -> list[list[Row]]:
+        _, values = calls[1]
+        last = min(self.seq, values["since"] + values["limit"])
+        rows = [(b'{"seq":%d}' % n, n, "create") for n in range(values["since"] + 1, last + 1)]
+        return [[(self.seq,)], cast("list[Row]", rows)]
+
+
+def run(scenario: Callable[[Journal, Feed], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        journal = Journal()
+        async with asyncio.timeout(5):
+            await scenario(journal, Feed(journal, poll_s=0.01))
+
+    asyncio.run(whole())
+
+
+def test_what_was_there_comes_first_and_then_what_is_told() -> None:
+    async def scenario(journal: Journal, feed: Feed) -> None:
+        journal.seq = 250
+        seen = []
+        async for change in feed.follow(ALICE, 2):
+            seen.append(change.seq)
+            assert journal.open == 0
+            if change.seq == 250:
+                journal.seq = 251
+                feed.notify({"alice"})
+            if change.seq == 251:
+                feed.stop()
+        assert seen == list(range(3, 252))
+
+    run(scenario)
+
+
+def test_what_nobody_told_of_is_found_by_asking() -> None:
+    async def scenario(journal: Journal, feed: Feed) -> None:
+        asyncio.get_running_loop().call_later(0.05, setattr, journal, "seq", 1)
+        async for change in feed.follow(ALICE, 0):
+            assert change.seq == 1
+            break
+
+    run(scenario)
+
+
+def test_nobody_asks_when_nobody_follows() -> None:
+    async def scenario(journal: Journal, feed: Feed) -> None:
+        journal.seq = 1
+        changes = feed.follow(ALICE, 0)
+        await anext(changes)
+        await changes.aclose()
+        asked = journal.asked
+        await asyncio.sleep(0.05)
+        assert journal.asked == asked
+
+    run(scenario)
+
+
+def test_an_outage_is_waited_for() -> None:
+    async def scenario(journal: Journal, feed: Feed) -> None:
+        journal.seq, journal.is_down = 1, True
+        asyncio.get_running_loop().call_later(0.05, journal.come_back)
+        assert (await anext(feed.follow(ALICE, 0))).seq == 1
+
+    run(scenario)
+
+
+def test_a_stream_that_has_nothing_to_tell_says_so() -> None:
+    async def scenario(journal: Journal, feed: Feed) -> None:
+        streams = Streams(feed, cast("Metrics", None), heartbeat_s=0.01)
+        confirmed = []
+
+        async def confirm() -> None:
+            confirmed.append(journal.seq)
+
+        said = streams.render(ALICE, 0, confirm)
+        assert [await anext(said), await anext(said)] == [b"retry: 2000\n\n", b":\n\n"]
+        journal.seq = 1
+        assert await anext(said) == b'id: 1\nevent: create\ndata: {"seq":1}\n\n'
+        assert confirmed == [0, 1]
+
+    run(scenario)
+
+
+def test_a_stream_ends_for_those_who_may_no_longer_listen() -> None:
+    async def scenario(journal: Journal, feed: Feed) -> None:
+        async def refuse() -> None:
+            raise UnauthorizedError
+
+        journal.seq = 1
+        said = Streams(feed, cast("Metrics", None)).render(ALICE, 0, refuse)
+        assert [part async for part in said] == [b"retry: 2000\n\n"]
+
+    run(scenario)
+
+
+def test_an_event_is_one_line_of_data() -> None:
+    change = Change(7, "update", b'{"seq":7,\n"after":null}')
+
+    assert events.render_event(change) == (
+        b'id: 7\nevent: update\ndata: {"seq":7, "after":null}\n\n'
+    )
+
+
+class NoMetrics:
+    @staticmethod
+    def streaming(_kind: str) -> "NoMetrics":
+        return NoMetrics()
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_error: object) -> None: ...
+
+
+def test_places_are_bounded_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "MAX_OF_USER", 1)
+    monkeypatch.setattr(events, "MAX_STREAMS", 2)
+    streams = Streams(Feed(Journal()), cast("Metrics", NoMetrics()))
+
+    with streams.place("alice"), streams.place("bob"):
+        with pytest.raises(TooManyStreamsError), streams.place("alice"):
+            pass
+        with pytest.raises(UnavailableError), streams.place("carol"):
+            pass
+    with streams.place("alice"):
+        pass
