@@ -13,7 +13,6 @@ from todo.auth.caller import Caller
 from todo.db import ConflictError, Database
 from todo.errors import PreconditionRequiredError, RateLimitedError, WriteConflictError
 from todo.journal.feed import Feed
-from todo.journal.feed import Feed
 from todo.metrics import Metrics
 from todo.work import Work
 
