@@ -1,9 +1,13 @@
-"""HTTP/1.1 and nothing else, with errors that read like the application's own."""
+"""HTTP/1.1 and WebSockets, with errors that read like the application's own."""
 
+import asyncio
+import contextlib
 import logging
 
 import h11
 from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
+from wsproto.events import Ping
 
 from todo.errors import HttpError, render_problem
 from todo.headers import add_security
@@ -14,6 +18,11 @@ _DETAILS = {
     400: "The request is not valid HTTP.",
     431: "The header of the request is too large.",
 }
+
+# Below the idle time-out of any proxy. A client that is gone without a word is noticed when what is
+# sent to it meets nobody.
+_PING_S = 20
+_EXTENSIONS = b"sec-websocket-extensions"
 
 _access = logging.getLogger("todo.access")
 
@@ -26,8 +35,21 @@ class Http1(H11Protocol):
     HTTP/1.1 is enough.
     """
 
+    _pinging: asyncio.Task[None] | None = None
+
     async def _check_protocol(self, event: h11.Request) -> None:
         """Change to nothing: a wish to upgrade may be ignored (RFC 9110, 7.8)."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        await super()._create_stream(_decline_compression(request))
+        if isinstance(self.stream, WSStream):
+            self._pinging = asyncio.create_task(_ping(self.stream))
+
+    async def _close_stream(self) -> None:
+        # Hypercorn's own pings would outlive the connection by their interval.
+        if self._pinging is not None:
+            self._pinging.cancel()
+        await super()._close_stream()
 
     async def _send_error_response(self, status_code: int) -> None:
         """Answer what is no request, which never reaches the application."""
@@ -46,3 +68,24 @@ class Http1(H11Protocol):
         await self._send_h11_event(h11.EndOfMessage())
         client = self.client[0] if self.client else "unix"
         _access.info("not a request", extra={"status": status, "client": client})
+
+
+def _decline_compression(request: h11.Request) -> h11.Request:
+    """Leave out what a client offers for a WebSocket: a small frame could grow a thousandfold."""
+    fields = [field for field in request.headers if field[0] != _EXTENSIONS]
+    if len(fields) == len(request.headers):
+        return request
+    return h11.Request(
+        method=request.method,
+        target=request.target,
+        headers=fields,
+        http_version=request.http_version,
+    )
+
+
+async def _ping(stream: WSStream) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            await asyncio.sleep(_PING_S)
+            if stream.state is ASGIWebsocketState.CONNECTED:
+                await stream._send_wsproto_event(Ping())  # noqa: SLF001 - as it does itself

@@ -39,6 +39,7 @@ _YOUNG_S = 1.0
 _POLL_S = 0.01
 # Out of file descriptors, say: those of ended connections come back.
 _ACCEPT_RETRY_S = 0.5
+_UNRECEIVED_MS = 60_000
 # An accepted socket needs two turns of the loop until its connection is known.
 _QUIET_POLLS = 5
 
@@ -202,6 +203,9 @@ class Listener:
             self._pause(listener, _ACCEPT_RETRY_S)
             return
         client.settimeout(0)
+        if client.family in {socket.AF_INET, socket.AF_INET6}:
+            # A stream is not idle: that its client has vanished shows in what is never received.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNRECEIVED_MS)
         self._accepting += 1
         self._start_task(self._connect(client))
 

@@ -13,6 +13,8 @@ from todo.auth.apitokens import ApiTokens
 from todo.auth.authenticator import Authenticator
 from todo.auth.router import router as tokens_router
 from todo.auth.tokens import Tokens
+from todo.compat.live import Live
+from todo.compat.live_router import router as live_router
 from todo.compat.router import router as compat_router
 from todo.cors import Cors
 from todo.db import Database
@@ -93,6 +95,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.state.metrics = metrics
     app.state.feed = Feed(database)
     app.state.streams = Streams(app.state.feed, metrics)
+    app.state.live = Live(app.state.feed, database, metrics)
     app.state.authenticator = Authenticator(tokens, ApiTokens(database))
     app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics)
     install_handlers(app)
@@ -102,6 +105,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.include_router(tags_router)
     app.include_router(tokens_router)
     app.include_router(compat_router)
+    app.include_router(live_router)
     app.include_router(docs_router)
     for path in ("/livez", "/readyz", "/startupz", "/health"):
         _add_check(app, health, path)

@@ -33,6 +33,8 @@ from todo.telemetry import Spans, open_telemetry
 _KEEP_ALIVE_S = 75
 # More than any of our callers sends; beyond it the answer is 431.
 _MAX_HEADER_BYTES = 16 * 1024
+# What a page sends: a token, or a ping.
+_MAX_MESSAGE_BYTES = 16 * 1024
 _RETRY_S = 1.0
 _NOTIFY_POLL_S = 0.1
 # The embedded database is migrated before anybody is served, unless that takes long.
@@ -100,6 +102,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
         _arm_deadline(settings.shutdown_deadline_s)
         health.stopping = True
         app.state.feed.stop()
+        app.state.live.stop()
         public.stop_accepting()
         management.stop_accepting()
         notify("STOPPING=1")
@@ -119,6 +122,7 @@ def _make_config() -> Config:
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
     config.keep_alive_timeout = _KEEP_ALIVE_S
+    config.websocket_max_message_size = _MAX_MESSAGE_BYTES
     config.h11_max_incomplete_size = _MAX_HEADER_BYTES
     # A connection that is closed at its thousandth request is a race for nothing.
     config.keep_alive_max_requests = 1_000_000_000
