@@ -192,6 +192,9 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
             f"-c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms}"
             # Times are shown to callers as the server writes them.
             " -c timezone=UTC"
+            # A statement has one plan, whatever it is asked for. Otherwise the server plans most
+            # pages anew each time, since the limit is a parameter, and by whom it is asked for.
+            " -c plan_cache_mode=force_generic_plan"
         )
     return arguments
 

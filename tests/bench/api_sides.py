@@ -27,6 +27,7 @@ _START_S = 30.0
 _CONNECTIONS = 60
 _BUFFERS = "128MB"
 _TOKEN_S = 7200
+_WRITERS = 500
 _REQUESTS = 1000
 """Different requests an operation; the load generator begins again after the last."""
 
@@ -67,8 +68,10 @@ class Side:
             return self._render("GET", f"?limit=20&{self.search}={word}", owner), {"word": word}
         title = f"Task {number}: {api_data.WORDS[number % len(api_data.WORDS)]} and so on"
         body = {"title": title, "description": "What has to be known of it before one begins."}
-        # Owners of their own: the lists that are read stay as long as they are.
-        return self._render("POST", "", f"new-{owner}", json.dumps(body)), {"title": title}
+        # Users of their own, more than connections: the lists that are read stay as long as they
+        # are, and who writes seldom meets a write of the same user.
+        writer = f"writer-{number % _WRITERS}"
+        return self._render("POST", "", writer, json.dumps(body)), {"title": title}
 
     def _render(self, method: str, rest: str, owner: str, body: str = "") -> str:
         token = Tokens(SECRET.encode()).issue(owner, lifetime_s=_TOKEN_S)
@@ -81,7 +84,7 @@ class Side:
 
     def cpu_s(self) -> tuple[float, float]:
         """CPU time of the service and of its database's processes so far."""
-        return _process_s(self.pid), _cluster_s(self.cluster)
+        return _process_s(self.pid), cluster_s(self.cluster)
 
 
 def status_of(operation: str) -> int:
@@ -181,7 +184,7 @@ def _process_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _cluster_s(cluster: Cluster) -> float:
+def cluster_s(cluster: Cluster) -> float:
     """CPU time of a PostgreSQL: of the processes that run, and of those that have ended."""
     pid = cluster.pid
     ended = sum(map(int, _stat(pid)[13:15])) / os.sysconf("SC_CLK_TCK")

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 from fastapi import Request
-from sqlalchemy import bindparam, delete, select, tuple_, update
+from sqlalchemy import bindparam, delete, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -64,7 +64,8 @@ _expired = (
     select(idempotency.c.user_id, idempotency.c.key)
     .where(idempotency.c.created_at < bindparam("expired", type_=Time))
     .order_by(idempotency.c.created_at)
-    .limit(_PURGED)
+    # In the text: PostgreSQL takes a parameter for a tenth of the table, and reads all of it.
+    .limit(literal_column(str(_PURGED)))
     .with_for_update(skip_locked=True)
 )
 _PURGE = Statement(

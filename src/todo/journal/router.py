@@ -62,7 +62,7 @@ _EVENTS = {
 LastEventId = Annotated[Seq | None, Header(description="Number of the last change received.")]
 
 
-@router.get("/events", response_class=EventStream, responses={200: _EVENTS})
+@router.get("/events", response_class=EventStream, responses={200: _EVENTS}, status_code=200)
 async def stream_events(
     request: Request,
     caller: CallerDep,

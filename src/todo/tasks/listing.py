@@ -15,10 +15,20 @@ from todo.auth.caller import Caller
 from todo.errors import NotFoundError, ProblemError, ValidationFailedError
 from todo.models import NO_DUE, PRIORITIES, account
 from todo.session import Session
-from todo.sql import Statement
+from todo.sql import Row, Statement
 from todo.tasks.due import DueWindow, check_zone, day_bounds, due_key
 from todo.tasks.image import TASK_FIELDS
-from todo.tasks.pages import Shape, Sort, boundary_statement, is_scanned, page_statement
+from todo.tasks.pages import (
+    NARROW,
+    Shape,
+    Sort,
+    boundary_statement,
+    count_statement,
+    find_narrow,
+    gather_statement,
+    is_scanned,
+    page_statement,
+)
 from todo.tasks.record import Image, read_due, read_rank
 from todo.tasks.repository import TaskRepository, as_bytes, read_image
 from todo.tasks.search import render_words, split_words
@@ -108,22 +118,46 @@ async def read_page(session: Session, caller: Caller, query: Query, now: datetim
         plan.values["words"] = render_words(session.dialect, words)
     _add_cursor(plan, query)
     wanted = _with_keys(plan.shape)
-    scanned = is_scanned(plan.shape)
+    values = {**plan.values, "limit": query.limit + 1}
+    page = await _gather(session, wanted, values) or await _scan(session, wanted, values)
+    if wanted is not plan.shape:
+        page.items = [_cut(item, plan.shape.fields) for item in page.items]
+    return page
+
+
+async def _gather(session: Session, shape: Shape, values: dict[str, Any]) -> Page | None:
+    """Answer out of all matches of a narrow condition, None where they are too many."""
+    if find_narrow(shape) is None:
+        return None
+    rows = await session.fetch(gather_statement(shape), values)
+    number = rows[0][1] if rows else None
+    if number is None:
+        counted = await session.find(count_statement(shape), values)
+        number = counted[0] if counted else 0
+    return None if number > NARROW else _make_page(shape, rows, values)
+
+
+async def _scan(session: Session, shape: Shape, values: dict[str, Any]) -> Page:
+    """Answer along the index of the order, as far as the budget goes."""
+    scanned = is_scanned(shape)
     boundary = None
     # Rows deleted between the two statements would let the boundary skip as many.
     async with session.one_view() if scanned else contextlib.nullcontext():
-        values = {**plan.values, "limit": query.limit + 1}
-        rows = await session.fetch(page_statement(wanted), values)
-        if scanned and len(rows) <= query.limit:
-            boundary = await session.find(boundary_statement(plan.shape), plan.values)
-    found = [as_bytes(row[0]) for row in rows]
-    page = Page(found[: query.limit])
+        rows = await session.fetch(page_statement(shape), values)
+        if scanned and len(rows) < values["limit"]:
+            boundary = await session.find(boundary_statement(shape), values)
+    page = _make_page(shape, rows, values)
     if boundary is not None:
-        page.next_cursor = _encode(plan.shape, _as_text(boundary[0]), str(boundary[1]))
-    elif len(found) > query.limit and plan.shape.sort != "relevance":
-        page.next_cursor = _encode(plan.shape, *_last_place(plan.shape, page.items[-1]))
-    if wanted is not plan.shape:
-        page.items = [_cut(item, plan.shape.fields) for item in page.items]
+        page.next_cursor = _encode(shape, _as_text(boundary[0]), str(boundary[1]))
+    return page
+
+
+def _make_page(shape: Shape, rows: list[Row], values: dict[str, Any]) -> Page:
+    """Take what one row more than asked for tells: whether another page follows."""
+    limit = values["limit"] - 1
+    page = Page([as_bytes(row[0]) for row in rows[:limit]])
+    if len(rows) > limit and shape.sort != "relevance":
+        page.next_cursor = _encode(shape, *_last_place(shape, page.items[-1]))
     return page
 
 

@@ -4,6 +4,12 @@ A page follows one index in the order asked for. Conditions that the index does 
 tried on at most SCAN_BUDGET of its rows; a page whose budget is spent ends there, short, and its
 cursor goes on from the last row that was looked at. So no question reads more than that, however
 large an account is and however few tasks answer it.
+
+A question with a narrow condition (words, a parent, a tag, a list) whose index has another order is
+tried the other way round first: its matches are gathered and sorted, when there are at most NARROW.
+
+What is not to lead must not be led by: PostgreSQL gets each condition either where an index answers
+it, or above the limit, where no plan can turn it into another way to read the table.
 """
 
 from dataclasses import dataclass
@@ -15,7 +21,9 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    exists,
+    func,
+    literal,
+    literal_column,
     or_,
     select,
     tuple_,
@@ -23,13 +31,13 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from todo.models import Day, Id, Time, task, task_tag
-from todo.sql import Statement
+from todo.sql import SQLITE, Statement
 from todo.tasks.image import TASK_FIELDS, select_image
-from todo.tasks.search import matches, rank
+from todo.tasks.search import has_words, matches, rank
 
 SCAN_BUDGET = 2000
-RANKED = 500
-"""Newest matches among which a search by relevance ranks."""
+NARROW = 500
+"""How many matches of a narrow condition are gathered and sorted."""
 
 Sort = Literal["created", "updated", "due", "priority", "title", "position", "relevance"]
 _KEYS = {
@@ -90,60 +98,124 @@ def page_statement(shape: Shape) -> Statement:
 
 
 @lru_cache(_CACHED_SHAPES)
-def is_scanned(shape: Shape) -> bool:
-    """Whether conditions are left that no index answers, so that the budget counts."""
-    return shape.sort != "relevance" and bool(_residuals(shape, task))
+def boundary_statement(shape: Shape) -> Statement:
+    """Return the statement that reads key and id of the last row within the scan budget."""
+    return Statement(_boundary(shape))
 
 
 @lru_cache(_CACHED_SHAPES)
-def boundary_statement(shape: Shape) -> Statement:
-    """Return the statement that reads key and id of the last row within the scan budget."""
-    return Statement(lambda dialect: _boundary(shape, dialect))
+def gather_statement(shape: Shape) -> Statement:
+    """Return the statement that reads a page out of the matches of the narrow condition.
+
+    With each image it returns how many matches there are; above NARROW it saw not all of them.
+    """
+    return Statement(lambda dialect: _gather(shape, dialect))
+
+
+@lru_cache(_CACHED_SHAPES)
+def count_statement(shape: Shape) -> Statement:
+    """Return the statement that counts the matches of the narrow condition, up to NARROW + 1."""
+    return Statement(
+        lambda dialect: select(func.count()).select_from(_matches(shape, dialect).subquery("m"))
+    )
+
+
+@lru_cache(_CACHED_SHAPES)
+def is_scanned(shape: Shape) -> bool:
+    """Whether conditions are left that no index answers, so that the budget counts."""
+    return shape.sort != "relevance" and bool(_rest(shape, task, SQLITE, _led(shape)))
+
+
+def find_narrow(shape: Shape) -> str | None:
+    """Name the condition by which the tasks of a question can be gathered, where that helps."""
+    if shape.search:
+        return "search"
+    led = _led(shape)
+    if shape.parent and "parent" not in led:
+        return "parent"
+    if shape.tags and "tag_0" not in led:
+        return "tag_0"
+    return "list" if shape.in_list == "one" and "list" not in led else None
+
+
+def _led(shape: Shape) -> frozenset[str]:
+    """The conditions that the index of the order answers."""
+    led = {"owner"}
+    if shape.key == "id":
+        if shape.tags:
+            led.add("tag_0")
+        elif shape.parent:
+            led.add("parent")
+        elif shape.in_list != "any":
+            led.add("list")
+        elif shape.status == "open":
+            led.add("status")
+    elif shape.sort == "due" and shape.status == "open":
+        led.add("status")
+    elif shape.sort == "position" and shape.in_list != "any":
+        led.add("list")
+    elif shape.sort == "updated":
+        led.add("updated")
+    return frozenset(led)
 
 
 def _page(shape: Shape, dialect: str) -> Select[Any]:
-    if shape.sort == "relevance":
-        return _ranked(shape, dialect)
-    rest = _residuals(shape, task)
-    if not rest:
+    led = _led(shape)
+    if shape.sort != "relevance" and not _rest(shape, task, dialect, led):
         return select_image(
-            dialect,
-            task,
-            lambda s: _drive(shape, dialect, s).limit(bindparam("limit")),
-            shape.fields,
+            dialect, task, lambda s: _drive(shape, s).limit(bindparam("limit")), shape.fields
         )
-    found = _drive(shape, dialect, select(task)).limit(SCAN_BUDGET).subquery("c")
+    looked_at = _drive(shape, select(task)).limit(SCAN_BUDGET).subquery("c")
+    return _chosen(shape, dialect, looked_at, led, [])
+
+
+def _gather(shape: Shape, dialect: str) -> Select[Any]:
+    matching = _matches(shape, dialect, task).cte("m")
+    number = select(func.count()).select_from(matching).scalar_subquery()
+    led = frozenset({find_narrow(shape) or ""})
+    return _chosen(shape, dialect, matching, led, [number.label("number")])
+
+
+def _chosen(
+    shape: Shape,
+    dialect: str,
+    source: FromClause,
+    led: frozenset[str],
+    extra: list[ColumnElement[Any]],
+) -> Select[Any]:
+    """The images of a page out of rows that were read already."""
+    rest = _rest(shape, source, dialect, led)
+    if shape.after and extra:
+        rest.append(_after(shape, source.c[shape.key], source.c.id))
+    order = _order(shape, source)
+    if shape.sort == "relevance":
+        order = [rank(dialect, source).desc(), source.c.id.desc()]
     return select_image(
         dialect,
-        found,
-        lambda s: (
-            s.where(*_residuals(shape, found))
-            .order_by(*_order(shape, found))
-            .limit(bindparam("limit"))
-        ),
+        source,
+        lambda s: s.where(*rest).order_by(*order).limit(bindparam("limit")),
         shape.fields,
+        extra,
     )
 
 
-def _ranked(shape: Shape, dialect: str) -> Select[Any]:
-    """The best of the newest matches."""
-    matching = _drive(shape, dialect, select(task, rank(dialect).label("rank")))
-    found = matching.limit(RANKED).subquery("c")
-    return select_image(
-        dialect,
-        found,
-        lambda s: (
-            s.where(*_residuals(shape, found))
-            .order_by(found.c.rank.desc(), found.c.id.desc())
-            .limit(bindparam("limit"))
-        ),
-        shape.fields,
-    )
+def _matches(shape: Shape, dialect: str, *columns: Any) -> Select[Any]:  # noqa: ANN401 - as select
+    """At most one more than NARROW of the tasks of the narrow condition, in no order."""
+    narrow = find_narrow(shape)
+    chosen = select(*(columns or (literal(1),)))
+    if narrow == "tag_0":
+        return _tagged(chosen).limit(NARROW + 1)
+    conditions = {
+        "search": matches(dialect),
+        "parent": _is_below(task),
+        "list": and_(_is_owned(task), _is_in_list(shape, task)),
+    }
+    return chosen.select_from(task).where(conditions[narrow or ""]).limit(NARROW + 1)
 
 
-def _boundary(shape: Shape, dialect: str) -> Select[Any]:
+def _boundary(shape: Shape) -> Select[Any]:
     chosen = select(task.c[shape.key].label("key"), task.c.id)
-    driven = _drive(shape, dialect, chosen).limit(1).offset(SCAN_BUDGET - 1).subquery("b")
+    driven = _drive(shape, chosen).limit(1).offset(SCAN_BUDGET - 1).subquery("b")
     return select(driven.c.key, driven.c.id)
 
 
@@ -152,78 +224,118 @@ def _order(shape: Shape, source: FromClause) -> list[ColumnElement[Any]]:
     return [column.desc() if shape.descending else column.asc() for column in columns]
 
 
-def is_tag_driven(shape: Shape) -> bool:
-    """Whether the index of tags leads: it has a tag's tasks in the order of their making."""
-    return shape.tags > 0 and shape.key == "id" and not shape.search
-
-
-def _drive(shape: Shape, dialect: str, chosen: Select[Any]) -> Select[Any]:
+def _drive(shape: Shape, chosen: Select[Any]) -> Select[Any]:
     """Follow the index that has the order, from the cursor on."""
-    source: FromClause = task
-    conditions: list[ColumnElement[bool]] = [task.c.owner == bindparam("owner")]
-    key: ColumnElement[Any] = task.c[shape.key]
+    led = _led(shape)
+    key, last = task.c[shape.key], task.c.id
     order = _order(shape, task)
-    if is_tag_driven(shape):
-        source = task.join(task_tag, task_tag.c.task_id == task.c.id)
-        conditions += [
-            task_tag.c.owner == bindparam("owner"),
-            task_tag.c.tag == bindparam("tag_0"),
-        ]
-        key = task_tag.c.task_id
+    if "tag_0" in led:
+        chosen = _tagged(chosen).where(_is_owned(task))
+        key = last = task_tag.c.task_id
         order = [key.desc() if shape.descending else key.asc()]
-    if shape.status == "open":
-        conditions.append(task.c.completed_at.is_(None))
-    if shape.in_list == "one":
-        conditions.append(task.c.list_id == bindparam("list_id", type_=Id))
-    elif shape.in_list == "none":
-        conditions.append(task.c.list_id.is_(None))
-    if shape.parent:
-        conditions.append(task.c.parent_id == bindparam("parent_id", type_=Id))
+    else:
+        chosen = chosen.select_from(task)
+        conditions = {
+            "owner": _is_owned(task, leads="parent" not in led),
+            "parent": _is_below(task),
+            "list": _is_in_list(shape, task),
+            "status": _has_status(shape, task),
+        }
+        chosen = chosen.where(*(conditions[name] for name in sorted(led & conditions.keys())))
+    if "list" in led and shape.in_list == "none":
+        # PostgreSQL sees no constant in IS NULL: the index has this order all the same.
+        first = task.c.list_id
+        order.insert(0, first.desc() if shape.descending else first.asc())
     if shape.sort == "due" and shape.due == "window":
-        conditions += [
-            task.c.due_key >= bindparam("key_from", type_=Time),
-            task.c.due_key < bindparam("key_to", type_=Time),
-        ]
-    if shape.sort == "updated" and shape.updated:
-        conditions.append(task.c.updated_at >= bindparam("updated_since", type_=Time))
-    if shape.search:
-        conditions.append(matches(dialect))
+        chosen = chosen.where(
+            key >= bindparam("key_from", type_=Time), key < bindparam("key_to", type_=Time)
+        )
+    if "updated" in led and shape.updated:
+        chosen = chosen.where(_is_updated(task))
     if shape.after:
-        conditions.append(_after(shape, key))
-    return chosen.select_from(source).where(*conditions).order_by(*order)
+        chosen = chosen.where(_after(shape, key, last))
+    return chosen.order_by(*order)
 
 
-def _after(shape: Shape, key: ColumnElement[Any]) -> ColumnElement[bool]:
+def _tagged(chosen: Select[Any]) -> Select[Any]:
+    return chosen.select_from(task.join(task_tag, task_tag.c.task_id == task.c.id)).where(
+        task_tag.c.owner == bindparam("owner"), task_tag.c.tag == bindparam("tag_0")
+    )
+
+
+def _after(shape: Shape, key: ColumnElement[Any], last: ColumnElement[Any]) -> ColumnElement[bool]:
     last_id = bindparam("after_id", type_=Id)
     if shape.key == "id":
-        return key < last_id if shape.descending else key > last_id
-    here = tuple_(key, task.c.id)
-    last = tuple_(bindparam("after_key", type_=key.type), last_id)
-    return here < last if shape.descending else here > last
+        return last < last_id if shape.descending else last > last_id
+    here = tuple_(key, last)
+    there = tuple_(bindparam("after_key", type_=key.type), last_id)
+    return here < there if shape.descending else here > there
 
 
-def _residuals(shape: Shape, source: FromClause) -> list[ColumnElement[bool]]:
-    """The conditions that no index answers in this order."""
-    conditions: list[ColumnElement[bool]] = []
-    if shape.status == "completed":
-        conditions.append(source.c.completed_at.is_not(None))
+def _rest(
+    shape: Shape, source: FromClause, dialect: str, led: frozenset[str]
+) -> list[ColumnElement[bool]]:
+    """The conditions that are tried on each row, since no index answers them."""
+    rest: list[ColumnElement[bool]] = []
+    if "owner" not in led:
+        rest.append(_is_owned(source))
+    if shape.status is not None and "status" not in led:
+        rest.append(_has_status(shape, source))
+    if shape.in_list != "any" and "list" not in led:
+        rest.append(_is_in_list(shape, source))
+    if shape.parent and "parent" not in led:
+        rest.append(_is_below(source))
     if shape.priority:
-        conditions.append(source.c.priority == bindparam("priority"))
+        rest.append(source.c.priority == bindparam("priority"))
     if shape.due == "window":
-        conditions.append(_in_window(source))
+        rest.append(_in_window(source))
     elif shape.due == "none":
-        conditions += [source.c.due_date.is_(None), source.c.due_at.is_(None)]
-    if shape.updated and shape.sort != "updated":
-        conditions.append(source.c.updated_at >= bindparam("updated_since", type_=Time))
-    for number in range(1 if is_tag_driven(shape) else 0, shape.tags):
-        conditions.append(
-            exists().where(
-                task_tag.c.owner == bindparam("owner"),
-                task_tag.c.tag == bindparam(f"tag_{number}"),
-                task_tag.c.task_id == source.c.id,
-            )
-        )
-    return conditions
+        rest += [source.c.due_date.is_(None), source.c.due_at.is_(None)]
+    if shape.updated and "updated" not in led:
+        rest.append(_is_updated(source))
+    rest += [
+        _has_tag(source, f"tag_{number}")
+        for number in range(shape.tags)
+        if f"tag_{number}" not in led
+    ]
+    if shape.search and "search" not in led:
+        rest.append(has_words(dialect, source))
+    return rest
+
+
+def _is_owned(source: FromClause, *, leads: bool = True) -> ColumnElement[bool]:
+    owner = source.c.owner
+    # An expression has no index: nothing else may be combined with the one that leads.
+    return (owner if leads else owner.op("||")(literal_column("''"))) == bindparam("owner")
+
+
+def _is_below(source: FromClause) -> ColumnElement[bool]:
+    return source.c.parent_id == bindparam("parent_id", type_=Id)
+
+
+def _is_in_list(shape: Shape, source: FromClause) -> ColumnElement[bool]:
+    if shape.in_list == "none":
+        return source.c.list_id.is_(None)
+    return source.c.list_id == bindparam("list_id", type_=Id)
+
+
+def _has_status(shape: Shape, source: FromClause) -> ColumnElement[bool]:
+    done = source.c.completed_at
+    return done.is_(None) if shape.status == "open" else done.is_not(None)
+
+
+def _is_updated(source: FromClause) -> ColumnElement[bool]:
+    return source.c.updated_at >= bindparam("updated_since", type_=Time)
+
+
+def _has_tag(source: FromClause, name: str) -> ColumnElement[bool]:
+    # Not EXISTS, which PostgreSQL may turn into a join that reads all tasks of the tag.
+    found = select(literal(1)).where(
+        task_tag.c.owner == bindparam("owner"),
+        task_tag.c.tag == bindparam(name),
+        task_tag.c.task_id == source.c.id,
+    )
+    return found.limit(1).scalar_subquery().is_not(None)
 
 
 def _in_window(source: FromClause) -> ColumnElement[bool]:

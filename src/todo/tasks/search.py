@@ -7,9 +7,20 @@ regard to case; title and description together. Ranking differs.
 import re
 from typing import Any
 
-from sqlalchemy import bindparam, cast, column, func, literal_column, select, table
+from sqlalchemy import (
+    FromClause,
+    and_,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+    table,
+)
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.selectable import NamedFromClause
 
 from todo.models import task
 from todo.sql import SQLITE
@@ -17,14 +28,18 @@ from todo.sql import SQLITE
 MAX_WORDS = 10
 _WORD = re.compile(r"[^\W_]+")
 
+
+# Without punctuation PostgreSQL takes nothing for an address, a path or a markup, which would be
+# one word.
+_WORDS_OF = (
+    "to_tsvector('simple'::regconfig,"
+    " translate({0}.title || ' ' || coalesce({0}.description, ''),"
+    " '!\"#$%&''()*+,-./:;<=>?@[\\]^_`{{|}}~', repeat(' ', 32)))"
+)
 # The expression of the index ix_task_search; the owner is one more word, so that the index
-# alone finds an owner's matches. Without punctuation PostgreSQL takes nothing for an address, a
-# path or a markup, which would be one word.
+# alone finds an owner's matches.
 _VECTOR: ColumnElement[Any] = literal_column(
-    "(to_tsvector('simple'::regconfig,"
-    " translate(task.title || ' ' || coalesce(task.description, ''),"
-    " '!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~', repeat(' ', 32)))"
-    " || array_to_tsvector(ARRAY['owner:' || md5(task.owner)]))"
+    f"({_WORDS_OF.format('task')} || array_to_tsvector(ARRAY['owner:' || md5(task.owner)]))"
 )
 _QUERY = func.to_tsquery(literal_column("'simple'::regconfig"), bindparam("words"))
 _OWNER = cast(
@@ -49,21 +64,33 @@ def render_words(dialect: str, words: list[str]) -> str:
 
 
 def matches(dialect: str) -> ColumnElement[bool]:
-    """Whether a task of `owner` has the `words`."""
+    """Whether a task of `owner` has the `words`, as the index of words answers it."""
     if dialect == SQLITE:
-        numbers = select(_MATCHED.c.rowid).where(_MATCH)
-        return task.c.id.in_(select(_SEARCH.c.task_id).where(_SEARCH.c.number.in_(numbers)))
+        return and_(task.c.owner == bindparam("owner"), has_words(dialect, task))
     return _VECTOR.op("@@", is_comparison=True)(_OWNER.op("&&")(_QUERY))
 
 
-def rank(dialect: str) -> ColumnElement[Any]:
-    """How well a task matches; more is better."""
+def has_words(dialect: str, source: FromClause) -> ColumnElement[bool]:
+    """Whether a task that was read already has the `words`."""
+    if dialect == SQLITE:
+        numbers = select(_MATCHED.c.rowid).where(_MATCH)
+        return source.c.id.in_(select(_SEARCH.c.task_id).where(_SEARCH.c.number.in_(numbers)))
+    return _words_of(source).op("@@", is_comparison=True)(_QUERY)
+
+
+def rank(dialect: str, source: FromClause) -> ColumnElement[Any]:
+    """How well a task that was read already matches; more is better."""
     if dialect == SQLITE:
         # A word in the title counts for four in the description.
         return (
             select(literal_column("-bm25(task_words, 4.0, 1.0)"))
             .select_from(_MATCHED.join(_SEARCH, _SEARCH.c.number == _MATCHED.c.rowid))
-            .where(_MATCH, _SEARCH.c.task_id == task.c.id)
+            .where(_MATCH, _SEARCH.c.task_id == source.c.id)
             .scalar_subquery()
         )
-    return func.ts_rank(_VECTOR, _QUERY)
+    return func.ts_rank(_words_of(source), _QUERY)
+
+
+def _words_of(source: FromClause) -> ColumnElement[Any]:
+    name = str(source.name) if isinstance(source, NamedFromClause) else "task"
+    return literal_column(_WORDS_OF.format(name))

@@ -58,7 +58,7 @@ class FakeSession:
     async def fetch(self, _statement: Statement, values: Mapping[str, Any]) -> list[Row]:
         self.values = values
         self.asked.append("page")
-        return [(json.dumps(IMAGE).encode(),)] * self._found
+        return [(json.dumps(IMAGE).encode(), self._found)] * self._found
 
     async def find(self, _statement: Statement, values: Mapping[str, Any]) -> Row:
         if "priority" in values:

@@ -10,10 +10,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from todo.sql import Compiled
 from todo.tasks.pages import (
+    NARROW,
     SCAN_BUDGET,
     Shape,
     Sort,
     boundary_statement,
+    count_statement,
+    find_narrow,
+    gather_statement,
     is_scanned,
     page_statement,
 )
@@ -80,6 +84,14 @@ def test_each_question_asks_for_its_values_and_no_others(dialect: str) -> None:
         statement = page_statement(shape)
         compiled = statement.compiled(DIALECTS[dialect])
         assert parameters(compiled, dialect) == expected_parameters(shape), shape
+        if find_narrow(shape):
+            gather = gather_statement(shape).compiled(DIALECTS[dialect])
+            # Within what a window's key may be is not asked twice.
+            asked = expected_parameters(shape) - {"key_from", "key_to"}
+            assert parameters(gather, dialect) == asked, shape
+            assert NARROW + 1 in gather.constants.values(), shape
+            count = count_statement(shape).compiled(DIALECTS[dialect])
+            assert parameters(count, dialect) <= asked, shape
         if is_scanned(shape):
             assert SCAN_BUDGET in compiled.constants.values(), shape
             boundary = boundary_statement(shape).compiled(DIALECTS[dialect])
