@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from todo import __version__
+from todo.account.router import router as account_router
 from todo.auth.apitokens import ApiTokens
 from todo.auth.authenticator import Authenticator
 from todo.auth.router import router as tokens_router
@@ -30,6 +31,7 @@ from todo.lists.router import router as lists_router
 from todo.metrics import Metrics
 from todo.settings import Settings
 from todo.tags.router import router as tags_router
+from todo.tasks.reminders import Reminders
 from todo.tasks.router import router as tasks_router
 
 
@@ -96,12 +98,14 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.state.feed = Feed(database)
     app.state.streams = Streams(app.state.feed, metrics)
     app.state.live = Live(app.state.feed, database, metrics)
+    app.state.reminders = Reminders(database, app.state.feed.notify, metrics.count_journal)
     app.state.authenticator = Authenticator(tokens, ApiTokens(database))
     app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics)
     install_handlers(app)
     app.include_router(tasks_router)
     app.include_router(lists_router)
     app.include_router(journal_router)
+    app.include_router(account_router)
     app.include_router(tags_router)
     app.include_router(tokens_router)
     app.include_router(compat_router)

@@ -94,6 +94,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
         _log.info("listening", extra=_describe(listeners))
         background.append(tasks.create_task(_announce(health)))
         background.append(tasks.create_task(watch_loop(app.state.metrics.observe_loop_lag)))
+        background.append(tasks.create_task(app.state.reminders.run()))
         # What was made so far lives as long as the process: the collector need not walk it.
         gc.freeze()
         gc.enable()

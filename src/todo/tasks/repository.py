@@ -230,6 +230,10 @@ class TaskRepository:
             calls.append((_FORGET, of_task))
         return calls + _derive(image | {"tags": tags or []}, fire_times or ())
 
+    def remind(self, image: Image, fire_times: Iterable[str]) -> list[Call]:
+        """Store anew when to remind of a task."""
+        return [(_FORGET, {"task_id": image["id"]}), *_derive(image | {"tags": []}, fire_times)]
+
     def remove(self, task_id: str) -> Call:
         """Delete a task and all below it."""
         return (_REMOVE, {"id": task_id})

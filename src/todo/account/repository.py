@@ -1,0 +1,84 @@
+"""Statements over a user's account and all that goes with it."""
+
+from typing import Any
+
+from sqlalchemy import Select, Table, Text, bindparam, cast, delete, null, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from todo.models import Id, account, api_token, idempotency, journal, list_share, task, task_list
+from todo.sql import Statement
+from todo.tasks.image import SHARE_FIELDS, select_image
+
+CHUNK = 5000
+"""Rows that one statement may change, so that none takes long."""
+
+_OWNER: ColumnElement[str] = bindparam("owner")
+_HERS = task.c.owner == _OWNER
+
+FIND = Statement(select(account.c.zone, account.c.created_at).where(account.c.owner == _OWNER))
+SET_ZONE = Statement(
+    update(account).where(account.c.owner == bindparam("of")).values(zone=bindparam("zone"))
+)
+
+
+def _reminded_by_day(dialect: str) -> Select[Any]:
+    """Open tasks whose reminders count from a day, which a zone decides."""
+    wanted = (
+        _HERS
+        & task.c.completed_at.is_(None)
+        & task.c.due_date.is_not(None)
+        & (cast(task.c.reminders, Text) != "[]")
+        & (task.c.id > bindparam("after", type_=Id))
+    )
+    return select_image(
+        dialect, task, lambda s: s.where(wanted).order_by(task.c.id).limit(bindparam("limit"))
+    )
+
+
+REMINDED_BY_DAY = Statement(_reminded_by_day)
+
+
+def _shares_with(dialect: str) -> Select[Any]:
+    """What others share with a user, and whose it is."""
+    source = (
+        select(list_share, task_list.c.owner)
+        .join(task_list, task_list.c.id == list_share.c.list_id)
+        .where(list_share.c.user_id == _OWNER)
+        .subquery("s")
+    )
+    return select_image(
+        dialect,
+        source,
+        lambda s: s.order_by(source.c.owner, source.c.list_id),
+        SHARE_FIELDS,
+        [source.c.owner],
+    )
+
+
+SHARES_WITH = Statement(_shares_with)
+REMOVE_SHARES = Statement(delete(list_share).where(list_share.c.user_id == _OWNER))
+
+
+def _remove_some(table: Table, mine: ColumnElement[bool], key: ColumnElement[Any]) -> Statement:
+    some = select(key).where(mine).limit(CHUNK)
+    return Statement(delete(table).where(key.in_(some)).returning(key))
+
+
+REMOVALS = (
+    _remove_some(api_token, api_token.c.owner == _OWNER, api_token.c.id),
+    _remove_some(idempotency, idempotency.c.user_id == _OWNER, idempotency.c.key),
+    _remove_some(task, _HERS, task.c.id),
+    _remove_some(task_list, task_list.c.owner == _OWNER, task_list.c.id),
+)
+"""Each removes some of what a user has; to be repeated while there is any, in this order."""
+
+_KEPT = {"owner", "seq", "at", "commitment", "hash"}
+ERASE = Statement(
+    update(journal)
+    .where(
+        journal.c.owner == bindparam("of"),
+        journal.c.seq > bindparam("above"),
+        journal.c.seq <= bindparam("until"),
+    )
+    .values({column.name: null() for column in journal.columns if column.name not in _KEPT})
+)

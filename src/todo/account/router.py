@@ -1,0 +1,47 @@
+"""HTTP for the caller's own account."""
+
+from fastapi import APIRouter, Request, Response, status
+
+from todo.account.schemas import AccountRead, AccountUpdate
+from todo.account.service import AccountService, read_account
+from todo.api.answer import Answer, answer_read
+from todo.api.write import answer_write
+from todo.auth.bearer import CallerDep
+from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.work import Work
+
+router = APIRouter(prefix="/api/v1/me", tags=["account"])
+
+
+@router.get("", response_model=AccountRead)
+async def read_me(request: Request, caller: CallerDep) -> Response:
+    """Read the caller's account."""
+    caller.require("read")
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        body = await read_account(session, caller.user)
+    return answer_read(request, body)
+
+
+@router.patch("", response_model=AccountRead)
+async def update_me(request: Request, caller: CallerDep, body: AccountUpdate) -> Response:
+    """Set the time zone that decides what a day is, such as "today"."""
+
+    async def act(work: Work) -> Answer:
+        return Answer(200, await AccountService(work).set_zone(body.zone))
+
+    return await answer_write(request, caller, act)
+
+
+@router.delete("", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_me(request: Request, caller: CallerDep) -> Response:
+    """Delete all tasks, lists, shares and tokens, and what the journal says of them.
+
+    The token needs the scope `admin`. This cannot be undone.
+    """
+
+    async def act(work: Work) -> Answer:
+        await AccountService(work).delete()
+        return Answer(204)
+
+    return await answer_write(request, caller, act, scope="admin")

@@ -1,0 +1,136 @@
+"""What a user may do with the own account."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from todo.account.repository import (
+    CHUNK,
+    ERASE,
+    FIND,
+    REMINDED_BY_DAY,
+    REMOVALS,
+    REMOVE_SHARES,
+    SET_ZONE,
+    SHARES_WITH,
+)
+from todo.errors import ReadOnlyError, ValidationFailedError
+from todo.session import Session
+from todo.tasks.due import check_zone
+from todo.tasks.record import find_fire_times
+from todo.tasks.repository import TaskRepository, as_bytes, read_image
+from todo.work import Account, Work
+
+DEFAULT_ZONE = "UTC"
+_PAGE = 500
+_NO_ID = "00000000-0000-0000-0000-000000000000"
+
+
+async def read_account(session: Session, user: str) -> bytes:
+    """Return a user's account as JSON; there is one from the first change on."""
+    row = await session.find(FIND, {"owner": user})
+    zone, created_at = row or (DEFAULT_ZONE, None)
+    return _render(user, zone, created_at)
+
+
+def _render(user: str, zone: str, created_at: datetime | str | None) -> bytes:
+    if isinstance(created_at, datetime):
+        created_at = created_at.astimezone(UTC).isoformat(timespec="microseconds")
+    return orjson.dumps({"user": user, "zone": zone, "created_at": created_at})
+
+
+class AccountService:
+    """The rules for the caller's account, within one write."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._user = work.caller.user
+
+    async def set_zone(self, zone: str) -> bytes:
+        """Set the zone; reminders of days move with it. Return the account as JSON.
+
+        Raises:
+            ValidationFailedError: There is no such zone.
+            ReadOnlyError: The token is for one list.
+        """
+        self._refuse_list_tokens()
+        try:
+            check_zone(zone)
+        except ValueError as error:
+            wrong = {"in": "body", "field": "zone", "code": "invalid", "message": str(error)}
+            raise ValidationFailedError(errors=[wrong]) from None
+        account, _ = await self._work.lock(self._user)
+        if account.zone != zone:
+            before, account.zone = account.zone, zone
+            await self._work.session.run((SET_ZONE, {"of": self._user, "zone": zone}))
+            await self._move_reminders(zone)
+            self._record("update", _show(before), _show(zone))
+        return await read_account(self._work.session, self._user)
+
+    async def delete(self) -> None:
+        """Delete all that the account holds; the chain of its journal stays, without content.
+
+        What the user did in lists of others is part of their journals and stays there.
+
+        Raises:
+            ReadOnlyError: The token is for one list.
+        """
+        self._refuse_list_tokens()
+        account, _ = await self._work.lock(self._user)
+        await self._leave_lists()
+        mine = {"owner": self._user}
+        for statement in REMOVALS:
+            while len(await self._work.session.fetch(statement, mine)) == CHUNK:
+                pass
+        await self._erase(account)
+        # What tells that content was erased, and not altered: it is chained like any entry.
+        self._record("delete", None, None)
+
+    def _refuse_list_tokens(self) -> None:
+        if self._work.caller.list_id is not None:
+            raise ReadOnlyError("This token is for one list, and the account is more.")
+
+    async def _move_reminders(self, zone: str) -> None:
+        session = self._work.session
+        store = TaskRepository(session, self._work.caller)
+        after = _NO_ID
+        while True:
+            values = {"owner": self._user, "after": after, "limit": _PAGE}
+            rows = await session.fetch(REMINDED_BY_DAY, values)
+            for (text,) in rows:
+                image = read_image(as_bytes(text))
+                after = image["id"]
+                times = find_fire_times(image, zone, self._work.now)
+                await session.run(*store.remind(image, times))
+            if len(rows) < _PAGE:
+                return
+
+    async def _leave_lists(self) -> None:
+        """End what others share with the user; it stands in their journals."""
+        rows = await self._work.session.fetch(SHARES_WITH, {"owner": self._user})
+        for text, owner in rows:
+            # In the order of owners, so that two who do this at once do not wait for each other.
+            await self._work.lock(owner)
+            self._work.record(
+                owner,
+                "unshare",
+                "share",
+                self._user,
+                list_id=read_image(as_bytes(text))["list_id"],
+                before=as_bytes(text),
+            )
+        await self._work.session.run((REMOVE_SHARES, {"owner": self._user}))
+
+    async def _erase(self, account: Account) -> None:
+        for above in range(0, account.seq, CHUNK):
+            values = {"of": self._user, "above": above, "until": min(above + CHUNK, account.seq)}
+            await self._work.session.run((ERASE, values))
+
+    def _record(self, operation: str, before: bytes | None, after: bytes | None) -> None:
+        self._work.record(self._user, operation, "account", self._user, before=before, after=after)
+
+
+def _show(zone: str) -> bytes:
+    image: dict[str, Any] = {"zone": zone}
+    return orjson.dumps(image)

@@ -1,0 +1,148 @@
+"""Deliver reminders: each that is due becomes an entry of its owner's journal, and so an event.
+
+Every process looks; an owner's account is locked before the reminders are taken, so that of
+several processes one delivers each. What fell due while nobody looked is delivered late, once.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import orjson
+from sqlalchemy import Select, bindparam, delete, func, select
+
+from todo.auth.caller import Caller
+from todo.db import ConflictError
+from todo.errors import UnavailableError
+from todo.models import Id, Time, reminder, task
+from todo.session import Session
+from todo.sql import Statement, each_of
+from todo.tasks.image import select_image
+from todo.tasks.repository import as_bytes, read_image
+from todo.work import Work
+
+AGENT = "reminders"
+"""Who acts, by the journal."""
+
+BATCH = 500
+_MOST_WAIT_S = 5.0
+_LEAST_WAIT_S = 0.05
+
+_now = bindparam("now", type_=Time)
+_DUE = Statement(
+    select(reminder.c.owner, reminder.c.task_id)
+    .where(reminder.c.fire_at <= _now)
+    .order_by(reminder.c.fire_at)
+    .limit(BATCH)
+)
+_NEXT = Statement(select(func.min(reminder.c.fire_at)))
+_TAKE = Statement(
+    lambda dialect: (
+        delete(reminder)
+        .where(reminder.c.task_id.in_(each_of(dialect, "ids", Id)), reminder.c.fire_at <= _now)
+        .returning(reminder.c.task_id)
+    )
+)
+
+
+def _open_tasks(dialect: str) -> Select[Any]:
+    wanted = task.c.id.in_(each_of(dialect, "ids", Id)) & task.c.completed_at.is_(None)
+    return select_image(dialect, task, lambda s: s.where(wanted).order_by(task.c.id))
+
+
+_OPEN_TASKS = Statement(_open_tasks)
+_log = logging.getLogger("todo.tasks.reminders")
+
+
+class Source(Protocol):
+    """Where the tasks are; `todo.db.Database` is one."""
+
+    def reading(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
+    def unit_of_work(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
+
+
+class Reminders:
+    """Delivers; one for the process."""
+
+    def __init__(
+        self,
+        source: Source,
+        notify: Callable[[Iterable[str]], None],
+        count: Callable[[str, int], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            source: Where the tasks are.
+            notify: Wakes those who follow the journals of owners.
+            count: Counts entries of the journal, by operation.
+        """
+        self._source = source
+        self._notify = notify
+        self._count = count
+
+    async def run(self) -> None:
+        """Deliver what falls due, until cancelled."""
+        while True:
+            wait_s = _MOST_WAIT_S
+            try:
+                wait_s = await self._deliver_and_look()
+            except (UnavailableError, ConflictError):
+                # They are still there when the database is.
+                pass
+            except Exception:  # noqa: BLE001 - the task's boundary: the next may go well
+                _log.exception("cannot deliver reminders")
+            await asyncio.sleep(wait_s)
+
+    async def _deliver_and_look(self) -> float:
+        """Deliver what is due; return how long nothing more will be."""
+        now = datetime.now(UTC)
+        if await self.deliver(now) == BATCH:
+            return _LEAST_WAIT_S
+        async with self._source.reading() as session:
+            row = await session.find(_NEXT, {})
+        if row is None or row[0] is None:
+            return _MOST_WAIT_S
+        # SQLite has text for a time.
+        following = datetime.fromisoformat(row[0]) if isinstance(row[0], str) else row[0]
+        wait_s = (following - datetime.now(UTC)).total_seconds()
+        return min(_MOST_WAIT_S, max(_LEAST_WAIT_S, wait_s))
+
+    async def deliver(self, now: datetime) -> int:
+        """Deliver what is due, at most BATCH; return how many there were."""
+        at = now.isoformat(timespec="microseconds")
+        async with self._source.reading() as session:
+            rows = await session.fetch(_DUE, {"now": at})
+        owners: dict[str, list[str]] = defaultdict(list)
+        for owner, task_id in rows:
+            owners[owner].append(str(task_id))
+        for owner, ids in owners.items():
+            await self._deliver_to(owner, ids, at)
+        return len(rows)
+
+    async def _deliver_to(self, owner: str, ids: list[str], at: str) -> None:
+        async with self._source.unit_of_work() as session:
+            work = Work(session, Caller(owner, agent=AGENT))
+            take = (_TAKE, {"ids": orjson.dumps(ids).decode(), "now": at})
+            _, (taken,) = await work.lock(owner, take)
+            if not taken:
+                # Another process was first.
+                return
+            reminded = orjson.dumps(sorted({str(row[0]) for row in taken})).decode()
+            for (text,) in await session.fetch(_OPEN_TASKS, {"ids": reminded}):
+                image = read_image(as_bytes(text))
+                work.record(
+                    owner,
+                    "remind",
+                    "task",
+                    image["id"],
+                    list_id=image["list_id"],
+                    after=as_bytes(text),
+                )
+            await work.commit()
+        self._notify(work.changed)
+        self._count("remind", len(work.operations))
