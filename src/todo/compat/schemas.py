@@ -17,7 +17,8 @@ from pydantic import (
 )
 
 from todo.compat.due import Due, read_due_text
-from todo.tasks.schemas import Description, Tags, Title
+from todo.models import TAG_LENGTH
+from todo.tasks.schemas import MAX_TAGS, Description, Tags, Title
 
 MAX_SKIPPED = 10_000
 """Tasks before a page: each is read to be passed over."""
@@ -43,10 +44,11 @@ def _words(value: Any) -> Any:  # noqa: ANN401 - likewise
 
 def _spelled(names: dict[str, str | None], *more: str) -> tuple[BeforeValidator, WithJsonSchema]:
     """Read each project's spelling; `more` are those that stand for themselves."""
+    meant = {name.lower(): value for name, value in names.items()}
 
     def read(value: Any) -> Any:  # noqa: ANN401 - likewise
         word = _lower(value)
-        return names[word] if isinstance(word, str) and word in names else word
+        return meant[word] if isinstance(word, str) and word in meant else word
 
     words: list[str] = [*names, *more]
     return BeforeValidator(read), WithJsonSchema({"type": "string", "enum": words})
@@ -59,11 +61,11 @@ _WINDOWS: dict[str, str | None] = {"this-week": "week", "this-month": "month"}
 _SORTS: dict[str, str | None] = {
     "": None,
     "due_date": "due",
-    "duedate": "due",
+    "dueDate": "due",
     "created_at": "created",
-    "createdat": "created",
+    "createdAt": "created",
     "updated_at": "updated",
-    "updatedat": "updated",
+    "updatedAt": "updated",
 }
 
 Status = Annotated[Literal["open", "completed"] | None, *_spelled(_ALL | _OPEN | _DONE)]
@@ -86,6 +88,7 @@ DueField = Annotated[
             "anyOf": [
                 {"type": "string", "format": "date"},
                 {"type": "string", "format": "date-time"},
+                {"type": "string", "maxLength": 0},
                 {"type": "null"},
             ],
             "description": "A day, an instant, or without a zone a time by the clock on the wall.",
@@ -112,6 +115,25 @@ class FrontEndQuery(BaseModel):
     order: Order = Field(default=None, description="`asc` by default.")
 
 
+# Empty ones are left out.
+_TAGS: dict[str, Any] = {
+    "anyOf": [
+        {
+            "type": "array",
+            "items": {"type": "string", "maxLength": TAG_LENGTH},
+            "maxItems": MAX_TAGS,
+        },
+        {"type": "null"},
+    ]
+}
+
+
+def _chosen(*words: str) -> tuple[BeforeValidator, BeforeValidator, WithJsonSchema]:
+    """Read a choice of a form, which may be empty."""
+    schema = {"anyOf": [{"type": "string", "enum": ["", *words]}, {"type": "null"}]}
+    return BeforeValidator(_nothing), BeforeValidator(_lower), WithJsonSchema(schema)
+
+
 class _Sent(BaseModel):
     """Fields that every form may have."""
 
@@ -120,14 +142,16 @@ class _Sent(BaseModel):
     )
 
     description: Annotated[Description | None, BeforeValidator(_nothing)] = None
-    priority: Annotated[Priority | None, BeforeValidator(_nothing), BeforeValidator(_lower)] = None
-    tags: Annotated[Tags, BeforeValidator(_words)] = Field(default_factory=list)
+    priority: Annotated[Priority | None, *_chosen("high", "medium", "low", "none")] = None
+    tags: Annotated[Tags, BeforeValidator(_words), WithJsonSchema(_TAGS)] = Field(
+        default_factory=list
+    )
     due_date: DueField = None
     is_completed: StrictBool | None = None
     completed: StrictBool | None = Field(default=None, description="The same as `is_completed`.")
     is_recurring: StrictBool | None = None
     recurrence_pattern: Annotated[
-        Pattern | None, BeforeValidator(_nothing), BeforeValidator(_lower)
+        Pattern | None, *_chosen("daily", "weekly", "monthly", "yearly")
     ] = None
 
 
