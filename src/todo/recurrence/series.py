@@ -1,5 +1,6 @@
 """A series of tasks: what its rule becomes when it begins, and the due of the next instance."""
 
+import contextlib
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal
@@ -165,12 +166,13 @@ def _next_after_completion(rule: Rule, start: date) -> date | None:
 
 
 def _find_next(rule: Rule, start: date) -> date | None:
-    try:
-        return find_next(rule, start)
-    except NeverOccursError:
-        # The due was moved, or the day of completion lies so that INTERVAL passes over every day
-        # of the rule. The next of its days is closer to what is meant than an end of the series.
-        return find_next(replace(rule, interval=1), start)
+    # The due was moved, or the day of completion lies so that INTERVAL passes over every day of
+    # the rule. The next of its days is closer to what is meant than an end of the series.
+    for interval in (rule.interval, 1):
+        with contextlib.suppress(NeverOccursError):
+            return find_next(replace(rule, interval=interval), start)
+    # The weekday of completion is one that the rule's weeks do not have within its months.
+    return None
 
 
 def _nominal(rule: Rule, due_at: datetime, zone: tzinfo) -> tuple[date, time, bool]:

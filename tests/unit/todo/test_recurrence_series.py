@@ -272,3 +272,18 @@ def test_fractions_of_a_second_survive_a_gap() -> None:
 
 def test_a_series_ends_with_the_calendar() -> None:
     assert days(series("FREQ=YEARLY;INTERVAL=1000", "8500-01-01")) == ["9500-01-01"]
+
+
+def test_a_series_ends_where_the_weekday_of_completion_fits_none_of_its_days() -> None:
+    following = next_due(
+        parse_rule("FREQ=YEARLY;BYMONTH=1;BYWEEKNO=52"),
+        due_date=None,
+        due_at=None,
+        due_zone=None,
+        basis="completion",
+        # A Monday: days of week 52 in January are weekend days.
+        completed_at=datetime(2026, 1, 5, 12, tzinfo=UTC),
+        account_zone=UTC,
+    )
+
+    assert following is None
