@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -85,11 +86,19 @@ class PlanLog:
 
     def read(self) -> list[Plan]:
         """Return the plans since the last time."""
-        with self._path.open() as file:
-            file.seek(self._read)
-            logged = file.read()
-            self._read = file.tell()
-        return [_plan(json.loads(found)) for found in _LOGGED.findall(logged)]
+        while True:
+            with self._path.open() as file:
+                file.seek(self._read)
+                logged = file.read()
+                end = file.tell()
+            try:
+                plans = [_plan(json.loads(found)) for found in _LOGGED.findall(logged)]
+            except json.JSONDecodeError:
+                # Of what is done in the background, a part may have been written.
+                time.sleep(0.01)
+                continue
+            self._read = end
+            return plans
 
 
 def _plan(logged: dict[str, Any]) -> Plan:

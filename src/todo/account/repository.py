@@ -9,8 +9,8 @@ from todo.models import Id, account, api_token, idempotency, journal, list_share
 from todo.sql import Statement
 from todo.tasks.image import SHARE_FIELDS, select_image
 
-CHUNK = 5000
-"""Rows that one statement may change, so that none takes long."""
+CHUNK = 2000
+"""Rows that one statement may read or change, so that none takes long."""
 
 _OWNER: ColumnElement[str] = bindparam("owner")
 _HERS = task.c.owner == _OWNER
@@ -21,21 +21,23 @@ SET_ZONE = Statement(
 )
 
 
+def _open_tasks(*columns: Any) -> Select[Any]:  # noqa: ANN401 - columns and tables alike
+    return (
+        select(*columns)
+        .where(_HERS, task.c.completed_at.is_(None), task.c.id > bindparam("after", type_=Id))
+        .order_by(task.c.id)
+    )
+
+
 def _reminded_by_day(dialect: str) -> Select[Any]:
-    """Open tasks whose reminders count from a day, which a zone decides."""
-    wanted = (
-        _HERS
-        & task.c.completed_at.is_(None)
-        & task.c.due_date.is_not(None)
-        & (cast(task.c.reminders, Text) != "[]")
-        & (task.c.id > bindparam("after", type_=Id))
-    )
-    return select_image(
-        dialect, task, lambda s: s.where(wanted).order_by(task.c.id).limit(bindparam("limit"))
-    )
+    """Among the next CHUNK open tasks, those whose reminders count from a day."""
+    some = _open_tasks(task).limit(CHUNK).subquery("t")
+    wanted = some.c.due_date.is_not(None) & (cast(some.c.reminders, Text) != "[]")
+    return select_image(dialect, some, lambda s: s.where(wanted).order_by(some.c.id))
 
 
 REMINDED_BY_DAY = Statement(_reminded_by_day)
+LAST_OF_CHUNK = Statement(_open_tasks(task.c.id).limit(1).offset(CHUNK - 1))
 
 
 def _shares_with(dialect: str) -> Select[Any]:
@@ -61,7 +63,7 @@ REMOVE_SHARES = Statement(delete(list_share).where(list_share.c.user_id == _OWNE
 
 def _remove_some(table: Table, mine: ColumnElement[bool], key: ColumnElement[Any]) -> Statement:
     some = select(key).where(mine).limit(CHUNK)
-    return Statement(delete(table).where(key.in_(some)).returning(key))
+    return Statement(delete(table).where(mine, key.in_(some)).returning(key))
 
 
 REMOVALS = (

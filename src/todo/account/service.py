@@ -9,6 +9,7 @@ from todo.account.repository import (
     CHUNK,
     ERASE,
     FIND,
+    LAST_OF_CHUNK,
     REMINDED_BY_DAY,
     REMOVALS,
     REMOVE_SHARES,
@@ -23,7 +24,6 @@ from todo.tasks.repository import TaskRepository, as_bytes, read_image
 from todo.work import Account, Work
 
 DEFAULT_ZONE = "UTC"
-_PAGE = 500
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
@@ -94,17 +94,15 @@ class AccountService:
     async def _move_reminders(self, zone: str) -> None:
         session = self._work.session
         store = TaskRepository(session, self._work.caller)
-        after = _NO_ID
-        while True:
-            values = {"owner": self._user, "after": after, "limit": _PAGE}
-            rows = await session.fetch(REMINDED_BY_DAY, values)
+        after: str | None = _NO_ID
+        while after is not None:
+            values = {"owner": self._user, "after": after}
+            rows, last = await session.run((REMINDED_BY_DAY, values), (LAST_OF_CHUNK, values))
             for (text,) in rows:
                 image = read_image(as_bytes(text))
-                after = image["id"]
                 times = find_fire_times(image, zone, self._work.now)
                 await session.run(*store.remind(image, times))
-            if len(rows) < _PAGE:
-                return
+            after = str(last[0][0]) if last else None
 
     async def _leave_lists(self) -> None:
         """End what others share with the user; it stands in their journals."""
