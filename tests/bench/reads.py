@@ -65,6 +65,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     with open_cluster() as cluster, open_folder() as folder:
+        cluster.stop()
+        cluster.start(connections=3 * _READERS, buffers="128MB")
         url = cluster.make_database()
         settings = _settings(url, folder)
         migrate(settings)
@@ -121,6 +123,12 @@ class Bench:
     async def run(self, rounds: int) -> dict[tuple[str, str], Cost]:
         """Return the medians: what is read and how -> microseconds of client and server."""
         self._database = Database(self._settings)
+        self._engine = create_async_engine(
+            make_url(self._settings.database_url),
+            pool_size=_READERS,
+            max_overflow=0,
+            isolation_level="AUTOCOMMIT",
+        )
         ways = {
             (what, way): read
             for what, refine in (("list", _list), ("one", _one))
@@ -144,11 +152,7 @@ class Bench:
         self, what: str, refine: Callable[[Select[Any]], Select[Any]]
     ) -> Iterator[tuple[str, Read]]:
         values = self._values[what]
-        url = make_url(self._settings.database_url)
-        self._engine = engine = create_async_engine(
-            url, pool_size=_READERS, max_overflow=0, isolation_level="AUTOCOMMIT"
-        )
-        database = self._database
+        engine, database = self._engine, self._database
         plain = refine(_PLAIN)
         compiled = Statement(plain)
         image = Statement(lambda dialect: select_image(dialect, task, refine))

@@ -15,6 +15,7 @@ it, or above the limit, where no plan can turn it into another way to read the t
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
+from uuid import UUID
 
 from sqlalchemy import (
     FromClause,
@@ -50,6 +51,8 @@ _KEYS = {
     "relevance": "id",
 }
 _CACHED_SHAPES = 512
+_ENDS = (0, 2**128 - 1)
+"""The first id and the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def page_statement(shape: Shape) -> Statement:
 @lru_cache(_CACHED_SHAPES)
 def boundary_statement(shape: Shape) -> Statement:
     """Return the statement that reads key and id of the last row within the scan budget."""
-    return Statement(_boundary(shape))
+    return Statement(lambda dialect: _boundary(shape, dialect))
 
 
 @lru_cache(_CACHED_SHAPES)
@@ -163,9 +166,12 @@ def _page(shape: Shape, dialect: str) -> Select[Any]:
     led = _led(shape)
     if shape.sort != "relevance" and not _rest(shape, task, dialect, led):
         return select_image(
-            dialect, task, lambda s: _drive(shape, s).limit(bindparam("limit")), shape.fields
+            dialect,
+            task,
+            lambda s: _drive(shape, dialect, s).limit(bindparam("limit")),
+            shape.fields,
         )
-    looked_at = _drive(shape, select(task)).limit(SCAN_BUDGET).subquery("c")
+    looked_at = _drive(shape, dialect, select(task)).limit(SCAN_BUDGET).subquery("c")
     return _chosen(shape, dialect, looked_at, led, [])
 
 
@@ -213,30 +219,32 @@ def _matches(shape: Shape, dialect: str, *columns: Any) -> Select[Any]:  # noqa:
     return chosen.select_from(task).where(conditions[narrow or ""]).limit(NARROW + 1)
 
 
-def _boundary(shape: Shape) -> Select[Any]:
+def _boundary(shape: Shape, dialect: str) -> Select[Any]:
     chosen = select(task.c[shape.key].label("key"), task.c.id)
-    driven = _drive(shape, chosen).limit(1).offset(SCAN_BUDGET - 1).subquery("b")
+    driven = _drive(shape, dialect, chosen).limit(1).offset(SCAN_BUDGET - 1).subquery("b")
     return select(driven.c.key, driven.c.id)
 
 
 def _order(shape: Shape, source: FromClause) -> list[ColumnElement[Any]]:
     columns = [source.c.id] if shape.key == "id" else [source.c[shape.key], source.c.id]
-    return [column.desc() if shape.descending else column.asc() for column in columns]
+    return [_sorted(shape, column) for column in columns]
 
 
-def _drive(shape: Shape, chosen: Select[Any]) -> Select[Any]:
+def _drive(shape: Shape, dialect: str, chosen: Select[Any]) -> Select[Any]:
     """Follow the index that has the order, from the cursor on."""
     led = _led(shape)
+    if shape.key == "id" and shape.in_list != "none" and dialect != SQLITE:
+        return _follow(shape, led, chosen)
     key, last = task.c[shape.key], task.c.id
     order = _order(shape, task)
     if "tag_0" in led:
-        chosen = _tagged(chosen).where(_is_owned(task))
+        chosen = _tagged(chosen)
         key = last = task_tag.c.task_id
-        order = [key.desc() if shape.descending else key.asc()]
+        order = [_sorted(shape, key)]
     else:
         chosen = chosen.select_from(task)
         conditions = {
-            "owner": _is_owned(task, leads="parent" not in led),
+            "owner": _is_owned(task),
             "parent": _is_below(task),
             "list": _is_in_list(shape, task),
             "status": _has_status(shape, task),
@@ -244,8 +252,7 @@ def _drive(shape: Shape, chosen: Select[Any]) -> Select[Any]:
         chosen = chosen.where(*(conditions[name] for name in sorted(led & conditions.keys())))
     if "list" in led and shape.in_list == "none":
         # PostgreSQL sees no constant in IS NULL: the index has this order all the same.
-        first = task.c.list_id
-        order.insert(0, first.desc() if shape.descending else first.asc())
+        order.insert(0, _sorted(shape, task.c.list_id))
     if shape.sort == "due" and shape.due == "window":
         chosen = chosen.where(
             key >= bindparam("key_from", type_=Time), key < bindparam("key_to", type_=Time)
@@ -255,6 +262,44 @@ def _drive(shape: Shape, chosen: Select[Any]) -> Select[Any]:
     if shape.after:
         chosen = chosen.where(_after(shape, key, last))
     return chosen.order_by(*order)
+
+
+def _follow(shape: Shape, led: frozenset[str], chosen: Select[Any]) -> Select[Any]:
+    """Follow an index that ends with the id, on PostgreSQL.
+
+    Told that the first columns equal something, it sees an order by id alone, and may prefer the
+    primary key, and throw away what is another owner's: everything, where the newest are others'.
+    A range of the whole key is the same, and only its own index has that order.
+    """
+    last: ColumnElement[Any] = task.c.id
+    leading: dict[ColumnElement[Any], ColumnElement[Any]] = {task.c.owner: bindparam("owner")}
+    if "tag_0" in led:
+        chosen = chosen.select_from(task_tag.join(task, task_tag.c.task_id == task.c.id))
+        leading = {task_tag.c.owner: bindparam("owner"), task_tag.c.tag: bindparam("tag_0")}
+        last = task_tag.c.task_id
+    else:
+        chosen = chosen.select_from(task)
+    if "parent" in led:
+        leading = {task.c.parent_id: bindparam("parent_id", type_=Id)}
+        # An expression has no index: nothing else is combined with the one that leads.
+        chosen = chosen.where(task.c.owner.op("||")(literal_column("''")) == bindparam("owner"))
+    elif "list" in led:
+        # Of the indexes that begin with the owner one alone goes on with the list and the id.
+        leading = {task.c.list_id: bindparam("list_id", type_=Id)}
+        chosen = chosen.where(_is_owned(task))
+    elif "status" in led:
+        chosen = chosen.where(_has_status(shape, task))
+    place = tuple_(*leading, last)
+    ends = [tuple_(*leading.values(), literal_column(f"'{UUID(int=end)}'", Id)) for end in _ENDS]
+    within = [place >= ends[0], place <= ends[1]]
+    if shape.after:
+        after = tuple_(*leading.values(), bindparam("after_id", type_=Id))
+        within[1 if shape.descending else 0] = place < after if shape.descending else place > after
+    return chosen.where(*within).order_by(*(_sorted(shape, c) for c in (*leading, last)))
+
+
+def _sorted(shape: Shape, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return column.desc() if shape.descending else column.asc()
 
 
 def _tagged(chosen: Select[Any]) -> Select[Any]:
@@ -303,10 +348,8 @@ def _rest(
     return rest
 
 
-def _is_owned(source: FromClause, *, leads: bool = True) -> ColumnElement[bool]:
-    owner = source.c.owner
-    # An expression has no index: nothing else may be combined with the one that leads.
-    return (owner if leads else owner.op("||")(literal_column("''"))) == bindparam("owner")
+def _is_owned(source: FromClause) -> ColumnElement[bool]:
+    return source.c.owner == bindparam("owner")
 
 
 def _is_below(source: FromClause) -> ColumnElement[bool]:
