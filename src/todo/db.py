@@ -10,7 +10,14 @@ from sqlalchemy import Connection, Engine, event, exc, text
 from sqlalchemy.pool import QueuePool
 
 from todo.breaker import AsyncBreaker, BreakerOpenError, Verdict
-from todo.errors import DatabaseBusyError, DatabaseUnavailableError, SchemaMismatchError
+from todo.errors import (
+    DatabaseBusyError,
+    DatabaseFullError,
+    DatabaseReadOnlyError,
+    DatabaseUnavailableError,
+    SchemaMismatchError,
+    UnavailableError,
+)
 from todo.fatal import ExitCode, FatalError
 from todo.session import (
     PostgresSession,
@@ -26,19 +33,41 @@ from todo.sql import SQLITE, Statement
 from todo.turns import NoTurnError, Turns
 
 APPLICATION_NAME = "todo-backend"
+# Of every session of PostgreSQL, whatever the address says.
+_SESSION_OPTIONS = (
+    # Times are shown to callers as the server writes them.
+    " -c timezone=UTC"
+    # A statement has one plan, whatever it is asked for. Otherwise the server plans most pages anew
+    # each time, since the limit is a parameter, and by whom it is asked for.
+    " -c plan_cache_mode=force_generic_plan"
+)
 _RECYCLE_S = 1800
 _SQLITE_BUSY_TIMEOUT_S = 5
 # How many tasks may wait for each connection: at a few milliseconds a turn, far from any time-out.
 _WAITING_FOR_EACH = 20
 # What the server says of itself: it is leaving, starting, or has no connection left.
 _LOST_STATES = {"57P01", "57P02", "57P03", "53300"}
-# The server works and refused this once: cancelled by the time-out, or not locked in time.
-_BUSY_STATES = {"57014", "55P03"}
+# The server answers, and what it answers has a name here: refused this once (cancelled by the
+# time-out, not locked in time, short of memory), no changes, no room, no table.
+_REFUSALS: dict[str, type[UnavailableError]] = {
+    "57014": DatabaseBusyError,
+    "55P03": DatabaseBusyError,
+    "53200": DatabaseBusyError,
+    "25006": DatabaseReadOnlyError,
+    "53100": DatabaseFullError,
+    "42P01": SchemaMismatchError,
+}
+# The same of SQLite, by its messages.
+_SQLITE_REFUSALS: dict[str, type[UnavailableError]] = {
+    "locked": DatabaseBusyError,
+    "readonly database": DatabaseReadOnlyError,
+    "disk is full": DatabaseFullError,
+    "no such table": SchemaMismatchError,
+}
 # Serialisation failure, deadlock, and what a row refers to gone since it was looked up: the same
 # again may well succeed, or is refused with the reason.
 _CONFLICT_STATES = {"40001", "40P01", "23503"}
 _DRIVER_MODULES = {"psycopg", "sqlite3", "sqlalchemy"}
-_UNDEFINED_TABLE = "42P01"
 
 
 _REVISION = Statement(text("SELECT version_num FROM alembic_version"))
@@ -81,7 +110,7 @@ class Database:
             event.listen(self.engine, "checkout", _refuse_closed)
         driver = self.engine.dialect.dbapi
         assert driver is not None  # noqa: S101 - narrows the type
-        self._errors: tuple[type[Exception], ...] = (exc.DBAPIError, driver.Error)
+        self._errors: tuple[type[Exception], ...] = (exc.DBAPIError, driver.Error, ConnectionError)
         self._turns = Turns(
             settings.database_pool_size,
             most_waiting=_WAITING_FOR_EACH * settings.database_pool_size,
@@ -112,6 +141,8 @@ class Database:
         Raises:
             DatabaseUnavailableError: The database is not reachable, or was lost on the way.
             DatabaseBusyError: No connection became free, or the statement took too long.
+            DatabaseReadOnlyError: It takes no changes.
+            DatabaseFullError: It has no room for changes.
             SchemaMismatchError: A table is missing.
         """
         async with self._session("") as session:
@@ -186,16 +217,12 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
     }
     if settings.database_pgbouncer:
         arguments["prepare_threshold"] = None
-    elif "options" not in settings.url.query:
+    else:
         timeout_ms = int(settings.database_statement_timeout_s * 1000)
-        arguments["options"] = (
+        limits = (
             f"-c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms}"
-            # Times are shown to callers as the server writes them.
-            " -c timezone=UTC"
-            # A statement has one plan, whatever it is asked for. Otherwise the server plans most
-            # pages anew each time, since the limit is a parameter, and by whom it is asked for.
-            " -c plan_cache_mode=force_generic_plan"
         )
+        arguments["options"] = settings.url.query.get("options", limits) + _SESSION_OPTIONS
     return arguments
 
 
@@ -241,7 +268,7 @@ def classify(error: BaseException) -> Verdict:
     names = _names(error)
     if not names & {"Error", "DBAPIError"}:
         # The pool's time-out and errors of this program say nothing about it.
-        return Verdict.NEUTRAL
+        return Verdict.FAILURE if isinstance(error, ConnectionError) else Verdict.NEUTRAL
     cause = _find_cause(error)
     state = getattr(cause, "sqlstate", None)
     if state is not None:
@@ -251,7 +278,7 @@ def classify(error: BaseException) -> Verdict:
         return Verdict.FAILURE
     if names & {"OperationalError", "InterfaceError"}:
         message = str(cause)
-        if "locked" in message or "no such table" in message:
+        if any(known in message for known in _SQLITE_REFUSALS):
             return Verdict.NEUTRAL
         return Verdict.FAILURE
     return Verdict.ALIVE
@@ -274,13 +301,14 @@ def _names(error: BaseException) -> set[str]:
 def _translate(error: BaseException) -> BaseException:
     cause = _find_cause(error)
     state = getattr(cause, "sqlstate", None)
-    message = str(cause)
-    if state == _UNDEFINED_TABLE or (state is None and "no such table" in message):
-        return SchemaMismatchError()
     if state in _CONFLICT_STATES:
         return ConflictError(state)
-    if state in _BUSY_STATES or (state is None and "database is locked" in message):
-        return DatabaseBusyError()
+    if state is None:
+        refusals = [kind for known, kind in _SQLITE_REFUSALS.items() if known in str(cause)]
+    else:
+        refusals = [_REFUSALS[state]] if state in _REFUSALS else []
+    if refusals:
+        return refusals[0]()
     if classify(error) is Verdict.FAILURE:
         return DatabaseUnavailableError()
     return error

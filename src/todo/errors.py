@@ -191,6 +191,10 @@ class TooManyStreamsError(ProblemError):
     default_detail = "Too many streams of events are open; close one of them first."
 
 
+# What ends when somebody does something about it, not in a second.
+_PERSON_S = 30
+
+
 class UnavailableError(ProblemError):
     """The service cannot answer now, and will later."""
 
@@ -216,6 +220,26 @@ class DatabaseBusyError(UnavailableError):
 
     code = "database-busy"
     default_detail = "Too many requests use the database; try again later."
+
+
+class DatabaseReadOnlyError(UnavailableError):
+    """The database answers, and takes no changes: a stand-by, or set to be read only."""
+
+    code = "database-read-only"
+    default_detail = "The database takes no changes at the moment; try again later."
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_s=_PERSON_S)
+
+
+class DatabaseFullError(UnavailableError):
+    """The database answers, and has no room for a change."""
+
+    code = "database-full"
+    default_detail = "The database has no room left; nothing was changed. Try again later."
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_s=_PERSON_S)
 
 
 class WriteConflictError(UnavailableError):

@@ -12,7 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine
+from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine, exc
 from sqlalchemy.util import greenlet_spawn
 
 from todo.sql import Call, Row, Statement
@@ -167,8 +167,15 @@ async def check_out(engine: Engine) -> PoolProxiedConnection:
 
     Args:
         engine: As `create_async_engine` made it.
+
+    Raises:
+        ConnectionError: The server closes each as soon as it is made.
     """
-    pooled: PoolProxiedConnection = await greenlet_spawn(engine.raw_connection)
+    try:
+        pooled: PoolProxiedConnection = await greenlet_spawn(engine.raw_connection)
+    except exc.InvalidRequestError as error:
+        # The pool has replaced it twice.
+        raise ConnectionError(str(error)) from error
     return pooled
 
 

@@ -5,7 +5,8 @@ import pytest
 from sqlalchemy import exc
 
 from todo.breaker import Verdict
-from todo.db import Database, classify, connect_arguments
+from todo.db import ConflictError, Database, classify, connect_arguments
+from todo.errors import UnavailableError
 from todo.settings import Settings
 
 
@@ -40,14 +41,74 @@ def wrap(
         (wrap(exc.OperationalError, "40001"), Verdict.ALIVE),
         (wrap(exc.OperationalError, "40P01"), Verdict.ALIVE),
         (wrap(exc.OperationalError, "57014"), Verdict.ALIVE),
+        (wrap(exc.InternalError, "25006"), Verdict.ALIVE),
+        (wrap(exc.OperationalError, "53100"), Verdict.ALIVE),
+        (wrap(exc.OperationalError, "53200"), Verdict.ALIVE),
+        (wrap(exc.OperationalError, None, "database or disk is full"), Verdict.NEUTRAL),
+        (
+            wrap(exc.OperationalError, None, "attempt to write a readonly database"),
+            Verdict.NEUTRAL,
+        ),
         (wrap(exc.OperationalError, None, "database is locked"), Verdict.NEUTRAL),
         (wrap(exc.OperationalError, None, "unable to open database file"), Verdict.FAILURE),
+        (ConnectionError("each is closed as soon as it is made"), Verdict.FAILURE),
         (exc.TimeoutError("QueuePool limit reached"), Verdict.NEUTRAL),
         (ValueError("a defect of ours"), Verdict.NEUTRAL),
     ],
 )
 def test_only_a_lost_database_counts_as_failure(error: Exception, verdict: Verdict) -> None:
     assert classify(error) is verdict
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (wrap(exc.OperationalError, "57014"), "database-busy"),
+        (wrap(exc.OperationalError, "55P03"), "database-busy"),
+        (wrap(exc.OperationalError, "53200"), "database-busy"),
+        (wrap(exc.OperationalError, None, "database is locked"), "database-busy"),
+        (wrap(exc.InternalError, "25006"), "database-read-only"),
+        (
+            wrap(exc.OperationalError, None, "attempt to write a readonly database"),
+            "database-read-only",
+        ),
+        (wrap(exc.OperationalError, "53100"), "database-full"),
+        (wrap(exc.OperationalError, None, "database or disk is full"), "database-full"),
+        (wrap(exc.ProgrammingError, "42P01"), "schema-mismatch"),
+        (wrap(exc.OperationalError, None, "no such table: task"), "schema-mismatch"),
+        (wrap(exc.OperationalError, "53300"), "database-unavailable"),
+        (wrap(exc.OperationalError, None, "disk I/O error"), "database-unavailable"),
+        (ConnectionError("each is closed as soon as it is made"), "database-unavailable"),
+    ],
+)
+def test_what_the_database_refuses_has_a_name(tmp_path: Path, error: Exception, code: str) -> None:
+    async def scenario() -> None:
+        database = Database(Settings(database_url=f"sqlite+aiosqlite:///{tmp_path}/todo.db"))
+        try:
+            async with database.reading():
+                raise error
+        finally:
+            await database.dispose()
+
+    with pytest.raises(UnavailableError) as caught:
+        asyncio.run(scenario())
+
+    assert caught.value.code == code
+    assert int(caught.value.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01", "23503"])
+def test_what_may_be_tried_again_is_no_error_of_the_caller(tmp_path: Path, state: str) -> None:
+    async def scenario() -> None:
+        database = Database(Settings(database_url=f"sqlite+aiosqlite:///{tmp_path}/todo.db"))
+        try:
+            async with database.unit_of_work():
+                raise wrap(exc.OperationalError, state)
+        finally:
+            await database.dispose()
+
+    with pytest.raises(ConflictError):
+        asyncio.run(scenario())
 
 
 def test_the_server_hears_our_limits() -> None:
@@ -76,7 +137,7 @@ def test_pgbouncer_gets_neither_prepared_statements_nor_session_parameters() -> 
 def test_options_of_the_address_are_respected() -> None:
     settings = Settings(database_url="postgresql://u@h/d?options=-c%20statement_timeout%3D9")
 
-    assert "options" not in connect_arguments(settings)
+    assert connect_arguments(settings)["options"].startswith("-c statement_timeout=9 -c timezone=UTC")
 
 
 def test_tasks_that_wait_for_a_connection_are_counted(tmp_path: Path) -> None:
