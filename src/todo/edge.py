@@ -9,10 +9,12 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -278,7 +280,7 @@ def install_handlers(app: FastAPI) -> None:
     handlers: dict[type[Exception], Callable[[Any], ProblemError]] = {
         ProblemError: lambda error: error,
         RequestValidationError: _from_validation,
-        HTTPException: lambda error: HttpError(error.status_code, error.detail, error.headers),
+        HTTPException: _from_framework,
     }
     for kind, translate in handlers.items():
         app.add_exception_handler(kind, _handler(translate))
@@ -288,6 +290,8 @@ def _handler(
     translate: Callable[[Any], ProblemError],
 ) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def handle(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            error.headers = {"Allow": ", ".join(_find_methods(request))}
         status, headers, body = render_problem(
             translate(error), instance=request.url.path, request_id=request_id_var.get()
         )
@@ -296,6 +300,19 @@ def _handler(
         return response
 
     return handle
+
+
+def _from_framework(error: HTTPException) -> ProblemError:
+    return HttpError(error.status_code, error.detail, error.headers)
+
+
+def _find_methods(request: Request) -> list[str]:
+    """Return the methods of all routes of an address: the framework knows those of the first."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.methods and route.path_regex.match(request.url.path):
+            methods |= route.methods
+    return sorted(methods)
 
 
 def _from_validation(error: RequestValidationError) -> ProblemError:

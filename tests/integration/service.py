@@ -123,8 +123,8 @@ class Service:
     def wait_started(self) -> None:
         self.wait_for("started")
 
-    def token(self, subject: str = "alice") -> str:
-        return Tokens(SECRET.encode()).issue(subject, lifetime_s=600)
+    def token(self, subject: str = "alice", *, lifetime_s: int = 600) -> str:
+        return Tokens(SECRET.encode()).issue(subject, lifetime_s=lifetime_s)
 
     def client(self, token: str = "", *, management: bool = False) -> httpx.Client:
         """Open a client of the public (or the management) socket."""

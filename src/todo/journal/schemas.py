@@ -9,6 +9,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     StringConstraints,
     model_validator,
 )
@@ -126,13 +127,13 @@ class UndoRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seq: Annotated[int, Field(ge=1, le=MAX_SEQ)] | None = Field(
+    seq: Annotated[int, Field(ge=1, le=MAX_SEQ, strict=True)] | None = Field(
         default=None,
         description="Number of a change. What it caused goes with it: the tasks below a deleted "
         "one, the next task of a series.",
     )
     run_id: Word | None = Field(default=None, description="The `X-Run-Id` of the changes.")
-    whole_request: bool = Field(
+    whole_request: StrictBool = Field(
         default=False, description="With `seq`: everything that the same request changed."
     )
     list: UUID | None = Field(

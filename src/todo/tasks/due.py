@@ -105,6 +105,12 @@ def day_bounds(name: DueName, now: datetime, zone: tzinfo) -> DueWindow:
     )
 
 
+def first_day(moment: datetime, zone: tzinfo) -> date:
+    """Return the first day whose midnight is not before a moment."""
+    day = moment.astimezone(zone).date()
+    return day if at_wall_time(day, _MIDNIGHT, zone) >= moment else day + _DAY
+
+
 def _a_month_later(day: date) -> date:
     year, month = (day.year, day.month + 1) if day.month < 12 else (day.year + 1, 1)  # noqa: PLR2004 - months
     last = calendar.monthrange(year, month)[1]

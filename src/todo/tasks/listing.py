@@ -16,7 +16,7 @@ from todo.errors import NotFoundError, ProblemError, ValidationFailedError
 from todo.models import NO_DUE, PRIORITIES, account
 from todo.session import Session
 from todo.sql import Row, Statement
-from todo.tasks.due import DueWindow, check_zone, day_bounds, due_key
+from todo.tasks.due import DueWindow, check_zone, day_bounds, due_key, first_day
 from todo.tasks.image import TASK_FIELDS
 from todo.tasks.pages import (
     NARROW,
@@ -181,6 +181,8 @@ def _plan(query: Query, owner: str, caller: Caller) -> _Plan:
         raise _refuse("sort", "relevance goes with q")
     if sort == "position" and list_id is None:
         raise _refuse("sort", "position goes with list")
+    if query.due == "none" and is_windowed:
+        raise _refuse("due", "none goes without due_from and due_to")
     descending = query.descending
     if descending is None:
         descending = sort in {"created", "updated", "priority", "relevance"}
@@ -224,9 +226,9 @@ async def _add_window(session: Session, plan: _Plan, query: Query, now: datetime
     at_to = min(filter(None, (window.at_to, query.due_to)), default=_LAST)
     days = [window.date_from, window.date_to]
     if query.due_from:
-        days[0] = max(filter(None, (days[0], query.due_from.astimezone(zone).date())))
+        days[0] = max(filter(None, (days[0], first_day(query.due_from, zone))))
     if query.due_to:
-        days[1] = min(filter(None, (days[1], query.due_to.astimezone(zone).date())))
+        days[1] = min(filter(None, (days[1], first_day(query.due_to, zone))))
     date_from, date_to = days[0] or _FIRST.date(), days[1] or _LAST.date()
     midnights = due_key(date_from, None), due_key(date_to, None)
     first, end = (

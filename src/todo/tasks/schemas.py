@@ -1,5 +1,6 @@
 """What callers send and receive."""
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -49,10 +50,20 @@ def _distinct(items: list[Any]) -> list[Any]:
     return list(dict.fromkeys(items))
 
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
 def _refuse_number(given: object) -> object:
-    """Refuse seconds since 1970, which else would pass for a day or an instant."""
-    if not isinstance(given, str):
-        raise ValueError("must be text")  # noqa: TRY004 - what pydantic turns into a refusal
+    """Refuse seconds since 1970, as text too: they else would pass for an instant."""
+    if not isinstance(given, str) or not _DAY.match(given):
+        raise ValueError("must be as in 2026-11-25T18:30:00+01:00")
+    return given
+
+
+def _refuse_time(given: object) -> object:
+    """Refuse what is no plain day: else a midnight would pass for one."""
+    if not isinstance(given, str) or not _DAY.fullmatch(given):
+        raise ValueError("must be as in 2026-11-25")
     return given
 
 
@@ -86,7 +97,7 @@ Reminders = Annotated[
     ),
     AfterValidator(_distinct),
 ]
-Day = Annotated[date, BeforeValidator(_refuse_number)]
+Day = Annotated[date, BeforeValidator(_refuse_time)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_refuse_number), AfterValidator(_refuse_far)]
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Rule = Annotated[
@@ -229,8 +240,11 @@ class TaskQuery(BaseModel):
     due: Literal["overdue", "today", "tomorrow", "week", "month", "none"] | None = Field(
         default=None, description="In the account's time zone; `overdue` is about open tasks."
     )
-    due_from: Instant | None = None
-    due_to: Instant | None = Field(default=None, description="Before this.")
+    due_from: Instant | None = Field(
+        default=None,
+        description="Due then or later. A date counts from its midnight in the account's zone.",
+    )
+    due_to: Instant | None = Field(default=None, description="Due before this.")
     updated_since: Instant | None = None
     q: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         default=None, description="Words of title and description; the last may be a beginning."

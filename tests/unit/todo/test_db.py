@@ -137,7 +137,9 @@ def test_pgbouncer_gets_neither_prepared_statements_nor_session_parameters() -> 
 def test_options_of_the_address_are_respected() -> None:
     settings = Settings(database_url="postgresql://u@h/d?options=-c%20statement_timeout%3D9")
 
-    assert connect_arguments(settings)["options"].startswith("-c statement_timeout=9 -c timezone=UTC")
+    assert connect_arguments(settings)["options"].startswith(
+        "-c statement_timeout=9 -c timezone=UTC"
+    )
 
 
 def test_tasks_that_wait_for_a_connection_are_counted(tmp_path: Path) -> None:

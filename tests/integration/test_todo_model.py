@@ -1,0 +1,488 @@
+"""The task services beside a model in memory: they agree whatever is done, as does the journal.
+
+A short search in each run; a longer one with `MODEL_EXAMPLES=2000`.
+"""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import text
+
+from tests.integration.model import Image, Model, Question, RefusedError
+from tests.integration.model_fields import (
+    BEGIN,
+    CREATE,
+    OPERATIONS,
+    QUESTIONS,
+    TAG,
+    TEXTS,
+    UPDATE,
+    ZONES,
+    read,
+    render,
+)
+from tests.integration.model_journal import JOURNAL, JournalReader
+from tests.integration.service import make_environment, open_folder, run_admin
+from todo.auth.caller import Caller
+from todo.db import Database
+from todo.errors import BatchFailedError, ProblemError
+from todo.lists.service import ListService
+from todo.settings import Settings
+from todo.sql import Statement
+from todo.tags.service import TagService
+from todo.tasks import listing
+from todo.tasks.batch import run_batch
+from todo.tasks.image import TASK_FIELDS
+from todo.tasks.service import TaskService
+from todo.work import Work
+
+if TYPE_CHECKING:
+    from tests.integration.cluster import Cluster
+
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "20"))
+STEPS = 30
+Result = TypeVar("Result")
+
+ACCOUNT = Statement(text("SELECT chain_id, seq, hash FROM account WHERE owner = :owner"))
+SET_ZONE = Statement(text("UPDATE account SET zone = :zone WHERE owner = :owner"))
+TAGS = Statement(text("SELECT task_id, tag FROM task_tag WHERE owner = :owner"))
+REMINDERS = Statement(
+    text("SELECT task_id, CAST(fire_at AS TEXT) FROM reminder WHERE owner = :owner")
+)
+
+
+@dataclass
+class World:
+    """A migrated database and the loop that its connections live in."""
+
+    database: Database
+    runner: asyncio.Runner
+
+    def run(self, act: Callable[[], Awaitable[Result]]) -> Result:
+        async def whole() -> Result:
+            return await act()
+
+        return self.runner.run(whole())
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    with open_folder() as folder, asyncio.Runner() as runner:
+        url = f"sqlite+aiosqlite:///{folder}/todo.db"
+        if request.param == "postgres":
+            cluster: Cluster = request.getfixturevalue("cluster")
+            url = cluster.make_database()
+        environment = make_environment(folder, {"TODO_DATABASE_URL": url})
+        assert run_admin(environment, "migrate").returncode == 0
+        world = World(Database(Settings(database_url=url)), runner)
+        yield world
+        runner.run(world.database.dispose())
+
+
+class Machine(RuleBasedStateMachine):
+    """Does the same to both, and compares."""
+
+    tasks: Bundle[str] = Bundle("tasks")
+    lists: Bundle[str] = Bundle("lists")
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        owner = f"user-{uuid.uuid4()}"
+        self.caller = Caller(owner, agent="robot", run_id="run")
+        self.model = Model(owner, BEGIN)
+        self.journal = JournalReader()
+
+    # Doing
+
+    def write(self, act: Callable[[Work], Awaitable[Result]]) -> Result:
+        """Do something in one transaction."""
+
+        async def whole() -> Result:
+            async with self.world.database.unit_of_work() as session:
+                work = Work(session, self.caller, self.model.now)
+                result = await act(work)
+                await work.commit()
+                return result
+
+        return self.world.run(whole)
+
+    def write_tasks(self, act: Callable[[TaskService], Awaitable[Result]]) -> Result:
+        return self.write(lambda work: act(TaskService(work)))
+
+    def expect(self, code: str, act: Callable[[], object]) -> None:
+        with pytest.raises(ProblemError) as caught:
+            act()
+        assert caught.value.code == code
+
+    def take(self, task: Image, image: bytes | str) -> str:
+        """Add a task to the model under the id that it got; return the id."""
+        made = read(image)
+        task_id = str(made["id"])
+        # By default it stands after all others.
+        if task["position"] is None:
+            task["position"] = made["position"]
+        self.model.add(task_id, task)
+        return task_id
+
+    def take_next(self, following: Image | None) -> None:
+        """Add the next task of a series, which must be the one that is new."""
+        new = [each for each in self.stored() if each not in self.model.tasks]
+        assert len(new) == (0 if following is None else 1)
+        if following is not None:
+            self.model.add(new[0], following)
+
+    def stored(self) -> dict[str, Image]:
+        pages = self.pages(listing.Query(limit=100))
+        return {str(task["id"]): task for task in map(read, pages)}
+
+    def pages(self, query: listing.Query) -> list[bytes]:
+        """Read page by page to the end."""
+
+        async def whole() -> list[bytes]:
+            items: list[bytes] = []
+            asked = query
+            async with self.world.database.reading() as session:
+                while True:
+                    page = await listing.read_page(session, self.caller, asked, self.model.now)
+                    assert len(page.items) <= query.limit
+                    items += page.items
+                    if page.next_cursor is None:
+                        return items
+                    asked = replace(asked, cursor=page.next_cursor)
+
+        return self.world.run(whole)
+
+    # Rules
+
+    @initialize(zone=st.sampled_from(ZONES))
+    def begin(self, zone: str) -> None:
+        self.write(lambda work: work.lock(self.caller.user))
+        self.set_zone(zone)
+
+    @rule(zone=st.sampled_from(ZONES))
+    def set_zone(self, zone: str) -> None:
+        values = {"owner": self.caller.user, "zone": zone}
+        self.write(lambda work: work.session.run((SET_ZONE, values)))
+        self.model.zone = zone
+
+    @rule(minutes=st.sampled_from((0, 1, 7 * 60, 24 * 60, 30 * 24 * 60)))
+    def wait(self, minutes: int) -> None:
+        self.model.now += timedelta(minutes=minutes, microseconds=1)
+
+    @rule(target=lists, name=TEXTS)
+    def create_list(self, name: str) -> str:
+        image = self.write(lambda work: ListService(work).create({"name": name}))
+        made = orjson.loads(image)
+        self.model.lists[made["id"]] = made
+        return str(made["id"])
+
+    @rule(list_id=lists, name=TEXTS)
+    def rename_list(self, list_id: str, name: str) -> None:
+        def act() -> bytes:
+            return self.write(lambda work: ListService(work).update(list_id, {"name": name}))
+
+        known = self.model.lists.get(list_id)
+        if known is None:
+            self.expect("not-found", act)
+            return
+        assert orjson.loads(act())["version"] == known["version"] + (known["name"] != name)
+        known |= {"name": name, "version": known["version"] + (known["name"] != name)}
+
+    @rule(list_id=lists, with_tasks=st.booleans())
+    def delete_list(self, list_id: str, *, with_tasks: bool) -> None:
+        def act() -> None:
+            self.write(lambda work: ListService(work).delete(list_id, with_tasks=with_tasks))
+
+        try:
+            self.model.delete_list(list_id, with_tasks=with_tasks)
+        except RefusedError as error:
+            self.expect(str(error), act)
+            return
+        act()
+
+    @rule(
+        target=tasks,
+        fields=CREATE,
+        parent=st.none() | tasks,
+        within=st.none() | lists,
+    )
+    def create(self, fields: Image, parent: str | None, within: str | None) -> str:
+        fields = {**fields, "parent_id": parent, "list_id": within}
+
+        def act() -> bytes:
+            return self.write_tasks(lambda tasks: tasks.create(render(fields)))
+
+        try:
+            task = self.model.create(fields)
+        except RefusedError as error:
+            self.expect(str(error), act)
+            return str(uuid.uuid4())
+        return self.take(task, act())
+
+    @rule(task_id=tasks, changes=UPDATE, version=st.none() | st.integers(1, 3))
+    def update(self, task_id: str, changes: Image, version: int | None) -> None:
+        expected = None if version is None else frozenset({version})
+
+        def act() -> bytes:
+            return self.write_tasks(lambda tasks: tasks.update(task_id, render(changes), expected))
+
+        self.change(act, lambda: self.model.update(task_id, changes, version))
+
+    @rule(task_id=tasks, parent=st.none() | tasks, within=st.none() | lists, how=st.integers(0, 2))
+    def move(self, task_id: str, parent: str | None, within: str | None, how: int) -> None:
+        whole = {"parent_id": parent, "list_id": within}
+        changes = (whole, {"parent_id": parent}, {"list_id": within})[how]
+
+        def act() -> bytes:
+            return self.write_tasks(lambda tasks: tasks.update(task_id, changes))
+
+        self.change(act, lambda: self.model.update(task_id, changes, None))
+
+    @rule(task_id=tasks, done=st.booleans())
+    def complete(self, task_id: str, *, done: bool) -> None:
+        def act() -> bytes:
+            if done:
+                return self.write_tasks(lambda tasks: tasks.complete(task_id))
+            return self.write_tasks(lambda tasks: tasks.reopen(task_id))
+
+        self.change(act, lambda: self.model.update(task_id, {"is_completed": done}, None))
+
+    def change(self, act: Callable[[], bytes], follow: Callable[[], Image | None]) -> None:
+        try:
+            following = follow()
+        except RefusedError as error:
+            self.expect(str(error), act)
+            return
+        changed = read(act())
+        assert changed == self.model.tasks[str(changed["id"])]
+        self.take_next(following)
+
+    @rule(task_id=tasks, version=st.none() | st.integers(1, 3))
+    def delete(self, task_id: str, version: int | None) -> None:
+        expected = None if version is None else frozenset({version})
+
+        def act() -> None:
+            self.write_tasks(lambda tasks: tasks.delete(task_id, expected))
+
+        try:
+            self.model.delete(task_id, version)
+        except RefusedError as error:
+            self.expect(str(error), act)
+            return
+        act()
+
+    @rule(task_id=consumes(tasks))
+    def delete_for_good(self, task_id: str) -> None:
+        self.delete(task_id, None)
+
+    @rule(tag=TAG, name=st.none() | TAG)
+    def replace_tag(self, tag: str, name: str | None) -> None:
+        def act() -> int:
+            if name is None:
+                return self.write(lambda work: TagService(work).delete(tag))
+            return self.write(lambda work: TagService(work).rename(tag, name))
+
+        try:
+            number = self.model.replace_tag(tag, name)
+        except RefusedError as error:
+            self.expect(str(error), act)
+            return
+        assert act() == number
+
+    @rule(operations=OPERATIONS)
+    def batch(self, operations: list[dict[str, Any]]) -> None:
+        known = [*self.model.tasks, str(uuid.uuid4())]
+        for operation in operations:
+            if "number" in operation:
+                number = operation.pop("number")
+                operation["id"] = known[number] if number < len(known) else known[-1]
+        asked = [
+            {**each, "task": render(each["task"])} if "task" in each else each
+            for each in operations
+        ]
+        model, failed = self.model.copy(), []
+        made: list[Image] = []
+        for index, each in enumerate(operations):
+            try:
+                made += follow_operation(model, each)
+            except RefusedError:
+                failed.append(f"operations.{index}")
+
+        def act() -> bytes:
+            return self.write_tasks(lambda tasks: run_batch(tasks, asked))
+
+        if failed:
+            with pytest.raises(BatchFailedError) as caught:
+                act()
+            errors = caught.value.errors or ()
+            assert (
+                sorted({".".join(str(each["field"]).split(".")[:2]) for each in errors}) == failed
+            )
+            return
+        results = orjson.loads(act())["results"]
+        assert [each["op"] for each in results] == [each["op"] for each in operations]
+        self.model = model
+        new = [image for task_id, image in self.stored().items() if task_id not in model.tasks]
+        # Their ids tell the order that they were made in.
+        new.sort(key=lambda image: str(image["id"]))
+        assert len(new) == len(made)
+        for task, image in zip(made, new, strict=True):
+            self.take(task, orjson.dumps(image))
+
+    @rule(task_id=st.uuids().map(str), version=st.none() | st.integers(1, 3))
+    def touch_what_is_not_there(self, task_id: str, version: int | None) -> None:
+        self.update(task_id, {"title": "x"}, version)
+        self.delete(task_id, version)
+
+    # Questions
+
+    @precondition(lambda self: self.model.tasks)
+    @rule(
+        asked=QUESTIONS,
+        words=st.none() | st.none() | TEXTS,
+        cut=st.integers(1, 9),
+        since=st.none() | st.integers(0, 40 * 24 * 60),
+        place=st.sampled_from(("any", "any", "none", "list", "parent")),
+        number=st.integers(0, 20),
+        limit=st.sampled_from((1, 2, 3, 100)),
+        fields=st.sampled_from((TASK_FIELDS, ("id",), ("id", "title"))),
+    )
+    def ask(
+        self,
+        asked: Question,
+        words: str | None,
+        cut: int,
+        since: int | None,
+        place: str,
+        number: int,
+        limit: int,
+        fields: tuple[str, ...],
+    ) -> None:
+        if words is not None:
+            asked = replace(asked, words=words[:-cut] or words)
+        if since is not None:
+            asked = replace(asked, updated_since=self.model.now - timedelta(minutes=since))
+        if place == "none":
+            asked = replace(asked, list_id="none")
+        elif place == "list" and self.model.lists:
+            known = list(self.model.lists)
+            asked = replace(asked, list_id=known[number % len(known)])
+            if number % 3 == 0:
+                asked = replace(asked, sort="position")
+        elif place == "parent":
+            known = list(self.model.tasks)
+            asked = replace(asked, parent_id=known[number % len(known)])
+        values: dict[str, Any] = {
+            name: getattr(asked, name) for name in Question.__dataclass_fields__ if name != "words"
+        }
+        query = listing.Query(**values, search=asked.words, limit=limit, fields=fields)
+        if asked.due == "none" and (asked.due_from or asked.due_to):
+            self.expect("validation-failed", lambda: self.pages(query))
+            return
+        found = self.pages(query)
+        images = [orjson.loads(each) for each in found]
+        assert [image["id"] for image in images] == self.model.find(asked), asked
+        assert {tuple(image) for image in images} <= {fields}
+
+    @precondition(lambda self: self.model.tasks)
+    @rule(words=TEXTS)
+    def search_by_relevance(self, words: str) -> None:
+        query = listing.Query(search=words, sort="relevance", limit=100)
+        found = [orjson.loads(each)["id"] for each in self.pages(query)]
+
+        assert sorted(found) == sorted(self.model.find(Question(words=words)))
+
+    # What always holds
+
+    @invariant()
+    def the_tasks_are_those_of_the_model(self) -> None:
+        assert self.stored() == self.model.tasks
+
+    @invariant()
+    def the_journal_tells_what_there_is(self) -> None:
+        owner = {"owner": self.caller.user}
+        rows, accounts = self.read((JOURNAL, {**owner, "seq": self.journal.seq}), (ACCOUNT, owner))
+        if not accounts:
+            return
+        chain_id, last, head = accounts[0]
+        for row in rows:
+            entry = self.journal.follow(uuid.UUID(str(chain_id)), row)
+            assert (entry.actor, entry.agent) == (self.caller.user, "robot")
+            assert datetime.fromisoformat(entry.at) == self.model.now
+        assert (self.journal.seq, self.journal.head) == (last, bytes(head))
+        stored = {str(orjson.loads(each)["id"]): each.decode() for each in self.pages(ALL)}
+        assert {
+            i: each for (kind, i), each in self.journal.told.items() if kind == "task"
+        } == stored
+        assert {i for kind, i in self.journal.told if kind == "list"} == set(self.model.lists)
+
+    @invariant()
+    def what_is_derived_follows(self) -> None:
+        owner = {"owner": self.caller.user}
+        tags, reminders = self.read((TAGS, owner), (REMINDERS, owner))
+        wanted = {(i, tag) for i, task in self.model.tasks.items() for tag in task["tags"]}
+        assert {(str(i), tag) for i, tag in tags} == wanted
+        fire = {(str(i), datetime.fromisoformat(at)) for i, at in reminders}
+        assert fire == {(i, at) for i, times in self.model.fire.items() for at in times}
+
+    def read(self, *calls: tuple[Statement, dict[str, Any]]) -> list[list[tuple[Any, ...]]]:
+        async def whole() -> list[list[tuple[Any, ...]]]:
+            async with self.world.database.reading() as session:
+                return await session.run(*calls)
+
+        return self.world.run(whole)
+
+
+ALL = listing.Query(limit=100)
+
+
+def follow_operation(model: Model, operation: dict[str, Any]) -> list[Image]:
+    """Do one operation of a batch to a model; return the tasks that are new with it."""
+    expected = operation.get("if_match")
+    match operation["op"]:
+        case "create":
+            return [model.create(operation["task"])]
+        case "delete":
+            model.delete(operation["id"], expected)
+            return []
+        case "update":
+            following = model.update(operation["id"], operation["task"], expected)
+        case op:
+            done = {"is_completed": op == "complete"}
+            following = model.update(operation["id"], done, expected)
+    return [] if following is None else [following]
+
+
+def test_whatever_is_done_services_model_and_journal_agree(world: World) -> None:
+    run_state_machine_as_test(
+        lambda: Machine(world),  # type: ignore[arg-type]
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            # Shrinking takes longer than a test may.
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,126 @@
+"""The OpenAPI document says of each operation what it takes and answers."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from todo.auth.tokens import Tokens
+from todo.main import create_app
+from todo.settings import Settings
+
+METHODS = {"get", "put", "post", "delete", "patch"}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    settings = Settings(database_url="sqlite+aiosqlite:////nowhere/todo.db")
+    app = create_app(settings, Tokens(b"a unit test's secret of 32 bytes"))
+    made: dict[str, Any] = json.loads(json.dumps(app.openapi()))
+    assert app.openapi() == made
+    return made
+
+
+def resolve(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in part:
+        found: Any = document
+        for name in part["$ref"].removeprefix("#/").split("/"):
+            found = found[name]
+        part = found
+    return part
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (method, path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+def parameters(document: dict[str, Any], operation: dict[str, Any]) -> set[str]:
+    return {resolve(document, each)["name"] for each in operation.get("parameters", ())}
+
+
+def test_it_is_of_the_version_that_generators_know(document: dict[str, Any]) -> None:
+    assert re.fullmatch(r"3\.1\.\d", document["openapi"])
+
+
+def test_each_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    references = re.findall(r'"\$ref": "([^"]+)"', json.dumps(document))
+
+    assert references
+    for reference in references:
+        assert resolve(document, {"$ref": reference})
+
+
+def test_each_operation_has_a_short_name_of_its_own(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+
+    assert len(names) == len(set(names))
+    assert {"create_task", "list_tasks", "undo"} <= set(names)
+
+
+def test_each_status_stands_for_itself_and_an_error_is_a_problem(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        for code, reference in operation["responses"].items():
+            answer = resolve(document, reference)
+            assert re.fullmatch(r"[2345]\d\d", code), (method, path, code)
+            assert answer["description"]
+            assert "X-Request-ID" in answer["headers"]
+            if code >= "400":
+                (content,) = answer["content"]
+                assert content == "application/problem+json"
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_each_protected_operation_may_refuse_its_caller(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        protected = {"401", "403", "422", "429", "503"} <= set(operation["responses"])
+        assert protected == path.startswith("/api/"), (method, path)
+
+
+def test_each_write_can_be_repeated_and_each_read_be_spared(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        if not path.startswith("/api/") or path.endswith("/events"):
+            continue
+        names, answers = parameters(document, operation), operation["responses"]
+        done = next(answer for code, answer in answers.items() if code.startswith("2"))
+        if method == "get":
+            assert "If-None-Match" in names, path
+            assert "304" in answers
+            assert "ETag" in done["headers"]
+        else:
+            assert {"Idempotency-Key", "X-Agent", "X-Model", "X-Run-Id"} <= names, path
+            assert "428" in answers
+            assert "Idempotency-Replayed" in done["headers"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "codes"),
+    [
+        ("post", "/api/v1/tasks", "201 400 401 403 408 409 413 422 428 429 500 503"),
+        ("get", "/api/v1/tasks/{task_id}", "200 304 400 401 403 404 422 429 500 503"),
+        (
+            "patch",
+            "/api/v1/tasks/{task_id}",
+            "200 400 401 403 404 408 409 412 413 422 428 429 500 503",
+        ),
+        ("get", "/readyz", "200 500 503"),
+    ],
+)
+def test_the_statuses_are_those_that_there_are(
+    document: dict[str, Any], method: str, path: str, codes: str
+) -> None:
+    assert " ".join(document["paths"][path][method]["responses"]) == codes
+
+
+def test_a_change_takes_a_version_and_tells_the_new_one(document: dict[str, Any]) -> None:
+    change = document["paths"]["/api/v1/tasks/{task_id}"]["patch"]
+    create = document["paths"]["/api/v1/tasks"]["post"]
+
+    assert "If-Match" in parameters(document, change)
+    assert "ETag" in change["responses"]["200"]["headers"]
+    assert "If-Match" not in parameters(document, create)
+    assert {"ETag", "Location"} <= set(create["responses"]["201"]["headers"])
