@@ -222,7 +222,8 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
         limits = (
             f"-c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms}"
         )
-        arguments["options"] = settings.url.query.get("options", limits) + _SESSION_OPTIONS
+        given = settings.url.normalized_query.get("options", (limits,))
+        arguments["options"] = " ".join(given) + _SESSION_OPTIONS
     return arguments
 
 

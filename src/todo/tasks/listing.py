@@ -130,9 +130,13 @@ async def _gather(session: Session, shape: Shape, values: dict[str, Any]) -> Pag
     if find_narrow(shape) is None:
         return None
     rows = await session.fetch(gather_statement(shape), values)
-    number = rows[0][1] if rows else None
-    if number is None:
-        counted = await session.find(count_statement(shape), values)
+    if rows:
+        number = rows[0][1]
+    else:
+        # What was deleted since would make too many look like few.
+        async with session.one_view():
+            rows = await session.fetch(gather_statement(shape), values)
+            counted = await session.find(count_statement(shape), values)
         number = counted[0] if counted else 0
     return None if number > NARROW else _make_page(shape, rows, values)
 
