@@ -77,12 +77,14 @@ def measure(archive: Archive, document: Mapping[str, Any]) -> Figures:
 
 def by_component(archive: Archive, document: Mapping[str, Any]) -> dict[str, int]:
     """Bytes of the files of each component, the largest first."""
-    sizes = {}
+    sizes: dict[str, int] = {}
     for component in document["components"]:
         files = [one for one in component["components"] if one["type"] == "file"]
         paths = [one["name"].lstrip("/") for one in files]
         found = [archive.entries[path].info for path in paths if path in archive.entries]
-        sizes[component["name"]] = sum(info.size for info in found if info.isreg())
+        # Debian and PyPI may have the same name for what is the same to a reader, as with tzdata.
+        name = component["name"]
+        sizes[name] = sizes.get(name, 0) + sum(info.size for info in found if info.isreg())
     return dict(sorted(sizes.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
