@@ -111,6 +111,18 @@ def test_others_hear_nothing_but_of_lists_that_are_shared(alice: Person, bob: Pe
         assert of_bob.next()[2]["after"] == own
 
 
+def test_a_revoked_token_hears_nothing_more(service: Service, alice: Person) -> None:
+    issued = alice.create("/api/v1/tokens", name="listener", scopes=["read"])
+    with (
+        service.client(issued["token"]) as http,
+        http.stream("GET", EVENTS, params={"since": 0}) as response,
+    ):
+        events = Listener(response)
+        assert events.next()[2]["kind"] == "token"
+        alice.http.delete(f"/api/v1/tokens/{issued['id']}")
+        assert events.read() == {}
+
+
 def test_a_user_has_a_bounded_number_of_streams(service: Service, alice: Person) -> None:
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(listen(alice)) for _ in range(10)]

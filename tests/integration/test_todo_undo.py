@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.integration.people import LISTS, TASKS, MakePerson, Person, code, read
+from tests.integration.service import Service
 
 UNDO = "/api/v1/undo"
 CHANGES = "/api/v1/changes"
@@ -328,6 +329,18 @@ def test_a_share_comes_back(alice: Person, bob: Person) -> None:
 
     undo(alice, seq=3)
     assert read(bob.http.get(f"{LISTS}/{home['id']}"))["access"] == "write"
+
+
+def test_an_undo_that_deletes_needs_the_scope(service: Service, alice: Person) -> None:
+    task = alice.create(TASKS, title="t")
+    alice.http.patch(path(task), json={"title": "u"})
+    issued = alice.create("/api/v1/tokens", name="writer", scopes=["read", "write"])["token"]
+    with service.client(issued) as http:
+        assert http.post(UNDO, json={"seq": 2}).status_code == 200
+        created = read(http.post(TASKS, json={"title": "new"}), 201)
+        refused = http.post(UNDO, json={"seq": 5})
+        assert code(refused) == (403, "insufficient-scope")
+        assert http.get(path(created)).status_code == 200
 
 
 def test_an_undo_sent_twice_with_one_key_happens_once(alice: Person) -> None:
