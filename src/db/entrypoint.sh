@@ -16,9 +16,11 @@ fail() {
 if [ ! -e "$data/PG_VERSION" ]; then
     [ ! -e "$data" ] || fail "$data holds files but no database: empty the volume todo-data or restore a backup into it"
     rm -rf "$data.new"
-    # Checksums find a disk that lies; the builtin provider sorts the same on every release.
+    # Checksums find a disk that lies; the builtin provider sorts the same on every release. The
+    # parser of full-text search goes by the C library's locale instead.
     initdb --pgdata="$data.new" --username=postgres --auth=peer --data-checksums \
-        --encoding=UTF8 --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8 \
+        --encoding=UTF8 --locale=C --lc-ctype=C.UTF-8 \
+        --locale-provider=builtin --builtin-locale=C.UTF-8 \
         --no-instructions >&2
     for statement in "CREATE ROLE $DB_ROLE LOGIN" "CREATE DATABASE $DB_NAME OWNER $DB_ROLE"; do
         echo "$statement" | postgres --single -D "$data.new" -c config_file="$config" \

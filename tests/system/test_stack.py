@@ -28,6 +28,14 @@ def test_a_task_is_created_listed_completed_and_deleted(stack: Stack) -> None:
         assert alice.get(f"/api/v1/tasks/{task['id']}").status_code == httpx.codes.NOT_FOUND
 
 
+def test_words_of_any_script_are_found_without_regard_to_case(stack: Stack) -> None:
+    with stack.client("carol") as carol:
+        carol.post("/api/v1/tasks", json={"title": "Письмо в МИР, “Übung”"})
+        for word in ("мир", "übung", "ÜB"):
+            found = carol.get("/api/v1/tasks", params={"q": word}).json()["items"]
+            assert [task["title"] for task in found] == ["Письмо в МИР, “Übung”"], word
+
+
 def test_another_user_sees_nothing_of_it(stack: Stack) -> None:
     with stack.client("alice") as alice, stack.client("bob") as bob:
         task = alice.post("/api/v1/tasks", json={"title": "secret"}).json()

@@ -59,6 +59,7 @@ PACKAGES = {
         "libattr1": _LOADED,
         "libaudit1": _LOADED,
         "libbz2-1.0": _LOADED,
+        "libc-bin": "the locale C.UTF-8, by which full-text search tells letters of any script",
         "libcap-ng0": _LOADED,
         "libcap2": _LOADED,
         "libgcrypt20": _LOADED,
@@ -103,6 +104,12 @@ UNUSED = (
     *("usr/lib/*/libBrokenLocale.so*", "usr/lib/*/libc_malloc_debug.so*", "usr/lib/*/libnsl.so*"),
     *("usr/lib/*/libmemusage.so*", "usr/lib/*/libpcprofile.so*", "usr/lib/*/libthread_db.so*"),
     *("usr/lib/*/libnss_compat.so*", "usr/lib/*/libnss_hesiod.so*"),
+    # Of libc-bin, all but the locale.
+    *("usr/bin/getconf", "usr/bin/getent", "usr/bin/iconv", "usr/bin/ldd", "usr/bin/locale"),
+    *("usr/bin/localedef", "usr/bin/pldd", "usr/bin/tzselect", "usr/bin/zdump"),
+    *("sbin/ldconfig", "usr/sbin/ldconfig", "usr/sbin/iconvconfig", "usr/sbin/zic"),
+    *("etc/bindresvport.blacklist", "etc/default/nss", "etc/gai.conf", "etc/ld.so.conf*"),
+    "usr/share/libc-bin",
     # OpenSSL's former interface to hardware.
     "usr/lib/*/engines-3",
     "etc/init.d",
