@@ -6,6 +6,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 
+from todo.account.repository import FIND as FIND_ACCOUNT
+from todo.account.service import DEFAULT_ZONE
 from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
@@ -118,10 +120,10 @@ async def update_front_end_task(
     expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:
-        account, _ = await work.lock(caller.user)
         tasks = TaskService(work)
         image = read_image(await tasks.get_to_change(str(task_id), expected))
-        changes = read_changes(body, image, account.zone)
+        row = await work.session.find(FIND_ACCOUNT, {"owner": caller.user})
+        changes = read_changes(body, image, row[0] if row else DEFAULT_ZONE)
         return _changed(await tasks.update(str(task_id), changes))
 
     return await answer_write(request, caller, act, changes_existing=True)

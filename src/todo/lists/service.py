@@ -144,10 +144,8 @@ class ListService:
         """
         image, access = await self._lock(list_id)
         owner = read_image(image)["owner"]
-        if access != "owner":
-            if user != self._caller.user:
-                raise ReadOnlyError
-            await self._work.lock(owner)
+        if access != "owner" and user != self._caller.user:
+            raise ReadOnlyError
         shares = await self._store.find_shares(list_id, user)
         if not shares:
             raise NotFoundError
@@ -155,8 +153,14 @@ class ListService:
         self._record_share(owner, "unshare", shares[0], None)
 
     async def _lock(self, list_id: str) -> tuple[bytes, str]:
-        """Lock the caller's account; return a list's image and the caller's access to it."""
-        _, (rows,) = await self._work.lock(self._caller.user, self._store.find(list_id))
+        """Lock the account of a list's owner; return its image and the caller's access to it."""
+        find = self._store.find(list_id)
+        (rows,) = await self._work.session.run(find)
+        if not rows:
+            raise NotFoundError
+        # Read again: until now, others could change it.
+        owner = read_image(as_bytes(rows[0][0]))["owner"]
+        _, (rows,) = await self._work.lock(owner, find)
         if not rows:
             raise NotFoundError
         return as_bytes(rows[0][0]), rows[0][1]

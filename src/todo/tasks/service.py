@@ -159,13 +159,18 @@ class TaskService:
         await self._work.session.run(self._store.remove(task_id))
 
     async def _lock(self, task_id: str, expected: frozenset[int] | None) -> Found:
-        """Find a task to be changed, and lock its owner's account."""
+        """Find a task to be changed, and lock its owner's account.
+
+        No other account is locked: two users who each change a task of the other's would wait for
+        each other.
+        """
         find = self._store.find_to_write(task_id)
-        account, (rows,) = await self._work.lock(self._caller.user, find)
-        if rows and read_image(as_bytes(rows[0][0]))["owner"] != self._caller.user:
-            # Shared: read again once its owner's account is locked.
-            owner = read_image(as_bytes(rows[0][0]))["owner"]
-            account, (rows,) = await self._work.lock(owner, find)
+        (rows,) = await self._work.session.run(find)
+        if not rows:
+            raise NotFoundError
+        owner = read_image(as_bytes(rows[0][0]))["owner"]
+        # Read again: until now, others could change it.
+        account, (rows,) = await self._work.lock(owner, find)
         if not rows:
             raise NotFoundError
         text = as_bytes(rows[0][0])
@@ -219,12 +224,10 @@ class TaskService:
             list_id = list_id or self._caller.list_id
             if list_id is None:
                 return None
-        account, _ = await self._work.lock(self._caller.user)
         await self._find_place(image, parent_id, list_id)
-        if image["owner"] != self._caller.user:
-            # Looked at again: until its owner's account is locked, a place may move or go.
-            account, _ = await self._work.lock(image["owner"])
-            await self._find_place(image, parent_id, list_id)
+        account, _ = await self._work.lock(image["owner"])
+        # Looked at again: until its owner's account is locked, a place may move or go.
+        await self._find_place(image, parent_id, list_id)
         return account
 
     async def _find_place(self, image: Image, parent_id: str | None, list_id: str | None) -> None:
