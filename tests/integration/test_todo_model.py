@@ -33,7 +33,9 @@ from tests.integration.model_fields import (
     CREATE,
     OPERATIONS,
     QUESTIONS,
+    RULES,
     TAG,
+    TAG_LISTS,
     TEXTS,
     UPDATE,
     ZONES,
@@ -58,7 +60,7 @@ from todo.work import Work
 if TYPE_CHECKING:
     from tests.integration.cluster import Cluster
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "60"))
 STEPS = 30
 Result = TypeVar("Result")
 
@@ -238,6 +240,11 @@ class Machine(RuleBasedStateMachine):
             self.expect(str(error), act)
             return str(uuid.uuid4())
         return self.take(task, act())
+
+    @rule(fields=CREATE, again=RULES, tags=TAG_LISTS)
+    def go_on(self, fields: Image, again: str, tags: list[str]) -> None:
+        task_id = self.create({**fields, "recurrence": again, "tags": tags}, None, None)
+        self.complete(task_id, done=True)
 
     @rule(task_id=tasks, changes=UPDATE, version=st.none() | st.integers(1, 3))
     def update(self, task_id: str, changes: Image, version: int | None) -> None:
