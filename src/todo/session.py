@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from todo.sql import Call, Row, Statement
 _ASYNC_DRIVERS = {"postgresql+psycopg": "postgresql+psycopg_async"}
 
 
-class Session:
+class Session(ABC):
     """One connection for a while: each statement by itself, or all as one transaction.
 
     A transaction begins with its first statement and ends with `commit`; without it, nothing
@@ -101,11 +102,13 @@ class Session:
         compiled = statement.compiled(self._dialect)
         return compiled.text, compiled.bind(values)
 
+    @abstractmethod
     async def _send(self, calls: list[tuple[str, Mapping[str, Any] | None]]) -> list[list[Row]]:
-        raise NotImplementedError
+        """Run statements in order; return the rows of each."""
 
+    @abstractmethod
     async def _send_many(self, text: str, rows: list[Mapping[str, Any]]) -> None:
-        raise NotImplementedError
+        """Run one statement for each row of values."""
 
 
 class PostgresSession(Session):
