@@ -27,7 +27,6 @@ SCOPES = ("read", "write", "delete", "assistant", "admin")
 # What differs from answer to answer whatever was asked.
 UNIQUE_HEADERS = {"x-request-id", "date", "content-length"}
 API = "/api/v1"
-_LOOKING_FOR_REMINDERS = "SELECT reminder.owner, reminder.task_id FROM reminder WHERE"
 
 
 @dataclass
@@ -245,6 +244,8 @@ def read_statements(log: Path, begin: int) -> list[str]:
     for entry in entries:
         kind = re.match(r"LOG: +(?:statement|execute [^:]+): (.*)", entry, flags=re.DOTALL)
         # The driver forgets what it prepared, now and then, and what is due is looked for.
-        if kind and not kind[1].startswith(("DEALLOCATE", _LOOKING_FOR_REMINDERS)):
-            found.append(" ".join(kind[1].split()))
+        statement = " ".join(kind[1].split()) if kind else ""
+        by_itself = statement.startswith("DEALLOCATE") or "FROM reminder" in statement
+        if statement and not by_itself:
+            found.append(statement)
     return found
