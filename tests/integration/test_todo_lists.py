@@ -377,6 +377,25 @@ def test_the_journal_tells_who_shared_and_who_left(alice: Person, bob: Person) -
     assert entries[0]["after"] is None
 
 
+def test_where_a_task_went_is_not_told_to_those_who_may_not_see_it(
+    alice: Person, bob: Person
+) -> None:
+    shared, other = alice.create(LISTS, name="Shared"), alice.create(LISTS, name="Other")
+    alice.share(shared["id"], bob, "write")
+    task = alice.create(TASKS, title="Moves", list_id=shared["id"])
+    alice.http.patch(f"{TASKS}/{task['id']}", json={"list_id": other["id"]})
+
+    answers = [
+        bob.http.get(f"/api/v1/{path}", params={"list": shared["id"]})
+        for path in ("journal", "changes")
+    ]
+
+    left = read(answers[0])["items"][0]
+    assert (left["id"], left["list_id"], left["after"]) == (task["id"], None, None)
+    assert left["before"]["list_id"] == shared["id"]
+    assert not any(other["id"] in answer.text for answer in answers)
+
+
 def test_a_task_put_into_a_list_that_goes_is_refused_or_goes_with_it(
     service: Service, alice: Person, bob: Person
 ) -> None:

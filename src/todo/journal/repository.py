@@ -320,6 +320,9 @@ def _show(dialect: str, found: Subquery, keys: tuple[str, ...], *, in_list: bool
 def _find(dialect: str, found: Subquery, key: str, *, in_list: bool) -> ColumnElement[Any]:
     if key == "id":
         return found.c.entity_id
+    if key == "list_id" and in_list:
+        # Where a task went is no more this list's business than what it became there.
+        return case((found.c.list_id == _LIST, found.c.list_id), else_=null())
     if key in _IMAGES and in_list:
         # A task that came from another list, or went there, is none of this one's business.
         image = found.c[key]
