@@ -237,6 +237,29 @@ def test_no_task_comes_back_below_itself_or_too_deep(alice: Person) -> None:
     assert refuse(alice, seq=3) == [(f"task/{low['id']}", "too-deep", 3)]
 
 
+def test_tasks_that_go_are_not_in_the_way_of_those_that_stand_there_again(alice: Person) -> None:
+    """What a run put below a task that it moved goes with the move."""
+    home = alice.create(LISTS, name="Home")
+    above: dict[str, Any] = {"id": None}
+    for title in "abcd":
+        above = alice.create(TASKS, title=title, parent_id=above["id"])
+    moved = alice.create(TASKS, title="moved", parent_id=above["id"])
+    before, since = state(alice), head(alice)
+    run = {"X-Run-Id": "tidy"}
+    inside = {"list_id": home["id"], "parent_id": None}
+    read(alice.http.patch(path(moved), json=inside, headers=run))
+    for title in ("below", "further below"):
+        body = {"title": title, "parent_id": moved["id"]}
+        moved = read(alice.http.post(TASKS, json=body, headers=run), 201)
+    after = state(alice)
+
+    assert len(undo(alice, run_id="tidy")) == head(alice) - since - 3 == 3
+    assert state(alice) == before
+
+    undo(alice, seq=head(alice), whole_request=True)
+    assert state(alice) == after
+
+
 def run_forty(http: httpx.Client, tasks: list[dict[str, Any]], old: dict[str, Any]) -> None:
     """40 mixed changes of one run."""
     home = read(http.post(LISTS, json={"name": "Run"}, headers=RUN), 201)

@@ -5,7 +5,7 @@ they stood in is gone, undoing would destroy more than it mends. What comes of i
 `restore`, so an undo is undone like any change.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,10 +39,10 @@ _IN_LISTS = Statement(
 
 
 def _astray(which: Any) -> Statement:  # noqa: ANN401 - a column
-    """Tasks that are not in the list of their parent, where either is one of some."""
+    """Tasks that are not in the list of their parent, and it, where either is one of some."""
     return Statement(
         lambda d: (
-            select(which)
+            select(task.c.id, _parent.c.id)
             .select_from(task.join(_parent, _parent.c.id == task.c.parent_id))
             .where(
                 which.in_(each_of(d, "ids", Id)),
@@ -198,7 +198,7 @@ class Undo:
         self._raise_conflicts()
         for restoration in _above_first(back):
             await self._put(account, restoration)
-        await self._check_places([each for each in back if each.kind == "task"])
+        await self._check_places([each for each in back if each.kind == "task"], gone)
         await self._find_stranded(gone)
         self._raise_conflicts()
         for restoration in reversed(_above_first(gone)):
@@ -233,11 +233,14 @@ class Undo:
                     what = "list" if name == "list_id" else "parent"
                     self._add_conflict(each.first, f"{what}-gone", f"its {what} {missing} is gone")
 
-    async def _check_places(self, back: list[Restoration]) -> None:
+    async def _check_places(self, back: list[Restoration], gone: list[Restoration]) -> None:
         """Find tasks whose place has changed since: into another list, or too deep."""
         ids = {each.id for each in back}
+        # Those that are to go are still there, where they were; they are in nobody's way.
+        going = {each.id for each in gone}
         astray = await self._fetch(_ASTRAY_BELOW, ids) + await self._fetch(_ASTRAY_ABOVE, ids)
-        apart = {str(row[0]) for row in astray}
+        pairs = [{str(task_id), str(parent_id)} for task_id, parent_id in astray]
+        apart = {each for pair in pairs if not pair & going for each in pair}
         store = TaskRepository(self._work.session, self._work.caller)
         for each in back:
             if each.id in apart:
@@ -249,7 +252,7 @@ class Undo:
                 continue
             above = await store.find_ancestors(each.id)
             if len(above) <= MAX_DEPTH:
-                below = [read_image(text) for text in await store.find_subtree(each.id)]
+                below = _leave_out(going, map(read_image, await store.find_subtree(each.id)))
                 if len(above) + measure_height(each.id, below) <= MAX_DEPTH:
                     continue
             self._add_conflict(each.first, "too-deep", f"would be more than {MAX_DEPTH} deep")
@@ -327,6 +330,17 @@ def _sum_up(chosen: list[Past]) -> list[Restoration]:
         known = found.get(entry.entity)
         found[entry.entity] = Restoration(known.first if known else entry, entry)
     return list(found.values())
+
+
+def _leave_out(ids: set[str], images: Iterable[Image]) -> list[Image]:
+    """Return a subtree, parents first, without some of its tasks and what is below them."""
+    left_out, kept = set(ids), []
+    for image in images:
+        if image["id"] in left_out or image["parent_id"] in left_out:
+            left_out.add(image["id"])
+        else:
+            kept.append(image)
+    return kept
 
 
 def _above_first(restorations: list[Restoration]) -> list[Restoration]:
