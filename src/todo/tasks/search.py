@@ -37,13 +37,13 @@ _WORDS_OF = (
     " '!\"#$%&''()*+,-./:;<=>?@[\\]^_`{{|}}~', repeat(' ', 32)))"
 )
 # The expression of the index ix_task_search; the owner is one more word, so that the index
-# alone finds an owner's matches.
+# alone finds an owner's matches. It begins as no word does, so that nobody finds it.
 _VECTOR: ColumnElement[Any] = literal_column(
-    f"({_WORDS_OF.format('task')} || array_to_tsvector(ARRAY['owner:' || md5(task.owner)]))"
+    f"({_WORDS_OF.format('task')} || array_to_tsvector(ARRAY[':' || md5(task.owner)]))"
 )
 _QUERY = func.to_tsquery(literal_column("'simple'::regconfig"), bindparam("words"))
 _OWNER = cast(
-    func.quote_literal(literal_column("'owner:'").op("||")(func.md5(bindparam("owner")))), TSQUERY
+    func.quote_literal(literal_column("':'").op("||")(func.md5(bindparam("owner")))), TSQUERY
 )
 
 _SEARCH = table("task_search", column("number"), column("task_id"))
