@@ -153,6 +153,10 @@ Index(
     sqlite_where=_is_open,
 )
 
+# Few tasks follow another of a series.
+_follows = task.c.previous_id.is_not(None)
+Index("ix_task_previous", task.c.previous_id, postgresql_where=_follows, sqlite_where=_follows)
+
 # Derived from task.tags: the tasks of a tag, newest first, and the tags that there are.
 task_tag = Table(
     "task_tag",

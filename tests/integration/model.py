@@ -222,6 +222,8 @@ class Model:
         rule = done["recurrence"]
         if rule is None or "COUNT=1" in rule.split(";"):
             return None
+        if any(each["previous_id"] == done["id"] for each in self.tasks.values()):
+            return None
         zone = ZoneInfo(done["due_zone"] or self.zone)
         start = self._start(done)
         if start is None or done["recurrence_from"] == "completion":

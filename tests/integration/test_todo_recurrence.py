@@ -72,6 +72,29 @@ def test_completing_twice_makes_one_next(alice: Person) -> None:
     assert len(read(alice.http.get(TASKS, params={"status": "open"}))["items"]) == 1
 
 
+def test_completing_again_what_was_reopened_makes_no_other_next(alice: Person) -> None:
+    task = create(alice, due_date="2126-01-01", recurrence="FREQ=DAILY")
+
+    following = complete(alice, task)
+    read(alice.http.post(f"{TASKS}/{task['id']}/reopen"))
+    again = complete(alice, task)
+
+    assert following is not None
+    assert again == following
+    assert len(read(alice.http.get(TASKS))["items"]) == 2
+
+
+def test_a_next_that_was_deleted_is_made_again(alice: Person) -> None:
+    task = create(alice, due_date="2126-01-01", recurrence="FREQ=DAILY")
+
+    following = complete(alice, task)
+    assert following is not None
+    alice.http.delete(f"{TASKS}/{following['id']}")
+    read(alice.http.post(f"{TASKS}/{task['id']}/reopen"))
+
+    assert complete(alice, task) is not None
+
+
 @pytest.mark.parametrize(
     "rule", ["FREQ=HOURLY", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=DAILY;BYEASTER=1", "x"]
 )

@@ -171,6 +171,11 @@ def _ancestors() -> Select[Any]:
 _ANCESTORS = Statement(_ancestors())
 
 
+_FOLLOWED = Statement(
+    select(literal(1)).where(task.c.previous_id == bindparam("previous", type_=Id)).limit(1)
+)
+
+
 class TaskRepository:
     """The tasks that a caller may see, within one session."""
 
@@ -201,6 +206,10 @@ class TaskRepository:
         """Return the ids of a task and of those above it."""
         rows = await self._session.fetch(_ANCESTORS, {"id": task_id})
         return [str(row[0]) for row in rows]
+
+    async def is_followed(self, task_id: str) -> bool:
+        """Whether a task is there that follows this one in its series."""
+        return await self._session.find(_FOLLOWED, {"previous": task_id}) is not None
 
     def add(self, image: Image, fire_times: Iterable[str]) -> list[Call]:
         """Store a task; the first of the calls returns its image."""

@@ -136,7 +136,7 @@ class TaskService:
         return await self.update(task_id, {"is_completed": True}, expected)
 
     async def reopen(self, task_id: str, expected: frozenset[int] | None = None) -> bytes:
-        """Mark a task as open; the next one of a series stays.
+        """Mark a task as open; the next one of a series stays, and is not made again.
 
         Raises:
             ProblemError: As `update`.
@@ -193,8 +193,8 @@ class TaskService:
         return text
 
     async def _continue_series(self, account: Account, done: Image) -> None:
-        """Create the task that follows a completed one, unless its series ends."""
-        if done["recurrence"] is None:
+        """Create the task that follows a completed one, unless it is there or its series ends."""
+        if done["recurrence"] is None or await self._store.is_followed(done["id"]):
             return
         due = find_next(done, self._work.now, check_zone(account.zone))
         if due is None:

@@ -133,6 +133,10 @@ def _create_tasks() -> None:
         ("ix_task_open_due", ["owner", "due_key", "id"]),
     ):
         op.create_index(name, "task", columns, postgresql_where=is_open, sqlite_where=is_open)
+    follows = sa.text("previous_id IS NOT NULL")
+    op.create_index(
+        "ix_task_previous", "task", ["previous_id"], postgresql_where=follows, sqlite_where=follows
+    )
 
 
 _COLUMNS = (
