@@ -82,8 +82,6 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     health = Health(database)
     metrics = Metrics(database)
     if tokens.keys is not None:
-        metrics.watch_breaker("keys", tokens.keys.breaker)
-    if tokens.keys is not None:
         metrics.watch_breaker("key-set", tokens.keys.breaker)
 
     @asynccontextmanager

@@ -97,5 +97,7 @@ def test_the_breaker_of_a_key_set_is_shown_where_there_is_one(sqlite_service: Se
     with open_service({"TODO_JWKS_URL": "http://127.0.0.1:1/jwks"}) as service:
         service.wait_ready()
 
-        assert read_value(scrape(service), 'todo_breaker_state{breaker="keys",state="closed"}') == 1
-    assert 'breaker="keys"' not in scrape(sqlite_service)
+        assert (
+            read_value(scrape(service), 'todo_breaker_state{breaker="key-set",state="closed"}') == 1
+        )
+    assert 'breaker="key-set"' not in scrape(sqlite_service)
