@@ -1,15 +1,33 @@
-"""A hang ends with a stack dump instead of a pipeline that times out without a word."""
+"""What holds for every test: an end to each hang, and how long Hypothesis looks for an example."""
 
 import faulthandler
+import gc
+import os
 import signal
 from collections.abc import Generator
 from types import FrameType
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "todo",
+    max_examples=int(os.environ.get("EXAMPLES", "30")),
+    # Other programs run on the machine as well.
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("todo")
 
 # Seconds that one phase (set-up, call, tear-down) of a test may take. The first fixture of the
 # system tier builds the images and boots a machine; the first run of mypy has no cache.
 LIMITS_S = {"unit": 120, "integration": 120, "system": 1500}
+
+
+def pytest_collection_finish() -> None:
+    # What was imported stays: looking through it for garbage again and again takes a tenth of
+    # the unit tests' time.
+    gc.freeze()
 
 
 def _limit_s(item: pytest.Item) -> int:

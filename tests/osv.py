@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from deploy.scan import advisories
@@ -13,8 +14,13 @@ def render_database(*records: dict[str, Any]) -> list[dict[str, Any]]:
         _record(f"PYSEC-KNOWN-{at}", package, version, flaw)
         for at, (package, version, flaw) in enumerate(advisories.CANARIES)
     ]
-    others = [_record(f"PYSEC-OTHER-{at}", f"other-{at}", "1") for at in range(advisories.LEAST)]
-    return [*known, *others, *records]
+    return [*known, *_others(), *records]
+
+
+@functools.cache
+def _others() -> tuple[dict[str, Any], ...]:
+    # Made once: there are thousands of them.
+    return tuple(_record(f"PYSEC-OTHER-{at}", f"other-{at}", "1") for at in range(advisories.LEAST))
 
 
 def _record(identity: str, package: str, version: str, *aliases: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ input or output here: text comes in, dataclasses come out.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import posixpath
 import re
 import string
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _SPACE = " \t\n\r"
 _SECTION = re.compile(r"\[([^\[\]\x00-\x1f\x7f]+)\]")
@@ -99,15 +100,15 @@ class Unit:
 
     def find_all(self, section: str, key: str) -> tuple[Assignment, ...]:
         """The assignments that count: those after the last empty one, which resets the list."""
-        found: list[Assignment] = []
-        for assignment in self.assignments:
-            if (assignment.section, assignment.key) != (section, key):
-                continue
-            if assignment.value:
-                found.append(assignment)
-            else:
-                found.clear()
-        return tuple(found)
+        return self._by_key.get((section, key), ())
+
+    @functools.cached_property
+    def _by_key(self) -> Mapping[tuple[str, str], tuple[Assignment, ...]]:
+        found: dict[tuple[str, str], tuple[Assignment, ...]] = {}
+        for each in self.assignments:
+            place = (each.section, each.key)
+            found[place] = (*found.get(place, ()), each) if each.value else ()
+        return found
 
     def find(self, section: str, key: str) -> Assignment | None:
         """The assignment that counts for a key with one value: the last, unless it is empty."""

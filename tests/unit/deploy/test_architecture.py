@@ -1,24 +1,16 @@
 """Rules that a program can check: lint, format, types, directions of imports, what is tracked."""
 
 import ast
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deploy import locks
 from deploy.paths import REPO
-
-TOOLS = {
-    "lint": ["-m", "ruff", "check", "--no-fix"],
-    "format": ["-m", "ruff", "format", "--check"],
-    "types": ["-m", "mypy"],
-    "imports": ["-c", "from importlinter.cli import lint_imports_command as run; run()"],
-}
+from tests.unit.deploy.checkers import TOOLS, Checkers
 
 # In pieces, so that this file holds none of them itself.
 INDEX_HOSTS = [
@@ -40,34 +32,10 @@ def tracked() -> list[Path]:
     return [file for file in files if file.is_file() and not file.is_symlink()]
 
 
-@pytest.fixture(scope="module")
-def checks() -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """All checkers, side by side: the slowest decides how long they take."""
-    environment = {**os.environ, "PYTHONPATH": "src", "MYPY_NUM_WORKERS": "2", "NO_COLOR": "1"}
-    started = {
-        name: subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=REPO,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for name, arguments in TOOLS.items()
-    }
-    yield started
-    for process in started.values():
-        if process.poll() is None:  # its test was not asked for, or was interrupted
-            process.kill()
-            process.communicate()
-
-
 @pytest.mark.parametrize("name", TOOLS)
-def test_the_code_passes(name: str, checks: dict[str, subprocess.Popen[str]]) -> None:
-    output, _ = checks[name].communicate()
-    if checks[name].returncode != 0:
-        pytest.fail(f"python {' '.join(TOOLS[name])}\n{output}", pytrace=False)
+def test_the_code_passes(name: str, checkers: Checkers) -> None:
+    if objection := checkers.find_objection(name):
+        pytest.fail(objection, pytrace=False)
 
 
 def test_the_locks_satisfy_the_project() -> None:

@@ -3,7 +3,7 @@ import json
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.compiler import compile_contract
@@ -234,7 +234,6 @@ LINES = st.sampled_from(
 
 
 # A busy machine is no reason to fail.
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(KINDS), st.lists(st.one_of(LINES, st.text(max_size=30))))
 def test_no_unit_makes_the_compiler_fail_in_another_way(kind: str, lines: list[str]) -> None:
     texts = {**sample_texts(), f"todo-x.{kind}": "\n".join(lines)}

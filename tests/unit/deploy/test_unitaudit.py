@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.audit import unitaudit
@@ -376,7 +376,6 @@ KEYS = sorted(HARDENING.keys() | WORKING)
 ANY_LINE = st.builds("{}={}".format, st.sampled_from(KEYS), st.text(max_size=12))
 
 
-@settings(max_examples=50)
 @given(st.sampled_from(sorted(TEXTS)), st.lists(ANY_LINE, max_size=4))
 def test_no_unit_makes_the_audit_fail_in_another_way(name: str, lines: list[str]) -> None:
     try:

@@ -1,10 +1,9 @@
-import os
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from todo.tasks.schemas import TaskCreate
@@ -214,7 +213,6 @@ END:VTODO"""
     assert [(each.line, each.what) for each in calendar.report] == [(13, "DUE")]
 
 
-@settings(max_examples=int(os.environ.get("EXAMPLES", "60")), deadline=None)
 @given(
     st.sampled_from(SAMPLES),
     st.lists(

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from todo.journal.chain import GENESIS, SALT_BYTES, Entry, commit, link
@@ -81,7 +81,6 @@ def plain(count: int) -> Rows:
     )
 
 
-@settings(max_examples=40)
 @given(ENTRIES)
 def test_a_chain_that_nobody_touched_holds(entries: list[Entry]) -> None:
     rows = chain(entries)
@@ -89,7 +88,6 @@ def test_a_chain_that_nobody_touched_holds(entries: list[Entry]) -> None:
     assert find(rows, len(rows), rows[-1]["hash"]) == []
 
 
-@settings(max_examples=40)
 @given(ENTRIES, st.data())
 def test_whatever_is_altered_is_found_in_its_entry(
     entries: list[Entry], data: st.DataObject
@@ -108,7 +106,6 @@ def test_whatever_is_altered_is_found_in_its_entry(
     assert find(rows, len(rows), head)[0] == row["seq"]
 
 
-@settings(max_examples=40)
 @given(ENTRIES, st.data())
 def test_a_missing_entry_is_named(entries: list[Entry], data: st.DataObject) -> None:
     rows = chain(entries)

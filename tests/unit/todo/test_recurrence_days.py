@@ -1,11 +1,6 @@
-"""What holds for the days of every rule: plain counting and dateutil judge.
-
-`EXAMPLES=20000 python3 build.py test -- tests/unit/todo/test_recurrence_days.py` looks for longer
-than an ordinary run.
-"""
+"""What holds for the days of every rule: plain counting and dateutil judge."""
 
 import itertools
-import os
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -21,11 +16,7 @@ from todo.recurrence.series import next_due, normalise, parse_rule
 
 DAY = timedelta(days=1)
 
-bounded = settings(
-    max_examples=int(os.environ.get("EXAMPLES", "30")),
-    deadline=None,  # other programs run on the machine as well
-    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
-)
+bounded = settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 
 # The days around month ends and leap days, and any others.
 days = st.dates(date(2000, 1, 1), date(2050, 12, 31)) | st.builds(
