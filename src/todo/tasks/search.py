@@ -4,7 +4,7 @@ The same words find the same tasks on both: whole words, the last one also as a 
 regard to case; title and description together. Ranking differs.
 """
 
-import re
+import unicodedata
 from typing import Any
 
 from sqlalchemy import (
@@ -26,7 +26,6 @@ from todo.models import task
 from todo.sql import SQLITE
 
 MAX_WORDS = 10
-_WORD = re.compile(r"[^\W_]+")
 
 
 # Without punctuation PostgreSQL takes nothing for an address, a path or a markup, which would be
@@ -53,7 +52,13 @@ _MATCH = literal_column("task_words").op("MATCH")(bindparam("words"))
 
 def split_words(query: str) -> list[str]:
     """Return the words of a query; none where it has none."""
-    return _WORD.findall(query)[:MAX_WORDS]
+    parts = "".join(char if _is_of_word(char) else " " for char in query).split()
+    return [part for part in parts if any(map(str.isalnum, part))][:MAX_WORDS]
+
+
+def _is_of_word(char: str) -> bool:
+    """Whether a character is a letter, a digit, or a mark on one, such as a vowel sign."""
+    return char.isalnum() or unicodedata.category(char).startswith("M")
 
 
 def render_words(dialect: str, words: list[str]) -> str:

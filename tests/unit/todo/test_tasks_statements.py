@@ -146,6 +146,7 @@ def test_the_same_question_is_compiled_once() -> None:
         ("a\0b", ["a", "b"]),
         ("snake_case", ["snake", "case"]),
         ("日本語 🦊", ["日本語"]),
+        ("हिन्दी \u0301", ["हिन्दी"]),
     ],
 )
 def test_a_query_is_its_words_and_no_language(query: str, words: list[str]) -> None:
