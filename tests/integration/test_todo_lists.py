@@ -396,6 +396,21 @@ def test_where_a_task_went_is_not_told_to_those_who_may_not_see_it(
     assert not any(other["id"] in answer.text for answer in answers)
 
 
+def test_who_shares_a_list_learns_nothing_of_where_a_task_went(alice: Person, bob: Person) -> None:
+    shared, other = create_list(alice)["id"], create_list(alice)["id"]
+    alice.share(shared, bob, "write")
+    task = alice.create(TASKS, title="open to both", list_id=shared)
+    read(alice.http.patch(f"{TASKS}/{task['id']}", json={"title": "secret", "list_id": other}))
+
+    answer = bob.http.get("/api/v1/journal", params={"list": shared})
+
+    [left, *_] = read(answer)["items"]
+    assert (left["operation"], left["id"], left["after"]) == ("update", task["id"], None)
+    assert left["list_id"] is None
+    assert other not in answer.text
+    assert "secret" not in answer.text
+
+
 def test_a_task_put_into_a_list_that_goes_is_refused_or_goes_with_it(
     service: Service, alice: Person, bob: Person
 ) -> None:

@@ -328,4 +328,7 @@ def _find(dialect: str, found: Subquery, key: str, *, in_list: bool) -> ColumnEl
         image = found.c[key]
         stays = or_(found.c.kind != literal_column("'task'"), _says_list(dialect, image))
         return case((stays, image), else_=null())
+    if key == "list_id" and in_list:
+        # Nor is where it went.
+        return case((found.c.list_id == _LIST, found.c.list_id), else_=null())
     return found.c[key]

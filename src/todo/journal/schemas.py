@@ -97,7 +97,9 @@ class EntryRead(BaseModel):
     operation: Operation
     kind: Kind
     id: str
-    list_id: UUID | None
+    list_id: UUID | None = Field(
+        description="Of what was changed; null for a task that left the list asked for."
+    )
     before: Image | None = Field(description=f"{_IMAGE}, before the change.")
     after: Image | None = Field(description=f"{_IMAGE}, after it.")
 
