@@ -11,7 +11,10 @@ _SENT = (
     b"authorization, content-type, if-match, if-none-match, idempotency-key, last-event-id, "
     b"traceparent, tracestate, x-agent, x-model, x-request-id, x-run-id"
 )
-_SHOWN = b"etag, location, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id"
+_SHOWN = (
+    b"etag, idempotency-replayed, location, ratelimit, ratelimit-policy, retry-after, "
+    b"www-authenticate, x-request-id"
+)
 _PREFLIGHT_S = b"600"
 _VARY = (b"vary", b"Origin")
 
