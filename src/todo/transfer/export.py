@@ -2,17 +2,19 @@
 
 The first line names the format. Then, for each account in the order of their names: the account,
 its lists, the shares of these, its tasks; each in the order of ids. The same content gives the
-same bytes. The journal stays where it is: an import begins a new chain.
+same bytes, from whichever database. The journal stays where it is: an import begins a new chain.
 """
 
 from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
 
 import orjson
-from sqlalchemy import FromClause, Select, bindparam, select, tuple_
+from sqlalchemy import Column, ColumnElement, FromClause, Select, bindparam, select, tuple_
 
 from todo.models import Id, account, list_share, task, task_list
 from todo.session import Session
-from todo.sql import Statement
+from todo.sql import SQLITE, Statement
 from todo.tasks.image import LIST_FIELDS, SHARE_FIELDS, TASK_FIELDS, select_image
 from todo.tasks.repository import as_bytes, read_image
 
@@ -20,12 +22,21 @@ FORMAT = b'{"todo-backend":{"format":1}}\n'
 _BATCH = 1000
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
-_ACCOUNTS = Statement(
-    select(account.c.owner, account.c.zone)
-    .where(account.c.owner > bindparam("after"))
-    .order_by(account.c.owner)
-    .limit(_BATCH)
-)
+_TIMES = frozenset({"due_at", "completed_at", "created_at", "updated_at"})
+
+
+def _by_bytes(dialect: str, column: Column[str]) -> ColumnElement[str]:
+    """Sort as SQLite does; PostgreSQL else sorts as the database was created."""
+    return column if dialect == SQLITE else column.collate("C")
+
+
+def _select_accounts(dialect: str) -> Select[Any]:
+    name = _by_bytes(dialect, account.c.owner)
+    query = select(account.c.owner, account.c.zone).where(name > bindparam("after"))
+    return query.order_by(name).limit(_BATCH)
+
+
+_ACCOUNTS = Statement(_select_accounts)
 _ACCOUNT = Statement(
     select(account.c.owner, account.c.zone).where(account.c.owner == bindparam("owner"))
 )
@@ -40,7 +51,7 @@ def _own(dialect: str, table: FromClause, fields: tuple[str, ...]) -> Select[tup
 
 def _shares(dialect: str) -> Select[tuple[bytes]]:
     lists = select(task_list.c.id).where(task_list.c.owner == bindparam("owner"))
-    place = (list_share.c.list_id, list_share.c.user_id)
+    place = (list_share.c.list_id, _by_bytes(dialect, list_share.c.user_id))
     after = tuple_(bindparam("list_id", type_=Id), bindparam("user_id"))
     return select_image(
         dialect,
@@ -73,7 +84,7 @@ async def export_accounts(session: Session, owner: str | None) -> AsyncIterator[
         yield b'{"account":%b}\n' % orjson.dumps({"owner": name, "zone": zone})
         for word, (statement, first) in _PARTS.items():
             async for image in _read(session, statement, {"owner": name, **first}):
-                yield b'{"%b":%b}\n' % (word, image)
+                yield b'{"%b":%b}\n' % (word, _write(image))
 
 
 async def _find_accounts(session: Session, owner: str | None) -> AsyncIterator[tuple[str, str]]:
@@ -97,3 +108,16 @@ async def _read(
             yield image
         last = read_image(images[-1])
         values = {name: last[name] if name != "owner" else value for name, value in values.items()}
+
+
+def _write(image: bytes) -> bytes:
+    """Write a record anew: each database has its own way with times, numbers and escapes."""
+    record = read_image(image)
+    for name in _TIMES & record.keys():
+        if record[name] is not None:
+            moment = datetime.fromisoformat(record[name])
+            record[name] = moment.isoformat(timespec="microseconds")
+    if "position" in record:
+        # Zero has a sign in one of them alone.
+        record["position"] = float(record["position"]) + 0.0
+    return orjson.dumps(record)
