@@ -1,5 +1,6 @@
 """A series of tasks, through the API, on both databases."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,11 @@ from tests.integration.people import TASKS, MakePerson, Person, code, read
 @pytest.fixture
 def alice(make_person: MakePerson) -> Person:
     return make_person("alice")
+
+
+@pytest.fixture
+def bob(make_person: MakePerson) -> Person:
+    return make_person("bob")
 
 
 def create(person: Person, **task: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -113,3 +119,19 @@ def test_a_zone_that_is_none_is_refused(alice: Person) -> None:
     [error] = refused.json()["errors"]
     assert error["field"] == "due_zone"
     assert "did you mean Europe/Berlin?" in error["message"]
+
+
+def test_others_are_answered_while_years_are_looked_through(alice: Person, bob: Person) -> None:
+    never = {"title": "x", "recurrence": "FREQ=YEARLY;BYWEEKNO=53;BYYEARDAY=200"}
+    operations = [{"op": "create", "task": never}] * 40
+
+    answered = 0
+    with ThreadPoolExecutor(1) as thread:
+        batch = thread.submit(alice.http.post, f"{TASKS}/batch", json={"operations": operations})
+        while not batch.done():
+            read(bob.http.get(TASKS))
+            answered += 1
+
+    assert batch.result().status_code == 422
+    # As long as nobody else has a turn, it is the few before the batch begins.
+    assert answered >= 10

@@ -1,5 +1,6 @@
 """What may be done with tasks, whoever asks: HTTP, agents' tools, imports."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -62,7 +63,7 @@ class TaskService:
         account = await self._place(image, fields.get("parent_id"), fields.get("list_id"))
         if account is None and needs_account(image):
             account, _ = await self._work.lock(image["owner"])
-        settle_due(image, account.zone if account else "UTC")
+        await _settle(image, account.zone if account else "UTC")
         row = None
         if account is None:
             # A task without a due time has no reminders either.
@@ -110,7 +111,7 @@ class TaskService:
         if "list_id" in changes or "parent_id" in changes:
             await self._move(found, image, changes)
         if {*_DUE, "recurrence", "recurrence_from"} & set(changes):
-            settle_due(image, found.account.zone)
+            await _settle(image, found.account.zone)
             if _is_same_instant(image["due_at"], found.image["due_at"]):
                 # Each database writes it in its own way.
                 image["due_at"] = found.image["due_at"]
@@ -196,7 +197,8 @@ class TaskService:
         """Create the task that follows a completed one, unless it is there or its series ends."""
         if done["recurrence"] is None or await self._store.is_followed(done["id"]):
             return
-        due = find_next(done, self._work.now, check_zone(account.zone))
+        zone = check_zone(account.zone)
+        due = await asyncio.to_thread(find_next, done, self._work.now, zone)
         if due is None:
             return
         image = (
@@ -327,6 +329,17 @@ def measure_height(task_id: str, below: list[Image]) -> int:
     for image in below:
         depths[image["id"]] = depths[image["parent_id"]] + 1
     return max(depths.values())
+
+
+async def _settle(image: Image, zone: str) -> None:
+    """Check due and rule, which others need not wait for.
+
+    A rule that hardly ever occurs is looked for in many years, and a batch may have a hundred.
+    """
+    if image["recurrence"] is None:
+        settle_due(image, zone)
+    else:
+        await asyncio.to_thread(settle_due, image, zone)
 
 
 def _refuse_many(below: list[Any]) -> None:
