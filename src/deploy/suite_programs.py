@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ def ensure_programs() -> None:
             host.ensure_packages(packages, assume_yes=os.geteuid() == 0)
     if find_promtool() is None:
         _fetch_promtool(_own_promtool())
+    if find_pgbouncer() is None:
+        _fetch_pgbouncer(_own_pgbouncer())
 
 
 def find_initdb() -> Path | None:
@@ -59,35 +62,76 @@ def find_promtool() -> Path | None:
     return _own_promtool() if _own_promtool().exists() else None
 
 
+def find_pgbouncer() -> Path | None:
+    """The pooler in front of PostgreSQL; libraries that this machine lacks are beside it."""
+    found = tools.find("pgbouncer")
+    if found:
+        return Path(found)
+    return _own_pgbouncer() if _own_pgbouncer().exists() else None
+
+
 def _own_promtool() -> Path:
     return cache_dir() / "promtool"
 
 
-def _fetch_promtool(target: Path) -> None:
-    """Take the one program out of Debian's package.
+def _own_pgbouncer() -> Path:
+    return cache_dir() / "pgbouncer" / "pgbouncer"
 
-    Installed, the package would run a server on this machine, and bring that server's pages.
+
+def _fetch_promtool(target: Path) -> None:
+    with _fetching("prometheus", target) as (scratch, _depends):
+        (scratch / "usr/bin/promtool").replace(target)
+
+
+def _fetch_pgbouncer(target: Path) -> None:
+    with _fetching("pgbouncer", target) as (scratch, depends):
+        for name in re.findall(r"(?:^|[,|] *)(lib[\w.+-]+)", depends):
+            if not _is_installed(name):
+                _extract(name, scratch)
+        for library in scratch.glob("usr/lib/*/lib*.so.*"):
+            library.replace(target.parent / library.name)
+        # The last one: where it is, the rest is as well.
+        (scratch / "usr/sbin/pgbouncer").replace(target)
+
+
+@contextlib.contextmanager
+def _fetching(package: str, target: Path) -> Iterator[tuple[Path, str]]:
+    """Lay out the files of Debian's package, of which one program is wanted; tell its needs.
+
+    Installed, the package would run a server on this machine.
     """
     if tools.find("apt-get") is None or tools.find("dpkg-deb") is None:
         raise DeployError(
-            "missing on this host: promtool",
-            hint="install Prometheus, or put its promtool on PATH",
+            f"missing on this host: {target.name}",
+            hint=f"install {package.title()}, or put its {target.name} on PATH",
             code=ExitCode.UNAVAILABLE,
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
-        step("Fetching promtool") as current,
-        tempfile.TemporaryDirectory(prefix="promtool-", dir=target.parent) as scratch,
+        step(f"Fetching {target.name}") as current,
+        tempfile.TemporaryDirectory(prefix=f"{package}-", dir=target.parent) as scratch,
     ):
-        download = ["apt-get", "download", "prometheus"]
-        if tools.run(download, cwd=Path(scratch), check=False, timeout_s=300).returncode != 0:
+        try:
+            depends = _extract(package, Path(scratch))
+        except tools.ToolError:
             # The lists of a fresh container are empty.
             prefix = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
             tools.stream([*prefix, "apt-get", "update"], current, timeout_s=300)
-            tools.stream(download, current, timeout_s=300, cwd=Path(scratch))
-        (package,) = Path(scratch).glob("*.deb")
-        tools.run(["dpkg-deb", "--extract", str(package), scratch], timeout_s=120)
-        Path(scratch, "usr/bin/promtool").replace(target)
+            depends = _extract(package, Path(scratch))
+        yield Path(scratch), depends
+
+
+def _extract(package: str, folder: Path) -> str:
+    """Lay out the files of a package; return what it depends on."""
+    tools.run(["apt-get", "download", package], cwd=folder, timeout_s=300)
+    (file,) = map(str, folder.glob(f"{package}_*.deb"))
+    tools.run(["dpkg-deb", "--extract", file, str(folder)], timeout_s=120)
+    return tools.run(["dpkg-deb", "--field", file, "Depends"]).stdout
+
+
+def _is_installed(package: str) -> bool:
+    query = ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ", package]
+    return "installed" in tools.run(query, check=False).stdout.split()
 
 
 @contextlib.contextmanager

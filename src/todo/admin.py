@@ -1,6 +1,7 @@
 """`python -m todo.admin`: what operators do by hand or from a unit."""
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code."""
+    # What a command has to say is its one line.
+    logging.getLogger("todo").addHandler(logging.NullHandler())
     try:
         options = _make_parser().parse_args(arguments)
         return int(options.run(options))

@@ -1,12 +1,14 @@
 """The one database engine: its pool, its breaker and the unit of work."""
 
 import contextlib
+import logging
+import os
 import select
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event, exc, text
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, event, exc, text
 from sqlalchemy.pool import QueuePool
 
 from todo.breaker import AsyncBreaker, BreakerOpenError, Verdict
@@ -33,14 +35,10 @@ from todo.sql import SQLITE, Statement
 from todo.turns import NoTurnError, Turns
 
 APPLICATION_NAME = "todo-backend"
-# Of every session of PostgreSQL, whatever the address says.
-_SESSION_OPTIONS = (
-    # Times are shown to callers as the server writes them.
-    " -c timezone=UTC"
-    # A statement has one plan, whatever it is asked for. Otherwise the server plans most pages anew
-    # each time, since the limit is a parameter, and by whom it is asked for.
-    " -c plan_cache_mode=force_generic_plan"
-)
+# Of every session of PostgreSQL, whatever the address says. A statement has one plan, whatever it
+# is asked for. Otherwise the server plans most pages anew each time, since the limit is a
+# parameter, and by whom it is asked for.
+_SESSION_OPTIONS = " -c plan_cache_mode=force_generic_plan"
 _RECYCLE_S = 1800
 _SQLITE_BUSY_TIMEOUT_S = 5
 # How many tasks may wait for each connection: at a few milliseconds a turn, far from any time-out.
@@ -69,6 +67,7 @@ _SQLITE_REFUSALS: dict[str, type[UnavailableError]] = {
 _CONFLICT_STATES = {"40001", "40P01", "23503"}
 _DRIVER_MODULES = {"psycopg", "sqlite3", "sqlalchemy"}
 
+_log = logging.getLogger("todo.db")
 
 _REVISION = Statement(text("SELECT version_num FROM alembic_version"))
 
@@ -108,6 +107,7 @@ class Database:
         if not self.is_sqlite:
             event.listen(self.engine, "connect", _read_json_as_text)
             event.listen(self.engine, "checkout", _refuse_closed)
+        self._trouble = ""
         driver = self.engine.dialect.dbapi
         assert driver is not None  # noqa: S101 - narrows the type
         self._errors: tuple[type[Exception], ...] = (exc.DBAPIError, driver.Error, ConnectionError)
@@ -167,7 +167,7 @@ class Database:
             with self.breaker.calling():
                 await self._turns.take()
                 try:
-                    pooled = await check_out(self.engine)
+                    pooled = await self._connect()
                     try:
                         yield kind(
                             self.engine,
@@ -179,12 +179,35 @@ class Database:
                         await give_back(pooled, self._patience_s)
                 finally:
                     self._turns.leave()
+            self._tell_trouble("")
         except BreakerOpenError as error:
             raise DatabaseUnavailableError(retry_after_s=error.retry_after_s) from None
         except NoTurnError:
             raise DatabaseBusyError from None
         except self._errors as error:
-            raise _translate(error) from error
+            translated = _translate(error)
+            if isinstance(translated, DatabaseUnavailableError):
+                self._tell_trouble(translated.reason)
+            raise translated from error
+
+    async def _connect(self) -> PoolProxiedConnection:
+        try:
+            return await check_out(self.engine)
+        except FatalError as error:
+            # The password's file is not as it was at the start; it may be again.
+            unavailable = DatabaseUnavailableError(cause=error.message)
+            self._tell_trouble(unavailable.reason)
+            raise unavailable from None
+
+    def _tell_trouble(self, reason: str) -> None:
+        """Log why the database cannot be used: once, not for each request."""
+        if reason == self._trouble:
+            return
+        self._trouble = reason
+        if reason:
+            _log.warning("%s", reason)
+        else:
+            _log.info("the database is available again")
 
     async def find_revision(self) -> str | None:
         """Return the schema's revision, or None where there is none yet.
@@ -238,7 +261,11 @@ def prepare_engine(engine: Engine, settings: Settings) -> None:
             raise FatalError(ExitCode.CONFIGURATION, message) from None
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    elif settings.database_password_file is not None:
+        return
+    # Times are shown to callers as the server writes them. libpq takes the zone from here alone and
+    # tells it at connect: PgBouncer understands that, and no default of a role is stronger.
+    os.environ["PGTZ"] = "UTC"
+    if settings.database_password_file is not None:
         path = settings.database_password_file
         read_password(path)
 
@@ -311,7 +338,7 @@ def _translate(error: BaseException) -> BaseException:
     if refusals:
         return refusals[0]()
     if classify(error) is Verdict.FAILURE:
-        return DatabaseUnavailableError()
+        return DatabaseUnavailableError(cause=" ".join(str(cause).split()))
     return error
 
 

@@ -207,12 +207,35 @@ class UnavailableError(ProblemError):
         seconds = max(1, -int(-retry_after_s // 1))
         super().__init__(detail, headers={"Retry-After": str(seconds)})
 
+    @property
+    def reason(self) -> str:
+        """What operators are told."""
+        return self.detail
+
 
 class DatabaseUnavailableError(UnavailableError):
     """The database cannot be reached, or the breaker is open."""
 
     code = "database-unavailable"
     default_detail = "The database is not reachable; try again later."
+
+    def __init__(
+        self, detail: str | None = None, *, retry_after_s: float = 1, cause: str = ""
+    ) -> None:
+        """Say that there is no database.
+
+        Args:
+            detail: For the caller.
+            retry_after_s: Seconds until the caller may try again.
+            cause: Why, for operators alone.
+        """
+        super().__init__(detail, retry_after_s=retry_after_s)
+        self._cause = cause
+
+    @property
+    def reason(self) -> str:
+        """What operators are told."""
+        return f"the database is not available: {self._cause}" if self._cause else self.detail
 
 
 class DatabaseBusyError(UnavailableError):

@@ -35,7 +35,6 @@ def migrate(settings: Settings) -> str:
         FatalError: The database is newer than this program.
     """
     arguments = connect_arguments(settings)
-    # A migration may take its time, and waits for the one before it.
     arguments.pop("options", None)
     url = settings.url
     if url.drivername.startswith("sqlite"):
@@ -79,11 +78,14 @@ def _connect(engine: Engine) -> Connection:
     try:
         return engine.connect()
     except (exc.OperationalError, exc.InterfaceError) as error:
-        raise DatabaseUnreachableError(str(error.orig)) from None
+        raise DatabaseUnreachableError(" ".join(str(error.orig).split())) from None
 
 
 def _upgrade(connection: Connection) -> str:
     if connection.dialect.name == "postgresql":
+        # A migration may take its time, also where the role has limits.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         # Held by the transaction, so that it works through PgBouncer too.
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
     current = _find_revision(connection)

@@ -1,10 +1,11 @@
-"""A throwaway PostgreSQL cluster on a Unix socket."""
+"""A throwaway PostgreSQL cluster on a Unix socket, and with TLS on loopback if asked."""
 
 import contextlib
 import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from tests.integration.certificates import Authority
 
 START_TIMEOUT_S = 30
 
@@ -32,8 +35,14 @@ def find_postgres() -> Path:
     return folders[-1].parent
 
 
-def _identity() -> dict[str, Any]:
-    # PostgreSQL refuses to run as root.
+def find_free_port() -> int:
+    """Return a port of loopback that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def unprivileged() -> dict[str, Any]:
+    """As whom to start what refuses to run as root, for `subprocess`."""
     if os.geteuid() != 0:
         return {}
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -49,10 +58,12 @@ class Cluster:
         self._programs = find_postgres()
         self._server: subprocess.Popen[bytes] | None = None
         self._databases = 0
+        self._port = 5432
+        self._network: list[str] = ["-c", "listen_addresses="]
 
     def create(self) -> None:
         if os.geteuid() == 0:
-            os.chown(self.root, _identity()["user"], _identity()["group"])
+            os.chown(self.root, unprivileged()["user"], unprivileged()["group"])
         # fmt: off
         subprocess.run(
             [
@@ -63,9 +74,30 @@ class Cluster:
                 "--encoding", "UTF8",
                 "--no-sync",
             ],
-            check=True, capture_output=True, cwd="/", **_identity(),
+            check=True, capture_output=True, cwd="/", **unprivileged(),
         )
         # fmt: on
+
+    def serve_tls(self, authority: Authority, host: str) -> int:
+        """From its next start on, listen on a port of loopback: with TLS and passwords alone."""
+        certificate, key = self.root / "server.crt", self.root / "server.key"
+        authority.issue(host, certificate, key)
+        if os.geteuid() == 0:
+            os.chown(key, unprivileged()["user"], unprivileged()["group"])
+        with (self.root / "data" / "pg_hba.conf").open("w") as rules:
+            rules.write("local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
+        self._port = find_free_port()
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self._port,
+            "ssl": "on",
+            "ssl_cert_file": certificate,
+            "ssl_key_file": key,
+        }
+        self._network = [
+            word for name, value in settings.items() for word in ("-c", f"{name}={value}")
+        ]
+        return self._port
 
     @property
     def pid(self) -> int:
@@ -80,20 +112,20 @@ class Cluster:
             [
                 self._programs / "postgres",
                 "-D", self.root / "data",
-                "-c", "listen_addresses=",
+                *self._network,
                 "-c", f"unix_socket_directories={self.root}",
                 "-c", f"max_connections={connections}",
                 "-c", "fsync=off",
                 "-c", f"shared_buffers={buffers}",
             ],
-            stdout=log, stderr=log, cwd="/", start_new_session=True, **_identity(),
+            stdout=log, stderr=log, cwd="/", start_new_session=True, **unprivileged(),
         )
         # fmt: on
         log.close()
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             with contextlib.suppress(psycopg.OperationalError):
-                self._connect("postgres").close()
+                self.connect("postgres").close()
                 return
             if time.monotonic() > deadline or self._server.poll() is not None:
                 msg = f"PostgreSQL did not start: {(self.root / 'log').read_text()[-2000:]}"
@@ -132,7 +164,7 @@ class Cluster:
         """Create an empty database that the role `todo` owns; return its address."""
         self._databases += 1
         name = f"todo{self._databases}"
-        with self._connect("postgres") as connection:
+        with self.connect("postgres") as connection:
             if self._databases == 1:
                 connection.execute("CREATE ROLE todo LOGIN PASSWORD 'open sesame'")
             connection.execute(f"CREATE DATABASE {name} OWNER todo".encode())
@@ -141,13 +173,19 @@ class Cluster:
     def query(self, url: str, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement as the superuser in the database of an address."""
         name = url.rpartition("?")[0].rpartition("/")[2]
-        with self._connect(name) as connection:
+        with self.connect(name) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def _connect(self, name: str) -> psycopg.Connection[tuple[Any, ...]]:
+    def connect(self, name: str) -> psycopg.Connection[tuple[Any, ...]]:
+        """Connect to a database as the superuser."""
         return psycopg.connect(
-            host=str(self.root), dbname=name, user="postgres", autocommit=True, connect_timeout=5
+            host=str(self.root),
+            port=self._port,
+            dbname=name,
+            user="postgres",
+            autocommit=True,
+            connect_timeout=5,
         )
 
 

@@ -152,6 +152,13 @@ class Service:
         msg = f"not ready: {self._log.read_text()[-3000:]} {self.errors[-3000:]}"
         raise TimeoutError(msg)
 
+    def wait_not_ready(self) -> None:
+        """Wait until it says so: what was right a moment ago is remembered for half a second."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self.get_check("readyz").status_code != 503:
+            assert time.monotonic() < deadline, "still ready"
+            time.sleep(0.05)
+
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> int:
         """Send a signal and return the exit code."""
         if self.process.poll() is None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from todo.db import Database
-from todo.errors import ProblemError, SchemaMismatchError
+from todo.errors import SchemaMismatchError, UnavailableError
 from todo.fatal import ExitCode, FatalError
 from todo.journal.heads import read_heads, write_heads
 from todo.journal.verify import Verified, verify
@@ -50,8 +50,8 @@ async def run_check(
                 total.heads += each.heads
     except SchemaMismatchError as error:
         raise FatalError(ExitCode.SCHEMA_MISMATCH, error.detail) from None
-    except ProblemError as error:
-        raise FatalError(ExitCode.DATABASE_UNAVAILABLE, error.detail) from None
+    except UnavailableError as error:
+        raise FatalError(ExitCode.DATABASE_UNAVAILABLE, error.reason) from None
     finally:
         await database.dispose()
     if total.findings:

@@ -57,7 +57,7 @@ async def _write(settings: Settings, owner: str | None, file: IO[bytes]) -> None
                 accounts += line.startswith(b'{"account"')
                 file.write(line)
     except UnavailableError as error:
-        raise FatalError(ExitCode.DATABASE_UNAVAILABLE, error.detail) from None
+        raise FatalError(ExitCode.DATABASE_UNAVAILABLE, error.reason) from None
     finally:
         await database.dispose()
     if owner is not None and not accounts:
@@ -107,7 +107,7 @@ async def _take(settings: Settings, options: argparse.Namespace, spool: IO[bytes
             if not options.dry_run:
                 await session.commit()
     except UnavailableError as error:
-        raise FatalError(ExitCode.DATABASE_UNAVAILABLE, error.detail) from None
+        raise FatalError(ExitCode.DATABASE_UNAVAILABLE, error.reason) from None
     finally:
         await database.dispose()
     return report

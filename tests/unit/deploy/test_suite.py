@@ -55,6 +55,7 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
     monkeypatch.setattr(suite_programs, "find_initdb", lambda: None)
     monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
     monkeypatch.setattr(suite_programs, "find_promtool", lambda: Path("promtool"))
+    monkeypatch.setattr(suite_programs, "find_pgbouncer", lambda: Path("pgbouncer"))
     monkeypatch.setattr(suite_programs, "_CLUSTER_DEFAULTS", folder)
     monkeypatch.setattr("deploy.host.ensure_packages", install)
     monkeypatch.setattr("deploy.venv.ensure", lambda _purpose: None)
@@ -63,14 +64,17 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
     assert not folder.exists()
 
 
-def test_without_debians_packages_the_way_to_promtool_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("program", ["promtool", "pgbouncer"])
+def test_without_debians_packages_the_way_to_a_program_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("deploy.tools.find", lambda _tool: None)
     monkeypatch.setattr(suite_programs, "find_initdb", lambda: Path("initdb"))
     monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
-    with pytest.raises(DeployError, match="promtool") as caught:
+    for name in {"promtool", "pgbouncer"} - {program}:
+        monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
+    with pytest.raises(DeployError, match=program) as caught:
         suite_programs.ensure_programs()
     assert caught.value.code == ExitCode.UNAVAILABLE
     assert "PATH" in caught.value.hint

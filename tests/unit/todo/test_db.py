@@ -1,4 +1,5 @@
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -134,11 +135,18 @@ def test_pgbouncer_gets_neither_prepared_statements_nor_session_parameters() -> 
     assert "options" not in arguments
 
 
+def test_libpq_tells_every_server_the_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGTZ", "Europe/Berlin")
+    Database(Settings(database_url="postgresql://u@h/d"))
+
+    assert os.environ["PGTZ"] == "UTC"
+
+
 def test_options_of_the_address_are_respected() -> None:
     settings = Settings(database_url="postgresql://u@h/d?options=-c%20statement_timeout%3D9")
 
     assert connect_arguments(settings)["options"].startswith(
-        "-c statement_timeout=9 -c timezone=UTC"
+        "-c statement_timeout=9 -c plan_cache_mode="
     )
 
 
