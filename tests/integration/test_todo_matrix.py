@@ -203,6 +203,26 @@ def test_a_token_for_one_list_sees_nothing_of_the_owners_others(world: World) ->
     assert everything(world) == before
 
 
+def test_who_may_only_read_a_list_changes_nothing_of_it(world: World) -> None:
+    reader = f"reader-{uuid.uuid4()}"
+    with world.client(world.owner) as client:
+        share = f"{API}/lists/{world.things['list']}/shares/{reader}"
+        assert client.put(share, json={"access": "read"}).status_code == 200
+    before = everything(world)
+    changed = []
+    with world.client(reader) as client:
+        assert client.get(f"{API}/tasks/{world.things['listed']}").status_code == 200
+        for call in list_calls(world.document, reader):
+            # A token of the reader's own, for a list that they see, is theirs to make.
+            if call.method != "get" and call.has(ID) and call.name != "create_token":
+                for thing in (world.things["list"], world.things["listed"]):
+                    answer = send(client, call.fill(thing, world.owner))
+                    changed += [f"{call}: {answer.text}"] if answer.is_success else []
+
+    assert changed == []
+    assert everything(world) == before
+
+
 def test_pages_show_a_stranger_nothing(world: World, stranger: httpx.Client) -> None:
     for path, item in world.document["paths"].items():
         if "get" in item and "{" not in path and path.startswith("/api/") and "event" not in path:
