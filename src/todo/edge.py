@@ -320,6 +320,9 @@ def _from_validation(error: RequestValidationError) -> ProblemError:
     for item in error.errors():
         if item["type"] == "json_invalid":
             return MalformedRequestError("The body is not valid JSON.")
+        if item["type"] == "model_attributes_type" and item["loc"] == ("body",):
+            # FastAPI hands on what came without the type of JSON as bytes.
+            item |= {"msg": "must be a JSON object, sent with Content-Type: application/json"}
         place, *path = item["loc"]
         items.append(
             {

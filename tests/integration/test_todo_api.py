@@ -295,3 +295,10 @@ def test_health_is_public_and_quiet(client: httpx.Client, path: str) -> None:
     assert client.get(path).json() == {"status": "ok"}
     asked = client.head(path)
     assert (asked.status_code, asked.content) == (httpx.codes.OK, b"")
+
+
+def test_a_body_without_the_type_of_json_is_told_so(client: httpx.Client) -> None:
+    answer = client.post(PATH, content=b'{"title": "t"}')
+
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert "Content-Type: application/json" in answer.json()["errors"][0]["message"]

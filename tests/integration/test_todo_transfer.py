@@ -206,3 +206,13 @@ def test_a_file_that_is_not_there_is_one_line(empty: dict[str, str]) -> None:
     assert json.loads(result.stderr)["message"] == (
         "cannot read no-such-file: No such file or directory"
     )
+
+
+def test_an_exported_file_is_for_its_owner_alone(empty: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "export"
+
+    result = run_admin(empty, "export", "--output", str(file))
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.read_text() == '{"todo-backend":{"format":1}}\n'

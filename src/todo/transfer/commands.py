@@ -37,7 +37,8 @@ def run_export(options: argparse.Namespace) -> int:
     # Whole or not at all: it gets its name when it is complete.
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with draft.open("xb") as file:
+        # Everybody's tasks are for whoever exports them alone.
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - opened with its mode
             asyncio.run(_write(settings, options.owner, file))
         draft.replace(target)
     except OSError as error:
