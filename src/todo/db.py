@@ -53,6 +53,8 @@ _REFUSALS: dict[str, type[UnavailableError]] = {
     "53200": DatabaseBusyError,
     "25006": DatabaseReadOnlyError,
     "53100": DatabaseFullError,
+    # Its disk cannot be read or written.
+    "58030": DatabaseUnavailableError,
     "42P01": SchemaMismatchError,
 }
 # The same of SQLite, by its messages.

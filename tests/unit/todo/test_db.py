@@ -74,6 +74,7 @@ def test_only_a_lost_database_counts_as_failure(error: Exception, verdict: Verdi
             "database-read-only",
         ),
         (wrap(exc.OperationalError, "53100"), "database-full"),
+        (wrap(exc.OperationalError, "58030"), "database-unavailable"),
         (wrap(exc.OperationalError, None, "database or disk is full"), "database-full"),
         (wrap(exc.ProgrammingError, "42P01"), "schema-mismatch"),
         (wrap(exc.OperationalError, None, "no such table: task"), "schema-mismatch"),
