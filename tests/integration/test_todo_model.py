@@ -43,7 +43,7 @@ from tests.integration.model_fields import (
     render,
 )
 from tests.integration.model_journal import JOURNAL, JournalReader
-from tests.integration.service import make_environment, open_folder, run_admin
+from tests.integration.service import call_admin, make_environment, open_folder
 from todo.auth.caller import Caller
 from todo.db import Database
 from todo.errors import BatchFailedError, ProblemError
@@ -94,7 +94,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
             cluster: Cluster = request.getfixturevalue("cluster")
             url = cluster.make_database()
         environment = make_environment(folder, {"TODO_DATABASE_URL": url})
-        assert run_admin(environment, "migrate").returncode == 0
+        assert call_admin(environment, "migrate").returncode == 0
         world = World(Database(Settings(database_url=url)), runner)
         yield world
         runner.run(world.database.dispose())

@@ -9,7 +9,13 @@ import httpx
 import pytest
 
 from tests.integration.cluster import Cluster
-from tests.integration.service import Service, make_environment, open_folder, run_admin
+from tests.integration.service import (
+    Service,
+    call_admin,
+    make_environment,
+    open_folder,
+    run_admin,
+)
 
 SAMPLES = Path(__file__).parents[1] / "unit" / "todo" / "data" / "ical"
 
@@ -33,7 +39,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
         cluster: Cluster = request.getfixturevalue("cluster")
         url = cluster.make_database()
     environment = make_environment(tmp_path, {"TODO_DATABASE_URL": url})
-    assert run_admin(environment, "migrate").returncode == 0
+    assert call_admin(environment, "migrate").returncode == 0
     return environment
 
 
@@ -55,7 +61,7 @@ def fill(client: httpx.Client) -> None:
 
 
 def export(environment: dict[str, str], user: str) -> str:
-    result = run_admin(environment, "export", "--owner", user)
+    result = call_admin(environment, "export", "--owner", user)
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout
 
@@ -68,9 +74,9 @@ def test_an_export_taken_in_elsewhere_is_exported_the_same(
     file = tmp_path / "export"
     file.write_text(first)
 
-    taken = run_admin(empty, "import", str(file))
+    taken = call_admin(empty, "import", str(file))
     second = export(empty, user)
-    again = run_admin(empty, "import", str(file))
+    again = call_admin(empty, "import", str(file))
 
     assert taken.returncode == 0, taken.stdout + taken.stderr
     assert "not taken: 0" in taken.stdout
@@ -104,8 +110,8 @@ def test_the_order_of_an_export_is_not_that_of_the_databases_language(
     file = tmp_path / "export"
     file.write_text("".join(f"{line}\n" for line in lines))
 
-    assert run_admin(empty, "import", str(file)).returncode == 0
-    assert run_admin(empty, "export").stdout == file.read_text()
+    assert call_admin(empty, "import", str(file)).returncode == 0
+    assert call_admin(empty, "export").stdout == file.read_text()
 
 
 def test_a_dry_run_reports_the_same_and_changes_nothing(
@@ -116,8 +122,8 @@ def test_a_dry_run_reports_the_same_and_changes_nothing(
     file.write_text(export(service.environment, user))
 
     dry = run_admin(empty, "import", "--dry-run", str(file))
-    missing = run_admin(empty, "export", "--owner", user)
-    wet = run_admin(empty, "import", str(file))
+    missing = call_admin(empty, "export", "--owner", user)
+    wet = call_admin(empty, "import", str(file))
 
     assert dry.stdout.replace("would take", "took") == wet.stdout
     assert (dry.returncode, wet.returncode) == (0, 0)
@@ -139,7 +145,7 @@ def test_each_line_that_is_not_taken_is_named_with_its_reason(
     file = tmp_path / "export"
     file.write_text("\n".join(lines) + "\n")
 
-    result = run_admin(empty, "import", str(file))
+    result = call_admin(empty, "import", str(file))
 
     assert result.returncode == 1
     told = dict(
@@ -161,7 +167,7 @@ def test_what_is_there_otherwise_is_left_alone(
     file = tmp_path / "export"
     file.write_text(before.replace('"mine"', '"other"'))
 
-    result = run_admin(service.environment, "import", str(file))
+    result = call_admin(service.environment, "import", str(file))
 
     assert result.returncode == 1
     assert "something else with this id is there already" in result.stdout
@@ -175,7 +181,7 @@ def test_another_owners_lines_are_not_taken_when_one_is_asked_for(
     file = tmp_path / "export"
     file.write_text(export(service.environment, user))
 
-    result = run_admin(empty, "import", "--owner", "somebody", str(file))
+    result = call_admin(empty, "import", "--owner", "somebody", str(file))
 
     assert result.stdout.endswith("took: nothing; there already: 0; not taken: 2\n")
 
@@ -186,7 +192,7 @@ def test_a_calendar_file_goes_in_once_however_often_it_is_read(
 ) -> None:
     arguments = ("import", "--format", "ical", "--owner", "alice", str(sample))
 
-    first, second = run_admin(empty, *arguments), run_admin(empty, *arguments)
+    first, second = call_admin(empty, *arguments), call_admin(empty, *arguments)
 
     assert first.stderr == second.stderr == ""
     assert first.stdout.splitlines()[:-1] == second.stdout.splitlines()[:-1]
@@ -195,12 +201,12 @@ def test_a_calendar_file_goes_in_once_however_often_it_is_read(
     with open_folder() as folder:
         file = folder / "export"
         file.write_text(exported)
-        assert "not taken: 0" in run_admin(empty, "import", str(file)).stdout
+        assert "not taken: 0" in call_admin(empty, "import", str(file)).stdout
     assert export(empty, "alice") == exported
 
 
 def test_a_file_that_is_not_there_is_one_line(empty: dict[str, str]) -> None:
-    result = run_admin(empty, "import", "no-such-file")
+    result = call_admin(empty, "import", "no-such-file")
 
     assert result.returncode == 64
     assert json.loads(result.stderr)["message"] == (
@@ -211,7 +217,7 @@ def test_a_file_that_is_not_there_is_one_line(empty: dict[str, str]) -> None:
 def test_an_exported_file_is_for_its_owner_alone(empty: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "export"
 
-    result = run_admin(empty, "export", "--output", str(file))
+    result = call_admin(empty, "export", "--output", str(file))
 
     assert (result.returncode, result.stderr) == (0, "")
     assert file.stat().st_mode & 0o777 == 0o600

@@ -15,7 +15,13 @@ import pytest
 
 from tests.integration.cluster import Cluster
 from tests.integration.people import LISTS, TASKS, invite, read
-from tests.integration.service import make_environment, open_folder, open_service, run_admin
+from tests.integration.service import (
+    call_admin,
+    make_environment,
+    open_folder,
+    open_service,
+    run_admin,
+)
 from todo.fatal import ExitCode, FatalError
 from todo.journal.chain import GENESIS, SALT_BYTES, Entry, commit, link
 from todo.journal.check import run_check
@@ -67,7 +73,7 @@ def ledger(request: pytest.FixtureRequest, folder: Path) -> Ledger:
         ledger = _open_sqlite(folder)
     else:
         ledger = _open_postgres(folder, request.getfixturevalue("cluster"))
-    assert run_admin(ledger.environment, "migrate").returncode == 0
+    assert call_admin(ledger.environment, "migrate").returncode == 0
     return ledger
 
 
@@ -147,14 +153,14 @@ def test_a_journal_of_100_000_entries_is_verified_and_an_altered_one_named(ledge
     fill(ledger, "bob", 3)
 
     began = time.monotonic()
-    done = run_admin(ledger.environment, "verify")
+    done = call_admin(ledger.environment, "verify")
     took_s = time.monotonic() - began
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"verified 2 journals, {MANY + 3} entries\n"
     assert took_s < MANY_S
 
     ledger.execute("UPDATE journal SET after = '{}' WHERE owner = 'alice' AND seq = 67890")
-    done = run_admin(ledger.environment, "verify")
+    done = call_admin(ledger.environment, "verify")
     assert (done.returncode, done.stdout.count("\n"), done.stderr.count("\n")) == (2, 1, 1)
     assert done.stdout.startswith("'alice', entry 67890: the content was altered")
     assert ledger.holds(owner="bob") == "verified 1 journals, 3 entries"
@@ -236,7 +242,7 @@ def test_a_file_that_has_no_heads_is_refused(folder: Path, text: str | None, sai
 
 
 def test_an_absent_schema_is_one_line(folder: Path) -> None:
-    done = run_admin(_open_sqlite(folder).environment, "verify")
+    done = call_admin(_open_sqlite(folder).environment, "verify")
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (65, "", 1)
 
