@@ -23,7 +23,7 @@ from todo.auth.tokens import Tokens
 
 SOURCES = Path(__file__).parents[2] / "src"
 SECRET = "an integration test's secret of 32+ bytes"  # noqa: S105
-START_TIMEOUT_S = 20
+START_TIMEOUT_S = 60
 # As the value of an option: leave the variable out.
 UNSET = "(unset)"
 # Puts the given descriptors where a service manager would, then becomes the program.

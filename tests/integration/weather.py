@@ -12,8 +12,10 @@ from tests.integration.cluster import Cluster
 
 # What the kernel has no room in.
 FULL = Path("/dev/full")
+# Returns when they are gone: until then the service could take one out of its pool.
 _DROP = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'todo-backend'"
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE application_name = 'todo-backend'"
 )
 
 
