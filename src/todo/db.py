@@ -88,9 +88,10 @@ class Database:
         if not self.is_sqlite:
             # A read is one round trip; `Session` begins transactions itself.
             arguments["autocommit"] = True
-            from todo.driver import Connection  # noqa: PLC0415 - for PostgreSQL alone
+            from todo.driver import Connection, PooledConnection  # noqa: PLC0415 - PostgreSQL alone
 
-            arguments["async_creator_fn"] = Connection.connect
+            kind = PooledConnection if settings.database_pgbouncer else Connection
+            arguments["async_creator_fn"] = kind.connect
         self.engine = create_async_engine(
             settings.url,
             connect_args=arguments,

@@ -99,6 +99,24 @@ class Connection(AsyncConnection[Any]):
             self._watched = -1
 
 
+class PooledConnection(Connection):
+    """A connection to PgBouncer, which is never asked to cancel a statement.
+
+    Version 1.18 may end itself over such a request, and with it everybody's connections. It bears
+    a connection that is closed in the middle of a statement.
+    """
+
+    async def cancel_safe(self, *, timeout: float = 30.0) -> None:  # noqa: ARG002, ASYNC109 - as in psycopg
+        """Give up the connection; psycopg asks for this when a task that waits is cancelled.
+
+        Raises:
+            CancelledError: Always; there is nothing left whose end psycopg could wait for.
+        """
+        self._unwatch()
+        self.pgconn.finish()
+        raise asyncio.CancelledError
+
+
 class _Rest:
     """An operation that has begun, for a wait that believes to begin it."""
 

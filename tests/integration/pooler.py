@@ -50,6 +50,15 @@ class Pooler:
                 os.chown(path, unprivileged()["user"], unprivileged()["group"])
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def log(self) -> str:
+        return (self.root / "log").read_text()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether what was started last has not ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         with (self.root / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -63,7 +72,7 @@ class Pooler:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not (self.root / f".s.PGSQL.{_PORT}").is_socket():
             if time.monotonic() > deadline or self._process.poll() is not None:
-                msg = f"PgBouncer did not start: {(self.root / 'log').read_text()[-2000:]}"
+                msg = f"PgBouncer did not start: {self.log[-2000:]}"
                 raise TimeoutError(msg)
             time.sleep(0.02)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cluster import Cluster
-from tests.integration.people import TASKS, MakePerson, invite
+from tests.integration.people import TASKS, MakePerson, code, invite
 from tests.integration.pooler import PASSWORD, Pooler, open_pooler
 from tests.integration.service import Service, make_environment, open_service, run_admin
 from tests.integration.tour import take_tour
@@ -19,6 +19,8 @@ from todo.migrate import LOCK_KEY
 
 GUIDE = Path(__file__).parents[2] / "docs" / "database.md"
 CLIENTS = 24
+# Less than the statement's own time-out, so that statements are given up.
+DEADLINE_S = 3
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +41,7 @@ def pooler(own_cluster: Cluster) -> Iterator[Pooler]:
 
 
 @pytest.fixture(scope="module")
-def shared_service(
-    pooler: Pooler, url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
+def options(pooler: Pooler, url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("bouncer")
     password = folder / "password"
     password.write_text(PASSWORD)
@@ -54,6 +54,11 @@ def shared_service(
     }
     migrated = run_admin(make_environment(folder, options), "migrate")
     assert migrated.returncode == 0, migrated.stderr
+    return options
+
+
+@pytest.fixture(scope="module")
+def shared_service(options: dict[str, str]) -> Iterator[Service]:
     with open_service(options) as service:
         yield service
 
@@ -102,6 +107,27 @@ def test_the_settings_of_the_guide_reach_the_server(pooler: Pooler, url: str) ->
         found = [connection.execute(f"SHOW {name}".encode()).fetchone() for name in names]
 
     assert found == [("5s",), ("5s",), ("force_generic_plan",)]
+
+
+def test_statements_that_are_given_up_do_no_harm_to_it(
+    options: dict[str, str], pooler: Pooler, own_cluster: Cluster, url: str
+) -> None:
+    name = url.partition("?")[0].rpartition("/")[2]
+    with (
+        open_service({**options, "TODO_REQUEST_DEADLINE_S": str(DEADLINE_S)}) as service,
+        service.client(service.token()) as client,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        service.wait_ready()
+        with own_cluster.connect(name) as blocker, blocker.transaction():
+            blocker.execute("LOCK TABLE task")
+            answers = list(threads.map(lambda _: client.get(TASKS), range(8)))
+
+        assert {code(answer) for answer in answers} == {(503, "deadline-exceeded")}
+        assert pooler.is_running
+        assert "cancel request" not in pooler.log
+        service.wait_ready()
+        assert client.get(TASKS).status_code == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

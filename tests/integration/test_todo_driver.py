@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.integration.cluster import Cluster
-from todo.driver import Connection
+from todo.driver import Connection, PooledConnection
 
 Scenario = Callable[[Connection], Awaitable[None]]
 
@@ -163,3 +163,20 @@ def test_other_waits_are_psycopgs_own(cluster: Cluster) -> None:
 
 def terminate(cluster: Cluster, pid: int) -> None:
     cluster.query("postgresql://x/postgres?x", f"SELECT pg_terminate_backend({pid}, 5000)")
+
+
+def test_behind_a_pooler_a_cancelled_statement_closes_its_connection(cluster: Cluster) -> None:
+    async def scenario() -> None:
+        address = f"host={cluster.root} dbname=postgres user=postgres"
+        connection = await PooledConnection.connect(address, autocommit=True)
+        waiting = asyncio.create_task(fetch(connection, "SELECT pg_sleep(30)"))
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert time.monotonic() - began < 1
+        assert connection.closed
+        await connection.close()
+
+    asyncio.run(scenario())
