@@ -5,6 +5,7 @@ import logging
 import os
 import select
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class Database:
         self._patience_s = settings.database_statement_timeout_s + 1
         arguments = connect_arguments(settings)
         if not self.is_sqlite:
-            # A read is one round trip; `Session` begins transactions itself.
+            # A read is one round trip; `Session` turns it off for a transaction.
             arguments["autocommit"] = True
             from todo.driver import Connection, PooledConnection  # noqa: PLC0415 - PostgreSQL alone
 
@@ -137,8 +138,7 @@ class Database:
         """How many tasks wait for a connection."""
         return self._turns.waiting
 
-    @contextlib.asynccontextmanager
-    async def reading(self) -> AsyncIterator[Session]:
+    def reading(self) -> AbstractAsyncContextManager[Session]:
         """Open a session whose statements each see what is committed when they run.
 
         Raises:
@@ -148,23 +148,19 @@ class Database:
             DatabaseFullError: It has no room for changes.
             SchemaMismatchError: A table is missing.
         """
-        async with self._session("") as session:
-            yield session
+        return self._session(transaction=False)
 
-    @contextlib.asynccontextmanager
-    async def unit_of_work(self) -> AsyncIterator[Session]:
+    def unit_of_work(self) -> AbstractAsyncContextManager[Session]:
         """Open a session as one transaction; what the block does not commit is rolled back.
 
         Raises:
             ConflictError: A serialisation failure or a deadlock; nothing has happened.
             UnavailableError: As `reading`.
         """
-        # A writer takes SQLite's lock at once: a read lock cannot be upgraded later.
-        async with self._session("BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN") as session:
-            yield session
+        return self._session(transaction=True)
 
     @contextlib.asynccontextmanager
-    async def _session(self, begin: str) -> AsyncIterator[Session]:
+    async def _session(self, *, transaction: bool) -> AsyncIterator[Session]:
         kind = SqliteSession if self.is_sqlite else PostgresSession
         try:
             with self.breaker.calling():
@@ -175,7 +171,7 @@ class Database:
                         yield kind(
                             self.engine,
                             pooled.driver_connection,
-                            begin=begin,
+                            transaction=transaction,
                             patience_s=self._patience_s,
                         )
                     finally:

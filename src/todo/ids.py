@@ -1,6 +1,6 @@
 """Identifiers that sort by time: UUID version 7 (RFC 9562)."""
 
-import secrets
+import os
 import time
 import uuid
 
@@ -17,4 +17,4 @@ def new_uuid7(now_ns: int | None = None) -> uuid.UUID:
     milliseconds, rest_ns = divmod(time.time_ns() if now_ns is None else now_ns, 1_000_000)
     fraction = rest_ns * 4096 // 1_000_000
     value = (milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | fraction << 64
-    return uuid.UUID(int=value | 0b10 << 62 | secrets.randbits(62))
+    return uuid.UUID(int=value | 0b10 << 62 | int.from_bytes(os.urandom(8)) >> 2)

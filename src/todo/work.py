@@ -4,7 +4,7 @@ Whoever changes anything locks the owner's account first. That makes one owner's
 one another, so the journal's numbers have no gaps and stand in the order of the commits.
 """
 
-import secrets
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from todo.auth.caller import Caller
 from todo.auth.quota import charge
 from todo.journal.chain import GENESIS, SALT_BYTES, Entry, commit, link
-from todo.locking import LOCKING
+from todo.locking import LOCKED, LOCKING
 from todo.models import account, journal
 from todo.session import Session
 from todo.sql import SQLITE, Call, Row, Statement
@@ -47,13 +47,18 @@ _OPEN = Statement(_open_account)
 
 @dataclass(slots=True)
 class Account:
-    """An owner's account while its row is locked."""
+    """An owner's account while its row is locked; the first fields are the columns of `LOCKED`."""
 
     zone: str
     chain_id: UUID
     seq: int
     hash: bytes
     entries: list[Entry] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Read what SQLite stores as text."""
+        if isinstance(self.chain_id, str):
+            self.chain_id = UUID(self.chain_id)
 
 
 class Work:
@@ -94,9 +99,7 @@ class Work:
                 "created_at": self.at,
             }
             _, rows = await self.session.run((_OPEN, values), lock)
-        zone, chain_id, seq, head = rows[0]
-        locked = Account(zone, UUID(str(chain_id)), seq, head)
-        self._accounts[owner] = locked
+        self._accounts[owner] = locked = Account(*rows[0])
         return locked, others
 
     async def lock_by(self, owner: str, call: Call) -> Row | None:
@@ -116,9 +119,8 @@ class Work:
         row = await self.session.find(*call)
         if row is None:
             return None
-        zone, chain_id, seq, head, *others = row
-        self._accounts[owner] = Account(zone, UUID(str(chain_id)), seq, head)
-        return tuple(others)
+        self._accounts[owner] = Account(*row[: len(LOCKED.c)])
+        return row[len(LOCKED.c) :]
 
     def record(
         self,
@@ -193,7 +195,7 @@ def _chain(owner: str, locked: Account) -> list[dict[str, Any]]:
     """Number and hash the entries, and return their rows."""
     rows = []
     for entry in locked.entries:
-        salt = secrets.token_bytes(SALT_BYTES)
+        salt = os.urandom(SALT_BYTES)
         commitment = commit(salt, entry)
         locked.seq += 1
         locked.hash = link(locked.hash, locked.chain_id, locked.seq, entry.at, commitment)

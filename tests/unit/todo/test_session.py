@@ -55,7 +55,7 @@ async def connect(engine: Engine) -> AsyncIterator[object]:
 
 
 def begin(engine: Engine, driver: object) -> Session:
-    return SqliteSession(engine, driver, begin="BEGIN IMMEDIATE")
+    return SqliteSession(engine, driver, transaction=True)
 
 
 async def read(engine: Engine) -> list[int]:
