@@ -9,7 +9,7 @@ for an answer is left to psycopg.
 import asyncio
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.pq import ConnStatus
 from psycopg.waiting import Ready, Wait
 
@@ -44,6 +44,10 @@ class Connection(AsyncConnection[Any]):
             rest: Operation = found
             return await super().wait(rest, interval, timeout)
         return found
+
+    def raw_cursor(self) -> AsyncRawCursor[Any]:
+        """Return a cursor for statements with $1, $2 and so on."""
+        return AsyncRawCursor(self)
 
     async def close(self) -> None:
         """Close the connection."""

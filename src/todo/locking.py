@@ -10,4 +10,4 @@ LOCKING = (
     .with_for_update()
 )
 LOCKED = LOCKING.cte("locked")
-"""For statements that lock the account of `owner` and do something at once (`Work.lock_by`)."""
+"""For statements that lock the account of `owner` and do something as well (`Work.record_by`)."""

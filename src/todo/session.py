@@ -21,6 +21,9 @@ from todo.sql import Call, Row, Statement
 # psycopg serves both kinds of program; only the dialect's name tells SQLAlchemy which one this is.
 _ASYNC_DRIVERS = {"postgresql+psycopg": "postgresql+psycopg_async"}
 
+Prepared = tuple[str | bytes, Any]
+"""A statement and its values as a driver takes them."""
+
 
 class Session(ABC):
     """One connection for a while: each statement by itself, or all as one transaction.
@@ -71,9 +74,15 @@ class Session(ABC):
     async def run(self, *calls: Call) -> list[list[Row]]:
         """Run statements one after the other; return the rows of each."""
         if not self._open:
-            await self._begin()
+            await self._begin(transaction=self._transaction)
             self._open = True
         return await self._send([self._prepare(call) for call in calls])
+
+    async def find_alone(self, statement: Statement, values: Mapping[str, Any]) -> Row | None:
+        """Run what is a transaction by itself, before any other; return its first row, or None."""
+        await self._begin(transaction=False)
+        (rows,) = await self._send([self._prepare((statement, values))])
+        return rows[0] if rows else None
 
     async def run_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a statement once for each row of values, within the transaction that is open."""
@@ -82,9 +91,10 @@ class Session(ABC):
 
     async def commit(self, *calls: Call) -> list[list[Row]]:
         """Run the last statements and commit; return the rows of each."""
-        rows = await self.run(*calls)
-        await self._commit()
-        self._open = False
+        rows = await self.run(*calls) if calls else []
+        if self._open:
+            await self._commit()
+            self._open = False
         return rows
 
     @contextlib.asynccontextmanager
@@ -93,31 +103,31 @@ class Session(ABC):
 
         For a session whose statements else run each by itself.
         """
-        await self._begin()
+        await self._begin(transaction=False)
         self._open = True
         await self._send([(self._VIEW, None)])
         yield
         await self._send([("COMMIT", None)])
 
-    def _prepare(self, call: Call) -> tuple[str, Mapping[str, Any] | None]:
+    def _prepare(self, call: Call) -> Prepared:
         statement, values = call
         compiled = statement.compiled(self._dialect)
         return compiled.text, compiled.bind(values)
 
     @abstractmethod
-    async def _begin(self) -> None:
-        """Let a transaction begin with the next statement, if there is to be one."""
+    async def _begin(self, *, transaction: bool) -> None:
+        """Let a transaction begin with the next statement, or let each commit itself."""
 
     @abstractmethod
     async def _commit(self) -> None:
         """End it."""
 
     @abstractmethod
-    async def _send(self, calls: list[tuple[str, Mapping[str, Any] | None]]) -> list[list[Row]]:
+    async def _send(self, calls: Sequence[Prepared]) -> list[list[Row]]:
         """Run statements in order; return the rows of each."""
 
     @abstractmethod
-    async def _send_many(self, text: str, rows: list[Mapping[str, Any]]) -> None:
+    async def _send_many(self, text: str | bytes, rows: list[Any]) -> None:
         """Run one statement for each row of values."""
 
 
@@ -135,10 +145,10 @@ class PostgresSession(Session):
     _VIEW = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
     _cursor: Any = None
 
-    async def _begin(self) -> None:
-        # No round trip: psycopg sends BEGIN and the first statement without waking this task.
-        if self.driver.autocommit == self._transaction:
-            await self.driver.set_autocommit(not self._transaction)
+    async def _begin(self, *, transaction: bool) -> None:
+        # Sends nothing: psycopg begins with the first statement, without waking this task.
+        if self.driver.autocommit == transaction:
+            await self.driver.set_autocommit(not transaction)
 
     async def _commit(self) -> None:
         watchdog = self._watch()
@@ -147,9 +157,9 @@ class PostgresSession(Session):
         finally:
             watchdog.cancel()
 
-    async def _send(self, calls: list[tuple[str, Mapping[str, Any] | None]]) -> list[list[Row]]:
+    async def _send(self, calls: Sequence[Prepared]) -> list[list[Row]]:
         # Making one costs a third of what a statement does.
-        cursor = self._cursor = self._cursor or self.driver.cursor()
+        cursor = self._cursor = self._cursor or self.driver.raw_cursor()
         rows = []
         for text, values in calls:
             watchdog = self._watch()
@@ -160,8 +170,8 @@ class PostgresSession(Session):
             rows.append(await cursor.fetchall() if cursor.pgresult.nfields else [])
         return rows
 
-    async def _send_many(self, text: str, rows: list[Mapping[str, Any]]) -> None:
-        async with self.driver.cursor() as cursor:
+    async def _send_many(self, text: str | bytes, rows: list[Any]) -> None:
+        async with self.driver.raw_cursor() as cursor:
             await cursor.executemany(text, rows)
 
     def _watch(self) -> asyncio.TimerHandle:
@@ -172,19 +182,19 @@ class PostgresSession(Session):
 class SqliteSession(Session):
     """On aiosqlite: a thread runs one statement after the other."""
 
-    async def _begin(self) -> None:
-        if self._transaction:
+    async def _begin(self, *, transaction: bool) -> None:
+        if transaction:
             # A writer takes the lock at once: a read lock cannot be upgraded later.
             await self._send([("BEGIN IMMEDIATE", None)])
 
     async def _commit(self) -> None:
         await self._send([("COMMIT", None)])
 
-    async def _send(self, calls: list[tuple[str, Mapping[str, Any] | None]]) -> list[list[Row]]:
+    async def _send(self, calls: Sequence[Prepared]) -> list[list[Row]]:
         fetch = self.driver.execute_fetchall
         return [list(await fetch(text, values or {})) for text, values in calls]
 
-    async def _send_many(self, text: str, rows: list[Mapping[str, Any]]) -> None:
+    async def _send_many(self, text: str | bytes, rows: list[Any]) -> None:
         cursor = await self.driver.executemany(text, rows)
         await cursor.close()
 

@@ -20,14 +20,22 @@ SQLITE = "sqlite"
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The text of a statement and the values that it brings itself."""
+    """A statement as its driver takes it.
 
-    text: str
+    Attributes:
+        text: The statement; as bytes where the driver would encode it each time.
+        constants: The values that it brings itself.
+        order: Names of the values of $1, $2 and so on; None where the driver takes names.
+    """
+
+    text: str | bytes
     constants: Mapping[str, Any]
+    order: tuple[str, ...] | None = None
 
-    def bind(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return all values; one that is missing is the driver's error, not a NULL."""
-        return {**self.constants, **values} if self.constants else values
+    def bind(self, values: Mapping[str, Any]) -> Mapping[str, Any] | list[Any]:
+        """Return all values for the driver; one that is missing is an error, not a NULL."""
+        every = {**self.constants, **values} if self.constants else values
+        return every if self.order is None else [every[name] for name in self.order]
 
 
 class Statement:
@@ -50,12 +58,18 @@ class Statement:
     def _compile(self, dialect: Dialect) -> Compiled:
         statement = self._make(dialect.name) if callable(self._make) else self._make
         assert isinstance(statement, ClauseElement)  # noqa: S101 - narrows the type
+        numbered = dialect.name != SQLITE
+        if numbered:
+            # As the server takes them: psycopg finds names anew in each long statement.
+            dialect = type(dialect)(paramstyle="numeric_dollar")  # type: ignore[call-arg]
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - likewise
         constants = {
             name: bind.value for bind, name in compiled.bind_names.items() if not bind.required
         }
-        return Compiled(str(compiled), constants)
+        if not numbered:
+            return Compiled(str(compiled), constants)
+        return Compiled(str(compiled).encode(), constants, tuple(compiled.positiontup or ()))
 
 
 Call = tuple[Statement, Mapping[str, Any]]

@@ -16,8 +16,9 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from todo.auth.caller import Caller
 from todo.auth.quota import charge
+from todo.journal.appending import entry_values
 from todo.journal.chain import GENESIS, SALT_BYTES, Entry, commit, link
-from todo.locking import LOCKED, LOCKING
+from todo.locking import LOCKING
 from todo.models import account, journal
 from todo.session import Session
 from todo.sql import SQLITE, Call, Row, Statement
@@ -64,24 +65,41 @@ class Account:
 class Work:
     """The changes of one request."""
 
-    def __init__(self, session: Session, caller: Caller, now: datetime | None = None) -> None:
-        """Begin; `now` is the time that every change of this write carries."""
+    def __init__(
+        self,
+        session: Session,
+        caller: Caller,
+        now: datetime | None = None,
+        *,
+        alone: bool = False,
+    ) -> None:
+        """Begin.
+
+        Args:
+            session: A transaction.
+            caller: Who asks.
+            now: The time that every change of this write carries.
+            alone: Whether nothing follows a change by `record_by`, which then commits itself.
+        """
         self.session = session
         self.caller = caller
         self.now = now or datetime.now(UTC)
         self.at = self.now.isoformat(timespec="microseconds")
         self._accounts: dict[str, Account] = {}
+        # Owner and operation of each entry.
+        self._recorded: list[tuple[str, str]] = []
         self._last: list[Call] = []
+        self._alone = alone
 
     @property
     def changed(self) -> set[str]:
         """The owners in whose journal something was recorded."""
-        return {owner for owner, locked in self._accounts.items() if locked.entries}
+        return {owner for owner, _ in self._recorded}
 
     @property
     def operations(self) -> list[str]:
         """What was recorded, entry by entry."""
-        return [entry.operation for locked in self._accounts.values() for entry in locked.entries]
+        return [operation for _, operation in self._recorded]
 
     async def lock(self, owner: str, *calls: Call) -> tuple[Account, list[list[Row]]]:
         """Lock an owner's account, made on its first use, and run `calls` on the way."""
@@ -102,25 +120,36 @@ class Work:
         self._accounts[owner] = locked = Account(*rows[0])
         return locked, others
 
-    async def lock_by(self, owner: str, call: Call) -> Row | None:
-        """Lock an owner's account by a statement that does something else as well.
+    async def record_by(
+        self, owner: str, call: Call, operation: str, kind: str, entity_id: str
+    ) -> bytes | None:
+        """Lock an account, change something and record that, all by one statement.
 
         Args:
             owner: Whose account.
-            call: Selects the columns of `LOCKED` and more, one row; nothing happens where there
-                is no such account. Its parameter `owner` is the owner.
+            call: As `todo.journal.appending` makes it; nothing happens where there is no such
+                account. Its parameters `owner` and `list_id` are the entry's as well.
+            operation: What is done.
+            kind: To a what.
+            entity_id: To which.
 
         Returns:
-            What it selects besides, or None: it did nothing, for the database has no such
-            statements, the account is locked already, or there is none yet.
+            The image that was written, or None: nothing has happened, for the database has no
+            such statements, the account is locked already, or there is none yet.
         """
         if self.session.dialect == SQLITE or owner in self._accounts:
             return None
-        row = await self.session.find(*call)
+        statement, values = call
+        entry = self._describe(operation, kind, entity_id, list_id=values["list_id"])
+        find = self.session.find_alone if self._alone else self.session.find
+        row = await find(statement, {**values, **entry_values(entry, os.urandom(SALT_BYTES))})
         if row is None:
             return None
-        self._accounts[owner] = Account(*row[: len(LOCKED.c)])
-        return row[len(LOCKED.c) :]
+        *columns, after = row
+        self._accounts[owner] = Account(*columns)
+        self._recorded.append((owner, operation))
+        written: str = after
+        return written.encode()
 
     def record(
         self,
@@ -134,22 +163,30 @@ class Work:
         after: bytes | None = None,
     ) -> None:
         """Note one change for the journal of an owner whose account is locked."""
+        entry = self._describe(
+            operation,
+            kind,
+            entity_id,
+            list_id=list_id,
+            before=None if before is None else before.decode(),
+            after=None if after is None else after.decode(),
+        )
+        self._accounts[owner].entries.append(entry)
+        self._recorded.append((owner, operation))
+
+    def _describe(self, operation: str, kind: str, entity_id: str, **more: str | None) -> Entry:
         caller = self.caller
-        self._accounts[owner].entries.append(
-            Entry(
-                at=self.at,
-                actor=caller.user,
-                token_id=caller.token_id,
-                agent=caller.agent,
-                model=caller.model,
-                run_id=caller.run_id,
-                operation=operation,
-                kind=kind,
-                entity_id=entity_id,
-                list_id=list_id,
-                before=None if before is None else before.decode(),
-                after=None if after is None else after.decode(),
-            )
+        return Entry(
+            at=self.at,
+            actor=caller.user,
+            token_id=caller.token_id,
+            agent=caller.agent,
+            model=caller.model,
+            run_id=caller.run_id,
+            operation=operation,
+            kind=kind,
+            entity_id=entity_id,
+            **more,
         )
 
     def finally_run(self, *calls: Call) -> None:
@@ -158,6 +195,7 @@ class Work:
 
     async def flush(self) -> None:
         """Append what was recorded so far to the journal; for writes that are too many to hold."""
+        self._recorded.clear()
         for owner, locked in self._accounts.items():
             if locked.entries:
                 rows = _chain(owner, locked)

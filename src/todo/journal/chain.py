@@ -50,8 +50,8 @@ class Entry:
     after: str | None = None
 
 
-def commit(salt: bytes, entry: Entry) -> bytes:
-    """Return the commitment to an entry's content."""
+def open_content(entry: Entry) -> bytes:
+    """Return the content of an entry up to what is written last, its image `after`."""
     content = orjson.dumps(
         [
             entry.actor,
@@ -64,10 +64,21 @@ def commit(salt: bytes, entry: Entry) -> bytes:
             entry.entity_id,
             entry.list_id,
             entry.before,
-            entry.after,
         ]
     )
+    return content.removesuffix(b"]") + b","
+
+
+def commit(salt: bytes, entry: Entry) -> bytes:
+    """Return the commitment to an entry's content."""
+    content = open_content(entry) + orjson.dumps(entry.after) + b"]"
     return hashlib.sha256(salt + content).digest()
+
+
+def write_instant(at: str) -> bytes:
+    """Return a time in RFC 3339 as the hash has it; the instant counts, not how it is written."""
+    microseconds = (datetime.fromisoformat(at) - _EPOCH) // timedelta(microseconds=1)
+    return microseconds.to_bytes(8, signed=True)
 
 
 def link(previous: bytes, chain_id: UUID, seq: int, at: str, commitment: bytes) -> bytes:
@@ -77,9 +88,8 @@ def link(previous: bytes, chain_id: UUID, seq: int, at: str, commitment: bytes) 
         previous: Hash of the entry before, `GENESIS` for the first.
         chain_id: The chain's name.
         seq: Number of this entry, from 1.
-        at: Its time in RFC 3339; the instant counts, not the way it is written.
+        at: Its time in RFC 3339.
         commitment: To its content.
     """
-    microseconds = (datetime.fromisoformat(at) - _EPOCH) // timedelta(microseconds=1)
-    place = chain_id.bytes + seq.to_bytes(8) + microseconds.to_bytes(8, signed=True)
+    place = chain_id.bytes + seq.to_bytes(8) + write_instant(at)
     return hashlib.sha256(previous + place + commitment).digest()

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Insert,
     Select,
     String,
+    Text,
     and_,
     bindparam,
     cast,
@@ -25,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from todo.auth.caller import Caller
+from todo.journal.appending import appending
 from todo.locking import LOCKED
 from todo.models import Id, list_share, reminder, task, task_list, task_tag
 from todo.session import Session
@@ -89,8 +91,8 @@ _FIND_LIST = Statement(
 _ADD = Statement(lambda d: return_image(d, insert(task).values(_VALUES), task))
 
 
-def _add_locking() -> Select[Any]:
-    """Lock the owner's account, and add a task with its tags, in one statement of PostgreSQL's."""
+def _add_recording() -> Select[Any]:
+    """Add a task with its tags, and record that, in one statement of PostgreSQL's."""
     # Not cast: that would cut a text that is too long.
     typed = [bindparam(column.name, type_=column.type) for column in task.columns]
     new = insert(task).from_select(list(COLUMNS), select(*typed).select_from(LOCKED))
@@ -99,10 +101,11 @@ def _add_locking() -> Select[Any]:
     tags = select(added.c.owner, words.c.value, added.c.id).select_from(added.join(words, true()))
     tagged = insert(task_tag).from_select(["owner", "tag", "task_id"], tags).cte("tagged")
     image = select_image(POSTGRESQL, added, lambda s: s).scalar_subquery()
-    return select(*LOCKED.c, image).add_cte(tagged)
+    changed = select(cast(image, Text).label("after")).select_from(added).cte("changed")
+    return appending(changed).add_cte(tagged)
 
 
-_ADD_LOCKING = Statement(_add_locking())
+_ADD_RECORDING = Statement(_add_recording())
 _CHANGE = Statement(
     lambda d: return_image(
         d,
@@ -215,9 +218,9 @@ class TaskRepository:
         """Store a task; the first of the calls returns its image."""
         return [(_ADD, to_row(image)), *_derive(image, fire_times)]
 
-    def add_locking(self, image: Image) -> Call:
-        """Store a task that nothing reminds of, for `Work.lock_by`; it selects its image."""
-        return (_ADD_LOCKING, to_row(image))
+    def add_recording(self, image: Image) -> Call:
+        """Store a task that nothing reminds of, for `Work.record_by`."""
+        return (_ADD_RECORDING, to_row(image))
 
     def change(
         self, before: Image, image: Image, fire_times: Iterable[str] | None = None

@@ -64,13 +64,15 @@ class TaskService:
         if account is None and needs_account(image):
             account, _ = await self._work.lock(image["owner"])
         await _settle(image, account.zone if account else "UTC")
-        row = None
+        owner = image["owner"]
         if account is None:
             # A task without a due time has no reminders either.
-            row = await self._work.lock_by(image["owner"], self._store.add_locking(image))
-        if row is None:
-            calls = self._store.add(image, self._find_fire_times(image, account))
-            _, ((row, *_), *_others) = await self._work.lock(image["owner"], *calls)
+            adding = self._store.add_recording(image)
+            text = await self._work.record_by(owner, adding, "create", "task", image["id"])
+            if text is not None:
+                return text
+        calls = self._store.add(image, self._find_fire_times(image, account))
+        _, ((row, *_), *_others) = await self._work.lock(owner, *calls)
         text = as_bytes(row[0])
         self._record("create", image, None, text)
         return text
