@@ -112,8 +112,11 @@ class AsyncBreaker:
         if verdict is Verdict.NEUTRAL:
             return
         if verdict is Verdict.ALIVE:
-            with self._breaker.calling():
-                return
+            # After others that succeeded there is nothing that pybreaker would change.
+            if probe or self._breaker.fail_counter:
+                with self._breaker.calling():
+                    return
+            return
         with contextlib.suppress(ConnectionError), self._breaker.calling():
             raise ConnectionError
 

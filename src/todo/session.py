@@ -40,7 +40,7 @@ class Session(ABC):
         engine: Engine,
         driver: Any,  # noqa: ANN401 - each driver has a type of its own
         *,
-        transaction: bool,
+        transaction: bool = False,
         patience_s: float = 0,
     ) -> None:
         """Use a driver's connection.

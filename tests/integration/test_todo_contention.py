@@ -124,7 +124,7 @@ def test_a_serialization_failure_is_tried_again(postgres: Service, own_cluster: 
 def test_who_is_in_the_way_for_too_long_is_told(postgres: Service) -> None:
     user = f"user-{uuid.uuid4()}"
     with postgres.client(postgres.token(user)) as client, intruder(postgres) as other:
-        client.post(PATH, json={"title": "t"})
+        assert client.post(PATH, json={"title": "t"}).status_code == 201
         other.execute("SELECT 1 FROM account WHERE owner = %s FOR UPDATE", [user])
         answer = client.post(PATH, json={"title": "u"})
 

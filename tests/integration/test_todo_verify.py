@@ -1,10 +1,12 @@
 """`todo.admin verify` on real databases: what was altered by hand is found and named."""
 
 import asyncio
+import re
 import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ import psycopg
 import pytest
 
 from tests.integration.cluster import Cluster
-from tests.integration.people import LISTS, TASKS, invite, read
+from tests.integration.people import LISTS, TASKS, MakePerson, invite, read
 from tests.integration.service import (
+    Service,
     call_admin,
     make_environment,
     open_folder,
@@ -271,3 +274,53 @@ def test_tasks_that_were_changed_past_the_journal_are_named(ledger: Ledger) -> N
         f"the task {ids[2]} is not what the journal says (title)",
         "1 tasks of the journal are not there",
     ]
+
+
+UNUSUAL = [
+    "".join(map(chr, range(1, 0x300))),
+    'a "quoted" \\ back\\\\slash / and \\u0041 \\n',
+    "\u2028\u2029\ufeff\ufffd\U0001f600\U0010ffff",
+    "'; -- $1 %s %(owner)s :owner",
+    "",
+]
+
+
+def test_what_the_program_wrote_is_sound_whatever_tasks_say(
+    service: Service, make_person: MakePerson
+) -> None:
+    alice = make_person("alice")
+    for number, text in enumerate(UNUSUAL):
+        run = {"X-Agent": "a", "X-Model": "m", "X-Run-Id": f"run-{number}"} if number % 2 else {}
+        # The first makes the account, those after it are one statement each on PostgreSQL.
+        fields = {"title": f"{number}", "description": text, "tags": ["x", f"{number}"]}
+        read(alice.http.post(TASKS, json=fields, headers=run), 201)
+    operations = [{"op": "create", "task": {"title": "t", "description": text}} for text in UNUSUAL]
+    read(alice.http.post(f"{TASKS}/batch", json={"operations": operations}))
+
+    assert verify_journal(service, alice.name) == len(UNUSUAL) * 2
+
+
+def test_the_chain_holds_when_one_owner_writes_many_tasks_at_a_time(
+    service: Service, make_person: MakePerson
+) -> None:
+    alice = make_person("alice")
+
+    def write(number: int) -> int:
+        headers = {"Idempotency-Key": f"{number}"} if number % 4 == 0 else {}
+        fields = {"title": f"{number}"}
+        return alice.http.post(TASKS, json=fields, headers=headers).status_code
+
+    with ThreadPoolExecutor(16) as threads:
+        assert set(threads.map(write, range(160))) == {201}
+
+    assert verify_journal(service, alice.name) == len(range(160))
+
+
+def verify_journal(service: Service, owner: str) -> int:
+    """Verify a journal, which must hold; return how many entries it has."""
+    said: list[str] = []
+    settings = Settings(database_url=service.environment["TODO_DATABASE_URL"])
+    asyncio.run(run_check(settings, said.append, owner=owner))
+    found = re.fullmatch(r"verified 1 journals, (\d+) entries", said[-1])
+    assert found, said
+    return int(found[1])

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response, status
 
 from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
 from todo.api.body import dump
+from todo.api.query import describe_query, read_query
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
@@ -49,15 +50,14 @@ async def create_task(request: Request, caller: CallerDep, body: TaskCreate) -> 
     return await answer_write(request, caller, act, one_change=True)
 
 
-@router.get("", response_model=TaskPage)
-async def list_tasks(
-    request: Request, caller: CallerDep, asked: Annotated[TaskQuery, Query()]
-) -> Response:
+@router.get("", response_model=TaskPage, openapi_extra=describe_query(TaskQuery))
+async def list_tasks(request: Request, caller: CallerDep) -> Response:
     """List tasks, newest first unless asked otherwise.
 
     A page may be short, even empty, while `next_cursor` says that there is more.
     """
     caller.require("read")
+    asked = read_query(request, TaskQuery)
     query = listing.Query(
         status=asked.status,
         priority=asked.priority,

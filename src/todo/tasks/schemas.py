@@ -2,7 +2,7 @@
 
 import re
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -227,6 +227,7 @@ class TaskQuery(BaseModel):
     """Which tasks, in which order."""
 
     model_config = ConfigDict(extra="forbid")
+    REPEATED: ClassVar = {"tag"}
 
     status: Literal["open", "completed"] | None = None
     priority: Priority | None = None
