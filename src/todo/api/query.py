@@ -1,7 +1,7 @@
 """What a request's query says, for addresses that are asked for often.
 
 FastAPI looks at the annotation of each field of a model again for each request, which takes a
-seventh of the time of a list (docs/adr/0043-what-a-request-pays-for.md).
+seventh of the time of a list (docs/adr/0043-what-a-write-waits-for.md).
 """
 
 from typing import Any, TypeVar
