@@ -1,11 +1,13 @@
 """The one place that starts programs; these tests start real ones, small and short."""
 
+import functools
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,13 +20,10 @@ from deploy.progress import Step
 FAMILY = ["sh", "-c", 'sleep 60 & echo $! >"$1.new"; mv "$1.new" "$1"; wait', "sh"]
 
 Way = Callable[[list[str], float], object]
-WAYS = [
-    pytest.param(lambda argv, timeout_s: tools.run(argv, timeout_s=timeout_s), id="run"),
-    pytest.param(
-        lambda argv, timeout_s: tools.stream(argv, Step("Waiting"), timeout_s=timeout_s),
-        id="stream",
-    ),
-]
+WAYS: dict[str, Way] = {
+    "run": lambda argv, timeout_s: tools.run(argv, timeout_s=timeout_s),
+    "stream": lambda argv, timeout_s: tools.stream(argv, Step("Waiting"), timeout_s=timeout_s),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -133,16 +132,22 @@ def test_streaming_shows_the_newest_line_and_keeps_all() -> None:
     assert (step.detail, done.stdout) == ("2", "1\n2")
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_timeout_ends_the_whole_family(way: Way, tmp_path: Path) -> None:
-    with pytest.raises(tools.ToolError, match=r"sh did not end within 0\.5 s") as caught:
-        way([*FAMILY, str(tmp_path / "pid")], 0.5)
-    assert caught.value.code == ExitCode.UNAVAILABLE
-    grandchild = int((tmp_path / "pid").read_text())
-    assert eventually(lambda: gone(grandchild))
+def test_a_timeout_ends_the_whole_family(tmp_path: Path) -> None:
+    # Both at once: each waits.
+    with ThreadPoolExecutor() as threads:
+        ways = {
+            name: threads.submit(way, [*FAMILY, str(tmp_path / name)], 0.5)
+            for name, way in WAYS.items()
+        }
+    for name, way in ways.items():
+        with pytest.raises(tools.ToolError, match=r"sh did not end within 0\.5 s") as caught:
+            way.result()
+        assert caught.value.code == ExitCode.UNAVAILABLE
+        grandchild = int((tmp_path / name).read_text())
+        assert eventually(functools.partial(gone, grandchild))
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_ctrl_c_ends_the_whole_family(way: Way, tmp_path: Path) -> None:
     thread = interrupt_once(tmp_path / "pid")
     with pytest.raises(KeyboardInterrupt):
@@ -155,7 +160,7 @@ def test_ctrl_c_ends_the_whole_family(way: Way, tmp_path: Path) -> None:
 def test_a_stream_whose_grandchild_keeps_the_pipe_open_still_ends() -> None:
     began = time.monotonic()
     with pytest.raises(tools.ToolError, match="did not end"):
-        tools.stream(["sh", "-c", "sleep 60 &"], Step("Waiting"), timeout_s=0.3)
+        tools.stream(["sh", "-c", "sleep 60 &"], Step("Waiting"), timeout_s=0.1)
     assert time.monotonic() - began < 5
 
 
@@ -167,7 +172,7 @@ try:
     me.touch(); time.sleep(60)
 except KeyboardInterrupt:
     try:
-        time.sleep(0.2); me.write_text("cleaned up")
+        time.sleep(0.1); me.write_text("cleaned up")
     except KeyboardInterrupt:
         me.write_text("cut short")
 """
