@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TIERS = ("unit", "integration", "system")
+_MOST_WORKERS = 4
+"""Each imports the program and collects all tests, which takes seconds."""
 
 
 def split(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -44,9 +46,18 @@ def render_argv(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
     return [
         f"--rootdir={paths.REPO}",
         f"--config-file={paths.REPO / 'pyproject.toml'}",
+        *(_spread() if tuple(tiers) == ("unit",) else ()),
         *(str(paths.REPO / "tests" / tier) for tier in tiers),
         *arguments,
     ]
+
+
+def _spread() -> list[str]:
+    # The other tiers share servers and machines among their tests: they stay in one process.
+    number = min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+    if number == 1:
+        return []
+    return ["-p", "xdist.plugin", "--numprocesses", str(number), "--dist", "worksteal"]
 
 
 def prepare(tiers: Sequence[str]) -> None:

@@ -33,6 +33,15 @@ def test_a_misspelt_tier_is_a_usage_error() -> None:
     assert "unit, integration, system" in caught.value.hint
 
 
+def test_the_unit_tests_alone_are_spread_over_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1})
+    assert "--numprocesses 2" in " ".join(suite.render_argv(["unit"], []))
+    assert "--numprocesses" not in suite.render_argv(["unit", "integration"], [])
+    assert "--numprocesses" not in suite.render_argv([], ["tests/unit/deploy"])
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0})
+    assert "--numprocesses" not in suite.render_argv(["unit"], [])
+
+
 def test_the_system_tier_fails_without_root_and_names_the_way_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
