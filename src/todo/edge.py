@@ -8,7 +8,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -327,9 +327,21 @@ def _from_validation(error: RequestValidationError) -> ProblemError:
         items.append(
             {
                 "in": str(place),
-                "field": ".".join(str(part) for part in path),
+                "field": ".".join(_find_path(path, error.body)),
                 "code": str(item["type"]),
                 "message": str(item["msg"]).removeprefix("Value error, "),
             }
         )
     return ValidationFailedError(errors=items)
+
+
+def _find_path(path: Sequence[str | int], body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    """Yield the steps that the body has: pydantic also names the member of a union it chose."""
+    for at, step in enumerate(path, start=1):
+        if isinstance(body, dict):
+            if step not in body and at < len(path):
+                continue
+            body = body.get(step)
+        elif isinstance(body, list) and isinstance(step, int):
+            body = body[step]
+        yield str(step)

@@ -185,6 +185,37 @@ def test_a_bad_body_is_a_problem_of_the_caller(client: httpx.Client, name: str) 
 
 
 @pytest.mark.parametrize(
+    ("operation", "place"),
+    [
+        ({"op": "create", "task": {"title": ""}}, ".task.title"),
+        ({"op": "create"}, ".task"),
+        ({"op": "create", "task": {"title": "t", "due_zone": "Mars/Olympus"}}, ".task.due_zone"),
+        ({"op": "update", "id": "x", "task": {}}, ".id"),
+        ({"op": "complete", "id": str(uuid.uuid4()), "create": 1}, ".create"),
+        ({"op": "undo"}, ""),
+    ],
+    ids=str,
+)
+def test_a_bad_operation_of_a_batch_is_named_by_its_place(
+    client: httpx.Client, operation: dict[str, Any], place: str
+) -> None:
+    batch = {"operations": [{"op": "create", "task": {"title": "t"}}, operation]}
+
+    response = client.post(f"{PATH}/batch", json=batch)
+
+    assert response.status_code == 422, response.text
+    assert [error["field"] for error in response.json()["errors"]] == [f"operations.1{place}"]
+    assert client.get(PATH).json()["items"] == []
+
+
+def test_two_tokens_are_one_too_many(client: httpx.Client) -> None:
+    request = client.build_request("GET", PATH)
+    request.headers = httpx.Headers([*request.headers.raw, (b"authorization", b"Bearer other")])
+
+    assert client.send(request).status_code == 400
+
+
+@pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=101", "limit=x", "cursor=%00", "cursor=AAAA", "cursor=é", "completed=7"],
 )

@@ -30,13 +30,17 @@ class Authenticator:
 
         Raises:
             UnauthorizedError: There is no token, or it is not accepted.
-            MalformedRequestError: What a program says of itself is not acceptable.
+            MalformedRequestError: There are two tokens, or what a program says of itself is not
+                acceptable.
             UnavailableError: What the token is to be verified with cannot be had now.
         """
         credentials = b""
         said: dict[str, Any] = {}
         for name, value in headers:
             if name == b"authorization":
+                if credentials:
+                    # Something in between may have looked at the other one.
+                    raise MalformedRequestError("Authorization comes once.")
                 credentials = value
             elif name in _FIELDS and value:
                 if not _SANE.fullmatch(value):

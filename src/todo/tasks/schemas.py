@@ -119,7 +119,13 @@ FIELDS_DESCRIPTION = "Keys that each task is to have, separated by commas; all b
 class TaskCreate(BaseModel):
     """A new task."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        # Without it, the interactive documentation fills in every field, also both due times.
+        json_schema_extra={
+            "examples": [{"title": "Water the plants", "tags": ["home"], "due_date": "2027-03-31"}]
+        },
+    )
 
     title: Title
     description: Description | None = None
