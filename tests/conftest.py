@@ -69,7 +69,11 @@ def pytest_collection_finish() -> None:
 
 def _limit_s(item: pytest.Item) -> int:
     tier = item.path.relative_to(item.config.rootpath / "tests").parts[0]
-    return LIMITS_S.get(tier, LIMITS_S["system"])
+    limit_s = LIMITS_S.get(tier, LIMITS_S["system"])
+    if marker := item.get_closest_marker("longer"):
+        # Longer searches are asked for through the environment.
+        limit_s += math.ceil(marker.args[0])
+    return limit_s
 
 
 def _guarded(item: pytest.Item) -> Generator[None, None, None]:

@@ -480,6 +480,7 @@ def follow_operation(model: Model, operation: dict[str, Any]) -> list[Image]:
     return [] if following is None else [following]
 
 
+@pytest.mark.longer(EXAMPLES)
 def test_whatever_is_done_services_model_and_journal_agree(world: World) -> None:
     run_state_machine_as_test(
         lambda: Machine(world),  # type: ignore[arg-type]

@@ -41,6 +41,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[tuple[Service, str]]:
         yield service, f"http://127.0.0.1:{public.getsockname()[1]}"
 
 
+@pytest.mark.longer(SECONDS)
 def test_no_answer_is_other_than_its_description_says(served: tuple[Service, str]) -> None:
     service, address = served
     program = Path(sys.executable).with_name("schemathesis")
