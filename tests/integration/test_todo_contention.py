@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import psycopg
@@ -132,6 +133,34 @@ def test_who_is_in_the_way_for_too_long_is_told(postgres: Service) -> None:
         assert int(answer.headers["retry-after"]) >= 1
         other.rollback()
         assert client.post(PATH, json={"title": "u"}).status_code == 201
+
+
+def test_a_locked_owner_delays_nobody_elses_reminders(postgres: Service) -> None:
+    names = [f"user-{uuid.uuid4()}" for _ in range(2)]
+    # A minute before it is due, which is in a second.
+    due_at = (datetime.now(UTC) + timedelta(seconds=61)).isoformat()
+    task = {"title": "t", "due_at": due_at, "reminders": [1]}
+    with (
+        postgres.client(postgres.token(names[0])) as locked,
+        postgres.client(postgres.token(names[1])) as other,
+        intruder(postgres) as lock,
+    ):
+        assert locked.post(PATH, json=task).status_code == 201
+        assert other.post(PATH, json=task).status_code == 201
+        lock.execute("SELECT 1 FROM account WHERE owner = %s FOR UPDATE", [names[0]])
+
+        deadline = time.monotonic() + 20
+        while "remind" not in list_operations(other) and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+        assert "remind" in list_operations(other)
+        assert "remind" not in list_operations(locked)
+        lock.rollback()
+
+
+def list_operations(client: httpx.Client) -> list[str]:
+    items = client.get("/api/v1/changes").json()["items"]
+    return [change["operation"] for change in items]
 
 
 def read_all(client: httpx.Client, **question: str) -> list[str]:
