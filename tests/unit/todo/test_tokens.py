@@ -71,6 +71,7 @@ REFUSED = {
     "another secret": encode({"sub": "a", "exp": SOON}, b"x" * 32),
     "another algorithm": encode({"sub": "a", "exp": SOON}, SECRET + SECRET, "HS512"),
     "scopes that are no text": encode({"sub": "a", "exp": SOON, "scope": ["read"]}),
+    "no scopes": encode({"sub": "a", "exp": SOON, "scope": None}),
     "a critical extension": jwt.encode(
         {"sub": "a", "exp": SOON}, SECRET, "HS256", {"crit": ["b64"], "b64": True}
     ),
