@@ -2,10 +2,11 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.integration.cluster import Cluster, open_cluster
-from tests.integration.people import MakePerson, invite
+from tests.integration.people import MakeClient, MakePerson, invite
 from tests.integration.service import Service, open_service
 
 
@@ -71,3 +72,15 @@ def make_person(service: Service) -> Iterator[MakePerson]:
     """Users of that backend, new ones in each test."""
     with invite(service) as make:
         yield make
+
+
+@pytest.fixture
+def make_client(make_person: MakePerson) -> MakeClient:
+    """Clients of new users."""
+    return lambda: make_person("user").http
+
+
+@pytest.fixture
+def client(make_client: MakeClient) -> httpx.Client:
+    """A client of a new user."""
+    return make_client()

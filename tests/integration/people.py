@@ -30,6 +30,7 @@ class Person:
 
 
 MakePerson = Callable[[str], Person]
+MakeClient = Callable[[], httpx.Client]
 
 
 @contextlib.contextmanager

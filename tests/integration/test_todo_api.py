@@ -1,35 +1,14 @@
 import json
 import uuid
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.integration.people import MakeClient
 from tests.integration.service import Service
 
 PATH = "/api/v1/tasks"
-MakeClient = Callable[[], httpx.Client]
-
-
-@pytest.fixture
-def make_client(service: Service) -> Iterator[MakeClient]:
-    """Clients of fresh subjects, so that the tests never see each other's tasks."""
-    opened: list[httpx.Client] = []
-
-    def make() -> httpx.Client:
-        client = service.client(service.token(f"user-{uuid.uuid4()}"))
-        opened.append(client)
-        return client
-
-    yield make
-    for client in opened:
-        client.close()
-
-
-@pytest.fixture
-def client(make_client: MakeClient) -> httpx.Client:
-    return make_client()
 
 
 def create(client: httpx.Client, title: str = "buy milk") -> dict[str, Any]:

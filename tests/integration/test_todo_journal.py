@@ -1,38 +1,16 @@
 """What the journal tells, through the API, on both databases."""
 
 import uuid
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.service import Service
+from tests.integration.people import MakeClient
 
 TASKS = "/api/v1/tasks"
 CHANGES = "/api/v1/changes"
 JOURNAL = "/api/v1/journal"
-MakeClient = Callable[[], httpx.Client]
-
-
-@pytest.fixture
-def make_client(service: Service) -> Iterator[MakeClient]:
-    """Clients of fresh subjects."""
-    opened: list[httpx.Client] = []
-
-    def make() -> httpx.Client:
-        client = service.client(service.token(f"user-{uuid.uuid4()}"))
-        opened.append(client)
-        return client
-
-    yield make
-    for client in opened:
-        client.close()
-
-
-@pytest.fixture
-def client(make_client: MakeClient) -> httpx.Client:
-    return make_client()
 
 
 def create(client: httpx.Client, **fields: object) -> dict[str, Any]:

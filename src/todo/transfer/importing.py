@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import JSON, Select, bindparam, cast, func, insert, select, text, update
+from sqlalchemy import bindparam, insert, select, text, update
 
 from todo.auth.caller import Caller
 from todo.models import Id, account, list_share, task, task_list
 from todo.session import Session
-from todo.sql import POSTGRESQL, SQLITE, Statement
+from todo.sql import POSTGRESQL, SQLITE, Statement, each_of
 from todo.tasks.image import LIST_FIELDS, SHARE_FIELDS, return_image, select_image
 from todo.tasks.record import Image, find_fire_times
 from todo.tasks.repository import TaskRepository, as_bytes, read_image
@@ -36,22 +36,18 @@ _BATCH = 500
 _PROGRESS = 10_000
 
 
-def _among(dialect: str) -> Select[tuple[str]]:
-    """The ids in the JSON array `ids`."""
-    if dialect == SQLITE:
-        return select(func.json_each(bindparam("ids")).table_valued("value").c.value)
-    ids = cast(bindparam("ids"), JSON)
-    return select(cast(func.json_array_elements_text(ids).table_valued("value").c.value, Id))
-
-
-_IMAGES = Statement(lambda d: select_image(d, task, lambda s: s.where(task.c.id.in_(_among(d)))))
+_IMAGES = Statement(
+    lambda d: select_image(d, task, lambda s: s.where(task.c.id.in_(each_of(d, "ids", Id))))
+)
 _PLACES = Statement(
     lambda d: select(task.c.id, task.c.owner, task.c.list_id, task.c.parent_id).where(
-        task.c.id.in_(_among(d))
+        task.c.id.in_(each_of(d, "ids", Id))
     )
 )
 _OWNERS = Statement(
-    lambda d: select(task_list.c.id, task_list.c.owner).where(task_list.c.id.in_(_among(d)))
+    lambda d: select(task_list.c.id, task_list.c.owner).where(
+        task_list.c.id.in_(each_of(d, "ids", Id))
+    )
 )
 _SET_ZONE = Statement(
     update(account).where(account.c.owner == bindparam("of")).values(zone=bindparam("zone"))
