@@ -111,14 +111,13 @@ class AsyncBreaker:
             verdict = Verdict.NEUTRAL if cancelled else self._classify(error)
         if verdict is Verdict.NEUTRAL:
             return
-        if verdict is Verdict.ALIVE:
+        if verdict is Verdict.FAILURE:
+            with contextlib.suppress(ConnectionError), self._breaker.calling():
+                raise ConnectionError
+        elif probe or self._breaker.fail_counter:
             # After others that succeeded there is nothing that pybreaker would change.
-            if probe or self._breaker.fail_counter:
-                with self._breaker.calling():
-                    return
-            return
-        with contextlib.suppress(ConnectionError), self._breaker.calling():
-            raise ConnectionError
+            with self._breaker.calling():
+                pass
 
 
 class _Transitions(CircuitBreakerListener):

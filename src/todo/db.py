@@ -261,9 +261,9 @@ def prepare_engine(engine: Engine, settings: Settings) -> None:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return
-    # Times are shown to callers as the server writes them. libpq takes the zone from here alone and
-    # tells it at connect: PgBouncer understands that, and no default of a role is stronger.
-    os.environ["PGTZ"] = "UTC"
+    # Texts and times are shown to callers as the server writes them. libpq takes these from here
+    # and tells them at connect: PgBouncer understands that, and no default of a role is stronger.
+    os.environ |= {"PGTZ": "UTC", "PGDATESTYLE": "ISO", "PGCLIENTENCODING": "UTF8"}
     if settings.database_password_file is not None:
         path = settings.database_password_file
         read_password(path)

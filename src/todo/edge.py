@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from http import HTTPStatus
+from itertools import pairwise
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -327,7 +328,7 @@ def _from_validation(error: RequestValidationError) -> ProblemError:
         items.append(
             {
                 "in": str(place),
-                "field": ".".join(_find_path(path, error.body)),
+                "field": ".".join(_find_path(path)),
                 "code": str(item["type"]),
                 "message": str(item["msg"]).removeprefix("Value error, "),
             }
@@ -335,13 +336,12 @@ def _from_validation(error: RequestValidationError) -> ProblemError:
     return ValidationFailedError(errors=items)
 
 
-def _find_path(path: Sequence[str | int], body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """Yield the steps that the body has: pydantic also names the member of a union it chose."""
-    for at, step in enumerate(path, start=1):
-        if isinstance(body, dict):
-            if step not in body and at < len(path):
-                continue
-            body = body.get(step)
-        elif isinstance(body, list) and isinstance(step, int):
-            body = body[step]
-        yield str(step)
+def _find_path(path: Sequence[str | int]) -> Iterator[str]:
+    """Yield the steps that the body has.
+
+    Objects in arrays are members of a union everywhere in this API, and after the index of one
+    pydantic names the member that it chose.
+    """
+    for before, step in pairwise((None, *path)):
+        if not (isinstance(before, int) and isinstance(step, str)):
+            yield str(step)

@@ -74,15 +74,9 @@ class Session(ABC):
     async def run(self, *calls: Call) -> list[list[Row]]:
         """Run statements one after the other; return the rows of each."""
         if not self._open:
-            await self._begin(transaction=self._transaction)
+            await self._begin()
             self._open = True
         return await self._send([self._prepare(call) for call in calls])
-
-    async def find_alone(self, statement: Statement, values: Mapping[str, Any]) -> Row | None:
-        """Run what is a transaction by itself, before any other; return its first row, or None."""
-        await self._begin(transaction=False)
-        (rows,) = await self._send([self._prepare((statement, values))])
-        return rows[0] if rows else None
 
     async def run_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a statement once for each row of values, within the transaction that is open."""
@@ -103,7 +97,7 @@ class Session(ABC):
 
         For a session whose statements else run each by itself.
         """
-        await self._begin(transaction=False)
+        await self._begin()
         self._open = True
         await self._send([(self._VIEW, None)])
         yield
@@ -115,7 +109,7 @@ class Session(ABC):
         return compiled.text, compiled.bind(values)
 
     @abstractmethod
-    async def _begin(self, *, transaction: bool) -> None:
+    async def _begin(self) -> None:
         """Let a transaction begin with the next statement, or let each commit itself."""
 
     @abstractmethod
@@ -145,10 +139,10 @@ class PostgresSession(Session):
     _VIEW = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
     _cursor: Any = None
 
-    async def _begin(self, *, transaction: bool) -> None:
+    async def _begin(self) -> None:
         # Sends nothing: psycopg begins with the first statement, without waking this task.
-        if self.driver.autocommit == transaction:
-            await self.driver.set_autocommit(not transaction)
+        if self.driver.autocommit == self._transaction:
+            await self.driver.set_autocommit(not self._transaction)
 
     async def _commit(self) -> None:
         watchdog = self._watch()
@@ -182,8 +176,8 @@ class PostgresSession(Session):
 class SqliteSession(Session):
     """On aiosqlite: a thread runs one statement after the other."""
 
-    async def _begin(self, *, transaction: bool) -> None:
-        if transaction:
+    async def _begin(self) -> None:
+        if self._transaction:
             # A writer takes the lock at once: a read lock cannot be upgraded later.
             await self._send([("BEGIN IMMEDIATE", None)])
 

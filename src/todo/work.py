@@ -65,22 +65,8 @@ class Account:
 class Work:
     """The changes of one request."""
 
-    def __init__(
-        self,
-        session: Session,
-        caller: Caller,
-        now: datetime | None = None,
-        *,
-        alone: bool = False,
-    ) -> None:
-        """Begin.
-
-        Args:
-            session: A transaction.
-            caller: Who asks.
-            now: The time that every change of this write carries.
-            alone: Whether nothing follows a change by `record_by`, which then commits itself.
-        """
+    def __init__(self, session: Session, caller: Caller, now: datetime | None = None) -> None:
+        """Begin; `now` is the time that every change of this write carries."""
         self.session = session
         self.caller = caller
         self.now = now or datetime.now(UTC)
@@ -89,7 +75,6 @@ class Work:
         # Owner and operation of each entry.
         self._recorded: list[tuple[str, str]] = []
         self._last: list[Call] = []
-        self._alone = alone
 
     @property
     def changed(self) -> set[str]:
@@ -129,9 +114,9 @@ class Work:
             owner: Whose account.
             call: As `todo.journal.appending` makes it; nothing happens where there is no such
                 account. Its parameters `owner` and `list_id` are the entry's as well.
-            operation: What is done.
-            kind: To a what.
-            entity_id: To which.
+            operation: Of the entry, as `record` has it.
+            kind: Likewise.
+            entity_id: Likewise.
 
         Returns:
             The image that was written, or None: nothing has happened, for the database has no
@@ -141,8 +126,8 @@ class Work:
             return None
         statement, values = call
         entry = self._describe(operation, kind, entity_id, list_id=values["list_id"])
-        find = self.session.find_alone if self._alone else self.session.find
-        row = await find(statement, {**values, **entry_values(entry, os.urandom(SALT_BYTES))})
+        recorded = entry_values(entry, os.urandom(SALT_BYTES))
+        row = await self.session.find(statement, {**values, **recorded})
         if row is None:
             return None
         *columns, after = row

@@ -32,7 +32,6 @@ async def answer_write(
     *,
     scope: str = "write",
     changes_existing: bool = False,
-    one_change: bool = False,
 ) -> Response:
     """Run a write in one transaction and answer when it is committed.
 
@@ -42,7 +41,6 @@ async def answer_write(
         action: Does it, and says what to answer. It may run more than once.
         scope: What the caller's token must allow.
         changes_existing: Whether `If-Match` makes sense, so that a token may require it.
-        one_change: Whether the action makes one change and nothing besides.
 
     Raises:
         ForbiddenError: The token lacks the scope.
@@ -58,13 +56,11 @@ async def answer_write(
     if caller.require_match and changes_existing and "if-match" not in request.headers:
         raise PreconditionRequiredError("This token requires an If-Match on every change.")
     database: Database = request.app.state.database
-    # Keys and limits are changed in the same transaction.
-    alone = one_change and key is None and caller.writes_per_hour is None
     deadline = time.monotonic() + _RETRY_S
     attempt = 0
     while True:
         try:
-            return (await _try(request, caller, action, database, key, alone=alone)).render()
+            return (await _try(request, caller, action, database, key)).render()
         except RateLimitedError:
             _metrics(request).count_limited("writes")
             raise
@@ -84,11 +80,9 @@ async def _try(
     action: Action,
     database: Database,
     key: str | None,
-    *,
-    alone: bool,
 ) -> Answer:
     async with database.unit_of_work() as session:
-        work = Work(session, caller, alone=alone)
+        work = Work(session, caller)
         if key is not None:
             stored = await claim(work, request, key)
             if stored is not None:

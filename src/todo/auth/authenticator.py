@@ -34,11 +34,11 @@ class Authenticator:
                 acceptable.
             UnavailableError: What the token is to be verified with cannot be had now.
         """
-        credentials = b""
+        credentials = None
         said: dict[str, Any] = {}
         for name, value in headers:
             if name == b"authorization":
-                if credentials:
+                if credentials is not None:
                     # Something in between may have looked at the other one.
                     raise MalformedRequestError("Authorization comes once.")
                 credentials = value
@@ -49,7 +49,7 @@ class Authenticator:
                         f"{shown} must be 1 to 64 of the characters A-Z a-z 0-9 . _ : / @ + -"
                     )
                 said[_FIELDS[name]] = value.decode()
-        scheme, _, token = credentials.partition(b" ")
+        scheme, _, token = (credentials or b"").partition(b" ")
         if scheme.lower() != b"bearer":
             raise UnauthorizedError
         text = token.strip().decode("latin-1")

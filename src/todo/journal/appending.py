@@ -1,7 +1,7 @@
 """The chain of `todo.journal.chain`, computed by PostgreSQL for what one statement does.
 
-Such a statement locks the account (`LOCKED`), changes something, and makes its own entry, so that
-nothing has to come here and go back in between.
+Such a statement locks the account (`LOCKED`), makes something new and its own entry, so that
+nothing has to come here and go back in between. Such an entry has no image `before`.
 """
 
 from collections.abc import Mapping

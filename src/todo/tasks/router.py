@@ -47,7 +47,7 @@ async def create_task(request: Request, caller: CallerDep, body: TaskCreate) -> 
         image = await TaskService(work).create(fields)
         return changed(image, 201)
 
-    return await answer_write(request, caller, act, one_change=True)
+    return await answer_write(request, caller, act)
 
 
 @router.get("", response_model=TaskPage, openapi_extra=describe_query(TaskQuery))

@@ -136,11 +136,15 @@ def test_pgbouncer_gets_neither_prepared_statements_nor_session_parameters() -> 
     assert "options" not in arguments
 
 
-def test_libpq_tells_every_server_the_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PGTZ", "Europe/Berlin")
+def test_libpq_tells_every_server_how_texts_and_times_are_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = {"PGTZ": "UTC", "PGDATESTYLE": "ISO", "PGCLIENTENCODING": "UTF8"}
+    for name in wanted:
+        monkeypatch.setenv(name, "German")
     Database(Settings(database_url="postgresql://u@h/d"))
 
-    assert os.environ["PGTZ"] == "UTC"
+    assert {name: os.environ[name] for name in wanted} == wanted
 
 
 def test_options_of_the_address_are_respected() -> None:

@@ -133,15 +133,3 @@ def test_a_task_cancelled_while_it_closes_gives_its_connection_back_first(tmp_pa
 
     assert run(tmp_path, act) == []
     assert lost == []
-
-
-def test_what_runs_alone_stays_and_a_transaction_may_follow(tmp_path: Path) -> None:
-    async def act(engine: Engine) -> list[int]:
-        async with connect(engine) as driver:
-            session = begin(engine, driver)
-            assert await session.find_alone(INSERT, {"x": 1}) is None
-            await session.commit()
-            await session.run((INSERT, {"x": 2}))
-        return await read(engine)
-
-    assert run(tmp_path, act) == [1]
