@@ -122,7 +122,7 @@ class Reminders:
         for owner, task_id in rows:
             owners[owner].append(str(task_id))
         for owner, ids in owners.items():
-            # Whose account somebody else keeps locked is late; the others are not.
+            # Whose account somebody else keeps locked must not keep the others from theirs.
             with contextlib.suppress(DatabaseBusyError, ConflictError):
                 await self._deliver_to(owner, ids, at)
         return len(rows)
