@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deploy import contract, host, image, reproduce, stack
+from deploy import contract, host, image, reproduce
+from deploy.stack import lifecycle
 from deploy.unitfiles import load_contract
 
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ def install(
 ) -> set[str]:
     """Everything that `systemctl --user start todo-backend` needs; names what changed."""
     build(options, assume_yes=assume_yes)
-    return stack.prepare(port=port)
+    return lifecycle.prepare(port=port)
 
 
 def up(options: image.Options, *, port: int | None = None, assume_yes: bool = False) -> str:
     """Install, start, and wait until the backend is ready; returns its URL."""
     changed = install(options, port=port, assume_yes=assume_yes)
-    stack.start(changed)
-    return stack.wait_ready()
+    lifecycle.start(changed)
+    return lifecycle.wait_ready()

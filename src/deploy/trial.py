@@ -9,10 +9,11 @@ import secrets
 import sys
 from typing import TYPE_CHECKING
 
-from deploy import host, progress, stack
+from deploy import host, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.lab import labs
 from deploy.paths import REPO
+from deploy.stack import status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,7 +153,7 @@ def again(why: str, command: str, arguments: Sequence[str]) -> int:
 def _interact(machine: labs.Lab, words: Sequence[str]) -> int:
     """Run `build.py` inside, telling it the address that this host's users see."""
     ports = [outer for outer, inner in machine.publish.items() if inner == _PUBLIC_PORT]
-    env = {stack.PUBLISHED_URL: f"http://127.0.0.1:{ports[0]}"} if ports else {}
+    env = {status.PUBLISHED_URL: f"http://127.0.0.1:{ports[0]}"} if ports else {}
     verbose = ["--verbose"] if log.isEnabledFor(logging.DEBUG) else []
     return machine.interact([*_BUILD, *verbose, *words], env=env)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy import install
 from deploy.errors import DeployError, ExitCode
+from deploy.stack import install
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from deploy import stack
 from deploy.cli.stack_command import StackCommand
+from deploy.stack import lifecycle
 
 
 class Down(StackCommand):
@@ -13,6 +13,6 @@ class Down(StackCommand):
         """Stop everything, the socket first."""
         code = self.elsewhere("down")
         if code is None:
-            stack.stop()
+            lifecycle.stop()
             code = 0
         return code

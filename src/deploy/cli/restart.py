@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from deploy import stack
 from deploy.cli.stack_command import StackCommand
+from deploy.stack import lifecycle
 
 
 class Restart(StackCommand):
@@ -13,7 +13,7 @@ class Restart(StackCommand):
         """Restart and wait until it serves again."""
         code = self.elsewhere("restart")
         if code is None:
-            stack.restart()
-            stack.wait_ready()
+            lifecycle.restart()
+            lifecycle.wait_ready()
             code = 0
         return code

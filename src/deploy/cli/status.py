@@ -8,8 +8,8 @@ import sys
 
 from plumbum import cli
 
-from deploy import stack
 from deploy.cli.stack_command import StackCommand
+from deploy.stack import status
 
 _NOT_RUNNING = 3
 """What `systemctl status` returns for a unit that is not active."""
@@ -25,7 +25,7 @@ class Status(StackCommand):
         code = self.elsewhere("status", ["--json"] if self.as_json else [])
         if code is not None:
             return code
-        now = stack.status()
+        now = status.find()
         if self.as_json:
             sys.stdout.write(f"{json.dumps(dataclasses.asdict(now))}\n")
         else:
@@ -33,7 +33,7 @@ class Status(StackCommand):
         return 0 if now.ready else _NOT_RUNNING
 
 
-def render(now: stack.Status) -> str:
+def render(now: status.Status) -> str:
     """The state as a table, with the verdict below."""
     lines = [f"{'unit':<22} {'state':<20} {'health':<10} {'restarts':>8}  image"]
     for unit in now.units:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from deploy import stack
 from deploy.cli.stack_command import StackCommand
+from deploy.stack import admin
 
 
 class Token(StackCommand):
@@ -15,6 +15,6 @@ class Token(StackCommand):
         """Issue a token for SUBJECT."""
         code = self.elsewhere("token", [subject])
         if code is None:
-            sys.stdout.write(f"{stack.token(subject)}\n")
+            sys.stdout.write(f"{admin.token(subject)}\n")
             code = 0
         return code

@@ -6,9 +6,9 @@ import sys
 
 from plumbum import cli
 
-from deploy import stack
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import DeployError, ExitCode
+from deploy.stack import lifecycle
 
 
 class Uninstall(StackCommand):
@@ -26,7 +26,7 @@ class Uninstall(StackCommand):
             return code
         if self.volumes and not self.assume_yes:
             confirm()
-        for path in stack.remove(volumes=bool(self.volumes)):
+        for path in lifecycle.remove(volumes=bool(self.volumes)):
             sys.stdout.write(f"removed {path}\n")
         return 0
 
