@@ -29,6 +29,8 @@ from todo.journal.router import router as journal_router
 from todo.limits import RateLimit
 from todo.lists.router import router as lists_router
 from todo.metrics import Metrics
+from todo.root_page import NAME
+from todo.root_page import router as root_router
 from todo.settings import Settings
 from todo.tags.router import router as tags_router
 from todo.tasks.reminders import Reminders
@@ -91,7 +93,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
         await database.dispose()
 
     app = _Application(
-        title="Todo backend",
+        title=NAME,
         version=__version__,
         lifespan=lifespan,
         # FastAPI's pages load their scripts from a CDN; todo.docs_page serves its own.
@@ -124,6 +126,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.include_router(compat_router)
     app.include_router(live_router)
     app.include_router(docs_router)
+    app.include_router(root_router)
     for path in ("/livez", "/readyz", "/startupz", "/health"):
         _add_check(app, health, path)
     app.add_middleware(

@@ -1,0 +1,153 @@
+"""The root of the service: a small page for browsers, the same as JSON for programs.
+
+It needs no token and reads no data. Links are relative, so they also work below a proxy's prefix.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from todo import __version__
+
+NAME = "Todo backend"
+_HTML = "text/html"
+_JSON = "application/json"
+
+_STYLE = (
+    "body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:10vh auto;padding:0 1rem}"
+    "dt{margin-top:1rem}dd{margin:0}"
+)
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# The version changes with an upgrade: caches ask again.
+_HEADERS = {"Cache-Control": "no-cache", "Vary": "Accept"}
+
+_PAGE = f"""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{NAME}</title>
+<link rel="icon" href="data:,">
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<h1>{NAME}</h1>
+<p>Version {__version__}. This is the API of a todo service.</p>
+<dl>
+<dt><a href="docs">Documentation</a></dt>
+<dd>Read about every operation and try it with a token.</dd>
+<dt><a href="openapi.json">OpenAPI document</a></dt>
+<dd>The same for programs and code generators.</dd>
+<dt><a href="health">Health</a></dt>
+<dd>Shows whether the service can answer requests now.</dd>
+</dl>
+</main>
+</body>
+</html>
+"""
+
+
+class ServiceLinks(BaseModel):
+    """Where to continue. The links are relative to the address of this document."""
+
+    docs: str = Field(description="The interactive documentation.")
+    openapi: str = Field(description="The OpenAPI document.")
+    health: str = Field(description="The health check: 200 while the service can answer requests.")
+    api: str = Field(description="The prefix of the API.")
+
+
+class ServiceInfo(BaseModel):
+    """Name, version and entry points of the service."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": NAME,
+                    "version": "1.0.0",
+                    "links": {
+                        "docs": "docs",
+                        "openapi": "openapi.json",
+                        "health": "health",
+                        "api": "api/v1/",
+                    },
+                }
+            ]
+        }
+    )
+
+    name: str
+    version: str
+    links: ServiceLinks
+
+
+_INFO = ServiceInfo(
+    name=NAME,
+    version=__version__,
+    links=ServiceLinks(docs="docs", openapi="openapi.json", health="health", api="api/v1/"),
+)
+
+_BODY = _INFO.model_dump_json().encode()
+
+router = APIRouter()
+
+
+@router.head("/", include_in_schema=False)
+@router.get(
+    "/",
+    tags=["service"],
+    response_model=ServiceInfo,
+    responses={200: {"content": {_HTML: {"schema": {"type": "string"}}}}},
+)
+async def show_service(request: Request) -> Response:
+    """Show name, version and links.
+
+    The `Accept` header selects a page for browsers (`text/html`) or JSON, the default. No token is
+    needed.
+    """
+    if prefers_html(request.headers.getlist("accept")):
+        headers = {**_HEADERS, "Content-Security-Policy": POLICY}
+        return Response(_PAGE, media_type=f"{_HTML}; charset=utf-8", headers=headers)
+    return Response(_BODY, media_type=_JSON, headers=_HEADERS)
+
+
+def prefers_html(accept: Iterable[str]) -> bool:
+    """Return whether a client prefers HTML to JSON (RFC 9110, section 12.5.1).
+
+    Args:
+        accept: The values of its `Accept` headers.
+    """
+    qualities = dict(_parse_accept(accept))
+    return _find_quality(qualities, _HTML) > _find_quality(qualities, _JSON)
+
+
+def _find_quality(qualities: dict[str, float], media_type: str) -> float:
+    # The most specific range decides.
+    for media_range in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
+        if media_range in qualities:
+            return qualities[media_range]
+    return 0.0
+
+
+def _parse_accept(accept: Iterable[str]) -> Iterator[tuple[str, float]]:
+    for part in ",".join(accept).split(","):
+        media_range, *parameters = (each.strip().lower() for each in part.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name.rstrip() == "q":
+                try:
+                    quality = float(value)
+                except ValueError:
+                    quality = 0.0
+        yield media_range, quality
