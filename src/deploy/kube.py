@@ -7,16 +7,25 @@ docs/adr/0022-one-pod-with-its-own-names.md.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from deploy.contract import BINDS, MANAGEMENT, PREFIX, PUBLIC, Container, Contract, Mount, Volume
+from deploy.contract import (
+    BINDS,
+    MANAGEMENT,
+    PREFIX,
+    PUBLIC,
+    Container,
+    Contract,
+    Mount,
+    Volume,
+)
 from deploy.errors import DeployError, ExitCode
+from deploy.kubeprobes import escape, render_probes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 Manifest = dict[str, Any]
 
@@ -38,7 +47,6 @@ _PORT_NAMES = {PUBLIC: "http", MANAGEMENT: "management"}
 _PULL = {"never": "Never", "missing": "IfNotPresent", "always": "Always", "newer": "Always"}
 _EMPTY = f"{POD}-empty"
 _MIGRATION = ("TODO_DATABASE_MIGRATE", "startup")
-_LIVE, _READY, _STARTED = "livez", "readyz", "startupz"
 
 # Both give every container writable memory here that the units forbid. (Podman does so on
 # /var/tmp as well, and sometimes mounts it over what the manifest puts there.)
@@ -180,15 +188,15 @@ def _container(contract: Contract, container: Container) -> Manifest:
         if socket.container == container.unit
     ]
     environment = [
-        {"name": name, "value": _escape(value)} for name, value in _environment(contract, container)
+        {"name": name, "value": escape(value)} for name, value in _environment(contract, container)
     ]
     optional = {
-        "command": list(map(_escape, container.entrypoint)),
-        "args": list(map(_escape, container.command)),
+        "command": list(map(escape, container.entrypoint)),
+        "args": list(map(escape, container.command)),
         "workingDir": container.working_dir,
         "env": environment,
         "ports": ports,
-        **_probes(contract, container),
+        **render_probes(container, _migration_timeout_s(contract, container)),
     }
     return {
         "name": container.short,
@@ -205,11 +213,6 @@ def _container(contract: Contract, container: Container) -> Manifest:
         },
         "volumeMounts": _volume_mounts(container),
     }
-
-
-def _escape(text: str) -> str:
-    """Kubernetes expands `$(NAME)` in commands and variables; `$$` is a dollar."""
-    return text.replace("$(", "$$(")
 
 
 def _environment(contract: Contract, container: Container) -> list[tuple[str, str]]:
@@ -233,6 +236,11 @@ def _migrations(contract: Contract, container: Container) -> list[Container]:
     return [each for each in contract.containers if each.oneshot and each.image == container.image]
 
 
+def _migration_timeout_s(contract: Contract, container: Container) -> float:
+    """Seconds that the migrations may take which a service runs when it starts."""
+    return sum(each.start_timeout_s or 0.0 for each in _migrations(contract, container))
+
+
 def _resources(container: Container) -> Manifest:
     limits = {}
     requests = {"cpu": _CPU_REQUEST}
@@ -249,37 +257,6 @@ def _quantity(size: int) -> str:
         if size and size % unit == 0:
             return f"{size // unit}{suffix}"
     return str(size)
-
-
-def _probes(contract: Contract, container: Container) -> Manifest:
-    health = container.health
-    if health is None:
-        return {}
-    period = max(1, math.ceil(health.interval_s))
-    timing = {"periodSeconds": period, "timeoutSeconds": max(1, math.ceil(health.timeout_s))}
-    patience_s = container.start_timeout_s or health.start_period_s
-    # A service that migrates when it starts may take as long as the migration's own unit.
-    patience_s += sum(each.start_timeout_s or 0.0 for each in _migrations(contract, container))
-
-    def probe(question: str, failures: int) -> Manifest:
-        command = _ask(health.command, question)
-        return {"exec": {"command": command}, **timing, "failureThreshold": failures}
-
-    probes: Manifest = {
-        "startupProbe": probe(_STARTED, max(1, math.ceil(patience_s / period))),
-        "readinessProbe": probe(_READY, health.retries),
-    }
-    if health.on_failure != "none":
-        probes["livenessProbe"] = probe(_LIVE, health.retries)
-    if health.on_failure == "kill":
-        # The shortest that Kubernetes knows: what hangs does not react to a stop signal.
-        probes["livenessProbe"]["terminationGracePeriodSeconds"] = 1
-    return probes
-
-
-def _ask(command: Iterable[str], question: str) -> list[str]:
-    """The probe's command with another question, where the program knows several."""
-    return [_escape(question if word == _LIVE else word) for word in command]
 
 
 def _memory(container: Container) -> list[tuple[str, int]]:

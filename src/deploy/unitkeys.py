@@ -110,6 +110,9 @@ _CONTAINER: tuple[_Row, ...] = (
     ("HealthTimeout", values.duration, _LIKE, _LIKE, "timeoutSeconds, in whole seconds"),
     ("HealthRetries", values.number, _YES, _YES, "failureThreshold"),
     ("HealthStartPeriod", values.duration, _LIKE, _LIKE, "startupProbe"),
+    ("HealthStartupCmd", values.argv, _YES, _YES, "startupProbe, until the start times out"),
+    ("HealthStartupInterval", values.duration, _LIKE, _LIKE, "periodSeconds, in whole seconds"),
+    ("HealthStartupTimeout", values.duration, _LIKE, _LIKE, "timeoutSeconds, in whole seconds"),
     (
         "HealthOnFailure", _ACTION, _LIKE, _LIKE,
         "a restart; Podman sends the stop signal first and waits the whole stop timeout",
@@ -136,6 +139,7 @@ _SERVICE: tuple[_Row, ...] = (
     ("RestartSteps", values.number, _NO, _LIKE, "Podman: at once; Kubernetes backs off"),
     ("RestartMaxDelaySec", values.seconds, _NO, _LIKE, "Podman: at once; Kubernetes backs off"),
     ("RestartPreventExitStatus", values.exit_codes, _NO, _LIKE, "started again, with back-off"),
+    ("ExecStopPost", values.text, _NO, _NO, "about the sockets of systemd"),
     ("SuccessExitStatus", values.exit_codes, _NO, _NO, "exit codes of a stopped pod do not matter"),
     ("TimeoutStartSec", values.seconds, _YES, _YES, "startupProbe: period times threshold"),
     ("TimeoutStopSec", values.seconds, _LIKE, _LIKE, "terminationGracePeriodSeconds"),
