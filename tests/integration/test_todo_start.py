@@ -1,6 +1,8 @@
 """Starting: configuration, exit codes, and exactly one line for each failure."""
 
+import contextlib
 import json
+import signal
 import socket
 import stat
 import subprocess
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import todo.probe
 from tests.integration.service import (
     SOURCES,
     UNSET,
@@ -116,7 +119,7 @@ PROBE = [sys.executable, "-I", "-S", str(SOURCES / "todo" / "probe.py")]
 
 def probe(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*PROBE, *arguments], capture_output=True, text=True, timeout=10, check=False
+        [*PROBE, *arguments], capture_output=True, text=True, timeout=120, check=False
     )
 
 
@@ -137,6 +140,66 @@ def test_the_probe_gives_up_on_a_hanging_server(folder: Path) -> None:
 
     assert (done.returncode, done.stdout.count("\n")) == (1, 1)
     assert "timed out" in done.stdout or "no answer" in done.stdout
+
+
+# Answers a request after so many seconds of its processor's time.
+BUSY_SERVER = """
+import socket, sys, time
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print("listening", flush=True)
+peer, _ = listener.accept()
+peer.recv(4096)
+while time.thread_time() < float(sys.argv[2]):
+    pass
+peer.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\nok")
+peer.close()
+time.sleep(600)
+"""
+
+
+@contextlib.contextmanager
+def busy_server(folder: Path, seconds: float) -> Iterator[str]:
+    path = f"{folder}/busy.sock"
+    argv = [sys.executable, "-c", BUSY_SERVER, path, str(seconds)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline() == "listening\n"
+            yield path
+        finally:
+            server.kill()
+
+
+def test_the_probe_waits_for_a_server_that_is_busy(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Other programs may hold the server back for longer than the real limit.
+    monkeypatch.setattr("todo.probe.BUSY_TIMEOUT_S", 100.0)
+    with busy_server(folder, 2 * todo.probe.IDLE_TIMEOUT_S) as path:
+        code = todo.probe.main(["livez", path])
+
+    assert (code, capsys.readouterr().out) == (0, "livez: ok\n")
+
+
+def test_the_probe_gives_up_on_a_server_that_stays_busy(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("todo.probe.BUSY_TIMEOUT_S", 2 * todo.probe.IDLE_TIMEOUT_S)
+    with busy_server(folder, 600) as path:
+        code = todo.probe.main(["livez", path])
+
+    assert (code, capsys.readouterr().out) == (1, f"livez: no answer in time ({path})\n")
+
+
+def test_the_probe_gives_up_on_a_server_that_was_stopped() -> None:
+    with open_service({}) as service:
+        service.wait_started()
+        service.process.send_signal(signal.SIGSTOP)
+        done = probe("livez", f"{service.folder}/probe.sock")
+
+    assert done.returncode == 1
 
 
 @pytest.mark.parametrize("arguments", [(), ("healthz",), ("livez", "/nowhere.sock")])
