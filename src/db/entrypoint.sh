@@ -14,7 +14,7 @@ fail() {
 }
 
 if [ ! -e "$data/PG_VERSION" ]; then
-    [ ! -e "$data" ] || fail "$data holds files but no database: empty the volume todo-data or restore a backup into it"
+    [ ! -e "$data" ] || fail "$data holds files but no database: see docs/database.md, which says how to save them and restore a backup"
     rm -rf "$data.new"
     # Checksums find a disk that lies; the builtin provider sorts the same on every release. The
     # parser of full-text search goes by the C library's locale instead.
@@ -30,7 +30,7 @@ if [ ! -e "$data/PG_VERSION" ]; then
 fi
 
 found=$(cat "$data/PG_VERSION")
-[ "$found" = "$major" ] || fail "the volume todo-data holds PostgreSQL $found, this image runs $major: dump it with the old image (pg_dumpall), remove the volume, start, and load the dump; see docs/database.md"
+[ "$found" = "$major" ] || fail "the volume todo-data holds PostgreSQL $found, this image runs $major: dump it with the old image and load the dump into a new volume; see docs/database.md"
 
 # A killed server leaves its lock file behind. It names process 1, as whom this one runs too, which
 # is how PostgreSQL knows that the file is stale; so this has to be an exec.

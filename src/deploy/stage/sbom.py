@@ -40,6 +40,7 @@ _WRITTEN = (
     (r"usr/share/sbom/.*\.cdx\.json", _GENERATED, "this document"),
     (r"usr/share/sbom/.*\.arguments\.json", _GENERATED, "what the build was told"),
     (r"usr/local/bin/entrypoint", _GENERATED, "starts the server, after making its data folder"),
+    (r"usr/local/bin/health", _GENERATED, "checks whether the server hangs"),
     (r"etc/postgresql/.*\.conf", _GENERATED, "the server's settings"),
 )
 
