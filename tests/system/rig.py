@@ -82,6 +82,20 @@ class Stack:
         )
 
     @contextlib.contextmanager
+    def drop_in(self, unit: str, text: str) -> Iterator[None]:
+        """A drop-in of a unit file of Quadlet, loaded for the length of the block."""
+        folder = f".config/containers/systemd/{unit}.d"
+        file = f"{folder}/90-test.conf"
+        try:
+            self.lab.run(["mkdir", "-p", folder])
+            self.lab.run(["tee", file], stdin=text)
+            self.systemctl("daemon-reload")
+            yield
+        finally:
+            self.lab.run(["rm", "-f", file])
+            self.systemctl("daemon-reload")
+
+    @contextlib.contextmanager
     def copy_of_checkout(self) -> Iterator[str]:
         """A copy of the checkout in the lab, to be spoilt; gives its folder."""
         folder = "copy"

@@ -35,6 +35,57 @@ def test_a_dead_or_hanging_server_is_replaced(stack: Stack, signal: str) -> None
     assert int(stack.show("todo-backend", "NRestarts")) > 0
 
 
+def test_a_hanging_database_is_replaced(stack: Stack) -> None:
+    before = stack.inspect("todo-db")["State"]["Pid"]
+    stack.lab.run(["kill", "-s", "STOP", str(before)], user="root")
+
+    def replaced() -> bool:
+        found = stack.podman(
+            "container", "inspect", "--format={{.State.Pid}}", "todo-db", check=False
+        )
+        fresh = found.returncode == 0 and found.stdout.strip() not in ("0", str(before))
+        return fresh and stack.ready().status_code == httpx.codes.OK
+
+    wait_until(replaced, 300, "served by a new process")
+
+
+# A start that takes far longer than a hang may last. The image's own entry point is `-m todo`.
+SLOW_START = """
+[Container]
+Entrypoint=/usr/bin/python3
+Exec=-c "import runpy,time;time.sleep(20);runpy.run_module('todo',run_name='__main__')"
+"""
+
+
+def test_a_slow_start_is_not_ended_by_the_health_check(stack: Stack) -> None:
+    with stack.drop_in("todo-backend.container", SLOW_START):
+        stack.systemctl("restart", "todo-backend")
+        stack.wait_ready()
+        assert stack.show("todo-backend", "NRestarts") == "0"
+
+
+BAD_SETTING = "[Container]\nEnvironment=TODO_LOG_LEVEL=loud\n"
+
+
+def test_a_wrong_setting_ends_at_once_for_those_who_wait_as_well(stack: Stack) -> None:
+    url = f"http://127.0.0.1:{stack.port}/livez"
+    with stack.drop_in("todo-backend.container", BAD_SETTING):
+        stack.systemctl("restart", "--no-block", "todo-backend")
+        # Those who wait while the program fails, and those who come later.
+        for _ in range(2):
+            with pytest.raises(httpx.TransportError):
+                httpx.get(url, timeout=300)
+        wait_until(
+            lambda: stack.show("todo-backend.socket", "ActiveState") == "inactive", 60, "closed"
+        )
+        assert stack.show("todo-backend", "ActiveState") == "failed"
+        assert stack.show("todo-backend", "ExecMainStatus") == "78"
+        assert stack.show("todo-backend", "NRestarts") == "0"
+    stack.systemctl("start", "todo-backend")
+    stack.wait_ready()
+    assert stack.show("todo-backend.socket", "ActiveState") == "active"
+
+
 def test_a_stopped_database_means_503_then_recovery_without_a_restart(stack: Stack) -> None:
     with stack.client("alice") as alice:
         task = alice.post("/api/v1/tasks", json={"title": "before"}).json()

@@ -36,6 +36,7 @@ DropCapability=all
 NoNewPrivileges=true
 HealthCmd=["/probe"]
 HealthOnFailure=kill
+HealthStartupCmd=["/bin/probe"]
 PidsLimit=0
 
 [Service]
@@ -63,6 +64,7 @@ HARDENING = {
     "NoNewPrivileges": "CIS-5.26",
     "HealthCmd": "CIS-5.27",
     "HealthOnFailure": "CIS-5.27",
+    "HealthStartupCmd": "CIS-5.27",
     "Pull": "CIS-5.28",
     "TasksMax": "CIS-5.29",
     "Network": "CIS-5.30",
@@ -74,10 +76,11 @@ HARDENING = {
 # What says how it works; without it, nothing is less safe.
 WORKING = {
     "After", "Backlog", "ContainerName", "DefaultDependencies", "Description", "Entrypoint",
-    "Environment", "Exec", "HealthInterval", "HealthRetries", "HealthStartPeriod", "HealthTimeout",
-    "Image", "ListenStream", "LogDriver", "NoDelay", "Notify", "PidsLimit", "RemainAfterExit",
-    "Requires", "RestartPreventExitStatus", "RestartSec", "Secret", "Service", "StopSignal",
-    "StopTimeout", "TimeoutStopSec", "Tmpfs", "Type", "Volume", "VolumeName", "WantedBy", "Wants",
+    "Environment", "Exec", "ExecStopPost", "HealthInterval", "HealthRetries",
+    "HealthStartupInterval", "HealthStartupTimeout", "HealthTimeout", "Image", "ListenStream",
+    "LogDriver", "NoDelay", "Notify", "PidsLimit", "RemainAfterExit", "Requires",
+    "RestartPreventExitStatus", "RestartSec", "Secret", "Service", "StopSignal", "StopTimeout",
+    "TimeoutStopSec", "Tmpfs", "Type", "Volume", "VolumeName", "WantedBy", "Wants",
 }  # fmt: skip
 
 FLAGS = ("nosuid", "nodev", "noexec")
@@ -350,7 +353,7 @@ def test_a_finding_names_rule_file_line_and_what_to_write() -> None:
     assert audit_text("x.container", text) == [
         Finding(
             file="quadlet/x.container",
-            line=28,
+            line=29,
             rule="CIS-5.11",
             message="MemoryMax=infinity is no limit",
             fix="write MemoryMax=256M",
