@@ -18,7 +18,7 @@ from deploy.errors import DeployError, ExitCode
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_SAVE_TIMEOUT_S = 300.0
+_SAVE_TIMEOUT_S = 3600.0
 
 # The marks by which a layer removes what is below it (OCI image specification, layer.md).
 _WHITEOUT = ".wh."

@@ -51,7 +51,7 @@ def ensure() -> str:
             env={"TMPDIR": str(folder)},
         )
         step.note("importing")
-        tools.run(["podman", "import", "--quiet", str(archive), name], timeout_s=600)
+        tools.run(["podman", "import", "--quiet", str(archive), name], timeout_s=_TIMEOUT_S)
     return name
 
 

@@ -20,7 +20,7 @@ _CHUNK = 1 << 20
 _GZIP_LEVEL = 9
 _GZIP_WINDOW = 31  # zlib's largest window, with gzip's header
 _ZSTD_LEVEL = 19
-_ZSTD_TIMEOUT_S = 600.0
+_ZSTD_TIMEOUT_S = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -213,8 +213,8 @@ def ensure_packages(names: Sequence[str], *, assume_yes: bool) -> None:
     with step(f"Installing {', '.join(names)}") as current:
         if tools.run(_apt_install(prefix, ["--simulate", *names]), check=False).returncode != 0:
             # The lists of a fresh container are empty.
-            tools.stream([*prefix, "apt-get", "update"], current, timeout_s=300, env=env)
-        tools.stream(_apt_install(prefix, names), current, timeout_s=900, env=env)
+            tools.stream([*prefix, "apt-get", "update"], current, timeout_s=3600, env=env)
+        tools.stream(_apt_install(prefix, names), current, timeout_s=3600, env=env)
 
 
 def install_command(names: Iterable[str], distribution: Sequence[str], *, root: bool) -> str:
@@ -320,7 +320,7 @@ def _read(path: str) -> str:
 def _user_manager() -> str:
     if tools.find("systemctl") is None:
         return ""
-    asked = tools.run(["systemctl", "--user", "is-system-running"], check=False, timeout_s=10)
+    asked = tools.run(["systemctl", "--user", "is-system-running"], check=False)
     state = asked.stdout.strip()
     return state if state in _USER_MANAGER_UP else ""
 

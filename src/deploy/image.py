@@ -40,7 +40,7 @@ every commit, so that an update of one line would be pulled as a whole image."""
 _STAGE_ERROR = re.compile(r"(rootfs|sbom|ERROR|E): ")
 
 _BUILD_TIMEOUT_S = 3600.0
-_LOAD_TIMEOUT_S = 300.0
+_LOAD_TIMEOUT_S = 3600.0
 
 # Where Debian and Fedora keep the bundle that holds the host's own additions as well.
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")

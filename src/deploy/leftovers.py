@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SHORT = 12
 _IMAGE = re.compile(rf"^\s*--> (?:Using cache )?([0-9a-f]{{{_SHORT},64}})\b", re.MULTILINE)
-_TIMEOUT_S = 300.0
+_TIMEOUT_S = 3600.0
 
 
 @dataclasses.dataclass

@@ -16,7 +16,7 @@ from deploy.progress import step
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_RESOLVE_TIMEOUT_S = 600.0
+_RESOLVE_TIMEOUT_S = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ MINIMUM_SKOPEO = (1, 11, 0)
 """The first that makes keys and reads their passphrase from a file."""
 
 _COPY_TIMEOUT_S = 3600.0
-_ASK_TIMEOUT_S = 120.0
+_ASK_TIMEOUT_S = 600.0
 _LARGE_TMP = "/var/tmp"  # noqa: S108  # mkdtemp below it makes a private folder
 
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"

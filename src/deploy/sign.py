@@ -21,7 +21,7 @@ from deploy.paths import REPO
 CREDENTIAL = "todo-signing-passphrase"
 """Name of the systemd credential that is read where no file is given."""
 
-_KEY_TIMEOUT_S = 60.0
+_KEY_TIMEOUT_S = 600.0
 
 
 @dataclasses.dataclass(frozen=True)

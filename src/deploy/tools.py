@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TAIL_LINES = 40
-_TERM_GRACE_S = 5.0
-_GROUP_GRACE_S = 1.0
-_LEAVE_GRACE_S = 30.0
+_TIMEOUT_S = 600.0
+"""Ends a program that hangs. No program that is run so takes a tenth of it on a quiet machine."""
+_TERM_GRACE_S = 15.0
+_GROUP_GRACE_S = 5.0
+_LEAVE_GRACE_S = 120.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +73,7 @@ def run(
     argv: Sequence[str],
     *,
     check: bool = True,
-    timeout_s: float = 60.0,
+    timeout_s: float = _TIMEOUT_S,
     stdin: str | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
@@ -176,7 +178,7 @@ def beside(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server beside this process, printing where this one prints, until the block ends.
 
-    It is asked to stop with SIGTERM and has half a minute to do so.
+    It is asked to stop with SIGTERM and has two minutes to do so.
 
     Raises:
         ToolError: The program is missing.

@@ -35,7 +35,7 @@ ENVIRONMENT = {
     "CKV_SKIP_PACKAGE_UPDATE_CHECK": "true",
 }
 """All that the checkers see of the environment, but for a home of their own."""
-_TIMEOUT_S = 300.0
+_TIMEOUT_S = 3600.0
 _VERDICT = re.compile(r"(INFO|WARN|ERROR|FATAL) (\S+) (.*)")
 _INVALID = re.compile(r"did not validate for resource (\S+) against version \S+: (.*)")
 

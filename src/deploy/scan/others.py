@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from deploy.scan.inventory import Inventory
 
-_TIMEOUT_S = 600.0
+_TIMEOUT_S = 3600.0
 """Both download a database of their own first."""
 
 

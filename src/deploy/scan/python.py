@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "Python advisories"
 
-_TIMEOUT_S = 300.0
+_TIMEOUT_S = 3600.0
 _WHOLE = 10.0
 """The answer as a whole may take so many times the patience with one silent server."""
 _HURRY_S = 10.0
