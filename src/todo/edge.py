@@ -8,9 +8,8 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
-from itertools import pairwise
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -40,6 +39,7 @@ from todo.limits import CALLER_FIELDS, Field, RateLimit, find_address_key
 from todo.logs import ACCESS_LOGGER, request_id_var
 from todo.metrics import Metrics
 from todo.tracecontext import begin_trace
+from todo.validation import word_errors
 
 MAX_BODY_BYTES = 1024 * 1024
 # Read and thrown away before the answer 413: a client that still sends when the connection
@@ -304,6 +304,8 @@ def _handler(
 
 
 def _from_framework(error: HTTPException) -> ProblemError:
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return MalformedRequestError("The body cannot be read: send JSON in UTF-8.")
     return HttpError(error.status_code, error.detail, error.headers)
 
 
@@ -317,31 +319,7 @@ def _find_methods(request: Request) -> list[str]:
 
 
 def _from_validation(error: RequestValidationError) -> ProblemError:
-    items = []
-    for item in error.errors():
-        if item["type"] == "json_invalid":
-            return MalformedRequestError("The body is not valid JSON.")
-        if item["type"] == "model_attributes_type" and item["loc"] == ("body",):
-            # FastAPI hands on what came without the type of JSON as bytes.
-            item |= {"msg": "must be a JSON object, sent with Content-Type: application/json"}
-        place, *path = item["loc"]
-        items.append(
-            {
-                "in": str(place),
-                "field": ".".join(_find_path(path)),
-                "code": str(item["type"]),
-                "message": str(item["msg"]).removeprefix("Value error, "),
-            }
-        )
-    return ValidationFailedError(errors=items)
-
-
-def _find_path(path: Sequence[str | int]) -> Iterator[str]:
-    """Yield the steps that the body has.
-
-    Objects in arrays are members of a union everywhere in this API, and after the index of one
-    pydantic names the member that it chose.
-    """
-    for before, step in pairwise((None, *path)):
-        if not (isinstance(before, int) and isinstance(step, str)):
-            yield str(step)
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        return MalformedRequestError("The body is not valid JSON.")
+    return ValidationFailedError(errors=word_errors(found))

@@ -5,6 +5,7 @@ a task comes again on; the time of day is the due's own.
 """
 
 import enum
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def read_rule(text: str) -> Rule:
     for part in plain.split(";"):
         name, equals, value = part.partition("=")
         if not equals or not value:
-            raise ValueError(f"{_show(part)} is no part of a rule; write NAME=VALUE;NAME=VALUE")
+            raise ValueError(f"{_show(part)} is not a part of a rule; write NAME=VALUE;NAME=VALUE")
         if name in values:
             raise ValueError(f"{name} is there twice; write it once")
         values[name] = _read_part(name, value)
@@ -126,7 +127,7 @@ def read_rule(text: str) -> Rule:
 
 
 def _show(text: str) -> str:
-    return repr(text[:40])
+    return json.dumps(text[:40], ensure_ascii=False)
 
 
 def _read_part(name: str, value: str) -> Any:  # noqa: ANN401 - each part has its own type

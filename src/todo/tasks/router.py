@@ -181,7 +181,7 @@ def _read_fields(fields: str | None) -> tuple[str, ...]:
             "in": "query",
             "field": "fields",
             "code": "invalid",
-            "message": f"{name!r} is no field; the fields are {', '.join(TASK_FIELDS)}",
+            "message": f'"{name}" is not a field; the fields are {", ".join(TASK_FIELDS)}',
         }
         raise ValidationFailedError(errors=[error])
     # In one order, so that the same fields are the same statement.

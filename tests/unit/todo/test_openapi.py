@@ -124,3 +124,9 @@ def test_a_change_takes_a_version_and_tells_the_new_one(document: dict[str, Any]
     assert "ETag" in change["responses"]["200"]["headers"]
     assert "If-Match" not in parameters(document, create)
     assert {"ETag", "Location"} <= set(create["responses"]["201"]["headers"])
+
+
+def test_one_pattern_of_a_body_has_a_wording(document: dict[str, Any]) -> None:
+    found = re.findall(r'"pattern": "([^"]+)"', json.dumps(document["components"]["schemas"]))
+
+    assert found == ["^[A-Za-z0-9._:/@+-]{1,64}$"], "todo.validation words this one only"

@@ -1,0 +1,139 @@
+"""The wording of validation errors: what a client that sends JSON has to correct.
+
+pydantic describes the same errors in terms of Python. Its type of error stays the `code`; its text
+never reaches a client, so a type without a wording here gets a general one.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+_DATE = "must be a valid date, such as 2026-11-25"
+_INSTANT = "must be a valid time with its UTC offset, such as 2026-11-25T18:30:00+01:00"
+_OBJECT = "must be an object"
+_INTEGER = "must be an integer"
+_BOOLEAN = "must be true or false"
+_UUID = "must be a UUID"
+_GENERAL = "is not valid"
+# The characters are those of the header X-Agent; no other field has a pattern.
+_PATTERN = "must be 1 to 64 of the characters A-Z a-z 0-9 . _ : / @ + -"
+
+_WORDINGS = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "string_unicode": "must be a string without unpaired surrogates",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must have at least {min_length} characters",
+    "list_type": "must be an array",
+    "too_long": "must have at most {max_length} items",
+    "too_short": "must have at least {min_length} items",
+    "bool_type": _BOOLEAN,
+    "bool_parsing": _BOOLEAN,
+    "int_type": _INTEGER,
+    "int_parsing": _INTEGER,
+    "int_parsing_size": _INTEGER,
+    "int_from_float": _INTEGER,
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "uuid_type": _UUID,
+    "uuid_parsing": _UUID,
+    "uuid_version": _UUID,
+    "date_type": _DATE,
+    "date_parsing": _DATE,
+    "date_from_datetime_parsing": _DATE,
+    "date_from_datetime_inexact": _DATE,
+    "datetime_type": _INSTANT,
+    "datetime_parsing": _INSTANT,
+    "datetime_object_invalid": _INSTANT,
+    "datetime_from_date_parsing": _INSTANT,
+    "timezone_aware": _INSTANT,
+    "model_type": _OBJECT,
+    "model_attributes_type": _OBJECT,
+    "dict_type": _OBJECT,
+    "literal_error": "must be {expected}",
+    "union_tag_not_found": "{discriminator} is required",
+    "union_tag_invalid": "{discriminator} must be {expected_tags}",
+    "string_pattern_mismatch": _PATTERN,
+}
+_NOT_EMPTY = "must not be empty"
+_UNKNOWN = {
+    "body": "is not a field of this object",
+    "query": "is not a parameter of this operation",
+}
+_WHOLE_BODY = {
+    "missing": "is required: send a JSON object",
+    # Without that header the framework passes the body on as bytes.
+    "model_attributes_type": "must be a JSON object, sent with Content-Type: application/json",
+}
+_QUOTED = re.compile(r"'([^']*)'")
+
+
+def word_errors(found: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return the `errors` of a problem document.
+
+    Args:
+        found: Errors as pydantic lists them; the first step of `loc` is `body`, `query`, `path` or
+            `header`.
+    """
+    errors: dict[tuple[str, str], dict[str, str]] = {}
+    for item in found:
+        place, *path = item["loc"]
+        field = ".".join(_find_path(path) if place == "body" else _find_parameter(path))
+        message = _word(item, str(place), is_whole=not path)
+        known = errors.get((place, field))
+        if known is None:
+            wording = {"in": place, "field": field, "code": item["type"], "message": message}
+            errors[place, field] = wording
+        else:
+            # Each member of a union reports its own error.
+            known["message"] += f" or {message.removeprefix('must be ')}"
+    return list(errors.values())
+
+
+def _word(item: Mapping[str, Any], place: str, *, is_whole: bool) -> str:
+    kind, context = item["type"], item.get("ctx", {})
+    if is_whole and kind in _WHOLE_BODY:
+        return _WHOLE_BODY[kind]
+    if kind == "extra_forbidden":
+        return _UNKNOWN.get(place, _GENERAL)
+    if kind == "value_error":
+        # Raised by a validator of ours, with a text for clients.
+        return str(context["error"])
+    if kind in {"too_short", "string_too_short"} and context["min_length"] == 1:
+        return _NOT_EMPTY
+    words = {name: _show(name, value) for name, value in context.items()}
+    return _WORDINGS.get(kind, _GENERAL).format_map(words)
+
+
+def _show(name: str, value: Any) -> Any:  # noqa: ANN401 - a number or a text
+    match name:
+        case "expected" | "expected_tags":
+            # Written as Python has them: 'read' or 'write'.
+            choices = [f'"{choice}"' for choice in _QUOTED.findall(value)]
+            return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
+        case "discriminator":
+            return value.strip("'")
+        case _:
+            return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _find_path(path: Sequence[str | int]) -> Iterator[str]:
+    """Yield the steps that the body has.
+
+    Objects in arrays are members of a union everywhere in this API, and after the index of one
+    pydantic names the member that it chose.
+    """
+    for before, step in pairwise((None, *path)):
+        if not (isinstance(before, int) and isinstance(step, str)):
+            yield str(step)
+
+
+def _find_parameter(path: Sequence[str | int]) -> Iterator[str]:
+    """Yield a parameter's name and the index of its value, without the member of a union."""
+    for position, step in enumerate(path):
+        if position == 0 or isinstance(step, int):
+            yield str(step)
