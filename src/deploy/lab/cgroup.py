@@ -96,8 +96,8 @@ def _empty(folder: Path) -> None:
 
 
 def _remove_folder(folder: Path) -> None:
-    """Remove one group, giving its last process a second to vanish."""
-    for _ in range(20):
+    """Remove one group, giving its last process ten seconds to vanish."""
+    for _ in range(200):
         try:
             folder.rmdir()
         except FileNotFoundError:

@@ -38,7 +38,7 @@ KUBE_CONF = "/etc/containers/lab-kube.conf"
 """Settings, inside, for `podman kube play` on a host without cgroup controllers."""
 
 _HALT_TIMEOUT_S = 5.0
-_NETWORK_TIMEOUT_S = 10.0
+"""No failure when it passes: the disk of a machine that halts is removed next."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,7 +233,8 @@ class _Keeper:
             keep=(writer,),
         )
         os.close(writer)
-        if not select.select([reader], [], [], _NETWORK_TIMEOUT_S)[0] or not os.read(reader, 1):
+        # However long it takes: its end closes the pipe.
+        if not os.read(reader, 1):
             message = "slirp4netns gave the lab no network"
             raise RuntimeError(message)
         os.close(reader)

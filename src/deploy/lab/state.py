@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _RECORD = "lab.json"
+_REMOVAL_TIMEOUT_S = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +72,7 @@ def claim(name: str) -> tuple[Path, int]:
         if folder.exists():
             if is_running(folder):
                 message = f"the lab {name!r} runs already"
-                hint = f"python3 build.py lab down {name}"
+                hint = f"enter it (python3 build.py lab shell {name}), or choose another name"
                 raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
             _remove(folder)
         folder.mkdir()
@@ -154,7 +155,8 @@ def _labs_dir() -> Path:
 
 def _remove(folder: Path) -> None:
     lab_cgroup.remove(folder)
-    for _ in range(20):
+    deadline = time.monotonic() + _REMOVAL_TIMEOUT_S
+    while time.monotonic() < deadline:
         # The last processes of a killed lab may still be on their way out.
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
