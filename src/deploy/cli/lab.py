@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 from plumbum import cli
 
+from deploy import advice, volumes
 from deploy.cli.command import Command, usage
+from deploy.errors import DeployError, ExitCode
 from deploy.lab import labs
 from deploy.lab import state as lab_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from plumbum.cli.application import SwitchParseInfo
 
-_DEFAULT = "default"
+    from deploy.volumes import Volume
+
 _PORTS = range(1, 65536)
 
 
@@ -29,6 +32,7 @@ class Lab(Command):
 class LabUp(Command):
     """Start a lab that runs until `lab down`."""
 
+    assume_yes = cli.Flag("--yes", help="install missing Debian packages")
     _publish: tuple[str, ...] = ()
 
     @cli.switch("--publish", str, list=True, argname="HOST:LAB")
@@ -36,9 +40,10 @@ class LabUp(Command):
         """Reach a port of the lab's loopback through a port of this host's; repeatable."""
         self._publish = tuple(pairs)
 
-    def main(self, name: str = _DEFAULT) -> int:
+    def main(self, name: str = advice.DEFAULT_LAB) -> int:
         """Start the lab NAME."""
-        started = labs.start(name, publish=dict(_pair(text) for text in self._publish))
+        publish = dict(_pair(text) for text in self._publish)
+        started = labs.start(name, publish=publish, assume_yes=bool(self.assume_yes))
         sys.stdout.write(f"{started.name} runs; a shell in it: build.py lab shell {name}\n")
         return 0
 
@@ -51,16 +56,21 @@ class LabRun(Command):
     """
 
     root = cli.Flag("--root", help="run as root rather than as todo")
+    assume_yes = cli.Flag("--yes", help="install missing Debian packages")
     _argv: tuple[str, ...] = ()
 
-    def main(self, name: str = _DEFAULT) -> int:
+    def main(self, name: str = advice.DEFAULT_LAB) -> int:
         """Run the program in the lab NAME."""
         if not self._argv:
             message = "lab run needs a program behind --"
             raise usage(message, str(self.PROGNAME))
         with contextlib.ExitStack() as stack:
             running = lab_state.find(name)
-            there = labs.attach(name) if running else stack.enter_context(labs.throwaway())
+            there = (
+                labs.attach(name)
+                if running
+                else stack.enter_context(labs.throwaway(assume_yes=bool(self.assume_yes)))
+            )
             return there.interact(self._argv, user="root" if self.root else "todo")
 
     def _parse_args(
@@ -80,21 +90,26 @@ class LabShell(Command):
 
     root = cli.Flag("--root", help="as root rather than as todo")
 
-    def main(self, name: str = _DEFAULT) -> int:
+    def main(self, name: str = advice.DEFAULT_LAB) -> int:
         """Open a shell in the lab NAME."""
         return labs.attach(name).shell(user="root" if self.root else "todo")
 
 
 @Lab.subcommand("down")
 class LabDown(Command):
-    """Halt a lab and remove everything it had."""
+    """Halt a lab and delete everything in it; asks first where that is data."""
 
     all = cli.Flag("--all", help="all labs that run")
+    assume_yes = cli.Flag("--yes", help="do not ask")
 
-    def main(self, name: str = _DEFAULT) -> int:
+    def main(self, name: str = advice.DEFAULT_LAB) -> int:
         """Halt the lab NAME."""
-        for each in [there.name for there in labs.list_labs()] if self.all else [name]:
-            labs.stop(each)
+        ending = labs.list_labs() if self.all else [labs.attach(name)]
+        data = {there.name: found for there in ending if (found := there.volumes)}
+        if data and not self.assume_yes:
+            confirm(data)
+        for there in ending:
+            labs.stop(there.name)
         return 0
 
 
@@ -106,8 +121,27 @@ class LabList(Command):
         """Print a line for each."""
         for there in labs.list_labs():
             ports = ", ".join(f"127.0.0.1:{port} -> {to}" for port, to in there.publish.items())
-            sys.stdout.write(f"{there.name}\t{ports}\n")
+            sys.stdout.write(f"{there.name}\t{ports}\t{volumes.describe(there.volumes)}\n")
         return 0
+
+
+def confirm(data: Mapping[str, Sequence[Volume]]) -> None:
+    """Ask before the data of labs is deleted; anything but `yes` refuses.
+
+    Args:
+        data: Name of a lab -> the volumes in it.
+
+    Raises:
+        DeployError: The answer was not `yes`, or nobody can be asked.
+    """
+    held = "; ".join(f"the lab {name} holds {volumes.describe(data[name])}" for name in data)
+    if not sys.stdin.isatty():
+        message = f"{held}; deleting it takes a confirmation, and standard input is not a terminal"
+        raise DeployError(message, hint="--yes confirms", code=ExitCode.USAGE)
+    sys.stderr.write(f"{held[:1].upper()}{held[1:]}. Type yes to delete it: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != "yes":
+        raise DeployError("nothing was deleted", code=ExitCode.FAILED)
 
 
 def _pair(text: str) -> tuple[int, int]:

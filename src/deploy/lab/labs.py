@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Lab", "attach", "list_labs", "start", "stop", "throwaway"]
 
-_STOP_TIMEOUT_S = 60.0
-"""The machine ends at once; to remove the images of a long day takes longer."""
+_STOP_TIMEOUT_S = 600.0
+"""The machine ends at once; to remove the images of a long day from a busy disk takes longer."""
 _QUIET_S = 1.0
 """What ends faster needs no word about it."""
 _POLL_S = 0.01
@@ -41,28 +41,38 @@ _POLL_S = 0.01
 
 @contextlib.contextmanager
 def throwaway(
-    name: str | None = None, *, publish: Mapping[int, int] | None = None
+    name: str | None = None,
+    *,
+    publish: Mapping[int, int] | None = None,
+    assume_yes: bool = False,
 ) -> Iterator[Lab]:
     """A lab that ends with the block, or with this process, however that ends.
 
     Args:
         name: A name of its own when None.
         publish: Port on the host's loopback -> port on the lab's.
+        assume_yes: Install missing Debian packages of this host without asking.
 
     Raises:
         DeployError: It cannot be started.
     """
-    with _launched(name or f"run-{secrets.token_hex(4)}", publish or {}) as (lab, _):
+    name = name or f"run-{secrets.token_hex(4)}"
+    with _launched(name, publish or {}, assume_yes=assume_yes) as (lab, _):
         yield lab
 
 
-def start(name: str, *, publish: Mapping[int, int] | None = None) -> Lab:
+def start(name: str, *, publish: Mapping[int, int] | None = None, assume_yes: bool = False) -> Lab:
     """Start a lab that runs until it is stopped.
+
+    Args:
+        name: Its name.
+        publish: Port on the host's loopback -> port on the lab's.
+        assume_yes: Install missing Debian packages of this host without asking.
 
     Raises:
         DeployError: One of that name runs already, a port is taken, or it cannot be started.
     """
-    with _launched(name, publish or {}) as (lab, life):
+    with _launched(name, publish or {}, assume_yes=assume_yes) as (lab, life):
         life.keep()
         return lab
 
@@ -76,7 +86,7 @@ def attach(name: str) -> Lab:
     record = lab_state.find(name)
     if record is None:
         message = f"no lab {name!r} runs"
-        hint = f"python3 build.py lab up {name}"
+        hint = "python3 build.py lab list shows those that do"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
     return Lab(record)
 
@@ -88,9 +98,6 @@ def stop(name: str) -> None:
         DeployError: There is none of that name.
     """
     lab_state.sweep()
-    if lab_state.find(name) is None:
-        message = f"no lab {name!r} runs"
-        raise DeployError(message, hint="python3 build.py lab list", code=ExitCode.CONFIG)
     lab = attach(name)
     with step(f"Stopping the lab {name}"):
         lab.halt()
@@ -135,18 +142,23 @@ class _LifeLine:
 
 
 @contextlib.contextmanager
-def _launched(name: str, publish: Mapping[int, int]) -> Iterator[tuple[Lab, _LifeLine]]:
+def _launched(
+    name: str, publish: Mapping[int, int], *, assume_yes: bool
+) -> Iterator[tuple[Lab, _LifeLine]]:
     """Start a lab, which ends with the block unless its life line is told otherwise."""
     if os.geteuid() != 0:
         message = "a lab needs root"
         raise DeployError(message, hint="run the command with sudo", code=ExitCode.CONFIG)
+    if not host.may_make_machines():
+        hint = "python3 build.py dev serves the backend without a lab"
+        raise DeployError(f"no lab: {host.NO_MACHINES}", hint=hint, code=ExitCode.CONFIG)
     for path in (REPO, REPO / "build.py"):
         # A copy made readable would be stale after the next `git pull`.
         if not path.stat().st_mode & stat.S_IROTH:
             message = f"others than root cannot read {path}, and so cannot the user in a lab"
             hint = f"chmod -R go+rX {REPO}"
             raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
-    host.ensure_lab_packages(assume_yes=True)
+    host.ensure_lab_packages(assume_yes=assume_yes)
     lab_state.sweep()
     with contextlib.ExitStack() as stack:
         # Bound before anything else: a port that is taken costs no time.

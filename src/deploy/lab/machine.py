@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import tools
+from deploy import tools, volumes
 from deploy.errors import DeployError, ExitCode
 from deploy.lab import cgroup as lab_cgroup
 from deploy.lab import keeper as lab_keeper
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from deploy.progress import Step
 
-_BOOT_TIMEOUT_S = 60.0
-_STOP_TIMEOUT_S = 60.0
+_BOOT_TIMEOUT_S = 600.0
+"""A boot takes 3 s on a quiet host; a machine that ends meanwhile is noticed at once."""
+_STOP_TIMEOUT_S = 600.0
 """A machine halts within seconds; to remove the images of a long day takes longer."""
 _POLL_S = 0.1
 _INHERITED = ("TERM", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY")
@@ -58,6 +59,14 @@ class Lab:
         return self._record.checkout
 
     @property
+    def volumes(self) -> list[volumes.Volume]:
+        """The data in it: what its users' Podman volumes hold, as this host sees the disk."""
+        disk = self._folder / "disk"
+        homes = (disk / "home").glob("*/.local/share/containers/storage/volumes")
+        found = [one for folder in sorted(homes) for one in volumes.scan(folder)]
+        return found + volumes.scan(disk / "containers" / "storage" / "volumes")
+
+    @property
     def pid(self) -> int:
         """Process id, on this host, of the systemd inside; a reboot changes it.
 
@@ -85,7 +94,7 @@ class Lab:
         *,
         user: str = lab_root.USER,
         check: bool = True,
-        timeout_s: float = 60.0,
+        timeout_s: float = 600.0,
         stdin: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> tools.Completed:
@@ -193,7 +202,7 @@ class Lab:
         """Wait until the machine has booted and the user manager of `todo` runs.
 
         Raises:
-            DeployError: It took longer than a minute, or the machine ended.
+            DeployError: It took longer than ten minutes, or the machine ended.
         """
         deadline = time.monotonic() + _BOOT_TIMEOUT_S
         while time.monotonic() < deadline:
