@@ -57,6 +57,7 @@ _FEDORA = {
 _MODERN_SINCE = {"debian": (13,), "ubuntu": (25, 4)}
 """From here on the distribution's own Podman is new enough."""
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+NO_MACHINES = "root may not make namespaces here, as in a container without privileges"
 _USER_MANAGER_UP = ("running", "degraded", "starting")
 
 
@@ -69,6 +70,7 @@ class Host:
         release: VERSION_ID of os-release; empty for a rolling distribution.
         user: Name of the user who runs this.
         root: Whether that is root.
+        machines: Whether this user may make the namespaces and mounts that a lab is made of.
         user_manager: What the user's systemd says of itself ("running"), or "".
         linger: Whether that systemd goes on without a log-in.
         podman: Version, or None when absent.
@@ -88,6 +90,7 @@ class Host:
     release: str
     user: str
     root: bool
+    machines: bool
     user_manager: str
     linger: bool
     podman: tuple[int, ...] | None
@@ -113,6 +116,7 @@ def probe() -> Host:
         release=release.get("VERSION_ID", ""),
         user=user,
         root=os.geteuid() == 0,
+        machines=os.geteuid() == 0 and may_make_machines(),
         user_manager=_user_manager(),
         linger=Path("/var/lib/systemd/linger", user).exists(),
         podman=_podman_version(),
@@ -145,10 +149,18 @@ def why_no_lab(host: Host) -> str | None:
     """Why a lab cannot run on this host, or None when it can (and installs what it lacks)."""
     if not host.root:
         return "a lab needs root"
+    if not host.machines:
+        return NO_MACHINES
     missing = missing_for_lab(host)
     if missing and not host.apt:
         return f"missing on this host: {', '.join(missing)}"
     return None
+
+
+def may_make_machines() -> bool:
+    """Try what a lab begins with; capabilities, seccomp and AppArmor all have a say in it."""
+    attempt = ["unshare", "--mount", "--pid", "--net", "--fork", "--mount-proc", "true"]
+    return tools.run(attempt, check=False).returncode == 0
 
 
 def missing_for_stack(host: Host) -> list[str]:

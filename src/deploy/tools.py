@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from plumbum import CommandNotFound, local
 
-from deploy import symptoms
+from deploy import advice, symptoms
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ def _name(argv: Sequence[str]) -> str:
 def _timed_out(argv: Sequence[str], timeout_s: float) -> ToolError:
     return ToolError(
         f"{_name(argv)} did not end within {timeout_s:g} s",
-        hint=f"to replay: {shlex.join(argv)}",
+        hint=f"to replay: {advice.shell(shlex.join(argv))}",
         code=ExitCode.UNAVAILABLE,
     )
 
@@ -319,7 +319,7 @@ def _failed(completed: Completed, lines: Sequence[str]) -> ToolError:
     last = tail[-1].strip() if tail else os.strerror(errno.EIO)
     return ToolError(
         f"{tool} failed with exit code {completed.returncode}: {last}",
-        hint=f"to replay: {shlex.join(completed.argv)}",
+        hint=f"to replay: {advice.shell(shlex.join(completed.argv))}",
         code=ExitCode.FAILED,
         completed=completed,
     )

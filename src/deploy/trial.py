@@ -4,114 +4,193 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
+import itertools
 import logging
 import secrets
 import sys
 from typing import TYPE_CHECKING
 
-from deploy import host, progress
+from deploy import advice, host, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.lab import labs
+from deploy.lab import state as lab_state
 from deploy.paths import REPO
-from deploy.stack import status
+from deploy.stack import ports, status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-NAME = "default"
-"""The lab that holds the trial; `build.py lab shell` enters the same one."""
-
 _CHECKOUT = "/srv/todo-backend"
 _BUILD = ("python3", f"{_CHECKOUT}/build.py")
 _IMAGES = "/var/cache/lab/images"
 _PUBLIC_PORT = 8000
+_MANAGEMENT_PORT = 9000
 _BUILD_TIMEOUT_S = 3600.0
-_ANEW = f"end it, with its data, and start over: python3 build.py lab down {NAME}"
 
 log = logging.getLogger(__name__)
 
 
-def reason(*, no_lab: bool) -> str | None:
-    """Why the stack cannot run on this host, or None when it can.
+def find(*, no_lab: bool = False, lab: str | None = None) -> Trial | None:
+    """The trial that a command belongs to, or None when the stack runs on this host.
 
     Args:
-        no_lab: Refuse instead of naming a reason to go into a lab.
+        no_lab: Refuse rather than go into a lab.
+        lab: Name of the lab that the user asked for.
 
     Raises:
-        DeployError: It cannot, and `no_lab` is set.
+        DeployError: This host cannot run the stack, and `no_lab` is set.
     """
     why = host.why_not_here()
-    if why and no_lab:
+    if lab is not None:
+        return Trial(lab_state.check_name(lab), why)
+    if why is None:
+        return None
+    if no_lab:
         raise DeployError(
             why,
             hint="python3 build.py doctor says what is missing",
             code=ExitCode.CONFIG,
         )
-    return why
+    return Trial(advice.DEFAULT_LAB, why)
 
 
-def up(why: str, arguments: Sequence[str], *, port: int | None) -> int:
-    """Start the lab where needed and run `up` inside; it goes on running afterwards.
-
-    Args:
-        why: Why this host cannot run the stack.
-        arguments: Further words for `up`.
-        port: Port on this host's loopback; 8000 when None.
-    """
-    public = port or _PUBLIC_PORT
-    say(f"This host cannot run the stack itself: {why}.")
-    say(
-        "So this is a trial in a lab, a throwaway Debian machine: its data lives in the lab and "
-        f"goes with it (python3 build.py lab down {NAME})."
-    )
-    machine = _running()
-    if machine is None:
-        machine = labs.start(NAME, publish={public: _PUBLIC_PORT})
-    published = [outer for outer, inner in machine.publish.items() if inner == _PUBLIC_PORT]
-    if not published or (port and port not in published):
-        ports = f"port {published[0]}" if published else "no port of the backend"
-        message = f"the lab {NAME} runs already, and publishes {ports}"
-        raise DeployError(message, hint=_ANEW, code=ExitCode.CONFIG)
-    words = ["up", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
-    return _interact(machine, words)
-
-
-def image(why: str, arguments: Sequence[str], packages: Path | None) -> int:
-    """Build images in the running lab, or in one that lasts as long as the build.
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A lab that holds the stack, or is going to.
 
     Args:
-        why: Why this host cannot build.
-        arguments: Further words for `image`.
-        packages: A package lock on this host.
+        name: The lab's name.
+        why: Why this host cannot run the stack itself; None when the user asked for a lab.
     """
-    say(f"This host cannot build rootless itself: {why}. Building in a lab.")
-    words = ["image", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
-    with contextlib.ExitStack() as stack:
-        machine = _running() or stack.enter_context(labs.throwaway())
-        if packages:
-            words.append(f"--packages={lend(machine, packages)}")
-        return _interact(machine, words)
 
+    name: str
+    why: str | None
 
-def scan(why: str, arguments: Sequence[str], advisories: Path | None) -> int:
-    """Scan the images of the running lab; without one, those that a lab builds for it.
+    def up(self, arguments: Sequence[str], *, port: int | None) -> int:
+        """Start the lab where needed and run `up` inside; the lab keeps running.
 
-    Args:
-        why: Why there are no images on this host.
-        arguments: Further words for `scan`.
-        advisories: A file of OSV records on this host.
-    """
-    say(f"This host cannot run the stack itself: {why}. Scanning in a lab.")
-    with contextlib.ExitStack() as stack:
-        machine = _running()
+        Args:
+            arguments: Further words for `up`.
+            port: Port on this host's loopback; 8000 when None.
+
+        Raises:
+            DeployError: No lab can run on this host either, the lab of that name is another
+                one, or a port is taken.
+        """
+        machine = self._running()
         if machine is None:
-            machine = stack.enter_context(labs.throwaway())
-            words = ["image", f"--image-cache={_IMAGES}", "--no-lab", "--target=all"]
-            with progress.step("Building the images") as step:
-                machine.stream([*_BUILD, *words], step, timeout_s=_BUILD_TIMEOUT_S)
-        lent = [f"--advisories={lend(machine, advisories)}"] if advisories else []
-        return _interact(machine, ["scan", "--no-lab", *arguments, *lent])
+            self._require_lab()
+        say(f"{self._reason()} This is a trial in a lab, a throwaway Debian machine.")
+        say(f"Its data is deleted with it; python3 build.py lab down {self.name} asks first.")
+        if machine is None:
+            machine = self._start(port or _PUBLIC_PORT)
+        published = _outer(machine, _PUBLIC_PORT)
+        if published is None or port not in (None, published):
+            there = f"port {published}" if published else "no port of the backend"
+            message = f"the lab {self.name} runs already, and publishes {there}"
+            raise DeployError(message, hint=_beside(port), code=ExitCode.CONFIG)
+        return _interact(machine, ["up", f"--image-cache={_IMAGES}", "--no-lab", *arguments])
+
+    def image(self, arguments: Sequence[str], packages: Path | None, *, assume_yes: bool) -> int:
+        """Build images in the running lab, or in one that lasts as long as the build.
+
+        Args:
+            arguments: Further words for `image`.
+            packages: A package lock on this host.
+            assume_yes: Install missing Debian packages of this host without asking.
+        """
+        say(f"{self._reason()} Building in a lab.")
+        words = ["image", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
+        with contextlib.ExitStack() as stack:
+            machine = self._running()
+            if machine is None:
+                machine = stack.enter_context(labs.throwaway(assume_yes=assume_yes))
+            if packages:
+                words.append(f"--packages={lend(machine, packages)}")
+            return _interact(machine, words)
+
+    def scan(self, arguments: Sequence[str], advisories: Path | None) -> int:
+        """Scan the images of the running lab; without one, those that a lab builds for it.
+
+        Args:
+            arguments: Further words for `scan`.
+            advisories: A file of OSV records on this host.
+        """
+        say(f"{self._reason()} Scanning in a lab.")
+        with contextlib.ExitStack() as stack:
+            machine = self._running()
+            if machine is None:
+                machine = stack.enter_context(labs.throwaway())
+                words = ["image", f"--image-cache={_IMAGES}", "--no-lab", "--target=all"]
+                with progress.step("Building the images") as step:
+                    machine.stream([*_BUILD, *words], step, timeout_s=_BUILD_TIMEOUT_S)
+            lent = [f"--advisories={lend(machine, advisories)}"] if advisories else []
+            return _interact(machine, ["scan", "--no-lab", *arguments, *lent])
+
+    def again(self, command: str, arguments: Sequence[str]) -> int:
+        """Run a command of the running stack inside the lab that holds it.
+
+        Raises:
+            DeployError: There is no such lab.
+        """
+        machine = self._running()
+        if machine is None:
+            why = f"this host cannot run the stack itself ({self.why}), and " if self.why else ""
+            raise DeployError(
+                f"nothing runs here: {why}no lab {self.name} is up",
+                hint=f"python3 build.py up{_switch(self.name)}",
+                code=ExitCode.UNAVAILABLE,
+            )
+        return _interact(machine, [command, "--no-lab", *arguments])
+
+    def _reason(self) -> str:
+        if self.why is None:
+            return f"In the lab {self.name}, as asked."
+        return f"This host cannot run the stack itself: {self.why}."
+
+    def _require_lab(self) -> None:
+        """Refuse where no lab can run either, and name what can.
+
+        Raises:
+            DeployError: None can.
+        """
+        found = host.probe()
+        why = host.why_no_lab(found)
+        if why is None:
+            return
+        message = f"no lab can run on this host: {why}"
+        if self.why is not None:
+            message = f"this host can run neither the stack ({self.why}) nor a lab ({why})"
+        hint = "python3 build.py dev serves the backend here, on embedded SQLite"
+        if not found.root:
+            hint += f"; sudo python3 build.py up{_switch(self.name)} starts a lab"
+        raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
+
+    def _start(self, public: int) -> labs.Lab:
+        if not _is_free(public):
+            message = f"port {public} of this host is taken by another program"
+            other = f"python3 build.py up{_switch(self.name)} --port {_free_port(public + 1)}"
+            raise DeployError(message, hint=f"choose another one: {other}", code=ExitCode.CONFIG)
+        # For health and metrics: 9000 too, or the next port that is free.
+        management = _free_port(_MANAGEMENT_PORT, other_than=public)
+        publish = {public: _PUBLIC_PORT, management: _MANAGEMENT_PORT}
+        # The README says that `up` installs what it needs.
+        return labs.start(self.name, publish=publish, assume_yes=True)
+
+    def _running(self) -> labs.Lab | None:
+        """The lab of that name, or None.
+
+        Raises:
+            DeployError: It was started from another checkout, which is the one that it holds.
+        """
+        found = next((machine for machine in labs.list_labs() if machine.name == self.name), None)
+        if found and found.checkout != str(REPO):
+            message = f"the lab {self.name} holds another checkout, {found.checkout or 'unknown'}"
+            hint = f"run the command there, or {_beside(None)}"
+            raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
+        return found
 
 
 def lend(machine: labs.Lab, path: Path) -> str:
@@ -134,44 +213,47 @@ def lend(machine: labs.Lab, path: Path) -> str:
     return lent
 
 
-def again(why: str, command: str, arguments: Sequence[str]) -> int:
-    """Run a command of the running stack inside the lab that holds it.
-
-    Raises:
-        DeployError: There is no such lab.
-    """
-    machine = _running()
-    if machine is None:
-        raise DeployError(
-            f"nothing runs here: this host cannot run the stack itself ({why}), and no lab is up",
-            hint="python3 build.py up",
-            code=ExitCode.UNAVAILABLE,
-        )
-    return _interact(machine, [command, "--no-lab", *arguments])
-
-
 def _interact(machine: labs.Lab, words: Sequence[str]) -> int:
-    """Run `build.py` inside, telling it the address that this host's users see."""
-    ports = [outer for outer, inner in machine.publish.items() if inner == _PUBLIC_PORT]
-    env = {status.PUBLISHED_URL: f"http://127.0.0.1:{ports[0]}"} if ports else {}
+    """Run `build.py` inside; it learns the lab's name and the addresses that lead there."""
+    env = {advice.LAB: machine.name}
+    for variable, inner in (
+        (status.PUBLISHED_URL, _PUBLIC_PORT),
+        (status.PUBLISHED_MANAGEMENT, _MANAGEMENT_PORT),
+    ):
+        outer = _outer(machine, inner)
+        if outer is not None:
+            env[variable] = f"http://127.0.0.1:{outer}"
     verbose = ["--verbose"] if log.isEnabledFor(logging.DEBUG) else []
     return machine.interact([*_BUILD, *verbose, *words], env=env)
 
 
-def _running() -> labs.Lab | None:
-    """The lab of the trial, or None.
+def _outer(machine: labs.Lab, inner: int) -> int | None:
+    """The port of this host that leads to one of the lab's, or None."""
+    return next((port for port, to in machine.publish.items() if to == inner), None)
 
-    Raises:
-        DeployError: It was started from another checkout, which is the one that it holds.
-    """
-    found = next((machine for machine in labs.list_labs() if machine.name == NAME), None)
-    if found and found.checkout != str(REPO):
-        message = f"the lab {NAME} holds another checkout, {found.checkout or 'an older one'}"
-        raise DeployError(message, hint=_ANEW, code=ExitCode.CONFIG)
-    return found
+
+def _beside(port: int | None) -> str:
+    """The hint for a lab that cannot be used: another one beside it, which leaves it as it is."""
+    taken = {machine.name for machine in labs.list_labs()}
+    name = next(name for number in itertools.count(2) if (name := f"lab{number}") not in taken)
+    free = port or _free_port(_PUBLIC_PORT + 1)
+    return f"start another one beside it: python3 build.py up --lab {name} --port {free}"
+
+
+def _free_port(first: int, *, other_than: int = 0) -> int:
+    candidates = (port for port in range(first, 65536) if port != other_than)
+    return next(port for port in candidates if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
+    return ports.is_free("127.0.0.1", port)
+
+
+def _switch(name: str) -> str:
+    return "" if name == advice.DEFAULT_LAB else f" --lab {name}"
 
 
 def say(line: str) -> None:
-    """Tell the user something on standard error, where progress goes."""
+    """Print a line for the user on standard error, where progress goes."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

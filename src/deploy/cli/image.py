@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from plumbum import cli
 
-from deploy import archive, builder, deployment, figures, host, image, trial
+from deploy import archive, builder, deployment, figures, host, image
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import DeployError
 from deploy.progress import step
@@ -36,9 +36,9 @@ class Image(StackCommand):
 
     def main(self) -> int:
         """Build, and print what came out."""
-        why = trial.reason(no_lab=bool(self.no_lab))
-        if why is not None:
-            return trial.image(why, self._words(), self.packages)
+        lab = self.trial()
+        if lab is not None:
+            return lab.image(self._words(), self.packages, assume_yes=bool(self.assume_yes))
         targets = image.TARGETS if self.target == "all" else (str(self.target),)
         options = image.Options(
             builder=self.builder,

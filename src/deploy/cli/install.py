@@ -20,8 +20,11 @@ class Install(StackCommand):
     def main(self) -> int:
         """Install, and name what changed."""
         # A lab that nobody asked to run anything in would be a surprise: refuse.
-        trial.reason(no_lab=True)
+        trial.find(no_lab=True)
         options = image.Options(builder=self.builder)
         changed = deployment.install(options, port=self.port, assume_yes=bool(self.assume_yes))
         sys.stdout.write(f"changed: {', '.join(sorted(changed)) or 'nothing'}\n")
         return 0
+
+
+Install.unbind_switches("--lab")

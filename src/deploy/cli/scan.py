@@ -9,7 +9,7 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import image, trial
+from deploy import image
 from deploy.cli.stack_command import StackCommand
 from deploy.scan import gate
 from deploy.scan import report as scan_report
@@ -31,9 +31,9 @@ class Scan(StackCommand):
 
     def main(self) -> int:
         """Scan, print the report, and return its exit code."""
-        why = trial.reason(no_lab=bool(self.no_lab))
-        if why is not None:
-            return trial.scan(why, self._words(), self.advisories)
+        lab = self.trial()
+        if lab is not None:
+            return lab.scan(self._words(), self.advisories)
         targets = image.TARGETS if self.target == "all" else (str(self.target),)
         references = {target: image.reference(target) for target in targets}
         if self.reference:

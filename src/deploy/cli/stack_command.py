@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from plumbum import cli
 
 from deploy import trial
-from deploy.cli.command import Command
+from deploy.cli.command import Command, usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +16,25 @@ if TYPE_CHECKING:
 class StackCommand(Command):
     """A command that runs on this host, or in the lab that holds the trial."""
 
-    no_lab = cli.Flag("--no-lab", help="refuse where this host cannot run the stack itself")
+    no_lab = cli.Flag(
+        "--no-lab",
+        help="refuse where this host cannot run the stack itself",
+    )
+    lab = cli.SwitchAttr(
+        "--lab", str, argname="NAME", help="in the lab of this name; several run side by side"
+    )
+
+    def trial(self) -> trial.Trial | None:
+        """The lab that the command belongs to; None when it belongs to this host.
+
+        Raises:
+            DeployError: The stack cannot run on this host, and a lab is excluded.
+        """
+        if self.no_lab and self.lab:
+            raise usage("--lab and --no-lab exclude each other", str(self.PROGNAME))
+        return trial.find(no_lab=bool(self.no_lab), lab=self.lab)
 
     def elsewhere(self, command: str, arguments: Sequence[str] = ()) -> int | None:
         """Run the command in the lab and return its code; None when it belongs here."""
-        why = trial.reason(no_lab=bool(self.no_lab))
-        return None if why is None else trial.again(why, command, arguments)
+        there = self.trial()
+        return None if there is None else there.again(command, arguments)

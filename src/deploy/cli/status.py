@@ -43,4 +43,5 @@ def render(now: status.Status) -> str:
             f"{unit.unit:<22} {state:<20} {unit.health or '-':<10} {unit.restarts:>8}  {image}"
         )
     verdict = f"ready at {now.url}" if now.ready else f"not ready: {now.reason}"
-    return "\n".join([*lines, "", verdict, ""])
+    management = [f"health and metrics at {now.management}"] if now.management else []
+    return "\n".join([*lines, "", verdict, *management, ""])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import deployment, image, progress, trial
+from deploy import advice, deployment, image, progress
 from deploy.cli.stack_command import StackCommand
 from deploy.scan import warning as scan_warning
 
@@ -22,17 +22,17 @@ class Up(StackCommand):
 
     def main(self) -> int:
         """Bring the stack up."""
-        why = trial.reason(no_lab=bool(self.no_lab))
-        if why is not None:
+        lab = self.trial()
+        if lab is not None:
             words = [f"--builder={self.builder}"] if self.builder else []
-            return trial.up(why, words, port=self.port)
+            return lab.up(words, port=self.port)
         options = image.Options(builder=self.builder, archive_dir=self.image_cache)
         url = deployment.up(options, port=self.port, assume_yes=bool(self.assume_yes))
         sys.stdout.write(
             f"{progress.TIMINGS.render()}\n"
             f"\n"
             f"The backend answers at {url}\n"
-            f"A token for a user:  python3 build.py token alice\n"
+            f"A token for a user:  {advice.build('token alice')}\n"
         )
         warning = scan_warning.find(self.builder)
         if warning:

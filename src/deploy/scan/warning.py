@@ -7,7 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from deploy import builder, image, paths, progress
+from deploy import advice, builder, image, paths, progress
 from deploy.errors import DeployError
 from deploy.scan import gate
 from deploy.scan import report as scan_report
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _QUIET_S = 86400.0
 """For so long nothing is looked up again about the same packages."""
 _FILE = "scanned.json"
-_MORE = "python3 build.py scan --target all"
+_MORE = "scan --target all"
 
 
 def find(named_builder: str | None = None) -> str | None:
@@ -71,13 +71,14 @@ def render(report: Report) -> str | None:
     """The line for a report; None for a clean one."""
     if report.findings:
         found = scan_report.render_count(report.findings)
-        return f"Warning: known flaws in the images, {found}; see {_MORE}"
+        return f"Warning: known flaws in the images, {found}; see {advice.build(_MORE)}"
     unchecked = [f"{one.name}: {one.problem}" for one in report.sources if one.problem]
     return _not_checked(unchecked[0]) if unchecked else None
 
 
 def _not_checked(what: str) -> str:
-    return f"Warning: known flaws in the images could not be looked up ({what}); see {_MORE}"
+    more = advice.build(_MORE)
+    return f"Warning: known flaws in the images could not be looked up ({what}); see {more}"
 
 
 def recall(text: str, now: float) -> dict[str, float]:

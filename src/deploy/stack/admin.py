@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy import tools
+from deploy import advice, tools
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import systemd
 from deploy.stack.services import BACKEND
@@ -16,7 +16,7 @@ def token(subject: str) -> str:
     """
     if not systemd.is_active(BACKEND):
         raise DeployError(
-            "the backend is not running", hint="python3 build.py up", code=ExitCode.UNAVAILABLE
+            "the backend is not running", hint=advice.build("up"), code=ExitCode.UNAVAILABLE
         )
     admin = ["/usr/bin/python3", "-m", "todo.admin", "token", "--subject", subject]
     try:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import progress, tools
+from deploy import advice, progress, tools
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import install, ports, status, systemd
 from deploy.stack.services import BACKEND, MIGRATE, SERVICES, SOCKET
@@ -22,6 +22,7 @@ VOLUMES = ("todo-data", "todo-socket")
 _LINGERING = Path("/var/lib/systemd/linger")
 """Where systemd-logind keeps an empty file for each lingering user."""
 
+_GENERATOR = "/usr/lib/systemd/user-generators/podman-user-generator --user --dryrun"
 _READY_WITHIN_S = 60.0
 _SECRET_BYTES = 48
 
@@ -95,7 +96,7 @@ def wait_ready(within_s: float = _READY_WITHIN_S) -> str:
             if time.monotonic() > deadline:
                 raise DeployError(
                     f"the backend is not ready after {within_s:.0f} s: {now.reason}",
-                    hint="see journalctl --user -u todo-backend",
+                    hint=f"see {advice.shell('journalctl --user -u todo-backend')}",
                     code=ExitCode.UNAVAILABLE,
                 )
             time.sleep(0.1)
@@ -140,10 +141,11 @@ def remove(*, volumes: bool) -> list[Path]:
 def _job(verb: str, unit: str) -> None:
     done = systemd.systemctl(verb, unit, check=False)
     if done.returncode != 0:
-        words = systemd.last_words(unit, unit.removesuffix(".service"))
+        container = unit.removesuffix(".service")
+        words = systemd.last_words(unit, container)
         raise DeployError(
             f"{unit} did not start: {words}",
-            hint=f"see journalctl --user -u {unit.removesuffix('.service')}",
+            hint=f"see {advice.shell(f'journalctl --user -u {container}')}",
             code=ExitCode.FAILED,
         )
 
@@ -163,7 +165,7 @@ def _start_socket() -> None:
     if done.returncode != 0:
         raise DeployError(
             f"{SOCKET} cannot listen: {systemd.last_words(SOCKET)}",
-            hint=f"see journalctl --user -u {SOCKET}",
+            hint=f"see {advice.shell(f'journalctl --user -u {SOCKET}')}",
             code=ExitCode.CONFIG,
         )
 
@@ -194,8 +196,7 @@ def _refuse_rejected_units() -> None:
         if systemd.properties(unit, "LoadState").get("LoadState") != "loaded":
             raise DeployError(
                 f"Quadlet did not accept {unit.removesuffix('.service')}.container",
-                hint="/usr/lib/systemd/user-generators/podman-user-generator --user --dryrun "
-                "says why; check your drop-ins",
+                hint=f"{advice.shell(_GENERATOR)} says why; check your drop-ins",
                 code=ExitCode.DATA,
             )
 
@@ -204,7 +205,7 @@ def _refuse_absent() -> None:
     if not install.is_installed():
         raise DeployError(
             "the units are not installed for this user",
-            hint="python3 build.py up",
+            hint=advice.build("up"),
             code=ExitCode.CONFIG,
         )
 

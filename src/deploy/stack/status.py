@@ -6,13 +6,19 @@ import dataclasses
 import http.client
 import json
 import os
+from typing import TYPE_CHECKING
 
-from deploy import tools
+from deploy import advice, tools
 from deploy.stack import systemd
 from deploy.stack.services import BACKEND, DB, SERVICES, SOCKET
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 PUBLISHED_URL = "BUILD_PUBLISHED_URL"
 """Variable with the public address as seen from outside, where a lab publishes another port."""
+PUBLISHED_MANAGEMENT = "BUILD_PUBLISHED_MANAGEMENT"
+"""The same for the address of health and metrics."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +42,14 @@ class Status:
         ready: Whether the backend says that it can serve requests.
         reason: Why it is not ready; empty when it is.
         units: The socket and the three services.
+        management: Where health and metrics are, or None when no address leads there.
     """
 
     url: str | None
     ready: bool
     reason: str
     units: tuple[UnitStatus, ...]
+    management: str | None = None
 
 
 def find() -> Status:
@@ -51,13 +59,23 @@ def find() -> Status:
     if not addresses:
         return Status(None, ready=False, reason=f"{SOCKET} is not listening", units=units)
     url = os.environ.get(PUBLISHED_URL) or f"http://{addresses[0]}"
+    management = _management_url(addresses)
     backend = next(unit for unit in units if unit.unit == BACKEND)
     if backend.active != "active":
         # Asking would start it: that is what a socket unit is for.
         reason = f"{BACKEND} is {backend.active}"
-        return Status(url, ready=False, reason=reason, units=units)
+        return Status(url, ready=False, reason=reason, units=units, management=management)
     reason = _not_ready_reason(addresses[0])
-    return Status(url, ready=not reason, reason=reason, units=units)
+    return Status(url, ready=not reason, reason=reason, units=units, management=management)
+
+
+def _management_url(addresses: Sequence[str]) -> str | None:
+    """Where the reader finds health and metrics: in a lab, only through a published port."""
+    if PUBLISHED_MANAGEMENT in os.environ:
+        return os.environ[PUBLISHED_MANAGEMENT]
+    if advice.LAB in os.environ or len(addresses) < 2:  # noqa: PLR2004 - the second one
+        return None
+    return f"http://{addresses[1]}"
 
 
 def _unit_status(unit: str) -> UnitStatus:

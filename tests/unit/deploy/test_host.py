@@ -16,6 +16,7 @@ READY = host.Host(
     release="13",
     user="me",
     root=False,
+    machines=True,
     user_manager="running",
     linger=True,
     podman=(5, 4, 2),

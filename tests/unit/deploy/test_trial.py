@@ -1,11 +1,15 @@
+from __future__ import annotations
+
 import dataclasses
 
 import pytest
 
-from deploy import trial
+from deploy import advice, host, trial
 from deploy.errors import DeployError, ExitCode
 from deploy.lab import labs
 from deploy.paths import REPO
+from deploy.stack import ports
+from tests.unit.deploy.test_host import READY
 
 
 @dataclasses.dataclass
@@ -14,7 +18,7 @@ class FakeLab:
 
     publish: dict[int, int]
     checkout: str = str(REPO)
-    name: str = trial.NAME
+    name: str = advice.DEFAULT_LAB
     ran: list[list[str]] = dataclasses.field(default_factory=list)
 
     def interact(self, argv: list[str], *, env: dict[str, str]) -> int:
@@ -22,21 +26,64 @@ class FakeLab:
         return 0
 
 
-def running(monkeypatch: pytest.MonkeyPatch, machine: FakeLab) -> FakeLab:
-    monkeypatch.setattr(labs, "list_labs", lambda: [machine])
-    return machine
+HERE = trial.Trial(advice.DEFAULT_LAB, "no systemd")
+ROOT = dataclasses.replace(READY, root=True, user_manager="")
 
 
-def test_up_runs_in_the_lab_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = running(monkeypatch, FakeLab({8123: 8000}))
-    assert trial.up("no systemd", [], port=8123) == 0
-    (words,) = machine.ran
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[FakeLab]:
+    """The labs that run; `labs.start` adds one, and every port of the host is free."""
+    there: list[FakeLab] = []
+
+    def start(name: str, *, publish: dict[int, int], assume_yes: bool) -> FakeLab:
+        assert assume_yes
+        there.append(FakeLab(publish, name=name))
+        return there[-1]
+
+    monkeypatch.setattr(labs, "list_labs", lambda: there)
+    monkeypatch.setattr(labs, "start", start)
+    monkeypatch.setattr(host, "probe", lambda: ROOT)
+    monkeypatch.setattr(ports, "is_free", lambda _host, _port: True)
+    return there
+
+
+def test_up_runs_in_the_lab_that_is_there(started: list[FakeLab]) -> None:
+    started.append(FakeLab({8123: 8000, 9007: 9000}))
+    assert HERE.up([], port=8123) == 0
+    (words,) = started[0].ran
     assert words[2:] == [
         "up",
         "--image-cache=/var/cache/lab/images",
         "--no-lab",
+        "BUILD_LAB=default",
         "BUILD_PUBLISHED_URL=http://127.0.0.1:8123",
+        "BUILD_PUBLISHED_MANAGEMENT=http://127.0.0.1:9007",
     ]
+
+
+def test_up_starts_a_lab_and_publishes_both_ports(started: list[FakeLab]) -> None:
+    trial.Trial("second", None).up([], port=8123)
+    (machine,) = started
+    assert machine.name == "second"
+    assert machine.publish == {8123: 8000, 9000: 9000}
+
+
+def test_management_gets_the_next_port_where_its_own_is_taken(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "is_free", lambda _host, port: port not in {9000, 9001})
+    HERE.up([], port=9002)
+    assert started[0].publish == {9002: 8000, 9003: 9000}
+
+
+def test_port_that_is_taken_is_refused_before_a_lab_starts(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "is_free", lambda _host, port: port != 8000)
+    with pytest.raises(DeployError, match="port 8000 of this host is taken") as caught:
+        trial.Trial("second", None).up([], port=None)
+    assert "python3 build.py up --lab second --port 8001" in caught.value.hint
+    assert started == []
 
 
 @pytest.mark.parametrize(
@@ -47,13 +94,48 @@ def test_up_runs_in_the_lab_that_is_there(monkeypatch: pytest.MonkeyPatch) -> No
         (FakeLab({8000: 8000}, checkout="/srv/other"), None, "another checkout, /srv/other"),
     ],
 )
-def test_up_refuses_a_lab_that_is_another_one(
-    monkeypatch: pytest.MonkeyPatch, machine: FakeLab, port: int | None, said: str
+def test_lab_that_is_another_one_gets_a_lab_beside_it_suggested(
+    started: list[FakeLab], machine: FakeLab, port: int | None, said: str
 ) -> None:
-    running(monkeypatch, machine)
+    started.append(machine)
     with pytest.raises(DeployError) as caught:
-        trial.up("no systemd", [], port=port)
+        HERE.up([], port=port)
     assert said in caught.value.message
-    assert "lab down default" in caught.value.hint
+    assert f"python3 build.py up --lab lab2 --port {port or 8001}" in caught.value.hint
+    assert "down" not in caught.value.hint
     assert caught.value.code == ExitCode.CONFIG
     assert machine.ran == []
+
+
+def test_command_for_a_named_lab_runs_there(started: list[FakeLab]) -> None:
+    started += [FakeLab({8000: 8000}), FakeLab({8001: 8000}, name="second")]
+    assert trial.Trial("second", "no systemd").again("token", ["alice"]) == 0
+    assert started[0].ran == []
+    assert started[1].ran[0][2:5] == ["token", "--no-lab", "alice"]
+
+
+def test_command_without_its_lab_names_the_one_that_starts_it(started: list[FakeLab]) -> None:
+    assert started == []
+    with pytest.raises(DeployError, match="no lab second is up") as caught:
+        trial.Trial("second", "no systemd").again("status", [])
+    assert caught.value.hint == "python3 build.py up --lab second"
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (dataclasses.replace(READY, user_manager=""), "a lab needs root"),
+        (dataclasses.replace(ROOT, machines=False), "root may not make namespaces here"),
+    ],
+)
+def test_up_names_dev_where_neither_the_stack_nor_a_lab_can_run(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch, found: host.Host, why: str
+) -> None:
+    monkeypatch.setattr(host, "probe", lambda: found)
+    with pytest.raises(DeployError) as caught:
+        HERE.up([], port=None)
+    assert "neither the stack (no systemd) nor a lab" in caught.value.message
+    assert why in caught.value.message
+    assert "python3 build.py dev" in caught.value.hint
+    assert ("sudo" in caught.value.hint) is not found.root
+    assert started == []

@@ -1,0 +1,36 @@
+"""Commands in messages, as the reader has to type them.
+
+In a lab, `build.py` runs inside a machine that its reader is not in: what a message names must
+work on the host. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+
+LAB = "BUILD_LAB"
+"""Variable with the name of the lab, set for every `build.py` that the host starts in one."""
+DEFAULT_LAB = "default"
+
+
+def build(words: str) -> str:
+    """The command that runs `build.py` on the stack that this process acts on.
+
+    Args:
+        words: A command that has the switch `--lab`, with its arguments: "token alice".
+    """
+    lab = os.environ.get(LAB, DEFAULT_LAB)
+    return f"python3 build.py {words}{'' if lab == DEFAULT_LAB else f' --lab {lab}'}"
+
+
+def shell(command: str) -> str:
+    """The command that runs a program on the machine that this process runs on.
+
+    Args:
+        command: The program and its arguments as a shell reads them.
+    """
+    lab = os.environ.get(LAB)
+    if lab is None:
+        return command
+    name = "" if lab == DEFAULT_LAB else f" {lab}"
+    return f"python3 build.py lab run{name} -- {command}"
