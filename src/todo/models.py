@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 # In order, oldest first. A unit test compares them with Alembic's scripts, so that serving
 # never imports Alembic.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 EXPECTED_REVISION = REVISIONS[-1]
 
 USER_LENGTH = 255
@@ -237,6 +237,7 @@ api_token = Table(
     Column("writes", Integer, nullable=False),
     Column("created_at", Time, nullable=False),
     Column("expires_at", Time, nullable=True),
+    Column("last_used_at", Time, nullable=True),
     Index(None, "owner", "id"),
     Index(None, "list_id"),
 )

@@ -95,6 +95,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
         background.append(tasks.create_task(_announce(health)))
         background.append(tasks.create_task(watch_loop(app.state.metrics.observe_loop_lag)))
         background.append(tasks.create_task(app.state.reminders.run()))
+        background.append(tasks.create_task(app.state.last_use.run()))
         # What was made so far lives as long as the process: the collector need not walk it.
         gc.freeze()
         gc.enable()

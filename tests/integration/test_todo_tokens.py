@@ -377,3 +377,47 @@ def test_a_json_web_token_that_says_less_makes_no_tokens(connect: Open, user: st
     assert client.get(TASKS).status_code == 200
     assert client.get(PATH).status_code == 403
     assert client.post(PATH, json={"name": "n", "scopes": ["read"]}).status_code == 403
+
+
+def find_shown(client: httpx.Client, token_id: str) -> dict[str, Any]:
+    return next(each for each in client.get(PATH).json()["items"] if each["id"] == token_id)
+
+
+def wait_for_use(client: httpx.Client, token_id: str) -> datetime:
+    while (shown := find_shown(client, token_id))["last_used_at"] is None:
+        time.sleep(0.05)
+    return datetime.fromisoformat(shown["last_used_at"])
+
+
+def test_the_last_use_of_a_token_is_shown(owner: httpx.Client, connect: Open) -> None:
+    used, unused = make(owner, "read"), make(owner, "read")
+    before = datetime.now(UTC)
+
+    assert connect(used["token"]).get(TASKS).status_code == 200
+
+    assert before <= wait_for_use(owner, used["id"]) <= datetime.now(UTC)
+    assert find_shown(owner, unused["id"])["last_used_at"] is None
+    assert connect(unused["token"][:-1] + "!").get(TASKS).status_code == 401
+    assert find_shown(owner, unused["id"])["last_used_at"] is None
+
+
+def test_a_use_within_a_minute_of_the_last_one_is_not_stored(
+    service: Service, owner: httpx.Client, connect: Open
+) -> None:
+    token = make(owner, "read")
+    client = connect(token["token"])
+
+    def use_after(age_s: int) -> tuple[str, Callable[[], str]]:
+        text = (datetime.now(UTC) - timedelta(seconds=age_s)).isoformat(timespec="microseconds")
+        change = "UPDATE api_token SET last_used_at = ? WHERE id = ?"
+        run_sql(service, change, text, token["id"])
+        assert client.get(TASKS).status_code == 200
+        return text, lambda: str(find_shown(owner, token["id"])["last_used_at"])
+
+    before, find_stored = use_after(61)
+    while datetime.fromisoformat(find_stored()) == datetime.fromisoformat(before):
+        time.sleep(0.05)
+    before, find_stored = use_after(10)
+    # Longer than a use waits before it is stored.
+    time.sleep(1)
+    assert datetime.fromisoformat(find_stored()) == datetime.fromisoformat(before)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from todo.auth.caller import Caller
+from todo.auth.lastuse import LastUse
 from todo.auth.repository import find_valid
 from todo.auth.tokens import refuse
 from todo.db import Database
@@ -25,8 +26,9 @@ _TOKEN = re.compile(r"todo_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
 class ApiTokens:
     """Verifies API tokens."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, last_use: LastUse) -> None:
         self._database = database
+        self._last_use = last_use
 
     async def verify(self, token: str) -> Caller:
         """Return the caller that a token stands for.
@@ -38,11 +40,13 @@ class ApiTokens:
         match = _TOKEN.fullmatch(token)
         if match is None:
             raise refuse("malformed")
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        now = datetime.now(UTC)
+        text = now.isoformat(timespec="microseconds")
         async with self._database.reading() as session:
-            found = await find_valid(session, str(UUID(match[1])), now)
+            found = await find_valid(session, str(UUID(match[1])), text)
         if found is None or not hmac.compare_digest(found[0], digest(match[2])):
             raise refuse("unknown API token")
+        self._last_use.note(found[1], now)
         return found[1].caller
 
 

@@ -1,5 +1,6 @@
 """Statements over API tokens."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +26,7 @@ _COLUMNS = (
     "created_at",
     "expires_at",
 )
-_SHOWN = [api_token.c[name] for name in _COLUMNS]
+_SHOWN = [api_token.c[name] for name in (*_COLUMNS, "last_used_at")]
 _IS = api_token.c.id == bindparam("id")
 _ONLY = bindparam("only_list", type_=Id)
 # A token that is bound to one list sees its like alone.
@@ -44,6 +45,11 @@ _VERIFY = Statement(
 )
 _LIST = Statement(select(*_SHOWN).where(_MINE).order_by(api_token.c.id.desc()))
 _FIND = Statement(select(*_SHOWN).where(_IS, _MINE))
+_LIST_OF = Statement(
+    select(*_SHOWN).where(api_token.c.owner == bindparam("owner")).order_by(api_token.c.id.desc())
+)
+_LIST_EVERY = Statement(select(*_SHOWN).order_by(api_token.c.owner, api_token.c.id.desc()))
+_FIND_ANY = Statement(select(*_SHOWN).where(_IS))
 _COUNT = Statement(select(func.count()).where(api_token.c.owner == bindparam("user")))
 _ADD = Statement(
     insert(api_token).values(
@@ -65,6 +71,17 @@ _CHARGE = Statement(
     .values(hour=bindparam("hour", type_=Time), writes=_counted)
     .returning(api_token.c.writes)
 )
+_USED = Statement(
+    update(api_token)
+    .where(
+        _IS,
+        or_(
+            api_token.c.last_used_at.is_(None),
+            api_token.c.last_used_at < bindparam("at", type_=Time),
+        ),
+    )
+    .values(last_used_at=bindparam("at", type_=Time))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +100,7 @@ class ApiToken:
         writes_per_hour: Most changes an hour; None for no limit.
         created_at: When it was made.
         expires_at: When it ends; None for never.
+        last_used_at: When a request came with it, to a minute; None for never.
     """
 
     id: str
@@ -96,6 +114,7 @@ class ApiToken:
     writes_per_hour: int | None
     created_at: str
     expires_at: str | None
+    last_used_at: str | None = None
 
     @property
     def caller(self) -> Caller:
@@ -149,6 +168,31 @@ class ApiTokenRepository:
         await self._session.fetch(_REMOVE, {"id": token_id})
 
 
+async def list_tokens(session: Session, owner: str | None) -> list[ApiToken]:
+    """Return the tokens of one user, or of all by their names; newest first."""
+    if owner is None:
+        return [_read(row) for row in await session.fetch(_LIST_EVERY, {})]
+    return [_read(row) for row in await session.fetch(_LIST_OF, {"owner": owner})]
+
+
+async def find_token(session: Session, token_id: str) -> ApiToken | None:
+    """Return a token, whoever's it is."""
+    row = await session.find(_FIND_ANY, {"id": token_id})
+    return None if row is None else _read(row)
+
+
+async def store_last_use(session: Session, times: Mapping[str, str]) -> None:
+    """Store when tokens were used, unless a later time is stored already.
+
+    Args:
+        session: A transaction.
+        times: Token id -> time.
+    """
+    # In one order everywhere: two processes never wait for each other.
+    rows = [{"id": token_id, "at": times[token_id]} for token_id in sorted(times)]
+    await session.run_many(_USED, rows)
+
+
 async def find_valid(session: Session, token_id: str, now: str) -> tuple[bytes, ApiToken] | None:
     """Return the digest of a token's secret, and the token, unless it is revoked or expired."""
     row = await session.find(_VERIFY, {"id": token_id, "now": now})
@@ -172,14 +216,15 @@ async def charge_writes(
 
 
 def _read(row: Row) -> ApiToken:
-    found: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
+    names = (*_COLUMNS, "last_used_at")
+    found: dict[str, Any] = dict(zip(names, row, strict=True))
     found["scopes"] = tuple(found["scopes"].split())
     # SQLite has neither UUIDs nor truth values nor times.
     for name in ("id", "list_id"):
         found[name] = found[name] and str(found[name])
     for name in ("require_key", "require_match"):
         found[name] = bool(found[name])
-    for name in ("created_at", "expires_at"):
+    for name in ("created_at", "expires_at", "last_used_at"):
         found[name] = found[name] and _as_text(found[name])
     return ApiToken(**found)
 

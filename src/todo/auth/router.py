@@ -9,7 +9,7 @@ from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
 from todo.auth.repository import ApiTokenRepository
 from todo.auth.schemas import TokenCreate, TokenCreated, TokenList
-from todo.auth.service import VERSION, ApiTokenService, render_image
+from todo.auth.service import VERSION, ApiTokenService, render_shown
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.work import Work
 
@@ -41,7 +41,7 @@ async def list_tokens(request: Request, caller: CallerDep) -> Response:
     database: Database = request.app.state.database
     async with database.reading() as session:
         tokens = await ApiTokenRepository(session, caller).list_all()
-    items = b",".join(render_image(token) for token in tokens)
+    items = b",".join(render_shown(token) for token in tokens)
     return answer_read(request, b'{"items":[%b]}' % items)
 
 

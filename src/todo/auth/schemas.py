@@ -74,6 +74,9 @@ class TokenRead(BaseModel):
     writes_per_hour: int | None
     created_at: datetime
     expires_at: datetime | None
+    last_used_at: datetime | None = Field(
+        description="When a request last came with it, to a minute."
+    )
     version: int
 
 

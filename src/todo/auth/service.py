@@ -71,9 +71,8 @@ class ApiTokenService:
         )
         secret = make_secret()
         await self._store.add(token, digest(secret))
-        image = render_image(token)
-        work.record(user, "create", "token", token.id, after=image)
-        return Made(image, render_token(token.id, secret))
+        work.record(user, "create", "token", token.id, after=render_image(token))
+        return Made(render_shown(token), render_token(token.id, secret))
 
     async def revoke(self, token_id: str, expected: frozenset[int] | None = None) -> None:
         """Revoke a token.
@@ -123,7 +122,14 @@ class ApiTokenService:
 
 
 def render_image(token: ApiToken) -> bytes:
-    """Return a token as callers and the journal see it."""
+    """Return a token as the journal has it: without its last use, which is not a change."""
+    fields = asdict(token)
+    del fields["last_used_at"]
+    return orjson.dumps({**fields, "version": VERSION})
+
+
+def render_shown(token: ApiToken) -> bytes:
+    """Return a token as callers see it."""
     return orjson.dumps({**asdict(token), "version": VERSION})
 
 
