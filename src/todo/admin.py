@@ -1,49 +1,69 @@
-"""`python -m todo.admin`: what operators do by hand or from a unit."""
+"""`python -m todo.admin`: the commands of operators, run by hand or from a unit.
+
+Three switches before the command are for the program that runs it in a container from outside:
+`--as PROGRAM` is how its user calls it, `--plan` only checks the command line and prints the files
+that it names, `--descriptors` hands these files over (`todo.files`).
+"""
 
 import argparse
+import json
 import logging
 import os
+import re
+import signal
 import sys
-from pathlib import Path
 from typing import NoReturn
 
-from todo.fatal import ExitCode, FatalError, report_fatal
+from todo.fatal import ExitCode, FatalError, report_error
+from todo.files import STDIO, Files, receive
 
 _DAY_S = 86_400
 _MAX_DAYS = 365
+_PROGRAM = "todo.admin"
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Report wrong usage in one line."""
-        raise FatalError(ExitCode.USAGE, f"{message} (see {self.prog} --help)")
+        raise FatalError(ExitCode.USAGE, f"{_in_plain_words(message)} — see: {self.prog} --help")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    # What a command has to say is its one line.
+    # The only output of a command on failure is one line.
     logging.getLogger("todo").addHandler(logging.NullHandler())
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    program = words[1] if words[:1] == ["--as"] and len(words) > 1 else None
+    shown = program.partition(" ")[0] if program else _PROGRAM
     try:
-        options = _make_parser().parse_args(arguments)
-        return int(options.run(options))
+        parser = _make_parser(f"python3 {program or '-m todo.admin'}")
+        options = parser.parse_args(words)
+        if options.plan:
+            sys.stdout.write(f"{json.dumps(_plan(options))}\n")
+            return ExitCode.OK
+        options.files = receive(options.descriptors) if options.descriptors else Files()
+        code = int(options.run(options))
+        sys.stdout.flush()
     except FatalError as error:
-        return report_fatal(error)
+        return report_error(shown, error)
+    except BrokenPipeError:
+        return _close_quietly()
     except KeyboardInterrupt:
-        return report_fatal(FatalError(ExitCode.INTERNAL, "interrupted"))
-    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, one line
+        return report_error(shown, FatalError(ExitCode.INTERNAL, "interrupted"))
+    except Exception as error:  # noqa: BLE001 - the boundary: any failure is one line
         message = f"internal error: {type(error).__name__}: {error}"
-        return report_fatal(FatalError(ExitCode.INTERNAL, message))
+        return report_error(shown, FatalError(ExitCode.INTERNAL, message))
+    return code
 
 
-def _make_parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python3 -m todo.admin", description="Operate the todo backend.")
+def _make_parser(program: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=program, description="Operate the todo backend.", allow_abbrev=False)
+    parser.add_argument("--as", help=argparse.SUPPRESS)
+    parser.add_argument("--plan", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--descriptors", help=argparse.SUPPRESS)
+    parser.set_defaults(input=None, output=None)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    token = commands.add_parser("token", help="print a bearer token")
-    token.add_argument("--subject", required=True, help="whom the token stands for")
-    token.add_argument(
-        "--days", type=_days, default=30, help="days until it expires, 1 to 365 (default 30)"
-    )
-    token.set_defaults(run=_token)
+    _add_tokens(commands)
     migrate = commands.add_parser("migrate", help="bring the database schema up to date")
     migrate.add_argument(
         "--wait",
@@ -57,10 +77,13 @@ def _make_parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="find what was altered or is missing in journals")
     verify.add_argument("--owner", metavar="USER", help="one user's journal (default: all)")
     verify.add_argument(
-        "--head", type=Path, metavar="FILE", help="heads that --export-head wrote earlier"
+        "--head", dest="input", metavar="FILE", help="heads that --export-head wrote earlier"
     )
     verify.add_argument(
-        "--export-head", type=Path, metavar="FILE", help="write where each journal ends"
+        "--export-head",
+        dest="output",
+        metavar="FILE",
+        help="write where each journal ends; - for standard output",
     )
     verify.add_argument(
         "--state", action="store_true", help="compare the tasks with their journals as well"
@@ -71,23 +94,78 @@ def _make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_tokens(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    token = commands.add_parser("token", help="print a bearer token")
+    token.add_argument("--subject", required=True, metavar="USER", help="whose token it is")
+    token.add_argument(
+        "--days", type=_days, default=30, help="days until it expires, 1 to 365 (default 30)"
+    )
+    token.add_argument(
+        "--scope",
+        action="append",
+        type=_scope,
+        metavar="SCOPE",
+        help="what it allows: read, write, delete, assistant, admin; repeatable (default: all)",
+    )
+    token.set_defaults(run=_token)
+    tokens = commands.add_parser("tokens", help="list API tokens: scopes, end, last use")
+    tokens.add_argument("--owner", metavar="USER", help="one user's tokens (default: all)")
+    tokens.add_argument("--json", action="store_true", help="one JSON object a line")
+    tokens.set_defaults(run=_tokens)
+    revoke = commands.add_parser("revoke", help="revoke API tokens, by id or all of a user")
+    revoke.add_argument("id", nargs="*", metavar="ID", help="as `tokens` lists it")
+    revoke.add_argument("--owner", metavar="USER", help="revoke every token of this user")
+    revoke.set_defaults(run=_revoke)
+
+
 def _add_transfer(commands: "argparse._SubParsersAction[_Parser]") -> None:
     export = commands.add_parser("export", help="write everything that accounts hold")
-    export.add_argument("--owner", help="whose account (default: all)")
+    export.add_argument("--owner", metavar="USER", help="whose account (default: all)")
     export.add_argument(
-        "--output", default="-", metavar="FILE", help="where to (default: standard output)"
+        "--output", default=STDIO, metavar="FILE", help="where to (default: standard output)"
     )
     export.set_defaults(run=_export)
-    importing = commands.add_parser("import", help="take in an export, or tasks of a calendar file")
-    importing.add_argument("file", metavar="FILE", help="what to read; - for standard input")
+    importing = commands.add_parser("import", help="import an export, or tasks of a calendar file")
+    importing.add_argument("input", metavar="FILE", help="what to read; - for standard input")
     importing.add_argument(
         "--format", choices=("json", "ical"), default="json", help="(default json)"
     )
-    importing.add_argument("--owner", help="whose records (ical: whose tasks they become)")
+    importing.add_argument(
+        "--owner", metavar="USER", help="whose records (ical: whose tasks they become)"
+    )
     importing.add_argument(
         "--dry-run", action="store_true", help="report what would happen, and change nothing"
     )
     importing.set_defaults(run=_import)
+
+
+def _in_plain_words(message: str) -> str:
+    """What argparse says of a wrong command line, in the words of its user."""
+    choice = re.fullmatch(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", message)
+    if choice:
+        what = "unknown command" if choice[1] == "COMMAND" else f"{choice[1]}: unknown value"
+        names = choice[3].replace("'", "")
+        return f"{what} {choice[2]}, must be one of: {names}"
+    for pattern, replacement in _PLAIN:
+        message, found = re.subn(f"^{pattern}$", replacement, message)
+        if found:
+            break
+    return message
+
+
+_PLAIN = (
+    (r"argument (\S+): ignored explicit argument .*", r"\1: takes no value"),
+    (r"argument (\S+): expected (?:one|at least one) argument", r"\1: needs a value"),
+    (r"argument (\S+): (.*)", r"\1: \2"),
+    (r"unrecognized arguments: (.*)", r"unknown: \1"),
+    (r"the following arguments are required: (.*)", r"missing: \1"),
+)
+
+
+def _plan(options: argparse.Namespace) -> dict[str, str | None]:
+    """The files that a command line names; standard streams are none."""
+    named = {"input": options.input, "output": options.output}
+    return {word: None if name == STDIO else name for word, name in named.items()}
 
 
 def _days(text: str) -> int:
@@ -95,6 +173,15 @@ def _days(text: str) -> int:
         msg = f"must be a whole number from 1 to {_MAX_DAYS}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
+
+
+def _scope(text: str) -> str:
+    from todo.auth.caller import SCOPES  # noqa: PLC0415 - each command loads its own
+
+    if text not in SCOPES:
+        msg = f"unknown scope {text}, must be one of: {', '.join(sorted(SCOPES))}"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def _seconds(text: str) -> float:
@@ -109,17 +196,41 @@ def _seconds(text: str) -> float:
 
 
 def _token(options: argparse.Namespace) -> int:
-    from todo.auth.tokens import Tokens, load_secret  # noqa: PLC0415 - each command loads its own
+    from todo.auth.tokens import Tokens, load_secret  # noqa: PLC0415
     from todo.settings import in_container, load_settings  # noqa: PLC0415
 
     settings = load_settings()
     secret = load_secret(settings.token_secret_file, create=not in_container(os.environ))
     try:
         tokens = Tokens(secret, audience=settings.token_audience, issuer=settings.token_issuer)
-        token = tokens.issue(options.subject, lifetime_s=options.days * _DAY_S)
+        token = tokens.issue(
+            options.subject, lifetime_s=options.days * _DAY_S, scopes=options.scope
+        )
     except ValueError as error:
         raise FatalError(ExitCode.USAGE, f"--subject: {error}") from None
     sys.stdout.write(token + "\n")
+    return ExitCode.OK
+
+
+def _tokens(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415
+
+    from todo.auth.operator import list_tokens_of  # noqa: PLC0415
+    from todo.settings import load_settings  # noqa: PLC0415
+
+    run = list_tokens_of(load_settings(), _say, owner=options.owner, as_json=options.json)
+    asyncio.run(run)
+    return ExitCode.OK
+
+
+def _revoke(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415
+
+    from todo.auth.operator import revoke_tokens  # noqa: PLC0415
+    from todo.settings import load_settings  # noqa: PLC0415
+
+    run = revoke_tokens(load_settings(), _say, ids=options.id, owner=options.owner)
+    asyncio.run(run)
     return ExitCode.OK
 
 
@@ -139,13 +250,13 @@ def _migrate(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from todo.transfer.commands import run_export  # noqa: PLC0415
 
-    return run_export(options)
+    return run_export(options, options.files)
 
 
 def _import(options: argparse.Namespace) -> int:
     from todo.transfer.commands import run_import  # noqa: PLC0415
 
-    return run_import(options)
+    return run_import(options, options.files)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -156,10 +267,12 @@ def _verify(options: argparse.Namespace) -> int:
 
     run = run_check(
         load_settings(),
-        _say,
+        # Standard output is for the heads only, where they go there.
+        _say_aside if options.output == STDIO else _say,
         owner=options.owner,
-        heads=options.head,
-        export=options.export_head,
+        heads=options.input,
+        export=options.output,
+        files=options.files,
         with_state=options.state,
     )
     asyncio.run(run)
@@ -176,6 +289,18 @@ def _options(_options: argparse.Namespace) -> int:
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def _say_aside(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def _close_quietly() -> int:
+    """End without a word after the reader of standard output is gone, as in `export | head`."""
+    # The interpreter flushes once more on its way out.
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - beside its descriptor
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
 
 
 if __name__ == "__main__":

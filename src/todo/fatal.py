@@ -31,7 +31,7 @@ class FatalError(Exception):
 
 
 def report_fatal(error: FatalError) -> int:
-    """Write the one JSON line on stderr that explains a fatal exit.
+    """Write the one JSON line on stderr that explains why the service ends.
 
     Returns:
         The exit code, for `sys.exit`.
@@ -44,5 +44,20 @@ def report_fatal(error: FatalError) -> int:
         "code": int(error.code),
     }
     sys.stderr.write(json.dumps(line) + "\n")
+    sys.stderr.flush()
+    return int(error.code)
+
+
+def report_error(program: str, error: FatalError) -> int:
+    """Write the one plain line on stderr that explains why a command failed.
+
+    Args:
+        program: Which command, as its user knows it.
+        error: What failed.
+
+    Returns:
+        The exit code, for `sys.exit`.
+    """
+    sys.stderr.write(f"{program}: error: {' '.join(error.message.split())}\n")
     sys.stderr.flush()
     return int(error.code)

@@ -1,6 +1,7 @@
 """The operators' command line against real databases."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,7 +16,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from tests.integration.cluster import Cluster
-from tests.integration.service import SECRET, Service, make_environment, open_folder, run_admin
+from tests.integration.service import (
+    SECRET,
+    Service,
+    call_admin,
+    make_environment,
+    open_folder,
+    run_admin,
+)
 from todo.migrate import LOCK_KEY
 from todo.models import metadata
 
@@ -39,8 +47,8 @@ def test_migrating_twice_changes_nothing(environment: dict[str, str]) -> None:
     first, second = run_admin(environment, "migrate"), run_admin(environment, "migrate")
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    assert first.stdout == "migrated the schema from nothing to revision 0003\n"
-    assert second.stdout == "the schema is already at revision 0003\n"
+    assert first.stdout == "migrated the schema from nothing to revision 0004\n"
+    assert second.stdout == "the schema is already at revision 0004\n"
     assert first.stderr == second.stderr == ""
 
 
@@ -105,7 +113,8 @@ def test_a_newer_database_is_neither_migrated_nor_served(cluster: Cluster, folde
     done = run_admin(environment, "migrate")
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (65, "", 1)
-    assert "revision 9999" in json.loads(done.stderr)["message"]
+    assert done.stderr.startswith("todo.admin: error: ")
+    assert "revision 9999" in done.stderr
     service = Service(folder, options)
     try:
         service.wait_for("not ready")
@@ -136,22 +145,136 @@ def test_a_token_is_all_that_is_printed(folder: Path) -> None:
     assert claims["exp"] - claims["iat"] == 2 * 86_400
 
 
+def test_a_token_has_the_scopes_that_were_asked_for(folder: Path) -> None:
+    asked = ("--scope", "write", "--scope", "read")
+    done = run_admin(make_environment(folder, {}), "token", "--subject", "alice", *asked)
+
+    claims = jwt.decode(done.stdout.rstrip("\n"), SECRET, algorithms=["HS256"])
+    assert claims["scope"] == "read write"
+
+
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "line"),
     [
-        (),
-        ("nothing",),
-        ("token",),
-        ("token", "--subject", ""),
-        ("token", "--subject", "a", "--days", "366"),
-        ("token", "--subject", "a", "--days", "0"),
-        ("migrate", "--wait", "soon"),
+        ((), "missing: COMMAND — see: python3 -m todo.admin --help"),
+        (("nothing",), "unknown command nothing, must be one of: token, tokens, revoke, "),
+        (("token",), "missing: --subject — see: python3 -m todo.admin token --help"),
+        (("token", "--subject", ""), "--subject: a subject has 1 to 255 printable characters"),
+        (
+            ("token", "--subject", "a", "--days", "366"),
+            "--days: must be a whole number from 1 to 365 — see: ",
+        ),
+        (("token", "--subject", "a", "--days", "0"), "--days: must be a whole number"),
+        (
+            ("token", "--subject", "a", "--scope", "reed"),
+            "--scope: unknown scope reed, must be one of: admin, assistant, delete, read, write",
+        ),
+        (("migrate", "--wait", "soon"), "--wait: must be a number of seconds, at most a day"),
+        (
+            ("import", "--format", "xml", "x"),
+            "--format: unknown value xml, must be one of: json, ical — see",
+        ),
+        (("import", "a", "b's"), "unknown: b's — see: python3 -m todo.admin --help"),
+        (("export", "--output"), "--output: needs a value — see"),
+        (("verify", "--state=1"), "--state: takes no value — see"),
+        (("revoke",), "name the tokens by ID, or all of a user with --owner USER"),
     ],
 )
-def test_wrong_usage_is_one_line(folder: Path, arguments: tuple[str, ...]) -> None:
-    done = run_admin(make_environment(folder, {}), *arguments)
+def test_wrong_usage_is_one_plain_line(folder: Path, arguments: tuple[str, ...], line: str) -> None:
+    done = call_admin(make_environment(folder, {}), *arguments)
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (64, "", 1)
+    assert done.stderr.startswith(f"todo.admin: error: {line}")
+
+
+def test_a_program_around_it_is_named_as_its_user_calls_it(folder: Path) -> None:
+    done = run_admin(make_environment(folder, {}), "--as", "build.py admin", "export", "x")
+
+    assert done.stderr == ("build.py: error: unknown: x — see: python3 build.py admin --help\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "files"),
+    [
+        ("export --output a", {"input": None, "output": "a"}),
+        ("export --output=-", {"input": None, "output": None}),
+        ("import --owner x b", {"input": "b", "output": None}),
+        ("verify --head c --export-head d", {"input": "c", "output": "d"}),
+        ("tokens --owner x", {"input": None, "output": None}),
+    ],
+)
+def test_the_files_of_a_command_line_are_known_without_running_it(
+    folder: Path, words: str, files: dict[str, str | None]
+) -> None:
+    nowhere = make_environment(folder, {"TODO_DATABASE_URL": "nothing"})
+
+    done = call_admin(nowhere, "--plan", *words.split())
+
+    assert (done.returncode, json.loads(done.stdout)) == (0, files)
+
+
+def test_descriptors_take_the_place_of_streams_and_of_named_files(folder: Path) -> None:
+    environment = make_environment(folder, {"TODO_DATABASE_URL": f"sqlite:///{folder}/todo.db"})
+    assert run_admin(environment, "migrate").returncode == 0
+    out, heads = folder / "out", folder / "heads"
+    with out.open("wb") as one, heads.open("wb") as two:
+        given = f"stdout={one.fileno()},output={two.fileno()}"
+        words = ["--descriptors", given, "verify", "--export-head", "/nowhere/heads"]
+        done = subprocess.run(
+            [sys.executable, "-m", "todo.admin", *words],
+            env=environment,
+            pass_fds=(one.fileno(), two.fileno()),
+            capture_output=True,
+            check=False,
+        )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert out.read_text() == "verified 0 journals, 0 entries\n"
+    assert heads.read_text() == ""
+
+
+def test_a_command_ends_with_the_program_that_holds_its_lifeline(
+    cluster: Cluster, folder: Path
+) -> None:
+    url = cluster.make_database()
+    environment = make_environment(folder, {"TODO_DATABASE_URL": url})
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as other:
+        # A migration that waits for this lock would wait for ever.
+        other.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
+        reader, writer = os.pipe()
+        words = ["--descriptors", f"lifeline={reader}", "migrate"]
+        migration = subprocess.Popen(
+            [sys.executable, "-m", "todo.admin", *words],
+            env=environment,
+            pass_fds=(reader,),
+            stderr=-1,
+            text=True,
+        )
+        os.close(reader)
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while cluster.query(url, waiting) == [(0,)]:
+            assert migration.poll() is None
+            time.sleep(0.05)
+        os.close(writer)
+        _output, errors = migration.communicate()
+
+    assert errors == "todo.admin: error: interrupted\n"
+
+
+def test_a_reader_that_left_is_no_error(folder: Path) -> None:
+    environment = make_environment(folder, {})
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:
+        done = subprocess.run(
+            [sys.executable, "-m", "todo.admin", "options"],
+            env=environment,
+            stdout=out,
+            stderr=-1,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_a_migration_needs_no_token_secret(folder: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_dry_run_reports_the_same_and_changes_nothing(
     assert dry.stdout.replace("would take", "took") == wet.stdout
     assert (dry.returncode, wet.returncode) == (0, 0)
     assert missing.returncode == 64
-    assert "there is no account" in missing.stderr
+    assert "no account named" in missing.stderr
 
 
 def test_each_line_that_is_not_taken_is_named_with_its_reason(
@@ -209,8 +209,8 @@ def test_a_file_that_is_not_there_is_one_line(empty: dict[str, str]) -> None:
     result = call_admin(empty, "import", "no-such-file")
 
     assert result.returncode == 64
-    assert json.loads(result.stderr)["message"] == (
-        "cannot read no-such-file: No such file or directory"
+    assert result.stderr == (
+        "todo.admin: error: cannot read no-such-file: No such file or directory\n"
     )
 
 

@@ -4,6 +4,8 @@ import asyncio
 import re
 import secrets
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import psycopg
 import pytest
 
@@ -200,8 +203,8 @@ def test_an_exported_head_tells_a_cut_tail_and_a_rewritten_chain(
     heads = folder / "heads"
     fill(ledger, "alice", 9)
     fill(ledger, "bob", 2)
-    assert ledger.holds(export=heads) == "verified 2 journals, 11 entries"
-    assert ledger.holds(heads=heads) == "verified 2 journals, 11 entries"
+    assert ledger.holds(export=str(heads)) == "verified 2 journals, 11 entries"
+    assert ledger.holds(heads=str(heads)) == "verified 2 journals, 11 entries"
 
     # By somebody who knows how: what is left is a sound chain.
     ledger.execute("DELETE FROM journal WHERE owner = 'alice' AND seq > 7")
@@ -210,13 +213,13 @@ def test_an_exported_head_tells_a_cut_tail_and_a_rewritten_chain(
         " WHERE journal.owner = 'alice' AND seq = 7) WHERE owner = 'alice'"
     )
     ledger.holds()
-    (found,) = ledger.finds(heads=heads)
+    (found,) = ledger.finds(heads=str(heads))
     assert found == "'alice', entry 7: the journal ends here, but its exported head is entry 9"
 
     ledger.execute("DELETE FROM journal")
     ledger.execute("DELETE FROM account")
     fill(ledger, "alice", 9)
-    rewritten, gone = ledger.finds(heads=heads)[-2:]
+    rewritten, gone = ledger.finds(heads=str(heads))[-2:]
     assert rewritten.startswith("'alice', entry 9: the chain up to here was rewritten")
     assert gone == "'bob': the journal of the exported head is gone"
 
@@ -225,8 +228,29 @@ def test_heads_of_what_does_not_hold_are_not_exported(ledger: Ledger, folder: Pa
     fill(ledger, "alice", 2)
     ledger.execute("UPDATE journal SET actor = 'x' WHERE seq = 1")
 
-    ledger.finds(export=folder / "heads")
+    ledger.finds(export=str(folder / "heads"))
     assert not (folder / "heads").exists()
+
+
+def test_heads_go_through_pipes(folder: Path) -> None:
+    ledger = _open_sqlite(folder)
+    assert call_admin(ledger.environment, "migrate").returncode == 0
+    fill(ledger, "alice", 3)
+    command = [sys.executable, "-m", "todo.admin", "verify"]
+
+    exported = subprocess.run(
+        [*command, "--export-head", "-"], env=ledger.environment, capture_output=True, check=True
+    )
+    compared = subprocess.run(
+        [*command, "--head", "-"],
+        env=ledger.environment,
+        input=exported.stdout,
+        capture_output=True,
+        check=True,
+    )
+
+    assert orjson.loads(exported.stdout)["seq"] == 3
+    assert exported.stderr == compared.stdout == b"verified 1 journals, 3 entries\n"
 
 
 @pytest.mark.parametrize(

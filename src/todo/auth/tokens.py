@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -68,8 +69,13 @@ class Tokens:
         self.keys = keys
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
-    def issue(self, subject: str, *, lifetime_s: int) -> str:
+    def issue(self, subject: str, *, lifetime_s: int, scopes: Collection[str] | None = None) -> str:
         """Return a token for a subject that expires after `lifetime_s` seconds.
+
+        Args:
+            subject: The user.
+            lifetime_s: Seconds until it expires.
+            scopes: What it allows, of `SCOPES`; all of them when None.
 
         Raises:
             ValueError: The subject is empty, too long or not printable, or there is no secret.
@@ -83,6 +89,8 @@ class Tokens:
             raise ValueError(msg)
         now = int(time.time())
         claims: dict[str, Any] = {"sub": subject, "iat": now, "exp": now + lifetime_s}
+        if scopes is not None:
+            claims["scope"] = " ".join(sorted(set(scopes)))
         if self._audience is not None:
             claims["aud"] = self._audience
         if self._issuer is not None:

@@ -1,11 +1,11 @@
 """What `todo.admin verify` does: verify journals and say what it came to, in lines."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from todo.db import Database
 from todo.errors import SchemaMismatchError, UnavailableError
 from todo.fatal import ExitCode, FatalError
+from todo.files import Files
 from todo.journal.heads import read_heads, write_heads
 from todo.journal.verify import Verified, verify
 from todo.settings import Settings
@@ -18,8 +18,9 @@ async def run_check(
     say: Callable[[str], None],
     *,
     owner: str | None = None,
-    heads: Path | None = None,
-    export: Path | None = None,
+    heads: str | None = None,
+    export: str | None = None,
+    files: Files | None = None,
     with_state: bool = False,
 ) -> None:
     """Verify journals; say each finding in a line, or how much was verified.
@@ -30,14 +31,19 @@ async def run_check(
         owner: Whose journal, None for all.
         heads: File of heads that were exported earlier.
         export: File to write the heads to, if everything holds.
+        files: Opens the two.
         with_state: Whether to compare the tasks as well.
 
     Raises:
         FatalError: Something was found, or it could not be verified.
     """
-    known = None if heads is None else read_heads(heads)
+    files = files or Files()
+    known = None
+    if heads is not None:
+        with files.reading(heads) as file:
+            known = read_heads(heads, file)
     if known is not None and owner is not None and owner not in known:
-        raise FatalError(ExitCode.USAGE, f"{heads} has no head of {owner!r}")
+        raise FatalError(ExitCode.USAGE, f"{heads} has no head of {owner}")
     database = Database(settings)
     total, journals, broken = Verified(), 0, 0
     try:
@@ -60,5 +66,6 @@ async def run_check(
         message = f"{broken} of {journals} journals do not hold; first {total.findings[0]}"
         raise FatalError(ExitCode.BROKEN, message)
     if export is not None:
-        write_heads(export, total.heads)
+        with files.writing(export) as file:
+            write_heads(file, total.heads)
     say(f"verified {journals} journals, {total.entries} entries")

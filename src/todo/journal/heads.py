@@ -3,11 +3,9 @@
 One JSON object a line, in the order of owners.
 """
 
-import contextlib
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import IO
 
 import orjson
 
@@ -31,48 +29,30 @@ class Head:
     hash: str
 
 
-def write_heads(path: Path, heads: Iterable[Head]) -> None:
-    """Write heads to a file, which appears whole or not at all.
-
-    Raises:
-        FatalError: It cannot be written.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            file.writelines(orjson.dumps(asdict(head)) + b"\n" for head in heads)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-        message = f"cannot write {path}: {error.strerror}"
-        raise FatalError(ExitCode.USAGE, message) from None
+def write_heads(file: IO[bytes], heads: Iterable[Head]) -> None:
+    """Write heads to a file."""
+    file.writelines(orjson.dumps(asdict(head)) + b"\n" for head in heads)
 
 
-def read_heads(path: Path) -> dict[str, Head]:
+def read_heads(name: str, file: IO[bytes]) -> dict[str, Head]:
     """Return the heads of a file, by owner.
 
     Raises:
-        FatalError: It cannot be read, or is no such file; the message has the line.
+        FatalError: It is not such a file; the message has its name and the line.
     """
-    try:
-        with path.open("rb") as file:
-            return {head.owner: head for head in _parse(path, file)}
-    except OSError as error:
-        message = f"cannot read {path}: {error.strerror}"
-        raise FatalError(ExitCode.USAGE, message) from None
+    return {head.owner: head for head in _parse(name, file)}
 
 
-def _parse(path: Path, lines: Iterable[bytes]) -> Iterator[Head]:
+def _parse(name: str, lines: Iterable[bytes]) -> Iterator[Head]:
     for number, line in enumerate(lines, 1):
         try:
             head = Head(**orjson.loads(line))
         except (orjson.JSONDecodeError, TypeError):
             head = None
         if head is None or not _is_sound(head):
-            message = f"{path}, line {number}: no head of a journal, as --export-head writes them"
+            message = (
+                f"{name}, line {number}: not the head of a journal, as --export-head writes them"
+            )
             raise FatalError(ExitCode.USAGE, message)
         yield head
 

@@ -1,0 +1,128 @@
+"""The files of an operator's command: named ones, the standard streams, or descriptors handed over.
+
+A program outside of the container cannot lend it a path, but descriptors: `--descriptors
+stdin=5,stdout=6,stderr=7,input=8,output=9,lifeline=10` replaces the standard streams, lets the
+file that the command reads be 8 and the one that it writes be 9 whatever their names are, and ends
+the command when the other end of pipe 10 is closed.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+from todo.fatal import ExitCode, FatalError
+
+STDIO = "-"
+_STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
+
+
+class Files:
+    """Opens what a command reads, and what it writes."""
+
+    def __init__(self, descriptors: Mapping[str, int] | None = None) -> None:
+        """Open paths, or in place of any path what was handed over as `input` and `output`."""
+        self._descriptors = descriptors or {}
+
+    @contextlib.contextmanager
+    def reading(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a file that can be read more than once; `-` is standard input.
+
+        Raises:
+            FatalError: It cannot be read.
+        """
+        with contextlib.ExitStack() as opened:
+            try:
+                file = opened.enter_context(self._open(name))
+                if not file.seekable():
+                    spool = opened.enter_context(tempfile.TemporaryFile())
+                    shutil.copyfileobj(file, spool)
+                    spool.seek(0)
+                    file = spool
+            except OSError as error:
+                message = f"cannot read {_shown(name, 'standard input')}: {error.strerror}"
+                raise FatalError(ExitCode.USAGE, message) from None
+            yield file
+
+    def _open(self, name: str) -> IO[bytes]:
+        if name == STDIO:
+            return open(0, "rb", closefd=False)
+        if "input" in self._descriptors:
+            return open(self._descriptors["input"], "rb", closefd=False)
+        return Path(name).open("rb")
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a file that appears whole or not at all; `-` is standard output.
+
+        Raises:
+            FatalError: It cannot be written.
+        """
+        try:
+            if name == STDIO:
+                yield sys.stdout.buffer
+                sys.stdout.flush()
+            elif "output" in self._descriptors:
+                with open(self._descriptors["output"], "wb", closefd=False) as file:
+                    yield file
+            else:
+                with _whole(Path(name)) as file:
+                    yield file
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            message = f"cannot write {_shown(name, 'standard output')}: {error.strerror}"
+            raise FatalError(ExitCode.USAGE, message) from None
+
+
+def receive(words: str) -> Files:
+    """Use descriptors as `--descriptors` names them.
+
+    Raises:
+        FatalError: There are no such descriptors.
+    """
+    try:
+        pairs = (word.split("=") for word in words.split(","))
+        descriptors = {name: int(number) for name, number in pairs}
+        for name, number in _STREAMS.items():
+            if name in descriptors:
+                os.dup2(descriptors[name], number)
+        if "lifeline" in descriptors:
+            os.fstat(descriptors["lifeline"])
+            arguments = (descriptors["lifeline"],)
+            threading.Thread(target=_end_with, args=arguments, daemon=True).start()
+    except (ValueError, OSError):
+        message = "--descriptors: must be open descriptors, as in stdin=5,output=6"
+        raise FatalError(ExitCode.USAGE, message) from None
+    return Files(descriptors)
+
+
+def _end_with(lifeline: int) -> None:
+    """Interrupt this process once nobody holds the other end of a pipe."""
+    while os.read(lifeline, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _whole(target: Path) -> Iterator[IO[bytes]]:
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        # Everybody's tasks are only for the user who exports them.
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - opened with its mode
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _shown(name: str, stream: str) -> str:
+    return stream if name == STDIO else name
