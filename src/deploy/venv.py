@@ -19,7 +19,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -88,7 +90,8 @@ def enter(purpose: str) -> None:
     target = location(purpose)
     if Path(sys.prefix) == target:
         message = f"the Python environment {target} is damaged"
-        raise DeployError(message, hint=f"remove it: rm -r {target}", code=ExitCode.CONFIG)
+        hint = f"it is only a cache: rm -r {target}, and run the command again"
+        raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
     _restart(ensure(purpose))
 
 
@@ -137,26 +140,60 @@ def _make(target: Path, lock: Path, current: Step) -> None:
     # In place, not beside and renamed: scripts and byte code carry the path they were
     # installed to. The stamp makes it whole at once for everybody else.
     shutil.rmtree(target, ignore_errors=True)
+    python = str(target / "bin/python")
     try:
-        # In two steps: venv keeps to itself why the second one failed.
         _run([sys.executable, "-m", "venv", "--without-pip", str(target)], current)
-        _run([str(target / "bin/python"), "-Im", "ensurepip", "--default-pip"], current)
         scratch = target / "tmp"
         scratch.mkdir()
-        options = ("--require-hashes", "--no-input", "--disable-pip-version-check")
+        # The lock is complete: there is nothing to resolve. pip would compile on one core.
+        options = ("--require-hashes", "--no-deps", "--no-compile", "--progress-bar=off")
+        quiet = ("--no-input", "--disable-pip-version-check")
         # The user's pip configuration counts (mirror, proxy, certificates), but not where
         # it would install to.
         _run(
-            [str(target / "bin/python"), "-m", "pip", "install", *options, "-r", str(lock)],
+            [python, _unpack_pip(scratch), "install", *options, *quiet, "-r", str(lock)],
             current,
             # What an interrupted pip leaves behind goes with the folder.
             env={"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "TMPDIR": str(scratch)},
         )
+        # Only saves time: a package may ship a file that no Python compiles.
+        with contextlib.suppress(DeployError):
+            current.note("compiling")
+            _run([python, "-m", "compileall", "-qq", "-j0", str(target / "lib")], current)
         shutil.rmtree(scratch)
         (target / _STAMP).touch()
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
+
+
+def _unpack_pip(folder: Path) -> str:
+    """Unpack the pip that ensurepip would install, and return the program.
+
+    It runs as it is: installing it first would cost as much as ten packages, and leave
+    something in the environment that no lock pins.
+    """
+    wheel = _find_pip()
+    if wheel is None:
+        raise DeployError(
+            f"{sys.executable} cannot make virtual environments (it has no wheel of pip)",
+            hint="use a Python that is complete",
+            code=ExitCode.UNAVAILABLE,
+        )
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return str(folder / "pip")
+
+
+def _find_pip() -> Path | None:
+    """Return the wheel that ensurepip would install: the distribution's, or Python's own."""
+    spec = importlib.util.find_spec("ensurepip")
+    own = Path(spec.origin).with_name("_bundled") if spec and spec.origin else None
+    for folder in (sysconfig.get_config_var("WHEEL_PKG_DIR"), own):
+        wheels = sorted(Path(folder).glob("pip-*.whl")) if folder else []
+        if wheels:
+            return wheels[-1]
+    return None
 
 
 def _remove_unused(target: Path, purpose: str) -> None:
@@ -236,7 +273,8 @@ def _run(argv: Sequence[str], current: Step, env: Mapping[str, str] | None = Non
 
 
 def _failed(argv: Sequence[str], lines: Sequence[str]) -> DeployError:
-    tool = next((name for name in ("pip", "ensurepip", "venv") if name in argv), argv[0])
+    names = [Path(word).name for word in argv]
+    tool = next((name for name in ("pip", "venv") if name in names), argv[0])
     text = "\n".join(lines)
     symptom = symptoms.find(text)
     if symptom is not None:

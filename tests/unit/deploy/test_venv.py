@@ -40,7 +40,7 @@ class Programs:
             python.parent.mkdir(parents=True)
             python.touch()
             return
-        if "pip" in argv:
+        if Path(argv[1]).name == "pip":
             if self.error is not None:
                 raise self.error
             self.made += 1
@@ -90,7 +90,7 @@ def test_an_environment_is_made_once_from_hashes(programs: Programs) -> None:
     python = venv.ensure("build")
     assert venv.ensure("build") == python
     assert programs.made == 1
-    assert "--require-hashes" in programs.argvs[-1]
+    assert "--require-hashes" in programs.argvs[1]
     assert cached() == [venv.location("build").name]
 
 
@@ -139,7 +139,29 @@ def test_a_damaged_environment_is_named_instead_of_entered_for_ever(
     monkeypatch.setattr(sys, "prefix", str(venv.location("build")))
     with pytest.raises(DeployError, match="is damaged") as caught:
         venv.enter("build")
-    assert caught.value.hint == f"remove it: rm -r {venv.location('build')}"
+    assert f"it is only a cache: rm -r {venv.location('build')}" in caught.value.hint
+
+
+def test_a_package_that_does_not_compile_does_not_cost_the_environment(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(argv: Sequence[str], step: Step, env: Mapping[str, str] | None = None) -> None:
+        programs.run(argv, step, env)
+        if "compileall" in argv:
+            raise DeployError("compileall failed")
+
+    monkeypatch.setattr(venv, "_run", run)
+    assert venv.ensure("build").exists()
+
+
+def test_a_python_without_a_wheel_of_pip_is_named(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert programs
+    monkeypatch.setattr(venv, "_find_pip", lambda: None)
+    with pytest.raises(DeployError, match="no wheel of pip"):
+        venv.ensure("build")
+    assert cached() == []
 
 
 class TestPythonWithoutVenv:
@@ -189,6 +211,7 @@ class TestPythonWithoutVenv:
 def test_a_failing_pip_is_one_line_with_its_code(words: str, code: ExitCode) -> None:
     script = "import sys; print(sys.argv[-1]); sys.exit(1)"
     with pytest.raises(DeployError) as caught:
-        venv._run([sys.executable, "-c", script, "pip", words], Step("Trying"))  # noqa: SLF001
+        venv._run([sys.executable, "-c", script, "/tmp/pip", words], Step("Trying"))  # noqa: S108, SLF001
     assert caught.value.code == code
+    assert str(caught.value).startswith(("pip ", "a downloaded package "))
     assert "\n" not in str(caught.value)
