@@ -2,11 +2,11 @@
 """Build, run and test the todo backend: `python3 build.py --help` lists the commands.
 
 Any Python from 3.11 on starts it, without any package: what the commands import is kept in a
-private environment made from build.lock, in which this file then runs again. The commands
+private environment made from a lock, in which this file then runs again. The commands
 are in src/deploy/cli.
 """
 
-import os.path
+import os
 import sys
 
 # Nothing above may need a newer Python than the one that is told so here.
@@ -23,9 +23,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "sr
 
 def main() -> int:
     """Run the command on the command line and return its exit code."""
-    from deploy import venv  # noqa: PLC0415 - inside the boundary, so that Ctrl-C is caught
+    # Inside the boundary, so that Ctrl-C is caught.
+    from deploy import commands, venv  # noqa: PLC0415
 
-    venv.enter("build")
+    venv.enter(commands.find_environment(sys.argv[1:], os.environ))
     from deploy.cli.main import Build  # noqa: PLC0415 - needs what the line above provides
 
     return Build.start(sys.argv)

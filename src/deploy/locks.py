@@ -40,6 +40,8 @@ LOCKS = (
     Lock("runtime", ("runtime",), project=True),
     Lock("build", ("build",), project=False),
     Lock("dev", ("dev",), project=True, agrees_with=("runtime", "build")),
+    # After dev, so that its tests run what it serves.
+    Lock("serve", ("serve",), project=True, agrees_with=("runtime", "build", "dev")),
     # The same versions of what both sides of the measurement use.
     Lock("bench", ("bench",), project=False, agrees_with=("runtime",)),
     # What is added to an image with the runtime's, so where they meet they are the same.

@@ -6,7 +6,7 @@ import sys
 
 from plumbum import cli
 
-from deploy import devserver, venv
+from deploy import devserver
 
 
 class Dev(cli.Application):
@@ -19,8 +19,7 @@ class Dev(cli.Application):
     token = cli.SwitchAttr("--token", str, argname="subject", help="print a token and quit")
 
     def main(self) -> int:
-        """Enter the environment of dev.lock and serve from there."""
-        venv.enter("dev")
+        """Serve, or print a token, in the environment that deploy.commands chose."""
         if self.token:
             sys.stdout.write(f"{devserver.token(self.token)}\n")
             return 0
