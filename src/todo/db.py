@@ -9,9 +9,10 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, PoolProxiedConnection, event, exc, text
+from sqlalchemy import Engine, PoolProxiedConnection, event, exc, text
 from sqlalchemy.pool import QueuePool
 
+from todo import sqlite
 from todo.breaker import AsyncBreaker, BreakerOpenError, Verdict
 from todo.errors import (
     DatabaseBusyError,
@@ -41,7 +42,6 @@ APPLICATION_NAME = "todo-backend"
 # parameter, and by whom it is asked for.
 _SESSION_OPTIONS = " -c plan_cache_mode=force_generic_plan"
 _RECYCLE_S = 1800
-_SQLITE_BUSY_TIMEOUT_S = 5
 # How many tasks may wait for each connection: at a few milliseconds a turn, far from any time-out.
 _WAITING_FOR_EACH = 20
 # What the server says of itself: it is leaving, starting, or has no connection left.
@@ -229,7 +229,7 @@ class Database:
 def connect_arguments(settings: Settings) -> dict[str, Any]:
     """Return the driver's arguments for this database."""
     if settings.url.drivername.startswith("sqlite"):
-        return {"timeout": _SQLITE_BUSY_TIMEOUT_S}
+        return {"timeout": sqlite.BUSY_TIMEOUT_S}
     arguments: dict[str, Any] = {
         "connect_timeout": settings.database_connect_timeout_s,
         "application_name": APPLICATION_NAME,
@@ -258,8 +258,8 @@ def prepare_engine(engine: Engine, settings: Settings) -> None:
         except OSError as error:
             message = f"TODO_DATABASE_URL: cannot make {folder}: {error.strerror}"
             raise FatalError(ExitCode.CONFIGURATION, message) from None
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "connect", sqlite.prepare_connection)
+        event.listen(engine, "begin", sqlite.begin)
         return
     # Texts and times are shown to callers as the server writes them. libpq takes these from here
     # and tells them at connect: PgBouncer understands that, and no default of a role is stronger.
@@ -339,21 +339,6 @@ def _translate(error: BaseException) -> BaseException:
     if classify(error) is Verdict.FAILURE:
         return DatabaseUnavailableError(cause=" ".join(str(cause).split()))
     return error
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
-    # The driver's own implicit BEGIN comes too late for a read followed by a write.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute(f"PRAGMA busy_timeout={_SQLITE_BUSY_TIMEOUT_S * 1000}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """Begin what SQLAlchemy runs itself, which is migrations."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _read_json_as_text(connection: Any, _record: object) -> None:  # noqa: ANN401

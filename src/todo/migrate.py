@@ -6,32 +6,46 @@ Alembic is imported only when there is something to upgrade.
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, exc, inspect, text
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine, exc, inspect, text
 
 from todo.db import connect_arguments, prepare_engine
 from todo.fatal import ExitCode, FatalError
 from todo.models import EXPECTED_REVISION, REVISIONS
 from todo.settings import Settings
+from todo.sqlite import is_busy
 
 SCRIPTS = Path(__file__).parent / "migrations"
 # Any constant will do, as long as nothing else in the database uses it: "todo" in ASCII.
 LOCK_KEY = 0x746F646F
+_LOCK = {"key": LOCK_KEY}
+# A migration may take its time, also where the role has limits. Each server has those it knows.
+_NO_LIMITS = text(
+    "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('statement_timeout',"
+    " 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
+)
 _POLL_S = 0.5
+_WAITING = "waiting for another process that is changing the database"
+_T = TypeVar("_T")
 
 
 class DatabaseUnreachableError(Exception):
-    """No connection within the time given."""
+    """No connection within the time given, or lost on the way."""
 
 
-def migrate(settings: Settings) -> str:
+def migrate(settings: Settings, progress: Callable[[str], None]) -> str:
     """Upgrade the schema under a lock; a second process waits and then finds nothing to do.
+
+    Args:
+        settings: Where the database is.
+        progress: Receives one line when there is another process to wait for.
 
     Returns:
         The revision found at the beginning, `""` for an empty database.
 
     Raises:
-        DatabaseUnreachableError: No connection.
+        DatabaseUnreachableError: No connection, or it was lost; nothing has changed.
         FatalError: The database is newer than this program.
     """
     arguments = connect_arguments(settings)
@@ -42,8 +56,12 @@ def migrate(settings: Settings) -> str:
     engine = create_engine(url, connect_args=arguments)
     prepare_engine(engine, settings)
     try:
-        with _connect(engine) as connection, connection.begin():
+        with _connect(engine, progress) as connection, _begin(connection, progress):
             return _upgrade(connection)
+    except exc.DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise _unreachable(error) from None
     finally:
         engine.dispose()
 
@@ -54,7 +72,7 @@ def migrate_patiently(settings: Settings, wait_s: float, progress: Callable[[str
     Args:
         settings: Where the database is.
         wait_s: Seconds to wait for it.
-        progress: Receives one line when there is something to wait for.
+        progress: Receives one line for each thing to wait for.
 
     Raises:
         FatalError: The database did not come in time, or is newer than this program.
@@ -63,7 +81,7 @@ def migrate_patiently(settings: Settings, wait_s: float, progress: Callable[[str
     announced = False
     while True:
         try:
-            return migrate(settings)
+            return migrate(settings, progress)
         except DatabaseUnreachableError as error:
             if time.monotonic() + _POLL_S > deadline:
                 message = f"the database is not reachable after {wait_s:g} s: {error}"
@@ -74,20 +92,45 @@ def migrate_patiently(settings: Settings, wait_s: float, progress: Callable[[str
         time.sleep(_POLL_S)
 
 
-def _connect(engine: Engine) -> Connection:
+def _connect(engine: Engine, progress: Callable[[str], None]) -> Connection:
     try:
-        return engine.connect()
+        return _outwait_locks(engine.connect, progress)
     except (exc.OperationalError, exc.InterfaceError) as error:
-        raise DatabaseUnreachableError(" ".join(str(error.orig).split())) from None
+        raise _unreachable(error) from None
+
+
+def _unreachable(error: exc.DBAPIError) -> DatabaseUnreachableError:
+    return DatabaseUnreachableError(" ".join(str(error.orig).split()))
+
+
+def _begin(connection: Connection, progress: Callable[[str], None]) -> RootTransaction:
+    """Begin a transaction with the lock, however long another migration holds it."""
+    if connection.dialect.name != "postgresql":
+        return _outwait_locks(connection.begin, progress)
+    transaction = connection.begin()
+    connection.execute(_NO_LIMITS)
+    # Held by the transaction, so that it works through PgBouncer too.
+    if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), _LOCK):
+        progress(_WAITING)
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), _LOCK)
+    return transaction
+
+
+def _outwait_locks(attempt: Callable[[], _T], progress: Callable[[str], None]) -> _T:
+    """Repeat an attempt while SQLite's file is locked: its busy timeout ends before migrations."""
+    announced = False
+    while True:
+        try:
+            return attempt()
+        except exc.OperationalError as error:
+            if not is_busy(error.orig):
+                raise
+        if not announced:
+            progress(_WAITING)
+            announced = True
 
 
 def _upgrade(connection: Connection) -> str:
-    if connection.dialect.name == "postgresql":
-        # A migration may take its time, also where the role has limits.
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
-        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        # Held by the transaction, so that it works through PgBouncer too.
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
     current = _find_revision(connection)
     if current and current not in REVISIONS:
         message = (

@@ -148,7 +148,7 @@ async def _migrate(settings: Settings) -> None:
     reason = ""
     while True:
         try:
-            found = await asyncio.to_thread(migrate, settings)
+            found = await asyncio.to_thread(migrate, settings, _log.warning)
         except DatabaseUnreachableError as error:
             message = f"waiting for the database to migrate it: {error}"
         except FatalError as error:

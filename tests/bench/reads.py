@@ -69,7 +69,7 @@ def main() -> int:
         cluster.start(connections=3 * _READERS, buffers="128MB")
         url = cluster.make_database()
         settings = _settings(url, folder)
-        migrate(settings)
+        migrate(settings, print)
         owners = f"'owner-' || n % {_OWNERS}"
         cluster.query(url, api_data.render_insert(api_data.COLUMNS, owners, first=0, count=_TASKS))
         cluster.query(url, "VACUUM ANALYZE")
@@ -99,7 +99,7 @@ async def _copy(settings: Settings, folder: Path) -> list[dict[str, Any]]:
     every = Statement(lambda dialect: select_image(dialect, task, lambda chosen: chosen))
     async with source.reading() as session:
         images = [orjson.loads(row[0]) for row in await session.fetch(every, {})]
-    await asyncio.to_thread(migrate, _settings(_sqlite_url(folder), folder))
+    await asyncio.to_thread(migrate, _settings(_sqlite_url(folder), folder), print)
     insert = Statement(task.insert().values({name: bindparam(name) for name in COLUMNS}))
     async with target.unit_of_work() as session:
         await session.run(*((insert, to_row(image)) for image in images))

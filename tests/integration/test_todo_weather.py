@@ -257,7 +257,7 @@ def test_a_locked_file_lets_readers_read() -> None:
 
 def test_a_file_without_room_lets_readers_read(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/todo.db"
-    migrate(Settings(database_url=url))
+    migrate(Settings(database_url=url), print)
 
     async def fill() -> tuple[list[int], str]:
         database = Database(Settings(database_url=url, database_pool_size=1))

@@ -1,0 +1,71 @@
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from todo import sqlite
+from todo.db import Database
+from todo.migrate import migrate
+from todo.settings import Settings
+from todo.sqlite import is_busy, prepare_connection
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    """A new database that another connection is about to change for a moment."""
+    path = tmp_path / "todo.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.2, other.execute, ["ROLLBACK"])
+    release.start()
+    yield path
+    release.join()
+    other.close()
+
+
+def test_sqlite_does_not_wait_for_the_journal_mode_by_itself(path: Path) -> None:
+    connection = sqlite3.connect(path, timeout=60)
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+    assert is_busy(caught.value)
+
+
+def test_a_new_connection_waits_for_the_journal_mode(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    prepare_connection(connection, None)
+    mode = connection.execute("PRAGMA journal_mode").fetchone()
+    connection.close()
+    assert mode == ("wal",)
+
+
+def test_the_pool_waits_for_the_journal_mode(path: Path) -> None:
+    async def find_revision() -> str | None:
+        database = Database(Settings(database_url=f"sqlite+aiosqlite:///{path}"))
+        try:
+            return await database.find_revision()
+        finally:
+            await database.dispose()
+
+    assert asyncio.run(find_revision()) is None
+
+
+def test_a_migration_waits_longer_than_the_busy_timeout(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.02)
+    said: list[str] = []
+    assert migrate(Settings(database_url=f"sqlite:///{path}"), said.append) == ""
+    assert said == ["waiting for another process that is changing the database"]
+
+
+def test_other_errors_of_the_driver_are_not_about_a_lock() -> None:
+    connection = sqlite3.connect(":memory:")
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        connection.execute("SELECT 1 FROM nowhere")
+    connection.close()
+    assert not is_busy(caught.value)
+    assert not is_busy(None)
