@@ -30,13 +30,18 @@ def ensure_programs() -> None:
     """
     packages = [] if find_initdb() else ["postgresql"]
     packages += [] if find_browser() else [_BROWSERS[0]]
+    packages += [] if find_curl() else ["curl"]
     if packages:
         with _no_default_cluster():
             host.ensure_packages(packages, assume_yes=os.geteuid() == 0)
     if find_promtool() is None:
         _fetch_promtool(_own_promtool())
     if find_pgbouncer() is None:
-        _fetch_pgbouncer(_own_pgbouncer())
+        _fetch_with_libraries("pgbouncer", "usr/sbin/pgbouncer", _own_pgbouncer())
+    if find_nginx() is None:
+        _fetch_with_libraries("nginx", "usr/sbin/nginx", _own_nginx())
+    if find_caddy() is None:
+        _fetch_with_libraries("caddy", "usr/bin/caddy", _own_caddy())
 
 
 def find_initdb() -> Path | None:
@@ -52,6 +57,12 @@ def find_browser() -> Path | None:
     """A Chromium."""
     found = (tools.find(name) for name in _BROWSERS)
     return next((Path(path) for path in found if path), None)
+
+
+def find_curl() -> Path | None:
+    """The HTTP client that the guides use."""
+    found = tools.find("curl")
+    return Path(found) if found else None
 
 
 def find_promtool() -> Path | None:
@@ -70,6 +81,22 @@ def find_pgbouncer() -> Path | None:
     return _own_pgbouncer() if _own_pgbouncer().exists() else None
 
 
+def find_nginx() -> Path | None:
+    """A reverse proxy of docs/reverse-proxy.md; libraries as for the pooler."""
+    found = tools.find("nginx")
+    if found:
+        return Path(found)
+    return _own_nginx() if _own_nginx().exists() else None
+
+
+def find_caddy() -> Path | None:
+    """The other reverse proxy of docs/reverse-proxy.md."""
+    found = tools.find("caddy")
+    if found:
+        return Path(found)
+    return _own_caddy() if _own_caddy().exists() else None
+
+
 def _own_promtool() -> Path:
     return cache_dir() / "promtool"
 
@@ -78,20 +105,28 @@ def _own_pgbouncer() -> Path:
     return cache_dir() / "pgbouncer" / "pgbouncer"
 
 
+def _own_nginx() -> Path:
+    return cache_dir() / "nginx" / "nginx"
+
+
+def _own_caddy() -> Path:
+    return cache_dir() / "caddy" / "caddy"
+
+
 def _fetch_promtool(target: Path) -> None:
     with _fetching("prometheus", target) as (scratch, _depends):
         (scratch / "usr/bin/promtool").replace(target)
 
 
-def _fetch_pgbouncer(target: Path) -> None:
-    with _fetching("pgbouncer", target) as (scratch, depends):
+def _fetch_with_libraries(package: str, program: str, target: Path) -> None:
+    with _fetching(package, target) as (scratch, depends):
         for name in re.findall(r"(?:^|[,|] *)(lib[\w.+-]+)", depends):
             if not _is_installed(name):
                 _extract(name, scratch)
         for library in scratch.glob("usr/lib/*/lib*.so.*"):
             library.replace(target.parent / library.name)
         # The last one: where it is, the rest is as well.
-        (scratch / "usr/sbin/pgbouncer").replace(target)
+        (scratch / program).replace(target)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ import pytest
 from deploy import suite, suite_programs
 from deploy.errors import DeployError, ExitCode
 
+FETCHED = ("promtool", "pgbouncer", "nginx", "caddy")
+
 
 def test_no_words_mean_every_tier_in_order() -> None:
     assert suite.split([]) == (("unit", "integration", "system"), ())
@@ -63,8 +65,8 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr(suite_programs, "find_initdb", lambda: None)
     monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
-    monkeypatch.setattr(suite_programs, "find_promtool", lambda: Path("promtool"))
-    monkeypatch.setattr(suite_programs, "find_pgbouncer", lambda: Path("pgbouncer"))
+    for name in ("curl", *FETCHED):
+        monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
     monkeypatch.setattr(suite_programs, "_CLUSTER_DEFAULTS", folder)
     monkeypatch.setattr("deploy.host.ensure_packages", install)
     monkeypatch.setattr("deploy.venv.ensure", lambda _purpose: None)
@@ -73,7 +75,7 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("program", ["promtool", "pgbouncer"])
+@pytest.mark.parametrize("program", FETCHED)
 def test_without_debians_packages_the_way_to_a_program_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
 ) -> None:
@@ -81,7 +83,7 @@ def test_without_debians_packages_the_way_to_a_program_is_named(
     monkeypatch.setattr("deploy.tools.find", lambda _tool: None)
     monkeypatch.setattr(suite_programs, "find_initdb", lambda: Path("initdb"))
     monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
-    for name in {"promtool", "pgbouncer"} - {program}:
+    for name in {"curl", *FETCHED} - {program}:
         monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
     with pytest.raises(DeployError, match=program) as caught:
         suite_programs.ensure_programs()
