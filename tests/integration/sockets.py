@@ -33,17 +33,22 @@ class Socket:
     """
 
     def __init__(
-        self, service: Service, path: str, headers: Headers = (), protocols: Sequence[str] = ()
+        self,
+        peer: socket.socket,
+        path: str,
+        headers: Headers = (),
+        protocols: Sequence[str] = (),
+        *,
+        host: str = "todo",
     ) -> None:
-        self._peer = socket.socket(socket.AF_UNIX)
-        self._peer.connect(str(service.folder / "public.sock"))
+        self._peer = peer
         self._connection = WSConnection(ConnectionType.CLIENT)
         self._events: list[Event] = []
         self.protocol: str | None = None
         self.pings = 0
         self._send(
             Request(
-                host="todo",
+                host=host,
                 target=path,
                 extra_headers=list(headers),
                 subprotocols=list(protocols),
@@ -121,12 +126,19 @@ class Socket:
                 raise ConnectionResetError
 
 
+def connect(service: Service) -> socket.socket:
+    """Open a connection to the public socket of a service."""
+    peer = socket.socket(socket.AF_UNIX)
+    peer.connect(str(service.folder / "public.sock"))
+    return peer
+
+
 @contextlib.contextmanager
 def open_socket(
     service: Service, path: str, *, headers: Headers = (), protocols: Sequence[str] = ()
 ) -> Iterator[Socket]:
     """Open a WebSocket for the length of the block."""
-    opened = Socket(service, path, headers, protocols)
+    opened = Socket(connect(service), path, headers, protocols)
     try:
         yield opened
     finally:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.people import LISTS, TASKS, MakePerson, Person, read
 from tests.integration.service import SECRET, Service, open_service
-from tests.integration.sockets import Socket, open_socket
+from tests.integration.sockets import Socket, connect, open_socket
 from todo.auth.tokens import Tokens
 
 
@@ -188,7 +188,7 @@ def test_a_user_has_a_bounded_number_of_pages(service: Service, alice: Person) -
         with open_socket(service, path_of(alice), headers=header_of(alice)) as page:
             return page.read_first() == 4429
 
-    pages = [Socket(service, path_of(alice), header_of(alice)) for _ in range(20)]
+    pages = [Socket(connect(service), path_of(alice), header_of(alice)) for _ in range(20)]
     assert {page.read()["type"] for page in pages} == {"connected"}
     assert is_refused()
 
