@@ -13,6 +13,7 @@ from deploy.paths import REPO
 from todo.settings import PREFIX, Settings
 
 PAGES = sorted([*REPO.glob("*.md"), *REPO.glob("docs/**/*.md")])
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 TOP = {entry.name for entry in REPO.iterdir()}
 
 
@@ -33,9 +34,8 @@ def commands_in(text: str) -> Iterator[list[str]]:
 
 def quoted(text: str) -> Iterator[str]:
     """What stands in backquotes or in fenced blocks: commands, paths and names."""
-    fence = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-    yield from fence.findall(text)
-    yield from re.findall(r"`([^`\n]+)`", fence.sub("", text))
+    yield from FENCE.findall(text)
+    yield from re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
 
 
 def application(words: list[str]) -> tuple[command.Command, list[str]]:
@@ -82,6 +82,43 @@ def test_every_path_of_the_project_exists(page: Path) -> None:
 def test_every_option_of_the_service_exists(page: Path) -> None:
     known = {f"{PREFIX}{field}".upper() for field in Settings.model_fields}
     assert set(re.findall(r"\bTODO_[A-Z][A-Z_]*[A-Z]\b", page.read_text())) <= known
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link may name in a page: its headings, as GitHub makes anchors of them."""
+    prose = FENCE.sub("", page.read_text())
+    headings = re.findall(r"^#+ +(.+?)\s*$", prose, re.MULTILINE)
+    plain = (re.sub(r"\]\([^)]*\)", "", heading).lower() for heading in headings)
+    return {re.sub(r"[^\w -]", "", text).replace(" ", "-") for text in plain}
+
+
+@every_page
+def test_every_link_into_a_page_meets_a_heading(page: Path) -> None:
+    prose = FENCE.sub("", page.read_text())
+    links = re.findall(r"]\(([^)#:]*)#([^)]*)\)", prose)
+    broken = [
+        f"{name}#{anchor}"
+        for name, anchor in links
+        if anchor not in anchors(page.parent / name if name else page)
+    ]
+    assert broken == []
+
+
+def test_the_index_has_every_page() -> None:
+    index = REPO / "docs" / "README.md"
+    pages = {page for page in PAGES if page.is_relative_to(index.parent)} - {index}
+    # A folder is in the index as a whole.
+    pages = {page for page in pages if page.parent.name != "adr"} | {index.parent / "adr"}
+    linked = {
+        (index.parent / name).resolve() for name in re.findall(r"]\(([^)#:]+)", index.read_text())
+    }
+    assert {str(page) for page in pages - linked} == set()
+    assert "(docs/README.md)" in (REPO / "README.md").read_text()
+
+
+def test_an_anchor_is_made_of_a_heading_as_on_the_site() -> None:
+    assert "exit-codes-of-buildpy" in anchors(REPO / "docs" / "operate.md")
+    assert "exit-codes" not in anchors(REPO / "docs" / "operate.md")
 
 
 def test_the_readme_lists_the_commands_as_the_help_does() -> None:
