@@ -8,7 +8,7 @@ import secrets
 import socket
 import sys
 import tempfile
-from pathlib import Path
+import time
 from typing import TYPE_CHECKING
 
 from deploy import paths, tools
@@ -16,11 +16,15 @@ from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from subprocess import Popen
 
 DEFAULT_PORT = 8000
 _MANAGEMENT_OFFSET = 1000
 """The management port lies as far above the public one as 9000 above 8000."""
+
+_CONNECT_S = 1.0
+_POLL_S = 0.1
 
 _SOURCE_CANNOT_MEND = frozenset({71, 77, 78})
 """Exit codes of the backend for a port, a secret and a setting."""
@@ -37,7 +41,7 @@ def render_environment(port: int, environ: Mapping[str, str], folder: Path) -> d
         "TODO_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/todo.db",
         "TODO_DATABASE_MIGRATE": "startup",
         "TODO_TOKEN_SECRET_FILE": str(folder / "token-secret"),
-        "TODO_PROBE_BIND": f"unix:{folder}/probe.sock",
+        "TODO_PROBE_BIND": f"unix:{folder}/probe-{port}.sock",
     }
     return {
         **{name: environ.get(name, value) for name, value in defaults.items()},
@@ -53,24 +57,37 @@ def serve(port: int, *, reload: bool) -> int:
     Raises:
         DeployError: A port is taken.
     """
-    for number in (port, port + _MANAGEMENT_OFFSET):
-        require_free(number)
+    require_free(port)
+    require_free(port + _MANAGEMENT_OFFSET, f"it is the management port of {port}, ")
     _make_secret(data_dir())
     environment = render_environment(port, os.environ, data_dir())
-    sys.stderr.write(
-        f"Serving at http://127.0.0.1:{port} (described at /openapi.json), "
-        f"data in {data_dir()}.\n"
-        f"A token: python3 build.py dev --token alice. Ctrl-C stops.\n"
-    )
+    greeted = False
+    sys.stderr.write("Starting the backend from src/ …\n")
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             with _backend(environment) as backend:
+                if not greeted and _wait_listening(backend, port):
+                    greeted = True
+                    sys.stderr.write(render_greeting(port, data_dir()))
                 if not reload:
                     return backend.wait()
                 code = _wait_for_change(backend)
                 if code is not None:
                     return code
     return 0
+
+
+def render_greeting(port: int, folder: Path) -> str:
+    """What a person needs for a first request; the command works as it is written."""
+    return (
+        f"\nServing at http://127.0.0.1:{port}, with its documentation at /docs; "
+        f"the data is in {folder}.\n"
+        "Ctrl-C stops it. A token: python3 build.py dev --token alice. "
+        "A first request, from another terminal in this folder:\n\n"
+        f"  curl http://127.0.0.1:{port}/api/v1/tasks "
+        '-H "Authorization: Bearer $(python3 build.py dev --token alice)" '
+        "-H 'Content-Type: application/json' -d '{\"title\": \"Water the plants\"}'\n\n"
+    )
 
 
 def token(subject: str) -> str:
@@ -81,8 +98,12 @@ def token(subject: str) -> str:
     return tools.run(argv, env=environment).stdout.strip()
 
 
-def require_free(port: int) -> None:
+def require_free(port: int, purpose: str = "") -> None:
     """Pass when nobody listens on a loopback port.
+
+    Args:
+        port: The port.
+        purpose: Precedes the hint where the caller did not name this port.
 
     Raises:
         DeployError: Somebody does.
@@ -95,7 +116,7 @@ def require_free(port: int) -> None:
         except OSError as error:
             raise DeployError(
                 f"port {port} of 127.0.0.1 cannot be used: {error.strerror}",
-                hint="choose another one with --port",
+                hint=f"{purpose}choose another one with --port",
                 code=ExitCode.CONFIG,
             ) from None
 
@@ -104,9 +125,21 @@ def _backend(environment: Mapping[str, str]) -> contextlib.AbstractContextManage
     return tools.beside([sys.executable, "-m", "todo"], env=environment, cwd=paths.REPO)
 
 
+def _wait_listening(backend: Popen[bytes], port: int) -> bool:
+    """Return True once the backend accepts connections, False when it stopped before."""
+    while backend.poll() is None:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_S),
+        ):
+            return True
+        time.sleep(_POLL_S)
+    return False
+
+
 def _wait_for_change(backend: Popen[bytes]) -> int | None:
     """Return None once the source changed, or a code with which there is no point in waiting."""
-    import watchfiles  # noqa: PLC0415 - lives in the environment of dev.lock only
+    import watchfiles  # noqa: PLC0415 - not in the environment of build.lock
 
     source = paths.REPO / "src/todo"
     told = False
@@ -128,8 +161,11 @@ def _wait_for_change(backend: Popen[bytes]) -> int | None:
 def _make_secret(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / "token-secret"
-    if not file.exists():
-        # Whole or not at all: an empty one would be found the next time.
-        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as new:
-            new.write(secrets.token_urlsafe(48) + "\n")
-        Path(new.name).rename(file)
+    if file.exists():
+        return
+    # Whole or not at all, and the first of two: the other one's backend may have read it.
+    with tempfile.NamedTemporaryFile("w", dir=folder) as new:
+        new.write(secrets.token_urlsafe(48) + "\n")
+        new.flush()
+        with contextlib.suppress(FileExistsError):
+            file.hardlink_to(new.name)

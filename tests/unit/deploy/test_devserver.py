@@ -1,4 +1,5 @@
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,44 @@ def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
     assert caught.value.code == ExitCode.CONFIG
     assert "--port" in caught.value.hint
     devserver.require_free(port)
+
+
+def test_the_management_port_is_explained_when_it_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(DeployError) as caught:
+            devserver.require_free(port, "it is the management port of 8000, ")
+    assert caught.value.hint == "it is the management port of 8000, choose another one with --port"
+
+
+def test_two_servers_share_the_data_and_not_the_probe() -> None:
+    one, other = (devserver.render_environment(port, {}, FOLDER) for port in (8000, 8001))
+    assert one["TODO_DATABASE_URL"] == other["TODO_DATABASE_URL"]
+    assert one["TODO_PROBE_BIND"] != other["TODO_PROBE_BIND"]
+
+
+def test_the_greeting_has_address_token_request_and_end() -> None:
+    text = devserver.render_greeting(8123, FOLDER)
+    assert "Serving at http://127.0.0.1:8123" in text
+    assert "python3 build.py dev --token alice" in text
+    assert "  curl http://127.0.0.1:8123/api/v1/tasks" in text
+    assert "Ctrl-C" in text
+
+
+def test_the_secret_is_the_same_for_all_that_start_at_once(tmp_path: Path) -> None:
+    start = threading.Barrier(8)
+    seen = []
+
+    def make() -> None:
+        start.wait()
+        devserver._make_secret(tmp_path)  # noqa: SLF001 - what runs before two servers
+        seen.append((tmp_path / "token-secret").read_text())
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 8
+    assert len(set(seen)) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["token-secret"]
