@@ -26,7 +26,9 @@ def main() -> int:
     # Inside the boundary, so that Ctrl-C is caught.
     from deploy import commands, venv  # noqa: PLC0415
 
-    venv.enter(commands.find_environment(sys.argv[1:], os.environ))
+    words = sys.argv[1:]
+    environment = commands.find_environment(words, os.environ)
+    venv.enter(environment, install=commands.may_install(words))
     from deploy.cli.main import Build  # noqa: PLC0415 - needs what the line above provides
 
     return Build.start(sys.argv)

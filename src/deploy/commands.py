@@ -1,7 +1,7 @@
-"""The private environment that each command runs in. Standard library only.
+"""What a command line of `build.py` needs and allows before it is parsed. Standard library only.
 
 `build.py` reads this before there is an environment, so that a command makes only the one that
-it needs.
+it needs, and installs nothing without having been asked.
 """
 
 from __future__ import annotations
@@ -20,13 +20,27 @@ _NEEDS_MORE = (
 """Options of the service with which it imports what serve.lock leaves out."""
 
 
+_INSTALLING = ("up", "test")
+"""The commands of which the README says that, as root, they install what they need."""
+
+
+def may_install(arguments: Sequence[str]) -> bool:
+    """Return whether a command line allows root to install missing Debian packages."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--yes" in own or _find_command(own) in _INSTALLING
+
+
 def find_environment(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
     """Return the name of the lock that a command line of `build.py` starts with.
 
     `dev` needs a driver for PostgreSQL, cryptography or an exporter of spans only where the
     environment configures one: then it takes the set of the tests, which has them.
     """
-    if next((word for word in arguments if not word.startswith("-")), "") != "dev":
+    if _find_command(arguments) != "dev":
         return "build"
     embedded = environ.get("TODO_DATABASE_URL", "sqlite").startswith("sqlite")
     return "serve" if embedded and not any(map(environ.get, _NEEDS_MORE)) else "dev"
+
+
+def _find_command(arguments: Sequence[str]) -> str:
+    return next((word for word in arguments if not word.startswith("-")), "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deploy import contract, host, image, reproduce
+from deploy import contract, host_packages, image, reproduce
 from deploy.stack import lifecycle
 from deploy.unitfiles import load_contract
 
@@ -20,14 +20,14 @@ def build(
 ) -> list[image.Image]:
     """Build the named targets where missing or stale; the units decide the arguments."""
     arguments = contract.build_args(load_contract())
-    host.ensure_stack_packages(assume_yes=assume_yes)
+    host_packages.ensure_stack_packages(assume_yes=assume_yes)
     return [image.ensure(target, arguments, options) for target in targets]
 
 
 def verify(target: str, options: image.Options, *, assume_yes: bool = False) -> reproduce.Verdict:
     """Build a target twice and compare; the units decide the arguments."""
     arguments = contract.build_args(load_contract())
-    host.ensure_stack_packages(assume_yes=assume_yes)
+    host_packages.ensure_stack_packages(assume_yes=assume_yes)
     return reproduce.verify(target, arguments, options)
 
 

@@ -14,12 +14,12 @@ from deploy.host import (
     ROOM_BYTES,
     STACK_TOOLS,
     dotted,
-    install_command,
     missing_for_stack,
     offers_podman,
     why_no_lab,
     why_not_here,
 )
+from deploy.host_packages import install_command
 from deploy.lab import cgroup as lab_cgroup
 
 if TYPE_CHECKING:

@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy import tools
-from deploy.errors import DeployError, ExitCode
 from deploy.paths import cache_dir
-from deploy.progress import step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
 PORTS = (8000, 9000)
 MINIMUM_PODMAN = (5, 0, 0)
@@ -44,16 +42,8 @@ LAB_TOOLS = {
 }
 """Program -> Debian package: what a lab takes; it brings the rest itself."""
 
-MEASURE_TOOLS = {"zstd": "zstd"}
-"""Program -> Debian package: what the sizes of an image on the wire take."""
-
 KEYRING = (Path("/usr/share/keyrings/debian-archive-keyring.gpg"), "debian-archive-keyring")
 """The file with the archive's keys, and its Debian package."""
-_FEDORA = {
-    "debian-archive-keyring": "debian-keyring",
-    "python3-venv": "python3",
-    "uidmap": "shadow-utils-subid",
-}
 _MODERN_SINCE = {"debian": (13,), "ubuntu": (25, 4)}
 """From here on the distribution's own Podman is new enough."""
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
@@ -108,11 +98,11 @@ class Host:
 
 def probe() -> Host:
     """Look at this host; changes nothing."""
-    release = parse_os_release(_read("/etc/os-release"))
+    release = _os_release()
     user = pwd.getpwuid(os.geteuid()).pw_name
     wanted = {*STACK_TOOLS, *LAB_TOOLS}
     return Host(
-        distribution=(release.get("ID", ""), *release.get("ID_LIKE", "").split()),
+        distribution=distribution(),
         release=release.get("VERSION_ID", ""),
         user=user,
         root=os.geteuid() == 0,
@@ -181,69 +171,10 @@ def missing_for_lab(host: Host) -> list[str]:
     return sorted(missing)
 
 
-def ensure_stack_packages(*, assume_yes: bool) -> None:
-    """Install what building and running the stack here takes; no work when all is there.
-
-    Args:
-        assume_yes: Whether sudo may be used.
-
-    Raises:
-        DeployError: Something is missing and cannot be installed from here.
-    """
-    _ensure(STACK_TOOLS, assume_yes=assume_yes)
-
-
-def ensure_lab_packages(*, assume_yes: bool) -> None:
-    """Install what a lab takes; as `ensure_stack_packages`."""
-    _ensure(LAB_TOOLS, assume_yes=assume_yes)
-
-
-def ensure_measure_packages(*, assume_yes: bool) -> None:
-    """Install what measuring an image takes; as `ensure_stack_packages`."""
-    _ensure(MEASURE_TOOLS, assume_yes=assume_yes)
-
-
-def ensure_packages(names: Sequence[str], *, assume_yes: bool) -> None:
-    """Install Debian packages when this is root, or through sudo when allowed to.
-
-    Args:
-        names: Debian's names.
-        assume_yes: Whether sudo may be used.
-
-    Raises:
-        DeployError: They cannot be installed from here; the hint is the command that does it.
-    """
-    root = os.geteuid() == 0
-    distribution = parse_os_release(_read("/etc/os-release"))
-    known = (distribution.get("ID", ""), *distribution.get("ID_LIKE", "").split())
-    if tools.find("apt-get") is None or not (root or assume_yes):
-        message = f"missing on this host: {', '.join(names)}"
-        hint = install_command(names, known, root=root)
-        raise DeployError(message, hint=hint, code=ExitCode.UNAVAILABLE)
-    prefix = [] if root else ["sudo"]
-    env = {"DEBIAN_FRONTEND": "noninteractive"}
-    with step(f"Installing {', '.join(names)}") as current:
-        if tools.run(_apt_install(prefix, ["--simulate", *names]), check=False).returncode != 0:
-            # The lists of a fresh container are empty.
-            tools.stream([*prefix, "apt-get", "update"], current, timeout_s=3600, env=env)
-        tools.stream(_apt_install(prefix, names), current, timeout_s=3600, env=env)
-
-
-def install_command(names: Iterable[str], distribution: Sequence[str], *, root: bool) -> str:
-    """The exact command that installs Debian packages, or their likes elsewhere.
-
-    Args:
-        names: Debian's names.
-        distribution: ID and ID_LIKE of os-release.
-        root: Whether the reader needs no sudo.
-    """
-    sudo = [] if root else ["sudo"]
-    if "debian" in distribution or "ubuntu" in distribution:
-        return shlex.join([*sudo, "apt-get", "install", "--yes", *names])
-    if "fedora" in distribution or "rhel" in distribution:
-        translated = dict.fromkeys(_FEDORA.get(name, name) for name in names)
-        return shlex.join([*sudo, "dnf", "install", "--assumeyes", *translated])
-    return f"install what Debian calls {', '.join(names)} with this distribution's packages"
+def distribution() -> tuple[str, ...]:
+    """ID of this host's os-release ("debian"), with ID_LIKE's behind it."""
+    release = _os_release()
+    return release.get("ID", ""), *release.get("ID_LIKE", "").split()
 
 
 def parse_os_release(text: str) -> dict[str, str]:
@@ -307,20 +238,12 @@ def _obstacles(host: Host) -> Iterator[str]:
         yield "unprivileged user namespaces are switched off"
 
 
-def _ensure(needed: Mapping[str, str], *, assume_yes: bool) -> None:
-    missing = {package for tool, package in needed.items() if tools.find(tool) is None}
-    if not KEYRING[0].exists():
-        missing.add(KEYRING[1])
-    if missing:
-        ensure_packages(sorted(missing), assume_yes=assume_yes)
-
-
-def _apt_install(prefix: Sequence[str], names: Sequence[str]) -> list[str]:
-    return [*prefix, "apt-get", "install", "--yes", "--no-install-recommends", *names]
-
-
 def _named(host: Host) -> str:
     return " ".join([host.distribution[0].capitalize(), host.release])
+
+
+def _os_release() -> dict[str, str]:
+    return parse_os_release(_read("/etc/os-release"))
 
 
 def _read(path: str) -> str:

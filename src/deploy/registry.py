@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy import host, refusals, tools
+from deploy import host, host_packages, refusals, tools
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -118,16 +118,17 @@ def parse(text: str) -> Reference:
 
 
 def ensure_skopeo(*, assume_yes: bool) -> None:
-    """Install skopeo where it is missing.
+    """See that skopeo is there, and install it when the user agreed.
 
     Args:
-        assume_yes: Whether sudo may be used.
+        assume_yes: Whether the user agreed to an installation.
 
     Raises:
         DeployError: It cannot be installed from here, or is too old.
     """
     if tools.find("skopeo") is None:
-        host.ensure_packages(["skopeo"], assume_yes=assume_yes)
+        minimum = {"skopeo": MINIMUM_SKOPEO}
+        host_packages.ensure_packages(["skopeo"], assume_yes=assume_yes, minimum=minimum)
     found = host.parse_version(tools.run(["skopeo", "--version"]).stdout)
     if found is None or found < MINIMUM_SKOPEO:
         raise DeployError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from deploy import paths, suite_programs, venv
+from deploy import host_packages, paths, suite_programs, venv
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ def prepare(tiers: Sequence[str]) -> None:
             hint="run them with sudo, or the others alone: python3 build.py test unit integration",
             code=ExitCode.CONFIG,
         )
+    if "system" in tiers:
+        # The README says that, as root, the tests install what they need.
+        host_packages.ensure_lab_packages(assume_yes=True)
     if "integration" not in tiers:
         return
     suite_programs.ensure_programs()

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import host, tools
+from deploy import host_packages, tools
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import cache_dir
 from deploy.progress import step
@@ -33,7 +33,7 @@ def ensure_programs() -> None:
     packages += [] if find_curl() else ["curl"]
     if packages:
         with _no_default_cluster():
-            host.ensure_packages(packages, assume_yes=os.geteuid() == 0)
+            host_packages.ensure_packages(packages, assume_yes=os.geteuid() == 0)
     if find_promtool() is None:
         _fetch_promtool(_own_promtool())
     if find_pgbouncer() is None:

@@ -75,11 +75,15 @@ def location(purpose: str) -> Path:
     return paths.cache_dir() / f"venv-{purpose}-{digest}"
 
 
-def enter(purpose: str) -> None:
+def enter(purpose: str, *, install: bool = False) -> None:
     """Return when this process has what `PURPOSE.lock` pins; otherwise start over where it has.
 
     The environment is made when it is missing. Starting over replaces this process, with the
     same arguments: nothing after the call happens twice.
+
+    Args:
+        purpose: Which lock.
+        install: Whether root may install the Debian package that makes environments.
 
     Raises:
         DeployError: The environment cannot be made (no venv, no network, no space, a hash
@@ -92,20 +96,24 @@ def enter(purpose: str) -> None:
         message = f"the Python environment {target} is damaged"
         hint = f"it is only a cache: rm -r {target}, and run the command again"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
-    _restart(ensure(purpose))
+    _restart(ensure(purpose, install=install))
 
 
-def ensure(purpose: str) -> Path:
+def ensure(purpose: str, *, install: bool = False) -> Path:
     """Make the environment of `PURPOSE.lock` where it is missing, and return its Python.
 
     Safe to call at the same time from several processes: one makes it, the others wait.
+
+    Args:
+        purpose: As `enter`.
+        install: As `enter`.
 
     Raises:
         DeployError: As `enter`.
     """
     target = location(purpose)
     if not _usable(target):
-        _require_venv()
+        _require_venv(install=install)
         target.parent.mkdir(parents=True, exist_ok=True)
         with step(f"Preparing the Python environment ({purpose}.lock)") as current:
             with _alone(target.parent, current):
@@ -220,7 +228,7 @@ def _alone(folder: Path, current: Step) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _require_venv() -> None:
+def _require_venv(*, install: bool) -> None:
     """Make sure that this Python can make environments; Debian packages that part apart."""
     if importlib.util.find_spec("ensurepip") and importlib.util.find_spec("venv"):
         return
@@ -228,18 +236,19 @@ def _require_venv() -> None:
     if sys.base_prefix != "/usr" or shutil.which("apt-get") is None:
         message = f"{sys.executable} cannot make virtual environments (it has no ensurepip)"
         raise DeployError(message, hint="use a Python that is complete", code=ExitCode.UNAVAILABLE)
-    install = ["apt-get", "install", "-y", "--no-install-recommends", f"{minor}-venv"]
-    if os.geteuid() != 0:
-        message = "this Python cannot make virtual environments"
-        hint = f"run: sudo {' '.join(install)}"
+    argv = ["apt-get", "install", "-y", "--no-install-recommends", f"{minor}-venv"]
+    root = os.geteuid() == 0
+    if not (root and install):
+        message = f"this Python cannot make virtual environments: {minor}-venv is not installed"
+        hint = f"run: {'' if root else 'sudo '}{' '.join(argv)}"
         raise DeployError(message, hint=hint, code=ExitCode.UNAVAILABLE)
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     with step(f"Installing {minor}-venv") as current:
         try:
-            _run(install, current, env=quiet)
+            _run(argv, current, env=quiet)
         except DeployError:  # on a fresh machine the package lists are empty or stale
             _run(["apt-get", "update"], current, env=quiet)
-            _run(install, current, env=quiet)
+            _run(argv, current, env=quiet)
     importlib.invalidate_caches()
 
 

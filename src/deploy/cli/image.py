@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from plumbum import cli
 
-from deploy import archive, builder, deployment, figures, host, image
+from deploy import archive, builder, deployment, figures, host_packages, image
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import DeployError
 from deploy.progress import step
@@ -31,7 +31,7 @@ class Image(StackCommand):
     verify = cli.Flag("--verify", help="build twice, and name the first file that differs")
     sizes = cli.Flag("--sizes", help="print what each component takes")
     json = cli.Flag("--json", help="print digest and sizes as a line of JSON for each target")
-    assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
+    assume_yes = cli.Flag("--yes", help="install missing Debian packages")
     image_cache = cli.SwitchAttr("--image-cache", Path, help="folder that keeps finished images")
 
     def main(self) -> int:
@@ -49,7 +49,7 @@ class Image(StackCommand):
         if self.verify:
             return self._verify(targets, options)
         if self.sizes or self.json:
-            host.ensure_measure_packages(assume_yes=bool(self.assume_yes))
+            host_packages.ensure_measure_packages(assume_yes=bool(self.assume_yes))
         for one in deployment.build(options, targets, assume_yes=bool(self.assume_yes)):
             if self.sizes or self.json:
                 self._measure(one)

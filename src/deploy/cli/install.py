@@ -15,7 +15,7 @@ class Install(StackCommand):
 
     port = cli.SwitchAttr("--port", cli.Range(1, 65535), help="loopback port of the public API")
     builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
-    assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
+    assume_yes = cli.Flag("--yes", help="install missing Debian packages")
 
     def main(self) -> int:
         """Install, and name what changed."""

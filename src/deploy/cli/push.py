@@ -30,7 +30,7 @@ class Push(Command):
     )
     offline = cli.Flag("--offline", help="as for scan: leave out what takes a network")
     builder = cli.SwitchAttr("--builder", str, help="as for scan: image whose apt is asked")
-    assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
+    assume_yes = cli.Flag("--yes", help="install missing Debian packages")
 
     def main(self, destination: str) -> int:
         """Push to DESTINATION, and print both digests."""

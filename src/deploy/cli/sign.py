@@ -24,7 +24,7 @@ class Sign(Command):
     passphrase_file = cli.SwitchAttr(
         "--passphrase-file", Path, help="file with the key's passphrase; asked for without it"
     )
-    assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
+    assume_yes = cli.Flag("--yes", help="install missing Debian packages")
 
     def main(self, image: str = "") -> int:
         """Sign IMAGE, or make a key."""

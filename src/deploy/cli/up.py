@@ -17,7 +17,7 @@ class Up(StackCommand):
 
     port = cli.SwitchAttr("--port", cli.Range(1, 65535), help="loopback port of the public API")
     builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
-    assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
+    assume_yes = cli.Flag("--yes", help="install missing Debian packages")
     image_cache = cli.SwitchAttr("--image-cache", Path, help="folder that keeps finished images")
 
     def main(self) -> int:

@@ -18,7 +18,7 @@ class Verify(Command):
     """
 
     key = cli.SwitchAttr("--key", Path, mandatory=True, help="public key of its publisher")
-    assume_yes = cli.Flag("--yes", help="install missing Debian packages with sudo")
+    assume_yes = cli.Flag("--yes", help="install missing Debian packages")
 
     def main(self, image: str) -> int:
         """Verify IMAGE, and print the digests that were verified."""

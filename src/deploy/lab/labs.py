@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import host
+from deploy import host, host_packages
 from deploy.errors import DeployError, ExitCode
 from deploy.lab import keeper as lab_keeper
 from deploy.lab import processes as lab_processes
@@ -158,7 +158,7 @@ def _launched(
             message = f"others than root cannot read {path}, and so cannot the user in a lab"
             hint = f"chmod -R go+rX {REPO}"
             raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
-    host.ensure_lab_packages(assume_yes=assume_yes)
+    host_packages.ensure_lab_packages(assume_yes=assume_yes)
     lab_state.sweep()
     with contextlib.ExitStack() as stack:
         # Bound before anything else: a port that is taken costs no time.

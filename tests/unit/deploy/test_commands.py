@@ -22,3 +22,18 @@ def test_a_command_starts_in_the_environment_that_it_needs(
     arguments: list[str], environ: dict[str, str], lock: str
 ) -> None:
     assert commands.find_environment(arguments, environ) == lock
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["up"], True),
+        (["--verbose", "test", "unit"], True),
+        (["sign", "--generate-key", "key"], False),
+        (["sign", "--generate-key", "key", "--yes"], True),
+        (["lab", "run", "--", "apt-get", "install", "--yes", "x"], False),
+        ([], False),
+    ],
+)
+def test_packages_are_installed_only_when_asked_for(words: list[str], *, expected: bool) -> None:
+    assert commands.may_install(words) is expected

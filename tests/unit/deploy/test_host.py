@@ -2,14 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
-from pathlib import Path
 
 import pytest
 
-from deploy import doctor, host, tools
-from deploy.errors import DeployError, ExitCode
+from deploy import doctor, host
 
 READY = host.Host(
     distribution=("debian",),
@@ -119,22 +116,6 @@ def test_nobody_but_root_can_have_a_lab() -> None:
     assert not doctor.diagnose(old).usable
 
 
-@pytest.mark.parametrize(
-    ("distribution", "expected"),
-    [
-        (("debian",), "sudo apt-get install --yes uidmap passt"),
-        (("ubuntu", "debian"), "sudo apt-get install --yes uidmap passt"),
-        (("fedora",), "sudo dnf install --assumeyes shadow-utils-subid passt"),
-    ],
-)
-def test_install_command_is_exact(distribution: tuple[str, ...], expected: str) -> None:
-    assert expected == host.install_command(["uidmap", "passt"], distribution, root=False)
-
-
-def test_install_command_names_the_packages_elsewhere() -> None:
-    assert "uidmap" in host.install_command(["uidmap"], ("arch",), root=False)
-
-
 def test_table_gives_the_command_for_what_lacks() -> None:
     lacking = dataclasses.replace(READY, tools=READY.tools - {"buildah"}, subordinate_ids=False)
     table = doctor.render_table(doctor.diagnose(lacking))
@@ -148,18 +129,3 @@ def test_json_says_the_same_as_the_table() -> None:
     assert told["usable"] is True
     assert told["here"] is None
     assert {"name": "podman", "ok": True, "state": "5.4.2", "remedy": ""} in told["checks"]
-
-
-def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(DeployError, match="missing on this host: passt") as caught:
-        host.ensure_packages(["passt"], assume_yes=False)
-    assert caught.value.code is ExitCode.UNAVAILABLE
-    assert "passt" in caught.value.hint
-
-
-def test_nothing_is_installed_where_all_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "find", lambda tool: f"/usr/bin/{tool}")
-    monkeypatch.setattr(host, "KEYRING", (Path("/"), "debian-archive-keyring"))
-    host.ensure_stack_packages(assume_yes=False)
-    host.ensure_lab_packages(assume_yes=False)

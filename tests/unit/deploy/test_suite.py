@@ -68,7 +68,7 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
     for name in ("curl", *FETCHED):
         monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
     monkeypatch.setattr(suite_programs, "_CLUSTER_DEFAULTS", folder)
-    monkeypatch.setattr("deploy.host.ensure_packages", install)
+    monkeypatch.setattr("deploy.host_packages.ensure_packages", install)
     monkeypatch.setattr("deploy.venv.ensure", lambda _purpose: None)
     suite.prepare(["integration"])
     assert seen == [(["postgresql"], True, ["create_main_cluster = false\n"])]

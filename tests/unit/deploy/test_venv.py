@@ -181,12 +181,21 @@ class TestPythonWithoutVenv:
         assert "sudo apt-get install" in caught.value.hint
         assert programs.argvs == []
 
-    def test_root_on_debian_gets_the_package(
+    def test_root_gets_nothing_unasked(
+        self, programs: Programs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        with pytest.raises(DeployError, match="-venv is not installed") as caught:
+            venv.ensure("build")
+        assert caught.value.hint.startswith("run: apt-get install")
+        assert programs.argvs == []
+
+    def test_root_on_debian_gets_the_package_when_asked_for(
         self, programs: Programs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("os.geteuid", lambda: 0)
         monkeypatch.setattr(venv, "_run", lambda argv, *_, **__: programs.argvs.append(argv))
-        venv._require_venv()  # noqa: SLF001 - the rest needs the real package
+        venv._require_venv(install=True)  # noqa: SLF001 - the rest needs the real package
         assert programs.argvs[0][:2] == ["apt-get", "install"]
         assert programs.argvs[0][-1].endswith("-venv")
 
