@@ -33,8 +33,11 @@ class Up(StackCommand):
             f"\n"
             f"The backend answers at {url}\n"
             f"A token for a user:  {advice.build('token alice')}\n"
+            f"What runs, and why:  {advice.build('status')}\n"
         )
-        warning = scan_warning.find(self.builder)
+        # Whoever waits for the address has it now; what follows may take a while.
+        sys.stdout.flush()
+        warning = scan_warning.find_in_time(self.builder)
         if warning:
             sys.stderr.write(f"{warning}\n")
         return 0

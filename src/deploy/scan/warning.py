@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,63 @@ from deploy.scan import gate
 from deploy.scan import report as scan_report
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
 
     from deploy.scan.report import Report
 
 _QUIET_S = 86400.0
 """For so long nothing is looked up again about the same packages."""
+_BOUND_S = 60.0
+"""For so long `up` looks for flaws, after it has printed the address."""
 _FILE = "scanned.json"
 _MORE = "scan --target all"
+
+
+def find_in_time(
+    named_builder: str | None = None,
+    *,
+    bound_s: float = _BOUND_S,
+    search: Callable[[str | None], str | None] | None = None,
+) -> str | None:
+    """The line, as `find`; but it ends when the time is over, at Ctrl-C, and on any failure.
+
+    The stack runs by then: nothing here may make the command that started it fail.
+
+    Args:
+        named_builder: The builder that the user named.
+        bound_s: How long the search may take.
+        search: What searches; `find` when None.
+    """
+    try:
+        with _bounded(bound_s):
+            return (search or find)(named_builder)
+    except _ExpiredError:
+        return _not_checked(f"it took longer than {bound_s:.0f} s")
+    except KeyboardInterrupt:
+        return _not_checked("interrupted")
+    except (DeployError, OSError, ValueError) as error:
+        return _not_checked(str(error))
+
+
+class _ExpiredError(BaseException):
+    """The time is over; not an Exception, so that nothing on the way takes it for its own."""
+
+
+@contextlib.contextmanager
+def _bounded(seconds: float) -> Iterator[None]:
+    """End what runs in the block, programs included, when the time is over."""
+
+    def expire(_number: int, _frame: FrameType | None) -> None:
+        raise _ExpiredError
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def find(named_builder: str | None = None) -> str | None:
