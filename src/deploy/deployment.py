@@ -35,12 +35,13 @@ def install(
     options: image.Options, *, port: int | None = None, assume_yes: bool = False
 ) -> set[str]:
     """Everything that `systemctl --user start todo-backend` needs; names what changed."""
+    lifecycle.check_port(port, moving=False)
     build(options, assume_yes=assume_yes)
-    return lifecycle.prepare(port=port)
+    return {*lifecycle.prepare().files, *lifecycle.set_port(port)}
 
 
 def up(options: image.Options, *, port: int | None = None, assume_yes: bool = False) -> str:
     """Install, start, and wait until the backend is ready; returns its URL."""
-    changed = install(options, port=port, assume_yes=assume_yes)
-    lifecycle.start(changed)
-    return lifecycle.wait_ready()
+    lifecycle.check_port(port, moving=True)
+    build(options, assume_yes=assume_yes)
+    return lifecycle.start(lifecycle.prepare(), port=port)

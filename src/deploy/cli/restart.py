@@ -14,6 +14,5 @@ class Restart(StackCommand):
         code = self.elsewhere("restart")
         if code is None:
             lifecycle.restart()
-            lifecycle.wait_ready()
             code = 0
         return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deploy import advice, tools
 from deploy.errors import DeployError, ExitCode
-from deploy.stack import systemd
+from deploy.stack import journal, systemd
 from deploy.stack.services import BACKEND
 
 
@@ -24,5 +24,5 @@ def token(subject: str) -> str:
     except tools.ToolError as error:
         if error.completed is None or not error.completed.stderr:
             raise
-        said = systemd.message_of(error.completed.stderr.splitlines()[-1])
+        said = journal.message_of(error.completed.stderr.splitlines()[-1])
         raise DeployError(f"no token: {said}", code=ExitCode.USAGE) from None

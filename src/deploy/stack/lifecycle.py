@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import getpass
 import secrets
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy import advice, progress, tools
 from deploy.errors import DeployError, ExitCode
-from deploy.stack import install, ports, status, systemd
-from deploy.stack.services import BACKEND, MIGRATE, SERVICES, SOCKET
+from deploy.stack import drift, install, ports, quadlet, readiness, startup, systemd
+from deploy.stack.services import BACKEND, DB, MIGRATE, SERVICES, SOCKET
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 SECRET = "todo-token-secret"  # noqa: S105  # its name, not its value
 VOLUMES = ("todo-data", "todo-socket")
@@ -22,94 +23,189 @@ VOLUMES = ("todo-data", "todo-socket")
 _LINGERING = Path("/var/lib/systemd/linger")
 """Where systemd-logind keeps an empty file for each lingering user."""
 
-_GENERATOR = "/usr/lib/systemd/user-generators/podman-user-generator --user --dryrun"
-_READY_WITHIN_S = 60.0
 _SECRET_BYTES = 48
 
 
-def prepare(*, port: int | None = None) -> set[str]:
-    """Create the secret, install the units, let them run without a login.
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What installing found.
+
+    Attributes:
+        files: Unit files that were added, changed or removed.
+        stale: Units that run with other settings than their files have.
+    """
+
+    files: frozenset[str]
+    stale: frozenset[str]
+
+
+def check_port(port: int | None, *, moving: bool) -> None:
+    """Refuse another public port that could not be used; nothing has changed by then.
 
     Args:
-        port: Loopback port for the public API in place of the units' own; kept by later runs.
+        port: The port, if another one is wanted.
+        moving: Whether the sockets of a stack that runs will move to it.
 
-    Returns:
-        Names of the units that changed.
+    Raises:
+        DeployError: It needs root, is taken, is the management port, or would have no effect.
     """
-    units = install.shipped()
-    dropin = install.installed_text(ports.DROPIN)
-    if port is not None:
-        dropin = ports.render_dropin(port)
-    if dropin is not None:
-        units[ports.DROPIN] = dropin
+    if port is None:
+        return
+    if not moving and _new_dropin(port) is not None and systemd.is_active(SOCKET):
+        raise DeployError(
+            f"the stack is running, and install does not move it to port {port}",
+            hint=advice.build(f"up --port {port}"),
+            code=ExitCode.CONFIG,
+        )
+    addresses = ports.defined() if install.is_installed() else []
+    management = ports.management_port(addresses) or ports.shipped_management_port()
+    ports.check(port, management=management, ours=ports.find_ours())
+    ports.check_movable(port)
+
+
+def prepare() -> Prepared:
+    """Create the secret, install the units, let them run without a login.
+
+    Nothing that runs is touched.
+    """
     with progress.step("Installing the units") as step:
         step.note("secret")
         _ensure_secret()
-        changed = install.install(units)
-        step.note("systemctl --user daemon-reload")
-        systemd.systemctl("daemon-reload")
-        _refuse_rejected_units()
+        files = install.install(_units(install.installed_text(ports.DROPIN)))
+        stale = _reload(step)
         # A socket is an ordinary unit and wants enabling; Quadlet's [Install] needs none.
         systemd.systemctl("enable", "--quiet", SOCKET)
         _ensure_linger(getpass.getuser())
+    return Prepared(frozenset(files), frozenset(stale))
+
+
+def set_port(port: int | None) -> set[str]:
+    """Install another public port for a stack that does not run; names what changed."""
+    text = _new_dropin(port)
+    if text is None:
+        return set()
+    changed = install.install(_units(text))
+    systemd.systemctl("daemon-reload")
     return changed
 
 
-def start(changed: Collection[str] = ()) -> None:
-    """Start what is down, restart what changed, and run the migration again.
+def start(prepared: Prepared, *, port: int | None = None) -> str:
+    """Start what is down, restart what differs from its files, run the migration, wait.
 
     Args:
-        changed: Unit files that were added or changed.
+        prepared: What `prepare` found.
+        port: Loopback port for the public API in place of the present one; kept by later runs.
+
+    Returns:
+        The public URL.
 
     Raises:
-        DeployError: A unit did not start; the message is what its program said last.
+        DeployError: A unit did not start, or the backend does not become ready. The port is then
+            what it was before.
     """
+    text = _new_dropin(port)
+    ports.check_defined(ports.defined() if text is None else [], ports.find_ours())
+    # A unit at its start limit stays down, and takes its socket along, until reset.
+    systemd.systemctl("reset-failed", SOCKET, *SERVICES, check=False)
     with progress.step("Starting the services") as step:
-        # A unit at its start limit stays down, and takes its socket along, until reset.
-        systemd.systemctl("reset-failed", SOCKET, *SERVICES, check=False)
-        if SOCKET in changed or ports.DROPIN in changed:
-            systemd.systemctl("stop", SOCKET, BACKEND)
-        if not systemd.is_active(SOCKET):
-            step.note(SOCKET)
-            _start_socket()
-        for unit in SERVICES:
-            step.note(unit)
-            container = unit.removesuffix(".service")
-            stale = f"{container}.container" in changed or _runs_old_image(container)
-            again = unit == MIGRATE or stale
-            _job("restart" if again else "start", unit)
+        for unit in (DB, MIGRATE):
+            again = unit == MIGRATE or unit in prepared.stale or _runs_old_image(unit)
+            startup.run_job("restart" if again else "start", unit, step)
+        if text is None:
+            _serve(prepared.stale, step)
+    if text is None:
+        return readiness.wait()
+    with _moved(text):
+        return readiness.wait()
 
 
-def wait_ready(within_s: float = _READY_WITHIN_S) -> str:
-    """Wait until the backend answers that it is ready; returns the public URL.
+def restart() -> str:
+    """Restart the backend, and whatever else differs from its files; returns the public URL.
+
+    Without a change of its own the socket keeps accepting meanwhile.
 
     Raises:
-        DeployError: It was not ready in time; the message is its own reason.
+        DeployError: A file of a unit is unusable, and nothing was touched; or a unit did not start.
     """
-    deadline = time.monotonic() + within_s
-    with progress.step("Waiting until the backend is ready") as step:
-        while True:
-            now = status.find()
-            if now.ready and now.url:
-                return now.url
-            step.note(now.reason)
-            if time.monotonic() > deadline:
-                raise DeployError(
-                    f"the backend is not ready after {within_s:.0f} s: {now.reason}",
-                    hint=f"see {advice.shell('journalctl --user -u todo-backend')}",
-                    code=ExitCode.UNAVAILABLE,
-                )
-            time.sleep(0.1)
-
-
-def restart() -> None:
-    """Restart the backend alone; its socket keeps accepting meanwhile."""
     _refuse_absent()
-    systemd.systemctl("reset-failed", SOCKET, BACKEND, check=False)
-    with progress.step("Restarting the backend"):
-        if not systemd.is_active(SOCKET):
-            _start_socket()
-        _job("restart", BACKEND)
+    ports.check_defined(ports.defined(), ports.find_ours())
+    with progress.step("Restarting the backend") as step:
+        stale = _reload(step)
+        systemd.systemctl("reset-failed", SOCKET, *SERVICES, check=False)
+        if DB in stale:
+            startup.run_job("restart", DB, step)
+        if stale & {DB, MIGRATE}:
+            startup.run_job("restart", MIGRATE, step)
+        _serve({*stale, BACKEND}, step)
+    return readiness.wait()
+
+
+def _units(dropin: str | None) -> dict[str, str]:
+    """What is to be installed, with our drop-in for the port where there is one."""
+    return install.shipped() if dropin is None else {**install.shipped(), ports.DROPIN: dropin}
+
+
+def _new_dropin(port: int | None) -> str | None:
+    """The drop-in for another port; None when that port is set already."""
+    if port is None:
+        return None
+    text = ports.render_dropin(port)
+    return None if text == install.installed_text(ports.DROPIN) else text
+
+
+def _reload(step: progress.Step) -> set[str]:
+    """Let systemd read the files, and name the units that run with other settings.
+
+    Raises:
+        DeployError: Quadlet does not accept a file; nothing was reloaded.
+    """
+    step.note("systemctl --user daemon-reload")
+    quadlet.refuse_rejected()
+    # Before: a reload hides that the files changed since the unit was loaded.
+    unread = drift.find_unread()
+    systemd.systemctl("daemon-reload")
+    return {*unread, *drift.find_outdated()}
+
+
+def _serve(stale: Collection[str], step: progress.Step) -> None:
+    """Bring socket and backend up, again where they are stale."""
+    if SOCKET in stale:
+        # The backend holds the sockets that it inherited.
+        systemd.systemctl("stop", SOCKET, BACKEND)
+    if not systemd.is_active(SOCKET):
+        step.note(SOCKET)
+        _start_socket()
+    again = BACKEND in stale or _runs_old_image(BACKEND)
+    startup.run_job("restart" if again else "start", BACKEND, step)
+    if ports.find_unlistened():
+        # A reload with other addresses, undone since, took the sockets away from systemd.
+        systemd.systemctl("stop", SOCKET, BACKEND)
+        _start_socket()
+        startup.run_job("start", BACKEND, step)
+
+
+@contextlib.contextmanager
+def _moved(dropin: str) -> Iterator[None]:
+    """The stack on another port while the block runs, and after it unless that fails."""
+    before = install.installed_text(ports.DROPIN)
+    ran = systemd.is_active(SOCKET)
+    try:
+        with progress.step("Changing the port") as step:
+            install.install(_units(dropin))
+            systemd.systemctl("daemon-reload")
+            _serve({SOCKET}, step)
+        yield
+    except BaseException:
+        with progress.step("Going back to the port before") as step:
+            install.install(_units(before))
+            systemd.systemctl("stop", SOCKET, BACKEND, check=False)
+            systemd.systemctl("daemon-reload")
+            systemd.systemctl("reset-failed", SOCKET, BACKEND, check=False)
+            if ran:
+                # Why the new port failed is what the user needs to know.
+                with contextlib.suppress(DeployError):
+                    _serve((), step)
+        raise
 
 
 def stop() -> None:
@@ -138,33 +234,12 @@ def remove(*, volumes: bool) -> list[Path]:
     return removed
 
 
-def _job(verb: str, unit: str) -> None:
-    done = systemd.systemctl(verb, unit, check=False)
-    if done.returncode != 0:
-        container = unit.removesuffix(".service")
-        words = systemd.last_words(unit, container)
-        raise DeployError(
-            f"{unit} did not start: {words}",
-            hint=f"see {advice.shell(f'journalctl --user -u {container}')}",
-            code=ExitCode.FAILED,
-        )
-
-
 def _start_socket() -> None:
-    wanted = systemd.listening(SOCKET)
-    for address in wanted:
-        host, _, port = address.rpartition(":")
-        if port.isdigit() and not ports.is_free(host, int(port)):
-            raise DeployError(
-                f"port {port} on {host} is taken by another program",
-                hint=f"stop it (ss -ltnp 'sport = :{port}' names it), or choose another port "
-                "with up --port N",
-                code=ExitCode.CONFIG,
-            )
+    ports.check_defined(systemd.listening(SOCKET), ours=())
     done = systemd.systemctl("start", SOCKET, check=False)
     if done.returncode != 0:
         raise DeployError(
-            f"{SOCKET} cannot listen: {systemd.last_words(SOCKET)}",
+            f"{SOCKET} cannot listen: {startup.explain(SOCKET, systemd.state(SOCKET))}",
             hint=f"see {advice.shell(f'journalctl --user -u {SOCKET}')}",
             code=ExitCode.CONFIG,
         )
@@ -190,17 +265,6 @@ def _ensure_linger(user: str) -> None:
         )
 
 
-def _refuse_rejected_units() -> None:
-    """Quadlet drops a unit that it cannot read; say so now, not when it fails to start."""
-    for unit in SERVICES:
-        if systemd.properties(unit, "LoadState").get("LoadState") != "loaded":
-            raise DeployError(
-                f"Quadlet did not accept {unit.removesuffix('.service')}.container",
-                hint=f"{advice.shell(_GENERATOR)} says why; check your drop-ins",
-                code=ExitCode.DATA,
-            )
-
-
 def _refuse_absent() -> None:
     if not install.is_installed():
         raise DeployError(
@@ -210,7 +274,8 @@ def _refuse_absent() -> None:
         )
 
 
-def _runs_old_image(container: str) -> bool:
+def _runs_old_image(unit: str) -> bool:
+    container = unit.removesuffix(".service")
     shown = tools.run(
         ["podman", "container", "inspect", "--format={{.Image}} {{.ImageName}}", container],
         check=False,

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from deploy import advice, tools
-from deploy.stack import systemd
+from deploy.stack import drift, journal, startup, systemd
 from deploy.stack.services import BACKEND, DB, SERVICES, SOCKET
 
 if TYPE_CHECKING:
@@ -20,10 +20,24 @@ PUBLISHED_URL = "BUILD_PUBLISHED_URL"
 PUBLISHED_MANAGEMENT = "BUILD_PUBLISHED_MANAGEMENT"
 """The same for the address of health and metrics."""
 
+_PROBE_TIMEOUT_S = 20.0
+"""Far above the backend's own answer within a second, for a machine that is busy."""
+
 
 @dataclasses.dataclass(frozen=True)
 class UnitStatus:
-    """What systemd and Podman say of one unit."""
+    """What systemd and Podman say of one unit.
+
+    Attributes:
+        unit: Its name.
+        active: ActiveState.
+        sub: SubState.
+        restarts: How often systemd restarted it since it was last started by a command.
+        health: Podman's verdict on its container.
+        image: Id of the image that its container runs.
+        cause: Why it failed; None when it did not.
+        differs: How what runs differs from the unit's files; None when it does not.
+    """
 
     unit: str
     active: str
@@ -31,42 +45,60 @@ class UnitStatus:
     restarts: int
     health: str | None = None
     image: str | None = None
+    cause: str | None = None
+    differs: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
-class Status:
-    """The stack as it is now.
+class Readiness:
+    """Whether the stack serves.
 
     Attributes:
         url: Where the public API listens, or None when the socket is down.
         ready: Whether the backend says that it can serve requests.
         reason: Why it is not ready; empty when it is.
-        units: The socket and the three services.
         management: Where health and metrics are, or None when no address leads there.
     """
 
     url: str | None
     ready: bool
     reason: str
-    units: tuple[UnitStatus, ...]
     management: str | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Status(Readiness):
+    """The stack as it is now.
+
+    Attributes:
+        units: The socket and the three services.
+    """
+
+    units: tuple[UnitStatus, ...] = ()
+
+
 def find() -> Status:
-    """Ask systemd, Podman and the backend itself."""
+    """Ask systemd, Podman and the backend itself, and compare what runs with its files."""
+    now = check()
+    differing = {**drift.find_outdated(), **drift.find_unread()}
+    units = tuple(_unit_status(unit, differing.get(unit)) for unit in (SOCKET, *SERVICES))
+    return Status(**dataclasses.asdict(now), units=units)
+
+
+def check() -> Readiness:
+    """Ask systemd, and the backend where that does not start it."""
     addresses = systemd.listening(SOCKET) if systemd.is_active(SOCKET) else []
-    units = tuple(_unit_status(unit) for unit in (SOCKET, *SERVICES))
+    backend = systemd.state(BACKEND)
+    reason = describe(BACKEND, backend)
     if not addresses:
-        return Status(None, ready=False, reason=f"{SOCKET} is not listening", units=units)
+        down = f"{SOCKET} is not listening"
+        return Readiness(None, ready=False, reason=f"{down}; {reason}" if reason else down)
     url = os.environ.get(PUBLISHED_URL) or f"http://{addresses[0]}"
-    management = _management_url(addresses)
-    backend = next(unit for unit in units if unit.unit == BACKEND)
-    if backend.active != "active":
-        # Asking would start it: that is what a socket unit is for.
-        reason = f"{BACKEND} is {backend.active}"
-        return Status(url, ready=False, reason=reason, units=units, management=management)
-    reason = _not_ready_reason(addresses[0])
-    return Status(url, ready=not reason, reason=reason, units=units, management=management)
+    # Asking a backend that is down would start it: that is what a socket unit is for.
+    reason = reason or _ask(addresses[0])
+    database = describe(DB, systemd.state(DB)) if reason else ""
+    reason = f"{reason}; {database}" if database else reason
+    return Readiness(url, not reason, reason, _management_url(addresses))
 
 
 def _management_url(addresses: Sequence[str]) -> str | None:
@@ -78,8 +110,28 @@ def _management_url(addresses: Sequence[str]) -> str | None:
     return f"http://{addresses[1]}"
 
 
-def _unit_status(unit: str) -> UnitStatus:
-    shown = systemd.properties(unit, "ActiveState", "SubState", "NRestarts")
+def describe(unit: str, state: systemd.UnitState) -> str:
+    """Why a unit is not up, with the line of its log that tells most; empty when it is up."""
+    if state.active == "active":
+        return ""
+    words = f"{unit} is {state.active}"
+    if state.active == "activating":
+        words = f"{words} ({state.sub})"
+    if state.restarts:
+        words = f"{words}, {state.restarts} restart{'' if state.restarts == 1 else 's'}"
+    cause = _find_cause(unit, state)
+    return f"{words}: {cause}" if cause else words
+
+
+def _find_cause(unit: str, state: systemd.UnitState) -> str:
+    if state.active == "failed":
+        return startup.explain(unit, state)
+    # In a crash loop the attempt that runs now has nothing to say yet.
+    return journal.last_line(unit) if state.active == "activating" and state.restarts else ""
+
+
+def _unit_status(unit: str, differs: str | None) -> UnitStatus:
+    state = systemd.state(unit)
     health = running = None
     if unit in (DB, BACKEND):
         inspected = tools.run(
@@ -96,23 +148,25 @@ def _unit_status(unit: str) -> UnitStatus:
             health, _, running = inspected.stdout.strip().rpartition(" ")
     return UnitStatus(
         unit=unit,
-        active=shown.get("ActiveState", "unknown"),
-        sub=shown.get("SubState", "unknown"),
-        restarts=int(shown.get("NRestarts") or 0),
+        active=state.active,
+        sub=state.sub,
+        restarts=state.restarts,
         health=health or None,
         image=running,
+        cause=_find_cause(unit, state) or None,
+        differs=differs,
     )
 
 
-def _not_ready_reason(address: str) -> str:
-    """Empty when /readyz answers 200, else what it or the connection says."""
+def _ask(address: str) -> str:
+    """Empty when /readyz answers 200, otherwise what it or the connection says."""
     host, _, port = address.rpartition(":")
-    connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=5)
+    connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=_PROBE_TIMEOUT_S)
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()
         body = response.read()
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         return f"no answer from {address}: {error}"
     finally:
         connection.close()

@@ -1,19 +1,63 @@
-"""The user's systemd: asking it, telling it, and finding out why something failed."""
+"""The user's systemd: commands to it, and the properties of its units."""
 
 from __future__ import annotations
 
-import contextlib
-import json
+import dataclasses
 
 from deploy import tools
 
-_JOB_TIMEOUT_S = 400.0
-"""Above the longest TimeoutStartSec of the units and what they wait for."""
+_TIMEOUT_S = 600.0
+"""For a command that does not wait for a start: a stop may take the longest TimeoutStopSec."""
 
 
 def systemctl(*arguments: str, check: bool = True) -> tools.Completed:
     """Run `systemctl --user` with these arguments."""
-    return tools.run(["systemctl", "--user", *arguments], check=check, timeout_s=_JOB_TIMEOUT_S)
+    return tools.run(["systemctl", "--user", *arguments], check=check, timeout_s=_TIMEOUT_S)
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitState:
+    """A unit as systemd shows it.
+
+    Attributes:
+        active: ActiveState.
+        sub: SubState.
+        result: How it ended last ("success", "exit-code", "timeout", …).
+        restarts: How often systemd restarted it since it was last started by a command.
+        has_job: Whether a job is queued or runs for it.
+        signaled: Whether a signal ended its main process; `status` is then the signal.
+        status: Exit code or signal of its main process.
+        invocation: Id of its current or last start; empty before the first.
+    """
+
+    active: str = "inactive"
+    sub: str = "dead"
+    result: str = "success"
+    restarts: int = 0
+    has_job: bool = False
+    signaled: bool = False
+    status: int = 0
+    invocation: str = ""
+
+
+_EXITED = 1
+"""CLD_EXITED; ExecMainCode is 2 or 3 when a signal ended the process."""
+
+
+def state(unit: str) -> UnitState:
+    """What systemd shows of a unit now."""
+    names = ("ActiveState", "SubState", "Result", "NRestarts", "Job", "InvocationID")
+    shown = properties(unit, *names, "ExecMainCode", "ExecMainStatus")
+    return UnitState(
+        active=shown.get("ActiveState", "unknown"),
+        sub=shown.get("SubState", "unknown"),
+        result=shown.get("Result", "success"),
+        restarts=_number(shown.get("NRestarts")),
+        has_job=_number(shown.get("Job")) > 0,
+        signaled=_number(shown.get("ExecMainCode")) > _EXITED,
+        status=_number(shown.get("ExecMainStatus")),
+        invocation=shown.get("InvocationID", ""),
+    )
 
 
 def properties(unit: str, *names: str) -> dict[str, str]:
@@ -36,44 +80,10 @@ def is_active(unit: str) -> bool:
 
 
 def listening(socket_unit: str) -> list[str]:
-    """The addresses a socket unit listens on, in its order ("127.0.0.1:8000")."""
+    """The addresses that a socket unit is to listen on, in its order ("127.0.0.1:8000")."""
     lines = properties(socket_unit, "Listen").get("Listen", "").splitlines()
     return [line.rsplit(" (", 1)[0] for line in lines if line]
 
 
-def last_words(unit: str, container: str | None = None) -> str:
-    """The line in which a unit's program said why it ended, or systemd's own verdict.
-
-    Args:
-        unit: The service.
-        container: Its container, whose output the journal keeps under the container's name.
-    """
-    invocation = properties(unit, "InvocationID").get("InvocationID", "")
-    of_now = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else []
-    if container and of_now:
-        said = _journal(f"CONTAINER_NAME={container}", *of_now)
-        if said:
-            return message_of(said[-1])
-    lines = _journal(*of_now) if of_now else []
-    errors = [line for line in lines if "error" in line.lower()]
-    if errors or lines:
-        return (errors or lines)[-1].strip()
-    state = properties(unit, "Result", "ExecMainStatus")
-    return f"result {state.get('Result')}, exit code {state.get('ExecMainStatus')}"
-
-
-def _journal(*matches: str) -> list[str]:
-    shown = tools.run(
-        ["journalctl", "--user", "--quiet", "--no-pager", "--output=cat", "--lines=40", *matches],
-        check=False,
-    )
-    return [line for line in shown.stdout.splitlines() if line.strip()]
-
-
-def message_of(line: str) -> str:
-    """The text of a log line, be it JSON or plain."""
-    with contextlib.suppress(ValueError):
-        entry = json.loads(line)
-        if isinstance(entry, dict) and "message" in entry:
-            return str(entry["message"])
-    return line.strip()
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdigit() else 0

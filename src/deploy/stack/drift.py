@@ -1,0 +1,111 @@
+"""Drift: does a unit that runs still match the files that define it?
+
+Three comparisons, because no single one covers every key, and none of them needs a record of our
+own, which a `systemctl restart` by hand would make wrong (ADR 45):
+
+- files and loaded unit: the text that Quadlet generates now, against the text that it generated at
+  the last daemon-reload; for other units systemd's NeedDaemonReload, which ignores Quadlet's
+  drop-ins;
+- loaded unit and what runs: the command line of the container against ExecStart, and the addresses
+  of the socket against those that the kernel has;
+- files and what runs: a file that changed after the start, for keys that leave no trace in either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from pathlib import Path
+
+from deploy import tools
+from deploy.stack import definition, ports, quadlet, systemd
+from deploy.stack.services import SERVICES, SOCKET
+
+_ARGV = re.compile(r"argv\[\]=(.*?) ; ignore_errors=", re.DOTALL)
+
+
+def find_unread() -> dict[str, str]:
+    """The units whose files changed since systemd read them: unit -> why."""
+    found = {}
+    generated = quadlet.generate()
+    for unit in (SOCKET, *SERVICES):
+        shown = systemd.properties(unit, "NeedDaemonReload", "FragmentPath")
+        fragment = Path(shown.get("FragmentPath", ""))
+        if shown.get("NeedDaemonReload") == "yes":
+            found[unit] = "its files changed since systemd read them"
+        elif unit != SOCKET and generated is not None:
+            text = generated.get(unit)
+            if text is not None and not same_words(text, _read(fragment)):
+                found[unit] = "its drop-ins changed since systemd read them"
+    return found
+
+
+def find_outdated() -> dict[str, str]:
+    """The units that run with older settings than systemd has: unit -> why."""
+    found = {}
+    for unit in (SOCKET, *SERVICES):
+        why = _why_outdated(unit)
+        if why:
+            found[unit] = why
+    return found
+
+
+def _why_outdated(unit: str) -> str:
+    shown = systemd.properties(
+        unit,
+        "ActiveState",
+        "ExecStart",
+        "ExecMainStartTimestampMonotonic",
+        "ActiveEnterTimestampMonotonic",
+    )
+    if shown.get("ActiveState") != "active":
+        return ""
+    if unit == SOCKET:
+        missing = ports.find_unlistened()
+        if missing:
+            return f"it does not listen on {missing[0]}"
+    elif not _runs_command(unit, shown.get("ExecStart", "")):
+        return "its container runs with other settings"
+    start = "ActiveEnter" if unit == SOCKET else "ExecMainStart"
+    started_us = shown.get(f"{start}TimestampMonotonic", "")
+    name = unit.replace(".service", ".container")
+    newer = _changed_since(definition.find_files(name), started_us)
+    return f"{newer} changed after its start" if newer else ""
+
+
+def _runs_command(unit: str, exec_start: str) -> bool:
+    """Whether the unit's container was made by its ExecStart; True when it has none now."""
+    container = unit.removesuffix(".service")
+    argv = _ARGV.search(exec_start)
+    inspected = tools.run(
+        ["podman", "container", "inspect", "--format={{json .Config.CreateCommand}}", container],
+        check=False,
+    )
+    if inspected.returncode != 0 or argv is None:
+        return True
+    return same_words(" ".join(json.loads(inspected.stdout)), argv[1])
+
+
+def same_words(one: str, other: str) -> bool:
+    """Whether two texts have the same words; Quadlet's options come in an order that varies."""
+    return sorted(one.split()) == sorted(other.split())
+
+
+def _changed_since(files: list[Path], started_us: str) -> Path | None:
+    if not started_us.isdigit() or int(started_us) == 0:
+        return None
+    started = time.time() - (time.monotonic() - int(started_us) / 1e6)
+    for path in files:
+        # ctime: a file that was moved here, or copied with its times, is new as well.
+        with contextlib.suppress(OSError):
+            if path.stat().st_ctime > started:
+                return path
+    return None
+
+
+def _read(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        return path.read_text()
+    return ""

@@ -1,0 +1,82 @@
+"""Reading the user's journal: how an invocation of a unit ended, and what its program logged."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from deploy import tools
+from deploy.stack.exits import End
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_LINES = 40
+_GRAVE = re.compile(r'"level": ?"(?:ERROR|CRITICAL)"|\b(?:FATAL|ERROR|PANIC|CRITICAL)\b|^Error: ')
+"""What marks a line as an error: the backend's JSON, PostgreSQL's prefixes, Podman's own."""
+_BYSTANDERS = {"systemd", "conmon"}
+"""The journal's names for those whose lines say how a container ended, not why."""
+
+
+def find_end(invocation: str) -> End | None:
+    """How an invocation ended, or None while systemd has not recorded a failure of it.
+
+    Args:
+        invocation: The unit's InvocationID.
+    """
+    result = code = ""
+    status = 0
+    for entry in _entries(f"USER_INVOCATION_ID={invocation}"):
+        result = str(entry.get("UNIT_RESULT") or result)
+        code = str(entry.get("EXIT_CODE") or code)
+        status = int(entry.get("EXIT_STATUS") or status)
+    return End(result, signaled=code in {"killed", "dumped"}, status=status) if result else None
+
+
+def last_line(unit: str, invocation: str = "") -> str:
+    """The line that tells most about a unit: its last error, otherwise its last line, or "".
+
+    Args:
+        unit: The service; its container has the same name.
+        invocation: Only lines of this invocation; of any when empty.
+    """
+    container = unit.removesuffix(".service")
+    of_now = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else []
+    # The container's output first: what Podman prints beside it is about the container only.
+    for matches in ([f"CONTAINER_NAME={container}", *of_now], _own_lines(unit, of_now)):
+        lines = [message for message in _messages(matches) if message]
+        grave = [line for line in lines if _GRAVE.search(line)]
+        if lines:
+            return message_of((grave or lines)[-1])
+    return ""
+
+
+def message_of(line: str) -> str:
+    """The text of a log line, whether JSON or plain."""
+    with contextlib.suppress(ValueError):
+        entry = json.loads(line)
+        if isinstance(entry, dict) and "message" in entry:
+            return str(entry["message"])
+    return line.strip()
+
+
+def _own_lines(unit: str, of_now: Sequence[str]) -> list[str]:
+    return list(of_now) or [f"_SYSTEMD_USER_UNIT={unit}"]
+
+
+def _messages(matches: Sequence[str]) -> list[str]:
+    return [
+        str(entry.get("MESSAGE") or "").strip()
+        for entry in _entries(*matches)
+        if entry.get("SYSLOG_IDENTIFIER") not in _BYSTANDERS and "PODMAN_EVENT" not in entry
+    ]
+
+
+def _entries(*matches: str) -> Iterator[dict[str, Any]]:
+    """The newest entries of the user's journal that match, the oldest of them first."""
+    wanted = ["--user", "--quiet", "--no-pager", "--output=json", f"--lines={_LINES}"]
+    for line in tools.run(["journalctl", *wanted, *matches], check=False).stdout.splitlines():
+        with contextlib.suppress(ValueError):
+            yield json.loads(line)

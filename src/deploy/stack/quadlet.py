@@ -1,0 +1,60 @@
+"""Quadlet, Podman's generator of units: what it makes of the files as they are now."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from deploy import tools
+from deploy.errors import DeployError, ExitCode
+from deploy.stack.services import SERVICES
+
+_FOLDERS = (
+    "/etc/systemd/user-generators",
+    "/usr/local/lib/systemd/user-generators",
+    "/usr/lib/systemd/user-generators",
+)
+_GENERATOR = "podman-user-generator"
+
+
+def find_generator() -> Path | None:
+    """Where the generator is; None on a machine that keeps it elsewhere."""
+    paths = (Path(folder) / _GENERATOR for folder in _FOLDERS)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def generate() -> dict[str, str] | None:
+    """The services that a daemon-reload would make now: name -> text; None without a generator."""
+    program = find_generator()
+    if program is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="todo-units-") as folder:
+        tools.run([str(program), folder, folder, folder], check=False)
+        return {path.name: path.read_text() for path in Path(folder).glob("*.service")}
+
+
+def refuse_rejected() -> None:
+    """Refuse files of which Quadlet makes no unit: it drops such a unit without an error.
+
+    Raises:
+        DeployError: There is one; the message is Quadlet's own reason.
+    """
+    generated = generate()
+    for unit in SERVICES:
+        if generated is not None and unit not in generated:
+            container = f"{unit.removesuffix('.service')}.container"
+            raise DeployError(
+                f"Quadlet does not accept {container}: {_reason(container)}",
+                hint="correct the file, or your drop-in for it",
+                code=ExitCode.DATA,
+            )
+
+
+def _reason(container: str) -> str:
+    program = find_generator()
+    if program is None:
+        return ""
+    said = tools.run([str(program), "--user", "--dryrun"], check=False).stderr
+    lines = [line for line in said.splitlines() if container in line]
+    # "quadlet-generator[1234]: converting "NAME": unsupported key …"
+    return lines[-1].partition("]: ")[2] or lines[-1] if lines else "it says nothing more"

@@ -1,0 +1,93 @@
+"""Waiting until the backend is ready: as long as that may still come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from deploy import advice, progress
+from deploy.errors import DeployError, ExitCode
+from deploy.stack import startup, status, systemd
+from deploy.stack.services import BACKEND, DB
+
+if TYPE_CHECKING:
+    from deploy.stack.status import Readiness
+    from deploy.stack.systemd import UnitState
+
+_POLL_S = 0.2
+
+
+class Observer(Protocol):
+    """Where the wait looks; the real stack, except in tests."""
+
+    def readiness(self) -> Readiness:
+        """Whether the backend serves now."""
+
+    def state(self, unit: str) -> UnitState:
+        """A unit as it is now."""
+
+    def describe(self, unit: str, state: UnitState) -> str:
+        """Why a unit is not up."""
+
+
+class Stack:
+    """The real observer."""
+
+    def readiness(self) -> Readiness:
+        """As the backend answers."""
+        return status.check()
+
+    def state(self, unit: str) -> UnitState:
+        """As systemd shows it."""
+        return systemd.state(unit)
+
+    def describe(self, unit: str, state: UnitState) -> str:
+        """With the last line of its log."""
+        return status.describe(unit, state)
+
+
+def wait(observer: Observer | None = None, clock: startup.Clock | None = None) -> str:
+    """Wait until the backend says that it can serve; returns the public URL.
+
+    Args:
+        observer: Where to look; the real stack when None.
+        clock: The time; the machine's own when None.
+
+    Raises:
+        DeployError: A unit that it needs failed for good, or nothing new happened for a quarter of
+            an hour; the message is the reason that the backend gives.
+    """
+    observer = observer or Stack()
+    clock = clock or startup.Clock()
+    seen: set[object] = set()
+    new_at = clock.now()
+    with progress.step("Waiting until the backend is ready") as step:
+        while True:
+            now = observer.readiness()
+            if now.ready and now.url:
+                return now.url
+            step.note(now.reason)
+            states = {unit: observer.state(unit) for unit in (BACKEND, DB)}
+            for unit, state in states.items():
+                # The database may be another one, and its unit stopped on purpose.
+                given_up = {"failed", "inactive"} if unit == BACKEND else {"failed"}
+                if state.active in given_up and not state.has_job:
+                    raise _error(f"is not ready: {observer.describe(unit, state)}", unit)
+            # A crash loop repeats itself, except for the number of its restarts.
+            up = states[BACKEND].active == "active"
+            observed = (*(state.active for state in states.values()), up and now.reason)
+            if observed not in seen:
+                seen.add(observed)
+                new_at = clock.now()
+            if clock.now() - new_at > startup.PATIENCE_S:
+                minutes = f"{startup.PATIENCE_S / 60:.0f} minutes"
+                raise _error(f"is still not ready after {minutes}: {now.reason}", BACKEND)
+            clock.sleep(_POLL_S)
+
+
+def _error(message: str, unit: str) -> DeployError:
+    log = advice.shell(f"journalctl --user -u {unit.removesuffix('.service')}")
+    return DeployError(
+        f"the backend {message}",
+        hint=f"see {log}",
+        code=ExitCode.UNAVAILABLE,
+    )

@@ -1,0 +1,251 @@
+"""Waiting for a unit: as long as systemd still tries, with a word about what it does.
+
+There is no clock against a slow machine. systemd itself bounds each attempt (TimeoutStartSec) and
+fast crash loops (the start limit). What it does not bound is a loop of slow attempts, and a job
+that waits for another unit: those end after a quarter of an hour without anything new.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from deploy import advice
+from deploy.errors import DeployError, ExitCode
+from deploy.stack import journal, systemd
+from deploy.stack.exits import End
+
+if TYPE_CHECKING:
+    from deploy.progress import Step
+    from deploy.stack.systemd import UnitState
+
+PATIENCE_S = 900.0
+"""For so long nothing new may happen: far beyond ten times what any step takes."""
+
+_POLL_S = 0.2
+_NOTE_S = 2.0
+_LAST_LINE_COLUMNS = 100
+
+
+class Verdict(enum.Enum):
+    """What an observation of a unit means for whoever waits for it."""
+
+    WAIT = enum.auto()
+    STARTED = enum.auto()
+    FAILED = enum.auto()
+    """systemd gave up."""
+    LOOPING = enum.auto()
+    """systemd still tries, for a quarter of an hour and in vain."""
+    STUCK = enum.auto()
+    """Its job waits for another unit, for a quarter of an hour."""
+
+
+class Watch:
+    """Judges a start, from one observation of the unit to the next.
+
+    Args:
+        before: The unit's invocation before its job was queued; its end is not of this start.
+
+    Attributes:
+        failed: The invocation that failed last; empty when none did.
+        restarts: How often systemd started the unit again since the first observation.
+    """
+
+    def __init__(self, before: str = "") -> None:
+        self._before = before
+        self.failed = ""
+        self.restarts = 0
+        self._last: UnitState | None = None
+        self._changed_at = 0.0
+        self._looping_since: float | None = None
+
+    def judge(self, now: UnitState, at: float) -> Verdict:
+        """What the unit's state means.
+
+        Args:
+            now: The state; the first one has to be from after the job was queued.
+            at: Seconds of a clock that never goes back.
+        """
+        last, self._last = self._last, now
+        if last is None or last != now:
+            self._changed_at = at
+        if last is not None and now.restarts > last.restarts:
+            self.restarts += now.restarts - last.restarts
+            self.failed = last.invocation
+            self._looping_since = at if self._looping_since is None else self._looping_since
+            # Only between two attempts: the last one may take as long as the first.
+            if at - self._looping_since > PATIENCE_S:
+                return Verdict.LOOPING
+        if now.has_job or now.active in {"activating", "deactivating", "reloading"}:
+            queued = now.has_job and now.active in {"inactive", "failed"}
+            stuck = queued and at - self._changed_at > PATIENCE_S
+            return Verdict.STUCK if stuck else Verdict.WAIT
+        if now.active == "active":
+            return Verdict.STARTED
+        self.failed = now.invocation
+        return Verdict.FAILED
+
+    def find_replaced(self, now: UnitState) -> str | None:
+        """The invocation that another one replaced without systemd restarting the unit, or None.
+
+        That happens when a connection at the socket starts a service that systemd gave up on, which
+        can be faster than its state is looked at. To be called before `judge`.
+        """
+        last = self._last
+        if last is None or last.invocation in {"", self._before, now.invocation}:
+            return None
+        return last.invocation if now.restarts <= last.restarts else None
+
+
+class Observer(Protocol):
+    """Where a wait looks; systemd and its journal, except in tests."""
+
+    def state(self, unit: str) -> UnitState:
+        """The unit as it is now."""
+
+    def find_end(self, invocation: str) -> End | None:
+        """How an invocation failed, or None when it did not."""
+
+    def last_line(self, unit: str, invocation: str) -> str:
+        """The line of the log that tells most."""
+
+
+class Systemd:
+    """The real observer."""
+
+    def state(self, unit: str) -> UnitState:
+        """As systemd shows it."""
+        return systemd.state(unit)
+
+    def find_end(self, invocation: str) -> End | None:
+        """As the journal has it."""
+        return journal.find_end(invocation)
+
+    def last_line(self, unit: str, invocation: str) -> str:
+        """From the journal."""
+        return journal.last_line(unit, invocation)
+
+
+def run_job(verb: str, unit: str, step: Step) -> None:
+    """Start or restart a unit, and wait until it is up.
+
+    Raises:
+        DeployError: It did not start; the message is the cause.
+    """
+    before = systemd.state(unit).invocation
+    systemd.systemctl(verb, "--no-block", unit)
+    wait_started(unit, step, Systemd(), before=before)
+
+
+def wait_started(
+    unit: str, step: Step, observer: Observer, *, before: str = "", clock: Clock | None = None
+) -> None:
+    """Wait until a unit that has a job is up, and note meanwhile what happens.
+
+    Args:
+        unit: The service.
+        step: Where the notes go.
+        observer: Where to look.
+        before: The unit's invocation before its job was queued.
+        clock: The time; the machine's own when None.
+
+    Raises:
+        DeployError: systemd gave up, or nothing new happened for a quarter of an hour.
+    """
+    clock = clock or Clock()
+    watch = Watch(before)
+    noted_at = float("-inf")
+    while True:
+        now = observer.state(unit)
+        replaced = watch.find_replaced(now)
+        end = observer.find_end(replaced) if replaced else None
+        if replaced and end:
+            raise _error(unit, end, observer.last_line(unit, replaced), "")
+        verdict = watch.judge(now, clock.now())
+        if verdict is Verdict.STARTED:
+            return
+        if verdict is not Verdict.WAIT:
+            raise _explain(unit, verdict, watch, now, observer)
+        if clock.now() - noted_at >= _NOTE_S:
+            noted_at = clock.now()
+            said = observer.last_line(unit, watch.failed or now.invocation)
+            step.note(render_note(unit, now, watch.restarts, said))
+        clock.sleep(_POLL_S)
+
+
+class Clock:
+    """The time, and the way to pass it."""
+
+    def now(self) -> float:
+        """Seconds of a clock that never goes back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+def render_note(unit: str, now: UnitState, restarts: int, said: str) -> str:
+    """One line about a unit that is starting: its state, restarts and last line of log."""
+    state = "queued" if now.active in {"inactive", "failed"} else f"{now.active} ({now.sub})"
+    words = [f"{unit} {state}"]
+    if restarts:
+        words.append(f"{restarts} restart{'' if restarts == 1 else 's'}")
+    if said:
+        words.append(said[:_LAST_LINE_COLUMNS])
+    return ", ".join(words)
+
+
+def explain(unit: str, now: UnitState, observer: Observer | None = None) -> str:
+    """Why a unit is not up: its last line of log, and how it ended."""
+    observer = observer or Systemd()
+    said = observer.last_line(unit, now.invocation) if now.invocation else ""
+    return _cause(_end_of(now, observer), said)
+
+
+def _explain(
+    unit: str, verdict: Verdict, watch: Watch, now: UnitState, observer: Observer
+) -> DeployError:
+    if verdict is Verdict.STUCK:
+        return DeployError(
+            f"{unit} did not start: its job has waited for another unit for "
+            f"{PATIENCE_S / 60:.0f} minutes",
+            hint=f"{advice.shell('systemctl --user list-jobs')} names it",
+            code=ExitCode.UNAVAILABLE,
+        )
+    failed = watch.failed or now.invocation
+    end = _end_of(now, observer)
+    if verdict is Verdict.LOOPING:
+        end = observer.find_end(failed) or end
+    said = observer.last_line(unit, failed) if failed else ""
+    addition = ""
+    if verdict is Verdict.LOOPING:
+        addition = (
+            f", {watch.restarts} restarts in {PATIENCE_S / 60:.0f} minutes; systemd still tries, "
+            f"and {advice.build('down')} stops it"
+        )
+    elif watch.restarts:
+        addition = f", systemd gave up after {watch.restarts + 1} attempts"
+    return _error(unit, end, said, addition)
+
+
+def _end_of(now: UnitState, observer: Observer) -> End:
+    """How the unit ended last; the start limit only says that it ended too often."""
+    end = End(now.result, signaled=now.signaled, status=now.status)
+    if now.result in {"success", "start-limit-hit"} and now.invocation:
+        return observer.find_end(now.invocation) or end
+    return end
+
+
+def _error(unit: str, end: End, said: str, addition: str) -> DeployError:
+    log = advice.shell(f"journalctl --user -u {unit.removesuffix('.service')}")
+    return DeployError(
+        f"{unit} did not start: {_cause(end, said)}{addition}",
+        hint=f"see {log}",
+        code=ExitCode.FAILED,
+    )
+
+
+def _cause(end: End, said: str) -> str:
+    return f"{said} ({end.render()})" if said else end.render()

@@ -1,0 +1,224 @@
+"""Waiting for a unit: as long as systemd tries, with the cause when it gives up."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.errors import DeployError
+from deploy.progress import Step
+from deploy.stack import readiness, startup
+from deploy.stack.exits import End
+from deploy.stack.services import BACKEND, DB
+from deploy.stack.status import Readiness
+from deploy.stack.systemd import UnitState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+STARTING = UnitState("activating", "start", has_job=True, invocation="a")
+UP = UnitState("active", "running", invocation="a")
+STOPPING = UnitState("deactivating", "stop", has_job=True, invocation="old")
+HOUR_S = 3600.0
+
+
+class FakeClock(startup.Clock):
+    """A clock that only sleeping moves, a thousand times faster than asked."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def now(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds * 1000
+
+
+@dataclasses.dataclass
+class FakeSystemd:
+    """Shows one state after the other; the last one for ever."""
+
+    states: Iterator[UnitState]
+    ends: dict[str, End] = dataclasses.field(default_factory=dict)
+    lines: dict[str, str] = dataclasses.field(default_factory=dict)
+    shown: UnitState = UP
+
+    def state(self, unit: str) -> UnitState:
+        assert unit == BACKEND
+        self.shown = next(self.states, self.shown)
+        return self.shown
+
+    def find_end(self, invocation: str) -> End | None:
+        return self.ends.get(invocation)
+
+    def last_line(self, unit: str, invocation: str) -> str:
+        assert unit == BACKEND
+        return self.lines.get(invocation, "")
+
+
+def wait(systemd: FakeSystemd, *, before: str = "") -> tuple[Step, FakeClock]:
+    step, clock = Step("Starting"), FakeClock()
+    startup.wait_started(BACKEND, step, systemd, before=before, clock=clock)
+    return step, clock
+
+
+def error_of(systemd: FakeSystemd, *, before: str = "") -> str:
+    with pytest.raises(DeployError) as caught:
+        wait(systemd, before=before)
+    return caught.value.message
+
+
+def crash_loop(attempts: int, sub: str = "auto-restart") -> Iterator[UnitState]:
+    for number in range(attempts):
+        yield dataclasses.replace(STARTING, restarts=number, invocation=str(number))
+        yield UnitState("activating", sub, "exit-code", number, status=1, invocation=str(number))
+
+
+def test_a_start_that_takes_hours_is_waited_for_while_systemd_tries() -> None:
+    def states() -> Iterator[UnitState]:
+        yield STOPPING
+        for _ in range(100):
+            yield STARTING
+        yield UP
+
+    _, clock = wait(FakeSystemd(states()), before="old")
+    assert clock.at > 5 * HOUR_S
+
+
+def test_a_start_that_restarts_and_comes_up_later_is_a_start() -> None:
+    def states() -> Iterator[UnitState]:
+        yield from crash_loop(22)
+        yield dataclasses.replace(UP, restarts=22, invocation="22")
+
+    class QuickClock(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            self.at += seconds
+
+    step = Step("Starting")
+    systemd = FakeSystemd(states(), lines={str(n): f"killed {n}" for n in range(23)})
+    startup.wait_started(BACKEND, step, systemd, clock=QuickClock())
+    assert "20 restarts" in step.detail
+    assert "killed 19" in step.detail
+
+
+def test_the_failure_names_the_last_error_and_what_the_exit_code_means() -> None:
+    failed = UnitState("failed", "failed", "exit-code", status=78, invocation="a")
+    systemd = FakeSystemd(iter([STARTING, failed]), lines={"a": "TODO_BIND: not an address"})
+    assert error_of(systemd) == (
+        "todo-backend.service did not start: TODO_BIND: not an address "
+        "(exit code 78: an option is missing, unknown or invalid)"
+    )
+
+
+def test_at_the_start_limit_the_failure_says_how_often_systemd_tried() -> None:
+    def states() -> Iterator[UnitState]:
+        yield from crash_loop(3)
+        yield UnitState("failed", "failed", "exit-code", 2, status=1, invocation="2")
+
+    message = error_of(FakeSystemd(states(), lines={"2": "out of luck"}))
+    assert message.endswith("out of luck (exit code 1), systemd gave up after 3 attempts")
+
+
+def test_a_service_that_a_waiting_client_starts_again_has_failed_nevertheless() -> None:
+    again = dataclasses.replace(STARTING, invocation="b")
+    systemd = FakeSystemd(
+        iter([STOPPING, STARTING, again]),
+        ends={"a": End("exit-code", status=78), "old": End("exit-code", status=1)},
+        lines={"a": "TODO_BIND: not an address", "old": "long ago"},
+    )
+    assert "TODO_BIND" in error_of(systemd, before="old")
+
+
+def test_a_failure_before_this_start_does_not_count() -> None:
+    old = UnitState("failed", "failed", "exit-code", has_job=True, status=1, invocation="old")
+    systemd = FakeSystemd(iter([old, STARTING, UP]), ends={"old": End("exit-code", status=1)})
+    wait(systemd, before="old")
+
+
+def test_a_loop_of_slow_attempts_ends_after_a_quarter_of_an_hour_and_between_two_of_them() -> None:
+    message = error_of(FakeSystemd(crash_loop(1000), lines={str(n): "no" for n in range(1000)}))
+    assert "restarts in 15 minutes" in message
+    assert "python3 build.py down stops it" in message
+
+
+def test_a_job_that_waits_for_another_unit_is_given_up_with_the_command_that_names_it() -> None:
+    queued = UnitState("inactive", "dead", has_job=True)
+    with pytest.raises(DeployError, match="waited for another unit") as caught:
+        wait(FakeSystemd(iter([queued])))
+    assert "list-jobs" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (End("exit-code", status=77), "exit code 77: a secret is missing"),
+        (End("exit-code", status=3), "exit code 3"),
+        (End("timeout"), "not ready within TimeoutStartSec"),
+        (End("oom-kill"), "more memory than MemoryMax"),
+        (End("signal", signaled=True, status=11), "killed by SIGSEGV"),
+        (End("signal", signaled=True, status=99), "killed by signal 99"),
+    ],
+)
+def test_each_kind_of_end_has_words(end: End, words: str) -> None:
+    assert words in end.render()
+
+
+@dataclasses.dataclass
+class FakeStack:
+    """A stack whose readiness and units change with the time."""
+
+    clock: FakeClock
+    at: Callable[[float], tuple[Readiness, UnitState, UnitState]]
+
+    def readiness(self) -> Readiness:
+        return self.at(self.clock.at)[0]
+
+    def state(self, unit: str) -> UnitState:
+        _, backend, database = self.at(self.clock.at)
+        return backend if unit == BACKEND else database
+
+    def describe(self, unit: str, state: UnitState) -> str:
+        return f"{unit} is {state.active}"
+
+
+READY = Readiness("http://127.0.0.1:8000", ready=True, reason="")
+NOT_READY = Readiness("http://127.0.0.1:8000", ready=False, reason="the database is down")
+
+
+def wait_ready(at: Callable[[float], tuple[Readiness, UnitState, UnitState]]) -> str:
+    clock = FakeClock()
+    return readiness.wait(FakeStack(clock, at), clock)
+
+
+def test_readiness_is_waited_for_while_its_reason_may_heal() -> None:
+    assert wait_ready(lambda at: (READY if at > 800 else NOT_READY, UP, UP)) == READY.url
+
+
+def test_a_failed_backend_is_not_waited_for() -> None:
+    failed = UnitState("failed", "failed", "exit-code", status=78, invocation="a")
+    with pytest.raises(DeployError, match=r"todo-backend\.service is failed"):
+        wait_ready(lambda _: (NOT_READY, failed, UP))
+
+
+def test_a_failed_database_is_named_as_the_cause() -> None:
+    failed = UnitState("failed", "failed", "exit-code", status=1, invocation="a")
+    with pytest.raises(DeployError, match=DB.replace(".", r"\.")):
+        wait_ready(lambda _: (NOT_READY, UP, failed))
+
+
+def test_a_stopped_database_is_waited_for_as_the_backend_may_use_another_one() -> None:
+    assert wait_ready(lambda at: (READY if at > 800 else NOT_READY, UP, UnitState())) == READY.url
+
+
+def test_a_crash_loop_is_given_up_after_a_quarter_of_an_hour() -> None:
+    def at(seconds: float) -> tuple[Readiness, UnitState, UnitState]:
+        restarts = int(seconds // 200)
+        reason = f"todo-backend.service is activating, {restarts} restarts"
+        state = UnitState("activating", "start", restarts=restarts, has_job=True, invocation="a")
+        return Readiness(None, ready=False, reason=reason), state, UP
+
+    with pytest.raises(DeployError, match="not ready after 15 minutes"):
+        wait_ready(at)
