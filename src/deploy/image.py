@@ -244,7 +244,10 @@ def _load(target: str, path: Path) -> Image:
         )
     loaded = find(target)
     if loaded is None:
-        raise DeployError(f"{path} holds no image {reference(target)}", hint="delete the file")
+        raise DeployError(
+            f"{path} holds no image {reference(target)}",
+            hint="it is only the copy of a build: move it aside",
+        )
     leftovers.note_loaded(target, loaded.config_digest)
     write_record(loaded)
     return dataclasses.replace(loaded, seconds=time.monotonic() - started)

@@ -72,7 +72,7 @@ def write_secret(text: str, path: Path) -> None:
         _replace(path, text, mode=0o600, overwrite=False)
     except FileExistsError:
         message = f"{path} exists, and its tokens would end with it"
-        hint = "remove it first, or name another file"
+        hint = "name another file"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG) from None
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror}"

@@ -150,7 +150,8 @@ def _read_records() -> dict[str, dict[str, str]]:
         return {}
     except (AttributeError, TypeError, ValueError) as error:
         message = f"{_records_path()} is damaged: {error}"
-        hint = "remove it; images are signed by their digest then"
+        path = _records_path()
+        hint = f"move it aside (mv {path} {path}.damaged); images are signed by their digest then"
         raise DeployError(message, hint=hint, code=ExitCode.DATA) from error
     return records
 

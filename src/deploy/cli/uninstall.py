@@ -6,13 +6,14 @@ import sys
 
 from plumbum import cli
 
+from deploy import uninstall
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import DeployError, ExitCode
-from deploy.stack import lifecycle
+from deploy.volumes import describe
 
 
 class Uninstall(StackCommand):
-    """Stop the stack and remove its units; what you put there stays."""
+    """Stop the stack and remove its units; says what stays, and how to remove that."""
 
     volumes = cli.Flag("--volumes", help="also the database's data and the token secret")
     assume_yes = cli.Flag("--yes", help="do not ask")
@@ -24,26 +25,32 @@ class Uninstall(StackCommand):
         code = self.elsewhere("uninstall", words)
         if code is not None:
             return code
+        uninstall.check()
         if self.volumes and not self.assume_yes:
-            confirm()
-        for path in lifecycle.remove(volumes=bool(self.volumes)):
+            confirm(describe(uninstall.find_volumes()))
+        for path in uninstall.remove(volumes=bool(self.volumes)):
             sys.stdout.write(f"removed {path}\n")
+        sys.stdout.write(uninstall.render_kept(uninstall.find_kept()))
         return 0
 
 
-def confirm() -> None:
+def confirm(data: str) -> None:
     """Ask before data is lost; anything but `yes` refuses.
 
+    Args:
+        data: What is deleted, with its size and age.
+
     Raises:
-        DeployError: The answer was not `yes`, or nobody could be asked.
+        DeployError: The answer was not `yes`, or nobody can be asked.
     """
     if not sys.stdin.isatty():
         raise DeployError(
-            "--volumes removes the database for good, and nobody is here to be asked",
-            hint="add --yes",
+            f"--volumes deletes {data}; that takes a confirmation, and standard input is not a "
+            "terminal",
+            hint="--yes confirms",
             code=ExitCode.USAGE,
         )
-    sys.stderr.write("This removes every task for good. Type yes to go on: ")
+    sys.stderr.write(f"This deletes every task: {data}. Type yes to continue: ")
     sys.stderr.flush()
     if sys.stdin.readline().strip() != "yes":
         raise DeployError("nothing was removed", code=ExitCode.FAILED)

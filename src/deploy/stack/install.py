@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+from deploy import advice
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import QUADLET, state_dir
 
@@ -69,16 +70,32 @@ def install(units: dict[str, str]) -> set[str]:
     return changed
 
 
+def refuse_edited() -> None:
+    """Refuse where `uninstall` would.
+
+    Raises:
+        DeployError: A file that `install` wrote was edited since.
+    """
+    for path, recorded in sorted(_read_record().items()):
+        _refuse_foreign(Path(path), recorded, None)
+
+
+def find_dropins() -> list[Path]:
+    """The drop-ins for units of this checkout that `install` did not write."""
+    record = _read_record()
+    folders = [Path(f"{destination(unit)}.d") for unit in shipped()]
+    found = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
+    return sorted(path for path in found if str(path) not in record)
+
+
 def uninstall() -> list[Path]:
     """Remove every file that `install` wrote and return their paths.
 
     Raises:
         DeployError: One of them was edited since; nothing is removed.
     """
-    record = _read_record()
-    removed = [Path(path) for path in sorted(record)]
-    for target in removed:
-        _refuse_foreign(target, record[str(target)], None)
+    refuse_edited()
+    removed = [Path(path) for path in sorted(_read_record())]
     for target in removed:
         target.unlink(missing_ok=True)
         # A drop-in folder goes with its last file; one that holds the user's files stays.
@@ -110,7 +127,8 @@ def _refuse_foreign(path: Path, recorded: str | None, wanted: str | None) -> Non
     why = "was edited after it was installed" if recorded else "was not installed by build.py"
     raise DeployError(
         f"{path} {why}",
-        hint=f"move your changes to a drop-in, {path.name}.d/*.conf, and remove the file",
+        hint=f"move your changes to a drop-in, {path.name}.d/*.conf, and the file aside: "
+        f"{advice.shell(f'mv {path} {path}.mine')}",
         code=ExitCode.CONFIG,
     )
 
@@ -126,7 +144,8 @@ def _read_record() -> dict[str, str]:
         return {}
     except ValueError as error:
         message = f"{_record_path()} is damaged: {error}"
-        hint = "remove it, and the todo-* units it listed, then run the command again"
+        aside = advice.shell(f"mv {_record_path()} {_record_path()}.damaged")
+        hint = f"move it aside ({aside}) and run the command again; it names each unit in its way"
         raise DeployError(message, hint=hint, code=ExitCode.DATA) from error
     return record
 

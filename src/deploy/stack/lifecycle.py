@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SECRET = "todo-token-secret"  # noqa: S105  # its name, not its value
 VOLUMES = ("todo-data", "todo-socket")
 
-_LINGERING = Path("/var/lib/systemd/linger")
+LINGERING = Path("/var/lib/systemd/linger")
 """Where systemd-logind keeps an empty file for each lingering user."""
 
 _SECRET_BYTES = 48
@@ -127,7 +127,7 @@ def restart() -> str:
     Raises:
         DeployError: A file of a unit is unusable, and nothing was touched; or a unit did not start.
     """
-    _refuse_absent()
+    refuse_absent()
     ports.check_defined(ports.defined(), ports.find_ours())
     with progress.step("Restarting the backend") as step:
         stale = _reload(step)
@@ -216,24 +216,6 @@ def stop() -> None:
         systemd.systemctl("reset-failed", SOCKET, *SERVICES, check=False)
 
 
-def remove(*, volumes: bool) -> list[Path]:
-    """Stop the stack and remove the units; with `volumes` the data and the secret as well.
-
-    Returns:
-        The unit files that were removed.
-    """
-    _refuse_absent()
-    stop()
-    systemd.systemctl("disable", "--quiet", SOCKET, check=False)
-    removed = install.uninstall()
-    systemd.systemctl("daemon-reload")
-    if volumes:
-        for name in VOLUMES:
-            tools.run(["podman", "volume", "rm", "--force", name])
-        tools.run(["podman", "secret", "rm", "--ignore", SECRET])
-    return removed
-
-
 def _start_socket() -> None:
     ports.check_defined(systemd.listening(SOCKET), ours=())
     done = systemd.systemctl("start", SOCKET, check=False)
@@ -254,7 +236,7 @@ def _ensure_secret() -> None:
 
 def _ensure_linger(user: str) -> None:
     """Let the user's services run without a login, from boot on."""
-    if (_LINGERING / user).exists():
+    if (LINGERING / user).exists():
         return
     done = tools.run(["loginctl", "enable-linger", user], check=False)
     if done.returncode != 0:
@@ -265,7 +247,12 @@ def _ensure_linger(user: str) -> None:
         )
 
 
-def _refuse_absent() -> None:
+def refuse_absent() -> None:
+    """Refuse where there is no stack to act on.
+
+    Raises:
+        DeployError: No units are installed.
+    """
     if not install.is_installed():
         raise DeployError(
             "the units are not installed for this user",

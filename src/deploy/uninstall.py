@@ -1,0 +1,149 @@
+"""Uninstall: what it removes, what stays, and the command that removes that."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import getpass
+import json
+import shlex
+from typing import TYPE_CHECKING
+
+from deploy import advice, image, paths, tools
+from deploy.stack import install, lifecycle, systemd
+from deploy.stack.lifecycle import SECRET, VOLUMES
+from deploy.stack.services import SOCKET
+from deploy.volumes import Volume, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+_MEASURE_TIMEOUT_S = 600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """Something of the stack that an uninstallation leaves.
+
+    Args:
+        what: Its name, with what it holds.
+        command: What removes it, as this reader types it.
+    """
+
+    what: str
+    command: str
+
+
+def check() -> None:
+    """Refuse before anything is stopped or asked.
+
+    Raises:
+        DeployError: Nothing is installed, or a unit was edited after its installation.
+    """
+    lifecycle.refuse_absent()
+    install.refuse_edited()
+
+
+def remove(*, volumes: bool) -> list[Path]:
+    """Stop the stack and remove the units; with `volumes` the data and the secret as well.
+
+    Returns:
+        The unit files that were removed.
+
+    Raises:
+        DeployError: As `check`; nothing was stopped then.
+    """
+    check()
+    lifecycle.stop()
+    systemd.systemctl("disable", "--quiet", SOCKET, check=False)
+    removed = install.uninstall()
+    systemd.systemctl("daemon-reload")
+    if volumes:
+        for name in VOLUMES:
+            tools.run(["podman", "volume", "rm", "--force", name])
+        tools.run(["podman", "secret", "rm", "--ignore", SECRET])
+    return removed
+
+
+def find_volumes() -> list[Volume]:
+    """The volumes of the stack that are there, with their size and age."""
+    return [found for name in VOLUMES if (found := _find_volume(name))]
+
+
+def find_kept() -> list[Kept]:
+    """What is left of the stack on this machine, the data first."""
+    return [
+        Kept(what, advice.shell(shlex.join(argv)))
+        for what, argv in (*_find_podmans(), *_find_files(), *_find_lingering())
+    ]
+
+
+def render_kept(kept: Iterable[Kept]) -> str:
+    """The list for people, each thing with its command below; empty when nothing is kept."""
+    lines = [f"  {one.what}\n    {one.command}\n" for one in kept]
+    return "".join(["What stays, and the command that removes it:\n", *lines]) if lines else ""
+
+
+def parse_volume(inspected: str, size_bytes: int) -> Volume:
+    """A volume from what `podman volume inspect` prints.
+
+    Args:
+        inspected: Its JSON.
+        size_bytes: What its files take.
+    """
+    (found,) = json.loads(inspected)
+    return Volume(
+        found["Name"], size_bytes, dt.datetime.fromisoformat(found["CreatedAt"]).timestamp()
+    )
+
+
+def _find_podmans() -> Iterator[tuple[str, list[str]]]:
+    volumes = find_volumes()
+    if volumes:
+        yield f"data: {describe(volumes)}", ["podman", "volume", "rm", *(v.name for v in volumes)]
+    if tools.run(["podman", "secret", "exists", SECRET], check=False).returncode == 0:
+        yield "the key that signs tokens", ["podman", "secret", "rm", SECRET]
+    images = _image_names()
+    if images:
+        yield f"{len(images)} images", ["podman", "image", "rm", *images]
+
+
+def _find_files() -> Iterator[tuple[str, list[str]]]:
+    dropins = install.find_dropins()
+    if dropins:
+        yield "your drop-ins", ["rm", *map(str, dropins)]
+    cache, state = paths.cache_dir(), paths.state_dir()
+    if cache.exists():
+        yield "the cache of builds", ["rm", "-r", str(cache)]
+    # Labs keep their disks there, which are deleted with `lab down` only.
+    if state.exists() and not (state / "labs").exists():
+        yield "the records of builds and pushes", ["rm", "-r", str(state)]
+
+
+def _find_lingering() -> Iterator[tuple[str, list[str]]]:
+    user = getpass.getuser()
+    if (lifecycle.LINGERING / user).exists():
+        yield f"services of {user} run from boot on", ["loginctl", "disable-linger", user]
+
+
+def _find_volume(name: str) -> Volume | None:
+    shown = tools.run(["podman", "volume", "inspect", name], check=False)
+    if shown.returncode != 0:
+        return None
+    (found,) = json.loads(shown.stdout)
+    # Its files belong to users of the containers.
+    measure = ["podman", "unshare", "du", "--summarize", "--block-size=1", found["Mountpoint"]]
+    measured = tools.run(measure, check=False, timeout_s=_MEASURE_TIMEOUT_S)
+    # du fails where a running server removes a file meanwhile, and has printed the sum.
+    size = measured.stdout.partition("\t")[0]
+    return parse_volume(shown.stdout, int(size) if size.isdigit() else 0)
+
+
+def _image_names() -> list[str]:
+    references = [f"--filter=reference={image.reference(target)}" for target in image.TARGETS]
+    references.append("--filter=reference=localhost/todo-builder")
+    listed = tools.run(
+        ["podman", "images", "--format={{.Repository}}:{{.Tag}}", *references], check=False
+    )
+    return sorted(set(listed.stdout.split()))

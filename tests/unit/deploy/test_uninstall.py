@@ -1,0 +1,101 @@
+"""What an uninstallation refuses, and what it says that it leaves."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy import advice, tools, uninstall
+from deploy.errors import DeployError
+from deploy.stack import install, lifecycle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VOLUME = json.dumps(
+    [{"Name": "todo-data", "CreatedAt": "2025-11-29T09:00:00.123456789Z", "Mountpoint": "/v"}]
+)
+
+
+class Host:
+    """A host that has the stack, noting what is run on it."""
+
+    def __init__(self) -> None:
+        self.ran: list[list[str]] = []
+
+    def run(self, argv: list[str], **_: object) -> tools.Completed:
+        self.ran.append(argv)
+        out = ""
+        code = 0
+        if argv[:3] == ["podman", "volume", "inspect"]:
+            out, code = (VOLUME, 0) if argv[3] == "todo-data" else ("", 125)
+        elif argv[:3] == ["podman", "unshare", "du"]:
+            out = "47200000\t/v\n"
+        elif argv[:2] == ["podman", "images"]:
+            out = "localhost/todo-backend:latest\nlocalhost/todo-db:latest\n"
+        return tools.Completed(tuple(argv), code, out, "")
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    for name in ("CONFIG", "STATE", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+    monkeypatch.delenv(advice.LAB, raising=False)
+    fake = Host()
+    monkeypatch.setattr(tools, "run", fake.run)
+    monkeypatch.setattr(lifecycle, "LINGERING", tmp_path / "linger")
+    install.install({"todo-backend.container": "[Container]\n"})
+    return fake
+
+
+def test_an_edited_unit_is_refused_before_anything_is_stopped(host: Host, tmp_path: Path) -> None:
+    unit = tmp_path / "config/containers/systemd/todo-backend.container"
+    unit.write_text("# edited\n")
+    with pytest.raises(DeployError, match="was edited") as caught:
+        uninstall.remove(volumes=True)
+    assert f"mv {unit} {unit}.mine" in caught.value.hint
+    assert host.ran == []
+    assert unit.exists()
+
+
+def test_what_stays_is_named_with_the_command_that_removes_it(host: Host, tmp_path: Path) -> None:
+    dropin = tmp_path / "config/containers/systemd/todo-backend.container.d/60-mine.conf"
+    dropin.parent.mkdir()
+    dropin.write_text("[Container]\n")
+    (tmp_path / "linger").mkdir()
+    uninstall.remove(volumes=False)
+    assert not [argv for argv in host.ran if argv[1:3] == ["volume", "rm"]]
+    commands = {kept.what: kept.command for kept in uninstall.find_kept()}
+    (data,) = [what for what in commands if what.startswith("data: todo-data (47.2 MB, ")]
+    assert commands[data] == "podman volume rm todo-data"
+    assert commands["the key that signs tokens"] == "podman secret rm todo-token-secret"
+    assert commands["your drop-ins"] == f"rm {dropin}"
+    assert "localhost/todo-db:latest" in commands["2 images"]
+    text = uninstall.render_kept(uninstall.find_kept())
+    assert text.startswith("What stays, and the command that removes it:\n")
+    assert "podman volume rm todo-data" in text
+
+
+def test_commands_for_what_stays_in_a_lab_work_from_the_host(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert host.ran == []
+    monkeypatch.setenv(advice.LAB, "second")
+    kept = uninstall.find_kept()
+    assert all(one.command.startswith("python3 build.py lab run second -- ") for one in kept)
+
+
+def test_state_with_the_disks_of_labs_is_not_offered_for_removal(
+    host: Host, tmp_path: Path
+) -> None:
+    assert host.ran == []
+    (tmp_path / "state/todo-backend/labs").mkdir(parents=True)
+    assert not [one for one in uninstall.find_kept() if str(tmp_path / "state") in one.command]
+
+
+def test_age_of_a_volume_is_that_of_its_creation() -> None:
+    assert uninstall.parse_volume(VOLUME, 1).created_at == pytest.approx(1764406800.1, abs=0.1)
+    assert time.time() > uninstall.parse_volume(VOLUME, 1).created_at
