@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from deploy import suite, suite_programs
+from deploy.cli.main import Build
 from deploy.errors import DeployError, ExitCode
 
 FETCHED = ("promtool", "pgbouncer", "nginx", "caddy")
@@ -44,13 +45,55 @@ def test_the_unit_tests_alone_are_spread_over_the_cores(monkeypatch: pytest.Monk
     assert "--numprocesses" not in suite.render_argv(["unit"], [])
 
 
-def test_the_system_tier_fails_without_root_and_names_the_way_out(
+def test_the_system_tier_is_refused_without_root_and_names_the_way_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(DeployError, match="takes root") as caught:
-        suite.prepare(["system"])
+        suite.choose(["system"])
     assert "sudo" in caught.value.hint
+    assert caught.value.code == ExitCode.CONFIG
+
+
+@pytest.mark.parametrize(("capabilities", "may"), [("000001ffffffffff", True), ("a80425fb", False)])
+def test_the_system_tier_takes_a_root_that_may_make_mounts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capabilities: str, *, may: bool
+) -> None:
+    status = tmp_path / "status"
+    status.write_text(f"Name:\tpython3\nCapPrm:\t{0:016x}\nCapEff:\t{capabilities}\n")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(suite, "_STATUS", status)
+    obstacle = suite.find_obstacle()
+    assert (obstacle is None) == may
+    assert may or "CAP_SYS_ADMIN" in str(obstacle)
+
+
+def test_the_tiers_that_can_run_do_and_the_other_is_reported_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[str] = []
+
+    def run(argv: list[str]) -> int:
+        ran.extend(Path(word).name for word in argv if not word.startswith("-"))
+        return 0
+
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(suite_programs, "ensure_programs", lambda: None)
+    monkeypatch.setattr("deploy.venv.ensure", lambda _purpose: None)
+    monkeypatch.setattr(pytest, "main", run)
+    with pytest.raises(DeployError, match="the system tests did not run"):
+        suite.run_tiers([])
+    assert ran == ["unit", "integration"]
+
+
+@pytest.mark.parametrize("word", ["unti", "system"])
+def test_what_cannot_run_is_refused_before_its_environment_is_made(
+    monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("deploy.venv.enter", lambda _purpose: pytest.fail("made it"))
+    with pytest.raises(DeployError):
+        Build.start(["build.py", "test", word])
 
 
 def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_tests(
