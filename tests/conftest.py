@@ -1,16 +1,20 @@
-"""What holds for every test: an end to each hang, and how long Hypothesis looks for an example."""
+"""What holds for every test: an end to each hang, the reasons of failures, and Hypothesis."""
 
+import contextlib
 import faulthandler
 import gc
 import math
 import os
 import signal
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.machine_clock import CLOCK
 
 settings.register_profile(
     "todo",
@@ -21,9 +25,13 @@ settings.register_profile(
 )
 settings.load_profile("todo")
 
-# Seconds that one phase (set-up, call, tear-down) of a test may take. The first fixture of the
-# system tier builds the images and boots a machine; the first run of mypy has no cache.
-LIMITS_S = {"unit": 120, "integration": 120, "system": 1500}
+# Seconds on `CLOCK` that one phase (set-up, call, tear-down) of a test may take, and the set-up of
+# each fixture that tests share: ten times what the longest takes on a quiet machine. The first run
+# of mypy has no cache; the first fixture of the system tier builds the images and boots a machine.
+LIMITS_S = {"unit": 300, "integration": 300, "system": 3600}
+TICK_S = 1.0
+# A test that caught the failure, or waits for a thread while it unwinds, gets another one.
+AGAIN_S = 30
 
 # For a hang that no signal interrupts. pytest's own option arms a thread for each test, which is a
 # tenth of the unit tests' time.
@@ -32,27 +40,72 @@ ARM_EACH_S = 60
 
 
 class Watchdog:
-    """Ends the process, with the stacks, when no test begins for too long."""
+    """Ends what hangs, with the stacks: the phase of a test, or the process."""
 
     def __init__(self) -> None:
         self._stderr = os.dup(2)  # now, that it is not captured
         self._armed_at = -math.inf
+        self._limit_s = 0.0
+        self._ends_at = math.inf
 
     def feed(self) -> None:
+        """Postpone the end of the process."""
         if time.monotonic() > self._armed_at + ARM_EACH_S:
             self._armed_at = time.monotonic()
             faulthandler.dump_traceback_later(GIVE_UP_S, exit=True, file=self._stderr)
+
+    @contextlib.contextmanager
+    def phase(self, limit_s: float) -> Iterator[None]:
+        """Bound the block; what a phase inside of it takes does not count."""
+        outer = self._limit_s, self._ends_at - CLOCK.now()
+        self._limit_s, self._ends_at = limit_s, CLOCK.now() + limit_s
+        try:
+            yield
+        finally:
+            self._limit_s, self._ends_at = outer[0], CLOCK.now() + outer[1]
+
+    def look(self, _number: int, _frame: FrameType | None) -> None:
+        """Handle a tick of the timer: fail what runs too long."""
+        self.feed()
+        if CLOCK.now() < self._ends_at:
+            return
+        self._ends_at = CLOCK.now() + AGAIN_S
+        faulthandler.dump_traceback(file=2)  # what pytest captures of this test
+        pytest.fail(f"still running after {self._limit_s:g} s; the stacks are in captured output")
 
     def leave(self) -> None:
         faulthandler.cancel_dump_traceback_later()
         os.close(self._stderr)
 
 
+class BrokenSetUps:
+    """Ends a file at its first error in set-up: the rest would wait for the same in vain."""
+
+    def __init__(self) -> None:
+        self._of_file: dict[str, str] = {}
+        self._seen: list[BaseException] = []
+
+    def check(self, item: pytest.Item) -> None:
+        if first := self._of_file.get(str(item.path)):
+            pytest.fail(f"{NOT_RUN}{first}", pytrace=False)
+
+    def note(self, item: pytest.Item, error: BaseException) -> None:
+        """Remember an error; one that pytest kept of a shared fixture is not shown again."""
+        known = next((each for each in self._seen if each is error), None)
+        self._seen.append(error)
+        first = self._of_file.setdefault(str(item.path), item.nodeid)
+        if known is not None:
+            pytest.fail(f"{NOT_RUN}{first}", pytrace=False)
+
+
+NOT_RUN = "not run; see the first error in set-up: "
 WATCHDOG = pytest.StashKey[Watchdog]()
+BROKEN = pytest.StashKey[BrokenSetUps]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[WATCHDOG] = Watchdog()
+    config.stash[BROKEN] = BrokenSetUps()
     # What is imported stays: looking through it for garbage again and again takes a tenth of the
     # unit tests' time.
     gc.disable()
@@ -67,42 +120,112 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def _limit_s(item: pytest.Item) -> int:
+def _limit_s(item: pytest.Item) -> float:
     tier = item.path.relative_to(item.config.rootpath / "tests").parts[0]
-    limit_s = LIMITS_S.get(tier, LIMITS_S["system"])
+    limit_s: float = LIMITS_S.get(tier, LIMITS_S["system"])
     if marker := item.get_closest_marker("longer"):
         # Longer searches are asked for through the environment.
-        limit_s += math.ceil(marker.args[0])
+        limit_s += marker.args[0]
     return limit_s
 
 
-def _guarded(item: pytest.Item) -> Generator[None, None, None]:
-    limit_s = _limit_s(item)
-
-    def give_up(_number: int, _frame: FrameType | None) -> None:
-        faulthandler.dump_traceback(file=2)  # what pytest captures of this test
-        pytest.fail(f"still running after {limit_s} s; the stacks are in its captured output")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(limit_s)
+@contextlib.contextmanager
+def _guarded(item: pytest.Item) -> Iterator[None]:
+    watchdog = item.config.stash[WATCHDOG]
+    before = signal.signal(signal.SIGALRM, watchdog.look)
+    signal.setitimer(signal.ITIMER_REAL, TICK_S, TICK_S)
     try:
-        yield
+        with watchdog.phase(_limit_s(item)):
+            yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     item.config.stash[WATCHDOG].feed()
-    return (yield from _guarded(item))
+    broken = item.config.stash[BROKEN]
+    broken.check(item)
+    try:
+        with _guarded(item):
+            return (yield)
+    except (Exception, pytest.fail.Exception) as error:
+        broken.note(item, error)
+        raise
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    return (yield from _guarded(item))
+    with _guarded(item):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
-    return (yield from _guarded(item))
+    with _guarded(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, Any]:
+    if fixturedef.scope == "function":
+        return (yield)
+    # Whichever test comes first: what the others share is not at its expense.
+    item = request._pyfuncitem  # noqa: SLF001 - `node` is the file or the session
+    with request.config.stash[WATCHDOG].phase(_limit_s(item)):
+        return (yield)
+
+
+def _find_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return crash.message if crash else report.longreprtext
+
+
+class Reasons:
+    """Shows why tests failed: at once where a set-up did, and in full at the end.
+
+    pytest's own summary cuts each reason off at the width of a terminal.
+    """
+
+    def __init__(self, reporter: Any) -> None:  # noqa: ANN401 - pytest does not export its type
+        self._reporter = reporter
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Count apart what was not run, which also keeps it out of the list of tracebacks."""
+        not_run = report.failed and NOT_RUN in _find_reason(report)
+        return ("not run", "E", "NOT RUN") if not_run else None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when != "setup" or not report.failed:
+            return
+        reason = _find_reason(report)
+        if NOT_RUN not in reason:
+            self._reporter.ensure_newline()
+            self._reporter.write_line(f"ERROR in set-up of {report.nodeid}: {reason}", red=True)
+
+    def pytest_terminal_summary(self) -> None:
+        stats = self._reporter.stats
+        if not stats.get("failed") and not stats.get("error"):
+            return
+        self._reporter.write_sep("=", "reasons")
+        for report in stats.get("failed", ()):
+            # The first line: what it was about. The rest is where the test's own output is.
+            line = next(iter(_find_reason(report).splitlines()), "")
+            self._reporter.write_line(f"FAILED {report.nodeid}: {line}")
+        for report in stats.get("error", ()):
+            self._reporter.write_line(f"ERROR {report.nodeid}: {_find_reason(report)}")
+        firsts = [
+            _find_reason(report).rpartition(NOT_RUN)[2] for report in stats.get("not run", ())
+        ]
+        for first in dict.fromkeys(firsts):
+            count = firsts.count(first)
+            self._reporter.write_line(f"NOT RUN {count} tests after the error in set-up of {first}")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # The workers of xdist have none: their reports come to the process that has.
+    if reporter := session.config.pluginmanager.get_plugin("terminalreporter"):
+        session.config.pluginmanager.register(Reasons(reporter))
