@@ -39,27 +39,46 @@ from todo.tasks.router import router as tasks_router
 
 
 class FieldProblem(BaseModel):
-    """One field that is not acceptable."""
+    """One invalid field or parameter."""
 
-    field: str
-    code: str
-    message: str
+    place: Literal["body", "query", "path", "header"] | None = Field(
+        default=None, alias="in", description="Where the field is."
+    )
+    field: str = Field(description="Path of the field, such as `operations.3.task.title`.")
+    code: str = Field(description="For programs; codes are stable.")
+    message: str = Field(description="For people.")
     seq: int | None = Field(
-        default=None, description="Number of the journal's entry that stands in the way."
+        default=None, description="Number of the journal entry that prevents an undo."
     )
 
 
 class Problem(BaseModel):
-    """An error, after RFC 9457."""
+    """An error as a problem document (RFC 9457)."""
 
     type: str
-    title: str
+    title: str = Field(description="The name of the status code.")
     status: int
-    detail: str
-    instance: str
-    code: str
-    request_id: str
+    detail: str = Field(description="For people.")
+    instance: str = Field(description="The path of the request.")
+    code: str = Field(description="For programs; codes are stable.")
+    request_id: str = Field(description="The id of the request in the log.")
     errors: list[FieldProblem] | None = None
+
+
+class HealthStatus(BaseModel):
+    """The service is well. Otherwise the response is an error with status 503."""
+
+    status: Literal["ok"] = "ok"
+
+
+_CHECKS = {
+    "livez": ("alive", "Returns 200 while the process runs, whatever its database does."),
+    "readyz": (
+        "ready",
+        "Returns 200 while the database answers and its schema is the expected one.",
+    ),
+    "startupz": ("started", "Returns 200 after the start of the service."),
+}
 
 
 class _Application(FastAPI):
@@ -157,9 +176,15 @@ def _add_check(app: FastAPI, health: Health, path: str) -> None:
 
     # Load balancers ask with HEAD.
     @app.head(path, include_in_schema=False)
-    @app.get(path, tags=["health"], name=path.removeprefix("/"))
-    async def answer() -> dict[str, str]:
+    @app.get(
+        path,
+        tags=["health"],
+        name=path.removeprefix("/"),
+        summary=f"Health check: {_CHECKS[check][0]}",
+        description=f"{_CHECKS[check][1]} No token is needed.",
+    )
+    async def answer() -> HealthStatus:
         problem = await health.find_problem(check)
         if problem is not None:
             raise problem
-        return {"status": "ok"}
+        return HealthStatus()

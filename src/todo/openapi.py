@@ -5,6 +5,8 @@ that calls `read_if_match` takes an `If-Match`. So the document cannot fall behi
 pays for parameters that others read for it. Made when it is first asked for.
 """
 
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from types import CodeType, FunctionType
@@ -13,8 +15,25 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from todo.api.examples import KEY
 from todo.api.idempotency import MAX_KEY_LENGTH, REPLAYED
-from todo.errors import PROBLEM_TYPE
+from todo.errors import (
+    PROBLEM_TYPE,
+    DatabaseUnavailableError,
+    ForbiddenError,
+    InternalError,
+    MalformedRequestError,
+    NotFoundError,
+    PreconditionRequiredError,
+    RateLimitedError,
+    RequestTimeoutError,
+    StateConflictError,
+    TooLargeError,
+    UnauthorizedError,
+    ValidationFailedError,
+    VersionMismatchError,
+    render_problem,
+)
 
 Document = dict[str, Any]
 
@@ -22,6 +41,8 @@ _PROBLEM = PROBLEM_TYPE.decode()
 # Empty is the same as absent.
 _SANE = "^[A-Za-z0-9._:/@+-]{0,64}$"
 _TEXT = {"type": "string"}
+_INSTANCE = "/api/v1/tasks"
+_REQUEST_ID = "019b0a2e5c0070008000000000000c0d"
 _SECONDS = {"type": "integer", "minimum": 1}
 
 
@@ -30,48 +51,77 @@ def _header(description: str, schema: Document, *, required: bool = False) -> Do
 
 
 _HEADERS: Document = {
-    "ETag": _header("The entity tag: for If-None-Match and If-Match.", _TEXT, required=True),
-    "Location": _header("The address of what was made.", _TEXT, required=True),
-    "Retry-After": _header("Seconds to wait.", _SECONDS, required=True),
-    "WWW-Authenticate": _header("What a token must be, or allow.", _TEXT, required=True),
-    "X-Request-ID": _header("By which the log knows the request.", _TEXT, required=True),
-    "Idempotency-Replayed": _header("The answer is that of the first request.", {"const": "true"}),
-    "RateLimit": _header("What is left of the limit, and when there is more.", _TEXT),
+    "ETag": _header("The entity tag, for If-None-Match and If-Match.", _TEXT, required=True),
+    "Location": _header("The path of the created resource.", _TEXT, required=True),
+    "Retry-After": _header("Seconds to wait before the next attempt.", _SECONDS, required=True),
+    "WWW-Authenticate": _header("What is wrong with the token.", _TEXT, required=True),
+    "X-Request-ID": _header("The id of the request in the log.", _TEXT, required=True),
+    "Idempotency-Replayed": _header("The response of the first request.", {"const": "true"}),
+    "RateLimit": _header("The rest of the limit and the seconds until it grows.", _TEXT),
     "RateLimit-Policy": _header("The limit.", _TEXT),
 }
 assert REPLAYED in {name.lower() for name in _HEADERS}  # noqa: S101 - said twice in one place
 
 _PARAMETERS: dict[str, tuple[str, Document]] = {
-    "If-None-Match": ("Entity tags of what the caller has: 304 when it is still that.", _TEXT),
-    "If-Match": ("Versions that a change is meant for: 412 when it is another by now.", _TEXT),
+    "If-None-Match": (
+        "Entity tags of the versions that the client has: 304 when one of them is current.",
+        _TEXT,
+    ),
+    "If-Match": (
+        "Entity tags of the versions that may be changed: 412 when none of them is current.",
+        _TEXT,
+    ),
     "Idempotency-Key": (
-        "Makes a request safe to repeat for 24 hours: the first answer is sent again.",
+        "Makes a request safe to repeat for 24 hours: the response is that of the first request.",
         {"type": "string", "pattern": f"^[ -~]{{1,{MAX_KEY_LENGTH}}}$"},
     ),
-    "X-Agent": ("Which program acts, for the journal.", {"type": "string", "pattern": _SANE}),
-    "X-Model": ("Which model it runs on.", {"type": "string", "pattern": _SANE}),
+    "X-Agent": (
+        "The program that makes the request, for the journal.",
+        {"type": "string", "pattern": _SANE},
+    ),
+    "X-Model": ("The model that the program uses.", {"type": "string", "pattern": _SANE}),
     "X-Run-Id": (
-        "Which of its runs this is; it can be undone as one.",
+        "The run of the program. All changes of a run can be undone at once.",
         {"pattern": _SANE, **_TEXT},
     ),
 }
 
 _MEANINGS = {
-    304: "The caller has it already.",
+    304: "Not modified: the client has the current version.",
     400: "The request cannot be read.",
-    401: "There is no token, or none that is accepted.",
-    403: "The token, or what was shared, does not allow this.",
-    404: "There is no such thing, or the caller may not see it: the answers are the same.",
+    401: "The token is missing or not accepted.",
+    403: "The token does not have the required scope, or the resource is not shared for this.",
+    404: "Not found, or not visible to the caller: the two cannot be told apart.",
     408: "The body did not arrive in time.",
-    409: "The change does not go with how things stand.",
-    412: "It was changed meanwhile: If-Match names another version.",
+    409: "The request conflicts with the current state of the resource.",
+    412: "The resource was changed in the meantime: If-Match names another version.",
     413: "The body is too large.",
-    422: "Fields are not acceptable, and `errors` names them; or the Idempotency-Key came with "
-    "another request before.",
+    422: "Fields or parameters are invalid, and `errors` names them; or the Idempotency-Key was "
+    "used with another request.",
     428: "The token requires a header that is missing.",
-    429: "Too many requests.",
-    500: "A defect; the log has it by its request id.",
+    429: "Too many requests: Retry-After says when to try again.",
+    500: "Unexpected error. The log has it under the request id.",
     503: "The service cannot answer now: Retry-After says when to try again.",
+}
+# What the errors of a status look like; rendered as the service renders them.
+_ERRORS = {
+    400: MalformedRequestError("The body is not valid JSON."),
+    401: UnauthorizedError(),
+    403: ForbiddenError("write"),
+    404: NotFoundError(),
+    408: RequestTimeoutError(),
+    409: StateConflictError(),
+    412: VersionMismatchError(),
+    413: TooLargeError(),
+    422: ValidationFailedError(
+        errors=[
+            {"in": "body", "field": "title", "code": "missing", "message": "is required"},
+        ]
+    ),
+    428: PreconditionRequiredError(),
+    429: RateLimitedError(),
+    500: InternalError(),
+    503: DatabaseUnavailableError(),
 }
 _EXTRA_HEADERS = {
     304: ("ETag",),
@@ -107,7 +157,26 @@ def complete(app: FastAPI, document: Document) -> Document:
         for method, operation in item.items():
             endpoint = endpoints[operation["operationId"]]
             _complete_operation(path, method, operation, _find_names(endpoint))
+            if "requestBody" in operation:
+                _describe_body(operation["requestBody"], components["schemas"])
+    for schema in components["schemas"].values():
+        if KEY in schema:
+            schema["examples"] = list(json.loads(schema.pop(KEY)).values())
     return document
+
+
+def _describe_body(body: Document, schemas: Document) -> None:
+    """Give a request body the description and the examples of its schema, with their names."""
+    (content,) = body["content"].values()
+    schema = content["schema"]
+    # A body that may be missing is a union with null.
+    reference = schema.get("$ref") or schema["anyOf"][0]["$ref"]
+    described = schemas[reference.rpartition("/")[2]]
+    body["description"] = described["description"]
+    content["examples"] = {
+        re.sub(r"\W+", "-", name.lower()): {"summary": name, "value": value}
+        for name, value in json.loads(described[KEY]).items()
+    }
 
 
 def _complete_operation(path: str, method: str, operation: Document, calls: set[str]) -> None:
@@ -170,7 +239,9 @@ def _respond(status: int) -> Document:
         "headers": {name: _refer("headers", name) for name in names},
     }
     if status >= HTTPStatus.BAD_REQUEST:
-        response["content"] = {_PROBLEM: {"schema": _refer("schemas", "Problem")}}
+        _, _, body = render_problem(_ERRORS[status], instance=_INSTANCE, request_id=_REQUEST_ID)
+        content = {"schema": _refer("schemas", "Problem"), "example": json.loads(body)}
+        response["content"] = {_PROBLEM: content}
     return response
 
 

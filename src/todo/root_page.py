@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from todo import __version__
+from todo.api.examples import show_example
 
 NAME = "Todo backend"
 _HTML = "text/html"
@@ -70,20 +71,18 @@ class ServiceInfo(BaseModel):
     """Name, version and entry points of the service."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": NAME,
-                    "version": "1.0.0",
-                    "links": {
-                        "docs": "docs",
-                        "openapi": "openapi.json",
-                        "health": "health",
-                        "api": "api/v1/",
-                    },
-                }
-            ]
-        }
+        json_schema_extra=show_example(
+            {
+                "name": NAME,
+                "version": "1.0.0",
+                "links": {
+                    "docs": "docs",
+                    "openapi": "openapi.json",
+                    "health": "health",
+                    "api": "api/v1/",
+                },
+            }
+        )
     )
 
     name: str

@@ -107,6 +107,21 @@ def test_a_browser_can_try_an_operation(browser: Browser, reachable: tuple[str, 
     assert browser.complaints == []
 
 
+def test_a_browser_shows_the_named_examples_of_a_body(browser: Browser) -> None:
+    create = "[id^=operations-tasks-create_task]"
+    browser.click(f"{create} .opblock-summary-control")
+
+    browser.wait_for(f"document.querySelector('{create} .examples-select-element') !== null")
+    names = browser.evaluate(
+        f"[...document.querySelectorAll('{create} .examples-select-element option')]"
+        ".map(each => each.innerText).join()"
+    )
+    assert "A subtask" in names
+    body = browser.evaluate(f"document.querySelector('{create} .body-param__example').innerText")
+    assert "Water the plants" in body
+    assert browser.complaints == []
+
+
 def test_that_policy_refuses_a_script_that_somebody_slips_in(reachable: tuple[str, str]) -> None:
     with open_browser() as browser:
         browser.open(f"{reachable[0]}{PAGE}")

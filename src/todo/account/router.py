@@ -15,7 +15,7 @@ router = APIRouter(prefix="/api/v1/me", tags=["account"])
 
 @router.get("", response_model=AccountRead)
 async def read_me(request: Request, caller: CallerDep) -> Response:
-    """Read the caller's account."""
+    """Return the caller's account."""
     caller.require("read")
     database: Database = request.app.state.database
     async with database.reading() as session:
@@ -35,9 +35,9 @@ async def update_me(request: Request, caller: CallerDep, body: AccountUpdate) ->
 
 @router.delete("", status_code=status.HTTP_204_NO_CONTENT)
 async def delete_me(request: Request, caller: CallerDep) -> Response:
-    """Delete all tasks, lists, shares and tokens, and what the journal says of them.
+    """Delete the account with all its tasks, lists, shares, tokens and journal contents.
 
-    The token needs the scope `admin`. This cannot be undone.
+    This cannot be undone. The token needs the scope `admin`.
     """
 
     async def act(work: Work) -> Answer:

@@ -4,11 +4,22 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from todo.api.examples import show_example, show_examples
 from todo.tasks.schemas import Zone
 
 
 class AccountRead(BaseModel):
     """The caller's account."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_example(
+            {
+                "user": "alice",
+                "zone": "Europe/Berlin",
+                "created_at": "2027-03-01T09:00:00.000000+00:00",
+            }
+        )
+    )
 
     user: str = Field(description="The `sub` of the token.")
     zone: str = Field(description="IANA time zone that decides what a day is.")
@@ -18,6 +29,9 @@ class AccountRead(BaseModel):
 class AccountUpdate(BaseModel):
     """Changes to the account."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=show_examples({"Set the time zone": {"zone": "Europe/Berlin"}}),
+    )
 
     zone: Zone = Field(description="IANA time zone, as in `Europe/Berlin`.")

@@ -18,7 +18,10 @@ router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"])
 
 @router.post("", status_code=status.HTTP_201_CREATED, response_model=TokenCreated)
 async def create_token(request: Request, caller: CallerDep, body: TokenCreate) -> Response:
-    """Make a token for a program; its text is shown this once. Needs the scope `admin`."""
+    """Create an API token for a program. The response is the only one with the secret.
+
+    The caller's token needs the scope `admin`.
+    """
     fields = body.model_dump(mode="json", exclude_unset=True)
 
     async def act(work: Work) -> Answer:
@@ -36,7 +39,10 @@ async def create_token(request: Request, caller: CallerDep, body: TokenCreate) -
 
 @router.get("", response_model=TokenList)
 async def list_tokens(request: Request, caller: CallerDep) -> Response:
-    """List the tokens, expired ones too, without their secrets. Needs the scope `admin`."""
+    """List the API tokens, including expired ones, without their secrets.
+
+    The caller's token needs the scope `admin`.
+    """
     caller.require("admin")
     database: Database = request.app.state.database
     async with database.reading() as session:
@@ -47,7 +53,10 @@ async def list_tokens(request: Request, caller: CallerDep) -> Response:
 
 @router.delete("/{token_id}", status_code=status.HTTP_204_NO_CONTENT)
 async def revoke_token(request: Request, caller: CallerDep, token_id: UUID) -> Response:
-    """Revoke a token: its next request is refused. Needs the scope `admin`."""
+    """Revoke an API token. Its next request is rejected.
+
+    The caller's token needs the scope `admin`.
+    """
     expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:

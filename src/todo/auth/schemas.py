@@ -9,11 +9,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     StrictBool,
     StringConstraints,
     field_serializer,
 )
 
+from todo.api.examples import LIST_ID, TOKEN_ID, show_example, show_examples
 from todo.tasks.schemas import Instant, refuse_nul
 
 Scope = Literal["read", "write", "delete", "assistant", "admin"]
@@ -24,9 +26,26 @@ def _distinct(scopes: list[Any]) -> list[Any]:
 
 
 class TokenCreate(BaseModel):
-    """What a new token is to be."""
+    """A new API token: its name, what it allows and when it expires."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=show_examples(
+            {
+                "A program that only reads": {"name": "dashboard", "scopes": ["read"]},
+                "An agent with limits": {
+                    "name": "nightly cleanup",
+                    "scopes": ["read", "write"],
+                    "list_id": LIST_ID,
+                    "agent": "cleanup/1.4",
+                    "require_key": True,
+                    "require_match": True,
+                    "writes_per_hour": 200,
+                    "expires_at": "2100-01-01T00:00:00Z",
+                },
+            }
+        ),
+    )
 
     name: Annotated[
         str,
@@ -35,24 +54,26 @@ class TokenCreate(BaseModel):
     ]
     scopes: Annotated[
         list[Scope],
-        Field(min_length=1, max_length=5, description="What it allows, of what you may yourself."),
+        Field(
+            min_length=1, max_length=5, description="Scopes, out of those of the caller's token."
+        ),
         AfterValidator(_distinct),
     ]
-    list_id: UUID | None = Field(default=None, description="The one list that it is good for.")
+    list_id: UUID | None = Field(default=None, description="Restricts the token to this list.")
     agent: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:/@+-]{1,64}$")] | None = Field(
-        default=None, description="Which program uses it; the journal says so."
+        default=None, description="The program that uses the token, for the journal."
     )
     require_key: StrictBool = Field(
-        default=False, description="Whether every write must carry an `Idempotency-Key`."
+        default=False, description="Whether every write requires an `Idempotency-Key`."
     )
     require_match: StrictBool = Field(
-        default=False, description="Whether every change must carry an `If-Match`."
+        default=False, description="Whether every change requires an `If-Match`."
     )
     writes_per_hour: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = Field(
-        default=None, description="Most changes in an hour, as the journal counts them."
+        default=None, description="Maximum number of changes in an hour."
     )
     expires_at: Instant | None = Field(
-        default=None, description="When it ends; without it, when it is revoked."
+        default=None, description="When the token expires; without it, only when it is revoked."
     )
 
     @field_serializer("expires_at")
@@ -60,8 +81,27 @@ class TokenCreate(BaseModel):
         return None if time is None else time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+_EXAMPLE: dict[str, JsonValue] = {
+    "id": TOKEN_ID,
+    "owner": "alice",
+    "name": "nightly cleanup",
+    "scopes": ["read", "write"],
+    "list_id": LIST_ID,
+    "agent": "cleanup/1.4",
+    "require_key": True,
+    "require_match": True,
+    "writes_per_hour": 200,
+    "created_at": "2027-03-01T09:00:00.000000+00:00",
+    "expires_at": "2100-01-01T00:00:00.000000+00:00",
+    "last_used_at": "2027-03-02T03:00:00.000000+00:00",
+    "version": 1,
+}
+
+
 class TokenRead(BaseModel):
-    """A token, without its secret."""
+    """An API token without its secret."""
+
+    model_config = ConfigDict(json_schema_extra=show_example(_EXAMPLE))
 
     id: UUID
     owner: str
@@ -81,10 +121,12 @@ class TokenRead(BaseModel):
 
 
 class TokenCreated(TokenRead):
-    """A new token with its text."""
+    """A new API token with its secret."""
+
+    model_config = ConfigDict(json_schema_extra=show_example(_EXAMPLE | {"token": "todo_…"}))
 
     token: str | None = Field(
-        description="What a program sends as a bearer token. It is shown this once: null in the "
+        description="The bearer token of the program. It is shown only once: null in the "
         "answer to a request that is repeated with its `Idempotency-Key`."
     )
 

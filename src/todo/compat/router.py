@@ -57,7 +57,7 @@ OwnCaller = Annotated[Caller, Depends(_get_own)]
 async def list_front_end_tasks(
     request: Request, caller: OwnCaller, asked: Annotated[FrontEndQuery, Query()]
 ) -> Response:
-    """List own tasks, by due time unless asked otherwise."""
+    """List the caller's tasks, by due time by default."""
     caller.require("read")
     limit = asked.limit or (_MOST if asked.page is None else _DEFAULT_LIMIT)
     skipped = ((asked.page or 1) - 1) * limit
@@ -86,7 +86,7 @@ async def list_front_end_tasks(
 async def create_front_end_task(
     request: Request, caller: OwnCaller, body: FrontEndCreate
 ) -> Response:
-    """Create a task."""
+    """Create a task as existing front ends send it."""
 
     async def act(work: Work) -> Answer:
         account, _ = await work.lock(caller.user)
@@ -102,7 +102,7 @@ async def create_front_end_task(
 
 @router.get("/{task_id}", response_model=FrontEndTask)
 async def read_front_end_task(request: Request, caller: OwnCaller, task_id: UUID) -> Response:
-    """Read a task."""
+    """Return a task as existing front ends read it."""
     caller.require("read")
     database: Database = request.app.state.database
     async with database.reading() as session:
@@ -116,7 +116,7 @@ async def read_front_end_task(request: Request, caller: OwnCaller, task_id: UUID
 async def update_front_end_task(
     request: Request, caller: OwnCaller, task_id: UUID, body: FrontEndUpdate
 ) -> Response:
-    """Change a task: what is absent, or sent as it was shown, stays."""
+    """Change a task. Absent and unchanged fields keep their value."""
     expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:
@@ -133,7 +133,7 @@ async def update_front_end_task(
 async def toggle_front_end_task(
     request: Request, caller: OwnCaller, task_id: UUID, body: FrontEndToggle | None = None
 ) -> Response:
-    """Complete an open task, reopen a completed one; or as the body says."""
+    """Complete or reopen a task: toggle it, or set the state in the body."""
     expected = read_if_match(request)
     wanted = None if body is None else body.is_completed
 
@@ -148,7 +148,7 @@ async def toggle_front_end_task(
 
 @router.delete("/{task_id}", response_model=FrontEndMessage)
 async def delete_front_end_task(request: Request, caller: OwnCaller, task_id: UUID) -> Response:
-    """Delete a task and the tasks below it."""
+    """Delete a task and its subtasks."""
     expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:

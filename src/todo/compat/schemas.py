@@ -16,6 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from todo.api.examples import TASK_ID, show_example, show_examples
 from todo.compat.due import Due, read_due_text
 from todo.models import TAG_LENGTH
 from todo.tasks.schemas import MAX_TAGS, Description, Tags, Title
@@ -137,10 +138,6 @@ def _chosen(*words: str) -> tuple[BeforeValidator, BeforeValidator, WithJsonSche
 class _Sent(BaseModel):
     """Fields that every form may have."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"description": "Fields that are not listed are ignored."}
-    )
-
     description: Annotated[Description | None, BeforeValidator(_nothing)] = None
     priority: Annotated[Priority | None, *_chosen("high", "medium", "low", "none")] = None
     tags: Annotated[Tags, BeforeValidator(_words), WithJsonSchema(_TAGS)] = Field(
@@ -156,25 +153,78 @@ class _Sent(BaseModel):
 
 
 class FrontEndCreate(_Sent):
-    """A new task."""
+    """A new task. Unknown fields are ignored."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_examples(
+            {
+                "A task": {"title": "Water the plants"},
+                "A task that repeats": {
+                    "title": "Write the weekly report",
+                    "description": "",
+                    "priority": "high",
+                    "tags": ["work"],
+                    "due_date": "2027-03-05T16:00",
+                    "is_recurring": True,
+                    "recurrence_pattern": "weekly",
+                },
+            }
+        )
+    )
 
     title: Title
 
 
 class FrontEndUpdate(_Sent):
-    """Changes: what is absent, or as it was shown, stays."""
+    """Changes to a task. Absent and unchanged fields keep their value, unknown ones are ignored."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_examples(
+            {
+                "Change the title and the due date": {
+                    "title": "Water the plants on the balcony",
+                    "due_date": "2027-03-31",
+                },
+                "Complete it": {"is_completed": True},
+            }
+        )
+    )
 
     title: Title | None = None
 
 
 class FrontEndToggle(BaseModel):
-    """What a task is to be; the opposite of what it is by default."""
+    """The new state of a task. Without it, the state is toggled."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_examples({"Complete it": {"is_completed": True}, "Toggle it": {}})
+    )
 
     is_completed: StrictBool | None = None
 
 
 class FrontEndTask(BaseModel):
-    """A task as these front ends know it."""
+    """A task as existing front ends read it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_example(
+            {
+                "id": TASK_ID,
+                "user_id": "alice",
+                "title": "Water the plants",
+                "description": None,
+                "priority": "medium",
+                "tags": ["home"],
+                "due_date": "2027-03-31T00:00:00",
+                "is_completed": False,
+                "completed": False,
+                "is_recurring": False,
+                "recurrence_pattern": None,
+                "created_at": "2027-03-01T09:30:00.000000+00:00",
+                "updated_at": "2027-03-01T09:30:00.000000+00:00",
+            }
+        )
+    )
 
     id: UUID
     user_id: str
@@ -194,6 +244,10 @@ class FrontEndTask(BaseModel):
 
 
 class FrontEndMessage(BaseModel):
-    """That something was done."""
+    """A confirmation."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_example({"message": "Task deleted successfully"})
+    )
 
     message: str

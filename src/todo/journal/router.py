@@ -30,7 +30,10 @@ router = APIRouter(prefix="/api/v1", tags=["journal"])
 async def list_changes(
     request: Request, caller: CallerDep, asked: Annotated[ChangesQuery, Query()]
 ) -> Response:
-    """Tell what changed after a number that the caller knows, oldest first."""
+    """List the changes after the entry `since`, oldest first.
+
+    Use this to keep a copy up to date. Continue with `next_since`.
+    """
     caller.require("read")
     database: Database = request.app.state.database
     async with database.reading() as session:
@@ -43,7 +46,7 @@ async def list_changes(
 async def list_journal(
     request: Request, caller: CallerDep, asked: Annotated[HistoryQuery, Query()]
 ) -> Response:
-    """Tell who did what, newest first."""
+    """List the entries of the journal: who did what, newest first."""
     caller.require("read")
     wanted = Filter(entity=asked.entity, run_id=asked.run_id, actor=asked.actor)
     database: Database = request.app.state.database
@@ -69,9 +72,9 @@ async def stream_events(
     asked: Annotated[EventsQuery, Query()],
     last_event_id: LastEventId = None,
 ) -> Response:
-    """Tell changes as they happen, as server-sent events.
+    """Stream changes as server-sent events.
 
-    A client that was cut off goes on with `Last-Event-ID`, as browsers do.
+    A client that reconnects sends `Last-Event-ID` and continues there, as browsers do.
     """
     caller.require("read")
     state = request.app.state
@@ -100,9 +103,10 @@ async def stream_events(
 
 @router.post("/undo", response_model=UndoResult)
 async def undo(request: Request, caller: CallerDep, body: UndoRequest) -> Response:
-    """Undo a change or a run, all or nothing: things become again what they were.
+    """Undo a change, a request or a run, in one transaction.
 
-    Whether somebody changed them since, or what they stood in is gone, is told with 409.
+    If something newer prevents it, nothing changes: the response is 409 and `errors` names the
+    entries.
     """
 
     async def act(work: Work) -> Answer:

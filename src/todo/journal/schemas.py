@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from todo.api.examples import EXAMPLE_TASK, LIST_ID, RUN_ID, TASK_ID, show_example, show_examples
 from todo.journal.repository import MAX_SEQ
 from todo.models import USER_LENGTH
 from todo.tasks.schemas import refuse_nul
@@ -53,6 +54,19 @@ class ChangesQuery(BaseModel):
 class ChangeRead(BaseModel):
     """One change."""
 
+    model_config = ConfigDict(
+        json_schema_extra=show_example(
+            {
+                "seq": 17,
+                "at": "2027-03-01T09:30:00.000000+00:00",
+                "operation": "create",
+                "kind": "task",
+                "id": TASK_ID,
+                "after": EXAMPLE_TASK,
+            }
+        )
+    )
+
     seq: int = Field(description="Its number in the journal; each is one more than the last.")
     at: datetime
     operation: Operation
@@ -78,7 +92,7 @@ class HistoryQuery(BaseModel):
 
     entity: Word | None = Field(default=None, description="Id of a task or a list.")
     run_id: Word | None = Field(default=None, description="The run that made the changes.")
-    actor: Word | None = Field(default=None, description="The user who did.")
+    actor: Word | None = Field(default=None, description="The user who made the changes.")
     list: UUID | None = Field(default=None, description=_LIST)
     before: Seq | None = Field(default=None, description="Only entries with lower numbers.")
     limit: int = Field(default=20, ge=1, le=100)
@@ -87,9 +101,29 @@ class HistoryQuery(BaseModel):
 class EntryRead(BaseModel):
     """One entry of the journal: who did what, and when."""
 
+    model_config = ConfigDict(
+        json_schema_extra=show_example(
+            {
+                "seq": 17,
+                "at": "2027-03-01T09:30:00.000000+00:00",
+                "actor": "alice",
+                "token_id": None,
+                "agent": "cleanup/1.4",
+                "model": None,
+                "run_id": RUN_ID,
+                "operation": "create",
+                "kind": "task",
+                "id": TASK_ID,
+                "list_id": None,
+                "before": None,
+                "after": EXAMPLE_TASK,
+            }
+        )
+    )
+
     seq: int
     at: datetime
-    actor: str = Field(description="The user whose token it was.")
+    actor: str = Field(description="The user who made the change.")
     token_id: UUID | None
     agent: str | None
     model: str | None
@@ -125,9 +159,19 @@ class EventsQuery(BaseModel):
 
 
 class UndoRequest(BaseModel):
-    """What to undo: one change with what belongs to it, or all of a run."""
+    """The change or the run to undo: either `seq` or `run_id` is required."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=show_examples(
+            {
+                "A change": {"seq": 17},
+                "Everything that one request changed": {"seq": 17, "whole_request": True},
+                "Everything that a run changed": {"run_id": RUN_ID},
+                "A run in the journal of a list's owner": {"run_id": RUN_ID, "list": LIST_ID},
+            }
+        ),
+    )
 
     seq: Annotated[int, Field(ge=1, le=MAX_SEQ, strict=True)] | None = Field(
         default=None,

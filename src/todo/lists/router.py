@@ -39,7 +39,7 @@ User = Annotated[UserId, Path(description="Id of a user, as in the `sub` of a to
 
 @router.post("", status_code=status.HTTP_201_CREATED, response_model=ListRead)
 async def create_list(request: Request, caller: CallerDep, body: ListCreate) -> Response:
-    """Create a list."""
+    """Create a list that belongs to the caller."""
     fields = dump(body)
 
     async def act(work: Work) -> Answer:
@@ -54,7 +54,7 @@ async def create_list(request: Request, caller: CallerDep, body: ListCreate) -> 
 async def list_lists(
     request: Request, caller: CallerDep, asked: Annotated[ListQuery, Query()]
 ) -> Response:
-    """List own lists and those that others share with the caller, oldest first."""
+    """List the caller's lists and those shared with the caller, oldest first."""
     caller.require("read")
     after = None if asked.cursor is None else str(read_cursor(asked.cursor, UUID))
     database: Database = request.app.state.database
@@ -68,7 +68,7 @@ async def list_lists(
 
 @router.get("/{list_id}", response_model=ListRead)
 async def read_list(request: Request, caller: CallerDep, list_id: UUID) -> Response:
-    """Read a list."""
+    """Return a list that the caller owns or that is shared with the caller."""
     caller.require("read")
     database: Database = request.app.state.database
     async with database.reading() as session:
@@ -85,7 +85,7 @@ async def read_list(request: Request, caller: CallerDep, list_id: UUID) -> Respo
 async def update_list(
     request: Request, caller: CallerDep, list_id: UUID, body: ListUpdate
 ) -> Response:
-    """Change a list, which its owner may: absent fields stay as they are."""
+    """Change a list. Absent fields keep their value. Only the owner may do this."""
     changes, expected = dump(body), read_if_match(request)
 
     async def act(work: Work) -> Answer:
@@ -98,7 +98,10 @@ async def update_list(
 async def delete_list(
     request: Request, caller: CallerDep, list_id: UUID, asked: Annotated[ListDeletion, Query()]
 ) -> Response:
-    """Delete a list, which its owner may: an empty one, or with its tasks."""
+    """Delete an empty list, or with `tasks=delete` a list and its tasks.
+
+    Only the owner may do this.
+    """
     expected, with_tasks = read_if_match(request), asked.tasks == "delete"
 
     async def act(work: Work) -> Answer:
@@ -110,7 +113,7 @@ async def delete_list(
 
 @router.get("/{list_id}/shares", response_model=Shares)
 async def list_shares(request: Request, caller: CallerDep, list_id: UUID) -> Response:
-    """List with whom a list is shared: its owner sees all, others themselves."""
+    """List the shares of a list. The owner sees all of them, other users their own."""
     caller.require("read")
     database: Database = request.app.state.database
     async with database.reading() as session:
@@ -127,7 +130,10 @@ async def list_shares(request: Request, caller: CallerDep, list_id: UUID) -> Res
 async def share_list(
     request: Request, caller: CallerDep, list_id: UUID, user: User, body: ShareChange
 ) -> Response:
-    """Share a list with a user, which its owner may; the token needs the scope `admin`."""
+    """Share a list with a user, or change the access of that user.
+
+    Only the owner may do this. The token needs the scope `admin`.
+    """
 
     async def act(work: Work) -> Answer:
         return Answer(200, await ListService(work).share(str(list_id), user, body.access))
@@ -137,7 +143,10 @@ async def share_list(
 
 @router.delete(_SHARE_PATH, status_code=status.HTTP_204_NO_CONTENT)
 async def unshare_list(request: Request, caller: CallerDep, list_id: UUID, user: User) -> Response:
-    """End the sharing with a user: the owner, or that user; needs the scope `admin`."""
+    """Stop sharing a list with a user.
+
+    The owner and that user may do this. The token needs the scope `admin`.
+    """
 
     async def act(work: Work) -> Answer:
         await ListService(work).unshare(str(list_id), user)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from todo.api.examples import LIST_ID, show_example, show_examples
 from todo.models import LIST_NAME_LENGTH, USER_LENGTH
 from todo.tasks.schemas import Position, drop_defaults, refuse_nul
 
@@ -34,7 +35,12 @@ UserId = Annotated[
 class ListCreate(BaseModel):
     """A new list."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=show_examples(
+            {"After all other lists": {"name": "Garden"}, "First": {"name": "Work", "position": -1}}
+        ),
+    )
 
     name: Name
     position: Position | None = Field(
@@ -43,9 +49,15 @@ class ListCreate(BaseModel):
 
 
 class ListUpdate(BaseModel):
-    """Changes to a list: what is absent stays."""
+    """Changes to a list. Absent fields keep their value."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=drop_defaults)
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=show_examples(
+            {"Rename it": {"name": "Garden and balcony"}, "Sort it": {"position": 2.5}},
+            drop_defaults,
+        ),
+    )
 
     name: Name = Field(default="")
     position: Position = Field(default=0)
@@ -53,6 +65,21 @@ class ListUpdate(BaseModel):
 
 class ListRead(BaseModel):
     """A list."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_example(
+            {
+                "id": LIST_ID,
+                "owner": "alice",
+                "name": "Garden",
+                "position": 1.0,
+                "created_at": "2027-03-01T09:00:00.000000+00:00",
+                "updated_at": "2027-03-01T09:00:00.000000+00:00",
+                "version": 1,
+                "access": "owner",
+            }
+        )
+    )
 
     id: UUID
     owner: str
@@ -91,15 +118,31 @@ class ListDeletion(BaseModel):
 
 
 class ShareChange(BaseModel):
-    """What a user may do with the tasks of a list."""
+    """The access of a user to the tasks of a list."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=show_examples(
+            {"Read and write": {"access": "write"}, "Read only": {"access": "read"}}
+        ),
+    )
 
     access: Literal["read", "write"]
 
 
 class ShareRead(BaseModel):
     """A list that is shared with a user."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_example(
+            {
+                "list_id": LIST_ID,
+                "user_id": "bob",
+                "access": "write",
+                "created_at": "2027-03-01T10:00:00.000000+00:00",
+            }
+        )
+    )
 
     list_id: UUID
     user_id: str

@@ -31,7 +31,7 @@ _check: TypeAdapter[str] = TypeAdapter(Tag)
 async def list_tags(
     request: Request, caller: CallerDep, asked: Annotated[TagQuery, Query()]
 ) -> Response:
-    """List the tags of own tasks by name."""
+    """List the tags of the caller's tasks by name."""
     caller.require("read")
     if caller.list_id is not None:
         raise ReadOnlyError("This token is for one list, and tags are of all.")
@@ -46,7 +46,10 @@ async def list_tags(
 
 @router.patch(_ONE, response_model=TagRenamed)
 async def rename_tag(request: Request, caller: CallerDep, name: Name, body: TagUpdate) -> Response:
-    """Rename a tag on all own tasks, at most 1000 of them; it may merge with another."""
+    """Rename a tag on all tasks of the caller, at most 1000.
+
+    If the new name exists already, the two tags become one.
+    """
 
     async def act(work: Work) -> Answer:
         count = await TagService(work).rename(name, body.name)
@@ -57,7 +60,7 @@ async def rename_tag(request: Request, caller: CallerDep, name: Name, body: TagU
 
 @router.delete(_ONE, status_code=status.HTTP_204_NO_CONTENT)
 async def delete_tag(request: Request, caller: CallerDep, name: Name) -> Response:
-    """Take a tag from all own tasks, at most 1000 of them."""
+    """Remove a tag from all tasks of the caller, at most 1000."""
 
     async def act(work: Work) -> Answer:
         await TagService(work).delete(name)

@@ -2,11 +2,14 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from todo.api.examples import show_example, show_examples
 from todo.tasks.schemas import Tag
 
 
 class TagRead(BaseModel):
-    """A tag that some task has."""
+    """A tag of at least one task."""
+
+    model_config = ConfigDict(json_schema_extra=show_example({"name": "home"}))
 
     name: str
 
@@ -28,15 +31,19 @@ class TagQuery(BaseModel):
 
 
 class TagUpdate(BaseModel):
-    """Another name for a tag; one that there is already takes its tasks."""
+    """The new name of a tag. If it exists already, the two tags become one."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra=show_examples({"Rename it": {"name": "household"}})
+    )
 
     name: Tag
 
 
 class TagRenamed(BaseModel):
-    """What became of a tag."""
+    """The result of renaming a tag."""
+
+    model_config = ConfigDict(json_schema_extra=show_example({"name": "household", "tasks": 3}))
 
     name: str
     tasks: int = Field(description="How many tasks were changed.")

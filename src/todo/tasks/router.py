@@ -40,7 +40,7 @@ Fields = Annotated[str | None, Query(max_length=400, description=FIELDS_DESCRIPT
 
 @router.post("", status_code=status.HTTP_201_CREATED, response_model=TaskRead)
 async def create_task(request: Request, caller: CallerDep, body: TaskCreate) -> Response:
-    """Create a task."""
+    """Create a task, on its own, in a list or below another task."""
     fields = dump(body)
 
     async def act(work: Work) -> Answer:
@@ -52,9 +52,10 @@ async def create_task(request: Request, caller: CallerDep, body: TaskCreate) -> 
 
 @router.get("", response_model=TaskPage, openapi_extra=describe_query(TaskQuery))
 async def list_tasks(request: Request, caller: CallerDep) -> Response:
-    """List tasks, newest first unless asked otherwise.
+    """List tasks, newest first by default.
 
-    A page may be short, even empty, while `next_cursor` says that there is more.
+    A page may be short or empty although there are more tasks: continue until `next_cursor` is
+    null.
     """
     caller.require("read")
     asked = read_query(request, TaskQuery)
@@ -83,7 +84,10 @@ async def list_tasks(request: Request, caller: CallerDep) -> Response:
 
 @router.post("/batch", response_model=BatchResults)
 async def change_tasks(request: Request, caller: CallerDep, body: Batch) -> Response:
-    """Do up to 100 changes, in order, all or none; a failure names each that cannot be done."""
+    """Run up to 100 operations on tasks, in order, in one transaction.
+
+    If an operation fails, nothing changes and `errors` names every operation that failed.
+    """
     operations = [dump(operation) for operation in body.operations]
     if any(operation["op"] == "delete" for operation in operations):
         caller.require("delete")
@@ -102,7 +106,7 @@ async def change_tasks(request: Request, caller: CallerDep, body: Batch) -> Resp
 async def read_task(
     request: Request, caller: CallerDep, task_id: UUID, fields: Fields = None
 ) -> Response:
-    """Read a task."""
+    """Return a task, or some of its fields."""
     caller.require("read")
     wanted = _read_fields(fields)
     database: Database = request.app.state.database
@@ -119,7 +123,7 @@ async def read_task(
 async def update_task(
     request: Request, caller: CallerDep, task_id: UUID, body: TaskUpdate
 ) -> Response:
-    """Change a task: absent fields stay as they are."""
+    """Change a task. Absent fields keep their value."""
     changes, expected = dump(body), read_if_match(request)
 
     async def act(work: Work) -> Answer:
@@ -130,7 +134,10 @@ async def update_task(
 
 @router.post("/{task_id}/complete", response_model=TaskRead)
 async def complete_task(request: Request, caller: CallerDep, task_id: UUID) -> Response:
-    """Complete a task; repeating it changes nothing. The next one of a series is created."""
+    """Complete a task. A task that repeats gets its next occurrence.
+
+    Completing a completed task changes nothing.
+    """
     expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:
@@ -141,7 +148,10 @@ async def complete_task(request: Request, caller: CallerDep, task_id: UUID) -> R
 
 @router.post("/{task_id}/reopen", response_model=TaskRead)
 async def reopen_task(request: Request, caller: CallerDep, task_id: UUID) -> Response:
-    """Reopen a task; repeating it changes nothing. The next one of a series stays."""
+    """Reopen a completed task. The next occurrence of a task that repeats stays.
+
+    Reopening an open task changes nothing.
+    """
     expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:
@@ -152,7 +162,7 @@ async def reopen_task(request: Request, caller: CallerDep, task_id: UUID) -> Res
 
 @router.delete("/{task_id}", status_code=status.HTTP_204_NO_CONTENT)
 async def delete_task(request: Request, caller: CallerDep, task_id: UUID) -> Response:
-    """Delete a task and the tasks below it."""
+    """Delete a task and its subtasks."""
     expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:

@@ -17,6 +17,14 @@ from pydantic import (
     model_validator,
 )
 
+from todo.api.examples import (
+    EXAMPLE_TASK,
+    LIST_ID,
+    OTHER_TASK_ID,
+    TASK_ID,
+    show_example,
+    show_examples,
+)
 from todo.models import TAG_LENGTH
 from todo.tasks.due import EARLIEST, LATEST
 from todo.tasks.pages import Sort
@@ -117,14 +125,30 @@ FIELDS_DESCRIPTION = "Keys that each task is to have, separated by commas; all b
 
 
 class TaskCreate(BaseModel):
-    """A new task."""
+    """A new task. Only `title` is required."""
 
     model_config = ConfigDict(
         extra="forbid",
-        # Without it, the interactive documentation fills in every field, also both due times.
-        json_schema_extra={
-            "examples": [{"title": "Water the plants", "tags": ["home"], "due_date": "2027-03-31"}]
-        },
+        json_schema_extra=show_examples(
+            {
+                "A task that is due on a day": {
+                    "title": "Water the plants",
+                    "tags": ["home"],
+                    "due_date": "2027-03-31",
+                },
+                "A task that repeats, with a reminder": {
+                    "title": "Write the weekly report",
+                    "description": "Numbers, risks, next steps.",
+                    "priority": "high",
+                    "due_at": "2027-03-05T16:00:00+01:00",
+                    "due_zone": "Europe/Berlin",
+                    "recurrence": "FREQ=WEEKLY;BYDAY=FR",
+                    "reminders": [30],
+                },
+                "A subtask": {"title": "Buy a watering can", "parent_id": TASK_ID},
+                "A task in a list": {"title": "Order new pots", "list_id": LIST_ID},
+            }
+        ),
     )
 
     title: Title
@@ -154,12 +178,30 @@ class TaskCreate(BaseModel):
 
 
 class TaskUpdate(BaseModel):
-    """Changes to a task: what is absent stays, `null` removes.
+    """Changes to a task. Absent fields keep their value, `null` removes it.
 
     Setting `due_date` removes `due_at` and `due_zone`, and the other way round.
     """
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=drop_defaults)
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=show_examples(
+            {
+                "Change the title and the priority": {
+                    "title": "Water the plants on the balcony",
+                    "priority": "medium",
+                },
+                "Make it due at a time": {
+                    "due_at": "2027-03-31T18:30:00+02:00",
+                    "due_zone": "Europe/Berlin",
+                },
+                "Remove the due date": {"due_date": None},
+                "Move it to a list": {"list_id": LIST_ID},
+                "Complete it": {"is_completed": True},
+            },
+            drop_defaults,
+        ),
+    )
 
     title: Title = Field(default="")
     description: Description | None = Field(default=None)
@@ -187,8 +229,10 @@ class TaskUpdate(BaseModel):
 class TaskRead(BaseModel):
     """A task."""
 
+    model_config = ConfigDict(json_schema_extra=show_example(EXAMPLE_TASK))
+
     id: UUID
-    owner: str = Field(description="The owner of the task's list, or whoever created it.")
+    owner: str = Field(description="The owner of the task's list, or the user who created it.")
     list_id: UUID | None
     parent_id: UUID | None
     title: str
@@ -216,8 +260,9 @@ class TaskPart(BaseModel):
     """A task, or those of its fields that were asked for."""
 
     model_config = ConfigDict(
-        json_schema_extra=lambda schema: schema.update(
-            properties=TaskRead.model_json_schema()["properties"]
+        json_schema_extra=show_examples(
+            {"": EXAMPLE_TASK},
+            lambda schema: schema.update(properties=TaskRead.model_json_schema()["properties"]),
         )
     )
 
@@ -305,9 +350,28 @@ Operation = Annotated[CreateOperation | UpdateOperation | PlainOperation, Field(
 
 
 class Batch(BaseModel):
-    """Changes that happen all or not at all, in this order."""
+    """Up to 100 operations. They run in this order, and either all of them or none take effect."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=show_examples(
+            {
+                "Create, update and complete": {
+                    "operations": [
+                        {"op": "create", "task": {"title": "Buy soil", "tags": ["home"]}},
+                        {"op": "update", "id": TASK_ID, "task": {"priority": "low"}},
+                        {"op": "complete", "id": OTHER_TASK_ID, "if_match": 1},
+                    ]
+                },
+                "Delete two tasks": {
+                    "operations": [
+                        {"op": "delete", "id": TASK_ID},
+                        {"op": "delete", "id": OTHER_TASK_ID},
+                    ]
+                },
+            }
+        ),
+    )
 
     operations: Annotated[list[Operation], Field(min_length=1, max_length=MAX_BATCH)]
 

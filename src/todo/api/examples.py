@@ -1,0 +1,62 @@
+"""What the examples of the API share; each example is in the schema that it belongs to."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+TASK_ID = "019b0a2e-5c00-7000-8000-000000000001"
+OTHER_TASK_ID = "019b0a2e-5c00-7000-8000-000000000002"
+LIST_ID = "019b0a2e-5c00-7000-8000-00000000000a"
+TOKEN_ID = "019b0a2e-5c00-7000-8000-00000000000b"  # noqa: S105 - an id
+RUN_ID = "nightly-2027-03-01"
+
+EXAMPLE_TASK: dict[str, Any] = {
+    "id": TASK_ID,
+    "owner": "alice",
+    "list_id": None,
+    "parent_id": None,
+    "title": "Water the plants",
+    "description": None,
+    "priority": "none",
+    "tags": ["home"],
+    "due_date": "2027-03-31",
+    "due_at": None,
+    "due_zone": None,
+    "recurrence": None,
+    "recurrence_from": "schedule",
+    "reminders": [],
+    "position": 1.0,
+    "is_completed": False,
+    "completed_at": None,
+    "created_at": "2027-03-01T09:30:00.000000+00:00",
+    "updated_at": "2027-03-01T09:30:00.000000+00:00",
+    "previous_id": None,
+    "version": 1,
+}
+
+KEY = "x-examples"
+"""Where a schema holds its examples, until `todo.openapi` puts them where they belong."""
+
+
+def show_examples(
+    examples: Mapping[str, Any], *changes: Callable[[dict[str, Any]], None]
+) -> Callable[[dict[str, Any]], None]:
+    """Return a `json_schema_extra` that adds examples to a schema.
+
+    Args:
+        examples: Each by its name.
+        changes: What else changes the schema.
+    """
+
+    def extend(schema: dict[str, Any]) -> None:
+        for change in changes:
+            change(schema)
+        # As text: FastAPI leaves out every key whose value is null.
+        schema[KEY] = json.dumps(examples)
+
+    return extend
+
+
+def show_example(example: object) -> Callable[[dict[str, Any]], None]:
+    """Return a `json_schema_extra` that adds the example of a response to a schema."""
+    return show_examples({"": example})
