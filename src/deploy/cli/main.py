@@ -23,6 +23,7 @@ COMMANDS = (
     "up",
     "down",
     "status",
+    "config",
     "restart",
     "token",
     "install",

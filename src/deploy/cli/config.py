@@ -1,0 +1,59 @@
+"""`build.py config`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from plumbum import cli
+
+from deploy import advice
+from deploy.cli.stack_command import StackCommand
+from deploy.stack import drift, settings
+
+
+class Config(StackCommand):
+    """Show the effective settings of the stack, and which file each comes from."""
+
+    as_json = cli.Flag("--json", help="one JSON object instead of tables")
+
+    def main(self) -> int:
+        """Print them, without secrets."""
+        code = self.elsewhere("config", ["--json"] if self.as_json else [])
+        if code is not None:
+            return code
+        found = settings.find()
+        differing = {**drift.find_outdated(), **drift.find_unread()}
+        if self.as_json:
+            shown = {**dataclasses.asdict(found), "differs": differing}
+            sys.stdout.write(f"{json.dumps(shown)}\n")
+        else:
+            sys.stdout.write(render(found, differing))
+        return 0
+
+
+def render(found: settings.Settings, differing: dict[str, str]) -> str:
+    """Three tables, and what is not applied yet below them."""
+    home = f"{Path.home()}/"
+    lines = []
+    for title, rows in (
+        ("Options of the backend", found.options),
+        ("Addresses", found.addresses),
+        ("Containers and limits", found.limits),
+    ):
+        many = len({row.unit for row in rows}) > 1
+        names = [f"{row.unit} {row.name}" if many else row.name for row in rows]
+        width = max(map(len, names), default=0)
+        values = max((len(row.value) for row in rows), default=0)
+        lines.append(title)
+        for name, row in zip(names, rows, strict=True):
+            source = row.source.replace(home, "~/")
+            now = f"  (runs with {row.running})" if row.running is not None else ""
+            lines.append(f"  {name:<{width}}  {row.value:<{values}}  {source}{now}")
+        lines.append("")
+    lines += [f"{unit} differs from its files: {why}" for unit, why in differing.items()]
+    if differing:
+        lines.append(f"{advice.build('restart')} applies its files")
+    return "\n".join(lines).rstrip() + "\n"

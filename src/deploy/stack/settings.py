@@ -1,0 +1,204 @@
+"""The effective settings of the installed stack, each with the file and line that it comes from.
+
+They are what the files say, which is what the next restart applies; an option that the running
+backend has otherwise says so. No secret is printed: the value of a variable named like one is
+hidden, and so is a password inside of an address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy import paths, tools
+from deploy.errors import DeployError, ExitCode
+from deploy.stack import definition
+from deploy.stack.services import BACKEND, SERVICES, SOCKET
+from deploy.units import split_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from deploy.units import Assignment, Unit
+
+DEFAULT = "default"
+NOTHING = "none"
+
+_LIMITS = (
+    "MemoryMax",
+    "TasksMax",
+    "CPUQuota",
+    "TimeoutStartSec",
+    "TimeoutStopSec",
+    "Restart",
+)
+_CONTAINER = ("Image", "Network")
+_TABLE = paths.REPO / "docs" / "configure.md"
+"""The table of options there is made from the service's own settings, and tests compare them."""
+_ROW = re.compile(r"^\| `(TODO_\w+)` \| (.*?) \| ", re.MULTILINE)
+_HIDDEN = "***"
+_SECRET_NAME = re.compile(r"(?:PASSWORD|PASSPHRASE|SECRET|TOKEN|KEY|CREDENTIAL)S?$", re.IGNORECASE)
+_USER_INFO = re.compile(r"(://[^:/?#\s]*:)\S*@")
+_PARAMETER = re.compile(r"(\w*(?:password|passphrase|passwd|secret|token)=)[^&\s]+", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        unit: The unit that it belongs to.
+        name: The variable or the unit's key.
+        value: What the files say; secrets are hidden.
+        source: File and line, or "default".
+        running: What the running backend has instead, where that differs.
+    """
+
+    unit: str
+    name: str
+    value: str
+    source: str
+    running: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """All settings.
+
+    Attributes:
+        options: The backend's variables, the shipped options first.
+        addresses: Where the socket unit listens, the public address first.
+        limits: What systemd grants each service, and what its container is made of.
+    """
+
+    options: tuple[Setting, ...]
+    addresses: tuple[Setting, ...]
+    limits: tuple[Setting, ...]
+
+
+def find() -> Settings:
+    """Read the files of the installed units, and the variables of the running backend.
+
+    Raises:
+        DeployError: The units are not installed, or a file is malformed.
+    """
+    backend = definition.load(_container(BACKEND))
+    return Settings(
+        options=tuple(render_options(read_defaults(), read_environment(backend), _running())),
+        addresses=tuple(_addresses(definition.load(SOCKET))),
+        limits=tuple(
+            setting
+            for service in SERVICES
+            for setting in _limits(service, definition.load(_container(service)))
+        ),
+    )
+
+
+def read_defaults() -> dict[str, str]:
+    """Every option of the service -> its default as the documentation writes it."""
+    return dict(_ROW.findall(_TABLE.read_text(encoding="utf-8")))
+
+
+def read_environment(unit: Unit) -> dict[str, tuple[str, str]]:
+    """The variables of a container: name -> value and source, in the order in which Podman merges.
+
+    Raises:
+        DeployError: A file of variables cannot be read.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for assignment in unit.find_all("Container", "EnvironmentFile"):
+        for line in _variables(assignment):
+            name, _, value = line.partition("=")
+            found[name.strip()] = (value, assignment.value)
+    for assignment in unit.find_all("Container", "Environment"):
+        for word in split_words(assignment):
+            name, _, value = word.partition("=")
+            plain = value.replace("$$", "$").replace("%%", "%")
+            found[name] = (plain, str(assignment.place))
+    return found
+
+
+def render_options(
+    defaults: Mapping[str, str],
+    set_here: Mapping[str, tuple[str, str]],
+    running: Mapping[str, str] | None,
+) -> Iterator[Setting]:
+    """The options with their values, sources, and how the running backend differs.
+
+    Args:
+        defaults: Every option of the service -> its default as the documentation writes it.
+        set_here: As `read_environment` returns it.
+        running: The variables of the running backend; None when it does not run.
+    """
+    unknown = sorted(name for name in set_here if name not in defaults)
+    for name in [*defaults, *unknown]:
+        default = defaults.get(name, NOTHING).strip("`")
+        value, source = set_here.get(name, ("", DEFAULT))
+        effective = value or default
+        now = None if running is None else running.get(name) or default
+        yield Setting(
+            BACKEND,
+            name,
+            hide(name, effective),
+            # An empty value counts as not set.
+            source if value or source == DEFAULT else f"{DEFAULT} (empty in {source})",
+            None if now in {None, effective} else hide(name, now or ""),
+        )
+
+
+def hide(name: str, value: str) -> str:
+    """A value that can be shown."""
+    if value and value != NOTHING and _SECRET_NAME.search(name):
+        return _HIDDEN
+    return _PARAMETER.sub(rf"\1{_HIDDEN}", _USER_INFO.sub(rf"\1{_HIDDEN}@", value))
+
+
+def _addresses(socket: Unit) -> Iterator[Setting]:
+    streams = socket.find_all("Socket", "ListenStream")
+    for number, each in enumerate(streams):
+        name = ("public", "management")[number] if number < 2 else "further"  # noqa: PLR2004
+        yield Setting(SOCKET, name, each.value, str(each.place))
+
+
+def _limits(service: str, unit: Unit) -> Iterator[Setting]:
+    for section, keys in (("Container", _CONTAINER), ("Service", _LIMITS)):
+        for key in keys:
+            # Networks add up, everything else is replaced.
+            found = unit.find_all(section, key)
+            counts = found if key == "Network" else found[-1:]
+            if not counts:
+                yield Setting(service, key, DEFAULT, DEFAULT)
+            for each in counts:
+                yield Setting(service, key, hide(key, each.value), str(each.place))
+
+
+def _variables(assignment: Assignment) -> Iterable[str]:
+    path = Path(assignment.value.replace("%h", str(Path.home())))
+    if not path.is_absolute():
+        path = Path(assignment.place.file).parent / path
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{assignment.place}: cannot read {path}: {error}"
+        raise DeployError(message, hint="make it readable", code=ExitCode.DATA) from None
+    return [line for line in lines if "=" in line and not line.lstrip().startswith("#")]
+
+
+def _running() -> dict[str, str] | None:
+    name = BACKEND.removesuffix(".service")
+    inspect = ["podman", "container", "inspect", "--format={{json .Config.Env}}", name]
+    inspected = tools.run(inspect, check=False)
+    if inspected.returncode != 0:
+        return None
+    with contextlib.suppress(ValueError):
+        pairs = [str(pair).partition("=") for pair in json.loads(inspected.stdout) or ()]
+        return {key: value for key, _, value in pairs}
+    return None
+
+
+def _container(service: str) -> str:
+    return f"{service.removesuffix('.service')}.container"

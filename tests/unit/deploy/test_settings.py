@@ -1,0 +1,96 @@
+"""The effective settings: where each comes from, and nothing secret in what is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.stack import settings
+from deploy.units import parse_unit
+from todo.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from deploy.stack.settings import Setting
+
+DEFAULTS = {"TODO_BIND": "`127.0.0.1:8000`", "TODO_CORS_ORIGINS": "none"}
+
+
+def options(
+    set_here: dict[str, tuple[str, str]], running: dict[str, str] | None = None
+) -> dict[str, Setting]:
+    return {each.name: each for each in settings.render_options(DEFAULTS, set_here, running)}
+
+
+def test_an_option_that_nobody_set_has_its_default() -> None:
+    found = options({})
+    assert (found["TODO_BIND"].value, found["TODO_BIND"].source) == ("127.0.0.1:8000", "default")
+    assert found["TODO_CORS_ORIGINS"].value == "none"
+
+
+def test_an_empty_value_is_the_default_and_names_the_file_that_emptied_it() -> None:
+    found = options({"TODO_BIND": ("", "60-mine.conf:2")})["TODO_BIND"]
+    assert found.value == "127.0.0.1:8000"
+    assert found.source == "default (empty in 60-mine.conf:2)"
+
+
+def test_what_the_running_backend_has_otherwise_is_shown() -> None:
+    found = options({"TODO_BIND": ("[::1]:1", "a:1")}, {"TODO_BIND": "[::1]:2"})
+    assert found["TODO_BIND"].running == "[::1]:2"
+    assert found["TODO_CORS_ORIGINS"].running is None
+
+
+def test_a_variable_removed_from_the_files_still_runs() -> None:
+    assert options({}, {"TODO_CORS_ORIGINS": "https://a"})["TODO_CORS_ORIGINS"].running
+
+
+def test_other_variables_follow_the_options() -> None:
+    assert list(options({"SSL_CERT_FILE": ("/x", "a:1")})) == [*DEFAULTS, "SSL_CERT_FILE"]
+
+
+def test_of_several_assignments_the_last_one_counts_with_its_place() -> None:
+    unit = parse_unit(
+        "a.container",
+        '[Container]\nEnvironment=TODO_BIND=1 "TODO_X=a b"\n',
+        [("a.container.d/60-mine.conf", "[Container]\nEnvironment=TODO_BIND=$$2\n")],
+    )
+    assert settings.read_environment(unit) == {
+        "TODO_BIND": ("$2", "a.container.d/60-mine.conf:2"),
+        "TODO_X": ("a b", "a.container:2"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("PGPASSWORD", "hunter2", "***"),
+        ("TODO_TOKEN_SECRET", "hunter2", "***"),
+        ("API_KEY", "hunter2", "***"),
+        ("TODO_TOKEN_SECRET_FILE", "/run/secrets/a", "/run/secrets/a"),
+        ("TODO_TOKEN_ISSUER", "https://a", "https://a"),
+        ("X", "postgresql+psycopg://todo:hunter2@db/todo", "postgresql+psycopg://todo:***@db/todo"),
+        ("X", "postgresql://todo:hu@n:t/er2@db/todo", "postgresql://todo:***@db/todo"),
+        ("X", "postgresql://:hunter2@db/todo", "postgresql://:***@db/todo"),
+        ("X", "postgresql://todo@/todo?host=/run/todo", "postgresql://todo@/todo?host=/run/todo"),
+        (
+            "X",
+            "postgresql://db/a?user=b&password=hunter2&x=1",
+            "postgresql://db/a?user=b&password=***&x=1",
+        ),
+        ("X", "host=db sslpassword=hunter2 port=1", "host=db sslpassword=*** port=1"),
+    ],
+)
+def test_secrets_are_hidden_and_nothing_else(name: str, value: str, shown: str) -> None:
+    assert settings.hide(name, value) == shown
+
+
+def test_what_runs_is_hidden_likewise() -> None:
+    found = options(
+        {"TODO_BIND": ("postgresql://a:one@b", "a:1")}, {"TODO_BIND": "postgresql://a:two@b"}
+    )
+    assert "two" not in str(found["TODO_BIND"])
+
+
+def test_every_option_of_the_service_has_a_default_in_the_table() -> None:
+    table = settings.read_defaults()
+    assert set(table) == {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
