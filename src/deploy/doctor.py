@@ -91,6 +91,8 @@ def render_table(diagnosis: Diagnosis) -> str:
     verdicts = (("on this host", diagnosis.here), ("in a lab", diagnosis.lab))
     for place, why in verdicts:
         lines.append(f"The stack can run {place}." if why is None else f"Not {place}: {why}.")
+    if not diagnosis.usable:
+        lines.append("Without either: python3 build.py dev serves on embedded SQLite.")
     return "\n".join(lines)
 
 

@@ -173,8 +173,8 @@ class Trial:
             message = f"port {public} of this host is taken by another program"
             other = f"python3 build.py up{_switch(self.name)} --port {_free_port(public + 1)}"
             raise DeployError(message, hint=f"choose another one: {other}", code=ExitCode.CONFIG)
-        # For health and metrics: 9000 too, or the next port that is free.
-        management = _free_port(_MANAGEMENT_PORT, other_than=public)
+        # For health and metrics: as far from the public port as inside, or the next free one.
+        management = _free_port(public + _MANAGEMENT_PORT - _PUBLIC_PORT)
         publish = {public: _PUBLIC_PORT, management: _MANAGEMENT_PORT}
         # The README says that `up` installs what it needs.
         return labs.start(self.name, publish=publish, assume_yes=True)
@@ -240,8 +240,9 @@ def _beside(port: int | None) -> str:
     return f"start another one beside it: python3 build.py up --lab {name} --port {free}"
 
 
-def _free_port(first: int, *, other_than: int = 0) -> int:
-    candidates = (port for port in range(first, 65536) if port != other_than)
+def _free_port(first: int) -> int:
+    """The first port from there on that is free, or the first above the privileged ones."""
+    candidates = itertools.chain(range(first, 65536), range(1024, first))
     return next(port for port in candidates if _is_free(port))
 
 

@@ -10,6 +10,7 @@ from plumbum import cli
 from deploy import advice, deployment, image, progress
 from deploy.cli.stack_command import StackCommand
 from deploy.scan import warning as scan_warning
+from deploy.stack import status
 
 
 class Up(StackCommand):
@@ -28,16 +29,26 @@ class Up(StackCommand):
             return lab.up(words, port=self.port)
         options = image.Options(builder=self.builder, archive_dir=self.image_cache)
         url = deployment.up(options, port=self.port, assume_yes=bool(self.assume_yes))
-        sys.stdout.write(
-            f"{progress.TIMINGS.render()}\n"
-            f"\n"
-            f"The backend answers at {url}\n"
-            f"A token for a user:  {advice.build('token alice')}\n"
-            f"What runs, and why:  {advice.build('status')}\n"
-        )
+        timings = progress.TIMINGS.render()
+        sys.stdout.write(f"{timings}\n\n{render(url, status.find_management())}")
         # Whoever waits for the address has it now; what follows may take a while.
         sys.stdout.flush()
         warning = scan_warning.find_in_time(self.builder)
         if warning:
             sys.stderr.write(f"{warning}\n")
         return 0
+
+
+def render(url: str, management: str | None) -> str:
+    """The closing lines: the addresses, and what to type next.
+
+    Args:
+        url: Where the public API listens.
+        management: Where health and metrics are; None when no address leads there.
+    """
+    lines = [f"The backend answers at {url}"]
+    if management is not None:
+        lines.append(f"Health and metrics:  {management}")
+    lines.append(f"A token for a user:  {advice.build('token alice')}")
+    lines.append(f"What runs, and why:  {advice.build('status')}")
+    return "\n".join([*lines, ""])

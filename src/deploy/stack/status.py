@@ -101,6 +101,11 @@ def check() -> Readiness:
     return Readiness(url, not reason, reason, _management_url(addresses))
 
 
+def find_management() -> str | None:
+    """Where health and metrics are, or None when no address leads there."""
+    return _management_url(systemd.listening(SOCKET))
+
+
 def _management_url(addresses: Sequence[str]) -> str | None:
     """Where the reader finds health and metrics: in a lab, only through a published port."""
     if PUBLISHED_MANAGEMENT in os.environ:

@@ -114,6 +114,13 @@ def test_nobody_but_root_can_have_a_lab() -> None:
     old = dataclasses.replace(READY, podman=(4, 3, 1))
     assert host.why_no_lab(old) == "a lab needs root"
     assert not doctor.diagnose(old).usable
+    assert "python3 build.py dev" in doctor.render_table(doctor.diagnose(old))
+    assert "build.py dev" not in doctor.render_table(doctor.diagnose(READY))
+
+
+def test_root_without_the_right_to_make_namespaces_can_have_no_lab() -> None:
+    contained = dataclasses.replace(READY, root=True, machines=False)
+    assert "container without privileges" in (host.why_no_lab(contained) or "")
 
 
 def test_table_gives_the_command_for_what_lacks() -> None:

@@ -65,15 +65,20 @@ def test_up_starts_a_lab_and_publishes_both_ports(started: list[FakeLab]) -> Non
     trial.Trial("second", None).up([], port=8123)
     (machine,) = started
     assert machine.name == "second"
-    assert machine.publish == {8123: 8000, 9000: 9000}
+    assert machine.publish == {8123: 8000, 9123: 9000}
 
 
 def test_management_gets_the_next_port_where_its_own_is_taken(
     started: list[FakeLab], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ports, "is_free", lambda _host, port: port not in {9000, 9001})
-    HERE.up([], port=9002)
-    assert started[0].publish == {9002: 8000, 9003: 9000}
+    HERE.up([], port=None)
+    assert started[0].publish == {8000: 8000, 9002: 9000}
+
+
+def test_management_port_of_a_high_public_port_is_a_port(started: list[FakeLab]) -> None:
+    HERE.up([], port=65000)
+    assert started[0].publish == {65000: 8000, 1024: 9000}
 
 
 def test_port_that_is_taken_is_refused_before_a_lab_starts(
