@@ -108,15 +108,29 @@ def nspawn_argv(plan: Plan) -> list[str]:
 
 
 def containers_conf(controllers: frozenset[str]) -> str:
-    """Podman's settings for a machine with these cgroup controllers; empty when none is needed.
+    """Podman's settings for a machine with these cgroup controllers.
 
     Args:
         controllers: Names as in /sys/fs/cgroup/cgroup.controllers.
     """
+    # An event for each health check fills the journal, and nothing in a lab reads them.
+    events = "[engine]\nhealthcheck_events = false\n"
     if controllers >= lab_cgroup.WANTED:
-        return ""
+        return events
     # Podman sets a limit of its own on every container, which fails without the controller.
-    return "[containers]\npids_limit = 0\n"
+    return f"{events}[containers]\npids_limit = 0\n"
+
+
+def log_filter(controllers: frozenset[str]) -> str:
+    """A drop-in for the user manager that keeps what the lab causes out of the journal, or "".
+
+    Args:
+        controllers: Names as in /sys/fs/cgroup/cgroup.controllers.
+    """
+    if "memory" in controllers:
+        return ""
+    # conmon logs two lines for each health check about the file that the controller would make.
+    return "[Service]\nLogFilterPatterns=~/memory\\.events\n"
 
 
 def _escaped(path: Path) -> str:
@@ -202,10 +216,14 @@ class _Keeper:
         self._write("etc/hosts", f"127.0.0.1 localhost {self._plan.name}\n::1 localhost\n")
         # With an id of its own the machine does not take this for its first boot.
         self._write("etc/machine-id", f"{os.urandom(16).hex()}\n")
-        conf = containers_conf(lab_cgroup.controllers())
-        if conf:
-            self._write("etc/containers/containers.conf.d/10-lab.conf", conf)
+        controllers = lab_cgroup.controllers()
+        conf = containers_conf(controllers)
+        self._write("etc/containers/containers.conf.d/10-lab.conf", conf)
+        if not controllers >= lab_cgroup.WANTED:
             self._write(KUBE_CONF[1:], f'{conf}cgroups = "disabled"\n')
+        filtering = log_filter(controllers)
+        if filtering:
+            self._write("etc/systemd/system/user@.service.d/lab.conf", filtering)
 
     def _write(self, path: str, content: str) -> None:
         target = self._folder / "root" / path

@@ -65,7 +65,13 @@ def test_plan_reaches_the_keeper_whole() -> None:
 
 def test_podman_is_told_where_controllers_are_missing() -> None:
     assert "pids_limit = 0" in lab_keeper.containers_conf(frozenset({"hugetlb"}))
-    assert lab_keeper.containers_conf(frozenset({"cpu", "io", "memory", "pids"})) == ""
+    present = frozenset({"cpu", "io", "memory", "pids"})
+    assert "pids_limit" not in lab_keeper.containers_conf(present)
+
+
+def test_journal_is_filtered_where_the_memory_controller_is_missing() -> None:
+    assert "memory" in lab_keeper.log_filter(frozenset({"hugetlb"}))
+    assert lab_keeper.log_filter(frozenset({"memory"})) == ""
 
 
 HYBRID = """\
