@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy import tools
+from deploy import advice, tools
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def saved(reference: str, scratch: Path) -> Iterator[Archive]:
         if not known:
             raise DeployError(
                 f"there is no image {reference} here",
-                hint="python3 build.py image --target all",
+                hint=advice.build("image --target all"),
                 code=ExitCode.CONFIG,
             )
         tools.run(

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy import archive, builder, leftovers, packagelock, progress, tools
+from deploy import advice, archive, builder, leftovers, packagelock, progress, tools
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO, cache_dir, state_dir
 
@@ -232,7 +232,9 @@ def build(
     built = find(target, name)
     if built is None:
         message = f"buildah reported success, but {name} is not there"
-        raise DeployError(message, hint="check `podman images` and its storage settings")
+        raise DeployError(
+            message, hint=f"check {advice.shell('podman images')} and its storage settings"
+        )
     return dataclasses.replace(built, seconds=time.monotonic() - started)
 
 
@@ -262,7 +264,7 @@ def bill_of_materials(saved: archive.Archive, target: str) -> dict[str, Any]:
     content = saved.find(f"usr/share/sbom/todo-{target}.cdx.json")
     if content is None:
         message = f"the image {saved.config_digest[:19]} holds no bill of materials"
-        raise DeployError(message, hint="python3 build.py image --no-cache", code=ExitCode.DATA)
+        raise DeployError(message, hint=advice.build("image --no-cache"), code=ExitCode.DATA)
     document: dict[str, Any] = json.loads(content)
     return document
 

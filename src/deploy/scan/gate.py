@@ -7,7 +7,7 @@ import dataclasses
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from deploy import archive, builder, exceptions, image, progress
+from deploy import advice, archive, builder, exceptions, image, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.scan import debian as scan_debian
 from deploy.scan import inventory as scan_inventory
@@ -83,7 +83,7 @@ def require_clean(target: str, options: Options = Options(), *, reference: str =
         raise DeployError(
             f"the {target} image does not pass the scan: "
             + "; ".join([scan_report.render_claim(report).rstrip("."), *problems]),
-            hint=f"python3 build.py scan --target {target} says more",
+            hint=f"{advice.build(f'scan --target {target}')} says more",
             code=ExitCode.UNAVAILABLE if problems else ExitCode.FAILED,
         )
     return report
