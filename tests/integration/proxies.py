@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 
 from deploy import suite_programs
+from tests.guides import blocks_of, substitute
 from tests.integration.certificates import Authority
 from tests.integration.cluster import find_free_port
-from tests.integration.guides import blocks_of, substitute
 
 PAGE = "reverse-proxy.md"
 HOST = "todo.example"

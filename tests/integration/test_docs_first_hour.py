@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.guides import DOCS, pattern_of
 from tests.integration.cluster import Cluster, find_free_port
-from tests.integration.guides import DOCS
 from tests.integration.service import Service, open_service
 
 PAGE = "first-hour.md"
@@ -80,11 +80,6 @@ def run(service: Service, commands: list[str], folder: Path) -> list[str]:
     )
     assert done.returncode == 0, done.stdout
     return done.stdout.split(f"{MARK}\n")[:-1]
-
-
-def pattern_of(shown: str) -> str:
-    """An expression for an output, where `…` is what the page leaves out."""
-    return ".*".join(re.escape(part) for part in shown.strip().split("…"))
 
 
 @pytest.mark.longer(TIMEOUT_S)
