@@ -57,7 +57,7 @@ class Proxy:
         self.name = name
         self.folder = folder
         self.port = find_free_port()
-        self._authority = authority.certificate.decode()
+        self.authority = authority.certificate.decode()
         certificate, key = folder / "certificate.pem", folder / "key.pem"
         authority.issue(HOST, certificate, key)
         values = {
@@ -98,7 +98,7 @@ class Proxy:
 
     def trust(self) -> ssl.SSLContext:
         """Return a context of its own: httpx changes it at each connection."""
-        return ssl.create_default_context(cadata=self._authority)
+        return ssl.create_default_context(cadata=self.authority)
 
     def client(self, token: str = "") -> httpx.Client:
         """Open a client from CLIENT, over TLS, by the name in the certificate."""

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 import uuid
@@ -269,6 +270,36 @@ def test_streams_outlive_a_quiet_minute_and_deliver_what_follows(
     with ThreadPoolExecutor() as threads:
         for done in [threads.submit(follow, proxy) for proxy in proxies.values()]:
             done.result()
+
+
+@pytest.mark.longer(2 * PATIENCE_S)
+def test_events_arrive_at_once_over_http_2_as_well(
+    proxy: Proxy, backend: Backend, tmp_path: Path
+) -> None:
+    _user, token = backend.token()
+    authority = tmp_path / "authority.pem"
+    authority.write_text(proxy.authority)
+    # fmt: off
+    command = [
+        "curl", "--silent", "--no-buffer", "--http2", "--include",
+        "--cacert", str(authority),
+        "--resolve", f"{HOST}:{proxy.port}:127.0.0.1",
+        "--header", f"Authorization: Bearer {token}",
+        f"https://{HOST}:{proxy.port}/api/v1/events",
+    ]
+    # fmt: on
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as curl:
+        assert curl.stdout is not None
+        try:
+            assert curl.stdout.readline().split()[:2] == ["HTTP/2", "200"]
+            while not curl.stdout.readline().startswith("retry:"):
+                assert curl.poll() is None
+            with proxy.client(token) as client:
+                read(client.post(TASKS, json={"title": "t"}), 201)
+            while not curl.stdout.readline().startswith("event: create"):
+                assert curl.poll() is None
+        finally:
+            curl.kill()
 
 
 def test_a_websocket_tells_of_a_token_that_is_not_accepted(proxy: Proxy) -> None:
