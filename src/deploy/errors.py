@@ -28,7 +28,7 @@ class DeployError(Exception):
         code: Exit code of the process.
     """
 
-    def __init__(self, message: str, *, hint: str = "", code: ExitCode = ExitCode.FAILED) -> None:
+    def __init__(self, message: str, *, hint: str = "", code: int = ExitCode.FAILED) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -26,7 +26,7 @@ from deploy import advice, symptoms
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from deploy.progress import Step
@@ -172,9 +172,60 @@ def interact(
         raise
 
 
+def follow(argv: Sequence[str]) -> Iterator[str]:
+    """Run a program and yield the lines that it prints, as they come, until it ends.
+
+    Raises:
+        ToolError: The program is missing or failed.
+    """
+    with _started(argv, stdin=False, env=None, cwd=None, merge=True) as process:
+        lines: collections.deque[str] = collections.deque(maxlen=_TAIL_LINES)
+        try:
+            for line in process.stdout or ():
+                lines.append(line.rstrip("\n"))
+                yield lines[-1]
+        finally:
+            _end(process)
+    if process.returncode > 0:
+        raise _failed(Completed(tuple(argv), process.returncode, "", ""), lines)
+
+
+def run_held(make_argv: Callable[[int], Sequence[str]], pass_fds: Sequence[int]) -> int:
+    """Run a program that works as long as this process holds a pipe; return its exit code.
+
+    For programs that pass the work to a process which no signal reaches: however this process
+    ends, the other end of the pipe shows it.
+
+    Args:
+        make_argv: Makes the command line from the number of the descriptor of the pipe.
+        pass_fds: Further descriptors that the program gets.
+
+    Raises:
+        ToolError: The program is missing.
+    """
+    reader, writer = os.pipe()
+    with (
+        os.fdopen(reader, "rb") as theirs,
+        os.fdopen(writer, "wb") as ours,
+        beside(make_argv(reader), pass_fds=(*pass_fds, reader)) as process,
+    ):
+        theirs.close()
+        try:
+            return process.wait()
+        except BaseException:
+            ours.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_LEAVE_GRACE_S)
+            raise
+
+
 @contextlib.contextmanager
 def beside(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server beside this process, printing where this one prints, until the block ends.
 
@@ -190,6 +241,7 @@ def beside(
             stdin=subprocess.DEVNULL,
             env={**os.environ, **(env or {})},
             cwd=cwd,
+            pass_fds=pass_fds,
             start_new_session=True,
         )
     except FileNotFoundError:

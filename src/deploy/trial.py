@@ -135,6 +135,14 @@ class Trial:
         Raises:
             DeployError: There is no such lab.
         """
+        return _interact(self.machine(), [command, "--no-lab", *arguments])
+
+    def machine(self) -> labs.Lab:
+        """The lab that holds the running stack.
+
+        Raises:
+            DeployError: There is no such lab.
+        """
         machine = self._running()
         if machine is None:
             why = f"this host cannot run the stack itself ({self.why}), and " if self.why else ""
@@ -143,7 +151,7 @@ class Trial:
                 hint=f"python3 build.py up{_switch(self.name)}",
                 code=ExitCode.UNAVAILABLE,
             )
-        return _interact(machine, [command, "--no-lab", *arguments])
+        return machine
 
     def _reason(self) -> str:
         if self.why is None:

@@ -163,9 +163,8 @@ _PLAIN = (
 
 
 def _plan(options: argparse.Namespace) -> dict[str, str | None]:
-    """The files that a command line names; standard streams are none."""
-    named = {"input": options.input, "output": options.output}
-    return {word: None if name == STDIO else name for word, name in named.items()}
+    """The files that a command line names, `-` among them."""
+    return {"input": options.input, "output": options.output}
 
 
 def _days(text: str) -> int:

@@ -195,7 +195,7 @@ def test_a_program_around_it_is_named_as_its_user_calls_it(folder: Path) -> None
     ("words", "files"),
     [
         ("export --output a", {"input": None, "output": "a"}),
-        ("export --output=-", {"input": None, "output": None}),
+        ("export", {"input": None, "output": "-"}),
         ("import --owner x b", {"input": "b", "output": None}),
         ("verify --head c --export-head d", {"input": "c", "output": "d"}),
         ("tokens --owner x", {"input": None, "output": None}),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from plumbum import cli
+
 from deploy.cli.stack_command import StackCommand
 from deploy.stack import admin
 
@@ -11,10 +13,22 @@ from deploy.stack import admin
 class Token(StackCommand):
     """Print a bearer token for a user of the running backend."""
 
-    def main(self, subject: str) -> int:
-        """Issue a token for SUBJECT."""
-        code = self.elsewhere("token", [subject])
+    days = cli.SwitchAttr("--days", str, argname="DAYS", help="until it expires, 1 to 365 (30)")
+    scopes = cli.SwitchAttr(
+        "--scope",
+        str,
+        argname="SCOPE",
+        list=True,
+        help="what it allows: read, write, delete, assistant, admin (all of them)",
+    )
+
+    def main(self, user: str) -> int:
+        """Issue a token for USER."""
+        words = [f"--scope={scope}" for scope in self.scopes]
+        if self.days is not None:
+            words.append(f"--days={self.days}")
+        code = self.elsewhere("token", [user, *words])
         if code is None:
-            sys.stdout.write(f"{admin.token(subject)}\n")
+            sys.stdout.write(f"{admin.token(user, days=self.days, scopes=self.scopes)}\n")
             code = 0
         return code

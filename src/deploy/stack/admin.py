@@ -1,28 +1,224 @@
-"""Administration inside the running backend."""
+"""The backend's own commands (`todo.admin`), run inside its container with files of this machine.
+
+The container cannot open a path of this machine, and the 16 MiB of its /tmp hold no copy of a
+large file. So the command gets the opened files themselves: Podman passes descriptors into a
+container, and the data goes from one to the other without a copy.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
+
 from deploy import advice, tools
 from deploy.errors import DeployError, ExitCode
-from deploy.stack import journal, systemd
+from deploy.paths import REPO
 from deploy.stack.services import BACKEND
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
-def token(subject: str) -> str:
-    """A bearer token for a subject, issued inside the running backend.
+    Within = Callable[[Sequence[str]], Sequence[str]]
+
+_CONTAINER = BACKEND.removesuffix(".service")
+_ADMIN = ("-m", "todo.admin")
+_CALLED = ("--as", "build.py admin")
+_STDIO = "-"
+_BAD_FILE = 64
+"""As todo.admin has it for wrong usage: its 2 says that a journal does not hold."""
+
+
+def run(words: Sequence[str], *, within: Within = list, lab: str = "") -> int:
+    """Run a command of `todo.admin` in the running backend and return its exit code.
+
+    Args:
+        words: Command and arguments; the files that they name are of this machine.
+        within: The command line that runs a program on the machine of the stack.
+        lab: The switch that names this machine to the commands in messages.
 
     Raises:
-        DeployError: The backend is not running, or the subject is not acceptable.
+        DeployError: A file cannot be opened, or the backend is not running.
     """
-    if not systemd.is_active(BACKEND):
-        raise DeployError(
-            "the backend is not running", hint=advice.build("up"), code=ExitCode.UNAVAILABLE
+    checked = _run_here(["--plan", *words])
+    if checked.returncode != 0 or not checked.stdout.startswith("{"):
+        # Help, or what is wrong with the command line.
+        sys.stdout.write(checked.stdout)
+        sys.stderr.write(checked.stderr)
+        return checked.returncode
+    named = json.loads(checked.stdout)
+    with contextlib.ExitStack() as opened:
+        descriptors = {
+            name: opened.enter_context(_duplicate(number))
+            for number, name in enumerate(("stdin", "stdout", "stderr"))
+        }
+        if named["input"] == _STDIO:
+            descriptors["stdin"] = opened.enter_context(_seekable(descriptors["stdin"]))
+        elif named["input"]:
+            descriptors["input"] = opened.enter_context(_input(Path(named["input"])))
+        draft = None
+        if named["output"] not in {None, _STDIO}:
+            draft = opened.enter_context(_Draft(Path(named["output"])))
+            descriptors["output"] = draft.fileno()
+        _require_backend(within, lab)
+        code = tools.run_held(
+            lambda lifeline: _exec(words, {**descriptors, "lifeline": lifeline}, within),
+            list(descriptors.values()),
         )
-    admin = ["/usr/bin/python3", "-m", "todo.admin", "token", "--subject", subject]
+        if draft is not None and code == 0:
+            draft.keep()
+        return code
+
+
+def get_help(*command: str) -> str:
+    """The help of `todo.admin`, or of one of its commands.
+
+    Raises:
+        ToolError: There is no such command.
+    """
+    return _run_here([*command, "--help"], check=True).stdout
+
+
+def token(
+    subject: str,
+    *,
+    days: str | None = None,
+    scopes: Sequence[str] = (),
+    within: Within = list,
+) -> str:
+    """A bearer token for a subject, issued inside the running backend.
+
+    Args:
+        subject: The user.
+        days: Days until it expires; as `todo.admin` has it when None.
+        scopes: What it allows; everything when empty.
+        within: As for `run`.
+
+    Raises:
+        DeployError: The backend is not running, or an argument is not acceptable.
+    """
+    _require_backend(within, "")
+    words = ["token", f"--subject={subject}", *(f"--scope={scope}" for scope in scopes)]
+    if days is not None:
+        words.append(f"--days={days}")
     try:
-        return tools.run(["podman", "exec", "todo-backend", *admin]).stdout.strip()
+        command = ["podman", "exec", _CONTAINER, "/usr/bin/python3", *_ADMIN, *words]
+        issued = tools.run(within(command))
     except tools.ToolError as error:
         if error.completed is None or not error.completed.stderr:
             raise
-        said = journal.message_of(error.completed.stderr.splitlines()[-1])
-        raise DeployError(f"no token: {said}", code=ExitCode.USAGE) from None
+        said = error.completed.stderr.splitlines()[-1].removeprefix("todo.admin: error: ")
+        message = f"no token: {said.partition(' — see: ')[0]}"
+        raise DeployError(message, code=ExitCode.USAGE) from None
+    return issued.stdout.strip()
+
+
+def _run_here(words: Sequence[str], *, check: bool = False) -> tools.Completed:
+    """Run `todo.admin` of this checkout, as far as that needs no package."""
+    argv = [sys.executable, *_ADMIN, *_CALLED, *words]
+    return tools.run(argv, env={"PYTHONPATH": str(REPO / "src")}, check=check)
+
+
+def _exec(words: Sequence[str], descriptors: dict[str, int], within: Within) -> Sequence[str]:
+    numbers = ",".join(str(number) for number in descriptors.values())
+    handed = ",".join(f"{name}={number}" for name, number in descriptors.items())
+    return within(
+        [
+            "podman",
+            "exec",
+            f"--preserve-fd={numbers}",
+            _CONTAINER,
+            "/usr/bin/python3",
+            *_ADMIN,
+            *_CALLED,
+            "--descriptors",
+            handed,
+            *words,
+        ]
+    )
+
+
+def _require_backend(within: Within, lab: str) -> None:
+    asked = ["podman", "container", "inspect", "--format={{.State.Running}}", _CONTAINER]
+    if tools.run(within(asked), check=False).stdout.strip() != "true":
+        raise DeployError(
+            "the backend is not running, and its commands run inside it",
+            hint=f"{advice.build(f'status{lab}')} says why, {advice.build(f'up{lab}')} starts it",
+            code=ExitCode.UNAVAILABLE,
+        )
+
+
+@contextlib.contextmanager
+def _duplicate(number: int) -> Iterator[int]:
+    """A copy of a standard stream, or of nothing where the caller closed it."""
+    try:
+        copy = os.dup(number)
+    except OSError:
+        copy = os.open(os.devnull, os.O_RDWR)
+    try:
+        yield copy
+    finally:
+        os.close(copy)
+
+
+@contextlib.contextmanager
+def _seekable(descriptor: int) -> Iterator[int]:
+    """What can be read from a descriptor, as a file that can be read more than once."""
+    with os.fdopen(descriptor, "rb", closefd=False) as given:
+        if given.seekable():
+            yield descriptor
+            return
+        with tempfile.TemporaryFile() as spool:
+            shutil.copyfileobj(given, spool)
+            spool.seek(0)
+            yield spool.fileno()
+
+
+@contextlib.contextmanager
+def _input(path: Path) -> Iterator[int]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise DeployError(f"cannot read {path}: {error.strerror}", code=_BAD_FILE) from None
+    with file:
+        yield file.fileno()
+
+
+class _Draft:
+    """A file beside its target, which takes the target's name when it is kept."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._draft: Path
+        self._file: IO[bytes]
+
+    def __enter__(self) -> Self:
+        if self._target.is_dir():
+            raise DeployError(f"cannot write {self._target}: Is a directory", code=_BAD_FILE)
+        self._draft = self._target.with_name(f".{self._target.name}.{os.getpid()}")
+        try:
+            # Everybody's tasks are only for the user who exports them.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            self._file = os.fdopen(os.open(self._draft, flags, 0o600), "wb")
+        except OSError as error:
+            message = f"cannot write {self._target}: {error.strerror}"
+            raise DeployError(message, code=_BAD_FILE) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._draft.unlink(missing_ok=True)
+
+    def fileno(self) -> int:
+        """The descriptor to write to."""
+        return self._file.fileno()
+
+    def keep(self) -> None:
+        """Give the file its name."""
+        os.fsync(self.fileno())
+        self._draft.replace(self._target)
