@@ -1,0 +1,76 @@
+"""The log of the stack, made readable."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from deploy.stack import logs
+
+AT = datetime(2026, 11, 29, 9, 0, 1, 500_000, UTC)
+REQUEST = {
+    "timestamp": "2026-11-29T09:00:01+00:00",
+    "level": "INFO",
+    "logger": "todo.access",
+    "message": "request",
+    "trace_id": "6906",
+    "span_id": "5794",
+    "method": "GET",
+    "status": 401,
+}
+
+
+@pytest.fixture(autouse=True)
+def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+
+
+def entry(message: object, **fields: str) -> str:
+    """A line of journalctl's JSON."""
+    of_container = {"CONTAINER_NAME": "todo-backend", "_SYSTEMD_USER_UNIT": "todo-backend.service"}
+    time = {"__REALTIME_TIMESTAMP": str(int(AT.timestamp() * 1_000_000))}
+    return json.dumps({"MESSAGE": message, "PRIORITY": "6", **time, **(fields or of_container)})
+
+
+def get(text: str) -> logs.Line:
+    line = logs.parse(text)
+    assert line is not None
+    return line
+
+
+def test_an_event_of_the_backend_is_a_readable_line() -> None:
+    line = get(entry(json.dumps(REQUEST) + "\n"))
+
+    assert str(line) == "2026-11-29 09:00:01 backend INFO     request method=GET status=401"
+
+
+def test_as_json_nothing_of_an_event_is_lost() -> None:
+    found: dict[str, Any] = json.loads(get(entry(json.dumps(REQUEST))).as_json())
+
+    assert found == {**REQUEST, "unit": "backend"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "unit", "level"),
+    [
+        ({"USER_UNIT": "todo-db.service", "SYSLOG_IDENTIFIER": "systemd"}, "db", "INFO"),
+        ({"CONTAINER_NAME": "todo-migrate", "PRIORITY": "3"}, "migrate", "ERROR"),
+        ({"_SYSTEMD_USER_UNIT": "todo-db.service", "PRIORITY": "4"}, "db", "WARNING"),
+    ],
+)
+def test_plain_lines_have_unit_and_level_of_the_journal(
+    fields: dict[str, str], unit: str, level: str
+) -> None:
+    line = get(entry("Starting…", **fields))
+
+    assert str(line) == f"2026-11-29 09:00:01 {unit:<7} {level:<8} Starting…"
+
+
+def test_bytes_that_are_not_text_are_shown_all_the_same() -> None:
+    assert get(entry([104, 105, 255])).message == "hi\ufffd"
+
+
+@pytest.mark.parametrize("text", [entry("9c66" * 16), entry("\n"), entry(None), "no JSON"])
+def test_lines_that_say_nothing_to_a_reader_are_left_out(text: str) -> None:
+    assert logs.parse(text) is None
