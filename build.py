@@ -25,8 +25,11 @@ def main() -> int:
     """Run the command on the command line and return its exit code."""
     # Inside the boundary, so that Ctrl-C is caught.
     from deploy import commands, venv  # noqa: PLC0415
+    from deploy.cli import listing  # noqa: PLC0415
 
     words = sys.argv[1:]
+    if listing.answer(words):
+        return 0
     environment = commands.find_environment(words, os.environ)
     venv.enter(environment, install=commands.may_install(words))
     from deploy.cli.main import Build  # noqa: PLC0415 - needs what the line above provides

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,8 +15,14 @@ from plumbum.cli.application import (
     ShowVersion,
     SwitchParseInfo,
 )
-from plumbum.cli.switches import SwitchError, UnknownSwitch, WrongArgumentType
+from plumbum.cli.switches import (
+    PositionalArgumentsError,
+    SwitchError,
+    UnknownSwitch,
+    WrongArgumentType,
+)
 
+from deploy.cli import listing
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -88,6 +93,9 @@ class Command(cli.Application):
 
     def _refuse(self, error: SwitchError) -> NoReturn:
         text = " ".join(str(error).split())
+        if isinstance(error, PositionalArgumentsError):
+            # plumbum's text ends with a Python list.
+            text = text.partition(", got ")[0]
         if isinstance(error, WrongArgumentType):
             # plumbum's text holds the representation of a Python function.
             reason = str(error.__context__)
@@ -133,9 +141,5 @@ def usage(message: str, program: str) -> DeployError:
 
 
 def unknown(message: str, word: str, names: Iterable[str], program: str) -> NoReturn:
-    """Refuse a word that is none of the names, suggesting the nearest one."""
-    near = difflib.get_close_matches(word.partition("=")[0], list(names), n=1)
-    error = usage(message[:1].lower() + message[1:], program)
-    if near:
-        error.hint = f"did you mean {near[0]}?"
-    raise error
+    """Refuse a word that is not one of the names, suggesting the nearest one."""
+    raise listing.unknown(message[:1].lower() + message[1:], word, names, program)

@@ -9,7 +9,7 @@ import pytest
 from plumbum import cli
 
 from deploy import boundary
-from deploy.cli import command, main
+from deploy.cli import command, listing, main
 from deploy.errors import DeployError, ExitCode
 
 
@@ -41,6 +41,8 @@ class Sample(command.Command):
 
 
 def build(*words: str) -> int:
+    if listing.answer(words):
+        return 0
     return main.Build.start(["build.py", *words])
 
 
@@ -48,11 +50,11 @@ def sample(*words: str) -> int:
     return Sample.start(["sample", *words])
 
 
-@pytest.mark.parametrize("name", main.COMMANDS)
+@pytest.mark.parametrize("name", listing.COMMANDS)
 def test_every_command_exists_describes_itself_and_has_no_conflicting_switch(name: str) -> None:
     registered = main.Build("build.py")._subcommands[name].get()  # noqa: SLF001 - plumbum has no other way
     application = command.strict(registered)(name)
-    described = main.describe(name)
+    described = listing.describe(name)
     assert described
     assert (registered.__doc__ or "").startswith(described)
     assert application._switches_by_name["v"].names == ["v", "version"]  # noqa: SLF001
@@ -61,15 +63,15 @@ def test_every_command_exists_describes_itself_and_has_no_conflicting_switch(nam
 def test_the_help_lists_every_command_on_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert build("--help") == 0
     lines = capsys.readouterr().out.splitlines()
-    for name in main.COMMANDS:
+    for name in listing.COMMANDS:
         assert any(line.startswith(f"  {name} ") for line in lines)
     assert max(map(len, lines)) <= 100
 
 
 def test_the_help_imports_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in main.COMMANDS:
+    for name in listing.COMMANDS:
         monkeypatch.setitem(sys.modules, f"deploy.cli.{name}", None)  # importing it fails
-    assert "Build" in main.render_help()
+    assert "Build" in listing.render_help()
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_a_misspelt_command_line_is_one_line_with_the_nearest_name(
     [
         (["--tims", "2"], "unknown switch --tims — did you mean --times?"),
         (["--times"], "switch --times requires an argument — see: python3 build.py sample --help"),
-        (["a", "b"], "expected at most 1 positional argument, got ['a', 'b'] — see"),
+        (["a", "b"], "expected at most 1 positional argument — see"),
     ],
 )
 def test_wrong_usage_of_a_command_is_one_line(words: list[str], line: str) -> None:

@@ -1,0 +1,124 @@
+"""The list of commands, and what can be answered without the environment that they need.
+
+Standard library only: a misspelt command must not wait until an environment is made.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy import paths
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+COMMANDS = (
+    "image",
+    "up",
+    "down",
+    "status",
+    "config",
+    "restart",
+    "logs",
+    "token",
+    "admin",
+    "install",
+    "uninstall",
+    "kube",
+    "scan",
+    "audit",
+    "push",
+    "sign",
+    "verify",
+    "lab",
+    "test",
+    "dev",
+    "doctor",
+    "lock",
+    "bench",
+    "completion",
+    "help",
+    "version",
+)
+"""`NAME` is the class `Name` in the module `deploy.cli.NAME`."""
+
+DEFAULT = "image"
+PROGRAM = "build.py"
+SUMMARY = "Build, run and test the todo backend."
+_HELP = {"-h", "--help"}
+_VERSION = {"-v", "--version"}
+
+
+def answer(words: Sequence[str]) -> bool:
+    """Answer a command line that needs no command; False where one has to run.
+
+    Raises:
+        DeployError: There is no such command.
+    """
+    # No switch of this level takes a value, so the first other word is the command.
+    at = next((at for at, word in enumerate(words) if not word.startswith("-")), len(words))
+    word = words[at] if at < len(words) else DEFAULT
+    rest = words[at + 1 :]
+    if word not in COMMANDS:
+        raise unknown(f"unknown command {word}", word, COMMANDS)
+    if word == "help" and rest and rest[0] not in COMMANDS and not rest[0].startswith("-"):
+        raise unknown(f"unknown command {rest[0]}", rest[0], COMMANDS)
+    if _HELP & set(words[:at]) or (word == "help" and not rest):
+        sys.stdout.write(render_help())
+        return True
+    if _VERSION & set(words[:at]) or (word == "version" and not rest):
+        sys.stdout.write(f"{PROGRAM} {version()}\n")
+        return True
+    return False
+
+
+def unknown(message: str, word: str, names: Iterable[str], program: str = PROGRAM) -> DeployError:
+    """The error for a word that is not one of the names, with the nearest one."""
+    near = difflib.get_close_matches(word.partition("=")[0], list(names), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"see: python3 {program} --help"
+    return DeployError(message, hint=hint, code=ExitCode.USAGE)
+
+
+def version() -> str:
+    """The version of the project."""
+    project = tomllib.loads((paths.REPO / "pyproject.toml").read_text())["project"]
+    return str(project["version"])
+
+
+def describe(name: str) -> str:
+    """What a command does: the first line of its class's docstring, read without importing it."""
+    source = Path(__file__).with_name(f"{name}.py")
+    if not source.exists():
+        return ""
+    for node in ast.parse(source.read_text()).body:
+        if isinstance(node, ast.ClassDef) and node.name == name.capitalize():
+            return (ast.get_docstring(node) or "").partition("\n")[0].rstrip(".")
+    return ""
+
+
+def render_help() -> str:
+    """The help of `build.py`: every command with what it does."""
+    width = max(map(len, COMMANDS))
+    lines = [
+        SUMMARY,
+        "",
+        f"Usage: python3 {PROGRAM} [--verbose] [COMMAND] [SWITCHES]",
+        "",
+        "Commands:",
+        *(f"  {name:<{width}}  {describe(name)}" for name in COMMANDS),
+        "",
+        f"Without a command: {DEFAULT}. More about one: python3 {PROGRAM} COMMAND --help",
+        "",
+        "Switches:",
+        "  -h, --help     this help",
+        "  -v, --version  the version of the project",
+        "  --verbose      show the programs that are run, and what they print",
+        "",
+    ]
+    return "\n".join(lines)
