@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from plumbum import cli
 
-from deploy.cli import command, main
+from deploy.cli import command, listing, main
+from deploy.cli.admin import Admin
+from deploy.cli.completion import collect
 from deploy.paths import REPO
 from todo.settings import PREFIX, Settings
 
@@ -53,6 +55,9 @@ def test_every_command_line_would_be_understood(page: Path) -> None:
     for piece in quoted(page.read_text()):
         for words in commands_in(piece):
             found, rest = application(words)
+            if isinstance(found, Admin):
+                check_admin(rest)
+                continue
             what = shlex.join(["build.py", *words])
             if words[0] != "COMMAND" and not words[0].startswith("-"):
                 assert not isinstance(found, main.Build), f"no such command: {what}"
@@ -62,6 +67,17 @@ def test_every_command_line_would_be_understood(page: Path) -> None:
                 if word.startswith("-"):
                     name = word.lstrip("-").partition("=")[0]
                     assert name in found._switches_by_name, f"no such switch: {what}"  # noqa: SLF001
+
+
+def check_admin(words: list[str]) -> None:
+    """The backend would understand its part of a command line."""
+    known = collect()
+    switches = known["admin",].switches
+    for word in (word.strip("[]…") for word in words):
+        if ("admin", word) in known:
+            switches = known["admin", word].switches
+        elif word.startswith("-") and word != "-":
+            assert word.partition("=")[0] in switches, f"no such switch: admin {words}"
 
 
 @every_page
@@ -122,7 +138,7 @@ def test_an_anchor_is_made_of_a_heading_as_on_the_site() -> None:
 
 
 def test_the_readme_lists_the_commands_as_the_help_does() -> None:
-    rows = [f"| `{name}` | {main.describe(name)} |" for name in main.COMMANDS]
+    rows = [f"| `{name}` | {listing.describe(name)} |" for name in listing.COMMANDS]
     table = "\n".join(["| command | does |", "| --- | --- |", *rows, ""])
     assert table in (REPO / "README.md").read_text(), f"the README should have:\n{table}"
 

@@ -1,0 +1,79 @@
+"""`build.py completion`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, ClassVar
+
+from deploy import completion
+from deploy.cli import listing
+from deploy.cli.command import Command, strict, unknown
+from deploy.stack import admin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ADMIN_COMMAND = re.compile(r"^    (\w+) +(\S.*)$", re.MULTILINE)
+_ADMIN_SWITCH = re.compile(r"^  (?:-\w, )?(--[\w-]+).*?(?:  +(\S.*))?$", re.MULTILINE)
+
+
+class Completion(Command):
+    """Print a script that completes commands and switches: for bash, zsh or fish.
+
+    For this shell: source <(python3 build.py completion bash)
+    """
+
+    WORDS: ClassVar[Mapping[str, str]] = {
+        shell: f"the script for {shell}" for shell in completion.SHELLS
+    }
+
+    def main(self, shell: str) -> int:
+        """Print the script for SHELL."""
+        if shell not in completion.SHELLS:
+            names = completion.SHELLS
+            message = f"no completion for {shell}, only for {', '.join(names)}"
+            unknown(message, shell, names, str(self.PROGNAME))
+        sys.stdout.write(completion.render(shell, collect()))
+        return 0
+
+
+def collect() -> completion.Tree:
+    """Every command with its switches, which imports them all."""
+    from deploy.cli.main import Build  # noqa: PLC0415 - it names this module
+
+    tree: completion.Tree = {}
+    _collect(Build, (), tree)
+    names = {name: listing.describe(name) for name in listing.COMMANDS}
+    tree[()] = completion.Completions(names, tree[()].switches, nests=True)
+    tree["help",] = completion.Completions(names, tree["help",].switches)
+    _collect_admin(tree)
+    return tree
+
+
+def _collect(command: type[Command], path: tuple[str, ...], tree: completion.Tree) -> None:
+    application = command(path[-1] if path else listing.PROGRAM)
+    switches = {
+        f"--{name}": " ".join(str(found.help or "").split())
+        for name, found in sorted(application._switches_by_name.items())  # noqa: SLF001 - plumbum has no other way
+        if len(name) > 1
+    }
+    nested = {
+        name: strict(found.get())
+        for name, found in application._subcommands.items()  # noqa: SLF001
+    }
+    words: Mapping[str, str] = getattr(command, "WORDS", {})
+    if nested:
+        words = {name: (each.__doc__ or "").partition("\n")[0] for name, each in nested.items()}
+    tree[path] = completion.Completions(words, switches, nests=bool(nested))
+    for name, each in nested.items():
+        _collect(each, (*path, name), tree)
+
+
+def _collect_admin(tree: completion.Tree) -> None:
+    """The backend's commands, which its own help lists."""
+    words = dict(_ADMIN_COMMAND.findall(admin.get_help()))
+    tree["admin",] = completion.Completions(words, tree["admin",].switches, nests=True)
+    for word in words:
+        switches = dict(_ADMIN_SWITCH.findall(admin.get_help(word)))
+        tree["admin", word] = completion.Completions({}, switches)

@@ -1,0 +1,83 @@
+"""The scripts that complete commands and switches."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy import completion
+from deploy.cli import listing
+from deploy.cli.completion import collect
+
+
+@pytest.fixture(scope="module")
+def tree() -> completion.Tree:
+    return collect()
+
+
+@pytest.fixture(scope="module")
+def script(tree: completion.Tree, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("completion") / "script"
+    path.write_text(completion.render("bash", tree))
+    return path
+
+
+def press_tab(script: Path, line: str) -> list[str]:
+    """What bash offers at the end of a line, as it calls the function that the script sets."""
+    words = line.split(" ")
+    program = """
+        source "$1"; shift
+        function_of() { set -- $(complete -p "$1"); while [[ $1 != -F ]]; do shift; done; echo $2; }
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+        "$(function_of "$1")"
+        printf "%s\\n" "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(
+        ["bash", "-uc", program, "bash", str(script), *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("python3 build.py st", ["status"]),
+        ("./build.py st", ["status"]),
+        ("build.py ver", ["verify", "version"]),
+        ("python3 ./build.py status --j", ["--json"]),
+        ("python3 build.py lab ", ["up", "run", "shell", "down", "list"]),
+        ("python3 build.py lab down --a", ["--all"]),
+        ("python3 build.py --verbose lab up --pub", ["--publish"]),
+        ("python3 build.py admin ex", ["export"]),
+        ("python3 build.py admin --lab x verify --ex", ["--export-head"]),
+        ("python3 build.py completion ", ["bash", "zsh", "fish"]),
+        ("python3 build.py logs -f b", ["backend"]),
+        ("python3 build.py help tok", ["token"]),
+        # Left to the names of files.
+        ("python3 build.py admin import ", []),
+        ("python3 other.py st", []),
+        ("python3 bu", []),
+    ],
+)
+def test_bash_completes_commands_switches_and_values(
+    script: Path, line: str, offered: list[str]
+) -> None:
+    assert press_tab(script, line) == offered
+
+
+def test_every_command_and_switch_is_in_the_tree(tree: completion.Tree) -> None:
+    assert set(tree[()].words) == set(listing.COMMANDS)
+    assert all(text for found in tree.values() for text in found.words.values())
+    assert "--port" in tree["up",].switches
+    assert tree["admin", "revoke"].switches["--owner"] == "revoke every token of this user"
+
+
+@pytest.mark.parametrize("shell", completion.SHELLS)
+def test_every_shell_has_a_script_with_all_of_it(shell: str, tree: completion.Tree) -> None:
+    script = completion.render(shell, tree)
+    for path, found in tree.items():
+        assert " ".join(path) in script
+        assert all(switch.removeprefix("--") in script for switch in found.switches)
