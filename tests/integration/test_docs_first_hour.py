@@ -24,13 +24,9 @@ TIMEOUT_S = 600
 _PYTHON = """#!/bin/sh
 case "$1 $2" in
 "build.py token") shift 2; exec {python} -m todo.admin token --subject "$@" ;;
+"build.py admin") shift 2; exec {python} -m todo.admin "$@" ;;
 *) exec {python} "$@" ;;
 esac
-"""
-_PODMAN = """#!/bin/sh
-test "$1 $2 $3" = "exec todo-backend /usr/bin/python3" || exit 64
-shift 3
-exec {python} "$@"
 """
 
 
@@ -62,10 +58,9 @@ def commands_and_outputs() -> list[tuple[str, str | None]]:
 
 def run(service: Service, commands: list[str], folder: Path) -> list[str]:
     """Run the blocks in one shell, and return what each printed."""
-    for name, text in (("python3", _PYTHON), ("podman", _PODMAN)):
-        shim = folder / name
-        shim.write_text(text.format(python=shlex.quote(sys.executable)))
-        shim.chmod(0o755)
+    shim = folder / "python3"
+    shim.write_text(_PYTHON.format(python=shlex.quote(sys.executable)))
+    shim.chmod(0o755)
     address = f"http://{service.environment['TODO_BIND']}"
     script = "".join(f"{text}\necho '{MARK}'\n" for text in commands).replace(ADDRESS, address)
     done = subprocess.run(

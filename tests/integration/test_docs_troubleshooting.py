@@ -87,7 +87,7 @@ def refuse_token(**claims: object) -> str:
         service.wait_ready()
         with service.client(token) as client:
             assert client.get(TASKS).status_code == 401
-        return json.dumps(service.wait_for("token refused"), separators=(",", ":"))
+        return json.dumps(service.wait_for("token refused"))
 
 
 def not_yet_valid(_folder: Path) -> list[str]:
