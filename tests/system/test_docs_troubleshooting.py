@@ -1,0 +1,60 @@
+"""docs/troubleshooting.md: the lines that systemd, Podman and Quadlet print, in the lab."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tests.guides import blocks_of, outputs_of, pattern_of
+from tests.system.rig import wait_until
+from tests.system.test_errors import error_line
+
+if TYPE_CHECKING:
+    from tests.system.rig import Stack
+
+PAGE = "troubleshooting.md"
+UNIT = "todo-backend.container"
+
+
+def assert_shown(heading: str, *printed: str) -> None:
+    for expected, text in zip(outputs_of(PAGE)[heading], printed, strict=True):
+        assert re.search(pattern_of(expected), text, re.DOTALL), text
+
+
+def log_of(stack: Stack) -> str:
+    return stack.lab.run(["journalctl", "--user", "--unit=todo-backend", "--output=cat"]).stdout
+
+
+def test_a_typo_in_a_drop_in(stack: Stack) -> None:
+    (command,) = (block for block in blocks_of(PAGE, "sh") if "generator" in block)
+    with stack.drop_in(UNIT, "[Container]\nEnvironmnt=A=b\n"):
+        line = error_line(stack.up(check=False))
+        quadlet = stack.lab.run(["bash", "-c", command], check=False).stderr
+
+    assert_shown("Quadlet rejects a drop-in", line, quadlet)
+
+
+def test_an_image_that_is_missing(stack: Stack) -> None:
+    name = "localhost/todo-backend:latest"
+    image = stack.podman("image", "inspect", "--format={{.Id}}", name).stdout.strip()
+    stack.podman("untag", name)
+    try:
+        assert stack.systemctl("restart", "todo-backend", check=False).returncode != 0
+    finally:
+        stack.podman("tag", image, name)
+
+    assert_shown("An image is missing", log_of(stack))
+
+
+def test_too_many_starts(stack: Stack) -> None:
+    # Ten starts within 20 s are not certain on a busy machine.
+    text = "[Unit]\nStartLimitIntervalSec=1h\n[Service]\nExecStartPre=/bin/false\n"
+    with stack.drop_in(UNIT, text):
+        stack.systemctl("restart", "todo-backend", check=False)
+        wait_until(
+            lambda: stack.show("todo-backend.socket", "ActiveState") == "failed", 600, "given up"
+        )
+    assert_shown("Too many starts", log_of(stack))
+
+    stack.up()
+    assert stack.ready().is_success
