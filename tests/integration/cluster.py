@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from typing import Any
 import psycopg
 
 from tests.integration.certificates import Authority
+from tests.machine_clock import wait_until
 
-START_TIMEOUT_S = 30
+START_TIMEOUT_S = 120
 
 
 def find_postgres() -> Path:
@@ -122,15 +122,24 @@ class Cluster:
         )
         # fmt: on
         log.close()
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while True:
-            with contextlib.suppress(psycopg.OperationalError):
-                self.connect("postgres").close()
-                return
-            if time.monotonic() > deadline or self._server.poll() is not None:
-                msg = f"PostgreSQL did not start: {(self.root / 'log').read_text()[-2000:]}"
-                raise TimeoutError(msg)
-            time.sleep(0.05)
+        wait_until(
+            self._accepts_connections,
+            "a PostgreSQL that accepts connections",
+            within_s=START_TIMEOUT_S,
+            explain=self._explain,
+        )
+
+    def _accepts_connections(self) -> bool:
+        assert self._server is not None
+        if self._server.poll() is not None:
+            raise TimeoutError(f"PostgreSQL did not start: {self._explain()}")
+        with contextlib.suppress(psycopg.OperationalError):
+            self.connect("postgres").close()
+            return True
+        return False
+
+    def _explain(self) -> str:
+        return (self.root / "log").read_text()[-2000:]
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: SIGINT asks it to end its clients' connections too."""
@@ -139,7 +148,7 @@ class Cluster:
         self.resume()
         self._server.send_signal(number)
         try:
-            self._server.wait(10)
+            self._server.wait(120)
         except subprocess.TimeoutExpired:
             os.killpg(self._server.pid, signal.SIGKILL)
             self._server.wait()
@@ -185,7 +194,7 @@ class Cluster:
             dbname=name,
             user="postgres",
             autocommit=True,
-            connect_timeout=5,
+            connect_timeout=START_TIMEOUT_S,
         )
 
 

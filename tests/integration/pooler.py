@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import psycopg
 
 from deploy import suite_programs
 from tests.integration.cluster import START_TIMEOUT_S, Cluster, unprivileged
+from tests.machine_clock import wait_until
 
 PASSWORD = "open sesame"  # noqa: S105 - what the cluster gives the role
 _PORT = 6432
@@ -69,18 +69,25 @@ class Pooler:
                 cwd="/",
                 **unprivileged(),
             )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not (self.root / f".s.PGSQL.{_PORT}").is_socket():
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                msg = f"PgBouncer did not start: {self.log[-2000:]}"
-                raise TimeoutError(msg)
-            time.sleep(0.02)
+
+        def listens() -> bool:
+            if not self.is_running:
+                raise TimeoutError(f"PgBouncer did not start: {self.log[-2000:]}")
+            return (self.root / f".s.PGSQL.{_PORT}").is_socket()
+
+        wait_until(
+            listens,
+            "a PgBouncer that listens",
+            within_s=START_TIMEOUT_S,
+            explain=lambda: self.log[-2000:],
+            poll_s=0.02,
+        )
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End it at once, with what its clients have under way."""
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait(10)
+            self._process.wait()
             self._process = None
             (self.root / f".s.PGSQL.{_PORT}").unlink(missing_ok=True)
 

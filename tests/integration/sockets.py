@@ -22,6 +22,8 @@ from wsproto.events import (
 from tests.integration.service import Service
 
 Headers = Sequence[tuple[bytes, bytes]]
+# Only a service that hangs meets it.
+_TIMEOUT_S = 120
 
 
 class Socket:
@@ -54,7 +56,7 @@ class Socket:
                 subprotocols=list(protocols),
             )
         )
-        answer = self._next(10)
+        answer = self._next(_TIMEOUT_S)
         if isinstance(answer, RejectConnection):
             self._peer.close()
             raise ConnectionRefusedError(answer.status_code)
@@ -66,7 +68,7 @@ class Socket:
         text = message if isinstance(message, str) else json.dumps(message)
         self._send(TextMessage(data=text))
 
-    def read(self, timeout_s: float = 10) -> dict[str, Any]:
+    def read(self, timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
         """Return the next message."""
         event = self._next(timeout_s)
         assert isinstance(event, TextMessage), event
@@ -78,7 +80,7 @@ class Socket:
         message: dict[str, Any] = json.loads(text)
         return message
 
-    def read_end(self, timeout_s: float = 15) -> tuple[int, str]:
+    def read_end(self, timeout_s: float = _TIMEOUT_S) -> tuple[int, str]:
         """Return code and reason with which the service closes, and close too."""
         event = self._next(timeout_s)
         assert isinstance(event, CloseConnection), event
@@ -87,7 +89,7 @@ class Socket:
 
     def read_first(self) -> int | str:
         """Return the type of the first message, or the code with which the service closes."""
-        event = self._next(10)
+        event = self._next(_TIMEOUT_S)
         if isinstance(event, CloseConnection):
             return event.code
         assert isinstance(event, TextMessage), event

@@ -18,5 +18,5 @@ def run_sql(service: Service, statement: str, *values: object) -> list[tuple[Any
             cursor = connection.execute(text, values)
             return cursor.fetchall() if cursor.description else []
     (path,) = Path(service.environment["XDG_DATA_HOME"]).rglob("todo.db")
-    with contextlib.closing(sqlite3.connect(path, timeout=10)) as file, file:
+    with contextlib.closing(sqlite3.connect(path, timeout=120)) as file, file:
         return file.execute(statement, values).fetchall()

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import signal
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from tests.integration.cluster import Cluster
 from tests.integration.people import LISTS, TASKS, MakePerson, Person, invite
 from tests.integration.service import Service, open_service
+from tests.machine_clock import CLOCK, wait_until
 
 EVENTS = "/api/v1/events"
 
@@ -64,9 +64,9 @@ def test_a_change_is_told_as_it_happens(alice: Person) -> None:
     alice.create(TASKS, title="before")
     with listen(alice) as events:
         task = alice.create(TASKS, title="Grüße\n🦊", description="a\nb")
-        began = time.monotonic()
+        began = CLOCK.now()
         seq, operation, change = events.next()
-        took_s = time.monotonic() - began
+        took_s = CLOCK.now() - began
 
         assert (seq, operation, change["after"]) == (2, "create", task)
         alice.http.delete(f"{TASKS}/{task['id']}")
@@ -132,11 +132,12 @@ def test_a_user_has_a_bounded_number_of_streams(service: Service, alice: Person)
             assert 'todo_streams{kind="events"} 10.0' in management.get("/metrics").text
         del streams
 
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        with service.client(management=True) as management:
-            if 'todo_streams{kind="events"} 0.0' in management.get("/metrics").text:
-                break
+    with service.client(management=True) as management:
+        wait_until(
+            lambda: 'todo_streams{kind="events"} 0.0' in management.get("/metrics").text,
+            "closed",
+            within_s=60,
+        )
     with listen(alice):
         pass
 
@@ -152,9 +153,9 @@ def test_changes_of_another_process_arrive(cluster: Cluster) -> None:
             with listen(carol) as events:
                 for number in range(3):
                     response = http.post(TASKS, json={"title": f"t{number}"})
-                    began = time.monotonic()
+                    began = CLOCK.now()
                     assert events.next()[2]["after"] == response.json()
-                    assert time.monotonic() - began < 5
+                    assert CLOCK.now() - began < 5
 
 
 def test_open_streams_end_in_order_when_the_process_stops() -> None:
@@ -163,11 +164,11 @@ def test_open_streams_end_in_order_when_the_process_stops() -> None:
         people = [make("alice"), make("bob")]
         with contextlib.ExitStack() as stack:
             streams = [stack.enter_context(listen(person)) for person in people * 5]
-            began = time.monotonic()
+            began = CLOCK.now()
             service.process.send_signal(signal.SIGTERM)
             ends = [events.read() for events in streams]
-            code = service.process.wait(20)
-            took_s = time.monotonic() - began
+            code = service.process.wait()
+            took_s = CLOCK.now() - began
 
     assert (ends, code) == ([{}] * 10, 0)
     assert took_s < 2

@@ -5,7 +5,6 @@ import contextlib
 import datetime as dt
 import ipaddress
 import ssl
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.machine_clock import CLOCK
 from todo.auth import jwks
 from todo.auth.jwks import fetch_url, find_freshness
 from todo.auth.keyset import MAX_BYTES
@@ -96,12 +96,12 @@ def test_an_answer_that_is_not_the_key_set_is_refused(sent: bytes, text: str) ->
 
 def test_the_whole_fetch_has_one_limit_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jwks, "_TIMEOUT_S", 0.3)
-    began = time.monotonic()
+    began = CLOCK.now()
 
     with pytest.raises(TimeoutError):
         fetch(OK, b"Content-Length: 100\r\n\r\n", *([b" "] * 100), pause_s=0.1)
 
-    assert time.monotonic() - began < 2
+    assert CLOCK.now() - began < 2
 
 
 def test_nobody_there_is_an_error_at_once() -> None:

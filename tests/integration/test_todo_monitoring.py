@@ -1,12 +1,12 @@
 """What a running backend tells of itself: traces in the log, readiness and lag in the metrics."""
 
 import re
-import time
 import uuid
 
 import httpx
 
 from tests.integration.service import Service, open_service
+from tests.machine_clock import wait_until
 
 PATH = "/api/v1/tasks"
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -22,10 +22,12 @@ def read_value(text: str, name: str) -> float:
 
 
 def wait_for_metric(service: Service, pattern: str) -> None:
-    deadline = time.monotonic() + 5
-    while not re.search(pattern, scrape(service), re.MULTILINE):
-        assert time.monotonic() < deadline, f"no {pattern} in {scrape(service)}"
-        time.sleep(0.1)
+    wait_until(
+        lambda: re.search(pattern, scrape(service), re.MULTILINE),
+        pattern,
+        within_s=60,
+        explain=lambda: scrape(service),
+    )
 
 
 def events_of(service: Service, request_id: str) -> list[dict[str, object]]:

@@ -40,7 +40,7 @@ class Backend:
 
     def client(self, user: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.service.token(user)}"}
-        return httpx.Client(base_url=self.address, headers=headers, timeout=30, verify=False)  # noqa: S501 - no TLS here
+        return httpx.Client(base_url=self.address, headers=headers, timeout=120, verify=False)  # noqa: S501 - no TLS here
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -83,13 +83,13 @@ class Crowd:
     def send(self, meanwhile: Callable[[], None] = lambda: None) -> list[httpx.Response]:
         with ThreadPoolExecutor(CLIENTS) as threads:
             sending = [threads.submit(self._send) for _ in range(CLIENTS)]
-            self._together.wait(20)
+            self._together.wait(120)
             meanwhile()
             return [each.result() for each in sending]
 
     def _send(self) -> httpx.Response:
         with self._backend.client(self._user) as client:
-            self._together.wait(20)
+            self._together.wait(120)
             while True:
                 try:
                     return client.post(PATH, json=BODY, headers=self._headers)

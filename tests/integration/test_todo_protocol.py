@@ -13,7 +13,7 @@ GET = b"GET /health HTTP/1.1\r\nHost: todo\r\n"
 def talk(service: Service, sent: bytes) -> tuple[bytes, dict[str, str], bytes]:
     """Status line, headers and body of the answer, after which the connection closes."""
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(10)
+        client.settimeout(120)
         client.connect(str(service.folder / "public.sock"))
         client.sendall(sent)
         client.shutdown(socket.SHUT_WR)
@@ -88,7 +88,7 @@ def test_requests_of_every_kind_follow_one_another_on_a_connection(service: Serv
     last = GET + b"Connection: close\r\n\r\n"
     requests = GET + b"\r\n" + GET.replace(b"GET", b"HEAD") + b"\r\n" + chunked + last
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(10)
+        client.settimeout(120)
         client.connect(str(service.folder / "public.sock"))
         for byte in requests:
             client.sendall(bytes([byte]))

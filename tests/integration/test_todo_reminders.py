@@ -10,6 +10,7 @@ import pytest
 from tests.integration.cluster import Cluster
 from tests.integration.people import TASKS, MakePerson, Person, invite, read
 from tests.integration.service import open_service
+from tests.machine_clock import CLOCK, find_slowness_by_load
 
 CHANGES = "/api/v1/changes"
 
@@ -23,10 +24,10 @@ def soon(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
-def wait_reminded(http: httpx.Client, since: int, timeout_s: float = 12) -> list[dict[str, Any]]:
+def wait_reminded(http: httpx.Client, since: int, timeout_s: float = 120) -> list[dict[str, Any]]:
     """Return the reminders after a number, once there is one."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
+    deadline = CLOCK.now() + timeout_s
+    while CLOCK.now() < deadline:
         items = read(http.get(CHANGES, params={"since": since}))["items"]
         found = [change for change in items if change["operation"] == "remind"]
         if found:
@@ -35,20 +36,22 @@ def wait_reminded(http: httpx.Client, since: int, timeout_s: float = 12) -> list
     return []
 
 
-def test_a_task_that_is_due_in_two_seconds_reminds(alice: Person) -> None:
-    task = alice.create(TASKS, title="now", due_at=soon(62), reminders=[1, 60])
+def test_a_task_that_is_due_in_a_moment_reminds(alice: Person) -> None:
+    task = alice.create(TASKS, title="now", due_at=soon(65), reminders=[1, 60])
 
     (reminded,) = wait_reminded(alice.http, 1)
     late = datetime.fromisoformat(reminded["at"]) - datetime.fromisoformat(task["due_at"])
 
     assert (reminded["id"], reminded["after"]) == (task["id"], task)
-    assert timedelta() <= late + timedelta(minutes=1) < timedelta(seconds=8)
+    assert (
+        timedelta() <= late + timedelta(minutes=1) < timedelta(seconds=8 * find_slowness_by_load())
+    )
     entry = read(alice.http.get("/api/v1/journal"))["items"][0]
     assert (entry["agent"], entry["before"]) == ("reminders", None)
 
 
 def test_what_is_done_moved_or_past_does_not_remind(alice: Person) -> None:
-    at = soon(61.5)
+    at = soon(67)
     done, moved, gone, past, kept = (
         alice.create(TASKS, title=title, due_at=at, reminders=[1])
         for title in ("done", "moved", "gone", "past", "kept")
@@ -67,10 +70,10 @@ def test_of_several_processes_one_reminds(cluster: Cluster) -> None:
         one.wait_ready()
         other.wait_ready()
         people = [make(f"user-{number}") for number in range(5)]
-        at = soon(61.5)
         for person in people:
             for number in range(5):
-                person.create(TASKS, title=f"t{number}", due_at=at, reminders=[1])
+                person.create(TASKS, title=f"t{number}", due_at=soon(3600), reminders=[1])
+        cluster.query(options["TODO_DATABASE_URL"], "UPDATE reminder SET fire_at = now()")
 
         for person in people:
             assert wait_reminded(person.http, 5)

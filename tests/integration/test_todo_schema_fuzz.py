@@ -60,7 +60,6 @@ def test_no_answer_is_other_than_its_description_says(served: tuple[Service, str
             cwd=service.folder,
             stdout=log,
             stderr=log,
-            timeout=SECONDS + 60,
             check=False,
         ).returncode
         log.seek(0)

@@ -35,7 +35,6 @@ def run_server(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
         check=False,
     )
 

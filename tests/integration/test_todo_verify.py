@@ -6,7 +6,6 @@ import secrets
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -28,6 +27,7 @@ from tests.integration.service import (
     open_service,
     run_admin,
 )
+from tests.machine_clock import CLOCK
 from todo.fatal import ExitCode, FatalError
 from todo.journal.chain import GENESIS, SALT_BYTES, Entry, commit, link
 from todo.journal.check import run_check
@@ -158,9 +158,9 @@ def test_a_journal_of_100_000_entries_is_verified_and_an_altered_one_named(ledge
     fill(ledger, "alice", MANY)
     fill(ledger, "bob", 3)
 
-    began = time.monotonic()
+    began = CLOCK.now()
     done = call_admin(ledger.environment, "verify")
-    took_s = time.monotonic() - began
+    took_s = CLOCK.now() - began
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"verified 2 journals, {MANY + 3} entries\n"
     assert took_s < MANY_S

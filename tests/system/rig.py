@@ -6,14 +6,13 @@ import contextlib
 import dataclasses
 import json
 import socket
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import pytest
 
 from deploy.lab import labs
+from tests import machine_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 BUILD = ("python3", "/srv/todo-backend/build.py")
 IMAGES = "--image-cache=/var/cache/lab/images"
-UP_TIMEOUT_S = 1800.0
+UP_TIMEOUT_S = 3600.0
 COPY_CHECKOUT = 'tar -C /srv/todo-backend --exclude=./.hypothesis -c . | tar -C "$0" -x'
 """For bash: the checkout to a folder, without the unit tests' notes, which root alone may read."""
 
@@ -43,10 +42,10 @@ class Stack:
         return self.build("up", "--no-lab", IMAGES, *words, check=check)
 
     def systemctl(self, *words: str, check: bool = True) -> Completed:
-        return self.lab.run(["systemctl", "--user", *words], check=check, timeout_s=120)
+        return self.lab.run(["systemctl", "--user", *words], check=check, timeout_s=600)
 
     def podman(self, *words: str, check: bool = True) -> Completed:
-        return self.lab.run(["podman", *words], check=check, timeout_s=120)
+        return self.lab.run(["podman", *words], check=check, timeout_s=600)
 
     def show(self, unit: str, name: str) -> str:
         return self.systemctl("show", unit, f"--property={name}", "--value").stdout.strip()
@@ -78,7 +77,7 @@ class Stack:
         return httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
             headers={"Authorization": f"Bearer {self.token(subject)}"},
-            timeout=30,
+            timeout=120,
         )
 
     @contextlib.contextmanager
@@ -110,9 +109,9 @@ class Stack:
         return self.build("token", subject, "--no-lab").stdout.strip()
 
     def ready(self) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{self.management_port}/readyz", timeout=10)
+        return httpx.get(f"http://127.0.0.1:{self.management_port}/readyz", timeout=60)
 
-    def wait_ready(self, within_s: float = 60.0) -> None:
+    def wait_ready(self, within_s: float = 300.0) -> None:
         wait_until(lambda: self.ready().status_code == httpx.codes.OK, within_s, "ready")
 
 
@@ -126,13 +125,7 @@ def open_machine() -> Iterator[Stack]:
 
 def wait_until(met: Callable[[], bool], within_s: float, what: str) -> None:
     """Poll until `met` is true; an HTTP error counts as not yet."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        with contextlib.suppress(httpx.HTTPError):
-            if met():
-                return
-        time.sleep(0.05)
-    pytest.fail(f"not {what} within {within_s:.0f} s")
+    machine_clock.wait_until(met, what, within_s=within_s, ignore=[httpx.HTTPError])
 
 
 def free_port() -> int:

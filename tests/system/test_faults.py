@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.machine_clock import CLOCK
 from tests.system.rig import load_argv, wait_until
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def test_a_dead_or_hanging_server_is_replaced(stack: Stack, signal: str) -> None
         fresh = found.returncode == 0 and found.stdout.strip() not in ("0", str(before))
         return fresh and stack.ready().status_code == httpx.codes.OK
 
-    wait_until(replaced, 30, "served by a new process")
+    wait_until(replaced, 300, "served by a new process")
     assert int(stack.show("todo-backend", "NRestarts")) > 0
 
 
@@ -76,7 +77,7 @@ def test_a_wrong_setting_ends_at_once_for_those_who_wait_as_well(stack: Stack) -
             with pytest.raises(httpx.TransportError):
                 httpx.get(url, timeout=300)
         wait_until(
-            lambda: stack.show("todo-backend.socket", "ActiveState") == "inactive", 60, "closed"
+            lambda: stack.show("todo-backend.socket", "ActiveState") == "inactive", 300, "closed"
         )
         assert stack.show("todo-backend", "ActiveState") == "failed"
         assert stack.show("todo-backend", "ExecMainStatus") == "78"
@@ -92,17 +93,17 @@ def test_a_stopped_database_means_503_then_recovery_without_a_restart(stack: Sta
         pid = stack.server_pid()
         stack.systemctl("stop", "todo-db")
         for _ in range(10):
-            started = time.monotonic()
+            started = CLOCK.now()
             answer = alice.get("/api/v1/tasks")
             assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
             assert int(answer.headers["retry-after"]) > 0
             assert answer.headers["content-type"] == "application/problem+json"
-            assert time.monotonic() - started < 5
+            assert CLOCK.now() - started < 5
         assert httpx.get(f"http://127.0.0.1:{stack.port}/livez").status_code == httpx.codes.OK
         assert stack.ready().status_code == httpx.codes.SERVICE_UNAVAILABLE
         stack.systemctl("start", "todo-db")
         path = f"/api/v1/tasks/{task['id']}"
-        wait_until(lambda: alice.get(path).status_code == httpx.codes.OK, 30, "recovered")
+        wait_until(lambda: alice.get(path).status_code == httpx.codes.OK, 300, "recovered")
     assert pid == stack.server_pid()
     assert stack.show("todo-backend", "ActiveState") == "active"
 
@@ -117,7 +118,7 @@ def test_a_restart_loses_no_request(stack: Stack, mode: str) -> None:
     try:
         time.sleep(2)
         stack.systemctl("restart", "todo-backend")
-        output, _ = load.communicate(timeout=90)
+        output, _ = load.communicate(timeout=900)
     finally:
         load.kill()
         load.wait()
@@ -147,7 +148,7 @@ class CarefulCreator:
                     time.sleep(0.15)
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self._url, headers=self._headers, timeout=30)
+        return httpx.Client(base_url=self._url, headers=self._headers, timeout=120)
 
     def stored(self, client: httpx.Client) -> list[str]:
         """Every title that the server has, over all pages."""
@@ -184,10 +185,10 @@ def test_every_acknowledged_task_survives_three_kills_once(stack: Stack) -> None
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         workers = [pool.submit(creator.run) for _ in range(8)]
         for kill in range(1, 4):
-            wait_until(lambda due=40 * kill: len(creator.acknowledged) > due, 60, "creating")  # type: ignore[misc]
+            wait_until(lambda due=40 * kill: len(creator.acknowledged) > due, 300, "creating")  # type: ignore[misc]
             stack.signal_server("KILL")
         for worker in workers:
-            worker.result(timeout=120)
+            worker.result(timeout=1200)
     stack.wait_ready()
     with creator.client() as client:
         found = creator.stored(client)

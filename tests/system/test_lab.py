@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from deploy.lab import labs
 from deploy.lab import processes as lab_processes
 from deploy.lab import state as lab_state
 from deploy.paths import REPO
+from tests.machine_clock import wait_until
 from tests.system.rig import free_port
 
 if TYPE_CHECKING:
@@ -62,10 +62,12 @@ class Traces:
         return found
 
     def wait_gone(self) -> None:
-        deadline = time.monotonic() + GONE_WITHIN_S
-        while self.left() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert self.left() == []
+        wait_until(
+            lambda: not self.left(),
+            "gone",
+            within_s=GONE_WITHIN_S,
+            explain=lambda: f"{self.left()}",
+        )
 
     def _folder_exists(self) -> bool:
         return lab_state.folder_of(self._name).exists()
@@ -111,13 +113,14 @@ def build(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[st
 
 def get(port: int) -> str:
     """What a lab's web server on a port of this host says, once it is there."""
-    for _ in range(1000):
-        with contextlib.suppress(OSError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/hostname", timeout=5) as answer:
-                content: bytes = answer.read()
-            return content.decode().strip()
-        time.sleep(0.1)
-    return "nothing"
+
+    def fetch() -> str:
+        address = f"http://127.0.0.1:{port}/hostname"
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            content: bytes = answer.read()
+        return content.decode().strip()
+
+    return wait_until(fetch, "served", within_s=120, ignore=[OSError])
 
 
 def test_two_labs_serve_the_same_port_side_by_side() -> None:
@@ -243,9 +246,8 @@ def test_a_killed_keeper_leaves_a_folder_to_the_next_command() -> None:
     record = lab_state.find(started.name)
     assert record is not None
     os.kill(record.keeper, signal.SIGKILL)
-    deadline = time.monotonic() + GONE_WITHIN_S
-    while lab_state.is_running(lab_state.folder_of("orphan")) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    folder = lab_state.folder_of("orphan")
+    wait_until(lambda: not lab_state.is_running(folder), "ended", within_s=GONE_WITHIN_S)
     assert "orphan" not in [each.name for each in labs.list_labs()]
     traces.wait_gone()
 
@@ -342,15 +344,14 @@ def test_cutting_the_root_build_short_leaves_no_process(
 ) -> None:
     env = {"XDG_CACHE_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
     up = build("lab", "up", "cut", env=env)
-    deadline = time.monotonic() + 600
-    while not list(tmp_path.rglob("var/lib/apt/lists")) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(
+        lambda: list(tmp_path.rglob("var/lib/apt/lists")) or up.poll() is not None,
+        "building the root",
+        within_s=600,
+    )
     up.send_signal(number)
     up.communicate()
-    deadline = time.monotonic() + GONE_WITHIN_S
-    while processes_with(str(tmp_path)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert processes_with(str(tmp_path)) == []
+    wait_until(lambda: not processes_with(str(tmp_path)), "ended", within_s=GONE_WITHIN_S)
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
     if number is signal.SIGINT:
         assert list((tmp_path / "todo-backend" / "lab").iterdir()) == []

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from deploy import tools
 from deploy.errors import DeployError, ExitCode
 from deploy.progress import Step
+from tests.machine_clock import CLOCK, wait_until
 
 # A background job of a shell does not hear Ctrl-C.
 FAMILY = ["sh", "-c", 'sleep 60 & echo $! >"$1.new"; mv "$1.new" "$1"; wait', "sh"]
@@ -53,10 +53,7 @@ def gone(pid: int) -> bool:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 5
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return condition()
+    return wait_until(condition, "true", within_s=60, poll_s=0.01)
 
 
 def interrupt_once(path: Path) -> threading.Thread:
@@ -158,10 +155,10 @@ def test_ctrl_c_ends_the_whole_family(way: Way, tmp_path: Path) -> None:
 
 
 def test_a_stream_whose_grandchild_keeps_the_pipe_open_still_ends() -> None:
-    began = time.monotonic()
+    began = CLOCK.now()
     with pytest.raises(tools.ToolError, match="did not end"):
         tools.stream(["sh", "-c", "sleep 60 &"], Step("Waiting"), timeout_s=0.1)
-    assert time.monotonic() - began < 5
+    assert CLOCK.now() - began < 5
 
 
 def test_an_interactive_program_hears_ctrl_c_once_and_is_waited_for(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class Journal:
 def run(scenario: Callable[[Journal, Feed], Awaitable[None]]) -> None:
     async def whole() -> None:
         journal = Journal()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(120):
             await scenario(journal, Feed(journal, poll_s=0.01))
 
     asyncio.run(whole())

@@ -36,7 +36,7 @@ class Client:
 
     async def read(self) -> Event:
         while not self._events:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(120):
                 data = await self._reader.read(65536)
             self._connection.receive_data(data or None)
             self._events += self._connection.events()

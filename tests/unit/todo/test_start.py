@@ -89,7 +89,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         )
         for database, url in urls.items()
     }
-    listed = {database: process.communicate(timeout=60) for database, process in processes.items()}
+    listed = {database: process.communicate() for database, process in processes.items()}
     return {database: set(json.loads(output)) for database, (output, _) in listed.items()}
 
 

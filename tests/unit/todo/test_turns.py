@@ -7,7 +7,7 @@ from todo.turns import NoTurnError, Turns
 
 def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> None:
     async def scenario() -> list[int]:
-        turns = Turns(1, most_waiting=10, timeout_s=5)
+        turns = Turns(1, most_waiting=10, timeout_s=60)
         served: list[int] = []
 
         async def use(number: int) -> None:
@@ -41,7 +41,7 @@ def test_waiting_ends_with_the_time_out() -> None:
 
 def test_where_too_many_wait_nobody_else_does() -> None:
     async def scenario() -> int:
-        turns = Turns(1, most_waiting=1, timeout_s=5)
+        turns = Turns(1, most_waiting=1, timeout_s=60)
         await turns.take()
         waiter = asyncio.create_task(turns.take())
         await asyncio.sleep(0)
