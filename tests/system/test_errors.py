@@ -210,3 +210,47 @@ def test_uninstalling_volumes_asks_first(stack: Stack) -> None:
     done = stack.build("uninstall", "--volumes", "--no-lab", check=False)
     assert "--yes" in error_line(done)
     assert stack.ready().status_code == httpx.codes.OK
+
+
+def test_uninstalling_an_edited_unit_is_refused_before_anything_stops(stack: Stack) -> None:
+    unit = ".config/containers/systemd/todo-db.container"
+    kept = stack.lab.run(["cat", unit]).stdout
+    before = stack.server_pid()
+    stack.lab.run(["tee", "-a", unit], stdin="# mine\n")
+    try:
+        line = error_line(stack.build("uninstall", "--no-lab", check=False))
+        assert "was edited" in line
+        assert f"{unit}.mine" in line
+        assert stack.server_pid() == before
+        assert stack.ready().status_code == httpx.codes.OK
+    finally:
+        stack.lab.run(["tee", unit], stdin=kept)
+
+
+def test_an_uninstallation_says_what_stays_and_leaves_it(stack: Stack) -> None:
+    with stack.client("alice") as alice:
+        number = alice.post("/api/v1/tasks", json={"title": "Stay"}).json()["id"]
+    done = stack.build("uninstall", "--no-lab")
+    assert "podman volume rm todo-data todo-socket" in done.stdout
+    assert "MB, " in done.stdout
+    assert "podman secret rm todo-token-secret" in done.stdout
+    assert "localhost/todo-backend:latest" in done.stdout
+    assert "loginctl disable-linger todo" in done.stdout
+    stack.up()
+    with stack.client("alice") as alice:
+        assert alice.get(f"/api/v1/tasks/{number}").json()["title"] == "Stay"
+
+
+def test_hints_in_a_trial_work_from_the_host(stack: Stack) -> None:
+    stack.build("down", "--no-lab")
+    trial = {"BUILD_LAB": "second"}
+    words = [*BUILD, "token", "alice", "--no-lab"]
+    line = error_line(stack.lab.run(words, env=trial, check=False))
+    assert "python3 build.py up --lab second" in line
+    kept = stack.lab.run(["cat", ".config/systemd/user/todo-backend.socket"]).stdout
+    stack.lab.run(["tee", ".config/systemd/user/todo-backend.socket"], stdin="[Socket]\n")
+    try:
+        line = error_line(stack.lab.run([*BUILD, "uninstall", "--no-lab"], env=trial, check=False))
+        assert "python3 build.py lab run second -- mv /home/todo/" in line
+    finally:
+        stack.lab.run(["tee", ".config/systemd/user/todo-backend.socket"], stdin=kept)
