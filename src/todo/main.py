@@ -41,7 +41,7 @@ from todo.tasks.router import router as tasks_router
 class FieldProblem(BaseModel):
     """One invalid field or parameter."""
 
-    place: Literal["body", "query", "path", "header"] | None = Field(
+    place: Literal["body", "query", "path", "header", "journal"] | None = Field(
         default=None, alias="in", description="Where the field is."
     )
     field: str = Field(description="Path of the field, such as `operations.3.task.title`.")

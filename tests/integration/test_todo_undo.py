@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.people import LISTS, TASKS, MakePerson, Person, code, read
 from tests.integration.service import Service
+from todo.main import Problem
 
 UNDO = "/api/v1/undo"
 CHANGES = "/api/v1/changes"
@@ -52,6 +53,8 @@ def refuse(person: Person, **what: Any) -> list[tuple[str, str, int]]:  # noqa: 
     response = person.http.post(UNDO, json=what)
     assert code(response) == (409, "undo-conflict"), response.text
     assert head(person) == before
+    # As the OpenAPI document describes it.
+    Problem.model_validate(response.json())
     return [(e["field"], e["code"], e["seq"]) for e in response.json()["errors"]]
 
 
