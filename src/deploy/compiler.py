@@ -17,7 +17,6 @@ from deploy.contract import (
     Probe,
     Restart,
     Secret,
-    StartupProbe,
     Tmpfs,
     Volume,
 )
@@ -195,18 +194,6 @@ def _health(unit: Unit) -> Probe | None:
         retries=_value(unit, _PART, "HealthRetries", values.number, 3),
         start_period_s=_value(unit, _PART, "HealthStartPeriod", values.duration, 0.0),
         on_failure=_value(unit, _PART, "HealthOnFailure", values.text, "none"),
-        startup=_startup(unit),
-    )
-
-
-def _startup(unit: Unit) -> StartupProbe | None:
-    command = _value(unit, _PART, "HealthStartupCmd", values.argv, ())
-    if not command:
-        return None
-    return StartupProbe(
-        command=command,
-        interval_s=_value(unit, _PART, "HealthStartupInterval", values.duration, 30.0),
-        timeout_s=_value(unit, _PART, "HealthStartupTimeout", values.duration, 30.0),
     )
 
 

@@ -51,15 +51,6 @@ class Secret:
 
 
 @dataclasses.dataclass(frozen=True)
-class StartupProbe:
-    """A command that succeeds once a container has started; until then no failure counts."""
-
-    command: tuple[str, ...]
-    interval_s: float
-    timeout_s: float
-
-
-@dataclasses.dataclass(frozen=True)
 class Probe:
     """A command that checks whether a container is healthy, and how often it runs."""
 
@@ -69,7 +60,6 @@ class Probe:
     retries: int
     start_period_s: float
     on_failure: str
-    startup: StartupProbe | None
 
 
 @dataclasses.dataclass(frozen=True)

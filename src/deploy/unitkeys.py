@@ -110,9 +110,6 @@ _CONTAINER: tuple[_Row, ...] = (
     ("HealthTimeout", values.duration, _LIKE, _LIKE, "timeoutSeconds, in whole seconds"),
     ("HealthRetries", values.number, _YES, _YES, "failureThreshold"),
     ("HealthStartPeriod", values.duration, _LIKE, _LIKE, "startupProbe"),
-    ("HealthStartupCmd", values.argv, _YES, _YES, "startupProbe, until the start times out"),
-    ("HealthStartupInterval", values.duration, _LIKE, _LIKE, "periodSeconds, in whole seconds"),
-    ("HealthStartupTimeout", values.duration, _LIKE, _LIKE, "timeoutSeconds, in whole seconds"),
     (
         "HealthOnFailure", _ACTION, _LIKE, _LIKE,
         "a restart; Podman sends the stop signal first and waits the whole stop timeout",

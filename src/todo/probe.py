@@ -4,9 +4,10 @@ Run as `python3 -I -S probe.py livez [SOCKET]`. It imports no package and no mod
 already built in: `_socket` is what `socket` wraps, and leaving the wrapper (with its `selectors`
 and `enum`) out halves the CPU that a probe costs every few seconds for ever.
 
-A slow server is not a hanging one. The probe fails once the server has been idle for a second
-without an answer. While the server works, or waits for a processor or for its disk, the probe
-waits longer: a busy machine must not turn slowness into a restart (ADR 44).
+A slow server is not a hanging one, and a busy machine must not turn slowness into a restart
+(ADR 44). The probe fails once the server has been idle for a second without an answer. While the
+server works, or waits for a processor or for its disk, the probe waits longer. A server that has
+not opened its socket yet is starting, and alive.
 """
 
 import _socket
@@ -17,6 +18,8 @@ IDLE_TIMEOUT_S = 1.0
 """Idle time of the server after which a missing answer is a hang."""
 BUSY_TIMEOUT_S = 10.0
 """Time after which a missing answer is a failure, however busy the server is."""
+START_TIMEOUT_S = 900.0
+"""Age of the server after which a missing socket is a failure."""
 DEFAULT_SOCKET = "/tmp/probe.sock"  # noqa: S108 - the container's own tmpfs
 CHECKS = ("livez", "readyz", "startupz")
 _MAX_ANSWER = 4096
@@ -25,6 +28,10 @@ _TICK_S = 0.1
 _BUSY_STATES = (b"R", b"D")
 # A `struct ucred`: process, user and group of the peer, 32 bits each.
 _UCRED_BYTES, _PID_BYTES = 12, 4
+# What the probe's container runs.
+_SERVER_PID = 1
+# Of /proc/PID/stat, behind the name: the state, and the start in hundredths of a second since boot.
+_STATE, _START, _START_HZ = 0, 19, 100
 
 
 def ask(check: str, path: str) -> bytes:
@@ -69,12 +76,22 @@ def _receive(client: _socket.socket) -> bytes:
 def _is_busy(pid: int) -> bool:
     """Whether the main thread of a process runs, or waits for a processor or a disk."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - pathlib is not built in
-            fields = file.read()
+        return _read(f"/proc/{pid}/stat")[_STATE] in _BUSY_STATES
     except OSError:
         return False
-    # The name before the state is in parentheses, and may contain some.
-    return fields.rpartition(b")")[2].split()[0] in _BUSY_STATES
+
+
+def _is_starting() -> bool:
+    """Whether the server is younger than a start may take."""
+    uptime_s = float(_read("/proc/uptime")[0])
+    return uptime_s - int(_read(f"/proc/{_SERVER_PID}/stat")[_START]) / _START_HZ < START_TIMEOUT_S
+
+
+def _read(path: str) -> list[bytes]:
+    """The fields of a file in /proc, behind the name of a process where there is one."""
+    with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not built in
+        # The name is in parentheses, and may contain some.
+        return file.read().rpartition(b")")[2].split()
 
 
 def main(arguments: list[str]) -> int:
@@ -85,6 +102,10 @@ def main(arguments: list[str]) -> int:
     check, path = arguments[0], arguments[1] if arguments[1:] else DEFAULT_SOCKET
     try:
         answer = ask(check, path)
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        starting = check == CHECKS[0] and _is_starting()
+        sys.stdout.write(f"{check}: {'starting' if starting else error.strerror} ({path})\n")
+        return 0 if starting else 1
     except OSError as error:
         sys.stdout.write(f"{check}: {error.strerror or 'no answer in time'} ({path})\n")
         return 1

@@ -83,12 +83,14 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
     probe = Listener(probes, listeners.probe, config)
     async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
         background = []
+        # The first one: its socket accepts already, and a migration may take long.
+        await probe.start()
         if settings.database_migrate == "startup":
             migration = tasks.create_task(_migrate(settings))
             background.append(migration)
             if app.state.database.is_sqlite:
                 await asyncio.wait({migration}, timeout=_SQLITE_MIGRATION_S)
-        for listener in (probe, management, public):
+        for listener in (management, public):
             await listener.start()
         health.listening = True
         _log.info("listening", extra=_describe(listeners))

@@ -1,7 +1,6 @@
 """How fast the stack starts, heals and restarts, measured in a lab of its own.
 
-Every figure is the median of several rounds with its range; the two ways of telling systemd that
-the backend is up (READY from the program, or Podman's health check) are compared in one run.
+Every figure is the median of several rounds with its range.
 """
 
 from __future__ import annotations
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _UNITS = ("todo-backend.socket", "todo-backend", "todo-migrate", "todo-db")
-_DROPIN = ".config/containers/systemd/todo-backend.container.d"
-_HEALTHY = "[Container]\nNotify=healthy\n"
 _LOAD_S = 10.0
 
 
@@ -36,10 +33,8 @@ def main() -> int:
         stack.up()
         report("cold start of everything to ready", [cold(stack) for _ in range(rounds)])
         report("start of the backend alone", [start(stack) for _ in range(rounds)])
-        ready_kill = [heal(stack, "KILL") for _ in range(rounds)]
-        report("kill -9 to ready, Notify=true", ready_kill)
-        ready_hang = [heal(stack, "STOP") for _ in range(rounds)]
-        report("hang to ready, Notify=true", ready_hang)
+        report("kill -9 to ready", [heal(stack, "KILL") for _ in range(rounds)])
+        report("hang to ready", [heal(stack, "STOP") for _ in range(rounds)])
         for mode in ("fresh", "keepalive"):
             results = [restart_under_load(stack, mode) for _ in range(rounds)]
             report(f"longest wait in a restart, {mode}", [r["longest_s"] for r in results])
@@ -47,12 +42,6 @@ def main() -> int:
                 sys.stdout.write(f"    {json.dumps(result['outcomes'])}\n")
         pss = stack.pss_mib(stack.server_pid())
         sys.stdout.write(f"{'idle memory of the backend (PSS)':<46} {pss:6.1f} MiB\n")
-        stack.lab.run(["mkdir", "-p", _DROPIN])
-        stack.lab.run(["tee", f"{_DROPIN}/90-bench.conf"], stdin=_HEALTHY)
-        stack.systemctl("daemon-reload")
-        healthy_start = [start(stack) for _ in range(rounds)]
-        report("start of the backend alone, Notify=healthy", healthy_start)
-        report("kill -9 to ready, Notify=healthy", [heal(stack, "KILL") for _ in range(rounds)])
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import signal
 import socket
 import stat
@@ -201,7 +202,19 @@ def test_the_probe_gives_up_on_a_server_that_was_stopped() -> None:
     assert done.returncode == 1
 
 
-@pytest.mark.parametrize("arguments", [(), ("healthz",), ("livez", "/nowhere.sock")])
+@pytest.mark.parametrize(("limit_s", "code"), [(math.inf, 0), (0.0, 1)])
+def test_a_server_without_its_socket_is_starting_for_as_long_as_a_start_may_take(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, limit_s: float, code: int
+) -> None:
+    monkeypatch.setattr("todo.probe.START_TIMEOUT_S", limit_s)
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(f"{folder}/bound.sock")
+        for path in (f"{folder}/missing.sock", f"{folder}/bound.sock"):
+            assert todo.probe.main(["livez", path]) == code
+            assert todo.probe.main(["startupz", path]) == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("healthz",), ("readyz", "/nowhere.sock")])
 def test_the_probe_fails_in_one_line(arguments: tuple[str, ...]) -> None:
     done = probe(*arguments)
 

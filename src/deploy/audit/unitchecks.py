@@ -225,9 +225,6 @@ def health(unit: Unit) -> Iterator[Fault]:
         yield missing(unit, CONTAINER, "HealthOnFailure", "kill")
     elif action.value == "none":
         yield wrong(action, "leaves it running", "write HealthOnFailure=kill")
-    elif unit.find(CONTAINER, "HealthStartupCmd") is None:
-        # Without it, the action ends a slow start again and again.
-        yield missing(unit, CONTAINER, "HealthStartupCmd", '["/path/to/probe"]')
 
 
 def _often(unit: Unit) -> Iterator[Fault]:

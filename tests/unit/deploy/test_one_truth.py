@@ -7,6 +7,7 @@ import pytest
 from deploy.contract import MANAGEMENT, PUBLIC, build_args
 from deploy.paths import REPO
 from deploy.unitfiles import load_contract
+from todo.probe import START_TIMEOUT_S
 from todo.settings import Settings
 
 CONTAINERFILE = (REPO / "Containerfile").read_text()
@@ -82,6 +83,10 @@ def test_the_probe_is_asked_for_the_socket_that_the_program_serves() -> None:
     source = (REPO / "src" / "todo" / "probe.py").read_text()
     bind = load_contract().container("todo-backend").env["TODO_PROBE_BIND"]
     assert bind.removeprefix("unix:") in source
+
+
+def test_the_probe_gives_a_start_as_long_as_systemd_does() -> None:
+    assert load_contract().container("todo-backend").start_timeout_s == START_TIMEOUT_S
 
 
 def test_migration_and_backend_use_the_same_database() -> None:

@@ -36,7 +36,6 @@ DropCapability=all
 NoNewPrivileges=true
 HealthCmd=["/probe"]
 HealthOnFailure=kill
-HealthStartupCmd=["/bin/probe"]
 PidsLimit=0
 
 [Service]
@@ -64,7 +63,6 @@ HARDENING = {
     "NoNewPrivileges": "CIS-5.26",
     "HealthCmd": "CIS-5.27",
     "HealthOnFailure": "CIS-5.27",
-    "HealthStartupCmd": "CIS-5.27",
     "Pull": "CIS-5.28",
     "TasksMax": "CIS-5.29",
     "Network": "CIS-5.30",
@@ -77,7 +75,7 @@ HARDENING = {
 WORKING = {
     "After", "Backlog", "ContainerName", "DefaultDependencies", "Description", "Entrypoint",
     "Environment", "Exec", "ExecStopPost", "HealthInterval", "HealthRetries",
-    "HealthStartupInterval", "HealthStartupTimeout", "HealthTimeout", "Image", "ListenStream",
+    "HealthTimeout", "Image", "ListenStream",
     "LogDriver", "NoDelay", "Notify", "PidsLimit", "RemainAfterExit", "Requires",
     "RestartPreventExitStatus", "RestartSec", "Secret", "Service", "StopSignal", "StopTimeout",
     "TimeoutStopSec", "Tmpfs", "Type", "Volume", "VolumeName", "WantedBy", "Wants",
@@ -353,7 +351,7 @@ def test_a_finding_names_rule_file_line_and_what_to_write() -> None:
     assert audit_text("x.container", text) == [
         Finding(
             file="quadlet/x.container",
-            line=29,
+            line=28,
             rule="CIS-5.11",
             message="MemoryMax=infinity is no limit",
             fix="write MemoryMax=256M",
