@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy import tools
 from deploy.stack.exits import End
+from deploy.stack.logs import CONTAINER_ID, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ def last_line(unit: str, invocation: str = "") -> str:
     of_now = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else []
     # The container's output first: what Podman prints beside it is about the container only.
     for matches in ([f"CONTAINER_NAME={container}", *of_now], _own_lines(unit, of_now)):
-        lines = [message for message in _messages(matches) if message]
+        lines = _messages(matches)
         grave = [line for line in lines if _GRAVE.search(line)]
         if lines:
             return message_of((grave or lines)[-1])
@@ -68,9 +69,12 @@ def _own_lines(unit: str, of_now: Sequence[str]) -> list[str]:
 
 def _messages(matches: Sequence[str]) -> list[str]:
     return [
-        str(entry.get("MESSAGE") or "").strip()
+        text
         for entry in _entries(*matches)
-        if entry.get("SYSLOG_IDENTIFIER") not in _BYSTANDERS and "PODMAN_EVENT" not in entry
+        if (text := text_of(entry.get("MESSAGE")).strip())
+        and not CONTAINER_ID.fullmatch(text)
+        and entry.get("SYSLOG_IDENTIFIER") not in _BYSTANDERS
+        and "PODMAN_EVENT" not in entry
     ]
 
 

@@ -20,7 +20,7 @@ UNITS = tuple(service.removeprefix("todo-").removesuffix(".service") for service
 """The names that users give."""
 
 _FIELDS = "MESSAGE,PRIORITY,CONTAINER_NAME,SYSLOG_IDENTIFIER,USER_UNIT,_SYSTEMD_USER_UNIT"
-_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
+CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 _LEVELS = ("CRITICAL", "CRITICAL", "CRITICAL", "ERROR", "WARNING", "INFO", "INFO", "DEBUG")
 """By the priority in the journal."""
 _SHOWN_FIRST = {"timestamp", "level", "logger", "message"}
@@ -111,8 +111,8 @@ def parse(text: str) -> Line | None:
         entry = json.loads(text)
     except ValueError:
         return None
-    message = _text(entry.get("MESSAGE")).rstrip("\n")
-    if not message or _CONTAINER_ID.fullmatch(message):
+    message = text_of(entry.get("MESSAGE")).rstrip("\n")
+    if not message or CONTAINER_ID.fullmatch(message):
         return None
     unit = entry.get("CONTAINER_NAME") or entry.get("USER_UNIT") or entry.get("_SYSTEMD_USER_UNIT")
     fields: dict[str, Any] = {}
@@ -130,7 +130,7 @@ def parse(text: str) -> Line | None:
     )
 
 
-def _text(message: object) -> str:
+def text_of(message: object) -> str:
     """The text of a message, which journalctl shows as numbers where it is not printable."""
     if isinstance(message, list):
         return bytes(message).decode(errors="replace")

@@ -85,7 +85,7 @@ def wait(observer: Observer | None = None, clock: startup.Clock | None = None) -
 
 
 def _error(message: str, unit: str) -> DeployError:
-    log = advice.shell(f"journalctl --user -u {unit.removesuffix('.service')}")
+    log = advice.build(f"logs {unit.removesuffix('.service').removeprefix('todo-')}")
     return DeployError(
         f"the backend {message}",
         hint=f"see {log}",

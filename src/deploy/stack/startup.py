@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 PATIENCE_S = 900.0
 """For so long nothing new may happen: far beyond ten times what any step takes."""
 
+FINAL = {77, 78}
+"""Exit codes after which systemd does not restart the unit: its RestartPreventExitStatus."""
+
 _POLL_S = 0.2
 _NOTE_S = 2.0
 _LAST_LINE_COLUMNS = 100
@@ -89,8 +92,9 @@ class Watch:
     def find_replaced(self, now: UnitState) -> str | None:
         """The invocation that another one replaced without systemd restarting the unit, or None.
 
-        That happens when a connection at the socket starts a service that systemd gave up on, which
-        can be faster than its state is looked at. To be called before `judge`.
+        That happens when a connection at the socket starts a service that systemd gave up on, or
+        that waits for its restart, which can be faster than its state is looked at. To be called
+        before `judge`.
         """
         last = self._last
         if last is None or last.invocation in {"", self._before, now.invocation}:
@@ -160,7 +164,7 @@ def wait_started(
         now = observer.state(unit)
         replaced = watch.find_replaced(now)
         end = observer.find_end(replaced) if replaced else None
-        if replaced and end:
+        if replaced and end and end.status in FINAL:
             raise _error(unit, end, observer.last_line(unit, replaced), "")
         verdict = watch.judge(now, clock.now())
         if verdict is Verdict.STARTED:
@@ -226,20 +230,24 @@ def _explain(
             f"and {advice.build('down')} stops it"
         )
     elif watch.restarts:
-        addition = f", systemd gave up after {watch.restarts + 1} attempts"
+        restarts = f"{watch.restarts} restart{'' if watch.restarts == 1 else 's'}"
+        addition = f"; systemd gave up after {restarts}"
     return _error(unit, end, said, addition)
 
 
 def _end_of(now: UnitState, observer: Observer) -> End:
-    """How the unit ended last; the start limit only says that it ended too often."""
+    """How the unit ended last, from the journal where the unit only shows that it did.
+
+    That is so at the start limit, and when another program than the main one failed.
+    """
     end = End(now.result, signaled=now.signaled, status=now.status)
-    if now.result in {"success", "start-limit-hit"} and now.invocation:
+    if (not now.status or now.result == "start-limit-hit") and now.invocation:
         return observer.find_end(now.invocation) or end
     return end
 
 
 def _error(unit: str, end: End, said: str, addition: str) -> DeployError:
-    log = advice.shell(f"journalctl --user -u {unit.removesuffix('.service')}")
+    log = advice.build(f"logs {unit.removesuffix('.service').removeprefix('todo-')}")
     return DeployError(
         f"{unit} did not start: {_cause(end, said)}{addition}",
         hint=f"see {log}",

@@ -14,6 +14,7 @@ from deploy.stack.exits import End
 from deploy.stack.services import BACKEND, DB
 from deploy.stack.status import Readiness
 from deploy.stack.systemd import UnitState
+from deploy.unitfiles import load_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,7 +120,7 @@ def test_at_the_start_limit_the_failure_says_how_often_systemd_tried() -> None:
         yield UnitState("failed", "failed", "exit-code", 2, status=1, invocation="2")
 
     message = error_of(FakeSystemd(states(), lines={"2": "out of luck"}))
-    assert message.endswith("out of luck (exit code 1), systemd gave up after 3 attempts")
+    assert message.endswith("out of luck (exit code 1); systemd gave up after 2 restarts")
 
 
 def test_a_service_that_a_waiting_client_starts_again_has_failed_nevertheless() -> None:
@@ -130,6 +131,27 @@ def test_a_service_that_a_waiting_client_starts_again_has_failed_nevertheless() 
         lines={"a": "TODO_BIND: not an address", "old": "long ago"},
     )
     assert "TODO_BIND" in error_of(systemd, before="old")
+
+
+def test_a_client_that_shortens_the_wait_for_a_restart_does_not_make_it_a_failure() -> None:
+    again = dataclasses.replace(STARTING, invocation="b")
+    systemd = FakeSystemd(
+        iter([STARTING, again, dataclasses.replace(UP, invocation="b")]),
+        ends={"a": End("exit-code", status=1)},
+    )
+    wait(systemd)
+
+
+def test_the_exit_codes_that_are_final_are_those_of_the_unit() -> None:
+    unit = next(each for each in load_units() if each.name == "todo-backend.container")
+    final = unit.get("Service", "RestartPreventExitStatus").value.split()
+    assert {int(code) for code in final} == startup.FINAL
+
+
+def test_the_end_of_another_program_of_the_unit_comes_from_the_journal() -> None:
+    failed = UnitState("failed", "failed", "exit-code", invocation="a")
+    systemd = FakeSystemd(iter([STARTING, failed]), ends={"a": End("exit-code", status=9)})
+    assert error_of(systemd).endswith("did not start: exit code 9")
 
 
 def test_a_failure_before_this_start_does_not_count() -> None:
