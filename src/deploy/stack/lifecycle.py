@@ -51,16 +51,16 @@ def check_port(port: int | None, *, moving: bool) -> None:
     """
     if port is None:
         return
+    addresses = ports.defined() if install.is_installed() else []
+    management = ports.management_port(addresses) or ports.shipped_management_port()
+    ports.check(port, management=management, ours=ports.find_ours())
+    ports.check_movable(port)
     if not moving and _new_dropin(port) is not None and systemd.is_active(SOCKET):
         raise DeployError(
             f"the stack is running, and install does not move it to port {port}",
             hint=advice.build(f"up --port {port}"),
             code=ExitCode.CONFIG,
         )
-    addresses = ports.defined() if install.is_installed() else []
-    management = ports.management_port(addresses) or ports.shipped_management_port()
-    ports.check(port, management=management, ours=ports.find_ours())
-    ports.check_movable(port)
 
 
 def prepare() -> Prepared:
@@ -148,6 +148,8 @@ def _units(dropin: str | None) -> dict[str, str]:
 def _new_dropin(port: int | None) -> str | None:
     """The drop-in for another port; None when that port is set already."""
     if port is None:
+        return None
+    if install.is_installed() and ports.defined()[:1] == [f"127.0.0.1:{port}"]:
         return None
     text = ports.render_dropin(port)
     return None if text == install.installed_text(ports.DROPIN) else text
