@@ -23,6 +23,7 @@ _RESULTS = {
     "timeout": "it was not ready within TimeoutStartSec",
     "oom-kill": "it used more memory than MemoryMax",
     "start-limit-hit": "it failed too often in a row",
+    "service-start-limit-hit": "its service failed too often in a row",
     "resources": "systemd could not start its program",
     "dependency": "a unit that it requires failed",
     "protocol": "it ended before it was ready",

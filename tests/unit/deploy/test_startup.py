@@ -180,6 +180,7 @@ def test_a_job_that_waits_for_another_unit_is_given_up_with_the_command_that_nam
         (End("exit-code", status=3), "exit code 3"),
         (End("timeout"), "not ready within TimeoutStartSec"),
         (End("oom-kill"), "more memory than MemoryMax"),
+        (End("service-start-limit-hit"), "its service failed too often"),
         (End("signal", signaled=True, status=11), "killed by SIGSEGV"),
         (End("signal", signaled=True, status=99), "killed by signal 99"),
     ],
