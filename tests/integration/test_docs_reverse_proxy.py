@@ -29,7 +29,7 @@ MEBIBYTE = 1024 * 1024
 # For how long nothing happens on a stream: more than the read timeout of either by default.
 QUIET_S = float(os.environ.get("QUIET_SECONDS", "61"))
 # No measure of speed: what is buffered never comes.
-PATIENCE_S = 120.0
+TIMEOUT_S = 120.0
 
 
 class Backend:
@@ -65,7 +65,7 @@ class Backend:
 
     def access_of(self, request_id: str) -> dict[str, Any]:
         """Return what the log has of a request."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline:
             for event in self.service.events:
                 if event["message"] == "request" and event["request_id"] == request_id:
@@ -196,7 +196,7 @@ class Stream:
         return self._thread.is_alive()
 
     def wait_for(self, begin: str) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while not any(line.startswith(begin) for line in self.lines):
             assert self.is_open, f"the stream ended: {self.lines}"
             assert time.monotonic() < deadline, f"no {begin!r}: {self.lines}"
@@ -242,7 +242,7 @@ def open_page(proxy: Proxy, user: str, token: str) -> Iterator[Socket]:
         page.close()
 
 
-@pytest.mark.longer(QUIET_S + 3 * PATIENCE_S)
+@pytest.mark.longer(QUIET_S + 3 * TIMEOUT_S)
 def test_streams_outlive_a_quiet_minute_and_deliver_what_follows(
     proxies: dict[str, Proxy], backend: Backend
 ) -> None:
@@ -255,24 +255,24 @@ def test_streams_outlive_a_quiet_minute_and_deliver_what_follows(
             open_page(proxy, user, token) as page,
             proxy.client(token) as client,
         ):
-            assert page.read(PATIENCE_S)["type"] == "connected"
+            assert page.read(TIMEOUT_S)["type"] == "connected"
             assert page.is_silent(QUIET_S)
             assert stream.is_open
             # What the backend sends meanwhile is not kept back either.
             assert stream.lines.count(":") >= QUIET_S // HEARTBEAT_S - 2
             task = read(client.post(TASKS, json={"title": "after a while"}), 201)
-            told = page.read(PATIENCE_S)
-            assert (told["type"], told["task_id"]) == ("task_created", task["id"])
+            message = page.read(TIMEOUT_S)
+            assert (message["type"], message["task_id"]) == ("task_created", task["id"])
             stream.wait_for("event: create")
             page.send("ping")
-            assert page.read(PATIENCE_S) == {"type": "pong"}
+            assert page.read(TIMEOUT_S) == {"type": "pong"}
 
     with ThreadPoolExecutor() as threads:
         for done in [threads.submit(follow, proxy) for proxy in proxies.values()]:
             done.result()
 
 
-@pytest.mark.longer(2 * PATIENCE_S)
+@pytest.mark.longer(2 * TIMEOUT_S)
 def test_events_arrive_at_once_over_http_2_as_well(
     proxy: Proxy, backend: Backend, tmp_path: Path
 ) -> None:
@@ -302,13 +302,13 @@ def test_events_arrive_at_once_over_http_2_as_well(
             curl.kill()
 
 
-def test_a_websocket_tells_of_a_token_that_is_not_accepted(proxy: Proxy) -> None:
+def test_a_websocket_with_an_invalid_token_is_closed_with_its_code(proxy: Proxy) -> None:
     with open_page(proxy, "alice", "nonsense") as page:
         assert page.read_first() == 4401
 
 
-@pytest.mark.longer(4 * PATIENCE_S)
-def test_a_restart_of_the_backend_refuses_nobody(proxy: Proxy, backend: Backend) -> None:
+@pytest.mark.longer(4 * TIMEOUT_S)
+def test_a_restart_of_the_backend_refuses_no_request(proxy: Proxy, backend: Backend) -> None:
     _user, token = backend.token()
     answers: list[int] = []
     stop = threading.Event()
