@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from deploy import progress, tools
 from deploy.errors import DeployError, ExitCode
+from deploy.paths import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,3 +91,17 @@ def scratch() -> Iterator[Path]:
         if folder.exists():
             # What an interrupted build left belongs to subordinate users.
             tools.run(["buildah", "unshare", "rm", "-rf", str(folder)], check=False)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """One build at a time in a user's storage: two would do the same work twice."""
+    folder = cache_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"build-{os.getuid()}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with progress.step("Waiting for another build"):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield

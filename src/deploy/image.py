@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
-import os
 import re
 import time
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy import advice, archive, builder, leftovers, packagelock, progress, tools
 from deploy.errors import DeployError, ExitCode
-from deploy.paths import REPO, cache_dir, state_dir
+from deploy.paths import REPO, state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -148,7 +146,7 @@ def ensure(target: str, build_args: Mapping[str, str], options: Options) -> Imag
         DeployError: The build failed; the image that was there before is untouched.
     """
     inputs = inputs_digest(target, build_args)
-    with build_lock():
+    with builder.alone():
         if not options.no_cache and not options.packages:
             present = find(target)
             if present and present.inputs == inputs:
@@ -344,16 +342,6 @@ def _version() -> str:
 
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
     return str(project["version"])
-
-
-@contextlib.contextmanager
-def build_lock() -> Iterator[None]:
-    """One build at a time in a user's storage: two would do the same work twice."""
-    folder = cache_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"build-{os.getuid()}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

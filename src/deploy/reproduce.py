@@ -48,7 +48,7 @@ def verify(target: str, build_args: Mapping[str, str], options: image.Options) -
         options: The builder of the second build, and packages for both.
     """
     tags = [f"localhost/todo-{target}:verify-{number}" for number in (1, 2)]
-    with builder.scratch() as scratch, image.build_lock():
+    with builder.scratch() as scratch, builder.alone():
         try:
             first = dataclasses.replace(options, builder=None, no_cache=True, archive_dir=None)
             image.build(target, build_args, first, tag=tags[0])
