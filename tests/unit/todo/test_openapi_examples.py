@@ -17,7 +17,8 @@ PROBLEM = "application/problem+json"
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    settings = Settings(database_url="sqlite+aiosqlite:////nowhere/todo.db")
+    # Nothing connects; embedded SQLite would make the folder of its file.
+    settings = Settings(database_url="postgresql+psycopg://todo@/todo?host=/nowhere")
     app = create_app(settings, Tokens(b"a unit test's secret of 32 bytes"))
     made: dict[str, Any] = json.loads(json.dumps(app.openapi()))
     return made

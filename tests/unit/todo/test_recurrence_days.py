@@ -160,6 +160,8 @@ def test_dateutil_finds_the_same_days(text: str, day: date) -> None:
     assume(len({bool(nth) for nth, _ in rule.by_day}) < 2)
     # The first week's set begins at the start to dateutil, and with the week to RFC 5545.
     assume(rule.frequency is not Frequency.WEEKLY or not rule.by_set_pos)
+    # To dateutil, the first week of a year has no days of December when it is counted backward.
+    assume(not any(week < -51 for week in rule.by_week_no))
 
     judge = rrulestr(str(rule), dtstart=datetime.combine(day, time()))
     theirs = (each.date() for each in judge.xafter(datetime.combine(day, time()), count=4))
