@@ -71,8 +71,8 @@ BAD_SETTING = "[Container]\nEnvironment=TODO_LOG_LEVEL=loud\n"
 def test_a_wrong_setting_ends_at_once_for_those_who_wait_as_well(stack: Stack) -> None:
     url = f"http://127.0.0.1:{stack.port}/livez"
     with stack.drop_in("todo-backend.container", BAD_SETTING):
-        stack.systemctl("restart", "--no-block", "todo-backend")
-        # Those who wait while the program fails, and those who come later.
+        stack.systemctl("stop", "todo-backend")
+        # Who starts it by a connection, and waits while it fails, and who comes later.
         for _ in range(2):
             with pytest.raises(httpx.TransportError):
                 httpx.get(url, timeout=300)
