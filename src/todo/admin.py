@@ -15,7 +15,7 @@ import sys
 from typing import NoReturn
 
 from todo.fatal import ExitCode, FatalError, report_error
-from todo.files import STDIO, Files, receive
+from todo.files import STDIO, Files, ReaderLeftError, receive
 
 _DAY_S = 86_400
 _MAX_DAYS = 365
@@ -46,10 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
     except FatalError as error:
         return report_error(shown, error)
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderLeftError):
         return _close_quietly()
     except KeyboardInterrupt:
-        return report_error(shown, FatalError(ExitCode.INTERNAL, "interrupted"))
+        # The program around it was interrupted, and reports it.
+        interrupted = FatalError(ExitCode.INTERNAL, "interrupted")
+        return 128 + signal.SIGINT if program else report_error(shown, interrupted)
     except Exception as error:  # noqa: BLE001 - the boundary: any failure is one line
         message = f"internal error: {type(error).__name__}: {error}"
         return report_error(shown, FatalError(ExitCode.INTERNAL, message))

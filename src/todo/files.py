@@ -23,6 +23,10 @@ STDIO = "-"
 _STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
 
 
+class ReaderLeftError(Exception):
+    """The reader of a pipe is gone; a BrokenPipeError would pass for one of the database's."""
+
+
 class Files:
     """Opens what a command reads, and what it writes."""
 
@@ -75,10 +79,22 @@ class Files:
                 with _whole(Path(name)) as file:
                     yield file
         except BrokenPipeError:
-            raise
+            raise ReaderLeftError from None
         except OSError as error:
             message = f"cannot write {_shown(name, 'standard output')}: {error.strerror}"
             raise FatalError(ExitCode.USAGE, message) from None
+
+
+def put(file: IO[bytes], data: bytes) -> None:
+    """Write to a file of an operator's command.
+
+    Raises:
+        ReaderLeftError: It is a pipe that nobody reads.
+    """
+    try:
+        file.write(data)
+    except BrokenPipeError:
+        raise ReaderLeftError from None
 
 
 def receive(words: str) -> Files:

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from typing import Any
@@ -15,6 +16,7 @@ from hypercorn.config import Config
 
 from todo import __version__
 from todo.auth.opening import open_tokens
+from todo.binding import Address
 from todo.errors import SchemaMismatchError
 from todo.fatal import ExitCode, FatalError, report_fatal
 from todo.health import Health
@@ -180,9 +182,16 @@ def _arm_deadline(seconds: float) -> None:
 
 def _describe(listeners: Listeners) -> dict[str, list[str]]:
     return {
-        name: [str(listener.getsockname()) for listener in getattr(listeners, name)]
+        name: [str(_address_of(listener)) for listener in getattr(listeners, name)]
         for name in ("public", "management", "probe")
     }
+
+
+def _address_of(listener: socket.socket) -> Address:
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return Address(path=os.fsdecode(name))
+    return Address(host=name[0], port=name[1])
 
 
 def _log_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -178,6 +178,10 @@ def test_a_backend_that_is_down_is_named_with_the_way_out(
 def test_a_reader_that_leaves_ends_the_export_quietly(
     environment: dict[str, str], folder: Path
 ) -> None:
+    # More than any buffer on the way holds.
+    many = [ALICE.replace("alice", f"user{number}") for number in range(2000)]
+    (folder / "many").write_text(LINE + "".join(many))
+    assert call_admin(environment, "import", str(folder / "many")).returncode == 0
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as out:
@@ -187,9 +191,11 @@ def test_a_reader_that_leaves_ends_the_export_quietly(
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")]
+)
 def test_whoever_interrupts_it_ends_the_command_in_the_container(
-    environment: dict[str, str], folder: Path, number: signal.Signals
+    environment: dict[str, str], folder: Path, number: signal.Signals, word: str
 ) -> None:
     # A FIFO as the database's secret would do as well: anything that the command waits for.
     os.mkfifo(folder / "fifo")
@@ -205,7 +211,7 @@ def test_whoever_interrupts_it_ends_the_command_in_the_container(
     _out, errors = process.communicate()
 
     assert process.returncode == 128 + number
-    assert "interrupted" in errors
+    assert errors == f"build.py: {word}\n"
     assert not Path(f"/proc/{inside}").exists()
     assert sorted(folder.iterdir()) == files
 

@@ -25,7 +25,7 @@ from tests.integration.service import (
     run_admin,
 )
 from todo.migrate import LOCK_KEY
-from todo.models import metadata
+from todo.models import EXPECTED_REVISION, metadata
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def test_migrating_twice_changes_nothing(environment: dict[str, str]) -> None:
     first, second = run_admin(environment, "migrate"), run_admin(environment, "migrate")
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    assert first.stdout == "migrated the schema from nothing to revision 0004\n"
-    assert second.stdout == "the schema is already at revision 0004\n"
+    assert first.stdout == f"migrated the schema from nothing to revision {EXPECTED_REVISION}\n"
+    assert second.stdout == f"the schema is already at revision {EXPECTED_REVISION}\n"
     assert first.stderr == second.stderr == ""
 
 
@@ -97,7 +97,7 @@ def test_a_migration_waits_for_the_one_before_it(cluster: Cluster, folder: Path)
     assert (migration.returncode, errors) == (0, "")
     assert output == (
         "waiting for another process that is changing the database\n"
-        "migrated the schema from nothing to revision 0003\n"
+        f"migrated the schema from nothing to revision {EXPECTED_REVISION}\n"
     )
 
 

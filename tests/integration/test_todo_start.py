@@ -123,6 +123,17 @@ def probe(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_the_log_has_addresses_as_the_options_have_them() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    with open_service({"TODO_BIND": f"127.0.0.1:{port}"}) as service:
+        event = service.wait_for("listening")
+        expected = f"unix:{service.folder}/management.sock"
+
+    assert (event["public"], event["management"]) == ([f"127.0.0.1:{port}"], [expected])
+
+
 def test_the_probe_answers_for_a_living_server() -> None:
     with open_service({}) as service:
         service.wait_started()

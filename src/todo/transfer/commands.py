@@ -10,7 +10,7 @@ from typing import IO
 from todo.db import Database
 from todo.errors import UnavailableError
 from todo.fatal import ExitCode, FatalError
-from todo.files import Files
+from todo.files import Files, put
 from todo.settings import Settings, load_settings
 from todo.transfer.export import export_accounts
 from todo.transfer.importing import Importer, Report
@@ -37,7 +37,7 @@ async def _write(settings: Settings, owner: str | None, file: IO[bytes]) -> None
         async with database.reading() as session, session.one_view():
             async for line in export_accounts(session, owner):
                 accounts += line.startswith(b'{"account"')
-                file.write(line)
+                put(file, line)
     except UnavailableError as error:
         raise FatalError(ExitCode.DATABASE_UNAVAILABLE, error.reason) from None
     finally:
