@@ -9,6 +9,7 @@ from plumbum import cli
 
 from deploy.cli.command import unknown
 from deploy.cli.stack_command import StackCommand
+from deploy.errors import ExitCode
 from deploy.stack import logs
 
 if TYPE_CHECKING:
@@ -36,10 +37,17 @@ class Logs(StackCommand):
         switches = [f"--lines={self.lines}"]
         switches += ["--follow"] if self.follow else []
         switches += ["--json"] if self.as_json else []
-        code = self.elsewhere("logs", [*switches, *units])
-        if code is None:
-            code = 0
-            for line in logs.read(names, lines=int(self.lines), follow=bool(self.follow)):
-                sys.stdout.write(f"{line.as_json() if self.as_json else line}\n")
-                sys.stdout.flush()
-        return code
+        try:
+            code = self.elsewhere("logs", [*switches, *units])
+            return self._print(names) if code is None else code
+        except KeyboardInterrupt:
+            if not self.follow:
+                raise
+            # Ctrl-C is how one stops following.
+            return ExitCode.INTERRUPTED
+
+    def _print(self, names: list[str]) -> int:
+        for line in logs.read(names, lines=int(self.lines), follow=bool(self.follow)):
+            sys.stdout.write(f"{line.as_json() if self.as_json else line}\n")
+            sys.stdout.flush()
+        return ExitCode.OK

@@ -14,7 +14,7 @@ from deploy import tools
 from deploy.stack.services import SERVICES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 UNITS = tuple(service.removeprefix("todo-").removesuffix(".service") for service in SERVICES)
 """The names that users give."""
@@ -48,7 +48,7 @@ class Line:
     def __str__(self) -> str:
         """The event for a reader, in the time of this machine."""
         more = "".join(
-            f" {name}={value}"
+            f" {name}={_shown(value)}"
             for name, value in self.fields.items()
             if name not in _SHOWN_FIRST | _FOR_PROGRAMS
         )
@@ -82,13 +82,17 @@ def read(units: Sequence[str], *, lines: int, follow: bool) -> Iterator[Line]:
         *(["--follow"] if follow else []),
         *_matches(units or UNITS),
     ]
-    before = ""
-    for text in tools.follow(command):
-        line = parse(text)
-        # Podman's client and its log driver both pass on what some containers print.
-        if line is not None and line.message != before:
-            before = line.message
+    return without_echoes(filter(None, map(parse, tools.follow(command))))
+
+
+def without_echoes(lines: Iterable[Line]) -> Iterator[Line]:
+    """Leave out what is there twice: Podman and its log driver both pass on some output."""
+    before: Line | None = None
+    for line in lines:
+        echoes = before is not None and (line.unit, line.message) == (before.unit, before.message)
+        if line.fields or not echoes:
             yield line
+        before = line
 
 
 def _matches(units: Sequence[str]) -> list[str]:
@@ -128,6 +132,13 @@ def parse(text: str) -> Line | None:
         message=message,
         fields=fields,
     )
+
+
+def _shown(value: object) -> str:
+    """A value as a reader expects it: words without quotes, the rest as JSON has it."""
+    if isinstance(value, list):
+        return ",".join(map(_shown, value))
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def text_of(message: object) -> str:

@@ -45,6 +45,12 @@ def test_an_event_of_the_backend_is_a_readable_line() -> None:
     assert str(line) == "2026-11-29 09:00:01 backend INFO     request method=GET status=401"
 
 
+def test_values_of_fields_are_shown_without_signs_of_a_programming_language() -> None:
+    event = {"message": "m", "a": ["x", "y"], "b": True, "c": None, "d": 1.5}
+
+    assert str(get(entry(json.dumps(event)))).endswith(" m a=x,y b=true c=null d=1.5")
+
+
 def test_as_json_nothing_of_an_event_is_lost() -> None:
     found: dict[str, Any] = json.loads(get(entry(json.dumps(REQUEST))).as_json())
 
@@ -74,3 +80,12 @@ def test_bytes_that_are_not_text_are_shown_all_the_same() -> None:
 @pytest.mark.parametrize("text", [entry("9c66" * 16), entry("\n"), entry(None), "no JSON"])
 def test_lines_that_say_nothing_to_a_reader_are_left_out(text: str) -> None:
     assert logs.parse(text) is None
+
+
+def test_what_podman_passes_on_twice_is_shown_once_and_alike_requests_each() -> None:
+    migrated = get(entry("migrated", CONTAINER_NAME="todo-migrate"))
+    request = get(entry(json.dumps(REQUEST)))
+
+    lines = logs.without_echoes([migrated, migrated, request, request, migrated])
+
+    assert list(lines) == [migrated, request, request, migrated]
