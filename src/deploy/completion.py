@@ -102,7 +102,7 @@ function __todo_build_at --argument-names wanted
             set --erase words[1..2]
     end
     for word in $words
-        if contains -- (string join ' ' $path $word) {paths}
+        if contains -- (string join -- ' ' $path $word) {paths}
             set --append path $word
         end
     end

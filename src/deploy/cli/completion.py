@@ -64,7 +64,10 @@ def _collect(command: type[Command], path: tuple[str, ...], tree: completion.Tre
     }
     words: Mapping[str, str] = getattr(command, "WORDS", {})
     if nested:
-        words = {name: (each.__doc__ or "").partition("\n")[0] for name, each in nested.items()}
+        words = {
+            name: (each.__doc__ or "").partition("\n")[0].rstrip(".")
+            for name, each in nested.items()
+        }
     tree[path] = completion.Completions(words, switches, nests=bool(nested))
     for name, each in nested.items():
         _collect(each, (*path, name), tree)
