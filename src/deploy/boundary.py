@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -19,7 +20,7 @@ from deploy import paths, symptoms
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -92,6 +93,31 @@ def _catch_signals() -> None:
         signal.signal(signal.SIGHUP, terminate)
     # Those that came while `venv.enter` started over were kept waiting.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+@contextlib.contextmanager
+def interrupts_postponed() -> Iterator[None]:
+    """Let requests to stop wait for the end of the block; only the main thread gets any.
+
+    For the moment in which a program is started: interrupted there, nobody would know it and end
+    it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if callable(handler):
+                signal.signal(number, handler)
+    for each in came:
+        signal.raise_signal(each)
 
 
 def _open_streams() -> None:

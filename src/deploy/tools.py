@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 from plumbum import CommandNotFound, local
 
 from deploy import advice, symptoms
+from deploy.boundary import interrupts_postponed
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -159,16 +160,18 @@ def interact(
     """
     log.debug("run: %s", shlex.join(argv))
     terminal = os.isatty(0)
+    process: subprocess.Popen[bytes] | None = None
     try:
-        process = subprocess.Popen(
-            argv, env={**os.environ, **(env or {})}, cwd=cwd, start_new_session=not terminal
-        )
+        with interrupts_postponed():
+            process = subprocess.Popen(
+                argv, env={**os.environ, **(env or {})}, cwd=cwd, start_new_session=not terminal
+            )
+        return process.wait()
     except FileNotFoundError:
         raise missing(argv[0]) from None
-    try:
-        return process.wait()
     except BaseException as error:
-        _leave(process, terminal=terminal, interrupted=isinstance(error, KeyboardInterrupt))
+        if process is not None:
+            _leave(process, terminal=terminal, interrupted=isinstance(error, KeyboardInterrupt))
         raise
 
 
@@ -235,23 +238,25 @@ def beside(
         ToolError: The program is missing.
     """
     log.debug("run: %s", shlex.join(argv))
+    if find(argv[0]) is None:
+        raise missing(argv[0])
+    process: subprocess.Popen[bytes] | None = None
     try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, **(env or {})},
-            cwd=cwd,
-            pass_fds=pass_fds,
-            start_new_session=True,
-        )
-    except FileNotFoundError:
-        raise missing(argv[0]) from None
-    try:
+        with interrupts_postponed():
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                pass_fds=pass_fds,
+                start_new_session=True,
+            )
         yield process
     finally:
-        if process.poll() is None:
-            _leave(process, terminal=False, interrupted=False)
-        _signal_group(process, signal.SIGKILL)
+        if process is not None:
+            if process.poll() is None:
+                _leave(process, terminal=False, interrupted=False)
+            _signal_group(process, signal.SIGKILL)
 
 
 def missing(tool: str) -> ToolError:
@@ -278,26 +283,29 @@ def _started(
     log.debug("run: %s", shlex.join(argv))
     # plumbum hands out a proxy that answers to everything Popen does.
     bound = local[program][tuple(argv[1:])]
-    process = cast(
-        "subprocess.Popen[str]",
-        bound.popen(
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
-            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
-            cwd=str(cwd) if cwd else None,
-            start_new_session=True,
-            text=True,
-            errors="replace",
-        ),
-    )
+    process: subprocess.Popen[str] | None = None
     try:
+        with interrupts_postponed():
+            process = cast(
+                "subprocess.Popen[str]",
+                bound.popen(
+                    stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+                    env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+                    cwd=str(cwd) if cwd else None,
+                    start_new_session=True,
+                    text=True,
+                    errors="replace",
+                ),
+            )
         yield process
     except BaseException:
-        _end(process)
+        if process is not None:
+            _end(process)
         raise
     finally:
-        for pipe in (process.stdin, process.stdout, process.stderr):
+        for pipe in (process.stdin, process.stdout, process.stderr) if process else ():
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()

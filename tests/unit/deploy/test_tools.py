@@ -3,11 +3,13 @@
 import functools
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,6 +152,24 @@ def test_ctrl_c_ends_the_whole_family(way: Way, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         way([*FAMILY, str(tmp_path / "pid")], 30)
     thread.join()
+    grandchild = int((tmp_path / "pid").read_text())
+    assert eventually(lambda: gone(grandchild))
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_ctrl_c_while_a_program_is_started_ends_it_as_well(
+    way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = subprocess.Popen.__init__
+
+    def start_and_press(self: subprocess.Popen[str], *args: Any, **options: Any) -> None:  # noqa: ANN401 - as Popen
+        start(self, *args, **options)
+        assert eventually((tmp_path / "pid").exists)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", start_and_press)
+    with pytest.raises(KeyboardInterrupt):
+        way([*FAMILY, str(tmp_path / "pid")], 30)
     grandchild = int((tmp_path / "pid").read_text())
     assert eventually(lambda: gone(grandchild))
 
