@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import ClassVar
 
+from todo.fatal import ExitCode, FatalError
+
 PROBLEM_TYPE = b"application/problem+json"
 
 
@@ -277,6 +279,14 @@ class SchemaMismatchError(UnavailableError):
 
     code = "schema-mismatch"
     default_detail = "The database's schema does not match this program."
+
+
+def to_fatal(error: UnavailableError) -> FatalError:
+    """The end of a command whose database cannot be used: cause, remedy and exit code."""
+    if isinstance(error, SchemaMismatchError):
+        message = f"{error.detail} The command `migrate` brings it up to date."
+        return FatalError(ExitCode.SCHEMA_MISMATCH, message)
+    return FatalError(ExitCode.DATABASE_UNAVAILABLE, error.reason)
 
 
 class DeadlineExceededError(UnavailableError):

@@ -126,10 +126,11 @@ def compare(client: httpx.Client, call: Call, thing: str, user: str) -> list[str
 
 
 def everything(world: World) -> bytes:
-    """Return all that the owner has."""
+    """Return all that the owner has, without the times at which tokens were used."""
     with world.client(world.owner) as client:
         pages = ("tasks?limit=100", "lists", "tags", "tokens", "changes", "journal?limit=100")
-        return b"\n".join(client.get(f"{API}/{page}").content for page in pages)
+        found = b"\n".join(client.get(f"{API}/{page}").content for page in pages)
+    return re.sub(rb'"last_used_at":(null|"[^"]*")', b"", found)
 
 
 def test_each_operation_that_takes_an_id_is_in_the_matrix(world: World) -> None:

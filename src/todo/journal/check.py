@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from todo.db import Database
-from todo.errors import SchemaMismatchError, UnavailableError
+from todo.errors import UnavailableError, to_fatal
 from todo.fatal import ExitCode, FatalError
 from todo.files import Files
 from todo.journal.heads import read_heads, write_heads
@@ -54,10 +54,8 @@ async def run_check(
             total.findings += each.findings[: MAX_SHOWN - len(total.findings)]
             if export is not None:
                 total.heads += each.heads
-    except SchemaMismatchError as error:
-        raise FatalError(ExitCode.SCHEMA_MISMATCH, error.detail) from None
     except UnavailableError as error:
-        raise FatalError(ExitCode.DATABASE_UNAVAILABLE, error.reason) from None
+        raise to_fatal(error) from None
     finally:
         await database.dispose()
     if total.findings:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import IO
 
 from todo.db import Database
-from todo.errors import UnavailableError
+from todo.errors import UnavailableError, to_fatal
 from todo.fatal import ExitCode, FatalError
 from todo.files import Files, put
 from todo.settings import Settings, load_settings
@@ -39,7 +39,7 @@ async def _write(settings: Settings, owner: str | None, file: IO[bytes]) -> None
                 accounts += line.startswith(b'{"account"')
                 put(file, line)
     except UnavailableError as error:
-        raise FatalError(ExitCode.DATABASE_UNAVAILABLE, error.reason) from None
+        raise to_fatal(error) from None
     finally:
         await database.dispose()
     if owner is not None and not accounts:
@@ -80,7 +80,7 @@ async def _take(settings: Settings, options: argparse.Namespace, file: IO[bytes]
             if not options.dry_run:
                 await session.commit()
     except UnavailableError as error:
-        raise FatalError(ExitCode.DATABASE_UNAVAILABLE, error.reason) from None
+        raise to_fatal(error) from None
     finally:
         await database.dispose()
     return report
