@@ -12,6 +12,7 @@ not opened its socket yet is starting, and alive.
 
 import _socket
 import sys
+from posix import listdir
 from time import monotonic
 
 IDLE_TIMEOUT_S = 1.0
@@ -74,9 +75,15 @@ def _receive(client: _socket.socket) -> bytes:
 
 
 def _is_busy(pid: int) -> bool:
-    """Whether the main thread of a process runs, or waits for a processor or a disk."""
+    """Whether a thread of a process runs, or waits for a processor or a disk.
+
+    Any thread: the one that serves may wait for the interpreter's lock, which another one has.
+    """
     try:
-        return _read(f"/proc/{pid}/stat")[_STATE] in _BUSY_STATES
+        threads = listdir(f"/proc/{pid}/task")
+        return any(
+            _read(f"/proc/{pid}/task/{each}/stat")[_STATE] in _BUSY_STATES for each in threads
+        )
     except OSError:
         return False
 

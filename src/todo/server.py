@@ -85,7 +85,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
     probe = Listener(probes, listeners.probe, config)
     async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
         background = []
-        # The first one: its socket accepts already, and a migration may take long.
+        # Before a migration, which may take long: until then the probe sees a start.
         await probe.start()
         if settings.database_migrate == "startup":
             migration = tasks.create_task(_migrate(settings))

@@ -55,10 +55,7 @@ def _fill(listeners: Listeners, settings: Settings, environ: MutableMapping[str,
         listeners.public.append(_bind(parse_address(settings.bind), "TODO_BIND"))
     if not listeners.management:
         listeners.management.append(_bind(management, "TODO_MANAGEMENT_BIND"))
-    listeners.probe.append(
-        # Nobody but the probe uses it: a file that a killed process left is in the way.
-        _bind(parse_address(settings.probe_bind), "TODO_PROBE_BIND", replace=True)
-    )
+    listeners.probe.append(_bind(parse_address(settings.probe_bind), "TODO_PROBE_BIND", probe=True))
 
 
 def inherited_descriptors(environ: Mapping[str, str], pid: int) -> range:
@@ -113,10 +110,10 @@ def _adopt(fd: int) -> socket.socket:
     return adopted
 
 
-def _bind(address: Address, option: str, *, replace: bool = False) -> socket.socket:
+def _bind(address: Address, option: str, *, probe: bool = False) -> socket.socket:
     try:
         if address.path:
-            return _bind_unix(Path(address.path), replace=replace)
+            return _bind_unix(Path(address.path), probe=probe)
         info = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
@@ -138,15 +135,21 @@ def _bind(address: Address, option: str, *, replace: bool = False) -> socket.soc
         raise FatalError(ExitCode.CANNOT_LISTEN, message) from None
 
 
-def _bind_unix(path: Path, *, replace: bool) -> socket.socket:
+def _bind_unix(path: Path, *, probe: bool) -> socket.socket:
+    """A listening socket; that of the probe refuses connections until the event loop serves it.
+
+    A refused probe knows that the server is starting. One that is accepted and not answered would
+    take the rest of a slow start for a hang.
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(path.stat().st_mode) and (replace or _is_stale(path)):
+            if stat.S_ISSOCK(path.stat().st_mode) and (probe or _is_stale(path)):
+                # Nobody but the probe uses its own: what a killed process left is in the way.
                 path.unlink()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         listener.bind(str(path))
-        return _listen(listener)
+        return listener if probe else _listen(listener)
     except OSError:
         listener.close()
         raise

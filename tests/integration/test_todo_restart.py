@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.service import Service, open_folder, open_service
-from tests.machine_clock import CLOCK
+from tests.machine_clock import CLOCK, wait_until
 
 REQUEST = b"GET /health HTTP/1.1\r\nHost: todo\r\n\r\n"
 RATE_S = 1 / 200
@@ -216,9 +216,16 @@ def test_the_files_of_own_sockets_are_replaced_after_a_kill() -> None:
         assert service.errors == ""
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
 def test_a_stop_during_the_start_is_a_clean_stop(folder: Path) -> None:
     service = Service(folder, {})
-    time.sleep(0.15)
+    wait_until(lambda: catches(service.process.pid, signal.SIGTERM), "running", within_s=60)
 
     assert service.stop() == 0
     assert service.errors == ""
