@@ -87,7 +87,7 @@ def enter(purpose: str, *, install: bool = False) -> None:
 
     Raises:
         DeployError: The environment cannot be made (no venv, no network, no space, a hash
-            that differs), or is damaged.
+            that differs), is damaged, or is hidden from this process.
     """
     if satisfied(pins(_lock(purpose))):
         return
@@ -95,6 +95,12 @@ def enter(purpose: str, *, install: bool = False) -> None:
     if Path(sys.prefix) == target:
         message = f"the Python environment {target} is damaged"
         hint = f"it is only a cache: rm -r {target}, and run the command again"
+        raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
+    # sys.prefix is that of the environment only where `site` ran: starting over would do the
+    # same again, without end.
+    if sys.flags.no_site or Path(sys.executable) == target / "bin/python":
+        message = "this Python does not import packages of virtual environments"
+        hint = "start build.py without -S and without PYTHONHOME"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
     _restart(ensure(purpose, install=install))
 

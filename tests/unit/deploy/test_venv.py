@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -140,6 +141,35 @@ def test_a_damaged_environment_is_named_instead_of_entered_for_ever(
     with pytest.raises(DeployError, match="is damaged") as caught:
         venv.enter("build")
     assert f"it is only a cache: rm -r {venv.location('build')}" in caught.value.hint
+
+
+def test_a_python_that_hides_its_environment_is_named_instead_of_restarted_for_ever(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = str(venv.location("build") / "bin/python")
+    monkeypatch.setattr(sys, "executable", python)
+    monkeypatch.setattr(venv, "_restart", lambda _python: pytest.fail("restarted"))
+    with pytest.raises(DeployError, match="does not import packages") as caught:
+        venv.enter("build")
+    assert "PYTHONHOME" in caught.value.hint
+    assert programs.made == 0
+
+
+def test_a_python_without_site_is_refused_before_an_environment_is_made(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", str(paths.REPO / "build.py"), "status"],
+        env={"PATH": os.environ["PATH"], "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == ExitCode.CONFIG
+    assert done.stderr == (
+        "build.py: error: this Python does not import packages of virtual environments"
+        " — start build.py without -S and without PYTHONHOME\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_package_that_does_not_compile_does_not_cost_the_environment(
