@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from deploy.errors import DeployError, ExitCode
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -22,6 +24,9 @@ _NEEDS_MORE = (
 
 _INSTALLING = ("up", "test")
 """The commands of which the README says that, as root, they install what they need."""
+
+TIERS = ("unit", "integration", "system")
+"""The test tiers, in the order in which they run."""
 
 
 def may_install(arguments: Sequence[str]) -> bool:
@@ -40,6 +45,31 @@ def find_environment(arguments: Sequence[str], environ: Mapping[str, str]) -> st
         return "build"
     embedded = environ.get("TODO_DATABASE_URL", "sqlite").startswith("sqlite")
     return "serve" if embedded and not any(map(environ.get, _NEEDS_MORE)) else "dev"
+
+
+def split_tiers(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Split the words after `test` into tiers and arguments for pytest.
+
+    Arguments begin at the first word that is an option or a path; without any tier before
+    them, a path is run as it is and anything else applies to all tiers.
+
+    Raises:
+        DeployError: A word before them is not a tier.
+    """
+    start = next(
+        (at for at, word in enumerate(words) if word.startswith("-") or "/" in word), len(words)
+    )
+    named, arguments = words[:start], tuple(words[start:])
+    for word in named:
+        if word not in TIERS:
+            raise DeployError(
+                f"unknown tier {word}",
+                hint=f"the tiers are {', '.join(TIERS)}",
+                code=ExitCode.USAGE,
+            )
+    if not named and any("/" in word and not word.startswith("-") for word in arguments):
+        return (), arguments
+    return tuple(tier for tier in TIERS if tier in named or not named), arguments
 
 
 def _find_command(arguments: Sequence[str]) -> str:

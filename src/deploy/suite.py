@@ -7,42 +7,16 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import host_packages, paths, suite_programs, venv
+from deploy import commands, host_packages, paths, suite_programs, venv
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TIERS = ("unit", "integration", "system")
 _STATUS = Path("/proc/self/status")
 _CAP_SYS_ADMIN = 21
 _MOST_WORKERS = 4
 """Each imports the program and collects all tests, which takes seconds."""
-
-
-def split(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Part a command line into tiers and arguments for pytest.
-
-    Arguments begin at the first word that is an option or a path; without any tier before
-    them, a path stands for itself and anything else applies to all tiers.
-
-    Raises:
-        DeployError: A word before them is not a tier.
-    """
-    start = next(
-        (at for at, word in enumerate(words) if word.startswith("-") or "/" in word), len(words)
-    )
-    named, arguments = words[:start], tuple(words[start:])
-    for word in named:
-        if word not in TIERS:
-            raise DeployError(
-                f"unknown tier {word}",
-                hint=f"the tiers are {', '.join(TIERS)}",
-                code=ExitCode.USAGE,
-            )
-    if not named and any("/" in word and not word.startswith("-") for word in arguments):
-        return (), arguments
-    return tuple(tier for tier in TIERS if tier in named or not named), arguments
 
 
 def render_argv(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
@@ -106,9 +80,9 @@ def choose(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Depl
         run here.
 
     Raises:
-        DeployError: As `split`, or nothing that was asked for can run here.
+        DeployError: As `commands.split_tiers`, or nothing that was asked for can run here.
     """
-    tiers, arguments = split(words)
+    tiers, arguments = commands.split_tiers(words)
     obstacle = find_obstacle() if "system" in tiers else None
     if obstacle is not None:
         tiers = tuple(tier for tier in tiers if tier != "system")

@@ -1,6 +1,6 @@
 """The list of commands, and what can be answered without the environment that they need.
 
-Standard library only: a misspelt command must not wait until an environment is made.
+Standard library only: a misspelt command or test tier must not wait until an environment is made.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import paths
+from deploy import commands, paths
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def answer(words: Sequence[str]) -> bool:
     """Answer a command line that needs no command; False where one has to run.
 
     Raises:
-        DeployError: There is no such command.
+        DeployError: A command or a test tier is unknown.
     """
     # No switch of this level takes a value, so the first other word is the command.
     at = next((at for at, word in enumerate(words) if not word.startswith("-")), len(words))
@@ -69,6 +69,8 @@ def answer(words: Sequence[str]) -> bool:
         raise unknown(f"unknown command {word}", word, COMMANDS)
     if word == "help" and rest and rest[0] not in COMMANDS and not rest[0].startswith("-"):
         raise unknown(f"unknown command {rest[0]}", rest[0], COMMANDS)
+    if word == "test":
+        commands.split_tiers(rest)
     if _HELP & set(words[:at]) or (word == "help" and not rest):
         sys.stdout.write(render_help())
         return True

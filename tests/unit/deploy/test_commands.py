@@ -1,6 +1,7 @@
 import pytest
 
 from deploy import commands
+from deploy.errors import DeployError, ExitCode
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,30 @@ def test_a_command_starts_in_the_environment_that_it_needs(
 )
 def test_packages_are_installed_only_when_asked_for(words: list[str], *, expected: bool) -> None:
     assert commands.may_install(words) is expected
+
+
+def test_no_words_mean_every_tier_in_order() -> None:
+    assert commands.split_tiers([]) == (("unit", "integration", "system"), ())
+
+
+def test_tiers_run_in_their_order_whatever_the_order_of_words() -> None:
+    assert commands.split_tiers(["system", "unit"]) == (("unit", "system"), ())
+
+
+def test_what_begins_with_an_option_goes_to_pytest() -> None:
+    assert commands.split_tiers(["unit", "-k", "lab"]) == (("unit",), ("-k", "lab"))
+
+
+def test_options_alone_apply_to_every_tier() -> None:
+    assert commands.split_tiers(["-x", "-k", "unit"]) == (commands.TIERS, ("-x", "-k", "unit"))
+
+
+def test_a_path_without_a_tier_is_run_as_it_is() -> None:
+    assert commands.split_tiers(["tests/unit/deploy", "-x"]) == ((), ("tests/unit/deploy", "-x"))
+
+
+def test_a_misspelt_tier_is_a_usage_error() -> None:
+    with pytest.raises(DeployError, match="unknown tier unti") as caught:
+        commands.split_tiers(["unti"])
+    assert caught.value.code == ExitCode.USAGE
+    assert "unit, integration, system" in caught.value.hint

@@ -9,6 +9,9 @@ import pytest
 
 from deploy.paths import REPO
 
+TIMEOUT_S = 120.0
+"""An answer takes a tenth of a second: this only ends one that never comes."""
+
 
 def run_bare(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run build.py without any package, and with a cache where no environment can be made."""
@@ -19,6 +22,7 @@ def run_bare(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
+        timeout=TIMEOUT_S,
     )
 
 
@@ -28,9 +32,11 @@ def run_bare(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
         ("statsu", "unknown command statsu — did you mean status?"),
         ("--verbose zzz --json", "unknown command zzz — see: python3 build.py --help"),
         ("help stauts", "unknown command stauts — did you mean status?"),
+        ("test unti", "unknown tier unti — the tiers are unit, integration, system"),
+        ("test unit sytem -- -x", "unknown tier sytem — the tiers are unit, integration, system"),
     ],
 )
-def test_an_unknown_command_is_refused_before_an_environment_is_made(
+def test_an_unknown_command_or_tier_is_refused_before_an_environment_is_made(
     tmp_path: Path, words: str, error: str
 ) -> None:
     done = run_bare(tmp_path / "cache", *words.split())

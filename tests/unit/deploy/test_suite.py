@@ -9,33 +9,6 @@ from deploy.errors import DeployError, ExitCode
 FETCHED = ("promtool", "pgbouncer", "nginx", "caddy")
 
 
-def test_no_words_mean_every_tier_in_order() -> None:
-    assert suite.split([]) == (("unit", "integration", "system"), ())
-
-
-def test_tiers_run_in_their_order_whatever_the_order_of_words() -> None:
-    assert suite.split(["system", "unit"]) == (("unit", "system"), ())
-
-
-def test_what_begins_with_an_option_goes_to_pytest() -> None:
-    assert suite.split(["unit", "-k", "lab"]) == (("unit",), ("-k", "lab"))
-
-
-def test_options_alone_apply_to_every_tier() -> None:
-    assert suite.split(["-x", "-k", "unit"]) == (suite.TIERS, ("-x", "-k", "unit"))
-
-
-def test_a_path_without_a_tier_stands_for_itself() -> None:
-    assert suite.split(["tests/unit/deploy", "-x"]) == ((), ("tests/unit/deploy", "-x"))
-
-
-def test_a_misspelt_tier_is_a_usage_error() -> None:
-    with pytest.raises(DeployError, match="unknown tier unti") as caught:
-        suite.split(["unti"])
-    assert caught.value.code == ExitCode.USAGE
-    assert "unit, integration, system" in caught.value.hint
-
-
 def test_the_unit_tests_alone_are_spread_over_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1})
     assert "--numprocesses 2" in " ".join(suite.render_argv(["unit"], []))
