@@ -25,6 +25,9 @@ _NEEDS_MORE = (
 _INSTALLING = ("up", "test")
 """The commands of which the README says that, as root, they install what they need."""
 
+_INFORMING = {"-h", "--help", "-v", "--version"}
+"""With one of these a command only prints something."""
+
 TIERS = ("unit", "integration", "system")
 """The test tiers, in the order in which they run."""
 
@@ -32,6 +35,8 @@ TIERS = ("unit", "integration", "system")
 def may_install(arguments: Sequence[str]) -> bool:
     """Return whether a command line allows root to install missing Debian packages."""
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if _INFORMING & set(own):
+        return False
     return "--yes" in own or _find_command(own) in _INSTALLING
 
 

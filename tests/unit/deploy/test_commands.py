@@ -34,6 +34,10 @@ def test_a_command_starts_in_the_environment_that_it_needs(
         (["sign", "--generate-key", "key", "--yes"], True),
         (["lab", "run", "--", "apt-get", "install", "--yes", "x"], False),
         ([], False),
+        (["up", "--help"], False),
+        (["--yes", "-h"], False),
+        (["test", "--version"], False),
+        (["test", "unit", "--", "-v"], True),
     ],
 )
 def test_packages_are_installed_only_when_asked_for(words: list[str], *, expected: bool) -> None:
