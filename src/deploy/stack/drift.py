@@ -18,10 +18,14 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploy import tools
 from deploy.stack import definition, ports, quadlet, systemd
 from deploy.stack.services import SERVICES, SOCKET
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _ARGV = re.compile(r"argv\[\]=(.*?) ; ignore_errors=", re.DOTALL)
 
@@ -78,14 +82,20 @@ def _why_outdated(unit: str) -> str:
 def _runs_command(unit: str, exec_start: str) -> bool:
     """Whether the unit's container was made by its ExecStart; True when it has none now."""
     container = unit.removesuffix(".service")
-    argv = _ARGV.search(exec_start)
     inspected = tools.run(
         ["podman", "container", "inspect", "--format={{json .Config.CreateCommand}}", container],
         check=False,
     )
-    if inspected.returncode != 0 or argv is None:
+    if inspected.returncode != 0:
         return True
-    return same_words(" ".join(json.loads(inspected.stdout)), argv[1])
+    return made_by(json.loads(inspected.stdout), exec_start)
+
+
+def made_by(command: Sequence[str], exec_start: str) -> bool:
+    """Whether a command is what ExecStart, as `systemctl show` prints it, has executed."""
+    argv = _ARGV.search(exec_start)
+    # systemd prints a dollar sign as the unit has it, doubled, and passes on one.
+    return argv is None or same_words(" ".join(command), argv[1].replace("$$", "$"))
 
 
 def same_words(one: str, other: str) -> bool:
