@@ -1,8 +1,9 @@
 """The effective settings of the installed stack, each with the file and line that it comes from.
 
 They are what the files say, which is what the next restart applies; an option that the running
-backend has otherwise says so. No secret is printed: the value of a variable named like one is
-hidden, and so is a password inside of an address.
+backend has otherwise says so. No secret is printed: hidden are the value of an option named like
+one, a password inside of an address, and every variable that is neither an option nor known to be
+harmless.
 """
 
 from __future__ import annotations
@@ -42,6 +43,21 @@ _TABLE = paths.REPO / "docs" / "configure.md"
 _ROW = re.compile(r"^\| `(TODO_\w+)` \| (.*?) \| ", re.MULTILINE)
 _HIDDEN = "***"
 _SECRET_NAME = re.compile(r"(?:PASSWORD|PASSPHRASE|SECRET|TOKEN|KEY|CREDENTIAL)S?$", re.IGNORECASE)
+_HARMLESS = {
+    "LANG",
+    "LC_ALL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_SDK_DISABLED",
+    "OTEL_SERVICE_NAME",
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TZ",
+}
+"""Variables of libraries whose values are shown: those that the documentation names, and a few."""
 _USER_INFO = re.compile(r"(://[^:/?#\s]*:)\S*@")
 _PARAMETER = re.compile(r"(\w*(?:password|passphrase|passwd|secret|token)=)[^&\s]+", re.IGNORECASE)
 
@@ -140,13 +156,14 @@ def render_options(
         value, source = set_here.get(name, ("", DEFAULT))
         effective = value or default
         now = None if running is None else running.get(name) or default
+        show = hide if name in defaults or name in _HARMLESS else _hide_all
         yield Setting(
             BACKEND,
             name,
-            hide(name, effective),
+            show(name, effective),
             # An empty value counts as not set.
             source if value or source == DEFAULT else f"{DEFAULT} (empty in {source})",
-            None if now in {None, effective} else hide(name, now or ""),
+            None if now in {None, effective} else show(name, now or ""),
         )
 
 
@@ -155,6 +172,11 @@ def hide(name: str, value: str) -> str:
     if value and value != NOTHING and _SECRET_NAME.search(name):
         return _HIDDEN
     return _PARAMETER.sub(rf"\1{_HIDDEN}", _USER_INFO.sub(rf"\1{_HIDDEN}@", value))
+
+
+def _hide_all(_name: str, value: str) -> str:
+    """Any value of a variable that may be a secret, whatever its name says."""
+    return _HIDDEN if value and value != NOTHING else value
 
 
 def _addresses(socket: Unit) -> Iterator[Setting]:

@@ -48,6 +48,16 @@ def test_other_variables_follow_the_options() -> None:
     assert list(options({"SSL_CERT_FILE": ("/x", "a:1")})) == [*DEFAULTS, "SSL_CERT_FILE"]
 
 
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_HEADERS", "AWS_ACCESS_KEY_ID", "MINE"])
+def test_the_value_of_a_variable_that_is_not_an_option_is_hidden(name: str) -> None:
+    found = options({name: ("api-key=hunter2", "a:1")}, {name: "api-key=hunter1"})[name]
+    assert (found.value, found.running, found.source) == ("***", "***", "a:1")
+
+
+def test_a_variable_of_a_library_that_holds_no_secret_is_shown() -> None:
+    assert options({"SSL_CERT_FILE": ("/x", "a:1")})["SSL_CERT_FILE"].value == "/x"
+
+
 def test_of_several_assignments_the_last_one_counts_with_its_place() -> None:
     unit = parse_unit(
         "a.container",
