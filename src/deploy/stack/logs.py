@@ -23,6 +23,15 @@ _FIELDS = "MESSAGE,PRIORITY,CONTAINER_NAME,SYSLOG_IDENTIFIER,USER_UNIT,_SYSTEMD_
 CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 _LEVELS = ("CRITICAL", "CRITICAL", "CRITICAL", "ERROR", "WARNING", "INFO", "INFO", "DEBUG")
 """By the priority in the journal."""
+_OF_PREFIX = {
+    "WARNING": "WARNING",
+    "ERROR": "ERROR",
+    "error": "ERROR",
+    "FATAL": "ERROR",
+    "PANIC": "CRITICAL",
+}
+_PREFIX = re.compile(r"(?:^|\s)([A-Z]+\d?|error):(?:\s|$)")
+"""The severity of PostgreSQL ("[1] LOG:  ready") and of commands ("todo.admin: error: …")."""
 _SHOWN_FIRST = {"timestamp", "level", "logger", "message"}
 _FOR_PROGRAMS = {"trace_id", "span_id"}
 
@@ -124,7 +133,7 @@ def parse(text: str) -> Line | None:
         found = json.loads(message)
         if isinstance(found, dict) and isinstance(found.get("message"), str):
             fields, message = found, found["message"]
-    level = fields.get("level") or _LEVELS[int(entry.get("PRIORITY", 6))]
+    level = fields.get("level") or _level(entry, message)
     return Line(
         at=datetime.fromtimestamp(int(entry["__REALTIME_TIMESTAMP"]) / 1_000_000, UTC),
         unit=str(unit or "").removesuffix(".service").removeprefix("todo-"),
@@ -132,6 +141,15 @@ def parse(text: str) -> Line | None:
         message=message,
         fields=fields,
     )
+
+
+def _level(entry: dict[str, Any], message: str) -> str:
+    """How severe a plain line is."""
+    if "CONTAINER_NAME" in entry:
+        # Podman's monitor gives a priority by the stream, and standard error is one of logs.
+        prefix = _PREFIX.search(message)
+        return _OF_PREFIX.get(prefix[1], "INFO") if prefix else "INFO"
+    return _LEVELS[int(entry.get("PRIORITY", 6))]
 
 
 def _shown(value: object) -> str:

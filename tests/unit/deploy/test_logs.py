@@ -61,7 +61,7 @@ def test_as_json_nothing_of_an_event_is_lost() -> None:
     ("fields", "unit", "level"),
     [
         ({"USER_UNIT": "todo-db.service", "SYSLOG_IDENTIFIER": "systemd"}, "db", "INFO"),
-        ({"CONTAINER_NAME": "todo-migrate", "PRIORITY": "3"}, "migrate", "ERROR"),
+        ({"_SYSTEMD_USER_UNIT": "todo-migrate.service", "PRIORITY": "3"}, "migrate", "ERROR"),
         ({"_SYSTEMD_USER_UNIT": "todo-db.service", "PRIORITY": "4"}, "db", "WARNING"),
     ],
 )
@@ -71,6 +71,29 @@ def test_plain_lines_have_unit_and_level_of_the_journal(
     line = get(entry("Starting…", **fields))
 
     assert str(line) == f"2026-11-29 09:00:01 {unit:<7} {level:<8} Starting…"
+
+
+@pytest.mark.parametrize(
+    ("container", "message", "level"),
+    [
+        ("todo-db", "[1] LOG:  database system is ready to accept connections", "INFO"),
+        ("todo-db", "[87] todo@todo WARNING:  there is no transaction in progress", "WARNING"),
+        ("todo-db", '[87] todo@todo ERROR:  relation "a" does not exist at character 15', "ERROR"),
+        ("todo-db", "[87] todo@todo STATEMENT:  SELECT 'ERROR: x' FROM a", "INFO"),
+        ("todo-db", '[91] x@todo FATAL:  role "x" does not exist', "ERROR"),
+        ("todo-db", "[1] PANIC:  could not write to file: No space left on device", "CRITICAL"),
+        ("todo-db", "\tERROR at the start of a second line", "INFO"),
+        ("todo-migrate", "todo.admin: error: the database is newer", "ERROR"),
+        ("todo-migrate", "the schema is at revision 12", "INFO"),
+    ],
+)
+def test_the_level_of_a_plain_line_of_a_container_is_what_the_program_says(
+    container: str, message: str, level: str
+) -> None:
+    # conmon logs standard error, which is all that PostgreSQL writes, as errors.
+    fields = {"CONTAINER_NAME": container, "PRIORITY": "3", "SYSLOG_IDENTIFIER": container}
+
+    assert get(entry(message, **fields)).level == level
 
 
 def test_bytes_that_are_not_text_are_shown_all_the_same() -> None:
