@@ -30,11 +30,6 @@ _SOURCE_CANNOT_MEND = frozenset({71, 77, 78})
 """Exit codes of the backend for a port, a secret and a setting."""
 
 
-def data_dir() -> Path:
-    """Where the database and the token secret of the development server live."""
-    return paths.state_dir() / "dev"
-
-
 def render_environment(port: int, environ: Mapping[str, str], folder: Path) -> dict[str, str]:
     """What the backend needs to know; options that the caller's environment sets stay."""
     defaults = {
@@ -59,8 +54,8 @@ def serve(port: int, *, reload: bool) -> int:
     """
     require_free(port)
     require_free(port + _MANAGEMENT_OFFSET, f"it is the management port of {port}, ")
-    _make_secret(data_dir())
-    environment = render_environment(port, os.environ, data_dir())
+    _make_secret(paths.dev_data_dir())
+    environment = render_environment(port, os.environ, paths.dev_data_dir())
     greeted = False
     sys.stderr.write("Starting the backend from src/ …\n")
     with contextlib.suppress(KeyboardInterrupt):
@@ -68,7 +63,7 @@ def serve(port: int, *, reload: bool) -> int:
             with _backend(environment) as backend:
                 if not greeted and _wait_listening(backend, port):
                     greeted = True
-                    sys.stderr.write(render_greeting(port, data_dir()))
+                    sys.stderr.write(render_greeting(port, paths.dev_data_dir()))
                 if not reload:
                     return backend.wait()
                 code = _wait_for_change(backend)
@@ -92,8 +87,8 @@ def render_greeting(port: int, folder: Path) -> str:
 
 def token(subject: str) -> str:
     """A bearer token for the development server."""
-    _make_secret(data_dir())
-    environment = render_environment(DEFAULT_PORT, os.environ, data_dir())
+    _make_secret(paths.dev_data_dir())
+    environment = render_environment(DEFAULT_PORT, os.environ, paths.dev_data_dir())
     argv = [sys.executable, "-m", "todo.admin", "token", "--subject", subject]
     return tools.run(argv, env=environment).stdout.strip()
 

@@ -24,6 +24,16 @@ def state_dir() -> Path:
     return _xdg("XDG_STATE_HOME", ".local/state") / _NAME
 
 
+def dev_data_dir() -> Path:
+    """The database and the token secret of the development server. Not created here."""
+    return state_dir() / "dev"
+
+
+def labs_dir() -> Path:
+    """A folder for each lab, with its disk. Not created here."""
+    return state_dir() / "labs"
+
+
 def _xdg(variable: str, default: str) -> Path:
     # The specification says that a relative path there is to be ignored.
     value = os.environ.get(variable, "")

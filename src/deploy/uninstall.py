@@ -13,7 +13,7 @@ from deploy import advice, image, paths, tools
 from deploy.stack import install, lifecycle, systemd
 from deploy.stack.lifecycle import SECRET, VOLUMES
 from deploy.stack.services import SOCKET
-from deploy.volumes import Volume, describe
+from deploy.volumes import Volume, describe, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,6 +102,10 @@ def _find_podmans() -> Iterator[tuple[str, list[str]]]:
     volumes = find_volumes()
     if volumes:
         yield f"data: {describe(volumes)}", ["podman", "volume", "rm", *(v.name for v in volumes)]
+    development = measure(paths.dev_data_dir())
+    if development:
+        what = f"data and token secret of `build.py dev`: {describe([development])}"
+        yield what, ["rm", "-r", str(paths.dev_data_dir())]
     if tools.run(["podman", "secret", "exists", SECRET], check=False).returncode == 0:
         yield "the key that signs tokens", ["podman", "secret", "rm", SECRET]
     images = _image_names()
@@ -114,11 +118,13 @@ def _find_files() -> Iterator[tuple[str, list[str]]]:
     if dropins:
         yield "your drop-ins", ["rm", *map(str, dropins)]
     cache, state = paths.cache_dir(), paths.state_dir()
-    if cache.exists():
+    if cache.exists() and not state.resolve().is_relative_to(cache.resolve()):
         yield "the cache of builds", ["rm", "-r", str(cache)]
-    # Labs keep their disks there, which are deleted with `lab down` only.
-    if state.exists() and not (state / "labs").exists():
-        yield "the records of builds and pushes", ["rm", "-r", str(state)]
+    # By name: the folder may also hold data, and the disks of labs, which only `lab down` deletes.
+    data = {paths.dev_data_dir(), paths.labs_dir()}
+    records = sorted(set(state.iterdir()) - data) if state.is_dir() else []
+    if records:
+        yield "the records of builds and pushes", ["rm", "-r", *map(str, records)]
 
 
 def _find_lingering() -> Iterator[tuple[str, list[str]]]:

@@ -1,4 +1,4 @@
-"""Podman volumes as the data of a user: what is in them, how old it is, how large."""
+"""The data of a user, in Podman volumes and folders: what it is, how old it is, how large."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3600.0, 86400.0
 
 @dataclasses.dataclass(frozen=True)
 class Volume:
-    """A volume with files in it.
+    """A volume, or another folder with data.
 
     Args:
         name: Its name.
@@ -47,6 +47,23 @@ def scan(folder: Path) -> list[Volume]:
     return found
 
 
+def measure(folder: Path) -> Volume | None:
+    """A folder with data, as old as its oldest file; None where there is no file.
+
+    Args:
+        folder: The folder; may be missing.
+    """
+    size = _disk_usage(folder) if folder.is_dir() else 0
+    if not size:
+        return None
+    oldest = time.time()
+    for path in folder.rglob("*"):
+        # A program that uses the folder may remove a file at the same time.
+        with contextlib.suppress(FileNotFoundError):
+            oldest = min(oldest, path.lstat().st_mtime)
+    return Volume(folder.name, size, oldest)
+
+
 def describe(volumes: Sequence[Volume], now: float | None = None) -> str:
     """The volumes with their size and age, as in "todo-data (47 MB, 3 days old)".
 
@@ -66,7 +83,7 @@ def _disk_usage(folder: Path) -> int:
     total = 0
     for _, _, names, descriptor in os.fwalk(folder):
         for name in names:
-            # Whoever uses the volume may remove a file meanwhile.
+            # A program that uses the folder may remove a file at the same time.
             with contextlib.suppress(FileNotFoundError):
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
                 total += status.st_blocks * 512 if status.st_size else 0

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from deploy.errors import DeployError, ExitCode
 from deploy.lab import cgroup as lab_cgroup
-from deploy.paths import state_dir
+from deploy.paths import labs_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,7 +147,7 @@ def folder_of(name: str) -> Path:
 
 
 def _labs_dir() -> Path:
-    folder = state_dir() / "labs"
+    folder = labs_dir()
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     return folder

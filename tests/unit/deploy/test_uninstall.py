@@ -88,12 +88,37 @@ def test_commands_for_what_stays_in_a_lab_work_from_the_host(
     assert all(one.command.startswith("python3 build.py lab run second -- ") for one in kept)
 
 
-def test_state_with_the_disks_of_labs_is_not_offered_for_removal(
+def test_data_of_the_development_server_stays_apart_from_the_records(
     host: Host, tmp_path: Path
 ) -> None:
     assert host.ran == []
-    (tmp_path / "state/todo-backend/labs").mkdir(parents=True)
-    assert not [one for one in uninstall.find_kept() if str(tmp_path / "state") in one.command]
+    state = tmp_path / "state/todo-backend"
+    records = [state / "images", state / "published.json"]
+    for folder in (state / "labs/default", state / "dev", records[0]):
+        folder.mkdir(parents=True)
+    (state / "dev/todo.db").write_bytes(b"x" * 4096)
+    records[1].write_text("{}")
+    for record in sorted(set(state.iterdir()) - {*records, state / "labs", state / "dev"}):
+        record.unlink()
+    kept = {one.what: one.command for one in uninstall.find_kept()}
+    (data,) = [what for what in kept if "`build.py dev`: dev (" in what]
+    assert data.endswith(", less than a minute old)")
+    assert kept[data] == f"rm -r {state / 'dev'}"
+    assert kept["the records of builds and pushes"] == f"rm -r {records[0]} {records[1]}"
+
+
+def test_no_command_removes_a_folder_that_also_holds_data_or_labs(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert host.ran == []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "state"))
+    state = tmp_path / "state/todo-backend"
+    for folder in ("labs/default", "dev", "venv-build-0"):
+        (state / folder).mkdir(parents=True)
+    (state / "dev/todo.db").write_bytes(b"x" * 4096)
+    removed = [word for one in uninstall.find_kept() for word in one.command.split()]
+    assert str(state / "venv-build-0") in removed
+    assert not {str(state), str(state / "labs")} & set(removed)
 
 
 def test_age_of_a_volume_is_that_of_its_creation() -> None:

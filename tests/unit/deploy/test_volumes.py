@@ -26,6 +26,20 @@ def test_storage_without_volumes_holds_no_data(tmp_path: Path) -> None:
     assert volumes.scan(tmp_path / "volumes") == []
 
 
+def test_a_folder_is_as_old_as_its_oldest_file(tmp_path: Path) -> None:
+    folder = tmp_path / "dev"
+    folder.mkdir()
+    assert volumes.measure(folder) is None
+    assert volumes.measure(tmp_path / "missing") is None
+    for name, time in (("token-secret", 1000.0), ("todo.db", 5000.0)):
+        (folder / name).write_bytes(b"x" * 4096)
+        os.utime(folder / name, (time, time))
+    measured = volumes.measure(folder)
+    assert measured is not None
+    assert (measured.name, measured.created_at) == ("dev", 1000.0)
+    assert measured.size_bytes > 0
+
+
 def test_data_is_named_with_its_size_and_age() -> None:
     held = [
         Volume("todo-data", 47_200_000, 1_000.0),
