@@ -177,7 +177,7 @@ class Trial:
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
 
     def _start(self, public: int) -> labs.Lab:
-        if not _is_free(public):
+        if not ports.is_free(public):
             message = f"port {public} of this host is taken by another program"
             other = f"python3 build.py up{_switch(self.name)} --port {_free_port(public + 1)}"
             raise DeployError(message, hint=f"choose another one: {other}", code=ExitCode.CONFIG)
@@ -251,11 +251,7 @@ def _beside(port: int | None) -> str:
 def _free_port(first: int) -> int:
     """The first port from there on that is free, or the first above the privileged ones."""
     candidates = itertools.chain(range(first, 65536), range(1024, first))
-    return next(port for port in candidates if _is_free(port))
-
-
-def _is_free(port: int) -> bool:
-    return ports.is_free("127.0.0.1", port)
+    return next(port for port in candidates if ports.is_free(port))
 
 
 def _switch(name: str) -> str:

@@ -85,7 +85,7 @@ def _drop_in_names(name: str) -> Iterator[str]:
 def _unit_folders() -> list[Path]:
     """Where a user's systemd looks, the most important folder first (systemd.unit(5))."""
     config = install.destination("x.socket").parent
-    runtime = _runtime() / "systemd"
+    runtime = runtime_folder() / "systemd"
     return [
         config.with_name("user.control"),
         runtime / "user.control",
@@ -100,12 +100,13 @@ def _quadlet_folders() -> list[Path]:
     """Where a user's Quadlet looks (podman-systemd.unit(5))."""
     shared = Path("/etc/containers/systemd/users")
     return [
-        _runtime() / "containers" / "systemd",
+        runtime_folder() / "containers" / "systemd",
         install.destination("x.container").parent,
         shared / str(os.getuid()),
         shared,
     ]
 
 
-def _runtime() -> Path:
+def runtime_folder() -> Path:
+    """Where the user's run-time files are."""
     return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")

@@ -17,6 +17,8 @@ from deploy.stack.services import BACKEND, DB, MIGRATE, SERVICES, SOCKET
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from deploy.stack.addresses import Address
+
 SECRET = "todo-token-secret"  # noqa: S105  # its name, not its value
 VOLUMES = ("todo-data", "todo-socket")
 
@@ -104,7 +106,8 @@ def start(prepared: Prepared, *, port: int | None = None) -> str:
             what it was before.
     """
     text = _new_dropin(port)
-    ports.check_defined(ports.defined() if text is None else [], ports.find_ours())
+    if text is None:
+        _check_addresses(ports.find_ours())
     # A unit at its start limit stays down, and takes its socket along, until reset.
     systemd.systemctl("reset-failed", SOCKET, *SERVICES, check=False)
     with progress.step("Starting the services") as step:
@@ -128,7 +131,7 @@ def restart() -> str:
         DeployError: A file of a unit is unusable, and nothing was touched; or a unit did not start.
     """
     refuse_absent()
-    ports.check_defined(ports.defined(), ports.find_ours())
+    _check_addresses(ports.find_ours())
     with progress.step("Restarting the backend") as step:
         stale = _reload(step)
         systemd.systemctl("reset-failed", SOCKET, *SERVICES, check=False)
@@ -149,7 +152,9 @@ def _new_dropin(port: int | None) -> str | None:
     """The drop-in for another port; None when that port is set already."""
     if port is None:
         return None
-    if install.is_installed() and ports.defined()[:1] == [f"127.0.0.1:{port}"]:
+    if install.is_installed() and [each.text for each in ports.defined()][:1] == [
+        f"127.0.0.1:{port}"
+    ]:
         return None
     text = ports.render_dropin(port)
     return None if text == install.installed_text(ports.DROPIN) else text
@@ -218,8 +223,12 @@ def stop() -> None:
         systemd.systemctl("reset-failed", SOCKET, *SERVICES, check=False)
 
 
+def _check_addresses(ours: Collection[Address]) -> None:
+    ports.check_defined(ports.defined(), ours, ipv6_only=ports.leaves_out_ipv4())
+
+
 def _start_socket() -> None:
-    ports.check_defined(systemd.listening(SOCKET), ours=())
+    _check_addresses(())
     done = systemd.systemctl("start", SOCKET, check=False)
     if done.returncode != 0:
         raise DeployError(

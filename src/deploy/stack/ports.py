@@ -1,42 +1,37 @@
-"""The loopback ports of the stack: checks before they are used, and the drop-in that sets one."""
+"""The addresses of the stack: checks before they are used, and the drop-in that sets one."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy import advice, tools
 from deploy.errors import DeployError, ExitCode
-from deploy.stack import definition, install, systemd
+from deploy.stack import addresses, definition, install, systemd
 from deploy.stack.services import BACKEND, SOCKET
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
+
+    from deploy.stack.addresses import Address
 
 DROPIN = "todo-backend.socket.d/50-port.conf"
 
 _UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 _DEFAULT_UNPRIVILEGED = 1024
-_LISTENING = "0A"
-"""TCP_LISTEN in /proc/net/tcp."""
-_INODE = 9
-"""The column there of the socket's inode."""
 
 
-def check(
-    port: int, *, management: int, host: str = "127.0.0.1", ours: Collection[int] = ()
-) -> None:
+def check(port: int, *, management: int, ours: Collection[Address] = ()) -> None:
     """Refuse a public port that cannot be listened on.
 
     Args:
         port: The port.
         management: The management port, which has to be another one.
-        host: The address.
-        ours: Ports on which the stack itself listens now.
+        ours: Where the stack itself listens now.
 
     Raises:
         DeployError: It is the management port, needs root, or is taken.
@@ -48,34 +43,38 @@ def check(
             code=ExitCode.CONFIG,
         )
     _check_privilege(port, f"choose one above: {_command()}; a reverse proxy can serve port {port}")
-    if port not in ours and not is_free(host, port):
-        raise _taken(host, port, f"choose another port: {_command()}")
+    _check_free(_loopback(port), ours, f"choose another port: {_command()}")
 
 
-def check_defined(addresses: list[str], ours: Collection[int]) -> None:
+def check_defined(
+    wanted: Sequence[Address], ours: Collection[Address], *, ipv6_only: bool = False
+) -> None:
     """Refuse addresses of the socket's files that cannot be listened on.
 
     Args:
-        addresses: The public one first.
-        ours: Ports on which the stack itself listens now.
+        wanted: The public one first.
+        ours: Where the stack itself listens now.
+        ipv6_only: Whether `[::]` leaves out IPv4, as with BindIPv6Only=ipv6-only.
 
     Raises:
-        DeployError: One needs root, is taken, or occurs twice.
+        DeployError: One needs root, is taken or not of this machine, or excludes another one.
     """
-    where = f"change it: {advice.shell(f'systemctl --user edit {SOCKET}')}"
-    seen = set()
-    for number, address in enumerate(addresses):
-        host, _, text = address.rpartition(":")
-        if not text.isdigit():
-            continue
-        port = int(text)
-        if address in seen:
-            message = f"{SOCKET} has the address {address} twice"
-            raise DeployError(message, hint=where, code=ExitCode.CONFIG)
-        seen.add(address)
-        _check_privilege(port, where)
-        if port not in ours and not is_free(host, port):
-            raise _taken(host, port, f"choose another port: {_command()}" if not number else where)
+    for number, address in enumerate(wanted):
+        where = _where(address, public=not number)
+        for before in wanted[:number]:
+            if address.overlaps(before, ipv6_only=ipv6_only):
+                message = (
+                    f"{SOCKET} has the address {address.text} twice"
+                    if address == before
+                    else f"{SOCKET} cannot listen on both {before.text} and {address.text}: "
+                    "one includes the other"
+                )
+                raise DeployError(message, hint=where, code=ExitCode.CONFIG)
+        if address.path:
+            _check_path(address, ours, where)
+        else:
+            _check_privilege(address.port, where)
+            _check_free(address, ours, where)
 
 
 def check_movable(port: int) -> None:
@@ -93,29 +92,51 @@ def check_movable(port: int) -> None:
             )
 
 
-def defined() -> list[str]:
-    """The socket's addresses as the files define them, the public one first."""
-    found = definition.load(SOCKET).find_all("Socket", "ListenStream")
-    return [_address(each.value) for each in found]
+def defined() -> list[Address]:
+    """The socket's addresses as the files define them, the public one first.
+
+    Raises:
+        DeployError: One is not an address.
+    """
+    found = []
+    for each in definition.load(SOCKET).find_all("Socket", "ListenStream"):
+        try:
+            found.append(addresses.parse(_expand(each.value), place=str(each.place)))
+        except ValueError as error:
+            raise DeployError(
+                f"{SOCKET}: ListenStream={each.value} is not valid: {error}",
+                hint=f"correct it in {each.place}",
+                code=ExitCode.CONFIG,
+            ) from None
+    return found
 
 
-def management_port(addresses: list[str]) -> int:
+def leaves_out_ipv4() -> bool:
+    """Whether the files say that an IPv6 address for everything leaves out IPv4."""
+    found = definition.load(SOCKET).find_all("Socket", "BindIPv6Only")
+    return bool(found) and found[-1].value == "ipv6-only"
+
+
+def loaded() -> list[Address]:
+    """The addresses of the socket unit that systemd has loaded, the public one first."""
+    return [addresses.parse_shown(text) for text in systemd.listening(SOCKET)]
+
+
+def management_port(wanted: Sequence[Address]) -> int:
     """The port behind the public address."""
-    texts = [address.rpartition(":")[2] for address in addresses[1:]]
-    return next((int(text) for text in texts if text.isdigit()), 0)
+    return next((address.port for address in wanted[1:] if address.port), 0)
 
 
-def find_ours() -> set[int]:
-    """The ports on which the stack listens now: its socket unit, and its running backend.
+def find_ours() -> set[Address]:
+    """Where the stack listens now: its socket unit, and its running backend.
 
     The backend keeps the sockets that it inherited when a daemon-reload gives the unit others.
     """
-    listening = _listening_ports()
+    listening = addresses.find_listening()
     held = _held_sockets()
-    found = {port for port, inodes in listening.items() if inodes & held}
+    found = {address for address, inodes in listening.items() if inodes & held}
     if systemd.is_active(SOCKET):
-        texts = [address.rpartition(":")[2] for address in systemd.listening(SOCKET)]
-        found |= {int(text) for text in texts if text.isdigit()} & listening.keys()
+        found |= listening.keys() & set(loaded())
     return found
 
 
@@ -124,22 +145,14 @@ def find_unlistened() -> list[str]:
 
     A daemon-reload with other addresses leaves the unit active, but takes its sockets away.
     """
-    actual = _listening_ports()
-    texts = [(address, address.rpartition(":")[2]) for address in systemd.listening(SOCKET)]
-    return [address for address, text in texts if text.isdigit() and int(text) not in actual]
+    actual = addresses.find_listening()
+    known = (address for address in loaded() if address.port or address.path)
+    return [address.text for address in known if address not in actual]
 
 
-def is_free(host: str, port: int) -> bool:
-    """Whether an address can be listened on."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        # As systemd does: a port in TIME_WAIT is free to listen on.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host.strip("[]"), port))
-        except OSError:
-            return False
-    return True
+def is_free(port: int) -> bool:
+    """Whether a port of the loopback can be listened on."""
+    return _loopback(port).find_bind_error() == 0
 
 
 def render_dropin(port: int) -> str:
@@ -163,20 +176,70 @@ def shipped_management_port() -> int:
     """The management port of the units in this checkout."""
     lines = install.shipped()[SOCKET].splitlines()
     streams = [line.partition("=")[2] for line in lines if line.startswith("ListenStream=")]
-    return management_port(streams)
+    return management_port([addresses.parse(text) for text in streams])
 
 
 def _command() -> str:
     return advice.build("up --port N")
 
 
-def _taken(host: str, port: int, hint: str) -> DeployError:
-    command = f"ss -ltnp 'sport = :{port}'"
-    return DeployError(
-        f"port {port} on {host} is taken by another program",
-        hint=f"stop it ({advice.shell(command)} names it), or {hint}",
-        code=ExitCode.CONFIG,
-    )
+def _loopback(port: int) -> Address:
+    return addresses.parse(f"127.0.0.1:{port}")
+
+
+def _where(address: Address, *, public: bool) -> str:
+    """The remedy for an address: the switch, or the file that has it."""
+    file = address.place.rpartition(":")[0]
+    if file and Path(file) not in {install.destination(name) for name in (SOCKET, DROPIN)}:
+        return f"change it in {address.place}"
+    if public:
+        return f"choose another port: {_command()}"
+    drop_in = install.destination(f"{SOCKET}.d/60-addresses.conf")
+    return f"set all addresses in {drop_in}, below [Socket] and an empty ListenStream="
+
+
+def _check_free(address: Address, ours: Collection[Address], hint: str) -> None:
+    error = 0 if address in ours else address.find_bind_error()
+    if error == errno.EADDRINUSE:
+        # What is the stack's own is given up before the address is listened on.
+        overlapping = [each for each in addresses.find_listening() if each.overlaps(address)]
+        if not overlapping or not set(overlapping) <= set(ours):
+            message = f"port {address.port} on {address.host} is taken by another program"
+            raise _taken(message, f"ss -ltnp 'sport = :{address.port}'", hint)
+    elif error == errno.EADDRNOTAVAIL:
+        message = f"{address.host} is not an address of this machine, so {address.text} cannot be"
+        raise DeployError(f"{message} listened on", hint=hint, code=ExitCode.CONFIG)
+    elif error:
+        message = f"{address.text} cannot be listened on: {os.strerror(error)}"
+        raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
+
+
+def _check_path(address: Address, ours: Collection[Address], hint: str) -> None:
+    if address in ours:
+        return
+    if address in addresses.find_listening():
+        message = f"{address.path} is taken by another program"
+        raise _taken(message, f"ss -lxp src {address.path}", hint)
+    if address.path.startswith("@"):
+        return
+    path = Path(address.path)
+    folder = next(each for each in path.parents if each.exists())
+    reason = ""
+    if path.exists() and not path.is_socket():
+        # systemd would remove a file that is in the way.
+        reason = "it exists and is not a socket"
+    elif not folder.is_dir():
+        reason = f"{folder} is not a folder"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = f"{folder} is not writable"
+    if reason:
+        message = f"{path} cannot be listened on: {reason}"
+        raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
+
+
+def _taken(message: str, command: str, hint: str) -> DeployError:
+    remedy = f"stop it ({advice.shell(command)} names it), or {hint}"
+    return DeployError(message, hint=remedy, code=ExitCode.CONFIG)
 
 
 def _check_privilege(port: int, hint: str) -> None:
@@ -192,9 +255,10 @@ def _sets_addresses(path: Path) -> bool:
     return re.search(r"^\s*ListenStream\s*=", path.read_text(), re.MULTILINE) is not None
 
 
-def _address(value: str) -> str:
-    """Systemd takes a port by itself for all addresses."""
-    return f"[::]:{value}" if value.isdigit() else value
+def _expand(value: str) -> str:
+    """The specifiers that a path may have (systemd.unit(5))."""
+    known = {"%t": str(definition.runtime_folder()), "%h": str(Path.home()), "%%": "%"}
+    return re.sub("%[th%]", lambda found: known[found[0]], value)
 
 
 def _held_sockets() -> set[str]:
@@ -205,17 +269,4 @@ def _held_sockets() -> set[str]:
     with contextlib.suppress(OSError):
         for path in Path(f"/proc/{pid}/fd").iterdir() if pid.isdigit() else ():
             found.add(str(path.readlink()).removeprefix("socket:[").removesuffix("]"))
-    return found
-
-
-def _listening_ports() -> dict[int, set[str]]:
-    """The TCP ports on which somebody listens, with the inodes of the sockets."""
-    found: dict[int, set[str]] = {}
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        path = Path(table)
-        for line in path.read_text().splitlines()[1:] if path.exists() else ():
-            fields = line.split()
-            if fields[3] == _LISTENING:
-                port = int(fields[1].rpartition(":")[2], 16)
-                found.setdefault(port, set()).add(fields[_INODE])
     return found

@@ -9,11 +9,13 @@ import os
 from typing import TYPE_CHECKING
 
 from deploy import advice, tools
-from deploy.stack import drift, journal, startup, systemd
+from deploy.stack import drift, journal, ports, startup, systemd
 from deploy.stack.services import BACKEND, DB, SERVICES, SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from deploy.stack.addresses import Address
 
 PUBLISHED_URL = "BUILD_PUBLISHED_URL"
 """Variable with the public address as seen from outside, where a lab publishes another port."""
@@ -87,13 +89,13 @@ def find() -> Status:
 
 def check() -> Readiness:
     """Ask systemd, and the backend where that does not start it."""
-    addresses = systemd.listening(SOCKET) if systemd.is_active(SOCKET) else []
+    addresses = ports.loaded() if systemd.is_active(SOCKET) else []
     backend = systemd.state(BACKEND)
     reason = describe(BACKEND, backend)
     if not addresses:
         down = f"{SOCKET} is not listening"
         return Readiness(None, ready=False, reason=f"{down}; {reason}" if reason else down)
-    url = os.environ.get(PUBLISHED_URL) or f"http://{addresses[0]}"
+    url = os.environ.get(PUBLISHED_URL) or addresses[0].url
     # Asking a backend that is down would start it: that is what a socket unit is for.
     reason = reason or _ask(addresses[0])
     database = describe(DB, systemd.state(DB)) if reason else ""
@@ -103,16 +105,16 @@ def check() -> Readiness:
 
 def find_management() -> str | None:
     """Where health and metrics are, or None when no address leads there."""
-    return _management_url(systemd.listening(SOCKET))
+    return _management_url(ports.loaded())
 
 
-def _management_url(addresses: Sequence[str]) -> str | None:
+def _management_url(addresses: Sequence[Address]) -> str | None:
     """Where the reader finds health and metrics: in a lab, only through a published port."""
     if PUBLISHED_MANAGEMENT in os.environ:
         return os.environ[PUBLISHED_MANAGEMENT]
     if advice.LAB in os.environ or len(addresses) < 2:  # noqa: PLR2004 - the second one
         return None
-    return f"http://{addresses[1]}"
+    return addresses[1].url
 
 
 def describe(unit: str, state: systemd.UnitState) -> str:
@@ -163,16 +165,17 @@ def _unit_status(unit: str, differs: str | None) -> UnitStatus:
     )
 
 
-def _ask(address: str) -> str:
+def _ask(address: Address) -> str:
     """Empty when /readyz answers 200, otherwise what it or the connection says."""
-    host, _, port = address.rpartition(":")
-    connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=_PROBE_TIMEOUT_S)
+    if not (address.port or address.path):
+        return f"{address.text} cannot be asked: it is neither a TCP address nor a path"
+    connection = address.open_http(_PROBE_TIMEOUT_S)
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()
         body = response.read()
     except (OSError, http.client.HTTPException) as error:
-        return f"no answer from {address}: {error}"
+        return f"no answer from {address.text}: {error}"
     finally:
         connection.close()
     if response.status == http.client.OK:

@@ -43,7 +43,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[FakeLab]:
     monkeypatch.setattr(labs, "list_labs", lambda: there)
     monkeypatch.setattr(labs, "start", start)
     monkeypatch.setattr(host, "probe", lambda: ROOT)
-    monkeypatch.setattr(ports, "is_free", lambda _host, _port: True)
+    monkeypatch.setattr(ports, "is_free", lambda _port: True)
     return there
 
 
@@ -71,7 +71,7 @@ def test_up_starts_a_lab_and_publishes_both_ports(started: list[FakeLab]) -> Non
 def test_management_gets_the_next_port_where_its_own_is_taken(
     started: list[FakeLab], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ports, "is_free", lambda _host, port: port not in {9000, 9001})
+    monkeypatch.setattr(ports, "is_free", lambda port: port not in {9000, 9001})
     HERE.up([], port=None)
     assert started[0].publish == {8000: 8000, 9002: 9000}
 
@@ -84,7 +84,7 @@ def test_management_port_of_a_high_public_port_is_a_port(started: list[FakeLab])
 def test_port_that_is_taken_is_refused_before_a_lab_starts(
     started: list[FakeLab], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ports, "is_free", lambda _host, port: port != 8000)
+    monkeypatch.setattr(ports, "is_free", lambda port: port != 8000)
     with pytest.raises(DeployError, match="port 8000 of this host is taken") as caught:
         trial.Trial("second", None).up([], port=None)
     assert "python3 build.py up --lab second --port 8001" in caught.value.hint
