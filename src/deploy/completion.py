@@ -44,7 +44,7 @@ def render(shell: str, tree: Tree) -> str:
 
 
 _BASH = """\
-# Completion of build.py for bash: source <(python3 build.py completion bash)
+# Completion of build.py for bash; docs/operate.md shows where to put it.
 _todo_build() {{
     local at=1 path= cur=${{COMP_WORDS[COMP_CWORD]}} i words= switches=
     COMPREPLY=()
@@ -89,7 +89,7 @@ def _render_zsh(tree: Tree) -> str:
 
 
 _FISH = """\
-# Completion of build.py for fish: python3 build.py completion fish | source
+# Completion of build.py for fish; docs/operate.md shows where to put it.
 function __todo_build_at --argument-names wanted
     set --local words (commandline --cut-at-cursor --tokens-expanded 2>/dev/null
         or commandline --cut-at-cursor --tokenize)

@@ -21,7 +21,7 @@ _ADMIN_SWITCH = re.compile(r"^  (?:-\w, )?(--[\w-]+).*?(?:  +(\S.*))?$", re.MULT
 class Completion(Command):
     """Print a script that completes commands and switches: for bash, zsh or fish.
 
-    For this shell: source <(python3 build.py completion bash)
+    For this shell: source <(python3 build.py completion bash). For every shell: docs/operate.md
     """
 
     WORDS: ClassVar[Mapping[str, str]] = {

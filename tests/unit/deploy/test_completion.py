@@ -1,11 +1,14 @@
 """The scripts that complete commands and switches."""
 
+import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from deploy import completion
+from deploy import completion, paths
 from deploy.cli import listing
 from deploy.cli.completion import collect
 
@@ -22,7 +25,7 @@ def script(tree: completion.Tree, tmp_path_factory: pytest.TempPathFactory) -> P
     return path
 
 
-def press_tab(script: Path, line: str) -> list[str]:
+def press_tab(script: Path, line: str, env: dict[str, str] | None = None) -> list[str]:
     """What bash offers at the end of a line, as it calls the function that the script sets."""
     words = line.split(" ")
     program = """
@@ -34,6 +37,8 @@ def press_tab(script: Path, line: str) -> list[str]:
     """
     done = subprocess.run(
         ["bash", "-uc", program, "bash", str(script), *words],
+        cwd="/",
+        env=env,
         capture_output=True,
         text=True,
         check=True,
@@ -66,6 +71,20 @@ def test_bash_completes_commands_switches_and_values(
     script: Path, line: str, offered: list[str]
 ) -> None:
     assert press_tab(script, line) == offered
+
+
+@pytest.mark.parametrize("line", ["./build.py st", "python3 build.py st"])
+def test_the_documented_lines_for_bash_work_in_every_folder(tmp_path: Path, line: str) -> None:
+    page = (paths.REPO / "docs/operate.md").read_text()
+    (block,) = re.findall(r"^```sh\n([^`]*completion bash[^`]*)^```", page, re.MULTILINE)
+    env = {
+        "HOME": str(tmp_path),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(paths.cache_dir().parent),
+    }
+    subprocess.run(["bash", "-euc", block], cwd=paths.REPO, env=env, check=True)
+    assert "build.py completion" not in (tmp_path / ".bashrc").read_text()
+    assert press_tab(tmp_path / ".bashrc", line, env) == ["status"]
 
 
 def test_every_command_and_switch_is_in_the_tree(tree: completion.Tree) -> None:
