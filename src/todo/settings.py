@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from todo.binding import parse_address
 from todo.fatal import ExitCode, FatalError
 from todo.urls import check_secure, parse_origins
+from todo.validation import word_error
 
 PREFIX = "TODO_"
 _DRIVERS = {
@@ -324,17 +325,15 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
         if "KUBERNETES_SERVICE_HOST" in environ and _SERVICE_LINK.fullmatch(name):
             continue
         near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=_NEAR)
-        hint = (
-            f"did you mean {near[0]}?" if near else "python3 -m todo.admin options lists them all"
-        )
+        hint = f"did you mean {near[0]}?" if near else "docs/configure.md lists them all"
         message = f"{name} is not an option of this program; {hint}"
         raise FatalError(ExitCode.CONFIGURATION, message)
 
 
 def _explain(error: ValidationError) -> str:
     parts = []
-    for item in error.errors(include_input=False, include_url=False, include_context=False):
-        reason = item["msg"].removeprefix("Value error, ")
+    for item in error.errors(include_input=False, include_url=False):
+        reason = word_error(item)
         field = str(item["loc"][0]) if item["loc"] else ""
         parts.append(f"{PREFIX}{field.upper()}: {reason}" if field else reason)
     return "; ".join(parts)

@@ -37,7 +37,9 @@ _WORDINGS = {
     "float_type": "must be a number",
     "float_parsing": "must be a number",
     "finite_number": "must be a finite number",
+    "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
     "uuid_type": _UUID,
     "uuid_parsing": _UUID,
@@ -92,6 +94,11 @@ def word_errors(found: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
             # Each member of a union reports its own error.
             known["message"] += f" or {message.removeprefix('must be ')}"
     return list(errors.values())
+
+
+def word_error(item: Mapping[str, Any]) -> str:
+    """Return the text of one error as pydantic lists it, for who sets an option."""
+    return _word(item, "", is_whole=False)
 
 
 def _word(item: Mapping[str, Any], place: str, *, is_whole: bool) -> str:
