@@ -21,10 +21,13 @@ class Bench(Command):
 
     def main(self, name: str = "heal") -> int:
         """Run a measurement of tests/bench by name."""
-        venv.enter("dev")
         found = {path.stem for path in (REPO / "tests" / "bench").glob("*.py")}
         measurements = found - _PARTS
         if name not in measurements:
-            unknown(f"unknown measurement {name}", name, measurements, "build.py bench")
+            message = (
+                f"unknown measurement {name}, must be one of: {', '.join(sorted(measurements))}"
+            )
+            unknown(message, name, measurements, "build.py bench")
+        venv.enter("dev")
         program = [sys.executable, "-m", f"tests.bench.{name}", f"--rounds={self.rounds}"]
         return tools.interact(program, env={"PYTHONPATH": f"{REPO}:{REPO / 'src'}"}, cwd=REPO)
