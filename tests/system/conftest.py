@@ -1,4 +1,4 @@
-"""One lab for all system tests, with the stack inside; each test finds it serving."""
+"""The labs of the system tests: one with the stack inside, which each test finds serving."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from deploy.lab import labs
 from tests.system.rig import open_machine
 
 if TYPE_CHECKING:
@@ -36,3 +37,10 @@ def stack(installed: Stack) -> Stack:
     installed.systemctl("start", *units)
     installed.wait_ready()
     return installed
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[labs.Lab]:
+    """A lab of the tests of one module, without the stack."""
+    with labs.throwaway() as started:
+        yield started
