@@ -133,7 +133,7 @@ class Trial:
         """Run a command of the running stack inside the lab that holds it.
 
         Raises:
-            DeployError: There is no such lab.
+            DeployError: The lab is not up.
         """
         return _interact(self.machine(), [command, "--no-lab", *arguments])
 
@@ -141,7 +141,7 @@ class Trial:
         """The lab that holds the running stack.
 
         Raises:
-            DeployError: There is no such lab.
+            DeployError: The lab is not up.
         """
         machine = self._running()
         if machine is None:

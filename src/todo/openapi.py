@@ -91,7 +91,7 @@ _MEANINGS = {
     400: "The request cannot be read.",
     401: "The token is missing or not accepted.",
     403: "The token does not have the required scope, or the resource is not shared for this.",
-    404: "Not found, or not visible to the caller: the two cannot be told apart.",
+    404: "Not found, or not visible to the caller: the two cannot be distinguished.",
     408: "The body did not arrive in time.",
     409: "The request conflicts with the current state of the resource.",
     412: "The resource was changed in the meantime: If-Match names another version.",

@@ -39,7 +39,7 @@ def ask(check: str, path: str) -> bytes:
     """Return the whole response to one request.
 
     Raises:
-        OSError: There is no server, or it does not answer (see the module).
+        OSError: The server does not listen, or does not answer (see the module).
     """
     client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:

@@ -31,7 +31,7 @@ class Up(StackCommand):
         url = deployment.up(options, port=self.port, assume_yes=bool(self.assume_yes))
         timings = progress.TIMINGS.render()
         sys.stdout.write(f"{timings}\n\n{render(url, status.find_management())}")
-        # Whoever waits for the address has it now; what follows may take a while.
+        # A program that waits for the address has it now; what follows may take a while.
         sys.stdout.flush()
         warning = scan_warning.find_in_time(self.builder)
         if warning:

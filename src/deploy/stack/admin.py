@@ -79,7 +79,7 @@ def get_help(*command: str) -> str:
     """The help of `todo.admin`, or of one of its commands.
 
     Raises:
-        ToolError: There is no such command.
+        ToolError: The command is unknown.
     """
     return _run_here([*command, "--help"], check=True).stdout
 

@@ -259,7 +259,7 @@ def _ensure_linger(user: str) -> None:
 
 
 def refuse_absent() -> None:
-    """Refuse where there is no stack to act on.
+    """Refuse where no stack is installed.
 
     Raises:
         DeployError: No units are installed.

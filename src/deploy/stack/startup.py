@@ -1,6 +1,6 @@
 """Waiting for a unit: as long as systemd still tries, with a word about what it does.
 
-There is no clock against a slow machine. systemd itself bounds each attempt (TimeoutStartSec) and
+No timeout ends a wait on a slow machine. systemd itself bounds each attempt (TimeoutStartSec) and
 fast crash loops (the start limit). What it does not bound is a loop of slow attempts, and a job
 that waits for another unit: those end after a quarter of an hour without anything new.
 """
@@ -32,7 +32,7 @@ _LAST_LINE_COLUMNS = 100
 
 
 class Verdict(enum.Enum):
-    """What an observation of a unit means for whoever waits for it."""
+    """What an observation of a unit means for a caller that waits for it."""
 
     WAIT = enum.auto()
     STARTED = enum.auto()

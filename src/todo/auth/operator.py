@@ -65,7 +65,7 @@ async def revoke_tokens(
         owner: Whose tokens, where no id is given.
 
     Raises:
-        FatalError: There is no such token, or the database cannot be used; none is revoked.
+        FatalError: A token does not exist, or the database cannot be used; none is revoked.
     """
     if bool(ids) == bool(owner):
         message = "name the tokens by ID, or all of a user with --owner USER"

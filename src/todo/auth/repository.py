@@ -176,7 +176,7 @@ async def list_tokens(session: Session, owner: str | None) -> list[ApiToken]:
 
 
 async def find_token(session: Session, token_id: str) -> ApiToken | None:
-    """Return a token, whoever's it is."""
+    """Return a token of any user."""
     row = await session.find(_FIND_ANY, {"id": token_id})
     return None if row is None else _read(row)
 
