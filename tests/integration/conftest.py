@@ -1,5 +1,6 @@
 import contextlib
 import signal
+import uuid
 from collections.abc import Iterator
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from tests.integration.cluster import Cluster, open_cluster
 from tests.integration.people import MakeClient, MakePerson, invite
 from tests.integration.service import Service, open_service
+from tests.integration.tokens import Open
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -84,3 +86,21 @@ def make_client(make_person: MakePerson) -> MakeClient:
 def client(make_client: MakeClient) -> httpx.Client:
     """A client of a new user."""
     return make_client()
+
+
+@pytest.fixture
+def connect(service: Service) -> Iterator[Open]:
+    """A client for a token."""
+    with contextlib.ExitStack() as stack:
+        yield lambda token: stack.enter_context(service.client(token))
+
+
+@pytest.fixture
+def user() -> str:
+    return f"user-{uuid.uuid4()}"
+
+
+@pytest.fixture
+def owner(service: Service, connect: Open, user: str) -> httpx.Client:
+    """A fresh user with a JSON Web Token."""
+    return connect(service.token(user))

@@ -59,11 +59,6 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
 
 @pytest.fixture
-def user() -> str:
-    return f"user-{uuid.uuid4()}"
-
-
-@pytest.fixture
 def client(backend: Backend, user: str) -> Iterator[httpx.Client]:
     with backend.client(user) as client:
         yield client

@@ -1,65 +1,21 @@
-"""API tokens: made, limited, revoked, and of no use to whoever reads the database."""
+"""API tokens: made, limited, revoked, and of no use to a reader of the database."""
 
 import contextlib
 import hashlib
 import json
-import sqlite3
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import jwt
-import psycopg
 import pytest
 
-from tests.integration.service import SECRET, Service, call_admin
-
-PATH = "/api/v1/tokens"
-TASKS = "/api/v1/tasks"
-ALL = ["admin", "assistant", "delete", "read", "write"]
-Open = Callable[[str], httpx.Client]
-
-
-@pytest.fixture
-def connect(service: Service) -> Iterator[Open]:
-    """A client for a token."""
-    with contextlib.ExitStack() as stack:
-        yield lambda token: stack.enter_context(service.client(token))
-
-
-@pytest.fixture
-def user() -> str:
-    return f"user-{uuid.uuid4()}"
-
-
-@pytest.fixture
-def owner(service: Service, connect: Open, user: str) -> httpx.Client:
-    """A fresh user with a JSON Web Token."""
-    return connect(service.token(user))
-
-
-def make(client: httpx.Client, *scopes: str, **options: object) -> dict[str, Any]:
-    response = client.post(PATH, json={"name": "n", "scopes": scopes or ALL, **options})
-    assert response.status_code == 201, response.text
-    made: dict[str, Any] = response.json()
-    return made
-
-
-def run_sql(service: Service, statement: str, *values: str) -> list[tuple[Any, ...]]:
-    """Run a statement in the database itself; return its rows."""
-    url = service.environment.get("TODO_DATABASE_URL", "")
-    if url.startswith("postgresql"):
-        with psycopg.connect(url.replace("postgresql+psycopg", "postgresql")) as connection:
-            cursor = connection.execute(statement.replace("?", "%s").encode(), values)
-            return cursor.fetchall() if cursor.description else []
-    file = service.folder / "data" / "todo-backend" / "todo.db"
-    with contextlib.closing(sqlite3.connect(file)) as database, database:
-        return database.execute(statement, values).fetchall()
+from tests.integration.service import SECRET, Service
+from tests.integration.stored import run_sql
+from tests.integration.tokens import PATH, TASKS, Open, make
 
 
 def test_a_token_stands_for_its_maker_and_is_shown_once(
@@ -377,112 +333,3 @@ def test_a_json_web_token_that_says_less_makes_no_tokens(connect: Open, user: st
     assert client.get(TASKS).status_code == 200
     assert client.get(PATH).status_code == 403
     assert client.post(PATH, json={"name": "n", "scopes": ["read"]}).status_code == 403
-
-
-def find_shown(client: httpx.Client, token_id: str) -> dict[str, Any]:
-    return next(each for each in client.get(PATH).json()["items"] if each["id"] == token_id)
-
-
-def wait_for_use(client: httpx.Client, token_id: str) -> datetime:
-    while (shown := find_shown(client, token_id))["last_used_at"] is None:
-        time.sleep(0.05)
-    return datetime.fromisoformat(shown["last_used_at"])
-
-
-def test_the_last_use_of_a_token_is_shown(owner: httpx.Client, connect: Open) -> None:
-    used, unused = make(owner, "read"), make(owner, "read")
-    before = datetime.now(UTC)
-
-    assert connect(used["token"]).get(TASKS).status_code == 200
-
-    assert before <= wait_for_use(owner, used["id"]) <= datetime.now(UTC)
-    assert find_shown(owner, unused["id"])["last_used_at"] is None
-    assert connect(unused["token"][:-1] + "!").get(TASKS).status_code == 401
-    assert find_shown(owner, unused["id"])["last_used_at"] is None
-
-
-def test_a_use_within_a_minute_of_the_last_one_is_not_stored(
-    service: Service, owner: httpx.Client, connect: Open
-) -> None:
-    token = make(owner, "read")
-    client = connect(token["token"])
-
-    def use_after(age_s: int) -> tuple[str, Callable[[], str]]:
-        text = (datetime.now(UTC) - timedelta(seconds=age_s)).isoformat(timespec="microseconds")
-        change = "UPDATE api_token SET last_used_at = ? WHERE id = ?"
-        run_sql(service, change, text, token["id"])
-        assert client.get(TASKS).status_code == 200
-        return text, lambda: str(find_shown(owner, token["id"])["last_used_at"])
-
-    before, find_stored = use_after(61)
-    while datetime.fromisoformat(find_stored()) == datetime.fromisoformat(before):
-        time.sleep(0.05)
-    before, find_stored = use_after(10)
-    # Longer than a use waits before it is stored.
-    time.sleep(1)
-    assert datetime.fromisoformat(find_stored()) == datetime.fromisoformat(before)
-
-
-def test_an_operator_lists_the_tokens_of_a_user(
-    service: Service, owner: httpx.Client, connect: Open, user: str
-) -> None:
-    end = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    made = make(owner, "read", "write", name="tidy\x1b[2J", expires_at=end)
-    make(owner, "admin", name="second")
-    connect(made["token"]).get(TASKS)
-    used = wait_for_use(owner, made["id"])
-
-    done = call_admin(service.environment, "tokens", "--owner", user)
-    heading, second, first = done.stdout.splitlines()
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert heading.split() == [
-        "id",
-        "owner",
-        "name",
-        "scopes",
-        "created",
-        "expires",
-        "last",
-        "used",
-    ]
-    assert second.split()[1:4] == [user, "second", "admin"]
-    assert second.split()[-2:] == ["never", "never"]
-    assert first.startswith(f"{made['id']}  {user}  tidy\ufffd[2J  read write  ")
-    assert first.endswith(f"  {end[:19]}Z  {used.isoformat()[:19]}Z")
-    as_json = call_admin(service.environment, "tokens", "--owner", user, "--json").stdout
-    assert [json.loads(line)["name"] for line in as_json.splitlines()] == ["second", made["name"]]
-    assert made["token"][38:] not in done.stdout + as_json
-    everybody = call_admin(service.environment, "tokens").stdout
-    assert made["id"] in everybody
-    assert call_admin(service.environment, "tokens", "--owner", "x").stdout == "no API tokens\n"
-
-
-def test_an_operator_revokes_tokens_and_the_journal_says_so(
-    service: Service, owner: httpx.Client, connect: Open, user: str
-) -> None:
-    one, two, three = (make(owner, name=f"n{number}") for number in range(3))
-
-    unknown = call_admin(service.environment, "revoke", one["id"], "todo_x")
-    assert (unknown.returncode, unknown.stdout) == (64, "")
-    assert "no API token has the id todo_x" in unknown.stderr
-    assert connect(one["token"]).get(TASKS).status_code == 200
-
-    done = call_admin(service.environment, "revoke", one["id"].replace("-", ""))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"revoked {one['id']} (n0, of {user})\n"
-    assert connect(one["token"]).get(TASKS).status_code == 401
-    assert connect(two["token"]).get(TASKS).status_code == 200
-
-    done = call_admin(service.environment, "revoke", "--owner", user)
-    assert done.stdout.count("revoked") == 2
-    for token in (two, three):
-        assert connect(token["token"]).get(TASKS).status_code == 401
-    again = call_admin(service.environment, "revoke", "--owner", user)
-    assert (again.returncode, again.stdout) == (0, f"no API tokens of {user}\n")
-    entries = run_sql(
-        service, "SELECT operation, agent FROM journal WHERE owner = ? ORDER BY seq", user
-    )
-    assert entries == [("create", None)] * 3 + [("delete", "todo.admin revoke")] * 3
-    verified = call_admin(service.environment, "verify", "--owner", user)
-    assert verified.returncode == 0, verified.stdout + verified.stderr

@@ -21,11 +21,6 @@ SAMPLES = Path(__file__).parents[1] / "unit" / "todo" / "data" / "ical"
 
 
 @pytest.fixture
-def user() -> str:
-    return f"user-{uuid.uuid4()}"
-
-
-@pytest.fixture
 def client(service: Service, user: str) -> Iterator[httpx.Client]:
     with service.client(service.token(user)) as client:
         yield client
