@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import threading
@@ -63,7 +64,7 @@ class Files:
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
-        """Open a file that appears whole or not at all; `-` is standard output.
+        """Open a file; a regular one appears whole or not at all. `-` is standard output.
 
         Raises:
             FatalError: It cannot be written.
@@ -76,7 +77,7 @@ class Files:
                 with open(self._descriptors["output"], "wb", closefd=False) as file:
                     yield file
             else:
-                with _whole(Path(name)) as file:
+                with _open_output(Path(name)) as file:
                     yield file
         except BrokenPipeError:
             raise ReaderLeftError from None
@@ -127,17 +128,32 @@ def _end_with(lifeline: int) -> None:
 
 
 @contextlib.contextmanager
-def _whole(target: Path) -> Iterator[IO[bytes]]:
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+def _open_output(target: Path) -> Iterator[IO[bytes]]:
+    """Open a file so that a regular one appears whole or not at all; write to anything else."""
+    if not _is_regular(target):
+        with open(os.open(target, os.O_WRONLY), "wb") as file:  # noqa: PTH123 - opened as it is
+            yield file
+        return
+    # Where a symlink leads to: it stays one.
+    target = target.resolve()
+    # Everybody's tasks are only for the user who exports them, as mkstemp has it.
+    descriptor, draft = tempfile.mkstemp(prefix=".", dir=target.parent)
     try:
-        # Everybody's tasks are only for the user who exports them.
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - opened with its mode
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - as mkstemp opened it
             yield file
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(target)
+        Path(draft).replace(target)
     finally:
-        draft.unlink(missing_ok=True)
+        Path(draft).unlink(missing_ok=True)
+
+
+def _is_regular(target: Path) -> bool:
+    """Whether a file may be replaced, which nothing but a file of data may be."""
+    try:
+        return stat.S_ISREG(target.stat().st_mode)
+    except FileNotFoundError:
+        return True
 
 
 def _shown(name: str, stream: str) -> str:

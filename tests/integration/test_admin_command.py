@@ -109,6 +109,48 @@ def test_a_failing_export_leaves_what_was_there(run: Run, folder: Path) -> None:
     assert sorted(folder.iterdir()) == files
 
 
+@pytest.mark.parametrize("in_container", [True, False])
+def test_an_export_writes_to_a_device_a_fifo_and_through_a_symlink(
+    run: Run, environment: dict[str, str], folder: Path, *, in_container: bool
+) -> None:
+    def export(name: str) -> tuple[int, str, str]:
+        words = ("export", "--output", str(folder / name))
+        done = run(*words) if in_container else call_admin(environment, *words)
+        return done.returncode, done.stdout, done.stderr
+
+    (folder / "link").symlink_to("target")
+    (folder / "null").symlink_to("/dev/null")
+    os.mkfifo(folder / "fifo")
+    # Opened for both, so that nobody waits for the other.
+    fifo = os.open(folder / "fifo", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        files = {file.name for file in folder.iterdir()}
+        assert [export(name) for name in ("link", "null", "fifo")] == [(0, "", "")] * 3
+        assert os.read(fifo, 1000).decode() == LINE + ALICE
+    finally:
+        os.close(fifo)
+
+    assert (folder / "target").read_text() == LINE + ALICE
+    assert (folder / "link").is_symlink()
+    assert (folder / "null").is_char_device()
+    assert (folder / "fifo").is_fifo()
+    assert {file.name for file in folder.iterdir()} == files | {"target"}
+    code, out, error = export("fifo/x")
+    assert (code, out) == (64, "")
+    assert error.endswith(f"error: cannot write {folder}/fifo/x: Not a directory\n")
+
+
+@pytest.mark.parametrize("in_container", [True, False])
+def test_an_export_has_any_name_that_a_file_may_have(
+    run: Run, environment: dict[str, str], folder: Path, *, in_container: bool
+) -> None:
+    words = ("export", "--output", str(folder / ("x" * 255)))
+    done = run(*words) if in_container else call_admin(environment, *words)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (folder / ("x" * 255)).read_text() == LINE + ALICE
+
+
 @pytest.mark.parametrize("by_pipe", [True, False])
 def test_an_import_reads_a_file_or_a_pipe(run: Run, folder: Path, *, by_pipe: bool) -> None:
     lines = LINE + ALICE + ALICE.replace("alice", "bob").replace("UTC", "Asia/Tokyo")

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -61,17 +62,17 @@ def run(words: Sequence[str], *, within: Within = list, lab: str = "") -> int:
             descriptors["stdin"] = opened.enter_context(_seekable(descriptors["stdin"]))
         elif named["input"]:
             descriptors["input"] = opened.enter_context(_input(Path(named["input"])))
-        draft = None
+        output = None
         if named["output"] not in {None, _STDIO}:
-            draft = opened.enter_context(_Draft(Path(named["output"])))
-            descriptors["output"] = draft.fileno()
+            output = opened.enter_context(_Output(Path(named["output"])))
+            descriptors["output"] = output.fileno()
         _require_backend(within, lab)
         code = tools.run_held(
             lambda lifeline: _exec(words, {**descriptors, "lifeline": lifeline}, within),
             list(descriptors.values()),
         )
-        if draft is not None and code == 0:
-            draft.keep()
+        if output is not None and code == 0:
+            output.keep()
         return code
 
 
@@ -189,30 +190,31 @@ def _input(path: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-class _Draft:
-    """A file beside its target, which takes the target's name when it is kept."""
+class _Output:
+    """A file to write: a regular one appears whole or not at all, anything else is written to."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
-        self._draft: Path
+        self._draft: Path | None = None
         self._file: IO[bytes]
 
     def __enter__(self) -> Self:
-        if self._target.is_dir():
-            raise DeployError(f"cannot write {self._target}: Is a directory", code=_BAD_FILE)
-        self._draft = self._target.with_name(f".{self._target.name}.{os.getpid()}")
-        try:
-            # Everybody's tasks are only for the user who exports them.
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            self._file = os.fdopen(os.open(self._draft, flags, 0o600), "wb")
-        except OSError as error:
-            message = f"cannot write {self._target}: {error.strerror}"
-            raise DeployError(message, code=_BAD_FILE) from None
+        with self._plain_errors():
+            if self._is_regular():
+                # Where a symlink leads to: it stays one.
+                self._target = self._target.resolve()
+                # Everybody's tasks are only for the user who exports them, as mkstemp has it.
+                descriptor, name = tempfile.mkstemp(prefix=".", dir=self._target.parent)
+                self._draft = Path(name)
+            else:
+                descriptor = os.open(self._target, os.O_WRONLY)
+            self._file = os.fdopen(descriptor, "wb")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-        self._draft.unlink(missing_ok=True)
+        if self._draft is not None:
+            self._draft.unlink(missing_ok=True)
 
     def fileno(self) -> int:
         """The descriptor to write to."""
@@ -220,5 +222,23 @@ class _Draft:
 
     def keep(self) -> None:
         """Give the file its name."""
-        os.fsync(self.fileno())
-        self._draft.replace(self._target)
+        if self._draft is not None:
+            with self._plain_errors():
+                os.fsync(self.fileno())
+                self._draft.replace(self._target)
+
+    def _is_regular(self) -> bool:
+        """Whether the file may be replaced, which nothing but a file of data may be."""
+        try:
+            return stat.S_ISREG(self._target.stat().st_mode)
+        except FileNotFoundError:
+            return True
+
+    @contextlib.contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        named = self._target
+        try:
+            yield
+        except OSError as error:
+            message = f"cannot write {named}: {error.strerror}"
+            raise DeployError(message, code=_BAD_FILE) from None
