@@ -121,8 +121,10 @@ def interrupts_postponed() -> Iterator[None]:
 
 
 def _open_streams() -> None:
-    """Give what is printed a place to go where the caller closed it (`>&-`)."""
+    """Open nothing in the place of each standard stream that the caller closed (`>&-`)."""
     nowhere = Path(os.devnull)
+    # The lowest first, so that each gets its number again.
+    sys.stdin = sys.stdin or open(os.open(nowhere, os.O_RDONLY), closefd=False)  # noqa: SIM115 - for good, as the others
     sys.stdout = sys.stdout or nowhere.open("w")
     sys.stderr = sys.stderr or nowhere.open("w")
 

@@ -162,6 +162,34 @@ def test_an_import_reads_a_file_or_a_pipe(run: Run, folder: Path, *, by_pipe: bo
     assert done.stdout == "took: account 1; there already: 1; not taken: 0\n"
 
 
+def test_a_pipe_that_is_given_by_name_is_spooled_on_this_machine(run: Run, folder: Path) -> None:
+    # The container has no room for it: it gets what can be read more than once.
+    podman = folder / "podman.py"
+    check = "words = sys.argv[1:]\nnames = words[words.index('--descriptors') + 1]"
+    check += "\nos.lseek(int(names.partition('input=')[2].partition(',')[0]), 0, os.SEEK_END)"
+    podman.write_text(
+        podman.read_text().replace(
+            "    os.chdir", "    " + "; ".join(check.splitlines()) + "\n    os.chdir"
+        )
+    )
+
+    done = run("import", "/dev/stdin", given=LINE + ALICE)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "took: nothing; there already: 1; not taken: 0\n"
+
+
+def test_a_closed_standard_input_is_an_empty_one(environment: dict[str, str], folder: Path) -> None:
+    podman = folder / "podman.py"
+    refuse = "assert min(int(number) for number in given) > 2, given\n    for number in range(3"
+    podman.write_text(podman.read_text().replace("for number in range(3", refuse))
+    closed = ["sh", "-c", 'exec "$@" <&-', "sh", *command(folder, ["export"])]
+
+    done = subprocess.run(closed, env=environment, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, LINE + ALICE, "")
+
+
 def test_heads_are_written_and_compared_on_this_machine(run: Run, folder: Path) -> None:
     written = run("verify", "--export-head", "heads")
     assert (written.returncode, written.stdout) == (0, "verified 1 journals, 0 entries\n")

@@ -8,6 +8,7 @@ container, and the data goes from one to the other without a copy.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -156,11 +157,8 @@ def _require_backend(within: Within, lab: str) -> None:
 
 @contextlib.contextmanager
 def _duplicate(number: int) -> Iterator[int]:
-    """A copy of a standard stream, or of nothing where the caller closed it."""
-    try:
-        copy = os.dup(number)
-    except OSError:
-        copy = os.open(os.devnull, os.O_RDWR)
+    """A copy of a standard stream; Podman takes none below 3."""
+    copy = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
     try:
         yield copy
     finally:
@@ -186,8 +184,8 @@ def _input(path: Path) -> Iterator[int]:
         file = path.open("rb")
     except OSError as error:
         raise DeployError(f"cannot read {path}: {error.strerror}", code=_BAD_FILE) from None
-    with file:
-        yield file.fileno()
+    with file, _seekable(file.fileno()) as descriptor:
+        yield descriptor
 
 
 class _Output:
