@@ -23,6 +23,12 @@ _PROGRAM = "todo.admin"
 
 
 class _Parser(argparse.ArgumentParser):
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> object:
+        # argparse makes an empty list of the value in `--output=--`.
+        if action.option_strings and arg_strings == ["--"]:
+            raise argparse.ArgumentError(action, "expected one argument")
+        return super()._get_values(action, arg_strings)
+
     def error(self, message: str) -> NoReturn:
         """Report wrong usage in one line."""
         raise FatalError(ExitCode.USAGE, f"{_in_plain_words(message)} — see: {self.prog} --help")
@@ -79,11 +85,16 @@ def _make_parser(program: str) -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="find what was altered or is missing in journals")
     verify.add_argument("--owner", metavar="USER", help="one user's journal (default: all)")
     verify.add_argument(
-        "--head", dest="input", metavar="FILE", help="heads that --export-head wrote earlier"
+        "--head",
+        dest="input",
+        type=_file,
+        metavar="FILE",
+        help="heads that --export-head wrote earlier",
     )
     verify.add_argument(
         "--export-head",
         dest="output",
+        type=_file,
         metavar="FILE",
         help="write where each journal ends; - for standard output",
     )
@@ -124,11 +135,17 @@ def _add_transfer(commands: "argparse._SubParsersAction[_Parser]") -> None:
     export = commands.add_parser("export", help="write everything that accounts hold")
     export.add_argument("--owner", metavar="USER", help="whose account (default: all)")
     export.add_argument(
-        "--output", default=STDIO, metavar="FILE", help="where to (default: standard output)"
+        "--output",
+        default=STDIO,
+        type=_file,
+        metavar="FILE",
+        help="where to (default: standard output)",
     )
     export.set_defaults(run=_export)
     importing = commands.add_parser("import", help="import an export, or tasks of a calendar file")
-    importing.add_argument("input", metavar="FILE", help="what to read; - for standard input")
+    importing.add_argument(
+        "input", type=_file, metavar="FILE", help="what to read; - for standard input"
+    )
     importing.add_argument(
         "--format", choices=("json", "ical"), default="json", help="(default json)"
     )
@@ -167,6 +184,13 @@ _PLAIN = (
 def _plan(options: argparse.Namespace) -> dict[str, str | None]:
     """The files that a command line names, `-` among them."""
     return {"input": options.input, "output": options.output}
+
+
+def _file(text: str) -> str:
+    if not text:
+        msg = "must be the name of a file, or -"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def _days(text: str) -> int:
