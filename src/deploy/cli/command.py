@@ -99,8 +99,12 @@ class Command(cli.Application):
         if isinstance(error, WrongArgumentType):
             # plumbum's text holds the representation of a Python function.
             reason = str(error.__context__)
-            reason = "it is no whole number" if "invalid literal" in reason else reason
-            text = f"{text.split(' expected to be ')[0]} is wrong: {reason}"
+            reason = "not a whole number" if "invalid literal" in reason else reason
+            name = text.split(" expected to be ")[0].removeprefix("Argument of ")
+            if name in self._switches_by_name:
+                # By its long name, whichever was given.
+                name = f"--{max(self._switches_by_name[name].names, key=len)}"
+            text = f"{name} is {reason}" if reason.startswith("not ") else f"{name}: {reason}"
         if isinstance(error, UnknownSwitch):
             names = [f"--{name}" for name in self._switches_by_name if len(name) > 1]
             unknown(text, text.rsplit(maxsplit=1)[-1], names, str(self.PROGNAME))

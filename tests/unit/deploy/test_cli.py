@@ -32,7 +32,7 @@ class Sample(command.Command):
     """A command."""
 
     PROGNAME = "build.py sample"
-    times = cli.SwitchAttr("--times", cli.Range(1, 3), default=1)
+    times = cli.SwitchAttr(["-t", "--times"], cli.Range(1, 3), default=1)
     seen: tuple[str, int] | None = None
 
     def main(self, word: str = "none") -> int:
@@ -104,6 +104,13 @@ def test_wrong_usage_of_a_command_is_one_line(words: list[str], line: str) -> No
         sample(*words)
     assert str(caught.value).startswith(line)
     assert caught.value.code == ExitCode.USAGE
+
+
+def test_a_value_that_is_not_a_number_is_named_by_its_switch() -> None:
+    with pytest.raises(DeployError, match=r"^--times is not a whole number — see: "):
+        sample("--times", "x")
+    with pytest.raises(DeployError, match=r"^--times is not a whole number — see: "):
+        sample("-t", "x")
 
 
 def test_a_wrong_value_is_explained_without_python() -> None:
