@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from deploy import paths, tools
 from deploy.errors import DeployError, ExitCode
+from deploy.stack import admin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,11 +87,15 @@ def render_greeting(port: int, folder: Path) -> str:
 
 
 def token(subject: str) -> str:
-    """A bearer token for the development server."""
+    """A bearer token for the development server.
+
+    Raises:
+        DeployError: The subject is not acceptable.
+    """
     _make_secret(paths.dev_data_dir())
     environment = render_environment(DEFAULT_PORT, os.environ, paths.dev_data_dir())
-    argv = [sys.executable, "-m", "todo.admin", "token", "--subject", subject]
-    return tools.run(argv, env=environment).stdout.strip()
+    argv = [sys.executable, "-m", "todo.admin", "token", f"--subject={subject}"]
+    return admin.issue(argv, env=environment)
 
 
 def require_free(port: int, purpose: str = "") -> None:

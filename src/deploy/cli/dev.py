@@ -20,7 +20,7 @@ class Dev(cli.Application):
 
     def main(self) -> int:
         """Serve, or print a token, in the environment that deploy.commands chose."""
-        if self.token:
+        if self.token is not None:
             sys.stdout.write(f"{devserver.token(self.token)}\n")
             return 0
         return devserver.serve(self.port, reload=not self.no_reload)

@@ -24,7 +24,7 @@ from deploy.paths import REPO
 from deploy.stack.services import BACKEND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Within = Callable[[Sequence[str]], Sequence[str]]
 
@@ -108,16 +108,27 @@ def token(
     words = ["token", f"--subject={subject}", *(f"--scope={scope}" for scope in scopes)]
     if days is not None:
         words.append(f"--days={days}")
+    return issue(within(["podman", "exec", _CONTAINER, "/usr/bin/python3", *_ADMIN, *words]))
+
+
+def issue(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> str:
+    """The token that `todo.admin token` prints.
+
+    Args:
+        argv: The command line that runs it.
+        env: Variables to add to this process's environment.
+
+    Raises:
+        DeployError: An argument is not acceptable, or the program failed.
+    """
     try:
-        command = ["podman", "exec", _CONTAINER, "/usr/bin/python3", *_ADMIN, *words]
-        issued = tools.run(within(command))
+        return tools.run(argv, env=env).stdout.strip()
     except tools.ToolError as error:
         if error.completed is None or not error.completed.stderr:
             raise
         said = error.completed.stderr.splitlines()[-1].removeprefix("todo.admin: error: ")
         message = f"no token: {said.partition(' — see: ')[0]}"
         raise DeployError(message, code=ExitCode.USAGE) from None
-    return issued.stdout.strip()
 
 
 def _run_here(words: Sequence[str], *, check: bool = False) -> tools.Completed:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy import devserver
+from deploy.cli.dev import Dev
 from deploy.errors import DeployError, ExitCode
 from todo.settings import Settings
 
@@ -82,3 +83,16 @@ def test_the_secret_is_the_same_for_all_that_start_at_once(tmp_path: Path) -> No
     assert len(seen) == 8
     assert len(set(seen)) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["token-secret"]
+
+
+@pytest.mark.parametrize("subject", ["", "a\nb", "-x" * 200])
+def test_a_subject_that_nobody_has_is_refused_in_plain_words(
+    subject: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with pytest.raises(DeployError, match=r"^no token: --subject: a subject has") as caught:
+        Dev.run(
+            ["dev", f"--token={subject}" if subject else "--token", *([] if subject else [""])],
+            exit=False,
+        )
+    assert caught.value.code == ExitCode.USAGE
