@@ -44,8 +44,14 @@ class End:
     signaled: bool = False
     status: int = 0
 
-    def render(self) -> str:
-        """The end in words: "exit code 78: an option is missing, unknown or invalid"."""
+    def render(self, unit: str = "") -> str:
+        """The end in words: "exit code 78: an option is missing, unknown or invalid".
+
+        Args:
+            unit: The unit's name; a socket has no program.
+        """
+        if self.result == "resources" and unit.endswith(".socket"):
+            return "it cannot listen"
         if self.result in _RESULTS:
             return _RESULTS[self.result]
         if self.signaled:

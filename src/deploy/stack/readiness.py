@@ -59,6 +59,7 @@ def wait(observer: Observer | None = None, clock: startup.Clock | None = None) -
     observer = observer or Stack()
     clock = clock or startup.Clock()
     seen: set[object] = set()
+    attempt: UnitState | None = None
     new_at = clock.now()
     with progress.step("Waiting until the backend is ready") as step:
         while True:
@@ -78,7 +79,10 @@ def wait(observer: Observer | None = None, clock: startup.Clock | None = None) -
             if observed not in seen:
                 seen.add(observed)
                 new_at = clock.now()
-            if clock.now() - new_at > startup.PATIENCE_S:
+            # systemd bounds a single attempt to start; a loop of them ends between two.
+            last, attempt = attempt, states[BACKEND]
+            within = attempt == last and attempt.active == "activating"
+            if clock.now() - new_at > startup.PATIENCE_S and not within:
                 minutes = f"{startup.PATIENCE_S / 60:.0f} minutes"
                 raise _error(f"is still not ready after {minutes}: {now.reason}", BACKEND)
             clock.sleep(_POLL_S)

@@ -2,7 +2,8 @@
 
 No timeout ends a wait on a slow machine. systemd itself bounds each attempt (TimeoutStartSec) and
 fast crash loops (the start limit). What it does not bound is a loop of slow attempts, and a job
-that waits for another unit: those end after a quarter of an hour without anything new.
+that waits for another unit which does not start or stop either: those end after a quarter of an
+hour without anything new.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from deploy import advice
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import journal, systemd
 from deploy.stack.exits import End
+from deploy.stack.services import BACKEND, MIGRATE, SERVICES, SOCKET
 
 if TYPE_CHECKING:
     from deploy.progress import Step
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 900.0
 """For so long nothing new may happen: far beyond ten times what any step takes."""
+
+NEWER_SCHEMA = 65
+"""Exit code of the migration where the backend would wait in vain for its schema."""
 
 FINAL = {77, 78}
 """Exit codes after which systemd does not restart the unit: its RestartPreventExitStatus."""
@@ -63,15 +68,16 @@ class Watch:
         self._changed_at = 0.0
         self._looping_since: float | None = None
 
-    def judge(self, now: UnitState, at: float) -> Verdict:
+    def judge(self, now: UnitState, at: float, *, behind: bool = False) -> Verdict:
         """What the unit's state means.
 
         Args:
             now: The state; the first one has to be from after the job was queued.
             at: Seconds of a clock that never goes back.
+            behind: Whether another unit starts or stops now, which systemd bounds.
         """
         last, self._last = self._last, now
-        if last is None or last != now:
+        if last is None or last != now or behind:
             self._changed_at = at
         if last is not None and now.restarts > last.restarts:
             self.restarts += now.restarts - last.restarts
@@ -81,8 +87,7 @@ class Watch:
             if at - self._looping_since > PATIENCE_S:
                 return Verdict.LOOPING
         if now.has_job or now.active in {"activating", "deactivating", "reloading"}:
-            queued = now.has_job and now.active in {"inactive", "failed"}
-            stuck = queued and at - self._changed_at > PATIENCE_S
+            stuck = is_queued(now) and at - self._changed_at > PATIENCE_S
             return Verdict.STUCK if stuck else Verdict.WAIT
         if now.active == "active":
             return Verdict.STARTED
@@ -100,6 +105,11 @@ class Watch:
         if last is None or last.invocation in {"", self._before, now.invocation}:
             return None
         return last.invocation if now.restarts <= last.restarts else None
+
+
+def is_queued(now: UnitState) -> bool:
+    """Whether a unit's job waits for that of another one."""
+    return now.has_job and now.active in {"inactive", "failed"}
 
 
 class Observer(Protocol):
@@ -166,7 +176,10 @@ def wait_started(
         end = observer.find_end(replaced) if replaced else None
         if replaced and end and end.status in FINAL:
             raise _error(unit, end, observer.last_line(unit, replaced), "")
-        verdict = watch.judge(now, clock.now())
+        if unit == BACKEND and now.active != "active":
+            _refuse_newer_schema(observer)
+        behind = is_queued(now) and _is_another_changing(unit, observer)
+        verdict = watch.judge(now, clock.now(), behind=behind)
         if verdict is Verdict.STARTED:
             return
         if verdict is not Verdict.WAIT:
@@ -176,6 +189,23 @@ def wait_started(
             said = observer.last_line(unit, watch.failed or now.invocation)
             step.note(render_note(unit, now, watch.restarts, said))
         clock.sleep(_POLL_S)
+
+
+def _is_another_changing(unit: str, observer: Observer) -> bool:
+    """Whether systemd starts or stops another unit, for which it has a timeout."""
+    others = [observer.state(each) for each in (SOCKET, *SERVICES) if each != unit]
+    return any(
+        other.active in {"activating", "deactivating"} and not other.sub.startswith("auto-restart")
+        for other in others
+    )
+
+
+def _refuse_newer_schema(observer: Observer) -> None:
+    """End where the migration failed for good: the backend waits for its schema until a timeout."""
+    migration = observer.state(MIGRATE)
+    if (migration.active, migration.has_job, migration.status) == ("failed", False, NEWER_SCHEMA):
+        said = observer.last_line(MIGRATE, migration.invocation)
+        raise _error(MIGRATE, _end_of(migration, observer), said, "")
 
 
 class Clock:
@@ -205,7 +235,7 @@ def explain(unit: str, now: UnitState, observer: Observer | None = None) -> str:
     """Why a unit is not up: its last line of log, and how it ended."""
     observer = observer or Systemd()
     said = observer.last_line(unit, now.invocation) if now.invocation else ""
-    return _cause(_end_of(now, observer), said)
+    return _cause(unit, _end_of(now, observer), said)
 
 
 def _explain(
@@ -249,11 +279,12 @@ def _end_of(now: UnitState, observer: Observer) -> End:
 def _error(unit: str, end: End, said: str, addition: str) -> DeployError:
     log = advice.build(f"logs {unit.removesuffix('.service').removeprefix('todo-')}")
     return DeployError(
-        f"{unit} did not start: {_cause(end, said)}{addition}",
+        f"{unit} did not start: {_cause(unit, end, said)}{addition}",
         hint=f"see {log}",
         code=ExitCode.FAILED,
     )
 
 
-def _cause(end: End, said: str) -> str:
-    return f"{said} ({end.render()})" if said else end.render()
+def _cause(unit: str, end: End, said: str) -> str:
+    words = end.render(unit)
+    return f"{said} ({words})" if said else words

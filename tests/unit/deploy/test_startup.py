@@ -11,7 +11,7 @@ from deploy.errors import DeployError
 from deploy.progress import Step
 from deploy.stack import readiness, startup
 from deploy.stack.exits import End
-from deploy.stack.services import BACKEND, DB
+from deploy.stack.services import BACKEND, DB, MIGRATE
 from deploy.stack.status import Readiness
 from deploy.stack.systemd import UnitState
 from deploy.unitfiles import load_units
@@ -40,15 +40,17 @@ class FakeClock(startup.Clock):
 
 @dataclasses.dataclass
 class FakeSystemd:
-    """Shows one state after the other; the last one for ever."""
+    """Shows one state of the backend after the other, the last one for ever."""
 
     states: Iterator[UnitState]
     ends: dict[str, End] = dataclasses.field(default_factory=dict)
     lines: dict[str, str] = dataclasses.field(default_factory=dict)
     shown: UnitState = UP
+    others: Callable[[str], UnitState] = lambda _: UnitState()
 
     def state(self, unit: str) -> UnitState:
-        assert unit == BACKEND
+        if unit != BACKEND:
+            return self.others(unit)
         self.shown = next(self.states, self.shown)
         return self.shown
 
@@ -56,7 +58,7 @@ class FakeSystemd:
         return self.ends.get(invocation)
 
     def last_line(self, unit: str, invocation: str) -> str:
-        assert unit == BACKEND
+        assert unit in {BACKEND, MIGRATE}
         return self.lines.get(invocation, "")
 
 
@@ -173,6 +175,67 @@ def test_a_job_that_waits_for_another_unit_is_given_up_with_the_command_that_nam
     assert "list-jobs" in caught.value.hint
 
 
+@pytest.mark.parametrize("sub", ["start", "start-pre", "start-post"])
+def test_a_job_behind_a_start_that_takes_long_is_waited_for(sub: str) -> None:
+    queued = UnitState("inactive", "dead", has_job=True)
+
+    def states() -> Iterator[UnitState]:
+        yield from [queued] * 50
+        yield STARTING
+        yield UP
+
+    systemd = FakeSystemd(states())
+    migrating = UnitState("activating", sub, has_job=True, invocation="m")
+    systemd.others = lambda unit: migrating if unit == MIGRATE else UP
+    _, clock = wait(systemd)
+    assert clock.at > 2 * HOUR_S
+
+
+def test_a_job_behind_a_start_gets_its_time_when_that_start_has_ended() -> None:
+    queued = UnitState("inactive", "dead", has_job=True)
+    migration = {"state": UnitState("activating", "start", has_job=True, invocation="m")}
+
+    def states() -> Iterator[UnitState]:
+        yield from [queued] * 50
+        migration["state"] = UP
+        yield from [queued] * 3
+        yield UP
+
+    systemd = FakeSystemd(states())
+    systemd.others = lambda unit: migration["state"] if unit == MIGRATE else UP
+    wait(systemd)
+
+
+def test_a_job_behind_a_unit_that_waits_for_its_restart_is_given_up() -> None:
+    systemd = FakeSystemd(iter([UnitState("inactive", "dead", has_job=True)]))
+    systemd.others = lambda _: UnitState("activating", "auto-restart", "exit-code", status=1)
+    assert "waited for another unit" in error_of(systemd)
+
+
+def test_a_database_of_a_newer_version_is_reported_while_the_backend_waits_for_its_schema() -> None:
+    systemd = FakeSystemd(iter([STARTING]), lines={"m": "the schema is revision 99"})
+    failed = UnitState("failed", "failed", "exit-code", status=65, invocation="m")
+    systemd.others = lambda unit: failed if unit == MIGRATE else UP
+    assert error_of(systemd) == (
+        "todo-migrate.service did not start: the schema is revision 99 "
+        "(exit code 65: the database was made by a newer version)"
+    )
+
+
+def test_a_migration_that_runs_again_or_missed_the_database_does_not_end_the_wait() -> None:
+    again = UnitState("failed", "failed", "exit-code", has_job=True, status=65, invocation="m")
+    missed = dataclasses.replace(again, has_job=False, status=69)
+    for migration in (again, missed):
+        systemd = FakeSystemd(iter([STARTING, STARTING, UP]))
+        systemd.others = lambda _, shown=migration: shown  # type: ignore[misc]
+        wait(systemd)
+
+
+def test_a_socket_that_could_not_be_set_up_has_no_program() -> None:
+    assert End("resources").render("todo-backend.socket") == "it cannot listen"
+    assert "program" in End("resources").render("todo-backend.service")
+
+
 @pytest.mark.parametrize(
     ("end", "words"),
     [
@@ -234,6 +297,13 @@ def test_a_failed_database_is_named_as_the_cause() -> None:
 
 def test_a_stopped_database_is_waited_for_as_the_backend_may_use_another_one() -> None:
     assert wait_ready(lambda at: (READY if at > 800 else NOT_READY, UP, UnitState())) == READY.url
+
+
+def test_one_attempt_of_the_backend_may_take_as_long_as_systemd_lets_it() -> None:
+    def at(seconds: float) -> tuple[Readiness, UnitState, UnitState]:
+        return (READY if seconds > HOUR_S else NOT_READY), STARTING, UP
+
+    assert wait_ready(at) == READY.url
 
 
 def test_a_crash_loop_is_given_up_after_a_quarter_of_an_hour() -> None:
