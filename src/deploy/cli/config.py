@@ -9,7 +9,6 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import advice
 from deploy.cli.stack_command import StackCommand
 from deploy.stack import drift, settings
 
@@ -53,7 +52,5 @@ def render(found: settings.Settings, differing: dict[str, str]) -> str:
             now = f"  (runs with {row.running})" if row.running is not None else ""
             lines.append(f"  {name:<{width}}  {row.value:<{values}}  {source}{now}")
         lines.append("")
-    lines += [f"{unit} differs from its files: {why}" for unit, why in differing.items()]
-    if differing:
-        lines.append(f"{advice.build('restart')} applies its files")
+    lines += drift.describe(differing)
     return "\n".join(lines).rstrip() + "\n"

@@ -8,9 +8,8 @@ import sys
 
 from plumbum import cli
 
-from deploy import advice
 from deploy.cli.stack_command import StackCommand
-from deploy.stack import status
+from deploy.stack import drift, status
 
 _NOT_RUNNING = 3
 """What `systemctl status` returns for a unit that is not active."""
@@ -44,10 +43,7 @@ def render(now: status.Status) -> str:
             f"{unit.unit:<22} {state:<20} {unit.health or '-':<10} {unit.restarts:>8}  {image}"
         )
     notes = [f"{unit.unit} {unit.active}: {unit.cause}" for unit in now.units if unit.cause]
-    differing = [unit for unit in now.units if unit.differs]
-    notes += [f"{unit.unit} differs from its files: {unit.differs}" for unit in differing]
-    if differing:
-        notes.append(f"{advice.build('restart')} applies its files")
+    notes += drift.describe({unit.unit: unit.differs for unit in now.units if unit.differs})
     verdict = f"ready at {now.url}" if now.ready else f"not ready: {now.reason}"
     management = [f"health and metrics at {now.management}"] if now.management else []
     return "\n".join([*lines, "", *notes, verdict, *management, ""])

@@ -20,12 +20,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import tools
+from deploy import advice, tools
 from deploy.stack import definition, ports, quadlet, systemd
 from deploy.stack.services import SERVICES, SOCKET
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _ARGV = re.compile(r"argv\[\]=(.*?) ; ignore_errors=", re.DOTALL)
 
@@ -37,13 +37,29 @@ def find_unread() -> dict[str, str]:
     for unit in (SOCKET, *SERVICES):
         shown = systemd.properties(unit, "NeedDaemonReload", "FragmentPath")
         fragment = Path(shown.get("FragmentPath", ""))
-        if shown.get("NeedDaemonReload") == "yes":
+        if unit != SOCKET and generated is not None and _is_rejected(unit, generated):
+            found[unit] = quadlet.explain_rejected(unit)
+        elif shown.get("NeedDaemonReload") == "yes":
             found[unit] = "its files changed since systemd read them"
         elif unit != SOCKET and generated is not None:
             text = generated.get(unit)
             if text is not None and not same_words(text, _read(fragment)):
                 found[unit] = "its drop-ins changed since systemd read them"
     return found
+
+
+def describe(differing: Mapping[str, str]) -> list[str]:
+    """Lines for the user: what differs, and what applies it.
+
+    Args:
+        differing: What `find_unread` and `find_outdated` found.
+    """
+    lines = [f"{unit} differs from its files: {why}" for unit, why in differing.items()]
+    if any(why.startswith(quadlet.REJECTED) for why in differing.values()):
+        lines.append(f"{quadlet.REMEDY}, then: {advice.build('restart')}")
+    elif differing:
+        lines.append(f"{advice.build('restart')} applies its files")
+    return lines
 
 
 def find_outdated() -> dict[str, str]:
@@ -54,6 +70,11 @@ def find_outdated() -> dict[str, str]:
         if why:
             found[unit] = why
     return found
+
+
+def _is_rejected(unit: str, generated: Mapping[str, str]) -> bool:
+    name = unit.replace(".service", ".container")
+    return unit not in generated and bool(definition.find_files(name))
 
 
 def _why_outdated(unit: str) -> str:

@@ -40,9 +40,11 @@ def last_line(unit: str, invocation: str = "") -> str:
     """The line that tells most about a unit: its last error, otherwise its last line, or "".
 
     Args:
-        unit: The service; its container has the same name.
+        unit: The service, whose container has the same name, or the socket.
         invocation: Only lines of this invocation; of any when empty.
     """
+    if unit.endswith(".socket"):
+        return _last_failure(unit, invocation)
     container = unit.removesuffix(".service")
     of_now = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else []
     # The container's output first: what Podman prints beside it is about the container only.
@@ -52,6 +54,20 @@ def last_line(unit: str, invocation: str = "") -> str:
         if lines:
             return message_of((grave or lines)[-1])
     return ""
+
+
+def _last_failure(unit: str, invocation: str) -> str:
+    """The last failure that systemd gives a reason for; a socket has no other log."""
+    of_now = [f"USER_INVOCATION_ID={invocation}"] if invocation else []
+    prefix = f"{unit}: "
+    said = [
+        text.removeprefix(prefix)
+        for entry in _entries(f"USER_UNIT={unit}", "SYSLOG_IDENTIFIER=systemd", *of_now)
+        if (text := text_of(entry.get("MESSAGE"))).startswith(f"{prefix}Failed to ")
+    ]
+    # The line after it has the reason, but not the address.
+    named = [line for line in said if "(" in line]
+    return (named or said or [""])[-1]
 
 
 def message_of(line: str) -> str:

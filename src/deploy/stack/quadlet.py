@@ -14,6 +14,8 @@ _FOLDERS = (
     "/usr/local/lib/systemd/user-generators",
     "/usr/lib/systemd/user-generators",
 )
+REJECTED = "Quadlet does not accept"
+REMEDY = "correct the file, or your drop-in for it"
 _GENERATOR = "podman-user-generator"
 
 
@@ -42,12 +44,13 @@ def refuse_rejected() -> None:
     generated = generate()
     for unit in SERVICES:
         if generated is not None and unit not in generated:
-            container = f"{unit.removesuffix('.service')}.container"
-            raise DeployError(
-                f"Quadlet does not accept {container}: {_reason(container)}",
-                hint="correct the file, or your drop-in for it",
-                code=ExitCode.DATA,
-            )
+            raise DeployError(explain_rejected(unit), hint=REMEDY, code=ExitCode.DATA)
+
+
+def explain_rejected(unit: str) -> str:
+    """Why Quadlet made no unit of a file, in its own words."""
+    container = f"{unit.removesuffix('.service')}.container"
+    return f"{REJECTED} {container}: {_reason(container)}"
 
 
 def _reason(container: str) -> str:

@@ -37,7 +37,7 @@ class UnitStatus:
         restarts: How often systemd restarted it since it was last started by a command.
         health: Podman's verdict on its container.
         image: Id of the image that its container runs.
-        cause: Why it failed; None when it did not.
+        cause: Why it is not up, or what a start says; None when there is nothing to say.
         differs: How what runs differs from the unit's files; None when it does not.
     """
 
@@ -133,8 +133,10 @@ def describe(unit: str, state: systemd.UnitState) -> str:
 def _find_cause(unit: str, state: systemd.UnitState) -> str:
     if state.active == "failed":
         return startup.explain(unit, state)
+    if state.active != "activating" or not state.invocation:
+        return ""
     # In a crash loop the attempt that runs now has nothing to say yet.
-    return journal.last_line(unit) if state.active == "activating" and state.restarts else ""
+    return journal.last_line(unit, "" if state.restarts else state.invocation)
 
 
 def _unit_status(unit: str, differs: str | None) -> UnitStatus:
