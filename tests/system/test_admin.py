@@ -42,7 +42,8 @@ def test_files_of_the_host_are_exported_to_and_imported_from_whatever_their_size
     assert run("export", "--owner", user, "--output", str(again)) == 0
 
     assert again.stat().st_size > TMPFS_BYTES
-    assert max(map(title_of, again.open())) == "first"
+    with again.open() as exported:
+        assert max(map(title_of, exported)) == "first"
     assert run("verify", "--owner", user, "--export-head", str(tmp_path / "heads")) == 0
     assert run("verify", "--owner", user, "--head", str(tmp_path / "heads")) == 0
     assert run("verify", "--owner", user, "--head", str(large)) == 64
