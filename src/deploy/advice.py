@@ -13,6 +13,11 @@ LAB = "BUILD_LAB"
 DEFAULT_LAB = "default"
 
 
+def in_lab() -> bool:
+    """Whether this process acts in a lab for a reader on the host."""
+    return LAB in os.environ
+
+
 def build(words: str) -> str:
     """The command that runs `build.py` on the stack that this process acts on.
 

@@ -118,7 +118,12 @@ def _find_files() -> Iterator[tuple[str, list[str]]]:
     if dropins:
         yield "your drop-ins", ["rm", *map(str, dropins)]
     cache, state = paths.cache_dir(), paths.state_dir()
-    if cache.exists() and not state.resolve().is_relative_to(cache.resolve()):
+    # All labs of a host share their cache.
+    if (
+        not advice.in_lab()
+        and cache.exists()
+        and not state.resolve().is_relative_to(cache.resolve())
+    ):
         yield "the cache of builds", ["rm", "-r", str(cache)]
     # By name: the folder may also hold data, and the disks of labs, which only `lab down` deletes.
     data = {paths.dev_data_dir(), paths.labs_dir()}
@@ -129,7 +134,8 @@ def _find_files() -> Iterator[tuple[str, list[str]]]:
 
 def _find_lingering() -> Iterator[tuple[str, list[str]]]:
     user = getpass.getuser()
-    if (lifecycle.LINGERING / user).exists():
+    # In a lab the user was made so.
+    if not advice.in_lab() and (lifecycle.LINGERING / user).exists():
         yield f"services of {user} run from boot on", ["loginctl", "disable-linger", user]
 
 

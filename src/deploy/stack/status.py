@@ -112,7 +112,7 @@ def _management_url(addresses: Sequence[Address]) -> str | None:
     """Where the reader finds health and metrics: in a lab, only through a published port."""
     if PUBLISHED_MANAGEMENT in os.environ:
         return os.environ[PUBLISHED_MANAGEMENT]
-    if advice.LAB in os.environ or len(addresses) < 2:  # noqa: PLR2004 - the second one
+    if advice.in_lab() or len(addresses) < 2:  # noqa: PLR2004 - the second one
         return None
     return addresses[1].url
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy import advice, tools, uninstall
+from deploy import advice, paths, tools, uninstall
 from deploy.errors import DeployError
 from deploy.stack import install, lifecycle
 
@@ -80,12 +80,17 @@ def test_what_stays_is_named_with_the_command_that_removes_it(host: Host, tmp_pa
 
 
 def test_commands_for_what_stays_in_a_lab_work_from_the_host(
-    host: Host, monkeypatch: pytest.MonkeyPatch
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert host.ran == []
+    (tmp_path / "linger").mkdir()
+    paths.cache_dir().mkdir(parents=True)
+    on_host = {one.what for one in uninstall.find_kept()}
     monkeypatch.setenv(advice.LAB, "second")
     kept = uninstall.find_kept()
     assert all(one.command.startswith("python3 build.py lab run second -- ") for one in kept)
+    # Labs share the cache, and the lab made its user linger.
+    assert "the cache of builds" in on_host - {one.what for one in kept}
 
 
 def test_data_of_the_development_server_stays_apart_from_the_records(
