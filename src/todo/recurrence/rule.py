@@ -127,7 +127,9 @@ def read_rule(text: str) -> Rule:
 
 
 def _show(text: str) -> str:
-    return json.dumps(text[:40], ensure_ascii=False)
+    # JSON leaves in place what ends a line elsewhere, such as U+2028.
+    plain = (c if c.isprintable() and c not in '"\\' else json.dumps(c)[1:-1] for c in text[:40])
+    return f'"{"".join(plain)}"'
 
 
 def _read_part(name: str, value: str) -> Any:  # noqa: ANN401 - each part has its own type

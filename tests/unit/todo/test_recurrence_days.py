@@ -114,6 +114,8 @@ fragments = st.sampled_from([*FRAGMENTS.split(" "), ";BYHOUR=", "RRULE:", "\n", 
 
 @bounded
 @given(st.lists(fragments, max_size=12).map("".join) | st.text(max_size=40))
+@example("FREQ=\u2028")
+@example('FREQ="\\\x85\n')
 def test_any_text_is_a_rule_or_an_error_of_one_line(text: str) -> None:
     try:
         parse_rule(text)
