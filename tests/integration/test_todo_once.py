@@ -1,5 +1,6 @@
 """A write that is sent again happens once, whoever sends it again and whatever dies meanwhile."""
 
+import hashlib
 import signal
 import socket
 import threading
@@ -187,6 +188,117 @@ def test_the_same_key_with_another_request_is_refused(client: httpx.Client) -> N
     assert [answer.status_code for answer in others] == [422] * 4
     assert {answer.json()["code"] for answer in others} == {"idempotency-key-reused"}
     assert len(client.get(PATH).json()["items"]) == 1
+
+
+FIRST = (
+    b'{"title": "once \\u00e9/\\ud83d\\ude00", "position": 1, "tags": ["a", "b"],'
+    b' "due_at": null, "recurrence_from": "schedule"}'
+)
+SAME = {
+    "the keys in another order": (
+        b'{"recurrence_from": "schedule", "tags": ["a", "b"], "due_at": null, "position": 1,'
+        b' "title": "once \\u00e9/\\ud83d\\ude00"}'
+    ),
+    "no blanks": FIRST.replace(b'": ', b'":').replace(b', "', b',"'),
+    "lines and tabs": FIRST.replace(b", ", b"\r\n,\t"),
+    "blanks around it": b"\n " + FIRST + b"\n",
+    "fewer escapes": FIRST.replace(b"\\u00e9", "é".encode()),
+    "no surrogates": FIRST.replace(b"\\ud83d\\ude00", "\U0001f600".encode()),
+    "more escapes": FIRST.replace(b"once ", b"\\u006fnce\\u0020"),
+    "other digits in an escape": FIRST.replace(b"\\u00e9", b"\\u00E9"),
+    "an escaped slash": FIRST.replace(b"/", b"\\/"),
+    "escapes in a key": FIRST.replace(b'"title"', b'"t\\u0069tle"'),
+    "a key twice, whose last value counts": FIRST.replace(b"{", b'{"title": "no", ', 1),
+}
+OTHER = {
+    "another value": FIRST.replace(b"once", b"twice"),
+    "another order of an array": FIRST.replace(b'"a", "b"', b'"b", "a"'),
+    "a fraction": FIRST.replace(b": 1,", b": 1.0,"),
+    "a number as text": FIRST.replace(b": 1,", b': "1",'),
+    "a key less": FIRST.replace(b' "due_at": null,', b""),
+    "a key more": FIRST.replace(b"{", b'{"priority": "none", ', 1),
+    "a key twice, with another last value": FIRST.replace(b"{", b'{"position": 1, ', 1).replace(
+        b', "position": 1', b', "position": 2'
+    ),
+    "letters decomposed": FIRST.replace(b"\\u00e9", b"e\\u0301"),
+    "a blank in a text": FIRST.replace(b"once ", b"once  "),
+    "the other case": FIRST.replace(b'"a"', b'"A"'),
+}
+
+
+def post(client: httpx.Client, body: bytes, key: str = "k", path: str = PATH) -> httpx.Response:
+    headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
+    return client.post(path, content=body, headers=headers)
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_a_body_that_says_the_same_in_other_letters_is_the_same_request(
+    client: httpx.Client, name: str
+) -> None:
+    first = post(client, FIRST)
+    again = post(client, SAME[name])
+
+    assert first.status_code == 201, first.text
+    assert again.status_code == 201, again.text
+    assert is_replay(again)
+    assert again.content == first.content
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_a_body_that_says_something_else_is_another_request(
+    client: httpx.Client, name: str
+) -> None:
+    post(client, FIRST)
+    # What is not acceptable by itself is refused before anybody looks for its key.
+    code = "validation-failed" if name == "a number as text" else "idempotency-key-reused"
+
+    answer = post(client, OTHER[name])
+
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["code"] == code
+
+
+def test_objects_within_a_batch_may_have_their_keys_in_another_order_too(
+    client: httpx.Client,
+) -> None:
+    path = f"{PATH}/batch"
+    one = b'{"operations":[{"op":"create","task":{"title":"t","tags":["a"],"due_date":null}}]}'
+    same = b'{"operations":[{"task":{"due_date":null,"tags":["a"],"title":"t"},"op":"create"}]}'
+    other = b'{"operations":[{"task":{"due_date":null,"tags":["b"],"title":"t"},"op":"create"}]}'
+    first = post(client, one, path=path)
+
+    assert is_replay(post(client, same, path=path))
+    assert post(client, same, path=path).content == first.content
+    assert post(client, other, path=path).json()["code"] == "idempotency-key-reused"
+
+
+def test_what_comes_with_an_operation_without_a_body_is_compared_as_it_came(
+    client: httpx.Client,
+) -> None:
+    path = f"{post(client, FIRST).headers['location']}/complete"
+
+    for number, body in enumerate((b"", b"not JSON", b"[" * 5000, b"\xff")):
+        assert post(client, body, f"c-{number}", path).status_code == 200
+        assert is_replay(post(client, body, f"c-{number}", path))
+        assert post(client, body + b"x", f"c-{number}", path).status_code == 422
+
+
+def test_a_key_from_before_the_upgrade_knows_its_request(
+    backend: Backend, client: httpx.Client, user: str
+) -> None:
+    first = post(client, FIRST)
+    head = f"POST {PATH}?\n{None}\n\n".encode()
+    run_sql(
+        backend.service,
+        "UPDATE idempotency SET fingerprint = ? WHERE user_id = ?",
+        hashlib.sha256(head + FIRST).digest(),
+        user,
+    )
+
+    again = post(client, FIRST)
+    assert is_replay(again)
+    assert again.content == first.content
+    assert post(client, OTHER["another value"]).json()["code"] == "idempotency-key-reused"
 
 
 def test_a_key_is_of_its_user_alone(backend: Backend, client: httpx.Client) -> None:

@@ -6,6 +6,7 @@ what was done is stored: a refused request may be mended and sent again with the
 """
 
 import hashlib
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +26,8 @@ from todo.work import Work
 LIFETIME = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
 REPLAYED = "idempotency-replayed"
+# No body in JSON begins like this, so neither kind of fingerprint is taken for the other.
+_CANONICAL = b"canonical\n"
 # Old ones go a few at a time, with the writes that use the table.
 _PURGED = 20
 
@@ -95,7 +98,7 @@ async def claim(work: Work, request: Request, key: str) -> Answer | None:
     Raises:
         KeyReusedError: It came with another request.
     """
-    fingerprint = await _fingerprint(request, work.caller)
+    fingerprint = _render_fingerprint(request, work.caller, await _canonicalize_body(request))
     expired = (work.now - LIFETIME).isoformat(timespec="microseconds")
     user = work.caller.user
     mine = {
@@ -110,7 +113,9 @@ async def claim(work: Work, request: Request, key: str) -> Answer | None:
         work.finally_run((_PURGE, {"expired": expired}))
         return None
     known, status, headers, body = found[0]
-    if bytes(known) != fingerprint:
+    # For 24 hours after an upgrade there are keys whose fingerprint has the body as it came.
+    former = _render_fingerprint(request, work.caller, await request.body())
+    if bytes(known) not in {fingerprint, former}:
         raise KeyReusedError
     return Answer(
         status, None if body is None else bytes(body), {**orjson.loads(headers), REPLAYED: "true"}
@@ -131,10 +136,25 @@ def store(caller: Caller, key: str, answer: Answer) -> Call:
     )
 
 
-async def _fingerprint(request: Request, caller: Caller) -> bytes:
+def _render_fingerprint(request: Request, caller: Caller, body: bytes) -> bytes:
     seen = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
     # A token for one list must not be told what another token did elsewhere.
     seen.update(f"{caller.list_id}\n".encode())
     seen.update(request.headers.get("if-match", "").encode() + b"\n")
-    seen.update(await request.body())
+    seen.update(body)
     return seen.digest()
+
+
+async def _canonicalize_body(request: Request) -> bytes:
+    """Return the body with sorted keys, without blanks, and with every character escaped one way.
+
+    Of a key that comes twice the last value counts, as it does for the operation. Numbers stay as
+    they are written: an operation may accept 1 and refuse 1.0.
+    """
+    body = await request.body()
+    try:
+        value = await request.json()
+    except (ValueError, RecursionError):
+        # Of an operation without a body, which may come with anything.
+        return body
+    return _CANONICAL + json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
