@@ -1,9 +1,22 @@
 """Several changes of tasks, all or none."""
 
+import contextlib
 from typing import Any
 
-from todo.errors import BatchFailedError, ProblemError
+from todo.errors import BatchFailedError, ProblemError, ValidationFailedError
+from todo.tasks.series import RuleEvaluation
 from todo.tasks.service import TaskService
+
+
+async def prepare_batch(rules: RuleEvaluation, operations: list[dict[str, Any]]) -> None:
+    """Evaluate the rules of a batch before its transaction begins.
+
+    Those that are refused fail with all others in `run_batch`, which names every operation that
+    fails.
+    """
+    for operation in operations:
+        with contextlib.suppress(ValidationFailedError):
+            await rules.prepare(operation.get("task", {}))
 
 
 async def run_batch(tasks: TaskService, operations: list[dict[str, Any]]) -> bytes:

@@ -15,7 +15,7 @@ from todo.auth.bearer import CallerDep
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.errors import NotFoundError, ValidationFailedError
 from todo.tasks import listing
-from todo.tasks.batch import run_batch
+from todo.tasks.batch import prepare_batch, run_batch
 from todo.tasks.image import TASK_FIELDS
 from todo.tasks.repository import TaskRepository, find_statement
 from todo.tasks.schemas import (
@@ -29,6 +29,7 @@ from todo.tasks.schemas import (
     TaskRead,
     TaskUpdate,
 )
+from todo.tasks.series import RuleEvaluation
 from todo.tasks.service import TaskService
 from todo.work import Work
 
@@ -41,10 +42,11 @@ Fields = Annotated[str | None, Query(max_length=400, description=FIELDS_DESCRIPT
 @router.post("", status_code=status.HTTP_201_CREATED, response_model=TaskRead)
 async def create_task(request: Request, caller: CallerDep, body: TaskCreate) -> Response:
     """Create a task, on its own, in a list or below another task."""
-    fields = dump(body)
+    fields, rules = dump(body), RuleEvaluation()
+    await rules.prepare(fields)
 
     async def act(work: Work) -> Answer:
-        image = await TaskService(work).create(fields)
+        image = await TaskService(work, rules).create(fields)
         return changed(image, 201)
 
     return await answer_write(request, caller, act)
@@ -96,8 +98,11 @@ async def change_tasks(request: Request, caller: CallerDep, body: Batch) -> Resp
         for operation in operations
     )
 
+    rules = RuleEvaluation()
+    await prepare_batch(rules, operations)
+
     async def act(work: Work) -> Answer:
-        return Answer(200, await run_batch(TaskService(work), operations))
+        return Answer(200, await run_batch(TaskService(work, rules), operations))
 
     return await answer_write(request, caller, act, changes_existing=changes_existing)
 
@@ -124,10 +129,11 @@ async def update_task(
     request: Request, caller: CallerDep, task_id: UUID, body: TaskUpdate
 ) -> Response:
     """Change a task. Absent fields keep their value."""
-    changes, expected = dump(body), read_if_match(request)
+    changes, expected, rules = dump(body), read_if_match(request), RuleEvaluation()
+    await rules.prepare(changes)
 
     async def act(work: Work) -> Answer:
-        return changed(await TaskService(work).update(str(task_id), changes, expected))
+        return changed(await TaskService(work, rules).update(str(task_id), changes, expected))
 
     return await answer_write(request, caller, act, changes_existing=True)
 

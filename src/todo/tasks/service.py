@@ -1,6 +1,5 @@
 """What may be done with tasks, whoever asks: HTTP, agents' tools, imports."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +21,7 @@ from todo.tasks.repository import (
     as_bytes,
     read_image,
 )
-from todo.tasks.series import find_next
+from todo.tasks.series import RuleEvaluation, find_next
 from todo.work import Account, Work
 
 _DUE = ("due_date", "due_at", "due_zone")
@@ -40,10 +39,17 @@ class Found:
 class TaskService:
     """The rules for tasks, within one write."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, rules: RuleEvaluation | None = None) -> None:
+        """Serve one write.
+
+        Args:
+            work: The write.
+            rules: What evaluates the rules of the request; its budget outlasts a repeated attempt.
+        """
         self._work = work
         self._caller = work.caller
         self._store = TaskRepository(work.session, work.caller)
+        self._rules = rules or RuleEvaluation()
 
     async def create(self, fields: dict[str, Any]) -> bytes:
         """Store a new task.
@@ -63,7 +69,7 @@ class TaskService:
         account = await self._place(image, fields.get("parent_id"), fields.get("list_id"))
         if account is None and needs_account(image):
             account, _ = await self._work.lock(image["owner"])
-        await _settle(image, account.zone if account else "UTC")
+        await self._settle(image, account.zone if account else "UTC")
         owner = image["owner"]
         if account is None:
             # A task without a due time has no reminders either.
@@ -113,7 +119,7 @@ class TaskService:
         if "list_id" in changes or "parent_id" in changes:
             await self._move(found, image, changes)
         if {*_DUE, "recurrence", "recurrence_from"} & set(changes):
-            await _settle(image, found.account.zone)
+            await self._settle(image, found.account.zone)
             if _is_same_instant(image["due_at"], found.image["due_at"]):
                 # Each database writes it in its own way.
                 image["due_at"] = found.image["due_at"]
@@ -200,7 +206,7 @@ class TaskService:
         if done["recurrence"] is None or await self._store.is_followed(done["id"]):
             return
         zone = check_zone(account.zone)
-        due = await asyncio.to_thread(find_next, done, self._work.now, zone)
+        due = await self._rules.run(find_next, done, self._work.now, zone)
         if due is None:
             return
         image = (
@@ -302,6 +308,13 @@ class TaskService:
         if len(above) + 1 + measure_height(found.image["id"], below) > MAX_DEPTH:
             raise refuse_field("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
 
+    async def _settle(self, image: Image, zone: str) -> None:
+        """Check due and rule, and write each in its one form."""
+        if image["recurrence"] is None:
+            settle_due(image, zone)
+        else:
+            await self._rules.run(settle_due, image, zone)
+
     def _find_fire_times(self, image: Image, account: Account | None) -> list[str]:
         return find_fire_times(image, account.zone if account else "UTC", self._work.now)
 
@@ -331,17 +344,6 @@ def measure_height(task_id: str, below: list[Image]) -> int:
     for image in below:
         depths[image["id"]] = depths[image["parent_id"]] + 1
     return max(depths.values())
-
-
-async def _settle(image: Image, zone: str) -> None:
-    """Check due and rule, which others need not wait for.
-
-    A rule that hardly ever occurs is looked for in many years, and a batch may have a hundred.
-    """
-    if image["recurrence"] is None:
-        settle_due(image, zone)
-    else:
-        await asyncio.to_thread(settle_due, image, zone)
 
 
 def _refuse_many(below: list[Any]) -> None:

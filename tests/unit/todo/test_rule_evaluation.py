@@ -1,0 +1,86 @@
+"""The rules of one request share a budget, and are evaluated before its transaction."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from todo.errors import ValidationFailedError
+from todo.tasks.batch import prepare_batch
+from todo.tasks.series import RuleEvaluation
+
+NEVER = {"recurrence": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"}
+WEEKLY = {"recurrence": "FREQ=WEEKLY", "due_date": "2026-11-25"}
+
+
+def refuse(evaluation: RuleEvaluation, fields: dict[str, Any]) -> dict[str, Any]:
+    with pytest.raises(ValidationFailedError) as caught:
+        asyncio.run(evaluation.prepare(fields))
+    assert caught.value.errors is not None
+    (error,) = caught.value.errors
+    return dict(error)
+
+
+def test_a_rule_that_never_occurs_is_refused_before_the_write() -> None:
+    error = refuse(RuleEvaluation(), NEVER)
+
+    assert (error["field"], error["code"]) == ("recurrence", "invalid")
+    assert "never occurs" in error["message"]
+
+
+def test_a_spent_budget_refuses_a_rule_however_good_it_is() -> None:
+    error = refuse(RuleEvaluation(0), WEEKLY)
+
+    assert (error["field"], error["code"]) == ("recurrence", "too-costly")
+    assert "send fewer at once" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"title": "t"},
+        {"recurrence": None},
+        WEEKLY,
+        {"recurrence": "FREQ=MONTHLY", "due_at": "2026-11-25T10:00:00Z"},
+        # Refused for another field, by whoever looks at all of them.
+        {"recurrence": "FREQ=DAILY", "due_at": "2026-11-25T10:00:00Z", "due_zone": "Mars/Olympus"},
+        # Only the write knows the due.
+        {"recurrence": "FREQ=DAILY;INTERVAL=7;BYDAY=TU"},
+        {"recurrence": "FREQ=DAILY;INTERVAL=7;BYDAY=TU", "due_date": "2026-11-25"},
+    ],
+)
+def test_what_may_be_right_is_left_to_the_write(fields: dict[str, Any]) -> None:
+    asyncio.run(RuleEvaluation().prepare(fields))
+
+
+def test_a_batch_evaluates_all_its_rules_and_leaves_the_errors_to_the_write() -> None:
+    operations: list[dict[str, Any]] = [
+        {"op": "create", "task": NEVER},
+        {"op": "complete"},
+        {"op": "x", "task": WEEKLY},
+    ]
+
+    asyncio.run(prepare_batch(RuleEvaluation(), operations))
+    asyncio.run(prepare_batch(RuleEvaluation(0), operations))
+
+
+def test_rules_are_evaluated_one_at_a_time_whatever_the_requests() -> None:
+    running, most = [], []
+    lock = threading.Lock()
+
+    def evaluate() -> None:
+        with lock:
+            running.append(1)
+            most.append(len(running))
+        threading.Event().wait(0.01)
+        with lock:
+            running.pop()
+
+    async def ask() -> None:
+        await asyncio.gather(*(RuleEvaluation().run(evaluate) for _ in range(8)))
+
+    asyncio.run(ask())
+
+    assert max(most) == 1
+    assert len(most) == 8
