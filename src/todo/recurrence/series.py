@@ -148,6 +148,30 @@ def _name_days(rule: Rule, start: date) -> Rule:
     return rule
 
 
+def forget_start(
+    rule: Rule, *, due_date: date | None, due_at: datetime | None, due_zone: tzinfo | None
+) -> Rule:
+    """Return the rule without the days that it has from its start; the inverse of `normalise`.
+
+    For a rule that is counted from completion from now on: the day of completion is its start.
+
+    Args:
+        rule: As it is stored with an instance by the schedule.
+        due_date: Day of the instance, or None.
+        due_at: Its instant, or None.
+        due_zone: The zone of `due_at`.
+    """
+    start = due_date if due_at is None else _nominal(rule, due_at, due_zone or UTC)[0]
+    if start is None or (rule.by_set_pos and not rule.by_week_no):
+        # BYSETPOS needs the days that it chooses from.
+        return rule
+    without = replace(rule, by_day=(), by_month_day=())
+    for bare in (replace(without, by_month=()), without):
+        if _name_days(bare, start) == rule:
+            return bare
+    return rule
+
+
 def _next_after_completion(rule: Rule, start: date) -> date | None:
     """Find the next day, with the last one of a month for a day that the month lacks.
 

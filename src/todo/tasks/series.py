@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from todo.errors import ValidationFailedError
 from todo.recurrence.rule import read_rule
-from todo.recurrence.series import next_due, normalise, parse_rule
+from todo.recurrence.series import forget_start, next_due, normalise, parse_rule
 from todo.tasks.due import check_zone
 from todo.tasks.record import Image, read_due
 from todo.time_budget import TimeBudget, TimeBudgetExceededError
@@ -114,6 +114,13 @@ def find_next(done: Image, completed_at: datetime, account_zone: tzinfo) -> dict
         "due_at": at and at.isoformat(timespec="microseconds"),
         "recurrence": str(following.rule),
     }
+
+
+def forget_start_days(image: Image) -> str:
+    """Return a task's rule without the days that its start had written into it."""
+    day, at = read_due(image)
+    rule = read_rule(image["recurrence"])
+    return str(forget_start(rule, due_date=day, due_at=at, due_zone=_zone(image)))
 
 
 def _zone(image: Image) -> tzinfo | None:

@@ -21,7 +21,8 @@ from todo.tasks.repository import (
     as_bytes,
     read_image,
 )
-from todo.tasks.series import RuleEvaluation, find_next
+from todo.tasks.rule_start import find_rule_start
+from todo.tasks.series import RuleEvaluation, find_next, forget_start_days
 from todo.work import Account, Work
 
 _DUE = ("due_date", "due_at", "due_zone")
@@ -109,13 +110,10 @@ class TaskService:
             ValidationFailedError: As `create`.
         """
         found = await self._lock(task_id, expected)
-        image = found.image | {k: v for k, v in changes.items() if k in found.image}
-        if "due_date" in changes and changes["due_date"] is not None:
-            image |= {"due_at": None, "due_zone": None}
-        elif "due_at" in changes and changes["due_at"] is not None:
-            image["due_date"] = None
-        if image["due_at"] is None:
-            image["due_zone"] = None
+        image = _apply(found.image, changes)
+        if _is_switched_to_completion(found.image, changes):
+            start = await find_rule_start(self._work.session, found.image)
+            image["recurrence"] = forget_start_days(start)
         if "list_id" in changes or "parent_id" in changes:
             await self._move(found, image, changes)
         if {*_DUE, "recurrence", "recurrence_from"} & set(changes):
@@ -330,6 +328,26 @@ class TaskService:
             before=before,
             after=after,
         )
+
+
+def _apply(before: Image, changes: dict[str, Any]) -> Image:
+    """Return a task with the fields that are given, and without those that they replace."""
+    image = before | {k: v for k, v in changes.items() if k in before}
+    if changes.get("due_date") is not None:
+        image |= {"due_at": None, "due_zone": None}
+    elif changes.get("due_at") is not None:
+        image["due_date"] = None
+    if image["due_at"] is None:
+        image["due_zone"] = None
+    return image
+
+
+def _is_switched_to_completion(before: Image, changes: dict[str, Any]) -> bool:
+    """Whether the rule stays, and is counted from completion from now on."""
+    if before["recurrence"] is None or "recurrence" in changes:
+        return False
+    is_now = changes.get("recurrence_from") == "completion"
+    return is_now and before["recurrence_from"] != "completion"
 
 
 def _is_same_instant(one: str | None, other: str | None) -> bool:

@@ -1,10 +1,20 @@
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from todo.recurrence.series import Basis, NextDue, next_due, normalise, parse_rule
+from todo.recurrence.rule import Rule
+from todo.recurrence.series import (
+    Basis,
+    NextDue,
+    forget_start,
+    next_due,
+    normalise,
+    parse_rule,
+)
+from todo.tasks.due import at_wall_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NUUK = ZoneInfo("America/Nuuk")
@@ -287,3 +297,79 @@ def test_a_series_ends_where_the_weekday_of_completion_fits_none_of_its_days() -
     )
 
     assert following is None
+
+
+# Rule, due and, for an instant, its zone.
+FROM_THE_START = [
+    ("FREQ=WEEKLY", "2026-11-25", None),
+    ("FREQ=WEEKLY;INTERVAL=2;COUNT=5", "2026-11-25", None),
+    ("FREQ=WEEKLY;UNTIL=20300101;WKST=SU", "2026-11-29", None),
+    ("FREQ=WEEKLY;BYMONTH=11,12", "2026-11-25", None),
+    ("FREQ=MONTHLY", "2026-01-31", None),
+    ("FREQ=MONTHLY;INTERVAL=3", "2026-02-28", None),
+    ("FREQ=MONTHLY;BYMONTH=1,7", "2026-01-15", None),
+    ("FREQ=YEARLY", "2028-02-29", None),
+    ("FREQ=YEARLY;BYMONTH=3,9", "2026-03-03", None),
+    ("FREQ=YEARLY;BYWEEKNO=20", "2026-05-14", None),
+    ("FREQ=YEARLY;BYWEEKNO=20,40;BYSETPOS=1", "2026-05-14", None),
+    ("FREQ=DAILY;INTERVAL=10", "2026-11-25", None),
+    # Thursday in Tokyo, Wednesday in UTC.
+    ("FREQ=WEEKLY", "2026-11-26T08:30", ZoneInfo("Asia/Tokyo")),
+    ("FREQ=MONTHLY", "2026-12-01T00:10", ZoneInfo("Pacific/Auckland")),
+    # In the gap: at 03:30, and the wall time of the series is 02:30.
+    ("FREQ=WEEKLY;BYHOUR=2;BYMINUTE=30;BYSECOND=0", "2026-03-29T02:30", BERLIN),
+]
+BY_THE_CALLER = [
+    ("FREQ=WEEKLY;BYDAY=MO,WE", "2026-11-25"),
+    # Another day than that of the due: only the caller can have said it.
+    ("FREQ=WEEKLY;BYDAY=TU", "2026-11-25"),
+    ("FREQ=WEEKLY;BYDAY=WE;BYSETPOS=1", "2026-11-25"),
+    ("FREQ=MONTHLY;BYMONTHDAY=15", "2026-11-25"),
+    ("FREQ=MONTHLY;BYMONTHDAY=-1", "2026-11-30"),
+    ("FREQ=MONTHLY;BYDAY=4WE", "2026-11-25"),
+    ("FREQ=MONTHLY;BYDAY=WE", "2026-11-25"),
+    ("FREQ=YEARLY;BYDAY=-1WE", "2026-12-30"),
+    ("FREQ=YEARLY;BYYEARDAY=329", "2026-11-25"),
+    ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=-1", "2026-02-28"),
+    ("FREQ=DAILY;BYDAY=WE", "2026-11-25"),
+]
+
+
+def begin(text: str, due: str, zone: tzinfo | None) -> tuple[Rule, dict[str, Any]]:
+    """Return a rule as it is stored by the schedule, and the due that it is stored with."""
+    at = None if zone is None else at_wall_time(*_split(due), zone)
+    dues: dict[str, Any] = {
+        "due_date": date.fromisoformat(due) if at is None else None,
+        "due_at": at,
+        "due_zone": zone,
+    }
+    return normalise(parse_rule(text), **dues, basis="schedule"), dues
+
+
+def _split(due: str) -> tuple[date, time]:
+    moment = datetime.fromisoformat(due)
+    return moment.date(), moment.time()
+
+
+@pytest.mark.parametrize(("text", "due", "zone"), FROM_THE_START)
+def test_from_completion_a_rule_has_no_day_of_its_start(
+    text: str, due: str, zone: tzinfo | None
+) -> None:
+    stored, dues = begin(text, due, zone)
+
+    assert str(forget_start(stored, **dues)) == str(parse_rule(text))
+    # And back by the schedule.
+    assert normalise(forget_start(stored, **dues), **dues, basis="schedule") == stored
+
+
+@pytest.mark.parametrize(("text", "due"), BY_THE_CALLER)
+def test_from_completion_a_rule_keeps_the_days_that_a_caller_named(text: str, due: str) -> None:
+    stored, dues = begin(text, due, None)
+
+    assert str(forget_start(stored, **dues)) == text
+
+
+def test_without_due_there_is_no_start_to_forget() -> None:
+    rule = parse_rule("FREQ=WEEKLY;BYDAY=WE")
+
+    assert forget_start(rule, due_date=None, due_at=None, due_zone=None) == rule

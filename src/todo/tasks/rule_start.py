@@ -1,0 +1,43 @@
+"""The start of a stored rule: its due when the rule was set, which the journal still knows.
+
+A due that is moved later moves one instance. The days that the service wrote into the rule are
+those of the due before that.
+"""
+
+from sqlalchemy import bindparam, literal_column, select
+
+from todo.models import journal
+from todo.session import Session
+from todo.sql import Statement
+from todo.tasks.record import Image
+from todo.tasks.repository import as_bytes, read_image
+
+# Newest first; a task with more changes than that keeps the days of its rule.
+_MAX_ENTRIES = 100
+_STATES = Statement(
+    select(journal.c.after)
+    .where(
+        journal.c.owner == bindparam("owner"),
+        journal.c.entity_id == bindparam("id"),
+        journal.c.kind == literal_column("'task'"),
+    )
+    .order_by(journal.c.seq.desc())
+    .limit(literal_column(str(_MAX_ENTRIES)))
+)
+
+
+async def find_rule_start(session: Session, image: Image) -> Image:
+    """Return the earliest state of a task that had the rule that it has now.
+
+    Args:
+        session: Reads.
+        image: The task.
+    """
+    start = image
+    rows = await session.fetch(_STATES, {"owner": image["owner"], "id": image["id"]})
+    for (after,) in rows:
+        state = None if after is None else read_image(as_bytes(after))
+        if state is None or state["recurrence"] != image["recurrence"]:
+            break
+        start = state
+    return start
