@@ -12,6 +12,8 @@ from typing import ClassVar
 from todo.fatal import ExitCode, FatalError
 
 PROBLEM_TYPE = b"application/problem+json"
+MAX_ERRORS = 100
+"""Of one response: a caller corrects the first of them, and a thousand more are the same fault."""
 
 
 class ProblemError(Exception):
@@ -353,7 +355,11 @@ def render_problem(
         "request_id": request_id,
     }
     if error.errors is not None:
-        problem["errors"] = [dict(item) for item in error.errors]
+        problem["errors"] = [dict(item) for item in error.errors[:MAX_ERRORS]]
+        omitted = len(error.errors) - MAX_ERRORS
+        if omitted > 0:
+            problem["errors_omitted"] = omitted
+            problem["detail"] = f"{error.detail} {omitted} more are not shown."
     # ASCII only: a lone surrogate that the caller sent stays escaped instead of failing here.
     body = json.dumps(problem).encode("ascii")
     headers = [

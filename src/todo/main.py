@@ -62,7 +62,10 @@ class Problem(BaseModel):
     instance: str = Field(description="The path of the request.")
     code: str = Field(description="For programs; codes are stable.")
     request_id: str = Field(description="The id of the request in the log.")
-    errors: list[FieldProblem] | None = None
+    errors: list[FieldProblem] | None = Field(default=None, description="At most 100.")
+    errors_omitted: int | None = Field(
+        default=None, description="How many more errors there are, if there are any."
+    )
 
 
 class HealthStatus(BaseModel):

@@ -71,6 +71,7 @@ _WHOLE_BODY = {
     # Without that header the framework passes the body on as bytes.
     "model_attributes_type": "must be a JSON object, sent with Content-Type: application/json",
 }
+_SHOWN_LENGTH = 64
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -136,11 +137,16 @@ def _find_path(path: Sequence[str | int]) -> Iterator[str]:
     """
     for before, step in pairwise((None, *path)):
         if not (isinstance(before, int) and isinstance(step, str)):
-            yield str(step)
+            yield shorten(str(step))
 
 
 def _find_parameter(path: Sequence[str | int]) -> Iterator[str]:
     """Yield a parameter's name and the index of its value, without the member of a union."""
     for position, step in enumerate(path):
         if position == 0 or isinstance(step, int):
-            yield str(step)
+            yield shorten(str(step))
+
+
+def shorten(step: str) -> str:
+    """Return a name as errors show it; only an unknown one is longer than this."""
+    return step if len(step) <= _SHOWN_LENGTH else f"{step[:_SHOWN_LENGTH]}…"

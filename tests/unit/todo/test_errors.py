@@ -30,6 +30,21 @@ def test_a_problem_has_the_fields_of_rfc_9457_and_ours() -> None:
     }
 
 
+@pytest.mark.parametrize(("count", "shown", "omitted"), [(99, 99, 0), (100, 100, 0), (101, 100, 1)])
+def test_a_hundred_errors_are_shown_and_the_others_counted(
+    count: int, shown: int, omitted: int
+) -> None:
+    errors = [{"in": "body", "field": str(number), "code": "c"} for number in range(count)]
+
+    problem = json.loads(
+        render_problem(ValidationFailedError(errors=errors), instance="/x", request_id="i")[2]
+    )
+
+    assert problem["errors"] == errors[:shown]
+    assert problem.get("errors_omitted", 0) == omitted
+    assert (f" {omitted} more are not shown." in problem["detail"]) == (omitted > 0)
+
+
 @pytest.mark.parametrize(("seconds", "header"), [(0, "1"), (0.2, "1"), (1.2, "2"), (30, "30")])
 def test_retry_after_is_whole_seconds_rounded_up(seconds: float, header: str) -> None:
     assert UnavailableError(retry_after_s=seconds).headers == {"Retry-After": header}
