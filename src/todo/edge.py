@@ -18,6 +18,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from todo.api.body import find_body_limit
 from todo.cors import Cors
 from todo.errors import (
     DeadlineExceededError,
@@ -41,10 +42,9 @@ from todo.metrics import Metrics
 from todo.tracecontext import begin_trace
 from todo.validation import word_errors
 
-MAX_BODY_BYTES = 1024 * 1024
 # Read and thrown away before the answer 413: a client that still sends when the connection
 # closes gets a reset instead of the answer.
-_DISCARD_BYTES = 16 * MAX_BODY_BYTES
+_DISCARD_BYTES = 16 * 1024 * 1024
 _BODY_TIMEOUT_S = 30
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UNMATCHED = "unmatched"
@@ -241,13 +241,14 @@ async def _read_body(scope: Scope, receive: Receive) -> Receive:
     """Read the whole body, within its limits, and return a `receive` that hands it out.
 
     Raises:
-        TooLargeError: It exceeds `MAX_BODY_BYTES`.
+        TooLargeError: It exceeds the limit of its path.
         RequestTimeoutError: It did not arrive within `_BODY_TIMEOUT_S`.
         MalformedRequestError: The caller left before its end.
     """
     names = {name for name, _value in scope["headers"]}
     if not names & {b"content-length", b"transfer-encoding"}:
         return receive
+    limit = find_body_limit(scope["path"])
     chunks: list[bytes] = []
     size = 0
     more = True
@@ -259,13 +260,13 @@ async def _read_body(scope: Scope, receive: Receive) -> Receive:
                     raise MalformedRequestError
                 chunk = message.get("body", b"")
                 size += len(chunk)
-                if size <= MAX_BODY_BYTES:
+                if size <= limit:
                     chunks.append(chunk)
                 more = message.get("more_body", False)
     except TimeoutError:
         raise RequestTimeoutError from None
-    if size > MAX_BODY_BYTES:
-        raise TooLargeError
+    if size > limit:
+        raise TooLargeError(limit)
     pending: list[MutableMapping[str, Any]] = [
         {"type": "http.request", "body": b"".join(chunks), "more_body": False}
     ]

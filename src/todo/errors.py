@@ -152,7 +152,12 @@ class TooLargeError(ProblemError):
 
     status = 413
     code = "content-too-large"
-    default_detail = "The body of the request exceeds the limit of 1 MiB."
+    default_detail = "The body of the request is too large."
+
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        """Name the limit, where it is known."""
+        known = f"The body of this request may have at most {limit_bytes} bytes."
+        super().__init__(None if limit_bytes is None else known)
 
 
 class ValidationFailedError(ProblemError):

@@ -5,18 +5,18 @@ from fastapi import APIRouter, Request, Response, status
 from todo.account.schemas import AccountRead, AccountUpdate
 from todo.account.service import AccountService, read_account
 from todo.api.answer import Answer, answer_read
+from todo.api.route import ApiRoute
 from todo.api.write import answer_write
-from todo.auth.bearer import CallerDep
+from todo.auth.bearer import CallerDep, requires
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.work import Work
 
-router = APIRouter(prefix="/api/v1/me", tags=["account"])
+router = APIRouter(prefix="/api/v1/me", tags=["account"], route_class=ApiRoute)
 
 
 @router.get("", response_model=AccountRead)
 async def read_me(request: Request, caller: CallerDep) -> Response:
     """Return the caller's account."""
-    caller.require("read")
     database: Database = request.app.state.database
     async with database.reading() as session:
         body = await read_account(session, caller.user)
@@ -34,6 +34,7 @@ async def update_me(request: Request, caller: CallerDep, body: AccountUpdate) ->
 
 
 @router.delete("", status_code=status.HTTP_204_NO_CONTENT)
+@requires("admin")
 async def delete_me(request: Request, caller: CallerDep) -> Response:
     """Delete the account with all its tasks, lists, shares, tokens and journal contents.
 
@@ -44,4 +45,4 @@ async def delete_me(request: Request, caller: CallerDep) -> Response:
         await AccountService(work).delete()
         return Answer(204)
 
-    return await answer_write(request, caller, act, scope="admin")
+    return await answer_write(request, caller, act)

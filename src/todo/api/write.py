@@ -30,7 +30,6 @@ async def answer_write(
     caller: Caller,
     action: Action,
     *,
-    scope: str = "write",
     changes_existing: bool = False,
 ) -> Response:
     """Run a write in one transaction and answer when it is committed.
@@ -39,17 +38,14 @@ async def answer_write(
         request: The request; its body has been read.
         caller: Who asks.
         action: Does it, and says what to answer. It may run more than once.
-        scope: What the caller's token must allow.
         changes_existing: Whether `If-Match` makes sense, so that a token may require it.
 
     Raises:
-        ForbiddenError: The token lacks the scope.
         PreconditionRequiredError: The token requires a header that is missing.
         KeyReusedError: The Idempotency-Key came with another request before.
         RateLimitedError: The token may not make so many changes an hour.
         WriteConflictError: Other writes were in the way for too long.
     """
-    caller.require(scope)
     key = find_key(request)
     if caller.require_key and key is None:
         raise PreconditionRequiredError("This token requires an Idempotency-Key on every write.")

@@ -1,6 +1,7 @@
-"""The dependency that tells a router who calls."""
+"""The dependency that gives an endpoint its caller, and the scope that the endpoint requires."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
@@ -9,12 +10,41 @@ from starlette.types import Scope
 from todo.auth.caller import Caller
 from todo.limits import CALLER_FIELDS, RateLimit
 
+_Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
-class _Bearer(HTTPBearer):
+_AUTHENTICATED = "todo.authenticated"
+_REQUIRED = "required_scope"
+_SCOPES = {"GET": "read", "DELETE": "delete"}
+"""The scope that a method requires; any other method requires `write`."""
+
+
+def requires(scope: str) -> Callable[[_Endpoint], _Endpoint]:
+    """Let an endpoint require another scope than its method does."""
+
+    def mark(endpoint: _Endpoint) -> _Endpoint:
+        setattr(endpoint, _REQUIRED, scope)
+        return endpoint
+
+    return mark
+
+
+class Bearer(HTTPBearer):
     """Documents the scheme, and is itself the dependency: one call, none below it."""
 
     async def __call__(self, request: Request) -> Caller:  # type: ignore[override]
-        return await authenticate(request.scope)
+        """Return the caller, whose token has the scope that the endpoint requires.
+
+        Raises:
+            ForbiddenError: It lacks the scope.
+            ProblemError: As `authenticate`.
+        """
+        scope = request.scope
+        caller: Caller | None = scope.get(_AUTHENTICATED)
+        if caller is None:
+            caller = scope[_AUTHENTICATED] = await authenticate(scope)
+            default = _SCOPES.get(scope["method"], "write")
+            caller.require(getattr(scope["endpoint"], _REQUIRED, default))
+        return caller
 
 
 async def authenticate(scope: Scope) -> Caller:
@@ -34,5 +64,5 @@ async def authenticate(scope: Scope) -> Caller:
 
 CallerDep = Annotated[
     Caller,
-    Depends(_Bearer(scheme_name="bearer", description="A JSON Web Token, or an API token.")),
+    Depends(Bearer(scheme_name="bearer", description="A JSON Web Token, or an API token.")),
 ]

@@ -5,18 +5,20 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response, status
 
 from todo.api.answer import Answer, answer_read, read_if_match, version_tag
+from todo.api.route import ApiRoute
 from todo.api.write import answer_write
-from todo.auth.bearer import CallerDep
+from todo.auth.bearer import CallerDep, requires
 from todo.auth.repository import ApiTokenRepository
 from todo.auth.schemas import TokenCreate, TokenCreated, TokenList
 from todo.auth.service import VERSION, ApiTokenService, render_shown
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.work import Work
 
-router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"])
+router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"], route_class=ApiRoute)
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, response_model=TokenCreated)
+@requires("admin")
 async def create_token(request: Request, caller: CallerDep, body: TokenCreate) -> Response:
     """Create an API token for a program. The response is the only one with the secret.
 
@@ -34,16 +36,16 @@ async def create_token(request: Request, caller: CallerDep, body: TokenCreate) -
             repeated=_with_text(made.image, "null"),
         )
 
-    return await answer_write(request, caller, act, scope="admin")
+    return await answer_write(request, caller, act)
 
 
 @router.get("", response_model=TokenList)
+@requires("admin")
 async def list_tokens(request: Request, caller: CallerDep) -> Response:
     """List the API tokens, including expired ones, without their secrets.
 
     The caller's token needs the scope `admin`.
     """
-    caller.require("admin")
     database: Database = request.app.state.database
     async with database.reading() as session:
         tokens = await ApiTokenRepository(session, caller).list_all()
@@ -52,6 +54,7 @@ async def list_tokens(request: Request, caller: CallerDep) -> Response:
 
 
 @router.delete("/{token_id}", status_code=status.HTTP_204_NO_CONTENT)
+@requires("admin")
 async def revoke_token(request: Request, caller: CallerDep, token_id: UUID) -> Response:
     """Revoke an API token. Its next request is rejected.
 
@@ -63,7 +66,7 @@ async def revoke_token(request: Request, caller: CallerDep, token_id: UUID) -> R
         await ApiTokenService(work).revoke(str(token_id), expected)
         return Answer(204)
 
-    return await answer_write(request, caller, act, scope="admin", changes_existing=True)
+    return await answer_write(request, caller, act, changes_existing=True)
 
 
 def _with_text(image: bytes, text: str) -> bytes:

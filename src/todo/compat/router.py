@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 from todo.account.repository import FIND as FIND_ACCOUNT
 from todo.account.service import DEFAULT_ZONE
 from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
+from todo.api.route import ApiRoute
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
 from todo.auth.caller import Caller
@@ -31,7 +32,9 @@ from todo.tasks.repository import TaskRepository, read_image
 from todo.tasks.service import TaskService
 from todo.work import Work
 
-router = APIRouter(prefix=f"/api/{SEGMENT}/tasks", tags=["front ends"])
+router = APIRouter(
+    prefix=f"/api/{SEGMENT}/tasks", tags=["front ends"], route_class=ApiRoute
+)
 
 _DEFAULT_LIMIT = 20
 _MOST = 100
@@ -58,7 +61,6 @@ async def list_front_end_tasks(
     request: Request, caller: OwnCaller, asked: Annotated[FrontEndQuery, Query()]
 ) -> Response:
     """List the caller's tasks, by due time by default."""
-    caller.require("read")
     limit = asked.limit or (_MOST if asked.page is None else _DEFAULT_LIMIT)
     skipped = ((asked.page or 1) - 1) * limit
     if skipped > MAX_SKIPPED:
@@ -103,7 +105,6 @@ async def create_front_end_task(
 @router.get("/{task_id}", response_model=FrontEndTask)
 async def read_front_end_task(request: Request, caller: OwnCaller, task_id: UUID) -> Response:
     """Return a task as existing front ends read it."""
-    caller.require("read")
     database: Database = request.app.state.database
     async with database.reading() as session:
         image = await TaskRepository(session, caller).find(str(task_id))
@@ -155,7 +156,7 @@ async def delete_front_end_task(request: Request, caller: OwnCaller, task_id: UU
         await TaskService(work).delete(str(task_id), expected)
         return Answer(200, b'{"message":"Task deleted successfully"}')
 
-    return await answer_write(request, caller, act, scope="delete", changes_existing=True)
+    return await answer_write(request, caller, act, changes_existing=True)
 
 
 def _changed(image: bytes, code: int = 200) -> Answer:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from todo.api.answer import Answer, answer_read
+from todo.api.route import ApiRoute
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
@@ -23,7 +24,7 @@ from todo.journal.schemas import (
 from todo.journal.undo import Undo
 from todo.work import Work
 
-router = APIRouter(prefix="/api/v1", tags=["journal"])
+router = APIRouter(prefix="/api/v1", tags=["journal"], route_class=ApiRoute)
 
 
 @router.get("/changes", response_model=ChangePage)
@@ -34,7 +35,6 @@ async def list_changes(
 
     Use this to keep a copy up to date. Continue with `next_since`.
     """
-    caller.require("read")
     database: Database = request.app.state.database
     async with database.reading() as session:
         view = await find_view(session, caller, asked.list)
@@ -47,7 +47,6 @@ async def list_journal(
     request: Request, caller: CallerDep, asked: Annotated[HistoryQuery, Query()]
 ) -> Response:
     """List the entries of the journal: who did what, newest first."""
-    caller.require("read")
     wanted = Filter(entity=asked.entity, run_id=asked.run_id, actor=asked.actor)
     database: Database = request.app.state.database
     async with database.reading() as session:
@@ -76,7 +75,6 @@ async def stream_events(
 
     A client that reconnects sends `Last-Event-ID` and continues there, as browsers do.
     """
-    caller.require("read")
     state = request.app.state
     since = asked.since if last_event_id is None else last_event_id
 

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Path, Query, Request, Response, status
 from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
 from todo.api.body import dump
 from todo.api.cursor import read_cursor, render_cursor, render_page
+from todo.api.route import ApiRoute
 from todo.api.write import answer_write
-from todo.auth.bearer import CallerDep
+from todo.auth.bearer import CallerDep, requires
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.errors import NotFoundError
 from todo.lists.repository import ListRepository
@@ -30,7 +31,7 @@ from todo.tasks.repository import as_bytes
 from todo.work import Work
 
 PATH = "/api/v1/lists"
-router = APIRouter(prefix=PATH, tags=["lists"])
+router = APIRouter(prefix=PATH, tags=["lists"], route_class=ApiRoute)
 
 # Ids of users are theirs who issue the tokens: a slash may be in one.
 _SHARE_PATH = "/{list_id}/shares/{user:path}"
@@ -55,7 +56,6 @@ async def list_lists(
     request: Request, caller: CallerDep, asked: Annotated[ListQuery, Query()]
 ) -> Response:
     """List the caller's lists and those shared with the caller, oldest first."""
-    caller.require("read")
     after = None if asked.cursor is None else str(read_cursor(asked.cursor, UUID))
     database: Database = request.app.state.database
     async with database.reading() as session:
@@ -69,7 +69,6 @@ async def list_lists(
 @router.get("/{list_id}", response_model=ListRead)
 async def read_list(request: Request, caller: CallerDep, list_id: UUID) -> Response:
     """Return a list that the caller owns or that is shared with the caller."""
-    caller.require("read")
     database: Database = request.app.state.database
     async with database.reading() as session:
         (rows,) = await session.run(ListRepository(session, caller).find(str(list_id)))
@@ -108,13 +107,12 @@ async def delete_list(
         await ListService(work).delete(str(list_id), expected, with_tasks=with_tasks)
         return Answer(204)
 
-    return await answer_write(request, caller, act, scope="delete", changes_existing=True)
+    return await answer_write(request, caller, act, changes_existing=True)
 
 
 @router.get("/{list_id}/shares", response_model=Shares)
 async def list_shares(request: Request, caller: CallerDep, list_id: UUID) -> Response:
     """List the shares of a list. The owner sees all of them, other users their own."""
-    caller.require("read")
     database: Database = request.app.state.database
     async with database.reading() as session:
         lists = ListRepository(session, caller)
@@ -127,6 +125,7 @@ async def list_shares(request: Request, caller: CallerDep, list_id: UUID) -> Res
 
 
 @router.put(_SHARE_PATH, response_model=ShareRead)
+@requires("admin")
 async def share_list(
     request: Request, caller: CallerDep, list_id: UUID, user: User, body: ShareChange
 ) -> Response:
@@ -138,10 +137,11 @@ async def share_list(
     async def act(work: Work) -> Answer:
         return Answer(200, await ListService(work).share(str(list_id), user, body.access))
 
-    return await answer_write(request, caller, act, scope="admin")
+    return await answer_write(request, caller, act)
 
 
 @router.delete(_SHARE_PATH, status_code=status.HTTP_204_NO_CONTENT)
+@requires("admin")
 async def unshare_list(request: Request, caller: CallerDep, list_id: UUID, user: User) -> Response:
     """Stop sharing a list with a user.
 
@@ -152,7 +152,7 @@ async def unshare_list(request: Request, caller: CallerDep, list_id: UUID, user:
         await ListService(work).unshare(str(list_id), user)
         return Answer(204)
 
-    return await answer_write(request, caller, act, scope="admin")
+    return await answer_write(request, caller, act)
 
 
 def _show(image: bytes, access: str) -> bytes:

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from todo.api.answer import Answer, answer_read
 from todo.api.cursor import read_cursor, render_cursor, render_page
+from todo.api.route import ApiRoute
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
@@ -19,7 +20,7 @@ from todo.tasks.schemas import Tag
 from todo.work import Work
 
 PATH = "/api/v1/tags"
-router = APIRouter(prefix=PATH, tags=["tags"])
+router = APIRouter(prefix=PATH, tags=["tags"], route_class=ApiRoute)
 
 # A slash may be in a tag.
 _ONE = "/{name:path}"
@@ -32,7 +33,6 @@ async def list_tags(
     request: Request, caller: CallerDep, asked: Annotated[TagQuery, Query()]
 ) -> Response:
     """List the tags of the caller's tasks by name."""
-    caller.require("read")
     if caller.list_id is not None:
         raise ReadOnlyError("This token is for one list, and tags are of all.")
     after = None if asked.cursor is None else read_cursor(asked.cursor, _check.validate_python)
@@ -66,4 +66,4 @@ async def delete_tag(request: Request, caller: CallerDep, name: Name) -> Respons
         await TagService(work).delete(name)
         return Answer(204)
 
-    return await answer_write(request, caller, act, scope="delete")
+    return await answer_write(request, caller, act)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response, status
 from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
 from todo.api.body import dump
 from todo.api.query import describe_query, read_query
+from todo.api.route import ApiRoute
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
@@ -34,7 +35,7 @@ from todo.tasks.service import TaskService
 from todo.work import Work
 
 PATH = "/api/v1/tasks"
-router = APIRouter(prefix=PATH, tags=["tasks"])
+router = APIRouter(prefix=PATH, tags=["tasks"], route_class=ApiRoute)
 
 Fields = Annotated[str | None, Query(max_length=400, description=FIELDS_DESCRIPTION)]
 
@@ -59,7 +60,6 @@ async def list_tasks(request: Request, caller: CallerDep) -> Response:
     A page may be short or empty although there are more tasks: continue until `next_cursor` is
     null.
     """
-    caller.require("read")
     asked = read_query(request, TaskQuery)
     query = listing.Query(
         status=asked.status,
@@ -112,7 +112,6 @@ async def read_task(
     request: Request, caller: CallerDep, task_id: UUID, fields: Fields = None
 ) -> Response:
     """Return a task, or some of its fields."""
-    caller.require("read")
     wanted = _read_fields(fields)
     database: Database = request.app.state.database
     async with database.reading() as session:
@@ -175,7 +174,7 @@ async def delete_task(request: Request, caller: CallerDep, task_id: UUID) -> Res
         await TaskService(work).delete(str(task_id), expected)
         return Answer(204)
 
-    return await answer_write(request, caller, act, scope="delete", changes_existing=True)
+    return await answer_write(request, caller, act, changes_existing=True)
 
 
 def changed(image: bytes, code: int = 200) -> Answer:
