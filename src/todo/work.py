@@ -16,6 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from todo.auth.caller import Caller
 from todo.auth.quota import charge
+from todo.errors import VersionMismatchError
 from todo.journal.appending import entry_values
 from todo.journal.chain import GENESIS, SALT_BYTES, Entry, commit, link
 from todo.locking import LOCKING
@@ -60,6 +61,15 @@ class Account:
         """Read what SQLite stores as text."""
         if isinstance(self.chain_id, str):
             self.chain_id = UUID(self.chain_id)
+
+    def require_version(self, expected: frozenset[int] | None) -> None:
+        """Continue only with one of the expected versions: numbers of the account's last change.
+
+        Raises:
+            VersionMismatchError: It has another; None accepts any.
+        """
+        if expected is not None and self.seq not in expected:
+            raise VersionMismatchError
 
 
 class Work:

@@ -4,11 +4,12 @@ from fastapi import APIRouter, Request, Response, status
 
 from todo.account.schemas import AccountRead, AccountUpdate
 from todo.account.service import AccountService, read_account
-from todo.api.answer import Answer, answer_read
+from todo.api.answer import Answer, answer_read, read_if_match, version_tag
 from todo.api.route import ApiRoute
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep, requires
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.locking import find_account_version
 from todo.work import Work
 
 router = APIRouter(prefix="/api/v1/me", tags=["account"], route_class=ApiRoute)
@@ -16,21 +17,24 @@ router = APIRouter(prefix="/api/v1/me", tags=["account"], route_class=ApiRoute)
 
 @router.get("", response_model=AccountRead)
 async def read_me(request: Request, caller: CallerDep) -> Response:
-    """Return the caller's account."""
+    """Return the caller's account. Its entity tag changes with everything that the caller owns."""
     database: Database = request.app.state.database
     async with database.reading() as session:
+        # Before what it tags: a tag that is too old only makes a change fail.
+        tag = version_tag(await find_account_version(session, caller.user))
         body = await read_account(session, caller.user)
-    return answer_read(request, body)
+    return answer_read(request, body, tag)
 
 
 @router.patch("", response_model=AccountRead)
 async def update_me(request: Request, caller: CallerDep, body: AccountUpdate) -> Response:
     """Set the time zone that decides what a day is, such as "today"."""
+    expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:
-        return Answer(200, await AccountService(work).set_zone(body.zone))
+        return Answer(200, await AccountService(work).set_zone(body.zone, expected))
 
-    return await answer_write(request, caller, act)
+    return await answer_write(request, caller, act, changes_existing=True)
 
 
 @router.delete("", status_code=status.HTTP_204_NO_CONTENT)
@@ -40,9 +44,10 @@ async def delete_me(request: Request, caller: CallerDep) -> Response:
 
     This cannot be undone. The token needs the scope `admin`.
     """
+    expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:
-        await AccountService(work).delete()
+        await AccountService(work).delete(expected)
         return Answer(204)
 
-    return await answer_write(request, caller, act)
+    return await answer_write(request, caller, act, changes_existing=True)

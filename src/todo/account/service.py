@@ -47,10 +47,15 @@ class AccountService:
         self._work = work
         self._user = work.caller.user
 
-    async def set_zone(self, zone: str) -> bytes:
+    async def set_zone(self, zone: str, expected: frozenset[int] | None = None) -> bytes:
         """Set the zone; reminders of days move with it. Return the account as JSON.
 
+        Args:
+            zone: The name of a zone.
+            expected: Versions of the account, of which it must have one; None for any.
+
         Raises:
+            VersionMismatchError: It has none of them.
             ValidationFailedError: There is no such zone.
             ReadOnlyError: The token is for one list.
         """
@@ -61,6 +66,7 @@ class AccountService:
             wrong = {"in": "body", "field": "zone", "code": "invalid", "message": str(error)}
             raise ValidationFailedError(errors=[wrong]) from None
         account, _ = await self._work.lock(self._user)
+        account.require_version(expected)
         if account.zone != zone:
             before, account.zone = account.zone, zone
             await self._work.session.run((SET_ZONE, {"of": self._user, "zone": zone}))
@@ -68,16 +74,21 @@ class AccountService:
             self._record("update", _show(before), _show(zone))
         return await read_account(self._work.session, self._user)
 
-    async def delete(self) -> None:
+    async def delete(self, expected: frozenset[int] | None = None) -> None:
         """Delete all that the account holds; the chain of its journal stays, without content.
 
         What the user did in lists of others is part of their journals and stays there.
 
+        Args:
+            expected: As `set_zone`.
+
         Raises:
+            VersionMismatchError: The account has none of the expected versions.
             ReadOnlyError: The token is for one list.
         """
         self._refuse_list_tokens()
         account, _ = await self._work.lock(self._user)
+        account.require_version(expected)
         await self._leave_lists()
         mine = {"owner": self._user}
         for statement in REMOVALS:

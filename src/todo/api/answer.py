@@ -67,14 +67,14 @@ def read_if_match(request: Request) -> frozenset[int] | None:
     Raises:
         VersionMismatchError: It names no version that there can be.
     """
-    given = request.headers.get("if-match")
-    if given is None or given.strip() == "*":
+    given = ",".join(request.headers.getlist("if-match"))
+    if "if-match" not in request.headers or given.strip() == "*":
         return None
     versions = set()
     for part in given.split(","):
         # A weak tag never matches strongly (RFC 9110, 8.8.3.2).
         number = part.strip().removeprefix('"').removesuffix('"')
-        if number.isascii() and number.isdigit() and len(number) < 10:  # noqa: PLR2004 - an INTEGER
+        if number.isascii() and number.isdigit() and len(number) < 20:  # noqa: PLR2004 - a BIGINT
             versions.add(int(number))
     if not versions:
         raise VersionMismatchError

@@ -11,7 +11,12 @@ from todo.api.answer import Answer
 from todo.api.idempotency import claim, find_key, store
 from todo.auth.caller import Caller
 from todo.db import ConflictError, Database
-from todo.errors import PreconditionRequiredError, RateLimitedError, WriteConflictError
+from todo.errors import (
+    MalformedRequestError,
+    PreconditionRequiredError,
+    RateLimitedError,
+    WriteConflictError,
+)
 from todo.journal.feed import Feed
 from todo.metrics import Metrics
 from todo.work import Work
@@ -30,7 +35,7 @@ async def answer_write(
     caller: Caller,
     action: Action,
     *,
-    changes_existing: bool = False,
+    changes_existing: bool,
 ) -> Response:
     """Run a write in one transaction and answer when it is committed.
 
@@ -38,9 +43,11 @@ async def answer_write(
         request: The request; its body has been read.
         caller: Who asks.
         action: Does it, and says what to answer. It may run more than once.
-        changes_existing: Whether `If-Match` makes sense, so that a token may require it.
+        changes_existing: Whether the operation changes what has a version, so that `If-Match` has a
+            meaning and a token may require it. No default: each operation has to decide.
 
     Raises:
+        MalformedRequestError: A condition has no meaning here, so it cannot be kept.
         PreconditionRequiredError: The token requires a header that is missing.
         KeyReusedError: The Idempotency-Key came with another request before.
         RateLimitedError: The token may not make so many changes an hour.
@@ -49,8 +56,7 @@ async def answer_write(
     key = find_key(request)
     if caller.require_key and key is None:
         raise PreconditionRequiredError("This token requires an Idempotency-Key on every write.")
-    if caller.require_match and changes_existing and "if-match" not in request.headers:
-        raise PreconditionRequiredError("This token requires an If-Match on every change.")
+    _check_conditions(request, caller, changes_existing=changes_existing)
     database: Database = request.app.state.database
     deadline = time.monotonic() + _RETRY_S
     attempt = 0
@@ -68,6 +74,23 @@ async def answer_write(
             if time.monotonic() + pause_s > deadline:
                 raise WriteConflictError from None
         await asyncio.sleep(pause_s)
+
+
+def _check_conditions(request: Request, caller: Caller, *, changes_existing: bool) -> None:
+    """Refuse a condition that would be ignored, and the absence of one that the token requires."""
+    if "if-none-match" in request.headers:
+        raise MalformedRequestError("If-None-Match is for reading; a change takes If-Match.")
+    condition = request.headers.get("if-match")
+    if not changes_existing:
+        if condition is not None:
+            raise MalformedRequestError(
+                "If-Match has no meaning here: this operation changes nothing that has a version."
+                " Leave it out; operations of a batch have `if_match` instead."
+            )
+    elif caller.require_match and (condition is None or condition.strip() == "*"):
+        raise PreconditionRequiredError(
+            "This token requires an If-Match with an entity tag on every change."
+        )
 
 
 async def _try(

@@ -36,7 +36,7 @@ async def create_token(request: Request, caller: CallerDep, body: TokenCreate) -
             repeated=_with_text(made.image, "null"),
         )
 
-    return await answer_write(request, caller, act)
+    return await answer_write(request, caller, act, changes_existing=False)
 
 
 @router.get("", response_model=TokenList)

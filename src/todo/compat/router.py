@@ -32,9 +32,7 @@ from todo.tasks.repository import TaskRepository, read_image
 from todo.tasks.service import TaskService
 from todo.work import Work
 
-router = APIRouter(
-    prefix=f"/api/{SEGMENT}/tasks", tags=["front ends"], route_class=ApiRoute
-)
+router = APIRouter(prefix=f"/api/{SEGMENT}/tasks", tags=["front ends"], route_class=ApiRoute)
 
 _DEFAULT_LIMIT = 20
 _MOST = 100
@@ -99,7 +97,7 @@ async def create_front_end_task(
             image = await tasks.complete(read_image(image)["id"])
         return _changed(image, 201)
 
-    return await answer_write(request, caller, act)
+    return await answer_write(request, caller, act, changes_existing=False)
 
 
 @router.get("/{task_id}", response_model=FrontEndTask)

@@ -29,7 +29,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from todo.auth.caller import Caller
 from todo.errors import NotFoundError, ValidationFailedError
-from todo.models import Id, account, journal
+from todo.locking import ACCOUNT_VERSION, find_account_version
+from todo.models import Id, journal
 from todo.session import Session
 from todo.sql import SQLITE, Row, Statement
 from todo.tasks.repository import TaskRepository, as_bytes
@@ -48,8 +49,6 @@ _LIST = bindparam("list_id", type_=Id)
 # What an image says of its list. Nothing else in it reads like this: in a string, quotes are
 # escaped.
 _MARK: ColumnElement[str] = bindparam("list_mark")
-
-_HEAD = Statement(select(account.c.seq).where(account.c.owner == bindparam("owner")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +131,8 @@ async def find_view(session: Session, caller: Caller, asked: UUID | None) -> Vie
     return View(found[0], list_id, found[0] == caller.user)
 
 
-async def find_head(session: Session, owner: str) -> int:
-    """Return the number of an owner's latest entry, 0 without any."""
-    row = await session.find(_HEAD, {"owner": owner})
-    return 0 if row is None else int(row[0])
+find_head = find_account_version
+"""Of a journal: the number of its latest entry is the version of its account."""
 
 
 async def read_changes(session: Session, view: View, since: int, limit: int) -> Changes:
@@ -153,7 +150,7 @@ async def read_changes(session: Session, view: View, since: int, limit: int) -> 
     of_owner = {"owner": view.owner}
     until = min(since + SCAN_BUDGET, MAX_SEQ)
     values = of_owner | {"since": since, "until": until, "limit": limit + 1, **_about(view)}
-    heads, rows = await session.run((_HEAD, of_owner), (_changes(view), values))
+    heads, rows = await session.run((ACCOUNT_VERSION, of_owner), (_changes(view), values))
     head = int(heads[0][0]) if heads else 0
     if since > head:
         message = f"the journal ends at {head}"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from todo.api.answer import Answer, answer_read
+from todo.api.answer import Answer, answer_read, read_if_match
 from todo.api.route import ApiRoute
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
@@ -104,15 +104,21 @@ async def undo(request: Request, caller: CallerDep, body: UndoRequest) -> Respon
     """Undo a change, a request or a run, in one transaction.
 
     If something newer prevents it, nothing changes: the response is 409 and `errors` names the
-    entries.
+    entries. `If-Match` takes the number of the journal's latest entry, such as `next_since` of the
+    last page of changes.
     """
+    expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:
-        doing = Undo(work, await find_view(work.session, caller, body.list))
+        view = await find_view(work.session, caller, body.list)
+        if expected is not None:
+            account, _ = await work.lock(view.owner)
+            account.require_version(expected)
+        doing = Undo(work, view)
         if body.run_id is not None:
             done = await doing.undo_run(body.run_id)
         else:
             done = await doing.undo_change(body.seq or 0, whole_request=body.whole_request)
         return Answer(200, done)
 
-    return await answer_write(request, caller, act)
+    return await answer_write(request, caller, act, changes_existing=True)

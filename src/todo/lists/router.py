@@ -27,7 +27,8 @@ from todo.lists.schemas import (
     UserId,
 )
 from todo.lists.service import ListService
-from todo.tasks.repository import as_bytes
+from todo.locking import find_account_version
+from todo.tasks.repository import as_bytes, read_image
 from todo.work import Work
 
 PATH = "/api/v1/lists"
@@ -48,7 +49,7 @@ async def create_list(request: Request, caller: CallerDep, body: ListCreate) -> 
         # The id is the first key of an image.
         return _changed(image, 201, {"location": f"{PATH}/{image[7:43].decode()}"})
 
-    return await answer_write(request, caller, act)
+    return await answer_write(request, caller, act, changes_existing=False)
 
 
 @router.get("", response_model=ListPage)
@@ -119,9 +120,13 @@ async def list_shares(request: Request, caller: CallerDep, list_id: UUID) -> Res
         (rows,) = await session.run(lists.find(str(list_id)))
         if not rows:
             raise NotFoundError
+        # Before what it tags: a tag that is too old only makes a change fail.
+        tag = version_tag(
+            await find_account_version(session, read_image(as_bytes(rows[0][0]))["owner"])
+        )
         user = None if rows[0][1] == "owner" else caller.user
         shares = await lists.find_shares(str(list_id), user)
-    return answer_read(request, b'{"items":[%b]}' % b",".join(shares))
+    return answer_read(request, b'{"items":[%b]}' % b",".join(shares), tag)
 
 
 @router.put(_SHARE_PATH, response_model=ShareRead)
@@ -131,13 +136,16 @@ async def share_list(
 ) -> Response:
     """Share a list with a user, or change the access of that user.
 
-    Only the owner may do this. The token needs the scope `admin`.
+    Only the owner may do this. The token needs the scope `admin`. `If-Match` takes the entity tag
+    of the shares.
     """
+    expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:
-        return Answer(200, await ListService(work).share(str(list_id), user, body.access))
+        shared = await ListService(work).share(str(list_id), user, body.access, expected)
+        return Answer(200, shared)
 
-    return await answer_write(request, caller, act)
+    return await answer_write(request, caller, act, changes_existing=True)
 
 
 @router.delete(_SHARE_PATH, status_code=status.HTTP_204_NO_CONTENT)
@@ -145,14 +153,16 @@ async def share_list(
 async def unshare_list(request: Request, caller: CallerDep, list_id: UUID, user: User) -> Response:
     """Stop sharing a list with a user.
 
-    The owner and that user may do this. The token needs the scope `admin`.
+    The owner and that user may do this. The token needs the scope `admin`. `If-Match` takes the
+    entity tag of the shares.
     """
+    expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:
-        await ListService(work).unshare(str(list_id), user)
+        await ListService(work).unshare(str(list_id), user, expected)
         return Answer(204)
 
-    return await answer_write(request, caller, act)
+    return await answer_write(request, caller, act, changes_existing=True)
 
 
 def _show(image: bytes, access: str) -> bytes:

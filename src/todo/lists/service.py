@@ -106,8 +106,16 @@ class ListService:
         self._record("delete", image, before, None)
         await self._work.session.run(*self._store.remove(list_id))
 
-    async def share(self, list_id: str, user: str, access: str) -> bytes:
+    async def share(
+        self, list_id: str, user: str, access: str, expected: frozenset[int] | None = None
+    ) -> bytes:
         """Let a user see a list, or also change its tasks; return the share's image.
+
+        Args:
+            list_id: Which list.
+            user: With whom it is shared.
+            access: What that user may do.
+            expected: Versions of the owner's account, of which it must have one; None for any.
 
         Raises:
             ValidationFailedError: The user is the owner.
@@ -115,6 +123,7 @@ class ListService:
             ProblemError: As `update`.
         """
         owner = read_image(await self._lock_own(list_id))["owner"]
+        await self._require_version(owner, expected)
         if user == owner:
             error = {"in": "path", "field": "user", "code": "invalid", "message": "is the owner"}
             raise ValidationFailedError(errors=[error])
@@ -135,12 +144,20 @@ class ListService:
         self._record_share(owner, "share", before, text)
         return text
 
-    async def unshare(self, list_id: str, user: str) -> None:
+    async def unshare(
+        self, list_id: str, user: str, expected: frozenset[int] | None = None
+    ) -> None:
         """Take a list away from a user; everybody may do that for themselves.
+
+        Args:
+            list_id: Which list.
+            user: With whom it is shared no longer.
+            expected: As `share`.
 
         Raises:
             NotFoundError: There is no such list or share, or the caller does not see it.
             ReadOnlyError: Neither the list nor the share is the caller's.
+            VersionMismatchError: The owner's account has none of the expected versions.
         """
         image, access = await self._lock(list_id)
         owner = read_image(image)["owner"]
@@ -149,8 +166,13 @@ class ListService:
         shares = await self._store.find_shares(list_id, user)
         if not shares:
             raise NotFoundError
+        await self._require_version(owner, expected)
         await self._work.session.run(self._store.unshare(list_id, user))
         self._record_share(owner, "unshare", shares[0], None)
+
+    async def _require_version(self, owner: str, expected: frozenset[int] | None) -> None:
+        account, _ = await self._work.lock(owner)
+        account.require_version(expected)
 
     async def _lock(self, list_id: str) -> tuple[bytes, str]:
         """Lock the account of a list's owner; return its image and the caller's access to it."""

@@ -6,13 +6,14 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import TypeAdapter
 
-from todo.api.answer import Answer, answer_read
+from todo.api.answer import Answer, answer_read, read_if_match, version_tag
 from todo.api.cursor import read_cursor, render_cursor, render_page
 from todo.api.route import ApiRoute
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.errors import ReadOnlyError
+from todo.locking import find_account_version
 from todo.tags.repository import find_names
 from todo.tags.schemas import TagPage, TagQuery, TagRenamed, TagUpdate
 from todo.tags.service import TagService
@@ -38,32 +39,42 @@ async def list_tags(
     after = None if asked.cursor is None else read_cursor(asked.cursor, _check.validate_python)
     database: Database = request.app.state.database
     async with database.reading() as session:
+        # Before what it tags: a tag that is too old only makes a change fail.
+        tag = version_tag(await find_account_version(session, caller.user))
         found = await find_names(session, caller.user, after, asked.limit + 1)
     shown = found[: asked.limit]
     cursor = render_cursor(shown[-1]) if len(found) > len(shown) else None
-    return answer_read(request, render_page([orjson.dumps({"name": n}) for n in shown], cursor))
+    return answer_read(
+        request, render_page([orjson.dumps({"name": n}) for n in shown], cursor), tag
+    )
 
 
 @router.patch(_ONE, response_model=TagRenamed)
 async def rename_tag(request: Request, caller: CallerDep, name: Name, body: TagUpdate) -> Response:
     """Rename a tag on all tasks of the caller, at most 1000.
 
-    If the new name exists already, the two tags become one.
+    If the new name exists already, the two tags become one. `If-Match` takes the entity tag of the
+    list of tags.
     """
+    expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:
-        count = await TagService(work).rename(name, body.name)
+        count = await TagService(work).rename(name, body.name, expected)
         return Answer(200, orjson.dumps({"name": body.name, "tasks": count}))
 
-    return await answer_write(request, caller, act)
+    return await answer_write(request, caller, act, changes_existing=True)
 
 
 @router.delete(_ONE, status_code=status.HTTP_204_NO_CONTENT)
 async def delete_tag(request: Request, caller: CallerDep, name: Name) -> Response:
-    """Remove a tag from all tasks of the caller, at most 1000."""
+    """Remove a tag from all tasks of the caller, at most 1000.
+
+    `If-Match` takes the entity tag of the list of tags.
+    """
+    expected = read_if_match(request)
 
     async def act(work: Work) -> Answer:
-        await TagService(work).delete(name)
+        await TagService(work).delete(name, expected)
         return Answer(204)
 
-    return await answer_write(request, caller, act)
+    return await answer_write(request, caller, act, changes_existing=True)

@@ -22,31 +22,38 @@ class TagService:
         self._work = work
         self._store = TaskRepository(work.session, work.caller)
 
-    async def rename(self, tag: str, name: str) -> int:
+    async def rename(self, tag: str, name: str, expected: frozenset[int] | None = None) -> int:
         """Give a tag another name; return how many tasks were changed.
 
+        Args:
+            tag: Which tag.
+            name: Its new name.
+            expected: Versions of the account, of which it must have one; None for any.
+
         Raises:
+            VersionMismatchError: The account has none of them.
             NotFoundError: No task of the caller has it.
             ReadOnlyError: The token is for one list; tags are of all.
             StateConflictError: More than MAX_TASKS have it.
         """
-        return await self._replace(tag, name)
+        return await self._replace(tag, name, expected)
 
-    async def delete(self, tag: str) -> int:
+    async def delete(self, tag: str, expected: frozenset[int] | None = None) -> int:
         """Take a tag from all tasks; return how many there were.
 
         Raises:
             ProblemError: As `rename`.
         """
-        return await self._replace(tag, None)
+        return await self._replace(tag, None, expected)
 
-    async def _replace(self, tag: str, name: str | None) -> int:
+    async def _replace(self, tag: str, name: str | None, expected: frozenset[int] | None) -> int:
         caller = self._work.caller
         if caller.list_id is not None:
             raise ReadOnlyError("This token is for one list, and tags are of all.")
-        _, (rows,) = await self._work.lock(caller.user, find_tagged(caller.user, tag))
+        account, (rows,) = await self._work.lock(caller.user, find_tagged(caller.user, tag))
         if not rows:
             raise NotFoundError
+        account.require_version(expected)
         if len(rows) > MAX_TASKS:
             raise StateConflictError(
                 f"More than {MAX_TASKS} tasks have this tag; change some of them first, as with"

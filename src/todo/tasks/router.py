@@ -14,7 +14,7 @@ from todo.api.route import ApiRoute
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
-from todo.errors import NotFoundError, ValidationFailedError
+from todo.errors import NotFoundError, PreconditionRequiredError, ValidationFailedError
 from todo.tasks import listing
 from todo.tasks.batch import prepare_batch, run_batch
 from todo.tasks.image import TASK_FIELDS
@@ -50,7 +50,7 @@ async def create_task(request: Request, caller: CallerDep, body: TaskCreate) -> 
         image = await TaskService(work, rules).create(fields)
         return changed(image, 201)
 
-    return await answer_write(request, caller, act)
+    return await answer_write(request, caller, act, changes_existing=False)
 
 
 @router.get("", response_model=TaskPage, openapi_extra=describe_query(TaskQuery))
@@ -93,18 +93,17 @@ async def change_tasks(request: Request, caller: CallerDep, body: Batch) -> Resp
     operations = [dump(operation) for operation in body.operations]
     if any(operation["op"] == "delete" for operation in operations):
         caller.require("delete")
-    changes_existing = any(
-        operation["op"] != "create" and operation.get("if_match") is None
-        for operation in operations
-    )
-
+    if caller.require_match and any(map(_is_unconditional, operations)):
+        raise PreconditionRequiredError(
+            "This token requires an `if_match` in every operation on a task."
+        )
     rules = RuleEvaluation()
     await prepare_batch(rules, operations)
 
     async def act(work: Work) -> Answer:
         return Answer(200, await run_batch(TaskService(work, rules), operations))
 
-    return await answer_write(request, caller, act, changes_existing=changes_existing)
+    return await answer_write(request, caller, act, changes_existing=False)
 
 
 @router.get("/{task_id}", response_model=TaskPart)
@@ -184,6 +183,10 @@ def changed(image: bytes, code: int = 200) -> Answer:
         # The id is the first key of an image.
         headers["location"] = f"{PATH}/{image[7:43].decode()}"
     return Answer(code, image, headers)
+
+
+def _is_unconditional(operation: dict[str, Any]) -> bool:
+    return operation["op"] != "create" and operation.get("if_match") is None
 
 
 def _read_fields(fields: str | None) -> tuple[str, ...]:
