@@ -8,7 +8,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from todo.api.body import find_body_limit
+from todo.auth.caller import Caller as Client
 from todo.cors import Cors
 from todo.errors import (
     DeadlineExceededError,
@@ -27,8 +28,6 @@ from todo.errors import (
     MalformedRequestError,
     ProblemError,
     RateLimitedError,
-    RequestTimeoutError,
-    TooLargeError,
     ValidationFailedError,
     render_problem,
 )
@@ -39,13 +38,10 @@ from todo.ids import new_uuid7
 from todo.limits import CALLER_FIELDS, Field, RateLimit, find_address_key
 from todo.logs import ACCESS_LOGGER, request_id_var
 from todo.metrics import Metrics
+from todo.request_body import BodyBudget, Identify, RequestBody
 from todo.tracecontext import begin_trace
 from todo.validation import word_errors
 
-# Read and thrown away before the answer 413: a client that still sends when the connection
-# closes gets a reset instead of the answer.
-_DISCARD_BYTES = 16 * 1024 * 1024
-_BODY_TIMEOUT_S = 30
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UNMATCHED = "unmatched"
 _REQUEST_ID = "todo.request_id"
@@ -71,6 +67,7 @@ class Edge:
         deadline_s: float,
         address_limit: RateLimit | None = None,
         cors: Cors | None = None,
+        identify: Identify | None = None,
     ) -> None:
         """Wrap an application.
 
@@ -82,6 +79,7 @@ class Edge:
             deadline_s: Seconds until the answer to a request must have begun.
             address_limit: Counts requests by address, but for health checks.
             cors: Origins that may call from a browser.
+            identify: Finds the caller before a body is read that has not come yet.
         """
         self._app = app
         self._metrics = metrics
@@ -90,6 +88,8 @@ class Edge:
         self._deadline_s = deadline_s
         self._address_limit = address_limit
         self._cors = cors
+        self._identify_caller = identify
+        self._bodies = BodyBudget()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -103,6 +103,7 @@ class Edge:
         caller = self._identify(scope)
         scope["scheme"] = caller.scheme
         response = _Response(send, scope, self._must_close(scope))
+        body = RequestBody(scope, receive, self._bodies, find_body_limit)
         address = None
         try:
             preflight = False
@@ -114,13 +115,15 @@ class Edge:
                 address = self._find_address(scope, caller)
                 if address is not None and self._address_limit is not None:
                     response.address_fields = self._address_limit.take(address)
-                await self._answer(scope, await _read_body(scope, receive), response)
+                reader = await body.read(self._identify_in_time if self._identify_caller else None)
+                await self._answer(scope, reader, response)
         except ProblemError as error:
             await response.send_problem(error)
         except Exception:  # noqa: BLE001 - the boundary: the caller gets 500, the log the rest
             _log.exception("unexpected error")
             await response.send_problem(InternalError())
         finally:
+            body.close()
             duration_s = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", _UNMATCHED)
             status = response.status or 500
@@ -138,6 +141,14 @@ class Edge:
                         "client": caller.address,
                     },
                 )
+
+    async def _identify_in_time(self, headers: list[tuple[bytes, bytes]]) -> Client:
+        assert self._identify_caller is not None  # noqa: S101 - narrows the type
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await self._identify_caller(headers)
+        except TimeoutError:
+            raise DeadlineExceededError from None
 
     async def _answer(self, scope: Scope, receive: Receive, response: "_Response") -> None:
         deadline = asyncio.timeout(self._deadline_s)
@@ -235,46 +246,6 @@ def _find_request_id(headers: list[tuple[bytes, bytes]]) -> str | None:
             text = value.decode("latin-1")
             return text if _SANE_ID.fullmatch(text) else None
     return None
-
-
-async def _read_body(scope: Scope, receive: Receive) -> Receive:
-    """Read the whole body, within its limits, and return a `receive` that hands it out.
-
-    Raises:
-        TooLargeError: It exceeds the limit of its path.
-        RequestTimeoutError: It did not arrive within `_BODY_TIMEOUT_S`.
-        MalformedRequestError: The caller left before its end.
-    """
-    names = {name for name, _value in scope["headers"]}
-    if not names & {b"content-length", b"transfer-encoding"}:
-        return receive
-    limit = find_body_limit(scope["path"])
-    chunks: list[bytes] = []
-    size = 0
-    more = True
-    try:
-        async with asyncio.timeout(_BODY_TIMEOUT_S):
-            while more and size <= _DISCARD_BYTES:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise MalformedRequestError
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size <= limit:
-                    chunks.append(chunk)
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise RequestTimeoutError from None
-    if size > limit:
-        raise TooLargeError(limit)
-    pending: list[MutableMapping[str, Any]] = [
-        {"type": "http.request", "body": b"".join(chunks), "more_body": False}
-    ]
-
-    async def replay() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return replay
 
 
 def install_handlers(app: FastAPI) -> None:

@@ -192,6 +192,17 @@ class RateLimitedError(ProblemError):
     default_detail = "Too many requests; `Retry-After` says when to try again."
 
 
+class TooManyBodiesError(ProblemError):
+    """The bodies that the caller sends at the same time take too much memory."""
+
+    status = 429
+    code = "too-many-bodies"
+    default_detail = "Too many large requests of this user are being sent; send fewer at a time."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "1"})
+
+
 class TooManyStreamsError(ProblemError):
     """The caller listens to too many streams."""
 
@@ -279,6 +290,13 @@ class WriteConflictError(UnavailableError):
 
     code = "write-conflict"
     default_detail = "Other writes were in the way; try again."
+
+
+class BodyMemoryError(UnavailableError):
+    """The bodies that all callers send at the same time take too much memory."""
+
+    code = "busy"
+    default_detail = "Too many large requests are being sent; try again later."
 
 
 class SchemaMismatchError(UnavailableError):

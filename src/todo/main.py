@@ -161,6 +161,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
         deadline_s=settings.request_deadline_s,
         address_limit=_limit("address", settings.rate_limit_address_per_minute, metrics),
         cors=Cors(settings.cors_origins) if settings.cors_origins else None,
+        identify=app.state.authenticator.identify,
     )
     return app
 

@@ -9,6 +9,7 @@ from starlette.types import Scope
 
 from todo.auth.caller import Caller
 from todo.limits import CALLER_FIELDS, RateLimit
+from todo.request_body import CALLER
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
@@ -55,7 +56,7 @@ async def authenticate(scope: Scope) -> Caller:
         RateLimitedError: The token is used too often.
     """
     state = scope["app"].state
-    caller: Caller = await state.authenticator.identify(scope["headers"])
+    caller: Caller = scope.get(CALLER) or await state.authenticator.identify(scope["headers"])
     limit: RateLimit | None = state.token_limit
     if limit is not None:
         scope[CALLER_FIELDS] = limit.take(caller.token_id or f"user {caller.user}")

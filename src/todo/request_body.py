@@ -1,0 +1,166 @@
+"""Request bodies: read whole, within limits of size, time and memory."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.types import Message, Receive, Scope
+
+from todo.errors import (
+    BodyMemoryError,
+    MalformedRequestError,
+    RequestTimeoutError,
+    TooLargeError,
+    TooManyBodiesError,
+    UnauthorizedError,
+)
+
+if TYPE_CHECKING:
+    from todo.auth.caller import Caller
+
+MAX_TOTAL_BYTES = 32 * 1024 * 1024
+"""Of all bodies that have arrived and are not answered yet; the container may have 256 MiB."""
+MAX_CALLER_BYTES = MAX_TOTAL_BYTES // 4
+"""Of the bodies of one user: enough for eight of the largest at a time."""
+BODY_ARRIVED = "todo.body_arrived"
+"""Key of the ASGI scope: whether the whole body came with the head of the request."""
+CALLER = "todo.caller"
+"""Key of the ASGI scope: the caller, where it was identified before the body was read."""
+
+# Read and thrown away before the answer 413: a client that still sends when the connection
+# closes gets a reset instead of the answer.
+_DISCARD_BYTES = 16 * 1024 * 1024
+_BODY_TIMEOUT_S = 30
+_FRAMING = {b"content-length", b"transfer-encoding"}
+
+Identify = Callable[[list[tuple[bytes, bytes]]], Awaitable["Caller"]]
+FindLimit = Callable[[str], int]
+
+
+class BodyBudget:
+    """Bytes that the bodies of requests may take in memory, all together and by caller."""
+
+    def __init__(
+        self, total_bytes: int = MAX_TOTAL_BYTES, caller_bytes: int = MAX_CALLER_BYTES
+    ) -> None:
+        self._total_bytes = total_bytes
+        self._caller_bytes = caller_bytes
+        self._by_caller: Counter[str] = Counter()
+        self.used_bytes = 0
+
+    def take(self, caller: str, size: int) -> None:
+        """Count bytes that arrived.
+
+        Raises:
+            TooManyBodiesError: The caller's bodies take too much.
+            BodyMemoryError: All bodies together do.
+        """
+        if caller and self._by_caller[caller] + size > self._caller_bytes:
+            raise TooManyBodiesError
+        if self.used_bytes + size > self._total_bytes:
+            raise BodyMemoryError
+        self.used_bytes += size
+        if caller:
+            self._by_caller[caller] += size
+
+    def give_back(self, caller: str, size: int) -> None:
+        """Forget bytes that nobody needs any longer."""
+        self.used_bytes -= size
+        if caller:
+            self._by_caller[caller] -= size
+            if not self._by_caller[caller]:
+                del self._by_caller[caller]
+
+
+class RequestBody:
+    """The body of one request, in a budget until it is closed."""
+
+    def __init__(
+        self, scope: Scope, receive: Receive, budget: BodyBudget, find_limit: FindLimit
+    ) -> None:
+        """Prepare.
+
+        Args:
+            scope: The request's.
+            receive: The server's.
+            budget: Of all bodies.
+            find_limit: Returns how many bytes a body may have, by the path of the request.
+        """
+        self._scope = scope
+        self._receive = receive
+        self._budget = budget
+        self._find_limit = find_limit
+        self._caller = ""
+        self._size = 0
+
+    async def read(self, identify: Identify | None) -> Receive:
+        """Read the whole body and return a `receive` that hands it out.
+
+        Args:
+            identify: Finds the caller. A body that has not come yet is only waited for when the
+                caller is known: what is read for nobody is memory that anybody can take. Without
+                a valid token the application gets an empty body, and answers 401, 404 or 405.
+
+        Raises:
+            TooLargeError: It exceeds the limit of its path.
+            TooManyBodiesError: The bodies of this caller take too much memory.
+            BodyMemoryError: The bodies of all callers do.
+            RequestTimeoutError: It did not arrive within `_BODY_TIMEOUT_S`.
+            MalformedRequestError: The caller left before its end.
+        """
+        scope = self._scope
+        if not any(name in _FRAMING for name, _value in scope["headers"]):
+            return self._receive
+        if identify is not None and not scope.get(BODY_ARRIVED, False):
+            try:
+                caller = await identify(scope["headers"])
+            except UnauthorizedError:
+                return self._replay(b"")
+            scope[CALLER] = caller
+            self._caller = caller.user
+        try:
+            async with asyncio.timeout(_BODY_TIMEOUT_S):
+                body = await self._collect()
+        except TimeoutError:
+            raise RequestTimeoutError from None
+        return self._replay(body)
+
+    def close(self) -> None:
+        """Give back what it took of the budget."""
+        if self._size:
+            self._budget.give_back(self._caller, self._size)
+            self._size = 0
+
+    def _replay(self, body: bytes) -> Receive:
+        pending: list[MutableMapping[str, Any]] = [
+            {"type": "http.request", "body": body, "more_body": False}
+        ]
+
+        async def replay() -> Message:
+            return pending.pop() if pending else await self._receive()
+
+        return replay
+
+    async def _collect(self) -> bytes:
+        limit = self._find_limit(self._scope["path"])
+        body = bytearray()
+        received = 0
+        more = True
+        while more and received <= _DISCARD_BYTES:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise MalformedRequestError
+            chunk = message.get("body", b"")
+            received += len(chunk)
+            if received > limit:
+                body.clear()
+                self.close()
+            elif chunk:
+                self._budget.take(self._caller, len(chunk))
+                self._size += len(chunk)
+                body += chunk
+            more = message.get("more_body", False)
+        if received > limit:
+            raise TooLargeError(limit)
+        return bytes(body)
