@@ -341,7 +341,12 @@ _STATUS_CODES = {
     400: "malformed-request",
     404: "not-found",
     405: "method-not-allowed",
+    414: "uri-too-long",
+    417: "expectation-failed",
+    426: "upgrade-required",
     431: "header-too-large",
+    501: "not-implemented",
+    505: "http-version-not-supported",
 }
 _STATUS_DETAILS = {
     404: "No such address.",

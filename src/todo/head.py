@@ -1,30 +1,38 @@
-"""The head of an ordinary HTTP/1.1 request, and of its response: text in, values out.
+"""The fast path of the HTTP/1.1 parser, and the head of a response: text in, values out.
 
-Ordinary is what nearly every client sends, and what can be read in one way only. Everything else
-(another version, an upgrade, a chunked body, an odd or doubled field, whatever is no HTTP) is left
-to a parser that knows all of it.
+An ordinary request is what nearly every client sends, and can be read in one way only. Everything
+else (another version, an upgrade, a chunked body, an odd or repeated field, invalid HTTP) is left
+to `todo.gate`.
 """
 
 import re
 import time
 from collections.abc import Iterable
 from email.utils import formatdate
+from enum import Enum, auto
 from typing import NamedTuple
 
 MAX_HEAD_BYTES = 16 * 1024
-"""As Hypercorn has it."""
+"""Of a request line with its header fields; more is refused with 414 or 431."""
 
 Headers = list[tuple[bytes, bytes]]
 
-_REQUEST = re.compile(
-    rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!-~]*+) HTTP/1\.1\r\n"
-    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n)++)\r\n"
+METHODS = rb"GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE"
+"""What the application answers, if only with 405. Any other method is not implemented (501)."""
+ORIGIN_FORM = rb"/[!\"$-~]*+"
+"""A path with its query; a fragment (`#`) is never sent."""
+FIELD_LINES = rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n)"
+FIELD = re.compile(rb"([^:\r]++):([^\r]*+)\r\n")
+LENGTH = re.compile(rb"[0-9]{1,15}")
+HOST = re.compile(
+    rb"(?:(?:[\w\-.~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+|\[(?:[0-9A-Fa-f:.]++|v[0-9A-Fa-f]++\.[\w:.]++)\])"
+    rb"(?::[0-9]*+)?"
 )
-_FIELD = re.compile(rb"([^:\r]++):([^\r]*+)\r\n")
-_UNFINISHED = re.compile(rb"[A-Z](?!.*\n\r?\n)", re.DOTALL)
-_LENGTH = re.compile(rb"[0-9]{1,15}")
-# Fields by which a message's end, or what the connection is, may be told otherwise.
-_TELLING = {
+"""A host with an optional port (RFC 9110, 7.2): a name, an IPv4 address or a bracketed literal."""
+
+_REQUEST = re.compile(rb"(%b) (%b) HTTP/1\.1\r\n(%b++)\r\n" % (METHODS, ORIGIN_FORM, FIELD_LINES))
+# Fields that decide where a message ends, or what the connection is used for.
+_FRAMING = {
     b"host",
     b"connection",
     b"content-length",
@@ -36,15 +44,28 @@ _UNSAFE = re.compile(rb"[\0\r\n]")
 _WITHOUT_BODY = {204, 304}
 
 
+class Service(Enum):
+    """Which part of the server answers a request."""
+
+    ORDINARY = auto()
+    """`todo.ordinary`."""
+    HYPERCORN = auto()
+    """Hypercorn: a chunked body, `Expect`, `Connection: close`, HTTP/1.0."""
+    WEBSOCKET = auto()
+    """Hypercorn, for the rest of the connection."""
+
+
 class Request(NamedTuple):
-    """An ordinary request.
+    """A well-formed request.
 
     Attributes:
         method: In upper case.
         target: Path and query as they came.
         headers: In order, the names in lower case.
-        length: Bytes of its body.
+        length: Bytes of its body; 0 for a chunked body.
         size: Bytes of its head.
+        service: What answers it.
+        version: Of HTTP.
     """
 
     method: str
@@ -52,36 +73,36 @@ class Request(NamedTuple):
     headers: Headers
     length: int
     size: int
+    service: Service = Service.ORDINARY
+    version: bytes = b"1.1"
 
 
 def find_request(data: bytes) -> Request | None:
-    """Read the ordinary request that the data begin with; None where they do not."""
+    """Parse the ordinary request at the start of the data; None if there is none."""
     found = _REQUEST.match(data, 0, MAX_HEAD_BYTES)
     if found is None:
         return None
     method, target, fields = found.groups()
-    headers = [(name.lower(), value.strip(b" \t")) for name, value in _FIELD.findall(fields)]
-    telling = [field for field in headers if field[0] in _TELLING]
+    headers = [(name.lower(), value.strip(b" \t")) for name, value in FIELD.findall(fields)]
+    framing = [field for field in headers if field[0] in _FRAMING]
     length = 0
-    if len(telling) != 1 or telling[0][0] != b"host":
-        values = dict(telling)
-        # A name that is there twice, or one that is none of these three.
-        if len(values) != len(telling) or b"host" not in values:
+    host = framing[0][1] if framing else b""
+    if len(framing) != 1 or framing[0][0] != b"host":
+        values = dict(framing)
+        # A repeated name, or one that is none of these three.
+        if len(values) != len(framing) or b"host" not in values:
             return None
         if not values.keys() <= {b"host", b"connection", b"content-length"}:
             return None
-        if values.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+        announced = values.get(b"content-length", b"0")
+        keeps = values.get(b"connection", b"keep-alive").lower() == b"keep-alive"
+        if not keeps or not LENGTH.fullmatch(announced):
             return None
-        told = values.get(b"content-length", b"0")
-        if not _LENGTH.fullmatch(told):
-            return None
-        length = int(told)
+        length = int(announced)
+        host = values[b"host"]
+    if not HOST.fullmatch(host):
+        return None
     return Request(method.decode(), target, headers, length, found.end())
-
-
-def is_unfinished(data: bytes) -> bool:
-    """Whether these may be the first bytes of a head whose end has not come yet."""
-    return len(data) < MAX_HEAD_BYTES and _UNFINISHED.match(data) is not None
 
 
 class Response(NamedTuple):

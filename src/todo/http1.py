@@ -1,86 +1,298 @@
-"""HTTP/1.1 and WebSockets, with errors that read like the application's own."""
+"""Hypercorn for the requests that `todo.ordinary` hands over: one request, then back again."""
 
 import asyncio
 import contextlib
-import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, cast
 
 import h11
-from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.asyncio.task_group import TaskGroup
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.events import Response, StreamClosed
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
+from hypercorn.typing import ConnectionState
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wsproto.events import Ping
 
-from todo.errors import HttpError, render_problem
-from todo.headers import add_security
-from todo.ids import new_uuid7
-from todo.logs import request_id_var
+from todo.head import Request, Service
 
-_DETAILS = {
-    400: "The request is not valid HTTP.",
-    431: "The header of the request is too large.",
-}
+if TYPE_CHECKING:
+    from hypercorn.typing import AppWrapper
 
-# Below the idle time-out of any proxy. A client that is gone without a word is noticed when what is
-# sent to it meets nobody.
+    from todo.ordinary import Connection
+
+# Below the idle timeout of any proxy. A client that vanished is noticed when what is sent to it is
+# never acknowledged.
 _PING_S = 20
-_EXTENSIONS = b"sec-websocket-extensions"
+# Bytes that Hypercorn reads at a time. It handles every frame of a piece before it yields.
+_PIECE_BYTES = {Service.HYPERCORN: 64 * 1024, Service.WEBSOCKET: 2 * 1024}
+# For a WebSocket these are written anew: Hypercorn reads only the last line of a repeated field,
+# and compression would let a small frame grow a thousandfold. Other upgrades are ignored.
+_OWN_FIELDS = {
+    Service.HYPERCORN: frozenset({b"upgrade", b"http2-settings"}),
+    Service.WEBSOCKET: frozenset({b"upgrade", b"connection", b"sec-websocket-extensions"}),
+}
+_CLOSE = (b"connection", b"close")
+_UPGRADE = b"connection:upgrade\r\nupgrade:websocket\r\n"
 
-_access = logging.getLogger("todo.access")
+
+def render_request(request: Request) -> bytes:
+    """Render the head of a request so that it can be read in one way only."""
+    own = _OWN_FIELDS[request.service]
+    lines = [b"%b:%b\r\n" % field for field in request.headers if field[0] not in own]
+    if request.service is Service.WEBSOCKET:
+        lines.append(_UPGRADE)
+    start = (request.method.encode(), request.target, request.version)
+    return b"%b %b HTTP/%b\r\n%b\r\n" % (*start, b"".join(lines))
+
+
+class HypercornExchange:
+    """One request and its response, or a WebSocket, in place of `todo.ordinary.Exchange`.
+
+    Attributes:
+        unread: Bytes of the client that nobody has read.
+        started: Whether a part of the response has been sent.
+    """
+
+    def __init__(
+        self, app: ASGIApp, config: Config, connection: "Connection", request: Request, body: bytes
+    ) -> None:
+        """Prepare to serve a request.
+
+        Args:
+            app: The application.
+            config: Hypercorn's.
+            connection: The client's.
+            request: As `todo.gate` accepted it.
+            body: The bytes behind its head that have come already.
+        """
+        self.unread = len(body)
+        self.started = False
+        self._app = app
+        self._config = config
+        self._connection = connection
+        self._request = request
+        self._pieces = deque([body] if body else [])
+        self._client_ended = False
+        self._is_reusable = False
+        self._protocol: Http1
+        self._is_websocket = request.service is Service.WEBSOCKET
+        # Set while the application wants to read.
+        self._wanted = asyncio.Event()
+        self._arrived = asyncio.Event()
+        self._over = asyncio.Event()
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether the server owes the answer, as far as anybody can tell."""
+        return True
+
+    @property
+    def leaves_usable(self) -> bool:
+        """Whether another request can follow on the connection."""
+        return self._is_reusable
+
+    @property
+    def surplus(self) -> bytes:
+        """The bytes behind the request."""
+        return self._protocol.connection.trailing_data[0]
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what the client sent: only Hypercorn finds the end of the body."""
+        self._pieces.append(data)
+        self.unread += len(data)
+        self._arrived.set()
+        return b""
+
+    def disconnect(self) -> None:
+        """The client is gone, or sends no more."""
+        self._client_ended = True
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Serve the request."""
+        leaving = None
+        try:
+            async with TaskGroup(asyncio.get_running_loop()) as group:
+                self._protocol = self._open(group)
+                reading = asyncio.create_task(self._read())
+                reading.add_done_callback(lambda _: self._over.set())
+                try:
+                    await self._over.wait()
+                finally:
+                    reading.cancel()
+                    await asyncio.wait({reading})
+                if not reading.cancelled():
+                    reading.result()
+                self._is_reusable = self._protocol.skip_body(b"".join(self._pieces))
+                # An application that is still running learns of it when it reads again.
+                leaving = asyncio.create_task(self._protocol.handle(Closed()))
+        finally:
+            self._protocol.stop_pings()
+            if leaving is not None:
+                leaving.cancel()
+
+    def _open(self, group: TaskGroup) -> "Http1":
+        template = self._connection.template
+        return Http1(
+            cast("AppWrapper", self._run_app),
+            self._config,
+            WorkerContext(None),
+            group,
+            ConnectionState({}),
+            False,  # noqa: FBT003 - no TLS
+            template["client"],
+            template["server"],
+            self._send,
+        )
+
+    async def _run_app(self, scope: Scope, receive: Receive, send: Send, *_sync: Any) -> None:  # noqa: ANN401
+        async def read() -> Message:
+            await self._protocol.send_continue()
+            self._wanted.set()
+            message = await receive()
+            self._wanted.clear()
+            return message
+
+        try:
+            await self._app(scope, receive if self._is_websocket else read, send)
+        finally:
+            # After Hypercorn's own answer to an application that ended without one.
+            asyncio.get_running_loop().call_soon(self._over.set)
+
+    async def _read(self) -> None:
+        """Hand the client's bytes on, as fast as the application reads them."""
+        protocol = self._protocol
+        await protocol.handle(RawData(render_request(self._request)))
+        while not protocol.has_whole_request:
+            await self._wanted.wait()
+            if self._pieces:
+                await protocol.handle(RawData(self._take_piece()))
+                # A task that never waits keeps the event loop from everything else.
+                await asyncio.sleep(0)
+            elif self._client_ended:
+                break
+            else:
+                await self._wait_for_client()
+        while not self._client_ended:
+            await self._wait_for_client()
+        await protocol.handle(Closed())
+        await asyncio.Event().wait()
+
+    async def _wait_for_client(self) -> None:
+        self._arrived.clear()
+        await self._arrived.wait()
+
+    def _take_piece(self) -> bytes:
+        most = _PIECE_BYTES[self._request.service]
+        data = self._pieces.popleft()
+        if len(data) > most:
+            self._pieces.appendleft(data[most:])
+            data = data[:most]
+        self.unread -= len(data)
+        self._connection.resume_reading()
+        return data
+
+    async def _send(self, event: Event) -> None:
+        if isinstance(event, Closed):
+            self._over.set()
+        elif isinstance(event, RawData):
+            self.started = True
+            if self._is_websocket and self._protocol.is_accepted:
+                # Frames that came earlier are not valid before the handshake is over.
+                self._connection.answered = True
+                self._wanted.set()
+            if not self._connection.transport.is_closing():
+                await self._connection.write(event.data)
+
+
+class _OneRequest(h11.Connection):
+    """Reads one request, and asks for its body when the application does: it may refuse it."""
+
+    @property
+    def they_are_waiting_for_100_continue(self) -> bool:
+        return False
+
+    def next_event(self) -> Any:  # noqa: ANN401 - as in h11
+        # What is behind the request is not an error of the request.
+        return super().next_event() if self.is_reading else h11.NEED_DATA
+
+    @property
+    def is_reading(self) -> bool:
+        return self.their_state in {h11.IDLE, h11.SEND_BODY}
 
 
 class Http1(H11Protocol):
-    """Hypercorn's HTTP/1.1, without its change to HTTP/2.
-
-    Without TLS a client may ask for HTTP/2 in its first request. A reverse proxy passes such a
-    request on and then the bytes that follow, unseen by its own rules; to the proxy itself
-    HTTP/1.1 is enough.
-    """
+    """Hypercorn's HTTP/1.1 for one request, without its change to HTTP/2."""
 
     _pinging: asyncio.Task[None] | None = None
 
+    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - Hypercorn's own
+        super().__init__(*arguments)
+        size = self.config.h11_max_incomplete_size
+        self.connection = _OneRequest(h11.SERVER, max_incomplete_event_size=size)
+
+    @property
+    def has_whole_request(self) -> bool:
+        """Whether nothing of the request is missing; a WebSocket goes on for ever."""
+        connection = self.connection
+        return isinstance(connection, _OneRequest) and not connection.is_reading
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the application has accepted the WebSocket."""
+        return isinstance(self.stream, WSStream) and self.stream.handshake.accepted
+
+    @property
+    def _is_holding_back(self) -> bool:
+        """Whether the client waits for a word before it sends the body."""
+        return getattr(self.connection, "client_is_waiting_for_100_continue", False)
+
+    def skip_body(self, data: bytes) -> bool:
+        """Read what has come of a body that the application left; return whether it is whole."""
+        connection = self.connection
+        if not isinstance(connection, _OneRequest) or connection.our_state is not h11.DONE:
+            return False
+        connection.receive_data(data)
+        with contextlib.suppress(h11.RemoteProtocolError):
+            while connection.next_event() is not h11.NEED_DATA:
+                pass
+        return connection.their_state is h11.DONE
+
+    async def send_continue(self) -> None:
+        """Ask a client for the body that it holds back."""
+        if self._is_holding_back:
+            await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Send what the application sends; the end of its response ends this protocol."""
+        if isinstance(event, StreamClosed):
+            await self.send(Closed())
+            return
+        if isinstance(event, Response) and self._is_holding_back:
+            # Whether the body follows all the same, nobody can tell.
+            event = Response(STREAM_ID, [*event.headers, _CLOSE], event.status_code)
+        await super().stream_send(event)
+
     async def _check_protocol(self, event: h11.Request) -> None:
-        """Change to nothing: a wish to upgrade may be ignored (RFC 9110, 7.8)."""
+        """Change to nothing: `todo.gate` has decided what the connection becomes."""
 
     async def _create_stream(self, request: h11.Request) -> None:
-        await super()._create_stream(_decline_compression(request))
+        await super()._create_stream(request)
         if isinstance(self.stream, WSStream):
             self._pinging = asyncio.create_task(_ping(self.stream))
 
-    async def _close_stream(self) -> None:
-        # Hypercorn's own pings would outlive the connection by their interval.
+    async def _send_error_response(self, status_code: int) -> None:
+        """Send nothing for an invalid body: the application answers that the request ended."""
+
+    def stop_pings(self) -> None:
+        """Stop: Hypercorn's own pings would outlive the connection by their interval."""
         if self._pinging is not None:
             self._pinging.cancel()
-        await super()._close_stream()
-
-    async def _send_error_response(self, status_code: int) -> None:
-        """Answer what is no request, which never reaches the application."""
-        request_id = new_uuid7().hex
-        request_id_var.set(request_id)
-        error = HttpError(status_code, _DETAILS.get(status_code, _DETAILS[400]), None)
-        status, headers, body = render_problem(error, instance="", request_id=request_id)
-        headers = [
-            *add_security(headers, secure=False),
-            (b"x-request-id", request_id.encode()),
-            (b"connection", b"close"),
-            *self.config.response_headers("h11"),
-        ]
-        await self._send_h11_event(h11.Response(status_code=status, headers=headers))
-        await self._send_h11_event(h11.Data(data=body))
-        await self._send_h11_event(h11.EndOfMessage())
-        client = self.client[0] if self.client else "unix"
-        _access.info("not a request", extra={"status": status, "client": client})
-
-
-def _decline_compression(request: h11.Request) -> h11.Request:
-    """Leave out what a client offers for a WebSocket: a small frame could grow a thousandfold."""
-    fields = [field for field in request.headers if field[0] != _EXTENSIONS]
-    if len(fields) == len(request.headers):
-        return request
-    return h11.Request(
-        method=request.method,
-        target=request.target,
-        headers=fields,
-        http_version=request.http_version,
-    )
 
 
 async def _ping(stream: WSStream) -> None:

@@ -1,4 +1,4 @@
-"""Connections behind our own accept and drain: ordinary ones, and Hypercorn's for the rest.
+"""Accepting and draining connections.
 
 Hypercorn's `serve()` closes its listening sockets and every connection without a request in
 progress in the same moment, so that a client whose connection was just accepted, and whose
@@ -11,31 +11,26 @@ import logging
 import socket
 import time
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from hypercorn.asyncio.tcp_server import TCPServer
-from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, Updated
-from hypercorn.utils import wrap_app
 from starlette.types import ASGIApp
 
-from todo.http1 import Http1
+from todo.head import Request
+from todo.http1 import HypercornExchange
 from todo.ordinary import Connection
 from todo.sockets import BACKLOG
 
-if TYPE_CHECKING:
-    from hypercorn.protocol import ProtocolWrapper
-    from hypercorn.typing import ASGIFramework
-
 # How long an accepted connection may keep its first request back when the server stops.
 FIRST_REQUEST_GRACE_S = 1.0
-# How many young connections may wait for their first answer before the others are left in the
-# kernel's queue. Enough to keep the database's pool busy; so few that a burst of thousands
-# neither delays the health probe nor is lost with this process.
+# How many young connections may wait for the answer to their first request before the others are
+# left in the kernel's queue. Enough to keep the database's pool busy; so few that a burst of
+# thousands neither delays the health probe nor is lost with this process. A connection that has
+# sent no whole request does not count: silence must not keep others out.
 MAX_UNANSWERED = 32
-# A connection that is silent for longer no longer counts: silence must not keep others out.
 _YOUNG_S = 1.0
+# Turns of the event loop until a request that came with its connection has been read.
+_READ_TURNS = 2
 _POLL_S = 0.01
 # Out of file descriptors, say: those of ended connections come back.
 _ACCEPT_RETRY_S = 0.5
@@ -46,58 +41,15 @@ _QUIET_POLLS = 5
 _log = logging.getLogger("todo.listener")
 
 
-class _Rest(TCPServer):
-    """The rest of a connection, with Hypercorn, that knows whether it owes an answer."""
-
-    busy = False
-    answered = False
-    _ended = False
-
-    async def _read_data(self) -> None:
-        # Hypercorn has put its own protocol here, which would change to HTTP/2.
-        wrapper = self.protocol
-        http1 = Http1(
-            wrapper.app,
-            wrapper.config,
-            wrapper.context,
-            wrapper.task_group,
-            wrapper.state,
-            wrapper.ssl,
-            wrapper.client,
-            wrapper.server,
-            wrapper.send,
-        )
-        self.protocol = cast("ProtocolWrapper", http1)
-        await super()._read_data()
-        # Nothing more will be asked. Hypercorn would keep a connection that its client closed
-        # for sending alone until the keep-alive time is over.
-        self._ended = True
-        if not self.busy:
-            await self.idle_task.stop()
-
-    async def protocol_send(self, event: Event) -> None:
-        if isinstance(event, Updated):
-            self.busy = not event.idle
-            self.answered = self.answered or event.idle
-            if event.idle and self._ended:
-                return
-        elif isinstance(event, Closed):
-            self.busy = False
-            self.answered = True
-        await super().protocol_send(event)
-
-
 class Listener:
     """One application on some sockets."""
 
     def __init__(self, app: ASGIApp, sockets: list[socket.socket], config: Config) -> None:
         self.keep_alive_s = config.keep_alive_timeout
         self._app = app
-        self._wrapped = wrap_app(cast("ASGIFramework", app), 0, "asgi")
         self._sockets = sockets
         self._config = config
-        self._context = WorkerContext(None)
-        self._connections: dict[Connection | _Rest, float] = {}
+        self._connections: dict[Connection, float] = {}
         self._accepting = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopped = False
@@ -130,13 +82,11 @@ class Listener:
             owing = any(c.busy or (in_grace and not c.answered) for c in self._connections)
             quiet = 0 if owing else quiet + 1
         # Idle connections end now.
-        await self._context.terminated.set()
         self.stop_accepting()
         for listener in self._sockets:
             listener.close()
         for connection in list(self._connections):
-            if isinstance(connection, Connection):
-                connection.finish()
+            connection.finish()
         tasks = self._find_tasks()
         if tasks:
             await asyncio.wait(tasks, timeout=max(0.1, deadline - time.monotonic()))
@@ -153,26 +103,12 @@ class Listener:
         """Forget it."""
         self._connections.pop(connection, None)
 
-    def take_over(self, connection: Connection, data: bytes) -> None:
-        """Leave the rest of a connection to Hypercorn, which reads what has come once more."""
-        since = self._connections.pop(connection, time.monotonic())
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        transport = connection.transport
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        reader.feed_data(data)
-        if connection.ended:
-            reader.feed_eof()
-        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        rest = _Rest(self._wrapped, loop, self._config, self._context, {}, reader, writer)
-        rest.answered = connection.answered
-        self._connections[rest] = since
-        self._start_task(self._serve(rest))
+    def hand_over(self, connection: Connection, request: Request, body: bytes) -> HypercornExchange:
+        """Open an exchange with Hypercorn for one request."""
+        return HypercornExchange(self._app, self._config, connection, request, body)
 
     def _find_tasks(self) -> set[asyncio.Task[Any]]:
-        running = (c.task for c in self._connections if isinstance(c, Connection))
+        running = (connection.task for connection in self._connections)
         return self._tasks | {task for task in running if task is not None}
 
     def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
@@ -213,6 +149,8 @@ class Listener:
         loop = asyncio.get_running_loop()
         try:
             await loop.connect_accepted_socket(lambda: Connection(self._app, self), client)
+            for _ in range(_READ_TURNS):
+                await asyncio.sleep(0)
         finally:
             self._accepting -= 1
 
@@ -221,11 +159,5 @@ class Listener:
             return False
         young = time.monotonic() - _YOUNG_S
         known = self._connections.items()
-        unanswered = sum(1 for c, since in known if since > young and not c.answered)
+        unanswered = sum(1 for c, since in known if since > young and c.owes_answer)
         return unanswered + self._accepting >= MAX_UNANSWERED
-
-    async def _serve(self, rest: _Rest) -> None:
-        try:
-            await rest
-        finally:
-            del self._connections[rest]

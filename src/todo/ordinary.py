@@ -1,27 +1,53 @@
-"""Connections whose requests are ordinary, which nearly all are, answered at a third of the cost.
+"""HTTP/1.1 connections, with ordinary requests answered at a third of Hypercorn's cost.
 
 Hypercorn does for each request what only a few need: two tasks and a timer for the idle time, a
 queue for the body, an event object for each step, a state machine for what is sent, one write for
-head, body and end each. Here a request is one task and a response one write. The first request that
-is not ordinary (`todo.head` says which are) takes its connection to Hypercorn, for good.
+head, body and end each. Here a request is one task and a response one write. A request that is not
+ordinary (`todo.head` says which are) passes `todo.gate`, which refuses it or names what it needs of
+Hypercorn; afterwards the connection comes back.
 """
 
 import asyncio
 import logging
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 from hypercorn.utils import parse_socket_addr
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp
 
-from todo.head import Request, Response, find_request, is_bodiless, is_unfinished, render_response
+from todo.exchange import Exchange
+from todo.gate import Gate, Refusal, render_refusal
+from todo.head import Request, Service, find_request
+from todo.ids import new_uuid7
+from todo.logs import ACCESS_LOGGER, request_id_var
 
 _MAX_AHEAD_BYTES = 64 * 1024
 """What a client may send before somebody reads it."""
-_DISCONNECT: Message = {"type": "http.disconnect"}
+# A connection that closes while its client still sends is reset, and the answer is lost. So what
+# comes is thrown away until the client has read the end (RFC 9112, 9.6).
+_LINGER_S = 2.0
+_LINGER_BYTES = 16 * 1024 * 1024
 _FAILED = b"HTTP/1.1 500 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 _log = logging.getLogger("todo.ordinary")
+_access = logging.getLogger(ACCESS_LOGGER)
+
+
+class Served(Protocol):
+    """One request and its response."""
+
+    unread: int
+
+    @property
+    def started(self) -> bool: ...  # noqa: D102
+    @property
+    def has_arrived(self) -> bool: ...  # noqa: D102
+    @property
+    def leaves_usable(self) -> bool: ...  # noqa: D102
+    @property
+    def surplus(self) -> bytes: ...  # noqa: D102
+    def feed(self, data: bytes) -> bytes: ...  # noqa: D102
+    def disconnect(self) -> None: ...  # noqa: D102
+    async def run(self) -> None: ...  # noqa: D102
 
 
 class Owner(Protocol):
@@ -31,8 +57,8 @@ class Owner(Protocol):
 
     def opened(self, connection: "Connection") -> None: ...  # noqa: D102
     def closed(self, connection: "Connection") -> None: ...  # noqa: D102
-    def take_over(self, connection: "Connection", data: bytes) -> None:
-        """Serve the rest of the connection some other way; `data` has come already."""
+    def hand_over(self, connection: "Connection", request: Request, body: bytes) -> Served:
+        """Open an exchange with Hypercorn; `body` is what has come behind the head."""
 
 
 class Connection(asyncio.Protocol):
@@ -40,6 +66,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         transport: The other end.
+        template: What the scopes of all its requests share.
         busy: A request is being answered.
         answered: One has been.
         ended: The client sends no more.
@@ -55,10 +82,12 @@ class Connection(asyncio.Protocol):
         self._app = app
         self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self._template: dict[str, Any] = {}
-        self._exchange: Exchange | None = None
+        self.template: dict[str, Any] = {}
+        self._exchange: Served | None = None
+        self._gate: Gate | None = None
         self._rest = b""
         self._last = False
+        self._discarding = 0
         self._writable: asyncio.Future[None] | None = None
         self._idle_since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -68,7 +97,7 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type
         self.transport = transport
         peer = transport.get_extra_info("socket")
-        self._template = {
+        self.template = {
             "type": "http",
             "http_version": "1.1",
             "asgi": {"spec_version": "2.1", "version": "3.0"},
@@ -80,26 +109,36 @@ class Connection(asyncio.Protocol):
         self._owner.opened(self)
         self._timer = self._loop.call_later(self._owner.keep_alive_s, self._check_idle)
 
+    @property
+    def owes_answer(self) -> bool:
+        """Whether its first request has arrived and is not answered."""
+        exchange = self._exchange
+        return exchange is not None and not self.answered and exchange.has_arrived
+
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
-        if self._exchange is None:
-            self._begin(self._rest + data if self._rest else data)
+        exchange = self._exchange
+        if exchange is None:
+            if self._gate is None and not self._discarding:
+                self._begin(data)
+            else:
+                self._continue(data)
             return
-        ahead = self._exchange.feed(data)
+        ahead = exchange.feed(data)
         if ahead:
             self._rest += ahead
-        if len(self._rest) + self._exchange.unread > _MAX_AHEAD_BYTES:
+        if len(self._rest) + exchange.unread > _MAX_AHEAD_BYTES:
             self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """Go on to answer a client that sends no more."""
+        """Answer what a client that sends no more has asked."""
         self.ended = True
         if self._exchange is not None:
             self._exchange.disconnect()
-        elif self._rest:
-            self._hand_over(self._rest)
-        else:
+            return True
+        if self._gate is None or self._gate.is_empty or self._discarding:
             return False
+        self._refuse(Refusal(400, "The connection ended in the header of a request."))
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -110,6 +149,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         if self._exchange is not None:
             self._exchange.disconnect()
+        self._rest = b""
         self.resume_writing()
         self._owner.closed(self)
 
@@ -143,37 +183,49 @@ class Connection(asyncio.Protocol):
     def _begin(self, data: bytes) -> None:
         request = find_request(data)
         if request is None:
-            if is_unfinished(data):
-                self._rest = data
-            else:
-                self._hand_over(data)
-            return
-        end = request.size + request.length
-        self._rest = data[end:]
-        self._exchange = Exchange(self, request, data[request.size : end])
-        self.busy = True
-        path, _, query = request.target.partition(b"?")
-        scope = {
-            **self._template,
-            "method": request.method,
-            "path": unquote(path.decode()) if b"%" in path else path.decode(),
-            "raw_path": path,
-            "query_string": query,
-            "headers": request.headers,
-            "state": {},
-            "extensions": {},
-        }
-        self.task = self._loop.create_task(self._serve(self._exchange, scope))
+            self._gate = Gate()
+            self._continue(data)
+        else:
+            self._start(request, data)
 
-    async def _serve(self, exchange: "Exchange", scope: Scope) -> None:
+    def _continue(self, data: bytes) -> None:
+        """Take more of a head, or throw away what comes behind the last answer."""
+        if self._gate is None:
+            self._discarding -= len(data)
+            if self._discarding <= 0:
+                self.transport.close()
+            return
+        found = self._gate.feed(data)
+        if isinstance(found, Refusal):
+            self._refuse(found)
+        elif found is not None:
+            data = self._gate.take()
+            self._gate = None
+            self._start(found, data)
+
+    def _start(self, request: Request, data: bytes) -> None:
+        if request.service is Service.ORDINARY:
+            end = request.size + request.length
+            exchange: Served = Exchange(self, self._app, request, data[request.size : end])
+            self._rest = data[end:]
+        else:
+            exchange = self._owner.hand_over(self, request, data[request.size :])
+            self._rest = b""
+        self._exchange = exchange
+        if self.ended:
+            exchange.disconnect()
+        self.busy = True
+        self.task = self._loop.create_task(self._serve(exchange))
+
+    async def _serve(self, exchange: Served) -> None:
         try:
-            await self._app(scope, exchange.receive, exchange.send)
+            await exchange.run()
         except Exception:  # noqa: BLE001 - the boundary: the connection ends, the others go on
             _log.exception("error in the application")
         finally:
             self._end(exchange)
 
-    def _end(self, exchange: "Exchange") -> None:
+    def _end(self, exchange: Served) -> None:
         self.busy = False
         self.answered = True
         self._exchange = None
@@ -181,17 +233,42 @@ class Connection(asyncio.Protocol):
         self._idle_since = self._loop.time()
         if not exchange.started:
             self.transport.write(_FAILED)
-        if not exchange.leaves_usable or self.ended or self._last:
-            self.transport.close()
+        if not exchange.leaves_usable or self._last:
+            self._close()
             return
+        rest = exchange.surplus + self._rest if exchange.surplus else self._rest
         self.resume_reading()
-        if self._rest:
-            self._begin(self._rest)
+        if rest:
+            self._begin(rest)
+        if self.ended and self._exchange is None:
+            if self._gate is not None and not self._gate.is_empty:
+                self.eof_received()
+            self._close()
 
-    def _hand_over(self, data: bytes) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer what never reaches the application, and close."""
+        self.answered = True
+        request_id = new_uuid7().hex
+        token = request_id_var.set(request_id)
+        client = self.template["client"]
+        extra = {"status": refusal.status, "client": client[0] if client else "unix"}
+        _access.info("not a request", extra=extra)
+        request_id_var.reset(token)
+        self.transport.write(render_refusal(refusal, request_id))
+        self._close()
+
+    def _close(self) -> None:
+        """Close the connection for writing now, and entirely when the client has seen that."""
+        self._gate = None
         if self._timer is not None:
             self._timer.cancel()
-        self._owner.take_over(self, data)
+        if self.ended or self.transport.is_closing():
+            self.transport.close()
+            return
+        self._discarding = _LINGER_BYTES
+        self.transport.write_eof()
+        self.resume_reading()
+        self._timer = self._loop.call_later(_LINGER_S, self.transport.close)
 
     def _check_idle(self) -> None:
         """Close the connection when it was idle for too long; otherwise look again in time."""
@@ -201,133 +278,3 @@ class Connection(asyncio.Protocol):
             self.transport.close()
         else:
             self._timer = self._loop.call_later(rest_s, self._check_idle)
-
-
-class Exchange:
-    """One request and its response, as ASGI has it."""
-
-    __slots__ = (
-        "_chunks",
-        "_connection",
-        "_delivered",
-        "_disconnected",
-        "_is_written",
-        "_missing",
-        "_request",
-        "_response",
-        "_sent",
-        "_start",
-        "_waiting",
-        "complete",
-        "unread",
-    )
-
-    def __init__(self, connection: Connection, request: Request, body: bytes) -> None:
-        self._connection = connection
-        self._request = request
-        self._chunks = [body] if body else []
-        self._missing = request.length - len(body)
-        self._delivered = False
-        self._disconnected = False
-        self._waiting: asyncio.Future[None] | None = None
-        self._start: Message | None = None
-        self._response: Response | None = None
-        self._sent = 0
-        self._is_written = False
-        self.complete = False
-        self.unread = len(body)
-
-    @property
-    def started(self) -> bool:
-        """Whether a part of the response is on its way."""
-        return self._is_written
-
-    @property
-    def leaves_usable(self) -> bool:
-        """Whether another request can follow on the connection."""
-        response = self._response
-        return self.complete and not self._missing and response is not None and not response.closes
-
-    def feed(self, data: bytes) -> bytes:
-        """Take what belongs to the body; return what is behind it."""
-        part = data[: self._missing]
-        if part:
-            self._missing -= len(part)
-            self._chunks.append(part)
-            self.unread += len(part)
-            self._wake()
-        return data[len(part) :]
-
-    def disconnect(self) -> None:
-        """The client is gone, or sends no more."""
-        self._disconnected = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    async def receive(self) -> Message:
-        """Hand out the body as it comes; then wait until the client is gone."""
-        while not self._delivered:
-            if self._chunks or not self._missing:
-                body = b"".join(self._chunks)
-                self._chunks.clear()
-                self.unread = 0
-                self._delivered = not self._missing
-                self._connection.resume_reading()
-                return {"type": "http.request", "body": body, "more_body": not self._delivered}
-            if self._disconnected:
-                return _DISCONNECT
-            await self._wait()
-        while not self._disconnected and not self.complete:
-            await self._wait()
-        return _DISCONNECT
-
-    async def _wait(self) -> None:
-        self._waiting = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiting
-        finally:
-            self._waiting = None
-
-    async def send(self, message: Message) -> None:
-        """Send the response: as one piece, where the application has it as one.
-
-        Raises:
-            RuntimeError: The message does not fit in here.
-            ValueError: The response contradicts itself.
-        """
-        if message["type"] == "http.response.start" and self._start is None:
-            self._start = message
-            return
-        start = self._start
-        if message["type"] != "http.response.body" or start is None or self.complete:
-            raise RuntimeError(f"{message['type']} has no place here")
-        body: bytes = message.get("body", b"")
-        more: bool = message.get("more_body", False)
-        method, status = self._request.method, start["status"]
-        if self._response is None:
-            length = None if more else len(body)
-            self._response = render_response(method, status, start.get("headers", ()), length)
-        announced = self._response.length
-        if announced is None:
-            data = _as_chunk(body, more=more)
-        else:
-            data = b"" if is_bodiless(method, status) else body
-            self._sent += len(data)
-            if self._sent > announced or (not more and self._sent < announced):
-                raise ValueError(f"a body of {self._sent} bytes, announced with {announced}")
-        if not self._is_written:
-            data = self._response.head + data
-            self._is_written = True
-        if not more:
-            self.complete = True
-            self._wake()
-        if data and not self._connection.transport.is_closing():
-            await self._connection.write(data)
-
-
-def _as_chunk(body: bytes, *, more: bool) -> bytes:
-    chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-    return chunk if more else chunk + b"0\r\n\r\n"

@@ -173,7 +173,9 @@ def test_an_open_request_cannot_hold_the_process_beyond_its_deadline() -> None:
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(f"{service.folder}/public.sock")
             # A body that never comes.
-            client.sendall(b"POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+            token = f"Authorization: Bearer {service.token()}\r\n".encode()
+            head = b"POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+            client.sendall(head + token + b"\r\n")
             time.sleep(0.2)
             began, began_on_clock = time.monotonic(), CLOCK.now()
             assert service.stop() == 0

@@ -51,7 +51,7 @@ async def talk(folder: Path, seen: list[Any]) -> None:
         await listener.start()
         reader, writer = await asyncio.open_unix_connection(address)
         client = Client(reader, writer)
-        client.send(Request(host="h", target="/", extensions=[PerMessageDeflate()]))
+        client.send(Request(host="h", target="/ws/x", extensions=[PerMessageDeflate()]))
         seen += [await client.read(), await client.read(), await client.read()]
         client.send(CloseConnection(code=1000))
         seen.append(await client.read())

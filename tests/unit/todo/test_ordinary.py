@@ -4,8 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from todo import ordinary
+from todo.exchange import Exchange
+from todo.head import Request
 from todo.ordinary import Connection
 
 GET = b"GET / HTTP/1.1\r\nHost: todo\r\n\r\n"
@@ -20,6 +23,7 @@ class FakeTransport(asyncio.Transport):
         self.writes: list[bytes] = []
         self.reading = True
         self.closed = False
+        self.ended = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401
         class Peer:
@@ -32,6 +36,10 @@ class FakeTransport(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+        self.ended = True
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def is_closing(self) -> bool:
         return self.closed
@@ -46,13 +54,22 @@ class FakeTransport(asyncio.Transport):
         self.reading = True
 
 
-class FakeOwner:
-    """Keeps what is handed over."""
+class HandedOver(Exchange):
+    """An exchange that was given everything behind the head."""
 
-    def __init__(self, keep_alive_s: float) -> None:
+    def __init__(self, connection: Connection, app: ASGIApp, request: Request, body: bytes) -> None:
+        super().__init__(connection, app, request, body[: request.length])
+        self.surplus = body[request.length :]
+
+
+class FakeOwner:
+    """Serves what is handed over as if it were ordinary, and remembers it."""
+
+    def __init__(self, app: ASGIApp, keep_alive_s: float) -> None:
         self.keep_alive_s = keep_alive_s
         self.open: set[Connection] = set()
-        self.taken: list[bytes] = []
+        self.handed_over: list[str] = []
+        self._app = app
 
     def opened(self, connection: Connection) -> None:
         self.open.add(connection)
@@ -60,9 +77,9 @@ class FakeOwner:
     def closed(self, connection: Connection) -> None:
         self.open.discard(connection)
 
-    def take_over(self, connection: Connection, data: bytes) -> None:
-        self.open.discard(connection)
-        self.taken.append(data)
+    def hand_over(self, connection: Connection, request: Request, body: bytes) -> Exchange:
+        self.handed_over.append(request.service.name)
+        return HandedOver(connection, self._app, request, body)
 
 
 class World:
@@ -71,7 +88,7 @@ class World:
     def __init__(
         self, app: Callable[[Scope, Receive, Send], Awaitable[None]], keep_alive_s: float = 75.0
     ) -> None:
-        self.owner = FakeOwner(keep_alive_s)
+        self.owner = FakeOwner(app, keep_alive_s)
         self.transport = FakeTransport()
         self.connection = Connection(app, self.owner)
         self.connection.connection_made(self.transport)
@@ -164,24 +181,118 @@ def test_who_sends_too_much_ahead_is_not_read_until_it_is_wanted() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("odd", [b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01", b"nonsense\r\n\r\n"])
-def test_what_is_not_ordinary_is_handed_over_with_all_that_has_come(odd: bytes) -> None:
+@pytest.mark.parametrize(
+    ("odd", "status"),
+    [
+        (b"GET / HTTP/9.9\r\n\r\n", 505),
+        (b"\x16\x03\x01", 400),
+        (b"nonsense\r\n\r\n", 400),
+        (b"BREW / HTTP/1.1\r\n", 501),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000, 431),
+        (b"GET /" + b"x" * 20_000, 414),
+    ],
+)
+def test_what_is_not_a_request_is_answered_and_ends_the_connection(odd: bytes, status: int) -> None:
     async def scenario() -> None:
         world = World(echo)
-        await world.say(GET, odd)
-        assert world.bodies == [b"nothing"]
-        assert world.owner.taken == [odd]
-        assert not world.transport.closed
+        await world.say(GET, odd, GET)
+        assert world.bodies[0] == b"nothing"
+        refused = world.transport.writes[1]
+        assert refused.startswith(b"HTTP/1.1 %d " % status)
+        assert b"\r\nconnection: close\r\n" in refused
+        assert len(world.transport.writes) == 2
+        assert world.transport.ended
 
     asyncio.run(scenario())
 
 
-def test_a_client_that_ends_in_the_middle_of_a_head_is_handed_over() -> None:
+def test_a_request_that_needs_hypercorn_is_handed_over_and_the_connection_comes_back() -> None:
+    async def scenario() -> None:
+        world = World(echo)
+        expecting = POST[:-2] + b"Expect: 100-continue\r\n\r\n"
+        await world.say(GET + expecting + b"abcdef" + GET)
+        await world.rest()
+        await world.rest()
+        assert world.owner.handed_over == ["HYPERCORN"]
+        assert world.bodies == [b"nothing", b"abcdef", b"nothing"]
+
+    asyncio.run(scenario())
+
+
+def test_an_empty_line_before_a_request_is_ignored() -> None:
+    async def scenario() -> None:
+        world = World(echo)
+        await world.say(b"\r\n" + GET, b"\r", b"\n", GET)
+        assert world.bodies == [b"nothing", b"nothing"]
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_ends_in_the_middle_of_a_head_is_refused() -> None:
     async def scenario() -> None:
         world = World(echo)
         await world.say(GET[:9])
         assert world.connection.eof_received()
-        assert world.owner.taken == [GET[:9]]
+        assert world.transport.writes[0].startswith(b"HTTP/1.1 400 ")
+        assert world.transport.closed
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_ends_after_an_empty_line_is_let_go() -> None:
+    async def scenario() -> None:
+        world = World(echo)
+        await world.say(GET, b"\r\n")
+        assert not world.connection.eof_received()
+        assert world.bodies == [b"nothing"]
+
+    asyncio.run(scenario())
+
+
+def test_what_comes_behind_the_last_answer_is_thrown_away_until_the_client_ends() -> None:
+    async def scenario() -> None:
+        world = World(echo)
+        await world.say(b"nonsense\r\n\r\n", b"more", GET)
+        assert len(world.transport.writes) == 1
+        assert world.transport.reading
+        assert not world.transport.closed
+        assert not world.connection.eof_received()
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordinary, "_LINGER_S", 0.01)
+    monkeypatch.setattr(ordinary, "_LINGER_BYTES", 100)
+
+    async def scenario() -> None:
+        slow, noisy = World(echo), World(echo)
+        await slow.say(b"nonsense\r\n\r\n")
+        await noisy.say(b"nonsense\r\n\r\n", b"x" * 100)
+        assert noisy.transport.closed
+        await asyncio.sleep(0.05)
+        assert slow.transport.closed
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_owes_an_answer_once_its_request_has_arrived() -> None:
+    async def scenario() -> None:
+        go = asyncio.Event()
+
+        async def late(scope: Scope, receive: Receive, send: Send) -> None:
+            await go.wait()
+            await echo(scope, receive, send)
+
+        world = World(late)
+        owes = [world.connection.owes_answer]
+        for part in (POST[:10], POST[10:], b"abc", b"def"):
+            await world.say(part)
+            owes.append(world.connection.owes_answer)
+        go.set()
+        await world.rest()
+        owes.append(world.connection.owes_answer)
+        assert owes == [False, False, False, False, True, False]
 
     asyncio.run(scenario())
 
@@ -196,13 +307,14 @@ def test_an_idle_client_that_ends_is_let_go() -> None:
     asyncio.run(scenario())
 
 
-def test_a_client_that_only_listens_any_more_gets_its_answer_and_the_end() -> None:
+def test_a_client_that_only_listens_any_more_gets_its_answers_and_the_end() -> None:
     async def scenario() -> None:
         world = World(echo)
-        world.connection.data_received(GET)
+        world.connection.data_received(GET + GET + POST + b"abcdef")
         assert world.connection.eof_received()
-        await world.rest()
-        assert world.bodies == [b"nothing"]
+        for _ in range(3):
+            await world.rest()
+        assert world.bodies == [b"nothing", b"nothing", b"abcdef"]
         assert world.transport.closed
 
     asyncio.run(scenario())
@@ -281,7 +393,7 @@ def test_the_connection_ends_with_the_response_that_says_so() -> None:
         world = World(last)
         await world.say(GET + GET)
         assert world.bodies == [b"bye"]
-        assert world.transport.closed
+        assert world.transport.ended
 
     asyncio.run(scenario())
 
@@ -295,7 +407,8 @@ def test_a_body_that_nobody_read_to_its_end_ends_the_connection() -> None:
         world = World(refuse)
         await world.say(POST)
         assert world.bodies == [b"no"]
-        assert world.transport.closed
+        assert b"\r\nconnection: close\r\n" in world.transport.writes[0]
+        assert world.transport.ended
 
     asyncio.run(scenario())
 
@@ -311,7 +424,7 @@ def test_a_failing_application_is_answered_500_and_logged(
         world = World(fail)
         await world.say(GET)
         assert world.transport.writes[0].startswith(b"HTTP/1.1 500 ")
-        assert world.transport.closed
+        assert world.transport.ended
 
     asyncio.run(scenario())
     assert "deliberate" in caplog.text
@@ -329,7 +442,7 @@ def test_a_response_that_contradicts_its_length_is_not_sent(
         world = World(text)
         await world.say(GET)
         assert world.transport.writes[0].startswith(b"HTTP/1.1 500 ")
-        assert world.transport.closed
+        assert world.transport.ended
 
     asyncio.run(scenario())
     assert "announced with" in caplog.text
@@ -345,7 +458,7 @@ def test_a_response_that_breaks_off_ends_the_connection() -> None:
         world = World(part)
         await world.say(GET)
         assert world.bodies == [b"4\r\npart\r\n"]
-        assert world.transport.closed
+        assert world.transport.ended
 
     asyncio.run(scenario())
 
@@ -395,6 +508,6 @@ def test_a_finished_connection_closes_after_the_answer_that_it_owes() -> None:
         go.set()
         await world.rest()
         assert world.bodies == [b"nothing"]
-        assert world.transport.closed
+        assert world.transport.ended
 
     asyncio.run(scenario())

@@ -1,0 +1,137 @@
+"""The own parser beside h11: it reads a head alike, or refuses it for a known cause.
+
+Short in each run; `EXAMPLES=100000` for the long one.
+"""
+
+import re
+
+import h11
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from todo.gate import Gate, Refusal
+from todo.head import Request, Service, find_request
+
+MIGHT_SWITCH = h11._state.MIGHT_SWITCH_PROTOCOL  # noqa: SLF001 - mypy knows of no other name
+METHODS = (b"GET", b"POST", b"HEAD", b"OPTIONS", b"TRACE", b"BREW", b"get", b"CONNECT", b"G(T", b"")
+TARGETS = (
+    *(b"/", b"/x?y=%20", b"/ws/tasks/x", b"*", b"/a#b", b"/\xe9", b"/ ", b"x", b"//x", b"/%"),
+    *(b"http://a/x", b"http://a", b"http://a?b", b"https://u@a/", b"http:///", b"a:443"),
+)
+VERSIONS = (b"HTTP/1.1",) * 6 + (b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/9.9", b"http/1.1")
+NAMES = (
+    *(b"Host", b"Content-Length", b"Transfer-Encoding", b"Connection", b"Expect", b"Upgrade"),
+    *(b"Sec-WebSocket-Key", b"Sec-WebSocket-Version", b"X", b"x-y", b"X y", b"X\t", b"", b"\xe9"),
+)
+VALUES = (
+    *(b"a", b"a b", b"a:80", b"[::1]", b"a@b", b"", b"0", b"3", b"+3", b"3, 3", b"03", b"9" * 18),
+    *(b"chunked", b"Chunked", b"gzip, chunked", b"chunked, gzip", b"identity", b"\x0bchunked"),
+    *(b"close", b"keep-alive", b"Upgrade", b"keep-alive, close", b",", b"websocket", b"h2c"),
+    *(b"100-continue", b"200", b"13", b"8", b"AAAAAAAAAAAAAAAAAAAAAA==", b"\xe9", b"\0", b"a\rb"),
+)
+ENDS = (b"\r\n",) * 30 + (b"\n", b"\r", b"\r\n ", b"\r\n\t")
+NOISE = (b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b"\0", b"\x0b", b"\x7f", b"\xa0", b",", b"0")
+
+
+@st.composite
+def heads(draw: st.DrawFn) -> bytes:
+    """A head that is nearly valid, put together from pieces and then damaged a little."""
+    pick = st.sampled_from
+    space = draw(pick((b" ",) * 20 + (b"  ", b"\t")))
+    line = space.join([draw(pick(METHODS)), draw(pick(TARGETS)), draw(pick(VERSIONS))])
+    data: bytes = draw(pick((b"",) * 8 + (b"\r\n", b"\n", b"\r\n\r\n"))) + line + draw(pick(ENDS))
+    if draw(st.integers(0, 4)):
+        data += b"Host: todo\r\n"
+    for _ in range(draw(st.integers(0, 4))):
+        colon = draw(pick((b": ", b":", b":\t", b" : ", b"")))
+        data += draw(pick(NAMES)) + colon + draw(pick(VALUES)) + draw(pick(ENDS))
+    data += draw(pick((b"\r\n",) * 10 + (b"\n", b"")))
+    if draw(st.integers(0, 3)) == 0:
+        place = draw(st.integers(0, len(data)))
+        data = data[:place] + draw(pick(NOISE)) + data[place + draw(st.integers(0, 1)) :]
+    return data
+
+
+def read_with_h11(data: bytes) -> tuple[h11.Connection, h11.Request | None]:
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(data)
+    try:
+        event = connection.next_event()
+    except h11.RemoteProtocolError:
+        return connection, None
+    return connection, event if isinstance(event, h11.Request) else None
+
+
+def find_causes(data: bytes, theirs: h11.Request) -> list[str]:
+    """Why the own parser refuses what h11 accepts, found in another way than it does."""
+    of = dict(theirs.headers)
+    names = [name for name, _ in theirs.headers]
+    head = data.partition(b"\r\n\r\n")[0]
+    host, expectation = of.get(b"host", b""), of.get(b"expect", b"").lower()
+    lengths = re.findall(rb"content-length[ \t]*:([^\r\n]*)", data, re.IGNORECASE)
+    causes = {
+        "bare LF": re.search(rb"(?<!\r)\n", data) is not None,
+        "folded line": re.search(rb"\n[ \t]", data) is not None,
+        "control character": re.search(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]", head) is not None,
+        "version": theirs.http_version not in {b"1.0", b"1.1"},
+        "method": theirs.method.decode() not in "GET HEAD POST PUT PATCH DELETE OPTIONS TRACE",
+        "target": theirs.target[:1] != b"/" or b"#" in theirs.target,
+        "host": re.search(rb"[^!$%&'()*+,;=\-._~:0-9A-Za-z\[\]]", host) is not None
+        or re.search(rb":[^:\]]*[^0-9:\]][^:\]]*$", host) is not None,
+        "both lengths": {b"content-length", b"transfer-encoding"} <= set(names),
+        "length": len(lengths) > 1 or any(b"," in each or len(each) > 15 for each in lengths),
+        "chunks in HTTP/1.0": theirs.http_version == b"1.0" and b"transfer-encoding" in names,
+        "expectation": expectation not in {b"", b"100-continue"} or names.count(b"expect") > 1,
+        "handshake": theirs.target.startswith(b"/ws/") and b"upgrade" in names,
+    }
+    return [cause for cause, holds in causes.items() if holds]
+
+
+def check_framing(connection: h11.Connection, ours: Request) -> None:
+    """Let h11 read the body and decide whether the connection stays."""
+    is_chunked = any(name == b"transfer-encoding" for name, _ in ours.headers)
+    connection.receive_data(b"3\r\nabc\r\n0\r\n\r\n" if is_chunked else b"x" * ours.length)
+    events = [connection.next_event()]
+    while not isinstance(events[-1], h11.EndOfMessage):
+        events.append(connection.next_event())
+    size = sum(len(event.data) for event in events if isinstance(event, h11.Data))
+    assert size == (3 if is_chunked else ours.length)
+    assert connection.trailing_data[0] == b""
+    if ours.service is Service.ORDINARY:
+        assert connection.their_state in {h11.DONE, MIGHT_SWITCH}
+    elif ours.service is Service.WEBSOCKET:
+        assert connection.their_state is MIGHT_SWITCH
+
+
+@given(data=heads(), cut=st.integers(1, 200))
+@example(data=b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", cut=17)
+@example(data=b"GET http://b/x HTTP/1.1\r\nHost: a\r\n\r\n", cut=17)
+@example(data=b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", cut=30)
+@example(data=b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", cut=30)
+def test_a_head_is_read_as_h11_reads_it_or_refused_for_a_cause(data: bytes, cut: int) -> None:
+    ours = Gate().feed(data)
+    fast = find_request(data)
+    if fast is not None:
+        assert fast == ours
+    gate = Gate()
+    in_parts = gate.feed(data[:cut]) or gate.feed(data[cut:])
+    assert getattr(in_parts, "status", in_parts) == getattr(ours, "status", ours)
+
+    start = 2 if data.startswith(b"\r\n") else 0
+    connection, theirs = read_with_h11(data[start:])
+    if not isinstance(ours, Request):
+        assert theirs is None or (isinstance(ours, Refusal) and find_causes(data, theirs))
+        return
+    assert theirs is not None
+    assert (ours.method.encode(), ours.version) == (theirs.method, theirs.http_version)
+    if theirs.target.startswith((b"http:", b"https:")):
+        assert theirs.target.partition(b"://")[2].startswith(dict(ours.headers)[b"host"])
+        assert theirs.target.endswith(ours.target.removeprefix(b"/"))
+    else:
+        assert ours.target == theirs.target
+        coding = b"transfer-encoding"
+        headers = [
+            (name, value.lower() if name == coding else value) for name, value in ours.headers
+        ]
+        assert headers == list(theirs.headers)
+    check_framing(connection, ours)

@@ -1,0 +1,263 @@
+"""Requests that Hypercorn answers, each on a connection that comes back."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from hypercorn.config import Config
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from todo.listener import Listener
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: todo\r\nTransfer-Encoding: chunked\r\n\r\n"
+EXPECTING = b"POST / HTTP/1.1\r\nHost: todo\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+GET = b"GET / HTTP/1.1\r\nHost: todo\r\n\r\n"
+SHAKE = (
+    b"GET /ws/x HTTP/1.1\r\nHost: todo\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+)
+OK = b"HTTP/1.1 200 \r\n"
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def answer(send: Send, body: bytes) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def read_body(receive: Receive) -> bytes | None:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message["body"]
+        more = message["more_body"]
+    return body
+
+
+async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
+    body = await read_body(receive)
+    await answer(send, b"left" if body is None else b"<%b>" % body)
+
+
+async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await answer(send, b"no")
+
+
+def run(folder: Path, app: ASGIApp, talk: Talk) -> None:
+    """Let a client talk to an application; afterwards nothing of either may be left."""
+
+    async def scenario() -> None:
+        address = str(folder / "s")
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(address)
+            listener = Listener(app, [listening], Config())
+            await listener.start()
+            reader, writer = await asyncio.open_unix_connection(address)
+            async with asyncio.timeout(120):
+                await talk(reader, writer)
+            writer.close()
+            await writer.wait_closed()
+            began = time.monotonic()
+            await listener.drain(began + 60)
+            assert time.monotonic() - began < 30
+        assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+    asyncio.run(scenario())
+
+
+def exchange(folder: Path, app: ASGIApp, *parts: bytes, ends: bool = True) -> bytes:
+    """Send parts, with a pause between, and return all that comes until the end."""
+    answers = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(0.01)
+        if ends:
+            writer.write_eof()
+        answers.append(await reader.read())
+
+    run(folder, app, talk)
+    return answers[0]
+
+
+def contents(answers: bytes) -> list[bytes]:
+    """The bodies of responses with status 200, none of which has an empty line."""
+    assert answers.startswith(OK), answers
+    return [part.partition(b"\r\n\r\n")[2] for part in answers.split(OK)[1:]]
+
+
+def test_chunks_are_one_body_and_the_connection_comes_back(tmp_path: Path) -> None:
+    sent = (
+        CHUNKED + b"3;x\r\nabc\r\n",
+        b"2\r\nde\r\n0\r\nX: y\r\n\r\n" + GET + CHUNKED,
+        b"0\r\n\r\n",
+    )
+    assert contents(exchange(tmp_path, echo, *sent)) == [b"<abcde>", b"<>", b"<>"]
+
+
+def test_chunks_may_come_byte_by_byte(tmp_path: Path) -> None:
+    data = CHUNKED + b"3\r\nabc\r\n0\r\n\r\n" + GET
+    answers: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for byte in data:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.write_eof()
+        answers.append(await reader.read())
+
+    run(tmp_path, echo, talk)
+    assert contents(answers[0]) == [b"<abc>", b"<>"]
+
+
+def test_a_large_body_in_small_chunks_is_read(tmp_path: Path) -> None:
+    body = CHUNKED + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n"
+    assert contents(exchange(tmp_path, echo, body)) == [b"<" + b"x" * 50_000 + b">"]
+
+
+def test_a_body_that_nobody_reads_ends_the_connection(tmp_path: Path) -> None:
+    many = CHUNKED + b"1\r\nx\r\n" * 50_000
+    assert contents(exchange(tmp_path, refuse, many, ends=False)) == [b"no"]
+
+
+def test_a_whole_body_that_nobody_reads_is_skipped(tmp_path: Path) -> None:
+    sent = CHUNKED + b"1\r\nx\r\n0\r\n\r\n" + GET
+    assert contents(exchange(tmp_path, refuse, sent)) == [b"no", b"no"]
+
+
+@pytest.mark.parametrize("bad", [b"zz\r\n", b"-1\r\n", b"3\r\nabcd\r\n", b"1" * 20_000])
+def test_an_invalid_chunk_is_the_end_of_the_request(tmp_path: Path, bad: bytes) -> None:
+    assert contents(exchange(tmp_path, echo, CHUNKED + bad, ends=False)) == [b"left"]
+
+
+def test_a_client_that_ends_in_the_body_is_answered(tmp_path: Path) -> None:
+    assert contents(exchange(tmp_path, echo, CHUNKED + b"3\r\na")) == [b"left"]
+
+
+def test_a_client_that_is_gone_ends_the_request(tmp_path: Path) -> None:
+    seen = []
+    ended = asyncio.Event()
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        seen.append(await read_body(receive))
+        ended.set()
+
+    async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED + b"3\r\na")
+        await asyncio.sleep(0.01)
+        writer.transport.abort()
+        await ended.wait()
+
+    run(tmp_path, app, talk)
+    assert seen == [None]
+
+
+@pytest.mark.parametrize("behind", [b"", b"\r\n", GET])
+def test_a_stream_ends_only_when_its_client_does(tmp_path: Path, behind: bytes) -> None:
+    async def stream(_scope: Scope, receive: Receive, send: Send) -> None:
+        await read_body(receive)
+        leaving = asyncio.ensure_future(receive())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(3):
+            await asyncio.sleep(0.01)
+            assert not leaving.done()
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        assert (await leaving)["type"] == "http.disconnect"
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(GET[:-2] + b"Connection: close\r\n\r\n" + behind)
+        for _ in range(3):
+            await reader.readuntil(b"1\r\nx\r\n")
+
+    run(tmp_path, stream, talk)
+
+
+def test_a_body_is_asked_for_when_it_is_wanted(tmp_path: Path) -> None:
+    asked = b"HTTP/1.1 100 \r\n"
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(EXPECTING)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(asked)
+        writer.write(b"abc" + GET)
+        assert (await reader.readuntil(b"<abc>")).startswith(OK)
+        await reader.readuntil(b"<>")
+
+    run(tmp_path, echo, talk)
+
+
+def test_a_body_is_not_asked_for_when_it_is_not_wanted(tmp_path: Path) -> None:
+    answer = exchange(tmp_path, refuse, EXPECTING, GET, ends=False)
+    assert contents(answer) == [b"no"]
+    assert b"connection: close" in answer.lower()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        GET[:-2] + b"Connection: close\r\n\r\n",
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"POST / HTTP/1.0\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("more", [b"", b"\r\n", GET])
+def test_the_last_request_is_answered_once(tmp_path: Path, request_: bytes, more: bytes) -> None:
+    assert contents(exchange(tmp_path, echo, request_ + more, ends=False)) == [b"<>"]
+
+
+def test_an_application_that_fails_is_answered_500(tmp_path: Path) -> None:
+    async def fail(_scope: Scope, receive: Receive, _send: Send) -> None:
+        await read_body(receive)
+        raise LookupError("deliberate")
+
+    sent = CHUNKED + b"0\r\n\r\n"
+    assert exchange(tmp_path, fail, sent, ends=False).startswith(b"HTTP/1.1 500 ")
+
+
+def test_a_websocket_that_the_application_refuses_ends_the_connection(tmp_path: Path) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "websocket"
+        await receive()
+        await send({"type": "websocket.close"})
+
+    assert exchange(tmp_path, app, SHAKE, ends=False).startswith(b"HTTP/1.1 403 ")
+
+
+def test_frames_before_the_handshake_is_over_are_held_back(tmp_path: Path) -> None:
+    seen: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(await receive())
+        await asyncio.sleep(0.05)
+        await send({"type": "websocket.accept"})
+        seen.append(await receive())
+        await send({"type": "websocket.close", "code": 1000})
+        assert b"sec-websocket-extensions" not in dict(scope["headers"])
+
+    text = b"\x81\x82\0\0\0\0hi"
+    close = b"\x88\x82\0\0\0\0\x03\xe8"
+    answer = exchange(tmp_path, app, SHAKE + text, close, ends=False)
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert answer.endswith(b"\x88\x02\x03\xe8")
+    assert [message.get("text") for message in seen] == [None, "hi"]
+
+
+def test_a_websocket_whose_client_ends_is_over(tmp_path: Path) -> None:
+    seen: list[Message] = []
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        seen.append(await receive())
+
+    assert exchange(tmp_path, app, SHAKE).startswith(b"HTTP/1.1 101 ")
+    assert [message["type"] for message in seen] == ["websocket.disconnect"]
