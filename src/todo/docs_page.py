@@ -63,7 +63,7 @@ _CACHED = {"Cache-Control": "public, max-age=86400"}
 router = APIRouter(include_in_schema=False)
 
 
-@router.api_route(PATH, methods=["GET", "HEAD"])
+@router.get(PATH)
 async def show_page() -> Response:
     """Show the documentation."""
     return Response(
@@ -73,7 +73,7 @@ async def show_page() -> Response:
     )
 
 
-@router.api_route(f"{PATH}/{{name}}", methods=["GET", "HEAD"])
+@router.get(f"{PATH}/{{name}}")
 async def send_part(name: str) -> Response:
     """Send what the page loads.
 

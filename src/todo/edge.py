@@ -47,6 +47,7 @@ _UNMATCHED = "unmatched"
 _REQUEST_ID = "todo.request_id"
 # What a refused token costs of its address's limit: guessing is slower than working.
 _REFUSAL_PERMITS = 10
+_WITHOUT_CONTENT = {204, 304}
 # Answered for probes and front ends every few seconds: no news while all is well.
 _QUIET_ROUTES = {"/livez", "/readyz", "/startupz", "/health"}
 
@@ -152,6 +153,10 @@ class Edge:
 
     async def _answer(self, scope: Scope, receive: Receive, response: "_Response") -> None:
         deadline = asyncio.timeout(self._deadline_s)
+        method = scope["method"]
+        if method == "HEAD":
+            # RFC 9110, 9.3.2: as GET, without the content.
+            scope["method"] = "GET"
         try:
             async with deadline:
                 response.deadline = deadline
@@ -161,6 +166,7 @@ class Edge:
                 raise DeadlineExceededError from None
             raise
         finally:
+            scope["method"] = method
             response.deadline = None
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -204,6 +210,8 @@ class _Response:
         self._send = send
         self._scope = scope
         self._must_close = must_close
+        self._has_content = scope["method"] != "HEAD"
+        self._start: Message | None = None
         self.status = 0
         self.fields: list[Field] = []
         self.address_fields: tuple[Field, ...] = ()
@@ -223,7 +231,25 @@ class _Response:
             if self._must_close():
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
+            if not self._has_content:
+                self._start = message
+                return
+        elif not self._has_content:
+            await self._send_start(message)
+            return
         await self._send(message)
+
+    async def _send_start(self, first: Message) -> None:
+        """Answer HEAD, with the length that the content would have."""
+        start, self._start = self._start, None
+        if start is None:
+            return
+        headers = start["headers"]
+        is_whole = not first.get("more_body", False) and self.status not in _WITHOUT_CONTENT
+        if is_whole and not any(name == b"content-length" for name, _value in headers):
+            headers.append((b"content-length", b"%d" % len(first.get("body", b""))))
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": b""})
 
     async def send_empty(self) -> None:
         await self.send({"type": "http.response.start", "status": 204, "headers": []})
@@ -287,6 +313,8 @@ def _find_methods(request: Request) -> list[str]:
     for route in iter_route_contexts(request.app.routes):
         if route.methods and route.path_regex.match(request.url.path):
             methods |= route.methods
+    if "GET" in methods:
+        methods.add("HEAD")
     return sorted(methods)
 
 

@@ -178,8 +178,6 @@ def _add_check(app: FastAPI, health: Health, path: str) -> None:
     # `/health` is what existing front ends ask: whether the service can answer.
     check = path.removeprefix("/").replace("health", "readyz")
 
-    # Load balancers ask with HEAD.
-    @app.head(path, include_in_schema=False)
     @app.get(
         path,
         tags=["health"],

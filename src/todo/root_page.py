@@ -101,7 +101,6 @@ _BODY = _INFO.model_dump_json().encode()
 router = APIRouter()
 
 
-@router.head("/", include_in_schema=False)
 @router.get(
     "/",
     tags=["service"],

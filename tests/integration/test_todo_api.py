@@ -253,7 +253,7 @@ def test_unknown_routes_and_methods_are_problems(client: httpx.Client) -> None:
 
     assert (missing.status_code, missing.json()["code"]) == (404, "not-found")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method-not-allowed")
-    assert wrong.headers["allow"] == "GET, POST"
+    assert wrong.headers["allow"] == "GET, HEAD, POST"
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,33 @@ async def fine(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"fine"})
 
 
+@pytest.mark.parametrize("length", [[], [(b"content-length", b"4")]])
+def test_head_is_answered_as_get_without_the_content(length: list[tuple[bytes, bytes]]) -> None:
+    methods = []
+
+    async def fine(scope: Scope, _receive: Receive, send: Send) -> None:
+        methods.append(scope["method"])
+        await send({**START, "headers": length})
+        await send({"type": "http.response.body", "body": b"fine"})
+
+    status, headers, body = ask(wrap(fine), method="HEAD")
+
+    assert (status, headers["content-length"], body) == (200, "4", b"")
+    assert methods == ["GET"]
+
+
+def test_a_stream_has_no_length_for_head() -> None:
+    async def stream(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        await send({"type": "http.response.body", "body": b"two"})
+
+    status, headers, body = ask(wrap(stream), method="HEAD")
+
+    assert (status, body) == (200, b"")
+    assert "content-length" not in headers
+
+
 def test_an_answer_that_does_not_come_is_given_up() -> None:
     async def hang(_scope: Scope, _receive: Receive, _send: Send) -> None:
         await asyncio.sleep(60)
