@@ -77,6 +77,15 @@ def _search(rule: Rule, start: date) -> date | None:
     return None if found is None else date.fromordinal(min(found, _LAST + 1))
 
 
+def find_days_of_year(rule: Rule, year: int) -> list[date]:
+    """Return the days of a yearly rule in one year, whatever its INTERVAL, COUNT and UNTIL say."""
+    first = _new_year(year)
+    days = _FittingDays(rule).between(first, _new_year(year + 1))
+    if rule.by_set_pos:
+        days = _choose(rule, days)
+    return [date.fromordinal(day) for day in days]
+
+
 def _find_daily(rule: Rule, fitting: "_FittingDays", start: int, repetitions: int) -> Iterator[int]:
     """Yield the days after the start: a period is a day, so the phase is a mask as well."""
     if rule.by_set_pos and not {1, -1} & set(rule.by_set_pos):

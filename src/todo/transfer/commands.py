@@ -68,15 +68,16 @@ async def _take(settings: Settings, options: argparse.Namespace, file: IO[bytes]
     database = Database(settings)
     now = datetime.now(UTC)
     try:
-        async with database.unit_of_work() as session:
-            importer = Importer(session, now, _show_progress)
-            if options.format == "ical":
-                from todo.transfer.calendar import import_calendar  # noqa: PLC0415 - icalendar
+        if options.format == "ical":
+            from todo.transfer.calendar import import_calendar  # noqa: PLC0415 - icalendar
 
-                file.seek(0)
-                report = await import_calendar(importer, file.read(), options.owner, now)
-            else:
-                report = await importer.run(read, options.owner)
+            file.seek(0)
+            data = file.read()
+            return await import_calendar(
+                database, data, options.owner, now, _show_progress, dry_run=options.dry_run
+            )
+        async with database.unit_of_work() as session:
+            report = await Importer(session, now, _show_progress).run(read, options.owner)
             if not options.dry_run:
                 await session.commit()
     except UnavailableError as error:

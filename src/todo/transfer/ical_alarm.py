@@ -1,8 +1,9 @@
 """The alarms of a VTODO as minutes before its due."""
 
 from collections.abc import Iterable
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 
+from todo.tasks.due import at_wall_time
 from todo.tasks.schemas import MAX_REMINDER_MINUTES, MAX_REMINDERS
 from todo.transfer.ical_due import Clock, Moment, read_duration
 from todo.transfer.ical_text import Component, Property, Skipped
@@ -19,6 +20,8 @@ def read_reminders(
     start: Moment | None,
     due: Moment | None,
     clock: Clock,
+    *,
+    repeats: bool,
 ) -> list[int]:
     """Return the minutes before the due, in the order of the file, none twice.
 
@@ -28,13 +31,14 @@ def read_reminders(
         start: DTSTART, from which alarms count unless they say otherwise.
         due: The due.
         clock: Reads the times of the file, and has the report.
+        repeats: Whether the minutes are those of more than one due.
     """
     found: list[int] = []
     for alarm in components:
         if alarm.name != "VALARM":
             clock.report.append(Skipped(alarm.line, alarm.name, "is nothing that a task has"))
             continue
-        minutes = _read_alarm(alarm, title, start or due, due, clock)
+        minutes = _read_alarm(alarm, title, start or due, due, clock, repeats=repeats)
         if minutes is None or minutes in found:
             continue
         if len(found) == MAX_REMINDERS:
@@ -51,12 +55,14 @@ def _read_alarm(
     start: Moment | None,
     due: Moment | None,
     clock: Clock,
+    *,
+    repeats: bool,
 ) -> int | None:
     trigger = next((each for each in alarm.properties if each.name == "TRIGGER"), None)
     if trigger is None:
         clock.report.append(Skipped(alarm.line, "VALARM", "TRIGGER is missing"))
         return None
-    minutes = _read_trigger(trigger, start, due, clock)
+    minutes = _read_trigger(trigger, start, due, clock, repeats=repeats)
     if minutes is None:
         return None
     for each in alarm.properties:
@@ -76,6 +82,8 @@ def _read_trigger(
     start: Moment | None,
     due: Moment | None,
     clock: Clock,
+    *,
+    repeats: bool,
 ) -> int | None:
     def skip(why: str) -> None:
         clock.report.append(Skipped(trigger.line, "TRIGGER", why))
@@ -83,20 +91,15 @@ def _read_trigger(
     if due is None or start is None:
         skip("the task has no due to count from")
         return None
-    value = trigger.value.strip()
-    if "P" in value.upper():
-        try:
-            after = read_duration(value)
-        except ValueError:
-            skip(f"{value[:20]!r} is no length of time")
-            return None
-        from_due = trigger.parameters.get("RELATED", "START").upper() == "END"
-        before = _wall(due, clock) - _wall(due if from_due else start, clock) - after
-    else:
-        moment = clock.read_moment(trigger)
-        if moment is None:
-            return None
-        before = _wall(due, clock) - _wall(moment, clock, like=due)
+    try:
+        before = _read_distance(trigger, start, due, clock, repeats=repeats)
+    except OverflowError:
+        before = timedelta.max
+    except ValueError as error:
+        skip(str(error))
+        return None
+    if before is None:
+        return None
     minutes, rest = divmod(before, _MINUTE)
     if not -MOST_MINUTES_AFTER <= minutes <= MAX_REMINDER_MINUTES:
         skip("is more than a day after the due, or more than 366 days before it")
@@ -107,10 +110,42 @@ def _read_trigger(
     return minutes
 
 
-def _wall(moment: Moment, clock: Clock, like: Moment | None = None) -> datetime:
-    """What a day counts from is the clock on the wall; what an instant counts from is UTC."""
-    if (like or moment).day is None:
-        return moment.to_instant(clock.account_zone).replace(tzinfo=None)
-    if moment.day is not None:
-        return datetime.combine(moment.day, time())
-    return moment.to_instant(clock.account_zone).astimezone(clock.account_zone).replace(tzinfo=None)
+def _read_distance(
+    trigger: Property, start: Moment, due: Moment, clock: Clock, *, repeats: bool
+) -> timedelta | None:
+    """Return how long before the due an alarm is; None when the report says why not.
+
+    Raises:
+        ValueError: The trigger cannot be read.
+        OverflowError: It leads out of the calendar.
+    """
+    value = trigger.value.strip()
+    if "P" not in value.upper():
+        moment = clock.read_moment(trigger)
+        return None if moment is None else _measure(moment.at or moment.to_wall(), due, clock)
+    length = read_duration(value)
+    anchor = due if trigger.parameters.get("RELATED", "START").upper() == "END" else start
+    before = _measure(anchor.add(length), due, clock)
+    if not repeats or anchor.at is None:
+        return before
+    always = _measure(anchor.at + length.exact, due, clock)
+    if always != before:
+        why = "each due has this reminder: a day is taken as 24 hours, though the clocks change"
+        clock.report.append(Skipped(trigger.line, "TRIGGER", why))
+    return always
+
+
+def _measure(alarm: datetime, due: Moment, clock: Clock) -> timedelta:
+    """Return how long before the due an alarm is, as reminders count.
+
+    Before an instant they count exactly, before a day by the clock on the wall. An alarm without a
+    zone is a wall time of the account's zone.
+    """
+    zone = clock.account_zone
+    if due.at is not None:
+        if alarm.tzinfo is None:
+            alarm = at_wall_time(alarm.date(), alarm.time(), zone)
+        return due.at - alarm
+    if alarm.tzinfo is not None:
+        alarm = alarm.astimezone(zone).replace(tzinfo=None)
+    return due.to_wall() - alarm

@@ -1,8 +1,8 @@
-"""Days, instants and lengths of time in a calendar file."""
+"""Days, instants and durations in a calendar file."""
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from todo.tasks.due import EARLIEST, LATEST, at_wall_time
@@ -10,22 +10,76 @@ from todo.transfer.ical_text import Property, Skipped
 from todo.transfer.ical_zone import Zones
 
 _DATE = re.compile(r"[0-9]{8}")
-_DATE_TIME = re.compile(r"([0-9]{8})T([0-9]{6})(Z?)")
+_DATE_TIME = re.compile(r"([0-9]{8})T([0-9]{2})([0-9]{2})([0-9]{2})(Z?)")
+_NUMBER = r"([0-9]{1,9})"
+_DURATION = re.compile(
+    rf"([+-]?)P(?=[0-9T])(?:{_NUMBER}W)?(?:{_NUMBER}D)?"
+    rf"(?:T(?=[0-9])(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?"
+)
+_WEEK = 7
+_MAX_DAYS = (LATEST - EARLIEST).days
+_LEAP_SECOND = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A duration: days by the calendar, and then an exact time (RFC 5545, 3.3.6)."""
+
+    days: int
+    rest: timedelta
+
+    def __neg__(self) -> "Duration":
+        """The same duration backwards."""
+        return Duration(-self.days, -self.rest)
+
+    @property
+    def exact(self) -> timedelta:
+        """The duration with days of 24 hours."""
+        return timedelta(days=self.days) + self.rest
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A day, or an instant with the zone that it was written in."""
+    """A day, or an instant with the zone that it was written in.
+
+    Attributes:
+        day: The day, or None.
+        at: The instant, or None.
+        zone: IANA name of the zone that the task gets.
+        rules: The clocks that the instant was written by.
+    """
 
     day: date | None
     at: datetime | None = None
     zone: str | None = None
+    rules: tzinfo = UTC
 
     def to_instant(self, zone: ZoneInfo) -> datetime:
         """The instant; of a day, its midnight in the zone."""
         if self.at is not None:
             return self.at
         return at_wall_time(self.day or EARLIEST, time(), zone)
+
+    def to_wall(self) -> datetime:
+        """What the clock on the wall shows, without a zone; of a day, its midnight."""
+        if self.at is not None:
+            return self.at.astimezone(self.rules).replace(tzinfo=None)
+        return datetime.combine(self.day or EARLIEST, time())
+
+    def add(self, length: Duration) -> datetime:
+        """Return what is a duration away; counted from a day, it is a wall time without a zone.
+
+        A day takes as long as the clocks say, 23 or 25 hours when they change.
+
+        Raises:
+            OverflowError: It is outside of the calendar.
+        """
+        if self.at is None:
+            return self.to_wall() + length.exact
+        if not length.days:
+            return self.at + length.rest
+        wall = self.to_wall() + timedelta(days=length.days)
+        return at_wall_time(wall.date(), wall.time(), self.rules) + length.rest
 
 
 class Clock:
@@ -43,14 +97,14 @@ class Clock:
         tzid = ":".join(filter(None, [given.parameters.get("TZID"), tail]))
         try:
             if _DATE.fullmatch(value):
-                moment: Moment | None = Moment(_in_range(date.fromisoformat(value)))
+                moment: Moment | None = Moment(check_day(date.fromisoformat(value)))
             else:
                 moment = self._read_instant(given, tzid, value)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             self.report.append(Skipped(given.line, given.name, f"{value[:40]!r}: {error}"))
             return None
         if moment is None:
-            why = f"{value[:40]!r} is no day as in 20261231 and no time as in 20261231T090000Z"
+            why = f"{value[:40]!r} is not a day as in 20261231 or a time as in 20261231T090000Z"
             self.report.append(Skipped(given.line, given.name, why))
         return moment
 
@@ -58,42 +112,66 @@ class Clock:
         match = _DATE_TIME.fullmatch(value)
         if match is None:
             return None
-        day = _in_range(date.fromisoformat(match[1]))
-        clock = time.fromisoformat(match[2])
+        day = date.fromisoformat(match[1])
+        hour, minute, second = int(match[2]), int(match[3]), int(match[4])
+        # Second 60 is a leap second, and read as 59 (RFC 5545, 3.3.12).
+        clock = time(hour, minute, 59 if second == _LEAP_SECOND else second)
         zone = self._zones.find(tzid) if tzid else None
-        if match[3]:
-            return Moment(None, datetime.combine(day, clock, UTC), zone.name if zone else None)
+        if match[5]:
+            at = check_instant(datetime.combine(day, clock, UTC))
+            return Moment(None, at, zone.name if zone else None)
         if zone is not None and zone.name is None:
             why = (
-                f"TZID={tzid[:60]} is no zone of IANA: the instant is that of the file's "
+                f"TZID={tzid[:60]} is not an IANA zone: the instant is that of the file's "
                 "description, the task's zone is the account's"
             )
             self.report.append(Skipped(given.line, given.name, why))
-            at = datetime.combine(day, clock, zone.rules).astimezone(UTC)
-            return Moment(None, at, self.account_zone.key)
+            at = check_instant(at_wall_time(day, clock, zone.rules))
+            return Moment(None, at, self.account_zone.key, zone.rules)
         if tzid and zone is None:
-            why = f"TZID={tzid[:60]} is not known: read as a time of the account's zone"
+            fault = self._zones.explain(tzid)
+            why = f"TZID={tzid[:60]} {fault}: read as a time of the account's zone"
             self.report.append(Skipped(given.line, given.name, why))
         rules = zone.rules if zone else self.account_zone
         name = zone.name if zone else self.account_zone.key
-        return Moment(None, at_wall_time(day, clock, rules), name)
+        return Moment(None, check_instant(at_wall_time(day, clock, rules)), name, rules)
 
 
-def _in_range(day: date) -> date:
+def check_day(day: date) -> date:
+    """Return a day that a task can be due on.
+
+    Raises:
+        ValueError: No task can.
+    """
     if not EARLIEST <= day <= LATEST:
         raise ValueError(f"is not between {EARLIEST} and {LATEST}")
     return day
 
 
-def read_duration(value: str) -> timedelta:
-    """Read a length of time such as -PT15M.
+def check_instant(at: datetime) -> datetime:
+    """Return an instant that a task can be due at.
 
     Raises:
-        ValueError: It is none.
+        ValueError: No task can.
     """
-    from icalendar.prop import vDuration  # noqa: PLC0415 - as icalendar
+    if not EARLIEST.year < at.year < LATEST.year:
+        raise ValueError(f"is not after {EARLIEST.year} and before {LATEST.year}")
+    return at
 
-    length: timedelta = vDuration.from_ical(value.strip().upper())  # type: ignore[no-untyped-call]
-    if abs(length) > LATEST - EARLIEST:
-        raise ValueError("is too long")
-    return length
+
+def read_duration(value: str) -> Duration:
+    """Read a duration such as -PT15M.
+
+    Raises:
+        ValueError: It is not a duration; the message says why.
+    """
+    text = value.strip().upper()
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text[:20]!r} is not a duration as in -PT15M")
+    weeks, days, hours, minutes, seconds = (int(each or 0) for each in match.groups()[1:])
+    rest = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    length = Duration(weeks * _WEEK + days, rest)
+    if length.days + rest.days > _MAX_DAYS:
+        raise ValueError(f"{text[:20]!r} is too long")
+    return -length if match[1] == "-" else length

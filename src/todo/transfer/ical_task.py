@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from todo.recurrence.series import normalise, parse_rule
-from todo.tasks.due import find_zone
 from todo.tasks.schemas import MAX_DESCRIPTION_LENGTH, MAX_TAGS, MAX_TITLE_LENGTH
 from todo.transfer.ical_alarm import read_reminders
-from todo.transfer.ical_due import Clock, Moment, read_duration
+from todo.transfer.ical_due import Clock, Moment, check_day, check_instant, read_duration
+from todo.transfer.ical_rrule import Rules
 from todo.transfer.ical_text import Component, Property, Skipped
 
 MAX_TAG_LENGTH = 50
@@ -29,7 +28,7 @@ _REASONS = {
     "ATTENDEE": "share the list instead",
     "ORGANIZER": "share the list instead",
 }
-_LOCAL_UNTIL = re.compile(r"(?<=UNTIL=)[0-9]{8}T[0-9]{6}(?=;|$)", re.IGNORECASE)
+_DAY = timedelta(days=1)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -64,15 +63,16 @@ def unescape(text: str) -> str:
     return plain.replace("\r", "").strip()
 
 
-def read_task(component: Component, clock: Clock) -> ImportedTask | str:
+def read_task(component: Component, clock: Clock, rules: Rules) -> ImportedTask | str:
     """Read one VTODO; return why, when it makes no task."""
-    return _Reader(component, clock).read()
+    return _Reader(component, clock, rules).read()
 
 
 class _Reader:
-    def __init__(self, component: Component, clock: Clock) -> None:
+    def __init__(self, component: Component, clock: Clock, rules: Rules) -> None:
         self._component = component
         self._clock = clock
+        self._rules = rules
         self._first: dict[str, Property] = {}
 
     def read(self) -> ImportedTask | str:
@@ -88,6 +88,8 @@ class _Reader:
             self._skip(self._component.line, "UID", why)
         start, due = self._read_due()
         is_completed, completed_at = self._read_completion()
+        recurrence = self._read_recurrence(start, due)
+        alarms = self._component.components
         task = {
             "title": title,
             "description": description or None,
@@ -96,8 +98,10 @@ class _Reader:
             "due_date": due and due.day and due.day.isoformat(),
             "due_at": due and due.at and _render(due.at),
             "due_zone": due and due.zone,
-            "recurrence": self._read_recurrence(due),
-            "reminders": read_reminders(self._component.components, title, start, due, self._clock),
+            "recurrence": recurrence,
+            "reminders": read_reminders(
+                alarms, title, start, due, self._clock, repeats=recurrence is not None
+            ),
         }
         if task["recurrence"] and due and due.at and not due.zone:
             # An instant of UTC comes again by the clocks of UTC.
@@ -217,39 +221,21 @@ class _Reader:
     def _add(self, start: Moment, given: Property) -> Moment | None:
         try:
             length = read_duration(given.value)
-        except ValueError:
-            self._skip(given.line, "DURATION", f"{given.value[:20]!r} is no length of time")
-            return None
-        if start.at is not None:
-            return Moment(None, start.at + length, start.zone)
-        return None if start.day is None else Moment(start.day + timedelta(days=length.days))
+            moved = start.add(length)
+            if start.at is not None:
+                return Moment(None, check_instant(moved), start.zone, start.rules)
+            if length.rest % _DAY:
+                self._skip(given.line, "DURATION", "counts from a day; taken as whole days")
+            return Moment(check_day(moved.date()))
+        except OverflowError:
+            self._skip(given.line, "DURATION", "leads out of the calendar")
+        except ValueError as error:
+            self._skip(given.line, "DURATION", str(error))
+        return None
 
-    def _read_recurrence(self, due: Moment | None) -> str | None:
+    def _read_recurrence(self, start: Moment | None, due: Moment | None) -> str | None:
         given = self._first.get("RRULE")
-        if given is None:
-            return None
-        zone = find_zone(due.zone) if due and due.zone else None
-        local = zone or self._clock.account_zone
-
-        def to_utc(match: re.Match[str]) -> str:
-            wall = datetime.fromisoformat(match[0].upper()).replace(tzinfo=local)
-            return f"{wall.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-
-        try:
-            # A last instant in local time, and a semicolon at the end, are common and clear.
-            rule = parse_rule(_LOCAL_UNTIL.sub(to_utc, given.value.strip().rstrip(";")))
-            return str(
-                normalise(
-                    rule,
-                    due_date=due.day if due else None,
-                    due_at=due.at if due else None,
-                    due_zone=zone,
-                    basis="schedule",
-                )
-            )
-        except (ValueError, OverflowError) as error:
-            self._skip(given.line, "RRULE", str(error))
-            return None
+        return self._rules.read(given, start or due, due, self._clock) if given else None
 
     def _read_completion(self) -> tuple[bool, str | None]:
         status, percent = self._text("STATUS").upper(), self._text("PERCENT-COMPLETE")

@@ -28,13 +28,12 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One property; `text` is its line without folds."""
+    """One property."""
 
     line: int
     name: str
     parameters: dict[str, str]
     value: str
-    text: str
 
 
 @dataclass(slots=True)
@@ -57,6 +56,8 @@ _MARKS = (
 )
 _BEGINS_PROPERTY = re.compile(rb"[ \t]*[A-Za-z0-9-]+[ \t]*[;:]")
 _SIMPLE = re.compile(r"([A-Za-z0-9-]+):(.*)", re.DOTALL)
+# Up to the first colon outside of quotes; a value may be megabytes long.
+_HEAD = re.compile(r'((?:[^":\\]|\\.|"[^"]*")*):(.*)', re.DOTALL)
 # A line this long that is followed by one without name was folded by somebody who forgot the blank.
 _FOLDED_LENGTH = 70
 _NAME_LENGTH = 60
@@ -171,16 +172,19 @@ def _read_property(line: int, text: str, report: list[Skipped]) -> Property | No
     simple = _SIMPLE.fullmatch(text)
     if simple:
         # Most lines, and a hundred times faster than with parameters.
-        return Property(line, simple[1].upper()[:_NAME_LENGTH], {}, simple[2], text)
-    from icalendar.parser import Contentline  # noqa: PLC0415 - 170 ms, for an import alone
+        return Property(line, simple[1].upper()[:_NAME_LENGTH], {}, simple[2])
+    from icalendar.parser import Contentline  # noqa: PLC0415 - 170 ms, only for an import
 
+    head = _HEAD.fullmatch(text)
     try:
-        name, parameters, value = Contentline(text).raw_parts()  # type: ignore[no-untyped-call]
+        if head is None:
+            raise ValueError  # noqa: TRY301 - as for what icalendar refuses
+        name, parameters, _ = Contentline(f"{head[1]}:").raw_parts()  # type: ignore[no-untyped-call]
     except ValueError:
-        report.append(Skipped(line, "line", f"is no property: {text[:40]!r}"))
+        report.append(Skipped(line, "line", f"is not a property: {text[:40]!r}"))
         return None
     plain = {
         key.upper(): each if isinstance(each, str) else ",".join(each)
         for key, each in parameters.items()
     }
-    return Property(line, name.upper()[:_NAME_LENGTH], plain, value, text)
+    return Property(line, name.upper()[:_NAME_LENGTH], plain, head[2])

@@ -1,16 +1,21 @@
-"""The zones of a calendar file: names of IANA, of Windows, and zones that the file describes."""
+"""The zones of a calendar file: IANA names, Windows names, and zones that the file describes."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 
 from todo.tasks.due import find_zone
-from todo.transfer.ical_text import Component, Property
+from todo.time_budget import TimeBudget
+from todo.transfer.ical_text import Component
+from todo.transfer.ical_vtimezone import DescribedZone, UnreadableZoneError
+
+# America/Argentina/Buenos_Aires has three parts, and no name has more.
+_MAX_PARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A zone; without a name of IANA it is only known what its clocks show."""
+    """A zone; without an IANA name only what its clocks show is known."""
 
     rules: tzinfo
     name: str | None
@@ -19,9 +24,17 @@ class Zone:
 class Zones:
     """What the TZIDs of one file mean."""
 
-    def __init__(self, described: Iterable[Component]) -> None:
+    def __init__(self, described: Iterable[Component], budget: TimeBudget) -> None:
+        """Read descriptions when they are needed.
+
+        Args:
+            described: The VTIMEZONEs of the file.
+            budget: The time that reading and using them may take.
+        """
         self._described = {_value(each, "TZID"): each for each in described}
+        self._budget = budget
         self._known: dict[str, Zone | None] = {}
+        self._faults: dict[str, str] = {}
 
     def find(self, tzid: str) -> Zone | None:
         """Return the zone, or None when neither its name nor a description of it is known."""
@@ -29,26 +42,35 @@ class Zones:
             self._known[tzid] = self._find(tzid)
         return self._known[tzid]
 
+    def explain(self, tzid: str) -> str:
+        """Return why a zone was not found."""
+        return self._faults.get(tzid, "is not known")
+
     def _find(self, tzid: str) -> Zone | None:
         description = self._described.get(tzid)
         for name in _names(tzid, description):
             zone = find_zone(name)
             if zone is not None:
                 return Zone(zone, name)
-        rules = None if description is None else _build(description)
-        return None if rules is None else Zone(rules, None)
+        if description is None:
+            return None
+        try:
+            return Zone(DescribedZone(description, self._budget), None)
+        except UnreadableZoneError as error:
+            self._faults[tzid] = f"is described on line {description.line}, not usable ({error})"
+            return None
 
 
 def _names(tzid: str, description: Component | None) -> Iterator[str]:
-    from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON  # noqa: PLC0415 - as icalendar
+    from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON  # noqa: PLC0415 - 170 ms
 
     yield tzid
     if description is not None:
         yield _value(description, "X-LIC-LOCATION")
     if tzid in WINDOWS_TO_OLSON:
         yield WINDOWS_TO_OLSON[tzid]
-    # Globally unique names end in one of IANA: /mozilla.org/20050126_1/Europe/Berlin.
-    parts = tzid.split("/")
+    # Globally unique names end in an IANA name: /mozilla.org/20050126_1/Europe/Berlin.
+    parts = tzid.rsplit("/", _MAX_PARTS)
     for first in range(1, len(parts)):
         yield "/".join(parts[first:])
     if parts[-1].upper() in {"UTC", "GMT", "Z"}:
@@ -57,27 +79,3 @@ def _names(tzid: str, description: Component | None) -> Iterator[str]:
 
 def _value(component: Component, name: str) -> str:
     return next((each.value for each in component.properties if each.name == name), "")
-
-
-def _build(description: Component) -> tzinfo | None:
-    """Make a zone of its description."""
-    from icalendar import Timezone  # noqa: PLC0415 - as icalendar
-
-    lines = ["BEGIN:VTIMEZONE", *(each.text for each in description.properties)]
-    for part in description.components:
-        if any("FREQ=YEARLY" not in each.value.upper() for each in _rules(part)):
-            # Evaluating a rule of seconds would not come to an end.
-            return None
-        lines += [f"BEGIN:{part.name}", *(each.text for each in part.properties)]
-        lines.append(f"END:{part.name}")
-    text = "\r\n".join([*lines, "END:VTIMEZONE", ""])
-    try:
-        component = Timezone.from_ical(text)
-        return component.to_tz(lookup_tzid=False) if isinstance(component, Timezone) else None
-    except (ValueError, TypeError, LookupError, AttributeError):
-        # What icalendar and dateutil raise on a description that makes no sense.
-        return None
-
-
-def _rules(part: Component) -> Iterator[Property]:
-    return (each for each in part.properties if each.name == "RRULE")

@@ -34,6 +34,8 @@ from todo.work import Account, Work
 AGENT = "todo.admin import"
 _BATCH = 500
 _PROGRESS = 10_000
+_IDS_AT_ONCE = 10_000
+_BEFORE_ALL_IDS = "00000000-0000-0000-0000-000000000000"
 
 
 _IMAGES = Statement(
@@ -43,6 +45,12 @@ _PLACES = Statement(
     lambda d: select(task.c.id, task.c.owner, task.c.list_id, task.c.parent_id).where(
         task.c.id.in_(each_of(d, "ids", Id))
     )
+)
+_IDS = Statement(
+    select(task.c.id)
+    .where(task.c.owner == bindparam("owner"), task.c.id > bindparam("after", type_=Id))
+    .order_by(task.c.id)
+    .limit(_IDS_AT_ONCE)
 )
 _OWNERS = Statement(
     lambda d: select(task_list.c.id, task_list.c.owner).where(
@@ -167,17 +175,32 @@ class Importer:
         await self._work(owner)
         return self._zones[owner]
 
+    async def find_ids(self, owner: str, wanted: Callable[[str], bool]) -> list[str]:
+        """Return the ids of an owner's tasks that are wanted, in their order."""
+        found: list[str] = []
+        after = _BEFORE_ALL_IDS
+        while True:
+            rows = await self._session.fetch(_IDS, {"owner": owner, "after": after})
+            ids = [str(row[0]) for row in rows]
+            found += filter(wanted, ids)
+            if len(ids) < _IDS_AT_ONCE:
+                return found
+            after = ids[-1]
+
+    async def find_places(self, ids: Iterable[str]) -> dict[str, Place]:
+        """Return where the tasks are that are there already."""
+        return {
+            str(row[0]): Place(row[1], row[2] and str(row[2]), row[3] and str(row[3]))
+            for some in _chunks(ids)
+            for row in await self._fetch(_PLACES, some)
+        }
+
     async def _settle(self, survey: Survey) -> None:
         lists, tasks = survey.named()
         owners = {
             str(row[0]): row[1] for ids in _chunks(lists) for row in await self._fetch(_OWNERS, ids)
         }
-        places = {
-            str(row[0]): Place(row[1], row[2] and str(row[2]), row[3] and str(row[3]))
-            for ids in _chunks(tasks)
-            for row in await self._fetch(_PLACES, ids)
-        }
-        settle(survey, owners, places)
+        settle(survey, owners, await self.find_places(tasks))
 
     async def _fetch(self, statement: Statement, ids: list[str]) -> list[Any]:
         return await self._session.fetch(statement, {"ids": orjson.dumps(ids).decode()})

@@ -38,7 +38,7 @@ class _Record(BaseModel):
     def image(self) -> dict[str, Any]:
         """Return the record as an image has it."""
         fields = dict(self)
-        return {name: _plain(value) for name, value in fields.items()}
+        return {name: to_plain(value) for name, value in fields.items()}
 
 
 class AccountRecord(_Record):
@@ -146,10 +146,11 @@ def read_line(line: bytes) -> Record | None:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        raise NotTakenError(_explain(error)) from None
+        raise NotTakenError(explain(error)) from None
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError) -> str:
+    """Return what is wrong with each field, in one line."""
     parts = []
     for item in error.errors(include_input=False, include_url=False, include_context=False):
         place = ".".join(str(part) for part in item["loc"])
@@ -158,7 +159,8 @@ def _explain(error: ValidationError) -> str:
     return "; ".join(parts)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - of any field
+def to_plain(value: Any) -> Any:  # noqa: ANN401 - of any field
+    """Return a value as an image has it."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="microseconds")
     return str(value) if isinstance(value, UUID | date) else value
