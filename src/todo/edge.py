@@ -36,7 +36,7 @@ from todo.headers import add_security
 from todo.health import Health
 from todo.ids import new_uuid7
 from todo.limits import CALLER_FIELDS, Field, RateLimit, find_address_key
-from todo.logs import ACCESS_LOGGER, request_id_var
+from todo.logs import ACCESS_LOGGER, redact, request_id_var
 from todo.metrics import Metrics
 from todo.request_body import BodyBudget, Identify, RequestBody
 from todo.tracecontext import begin_trace
@@ -67,6 +67,7 @@ class Edge:
         health: Health,
         deadline_s: float,
         address_limit: RateLimit | None = None,
+        ipv6_prefix: int = 64,
         cors: Cors | None = None,
         identify: Identify | None = None,
     ) -> None:
@@ -79,6 +80,7 @@ class Edge:
             health: Tells when the process stops.
             deadline_s: Seconds until the answer to a request must have begun.
             address_limit: Counts requests by address, but for health checks.
+            ipv6_prefix: Length in bits of the IPv6 prefix that counts as one address.
             cors: Origins that may call from a browser.
             identify: Finds the caller before a body is read that has not come yet.
         """
@@ -88,6 +90,7 @@ class Edge:
         self._health = health
         self._deadline_s = deadline_s
         self._address_limit = address_limit
+        self._ipv6_prefix = ipv6_prefix
         self._cors = cors
         self._identify_caller = identify
         self._bodies = BodyBudget()
@@ -139,7 +142,7 @@ class Edge:
                         "route": route,
                         "status": status,
                         "duration_ms": round(duration_s * 1000, 2),
-                        "client": caller.address,
+                        **_describe_client(caller),
                     },
                 )
 
@@ -196,7 +199,9 @@ class Edge:
     def _find_address(self, scope: Scope, caller: Caller) -> str | None:
         if self._address_limit is None or scope["path"] in _QUIET_ROUTES:
             return None
-        return find_address_key(caller.address)
+        return find_address_key(
+            caller.address, is_proxied=caller.is_proxied, ipv6_prefix=self._ipv6_prefix
+        )
 
     def _must_close(self, scope: Scope) -> Callable[[], bool]:
         is_http1 = scope["http_version"].startswith("1")
@@ -264,6 +269,14 @@ class _Response:
         )
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def _describe_client(caller: Caller) -> dict[str, str]:
+    """The fields of the log that name the caller."""
+    if caller.doubtful is None:
+        return {"client": caller.address}
+    # A proxy's header can hold anything.
+    return {"client": caller.address, "forwarded": redact(caller.doubtful)}
 
 
 def _find_request_id(headers: list[tuple[bytes, bytes]]) -> str | None:

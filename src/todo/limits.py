@@ -90,23 +90,29 @@ class RateLimit:
 
 
 @lru_cache(maxsize=4096)
-def find_address_key(address: str) -> str | None:
-    """Return what a caller's address is counted by, or None for one on this machine.
+def find_address_key(
+    address: str, *, is_proxied: bool = False, ipv6_prefix: int = 64
+) -> str | None:
+    """Return the key by which a caller's address is counted, or None if it is not limited.
 
-    A peer on this machine is a reverse proxy or a program of the operator's: it stands for many.
-    A network hands out an IPv6 address a host like a port, so /64 counts as one.
+    A peer on this machine that is not a trusted proxy is not limited: it is a reverse proxy that
+    the operator has not named, or the operator's own program, and speaks for many. Through a
+    trusted proxy everything is counted, also an address on this machine that a header names.
+    A network assigns IPv6 addresses to a host as freely as ports, so a prefix counts as one.
 
     Args:
         address: An IP address, or the word for a Unix socket.
+        is_proxied: Whether a trusted proxy sent the request.
+        ipv6_prefix: Length in bits of the IPv6 prefix that counts as one caller.
     """
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
-        return None
+        return address if is_proxied else None
     if isinstance(found, IPv6Address):
         found = found.ipv4_mapped or found
-    if found.is_loopback:
+    if found.is_loopback and not is_proxied:
         return None
     if isinstance(found, IPv6Address):
-        return f"{int(found) >> 64:x}"
+        return f"{int(found) >> (128 - ipv6_prefix):x}/{ipv6_prefix}"
     return str(found)

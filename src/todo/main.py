@@ -156,10 +156,11 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.add_middleware(
         Edge,
         metrics=metrics,
-        proxies=TrustedProxies(settings.trusted_proxies),
+        proxies=TrustedProxies(settings.trusted_proxies, settings.forwarded_header),
         health=health,
         deadline_s=settings.request_deadline_s,
         address_limit=_limit("address", settings.rate_limit_address_per_minute, metrics),
+        ipv6_prefix=settings.rate_limit_ipv6_prefix,
         cors=Cors(settings.cors_origins) if settings.cors_origins else None,
         identify=app.state.authenticator.identify,
     )

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from todo.binding import parse_address
 from todo.fatal import ExitCode, FatalError
+from todo.forwarded import ForwardedHeader
 from todo.urls import check_secure, parse_origins
 from todo.validation import word_error
 
@@ -156,7 +157,15 @@ class Settings(BaseSettings):
         ge=0,
         le=10_000_000,
         description="Requests a minute of one address, in each process; a refused token counts "
-        "as ten. Peers on this machine are not limited. 0 for no limit.",
+        "as ten. Peers on this machine that are not in `TODO_TRUSTED_PROXIES` are not limited. "
+        "0 for no limit.",
+    )
+    rate_limit_ipv6_prefix: int = Field(
+        default=64,
+        ge=32,
+        le=128,
+        description="Length of the IPv6 prefix that counts as one address: 56 or 48 where one "
+        "customer of a network gets so many.",
     )
     request_deadline_s: float = Field(
         default=30.0,
@@ -190,8 +199,13 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Peers whose forwarded headers are believed: addresses or networks, separated "
+        description="Peers whose forwarded header is believed: addresses or networks, separated "
         "by commas, and the word `unix` for every peer on a Unix socket.",
+    )
+    forwarded_header: ForwardedHeader = Field(
+        default="x-forwarded-for",
+        description="The header in which these peers name the caller: `x-forwarded-for` (with "
+        "`X-Forwarded-Proto`), `forwarded` (RFC 7239), or `none`. The others are ignored.",
     )
     shutdown_deadline_s: float = Field(
         default=10.0,
@@ -237,6 +251,11 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, text: object) -> object:
         return text.upper() if isinstance(text, str) else text
+
+    @field_validator("forwarded_header", mode="before")
+    @classmethod
+    def _lower(cls, text: object) -> object:
+        return text.lower() if isinstance(text, str) else text
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

@@ -145,6 +145,9 @@ def test_a_body_that_is_much_larger_is_413_as_well(client: httpx.Client) -> None
         {"X-Forwarded-For": "203.0.113.7"},
         {"X-Forwarded-For": "203.0.113.7, 127.0.0.1"},
         {"Forwarded": "for=203.0.113.7;proto=http"},
+        {"Forwarded": ""},
+        {"Forwarded": 'for="'},
+        {"X-Forwarded-For": "127.0.0.1, unknown"},
         {"X-Real-IP": "203.0.113.7"},
         {"X-Forwarded-Proto": "http"},
         {

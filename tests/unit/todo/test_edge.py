@@ -32,9 +32,8 @@ def wrap(app: ASGIApp, **options: Any) -> Edge:  # noqa: ANN401 - whatever the e
     return Edge(
         app,
         metrics=cast("Metrics", Counted()),
-        proxies=TrustedProxies([]),
         health=cast("Health", Running()),
-        **{"deadline_s": 5.0, **options},
+        **{"proxies": TrustedProxies([]), "deadline_s": 5.0, **options},
     )
 
 
@@ -165,6 +164,54 @@ def test_an_address_that_asks_too_often_is_told_when_to_come_back() -> None:
     assert ask(edge, peer="203.0.113.8")[0] == 200
     assert ask(edge, path="/health")[0] == 200
     assert [ask(edge, peer="127.0.0.1")[0] for _ in range(5)] == [200] * 5
+
+
+DOUBTFUL = {
+    "an empty header": [(b"x-forwarded-for", b"")],
+    "nonsense": [(b"x-forwarded-for", b"203.0.113.7 x")],
+    "a hidden caller": [(b"x-forwarded-for", b"203.0.113.7, unknown")],
+    "an address on this machine": [(b"x-forwarded-for", b"127.0.0.1")],
+    "the other header": [(b"forwarded", b"for=203.0.113.7")],
+    "no header": [],
+}
+
+
+@pytest.mark.parametrize("name", DOUBTFUL)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_a_doubtful_caller_behind_a_proxy_on_this_machine_is_limited(name: str, kind: str) -> None:
+    proxies = TrustedProxies(["127.0.0.1"])
+    edge = wrap(fine, proxies=proxies, address_limit=RateLimit("address", 2))
+
+    answers = [ask(edge, peer="127.0.0.1", headers=DOUBTFUL[name], type=kind) for _ in range(3)]
+
+    assert [status for status, _headers, _body in answers] == [200, 200, 429]
+    known = [(b"x-forwarded-for", b"198.51.100.2")]
+    assert ask(edge, peer="127.0.0.1", headers=known, type=kind)[0] == 200
+
+
+def test_the_log_names_a_caller_and_what_a_doubtful_one_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    edge = wrap(fine, proxies=TrustedProxies(["127.0.0.1"]))
+    caplog.set_level("INFO", "todo.access")
+
+    for said in (b"198.51.100.2", b"198.51.100.2 token=hunter2"):
+        headers = [(b"forwarded", b""), (b"x-forwarded-for", said)]
+        ask(edge, peer="127.0.0.1", headers=headers)
+
+    known, doubtful = (vars(record) for record in caplog.records)
+    assert known["client"] == "198.51.100.2"
+    assert "forwarded" not in known
+    assert doubtful["client"] == "127.0.0.1"
+    assert doubtful["forwarded"] == "198.51.100.2 token=[redacted]"
+
+
+def test_callers_of_one_ipv6_prefix_share_a_limit() -> None:
+    edge = wrap(fine, address_limit=RateLimit("address", 1), ipv6_prefix=48)
+
+    assert ask(edge, peer="2001:db8:1:1::1")[0] == 200
+    assert ask(edge, peer="2001:db8:1:2::1")[0] == 429
+    assert ask(edge, peer="2001:db8:2:1::1")[0] == 200
 
 
 def test_refused_tokens_use_the_limit_of_an_address_up() -> None:

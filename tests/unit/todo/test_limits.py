@@ -90,10 +90,10 @@ def test_the_least_recently_used_bucket_is_forgotten() -> None:
     [
         ("203.0.113.7", "203.0.113.7"),
         ("::ffff:203.0.113.7", "203.0.113.7"),
-        ("2001:db8:0:1::1", "20010db800000001"),
-        ("2001:db8:0:1:ffff::2", "20010db800000001"),
-        ("2001:db8:0:2::1", "20010db800000002"),
-        ("fe80::1%eth0", "fe80000000000000"),
+        ("2001:db8:0:1::1", "20010db800000001/64"),
+        ("2001:db8:0:1:ffff::2", "20010db800000001/64"),
+        ("2001:db8:0:2::1", "20010db800000002/64"),
+        ("fe80::1%eth0", "fe80000000000000/64"),
         ("127.0.0.1", None),
         ("::ffff:127.0.0.1", None),
         ("::1", None),
@@ -102,3 +102,36 @@ def test_the_least_recently_used_bucket_is_forgotten() -> None:
 )
 def test_an_address_is_counted_with_its_neighbours(address: str, key: str | None) -> None:
     assert find_address_key(address) == key
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("::ffff:127.0.0.1", "127.0.0.1"),
+        ("::1", "0/64"),
+        ("unix", "unix"),
+        ("203.0.113.7", "203.0.113.7"),
+    ],
+)
+def test_everything_that_comes_through_a_proxy_is_counted(address: str, key: str) -> None:
+    assert find_address_key(address, is_proxied=True) == key
+
+
+@pytest.mark.parametrize(
+    ("prefix", "other", "is_same"),
+    [
+        (64, "2001:db8:0:1ff::1", False),
+        (56, "2001:db8:0:1ff::1", True),
+        (56, "2001:db8:0:200::1", False),
+        (48, "2001:db8:0:ffff::1", True),
+        (128, "2001:db8:0:100::2", False),
+    ],
+)
+def test_the_length_of_the_prefix_can_be_chosen(prefix: int, other: str, *, is_same: bool) -> None:
+    keys = [
+        find_address_key(address, ipv6_prefix=prefix) for address in ("2001:db8:0:100::1", other)
+    ]
+
+    assert (keys[0] == keys[1]) == is_same
+    assert find_address_key("203.0.113.7", ipv6_prefix=prefix) == "203.0.113.7"

@@ -30,6 +30,8 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("TODO_DATABASE_CONNECT_TIMEOUT_S", "1", "must be at least 2"),
         ("TODO_DATABASE_MIGRATE", "always", 'one of "never", "startup"'),
         ("TODO_TRUSTED_PROXIES", "10.0.0.1/8", "has host bits set"),
+        ("TODO_FORWARDED_HEADER", "via", 'one of "x-forwarded-for", "forwarded", "none"'),
+        ("TODO_RATE_LIMIT_IPV6_PREFIX", "129", "must be at most 128"),
         ("TODO_LOG_LEVEL", "loud", 'one of "DEBUG", "INFO"'),
         ("TODO_JWKS_URL", "http://auth.example/jwks", "must begin with https://"),
         ("TODO_JWKS_URL", "http://10.0.0.1/jwks", "must begin with https://"),
@@ -124,6 +126,7 @@ def test_what_is_given_wins_over_the_place(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("TODO_DATABASE_MIGRATE", "never")
     monkeypatch.setenv("TODO_PROBE_BIND", f"unix:{tmp_path}/x")
     monkeypatch.setenv("TODO_TRUSTED_PROXIES", "10.0.0.0/8, unix")
+    monkeypatch.setenv("TODO_FORWARDED_HEADER", "Forwarded")
     monkeypatch.setenv("TODO_LOG_LEVEL", "")
 
     settings = load_settings()
@@ -131,6 +134,7 @@ def test_what_is_given_wins_over_the_place(monkeypatch: pytest.MonkeyPatch, tmp_
     assert settings.database_migrate == "never"
     assert settings.probe_bind == f"unix:{tmp_path}/x"
     assert settings.trusted_proxies == ("10.0.0.0/8", "unix")
+    assert settings.forwarded_header == "forwarded"
     assert settings.log_level == "INFO"
 
 
