@@ -145,7 +145,7 @@ BAD: dict[str, tuple[Callable[[], str], str]] = {
         lambda: Issuer("EdDSA", "forger").sign(claims(), kid=ISSUERS["EdDSA"].key_id),
         "signature",
     ),
-    "no key id": (lambda: STRANGER.sign(claims(), kid=None), "unknown key"),
+    "no key id": (lambda: STRANGER.sign(claims(), kid=None), "signature"),
     "another secret": (lambda: jwt.encode(claims(), "x" * 40, "HS256"), "signature"),
     "a key that the token brings": (
         lambda: STRANGER.sign(claims(), jwk=STRANGER.jwk, jku="https://evil.example"),

@@ -4,8 +4,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from todo.breaker import AsyncBreaker, BreakerOpenError, Verdict
 from todo.errors import KeySetUnavailableError
@@ -23,13 +23,31 @@ _ALGORITHMS = {
     ("EC", "P-256"): "ES256",
     ("RSA", None): "RS256",
 }
-ALGORITHMS = frozenset(_ALGORITHMS.values())
+_ALIASES = {"Ed25519": "EdDSA"}
+"""RFC 9864 names the curve, which the kind of the key says anyway."""
+ALGORITHMS = frozenset([*_ALGORITHMS.values(), *_ALIASES])
 _BREAKER_FAILURES = 2
 
 Fetch = Callable[[], Awaitable[tuple[bytes, float]]]
 """Returns a key set and the seconds for which it is fresh; raises OSError or ValueError."""
-Keys = Mapping[tuple[str, str], "PyJWK"]
-"""Id and algorithm of each key -> the key."""
+
+
+class Key(NamedTuple):
+    """A public key, bound to the one algorithm of its kind.
+
+    Attributes:
+        id: Its `kid`, None without one.
+        algorithm: What it verifies, of `ALGORITHMS`.
+        value: The key itself.
+    """
+
+    id: str | None
+    algorithm: str
+    value: "PyJWK"
+
+
+Keys = Sequence[Key]
+"""The usable keys of a set."""
 
 _log = logging.getLogger("todo.auth")
 
@@ -80,7 +98,7 @@ class KeySet:
         """Return the key for a token, or None when the source knows none.
 
         Args:
-            key_id: The id that the token names; without one the set must have a single key.
+            key_id: The id that the token names; without one, the one key that fits.
             algorithm: What the token says it is signed with; a key of another one is no match.
 
         Raises:
@@ -97,9 +115,12 @@ class KeySet:
     def _look_up(self, key_id: str | None, algorithm: str) -> "PyJWK | None":
         if self._keys is None:
             raise KeySetUnavailableError(retry_after_s=self.breaker.retry_after_s)
-        if key_id is None and len(self._keys) == 1:
-            ((key_id, _algorithm),) = self._keys
-        return self._keys.get((key_id or "", algorithm))
+        fitting = [key for key in self._keys if key.algorithm == _ALIASES.get(algorithm, algorithm)]
+        if key_id:
+            return next((key.value for key in fitting if key.id == key_id), None)
+        if len(fitting) > 1:
+            fitting = [key for key in fitting if key.id is None]
+        return fitting[0].value if len(fitting) == 1 else None
 
     async def _refresh(self) -> None:
         if self._loading is None:
@@ -134,22 +155,22 @@ def parse_key_set(text: bytes) -> Keys:
     from jwt import PyJWK  # noqa: PLC0415 - brings cryptography: only where keys are used
     from jwt.exceptions import PyJWTError  # noqa: PLC0415
 
-    keys = {}
-    for name, jwk in select_keys(text).items():
+    keys = []
+    for key_id, algorithm, jwk in select_keys(text):
         try:
-            key = PyJWK(jwk, name[1])
+            key = PyJWK(jwk, algorithm)
         except (PyJWTError, ValueError, TypeError):
             continue
-        if name[1] == "RS256" and not _MIN_RSA_BITS <= key.key.key_size <= _MAX_RSA_BITS:
+        if algorithm == "RS256" and not _MIN_RSA_BITS <= key.key.key_size <= _MAX_RSA_BITS:
             continue
-        keys[name] = key
+        keys.append(Key(key_id, algorithm, key))
     if not keys:
         raise ValueError("no key in it is valid")
     return keys
 
 
-def select_keys(text: bytes) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the keys that may verify a token, without looking into them.
+def select_keys(text: bytes) -> list[tuple[str | None, str, dict[str, Any]]]:
+    """Return id, algorithm and content of each key that may verify a token.
 
     Raises:
         ValueError: It is no key set, or no key in it is usable.
@@ -162,29 +183,35 @@ def select_keys(text: bytes) -> dict[tuple[str, str], dict[str, Any]]:
         raise ValueError("it is no JSON Web Key Set") from None
     if not isinstance(listed, list) or len(listed) > _MAX_KEYS:
         raise ValueError(f"`keys` must be a list of at most {_MAX_KEYS}")
-    found = {}
-    for jwk in listed:
+    found = []
+    for each in listed:
+        if not isinstance(each, dict):
+            continue
+        # Some issuers write null for what a key does not have.
+        jwk = {name: value for name, value in each.items() if value is not None}
         algorithm = _find_algorithm(jwk)
         if algorithm is not None:
-            found[jwk.get("kid", ""), algorithm] = jwk
+            found.append((jwk.get("kid") or None, algorithm, jwk))
     if not found:
         raise ValueError(f"no key in it is for {', '.join(sorted(ALGORITHMS))}")
     return found
 
 
-def _find_algorithm(jwk: object) -> str | None:
+def _find_algorithm(jwk: dict[str, Any]) -> str | None:
     """The algorithm that a public key is bound to, or None for one that is of no use here."""
-    if not isinstance(jwk, dict) or not isinstance(jwk.get("kid", ""), str):
+    if not isinstance(jwk.get("kid", ""), str):
         return None
     curve = jwk.get("crv")
     kind = jwk.get("kty")
     if not isinstance(kind, str) or not (curve is None or isinstance(curve, str)):
         return None
     algorithm = _ALGORITHMS.get((kind, curve))
+    named = jwk.get("alg", algorithm)
     operations = jwk.get("key_ops", ["verify"])
     if (
         algorithm is None
-        or jwk.get("alg", algorithm) != algorithm
+        or not isinstance(named, str)
+        or _ALIASES.get(named, named) != algorithm
         or jwk.get("use", "sig") != "sig"
         or not isinstance(operations, list)
         or "verify" not in operations

@@ -9,15 +9,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from todo.auth.caller import SCOPES, Caller
 from todo.auth.keyset import ALGORITHMS, Keys, KeySet
 from todo.errors import UnauthorizedError
 from todo.fatal import ExitCode, FatalError
-
-if TYPE_CHECKING:
-    from jwt import PyJWK
 
 ALGORITHM = "HS256"
 MIN_SECRET_BYTES = 32
@@ -125,13 +122,15 @@ class Tokens:
     async def _verify_signature(self, token: str) -> _Verified:
         import jwt  # noqa: PLC0415 - brings cryptography: on first use, not at start
 
+        from todo.auth.jws import JWS, JWT  # noqa: PLC0415 - likewise
+
         try:
-            header = jwt.get_unverified_header(token)
-            key, algorithm, keys = await self._choose_key(header)
-            claims = jwt.decode(
+            header = JWS.get_unverified_header(token)
+            key, keys = await self._choose_key(header)
+            claims = JWT.decode(
                 token,
                 key,
-                algorithms=[algorithm],
+                algorithms=[header["alg"]],
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=LEEWAY_S,
@@ -145,12 +144,13 @@ class Tokens:
             raise refuse("malformed") from None
         return _Verified(read_claims(claims), int(claims["exp"]) + LEEWAY_S, keys)
 
-    async def _choose_key(self, header: dict[str, Any]) -> tuple["PyJWK | bytes", str, Keys | None]:
+    async def _choose_key(self, header: dict[str, Any]) -> tuple[Any, Keys | None]:
+        """Return a key that is good for the algorithm of the header only, and its set."""
         algorithm, key_id = header.get("alg"), header.get("kid")
         if "crit" in header:
             raise refuse("critical extension")
         if algorithm == ALGORITHM and self._secret is not None:
-            return self._secret, ALGORITHM, None
+            return self._secret, None
         if self.keys is None or algorithm not in ALGORITHMS:
             raise refuse("algorithm")
         if key_id is not None and len(key_id) > _MAX_KEY_ID_LENGTH:
@@ -158,7 +158,7 @@ class Tokens:
         key = await self.keys.find(key_id, algorithm)
         if key is None:
             raise refuse("unknown key")
-        return key, key.algorithm_name, self.keys.current
+        return key.key, self.keys.current
 
 
 # Reasons for the log; a word each, so that nothing of the token gets there.

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from jwt.algorithms import RSAAlgorithm
+from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
 from tests.issuer import ALGORITHMS, Issuer, key_set
 from todo.auth.keyset import MAX_BYTES, KeySet, parse_key_set
@@ -21,18 +21,26 @@ class Source:
         self.text = key_set(FIRST)
         self.down = False
         self.asked = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.now = 1000.0
         self.keys = KeySet(self.fetch, refetch_s=30, clock=lambda: self.now)
 
     async def fetch(self) -> tuple[bytes, float]:
         self.asked += 1
         await asyncio.sleep(0)
+        await self.answers.wait()
         if self.down:
             raise ConnectionRefusedError
         return self.text, 300.0
 
     async def knows(self, key_id: str | None) -> bool:
         return await self.keys.find(key_id, "EdDSA") is not None
+
+    async def settle(self) -> None:
+        """Let a fetch in the background run as far as it can."""
+        for _ in range(5):
+            await asyncio.sleep(0)
 
 
 def test_keys_are_fetched_once_for_many_and_again_when_stale() -> None:
@@ -43,7 +51,8 @@ def test_keys_are_fetched_once_for_many_and_again_when_stale() -> None:
         assert await source.knows("first")
         assert source.asked == 1
         source.now += 2
-        assert await source.knows("first")
+        assert await asyncio.gather(*(source.knows("first") for _ in range(10))) == [True] * 10
+        await source.settle()
         assert source.asked == 2
 
     asyncio.run(run())
@@ -84,6 +93,7 @@ def test_known_keys_stay_while_the_source_is_down() -> None:
         source.now += 301
         for _ in range(20):
             assert await source.knows("first")
+            await source.settle()
         assert source.asked == 2
         source.down = False
         source.text = key_set(SECOND)
@@ -115,6 +125,9 @@ def test_a_source_that_talks_nonsense_changes_nothing() -> None:
         source.text = b"<html>"
         source.now += 301
         assert await source.knows("first")
+        await source.settle()
+        assert source.asked == 2
+        assert await source.knows("first")
 
     asyncio.run(run())
 
@@ -137,7 +150,49 @@ def test_a_token_without_a_key_id_has_the_only_key() -> None:
         assert await source.knows(None)
         source.text = key_set(FIRST, SECOND)
         source.now += 301
+        assert await source.knows("second")
         assert not await source.knows(None)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_token_without_a_key_id_has_the_one_key_of_its_algorithm(algorithm: str) -> None:
+    async def run() -> None:
+        issuers = [Issuer(each, f"of {each}") for each in ALGORITHMS]
+        source = Source()
+        source.text = key_set(*issuers)
+        found = await source.keys.find(None, algorithm)
+        assert found is not None
+        assert found.key_id == f"of {algorithm}"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("key_id", [None, ""])
+def test_a_key_without_an_id_is_for_tokens_without_one(key_id: str | None) -> None:
+    async def run() -> None:
+        source = Source()
+        source.text = json.dumps({"keys": [FIRST.jwk, {**SECOND.jwk, "kid": key_id}]}).encode()
+        found = await source.keys.find(key_id, "EdDSA")
+        assert found is not None
+        assert json.loads(OKPAlgorithm.to_jwk(found.key))["x"] == SECOND.jwk["x"]
+        # Not a guess between several.
+        source.text = json.dumps({"keys": [{**FIRST.jwk, "kid": None}] * 2}).encode()
+        source.now += 31
+        assert not await source.knows("unknown")
+        assert not await source.knows(key_id)
+
+    asyncio.run(run())
+
+
+def test_the_algorithm_may_be_named_after_the_curve() -> None:
+    async def run() -> None:
+        source = Source()
+        source.text = json.dumps({"keys": [{**FIRST.jwk, "alg": "Ed25519"}]}).encode()
+        for algorithm in ("Ed25519", "EdDSA"):
+            assert await source.keys.find("first", algorithm)
+        assert not await source.keys.find("first", "ES256")
 
     asyncio.run(run())
 
@@ -153,6 +208,11 @@ def oct_key() -> dict[str, Any]:
     return {"kty": "oct", "kid": "s", "k": base64.urlsafe_b64encode(b"x" * 32).decode()}
 
 
+def names(text: bytes) -> list[tuple[str | None, str]]:
+    """Id and algorithm of each usable key."""
+    return [(key.id, key.algorithm) for key in parse_key_set(text)]
+
+
 UNUSABLE = {
     "a shared secret": oct_key(),
     "a private key": {**FIRST.jwk, "d": "AA"},
@@ -160,6 +220,9 @@ UNUSABLE = {
     "a key to sign with": {**FIRST.jwk, "key_ops": ["sign"]},
     "another algorithm": {**FIRST.jwk, "alg": "HS256"},
     "another algorithm of its kind": {**Issuer("RS256").jwk, "alg": "PS256"},
+    "the algorithm of another curve": {**FIRST.jwk, "alg": "Ed448"},
+    "a curve's algorithm for another kind": {**Issuer("ES256").jwk, "alg": "Ed25519"},
+    "an algorithm that is not text": {**FIRST.jwk, "alg": ["EdDSA"]},
     "another curve": {**FIRST.jwk, "crv": "Ed448"},
     "a curve that is no text": {**FIRST.jwk, "crv": []},
     "no kind": {"kid": "a"},
@@ -174,7 +237,7 @@ UNUSABLE = {
 def test_a_key_that_is_not_usable_is_left_out(name: str) -> None:
     text = json.dumps({"keys": [UNUSABLE[name], SECOND.jwk]}).encode()
 
-    assert set(parse_key_set(text)) == {("second", "EdDSA")}
+    assert names(text) == [("second", "EdDSA")]
     with pytest.raises(ValueError, match="no key in it"):
         parse_key_set(json.dumps({"keys": [UNUSABLE[name]]}).encode())
 
@@ -185,7 +248,15 @@ def test_a_key_that_says_little_is_bound_to_the_algorithm_of_its_kind(algorithm:
         name: value for name, value in Issuer(algorithm).jwk.items() if name not in {"alg", "use"}
     }
 
-    assert set(parse_key_set(json.dumps({"keys": [jwk]}).encode())) == {("first", algorithm)}
+    assert names(json.dumps({"keys": [jwk]}).encode()) == [("first", algorithm)]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_is_null_in_a_key_is_not_there(algorithm: str) -> None:
+    issuer = Issuer(algorithm)
+    jwk = {**issuer.jwk, **dict.fromkeys(("kid", "alg", "use", "key_ops", "x5c", "d"))}
+
+    assert names(json.dumps({"keys": [jwk]}).encode()) == [(None, algorithm)]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import json
 import stat
 import time
 from datetime import datetime, tzinfo
@@ -128,9 +129,12 @@ def test_audience_and_issuer_are_checked_when_they_are_set() -> None:
             verify(tokens, encode(claims))
 
 
-def with_keys(*issuers: Issuer, secret: bytes | None = SECRET) -> Tokens:
+def with_keys(
+    *issuers: Issuer, secret: bytes | None = SECRET, jwk: dict[str, Any] | None = None
+) -> Tokens:
     async def fetch() -> tuple[bytes, float]:
-        return key_set(*issuers), 60.0
+        keys = json.loads(key_set(*issuers))["keys"] + ([jwk] if jwk else [])
+        return json.dumps({"keys": keys}).encode(), 60.0
 
     return Tokens(secret, keys=KeySet(fetch, refetch_s=30))
 
@@ -158,8 +162,11 @@ def test_a_public_key_is_no_shared_secret(algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("named", ["EdDSA", "ES256", "RS256", "none", "HS256", "PS256", "", None])
-def test_a_key_is_good_for_its_own_algorithm_alone(algorithm: str, named: str | None) -> None:
+@pytest.mark.parametrize(
+    "named",
+    ["EdDSA", "ES256", "RS256", "none", "HS256", "PS256", "Ed25519", "Ed448", "", None, ["EdDSA"]],
+)
+def test_a_key_is_good_for_its_own_algorithm_alone(algorithm: str, named: object) -> None:
     issuer = Issuer(algorithm)
     if named == algorithm:
         return
@@ -168,6 +175,28 @@ def test_a_key_is_good_for_its_own_algorithm_alone(algorithm: str, named: str | 
 
     with pytest.raises(UnauthorizedError):
         verify(with_keys(issuer), f"{head}.{payload}.{signature}")
+
+
+@pytest.mark.parametrize("named", ["EdDSA", "Ed25519"])
+@pytest.mark.parametrize("said", [None, "EdDSA", "Ed25519"])
+def test_a_signature_may_be_named_after_its_curve(named: str, said: str | None) -> None:
+    issuer = Issuer("EdDSA")
+    tokens = with_keys(Issuer("EdDSA", "second"), jwk={**issuer.jwk, "alg": said})
+
+    assert verify(tokens, issuer.sign_under({"alg": named, "kid": "first"})).user == "alice"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("header", [{}, {"kid": None}, {"kid": ""}])
+def test_a_token_without_a_key_id_is_verified_with_the_key_that_fits(
+    algorithm: str, header: dict[str, Any]
+) -> None:
+    issuers = [Issuer(each, f"of {each}") for each in ALGORITHMS]
+    token = Issuer(algorithm, f"of {algorithm}").sign_under({"alg": algorithm, **header})
+
+    assert verify(with_keys(*issuers), token).user == "alice"
+    with pytest.raises(UnauthorizedError):
+        verify(with_keys(*issuers, Issuer(algorithm, "another")), token)
 
 
 def test_without_a_secret_no_token_is_signed_with_one() -> None:

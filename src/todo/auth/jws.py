@@ -1,0 +1,30 @@
+"""Signature and claims of a JSON Web Token, as PyJWT checks them.
+
+Two things differ: a `kid` that is null counts as missing, and `Ed25519` (RFC 9864) is an algorithm.
+Importing this brings `cryptography`: not at start.
+"""
+
+from typing import Any
+
+import jwt
+from jwt.algorithms import OKPAlgorithm
+
+
+class _Jws(jwt.PyJWS):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_algorithm("Ed25519", OKPAlgorithm())
+
+    def _validate_kid(self, kid: Any) -> None:  # noqa: ANN401 - PyJWT's signature
+        if kid is not None:
+            super()._validate_kid(kid)
+
+
+class _Jwt(jwt.PyJWT):
+    def __init__(self) -> None:
+        super().__init__()
+        self._jws = JWS
+
+
+JWS = _Jws()
+JWT = _Jwt()
