@@ -55,18 +55,20 @@ _log = logging.getLogger("todo.auth")
 class KeySet:
     """The keys of one source, with their freshness.
 
-    A set is used as long as it is fresh, and beyond that while its source is down. A token with
-    an unknown key asks the source again, but not more often than every `refetch_s` seconds.
+    The first token waits for the keys. From then on they are fetched in the background when they
+    are no longer fresh, and the known ones stay in use until others arrive: a source that is slow
+    or down costs no request anything. Only a token with an unknown key waits for a fetch, at most
+    every `refetch_s` seconds.
     """
 
     def __init__(
         self, fetch: Fetch, *, refetch_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Begin without keys; the first token fetches them.
+        """Start without keys; the first token fetches them.
 
         Args:
             fetch: Asks the source; bounded in time and size.
-            refetch_s: Least seconds between two questions for the sake of an unknown key, and
+            refetch_s: Minimum seconds between two fetches for the sake of an unknown key, and
                 until a source that failed is asked again.
             clock: Seconds that only grow.
         """
@@ -77,6 +79,7 @@ class KeySet:
         self._fresh_until = 0.0
         self._asked_at = float("-inf")
         self._loading: asyncio.Task[None] | None = None
+        self._next: asyncio.TimerHandle | None = None
         self.breaker = AsyncBreaker(
             failures=_BREAKER_FAILURES,
             reset_s=refetch_s,
@@ -86,25 +89,22 @@ class KeySet:
 
     @property
     def current(self) -> Keys | None:
-        """The keys that were fetched last, fresh or not."""
+        """The keys that were fetched last; when they are stale, a fetch starts."""
+        if self._keys is not None and self._clock() >= self._fresh_until:
+            self._start_loading()
         return self._keys
 
-    @property
-    def fresh(self) -> Keys | None:
-        """The keys, or None when the source is to be asked first."""
-        return self._keys if self._clock() < self._fresh_until else None
-
     async def find(self, key_id: str | None, algorithm: str) -> "PyJWK | None":
-        """Return the key for a token, or None when the source knows none.
+        """Return the key for a token, or None when the source has none.
 
         Args:
             key_id: The id that the token names; without one, the one key that fits.
-            algorithm: What the token says it is signed with; a key of another one is no match.
+            algorithm: What the token says it is signed with; a key of another one is not a match.
 
         Raises:
             KeySetUnavailableError: There are no keys, and the source is down.
         """
-        if self.fresh is None:
+        if self.current is None:
             await self._refresh()
         found = self._look_up(key_id, algorithm)
         if found is None and self._clock() - self._asked_at >= self._refetch_s:
@@ -123,10 +123,13 @@ class KeySet:
         return fitting[0].value if len(fitting) == 1 else None
 
     async def _refresh(self) -> None:
+        # Never cancelled with the request: others wait for the same answer.
+        await asyncio.wait({self._start_loading()})
+
+    def _start_loading(self) -> asyncio.Task[None]:
         if self._loading is None:
             self._loading = asyncio.create_task(self._load())
-        # Never cancelled with the request: others wait for the same answer.
-        await asyncio.wait({self._loading})
+        return self._loading
 
     async def _load(self) -> None:
         try:
@@ -142,8 +145,14 @@ class KeySet:
             _log.warning("the key set cannot be fetched: %s", reason)
         finally:
             self._loading = None
+        if self._keys is None:
+            return
         # What is known stays in use while the source is down.
-        self._fresh_until = self._clock() + fresh_s if self._keys else 0.0
+        self._fresh_until = self._clock() + fresh_s
+        # Also without requests, so that none is verified with keys that are long withdrawn.
+        if self._next is not None:
+            self._next.cancel()
+        self._next = asyncio.get_running_loop().call_later(fresh_s, self._start_loading)
 
 
 def parse_key_set(text: bytes) -> Keys:

@@ -117,7 +117,7 @@ class Tokens:
 
     def _is_current(self, known: _Verified) -> bool:
         # A key that its issuer withdrew is good for nothing, from the next fetch on.
-        return known.keys is None or (self.keys is not None and known.keys is self.keys.fresh)
+        return known.keys is None or (self.keys is not None and known.keys is self.keys.current)
 
     async def _verify_signature(self, token: str) -> _Verified:
         import jwt  # noqa: PLC0415 - brings cryptography: on first use, not at start

@@ -132,6 +132,59 @@ def test_a_source_that_talks_nonsense_changes_nothing() -> None:
     asyncio.run(run())
 
 
+def test_a_source_that_hangs_holds_up_no_token_whose_key_is_known() -> None:
+    async def run() -> None:
+        source = Source()
+        assert await source.knows("first")
+        source.answers.clear()
+        source.text = key_set(SECOND)
+        for _ in range(3):
+            source.now += 301
+            # Would wait forever otherwise.
+            assert await source.knows("first")
+            await source.settle()
+        assert source.asked == 2
+        source.answers.set()
+        await source.settle()
+        assert await source.knows("second")
+        assert not await source.knows("first")
+
+    asyncio.run(run())
+
+
+def test_an_unknown_key_waits_for_a_source_that_is_slow() -> None:
+    async def run() -> None:
+        source = Source()
+        assert await source.knows("first")
+        source.now += 31
+        source.text = key_set(SECOND)
+        source.answers.clear()
+        asking = asyncio.create_task(source.knows("second"))
+        await source.settle()
+        assert not asking.done()
+        assert await source.knows("first")
+        source.answers.set()
+        assert await asking
+
+    asyncio.run(run())
+
+
+def test_keys_are_fetched_without_requests_once_they_are_not_fresh() -> None:
+    async def run() -> None:
+        fetched = asyncio.Queue[int]()
+
+        async def fetch() -> tuple[bytes, float]:
+            fetched.put_nowait(1)
+            return key_set(FIRST), 0.01
+
+        keys = KeySet(fetch, refetch_s=30)
+        assert await keys.find("first", "EdDSA")
+        for _ in range(3):
+            await fetched.get()
+
+    asyncio.run(run())
+
+
 def test_a_request_that_leaves_does_not_end_the_fetch_of_others() -> None:
     async def run() -> None:
         source = Source()
