@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 # In order, oldest first. A unit test compares them with Alembic's scripts, so that serving
 # never imports Alembic.
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 EXPECTED_REVISION = REVISIONS[-1]
 
 USER_LENGTH = 255
@@ -194,6 +194,9 @@ journal = Table(
     Column("list_id", Id, nullable=True),
     Column("before", Text, nullable=True),
     Column("after", Text, nullable=True),
+    # Number of the first entry that the same request wrote here; null in entries of old versions.
+    # It groups entries and says nothing about them, so no hash covers it.
+    Column("request_seq", BigInteger, nullable=True),
     # Null once the content has been erased; the two hashes stay.
     Column("salt", LargeBinary, nullable=True),
     Column("commitment", LargeBinary, nullable=False),
@@ -201,6 +204,17 @@ journal = Table(
     Index(None, "owner", "list_id", "seq"),
     Index(None, "owner", "run_id", "seq"),
     Index(None, "owner", "entity_id", "seq"),
+)
+
+# For undoing what a token changed. People's own changes come without an API token.
+_by_token = journal.c.token_id.is_not(None)
+Index(
+    "ix_journal_token",
+    journal.c.owner,
+    journal.c.token_id,
+    journal.c.seq,
+    postgresql_where=_by_token,
+    sqlite_where=_by_token,
 )
 
 idempotency = Table(

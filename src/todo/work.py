@@ -49,18 +49,25 @@ _OPEN = Statement(_open_account)
 
 @dataclass(slots=True)
 class Account:
-    """An owner's account while its row is locked; the first fields are the columns of `LOCKED`."""
+    """An owner's account while its row is locked; the first fields are the columns of `LOCKED`.
+
+    Attributes:
+        entries: What is not appended yet.
+        request_seq: Number of the first entry of this write.
+    """
 
     zone: str
     chain_id: UUID
     seq: int
     hash: bytes
     entries: list[Entry] = field(default_factory=list)
+    request_seq: int = 0
 
     def __post_init__(self) -> None:
         """Read what SQLite stores as text."""
         if isinstance(self.chain_id, str):
             self.chain_id = UUID(self.chain_id)
+        self.request_seq = self.request_seq or self.seq + 1
 
     def require_version(self, expected: frozenset[int] | None) -> None:
         """Continue only with one of the expected versions: numbers of the account's last change.
@@ -141,7 +148,9 @@ class Work:
         if row is None:
             return None
         *columns, after = row
-        self._accounts[owner] = Account(*columns)
+        locked = self._accounts[owner] = Account(*columns)
+        # The entry is among those that the account counts.
+        locked.request_seq = locked.seq
         self._recorded.append((owner, operation))
         written: str = after
         return written.encode()
@@ -236,6 +245,7 @@ def _chain(owner: str, locked: Account) -> list[dict[str, Any]]:
         values |= {
             "owner": owner,
             "seq": locked.seq,
+            "request_seq": locked.request_seq,
             "salt": salt,
             "commitment": commitment,
             "hash": locked.hash,

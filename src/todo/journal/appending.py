@@ -71,6 +71,8 @@ def appending(changed: CTE) -> Select[Any]:
         "owner": bindparam("owner", type_=String),
         **{name: bindparam(name, type_=journal.c[name].type) for name in _GIVEN},
         **{name: entry.c[name] for name in ("seq", "after", "commitment", "hash")},
+        # Such a statement is the first of its request.
+        "request_seq": entry.c.seq,
         "salt": salt,
     }
     appended = insert(journal).from_select(

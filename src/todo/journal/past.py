@@ -22,6 +22,7 @@ Image = dict[str, Any]
 _OWNER = journal.c.owner == bindparam("owner")
 _ENTRY = (
     journal.c.seq,
+    journal.c.request_seq,
     journal.c.at,
     journal.c.actor,
     journal.c.token_id,
@@ -37,7 +38,7 @@ _ONE = Statement(
         _OWNER, journal.c.seq == bindparam("seq"), journal.c.operation.is_not(None)
     )
 )
-# The entries of a request stand together and have one time.
+# The entries of a request are next to each other and have one time; so may those of others.
 _AROUND = Statement(
     select(*_ENTRY)
     .where(
@@ -84,6 +85,7 @@ class Past:
     """An entry as it is undone."""
 
     seq: int
+    request_seq: int | None
     at: str
     actor: str
     token_id: str | None
@@ -181,13 +183,16 @@ async def find_later(
 
 
 def _read(row: Row) -> Past:
-    seq, at, actor, token_id, operation, kind, entity_id, list_id, before, after = row
+    seq, first, at, actor, token_id, operation, kind, entity_id, list_id, before, after = row
     at = at if isinstance(at, str) else at.isoformat(timespec="microseconds")
     token_id, list_id = token_id and str(token_id), list_id and str(list_id)
-    return Past(seq, at, actor, token_id, operation, kind, entity_id, list_id, before, after)
+    return Past(seq, first, at, actor, token_id, operation, kind, entity_id, list_id, before, after)
 
 
 def _is_one_request(one: Past, other: Past) -> bool:
+    if one.request_seq is not None or other.request_seq is not None:
+        return one.request_seq == other.request_seq
+    # Entries of old versions do not say; their time does, as long as the clock went on.
     return (one.at, one.actor, one.token_id) == (other.at, other.actor, other.token_id)
 
 
