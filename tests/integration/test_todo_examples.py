@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.people import LISTS, TASKS, MakePerson, Person, invite, read
 from tests.integration.service import Service, open_service
-from todo.api.examples import LIST_ID, OTHER_TASK_ID, RUN_ID, TASK_ID
+from todo.api.examples import LIST_ID, OTHER_TASK_ID, RUN_ID, TASK_ID, TOKEN_ID
 
 JSON = {"Content-Type": "application/json"}
 # For a person who sends JSON these words mean nothing.
@@ -43,6 +43,10 @@ class Prepared:
     def __init__(self, person: Person) -> None:
         self.person = person
         self.list_id = person.create(LISTS, name="Errands")["id"]
+        token = person.create("/api/v1/tokens", name="tidy", scopes=["write"])
+        self.token_id = token["id"]
+        bearer = {"Authorization": f"Bearer {token['token']}"}
+        read(person.http.post(TASKS, json={"title": "Sweep"}, headers=bearer), 201)
         run = {"X-Run-Id": RUN_ID}
         fields = {"title": "Buy soil", "tags": ["home"], "list_id": self.list_id}
         read(person.http.post(TASKS, json=fields, headers=run), 201)
@@ -58,6 +62,7 @@ class Prepared:
             TASK_ID: self.task_id,
             OTHER_TASK_ID: self.other_id,
             LIST_ID: self.list_id,
+            TOKEN_ID: self.token_id,
             "{task_id}": self.task_id,
             "{list_id}": self.list_id,
             "{user_id}": self.person.name,

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, literal_column, select
+from sqlalchemy.sql.elements import ColumnElement
 
-from todo.errors import NotFoundError, StateConflictError
+from todo.errors import NotFoundError, StateConflictError, UndoConflictError
 from todo.journal.repository import View
 from todo.models import Id, Time, journal
 from todo.session import Session
@@ -16,6 +17,7 @@ from todo.sql import Row, Statement
 
 MAX_ENTRIES = 1000
 _SHOWN_LATER = 3
+_MAX_SHOWN_TOKENS = 20
 
 Image = dict[str, Any]
 
@@ -48,14 +50,27 @@ _AROUND = Statement(
     )
     .order_by(journal.c.seq)
 )
+# An undo leaves out what was restored, and reminders, which changed nothing.
+_CHANGED = journal.c.operation.not_in([literal_column("'remind'"), literal_column("'restore'")])
+_RUN = (
+    _OWNER
+    & (journal.c.run_id == bindparam("run_id"))
+    & (journal.c.actor == bindparam("actor"))
+    & _CHANGED
+)
+_TOKEN: ColumnElement[str] = bindparam("token_id", type_=Id)
 _OF_RUN = Statement(
     select(*_ENTRY)
-    .where(
-        _OWNER,
-        journal.c.run_id == bindparam("run_id"),
-        journal.c.operation != "remind",
-        journal.c.operation != "restore",
-    )
+    .where(_RUN, journal.c.token_id.is_not_distinct_from(_TOKEN))
+    .order_by(journal.c.seq)
+    .limit(MAX_ENTRIES + 1)
+)
+_TOKENS_OF_RUN = Statement(
+    select(journal.c.token_id).where(_RUN).distinct().limit(_MAX_SHOWN_TOKENS)
+)
+_OF_TOKEN = Statement(
+    select(*_ENTRY)
+    .where(_OWNER, journal.c.token_id == _TOKEN, _CHANGED)
     .order_by(journal.c.seq)
     .limit(MAX_ENTRIES + 1)
 )
@@ -135,20 +150,87 @@ async def find_change(session: Session, view: View, seq: int, *, whole_request: 
     return _refuse_many(chosen)
 
 
-async def find_run(session: Session, view: View, run_id: str) -> list[Past]:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run: what one user changed with one token and one `X-Run-Id`.
+
+    Attributes:
+        id: The `X-Run-Id`, which anybody may send.
+        actor: The user who did.
+        token_id: The API token; None for the one of `find_run` that is preferred.
+    """
+
+    id: str
+    actor: str
+    token_id: str | None = None
+
+
+async def find_run(
+    session: Session, view: View, run: Run, *, preferred_token: str | None
+) -> list[Past]:
     """Return what a run changed, in order; what it restored is left out.
+
+    Without the token of the run, it is the run of the preferred token, otherwise of the only token
+    that has such a run.
+
+    Args:
+        session: Reads.
+        view: Which journal.
+        run: Which run.
+        preferred_token: The token of the caller, None for a JSON Web Token.
 
     Raises:
         NotFoundError: It changed nothing that the caller may see.
-        StateConflictError: It made more than MAX_ENTRIES.
+        UndoConflictError: Several tokens have a run of this name.
+        StateConflictError: It made more than MAX_ENTRIES changes.
     """
-    rows = await session.fetch(_OF_RUN, {"owner": view.owner, "run_id": run_id})
+    of_run = {"owner": view.owner, "run_id": run.id, "actor": run.actor}
+    token_id = run.token_id or preferred_token
+    rows = await session.fetch(_OF_RUN, {**of_run, "token_id": token_id})
+    if not rows and run.token_id is None:
+        tokens = [row[0] for row in await session.fetch(_TOKENS_OF_RUN, of_run)]
+        if len(tokens) > 1:
+            raise _ambiguous(tokens)
+        for token_id in tokens:
+            only = token_id and str(token_id)
+            rows = await session.fetch(_OF_RUN, {**of_run, "token_id": only})
+    return _choose(rows, view)
+
+
+async def find_changes_by(session: Session, view: View, token_id: str) -> list[Past]:
+    """Return what a token changed, in order; what it restored is left out.
+
+    Raises:
+        NotFoundError: It changed nothing that the caller may see.
+        StateConflictError: It made more than MAX_ENTRIES changes.
+    """
+    values = {"owner": view.owner, "token_id": token_id}
+    return _choose(await session.fetch(_OF_TOKEN, values), view)
+
+
+def _choose(rows: list[Row], view: View) -> list[Past]:
     chosen = [_read(row) for row in rows]
     if view.list_id is not None:
         chosen = [each for each in chosen if _is_inside(each, view.list_id)]
     if not chosen:
         raise NotFoundError
     return _refuse_many(chosen)
+
+
+def _ambiguous(tokens: list[Any]) -> UndoConflictError:
+    names = [f"API token {token}" if token else "JSON Web Token" for token in tokens]
+    return UndoConflictError(
+        "Several tokens have a run of this name; name one of them in token_id.",
+        errors=[
+            {
+                "in": "body",
+                "field": "token_id",
+                "code": "ambiguous",
+                "message": f"a run of this name was made with the {name}",
+            }
+            for name in sorted(names)
+        ],
+    )
 
 
 async def find_later(

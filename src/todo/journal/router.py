@@ -10,6 +10,7 @@ from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.journal.events import MEDIA_TYPE, EventStream, Streams
+from todo.journal.past import Run
 from todo.journal.repository import Filter, View, find_head, find_view, read_changes, read_history
 from todo.journal.schemas import (
     ChangePage,
@@ -101,11 +102,11 @@ async def stream_events(
 
 @router.post("/undo", response_model=UndoResult)
 async def undo(request: Request, caller: CallerDep, body: UndoRequest) -> Response:
-    """Undo a change, a request or a run, in one transaction.
+    """Undo a change, a request, a run or what a token changed, in one transaction.
 
     If something newer prevents it, nothing changes: the response is 409 and `errors` names the
-    entries. `If-Match` takes the number of the journal's latest entry, such as `next_since` of the
-    last page of changes.
+    entries. Of a run or a token, `not_undone` lists what cannot be undone. `If-Match` takes the
+    number of the journal's latest entry, such as `next_since` of the last page of changes.
     """
     expected = read_if_match(request)
 
@@ -115,8 +116,11 @@ async def undo(request: Request, caller: CallerDep, body: UndoRequest) -> Respon
             account, _ = await work.lock(view.owner)
             account.require_version(expected)
         doing = Undo(work, view)
+        token_id = None if body.token_id is None else str(body.token_id)
         if body.run_id is not None:
-            done = await doing.undo_run(body.run_id)
+            done = await doing.undo_run(Run(body.run_id, body.actor or caller.user, token_id))
+        elif token_id is not None:
+            done = await doing.undo_token(token_id)
         else:
             done = await doing.undo_change(body.seq or 0, whole_request=body.whole_request)
         return Answer(200, done)

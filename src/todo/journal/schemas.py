@@ -14,7 +14,15 @@ from pydantic import (
     model_validator,
 )
 
-from todo.api.examples import EXAMPLE_TASK, LIST_ID, RUN_ID, TASK_ID, show_example, show_examples
+from todo.api.examples import (
+    EXAMPLE_TASK,
+    LIST_ID,
+    RUN_ID,
+    TASK_ID,
+    TOKEN_ID,
+    show_example,
+    show_examples,
+)
 from todo.journal.repository import MAX_SEQ
 from todo.models import USER_LENGTH
 from todo.tasks.schemas import refuse_nul
@@ -159,7 +167,7 @@ class EventsQuery(BaseModel):
 
 
 class UndoRequest(BaseModel):
-    """The change or the run to undo: either `seq` or `run_id` is required."""
+    """What to undo: `seq`, `run_id` or `token_id` is required."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -169,6 +177,7 @@ class UndoRequest(BaseModel):
                 "Everything that one request changed": {"seq": 17, "whole_request": True},
                 "Everything that a run changed": {"run_id": RUN_ID},
                 "A run in the journal of a list's owner": {"run_id": RUN_ID, "list": LIST_ID},
+                "Everything that a token changed": {"token_id": TOKEN_ID},
             }
         ),
     )
@@ -178,7 +187,19 @@ class UndoRequest(BaseModel):
         description="Number of a change. What it caused goes with it: the tasks below a deleted "
         "one, the next task of a series.",
     )
-    run_id: Word | None = Field(default=None, description="The `X-Run-Id` of the changes.")
+    run_id: Word | None = Field(
+        default=None,
+        description="The `X-Run-Id` of the changes. A run is what one user changed with one token.",
+    )
+    actor: Word | None = Field(
+        default=None, description="With `run_id`: the user whose run it is, if not the caller."
+    )
+    token_id: UUID | None = Field(
+        default=None,
+        description="ID of an API token: everything that it changed. With `run_id`, only in that "
+        "run; without it, the run is that of the token of the request, otherwise of the only token "
+        "with such a run.",
+    )
     whole_request: StrictBool = Field(
         default=False, description="With `seq`: everything that the same request changed."
     )
@@ -188,13 +209,31 @@ class UndoRequest(BaseModel):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.seq is None) == (self.run_id is None):
-            msg = "give either seq or run_id"
+        of_run = self.run_id is not None or self.token_id is not None
+        if (self.seq is None) != of_run:
+            msg = "give either seq, or run_id or token_id or both"
+            raise ValueError(msg)
+        if self.actor is not None and self.run_id is None:
+            msg = "actor goes with run_id"
             raise ValueError(msg)
         return self
+
+
+class NotUndone(BaseModel):
+    """A change that cannot be undone."""
+
+    seq: int = Field(description="Its number in the journal.")
+    at: datetime
+    operation: Operation
+    kind: Kind
+    id: str = Field(description="Of what was changed.")
+    message: str = Field(description="What stays, for people.")
 
 
 class UndoResult(BaseModel):
     """The changes by which it was undone; undoing them does it again."""
 
     items: list[ChangeRead]
+    not_undone: list[NotUndone] = Field(
+        description="What a run or a token changed and cannot be undone: tokens, the time zone."
+    )

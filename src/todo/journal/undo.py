@@ -13,7 +13,16 @@ import orjson
 from sqlalchemy import select
 
 from todo.errors import NotFoundError, ReadOnlyError, UndoConflictError
-from todo.journal.past import Image, Past, find_change, find_later, find_run
+from todo.journal.lasting import UNDOABLE, describe, render, separate
+from todo.journal.past import (
+    Image,
+    Past,
+    Run,
+    find_change,
+    find_changes_by,
+    find_later,
+    find_run,
+)
 from todo.journal.repository import View
 from todo.lists.repository import ListRepository
 from todo.models import Id, task, task_list
@@ -165,12 +174,21 @@ class Undo:
         account = await self._lock()
         session = self._work.session
         chosen = await find_change(session, self._view, seq, whole_request=whole_request)
-        return await self._undo(account, chosen)
+        return await self._undo(account, chosen, [])
 
-    async def undo_run(self, run_id: str) -> bytes:
-        """Undo all that a run did; as `undo_change`."""
+    async def undo_run(self, run: Run) -> bytes:
+        """Undo what a run did, without what cannot be undone; otherwise as `undo_change`."""
         account = await self._lock()
-        return await self._undo(account, await find_run(self._work.session, self._view, run_id))
+        chosen = await find_run(
+            self._work.session, self._view, run, preferred_token=self._work.caller.token_id
+        )
+        return await self._undo(account, *separate(chosen))
+
+    async def undo_token(self, token_id: str) -> bytes:
+        """Undo what a token changed, without what cannot be undone; otherwise as `undo_change`."""
+        account = await self._lock()
+        chosen = await find_changes_by(self._work.session, self._view, token_id)
+        return await self._undo(account, *separate(chosen))
 
     async def _lock(self) -> Account:
         account, _ = await self._work.lock(self._view.owner)
@@ -183,7 +201,7 @@ class Undo:
                 raise ReadOnlyError
         return account
 
-    async def _undo(self, account: Account, chosen: list[Past]) -> bytes:
+    async def _undo(self, account: Account, chosen: list[Past], lasting: list[Past]) -> bytes:
         self._refuse_kinds(chosen)
         later = await find_later(self._work.session, self._view.owner, chosen)
         for entry, seq, operation in later:
@@ -203,14 +221,15 @@ class Undo:
         self._raise_conflicts()
         for restoration in reversed(_above_first(gone)):
             await self._remove(account, restoration)
-        return b'{"items":[%b]}' % b",".join(self._shown)
+        rest = b",".join(render(entry) for entry in lasting)
+        return b'{"items":[%b],"not_undone":[%b]}' % (b",".join(self._shown), rest)
 
     def _refuse_kinds(self, chosen: list[Past]) -> None:
         for entry in chosen:
             if entry.operation == "remind":
                 self._add_conflict(entry, "nothing-changed", "a reminder changed nothing")
-            elif entry.kind not in _KINDS:
-                self._add_conflict(entry, "not-undone", f"what became of the {entry.kind} stays")
+            elif entry.kind not in UNDOABLE:
+                self._add_conflict(entry, "not-undone", describe(entry))
 
     def _require_scopes(self, wanted: list[Restoration]) -> None:
         caller = self._work.caller
