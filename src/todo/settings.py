@@ -120,6 +120,11 @@ class Settings(BaseSettings):
         "container the default is `token-secret` beside the embedded database, made on first use. "
         "Optional beside a key set.",
     )
+    token_previous_secret_file: Path | None = Field(
+        default=None,
+        description="File with the secret that this one replaced: tokens signed with it are "
+        "accepted as long as the option is set.",
+    )
     jwks_url: str | None = Field(
         default=None,
         description="Address of the key set (JWKS) of another issuer, `https://` or, on this "

@@ -1,7 +1,9 @@
 """JSON Web Tokens: issued with the shared secret, verified with it or with a key set."""
 
 import contextlib
+import functools
 import hashlib
+import hmac
 import logging
 import os
 import secrets
@@ -23,6 +25,7 @@ LEEWAY_S = 10
 # Longer ones are no tokens of ours, and parsing them costs time before the signature is known.
 _MAX_TOKEN_LENGTH = 4096
 _MAX_KEY_ID_LENGTH = 255
+_KEY_ID_BYTES = 6
 # A token is sent with every request; its signature need not be verified each time.
 _MOST_VERIFIED = 4096
 _INVALID = 'Bearer error="invalid_token"'
@@ -48,6 +51,7 @@ class Tokens:
         self,
         secret: bytes | None,
         *,
+        previous_secret: bytes | None = None,
         audience: str | None = None,
         issuer: str | None = None,
         keys: KeySet | None = None,
@@ -55,12 +59,14 @@ class Tokens:
         """Accept what the secret or a key of the set has signed.
 
         Args:
-            secret: The shared secret; None accepts no token that is signed with one.
+            secret: The shared secret, which signs; None for none.
+            previous_secret: What signed before it, and is still accepted.
             audience: Whom a token must be meant for; with None it must name nobody.
             issuer: Who must have issued a token; with None that is not looked at.
             keys: Public keys of another issuer.
         """
         self._secret = secret
+        self._secrets = {find_key_id(each): each for each in (secret, previous_secret) if each}
         self._audience = audience
         self._issuer = issuer
         self.keys = keys
@@ -92,7 +98,8 @@ class Tokens:
             claims["aud"] = self._audience
         if self._issuer is not None:
             claims["iss"] = self._issuer
-        return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+        headers = {"kid": find_key_id(self._secret)}
+        return jwt.encode(claims, self._secret, algorithm=ALGORITHM, headers=headers)
 
     async def verify(self, token: str) -> Caller:
         """Return the caller that a token stands for.
@@ -126,10 +133,10 @@ class Tokens:
 
         try:
             header = JWS.get_unverified_header(token)
-            key, keys = await self._choose_key(header)
-            claims = JWT.decode(
+            values, keys = await self._choose_keys(header)
+            decode = functools.partial(
+                JWT.decode,
                 token,
-                key,
                 algorithms=[header["alg"]],
                 audience=self._audience,
                 issuer=self._issuer,
@@ -137,6 +144,13 @@ class Tokens:
                 # The subject may stand in another claim, and is checked below.
                 options={"require": ["exp"], "verify_sub": False, "verify_jti": False},
             )
+            *others, last = values
+            for key in others:
+                with contextlib.suppress(jwt.InvalidSignatureError):
+                    claims = decode(key)
+                    break
+            else:
+                claims = decode(last)
         except jwt.PyJWTError as error:
             raise refuse(_REASONS.get(type(error).__name__, "malformed")) from None
         except (ValueError, TypeError, OverflowError, RecursionError):
@@ -144,13 +158,15 @@ class Tokens:
             raise refuse("malformed") from None
         return _Verified(read_claims(claims), int(claims["exp"]) + LEEWAY_S, keys)
 
-    async def _choose_key(self, header: dict[str, Any]) -> tuple[Any, Keys | None]:
-        """Return a key that is good for the algorithm of the header only, and its set."""
+    async def _choose_keys(self, header: dict[str, Any]) -> tuple[list[Any], Keys | None]:
+        """Return keys that are good for the algorithm of the header only, and their set."""
         algorithm, key_id = header.get("alg"), header.get("kid")
         if "crit" in header:
             raise refuse("critical extension")
-        if algorithm == ALGORITHM and self._secret is not None:
-            return self._secret, None
+        if algorithm == ALGORITHM and self._secrets:
+            # Others who have the secret name it as they like.
+            found = self._secrets.get(key_id or "")
+            return [found] if found else list(self._secrets.values()), None
         if self.keys is None or algorithm not in ALGORITHMS:
             raise refuse("algorithm")
         if key_id is not None and len(key_id) > _MAX_KEY_ID_LENGTH:
@@ -158,7 +174,7 @@ class Tokens:
         key = await self.keys.find(key_id, algorithm)
         if key is None:
             raise refuse("unknown key")
-        return key.key, self.keys.current
+        return [key.key], self.keys.current
 
 
 # Reasons for the log; a word each, so that nothing of the token gets there.
@@ -200,17 +216,23 @@ def read_claims(claims: dict[str, Any]) -> Caller:
     raise refuse("subject")
 
 
-def load_secret(path: Path, *, create: bool) -> bytes:
+def find_key_id(secret: bytes) -> str:
+    """Return the `kid` of a shared secret, from which nobody can compute the secret."""
+    return hmac.digest(secret, b"todo-backend key id", "sha256")[:_KEY_ID_BYTES].hex()
+
+
+def load_secret(path: Path, *, create: bool, option: str = "TODO_TOKEN_SECRET_FILE") -> bytes:
     """Read the secret of the tokens.
 
     Args:
         path: File that holds it.
         create: Make one when the file is absent (outside of containers only).
+        option: The option that names the file.
 
     Raises:
         FatalError: It is absent, unreadable or too short.
     """
-    way_out = f"TODO_TOKEN_SECRET_FILE must name a file with at least {MIN_SECRET_BYTES} bytes"
+    way_out = f"{option} must name a file with at least {MIN_SECRET_BYTES} bytes"
     try:
         if create and not path.exists():
             _create_secret(path)

@@ -13,9 +13,11 @@ import pytest
 from tests.issuer import ALGORITHMS, Issuer, key_set, signed_with_secret, unsigned
 from todo.auth.caller import SCOPES, Caller
 from todo.auth.keyset import KeySet
+from todo.auth.opening import open_tokens
 from todo.auth.tokens import Tokens, load_secret
 from todo.errors import UnauthorizedError
 from todo.fatal import ExitCode, FatalError
+from todo.settings import Settings
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 SOON = int(time.time()) + 3600
@@ -129,6 +131,62 @@ def test_audience_and_issuer_are_checked_when_they_are_set() -> None:
             verify(tokens, encode(claims))
 
 
+OLD_SECRET = b"fedcba9876543210fedcba9876543210"
+
+
+def test_after_a_rotation_tokens_of_both_secrets_are_accepted_for_a_while() -> None:
+    old, new = Tokens(OLD_SECRET), Tokens(SECRET)
+    both = Tokens(SECRET, previous_secret=OLD_SECRET)
+    before, after = old.issue("a", lifetime_s=60), both.issue("b", lifetime_s=60)
+
+    assert [verify(both, token).user for token in (before, after)] == ["a", "b"]
+    assert verify(new, after).user == "b"
+    with pytest.raises(UnauthorizedError):
+        verify(new, before)
+    with pytest.raises(UnauthorizedError):
+        verify(old, after)
+
+
+def test_an_issued_token_names_its_secret_and_does_not_give_it_away() -> None:
+    headers = [
+        jwt.get_unverified_header(Tokens(secret).issue("a", lifetime_s=60))
+        for secret in (SECRET, OLD_SECRET)
+    ]
+
+    ids = [header["kid"] for header in headers]
+    assert ids[0] != ids[1]
+    assert all(len(key_id) == 12 for key_id in ids)
+
+
+@pytest.mark.parametrize("key_id", [None, "", "theirs", "x" * 300])
+@pytest.mark.parametrize("secret", [SECRET, OLD_SECRET])
+def test_a_token_that_names_no_secret_of_ours_is_tried_with_both(
+    key_id: str | None, secret: bytes
+) -> None:
+    both = Tokens(SECRET, previous_secret=OLD_SECRET)
+    claims = {"sub": "a", "exp": SOON}
+
+    assert verify(both, signed_with_secret(secret, {"kid": key_id}, claims)).user == "a"
+    with pytest.raises(UnauthorizedError):
+        verify(both, signed_with_secret(b"x" * 32, {"kid": key_id}, claims))
+
+
+def test_the_id_of_a_secret_does_not_replace_its_signature() -> None:
+    both = Tokens(SECRET, previous_secret=OLD_SECRET)
+    header = jwt.get_unverified_header(both.issue("a", lifetime_s=60))
+    claims = {"sub": "a", "exp": SOON}
+
+    with pytest.raises(UnauthorizedError):
+        verify(both, signed_with_secret(OLD_SECRET, {"kid": header["kid"]}, claims))
+
+
+def test_an_expired_token_of_the_previous_secret_is_refused() -> None:
+    both = Tokens(SECRET, previous_secret=OLD_SECRET)
+
+    with pytest.raises(UnauthorizedError):
+        verify(both, encode({"sub": "a", "exp": int(time.time()) - 60}, OLD_SECRET))
+
+
 def with_keys(
     *issuers: Issuer, secret: bytes | None = SECRET, jwk: dict[str, Any] | None = None
 ) -> Tokens:
@@ -235,6 +293,18 @@ def test_a_weak_secret_is_fatal(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(FatalError, match="at least 32 bytes") as caught:
         load_secret(path, create=True)
     assert caught.value.code == ExitCode.SECRET
+
+
+def test_a_previous_secret_that_is_absent_is_fatal(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(SECRET)
+    previous = tmp_path / "previous"
+    settings = Settings(token_secret_file=secret, token_previous_secret_file=previous)
+
+    with pytest.raises(FatalError, match="TODO_TOKEN_PREVIOUS_SECRET_FILE") as caught:
+        open_tokens(settings, create=True)
+    assert caught.value.code == ExitCode.SECRET
+    assert not previous.exists()
 
 
 def test_an_absent_secret_is_fatal_where_none_may_be_made(tmp_path: Path) -> None:
