@@ -125,9 +125,12 @@ def _add_tokens(commands: "argparse._SubParsersAction[_Parser]") -> None:
     tokens.add_argument("--owner", metavar="USER", help="one user's tokens (default: all)")
     tokens.add_argument("--json", action="store_true", help="one JSON object a line")
     tokens.set_defaults(run=_tokens)
-    revoke = commands.add_parser("revoke", help="revoke API tokens, by id or all of a user")
+    revoke = commands.add_parser("revoke", help="revoke API tokens by ID, or all tokens of a user")
     revoke.add_argument("id", nargs="*", metavar="ID", help="as `tokens` lists it")
-    revoke.add_argument("--owner", metavar="USER", help="revoke every token of this user")
+    revoke.add_argument("--owner", metavar="USER", help="revoke every API token of this user")
+    revoke.add_argument(
+        "--jwt", action="store_true", help="with --owner: end the user's JSON Web Tokens as well"
+    )
     revoke.set_defaults(run=_revoke)
 
 
@@ -254,7 +257,9 @@ def _revoke(options: argparse.Namespace) -> int:
     from todo.auth.operator import revoke_tokens  # noqa: PLC0415
     from todo.settings import load_settings  # noqa: PLC0415
 
-    run = revoke_tokens(load_settings(), _say, ids=options.id, owner=options.owner)
+    run = revoke_tokens(
+        load_settings(), _say, ids=options.id, owner=options.owner, with_jwt=options.jwt
+    )
     asyncio.run(run)
     return ExitCode.OK
 

@@ -12,6 +12,7 @@ from todo import __version__
 from todo.account.router import router as account_router
 from todo.auth.apitokens import ApiTokens
 from todo.auth.authenticator import Authenticator
+from todo.auth.cutoffs import Cutoffs
 from todo.auth.lastuse import LastUse
 from todo.auth.router import router as tokens_router
 from todo.auth.tokens import Tokens
@@ -138,7 +139,9 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.state.live = Live(app.state.feed, database, metrics)
     app.state.reminders = Reminders(database, app.state.feed.notify, metrics.count_journal)
     app.state.last_use = LastUse(database)
-    app.state.authenticator = Authenticator(tokens, ApiTokens(database, app.state.last_use))
+    app.state.authenticator = Authenticator(
+        tokens, ApiTokens(database, app.state.last_use), Cutoffs(database)
+    )
     app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics)
     install_handlers(app)
     app.include_router(tasks_router)

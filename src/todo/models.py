@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 # In order, oldest first. A unit test compares them with Alembic's scripts, so that serving
 # never imports Alembic.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 EXPECTED_REVISION = REVISIONS[-1]
 
 USER_LENGTH = 255
@@ -254,4 +254,13 @@ api_token = Table(
     Column("last_used_at", Time, nullable=True),
     Index(None, "owner", "id"),
     Index(None, "list_id"),
+)
+
+# Ends the JSON Web Tokens of a user that were issued up to a time. It outlives the account: a
+# deleted one could be opened again with such a token.
+token_cutoff = Table(
+    "token_cutoff",
+    metadata,
+    Column("user_id", String(USER_LENGTH), primary_key=True),
+    Column("cutoff_at", Time, nullable=False),
 )

@@ -120,3 +120,65 @@ def test_an_operator_revokes_tokens_and_the_journal_says_so(
     assert entries == [("create", None)] * 3 + [("delete", "todo.admin revoke")] * 3
     verified = call_admin(service.environment, "verify", "--owner", user)
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_an_operator_ends_everything_that_a_user_has(
+    service: Service, owner: httpx.Client, connect: Open, user: str
+) -> None:
+    api_token = make(owner, name="agent")
+    other = connect(service.token(f"other-{user}"))
+    with owner.stream("GET", "/api/v1/events") as events:
+        lines = events.iter_lines()
+        assert next(lines).startswith("retry:")
+
+        done = call_admin(service.environment, "revoke", "--owner", user, "--jwt")
+        # Issued right afterwards, it is none of those.
+        again = connect(service.token(user))
+
+        assert (done.returncode, done.stderr) == (0, "")
+        revoked, ended, when = done.stdout.splitlines()
+        assert revoked == f"revoked {api_token['id']} (agent, of {user})"
+        assert ended.startswith(f"ended the JSON Web Tokens of {user} issued up to 20")
+        assert when == "running backends refuse them within 5 seconds"
+        while (answer := owner.get(TASKS)).status_code == 200:
+            time.sleep(0.05)
+        assert answer.status_code == 401
+        assert connect(api_token["token"]).get(TASKS).status_code == 401
+        # A stream asks from time to time whether its token is still good.
+        for _ in lines:
+            pass
+    assert again.get(TASKS).status_code == 200
+    assert other.get(TASKS).status_code == 200
+    entries = again.get("/api/v1/journal").json()["items"]
+    assert [(each["operation"], each["kind"], each["id"]) for each in entries[:2]] == [
+        ("delete", "token", "jwt"),
+        ("delete", "token", api_token["id"]),
+    ]
+    assert entries[0]["agent"] == "todo.admin revoke"
+    assert entries[0]["before"]["issued_until"].startswith(ended[-20:-1])
+    verified = call_admin(service.environment, "verify", "--owner", user)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_ending_tokens_of_a_user_without_an_account_keeps_the_latest_time(
+    service: Service, user: str
+) -> None:
+    for _ in range(2):
+        assert call_admin(service.environment, "revoke", "--owner", user, "--jwt").returncode == 0
+    ((first,),) = run_sql(service, "SELECT cutoff_at FROM token_cutoff WHERE user_id = ?", user)
+    later = "UPDATE token_cutoff SET cutoff_at = ? WHERE user_id = ?"
+    run_sql(service, later, "2999-01-01T00:00:00.000000+00:00", user)
+    assert call_admin(service.environment, "revoke", "--owner", user, "--jwt").returncode == 0
+
+    ((last,),) = run_sql(service, "SELECT cutoff_at FROM token_cutoff WHERE user_id = ?", user)
+    assert str(first).startswith("202")
+    assert str(last).startswith("2999")
+
+
+def test_json_web_tokens_are_ended_of_a_user_and_not_by_id(
+    service: Service, owner: httpx.Client
+) -> None:
+    done = call_admin(service.environment, "revoke", make(owner)["id"], "--jwt")
+
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "--jwt needs --owner USER" in done.stderr

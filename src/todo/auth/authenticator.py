@@ -7,6 +7,7 @@ from typing import Any
 
 from todo.auth.apitokens import PREFIX, ApiTokens
 from todo.auth.caller import Caller
+from todo.auth.cutoffs import Cutoffs
 from todo.auth.tokens import Tokens
 from todo.errors import MalformedRequestError, UnauthorizedError
 
@@ -18,9 +19,10 @@ _FIELDS = {b"x-agent": "agent", b"x-model": "model", b"x-run-id": "run_id"}
 class Authenticator:
     """Knows every kind of token."""
 
-    def __init__(self, tokens: Tokens, api_tokens: ApiTokens) -> None:
+    def __init__(self, tokens: Tokens, api_tokens: ApiTokens, cutoffs: Cutoffs) -> None:
         self._tokens = tokens
         self._api_tokens = api_tokens
+        self._cutoffs = cutoffs
 
     async def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
         """Return the caller that the headers name.
@@ -59,5 +61,7 @@ class Authenticator:
                 # The token knows better than its bearer.
                 said.pop("agent", None)
         else:
-            caller = await self._tokens.verify(text)
+            verified = await self._tokens.verify(text)
+            await self._cutoffs.check(verified)
+            caller = verified.caller
         return dataclasses.replace(caller, **said) if said else caller

@@ -1,13 +1,16 @@
-"""What an operator does with the API tokens of users: list them, and revoke them."""
+"""What an operator does with the tokens of users: list and revoke API tokens, end all of a user."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import orjson
 
 from todo.auth.caller import Caller
+from todo.auth.cutoffs import MAX_AGE_S, set_cutoff
 from todo.auth.repository import ApiToken, find_token, list_tokens
 from todo.auth.service import ApiTokenService
 from todo.db import ConflictError, Database
@@ -54,7 +57,12 @@ async def list_tokens_of(
 
 
 async def revoke_tokens(
-    settings: Settings, say: Callable[[str], None], *, ids: list[str], owner: str | None
+    settings: Settings,
+    say: Callable[[str], None],
+    *,
+    ids: list[str],
+    owner: str | None,
+    with_jwt: bool,
 ) -> None:
     """Revoke tokens by their ids, or all of one user: in one transaction, all or none.
 
@@ -63,6 +71,7 @@ async def revoke_tokens(
         say: Receives a line for each.
         ids: Which tokens.
         owner: Whose tokens, where no id is given.
+        with_jwt: Whether to end the JSON Web Tokens of that user as well.
 
     Raises:
         FatalError: A token does not exist, or the database cannot be used; none is revoked.
@@ -70,18 +79,31 @@ async def revoke_tokens(
     if bool(ids) == bool(owner):
         message = "name the tokens by ID, or all of a user with --owner USER"
         raise FatalError(ExitCode.USAGE, message)
+    if with_jwt and not owner:
+        raise FatalError(ExitCode.USAGE, "--jwt needs --owner USER")
     database = Database(settings)
+    # Tokens say the second in which they were issued.
+    cutoff = datetime.now(UTC).replace(microsecond=0)
     with _plain_errors():
         try:
             async with database.unit_of_work() as session:
                 tokens = await list_tokens(session, owner) if owner else await _find(session, ids)
                 await _revoke(session, tokens)
+                if owner and with_jwt:
+                    await _end_sessions(session, owner, cutoff)
+                await session.commit()
         finally:
             await database.dispose()
     for token in tokens:
         say(f"revoked {token.id} ({_printable(token.name)}, of {_printable(token.owner)})")
     if not tokens:
         say(f"no API tokens of {owner}")
+    if with_jwt:
+        say(f"ended the JSON Web Tokens of {owner} issued up to {_show_second(str(cutoff))}")
+        say(f"running backends refuse them within {MAX_AGE_S:.0f} seconds")
+        # A token that is issued after this command must not be among the ended ones.
+        rest = cutoff + timedelta(seconds=1) - datetime.now(UTC)
+        await asyncio.sleep(rest.total_seconds())
 
 
 async def _find(session: Session, ids: Iterable[str]) -> list[ApiToken]:
@@ -108,7 +130,15 @@ async def _revoke(session: Session, tokens: Iterable[ApiToken]) -> None:
             # Its owner was faster.
             continue
         await work.flush()
-    await session.commit()
+
+
+async def _end_sessions(session: Session, owner: str, cutoff: datetime) -> None:
+    work = Work(session, Caller(owner, agent=AGENT))
+    await work.lock(owner)
+    await session.run(set_cutoff(owner, cutoff))
+    image = orjson.dumps({"issued_until": cutoff.isoformat(timespec="microseconds")})
+    work.record(owner, "delete", "token", "jwt", before=image)
+    await work.flush()
 
 
 def _render_table(tokens: list[ApiToken]) -> list[str]:
@@ -119,12 +149,16 @@ def _render_table(tokens: list[ApiToken]) -> list[str]:
         times = (token.created_at, token.expires_at, token.last_used_at)
         scopes = " ".join(token.scopes)
         texts = (token.id, _printable(token.owner), _printable(token.name), scopes)
-        rows.append((*texts, *(time[:_SECOND] + "Z" if time else "never" for time in times)))
+        rows.append((*texts, *(_show_second(time) if time else "never" for time in times)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     return [
         "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def _show_second(time: str) -> str:
+    return time[:_SECOND].replace(" ", "T") + "Z"
 
 
 def _printable(text: str) -> str:

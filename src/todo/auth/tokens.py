@@ -33,10 +33,19 @@ _INVALID = 'Bearer error="invalid_token"'
 _log = logging.getLogger("todo.auth")
 
 
-class _Verified(NamedTuple):
+class Verified(NamedTuple):
+    """A token that was verified.
+
+    Attributes:
+        caller: Whom it stands for.
+        expires_at: When it ends, in seconds since 1970.
+        issued_at: When it was issued, None if it does not say.
+        keys: The set that its key was taken from; None for a shared secret.
+    """
+
     caller: Caller
     expires_at: float
-    # The set that the key was taken from; None for the shared secret.
+    issued_at: float | None
     keys: Keys | None
 
 
@@ -70,7 +79,7 @@ class Tokens:
         self._audience = audience
         self._issuer = issuer
         self.keys = keys
-        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._verified: OrderedDict[bytes, Verified] = OrderedDict()
 
     def issue(self, subject: str, *, lifetime_s: int, scopes: Collection[str] | None = None) -> str:
         """Return a token for a subject that expires after `lifetime_s` seconds.
@@ -101,8 +110,8 @@ class Tokens:
         headers = {"kid": find_key_id(self._secret)}
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM, headers=headers)
 
-    async def verify(self, token: str) -> Caller:
-        """Return the caller that a token stands for.
+    async def verify(self, token: str) -> Verified:
+        """Return what a token says.
 
         Raises:
             UnauthorizedError: The token is not accepted; the log alone says why.
@@ -115,18 +124,18 @@ class Tokens:
         known = self._verified.get(digest)
         if known is not None and time.time() < known.expires_at and self._is_current(known):
             self._verified.move_to_end(digest)
-            return known.caller
+            return known
         fresh = await self._verify_signature(token)
         self._verified[digest] = fresh
         if len(self._verified) > _MOST_VERIFIED:
             self._verified.popitem(last=False)
-        return fresh.caller
+        return fresh
 
-    def _is_current(self, known: _Verified) -> bool:
+    def _is_current(self, known: Verified) -> bool:
         # A key that its issuer withdrew is good for nothing, from the next fetch on.
         return known.keys is None or (self.keys is not None and known.keys is self.keys.current)
 
-    async def _verify_signature(self, token: str) -> _Verified:
+    async def _verify_signature(self, token: str) -> Verified:
         import jwt  # noqa: PLC0415 - brings cryptography: on first use, not at start
 
         from todo.auth.jws import JWS, JWT  # noqa: PLC0415 - likewise
@@ -156,7 +165,8 @@ class Tokens:
         except (ValueError, TypeError, OverflowError, RecursionError):
             # PyJWT lets through what odd claims cause.
             raise refuse("malformed") from None
-        return _Verified(read_claims(claims), int(claims["exp"]) + LEEWAY_S, keys)
+        issued_at = float(claims["iat"]) if "iat" in claims else None
+        return Verified(read_claims(claims), int(claims["exp"]) + LEEWAY_S, issued_at, keys)
 
     async def _choose_keys(self, header: dict[str, Any]) -> tuple[list[Any], Keys | None]:
         """Return keys that are good for the algorithm of the header only, and their set."""

@@ -28,7 +28,7 @@ def encode(claims: dict[str, Any], secret: bytes = SECRET, algorithm: str = "HS2
 
 
 def verify(tokens: Tokens, token: str) -> Caller:
-    return asyncio.run(tokens.verify(token))
+    return asyncio.run(tokens.verify(token)).caller
 
 
 def test_an_issued_token_names_its_subject() -> None:
@@ -96,6 +96,17 @@ def test_a_bad_token_is_refused_without_a_reason(name: str) -> None:
 
     assert caught.value.detail == "A valid bearer token is required."
     assert caught.value.headers == {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+@pytest.mark.parametrize(
+    ("claims", "issued_at"), [({}, None), ({"iat": 7}, 7.0), ({"iat": 7.5}, 7.5)]
+)
+def test_a_verified_token_says_when_it_was_issued(
+    claims: dict[str, Any], issued_at: float | None
+) -> None:
+    token = encode({"sub": "a", "exp": SOON, **claims})
+
+    assert asyncio.run(Tokens(SECRET).verify(token)).issued_at == issued_at
 
 
 class Later(datetime):

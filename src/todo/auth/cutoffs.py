@@ -1,0 +1,107 @@
+"""Ended sessions: for each user, the time up to which JSON Web Tokens are no longer accepted.
+
+Such a token is in no list, so an operator ends all that a user has by the time at which they were
+issued. There are few such times; each process keeps them and reads them again every few seconds.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from todo.auth.tokens import Verified, refuse
+from todo.models import token_cutoff
+from todo.session import Session
+from todo.sql import SQLITE, Call, Statement
+
+MAX_AGE_S = 5.0
+"""After so many seconds a process knows of a new cutoff."""
+
+_ALL = Statement(select(token_cutoff.c.user_id, token_cutoff.c.cutoff_at))
+
+
+def _upsert(dialect: str) -> Any:  # noqa: ANN401 - each dialect has its own insert
+    make = sqlite_insert if dialect == SQLITE else postgresql_insert
+    new = make(token_cutoff).values(user_id=bindparam("user_id"), cutoff_at=bindparam("cutoff_at"))
+    return new.on_conflict_do_update(
+        index_elements=["user_id"],
+        set_={"cutoff_at": new.excluded.cutoff_at},
+        where=token_cutoff.c.cutoff_at < new.excluded.cutoff_at,
+    )
+
+
+_SET = Statement(_upsert)
+
+
+class Source(Protocol):
+    """Where the cutoffs are; `todo.db.Database` is one."""
+
+    def reading(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
+
+
+class Cutoffs:
+    """The cutoffs of all users; one for the process."""
+
+    def __init__(self, source: Source, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start without; the first token reads them.
+
+        Args:
+            source: The database.
+            clock: Seconds that only grow.
+        """
+        self._source = source
+        self._clock = clock
+        self._known: Mapping[str, float] = {}
+        self._read_at = float("-inf")
+        self._loading: asyncio.Task[None] | None = None
+
+    async def check(self, verified: Verified) -> None:
+        """Refuse a token that was issued before its user's cutoff, or does not say when.
+
+        Raises:
+            UnauthorizedError: The token is ended.
+            UnavailableError: The database cannot be asked.
+        """
+        if self._clock() - self._read_at >= MAX_AGE_S:
+            await self._refresh()
+        cutoff = self._known.get(verified.caller.user)
+        if cutoff is None:
+            return
+        if verified.issued_at is None or verified.issued_at <= cutoff:
+            raise refuse("ended by an operator")
+
+    async def _refresh(self) -> None:
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+            self._loading.add_done_callback(self._forget)
+        # Never cancelled with the request: others wait for the same.
+        await asyncio.shield(self._loading)
+
+    def _forget(self, loading: asyncio.Task[None]) -> None:
+        self._loading = None
+        if not loading.cancelled():
+            # Avoids asyncio's warning where every request that waited is gone.
+            loading.exception()
+
+    async def _load(self) -> None:
+        asked_at = self._clock()
+        async with self._source.reading() as session:
+            rows = await session.fetch(_ALL, {})
+        self._known = {user: _parse_time(at).timestamp() for user, at in rows}
+        self._read_at = asked_at
+
+
+def set_cutoff(user: str, cutoff: datetime) -> Call:
+    """End the JSON Web Tokens that a user was issued up to a time."""
+    return (_SET, {"user_id": user, "cutoff_at": cutoff.isoformat(timespec="microseconds")})
+
+
+def _parse_time(at: datetime | str) -> datetime:
+    # SQLite stores times as text.
+    return (datetime.fromisoformat(at) if isinstance(at, str) else at).astimezone(UTC)

@@ -1,0 +1,29 @@
+"""Up to when the JSON Web Tokens of a user are ended.
+
+Revision ID: 0006
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+_TIME = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
+
+
+def upgrade() -> None:
+    """Create the table."""
+    op.create_table(
+        "token_cutoff",
+        sa.Column("user_id", sa.String(255), nullable=False),
+        sa.Column("cutoff_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("user_id", name="pk_token_cutoff"),
+    )
+
+
+def downgrade() -> None:
+    """Drop it."""
+    op.drop_table("token_cutoff")

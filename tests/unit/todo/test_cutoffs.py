@@ -1,0 +1,116 @@
+"""Which JSON Web Tokens an operator's cutoffs end, and how often they are read."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from todo.auth.caller import Caller
+from todo.auth.cutoffs import MAX_AGE_S, Cutoffs
+from todo.auth.tokens import Verified
+from todo.errors import DatabaseUnavailableError, UnauthorizedError
+
+if TYPE_CHECKING:
+    from todo.session import Session
+    from todo.sql import Statement
+
+CUTOFF = datetime(2026, 11, 29, 12, tzinfo=UTC)
+AT = CUTOFF.timestamp()
+
+
+class Stored:
+    """A database with cutoffs that can be down, and a clock."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, Any]] = [("alice", CUTOFF)]
+        self.down = False
+        self.asked = 0
+        self.now = 1000.0
+        self.cutoffs = Cutoffs(self, lambda: self.now)
+
+    @asynccontextmanager
+    async def reading(self) -> "AsyncIterator[Session]":
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.down:
+            raise DatabaseUnavailableError
+        yield cast("Session", self)
+
+    async def fetch(
+        self, _statement: "Statement", _values: Mapping[str, Any]
+    ) -> list[tuple[str, Any]]:
+        return self.rows
+
+    async def accepts(self, user: str, issued_at: float | None) -> bool:
+        try:
+            await self.cutoffs.check(Verified(Caller(user), AT + 9e9, issued_at, None))
+        except UnauthorizedError:
+            return False
+        return True
+
+
+@pytest.mark.parametrize("stored", [CUTOFF, CUTOFF.isoformat(timespec="microseconds")])
+@pytest.mark.parametrize(
+    ("user", "issued_at", "accepted"),
+    [
+        ("alice", AT - 1, False),
+        ("alice", AT, False),
+        ("alice", AT + 0.5, True),
+        ("alice", AT + 1, True),
+        ("alice", None, False),
+        ("bob", AT - 1, True),
+        ("bob", None, True),
+    ],
+)
+def test_a_cutoff_ends_what_was_issued_up_to_it(
+    stored: object, user: str, issued_at: float | None, *, accepted: bool
+) -> None:
+    source = Stored()
+    source.rows = [("alice", stored)]
+
+    assert asyncio.run(source.accepts(user, issued_at)) == accepted
+
+
+def test_cutoffs_are_read_once_for_many_and_again_after_a_while() -> None:
+    async def run() -> None:
+        source = Stored()
+        source.rows = []
+        assert all(await asyncio.gather(*(source.accepts("alice", AT) for _ in range(10))))
+        source.rows = [("alice", CUTOFF)]
+        source.now += MAX_AGE_S - 1
+        assert await source.accepts("alice", AT)
+        assert source.asked == 1
+        source.now += 1
+        assert not any(await asyncio.gather(*(source.accepts("alice", AT) for _ in range(10))))
+        assert source.asked == 2
+
+    asyncio.run(run())
+
+
+def test_without_a_database_no_token_passes_unchecked() -> None:
+    async def run() -> None:
+        source = Stored()
+        source.down = True
+        for _ in range(2):
+            with pytest.raises(DatabaseUnavailableError):
+                await source.accepts("bob", AT)
+        source.down = False
+        assert await source.accepts("bob", AT)
+        assert not await source.accepts("alice", AT)
+
+    asyncio.run(run())
+
+
+def test_a_request_that_leaves_does_not_end_the_reading_for_others() -> None:
+    async def run() -> None:
+        source = Stored()
+        one, other = (asyncio.create_task(source.accepts("bob", AT)) for _ in range(2))
+        await asyncio.sleep(0)
+        one.cancel()
+        assert await other
+        assert source.asked == 1
+
+    asyncio.run(run())
