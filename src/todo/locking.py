@@ -7,7 +7,14 @@ from todo.session import Session
 from todo.sql import Statement
 
 LOCKING = (
-    select(account.c.zone, account.c.chain_id, account.c.seq, account.c.hash)
+    select(
+        account.c.zone,
+        account.c.chain_id,
+        account.c.seq,
+        account.c.hash,
+        account.c.tasks,
+        account.c.size,
+    )
     .where(account.c.owner == bindparam("owner"))
     .with_for_update()
 )

@@ -34,6 +34,7 @@ from todo.metrics import Metrics
 from todo.root_page import NAME
 from todo.root_page import router as root_router
 from todo.settings import Settings
+from todo.storage_quota import StorageQuota
 from todo.tags.router import router as tags_router
 from todo.tasks.reminders import Reminders
 from todo.tasks.router import router as tasks_router
@@ -141,6 +142,9 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.state.last_use = LastUse(database)
     app.state.authenticator = Authenticator(
         tokens, ApiTokens(database, app.state.last_use), Cutoffs(database)
+    )
+    app.state.storage_quota = StorageQuota(
+        settings.storage_quota_tasks, settings.storage_quota_bytes
     )
     app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics)
     install_handlers(app)

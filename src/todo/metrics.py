@@ -62,6 +62,7 @@ class Metrics:
         self._journal = Counter(dict.fromkeys(OPERATIONS, 0))
         self._limited = Counter(dict.fromkeys(LIMITS, 0))
         self._streams = Counter(dict.fromkeys(STREAMS, 0))
+        self._over_quota = 0
         self._replays = 0
         self._retries = 0
         self.registry.register(_Numbers(self))
@@ -99,6 +100,10 @@ class Metrics:
     def count_limited(self, limit: Literal["address", "token", "writes"]) -> None:
         """Count a request that was refused with 429, by the limit that it met."""
         self._limited[limit] += 1
+
+    def count_over_quota(self) -> None:
+        """Count a write that was refused because its account would hold too much."""
+        self._over_quota += 1
 
     def count_replay(self) -> None:
         """Count a write that was answered with the stored answer of its Idempotency-Key."""
@@ -152,6 +157,11 @@ class Metrics:
         )
         yield _counter(
             "todo_rate_limited_requests", "Requests refused with 429.", "limit", self._limited
+        )
+        yield CounterMetricFamily(
+            "todo_over_quota_writes",
+            "Writes refused because an account would hold more than its storage quota.",
+            value=self._over_quota,
         )
         yield CounterMetricFamily(
             "todo_idempotent_replays",

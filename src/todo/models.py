@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 # In order, oldest first. A unit test compares them with Alembic's scripts, so that serving
 # never imports Alembic.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 EXPECTED_REVISION = REVISIONS[-1]
 
 USER_LENGTH = 255
@@ -64,6 +64,9 @@ account = Table(
     Column("seq", BigInteger, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     Column("created_at", Time, nullable=False),
+    # What the account holds (`todo.storage_quota`); null until it is counted.
+    Column("tasks", BigInteger, nullable=True),
+    Column("size", BigInteger, nullable=True),
 )
 
 task_list = Table(

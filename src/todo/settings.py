@@ -172,6 +172,19 @@ class Settings(BaseSettings):
         description="Length of the IPv6 prefix that counts as one address: 56 or 48 where one "
         "customer of a network gets so many.",
     )
+    storage_quota_tasks: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000_000,
+        description="Maximum number of tasks that one account may hold; 0 for no limit.",
+    )
+    storage_quota_bytes: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000_000_000,
+        description="Maximum size of the tasks and lists that one account may hold, as JSON and "
+        "without the journal; 0 for no limit.",
+    )
     request_deadline_s: float = Field(
         default=30.0,
         gt=0,

@@ -5,7 +5,7 @@ one another, so the journal's numbers have no gaps and stand in the order of the
 """
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,13 +23,14 @@ from todo.locking import LOCKING
 from todo.models import account, journal
 from todo.session import Session
 from todo.sql import SQLITE, Call, Row, Statement
+from todo.storage_quota import StorageQuota, Stored
 
 _LOCK = Statement(LOCKING)
 
 _ADVANCED = (
     update(account)
     .where(account.c.owner == bindparam("owner"))
-    .values(seq=bindparam("seq"), hash=bindparam("hash"))
+    .values({name: bindparam(name) for name in ("seq", "hash", "tasks", "size")})
 )
 _APPENDED = insert(journal).values({c.name: bindparam(c.name) for c in journal.columns})
 _APPEND = Statement(_APPENDED)
@@ -52,6 +53,7 @@ class Account:
     """An owner's account while its row is locked; the first fields are the columns of `LOCKED`.
 
     Attributes:
+        stored: What it holds.
         entries: What is not appended yet.
         request_seq: Number of the first entry of this write.
     """
@@ -60,11 +62,15 @@ class Account:
     chain_id: UUID
     seq: int
     hash: bytes
+    tasks: InitVar[int | None]
+    size: InitVar[int | None]
+    stored: Stored = field(init=False)
     entries: list[Entry] = field(default_factory=list)
     request_seq: int = 0
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, tasks: int | None, size: int | None) -> None:
         """Read what SQLite stores as text."""
+        self.stored = Stored(tasks, size)
         if isinstance(self.chain_id, str):
             self.chain_id = UUID(self.chain_id)
         self.request_seq = self.request_seq or self.seq + 1
@@ -82,8 +88,22 @@ class Account:
 class Work:
     """The changes of one request."""
 
-    def __init__(self, session: Session, caller: Caller, now: datetime | None = None) -> None:
-        """Begin; `now` is the time that every change of this write carries."""
+    def __init__(
+        self,
+        session: Session,
+        caller: Caller,
+        now: datetime | None = None,
+        quota: StorageQuota | None = None,
+    ) -> None:
+        """Start a write.
+
+        Args:
+            session: Its transaction.
+            caller: Who asks.
+            now: The time that every change of this write carries.
+            quota: What each account may hold; None for no limit.
+        """
+        self._quota = quota
         self.session = session
         self.caller = caller
         self.now = now or datetime.now(UTC)
@@ -117,6 +137,8 @@ class Work:
                 "seq": 0,
                 "hash": GENESIS,
                 "created_at": self.at,
+                "tasks": 0,
+                "size": 0,
             }
             _, rows = await self.session.run((_OPEN, values), lock)
         self._accounts[owner] = locked = Account(*rows[0])
@@ -152,8 +174,9 @@ class Work:
         # The entry is among those that the account counts.
         locked.request_seq = locked.seq
         self._recorded.append((owner, operation))
-        written: str = after
-        return written.encode()
+        written: bytes = after.encode()
+        locked.stored.note_growth(operation, 1, len(written))
+        return written
 
     def record(
         self,
@@ -175,7 +198,9 @@ class Work:
             before=None if before is None else before.decode(),
             after=None if after is None else after.decode(),
         )
-        self._accounts[owner].entries.append(entry)
+        locked = self._accounts[owner]
+        locked.entries.append(entry)
+        locked.stored.change(operation, kind, before, after)
         self._recorded.append((owner, operation))
 
     def _describe(self, operation: str, kind: str, entity_id: str, **more: str | None) -> Entry:
@@ -212,10 +237,13 @@ class Work:
 
         Raises:
             RateLimitedError: The caller's token may not make so many changes.
+            QuotaExceededError: An account would hold too much.
         """
         await charge(self.session, self.caller, len(self.operations), self.now)
         calls: list[Call] = []
         for owner, locked in self._accounts.items():
+            if self._quota is not None:
+                calls += await self._quota.check(self.session, owner, locked.stored)
             if locked.entries:
                 calls += _append(_chain(owner, locked), self.session.dialect)
         await self.session.commit(*calls, *self._last)
@@ -230,7 +258,7 @@ def _append(rows: list[dict[str, Any]], dialect: str) -> list[Call]:
 
 
 def _head(last: dict[str, Any]) -> dict[str, Any]:
-    return {name: last[name] for name in ("owner", "seq", "hash")}
+    return {name: last[name] for name in ("owner", "seq", "hash", "tasks", "size")}
 
 
 def _chain(owner: str, locked: Account) -> list[dict[str, Any]]:
@@ -249,6 +277,8 @@ def _chain(owner: str, locked: Account) -> list[dict[str, Any]]:
             "salt": salt,
             "commitment": commitment,
             "hash": locked.hash,
+            "tasks": locked.stored.tasks,
+            "size": locked.stored.size,
         }
         rows.append(values)
     return rows

@@ -14,6 +14,7 @@ from todo.db import ConflictError, Database
 from todo.errors import (
     MalformedRequestError,
     PreconditionRequiredError,
+    QuotaExceededError,
     RateLimitedError,
     WriteConflictError,
 )
@@ -51,6 +52,7 @@ async def answer_write(
         PreconditionRequiredError: The token requires a header that is missing.
         KeyReusedError: The Idempotency-Key came with another request before.
         RateLimitedError: The token may not make so many changes an hour.
+        QuotaExceededError: The account would hold too much.
         WriteConflictError: Other writes were in the way for too long.
     """
     key = find_key(request)
@@ -65,6 +67,9 @@ async def answer_write(
             return (await _try(request, caller, action, database, key)).render()
         except RateLimitedError:
             _metrics(request).count_limited("writes")
+            raise
+        except QuotaExceededError:
+            _metrics(request).count_over_quota()
             raise
         except ConflictError:
             _metrics(request).count_retry()
@@ -101,7 +106,7 @@ async def _try(
     key: str | None,
 ) -> Answer:
     async with database.unit_of_work() as session:
-        work = Work(session, caller)
+        work = Work(session, caller, quota=request.app.state.storage_quota)
         if key is not None:
             stored = await claim(work, request, key)
             if stored is not None:

@@ -64,6 +64,9 @@ def appending(changed: CTE) -> Select[Any]:
         committed.c.chain_id,
         seq.label("seq"),
         func.sha256(hashed).label("hash"),
+        # It makes one task; see `todo.storage_quota`.
+        (committed.c.tasks + literal_column("1")).label("tasks"),
+        (committed.c.size + func.octet_length(committed.c.after)).label("size"),
         committed.c.after,
         committed.c.commitment,
     ).cte("entry")
@@ -81,7 +84,7 @@ def appending(changed: CTE) -> Select[Any]:
     advanced = (
         update(account)
         .where(account.c.owner == bindparam("owner"))
-        .values(seq=entry.c.seq, hash=entry.c.hash)
+        .values({name: entry.c[name] for name in ("seq", "hash", "tasks", "size")})
     )
     result = select(*(entry.c[column.name] for column in LOCKED.c), entry.c.after)
     return result.add_cte(appended.cte("appended"), advanced.cte("advanced"))
