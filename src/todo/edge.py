@@ -67,7 +67,6 @@ class Edge:
         health: Health,
         deadline_s: float,
         address_limit: RateLimit | None = None,
-        ipv6_prefix: int = 64,
         cors: Cors | None = None,
         identify: Identify | None = None,
     ) -> None:
@@ -80,7 +79,6 @@ class Edge:
             health: Tells when the process stops.
             deadline_s: Seconds until the answer to a request must have begun.
             address_limit: Counts requests by address, but for health checks.
-            ipv6_prefix: Length in bits of the IPv6 prefix that counts as one address.
             cors: Origins that may call from a browser.
             identify: Finds the caller before a body is read that has not come yet.
         """
@@ -90,7 +88,6 @@ class Edge:
         self._health = health
         self._deadline_s = deadline_s
         self._address_limit = address_limit
-        self._ipv6_prefix = ipv6_prefix
         self._cors = cors
         self._identify_caller = identify
         self._bodies = BodyBudget()
@@ -199,9 +196,8 @@ class Edge:
     def _find_address(self, scope: Scope, caller: Caller) -> str | None:
         if self._address_limit is None or scope["path"] in _QUIET_ROUTES:
             return None
-        return find_address_key(
-            caller.address, is_proxied=caller.is_proxied, ipv6_prefix=self._ipv6_prefix
-        )
+        prefix = self._address_limit.ipv6_prefix
+        return find_address_key(caller.address, is_proxied=caller.is_proxied, ipv6_prefix=prefix)
 
     def _must_close(self, scope: Scope) -> Callable[[], bool]:
         is_http1 = scope["http_version"].startswith("1")

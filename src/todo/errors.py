@@ -92,16 +92,6 @@ class ReadOnlyError(ProblemError):
     default_detail = "You may see this, but not change it."
 
 
-class QuotaExceededError(ProblemError):
-    """The account holds as much as it may."""
-
-    status = 403
-    code = "quota-exceeded"
-
-    def __init__(self, limit: str) -> None:
-        super().__init__(f"The account may hold {limit}; delete something first.")
-
-
 class OtherUserError(ProblemError):
     """An address of another user, whether or not there is one."""
 

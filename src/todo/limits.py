@@ -30,6 +30,7 @@ class RateLimit:
         name: str,
         per_minute: int,
         *,
+        ipv6_prefix: int = 64,
         refused: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -38,9 +39,11 @@ class RateLimit:
         Args:
             name: What the limit counts by, as callers read it.
             per_minute: Permits of a bucket, and how many come back in a minute.
+            ipv6_prefix: For a limit by address, `ipv6_prefix` of `find_address_key`.
             refused: Is told of every refusal.
             clock: Seconds that only grow.
         """
+        self.ipv6_prefix = ipv6_prefix
         self._name = name
         self._most = float(per_minute)
         self._per_second = per_minute / _WINDOW_S

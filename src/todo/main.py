@@ -166,8 +166,12 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
         proxies=TrustedProxies(settings.trusted_proxies, settings.forwarded_header),
         health=health,
         deadline_s=settings.request_deadline_s,
-        address_limit=_limit("address", settings.rate_limit_address_per_minute, metrics),
-        ipv6_prefix=settings.rate_limit_ipv6_prefix,
+        address_limit=_limit(
+            "address",
+            settings.rate_limit_address_per_minute,
+            metrics,
+            ipv6_prefix=settings.rate_limit_ipv6_prefix,
+        ),
         cors=Cors(settings.cors_origins) if settings.cors_origins else None,
         identify=app.state.authenticator.identify,
     )
@@ -175,11 +179,12 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
 
 
 def _limit(
-    name: Literal["token", "address"], per_minute: int, metrics: Metrics
+    name: Literal["token", "address"], per_minute: int, metrics: Metrics, *, ipv6_prefix: int = 64
 ) -> RateLimit | None:
     if not per_minute:
         return None
-    return RateLimit(name, per_minute, refused=partial(metrics.count_limited, name))
+    refused = partial(metrics.count_limited, name)
+    return RateLimit(name, per_minute, refused=refused, ipv6_prefix=ipv6_prefix)
 
 
 def _add_check(app: FastAPI, health: Health, path: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, update
 
-from todo.errors import QuotaExceededError
+from todo.errors import ProblemError
 from todo.models import Id, account, task, task_list
 from todo.session import Session
 from todo.sql import Call, Statement
@@ -37,6 +37,16 @@ _STORE = Statement(
     .where(account.c.owner == bindparam("of"))
     .values(tasks=bindparam("tasks"), size=bindparam("size"))
 )
+
+
+class QuotaExceededError(ProblemError):
+    """The account holds as much as it may."""
+
+    status = 403
+    code = "quota-exceeded"
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"The account may hold {limit}; delete something first.")
 
 
 @dataclass(slots=True)

@@ -14,12 +14,12 @@ from todo.db import ConflictError, Database
 from todo.errors import (
     MalformedRequestError,
     PreconditionRequiredError,
-    QuotaExceededError,
     RateLimitedError,
     WriteConflictError,
 )
 from todo.journal.feed import Feed
 from todo.metrics import Metrics
+from todo.storage_quota import QuotaExceededError
 from todo.work import Work
 
 Action = Callable[[Work], Awaitable[Answer]]

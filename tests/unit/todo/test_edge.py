@@ -207,7 +207,7 @@ def test_the_log_names_a_caller_and_what_a_doubtful_one_said(
 
 
 def test_callers_of_one_ipv6_prefix_share_a_limit() -> None:
-    edge = wrap(fine, address_limit=RateLimit("address", 1), ipv6_prefix=48)
+    edge = wrap(fine, address_limit=RateLimit("address", 1, ipv6_prefix=48))
 
     assert ask(edge, peer="2001:db8:1:1::1")[0] == 200
     assert ask(edge, peer="2001:db8:1:2::1")[0] == 429
