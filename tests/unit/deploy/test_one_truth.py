@@ -7,7 +7,7 @@ import pytest
 from deploy.contract import MANAGEMENT, PUBLIC, build_args
 from deploy.paths import REPO
 from deploy.unitfiles import load_contract
-from todo.probe import START_TIMEOUT_S
+from todo.probe import BUSY_TIMEOUT_S, START_TIMEOUT_S
 from todo.settings import Settings
 
 CONTAINERFILE = (REPO / "Containerfile").read_text()
@@ -87,6 +87,13 @@ def test_the_probe_is_asked_for_the_socket_that_the_program_serves() -> None:
 
 def test_the_probe_gives_a_start_as_long_as_systemd_does() -> None:
     assert load_contract().container("todo-backend").start_timeout_s == START_TIMEOUT_S
+
+
+@pytest.mark.parametrize("name", ["todo-backend", "todo-db"])
+def test_a_health_check_that_the_machine_holds_back_is_not_a_failure(name: str) -> None:
+    health = load_contract().container(name).health
+    assert health is not None
+    assert health.timeout_s >= 30 * BUSY_TIMEOUT_S
 
 
 def test_migration_and_backend_use_the_same_database() -> None:
