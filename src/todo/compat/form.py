@@ -49,9 +49,9 @@ def read_new(body: FrontEndCreate, account_zone: str) -> tuple[dict[str, Any], b
         "priority": body.priority or DEFAULT_PRIORITY,
         "tags": body.tags,
         **to_fields(body.due_date, account_zone),
-        "recurrence": _as_rule(_read_pattern(body, None)),
+        "recurrence": _read_rule(body, None),
     }
-    return fields, bool(body.is_completed or body.completed)
+    return fields, True in body.states
 
 
 def read_changes(body: FrontEndUpdate, image: Image, account_zone: str) -> dict[str, Any]:
@@ -69,12 +69,14 @@ def read_changes(body: FrontEndUpdate, image: Image, account_zone: str) -> dict[
     if "due_date" in sent and not is_shown(image, body.due_date):
         changes |= to_fields(body.due_date, account_zone)
     if sent & {"is_recurring", "recurrence_pattern"}:
-        pattern = _read_pattern(body, _pattern(image))
-        if pattern != _pattern(image):
-            changes["recurrence"] = _as_rule(pattern)
-    done = body.is_completed if body.is_completed is not None else body.completed
-    if done is not None:
-        changes["is_completed"] = done
+        rule = _read_rule(body, image["recurrence"])
+        # A pattern that is shown has lost its days; when it comes back they stay.
+        if rule not in {image["recurrence"], _as_rule(_pattern(image))}:
+            changes["recurrence"] = rule
+    if body.states:
+        # A form that shows the state in two fields may change only one of them.
+        done: bool = image["is_completed"]
+        changes["is_completed"] = (not done) if (not done) in body.states else done
     return changes
 
 
@@ -90,13 +92,13 @@ def _pattern(image: Image) -> str | None:
     return read_rule(image["recurrence"]).frequency.lower()
 
 
-def _read_pattern(body: FrontEndCreate | FrontEndUpdate, shown: str | None) -> str | None:
-    """Return the pattern that a form leads to: a box that is ticked without one means none."""
+def _read_rule(body: FrontEndCreate | FrontEndUpdate, stored: str | None) -> str | None:
+    """Return the rule that a form leads to: a box that is ticked without one means none."""
     if body.is_recurring is False:
         return None
     if "recurrence_pattern" in body.model_fields_set:
         return body.recurrence_pattern
-    return shown
+    return stored
 
 
 def _as_rule(pattern: str | None) -> str | None:

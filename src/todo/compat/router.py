@@ -4,11 +4,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
+from fastapi import APIRouter, Depends, Path, Request, Response, status
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
 from todo.account.repository import FIND as FIND_ACCOUNT
 from todo.account.service import DEFAULT_ZONE
 from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
+from todo.api.query import describe_query
 from todo.api.route import ApiRoute
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
@@ -24,11 +27,13 @@ from todo.compat.schemas import (
     FrontEndToggle,
     FrontEndUpdate,
 )
+from todo.compat.spellings import read_parameters, read_tags, refuse_contradiction
 from todo.compat.user import SEGMENT
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.errors import NotFoundError, OtherUserError, ValidationFailedError
 from todo.tasks import listing
 from todo.tasks.repository import TaskRepository, read_image
+from todo.tasks.series import RuleEvaluation
 from todo.tasks.service import TaskService
 from todo.work import Work
 
@@ -54,32 +59,51 @@ async def _get_own(
 OwnCaller = Annotated[Caller, Depends(_get_own)]
 
 
-@router.get("", response_model=list[FrontEndTask])
-async def list_front_end_tasks(
-    request: Request, caller: OwnCaller, asked: Annotated[FrontEndQuery, Query()]
-) -> Response:
+@router.get("", response_model=list[FrontEndTask], openapi_extra=describe_query(FrontEndQuery))
+async def list_front_end_tasks(request: Request, caller: OwnCaller) -> Response:
     """List the caller's tasks, by due time by default."""
-    limit = asked.limit or (_MOST if asked.page is None else _DEFAULT_LIMIT)
-    skipped = ((asked.page or 1) - 1) * limit
-    if skipped > MAX_SKIPPED:
-        raise _refuse_page(limit)
-    status = asked.status
-    if status is None and asked.completed is not None:
-        status = "completed" if asked.completed else "open"
-    search = (asked.search or "").strip() or None
-    query = listing.Query(
-        status=status,
-        priority=asked.priority,
-        due=asked.due_status,
-        search=search,
-        sort=asked.sort or "due",
-        descending=asked.order == "desc",
-        limit=limit,
-    )
+    query, skipped = _read_query(request, caller)
     database: Database = request.app.state.database
     async with database.reading() as session:
         images = await read_numbered(session, caller, query, datetime.now(UTC), skipped)
     return answer_read(request, b"[%b]" % b",".join(render(read_image(i)) for i in images))
+
+
+def _read_query(request: Request, caller: Caller) -> tuple[listing.Query, int]:
+    """Return what is asked for, and how many tasks come before the first one."""
+    names = FrontEndQuery.model_fields
+    given, sent = read_parameters(request.query_params.multi_items(), names, caller.user)
+    tags = read_tags(given["tag"], sent["tag"]) if "tag" in given else ()
+    try:
+        asked = FrontEndQuery.model_validate(given)
+    except ValidationError as error:
+        items = [
+            item | {"loc": ("query", sent.get(str(item["loc"][0]), item["loc"][0]))}
+            for item in error.errors(include_url=False)
+        ]
+        raise RequestValidationError(items) from None
+    if asked.page is not None and asked.offset is not None:
+        raise refuse_contradiction("query", [sent["page"], sent["offset"]])
+    limit = asked.limit or (_MOST if asked.page is None else _DEFAULT_LIMIT)
+    skipped = ((asked.page or 1) - 1) * limit + (asked.offset or 0)
+    if skipped > MAX_SKIPPED:
+        raise _refuse_page(limit, sent.get("offset"))
+    state = asked.status
+    if asked.completed is not None:
+        state = "completed" if asked.completed else "open"
+        if asked.status not in {None, state}:
+            raise refuse_contradiction("query", [sent["status"], sent["completed"]])
+    query = listing.Query(
+        status=state,
+        priority=asked.priority,
+        tags=tags,
+        due=asked.due_status,
+        search=(asked.search or "").strip() or None,
+        sort=asked.sort or "due",
+        descending=asked.order == "desc",
+        limit=limit,
+    )
+    return query, skipped
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, response_model=FrontEndTask)
@@ -87,11 +111,13 @@ async def create_front_end_task(
     request: Request, caller: OwnCaller, body: FrontEndCreate
 ) -> Response:
     """Create a task as existing front ends send it."""
+    rules = RuleEvaluation()
+    await rules.prepare({"recurrence": body.recurrence_pattern})
 
     async def act(work: Work) -> Answer:
         account, _ = await work.lock(caller.user)
         fields, is_done = read_new(body, account.zone)
-        tasks = TaskService(work)
+        tasks = TaskService(work, rules)
         image = await tasks.create(fields)
         if is_done:
             image = await tasks.complete(read_image(image)["id"])
@@ -111,15 +137,17 @@ async def read_front_end_task(request: Request, caller: OwnCaller, task_id: UUID
     return answer_read(request, render(read_image(image)), version_tag(find_version(image)))
 
 
+@router.patch("/{task_id}", response_model=FrontEndTask, name="change_front_end_task")
 @router.put("/{task_id}", response_model=FrontEndTask)
 async def update_front_end_task(
     request: Request, caller: OwnCaller, task_id: UUID, body: FrontEndUpdate
 ) -> Response:
     """Change a task. Absent and unchanged fields keep their value."""
-    expected = read_if_match(request)
+    expected, rules = read_if_match(request), RuleEvaluation()
+    await rules.prepare({"recurrence": body.recurrence_pattern})
 
     async def act(work: Work) -> Answer:
-        tasks = TaskService(work)
+        tasks = TaskService(work, rules)
         image = read_image(await tasks.get_to_change(str(task_id), expected))
         row = await work.session.find(FIND_ACCOUNT, {"owner": caller.user})
         changes = read_changes(body, image, row[0] if row else DEFAULT_ZONE)
@@ -128,13 +156,15 @@ async def update_front_end_task(
     return await answer_write(request, caller, act, changes_existing=True)
 
 
+@router.patch("/{task_id}/status", response_model=FrontEndTask, name="set_front_end_task_status")
+@router.patch("/{task_id}/toggle", response_model=FrontEndTask, name="switch_front_end_task")
 @router.patch("/{task_id}/complete", response_model=FrontEndTask)
 async def toggle_front_end_task(
     request: Request, caller: OwnCaller, task_id: UUID, body: FrontEndToggle | None = None
 ) -> Response:
     """Complete or reopen a task: toggle it, or set the state in the body."""
     expected = read_if_match(request)
-    wanted = None if body is None else body.is_completed
+    wanted = None if body is None else next(iter(body.states), None)
 
     async def act(work: Work) -> Answer:
         tasks = TaskService(work)
@@ -162,8 +192,9 @@ def _changed(image: bytes, code: int = 200) -> Answer:
     return Answer(code, render(shown), {"etag": version_tag(find_version(image))})
 
 
-def _refuse_page(limit: int) -> ValidationFailedError:
-    last = MAX_SKIPPED // limit + 1
-    message = f"at most {last} with this limit; narrow the question, or read /api/v1/tasks"
-    error = {"in": "query", "field": "page", "code": "too-far", "message": message}
+def _refuse_page(limit: int, offset: str | None) -> ValidationFailedError:
+    last = MAX_SKIPPED if offset else MAX_SKIPPED // limit + 1
+    bound = f"at most {last}" if offset else f"at most {last} with this limit"
+    message = f"{bound}; narrow the question, or read /api/v1/tasks"
+    error = {"in": "query", "field": offset or "page", "code": "too-far", "message": message}
     return ValidationFailedError(errors=[error])

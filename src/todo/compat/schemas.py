@@ -1,9 +1,10 @@
 """What existing front ends send and read.
 
-They send back whole tasks, with fields of their own: whatever is not known here is left out.
+They send back whole tasks, with fields of their own: `spellings` says which of those are known by
+another name, which are refused and which are left out.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -14,17 +15,21 @@ from pydantic import (
     StrictBool,
     StringConstraints,
     WithJsonSchema,
+    model_validator,
 )
 
 from todo.api.examples import TASK_ID, show_example, show_examples
 from todo.compat.due import Due, read_due_text
+from todo.compat.spellings import read_fields, refuse_contradiction
 from todo.models import TAG_LENGTH
+from todo.recurrence.rule import MAX_LENGTH, Frequency, read_rule
 from todo.tasks.schemas import MAX_TAGS, Description, Tags, Title
 
 MAX_SKIPPED = 10_000
 """Tasks before a page: each is read to be passed over."""
 
 Pattern = Literal["daily", "weekly", "monthly", "yearly"]
+_PATTERNS = {frequency.lower(): f"FREQ={frequency}" for frequency in Frequency}
 
 
 def _lower(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
@@ -37,10 +42,30 @@ def _nothing(value: Any) -> Any:  # noqa: ANN401 - likewise
 
 
 def _words(value: Any) -> Any:  # noqa: ANN401 - likewise
-    """Leave out empty tags; null stands for none."""
+    """Leave out empty tags; null means none, a text names them with commas between."""
+    if isinstance(value, str):
+        value = value.split(",")
     if isinstance(value, list):
         return [each for each in value if not isinstance(each, str) or each.strip()]
     return [] if value is None else value
+
+
+def _read_rule(value: Any) -> Any:  # noqa: ANN401 - likewise
+    """Read `daily` and so on as a rule; a rule stays as it is, and `none` is none.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if not isinstance(value, str):
+        return value
+    word = value.strip().lower()
+    if word in {"", "none", "never"}:
+        return None
+    if word in _PATTERNS:
+        return _PATTERNS[word]
+    if "freq=" not in word:
+        raise ValueError(f"must be one of {', '.join(_PATTERNS)}, none, or a rule with FREQ=")
+    return str(read_rule(value))
 
 
 def _spelled(names: dict[str, str | None], *more: str) -> tuple[BeforeValidator, WithJsonSchema]:
@@ -69,6 +94,7 @@ _SORTS: dict[str, str | None] = {
     "updatedAt": "updated",
 }
 
+State = Annotated[Literal["open", "completed"] | None, *_spelled({"": None} | _OPEN | _DONE)]
 Status = Annotated[Literal["open", "completed"] | None, *_spelled(_ALL | _OPEN | _DONE)]
 Priority = Literal["high", "medium", "low", "none"]
 PriorityFilter = Annotated[Priority | None, *_spelled(_ALL, "high", "medium", "low", "none")]
@@ -89,7 +115,11 @@ DueField = Annotated[
             "anyOf": [
                 {"type": "string", "format": "date"},
                 {"type": "string", "format": "date-time"},
-                {"type": "string", "maxLength": 0},
+                {
+                    "type": "string",
+                    "maxLength": 32,
+                    "description": "A time without a zone; or empty.",
+                },
                 {"type": "null"},
             ],
             "description": "A day, an instant, or without a zone a time by the clock on the wall.",
@@ -99,11 +129,14 @@ DueField = Annotated[
 
 
 class FrontEndQuery(BaseModel):
-    """Which tasks; unknown parameters are ignored."""
+    """Which tasks, by the names that `spellings` translates to."""
 
     page: int | None = Field(default=None, ge=1, description="1 by default.")
     limit: int | None = Field(
         default=None, ge=1, le=100, description="20 by default with `page`, otherwise 100."
+    )
+    offset: int | None = Field(
+        default=None, ge=0, description="Number of tasks before the first one; also `skip`."
     )
     search: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         default=None, description="Words of title and description; the last may be a beginning."
@@ -111,9 +144,14 @@ class FrontEndQuery(BaseModel):
     status: Status = Field(default=None, description="`pending` or `completed`.")
     completed: bool | None = Field(default=None, description="The same as a truth value.")
     priority: PriorityFilter = None
+    tag: str | None = Field(default=None, description="One tag; also `tags`.")
     due_status: DueStatus = None
-    sort: Sort = Field(default=None, description="`due_date` by default.")
-    order: Order = Field(default=None, description="`asc` by default.")
+    sort: Sort = Field(
+        default=None, description="`due_date` by default; also `sort_by` and `sortBy`."
+    )
+    order: Order = Field(
+        default=None, description="`asc` by default; also `sort_order` and `sortOrder`."
+    )
 
 
 # Empty ones are left out.
@@ -124,8 +162,13 @@ _TAGS: dict[str, Any] = {
             "items": {"type": "string", "maxLength": TAG_LENGTH},
             "maxItems": MAX_TAGS,
         },
+        {"type": "string", "description": "Tags with commas between."},
         {"type": "null"},
     ]
+}
+_RULE: dict[str, Any] = {
+    "anyOf": [{"type": "string", "maxLength": MAX_LENGTH}, {"type": "null"}],
+    "description": "`daily`, `weekly`, `monthly`, `yearly`, `none`, or an RRULE of RFC 5545.",
 }
 
 
@@ -146,14 +189,32 @@ class _Sent(BaseModel):
     due_date: DueField = None
     is_completed: StrictBool | None = None
     completed: StrictBool | None = Field(default=None, description="The same as `is_completed`.")
+    status: State = Field(default=None, description="The same as a word.")
     is_recurring: StrictBool | None = None
     recurrence_pattern: Annotated[
-        Pattern | None, *_chosen("daily", "weekly", "monthly", "yearly")
+        Annotated[str, StringConstraints(max_length=MAX_LENGTH)] | None,
+        BeforeValidator(_read_rule),
+        WithJsonSchema(_RULE),
     ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _translate(cls, sent: Any) -> Any:  # noqa: ANN401 - whatever was sent
+        return read_fields(sent, cls.model_fields) if isinstance(sent, dict) else sent
+
+    @property
+    def states(self) -> set[bool]:
+        """Whether the task is completed, as each of the fields says that is there."""
+        return _find_states(self)
+
+
+def _find_states(body: "_Sent | FrontEndToggle") -> set[bool]:
+    by_word = None if body.status is None else body.status == "completed"
+    return {each for each in (body.is_completed, body.completed, by_word) if each is not None}
 
 
 class FrontEndCreate(_Sent):
-    """A new task. Unknown fields are ignored."""
+    """A new task. Fields that say nothing about a task of this service are ignored."""
 
     model_config = ConfigDict(
         json_schema_extra=show_examples(
@@ -176,7 +237,7 @@ class FrontEndCreate(_Sent):
 
 
 class FrontEndUpdate(_Sent):
-    """Changes to a task. Absent and unchanged fields keep their value, unknown ones are ignored."""
+    """Changes to a task. Absent and unchanged fields keep their value."""
 
     model_config = ConfigDict(
         json_schema_extra=show_examples(
@@ -197,10 +258,36 @@ class FrontEndToggle(BaseModel):
     """The new state of a task. Without it, the state is toggled."""
 
     model_config = ConfigDict(
-        json_schema_extra=show_examples({"Complete it": {"is_completed": True}, "Toggle it": {}})
+        json_schema_extra=show_examples(
+            {
+                "Complete it": {"is_completed": True},
+                "Reopen it": {"status": "pending"},
+                "Toggle it": {},
+            }
+        )
     )
 
     is_completed: StrictBool | None = None
+    completed: StrictBool | None = Field(default=None, description="The same as `is_completed`.")
+    status: State = Field(default=None, description="The same as a word.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _translate(cls, sent: Any) -> Any:  # noqa: ANN401 - whatever was sent
+        if not isinstance(sent, dict):
+            return sent
+        return read_fields(sent, cls.model_fields, is_switch=True)
+
+    @model_validator(mode="after")
+    def _one_state(self) -> Self:
+        if len(self.states) > 1:
+            raise refuse_contradiction("body", [name for name, value in self if value is not None])
+        return self
+
+    @property
+    def states(self) -> set[bool]:
+        """Whether the task is to be completed, as each of the fields says that is there."""
+        return _find_states(self)
 
 
 class FrontEndTask(BaseModel):

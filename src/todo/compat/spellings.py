@@ -1,0 +1,154 @@
+"""The names by which existing front ends call parameters and fields.
+
+A name with one possible meaning is translated. A name that would change the result if it were
+understood is refused: a filter that is left out shows tasks that nobody asked for, and a field that
+is left out is lost. What cannot change the result is ignored.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from todo.errors import MalformedRequestError, OtherUserError
+
+_PARAMETERS = {
+    **dict.fromkeys(("sort_by", "sortBy"), "sort"),
+    **dict.fromkeys(("sort_order", "sortOrder", "sort_dir", "sortDir", "direction"), "order"),
+    **dict.fromkeys(("tags", "tag"), "tag"),
+    **dict.fromkeys(("offset", "skip"), "offset"),
+    **dict.fromkeys(("page_size", "pageSize", "per_page", "perPage"), "limit"),
+    **dict.fromkeys(("search", "q"), "search"),
+    **dict.fromkeys(("is_completed", "isCompleted"), "completed"),
+    **dict.fromkeys(("status_filter", "statusFilter"), "status"),
+    **dict.fromkeys(("dueStatus", "due"), "due_status"),
+}
+# They make an address new for caches.
+_CACHE_BUSTERS = {"_", "_t", "t", "ts", "timestamp", "cache", "nocache", "v"}
+_USERS = {"user_id", "userId", "url_user_id"}
+
+_FIELDS = {
+    **dict.fromkeys(("dueDate", "due_at", "dueAt", "due"), "due_date"),
+    **dict.fromkeys(("isCompleted", "is_complete", "isComplete", "complete"), "is_completed"),
+    **dict.fromkeys(("isRecurring", "recurring"), "is_recurring"),
+    **dict.fromkeys(
+        (
+            *("recurrence", "recurrencePattern", "recurrence_rule", "recurrenceRule", "rrule"),
+            *("recurrence_type", "recurrenceType", "recurring_type", "recurringType"),
+        ),
+        "recurrence_pattern",
+    ),
+    **dict.fromkeys(("tag_names", "tagNames"), "tags"),
+}
+_SAYS_SOMETHING = re.compile(
+    "(is)?_?(recur|repeat|rrule|remind|due|deadline|tag|complet|done|finish|status|state|priorit)",
+    re.IGNORECASE,
+)
+# When, which this service knows better.
+_COMPUTED = {"completed_at", "completedAt"}
+
+_CONTRADICTION = "contradict each other; send one value"
+_ONE_TAG = "only one tag is supported: several may mean all of them or any of them"
+
+
+class UnsupportedNameError(MalformedRequestError):
+    """Parameters or fields that are not understood, and would change the result if they were."""
+
+    code = "unsupported-name"
+
+
+def read_parameters(
+    items: Iterable[tuple[str, str]], known: Iterable[str], user: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the parameters of a list by their own names, and name -> the name that was sent.
+
+    Args:
+        items: The query, name by name.
+        known: Parameters that there are.
+        user: The caller: a parameter may repeat it.
+
+    Raises:
+        UnsupportedNameError: One is not known, or one is there twice and says two things.
+        OtherUserError: One names another user.
+    """
+    given: dict[str, str] = {}
+    sent: dict[str, str] = {}
+    known = set(known)
+    for name, value in items:
+        meant = _PARAMETERS.get(name, name)
+        word = value.strip()
+        if not word or name in _CACHE_BUSTERS:
+            continue
+        if name in _USERS:
+            if word != user:
+                raise OtherUserError
+        elif meant in known:
+            if given.setdefault(meant, value) != value:
+                names = list(dict.fromkeys((sent[meant], name)))
+                raise _refuse("query", names, _ONE_TAG if meant == "tag" else _CONTRADICTION)
+            sent.setdefault(meant, name)
+        elif word.casefold() != "all":
+            sent[name] = name
+    if unknown := [name for name in sent if name not in given]:
+        known_names = ", ".join(sorted(known))
+        why = f"not supported, and the list would not be what was asked for; use {known_names}"
+        raise _refuse("query", unknown, why)
+    return given, sent
+
+
+def read_tags(given: str, name: str) -> tuple[str, ...]:
+    """Return the tag that is asked for.
+
+    Raises:
+        UnsupportedNameError: Several: some front ends mean all of them, some any of them.
+    """
+    tags = [given] if name == "tag" else [tag for tag in given.split(",") if tag.strip()]
+    if len(tags) > 1:
+        raise _refuse("query", [name], _ONE_TAG)
+    return tuple(tag.strip() for tag in tags)
+
+
+def read_fields(
+    sent: Mapping[str, Any], known: Iterable[str], *, is_switch: bool = False
+) -> dict[str, Any]:
+    """Return the fields of a body by their own names; others are left out.
+
+    Args:
+        sent: The body.
+        known: Fields that there are.
+        is_switch: Whether the body is about nothing but a truth value: any other matters.
+
+    Raises:
+        UnsupportedNameError: One says something about a task that would be lost, or two differ.
+    """
+    known = list(known)
+    fields: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    unknown: list[str] = []
+    for name, value in sent.items():
+        meant = _FIELDS.get(name, name)
+        if meant in known:
+            if meant in fields and value and fields[meant] and value != fields[meant]:
+                raise _refuse("body", [names[meant], name], _CONTRADICTION)
+            if meant not in fields or value:
+                fields[meant], names[meant] = value, name
+        elif (is_switch and isinstance(value, bool)) or _says_something(name, value):
+            unknown.append(name)
+    if unknown:
+        lost = f"use {', '.join(known)}" if is_switch else "its value would be lost; leave it out"
+        raise _refuse("body", unknown, f"not supported; {lost}")
+    return fields
+
+
+def _says_something(name: str, value: object) -> bool:
+    return bool(value) and name not in _COMPUTED and bool(_SAYS_SOMETHING.match(name))
+
+
+def refuse_contradiction(place: str, names: list[str]) -> UnsupportedNameError:
+    """Return the error about parameters (`query`) or fields (`body`) that cannot both be meant."""
+    return _refuse(place, names, _CONTRADICTION)
+
+
+def _refuse(place: str, names: list[str], why: str) -> UnsupportedNameError:
+    shown = [name[:64] for name in names[:20]]
+    errors = [{"in": place, "field": name, "code": "unsupported", "message": why} for name in shown]
+    return UnsupportedNameError(f"{', '.join(shown)}: {why}", errors=errors)
