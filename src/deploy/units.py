@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _SPACE = " \t\n\r"
+_QUOTES = "\"'"
+# LONG_LINE_MAX of systemd.
+_MAX_LINE_LENGTH = 1024 * 1024
 _SECTION = re.compile(r"\[([^\[\]\x00-\x1f\x7f]+)\]")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _ESCAPES = {
@@ -170,7 +173,12 @@ def _read_lines(file: str, text: str) -> Iterator[Header | Assignment]:
             )
         if not section:
             place.refuse(f"{key}= stands before any section", "put a [Section] line above it")
-        yield Assignment(section, key, value.strip(_SPACE), place)
+        value = value.strip(_SPACE)
+        if value != value.lstrip():
+            place.refuse(
+                f"{key}= begins with an unusual blank", "remove it: Podman ignores it, systemd not"
+            )
+        yield Assignment(section, key, value, place)
 
 
 def _logical_lines(file: str, text: str) -> Iterator[tuple[Place, str]]:
@@ -178,13 +186,9 @@ def _logical_lines(file: str, text: str) -> Iterator[tuple[Place, str]]:
     pending = ""
     start = 0
     number = 0
-    for number, raw in enumerate(
-        text.removeprefix("\ufeff").removesuffix("\n").split("\n"), start=1
-    ):
+    for number, raw in enumerate(text.removesuffix("\n").split("\n"), start=1):
         place = Place(file, number)
-        if "\0" in raw:
-            place.refuse("a NUL character", "write the file as plain text")
-        line = raw.strip(_SPACE)
+        line = _read_line(place, raw.removesuffix("\r"))
         if line.startswith(("#", ";")) or (not line and not pending):
             # Inside a continuation a comment is skipped and the continuation goes on.
             continue
@@ -194,20 +198,73 @@ def _logical_lines(file: str, text: str) -> Iterator[tuple[Place, str]]:
                 "remove it: it ends the value for systemd, but not for Podman",
             )
         start = start if pending else number
+        if len(pending) + len(line) >= _MAX_LINE_LENGTH:
+            place.refuse("a line of more than a megabyte", "shorten it: systemd refuses the file")
         if line.endswith("\\"):
-            if line[:-1] == line[:-1].rstrip(_SPACE):
-                # systemd puts a space where the backslash was, Podman nothing.
-                place.refuse(
-                    "no space before the backslash that continues the line",
-                    "put one there: systemd and Podman join the lines differently without it",
-                )
             pending += line[:-1]
+            _check_continuation(place, pending)
             continue
         yield Place(file, start), pending + line
         pending = ""
     if pending:
         Place(file, number).refuse(
             "the file ends inside a continued line", "drop the backslash or add the line"
+        )
+
+
+def _read_line(place: Place, raw: str) -> str:
+    """A line without the blanks around it.
+
+    Raises:
+        DeployError: systemd and Podman take different parts of it for blanks, or for its end.
+    """
+    line = raw.strip(_SPACE)
+    if "\0" in line:
+        place.refuse("a NUL character", "write the file as plain text")
+    if "\r" in line:
+        place.refuse(
+            "a carriage return inside the line",
+            "remove it: it ends the line for systemd, but not for Podman",
+        )
+    if line != line.strip() or line.startswith("\ufeff"):
+        place.refuse(
+            "an unusual blank or a byte order mark at the line's start or end",
+            "remove it: only one of systemd and Podman ignores it",
+        )
+    if line.endswith("\\") and not raw.endswith("\\"):
+        place.refuse(
+            "a blank after the backslash that ends the line",
+            "remove it: the line is continued for Podman, but not for systemd",
+        )
+    return line
+
+
+def _check_continuation(place: Place, pending: str) -> None:
+    """Refuse what systemd and Podman join in different ways: a space, or nothing between.
+
+    Raises:
+        DeployError: It makes a difference here.
+    """
+    if pending == pending.rstrip(_SPACE):
+        place.refuse(
+            "no space before the backslash that continues the line",
+            "put one there: systemd and Podman join the lines differently without it",
+        )
+    quote = ""
+    escaped = False
+    for char in pending:
+        if escaped:
+            escaped = False
+        elif char == "\\":
+            escaped = True
+        elif char == quote:
+            quote = ""
+        elif not quote and char in _QUOTES:
+            quote = char
+    if quote:
+        place.refuse(
+            f"the quote {quote} is still open where the line is continued",
+            "close it before: inside quotes systemd keeps blanks that Podman drops",
         )
 
 
