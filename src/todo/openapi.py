@@ -136,6 +136,22 @@ _TAKEN = {
     "answer_write": ("Idempotency-Key", "X-Agent", "X-Model", "X-Run-Id"),
 }
 _LIMITS = ("RateLimit", "RateLimit-Policy")
+_DESCRIPTION = (
+    "Tasks, lists and tags that people and AI agents share; each change is in a journal and can be "
+    "undone. All requests but those about health need a bearer token."
+)
+# Those of the routers, in the order of the documentation.
+_TAGS = {
+    "tasks": "Create, find, change and complete tasks.",
+    "lists": "Lists of tasks, and with whom they are shared.",
+    "tags": "The tags of the caller's tasks.",
+    "journal": "What was changed, live or later, and how to undo it.",
+    "account": "The caller's own account.",
+    "tokens": "API tokens with scopes and limits.",
+    "front ends": "The same tasks, as existing front ends call them.",
+    "health": "Whether the service is alive, ready and started.",
+    "service": "What this service is.",
+}
 
 
 def complete(app: FastAPI, document: Document) -> Document:
@@ -146,6 +162,19 @@ def complete(app: FastAPI, document: Document) -> Document:
         document: Its document, which is changed.
     """
     endpoints = {route.name: route.endpoint for route in iter_route_contexts(app.routes)}
+    document["info"] |= {
+        "description": _DESCRIPTION,
+        "contact": {"name": "The operator of this server"},
+        "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+    }
+    # The server that the document comes from, whatever address it has for its client.
+    document["servers"] = [{"url": "/", "description": "This server."}]
+    used = {
+        tag for item in document["paths"].values() for each in item.values() for tag in each["tags"]
+    }
+    document["tags"] = [
+        {"name": name, "description": text} for name, text in _TAGS.items() if name in used
+    ]
     components = document["components"]
     components["headers"] = _HEADERS
     components["parameters"] = {
@@ -159,10 +188,45 @@ def complete(app: FastAPI, document: Document) -> Document:
             _complete_operation(path, method, operation, _find_names(endpoint))
             if "requestBody" in operation:
                 _describe_body(operation["requestBody"], components["schemas"])
+            # "No token" is said, not left out.
+            operation.setdefault("security", [])
     for schema in components["schemas"].values():
         if KEY in schema:
             schema["examples"] = list(json.loads(schema.pop(KEY)).values())
+    for name in _find_sent(document):
+        _describe_defaults(components["schemas"][name])
     return document
+
+
+def _find_sent(document: Document) -> set[str]:
+    """Return the names of the schemas that request bodies consist of."""
+    found: set[str] = set()
+    waiting: list[Any] = [
+        operation["requestBody"]
+        for item in document["paths"].values()
+        for operation in item.values()
+        if "requestBody" in operation
+    ]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+            name = str(part.get("$ref", "")).rpartition("/")[2]
+            if name and name not in found:
+                found.add(name)
+                waiting.append(document["components"]["schemas"][name])
+    return found
+
+
+def _describe_defaults(schema: Document) -> None:
+    """Say in words what absent fields of a body are: generators take `default` for "is there"."""
+    for field in schema.get("properties", {}).values():
+        if "default" in field:
+            default = json.dumps(field.pop("default"))
+            text = f"{field.get('description', '')} `{default}` by default."
+            field["description"] = text.strip()
 
 
 def _describe_body(body: Document, schemas: Document) -> None:
@@ -199,9 +263,9 @@ def _complete_operation(path: str, method: str, operation: Document, calls: set[
 
 
 def _list_statuses(path: str, operation: Document, calls: set[str]) -> set[int]:
-    statuses = {500, 503}
-    if "security" in operation:
-        statuses |= {400, 401, 403, 422, 429}
+    statuses = {400, 500, 503}
+    if operation.get("security"):
+        statuses |= {401, 403, 422, 429}
         asked = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
         below = path.removeprefix("/api/{user_id}").count("{")
         if below or asked & {"list"} or "find_view" in calls:
@@ -221,7 +285,7 @@ def _list_headers(
     code: str, operation: Document, calls: set[str], *, tells_version: bool
 ) -> list[str]:
     headers = ["X-Request-ID"]
-    if "security" in operation:
+    if operation.get("security"):
         headers += _LIMITS
     if "answer_write" in calls:
         headers.append("Idempotency-Replayed")

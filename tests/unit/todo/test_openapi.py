@@ -108,7 +108,7 @@ def test_each_write_can_be_repeated_and_each_read_be_spared(document: dict[str, 
             "/api/v1/tasks/{task_id}",
             "200 400 401 403 404 408 409 412 413 422 428 429 500 503",
         ),
-        ("get", "/readyz", "200 500 503"),
+        ("get", "/readyz", "200 400 500 503"),
     ],
 )
 def test_the_statuses_are_those_that_there_are(
@@ -125,6 +125,37 @@ def test_a_change_takes_a_version_and_tells_the_new_one(document: dict[str, Any]
     assert "ETag" in change["responses"]["200"]["headers"]
     assert "If-Match" not in parameters(document, create)
     assert {"ETag", "Location"} <= set(create["responses"]["201"]["headers"])
+
+
+def test_a_body_has_no_defaults_that_generators_take_for_values(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    sent = (
+        "TaskCreate",
+        "TaskUpdate",
+        "TokenCreate",
+        "UndoRequest",
+        "FrontEndCreate",
+        "ListCreate",
+    )
+
+    for name in sent:
+        fields = schemas[name]["properties"]
+        assert not [field for field, schema in fields.items() if "default" in schema], name
+    assert schemas["TaskCreate"]["required"] == ["title"]
+    assert schemas["TaskCreate"]["properties"]["priority"]["description"] == '`"none"` by default.'
+
+
+def test_each_tag_and_the_server_are_declared(document: dict[str, Any]) -> None:
+    used = {tag for _, _, operation in operations(document) for tag in operation["tags"]}
+
+    assert used == {tag["name"] for tag in document["tags"]}
+    assert all(tag["description"] for tag in document["tags"])
+    assert [server["url"] for server in document["servers"]] == ["/"]
+
+
+def test_what_needs_no_token_says_so(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        assert bool(operation["security"]) == path.startswith("/api/"), (method, path)
 
 
 def test_one_pattern_of_a_body_has_a_wording(document: dict[str, Any]) -> None:
