@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum, auto
 
 from pybreaker import (
@@ -43,7 +44,12 @@ class AsyncBreaker:
     """
 
     def __init__(
-        self, *, failures: int, reset_s: float, classify: Callable[[BaseException], Verdict]
+        self,
+        *,
+        failures: int,
+        reset_s: float,
+        classify: Callable[[BaseException], Verdict],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Create a closed breaker.
 
@@ -51,8 +57,10 @@ class AsyncBreaker:
             failures: Failures in a row that open it.
             reset_s: Seconds until an open one lets a probe through.
             classify: Tells what an exception means.
+            clock: Seconds that never go back, whatever is done to the time of day.
         """
-        self._storage = CircuitMemoryStorage(STATE_CLOSED)
+        self._clock = clock
+        self._storage = _Storage(clock)
         self._breaker = CircuitBreaker(
             fail_max=failures,
             reset_timeout=reset_s,
@@ -73,10 +81,9 @@ class AsyncBreaker:
     @property
     def retry_after_s(self) -> float:
         """Seconds until the next probe; 0 when calls are let through."""
-        opened_at = self._storage.opened_at
-        if self.state != STATE_OPEN or opened_at is None:
+        if self.state != STATE_OPEN:
             return 0.0
-        return max(0.0, self._reset_s - (datetime.now(UTC) - opened_at).total_seconds())
+        return max(0.0, self._reset_s - (self._clock() - self._storage.opened_s))
 
     @contextlib.contextmanager
     def calling(self) -> Iterator[None]:
@@ -101,6 +108,10 @@ class AsyncBreaker:
             if probe:
                 self._probing = False
 
+    def report(self, error: BaseException) -> None:
+        """Count a failure that was noticed after its call had been given up."""
+        self._report(error, probe=False)
+
     def _report(self, error: BaseException | None, *, probe: bool) -> None:
         # A call that began before the breaker opened has nothing to say once it has.
         if not probe and self.state != STATE_CLOSED:
@@ -118,6 +129,27 @@ class AsyncBreaker:
             # After others that succeeded there is nothing that pybreaker would change.
             with self._breaker.calling():
                 pass
+
+
+class _Storage(CircuitMemoryStorage):
+    """Remembers by a clock that never goes back when the breaker opened.
+
+    pybreaker compares with the time of day: set back by an hour, it kept the breaker open for that
+    hour. It is told no time, so that it lets through whatever `AsyncBreaker` does.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(STATE_CLOSED)
+        self._clock = clock
+        self.opened_s = 0.0
+
+    @property
+    def opened_at(self) -> datetime | None:
+        return None
+
+    @opened_at.setter
+    def opened_at(self, _time_of_day: datetime) -> None:
+        self.opened_s = self._clock()
 
 
 class _Transitions(CircuitBreakerListener):

@@ -1,6 +1,8 @@
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Self
 
+import pybreaker
 import pytest
 
 from todo.breaker import AsyncBreaker, BreakerOpenError, Verdict
@@ -24,9 +26,22 @@ def classify(error: BaseException) -> Verdict:
     return Verdict.ALIVE if isinstance(error, RefusedError) else Verdict.NEUTRAL
 
 
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+CLOCK = Clock()
+
+
 @pytest.fixture
 def breaker() -> AsyncBreaker:
-    return AsyncBreaker(failures=2, reset_s=60, classify=classify)
+    return AsyncBreaker(failures=2, reset_s=60, classify=classify, clock=CLOCK)
 
 
 def fail(breaker: AsyncBreaker, error: type[BaseException]) -> None:
@@ -35,7 +50,8 @@ def fail(breaker: AsyncBreaker, error: type[BaseException]) -> None:
 
 
 def let_time_pass(breaker: AsyncBreaker) -> None:
-    breaker._storage.opened_at = datetime.now(UTC) - timedelta(seconds=61)  # noqa: SLF001
+    assert breaker.state == "open"
+    CLOCK.now += 61
 
 
 def trip(breaker: AsyncBreaker) -> None:
@@ -127,3 +143,31 @@ def test_overlapping_calls_share_no_lock(breaker: AsyncBreaker) -> None:
         return loop.time() - began
 
     assert asyncio.run(scenario()) < 0.5
+
+
+@pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(hours=1)])
+def test_a_time_of_day_that_is_set_changes_nothing(
+    breaker: AsyncBreaker, step: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stepped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = UTC) -> Self:
+            return super().now(tz) + step
+
+    trip(breaker)
+    monkeypatch.setattr(pybreaker, "datetime", Stepped)
+    with pytest.raises(BreakerOpenError), breaker.calling():
+        pytest.fail("called through an open breaker")
+    let_time_pass(breaker)
+    with breaker.calling():
+        pass
+    assert breaker.state == "closed"
+
+
+def test_a_failure_noticed_after_its_call_was_given_up_counts(breaker: AsyncBreaker) -> None:
+    for _ in range(2):
+        with pytest.raises(asyncio.CancelledError), breaker.calling():
+            raise asyncio.CancelledError
+        assert breaker.state == "closed"
+        breaker.report(LostError())
+    assert breaker.state == "open"
