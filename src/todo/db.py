@@ -13,6 +13,7 @@ from sqlalchemy import Engine, PoolProxiedConnection, event, exc, text
 from sqlalchemy.pool import QueuePool
 
 from todo import sqlite
+from todo.admission import Checkouts
 from todo.breaker import AsyncBreaker, BreakerOpenError, Verdict
 from todo.errors import (
     DatabaseBusyError,
@@ -27,14 +28,12 @@ from todo.session import (
     PostgresSession,
     Session,
     SqliteSession,
-    check_out,
     create_async_engine,
     dispose,
-    give_back,
 )
 from todo.settings import Settings
 from todo.sql import SQLITE, Statement
-from todo.turns import NoTurnError, Turns
+from todo.turns import AccountGate, Admission, NoTurnError
 
 APPLICATION_NAME = "todo-backend"
 # Of every session of PostgreSQL, whatever the address says. A statement has one plan, whatever it
@@ -42,8 +41,6 @@ APPLICATION_NAME = "todo-backend"
 # parameter, and by whom it is asked for.
 _SESSION_OPTIONS = " -c plan_cache_mode=force_generic_plan"
 _RECYCLE_S = 1800
-# How many tasks may wait for each connection: at a few milliseconds a turn, far from any time-out.
-_WAITING_FOR_EACH = 20
 # What the server says of itself: it is leaving, starting, or has no connection left.
 _LOST_STATES = {"57P01", "57P02", "57P03", "53300"}
 # The server answers, and what it answers has a name here: refused this once (cancelled by the
@@ -97,7 +94,7 @@ class Database:
             settings.url,
             connect_args=arguments,
             pool_size=settings.database_pool_size,
-            # `Turns` keeps to the size, and orders those who wait; the pool itself never waits.
+            # `Checkouts` keeps to the size, and orders those who wait; the pool itself never waits.
             max_overflow=-1,
             # `give_back` rolls back, where there is something to roll back.
             pool_reset_on_return=None,
@@ -115,15 +112,17 @@ class Database:
         driver = self.engine.dialect.dbapi
         assert driver is not None  # noqa: S101 - narrows the type
         self._errors: tuple[type[Exception], ...] = (exc.DBAPIError, driver.Error, ConnectionError)
-        self._turns = Turns(
-            settings.database_pool_size,
-            most_waiting=_WAITING_FOR_EACH * settings.database_pool_size,
-            timeout_s=settings.database_pool_timeout_s,
-        )
         self.breaker = AsyncBreaker(
             failures=settings.database_breaker_failures,
             reset_s=settings.database_breaker_reset_s,
             classify=classify,
+        )
+        self._checkouts = Checkouts(
+            self.engine,
+            settings,
+            patience_s=self._patience_s,
+            # The request has left before that was known.
+            unanswered=lambda: self.breaker.report(ConnectionError("no answer")),
         )
 
     @property
@@ -136,10 +135,13 @@ class Database:
     @property
     def waiters(self) -> int:
         """How many tasks wait for a connection."""
-        return self._turns.waiting
+        return self._checkouts.waiting
 
-    def reading(self) -> AbstractAsyncContextManager[Session]:
+    def reading(self, *accounts: str) -> AbstractAsyncContextManager[Session]:
         """Open a session whose statements each see what is committed when they run.
+
+        Args:
+            accounts: In whose share of the connections it is; without any, nobody counts.
 
         Raises:
             DatabaseUnavailableError: The database is not reachable, or was lost on the way.
@@ -148,24 +150,29 @@ class Database:
             DatabaseFullError: It has no room for changes.
             SchemaMismatchError: A table is missing.
         """
-        return self._session(transaction=False)
+        return self._session(self._checkouts.reads, accounts, transaction=False)
 
-    def unit_of_work(self) -> AbstractAsyncContextManager[Session]:
+    def unit_of_work(self, *accounts: str) -> AbstractAsyncContextManager[Session]:
         """Open a session as one transaction; what the block does not commit is rolled back.
+
+        Args:
+            accounts: As for `reading`; `Session.admit` adds to them.
 
         Raises:
             ConflictError: A serialisation failure or a deadlock; nothing has happened.
             UnavailableError: As `reading`.
         """
-        return self._session(transaction=True)
+        return self._session(self._checkouts.writes, accounts, transaction=True)
 
     @contextlib.asynccontextmanager
-    async def _session(self, *, transaction: bool) -> AsyncIterator[Session]:
+    async def _session(
+        self, gate: AccountGate, accounts: tuple[str, ...], *, transaction: bool
+    ) -> AsyncIterator[Session]:
         kind = SqliteSession if self.is_sqlite else PostgresSession
         try:
-            with self.breaker.calling():
-                await self._turns.take()
-                try:
+            admission = await gate.admit(accounts)
+            try:
+                with self.breaker.calling():
                     pooled = await self._connect()
                     try:
                         yield kind(
@@ -173,11 +180,14 @@ class Database:
                             pooled.driver_connection,
                             transaction=transaction,
                             patience_s=self._patience_s,
+                            admission=admission,
                         )
                     finally:
-                        await give_back(pooled, self._patience_s)
-                finally:
-                    self._turns.leave()
+                        # The places are left when the connection is.
+                        leaving, admission = admission, Admission(gate)
+                        await self._checkouts.give_back(pooled, leaving)
+            finally:
+                admission.leave()
             self._tell_trouble("")
         except BreakerOpenError as error:
             raise DatabaseUnavailableError(retry_after_s=error.retry_after_s) from None
@@ -191,7 +201,7 @@ class Database:
 
     async def _connect(self) -> PoolProxiedConnection:
         try:
-            return await check_out(self.engine)
+            return await self._checkouts.take()
         except FatalError as error:
             # The password's file is not as it was at the start; it may be again.
             unavailable = DatabaseUnavailableError(cause=error.message)
@@ -223,6 +233,7 @@ class Database:
 
     async def dispose(self) -> None:
         """Close the pooled connections."""
+        await self._checkouts.close()
         await dispose(self.engine)
 
 

@@ -4,6 +4,10 @@ For each statement psycopg registers with the event loop anew, starts a timer an
 task to read what has come. Here the registration stays for the next statement, what has come is
 read where the loop tells of it, and the task wakes when its answer is whole. All but the plain wait
 for an answer is left to psycopg.
+
+A task that is cancelled while it waits ends at once. psycopg would first cancel the statement on
+the server and wait for its end, for seconds if the server hangs; here a task of its own does that,
+and the connection's next statement waits for it.
 """
 
 import asyncio
@@ -24,6 +28,8 @@ class Connection(AsyncConnection[Any]):
     """The descriptor of which the event loop tells `_read`."""
     _running: Operation = None
     _answer: asyncio.Future[Any] | None = None
+    abandoned: asyncio.Task[Any] | None = None
+    """Ends the statement that a cancelled task has left behind."""
 
     async def wait(
         self,
@@ -32,6 +38,9 @@ class Connection(AsyncConnection[Any]):
         timeout: float | None = None,  # noqa: ASYNC109 - as in psycopg
     ) -> Any:  # noqa: ANN401 - likewise
         """Run one of psycopg's operations to its end."""
+        if self.abandoned is not None:
+            await asyncio.wait({self.abandoned})
+            self.abandoned = None
         try:
             state = next(gen)
         except StopIteration as end:
@@ -42,7 +51,13 @@ class Connection(AsyncConnection[Any]):
         if isinstance(found, _Rest):
             self._unwatch()
             rest: Operation = found
-            return await super().wait(rest, interval, timeout)
+            waiting = asyncio.create_task(super().wait(rest, interval, timeout))
+            try:
+                return await asyncio.shield(waiting)
+            except asyncio.CancelledError:
+                waiting.cancel()
+                self._abandon(waiting)
+                raise
         return found
 
     def raw_cursor(self) -> AsyncRawCursor[Any]:
@@ -53,10 +68,16 @@ class Connection(AsyncConnection[Any]):
         """Close the connection."""
         # Before the descriptor is another connection's.
         self._unwatch()
+        if self.abandoned is not None:
+            self.abandoned.cancel()
         await super().close()
 
     async def _await_answer(self, operation: Operation) -> Any:  # noqa: ANN401 - any result
-        """Return the operation's result, or what is left of it."""
+        """Return the operation's result, or what is left of it.
+
+        Raises:
+            CancelledError: This task was cancelled; `abandoned` ends the operation.
+        """
         loop = asyncio.get_running_loop()
         if self._watched < 0:
             self._watched = self.fileno()
@@ -67,9 +88,12 @@ class Connection(AsyncConnection[Any]):
             return await answer
         except asyncio.CancelledError as error:
             if answer.done() and not answer.cancelled():
-                answer.exception()  # lest asyncio says that nobody looked at it
+                answer.exception()  # avoids asyncio's "exception was never retrieved" warning
+            self._unwatch()
+            rest: Operation = _Rest(operation, Wait.R, error)
             # psycopg asks the server to cancel, and waits for that.
-            return _Rest(operation, Wait.R, error)
+            self._abandon(asyncio.create_task(super().wait(rest)))
+            raise
         finally:
             self._running = self._answer = None
 
@@ -96,6 +120,11 @@ class Connection(AsyncConnection[Any]):
         if self.pgconn.status != ConnStatus.OK:
             # libpq has closed the descriptor.
             self._unwatch()
+
+    def _abandon(self, task: asyncio.Task[Any]) -> None:
+        self.abandoned = task
+        # Whatever comes of it, nobody waits for its result.
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
     def _unwatch(self) -> None:
         if self._watched >= 0:

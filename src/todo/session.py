@@ -10,13 +10,14 @@ import contextlib
 import os
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine, exc
 from sqlalchemy.util import greenlet_spawn
 
 from todo.sql import Call, Row, Statement
+from todo.turns import Admission
 
 # psycopg serves both kinds of program; only the dialect's name tells SQLAlchemy which one this is.
 _ASYNC_DRIVERS = {"postgresql+psycopg": "postgresql+psycopg_async"}
@@ -42,6 +43,7 @@ class Session(ABC):
         *,
         transaction: bool = False,
         patience_s: float = 0,
+        admission: Admission | None = None,
     ) -> None:
         """Use a driver's connection.
 
@@ -50,12 +52,24 @@ class Session(ABC):
             driver: The driver's own connection.
             transaction: Whether statements are one transaction, or each commits itself.
             patience_s: Seconds after which a server that does not answer a statement is cut off.
+            admission: The accounts in whose share of the pool this connection is; None where
+                nobody counts.
         """
         self.driver = driver
         self._patience_s = patience_s
         self._dialect = engine.dialect
         self._transaction = transaction
         self._open = False
+        self._admission = admission
+
+    async def admit(self, account: str) -> None:
+        """Count this connection for one more account, whose row it is about to lock.
+
+        Raises:
+            AccountBusyError: The account has its share of the connections.
+        """
+        if self._admission is not None:
+            await self._admission.add(account)
 
     @property
     def dialect(self) -> str:
@@ -222,26 +236,43 @@ async def check_out(engine: Engine) -> PoolProxiedConnection:
     return pooled
 
 
-async def give_back(pooled: PoolProxiedConnection, patience_s: float) -> None:
-    """Roll back what is open, and return the connection, also when this task is cancelled.
+def is_idle(pooled: PoolProxiedConnection) -> bool:
+    """Whether nothing is open on a connection: `close` returns it to the pool as it is."""
+    driver: Any = pooled.driver_connection
+    return getattr(driver, "abandoned", None) is None and not _is_in_transaction(driver)
+
+
+async def give_back(pooled: PoolProxiedConnection, patience_s: float) -> bool:
+    """End what is open, and return the connection; close it where that fails.
+
+    Not for a task that may be cancelled: a connection given back by half is lost.
 
     Args:
         pooled: As `check_out` returned it.
-        patience_s: Seconds after which a server that does not roll back is left.
+        patience_s: Seconds after which a server that does not answer is left.
+
+    Returns:
+        Whether the server answered.
     """
     driver: Any = pooled.driver_connection
-    usable = True
+    answered = True
     try:
-        if _is_in_transaction(driver):
-            await _complete(asyncio.wait_for(driver.rollback(), patience_s))
+        if abandoned := getattr(driver, "abandoned", None):
+            _, pending = await asyncio.wait({abandoned}, timeout=patience_s)
+            answered = not pending
+        if answered and _is_in_transaction(driver):
+            await asyncio.wait_for(driver.rollback(), patience_s)
+    except TimeoutError:
+        answered = False
     except Exception:  # noqa: BLE001 - whatever it was: such a connection is not for anybody else
-        usable = False
-    finally:
-        if usable:
-            # Nothing here waits: the pool is told to reset nothing.
-            pooled.close()
-        else:
-            await _complete(greenlet_spawn(pooled.invalidate))
+        await greenlet_spawn(pooled.invalidate)
+        return True
+    if answered:
+        # Nothing here waits: the pool is told to reset nothing.
+        pooled.close()
+    else:
+        await greenlet_spawn(pooled.invalidate)
+    return answered
 
 
 def _is_in_transaction(driver: Any) -> bool:  # noqa: ANN401 - psycopg's or aiosqlite's
@@ -254,17 +285,3 @@ def _is_in_transaction(driver: Any) -> bool:  # noqa: ANN401 - psycopg's or aios
 async def dispose(engine: Engine) -> None:
     """Close the pooled connections."""
     await greenlet_spawn(engine.dispose)
-
-
-async def _complete(closing: Coroutine[Any, Any, None]) -> None:
-    """Wait to the end, even when this task is cancelled meanwhile: half closed is lost."""
-    task = asyncio.create_task(closing)
-    cancelled = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    task.result()
-    if cancelled:
-        raise cancelled

@@ -1,10 +1,27 @@
-"""Who may use a connection next: first come, first served, and not too many waiting."""
+"""Admission to the connection pool: FIFO with a bounded wait queue, and a share for each account.
+
+An account whose row is locked, or whose questions are slow, holds each of its connections until a
+timeout. So one account has only a share of the pool; its other requests wait without a connection.
+"""
 
 import asyncio
+from collections.abc import Iterable
 
 
 class NoTurnError(Exception):
     """Nobody left a place in time, or too many wait already."""
+
+
+class AccountBusyError(Exception):
+    """An account has its share of the connections: wait for its turn without one, then try again.
+
+    Attributes:
+        account: Which one.
+    """
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"{account} has its share of the connections")
+        self.account = account
 
 
 class Turns:
@@ -50,3 +67,98 @@ class Turns:
     def leave(self) -> None:
         """Give a place back."""
         self._free.release()
+
+
+class AccountGate:
+    """Places for a number of sessions of each account at a time."""
+
+    def __init__(self, places: int, *, most_waiting: int, timeout_s: float) -> None:
+        """Offer places to every account.
+
+        Args:
+            places: How many sessions one account may have at a time.
+            most_waiting: How many more may wait, for each account.
+            timeout_s: Seconds after which waiting is given up.
+        """
+        self._places = places
+        self._most_waiting = most_waiting
+        self._timeout_s = timeout_s
+        self._turns: dict[str, Turns] = {}
+        self._users: dict[str, int] = {}
+
+    async def admit(self, accounts: Iterable[str]) -> "Admission":
+        """Wait for a place of each account.
+
+        Raises:
+            NoTurnError: One of them has none.
+        """
+        admission = Admission(self)
+        try:
+            # In one order, so that two who want the same do not wait for each other.
+            for account in sorted(set(accounts)):
+                await self.enter(account)
+                admission.accounts.append(account)
+        except BaseException:
+            admission.leave()
+            raise
+        return admission
+
+    async def enter(self, account: str) -> None:
+        """Wait for a place of an account; `leave` gives it back.
+
+        Raises:
+            NoTurnError: There is none.
+        """
+        users = self._users.get(account, 0)
+        if users == 0:
+            self._turns[account] = Turns(
+                self._places, most_waiting=self._most_waiting, timeout_s=self._timeout_s
+            )
+        self._users[account] = users + 1
+        try:
+            await self._turns[account].take()
+        except BaseException:
+            self._forget(account)
+            raise
+
+    def is_full(self, account: str) -> bool:
+        """Whether a session that wants a place of an account would have to wait."""
+        return self._users.get(account, 0) >= self._places
+
+    def leave(self, account: str) -> None:
+        """Give a place of an account back."""
+        self._turns[account].leave()
+        self._forget(account)
+
+    def _forget(self, account: str) -> None:
+        self._users[account] -= 1
+        if not self._users[account]:
+            del self._users[account], self._turns[account]
+
+
+class Admission:
+    """The accounts whose places one session has; it may come upon more of them."""
+
+    __slots__ = ("_gate", "accounts")
+
+    def __init__(self, gate: AccountGate) -> None:
+        self._gate = gate
+        self.accounts: list[str] = []
+
+    async def add(self, account: str) -> None:
+        """Take a place of one more account, without waiting: this session has a connection.
+
+        Raises:
+            AccountBusyError: There is none.
+        """
+        if account in self.accounts:
+            return
+        if self._gate.is_full(account):
+            raise AccountBusyError(account)
+        await self._gate.enter(account)
+        self.accounts.append(account)
+
+    def leave(self) -> None:
+        """Give all places back."""
+        while self.accounts:
+            self._gate.leave(self.accounts.pop())

@@ -124,9 +124,14 @@ class Work:
         return [operation for _, operation in self._recorded]
 
     async def lock(self, owner: str, *calls: Call) -> tuple[Account, list[list[Row]]]:
-        """Lock an owner's account, made on its first use, and run `calls` on the way."""
+        """Lock an owner's account, made on its first use, and run `calls` on the way.
+
+        Raises:
+            AccountBusyError: Too many connections wait for that lock already.
+        """
         if found := self._accounts.get(owner):
             return found, await self.session.run(*calls) if calls else []
+        await self.session.admit(owner)
         lock = (_LOCK, {"owner": owner})
         (rows, *others) = await self.session.run(lock, *calls)
         if not rows:
@@ -160,9 +165,13 @@ class Work:
         Returns:
             The image that was written, or None: nothing has happened, for the database has no
             such statements, the account is locked already, or there is none yet.
+
+        Raises:
+            AccountBusyError: Too many connections wait for that lock already.
         """
         if self.session.dialect == SQLITE or owner in self._accounts:
             return None
+        await self.session.admit(owner)
         statement, values = call
         entry = self._describe(operation, kind, entity_id, list_id=values["list_id"])
         recorded = entry_values(entry, os.urandom(SALT_BYTES))

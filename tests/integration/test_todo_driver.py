@@ -176,6 +176,8 @@ def test_behind_a_pooler_a_cancelled_statement_closes_its_connection(cluster: Cl
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
+        assert connection.abandoned is not None
+        await asyncio.wait({connection.abandoned})
         assert CLOCK.now() - began < 1
         assert connection.closed
         await connection.close()

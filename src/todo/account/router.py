@@ -19,7 +19,7 @@ router = APIRouter(prefix="/api/v1/me", tags=["account"], route_class=ApiRoute)
 async def read_me(request: Request, caller: CallerDep) -> Response:
     """Return the caller's account. Its entity tag changes with everything that the caller owns."""
     database: Database = request.app.state.database
-    async with database.reading() as session:
+    async with database.reading(caller.user) as session:
         # Before what it tags: a tag that is too old only makes a change fail.
         tag = version_tag(await find_account_version(session, caller.user))
         body = await read_account(session, caller.user)

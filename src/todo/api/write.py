@@ -20,6 +20,7 @@ from todo.errors import (
 from todo.journal.feed import Feed
 from todo.metrics import Metrics
 from todo.storage_quota import QuotaExceededError
+from todo.turns import AccountBusyError
 from todo.work import Work
 
 Action = Callable[[Work], Awaitable[Answer]]
@@ -62,9 +63,14 @@ async def answer_write(
     database: Database = request.app.state.database
     deadline = time.monotonic() + _RETRY_S
     attempt = 0
+    accounts = [caller.user]
     while True:
         try:
-            return (await _try(request, caller, action, database, key)).render()
+            return (await _try(request, caller, action, database, key, accounts)).render()
+        except AccountBusyError as error:
+            # The next attempt waits for its turn at that account too, without a connection.
+            accounts.append(error.account)
+            continue
         except RateLimitedError:
             _metrics(request).count_limited("writes")
             raise
@@ -104,8 +110,9 @@ async def _try(
     action: Action,
     database: Database,
     key: str | None,
+    accounts: list[str],
 ) -> Answer:
-    async with database.unit_of_work() as session:
+    async with database.unit_of_work(*accounts) as session:
         work = Work(session, caller, quota=request.app.state.storage_quota)
         if key is not None:
             stored = await claim(work, request, key)

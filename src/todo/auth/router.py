@@ -47,7 +47,7 @@ async def list_tokens(request: Request, caller: CallerDep) -> Response:
     The caller's token needs the scope `admin`.
     """
     database: Database = request.app.state.database
-    async with database.reading() as session:
+    async with database.reading(caller.user) as session:
         tokens = await ApiTokenRepository(session, caller).list_all()
     items = b",".join(render_shown(token) for token in tokens)
     return answer_read(request, b'{"items":[%b]}' % items)

@@ -64,7 +64,7 @@ async def list_front_end_tasks(request: Request, caller: OwnCaller) -> Response:
     """List the caller's tasks, by due time by default."""
     query, skipped = _read_query(request, caller)
     database: Database = request.app.state.database
-    async with database.reading() as session:
+    async with database.reading(caller.user) as session:
         images = await read_numbered(session, caller, query, datetime.now(UTC), skipped)
     return answer_read(request, b"[%b]" % b",".join(render(read_image(i)) for i in images))
 
@@ -130,7 +130,7 @@ async def create_front_end_task(
 async def read_front_end_task(request: Request, caller: OwnCaller, task_id: UUID) -> Response:
     """Return a task as existing front ends read it."""
     database: Database = request.app.state.database
-    async with database.reading() as session:
+    async with database.reading(caller.user) as session:
         image = await TaskRepository(session, caller).find(str(task_id))
     if image is None:
         raise NotFoundError

@@ -37,7 +37,7 @@ async def list_changes(
     Use this to keep a copy up to date. Continue with `next_since`.
     """
     database: Database = request.app.state.database
-    async with database.reading() as session:
+    async with database.reading(caller.user) as session:
         view = await find_view(session, caller, asked.list)
         page = await read_changes(session, view, asked.since, asked.limit)
     return answer_read(request, page.render())
@@ -50,7 +50,7 @@ async def list_journal(
     """List the entries of the journal: who did what, newest first."""
     wanted = Filter(entity=asked.entity, run_id=asked.run_id, actor=asked.actor)
     database: Database = request.app.state.database
-    async with database.reading() as session:
+    async with database.reading(caller.user) as session:
         view = await find_view(session, caller, asked.list)
         items, following = await read_history(session, view, wanted, asked.before, asked.limit)
     body = b'{"items":[%b],"next_before":%b}'
@@ -80,7 +80,7 @@ async def stream_events(
     since = asked.since if last_event_id is None else last_event_id
 
     async def find() -> tuple[View, int]:
-        async with state.database.reading() as session:
+        async with state.database.reading(caller.user) as session:
             view = await find_view(session, caller, asked.list)
             if since is None:
                 return view, await find_head(session, view.owner)
@@ -92,7 +92,7 @@ async def stream_events(
         # The token may have ended since, the list be shared no more.
         await state.authenticator.identify(request.scope["headers"])
         if asked.list is not None or caller.list_id is not None:
-            async with state.database.reading() as session:
+            async with state.database.reading(caller.user) as session:
                 await find_view(session, caller, asked.list)
 
     view, begin = await find()

@@ -59,7 +59,7 @@ async def list_lists(
     """List the caller's lists and those shared with the caller, oldest first."""
     after = None if asked.cursor is None else str(read_cursor(asked.cursor, UUID))
     database: Database = request.app.state.database
-    async with database.reading() as session:
+    async with database.reading(caller.user) as session:
         found = await ListRepository(session, caller).find_page(after, asked.limit + 1)
     shown = found[: asked.limit]
     cursor = render_cursor(shown[-1][2]) if len(found) > len(shown) else None
@@ -71,7 +71,7 @@ async def list_lists(
 async def read_list(request: Request, caller: CallerDep, list_id: UUID) -> Response:
     """Return a list that the caller owns or that is shared with the caller."""
     database: Database = request.app.state.database
-    async with database.reading() as session:
+    async with database.reading(caller.user) as session:
         (rows,) = await session.run(ListRepository(session, caller).find(str(list_id)))
     if not rows:
         raise NotFoundError
@@ -115,7 +115,7 @@ async def delete_list(
 async def list_shares(request: Request, caller: CallerDep, list_id: UUID) -> Response:
     """List the shares of a list. The owner sees all of them, other users their own."""
     database: Database = request.app.state.database
-    async with database.reading() as session:
+    async with database.reading(caller.user) as session:
         lists = ListRepository(session, caller)
         (rows,) = await session.run(lists.find(str(list_id)))
         if not rows:

@@ -38,7 +38,7 @@ async def list_tags(
         raise ReadOnlyError("This token is for one list, and tags are of all.")
     after = None if asked.cursor is None else read_cursor(asked.cursor, _check.validate_python)
     database: Database = request.app.state.database
-    async with database.reading() as session:
+    async with database.reading(caller.user) as session:
         # Before what it tags: a tag that is too old only makes a change fail.
         tag = version_tag(await find_account_version(session, caller.user))
         found = await find_names(session, caller.user, after, asked.limit + 1)

@@ -24,6 +24,7 @@ from todo.session import Session
 from todo.sql import Statement, each_of
 from todo.tasks.image import select_image
 from todo.tasks.repository import as_bytes, read_image
+from todo.turns import AccountBusyError
 from todo.work import Work
 
 AGENT = "reminders"
@@ -123,7 +124,7 @@ class Reminders:
             owners[owner].append(str(task_id))
         for owner, ids in owners.items():
             # Whose account somebody else keeps locked must not keep the others from theirs.
-            with contextlib.suppress(DatabaseBusyError, ConflictError):
+            with contextlib.suppress(DatabaseBusyError, ConflictError, AccountBusyError):
                 await self._deliver_to(owner, ids, at)
         return len(rows)
 

@@ -79,7 +79,7 @@ async def list_tasks(request: Request, caller: CallerDep) -> Response:
         fields=_read_fields(asked.fields),
     )
     database: Database = request.app.state.database
-    async with database.reading() as session:
+    async with database.reading(caller.user) as session:
         page = await listing.read_page(session, caller, query, datetime.now(UTC))
     return answer_read(request, page.render())
 
@@ -113,7 +113,7 @@ async def read_task(
     """Return a task, or some of its fields."""
     wanted = _read_fields(fields)
     database: Database = request.app.state.database
-    async with database.reading() as session:
+    async with database.reading(caller.user) as session:
         image = await TaskRepository(session, caller).find(str(task_id), _find(wanted))
     if image is None:
         raise NotFoundError

@@ -2,14 +2,23 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import URL, Engine, bindparam, event, text
 from sqlalchemy.pool import QueuePool
 
-from todo.session import Session, SqliteSession, check_out, create_async_engine, dispose, give_back
+from todo.session import (
+    Session,
+    SqliteSession,
+    check_out,
+    create_async_engine,
+    dispose,
+    give_back,
+    is_idle,
+)
 from todo.sql import Statement
 
 Result = TypeVar("Result")
@@ -112,24 +121,46 @@ def test_a_missing_value_is_an_error_and_no_null(tmp_path: Path) -> None:
     run(tmp_path, act)
 
 
-def test_a_task_cancelled_while_it_closes_gives_its_connection_back_first(tmp_path: Path) -> None:
-    lost = []
+@dataclass
+class Hanging:
+    """A driver whose server answers nothing any more."""
 
-    async def act(engine: Engine) -> list[int]:
-        rolling_back = asyncio.Event()
-        event.listen(engine, "invalidate", lambda *_details: lost.append("invalidated"))
+    in_transaction: bool = True
+    abandoned: asyncio.Future[None] | None = None
 
-        async def work() -> None:
-            async with connect(engine) as driver:
-                await begin(engine, driver).run((INSERT, {"x": 1}))
-                rolling_back.set()
+    async def rollback(self) -> None:
+        await asyncio.Event().wait()
 
-        task = asyncio.create_task(work())
-        await rolling_back.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return await read(engine)
 
-    assert run(tmp_path, act) == []
-    assert lost == []
+@dataclass
+class Pooled:
+    """A pooled connection that remembers how it ended."""
+
+    driver_connection: Hanging
+    ended: str = ""
+
+    def close(self) -> None:
+        self.ended = "returned"
+
+    def invalidate(self) -> None:
+        self.ended = "closed"
+
+
+@pytest.mark.parametrize("where", ["statement", "rollback"])
+def test_a_connection_whose_server_does_not_answer_is_closed(where: str) -> None:
+    async def scenario() -> tuple[bool, bool, str]:
+        abandoned = asyncio.get_running_loop().create_future() if where == "statement" else None
+        pooled: Any = Pooled(Hanging(in_transaction=not abandoned, abandoned=abandoned))
+        return is_idle(pooled), await give_back(pooled, 0.01), pooled.ended
+
+    assert asyncio.run(scenario()) == (False, False, "closed")
+
+
+def test_a_connection_whose_statement_was_ended_goes_back_to_the_pool() -> None:
+    async def scenario() -> tuple[bool, str]:
+        abandoned = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(abandoned.set_result, None)
+        pooled: Any = Pooled(Hanging(in_transaction=False, abandoned=abandoned))
+        return await give_back(pooled, 60), pooled.ended
+
+    assert asyncio.run(scenario()) == (True, "returned")

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from todo.turns import NoTurnError, Turns
+from todo.turns import AccountBusyError, AccountGate, NoTurnError, Turns
 
 
 def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> None:
@@ -65,3 +65,58 @@ def test_whoever_gives_up_leaves_the_place_to_the_next() -> None:
         await second
 
     asyncio.run(scenario())
+
+
+def gate(places: int = 2, **options: float) -> AccountGate:
+    return AccountGate(places, most_waiting=int(options.get("most_waiting", 10)), timeout_s=0.01)
+
+
+def test_one_account_has_its_share_and_others_theirs() -> None:
+    async def scenario() -> None:
+        accounts = gate()
+        mine = [await accounts.admit(["a"]) for _ in range(2)]
+        with pytest.raises(NoTurnError):
+            await accounts.admit(["a"])
+        await accounts.admit(["b"])
+        mine[0].leave()
+        await accounts.admit(["a"])
+
+    asyncio.run(scenario())
+
+
+def test_a_session_comes_upon_an_account_that_has_its_share_already() -> None:
+    async def scenario() -> None:
+        accounts = gate(1)
+        first, second = [await accounts.admit([name]) for name in "ab"]
+        await first.add("a")
+        with pytest.raises(AccountBusyError) as caught:
+            await second.add("a")
+        assert caught.value.account == "a"
+        first.leave()
+        await second.add("a")
+        assert second.accounts == ["b", "a"]
+
+    asyncio.run(scenario())
+
+
+def test_a_session_that_does_not_get_all_its_accounts_has_none() -> None:
+    async def scenario() -> None:
+        accounts = gate(1)
+        await accounts.admit(["b"])
+        with pytest.raises(NoTurnError):
+            await accounts.admit(["a", "b"])
+        await accounts.admit(["a"])
+
+    asyncio.run(scenario())
+
+
+def test_accounts_that_nobody_uses_are_forgotten() -> None:
+    async def scenario() -> AccountGate:
+        accounts = gate(1)
+        admission = await accounts.admit(["a", "a"])
+        with pytest.raises(NoTurnError):
+            await accounts.admit(["a"])
+        admission.leave()
+        return accounts
+
+    assert vars(asyncio.run(scenario()))["_turns"] == {}
