@@ -7,8 +7,9 @@ from todo.auth.caller import Caller
 from todo.session import Session
 from todo.tasks.listing import Query, read_page
 
-# Each looks at most at the scan budget of a page.
+# Each looks at most at the scan budget of a page. For words that is more work for fewer rows.
 MAX_SCANS = 10
+MAX_SEARCH_SCANS = 4
 
 
 async def read_numbered(
@@ -16,8 +17,8 @@ async def read_numbered(
 ) -> list[bytes]:
     """Return the images of the tasks that follow the first `skipped`.
 
-    A question that few tasks answer is looked for in MAX_SCANS times the scan budget of a page;
-    what lies behind is not found.
+    A question that few tasks answer is looked for in MAX_SCANS (MAX_SEARCH_SCANS) times the scan
+    budget of a page; what lies behind is not found.
 
     Args:
         session: Reads.
@@ -28,7 +29,7 @@ async def read_numbered(
     """
     left = skipped
     found: list[bytes] = []
-    for _ in range(MAX_SCANS):
+    for _ in range(MAX_SCANS if query.search is None else MAX_SEARCH_SCANS):
         if left:
             page = await read_page(session, caller, replace(query, fields=("id",), limit=left), now)
             left -= len(page.items)

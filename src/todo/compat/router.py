@@ -20,6 +20,7 @@ from todo.compat.form import read_changes, read_new, render
 from todo.compat.paging import read_numbered
 from todo.compat.schemas import (
     MAX_SKIPPED,
+    MAX_SKIPPED_IN_SEARCH,
     FrontEndCreate,
     FrontEndMessage,
     FrontEndQuery,
@@ -86,8 +87,10 @@ def _read_query(request: Request, caller: Caller) -> tuple[listing.Query, int]:
         raise refuse_contradiction("query", [sent["page"], sent["offset"]])
     limit = asked.limit or (_MOST if asked.page is None else _DEFAULT_LIMIT)
     skipped = ((asked.page or 1) - 1) * limit + (asked.offset or 0)
-    if skipped > MAX_SKIPPED:
-        raise _refuse_page(limit, sent.get("offset"))
+    search = (asked.search or "").strip() or None
+    most = MAX_SKIPPED if search is None else MAX_SKIPPED_IN_SEARCH
+    if skipped > most:
+        raise _refuse_page(most, limit, sent.get("offset"))
     state = asked.status
     if asked.completed is not None:
         state = "completed" if asked.completed else "open"
@@ -98,7 +101,7 @@ def _read_query(request: Request, caller: Caller) -> tuple[listing.Query, int]:
         priority=asked.priority,
         tags=tags,
         due=asked.due_status,
-        search=(asked.search or "").strip() or None,
+        search=search,
         sort=asked.sort or "due",
         descending=asked.order == "desc",
         limit=limit,
@@ -192,8 +195,8 @@ def _changed(image: bytes, code: int = 200) -> Answer:
     return Answer(code, render(shown), {"etag": version_tag(find_version(image))})
 
 
-def _refuse_page(limit: int, offset: str | None) -> ValidationFailedError:
-    last = MAX_SKIPPED if offset else MAX_SKIPPED // limit + 1
+def _refuse_page(most: int, limit: int, offset: str | None) -> ValidationFailedError:
+    last = most if offset else most // limit + 1
     bound = f"at most {last}" if offset else f"at most {last} with this limit"
     message = f"{bound}; narrow the question, or read /api/v1/tasks"
     error = {"in": "query", "field": offset or "page", "code": "too-far", "message": message}

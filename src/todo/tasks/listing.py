@@ -129,6 +129,11 @@ async def _gather(session: Session, shape: Shape, values: dict[str, Any]) -> Pag
     """Answer out of all matches of a narrow condition, None where they are too many."""
     if find_narrow(shape) is None:
         return None
+    if shape.sort == "relevance":
+        # To rank matches costs more than to count them.
+        counted = await session.find(count_statement(shape), values)
+        if counted is None or counted[0] > NARROW:
+            return None
     rows = await session.fetch(gather_statement(shape), values)
     if rows:
         number = rows[0][1]

@@ -1,9 +1,9 @@
 """Pages of tasks: one statement for each shape of a question, each bounded.
 
 A page follows one index in the order asked for. Conditions that the index does not answer are
-tried on at most SCAN_BUDGET of its rows; a page whose budget is spent ends there, short, and its
-cursor goes on from the last row that was looked at. So no question reads more than that, however
-large an account is and however few tasks answer it.
+tried on at most SCAN_BUDGET of its rows (WORDS_BUDGET for words); a page whose budget is spent ends
+there, short, and its cursor goes on from the last row that was looked at. So no question reads more
+than that, however large an account is and however few tasks answer it.
 
 A question with a narrow condition (words, a parent, a tag, a list) whose index has another order is
 tried the other way round first: its matches are gathered and sorted, when there are at most NARROW.
@@ -34,9 +34,11 @@ from sqlalchemy.sql.elements import ColumnElement
 from todo.models import Day, Id, Time, task, task_tag
 from todo.sql import SQLITE, Statement
 from todo.tasks.image import TASK_FIELDS, select_image
-from todo.tasks.search import has_words, matches, rank
+from todo.tasks.search import has_words, matches, rank, vector
 
 SCAN_BUDGET = 2000
+WORDS_BUDGET = 500
+"""As SCAN_BUDGET, for words: to find them takes each text apart, which costs many times as much."""
 NARROW = 500
 """How many matches of a narrow condition are gathered and sorted."""
 
@@ -171,12 +173,13 @@ def _page(shape: Shape, dialect: str) -> Select[Any]:
             lambda s: _drive(shape, dialect, s).limit(bindparam("limit")),
             shape.fields,
         )
-    looked_at = _drive(shape, dialect, select(task)).limit(SCAN_BUDGET).subquery("c")
+    chosen = select(task, *vector(shape.sort, dialect))
+    looked_at = _drive(shape, dialect, chosen).limit(_budget(shape)).subquery("c")
     return _chosen(shape, dialect, looked_at, led, [])
 
 
 def _gather(shape: Shape, dialect: str) -> Select[Any]:
-    matching = _matches(shape, dialect, task).cte("m")
+    matching = _matches(shape, dialect, task, *vector(shape.sort, dialect)).cte("m")
     number = select(func.count()).select_from(matching).scalar_subquery()
     led = frozenset({find_narrow(shape) or ""})
     return _chosen(shape, dialect, matching, led, [number.label("number")])
@@ -221,8 +224,13 @@ def _matches(shape: Shape, dialect: str, *columns: Any) -> Select[Any]:  # noqa:
 
 def _boundary(shape: Shape, dialect: str) -> Select[Any]:
     chosen = select(task.c[shape.key].label("key"), task.c.id)
-    driven = _drive(shape, dialect, chosen).limit(1).offset(SCAN_BUDGET - 1).subquery("b")
+    driven = _drive(shape, dialect, chosen).limit(1).offset(_budget(shape) - 1).subquery("b")
     return select(driven.c.key, driven.c.id)
+
+
+def _budget(shape: Shape) -> int:
+    """How many rows conditions are tried on that no index answers."""
+    return WORDS_BUDGET if shape.search else SCAN_BUDGET
 
 
 def _order(shape: Shape, source: FromClause) -> list[ColumnElement[Any]]:

@@ -26,6 +26,7 @@ from todo.models import task
 from todo.sql import SQLITE
 
 MAX_WORDS = 10
+_VECTOR_COLUMN = "vector"
 
 
 # Without punctuation PostgreSQL takes nothing for an address, a path or a markup, which would be
@@ -96,6 +97,15 @@ def rank(dialect: str, source: FromClause) -> ColumnElement[Any]:
     return func.ts_rank(_words_of(source), _QUERY)
 
 
+def vector(sort: str, dialect: str) -> list[ColumnElement[Any]]:
+    """The words of a task as a column, for an order that looks at them again in each row."""
+    if sort != "relevance" or dialect == SQLITE:
+        return []
+    return [_words_of(task).label(_VECTOR_COLUMN)]
+
+
 def _words_of(source: FromClause) -> ColumnElement[Any]:
+    if _VECTOR_COLUMN in source.c:
+        return source.c[_VECTOR_COLUMN]
     name = str(source.name) if isinstance(source, NamedFromClause) else "task"
     return literal_column(_WORDS_OF.format(name))

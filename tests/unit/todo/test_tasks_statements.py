@@ -15,6 +15,7 @@ from todo.sql import Compiled
 from todo.tasks.pages import (
     NARROW,
     SCAN_BUDGET,
+    WORDS_BUDGET,
     Shape,
     Sort,
     boundary_statement,
@@ -116,7 +117,8 @@ def test_each_question_asks_for_its_values_and_no_others(dialect: str) -> None:
             count = count_statement(shape).compiled(DIALECTS[dialect])
             assert parameters(count) <= asked, shape
         if is_scanned(shape):
-            assert SCAN_BUDGET in compiled.constants.values(), shape
+            budget = WORDS_BUDGET if shape.search else SCAN_BUDGET
+            assert budget in compiled.constants.values(), shape
             boundary = boundary_statement(shape).compiled(DIALECTS[dialect])
             assert parameters(boundary) <= expected_parameters(shape), shape
 
