@@ -54,6 +54,8 @@ _REFUSALS: dict[str, type[UnavailableError]] = {
     # Its disk cannot be read or written.
     "58030": DatabaseUnavailableError,
     "42P01": SchemaMismatchError,
+    # A privilege is missing, which `migrate` grants.
+    "42501": SchemaMismatchError,
 }
 # The same of SQLite, by its messages.
 _SQLITE_REFUSALS: dict[str, type[UnavailableError]] = {

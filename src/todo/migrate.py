@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, RootTransaction, create_engine, exc, 
 from todo.db import connect_arguments, prepare_engine
 from todo.fatal import ExitCode, FatalError
 from todo.models import EXPECTED_REVISION, REVISIONS
+from todo.privileges import grant, take_ownership
 from todo.settings import Settings
 from todo.sqlite import is_busy
 
@@ -25,6 +26,7 @@ _NO_LIMITS = text(
     "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('statement_timeout',"
     " 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
 )
+_NOT_ALLOWED = "42501"
 _POLL_S = 0.5
 _WAITING = "waiting for another process that is changing the database"
 _T = TypeVar("_T")
@@ -46,7 +48,7 @@ def migrate(settings: Settings, progress: Callable[[str], None]) -> str:
 
     Raises:
         DatabaseUnreachableError: No connection, or it was lost; nothing has changed.
-        FatalError: The database is newer than this program.
+        FatalError: The database is newer than this program, or the role may not change it.
     """
     arguments = connect_arguments(settings)
     arguments.pop("options", None)
@@ -57,8 +59,10 @@ def migrate(settings: Settings, progress: Callable[[str], None]) -> str:
     prepare_engine(engine, settings)
     try:
         with _connect(engine, progress) as connection, _begin(connection, progress):
-            return _upgrade(connection)
+            return _upgrade(connection, settings.database_backend_role)
     except exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _NOT_ALLOWED:
+            raise _refused(error) from None
         if not error.connection_invalidated:
             raise
         raise _unreachable(error) from None
@@ -130,7 +134,16 @@ def _outwait_locks(attempt: Callable[[], _T], progress: Callable[[str], None]) -
             announced = True
 
 
-def _upgrade(connection: Connection) -> str:
+def _refused(error: exc.DBAPIError) -> FatalError:
+    cause = str(error.orig).splitlines()[0]
+    message = (
+        f"the database does not let this role migrate: {cause}: migrate as the role that owns the "
+        "schema; in the shipped stack, `systemctl --user restart todo-migrate` does"
+    )
+    return FatalError(ExitCode.DATABASE_UNAVAILABLE, message)
+
+
+def _upgrade(connection: Connection, backend_role: str) -> str:
     current = _find_revision(connection)
     if current and current not in REVISIONS:
         message = (
@@ -138,6 +151,9 @@ def _upgrade(connection: Connection) -> str:
             f"{EXPECTED_REVISION}) does not know: run the newer version, or restore a backup"
         )
         raise FatalError(ExitCode.SCHEMA_MISMATCH, message)
+    two_roles = bool(backend_role) and connection.dialect.name == "postgresql"
+    if two_roles:
+        take_ownership(connection, backend_role)
     if current != EXPECTED_REVISION:
         from alembic import command  # noqa: PLC0415 - half a second, and mostly not needed
         from alembic.config import Config  # noqa: PLC0415
@@ -146,6 +162,8 @@ def _upgrade(connection: Connection) -> str:
         config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
         config.attributes["connection"] = connection
         command.upgrade(config, EXPECTED_REVISION)
+    if two_roles:
+        grant(connection, backend_role)
     return current
 
 

@@ -79,6 +79,12 @@ class Settings(BaseSettings):
         description="`startup` brings the schema up to date in the background when the backend "
         "starts; `never` leaves it to `python3 -m todo.admin migrate`.",
     )
+    database_backend_role: str = Field(
+        default="",
+        description="Role of the backend, for a `migrate` that runs as another role: that one then "
+        "owns the schema, and grants the backend's role what it needs. The shipped stack sets it. "
+        "Without it, one role does both.",
+    )
     database_pool_size: int = Field(
         default=10, ge=1, le=200, description="Most connections to the database at a time."
     )

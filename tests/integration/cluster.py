@@ -18,6 +18,9 @@ from tests.integration.certificates import Authority
 from tests.machine_clock import wait_until
 
 START_TIMEOUT_S = 120
+BACKEND_ROLE = "todo"
+OWNER_ROLE = "todo_owner"
+"""As in the database image: the role that migrates, and owns what there is."""
 
 
 def find_postgres() -> Path:
@@ -169,15 +172,35 @@ class Cluster:
             for pid in [self._server.pid, *map(int, children.read_text().split())]:
                 os.kill(pid, number)
 
-    def make_database(self) -> str:
-        """Create an empty database that the role `todo` owns; return its address."""
+    def make_database(self, owner: str = BACKEND_ROLE) -> str:
+        """Create an empty database that a role owns; return its address for that role."""
         self._databases += 1
         name = f"todo{self._databases}"
         with self.connect("postgres") as connection:
             if self._databases == 1:
-                connection.execute("CREATE ROLE todo LOGIN PASSWORD 'open sesame'")
-            connection.execute(f"CREATE DATABASE {name} OWNER todo".encode())
-        return f"postgresql+psycopg://todo@/{name}?host={self.root}"
+                connection.execute(f"CREATE ROLE {BACKEND_ROLE} LOGIN PASSWORD 'open sesame'")
+                connection.execute(f"CREATE ROLE {OWNER_ROLE} LOGIN")
+                connection.execute(f"GRANT {BACKEND_ROLE} TO {OWNER_ROLE}")
+            connection.execute(f"CREATE DATABASE {name} OWNER {owner}".encode())
+        return f"postgresql+psycopg://{owner}@/{name}?host={self.root}"
+
+    def hand_over(self, url: str) -> str:
+        """Do what the database image does: give a database to the role that migrates.
+
+        Args:
+            url: Its address for the backend's role.
+
+        Returns:
+            Its address for the owner.
+        """
+        name = url.rpartition("?")[0].rpartition("/")[2]
+        for statement in (
+            f"ALTER DATABASE {name} OWNER TO {OWNER_ROLE}",
+            f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+            f"GRANT CONNECT ON DATABASE {name} TO {BACKEND_ROLE}",
+        ):
+            self.query(url, statement)
+        return url.replace(f"//{BACKEND_ROLE}@", f"//{OWNER_ROLE}@")
 
     def query(self, url: str, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement as the superuser in the database of an address."""

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.integration.cluster import Cluster, open_cluster
+from tests.integration.cluster import BACKEND_ROLE, Cluster, open_cluster
 from tests.integration.people import MakeClient, MakePerson, invite
 from tests.integration.service import Service, open_service
 from tests.integration.tokens import Open
+from todo.migrate import migrate
+from todo.settings import Settings
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,11 +49,17 @@ def _open() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def postgres_service(cluster: Cluster) -> Iterator[Service]:
-    """A backend on PostgreSQL, shared."""
-    options = {"TODO_DATABASE_URL": cluster.make_database(), "TODO_DATABASE_MIGRATE": "startup"}
-    with open_service(options) as service:
+    """A backend on PostgreSQL, shared, in a role that does not own its schema."""
+    url = cluster.make_database()
+    migrate_as_owner(cluster.hand_over(url))
+    with open_service({"TODO_DATABASE_URL": url}) as service:
         service.wait_ready()
         yield service
+
+
+def migrate_as_owner(url: str) -> None:
+    """Migrate in the owner's role, for the backend's."""
+    migrate(Settings(database_url=url, database_backend_role=BACKEND_ROLE), print)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,90 @@
+"""Privileges of the backend's database role, where another role owns the schema (PostgreSQL).
+
+The backend's role reads and writes the rows that its statements touch and nothing else. The
+journal is append-only for it: it has no UPDATE, DELETE or TRUNCATE there, and owns no table whose
+rules it could change. Erasure goes through the function `erase_journal` (revision 0008).
+"""
+
+from sqlalchemy import Connection, text
+
+from todo.fatal import ExitCode, FatalError
+
+_ALL = "SELECT, INSERT, UPDATE, DELETE"
+GRANTS = {
+    "account": "SELECT, INSERT, UPDATE",
+    "alembic_version": "SELECT",
+    "api_token": _ALL,
+    "idempotency": _ALL,
+    "journal": "SELECT, INSERT",
+    "list": _ALL,
+    "list_share": _ALL,
+    "reminder": _ALL,
+    "task": _ALL,
+    "task_tag": _ALL,
+    "token_cutoff": "SELECT, INSERT, UPDATE",
+}
+"""Table -> what the backend may do with its rows. A unit test compares it with the tables."""
+
+_ERASE = "erase_journal(text, bigint, bigint)"
+
+_ROLE = text("SELECT 1 FROM pg_roles WHERE rolname = :role")
+_CURRENT = text("SELECT current_user, current_schema()")
+_OWNS = text(
+    "SELECT 1 FROM pg_class WHERE relowner = to_regrole(:quoted)"
+    " AND relnamespace = to_regnamespace(current_schema()) LIMIT 1"
+)
+
+
+def take_ownership(connection: Connection, role: str) -> None:
+    """Move what the backend's role owns to the role that migrates.
+
+    A schema from before there were two roles belongs to the backend's. It takes a membership in
+    that role, which the database image grants.
+
+    Args:
+        connection: Within the migration's transaction.
+        role: The backend's.
+
+    Raises:
+        FatalError: There is no such role, or it is the role that migrates.
+    """
+    name = "TODO_DATABASE_BACKEND_ROLE"
+    if connection.scalar(_ROLE, {"role": role}) is None:
+        message = f"{name}: the database has no role {role}: create it, or correct the name"
+        raise FatalError(ExitCode.CONFIGURATION, message)
+    if connection.execute(_CURRENT).one()[0] == role:
+        message = (
+            f"{name}: {role} is the role that migrates: leave the option out to use one role, "
+            "or migrate as another one"
+        )
+        raise FatalError(ExitCode.CONFIGURATION, message)
+    quoted = _quote(connection, role)
+    if connection.scalar(_OWNS, {"quoted": quoted}) is not None:
+        connection.execute(text(f"REASSIGN OWNED BY {quoted} TO CURRENT_USER"))
+
+
+def grant(connection: Connection, role: str) -> None:
+    """Give the backend's role exactly what it needs, whatever it had before.
+
+    Args:
+        connection: Within the migration's transaction, after the schema is up to date.
+        role: The backend's.
+    """
+    schema = _quote(connection, connection.execute(_CURRENT).one()[1])
+    quoted = _quote(connection, role)
+    statements = [
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {quoted}, PUBLIC",
+        f"REVOKE CREATE ON SCHEMA {schema} FROM {quoted}, PUBLIC",
+        f"GRANT USAGE ON SCHEMA {schema} TO {quoted}",
+        *(
+            f"GRANT {rights} ON {schema}.{_quote(connection, table)} TO {quoted}"
+            for table, rights in GRANTS.items()
+        ),
+        f"GRANT EXECUTE ON FUNCTION {schema}.{_ERASE} TO {quoted}",
+    ]
+    for statement in statements:
+        connection.execute(text(statement))
+
+
+def _quote(connection: Connection, name: str) -> str:
+    return connection.dialect.identifier_preparer.quote(name)
