@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy import host_packages, tools
 from deploy.errors import DeployError, ExitCode
-from deploy.paths import cache_dir
+from deploy.paths import REPO, cache_dir
 from deploy.progress import step
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 _CLUSTER_DEFAULTS = Path("/etc/postgresql-common/createcluster.d")
 # A shell of Chromium without windows is a third of it; any other that is there will do.
+_OPENAPI = REPO / "tests" / "integration" / "openapi"
+"""Names, versions and hashes of what judges the OpenAPI document."""
+_NPM_TIMEOUT_S = 3600.0
 _BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
@@ -31,6 +36,8 @@ def ensure_programs() -> None:
     packages = [] if find_initdb() else ["postgresql"]
     packages += [] if find_browser() else [_BROWSERS[0]]
     packages += [] if find_curl() else ["curl"]
+    packages += [] if find_node() else ["nodejs"]
+    packages += [] if find_npm() else ["npm"]
     if packages:
         with _no_default_cluster():
             host_packages.ensure_packages(packages, assume_yes=os.geteuid() == 0)
@@ -42,6 +49,8 @@ def ensure_programs() -> None:
         _fetch_with_libraries("nginx", "usr/sbin/nginx", _own_nginx())
     if find_caddy() is None:
         _fetch_with_libraries("caddy", "usr/bin/caddy", _own_caddy())
+    if find_openapi_tools() is None:
+        _fetch_openapi_tools(_own_openapi_tools())
 
 
 def find_initdb() -> Path | None:
@@ -63,6 +72,23 @@ def find_curl() -> Path | None:
     """The HTTP client that the guides use."""
     found = tools.find("curl")
     return Path(found) if found else None
+
+
+def find_node() -> Path | None:
+    """The runtime of the programs that judge the OpenAPI document."""
+    found = tools.find("node")
+    return Path(found) if found else None
+
+
+def find_npm() -> Path | None:
+    """What fetches those programs."""
+    found = tools.find("npm")
+    return Path(found) if found else None
+
+
+def find_openapi_tools() -> Path | None:
+    """The folder of those programs."""
+    return _own_openapi_tools() if _own_openapi_tools().exists() else None
 
 
 def find_promtool() -> Path | None:
@@ -111,6 +137,25 @@ def _own_nginx() -> Path:
 
 def _own_caddy() -> Path:
     return cache_dir() / "caddy" / "caddy"
+
+
+def _own_openapi_tools() -> Path:
+    digest = hashlib.sha256((_OPENAPI / "package-lock.json").read_bytes()).hexdigest()
+    return cache_dir() / f"openapi-{digest[:16]}"
+
+
+def _fetch_openapi_tools(target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        step("Fetching the programs that judge the OpenAPI document") as current,
+        tempfile.TemporaryDirectory(prefix="openapi-", dir=target.parent) as scratch,
+    ):
+        folder = Path(scratch) / "tools"
+        shutil.copytree(_OPENAPI, folder)
+        # Nothing of a package runs here; each is compared with the hash in the lock.
+        argv = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        tools.stream(argv, current, timeout_s=_NPM_TIMEOUT_S, cwd=folder)
+        folder.replace(target)
 
 
 def _fetch_promtool(target: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -5,8 +6,10 @@ import pytest
 from deploy import suite, suite_programs
 from deploy.cli.main import Build
 from deploy.errors import DeployError, ExitCode
+from deploy.paths import REPO
 
 FETCHED = ("promtool", "pgbouncer", "nginx", "caddy")
+OTHERS = ("curl", "node", "npm", "openapi_tools")
 
 
 def test_the_unit_tests_alone_are_spread_over_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +84,7 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr(suite_programs, "find_initdb", lambda: None)
     monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
-    for name in ("curl", *FETCHED):
+    for name in (*OTHERS, *FETCHED):
         monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
     monkeypatch.setattr(suite_programs, "_CLUSTER_DEFAULTS", folder)
     monkeypatch.setattr("deploy.host_packages.ensure_packages", install)
@@ -99,9 +102,48 @@ def test_without_debians_packages_the_way_to_a_program_is_named(
     monkeypatch.setattr("deploy.tools.find", lambda _tool: None)
     monkeypatch.setattr(suite_programs, "find_initdb", lambda: Path("initdb"))
     monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
-    for name in {"curl", *FETCHED} - {program}:
+    for name in {*OTHERS, *FETCHED} - {program}:
         monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
     with pytest.raises(DeployError, match=program) as caught:
         suite_programs.ensure_programs()
     assert caught.value.code == ExitCode.UNAVAILABLE
     assert "PATH" in caught.value.hint
+
+
+def test_the_programs_that_judge_the_openapi_document_are_fetched_by_their_lock(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ran: list[tuple[str, ...]] = []
+
+    def stream(argv: list[str], *_: object, cwd: Path, **__: object) -> None:
+        ran.append(tuple(argv))
+        (cwd / "node_modules").mkdir()
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("deploy.tools.stream", stream)
+    monkeypatch.setattr(suite_programs, "find_initdb", lambda: Path("initdb"))
+    monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
+    for name in {*OTHERS, *FETCHED} - {"openapi_tools"}:
+        monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
+
+    for _ in range(2):
+        suite_programs.ensure_programs()
+
+    assert [argv[:3] for argv in ran] == [("npm", "ci", "--ignore-scripts")]
+    folder = suite_programs.find_openapi_tools()
+    assert folder is not None
+    assert {"node_modules", "package-lock.json"} <= {each.name for each in folder.iterdir()}
+
+
+def test_the_lock_of_those_programs_has_hashes_and_no_address() -> None:
+    folder = REPO / "tests" / "integration" / "openapi"
+    text = (folder / "package-lock.json").read_text()
+    packages = json.loads(text)["packages"]
+
+    # After `npm install --package-lock-only --omit-lockfile-registry-resolved` there:
+    # jq --indent 1 'del(.packages[] | (.funding, .license, .deprecated))' package-lock.json
+    assert "://" not in text
+    assert all("integrity" in each for name, each in packages.items() if name)
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    assert packages[""]["dependencies"] == wanted
+    assert {n: packages[f"node_modules/{n}"]["version"] for n in wanted} == wanted
