@@ -7,13 +7,15 @@ Importing this brings `cryptography`: not at start.
 from typing import Any
 
 import jwt
-from jwt.algorithms import OKPAlgorithm
+from jwt.algorithms import get_default_algorithms
 
 
 class _Jws(jwt.PyJWS):
     def __init__(self) -> None:
         super().__init__()
-        self.register_algorithm("Ed25519", OKPAlgorithm())
+        # `build.py dev` has no `cryptography`, and checks HS256 only.
+        if (curve := get_default_algorithms().get("EdDSA")) is not None:
+            self.register_algorithm("Ed25519", curve)
 
     def _validate_kid(self, kid: Any) -> None:  # noqa: ANN401 - PyJWT's signature
         if kid is not None:
