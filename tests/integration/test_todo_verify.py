@@ -268,6 +268,16 @@ def test_a_file_that_has_no_heads_is_refused(folder: Path, text: str | None, sai
     assert said in done.stderr
 
 
+def test_an_unknown_owner_is_told_from_a_journal_that_lost_its_account(ledger: Ledger) -> None:
+    fill(ledger, "alice", 3)
+    done = call_admin(ledger.environment, "verify", "--owner", "alise")
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr == "todo.admin: error: --owner: no account named alise\n"
+
+    ledger.execute("DELETE FROM account")
+    assert ledger.finds(owner="alice") == ["'alice': there is no such journal"]
+
+
 def test_an_absent_schema_is_one_line(folder: Path) -> None:
     done = call_admin(_open_sqlite(folder).environment, "verify")
 

@@ -7,7 +7,7 @@ from todo.errors import UnavailableError, to_fatal
 from todo.fatal import ExitCode, FatalError
 from todo.files import Files
 from todo.journal.heads import read_heads, write_heads
-from todo.journal.verify import Verified, verify
+from todo.journal.verify import Verified, is_known, verify
 from todo.settings import Settings
 
 MAX_SHOWN = 100
@@ -47,6 +47,8 @@ async def run_check(
     database = Database(settings)
     total, journals, broken = Verified(), 0, 0
     try:
+        if owner is not None and known is None and not await is_known(database, owner):
+            raise FatalError(ExitCode.USAGE, f"--owner: no account named {owner}")
         async for each in verify(database, owner=owner, heads=known, with_state=with_state):
             journals += 1
             broken += bool(each.findings)

@@ -134,6 +134,15 @@ async def verify(
         yield Verified(findings=[Finding(each, 0, "the journal of the exported head is gone")])
 
 
+async def is_known(source: Source, owner: str) -> bool:
+    """Whether there is an account of that name, or entries of a journal whose account is gone."""
+    async with source.reading() as session:
+        entries = {"owner": owner, "after": -1, "limit": 1}
+        return bool(
+            await session.find(_HEAD, {"owner": owner}) or await session.fetch(_PAGE, entries)
+        )
+
+
 async def _owners(source: Source) -> AsyncIterator[str]:
     last = ""
     while True:
