@@ -3,8 +3,15 @@
 set -u
 process=${1:-/proc/1}
 
-# Until the entry point becomes the server, it makes the data directory.
 read -r name < "$process/comm"
+if [ "$name" = podman-init ]; then
+    # RunInit=true: process 1 is Podman's init, and what this image starts is its child.
+    read -r child _ < "$process/task/1/children"
+    process=${process%/*}/$child
+    read -r name < "$process/comm"
+fi
+
+# Until the entry point becomes the server, it makes the data directory.
 [ "$name" = postgres ] || exit 0
 
 pg_isready --quiet --host="$DB_SOCKET_DIR" --timeout=2
