@@ -12,10 +12,21 @@ import os
 import re
 import signal
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from todo.fatal import ExitCode, FatalError, report_error
-from todo.files import STDIO, Files, ReaderLeftError, receive
+from todo.files import (
+    STDIO,
+    Files,
+    ReaderLeftError,
+    discard_unwritten,
+    receive,
+    write_error,
+    write_output,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 _DAY_S = 86_400
 _MAX_DAYS = 365
@@ -28,6 +39,13 @@ class _Parser(argparse.ArgumentParser):
         if action.option_strings and arg_strings == ["--"]:
             raise argparse.ArgumentError(action, "expected one argument")
         return super()._get_values(action, arg_strings)
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        # Help. argparse's own leaves what cannot be written to the interpreter's last flush.
+        if file in {None, sys.stdout}:
+            write_output(message)
+        else:
+            write_error(message)
 
     def error(self, message: str) -> NoReturn:
         """Report wrong usage in one line."""
@@ -45,22 +63,22 @@ def main(arguments: list[str] | None = None) -> int:
         parser = _make_parser(f"python3 {program or '-m todo.admin'}")
         options = parser.parse_args(words)
         if options.plan:
-            sys.stdout.write(f"{json.dumps(_plan(options))}\n")
+            write_output(f"{json.dumps(_plan(options))}\n")
             return ExitCode.OK
         options.files = receive(options.descriptors) if options.descriptors else Files()
-        code = int(options.run(options))
-        sys.stdout.flush()
+        return int(options.run(options))
     except FatalError as error:
-        return report_error(shown, error)
+        code = report_error(shown, error)
     except (BrokenPipeError, ReaderLeftError):
-        return _close_quietly()
+        code = 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         # The program around it was interrupted, and reports it.
         interrupted = FatalError(ExitCode.INTERNAL, "interrupted")
-        return 128 + signal.SIGINT if program else report_error(shown, interrupted)
+        code = 128 + signal.SIGINT if program else report_error(shown, interrupted)
     except Exception as error:  # noqa: BLE001 - the boundary: any failure is one line
         message = f"internal error: {type(error).__name__}: {error}"
-        return report_error(shown, FatalError(ExitCode.INTERNAL, message))
+        code = report_error(shown, FatalError(ExitCode.INTERNAL, message))
+    discard_unwritten()
     return code
 
 
@@ -241,7 +259,7 @@ def _token(options: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise FatalError(ExitCode.USAGE, f"--subject: {error}") from None
-    sys.stdout.write(token + "\n")
+    write_output(f"{token}\n")
     return ExitCode.OK
 
 
@@ -328,25 +346,16 @@ def _verify(options: argparse.Namespace) -> int:
 def _options(_options: argparse.Namespace) -> int:
     from todo.options import render_options  # noqa: PLC0415
 
-    sys.stdout.write(render_options())
+    write_output(render_options())
     return ExitCode.OK
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    write_output(f"{line}\n")
 
 
 def _say_aside(line: str) -> None:
-    sys.stderr.write(line + "\n")
-
-
-def _close_quietly() -> int:
-    """End without a word after the reader of standard output is gone, as in `export | head`."""
-    # The interpreter flushes once more on its way out.
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - beside its descriptor
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
-    return 128 + signal.SIGPIPE
+    write_error(f"{line}\n")
 
 
 if __name__ == "__main__":

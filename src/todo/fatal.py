@@ -1,5 +1,6 @@
 """How the program ends when it cannot go on: one line, one exit code."""
 
+import contextlib
 import json
 import sys
 from datetime import UTC, datetime
@@ -43,8 +44,7 @@ def report_fatal(error: FatalError) -> int:
         "message": " ".join(error.message.split()),
         "code": int(error.code),
     }
-    sys.stderr.write(json.dumps(line) + "\n")
-    sys.stderr.flush()
+    _write(json.dumps(line))
     return int(error.code)
 
 
@@ -58,6 +58,12 @@ def report_error(program: str, error: FatalError) -> int:
     Returns:
         The exit code, for `sys.exit`.
     """
-    sys.stderr.write(f"{program}: error: {' '.join(error.message.split())}\n")
-    sys.stderr.flush()
+    _write(f"{program}: error: {' '.join(error.message.split())}")
     return int(error.code)
+
+
+def _write(line: str) -> None:
+    # The exit code says it as well where nothing can be written.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()

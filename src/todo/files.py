@@ -82,8 +82,40 @@ class Files:
         except BrokenPipeError:
             raise ReaderLeftError from None
         except OSError as error:
-            message = f"cannot write {_shown(name, 'standard output')}: {error.strerror}"
-            raise FatalError(ExitCode.USAGE, message) from None
+            raise _cannot_write(name, error) from None
+
+
+def write_output(text: str) -> None:
+    """Write text to standard output, at once.
+
+    Raises:
+        ReaderLeftError: It is a pipe that nobody reads.
+        FatalError: It cannot be written, as on a full disk.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderLeftError from None
+    except OSError as error:
+        raise _cannot_write(STDIO, error) from None
+
+
+def write_error(text: str) -> None:
+    """Write text to standard error; where that cannot be written there is no way to say so."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def discard_unwritten() -> None:
+    """Drop what a standard stream does not take; the interpreter would try once more at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - beside its descriptor
+                os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def put(file: IO[bytes], data: bytes) -> None:
@@ -154,6 +186,11 @@ def _is_regular(target: Path) -> bool:
         return stat.S_ISREG(target.stat().st_mode)
     except FileNotFoundError:
         return True
+
+
+def _cannot_write(name: str, error: OSError) -> FatalError:
+    message = f"cannot write {_shown(name, 'standard output')}: {error.strerror}"
+    return FatalError(ExitCode.USAGE, message)
 
 
 def _shown(name: str, stream: str) -> str:

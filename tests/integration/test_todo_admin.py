@@ -279,6 +279,55 @@ def test_a_reader_that_left_is_no_error(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("options",),
+        ("--help",),
+        ("token", "--help"),
+        ("tokens",),
+        ("verify",),
+        ("export",),
+        ("migrate",),
+        ("token", "--subject", "alice"),
+        ("import", "-"),
+    ],
+    ids=" ".join,
+)
+def test_output_that_cannot_be_written_is_one_line(
+    folder: Path, arguments: tuple[str, ...]
+) -> None:
+    environment = make_environment(folder, {"TODO_DATABASE_URL": f"sqlite:///{folder}/todo.db"})
+    assert call_admin(environment, "migrate").returncode == 0
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "todo.admin", *arguments],
+            env=environment,
+            input='{"todo-backend":{"format":1}}\n',
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.stderr == (
+        "todo.admin: error: cannot write standard output: No space left on device\n"
+    )
+    assert done.returncode == 64
+
+
+def test_errors_that_cannot_be_written_leave_the_exit_code(folder: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "todo.admin", "revoke"],
+            env=make_environment(folder, {}),
+            stderr=full,
+            check=False,
+        )
+
+    assert done.returncode == 64
+
+
 def test_a_migration_needs_no_token_secret(folder: Path) -> None:
     options = {
         "TODO_TOKEN_SECRET_FILE": "/nowhere",

@@ -209,6 +209,30 @@ def test_a_file_that_is_not_there_is_one_line(empty: dict[str, str]) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "\ufeffBEGIN:VCALENDAR\r\nBEGIN:VTODO\r\n",
+            "is a calendar file; --format ical --owner USER imports it",
+        ),
+        ("begin:vcalendar\nEND:VCALENDAR\n", "is a calendar file; --format ical"),
+        ("root:x:0:0::/root:/bin/sh\n" * 3, "is not an export: it has no line "),
+        ('{"task": {}}\n', 'is not an export: it has no line {"todo-backend":{"format":1}}'),
+        ("", "is not an export"),
+    ],
+)
+def test_another_kind_of_file_is_one_line(
+    empty: dict[str, str], tmp_path: Path, text: str, said: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text(text)
+    result = call_admin(empty, "import", str(file))
+    assert (result.returncode, result.stdout) == (64, "")
+    assert result.stderr.startswith(f"todo.admin: error: {file} {said}")
+    assert result.stderr.count("\n") == 1
+
+
 def test_an_exported_file_is_for_its_owner_alone(empty: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "export"
 

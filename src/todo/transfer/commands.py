@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,12 +11,16 @@ from typing import IO
 from todo.db import Database
 from todo.errors import UnavailableError, to_fatal
 from todo.fatal import ExitCode, FatalError
-from todo.files import Files, put
+from todo.files import STDIO, Files, put, write_error, write_output
 from todo.settings import Settings, load_settings
 from todo.transfer.export import export_accounts
 from todo.transfer.importing import Importer, Report
 
 _SHOWN_PROGRESS = "\r{} lines"
+_HEAD_BYTES = 512
+_CALENDAR = b"BEGIN:VCALENDAR"
+_FORMAT = re.compile(rb'\s*\{\s*"todo-backend"\s*:')
+"""The line that an export starts with, of whatever version."""
 
 
 def run_export(options: argparse.Namespace, files: Files) -> int:
@@ -56,6 +61,8 @@ def run_import(options: argparse.Namespace, files: Files) -> int:
         raise FatalError(ExitCode.USAGE, "--owner: a calendar file does not say whose tasks it has")
     settings = load_settings()
     with files.reading(options.input) as file:
+        if options.format == "json":
+            _require_export(options.input, file)
         report = asyncio.run(_take(settings, options, file))
     return _tell(report, dry_run=options.dry_run)
 
@@ -87,18 +94,33 @@ async def _take(settings: Settings, options: argparse.Namespace, file: IO[bytes]
     return report
 
 
+def _require_export(name: str, file: IO[bytes]) -> None:
+    """Refuse a file that is something else, rather than each of its lines.
+
+    Raises:
+        FatalError: No line of it names the format.
+    """
+    shown = "standard input" if name == STDIO else name
+    if file.read(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \r\n\t").upper().startswith(_CALENDAR):
+        message = f"{shown} is a calendar file; --format ical --owner USER imports it"
+        raise FatalError(ExitCode.USAGE, message)
+    file.seek(0)
+    if not any(map(_FORMAT.match, file)):
+        message = f'{shown} is not an export: it has no line {{"todo-backend":{{"format":1}}}}'
+        raise FatalError(ExitCode.USAGE, message)
+
+
 def _show_progress(lines: int) -> None:
     if sys.stderr.isatty():
-        sys.stderr.write(_SHOWN_PROGRESS.format(lines))
-        sys.stderr.flush()
+        write_error(_SHOWN_PROGRESS.format(lines))
 
 
 def _tell(report: Report, *, dry_run: bool) -> int:
     for line, why in sorted(report.skipped.items()):
-        sys.stdout.write(f"line {line}: not taken: {why}\n")
+        write_output(f"line {line}: not taken: {why}\n")
     taken = ", ".join(f"{kind} {count}" for kind, count in sorted(report.taken.items()))
     would = "would take" if dry_run else "took"
-    sys.stdout.write(
+    write_output(
         f"{would}: {taken or 'nothing'}; there already: {report.present};"
         f" not taken: {len(report.skipped)}\n"
     )
