@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 import signal
 import sys
 import threading
@@ -16,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from deploy import paths, symptoms
+from deploy import advice, paths, symptoms
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -37,20 +36,53 @@ def guard(command: Callable[[], int]) -> int:
     mistake in this program: one line that says where its traceback was written, or the
     traceback itself when BUILD_DEBUG is set.
     """
+    code = _run(command)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            # The interpreter tries once more on its way out: let that go nowhere.
+            with Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+    return code
+
+
+def write_output(text: str) -> None:
+    """Write text to standard output, at once.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        raise OutputError(error) from None
+
+
+class OutputError(Exception):
+    """Standard output cannot be written; not an OSError, which may be of any file."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _run(command: Callable[[], int]) -> int:
     try:
         _catch_signals()
         _open_streams()
         code = command()
-        sys.stdout.flush()
+        write_output("")
     except DeployError as error:
         return _fail(str(error), error.code)
+    except OutputError as error:
+        return _explain_unwritten(error)
     except _Terminated as error:
-        return _say("terminated", error.code)
+        return _say_aside("terminated", error.code)
     except KeyboardInterrupt:
-        return _say("interrupted", ExitCode.INTERRUPTED)
+        return _say_aside("interrupted", ExitCode.INTERRUPTED)
     except Exception as error:
-        if isinstance(error, BrokenPipeError) and _nobody_reads():
-            return _close_quietly()
         if os.environ.get("BUILD_DEBUG"):
             raise
         return _explain(error)
@@ -78,7 +110,7 @@ def _catch_signals() -> None:
         nonlocal presses
         presses += 1
         if presses == 2:  # noqa: PLR2004 - see above
-            _say("cleaning up; Ctrl-C once more leaves things behind", 0)
+            _say_aside("cleaning up; Ctrl-C once more leaves things behind", 0)
             return
         raise KeyboardInterrupt
 
@@ -136,6 +168,11 @@ def _say(line: str, code: int) -> int:
     return code
 
 
+def _say_aside(line: str, code: int) -> int:
+    """Say that a signal came, except in a lab: the same reaches `build.py` on the host, too."""
+    return code if advice.in_lab() else _say(line, code)
+
+
 def _fail(message: str, code: int) -> int:
     return _say(f"error: {' '.join(message.split())}", code)
 
@@ -157,15 +194,7 @@ def _explain(error: Exception) -> int:
     return _fail(f"unexpected {type(error).__name__}: {error} — {where}", ExitCode.INTERNAL)
 
 
-def _nobody_reads() -> bool:
-    """Whether the reader of standard output is gone, as in `build.py status | head -1`."""
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), select.POLLERR)
-    return bool(poll.poll(0))
-
-
-def _close_quietly() -> int:
-    # The interpreter flushes once more on its way out: let that go nowhere.
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
-    return 128 + signal.SIGPIPE
+def _explain_unwritten(error: OutputError) -> int:
+    if isinstance(error.cause, BrokenPipeError):
+        return 128 + signal.SIGPIPE  # its reader has read enough
+    return _fail(f"cannot write to standard output: {error.cause.strerror}", ExitCode.NO_SPACE)

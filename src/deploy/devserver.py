@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from deploy import paths, tools
 from deploy.errors import DeployError, ExitCode
+from deploy.progress import say
 from deploy.stack import admin
 
 if TYPE_CHECKING:
@@ -58,13 +59,13 @@ def serve(port: int, *, reload: bool) -> int:
     _make_secret(paths.dev_data_dir())
     environment = render_environment(port, os.environ, paths.dev_data_dir())
     greeted = False
-    sys.stderr.write("Starting the backend from src/ …\n")
+    say("Starting the backend from src/ …")
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             with _backend(environment) as backend:
                 if not greeted and _wait_listening(backend, port):
                     greeted = True
-                    sys.stderr.write(render_greeting(port, paths.dev_data_dir()))
+                    say(render_greeting(port, paths.dev_data_dir()))
                 if not reload:
                     return backend.wait()
                 code = _wait_for_change(backend)
@@ -82,7 +83,7 @@ def render_greeting(port: int, folder: Path) -> str:
         "A first request, from another terminal in this folder:\n\n"
         f"  curl http://127.0.0.1:{port}/api/v1/tasks "
         '-H "Authorization: Bearer $(python3 build.py dev --token alice)" '
-        "-H 'Content-Type: application/json' -d '{\"title\": \"Water the plants\"}'\n\n"
+        "-H 'Content-Type: application/json' -d '{\"title\": \"Water the plants\"}'\n"
     )
 
 
@@ -147,14 +148,14 @@ def _wait_for_change(backend: Popen[bytes]) -> int | None:
     for changes in watchfiles.watch(source, debounce=300, rust_timeout=500, yield_on_timeout=True):
         if changes:
             names = sorted({os.path.relpath(name, paths.REPO) for _, name in changes})
-            sys.stderr.write(f"Changed: {', '.join(names)}. Starting again.\n")
+            say(f"Changed: {', '.join(names)}. Starting again.")
             return None
         code = backend.poll()
         if code in _SOURCE_CANNOT_MEND:
             return code
         if code is not None and not told:
             told = True
-            sys.stderr.write(f"The backend stopped (code {code}); a change starts it again.\n")
+            say(f"The backend stopped (code {code}); a change starts it again.")
     return 0
 
 

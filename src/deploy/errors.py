@@ -14,7 +14,7 @@ class ExitCode(enum.IntEnum):
     DATA = 65  # EX_DATAERR: a file of the project or of the user is malformed
     UNAVAILABLE = 69  # EX_UNAVAILABLE: a tool, a service or the network is missing
     INTERNAL = 70  # EX_SOFTWARE: a mistake in this program
-    NO_SPACE = 74  # EX_IOERR: the disk is full
+    NO_SPACE = 74  # EX_IOERR: the disk is full, or output cannot be written
     CONFIG = 78  # EX_CONFIG: a setting, a secret or the host is not as needed
     INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 

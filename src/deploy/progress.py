@@ -77,8 +77,7 @@ def step(title: str, stream: TextIO | None = None) -> Iterator[Step]:
     current = Step(title)
     done = threading.Event()
     if not live:
-        out.write(f"{title} …\n")
-        out.flush()
+        _write(out, f"{title} …\n")
     watcher = threading.Thread(
         target=_show_live if live else _show_plain, args=(current, done, out), daemon=True
     )
@@ -99,8 +98,12 @@ def step(title: str, stream: TextIO | None = None) -> Iterator[Step]:
         if outcome == "done" and not _RUNNING:
             TIMINGS.steps.append((title, current.elapsed_s))
         clear = "\r\033[K" if live else ""
-        out.write(f"{clear}{title}: {outcome} ({current.elapsed_s:.1f} s)\n")
-        out.flush()
+        _write(out, f"{clear}{title}: {outcome} ({current.elapsed_s:.1f} s)\n")
+
+
+def say(line: str) -> None:
+    """Print a line for the user on standard error, where progress goes."""
+    _write(sys.stderr, f"{line}\n")
 
 
 def _show_live(current: Step, done: threading.Event, out: TextIO) -> None:
@@ -109,12 +112,17 @@ def _show_live(current: Step, done: threading.Event, out: TextIO) -> None:
             continue  # a part of it has the line
         width = shutil.get_terminal_size().columns - 1
         line = f"{current.title} … {current.elapsed_s:.0f} s  {current.detail}"[:width]
-        out.write(f"\r\033[K{line}")
-        out.flush()
+        _write(out, f"\r\033[K{line}")
 
 
 def _show_plain(current: Step, done: threading.Event, out: TextIO) -> None:
     while not done.wait(_HEARTBEAT_S):
         line = f"{current.title} … {current.elapsed_s:.0f} s  {current.detail}"[:_PLAIN_COLUMNS]
-        out.write(f"{line}\n")
+        _write(out, f"{line}\n")
+
+
+def _write(out: TextIO, text: str) -> None:
+    # What cannot be shown is no reason to stop.
+    with contextlib.suppress(OSError):
+        out.write(text)
         out.flush()

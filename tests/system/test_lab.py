@@ -52,6 +52,12 @@ def test_two_labs_serve_the_same_port_side_by_side() -> None:
             labs.start(one.name)
 
 
+def test_a_shell_of_a_lab_reads_a_script_from_a_pipe(running: labs.Lab) -> None:
+    shell = [sys.executable, str(REPO / "build.py"), "lab", "shell", running.name]
+    done = tools.run(shell, stdin="echo $LOGNAME\nexit 7", check=False)
+    assert (done.returncode, done.stdout) == (7, "todo\n")
+
+
 def test_labs_of_one_name_in_two_places_do_not_end_each_other(
     running: labs.Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 
 from plumbum import cli
 
 from deploy.audit import checkout
+from deploy.boundary import write_output
 from deploy.cli.command import Command
 from deploy.errors import ExitCode
 
@@ -21,5 +21,5 @@ class Audit(Command):
         """Print the result; 0 when nothing is wrong, 1 otherwise."""
         result = checkout.run_audit(dt.datetime.now(tz=dt.UTC).date())
         render = checkout.render_json if self.as_json else checkout.render_table
-        sys.stdout.write(f"{render(result)}\n")
+        write_output(f"{render(result)}\n")
         return ExitCode.FAILED if result.findings else ExitCode.OK

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from plumbum import cli
 
 from deploy import devserver
+from deploy.boundary import write_output
 
 
 class Dev(cli.Application):
@@ -21,6 +20,6 @@ class Dev(cli.Application):
     def main(self) -> int:
         """Serve, or print a token, in the environment that deploy.commands chose."""
         if self.token is not None:
-            sys.stdout.write(f"{devserver.token(self.token)}\n")
+            write_output(f"{devserver.token(self.token)}\n")
             return 0
         return devserver.serve(self.port, reload=not self.no_reload)

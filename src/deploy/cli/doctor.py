@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from plumbum import cli
 
 from deploy import doctor, host
+from deploy.boundary import write_output
 from deploy.cli.command import Command
 from deploy.errors import ExitCode
 
@@ -20,5 +19,5 @@ class Doctor(Command):
         """Print the table; 0 when the stack can run here or in a lab."""
         diagnosis = doctor.diagnose(host.probe())
         render = doctor.render_json if self.as_json else doctor.render_table
-        sys.stdout.write(f"{render(diagnosis)}\n")
+        write_output(f"{render(diagnosis)}\n")
         return ExitCode.OK if diagnosis.usable else ExitCode.FAILED

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from deploy.boundary import write_output
 from deploy.cli import listing
 from deploy.cli.command import Command
 
@@ -16,6 +15,6 @@ class Help(Command):
         from deploy.cli.main import Build  # noqa: PLC0415 - it names this module
 
         if not words:
-            sys.stdout.write(listing.render_help())
+            write_output(listing.render_help())
             return 0
         return Build.start([listing.PROGRAM, *words, "--help"])

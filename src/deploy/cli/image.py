@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plumbum import cli
 
 from deploy import archive, builder, deployment, figures, host_packages, image
+from deploy.boundary import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import DeployError
 from deploy.progress import step
@@ -55,7 +55,7 @@ class Image(StackCommand):
                 self._measure(one)
             if not self.json:
                 how = f"{one.seconds:.1f} s" if one.seconds else "up to date"
-                sys.stdout.write(
+                write_output(
                     f"{one.reference}  config digest {one.config_digest}  "
                     f"{one.size / 1e6:.1f} MB  {how}\n"
                 )
@@ -76,7 +76,7 @@ class Image(StackCommand):
                     f"two builds of the {target} image differ: {verdict.difference}",
                     hint="whatever wrote that has to be told to write the same bytes each time",
                 )
-            sys.stdout.write(f"{target}: twice the config digest {verdict.first}\n")
+            write_output(f"{target}: twice the config digest {verdict.first}\n")
         return 0
 
     def _measure(self, one: image.Image) -> None:
@@ -87,6 +87,6 @@ class Image(StackCommand):
         ):
             found = figures.measure(saved, image.bill_of_materials(saved, one.target))
         if self.sizes:
-            sys.stdout.write(figures.render_table(found))
+            write_output(figures.render_table(found))
         if self.json:
-            sys.stdout.write(figures.render_json(one.config_digest, one.seconds, found) + "\n")
+            write_output(figures.render_json(one.config_digest, one.seconds, found) + "\n")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from plumbum import cli
 
 from deploy import deployment, image, trial
+from deploy.boundary import write_output
 from deploy.cli.stack_command import StackCommand
 
 
@@ -23,7 +22,7 @@ class Install(StackCommand):
         trial.find(no_lab=True)
         options = image.Options(builder=self.builder)
         changed = deployment.install(options, port=self.port, assume_yes=bool(self.assume_yes))
-        sys.stdout.write(f"changed: {', '.join(sorted(changed)) or 'nothing'}\n")
+        write_output(f"changed: {', '.join(sorted(changed)) or 'nothing'}\n")
         return 0
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from plumbum import cli
 
 from deploy import fidelity, kube, kubefiles, unitfiles
+from deploy.boundary import write_output
 from deploy.compiler import compile_contract
 from deploy.errors import DeployError, ExitCode
 
@@ -38,23 +38,23 @@ class Kube(cli.Application):
             raise DeployError(message, hint="give one of them", code=ExitCode.USAGE)
         units = unitfiles.load_units()
         if self.explain:
-            sys.stdout.write(fidelity.render_report(units))
+            write_output(fidelity.render_report(units))
             return ExitCode.OK
         contract = compile_contract(units)
         if self.secret:
             source = self.secret_from
             value = kubefiles.read_secret(Path(source)) if source else kubefiles.make_secret()
             kubefiles.write_secret(kube.render_secret(contract, value), Path(self.secret))
-            sys.stdout.write(f"{self.secret}: play or apply it before kube/todo.yaml\n")
+            write_output(f"{self.secret}: play or apply it before kube/todo.yaml\n")
             return ExitCode.OK
         text = kube.render_manifest(contract)
         if self.stdout:
-            sys.stdout.write(text)
+            write_output(text)
         elif self.check:
             _compare(text)
         else:
             changed = kubefiles.write_manifest(text)
-            sys.stdout.write(f"kube/todo.yaml: {'written' if changed else 'up to date'}\n")
+            write_output(f"kube/todo.yaml: {'written' if changed else 'up to date'}\n")
         return ExitCode.OK
 
 
@@ -66,6 +66,6 @@ def _compare(text: str) -> None:
     """
     diff = list(kubefiles.diff_manifest(text))
     if diff:
-        sys.stdout.write("\n".join(diff) + "\n")
+        write_output("\n".join(diff) + "\n")
         message = "kube/todo.yaml is not what quadlet/ says"
         raise DeployError(message, hint="run: python3 build.py kube", code=ExitCode.DATA)

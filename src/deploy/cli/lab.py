@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from plumbum import cli
 
 from deploy import advice, volumes
+from deploy.boundary import write_output
 from deploy.cli.command import Command, usage
 from deploy.errors import DeployError, ExitCode
 from deploy.lab import labs
@@ -44,7 +45,7 @@ class LabUp(Command):
         """Start the lab NAME."""
         publish = dict(_pair(text) for text in self._publish)
         started = labs.start(name, publish=publish, assume_yes=bool(self.assume_yes))
-        sys.stdout.write(f"{started.name} runs; a shell in it: build.py lab shell {name}\n")
+        write_output(f"{started.name} runs; a shell in it: build.py lab shell {name}\n")
         return 0
 
 
@@ -121,7 +122,7 @@ class LabList(Command):
         """Print a line for each."""
         for there in labs.list_labs():
             ports = ", ".join(f"127.0.0.1:{port} -> {to}" for port, to in there.publish.items())
-            sys.stdout.write(f"{there.name}\t{ports}\t{volumes.describe(there.volumes)}\n")
+            write_output(f"{there.name}\t{ports}\t{volumes.describe(there.volumes)}\n")
         return 0
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from plumbum import cli
 
 from deploy import locks, venv
+from deploy.boundary import write_output
 
 
 class Lock(cli.Application):
@@ -23,5 +22,5 @@ class Lock(cli.Application):
         if self.check:
             locks.require_current()
         else:
-            sys.stdout.write("\n".join([*locks.refresh(upgrade=self.upgrade), ""]))
+            write_output("\n".join([*locks.refresh(upgrade=self.upgrade), ""]))
         return 0

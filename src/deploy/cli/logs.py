@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, ClassVar
 
 from plumbum import cli
 
+from deploy.boundary import write_output
 from deploy.cli.command import unknown
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import ExitCode
@@ -48,6 +48,5 @@ class Logs(StackCommand):
 
     def _print(self, names: list[str]) -> int:
         for line in logs.read(names, lines=int(self.lines), follow=bool(self.follow)):
-            sys.stdout.write(f"{line.as_json() if self.as_json else line}\n")
-            sys.stdout.flush()
+            write_output(f"{line.as_json() if self.as_json else line}\n")
         return ExitCode.OK

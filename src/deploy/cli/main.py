@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from plumbum import cli
 
+from deploy.boundary import write_output
 from deploy.cli import listing
 from deploy.cli.command import Command, strict
 
@@ -19,7 +18,7 @@ class Build(Command):
     @cli.switch(["-h", "--help"], overridable=True, group="Meta-switches")
     def help(self) -> None:
         """Print this help and quit."""
-        sys.stdout.write(listing.render_help())
+        write_output(listing.render_help())
 
     def main(self) -> None:
         """Without a command, build the image."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from plumbum import cli
 
 from deploy import image, publish, registry, sign
+from deploy.boundary import write_output
 from deploy.cli.command import Command
 from deploy.scan import gate
 
@@ -42,7 +42,7 @@ class Push(Command):
             advisories=self.advisories, offline=bool(self.offline), builder=self.builder
         )
         done = publish.push(str(self.target), reference, scanning=scanning, signer=signer)
-        sys.stdout.write(
+        write_output(
             f"{reference.tagged}{'  signed' if signer else ''}\n"
             f"  manifest digest  {done.manifest_digest}  (this registry's; what is signed)\n"
             f"  config digest    {done.config_digest}  (the image's id everywhere)\n"

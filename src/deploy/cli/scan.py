@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import sys
 from pathlib import Path
 
 from plumbum import cli
 
 from deploy import image
+from deploy.boundary import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.scan import gate
 from deploy.scan import report as scan_report
@@ -43,9 +43,9 @@ class Scan(StackCommand):
         )
         report = gate.run(references, options)
         if self.json:
-            sys.stdout.write(json.dumps(scan_report.to_document(report), indent=1) + "\n")
+            write_output(json.dumps(scan_report.to_document(report), indent=1) + "\n")
         else:
-            sys.stdout.write(scan_report.render_text(report, dt.datetime.now(dt.UTC)))
+            write_output(scan_report.render_text(report, dt.datetime.now(dt.UTC)))
         return report.exit_code
 
     def _words(self) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from plumbum import cli
 
 from deploy import publish, registry, sign
+from deploy.boundary import write_output
 from deploy.cli.command import Command, usage
 
 
@@ -34,7 +34,7 @@ class Sign(Command):
         if self.generate:
             passphrase = sign.read_passphrase(self.passphrase_file, confirm=True)
             private, public = sign.generate_key(self.generate, passphrase)
-            sys.stdout.write(
+            write_output(
                 f"{private}  signs: keep it and its passphrase apart, and to yourself\n"
                 f"{public}  verifies: give it to whoever pulls\n"
             )
@@ -42,5 +42,5 @@ class Sign(Command):
         reference = publish.get_signable(registry.parse(image))
         sign.sign(reference, sign.get_signer(self.key, self.passphrase_file))
         name = reference.tagged if reference.tag else reference.repository
-        sys.stdout.write(f"{name}  signed  manifest digest {reference.digest}\n")
+        write_output(f"{name}  signed  manifest digest {reference.digest}\n")
         return 0

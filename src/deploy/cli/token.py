@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from plumbum import cli
 
+from deploy.boundary import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.stack import admin
 
@@ -29,6 +28,6 @@ class Token(StackCommand):
             words.append(f"--days={self.days}")
         code = self.elsewhere("token", [user, *words])
         if code is None:
-            sys.stdout.write(f"{admin.token(user, days=self.days, scopes=self.scopes)}\n")
+            write_output(f"{admin.token(user, days=self.days, scopes=self.scopes)}\n")
             code = 0
         return code

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from plumbum import cli
 
 from deploy import advice, deployment, image, progress
+from deploy.boundary import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.scan import warning as scan_warning
 from deploy.stack import status
@@ -30,12 +30,11 @@ class Up(StackCommand):
         options = image.Options(builder=self.builder, archive_dir=self.image_cache)
         url = deployment.up(options, port=self.port, assume_yes=bool(self.assume_yes))
         timings = progress.TIMINGS.render()
-        sys.stdout.write(f"{timings}\n\n{render(url, status.find_management())}")
+        write_output(f"{timings}\n\n{render(url, status.find_management())}")
         # A program that waits for the address has it now; what follows may take a while.
-        sys.stdout.flush()
         warning = scan_warning.find_in_time(self.builder)
         if warning:
-            sys.stderr.write(f"{warning}\n")
+            progress.say(warning)
         return 0
 
 

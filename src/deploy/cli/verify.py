@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from plumbum import cli
 
 from deploy import registry, sign
+from deploy.boundary import write_output
 from deploy.cli.command import Command
 
 
@@ -25,7 +25,7 @@ class Verify(Command):
         reference = registry.parse(image)
         registry.ensure_skopeo(assume_yes=bool(self.assume_yes))
         done = sign.verify(reference, self.key)
-        sys.stdout.write(
+        write_output(
             f"{reference}  signed with the key of {self.key}\n"
             f"  manifest digest  {done.manifest_digest}\n"
             f"  config digest    {done.config_digest}\n"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from deploy.boundary import write_output
 from deploy.cli import listing
 from deploy.cli.command import Command
 
@@ -13,5 +12,5 @@ class Version(Command):
 
     def main(self) -> int:
         """Print it."""
-        sys.stdout.write(f"{listing.PROGRAM} {listing.version()}\n")
+        write_output(f"{listing.PROGRAM} {listing.version()}\n")
         return 0

@@ -140,7 +140,9 @@ class Lab:
         return tools.interact(self.argv(argv, user=user, env=env))
 
     def shell(self, *, user: str = lab_root.USER) -> int:
-        """Open a shell inside on this terminal and return its exit code."""
+        """Open a shell inside on this terminal, or for a script on standard input."""
+        if not os.isatty(0):
+            return self.interact(["bash", "-l"], user=user)
         # A terminal of the lab's own: the shell's job control does not work on one from outside.
         command = ["script", "--quiet", "--return", "--command", "bash -l", "/dev/null"]
         return self.interact(command, user=user)

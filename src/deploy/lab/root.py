@@ -9,7 +9,6 @@ import inspect
 import itertools
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 from deploy import symptoms, tools
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import cache_dir
-from deploy.progress import step
+from deploy.progress import say, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -209,7 +208,7 @@ def _renew(folder: Path, name: str, certificates: Mapping[str, bytes], present: 
         if error.code is not ExitCode.UNAVAILABLE:
             raise
         days = (time.time() - _made_at(present)) / 86400
-        sys.stderr.write(f"The lab's packages are {days:.0f} days old: {error.message}\n")
+        say(f"The lab's packages are {days:.0f} days old: {error.message}")
         return present
 
 

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from deploy import advice, tools
+from deploy.boundary import write_output
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO
+from deploy.progress import say
 from deploy.stack.services import BACKEND
 
 if TYPE_CHECKING:
@@ -50,8 +52,9 @@ def run(words: Sequence[str], *, within: Within = list, lab: str = "") -> int:
     checked = _run_here(["--plan", *words])
     if checked.returncode != 0 or not checked.stdout.startswith("{"):
         # Help, or what is wrong with the command line.
-        sys.stdout.write(checked.stdout)
-        sys.stderr.write(checked.stderr)
+        write_output(checked.stdout)
+        if checked.stderr:
+            say(checked.stderr.rstrip("\n"))
         return checked.returncode
     named = json.loads(checked.stdout)
     with contextlib.ExitStack() as opened:

@@ -1,6 +1,8 @@
+import contextlib
 import logging
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +10,10 @@ from pathlib import Path
 import pytest
 from plumbum import cli
 
-from deploy import boundary
+from deploy import advice, boundary
 from deploy.cli import command, listing, main
 from deploy.errors import DeployError, ExitCode
+from deploy.paths import REPO
 
 
 @pytest.fixture(autouse=True)
@@ -188,6 +191,20 @@ class TestBoundary:
         assert boundary.guard(press) == 130
         assert capsys.readouterr().err == "build.py: interrupted\n"
 
+    def test_in_a_lab_the_command_on_the_host_is_the_one_that_says_it(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def press_twice() -> int:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            finally:
+                os.kill(os.getpid(), signal.SIGINT)
+            return 0
+
+        monkeypatch.setenv(advice.LAB, "default")
+        assert boundary.guard(press_twice) == 130
+        assert not capsys.readouterr().err
+
     def test_an_impatient_second_ctrl_c_does_not_cut_the_clean_up_short(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -253,6 +270,41 @@ class TestBoundary:
 
         assert boundary.guard(write) == 78
         assert capsys.readouterr().err == "build.py: error: cannot use /var/x: Permission denied\n"
+
+    @pytest.mark.parametrize("size", [1, 1_000_000])
+    @pytest.mark.parametrize(("target", "code"), [("/dev/full", 74), ("pipe", 141)])
+    def test_output_that_cannot_be_written_is_one_line_unless_its_reader_left(
+        self, size: int, target: str, code: int
+    ) -> None:
+        program = (
+            "import sys; from deploy import boundary\n"
+            f"def tell():\n    boundary.write_output('x' * {size})\n    return 0\n"
+            "sys.exit(boundary.guard(tell))"
+        )
+        with contextlib.ExitStack() as opened:
+            if target == "pipe":
+                read, write = os.pipe()
+                os.close(read)
+                out = opened.enter_context(os.fdopen(write, "wb"))
+            else:
+                out = opened.enter_context(Path(target).open("wb"))
+            done = subprocess.run(
+                [sys.executable, "-c", program],
+                env={**os.environ, "PYTHONPATH": str(REPO / "src")},
+                stdout=out,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        line = "build.py: error: cannot write to standard output: No space left on device\n"
+        assert (done.returncode, done.stderr) == (code, line if code == 74 else "")
+
+    def test_an_error_that_cannot_be_written_leaves_the_exit_code(self) -> None:
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, str(REPO / "build.py"), "unknown"], stderr=full, check=False
+            )
+        assert done.returncode == ExitCode.USAGE
 
     def test_a_reader_that_left_is_no_error(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -1,5 +1,8 @@
+import contextlib
 import io
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +30,17 @@ def test_elsewhere_than_on_a_terminal_a_step_is_two_plain_lines() -> None:
     assert begin == "Building …"
     assert end.startswith("Building: done (0.")
     assert "\x1b" not in out.getvalue()
+
+
+def test_progress_that_cannot_be_shown_stops_nothing(
+    timings: progress.Timings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its end is an error, too.
+    with contextlib.suppress(OSError), Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        with progress.step("Building"):
+            progress.say("half of it")
+    assert [title for title, _ in timings.steps] == ["Building"]
 
 
 def test_a_silent_step_says_now_and_then_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
