@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from deploy import switches
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -37,7 +38,15 @@ def may_install(arguments: Sequence[str]) -> bool:
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if _INFORMING & set(own):
         return False
-    return "--yes" in own or _find_command(own) in _INSTALLING
+    command = _find_command(own)
+    if not ("--yes" in own or command in _INSTALLING):
+        return False
+    return not command or _is_sound(command, arguments)
+
+
+def _is_sound(command: str, arguments: Sequence[str]) -> bool:
+    """Whether the command will not refuse what follows it."""
+    return switches.find_fault(command, arguments[arguments.index(command) + 1 :]) is None
 
 
 def find_environment(arguments: Sequence[str], environ: Mapping[str, str]) -> str:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ast
 import difflib
-import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import commands, paths
+from deploy import commands, paths, switches
+from deploy.boundary import write_output
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def answer(words: Sequence[str]) -> bool:
     """Answer a command line that needs no command; False where one has to run.
 
     Raises:
-        DeployError: A command or a test tier is unknown.
+        DeployError: A command, a switch or a test tier is unknown.
     """
     # No switch of this level takes a value, so the first other word is the command.
     at = next((at for at, word in enumerate(words) if not word.startswith("-")), len(words))
@@ -71,11 +71,15 @@ def answer(words: Sequence[str]) -> bool:
         raise unknown(f"unknown command {rest[0]}", rest[0], COMMANDS)
     if word == "test":
         commands.split_tiers(rest)
+    fault = switches.find_fault(word, rest)
+    if fault and fault.switch:
+        program = " ".join((PROGRAM, *fault.command))
+        raise unknown(f"unknown switch {fault.switch}", fault.switch, fault.names, program)
     if _HELP & set(words[:at]) or (word == "help" and not rest):
-        sys.stdout.write(render_help())
+        write_output(render_help())
         return True
     if _VERSION & set(words[:at]) or (word == "version" and not rest):
-        sys.stdout.write(f"{PROGRAM} {version()}\n")
+        write_output(f"{PROGRAM} {version()}\n")
         return True
     return False
 
