@@ -267,6 +267,10 @@ def bill_of_materials(saved: archive.Archive, target: str) -> dict[str, Any]:
     return document
 
 
+RECORDS = (".cdx.json", ".packages.json")
+"""How the names of the two files end that are kept beside an image."""
+
+
 def record_dir() -> Path:
     """Where the bill of materials and the package lock of this user's images are kept."""
     return state_dir() / "images"
@@ -279,9 +283,9 @@ def write_record(image: Image) -> None:
     with builder.scratch() as scratch, archive.saved(image.reference, scratch) as saved:
         document = bill_of_materials(saved, image.target)
     name = f"todo-{image.target}"
-    (folder / f"{name}.cdx.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
-    lock = packagelock.render(packagelock.from_sbom(document))
-    (folder / f"{name}.packages.json").write_text(lock)
+    materials, packages = (folder / f"{name}{suffix}" for suffix in RECORDS)
+    materials.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+    packages.write_text(packagelock.render(packagelock.from_sbom(document)))
 
 
 def _archive(image: Image, folder: Path) -> None:

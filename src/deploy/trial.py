@@ -8,10 +8,9 @@ import dataclasses
 import itertools
 import logging
 import secrets
-import sys
 from typing import TYPE_CHECKING
 
-from deploy import advice, host, progress
+from deploy import advice, host, image, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.lab import labs
 from deploy.lab import state as lab_state
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 _CHECKOUT = "/srv/todo-backend"
 _BUILD = ("python3", f"{_CHECKOUT}/build.py")
 _IMAGES = "/var/cache/lab/images"
+_RECORDS = ".local/state/todo-backend/images"
 _PUBLIC_PORT = 8000
 _MANAGEMENT_PORT = 9000
 _BUILD_TIMEOUT_S = 3600.0
@@ -82,8 +82,10 @@ class Trial:
         machine = self._running()
         if machine is None:
             self._require_lab()
-        say(f"{self._reason()} This is a trial in a lab, a throwaway Debian machine.")
-        say(f"Its data is deleted with it; python3 build.py lab down {self.name} asks first.")
+        progress.say(f"{self._reason()} This is a trial in a lab, a throwaway Debian machine.")
+        progress.say(
+            f"Its data is deleted with it; python3 build.py lab down {self.name} asks first."
+        )
         if machine is None:
             machine = self._start(port or _PUBLIC_PORT)
         published = _outer(machine, _PUBLIC_PORT)
@@ -101,7 +103,7 @@ class Trial:
             packages: A package lock on this host.
             assume_yes: Install missing Debian packages of this host without asking.
         """
-        say(f"{self._reason()} Building in a lab.")
+        progress.say(f"{self._reason()} Building in a lab.")
         words = ["image", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
         with contextlib.ExitStack() as stack:
             machine = self._running()
@@ -109,7 +111,11 @@ class Trial:
                 machine = stack.enter_context(labs.throwaway(assume_yes=assume_yes))
             if packages:
                 words.append(f"--packages={lend(machine, packages)}")
-            return _interact(machine, words)
+            code = _interact(machine, words)
+            # The records of a host that builds by itself are those of its own images.
+            if code == 0 and self.why is not None:
+                fetch_records(machine)
+            return code
 
     def scan(self, arguments: Sequence[str], advisories: Path | None) -> int:
         """Scan the images of the running lab; without one, those that a lab builds for it.
@@ -118,7 +124,7 @@ class Trial:
             arguments: Further words for `scan`.
             advisories: A file of OSV records on this host.
         """
-        say(f"{self._reason()} Scanning in a lab.")
+        progress.say(f"{self._reason()} Scanning in a lab.")
         with contextlib.ExitStack() as stack:
             machine = self._running()
             if machine is None:
@@ -136,6 +142,14 @@ class Trial:
             DeployError: The lab is not up.
         """
         return _interact(self.machine(), [command, "--no-lab", *arguments])
+
+    def is_up(self) -> bool:
+        """Whether the lab runs.
+
+        Raises:
+            DeployError: It holds another checkout.
+        """
+        return self._running() is not None
 
     def machine(self) -> labs.Lab:
         """The lab that holds the running stack.
@@ -221,6 +235,16 @@ def lend(machine: labs.Lab, path: Path) -> str:
     return lent
 
 
+def fetch_records(machine: labs.Lab) -> None:
+    """Copy what a lab wrote down about its images to where a build on this host writes it."""
+    folder = image.record_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in machine.run(["ls", _RECORDS]).stdout.split():
+        if name.endswith(image.RECORDS):
+            text = machine.run(["cat", f"{_RECORDS}/{name}"]).stdout
+            (folder / name).write_text(text, encoding="utf-8")
+
+
 def _interact(machine: labs.Lab, words: Sequence[str]) -> int:
     """Run `build.py` inside; it learns the lab's name and the addresses that lead there."""
     env = {advice.LAB: machine.name}
@@ -256,9 +280,3 @@ def _free_port(first: int) -> int:
 
 def _switch(name: str) -> str:
     return "" if name == advice.DEFAULT_LAB else f" --lab {name}"
-
-
-def say(line: str) -> None:
-    """Print a line for the user on standard error, where progress goes."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()

@@ -39,10 +39,14 @@ def check() -> None:
     """Refuse before anything is stopped or asked.
 
     Raises:
-        DeployError: Nothing is installed, or a unit was edited after its installation.
+        DeployError: A unit was edited after its installation.
     """
-    lifecycle.refuse_absent()
     install.refuse_edited()
+
+
+def has_work(*, volumes: bool) -> bool:
+    """Whether `remove` would remove anything."""
+    return install.is_installed() or (volumes and (bool(find_volumes()) or _has_secret()))
 
 
 def remove(*, volumes: bool) -> list[Path]:
@@ -55,10 +59,12 @@ def remove(*, volumes: bool) -> list[Path]:
         DeployError: As `check`; nothing was stopped then.
     """
     check()
-    lifecycle.stop()
-    systemd.systemctl("disable", "--quiet", SOCKET, check=False)
-    removed = install.uninstall()
-    systemd.systemctl("daemon-reload")
+    removed: list[Path] = []
+    if install.is_installed():
+        lifecycle.stop()
+        systemd.systemctl("disable", "--quiet", SOCKET, check=False)
+        removed = install.uninstall()
+        systemd.systemctl("daemon-reload")
     if volumes:
         for name in VOLUMES:
             tools.run(["podman", "volume", "rm", "--force", name])
@@ -106,11 +112,15 @@ def _find_podmans() -> Iterator[tuple[str, list[str]]]:
     if development:
         what = f"data and token secret of `build.py dev`: {describe([development])}"
         yield what, ["rm", "-r", str(paths.dev_data_dir())]
-    if tools.run(["podman", "secret", "exists", SECRET], check=False).returncode == 0:
+    if _has_secret():
         yield "the key that signs tokens", ["podman", "secret", "rm", SECRET]
     images = _image_names()
     if images:
         yield f"{len(images)} images", ["podman", "image", "rm", *images]
+
+
+def _has_secret() -> bool:
+    return tools.run(["podman", "secret", "exists", SECRET], check=False).returncode == 0
 
 
 def _find_files() -> Iterator[tuple[str, list[str]]]:

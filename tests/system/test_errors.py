@@ -236,6 +236,9 @@ def test_an_uninstallation_says_what_stays_and_leaves_it(stack: Stack) -> None:
     assert "podman secret rm todo-token-secret" in done.stdout
     assert "localhost/todo-backend:latest" in done.stdout
     assert "loginctl disable-linger todo" in done.stdout
+    assert stack.build("uninstall", "--no-lab").stdout.startswith("nothing to remove: ")
+    shown = stack.build("status", "--no-lab", check=False)
+    assert shown.stdout.endswith("not installed: python3 build.py up starts it\n")
     stack.up()
     with stack.client("alice") as alice:
         assert alice.get(f"/api/v1/tasks/{number}").json()["title"] == "Stay"
@@ -243,6 +246,8 @@ def test_an_uninstallation_says_what_stays_and_leaves_it(stack: Stack) -> None:
 
 def test_hints_in_a_trial_work_from_the_host(stack: Stack) -> None:
     stack.build("down", "--no-lab")
+    shown = stack.build("status", "--no-lab", check=False)
+    assert shown.stdout.endswith("stopped: python3 build.py up starts it\n")
     trial = {"BUILD_LAB": "second"}
     words = [*BUILD, "token", "alice", "--no-lab"]
     line = error_line(stack.lab.run(words, env=trial, check=False))

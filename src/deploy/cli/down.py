@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deploy.boundary import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.stack import lifecycle
 
@@ -11,8 +12,11 @@ class Down(StackCommand):
 
     def main(self) -> int:
         """Stop everything, the socket first."""
-        code = self.elsewhere("down")
-        if code is None:
+        there = self.trial()
+        if there is None:
             lifecycle.stop()
-            code = 0
-        return code
+            return 0
+        if not there.is_up():
+            write_output(f"nothing to stop: no lab {there.name} is up\n")
+            return 0
+        return there.again("down", [])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 
 from plumbum import cli
 
+from deploy.boundary import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.stack import drift, status
 
@@ -27,9 +27,9 @@ class Status(StackCommand):
             return code
         now = status.find()
         if self.as_json:
-            sys.stdout.write(f"{json.dumps(dataclasses.asdict(now))}\n")
+            write_output(f"{json.dumps(dataclasses.asdict(now))}\n")
         else:
-            sys.stdout.write(render(now))
+            write_output(render(now))
         return 0 if now.ready else _NOT_RUNNING
 
 
@@ -44,6 +44,6 @@ def render(now: status.Status) -> str:
         )
     notes = [f"{unit.unit} {unit.active}: {unit.cause}" for unit in now.units if unit.cause]
     notes += drift.describe({unit.unit: unit.differs for unit in now.units if unit.differs})
-    verdict = f"ready at {now.url}" if now.ready else f"not ready: {now.reason}"
+    verdict = f"ready at {now.url}" if now.ready else f"{now.state}: {now.reason}"
     management = [f"health and metrics at {now.management}"] if now.management else []
     return "\n".join([*lines, "", *notes, verdict, *management, ""])

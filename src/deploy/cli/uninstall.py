@@ -7,6 +7,7 @@ import sys
 from plumbum import cli
 
 from deploy import uninstall
+from deploy.boundary import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import DeployError, ExitCode
 from deploy.volumes import describe
@@ -20,17 +21,28 @@ class Uninstall(StackCommand):
 
     def main(self) -> int:
         """Remove; with --volumes after a question."""
+        there = self.trial()
+        if there is None:
+            return self._remove()
+        if not there.is_up():
+            write_output(f"nothing to remove: no lab {there.name} is up\n")
+            return 0
         words = ["--volumes"] if self.volumes else []
         words += ["--yes"] if self.assume_yes else []
-        code = self.elsewhere("uninstall", words)
-        if code is not None:
-            return code
+        return there.again("uninstall", words)
+
+    def _remove(self) -> int:
         uninstall.check()
-        if self.volumes and not self.assume_yes:
-            confirm(describe(uninstall.find_volumes()))
-        for path in uninstall.remove(volumes=bool(self.volumes)):
-            sys.stdout.write(f"removed {path}\n")
-        sys.stdout.write(uninstall.render_kept(uninstall.find_kept()))
+        volumes = bool(self.volumes)
+        if uninstall.has_work(volumes=volumes):
+            data = uninstall.find_volumes() if volumes else []
+            if data and not self.assume_yes:
+                confirm(describe(data))
+            for path in uninstall.remove(volumes=volumes):
+                write_output(f"removed {path}\n")
+        else:
+            write_output("nothing to remove: the stack is not installed\n")
+        write_output(uninstall.render_kept(uninstall.find_kept()))
         return 0
 
 

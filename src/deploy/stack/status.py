@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from deploy import advice, tools
-from deploy.stack import drift, journal, ports, startup, systemd
+from deploy.stack import drift, install, journal, ports, startup, systemd
 from deploy.stack.services import BACKEND, DB, SERVICES, SOCKET
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ PUBLISHED_URL = "BUILD_PUBLISHED_URL"
 """Variable with the public address as seen from outside, where a lab publishes another port."""
 PUBLISHED_MANAGEMENT = "BUILD_PUBLISHED_MANAGEMENT"
 """The same for the address of health and metrics."""
+
+READY, NOT_READY, STOPPED, ABSENT = "ready", "not ready", "stopped", "not installed"
 
 _PROBE_TIMEOUT_S = 20.0
 """Far above the backend's own answer within a second, for a machine that is busy."""
@@ -58,14 +60,16 @@ class Readiness:
     Attributes:
         url: Where the public API listens, or None when the socket is down.
         ready: Whether the backend says that it can serve requests.
-        reason: Why it is not ready; empty when it is.
+        reason: Why it is not ready, or not there at all; empty when it is ready.
         management: Where health and metrics are, or None when no address leads there.
+        state: "ready", "not ready", "stopped" or "not installed".
     """
 
     url: str | None
     ready: bool
     reason: str
     management: str | None = None
+    state: str = NOT_READY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +96,10 @@ def check() -> Readiness:
     addresses = ports.loaded() if systemd.is_active(SOCKET) else []
     backend = systemd.state(BACKEND)
     reason = describe(BACKEND, backend)
+    if not addresses and {backend.active, systemd.state(SOCKET).active} == {"inactive"}:
+        state = STOPPED if install.is_installed() else ABSENT
+        reason = f"{advice.build('up')} starts it"
+        return Readiness(None, ready=False, reason=reason, state=state)
     if not addresses:
         down = f"{SOCKET} is not listening"
         return Readiness(None, ready=False, reason=f"{down}; {reason}" if reason else down)
@@ -100,7 +108,8 @@ def check() -> Readiness:
     reason = reason or _ask(addresses[0])
     database = describe(DB, systemd.state(DB)) if reason else ""
     reason = f"{reason}; {database}" if database else reason
-    return Readiness(url, not reason, reason, _management_url(addresses))
+    state = NOT_READY if reason else READY
+    return Readiness(url, not reason, reason, _management_url(addresses), state)
 
 
 def find_management() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ class FakeMachine:
             for name, reason in self.rejected.items():
                 stderr += f'quadlet-generator[7]: converting "{name}": {reason}\n'
         elif program == "systemctl":
-            stdout = "NeedDaemonReload=yes\n"
+            stdout = "NeedDaemonReload=yes\nActiveState=inactive\n"
         return tools.Completed(tuple(argv), 0, stdout, stderr)
 
 
@@ -112,6 +113,18 @@ def test_what_quadlet_rejects_is_said_and_restart_is_not_said_to_apply_it(
 def test_units_that_are_not_installed_are_not_rejected(machine: FakeMachine) -> None:
     assert machine.rejected == {}
     assert not any(quadlet.REJECTED in why for why in drift.find_unread().values())
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_stack_that_was_stopped_is_told_from_one_that_is_not_installed(
+    machine: FakeMachine, *, installed: bool
+) -> None:
+    assert machine.rejected == {}
+    if installed:
+        install.install({BACKEND.replace(".service", ".container"): "[Container]\n"})
+    shown = command.render(status.Status(**dataclasses.asdict(status.check())))
+    state = "stopped" if installed else "not installed"
+    assert shown.endswith(f"\n{state}: python3 build.py up starts it\n")
 
 
 def test_what_differs_otherwise_is_applied_by_restart() -> None:

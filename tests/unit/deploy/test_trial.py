@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy import advice, host, trial
+from deploy import advice, host, image, tools, trial
 from deploy.errors import DeployError, ExitCode
 from deploy.lab import labs
 from deploy.paths import REPO
 from deploy.stack import ports
 from tests.unit.deploy.test_host import READY
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclasses.dataclass
@@ -20,6 +24,13 @@ class FakeLab:
     checkout: str = str(REPO)
     name: str = advice.DEFAULT_LAB
     ran: list[list[str]] = dataclasses.field(default_factory=list)
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def run(self, argv: list[str]) -> tools.Completed:
+        """`ls` of the folder with the records, or `cat` of a file in it."""
+        name = argv[1].rpartition("/")[2]
+        out = "\n".join(self.files) if argv[0] == "ls" else self.files[name]
+        return tools.Completed(tuple(argv), 0, out, "")
 
     def interact(self, argv: list[str], *, env: dict[str, str]) -> int:
         self.ran.append([*argv, *(f"{name}={value}" for name, value in env.items())])
@@ -110,6 +121,19 @@ def test_lab_that_is_another_one_gets_a_lab_beside_it_suggested(
     assert "down" not in caught.value.hint
     assert caught.value.code == ExitCode.CONFIG
     assert machine.ran == []
+
+
+@pytest.mark.parametrize("why", ["no systemd", None])
+def test_the_package_lock_of_a_trial_is_where_the_guide_says(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, why: str | None
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    files = {"todo-db.packages.json": "{}", "todo-db.cdx.json": "{}", "layers.json": "[]"}
+    started.append(FakeLab({8000: 8000}, files=files))
+    assert trial.Trial(advice.DEFAULT_LAB, why).image([], None, assume_yes=False) == 0
+    found = {path.name for path in image.record_dir().glob("*")}
+    # A host that builds by itself has records of its own.
+    assert found == ({"todo-db.packages.json", "todo-db.cdx.json"} if why else set())
 
 
 def test_command_for_a_named_lab_runs_there(started: list[FakeLab]) -> None:

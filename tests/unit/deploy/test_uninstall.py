@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy import advice, paths, tools, uninstall
+from deploy.cli.down import Down
+from deploy.cli.uninstall import Uninstall
 from deploy.errors import DeployError
 from deploy.stack import install, lifecycle
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from deploy.cli.command import Command
 
 VOLUME = json.dumps(
     [{"Name": "todo-data", "CreatedAt": "2025-11-29T09:00:00.123456789Z", "Mountpoint": "/v"}]
@@ -77,6 +81,49 @@ def test_what_stays_is_named_with_the_command_that_removes_it(host: Host, tmp_pa
     text = uninstall.render_kept(uninstall.find_kept())
     assert text.startswith("What stays, and the command that removes it:\n")
     assert "podman volume rm todo-data" in text
+
+
+def test_a_second_uninstallation_finds_nothing_to_remove(
+    host: Host, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.host.why_not_here", lambda: None)
+    assert Uninstall.start(["build.py uninstall"]) == 0
+    assert "removed " in capsys.readouterr().out
+    host.ran.clear()
+    assert Uninstall.start(["build.py uninstall"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("nothing to remove: the stack is not installed\nWhat stays, ")
+    assert not any(argv[0] == "systemctl" for argv in host.ran)
+
+
+def test_data_that_an_uninstallation_left_can_be_removed_later(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.host.why_not_here", lambda: None)
+    uninstall.remove(volumes=False)
+    assert Uninstall.start(["build.py uninstall", "--volumes", "--yes"]) == 0
+    assert ["podman", "volume", "rm", "--force", "todo-data"] in host.ran
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (Uninstall, "nothing to remove: no lab default is up\n"),
+        (Down, "nothing to stop: no lab default is up\n"),
+    ],
+)
+def test_without_a_lab_there_is_nothing_to_remove_or_stop(
+    host: Host,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: type[Command],
+    said: str,
+) -> None:
+    monkeypatch.setattr("deploy.host.why_not_here", lambda: "no systemd")
+    monkeypatch.setattr("deploy.lab.labs.list_labs", list)
+    assert name.start(["build.py"]) == 0
+    assert capsys.readouterr().out == said
+    assert host.ran == []
 
 
 def test_commands_for_what_stays_in_a_lab_work_from_the_host(
