@@ -202,9 +202,11 @@ def test_a_start_that_is_slow_and_restarts_is_waited_for(stack: Stack) -> None:
 
 def test_a_bad_setting_fails_at_once_and_status_says_why(stack: Stack) -> None:
     with drop_in(stack, _BACKEND, "[Container]\nEnvironment=TODO_LOG_LEVEL=NOISY\n"):
-        line = error_line(restart(stack, check=False))
+        done = restart(stack, check=False)
+        line = error_line(done)
         assert "TODO_LOG_LEVEL" in line
         assert "exit code 78: an option is missing, unknown or invalid" in line
+        assert done.returncode == 78
         shown = stack.build("status", "--no-lab", check=False)
         assert shown.returncode == 3
         assert "TODO_LOG_LEVEL" in shown.stdout

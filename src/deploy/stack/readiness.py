@@ -72,7 +72,9 @@ def wait(observer: Observer | None = None, clock: startup.Clock | None = None) -
                 # The database may be another one, and its unit stopped on purpose.
                 given_up = {"failed", "inactive"} if unit == BACKEND else {"failed"}
                 if state.active in given_up and not state.has_job:
-                    raise _error(f"is not ready: {observer.describe(unit, state)}", unit)
+                    code = ExitCode.CONFIG if startup.is_final(state) else ExitCode.UNAVAILABLE
+                    message = f"is not ready: {observer.describe(unit, state)}"
+                    raise _error(message, unit, code)
             # A crash loop repeats itself, except for the number of its restarts.
             up = states[BACKEND].active == "active"
             observed = (*(state.active for state in states.values()), up and now.reason)
@@ -84,14 +86,11 @@ def wait(observer: Observer | None = None, clock: startup.Clock | None = None) -
             within = attempt == last and attempt.active == "activating"
             if clock.now() - new_at > startup.PATIENCE_S and not within:
                 minutes = f"{startup.PATIENCE_S / 60:.0f} minutes"
-                raise _error(f"is still not ready after {minutes}: {now.reason}", BACKEND)
+                message = f"is still not ready after {minutes}: {now.reason}"
+                raise _error(message, BACKEND, ExitCode.UNAVAILABLE)
             clock.sleep(_POLL_S)
 
 
-def _error(message: str, unit: str) -> DeployError:
+def _error(message: str, unit: str, code: ExitCode) -> DeployError:
     log = advice.build(f"logs {unit.removesuffix('.service').removeprefix('todo-')}")
-    return DeployError(
-        f"the backend {message}",
-        hint=f"see {log}",
-        code=ExitCode.UNAVAILABLE,
-    )
+    return DeployError(f"the backend {message}", hint=f"see {log}", code=code)

@@ -231,6 +231,11 @@ def render_note(unit: str, now: UnitState, restarts: int, said: str) -> str:
     return ", ".join(words)
 
 
+def is_final(end: End | UnitState) -> bool:
+    """Whether a unit ended with an exit code that only another setting changes."""
+    return not end.signaled and end.status in FINAL
+
+
 def explain(unit: str, now: UnitState, observer: Observer | None = None) -> str:
     """Why a unit is not up: its last line of log, and how it ended."""
     observer = observer or Systemd()
@@ -281,7 +286,7 @@ def _error(unit: str, end: End, said: str, addition: str) -> DeployError:
     return DeployError(
         f"{unit} did not start: {_cause(unit, end, said)}{addition}",
         hint=f"see {log}",
-        code=ExitCode.FAILED,
+        code=ExitCode.CONFIG if is_final(end) else ExitCode.FAILED,
     )
 
 

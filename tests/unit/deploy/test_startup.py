@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.errors import DeployError
+from deploy.errors import DeployError, ExitCode
 from deploy.progress import Step
 from deploy.stack import readiness, startup
 from deploy.stack.exits import End
@@ -114,6 +114,24 @@ def test_the_failure_names_the_last_error_and_what_the_exit_code_means() -> None
         "todo-backend.service did not start: TODO_BIND: not an address "
         "(exit code 78: an option is missing, unknown or invalid)"
     )
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (End("exit-code", status=78), ExitCode.CONFIG),
+        (End("exit-code", status=77), ExitCode.CONFIG),
+        (End("exit-code", status=1), ExitCode.FAILED),
+        (End("signal", signaled=True, status=9), ExitCode.FAILED),
+    ],
+)
+def test_a_wrong_setting_gives_its_own_exit_code(end: End, code: ExitCode) -> None:
+    failed = UnitState(
+        "failed", "failed", end.result, signaled=end.signaled, status=end.status, invocation="a"
+    )
+    with pytest.raises(DeployError) as caught:
+        wait(FakeSystemd(iter([STARTING, failed])))
+    assert caught.value.code == code
 
 
 def test_at_the_start_limit_the_failure_says_how_often_systemd_tried() -> None:
@@ -285,8 +303,9 @@ def test_readiness_is_waited_for_while_its_reason_may_heal() -> None:
 
 def test_a_failed_backend_is_not_waited_for() -> None:
     failed = UnitState("failed", "failed", "exit-code", status=78, invocation="a")
-    with pytest.raises(DeployError, match=r"todo-backend\.service is failed"):
+    with pytest.raises(DeployError, match=r"todo-backend\.service is failed") as caught:
         wait_ready(lambda _: (NOT_READY, failed, UP))
+    assert caught.value.code == ExitCode.CONFIG
 
 
 def test_a_failed_database_is_named_as_the_cause() -> None:
