@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 from plumbum import cli
 
+from deploy.boundary import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.stack import drift, settings
 
@@ -27,9 +27,9 @@ class Config(StackCommand):
         differing = {**drift.find_outdated(), **drift.find_unread()}
         if self.as_json:
             shown = {**dataclasses.asdict(found), "differs": differing}
-            sys.stdout.write(f"{json.dumps(shown)}\n")
+            write_output(f"{json.dumps(shown)}\n")
         else:
-            sys.stdout.write(render(found, differing))
+            write_output(render(found, differing))
         return 0
 
 
@@ -49,8 +49,13 @@ def render(found: settings.Settings, differing: dict[str, str]) -> str:
         lines.append(title)
         for name, row in zip(names, rows, strict=True):
             source = row.source.replace(home, "~/")
-            now = f"  (runs with {row.running})" if row.running is not None else ""
-            lines.append(f"  {name:<{width}}  {row.value:<{values}}  {source}{now}")
+            notes = [
+                f"runs with {row.running}" if row.running is not None else "",
+                row.problem or "",
+                f"in the lab; from this host {row.published}" if row.published else "",
+            ]
+            note = "".join(f"  ({each})" for each in notes if each)
+            lines.append(f"  {name:<{width}}  {row.value:<{values}}  {source}{note}")
         lines.append("")
     lines += drift.describe(differing)
     return "\n".join(lines).rstrip() + "\n"

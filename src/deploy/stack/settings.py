@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ from deploy import paths, tools
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import definition
 from deploy.stack.services import BACKEND, SERVICES, SOCKET
+from deploy.stack.status import PUBLISHED_MANAGEMENT, PUBLISHED_URL
 from deploy.units import split_words
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 DEFAULT = "default"
 NOTHING = "none"
 
+_PUBLISHED = {"public": PUBLISHED_URL, "management": PUBLISHED_MANAGEMENT}
 _LIMITS = (
     "MemoryMax",
     "TasksMax",
@@ -40,6 +44,7 @@ _LIMITS = (
 _CONTAINER = ("Image", "Network")
 _TABLE = paths.REPO / "docs" / "configure.md"
 """The table of options there is made from the service's own settings, and tests compare them."""
+_PREFIX = "TODO_"
 _ROW = re.compile(r"^\| `(TODO_\w+)` \| (.*?) \| ", re.MULTILINE)
 _HIDDEN = "***"
 _SECRET_NAME = re.compile(r"(?:PASSWORD|PASSPHRASE|SECRET|TOKEN|KEY|CREDENTIAL)S?$", re.IGNORECASE)
@@ -72,6 +77,8 @@ class Setting:
         value: What the files say; secrets are hidden.
         source: File and line, or "default".
         running: What the running backend has instead, where that differs.
+        problem: Why the backend will not start with it; None when it will.
+        published: Where the reader reaches an address, if that is another one than in `value`.
     """
 
     unit: str
@@ -79,6 +86,8 @@ class Setting:
     value: str
     source: str
     running: str | None = None
+    problem: str | None = None
+    published: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +114,7 @@ def find() -> Settings:
     backend = definition.load(_container(BACKEND))
     return Settings(
         options=tuple(render_options(read_defaults(), read_environment(backend), _running())),
-        addresses=tuple(_addresses(definition.load(SOCKET))),
+        addresses=tuple(find_addresses(definition.load(SOCKET))),
         limits=tuple(
             setting
             for service in SERVICES
@@ -164,7 +173,15 @@ def render_options(
             # An empty value counts as not set.
             source if value or source == DEFAULT else f"{DEFAULT} (empty in {source})",
             None if now in {None, effective} else show(name, now or ""),
+            None if name in defaults else _find_problem(name, defaults),
         )
+
+
+def _find_problem(name: str, defaults: Iterable[str]) -> str | None:
+    if not name.startswith(_PREFIX):
+        return None
+    near = difflib.get_close_matches(name, list(defaults), n=1)
+    return f"not an option{f', did you mean {near[0]}?' if near else ''}"
 
 
 def hide(name: str, value: str) -> str:
@@ -179,11 +196,13 @@ def _hide_all(_name: str, value: str) -> str:
     return _HIDDEN if value and value != NOTHING else value
 
 
-def _addresses(socket: Unit) -> Iterator[Setting]:
+def find_addresses(socket: Unit) -> Iterator[Setting]:
+    """The addresses of a socket unit, the public one first."""
     streams = socket.find_all("Socket", "ListenStream")
     for number, each in enumerate(streams):
         name = ("public", "management")[number] if number < 2 else "further"  # noqa: PLR2004
-        yield Setting(SOCKET, name, each.value, str(each.place))
+        published = os.environ.get(_PUBLISHED.get(name, ""))
+        yield Setting(SOCKET, name, each.value, str(each.place), published=published)
 
 
 def _limits(service: str, unit: Unit) -> Iterator[Setting]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.stack import settings
+from deploy.cli.config import render
+from deploy.stack import settings, status
 from deploy.units import parse_unit
 from todo.settings import PREFIX, Settings
 
@@ -46,6 +47,28 @@ def test_a_variable_removed_from_the_files_still_runs() -> None:
 
 def test_other_variables_follow_the_options() -> None:
     assert list(options({"SSL_CERT_FILE": ("/x", "a:1")})) == [*DEFAULTS, "SSL_CERT_FILE"]
+
+
+def test_an_option_that_the_backend_does_not_know_is_marked() -> None:
+    found = options({"TODO_BINDD": ("[::1]:1", "a:1"), "SSL_CERT_FILE": ("/x", "a:1")})
+    assert found["TODO_BINDD"].problem == "not an option, did you mean TODO_BIND?"
+    assert found["TODO_BIND"].problem is found["SSL_CERT_FILE"].problem is None
+    shown = render(settings.Settings(tuple(found.values()), (), ()), {})
+    assert "TODO_BINDD" in shown
+    assert "a:1  (not an option, did you mean TODO_BIND?)\n" in shown
+
+
+def test_in_a_lab_an_address_is_shown_as_its_reader_reaches_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    socket = parse_unit("a.socket", "[Socket]\nListenStream=127.0.0.1:8000\nListenStream=/run/x\n")
+    assert all(each.published is None for each in settings.find_addresses(socket))
+    monkeypatch.setenv(status.PUBLISHED_URL, "http://127.0.0.1:18000")
+    found = tuple(settings.find_addresses(socket))
+    assert [each.published for each in found] == ["http://127.0.0.1:18000", None]
+    shown = render(settings.Settings((), found, ()), {})
+    assert "127.0.0.1:8000" in shown
+    assert "(in the lab; from this host http://127.0.0.1:18000)\n" in shown
 
 
 @pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_HEADERS", "AWS_ACCESS_KEY_ID", "MINE"])
