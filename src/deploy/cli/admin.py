@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import sys
+import itertools
 from typing import TYPE_CHECKING
 
 from plumbum import cli
 
+from deploy.boundary import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.stack import admin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from plumbum.cli.application import SwitchParseInfo
 
 _WITH_VALUE = "--lab"
+_ANYWHERE = {"--no-lab", "--verbose"}
 _MORE_HELP = """
-before COMMAND:
+before or after COMMAND:
   --lab NAME  in the lab of this name
   --no-lab    refuse where this host cannot run the stack itself
   --verbose   show the programs that are run
@@ -35,7 +37,7 @@ class Admin(StackCommand):
     @cli.switch(["-h", "--help"], overridable=True, group="Meta-switches")
     def help(self) -> None:
         """Print this help and quit."""
-        sys.stdout.write(f"{admin.get_help()}{_MORE_HELP}")
+        write_output(f"{admin.get_help()}{_MORE_HELP}")
 
     def main(self) -> int:
         """Run the command."""
@@ -52,9 +54,27 @@ class Admin(StackCommand):
     def _parse_args(
         self, argv: list[str]
     ) -> tuple[dict[Callable[..., None], SwitchParseInfo], list[str]]:
-        # From the first other word on, everything is the backend's.
-        at = 0
-        while at < len(argv) and argv[at].startswith("-"):
-            at += 2 if argv[at] == _WITH_VALUE else 1
-        self._words = tuple(argv[at:])
-        return super()._parse_args(argv[:at])
+        own, self._words = split_words(argv)
+        return super()._parse_args(own)
+
+
+def split_words(argv: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Split a command line into what is for `build.py` and what is for the backend's command.
+
+    Args:
+        argv: What follows `admin`. The switches that name the machine may be anywhere before `--`,
+            others of `build.py` only before the command.
+    """
+    own: list[str] = []
+    theirs: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            theirs += [word, *words]
+        elif word == _WITH_VALUE:
+            own += [word, *itertools.islice(words, 1)]
+        elif word in _ANYWHERE or word.startswith(f"{_WITH_VALUE}="):
+            own.append(word)
+        else:
+            (theirs if theirs or not word.startswith("-") else own).append(word)
+    return own, tuple(theirs)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import TYPE_CHECKING, ClassVar
 
 from deploy import completion
+from deploy.boundary import write_output
 from deploy.cli import listing
 from deploy.cli.command import Command, strict, unknown
 from deploy.stack import admin
@@ -34,7 +34,7 @@ class Completion(Command):
             names = completion.SHELLS
             message = f"no completion for {shell}, only for {', '.join(names)}"
             unknown(message, shell, names, str(self.PROGNAME))
-        sys.stdout.write(completion.render(shell, collect()))
+        write_output(completion.render(shell, collect()))
         return 0
 
 
@@ -78,5 +78,7 @@ def _collect_admin(tree: completion.Tree) -> None:
     words = dict(_ADMIN_COMMAND.findall(admin.get_help()))
     tree["admin",] = completion.Completions(words, tree["admin",].switches, nests=True)
     for word in words:
-        switches = dict(_ADMIN_SWITCH.findall(admin.get_help(word)))
+        switches = dict(_ADMIN_SWITCH.findall(admin.get_help(word))) | {
+            name: text for name, text in tree["admin",].switches.items() if name.endswith("lab")
+        }
         tree["admin", word] = completion.Completions({}, switches)

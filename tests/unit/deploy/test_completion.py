@@ -58,6 +58,7 @@ def press_tab(script: Path, line: str, env: dict[str, str] | None = None) -> lis
         ("python3 build.py --verbose lab up --pub", ["--publish"]),
         ("python3 build.py admin ex", ["export"]),
         ("python3 build.py admin --lab x verify --ex", ["--export-head"]),
+        ("python3 build.py admin verify --la", ["--lab"]),
         ("python3 build.py completion ", ["bash", "zsh", "fish"]),
         ("python3 build.py logs -f b", ["backend"]),
         ("python3 build.py help tok", ["token"]),
