@@ -87,7 +87,7 @@ def tags_tag(world: World) -> str:
 TASK, LIST = path_of("task"), path_of("list")
 SHARE, SHARES = path_of("list", "/shares/somebody"), path_of("list", "/shares")
 SHARES_TAG, TASK_TAG, LIST_TAG = tag_of(SHARES), tag_of(TASK), tag_of(LIST)
-TITLE = {"title": "changed"}
+TITLE, DONE = {"title": "changed"}, {"completed": True}
 
 CHANGES: dict[str, Change] = {
     "update_task": Change("PATCH", TASK, TASK_TAG, TITLE),
@@ -106,6 +106,9 @@ CHANGES: dict[str, Change] = {
     "revoke_token": Change("DELETE", path_of("token"), lambda _: '"1"'),
     "update_front_end_task": Change("PUT", front_end(), tag_of(front_end()), TITLE),
     "toggle_front_end_task": Change("PATCH", front_end("/complete"), tag_of(front_end())),
+    "change_front_end_task": Change("PATCH", front_end(), tag_of(front_end()), TITLE),
+    "switch_front_end_task": Change("PATCH", front_end("/toggle"), tag_of(front_end())),
+    "set_front_end_task_status": Change("PATCH", front_end("/status"), tag_of(front_end()), DONE),
     "delete_front_end_task": Change("DELETE", front_end(), tag_of(front_end())),
 }
 CREATIONS: dict[str, tuple[Callable[[World], str], dict[str, Any]]] = {
