@@ -35,7 +35,14 @@ from todo.forwarded import UNIX, Caller, TrustedProxies
 from todo.headers import add_security
 from todo.health import Health
 from todo.ids import new_uuid7
-from todo.limits import CALLER_FIELDS, Field, RateLimit, find_address_key
+from todo.limits import (
+    CALLER_FIELDS,
+    CLIENT_KEY,
+    REFUSED_TOKEN_CODE,
+    Field,
+    RateLimit,
+    find_address_key,
+)
 from todo.logs import ACCESS_LOGGER, redact, request_id_var
 from todo.metrics import Metrics
 from todo.request_body import BodyBudget, Identify, RequestBody
@@ -171,19 +178,28 @@ class Edge:
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = self._identify(scope)
-        address = self._find_address(scope, caller)
-        if address is not None and self._address_limit is not None:
-            try:
-                self._address_limit.take(address)
-            except RateLimitedError as error:
-                status, headers, body = render_problem(
-                    error, instance=scope["path"], request_id=scope[_REQUEST_ID]
-                )
-                start = {"type": "websocket.http.response.start", "status": status}
-                await send({**start, "headers": add_security(headers, secure=False)})
-                await send({"type": "websocket.http.response.body", "body": body})
-                return
-        await self._app(scope, receive, send)
+        address = scope[CLIENT_KEY] = self._find_address(scope, caller)
+        if address is None or self._address_limit is None:
+            await self._app(scope, receive, send)
+            return
+        limit = self._address_limit
+
+        async def send_and_charge(message: Message) -> None:
+            if message["type"] == "websocket.close" and message["code"] == REFUSED_TOKEN_CODE:
+                limit.charge(address, _REFUSAL_PERMITS - 1)
+            await send(message)
+
+        try:
+            limit.take(address)
+        except RateLimitedError as error:
+            status, headers, body = render_problem(
+                error, instance=scope["path"], request_id=scope[_REQUEST_ID]
+            )
+            start = {"type": "websocket.http.response.start", "status": status}
+            await send({**start, "headers": add_security(headers, secure=False)})
+            await send({"type": "websocket.http.response.body", "body": body})
+            return
+        await self._app(scope, receive, send_and_charge)
 
     def _identify(self, scope: Scope) -> Caller:
         request_id = _find_request_id(scope["headers"]) or new_uuid7().hex

@@ -19,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wsproto.events import Ping
 
 from todo.head import Request, Service
+from todo.paced_reads import Pace
+from todo.websocket_frames import TOO_MANY_FRAMES, TooManyFramesError, limit_frames
 
 if TYPE_CHECKING:
     from hypercorn.typing import AppWrapper
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 # never acknowledged.
 _PING_S = 20
 # Bytes that Hypercorn reads at a time. It handles every frame of a piece before it yields.
-_PIECE_BYTES = {Service.HYPERCORN: 64 * 1024, Service.WEBSOCKET: 2 * 1024}
+_PIECE_BYTES = {Service.HYPERCORN: 8 * 1024, Service.WEBSOCKET: 2 * 1024}
 # For a WebSocket these are written anew: Hypercorn reads only the last line of a repeated field,
 # and compression would let a small frame grow a thousandfold. Other upgrades are ignored.
 _OWN_FIELDS = {
@@ -59,13 +61,20 @@ class HypercornExchange:
     """
 
     def __init__(
-        self, app: ASGIApp, config: Config, connection: "Connection", request: Request, body: bytes
+        self,
+        app: ASGIApp,
+        config: Config,
+        pace: Pace,
+        connection: "Connection",
+        request: Request,
+        body: bytes,
     ) -> None:
         """Prepare to serve a request.
 
         Args:
             app: The application.
             config: Hypercorn's.
+            pace: Shared by the connections of a listener.
             connection: The client's.
             request: As `todo.gate` accepted it.
             body: The bytes behind its head that have come already.
@@ -74,6 +83,7 @@ class HypercornExchange:
         self.started = False
         self._app = app
         self._config = config
+        self._pace = pace
         self._connection = connection
         self._request = request
         self._pieces = deque([body] if body else [])
@@ -171,9 +181,8 @@ class HypercornExchange:
         while not protocol.has_whole_request:
             await self._wanted.wait()
             if self._pieces:
+                await self._pace.wait()
                 await protocol.handle(RawData(self._take_piece()))
-                # A task that never waits keeps the event loop from everything else.
-                await asyncio.sleep(0)
             elif self._client_ended:
                 break
             else:
@@ -277,6 +286,18 @@ class Http1(H11Protocol):
             # Whether the body follows all the same, nobody can tell.
             event = Response(STREAM_ID, [*event.headers, _CLOSE], event.status_code)
         await super().stream_send(event)
+
+    async def handle(self, event: Event) -> None:
+        """Handle what the client sent; end a WebSocket that sends too many frames."""
+        stream = self.stream
+        if isinstance(stream, WSStream) and stream.handshake.accepted:
+            limit_frames(stream)
+        try:
+            await super().handle(event)
+        except TooManyFramesError:
+            assert isinstance(stream, WSStream)  # noqa: S101 - narrows the type
+            await stream._send_wsproto_event(TOO_MANY_FRAMES)  # noqa: SLF001 - as it does itself
+            await self.send(Closed())
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Change to nothing: `todo.gate` has decided what the connection becomes."""

@@ -16,6 +16,10 @@ Field = tuple[bytes, bytes]
 
 CALLER_FIELDS = "todo.caller_rate_limit"
 """Key of the ASGI scope with what the answer tells about the limit of the caller's token."""
+CLIENT_KEY = "todo.client_key"
+"""Key of a WebSocket's ASGI scope with what its client's address is counted by, or None."""
+REFUSED_TOKEN_CODE = 4401
+"""Closes a WebSocket without a valid token, as the status 401 answers a request."""
 
 
 class RateLimit:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from todo.head import Request
 from todo.http1 import HypercornExchange
 from todo.ordinary import Connection
+from todo.paced_reads import Pace
 from todo.sockets import BACKLOG
 
 # How long an accepted connection may keep its first request back when the server stops.
@@ -49,6 +50,7 @@ class Listener:
         self._app = app
         self._sockets = sockets
         self._config = config
+        self._pace = Pace()
         self._connections: dict[Connection, float] = {}
         self._accepting = 0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -105,7 +107,7 @@ class Listener:
 
     def hand_over(self, connection: Connection, request: Request, body: bytes) -> HypercornExchange:
         """Open an exchange with Hypercorn for one request."""
-        return HypercornExchange(self._app, self._config, connection, request, body)
+        return HypercornExchange(self._app, self._config, self._pace, connection, request, body)
 
     def _find_tasks(self) -> set[asyncio.Task[Any]]:
         running = (connection.task for connection in self._connections)

@@ -14,6 +14,7 @@ import itertools
 import json
 import selectors
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -182,7 +183,7 @@ def flood(
                         count = peer.send(view[sent[peer] % len(data) :])
                         sent[peer] += count
                         total += count
-                except BlockingIOError:
+                except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                     continue
                 except OSError:
                     selector.unregister(peer)

@@ -2,12 +2,17 @@
 
 A browser cannot send headers with a WebSocket. So the token may come as a subprotocol or as the
 first message; never in the address, which proxies write into their logs.
+
+A caller whose token is in a header or a subprotocol is identified before the handshake is
+accepted. One that is refused is accepted as well, and closed at once: a browser shows no other
+reason than the code of a close. Connections that owe a token are few for each address.
 """
 
 import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -26,10 +31,14 @@ from todo.errors import (
 )
 from todo.journal.feed import Feed
 from todo.journal.repository import Change, View, find_head, find_view
+from todo.limits import CLIENT_KEY, REFUSED_TOKEN_CODE
 from todo.metrics import Metrics
 
 MAX_CONNECTIONS = 1000
 MAX_OF_USER = 20
+MAX_WAITING = 200
+"""Connections that may owe their token at a time."""
+MAX_WAITING_OF_ADDRESS = 20
 TOKEN_WAIT_S = 10.0
 SUBPROTOCOL = "bearer"
 # A client that reads nothing for so long is given up.
@@ -40,10 +49,14 @@ _CLOSING_S = 2.0
 _PATIENCE_S = 30.0
 
 GOING_AWAY = 1001
+POLICY = 1008
 TRY_LATER = 1013
-NO_TOKEN = 4401
+NO_TOKEN = REFUSED_TOKEN_CODE
 FORBIDDEN = 4403
 TOO_MANY = 4429
+
+
+Headers = list[tuple[bytes, bytes]]
 
 
 class EndError(Exception):
@@ -63,8 +76,8 @@ class Live:
         self._database = database
         self._metrics = metrics
         self._users: Counter[str] = Counter()
+        self._waiting: Counter[str | None] = Counter()
         self._stopping = asyncio.Event()
-        self.count = 0
 
     def stop(self) -> None:
         """End every connection: the process stops."""
@@ -77,36 +90,30 @@ class Live:
             socket: The connection, not yet accepted.
             user_id: The user in the address.
         """
-        offered = list(socket.scope.get("subprotocols", ()))
-        await socket.accept(SUBPROTOCOL if offered[:1] == [SUBPROTOCOL] else None)
-        self.count += 1
         try:
             with self._metrics.streaming("websocket"):
-                await self._run(socket, user_id, offered)
+                await self._run(socket, user_id)
         except EndError as end:
             await _close(socket, end)
             return end.code
         except WebSocketDisconnect as gone:
             return gone.code
-        finally:
-            self.count -= 1
         return GOING_AWAY
 
-    async def _run(self, socket: WebSocket, user_id: str, offered: list[str]) -> None:
-        if self.count > MAX_CONNECTIONS:
-            raise EndError(TRY_LATER, "too many connections")
-        headers = await self._until_stop(_find_credentials(socket, offered))
-        with _ending():
-            caller = await authenticate({**socket.scope, "headers": headers})
-            caller.require("read")
-        if caller.user != user_id:
-            raise EndError(FORBIDDEN, "the user in the address is not the user of the token")
+    async def _run(self, socket: WebSocket, user_id: str) -> None:
+        headers = _find_credentials(socket)
+        if headers is None:
+            with self._place_waiting(socket.scope.get(CLIENT_KEY)):
+                await socket.accept()
+                token = await self._until_stop(_receive_token(socket))
+            headers = _add_token(socket, token)
+        caller = await self._until_stop(_identify(socket, headers, user_id))
         with self._place(caller.user):
+            if not _is_accepted(socket):
+                await _accept(socket)
             await self._until_stop(self._follow(socket, caller, headers))
 
-    async def _follow(
-        self, socket: WebSocket, caller: Caller, headers: list[tuple[bytes, bytes]]
-    ) -> None:
+    async def _follow(self, socket: WebSocket, caller: Caller, headers: Headers) -> None:
         with _ending():
             view, head = await self._begin(caller)
         await _send(socket, {"type": "connected", "user_id": caller.user, "seq": head})
@@ -123,7 +130,7 @@ class Live:
         self,
         socket: WebSocket,
         caller: Caller,
-        headers: list[tuple[bytes, bytes]],
+        headers: Headers,
         view: View,
         head: int,
     ) -> None:
@@ -152,6 +159,8 @@ class Live:
     def _place(self, user: str) -> Iterator[None]:
         if self._users[user] >= MAX_OF_USER:
             raise EndError(TOO_MANY, f"at most {MAX_OF_USER} connections of a user")
+        if self._users.total() >= MAX_CONNECTIONS:
+            raise EndError(TRY_LATER, "too many connections")
         self._users[user] += 1
         try:
             yield
@@ -159,6 +168,25 @@ class Live:
             self._users[user] -= 1
             if not self._users[user]:
                 del self._users[user]
+
+    @contextlib.contextmanager
+    def _place_waiting(self, address: str | None) -> Iterator[None]:
+        """Count a connection that owes its token.
+
+        Args:
+            address: What its client is counted by; None for one on this machine.
+        """
+        if address is not None and self._waiting[address] >= MAX_WAITING_OF_ADDRESS:
+            raise EndError(TOO_MANY, "too many connections of this address without a token")
+        if self._waiting.total() >= MAX_WAITING:
+            raise EndError(TRY_LATER, "too many connections without a token")
+        self._waiting[address] += 1
+        try:
+            yield
+        finally:
+            self._waiting[address] -= 1
+            if not self._waiting[address]:
+                del self._waiting[address]
 
 
 async def _first_of(*tasks: "asyncio.Future[Any]") -> None:
@@ -185,19 +213,58 @@ def _ending() -> Iterator[None]:
     except RateLimitedError as error:
         raise EndError(TOO_MANY, error.detail) from None
     except ProblemError as error:
-        raise EndError(TRY_LATER, error.detail) from None
+        # What would fail again is no reason to come again.
+        code = TRY_LATER if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else POLICY
+        raise EndError(code, error.detail) from None
 
 
-async def _find_credentials(socket: WebSocket, offered: list[str]) -> list[tuple[bytes, bytes]]:
-    """Return the headers with the token, wherever it came."""
-    headers: list[tuple[bytes, bytes]] = list(socket.scope["headers"])
-    if any(name == b"authorization" for name, _value in headers):
-        return headers
-    if offered[:1] == [SUBPROTOCOL]:
-        token = "".join(offered[1:2])
-    else:
-        token = await _receive_token(socket)
-    return [*headers, (b"authorization", b"Bearer " + token.encode("utf-8", "replace"))]
+async def _identify(socket: WebSocket, headers: Headers, user_id: str) -> Caller:
+    with _ending():
+        caller = await authenticate({**socket.scope, "headers": headers})
+        caller.require("read")
+    if caller.user != user_id:
+        raise EndError(FORBIDDEN, "the user in the address is not the user of the token")
+    return caller
+
+
+def _find_credentials(socket: WebSocket) -> Headers | None:
+    """Return the headers with the token, or None when it is to come as the first message.
+
+    Raises:
+        EndError: There is more than one token: something in between may have looked at another.
+    """
+    headers: Headers = list(socket.scope["headers"])
+    has_header = any(name == b"authorization" for name, _value in headers)
+    offered = _offered(socket)
+    if offered[:1] != [SUBPROTOCOL]:
+        return headers if has_header else None
+    if has_header or len(offered) > 2:  # noqa: PLR2004 - the word and the token
+        raise EndError(POLICY, "the token comes once: in a header, or in a subprotocol")
+    return _add_token(socket, "".join(offered[1:]))
+
+
+def _offered(socket: WebSocket) -> list[str]:
+    """The subprotocols that the client offers; Hypercorn has those of the last field only."""
+    fields = [
+        value.decode("latin-1")
+        for name, value in socket.scope["headers"]
+        if name == b"sec-websocket-protocol"
+    ]
+    return [each.strip() for each in ",".join(fields).split(",")] if fields else []
+
+
+def _add_token(socket: WebSocket, token: str) -> Headers:
+    field = (b"authorization", b"Bearer " + token.encode("utf-8", "replace"))
+    return [*socket.scope["headers"], field]
+
+
+async def _accept(socket: WebSocket) -> None:
+    is_offered = SUBPROTOCOL in socket.scope.get("subprotocols", ())[:1]
+    await socket.accept(SUBPROTOCOL if is_offered else None)
+
+
+def _is_accepted(socket: WebSocket) -> bool:
+    return socket.application_state is not WebSocketState.CONNECTING
 
 
 async def _receive_token(socket: WebSocket) -> str:
@@ -242,6 +309,8 @@ async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
 async def _close(socket: WebSocket, end: EndError) -> None:
     with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
         async with asyncio.timeout(_CLOSING_S):
+            if not _is_accepted(socket):
+                await _accept(socket)
             # At most 123 bytes fit into a close frame.
             await socket.close(end.code, end.reason[:120])
             while socket.client_state is not WebSocketState.DISCONNECTED:
