@@ -4,9 +4,10 @@ Run as `python3 -I -S probe.py livez [SOCKET]`. It imports no package and no mod
 already built in: `_socket` is what `socket` wraps, and leaving the wrapper (with its `selectors`
 and `enum`) out halves the CPU that a probe costs every few seconds for ever.
 
-A slow server is not a hanging one, and a busy machine must not turn slowness into a restart
-(ADR 44). The probe fails once the server has been idle for a second without an answer. While the
-server works, or waits for a processor or for its disk, the probe waits longer. A server that has
+A slow server is not a hanging one, and neither a busy machine nor many requests must turn slowness
+into a restart (ADR 44 and 52). The server's event loop counts in a file beside the socket. A loop
+that stands still is a hang: after a second if the server is idle, later if it works, or waits for a
+processor or for its disk. A loop that turns and is too busy to answer is alive. A server that has
 not opened its socket yet is starting, and alive.
 """
 
@@ -16,12 +17,17 @@ from posix import listdir
 from time import monotonic
 
 IDLE_TIMEOUT_S = 1.0
-"""Idle time of the server after which a missing answer is a hang."""
+"""Idle time of the server after which a loop that stands still is a hang."""
 BUSY_TIMEOUT_S = 10.0
-"""Time after which a missing answer is a failure, however busy the server is."""
+"""Time after which a loop that stands still is a hang, however busy the server is; also how long
+an answer of a loop that turns is waited for."""
+MAX_IDLE_S = 5.0
+"""Idle time after which a missing answer is a failure although the loop turns."""
 START_TIMEOUT_S = 900.0
 """Age of the server after which a missing socket is a failure."""
 DEFAULT_SOCKET = "/tmp/probe.sock"  # noqa: S108 - the container's own tmpfs
+COUNTER_SUFFIX = ".loop"
+"""Of the file beside the socket in which the event loop counts."""
 CHECKS = ("livez", "readyz", "startupz")
 _MAX_ANSWER = 4096
 _TICK_S = 0.1
@@ -35,10 +41,15 @@ _SERVER_PID = 1
 _STATE, _START, _START_HZ = 0, 19, 100
 
 
+class BusyError(OSError):
+    """The server does not answer in time, and its event loop turns."""
+
+
 def ask(check: str, path: str) -> bytes:
     """Return the whole response to one request.
 
     Raises:
+        BusyError: The server is too busy to answer.
         OSError: The server does not listen, or does not answer (see the module).
     """
     client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -47,31 +58,63 @@ def ask(check: str, path: str) -> bytes:
         client.connect(path)
         request = f"GET /{check} HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n"
         client.sendall(request.encode())
-        return _receive(client)
+        return _receive(client, path + COUNTER_SUFFIX)
     finally:
         client.close()
 
 
-def _receive(client: _socket.socket) -> bytes:
+def _receive(client: _socket.socket, counter: str) -> bytes:
     credentials = client.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, _UCRED_BYTES)
     pid = int.from_bytes(credentials[:_PID_BYTES], sys.byteorder)
-    started = monotonic()
-    idle_ticks = 0
+    watch = _Watch(pid, counter)
     answer = b""
     while len(answer) < _MAX_ANSWER:
         try:
             part = client.recv(_MAX_ANSWER)
         except TimeoutError:
-            # Ticks, not time: a probe that the machine holds back must not blame the server.
-            idle_ticks += not _is_busy(pid)
-            waited_s = monotonic() - started
-            if idle_ticks * _TICK_S >= IDLE_TIMEOUT_S or waited_s >= BUSY_TIMEOUT_S:
-                raise
+            watch.look()
             continue
         if not part:
             break
         answer += part
     return answer
+
+
+class _Watch:
+    """Looks at a server that has not answered yet, once in a tick."""
+
+    def __init__(self, pid: int, counter: str) -> None:
+        self._pid = pid
+        self._counter = counter
+        self._count = _read_file(counter)
+        self._started = self._moved_at = monotonic()
+        self._has_moved = False
+        # Ticks, not time: a probe that the machine holds back must not blame the server.
+        self._idle_ticks = self._still_ticks = 0
+
+    def look(self) -> None:
+        """Return if there is reason to wait on.
+
+        Raises:
+            BusyError: The server is too busy to answer.
+            TimeoutError: It hangs.
+        """
+        now = monotonic()
+        is_idle = not _is_busy(self._pid)
+        self._idle_ticks += is_idle
+        self._still_ticks += is_idle
+        count = _read_file(self._counter)
+        if count != self._count:
+            self._count, self._moved_at, self._has_moved = count, now, True
+            self._still_ticks = 0
+        if (
+            self._still_ticks * _TICK_S >= IDLE_TIMEOUT_S
+            or self._idle_ticks * _TICK_S >= MAX_IDLE_S
+            or now - self._moved_at >= BUSY_TIMEOUT_S
+        ):
+            raise TimeoutError
+        if self._has_moved and now - self._started >= BUSY_TIMEOUT_S:
+            raise BusyError
 
 
 def _is_busy(pid: int) -> bool:
@@ -101,6 +144,15 @@ def _read(path: str) -> list[bytes]:
         return file.read().rpartition(b")")[2].split()
 
 
+def _read_file(path: str) -> bytes:
+    """What a file has; nothing where it cannot be read."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not built in
+            return file.read()
+    except OSError:
+        return b""
+
+
 def main(arguments: list[str]) -> int:
     """Probe once; print one line; return 0 when all is well."""
     if not 1 <= len(arguments) <= 2 or arguments[0] not in CHECKS:  # noqa: PLR2004
@@ -113,6 +165,9 @@ def main(arguments: list[str]) -> int:
         starting = check == CHECKS[0] and _is_starting()
         sys.stdout.write(f"{check}: {'starting' if starting else error.strerror} ({path})\n")
         return 0 if starting else 1
+    except BusyError:
+        sys.stdout.write(f"{check}: no answer in time, but the event loop turns ({path})\n")
+        return 0 if check == CHECKS[0] else 1
     except OSError as error:
         sys.stdout.write(f"{check}: {error.strerror or 'no answer in time'} ({path})\n")
         return 1

@@ -22,6 +22,7 @@ from todo.fatal import ExitCode, FatalError, report_fatal
 from todo.health import Health
 from todo.listener import Listener
 from todo.logs import set_up_logging
+from todo.loop_counter import LoopCounter
 from todo.looplag import watch_loop
 from todo.main import create_app
 from todo.management import Management
@@ -79,6 +80,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
         loop.add_signal_handler(number, stop.set)
     config = _make_config()
     probe_inode = os.stat(listeners.probe[0].getsockname()).st_ino  # noqa: PTH116
+    counter = LoopCounter(listeners.probe[0].getsockname())
     probes = Management(health, None)
     public = Listener(app, listeners.public, config)
     management = Listener(Management(health, app.state.metrics), listeners.management, config)
@@ -86,6 +88,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
     async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
         background = []
         # Before a migration, which may take long: until then the probe sees a start.
+        counter.start()
         await probe.start()
         if settings.database_migrate == "startup":
             migration = tasks.create_task(_migrate(settings))
@@ -119,6 +122,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
         await asyncio.gather(public.drain(drained_by), management.drain(drained_by))
         unlink_own(listeners.probe[0], probe_inode)
         await probe.drain(drained_by)
+        counter.close()
     _log.info("stopped")
 
 

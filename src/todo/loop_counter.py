@@ -1,0 +1,63 @@
+"""Counts, in a file, that the event loop turns: the health probe reads it (ADR 52).
+
+A loop that is held up answers no probe, whether one callback never ends or a thousand requests are
+served one after the other. This count tells them apart.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from pathlib import Path
+
+from todo.probe import COUNTER_SUFFIX
+
+_INTERVAL_S = 0.5
+"""Below the probe's time-out of an idle server."""
+_BYTES = 8
+
+_log = logging.getLogger("todo.loop_counter")
+
+
+class LoopCounter:
+    """One file, written twice a second."""
+
+    def __init__(self, probe_socket: str) -> None:
+        """Make the file; without one the probe judges by answers alone.
+
+        Args:
+            probe_socket: Path of the probe's socket.
+        """
+        self._path = Path(probe_socket + COUNTER_SUFFIX)
+        self._count = 0
+        self._timer: asyncio.TimerHandle | None = None
+        try:
+            self._path.unlink(missing_ok=True)
+            self._file = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        except OSError as error:
+            _log.warning("cannot count for the health probe in %s: %s", self._path, error.strerror)
+            self._file = -1
+
+    def start(self) -> None:
+        """Count, until closed."""
+        if self._file >= 0:
+            self._beat()
+
+    def _beat(self) -> None:
+        self._count += 1
+        with contextlib.suppress(OSError):
+            os.pwrite(self._file, self._count.to_bytes(_BYTES, "big"), 0)
+        # A callback, not a task: it runs in the very turn of the loop in which it is due.
+        self._timer = asyncio.get_running_loop().call_later(_INTERVAL_S, self._beat)
+
+    def close(self) -> None:
+        """Stop, and remove the file unless a successor has replaced it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._file < 0:
+            return
+        with contextlib.suppress(OSError):
+            if self._path.stat().st_ino == os.fstat(self._file).st_ino:
+                self._path.unlink()
+        os.close(self._file)
+        self._file = -1
