@@ -20,6 +20,7 @@ from todo.head import Request
 from todo.http1 import HypercornExchange
 from todo.ordinary import Connection
 from todo.paced_reads import Pace
+from todo.send_budget import SendBudget
 from todo.sockets import BACKLOG
 
 # How long an accepted connection may keep its first request back when the server stops.
@@ -47,6 +48,7 @@ class Listener:
 
     def __init__(self, app: ASGIApp, sockets: list[socket.socket], config: Config) -> None:
         self.keep_alive_s = config.keep_alive_timeout
+        self.send_budget = SendBudget()
         self._app = app
         self._sockets = sockets
         self._config = config

@@ -19,6 +19,7 @@ from todo.gate import Gate, Refusal, render_refusal
 from todo.head import Request, Service, find_request
 from todo.ids import new_uuid7
 from todo.logs import ACCESS_LOGGER, request_id_var
+from todo.send_budget import SendBudget
 
 _MAX_AHEAD_BYTES = 64 * 1024
 """What a client may send before somebody reads it."""
@@ -54,6 +55,7 @@ class Owner(Protocol):
     """What keeps the connections."""
 
     keep_alive_s: float
+    send_budget: SendBudget
 
     def opened(self, connection: "Connection") -> None: ...  # noqa: D102
     def closed(self, connection: "Connection") -> None: ...  # noqa: D102
@@ -173,7 +175,8 @@ class Connection(asyncio.Protocol):
         """Send; wait while the client is behind."""
         self.transport.write(data)
         if self._writable is not None:
-            await self._writable
+            with self._owner.send_budget.waiting(self.transport):
+                await self._writable
 
     def resume_reading(self) -> None:
         """Read on, where `data_received` had stopped."""

@@ -23,7 +23,8 @@ from todo.models import account
 from todo.session import Session
 from todo.sql import Statement, each_of
 
-PAGE = 100
+# Each of those who follow keeps its page until its client has read it.
+PAGE = 20
 _POLL_S = 1.0
 _PATIENCE_S = 60.0
 

@@ -36,6 +36,10 @@ from todo.sql import SQLITE, Row, Statement
 from todo.tasks.repository import TaskRepository, as_bytes
 
 SCAN_BUDGET = 2000
+MAX_PAGE_BYTES = 2 * 1024 * 1024
+"""A page of changes ends early when it has as much: a thousand could have 40 MB."""
+STEP = 100
+"""How many changes are read before their size is looked at."""
 MAX_SEQ = 2**63 - 1
 
 _CHANGE_KEYS = ("seq", "at", "operation", "kind", "id", "after")
@@ -142,11 +146,26 @@ async def read_changes(session: Session, view: View, since: int, limit: int) -> 
         session: Reads.
         view: Which journal.
         since: Number of the last entry that the caller knows, 0 for none.
-        limit: Most changes to return.
+        limit: Maximum number of changes; there are fewer when they are large.
 
     Raises:
         ValidationFailedError: The journal has no such entry yet.
     """
+    items: list[Change] = []
+    size = 0
+    while True:
+        step = min(limit - len(items), STEP)
+        found = await _read_step(session, view, since, step)
+        items += found.items
+        size += sum(len(change.data) for change in found.items)
+        # A step that is not full has looked at SCAN_BUDGET entries.
+        is_full = len(found.items) == step
+        if not found.has_more or not is_full or len(items) == limit or size >= MAX_PAGE_BYTES:
+            return Changes(items, found.next_since, found.has_more)
+        since = found.next_since
+
+
+async def _read_step(session: Session, view: View, since: int, limit: int) -> Changes:
     of_owner = {"owner": view.owner}
     until = min(since + SCAN_BUDGET, MAX_SEQ)
     values = of_owner | {"since": since, "until": until, "limit": limit + 1, **_about(view)}

@@ -10,6 +10,7 @@ from todo import ordinary
 from todo.exchange import Exchange
 from todo.head import Request
 from todo.ordinary import Connection
+from todo.send_budget import SendBudget
 
 GET = b"GET / HTTP/1.1\r\nHost: todo\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: todo\r\nContent-Length: 6\r\n\r\n"
@@ -33,6 +34,9 @@ class FakeTransport(asyncio.Transport):
 
     def write(self, data: Any) -> None:  # noqa: ANN401 - asyncio's own
         self.writes.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
     def close(self) -> None:
         self.closed = True
@@ -67,6 +71,7 @@ class FakeOwner:
 
     def __init__(self, app: ASGIApp, keep_alive_s: float) -> None:
         self.keep_alive_s = keep_alive_s
+        self.send_budget = SendBudget()
         self.open: set[Connection] = set()
         self.handed_over: list[str] = []
         self._app = app
