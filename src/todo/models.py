@@ -266,4 +266,6 @@ token_cutoff = Table(
     metadata,
     Column("user_id", String(USER_LENGTH), primary_key=True),
     Column("cutoff_at", Time, nullable=False),
+    # A backend reads the new ones.
+    Index("ix_token_cutoff_at", "cutoff_at", "user_id"),
 )

@@ -65,3 +65,7 @@ INSERT INTO api_token (
 SELECT
     gen_random_uuid(), 'small-' || n % 1000, 'Token', '\x00', 'read', false, false, 0, now()
 FROM generate_series(1, 100000) AS n;
+
+INSERT INTO token_cutoff
+SELECT 'gone-' || n, timestamptz '2024-01-01 00:00Z' + n * interval '1 minute'
+FROM generate_series(1, 3000) AS n;

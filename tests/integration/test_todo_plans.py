@@ -249,6 +249,16 @@ def _undo(world: World) -> None:
     world.done("POST", "/api/v1/undo", json={"run_id": "first"})
     last = world.get("/api/v1/journal", run_id="second")["items"][0]["seq"]
     world.done("POST", "/api/v1/undo", json={"seq": last})
+    token = world.make("/api/v1/tokens", name="tidy", scopes=["write"])
+    bearer = {"authorization": f"Bearer {token['token']}"}
+    for run in ("third", "fourth"):
+        headers = {**bearer, "x-run-id": run}
+        world.done("POST", TASKS, json={"title": "Undone"}, headers=headers)
+    world.done("POST", "/api/v1/undo", json={"run_id": "third"})
+    world.done("POST", "/api/v1/undo", json={"run_id": "fourth", "token_id": token["id"]})
+    world.done("POST", TASKS, json={"title": "Undone"}, headers=bearer)
+    missing = {"token_id": "00000000-0000-0000-0000-000000000000"}
+    assert world.ask("POST", "/api/v1/undo", json=missing).status_code == 404
 
 
 def _account(world: World) -> None:

@@ -1,29 +1,43 @@
 """Ended sessions: for each user, the time up to which JSON Web Tokens are no longer accepted.
 
 Such a token is in no list, so an operator ends all that a user has by the time at which they were
-issued. There are few such times; each process keeps them and reads them again every few seconds.
+issued. There are few such times; each process keeps them and reads the new ones every few seconds.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import String, bindparam, literal_column, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from todo.auth.tokens import Verified, refuse
-from todo.models import token_cutoff
+from todo.models import Time, token_cutoff
 from todo.session import Session
-from todo.sql import SQLITE, Call, Statement
+from todo.sql import SQLITE, Call, Row, Statement
 
 MAX_AGE_S = 5.0
 """After so many seconds a process knows of a new cutoff."""
 
-_ALL = Statement(select(token_cutoff.c.user_id, token_cutoff.c.cutoff_at))
+_PAGE = 1000
+# One that is stored late may be older than others that are known, as may one of a host whose clock
+# is wrong.
+_OVERLAP = timedelta(days=1)
+_FOREVER = "9999-12-31T00:00:00.000000+00:00"
+_of = token_cutoff.c
+_AFTER = bindparam("after", type_=Time)
+_NEWER = Statement(
+    select(_of.user_id, _of.cutoff_at)
+    # Between two times: of one alone PostgreSQL expects a third of the table, and reads all of it.
+    .where(_of.cutoff_at.between(_AFTER, bindparam("until", type_=Time)))
+    .where((_of.cutoff_at > _AFTER) | (_of.user_id > bindparam("after_user", type_=String)))
+    .order_by(_of.cutoff_at, _of.user_id)
+    .limit(literal_column(str(_PAGE)))
+)
 
 
 def _upsert(dialect: str) -> Any:  # noqa: ANN401 - each dialect has its own insert
@@ -57,7 +71,8 @@ class Cutoffs:
         """
         self._source = source
         self._clock = clock
-        self._known: Mapping[str, float] = {}
+        self._known: dict[str, float] = {}
+        self._newest = datetime.fromtimestamp(0, UTC) + _OVERLAP
         self._read_at = float("-inf")
         self._loading: asyncio.Task[None] | None = None
 
@@ -91,17 +106,28 @@ class Cutoffs:
 
     async def _load(self) -> None:
         asked_at = self._clock()
+        after, after_user = self._newest - _OVERLAP, ""
+        rows: list[Row] = [()] * _PAGE
         async with self._source.reading() as session:
-            rows = await session.fetch(_ALL, {})
-        self._known = {user: _parse_time(at).timestamp() for user, at in rows}
+            while len(rows) == _PAGE:
+                values = {"after": _write(after), "after_user": after_user, "until": _FOREVER}
+                rows = await session.fetch(_NEWER, values)
+                for user, at in rows:
+                    after, after_user = _parse(at), user
+                    self._known[user] = after.timestamp()
+        self._newest = max(self._newest, after)
         self._read_at = asked_at
 
 
 def set_cutoff(user: str, cutoff: datetime) -> Call:
     """End the JSON Web Tokens that a user was issued up to a time."""
-    return (_SET, {"user_id": user, "cutoff_at": cutoff.isoformat(timespec="microseconds")})
+    return (_SET, {"user_id": user, "cutoff_at": _write(cutoff)})
 
 
-def _parse_time(at: datetime | str) -> datetime:
+def _write(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds")
+
+
+def _parse(at: datetime | str) -> datetime:
     # SQLite stores times as text.
     return (datetime.fromisoformat(at) if isinstance(at, str) else at).astimezone(UTC)

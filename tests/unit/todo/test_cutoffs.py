@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -40,9 +40,12 @@ class Stored:
         yield cast("Session", self)
 
     async def fetch(
-        self, _statement: "Statement", _values: Mapping[str, Any]
+        self, _statement: "Statement", values: Mapping[str, Any]
     ) -> list[tuple[str, Any]]:
-        return self.rows
+        """Return a page, in the order of times and users, after a place."""
+        place = (datetime.fromisoformat(values["after"]), values["after_user"])
+        placed = sorted((datetime.fromisoformat(str(at)), user, at) for user, at in self.rows)
+        return [(user, at) for time, user, at in placed if (time, user) > place][:1000]
 
     async def accepts(self, user: str, issued_at: float | None) -> bool:
         try:
@@ -86,6 +89,31 @@ def test_cutoffs_are_read_once_for_many_and_again_after_a_while() -> None:
         source.now += 1
         assert not any(await asyncio.gather(*(source.accepts("alice", AT) for _ in range(10))))
         assert source.asked == 2
+
+    asyncio.run(run())
+
+
+def test_more_cutoffs_than_a_page_and_late_ones_are_read() -> None:
+    async def run() -> None:
+        source = Stored()
+        source.rows = [(f"user {number}", CUTOFF) for number in range(2500)]
+        for number in (0, 999, 1000, 2499):
+            assert not await source.accepts(f"user {number}", AT)
+        source.rows.append(("late", CUTOFF - timedelta(hours=1)))
+        source.now += MAX_AGE_S
+        assert not await source.accepts("late", AT - 7200)
+        assert not await source.accepts("user 0", AT)
+
+    asyncio.run(run())
+
+
+def test_a_later_cutoff_replaces_an_earlier_one() -> None:
+    async def run() -> None:
+        source = Stored()
+        assert await source.accepts("alice", AT + 1)
+        source.rows = [("alice", CUTOFF + timedelta(seconds=2))]
+        source.now += MAX_AGE_S
+        assert not await source.accepts("alice", AT + 1)
 
     asyncio.run(run())
 

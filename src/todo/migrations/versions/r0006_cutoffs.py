@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("cutoff_at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("user_id", name="pk_token_cutoff"),
     )
+    op.create_index("ix_token_cutoff_at", "token_cutoff", ["cutoff_at", "user_id"])
 
 
 def downgrade() -> None:
