@@ -32,6 +32,8 @@ EXPECTED_REVISION = REVISIONS[-1]
 
 USER_LENGTH = 255
 LIST_NAME_LENGTH = 100
+TITLE_LENGTH = 255
+DESCRIPTION_LENGTH = 10_000
 TAG_LENGTH = 50
 PRIORITIES = ("none", "low", "medium", "high")
 """By rank, which is what the column holds: they sort."""

@@ -25,6 +25,7 @@ from todo.models import Id, list_share, task, task_list
 from todo.session import Session
 from todo.sql import SQLITE, Call, Statement
 from todo.tasks.image import LIST_FIELDS, SHARE_FIELDS, return_image, select_image
+from todo.tasks.normalization import normalize_list
 from todo.tasks.record import Image
 from todo.tasks.repository import MAX_SUBTREE, as_bytes, sight, visible
 
@@ -145,11 +146,11 @@ class ListRepository:
 
     def add(self, image: Image) -> Call:
         """Store a list, and return its image."""
-        return (_ADD, image)
+        return (_ADD, normalize_list(image))
 
     def change(self, image: Image) -> Call:
         """Store a list that there is, and return its image."""
-        values = dict(image)
+        values = normalize_list(image)
         return (_CHANGE, {"of": values.pop("id"), **values})
 
     async def find_tasks(self, list_id: str) -> list[bytes]:

@@ -4,10 +4,18 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from todo.api.examples import LIST_ID, show_example, show_examples
 from todo.models import LIST_NAME_LENGTH, USER_LENGTH
+from todo.tasks.normalization import normalize_input
 from todo.tasks.schemas import Position, drop_defaults, refuse_nul
 
 Access = Literal["owner", "write", "read"]
@@ -15,6 +23,8 @@ Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=LIST_NAME_LENGTH),
     AfterValidator(refuse_nul),
+    # Runs first.
+    BeforeValidator(normalize_input),
 ]
 
 

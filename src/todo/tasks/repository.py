@@ -32,6 +32,7 @@ from todo.models import Id, list_share, reminder, task, task_list, task_tag
 from todo.session import Session
 from todo.sql import POSTGRESQL, SQLITE, Call, Statement
 from todo.tasks.image import TASK_FIELDS, return_image, select_image
+from todo.tasks.normalization import normalize_task
 from todo.tasks.record import COLUMNS, Image, to_row
 
 MAX_DEPTH = 5
@@ -216,11 +217,12 @@ class TaskRepository:
 
     def add(self, image: Image, fire_times: Iterable[str]) -> list[Call]:
         """Store a task; the first of the calls returns its image."""
+        image = normalize_task(image)
         return [(_ADD, to_row(image)), *_derive(image, fire_times)]
 
     def add_recording(self, image: Image) -> Call:
         """Store a task that nothing reminds of, for `Work.record_by`."""
-        return (_ADD_RECORDING, to_row(image))
+        return (_ADD_RECORDING, to_row(normalize_task(image)))
 
     def change(
         self, before: Image, image: Image, fire_times: Iterable[str] | None = None
@@ -232,6 +234,7 @@ class TaskRepository:
             image: As it is to be.
             fire_times: When to remind, None to leave that as it is.
         """
+        image = normalize_task(image)
         row = to_row(image)
         calls: list[Call] = [(_CHANGE, {"of": row.pop("id"), **row})]
         of_task = {"task_id": image["id"]}

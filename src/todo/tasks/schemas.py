@@ -25,12 +25,13 @@ from todo.api.examples import (
     show_example,
     show_examples,
 )
-from todo.models import TAG_LENGTH
+from todo.models import DESCRIPTION_LENGTH, TAG_LENGTH, TITLE_LENGTH
 from todo.tasks.due import EARLIEST, LATEST
+from todo.tasks.normalization import normalize_input
 from todo.tasks.pages import Sort
 
-MAX_TITLE_LENGTH = 255
-MAX_DESCRIPTION_LENGTH = 10_000
+MAX_TITLE_LENGTH = TITLE_LENGTH
+MAX_DESCRIPTION_LENGTH = DESCRIPTION_LENGTH
 MAX_TAGS = 10
 MAX_REMINDERS = 5
 MAX_REMINDER_MINUTES = 366 * 24 * 60
@@ -82,18 +83,25 @@ def _refuse_far(moment: datetime) -> datetime:
     return moment
 
 
+# Comes last, so that it runs first: lengths count in the one form.
+_NORMALIZED = BeforeValidator(normalize_input)
 Title = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TITLE_LENGTH),
     AfterValidator(refuse_nul),
+    _NORMALIZED,
 ]
 Description = Annotated[
-    str, StringConstraints(max_length=MAX_DESCRIPTION_LENGTH), AfterValidator(refuse_nul)
+    str,
+    StringConstraints(max_length=MAX_DESCRIPTION_LENGTH),
+    AfterValidator(refuse_nul),
+    _NORMALIZED,
 ]
 Tag = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TAG_LENGTH),
     AfterValidator(refuse_nul),
+    _NORMALIZED,
 ]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_distinct)]
 Minutes = Annotated[int, Field(ge=-24 * 60, le=MAX_REMINDER_MINUTES, strict=True)]

@@ -8,6 +8,7 @@ import orjson
 from pydantic import (
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -15,8 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from todo.models import USER_LENGTH
+from todo.models import LIST_NAME_LENGTH, USER_LENGTH
 from todo.tasks.due import check_zone
+from todo.tasks.normalization import normalize_input
 from todo.tasks.schemas import (
     Description,
     Position,
@@ -58,7 +60,11 @@ class ListRecord(_Record):
 
     id: UUID
     owner: User
-    name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    name: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=LIST_NAME_LENGTH),
+        BeforeValidator(normalize_input),
+    ]
     position: Position
     created_at: AwareDatetime
     updated_at: AwareDatetime
