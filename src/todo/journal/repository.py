@@ -33,6 +33,7 @@ from todo.locking import ACCOUNT_VERSION, find_account_version
 from todo.models import Id, journal
 from todo.session import Session
 from todo.sql import SQLITE, Row, Statement
+from todo.tasks.image import show_time
 from todo.tasks.repository import TaskRepository, as_bytes
 
 SCAN_BUDGET = 2000
@@ -336,6 +337,8 @@ def _show(dialect: str, found: Subquery, keys: tuple[str, ...], *, in_list: bool
 def _find(dialect: str, found: Subquery, key: str, *, in_list: bool) -> ColumnElement[Any]:
     if key == "id":
         return found.c.entity_id
+    if key == "at":
+        return show_time(dialect, found.c.at)
     if key == "list_id" and in_list:
         # Where a task went is no more this list's business than what it became there.
         return case((found.c.list_id == _LIST, found.c.list_id), else_=null())

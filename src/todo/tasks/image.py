@@ -53,6 +53,8 @@ LIST_FIELDS = ("id", "owner", "name", "position", "created_at", "updated_at", "v
 SHARE_FIELDS = ("list_id", "user_id", "access", "created_at")
 _FIELDS = {task.name: TASK_FIELDS, task_list.name: LIST_FIELDS, list_share.name: SHARE_FIELDS}
 _ARRAYS = {"tags", "reminders"}
+_TIMES = {"due_at", "completed_at", "created_at", "updated_at"}
+_TIME_FORMAT: ColumnElement[str] = literal_column("'YYYY-MM-DD\"T\"HH24:MI:SS.USTZH:TZM'")
 
 
 def select_image(
@@ -73,7 +75,7 @@ def select_image(
     """
     if dialect == SQLITE:
         return refine(select(_json_object(source, fields), *extra).select_from(source))
-    shown = [_find(source, name).label(name) for name in fields]
+    shown = [_find(dialect, source, name).label(name) for name in fields]
     named = [column.label(f"extra_{at}") for at, column in enumerate(extra)]
     inner = refine(select(*shown, *named).select_from(source))
     if not named:
@@ -99,7 +101,7 @@ def return_image(dialect: str, change: Insert | Update | Delete, table: Table) -
 def _json_object(source: FromClause, fields: Sequence[str]) -> ColumnElement[Any]:
     parts: list[ColumnElement[Any]] = []
     for name in fields:
-        value = _find(source, name)
+        value = _find(SQLITE, source, name)
         if name in _ARRAYS:
             value = func.json(value)
         elif name == "is_completed":
@@ -111,7 +113,14 @@ def _json_object(source: FromClause, fields: Sequence[str]) -> ColumnElement[Any
     return func.json_object(*parts)
 
 
-def _find(source: FromClause, name: str) -> ColumnElement[Any]:
+def show_time(dialect: str, time: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a time as JSON has it: with six digits of a second, as SQLite keeps it."""
+    return time if dialect == SQLITE else func.to_char(time, _TIME_FORMAT)
+
+
+def _find(dialect: str, source: FromClause, name: str) -> ColumnElement[Any]:
+    if name in _TIMES:
+        return show_time(dialect, source.c[name])
     if name == "is_completed":
         return source.c.completed_at.is_not(None)
     if name == "priority":
