@@ -34,6 +34,7 @@ USER_LENGTH = 255
 LIST_NAME_LENGTH = 100
 TITLE_LENGTH = 255
 DESCRIPTION_LENGTH = 10_000
+MAX_POSITION = 1e15
 TAG_LENGTH = 50
 PRIORITIES = ("none", "low", "medium", "high")
 """By rank, which is what the column holds: they sort."""

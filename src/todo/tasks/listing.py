@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, select
 
 from todo.auth.caller import Caller
 from todo.errors import NotFoundError, ProblemError, ValidationFailedError
-from todo.models import NO_DUE, PRIORITIES, account
+from todo.models import MAX_POSITION, NO_DUE, PRIORITIES, account
 from todo.session import Session
 from todo.sql import Row, Statement
 from todo.tasks.due import DueWindow, check_zone, day_bounds, due_key, first_day
@@ -56,7 +56,7 @@ class Query:
         due_from: Earliest due instant (a day counts from its midnight in the account's zone).
         due_to: The instant before which they are due.
         updated_since: Changed at or after this.
-        search: Words that must be in title or description.
+        search: Words that must be in title or description; blank for none.
         sort: The order; None takes what fits the question.
         descending: Whether the largest comes first; None takes what fits the order.
         limit: Most tasks on the page.
@@ -107,6 +107,8 @@ async def read_page(session: Session, caller: Caller, query: Query, now: datetim
         NotFoundError: The list is none that the caller sees.
         ValidationFailedError: The cursor is none of this question, or the order does not fit.
     """
+    if query.search is not None and not query.search.strip():
+        query = replace(query, search=None)
     owner = await _find_owner(session, caller, query)
     plan = _plan(query, owner, caller)
     if query.due not in {None, "none"} or query.due_from or query.due_to:
@@ -332,7 +334,8 @@ def _read_key(shape: Shape, key: Any) -> Any:  # noqa: ANN401 - whatever a calle
     elif column == "priority":
         fits = type(key) is int and 0 <= key < len(PRIORITIES)
     elif column == "position":
-        fits = type(key) in {int, float}
+        # SQLite has no larger whole numbers than of 64 bits.
+        fits = type(key) in {int, float} and abs(key) <= MAX_POSITION
     else:
         fits = isinstance(key, str) and "\0" not in key
     if not fits:

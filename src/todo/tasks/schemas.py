@@ -25,7 +25,7 @@ from todo.api.examples import (
     show_example,
     show_examples,
 )
-from todo.models import DESCRIPTION_LENGTH, TAG_LENGTH, TITLE_LENGTH
+from todo.models import DESCRIPTION_LENGTH, MAX_POSITION, TAG_LENGTH, TITLE_LENGTH
 from todo.tasks.due import EARLIEST, LATEST
 from todo.tasks.normalization import normalize_input
 from todo.tasks.pages import Sort
@@ -36,6 +36,7 @@ MAX_TAGS = 10
 MAX_REMINDERS = 5
 MAX_REMINDER_MINUTES = 366 * 24 * 60
 MAX_BATCH = 100
+MAX_CURSOR_LENGTH = 2500  # a title is in it, and JSON needs up to six characters for one
 
 Priority = Literal["none", "low", "medium", "high"]
 RecurrenceFrom = Literal["schedule", "completion"]
@@ -124,7 +125,7 @@ Rule = Annotated[
 # SQLite writes so many digits of a number; with more, a cursor would not find its place again.
 Position = Annotated[
     float,
-    Field(ge=-1e15, le=1e15, allow_inf_nan=False, strict=True),
+    Field(ge=-MAX_POSITION, le=MAX_POSITION, allow_inf_nan=False, strict=True),
     AfterValidator(lambda number: float(f"{number:.15g}")),
 ]
 
@@ -307,7 +308,9 @@ class TaskQuery(BaseModel):
     due_to: Instant | None = Field(default=None, description="Due before this.")
     updated_since: Instant | None = None
     q: Annotated[str, StringConstraints(max_length=200)] | None = Field(
-        default=None, description="Words of title and description; the last may be a beginning."
+        default=None,
+        description="Words of title and description, the last of which may be the start of one; "
+        "empty for no filter.",
     )
     sort: Sort | None = Field(
         default=None, description="`due` by default with a due time, otherwise `created`."
@@ -316,7 +319,7 @@ class TaskQuery(BaseModel):
         default=None, description="`desc` by default for created, updated and priority."
     )
     limit: int = Field(default=20, ge=1, le=100)
-    cursor: str | None = Field(default=None, max_length=2000)
+    cursor: str | None = Field(default=None, max_length=MAX_CURSOR_LENGTH)
     fields: str | None = Field(default=None, max_length=400, description=FIELDS_DESCRIPTION)
 
 

@@ -18,6 +18,7 @@ from todo.sql import POSTGRESQL, Row, Statement
 from todo.tasks.image import TASK_FIELDS
 from todo.tasks.listing import Page, Query, read_page
 from todo.tasks.pages import Sort
+from todo.tasks.schemas import TaskQuery
 
 if TYPE_CHECKING:
     from todo.session import Session
@@ -143,6 +144,9 @@ def test_a_cursor_is_safe_in_an_address_as_it_is() -> None:
         ("priority", encode([2, "priority", False, True, ID])),
         ("priority", encode([2, "priority", False, "high", ID])),
         ("position", encode([2, "position", False, "1", ID])),
+        ("position", encode([2, "position", False, 10**400, ID])),
+        ("position", encode([2, "position", False, 2**63, ID])),
+        ("position", encode([2, "position", False, -1.1e15, ID])),
         ("position", encode([2, "position", False, False, ID])),
         ("title", encode([2, "title", False, 1, ID])),
         ("title", encode([2, "title", False, "a\0b", ID])),
@@ -212,3 +216,18 @@ def test_a_search_without_a_word_finds_nothing_and_asks_nothing() -> None:
     page, values = read(Query(search="!? ..."))
 
     assert (page.render(), values) == (b'{"items":[],"next_cursor":null}', {})
+
+
+@pytest.mark.parametrize("search", ["", " ", "\u3000"])
+def test_a_blank_search_is_no_filter(search: str) -> None:
+    page, values = read(Query(search=search, limit=1))
+
+    assert len(page.items) == 1
+    assert values == {"owner": "alice", "limit": 2}
+
+
+def test_a_cursor_of_the_longest_title_is_accepted() -> None:
+    # Of a control character, JSON makes six.
+    cursor = encode([2, "title", True, "\x01" * 255, ID])
+
+    TaskQuery(cursor=cursor)
