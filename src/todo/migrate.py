@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import orjson
 from sqlalchemy import Connection, Engine, RootTransaction, create_engine, exc, inspect, text
 
 from todo.db import connect_arguments, prepare_engine
@@ -55,7 +56,8 @@ def migrate(settings: Settings, progress: Callable[[str], None]) -> str:
     url = settings.url
     if url.drivername.startswith("sqlite"):
         url = url.set(drivername="sqlite")
-    engine = create_engine(url, connect_args=arguments)
+    # As the program writes arrays: without escapes.
+    engine = create_engine(url, connect_args=arguments, json_serializer=_render_json)
     prepare_engine(engine, settings)
     try:
         with _connect(engine, progress) as connection, _begin(connection, progress):
@@ -94,6 +96,10 @@ def migrate_patiently(settings: Settings, wait_s: float, progress: Callable[[str
             progress(f"waiting up to {wait_s:g} s for the database")
             announced = True
         time.sleep(_POLL_S)
+
+
+def _render_json(value: object) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _connect(engine: Engine, progress: Callable[[str], None]) -> Connection:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 # In order, oldest first. A unit test compares them with Alembic's scripts, so that serving
 # never imports Alembic.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 EXPECTED_REVISION = REVISIONS[-1]
 
 USER_LENGTH = 255
@@ -39,8 +39,11 @@ TAG_LENGTH = 50
 PRIORITIES = ("none", "low", "medium", "high")
 """By rank, which is what the column holds: they sort."""
 
-NO_DUE = "9999-12-31T00:00:00+00:00"
-"""The sort key of a task that is due at no time: after all others."""
+NO_DUE = "9999-12-31T00:00:00.000000+00:00"
+"""The sort key of a task that is due at no time: after all others.
+
+As text, a time compares with others only if it has as many digits.
+"""
 
 metadata = MetaData(
     naming_convention={
@@ -124,6 +127,8 @@ task = Table(
     Column("updated_at", Time, nullable=False),
     Column("previous_id", Id, nullable=True),
     Column("version", Integer, nullable=False),
+    # What a search compares with (`todo.tasks.words.render_searched`).
+    Column("words", Text, nullable=False),
     CheckConstraint("length(title) BETWEEN 1 AND 255", name="title_length"),
     CheckConstraint("length(description) <= 10000", name="description_length"),
     CheckConstraint("priority BETWEEN 0 AND 3", name="priority"),

@@ -14,14 +14,18 @@ _SYLLABLES = (
 )  # fmt: skip
 WORDS = tuple(first + second for first in _SYLLABLES for second in _SYLLABLES)
 
+_TITLE = (
+    "words[1 + m % 400] || ' ' || words[1 + m * 17 % 400] || ' ' || "
+    "words[1 + m / 7 % 400] || ' ' || words[1 + m / 13 % 400]"
+)
+
 # What is stored, from the number `n` of a task, its number `m` among ten, and the array `words`.
 COLUMNS = {
     # Of version 7: in the order of the times.
     "id": "(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || "
     "substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid",
     "owner": "owner",
-    "title": "words[1 + m % 400] || ' ' || words[1 + m * 17 % 400] || ' ' || "
-    "words[1 + m / 7 % 400] || ' ' || words[1 + m / 13 % 400]",
+    "title": _TITLE,
     "description": "CASE WHEN n % 2 = 0 THEN 'What has to be known about task ' || n || "
     "' before anybody begins with it: nothing that would not fit in here.' END",
     "priority": "m % 4",
@@ -36,6 +40,11 @@ COLUMNS = {
     "created_at": "at",
     "updated_at": "at",
     "version": "1",
+    # As `todo.tasks.words` renders it.
+    "words": f"' ' || {_TITLE} || ' §' || "
+    "left(encode(sha256(convert_to(owner, 'UTF8')), 'hex'), 32) || "
+    "CASE WHEN n % 2 = 0 THEN ' what has to be known about task ' || n || ' before anybody "
+    "begins with it nothing that would not fit in here' ELSE '' END || ' '",
 }
 
 

@@ -17,7 +17,7 @@ INSERT INTO list_share VALUES ('{LIST}', '{GUEST}', 'write', now());
 
 INSERT INTO task (
     id, owner, list_id, parent_id, title, priority, tags, due_at, due_zone, due_key, recurrence_from,
-    reminders, position, completed_at, created_at, updated_at, version)
+    reminders, position, completed_at, created_at, updated_at, version, words)
 SELECT
     ('00000000-0000-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid,
     CASE WHEN n % 5 = 0 THEN '{BIG}' ELSE 'small-' || n % 1000 END,
@@ -31,16 +31,20 @@ SELECT
     CASE WHEN n % 7 = 0 THEN at ELSE '9999-12-31 00:00Z' END,
     'schedule', '[]', n,
     CASE WHEN n % 4 > 0 THEN at END,
-    at, at, 1
+    at, at, 1,
+    ' chore c' || n % 1000 || CASE WHEN n % 10000 = 0 THEN ' {RARE}' ELSE '' END || ' §' || left(
+        encode(sha256(convert_to(
+            CASE WHEN n % 5 = 0 THEN '{BIG}' ELSE 'small-' || n % 1000 END, 'UTF8')), 'hex'), 32) || ' '
 FROM (
     SELECT n, timestamptz '2024-01-01 00:00Z' + n * interval '1 minute' AS at
     FROM generate_series(1, 1000000) AS n) AS numbered;
 
 INSERT INTO task (
     id, owner, title, priority, tags, due_key, recurrence_from, reminders, position, created_at,
-    updated_at, version)
+    updated_at, version, words)
 VALUES (
-    '{PARENT}', '{BIG}', 'Above', 0, '[]', '9999-12-31 00:00Z', 'schedule', '[]', 0, now(), now(), 1);
+    '{PARENT}', '{BIG}', 'Above', 0, '[]', '9999-12-31 00:00Z', 'schedule', '[]', 0, now(), now(), 1,
+    ' above § ');
 
 INSERT INTO task_tag SELECT owner, '{TAG}', id FROM task WHERE tags::text <> '[]';
 

@@ -3,13 +3,12 @@
 A short search in each run; a longer one with `MODEL_EXAMPLES=2000`.
 """
 
-import asyncio
 import os
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import pytest
@@ -43,12 +42,10 @@ from tests.integration.model_fields import (
     render,
 )
 from tests.integration.model_journal import JOURNAL, JournalReader
-from tests.integration.service import call_admin, make_environment, open_folder
+from tests.integration.worlds import World, open_world
 from todo.auth.caller import Caller
-from todo.db import Database
 from todo.errors import BatchFailedError, ProblemError
 from todo.lists.service import ListService
-from todo.settings import Settings
 from todo.sql import Statement
 from todo.tags.service import TagService
 from todo.tasks import listing
@@ -56,9 +53,6 @@ from todo.tasks.batch import run_batch
 from todo.tasks.image import TASK_FIELDS
 from todo.tasks.service import TaskService
 from todo.work import Work
-
-if TYPE_CHECKING:
-    from tests.integration.cluster import Cluster
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "60"))
 STEPS = 30
@@ -72,32 +66,10 @@ REMINDERS = Statement(
 )
 
 
-@dataclass
-class World:
-    """A migrated database and the loop that its connections live in."""
-
-    database: Database
-    runner: asyncio.Runner
-
-    def run(self, act: Callable[[], Awaitable[Result]]) -> Result:
-        async def whole() -> Result:
-            return await act()
-
-        return self.runner.run(whole())
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    with open_folder() as folder, asyncio.Runner() as runner:
-        url = f"sqlite+aiosqlite:///{folder}/todo.db"
-        if request.param == "postgres":
-            cluster: Cluster = request.getfixturevalue("cluster")
-            url = cluster.make_database()
-        environment = make_environment(folder, {"TODO_DATABASE_URL": url})
-        assert call_admin(environment, "migrate").returncode == 0
-        world = World(Database(Settings(database_url=url)), runner)
+    with open_world(request) as world:
         yield world
-        runner.run(world.database.dispose())
 
 
 class Machine(RuleBasedStateMachine):
@@ -118,15 +90,7 @@ class Machine(RuleBasedStateMachine):
 
     def write(self, act: Callable[[Work], Awaitable[Result]]) -> Result:
         """Do something in one transaction."""
-
-        async def whole() -> Result:
-            async with self.world.database.unit_of_work() as session:
-                work = Work(session, self.caller, self.model.now)
-                result = await act(work)
-                await work.commit()
-                return result
-
-        return self.world.run(whole)
+        return self.world.write(self.caller, self.model.now, act)
 
     def write_tasks(self, act: Callable[[TaskService], Awaitable[Result]]) -> Result:
         return self.write(lambda work: act(TaskService(work)))
@@ -159,20 +123,8 @@ class Machine(RuleBasedStateMachine):
 
     def pages(self, query: listing.Query) -> list[bytes]:
         """Read page by page to the end."""
-
-        async def whole() -> list[bytes]:
-            items: list[bytes] = []
-            asked = query
-            async with self.world.database.reading() as session:
-                while True:
-                    page = await listing.read_page(session, self.caller, asked, self.model.now)
-                    assert len(page.items) <= query.limit
-                    items += page.items
-                    if page.next_cursor is None:
-                        return items
-                    asked = replace(asked, cursor=page.next_cursor)
-
-        return self.world.run(whole)
+        pages = self.world.read_pages(self.caller, self.model.now, query)
+        return [item for page in pages for item in page]
 
     # Rules
 

@@ -31,7 +31,8 @@ from todo.tasks.pages import (
 )
 from todo.tasks.record import Image, read_due, read_rank
 from todo.tasks.repository import TaskRepository, as_bytes, read_image
-from todo.tasks.search import render_words, split_words
+from todo.tasks.search import search_params
+from todo.tasks.words import parse_query
 
 # A day's midnight anywhere is within this of its midnight in UTC, by which days are sorted.
 _ZONES = timedelta(hours=15)
@@ -114,10 +115,10 @@ async def read_page(session: Session, caller: Caller, query: Query, now: datetim
     if query.due not in {None, "none"} or query.due_from or query.due_to:
         await _add_window(session, plan, query, now)
     if query.search is not None:
-        words = split_words(query.search)
-        if not words:
+        words = parse_query(query.search)
+        if words is None:
             return Page([])
-        plan.values["words"] = render_words(session.dialect, words)
+        plan.values |= search_params(session.dialect, owner, words)
     _add_cursor(plan, query)
     wanted = _with_keys(plan.shape)
     values = {**plan.values, "limit": query.limit + 1}

@@ -34,11 +34,11 @@ from sqlalchemy.sql.elements import ColumnElement
 from todo.models import Day, Id, Time, task, task_tag
 from todo.sql import SQLITE, Statement
 from todo.tasks.image import TASK_FIELDS, select_image
-from todo.tasks.search import has_words, matches, rank, vector
+from todo.tasks.search import has_words, may_match, rank
 
 SCAN_BUDGET = 2000
 WORDS_BUDGET = 500
-"""As SCAN_BUDGET, for words: to find them takes each text apart, which costs many times as much."""
+"""As SCAN_BUDGET, for words: a text is longer than what other conditions look at."""
 NARROW = 500
 """How many matches of a narrow condition are gathered and sorted."""
 
@@ -73,7 +73,7 @@ class Shape:
         due: `window` (`date_from`, `date_to`, `at_from`, `at_to`, `key_from`, `key_to`), `none`
             for tasks without, or `any`.
         updated: Whether it must have changed since (`updated_since`).
-        search: Whether its words must match (`words`).
+        search: Whether its words must match (`terms`, `pieces`).
         fields: Keys of the images.
     """
 
@@ -173,13 +173,12 @@ def _page(shape: Shape, dialect: str) -> Select[Any]:
             lambda s: _drive(shape, dialect, s).limit(bindparam("limit")),
             shape.fields,
         )
-    chosen = select(task, *vector(shape.sort, dialect))
-    looked_at = _drive(shape, dialect, chosen).limit(_budget(shape)).subquery("c")
+    looked_at = _drive(shape, dialect, select(task)).limit(_budget(shape)).subquery("c")
     return _chosen(shape, dialect, looked_at, led, [])
 
 
 def _gather(shape: Shape, dialect: str) -> Select[Any]:
-    matching = _matches(shape, dialect, task, *vector(shape.sort, dialect)).cte("m")
+    matching = _matches(shape, dialect, task).cte("m")
     number = select(func.count()).select_from(matching).scalar_subquery()
     led = frozenset({find_narrow(shape) or ""})
     return _chosen(shape, dialect, matching, led, [number.label("number")])
@@ -215,7 +214,7 @@ def _matches(shape: Shape, dialect: str, *columns: Any) -> Select[Any]:  # noqa:
     if narrow == "tag_0":
         return _tagged(chosen).limit(NARROW + 1)
     conditions = {
-        "search": matches(dialect),
+        "search": may_match(dialect, NARROW + 1),
         "parent": _is_below(task),
         "list": and_(_is_owned(task), _is_in_list(shape, task)),
     }
@@ -351,7 +350,8 @@ def _rest(
         for number in range(shape.tags)
         if f"tag_{number}" not in led
     ]
-    if shape.search and "search" not in led:
+    if shape.search:
+        # The index finds more than what matches.
         rest.append(has_words(dialect, source))
     return rest
 

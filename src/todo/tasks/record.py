@@ -1,29 +1,33 @@
 """A task as a row: what the columns hold for an image."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
 
 from todo.models import NO_DUE, PRIORITIES, task
 from todo.tasks.due import check_zone, due_key, fire_times
+from todo.tasks.words import render_searched
 
 Image = dict[str, Any]
 """A task as its image reads, with the keys of `todo.tasks.image.TASK_FIELDS`."""
 
 COLUMNS = tuple(column.name for column in task.columns)
 _RANKS = {word: rank for rank, word in enumerate(PRIORITIES)}
-_SAME = set(COLUMNS) - {"priority", "tags", "reminders", "due_key"}
+_TIMES = ("due_at", "completed_at", "created_at", "updated_at")
+_SAME = set(COLUMNS) - {"priority", "tags", "reminders", "due_key", "words", *_TIMES}
 
 
 def to_row(image: Image) -> dict[str, Any]:
     """Return the value of each column."""
     row = {name: image[name] for name in _SAME}
+    row |= {name: _in_one_form(image[name]) for name in _TIMES}
     row["priority"] = _RANKS[image["priority"]]
     row["tags"] = orjson.dumps(image["tags"]).decode()
     row["reminders"] = orjson.dumps(image["reminders"]).decode()
     key = due_key(*read_due(image))
     row["due_key"] = NO_DUE if key is None else key.isoformat(timespec="microseconds")
+    row["words"] = render_searched(image["owner"], image["title"], image["description"])
     return row
 
 
@@ -31,6 +35,13 @@ def read_due(image: Image) -> tuple[date | None, datetime | None]:
     """Return the day and the instant at which a task is due; at most one is not None."""
     day, at = image["due_date"], image["due_at"]
     return day and date.fromisoformat(day), at and datetime.fromisoformat(at)
+
+
+def _in_one_form(time: str | None) -> str | None:
+    """Write a time as SQLite compares it; old entries of a journal may have fewer digits."""
+    if time is None:
+        return None
+    return datetime.fromisoformat(time).astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def read_rank(priority: str) -> int:

@@ -12,6 +12,7 @@ from todo.tasks.record import COLUMNS, read_rank, to_row
 IMAGE: dict[str, Any] = {
     **dict.fromkeys(TASK_FIELDS),
     "id": "019ab000-0000-7000-8000-000000000001",
+    "owner": "alice",
     "title": "t",
     "priority": "none",
     "tags": [],

@@ -26,7 +26,8 @@ from todo.tasks.pages import (
     page_statement,
 )
 from todo.tasks.repository import find_statement
-from todo.tasks.search import MAX_WORDS, render_words, split_words
+from todo.tasks.search import search_params
+from todo.tasks.words import owner_term, parse_query
 
 DIALECTS: dict[str, Dialect] = {
     "postgresql": postgresql.dialect(paramstyle="pyformat"),  # type: ignore[no-untyped-call]
@@ -81,7 +82,7 @@ def expected_parameters(shape: Shape) -> set[str]:
     names |= {f"tag_{number}" for number in range(shape.tags)}
     names |= {"priority"} if shape.priority else set()
     names |= {"updated_since"} if shape.updated else set()
-    names |= {"words"} if shape.search else set()
+    names |= {"pieces"} if shape.search else set()
     if shape.due == "window":
         names |= {"date_from", "date_to", "at_from", "at_to"}
         names |= {"key_from", "key_to"} if shape.sort == "due" else set()
@@ -112,6 +113,7 @@ def test_each_question_asks_for_its_values_and_no_others(dialect: str) -> None:
             gather = gather_statement(shape).compiled(DIALECTS[dialect])
             # Within what a window's key may be is not asked twice.
             asked = expected_parameters(shape) - {"key_from", "key_to"}
+            asked |= {"terms"} if shape.search else set()
             assert parameters(gather) == asked, shape
             assert NARROW + 1 in gather.constants.values(), shape
             count = count_statement(shape).compiled(DIALECTS[dialect])
@@ -127,7 +129,7 @@ def test_each_question_asks_for_its_values_and_no_others(dialect: str) -> None:
 def test_a_search_by_relevance_ranks_a_bounded_number(dialect: str) -> None:
     compiled = page_statement(Shape(sort="relevance", search=True)).compiled(DIALECTS[dialect])
 
-    assert parameters(compiled) == {"owner", "words", "limit"}
+    assert parameters(compiled) == {"owner", "pieces", "limit"}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -146,28 +148,17 @@ def test_the_same_question_is_compiled_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "words"),
+    ("dialect", "terms"),
     [
-        ("", []),
-        ("  ?! ", []),
-        ("milk", ["milk"]),
-        ("Grüße, Welt", ["Grüße", "Welt"]),
-        ("a & b | !c:* <-> (d)", ["a", "b", "c", "d"]),
-        ('it\'s "x" OR NEAR(y)', ["it", "s", "x", "OR", "NEAR", "y"]),
-        ("a\0b", ["a", "b"]),
-        ("snake_case", ["snake", "case"]),
-        ("日本語 🦊", ["日本語"]),
-        ("हिन्दी \u0301", ["हिन्दी"]),
+        ("postgresql", "'{owner}' & 'buy' & 'mi':*"),
+        ("sqlite", '"{owner}" "buy" "mi"*'),
     ],
 )
-def test_a_query_is_its_words_and_no_language(query: str, words: list[str]) -> None:
-    assert split_words(query) == words
+def test_an_index_is_asked_for_words_that_it_does_not_interpret(dialect: str, terms: str) -> None:
+    query = parse_query("buy mi")
+    assert query is not None
 
-
-def test_words_have_a_limit() -> None:
-    assert len(split_words("a " * 100)) == MAX_WORDS
-
-
-def test_the_last_word_may_be_a_beginning() -> None:
-    assert render_words("postgresql", ["buy", "mi"]) == "'buy' & 'mi':*"
-    assert render_words("sqlite", ["buy", "mi"]) == '"buy" "mi"*'
+    assert search_params(dialect, "alice", query) == {
+        "terms": terms.format(owner=owner_term("alice")),
+        "pieces": '[" buy "," mi"]',
+    }

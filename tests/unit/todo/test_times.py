@@ -1,0 +1,49 @@
+"""Times where they come in, and the one form in which they are stored."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from todo.compat.due import read_due_text
+from todo.tasks.image import TASK_FIELDS
+from todo.tasks.record import to_row
+from todo.tasks.schemas import Instant
+
+LEAP = ("2026-12-31T23:59:60Z", "2026-12-31T10:15:60+01:00", "2026-12-31T23:59:60.5Z")
+
+
+@pytest.mark.parametrize("text", LEAP)
+def test_a_second_60_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Instant).validate_python(text)
+    with pytest.raises(ValueError, match="must be a day or a time"):
+        read_due_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("2027-01-01T10:00:00+00:00", "2027-01-01T10:00:00.000000+00:00"),
+        ("2027-01-01T10:00:00.5+00:00", "2027-01-01T10:00:00.500000+00:00"),
+        ("2027-01-01T11:00:00.123456+01:00", "2027-01-01T10:00:00.123456+00:00"),
+        ("2027-01-01T10:00:00Z", "2027-01-01T10:00:00.000000+00:00"),
+    ],
+)
+def test_a_time_is_stored_with_six_digits_however_it_was_written(text: str, stored: str) -> None:
+    times = ("due_at", "completed_at", "created_at", "updated_at")
+    image: dict[str, Any] = {
+        **dict.fromkeys(TASK_FIELDS),
+        "owner": "alice",
+        "title": "t",
+        "priority": "none",
+        "tags": [],
+        "reminders": [],
+        **dict.fromkeys(times, text),
+    }
+
+    row = to_row(image)
+
+    assert {row[name] for name in (*times, "due_key")} == {stored}
+    assert datetime.fromisoformat(stored) == datetime.fromisoformat(text)
