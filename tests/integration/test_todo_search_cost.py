@@ -15,13 +15,15 @@ TASKS = 12_000
 MOST_TASKS = 2000
 FILL = """
 INSERT INTO task (id, owner, title, description, priority, tags, due_key, recurrence_from,
-    reminders, position, created_at, updated_at, version)
+    reminders, position, created_at, updated_at, version, words)
 SELECT ('00000000-0000-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid, 'collector',
     'chore c' || n, repeat('some words that are never asked for ' || n % 97 || ' ', 25),
-    0, '[]', '9999-12-31 00:00Z', 'schedule', '[]', n, now(), now(), 1
+    0, '[]', '9999-12-31 00:00Z', 'schedule', '[]', n, now(), now(), 1,
+    ' chore c' || n || ' §' || left(encode(sha256('collector'), 'hex'), 32)
+        || repeat(' some words that are never asked for ' || n % 97, 25) || ' '
 FROM generate_series(1, 12000) AS n
 """
-# As the index of words has it.
+# As a database does that splits words by itself.
 TAKE_APART = (
     "SELECT count(to_tsvector('simple'::regconfig, translate(title || ' ' ||"
     " coalesce(description, ''), '!\"#$%&''()*+,-./:;<=>?@[\\]^_`{{|}}~', repeat(' ', 32))))"
