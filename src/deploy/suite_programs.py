@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CLUSTER_DEFAULTS = Path("/etc/postgresql-common/createcluster.d")
-# A shell of Chromium without windows is a third of it; any other that is there will do.
 _OPENAPI = REPO / "tests" / "integration" / "openapi"
 """Names, versions and hashes of what judges the OpenAPI document."""
 _NPM_TIMEOUT_S = 3600.0
+SHELLS = ("zsh", "fish")
+"""Whose completion is tested, beside that of bash."""
+# A Chromium without windows is a third of it; any other that is there will do.
 _BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
@@ -51,6 +53,9 @@ def ensure_programs() -> None:
         _fetch_with_libraries("caddy", "usr/bin/caddy", _own_caddy())
     if find_openapi_tools() is None:
         _fetch_openapi_tools(_own_openapi_tools())
+    for shell in SHELLS:
+        if find_shell(shell) is None:
+            _fetch_shell(shell)
 
 
 def find_initdb() -> Path | None:
@@ -123,6 +128,33 @@ def find_caddy() -> Path | None:
     return _own_caddy() if _own_caddy().exists() else None
 
 
+def find_shell(name: str) -> Path | None:
+    """One of SHELLS; `shell_environment` is what it takes to run it."""
+    found = tools.find(name)
+    if found:
+        return Path(found)
+    own = _own_shell(name) / "bin" / name
+    return own if own.exists() else None
+
+
+def shell_environment(shell: Path) -> dict[str, str]:
+    """The variables with which a fetched shell finds its own files; none for an installed one."""
+    folder = shell.parents[1]
+    if not folder.is_relative_to(cache_dir()):
+        return {}
+    patterns = {
+        "LD_LIBRARY_PATH": "lib/*-linux-*",
+        # zsh takes its own two from its start-up file only.
+        "ZSH_MODULES": "lib/*/zsh/*",
+        "ZSH_FUNCTIONS": "share/zsh/functions/**/",
+    }
+    return {name: ":".join(map(str, folder.glob(pattern))) for name, pattern in patterns.items()}
+
+
+def _own_shell(name: str) -> Path:
+    return cache_dir() / "shells" / name
+
+
 def _own_promtool() -> Path:
     return cache_dir() / "promtool"
 
@@ -165,13 +197,30 @@ def _fetch_promtool(target: Path) -> None:
 
 def _fetch_with_libraries(package: str, program: str, target: Path) -> None:
     with _fetching(package, target) as (scratch, depends):
-        for name in re.findall(r"(?:^|[,|] *)(lib[\w.+-]+)", depends):
-            if not _is_installed(name):
-                _extract(name, scratch)
+        _extract_libraries(depends, scratch)
         for library in scratch.glob("usr/lib/*/lib*.so.*"):
             library.replace(target.parent / library.name)
         # The last one: where it is, the rest is as well.
         (scratch / program).replace(target)
+
+
+def _fetch_shell(name: str) -> None:
+    target = _own_shell(name)
+    with _fetching(name, target) as (scratch, depends):
+        _extract(f"{name}-common", scratch)
+        _extract_libraries(depends, scratch)
+        # fish looks for both beside its bin; older packages have /bin in place of /usr/bin.
+        for folder in ("etc", "bin"):
+            for path in (scratch / folder).glob("*"):
+                (scratch / "usr" / folder).mkdir(exist_ok=True)
+                path.replace(scratch / "usr" / folder / path.name)
+        (scratch / "usr").replace(target)
+
+
+def _extract_libraries(depends: str, folder: Path) -> None:
+    for name in re.findall(r"(?:^|[,|] *)(lib[\w.+-]+)", depends):
+        if not _is_installed(name):
+            _extract(name, folder)
 
 
 @contextlib.contextmanager

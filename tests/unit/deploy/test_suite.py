@@ -86,6 +86,7 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
     monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
     for name in (*OTHERS, *FETCHED):
         monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
+    monkeypatch.setattr(suite_programs, "find_shell", lambda _name: Path("there"))
     monkeypatch.setattr(suite_programs, "_CLUSTER_DEFAULTS", folder)
     monkeypatch.setattr("deploy.host_packages.ensure_packages", install)
     monkeypatch.setattr("deploy.venv.ensure", lambda _purpose: None)
@@ -94,7 +95,7 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("program", FETCHED)
+@pytest.mark.parametrize("program", [*FETCHED, *suite_programs.SHELLS])
 def test_without_debians_packages_the_way_to_a_program_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
 ) -> None:
@@ -104,6 +105,10 @@ def test_without_debians_packages_the_way_to_a_program_is_named(
     monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
     for name in {*OTHERS, *FETCHED} - {program}:
         monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
+    there = {*suite_programs.SHELLS} - {program}
+    monkeypatch.setattr(
+        suite_programs, "find_shell", lambda name: Path("there") if name in there else None
+    )
     with pytest.raises(DeployError, match=program) as caught:
         suite_programs.ensure_programs()
     assert caught.value.code == ExitCode.UNAVAILABLE
