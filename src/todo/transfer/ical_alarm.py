@@ -12,6 +12,7 @@ MOST_MINUTES_AFTER = 24 * 60
 _MINUTE = timedelta(minutes=1)
 # What an alarm must have, or how it is known: nothing that a reminder lacks.
 _FORMAL = {"ACTION", "TRIGGER", "UID", "X-WR-ALARMUID"}
+_ONLY_A_TIME = "a reminder is a time and nothing else"
 
 
 def read_reminders(
@@ -70,10 +71,13 @@ def _read_alarm(
         if each.name == "ACTION" and value.upper() not in {"DISPLAY", "AUDIO"}:
             why = f"{value[:20]}: a reminder is an event, whatever an alarm does"
             clock.report.append(Skipped(each.line, each.name, why))
+        elif each.name == "TRIGGER" and each is not trigger:
+            why = f"is there twice; that of line {trigger.line} is taken"
+            clock.report.append(Skipped(each.line, each.name, why))
         elif each.name not in _FORMAL and value not in {"", title}:
-            clock.report.append(
-                Skipped(each.line, each.name, "a reminder is a time and nothing else")
-            )
+            clock.report.append(Skipped(each.line, each.name, _ONLY_A_TIME))
+    for part in alarm.components:
+        clock.report.append(Skipped(part.line, part.name, _ONLY_A_TIME))
     return minutes
 
 

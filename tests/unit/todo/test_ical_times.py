@@ -207,3 +207,14 @@ def test_a_length_of_a_day_that_is_not_whole_days_is_reported() -> None:
 
     assert task(calendar)["due_date"] == "2027-06-02"
     assert [each.what for each in calendar.report] == ["DTSTART", "DURATION"]
+
+
+def test_whatever_an_alarm_holds_beside_its_time_is_reported() -> None:
+    inside = ("TRIGGER:-PT1M", "BEGIN:VLOCATION", "NAME:x", "END:VLOCATION", "END:VALARM")
+    calendar = read("DUE:20270601T090000Z", *alarm("TRIGGER:-PT5M")[:3], *inside)
+
+    assert task(calendar)["reminders"] == [5]
+    assert [(each.line, each.what) for each in calendar.report] == [
+        (9, "TRIGGER"),
+        (10, "VLOCATION"),
+    ]
