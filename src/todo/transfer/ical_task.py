@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from todo.tasks.normalization import normalize_input
 from todo.tasks.schemas import MAX_DESCRIPTION_LENGTH, MAX_TAGS, MAX_TITLE_LENGTH
 from todo.transfer.ical_alarm import read_reminders
 from todo.transfer.ical_due import Clock, Moment, check_day, check_instant, read_duration
@@ -155,6 +156,8 @@ class _Reader:
         )
 
     def _cut(self, name: str, text: str, length: int, given: Property | None = None) -> str:
+        # As it is stored: a few letters are two characters in that form.
+        text = normalize_input(text)
         if len(text) > length:
             source = given or self._first.get(name)
             line = source.line if source else self._component.line

@@ -155,6 +155,17 @@ def test_more_than_a_task_can_hold_is_cut_and_reported() -> None:
     ]
 
 
+def test_texts_are_cut_in_the_form_that_is_stored() -> None:
+    # Two characters in Normalization Form C, and one before; and the other way round.
+    two_forms = "u\N{COMBINING DIAERESIS},\N{LATIN SMALL LETTER U WITH DIAERESIS}"
+    calendar = read(f"CATEGORIES:{50 * chr(0x958)},{two_forms}")
+
+    [only] = calendar.tasks
+    assert [len(tag) for tag in only.task["tags"]] == [50, 1]
+    TaskCreate.model_validate(only.task)
+    assert [each.what for each in calendar.report] == ["CATEGORIES"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
 def test_encodings_are_told_apart(encoding: str) -> None:
     text = "BEGIN:VCALENDAR\nBEGIN:VTODO\nUID:ü\nSUMMARY:Ω\nEND:VTODO\nEND:VCALENDAR\n"
