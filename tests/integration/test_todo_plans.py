@@ -289,13 +289,16 @@ def _front_ends(world: World) -> None:
         {"priority": "high", "sort": "title", "order": "desc"},
         {"due_status": "overdue"},
         {"status": "completed", "sort": "priority"},
+        {"tags": "errand", "offset": 7},
     ):
         assert world.ask("GET", path, params=query).is_success
     made = world.make(path, title="Theirs")
     one = f"{path}/{made['id']}"
     world.get(one)
     world.done("PUT", one, json={"title": "Changed"})
-    world.done("PATCH", f"{one}/complete")
+    world.done("PATCH", one, json={"title": "Again"})
+    for path in ("complete", "status", "toggle"):
+        world.done("PATCH", f"{one}/{path}")
     world.done("DELETE", one)
 
 
@@ -339,8 +342,11 @@ SCENARIOS: dict[Scenario, set[str]] = {
         "POST /api/{user_id}/tasks",
         "GET /api/{user_id}/tasks/{task_id}",
         "PUT /api/{user_id}/tasks/{task_id}",
+        "PATCH /api/{user_id}/tasks/{task_id}",
         "DELETE /api/{user_id}/tasks/{task_id}",
         "PATCH /api/{user_id}/tasks/{task_id}/complete",
+        "PATCH /api/{user_id}/tasks/{task_id}/status",
+        "PATCH /api/{user_id}/tasks/{task_id}/toggle",
     },
 }
 # They ask for the schema's revision, or for nothing.
