@@ -218,10 +218,10 @@ def _check_transfer_encoding(line: _Line, values: dict[bytes, list[bytes]]) -> b
         raise _RefusedError(400, "A request has Content-Length or Transfer-Encoding, not both.")
     if line.version == b"1.0":
         raise _RefusedError(400, "HTTP/1.0 has no Transfer-Encoding.")
-    codings = _list_of(lines)
-    if codings == [b"chunked"]:
+    if [value.lower() for value in lines] == [b"chunked"]:
         return True
-    if codings[-1:] != [b"chunked"] or codings.count(b"chunked") > 1:
+    codings = _list_of(lines)
+    if codings[-1:] != [b"chunked"] or codings.count(b"chunked") > 1 or len(codings) == 1:
         raise _RefusedError(400, "The Transfer-Encoding must end with chunked, once.")
     raise _RefusedError(501, "The Transfer-Encoding is not implemented: use chunked.")
 

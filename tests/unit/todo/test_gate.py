@@ -119,6 +119,8 @@ def test_any_other_target_is_refused(target: bytes) -> None:
         (b"Transfer-Encoding: chunked, chunked\r\n", 400),
         (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400),
         (b"Transfer-Encoding: identity\r\n", 400),
+        (b"Transfer-Encoding: chunked,\r\n", 400),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: ,\r\n", 400),
         (b"Transfer-Encoding: \x0bchunked\r\n", 400),
         (b"Transfer-Encoding:\r\n", 400),
         (b"Content-Length: 1\r\nContent-Length: 1\r\n", 400),
