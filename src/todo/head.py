@@ -17,7 +17,7 @@ MAX_HEAD_BYTES = 16 * 1024
 
 Headers = list[tuple[bytes, bytes]]
 
-METHODS = rb"GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE"
+METHODS = rb"GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|QUERY"
 """What the application answers, if only with 405. Any other method is not implemented (501)."""
 ORIGIN_FORM = rb"/[!\"$-~]*+"
 """A path with its query; a fragment (`#`) is never sent."""

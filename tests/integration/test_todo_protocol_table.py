@@ -45,6 +45,7 @@ CASES = {
     "absolute form": Case(b"GET http://todo:1/health HTTP/1.1\r\nHost: a\r\n\r\n", 200, stays=True),
     "OPTIONS *": Case(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 404, stays=True),
     "TRACE": Case(GET.replace(b"GET", b"TRACE") + END, 405, stays=True),
+    "QUERY": Case(GET.replace(b"GET", b"QUERY") + END, 405, stays=True),
     "HTTP/2 wanted": Case(
         GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n",
         200,
