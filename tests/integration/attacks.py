@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import os
 import re
 import socket
+import sys
+import termios
+import time
 from pathlib import Path
 
 from tests.integration.service import Service
@@ -79,14 +83,20 @@ def send_slow_bodies(service: Service, token: str, count: int, *, keep: int) -> 
     return asyncio.run(send_all())
 
 
-def send_byte_by_byte(service: Service, count: int, size: int) -> None:
-    """Send heads byte by byte, without their end."""
+def send_byte_by_byte(service: Service, size: int) -> None:
+    """Send a head byte by byte, each when the one before has been read; its end never comes."""
     head = b"GET /livez HTTP/1.1\r\nHost: todo\r\nX: " + b"x" * size
-    clients = open_silently(service, count)
-    for position, client in itertools.product(range(len(head)), clients):
-        client.sendall(head[position : position + 1])
-    for client in clients:
-        client.close()
+    with connect(service) as client:
+        for position in range(len(head)):
+            client.sendall(head[position : position + 1])
+            while _count_unread(client):
+                time.sleep(0)
+
+
+def _count_unread(client: socket.socket) -> int:
+    """Return how many bytes the service has not read yet."""
+    count = fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(count, sys.byteorder)
 
 
 def shake_in_vain(service: Service, count: int) -> list[socket.socket]:

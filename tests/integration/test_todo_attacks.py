@@ -6,6 +6,7 @@ prints what it measured.
 
 import signal
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -87,7 +88,7 @@ def test_parts_of_requests_keep_nobody_out(attacked: Service) -> None:
 def test_a_head_byte_by_byte_costs_little(attacked: Service) -> None:
     before_s = attacks.read_cpu_s(attacked)
     size = 1600 * min(SCALE, 10)
-    attacks.send_byte_by_byte(attacked, 1, size)
+    attacks.send_byte_by_byte(attacked, size)
     attacks.ask(attacked)
     cpu_s = attacks.read_cpu_s(attacked) - before_s
     note(f"\na head of {size} bytes, byte by byte: {cpu_s:.2f} s of processor time")
@@ -96,14 +97,15 @@ def test_a_head_byte_by_byte_costs_little(attacked: Service) -> None:
     assert cpu_s < 0.1 * SCALE + 0.1
 
 
-def test_refused_handshakes_do_not_hold_up_a_stop(attacked: Service) -> None:
-    clients = attacks.shake_in_vain(attacked, 6 * SCALE)
-    began = CLOCK.now()
-    assert attacked.stop(signal.SIGTERM) == 0
-    stopped_s = CLOCK.now() - began
-    note(f"\n{6 * SCALE} refused handshakes: stopped after {stopped_s:.2f} s")
+def test_refused_handshakes_do_not_hold_up_a_stop() -> None:
+    # Only what keeps a stop waiting meets it.
+    deadline_s = 600
+    with open_service({"TODO_SHUTDOWN_DEADLINE_S": str(deadline_s)}) as service:
+        service.wait_ready()
+        clients = attacks.shake_in_vain(service, 6 * SCALE)
+        began, began_on_clock = time.monotonic(), CLOCK.now()
+        assert service.stop(signal.SIGTERM) == 0
+        note(f"\n{len(clients)} refused handshakes: stopped after {time.monotonic() - began:.2f} s")
+        assert CLOCK.now() - began_on_clock < 60
     for client in clients:
         client.close()
-
-    # Until its deadline, it took: 9.8 s.
-    assert stopped_s < 5

@@ -1,0 +1,99 @@
+"""How many connections are accepted."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from hypercorn.config import Config
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from todo import listener
+from todo.listener import Listener
+
+GET = b"GET / HTTP/1.1\r\nHost: todo\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 \r\n"
+
+Connect = Callable[[bytes], socket.socket]
+
+
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MAX_UNANSWERED", 2)
+    monkeypatch.setattr(listener, "_YOUNG_S", 3600)
+
+
+@contextlib.asynccontextmanager
+async def listen(folder: Path, app: ASGIApp, waiting: int = 0) -> AsyncIterator[Connect]:
+    """Serve an application, with clients whose connections and requests wait already."""
+    address = str(folder / "s")
+    with socket.socket(socket.AF_UNIX) as listening, contextlib.ExitStack() as stack:
+        listening.bind(address)
+        listening.listen(100)
+
+        def connect(sent: bytes) -> socket.socket:
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.connect(address)
+            client.sendall(sent)
+            client.settimeout(0)
+            return client
+
+        for _ in range(waiting):
+            connect(GET)
+        config = Config()
+        # Whoever is kept out is so for good.
+        config.keep_alive_timeout = 3600
+        opened = Listener(app, [listening], config)
+        await opened.start()
+        async with asyncio.timeout(120):
+            yield connect
+        await opened.drain(0)
+
+
+async def read(client: socket.socket) -> bytes:
+    return await asyncio.get_running_loop().sock_recv(client, len(ANSWER))
+
+
+async def fine(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize(
+    "part", [b"", b"G", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"]
+)
+def test_connections_without_a_whole_request_keep_nobody_out(tmp_path: Path, part: bytes) -> None:
+    async def patient(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":
+            await receive()
+        await fine(scope, receive, send)
+
+    async def scenario() -> None:
+        async with listen(tmp_path, patient) as connect:
+            for _ in range(6):
+                connect(part)
+            assert await read(connect(GET)) == ANSWER
+
+    asyncio.run(scenario())
+
+
+def test_a_burst_of_requests_waits_in_the_kernel(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        running: list[Scope] = []
+        go = asyncio.Event()
+
+        async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+            running.append(scope)
+            await go.wait()
+            await fine(scope, receive, send)
+
+        async with listen(tmp_path, slow, waiting=10) as connect:
+            await asyncio.sleep(0.2)
+            assert len(running) == 2
+            go.set()
+            assert await read(connect(GET)) == ANSWER
+            assert len(running) == 11
+
+    asyncio.run(scenario())
