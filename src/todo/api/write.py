@@ -45,11 +45,11 @@ async def answer_write(
         request: The request; its body has been read.
         caller: Who asks.
         action: Does it, and says what to answer. It may run more than once.
-        changes_existing: Whether the operation changes what has a version, so that `If-Match` has a
-            meaning and a token may require it. No default: each operation has to decide.
+        changes_existing: Whether the operation changes what has a version, so that `If-Match`
+            applies and a token can require it. No default: each operation has to decide.
 
     Raises:
-        MalformedRequestError: A condition has no meaning here, so it cannot be kept.
+        MalformedRequestError: A condition does not apply to the operation.
         PreconditionRequiredError: The token requires a header that is missing.
         KeyReusedError: The Idempotency-Key came with another request before.
         RateLimitedError: The token may not make so many changes an hour.
@@ -90,13 +90,15 @@ async def answer_write(
 def _check_conditions(request: Request, caller: Caller, *, changes_existing: bool) -> None:
     """Refuse a condition that would be ignored, and the absence of one that the token requires."""
     if "if-none-match" in request.headers:
-        raise MalformedRequestError("If-None-Match is for reading; a change takes If-Match.")
+        raise MalformedRequestError(
+            "If-None-Match applies to reads only. Send If-Match with a change."
+        )
     condition = request.headers.get("if-match")
     if not changes_existing:
         if condition is not None:
             raise MalformedRequestError(
-                "If-Match has no meaning here: this operation changes nothing that has a version."
-                " Leave it out; operations of a batch have `if_match` instead."
+                "If-Match does not apply: this operation changes nothing that has a version."
+                " Omit the header; in a batch, send `if_match` with each operation."
             )
     elif caller.require_match and (condition is None or condition.strip() == "*"):
         raise PreconditionRequiredError(
