@@ -24,8 +24,9 @@ from todo.send_budget import SendBudget
 _MAX_AHEAD_BYTES = 64 * 1024
 """What a client may send before somebody reads it."""
 # A connection that closes while its client still sends is reset, and the answer is lost. So what
-# comes is thrown away until the client has read the end (RFC 9112, 9.6).
+# comes is thrown away until the client has read the end (RFC 9112, 9.6), or is silent for a while.
 _LINGER_S = 2.0
+_MAX_LINGER_S = 30.0
 _LINGER_BYTES = 16 * 1024 * 1024
 _FAILED = b"HTTP/1.1 500 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -271,7 +272,14 @@ class Connection(asyncio.Protocol):
         self._discarding = _LINGER_BYTES
         self.transport.write_eof()
         self.resume_reading()
-        self._timer = self._loop.call_later(_LINGER_S, self.transport.close)
+        self._linger(0, self._loop.time() + _MAX_LINGER_S)
+
+    def _linger(self, left: int, ends_at: float) -> None:
+        """Close the connection when its client has been silent, or has sent for too long."""
+        if self._discarding == left or self._loop.time() > ends_at:
+            self.transport.close()
+        else:
+            self._timer = self._loop.call_later(_LINGER_S, self._linger, self._discarding, ends_at)
 
     def _check_idle(self) -> None:
         """Close the connection when it was idle for too long; otherwise look again in time."""

@@ -281,6 +281,26 @@ def test_a_client_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPa
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("lasts_s", [3600.0, 0.0])
+def test_a_client_that_still_sends_is_read_for_a_while(
+    lasts_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordinary, "_LINGER_S", 0.05)
+    monkeypatch.setattr(ordinary, "_MAX_LINGER_S", lasts_s)
+
+    async def scenario() -> None:
+        world = World(echo)
+        await world.say(b"nonsense\r\n\r\n")
+        looks = 0
+        while not world.transport.closed and looks < 20:
+            await world.say(b"x")
+            await asyncio.sleep(0.01)
+            looks += 1
+        assert world.transport.closed == (lasts_s == 0.0)
+
+    asyncio.run(scenario())
+
+
 def test_a_connection_owes_an_answer_once_its_request_has_arrived() -> None:
     async def scenario() -> None:
         go = asyncio.Event()
