@@ -238,9 +238,13 @@ def build(
 
 def _load(target: str, path: Path) -> Image:
     started = time.monotonic()
-    with progress.step(f"Loading the {target} image built before") as step:
+    title = f"Loading the {target} image built before"
+    with progress.step(title) as step, builder.scratch() as folder:
+        trust = builder.trust(folder, "oci-archive")
         tools.stream(
-            ["podman", "load", "--quiet", f"--input={path}"], step, timeout_s=_LOAD_TIMEOUT_S
+            ["podman", "load", "--quiet", trust, f"--input={path}"],
+            step,
+            timeout_s=_LOAD_TIMEOUT_S,
         )
     loaded = find(target)
     if loaded is None:
