@@ -6,11 +6,38 @@ set -eu
 major=17
 data=/var/lib/postgresql/data
 config=/etc/postgresql/postgresql.conf
+# Raise it when make_roles changes: what it makes is made once for each number.
+roles=1
 
 # 78: starting again does not help, so the unit does not.
 fail() {
     echo "todo-db: $1" >&2
     exit 78
+}
+
+# Run statements, one a line, without a server. Usage: run_alone DATA < STATEMENTS
+run_alone() {
+    postgres --single -D "$1" -c config_file="$config" -c data_directory="$1" \
+        -c exit_on_error=on postgres > /dev/null
+}
+
+# The role that migrates owns everything; the backend's works in it, within its connections. The
+# owner is a member of the backend's role, so that it may take over what that one owned before.
+# Usage: make_roles DATA [STATEMENT]
+make_roles() {
+    # A few instances of the backend with a pool of ten each; superusers have their own three.
+    run_alone "$1" << END
+${2-}
+DO 'BEGIN IF to_regrole(''$DB_ROLE'') IS NULL THEN CREATE ROLE $DB_ROLE LOGIN; END IF; END'
+DO 'BEGIN IF to_regrole(''$DB_OWNER_ROLE'') IS NULL THEN CREATE ROLE $DB_OWNER_ROLE LOGIN; END IF; END'
+ALTER ROLE $DB_ROLE CONNECTION LIMIT 50
+ALTER ROLE $DB_OWNER_ROLE CONNECTION LIMIT 5
+GRANT $DB_ROLE TO $DB_OWNER_ROLE
+ALTER DATABASE $DB_NAME OWNER TO $DB_OWNER_ROLE
+REVOKE ALL ON DATABASE $DB_NAME FROM PUBLIC
+GRANT CONNECT ON DATABASE $DB_NAME TO $DB_ROLE
+END
+    echo "$roles" > "$1/todo-roles"
 }
 
 if [ ! -e "$data/PG_VERSION" ]; then
@@ -22,17 +49,19 @@ if [ ! -e "$data/PG_VERSION" ]; then
         --encoding=UTF8 --locale=C --lc-ctype=C.UTF-8 \
         --locale-provider=builtin --builtin-locale=C.UTF-8 \
         --no-instructions >&2
-    for statement in "CREATE ROLE $DB_ROLE LOGIN" "CREATE DATABASE $DB_NAME OWNER $DB_ROLE"; do
-        echo "$statement" | postgres --single -D "$data.new" -c config_file="$config" \
-            -c data_directory="$data.new" postgres >&2
-    done
+    make_roles "$data.new" "CREATE DATABASE $DB_NAME"
     mv "$data.new" "$data"
 fi
 
-found=$(cat "$data/PG_VERSION")
+read -r found < "$data/PG_VERSION"
 [ "$found" = "$major" ] || fail "the volume todo-data holds PostgreSQL $found, this image runs $major: dump it with the old image and load the dump into a new volume; see docs/database.md"
+
+# A volume of an earlier release, or a copy of one.
+made=0
+[ ! -e "$data/todo-roles" ] || read -r made < "$data/todo-roles"
+[ "$made" = "$roles" ] || make_roles "$data"
 
 # A killed server leaves its lock file behind. It names process 1, as whom this one runs too, which
 # is how PostgreSQL knows that the file is stale; so this has to be an exec.
 exec postgres -D "$data" -c config_file="$config" \
-    -c unix_socket_directories="$DB_SOCKET_DIR" "$@"
+    -c unix_socket_directories="$DB_SOCKET_DIR" -c unix_socket_group="$DB_SOCKET_GROUP" "$@"

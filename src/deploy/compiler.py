@@ -77,6 +77,7 @@ def _container(unit: Unit) -> Container:
         pull=_value(unit, _PART, "Pull", values.text, "missing"),
         uid=uid,
         gid=gid,
+        groups=tuple(values.account(each) for each in unit.find_all(_PART, "GroupAdd")),
         entrypoint=_value(unit, _PART, "Entrypoint", values.entrypoint, ()),
         command=_value(unit, _PART, "Exec", values.words, ()),
         working_dir=_value(unit, _PART, "WorkingDir", values.text, ""),

@@ -6,7 +6,7 @@ The image build, the manifest and the tests read this instead of the units; the 
 from __future__ import annotations
 
 import dataclasses
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from deploy.errors import DeployError, ExitCode
 
@@ -93,6 +93,7 @@ class Container:
     pull: str
     uid: int
     gid: int
+    groups: tuple[int, ...]
     entrypoint: tuple[str, ...]
     command: tuple[str, ...]
     working_dir: str
@@ -183,7 +184,8 @@ def build_args(contract: Contract) -> dict[str, str]:
 
     `BACKEND_UID` and `BACKEND_GID`, `DB_UID` and `DB_GID` (and the same for any further
     service), `PUBLIC_PORT` and `MANAGEMENT_PORT` for EXPOSE, `DB_STOPSIGNAL` for STOPSIGNAL,
-    and from the database's address `DB_NAME`, `DB_ROLE` and `DB_SOCKET_DIR`.
+    and from the database's address `DB_NAME`, `DB_ROLE` and `DB_SOCKET_DIR`. The migration's
+    account is `MIGRATE_UID`, its role `DB_OWNER_ROLE`.
 
     Raises:
         DeployError: The units lack one of them.
@@ -197,11 +199,18 @@ def build_args(contract: Contract) -> dict[str, str]:
             arguments[f"{name}_STOPSIGNAL"] = container.stop_signal
     arguments["PUBLIC_PORT"] = str(contract.port(PUBLIC))
     arguments["MANAGEMENT_PORT"] = str(contract.port(MANAGEMENT))
-    url = urlsplit(contract.container(f"{PREFIX}backend").env.get(DATABASE_URL, ""))
+    url = _database_url(contract.container(f"{PREFIX}backend"))
     arguments["DB_NAME"] = url.path.strip("/")
     arguments["DB_ROLE"] = url.username or ""
     arguments["DB_SOCKET_DIR"] = parse_qs(url.query).get("host", [""])[0]
+    migration = contract.container(f"{PREFIX}migrate")
+    arguments["MIGRATE_UID"] = str(migration.uid)
+    arguments["DB_OWNER_ROLE"] = _database_url(migration).username or ""
     return arguments
+
+
+def _database_url(container: Container) -> SplitResult:
+    return urlsplit(container.env.get(DATABASE_URL, ""))
 
 
 def _no_unit(file: str, hint: str) -> DeployError:

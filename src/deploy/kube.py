@@ -7,6 +7,7 @@ docs/adr/0022-one-pod-with-its-own-names.md.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -40,13 +41,15 @@ _PRIVATE = """\
 # The token secret of the todo backend. Keep it private, and never commit it.
 """
 _LABELS = {"app.kubernetes.io/name": NAME}
+# Kubernetes itself gives every namespace this label.
+_MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
 _STORAGE = "1Gi"
 _CPU_REQUEST = "100m"
 _ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - the pod's own network namespace
 _PORT_NAMES = {PUBLIC: "http", MANAGEMENT: "management"}
 _PULL = {"never": "Never", "missing": "IfNotPresent", "always": "Always", "newer": "Always"}
 _EMPTY = f"{POD}-empty"
-_MIGRATION = ("TODO_DATABASE_MIGRATE", "startup")
+_STAY = "--stay"
 
 # Both give every container writable memory here that the units forbid. (Podman does so on
 # /var/tmp as well, and sometimes mounts it over what the manifest puts there.)
@@ -106,11 +109,19 @@ def pod_name(name: str) -> str:
 
 
 def _services(contract: Contract) -> list[Container]:
-    """What runs in the pod: everything but the migration, which the backend does itself."""
+    """What runs in the pod; the migration, which has an account of its own, stays afterwards."""
     for container in contract.containers:
         if container.oneshot and container.unit != f"{PREFIX}migrate":
             raise _inexpressible(f"the oneshot {container.unit}", "only the migration has a form")
-    return [each for each in contract.containers if not each.oneshot]
+    return [_stay(each) if each.oneshot else each for each in contract.containers]
+
+
+def _stay(migration: Container) -> Container:
+    """A container of a Deployment is started again when it ends, whatever its exit code."""
+    always = dataclasses.replace(migration.restart, policy="always")
+    return dataclasses.replace(
+        migration, oneshot=False, command=(*migration.command, _STAY), restart=always
+    )
 
 
 def _inexpressible(what: str, hint: str) -> DeployError:
@@ -171,6 +182,7 @@ def _pod(contract: Contract, services: Sequence[Container]) -> Manifest:
         "terminationGracePeriodSeconds": max(each.stop_timeout_s for each in services),
         "securityContext": {
             "runAsNonRoot": True,
+            "supplementalGroups": sorted({group for each in services for group in each.groups}),
             "fsGroup": groups.pop(),
             # Otherwise every start would open the database's 0700 folder to the group.
             "fsGroupChangePolicy": "OnRootMismatch",
@@ -216,29 +228,25 @@ def _container(contract: Contract, container: Container) -> Manifest:
 
 
 def _environment(contract: Contract, container: Container) -> list[tuple[str, str]]:
-    """The unit's variables; addresses moved to the pod's network, migration switched on."""
+    """The unit's variables; addresses moved to the pod's network."""
     ports = {
         BINDS[socket.role]: socket.port
         for socket in contract.sockets
         if socket.container == container.unit
     }
-    variables = [
+    return [
         (name, f"{_ANY_ADDRESS}:{ports[name]}" if name in ports else value)
         for name, value in container.environment
     ]
-    if _migrations(contract, container):
-        variables.append(_MIGRATION)
-    return variables
-
-
-def _migrations(contract: Contract, container: Container) -> list[Container]:
-    """The oneshots whose work a service does by itself here: those of its own image."""
-    return [each for each in contract.containers if each.oneshot and each.image == container.image]
 
 
 def _migration_timeout_s(contract: Contract, container: Container) -> float:
-    """Seconds that the migrations may take which a service runs when it starts."""
-    return sum(each.start_timeout_s or 0.0 for each in _migrations(contract, container))
+    """Seconds that a service may have to wait for the migrations: those of its own image."""
+    return sum(
+        each.start_timeout_s or 0.0
+        for each in contract.containers
+        if each.oneshot and each.image == container.image
+    )
 
 
 def _resources(container: Container) -> Manifest:
@@ -338,8 +346,18 @@ def _service(contract: Contract) -> Manifest:
 
 
 def _network_policy(contract: Contract) -> Manifest:
-    """What `Network=none` means to a cluster: in to the two ports, out to nowhere."""
-    ports = [{"protocol": "TCP", "port": socket.port} for socket in contract.sockets]
+    """What `Network=none` means to a cluster: in to the two ports, out to nowhere.
+
+    The management port is for the namespace of the monitoring only; it shows what others do.
+    """
+    sources = {MANAGEMENT: {"from": [{"namespaceSelector": {"matchLabels": _MONITORING}}]}}
+    ingress = [
+        {
+            **sources.get(socket.role, {}),
+            "ports": [{"protocol": "TCP", "port": socket.port}],
+        }
+        for socket in contract.sockets
+    ]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -347,7 +365,7 @@ def _network_policy(contract: Contract) -> Manifest:
         "spec": {
             "podSelector": {"matchLabels": _LABELS},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{"ports": ports}],
+            "ingress": ingress,
             "egress": [],
         },
     }

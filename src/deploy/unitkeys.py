@@ -76,6 +76,7 @@ _CONTAINER: tuple[_Row, ...] = (
     ),
     ("User", values.account, _YES, _YES, "runAsUser"),
     ("Group", values.account, _YES, _YES, "runAsGroup"),
+    ("GroupAdd", values.account, _YES, _YES, "supplementalGroups, of every container of the pod"),
     ("WorkingDir", values.text, _YES, _YES, "workingDir"),
     ("Entrypoint", values.entrypoint, _YES, _YES, "command"),
     ("Exec", values.words, _YES, _YES, "args"),
@@ -121,6 +122,7 @@ _CONTAINER: tuple[_Row, ...] = (
     ("StopSignal", values.stop_signal, _LIKE, _LIKE, "the image's STOPSIGNAL; a test compares"),
     ("StopTimeout", values.number, _LIKE, _LIKE, "terminationGracePeriodSeconds, the longest"),
     ("LogDriver", values.one_of("journald", "passthrough"), _LIKE, _LIKE, "where the host logs"),
+    ("Ulimit", values.ulimit, _NO, _NO, "the engine's or the node's default limits"),
     ("PidsLimit", values.number, _LIKE, _NO, "Podman: pids_limit of containers.conf"),
     ("AutoUpdate", values.one_of("local", "registry"), _NO, _NO, "see the update of the units"),
     ("Label", values.words, _NO, _NO, "for people and tools on this machine"),
@@ -128,7 +130,7 @@ _CONTAINER: tuple[_Row, ...] = (
 _SERVICE: tuple[_Row, ...] = (
     (
         "Type", values.one_of("notify", "oneshot"), _LIKE, _LIKE,
-        "oneshot: the backend migrates when it starts, under an advisory lock",
+        "oneshot: the migration is a container that stays afterwards",
     ),
     ("RemainAfterExit", values.boolean, _LIKE, _LIKE, "with Type=oneshot"),
     ("Restart", _POLICY, _YES, _YES, "restartPolicy"),
@@ -143,6 +145,7 @@ _SERVICE: tuple[_Row, ...] = (
     ("MemoryMax", values.size, _YES, _YES, "limits.memory"),
     ("MemorySwapMax", values.size, _NO, _NO, "a matter of the node"),
     ("OOMPolicy", values.one_of("continue", "stop", "kill"), _LIKE, _LIKE, "a restart"),
+    ("OOMScoreAdjust", values.integer, _NO, _LIKE, "Kubernetes: by quality of service"),
     ("MemoryHigh", values.size, _NO, _NO, "no such limit"),
     ("TasksMax", values.count, _NO, _NO, "the node's podPidsLimit, Podman's pids_limit"),
     ("CPUQuota", values.percentage, _YES, _YES, "limits.cpu"),

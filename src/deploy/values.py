@@ -74,6 +74,21 @@ def number(assignment: Assignment) -> int:
     return int(assignment.value)
 
 
+def integer(assignment: Assignment) -> int:
+    """A whole number, which may be negative."""
+    if not re.fullmatch(r"-?\d{1,9}", assignment.value, re.ASCII):
+        assignment.refuse("not a whole number", "write digits only")
+    return int(assignment.value)
+
+
+def ulimit(assignment: Assignment) -> tuple[str, int, int]:
+    """A limit of a process's resources: its name, its soft and its hard value."""
+    match = re.fullmatch(r"([a-z]+)=(\d{1,9})(?::(\d{1,9}))?", text(assignment), re.ASCII)
+    if match is None:
+        assignment.refuse("not a limit with numbers", "write it as nofile=1024:1024")
+    return match[1], int(match[2]), int(match[3] or match[2])
+
+
 def count(assignment: Assignment) -> int | None:
     """A whole number of systemd's, or None for `infinity`."""
     return None if assignment.value == "infinity" else number(assignment)

@@ -19,6 +19,7 @@ _SECRET = "todo-secret.yaml"  # noqa: S105 - a file's name
 _PUBLISH = ("--publish=127.0.0.1:8000:8000", "--publish=127.0.0.1:9000:9000")
 _BACKEND = "todo-pod-backend"
 _DB = "todo-pod-db"
+_MIGRATE = "todo-pod-migrate"
 
 
 def kube(machine: Stack, *words: str, check: bool = True) -> Completed:
@@ -62,7 +63,7 @@ def test_a_task_is_created_listed_and_completed(played: Stack) -> None:
         assert completed.json()["is_completed"] is True
 
 
-@pytest.mark.parametrize(("container", "uid"), [(_BACKEND, 10001), (_DB, 10002)])
+@pytest.mark.parametrize(("container", "uid"), [(_BACKEND, 10001), (_DB, 10002), (_MIGRATE, 10004)])
 def test_every_process_runs_as_its_own_user_without_any_capability(
     played: Stack, container: str, uid: int
 ) -> None:

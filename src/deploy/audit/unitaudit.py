@@ -234,6 +234,18 @@ RULES: tuple[Rule, ...] = (
         "What is writable in memory is sized within the memory limit, and holds no program.",
         checks.tmpfs,
     ),
+    Rule("OWN-SWAP", "What is in memory is never written to a swap device.", checks.swap),
+    Rule("OWN-CORE", "A crash leaves no copy of the memory behind.", checks.core_dumps),
+    Rule(
+        "OWN-FILES",
+        "The number of open files is limited, to 65536 at most.",
+        checks.open_files,
+    ),
+    Rule(
+        "OWN-OOM",
+        "What is ended first when the machine has no memory left is chosen.",
+        checks.killed_first,
+    ),
     Rule("OWN-MQUEUE", "Message queues are closed.", checks.message_queues),
     Rule(
         "OWN-SECRETS",

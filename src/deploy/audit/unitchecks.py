@@ -47,6 +47,7 @@ MOST_MEMORY = 16 * 1024**3
 MOST_PERCENT = 16 * 100
 # An eighth of the process ids that a kernel hands out by default.
 MOST_TASKS = 4096
+MOST_FILES = 65536
 # Nobody waits longer for a start, nor for a hang to be noticed.
 MOST_START_S = 3600.0
 _MOST_SILENCE_S = 300.0
@@ -281,6 +282,45 @@ def ulimits(unit: Unit) -> Iterator[Fault]:
     for line in unit.assignments:
         if line.section == _SERVICE and line.key.startswith("Limit") and "infinity" in line.value:
             yield wrong(line, "lifts the limit", "write a number, or drop it")
+
+
+def swap(unit: Unit) -> Iterator[Fault]:
+    """No memory of the service goes to a swap device."""
+    found = unit.find(_SERVICE, "MemorySwapMax")
+    if found is None:
+        yield missing(unit, _SERVICE, "MemorySwapMax", "0")
+    elif values.size(found) != 0:
+        yield wrong(found, "lets secrets and rows onto a disk", "write MemorySwapMax=0")
+
+
+def core_dumps(unit: Unit) -> Iterator[Fault]:
+    """The kernel writes no core dump."""
+    yield from _limit(unit, "core", 0, "writes the memory to a file", "core=0:0")
+
+
+def open_files(unit: Unit) -> Iterator[Fault]:
+    """The number of open files is limited."""
+    yield from _limit(unit, "nofile", MOST_FILES, "limits nothing", "nofile=4096:4096")
+
+
+def _limit(unit: Unit, name: str, most: int, why: str, example: str) -> Iterator[Fault]:
+    # What is no number is CIS-5.19's.
+    written = [each for each in unit.find_all(CONTAINER, "Ulimit") if each.value[:1].isalpha()]
+    found = [each for each in written if each.value.partition("=")[0] == name]
+    if not found:
+        yield missing(unit, CONTAINER, "Ulimit", example)
+        return
+    amounts = found[-1].value.partition("=")[2].split(":")
+    if all(re.fullmatch(r"\d+", each, re.ASCII) for each in amounts) and any(
+        int(each) > most for each in amounts
+    ):
+        yield wrong(found[-1], why, f"write Ulimit={example}")
+
+
+def killed_first(unit: Unit) -> Iterator[Fault]:
+    """The order in which the kernel ends services is chosen."""
+    if unit.find(_SERVICE, "OOMScoreAdjust") is None:
+        yield missing(unit, _SERVICE, "OOMScoreAdjust", "500")
 
 
 def tmpfs(unit: Unit) -> Iterator[Fault]:

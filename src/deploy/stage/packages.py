@@ -54,7 +54,8 @@ PACKAGES = {
     "db": {
         **_BASE,
         **_LIBPQ,
-        "busybox": "initdb runs the server through /bin/sh, and the entry point is a script",
+        "coreutils": "the entry point removes and renames folders",
+        "dash": "initdb runs the server through /bin/sh, and the entry point is a script",
         "libacl1": _LOADED,
         "libattr1": _LOADED,
         "libaudit1": _LOADED,
@@ -82,6 +83,9 @@ PACKAGES = {
     },
 }
 """Target -> Debian package -> why it is in the image."""
+
+PARTS = {"coreutils": frozenset({"usr/bin/mv", "usr/bin/rm"})}
+"""Package -> the only files of it that an image takes, beside its copyright file."""
 
 # What no program in the image reads. copyright files stay: licences ask for it.
 UNUSED = (

@@ -19,19 +19,17 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from deploy.stage.elf import needed_libraries
-from deploy.stage.packages import PACKAGES, UNUSED
+from deploy.stage.packages import PACKAGES, PARTS, UNUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _PASSWD = {
     "backend": "todo:x:{uid}:{gid}:todo backend:/nonexistent:/usr/sbin/nologin",
-    # Peer authentication looks the client's uid up here: the backend's becomes its role's name.
-    "db": (
-        "postgres:x:{uid}:{gid}:PostgreSQL:/var/lib/postgresql:/usr/sbin/nologin\n"
-        "{peer}:x:{peer_uid}:{peer_uid}:todo backend:/nonexistent:/usr/sbin/nologin"
-    ),
+    "db": "postgres:x:{uid}:{gid}:PostgreSQL:/var/lib/postgresql:/usr/sbin/nologin",
 }
+# Peer authentication looks a client's uid up here: its name is the role that it becomes.
+_PEER = "{role}:x:{uid}:{uid}:todo backend:/nonexistent:/usr/sbin/nologin"
 
 _REFUSED_MODES = stat.S_ISUID | stat.S_ISGID | stat.S_IWGRP | stat.S_IWOTH
 
@@ -45,8 +43,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--lock", type=pathlib.Path, required=True, help="versions to take, or {}")
     parser.add_argument("--uid", type=int, required=True)
     parser.add_argument("--gid", type=int, required=True)
-    parser.add_argument("--peer", help="role of the database's client")
-    parser.add_argument("--peer-uid", type=int)
+    parser.add_argument(
+        "--peer", action="append", default=[], metavar="ROLE:UID", help="a client of the database"
+    )
     options = parser.parse_args(arguments)
     root: pathlib.Path = options.folder
     root.mkdir(parents=True, exist_ok=True)
@@ -58,10 +57,11 @@ def main(arguments: Sequence[str]) -> int:
         for path in sorted(root.glob(pattern)):
             remove(path)
     prune_docs(root)
-    account = _PASSWD[options.target].format(
-        uid=options.uid, gid=options.gid, peer=options.peer, peer_uid=options.peer_uid
+    write_accounts(
+        root,
+        _PASSWD[options.target].format(uid=options.uid, gid=options.gid),
+        *(_render_peer(peer) for peer in options.peer),
     )
-    write_accounts(root, account)
     tighten(root)
     options.record.parent.mkdir(parents=True, exist_ok=True)
     options.record.write_text(json.dumps({"debian": debian}))
@@ -103,6 +103,9 @@ def unpack(
             if lock and lock[name]["sha256"] != sha256:
                 raise SystemExit(f"rootfs: {archive.name} is not the file that the lock names")
             subprocess.run(["dpkg-deb", "--extract", archive, root], check=True)
+            files = files_of(archive)
+            for path in unwanted(name, files):
+                remove(root / path)
             stanzas.append(installed(control))
             found.append(
                 {
@@ -111,13 +114,21 @@ def unpack(
                     "architecture": fields["Architecture"],
                     "source": fields.get("Source", name).split()[0],
                     "sha256": sha256,
-                    "files": files_of(archive),
+                    "files": files,
                 }
             )
     # Kept so that scanners see which versions are inside.
     status.parent.mkdir(parents=True, exist_ok=True)
     status.write_text("\n".join(stanzas))
     return found
+
+
+def unwanted(name: str, files: Iterable[str]) -> list[str]:
+    """The files of a package that the image leaves out, as it takes only a part of it."""
+    parts = PARTS.get(name)
+    if parts is None:
+        return []
+    return [path for path in files if path not in parts and not path.endswith("/copyright")]
 
 
 def files_of(archive: pathlib.Path) -> list[str]:
@@ -161,10 +172,15 @@ def remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_accounts(root: pathlib.Path, account: str) -> None:
+def _render_peer(peer: str) -> str:
+    role, _, uid = peer.partition(":")
+    return _PEER.format(role=role, uid=int(uid))
+
+
+def write_accounts(root: pathlib.Path, *accounts: str) -> None:
     """Write passwd, group and nsswitch, and the folders that mounts need."""
     root_account = "root:x:0:0:root:/root:/usr/sbin/nologin"
-    lines = [root_account, *account.splitlines()]
+    lines = [root_account, *accounts]
     (root / "etc/passwd").write_text("\n".join(lines) + "\n")
     groups = (line.split(":") for line in lines)
     (root / "etc/group").write_text("".join(f"{g[0]}:x:{g[3]}:\n" for g in groups))

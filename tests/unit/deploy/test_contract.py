@@ -55,6 +55,8 @@ def test_build_args_say_what_the_images_must_agree_with() -> None:
         "DB_NAME": "tasks",
         "DB_ROLE": "app",
         "DB_SOCKET_DIR": "/run/todo",
+        "MIGRATE_UID": "10004",
+        "DB_OWNER_ROLE": "keeper",
     }
 
 

@@ -95,6 +95,12 @@ def test_probes_are_programs_because_podman_runs_the_others_through_a_shell(
     assert all("exec" in probe for probe in probes)
 
 
+@pytest.mark.parametrize("name", ["backend", "db"])
+def test_every_server_of_the_pod_has_all_probes(name: str) -> None:
+    probes = {key for key in container(load_contract(), name) if key.endswith("Probe")}
+    assert probes == {"startupProbe", "readinessProbe", "livenessProbe"}
+
+
 def test_each_probe_of_the_backend_asks_its_own_question() -> None:
     backend = container(sample_contract(), "backend")
     asked = [backend[f"{kind}Probe"]["exec"]["command"][-1] for kind in ("startup", "readiness")]
@@ -136,10 +142,17 @@ def test_only_the_public_port_is_a_service() -> None:
     assert [each["port"] for each in ports] == [8080]
 
 
-def test_the_backend_migrates_in_place_of_the_oneshot() -> None:
+def test_the_migration_stays_in_the_pod_under_its_own_account() -> None:
     contract = sample_contract()
-    assert env(contract)["TODO_DATABASE_MIGRATE"] == "startup"
-    assert [each["name"] for each in pod(contract)["containers"]] == ["backend", "db"]
+    assert [each["name"] for each in pod(contract)["containers"]] == ["backend", "db", "migrate"]
+    migration = container(contract, "migrate")
+    assert migration["args"] == ["-m", "todo.admin", "migrate", "--note", "two words", "--stay"]
+    assert migration["securityContext"]["runAsUser"] == 10004
+    assert "TODO_DATABASE_MIGRATE" not in env(contract)
+
+
+def test_the_groups_of_a_container_are_the_pods() -> None:
+    assert pod(sample_contract())["securityContext"]["supplementalGroups"] == [10001]
 
 
 def test_kubernetes_expands_nothing_in_a_value() -> None:
@@ -200,6 +213,17 @@ def test_shared_memory_is_writable_only_where_a_unit_says_so() -> None:
 
 def test_no_network_in_the_units_is_a_policy_without_a_way_out() -> None:
     assert documents(sample_contract())["NetworkPolicy"]["spec"]["egress"] == []
+
+
+def test_the_management_port_is_open_to_the_namespace_of_the_monitoring_only() -> None:
+    ingress = documents(sample_contract())["NetworkPolicy"]["spec"]["ingress"]
+    monitoring = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
+    }
+    assert ingress == [
+        {"ports": [{"protocol": "TCP", "port": 8080}]},
+        {"from": [monitoring], "ports": [{"protocol": "TCP", "port": 9090}]},
+    ]
 
 
 def test_a_unit_with_a_network_has_no_policy() -> None:

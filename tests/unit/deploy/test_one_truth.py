@@ -1,12 +1,13 @@
 """The units own every number; wherever one stands again, it must be the same."""
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
 
 from deploy.contract import MANAGEMENT, PUBLIC, build_args
 from deploy.paths import REPO
-from deploy.unitfiles import load_contract
+from deploy.unitfiles import load_contract, load_units
 from todo.probe import BUSY_TIMEOUT_S, START_TIMEOUT_S
 from todo.settings import Settings
 
@@ -96,13 +97,39 @@ def test_a_health_check_that_the_machine_holds_back_is_not_a_failure(name: str) 
     assert health.timeout_s >= 30 * BUSY_TIMEOUT_S
 
 
-def test_migration_and_backend_use_the_same_database() -> None:
-    contract = load_contract()
-    urls = {
-        contract.container(name).env["TODO_DATABASE_URL"]
-        for name in ("todo-backend", "todo-migrate")
+def test_migration_and_backend_use_the_same_database_in_two_roles() -> None:
+    backend, migration = (
+        load_contract().container(name).env for name in ("todo-backend", "todo-migrate")
+    )
+    urls = [urlsplit(each["TODO_DATABASE_URL"]) for each in (backend, migration)]
+    assert len({(url.scheme, url.path, url.query) for url in urls}) == 1
+    assert [url.username for url in urls] == [ARGUMENTS["DB_ROLE"], ARGUMENTS["DB_OWNER_ROLE"]]
+    assert len({url.username for url in urls}) == 2
+    assert migration["TODO_DATABASE_BACKEND_ROLE"] == ARGUMENTS["DB_ROLE"]
+
+
+def test_the_database_lets_nobody_in_but_its_roles() -> None:
+    lines = (REPO / "src" / "db" / "pg_hba.conf").read_text().splitlines()
+    names = ARGUMENTS["DB_NAME"], f"{ARGUMENTS['DB_ROLE']},{ARGUMENTS['DB_OWNER_ROLE']}"
+    assert [line.split() for line in lines if not line.startswith("#")] == [
+        ["local", *names, "peer"],
+        ["local", "all", "postgres", "peer"],
+    ]
+
+
+def test_the_database_is_the_last_to_be_ended_where_memory_is_short() -> None:
+    scores = {
+        unit.stem: int(unit.get("Service", "OOMScoreAdjust").value)
+        for unit in load_units()
+        if unit.suffix == "container"
     }
-    assert len(urls) == 1
+    assert sorted(scores, key=scores.__getitem__) == ["todo-db", "todo-backend", "todo-migrate"]
+
+
+def test_the_clients_of_the_database_have_the_group_of_its_socket() -> None:
+    contract = load_contract()
+    clients = [contract.container(name) for name in ("todo-backend", "todo-migrate")]
+    assert {(each.gid,) for each in clients} == {contract.container("todo-db").groups}
 
 
 def test_the_databases_socket_folder_is_mounted_where_its_address_says() -> None:

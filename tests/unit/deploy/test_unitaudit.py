@@ -36,6 +36,8 @@ DropCapability=all
 NoNewPrivileges=true
 HealthCmd=["/probe"]
 HealthOnFailure=kill
+Ulimit=core=0:0
+Ulimit=nofile=1024:1024
 PidsLimit=0
 
 [Service]
@@ -43,6 +45,8 @@ Restart=always
 RestartSec=1
 TimeoutStartSec=60
 MemoryMax=64M
+MemorySwapMax=0
+OOMScoreAdjust=500
 TasksMax=64
 CPUQuota=200%
 """
@@ -68,17 +72,19 @@ HARDENING = {
     "Network": "CIS-5.30",
     "User": "PSS-NON-ROOT",
     "Group": "PSS-NON-ROOT",
+    "MemorySwapMax": "OWN-SWAP",
+    "OOMScoreAdjust": "OWN-OOM",
     "Mask": "OWN-MQUEUE",
     "TimeoutStartSec": "OWN-START",
 }
 # What says how it works; without it, nothing is less safe.
 WORKING = {
     "After", "Backlog", "ContainerName", "DefaultDependencies", "Description", "Entrypoint",
-    "Environment", "Exec", "ExecStopPost", "HealthInterval", "HealthRetries",
+    "Environment", "Exec", "ExecStopPost", "GroupAdd", "HealthInterval", "HealthRetries",
     "HealthTimeout", "Image", "ListenStream",
     "LogDriver", "NoDelay", "Notify", "PidsLimit", "RemainAfterExit", "Requires",
     "RestartPreventExitStatus", "RestartSec", "Secret", "Service", "StopSignal", "StopTimeout",
-    "TimeoutStopSec", "Tmpfs", "Type", "Volume", "VolumeName", "WantedBy", "Wants",
+    "TimeoutStopSec", "Tmpfs", "Type", "Ulimit", "Volume", "VolumeName", "WantedBy", "Wants",
 }  # fmt: skip
 
 FLAGS = ("nosuid", "nodev", "noexec")
@@ -225,6 +231,13 @@ BROKEN = [
     ("OWN-TMPFS", "size=16m", "size=1t"),
     ("OWN-TMPFS", ADDED, "ShmSize=48m"),
     ("OWN-TMPFS", ADDED, "Mount=type=tmpfs,destination=/run"),
+    ("OWN-SWAP", "MemorySwapMax=0", "MemorySwapMax=1M"),
+    ("OWN-SWAP", "MemorySwapMax=0", "MemorySwapMax=infinity"),
+    ("OWN-CORE", "Ulimit=core=0:0", "Ulimit=core=0:1024"),
+    ("OWN-CORE", "Ulimit=core=0:0\n", ""),
+    ("OWN-FILES", "nofile=1024:1024", "nofile=1048576"),
+    ("OWN-FILES", "Ulimit=nofile=1024:1024\n", ""),
+    ("OWN-OOM", "OOMScoreAdjust=500\n", ""),
     ("OWN-MQUEUE", "Mask=/dev/mqueue", "Mask=/dev/other"),
     ("OWN-SECRETS", "TODO_X=1", "TODO_TOKEN_SECRET=hunter2"),
     ("OWN-SECRETS", "TODO_X=1", "TODO_X=postgresql://todo:hunter2@db/todo"),
@@ -351,7 +364,7 @@ def test_a_finding_names_rule_file_line_and_what_to_write() -> None:
     assert audit_text("x.container", text) == [
         Finding(
             file="quadlet/x.container",
-            line=28,
+            line=30,
             rule="CIS-5.11",
             message="MemoryMax=infinity is no limit",
             fix="write MemoryMax=256M",
