@@ -27,7 +27,7 @@ from todo.tasks.schemas import MAX_TAGS, Description, Tags, Title
 
 MAX_SKIPPED = 10_000
 """Tasks before a page: each is read to be passed over."""
-MAX_SKIPPED_IN_SEARCH = 1000
+MAX_SKIPPED_IN_SEARCH = 500
 """As MAX_SKIPPED, where the words of each are looked at as well."""
 
 Pattern = Literal["daily", "weekly", "monthly", "yearly"]
