@@ -163,6 +163,8 @@ def _completion(world: World) -> None:
     made = world.make(title="Daily", recurrence="FREQ=DAILY", due_date="2026-12-01")
     for action in ("complete", "reopen"):
         world.done("POST", f"{TASKS}/{made['id']}/{action}")
+    # Looks into the journal for the due with which the rule was set.
+    world.done("PATCH", f"{TASKS}/{made['id']}", json={"recurrence_from": "completion"})
 
 
 def _batch(world: World) -> None:
