@@ -3,6 +3,7 @@
 import itertools
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from tests.integration.test_todo_paging import NOW, SIZES, SORTS
 from tests.integration.worlds import World, find_url, open_database
 from todo.auth.caller import Caller
 from todo.journal.heads import Head
+from todo.journal.repository import Filter, View, read_history
+from todo.journal.undo import Undo
 from todo.journal.verify import verify
 from todo.lists.repository import ListRepository
 from todo.migrate import migrate
@@ -32,6 +35,7 @@ from todo.settings import Settings
 from todo.tags.repository import find_names
 from todo.tasks import listing
 from todo.tasks.service import TaskService
+from todo.work import Work
 
 COUNT = 2400
 EACH = COUNT // len(OWNERS)
@@ -82,6 +86,7 @@ def test_pages_tags_words_and_journals_are_right_after_an_upgrade(url: str) -> N
             _check_journal(world, owner, next(row for row in heads if row[0] == owner))
             _check_pages(world, owner)
             _check_texts(world, owner)
+            _check_undo(world, owner)
             _check_words(world, owner)
 
 
@@ -132,6 +137,29 @@ def _check_texts(world: World, owner: str) -> None:
     assert sorted(tags) == sorted({"home", COMPOSED})
     # Two lists stay two lists.
     assert names == [COMPOSED, COMPOSED, "plain"]
+
+
+def _check_undo(world: World, owner: str) -> None:
+    """Undo what the upgrade changed of each kind: the text comes back in the one form."""
+    caller = Caller(owner)
+
+    async def converted() -> dict[str, int]:
+        async with world.database.reading() as session:
+            wanted = Filter()
+            items, _following = await read_history(session, View(owner), wanted, None, 2000)
+            entries = [orjson.loads(item) for item in items]
+            return {e["kind"]: e["seq"] for e in entries if e["agent"] == "todo.admin migrate"}
+
+    async def undo(seq: int, work: Work) -> bytes:
+        return await Undo(work, View(owner)).undo_change(seq)
+
+    found = world.run(converted)
+    assert found.keys() == {"task", "list"}
+    for seq in found.values():
+        done = world.write(caller, NOW, partial(undo, seq))
+        (restored,) = orjson.loads(done)["items"]
+        assert restored["after"]["version"] == 3
+        assert DECOMPOSED not in orjson.dumps(restored).decode()
 
 
 def _check_words(world: World, owner: str) -> None:
