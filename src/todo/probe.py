@@ -6,9 +6,10 @@ and `enum`) out halves the CPU that a probe costs every few seconds for ever.
 
 A slow server is not a hanging one, and neither a busy machine nor many requests must turn slowness
 into a restart (ADR 44 and 52). The server's event loop counts in a file beside the socket. A loop
-that stands still is a hang: after a second if the server is idle, later if it works, or waits for a
-processor or for its disk. A loop that turns and is too busy to answer is alive. A server that has
-not opened its socket yet is starting, and alive.
+that stands still is a hang: after a second if the server is idle, after ten seconds of processor
+time if it works, and after a minute if it waits for a processor or for its disk. A loop that turns
+and is too busy to answer is alive. A server that has not opened its socket yet is starting, and
+alive.
 """
 
 import _socket
@@ -19,8 +20,10 @@ from time import monotonic
 IDLE_TIMEOUT_S = 1.0
 """Idle time of the server after which a loop that stands still is a hang."""
 BUSY_TIMEOUT_S = 10.0
-"""Time after which a loop that stands still is a hang, however busy the server is; also how long
-an answer of a loop that turns is waited for."""
+"""Processor time of the server after which a loop that stands still is a hang; also how long an
+answer of a loop that turns is waited for. A slow machine gives less of it in a second."""
+STUCK_TIMEOUT_S = 60.0
+"""Time after which a loop that stands still is a hang, whatever the server waits for."""
 MAX_IDLE_S = 5.0
 """Idle time after which a missing answer is a failure although the loop turns."""
 START_TIMEOUT_S = 900.0
@@ -37,8 +40,9 @@ _BUSY_STATES = (b"R", b"D")
 _UCRED_BYTES, _PID_BYTES = 12, 4
 # What the probe's container runs.
 _SERVER_PID = 1
-# Of /proc/PID/stat, behind the name: the state, and the start in hundredths of a second since boot.
-_STATE, _START, _START_HZ = 0, 19, 100
+# Of /proc/PID/stat, behind the name: the state, processor time as user and as system, and the start
+# since boot, all three in hundredths of a second.
+_STATE, _USER, _SYSTEM, _START, _HZ = 0, 11, 12, 19, 100
 
 
 class BusyError(OSError):
@@ -88,6 +92,7 @@ class _Watch:
         self._counter = counter
         self._count = _read_file(counter)
         self._started = self._moved_at = monotonic()
+        self._worked_s = _read_worked_s(pid)
         self._has_moved = False
         # Ticks, not time: a probe that the machine holds back must not blame the server.
         self._idle_ticks = self._still_ticks = 0
@@ -106,11 +111,13 @@ class _Watch:
         count = _read_file(self._counter)
         if count != self._count:
             self._count, self._moved_at, self._has_moved = count, now, True
+            self._worked_s = _read_worked_s(self._pid)
             self._still_ticks = 0
         if (
             self._still_ticks * _TICK_S >= IDLE_TIMEOUT_S
             or self._idle_ticks * _TICK_S >= MAX_IDLE_S
-            or now - self._moved_at >= BUSY_TIMEOUT_S
+            or _read_worked_s(self._pid) - self._worked_s >= BUSY_TIMEOUT_S
+            or now - self._moved_at >= STUCK_TIMEOUT_S
         ):
             raise TimeoutError
         if self._has_moved and now - self._started >= BUSY_TIMEOUT_S:
@@ -131,10 +138,19 @@ def _is_busy(pid: int) -> bool:
         return False
 
 
+def _read_worked_s(pid: int) -> float:
+    """The processor time that a process has used; 0 when it has ended."""
+    try:
+        fields = _read(f"/proc/{pid}/stat")
+    except OSError:
+        return 0.0
+    return (int(fields[_USER]) + int(fields[_SYSTEM])) / _HZ
+
+
 def _is_starting() -> bool:
     """Whether the server is younger than a start may take."""
     uptime_s = float(_read("/proc/uptime")[0])
-    return uptime_s - int(_read(f"/proc/{_SERVER_PID}/stat")[_START]) / _START_HZ < START_TIMEOUT_S
+    return uptime_s - int(_read(f"/proc/{_SERVER_PID}/stat")[_START]) / _HZ < START_TIMEOUT_S
 
 
 def _read(path: str) -> list[bytes]:
