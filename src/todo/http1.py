@@ -86,7 +86,7 @@ class HypercornExchange:
         self._pace = pace
         self._connection = connection
         self._request = request
-        self._pieces = deque([body] if body else [])
+        self._pieces: deque[bytes | memoryview] = deque([body] if body else [])
         self._client_ended = False
         self._is_reusable = False
         self._protocol: Http1
@@ -198,13 +198,15 @@ class HypercornExchange:
 
     def _take_piece(self) -> bytes:
         most = _PIECE_BYTES[self._request.service]
-        data = self._pieces.popleft()
+        data = memoryview(self._pieces.popleft())
         if len(data) > most:
             self._pieces.appendleft(data[most:])
             data = data[:most]
         self.unread -= len(data)
-        self._connection.resume_reading()
-        return data
+        if not self._pieces:
+            # Not earlier: more comes in a turn of the loop than is taken in one.
+            self._connection.resume_reading()
+        return bytes(data)
 
     async def _send(self, event: Event) -> None:
         if isinstance(event, Closed):

@@ -9,7 +9,7 @@ Hypercorn; afterwards the connection comes back.
 
 import asyncio
 import logging
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from hypercorn.utils import parse_socket_addr
 from starlette.types import ASGIApp
@@ -22,7 +22,8 @@ from todo.logs import ACCESS_LOGGER, request_id_var
 from todo.send_budget import SendBudget
 
 _MAX_AHEAD_BYTES = 64 * 1024
-"""What a client may send before somebody reads it."""
+"""What a client may send before somebody reads it; a read more may come on top."""
+_READ_BYTES = 32 * 1024
 # A connection that closes while its client still sends is reset, and the answer is lost. So what
 # comes is thrown away until the client has read the end (RFC 9112, 9.6), or is silent for a while.
 _LINGER_S = 2.0
@@ -99,6 +100,8 @@ class Connection(asyncio.Protocol):
         """Begin to wait for a request."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type
         self.transport = transport
+        # asyncio's own 256 KiB, from each of a thousand connections, are more than the memory.
+        cast("Any", transport).max_size = _READ_BYTES
         peer = transport.get_extra_info("socket")
         self.template = {
             "type": "http",
