@@ -2,13 +2,15 @@
 
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.integration.certificates import Authority
-from tests.integration.cluster import find_free_port
+from tests.integration.cluster import Cluster, find_free_port
 from tests.integration.overload import Watch, flood
+from tests.integration.people import read
 from tests.integration.proxies import HOST, open_proxy
 from tests.integration.service import Service, open_folder, open_service
 from tests.integration.sockets import Headers, Socket, connect
@@ -20,9 +22,24 @@ EMPTY_TEXT, EMPTY_PART = b"\x01\x80\0\0\0\0", b"\x00\x80\0\0\0\0"
 PING = b"\x89\x80\0\0\0\0"
 
 
+# Four bytes a character, and as long as a description may be.
+LARGEST = "🦊" * 10_000
+SILENT = 60
+MEMORY_MAX_MIB = 256
+"""Of the backend's unit."""
+
+
 @pytest.fixture
 def backend() -> Iterator[Service]:
     with open_service({}) as service:
+        service.wait_ready()
+        yield service
+
+
+@pytest.fixture
+def database_backend(cluster: Cluster) -> Iterator[Service]:
+    options = {"TODO_DATABASE_URL": cluster.make_database(), "TODO_DATABASE_MIGRATE": "startup"}
+    with open_service(options) as service:
         service.wait_ready()
         yield service
 
@@ -51,6 +68,17 @@ def test_frames_without_content_hold_nobody_up(backend: Service, frame: bytes, s
     assert watch.report.failed_probes == 0
 
 
+def test_large_messages_are_not_kept(backend: Service) -> None:
+    headers = [(b"authorization", f"Bearer {backend.token('alice')}".encode())]
+    message = b"\x81\xfe" + (15_000).to_bytes(2, "big") + bytes(4) + b"x" * 15_000
+
+    with Watch(backend, "WebSockets of a user, messages of 15,000 bytes") as watch:
+        flood(lambda: open_page(backend, headers), message * 4, for_s=ATTACK_S, connections=20)
+
+    assert watch.report.rss_mib[1] < MEMORY_MAX_MIB
+    assert watch.report.livez_worst_s < LIVEZ_S
+
+
 @pytest.mark.parametrize("frame", [EMPTY_PART, PING], ids=["empty fragments", "pings"])
 def test_neither_do_they_through_nginx(frame: bytes) -> None:
     port = find_free_port()
@@ -73,3 +101,44 @@ def test_neither_do_they_through_nginx(frame: bytes) -> None:
 
     assert watch.report.livez_worst_s < LIVEZ_S
     assert watch.report.failed_probes == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "closes"),
+    [
+        ("tasks?limit=100", "keep-alive"),
+        ("events?since=0", "keep-alive"),
+        ("changes?limit=1000", "close"),
+    ],
+)
+def test_clients_that_read_nothing_cost_a_bounded_memory(
+    database_backend: Service, path: str, closes: str
+) -> None:
+    tokens = [database_backend.token(f"user-{number}") for number in range(SILENT // 10)]
+    fill(database_backend, tokens, tasks=100)
+    request = f"GET /api/v1/{path} HTTP/1.1\r\nHost: todo\r\nConnection: {closes}\r\n"
+    with (
+        Watch(database_backend, f"{SILENT} who read nothing of {path}, {closes}") as watch,
+        contextlib.ExitStack() as stack,
+    ):
+        for number in range(SILENT):
+            peer = stack.enter_context(connect(database_backend))
+            peer.sendall(f"{request}Authorization: Bearer {tokens[number // 10]}\r\n\r\n".encode())
+        time.sleep(ATTACK_S)
+
+    assert watch.report.rss_mib[1] < MEMORY_MAX_MIB
+    assert watch.report.livez_worst_s < LIVEZ_S
+    assert watch.report.failed_probes == 0
+
+
+def fill(service: Service, tokens: list[str], *, tasks: int) -> None:
+    """Give each user so many tasks of the greatest length."""
+    batch = {
+        "operations": [
+            {"op": "create", "task": {"title": "t", "description": LARGEST}} for _ in range(20)
+        ]
+    }
+    for token in tokens:
+        with service.client(token) as client:
+            for _ in range(tasks // 20):
+                read(client.post("/api/v1/tasks/batch", json=batch))

@@ -24,7 +24,7 @@ from todo.session import Session
 from todo.sql import Statement, each_of
 
 # Each of those who follow keeps its page until its client has read it.
-PAGE = 20
+PAGE = 10
 _POLL_S = 1.0
 _PATIENCE_S = 60.0
 
