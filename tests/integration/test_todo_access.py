@@ -344,7 +344,7 @@ def test_a_listed_origin_may_call_from_a_browser() -> None:
     wish = {"Access-Control-Request-Method": "PATCH"}
     with open_service({"TODO_CORS_ORIGINS": "https://todo.example"}) as service:
         service.wait_ready()
-        with service.client() as client:
+        with service.client(service.token()) as client:
             preflight = client.options(f"{PATH}/1", headers={**origin, **wish})
             foreign = client.options(PATH, headers={"Origin": "https://evil.example", **wish})
             too_large = client.post(PATH, content=b"x" * 1024 * 1025, headers=origin)
