@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy import host, host_packages
+from deploy.boundary import interrupts_postponed
 from deploy.errors import DeployError, ExitCode
 from deploy.lab import keeper as lab_keeper
 from deploy.lab import processes as lab_processes
@@ -195,17 +196,19 @@ def _boot(
     """Start the keeper and wait until its machine is ready."""
     folder = Path(plan.folder)
     with (folder / "keeper.log").open("w+") as log:
-        # Not through tools.py: it outlives this process when the lab is to stay.
-        keeper = life.keeper = subprocess.Popen(
-            lab_keeper.keeper_argv(plan),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=(*keep, life.reader),
-            start_new_session=True,
-            cwd="/",
-            env={**os.environ, "PYTHONPATH": str(REPO / "src"), "LC_ALL": "C.UTF-8"},
-        )
+        # Interrupted in between, nobody would wait until it has removed the disk.
+        with interrupts_postponed():
+            # Not through tools.py: it outlives this process when the lab is to stay.
+            keeper = life.keeper = subprocess.Popen(
+                lab_keeper.keeper_argv(plan),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(*keep, life.reader),
+                start_new_session=True,
+                cwd="/",
+                env={**os.environ, "PYTHONPATH": str(REPO / "src"), "LC_ALL": "C.UTF-8"},
+            )
         try:
             record = lab_state.Record(
                 plan.name, _inner(keeper), dict(publish), plan.tree, plan.checkout
