@@ -53,12 +53,13 @@ if [ ! -e "$data/PG_VERSION" ]; then
     mv "$data.new" "$data"
 fi
 
-read -r found < "$data/PG_VERSION"
+# A file without a line end, or an empty one, makes read fail after it has read.
+read -r found < "$data/PG_VERSION" || :
 [ "$found" = "$major" ] || fail "the volume todo-data holds PostgreSQL $found, this image runs $major: dump it with the old image and load the dump into a new volume; see docs/database.md"
 
 # A volume of an earlier release, or a copy of one.
 made=0
-[ ! -e "$data/todo-roles" ] || read -r made < "$data/todo-roles"
+[ ! -e "$data/todo-roles" ] || read -r made < "$data/todo-roles" || :
 [ "$made" = "$roles" ] || make_roles "$data"
 
 # A killed server leaves its lock file behind. It names process 1, as whom this one runs too, which
