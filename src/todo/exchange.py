@@ -95,7 +95,7 @@ class Exchange:
         return self.complete and not self._missing and response is not None and not response.closes
 
     def feed(self, data: bytes) -> bytes:
-        """Take what belongs to the body; return what is behind it."""
+        """Queue what belongs to the body; return what is behind it."""
         part = data[: self._missing]
         if part:
             self._missing -= len(part)

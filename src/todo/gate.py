@@ -94,8 +94,8 @@ class Gate:
         self._searched = len(held)
         return None
 
-    def take(self) -> bytes:
-        """Return every byte that came."""
+    def received(self) -> bytes:
+        """Return every byte that was fed."""
         return bytes(self._data)
 
     def _refuse_start(self) -> "Refusal | None":

@@ -56,7 +56,7 @@ class HypercornExchange:
     """One request and its response, or a WebSocket, in place of `todo.ordinary.Exchange`.
 
     Attributes:
-        unread: Bytes of the client that nobody has read.
+        unread: Bytes of the client that Hypercorn has not read.
         started: Whether a part of the response has been sent.
     """
 
@@ -98,7 +98,7 @@ class HypercornExchange:
 
     @property
     def has_arrived(self) -> bool:
-        """Whether the server owes the answer, as far as anybody can tell."""
+        """Whether the request is complete; Hypercorn does not report it, so always."""
         return True
 
     @property
@@ -112,7 +112,7 @@ class HypercornExchange:
         return self._protocol.connection.trailing_data[0]
 
     def feed(self, data: bytes) -> bytes:
-        """Take what the client sent: only Hypercorn finds the end of the body."""
+        """Queue what the client sent: only Hypercorn finds the end of the body."""
         self._pieces.append(data)
         self.unread += len(data)
         self._arrived.set()
@@ -249,7 +249,7 @@ class Http1(H11Protocol):
 
     @property
     def has_whole_request(self) -> bool:
-        """Whether nothing of the request is missing; a WebSocket goes on for ever."""
+        """Whether the request is complete; a WebSocket never is."""
         connection = self.connection
         return isinstance(connection, _OneRequest) and not connection.is_reading
 
@@ -285,7 +285,7 @@ class Http1(H11Protocol):
             await self.send(Closed())
             return
         if isinstance(event, Response) and self._is_holding_back:
-            # Whether the body follows all the same, nobody can tell.
+            # The client may send the body or leave it out: what follows is ambiguous.
             event = Response(STREAM_ID, [*event.headers, _CLOSE], event.status_code)
         await super().stream_send(event)
 

@@ -107,7 +107,9 @@ class Listener:
         """Forget it."""
         self._connections.pop(connection, None)
 
-    def hand_over(self, connection: Connection, request: Request, body: bytes) -> HypercornExchange:
+    def open_exchange(
+        self, connection: Connection, request: Request, body: bytes
+    ) -> HypercornExchange:
         """Open an exchange with Hypercorn for one request."""
         return HypercornExchange(self._app, self._config, self._pace, connection, request, body)
 

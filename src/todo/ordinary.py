@@ -61,7 +61,7 @@ class Owner(Protocol):
 
     def opened(self, connection: "Connection") -> None: ...  # noqa: D102
     def closed(self, connection: "Connection") -> None: ...  # noqa: D102
-    def hand_over(self, connection: "Connection", request: Request, body: bytes) -> Served:
+    def open_exchange(self, connection: "Connection", request: Request, body: bytes) -> Served:
         """Open an exchange with Hypercorn; `body` is what has come behind the head."""
 
 
@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
         return exchange is not None and not self.answered and exchange.has_arrived
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sent."""
+        """Feed what the client sent to its request, or to the parser."""
         exchange = self._exchange
         if exchange is None:
             if self._gate is None and not self._discarding:
@@ -137,7 +137,7 @@ class Connection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """Answer what a client that sends no more has asked."""
+        """Answer the requests of a client that sends no more."""
         self.ended = True
         if self._exchange is not None:
             self._exchange.disconnect()
@@ -196,7 +196,7 @@ class Connection(asyncio.Protocol):
             self._start(request, data)
 
     def _continue(self, data: bytes) -> None:
-        """Take more of a head, or throw away what comes behind the last answer."""
+        """Parse more of a head, or discard what comes behind the last response."""
         if self._gate is None:
             self._discarding -= len(data)
             if self._discarding <= 0:
@@ -206,7 +206,7 @@ class Connection(asyncio.Protocol):
         if isinstance(found, Refusal):
             self._refuse(found)
         elif found is not None:
-            data = self._gate.take()
+            data = self._gate.received()
             self._gate = None
             self._start(found, data)
 
@@ -216,7 +216,7 @@ class Connection(asyncio.Protocol):
             exchange: Served = Exchange(self, self._app, request, data[request.size : end])
             self._rest = data[end:]
         else:
-            exchange = self._owner.hand_over(self, request, data[request.size :])
+            exchange = self._owner.open_exchange(self, request, data[request.size :])
             self._rest = b""
         self._exchange = exchange
         if self.ended:

@@ -39,7 +39,7 @@ FindLimit = Callable[[str], int]
 
 
 class BodyBudget:
-    """Bytes that the bodies of requests may take in memory, all together and by caller."""
+    """Limit of the memory that request bodies use: in total and by user."""
 
     def __init__(
         self, total_bytes: int = MAX_TOTAL_BYTES, caller_bytes: int = MAX_CALLER_BYTES
@@ -49,12 +49,12 @@ class BodyBudget:
         self._by_caller: Counter[str] = Counter()
         self.used_bytes = 0
 
-    def take(self, caller: str, size: int) -> None:
+    def reserve(self, caller: str, size: int) -> None:
         """Count bytes that arrived.
 
         Raises:
-            TooManyBodiesError: The caller's bodies take too much.
-            BodyMemoryError: All bodies together do.
+            TooManyBodiesError: The bodies of this user exceed their limit.
+            BodyMemoryError: All bodies together exceed theirs.
         """
         if caller and self._by_caller[caller] + size > self._caller_bytes:
             raise TooManyBodiesError
@@ -64,8 +64,8 @@ class BodyBudget:
         if caller:
             self._by_caller[caller] += size
 
-    def give_back(self, caller: str, size: int) -> None:
-        """Forget bytes that nobody needs any longer."""
+    def release(self, caller: str, size: int) -> None:
+        """Return bytes to the budget."""
         self.used_bytes -= size
         if caller:
             self._by_caller[caller] -= size
@@ -99,13 +99,13 @@ class RequestBody:
 
         Args:
             identify: Finds the caller. A body that has not come yet is only waited for when the
-                caller is known: what is read for nobody is memory that anybody can take. Without
-                a valid token the application gets an empty body, and answers 401, 404 or 405.
+                caller is known, so that no memory is used for unknown clients. Without a valid
+                token the application gets an empty body, and answers 401, 404 or 405.
 
         Raises:
             TooLargeError: It exceeds the limit of its path.
-            TooManyBodiesError: The bodies of this caller take too much memory.
-            BodyMemoryError: The bodies of all callers do.
+            TooManyBodiesError: The bodies of this user exceed their limit.
+            BodyMemoryError: All bodies together exceed theirs.
             RequestTimeoutError: It did not arrive within `_BODY_TIMEOUT_S`.
             MalformedRequestError: The caller left before its end.
         """
@@ -129,7 +129,7 @@ class RequestBody:
     def close(self) -> None:
         """Give back what it took of the budget."""
         if self._size:
-            self._budget.give_back(self._caller, self._size)
+            self._budget.release(self._caller, self._size)
             self._size = 0
 
     def _replay(self, body: bytes) -> Receive:
@@ -157,7 +157,7 @@ class RequestBody:
                 body.clear()
                 self.close()
             elif chunk:
-                self._budget.take(self._caller, len(chunk))
+                self._budget.reserve(self._caller, len(chunk))
                 self._size += len(chunk)
                 body += chunk
             more = message.get("more_body", False)

@@ -43,7 +43,7 @@ async def listen(folder: Path, app: ASGIApp, waiting: int = 0) -> AsyncIterator[
         for _ in range(waiting):
             connect(GET)
         config = Config()
-        # Whoever is kept out is so for good.
+        # A client that is kept out stays out.
         config.keep_alive_timeout = 3600
         opened = Listener(app, [listening], config)
         await opened.start()

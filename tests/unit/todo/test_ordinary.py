@@ -82,7 +82,7 @@ class FakeOwner:
     def closed(self, connection: Connection) -> None:
         self.open.discard(connection)
 
-    def hand_over(self, connection: Connection, request: Request, body: bytes) -> Exchange:
+    def open_exchange(self, connection: Connection, request: Request, body: bytes) -> Exchange:
         self.handed_over.append(request.service.name)
         return HandedOver(connection, self._app, request, body)
 
