@@ -65,13 +65,16 @@ def send_slow_bodies(service: Service, token: str, count: int, *, keep: int) -> 
 
     async def send() -> bytes:
         reader, writer = await asyncio.open_unix_connection(service.folder / "public.sock")
-        with contextlib.closing(writer):
+        try:
             writer.write(head.encode() + body)
             # Refused in the middle of the body; a client that is slow may lose the answer.
             with contextlib.suppress(ConnectionError):
                 await writer.drain()
             with contextlib.suppress(ConnectionError):
                 return await reader.readline()
+        finally:
+            # Without what could not be sent.
+            writer.transport.abort()
         return b""
 
     async def send_all() -> list[bytes]:
@@ -83,6 +86,8 @@ def send_slow_bodies(service: Service, token: str, count: int, *, keep: int) -> 
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
+        # Aborted transports close their sockets in the next turn.
+        await asyncio.sleep(0)
         return answers
 
     return asyncio.run(send_all())
