@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-MAX_UNSENT_BYTES = 12 * 1024 * 1024
+MAX_UNSENT_BYTES = 8 * 1024 * 1024
 _STALLED_S = 60.0
 
 
