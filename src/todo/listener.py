@@ -9,6 +9,7 @@ only after its first answer.
 import asyncio
 import logging
 import socket
+import sys
 import time
 from collections.abc import Coroutine
 from typing import Any
@@ -44,14 +45,30 @@ _log = logging.getLogger("todo.listener")
 
 
 class Listener:
-    """One application on some sockets."""
+    """One application on some sockets.
 
-    def __init__(self, app: ASGIApp, sockets: list[socket.socket], config: Config) -> None:
+    Args:
+        app: What serves the requests.
+        sockets: Bound; `start` makes them listen.
+        config: Of Hypercorn.
+        max_connections: Open ones. Beyond them the idle ones make room, the oldest first; where
+            there is none, new clients wait in the kernel's queue.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        sockets: list[socket.socket],
+        config: Config,
+        *,
+        max_connections: int = sys.maxsize,
+    ) -> None:
         self.keep_alive_s = config.keep_alive_timeout
         self.send_budget = SendBudget()
         self._app = app
         self._sockets = sockets
         self._config = config
+        self._max_connections = max_connections
         self._pace = Pace()
         self._connections: dict[Connection, float] = {}
         self._accepting = 0
@@ -133,7 +150,7 @@ class Listener:
 
     def _accept(self, listener: socket.socket) -> None:
         """Take one connection; one a turn of the loop, so that a burst holds nobody up."""
-        if self._is_full():
+        if self._is_full() or not self._make_room():
             self._pause(listener, _POLL_S)
             return
         try:
@@ -167,3 +184,12 @@ class Listener:
         known = self._connections.items()
         unanswered = sum(1 for c, since in known if since > young and c.owes_answer)
         return unanswered + self._accepting >= MAX_UNANSWERED
+
+    def _make_room(self) -> bool:
+        """Return whether another connection may be open; close an idle one where none may."""
+        if len(self._connections) + self._accepting < self._max_connections:
+            return True
+        idle = next((each for each in self._connections if not each.busy), None)
+        if idle is not None:
+            idle.finish()
+        return False

@@ -5,8 +5,10 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
+import sys
 import threading
 import time
 from typing import Any
@@ -45,6 +47,9 @@ _SQLITE_MIGRATION_S = 10
 # What is left of the deadline for closing the pool and the loop.
 _CLOSING_S = 0.5
 
+# For the pool, the journal's watcher, files, key sets, metrics and the probe.
+_RESERVED_FILES = 256
+
 _log = logging.getLogger("todo.server")
 
 
@@ -82,7 +87,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
     probe_inode = os.stat(listeners.probe[0].getsockname()).st_ino  # noqa: PTH116
     counter = LoopCounter(listeners.probe[0].getsockname())
     probes = Management(health, None)
-    public = Listener(app, listeners.public, config)
+    public = Listener(app, listeners.public, config, max_connections=_find_max_connections())
     management = Listener(Management(health, app.state.metrics), listeners.management, config)
     probe = Listener(probes, listeners.probe, config)
     async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
@@ -124,6 +129,18 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
         await probe.drain(drained_by)
         counter.close()
     _log.info("stopped")
+
+
+def _find_max_connections() -> int:
+    """Return how many public connections leave enough file descriptors for everything else.
+
+    Without a free descriptor the health probe would get no answer, and the service would be killed
+    for the load that clients make.
+    """
+    limit, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(limit - _RESERVED_FILES, limit // 2)
 
 
 def _make_config() -> Config:

@@ -1,6 +1,7 @@
 """One client must not stop the others, nor make the health probe end the service."""
 
 import contextlib
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -19,12 +20,14 @@ ATTACK_S = 6
 # An answer takes some milliseconds; what an attack may add to that.
 LIVEZ_S = 2
 EMPTY_TEXT, EMPTY_PART = b"\x01\x80\0\0\0\0", b"\x00\x80\0\0\0\0"
+GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 PING = b"\x89\x80\0\0\0\0"
 
 
 # Four bytes a character, and as long as a description may be.
 LARGEST = "🦊" * 10_000
 SILENT = 60
+FEW_FILES = 400
 MEMORY_MAX_MIB = 450
 """Half of what these attacks took without bounds; 200 to 333 were seen with Python 3.11."""
 
@@ -66,6 +69,26 @@ def test_frames_without_content_hold_nobody_up(backend: Service, frame: bytes, s
 
     assert watch.report.livez_worst_s < LIVEZ_S
     assert watch.report.failed_probes == 0
+
+
+def test_idle_connections_leave_files_for_the_probe_and_for_others() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, hard))
+    try:
+        stack = contextlib.ExitStack()
+        service = stack.enter_context(open_service({}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with stack:
+        service.wait_ready()
+        with Watch(service, f"{FEW_FILES} idle connections, {FEW_FILES} files") as watch:
+            for _ in range(FEW_FILES):
+                stack.enter_context(connect(service)).sendall(GET)
+            time.sleep(ATTACK_S)
+
+        assert watch.report.livez_failed == 0
+        assert watch.report.failed_probes == 0
+        assert not [each for each in service.events if "cannot accept" in each["message"]]
 
 
 def test_large_messages_are_not_kept(backend: Service) -> None:

@@ -26,7 +26,9 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.asynccontextmanager
-async def listen(folder: Path, app: ASGIApp, waiting: int = 0) -> AsyncIterator[Connect]:
+async def listen(
+    folder: Path, app: ASGIApp, waiting: int = 0, max_connections: int = 1000
+) -> AsyncIterator[Connect]:
     """Serve an application, with clients whose connections and requests wait already."""
     address = str(folder / "s")
     with socket.socket(socket.AF_UNIX) as listening, contextlib.ExitStack() as stack:
@@ -45,7 +47,7 @@ async def listen(folder: Path, app: ASGIApp, waiting: int = 0) -> AsyncIterator[
         config = Config()
         # A client that is kept out stays out.
         config.keep_alive_timeout = 3600
-        opened = Listener(app, [listening], config)
+        opened = Listener(app, [listening], config, max_connections=max_connections)
         await opened.start()
         async with asyncio.timeout(120):
             yield connect
@@ -95,5 +97,39 @@ def test_a_burst_of_requests_waits_in_the_kernel(tmp_path: Path) -> None:
             go.set()
             assert await read(connect(GET)) == ANSWER
             assert len(running) == 11
+
+    asyncio.run(scenario())
+
+
+def test_idle_connections_make_room_the_oldest_first(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with listen(tmp_path, fine, max_connections=3) as connect:
+            clients = [connect(GET) for _ in range(3)]
+            for client in clients:
+                assert await read(client) == ANSWER
+            assert await read(connect(GET)) == ANSWER
+            rest = asyncio.get_running_loop().sock_recv
+            assert [await rest(clients[0], 100), await rest(clients[0], 100)][-1] == b""
+            clients[1].sendall(GET)
+            await rest(clients[1], 100)
+            assert await read(clients[1]) == ANSWER
+
+    asyncio.run(scenario())
+
+
+def test_connections_in_use_are_not_closed_for_others(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        go = asyncio.Event()
+
+        async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+            await go.wait()
+            await fine(scope, receive, send)
+
+        async with listen(tmp_path, slow, max_connections=1) as connect:
+            first, second = connect(GET), connect(GET)
+            await asyncio.sleep(0.1)
+            go.set()
+            assert await read(first) == ANSWER
+            assert await read(second) == ANSWER
 
     asyncio.run(scenario())
