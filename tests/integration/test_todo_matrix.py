@@ -27,6 +27,8 @@ SCOPES = ("read", "write", "delete", "assistant", "admin")
 # What differs from answer to answer whatever was asked.
 UNIQUE_HEADERS = {"x-request-id", "date", "content-length"}
 API = "/api/v1"
+# Statements that the driver or a timer runs, whatever is asked.
+BY_ITSELF = re.compile(r"DEALLOCATE|SELECT .* FROM (reminder|token_cutoff)\b")
 
 
 @dataclass
@@ -264,9 +266,8 @@ def read_statements(log: Path, begin: int) -> list[str]:
     found = []
     for entry in entries:
         kind = re.match(r"LOG: +(?:statement|execute [^:]+): (.*)", entry, flags=re.DOTALL)
-        # The driver forgets what it prepared, now and then, and what is due is looked for.
         statement = " ".join(kind[1].split()) if kind else ""
-        by_itself = statement.startswith("DEALLOCATE") or "FROM reminder" in statement
+        by_itself = BY_ITSELF.match(statement)
         if statement and not by_itself:
             found.append(statement)
     return found
