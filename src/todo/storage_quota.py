@@ -69,7 +69,8 @@ class Stored:
         """Count one change of the account."""
         if (operation, kind) == ("delete", "account"):
             self.tasks = self.size = 0
-        if kind not in {"task", "list"}:
+        if operation == "remind" or kind not in {"task", "list"}:
+            # The entry of a reminder shows a task that nothing changed.
             return
         grown = len(after or b"") - len(before or b"")
         added = (after is not None) - (before is not None) if kind == "task" else 0

@@ -8,6 +8,7 @@ from tests.integration.cluster import Cluster
 from tests.integration.people import LISTS, TASKS, MakePerson, Person, code, invite, read
 from tests.integration.service import Service, open_service
 from tests.integration.stored import run_sql
+from tests.integration.test_todo_reminders import soon, wait_reminded
 from tests.integration.test_todo_undo import RICH, run_forty
 
 MOST_TASKS = 40
@@ -166,6 +167,17 @@ def test_the_counters_are_exact_after_mixed_changes(limited: Service, alice: Per
     assert alice.http.delete(f"{TASKS}/{task['id']}").status_code == 204
 
     assert stored(limited, alice) == kept
+
+
+def test_a_reminder_adds_nothing_to_what_an_account_holds(limited: Service, alice: Person) -> None:
+    fill(alice, MOST_TASKS - 2)
+    alice.create(TASKS, title="soon", due_at=soon(63), reminders=[1])
+    before = stored(limited, alice)
+
+    assert len(wait_reminded(alice.http, MOST_TASKS - 1)) == 1
+
+    assert stored(limited, alice) == before
+    alice.create(TASKS, title="the last")
 
 
 def test_a_deleted_account_holds_nothing(limited: Service, alice: Person) -> None:
