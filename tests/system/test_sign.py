@@ -285,21 +285,28 @@ def test_another_publishers_key_is_refused(publisher: Publisher) -> None:
     assert f"{DB}:1.0 is signed, but not with the key that keys/other.pub belongs to" in line
 
 
-def test_no_other_name_is_accepted_and_local_work_goes_on(publisher: Publisher, evil: str) -> None:
+def test_no_other_name_and_no_archive_is_accepted_and_builds_go_on(
+    publisher: Publisher, evil: str
+) -> None:
     publisher.copy(evil, f"{HOST}/elsewhere/backend:1.0")
     said = publisher.pull_refused(f"{HOST}/elsewhere/backend:1.0")
     assert "is rejected by policy" in said
     local = """
-        echo content > probe-file && tar --create --file probe.tar probe-file
-        podman import --quiet probe.tar localhost/probe
-        podman save --quiet --format=oci-archive --output=saved.tar localhost/probe
-        podman load --quiet --input=saved.tar
-        printf 'FROM localhost/probe\\nCOPY probe-file /again\\n' > Probefile
-        buildah build --quiet --pull=never --tag=localhost/probe:built --file=Probefile .
-        podman rmi --force localhost/probe:latest localhost/probe:built
-        rm probe-file probe.tar saved.tar Probefile
+        echo content > probe-file
+        printf 'FROM scratch\\nCOPY probe-file /again\\n' > Probefile
+        buildah build --quiet --tag=localhost/probe:built --file=Probefile .
+        podman save --quiet --format=oci-archive --output=saved.tar localhost/probe:built
+        tar --create --file probe.tar probe-file
     """
-    publisher.stack.lab.run(["bash", "-euc", local], timeout_s=120)
+    lab = publisher.stack.lab
+    lab.run(["bash", "-euc", local], timeout_s=120)
+    for foreign in (
+        ["podman", "load", "--quiet", "--input=saved.tar"],
+        ["podman", "import", "--quiet", "probe.tar", "localhost/probe:imported"],
+    ):
+        assert "is rejected by policy" in lab.run(foreign, check=False, timeout_s=120).stderr
+    tidy = "podman rmi --force localhost/probe:built && rm probe-file probe.tar saved.tar Probefile"
+    lab.run(["bash", "-euc", tidy], timeout_s=120)
 
 
 def test_a_key_is_private_encrypted_and_never_overwritten(publisher: Publisher) -> None:
