@@ -170,6 +170,25 @@ def test_what_would_change_a_list_and_is_not_understood_is_named(
     assert refused(alice.http.get(f"{home(alice)}?{query}")) == names
 
 
+@pytest.mark.parametrize("name", ["tag", "tags"])
+def test_a_tag_of_a_list_is_read_as_the_tag_of_a_task(alice: Person, name: str) -> None:
+    create(alice, title="composed", tags=["caf\u00e9"])
+
+    assert titles(alice, f"{name}=cafe%CC%81") == ["composed"]
+    for query in (f"{name}=a%00b", f"{name}={'x' * 51}"):
+        problem = read(alice.http.get(f"{home(alice)}?{query}"), 422)
+        assert [error["field"] for error in problem["errors"]] == [name]
+
+
+@pytest.mark.parametrize("name", ["search", "q"])
+def test_words_of_a_list_may_be_of_any_characters(alice: Person, name: str) -> None:
+    create(alice, title="caf\u00e9 noir")
+    create(alice, title="other")
+
+    for words in ("cafe%CC%81", "caf%C3%A9", "caf%C3%A9%00noir"):
+        assert titles(alice, f"{name}={words}") == ["caf\u00e9 noir"]
+
+
 def test_many_unknown_names_are_not_repeated_at_length(alice: Person) -> None:
     query = "&".join(f"{'x' * 100}{number}=1" for number in range(50))
 

@@ -28,7 +28,7 @@ from todo.compat.schemas import (
     FrontEndToggle,
     FrontEndUpdate,
 )
-from todo.compat.spellings import read_parameters, read_tags, refuse_contradiction
+from todo.compat.spellings import read_parameters, read_tag, refuse_contradiction
 from todo.compat.user import SEGMENT
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.errors import NotFoundError, OtherUserError, ValidationFailedError
@@ -74,9 +74,9 @@ def _read_query(request: Request, caller: Caller) -> tuple[listing.Query, int]:
     """Return what is asked for, and how many tasks come before the first one."""
     names = FrontEndQuery.model_fields
     given, sent = read_parameters(request.query_params.multi_items(), names, caller.user)
-    tags = read_tags(given["tag"], sent["tag"]) if "tag" in given else ()
+    tag = read_tag(given["tag"], sent["tag"]) if "tag" in given else None
     try:
-        asked = FrontEndQuery.model_validate(given)
+        asked = FrontEndQuery.model_validate({**given, "tag": tag})
     except ValidationError as error:
         items = [
             item | {"loc": ("query", sent.get(str(item["loc"][0]), item["loc"][0]))}
@@ -99,7 +99,7 @@ def _read_query(request: Request, caller: Caller) -> tuple[listing.Query, int]:
     query = listing.Query(
         status=state,
         priority=asked.priority,
-        tags=tags,
+        tags=() if asked.tag is None else (asked.tag,),
         due=asked.due_status,
         search=search,
         sort=asked.sort or "due",

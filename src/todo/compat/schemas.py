@@ -23,7 +23,7 @@ from todo.compat.due import Due, read_due_text
 from todo.compat.spellings import read_fields, refuse_contradiction
 from todo.models import TAG_LENGTH
 from todo.recurrence.rule import MAX_LENGTH, Frequency, read_rule
-from todo.tasks.schemas import MAX_TAGS, Description, Tags, Title
+from todo.tasks.schemas import MAX_TAGS, Description, Tag, Tags, Title
 
 MAX_SKIPPED = 10_000
 """Tasks before a page: each is read to be passed over."""
@@ -130,6 +130,10 @@ DueField = Annotated[
 ]
 
 
+# An empty one is left out.
+TagFilter = Annotated[Tag, WithJsonSchema({"type": "string", "maxLength": TAG_LENGTH})]
+
+
 class FrontEndQuery(BaseModel):
     """Which tasks, by the names that `spellings` translates to."""
 
@@ -146,7 +150,7 @@ class FrontEndQuery(BaseModel):
     status: Status = Field(default=None, description="`pending` or `completed`.")
     completed: bool | None = Field(default=None, description="The same as a truth value.")
     priority: PriorityFilter = None
-    tag: str | None = Field(default=None, description="One tag; also `tags`.")
+    tag: TagFilter | None = Field(default=None, description="One tag; also `tags`.")
     due_status: DueStatus = None
     sort: Sort = Field(
         default=None, description="`due_date` by default; also `sort_by` and `sortBy`."

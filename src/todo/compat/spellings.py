@@ -95,8 +95,8 @@ def read_parameters(
     return given, sent
 
 
-def read_tags(given: str, name: str) -> tuple[str, ...]:
-    """Return the tag that is asked for.
+def read_tag(given: str, name: str) -> str | None:
+    """Return the tag that is asked for; None where there are only commas.
 
     Raises:
         UnsupportedNameError: Several: some front ends mean all of them, some any of them.
@@ -104,7 +104,7 @@ def read_tags(given: str, name: str) -> tuple[str, ...]:
     tags = [given] if name == "tag" else [tag for tag in given.split(",") if tag.strip()]
     if len(tags) > 1:
         raise _refuse("query", [name], _ONE_TAG)
-    return tuple(tag.strip() for tag in tags)
+    return tags[0] if tags else None
 
 
 def read_fields(
