@@ -62,15 +62,22 @@ class Source(Protocol):
 class Cutoffs:
     """The cutoffs of all users; one for the process."""
 
-    def __init__(self, source: Source, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        source: Source,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         """Start without; the first token reads them.
 
         Args:
             source: The database.
             clock: Seconds that only grow.
+            wall_clock: Seconds since 1970.
         """
         self._source = source
         self._clock = clock
+        self._wall_clock = wall_clock
         self._known: dict[str, float] = {}
         self._newest = datetime.fromtimestamp(0, UTC) + _OVERLAP
         self._read_at = float("-inf")
@@ -115,7 +122,9 @@ class Cutoffs:
                 for user, at in rows:
                     after, after_user = _parse(at), user
                     self._known[user] = after.timestamp()
-        self._newest = max(self._newest, after)
+        # A cutoff in the future, of a host whose clock is wrong, must not hide the next ones.
+        now = datetime.fromtimestamp(self._wall_clock(), UTC)
+        self._newest = min(max(self._newest, after), now)
         self._read_at = asked_at
 
 

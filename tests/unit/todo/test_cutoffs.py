@@ -29,7 +29,7 @@ class Stored:
         self.down = False
         self.asked = 0
         self.now = 1000.0
-        self.cutoffs = Cutoffs(self, lambda: self.now)
+        self.cutoffs = Cutoffs(self, lambda: self.now, lambda: AT + self.now)
 
     @asynccontextmanager
     async def reading(self) -> "AsyncIterator[Session]":
@@ -103,6 +103,19 @@ def test_more_cutoffs_than_a_page_and_late_ones_are_read() -> None:
         source.now += MAX_AGE_S
         assert not await source.accepts("late", AT - 7200)
         assert not await source.accepts("user 0", AT)
+
+    asyncio.run(run())
+
+
+def test_a_cutoff_in_the_future_does_not_hide_later_ones() -> None:
+    async def run() -> None:
+        source = Stored()
+        source.rows = [("alice", CUTOFF + timedelta(days=400))]
+        assert await source.accepts("bob", AT)
+        source.rows.append(("bob", CUTOFF))
+        source.now += MAX_AGE_S
+        assert not await source.accepts("bob", AT)
+        assert not await source.accepts("alice", AT)
 
     asyncio.run(run())
 
