@@ -160,6 +160,20 @@ def test_an_operator_ends_everything_that_a_user_has(
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
+def test_an_ended_token_makes_no_api_token_before_the_process_knows(
+    service: Service, owner: httpx.Client, user: str
+) -> None:
+    make(owner)
+    # The process has just read the cutoffs.
+    cutoff = (datetime.now(UTC) + timedelta(seconds=1)).isoformat(timespec="microseconds")
+    run_sql(service, "INSERT INTO token_cutoff (user_id, cutoff_at) VALUES (?, ?)", user, cutoff)
+
+    answer = owner.post(PATH, json={"name": "n", "scopes": ["admin"]})
+
+    assert answer.status_code == 401
+    assert run_sql(service, "SELECT count(*) FROM api_token WHERE owner = ?", user) == [(1,)]
+
+
 def test_ending_tokens_of_a_user_without_an_account_keeps_the_latest_time(
     service: Service, user: str
 ) -> None:

@@ -61,7 +61,6 @@ class Authenticator:
                 # The token knows better than its bearer.
                 said.pop("agent", None)
         else:
-            verified = await self._tokens.verify(text)
-            await self._cutoffs.check(verified)
-            caller = verified.caller
+            caller = (await self._tokens.verify(text)).caller
+            await self._cutoffs.check(caller)
         return dataclasses.replace(caller, **said) if said else caller

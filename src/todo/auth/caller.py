@@ -1,6 +1,6 @@
 """Who calls, and what the caller may do: the one value that routers and services ask."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from todo.errors import ForbiddenError
 
@@ -22,6 +22,7 @@ class Caller:
         require_key: Whether every write must carry an `Idempotency-Key`.
         require_match: Whether every change must carry an `If-Match`.
         writes_per_hour: Most writes an hour; None for no limit.
+        issued_at: When the JSON Web Token was issued (Unix time); None if it does not say.
     """
 
     user: str
@@ -34,6 +35,7 @@ class Caller:
     require_key: bool = False
     require_match: bool = False
     writes_per_hour: int | None = None
+    issued_at: float | None = field(default=None, compare=False)
 
     def require(self, scope: str) -> None:
         """Refuse a caller whose token lacks a scope.

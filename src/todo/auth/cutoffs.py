@@ -15,7 +15,8 @@ from sqlalchemy import String, bindparam, literal_column, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from todo.auth.tokens import Verified, refuse
+from todo.auth.caller import Caller
+from todo.auth.tokens import refuse
 from todo.models import Time, token_cutoff
 from todo.session import Session
 from todo.sql import SQLITE, Call, Row, Statement
@@ -38,6 +39,7 @@ _NEWER = Statement(
     .order_by(_of.cutoff_at, _of.user_id)
     .limit(literal_column(str(_PAGE)))
 )
+_FIND = Statement(select(_of.cutoff_at).where(_of.user_id == bindparam("user", type_=String)))
 
 
 def _upsert(dialect: str) -> Any:  # noqa: ANN401 - each dialect has its own insert
@@ -83,8 +85,8 @@ class Cutoffs:
         self._read_at = float("-inf")
         self._loading: asyncio.Task[None] | None = None
 
-    async def check(self, verified: Verified) -> None:
-        """Refuse a token that was issued before its user's cutoff, or does not say when.
+    async def check(self, caller: Caller) -> None:
+        """Refuse a JSON Web Token issued before its user's cutoff, or that does not say when.
 
         Raises:
             UnauthorizedError: The token is ended.
@@ -92,11 +94,7 @@ class Cutoffs:
         """
         if self._clock() - self._read_at >= MAX_AGE_S:
             await self._refresh()
-        cutoff = self._known.get(verified.caller.user)
-        if cutoff is None:
-            return
-        if verified.issued_at is None or verified.issued_at <= cutoff:
-            raise refuse("ended by an operator")
+        _check(caller, self._known.get(caller.user))
 
     async def _refresh(self) -> None:
         if self._loading is None:
@@ -131,6 +129,29 @@ class Cutoffs:
 def set_cutoff(user: str, cutoff: datetime) -> Call:
     """End the JSON Web Tokens that a user was issued up to a time."""
     return (_SET, {"user_id": user, "cutoff_at": _write(cutoff)})
+
+
+async def find_cutoff(session: Session, user: str) -> datetime | None:
+    """Return a user's cutoff as it is stored now."""
+    row = await session.find(_FIND, {"user": user})
+    return None if row is None else _parse(row[0])
+
+
+async def check_stored(session: Session, caller: Caller) -> None:
+    """As `Cutoffs.check`, by what is stored now.
+
+    For what would outlive the token: another process ended it up to `MAX_AGE_S` before.
+
+    Raises:
+        UnauthorizedError: The token is ended.
+    """
+    cutoff = await find_cutoff(session, caller.user)
+    _check(caller, None if cutoff is None else cutoff.timestamp())
+
+
+def _check(caller: Caller, cutoff: float | None) -> None:
+    if cutoff is not None and (caller.issued_at is None or caller.issued_at <= cutoff):
+        raise refuse("ended by an operator")
 
 
 def _write(at: datetime) -> str:

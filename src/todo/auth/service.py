@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from todo.auth.apitokens import digest, make_secret, render_token
+from todo.auth.cutoffs import check_stored
 from todo.auth.repository import ApiToken, ApiTokenRepository
 from todo.errors import (
     ForbiddenError,
@@ -49,6 +50,7 @@ class ApiTokenService:
             fields: Of `TokenCreate`, as JSON has them.
 
         Raises:
+            UnauthorizedError: The caller's JSON Web Token was ended a moment ago.
             ForbiddenError: It would have a scope that the caller lacks.
             ValidationFailedError: It ends in the past, or is bound to no list of the caller's.
             StateConflictError: The user has `MOST_TOKENS` already.
@@ -56,6 +58,9 @@ class ApiTokenService:
         work = self._work
         user = work.caller.user
         await work.lock(user)
+        if work.caller.token_id is None:
+            # After the lock: whoever ends a user's tokens has it as well.
+            await check_stored(work.session, work.caller)
         for scope in fields["scopes"]:
             if scope not in work.caller.scopes:
                 raise ForbiddenError(scope)

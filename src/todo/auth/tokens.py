@@ -39,13 +39,11 @@ class Verified(NamedTuple):
     Attributes:
         caller: Whom it stands for.
         expires_at: When it ends, in seconds since 1970.
-        issued_at: When it was issued, None if it does not say.
         keys: The set that its key was taken from; None for a shared secret.
     """
 
     caller: Caller
     expires_at: float
-    issued_at: float | None
     keys: Keys | None
 
 
@@ -165,8 +163,7 @@ class Tokens:
         except (ValueError, TypeError, OverflowError, RecursionError):
             # PyJWT lets through what odd claims cause.
             raise refuse("malformed") from None
-        issued_at = float(claims["iat"]) if "iat" in claims else None
-        return Verified(read_claims(claims), int(claims["exp"]) + LEEWAY_S, issued_at, keys)
+        return Verified(read_claims(claims), int(claims["exp"]) + LEEWAY_S, keys)
 
     async def _choose_keys(self, header: dict[str, Any]) -> tuple[list[Any], Keys | None]:
         """Return keys that are good for the algorithm of the header only, and their set."""
@@ -221,7 +218,8 @@ def read_claims(claims: dict[str, Any]) -> Caller:
         if claim in claims:
             subject = claims[claim]
             if isinstance(subject, str) and _is_subject(subject):
-                return Caller(subject, scopes)
+                issued_at = float(claims["iat"]) if "iat" in claims else None
+                return Caller(subject, scopes, issued_at=issued_at)
             break
     raise refuse("subject")
 

@@ -13,7 +13,6 @@ from todo.errors import ForbiddenError, MalformedRequestError, UnauthorizedError
 if TYPE_CHECKING:
     from todo.auth.apitokens import ApiTokens
     from todo.auth.cutoffs import Cutoffs
-    from todo.auth.tokens import Verified
 
 TOKENS = Tokens(b"x" * 32)
 TOKEN = TOKENS.issue("alice", lifetime_s=600)
@@ -31,7 +30,7 @@ class Known:
 class NoCutoffs:
     """Has ended no token."""
 
-    async def check(self, verified: "Verified") -> None:
+    async def check(self, caller: Caller) -> None:
         """Accept it."""
 
 

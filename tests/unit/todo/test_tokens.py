@@ -106,7 +106,7 @@ def test_a_verified_token_says_when_it_was_issued(
 ) -> None:
     token = encode({"sub": "a", "exp": SOON, **claims})
 
-    assert asyncio.run(Tokens(SECRET).verify(token)).issued_at == issued_at
+    assert asyncio.run(Tokens(SECRET).verify(token)).caller.issued_at == issued_at
 
 
 class Later(datetime):
