@@ -3,14 +3,17 @@
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import psycopg
 
-from tests.integration.service import Service, call_admin
+from tests.integration.service import START_TIMEOUT_S, Service, call_admin, run_admin
 from tests.integration.stored import run_sql
 from tests.integration.tokens import PATH, TASKS, Open, make
+from tests.machine_clock import wait_until
 
 
 def find_shown(client: httpx.Client, token_id: str) -> dict[str, Any]:
@@ -160,6 +163,15 @@ def test_an_operator_ends_everything_that_a_user_has(
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
+def test_revoking_the_tokens_of_an_unknown_user_makes_no_account(
+    service: Service, user: str
+) -> None:
+    done = call_admin(service.environment, "revoke", "--owner", user)
+
+    assert (done.returncode, done.stdout) == (0, f"no API tokens of {user}\n")
+    assert run_sql(service, "SELECT 1 FROM account WHERE owner = ?", user) == []
+
+
 def test_an_ended_token_makes_no_api_token_before_the_process_knows(
     service: Service, owner: httpx.Client, user: str
 ) -> None:
@@ -172,6 +184,36 @@ def test_an_ended_token_makes_no_api_token_before_the_process_knows(
 
     assert answer.status_code == 401
     assert run_sql(service, "SELECT count(*) FROM api_token WHERE owner = ?", user) == [(1,)]
+
+
+def test_a_token_that_is_made_during_the_command_is_revoked_too(
+    postgres_service: Service, user: str
+) -> None:
+    service = postgres_service
+    url = service.environment["TODO_DATABASE_URL"].replace("+psycopg", "")
+    waiting = (
+        "SELECT 1 FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with (
+        service.client(service.token(user)) as owner,
+        service.client(service.token(f"other-{user}")) as other,
+        ThreadPoolExecutor(1) as thread,
+        psycopg.connect(url) as writer,
+    ):
+        one, two = make(owner), make(other)
+        writer.execute("SELECT 1 FROM account WHERE owner = %s FOR UPDATE", [user])
+        command = ("revoke", "--owner", user, "--jwt")
+        revoking = thread.submit(run_admin, service.environment, *command)
+        wait_until(lambda: run_sql(service, waiting), "waits", within_s=START_TIMEOUT_S)
+        writer.execute("UPDATE api_token SET owner = %s WHERE id = %s", [user, two["id"]])
+        writer.commit()
+
+        done = revoking.result()
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {f"revoked {each['id']}" in done.stdout for each in (one, two)} == {True}
+    assert run_sql(service, "SELECT 1 FROM api_token WHERE owner = ?", user) == []
 
 
 def test_ending_tokens_of_a_user_without_an_account_keeps_the_latest_time(
