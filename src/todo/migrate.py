@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, RootTransaction, create_engine, exc, 
 from todo.db import connect_arguments, prepare_engine
 from todo.fatal import ExitCode, FatalError
 from todo.models import EXPECTED_REVISION, REVISIONS
-from todo.privileges import grant, take_ownership
+from todo.privileges import grant, has_backend_role, take_ownership
 from todo.settings import Settings
 from todo.sqlite import is_busy
 
@@ -42,7 +42,8 @@ def migrate(settings: Settings, progress: Callable[[str], None]) -> str:
 
     Args:
         settings: Where the database is.
-        progress: Receives one line when there is another process to wait for.
+        progress: Receives one line when there is another process to wait for, and one when the
+            named role of the backend is the one that migrates.
 
     Returns:
         The revision found at the beginning, `""` for an empty database.
@@ -61,7 +62,7 @@ def migrate(settings: Settings, progress: Callable[[str], None]) -> str:
     prepare_engine(engine, settings)
     try:
         with _connect(engine, progress) as connection, _begin(connection, progress):
-            return _upgrade(connection, settings.database_backend_role)
+            return _upgrade(connection, settings.database_backend_role, progress)
     except exc.DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) == _NOT_ALLOWED:
             raise _refused(error) from None
@@ -149,7 +150,7 @@ def _refused(error: exc.DBAPIError) -> FatalError:
     return FatalError(ExitCode.DATABASE_UNAVAILABLE, message)
 
 
-def _upgrade(connection: Connection, backend_role: str) -> str:
+def _upgrade(connection: Connection, backend_role: str, progress: Callable[[str], None]) -> str:
     current = _find_revision(connection)
     if current and current not in REVISIONS:
         message = (
@@ -157,7 +158,8 @@ def _upgrade(connection: Connection, backend_role: str) -> str:
             f"{EXPECTED_REVISION}) does not know: run the newer version, or restore a backup"
         )
         raise FatalError(ExitCode.SCHEMA_MISMATCH, message)
-    two_roles = bool(backend_role) and connection.dialect.name == "postgresql"
+    named = bool(backend_role) and connection.dialect.name == "postgresql"
+    two_roles = named and has_backend_role(connection, backend_role, progress)
     if two_roles:
         take_ownership(connection, backend_role)
     if current != EXPECTED_REVISION:

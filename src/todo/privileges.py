@@ -5,6 +5,8 @@ journal is append-only for it: it has no UPDATE, DELETE or TRUNCATE there, and o
 rules it could change. Erasure goes through the function `erase_journal` (revision 0008).
 """
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection, text
 
 from todo.fatal import ExitCode, FatalError
@@ -25,6 +27,7 @@ GRANTS = {
 }
 """Table -> what the backend may do with its rows. A unit test compares it with the tables."""
 
+_OPTION = "TODO_DATABASE_BACKEND_ROLE"
 _ERASE = "erase_journal(text, bigint, bigint)"
 
 _ROLE = text("SELECT 1 FROM pg_roles WHERE rolname = :role")
@@ -33,6 +36,29 @@ _OWNS = text(
     "SELECT 1 FROM pg_class WHERE relowner = to_regrole(:quoted)"
     " AND relnamespace = to_regnamespace(current_schema()) LIMIT 1"
 )
+
+
+def has_backend_role(connection: Connection, role: str, progress: Callable[[str], None]) -> bool:
+    """Return whether the backend has another role than the one that migrates.
+
+    Args:
+        connection: Within the migration's transaction.
+        role: The backend's.
+        progress: Receives one line where one role does both.
+
+    Raises:
+        FatalError: The database has no such role.
+    """
+    if connection.scalar(_ROLE, {"role": role}) is None:
+        message = (
+            f"{_OPTION}: the database has no role {role}: create it, or set {_OPTION}= (empty) "
+            "to use one role"
+        )
+        raise FatalError(ExitCode.CONFIGURATION, message)
+    if connection.execute(_CURRENT).one()[0] != role:
+        return True
+    progress(f"{_OPTION}: {role} also migrates, so only the hash chain protects the journal")
+    return False
 
 
 def take_ownership(connection: Connection, role: str) -> None:
@@ -44,20 +70,7 @@ def take_ownership(connection: Connection, role: str) -> None:
     Args:
         connection: Within the migration's transaction.
         role: The backend's.
-
-    Raises:
-        FatalError: There is no such role, or it is the role that migrates.
     """
-    name = "TODO_DATABASE_BACKEND_ROLE"
-    if connection.scalar(_ROLE, {"role": role}) is None:
-        message = f"{name}: the database has no role {role}: create it, or correct the name"
-        raise FatalError(ExitCode.CONFIGURATION, message)
-    if connection.execute(_CURRENT).one()[0] == role:
-        message = (
-            f"{name}: {role} is the role that migrates: leave the option out to use one role, "
-            "or migrate as another one"
-        )
-        raise FatalError(ExitCode.CONFIGURATION, message)
     quoted = _quote(connection, role)
     if connection.scalar(_OWNS, {"quoted": quoted}) is not None:
         connection.execute(text(f"REASSIGN OWNED BY {quoted} TO CURRENT_USER"))

@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         default="",
         description="Role of the backend, for a `migrate` that runs as another role: that one then "
         "owns the schema, and grants the backend's role what it needs. The shipped stack sets it. "
-        "Without it, one role does both.",
+        "Without it, or where it names the role that migrates, one role does both.",
     )
     database_pool_size: int = Field(
         default=10, ge=1, le=200, description="Most connections to the database at a time."
