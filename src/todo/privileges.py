@@ -32,9 +32,22 @@ _ERASE = "erase_journal(text, bigint, bigint)"
 
 _ROLE = text("SELECT 1 FROM pg_roles WHERE rolname = :role")
 _CURRENT = text("SELECT current_user, current_schema()")
-_OWNS = text(
-    "SELECT 1 FROM pg_class WHERE relowner = to_regrole(:quoted)"
-    " AND relnamespace = to_regnamespace(current_schema()) LIMIT 1"
+_OWNED_DATABASE = text(
+    "SELECT datname FROM pg_database"
+    " WHERE datname = current_database() AND pg_get_userbyid(datdba) = :role"
+)
+_OWNED_SCHEMA = text(
+    "SELECT 1 FROM pg_namespace WHERE nspname = :schema AND pg_get_userbyid(nspowner) = :role"
+)
+# A shared schema has tables of other programs, also of this role.
+_OWNED_TABLES = text(
+    "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+    " WHERE nspname = :schema AND pg_get_userbyid(relowner) = :role"
+    " AND relkind IN ('r', 'p') AND relname = ANY(:tables) ORDER BY relname"
+)
+_OWNED_FUNCTION = text(
+    "SELECT 1 FROM pg_proc WHERE oid = to_regprocedure(:function)"
+    " AND pg_get_userbyid(proowner) = :role"
 )
 
 
@@ -62,18 +75,42 @@ def has_backend_role(connection: Connection, role: str, progress: Callable[[str]
 
 
 def take_ownership(connection: Connection, role: str) -> None:
-    """Move what the backend's role owns to the role that migrates.
+    """Move the service's schema, tables and function from the backend's role to this one.
 
     A schema from before there were two roles belongs to the backend's. It takes a membership in
-    that role, which the database image grants.
+    that role, which the database image grants. What else the role owns stays with it.
 
     Args:
         connection: Within the migration's transaction.
         role: The backend's.
+
+    Raises:
+        FatalError: The backend's role owns the database.
     """
-    quoted = _quote(connection, role)
-    if connection.scalar(_OWNS, {"quoted": quoted}) is not None:
-        connection.execute(text(f"REASSIGN OWNED BY {quoted} TO CURRENT_USER"))
+    user, schema = connection.execute(_CURRENT).one()
+    database = connection.scalar(_OWNED_DATABASE, {"role": role})
+    if database is not None:
+        # The database's owner may drop tables of the schema `public`. To change it takes a
+        # superuser or CREATEDB, and it may hold other programs' schemas.
+        statement = f"ALTER DATABASE {_quote(connection, database)}"
+        message = (
+            f"{_OPTION}: {role} owns the database, so it could drop the journal: as a superuser, "
+            f"run {statement} OWNER TO {_quote(connection, user)}"
+        )
+        raise FatalError(ExitCode.CONFIGURATION, message)
+    quoted = _quote(connection, schema)
+    owned = {"role": role, "schema": schema}
+    taken = []
+    if connection.scalar(_OWNED_SCHEMA, owned) is not None:
+        taken.append(f"SCHEMA {quoted}")
+    # Indexes and sequences of columns belong to their tables.
+    tables = connection.scalars(_OWNED_TABLES, owned | {"tables": list(GRANTS)})
+    taken += [f"TABLE {quoted}.{_quote(connection, table)}" for table in tables]
+    function = f"{quoted}.{_ERASE}"
+    if connection.scalar(_OWNED_FUNCTION, {"role": role, "function": function}) is not None:
+        taken.append(f"FUNCTION {function}")
+    for each in taken:
+        connection.execute(text(f"ALTER {each} OWNER TO CURRENT_USER"))
 
 
 def grant(connection: Connection, role: str) -> None:

@@ -171,6 +171,36 @@ def test_a_role_that_does_not_exist_is_refused(cluster: Cluster, folder: Path) -
     assert "set TODO_DATABASE_BACKEND_ROLE= (empty) to use one role" in said
 
 
+def test_a_backend_that_owns_the_database_is_refused(cluster: Cluster, folder: Path) -> None:
+    url = cluster.make_database()
+    owner = url.replace(f"//{BACKEND_ROLE}@", f"//{OWNER_ROLE}@")
+    code, said = migrate(folder, owner)
+    assert (code, len(said.splitlines())) == (78, 1)
+    assert f"OWNER TO {OWNER_ROLE}" in said
+
+
+def test_other_programs_keep_what_the_backends_role_owns(cluster: Cluster, folder: Path) -> None:
+    other = cluster.make_database()
+    url = cluster.make_database()
+    execute_as_backend(url, "CREATE SCHEMA other CREATE TABLE theirs (x int)")
+    execute_as_backend(url, "CREATE TABLE public.theirs (x int)")
+    assert migrate(folder, url, "")[0] == 0
+    code, said = migrate(folder, cluster.hand_over(url))
+    assert code == 0, said
+    theirs = (
+        "SELECT relowner::regrole::text FROM pg_class WHERE relname = 'theirs'"
+        " UNION ALL SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'other'"
+    )
+    assert cluster.query(url, theirs) == [(BACKEND_ROLE,)] * 3
+    databases = "SELECT datdba::regrole::text FROM pg_database WHERE datname = current_database()"
+    assert cluster.query(other, databases) == [(BACKEND_ROLE,)]
+    owners = (
+        "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relname <> 'theirs'"
+        " AND relnamespace = 'public'::regnamespace"
+    )
+    assert cluster.query(url, owners) == [(OWNER_ROLE,)]
+
+
 def test_the_backends_role_is_told_who_migrates(cluster: Cluster, folder: Path) -> None:
     url = cluster.make_database()
     cluster.hand_over(url)
