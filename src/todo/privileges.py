@@ -122,14 +122,12 @@ def grant(connection: Connection, role: str) -> None:
     """
     schema = _quote(connection, connection.execute(_CURRENT).one()[1])
     quoted = _quote(connection, role)
+    tables = {table: f"{schema}.{_quote(connection, table)}" for table in GRANTS}
     statements = [
-        f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {quoted}, PUBLIC",
+        f"REVOKE ALL ON {', '.join(tables.values())} FROM {quoted}, PUBLIC",
         f"REVOKE CREATE ON SCHEMA {schema} FROM {quoted}, PUBLIC",
         f"GRANT USAGE ON SCHEMA {schema} TO {quoted}",
-        *(
-            f"GRANT {rights} ON {schema}.{_quote(connection, table)} TO {quoted}"
-            for table, rights in GRANTS.items()
-        ),
+        *(f"GRANT {rights} ON {tables[table]} TO {quoted}" for table, rights in GRANTS.items()),
         f"GRANT EXECUTE ON FUNCTION {schema}.{_ERASE} TO {quoted}",
     ]
     for statement in statements:

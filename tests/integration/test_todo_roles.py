@@ -184,6 +184,8 @@ def test_other_programs_keep_what_the_backends_role_owns(cluster: Cluster, folde
     url = cluster.make_database()
     execute_as_backend(url, "CREATE SCHEMA other CREATE TABLE theirs (x int)")
     execute_as_backend(url, "CREATE TABLE public.theirs (x int)")
+    execute_as_backend(url, "GRANT SELECT ON public.theirs TO PUBLIC")
+    granted = "SELECT has_table_privilege('public', 'public.theirs', 'SELECT')"
     assert migrate(folder, url, "")[0] == 0
     code, said = migrate(folder, cluster.hand_over(url))
     assert code == 0, said
@@ -199,6 +201,7 @@ def test_other_programs_keep_what_the_backends_role_owns(cluster: Cluster, folde
         " AND relnamespace = 'public'::regnamespace"
     )
     assert cluster.query(url, owners) == [(OWNER_ROLE,)]
+    assert cluster.query(url, granted) == [(True,)]
 
 
 def test_the_backends_role_is_told_who_migrates(cluster: Cluster, folder: Path) -> None:
