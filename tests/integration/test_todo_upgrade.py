@@ -90,6 +90,13 @@ def test_pages_tags_words_and_journals_are_right_after_an_upgrade(url: str) -> N
             _check_words(world, owner)
 
 
+def test_searches_are_planned_with_statistics_after_an_upgrade(url: str) -> None:
+    upgrade(url)
+    if url.startswith("postgresql"):
+        analyzed = "SELECT count(*) FROM pg_stats WHERE tablename = 'task' AND attname = 'words'"
+        assert query(url, sa.text(analyzed)) == [(1,)]
+
+
 def _check_journal(world: World, owner: str, head: tuple[Any, ...]) -> None:
     exported = Head(owner, str(head[1]), head[2], bytes(head[3]).hex())
 

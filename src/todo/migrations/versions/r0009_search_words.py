@@ -30,7 +30,8 @@ depends_on = None
 _ID = sa.Uuid(as_uuid=False).with_variant(sa.String(36), "sqlite")
 _TIME = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 _DAY = sa.Date().with_variant(sa.String(10), "sqlite")
-_BATCH = 1000
+# A task may have 10,000 characters, and its batch is in memory several times.
+_BATCH = 100
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 _AGENT = "todo.admin migrate"
 _PRIORITIES = ("none", "low", "medium", "high")
@@ -82,6 +83,8 @@ def _create_search() -> None:
             # most of its time there.
             " WITH (gin_pending_list_limit = 128)"
         )
+        # Otherwise searches are planned without statistics of the words until autovacuum comes.
+        op.execute("ANALYZE task")
         return
     # A row's number may change in VACUUM unless it is a column; the ids of tasks are text.
     op.execute(
