@@ -1,6 +1,7 @@
 """API tokens as an operator sees them: their last use, the list, and revoking."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,12 +9,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import jwt
 import psycopg
 
-from tests.integration.service import START_TIMEOUT_S, Service, call_admin, run_admin
+from tests.integration.service import SECRET, START_TIMEOUT_S, Service, call_admin, run_admin
 from tests.integration.stored import run_sql
 from tests.integration.tokens import PATH, TASKS, Open, make
 from tests.machine_clock import wait_until
+from todo.auth.tokens import LEEWAY_S
+
+
+def issue(user: str, at: int) -> str:
+    """Issue a JSON Web Token by a clock that shows another time."""
+    return jwt.encode({"sub": user, "iat": at, "exp": at + 600}, SECRET, "HS256")
 
 
 def find_shown(client: httpx.Client, token_id: str) -> dict[str, Any]:
@@ -130,27 +138,34 @@ def test_an_operator_ends_everything_that_a_user_has(
 ) -> None:
     api_token = make(owner, name="agent")
     other = connect(service.token(f"other-{user}"))
+    fast = connect(issue(user, int(time.time()) + LEEWAY_S - 1))
+    assert fast.get(TASKS).status_code == 200
     with owner.stream("GET", "/api/v1/events") as events:
         lines = events.iter_lines()
         assert next(lines).startswith("retry:")
 
         done = call_admin(service.environment, "revoke", "--owner", user, "--jwt")
-        # Issued right afterwards, it is none of those.
-        again = connect(service.token(user))
 
         assert (done.returncode, done.stderr) == (0, "")
-        revoked, ended, when = done.stdout.splitlines()
+        revoked, ended, when, wait = done.stdout.splitlines()
         assert revoked == f"revoked {api_token['id']} (agent, of {user})"
         assert ended.startswith(f"ended the JSON Web Tokens of {user} issued up to 20")
         assert when == "running backends refuse them within 5 seconds"
+        found = re.fullmatch(rf"{user} can sign in again in (\d+) seconds", wait)
+        assert found
+        assert int(found[1]) <= LEEWAY_S + 2
+        cutoff = datetime.fromisoformat(ended.rpartition(" ")[2])
+        again = connect(issue(user, int(cutoff.timestamp()) + 1))
         while (answer := owner.get(TASKS)).status_code == 200:
             time.sleep(0.05)
         assert answer.status_code == 401
+        assert fast.get(TASKS).status_code == 401
         assert connect(api_token["token"]).get(TASKS).status_code == 401
         # A stream asks from time to time whether its token is still good.
         for _ in lines:
             pass
-    assert again.get(TASKS).status_code == 200
+    # Its time is up to two seconds further than a backend accepts.
+    wait_until(lambda: again.get(TASKS).status_code == 200, "signed in", within_s=START_TIMEOUT_S)
     assert other.get(TASKS).status_code == 200
     entries = again.get("/api/v1/journal").json()["items"]
     assert [(each["operation"], each["kind"], each["id"]) for each in entries[:2]] == [
@@ -224,7 +239,9 @@ def test_ending_tokens_of_a_user_without_an_account_keeps_the_latest_time(
     ((first,),) = run_sql(service, "SELECT cutoff_at FROM token_cutoff WHERE user_id = ?", user)
     later = "UPDATE token_cutoff SET cutoff_at = ? WHERE user_id = ?"
     run_sql(service, later, "2999-01-01T00:00:00.000000+00:00", user)
-    assert call_admin(service.environment, "revoke", "--owner", user, "--jwt").returncode == 0
+    done = call_admin(service.environment, "revoke", "--owner", user, "--jwt")
+    assert done.returncode == 0
+    assert f"of {user} issued up to 2999-01-01T00:00:00Z\n" in done.stdout
 
     ((last,),) = run_sql(service, "SELECT cutoff_at FROM token_cutoff WHERE user_id = ?", user)
     assert str(first).startswith("202")

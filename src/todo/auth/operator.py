@@ -1,7 +1,7 @@
 """What an operator does with the tokens of users: list and revoke API tokens, end all of a user."""
 
-import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -10,9 +10,10 @@ from uuid import UUID
 import orjson
 
 from todo.auth.caller import Caller
-from todo.auth.cutoffs import MAX_AGE_S, set_cutoff
+from todo.auth.cutoffs import MAX_AGE_S, find_cutoff, set_cutoff
 from todo.auth.repository import ApiToken, find_token, list_tokens
 from todo.auth.service import ApiTokenService
+from todo.auth.tokens import LEEWAY_S
 from todo.db import ConflictError, Database
 from todo.errors import NotFoundError, SchemaMismatchError, UnavailableError
 from todo.fatal import ExitCode, FatalError
@@ -23,6 +24,8 @@ from todo.work import Work
 AGENT = "todo.admin revoke"
 """The acting program, by the journal."""
 
+# The clock of an issuer may be fast by the leeway, in which PyJWT ignores the fraction of a second.
+_MARGIN = timedelta(seconds=LEEWAY_S + 1)
 _HEADINGS = ("id", "owner", "name", "scopes", "created", "expires", "last used")
 _SECOND = len("2026-11-29T08:00:00")
 
@@ -82,8 +85,7 @@ async def revoke_tokens(
     if with_jwt and not owner:
         raise FatalError(ExitCode.USAGE, "--jwt needs --owner USER")
     database = Database(settings)
-    # Tokens say the second in which they were issued.
-    cutoff = datetime.now(UTC).replace(microsecond=0)
+    cutoff: datetime | None = None
     with _plain_errors():
         try:
             async with database.unit_of_work() as session:
@@ -95,7 +97,7 @@ async def revoke_tokens(
                     tokens = await _find(session, ids)
                 await _revoke(session, tokens)
                 if owner and with_jwt:
-                    await _end_sessions(session, owner, cutoff)
+                    cutoff = await _end_sessions(session, owner)
                 # The lock makes an account where there is none, which nobody asked for.
                 if tokens or with_jwt:
                     await session.commit()
@@ -105,12 +107,11 @@ async def revoke_tokens(
         say(f"revoked {token.id} ({_printable(token.name)}, of {_printable(token.owner)})")
     if not tokens:
         say(f"no API tokens of {owner}")
-    if with_jwt:
+    if cutoff is not None:
         say(f"ended the JSON Web Tokens of {owner} issued up to {_show_second(str(cutoff))}")
         say(f"running backends refuse them within {MAX_AGE_S:.0f} seconds")
-        # A token that is issued after this command must not be among the ended ones.
-        rest = cutoff + timedelta(seconds=1) - datetime.now(UTC)
-        await asyncio.sleep(rest.total_seconds())
+        wait = cutoff + timedelta(seconds=1) - datetime.now(UTC)
+        say(f"{owner} can sign in again in {max(0, math.ceil(wait.total_seconds()))} seconds")
 
 
 async def _find(session: Session, ids: Iterable[str]) -> list[ApiToken]:
@@ -139,13 +140,16 @@ async def _revoke(session: Session, tokens: Iterable[ApiToken]) -> None:
         await work.flush()
 
 
-async def _end_sessions(session: Session, owner: str, cutoff: datetime) -> None:
+async def _end_sessions(session: Session, owner: str) -> datetime | None:
+    """End the JSON Web Tokens of a user; return the cutoff, or a later one that was there."""
     work = Work(session, Caller(owner, agent=AGENT))
     await work.lock(owner)
+    cutoff = datetime.now(UTC).replace(microsecond=0) + _MARGIN
     await session.run(set_cutoff(owner, cutoff))
     image = orjson.dumps({"issued_until": cutoff.isoformat(timespec="microseconds")})
     work.record(owner, "delete", "token", "jwt", before=image)
     await work.flush()
+    return await find_cutoff(session, owner)
 
 
 def _render_table(tokens: list[ApiToken]) -> list[str]:
