@@ -157,6 +157,29 @@ def test_everything_that_a_token_changed_is_undone(
     assert titles(alice) == ["as it was", "by hand"]
 
 
+@pytest.mark.parametrize("by", ["token_id", "run_id"])
+def test_what_undid_its_own_change_is_undone_all_the_same(
+    service: Service, alice: Person, by: str
+) -> None:
+    one, two, three = (alice.create(TASKS, title=f"as it was {n}") for n in range(3))
+    read(alice.http.patch(f"{TASKS}/{three['id']}", json={"title": "as it is"}))
+    token = alice.create(TOKENS, **AGENT)
+    with service.client(token["token"]) as agent:
+        agent.headers.update(RUN)
+        read(agent.patch(f"{TASKS}/{one['id']}", json={"title": "spoiled"}))
+        own = read(agent.get(CHANGES, params={"since": 5}))["next_since"]
+        read(agent.patch(f"{TASKS}/{two['id']}", json={"title": "spoiled"}))
+        undo(agent, seq=own)
+        # A change of somebody else, which is spoiled by taking it back.
+        undo(agent, seq=4)
+    assert titles(alice) == ["as it was 0", "as it was 2", "spoiled"]
+
+    named = {"token_id": token["id"], "run_id": "weekly-7"}
+    undo(alice.http, **{by: named[by]})
+
+    assert titles(alice) == ["as it is", "as it was 0", "as it was 1"]
+
+
 def test_a_run_that_made_a_token_and_set_the_zone_is_undone_without_these(alice: Person) -> None:
     add(alice.http, "of the run")
     made = read(alice.http.post(TOKENS, json=AGENT, headers=RUN), 201)

@@ -50,8 +50,9 @@ _AROUND = Statement(
     )
     .order_by(journal.c.seq)
 )
-# An undo leaves out what was restored, and reminders, which changed nothing.
-_CHANGED = journal.c.operation.not_in([literal_column("'remind'"), literal_column("'restore'")])
+# Reminders changed nothing. What was restored is not left out: it would be in the way of undoing
+# the changes before it, for good.
+_CHANGED = journal.c.operation != literal_column("'remind'")
 _RUN = (
     _OWNER
     & (journal.c.run_id == bindparam("run_id"))
@@ -168,7 +169,7 @@ class Run:
 async def find_run(
     session: Session, view: View, run: Run, *, preferred_token: str | None
 ) -> list[Past]:
-    """Return what a run changed, in order; what it restored is left out.
+    """Return what a run changed and restored, in order.
 
     Without the token of the run, it is the run of the preferred token, otherwise of the only token
     that has such a run.
@@ -198,7 +199,7 @@ async def find_run(
 
 
 async def find_changes_by(session: Session, view: View, token_id: str) -> list[Past]:
-    """Return what a token changed, in order; what it restored is left out.
+    """Return what a token changed and restored, in order.
 
     Raises:
         NotFoundError: It changed nothing that the caller may see.
