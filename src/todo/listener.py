@@ -189,7 +189,8 @@ class Listener:
         """Return whether another connection may be open; close an idle one where none may."""
         if len(self._connections) + self._accepting < self._max_connections:
             return True
-        idle = next((each for each in self._connections if not each.busy), None)
+        open_ = (each for each in self._connections if not each.transport.is_closing())
+        idle = next((each for each in open_ if not each.busy), None)
         if idle is not None:
             idle.finish()
         return False

@@ -117,6 +117,23 @@ def test_idle_connections_make_room_the_oldest_first(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_connection_that_is_slow_to_close_does_not_keep_others_out(tmp_path: Path) -> None:
+    async def big(scope: Scope, _receive: Receive, send: Send) -> None:
+        # What fits neither the kernel's buffer nor keeps the application waiting.
+        body = b"x" * 240_000 if scope["path"] == "/big" else b""
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    async def scenario() -> None:
+        async with listen(tmp_path, big, max_connections=2) as connect:
+            stuck = connect(b"GET /big HTTP/1.1\r\nHost: todo\r\n\r\n")
+            await asyncio.get_running_loop().sock_recv(stuck, 1)
+            assert await read(connect(GET)) == ANSWER
+            assert await read(connect(GET)) == ANSWER
+
+    asyncio.run(scenario())
+
+
 def test_connections_in_use_are_not_closed_for_others(tmp_path: Path) -> None:
     async def scenario() -> None:
         go = asyncio.Event()
