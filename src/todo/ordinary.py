@@ -9,6 +9,7 @@ Hypercorn; afterwards the connection comes back.
 
 import asyncio
 import logging
+import socket
 from typing import Any, Protocol, cast
 
 from hypercorn.utils import parse_socket_addr
@@ -103,13 +104,18 @@ class Connection(asyncio.Protocol):
         # asyncio's own 256 KiB, from each of a thousand connections, are more than the memory.
         cast("Any", transport).max_size = _READ_BYTES
         peer = transport.get_extra_info("socket")
+        peername = transport.get_extra_info("peername")
+        if peername is None and peer.family != socket.AF_UNIX:
+            # Its client has reset it already. Without an address it would pass for a local one.
+            transport.abort()
+            return
         self.template = {
             "type": "http",
             "http_version": "1.1",
             "asgi": {"spec_version": "2.1", "version": "3.0"},
             "scheme": "http",
             "root_path": "",
-            "client": parse_socket_addr(peer.family, transport.get_extra_info("peername")),
+            "client": parse_socket_addr(peer.family, peername),
             "server": parse_socket_addr(peer.family, transport.get_extra_info("sockname")),
         }
         self._owner.opened(self)
@@ -133,7 +139,7 @@ class Connection(asyncio.Protocol):
         ahead = exchange.feed(data)
         if ahead:
             self._rest += ahead
-        if len(self._rest) + exchange.unread > _MAX_AHEAD_BYTES:
+        if self._is_too_far_ahead:
             self.transport.pause_reading()
 
     def eof_received(self) -> bool:
@@ -182,9 +188,14 @@ class Connection(asyncio.Protocol):
             with self._owner.send_budget.waiting(self.transport):
                 await self._writable
 
+    @property
+    def _is_too_far_ahead(self) -> bool:
+        unread = 0 if self._exchange is None else self._exchange.unread
+        return len(self._rest) + unread > _MAX_AHEAD_BYTES
+
     def resume_reading(self) -> None:
-        """Read on, where `data_received` had stopped."""
-        if not self.transport.is_reading() and not self.ended:
+        """Read on, where `data_received` had stopped and enough of it has been handled."""
+        if not self.transport.is_reading() and not self.ended and not self._is_too_far_ahead:
             self.transport.resume_reading()
 
     def _begin(self, data: bytes) -> None:
@@ -244,9 +255,10 @@ class Connection(asyncio.Protocol):
             self._close()
             return
         rest = exchange.surplus + self._rest if exchange.surplus else self._rest
-        self.resume_reading()
+        self._rest = b""
         if rest:
             self._begin(rest)
+        self.resume_reading()
         if self.ended and self._exchange is None:
             if self._gate is not None and not self._gate.is_empty:
                 self.eof_received()
@@ -267,6 +279,7 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         """Close the connection for writing now, and entirely when the client has seen that."""
         self._gate = None
+        self._rest = b""
         if self._timer is not None:
             self._timer.cancel()
         if self.ended or self.transport.is_closing():

@@ -19,8 +19,10 @@ POST = b"POST / HTTP/1.1\r\nHost: todo\r\nContent-Length: 6\r\n\r\n"
 class FakeTransport(asyncio.Transport):
     """Keeps what is written, and whether the connection is read and open."""
 
-    def __init__(self) -> None:
+    def __init__(self, family: int = socket.AF_UNIX, peername: str | None = "") -> None:
         super().__init__()
+        self._family = family
+        self._peername = peername
         self.writes: list[bytes] = []
         self.reading = True
         self.closed = False
@@ -28,9 +30,10 @@ class FakeTransport(asyncio.Transport):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401
         class Peer:
-            family = socket.AF_UNIX
+            family = self._family
 
-        return {"socket": Peer(), "peername": "", "sockname": ""}.get(name, default)
+        known = {"socket": Peer(), "peername": self._peername, "sockname": ""}
+        return known.get(name, default)
 
     def write(self, data: Any) -> None:  # noqa: ANN401 - asyncio's own
         self.writes.append(bytes(data))
@@ -41,6 +44,9 @@ class FakeTransport(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
         self.ended = True
+
+    def abort(self) -> None:
+        self.close()
 
     def write_eof(self) -> None:
         self.ended = True
@@ -182,6 +188,60 @@ def test_who_sends_too_much_ahead_is_not_read_until_it_is_wanted() -> None:
         assert world.transport.reading
         await world.say(b"x")
         assert world.bodies == [b"x" * 100_000]
+
+    asyncio.run(scenario())
+
+
+def test_who_sends_requests_ahead_without_end_is_not_read_meanwhile() -> None:
+    async def scenario() -> None:
+        world = World(echo)
+        batch = GET * 1000
+        sent = most = 0
+        for _ in range(200):
+            if world.transport.reading:
+                world.connection.data_received(batch)
+                sent += 1000
+            most = max(most, sent - len(world.transport.writes))
+            await asyncio.sleep(0)
+        assert most <= 4000
+        while len(world.transport.writes) < sent:
+            await world.rest()
+        assert world.transport.reading
+        await world.say(GET)
+        assert len(world.transport.writes) == sent + 1
+
+    asyncio.run(scenario())
+
+
+def test_who_sent_too_much_ahead_is_read_again_when_the_connection_ends() -> None:
+    async def scenario() -> None:
+        go = asyncio.Event()
+
+        async def last(scope: Scope, receive: Receive, send: Send) -> None:
+            del scope, receive
+            await go.wait()
+            await answer(send, b"bye", headers=[(b"connection", b"close")])
+
+        world = World(last)
+        await world.say(GET + b"x" * 100_000)
+        await world.say(GET)
+        assert not world.transport.reading
+        go.set()
+        await world.rest()
+        assert world.bodies == [b"bye"]
+        assert world.transport.reading
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_client_that_left_before_its_address_was_known_is_let_go(family: int) -> None:
+    async def scenario() -> None:
+        owner = FakeOwner(echo, 75.0)
+        transport = FakeTransport(family, None)
+        Connection(echo, owner).connection_made(transport)
+        assert transport.closed
+        assert owner.open == set()
 
     asyncio.run(scenario())
 
