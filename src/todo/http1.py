@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import copy
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import h11
@@ -38,6 +40,8 @@ _OWN_FIELDS = {
     Service.HYPERCORN: frozenset({b"upgrade", b"http2-settings"}),
     Service.WEBSOCKET: frozenset({b"upgrade", b"connection", b"sec-websocket-extensions"}),
 }
+# Of a body that nobody reads. A chunk of one byte costs as much as a large one.
+_MAX_SKIPPED_BYTES = 8 * 1024
 _CLOSE = (b"connection", b"close")
 _UPGRADE = b"connection:upgrade\r\nupgrade:websocket\r\n"
 
@@ -108,8 +112,8 @@ class HypercornExchange:
 
     @property
     def surplus(self) -> bytes:
-        """The bytes behind the request."""
-        return self._protocol.connection.trailing_data[0]
+        """The bytes behind the request; more come until `run` is over."""
+        return self._protocol.connection.trailing_data[0] + b"".join(self._pieces)
 
     def feed(self, data: bytes) -> bytes:
         """Queue what the client sent: only Hypercorn finds the end of the body."""
@@ -139,6 +143,7 @@ class HypercornExchange:
                 if not reading.cancelled():
                     reading.result()
                 self._is_reusable = self._protocol.skip_body(b"".join(self._pieces))
+                self._pieces.clear()
                 # An application that is still running learns of it when it reads again.
                 leaving = asyncio.create_task(self._protocol.handle(Closed()))
         finally:
@@ -149,6 +154,7 @@ class HypercornExchange:
     def _open(self, group: TaskGroup) -> "Http1":
         template = self._connection.template
         return Http1(
+            lambda: b"".join(self._pieces),
             cast("AppWrapper", self._run_app),
             self._config,
             WorkerContext(None),
@@ -236,14 +242,34 @@ class _OneRequest(h11.Connection):
     def is_reading(self) -> bool:
         return self.their_state in {h11.IDLE, h11.SEND_BODY}
 
+    def skip(self, data: bytes) -> bool:
+        """Read the rest of the request; return whether it is whole."""
+        if data:
+            self.receive_data(data)
+        with contextlib.suppress(h11.RemoteProtocolError):
+            while self.next_event() is not h11.NEED_DATA:
+                pass
+        return self.their_state is h11.DONE
+
 
 class Http1(H11Protocol):
     """Hypercorn's HTTP/1.1 for one request, without its change to HTTP/2."""
 
     _pinging: asyncio.Task[None] | None = None
 
-    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - Hypercorn's own
+    def __init__(
+        self,
+        find_pending: Callable[[], bytes],
+        *arguments: Any,  # noqa: ANN401 - Hypercorn's own
+    ) -> None:
+        """Prepare.
+
+        Args:
+            find_pending: Returns the bytes that have come and are not handled.
+            arguments: Hypercorn's.
+        """
         super().__init__(*arguments)
+        self._find_pending = find_pending
         size = self.config.h11_max_incomplete_size
         self.connection = _OneRequest(h11.SERVER, max_incomplete_event_size=size)
 
@@ -252,6 +278,18 @@ class Http1(H11Protocol):
         """Whether the request is complete; a WebSocket never is."""
         connection = self.connection
         return isinstance(connection, _OneRequest) and not connection.is_reading
+
+    @property
+    def _ends_early(self) -> bool:
+        """Whether a response now comes before the end of its request."""
+        connection = self.connection
+        if self._is_holding_back:
+            return True
+        if not isinstance(connection, _OneRequest) or not connection.is_reading:
+            return False
+        data = self._find_pending()
+        # The application may still read the body: only a copy can skip it.
+        return len(data) > _MAX_SKIPPED_BYTES or not copy.deepcopy(connection).skip(data)
 
     @property
     def is_accepted(self) -> bool:
@@ -268,11 +306,7 @@ class Http1(H11Protocol):
         connection = self.connection
         if not isinstance(connection, _OneRequest) or connection.our_state is not h11.DONE:
             return False
-        connection.receive_data(data)
-        with contextlib.suppress(h11.RemoteProtocolError):
-            while connection.next_event() is not h11.NEED_DATA:
-                pass
-        return connection.their_state is h11.DONE
+        return connection.skip(data)
 
     async def send_continue(self) -> None:
         """Ask a client for the body that it holds back."""
@@ -284,8 +318,9 @@ class Http1(H11Protocol):
         if isinstance(event, StreamClosed):
             await self.send(Closed())
             return
-        if isinstance(event, Response) and self._is_holding_back:
-            # The client may send the body or leave it out: what follows is ambiguous.
+        if isinstance(event, Response) and self._ends_early and _CLOSE not in event.headers:
+            # The rest of the body is in the way of another request. A client that holds the body
+            # back may send it or leave it out: what follows is ambiguous.
             event = Response(STREAM_ID, [*event.headers, _CLOSE], event.status_code)
         await super().stream_send(event)
 

@@ -135,6 +135,26 @@ def test_a_whole_body_that_nobody_reads_is_skipped(tmp_path: Path) -> None:
     assert contents(exchange(tmp_path, refuse, sent)) == [b"no", b"no"]
 
 
+@pytest.mark.parametrize("rest", [b"", b"\r\n", b"\r\n1\r\nx" * 9000 + b"\r\n0\r\n\r\n" + GET])
+def test_an_answer_to_a_body_that_nobody_reads_announces_the_end(
+    tmp_path: Path, rest: bytes
+) -> None:
+    answer = exchange(tmp_path, refuse, CHUNKED + b"1\r\nx" + rest, ends=False)
+    assert contents(answer) == [b"no"]
+    assert answer.lower().count(b"connection: close") == 1
+
+
+def test_what_comes_while_an_answered_application_runs_on_is_kept(tmp_path: Path) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await echo(scope, receive, send)
+        if scope["headers"][-1][0] == b"transfer-encoding":
+            await asyncio.sleep(0.3)
+
+    post = b"POST / HTTP/1.1\r\nHost: todo\r\nContent-Length: 3\r\n\r\nabc"
+    sent = (CHUNKED + b"0\r\n\r\n" + post[:10], post[10:30], post[30:])
+    assert contents(exchange(tmp_path, app, *sent)) == [b"<>", b"<abc>"]
+
+
 @pytest.mark.parametrize("bad", [b"zz\r\n", b"-1\r\n", b"3\r\nabcd\r\n", b"1" * 20_000])
 def test_an_invalid_chunk_is_the_end_of_the_request(tmp_path: Path, bad: bytes) -> None:
     assert contents(exchange(tmp_path, echo, CHUNKED + bad, ends=False)) == [b"left"]
