@@ -119,12 +119,25 @@ class RequestBody:
                 return self._replay(b"")
             scope[CALLER] = caller
             self._caller = caller.user
+        self._check_announced()
         try:
             async with asyncio.timeout(_BODY_TIMEOUT_S):
                 body = await self._collect()
         except TimeoutError:
             raise RequestTimeoutError from None
         return self._replay(body)
+
+    def _check_announced(self) -> None:
+        """Refuse a body that is too large before the client is asked for it.
+
+        Raises:
+            TooLargeError: The client waits for 100, and its body exceeds the limit.
+        """
+        headers = dict(self._scope["headers"])
+        if b"expect" in headers:
+            limit = self._find_limit(self._scope["path"])
+            if int(headers.get(b"content-length", 0)) > limit:
+                raise TooLargeError(limit)
 
     def close(self) -> None:
         """Give back what it took of the budget."""

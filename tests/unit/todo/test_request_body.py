@@ -106,6 +106,15 @@ def test_too_large_a_body_is_read_to_its_end_and_kept_by_nobody() -> None:
     assert budget.used_bytes == 0
 
 
+def test_a_client_that_waits_to_send_too_large_a_body_is_not_asked_for_it() -> None:
+    sender = Sender(b"x" * (MAX_BYTES + 1))
+    expect = (b"expect", b"100-continue")
+    length = (b"content-length", b"%d" % (MAX_BYTES + 1))
+    with pytest.raises(TooLargeError):
+        read(open_body(sender, headers=[length, expect]))
+    assert sender.read == 0
+
+
 def test_a_client_that_leaves_has_sent_no_request() -> None:
     assert fail(open_body(Sender(b"part", None))) is MalformedRequestError
 
