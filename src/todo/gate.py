@@ -176,7 +176,7 @@ def _find_service(line: _Line, headers: Headers, size: int) -> Request:
     if is_chunked or expects or b"close" in options or line.version == b"1.0":
         service = Service.HYPERCORN
     elif _is_websocket(line, target, options, values):
-        _check_handshake(values, has_body=is_chunked or length > 0)
+        _check_handshake(values, has_body=length > 0)
         service = Service.WEBSOCKET
     return Request(line.method, target, headers, length, size, service, line.version)
 

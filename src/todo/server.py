@@ -36,8 +36,8 @@ from todo.telemetry import Spans, open_telemetry
 
 # Longer than the usual idle time-out of a proxy (60 s): the proxy, not we, closes first.
 _KEEP_ALIVE_S = 75
-# More than any of our callers sends; beyond it the answer is 431.
-_MAX_HEADER_BYTES = 16 * 1024
+# Of the line before a chunk, or the fields behind the last one; `todo.gate` limits the header.
+_MAX_INCOMPLETE_BYTES = 16 * 1024
 # What a page sends: a token, or a ping.
 _MAX_MESSAGE_BYTES = 16 * 1024
 _RETRY_S = 1.0
@@ -150,7 +150,7 @@ def _make_config() -> Config:
     config.include_server_header = False
     config.keep_alive_timeout = _KEEP_ALIVE_S
     config.websocket_max_message_size = _MAX_MESSAGE_BYTES
-    config.h11_max_incomplete_size = _MAX_HEADER_BYTES
+    config.h11_max_incomplete_size = _MAX_INCOMPLETE_BYTES
     # A connection that is closed at its thousandth request is a race for nothing.
     config.keep_alive_max_requests = 1_000_000_000
     return config
