@@ -8,6 +8,7 @@ Hypercorn; afterwards the connection comes back.
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
 from typing import Any, Protocol, cast
@@ -96,6 +97,7 @@ class Connection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._idle_since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
+        self._leaving: contextlib.ExitStack | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
@@ -162,6 +164,8 @@ class Connection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.disconnect()
         self._rest = b""
+        if self._leaving is not None:
+            self._leaving.close()
         self.resume_writing()
         self._owner.closed(self)
 
@@ -179,7 +183,7 @@ class Connection(asyncio.Protocol):
         """Close the connection once it is idle."""
         self._last = True
         if self._exchange is None:
-            self.transport.close()
+            self._shut()
 
     async def write(self, data: bytes) -> None:
         """Send; wait while the client is behind."""
@@ -211,7 +215,7 @@ class Connection(asyncio.Protocol):
         if self._gate is None:
             self._discarding -= len(data)
             if self._discarding <= 0:
-                self.transport.close()
+                self._shut()
             return
         found = self._gate.feed(data)
         if isinstance(found, Refusal):
@@ -283,17 +287,24 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         if self.ended or self.transport.is_closing():
-            self.transport.close()
+            self._shut()
             return
         self._discarding = _LINGER_BYTES
         self.transport.write_eof()
         self.resume_reading()
         self._linger(0, self._loop.time() + _MAX_LINGER_S)
 
+    def _shut(self) -> None:
+        """Close the connection; what its client has not received yet is in the send budget."""
+        self.transport.close()
+        if self._leaving is None and self.transport.get_write_buffer_size():
+            self._leaving = contextlib.ExitStack()
+            self._leaving.enter_context(self._owner.send_budget.waiting(self.transport))
+
     def _linger(self, left: int, ends_at: float) -> None:
         """Close the connection when its client has been silent, or has sent for too long."""
         if self._discarding == left or self._loop.time() > ends_at:
-            self.transport.close()
+            self._shut()
         else:
             self._timer = self._loop.call_later(_LINGER_S, self._linger, self._discarding, ends_at)
 
@@ -302,6 +313,6 @@ class Connection(asyncio.Protocol):
         keep_s = self._owner.keep_alive_s
         rest_s = keep_s if self.busy else self._idle_since + keep_s - self._loop.time()
         if rest_s <= 0:
-            self.transport.close()
+            self._shut()
         else:
             self._timer = self._loop.call_later(rest_s, self._check_idle)

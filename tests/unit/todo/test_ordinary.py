@@ -27,6 +27,8 @@ class FakeTransport(asyncio.Transport):
         self.reading = True
         self.closed = False
         self.ended = False
+        self.gone = asyncio.Event()
+        self.unsent = 0
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401
         class Peer:
@@ -39,13 +41,15 @@ class FakeTransport(asyncio.Transport):
         self.writes.append(bytes(data))
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.unsent
 
     def close(self) -> None:
         self.closed = True
         self.ended = True
 
     def abort(self) -> None:
+        self.gone.set()
+        self.unsent = 0
         self.close()
 
     def write_eof(self) -> None:
@@ -574,6 +578,36 @@ def test_an_idle_connection_is_closed_after_its_time() -> None:
         assert not world.transport.closed
         await asyncio.sleep(0.06)
         assert world.transport.closed
+
+    asyncio.run(scenario())
+
+
+def test_a_closed_connection_whose_client_takes_nothing_is_aborted() -> None:
+    async def scenario() -> None:
+        idle, finished, refused = World(echo, keep_alive_s=0.02), World(echo), World(echo)
+        for world in (idle, finished, refused):
+            world.owner.send_budget = SendBudget(stalled_s=0.02)
+            world.transport.unsent = 10
+        finished.connection.finish()
+        await refused.say(GET[:9])
+        refused.connection.eof_received()
+        async with asyncio.timeout(60):
+            for world in (idle, finished, refused):
+                await world.transport.gone.wait()
+
+    asyncio.run(scenario())
+
+
+def test_a_closed_connection_is_forgotten_when_its_client_has_taken_all() -> None:
+    async def scenario() -> None:
+        world = World(echo)
+        world.owner.send_budget = SendBudget(stalled_s=0.02)
+        world.transport.unsent = 10
+        world.connection.finish()
+        world.connection.connection_lost(None)
+        await asyncio.sleep(0.1)
+        assert world.transport.closed
+        assert not world.transport.gone.is_set()
 
     asyncio.run(scenario())
 
