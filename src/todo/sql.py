@@ -9,13 +9,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, Dialect, Executable, Select, bindparam, cast, func, select
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Dialect,
+    Executable,
+    Select,
+    bindparam,
+    cast,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import TypeEngine
 
 POSTGRESQL = "postgresql"
 SQLITE = "sqlite"
+_LEAST_ID = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,19 @@ class Statement:
 
 Call = tuple[Statement, Mapping[str, Any]]
 Row = tuple[Any, ...]
+
+
+def follows(column: ColumnElement[str], name: str = "after") -> ColumnElement[bool]:
+    """Choose the rows after an id; all of them for None: the least id may be that of a row.
+
+    Args:
+        column: The id.
+        name: Of the parameter.
+    """
+    last: ColumnElement[str] = bindparam(name, type_=column.type)
+    first = func.coalesce(last, literal(_LEAST_ID, column.type))
+    # Not one `OR` of both: no index would be used.
+    return (column >= first) & column.is_distinct_from(last)
 
 
 def each_of(dialect: str, name: str, kind: TypeEngine[str]) -> Select[tuple[str]]:

@@ -10,17 +10,16 @@ from typing import Any
 from sqlalchemy import Select, bindparam, update
 
 from todo.errors import ProblemError
-from todo.models import Id, account, task, task_list
+from todo.models import account, task, task_list
 from todo.session import Session
-from todo.sql import Call, Statement
+from todo.sql import Call, Statement, follows
 from todo.tasks.image import LIST_FIELDS, TASK_FIELDS, select_image
 
 _CHUNK = 2000
-_NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
 def _documents(dialect: str, table: Any, fields: tuple[str, ...]) -> Select[Any]:  # noqa: ANN401
-    mine = (table.c.owner == bindparam("owner")) & (table.c.id > bindparam("after", type_=Id))
+    mine = (table.c.owner == bindparam("owner")) & follows(table.c.id)
     return select_image(
         dialect,
         table,
@@ -126,7 +125,8 @@ async def count_stored(session: Session, owner: str) -> tuple[int, int]:
     counts = []
     size = 0
     for statement in (_TASKS, _LISTS):
-        count, after = 0, _NO_ID
+        count = 0
+        after: str | None = None
         while rows := await session.fetch(statement, {"owner": owner, "after": after}):
             count += len(rows)
             size += sum(len(doc if isinstance(doc, bytes) else doc.encode()) for doc, _id in rows)

@@ -83,7 +83,7 @@ def _tasks(owner: str, owner_number: int) -> Iterator[Row]:
         ][number % 3]
         yield {
             **dict.fromkeys(_FIELDS),
-            "id": str(UUID(int=(owner_number + 1) << 100 | 7 << 76 | 8 << 60 | number)),
+            "id": str(UUID(int=_number_id(owner_number, number))),
             "owner": owner,
             "title": TITLES[number // 10 % len(TITLES)] if is_odd else f"task {number}",
             "description": DECOMPOSED if number % 20 == 0 else None,
@@ -99,6 +99,13 @@ def _tasks(owner: str, owner_number: int) -> Iterator[Row]:
             "version": 1,
             **due,
         }
+
+
+def _number_id(owner_number: int, number: int) -> int:
+    """Return the id of a task as a number; the first one is that of an import, the least of all."""
+    if owner_number == number == 0:
+        return 0
+    return (owner_number + 1) << 100 | 7 << 76 | 8 << 60 | number
 
 
 def _store(engine: sa.Engine, owner: str, tasks: list[Row]) -> None:

@@ -148,6 +148,19 @@ def test_an_account_from_before_is_counted_by_its_first_write(
     assert code(alice.http.post(TASKS, json={"title": "one more"})) == REFUSED
 
 
+def test_the_task_of_the_least_id_is_counted(limited: Service, alice: Person) -> None:
+    fill(alice, 1)
+    expected = stored(limited, alice)
+    least = "00000000-0000-0000-0000-000000000000"
+    run_sql(limited, "UPDATE task SET id = ? WHERE owner = ?", least, alice.name)
+    forget(limited, alice)
+
+    task = alice.create(TASKS, title="makes it count")
+    assert alice.http.delete(f"{TASKS}/{task['id']}").status_code == 204
+
+    assert stored(limited, alice) == expected
+
+
 def test_the_counters_are_exact_after_mixed_changes(limited: Service, alice: Person) -> None:
     old = alice.create(LISTS, name="Old")
     tasks = [alice.create(TASKS, **RICH, list_id=old["id"]) for _ in range(6)]

@@ -79,6 +79,21 @@ def test_an_export_taken_in_elsewhere_is_exported_the_same(
     assert second == first
 
 
+def test_the_least_id_is_exported_as_any_other(
+    service: Service, client: httpx.Client, user: str, empty: dict[str, str], tmp_path: Path
+) -> None:
+    home = client.post("/api/v1/lists", json={"name": "Home"}).json()["id"]
+    task = client.post("/api/v1/tasks", json={"title": "t", "list_id": home}).json()["id"]
+    least = str(uuid.UUID(int=0))
+    file = tmp_path / "export"
+    file.write_text(export(service.environment, user).replace(home, least).replace(task, least))
+
+    taken = call_admin(empty, "import", str(file))
+
+    assert "not taken: 0" in taken.stdout
+    assert export(empty, user) == file.read_text()
+
+
 @pytest.mark.parametrize("empty", ["postgres"], indirect=True)
 def test_the_order_of_an_export_is_not_that_of_the_databases_language(
     cluster: Cluster, empty: dict[str, str], tmp_path: Path

@@ -18,8 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.models import Id, account, api_token, idempotency, journal, list_share, task, task_list
-from todo.sql import SQLITE, Statement
+from todo.models import account, api_token, idempotency, journal, list_share, task, task_list
+from todo.sql import SQLITE, Statement, follows
 from todo.tasks.image import SHARE_FIELDS, select_image
 
 CHUNK = 2000
@@ -37,7 +37,7 @@ SET_ZONE = Statement(
 def _open_tasks(*columns: Any) -> Select[Any]:  # noqa: ANN401 - columns and tables alike
     return (
         select(*columns)
-        .where(_HERS, task.c.completed_at.is_(None), task.c.id > bindparam("after", type_=Id))
+        .where(_HERS, task.c.completed_at.is_(None), follows(task.c.id))
         .order_by(task.c.id)
     )
 

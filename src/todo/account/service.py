@@ -24,7 +24,6 @@ from todo.tasks.repository import TaskRepository, as_bytes, read_image
 from todo.work import Account, Work
 
 DEFAULT_ZONE = "UTC"
-_NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
 async def read_account(session: Session, user: str) -> bytes:
@@ -105,15 +104,17 @@ class AccountService:
     async def _move_reminders(self, zone: str) -> None:
         session = self._work.session
         store = TaskRepository(session, self._work.caller)
-        after: str | None = _NO_ID
-        while after is not None:
+        after: str | None = None
+        while True:
             values = {"owner": self._user, "after": after}
             rows, last = await session.run((REMINDED_BY_DAY, values), (LAST_OF_CHUNK, values))
             for (text,) in rows:
                 image = read_image(as_bytes(text))
                 times = find_fire_times(image, zone, self._work.now)
                 await session.run(*store.remind(image, times))
-            after = str(last[0][0]) if last else None
+            if not last:
+                break
+            after = str(last[0][0])
 
     async def _leave_lists(self) -> None:
         """End what others share with the user; it stands in their journals."""

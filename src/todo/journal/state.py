@@ -6,14 +6,13 @@ from typing import Any
 
 from sqlalchemy import Select, String, Text, bindparam, case, cast, func, select
 
-from todo.models import Id, journal, task
+from todo.models import journal, task
 from todo.session import Session
-from todo.sql import Statement
+from todo.sql import Statement, follows
 from todo.tasks.image import TASK_FIELDS, select_image
 from todo.tasks.repository import as_bytes, read_image
 
 _PAGE = 500
-_NO_ID = "00000000-0000-0000-0000-000000000000"
 _TIMES = {"due_at", "completed_at", "created_at", "updated_at"}
 _CHANGES_STATE = (journal.c.kind == "task") & (journal.c.operation != "remind")
 
@@ -29,7 +28,7 @@ def _tasks(dialect: str) -> Select[Any]:
         .limit(1)
         .scalar_subquery()
     )
-    chosen = (task.c.owner == bindparam("owner")) & (task.c.id > bindparam("after", type_=Id))
+    chosen = (task.c.owner == bindparam("owner")) & follows(task.c.id)
     return select_image(
         dialect,
         task,
@@ -64,7 +63,7 @@ _COUNTS = Statement(
 
 async def find_differences(session: Session, owner: str) -> AsyncIterator[str]:
     """Yield what an owner's tasks have that the journal does not say."""
-    last = _NO_ID
+    last: str | None = None
     while True:
         values = {"owner": owner, "after": last, "limit": _PAGE}
         rows = await session.fetch(_TASKS, values)

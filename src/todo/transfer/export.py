@@ -14,12 +14,13 @@ from sqlalchemy import Column, ColumnElement, FromClause, Select, bindparam, sel
 
 from todo.models import Id, account, list_share, task, task_list
 from todo.session import Session
-from todo.sql import SQLITE, Statement
+from todo.sql import SQLITE, Statement, follows
 from todo.tasks.image import LIST_FIELDS, SHARE_FIELDS, TASK_FIELDS, select_image
 from todo.tasks.repository import as_bytes, read_image
 
 FORMAT = b'{"todo-backend":{"format":1}}\n'
 _BATCH = 1000
+# No share has an empty user, so all come after it, also those of the least id.
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
 _TIMES = frozenset({"due_at", "completed_at", "created_at", "updated_at"})
@@ -43,7 +44,7 @@ _ACCOUNT = Statement(
 
 
 def _own(dialect: str, table: FromClause, fields: tuple[str, ...]) -> Select[tuple[bytes]]:
-    own = (table.c.owner == bindparam("owner"), table.c.id > bindparam("id", type_=Id))
+    own = (table.c.owner == bindparam("owner"), follows(table.c.id, "id"))
     return select_image(
         dialect, table, lambda s: s.where(*own).order_by(table.c.id).limit(_BATCH), fields
     )
@@ -65,10 +66,10 @@ def _shares(dialect: str) -> Select[tuple[bytes]]:
 
 # By the word that names them in a line, in the order in which an import needs them; with the
 # keys by which the next page begins.
-_PARTS = {
-    b"list": (Statement(lambda d: _own(d, task_list, LIST_FIELDS)), {"id": _FIRST_ID}),
+_PARTS: dict[bytes, tuple[Statement, dict[str, str | None]]] = {
+    b"list": (Statement(lambda d: _own(d, task_list, LIST_FIELDS)), {"id": None}),
     b"share": (Statement(_shares), {"list_id": _FIRST_ID, "user_id": ""}),
-    b"task": (Statement(lambda d: _own(d, task, TASK_FIELDS)), {"id": _FIRST_ID}),
+    b"task": (Statement(lambda d: _own(d, task, TASK_FIELDS)), {"id": None}),
 }
 
 
@@ -100,7 +101,7 @@ async def _find_accounts(session: Session, owner: str | None) -> AsyncIterator[t
 
 
 async def _read(
-    session: Session, statement: Statement, values: dict[str, str]
+    session: Session, statement: Statement, values: dict[str, str | None]
 ) -> AsyncIterator[bytes]:
     while rows := await session.fetch(statement, values):
         images = [as_bytes(row[0]) for row in rows]

@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, insert, select, text, update
 from todo.auth.caller import Caller
 from todo.models import Id, account, list_share, task, task_list
 from todo.session import Session
-from todo.sql import POSTGRESQL, SQLITE, Statement, each_of
+from todo.sql import POSTGRESQL, SQLITE, Statement, each_of, follows
 from todo.tasks.image import LIST_FIELDS, SHARE_FIELDS, return_image, select_image
 from todo.tasks.record import Image, find_fire_times
 from todo.tasks.repository import TaskRepository, as_bytes, read_image
@@ -35,7 +35,6 @@ AGENT = "todo.admin import"
 _BATCH = 500
 _PROGRESS = 10_000
 _IDS_AT_ONCE = 10_000
-_BEFORE_ALL_IDS = "00000000-0000-0000-0000-000000000000"
 
 
 _IMAGES = Statement(
@@ -48,7 +47,7 @@ _PLACES = Statement(
 )
 _IDS = Statement(
     select(task.c.id)
-    .where(task.c.owner == bindparam("owner"), task.c.id > bindparam("after", type_=Id))
+    .where(task.c.owner == bindparam("owner"), follows(task.c.id))
     .order_by(task.c.id)
     .limit(_IDS_AT_ONCE)
 )
@@ -178,7 +177,7 @@ class Importer:
     async def find_ids(self, owner: str, wanted: Callable[[str], bool]) -> list[str]:
         """Return the ids of an owner's tasks that are wanted, in their order."""
         found: list[str] = []
-        after = _BEFORE_ALL_IDS
+        after: str | None = None
         while True:
             rows = await self._session.fetch(_IDS, {"owner": owner, "after": after})
             ids = [str(row[0]) for row in rows]

@@ -32,7 +32,6 @@ _TIME = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 _DAY = sa.Date().with_variant(sa.String(10), "sqlite")
 # A task may have 10,000 characters, and its batch is in memory several times.
 _BATCH = 100
-_FIRST_ID = "00000000-0000-0000-0000-000000000000"
 _AGENT = "todo.admin migrate"
 _PRIORITIES = ("none", "low", "medium", "high")
 _TIMES = ("due_at", "completed_at", "created_at", "updated_at")
@@ -152,12 +151,14 @@ class _Conversion:
             self._store_tasks([each for each in rows if _normalize_task(each) != each])
 
     def _read(self, table: sa.TableClause) -> Iterator[list[_Row]]:
-        last = _FIRST_ID
-        query = sa.select(*table.c).where(table.c.id > sa.bindparam("after", type_=_ID))
-        query = query.order_by(table.c.id).limit(_BATCH)
-        while found := self._connection.execute(query, {"after": last}).mappings().all():
+        # An import may have brought the least id: the first batch has no bound.
+        query = sa.select(*table.c).order_by(table.c.id).limit(_BATCH)
+        following = query.where(table.c.id > sa.bindparam("after", type_=_ID))
+        found = self._connection.execute(query).mappings().all()
+        while found:
             yield [dict(each) for each in found]
-            last = found[-1]["id"]
+            last = {"after": found[-1]["id"]}
+            found = self._connection.execute(following, last).mappings().all()
 
     def _store_words(self, rows: list[_Row]) -> None:
         texts = [(each["owner"], each["title"], each["description"]) for each in rows]
