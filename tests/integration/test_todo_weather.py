@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,14 +134,16 @@ class Observer:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self._token = service.token(f"user-{uuid.uuid4()}", lifetime_s=3600)
+        # One account alone may not have all of the pool.
+        users = [f"user-{uuid.uuid4()}" for _ in range(POOL - 1)]
+        self._tokens = [service.token(user, lifetime_s=3600) for user in users]
         self.slowest_s = 0.0
 
     def ask(self, act: Callable[[httpx.Client], httpx.Response], rounds: int = 2) -> set[str]:
         """Ask a few times at once, fewer than the pool has connections; again and again."""
 
-        def once(_number: int) -> str:
-            with self.service.client(self._token) as client:
+        def once(number: int) -> str:
+            with self.service.client(self._tokens[number]) as client:
                 began = CLOCK.now()
                 answer = act(client)
                 self.slowest_s = max(self.slowest_s, CLOCK.now() - began)
@@ -230,17 +232,20 @@ def test_a_pool_in_use_is_told_within_its_time(postgres: tuple[Service, Weather]
 
     @contextmanager
     def in_use() -> Iterator[None]:
-        with service.client(service.token("busy")) as client:
-            client.post(PATH, json={"title": "busy"})
+        with ExitStack() as stack:
+            tokens = [service.token(f"busy{number}") for number in range(POOL)]
+            clients = [stack.enter_context(service.client(token)) for token in tokens]
+            for client in clients:
+                client.post(PATH, json={"title": "busy"})
             with psycopg.connect(url) as blocker, ThreadPoolExecutor(POOL) as threads:
-                blocker.execute("SELECT 1 FROM account WHERE owner = 'busy' FOR UPDATE")
+                blocker.execute("SELECT 1 FROM account WHERE owner LIKE 'busy%' FOR UPDATE")
                 deadline = time.monotonic() + 60
 
-                def keep_busy(_number: int) -> None:
+                def keep_busy(client: httpx.Client) -> None:
                     while time.monotonic() < deadline:
                         client.post(PATH, json={"title": "busy"})
 
-                busy = threads.map(keep_busy, range(POOL))
+                busy = threads.map(keep_busy, clients)
                 time.sleep(0.3)
                 yield
                 deadline = 0
