@@ -1,9 +1,9 @@
 """Memory for answers that clients have not read yet, bounded for all connections of a listener.
 
 Who asks for a page of 4 MB and reads nothing makes the service keep it. One such client is
-harmless; fifty of them end the process, whose memory has a limit. So what waits is counted. Where
-it is too much, the client that has taken the least loses its connection, and so does one that
-takes nothing for a minute.
+harmless; fifty of them end the process, whose memory has a limit. So what a write waits for is
+counted, which leaves out up to 64 KiB of each connection. Where it is too much, the client that
+has taken the least loses its connection, and so does one that takes nothing for a minute.
 """
 
 import asyncio

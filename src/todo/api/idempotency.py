@@ -148,8 +148,8 @@ def _render_fingerprint(request: Request, caller: Caller, body: bytes) -> bytes:
 async def _canonicalize_body(request: Request) -> bytes:
     """Return the body with sorted keys, without blanks, and with every character escaped one way.
 
-    Of a key that comes twice the last value counts, as it does for the operation. Numbers stay as
-    they are written: an operation may accept 1 and refuse 1.0.
+    Of a key that comes twice the last value counts, as it does for the operation. Integers and
+    floats stay apart: an operation may accept 1 and refuse 1.0.
     """
     body = await request.body()
     try:
