@@ -243,6 +243,20 @@ def test_several_lines_of_a_condition_are_one_list(world: World) -> None:
     assert answer.status_code == 200
 
 
+def test_a_guess_of_every_version_is_not_a_condition(world: World, careful: httpx.Client) -> None:
+    every = ", ".join(f'"{version}"' for version in range(1, 2000))
+    two = [("If-Match", '"1"'), ("If-Match", '"2"')]
+
+    for client in (careful, world.owner.http):
+        answer = client.patch(TASK(world), json=TITLE, headers={"If-Match": every})
+        assert code(answer) == (400, "malformed-request")
+        assert "16 entity tags" in answer.json()["detail"]
+    for headers in (two, {"If-Match": '"1", "2"'}):
+        answer = careful.patch(TASK(world), json=TITLE, headers=headers)
+        assert code(answer) == (428, "precondition-required")
+    assert careful.patch(TASK(world), json=TITLE, headers={"If-Match": '"1"'}).is_success
+
+
 def test_with_whom_a_list_is_shared_reads_the_version_that_a_leave_needs(
     make_person: MakePerson, connect: Open
 ) -> None:

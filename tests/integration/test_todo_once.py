@@ -190,6 +190,19 @@ def test_the_same_key_with_another_request_is_refused(client: httpx.Client) -> N
     assert len(client.get(PATH).json()["items"]) == 1
 
 
+def test_each_line_of_a_condition_belongs_to_the_request(client: httpx.Client) -> None:
+    path = client.post(PATH, json=BODY).headers["location"]
+
+    def change(*tags: str) -> httpx.Response:
+        lines = [("Idempotency-Key", "k"), *(("If-Match", tag) for tag in tags)]
+        return client.patch(path, json={"title": "twice"}, headers=lines)
+
+    assert change('"1"', '"7"').status_code == 200
+    assert is_replay(change('"1"', '"7"'))
+    assert change('"1"', '"8"').json()["code"] == "idempotency-key-reused"
+    assert change('"1"').json()["code"] == "idempotency-key-reused"
+
+
 FIRST = (
     b'{"title": "once \\u00e9/\\ud83d\\ude00", "position": 1, "tags": ["a", "b"],'
     b' "due_at": null, "recurrence_from": "schedule"}'

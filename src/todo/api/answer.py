@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 
 from fastapi import Request, Response
 
-from todo.errors import VersionMismatchError
+from todo.errors import MalformedRequestError, VersionMismatchError
 
 JSON = "application/json"
+MAX_TAGS = 16
+"""Entity tags in one `If-Match`: a list of every possible version would be as good as `*`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +63,32 @@ def answer_read(request: Request, body: bytes, tag: str | None = None) -> Respon
     return Response(body, headers=headers, media_type=JSON)
 
 
+def find_if_match(request: Request) -> str | None:
+    """Return `If-Match`, the lines of which are one list (RFC 9110, 5.2); None where it is missing.
+
+    This and `read_if_match` are the only readers of the header.
+    """
+    lines = request.headers.getlist("if-match")
+    return ",".join(lines) if lines else None
+
+
 def read_if_match(request: Request) -> frozenset[int] | None:
     """Return the versions that `If-Match` accepts, None for any.
 
     Raises:
+        MalformedRequestError: It has more than MAX_TAGS entity tags.
         VersionMismatchError: It names no version that there can be.
     """
-    given = ",".join(request.headers.getlist("if-match"))
-    if "if-match" not in request.headers or given.strip() == "*":
+    given = find_if_match(request)
+    if given is None or given.strip() == "*":
         return None
+    parts = given.split(",")
+    if len(parts) > MAX_TAGS:
+        raise MalformedRequestError(
+            f"If-Match has more than {MAX_TAGS} entity tags; send the ETag that you have read."
+        )
     versions = set()
-    for part in given.split(","):
+    for part in parts:
         # A weak tag never matches strongly (RFC 9110, 8.8.3.2).
         number = part.strip().removeprefix('"').removesuffix('"')
         if number.isascii() and number.isdigit() and len(number) < 20:  # noqa: PLR2004 - a BIGINT

@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, delete, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from todo.api.answer import Answer
+from todo.api.answer import Answer, find_if_match
 from todo.auth.caller import Caller
 from todo.errors import KeyReusedError, MalformedRequestError
 from todo.models import Time, idempotency
@@ -140,7 +140,7 @@ def _render_fingerprint(request: Request, caller: Caller, body: bytes) -> bytes:
     seen = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
     # A token for one list must not be told what another token did elsewhere.
     seen.update(f"{caller.list_id}\n".encode())
-    seen.update(request.headers.get("if-match", "").encode() + b"\n")
+    seen.update((find_if_match(request) or "").encode() + b"\n")
     seen.update(body)
     return seen.digest()
 

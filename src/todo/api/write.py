@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import Request, Response
 
-from todo.api.answer import Answer
+from todo.api.answer import Answer, find_if_match
 from todo.api.idempotency import claim, find_key, store
 from todo.auth.caller import Caller
 from todo.db import ConflictError, Database
@@ -93,16 +93,19 @@ def _check_conditions(request: Request, caller: Caller, *, changes_existing: boo
         raise MalformedRequestError(
             "If-None-Match applies to reads only. Send If-Match with a change."
         )
-    condition = request.headers.get("if-match")
+    condition = find_if_match(request)
     if not changes_existing:
         if condition is not None:
             raise MalformedRequestError(
                 "If-Match does not apply: this operation changes nothing that has a version."
                 " Omit the header; in a batch, send `if_match` with each operation."
             )
-    elif caller.require_match and (condition is None or condition.strip() == "*"):
+    elif caller.require_match and (
+        condition is None or condition.strip() == "*" or "," in condition
+    ):
+        # What it has read has one version; several are a guess.
         raise PreconditionRequiredError(
-            "This token requires an If-Match with an entity tag on every change."
+            "This token requires an If-Match with one entity tag on every change."
         )
 
 

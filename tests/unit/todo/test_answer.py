@@ -4,13 +4,14 @@ import pytest
 from fastapi import Request
 
 from todo.api.answer import (
+    MAX_TAGS,
     Answer,
     answer_read,
     find_version,
     read_if_match,
     version_tag,
 )
-from todo.errors import VersionMismatchError
+from todo.errors import MalformedRequestError, VersionMismatchError
 
 BODY = b'{"id":"x","title":"version\\":9","version":12}'
 
@@ -47,6 +48,14 @@ def test_without_a_version_any_will_do(headers: dict[str, str]) -> None:
 def test_if_match_without_any_version_matches_nothing(given: str) -> None:
     with pytest.raises(VersionMismatchError):
         read_if_match(ask(if_match=given))
+
+
+def test_if_match_has_a_bounded_number_of_tags() -> None:
+    tags = [f'"{version}"' for version in range(MAX_TAGS + 1)]
+
+    assert read_if_match(ask(if_match=",".join(tags[:-1]))) == frozenset(range(MAX_TAGS))
+    with pytest.raises(MalformedRequestError, match="more than 16 entity tags"):
+        read_if_match(ask(if_match=",".join(tags)))
 
 
 @pytest.mark.parametrize("known", ['"12"', 'W/"12"', "*", '"11", "12"', '"11",W/"12"'])
