@@ -26,6 +26,7 @@ from todo.errors import (
     HttpError,
     InternalError,
     MalformedRequestError,
+    NotFoundError,
     ProblemError,
     RateLimitedError,
     ValidationFailedError,
@@ -55,6 +56,7 @@ _REQUEST_ID = "todo.request_id"
 # What a refused token costs of its address's limit: guessing is slower than working.
 _REFUSAL_PERMITS = 10
 _WITHOUT_CONTENT = {204, 304}
+_SECURE_SCHEMES = {"https", "wss"}
 # Answered for probes and front ends every few seconds: no news while all is well.
 _QUIET_ROUTES = {"/livez", "/readyz", "/startupz", "/health"}
 
@@ -132,23 +134,28 @@ class Edge:
             await response.send_problem(InternalError())
         finally:
             body.close()
-            duration_s = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", _UNMATCHED)
             status = response.status or 500
             if status == 401 and address is not None and self._address_limit is not None:  # noqa: PLR2004
                 self._address_limit.charge(address, _REFUSAL_PERMITS - 1)
-            self._metrics.observe(scope["method"], route, status, duration_s)
-            if route not in _QUIET_ROUTES or status >= 500:  # noqa: PLR2004
-                _access.info(
-                    "request",
-                    extra={
-                        "method": scope["method"],
-                        "route": route,
-                        "status": status,
-                        "duration_ms": round(duration_s * 1000, 2),
-                        **_describe_client(caller),
-                    },
-                )
+            self._record(scope["method"], route, status, started, caller)
+
+    def _record(self, method: str, route: str, status: int, started: float, caller: Caller) -> None:
+        """Count an answer, and log it unless it is of a route that is quiet while all is well."""
+        duration_s = time.perf_counter() - started
+        self._metrics.observe(method, route, status, duration_s)
+        if route in _QUIET_ROUTES and status < 500:  # noqa: PLR2004
+            return
+        _access.info(
+            "request",
+            extra={
+                "method": method,
+                "route": route,
+                "status": status,
+                "duration_ms": round(duration_s * 1000, 2),
+                **_describe_client(caller),
+            },
+        )
 
     async def _identify_in_time(self, headers: list[tuple[bytes, bytes]]) -> Client:
         assert self._identify_caller is not None  # noqa: S101 - narrows the type
@@ -177,27 +184,41 @@ class Edge:
             response.deadline = None
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
         caller = self._identify(scope)
         address = scope[CLIENT_KEY] = self._find_address(scope, caller)
-        if address is None or self._address_limit is None:
-            await self._app(scope, receive, send)
-            return
         limit = self._address_limit
+        is_accepted = False
 
-        async def send_and_charge(message: Message) -> None:
-            if message["type"] == "websocket.close" and message["code"] == REFUSED_TOKEN_CODE:
-                limit.charge(address, _REFUSAL_PERMITS - 1)
-            await send(message)
-
-        try:
-            limit.take(address)
-        except RateLimitedError as error:
+        async def refuse(error: ProblemError) -> None:
             status, headers, body = render_problem(
                 error, instance=scope["path"], request_id=scope[_REQUEST_ID]
             )
+            headers = add_security(headers, secure=caller.scheme in _SECURE_SCHEMES)
+            headers.append((b"x-request-id", scope[_REQUEST_ID].encode()))
             start = {"type": "websocket.http.response.start", "status": status}
-            await send({**start, "headers": add_security(headers, secure=False)})
+            await send({**start, "headers": headers})
             await send({"type": "websocket.http.response.body", "body": body})
+            self._record("GET", _UNMATCHED, status, started, caller)
+
+        async def send_and_charge(message: Message) -> None:
+            nonlocal is_accepted
+            is_accepted = is_accepted or message["type"] == "websocket.accept"
+            if message["type"] == "websocket.close":
+                if not is_accepted:
+                    # The framework's, where no route matches; the server would answer a bare 403.
+                    await refuse(NotFoundError())
+                    return
+                is_refused = message["code"] == REFUSED_TOKEN_CODE
+                if is_refused and limit is not None and address is not None:
+                    limit.charge(address, _REFUSAL_PERMITS - 1)
+            await send(message)
+
+        try:
+            if limit is not None and address is not None:
+                limit.take(address)
+        except RateLimitedError as error:
+            await refuse(error)
             return
         await self._app(scope, receive, send_and_charge)
 

@@ -20,8 +20,11 @@ START: Message = {"type": "http.response.start", "status": 200, "headers": []}
 
 
 class Counted:
-    def observe(self, method: str, route: str, status: int, duration_s: float) -> None:
-        """Count nothing."""
+    def __init__(self) -> None:
+        self.answers: list[tuple[str, str, int]] = []
+
+    def observe(self, method: str, route: str, status: int, _duration_s: float) -> None:
+        self.answers.append((method, route, status))
 
 
 class Running:
@@ -31,9 +34,13 @@ class Running:
 def wrap(app: ASGIApp, **options: Any) -> Edge:  # noqa: ANN401 - whatever the edge takes
     return Edge(
         app,
-        metrics=cast("Metrics", Counted()),
         health=cast("Health", Running()),
-        **{"proxies": TrustedProxies([]), "deadline_s": 5.0, **options},
+        **{
+            "metrics": cast("Metrics", Counted()),
+            "proxies": TrustedProxies([]),
+            "deadline_s": 5.0,
+            **options,
+        },
     )
 
 
@@ -232,6 +239,37 @@ def test_a_websocket_counts_as_well() -> None:
 
     assert ask(edge, type="websocket")[0] == 101
     assert ask(edge, type="websocket")[0] == 429
+
+
+async def route_nowhere(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.close", "code": 1000})
+
+
+@pytest.mark.parametrize(
+    ("app", "permits", "status", "code"),
+    [(fine, 0, 429, "rate-limited"), (route_nowhere, 1, 404, "not-found")],
+)
+def test_a_handshake_that_is_refused_is_answered_counted_and_logged_as_a_request_is(
+    caplog: pytest.LogCaptureFixture, app: ASGIApp, permits: int, status: int, code: str
+) -> None:
+    counted = Counted()
+    limit = RateLimit("address", permits or 1)
+    edge = wrap(app, address_limit=limit, metrics=cast("Metrics", counted))
+    if not permits:
+        limit.take("203.0.113.7")
+    caplog.set_level("INFO", "todo.access")
+
+    answered, headers, body = ask(
+        edge, type="websocket", scheme="wss", headers=[(b"x-request-id", b"mine")]
+    )
+
+    assert (answered, json.loads(body)["code"]) == (status, code)
+    assert headers["x-request-id"] == "mine"
+    assert "strict-transport-security" in headers
+    assert counted.answers == [("GET", "unmatched", status)]
+    (line,) = (vars(record) for record in caplog.records)
+    assert (line["message"], line["method"], line["status"]) == ("request", "GET", status)
+    assert line["client"] == "203.0.113.7"
 
 
 def test_a_preflight_never_reaches_the_application() -> None:
