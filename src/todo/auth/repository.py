@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import bindparam, case, delete, func, insert, or_, select, update
 
 from todo.auth.caller import Caller
+from todo.auth.visibility import sight, visible
 from todo.models import Id, Time, api_token, task_list
 from todo.session import Session
 from todo.sql import Row, Statement
-from todo.tasks.repository import sight, visible
 
 _COLUMNS = (
     "id",

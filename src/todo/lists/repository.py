@@ -21,13 +21,14 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.elements import ColumnElement
 
 from todo.auth.caller import Caller
+from todo.auth.visibility import sight, visible
 from todo.models import Id, list_share, task, task_list
 from todo.session import Session
 from todo.sql import SQLITE, Call, Statement
 from todo.tasks.image import LIST_FIELDS, SHARE_FIELDS, return_image, select_image
 from todo.tasks.normalization import normalize_list
 from todo.tasks.record import Image
-from todo.tasks.repository import MAX_SUBTREE, as_bytes, sight, visible
+from todo.tasks.repository import MAX_SUBTREE, as_bytes
 
 MAX_SHARES = 100
 

@@ -1,4 +1,4 @@
-"""Statements over tasks, and who may see a task: one condition for all of them."""
+"""Statements over tasks."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,15 +10,12 @@ from sqlalchemy import (
     Select,
     String,
     Text,
-    and_,
     bindparam,
     cast,
     delete,
-    exists,
     func,
     insert,
     literal,
-    or_,
     select,
     true,
     update,
@@ -26,9 +23,10 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from todo.auth.caller import Caller
+from todo.auth.visibility import sight, visible, writable
 from todo.journal.appending import appending
 from todo.locking import LOCKED
-from todo.models import Id, list_share, reminder, task, task_list, task_tag
+from todo.models import Id, reminder, task, task_list, task_tag
 from todo.session import Session
 from todo.sql import POSTGRESQL, SQLITE, Call, Statement
 from todo.tasks.image import TASK_FIELDS, return_image, select_image
@@ -38,35 +36,8 @@ from todo.tasks.record import COLUMNS, Image, to_row
 MAX_DEPTH = 5
 MAX_SUBTREE = 1000
 
-_USER: ColumnElement[str] = bindparam("user")
-_ONLY = bindparam("only_list", type_=Id)
 _VALUES: dict[str, ColumnElement[Any]] = {name: bindparam(name) for name in COLUMNS}
 _IS = task.c.id == bindparam("id")
-
-
-def _shared(list_id: ColumnElement[Any], *, to_write: bool) -> ColumnElement[bool]:
-    share = (list_share.c.list_id == list_id) & (list_share.c.user_id == _USER)
-    if to_write:
-        share &= list_share.c.access == "write"
-    return exists().where(share)
-
-
-def visible(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether the caller sees a thing: the parameters are `user` and `only_list`."""
-    return and_(
-        or_(owner == _USER, _shared(list_id, to_write=False)),
-        or_(_ONLY.is_(None), list_id == _ONLY),
-    )
-
-
-def writable(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether the caller may change a thing that is visible."""
-    return or_(owner == _USER, _shared(list_id, to_write=True))
-
-
-def sight(caller: Caller) -> dict[str, Any]:
-    """Return the parameters of `visible` and `writable`."""
-    return {"user": caller.user, "only_list": caller.list_id}
 
 
 def find_statement(fields: tuple[str, ...] = TASK_FIELDS) -> Statement:

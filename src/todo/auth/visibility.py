@@ -1,0 +1,47 @@
+"""Visibility: the SQL conditions for the tasks and lists that a caller may see and change.
+
+A caller sees what belongs to the user or is in a list shared with the user. A token that is bound
+to one list sees only that list.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    and_,
+    bindparam,
+    exists,
+    or_,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from todo.auth.caller import Caller
+from todo.models import Id, list_share
+
+_USER: ColumnElement[str] = bindparam("user")
+
+_ONLY = bindparam("only_list", type_=Id)
+
+
+def _shared(list_id: ColumnElement[Any], *, to_write: bool) -> ColumnElement[bool]:
+    share = (list_share.c.list_id == list_id) & (list_share.c.user_id == _USER)
+    if to_write:
+        share &= list_share.c.access == "write"
+    return exists().where(share)
+
+
+def visible(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether the caller sees a thing: the parameters are `user` and `only_list`."""
+    return and_(
+        or_(owner == _USER, _shared(list_id, to_write=False)),
+        or_(_ONLY.is_(None), list_id == _ONLY),
+    )
+
+
+def writable(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether the caller may change a thing that is visible."""
+    return or_(owner == _USER, _shared(list_id, to_write=True))
+
+
+def sight(caller: Caller) -> dict[str, Any]:
+    """Return the parameters of `visible` and `writable`."""
+    return {"user": caller.user, "only_list": caller.list_id}
