@@ -2,12 +2,25 @@
 
 from datetime import datetime, timedelta
 
+from sqlalchemy import bindparam, case, update
+
 from todo.auth.caller import Caller
-from todo.auth.repository import charge_writes
 from todo.errors import RateLimitedError
+from todo.models import Time, api_token
 from todo.session import Session
+from todo.sql import Statement
 
 _HOUR_S = 3600
+
+_counted = case(
+    (api_token.c.hour == bindparam("hour", type_=Time), api_token.c.writes), else_=0
+) + bindparam("more")
+_CHARGE = Statement(
+    update(api_token)
+    .where(api_token.c.id == bindparam("id"), _counted <= bindparam("most"))
+    .values(hour=bindparam("hour", type_=Time), writes=_counted)
+    .returning(api_token.c.writes)
+)
 
 
 async def charge(session: Session, caller: Caller, writes: int, now: datetime) -> None:
@@ -27,7 +40,8 @@ async def charge(session: Session, caller: Caller, writes: int, now: datetime) -
         return
     hour = now.replace(minute=0, second=0, microsecond=0)
     text = hour.isoformat(timespec="microseconds")
-    if await charge_writes(session, caller.token_id, writes=writes, most=most, hour=text):
+    values = {"id": caller.token_id, "more": writes, "most": most, "hour": text}
+    if await session.find(_CHARGE, values) is not None:
         return
     wait_s = int((hour + timedelta(seconds=_HOUR_S) - now).total_seconds()) + 1
     raise RateLimitedError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from todo.auth.caller import Caller
 from todo.auth.visibility import sight, visible
@@ -61,15 +61,6 @@ _SEES_LIST = Statement(
     select(task_list.c.id).where(
         task_list.c.id == bindparam("id"), visible(task_list.c.owner, task_list.c.id)
     )
-)
-_counted = case(
-    (api_token.c.hour == bindparam("hour", type_=Time), api_token.c.writes), else_=0
-) + bindparam("more")
-_CHARGE = Statement(
-    update(api_token)
-    .where(_IS, _counted <= bindparam("most"))
-    .values(hour=bindparam("hour", type_=Time), writes=_counted)
-    .returning(api_token.c.writes)
 )
 _USED = Statement(
     update(api_token)
@@ -197,22 +188,6 @@ async def find_valid(session: Session, token_id: str, now: str) -> tuple[bytes, 
     """Return the digest of a token's secret, and the token, unless it is revoked or expired."""
     row = await session.find(_VERIFY, {"id": token_id, "now": now})
     return None if row is None else (bytes(row[0]), _read(row[1:]))
-
-
-async def charge_writes(
-    session: Session, token_id: str, *, writes: int, most: int, hour: str
-) -> bool:
-    """Count changes of a token in this hour, unless they are too many.
-
-    Args:
-        session: The transaction of the changes.
-        token_id: Whose changes.
-        writes: How many.
-        most: The limit.
-        hour: When the hour began.
-    """
-    values = {"id": token_id, "more": writes, "most": most, "hour": hour}
-    return await session.find(_CHARGE, values) is not None
 
 
 def _read(row: Row) -> ApiToken:
