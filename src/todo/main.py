@@ -6,10 +6,11 @@ from functools import partial
 from typing import Any, Literal
 
 from fastapi import FastAPI
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from todo import __version__
 from todo.account.router import router as account_router
+from todo.api.schemas import Problem
 from todo.auth.apitokens import ApiTokens
 from todo.auth.authenticator import Authenticator
 from todo.auth.cutoffs import Cutoffs
@@ -38,36 +39,6 @@ from todo.storage_quota import StorageQuota
 from todo.tags.router import router as tags_router
 from todo.tasks.reminders import Reminders
 from todo.tasks.router import router as tasks_router
-
-
-class FieldProblem(BaseModel):
-    """One invalid field or parameter."""
-
-    place: Literal["body", "query", "path", "header", "journal"] | None = Field(
-        default=None, alias="in", description="Where the field is."
-    )
-    field: str = Field(description="Path of the field, such as `operations.3.task.title`.")
-    code: str = Field(description="For programs; codes are stable.")
-    message: str = Field(description="For people.")
-    seq: int | None = Field(
-        default=None, description="Number of the journal entry that prevents an undo."
-    )
-
-
-class Problem(BaseModel):
-    """An error as a problem document (RFC 9457)."""
-
-    type: str
-    title: str = Field(description="The name of the status code.")
-    status: int
-    detail: str = Field(description="For people.")
-    instance: str = Field(description="The path of the request.")
-    code: str = Field(description="For programs; codes are stable.")
-    request_id: str = Field(description="The id of the request in the log.")
-    errors: list[FieldProblem] | None = Field(default=None, description="At most 100.")
-    errors_omitted: int | None = Field(
-        default=None, description="How many more errors there are, if there are any."
-    )
 
 
 class HealthStatus(BaseModel):

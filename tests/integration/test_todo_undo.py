@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.people import LISTS, TASKS, MakePerson, Person, code, read
 from tests.integration.service import Service
-from todo.main import Problem
+from todo.api.schemas import Problem
 
 UNDO = "/api/v1/undo"
 CHANGES = "/api/v1/changes"

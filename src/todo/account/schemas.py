@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from todo.api.examples import show_example, show_examples
-from todo.tasks.schemas import Zone
+from todo.api.schemas import Zone
 
 
 class AccountRead(BaseModel):

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from todo.api.examples import LIST_ID, TOKEN_ID, show_example, show_examples
-from todo.tasks.schemas import Instant, refuse_nul
+from todo.api.schemas import Instant, refuse_nul
 
 Scope = Literal["read", "write", "delete", "assistant", "admin"]
 

@@ -23,9 +23,9 @@ from todo.api.examples import (
     show_example,
     show_examples,
 )
+from todo.api.schemas import refuse_nul
 from todo.journal.repository import MAX_SEQ
 from todo.models import USER_LENGTH
-from todo.tasks.schemas import refuse_nul
 
 Operation = Literal[
     "create",

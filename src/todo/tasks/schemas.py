@@ -1,13 +1,11 @@
 """What callers send and receive."""
 
-import re
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -25,8 +23,16 @@ from todo.api.examples import (
     show_example,
     show_examples,
 )
-from todo.models import DESCRIPTION_LENGTH, MAX_POSITION, TAG_LENGTH, TITLE_LENGTH
-from todo.tasks.due import EARLIEST, LATEST
+from todo.api.schemas import (
+    MAX_CURSOR_LENGTH,
+    Day,
+    Instant,
+    Position,
+    Zone,
+    drop_defaults,
+    refuse_nul,
+)
+from todo.models import DESCRIPTION_LENGTH, TAG_LENGTH, TITLE_LENGTH
 from todo.tasks.normalization import normalize_input
 from todo.tasks.pages import Sort
 
@@ -36,52 +42,13 @@ MAX_TAGS = 10
 MAX_REMINDERS = 5
 MAX_REMINDER_MINUTES = 366 * 24 * 60
 MAX_BATCH = 100
-MAX_CURSOR_LENGTH = 2500  # a title is in it, and JSON needs up to six characters for one
 
 Priority = Literal["none", "low", "medium", "high"]
 RecurrenceFrom = Literal["schedule", "completion"]
 
 
-def refuse_nul(text: str) -> str:
-    """Refuse the one character that PostgreSQL cannot store."""
-    if "\0" in text:
-        msg = "must not contain the character NUL"
-        raise ValueError(msg)
-    return text
-
-
-def drop_defaults(schema: dict[str, Any]) -> None:
-    """Show no defaults: they are never used, `model_fields_set` tells what was sent."""
-    for field in schema["properties"].values():
-        field.pop("default", None)
-
-
 def _distinct(items: list[Any]) -> list[Any]:
     return list(dict.fromkeys(items))
-
-
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-def _refuse_number(given: object) -> object:
-    """Refuse seconds since 1970, as text too: they else would pass for an instant."""
-    if not isinstance(given, str) or not _DAY.match(given):
-        raise ValueError("must be as in 2026-11-25T18:30:00+01:00")
-    return given
-
-
-def _refuse_time(given: object) -> object:
-    """Refuse what is no plain day: else a midnight would pass for one."""
-    if not isinstance(given, str) or not _DAY.fullmatch(given):
-        raise ValueError("must be as in 2026-11-25")
-    return given
-
-
-def _refuse_far(moment: datetime) -> datetime:
-    """Refuse what a time zone could move out of the calendar."""
-    if not EARLIEST.year <= moment.year <= LATEST.year:
-        raise ValueError(f"must be from {EARLIEST} to {LATEST}")
-    return moment
 
 
 # Comes last, so that it runs first: lengths count in the one form.
@@ -114,19 +81,10 @@ Reminders = Annotated[
     ),
     AfterValidator(_distinct),
 ]
-Day = Annotated[date, BeforeValidator(_refuse_time)]
-Instant = Annotated[AwareDatetime, BeforeValidator(_refuse_number), AfterValidator(_refuse_far)]
-Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Rule = Annotated[
     str,
     StringConstraints(min_length=1, max_length=512),
     Field(description="An RRULE of RFC 5545, as in `FREQ=MONTHLY;BYMONTHDAY=31`."),
-]
-# SQLite writes so many digits of a number; with more, a cursor would not find its place again.
-Position = Annotated[
-    float,
-    Field(ge=-MAX_POSITION, le=MAX_POSITION, allow_inf_nan=False, strict=True),
-    AfterValidator(lambda number: float(f"{number:.15g}")),
 ]
 
 

@@ -1,0 +1,98 @@
+"""Field types and models that the schemas of several resources share."""
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+)
+
+from todo.models import MAX_POSITION
+from todo.tasks.due import EARLIEST, LATEST
+
+MAX_CURSOR_LENGTH = 2500  # a title is in it, and JSON needs up to six characters for one
+
+
+def refuse_nul(text: str) -> str:
+    """Refuse the one character that PostgreSQL cannot store."""
+    if "\0" in text:
+        msg = "must not contain the character NUL"
+        raise ValueError(msg)
+    return text
+
+
+def drop_defaults(schema: dict[str, Any]) -> None:
+    """Show no defaults: they are never used, `model_fields_set` tells what was sent."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _refuse_number(given: object) -> object:
+    """Refuse seconds since 1970, as text too: they else would pass for an instant."""
+    if not isinstance(given, str) or not _DAY.match(given):
+        raise ValueError("must be as in 2026-11-25T18:30:00+01:00")
+    return given
+
+
+def _refuse_time(given: object) -> object:
+    """Refuse what is no plain day: else a midnight would pass for one."""
+    if not isinstance(given, str) or not _DAY.fullmatch(given):
+        raise ValueError("must be as in 2026-11-25")
+    return given
+
+
+def _refuse_far(moment: datetime) -> datetime:
+    """Refuse what a time zone could move out of the calendar."""
+    if not EARLIEST.year <= moment.year <= LATEST.year:
+        raise ValueError(f"must be from {EARLIEST} to {LATEST}")
+    return moment
+
+
+Day = Annotated[date, BeforeValidator(_refuse_time)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_refuse_number), AfterValidator(_refuse_far)]
+Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+# SQLite writes so many digits of a number; with more, a cursor would not find its place again.
+Position = Annotated[
+    float,
+    Field(ge=-MAX_POSITION, le=MAX_POSITION, allow_inf_nan=False, strict=True),
+    AfterValidator(lambda number: float(f"{number:.15g}")),
+]
+
+
+class FieldProblem(BaseModel):
+    """One invalid field or parameter."""
+
+    place: Literal["body", "query", "path", "header", "journal"] | None = Field(
+        default=None, alias="in", description="Where the field is."
+    )
+    field: str = Field(description="Path of the field, such as `operations.3.task.title`.")
+    code: str = Field(description="For programs; codes are stable.")
+    message: str = Field(description="For people.")
+    seq: int | None = Field(
+        default=None, description="Number of the journal entry that prevents an undo."
+    )
+
+
+class Problem(BaseModel):
+    """An error as a problem document (RFC 9457)."""
+
+    type: str
+    title: str = Field(description="The name of the status code.")
+    status: int
+    detail: str = Field(description="For people.")
+    instance: str = Field(description="The path of the request.")
+    code: str = Field(description="For programs; codes are stable.")
+    request_id: str = Field(description="The id of the request in the log.")
+    errors: list[FieldProblem] | None = Field(default=None, description="At most 100.")
+    errors_omitted: int | None = Field(
+        default=None, description="How many more errors there are, if there are any."
+    )
