@@ -9,11 +9,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Literal
+
+from todo.urls import ForwardedHeader
 
 UNIX = "unix"
-
-ForwardedHeader = Literal["x-forwarded-for", "forwarded", "none"]
 
 _PROTO = b"x-forwarded-proto"
 # For the log; the end is what the nearest proxy wrote.

@@ -15,8 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from todo.binding import parse_address
 from todo.fatal import ExitCode, FatalError
-from todo.forwarded import ForwardedHeader
-from todo.urls import check_secure, parse_origins
+from todo.urls import ForwardedHeader, check_secure, parse_origins
 from todo.validation import word_error
 
 PREFIX = "TODO_"

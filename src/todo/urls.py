@@ -2,7 +2,11 @@
 
 import re
 from ipaddress import ip_address
+from typing import Literal
 from urllib.parse import urlsplit
+
+ForwardedHeader = Literal["x-forwarded-for", "forwarded", "none"]
+"""The header in which a trusted proxy names the client; see `todo.forwarded`."""
 
 # Lower case, as browsers send it; no path, and neither `*` nor `null`.
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
