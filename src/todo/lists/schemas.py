@@ -16,7 +16,7 @@ from pydantic import (
 from todo.api.examples import LIST_ID, show_example, show_examples
 from todo.api.schemas import Position, drop_defaults, refuse_nul
 from todo.models import LIST_NAME_LENGTH, USER_LENGTH
-from todo.tasks.normalization import normalize_input
+from todo.normalization import normalize_input
 
 Access = Literal["owner", "write", "read"]
 Name = Annotated[

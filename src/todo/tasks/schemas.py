@@ -33,7 +33,7 @@ from todo.api.schemas import (
     refuse_nul,
 )
 from todo.models import DESCRIPTION_LENGTH, TAG_LENGTH, TITLE_LENGTH
-from todo.tasks.normalization import normalize_input
+from todo.normalization import normalize_input
 from todo.tasks.pages import Sort
 
 MAX_TITLE_LENGTH = TITLE_LENGTH

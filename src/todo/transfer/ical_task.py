@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from todo.tasks.normalization import normalize_input
+from todo.normalization import normalize_input
 from todo.tasks.schemas import MAX_DESCRIPTION_LENGTH, MAX_TAGS, MAX_TITLE_LENGTH
 from todo.transfer.ical_alarm import read_reminders
 from todo.transfer.ical_due import Clock, Moment, check_day, check_instant, read_duration

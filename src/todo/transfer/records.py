@@ -18,8 +18,8 @@ from pydantic import (
 
 from todo.api.schemas import Position
 from todo.models import LIST_NAME_LENGTH, USER_LENGTH
+from todo.normalization import normalize_input
 from todo.tasks.due import check_zone
-from todo.tasks.normalization import normalize_input
 from todo.tasks.schemas import Description, Priority, RecurrenceFrom, Reminders, Rule, Tags, Title
 
 User = Annotated[str, StringConstraints(min_length=1, max_length=USER_LENGTH)]

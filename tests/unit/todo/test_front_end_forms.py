@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from todo.compat.due import UNKNOWN_ZONE, Due, is_shown, read_due_text, show_due, to_fields
 from todo.compat.form import read_changes, read_new, render, show
 from todo.compat.schemas import FrontEndCreate, FrontEndUpdate
-from todo.tasks.normalization import normalize_input
+from todo.normalization import normalize_input
 
 TASK: dict[str, Any] = {
     "id": "01a21283-953d-7dd7-ae83-87177b0fd35c",

@@ -5,7 +5,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from todo.lists.schemas import Name
-from todo.tasks.normalization import normalize_list, normalize_task, normalize_text
+from todo.normalization import normalize_text
+from todo.tasks.normalization import normalize_list, normalize_task
 from todo.tasks.schemas import Description, Tag, Tags, Title
 
 DECOMPOSED = "re\u0301sume\u0301"
