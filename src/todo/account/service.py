@@ -19,8 +19,8 @@ from todo.account.repository import (
 from todo.errors import ReadOnlyError, ValidationFailedError
 from todo.session import Session
 from todo.tasks.due import check_zone
-from todo.tasks.record import find_fire_times
-from todo.tasks.repository import TaskRepository, as_bytes, read_image
+from todo.tasks.record import as_bytes, find_fire_times, read_image
+from todo.tasks.repository import TaskRepository
 from todo.work import Account, Work
 
 DEFAULT_ZONE = "UTC"

@@ -33,7 +33,8 @@ from todo.compat.user import SEGMENT
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.errors import NotFoundError, OtherUserError, ValidationFailedError
 from todo.tasks import listing
-from todo.tasks.repository import TaskRepository, read_image
+from todo.tasks.record import read_image
+from todo.tasks.repository import TaskRepository
 from todo.tasks.series import RuleEvaluation
 from todo.tasks.service import TaskService
 from todo.work import Work

@@ -34,7 +34,8 @@ from todo.models import Id, journal
 from todo.session import Session
 from todo.sql import SQLITE, Row, Statement
 from todo.tasks.image import show_time
-from todo.tasks.repository import TaskRepository, as_bytes
+from todo.tasks.record import as_bytes
+from todo.tasks.repository import TaskRepository
 
 SCAN_BUDGET = 2000
 MAX_PAGE_BYTES = 2 * 1024 * 1024

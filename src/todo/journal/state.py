@@ -10,7 +10,7 @@ from todo.models import journal, task
 from todo.session import Session
 from todo.sql import Statement, follows
 from todo.tasks.image import TASK_FIELDS, select_image
-from todo.tasks.repository import as_bytes, read_image
+from todo.tasks.record import as_bytes, read_image
 
 _PAGE = 500
 _TIMES = {"due_at", "completed_at", "created_at", "updated_at"}

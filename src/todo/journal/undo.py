@@ -27,8 +27,8 @@ from todo.journal.repository import View
 from todo.lists.repository import ListRepository
 from todo.models import Id, task, task_list
 from todo.sql import Call, Statement, each_of
-from todo.tasks.record import find_fire_times
-from todo.tasks.repository import MAX_DEPTH, TaskRepository, as_bytes, read_image
+from todo.tasks.record import as_bytes, find_fire_times, read_image
+from todo.tasks.repository import MAX_DEPTH, TaskRepository
 from todo.tasks.service import measure_height
 from todo.work import Account, Work
 

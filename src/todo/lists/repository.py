@@ -27,8 +27,8 @@ from todo.session import Session
 from todo.sql import SQLITE, Call, Statement
 from todo.tasks.image import LIST_FIELDS, SHARE_FIELDS, return_image, select_image
 from todo.tasks.normalization import normalize_list
-from todo.tasks.record import Image
-from todo.tasks.repository import MAX_SUBTREE, as_bytes
+from todo.tasks.record import Image, as_bytes
+from todo.tasks.repository import MAX_SUBTREE
 
 MAX_SHARES = 100
 

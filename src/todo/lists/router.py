@@ -28,7 +28,7 @@ from todo.lists.schemas import (
 )
 from todo.lists.service import ListService
 from todo.locking import find_account_version
-from todo.tasks.repository import as_bytes, read_image
+from todo.tasks.record import as_bytes, read_image
 from todo.work import Work
 
 PATH = "/api/v1/lists"

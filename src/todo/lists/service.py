@@ -17,8 +17,8 @@ from todo.errors import (
 )
 from todo.ids import new_uuid7
 from todo.lists.repository import MAX_SHARES, ListRepository
-from todo.tasks.record import Image
-from todo.tasks.repository import MAX_SUBTREE, as_bytes, read_image
+from todo.tasks.record import Image, as_bytes, read_image
+from todo.tasks.repository import MAX_SUBTREE
 from todo.work import Work
 
 

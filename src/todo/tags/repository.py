@@ -9,7 +9,7 @@ from todo.models import task, task_tag
 from todo.session import Session
 from todo.sql import Call, Statement
 from todo.tasks.image import select_image
-from todo.tasks.repository import as_bytes
+from todo.tasks.record import as_bytes
 
 MAX_TASKS = 1000
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from todo.errors import NotFoundError, ReadOnlyError, StateConflictError
 from todo.tags.repository import MAX_TASKS, find_tagged, read_images
-from todo.tasks.record import Image
-from todo.tasks.repository import TaskRepository, as_bytes, read_image
+from todo.tasks.record import Image, as_bytes, read_image
+from todo.tasks.repository import TaskRepository
 from todo.work import Work
 
 if TYPE_CHECKING:

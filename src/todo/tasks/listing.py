@@ -29,8 +29,8 @@ from todo.tasks.pages import (
     is_scanned,
     page_statement,
 )
-from todo.tasks.record import Image, read_due, read_rank
-from todo.tasks.repository import TaskRepository, as_bytes, read_image
+from todo.tasks.record import Image, as_bytes, read_due, read_image, read_rank
+from todo.tasks.repository import TaskRepository
 from todo.tasks.search import search_params
 from todo.tasks.words import parse_query
 

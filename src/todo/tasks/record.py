@@ -57,3 +57,14 @@ def find_fire_times(image: Image, account_zone: str, now: datetime) -> list[str]
     times = fire_times(day, at, check_zone(account_zone), image["reminders"])
     # What is past was delivered, or nobody asked for it in time.
     return [each.isoformat(timespec="microseconds") for each in times if each > now]
+
+
+def as_bytes(image: bytes | str) -> bytes:
+    """Return an image as bytes: SQLite hands out text."""
+    return image if isinstance(image, bytes) else image.encode()
+
+
+def read_image(image: bytes) -> Image:
+    """Return what an image says."""
+    read: Image = orjson.loads(image)
+    return read

@@ -23,7 +23,7 @@ from todo.models import Id, Time, reminder, task
 from todo.session import Session
 from todo.sql import Statement, each_of
 from todo.tasks.image import select_image
-from todo.tasks.repository import as_bytes, read_image
+from todo.tasks.record import as_bytes, read_image
 from todo.turns import AccountBusyError
 from todo.work import Work
 

@@ -31,7 +31,7 @@ from todo.session import Session
 from todo.sql import POSTGRESQL, SQLITE, Call, Statement
 from todo.tasks.image import TASK_FIELDS, return_image, select_image
 from todo.tasks.normalization import normalize_task
-from todo.tasks.record import COLUMNS, Image, to_row
+from todo.tasks.record import COLUMNS, Image, as_bytes, to_row
 
 MAX_DEPTH = 5
 MAX_SUBTREE = 1000
@@ -231,14 +231,3 @@ def _derive(image: Image, fire_times: Iterable[str]) -> list[Call]:
     if image["tags"]:
         calls.append((_TAG, {**of_task, "tags": orjson.dumps(image["tags"]).decode()}))
     return calls + [(_REMIND, {**of_task, "fire_at": at}) for at in fire_times]
-
-
-def as_bytes(image: bytes | str) -> bytes:
-    """Return an image as bytes: SQLite hands out text."""
-    return image if isinstance(image, bytes) else image.encode()
-
-
-def read_image(image: bytes) -> Image:
-    """Return what an image says."""
-    read: Image = orjson.loads(image)
-    return read

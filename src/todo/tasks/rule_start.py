@@ -9,8 +9,7 @@ from sqlalchemy import bindparam, literal_column, select
 from todo.models import journal
 from todo.session import Session
 from todo.sql import Statement
-from todo.tasks.record import Image
-from todo.tasks.repository import as_bytes, read_image
+from todo.tasks.record import Image, as_bytes, read_image
 
 # Newest first; a task with more changes than that keeps the days of its rule.
 _MAX_ENTRIES = 100

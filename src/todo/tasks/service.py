@@ -13,14 +13,8 @@ from todo.errors import (
 from todo.ids import new_uuid7
 from todo.tasks.content import needs_account, new_image, refuse_field, settle_due
 from todo.tasks.due import check_zone
-from todo.tasks.record import Image, find_fire_times
-from todo.tasks.repository import (
-    MAX_DEPTH,
-    MAX_SUBTREE,
-    TaskRepository,
-    as_bytes,
-    read_image,
-)
+from todo.tasks.record import Image, as_bytes, find_fire_times, read_image
+from todo.tasks.repository import MAX_DEPTH, MAX_SUBTREE, TaskRepository
 from todo.tasks.rule_start import find_rule_start
 from todo.tasks.series import RuleEvaluation, find_next, forget_start_days
 from todo.work import Account, Work

@@ -16,7 +16,7 @@ from todo.models import Id, account, list_share, task, task_list
 from todo.session import Session
 from todo.sql import SQLITE, Statement, follows
 from todo.tasks.image import LIST_FIELDS, SHARE_FIELDS, TASK_FIELDS, select_image
-from todo.tasks.repository import as_bytes, read_image
+from todo.tasks.record import as_bytes, read_image
 
 FORMAT = b'{"todo-backend":{"format":1}}\n'
 _BATCH = 1000

@@ -18,8 +18,8 @@ from todo.models import Id, account, list_share, task, task_list
 from todo.session import Session
 from todo.sql import POSTGRESQL, SQLITE, Statement, each_of, follows
 from todo.tasks.image import LIST_FIELDS, SHARE_FIELDS, return_image, select_image
-from todo.tasks.record import Image, find_fire_times
-from todo.tasks.repository import TaskRepository, as_bytes, read_image
+from todo.tasks.record import Image, as_bytes, find_fire_times, read_image
+from todo.tasks.repository import TaskRepository
 from todo.transfer.records import (
     AccountRecord,
     ListRecord,
