@@ -107,6 +107,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.state.health = health
     app.state.metrics = metrics
     app.state.feed = Feed(database)
+    app.state.notify_changes = app.state.feed.notify
     app.state.streams = Streams(app.state.feed, metrics)
     app.state.live = Live(app.state.feed, database, metrics)
     app.state.reminders = Reminders(database, app.state.feed.notify, metrics.count_journal)

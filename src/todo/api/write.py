@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from fastapi import Request, Response
 
@@ -17,7 +17,6 @@ from todo.errors import (
     RateLimitedError,
     WriteConflictError,
 )
-from todo.journal.feed import Feed
 from todo.metrics import Metrics
 from todo.storage_quota import QuotaExceededError
 from todo.turns import AccountBusyError
@@ -129,7 +128,7 @@ async def _try(
             work.finally_run(store(caller, key, answer))
         await work.commit()
         # At once: nothing may come between what is committed and its being told.
-        _feed(request).notify(work.changed)
+        _notifier(request)(work.changed)
         for operation in work.operations:
             _metrics(request).count_journal(operation)
     return answer
@@ -140,6 +139,6 @@ def _metrics(request: Request) -> Metrics:
     return metrics
 
 
-def _feed(request: Request) -> Feed:
-    feed: Feed = request.app.state.feed
-    return feed
+def _notifier(request: Request) -> Callable[[Iterable[str]], None]:
+    notify: Callable[[Iterable[str]], None] = request.app.state.notify_changes
+    return notify
