@@ -3,17 +3,16 @@
 Revision ID: 0003
 """
 
+import hashlib
 import secrets
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 from alembic import op
-
-from todo.journal.chain import Entry, commit, link
 
 revision = "0003"
 down_revision = "0002"
@@ -102,17 +101,10 @@ def _begin_journals() -> None:
         head, seq = b"", 0
         entries: list[dict[str, Any]] = []
         for seq, row in enumerate(own, 1):
-            entry = Entry(
-                at=now,
-                actor=owner,
-                operation="create",
-                kind="task",
-                entity_id=str(row["id"]),
-                after=_render(row),
-            )
+            task_id, after = str(row["id"]), _render(row)
             salt = secrets.token_bytes(16)
-            commitment = commit(salt, entry)
-            head = link(head, chain_id, seq, now, commitment)
+            commitment = _commit(salt, owner, task_id, after)
+            head = _link(head, chain_id, seq, now, commitment)
             entries.append(
                 {
                     "owner": owner,
@@ -121,8 +113,8 @@ def _begin_journals() -> None:
                     "actor": owner,
                     "operation": "create",
                     "kind": "task",
-                    "entity_id": entry.entity_id,
-                    "after": entry.after,
+                    "entity_id": task_id,
+                    "after": after,
                     "salt": salt,
                     "commitment": commitment,
                     "hash": head,
@@ -141,6 +133,21 @@ def _begin_journals() -> None:
                 "created_at": _moment(now),
             },
         )
+
+
+def _commit(salt: bytes, owner: str, task_id: str, after: str) -> bytes:
+    """Return the commitment to the creation of a task, as journals had it at this revision."""
+    unknown = [None] * 4
+    content = [owner, *unknown, "create", "task", task_id, None, None, after]
+    return hashlib.sha256(salt + orjson.dumps(content)).digest()
+
+
+def _link(head: bytes, chain_id: uuid.UUID, seq: int, at: str, commitment: bytes) -> bytes:
+    """Return the hash of an entry that follows `head`."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    microseconds = (datetime.fromisoformat(at) - epoch) // timedelta(microseconds=1)
+    place = chain_id.bytes + seq.to_bytes(8) + microseconds.to_bytes(8, signed=True)
+    return hashlib.sha256(head + place + commitment).digest()
 
 
 def _moment(text: str) -> datetime | str:
