@@ -10,7 +10,8 @@ from fastapi import Request, Response
 from todo.api.answer import Answer, find_if_match
 from todo.api.idempotency import claim, find_key, store
 from todo.auth.caller import Caller
-from todo.db import ConflictError, Database
+from todo.db import Database
+from todo.db_errors import ConflictError
 from todo.errors import (
     MalformedRequestError,
     PreconditionRequiredError,

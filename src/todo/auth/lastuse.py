@@ -8,7 +8,8 @@ import logging
 from datetime import datetime, timedelta
 
 from todo.auth.repository import ApiToken, store_last_use
-from todo.db import ConflictError, Database
+from todo.db import Database
+from todo.db_errors import ConflictError
 from todo.errors import UnavailableError
 
 PRECISION = timedelta(minutes=1)

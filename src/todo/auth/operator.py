@@ -14,7 +14,8 @@ from todo.auth.cutoffs import MAX_AGE_S, find_cutoff, set_cutoff
 from todo.auth.repository import ApiToken, find_token, list_tokens
 from todo.auth.service import ApiTokenService
 from todo.auth.tokens import LEEWAY_S
-from todo.db import ConflictError, Database
+from todo.db import Database
+from todo.db_errors import ConflictError
 from todo.errors import NotFoundError, SchemaMismatchError, UnavailableError
 from todo.fatal import ExitCode, FatalError
 from todo.session import Session

@@ -16,7 +16,7 @@ from typing import Protocol
 import orjson
 from sqlalchemy import select
 
-from todo.db import ConflictError
+from todo.db_errors import ConflictError
 from todo.errors import UnavailableError
 from todo.journal.repository import Change, View, read_changes
 from todo.models import account

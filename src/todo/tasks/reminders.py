@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import Select, bindparam, delete, func, select
 
 from todo.auth.caller import Caller
-from todo.db import ConflictError
+from todo.db_errors import ConflictError
 from todo.errors import DatabaseBusyError, UnavailableError
 from todo.models import Id, Time, reminder, task
 from todo.session import Session

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import exc
 
 from todo.breaker import Verdict
-from todo.db import ConflictError, Database, classify, connect_arguments
+from todo.db import Database, connect_arguments
+from todo.db_errors import ConflictError, classify
 from todo.errors import UnavailableError
 from todo.settings import Settings
 
