@@ -23,8 +23,9 @@ from todo.compat.router import router as compat_router
 from todo.cors import Cors
 from todo.db import Database
 from todo.docs_page import router as docs_router
-from todo.edge import Edge, install_handlers
+from todo.edge import Edge
 from todo.forwarded import TrustedProxies
+from todo.handlers import install_handlers
 from todo.health import Health
 from todo.journal.events import Streams
 from todo.journal.feed import Feed
