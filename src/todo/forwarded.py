@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from todo.urls import ForwardedHeader
+from todo.binding import ForwardedHeader
 
 UNIX = "unix"
 

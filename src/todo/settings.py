@@ -13,9 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from todo.binding import parse_address
+from todo.binding import ForwardedHeader, check_secure, parse_address, parse_origins
 from todo.fatal import ExitCode, FatalError
-from todo.urls import ForwardedHeader, check_secure, parse_origins
 from todo.validation import word_error
 
 PREFIX = "TODO_"
