@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from hypercorn.config import Config
 
 from todo import __version__
-from todo.auth.opening import open_tokens
+from todo.auth.authenticator import open_tokens
 from todo.binding import Address
 from todo.errors import SchemaMismatchError
 from todo.fatal import ExitCode, FatalError, report_fatal

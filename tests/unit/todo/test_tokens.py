@@ -11,9 +11,9 @@ import jwt
 import pytest
 
 from tests.issuer import ALGORITHMS, Issuer, key_set, signed_with_secret, unsigned
+from todo.auth.authenticator import open_tokens
 from todo.auth.caller import SCOPES, Caller
 from todo.auth.keyset import KeySet
-from todo.auth.opening import open_tokens
 from todo.auth.tokens import Tokens, load_secret
 from todo.errors import UnauthorizedError
 from todo.fatal import ExitCode, FatalError
