@@ -113,7 +113,11 @@ def signed(**changed: object) -> str:
     return ISSUERS["EdDSA"].sign(claims(**changed))
 
 
-NOW = int(time.time())
+def after(seconds: int) -> int:
+    """A time of the running test: it may run long after this file was imported."""
+    return int(time.time()) + seconds
+
+
 BAD: dict[str, tuple[Callable[[], str], str]] = {
     "alg none": (lambda: unsigned({"alg": "none"}, claims()), "algorithm"),
     "alg None": (lambda: unsigned({"alg": "None", "kid": ""}, claims()), "algorithm"),
@@ -128,12 +132,12 @@ BAD: dict[str, tuple[Callable[[], str], str]] = {
     "RS256 said to be PS256": (lambda: relabelled("RS256", "PS256"), "algorithm"),
     "EdDSA said to be ES256": (lambda: relabelled("EdDSA", "ES256"), "unknown key"),
     "HS512": (lambda: jwt.encode(claims(), SECRET + SECRET, "HS512"), "algorithm"),
-    "expired": (lambda: signed(exp=NOW - 60), "expired"),
-    "expired, shared secret": (lambda: shared(exp=NOW - 60), "expired"),
+    "expired": (lambda: signed(exp=after(-60)), "expired"),
+    "expired, shared secret": (lambda: shared(exp=after(-60)), "expired"),
     "without expiry": (lambda: shared(exp=None), "claim missing"),
-    "not yet valid": (lambda: signed(nbf=NOW + 600), "not yet valid"),
-    "not yet valid, shared secret": (lambda: shared(nbf=NOW + 600), "not yet valid"),
-    "issued in the future": (lambda: signed(iat=NOW + 600), "not yet valid"),
+    "not yet valid": (lambda: signed(nbf=after(600)), "not yet valid"),
+    "not yet valid, shared secret": (lambda: shared(nbf=after(600)), "not yet valid"),
+    "issued in the future": (lambda: signed(iat=after(600)), "not yet valid"),
     "another audience": (lambda: signed(aud="elsewhere"), "audience"),
     "another audience, shared secret": (lambda: shared(aud="elsewhere"), "audience"),
     "no audience": (lambda: signed(aud=None), "claim missing"),

@@ -20,7 +20,7 @@ from todo.fatal import ExitCode, FatalError
 from todo.settings import Settings
 
 SECRET = b"0123456789abcdef0123456789abcdef"
-SOON = int(time.time()) + 3600
+SOON = int(time.time()) + 24 * 3600
 
 
 def encode(claims: dict[str, Any], secret: bytes = SECRET, algorithm: str = "HS256") -> str:
