@@ -16,7 +16,6 @@ from todo.session import Session
 from todo.sql import Row, Statement
 
 MAX_ENTRIES = 1000
-_SHOWN_LATER = 3
 _MAX_SHOWN_TOKENS = 20
 
 Image = dict[str, Any]
@@ -75,25 +74,6 @@ _OF_TOKEN = Statement(
     .order_by(journal.c.seq)
     .limit(MAX_ENTRIES + 1)
 )
-_OF_THING = (
-    _OWNER
-    & (journal.c.entity_id == bindparam("id"))
-    & (journal.c.kind == bindparam("kind"))
-    & (journal.c.seq > bindparam("seq"))
-    & (journal.c.operation != "remind")
-)
-_LATER = Statement(
-    select(journal.c.seq, journal.c.operation)
-    .where(_OF_THING)
-    .order_by(journal.c.seq)
-    .limit(bindparam("limit"))
-)
-_LATER_SHARE = Statement(
-    select(journal.c.seq, journal.c.operation)
-    .where(_OF_THING, journal.c.list_id == bindparam("list_id", type_=Id))
-    .order_by(journal.c.seq)
-    .limit(bindparam("limit"))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +108,12 @@ class Past:
         return orjson.loads(self.after) if self.after else {}
 
 
+async def find_entry(session: Session, owner: str, seq: int) -> Past | None:
+    """Return an entry by its number, None where the journal does not have it (any more)."""
+    row = await session.find(_ONE, {"owner": owner, "seq": seq})
+    return None if row is None else _read(row)
+
+
 async def find_change(session: Session, view: View, seq: int, *, whole_request: bool) -> list[Past]:
     """Return a change and what it caused, or all of its request, in order.
 
@@ -136,10 +122,9 @@ async def find_change(session: Session, view: View, seq: int, *, whole_request: 
         StateConflictError: They are more than MAX_ENTRIES.
     """
     of_owner = {"owner": view.owner}
-    row = await session.find(_ONE, {**of_owner, "seq": seq})
-    if row is None:
+    entry = await find_entry(session, view.owner, seq)
+    if entry is None:
         raise NotFoundError
-    entry = _read(row)
     around = {"first": max(1, seq - MAX_ENTRIES), "last": seq + MAX_ENTRIES, "at": entry.at}
     group = [_read(each) for each in await session.fetch(_AROUND, {**of_owner, **around})]
     if whole_request:
@@ -232,37 +217,6 @@ def _ambiguous(tokens: list[Any]) -> UndoConflictError:
             for name in sorted(names)
         ],
     )
-
-
-async def find_later(
-    session: Session, owner: str, chosen: list[Past]
-) -> list[tuple[Past, int, str]]:
-    """Return what stands later in the journal about the things of some entries.
-
-    Returns:
-        The first of the entries about a thing, and number and operation of a later one.
-    """
-    own: dict[tuple[str, ...], list[Past]] = defaultdict(list)
-    for entry in chosen:
-        own[entry.entity].append(entry)
-    later = []
-    for entries in own.values():
-        first = entries[0]
-        values = {
-            "owner": owner,
-            "id": first.entity_id,
-            "kind": first.kind,
-            "seq": first.seq,
-            "limit": len(entries) + _SHOWN_LATER,
-        }
-        statement = _LATER
-        if first.kind == "share":
-            statement = _LATER_SHARE
-            values["list_id"] = first.list_id
-        known = {entry.seq for entry in entries}
-        rows = await session.fetch(statement, values)
-        later += [(first, seq, operation) for seq, operation in rows if seq not in known]
-    return later
 
 
 def _read(row: Row) -> Past:

@@ -14,13 +14,13 @@ from sqlalchemy import select
 
 from todo.errors import NotFoundError, ReadOnlyError, UndoConflictError
 from todo.journal.lasting import UNDOABLE, describe, render, separate
+from todo.journal.later_changes import find_later_changes
 from todo.journal.past import (
     Image,
     Past,
     Run,
     find_change,
     find_changes_by,
-    find_later,
     find_run,
 )
 from todo.journal.repository import View
@@ -203,12 +203,12 @@ class Undo:
 
     async def _undo(self, account: Account, chosen: list[Past], lasting: list[Past]) -> bytes:
         self._refuse_kinds(chosen)
-        later = await find_later(self._work.session, self._view.owner, chosen)
-        for entry, seq, operation in later:
+        later = await find_later_changes(self._work.session, self._view.owner, chosen)
+        wanted = [each for each in _sum_up(later.wanted) if each.first.before or each.last.after]
+        for entry, seq, operation in later.conflicts or ([] if wanted else later.undone):
             message = f"was changed again by entry {seq} ({operation})"
             self._add_conflict(entry, "changed-since", message, seq)
         self._raise_conflicts()
-        wanted = [each for each in _sum_up(chosen) if each.first.before or each.last.after]
         self._require_scopes(wanted)
         back = [each for each in wanted if each.first.before]
         gone = [each for each in wanted if not each.first.before]

@@ -1,0 +1,128 @@
+"""Later changes of the things that an undo is about, and which of them are in its way.
+
+A later change is in the way: undoing would destroy it. A later undo is not, if it only brought the
+thing back to a state that it had before or during the changes: so a run is undone again after its
+undo was undone, and a thing that is undone already does not keep the others from it.
+"""
+
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, select
+
+from todo.journal.past import Past, find_entry
+from todo.models import Id, journal
+from todo.session import Session
+from todo.sql import Statement
+
+_MAX_SHOWN = 3
+_MAX_RESTORES = 50
+"""How many undos of one thing are looked at."""
+
+_OF_THING = (
+    (journal.c.owner == bindparam("owner"))
+    & (journal.c.entity_id == bindparam("id"))
+    & (journal.c.kind == bindparam("kind"))
+    & (journal.c.seq > bindparam("seq"))
+    & (journal.c.operation != "remind")
+)
+_LATER = Statement(
+    select(journal.c.seq, journal.c.operation)
+    .where(_OF_THING)
+    .order_by(journal.c.seq)
+    .limit(bindparam("limit"))
+)
+_LATER_SHARE = Statement(
+    select(journal.c.seq, journal.c.operation)
+    .where(_OF_THING, journal.c.list_id == bindparam("list_id", type_=Id))
+    .order_by(journal.c.seq)
+    .limit(bindparam("limit"))
+)
+
+Later = tuple[Past, int, str]
+"""The first of the entries about a thing; number and operation of a later one of others."""
+State = dict[str, Any] | None
+
+
+class LaterChanges(NamedTuple):
+    """What came of some entries.
+
+    Attributes:
+        wanted: The entries that are still to be undone, in order; where others brought a thing
+            back to what it was, with the latest of their entries about it.
+        conflicts: Later changes that are in the way.
+        undone: Later undos that have undone the entries about a thing.
+    """
+
+    wanted: list[Past]
+    conflicts: list[Later]
+    undone: list[Later]
+
+
+async def find_later_changes(session: Session, owner: str, chosen: list[Past]) -> LaterChanges:
+    """Compare some entries with the later ones about the same things.
+
+    Args:
+        session: Reads, while the account is locked.
+        owner: Whose journal.
+        chosen: The entries, in order.
+    """
+    own: dict[tuple[str, ...], list[Past]] = defaultdict(list)
+    for entry in chosen:
+        own[entry.entity].append(entry)
+    found = LaterChanges([], [], [])
+    for entries in own.values():
+        later = await _find_others(session, owner, entries)
+        restores = await _find_harmless(session, owner, entries, later)
+        shown = [(entries[0], seq, operation) for seq, operation in later[:_MAX_SHOWN]]
+        if restores is None:
+            found.conflicts.extend(shown)
+            continue
+        following = [each for each in restores if each.seq > entries[-1].seq]
+        before = _state(entries[0].read_before())
+        if following and _state(following[-1].read_after()) == before:
+            found.undone.extend(shown)
+        else:
+            found.wanted.extend([*entries, *following[-1:]])
+    found.wanted.sort(key=lambda entry: entry.seq)
+    return found
+
+
+async def _find_others(session: Session, owner: str, entries: list[Past]) -> list[tuple[int, str]]:
+    """Return number and operation of entries about a thing that are not to be undone."""
+    first = entries[0]
+    values = {
+        "owner": owner,
+        "id": first.entity_id,
+        "kind": first.kind,
+        "seq": first.seq,
+        "limit": len(entries) + _MAX_RESTORES + 1,
+    }
+    statement = _LATER
+    if first.kind == "share":
+        statement = _LATER_SHARE
+        values["list_id"] = first.list_id
+    known = {entry.seq for entry in entries}
+    rows = await session.fetch(statement, values)
+    return [(seq, operation) for seq, operation in rows if seq not in known]
+
+
+async def _find_harmless(
+    session: Session, owner: str, entries: list[Past], later: list[tuple[int, str]]
+) -> list[Past] | None:
+    """Return the later entries about a thing, or None if one of them is in the way."""
+    if len(later) > _MAX_RESTORES or any(operation != "restore" for _seq, operation in later):
+        return None
+    known = [_state(entries[0].read_before()), *(_state(each.read_after()) for each in entries)]
+    restores = []
+    for seq, _operation in later:
+        entry = await find_entry(session, owner, seq)
+        if entry is None or _state(entry.read_after()) not in known:
+            return None
+        restores.append(entry)
+    return restores
+
+
+def _state(document: dict[str, Any]) -> State:
+    """What is restored of a document; None for a thing that is not there."""
+    return {name: value for name, value in document.items() if name != "version"} or None
