@@ -64,7 +64,7 @@ class Stored:
     more_tasks: int = 0
     more_bytes: int = 0
 
-    def change(self, operation: str, kind: str, before: bytes | None, after: bytes | None) -> None:
+    def count_change(self, operation: str, kind: str, before: bytes | None, after: bytes | None) -> None:
         """Count one change of the account."""
         if (operation, kind) == ("delete", "account"):
             self.tasks = self.size = 0
@@ -76,9 +76,9 @@ class Stored:
         if self.tasks is not None and self.size is not None:
             self.tasks = max(0, self.tasks + added)
             self.size = max(0, self.size + grown)
-        self.note_growth(operation, added, grown)
+        self.count_growth(operation, added, grown)
 
-    def note_growth(self, operation: str, added: int, grown: int) -> None:
+    def count_growth(self, operation: str, added: int, grown: int) -> None:
         """Count towards the quota what is in the counters already."""
         self.more_tasks += added
         if operation not in {"complete", "reopen"}:

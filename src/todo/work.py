@@ -184,7 +184,7 @@ class Work:
         locked.request_seq = locked.seq
         self._recorded.append((owner, operation))
         written: bytes = after.encode()
-        locked.stored.note_growth(operation, 1, len(written))
+        locked.stored.count_growth(operation, 1, len(written))
         return written
 
     def record(
@@ -209,7 +209,7 @@ class Work:
         )
         locked = self._accounts[owner]
         locked.entries.append(entry)
-        locked.stored.change(operation, kind, before, after)
+        locked.stored.count_change(operation, kind, before, after)
         self._recorded.append((owner, operation))
 
     def _describe(self, operation: str, kind: str, entity_id: str, **more: str | None) -> Entry:

@@ -182,6 +182,29 @@ def test_the_counters_are_exact_after_mixed_changes(limited: Service, alice: Per
     assert stored(limited, alice) == kept
 
 
+def test_undoing_an_entry_of_an_earlier_form_keeps_the_counters_exact(
+    limited: Service, alice: Person
+) -> None:
+    home = alice.create(LISTS, name="Home")
+    task, gone = (alice.create(TASKS, title=f"as it was {n}") for n in range(2))
+    read(alice.http.patch(f"{TASKS}/{task['id']}", json={"title": "changed"}))
+    read(alice.http.patch(f"{LISTS}/{home['id']}", json={"name": "House"}))
+    made = alice.create(TASKS, title="made")
+    assert alice.http.delete(f"{TASKS}/{gone['id']}").status_code == 204
+    shorter = "UPDATE journal SET after = replace(after, '+00:00\"', 'Z\"') WHERE owner = ?"
+    run_sql(limited, shorter, alice.name)
+
+    for seq in (4, 5, 6, 7):
+        read(alice.http.post("/api/v1/undo", json={"seq": seq}))
+    kept = stored(limited, alice)
+
+    assert alice.http.get(f"{TASKS}/{made['id']}").status_code == 404
+    forget(limited, alice)
+    task = alice.create(TASKS, title="makes it count")
+    assert alice.http.delete(f"{TASKS}/{task['id']}").status_code == 204
+    assert stored(limited, alice) == kept
+
+
 def test_a_reminder_adds_nothing_to_what_an_account_holds(limited: Service, alice: Person) -> None:
     fill(alice, MOST_TASKS - 2)
     alice.create(TASKS, title="soon", due_at=soon(63), reminders=[1])

@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import select
 
 from todo.errors import NotFoundError, ReadOnlyError, UndoConflictError
+from todo.journal.current_documents import fetch_documents
 from todo.journal.lasting import UNDOABLE, describe, render, separate
 from todo.journal.later_changes import find_later_changes
 from todo.journal.past import (
@@ -160,6 +161,7 @@ class Undo:
         self._view = view
         self._conflicts: list[dict[str, str | int]] = []
         self._shown: list[bytes] = []
+        self._documents: dict[tuple[str, str], bytes] = {}
 
     async def undo_change(self, seq: int, *, whole_request: bool = False) -> bytes:
         """Undo a change with what it caused, or all of its request; return what was done as JSON.
@@ -203,7 +205,8 @@ class Undo:
 
     async def _undo(self, account: Account, chosen: list[Past], lasting: list[Past]) -> bytes:
         self._refuse_kinds(chosen)
-        later = await find_later_changes(self._work.session, self._view.owner, chosen)
+        session = self._work.session
+        later = await find_later_changes(session, self._view.owner, chosen)
         wanted = [each for each in _sum_up(later.wanted) if each.first.before or each.last.after]
         for entry, seq, operation in later.conflicts or ([] if wanted else later.undone):
             message = f"was changed again by entry {seq} ({operation})"
@@ -214,6 +217,8 @@ class Undo:
         gone = [each for each in wanted if not each.first.before]
         await self._find_missing(back)
         self._raise_conflicts()
+        things = [(each.kind, each.id) for each in wanted]
+        self._documents = await fetch_documents(session, things)
         for restoration in _above_first(back):
             await self._put(account, restoration)
         await self._check_places([each for each in back if each.kind == "task"], gone)
@@ -304,7 +309,9 @@ class Undo:
         self._record(account, restoration, None)
 
     def _record(self, account: Account, restoration: Restoration, after: bytes | None) -> None:
-        before = restoration.last.after
+        before = self._documents.get((restoration.kind, restoration.id))
+        if before is None and restoration.last.after is not None:
+            before = restoration.last.after.encode()
         image = read_image(after) if after else restoration.current
         self._work.record(
             self._view.owner,
@@ -312,7 +319,7 @@ class Undo:
             restoration.kind,
             restoration.id,
             list_id=image["id"] if restoration.kind == "list" else image["list_id"],
-            before=None if before is None else before.encode(),
+            before=before,
             after=after,
         )
         self._shown.append(

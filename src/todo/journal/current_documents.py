@@ -1,0 +1,51 @@
+"""The documents of things as they are now.
+
+An entry of the journal may say the same in the form of an earlier version, which has another
+length: only these count towards a storage quota.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import orjson
+from sqlalchemy import Select, Table
+
+from todo.models import Id, task, task_list
+from todo.session import Session
+from todo.sql import Statement, each_of
+from todo.tasks.image import LIST_FIELDS, TASK_FIELDS, select_image
+from todo.tasks.record import as_bytes
+
+
+def _select(dialect: str, table: Table, fields: Sequence[str]) -> Select[Any]:
+    wanted = table.c.id.in_(each_of(dialect, "ids", Id))
+    return select_image(dialect, table, lambda s: s.where(wanted), fields, [table.c.id])
+
+
+_STATEMENTS = {
+    table.name: Statement(partial(_select, table=table, fields=fields))
+    for table, fields in ((task, TASK_FIELDS), (task_list, LIST_FIELDS))
+}
+
+
+async def fetch_documents(
+    session: Session, things: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], bytes]:
+    """Return the documents of those tasks and lists that are there.
+
+    Args:
+        session: Reads, while the account is locked.
+        things: Kind and id of each; kinds without a document of their own are left out.
+    """
+    ids: dict[str, list[str]] = {kind: [] for kind in _STATEMENTS}
+    for kind, thing_id in things:
+        if kind in ids:
+            ids[kind].append(thing_id)
+    found = {}
+    for kind, statement in _STATEMENTS.items():
+        if ids[kind]:
+            values = {"ids": orjson.dumps(ids[kind]).decode()}
+            for document, thing_id in await session.fetch(statement, values):
+                found[kind, str(thing_id)] = as_bytes(document)
+    return found
