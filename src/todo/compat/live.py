@@ -122,7 +122,7 @@ class Live:
         await _first_of(reading, writing)
 
     async def _begin(self, caller: Caller) -> tuple[View, int]:
-        async with self._database.reading() as session:
+        async with self._database.reading(caller.user) as session:
             view = await find_view(session, caller, None)
             return view, await find_head(session, view.owner)
 
@@ -134,7 +134,7 @@ class Live:
         view: View,
         head: int,
     ) -> None:
-        pages = self._feed.follow_pages(view, head, patience_s=_PATIENCE_S)
+        pages = self._feed.follow_pages(view, head, caller.user, patience_s=_PATIENCE_S)
         async with contextlib.aclosing(pages):
             async for page in pages:
                 # The token may have ended or been revoked since, the list be shared no more.

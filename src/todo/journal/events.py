@@ -60,16 +60,19 @@ class Streams:
             if not self._users[user]:
                 del self._users[user]
 
-    async def render(self, view: View, since: int, confirm: Confirm) -> AsyncIterator[bytes]:
+    async def render(
+        self, view: View, since: int, user: str, confirm: Confirm
+    ) -> AsyncIterator[bytes]:
         """Yield the events after a number, until the process stops.
 
         Args:
             view: Which journal.
             since: Number of the last change that the client knows.
+            user: Who follows.
             confirm: Raises when the client may not listen any longer.
         """
         yield b"retry: %d\n\n" % _RETRY_MS
-        pages = self._feed.follow_pages(view, since, patience_s=self._heartbeat_s)
+        pages = self._feed.follow_pages(view, since, user, patience_s=self._heartbeat_s)
         async with contextlib.aclosing(pages):
             async for page in pages:
                 try:

@@ -39,7 +39,7 @@ _log = logging.getLogger("todo.journal.feed")
 class Source(Protocol):
     """Where the journals are; `todo.db.Database` is one."""
 
-    def reading(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
+    def reading(self, *accounts: str) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
 
 
 class Feed:
@@ -72,26 +72,27 @@ class Feed:
 
     async def follow(self, view: View, since: int) -> AsyncGenerator[Change, None]:
         """Yield the changes after a number as they happen, until the process stops."""
-        async with contextlib.aclosing(self.follow_pages(view, since)) as pages:
+        async with contextlib.aclosing(self.follow_pages(view, since, view.owner)) as pages:
             async for page in pages:
                 for change in page:
                     yield change
 
     async def follow_pages(
-        self, view: View, since: int, *, patience_s: float = _PATIENCE_S
+        self, view: View, since: int, user: str, *, patience_s: float = _PATIENCE_S
     ) -> AsyncGenerator[list[Change], None]:
         """Yield the changes after a number as they happen, until the process stops.
 
         Args:
             view: Which journal.
             since: Number of the last change that is known.
+            user: Who follows; the reads count for this account's share of the connections.
             patience_s: After so long without any, yield an empty page.
         """
         with self._watch(view.owner) as bell:
             while not self._stopped:
                 bell.clear()
                 try:
-                    async with self._source.reading() as session:
+                    async with self._source.reading(user) as session:
                         found = await read_changes(session, view, since, PAGE)
                 except UnavailableError:
                     # Who follows waits for the database as well as for a change.

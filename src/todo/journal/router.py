@@ -97,7 +97,7 @@ async def stream_events(
 
     view, begin = await find()
     streams: Streams = state.streams
-    return EventStream(streams, caller.user, streams.render(view, begin, confirm))
+    return EventStream(streams, caller.user, streams.render(view, begin, caller.user, confirm))
 
 
 @router.post("/undo", response_model=UndoResult)

@@ -34,17 +34,22 @@ class Journal:
         self.is_down = False
         self.asked = 0
         self.open = 0
+        self.accounts: list[tuple[str, ...]] = []
 
     def come_back(self) -> None:
         self.is_down = False
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Session]:
+    async def reading(self, *accounts: str) -> AsyncIterator[Session]:
+        self.accounts.append(accounts)
         if self.is_down:
             raise DatabaseUnavailableError
         self.open += 1
         yield cast("Session", self)
         self.open -= 1
+
+    async def find(self, _statement: Statement, _values: Mapping[str, Any]) -> Row:
+        return (self.seq,)
 
     async def fetch(self, _statement: Statement, _values: Mapping[str, Any]) -> list[Row]:
         self.asked += 1
@@ -123,11 +128,25 @@ def test_a_stream_that_has_nothing_to_tell_says_so() -> None:
         async def confirm() -> None:
             confirmed.append(journal.seq)
 
-        said = streams.render(ALICE, 0, confirm)
+        said = streams.render(ALICE, 0, "bob", confirm)
         assert [await anext(said), await anext(said)] == [b"retry: 2000\n\n", b":\n\n"]
         journal.seq = 1
         assert await anext(said) == b'id: 1\nevent: create\ndata: {"seq":1}\n\n'
         assert confirmed == [0, 1]
+
+    run(scenario)
+
+
+def test_reads_for_a_stream_count_for_the_user_who_follows() -> None:
+    async def scenario(journal: Journal, feed: Feed) -> None:
+        async def confirm() -> None: ...
+
+        said = Streams(feed, cast("Metrics", None), heartbeat_s=0.01).render(
+            ALICE, 0, "bob", confirm
+        )
+        for _ in range(3):
+            await anext(said)
+        assert set(journal.accounts) - {()} == {("bob",)}
 
     run(scenario)
 
@@ -138,7 +157,7 @@ def test_a_stream_ends_for_those_who_may_no_longer_listen() -> None:
             raise UnauthorizedError
 
         journal.seq = 1
-        said = Streams(feed, cast("Metrics", None)).render(ALICE, 0, refuse)
+        said = Streams(feed, cast("Metrics", None)).render(ALICE, 0, "bob", refuse)
         assert [part async for part in said] == [b"retry: 2000\n\n"]
 
     run(scenario)

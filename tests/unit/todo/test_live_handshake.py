@@ -138,3 +138,18 @@ def test_those_who_owe_a_token_are_few_for_each_address(monkeypatch: pytest.Monk
         assert await again == 1001
 
     asyncio.run(run())
+
+
+def test_reads_for_a_page_count_for_the_user_of_its_token() -> None:
+    async def run() -> None:
+        journal, peer = Journal(), Peer()
+        service = Live(Feed(journal), cast("Any", journal), cast("Any", NoMetrics()))
+        serving = asyncio.create_task(service.serve(peer.open([BEARER]), "alice"))
+        while len(journal.accounts) < 2:
+            assert not serving.done()
+            await asyncio.sleep(0)
+        service.stop()
+        await serving
+        assert journal.accounts == [("alice",), ("alice",)]
+
+    asyncio.run(run())
