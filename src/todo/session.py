@@ -134,9 +134,9 @@ class Session(ABC):
     async def _send(self, calls: Sequence[Prepared]) -> list[list[Row]]:
         """Run statements in order; return the rows of each."""
 
-    @abstractmethod
     async def _send_many(self, text: str | bytes, rows: list[Any]) -> None:
-        """Run one statement for each row of values."""
+        """Run one statement for each row of values, each within its own time."""
+        await self._send([(text, values) for values in rows])
 
 
 class PostgresSession(Session):
@@ -177,10 +177,6 @@ class PostgresSession(Session):
                 watchdog.cancel()
             rows.append(await cursor.fetchall() if cursor.pgresult.nfields else [])
         return rows
-
-    async def _send_many(self, text: str | bytes, rows: list[Any]) -> None:
-        async with self.driver.raw_cursor() as cursor:
-            await cursor.executemany(text, rows)
 
     def _watch(self) -> asyncio.TimerHandle:
         """Shut the connection down unless what is asked now is answered in time."""

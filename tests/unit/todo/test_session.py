@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from sqlalchemy import URL, Engine, bindparam, event, text
 from sqlalchemy.pool import QueuePool
 
 from todo.session import (
+    PostgresSession,
     Session,
     SqliteSession,
     check_out,
@@ -164,3 +166,34 @@ def test_a_connection_whose_statement_was_ended_goes_back_to_the_pool() -> None:
         return await give_back(pooled, 60), pooled.ended
 
     assert asyncio.run(scenario()) == (True, "returned")
+
+
+class Frozen:
+    """A connection to a PostgreSQL that answers nothing, and its cursor."""
+
+    autocommit = False
+
+    def __init__(self, near: socket.socket) -> None:
+        self._near = near
+
+    def fileno(self) -> int:
+        return self._near.fileno()
+
+    def raw_cursor(self) -> "Frozen":
+        return self
+
+    async def execute(self, _text: bytes, _values: object) -> None:
+        await asyncio.get_running_loop().sock_recv(self._near, 1)
+        raise ConnectionError
+
+
+def test_a_server_that_does_not_answer_one_of_many_rows_is_cut_off() -> None:
+    async def scenario(near: socket.socket) -> None:
+        engine = create_async_engine(URL.create("postgresql+psycopg", database="d"))
+        near.setblocking(False)  # noqa: FBT003 - the only way to name it
+        session = PostgresSession(engine, Frozen(near), transaction=True, patience_s=0.01)
+        await session.run_many(INSERT, [{"x": 1}, {"x": 2}])
+
+    near, far = socket.socketpair()
+    with near, far, pytest.raises(ConnectionError):
+        asyncio.run(asyncio.wait_for(scenario(near), 60))
