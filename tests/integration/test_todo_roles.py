@@ -16,6 +16,14 @@ from tests.integration.service import (
     open_service,
 )
 
+# Of everything of the service that has an owner: relations, functions, types.
+OWNERS = """
+SELECT DISTINCT pg_get_userbyid(owner) FROM (
+    SELECT relnamespace, relowner FROM pg_class WHERE relname <> 'theirs'
+    UNION ALL SELECT pronamespace, proowner FROM pg_proc
+    UNION ALL SELECT typnamespace, typowner FROM pg_type WHERE typname NOT IN ('theirs', '_theirs')
+) AS owned (namespace, owner) WHERE namespace = '{schema}'::regnamespace
+"""
 ENTRIES = "SELECT seq, after IS NOT NULL AS kept FROM journal ORDER BY owner, seq"
 
 
@@ -128,8 +136,7 @@ def test_a_database_of_one_role_becomes_one_of_two(cluster: Cluster, folder: Pat
     code, said = migrate(folder, owner)
     assert code == 0, said
 
-    owners = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 2200"
-    assert cluster.query(url, owners.replace("2200", "'public'::regnamespace")) == [(OWNER_ROLE,)]
+    assert cluster.query(url, OWNERS.format(schema="public")) == [(OWNER_ROLE,)]
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         execute_as_backend(url, "UPDATE journal SET hash = hash")
     assert cluster.query(url, ENTRIES) == before
@@ -196,12 +203,25 @@ def test_other_programs_keep_what_the_backends_role_owns(cluster: Cluster, folde
     assert cluster.query(url, theirs) == [(BACKEND_ROLE,)] * 3
     databases = "SELECT datdba::regrole::text FROM pg_database WHERE datname = current_database()"
     assert cluster.query(other, databases) == [(BACKEND_ROLE,)]
-    owners = (
-        "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relname <> 'theirs'"
-        " AND relnamespace = 'public'::regnamespace"
-    )
-    assert cluster.query(url, owners) == [(OWNER_ROLE,)]
+    assert cluster.query(url, OWNERS.format(schema="public")) == [(OWNER_ROLE,)]
     assert cluster.query(url, granted) == [(True,)]
+
+
+def test_a_schema_of_its_own_is_taken_over_with_everything_in_it(
+    cluster: Cluster, folder: Path
+) -> None:
+    url = f"{cluster.make_database()}&options=-csearch_path%3Dmine"
+    execute_as_backend(url, "CREATE SCHEMA mine")
+    assert migrate(folder, url, "")[0] == 0
+
+    code, said = migrate(folder, cluster.hand_over(url))
+
+    assert code == 0, said
+    assert cluster.query(url, OWNERS.format(schema="mine")) == [(OWNER_ROLE,)]
+    schemas = "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'mine'"
+    assert cluster.query(url, schemas) == [(OWNER_ROLE,)]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        execute_as_backend(url, "CREATE TYPE other AS ENUM ()")
 
 
 def test_the_backends_role_is_told_who_migrates(cluster: Cluster, folder: Path) -> None:
