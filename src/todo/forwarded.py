@@ -1,8 +1,10 @@
 """Proxy headers: the address and scheme of a caller behind trusted reverse proxies.
 
 A proxy writes one header and may pass on the others as its client sent them, so the operator says
-which one it writes and nothing else is read. What that header does not say clearly is doubtful: the
-caller then has the address of the nearest hop that is known, and shares its rate limit.
+which one it writes. The address comes from that header only, and so does the scheme; with
+`X-Forwarded-For`, which has none, the scheme comes from `X-Forwarded-Proto`. What the header does
+not say clearly is doubtful: the caller then has the address of the nearest hop that is known, and
+shares its rate limit.
 """
 
 import re
