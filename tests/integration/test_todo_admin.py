@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from tests.integration.service import (
     open_folder,
     run_admin,
 )
+from todo import admin
 from todo.migrate import LOCK_KEY
 from todo.models import EXPECTED_REVISION, metadata
 
@@ -261,6 +263,15 @@ def test_a_command_ends_with_the_program_that_holds_its_lifeline(
         _output, errors = migration.communicate()
 
     assert errors == "todo.admin: error: interrupted\n"
+
+
+def test_an_interrupt_that_comes_upon_a_command_in_this_process_ends_the_tests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admin, "_make_parser", lambda _program: signal.raise_signal(signal.SIGINT))
+
+    with pytest.raises(KeyboardInterrupt):
+        call_admin({}, "verify")
 
 
 def test_a_reader_that_left_is_no_error(folder: Path) -> None:
