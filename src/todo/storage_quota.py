@@ -64,7 +64,9 @@ class Stored:
     more_tasks: int = 0
     more_bytes: int = 0
 
-    def count_change(self, operation: str, kind: str, before: bytes | None, after: bytes | None) -> None:
+    def count_change(
+        self, operation: str, kind: str, before: bytes | None, after: bytes | None
+    ) -> None:
         """Count one change of the account."""
         if (operation, kind) == ("delete", "account"):
             self.tasks = self.size = 0

@@ -116,7 +116,10 @@ def test_a_volume_from_before_there_were_two_roles_is_taken_over(stack: Stack) -
     stack.systemctl("restart", "todo-migrate")
 
     assert _DENIED in execute(stack, "UPDATE journal SET hash = hash").stderr
-    owners = "SELECT DISTINCT relowner::regrole FROM pg_class WHERE relname IN ('task', 'journal')"
+    owners = (
+        "SELECT relowner::regrole FROM pg_class WHERE relname IN ('task', 'journal')"
+        " UNION SELECT proowner::regrole FROM pg_proc WHERE proname = 'erase_journal'"
+    )
     assert as_superuser(stack, owners) == "todo_owner"
     stack.wait_ready()
     with stack.client(user) as veteran:
