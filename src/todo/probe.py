@@ -131,11 +131,17 @@ def _is_busy(pid: int) -> bool:
     """
     try:
         threads = listdir(f"/proc/{pid}/task")
-        return any(
-            _read(f"/proc/{pid}/task/{each}/stat")[_STATE] in _BUSY_STATES for each in threads
-        )
     except OSError:
         return False
+    return any(_is_thread_busy(f"/proc/{pid}/task/{each}/stat") for each in threads)
+
+
+def _is_thread_busy(path: str) -> bool:
+    try:
+        return _read(path)[_STATE] in _BUSY_STATES
+    except OSError:
+        # It has ended since the threads were listed, so it ran.
+        return True
 
 
 def _read_worked_s(pid: int) -> float:
