@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from hypercorn.config import Config
 
 from todo import __version__
+from todo.allocator import map_large_blocks
 from todo.auth.authenticator import open_tokens
 from todo.binding import Address
 from todo.errors import SchemaMismatchError
@@ -55,6 +56,7 @@ _log = logging.getLogger("todo.server")
 
 def main() -> int:
     """Run the server; return the exit code."""
+    map_large_blocks()
     try:
         settings = load_settings()
         set_up_logging(settings.log_level)
