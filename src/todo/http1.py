@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import copy
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import h11
@@ -142,6 +142,8 @@ class HypercornExchange:
                     await asyncio.wait({reading})
                 if not reading.cancelled():
                     reading.result()
+                if not self._protocol.has_whole_request:
+                    await self._pace.wait()
                 self._is_reusable = self._protocol.skip_body(b"".join(self._pieces))
                 self._pieces.clear()
                 # An application that is still running learns of it when it reads again.
@@ -154,7 +156,7 @@ class HypercornExchange:
     def _open(self, group: TaskGroup) -> "Http1":
         template = self._connection.template
         return Http1(
-            lambda: b"".join(self._pieces),
+            self._wait_for_pending,
             cast("AppWrapper", self._run_app),
             self._config,
             WorkerContext(None),
@@ -165,6 +167,11 @@ class HypercornExchange:
             template["server"],
             self._send,
         )
+
+    async def _wait_for_pending(self) -> bytes:
+        """Wait for a turn to handle the bytes that have come and are not handled; return them."""
+        await self._pace.wait()
+        return b"".join(self._pieces)
 
     async def _run_app(self, scope: Scope, receive: Receive, send: Send, *_sync: Any) -> None:  # noqa: ANN401
         async def read() -> Message:
@@ -256,20 +263,22 @@ class Http1(H11Protocol):
     """Hypercorn's HTTP/1.1 for one request, without its change to HTTP/2."""
 
     _pinging: asyncio.Task[None] | None = None
+    is_streaming = False
+    """Whether a response without a length has been started."""
 
     def __init__(
         self,
-        find_pending: Callable[[], bytes],
+        wait_for_pending: Callable[[], Awaitable[bytes]],
         *arguments: Any,  # noqa: ANN401 - Hypercorn's own
     ) -> None:
         """Prepare.
 
         Args:
-            find_pending: Returns the bytes that have come and are not handled.
+            wait_for_pending: Waits for a turn, and returns the bytes that are not handled.
             arguments: Hypercorn's.
         """
         super().__init__(*arguments)
-        self._find_pending = find_pending
+        self._wait_for_pending = wait_for_pending
         size = self.config.h11_max_incomplete_size
         self.connection = _OneRequest(h11.SERVER, max_incomplete_event_size=size)
 
@@ -279,15 +288,14 @@ class Http1(H11Protocol):
         connection = self.connection
         return isinstance(connection, _OneRequest) and not connection.is_reading
 
-    @property
-    def _ends_early(self) -> bool:
-        """Whether a response now comes before the end of its request."""
+    async def _ends_early(self) -> bool:
+        """Return whether a response now comes before the end of its request."""
         connection = self.connection
         if self._is_holding_back:
             return True
         if not isinstance(connection, _OneRequest) or not connection.is_reading:
             return False
-        data = self._find_pending()
+        data = await self._wait_for_pending()
         # The application may still read the body: only a copy can skip it.
         return len(data) > _MAX_SKIPPED_BYTES or not copy.deepcopy(connection).skip(data)
 
@@ -318,10 +326,12 @@ class Http1(H11Protocol):
         if isinstance(event, StreamClosed):
             await self.send(Closed())
             return
-        if isinstance(event, Response) and self._ends_early and _CLOSE not in event.headers:
-            # The rest of the body is in the way of another request. A client that holds the body
-            # back may send it or leave it out: what follows is ambiguous.
-            event = Response(STREAM_ID, [*event.headers, _CLOSE], event.status_code)
+        if isinstance(event, Response):
+            if _CLOSE not in event.headers and await self._ends_early():
+                # The rest of the body is in the way of another request. A client that holds the
+                # body back may send it or leave it out: what follows is ambiguous.
+                event = Response(STREAM_ID, [*event.headers, _CLOSE], event.status_code)
+            self.is_streaming = not any(name == b"content-length" for name, _ in event.headers)
         await super().stream_send(event)
 
     async def handle(self, event: Event) -> None:
