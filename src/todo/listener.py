@@ -90,7 +90,7 @@ class Listener:
             loop.remove_reader(listener.fileno())
 
     async def drain(self, deadline: float) -> None:
-        """Wait until every accepted connection has had its answer, then close them all.
+        """Wait until every accepted connection has received its answer, then close them all.
 
         Args:
             deadline: When to give up on open requests, in seconds of `time.monotonic()`.
@@ -100,7 +100,9 @@ class Listener:
         while quiet < _QUIET_POLLS and time.monotonic() < deadline:
             await asyncio.sleep(_POLL_S)
             in_grace = time.monotonic() < grace_ends
-            owing = any(c.busy or (in_grace and not c.answered) for c in self._connections)
+            owing = any(
+                c.busy or c.is_leaving or (in_grace and not c.answered) for c in self._connections
+            )
             quiet = 0 if owing else quiet + 1
         # Idle connections end now.
         self.stop_accepting()

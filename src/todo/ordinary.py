@@ -129,6 +129,19 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         return exchange is not None and not self.answered and exchange.has_arrived
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether its client may not have received all of an answer that was written."""
+        return self._discarding > 0 or self.transport.get_write_buffer_size() > 0
+
+    @property
+    def idle_since(self) -> tuple[bool, float]:
+        """Sorts connections that are not busy: idle ones first, the longest idle before others.
+
+        One that has sent a part of a head comes behind them, by the time of its last byte.
+        """
+        return self._gate is not None and not self._gate.is_empty, self._idle_since
+
     def data_received(self, data: bytes) -> None:
         """Feed what the client sent to its request, or to the parser."""
         exchange = self._exchange

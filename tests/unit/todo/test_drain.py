@@ -1,0 +1,93 @@
+"""A stop waits until clients have received their answers."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from hypercorn.config import Config
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from todo.listener import Listener
+
+GET = b"GET / HTTP/1.1\r\nHost: todo\r\n\r\n"
+BODY = b"x" * 240_000
+"""More than the kernel takes, and too little for the application to wait for the client."""
+
+
+async def big(_scope: Scope, _receive: Receive, send: Send) -> None:
+    length = (b"content-length", b"%d" % len(BODY))
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": BODY})
+
+
+async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+    length = (b"content-length", b"2")
+    await send({"type": "http.response.start", "status": 413, "headers": [length]})
+    await send({"type": "http.response.body", "body": b"no"})
+
+
+def run(
+    folder: Path,
+    app: ASGIApp,
+    talk: Callable[[socket.socket, asyncio.Task[None]], Awaitable[None]],
+    request: bytes,
+    *,
+    limit_s: float = 60,
+) -> float:
+    """Send a request, let the server stop, then talk; return how long the stop took."""
+
+    async def scenario() -> float:
+        with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as client:
+            address = str(folder / "s")
+            listening.bind(address)
+            listener = Listener(app, [listening], Config())
+            await listener.start()
+            client.connect(address)
+            client.settimeout(0)
+            client.sendall(request)
+            await asyncio.sleep(0.1)
+            began = time.monotonic()
+            listener.stop_accepting()
+            stopping = asyncio.create_task(listener.drain(began + limit_s))
+            await asyncio.sleep(0.3)
+            async with asyncio.timeout(120):
+                await talk(client, stopping)
+                await stopping
+            return time.monotonic() - began
+
+    return asyncio.run(scenario())
+
+
+async def read_all(client: socket.socket) -> bytes:
+    data = b""
+    while part := await asyncio.get_running_loop().sock_recv(client, 65536):
+        data += part
+    return data
+
+
+def test_an_answer_that_is_still_to_be_sent_is_sent(tmp_path: Path) -> None:
+    async def talk(client: socket.socket, stopping: asyncio.Task[None]) -> None:
+        assert not stopping.done()
+        assert (await read_all(client)).endswith(BODY)
+
+    run(tmp_path, big, talk, GET)
+
+
+def test_a_client_that_still_sends_gets_its_answer(tmp_path: Path) -> None:
+    async def talk(client: socket.socket, stopping: asyncio.Task[None]) -> None:
+        assert not stopping.done()
+        client.sendall(b"x" * 1000)
+        assert (await read_all(client)).endswith(b"no")
+        client.close()
+
+    announced = b"POST / HTTP/1.1\r\nHost: todo\r\nContent-Length: 5000000\r\n\r\n"
+    assert run(tmp_path, refuse, talk, announced + b"x" * 1000) < 30
+
+
+def test_a_client_that_reads_nothing_is_waited_for_until_the_deadline(tmp_path: Path) -> None:
+    async def talk(_client: socket.socket, stopping: asyncio.Task[None]) -> None:
+        await stopping
+
+    assert run(tmp_path, big, talk, GET, limit_s=1) >= 1
