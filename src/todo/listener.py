@@ -51,8 +51,8 @@ class Listener:
         app: What serves the requests.
         sockets: Bound; `start` makes them listen.
         config: Of Hypercorn.
-        max_connections: Open ones. Beyond them the idle ones make room, the oldest first; where
-            there is none, new clients wait in the kernel's queue.
+        max_connections: Open ones. Beyond them the idle ones make room, the longest idle first;
+            where there is none, new clients wait in the kernel's queue.
     """
 
     def __init__(
@@ -192,7 +192,8 @@ class Listener:
         if len(self._connections) + self._accepting < self._max_connections:
             return True
         open_ = (each for each in self._connections if not each.transport.is_closing())
-        idle = next((each for each in open_ if not each.busy), None)
-        if idle is not None:
-            idle.finish()
+        idle = (each for each in open_ if not each.busy)
+        longest = min(idle, key=lambda each: each.idle_since, default=None)
+        if longest is not None:
+            longest.finish()
         return False

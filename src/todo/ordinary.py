@@ -230,6 +230,7 @@ class Connection(asyncio.Protocol):
             if self._discarding <= 0:
                 self._shut()
             return
+        self._idle_since = self._loop.time()
         found = self._gate.feed(data)
         if isinstance(found, Refusal):
             self._refuse(found)
