@@ -12,6 +12,8 @@ from todo.request_body import BODY_ARRIVED
 if TYPE_CHECKING:
     from todo.ordinary import Connection
 
+_MAX_JOINED_BYTES = 128 * 1024
+"""Of a body that is sent in one write with its head; a copy of a larger one costs more memory."""
 _DISCONNECT: Message = {"type": "http.disconnect"}
 
 
@@ -30,6 +32,7 @@ class Exchange:
         "_connection",
         "_delivered",
         "_disconnected",
+        "_ended",
         "_is_written",
         "_missing",
         "_request",
@@ -53,6 +56,7 @@ class Exchange:
         self._missing = request.length - len(body)
         self._delivered = False
         self._disconnected = False
+        self._ended = False
         self._waiting: asyncio.Future[None] | None = None
         self._start: Message | None = None
         self._response: Response | None = None
@@ -104,8 +108,19 @@ class Exchange:
             self._wake()
         return data[len(part) :]
 
+    def end(self) -> None:
+        """The client sends no more.
+
+        It gets its response, but not a stream: most who end a stream just close the connection,
+        which looks the same.
+        """
+        self._ended = True
+        response = self._response
+        if self._missing or (response is not None and response.length is None):
+            self.disconnect()
+
     def disconnect(self) -> None:
-        """The client is gone, or sends no more."""
+        """The client is gone."""
         self._disconnected = True
         self._wake()
 
@@ -154,12 +169,7 @@ class Exchange:
         more: bool = message.get("more_body", False)
         method, status = self._request.method, start["status"]
         if self._response is None:
-            length = None if more else len(body)
-            headers = start.get("headers", ())
-            if self._missing:
-                # The rest of the body is in the way of another request.
-                headers = [*headers, (b"connection", b"close")]
-            self._response = render_response(method, status, headers, length)
+            self._response = self._render_start(start, None if more else len(body))
         announced = self._response.length
         if announced is None:
             data = _as_chunk(body, more=more)
@@ -169,13 +179,30 @@ class Exchange:
             if self._sent > announced or (not more and self._sent < announced):
                 raise ValueError(f"a body of {self._sent} bytes, announced with {announced}")
         if not self._is_written:
-            data = self._response.head + data
+            data = self._join_head(self._response.head, data)
             self._is_written = True
         if not more:
             self.complete = True
             self._wake()
         if data and not self._connection.transport.is_closing():
             await self._connection.write(data)
+
+    def _render_start(self, start: Message, length: int | None) -> Response:
+        headers = start.get("headers", ())
+        if self._missing:
+            # The rest of the body is in the way of another request.
+            headers = [*headers, (b"connection", b"close")]
+        response = render_response(self._request.method, start["status"], headers, length)
+        if self._ended and response.length is None:
+            self.disconnect()
+        return response
+
+    def _join_head(self, head: bytes, data: bytes) -> bytes:
+        """Return what is to be written first; the head of a large body is written here."""
+        if len(data) <= _MAX_JOINED_BYTES:
+            return head + data
+        self._connection.transport.write(head)
+        return data
 
 
 def _as_chunk(body: bytes, *, more: bool) -> bytes:

@@ -60,6 +60,7 @@ class HypercornExchange:
     """One request and its response, or a WebSocket, in place of `todo.ordinary.Exchange`.
 
     Attributes:
+        has_arrived: Whether the request is complete, as far as that shows without parsing chunks.
         unread: Bytes of the client that Hypercorn has not read.
         started: Whether a part of the response has been sent.
     """
@@ -83,27 +84,29 @@ class HypercornExchange:
             request: As `todo.gate` accepted it.
             body: The bytes behind its head that have come already.
         """
-        self.unread = len(body)
+        self.has_arrived = False
+        self.unread = 0
         self.started = False
         self._app = app
         self._config = config
         self._pace = pace
         self._connection = connection
         self._request = request
-        self._pieces: deque[bytes | memoryview] = deque([body] if body else [])
+        self._pieces: deque[bytes | memoryview] = deque()
+        self._is_chunked = any(name == b"transfer-encoding" for name, _value in request.headers)
+        self._received = 0
+        self._last_bytes = b""
         self._client_ended = False
+        self._is_gone = False
         self._is_reusable = False
         self._protocol: Http1
         self._is_websocket = request.service is Service.WEBSOCKET
         # Set while the application wants to read.
         self._wanted = asyncio.Event()
+        self._readers = 0
         self._arrived = asyncio.Event()
         self._over = asyncio.Event()
-
-    @property
-    def has_arrived(self) -> bool:
-        """Whether the request is complete; Hypercorn does not report it, so always."""
-        return True
+        self.feed(body)
 
     @property
     def leaves_usable(self) -> bool:
@@ -117,15 +120,28 @@ class HypercornExchange:
 
     def feed(self, data: bytes) -> bytes:
         """Queue what the client sent: only Hypercorn finds the end of the body."""
-        self._pieces.append(data)
-        self.unread += len(data)
-        self._arrived.set()
+        if data:
+            self._pieces.append(data)
+            self.unread += len(data)
+            self._received += len(data)
+            self._arrived.set()
+        if self._is_chunked:
+            self._last_bytes = (self._last_bytes + data[-4:])[-4:]
+            # The last chunk ends like this; one that only looks like it is counted as well.
+            self.has_arrived = self.has_arrived or self._last_bytes == b"\r\n\r\n"
+        else:
+            self.has_arrived = self._received >= self._request.length
         return b""
 
-    def disconnect(self) -> None:
-        """The client is gone, or sends no more."""
+    def end(self) -> None:
+        """The client sends no more."""
         self._client_ended = True
         self._arrived.set()
+
+    def disconnect(self) -> None:
+        """The client is gone."""
+        self._is_gone = True
+        self.end()
 
     async def run(self) -> None:
         """Serve the request."""
@@ -176,10 +192,14 @@ class HypercornExchange:
     async def _run_app(self, scope: Scope, receive: Receive, send: Send, *_sync: Any) -> None:  # noqa: ANN401
         async def read() -> Message:
             await self._protocol.send_continue()
+            self._readers += 1
             self._wanted.set()
-            message = await receive()
-            self._wanted.clear()
-            return message
+            try:
+                return await receive()
+            finally:
+                self._readers -= 1
+                if not self._readers:
+                    self._wanted.clear()
 
         try:
             await self._app(scope, receive if self._is_websocket else read, send)
@@ -200,7 +220,9 @@ class HypercornExchange:
                 break
             else:
                 await self._wait_for_client()
-        while not self._client_ended:
+        # As in `todo.exchange`: a client that sends no more gets its response, but not a stream.
+        owes = protocol.has_whole_request
+        while not (self._is_gone or (self._client_ended and (protocol.is_streaming or not owes))):
             await self._wait_for_client()
         await protocol.handle(Closed())
         await asyncio.Event().wait()
@@ -226,6 +248,9 @@ class HypercornExchange:
             self._over.set()
         elif isinstance(event, RawData):
             self.started = True
+            if self._client_ended:
+                # Perhaps to a stream.
+                self._arrived.set()
             if self._is_websocket and self._protocol.is_accepted:
                 # Frames that came earlier are not valid before the handshake is over.
                 self._connection.answered = True

@@ -51,6 +51,7 @@ class Served(Protocol):
     @property
     def surplus(self) -> bytes: ...  # noqa: D102
     def feed(self, data: bytes) -> bytes: ...  # noqa: D102
+    def end(self) -> None: ...  # noqa: D102
     def disconnect(self) -> None: ...  # noqa: D102
     async def run(self) -> None: ...  # noqa: D102
 
@@ -161,7 +162,7 @@ class Connection(asyncio.Protocol):
         """Answer the requests of a client that sends no more."""
         self.ended = True
         if self._exchange is not None:
-            self._exchange.disconnect()
+            self._exchange.end()
             return True
         if self._gate is None or self._gate.is_empty or self._discarding:
             return False
@@ -172,6 +173,8 @@ class Connection(asyncio.Protocol):
         """Tell everybody that waits."""
         del exc
         self.ended = True
+        # What is behind the request has nobody to answer to.
+        self._last = True
         if self._timer is not None:
             self._timer.cancel()
         if self._exchange is not None:
@@ -249,7 +252,7 @@ class Connection(asyncio.Protocol):
             self._rest = b""
         self._exchange = exchange
         if self.ended:
-            exchange.disconnect()
+            exchange.end()
         self.busy = True
         self.task = self._loop.create_task(self._serve(exchange))
 

@@ -222,3 +222,73 @@ def test_a_finished_connection_closes_after_the_answer_that_it_owes() -> None:
         assert world.transport.ended
 
     asyncio.run(scenario())
+
+
+def test_a_request_ahead_is_not_started_when_its_client_is_gone() -> None:
+    async def scenario() -> None:
+        started = []
+        go = asyncio.Event()
+
+        async def late(scope: Scope, receive: Receive, send: Send) -> None:
+            started.append(scope["method"])
+            await go.wait()
+            await echo(scope, receive, send)
+
+        world = World(late)
+        expecting = POST[:-2] + b"Expect: 100-continue\r\n\r\n"
+        await world.say(expecting + b"abcdef" + GET)
+        world.connection.connection_lost(None)
+        go.set()
+        await world.rest()
+        assert started == ["POST"]
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_only_listens_any_more_is_not_reported_as_gone() -> None:
+    async def scenario() -> None:
+        told = []
+
+        async def watchful(scope: Scope, receive: Receive, send: Send) -> None:
+            del scope
+            await receive()
+            leaving = asyncio.ensure_future(receive())
+            await asyncio.sleep(0.01)
+            told.append(leaving.done())
+            await answer(send, b"all", b"", headers=[(b"content-length", b"3")])
+            assert (await leaving)["type"] == "http.disconnect"
+
+        world = World(watchful)
+        await world.say(GET)
+        assert world.connection.eof_received()
+        await asyncio.sleep(0.1)
+        assert told == [False]
+        assert b"".join(world.bodies) == b"all"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("ends_first", [True, False])
+def test_a_stream_ends_when_its_client_only_listens_any_more(*, ends_first: bool) -> None:
+    async def scenario() -> None:
+        go = asyncio.Event()
+        heard = []
+
+        async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+            del scope
+            await receive()
+            if ends_first:
+                await go.wait()
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            heard.append(await receive())
+
+        world = World(stream)
+        await world.say(GET)
+        assert heard == []
+        assert world.connection.eof_received()
+        go.set()
+        await world.rest()
+        assert [message["type"] for message in heard] == ["http.disconnect"]
+
+    asyncio.run(scenario())

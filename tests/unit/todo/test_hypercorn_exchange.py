@@ -1,15 +1,19 @@
 """Requests that Hypercorn answers, each on a connection that comes back."""
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypercorn.config import Config
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from todo import http1
+from todo.http1 import HypercornExchange
 from todo.listener import Listener
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: todo\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -281,3 +285,99 @@ def test_a_websocket_whose_client_ends_is_over(tmp_path: Path) -> None:
 
     assert exchange(tmp_path, app, SHAKE).startswith(b"HTTP/1.1 101 ")
     assert [message["type"] for message in seen] == ["websocket.disconnect"]
+
+
+def test_a_client_that_only_listens_any_more_is_not_reported_as_gone(tmp_path: Path) -> None:
+    told = []
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await read_body(receive)
+        leaving = asyncio.ensure_future(receive())
+        await asyncio.sleep(0.1)
+        told.append(leaving.done())
+        await answer(send, b"all")
+        leaving.cancel()
+
+    assert contents(exchange(tmp_path, app, CHUNKED + b"0\r\n\r\n")) == [b"all"]
+    assert told == [False]
+
+
+@pytest.mark.parametrize("ends_first", [True, False])
+def test_a_stream_ends_when_its_client_only_listens_any_more(
+    tmp_path: Path, *, ends_first: bool
+) -> None:
+    async def stream(_scope: Scope, receive: Receive, send: Send) -> None:
+        await read_body(receive)
+        if ends_first:
+            await asyncio.sleep(0.1)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        assert (await receive())["type"] == "http.disconnect"
+
+    sent = GET[:-2] + b"Connection: close\r\n\r\n"
+    assert exchange(tmp_path, stream, sent).endswith(b"1\r\nx\r\n")
+
+
+def test_an_application_that_gives_up_waiting_gets_no_more(tmp_path: Path) -> None:
+    taken = []
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(receive(), 0.01)
+        await asyncio.sleep(0.1)
+        taken.append(served[0].unread)
+        await answer(send, b"")
+
+    body = b"1\r\nx\r\n"
+    served: list[HypercornExchange] = []
+    opened = Listener.open_exchange
+
+    def open_exchange(listener: Listener, *arguments: Any) -> HypercornExchange:  # noqa: ANN401
+        served.append(opened(listener, *arguments))
+        return served[0]
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED)
+        await asyncio.sleep(0.05)
+        writer.write(body)
+        await reader.readuntil(b"\r\n\r\n")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Listener, "open_exchange", open_exchange)
+        run(tmp_path, app, talk)
+    assert taken == [len(body)]
+
+
+def test_bodies_that_nobody_reads_are_skipped_one_in_each_turn_of_the_loop(tmp_path: Path) -> None:
+    turn = 0
+    skipped = []
+    skip = http1._OneRequest.skip  # noqa: SLF001 - what costs the time
+
+    def note(connection: Any, data: bytes) -> bool:  # noqa: ANN401
+        if data:
+            skipped.append(turn)
+        return skip(connection, data)
+
+    async def scenario() -> None:
+        nonlocal turn
+        address = str(tmp_path / "s")
+        with contextlib.ExitStack() as stack:
+            listening = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listening.bind(address)
+            listening.listen(100)
+            for _ in range(10):
+                client = stack.enter_context(socket.socket(socket.AF_UNIX))
+                client.connect(address)
+                client.sendall(CHUNKED + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n")
+            listener = Listener(refuse, [listening], Config())
+            await listener.start()
+            async with asyncio.timeout(120):
+                while len(skipped) < 20:
+                    turn += 1
+                    await asyncio.sleep(0)
+            await listener.drain(0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(http1._OneRequest, "skip", note)  # noqa: SLF001 - likewise
+        asyncio.run(scenario())
+    assert len(set(skipped)) == len(skipped)

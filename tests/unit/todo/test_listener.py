@@ -27,7 +27,11 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.asynccontextmanager
 async def listen(
-    folder: Path, app: ASGIApp, waiting: int = 0, max_connections: int = 1000
+    folder: Path,
+    app: ASGIApp,
+    request: bytes = GET,
+    waiting: int = 0,
+    max_connections: int = 1000,
 ) -> AsyncIterator[Connect]:
     """Serve an application, with clients whose connections and requests wait already."""
     address = str(folder / "s")
@@ -43,7 +47,7 @@ async def listen(
             return client
 
         for _ in range(waiting):
-            connect(GET)
+            connect(request)
         config = Config()
         # A client that is kept out stays out.
         config.keep_alive_timeout = 3600
@@ -64,12 +68,20 @@ async def fine(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [b"", b"G", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"]
+    "part",
+    [
+        b"",
+        b"G",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\nx",
+    ],
 )
 def test_connections_without_a_whole_request_keep_nobody_out(tmp_path: Path, part: bytes) -> None:
     async def patient(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "POST":
-            await receive()
+            while (await receive())["type"] != "http.disconnect":
+                pass
         await fine(scope, receive, send)
 
     async def scenario() -> None:
@@ -81,7 +93,15 @@ def test_connections_without_a_whole_request_keep_nobody_out(tmp_path: Path, par
     asyncio.run(scenario())
 
 
-def test_a_burst_of_requests_waits_in_the_kernel(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "request_",
+    [
+        GET,
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
+    ],
+)
+def test_a_burst_of_requests_waits_in_the_kernel(tmp_path: Path, request_: bytes) -> None:
     async def scenario() -> None:
         running: list[Scope] = []
         go = asyncio.Event()
@@ -91,12 +111,44 @@ def test_a_burst_of_requests_waits_in_the_kernel(tmp_path: Path) -> None:
             await go.wait()
             await fine(scope, receive, send)
 
-        async with listen(tmp_path, slow, waiting=10) as connect:
+        async with listen(tmp_path, slow, request_, waiting=10) as connect:
             await asyncio.sleep(0.2)
             assert len(running) == 2
             go.set()
             assert await read(connect(GET)) == ANSWER
             assert len(running) == 11
+
+    asyncio.run(scenario())
+
+
+async def ask(client: socket.socket) -> bytes:
+    """Send a request on a connection in use; return the start of its answer."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(BlockingIOError):
+        client.recv(1000)
+    await loop.sock_sendall(client, GET)
+    return await read(client)
+
+
+@pytest.mark.parametrize("used", ["again", "part of a head"])
+def test_the_longest_idle_connection_makes_room_whichever_came_first(
+    tmp_path: Path, used: str
+) -> None:
+    async def scenario() -> None:
+        async with listen(tmp_path, fine, max_connections=2) as connect:
+            first, second = connect(GET), connect(GET)
+            assert [await read(each) for each in (first, second)] == [ANSWER, ANSWER]
+            await asyncio.sleep(0.05)
+            if used == "again":
+                assert await ask(first) == ANSWER
+            else:
+                first.sendall(GET[:10])
+                await asyncio.sleep(0.05)
+                assert await ask(second) == ANSWER
+                await asyncio.sleep(0.05)
+            assert await read(connect(GET)) == ANSWER
+            rest = asyncio.get_running_loop().sock_recv
+            assert [await rest(second, 1000), await rest(second, 1000)][-1] == b""
 
     asyncio.run(scenario())
 
