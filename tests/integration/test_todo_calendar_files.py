@@ -184,3 +184,13 @@ def test_random_tasks_go_in_without_an_error(empty: dict[str, str], tmp_path: Pa
     copy.write_text(exported)
     assert "not taken: 0" in call_admin(empty, "import", str(copy)).stdout
     assert call_admin(empty, "verify", "--state").returncode == 0
+
+
+def test_a_line_with_many_reasons_says_the_first_and_how_many_more(take: Import) -> None:
+    tags = ",".join(f"tag{number}" for number in range(30_000))
+
+    printed = take(f"UID:1\nSUMMARY:Title\nCATEGORIES:{tags}")
+
+    assert "line 5: not taken: CATEGORIES: 'tag10' is more than the 10 tags" in printed
+    assert "; and 29980 more\n" in printed
+    assert len(printed) < 2000

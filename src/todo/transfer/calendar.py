@@ -1,6 +1,7 @@
 """Import the tasks of a calendar file."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
@@ -19,7 +20,7 @@ from todo.tasks.schemas import TaskCreate
 from todo.transfer.ical import Calendar, read_calendar
 from todo.transfer.ical_task import ImportedTask
 from todo.transfer.importing import Importer, Report
-from todo.transfer.records import explain, to_plain
+from todo.transfer.records import explain, join_reasons, to_plain
 from todo.transfer.survey import Place
 
 _RANDOM_BITS = 74
@@ -69,7 +70,8 @@ class _Import:
         self._owner = owner
         self._zone = zone
         self._now = now
-        self._skipped = importer.report.skipped
+        # Line -> every reason; one line of a file can have a hundred thousand.
+        self._reasons: defaultdict[int, list[str]] = defaultdict(list)
         # UID -> id of each task of the file that is taken.
         self._ids: dict[str, str] = {}
         # What was there before, and what is made.
@@ -85,7 +87,7 @@ class _Import:
                 image = self._make_image(task, known)
             except ProblemError as error:
                 reasons = [f"{each['field']}: {each['message']}" for each in error.errors or ()]
-                self._skip(task.line, "; ".join(reasons) or error.detail)
+                self._skip(task.line, join_reasons(reasons) or error.detail)
                 continue
             except ValidationError as error:
                 self._skip(task.line, explain(error))
@@ -93,11 +95,12 @@ class _Import:
             if task.uid:
                 self._ids[task.uid] = image["id"]
             images.append((task.line, image))
-        return await self._importer.take_images(images)
+        report = await self._importer.take_images(images)
+        report.skipped |= {line: join_reasons(each) for line, each in self._reasons.items()}
+        return report
 
     def _skip(self, line: int, why: str) -> None:
-        known = self._skipped.get(line)
-        self._skipped[line] = f"{known}; {why}" if known else why
+        self._reasons[line].append(why)
 
     async def _find_known(self, calendar: Calendar) -> dict[str, str]:
         """Find the tasks of earlier imports; what identifies them -> id."""

@@ -1,5 +1,6 @@
 """One line of an export, checked: nothing goes in that the service would not have stored."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -21,6 +22,9 @@ from todo.models import LIST_NAME_LENGTH, USER_LENGTH
 from todo.normalization import normalize_input
 from todo.tasks.due import check_zone
 from todo.tasks.schemas import Description, Priority, RecurrenceFrom, Reminders, Rule, Tags, Title
+
+# One line of a file can be wrong in a hundred thousand ways.
+_MAX_REASONS = 10
 
 User = Annotated[str, StringConstraints(min_length=1, max_length=USER_LENGTH)]
 Version = Annotated[int, Field(ge=1, lt=2**31)]
@@ -154,7 +158,15 @@ def explain(error: ValidationError) -> str:
         place = ".".join(str(part) for part in item["loc"])
         reason = item["msg"].removeprefix("Value error, ")
         parts.append(f"{place}: {reason}" if place else reason)
-    return "; ".join(parts)
+    return join_reasons(parts)
+
+
+def join_reasons(reasons: Sequence[str]) -> str:
+    """Return one line with the first reasons, and how many more there are."""
+    shown = list(reasons[:_MAX_REASONS])
+    if len(reasons) > len(shown):
+        shown.append(f"and {len(reasons) - len(shown)} more")
+    return "; ".join(shown)
 
 
 def to_plain(value: Any) -> Any:  # noqa: ANN401 - of any field
