@@ -5,8 +5,10 @@ list every change of the clocks up to the year asked for. Here a rule is read as
 a task, and the last change before a time is looked for backwards, in a bounded number of years.
 """
 
+import contextlib
 import re
 from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 
@@ -24,6 +26,9 @@ _TOO_LONG = "the rules and zones of this file take too long to check"
 _NO_TIME = timedelta()
 # Descriptions of the whole history of a zone have up to 250.
 _MAX_OBSERVANCES = 1000
+_MAX_RULES = 1000
+# Offsets that are remembered for each direction; the tasks of a file have many times in common.
+_MAX_LOOKUPS = 10_000
 # As many repetitions as recurrence looks at: what the calendar repeats comes back within them.
 _SEARCHED = 50
 _MAX_COUNTED = 100
@@ -43,30 +48,43 @@ class _Repetition:
     start: datetime
     until: datetime | None
     budget: TimeBudget
-    _days: dict[int, list[date]] = field(default_factory=dict)
+    # Of repetitions by their number, from that of the start on.
+    _onsets: dict[int, list[datetime]] = field(default_factory=dict)
+    _last_before: dict[int, datetime | None] = field(default_factory=dict)
 
     def find_last(self, limit: datetime) -> datetime | None:
         """Return the last change that is not after a wall time."""
         if self.until is not None:
             limit = min(limit, self.until)
-        last = (limit.year - self.start.year) // self.rule.interval
-        for number in range(last, max(last - _SEARCHED, -1), -1):
-            for onset in reversed(self.find_onsets(number)):
-                if self.start <= onset <= limit:
-                    return onset
+        number = (limit.year - self.start.year) // self.rule.interval
+        for onset in reversed(self.find_onsets(number) if number >= 0 else []):
+            if self.start <= onset <= limit:
+                return onset
+        # Whatever is before this repetition is before the limit.
+        if number not in self._last_before:
+            self._last_before[number] = self._find_last_before(number)
+        return self._last_before[number]
+
+    def _find_last_before(self, number: int) -> datetime | None:
+        for earlier in range(number - 1, max(number - _SEARCHED, -1), -1):
+            onsets = self.find_onsets(earlier)
+            if onsets and onsets[-1] >= self.start:
+                return onsets[-1]
         return None
 
     def find_onsets(self, number: int) -> list[datetime]:
-        """Return the changes of one repetition, those before the start as well."""
-        if number not in self._days:
+        """Return the changes of one repetition, those before the start as well.
+
+        Raises:
+            TimeBudgetExceededError: There is no time left.
+        """
+        if number not in self._onsets:
+            self.budget.check()
             year = self.start.year + number * self.rule.interval
-            try:
-                with self.budget.spend():
-                    self._days[number] = find_days_of_year(self.rule, year)
-            except TimeBudgetExceededError:
-                raise UnreadableZoneError(_TOO_LONG) from None
-        clock = self.rule.clock or self.start.time()
-        return [datetime.combine(day, clock) for day in self._days[number]]
+            clock = self.rule.clock or self.start.time()
+            days = find_days_of_year(self.rule, year)
+            self._onsets[number] = [datetime.combine(day, clock) for day in days]
+        return self._onsets[number]
 
 
 @dataclass(slots=True)
@@ -105,14 +123,53 @@ class DescribedZone(tzinfo):
             raise UnreadableZoneError("STANDARD and DAYLIGHT are missing")
         if len(parts) > _MAX_OBSERVANCES:
             raise UnreadableZoneError(f"more than {_MAX_OBSERVANCES} times STANDARD or DAYLIGHT")
-        self._observances = [_read_observance(each, budget) for each in parts]
+        if sum(each.name == "RRULE" for part in parts for each in part.properties) > _MAX_RULES:
+            raise UnreadableZoneError(f"more than {_MAX_RULES} times RRULE")
+        self._budget = budget
+        with _spend(budget):
+            self._observances = [_read_observance(each, budget) for each in parts]
         self._first = min(self._observances, key=lambda each: each.single[0])
+        self._offsets: dict[datetime, timedelta] = {}
+        self._offsets_of_utc: dict[datetime, timedelta] = {}
 
     def utcoffset(self, moment: datetime | None) -> timedelta:
-        """The offset of a wall time."""
+        """The offset of a wall time.
+
+        Raises:
+            UnreadableZoneError: There is no time left to find it.
+        """
         if moment is None:
             return self._first.before
-        wall = moment.replace(tzinfo=None)
+        # Microseconds and folds do not matter, and would be keys of their own.
+        wall = moment.replace(microsecond=0, tzinfo=None, fold=0)
+        return self._look_up(self._offsets, wall, self._find_offset)
+
+    def fromutc(self, moment: datetime) -> datetime:
+        """The wall time of an instant.
+
+        Raises:
+            UnreadableZoneError: There is no time left to find it.
+        """
+        instant = moment.replace(tzinfo=None)
+        found = self._look_up(
+            self._offsets_of_utc, instant.replace(microsecond=0), self._find_offset_of_utc
+        )
+        return (instant + found).replace(tzinfo=self)
+
+    def _look_up(
+        self,
+        known: dict[datetime, timedelta],
+        time_: datetime,
+        find: Callable[[datetime], timedelta],
+    ) -> timedelta:
+        if time_ not in known:
+            if len(known) >= _MAX_LOOKUPS:
+                known.clear()
+            with _spend(self._budget):
+                known[time_] = find(time_)
+        return known[time_]
+
+    def _find_offset(self, wall: datetime) -> timedelta:
         found = self._first.before
         latest = datetime.min  # noqa: DTZ901 - a wall time
         for each in self._observances:
@@ -122,16 +179,14 @@ class DescribedZone(tzinfo):
                 latest, found = onset + gap, each.after
         return found
 
-    def fromutc(self, moment: datetime) -> datetime:
-        """The wall time of an instant."""
-        instant = moment.replace(tzinfo=None)
+    def _find_offset_of_utc(self, instant: datetime) -> timedelta:
         found = self._first.before
         latest = datetime.min  # noqa: DTZ901 - of UTC
         for each in self._observances:
             onset = each.find_last(instant + each.before)
             if onset is not None and onset - each.before >= latest:
                 latest, found = onset - each.before, each.after
-        return (instant + found).replace(tzinfo=self)
+        return found
 
     def dst(self, _moment: datetime | None) -> timedelta | None:
         """Not known: a description says offsets."""
@@ -140,6 +195,20 @@ class DescribedZone(tzinfo):
     def tzname(self, _moment: datetime | None) -> str:
         """The name in the file."""
         return self._name
+
+
+@contextlib.contextmanager
+def _spend(budget: TimeBudget) -> Iterator[None]:
+    """Charge the block to a budget.
+
+    Raises:
+        UnreadableZoneError: Nothing is left.
+    """
+    try:
+        with budget.spend():
+            yield
+    except TimeBudgetExceededError:
+        raise UnreadableZoneError(_TOO_LONG) from None
 
 
 def _read_observance(part: Component, budget: TimeBudget) -> _Observance:
@@ -198,13 +267,11 @@ def _read_repetition(
     try:
         # A last time without Z is in local time.
         text = _LOCAL_UNTIL.sub(r"\1Z", given.value.strip().rstrip(";"))
+        budget.check()
         plain = read_rule(text)
         if plain.frequency is not Frequency.YEARLY:
             raise ValueError(f"FREQ={plain.frequency}: clocks change by FREQ=YEARLY")  # noqa: TRY301
-        with budget.spend():
-            rule = normalise(
-                plain, due_date=start.date(), due_at=None, due_zone=None, basis="schedule"
-            )
+        rule = normalise(plain, due_date=start.date(), due_at=None, due_zone=None, basis="schedule")
         until = None
         if isinstance(rule.until, datetime):
             until = rule.until.replace(tzinfo=None)
@@ -215,8 +282,6 @@ def _read_repetition(
         found = _Repetition(replace(rule, clock=plain.clock), start, until, budget)
         if rule.count is not None:
             found.until = _find_end(found, rule.count)
-    except TimeBudgetExceededError:
-        raise UnreadableZoneError(_TOO_LONG) from None
     except (ValueError, OverflowError) as error:
         raise UnreadableZoneError(f"line {given.line}: RRULE: {error}") from None
     return found
