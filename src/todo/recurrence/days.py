@@ -86,6 +86,15 @@ def find_days_of_year(rule: Rule, year: int) -> list[date]:
     return [date.fromordinal(day) for day in days]
 
 
+def find_fitting_days(rule: Rule, first: date, end: date) -> list[date]:
+    """Return the days from the first to that before the end, whatever INTERVAL and BYSETPOS say.
+
+    COUNT and UNTIL are not looked at either.
+    """
+    days = _FittingDays(rule).between(first.toordinal(), end.toordinal())
+    return [date.fromordinal(day) for day in days]
+
+
 def _find_daily(rule: Rule, fitting: "_FittingDays", start: int, repetitions: int) -> Iterator[int]:
     """Yield the days after the start: a period is a day, so the phase is a mask as well."""
     if rule.by_set_pos and not {1, -1} & set(rule.by_set_pos):

@@ -1,21 +1,23 @@
 """A rule whose days are those of another one, moved by some days.
 
 Not every set of days that a rule can say can be said of the days after it. What is found is
-therefore compared with the original, instance by instance.
+therefore compared with the original over all 400 years after which the calendar repeats: what a
+month says of its weekdays may hold for decades and fail in one February.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
-from todo.recurrence.days import NeverOccursError, find_next
+from todo.recurrence.days import find_fitting_days
 from todo.recurrence.rule import Frequency, Rule
 
 _WEEK = 7
 _MONTHS = 12
 _LONGEST_MONTH = 31
-# Five years of months, with a leap year among them; sixty years of years.
-_COMPARED = 60
+# The calendar repeats after 400 years, weekdays included.
+_CYCLE_START = date(2000, 1, 1)
+_CYCLE_END = date(2400, 1, 1)
 
 
 def move_rule(rule: Rule, start: date, days: int) -> Rule | None:
@@ -28,35 +30,40 @@ def move_rule(rule: Rule, start: date, days: int) -> Rule | None:
         start: The day from which it counts.
         days: The distance; negative before the start.
     """
+    in_month = rule.frequency in {Frequency.MONTHLY, Frequency.YEARLY}
+    if not in_month and not (rule.by_month or rule.by_month_day):
+        # Weeks move as a whole: nothing needs to be compared.
+        matters = rule.frequency is Frequency.WEEKLY and (rule.interval > 1 or rule.by_set_pos)
+        week_start = (rule.week_start + days) % _WEEK if matters else rule.week_start
+        return replace(rule, by_day=_move_weekdays(rule, days), week_start=week_start)
     guesses = _guess(rule, start, days)
     return next((each for each in guesses if _agree(rule, each, start, days)), None)
 
 
 def _agree(rule: Rule, moved: Rule, start: date, days: int) -> bool:
-    """Whether one rule says the days of the other, that many days later."""
+    """Whether one rule says the days of the other, that many days later, for all time."""
     distance = timedelta(days=days)
-    here, there = start, start + distance
-    for _ in range(_COMPARED):
-        try:
-            one, other = find_next(rule, here), find_next(moved, there)
-        except (NeverOccursError, OverflowError):
-            return False
-        if one is None or other is None:
-            return True  # The calendar ends.
-        if one + distance != other:
-            return False
-        here, there = one, other
-    return True
+    ours = find_fitting_days(rule, _CYCLE_START, _CYCLE_END)
+    theirs = find_fitting_days(moved, _CYCLE_START + distance, _CYCLE_END + distance)
+    if [each + distance for each in ours] != theirs:
+        return False
+    if rule.interval == 1 or rule.frequency is Frequency.DAILY:
+        return True
+    # The periods that INTERVAL leaves out must be those of the moved days as well.
+    moves = _number_period(rule, start + distance) - _number_period(rule, start)
+    return all(
+        _number_period(rule, there) - _number_period(rule, here) == moves
+        for here, there in zip(ours, theirs, strict=True)
+    )
+
+
+def _number_period(rule: Rule, day: date) -> int:
+    return day.year if rule.frequency is Frequency.YEARLY else day.year * _MONTHS + day.month
 
 
 def _guess(rule: Rule, start: date, days: int) -> Iterator[Rule]:
     """Rules that may say the moved days."""
-    in_month = rule.frequency in {Frequency.MONTHLY, Frequency.YEARLY}
-    if not in_month and not (rule.by_month or rule.by_month_day):
-        matters = rule.frequency is Frequency.WEEKLY and (rule.interval > 1 or rule.by_set_pos)
-        week_start = (rule.week_start + days) % _WEEK if matters else rule.week_start
-        yield replace(rule, by_day=_move_weekdays(rule, days), week_start=week_start)
-    elif not rule.by_set_pos and not rule.by_week_no and not rule.by_year_day:
+    if not rule.by_set_pos and not rule.by_week_no and not rule.by_year_day:
         yield from _move_within_months(rule, days)
     if rule.frequency is Frequency.YEARLY and not rule.by_set_pos and not rule.by_week_no:
         yield from _move_within_years(rule, start + timedelta(days=days))
