@@ -1,7 +1,7 @@
 """A VTODO as a task: what a task can hold is taken, everything else is reported."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from todo.tasks.schemas import MAX_DESCRIPTION_LENGTH, MAX_TAGS, MAX_TITLE_LENGT
 from todo.transfer.ical_alarm import read_reminders
 from todo.transfer.ical_due import Clock, Moment, check_day, check_instant, read_duration
 from todo.transfer.ical_rrule import Rules
-from todo.transfer.ical_text import Component, Property, Skipped
+from todo.transfer.ical_text import Component, Property, Skipped, unescape
 
 MAX_TAG_LENGTH = 50
 
@@ -30,7 +30,6 @@ _REASONS = {
     "ORGANIZER": "share the list instead",
 }
 _DAY = timedelta(days=1)
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +57,6 @@ class ImportedTask:
     task: dict[str, Any]
 
 
-def unescape(text: str) -> str:
-    """Return what a TEXT value says."""
-    plain = _ESCAPED.sub(lambda match: "\n" if match[1] in "nN" else match[1], text)
-    return plain.replace("\r", "").strip()
-
-
 def read_task(component: Component, clock: Clock, rules: Rules) -> ImportedTask | str:
     """Read one VTODO; return why, when it makes no task."""
     return _Reader(component, clock, rules).read()
@@ -88,6 +81,8 @@ class _Reader:
             why = "is missing; another import of the file makes this task again"
             self._skip(self._component.line, "UID", why)
         start, due = self._read_due()
+        if "RRULE" in self._first:
+            due = self._follow_start(start, due)
         is_completed, completed_at = self._read_completion()
         recurrence = self._read_recurrence(start, due)
         alarms = self._component.components
@@ -235,6 +230,18 @@ class _Reader:
         except ValueError as error:
             self._skip(given.line, "DURATION", str(error))
         return None
+
+    def _follow_start(self, start: Moment | None, due: Moment | None) -> Moment | None:
+        """Return the due by the clock of DTSTART: from there a rule counts its instances."""
+        if start is None or due is None or start.at is None or due.at is None:
+            return due
+        if start.zone == due.zone:
+            return due
+        zone = start.zone or "UTC"
+        if due.zone is not None:
+            why = f"{due.zone}: the series follows the clock of DTSTART, {zone}"
+            self._skip(self._first["DUE"].line, "DUE", why)
+        return replace(due, zone=zone, rules=start.rules)
 
     def _read_recurrence(self, start: Moment | None, due: Moment | None) -> str | None:
         given = self._first.get("RRULE")

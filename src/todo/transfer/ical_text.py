@@ -63,6 +63,13 @@ _FOLDED_LENGTH = 70
 _NAME_LENGTH = 60
 # Alarms are in tasks, and tasks in a calendar: anything deeper is no calendar.
 _DEEPEST = 8
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+def unescape(text: str) -> str:
+    """Return what a TEXT value says."""
+    plain = _ESCAPED.sub(lambda match: "\n" if match[1] in "nN" else match[1], text)
+    return plain.replace("\r", "").strip()
 
 
 def read_components(data: bytes, report: list[Skipped]) -> list[Component]:
@@ -131,12 +138,8 @@ def _unfold(data: bytes, report: list[Skipped]) -> list[tuple[int, bytes]]:
     """Join folded lines. Before decoding: a fold may stand within a character."""
     lines: list[tuple[int, list[bytes]]] = []
     length = 0
-    for number, line in enumerate(data.splitlines(), start=1):
-        if not line:
-            continue
-        if line[:1] in b" \t" and lines:
-            lines[-1][1].append(line[1:])
-        elif _BEGINS_PROPERTY.match(line):
+    for number, line, last_length in _join_folded(data):
+        if _BEGINS_PROPERTY.match(line):
             lines.append((number, [line]))
         elif not lines or lines[-1][1][0][:6].upper().startswith((b"BEGIN:", b"END:")):
             report.append(Skipped(number, "line", "is no property"))
@@ -144,8 +147,29 @@ def _unfold(data: bytes, report: list[Skipped]) -> list[tuple[int, bytes]]:
             lines[-1][1].append(line if length >= _FOLDED_LENGTH else rb"\n" + line)
             why = f"begins with no name; read as the rest of line {lines[-1][0]}"
             report.append(Skipped(number, "line", why))
-        length = len(line)
+        length = last_length
     return [(number, b"".join(parts)) for number, parts in lines]
+
+
+def _join_folded(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Yield lines without their folds: the number, the line, and the length of its last part.
+
+    Before anything else is decided: a fold may stand within a name (RFC 5545, 3.1).
+    """
+    first = length = 0
+    parts: list[bytes] = []
+    for number, line in enumerate(data.splitlines(), start=1):
+        if not line:
+            continue
+        if line[:1] in b" \t" and parts:
+            parts.append(line[1:])
+            length = len(line)
+            continue
+        if parts:
+            yield first, b"".join(parts), length
+        first, parts, length = number, [line], len(line)
+    if parts:
+        yield first, b"".join(parts), length
 
 
 def _decode(lines: list[tuple[int, bytes]], report: list[Skipped]) -> Iterator[tuple[int, str]]:

@@ -6,7 +6,7 @@ from datetime import tzinfo
 
 from todo.tasks.due import find_zone
 from todo.time_budget import TimeBudget
-from todo.transfer.ical_text import Component
+from todo.transfer.ical_text import Component, unescape
 from todo.transfer.ical_vtimezone import DescribedZone, UnreadableZoneError
 
 # America/Argentina/Buenos_Aires has three parts, and no name has more.
@@ -31,7 +31,8 @@ class Zones:
             described: The VTIMEZONEs of the file.
             budget: The time that reading and using them may take.
         """
-        self._described = {_value(each, "TZID"): each for each in described}
+        # TZID is TEXT where a zone is described, and a parameter where it is used.
+        self._described = {unescape(_value(each, "TZID")): each for each in described}
         self._budget = budget
         self._known: dict[str, Zone | None] = {}
         self._faults: dict[str, str] = {}
@@ -47,7 +48,7 @@ class Zones:
         return self._faults.get(tzid, "is not known")
 
     def _find(self, tzid: str) -> Zone | None:
-        description = self._described.get(tzid)
+        description = self._described.get(unescape(tzid))
         for name in _names(tzid, description):
             zone = find_zone(name)
             if zone is not None:

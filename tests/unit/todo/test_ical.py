@@ -248,3 +248,11 @@ def test_damage_costs_what_it_hits_and_nothing_fails(
     # Everything is on a line of the file, and in order.
     assert calendar.report == sorted(calendar.report)
     assert all(isinstance(each, Skipped) and each.line > 0 for each in calendar.report)
+
+
+@pytest.mark.parametrize("fold", ["\r\n ", "\r\n\t", "\n "])
+def test_a_fold_may_stand_within_a_name(fold: str) -> None:
+    calendar = read(f"DESCR{fold}IPTION:one", f"PRIO{fold}RITY{fold}:1")
+
+    assert calendar.report == []
+    assert calendar.tasks[0].task == {"title": "Title", "description": "one", "priority": "high"}

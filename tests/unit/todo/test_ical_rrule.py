@@ -126,6 +126,10 @@ def test_a_rule_of_the_start_becomes_one_of_the_due(
         ("20260101", "20260108", "FREQ=DAILY;BYMONTH=1"),
         ("20260105", "20260301", "FREQ=YEARLY;BYWEEKNO=2"),
         ("20260101", "20260401", "FREQ=YEARLY;BYMONTH=1,2;BYMONTHDAY=1"),
+        # What five years have in common: the fourth Monday is the last day of February in 2033.
+        ("20270125", "20270126", "FREQ=MONTHLY;BYDAY=4MO"),
+        ("20270222", "20270223", "FREQ=YEARLY;BYMONTH=2;BYDAY=4MO"),
+        ("20270125", "20270126", "FREQ=MONTHLY;INTERVAL=12;BYDAY=4MO"),
     ],
 )
 def test_a_rule_that_no_rule_of_the_due_says_is_left_out_and_reported(
@@ -170,6 +174,41 @@ def test_every_due_is_as_far_from_its_start_or_the_report_says_why(
         assert follow(only.task, 15) == expect(start, rule, days, 15)
 
 
+@pytest.mark.parametrize("nth", [1, 2, 3, 4, 5, -1, -2, -3, -4, -5])
+@pytest.mark.parametrize("days", [1, 3, 7, -1, -3])
+@pytest.mark.parametrize("parts", ["", "INTERVAL=2;", "INTERVAL=3;"])
+def test_a_weekday_of_months_that_is_moved_holds_for_a_hundred_years(
+    nth: int, days: int, parts: str
+) -> None:
+    rule = f"FREQ=MONTHLY;{parts}BYDAY={nth}MO"
+    start = expect(date(2026, 12, 31), rule, 0, 1)[0]
+    calendar = read(
+        f"DTSTART:{start:%Y%m%d}", f"DUE:{start + timedelta(days=days):%Y%m%d}", f"RRULE:{rule}"
+    )
+
+    [only] = calendar.tasks
+    assert [each.what for each in calendar.report] == ["DTSTART", "RRULE"]
+    if "recurrence" in only.task:
+        assert follow(only.task, 500) == expect(start, rule, days, 500)
+
+
+@pytest.mark.parametrize(
+    ("due", "zone", "reported"),
+    [
+        ("DUE:20270115T090000Z", "Europe/Berlin", []),
+        ("DUE;TZID=America/New_York:20270115T040000", "Europe/Berlin", ["DUE"]),
+        ("DUE;TZID=Europe/Berlin:20270115T100000", "Europe/Berlin", []),
+    ],
+)
+def test_a_series_follows_the_clock_of_its_start(due: str, zone: str, reported: list[str]) -> None:
+    calendar = read("DTSTART;TZID=Europe/Berlin:20270115T080000", due, "RRULE:FREQ=DAILY")
+
+    [only] = calendar.tasks
+    assert only.task["due_at"] == "2027-01-15T09:00:00Z"
+    assert only.task["due_zone"] == zone
+    assert [each.what for each in calendar.report] == ["DTSTART", *reported]
+
+
 def test_the_last_instant_bounds_the_start_by_its_own_clock() -> None:
     rule = "FREQ=WEEKLY;UNTIL=20271018T070000Z"
     calendar = read(
@@ -181,7 +220,7 @@ def test_the_last_instant_bounds_the_start_by_its_own_clock() -> None:
     # The last start is on 18 October at nine in Berlin; its due 14 hours later.
     [only] = calendar.tasks
     assert only.task["recurrence"] == "FREQ=WEEKLY;UNTIL=20271018T210000Z;BYDAY=MO"
-    assert [each.line for each in calendar.report] == [5, 7]
+    assert [each.line for each in calendar.report] == [5, 6, 7]
 
 
 def test_a_local_last_instant_is_one_of_the_start() -> None:

@@ -199,6 +199,61 @@ def test_a_spent_budget_ends_the_search_for_changes() -> None:
         build(*costly, budget_s=0.0001)
 
 
+def test_too_many_rules_are_refused() -> None:
+    with pytest.raises(UnreadableZoneError, match="more than 1000 times RRULE"):
+        build(" ".join([BERLIN[0], *1000 * ["RRULE=FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU"]]))
+
+
+def test_lookups_spend_the_budget_and_a_known_one_does_not() -> None:
+    ticks = iter(range(100_000))
+    zone = DescribedZone(describe(*BERLIN), TimeBudget(1000, clock=lambda: float(next(ticks))))
+    known = datetime(2027, 6, 1)  # noqa: DTZ001 - a wall time
+    for _ in range(5000):
+        assert zone.utcoffset(known) == 2 * HOUR
+
+    others = (known + timedelta(days=day) for day in range(5000))
+    with pytest.raises(UnreadableZoneError, match="too long"):
+        list(map(zone.utcoffset, others))
+    with pytest.raises(UnreadableZoneError, match="too long"):
+        next(others).replace(tzinfo=UTC).astimezone(zone)
+
+
+def test_many_rules_that_rarely_occur_are_looked_up_in_little_time() -> None:
+    rare = [
+        f"STANDARD +0100 +0200 DTSTART=1970{n % 12 + 1:02}{n % 28 + 1:02}T{n % 24:02}0000"
+        " RRULE=FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO"
+        for n in range(500)
+    ]
+    zone = build(*rare)
+    assert zone.utcoffset(datetime(2027, 1, 1)) == 2 * HOUR  # noqa: DTZ001 - a wall time
+    started = CLOCK.now()
+
+    for day in range(100):
+        assert zone.utcoffset(datetime(2027, 1, 1) + timedelta(days=day)) == 2 * HOUR  # noqa: DTZ001
+
+    assert CLOCK.now() - started < 1
+
+
+def test_a_zone_whose_name_has_a_comma_is_found() -> None:
+    text = r"""BEGIN:VTIMEZONE
+TZID:(UTC-08:00) Pacific Time (US\, Canada)
+BEGIN:STANDARD
+DTSTART:16010101T000000
+TZOFFSETFROM:-0800
+TZOFFSETTO:-0800
+END:STANDARD
+END:VTIMEZONE
+BEGIN:VTODO
+UID:1
+SUMMARY:t
+DUE;TZID="(UTC-08:00) Pacific Time (US, Canada)":20270701T090000
+END:VTODO"""
+
+    [only] = read_calendar(text.encode(), ZoneInfo("Europe/Berlin")).tasks
+
+    assert only.task["due_at"] == "2027-07-01T17:00:00Z"
+
+
 def test_a_zone_that_cannot_be_used_is_explained_where_it_is_used() -> None:
     text = """BEGIN:VTIMEZONE
 TZID:Odd
