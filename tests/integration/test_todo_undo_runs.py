@@ -138,6 +138,62 @@ def test_between_the_runs_of_several_tokens_one_must_be_named(
     assert titles(alice) == ["two"]
 
 
+@pytest.mark.longer(300)
+@pytest.mark.parametrize("by", ["run_id", "token_id"])
+def test_changes_outside_a_list_do_not_crowd_out_those_in_it(
+    service: Service, alice: Person, by: str
+) -> None:
+    home = alice.create(LISTS, name="Home")["id"]
+    token = alice.create(TOKENS, **AGENT)
+    outside = [{"op": "create", "task": {"title": "outside"}}] * 100
+    inside = [{"op": "create", "task": {"title": "inside", "list_id": home}}] * 3
+    batches = [inside[:1], *[outside] * 10, inside[1:]]
+    with service.client(token["token"]) as agent:
+        for batch in batches:
+            read(agent.post(f"{TASKS}/batch", json={"operations": batch}, headers=RUN))
+    what = {"token_id": token["id"], "run_id": "weekly-7"}[by]
+
+    assert len(undo(alice.http, list=home, **{by: what})["items"]) == 3
+
+    assert read(alice.http.get(TASKS, params={"list": home}))["items"] == []
+
+
+def test_of_several_tokens_a_collaborator_sees_those_that_changed_the_list(
+    service: Service, alice: Person, bob: Person
+) -> None:
+    home = alice.create(LISTS, name="Home")["id"]
+    alice.share(home, bob, "write")
+    tokens = [alice.create(TOKENS, **AGENT) for _ in range(3)]
+    places: list[dict[str, Any]] = [{"list_id": home}, {"list_id": home}, {}]
+    for token, place in zip(tokens, places, strict=True):
+        with service.client(token["token"]) as agent:
+            add(agent, "of a run", **place)
+    what = {"run_id": "weekly-7", "actor": alice.name, "list": home}
+
+    refused = bob.http.post(UNDO, json=what)
+    assert code(refused) == (409, "undo-conflict")
+    shown = {error["message"].split()[-1] for error in refused.json()["errors"]}
+    assert shown == {token["id"] for token in tokens[:2]}
+    undo(bob.http, **what, token_id=tokens[0]["id"])
+    assert titles(alice) == ["of a run", "of a run"]
+
+
+def test_the_run_of_another_user_is_that_of_the_only_token_in_the_list(
+    service: Service, alice: Person, bob: Person
+) -> None:
+    home = alice.create(LISTS, name="Home")["id"]
+    alice.share(home, bob, "write")
+    add(alice.http, "by hand", list_id=home)
+    with use_token(service, alice, **AGENT) as agent:
+        add(agent, "of the agent", list_id=home)
+
+    refused = bob.http.post(UNDO, json={"run_id": "weekly-7", "actor": alice.name, "list": home})
+
+    # That both came with a JSON Web Token does not make bob's token one of alice's.
+    assert code(refused) == (409, "undo-conflict")
+    assert titles(alice) == ["by hand", "of the agent"]
+
+
 def test_everything_that_a_token_changed_is_undone(
     service: Service, alice: Person, bob: Person
 ) -> None:
@@ -219,6 +275,8 @@ def test_a_run_of_which_nothing_can_be_undone_is_refused(alice: Person) -> None:
         {"token_id": str(uuid.uuid4()), "actor": "bob"},
         {"token_id": "x"},
         {"run_id": "r", "actor": ""},
+        {"run_id": "r", "whole_request": True},
+        {"token_id": str(uuid.uuid4()), "whole_request": True},
     ],
     ids=lambda what: json.dumps(sorted(what)),
 )

@@ -3,14 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, literal_column, select
+from sqlalchemy import Select, bindparam, literal_column, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from todo.auth.caller import Caller
 from todo.errors import NotFoundError, StateConflictError, UndoConflictError
-from todo.journal.repository import View
+from todo.journal.repository import View, is_task_of_list, list_params
 from todo.models import Id, Time, journal
 from todo.session import Session
 from todo.sql import Row, Statement
@@ -59,20 +60,36 @@ _RUN = (
     & _CHANGED
 )
 _TOKEN: ColumnElement[str] = bindparam("token_id", type_=Id)
-_OF_RUN = Statement(
-    select(*_ENTRY)
-    .where(_RUN, journal.c.token_id.is_not_distinct_from(_TOKEN))
-    .order_by(journal.c.seq)
-    .limit(MAX_ENTRIES + 1)
+_RUN_OF_TOKEN = _RUN & journal.c.token_id.is_not_distinct_from(_TOKEN)
+_OF_TOKEN = _OWNER & (journal.c.token_id == _TOKEN) & _CHANGED
+
+
+def _select_entries(which: ColumnElement[bool], *inside: ColumnElement[bool]) -> Select[Any]:
+    # Before the limit: entries of other lists must not crowd out those of this one.
+    return select(*_ENTRY).where(which, *inside).order_by(journal.c.seq).limit(MAX_ENTRIES + 1)
+
+
+def _select_tokens(*inside: ColumnElement[bool]) -> Select[Any]:
+    return select(journal.c.token_id).where(_RUN, *inside).distinct().limit(_MAX_SHOWN_TOKENS)
+
+
+class _Questions(NamedTuple):
+    """The statements about a run or a token, in one part of a journal."""
+
+    run: Statement
+    tokens_of_run: Statement
+    token: Statement
+
+
+_IN_JOURNAL = _Questions(
+    Statement(_select_entries(_RUN_OF_TOKEN)),
+    Statement(_select_tokens()),
+    Statement(_select_entries(_OF_TOKEN)),
 )
-_TOKENS_OF_RUN = Statement(
-    select(journal.c.token_id).where(_RUN).distinct().limit(_MAX_SHOWN_TOKENS)
-)
-_OF_TOKEN = Statement(
-    select(*_ENTRY)
-    .where(_OWNER, journal.c.token_id == _TOKEN, _CHANGED)
-    .order_by(journal.c.seq)
-    .limit(MAX_ENTRIES + 1)
+_IN_LIST = _Questions(
+    Statement(lambda dialect: _select_entries(_RUN_OF_TOKEN, is_task_of_list(dialect))),
+    Statement(lambda dialect: _select_tokens(is_task_of_list(dialect))),
+    Statement(lambda dialect: _select_entries(_OF_TOKEN, is_task_of_list(dialect))),
 )
 
 
@@ -143,7 +160,7 @@ class Run:
     Attributes:
         id: The `X-Run-Id`, which anybody may send.
         actor: The user who did.
-        token_id: The API token; None for the one of `find_run` that is preferred.
+        token_id: The API token; None for the one that `find_run` finds.
     """
 
     id: str
@@ -151,36 +168,40 @@ class Run:
     token_id: str | None = None
 
 
-async def find_run(
-    session: Session, view: View, run: Run, *, preferred_token: str | None
-) -> list[Past]:
+async def find_run(session: Session, view: View, run: Run, caller: Caller) -> list[Past]:
     """Return what a run changed and restored, in order.
 
-    Without the token of the run, it is the run of the preferred token, otherwise of the only token
+    Without the token of the run, it is the run of the caller's token, otherwise of the only token
     that has such a run.
 
     Args:
         session: Reads.
         view: Which journal.
         run: Which run.
-        preferred_token: The token of the caller, None for a JSON Web Token.
+        caller: Who asks. The run of the caller's own token is preferred; another user's run is
+            none of that token's.
 
     Raises:
         NotFoundError: It changed nothing that the caller may see.
         UndoConflictError: Several tokens have a run of this name.
         StateConflictError: It made more than MAX_ENTRIES changes.
     """
-    of_run = {"owner": view.owner, "run_id": run.id, "actor": run.actor}
-    token_id = run.token_id or preferred_token
-    rows = await session.fetch(_OF_RUN, {**of_run, "token_id": token_id})
-    if not rows and run.token_id is None:
-        tokens = [row[0] for row in await session.fetch(_TOKENS_OF_RUN, of_run)]
+    questions, about = _ask(view)
+    of_run = {**about, "run_id": run.id, "actor": run.actor}
+
+    async def fetch(token_id: str | None) -> list[Row]:
+        return await session.fetch(questions.run, {**of_run, "token_id": token_id})
+
+    if run.token_id is not None:
+        return _choose(await fetch(run.token_id))
+    rows = await fetch(caller.token_id) if run.actor == caller.user else []
+    if not rows:
+        tokens = [row[0] for row in await session.fetch(questions.tokens_of_run, of_run)]
         if len(tokens) > 1:
             raise _ambiguous(tokens)
         for token_id in tokens:
-            only = token_id and str(token_id)
-            rows = await session.fetch(_OF_RUN, {**of_run, "token_id": only})
-    return _choose(rows, view)
+            rows = await fetch(token_id and str(token_id))
+    return _choose(rows)
 
 
 async def find_changes_by(session: Session, view: View, token_id: str) -> list[Past]:
@@ -190,17 +211,20 @@ async def find_changes_by(session: Session, view: View, token_id: str) -> list[P
         NotFoundError: It changed nothing that the caller may see.
         StateConflictError: It made more than MAX_ENTRIES changes.
     """
-    values = {"owner": view.owner, "token_id": token_id}
-    return _choose(await session.fetch(_OF_TOKEN, values), view)
+    questions, about = _ask(view)
+    return _choose(await session.fetch(questions.token, {**about, "token_id": token_id}))
 
 
-def _choose(rows: list[Row], view: View) -> list[Past]:
-    chosen = [_read(row) for row in rows]
-    if view.list_id is not None:
-        chosen = [each for each in chosen if _is_inside(each, view.list_id)]
-    if not chosen:
+def _ask(view: View) -> tuple[_Questions, dict[str, Any]]:
+    """Return the statements for a part of a journal, and the values that they share."""
+    questions = _IN_JOURNAL if view.list_id is None else _IN_LIST
+    return questions, {"owner": view.owner, **list_params(view)}
+
+
+def _choose(rows: list[Row]) -> list[Past]:
+    if not rows:
         raise NotFoundError
-    return _refuse_many(chosen)
+    return _refuse_many([_read(row) for row in rows])
 
 
 def _ambiguous(tokens: list[Any]) -> UndoConflictError:

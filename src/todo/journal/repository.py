@@ -170,7 +170,7 @@ async def read_changes(session: Session, view: View, since: int, limit: int) -> 
 async def _read_step(session: Session, view: View, since: int, limit: int) -> Changes:
     of_owner = {"owner": view.owner}
     until = min(since + SCAN_BUDGET, MAX_SEQ)
-    values = of_owner | {"since": since, "until": until, "limit": limit + 1, **_about(view)}
+    values = of_owner | {"since": since, "until": until, "limit": limit + 1, **list_params(view)}
     heads, rows = await session.run((ACCOUNT_VERSION, of_owner), (_changes(view), values))
     head = int(heads[0][0]) if heads else 0
     if since > head:
@@ -211,7 +211,7 @@ async def read_history(
         "run_id": wanted.run_id,
         "actor": wanted.actor,
         "before": MAX_SEQ if before is None else before,
-        **_about(view),
+        **list_params(view),
     }
     page, boundary = _history(shape)
     rows, looked_at = await session.run((page, {**values, "limit": limit + 1}), (boundary, values))
@@ -221,7 +221,8 @@ async def read_history(
     return items, int(looked_at[0][0]) if looked_at else None
 
 
-def _about(view: View) -> dict[str, Any]:
+def list_params(view: View) -> dict[str, Any]:
+    """Return the parameters of a condition on the list of a view."""
     if view.list_id is None:
         return {}
     return {"list_id": view.list_id, "list_mark": f'"list_id":"{view.list_id}"'}
@@ -313,6 +314,15 @@ def _is_about_list(
     return and_(about, source.c.kind.in_([literal_column("'task'"), literal_column("'list'")]))
 
 
+def is_task_of_list(dialect: str) -> ColumnElement[bool]:
+    """Whether an entry is about a task that was and stayed in a list; see `list_params`."""
+    images = (
+        or_(image.is_(None), _says_list(dialect, image))
+        for image in (journal.c.before, journal.c.after)
+    )
+    return and_(journal.c.kind == literal_column("'task'"), journal.c.list_id == _LIST, *images)
+
+
 def _says_list(dialect: str, image: ColumnElement[Any]) -> ColumnElement[bool]:
     place = func.instr(image, _MARK) if dialect == SQLITE else func.strpos(image, _MARK)
     return func.coalesce(place, 0) > 0
@@ -348,7 +358,4 @@ def _find(dialect: str, found: Subquery, key: str, *, in_list: bool) -> ColumnEl
         image = found.c[key]
         stays = or_(found.c.kind != literal_column("'task'"), _says_list(dialect, image))
         return case((stays, image), else_=null())
-    if key == "list_id" and in_list:
-        # Nor is where it went.
-        return case((found.c.list_id == _LIST, found.c.list_id), else_=null())
     return found.c[key]

@@ -197,8 +197,8 @@ class UndoRequest(BaseModel):
     token_id: UUID | None = Field(
         default=None,
         description="ID of an API token: everything that it changed. With `run_id`, only in that "
-        "run; without it, the run is that of the token of the request, otherwise of the only token "
-        "with such a run.",
+        "run; without it, the run is that of the token of the request (if it is the actor's), "
+        "otherwise of the only token with such a run.",
     )
     whole_request: StrictBool = Field(
         default=False, description="With `seq`: everything that the same request changed."
@@ -212,6 +212,9 @@ class UndoRequest(BaseModel):
         of_run = self.run_id is not None or self.token_id is not None
         if (self.seq is None) != of_run:
             msg = "give either seq, or run_id or token_id or both"
+            raise ValueError(msg)
+        if self.whole_request and self.seq is None:
+            msg = "whole_request goes with seq"
             raise ValueError(msg)
         if self.actor is not None and self.run_id is None:
             msg = "actor goes with run_id"

@@ -181,9 +181,7 @@ class Undo:
     async def undo_run(self, run: Run) -> bytes:
         """Undo what a run did, without what cannot be undone; otherwise as `undo_change`."""
         account = await self._lock()
-        chosen = await find_run(
-            self._work.session, self._view, run, preferred_token=self._work.caller.token_id
-        )
+        chosen = await find_run(self._work.session, self._view, run, self._work.caller)
         return await self._undo(account, *separate(chosen))
 
     async def undo_token(self, token_id: str) -> bytes:
