@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.integration.people import MakeClient
+from tests.integration.service import Service
 
 TASKS = "/api/v1/tasks"
 CHANGES = "/api/v1/changes"
@@ -114,6 +115,28 @@ def test_the_journal_is_filtered_by_thing_and_by_user(client: httpx.Client) -> N
     assert seqs(entity=first["id"], actor=first["owner"]) == [3, 1]
     assert seqs(actor="somebody") == []
     assert seqs(entity="nothing") == seqs(run_id="none") == []
+
+
+def test_the_journal_is_filtered_by_token(service: Service, client: httpx.Client) -> None:
+    create(client)
+    ids = []
+    for run in ("one", "two"):
+        made = client.post("/api/v1/tokens", json={"name": run, "scopes": ["read", "write"]}).json()
+        ids.append(made["id"])
+        with service.client(made["token"]) as agent:
+            create(agent)
+            agent.post(TASKS, json={"title": "t"}, headers={"X-Run-Id": run})
+
+    def seqs(**query: str) -> list[int]:
+        return [entry["seq"] for entry in read(client, JOURNAL, **query)["items"]]
+
+    assert seqs(token_id=ids[0]) == [4, 3]
+    assert seqs(token_id=ids[1]) == [7, 6]
+    assert seqs(token_id=ids[1], run_id="two") == [7]
+    assert seqs(token_id=ids[0], run_id="two") == []
+    assert seqs(token_id=ids[0], actor="somebody") == []
+    assert seqs(token_id=str(uuid.UUID(int=0))) == []
+    assert client.get(JOURNAL, params={"token_id": "x"}).status_code == 422
 
 
 def test_pages_of_the_journal_follow_one_another(client: httpx.Client) -> None:

@@ -1,5 +1,6 @@
 """Every query of the API on a million tasks reads a bounded number of rows."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from tests.integration.service import Service, open_service
 # A page tries its conditions on at most 2000 rows, some by way of another index for each.
 MOST_ROWS = 6000
 MOST_PAGES = 10_000
+NO_TOKEN = str(uuid.UUID(int=0))
 
 
 Scenario = Callable[["World"], None]
@@ -226,6 +228,8 @@ def _journal(world: World) -> None:
         {"before": 20_000},
         {"run_id": RUN},
         {"run_id": "no-such-run"},
+        {"token_id": NO_TOKEN},
+        {"token_id": NO_TOKEN, "run_id": RUN},
         {"actor": BIG},
         {"actor": "nobody"},
         {"entity": PARENT},
@@ -259,7 +263,7 @@ def _undo(world: World) -> None:
     world.done("POST", "/api/v1/undo", json={"run_id": "third"})
     world.done("POST", "/api/v1/undo", json={"run_id": "fourth", "token_id": token["id"]})
     world.done("POST", TASKS, json={"title": "Undone"}, headers=bearer)
-    missing = {"token_id": "00000000-0000-0000-0000-000000000000"}
+    missing = {"token_id": NO_TOKEN}
     assert world.ask("POST", "/api/v1/undo", json=missing).status_code == 404
 
 

@@ -52,6 +52,7 @@ _ENTRY_KEYS = (
 _IMAGES = {"before", "after"}
 _OWNER = journal.c.owner == bindparam("owner")
 _LIST = bindparam("list_id", type_=Id)
+_TOKEN: ColumnElement[str] = bindparam("token_id", type_=Id)
 # What an image says of its list. Nothing else in it reads like this: in a string, quotes are
 # escaped.
 _MARK: ColumnElement[str] = bindparam("list_mark")
@@ -109,11 +110,13 @@ class Filter:
     Attributes:
         entity: Id of what was changed.
         run_id: The run that changed it.
+        token_id: The API token with which it was changed.
         actor: The user who did.
     """
 
     entity: str | None = None
     run_id: str | None = None
+    token_id: str | None = None
     actor: str | None = None
 
 
@@ -201,6 +204,7 @@ async def read_history(
     shape = _Shape(
         entity=wanted.entity is not None,
         run=wanted.run_id is not None,
+        token=wanted.token_id is not None,
         actor=wanted.actor is not None,
         in_list=view.list_id is not None,
         is_own=view.is_own,
@@ -209,6 +213,7 @@ async def read_history(
         "owner": view.owner,
         "entity": wanted.entity,
         "run_id": wanted.run_id,
+        "token_id": wanted.token_id,
         "actor": wanted.actor,
         "before": MAX_SEQ if before is None else before,
         **list_params(view),
@@ -260,12 +265,13 @@ class _Shape:
 
     entity: bool
     run: bool
+    token: bool
     actor: bool
     in_list: bool
     is_own: bool
 
 
-@lru_cache(64)
+@lru_cache(128)
 def _history(shape: _Shape) -> tuple[Statement, Statement]:
     """Make the statements that read a page, and the last entry within the scan budget."""
     return (
@@ -279,6 +285,8 @@ def _select_history(shape: _Shape, dialect: str) -> Select[Any]:
     query = select(looked_at).where(looked_at.c.operation.is_not(None))
     if shape.entity:
         query = query.where(looked_at.c.entity_id == bindparam("entity"))
+    if shape.token:
+        query = query.where(looked_at.c.token_id == _TOKEN)
     if shape.actor:
         query = query.where(looked_at.c.actor == bindparam("actor"))
     if shape.in_list:
@@ -294,10 +302,12 @@ def _select_boundary(shape: _Shape) -> Select[Any]:
 
 
 def _drive(shape: _Shape, chosen: Select[Any]) -> Select[Any]:
-    """Follow the index that leads to the fewest entries: of a run, of a thing, or of all."""
+    """Follow the index that leads to the fewest entries: of a run, a token, a thing, or of all."""
     conditions = [_OWNER, journal.c.seq < bindparam("before")]
     if shape.run:
         conditions.append(journal.c.run_id == bindparam("run_id"))
+    elif shape.token:
+        conditions.append(journal.c.token_id == _TOKEN)
     elif shape.entity:
         conditions.append(journal.c.entity_id == bindparam("entity"))
     return chosen.where(*conditions).order_by(journal.c.seq.desc())

@@ -48,7 +48,8 @@ async def list_journal(
     request: Request, caller: CallerDep, asked: Annotated[HistoryQuery, Query()]
 ) -> Response:
     """List the entries of the journal: who did what, newest first."""
-    wanted = Filter(entity=asked.entity, run_id=asked.run_id, actor=asked.actor)
+    token_id = None if asked.token_id is None else str(asked.token_id)
+    wanted = Filter(asked.entity, asked.run_id, token_id, asked.actor)
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
         view = await find_view(session, caller, asked.list)

@@ -100,6 +100,9 @@ class HistoryQuery(BaseModel):
 
     entity: Word | None = Field(default=None, description="Id of a task or a list.")
     run_id: Word | None = Field(default=None, description="The run that made the changes.")
+    token_id: UUID | None = Field(
+        default=None, description="The API token with which the changes were made."
+    )
     actor: Word | None = Field(default=None, description="The user who made the changes.")
     list: UUID | None = Field(default=None, description=_LIST)
     before: Seq | None = Field(default=None, description="Only entries with lower numbers.")
