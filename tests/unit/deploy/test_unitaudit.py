@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from deploy.audit import unitaudit
 from deploy.audit.unitaudit import RULES, Finding
 from deploy.errors import DeployError, ExitCode
-from deploy.paths import QUADLET, REPO
+from deploy.paths import QUADLET
 from deploy.unitfiles import load_units, load_variants
 from deploy.units import parse_unit
 
@@ -396,17 +396,3 @@ def test_no_unit_makes_the_audit_fail_in_another_way(name: str, lines: list[str]
         audit_text(name, "\n".join([TEXTS[name], *lines]))
     except DeployError as error:
         assert error.code == ExitCode.DATA  # noqa: PT017 - no error at all is fine too
-
-
-def test_the_page_leaves_no_recommendation_of_the_section_out() -> None:
-    named = re.findall(r"`CIS-5\.(\d+)`", (REPO / "docs/audit.md").read_text())
-    assert {int(number) for number in named} == set(range(1, 33))
-
-
-def test_the_page_has_the_table_of_the_rules() -> None:
-    rows = [
-        f"| `{rule.id}` | {', '.join(rule.kinds)} | {rule.demand} | {rule.also} |" for rule in RULES
-    ]
-    head = ["| rule | units | what it asks for | Pod Security |", "| --- | --- | --- | --- |"]
-    table = "\n".join([*head, *rows, ""])
-    assert table in (REPO / "docs/audit.md").read_text(), f"docs/audit.md should have:\n{table}"
