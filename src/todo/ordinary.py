@@ -307,7 +307,12 @@ class Connection(asyncio.Protocol):
             self._shut()
             return
         self._discarding = _LINGER_BYTES
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:
+            # Its client has reset it, which nobody saw while reading was paused.
+            self.transport.abort()
+            return
         self.resume_reading()
         self._linger(0, self._loop.time() + _MAX_LINGER_S)
 

@@ -1,6 +1,7 @@
 """One connection to an application, without a socket."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -29,6 +30,7 @@ class FakeTransport(asyncio.Transport):
         self.ended = False
         self.gone = asyncio.Event()
         self.unsent = 0
+        self.is_reset = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401
         class Peer:
@@ -53,6 +55,8 @@ class FakeTransport(asyncio.Transport):
         self.close()
 
     def write_eof(self) -> None:
+        if self.is_reset:
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
         self.ended = True
 
     def is_closing(self) -> bool:

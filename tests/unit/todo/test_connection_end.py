@@ -76,6 +76,16 @@ def test_what_comes_behind_the_last_answer_is_thrown_away_until_the_client_ends(
     asyncio.run(scenario())
 
 
+def test_a_connection_that_was_reset_while_nobody_read_is_let_go() -> None:
+    async def scenario() -> None:
+        world = World(echo)
+        world.transport.is_reset = True
+        await world.say(b"nonsense\r\n\r\n")
+        assert world.transport.gone.is_set()
+
+    asyncio.run(scenario())
+
+
 def test_a_client_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordinary, "_LINGER_S", 0.01)
     monkeypatch.setattr(ordinary, "_LINGER_BYTES", 100)
