@@ -62,7 +62,7 @@ class HypercornExchange:
     Attributes:
         has_arrived: Whether the request is complete, as far as that shows without parsing chunks.
         unread: Bytes of the client that Hypercorn has not read.
-        started: Whether a part of the response has been sent.
+        started: Whether a part of the response has been sent, or the handshake's.
     """
 
     def __init__(
@@ -247,13 +247,12 @@ class HypercornExchange:
         if isinstance(event, Closed):
             self._over.set()
         elif isinstance(event, RawData):
-            self.started = True
+            self.started = self.started or self._protocol.has_started_response
             if self._client_ended:
                 # Perhaps to a stream.
                 self._arrived.set()
             if self._is_websocket and self._protocol.is_accepted:
                 # Frames that came earlier are not valid before the handshake is over.
-                self._connection.answered = True
                 self._wanted.set()
             if not self._connection.transport.is_closing():
                 await self._connection.write(event.data)
@@ -323,6 +322,11 @@ class Http1(H11Protocol):
         data = await self._wait_for_pending()
         # The application may still read the body: only a copy can skip it.
         return len(data) > _MAX_SKIPPED_BYTES or not copy.deepcopy(connection).skip(data)
+
+    @property
+    def has_started_response(self) -> bool:
+        """Whether a part of the response is on its way; 100 (Continue) is not."""
+        return self.connection.our_state not in {h11.IDLE, h11.SEND_RESPONSE}
 
     @property
     def is_accepted(self) -> bool:

@@ -29,7 +29,8 @@ FIRST_REQUEST_GRACE_S = 1.0
 # How many young connections may wait for the answer to their first request before the others are
 # left in the kernel's queue. Enough to keep the database's pool busy; so few that a burst of
 # thousands neither delays the health probe nor is lost with this process. A connection that has
-# sent no whole request does not count: silence must not keep others out.
+# sent no whole request does not count: silence must not keep others out. Nor does one whose
+# response has started, such as a stream, or whose request waits for others of its account.
 MAX_UNANSWERED = 32
 _YOUNG_S = 1.0
 # Turns of the event loop until a request that came with its connection has been read.
@@ -101,7 +102,8 @@ class Listener:
             await asyncio.sleep(_POLL_S)
             in_grace = time.monotonic() < grace_ends
             owing = any(
-                c.busy or c.is_leaving or (in_grace and not c.answered) for c in self._connections
+                c.busy or c.is_leaving or (in_grace and not c.has_responded)
+                for c in self._connections
             )
             quiet = 0 if owing else quiet + 1
         # Idle connections end now.

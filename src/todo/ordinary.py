@@ -22,6 +22,7 @@ from todo.head import Request, Service, find_request
 from todo.ids import new_uuid7
 from todo.logs import ACCESS_LOGGER, request_id_var
 from todo.send_budget import SendBudget
+from todo.turns import WAITER
 
 _MAX_AHEAD_BYTES = 64 * 1024
 """What a client may send before somebody reads it; a read more may come on top."""
@@ -75,7 +76,7 @@ class Connection(asyncio.Protocol):
         transport: The other end.
         template: What the scopes of all its requests share.
         busy: A request is being answered.
-        answered: One has been.
+        waits_for_account: The request waits for a place of its account, and costs nothing.
         ended: The client sends no more.
         task: What answers, while it is busy.
     """
@@ -83,7 +84,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, app: ASGIApp, owner: Owner) -> None:
         self.transport: asyncio.Transport
         self.busy = False
-        self.answered = False
+        self.waits_for_account = False
         self.ended = False
         self.task: asyncio.Task[None] | None = None
         self._app = app
@@ -93,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._exchange: Served | None = None
         self._gate: Gate | None = None
         self._rest = b""
+        self._has_responded = False
         self._last = False
         self._discarding = 0
         self._writable: asyncio.Future[None] | None = None
@@ -125,10 +127,17 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_later(self._owner.keep_alive_s, self._check_idle)
 
     @property
+    def has_responded(self) -> bool:
+        """Whether a response has started on it; a refusal and a handshake are responses."""
+        return self._has_responded or (self._exchange is not None and self._exchange.started)
+
+    @property
     def owes_answer(self) -> bool:
-        """Whether its first request has arrived and is not answered."""
+        """Whether its first request has arrived, and costs time until its response starts."""
         exchange = self._exchange
-        return exchange is not None and not self.answered and exchange.has_arrived
+        if exchange is None or not exchange.has_arrived or self.waits_for_account:
+            return False
+        return not self.has_responded
 
     @property
     def is_leaving(self) -> bool:
@@ -257,6 +266,7 @@ class Connection(asyncio.Protocol):
         self.task = self._loop.create_task(self._serve(exchange))
 
     async def _serve(self, exchange: Served) -> None:
+        WAITER.set(self)
         try:
             await exchange.run()
         except Exception:  # noqa: BLE001 - the boundary: the connection ends, the others go on
@@ -266,7 +276,7 @@ class Connection(asyncio.Protocol):
 
     def _end(self, exchange: Served) -> None:
         self.busy = False
-        self.answered = True
+        self._has_responded = True
         self._exchange = None
         self.task = None
         self._idle_since = self._loop.time()
@@ -287,7 +297,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer what never reaches the application, and close."""
-        self.answered = True
+        self._has_responded = True
         request_id = new_uuid7().hex
         token = request_id_var.set(request_id)
         client = self.template["client"]

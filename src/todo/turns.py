@@ -6,6 +6,22 @@ timeout. So one account has only a share of the pool; its other requests wait wi
 
 import asyncio
 from collections.abc import Iterable
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class Waiter(Protocol):
+    """What learns that its task waits.
+
+    Attributes:
+        waits_for_account: Whether it waits for a place of an account.
+    """
+
+    waits_for_account: bool
+
+
+WAITER: ContextVar[Waiter | None] = ContextVar("waiter", default=None)
+"""Of the current task: the connection whose request it serves."""
 
 
 class NoTurnError(Exception):
@@ -115,11 +131,17 @@ class AccountGate:
                 self._places, most_waiting=self._most_waiting, timeout_s=self._timeout_s
             )
         self._users[account] = users + 1
+        waiter = WAITER.get() if users >= self._places else None
         try:
+            if waiter is not None:
+                waiter.waits_for_account = True
             await self._turns[account].take()
         except BaseException:
             self._forget(account)
             raise
+        finally:
+            if waiter is not None:
+                waiter.waits_for_account = False
 
     def is_full(self, account: str) -> bool:
         """Whether a session that wants a place of an account would have to wait."""

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from todo import listener
 from todo.listener import Listener
+from todo.turns import AccountGate
 
 GET = b"GET / HTTP/1.1\r\nHost: todo\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 \r\n"
@@ -117,6 +118,43 @@ def test_a_burst_of_requests_waits_in_the_kernel(tmp_path: Path, request_: bytes
             go.set()
             assert await read(connect(GET)) == ANSWER
             assert len(running) == 11
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("request_", [GET, GET[:-2] + b"Connection: close\r\n\r\n"])
+def test_open_streams_keep_nobody_out(tmp_path: Path, request_: bytes) -> None:
+    async def stream(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await receive()
+
+    async def scenario() -> None:
+        async with listen(tmp_path, stream) as connect:
+            for _ in range(6):
+                assert await read(connect(request_)) == ANSWER
+
+    asyncio.run(scenario())
+
+
+def test_requests_that_wait_for_their_account_keep_nobody_out(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        gate = AccountGate(1, most_waiting=10, timeout_s=3600)
+        go = asyncio.Event()
+
+        async def write(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["path"] == "/locked":
+                admission = await gate.admit(["alice"])
+                await go.wait()
+                admission.leave()
+            await fine(scope, receive, send)
+
+        async with listen(tmp_path, write) as connect:
+            locked = [connect(GET.replace(b"/", b"/locked", 1)) for _ in range(6)]
+            assert await read(connect(GET)) == ANSWER
+            go.set()
+            assert [await read(each) for each in locked] == [ANSWER] * 6
 
     asyncio.run(scenario())
 

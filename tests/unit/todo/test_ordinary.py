@@ -11,7 +11,7 @@ def test_head_and_body_are_one_write() -> None:
         world = World(echo)
         await world.say(GET, GET)
         assert world.bodies == [b"nothing", b"nothing"]
-        assert world.connection.answered
+        assert world.connection.has_responded
         assert not world.connection.busy
         assert not world.transport.closed
 
