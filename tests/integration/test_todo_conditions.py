@@ -184,6 +184,25 @@ def test_a_change_whose_condition_does_not_hold_is_refused_to_everybody(
     assert done.is_success, done.text
 
 
+@pytest.mark.parametrize("name", [*CHANGES, *CREATIONS, *WITH_CONDITIONS_INSIDE])
+def test_a_write_with_an_unknown_parameter_is_refused(world: World, name: str) -> None:
+    batch = (lambda _: f"{TASKS}/batch"), {"operations": [{"op": "delete", "id": "x"}]}
+    before = world.journal()
+    if name in CHANGES:
+        change = CHANGES[name]
+        method, path, body = change.method, change.path(world), change.body
+    else:
+        find_path, body = CREATIONS.get(name, batch)
+        method, path = "POST", find_path(world)
+
+    sign = "&" if "?" in path else "?"
+    answer = world.owner.http.request(method, f"{path}{sign}dry_run=true", json=body)
+
+    problem = read(answer, 400 if "front_end" in name else 422)
+    assert [(each["in"], each["field"]) for each in problem["errors"]] == [("query", "dry_run")]
+    assert world.journal() == before
+
+
 @pytest.mark.parametrize("name", ["rename_tag", "share_list", "update_me", "undo"])
 def test_the_version_of_an_account_is_old_after_any_other_change(world: World, name: str) -> None:
     change = CHANGES[name]

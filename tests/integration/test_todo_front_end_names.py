@@ -76,25 +76,90 @@ def test_a_state_may_be_a_word(alice: Person, word: str) -> None:
     [
         ({"done": True}, ["done"]),
         ({"done": False}, ["done"]),
+        ({"done": 0}, ["done"]),
         ({"value": True}, ["value"]),
+        ({"value": "false"}, ["value"]),
+        ({"checked": 0, "new_status": "pending"}, ["checked", "new_status"]),
+        ({"task": {"completed": False}}, ["task"]),
+        ({"completed_at": "2031-01-01T00:00:00Z"}, ["completed_at"]),
+        ({"completed": True, "title": "u"}, ["title"]),
         ({"state": "done", "isDone": True}, ["state", "isDone"]),
         ({"completed": True, "is_completed": False}, ["is_completed", "completed"]),
         ({"completed": True, "status": "open"}, ["completed", "status"]),
-        ({"isCompleted": True, "complete": False, "is_completed": None}, None),
+        ({"isCompleted": True, "complete": False}, ["isCompleted", "complete"]),
+        ({"complete": False, "x": None, "isCompleted": True}, ["complete", "isCompleted"]),
     ],
 )
 def test_a_state_that_is_not_understood_toggles_nothing(
-    alice: Person, body: dict[str, Any], names: list[str] | None
+    alice: Person, body: dict[str, Any], names: list[str]
 ) -> None:
     url = f"{home(alice)}/{create(alice)['id']}"
-    answer = alice.http.patch(f"{url}/complete", json=body)
 
-    if names is None:
-        # One of two spellings says no more than an absent field.
-        assert read(answer)["completed"] is True
-    else:
-        assert refused(answer) == names
-        assert read(alice.http.get(url))["completed"] is False
+    assert refused(alice.http.patch(f"{url}/complete", json=body)) == names
+    assert read(alice.http.get(url))["completed"] is False
+
+
+def test_an_empty_spelling_says_no_more_than_an_absent_one(alice: Person) -> None:
+    url = f"{home(alice)}/{create(alice)['id']}"
+    body = {"is_completed": None, "isCompleted": True, "complete": "", "completed_at": "now"}
+
+    assert read(alice.http.patch(f"{url}/complete", json=body))["completed"] is True
+
+
+@pytest.mark.parametrize("path", ["complete", "status", "toggle"])
+@pytest.mark.parametrize(
+    "query",
+    ["completed=false", "is_completed=False", "status=pending", "isCompleted=0&_t=17&x="],
+)
+def test_a_state_in_the_query_is_the_state_afterwards(alice: Person, path: str, query: str) -> None:
+    url = f"{home(alice)}/{create(alice)['id']}/{path}"
+
+    assert read(alice.http.patch(f"{url}?{query}"))["completed"] is False
+    assert read(alice.http.patch(f"{url}?status=done", json={"completed": True}))["completed"]
+    assert read(alice.http.patch(f"{url}?{query}", json={}))["completed"] is False
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("completed=maybe", ["completed"]),
+        ("status=in_progress", ["status"]),
+        ("status=all", ["status"]),
+        ("done=true", ["done"]),
+        ("done=all", ["done"]),
+        ("completed=true&is_completed=false", ["completed", "is_completed"]),
+        ("completed=true&status=pending", ["completed", "status"]),
+        ("isCompleted=false", ["isCompleted"]),
+    ],
+)
+def test_a_query_that_is_not_understood_toggles_nothing(
+    alice: Person, query: str, names: list[str]
+) -> None:
+    url = f"{home(alice)}/{create(alice)['id']}"
+    # The last of them contradicts the body.
+    body = {"completed": True} if query == "isCompleted=false" else {}
+
+    assert refused(alice.http.patch(f"{url}/complete?{query}", json=body)) == names
+    assert read(alice.http.get(url))["completed"] is False
+
+
+@pytest.mark.parametrize("query", ["soft=true", "dry_run=all", "completed=true"])
+def test_a_parameter_of_another_write_is_named_and_nothing_is_written(
+    alice: Person, query: str
+) -> None:
+    task = create(alice)
+    path, body = f"{home(alice)}/{task['id']}?{query}", {"title": "u"}
+    answers = [
+        alice.http.delete(path),
+        alice.http.put(path, json=body),
+        alice.http.patch(path, json=body),
+        alice.http.post(f"{home(alice)}?{query}", json=body),
+    ]
+
+    for answer in answers:
+        assert refused(answer) == [query.partition("=")[0]]
+    assert alice.http.get(home(alice)).json() == [task]
+    assert alice.http.delete(f"{path.partition('?')[0]}?_t=1&user_id={alice.name}").is_success
 
 
 def test_a_form_that_changes_one_of_two_fields_changes_the_task(alice: Person) -> None:
@@ -282,6 +347,11 @@ def test_other_fields_are_read_by_every_spelling(alice: Person) -> None:
         ({"tag_ids": [1], "reminder_minutes": 5}, ["tag_ids", "reminder_minutes"]),
         ({"dueDate": "2031-01-01", "due_date": "2031-01-02"}, ["dueDate", "due_date"]),
         ({"is_done": True}, ["is_done"]),
+        ({"frequency": "daily", "parentId": "x"}, ["frequency", "parentId"]),
+        ({"parent_id": "x", "subtasks": [{"title": "u"}]}, ["parent_id", "subtasks"]),
+        ({"list_id": "x"}, ["list_id"]),
+        ({"isCompleted": False, "is_complete": True}, ["isCompleted", "is_complete"]),
+        ({"is_recurring": False, "recurring": True}, ["is_recurring", "recurring"]),
         ({"recurrence": "DAILY", "recurrence_rule": "FREQ=WEEKLY"}, None),
     ],
 )
@@ -306,6 +376,15 @@ def test_fields_about_other_things_and_empty_ones_are_ignored(alice: Person) -> 
         "reminder": None,
         "recurrence_interval": 0,
         "completed_at": "now",
+        "parent_id": None,
+        "subtasks": [],
     }
 
     assert create(alice, **others, **empty)["title"] == "t"
+
+
+def test_a_new_task_has_one_state(alice: Person) -> None:
+    body = {"title": "t", "is_completed": False, "completed": True}
+
+    assert refused(alice.http.post(home(alice), json=body)) == ["is_completed", "completed"]
+    assert titles(alice, "") == []

@@ -12,23 +12,24 @@ from todo.account.repository import FIND as FIND_ACCOUNT
 from todo.account.service import DEFAULT_ZONE
 from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
 from todo.api.query import describe_query
-from todo.api.route import ApiRoute
 from todo.api.write import answer_write
 from todo.auth.bearer import CallerDep
 from todo.auth.caller import Caller
 from todo.compat.form import read_changes, read_new, render
 from todo.compat.paging import read_numbered
+from todo.compat.route import FrontEndRoute
 from todo.compat.schemas import (
     MAX_SKIPPED,
     MAX_SKIPPED_IN_SEARCH,
     FrontEndCreate,
     FrontEndMessage,
     FrontEndQuery,
+    FrontEndState,
     FrontEndTask,
     FrontEndToggle,
     FrontEndUpdate,
 )
-from todo.compat.spellings import read_parameters, read_tag, refuse_contradiction
+from todo.compat.spellings import read_parameters, read_tag, refuse_contradiction, refuse_state
 from todo.compat.user import SEGMENT
 from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.errors import NotFoundError, OtherUserError, ValidationFailedError
@@ -39,7 +40,7 @@ from todo.tasks.series import RuleEvaluation
 from todo.tasks.service import TaskService
 from todo.work import Work
 
-router = APIRouter(prefix=f"/api/{SEGMENT}/tasks", tags=["front ends"], route_class=ApiRoute)
+router = APIRouter(prefix=f"/api/{SEGMENT}/tasks", tags=["front ends"], route_class=FrontEndRoute)
 
 _DEFAULT_LIMIT = 20
 _MOST = 100
@@ -160,15 +161,28 @@ async def update_front_end_task(
     return await answer_write(request, caller, act, changes_existing=True)
 
 
-@router.patch("/{task_id}/status", response_model=FrontEndTask, name="set_front_end_task_status")
-@router.patch("/{task_id}/toggle", response_model=FrontEndTask, name="switch_front_end_task")
-@router.patch("/{task_id}/complete", response_model=FrontEndTask)
+_STATE = describe_query(FrontEndState)
+
+
+@router.patch(
+    "/{task_id}/status",
+    response_model=FrontEndTask,
+    name="set_front_end_task_status",
+    openapi_extra=_STATE,
+)
+@router.patch(
+    "/{task_id}/toggle",
+    response_model=FrontEndTask,
+    name="switch_front_end_task",
+    openapi_extra=_STATE,
+)
+@router.patch("/{task_id}/complete", response_model=FrontEndTask, openapi_extra=_STATE)
 async def toggle_front_end_task(
     request: Request, caller: OwnCaller, task_id: UUID, body: FrontEndToggle | None = None
 ) -> Response:
-    """Complete or reopen a task: toggle it, or set the state in the body."""
+    """Complete or reopen a task: toggle it, or set the state in the body or the query."""
     expected = read_if_match(request)
-    wanted = None if body is None else next(iter(body.states), None)
+    wanted = _read_state(request, caller, set() if body is None else body.states)
 
     async def act(work: Work) -> Answer:
         tasks = TaskService(work)
@@ -177,6 +191,22 @@ async def toggle_front_end_task(
         return _changed(await tasks.update(str(task_id), {"is_completed": done}))
 
     return await answer_write(request, caller, act, changes_existing=True)
+
+
+def _read_state(request: Request, caller: Caller, said: set[bool]) -> bool | None:
+    """Return the state that the body or the query says; None where neither does."""
+    items = request.query_params.multi_items()
+    given, sent = read_parameters(items, FrontEndState.model_fields, caller.user, is_write=True)
+    try:
+        asked = FrontEndState.model_validate(given)
+    except ValidationError as error:
+        names = [sent[str(item["loc"][0])] for item in error.errors(include_url=False)]
+        raise refuse_state(names) from None
+    by_word = None if asked.status is None else asked.status == "completed"
+    states = said | ({asked.completed, by_word} - {None})
+    if len(states) > 1:
+        raise refuse_contradiction("query", list(sent.values()))
+    return next(iter(states), None)
 
 
 @router.delete("/{task_id}", response_model=FrontEndMessage)

@@ -184,6 +184,9 @@ def _chosen(*words: str) -> tuple[BeforeValidator, BeforeValidator, WithJsonSche
     return BeforeValidator(_nothing), BeforeValidator(_lower), WithJsonSchema(schema)
 
 
+_STATES = ("is_completed", "completed", "status")
+
+
 class _Sent(BaseModel):
     """Fields that every form may have."""
 
@@ -219,6 +222,13 @@ def _find_states(body: "_Sent | FrontEndToggle") -> set[bool]:
     return {each for each in (body.is_completed, body.completed, by_word) if each is not None}
 
 
+def _refuse_two_states(body: "FrontEndCreate | FrontEndToggle") -> None:
+    """Refuse fields that differ: a new task has no state of which one of them is a change."""
+    if len(body.states) > 1:
+        names = [name for name in _STATES if getattr(body, name) is not None]
+        raise refuse_contradiction("body", names)
+
+
 class FrontEndCreate(_Sent):
     """A new task. Fields that say nothing about a task of this service are ignored."""
 
@@ -240,6 +250,11 @@ class FrontEndCreate(_Sent):
     )
 
     title: Title
+
+    @model_validator(mode="after")
+    def _one_state(self) -> Self:
+        _refuse_two_states(self)
+        return self
 
 
 class FrontEndUpdate(_Sent):
@@ -286,14 +301,20 @@ class FrontEndToggle(BaseModel):
 
     @model_validator(mode="after")
     def _one_state(self) -> Self:
-        if len(self.states) > 1:
-            raise refuse_contradiction("body", [name for name, value in self if value is not None])
+        _refuse_two_states(self)
         return self
 
     @property
     def states(self) -> set[bool]:
         """Whether the task is to be completed, as each of the fields says that is there."""
         return _find_states(self)
+
+
+class FrontEndState(BaseModel):
+    """The new state of a task in a query, by the names that `spellings` translates to."""
+
+    completed: bool | None = Field(default=None, description="The new state; also `is_completed`.")
+    status: State = Field(default=None, description="The same as a word.")
 
 
 class FrontEndTask(BaseModel):

@@ -40,13 +40,16 @@ _FIELDS = {
     **dict.fromkeys(("tag_names", "tagNames"), "tags"),
 }
 _SAYS_SOMETHING = re.compile(
-    "(is)?_?(recur|repeat|rrule|remind|due|deadline|tag|complet|done|finish|status|state|priorit)",
+    "(is)?_?(recur|repeat|rrule|freq|remind|due|deadline|tag|complet|done|finish|status|state|priorit"
+    "|parent|sub_?task|list_?id)",
     re.IGNORECASE,
 )
 # When, which this service knows better.
 _COMPUTED = {"completed_at", "completedAt"}
 
 _CONTRADICTION = "contradict each other; send one value"
+_OTHER_LIST = "and the list would not be what was asked for"
+_OTHER_CHANGE = "and the change would not be what was asked for"
 _ONE_TAG = "only one tag is supported: several may mean all of them or any of them"
 
 
@@ -57,14 +60,15 @@ class UnsupportedNameError(MalformedRequestError):
 
 
 def read_parameters(
-    items: Iterable[tuple[str, str]], known: Iterable[str], user: str
+    items: Iterable[tuple[str, str]], known: Iterable[str], user: str, *, is_write: bool = False
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the parameters of a list by their own names, and name -> the name that was sent.
+    """Return the parameters of a request by their own names, and name -> the name that was sent.
 
     Args:
         items: The query, name by name.
         known: Parameters that there are.
         user: The caller: a parameter may repeat it.
+        is_write: Whether the request changes tasks; otherwise it lists them.
 
     Raises:
         UnsupportedNameError: One is not known, or one is there twice and says two things.
@@ -86,12 +90,12 @@ def read_parameters(
                 names = list(dict.fromkeys((sent[meant], name)))
                 raise _refuse("query", names, _ONE_TAG if meant == "tag" else _CONTRADICTION)
             sent.setdefault(meant, name)
-        elif word.casefold() != "all":
+        elif is_write or word.casefold() != "all":
             sent[name] = name
     if unknown := [name for name in sent if name not in given]:
-        known_names = ", ".join(sorted(known))
-        why = f"not supported, and the list would not be what was asked for; use {known_names}"
-        raise _refuse("query", unknown, why)
+        use = f"use {', '.join(sorted(known))}" if known else "leave it out"
+        result = _OTHER_CHANGE if is_write else _OTHER_LIST
+        raise _refuse("query", unknown, f"not supported, {result}; {use}")
     return given, sent
 
 
@@ -115,7 +119,7 @@ def read_fields(
     Args:
         sent: The body.
         known: Fields that there are.
-        is_switch: Whether the body is about nothing but a truth value: any other matters.
+        is_switch: Whether the body is only about a truth value: any other name may be that.
 
     Raises:
         UnsupportedNameError: One says something about a task that would be lost, or two differ.
@@ -127,20 +131,35 @@ def read_fields(
     for name, value in sent.items():
         meant = _FIELDS.get(name, name)
         if meant in known:
-            if meant in fields and value and fields[meant] and value != fields[meant]:
+            if _is_empty(value):
+                fields.setdefault(meant, value)
+            elif names.setdefault(meant, name) == name:
+                fields[meant] = value
+            elif value != fields[meant]:
                 raise _refuse("body", [names[meant], name], _CONTRADICTION)
-            if meant not in fields or value:
-                fields[meant], names[meant] = value, name
-        elif (is_switch and isinstance(value, bool)) or _says_something(name, value):
+        elif (is_switch and not _is_empty(value)) or _says_something(name, value):
             unknown.append(name)
+    if is_switch:
+        harmless = _USERS | _COMPUTED if names else _USERS
+        unknown = [name for name in unknown if name not in harmless]
     if unknown:
         lost = f"use {', '.join(known)}" if is_switch else "its value would be lost; leave it out"
         raise _refuse("body", unknown, f"not supported; {lost}")
     return fields
 
 
+def _is_empty(value: object) -> bool:
+    """Whether a field of a form has nothing in it; `false` and 0 are something."""
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
 def _says_something(name: str, value: object) -> bool:
     return bool(value) and name not in _COMPUTED and bool(_SAYS_SOMETHING.match(name))
+
+
+def refuse_state(names: list[str]) -> UnsupportedNameError:
+    """Return the error about parameters that do not name a state of a task."""
+    return _refuse("query", names, "not a state; send completed=true or completed=false")
 
 
 def refuse_contradiction(place: str, names: list[str]) -> UnsupportedNameError:
