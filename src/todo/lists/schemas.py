@@ -7,7 +7,6 @@ from uuid import UUID
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -16,7 +15,7 @@ from pydantic import (
 from todo.api.examples import LIST_ID, show_example, show_examples
 from todo.api.schemas import Position, drop_defaults, refuse_nul
 from todo.models import LIST_NAME_LENGTH, USER_LENGTH
-from todo.normalization import normalize_input
+from todo.normalization import nfc_validator
 
 Access = Literal["owner", "write", "read"]
 Name = Annotated[
@@ -24,7 +23,7 @@ Name = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=LIST_NAME_LENGTH),
     AfterValidator(refuse_nul),
     # Runs first.
-    BeforeValidator(normalize_input),
+    nfc_validator(LIST_NAME_LENGTH),
 ]
 
 

@@ -7,7 +7,6 @@ from uuid import UUID
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -33,7 +32,7 @@ from todo.api.schemas import (
     refuse_nul,
 )
 from todo.models import DESCRIPTION_LENGTH, TAG_LENGTH, TITLE_LENGTH
-from todo.normalization import normalize_input
+from todo.normalization import nfc_validator
 from todo.tasks.pages import Sort
 
 MAX_TITLE_LENGTH = TITLE_LENGTH
@@ -51,25 +50,24 @@ def _distinct(items: list[Any]) -> list[Any]:
     return list(dict.fromkeys(items))
 
 
-# Comes last, so that it runs first: lengths count in the one form.
-_NORMALIZED = BeforeValidator(normalize_input)
+# `nfc_validator` comes last, so that it runs first: lengths count in NFC.
 Title = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TITLE_LENGTH),
     AfterValidator(refuse_nul),
-    _NORMALIZED,
+    nfc_validator(MAX_TITLE_LENGTH),
 ]
 Description = Annotated[
     str,
     StringConstraints(max_length=MAX_DESCRIPTION_LENGTH),
     AfterValidator(refuse_nul),
-    _NORMALIZED,
+    nfc_validator(MAX_DESCRIPTION_LENGTH),
 ]
 Tag = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TAG_LENGTH),
     AfterValidator(refuse_nul),
-    _NORMALIZED,
+    nfc_validator(TAG_LENGTH),
 ]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_distinct)]
 Minutes = Annotated[int, Field(ge=-24 * 60, le=MAX_REMINDER_MINUTES, strict=True)]

@@ -12,6 +12,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 
+from todo.normalization import limit_marks
+
 MAX_WORDS = 10
 """Words of a query that count; also terms of it that an index is asked for."""
 
@@ -24,6 +26,8 @@ _IGNORED = re.compile("[\u00ad\u200c\u200d\u2060\ufeff]")
 # The letter i with a dot, without one, or with two, is one letter in any case form.
 _DOTTED = str.maketrans("\u0131", "i")
 _DOT_ABOVE = "i\u0307"
+# The longest ligature of letters has four; U+FDFA has 18.
+_MAX_ORDINARY = 4
 # First and last character of the scripts without blanks between words, and of Hangul, whose words
 # end in particles.
 _UNSPACED = (
@@ -81,11 +85,11 @@ def fold(text: str) -> str:
     """Return a text without what a search ignores: case, width, ligatures and joiners."""
     if text.isascii():
         return text.lower()
-    plain = unicodedata.normalize("NFC", _IGNORED.sub("", text))
+    plain = unicodedata.normalize("NFC", limit_marks(_IGNORED.sub("", text)))
     if not unicodedata.is_normalized("NFKC", plain):
         plain = "".join(map(_compatible, plain))
     # Decomposed, as Unicode defines a comparison without regard to case (D145).
-    folded = unicodedata.normalize("NFD", plain).casefold()
+    folded = unicodedata.normalize("NFD", limit_marks(plain)).casefold()
     folded = folded.replace(_DOT_ABOVE, "i").translate(_DOTTED)
     return unicodedata.normalize("NFC", folded)
 
@@ -169,7 +173,11 @@ def _kind(char: str) -> str:
 
 @lru_cache(8192)
 def _compatible(char: str) -> str:
-    """Return the ordinary form of a letter or digit; `½` and `²` are no letters."""
+    """Return the ordinary form of a letter or digit; `½` and `²` are no letters.
+
+    A character that is a whole phrase is one word: the words of a task stay about as long as it.
+    """
     if _kind(char) in {" ", "n"}:
         return char
-    return unicodedata.normalize("NFKC", char)
+    ordinary = unicodedata.normalize("NFKC", char)
+    return ordinary if len(ordinary) <= _MAX_ORDINARY else char

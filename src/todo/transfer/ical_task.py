@@ -1,11 +1,12 @@
 """A VTODO as a task: what a task can hold is taken, everything else is reported."""
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from todo.normalization import normalize_input
+from todo.normalization import MAX_MARKS, limit_marks
 from todo.tasks.schemas import MAX_DESCRIPTION_LENGTH, MAX_TAGS, MAX_TITLE_LENGTH
 from todo.transfer.ical_alarm import read_reminders
 from todo.transfer.ical_due import Clock, Moment, check_day, check_instant, read_duration
@@ -151,11 +152,15 @@ class _Reader:
         )
 
     def _cut(self, name: str, text: str, length: int, given: Property | None = None) -> str:
-        # As it is stored: a few letters are two characters in that form.
-        text = normalize_input(text)
+        source = given or self._first.get(name)
+        line = source.line if source else self._component.line
+        limited = limit_marks(text)
+        if limited != text:
+            why = f"has more than {MAX_MARKS} combining marks in a row; the others are left out"
+            self._skip(line, name, why)
+        # As it is stored: a few letters are two characters in NFC.
+        text = unicodedata.normalize("NFC", limited)
         if len(text) > length:
-            source = given or self._first.get(name)
-            line = source.line if source else self._component.line
             self._skip(line, name, f"has {len(text)} characters; cut after {length}")
         return text[:length].strip()
 

@@ -9,7 +9,6 @@ import orjson
 from pydantic import (
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -19,7 +18,7 @@ from pydantic import (
 
 from todo.api.schemas import Position
 from todo.models import LIST_NAME_LENGTH, USER_LENGTH
-from todo.normalization import normalize_input
+from todo.normalization import nfc_validator
 from todo.tasks.due import check_zone
 from todo.tasks.schemas import Description, Priority, RecurrenceFrom, Reminders, Rule, Tags, Title
 
@@ -59,7 +58,7 @@ class ListRecord(_Record):
     name: Annotated[
         str,
         StringConstraints(min_length=1, max_length=LIST_NAME_LENGTH),
-        BeforeValidator(normalize_input),
+        nfc_validator(LIST_NAME_LENGTH),
     ]
     position: Position
     created_at: AwareDatetime

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from todo.compat.due import UNKNOWN_ZONE, Due, is_shown, read_due_text, show_due, to_fields
 from todo.compat.form import read_changes, read_new, render, show
 from todo.compat.schemas import FrontEndCreate, FrontEndUpdate
-from todo.normalization import normalize_input
+from todo.normalization import normalize_text
 
 TASK: dict[str, Any] = {
     "id": "01a21283-953d-7dd7-ae83-87177b0fd35c",
@@ -35,7 +35,7 @@ TASK: dict[str, Any] = {
 }
 # In the form in which texts are stored.
 WORDS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=9).map(
-    normalize_input
+    lambda text: normalize_text(text, 100)
 )
 MOMENTS = st.datetimes(datetime(1910, 1, 1), datetime(9990, 1, 1)).map(  # noqa: DTZ001 - UTC below
     lambda moment: moment.replace(tzinfo=UTC).isoformat(timespec="microseconds")

@@ -166,6 +166,16 @@ def test_texts_are_cut_in_the_form_that_is_stored() -> None:
     assert [each.what for each in calendar.report] == ["CATEGORIES"]
 
 
+def test_marks_beyond_a_limit_are_left_out_and_reported() -> None:
+    marks = 29 * "\N{COMBINING DOT BELOW}"
+    calendar = read(f"DESCRIPTION:a{marks * 2}b")
+
+    [only] = calendar.tasks
+    assert only.task["description"] == f"\N{LATIN SMALL LETTER A WITH DOT BELOW}{marks}b"
+    why = "has more than 30 combining marks in a row; the others are left out"
+    assert calendar.report == [Skipped(5, "DESCRIPTION", why)]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
 def test_encodings_are_told_apart(encoding: str) -> None:
     text = "BEGIN:VCALENDAR\nBEGIN:VTODO\nUID:ü\nSUMMARY:Ω\nEND:VTODO\nEND:VCALENDAR\n"

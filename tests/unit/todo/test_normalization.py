@@ -1,11 +1,17 @@
+import contextlib
+import itertools
+import sys
+import time
 import unicodedata
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from todo.lists.schemas import Name
-from todo.normalization import normalize_text
+from todo.normalization import MAX_MARKS, has_limited_marks, limit_marks, normalize_text
 from todo.tasks.normalization import normalize_list, normalize_task
 from todo.tasks.schemas import Description, Tag, Tags, Title
 
@@ -13,6 +19,11 @@ DECOMPOSED = "re\u0301sume\u0301"
 COMPOSED = "r\u00e9sum\u00e9"
 # Two characters in Normalization Form C.
 GROWS = "\u0958"
+# Two marks that normalization sorts, in quadratic time.
+UNSORTED = "\u0300\u0323"
+MEBIBYTE = 1024 * 1024
+# A hundred times what a linear check takes on a quiet machine.
+MAX_S = 1.0
 
 
 @pytest.mark.parametrize("kind", [Title, Description, Tag, Name])
@@ -47,3 +58,52 @@ def test_a_task_of_the_past_comes_back_in_the_one_form() -> None:
 
     assert normalize_task(image) == image | {"title": COMPOSED, "tags": [COMPOSED]}
     assert normalize_list({"name": DECOMPOSED}) == {"name": COMPOSED}
+
+
+@pytest.mark.parametrize("kind", [Title, Description, Tag, Name])
+@pytest.mark.parametrize(
+    "text", ["a" + UNSORTED * 250_000, "e\u0301" * 350_000, " " * MEBIBYTE + "a"]
+)
+def test_a_text_of_a_mebibyte_costs_little(kind: Any, text: str) -> None:  # noqa: ANN401 - an annotation
+    began = time.thread_time()
+    with contextlib.suppress(ValidationError):
+        TypeAdapter(kind).validate_python(text)
+    assert time.thread_time() - began < MAX_S
+
+
+@pytest.mark.parametrize("kind", [Title, Description, Tag, Name])
+def test_more_marks_than_a_letter_may_have_are_refused(kind: Any) -> None:  # noqa: ANN401 - an annotation
+    letter = "a" + UNSORTED * (MAX_MARKS // 2)
+
+    assert TypeAdapter(kind).validate_python(letter) == unicodedata.normalize("NFC", letter)
+    with pytest.raises(ValidationError, match="at most 30 combining marks in a row"):
+        TypeAdapter(kind).validate_python(f"{letter}\u0300")
+
+
+def test_a_stored_text_with_many_marks_stays_as_it_is() -> None:
+    text = "a" + UNSORTED * MAX_MARKS
+
+    assert normalize_text(text, 255) == text
+
+
+def test_every_mark_counts_as_in_the_decomposed_text() -> None:
+    for char in map(chr, itertools.chain(range(0xAC00), range(0xE000, sys.maxunicode + 1))):
+        decomposed = unicodedata.normalize("NFD", char)
+        marks = len(decomposed) if all(map(unicodedata.combining, decomposed)) else 0
+        if marks:
+            assert has_limited_marks("a" + char * (MAX_MARKS // marks)), ascii(char)
+        assert has_limited_marks("a" + char * (MAX_MARKS + 1)) is not bool(marks), ascii(char)
+
+
+@given(text=st.text(st.sampled_from("a b\u0964\u0bbe\u0300\u0323\u0f73"), max_size=100))
+def test_marks_are_limited_and_nothing_else_changes(text: str) -> None:
+    limited = limit_marks(text)
+
+    assert has_limited_marks(limited)
+    assert limit_marks(limited) == limited
+    assert has_limited_marks(text) is (limited == text)
+    runs = "".join(
+        "m" if unicodedata.combining(char) else "x"
+        for char in unicodedata.normalize("NFD", limited)
+    )
+    assert "m" * (MAX_MARKS + 1) not in runs

@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import time
 import unicodedata
 
 import pytest
@@ -158,6 +159,31 @@ def test_the_words_of_the_title_come_before_the_owner() -> None:
 
 def test_marks_by_themselves_take_no_time() -> None:
     assert render_searched("alice", "\u0301" * 100_000, None).split() == [owner_term("alice")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + "\u0300\u0323" * 50_000,
+        # Without the joiner, or in its ordinary form, it is one run of marks.
+        "a" + "\u0300\u0323\u200d" * 50_000,
+        "a" + "\u0300\uff9e" * 50_000,
+    ],
+)
+def test_many_marks_take_no_time(text: str) -> None:
+    began = time.thread_time()
+    render_searched("alice", text, None)
+    # A hundred times what it takes; sorting the marks takes ten seconds.
+    assert time.thread_time() - began < 2
+
+
+def test_the_words_of_a_task_are_about_as_long_as_its_text() -> None:
+    phrase = "\ufdfa"
+
+    assert len(render_searched("alice", "t", phrase * 10_000)) < 10_000
+    assert matches(f"mention of {phrase}", phrase)
+    for char in VARYING:
+        assert len(fold(char)) <= 4, ascii(char)
 
 
 def test_every_character_folds_to_the_same_in_any_case_and_composition() -> None:
