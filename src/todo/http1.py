@@ -22,7 +22,7 @@ from wsproto.events import Ping
 
 from todo.head import Request, Service
 from todo.paced_reads import Pace
-from todo.websocket_frames import TOO_MANY_FRAMES, TooManyFramesError, limit_frames
+from todo.websocket_frames import InvalidFramesError, check_frames
 
 if TYPE_CHECKING:
     from hypercorn.typing import AppWrapper
@@ -364,15 +364,15 @@ class Http1(H11Protocol):
         await super().stream_send(event)
 
     async def handle(self, event: Event) -> None:
-        """Handle what the client sent; end a WebSocket that sends too many frames."""
+        """Handle what the client sent; end a WebSocket whose client breaks a rule."""
         stream = self.stream
         if isinstance(stream, WSStream) and stream.handshake.accepted:
-            limit_frames(stream)
+            check_frames(stream)
         try:
             await super().handle(event)
-        except TooManyFramesError:
+        except InvalidFramesError as error:
             assert isinstance(stream, WSStream)  # noqa: S101 - narrows the type
-            await stream._send_wsproto_event(TOO_MANY_FRAMES)  # noqa: SLF001 - as it does itself
+            await stream._send_wsproto_event(error.close)  # noqa: SLF001 - as it does itself
             await self.send(Closed())
 
     async def _check_protocol(self, event: h11.Request) -> None:

@@ -1,8 +1,9 @@
-"""A limit on the frames of a WebSocket.
+"""Limits on the frames of a WebSocket, and the end of one that breaks a rule.
 
 A client chooses how many frames its bytes are: one of 64 KiB, or ten thousand empty ones that each
 cost as much. Front ends send a token and a ping now and then. So frames are counted, control
-frames and the parts of a frame among them.
+frames and the parts of a frame among them. A message that is too large or not valid ends the
+connection as well: Hypercorn would send a close frame and wait for its answer for ever.
 """
 
 import time
@@ -10,17 +11,32 @@ from collections.abc import Callable, Generator
 from typing import Any, cast
 
 from hypercorn.protocol.ws_stream import WSStream
-from wsproto.connection import Connection
-from wsproto.events import CloseConnection, Event
+from wsproto.connection import Connection, ConnectionState
+from wsproto.events import CloseConnection, Event, Message
 from wsproto.frame_protocol import CloseReason
 
+_PARSING_STATES = {ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING}
 MAX_FRAMES_AT_ONCE = 200
 FRAMES_PER_S = 20
-TOO_MANY_FRAMES = CloseConnection(code=CloseReason.POLICY_VIOLATION, reason="too many frames")
 
 
-class TooManyFramesError(Exception):
+class InvalidFramesError(Exception):
+    """The client broke a rule, and the connection ends.
+
+    Attributes:
+        close: What the client receives before.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.close = CloseConnection(code=code, reason=reason)
+
+
+class TooManyFramesError(InvalidFramesError):
     """The client sent more frames than it may."""
+
+    def __init__(self) -> None:
+        super().__init__(CloseReason.POLICY_VIOLATION, "too many frames")
 
 
 class FrameBudget:
@@ -45,11 +61,13 @@ class FrameBudget:
             raise TooManyFramesError
 
 
-class _CountedConnection:
-    """wsproto's connection, whose events are counted one by one as they are parsed."""
+class _CheckedConnection:
+    """wsproto's connection, whose events are checked one by one as they are parsed."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, max_message_size: int) -> None:
         self._connection = connection
+        self._max_message_size = max_message_size
+        self._message_size = 0
         self._budget = FrameBudget()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever wsproto has
@@ -58,13 +76,26 @@ class _CountedConnection:
     def events(self) -> Generator[Event, None, None]:
         for event in self._connection.events():
             self._budget.take()
+            if isinstance(event, Message):
+                self._check_size(event)
+            if isinstance(event, CloseConnection) and self._connection.state in _PARSING_STATES:
+                # Not a close frame of the client, which would have changed the state.
+                raise InvalidFramesError(event.code, event.reason or "invalid frame")
             yield event
 
+    def _check_size(self, message: Message[Any]) -> None:
+        self._message_size += len(message.data)
+        if self._message_size > self._max_message_size:
+            raise InvalidFramesError(CloseReason.MESSAGE_TOO_BIG, "the message is too large")
+        if message.message_finished:
+            self._message_size = 0
 
-def limit_frames(stream: WSStream) -> None:
-    """Count the frames of a WebSocket that is accepted; no more than once.
 
-    Its `handle` raises TooManyFramesError when the client sends too many.
+def check_frames(stream: WSStream) -> None:
+    """Check the frames of a WebSocket that is accepted; wraps its connection no more than once.
+
+    Its `handle` raises InvalidFramesError when the client breaks a rule.
     """
-    if not isinstance(stream.connection, _CountedConnection):
-        stream.connection = cast("Connection", _CountedConnection(stream.connection))
+    if not isinstance(stream.connection, _CheckedConnection):
+        checked = _CheckedConnection(stream.connection, stream.buffer.max_length)
+        stream.connection = cast("Connection", checked)

@@ -42,6 +42,11 @@ class Client:
             self._events += self._connection.events()
         return self._events.pop(0)
 
+    async def read_rest(self) -> bytes:
+        """Read the end of the connection."""
+        async with asyncio.timeout(120):
+            return await self._reader.read()
+
 
 async def talk(folder: Path, seen: list[Any]) -> None:
     address = str(folder / "s")

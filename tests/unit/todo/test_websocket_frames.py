@@ -46,7 +46,9 @@ def run(folder: Path, app: ASGIApp, talk: Callable[[Client], Awaitable[None]]) -
         address = str(folder / "s")
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(address)
-            listener = Listener(app, [listening], Config())
+            config = Config()
+            config.websocket_max_message_size = 16 * 1024
+            listener = Listener(app, [listening], config)
             await listener.start()
             reader, writer = await asyncio.open_unix_connection(address)
             client = Client(reader, writer)
@@ -76,6 +78,46 @@ def test_too_many_frames_end_the_connection(
         while not isinstance(event := await client.read(), CloseConnection):
             pass
         assert (event.code, event.reason) == (1008, "too many frames")
+
+    assert run(tmp_path, accept_and_wait, talk) == []
+
+
+def text(payload: bytes, *, is_last: bool = True) -> bytes:
+    """A frame of a client, with a mask of zeros."""
+    head = bytes([0x81 if is_last else 0x01, 0xFE]) + len(payload).to_bytes(2, "big")
+    return head + bytes(4) + payload
+
+
+@pytest.mark.parametrize(
+    ("frames", "code"),
+    [
+        (text(b"x" * 20_000), 1009),
+        (text(b"x" * 10_000, is_last=False) + b"\x80" + text(b"x" * 10_000)[1:], 1009),
+        (text(b"x\xff" * 70), 1007),
+        (b"\x83\x80\0\0\0\0", 1002),
+    ],
+    ids=["large", "large in two frames", "not UTF-8", "an unknown kind"],
+)
+def test_an_invalid_message_ends_the_connection_although_its_client_does_not(
+    tmp_path: Path, frames: bytes, code: int
+) -> None:
+    async def talk(client: Client) -> None:
+        client.writer.write(frames)
+        event = await client.read()
+        assert isinstance(event, CloseConnection)
+        assert event.code == code
+        # Its client does not answer the close frame.
+        assert await client.read_rest() == b""
+
+    assert run(tmp_path, accept_and_wait, talk) == []
+
+
+def test_messages_up_to_the_limit_do_not_add_up(tmp_path: Path) -> None:
+    async def talk(client: Client) -> None:
+        for _ in range(3):
+            client.writer.write(text(b"x" * 10_000))
+        client.send(Ping())
+        assert isinstance(await client.read(), Pong)
 
     assert run(tmp_path, accept_and_wait, talk) == []
 
