@@ -20,6 +20,7 @@ from hypercorn.typing import ConnectionState
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wsproto.events import Ping
 
+from todo.h11_request import OneRequest
 from todo.head import Request, Service
 from todo.paced_reads import Pace
 from todo.websocket_frames import InvalidFramesError, check_frames
@@ -258,31 +259,6 @@ class HypercornExchange:
                 await self._connection.write(event.data)
 
 
-class _OneRequest(h11.Connection):
-    """Reads one request, and asks for its body when the application does: it may refuse it."""
-
-    @property
-    def they_are_waiting_for_100_continue(self) -> bool:
-        return False
-
-    def next_event(self) -> Any:  # noqa: ANN401 - as in h11
-        # What is behind the request is not an error of the request.
-        return super().next_event() if self.is_reading else h11.NEED_DATA
-
-    @property
-    def is_reading(self) -> bool:
-        return self.their_state in {h11.IDLE, h11.SEND_BODY}
-
-    def skip(self, data: bytes) -> bool:
-        """Read the rest of the request; return whether it is whole."""
-        if data:
-            self.receive_data(data)
-        with contextlib.suppress(h11.RemoteProtocolError):
-            while self.next_event() is not h11.NEED_DATA:
-                pass
-        return self.their_state is h11.DONE
-
-
 class Http1(H11Protocol):
     """Hypercorn's HTTP/1.1 for one request, without its change to HTTP/2."""
 
@@ -304,21 +280,23 @@ class Http1(H11Protocol):
         super().__init__(*arguments)
         self._wait_for_pending = wait_for_pending
         size = self.config.h11_max_incomplete_size
-        self.connection = _OneRequest(h11.SERVER, max_incomplete_event_size=size)
+        self.connection = OneRequest(h11.SERVER, max_incomplete_event_size=size)
 
     @property
     def has_whole_request(self) -> bool:
         """Whether the request is complete; a WebSocket never is."""
         connection = self.connection
-        return isinstance(connection, _OneRequest) and not connection.is_reading
+        return isinstance(connection, OneRequest) and not connection.is_reading
 
     async def _ends_early(self) -> bool:
         """Return whether a response now comes before the end of its request."""
         connection = self.connection
         if self._is_holding_back:
             return True
-        if not isinstance(connection, _OneRequest) or not connection.is_reading:
+        if not isinstance(connection, OneRequest):
             return False
+        if not connection.is_reading:
+            return connection.their_state is h11.ERROR
         data = await self._wait_for_pending()
         # The application may still read the body: only a copy can skip it.
         return len(data) > _MAX_SKIPPED_BYTES or not copy.deepcopy(connection).skip(data)
@@ -341,7 +319,7 @@ class Http1(H11Protocol):
     def skip_body(self, data: bytes) -> bool:
         """Read what has come of a body that the application left; return whether it is whole."""
         connection = self.connection
-        if not isinstance(connection, _OneRequest) or connection.our_state is not h11.DONE:
+        if not isinstance(connection, OneRequest) or connection.our_state is not h11.DONE:
             return False
         return connection.skip(data)
 

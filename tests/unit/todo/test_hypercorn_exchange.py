@@ -12,7 +12,7 @@ import pytest
 from hypercorn.config import Config
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from todo import http1
+from todo.h11_request import OneRequest
 from todo.http1 import HypercornExchange
 from todo.listener import Listener
 
@@ -159,9 +159,29 @@ def test_what_comes_while_an_answered_application_runs_on_is_kept(tmp_path: Path
     assert contents(exchange(tmp_path, app, *sent)) == [b"<>", b"<abc>"]
 
 
-@pytest.mark.parametrize("bad", [b"zz\r\n", b"-1\r\n", b"3\r\nabcd\r\n", b"1" * 20_000])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"zz\r\n",
+        b"-1\r\n",
+        b"3\r\nabcd\r\n",
+        b"1" * 20_000,
+        b"0\r\n\n",
+        b"0\n\r\n",
+        b"0\r\nX: y\n\r\n",
+        b"0\r\nX: y\n\n",
+        b"0\r\nX: y\r\n z\r\n\r\n",
+        b"0;a\rb\r\n\r\n",
+        b"0;\r\n\r\n",
+        b"0\t\r\n\r\n",
+        b"2 \r\nab\r\n0\r\n\r\n",
+        b"00000000000000000\r\n\r\n",
+    ],
+)
 def test_an_invalid_chunk_is_the_end_of_the_request(tmp_path: Path, bad: bytes) -> None:
-    assert contents(exchange(tmp_path, echo, CHUNKED + bad, ends=False)) == [b"left"]
+    answer = exchange(tmp_path, echo, CHUNKED + bad, ends=False)
+    assert contents(answer) == [b"left"]
+    assert answer.lower().count(b"connection: close") == 1
 
 
 def test_a_client_that_ends_in_the_body_is_answered(tmp_path: Path) -> None:
@@ -351,7 +371,7 @@ def test_an_application_that_gives_up_waiting_gets_no_more(tmp_path: Path) -> No
 def test_bodies_that_nobody_reads_are_skipped_one_in_each_turn_of_the_loop(tmp_path: Path) -> None:
     turn = 0
     skipped = []
-    skip = http1._OneRequest.skip  # noqa: SLF001 - what costs the time
+    skip = OneRequest.skip  # what costs the time
 
     def note(connection: Any, data: bytes) -> bool:  # noqa: ANN401
         if data:
@@ -378,6 +398,6 @@ def test_bodies_that_nobody_reads_are_skipped_one_in_each_turn_of_the_loop(tmp_p
             await listener.drain(0)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(http1._OneRequest, "skip", note)  # noqa: SLF001 - likewise
+        patch.setattr(OneRequest, "skip", note)
         asyncio.run(scenario())
     assert len(set(skipped)) == len(skipped)
