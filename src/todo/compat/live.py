@@ -142,8 +142,9 @@ class Live:
                     await socket.app.state.authenticator.identify(headers)
                     if caller.list_id is not None:
                         await self._begin(caller)
-                for change in page:
-                    for message in _translate(change):
+                while page:
+                    # What is sent is not kept: the client may read it slowly.
+                    for message in _translate(page.pop(0)):
                         await _send(socket, message)
         raise EndError(GOING_AWAY, "the service restarts")
 

@@ -18,13 +18,15 @@ from sqlalchemy import select
 
 from todo.db_errors import ConflictError
 from todo.errors import UnavailableError
-from todo.journal.repository import Change, View, read_changes
+from todo.journal.repository import Change, Changes, View, read_changes
 from todo.models import account
 from todo.session import Session
 from todo.sql import Statement, each_of
 
-# Each of those who follow keeps its page until its client has read it.
+# Each of those who follow keeps its page until its client has read it. So a page is small: it has
+# one change at least, and others only as far as they are below the limit together.
 PAGE = 10
+PAGE_BYTES = 32 * 1024
 _POLL_S = 1.0
 _PATIENCE_S = 60.0
 
@@ -88,12 +90,17 @@ class Feed:
             user: Who follows; the reads count for this account's share of the connections.
             patience_s: After so long without any, yield an empty page.
         """
+        limit = PAGE
         with self._watch(view.owner) as bell:
             while not self._stopped:
                 bell.clear()
                 try:
                     async with self._source.reading(user) as session:
-                        found = await read_changes(session, view, since, PAGE)
+                        read = await read_changes(session, view, since, limit)
+                        found = _bound(read)
+                        # What a page has no room for should not be read again and again.
+                        limit = len(found.items) if found is not read else min(PAGE, 2 * limit)
+                        del read
                 except UnavailableError:
                     # Who follows waits for the database as well as for a change.
                     await self._wait(bell, self._poll_s)
@@ -148,3 +155,13 @@ class Feed:
                 if self._heads.get(owner) != seq:
                     self._heads[owner] = seq
                     self.notify([owner])
+
+
+def _bound(found: Changes) -> Changes:
+    """Return the first of some changes, as many as a page may have."""
+    size = 0
+    for number, change in enumerate(found.items):
+        size += len(change.data)
+        if number and size > PAGE_BYTES:
+            return Changes(found.items[:number], found.items[number - 1].seq, has_more=True)
+    return found

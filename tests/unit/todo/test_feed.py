@@ -35,6 +35,8 @@ class Journal:
         self.asked = 0
         self.open = 0
         self.accounts: list[tuple[str, ...]] = []
+        self.entry_bytes = 0
+        self.most_read = 0
 
     def come_back(self) -> None:
         self.is_down = False
@@ -58,7 +60,9 @@ class Journal:
     async def run(self, *calls: Call) -> list[list[Row]]:
         _, values = calls[1]
         last = min(self.seq, values["since"] + values["limit"])
-        rows = [(b'{"seq":%d}' % n, n, "create") for n in range(values["since"] + 1, last + 1)]
+        numbers = range(values["since"] + 1, last + 1)
+        self.most_read = len(numbers)
+        rows = [(b'{"seq":%d}' % n + b" " * self.entry_bytes, n, "create") for n in numbers]
         return [[(self.seq,)], cast("list[Row]", rows)]
 
 
@@ -84,6 +88,24 @@ def test_what_was_there_comes_first_and_then_what_is_told() -> None:
             if change.seq == 251:
                 feed.stop()
         assert seen == list(range(3, 252))
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("entry_bytes", "length"), [(0, 10), (10_000, 3), (100_000, 1)])
+def test_a_page_is_small_because_its_client_may_be_slow(entry_bytes: int, length: int) -> None:
+    async def scenario(journal: Journal, feed: Feed) -> None:
+        journal.seq, journal.entry_bytes = 40, entry_bytes
+        seen: list[int] = []
+        async for page in feed.follow_pages(ALICE, 0, "alice"):
+            assert len(page) == length or page[-1].seq == 40
+            seen += [change.seq for change in page]
+            if len(seen) > 20:
+                # Not much more is read than the page has room for.
+                assert journal.most_read <= 2 * length + 1
+            if seen[-1] == 40:
+                break
+        assert seen == list(range(1, 41))
 
     run(scenario)
 
