@@ -17,7 +17,9 @@ from tests.integration.tokens import ALL, PATH, Open
 
 API = "/api/v1"
 NONSENSE = {"If-Match": "nonsense"}
-CONDITIONS = ["nonsense", '"4711"', 'W/"1"', '"1.5"', "W/x, y"]
+CONDITIONS = ['"4711"', 'W/"1"', '"1.5"', '"a,b"', 'W/"x", "y",']
+LONG_AGO = "Sat, 29 Oct 1994 19:43:31 GMT"
+MALFORMED = ["nonsense", '"1', '"1", nonsense', '"1" "2"', "W/x", '*, "1"', "", ","]
 
 
 @dataclass
@@ -178,7 +180,10 @@ def test_a_change_whose_condition_does_not_hold_is_refused_to_everybody(
     for condition in CONDITIONS:
         answer = send(client, change, world, If_Match=condition)
         assert code(answer) == (412, "version-mismatch"), condition
-    assert code(send(client, change, world, If_None_Match="*")) == (400, "malformed-request")
+    refused = [send(client, change, world, If_Match=condition) for condition in MALFORMED]
+    refused.append(send(client, change, world, If_None_Match="*"))
+    refused.append(send(client, change, world, If_Unmodified_Since=LONG_AGO))
+    assert {code(answer) for answer in refused} == {(400, "malformed-request")}
     assert world.journal() == before
     done = send(client, change, world, If_Match="*")
     assert done.is_success, done.text
@@ -223,7 +228,13 @@ def test_what_creates_something_refuses_a_condition_and_needs_none(
     before = world.journal()
 
     for client in (careful, world.owner.http):
-        for headers in (NONSENSE, {"If-Match": '"1"'}, {"If-Match": "*"}, {"If-None-Match": "*"}):
+        for headers in (
+            NONSENSE,
+            {"If-Match": '"1"'},
+            {"If-Match": "*"},
+            {"If-None-Match": "*"},
+            {"If-Unmodified-Since": LONG_AGO},
+        ):
             answer = client.post(path(world), json=body, headers=headers)
             assert code(answer) == (400, "malformed-request")
     assert world.journal() == before
@@ -260,6 +271,42 @@ def test_several_lines_of_a_condition_are_one_list(world: World) -> None:
     answer = world.owner.http.patch(TASK(world), json=TITLE, headers=lines)
 
     assert answer.status_code == 200
+
+
+def test_a_date_is_ignored_where_there_is_a_version(world: World) -> None:
+    headers = {"If-Match": '"1"', "If-Unmodified-Since": LONG_AGO}
+
+    assert world.owner.http.patch(TASK(world), json=TITLE, headers=headers).status_code == 200
+
+
+def test_a_read_knows_every_line_of_what_the_client_has(world: World) -> None:
+    tag = TASK_TAG(world)
+    lines = [("If-None-Match", '"4711"'), ("If-None-Match", tag)]
+
+    assert world.owner.http.get(TASK(world), headers=lines).status_code == 304
+    assert world.owner.http.get(TASK(world), headers=lines[:1]).status_code == 200
+
+
+@pytest.mark.parametrize("condition", ['"1"', "*", "nonsense"])
+def test_a_read_refuses_the_condition_of_a_change(world: World, condition: str) -> None:
+    paths = [TASK(world), TASKS, world.front_end(), f"{API}/me", f"{API}/changes"]
+    headers = {"If-Match": condition}
+
+    answers = [world.owner.http.get(path, headers=headers) for path in paths]
+
+    assert {code(answer) for answer in answers} == {(400, "malformed-request")}
+    assert world.owner.http.head(TASK(world), headers=headers).status_code == 400
+
+
+def test_a_request_has_one_idempotency_key(world: World) -> None:
+    before = world.journal()
+    keys = [("Idempotency-Key", "one"), ("Idempotency-Key", "two")]
+
+    answer = world.owner.http.post(TASKS, json=TITLE, headers=keys)
+
+    assert code(answer) == (400, "malformed-request")
+    assert world.journal() == before
+    assert world.owner.http.post(TASKS, json=TITLE, headers=keys[:1] * 2).status_code == 201
 
 
 def test_a_guess_of_every_version_is_not_a_condition(world: World, careful: httpx.Client) -> None:

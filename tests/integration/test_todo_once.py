@@ -182,10 +182,9 @@ def test_the_same_key_with_another_request_is_refused(client: httpx.Client) -> N
         client.post(PATH, json={**BODY, "title": "twice"}, headers=headers),
         client.patch(path, json=BODY, headers=headers),
         client.delete(path, headers=headers),
-        client.post(f"{PATH}?x=1", json=BODY, headers=headers),
     ]
 
-    assert [answer.status_code for answer in others] == [422] * 4
+    assert [answer.status_code for answer in others] == [422] * 3
     assert {answer.json()["code"] for answer in others} == {"idempotency-key-reused"}
     assert len(client.get(PATH).json()["items"]) == 1
 

@@ -1,6 +1,7 @@
 """Answers made of bytes: entity tags, conditional reads."""
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 
 from fastapi import Request, Response
@@ -10,6 +11,8 @@ from todo.errors import MalformedRequestError, VersionMismatchError
 JSON = "application/json"
 MAX_TAGS = 16
 """Entity tags in one `If-Match`: a list of every possible version would be as good as `*`."""
+# Clients that forget the quotes of a number are understood.
+_TAG = re.compile(r'[ \t,]*+((?:W/)?"[!#-~\x80-\xff]*+"|[0-9]++)[ \t]*+(?=,|$)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,9 @@ def answer_read(request: Request, body: bytes, tag: str | None = None) -> Respon
     """
     tag = tag or f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     headers = {"etag": tag, "cache-control": "private, no-cache"}
-    if (known := request.headers.get("if-none-match")) and _has_weakly(known, tag):
+    # The lines of a list are one list (RFC 9110, 5.2).
+    known = ",".join(request.headers.getlist("if-none-match"))
+    if known and _has_weakly(known, tag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=JSON)
 
@@ -76,26 +81,45 @@ def read_if_match(request: Request) -> frozenset[int] | None:
     """Return the versions that `If-Match` accepts, None for any.
 
     Raises:
-        MalformedRequestError: It has more than MAX_TAGS entity tags.
+        MalformedRequestError: It is not a list of entity tags, or has more than MAX_TAGS.
         VersionMismatchError: It names no version that there can be.
     """
     given = find_if_match(request)
     if given is None or given.strip() == "*":
         return None
-    parts = given.split(",")
-    if len(parts) > MAX_TAGS:
+    tags = _parse_tags(given)
+    if len(tags) > MAX_TAGS:
         raise MalformedRequestError(
             f"If-Match has more than {MAX_TAGS} entity tags; send the ETag that you have read."
         )
-    versions = set()
-    for part in parts:
-        # A weak tag never matches strongly (RFC 9110, 8.8.3.2).
-        number = part.strip().removeprefix('"').removesuffix('"')
-        if number.isascii() and number.isdigit() and len(number) < 20:  # noqa: PLR2004 - a BIGINT
-            versions.add(int(number))
+    # A weak tag never matches strongly (RFC 9110, 8.8.3.2).
+    numbers = (tag.strip('"') for tag in tags)
+    versions = {
+        int(number)
+        for number in numbers
+        if number.isascii() and number.isdigit() and len(number) < 20  # noqa: PLR2004 - a BIGINT
+    }
     if not versions:
         raise VersionMismatchError
     return frozenset(versions)
+
+
+def _parse_tags(text: str) -> list[str]:
+    """Return the entity tags of a list; empty elements are allowed (RFC 9110, 5.6.1).
+
+    Raises:
+        MalformedRequestError: Something in it is not an entity tag, or there is none.
+    """
+    tags: list[str] = []
+    position = 0
+    while match := _TAG.match(text, position):
+        tags.append(match[1])
+        position = match.end()
+    if not tags or text[position:].strip(" \t,"):
+        raise MalformedRequestError(
+            'If-Match is not a list of entity tags, such as "7"; send the ETag that you have read.'
+        )
+    return tags
 
 
 def _has_weakly(known: str, tag: str) -> bool:

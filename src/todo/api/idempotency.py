@@ -80,11 +80,15 @@ def find_key(request: Request) -> str | None:
     """Return the request's Idempotency-Key.
 
     Raises:
-        MalformedRequestError: It is empty, too long, or has other than visible ASCII characters.
+        MalformedRequestError: It is empty, too long, or has other than visible ASCII characters; or
+            there are two.
     """
-    key = request.headers.get("idempotency-key")
-    if key is None:
+    keys = set(request.headers.getlist("idempotency-key"))
+    if not keys:
         return None
+    if len(keys) > 1:
+        raise MalformedRequestError("The request has two Idempotency-Keys; send one.")
+    (key,) = keys
     if not 0 < len(key) <= MAX_KEY_LENGTH or not (key.isascii() and key.isprintable()):
         raise MalformedRequestError(
             f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} visible ASCII characters."

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from todo.api.body import refuse_many_values
 from todo.auth.bearer import Bearer
+from todo.errors import MalformedRequestError
 
 _READS = {"GET", "HEAD"}
 
@@ -38,6 +39,10 @@ class ApiRoute(APIRoute):
         async def handle_within_limits(request: Request) -> Response:
             for bearer in bearers:
                 await bearer(request)
+            if not is_write and "if-match" in request.headers:
+                raise MalformedRequestError(
+                    "If-Match applies to changes only. Send If-None-Match with a read."
+                )
             if is_write and request.scope["query_string"]:
                 self.check_query(request)
             if takes_body and await request.body():

@@ -94,6 +94,12 @@ def _check_conditions(request: Request, caller: Caller, *, changes_existing: boo
             "If-None-Match applies to reads only. Send If-Match with a change."
         )
     condition = find_if_match(request)
+    # With If-Match it is ignored (RFC 9110, 13.1.4).
+    if condition is None and "if-unmodified-since" in request.headers:
+        raise MalformedRequestError(
+            "If-Unmodified-Since does not apply: nothing here has a modification date."
+            " Send If-Match with a change."
+        )
     if not changes_existing:
         if condition is not None:
             raise MalformedRequestError(

@@ -43,10 +43,19 @@ def test_without_a_version_any_will_do(headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["", '"', "W/", 'W/"1"', '"abc"', '"-1"', '"1.0"', '"99999999999999999999"', '"²"', ","],
+    ['""', 'W/"1"', '"abc"', '"-1"', '"1.0"', '"99999999999999999999"', '"²"', ',"a,1",'],
 )
 def test_if_match_without_any_version_matches_nothing(given: str) -> None:
     with pytest.raises(VersionMismatchError):
+        read_if_match(ask(if_match=given))
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", ",", '"', '"1', "W/", "W/1", "x", '"1", x', 'x, "1"', '"1" "2"', '*, "1"', '"1", "a b"'],
+)
+def test_if_match_that_is_not_a_list_of_tags_is_refused(given: str) -> None:
+    with pytest.raises(MalformedRequestError, match="not a list of entity tags"):
         read_if_match(ask(if_match=given))
 
 
@@ -64,6 +73,14 @@ def test_who_has_it_already_gets_304_without_the_body(known: str) -> None:
 
     assert (answer.status_code, answer.body) == (304, b"")
     assert answer.headers["etag"] == '"12"'
+
+
+def test_each_line_of_what_is_known_counts() -> None:
+    lines = [(b"if-none-match", b'"11"'), (b"if-none-match", b'"12"')]
+
+    answer = answer_read(Request({"type": "http", "headers": lines}), BODY, '"12"')
+
+    assert answer.status_code == 304
 
 
 @pytest.mark.parametrize("known", ["", '"1"', '"120"', "12x", '"W/12"'])

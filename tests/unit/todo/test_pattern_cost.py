@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable
 
 import pytest
+from fastapi import Request
 
 from todo import gate, head, logs, tracecontext
+from todo.api.answer import read_if_match
 from todo.api.body import find_body_limit
 from todo.binding import ForwardedHeader
 from todo.compat.spellings import read_fields
+from todo.errors import ProblemError
 from todo.forwarded import TrustedProxies
 from todo.recurrence.rule import read_rule
 from todo.tasks.words import parse_query
@@ -65,6 +68,14 @@ def read_calendar(text: str) -> object:
     return read_components(data.encode("latin-1"), [])
 
 
+def read_condition(text: str) -> object:
+    headers = [(b"if-match", text.encode("latin-1"))]
+    try:
+        return read_if_match(Request({"type": "http", "headers": headers}))
+    except ProblemError as error:
+        return error
+
+
 def read_names(text: str) -> object:
     return read_fields({text: None}, [])
 
@@ -77,6 +88,7 @@ READERS: list[Callable[[str], object]] = [
     read_rule_text,
     read_calendar,
     read_names,
+    read_condition,
     find_body_limit,
     logs.redact,
     parse_query,
