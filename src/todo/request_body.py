@@ -1,7 +1,7 @@
 """Request bodies: read whole, within limits of size, time and memory."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,11 @@ FindLimit = Callable[[str], int]
 
 
 class BodyBudget:
-    """Limit of the memory that request bodies use: in total and by user."""
+    """Limit of the memory that request bodies use: in total and by user.
+
+    When it is used up, bodies that have not arrived give way, first those of the user whose bodies
+    use most, and of these the one that has had no new bytes for the longest time.
+    """
 
     def __init__(
         self, total_bytes: int = MAX_TOTAL_BYTES, caller_bytes: int = MAX_CALLER_BYTES
@@ -47,10 +51,16 @@ class BodyBudget:
         self._total_bytes = total_bytes
         self._caller_bytes = caller_bytes
         self._by_caller: Counter[str] = Counter()
+        # Bodies that have not arrived as a whole, by caller; the last one got bytes most recently.
+        self._incomplete: defaultdict[str, dict[RequestBody, None]] = defaultdict(dict)
         self.used_bytes = 0
 
     def reserve(self, caller: str, size: int) -> None:
         """Count bytes that arrived.
+
+        Args:
+            caller: The user, or empty for all who are not identified yet.
+            size: Number of bytes.
 
         Raises:
             TooManyBodiesError: The bodies of this user exceed their limit.
@@ -58,19 +68,40 @@ class BodyBudget:
         """
         if caller and self._by_caller[caller] + size > self._caller_bytes:
             raise TooManyBodiesError
-        if self.used_bytes + size > self._total_bytes:
-            raise BodyMemoryError
+        while self.used_bytes + size > self._total_bytes:
+            victim = self._find_victim(self._by_caller[caller] + size)
+            if victim is None:
+                raise BodyMemoryError
+            victim.evict()
         self.used_bytes += size
-        if caller:
-            self._by_caller[caller] += size
+        self._by_caller[caller] += size
 
     def release(self, caller: str, size: int) -> None:
         """Return bytes to the budget."""
         self.used_bytes -= size
-        if caller:
-            self._by_caller[caller] -= size
-            if not self._by_caller[caller]:
-                del self._by_caller[caller]
+        self._by_caller[caller] -= size
+        if not self._by_caller[caller]:
+            del self._by_caller[caller]
+
+    def note_progress(self, caller: str, body: "RequestBody") -> None:
+        """Make a body that waits for more bytes the last one of its user to give way."""
+        bodies = self._incomplete[caller]
+        bodies.pop(body, None)
+        bodies[body] = None
+
+    def forget(self, caller: str, body: "RequestBody") -> None:
+        """Keep the place of a body: it has arrived, or its request is over."""
+        bodies = self._incomplete.get(caller, {})
+        bodies.pop(body, None)
+        if not bodies:
+            self._incomplete.pop(caller, None)
+
+    def _find_victim(self, needed_bytes: int) -> "RequestBody | None":
+        """Return the body that gives way to a user who would use so many bytes in all."""
+        caller = max(self._incomplete, key=self._by_caller.__getitem__, default=None)
+        if caller is None or self._by_caller[caller] <= needed_bytes:
+            return None
+        return next(iter(self._incomplete[caller]))
 
 
 class RequestBody:
@@ -93,6 +124,9 @@ class RequestBody:
         self._find_limit = find_limit
         self._caller = ""
         self._size = 0
+        self._content = bytearray()
+        self._deadline: asyncio.Timeout | None = None
+        self._is_evicted = False
 
     async def read(self, identify: Identify | None) -> Receive:
         """Read the whole body and return a `receive` that hands it out.
@@ -121,11 +155,23 @@ class RequestBody:
             self._caller = caller.user
         self._check_announced()
         try:
-            async with asyncio.timeout(_BODY_TIMEOUT_S):
+            async with asyncio.timeout(_BODY_TIMEOUT_S) as self._deadline:
                 body = await self._collect()
         except TimeoutError:
+            if self._is_evicted:
+                raise BodyMemoryError from None
             raise RequestTimeoutError from None
+        finally:
+            self._deadline = None
+            self._budget.forget(self._caller, self)
         return self._replay(body)
+
+    def evict(self) -> None:
+        """Give back at once what it took of the budget, and answer 503."""
+        self._is_evicted = True
+        self.close()
+        if self._deadline is not None:
+            self._deadline.reschedule(asyncio.get_running_loop().time())
 
     def _check_announced(self) -> None:
         """Refuse a body that is too large before the client is asked for it.
@@ -141,6 +187,8 @@ class RequestBody:
 
     def close(self) -> None:
         """Give back what it took of the budget."""
+        self._content.clear()
+        self._budget.forget(self._caller, self)
         if self._size:
             self._budget.release(self._caller, self._size)
             self._size = 0
@@ -157,23 +205,26 @@ class RequestBody:
 
     async def _collect(self) -> bytes:
         limit = self._find_limit(self._scope["path"])
-        body = bytearray()
         received = 0
         more = True
         while more and received <= _DISCARD_BYTES:
             message = await self._receive()
+            if self._is_evicted:
+                raise BodyMemoryError
             if message["type"] == "http.disconnect":
                 raise MalformedRequestError
             chunk = message.get("body", b"")
             received += len(chunk)
             if received > limit:
-                body.clear()
                 self.close()
             elif chunk:
                 self._budget.reserve(self._caller, len(chunk))
                 self._size += len(chunk)
-                body += chunk
+                self._content += chunk
+                self._budget.note_progress(self._caller, self)
             more = message.get("more_body", False)
         if received > limit:
             raise TooLargeError(limit)
-        return bytes(body)
+        body = bytes(self._content)
+        self._content.clear()
+        return body
