@@ -1,6 +1,7 @@
 """One ordinary request and its response, as ASGI has it."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -65,8 +66,8 @@ class Exchange:
         self.complete = False
         self.unread = len(body)
 
-    async def run(self) -> None:
-        """Serve the request."""
+    def run(self) -> Awaitable[None]:
+        """Start the application for the request; it has been served when that ends."""
         request = self._request
         path, _, query = request.target.partition(b"?")
         scope = {
@@ -80,7 +81,7 @@ class Exchange:
             "extensions": {},
             BODY_ARRIVED: not self._missing,
         }
-        await self._app(scope, self.receive, self.send)
+        return self._app(scope, self.receive, self.send)
 
     @property
     def started(self) -> bool:
@@ -179,13 +180,16 @@ class Exchange:
             if self._sent > announced or (not more and self._sent < announced):
                 raise ValueError(f"a body of {self._sent} bytes, announced with {announced}")
         if not self._is_written:
-            data = self._join_head(self._response.head, data)
             self._is_written = True
+            head = self._response.head
+            data = head + data if len(data) <= _MAX_JOINED_BYTES else self._write_first(head, data)
         if not more:
             self.complete = True
             self._wake()
         if data and not self._connection.transport.is_closing():
-            await self._connection.write(data)
+            behind = self._connection.write(data)
+            if behind is not None:
+                await behind
 
     def _render_start(self, start: Message, length: int | None) -> Response:
         headers = start.get("headers", ())
@@ -197,10 +201,8 @@ class Exchange:
             self.disconnect()
         return response
 
-    def _join_head(self, head: bytes, data: bytes) -> bytes:
-        """Return what is to be written first; the head of a large body is written here."""
-        if len(data) <= _MAX_JOINED_BYTES:
-            return head + data
+    def _write_first(self, head: bytes, data: bytes) -> bytes:
+        """Write the head of a large body; return what is left to write."""
         self._connection.transport.write(head)
         return data
 

@@ -255,16 +255,16 @@ class HypercornExchange:
             if self._is_websocket and self._protocol.is_accepted:
                 # Frames that came earlier are not valid before the handshake is over.
                 self._wanted.set()
-            if not self._connection.transport.is_closing():
-                await self._connection.write(event.data)
+            closing = self._connection.transport.is_closing()
+            if not closing and (behind := self._connection.write(event.data)) is not None:
+                await behind
 
 
 class Http1(H11Protocol):
     """Hypercorn's HTTP/1.1 for one request, without its change to HTTP/2."""
 
     _pinging: asyncio.Task[None] | None = None
-    is_streaming = False
-    """Whether a response without a length has been started."""
+    is_streaming = False  # Whether a response without a length has been started.
 
     def __init__(
         self,

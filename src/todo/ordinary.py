@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import Awaitable, Coroutine
 from typing import Any, Protocol, cast
 
 from hypercorn.utils import parse_socket_addr
@@ -34,6 +35,9 @@ _MAX_LINGER_S = 30.0
 _LINGER_BYTES = 16 * 1024 * 1024
 _FAILED = b"HTTP/1.1 500 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
+# An attribute of an enumeration is looked up slowly.
+_ORDINARY = Service.ORDINARY
+
 _log = logging.getLogger("todo.ordinary")
 _access = logging.getLogger(ACCESS_LOGGER)
 
@@ -54,7 +58,7 @@ class Served(Protocol):
     def feed(self, data: bytes) -> bytes: ...  # noqa: D102
     def end(self) -> None: ...  # noqa: D102
     def disconnect(self) -> None: ...  # noqa: D102
-    async def run(self) -> None: ...  # noqa: D102
+    def run(self) -> Awaitable[None]: ...  # noqa: D102
 
 
 class Owner(Protocol):
@@ -210,12 +214,14 @@ class Connection(asyncio.Protocol):
         if self._exchange is None:
             self._shut()
 
-    async def write(self, data: bytes) -> None:
-        """Send; wait while the client is behind."""
+    def write(self, data: bytes) -> Coroutine[Any, Any, None] | None:
+        """Send; return a wait for the client where it is behind, which is seldom."""
         self.transport.write(data)
-        if self._writable is not None:
-            with self._owner.send_budget.waiting(self.transport):
-                await self._writable
+        return None if self._writable is None else self._wait_until_writable(self._writable)
+
+    async def _wait_until_writable(self, writable: asyncio.Future[None]) -> None:
+        with self._owner.send_budget.waiting(self.transport):
+            await writable
 
     @property
     def _is_too_far_ahead(self) -> bool:
@@ -252,7 +258,7 @@ class Connection(asyncio.Protocol):
             self._start(found, data)
 
     def _start(self, request: Request, data: bytes) -> None:
-        if request.service is Service.ORDINARY:
+        if request.service is _ORDINARY:
             end = request.size + request.length
             exchange: Served = Exchange(self, self._app, request, data[request.size : end])
             self._rest = data[end:]
