@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 # In order, oldest first. A unit test compares them with Alembic's scripts, so that serving
 # never imports Alembic.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 EXPECTED_REVISION = REVISIONS[-1]
 
 USER_LENGTH = 255

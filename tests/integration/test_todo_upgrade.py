@@ -222,3 +222,23 @@ def test_an_upgrade_of_an_empty_database(tmp_path: Path) -> None:
     upgrade(url)
 
     assert query(url, sa.text("SELECT count(*) FROM task")) == [(0,)]
+
+
+def test_words_of_former_rules_are_made_anew_and_nothing_else_changes(url: str) -> None:
+    engine = open_engine(url)
+    migrate_to(engine, "0009")
+    former = "UPDATE task SET words = ' former ', title = '2026年3月' WHERE title LIKE 'task %7'"
+    with engine.begin() as connection:
+        connection.execute(sa.text(former))
+    engine.dispose()
+    unchanged = sa.text("SELECT id, title, version, updated_at FROM task ORDER BY id")
+    before = [query(url, each) for each in (ENTRIES, HEADS, unchanged)]
+
+    upgrade(url)
+
+    assert [query(url, each) for each in (ENTRIES, HEADS, unchanged)] == before
+    with open_database(url) as world:
+        for owner in OWNERS:
+            assert read(world, owner, search="former") == []
+            assert {task["title"] for task in read(world, owner, search="6年3")} == {"2026年3月"}
+            assert len(read(world, owner, search="6年3")) == EACH // 10

@@ -20,38 +20,61 @@ MAX_WORDS = 10
 MAX_WORD_LENGTH = 100
 OWNER_MARK = "§"
 """Starts the term of the owner; no word has this character."""
+# As little in a word as the mark of an owner.
+_DIGIT_MARK = "¦"
 
-# Without meaning for a word: soft hyphen, joiners, marks of byte order.
-_IGNORED = re.compile("[\u00ad\u200c\u200d\u2060\ufeff]")
+# What Unicode calls Default_Ignorable, such as soft hyphens, joiners and variation selectors.
+# U+200B is not among them here: it separates words that are written with blanks.
+_IGNORED = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200c-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+# Where a line may end, or ends, within a text without blanks.
+_BREAKS = re.compile("[\u200b\r\n\u2028]")
 # The letter i with a dot, without one, or with two, is one letter in any case form.
 _DOTTED = str.maketrans("\u0131", "i")
 _DOT_ABOVE = "i\u0307"
 # The longest ligature of letters has four; U+FDFA has 18.
 _MAX_ORDINARY = 4
 # First and last character of the scripts without blanks between words, and of Hangul, whose words
-# end in particles.
+# end in particles. Among them are those of the classes SA, ID, AK and AS of UAX #14.
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Myanmar
     (0x1100, 0x11FF),  # Hangul letters
     (0x1780, 0x17FF),  # Khmer
+    (0x1950, 0x19DF),  # Tai Le, New Tai Lue
+    (0x1A00, 0x1AAF),  # Buginese, Tai Tham
+    (0x1B00, 0x1B7F),  # Balinese
+    (0x1BC0, 0x1BFF),  # Batak
     (0x3005, 0x3007),  # iteration mark and zero of Han
     (0x3031, 0x312F),  # Hiragana, Katakana, Bopomofo
     (0x3131, 0x31FF),  # Hangul letters, Bopomofo, Katakana
     (0x3400, 0x4DBF),  # Han
     (0x4E00, 0x9FFF),  # Han
-    (0xA960, 0xA97F),  # Hangul letters
-    (0xA9E0, 0xA9FF),  # Myanmar
-    (0xAA60, 0xAA7F),  # Myanmar
+    (0xA000, 0xA4CF),  # Yi
+    (0xA930, 0xA97F),  # Rejang, Hangul letters
+    (0xA980, 0xA9FF),  # Javanese, Myanmar
+    (0xAA00, 0xAADF),  # Cham, Myanmar, Tai Viet
     (0xAC00, 0xD7FF),  # Hangul
     (0xF900, 0xFAFF),  # Han
-    (0x1B000, 0x1B16F),  # Kana
+    (0x11000, 0x1107F),  # Brahmi
+    (0x11300, 0x113FF),  # Grantha, Tulu-Tigalari
+    (0x116D0, 0x1174F),  # Myanmar, Ahom
+    (0x11900, 0x1195F),  # Dives Akuru
+    (0x11EE0, 0x11F5F),  # Makasar, Kawi
+    (0x12000, 0x1467F),  # Cuneiform, hieroglyphs
+    (0x16FE0, 0x18DFF),  # Tangut, Khitan
+    (0x1AFF0, 0x1B2FF),  # Kana, Nushu
     (0x20000, 0x3FFFF),  # Han
 )
 _FIRSTS = [first for first, _ in _UNSPACED]
 _LASTS = [last for _, last in _UNSPACED]
-# Of kinds: letters with the marks on them, characters of an unspaced script, one single number.
-_RUN = re.compile("w[wm]*|(?P<unspaced>u[um]*)|nm*")
+# Of kinds: letters and digits with the marks on them, or one single number.
+_WORD = re.compile("[wd][wdm]*|nm*")
+# Characters of an unspaced script, and digits that may be among them.
+_UNSPACED_RUN = re.compile("[ud][udm]*")
 _ASCII_WORD = re.compile("[a-z0-9]+")
 
 
@@ -112,7 +135,7 @@ def owner_term(owner: str) -> str:
 
 def parse_query(query: str) -> WordQuery | None:
     """Return the words of a query; None where it has none."""
-    runs = _find_runs(query)[:MAX_WORDS]
+    runs = _find_runs(query, is_query=True)[:MAX_WORDS]
     if not runs:
         return None
     terms: list[Term] = []
@@ -140,22 +163,55 @@ def _split(text: str) -> list[str]:
 
 
 def _pairs(run: str) -> list[str]:
-    """Return each character with the one after it; the last is by itself."""
-    return [run[start : start + 2] for start in range(len(run))]
+    """Return each character with the one after it; the last is by itself.
+
+    A pair that starts with a digit has a mark, so that `1` does not find `21月`.
+    """
+    pairs = (run[start : start + 2] for start in range(len(run)))
+    return [f"{_DIGIT_MARK}{pair}" if _kind(pair[0]) == "d" else pair for pair in pairs]
 
 
-def _find_runs(text: str) -> list[tuple[str, bool]]:
-    """Return the words of a text, and whether each is a run of an unspaced script."""
+def _find_runs(text: str, *, is_query: bool = False) -> list[tuple[str, bool]]:
+    """Return the words of a text, and whether each is a run of an unspaced script.
+
+    A number within such a run is part of it, so that `6年` finds `2026年`. In a text that is
+    searched it is a word as well, so that `2026` finds it, too.
+    """
     folded = fold(text)
     if folded.isascii():
         return [(word[:MAX_WORD_LENGTH], False) for word in _ASCII_WORD.findall(folded)]
     kinds = "".join(map(_kind, folded))
-    runs = []
-    for match in _RUN.finditer(kinds):
-        run = folded[match.start() : match.end()]
-        is_unspaced = match["unspaced"] is not None
-        runs.append((run if is_unspaced else run[:MAX_WORD_LENGTH], is_unspaced))
-    return runs
+    spans = _find_unspaced(folded, kinds, is_query=is_query)
+    found = [(start, 1, _BREAKS.sub("", folded[start:end])) for start, end in spans]
+    if not is_query:
+        # Written with blanks around a number, or without.
+        found = [(start, place, "".join(run.split())) for start, place, run in found]
+    firsts = [start for start, _ in spans]
+    for match in _WORD.finditer(kinds):
+        start, end = match.span()
+        around = bisect_right(firsts, start) - 1
+        is_inside = around >= 0 and end <= spans[around][1]
+        if not (is_query and is_inside):
+            found.append((start, 0, folded[start:end][:MAX_WORD_LENGTH]))
+    return [(run, place == 1) for _, place, run in sorted(found)]
+
+
+def _find_unspaced(folded: str, kinds: str, *, is_query: bool) -> list[tuple[int, int]]:
+    """Return where the runs of unspaced scripts start and end, over the ends of lines."""
+    spans: list[tuple[int, int]] = []
+    last_kind = ""
+    for match in _UNSPACED_RUN.finditer(kinds):
+        start, end = match.span()
+        gap = folded[spans[-1][1] : start] if spans else ""
+        sides = last_kind + kinds[start]
+        last_kind = match[0].rstrip("m")[-1]
+        is_broken = sides == "uu" and not _BREAKS.sub("", gap)
+        is_number = sides in {"ud", "du"} and len(gap) == 1 and gap.isspace()
+        if gap and (is_broken or (is_number and not is_query)):
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+    return [(start, end) for start, end in spans if "u" in kinds[start:end]]
 
 
 @lru_cache(8192)
@@ -168,7 +224,9 @@ def _kind(char: str) -> str:
     if category[0] not in "LN":
         return " "
     place = bisect_right(_FIRSTS, ord(char)) - 1
-    return "u" if place >= 0 and ord(char) <= _LASTS[place] else "w"
+    if place >= 0 and ord(char) <= _LASTS[place]:
+        return "u"
+    return "d" if category == "Nd" else "w"
 
 
 @lru_cache(8192)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.machine_clock import CLOCK
 from todo.tasks.words import (
     MAX_WORD_LENGTH,
     MAX_WORDS,
@@ -82,6 +83,29 @@ def matches(title: str, query: str, *, description: str | None = None) -> bool:
         ("iPhone版を買う", "iphone版"),
         ("iPhone版を買う", "版 iph"),
         ("3月15日", "3月"),
+        ("2026年3月15日", "6年3月"),
+        ("2026年3月15日", "2026"),
+        ("2026年3月15日", "3月1"),
+        ("2026年3月15日", "15"),
+        ("2026 年 3 月 15 日", "2026年3月"),
+        ("2026年3月15日", "2026 年"),
+        ("2 牛奶", "牛奶 2"),
+        ("iPhone15版", "15版"),
+        ("iPhone15版", "iphone15版"),
+        ("๑๒ มกราคม 2569", "2569"),
+        ("ទិញ\u200bទឹក\u200bដោះគោ", "ទឹកដោះគោ"),
+        ("ទិញទឹកដោះគោ", "ទឹក\u200bដោះ"),
+        ("ซื้อ\u200bนม", "ซื้อนม"),
+        ("zero\u200bwidth", "width"),
+        ("報\u00ad告\ufe00書", "報告書"),
+        ("報告\U000e0100書", "報告書"),
+        ("報\u034f告書", "報告"),
+        ("明日までに報告\r\n書を書く", "報告書"),
+        ("明日までに報告\n書を書く", "報告書"),
+        ("ꦱꦼꦭꦩꦠ꧀ꦲꦺꦚꦗꦁ", "ꦲꦺꦚꦗꦁ"),
+        ("ᦟᦱᧃᦓᦱ", "ᦓᦱ"),
+        ("ꪶꪕꪀꪫꪱꪣ", "ꪫꪱ"),
+        ("ꀀꀁꀂ", "ꀁꀂ"),
         ("买牛奶和面包", "牛奶"),
         ("买牛奶和面包", "面包"),
         ("ซื้อนมพรุ่งนี้", "นม"),
@@ -111,6 +135,11 @@ def test_a_query_finds_a_title(title: str, query: str) -> None:
         ("cafe", "café"),
         # All pairs are there, but not one after the other.
         ("報告の告書", "報告書"),
+        ("報告 書", "報告書"),
+        ("2026年3月", "6年4月"),
+        ("2026年3月", "026"),
+        ("2026年31月", "1"),
+        ("報告書 210", "報告書 1"),
         ("นก มด", "นม"),
         ("alice", f"{owner_term('alice')} x"),
     ],
@@ -122,6 +151,24 @@ def test_a_query_does_not_find_a_title(title: str, query: str) -> None:
 @pytest.mark.parametrize("query", ["", "  ?! ", "\u0301", "§", "🦊", "\0"])
 def test_a_query_without_a_word(query: str) -> None:
     assert parse_query(query) is None
+
+
+def test_characters_without_a_look_of_their_own_do_not_matter() -> None:
+    # As DerivedCoreProperties.txt lists Default_Ignorable_Code_Point, samples of each range.
+    for (
+        char
+    ) in "\u00ad\u034f\u061c\u115f\u17b4\u180e\u200e\u202a\u2064\u3164\ufe0f\uffa0\U000e0020":
+        assert fold(f"mi{char}lk") == "milk", ascii(char)
+
+
+def test_long_texts_of_digits_and_line_ends_cost_little() -> None:
+    started = CLOCK.now()
+
+    for text in ("1" * 10_000, "1月" * 5_000, "月\n" * 5_000, "月\u200b" * 5_000, "1 月 " * 2_500):
+        render_searched("alice", "title", text)
+        parse_query(text)
+
+    assert CLOCK.now() - started < 2
 
 
 def test_only_the_last_word_may_be_the_start_of_one() -> None:
