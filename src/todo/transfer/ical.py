@@ -12,7 +12,7 @@ from todo.time_budget import TimeBudget
 from todo.transfer.ical_due import Clock
 from todo.transfer.ical_rrule import Rules
 from todo.transfer.ical_task import ImportedTask, read_task
-from todo.transfer.ical_text import Component, Skipped, read_components
+from todo.transfer.ical_text import Component, Skipped, read_components, unescape
 from todo.transfer.ical_zone import Zones
 
 _FORMAL = {"VERSION", "PRODID", "CALSCALE", "METHOD"}
@@ -45,8 +45,15 @@ def read_calendar(data: bytes, account_zone: ZoneInfo) -> Calendar:
     zones = Zones((each for each in components if each.name == "VTIMEZONE"), budget)
     rules = Rules(budget)
     tasks: dict[str, ImportedTask] = {}
+    instances: list[Component] = []
     for component in components:
-        if component.name == "VTODO":
+        if component.name == "VTIMEZONE":
+            continue
+        if component.name != "VTODO":
+            report.append(Skipped(component.line, component.name, "is no task"))
+        elif any(each.name == "RECURRENCE-ID" for each in component.properties):
+            instances.append(component)
+        else:
             # Of a task that is not taken, one line says so, and not each of its own.
             notes: list[Skipped] = []
             task = read_task(component, Clock(zones, account_zone, notes), rules)
@@ -59,8 +66,7 @@ def read_calendar(data: bytes, account_zone: ZoneInfo) -> Calendar:
             else:
                 tasks[uid] = task
             report += notes
-        elif component.name != "VTIMEZONE":
-            report.append(Skipped(component.line, component.name, "is no task"))
+    report += (_report_instance(each, tasks) for each in instances)
     if not components and not report:
         report.append(Skipped(1, "file", "holds no calendar"))
     for uid, task in tasks.items():
@@ -83,6 +89,13 @@ def _inside(components: list[Component], report: list[Skipped]) -> Iterator[Comp
             if each.name not in _FORMAL and each.value.strip()
         )
         yield from component.components
+
+
+def _report_instance(component: Component, tasks: dict[str, ImportedTask]) -> Skipped:
+    uid = unescape(next((p.value for p in component.properties if p.name == "UID"), ""))
+    which = "the series itself" if uid in tasks else "no series with its UID"
+    why = f"one changed instance of a series; {which} is taken"
+    return Skipped(component.line, component.name, why)
 
 
 def _parents_first(tasks: dict[str, ImportedTask], report: list[Skipped]) -> Iterator[ImportedTask]:

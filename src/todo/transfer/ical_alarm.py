@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from todo.tasks.due import at_wall_time
 from todo.tasks.schemas import MAX_REMINDER_MINUTES, MAX_REMINDERS
 from todo.transfer.ical_due import Clock, Moment, read_duration
-from todo.transfer.ical_text import Component, Property, Skipped
+from todo.transfer.ical_text import Component, Property, Skipped, unescape
 
 MOST_MINUTES_AFTER = 24 * 60
 _MINUTE = timedelta(minutes=1)
 # What an alarm must have, or how it is known: nothing that a reminder lacks.
 _FORMAL = {"ACTION", "TRIGGER", "UID", "X-WR-ALARMUID"}
+# Where an alarm repeats the title of its task.
+_TITLES = {"DESCRIPTION", "SUMMARY"}
 _ONLY_A_TIME = "a reminder is a time and nothing else"
 
 
@@ -40,7 +42,11 @@ def read_reminders(
             clock.report.append(Skipped(alarm.line, alarm.name, "is nothing that a task has"))
             continue
         minutes = _read_alarm(alarm, title, start or due, due, clock, repeats=repeats)
-        if minutes is None or minutes in found:
+        if minutes is None:
+            continue
+        if minutes in found:
+            why = "another alarm is at the same time; taken once"
+            clock.report.append(Skipped(alarm.line, "VALARM", why))
             continue
         if len(found) == MAX_REMINDERS:
             why = f"a task has no more than {MAX_REMINDERS} reminders"
@@ -74,7 +80,9 @@ def _read_alarm(
         elif each.name == "TRIGGER" and each is not trigger:
             why = f"is there twice; that of line {trigger.line} is taken"
             clock.report.append(Skipped(each.line, each.name, why))
-        elif each.name not in _FORMAL and value not in {"", title}:
+        elif each.name in _TITLES and " ".join(unescape(value).split()) == title:
+            continue
+        elif each.name not in _FORMAL and value:
             clock.report.append(Skipped(each.line, each.name, _ONLY_A_TIME))
     for part in alarm.components:
         clock.report.append(Skipped(part.line, part.name, _ONLY_A_TIME))

@@ -56,15 +56,17 @@ class Rules:
                     skip(f"counts from DTSTART; taken as {moved}, which counts from the due")
                 rule = moved
             with self._budget.spend():
-                return str(
-                    normalise(
-                        rule,
-                        due_date=due.day if due else None,
-                        due_at=due.at if due else None,
-                        due_zone=zone,
-                        basis="schedule",
-                    )
+                stored = normalise(
+                    rule,
+                    due_date=due.day if due else None,
+                    due_at=due.at if due else None,
+                    due_zone=zone,
+                    basis="schedule",
                 )
+            first = start.to_wall().time() if start and start.at else None
+            if rule.clock is not None and stored.clock is None and rule.clock != first:
+                skip(f"BYHOUR: each due has the time of the first, not {rule.clock}")
+            return str(stored)
         except TimeBudgetExceededError:
             skip("the rules and zones of this file take too long to check")
         except OverflowError:

@@ -14,6 +14,7 @@ from todo.transfer.ical_rrule import Rules
 from todo.transfer.ical_text import Component, Property, Skipped, unescape
 
 MAX_TAG_LENGTH = 50
+_MONTHS = 12
 
 # Says when and by what the file was written: nothing of a task.
 _FORMAL = {"DTSTAMP", "SEQUENCE"}
@@ -29,6 +30,11 @@ _REASONS = {
     "EXRULE": "a series of tasks has no exceptions",
     "ATTENDEE": "share the list instead",
     "ORGANIZER": "share the list instead",
+}
+# Of RFC 5545, 9074 and 9253.
+_OTHER_RELATIONS = {
+    *("CHILD", "SIBLING", "SNOOZE", "FINISHTOSTART", "FINISHTOFINISH", "STARTTOFINISH"),
+    *("STARTTOSTART", "FIRST", "NEXT", "DEPENDS-ON", "REFID", "CONCEPT"),
 }
 _DAY = timedelta(days=1)
 
@@ -72,8 +78,6 @@ class _Reader:
 
     def read(self) -> ImportedTask | str:
         self._sort_out()
-        if "RECURRENCE-ID" in self._first:
-            return "one changed instance of a series; the series itself is taken"
         title, description = self._read_texts()
         if not title:
             return "has neither SUMMARY nor DESCRIPTION"
@@ -217,7 +221,8 @@ class _Reader:
         why = "a task has no start; taken as the due"
         if length is not None:
             due = self._add(start, length)
-            why = "a task has no start; it and DURATION are taken as the due"
+            if due is not None:
+                why = "a task has no start; it and DURATION are taken as the due"
         self._skip(line, "DTSTART", why)
         return start, due or start
 
@@ -226,7 +231,14 @@ class _Reader:
             length = read_duration(given.value)
             moved = start.add(length)
             if start.at is not None:
-                return Moment(None, check_instant(moved), start.zone, start.rules)
+                due = Moment(None, check_instant(moved), start.zone, start.rules)
+                if "RRULE" in self._first and length.rest and _changes_by_night(start, due):
+                    why = (
+                        "counts exact hours; each due of the series has the time of the first, "
+                        "though the clocks change"
+                    )
+                    self._skip(given.line, "DURATION", why)
+                return due
             if length.rest % _DAY:
                 self._skip(given.line, "DURATION", "counts from a day; taken as whole days")
             return Moment(check_day(moved.date()))
@@ -285,13 +297,25 @@ class _Reader:
             if given.name != "RELATED-TO":
                 continue
             kind = given.parameters.get("RELTYPE", "PARENT").upper()
-            if kind != "PARENT":
+            # An unknown one is to be treated as PARENT (RFC 5545, 3.2.15).
+            if kind in _OTHER_RELATIONS:
                 self._skip(given.line, "RELATED-TO", f"RELTYPE={kind[:20]}: only PARENT is taken")
             elif parent is not None:
                 self._skip(given.line, "RELATED-TO", "a task has one parent; the first is taken")
             else:
                 parent = unescape(given.value)
         return parent or None
+
+
+def _changes_by_night(start: Moment, due: Moment) -> bool:
+    """Whether the clocks may change between start and due, in another instance of a series."""
+    first, last = start.to_wall(), due.to_wall()
+    if first.date() == last.date():
+        return False
+    offsets = {
+        start.rules.utcoffset(first.replace(month=month, day=1)) for month in range(1, _MONTHS + 1)
+    }
+    return len(offsets) > 1
 
 
 def _render(at: datetime) -> str:

@@ -70,9 +70,11 @@ def _names(tzid: str, description: Component | None) -> Iterator[str]:
         yield _value(description, "X-LIC-LOCATION")
     if tzid in WINDOWS_TO_OLSON:
         yield WINDOWS_TO_OLSON[tzid]
-    # Globally unique names end in an IANA name: /mozilla.org/20050126_1/Europe/Berlin.
+    # Globally unique names end in an IANA name: /mozilla.org/20050126_1/Europe/Berlin. One word at
+    # the end of another name is less than a description: Office/Cuba may be anywhere.
     parts = tzid.rsplit("/", _MAX_PARTS)
-    for first in range(1, len(parts)):
+    last = len(parts) - (description is not None and not tzid.startswith("/"))
+    for first in range(1, last):
         yield "/".join(parts[first:])
     if parts[-1].upper() in {"UTC", "GMT", "Z"}:
         yield "UTC"  # as in tzone://Microsoft/Utc
