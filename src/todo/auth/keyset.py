@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 * 1024
 _MAX_KEYS = 64
+# Keys with one id that a token is tried against: an issuer that rotates has two.
+_MAX_TRIED = 4
 _MIN_RSA_BITS = 2048
 _MAX_RSA_BITS = 8192
 # Kind of key -> the one algorithm that it is good for.
@@ -26,6 +28,8 @@ _ALGORITHMS = {
 _ALIASES = {"Ed25519": "EdDSA"}
 """RFC 9864 names the curve, which the kind of the key says anyway."""
 ALGORITHMS = frozenset([*_ALGORITHMS.values(), *_ALIASES])
+# The public numbers of a key of any kind.
+_NUMBERS = ("x", "y", "n", "e")
 _BREAKER_FAILURES = 2
 
 Fetch = Callable[[], Awaitable[tuple[bytes, float]]]
@@ -39,11 +43,13 @@ class Key(NamedTuple):
         id: Its `kid`, None without one.
         algorithm: What it verifies, of `ALGORITHMS`.
         value: The key itself.
+        numbers: What makes it this key, as it is published.
     """
 
     id: str | None
     algorithm: str
     value: "PyJWK"
+    numbers: tuple[Any, ...]
 
 
 Keys = Sequence[Key]
@@ -94,8 +100,10 @@ class KeySet:
             self._start_loading()
         return self._keys
 
-    async def find(self, key_id: str | None, algorithm: str) -> "PyJWK | None":
-        """Return the key for a token, or None when the source has none.
+    async def find(self, key_id: str | None, algorithm: str) -> "list[PyJWK]":
+        """Return the keys that may have signed a token, none when the source has none.
+
+        Several keys may have one id.
 
         Args:
             key_id: The id that the token names; without one, the one key that fits.
@@ -107,20 +115,21 @@ class KeySet:
         if self.current is None:
             await self._refresh()
         found = self._look_up(key_id, algorithm)
-        if found is None and self._clock() - self._asked_at >= self._refetch_s:
+        if not found and self._clock() - self._asked_at >= self._refetch_s:
             await self._refresh()
             found = self._look_up(key_id, algorithm)
         return found
 
-    def _look_up(self, key_id: str | None, algorithm: str) -> "PyJWK | None":
+    def _look_up(self, key_id: str | None, algorithm: str) -> "list[PyJWK]":
         if self._keys is None:
             raise KeySetUnavailableError(retry_after_s=self.breaker.retry_after_s)
         fitting = [key for key in self._keys if key.algorithm == _ALIASES.get(algorithm, algorithm)]
         if key_id:
-            return next((key.value for key in fitting if key.id == key_id), None)
-        if len(fitting) > 1:
+            return [key.value for key in fitting if key.id == key_id][:_MAX_TRIED]
+        if len({key.numbers for key in fitting}) > 1:
             fitting = [key for key in fitting if key.id is None]
-        return fitting[0].value if len(fitting) == 1 else None
+        # One key may be there twice, under two ids or two names of its algorithm.
+        return [fitting[0].value] if len({key.numbers for key in fitting}) == 1 else []
 
     async def _refresh(self) -> None:
         # Never cancelled with the request: others wait for the same answer.
@@ -165,6 +174,7 @@ def parse_key_set(text: bytes) -> Keys:
     from jwt.exceptions import PyJWTError  # noqa: PLC0415
 
     keys = []
+    known = set()
     for key_id, algorithm, jwk in select_keys(text):
         try:
             key = PyJWK(jwk, algorithm)
@@ -172,7 +182,10 @@ def parse_key_set(text: bytes) -> Keys:
             continue
         if algorithm == "RS256" and not _MIN_RSA_BITS <= key.key.key_size <= _MAX_RSA_BITS:
             continue
-        keys.append(Key(key_id, algorithm, key))
+        numbers = tuple(jwk.get(name) for name in _NUMBERS)
+        if (key_id, algorithm, numbers) not in known:
+            known.add((key_id, algorithm, numbers))
+            keys.append(Key(key_id, algorithm, key, numbers))
     if not keys:
         raise ValueError("no key in it is valid")
     return keys

@@ -178,10 +178,10 @@ class Tokens:
             raise refuse("algorithm")
         if key_id is not None and len(key_id) > _MAX_KEY_ID_LENGTH:
             raise refuse("unknown key")
-        key = await self.keys.find(key_id, algorithm)
-        if key is None:
+        keys = await self.keys.find(key_id, algorithm)
+        if not keys:
             raise refuse("unknown key")
-        return [key.key], self.keys.current
+        return [each.key for each in keys], self.keys.current
 
 
 # Reasons for the log; a word each, so that nothing of the token gets there.

@@ -35,7 +35,7 @@ class Source:
         return self.text, 300.0
 
     async def knows(self, key_id: str | None) -> bool:
-        return await self.keys.find(key_id, "EdDSA") is not None
+        return bool(await self.keys.find(key_id, "EdDSA"))
 
     async def settle(self) -> None:
         """Let a fetch in the background run as far as it can."""
@@ -215,8 +215,7 @@ def test_a_token_without_a_key_id_has_the_one_key_of_its_algorithm(algorithm: st
         issuers = [Issuer(each, f"of {each}") for each in ALGORITHMS]
         source = Source()
         source.text = key_set(*issuers)
-        found = await source.keys.find(None, algorithm)
-        assert found is not None
+        (found,) = await source.keys.find(None, algorithm)
         assert found.key_id == f"of {algorithm}"
 
     asyncio.run(run())
@@ -227,14 +226,41 @@ def test_a_key_without_an_id_is_for_tokens_without_one(key_id: str | None) -> No
     async def run() -> None:
         source = Source()
         source.text = json.dumps({"keys": [FIRST.jwk, {**SECOND.jwk, "kid": key_id}]}).encode()
-        found = await source.keys.find(key_id, "EdDSA")
-        assert found is not None
+        (found,) = await source.keys.find(key_id, "EdDSA")
         assert json.loads(OKPAlgorithm.to_jwk(found.key))["x"] == SECOND.jwk["x"]
         # Not a guess between several.
-        source.text = json.dumps({"keys": [{**FIRST.jwk, "kid": None}] * 2}).encode()
+        unnamed = [{**each.jwk, "kid": None} for each in (FIRST, SECOND)]
+        source.text = json.dumps({"keys": unnamed}).encode()
         source.now += 31
         assert not await source.knows("unknown")
         assert not await source.knows(key_id)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "again", [{"alg": "Ed25519"}, {"kid": "other"}, {"kid": None, "alg": "Ed25519"}, {}]
+)
+def test_a_key_that_is_listed_twice_is_one_key(again: dict[str, Any]) -> None:
+    async def run() -> None:
+        source = Source()
+        source.text = json.dumps({"keys": [FIRST.jwk, {**FIRST.jwk, **again}]}).encode()
+        for key_id in (None, "first"):
+            (found,) = await source.keys.find(key_id, "EdDSA")
+            assert json.loads(OKPAlgorithm.to_jwk(found.key))["x"] == FIRST.jwk["x"]
+
+    asyncio.run(run())
+
+
+def test_keys_with_one_id_are_all_tried_up_to_a_limit() -> None:
+    async def run() -> None:
+        source = Source()
+        others = [Issuer("EdDSA", f"other {number}") for number in range(8)]
+        keys = [{**each.jwk, "kid": "first"} for each in (SECOND, FIRST, *others)]
+        source.text = json.dumps({"keys": keys}).encode()
+        found = await source.keys.find("first", "EdDSA")
+        numbers = [json.loads(OKPAlgorithm.to_jwk(each.key))["x"] for each in found]
+        assert numbers == [each["x"] for each in keys[:4]]
 
     asyncio.run(run())
 
