@@ -159,6 +159,11 @@ def _read_number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
+def _read_second(value: str) -> int:
+    # Second 60 is a leap second, and read as 59 (RFC 5545, 3.3.10).
+    return min(_read_number(0, 60)(value), 59)
+
+
 def _read_numbers(most: int, *, signed: bool = True) -> Callable[[str], tuple[int, ...]]:
     kind = f"1 to {most}, or -{most} to -1" if signed else f"1 to {most}"
 
@@ -242,7 +247,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "BYDAY": _read_days,
     "BYHOUR": _read_number(0, 23),
     "BYMINUTE": _read_number(0, 59),
-    "BYSECOND": _read_number(0, 59),
+    "BYSECOND": _read_second,
     "BYSETPOS": _read_numbers(366),
     "WKST": _read_weekday,
 }

@@ -20,6 +20,7 @@ from todo.recurrence.series import parse_rule
         ("FREQ=DAILY;UNTIL=20261231", "FREQ=DAILY;UNTIL=20261231"),
         ("FREQ=DAILY;UNTIL=20261231T225900Z", None),
         ("FREQ=DAILY;BYHOUR=2", "FREQ=DAILY;BYHOUR=2;BYMINUTE=0;BYSECOND=0"),
+        ("FREQ=DAILY;BYHOUR=2;BYSECOND=60", "FREQ=DAILY;BYHOUR=2;BYMINUTE=0;BYSECOND=59"),
     ],
 )
 def test_a_rule_has_one_way_to_be_written(text: str, normal: str | None) -> None:
