@@ -1,3 +1,4 @@
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -5,6 +6,7 @@ import pytest
 
 from tests.integration.people import LISTS, TASKS, MakePerson, Person, code, read, use_token
 from tests.integration.service import Service
+from tests.integration.stored import run_sql
 
 TAGS = "/api/v1/tags"
 
@@ -180,3 +182,25 @@ def test_a_renaming_can_be_undone(alice: Person) -> None:
     assert tags_of(alice, both) == ["work", "job"]
     assert tags_of(alice, one) == ["job"]
     assert names(alice) == ["job", "work"]
+
+
+def test_a_tag_that_is_too_long_in_the_one_form_can_be_named(
+    alice: Person, service: Service
+) -> None:
+    # As an upgrade leaves it: 50 characters, 100 in Normalization Form C.
+    kept = "\u0958" * 50
+    marked = tag(alice, "before")
+    for statement in (
+        "UPDATE task SET tags = ? WHERE id = ?",
+        "UPDATE task_tag SET tag = ? WHERE task_id = ?",
+    ):
+        value = json.dumps([kept], ensure_ascii=False) if "tags" in statement else kept
+        run_sql(service, statement, value, marked["id"])
+
+    assert names(alice) == [kept]
+    found = read(alice.http.get(TASKS, params={"tag": kept}))["items"]
+    assert [each["id"] for each in found] == [marked["id"]]
+    renamed = read(alice.http.patch(f"{TAGS}/{quote(kept)}", json={"name": "short"}))
+    assert renamed == {"name": "short", "tasks": 1}
+    assert tags_of(alice, marked) == ["short"]
+    assert alice.http.patch(f"{TAGS}/short", json={"name": kept}).status_code == 422

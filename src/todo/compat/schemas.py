@@ -23,7 +23,7 @@ from todo.compat.due import Due, read_due_text
 from todo.compat.spellings import read_fields, refuse_contradiction
 from todo.models import TAG_LENGTH
 from todo.recurrence.rule import MAX_LENGTH, Frequency, read_rule
-from todo.tasks.schemas import MAX_TAGS, Description, Tag, Tags, Title
+from todo.tasks.schemas import MAX_TAGS, Description, StoredTag, Tags, Title
 
 MAX_SKIPPED = 10_000
 """Tasks before a page: each is read to be passed over."""
@@ -131,7 +131,7 @@ DueField = Annotated[
 
 
 # An empty one is left out.
-TagFilter = Annotated[Tag, WithJsonSchema({"type": "string", "maxLength": TAG_LENGTH})]
+TagFilter = Annotated[StoredTag, WithJsonSchema({"type": "string", "maxLength": TAG_LENGTH})]
 
 
 class FrontEndQuery(BaseModel):

@@ -17,7 +17,7 @@ from todo.locking import find_account_version
 from todo.tags.repository import find_names
 from todo.tags.schemas import TagPage, TagQuery, TagRenamed, TagUpdate
 from todo.tags.service import TagService
-from todo.tasks.schemas import Tag
+from todo.tasks.schemas import StoredTag
 from todo.work import Work
 
 PATH = "/api/v1/tags"
@@ -25,8 +25,8 @@ router = APIRouter(prefix=PATH, tags=["tags"], route_class=ApiRoute)
 
 # A slash may be in a tag.
 _ONE = "/{name:path}"
-Name = Annotated[Tag, Path(description="The tag.")]
-_check: TypeAdapter[str] = TypeAdapter(Tag)
+Name = Annotated[StoredTag, Path(description="The tag.")]
+_check: TypeAdapter[str] = TypeAdapter(StoredTag)
 
 
 @router.get("", response_model=TagPage)

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -32,7 +33,7 @@ from todo.api.schemas import (
     refuse_nul,
 )
 from todo.models import DESCRIPTION_LENGTH, TAG_LENGTH, TITLE_LENGTH
-from todo.normalization import nfc_validator
+from todo.normalization import nfc_validator, normalize_text
 from todo.tasks.pages import Sort
 
 MAX_TITLE_LENGTH = TITLE_LENGTH
@@ -68,6 +69,19 @@ Tag = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TAG_LENGTH),
     AfterValidator(refuse_nul),
     nfc_validator(TAG_LENGTH),
+]
+
+
+def _normalize_stored_tag(given: Any) -> Any:  # noqa: ANN401 - whatever a caller sent
+    return normalize_text(given.strip(), TAG_LENGTH) if isinstance(given, str) else given
+
+
+# Names a tag that there may be: one that is too long in the one form is stored as it was.
+StoredTag = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=TAG_LENGTH),
+    AfterValidator(refuse_nul),
+    BeforeValidator(_normalize_stored_tag),
 ]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_distinct)]
 Minutes = Annotated[int, Field(ge=-24 * 60, le=MAX_REMINDER_MINUTES, strict=True)]
@@ -247,9 +261,9 @@ class TaskQuery(BaseModel):
 
     status: Literal["open", "completed"] | None = None
     priority: Priority | None = None
-    tag: Annotated[list[Tag], Field(max_length=MAX_TAGS, description="A task has all of them.")] = (
-        Field(default_factory=list)
-    )
+    tag: Annotated[
+        list[StoredTag], Field(max_length=MAX_TAGS, description="A task has all of them.")
+    ] = Field(default_factory=list)
     list: UUID | Literal["none"] | None = Field(
         default=None, description="`none` for the tasks that are in no list."
     )
