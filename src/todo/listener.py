@@ -39,6 +39,8 @@ _POLL_S = 0.01
 # Out of file descriptors, say: those of ended connections come back.
 _ACCEPT_RETRY_S = 0.5
 _UNRECEIVED_MS = 60_000
+# How long the body of a request may make no progress when the server stops.
+_STALLED_BODY_S = 2.0
 # An accepted socket needs two turns of the loop until its connection is known.
 _QUIET_POLLS = 5
 
@@ -96,10 +98,15 @@ class Listener:
         Args:
             deadline: When to give up on open requests, in seconds of `time.monotonic()`.
         """
-        grace_ends = min(deadline, time.monotonic() + FIRST_REQUEST_GRACE_S)
+        began = time.monotonic()
+        grace_ends = min(deadline, began + FIRST_REQUEST_GRACE_S)
         quiet = 0
         while quiet < _QUIET_POLLS and time.monotonic() < deadline:
             await asyncio.sleep(_POLL_S)
+            silent_since = time.monotonic() - _STALLED_BODY_S
+            if silent_since >= began:
+                for connection in self._connections:
+                    connection.end_stalled_request(silent_since)
             in_grace = time.monotonic() < grace_ends
             owing = any(
                 c.busy or c.is_leaving or (in_grace and not c.has_responded)

@@ -165,6 +165,7 @@ class Connection(asyncio.Protocol):
             else:
                 self._continue(data)
             return
+        self._idle_since = self._loop.time()
         ahead = exchange.feed(data)
         if ahead:
             self._rest += ahead
@@ -214,6 +215,15 @@ class Connection(asyncio.Protocol):
         if self._exchange is None:
             self._shut()
 
+    def end_stalled_request(self, silent_since: float) -> None:
+        """End a request whose body has made no progress since a time of the loop: the server stops.
+
+        A request that is complete is answered as usual.
+        """
+        exchange = self._exchange
+        if exchange is not None and not self.has_responded and self._idle_since <= silent_since:
+            exchange.end()
+
     def write(self, data: bytes) -> Coroutine[Any, Any, None] | None:
         """Send; return a wait for the client where it is behind, which is seldom."""
         self.transport.write(data)
@@ -262,7 +272,10 @@ class Connection(asyncio.Protocol):
             end = request.size + request.length
             exchange: Served = Exchange(self, self._app, request, data[request.size : end])
             self._rest = data[end:]
+            if end > len(data):
+                self._idle_since = self._loop.time()
         else:
+            self._idle_since = self._loop.time()
             exchange = self._owner.open_exchange(self, request, data[request.size :])
             self._rest = b""
         self._exchange = exchange

@@ -86,6 +86,20 @@ def test_a_connection_that_was_reset_while_nobody_read_is_let_go() -> None:
     asyncio.run(scenario())
 
 
+def test_only_a_request_without_progress_is_ended() -> None:
+    async def scenario() -> None:
+        world = World(echo)
+        await world.say(POST, b"abc")
+        silent_since = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.01)
+        await world.say(b"d")
+        world.connection.end_stalled_request(silent_since)
+        await world.say(b"ef")
+        assert world.bodies == [b"abcdef"]
+
+    asyncio.run(scenario())
+
+
 def test_a_client_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordinary, "_LINGER_S", 0.01)
     monkeypatch.setattr(ordinary, "_LINGER_BYTES", 100)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
 from hypercorn.config import Config
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,6 +27,15 @@ async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
     length = (b"content-length", b"2")
     await send({"type": "http.response.start", "status": 413, "headers": [length]})
     await send({"type": "http.response.body", "body": b"no"})
+
+
+async def read_body(_scope: Scope, receive: Receive, send: Send) -> None:
+    while (message := await receive()).get("more_body"):
+        pass
+    body = b"left" if message["type"] == "http.disconnect" else b"read"
+    length = (b"content-length", b"4")
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": body})
 
 
 def run(
@@ -84,6 +94,31 @@ def test_a_client_that_still_sends_gets_its_answer(tmp_path: Path) -> None:
 
     announced = b"POST / HTTP/1.1\r\nHost: todo\r\nContent-Length: 5000000\r\n\r\n"
     assert run(tmp_path, refuse, talk, announced + b"x" * 1000) < 30
+
+
+@pytest.mark.parametrize(
+    "field", [b"", b"Connection: close\r\n", b"Expect: 100-continue\r\n"], ids=bytes.decode
+)
+def test_a_body_without_progress_is_not_waited_for(tmp_path: Path, field: bytes) -> None:
+    async def talk(client: socket.socket, stopping: asyncio.Task[None]) -> None:
+        assert not stopping.done()
+        assert (await read_all(client)).endswith(b"left")
+        client.close()
+
+    head = b"POST / HTTP/1.1\r\nHost: todo\r\nContent-Length: 10\r\n" + field
+    assert run(tmp_path, read_body, talk, head + b"\r\nx", limit_s=600) < 120
+
+
+def test_a_body_without_progress_in_chunks_is_not_waited_for(tmp_path: Path) -> None:
+    async def talk(client: socket.socket, stopping: asyncio.Task[None]) -> None:
+        assert not stopping.done()
+        assert (await read_all(client)).endswith(b"left")
+        client.close()
+
+    # The start of a chunk that looks like the end of the body.
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n9\r\n\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: todo\r\n"
+    assert run(tmp_path, read_body, talk, head + chunks, limit_s=600) < 120
 
 
 def test_a_client_that_reads_nothing_is_waited_for_until_the_deadline(tmp_path: Path) -> None:
