@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _PING_S = 20
 # Bytes that Hypercorn reads at a time. It handles every frame of a piece before it yields.
 _PIECE_BYTES = {Service.HYPERCORN: 8 * 1024, Service.WEBSOCKET: 2 * 1024}
+_MIN_PIECE_BYTES = 2 * 1024
+"""Smaller pieces that wait are joined."""
 # For a WebSocket these are written anew: Hypercorn reads only the last line of a repeated field,
 # and compression would let a small frame grow a thousandfold. Other upgrades are ignored.
 _OWN_FIELDS = {
@@ -122,7 +124,11 @@ class HypercornExchange:
     def feed(self, data: bytes) -> bytes:
         """Queue what the client sent: only Hypercorn finds the end of the body."""
         if data:
-            self._pieces.append(data)
+            if self._pieces and len(self._pieces[-1]) + len(data) <= _MIN_PIECE_BYTES:
+                # A client that sends a byte at a time must not make an object of each.
+                self._pieces.append(bytes(self._pieces.pop()) + data)
+            else:
+                self._pieces.append(data)
             self.unread += len(data)
             self._received += len(data)
             self._arrived.set()

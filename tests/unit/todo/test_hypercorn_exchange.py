@@ -6,15 +6,17 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypercorn.config import Config
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from todo.h11_request import OneRequest
+from todo.head import Request, Service
 from todo.http1 import HypercornExchange
 from todo.listener import Listener
+from todo.paced_reads import Pace
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: todo\r\nTransfer-Encoding: chunked\r\n\r\n"
 EXPECTING = b"POST / HTTP/1.1\r\nHost: todo\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
@@ -401,3 +403,17 @@ def test_bodies_that_nobody_reads_are_skipped_one_in_each_turn_of_the_loop(tmp_p
         patch.setattr(OneRequest, "skip", note)
         asyncio.run(scenario())
     assert len(set(skipped)) == len(skipped)
+
+
+def test_small_pieces_that_wait_are_joined() -> None:
+    async def scenario() -> None:
+        request = Request("GET", b"/", [], 0, 0, Service.HYPERCORN)
+        served = HypercornExchange(refuse, Config(), Pace(), cast("Any", None), request, b"")
+        for _ in range(10_000):
+            served.feed(b"xy")
+        pieces = list(served._pieces)  # noqa: SLF001 - what takes the memory
+        assert b"".join(pieces) == b"xy" * 10_000
+        assert len(pieces) < 20
+        assert served.unread == 20_000
+
+    asyncio.run(scenario())
