@@ -101,7 +101,7 @@ class Gate:
     def _refuse_start(self) -> "Refusal | None":
         """Refuse at once what cannot become a request, such as a TLS handshake."""
         held, start = self._data, self._start
-        if not self._searched and len(held) > start and not _TOKEN.match(held, start):
+        if self._searched <= start + 1 and len(held) > start and not _TOKEN.match(held, start):
             return None if held == b"\r" else _INVALID_LINE
         if self._has_line:
             return None
@@ -194,7 +194,8 @@ def _find_target(line: _Line, headers: Headers) -> tuple[bytes, Headers]:
     if _ORIGIN.fullmatch(line.target) or (line.target == b"*" and line.method == "OPTIONS"):
         return line.target, headers
     absolute = _ABSOLUTE.fullmatch(line.target)
-    if absolute is None or not HOST.fullmatch(absolute[1]):
+    # RFC 9110, 4.2.1: the host of an http URI is never empty.
+    if absolute is None or absolute[1].startswith(b":") or not HOST.fullmatch(absolute[1]):
         raise _RefusedError(400, "The target of the request is not valid.")
     path = absolute[2] or (b"*" if line.method == "OPTIONS" else b"/")
     if path.startswith(b"?"):

@@ -80,6 +80,7 @@ CASES = {
     "a user in Host": Case(b"GET /health HTTP/1.1\r\nHost: a@b\r\n\r\n", 400),
     "a fragment": Case(b"GET /health#x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "a relative target": Case(b"GET health HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "no host in the target": Case(b"GET http://:80/health HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "a user in the target": Case(b"GET http://u@a/health HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "bare LF": Case(b"GET /health HTTP/1.1\nHost: a\n\n", 400),
     "bare LF in the header": Case(GET + b"X: y\nZ: z\r\n\r\n", 400),

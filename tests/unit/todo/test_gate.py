@@ -228,3 +228,13 @@ def test_a_client_with_another_websocket_version_learns_the_right_one() -> None:
     response = render_refusal(found, "id")
     assert b"\r\nsec-websocket-version: 13\r\n" in response
     assert b"\r\nconnection: close, upgrade\r\n" in response
+
+
+@pytest.mark.parametrize("parts", [(b"\r\n",), (b"\r", b"\n"), (b"\r",)])
+def test_what_cannot_be_a_request_is_refused_at_once_behind_an_empty_line(
+    parts: tuple[bytes, ...],
+) -> None:
+    gate = Gate()
+    for part in parts:
+        assert gate.feed(part) is None
+    assert isinstance(gate.feed(b"\x16\x03"), Refusal)
