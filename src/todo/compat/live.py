@@ -39,6 +39,8 @@ MAX_OF_USER = 20
 MAX_WAITING = 200
 """Connections that may owe their token at a time."""
 MAX_WAITING_OF_ADDRESS = 20
+MAX_WAITING_WITHOUT_ADDRESS = 100
+"""Of peers on this machine, each of which may speak for many; others keep their share."""
 TOKEN_WAIT_S = 10.0
 SUBPROTOCOL = "bearer"
 # A client that reads nothing for so long is given up.
@@ -177,7 +179,8 @@ class Live:
         Args:
             address: What its client is counted by; None for one on this machine.
         """
-        if address is not None and self._waiting[address] >= MAX_WAITING_OF_ADDRESS:
+        most = MAX_WAITING_WITHOUT_ADDRESS if address is None else MAX_WAITING_OF_ADDRESS
+        if self._waiting[address] >= most:
             raise EndError(TOO_MANY, "too many connections of this address without a token")
         if self._waiting.total() >= MAX_WAITING:
             raise EndError(TRY_LATER, "too many connections without a token")

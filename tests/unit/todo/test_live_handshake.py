@@ -113,6 +113,7 @@ def test_what_would_fail_again_is_no_reason_to_come_again(refusal: Exception, co
 
 def test_those_who_owe_a_token_are_few_for_each_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "MAX_WAITING_OF_ADDRESS", 2)
+    monkeypatch.setattr(live, "MAX_WAITING_WITHOUT_ADDRESS", 1)
     monkeypatch.setattr(live, "MAX_WAITING", 4)
 
     async def run() -> None:
@@ -124,6 +125,7 @@ def test_those_who_owe_a_token_are_few_for_each_address(monkeypatch: pytest.Monk
             waiting.append((peer, task))
         await asyncio.sleep(0)
         assert await service.serve(Peer().open(address="a"), "alice") == 4429
+        assert await service.serve(Peer().open(), "alice") == 4429
         assert await service.serve(Peer().open(address="c"), "alice") == 1013
         # One that shows its token is known; so is one that never owed it.
         refused = Peer(refusal=UnauthorizedError())
