@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.guides import blocks_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,6 +21,8 @@ _UNITS = ".config/systemd/user"
 _BACKEND = f"{_QUADLET}/todo-backend.container.d"
 _SOCKET = f"{_UNITS}/todo-backend.socket.d"
 _OTHER_PORT = "[Socket]\nListenStream=\nListenStream=127.0.0.1:{}\nListenStream=127.0.0.1:9000\n"
+_PREVIOUS = "todo-token-secret-previous"
+_TASKS = "http://127.0.0.1:8000/api/v1/tasks"
 _SQUAT = (
     "import socket, time\ns = socket.create_server(('127.0.0.1', 8123))\n"
     "print('ready', flush=True)\ntime.sleep(600)"
@@ -70,9 +74,34 @@ def error_line(done: Completed) -> str:
     return line
 
 
+def accepts(stack: Stack, token: str) -> bool:
+    header = f"Authorization: Bearer {token}"
+    asked = ["curl", "--silent", "--fail", "--header", header, f"{_TASKS}?limit=1"]
+    return stack.lab.run(asked, check=False).returncode == 0
+
+
 def answers(stack: Stack, port: int) -> bool:
     asked = ["curl", "--silent", "--fail", f"http://127.0.0.1:{port}/livez"]
     return stack.lab.run(asked, check=False).returncode == 0
+
+
+def test_a_replaced_token_secret_keeps_the_tokens_of_the_former_one(stack: Stack) -> None:
+    (block,) = (block for block in blocks_of("secure.md", "sh") if _PREVIOUS in block)
+    commands, last, _ = block.rpartition("python3 build.py restart")
+    assert last
+    before = stack.token("alice")
+    try:
+        stack.lab.run(["bash", "-euc", commands])
+        restart(stack)
+        after = stack.token("alice")
+        assert accepts(stack, before)
+        assert accepts(stack, after)
+    finally:
+        stack.lab.run(["rm", "-f", f"{_BACKEND}/70-previous-secret.conf"])
+        restart(stack)
+        stack.podman("secret", "rm", "--ignore", _PREVIOUS)
+    assert accepts(stack, after)
+    assert not accepts(stack, before)
 
 
 def test_a_drop_in_takes_effect_with_restart_and_goes_with_up(stack: Stack) -> None:
