@@ -117,7 +117,7 @@ async def create_front_end_task(
 ) -> Response:
     """Create a task as existing front ends send it."""
     rules = RuleEvaluation()
-    await rules.prepare({"recurrence": body.recurrence_pattern})
+    await _prepare(rules, body)
 
     async def act(work: Work) -> Answer:
         account, _ = await work.lock(caller.user)
@@ -149,7 +149,7 @@ async def update_front_end_task(
 ) -> Response:
     """Change a task. Absent and unchanged fields keep their value."""
     expected, rules = read_if_match(request), RuleEvaluation()
-    await rules.prepare({"recurrence": body.recurrence_pattern})
+    await _prepare(rules, body)
 
     async def act(work: Work) -> Answer:
         tasks = TaskService(work, rules)
@@ -219,6 +219,11 @@ async def delete_front_end_task(request: Request, caller: OwnCaller, task_id: UU
         return Answer(200, b'{"message":"Task deleted successfully"}')
 
     return await answer_write(request, caller, act, changes_existing=True)
+
+
+async def _prepare(rules: RuleEvaluation, body: FrontEndCreate | FrontEndUpdate) -> None:
+    texts = {"title": body.title, "description": body.description}
+    await rules.prepare({"recurrence": body.recurrence_pattern, **texts})
 
 
 def _changed(image: bytes, code: int = 200) -> Answer:

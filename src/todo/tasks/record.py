@@ -12,14 +12,28 @@ from todo.tasks.words import render_searched
 Image = dict[str, Any]
 """A task as its image reads, with the keys of `todo.tasks.image.TASK_FIELDS`."""
 
+SEARCHED = ("owner", "title", "description")
+"""Fields that the words of a task are made of."""
 COLUMNS = tuple(column.name for column in task.columns)
 _RANKS = {word: rank for rank, word in enumerate(PRIORITIES)}
 _TIMES = ("due_at", "completed_at", "created_at", "updated_at")
 _SAME = set(COLUMNS) - {"priority", "tags", "reminders", "due_key", "words", *_TIMES}
 
 
-def to_row(image: Image) -> dict[str, Any]:
-    """Return the value of each column."""
+def to_row(image: Image, words: str | None = None) -> dict[str, Any]:
+    """Return the value of each column.
+
+    Args:
+        image: The task.
+        words: Those that it is found by, where they are known.
+    """
+    if words is None:
+        words = render_searched(image["owner"], image["title"], image["description"])
+    return {**to_row_without_words(image), "words": words}
+
+
+def to_row_without_words(image: Image) -> dict[str, Any]:
+    """Return the value of each column but `words`, which are costly to make."""
     row = {name: image[name] for name in _SAME}
     row |= {name: _in_one_form(image[name]) for name in _TIMES}
     row["priority"] = _RANKS[image["priority"]]
@@ -27,7 +41,6 @@ def to_row(image: Image) -> dict[str, Any]:
     row["reminders"] = orjson.dumps(image["reminders"]).decode()
     key = due_key(*read_due(image))
     row["due_key"] = NO_DUE if key is None else key.isoformat(timespec="microseconds")
-    row["words"] = render_searched(image["owner"], image["title"], image["description"])
     return row
 
 

@@ -31,7 +31,14 @@ from todo.session import Session
 from todo.sql import POSTGRESQL, SQLITE, Call, Statement
 from todo.tasks.image import TASK_FIELDS, return_image, select_image
 from todo.tasks.normalization import normalize_task
-from todo.tasks.record import COLUMNS, Image, as_bytes, to_row
+from todo.tasks.record import (
+    COLUMNS,
+    SEARCHED,
+    Image,
+    as_bytes,
+    to_row,
+    to_row_without_words,
+)
 
 MAX_DEPTH = 5
 MAX_SUBTREE = 1000
@@ -78,15 +85,16 @@ def _add_recording() -> Select[Any]:
 
 
 _ADD_RECORDING = Statement(_add_recording())
-_CHANGE = Statement(
-    lambda d: return_image(
-        d,
-        update(task)
-        .where(task.c.id == bindparam("of"))
-        .values({name: _VALUES[name] for name in COLUMNS if name != "id"}),
-        task,
-    )
-)
+
+
+def _change(dialect: str, kept: set[str]) -> Any:  # noqa: ANN401 - as return_image has it
+    values = {name: _VALUES[name] for name in COLUMNS if name not in kept}
+    change = update(task).where(task.c.id == bindparam("of")).values(values)
+    return return_image(dialect, change, task)
+
+
+_CHANGE = Statement(lambda d: _change(d, {"id"}))
+_CHANGE_WITHOUT_WORDS = Statement(lambda d: _change(d, {"id", "words"}))
 _REMOVE = Statement(delete(task).where(_IS))
 
 
@@ -186,17 +194,21 @@ class TaskRepository:
         """Whether a task is there that follows this one in its series."""
         return await self._session.find(_FOLLOWED, {"previous": task_id}) is not None
 
-    def add(self, image: Image, fire_times: Iterable[str]) -> list[Call]:
+    def add(self, image: Image, fire_times: Iterable[str], words: str | None = None) -> list[Call]:
         """Store a task; the first of the calls returns its image."""
         image = normalize_task(image)
-        return [(_ADD, to_row(image)), *_derive(image, fire_times)]
+        return [(_ADD, to_row(image, words)), *_derive(image, fire_times)]
 
-    def add_recording(self, image: Image) -> Call:
+    def add_recording(self, image: Image, words: str | None = None) -> Call:
         """Store a task that nothing reminds of, for `Work.record_by`."""
-        return (_ADD_RECORDING, to_row(normalize_task(image)))
+        return (_ADD_RECORDING, to_row(normalize_task(image), words))
 
     def change(
-        self, before: Image, image: Image, fire_times: Iterable[str] | None = None
+        self,
+        before: Image,
+        image: Image,
+        fire_times: Iterable[str] | None = None,
+        words: str | None = None,
     ) -> list[Call]:
         """Store a task that there is; the first of the calls returns its image.
 
@@ -204,10 +216,14 @@ class TaskRepository:
             before: As it is stored.
             image: As it is to be.
             fire_times: When to remind, None to leave that as it is.
+            words: Those that it is found by, where they are known.
         """
         image = normalize_task(image)
-        row = to_row(image)
-        calls: list[Call] = [(_CHANGE, {"of": row.pop("id"), **row})]
+        if all(image[name] == before[name] for name in SEARCHED):
+            statement, row = _CHANGE_WITHOUT_WORDS, to_row_without_words(image)
+        else:
+            statement, row = _CHANGE, to_row(image, words)
+        calls: list[Call] = [(statement, {"of": row.pop("id"), **row})]
         of_task = {"task_id": image["id"]}
         tags = image["tags"] if image["tags"] != before["tags"] else None
         if tags is not None:

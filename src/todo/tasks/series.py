@@ -12,23 +12,31 @@ from todo.recurrence.rule import read_rule
 from todo.recurrence.series import forget_start, next_due, normalise, parse_rule
 from todo.tasks.due import check_zone
 from todo.tasks.record import Image, read_due
+from todo.tasks.words import join_words, render_words
 from todo.time_budget import TimeBudget, TimeBudgetExceededError
 
 _Result = TypeVar("_Result")
 
 EVALUATION_S = 0.5
 """Processor time for all rules of a request; those of a full batch take a tenth."""
+WORDS_S = 2.0
+"""Processor time for the words of all texts of a request; those of a full batch take a tenth."""
+# Words of a shorter text cost less than a change of threads.
+_MAX_SHORT_LENGTH = 500
 # One thread for all requests, one rule at a time: whatever waits in it, the event loop has to share
 # the interpreter with one thread only, and no request waits for all rules of another.
 _thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
 
 
 class RuleEvaluation:
-    """Evaluates the rules of one request, within one budget of processor time."""
+    """Evaluates the rules of one request and makes the words of its texts, within budgets."""
 
-    def __init__(self, limit_s: float = EVALUATION_S) -> None:
-        """Grant the request so many seconds."""
+    def __init__(self, limit_s: float = EVALUATION_S, words_s: float = WORDS_S) -> None:
+        """Grant the request so many seconds for its rules, and for the words of its texts."""
         self._budget = TimeBudget(limit_s)
+        self._words_budget = TimeBudget(words_s)
+        # Text -> words.
+        self._words: dict[str, str] = {}
 
     async def run(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         """Call a function that evaluates a rule.
@@ -36,22 +44,50 @@ class RuleEvaluation:
         Raises:
             ValidationFailedError: The request has spent its budget.
         """
+        message = "the rules of this request take too long to evaluate; send fewer at once"
+        return await self._spend(self._budget, "recurrence", message, function, *arguments)
 
+    async def render_searched(self, image: Image) -> str:
+        """Return the text by which a task is found.
+
+        Raises:
+            ValidationFailedError: The request has spent its budget.
+        """
+        title = await self._render_words("title", image["title"])
+        description = await self._render_words("description", image["description"] or "")
+        return join_words(image["owner"], title, description)
+
+    async def _render_words(self, field: str, text: str) -> str:
+        if text.isascii() or len(text) <= _MAX_SHORT_LENGTH:
+            return render_words(text)
+        if text not in self._words:
+            message = "the texts of this request take too long to index; send fewer at once"
+            words = await self._spend(self._words_budget, field, message, render_words, text)
+            self._words[text] = words
+        return self._words[text]
+
+    async def _spend(
+        self,
+        budget: TimeBudget,
+        field: str,
+        message: str,
+        function: Callable[..., _Result],
+        *arguments: object,
+    ) -> _Result:
         def spend() -> _Result:
-            with self._budget.spend():
+            with budget.spend():
                 return function(*arguments)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(_thread, spend)
         except TimeBudgetExceededError:
-            message = "the rules of this request take too long to evaluate; send fewer at once"
-            error = {"in": "body", "field": "recurrence", "code": "too-costly", "message": message}
+            error = {"in": "body", "field": field, "code": "too-costly", "message": message}
             raise ValidationFailedError(errors=[error]) from None
 
     async def prepare(self, fields: dict[str, Any]) -> None:
-        """Evaluate the rule of a body before the write begins, whose locks others wait for.
+        """Evaluate rule and texts of a body before the write starts, whose locks others wait for.
 
-        The result is remembered, so the write finds it at once.
+        The results are remembered, so the write finds them at once.
 
         Args:
             fields: Of `TaskCreate` or `TaskUpdate`, as JSON has them.
@@ -59,6 +95,8 @@ class RuleEvaluation:
         Raises:
             ValidationFailedError: It is not a rule, it never occurs, or the budget is spent.
         """
+        for name in ("title", "description"):
+            await self._render_words(name, fields.get(name) or "")
         if fields.get("recurrence") is None:
             return
         try:

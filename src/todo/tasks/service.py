@@ -13,7 +13,7 @@ from todo.errors import (
 from todo.ids import new_uuid7
 from todo.tasks.content import needs_account, new_image, refuse_field, settle_due
 from todo.tasks.due import check_zone
-from todo.tasks.record import Image, as_bytes, find_fire_times, read_image
+from todo.tasks.record import SEARCHED, Image, as_bytes, find_fire_times, read_image
 from todo.tasks.repository import MAX_DEPTH, MAX_SUBTREE, TaskRepository
 from todo.tasks.rule_start import find_rule_start
 from todo.tasks.series import RuleEvaluation, find_next, forget_start_days
@@ -66,13 +66,14 @@ class TaskService:
             account, _ = await self._work.lock(image["owner"])
         await self._settle(image, account.zone if account else "UTC")
         owner = image["owner"]
+        words = await self._rules.render_searched(image)
         if account is None:
             # A task without a due time has no reminders either.
-            adding = self._store.add_recording(image)
+            adding = self._store.add_recording(image, words)
             text = await self._work.record_by(owner, adding, "create", "task", image["id"])
             if text is not None:
                 return text
-        calls = self._store.add(image, self._find_fire_times(image, account))
+        calls = self._store.add(image, self._find_fire_times(image, account), words)
         _, ((row, *_), *_others) = await self._work.lock(owner, *calls)
         text = as_bytes(row[0])
         self._record("create", image, None, text)
@@ -188,7 +189,11 @@ class TaskService:
         reminded = ("due_date", "due_at", "reminders", "is_completed")
         moved = any(image[name] != found.image[name] for name in reminded)
         times = self._find_fire_times(image, found.account) if moved else None
-        (rows, *_) = await self._work.session.run(*self._store.change(found.image, image, times))
+        words = None
+        if any(image[name] != found.image[name] for name in SEARCHED):
+            words = await self._rules.render_searched(image)
+        calls = self._store.change(found.image, image, times, words)
+        (rows, *_) = await self._work.session.run(*calls)
         text = as_bytes(rows[0][0])
         self._record(operation, image, found.text, text)
         return text
@@ -214,7 +219,8 @@ class TaskService:
                 "version": 1,
             }
         )
-        calls = self._store.add(image, self._find_fire_times(image, account))
+        words = await self._rules.render_searched(image)
+        calls = self._store.add(image, self._find_fire_times(image, account), words)
         (rows, *_) = await self._work.session.run(*calls)
         self._record("create", image, None, as_bytes(rows[0][0]))
 

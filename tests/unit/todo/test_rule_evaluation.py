@@ -9,6 +9,7 @@ import pytest
 from todo.errors import ValidationFailedError
 from todo.tasks.batch import prepare_batch
 from todo.tasks.series import RuleEvaluation
+from todo.tasks.words import render_searched
 
 NEVER = {"recurrence": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"}
 WEEKLY = {"recurrence": "FREQ=WEEKLY", "due_date": "2026-11-25"}
@@ -63,6 +64,34 @@ def test_a_batch_evaluates_all_its_rules_and_leaves_the_errors_to_the_write() ->
 
     asyncio.run(prepare_batch(RuleEvaluation(), operations))
     asyncio.run(prepare_batch(RuleEvaluation(0), operations))
+
+
+def test_the_words_of_a_text_are_made_before_the_write_and_once() -> None:
+    evaluation = RuleEvaluation(words_s=1e-9)
+    image = {"owner": "alice", "title": "報告 one", "description": "報告書を書く" * 500}
+
+    async def write() -> str:
+        await evaluation.prepare(image)
+        # The budget is spent: only what was prepared is found.
+        return await evaluation.render_searched(image)
+
+    assert asyncio.run(write()) == render_searched(**image)
+
+
+def test_a_spent_budget_refuses_long_texts() -> None:
+    for field, fields in (
+        ("title", {"title": "é" * 501}),
+        ("description", {"description": "é" * 501}),
+    ):
+        error = refuse(RuleEvaluation(words_s=0), fields)
+        assert (error["field"], error["code"]) == (field, "too-costly")
+        assert "send fewer at once" in error["message"]
+
+
+def test_short_and_ascii_texts_need_no_budget() -> None:
+    fields = {"title": "é" * 255, "description": "word " * 2000}
+
+    asyncio.run(RuleEvaluation(words_s=0).prepare(fields))
 
 
 def test_rules_are_evaluated_one_at_a_time_whatever_the_requests() -> None:

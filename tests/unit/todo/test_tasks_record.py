@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from todo.auth.caller import Caller
 from todo.models import NO_DUE, PRIORITIES
 from todo.tasks.image import TASK_FIELDS
 from todo.tasks.record import COLUMNS, read_rank, to_row
+from todo.tasks.repository import TaskRepository
 
 IMAGE: dict[str, Any] = {
     **dict.fromkeys(TASK_FIELDS),
@@ -23,6 +25,22 @@ IMAGE: dict[str, Any] = {
 
 def test_a_row_has_each_column_and_nothing_else() -> None:
     assert set(to_row(IMAGE)) == set(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "has_words"),
+    [
+        ({"is_completed": True, "tags": ["a"], "list_id": None}, False),
+        ({"title": "other"}, True),
+        ({"description": "other"}, True),
+    ],
+)
+def test_words_are_made_only_for_changed_texts(changes: dict[str, Any], has_words: bool) -> None:  # noqa: FBT001 - a parameter
+    session: Any = None
+    before = IMAGE | {"description": None}
+    calls = TaskRepository(session, Caller("alice")).change(before, before | changes)
+
+    assert ("words" in calls[0][1]) is has_words
 
 
 @given(
