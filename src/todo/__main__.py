@@ -21,7 +21,7 @@ signal.signal(signal.SIGINT, _leave)
 # The server enables collection when it serves.
 gc.disable()
 
-from todo.server import main  # noqa: E402
+from todo.server.run import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

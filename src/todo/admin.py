@@ -2,7 +2,7 @@
 
 Three switches before the command are for the program that runs it in a container from outside:
 `--as PROGRAM` is how its user calls it, `--plan` only checks the command line and prints the files
-that it names, `--descriptors` hands these files over (`todo.files`).
+that it names, `--descriptors` hands these files over (`todo.core.files`).
 """
 
 import argparse
@@ -14,8 +14,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from todo.fatal import ExitCode, FatalError, report_error
-from todo.files import (
+from todo.core.exit import ExitCode, FatalError, report_error
+from todo.core.files import (
     STDIO,
     Files,
     ReaderLeftError,
@@ -227,7 +227,7 @@ def _days(text: str) -> int:
 
 
 def _scope(text: str) -> str:
-    from todo.auth.caller import SCOPES  # noqa: PLC0415 - each command loads its own
+    from todo.core.caller import SCOPES  # noqa: PLC0415 - each command loads its own
 
     if text not in SCOPES:
         msg = f"unknown scope {text}, must be one of: {', '.join(sorted(SCOPES))}"
@@ -248,7 +248,7 @@ def _seconds(text: str) -> float:
 
 def _token(options: argparse.Namespace) -> int:
     from todo.auth.tokens import Tokens, load_secret  # noqa: PLC0415
-    from todo.settings import in_container, load_settings  # noqa: PLC0415
+    from todo.config.settings import in_container, load_settings  # noqa: PLC0415
 
     settings = load_settings()
     secret = load_secret(settings.token_secret_file, create=not in_container(os.environ))
@@ -266,8 +266,8 @@ def _token(options: argparse.Namespace) -> int:
 def _tokens(options: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
 
-    from todo.auth.operator import list_tokens_of  # noqa: PLC0415
-    from todo.settings import load_settings  # noqa: PLC0415
+    from todo.auth.commands import list_tokens_of  # noqa: PLC0415
+    from todo.config.settings import load_settings  # noqa: PLC0415
 
     run = list_tokens_of(load_settings(), _say, owner=options.owner, as_json=options.json)
     asyncio.run(run)
@@ -277,8 +277,8 @@ def _tokens(options: argparse.Namespace) -> int:
 def _revoke(options: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
 
-    from todo.auth.operator import revoke_tokens  # noqa: PLC0415
-    from todo.settings import load_settings  # noqa: PLC0415
+    from todo.auth.commands import revoke_tokens  # noqa: PLC0415
+    from todo.config.settings import load_settings  # noqa: PLC0415
 
     run = revoke_tokens(
         load_settings(), _say, ids=options.id, owner=options.owner, with_jwt=options.jwt
@@ -288,9 +288,9 @@ def _revoke(options: argparse.Namespace) -> int:
 
 
 def _migrate(options: argparse.Namespace) -> int:
-    from todo.migrate import migrate_patiently  # noqa: PLC0415
-    from todo.models import EXPECTED_REVISION  # noqa: PLC0415
-    from todo.settings import load_settings  # noqa: PLC0415
+    from todo.config.settings import load_settings  # noqa: PLC0415
+    from todo.db.migrate import migrate_patiently  # noqa: PLC0415
+    from todo.db.tables import EXPECTED_REVISION  # noqa: PLC0415
 
     found = migrate_patiently(load_settings(), options.wait, _say)
     if found == EXPECTED_REVISION:
@@ -326,8 +326,8 @@ def _import(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
 
-    from todo.journal.check import run_check  # noqa: PLC0415
-    from todo.settings import load_settings  # noqa: PLC0415
+    from todo.config.settings import load_settings  # noqa: PLC0415
+    from todo.journal.commands import run_check  # noqa: PLC0415
 
     run = run_check(
         load_settings(),
@@ -344,7 +344,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _options(_options: argparse.Namespace) -> int:
-    from todo.options import render_options  # noqa: PLC0415
+    from todo.config.reference import render_options  # noqa: PLC0415
 
     write_output(render_options())
     return ExitCode.OK

@@ -40,7 +40,7 @@ COLUMNS = {
     "created_at": "at",
     "updated_at": "at",
     "version": "1",
-    # As `todo.tasks.words` renders it.
+    # As `todo.text.search_words` renders it.
     "words": f"' ' || {_TITLE} || ' §' || "
     "left(encode(sha256(convert_to(owner, 'UTF8')), 'hex'), 32) || "
     "CASE WHEN n % 2 = 0 THEN ' what has to be known about task ' || n || ' before anybody "

@@ -26,13 +26,13 @@ from tests.bench import api_data
 from tests.bench.api_sides import cluster_s
 from tests.integration.cluster import Cluster, open_cluster
 from tests.integration.service import open_folder
-from todo.db import Database
-from todo.migrate import migrate
-from todo.models import task
-from todo.settings import Settings
-from todo.sql import Statement
-from todo.tasks.image import select_image
-from todo.tasks.record import COLUMNS, to_row
+from todo.config.settings import Settings
+from todo.db.database import Database
+from todo.db.documents import select_image
+from todo.db.migrate import migrate
+from todo.db.statement import Statement
+from todo.db.tables import task
+from todo.tasks.document import COLUMNS, to_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ from tests.integration.cluster import BACKEND_ROLE, Cluster, open_cluster
 from tests.integration.people import MakeClient, MakePerson, invite
 from tests.integration.service import Service, open_service
 from tests.integration.tokens import Open
-from todo.migrate import migrate
-from todo.settings import Settings
+from todo.config.settings import Settings
+from todo.db.migrate import migrate
 
 
 @pytest.fixture(scope="session", autouse=True)

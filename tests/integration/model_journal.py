@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from todo.journal.chain import GENESIS, Entry, commit, link
-from todo.sql import Statement
+from todo.db.statement import Statement
+from todo.writes.hash_chain import GENESIS, Entry, commit, link
 
 JOURNAL = Statement(
     text(

@@ -20,12 +20,12 @@ from tests.integration.model_fields import (
 )
 from tests.integration.model_journal import JOURNAL, JournalReader
 from tests.integration.worlds import World
-from todo.auth.caller import Caller
-from todo.errors import ProblemError
-from todo.sql import Statement
-from todo.tasks import listing
+from todo.core.caller import Caller
+from todo.core.errors import ProblemError
+from todo.db.statement import Statement
+from todo.tasks import query as tasks_query
 from todo.tasks.service import TaskService
-from todo.work import Work
+from todo.writes.unit_of_work import Work
 
 Result = TypeVar("Result")
 
@@ -34,7 +34,7 @@ TAGS = Statement(text("SELECT task_id, tag FROM task_tag WHERE owner = :owner"))
 REMINDERS = Statement(
     text("SELECT task_id, CAST(fire_at AS TEXT) FROM reminder WHERE owner = :owner")
 )
-ALL = listing.Query(limit=100)
+ALL = tasks_query.Query(limit=100)
 
 
 class ModelMachine(RuleBasedStateMachine):
@@ -80,10 +80,10 @@ class ModelMachine(RuleBasedStateMachine):
             self.model.add(new[0], following)
 
     def stored(self) -> dict[str, Image]:
-        pages = self.pages(listing.Query(limit=100))
+        pages = self.pages(tasks_query.Query(limit=100))
         return {str(task["id"]): task for task in map(read, pages)}
 
-    def pages(self, query: listing.Query) -> list[bytes]:
+    def pages(self, query: tasks_query.Query) -> list[bytes]:
         """Read page by page to the end."""
         pages = self.world.read_pages(self.caller, self.model.now, query)
         return [item for page in pages for item in page]

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from todo import sqlite
-from todo.journal.chain import GENESIS, Entry, commit, link
-from todo.migrate import SCRIPTS
+from todo.db import sqlite
+from todo.db.migrate import SCRIPTS
+from todo.writes.hash_chain import GENESIS, Entry, commit, link
 
 BEFORE_WORDS = "0004"
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -22,7 +22,7 @@ from tests.integration.people import TASKS, code, read
 from tests.integration.proxies import CLIENT, HOST, Proxy, open_proxy
 from tests.integration.service import Service, open_folder
 from tests.integration.sockets import Socket
-from todo.journal.events import HEARTBEAT_S
+from todo.journal.sse import HEARTBEAT_S
 
 NAMES = ("nginx", "caddy")
 MEBIBYTE = 1024 * 1024

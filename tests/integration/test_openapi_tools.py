@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from deploy import suite_programs
+from todo.app import create_app
 from todo.auth.tokens import Tokens
-from todo.main import create_app
-from todo.settings import Settings
+from todo.config.settings import Settings
 
 SOURCES = Path(__file__).with_name("openapi")
 

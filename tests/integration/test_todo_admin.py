@@ -26,8 +26,8 @@ from tests.integration.service import (
     run_admin,
 )
 from todo import admin
-from todo.migrate import LOCK_KEY
-from todo.models import EXPECTED_REVISION, metadata
+from todo.db.migrate import LOCK_KEY
+from todo.db.tables import EXPECTED_REVISION, metadata
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.integration.people import TASKS, MakePerson, code, invite
 from tests.integration.pooler import PASSWORD, Pooler, open_pooler
 from tests.integration.service import Service, make_environment, open_service, run_admin
 from tests.integration.tour import take_tour
-from todo.migrate import LOCK_KEY
+from todo.db.migrate import LOCK_KEY
 
 GUIDE = Path(__file__).parents[2] / "docs" / "database.md"
 CLIENTS = 24

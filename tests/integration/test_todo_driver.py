@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.cluster import Cluster
 from tests.machine_clock import CLOCK
-from todo.driver import Connection, PooledConnection
+from todo.db.connection import Connection, PooledConnection
 
 Scenario = Callable[[Connection], Awaitable[None]]
 

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.machine_clock import CLOCK
-from todo.auth import jwks
-from todo.auth.jwks import fetch_url, find_freshness
-from todo.auth.keyset import MAX_BYTES
+from todo.auth import key_set_source
+from todo.auth.key_set import MAX_BYTES
+from todo.auth.key_set_source import fetch_url, find_freshness
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -95,7 +95,7 @@ def test_an_answer_that_is_not_the_key_set_is_refused(sent: bytes, text: str) ->
 
 
 def test_the_whole_fetch_has_one_limit_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jwks, "_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(key_set_source, "_TIMEOUT_S", 0.3)
     began = CLOCK.now()
 
     with pytest.raises(TimeoutError):
@@ -144,15 +144,15 @@ def test_the_server_must_be_one_that_the_system_trusts(
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(file)
     sent = OK + b"Content-Length: 2\r\n\r\n{}"
-    jwks._tls.cache_clear()  # noqa: SLF001
+    key_set_source._tls.cache_clear()  # noqa: SLF001
     try:
         with pytest.raises(ssl.SSLCertVerificationError):
             fetch(sent, tls=server)
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
-        jwks._tls.cache_clear()  # noqa: SLF001
+        key_set_source._tls.cache_clear()  # noqa: SLF001
         assert fetch(sent, tls=server) == b"{}"
     finally:
-        jwks._tls.cache_clear()  # noqa: SLF001
+        key_set_source._tls.cache_clear()  # noqa: SLF001
 
 
 @pytest.mark.parametrize(

@@ -40,13 +40,13 @@ from tests.integration.model_fields import (
 )
 from tests.integration.model_machine import ModelMachine
 from tests.integration.worlds import World, open_world
-from todo.errors import BatchFailedError
+from todo.core.errors import BatchFailedError
+from todo.db.documents import TASK_FIELDS
+from todo.db.statement import Statement
 from todo.lists.service import ListService
-from todo.sql import Statement
 from todo.tags.service import TagService
-from todo.tasks import listing
+from todo.tasks import query as tasks_query
 from todo.tasks.batch import run_batch
-from todo.tasks.image import TASK_FIELDS
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "60"))
 STEPS = 30
@@ -292,7 +292,7 @@ class Machine(ModelMachine):
         values: dict[str, Any] = {
             name: getattr(asked, name) for name in Question.__dataclass_fields__ if name != "words"
         }
-        query = listing.Query(**values, search=asked.words, limit=limit, fields=fields)
+        query = tasks_query.Query(**values, search=asked.words, limit=limit, fields=fields)
         if asked.due == "none" and (asked.due_from or asked.due_to):
             self.expect("validation-failed", lambda: self.pages(query))
             return
@@ -304,7 +304,7 @@ class Machine(ModelMachine):
     @precondition(lambda self: self.model.tasks)
     @rule(words=TEXTS)
     def search_by_relevance(self, words: str) -> None:
-        query = listing.Query(search=words, sort="relevance", limit=100)
+        query = tasks_query.Query(search=words, sort="relevance", limit=100)
         found = [orjson.loads(each)["id"] for each in self.pages(query)]
 
         assert sorted(found) == sorted(self.model.find(Question(words=words)))

@@ -14,7 +14,7 @@ from tests.integration.cluster import Cluster
 from tests.integration.people import LISTS, TASKS, Person, invite, read
 from tests.integration.service import Service, open_service
 from tests.machine_clock import CLOCK, wait_until
-from todo.driver import Connection
+from todo.db.connection import Connection
 
 MANY = 40
 POOL = 10

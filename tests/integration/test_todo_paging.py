@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from tests.integration.people import TASKS, MakePerson, read
 from tests.integration.worlds import World, open_world
-from todo.auth.caller import Caller
+from todo.core.caller import Caller
 from todo.lists.service import ListService
-from todo.tasks import listing
-from todo.tasks.pages import Sort
+from todo.tasks import query as tasks_query
+from todo.tasks.page_sql import Sort
 from todo.tasks.service import TaskService
-from todo.work import Work
+from todo.writes.unit_of_work import Work
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 SORTS: tuple[Sort, ...] = ("created", "updated", "due", "priority", "title", "position")
@@ -124,7 +124,7 @@ def test_each_task_is_met_once_in_order(world: World, rows: list[Any]) -> None:
         ):
             if sort == "position" and where is None:
                 continue
-            query = listing.Query(
+            query = tasks_query.Query(
                 status=status,  # type: ignore[arg-type]
                 list_id=where,
                 sort=sort,

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from tests.integration.people import TASKS, MakePerson, Person, read
 from tests.integration.test_todo_paging import NOW
 from tests.integration.worlds import World, open_world
-from todo.auth.caller import Caller
-from todo.tasks import listing
-from todo.tasks.pages import NARROW
+from todo.core.caller import Caller
+from todo.tasks import query as tasks_query
+from todo.tasks.page_sql import NARROW
 from todo.tasks.service import TaskService
-from todo.tasks.words import OWNER_MARK, parse_query, render_searched
-from todo.work import Work
+from todo.text.search_words import OWNER_MARK, parse_query, render_searched
+from todo.writes.unit_of_work import Work
 
 # Likely to be split, folded or taken for something else by one of the databases.
 PIECES = (
@@ -176,7 +176,7 @@ def fill(
 
 
 def find(world: World, caller: Caller, **asked: Any) -> list[str]:  # noqa: ANN401 - of any kind
-    pages = world.read_pages(caller, NOW, listing.Query(limit=100, **asked))
+    pages = world.read_pages(caller, NOW, tasks_query.Query(limit=100, **asked))
     return [orjson.loads(item)["id"] for page in pages for item in page]
 
 

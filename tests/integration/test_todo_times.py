@@ -8,7 +8,7 @@ from tests.integration.people import TASKS, MakePerson, invite
 from tests.integration.service import Service
 from tests.integration.stored import run_sql
 from tests.integration.tour import take_tour
-from todo.models import metadata
+from todo.db.tables import metadata
 
 LENGTH = len("2026-01-01T00:00:00.000000+00:00")
 

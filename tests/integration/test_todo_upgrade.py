@@ -24,18 +24,18 @@ from tests.integration.old_data import (
 from tests.integration.service import open_folder
 from tests.integration.test_todo_paging import NOW, SIZES, SORTS
 from tests.integration.worlds import World, find_url, open_database
-from todo.auth.caller import Caller
-from todo.journal.heads import Head
+from todo.config.settings import Settings
+from todo.core.caller import Caller
+from todo.db.migrate import migrate
+from todo.journal.checkpoints import Head
 from todo.journal.repository import Filter, View, read_history
 from todo.journal.undo import Undo
 from todo.journal.verify import verify
 from todo.lists.repository import ListRepository
-from todo.migrate import migrate
-from todo.settings import Settings
 from todo.tags.repository import find_names
-from todo.tasks import listing
+from todo.tasks import query as tasks_query
 from todo.tasks.service import TaskService
-from todo.work import Work
+from todo.writes.unit_of_work import Work
 
 COUNT = 2400
 EACH = COUNT // len(OWNERS)
@@ -68,7 +68,7 @@ def query(url: str, statement: sa.TextClause) -> list[tuple[Any, ...]]:
 
 
 def read(world: World, owner: str, **asked: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - of any kind
-    question = listing.Query(**{"limit": 100, **asked})
+    question = tasks_query.Query(**{"limit": 100, **asked})
     pages = world.read_pages(Caller(owner), NOW, question)
     return [orjson.loads(item) for page in pages for item in page]
 
@@ -201,7 +201,7 @@ def test_an_upgrade_that_is_interrupted_has_changed_nothing(
         return ""
 
     # The revision is loaded from its file each time.
-    monkeypatch.setattr(sys.modules["todo.tasks.words"], "render_searched", render)
+    monkeypatch.setattr(sys.modules["todo.text.search_words"], "render_searched", render)
     with pytest.raises(StopIteration):
         upgrade(url)
     monkeypatch.undo()

@@ -28,10 +28,10 @@ from tests.integration.service import (
     run_admin,
 )
 from tests.machine_clock import CLOCK
-from todo.fatal import ExitCode, FatalError
-from todo.journal.chain import GENESIS, SALT_BYTES, Entry, commit, link
-from todo.journal.check import run_check
-from todo.settings import Settings
+from todo.config.settings import Settings
+from todo.core.exit import ExitCode, FatalError
+from todo.journal.commands import run_check
+from todo.writes.hash_chain import GENESIS, SALT_BYTES, Entry, commit, link
 
 AT = "2026-11-25T10:00:00.000000+00:00"
 MANY = 100_000

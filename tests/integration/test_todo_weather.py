@@ -19,14 +19,14 @@ from tests.integration.cluster import Cluster
 from tests.integration.service import Service, open_service
 from tests.integration.weather import Weather, locked_file
 from tests.machine_clock import CLOCK
-from todo.auth.caller import Caller
-from todo.db import Database
-from todo.errors import DatabaseFullError
-from todo.migrate import migrate
-from todo.settings import Settings
-from todo.tasks.listing import Query, read_page
+from todo.config.settings import Settings
+from todo.core.caller import Caller
+from todo.core.errors import DatabaseFullError
+from todo.db.database import Database
+from todo.db.migrate import migrate
+from todo.tasks.query import Query, read_page
 from todo.tasks.service import TaskService
-from todo.work import Work
+from todo.writes.unit_of_work import Work
 
 PATH = "/api/v1/tasks"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "database.md"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from tests.integration.service import call_admin, make_environment, open_folder
-from todo.auth.caller import Caller
-from todo.db import Database
-from todo.settings import Settings
-from todo.tasks import listing
-from todo.work import Work
+from todo.config.settings import Settings
+from todo.core.caller import Caller
+from todo.db.database import Database
+from todo.tasks import query as tasks_query
+from todo.writes.unit_of_work import Work
 
 if TYPE_CHECKING:
     from tests.integration.cluster import Cluster
@@ -50,7 +50,9 @@ class World:
 
         return self.run(whole)
 
-    def read_pages(self, caller: Caller, now: datetime, query: listing.Query) -> list[list[bytes]]:
+    def read_pages(
+        self, caller: Caller, now: datetime, query: tasks_query.Query
+    ) -> list[list[bytes]]:
         """Read page by page to the end."""
 
         async def whole() -> list[list[bytes]]:
@@ -58,7 +60,7 @@ class World:
             asked = query
             async with self.database.reading() as session:
                 while True:
-                    page = await listing.read_page(session, caller, asked, now)
+                    page = await tasks_query.read_page(session, caller, asked, now)
                     assert len(page.items) <= query.limit
                     pages.append(page.items)
                     if page.next_cursor is None:

@@ -193,7 +193,7 @@ def test_another_user_with_another_clock_and_builder_makes_the_same_image(
 def test_an_update_is_small_and_leaves_no_image_behind(other: Other) -> None:
     other.run("podman", "build", "--quiet", "-", stdin="FROM scratch\nLABEL of=somebody\n")
     known, images = set(other.inspect()["RootFS"]["Layers"]), other.images()
-    other.run("sed", "-i", "$ a # a line more", "copy/src/todo/ids.py")
+    other.run("sed", "-i", "$ a # a line more", "copy/src/todo/core/ids.py")
     changed = json.loads(other.build("--json").splitlines()[-1])
     pulled = [layer for layer in changed["layers"] if layer["diff_id"] not in known]
     # The program and the bill of materials; and the revision, unless that was unclean before.

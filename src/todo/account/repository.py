@@ -18,9 +18,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.models import account, api_token, idempotency, journal, list_share, task, task_list
-from todo.sql import SQLITE, Statement, follows
-from todo.tasks.image import SHARE_FIELDS, select_image
+from todo.db.documents import SHARE_FIELDS, select_image
+from todo.db.statement import SQLITE, Statement, follows
+from todo.db.tables import account, api_token, idempotency, journal, list_share, task, task_list
 
 CHUNK = 2000
 """Rows that one statement may read or change, so that none takes long."""

@@ -4,13 +4,13 @@ from fastapi import APIRouter, Request, Response, status
 
 from todo.account.schemas import AccountRead, AccountUpdate
 from todo.account.service import AccountService, read_account
-from todo.api.answer import Answer, answer_read, read_if_match, version_tag
-from todo.api.route import ApiRoute
+from todo.api.responses import Answer, answer_read, read_if_match, version_tag
 from todo.api.write import answer_write
-from todo.auth.bearer import CallerDep, requires
-from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
-from todo.locking import find_account_version
-from todo.work import Work
+from todo.auth.dependencies import CallerDep, requires
+from todo.auth.route import ApiRoute
+from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.writes.account_lock import find_account_version
+from todo.writes.unit_of_work import Work
 
 router = APIRouter(prefix="/api/v1/me", tags=["account"], route_class=ApiRoute)
 

@@ -16,12 +16,12 @@ from todo.account.repository import (
     SET_ZONE,
     SHARES_WITH,
 )
-from todo.errors import ReadOnlyError, ValidationFailedError
-from todo.session import Session
-from todo.tasks.due import check_zone
-from todo.tasks.record import as_bytes, find_fire_times, read_image
+from todo.core.errors import ReadOnlyError, ValidationFailedError
+from todo.db.session import Session
+from todo.schedule.due import check_zone
+from todo.tasks.document import as_bytes, find_fire_times, read_image
 from todo.tasks.repository import TaskRepository
-from todo.work import Account, Work
+from todo.writes.unit_of_work import Account, Work
 
 DEFAULT_ZONE = "UTC"
 

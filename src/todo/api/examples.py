@@ -35,7 +35,7 @@ EXAMPLE_TASK: dict[str, Any] = {
 }
 
 KEY = "x-examples"
-"""Where a schema holds its examples, until `todo.openapi` puts them where they belong."""
+"""Where a schema holds its examples, until `todo.api.openapi` puts them where they belong."""
 
 
 def show_examples(

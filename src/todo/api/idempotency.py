@@ -16,12 +16,12 @@ from sqlalchemy import bindparam, delete, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from todo.api.answer import Answer, find_if_match
-from todo.auth.caller import Caller
-from todo.errors import KeyReusedError, MalformedRequestError
-from todo.models import Time, idempotency
-from todo.sql import SQLITE, Call, Statement
-from todo.work import Work
+from todo.api.responses import Answer, find_if_match
+from todo.core.caller import Caller
+from todo.core.errors import KeyReusedError, MalformedRequestError
+from todo.db.statement import SQLITE, Call, Statement
+from todo.db.tables import Time, idempotency
+from todo.writes.unit_of_work import Work
 
 LIFETIME = timedelta(hours=24)
 MAX_KEY_LENGTH = 255

@@ -13,8 +13,8 @@ from pydantic import (
     StringConstraints,
 )
 
-from todo.models import MAX_POSITION
-from todo.tasks.due import EARLIEST, LATEST
+from todo.db.tables import MAX_POSITION
+from todo.schedule.due import EARLIEST, LATEST
 
 MAX_CURSOR_LENGTH = 2500  # a title is in it, and JSON needs up to six characters for one
 

@@ -7,21 +7,21 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from fastapi import Request, Response
 
-from todo.api.answer import Answer, find_if_match
 from todo.api.idempotency import claim, find_key, store
-from todo.auth.caller import Caller
-from todo.db import Database
-from todo.db_errors import ConflictError
-from todo.errors import (
+from todo.api.responses import Answer, find_if_match
+from todo.core.caller import Caller
+from todo.core.errors import (
     MalformedRequestError,
     PreconditionRequiredError,
     RateLimitedError,
     WriteConflictError,
 )
-from todo.metrics import Metrics
-from todo.storage_quota import QuotaExceededError
-from todo.turns import AccountBusyError
-from todo.work import Work
+from todo.db.admission import AccountBusyError
+from todo.db.database import Database
+from todo.db.errors import ConflictError
+from todo.observability.metrics import Metrics
+from todo.writes.storage_quota import QuotaExceededError
+from todo.writes.unit_of_work import Work
 
 Action = Callable[[Work], Awaitable[Answer]]
 

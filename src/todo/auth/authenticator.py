@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from todo.auth.apitokens import PREFIX, ApiTokens
-from todo.auth.caller import Caller
+from todo.auth.api_tokens import PREFIX, ApiTokens
 from todo.auth.cutoffs import Cutoffs
-from todo.auth.jwks import open_key_set
+from todo.auth.key_set_source import open_key_set
 from todo.auth.tokens import Tokens, load_secret
-from todo.errors import MalformedRequestError, UnauthorizedError
-from todo.settings import Settings
+from todo.config.settings import Settings
+from todo.core.caller import Caller
+from todo.core.errors import MalformedRequestError, UnauthorizedError
 
 _SANE = re.compile(rb"[A-Za-z0-9._:/@+-]{1,64}")
 # What a program says of itself, for the journal.

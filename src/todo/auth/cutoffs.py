@@ -15,11 +15,11 @@ from sqlalchemy import String, bindparam, literal_column, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from todo.auth.caller import Caller
 from todo.auth.tokens import refuse
-from todo.models import Time, token_cutoff
-from todo.session import Session
-from todo.sql import SQLITE, Call, Row, Statement
+from todo.core.caller import Caller
+from todo.db.session import Session
+from todo.db.statement import SQLITE, Call, Row, Statement
+from todo.db.tables import Time, token_cutoff
 
 MAX_AGE_S = 5.0
 """After so many seconds a process knows of a new cutoff."""
@@ -56,7 +56,7 @@ _SET = Statement(_upsert)
 
 
 class Source(Protocol):
-    """Where the cutoffs are; `todo.db.Database` is one."""
+    """Where the cutoffs are; `todo.db.database.Database` is one."""
 
     def reading(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
-from todo.auth.caller import Caller
 from todo.auth.visibility import sight, visible
-from todo.models import Id, Time, api_token, task_list
-from todo.session import Session
-from todo.sql import Row, Statement
+from todo.core.caller import Caller
+from todo.db.session import Session
+from todo.db.statement import Row, Statement
+from todo.db.tables import Id, Time, api_token, task_list
 
 _COLUMNS = (
     "id",

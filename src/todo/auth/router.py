@@ -4,15 +4,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response, status
 
-from todo.api.answer import Answer, answer_read, read_if_match, version_tag
-from todo.api.route import ApiRoute
+from todo.api.responses import Answer, answer_read, read_if_match, version_tag
 from todo.api.write import answer_write
-from todo.auth.bearer import CallerDep, requires
+from todo.auth.dependencies import CallerDep, requires
 from todo.auth.repository import ApiTokenRepository
+from todo.auth.route import ApiRoute
 from todo.auth.schemas import TokenCreate, TokenCreated, TokenList
 from todo.auth.service import VERSION, ApiTokenService, render_shown
-from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
-from todo.work import Work
+from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.writes.unit_of_work import Work
 
 router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"], route_class=ApiRoute)
 

@@ -5,18 +5,18 @@ from typing import Any
 
 import orjson
 
-from todo.auth.apitokens import digest, make_secret, render_token
+from todo.auth.api_tokens import digest, make_secret, render_token
 from todo.auth.cutoffs import check_stored
 from todo.auth.repository import ApiToken, ApiTokenRepository
-from todo.errors import (
+from todo.core.errors import (
     ForbiddenError,
     NotFoundError,
     StateConflictError,
     ValidationFailedError,
     VersionMismatchError,
 )
-from todo.ids import new_uuid7
-from todo.work import Work
+from todo.core.ids import new_uuid7
+from todo.writes.unit_of_work import Work
 
 MOST_TOKENS = 100
 VERSION = 1

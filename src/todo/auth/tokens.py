@@ -13,10 +13,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from todo.auth.caller import SCOPES, Caller
-from todo.auth.keyset import ALGORITHMS, Keys, KeySet
-from todo.errors import UnauthorizedError
-from todo.fatal import ExitCode, FatalError
+from todo.auth.key_set import ALGORITHMS, Keys, KeySet
+from todo.core.caller import SCOPES, Caller
+from todo.core.errors import UnauthorizedError
+from todo.core.exit import ExitCode, FatalError
 
 ALGORITHM = "HS256"
 MIN_SECRET_BYTES = 32

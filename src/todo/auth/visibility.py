@@ -14,8 +14,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.auth.caller import Caller
-from todo.models import Id, list_share
+from todo.core.caller import Caller
+from todo.db.tables import Id, list_share
 
 _USER: ColumnElement[str] = bindparam("user")
 

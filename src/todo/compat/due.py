@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from todo.tasks.due import EARLIEST, LATEST, at_wall_time, check_zone
-from todo.tasks.record import Image
+from todo.schedule.due import EARLIEST, LATEST, at_wall_time, check_zone
+from todo.tasks.document import Image
 
 UNKNOWN_ZONE = "Etc/UTC"
 _UNSET_ZONE = "UTC"

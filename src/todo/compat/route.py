@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from todo.api.route import ApiRoute
+from todo.auth.route import ApiRoute
 from todo.compat.spellings import read_parameters
 
 

@@ -10,13 +10,12 @@ from pydantic import ValidationError
 
 from todo.account.repository import FIND as FIND_ACCOUNT
 from todo.account.service import DEFAULT_ZONE
-from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
 from todo.api.query import describe_query
+from todo.api.responses import Answer, answer_read, find_version, read_if_match, version_tag
 from todo.api.write import answer_write
-from todo.auth.bearer import CallerDep
-from todo.auth.caller import Caller
-from todo.compat.form import read_changes, read_new, render
-from todo.compat.paging import read_numbered
+from todo.auth.dependencies import CallerDep
+from todo.compat.mapping import read_changes, read_new, render
+from todo.compat.offset_pages import read_numbered
 from todo.compat.route import FrontEndRoute
 from todo.compat.schemas import (
     MAX_SKIPPED,
@@ -30,15 +29,16 @@ from todo.compat.schemas import (
     FrontEndUpdate,
 )
 from todo.compat.spellings import read_parameters, read_tag, refuse_contradiction, refuse_state
-from todo.compat.user import SEGMENT
-from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
-from todo.errors import NotFoundError, OtherUserError, ValidationFailedError
-from todo.tasks import listing
-from todo.tasks.record import read_image
+from todo.compat.user_path import SEGMENT
+from todo.core.caller import Caller
+from todo.core.errors import NotFoundError, OtherUserError, ValidationFailedError
+from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.tasks import query as tasks_query
+from todo.tasks.document import read_image
+from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.repository import TaskRepository
-from todo.tasks.series import RuleEvaluation
 from todo.tasks.service import TaskService
-from todo.work import Work
+from todo.writes.unit_of_work import Work
 
 router = APIRouter(prefix=f"/api/{SEGMENT}/tasks", tags=["front ends"], route_class=FrontEndRoute)
 
@@ -72,7 +72,7 @@ async def list_front_end_tasks(request: Request, caller: OwnCaller) -> Response:
     return answer_read(request, b"[%b]" % b",".join(render(read_image(i)) for i in images))
 
 
-def _read_query(request: Request, caller: Caller) -> tuple[listing.Query, int]:
+def _read_query(request: Request, caller: Caller) -> tuple[tasks_query.Query, int]:
     """Return what is asked for, and how many tasks come before the first one."""
     names = FrontEndQuery.model_fields
     given, sent = read_parameters(request.query_params.multi_items(), names, caller.user)
@@ -98,7 +98,7 @@ def _read_query(request: Request, caller: Caller) -> tuple[listing.Query, int]:
         state = "completed" if asked.completed else "open"
         if asked.status not in {None, state}:
             raise refuse_contradiction("query", [sent["status"], sent["completed"]])
-    query = listing.Query(
+    query = tasks_query.Query(
         status=state,
         priority=asked.priority,
         tags=() if asked.tag is None else (asked.tag,),

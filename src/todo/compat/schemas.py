@@ -21,8 +21,8 @@ from pydantic import (
 from todo.api.examples import TASK_ID, show_example, show_examples
 from todo.compat.due import Due, read_due_text
 from todo.compat.spellings import read_fields, refuse_contradiction
-from todo.models import TAG_LENGTH
-from todo.recurrence.rule import MAX_LENGTH, Frequency, read_rule
+from todo.db.tables import TAG_LENGTH
+from todo.schedule.rule import MAX_LENGTH, Frequency, read_rule
 from todo.tasks.schemas import MAX_TAGS, Description, StoredTag, Tags, Title
 
 MAX_SKIPPED = 10_000

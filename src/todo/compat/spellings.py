@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from todo.errors import MalformedRequestError, OtherUserError
+from todo.core.errors import MalformedRequestError, OtherUserError
 
 _PARAMETERS = {
     **dict.fromkeys(("sort_by", "sortBy"), "sort"),

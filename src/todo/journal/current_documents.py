@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 from sqlalchemy import Select, Table
 
-from todo.models import Id, task, task_list
-from todo.session import Session
-from todo.sql import Statement, each_of
-from todo.tasks.image import LIST_FIELDS, TASK_FIELDS, select_image
-from todo.tasks.record import as_bytes
+from todo.db.documents import LIST_FIELDS, TASK_FIELDS, select_image
+from todo.db.session import Session
+from todo.db.statement import Statement, each_of
+from todo.db.tables import Id, task, task_list
+from todo.tasks.document import as_bytes
 
 
 def _select(dialect: str, table: Table, fields: Sequence[str]) -> Select[Any]:

@@ -16,12 +16,12 @@ from typing import Protocol
 import orjson
 from sqlalchemy import select
 
-from todo.db_errors import ConflictError
-from todo.errors import UnavailableError
+from todo.core.errors import UnavailableError
+from todo.db.errors import ConflictError
+from todo.db.session import Session
+from todo.db.statement import Statement, each_of
+from todo.db.tables import account
 from todo.journal.repository import Change, Changes, View, read_changes
-from todo.models import account
-from todo.session import Session
-from todo.sql import Statement, each_of
 
 # Each of those who follow keeps its page until its client has read it. So a page is small: it has
 # one change at least, and others only as far as they are below the limit together.
@@ -39,7 +39,7 @@ _log = logging.getLogger("todo.journal.feed")
 
 
 class Source(Protocol):
-    """Where the journals are; `todo.db.Database` is one."""
+    """Where the journals are; `todo.db.database.Database` is one."""
 
     def reading(self, *accounts: str) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
 

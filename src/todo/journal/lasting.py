@@ -2,7 +2,7 @@
 
 import orjson
 
-from todo.journal.past import Past
+from todo.journal.undo_scope import Past
 
 UNDOABLE = frozenset({"list", "share", "task"})
 """The kinds of things that can become what they were."""

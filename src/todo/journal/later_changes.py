@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select
 
-from todo.journal.past import Past, find_entry
-from todo.models import Id, journal
-from todo.session import Session
-from todo.sql import Statement
+from todo.db.session import Session
+from todo.db.statement import Statement
+from todo.db.tables import Id, journal
+from todo.journal.undo_scope import Past, find_entry
 
 _MAX_SHOWN = 3
 _MAX_RESTORES = 50

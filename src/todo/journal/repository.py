@@ -27,15 +27,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.auth.caller import Caller
-from todo.errors import NotFoundError, ValidationFailedError
-from todo.locking import ACCOUNT_VERSION, find_account_version
-from todo.models import Id, journal
-from todo.session import Session
-from todo.sql import SQLITE, Row, Statement
-from todo.tasks.image import show_time
-from todo.tasks.record import as_bytes
+from todo.core.caller import Caller
+from todo.core.errors import NotFoundError, ValidationFailedError
+from todo.db.documents import show_time
+from todo.db.session import Session
+from todo.db.statement import SQLITE, Row, Statement
+from todo.db.tables import Id, journal
+from todo.tasks.document import as_bytes
 from todo.tasks.repository import TaskRepository
+from todo.writes.account_lock import ACCOUNT_VERSION, find_account_version
 
 SCAN_BUDGET = 2000
 MAX_PAGE_BYTES = 2 * 1024 * 1024

@@ -4,13 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from todo.api.answer import Answer, answer_read, read_if_match
-from todo.api.route import ApiRoute
+from todo.api.responses import Answer, answer_read, read_if_match
 from todo.api.write import answer_write
-from todo.auth.bearer import CallerDep
-from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
-from todo.journal.events import MEDIA_TYPE, EventStream, Streams
-from todo.journal.past import Run
+from todo.auth.dependencies import CallerDep
+from todo.auth.route import ApiRoute
+from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.journal.repository import Filter, View, find_head, find_view, read_changes, read_history
 from todo.journal.schemas import (
     ChangePage,
@@ -22,8 +20,10 @@ from todo.journal.schemas import (
     UndoRequest,
     UndoResult,
 )
+from todo.journal.sse import MEDIA_TYPE, EventStream, Streams
 from todo.journal.undo import Undo
-from todo.work import Work
+from todo.journal.undo_scope import Run
+from todo.writes.unit_of_work import Work
 
 router = APIRouter(prefix="/api/v1", tags=["journal"], route_class=ApiRoute)
 

@@ -24,8 +24,8 @@ from todo.api.examples import (
     show_examples,
 )
 from todo.api.schemas import refuse_nul
+from todo.db.tables import USER_LENGTH
 from todo.journal.repository import MAX_SEQ
-from todo.models import USER_LENGTH
 
 Operation = Literal[
     "create",

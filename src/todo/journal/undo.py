@@ -12,26 +12,19 @@ from typing import Any
 import orjson
 from sqlalchemy import select
 
-from todo.errors import NotFoundError, ReadOnlyError, UndoConflictError
+from todo.core.errors import NotFoundError, ReadOnlyError, UndoConflictError
+from todo.db.statement import Call, Statement, each_of
+from todo.db.tables import Id, task, task_list
 from todo.journal.current_documents import fetch_documents
 from todo.journal.lasting import UNDOABLE, describe, render, separate
 from todo.journal.later_changes import find_later_changes
-from todo.journal.past import (
-    Image,
-    Past,
-    Run,
-    find_change,
-    find_changes_by,
-    find_run,
-)
 from todo.journal.repository import View
+from todo.journal.undo_scope import Image, Past, Run, find_change, find_changes_by, find_run
 from todo.lists.repository import ListRepository
-from todo.models import Id, task, task_list
-from todo.sql import Call, Statement, each_of
-from todo.tasks.record import as_bytes, find_fire_times, read_image
+from todo.tasks.document import as_bytes, find_fire_times, read_image
 from todo.tasks.repository import MAX_DEPTH, TaskRepository
 from todo.tasks.service import measure_height
-from todo.work import Account, Work
+from todo.writes.unit_of_work import Account, Work
 
 MAX_CONFLICTS = 100
 

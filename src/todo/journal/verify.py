@@ -15,12 +15,12 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.journal.chain import GENESIS, Entry, commit, link
-from todo.journal.heads import Head
-from todo.journal.state import find_differences
-from todo.models import account, journal
-from todo.session import Session
-from todo.sql import Row, Statement
+from todo.db.session import Session
+from todo.db.statement import Row, Statement
+from todo.db.tables import account, journal
+from todo.journal.checkpoints import Head
+from todo.journal.reconcile import find_differences
+from todo.writes.hash_chain import GENESIS, Entry, commit, link
 
 PAGE = 2000
 
@@ -67,7 +67,7 @@ _NEXT_OWNER = Statement(select(func.min(_both.c.owner)))
 
 
 class Source(Protocol):
-    """Where the journals are; `todo.db.Database` is one."""
+    """Where the journals are; `todo.db.database.Database` is one."""
 
     def reading(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
 

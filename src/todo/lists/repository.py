@@ -20,14 +20,14 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.auth.caller import Caller
 from todo.auth.visibility import sight, visible
-from todo.models import Id, list_share, task, task_list
-from todo.session import Session
-from todo.sql import SQLITE, Call, Statement
-from todo.tasks.image import LIST_FIELDS, SHARE_FIELDS, return_image, select_image
+from todo.core.caller import Caller
+from todo.db.documents import LIST_FIELDS, SHARE_FIELDS, return_image, select_image
+from todo.db.session import Session
+from todo.db.statement import SQLITE, Call, Statement
+from todo.db.tables import Id, list_share, task, task_list
+from todo.tasks.document import Image, as_bytes
 from todo.tasks.normalization import normalize_list
-from todo.tasks.record import Image, as_bytes
 from todo.tasks.repository import MAX_SUBTREE
 
 MAX_SHARES = 100

@@ -5,14 +5,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response, status
 
-from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
-from todo.api.body import dump
-from todo.api.cursor import read_cursor, render_cursor, render_page
-from todo.api.route import ApiRoute
+from todo.api.pagination import read_cursor, render_cursor, render_page
+from todo.api.requests import dump
+from todo.api.responses import Answer, answer_read, find_version, read_if_match, version_tag
 from todo.api.write import answer_write
-from todo.auth.bearer import CallerDep, requires
-from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
-from todo.errors import NotFoundError
+from todo.auth.dependencies import CallerDep, requires
+from todo.auth.route import ApiRoute
+from todo.core.errors import NotFoundError
+from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.lists.repository import ListRepository
 from todo.lists.schemas import (
     ListCreate,
@@ -27,9 +27,9 @@ from todo.lists.schemas import (
     UserId,
 )
 from todo.lists.service import ListService
-from todo.locking import find_account_version
-from todo.tasks.record import as_bytes, read_image
-from todo.work import Work
+from todo.tasks.document import as_bytes, read_image
+from todo.writes.account_lock import find_account_version
+from todo.writes.unit_of_work import Work
 
 PATH = "/api/v1/lists"
 router = APIRouter(prefix=PATH, tags=["lists"], route_class=ApiRoute)

@@ -14,8 +14,8 @@ from pydantic import (
 
 from todo.api.examples import LIST_ID, show_example, show_examples
 from todo.api.schemas import Position, drop_defaults, refuse_nul
-from todo.models import LIST_NAME_LENGTH, USER_LENGTH
-from todo.normalization import nfc_validator
+from todo.db.tables import LIST_NAME_LENGTH, USER_LENGTH
+from todo.text.normalization import nfc_validator
 
 Access = Literal["owner", "write", "read"]
 Name = Annotated[

@@ -7,7 +7,7 @@ but neither the list itself nor with whom it is shared.
 import time
 from typing import Any
 
-from todo.errors import (
+from todo.core.errors import (
     ListNotEmptyError,
     NotFoundError,
     ReadOnlyError,
@@ -15,11 +15,11 @@ from todo.errors import (
     ValidationFailedError,
     VersionMismatchError,
 )
-from todo.ids import new_uuid7
+from todo.core.ids import new_uuid7
 from todo.lists.repository import MAX_SHARES, ListRepository
-from todo.tasks.record import Image, as_bytes, read_image
+from todo.tasks.document import Image, as_bytes, read_image
 from todo.tasks.repository import MAX_SUBTREE
-from todo.work import Work
+from todo.writes.unit_of_work import Work
 
 
 class ListService:

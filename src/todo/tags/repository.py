@@ -5,11 +5,11 @@ from typing import Any
 from sqlalchemy import CompoundSelect, Select, bindparam, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.models import task, task_tag
-from todo.session import Session
-from todo.sql import Call, Statement
-from todo.tasks.image import select_image
-from todo.tasks.record import as_bytes
+from todo.db.documents import select_image
+from todo.db.session import Session
+from todo.db.statement import Call, Statement
+from todo.db.tables import task, task_tag
+from todo.tasks.document import as_bytes
 
 MAX_TASKS = 1000
 

@@ -6,19 +6,19 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import TypeAdapter
 
-from todo.api.answer import Answer, answer_read, read_if_match, version_tag
-from todo.api.cursor import read_cursor, render_cursor, render_page
-from todo.api.route import ApiRoute
+from todo.api.pagination import read_cursor, render_cursor, render_page
+from todo.api.responses import Answer, answer_read, read_if_match, version_tag
 from todo.api.write import answer_write
-from todo.auth.bearer import CallerDep
-from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
-from todo.errors import ReadOnlyError
-from todo.locking import find_account_version
+from todo.auth.dependencies import CallerDep
+from todo.auth.route import ApiRoute
+from todo.core.errors import ReadOnlyError
+from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.tags.repository import find_names
 from todo.tags.schemas import TagPage, TagQuery, TagRenamed, TagUpdate
 from todo.tags.service import TagService
 from todo.tasks.schemas import StoredTag
-from todo.work import Work
+from todo.writes.account_lock import find_account_version
+from todo.writes.unit_of_work import Work
 
 PATH = "/api/v1/tags"
 router = APIRouter(prefix=PATH, tags=["tags"], route_class=ApiRoute)

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from todo.errors import NotFoundError, ReadOnlyError, StateConflictError
+from todo.core.errors import NotFoundError, ReadOnlyError, StateConflictError
 from todo.tags.repository import MAX_TASKS, find_tagged, read_images
-from todo.tasks.record import Image, as_bytes, read_image
+from todo.tasks.document import Image, as_bytes, read_image
 from todo.tasks.repository import TaskRepository
-from todo.work import Work
+from todo.writes.unit_of_work import Work
 
 if TYPE_CHECKING:
-    from todo.sql import Call
+    from todo.db.statement import Call
 
 # In one round trip; the rest of the loop is never held up for long.
 _AT_ONCE = 50

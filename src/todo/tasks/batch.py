@@ -3,8 +3,8 @@
 import contextlib
 from typing import Any
 
-from todo.errors import BatchFailedError, ProblemError, ValidationFailedError
-from todo.tasks.series import RuleEvaluation
+from todo.core.errors import BatchFailedError, ProblemError, ValidationFailedError
+from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
 
 

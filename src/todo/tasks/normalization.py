@@ -1,9 +1,9 @@
-"""Tasks and lists with their texts in the one form (`todo.normalization`)."""
+"""Tasks and lists with their texts in the one form (`todo.text.normalization`)."""
 
 from typing import Any
 
-from todo.models import DESCRIPTION_LENGTH, LIST_NAME_LENGTH, TAG_LENGTH, TITLE_LENGTH
-from todo.normalization import normalize_text
+from todo.db.tables import DESCRIPTION_LENGTH, LIST_NAME_LENGTH, TAG_LENGTH, TITLE_LENGTH
+from todo.text.normalization import normalize_text
 
 
 def normalize_task(image: dict[str, Any]) -> dict[str, Any]:

@@ -16,16 +16,16 @@ from typing import Any, Protocol
 import orjson
 from sqlalchemy import Select, bindparam, delete, func, select
 
-from todo.auth.caller import Caller
-from todo.db_errors import ConflictError
-from todo.errors import DatabaseBusyError, UnavailableError
-from todo.models import Id, Time, reminder, task
-from todo.session import Session
-from todo.sql import Statement, each_of
-from todo.tasks.image import select_image
-from todo.tasks.record import as_bytes, read_image
-from todo.turns import AccountBusyError
-from todo.work import Work
+from todo.core.caller import Caller
+from todo.core.errors import DatabaseBusyError, UnavailableError
+from todo.db.admission import AccountBusyError
+from todo.db.documents import select_image
+from todo.db.errors import ConflictError
+from todo.db.session import Session
+from todo.db.statement import Statement, each_of
+from todo.db.tables import Id, Time, reminder, task
+from todo.tasks.document import as_bytes, read_image
+from todo.writes.unit_of_work import Work
 
 AGENT = "reminders"
 """Who acts, by the journal."""
@@ -61,7 +61,7 @@ _log = logging.getLogger("todo.tasks.reminders")
 
 
 class Source(Protocol):
-    """Where the tasks are; `todo.db.Database` is one."""
+    """Where the tasks are; `todo.db.database.Database` is one."""
 
     def reading(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
     def unit_of_work(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102

@@ -22,23 +22,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.auth.caller import Caller
 from todo.auth.visibility import sight, visible, writable
-from todo.journal.appending import appending
-from todo.locking import LOCKED
-from todo.models import Id, reminder, task, task_list, task_tag
-from todo.session import Session
-from todo.sql import POSTGRESQL, SQLITE, Call, Statement
-from todo.tasks.image import TASK_FIELDS, return_image, select_image
+from todo.core.caller import Caller
+from todo.db.documents import TASK_FIELDS, return_image, select_image
+from todo.db.session import Session
+from todo.db.statement import POSTGRESQL, SQLITE, Call, Statement
+from todo.db.tables import Id, reminder, task, task_list, task_tag
+from todo.tasks.document import COLUMNS, SEARCHED, Image, as_bytes, to_row, to_row_without_words
 from todo.tasks.normalization import normalize_task
-from todo.tasks.record import (
-    COLUMNS,
-    SEARCHED,
-    Image,
-    as_bytes,
-    to_row,
-    to_row_without_words,
-)
+from todo.writes.account_lock import LOCKED
+from todo.writes.append import appending
 
 MAX_DEPTH = 5
 MAX_SUBTREE = 1000

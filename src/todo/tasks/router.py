@@ -7,17 +7,18 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from todo.api.answer import Answer, answer_read, find_version, read_if_match, version_tag
-from todo.api.body import dump
 from todo.api.query import describe_query, read_query
-from todo.api.route import ApiRoute
+from todo.api.requests import dump
+from todo.api.responses import Answer, answer_read, find_version, read_if_match, version_tag
 from todo.api.write import answer_write
-from todo.auth.bearer import CallerDep
-from todo.db import Database  # noqa: TC001 - FastAPI reads annotations
-from todo.errors import NotFoundError, PreconditionRequiredError, ValidationFailedError
-from todo.tasks import listing
+from todo.auth.dependencies import CallerDep
+from todo.auth.route import ApiRoute
+from todo.core.errors import NotFoundError, PreconditionRequiredError, ValidationFailedError
+from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.db.documents import TASK_FIELDS
+from todo.tasks import query as tasks_query
 from todo.tasks.batch import prepare_batch, run_batch
-from todo.tasks.image import TASK_FIELDS
+from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.repository import TaskRepository, find_statement
 from todo.tasks.schemas import (
     FIELDS_DESCRIPTION,
@@ -30,9 +31,8 @@ from todo.tasks.schemas import (
     TaskRead,
     TaskUpdate,
 )
-from todo.tasks.series import RuleEvaluation
 from todo.tasks.service import TaskService
-from todo.work import Work
+from todo.writes.unit_of_work import Work
 
 PATH = "/api/v1/tasks"
 router = APIRouter(prefix=PATH, tags=["tasks"], route_class=ApiRoute)
@@ -61,7 +61,7 @@ async def list_tasks(request: Request, caller: CallerDep) -> Response:
     null.
     """
     asked = read_query(request, TaskQuery)
-    query = listing.Query(
+    query = tasks_query.Query(
         status=asked.status,
         priority=asked.priority,
         tags=tuple(dict.fromkeys(asked.tag)),
@@ -80,7 +80,7 @@ async def list_tasks(request: Request, caller: CallerDep) -> Response:
     )
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
-        page = await listing.read_page(session, caller, query, datetime.now(UTC))
+        page = await tasks_query.read_page(session, caller, query, datetime.now(UTC))
     return answer_read(request, page.render())
 
 

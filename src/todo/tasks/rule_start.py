@@ -6,10 +6,10 @@ those of the due before that.
 
 from sqlalchemy import bindparam, literal_column, select
 
-from todo.models import journal
-from todo.session import Session
-from todo.sql import Statement
-from todo.tasks.record import Image, as_bytes, read_image
+from todo.db.session import Session
+from todo.db.statement import Statement
+from todo.db.tables import journal
+from todo.tasks.document import Image, as_bytes, read_image
 
 # Newest first; a task with more changes than that keeps the days of its rule.
 _MAX_ENTRIES = 100

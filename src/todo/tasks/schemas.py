@@ -32,9 +32,9 @@ from todo.api.schemas import (
     drop_defaults,
     refuse_nul,
 )
-from todo.models import DESCRIPTION_LENGTH, TAG_LENGTH, TITLE_LENGTH
-from todo.normalization import nfc_validator, normalize_text
-from todo.tasks.pages import Sort
+from todo.db.tables import DESCRIPTION_LENGTH, TAG_LENGTH, TITLE_LENGTH
+from todo.tasks.page_sql import Sort
+from todo.text.normalization import nfc_validator, normalize_text
 
 MAX_TITLE_LENGTH = TITLE_LENGTH
 MAX_DESCRIPTION_LENGTH = DESCRIPTION_LENGTH

@@ -1,4 +1,4 @@
-"""Search: conditions on the words of tasks (`todo.tasks.words`), which no database interprets.
+"""Search: conditions on the words of tasks, which no database interprets.
 
 An index of terms, PostgreSQL's GIN or SQLite's FTS5, finds the tasks of an owner that may match;
 their searched text decides. So the same words find the same tasks on both, in the same order.
@@ -23,9 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.models import task
-from todo.sql import SQLITE
-from todo.tasks.words import OWNER_MARK, Term, WordQuery, owner_term
+from todo.db.statement import SQLITE
+from todo.db.tables import task
+from todo.text.search_words import OWNER_MARK, Term, WordQuery, owner_term
 
 # The expression of the index ix_task_search.
 _TERMS: ColumnElement[Any] = literal_column(

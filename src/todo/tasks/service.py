@@ -4,20 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from todo.errors import (
-    NotFoundError,
-    ReadOnlyError,
-    StateConflictError,
-    VersionMismatchError,
-)
-from todo.ids import new_uuid7
-from todo.tasks.content import needs_account, new_image, refuse_field, settle_due
-from todo.tasks.due import check_zone
-from todo.tasks.record import SEARCHED, Image, as_bytes, find_fire_times, read_image
+from todo.core.errors import NotFoundError, ReadOnlyError, StateConflictError, VersionMismatchError
+from todo.core.ids import new_uuid7
+from todo.schedule.due import check_zone
+from todo.tasks.document import SEARCHED, Image, as_bytes, find_fire_times, read_image
+from todo.tasks.recurrence import RuleEvaluation, find_next, forget_start_days
 from todo.tasks.repository import MAX_DEPTH, MAX_SUBTREE, TaskRepository
 from todo.tasks.rule_start import find_rule_start
-from todo.tasks.series import RuleEvaluation, find_next, forget_start_days
-from todo.work import Account, Work
+from todo.tasks.validation import needs_account, new_image, refuse_field, settle_due
+from todo.writes.unit_of_work import Account, Work
 
 _DUE = ("due_date", "due_at", "due_zone")
 

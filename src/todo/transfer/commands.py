@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import IO
 
-from todo.db import Database
-from todo.errors import UnavailableError, to_fatal
-from todo.fatal import ExitCode, FatalError
-from todo.files import STDIO, Files, put, write_error, write_output
-from todo.settings import Settings, load_settings
+from todo.config.settings import Settings, load_settings
+from todo.core.errors import UnavailableError, to_fatal
+from todo.core.exit import ExitCode, FatalError
+from todo.core.files import STDIO, Files, put, write_error, write_output
+from todo.db.database import Database
 from todo.transfer.export import export_accounts
-from todo.transfer.importing import Importer, Report
+from todo.transfer.importer import Importer, Report
 
 _SHOWN_PROGRESS = "\r{} lines"
 _HEAD_BYTES = 512
@@ -76,7 +76,7 @@ async def _take(settings: Settings, options: argparse.Namespace, file: IO[bytes]
     now = datetime.now(UTC)
     try:
         if options.format == "ical":
-            from todo.transfer.calendar import import_calendar  # noqa: PLC0415 - icalendar
+            from todo.transfer.ical.importer import import_calendar  # noqa: PLC0415 - icalendar
 
             file.seek(0)
             data = file.read()

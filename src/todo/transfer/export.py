@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, ColumnElement, FromClause, Select, bindparam, select, tuple_
 
-from todo.models import Id, account, list_share, task, task_list
-from todo.session import Session
-from todo.sql import SQLITE, Statement, follows
-from todo.tasks.image import LIST_FIELDS, SHARE_FIELDS, TASK_FIELDS, select_image
-from todo.tasks.record import as_bytes, read_image
+from todo.db.documents import LIST_FIELDS, SHARE_FIELDS, TASK_FIELDS, select_image
+from todo.db.session import Session
+from todo.db.statement import SQLITE, Statement, follows
+from todo.db.tables import Id, account, list_share, task, task_list
+from todo.tasks.document import as_bytes, read_image
 
 FORMAT = b'{"todo-backend":{"format":1}}\n'
 _BATCH = 1000

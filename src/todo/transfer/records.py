@@ -17,10 +17,10 @@ from pydantic import (
 )
 
 from todo.api.schemas import Position
-from todo.models import LIST_NAME_LENGTH, USER_LENGTH
-from todo.normalization import nfc_validator
-from todo.tasks.due import check_zone
+from todo.db.tables import LIST_NAME_LENGTH, USER_LENGTH
+from todo.schedule.due import check_zone
 from todo.tasks.schemas import Description, Priority, RecurrenceFrom, Reminders, Rule, Tags, Title
+from todo.text.normalization import nfc_validator
 
 # One line of a file can be wrong in a hundred thousand ways.
 _MAX_REASONS = 10

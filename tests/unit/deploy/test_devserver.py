@@ -7,7 +7,7 @@ import pytest
 from deploy import devserver
 from deploy.cli.dev import Dev
 from deploy.errors import DeployError, ExitCode
-from todo.settings import Settings
+from todo.config.settings import Settings
 
 FOLDER = Path("/state/dev")
 

@@ -12,7 +12,7 @@ from deploy.cli import command, listing, main
 from deploy.cli.admin import Admin
 from deploy.cli.completion import collect
 from deploy.paths import REPO
-from todo.settings import PREFIX, Settings
+from todo.config.settings import PREFIX, Settings
 
 PAGES = sorted([*REPO.glob("*.md"), *REPO.glob("docs/**/*.md")])
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)

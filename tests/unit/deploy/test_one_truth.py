@@ -8,8 +8,8 @@ import pytest
 from deploy.contract import MANAGEMENT, PUBLIC, build_args
 from deploy.paths import REPO
 from deploy.unitfiles import load_contract, load_units
+from todo.config.settings import Settings
 from todo.probe import BUSY_TIMEOUT_S, START_TIMEOUT_S
-from todo.settings import Settings
 
 CONTAINERFILE = (REPO / "Containerfile").read_text()
 ARGUMENTS = build_args(load_contract())

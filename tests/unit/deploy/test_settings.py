@@ -9,7 +9,7 @@ import pytest
 from deploy.cli.config import render
 from deploy.stack import settings, status
 from deploy.units import parse_unit
-from todo.settings import PREFIX, Settings
+from todo.config.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from deploy.stack.settings import Setting

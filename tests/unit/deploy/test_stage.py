@@ -47,13 +47,13 @@ def write(root: Path, **modules: str) -> dict[str, Path]:
 def test_every_file_has_an_owner_and_a_reason() -> None:
     owners = sbom.gather("backend", "1", RECORD)
     byte_code = f"{closure.WHEELS}/fastapi/__pycache__/__init__.cpython-313.pyc"
-    program = f"{closure.PROGRAM}/todo/server.py"
+    program = f"{closure.PROGRAM}/todo/server/run.py"
     files = ["etc/passwd", FASTAPI, byte_code, program, "usr/lib/libc.so.6"]
-    lost = sbom.assign(files, {FASTAPI: "imported by todo.main"}, owners)
+    lost = sbom.assign(files, {FASTAPI: "imported by todo.app"}, owners)
     assert lost == []
     assert {path: why for one in owners.values() for path, why in one.files.items()} == {
         "usr/lib/libc.so.6": "the C library",
-        FASTAPI: "imported by todo.main",
+        FASTAPI: "imported by todo.app",
         byte_code: "byte code of __init__.py",
         program: "the program itself",
         "etc/passwd": "names of the accounts",
@@ -134,7 +134,7 @@ def test_what_imports_a_module_is_found(tmp_path: Path) -> None:
     found = write(
         tmp_path,
         todo____init__="",
-        todo__main="from . import tasks\ndef lazily():\n    import extra.deep",
+        todo__app="from . import tasks\ndef lazily():\n    import extra.deep",
         todo__tasks="import importlib\nx = importlib.import_module('plugin')",
         extra____init__="",
         extra__deep="",
@@ -142,7 +142,7 @@ def test_what_imports_a_module_is_found(tmp_path: Path) -> None:
         unused="",
     )
     importer = closure.imported_by(found, ("todo",))
-    assert importer["extra.deep"] == "todo.main"
+    assert importer["extra.deep"] == "todo.app"
     assert importer["plugin"] == "todo.tasks"
     assert "unused" not in importer
 

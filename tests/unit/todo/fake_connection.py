@@ -8,10 +8,10 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from todo.exchange import Exchange
-from todo.head import Request
-from todo.ordinary import Connection
-from todo.send_budget import SendBudget
+from todo.server.exchange import Exchange
+from todo.server.http1 import Connection
+from todo.server.http1_parser import Request
+from todo.server.send_budget import SendBudget
 
 GET = b"GET / HTTP/1.1\r\nHost: todo\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: todo\r\nContent-Length: 6\r\n\r\n"

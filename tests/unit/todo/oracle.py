@@ -4,7 +4,7 @@ from calendar import monthrange
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from todo.recurrence.rule import Frequency, Rule
+from todo.schedule.rule import Frequency, Rule
 
 DAY = timedelta(days=1)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 SOURCES = Path(__file__).parents[3] / "src"
 PROGRAM = """
 import sys
-from todo.allocator import map_large_blocks
+from todo.server.allocator import map_large_blocks
 
 if sys.argv[1] == "mapped":
     assert map_large_blocks()

@@ -3,7 +3,7 @@
 import pytest
 from fastapi import Request
 
-from todo.api.answer import (
+from todo.api.responses import (
     MAX_TAGS,
     Answer,
     answer_read,
@@ -11,7 +11,7 @@ from todo.api.answer import (
     read_if_match,
     version_tag,
 )
-from todo.errors import MalformedRequestError, VersionMismatchError
+from todo.core.errors import MalformedRequestError, VersionMismatchError
 
 BODY = b'{"id":"x","title":"version\\":9","version":12}'
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from todo.api.body import MAX_KEYS, MAX_VALUES, find_body_limit, refuse_many_values
-from todo.errors import ValidationFailedError
+from todo.api.requests import MAX_KEYS, MAX_VALUES, find_body_limit, refuse_many_values
+from todo.core.errors import ValidationFailedError
 from todo.tasks.schemas import (
     MAX_BATCH,
     MAX_DESCRIPTION_LENGTH,

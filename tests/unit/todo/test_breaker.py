@@ -5,7 +5,7 @@ from typing import Self
 import pybreaker
 import pytest
 
-from todo.breaker import AsyncBreaker, BreakerOpenError, Verdict
+from todo.core.circuit_breaker import AsyncBreaker, BreakerOpenError, Verdict
 
 
 class LostError(Exception):

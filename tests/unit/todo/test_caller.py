@@ -6,12 +6,12 @@ import pytest
 
 from tests.issuer import Issuer
 from todo.auth.authenticator import Authenticator
-from todo.auth.caller import Caller
 from todo.auth.tokens import Tokens
-from todo.errors import ForbiddenError, MalformedRequestError, UnauthorizedError
+from todo.core.caller import Caller
+from todo.core.errors import ForbiddenError, MalformedRequestError, UnauthorizedError
 
 if TYPE_CHECKING:
-    from todo.auth.apitokens import ApiTokens
+    from todo.auth.api_tokens import ApiTokens
     from todo.auth.cutoffs import Cutoffs
 
 TOKENS = Tokens(b"x" * 32)

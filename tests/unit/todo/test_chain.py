@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from todo.journal.chain import GENESIS, Entry, commit, link
+from todo.writes.hash_chain import GENESIS, Entry, commit, link
 
 ENTRY = Entry(
     at="2026-11-25T10:00:00+00:00",

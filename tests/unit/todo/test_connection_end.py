@@ -5,9 +5,9 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from tests.unit.todo.fake_connection import GET, POST, FakeOwner, FakeTransport, World, answer, echo
-from todo import ordinary
-from todo.ordinary import Connection
-from todo.send_budget import SendBudget
+from todo.server import http1
+from todo.server.http1 import Connection
+from todo.server.send_budget import SendBudget
 
 
 def test_who_sent_too_much_ahead_is_read_again_when_the_connection_ends() -> None:
@@ -101,8 +101,8 @@ def test_only_a_request_without_progress_is_ended() -> None:
 
 
 def test_a_client_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ordinary, "_LINGER_S", 0.01)
-    monkeypatch.setattr(ordinary, "_LINGER_BYTES", 100)
+    monkeypatch.setattr(http1, "_LINGER_S", 0.01)
+    monkeypatch.setattr(http1, "_LINGER_BYTES", 100)
 
     async def scenario() -> None:
         slow, noisy = World(echo), World(echo)
@@ -119,8 +119,8 @@ def test_a_client_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPa
 def test_a_client_that_still_sends_is_read_for_a_while(
     lasts_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ordinary, "_LINGER_S", 0.05)
-    monkeypatch.setattr(ordinary, "_MAX_LINGER_S", lasts_s)
+    monkeypatch.setattr(http1, "_LINGER_S", 0.05)
+    monkeypatch.setattr(http1, "_MAX_LINGER_S", lasts_s)
 
     async def scenario() -> None:
         world = World(echo)

@@ -1,6 +1,6 @@
 import pytest
 
-from todo.cors import Cors
+from todo.api.cors import Cors
 
 CORS = Cors(["https://todo.example", "http://localhost:3000"])
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from todo.auth.caller import Caller
 from todo.auth.cutoffs import MAX_AGE_S, Cutoffs
-from todo.errors import DatabaseUnavailableError, UnauthorizedError
+from todo.core.caller import Caller
+from todo.core.errors import DatabaseUnavailableError, UnauthorizedError
 
 if TYPE_CHECKING:
-    from todo.session import Session
-    from todo.sql import Statement
+    from todo.db.session import Session
+    from todo.db.statement import Statement
 
 CUTOFF = datetime(2026, 11, 29, 12, tzinfo=UTC)
 AT = CUTOFF.timestamp()

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import exc
 
-from todo.breaker import Verdict
-from todo.db import Database, connect_arguments
-from todo.db_errors import ConflictError, classify
-from todo.errors import UnavailableError
-from todo.settings import Settings
+from todo.config.settings import Settings
+from todo.core.circuit_breaker import Verdict
+from todo.core.errors import UnavailableError
+from todo.db.database import Database, connect_arguments
+from todo.db.errors import ConflictError, classify
 
 
 class ServerError(Exception):

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from todo.fatal import ExitCode
-from todo.options import render_options
+from todo.config.reference import render_options
+from todo.core.exit import ExitCode
 
 CONFIGURE = (Path(__file__).parents[3] / "docs" / "configure.md").read_text()
 

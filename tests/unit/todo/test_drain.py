@@ -10,7 +10,7 @@ import pytest
 from hypercorn.config import Config
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from todo.listener import Listener
+from todo.server.listener import Listener
 
 GET = b"GET / HTTP/1.1\r\nHost: todo\r\n\r\n"
 BODY = b"x" * 240_000

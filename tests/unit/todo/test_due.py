@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from todo.tasks.due import (
+from todo.schedule.due import (
     DueName,
     DueWindow,
     at_wall_time,

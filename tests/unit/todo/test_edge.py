@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from todo.cors import Cors
-from todo.edge import Edge
-from todo.forwarded import TrustedProxies
-from todo.limits import RateLimit
+from todo.api.cors import Cors
+from todo.api.middleware import Edge
+from todo.api.proxy_headers import TrustedProxies
+from todo.api.rate_limit import RateLimit
 
 if TYPE_CHECKING:
-    from todo.health import Health
-    from todo.metrics import Metrics
+    from todo.observability.health import Health
+    from todo.observability.metrics import Metrics
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from todo.errors import (
+from todo.core.errors import (
     DatabaseUnavailableError,
     HttpError,
     NotFoundError,

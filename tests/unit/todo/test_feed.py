@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from todo.errors import (
+from todo.core.errors import (
     DatabaseUnavailableError,
     TooManyStreamsError,
     UnauthorizedError,
     UnavailableError,
 )
-from todo.journal import events
-from todo.journal.events import Streams
+from todo.db.session import Session
+from todo.db.statement import Call, Row, Statement
+from todo.journal import sse
 from todo.journal.feed import Feed
 from todo.journal.repository import Change, View
-from todo.session import Session
-from todo.sql import Call, Row, Statement
+from todo.journal.sse import Streams
 
 if TYPE_CHECKING:
-    from todo.metrics import Metrics
+    from todo.observability.metrics import Metrics
 
 ALICE = View("alice")
 
@@ -188,9 +188,7 @@ def test_a_stream_ends_for_those_who_may_no_longer_listen() -> None:
 def test_an_event_is_one_line_of_data() -> None:
     change = Change(7, "update", b'{"seq":7,\n"after":null}')
 
-    assert events.render_event(change) == (
-        b'id: 7\nevent: update\ndata: {"seq":7, "after":null}\n\n'
-    )
+    assert sse.render_event(change) == (b'id: 7\nevent: update\ndata: {"seq":7, "after":null}\n\n')
 
 
 class NoMetrics:
@@ -203,8 +201,8 @@ class NoMetrics:
 
 
 def test_places_are_bounded_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "MAX_OF_USER", 1)
-    monkeypatch.setattr(events, "MAX_STREAMS", 2)
+    monkeypatch.setattr(sse, "MAX_OF_USER", 1)
+    monkeypatch.setattr(sse, "MAX_STREAMS", 2)
     streams = Streams(Feed(Journal()), cast("Metrics", NoMetrics()))
 
     with streams.place("alice"), streams.place("bob"):

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo.binding import ForwardedHeader
-from todo.forwarded import Caller, TrustedProxies
-from todo.limits import find_address_key
+from todo.api.proxy_headers import Caller, TrustedProxies
+from todo.api.rate_limit import find_address_key
+from todo.config.addresses import ForwardedHeader
 
 PROXIES = ["10.0.0.0/8", "127.0.0.1", "fd00::/8", "unix"]
 X_FORWARDED_FOR: ForwardedHeader = "x-forwarded-for"

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from todo.compat.due import UNKNOWN_ZONE, Due, is_shown, read_due_text, show_due, to_fields
-from todo.compat.form import read_changes, read_new, render, show
+from todo.compat.mapping import read_changes, read_new, render, show
 from todo.compat.schemas import FrontEndCreate, FrontEndUpdate
-from todo.normalization import normalize_text
+from todo.text.normalization import normalize_text
 
 TASK: dict[str, Any] = {
     "id": "01a21283-953d-7dd7-ae83-87177b0fd35c",

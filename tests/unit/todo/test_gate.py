@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from todo.gate import Gate, Refusal, render_refusal
-from todo.head import MAX_HEAD_BYTES, Request, Service
+from todo.server.http1_parser import MAX_HEAD_BYTES, Request, Service
+from todo.server.strict_parser import Gate, Refusal, render_refusal
 
 GET = b"GET / HTTP/1.1\r\nHost: todo\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: todo\r\n"

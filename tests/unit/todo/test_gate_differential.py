@@ -10,8 +10,8 @@ import re
 import h11
 import pytest
 
-from todo.gate import Gate, Refusal
-from todo.head import Request, Service, find_request
+from todo.server.http1_parser import Request, Service, find_request
+from todo.server.strict_parser import Gate, Refusal
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "2000"))
 BLOCK = 20_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from todo.h11_request import ChunkLines, InvalidChunkError
+from todo.server.h11_request import ChunkLines, InvalidChunkError
 
 VALID = [
     b"0\r\n\r\n",

@@ -1,6 +1,6 @@
 import pytest
 
-from todo.head import MAX_HEAD_BYTES, find_request, render_response
+from todo.server.http1_parser import MAX_HEAD_BYTES, find_request, render_response
 
 GET = b"GET /tasks?limit=2 HTTP/1.1\r\nHost: todo\r\n"
 END = b"\r\n"

@@ -12,11 +12,11 @@ import pytest
 from hypercorn.config import Config
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from todo.h11_request import OneRequest
-from todo.head import Request, Service
-from todo.http1 import HypercornExchange
-from todo.listener import Listener
-from todo.paced_reads import Pace
+from todo.server.h11_request import OneRequest
+from todo.server.http1_parser import Request, Service
+from todo.server.hypercorn import HypercornExchange
+from todo.server.listener import Listener
+from todo.server.read_pacing import Pace
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: todo\r\nTransfer-Encoding: chunked\r\n\r\n"
 EXPECTING = b"POST / HTTP/1.1\r\nHost: todo\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from todo.tasks.schemas import TaskCreate
-from todo.transfer.ical import Calendar, read_calendar
-from todo.transfer.ical_text import Skipped
+from todo.transfer.ical.parser import Skipped
+from todo.transfer.ical.reader import Calendar, read_calendar
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SAMPLES = [

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from todo.tasks.schemas import TaskCreate
-from todo.transfer.ical import Calendar, read_calendar
+from todo.transfer.ical.reader import Calendar, read_calendar
 
 DATA = Path(__file__).parent / "data" / "ical"
 FILES = ["apple-reminders", "broken", "nextcloud-tasks", "outlook", "thunderbird"]

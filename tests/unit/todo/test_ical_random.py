@@ -12,10 +12,10 @@ import pytest
 
 from tests.machine_clock import CLOCK
 from tests.unit.todo.ical_random import Generator
-from todo.tasks.content import new_image, settle_due
-from todo.tasks.record import to_row
+from todo.tasks.document import to_row
 from todo.tasks.schemas import TaskCreate
-from todo.transfer.ical import read_calendar
+from todo.tasks.validation import new_image, settle_due
+from todo.transfer.ical.reader import read_calendar
 
 COUNT = int(os.environ.get("ICAL_EXAMPLES", "600"))
 ZONES = [ZoneInfo(name) for name in ("Europe/Berlin", "UTC", "Pacific/Apia", "America/St_Johns")]

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from todo.transfer.ical import Calendar, read_calendar
+from todo.transfer.ical.reader import Calendar, read_calendar
 
 BERLIN = ZoneInfo("Europe/Berlin")
 START = "DTSTART;TZID=Europe/Berlin:20270115T090000"

@@ -9,14 +9,14 @@ from dateutil.rrule import rrulestr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo.recurrence.rule import read_rule
-from todo.recurrence.series import next_due
-from todo.time_budget import TimeBudget
-from todo.transfer.ical import Calendar, read_calendar
-from todo.transfer.ical_due import Clock, Moment
-from todo.transfer.ical_rrule import Rules
-from todo.transfer.ical_text import Property, Skipped
-from todo.transfer.ical_zone import Zones
+from todo.core.time_budget import TimeBudget
+from todo.schedule.rule import read_rule
+from todo.schedule.series import next_due
+from todo.transfer.ical.parser import Property, Skipped
+from todo.transfer.ical.reader import Calendar, read_calendar
+from todo.transfer.ical.rrule import Rules
+from todo.transfer.ical.times import Clock, Moment
+from todo.transfer.ical.zones import Zones
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

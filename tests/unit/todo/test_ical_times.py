@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from todo.transfer.ical import Calendar, read_calendar
+from todo.transfer.ical.reader import Calendar, read_calendar
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.machine_clock import CLOCK
-from todo.tasks.due import at_wall_time
-from todo.time_budget import TimeBudget
-from todo.transfer.ical import read_calendar
-from todo.transfer.ical_text import Component, Property
-from todo.transfer.ical_vtimezone import DescribedZone, UnreadableZoneError
+from todo.core.time_budget import TimeBudget
+from todo.schedule.due import at_wall_time
+from todo.transfer.ical.parser import Component, Property
+from todo.transfer.ical.reader import read_calendar
+from todo.transfer.ical.vtimezone import DescribedZone, UnreadableZoneError
 
 HOUR = timedelta(hours=1)
 

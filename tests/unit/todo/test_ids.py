@@ -3,7 +3,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo.ids import new_uuid7
+from todo.core.ids import new_uuid7
 
 # Up to the year 10889, when 48 bits of milliseconds end.
 TIMES_NS = st.integers(min_value=0, max_value=(1 << 48) * 1_000_000 - 1)

@@ -9,8 +9,8 @@ from todo.journal import repository
 from todo.journal.repository import STEP, Changes, View, read_changes
 
 if TYPE_CHECKING:
-    from todo.session import Session
-    from todo.sql import Call, Row
+    from todo.db.session import Session
+    from todo.db.statement import Call, Row
 
 
 class Journal:

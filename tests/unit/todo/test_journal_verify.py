@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo.journal.chain import GENESIS, SALT_BYTES, Entry, commit, link
-from todo.journal.heads import Head
+from todo.journal.checkpoints import Head
 from todo.journal.verify import Chain, Verified
+from todo.writes.hash_chain import GENESIS, SALT_BYTES, Entry, commit, link
 
 CHAIN = UUID(int=7)
 TEXT = st.text(max_size=20)

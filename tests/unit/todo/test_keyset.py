@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
 from tests.issuer import ALGORITHMS, Issuer, key_set
-from todo.auth.keyset import MAX_BYTES, KeySet, parse_key_set
-from todo.errors import KeySetUnavailableError
+from todo.auth.key_set import MAX_BYTES, KeySet, parse_key_set
+from todo.core.errors import KeySetUnavailableError
 
 FIRST, SECOND = Issuer("EdDSA", "first"), Issuer("EdDSA", "second")
 

@@ -1,7 +1,7 @@
 import pytest
 
-from todo.errors import RateLimitedError
-from todo.limits import RateLimit, find_address_key
+from todo.api.rate_limit import RateLimit, find_address_key
+from todo.core.errors import RateLimitedError
 
 
 class Clock:

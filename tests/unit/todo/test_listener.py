@@ -10,9 +10,9 @@ import pytest
 from hypercorn.config import Config
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from todo import listener
-from todo.listener import Listener
-from todo.turns import AccountGate
+from todo.db.admission import AccountGate
+from todo.server import listener
+from todo.server.listener import Listener
 
 GET = b"GET / HTTP/1.1\r\nHost: todo\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 \r\n"

@@ -5,8 +5,8 @@ import orjson
 import pytest
 
 from tests.unit.todo.test_front_end_forms import TASK
-from todo.compat import live
-from todo.compat.form import show
+from todo.compat import websocket
+from todo.compat.mapping import show
 from todo.journal.repository import Change
 
 
@@ -24,12 +24,12 @@ def change(operation: str, *, kind: str = "task", after: object = TASK) -> Chang
 
 
 def test_who_shows_no_token_in_time_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "TOKEN_WAIT_S", 0.01)
+    monkeypatch.setattr(websocket, "TOKEN_WAIT_S", 0.01)
 
-    with pytest.raises(live.EndError) as end:
-        asyncio.run(live._receive_token(Silent()))  # type: ignore[arg-type]  # noqa: SLF001
+    with pytest.raises(websocket.EndError) as end:
+        asyncio.run(websocket._receive_token(Silent()))  # type: ignore[arg-type]  # noqa: SLF001
 
-    assert end.value.code == live.NO_TOKEN
+    assert end.value.code == websocket.NO_TOKEN
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_who_shows_no_token_in_time_is_sent_away(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_a_change_is_told_as_these_front_ends_know_it(told: Change, types: list[str]) -> None:
-    messages = list(live._translate(told))  # noqa: SLF001 - the whole of it
+    messages = list(websocket._translate(told))  # noqa: SLF001 - the whole of it
 
     assert [message["type"] for message in messages] == types
     for message in messages:

@@ -9,12 +9,12 @@ import pytest
 from starlette.websockets import WebSocket
 
 from tests.unit.todo.test_feed import Journal, NoMetrics
-from todo.auth.caller import Caller
-from todo.compat import live
-from todo.compat.live import Live
-from todo.errors import MalformedRequestError, UnauthorizedError, UnavailableError
+from todo.api.rate_limit import CLIENT_KEY
+from todo.compat import websocket
+from todo.compat.websocket import Live
+from todo.core.caller import Caller
+from todo.core.errors import MalformedRequestError, UnauthorizedError, UnavailableError
 from todo.journal.feed import Feed
-from todo.limits import CLIENT_KEY
 
 Headers = Sequence[tuple[bytes, bytes]]
 BEARER = (b"authorization", b"Bearer good")
@@ -112,9 +112,9 @@ def test_what_would_fail_again_is_no_reason_to_come_again(refusal: Exception, co
 
 
 def test_those_who_owe_a_token_are_few_for_each_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MAX_WAITING_OF_ADDRESS", 2)
-    monkeypatch.setattr(live, "MAX_WAITING_WITHOUT_ADDRESS", 1)
-    monkeypatch.setattr(live, "MAX_WAITING", 4)
+    monkeypatch.setattr(websocket, "MAX_WAITING_OF_ADDRESS", 2)
+    monkeypatch.setattr(websocket, "MAX_WAITING_WITHOUT_ADDRESS", 1)
+    monkeypatch.setattr(websocket, "MAX_WAITING", 4)
 
     async def run() -> None:
         service = make_live()

@@ -7,10 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo.auth.apitokens import make_secret, render_token
+from todo.auth.api_tokens import make_secret, render_token
 from todo.auth.tokens import Tokens
-from todo.logs import ACCESS_LOGGER, EventFormatter, LineHandler, redact, request_id_var
-from todo.tracecontext import Trace, trace_var
+from todo.observability.logs import (
+    ACCESS_LOGGER,
+    EventFormatter,
+    LineHandler,
+    redact,
+    request_id_var,
+)
+from todo.observability.trace_context import Trace, trace_var
 
 WORDS = st.text(st.characters(categories=["L", "N"]), min_size=8)
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from todo import loop_counter
-from todo.loop_counter import LoopCounter
 from todo.probe import COUNTER_SUFFIX
+from todo.server import loop_counter
+from todo.server.loop_counter import LoopCounter
 
 
 def read(folder: Path) -> int:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from todo.looplag import watch_loop
+from todo.observability.loop_lag import watch_loop
 
 
 def measure(*, held_up_s: float, turns: int = 1) -> list[float]:

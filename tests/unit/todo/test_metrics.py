@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, cast, get_args
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from todo.breaker import AsyncBreaker, Verdict
+from todo.core.circuit_breaker import AsyncBreaker, Verdict
 from todo.journal.schemas import Operation
-from todo.metrics import LIMITS, OPERATIONS, STREAMS, Metrics
+from todo.observability.metrics import LIMITS, OPERATIONS, STREAMS, Metrics
 
 if TYPE_CHECKING:
-    from todo.db import Database
+    from todo.db.database import Database
 
 MANUAL = (Path(__file__).parents[3] / "docs" / "monitoring" / "README.md").read_text()
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from todo.lists.schemas import Name
-from todo.normalization import MAX_MARKS, has_limited_marks, limit_marks, normalize_text
 from todo.tasks.normalization import normalize_list, normalize_task
 from todo.tasks.schemas import Description, Tag, Tags, Title
+from todo.text.normalization import MAX_MARKS, has_limited_marks, limit_marks, normalize_text
 
 DECOMPOSED = "re\u0301sume\u0301"
 COMPOSED = "r\u00e9sum\u00e9"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from todo.app import create_app
 from todo.auth.tokens import Tokens
-from todo.main import create_app
-from todo.settings import Settings
+from todo.config.settings import Settings
 
 METHODS = {"get", "put", "post", "delete", "patch"}
 
@@ -161,4 +161,6 @@ def test_what_needs_no_token_says_so(document: dict[str, Any]) -> None:
 def test_one_pattern_of_a_body_has_a_wording(document: dict[str, Any]) -> None:
     found = re.findall(r'"pattern": "([^"]+)"', json.dumps(document["components"]["schemas"]))
 
-    assert found == ["^[A-Za-z0-9._:/@+-]{1,64}$"], "todo.validation words this one only"
+    assert found == ["^[A-Za-z0-9._:/@+-]{1,64}$"], (
+        "todo.core.validation_errors words this one only"
+    )

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from todo.app import create_app
 from todo.auth.tokens import Tokens
-from todo.main import create_app
-from todo.settings import Settings
+from todo.config.settings import Settings
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"

@@ -1,6 +1,6 @@
 import asyncio
 
-from todo.paced_reads import Pace
+from todo.server.read_pacing import Pace
 
 
 def test_one_continues_in_each_turn_of_the_loop_in_the_order_they_came() -> None:

@@ -10,18 +10,19 @@ from collections.abc import Callable
 import pytest
 from fastapi import Request
 
-from todo import gate, head, logs, tracecontext
-from todo.api.answer import read_if_match
-from todo.api.body import find_body_limit
-from todo.binding import ForwardedHeader
+from todo.api.proxy_headers import TrustedProxies
+from todo.api.requests import find_body_limit
+from todo.api.responses import read_if_match
 from todo.compat.spellings import read_fields
-from todo.errors import ProblemError
-from todo.forwarded import TrustedProxies
-from todo.recurrence.rule import read_rule
-from todo.tasks.words import parse_query
-from todo.transfer.ical_text import read_components
+from todo.config.addresses import ForwardedHeader
+from todo.core.errors import ProblemError
+from todo.observability import logs, trace_context
+from todo.schedule.rule import read_rule
+from todo.server import http1_parser, strict_parser
+from todo.text.search_words import parse_query
+from todo.transfer.ical.parser import read_components
 
-LENGTH = head.MAX_HEAD_BYTES
+LENGTH = http1_parser.MAX_HEAD_BYTES
 MAX_S = 0.1
 
 
@@ -40,9 +41,9 @@ def read_x_forwarded_for(text: str) -> object:
 
 def read_trace(text: str) -> object:
     raw = text.encode("latin-1")
-    return tracecontext.find_parent(
+    return trace_context.find_parent(
         [(b"traceparent", b"00-" + b"1" * 32 + b"-" + b"1" * 16 + b"-01"), (b"tracestate", raw)]
-    ), tracecontext.find_parent([(b"traceparent", raw)])
+    ), trace_context.find_parent([(b"traceparent", raw)])
 
 
 def read_head(text: str) -> object:
@@ -53,7 +54,7 @@ def read_head(text: str) -> object:
         b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n",
     ]
-    return [gate.parse_head(each % raw) for each in heads], gate.Gate().feed(raw)
+    return [strict_parser.parse_head(each % raw) for each in heads], strict_parser.Gate().feed(raw)
 
 
 def read_rule_text(text: str) -> object:

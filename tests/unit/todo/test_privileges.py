@@ -1,5 +1,5 @@
-from todo.models import metadata
-from todo.privileges import GRANTS
+from todo.db.privileges import GRANTS
+from todo.db.tables import metadata
 
 
 def test_every_table_has_its_privileges() -> None:

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.todo.oracle import occurs, scan
-from todo.recurrence.days import find_next
-from todo.recurrence.rule import WEEKDAYS, Frequency, Rule, read_rule
-from todo.recurrence.series import next_due, normalise, parse_rule
+from todo.schedule.days import find_next
+from todo.schedule.rule import WEEKDAYS, Frequency, Rule, read_rule
+from todo.schedule.series import next_due, normalise, parse_rule
 
 DAY = timedelta(days=1)
 

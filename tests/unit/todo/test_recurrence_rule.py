@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from todo.recurrence.rule import MAX_LENGTH
-from todo.recurrence.series import parse_rule
+from todo.schedule.rule import MAX_LENGTH
+from todo.schedule.series import parse_rule
 
 
 @pytest.mark.parametrize(

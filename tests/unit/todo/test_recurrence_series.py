@@ -5,16 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from todo.recurrence.rule import Rule
-from todo.recurrence.series import (
-    Basis,
-    NextDue,
-    forget_start,
-    next_due,
-    normalise,
-    parse_rule,
-)
-from todo.tasks.due import at_wall_time
+from todo.schedule.due import at_wall_time
+from todo.schedule.rule import Rule
+from todo.schedule.series import Basis, NextDue, forget_start, next_due, normalise, parse_rule
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NUUK = ZoneInfo("America/Nuuk")

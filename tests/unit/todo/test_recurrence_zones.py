@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.todo.oracle import instant
-from todo.recurrence.series import NextDue, next_due, normalise, parse_rule
-from todo.tasks.due import DueName, at_wall_time, day_bounds, fire_times
+from todo.schedule.due import DueName, at_wall_time, day_bounds, fire_times
+from todo.schedule.series import NextDue, next_due, normalise, parse_rule
 
 DAY = timedelta(days=1)
 ZONES = {

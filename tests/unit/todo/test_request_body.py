@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message, Receive
 
-from todo.auth.caller import Caller
-from todo.errors import (
+from todo.api.request_body import BODY_ARRIVED, CALLER, BodyBudget, RequestBody
+from todo.core.caller import Caller
+from todo.core.errors import (
     BodyMemoryError,
     MalformedRequestError,
     ProblemError,
@@ -15,7 +16,6 @@ from todo.errors import (
     TooManyBodiesError,
     UnauthorizedError,
 )
-from todo.request_body import BODY_ARRIVED, CALLER, BodyBudget, RequestBody
 
 MAX_BYTES = 100
 LENGTH = (b"content-length", b"9")

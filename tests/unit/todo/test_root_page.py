@@ -5,7 +5,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from todo.root_page import _PAGE, prefers_html
+from todo.api.root_page import _PAGE, prefers_html
 
 CHROMIUM = (
     "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;"

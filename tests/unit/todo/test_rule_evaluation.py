@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from todo.errors import ValidationFailedError
+from todo.core.errors import ValidationFailedError
 from todo.tasks.batch import prepare_batch
-from todo.tasks.series import RuleEvaluation
-from todo.tasks.words import render_searched
+from todo.tasks.recurrence import RuleEvaluation
+from todo.text.search_words import render_searched
 
 NEVER = {"recurrence": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"}
 WEEKLY = {"recurrence": "FREQ=WEEKLY", "due_date": "2026-11-25"}

@@ -3,8 +3,8 @@ from io import StringIO
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from todo.migrate import SCRIPTS
-from todo.models import EXPECTED_REVISION, REVISIONS
+from todo.db.migrate import SCRIPTS
+from todo.db.tables import EXPECTED_REVISION, REVISIONS
 
 
 def read_scripts() -> ScriptDirectory:

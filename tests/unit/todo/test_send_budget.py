@@ -2,7 +2,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
-from todo.send_budget import SendBudget
+from todo.server.send_budget import SendBudget
 
 
 class Slow(asyncio.WriteTransport):

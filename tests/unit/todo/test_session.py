@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import URL, Engine, bindparam, event, text
 from sqlalchemy.pool import QueuePool
 
-from todo.session import (
+from todo.db.session import (
     PostgresSession,
     Session,
     SqliteSession,
@@ -21,7 +21,7 @@ from todo.session import (
     give_back,
     is_idle,
 )
-from todo.sql import Statement
+from todo.db.statement import Statement
 
 Result = TypeVar("Result")
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from todo.fatal import ExitCode, FatalError
-from todo.settings import Settings, load_settings
+from todo.config.settings import Settings, load_settings
+from todo.core.exit import ExitCode, FatalError
 
 
 @pytest.fixture(autouse=True)

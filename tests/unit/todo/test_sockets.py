@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from todo.binding import parse_address
-from todo.fatal import FatalError
-from todo.sockets import inherited_descriptors, is_bound_to
+from todo.config.addresses import parse_address
+from todo.core.exit import FatalError
+from todo.server.sockets import inherited_descriptors, is_bound_to
 
 
 @pytest.mark.parametrize(

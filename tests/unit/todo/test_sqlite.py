@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from todo import sqlite
-from todo.db import Database
-from todo.migrate import migrate
-from todo.settings import Settings
-from todo.sqlite import is_busy, prepare_connection
+from todo.config.settings import Settings
+from todo.db import sqlite
+from todo.db.database import Database
+from todo.db.migrate import migrate
+from todo.db.sqlite import is_busy, prepare_connection
 
 
 @pytest.fixture

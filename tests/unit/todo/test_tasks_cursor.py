@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo.auth.caller import Caller
-from todo.errors import ValidationFailedError
-from todo.sql import POSTGRESQL, Row, Statement
-from todo.tasks.image import TASK_FIELDS
-from todo.tasks.listing import Page, Query, read_page
-from todo.tasks.pages import Sort
+from todo.core.caller import Caller
+from todo.core.errors import ValidationFailedError
+from todo.db.documents import TASK_FIELDS
+from todo.db.statement import POSTGRESQL, Row, Statement
+from todo.tasks.page_sql import Sort
+from todo.tasks.query import Page, Query, read_page
 from todo.tasks.schemas import TaskQuery
 
 if TYPE_CHECKING:
-    from todo.session import Session
+    from todo.db.session import Session
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ID = "019ab000-0000-7000-8000-000000000001"

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo.auth.caller import Caller
-from todo.models import NO_DUE, PRIORITIES
-from todo.tasks.image import TASK_FIELDS
-from todo.tasks.record import COLUMNS, read_rank, to_row
+from todo.core.caller import Caller
+from todo.db.documents import TASK_FIELDS
+from todo.db.tables import NO_DUE, PRIORITIES
+from todo.tasks.document import COLUMNS, read_rank, to_row
 from todo.tasks.repository import TaskRepository
 
 IMAGE: dict[str, Any] = {

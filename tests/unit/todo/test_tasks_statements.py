@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Dialect
 from sqlalchemy.dialects import postgresql, sqlite
 
-from todo.sql import Compiled
-from todo.tasks.pages import (
+from todo.db.statement import Compiled
+from todo.tasks.page_sql import (
     NARROW,
     SCAN_BUDGET,
     WORDS_BUDGET,
@@ -27,7 +27,7 @@ from todo.tasks.pages import (
 )
 from todo.tasks.repository import find_statement
 from todo.tasks.search import search_params
-from todo.tasks.words import owner_term, parse_query
+from todo.text.search_words import owner_term, parse_query
 
 DIALECTS: dict[str, Dialect] = {
     "postgresql": postgresql.dialect(paramstyle="pyformat"),  # type: ignore[no-untyped-call]

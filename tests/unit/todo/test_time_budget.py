@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from todo.time_budget import TimeBudget, TimeBudgetExceededError
+from todo.core.time_budget import TimeBudget, TimeBudgetExceededError
 
 
 class Clock:

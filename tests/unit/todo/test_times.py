@@ -8,8 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from todo.api.schemas import Instant
 from todo.compat.due import read_due_text
-from todo.tasks.image import TASK_FIELDS
-from todo.tasks.record import to_row
+from todo.db.documents import TASK_FIELDS
+from todo.tasks.document import to_row
 
 LEAP = ("2026-12-31T23:59:60Z", "2026-12-31T10:15:60+01:00", "2026-12-31T23:59:60.5Z")
 

@@ -12,12 +12,12 @@ import pytest
 
 from tests.issuer import ALGORITHMS, Issuer, key_set, signed_with_secret, unsigned
 from todo.auth.authenticator import open_tokens
-from todo.auth.caller import SCOPES, Caller
-from todo.auth.keyset import KeySet
+from todo.auth.key_set import KeySet
 from todo.auth.tokens import Tokens, load_secret
-from todo.errors import UnauthorizedError
-from todo.fatal import ExitCode, FatalError
-from todo.settings import Settings
+from todo.config.settings import Settings
+from todo.core.caller import SCOPES, Caller
+from todo.core.errors import UnauthorizedError
+from todo.core.exit import ExitCode, FatalError
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 SOON = int(time.time()) + 24 * 3600

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo.tracecontext import SCOPE_KEY, Trace, begin_trace, find_parent, trace_var
+from todo.observability.trace_context import SCOPE_KEY, Trace, begin_trace, find_parent, trace_var
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN_ID = "00f067aa0ba902b7"

@@ -8,10 +8,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core.core_schema import ErrorType
 
 from todo.auth.schemas import TokenCreate
+from todo.core.validation_errors import _WORDINGS, word_errors
 from todo.journal.schemas import ChangesQuery, UndoRequest
 from todo.lists.schemas import ShareChange
 from todo.tasks.schemas import Batch, TaskCreate, TaskQuery, TaskUpdate
-from todo.validation import _WORDINGS, word_errors
 
 TASK = {"title": "Water the plants"}
 # What pydantic says of the same errors.

@@ -10,8 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wsproto.events import CloseConnection, Ping, Pong, Request, TextMessage
 
 from tests.unit.todo.test_http1 import Client, accept_and_wait
-from todo.listener import Listener
-from todo.websocket_frames import (
+from todo.server.listener import Listener
+from todo.server.websocket_frames import (
     FRAMES_PER_S,
     MAX_FRAMES_AT_ONCE,
     FrameBudget,

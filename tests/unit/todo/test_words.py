@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.machine_clock import CLOCK
-from todo.tasks.words import (
+from todo.text.search_words import (
     MAX_WORD_LENGTH,
     MAX_WORDS,
     OWNER_MARK,

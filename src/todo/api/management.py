@@ -1,0 +1,58 @@
+"""The management application: metrics and health, without a framework.
+
+It serves the management socket, and without metrics the probe socket. Probes come every few
+seconds for ever, so they are neither logged nor measured, and cost little.
+"""
+
+import json
+
+from starlette.types import Receive, Scope, Send
+
+from todo.api.security_headers import add_security
+from todo.core.errors import HttpError, NotFoundError, ProblemError, render_problem
+from todo.core.ids import new_uuid7
+from todo.observability.health import CHECKS, Health
+from todo.observability.metrics import CONTENT_TYPE, Metrics
+
+
+class Management:
+    """A small ASGI application."""
+
+    def __init__(self, health: Health, metrics: Metrics | None) -> None:
+        """Serve health, and metrics where they are given."""
+        self._health = health
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        try:
+            status, content_type, body = 200, *(await self._answer(scope["method"], path))
+            headers = [
+                (b"content-type", content_type),
+                (b"content-length", str(len(body)).encode()),
+            ]
+        except ProblemError as error:
+            status, headers, body = render_problem(error, instance=path, request_id=new_uuid7().hex)
+        headers = add_security(headers, secure=False)
+        if self._health.stopping and scope["http_version"].startswith("1"):
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, method: str, path: str) -> tuple[bytes, bytes]:
+        check = path.removeprefix("/")
+        has_metrics = check == "metrics" and self._metrics is not None
+        if check not in CHECKS and not has_metrics:
+            raise NotFoundError
+        if method not in {"GET", "HEAD"}:
+            raise HttpError(405, "", {"Allow": "GET, HEAD"})
+        if self._metrics is not None and has_metrics:
+            problem = await self._health.find_problem("readyz")
+            return CONTENT_TYPE.encode(), self._metrics.render(ready=problem is None)
+        problem = await self._health.find_problem(check)
+        if problem is not None:
+            raise problem
+        return b"application/json", json.dumps({"status": "ok"}).encode()

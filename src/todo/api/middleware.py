@@ -1,0 +1,310 @@
+"""The edge of the public application: what happens to every request, whatever its route.
+
+A pure ASGI middleware: request id, caller, limits, deadline, headers, access event, metrics, last
+resort.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from todo.api.cors import Cors
+from todo.api.proxy_headers import UNIX, Caller, TrustedProxies
+from todo.api.rate_limit import (
+    CALLER_FIELDS,
+    CLIENT_KEY,
+    REFUSED_TOKEN_CODE,
+    Field,
+    RateLimit,
+    find_address_key,
+)
+from todo.api.request_body import BodyBudget, Identify, RequestBody
+from todo.api.requests import find_body_limit
+from todo.api.security_headers import add_security
+from todo.core.caller import Caller as Client
+from todo.core.errors import (
+    DeadlineExceededError,
+    InternalError,
+    NotFoundError,
+    ProblemError,
+    RateLimitedError,
+    render_problem,
+)
+from todo.core.ids import new_uuid7
+from todo.observability.health import Health
+from todo.observability.logs import ACCESS_LOGGER, redact, request_id_var
+from todo.observability.metrics import Metrics
+from todo.observability.trace_context import begin_trace
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_UNMATCHED = "unmatched"
+_REQUEST_ID = "todo.request_id"
+# What a refused token costs of its address's limit: guessing is slower than working.
+_REFUSAL_PERMITS = 10
+_WITHOUT_CONTENT = {204, 304}
+_SECURE_SCHEMES = {"https", "wss"}
+# Answered for probes and front ends every few seconds: no news while all is well.
+_QUIET_ROUTES = {"/livez", "/readyz", "/startupz", "/health"}
+
+_access = logging.getLogger(ACCESS_LOGGER)
+_log = logging.getLogger("todo.edge")
+
+
+class Edge:
+    """Wraps the application."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        proxies: TrustedProxies,
+        health: Health,
+        deadline_s: float,
+        address_limit: RateLimit | None = None,
+        cors: Cors | None = None,
+        identify: Identify | None = None,
+    ) -> None:
+        """Wrap an application.
+
+        Args:
+            app: The application.
+            metrics: Count every request.
+            proxies: Whose forwarded headers are believed.
+            health: Tells when the process stops.
+            deadline_s: Seconds until the answer to a request must have begun.
+            address_limit: Counts requests by address, but for health checks.
+            cors: Origins that may call from a browser.
+            identify: Finds the caller before a body is read that has not come yet.
+        """
+        self._app = app
+        self._metrics = metrics
+        self._proxies = proxies
+        self._health = health
+        self._deadline_s = deadline_s
+        self._address_limit = address_limit
+        self._cors = cors
+        self._identify_caller = identify
+        self._bodies = BodyBudget()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "websocket":
+            await self._serve_websocket(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        caller = self._identify(scope)
+        scope["scheme"] = caller.scheme
+        response = _Response(send, scope, self._must_close(scope))
+        body = RequestBody(scope, receive, self._bodies, find_body_limit)
+        address = None
+        try:
+            preflight = False
+            if self._cors is not None:
+                response.fields, preflight = self._cors.answer(scope)
+            if preflight:
+                await response.send_empty()
+            else:
+                address = self._find_address(scope, caller)
+                if address is not None and self._address_limit is not None:
+                    response.address_fields = self._address_limit.take(address)
+                reader = await body.read(self._identify_in_time if self._identify_caller else None)
+                await self._answer(scope, reader, response)
+        except ProblemError as error:
+            await response.send_problem(error)
+        except Exception:  # noqa: BLE001 - the boundary: the caller gets 500, the log the rest
+            _log.exception("unexpected error")
+            await response.send_problem(InternalError())
+        finally:
+            body.close()
+            route = getattr(scope.get("route"), "path", _UNMATCHED)
+            status = response.status or 500
+            if status == 401 and address is not None and self._address_limit is not None:  # noqa: PLR2004
+                self._address_limit.charge(address, _REFUSAL_PERMITS - 1)
+            self._record(scope["method"], route, status, started, caller)
+
+    def _record(self, method: str, route: str, status: int, started: float, caller: Caller) -> None:
+        """Count an answer, and log it unless it is of a route that is quiet while all is well."""
+        duration_s = time.perf_counter() - started
+        self._metrics.observe(method, route, status, duration_s)
+        if route in _QUIET_ROUTES and status < 500:  # noqa: PLR2004
+            return
+        _access.info(
+            "request",
+            extra={
+                "method": method,
+                "route": route,
+                "status": status,
+                "duration_ms": round(duration_s * 1000, 2),
+                **_describe_client(caller),
+            },
+        )
+
+    async def _identify_in_time(self, headers: list[tuple[bytes, bytes]]) -> Client:
+        assert self._identify_caller is not None  # noqa: S101 - narrows the type
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await self._identify_caller(headers)
+        except TimeoutError:
+            raise DeadlineExceededError from None
+
+    async def _answer(self, scope: Scope, receive: Receive, response: "_Response") -> None:
+        deadline = asyncio.timeout(self._deadline_s)
+        method = scope["method"]
+        if method == "HEAD":
+            # RFC 9110, 9.3.2: as GET, without the content.
+            scope["method"] = "GET"
+        try:
+            async with deadline:
+                response.deadline = deadline
+                await self._app(scope, receive, response.send)
+        except TimeoutError:
+            if deadline.expired():
+                raise DeadlineExceededError from None
+            raise
+        finally:
+            scope["method"] = method
+            response.deadline = None
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        caller = self._identify(scope)
+        address = scope[CLIENT_KEY] = self._find_address(scope, caller)
+        limit = self._address_limit
+        is_accepted = False
+
+        async def refuse(error: ProblemError) -> None:
+            status, headers, body = render_problem(
+                error, instance=scope["path"], request_id=scope[_REQUEST_ID]
+            )
+            headers = add_security(headers, secure=caller.scheme in _SECURE_SCHEMES)
+            headers.append((b"x-request-id", scope[_REQUEST_ID].encode()))
+            start = {"type": "websocket.http.response.start", "status": status}
+            await send({**start, "headers": headers})
+            await send({"type": "websocket.http.response.body", "body": body})
+            self._record("GET", _UNMATCHED, status, started, caller)
+
+        async def send_and_charge(message: Message) -> None:
+            nonlocal is_accepted
+            is_accepted = is_accepted or message["type"] == "websocket.accept"
+            if message["type"] == "websocket.close":
+                if not is_accepted:
+                    # The framework's, where no route matches; the server would answer a bare 403.
+                    await refuse(NotFoundError())
+                    return
+                is_refused = message["code"] == REFUSED_TOKEN_CODE
+                if is_refused and limit is not None and address is not None:
+                    limit.charge(address, _REFUSAL_PERMITS - 1)
+            await send(message)
+
+        try:
+            if limit is not None and address is not None:
+                limit.take(address)
+        except RateLimitedError as error:
+            await refuse(error)
+            return
+        await self._app(scope, receive, send_and_charge)
+
+    def _identify(self, scope: Scope) -> Caller:
+        request_id = _find_request_id(scope["headers"]) or new_uuid7().hex
+        request_id_var.set(request_id)
+        scope[_REQUEST_ID] = request_id
+        begin_trace(scope)
+        peer = scope["client"]
+        return self._proxies.resolve(peer[0] if peer else UNIX, scope["scheme"], scope["headers"])
+
+    def _find_address(self, scope: Scope, caller: Caller) -> str | None:
+        if self._address_limit is None or scope["path"] in _QUIET_ROUTES:
+            return None
+        prefix = self._address_limit.ipv6_prefix
+        return find_address_key(caller.address, is_proxied=caller.is_proxied, ipv6_prefix=prefix)
+
+    def _must_close(self, scope: Scope) -> Callable[[], bool]:
+        is_http1 = scope["http_version"].startswith("1")
+        return lambda: is_http1 and self._health.stopping
+
+
+class _Response:
+    """Adds the headers of every response, remembers its status and ends the deadline."""
+
+    def __init__(self, send: Send, scope: Scope, must_close: Callable[[], bool]) -> None:
+        self._send = send
+        self._scope = scope
+        self._must_close = must_close
+        self._has_content = scope["method"] != "HEAD"
+        self._start: Message | None = None
+        self.status = 0
+        self.fields: list[Field] = []
+        self.address_fields: tuple[Field, ...] = ()
+        self.deadline: asyncio.Timeout | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            if self.deadline is not None and not self.deadline.expired():
+                # What follows may be a stream, and take as long as it likes.
+                self.deadline.reschedule(None)
+            secure = self._scope["scheme"] == "https"
+            headers = add_security(message.get("headers", ()), secure=secure)
+            headers += self.fields
+            headers += self._scope.get(CALLER_FIELDS) or self.address_fields
+            headers.append((b"x-request-id", self._scope[_REQUEST_ID].encode()))
+            if self._must_close():
+                headers.append((b"connection", b"close"))
+            message = {**message, "headers": headers}
+            if not self._has_content:
+                self._start = message
+                return
+        elif not self._has_content:
+            await self._send_start(message)
+            return
+        await self._send(message)
+
+    async def _send_start(self, first: Message) -> None:
+        """Answer HEAD, with the length that the content would have."""
+        start, self._start = self._start, None
+        if start is None:
+            return
+        headers = start["headers"]
+        is_whole = not first.get("more_body", False) and self.status not in _WITHOUT_CONTENT
+        if is_whole and not any(name == b"content-length" for name, _value in headers):
+            headers.append((b"content-length", b"%d" % len(first.get("body", b""))))
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def send_empty(self) -> None:
+        await self.send({"type": "http.response.start", "status": 204, "headers": []})
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def send_problem(self, error: ProblemError) -> None:
+        if self.status:
+            # Too late for another status: the connection ends without the rest of the body.
+            return
+        status, headers, body = render_problem(
+            error, instance=self._scope["path"], request_id=self._scope[_REQUEST_ID]
+        )
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _describe_client(caller: Caller) -> dict[str, str]:
+    """The fields of the log that name the caller."""
+    if caller.doubtful is None:
+        return {"client": caller.address}
+    # A proxy's header can hold anything.
+    return {"client": caller.address, "forwarded": redact(caller.doubtful)}
+
+
+def _find_request_id(headers: list[tuple[bytes, bytes]]) -> str | None:
+    for name, value in headers:
+        if name == b"x-request-id":
+            text = value.decode("latin-1")
+            return text if _SANE_ID.fullmatch(text) else None
+    return None

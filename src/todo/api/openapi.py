@@ -1,0 +1,349 @@
+"""The OpenAPI document: what FastAPI finds, and what every route of a kind takes and answers.
+
+Which kind a route is says its code: one that calls `answer_write` takes an `Idempotency-Key`, one
+that calls `read_if_match` takes an `If-Match`. So the document cannot fall behind, and no route
+pays for parameters that others read for it. Made when it is first asked for.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from types import CodeType, FunctionType
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from todo.api.examples import KEY
+from todo.api.idempotency import MAX_KEY_LENGTH, REPLAYED
+from todo.core.errors import (
+    PROBLEM_TYPE,
+    DatabaseUnavailableError,
+    ForbiddenError,
+    InternalError,
+    MalformedRequestError,
+    NotFoundError,
+    PreconditionRequiredError,
+    RateLimitedError,
+    RequestTimeoutError,
+    StateConflictError,
+    TooLargeError,
+    UnauthorizedError,
+    ValidationFailedError,
+    VersionMismatchError,
+    render_problem,
+)
+
+Document = dict[str, Any]
+
+_PROBLEM = PROBLEM_TYPE.decode()
+# Empty is the same as absent.
+_SANE = "^[A-Za-z0-9._:/@+-]{0,64}$"
+_TEXT = {"type": "string"}
+_INSTANCE = "/api/v1/tasks"
+_REQUEST_ID = "019b0a2e5c0070008000000000000c0d"
+_SECONDS = {"type": "integer", "minimum": 1}
+
+
+def _header(description: str, schema: Document, *, required: bool = False) -> Document:
+    return {"description": description, "schema": schema, "required": required}
+
+
+_HEADERS: Document = {
+    "ETag": _header("The entity tag, for If-None-Match and If-Match.", _TEXT, required=True),
+    "Location": _header("The path of the created resource.", _TEXT, required=True),
+    "Retry-After": _header("Seconds to wait before the next attempt.", _SECONDS, required=True),
+    "WWW-Authenticate": _header("What is wrong with the token.", _TEXT, required=True),
+    "X-Request-ID": _header("The id of the request in the log.", _TEXT, required=True),
+    "Idempotency-Replayed": _header("The response of the first request.", {"const": "true"}),
+    "RateLimit": _header("The rest of the limit and the seconds until it grows.", _TEXT),
+    "RateLimit-Policy": _header("The limit.", _TEXT),
+}
+assert REPLAYED in {name.lower() for name in _HEADERS}  # noqa: S101 - said twice in one place
+
+_PARAMETERS: dict[str, tuple[str, Document]] = {
+    "If-None-Match": (
+        "Entity tags of the versions that the client has: 304 when one of them is current.",
+        _TEXT,
+    ),
+    "If-Match": (
+        "Entity tags of the versions that may be changed: 412 when none of them is current.",
+        _TEXT,
+    ),
+    "Idempotency-Key": (
+        "Makes a request safe to repeat for 24 hours: the response is that of the first request.",
+        {"type": "string", "pattern": f"^[ -~]{{1,{MAX_KEY_LENGTH}}}$"},
+    ),
+    "X-Agent": (
+        "The program that makes the request, for the journal.",
+        {"type": "string", "pattern": _SANE},
+    ),
+    "X-Model": ("The model that the program uses.", {"type": "string", "pattern": _SANE}),
+    "X-Run-Id": (
+        "The run of the program. All changes of a run can be undone at once.",
+        {"pattern": _SANE, **_TEXT},
+    ),
+}
+
+_MEANINGS = {
+    304: "Not modified: the client has the current version.",
+    400: "The request cannot be read.",
+    401: "The token is missing or not accepted.",
+    403: "The token does not have the required scope, or the resource is not shared for this.",
+    404: "Not found, or not visible to the caller: the two cannot be distinguished.",
+    408: "The body did not arrive in time.",
+    409: "The request conflicts with the current state of the resource.",
+    412: "The resource was changed in the meantime: If-Match names another version.",
+    413: "The body is too large.",
+    422: "Fields or parameters are invalid, and `errors` names them; or the Idempotency-Key was "
+    "used with another request.",
+    428: "The token requires a header that is missing.",
+    429: "Too many requests: Retry-After says when to try again.",
+    500: "Unexpected error. The log has it under the request id.",
+    503: "The service cannot answer now: Retry-After says when to try again.",
+}
+# What the errors of a status look like; rendered as the service renders them.
+_ERRORS = {
+    400: MalformedRequestError("The body is not valid JSON."),
+    401: UnauthorizedError(),
+    403: ForbiddenError("write"),
+    404: NotFoundError(),
+    408: RequestTimeoutError(),
+    409: StateConflictError(),
+    412: VersionMismatchError(),
+    413: TooLargeError(),
+    422: ValidationFailedError(
+        errors=[
+            {"in": "body", "field": "title", "code": "missing", "message": "is required"},
+        ]
+    ),
+    428: PreconditionRequiredError(),
+    429: RateLimitedError(),
+    500: InternalError(),
+    503: DatabaseUnavailableError(),
+}
+_EXTRA_HEADERS = {
+    304: ("ETag",),
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+# What those who call this take.
+_TAKEN = {
+    "answer_read": ("If-None-Match",),
+    "read_if_match": ("If-Match",),
+    "answer_write": ("Idempotency-Key", "X-Agent", "X-Model", "X-Run-Id"),
+}
+_LIMITS = ("RateLimit", "RateLimit-Policy")
+_DESCRIPTION = (
+    "Tasks, lists and tags that people and AI agents share; each change is in a journal and can be "
+    "undone. All requests but those about health need a bearer token."
+)
+# Those of the routers, in the order of the documentation.
+_TAGS = {
+    "tasks": "Create, find, change and complete tasks.",
+    "lists": "Lists of tasks, and with whom they are shared.",
+    "tags": "The tags of the caller's tasks.",
+    "journal": "What was changed, live or later, and how to undo it.",
+    "account": "The caller's own account.",
+    "tokens": "API tokens with scopes and limits.",
+    "front ends": "The same tasks, as existing front ends call them.",
+    "health": "Whether the service is alive, ready and started.",
+    "service": "What this service is.",
+}
+
+
+def complete(app: FastAPI, document: Document) -> Document:
+    """Complete the document that FastAPI made of an application; return it.
+
+    Args:
+        app: The application; the names of its routes are the ids of the operations.
+        document: Its document, which is changed.
+    """
+    endpoints = {route.name: route.endpoint for route in iter_route_contexts(app.routes)}
+    document["info"] |= {
+        "description": _DESCRIPTION,
+        "contact": {"name": "The operator of this server"},
+        "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+    }
+    # The server that the document comes from, whatever address it has for its client.
+    document["servers"] = [{"url": "/", "description": "This server."}]
+    used = {
+        tag for item in document["paths"].values() for each in item.values() for tag in each["tags"]
+    }
+    document["tags"] = [
+        {"name": name, "description": text} for name, text in _TAGS.items() if name in used
+    ]
+    components = document["components"]
+    components["headers"] = _HEADERS
+    components["parameters"] = {
+        name: {"name": name, "in": "header", "description": text, "schema": schema}
+        for name, (text, schema) in _PARAMETERS.items()
+    }
+    components["responses"] = {_name(status): _respond(status) for status in sorted(_MEANINGS)}
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            endpoint = endpoints[operation["operationId"]]
+            _complete_operation(path, method, operation, _find_names(endpoint))
+            if "requestBody" in operation:
+                _describe_body(operation["requestBody"], components["schemas"])
+            # "No token" is said, not left out.
+            operation.setdefault("security", [])
+    for schema in components["schemas"].values():
+        if KEY in schema:
+            schema["examples"] = list(json.loads(schema.pop(KEY)).values())
+    for name in _find_sent(document):
+        _describe_defaults(components["schemas"][name])
+    return document
+
+
+def _find_sent(document: Document) -> set[str]:
+    """Return the names of the schemas that request bodies consist of."""
+    found: set[str] = set()
+    waiting: list[Any] = [
+        operation["requestBody"]
+        for item in document["paths"].values()
+        for operation in item.values()
+        if "requestBody" in operation
+    ]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+            name = str(part.get("$ref", "")).rpartition("/")[2]
+            if name and name not in found:
+                found.add(name)
+                waiting.append(document["components"]["schemas"][name])
+    return found
+
+
+def _describe_defaults(schema: Document) -> None:
+    """Say in words what absent fields of a body are: generators take `default` for "is there"."""
+    for field in schema.get("properties", {}).values():
+        if "default" in field:
+            default = json.dumps(field.pop("default"))
+            text = f"{field.get('description', '')} `{default}` by default."
+            field["description"] = text.strip()
+
+
+def _describe_body(body: Document, schemas: Document) -> None:
+    """Give a request body the description and the examples of its schema, with their names."""
+    (content,) = body["content"].values()
+    schema = content["schema"]
+    # A body that may be missing is a union with null.
+    reference = schema.get("$ref") or schema["anyOf"][0]["$ref"]
+    described = schemas[reference.rpartition("/")[2]]
+    body["description"] = described["description"]
+    content["examples"] = {
+        re.sub(r"\W+", "-", name.lower()): {"summary": name, "value": value}
+        for name, value in json.loads(described[KEY]).items()
+    }
+
+
+def _complete_operation(path: str, method: str, operation: Document, calls: set[str]) -> None:
+    answers = {
+        code: answer for code, answer in operation["responses"].items() if code.startswith("2")
+    }
+    for code, answer in answers.items():
+        answer["description"] = HTTPStatus(int(code)).phrase
+        answer["headers"] = {
+            name: _refer("headers", name)
+            for name in _list_headers(code, operation, calls, tells_version=method != "get")
+        }
+    operation["responses"] = answers | {
+        str(status): _refer("responses", _name(status))
+        for status in sorted(_list_statuses(path, operation, calls))
+    }
+    if parameters := [name for call, names in _TAKEN.items() if call in calls for name in names]:
+        known = operation.setdefault("parameters", [])
+        known += [_refer("parameters", name) for name in parameters]
+
+
+def _list_statuses(path: str, operation: Document, calls: set[str]) -> set[int]:
+    statuses = {400, 500, 503}
+    if operation.get("security"):
+        statuses |= {401, 403, 422, 429}
+        asked = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
+        below = path.removeprefix("/api/{user_id}").count("{")
+        if below or asked & {"list"} or "find_view" in calls:
+            statuses.add(404)
+    if "requestBody" in operation:
+        statuses |= {408, 413}
+    if "answer_read" in calls:
+        statuses.add(304)
+    if "read_if_match" in calls:
+        statuses.add(412)
+    if "answer_write" in calls:
+        statuses |= {409, 428}
+    return statuses
+
+
+def _list_headers(
+    code: str, operation: Document, calls: set[str], *, tells_version: bool
+) -> list[str]:
+    headers = ["X-Request-ID"]
+    if operation.get("security"):
+        headers += _LIMITS
+    if "answer_write" in calls:
+        headers.append("Idempotency-Replayed")
+    if "answer_read" in calls or ("version_tag" in calls and tells_version):
+        headers.append("ETag")
+    if code == "201" and "location" in calls:
+        headers.append("Location")
+    return headers
+
+
+def _respond(status: int) -> Document:
+    names = ("X-Request-ID", *_EXTRA_HEADERS.get(status, ()))
+    response: Document = {
+        "description": _MEANINGS[status],
+        "headers": {name: _refer("headers", name) for name in names},
+    }
+    if status >= HTTPStatus.BAD_REQUEST:
+        _, _, body = render_problem(_ERRORS[status], instance=_INSTANCE, request_id=_REQUEST_ID)
+        content = {"schema": _refer("schemas", "Problem"), "example": json.loads(body)}
+        response["content"] = {_PROBLEM: content}
+    return response
+
+
+def _name(status: int) -> str:
+    return HTTPStatus(status).phrase.title().replace(" ", "").replace("-", "")
+
+
+def _refer(kind: str, name: str) -> Document:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _find_names(endpoint: Callable[..., Any] | None) -> set[str]:
+    """Return what an endpoint mentions, with what functions of its own module mention for it."""
+    found: set[str] = set()
+    waiting = [endpoint]
+    seen = set()
+    while waiting:
+        function = waiting.pop()
+        if not isinstance(function, FunctionType) or function in seen:
+            continue
+        seen.add(function)
+        names = set(_walk(function.__code__))
+        found |= names
+        known = (function.__globals__.get(name) for name in names)
+        waiting += [
+            each for each in known if getattr(each, "__module__", None) == function.__module__
+        ]
+    return found
+
+
+def _walk(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    constants: Iterable[object] = code.co_consts
+    for constant in constants:
+        if isinstance(constant, CodeType):
+            yield from _walk(constant)
+        elif isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, tuple):
+            # The keys of a dictionary.
+            yield from (each for each in constant if isinstance(each, str))

@@ -1,0 +1,125 @@
+"""Rate limits: one bucket of permits a key, in this process, in bounded memory."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+
+from todo.core.errors import RateLimitedError
+
+_WINDOW_S = 60
+# The least recently used are forgotten; a bucket that nobody used for a minute is full anyway.
+_MOST_KEYS = 10_000
+
+Field = tuple[bytes, bytes]
+
+CALLER_FIELDS = "todo.caller_rate_limit"
+"""Key of the ASGI scope with what the answer tells about the limit of the caller's token."""
+CLIENT_KEY = "todo.client_key"
+"""Key of a WebSocket's ASGI scope with what its client's address is counted by, or None."""
+REFUSED_TOKEN_CODE = 4401
+"""Closes a WebSocket without a valid token, as the status 401 answers a request."""
+
+
+class RateLimit:
+    """Buckets that hold a minute's worth of requests and refill evenly.
+
+    The fields say so as in draft-ietf-httpapi-ratelimit-headers: `q` requests in `w` seconds; `r`
+    are left, and after `t` seconds all are again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        per_minute: int,
+        *,
+        ipv6_prefix: int = 64,
+        refused: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start with full buckets.
+
+        Args:
+            name: What the limit counts by, as callers read it.
+            per_minute: Permits of a bucket, and how many come back in a minute.
+            ipv6_prefix: For a limit by address, `ipv6_prefix` of `find_address_key`.
+            refused: Is told of every refusal.
+            clock: Seconds that only grow.
+        """
+        self.ipv6_prefix = ipv6_prefix
+        self._name = name
+        self._most = float(per_minute)
+        self._per_second = per_minute / _WINDOW_S
+        self._refused = refused
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._policy = (b"ratelimit-policy", f'"{name}";q={per_minute};w={_WINDOW_S}'.encode())
+        self._prefix = f'"{name}";r='.encode()
+
+    def take(self, key: str) -> tuple[Field, Field]:
+        """Take one permit, and return the fields that tell the caller what is left.
+
+        Raises:
+            RateLimitedError: There is none.
+        """
+        level = self._level(key)
+        if level < 1:
+            self._refused()
+            wait_s = -int((level - 1) / self._per_second // 1)
+            raise RateLimitedError(
+                headers={
+                    "Retry-After": str(wait_s),
+                    "RateLimit-Policy": self._policy[1].decode(),
+                    "RateLimit": f'"{self._name}";r=0;t={wait_s}',
+                }
+            )
+        level -= 1
+        self._buckets[key] = (level, self._clock())
+        full_s = (self._most - level) / self._per_second
+        left = b"%s%d;t=%d" % (self._prefix, level, -int(-full_s // 1))
+        return self._policy, (b"ratelimit", left)
+
+    def charge(self, key: str, permits: int) -> None:
+        """Take permits as far as there are any, for a request that was let through."""
+        self._buckets[key] = (max(0.0, self._level(key) - permits), self._clock())
+
+    def _level(self, key: str) -> float:
+        """What is in a bucket now; afterwards it is the one used last."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            if len(self._buckets) >= _MOST_KEYS:
+                self._buckets.popitem(last=False)
+            return self._most
+        self._buckets.move_to_end(key)
+        level, filled_at = bucket
+        return min(self._most, level + (self._clock() - filled_at) * self._per_second)
+
+
+@lru_cache(maxsize=4096)
+def find_address_key(
+    address: str, *, is_proxied: bool = False, ipv6_prefix: int = 64
+) -> str | None:
+    """Return the key by which a caller's address is counted, or None if it is not limited.
+
+    A peer on this machine that is not a trusted proxy is not limited: it is a reverse proxy that
+    the operator has not named, or the operator's own program, and speaks for many. Through a
+    trusted proxy everything is counted, also an address on this machine that a header names.
+    A network assigns IPv6 addresses to a host as freely as ports, so a prefix counts as one.
+
+    Args:
+        address: An IP address, or the word for a Unix socket.
+        is_proxied: Whether a trusted proxy sent the request.
+        ipv6_prefix: Length in bits of the IPv6 prefix that counts as one caller.
+    """
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address if is_proxied else None
+    if isinstance(found, IPv6Address):
+        found = found.ipv4_mapped or found
+    if found.is_loopback and not is_proxied:
+        return None
+    if isinstance(found, IPv6Address):
+        return f"{int(found) >> (128 - ipv6_prefix):x}/{ipv6_prefix}"
+    return str(found)

@@ -1,0 +1,77 @@
+"""The bodies of requests: how large they may be, and what they hold."""
+
+import re
+from typing import Any
+
+from pydantic import BaseModel
+
+from todo.core.errors import ValidationFailedError
+from todo.core.validation_errors import shorten
+
+MAX_KEYS = 64
+"""Of an object: a front end may send back a whole task with fields of its own."""
+MAX_VALUES = 5000
+"""Of a whole body; a full batch has 3,300 with all fields, tags and reminders."""
+
+_Path = tuple[()] | tuple[Any, str]
+"""The path of the container, and the key or index in it."""
+
+_KIB = 1024
+_BODY_BYTES = 16 * _KIB
+# The description of a task has 10,000 characters, of up to 12 bytes where JSON escapes them.
+_TASK_BYTES = 192 * _KIB
+_BATCH_BYTES = 1024 * _KIB
+_BATCH = "/api/v1/tasks/batch"
+_TASK = re.compile(r"/api/[^/]+/tasks(?:/.*)?", re.DOTALL)
+
+
+def find_body_limit(path: str) -> int:
+    """Return how many bytes the body of a request may have.
+
+    Args:
+        path: Of the request.
+    """
+    if path == _BATCH:
+        return _BATCH_BYTES
+    return _TASK_BYTES if _TASK.fullmatch(path) else _BODY_BYTES
+
+
+def refuse_many_values(body: object) -> None:
+    """Refuse a body that holds more than any schema takes.
+
+    Each unknown key and each wrong item would become an error of its own: 94,000 of them in a body
+    of 1 MiB.
+
+    Args:
+        body: As JSON has it.
+
+    Raises:
+        ValidationFailedError: The error names the object, or is about the whole body.
+    """
+    waiting: list[tuple[_Path, object]] = [((), body)]
+    total = 0
+    while waiting:
+        path, value = waiting.pop()
+        if not isinstance(value, dict | list):
+            continue
+        total += len(value)
+        if isinstance(value, dict) and len(value) > MAX_KEYS:
+            raise _refuse(path, "too_many_keys", f"must have at most {MAX_KEYS} keys")
+        if total > MAX_VALUES:
+            raise _refuse((), "too_many_values", f"must have at most {MAX_VALUES} values in all")
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        waiting += [((path, str(step)), each) for step, each in items]
+
+
+def _refuse(path: _Path, code: str, message: str) -> ValidationFailedError:
+    steps: list[str] = []
+    while path:
+        path, step = path
+        steps.insert(0, shorten(step))
+    error = {"in": "body", "field": ".".join(steps), "code": code, "message": message}
+    return ValidationFailedError(errors=[error])
+
+
+def dump(body: BaseModel) -> dict[str, Any]:
+    """Return it as JSON has it: ids and times as text, absent fields absent."""
+    return body.model_dump(mode="json", exclude_unset=True)

@@ -1,0 +1,31 @@
+"""Header fields that every answer carries, whoever makes it."""
+
+from collections.abc import Iterable
+
+from todo.api.rate_limit import Field
+
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+# A year, as browsers' own lists ask for; subdomains are somebody else's decision.
+_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+
+
+def add_security(headers: Iterable[Field], *, secure: bool) -> list[Field]:
+    """Return the headers of an answer with those that keep browsers safe.
+
+    What a route says itself about caching, or of a page's scripts, stands.
+
+    Args:
+        headers: Of the answer, names in lower case.
+        secure: Whether the caller came over TLS.
+    """
+    result = list(headers)
+    names = {name for name, _value in result}
+    result += [field for field in _ALWAYS if field[0] not in names]
+    if secure:
+        result.append(_TRANSPORT)
+    return result

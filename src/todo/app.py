@@ -1,0 +1,178 @@
+"""The public application: wiring, nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from todo import __version__
+from todo.account.router import router as account_router
+from todo.api.cors import Cors
+from todo.api.exception_handlers import install_handlers
+from todo.api.middleware import Edge
+from todo.api.proxy_headers import TrustedProxies
+from todo.api.rate_limit import RateLimit
+from todo.api.root_page import NAME
+from todo.api.root_page import router as root_router
+from todo.api.schemas import Problem
+from todo.api.swagger_ui import router as docs_router
+from todo.auth.api_tokens import ApiTokens
+from todo.auth.authenticator import Authenticator
+from todo.auth.cutoffs import Cutoffs
+from todo.auth.last_use import LastUse
+from todo.auth.router import router as tokens_router
+from todo.auth.tokens import Tokens
+from todo.compat.router import router as compat_router
+from todo.compat.websocket import Live
+from todo.compat.websocket_router import router as live_router
+from todo.config.settings import Settings
+from todo.db.database import Database
+from todo.journal.feed import Feed
+from todo.journal.router import router as journal_router
+from todo.journal.sse import Streams
+from todo.lists.router import router as lists_router
+from todo.observability.health import Health
+from todo.observability.metrics import Metrics
+from todo.tags.router import router as tags_router
+from todo.tasks.reminders import Reminders
+from todo.tasks.router import router as tasks_router
+from todo.writes.storage_quota import StorageQuota
+
+
+class HealthStatus(BaseModel):
+    """The service is well. Otherwise the response is an error with status 503."""
+
+    status: Literal["ok"] = "ok"
+
+
+_CHECKS = {
+    "livez": ("alive", "Returns 200 while the process runs, whatever its database does."),
+    "readyz": (
+        "ready",
+        "Returns 200 while the database answers and its schema is the expected one.",
+    ),
+    "startupz": ("started", "Returns 200 after the start of the service."),
+}
+
+
+class _Application(FastAPI):
+    """FastAPI, with more in its OpenAPI document than it finds by itself."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            # Nothing for the start: it is asked for when somebody reads it.
+            from todo.api.openapi import complete  # noqa: PLC0415
+
+            self.openapi_schema = complete(self, super().openapi())
+        return self.openapi_schema
+
+
+def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
+    """Build the application; `app.state` carries what routers and the server need.
+
+    Args:
+        settings: The environment.
+        tokens: Verifies bearer tokens.
+    """
+    database = Database(settings)
+    health = Health(database)
+    metrics = Metrics(database)
+    if tokens.keys is not None:
+        metrics.watch_breaker("key-set", tokens.keys.breaker)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await health.close()
+        await database.dispose()
+
+    app = _Application(
+        title=NAME,
+        version=__version__,
+        lifespan=lifespan,
+        # FastAPI's pages load their scripts from a CDN; todo.api.swagger_ui serves its own.
+        docs_url=None,
+        redoc_url=None,
+        # Spans are made by todo.observability.tracing, metrics and logs by modules of these names.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+        redirect_slashes=False,
+        # Names of endpoints are what generated clients call their functions.
+        generate_unique_id_function=lambda route: route.name,
+        # Keeps the model among the schemas; todo.api.openapi says which status comes where.
+        responses={"4XX": {"model": Problem}},
+    )
+    app.state.database = database
+    app.state.health = health
+    app.state.metrics = metrics
+    app.state.feed = Feed(database)
+    app.state.notify_changes = app.state.feed.notify
+    app.state.streams = Streams(app.state.feed, metrics)
+    app.state.live = Live(app.state.feed, database, metrics)
+    app.state.reminders = Reminders(database, app.state.feed.notify, metrics.count_journal)
+    app.state.last_use = LastUse(database)
+    app.state.authenticator = Authenticator(
+        tokens, ApiTokens(database, app.state.last_use), Cutoffs(database)
+    )
+    app.state.storage_quota = StorageQuota(
+        settings.storage_quota_tasks, settings.storage_quota_bytes
+    )
+    app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics)
+    install_handlers(app)
+    app.include_router(tasks_router)
+    app.include_router(lists_router)
+    app.include_router(journal_router)
+    app.include_router(account_router)
+    app.include_router(tags_router)
+    app.include_router(tokens_router)
+    app.include_router(compat_router)
+    app.include_router(live_router)
+    app.include_router(docs_router)
+    app.include_router(root_router)
+    for path in ("/livez", "/readyz", "/startupz", "/health"):
+        _add_check(app, health, path)
+    app.add_middleware(
+        Edge,
+        metrics=metrics,
+        proxies=TrustedProxies(settings.trusted_proxies, settings.forwarded_header),
+        health=health,
+        deadline_s=settings.request_deadline_s,
+        address_limit=_limit(
+            "address",
+            settings.rate_limit_address_per_minute,
+            metrics,
+            ipv6_prefix=settings.rate_limit_ipv6_prefix,
+        ),
+        cors=Cors(settings.cors_origins) if settings.cors_origins else None,
+        identify=app.state.authenticator.identify,
+    )
+    return app
+
+
+def _limit(
+    name: Literal["token", "address"], per_minute: int, metrics: Metrics, *, ipv6_prefix: int = 64
+) -> RateLimit | None:
+    if not per_minute:
+        return None
+    refused = partial(metrics.count_limited, name)
+    return RateLimit(name, per_minute, refused=refused, ipv6_prefix=ipv6_prefix)
+
+
+def _add_check(app: FastAPI, health: Health, path: str) -> None:
+    # `/health` is what existing front ends ask: whether the service can answer.
+    check = path.removeprefix("/").replace("health", "readyz")
+
+    @app.get(
+        path,
+        tags=["health"],
+        name=path.removeprefix("/"),
+        summary=f"Health check: {_CHECKS[check][0]}",
+        description=f"{_CHECKS[check][1]} No token is needed.",
+    )
+    async def answer() -> HealthStatus:
+        problem = await health.find_problem(check)
+        if problem is not None:
+            raise problem
+        return HealthStatus()

@@ -1,0 +1,65 @@
+"""API tokens: `todo_ID_SECRET`, of which the service keeps the id and a digest of the secret.
+
+A secret is 32 random bytes: nobody guesses one, so a plain SHA-256 is enough, and costs little.
+Nothing about these tokens is kept in memory. Each request asks the database, so one that is
+revoked is refused from the next request on.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import UTC, datetime
+from uuid import UUID
+
+from todo.auth.last_use import LastUse
+from todo.auth.repository import find_valid
+from todo.auth.tokens import refuse
+from todo.core.caller import Caller
+from todo.db.database import Database
+
+PREFIX = "todo_"
+_SECRET_BYTES = 32
+_TOKEN = re.compile(r"todo_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
+
+
+class ApiTokens:
+    """Verifies API tokens."""
+
+    def __init__(self, database: Database, last_use: LastUse) -> None:
+        self._database = database
+        self._last_use = last_use
+
+    async def verify(self, token: str) -> Caller:
+        """Return the caller that a token stands for.
+
+        Raises:
+            UnauthorizedError: It is malformed, unknown, revoked or expired.
+            UnavailableError: The database cannot be asked.
+        """
+        match = _TOKEN.fullmatch(token)
+        if match is None:
+            raise refuse("malformed")
+        now = datetime.now(UTC)
+        text = now.isoformat(timespec="microseconds")
+        async with self._database.reading() as session:
+            found = await find_valid(session, str(UUID(match[1])), text)
+        if found is None or not hmac.compare_digest(found[0], digest(match[2])):
+            raise refuse("unknown API token")
+        self._last_use.note(found[1], now)
+        return found[1].caller
+
+
+def make_secret() -> str:
+    """Return a new secret."""
+    return secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def digest(secret: str) -> bytes:
+    """Return what is stored of a secret."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def render_token(token_id: str, secret: str) -> str:
+    """Return the text that a program sends."""
+    return f"{PREFIX}{UUID(token_id).hex}_{secret}"

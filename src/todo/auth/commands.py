@@ -1,0 +1,191 @@
+"""What an operator does with the tokens of users: list and revoke API tokens, end all of a user."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import orjson
+
+from todo.auth.cutoffs import MAX_AGE_S, find_cutoff, set_cutoff
+from todo.auth.repository import ApiToken, find_token, list_tokens
+from todo.auth.service import ApiTokenService
+from todo.auth.tokens import LEEWAY_S
+from todo.config.settings import Settings
+from todo.core.caller import Caller
+from todo.core.errors import NotFoundError, SchemaMismatchError, UnavailableError
+from todo.core.exit import ExitCode, FatalError
+from todo.db.database import Database
+from todo.db.errors import ConflictError
+from todo.db.session import Session
+from todo.writes.unit_of_work import Work
+
+AGENT = "todo.admin revoke"
+"""The acting program, by the journal."""
+
+# The clock of an issuer may be fast by the leeway, in which PyJWT ignores the fraction of a second.
+_MARGIN = timedelta(seconds=LEEWAY_S + 1)
+_HEADINGS = ("id", "owner", "name", "scopes", "created", "expires", "last used")
+_SECOND = len("2026-11-29T08:00:00")
+
+
+async def list_tokens_of(
+    settings: Settings, say: Callable[[str], None], *, owner: str | None, as_json: bool
+) -> None:
+    """Print tokens, without their secrets: a table, or one JSON object a line.
+
+    Args:
+        settings: Where the database is.
+        say: Receives the lines.
+        owner: Whose tokens, None for all.
+        as_json: Whether programs read it.
+
+    Raises:
+        FatalError: The database cannot be used.
+    """
+    database = Database(settings)
+    with _plain_errors():
+        try:
+            async with database.reading() as session:
+                tokens = await list_tokens(session, owner)
+        finally:
+            await database.dispose()
+    if as_json:
+        for token in tokens:
+            say(orjson.dumps(asdict(token)).decode())
+        return
+    for line in _render_table(tokens):
+        say(line)
+
+
+async def revoke_tokens(
+    settings: Settings,
+    say: Callable[[str], None],
+    *,
+    ids: list[str],
+    owner: str | None,
+    with_jwt: bool,
+) -> None:
+    """Revoke tokens by their ids, or all of one user: in one transaction, all or none.
+
+    Args:
+        settings: Where the database is.
+        say: Receives a line for each.
+        ids: Which tokens.
+        owner: Whose tokens, where no id is given.
+        with_jwt: Whether to end the JSON Web Tokens of that user as well.
+
+    Raises:
+        FatalError: A token does not exist, or the database cannot be used; none is revoked.
+    """
+    if bool(ids) == bool(owner):
+        message = "name the tokens by ID, or all of a user with --owner USER"
+        raise FatalError(ExitCode.USAGE, message)
+    if with_jwt and not owner:
+        raise FatalError(ExitCode.USAGE, "--jwt needs --owner USER")
+    database = Database(settings)
+    cutoff: datetime | None = None
+    with _plain_errors():
+        try:
+            async with database.unit_of_work() as session:
+                if owner:
+                    # Before they are listed: one that is made at the same time must be among them.
+                    await Work(session, Caller(owner, agent=AGENT)).lock(owner)
+                    tokens = await list_tokens(session, owner)
+                else:
+                    tokens = await _find(session, ids)
+                await _revoke(session, tokens)
+                if owner and with_jwt:
+                    cutoff = await _end_sessions(session, owner)
+                # The lock makes an account where there is none, which nobody asked for.
+                if tokens or with_jwt:
+                    await session.commit()
+        finally:
+            await database.dispose()
+    for token in tokens:
+        say(f"revoked {token.id} ({_printable(token.name)}, of {_printable(token.owner)})")
+    if not tokens:
+        say(f"no API tokens of {owner}")
+    if cutoff is not None:
+        say(f"ended the JSON Web Tokens of {owner} issued up to {_show_second(str(cutoff))}")
+        say(f"running backends refuse them within {MAX_AGE_S:.0f} seconds")
+        wait = cutoff + timedelta(seconds=1) - datetime.now(UTC)
+        say(f"{owner} can sign in again in {max(0, math.ceil(wait.total_seconds()))} seconds")
+
+
+async def _find(session: Session, ids: Iterable[str]) -> list[ApiToken]:
+    found: dict[str, ApiToken] = {}
+    for text in ids:
+        try:
+            token = await find_token(session, str(UUID(text)))
+        except ValueError:
+            token = None
+        if token is None:
+            message = f"no API token has the id {text}; `tokens` lists them"
+            raise FatalError(ExitCode.USAGE, message)
+        found[token.id] = token
+    return list(found.values())
+
+
+async def _revoke(session: Session, tokens: Iterable[ApiToken]) -> None:
+    # In one order everywhere: two revocations never wait for each other.
+    for token in sorted(tokens, key=lambda each: (each.owner, each.id)):
+        work = Work(session, Caller(token.owner, agent=AGENT))
+        try:
+            await ApiTokenService(work).revoke(token.id)
+        except NotFoundError:
+            # Its owner was faster.
+            continue
+        await work.flush()
+
+
+async def _end_sessions(session: Session, owner: str) -> datetime | None:
+    """End the JSON Web Tokens of a user; return the cutoff, or a later one that was there."""
+    work = Work(session, Caller(owner, agent=AGENT))
+    await work.lock(owner)
+    cutoff = datetime.now(UTC).replace(microsecond=0) + _MARGIN
+    await session.run(set_cutoff(owner, cutoff))
+    image = orjson.dumps({"issued_until": cutoff.isoformat(timespec="microseconds")})
+    work.record(owner, "delete", "token", "jwt", before=image)
+    await work.flush()
+    return await find_cutoff(session, owner)
+
+
+def _render_table(tokens: list[ApiToken]) -> list[str]:
+    if not tokens:
+        return ["no API tokens"]
+    rows: list[tuple[str, ...]] = [_HEADINGS]
+    for token in tokens:
+        times = (token.created_at, token.expires_at, token.last_used_at)
+        scopes = " ".join(token.scopes)
+        texts = (token.id, _printable(token.owner), _printable(token.name), scopes)
+        rows.append((*texts, *(_show_second(time) if time else "never" for time in times)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    return [
+        "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _show_second(time: str) -> str:
+    return time[:_SECOND].replace(" ", "T") + "Z"
+
+
+def _printable(text: str) -> str:
+    """The text without what would steer a terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    try:
+        yield
+    except SchemaMismatchError as error:
+        raise FatalError(ExitCode.SCHEMA_MISMATCH, error.detail) from None
+    except UnavailableError as error:
+        raise FatalError(ExitCode.DATABASE_UNAVAILABLE, error.reason) from None
+    except ConflictError:
+        message = "another change was in the way; run the command again"
+        raise FatalError(ExitCode.DATABASE_UNAVAILABLE, message) from None

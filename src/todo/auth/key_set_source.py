@@ -1,0 +1,134 @@
+"""Where a key set comes from: an address, or a file for a backend without network."""
+
+import asyncio
+import functools
+import re
+import ssl
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import h11
+
+from todo.auth.key_set import MAX_BYTES, KeySet, select_keys
+from todo.config.settings import Settings
+from todo.core.exit import ExitCode, FatalError
+
+# From the look-up of the name to the last byte.
+_TIMEOUT_S = 5.0
+_MAX_HEADER_BYTES = 16 * 1024
+_CHUNK_BYTES = 16 * 1024
+# For how long keys are used that say nothing of it, and the bounds of what they may say: a key
+# that was withdrawn is accepted no longer than a day, and nobody is asked all the time.
+_FRESH_S = 300.0
+_MIN_FRESH_S = 60.0
+_MAX_FRESH_S = 86_400.0
+_FILE_FRESH_S = 60.0
+_MAX_AGE = re.compile(rb"(?:^|[\s,])max-age=\"?(\d{1,9})", re.IGNORECASE)
+
+
+def open_key_set(settings: Settings) -> KeySet | None:
+    """Return the key set that the settings name, if any.
+
+    Raises:
+        FatalError: Its file is missing, unreadable or holds no usable key.
+    """
+    refetch_s = settings.jwks_refetch_s
+    if settings.jwks_url:
+        return KeySet(functools.partial(fetch_url, settings.jwks_url), refetch_s=refetch_s)
+    if settings.jwks_file is None:
+        return None
+    path = settings.jwks_file
+    try:
+        select_keys(_read(path))
+    except OSError as error:
+        message = f"TODO_JWKS_FILE cannot be read ({error.strerror}: {path})"
+        raise FatalError(ExitCode.SECRET, message) from None
+    except ValueError as error:
+        message = f"TODO_JWKS_FILE is not usable ({path}): {error}"
+        raise FatalError(ExitCode.SECRET, message) from None
+    return KeySet(functools.partial(fetch_file, path), refetch_s=refetch_s)
+
+
+async def fetch_file(path: Path) -> tuple[bytes, float]:
+    """Read a key set; a file that is replaced is noticed."""
+    return _read(path), _FILE_FRESH_S
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        # One more than is allowed tells that it is too large.
+        return file.read(MAX_BYTES + 1)
+
+
+async def fetch_url(url: str) -> tuple[bytes, float]:
+    """Fetch a key set and the seconds for which it is fresh.
+
+    No redirect is followed and no proxy asked: the keys come from the address that was given.
+
+    Raises:
+        OSError: The address cannot be reached, or not in time.
+        ValueError: The answer is none, another one than 200, or too large.
+    """
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    async with asyncio.timeout(_TIMEOUT_S):
+        reader, writer = await asyncio.open_connection(
+            parts.hostname,
+            parts.port or (443 if secure else 80),
+            ssl=_tls() if secure else None,
+        )
+        try:
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            return await _get(reader, writer, host=parts.netloc, target=target)
+        except h11.RemoteProtocolError:
+            raise ValueError("the answer is no HTTP") from None
+        finally:
+            writer.transport.abort()
+
+
+async def _get(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, host: str, target: str
+) -> tuple[bytes, float]:
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEADER_BYTES)
+    headers = [
+        ("Host", host),
+        ("Accept", "application/jwk-set+json, application/json"),
+        ("User-Agent", "todo-backend"),
+        ("Connection", "close"),
+    ]
+    request = h11.Request(method="GET", target=target, headers=headers)
+    writer.write(connection.send(request) or b"")
+    writer.write(connection.send(h11.EndOfMessage()) or b"")
+    await writer.drain()
+    body = bytearray()
+    fresh_s = _FRESH_S
+    while True:
+        event = connection.next_event()
+        if event is h11.NEED_DATA:
+            connection.receive_data(await reader.read(_CHUNK_BYTES))
+        elif isinstance(event, h11.Response):
+            if event.status_code != 200:  # noqa: PLR2004
+                raise ValueError(f"the answer is {event.status_code}")
+            fresh_s = find_freshness(event.headers.raw_items(), fresh_s)
+        elif isinstance(event, h11.Data):
+            body += event.data
+            if len(body) > MAX_BYTES:
+                raise ValueError(f"the answer has more than {MAX_BYTES} bytes")
+        elif isinstance(event, h11.EndOfMessage):
+            return bytes(body), fresh_s
+        elif isinstance(event, h11.ConnectionClosed):
+            raise ValueError("there is no answer")
+
+
+def find_freshness(headers: list[tuple[bytes, bytes]], default_s: float) -> float:
+    """Seconds for which an answer says that it is fresh, within bounds."""
+    for name, value in headers:
+        if name.lower() == b"cache-control" and (match := _MAX_AGE.search(value)):
+            return min(max(float(match[1]), _MIN_FRESH_S), _MAX_FRESH_S)
+    return default_s
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    # Reads the authorities that the system trusts; SSL_CERT_FILE names others.
+    return ssl.create_default_context()

@@ -1,0 +1,54 @@
+"""The time at which each API token was last used: noted by requests, stored a moment later.
+
+No request waits for it, and a token that is used all the time costs a statement a minute.
+"""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+from todo.auth.repository import ApiToken, store_last_use
+from todo.core.errors import UnavailableError
+from todo.db.database import Database
+from todo.db.errors import ConflictError
+
+PRECISION = timedelta(minutes=1)
+_DELAY_S = 0.5
+
+_log = logging.getLogger("todo.auth")
+
+
+class LastUse:
+    """Stores last uses; one for the process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        # Only of valid tokens, so there are never more than those.
+        self._pending: dict[str, str] = {}
+        self._noted = asyncio.Event()
+
+    def note(self, token: ApiToken, now: datetime) -> None:
+        """Note that a request came with a token, unless what is stored is recent."""
+        stored = token.last_used_at
+        if stored is None or now - datetime.fromisoformat(stored) >= PRECISION:
+            self._pending[token.id] = now.isoformat(timespec="microseconds")
+            self._noted.set()
+
+    async def run(self) -> None:
+        """Store what was noted, until cancelled."""
+        while True:
+            await self._noted.wait()
+            # What comes together is stored together.
+            await asyncio.sleep(_DELAY_S)
+            self._noted.clear()
+            pending, self._pending = self._pending, {}
+            try:
+                async with self._database.unit_of_work() as session:
+                    await store_last_use(session, pending)
+                    await session.commit()
+            except (UnavailableError, ConflictError):
+                # Not again with each request: a database that takes no changes has been asked.
+                await asyncio.sleep(PRECISION.total_seconds())
+            except Exception:  # noqa: BLE001 - the task's boundary: the next may go well
+                _log.exception("cannot store when tokens were used")
+                await asyncio.sleep(PRECISION.total_seconds())

@@ -1,0 +1,341 @@
+"""Changes as existing front ends follow them: one WebSocket for each open page.
+
+A browser cannot send headers with a WebSocket. So the token may come as a subprotocol or as the
+first message; never in the address, which proxies write into their logs.
+
+A caller whose token is in a header or a subprotocol is identified before the handshake is
+accepted. One that is refused is accepted as well, and closed at once: a browser shows no other
+reason than the code of a close. Connections that owe a token are few for each address.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from todo.api.rate_limit import CLIENT_KEY, REFUSED_TOKEN_CODE
+from todo.auth.dependencies import authenticate
+from todo.compat.mapping import show
+from todo.core.caller import Caller
+from todo.core.errors import (
+    ForbiddenError,
+    NotFoundError,
+    ProblemError,
+    RateLimitedError,
+    UnauthorizedError,
+)
+from todo.db.database import Database
+from todo.journal.feed import Feed
+from todo.journal.repository import Change, View, find_head, find_view
+from todo.observability.metrics import Metrics
+
+MAX_CONNECTIONS = 1000
+MAX_OF_USER = 20
+MAX_WAITING = 200
+"""Connections that may owe their token at a time."""
+MAX_WAITING_OF_ADDRESS = 20
+MAX_WAITING_WITHOUT_ADDRESS = 100
+"""Of peers on this machine, each of which may speak for many; others keep their share."""
+TOKEN_WAIT_S = 10.0
+SUBPROTOCOL = "bearer"
+# A client that reads nothing for so long is given up.
+_SEND_TIMEOUT_S = 20.0
+# For the client's answer to a close, so that the reason reaches it.
+_CLOSING_S = 2.0
+# How long a token that ended meanwhile keeps a quiet connection open.
+_PATIENCE_S = 30.0
+
+GOING_AWAY = 1001
+POLICY = 1008
+TRY_LATER = 1013
+NO_TOKEN = REFUSED_TOKEN_CODE
+FORBIDDEN = 4403
+TOO_MANY = 4429
+
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class EndError(Exception):
+    """The connection ends, and the client is told why."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Live:
+    """The WebSockets of this process."""
+
+    def __init__(self, feed: Feed, database: Database, metrics: Metrics) -> None:
+        self._feed = feed
+        self._database = database
+        self._metrics = metrics
+        self._users: Counter[str] = Counter()
+        self._waiting: Counter[str | None] = Counter()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """End every connection: the process stops."""
+        self._stopping.set()
+
+    async def serve(self, socket: WebSocket, user_id: str) -> int:
+        """Serve one connection to its end; return the code that it was closed with.
+
+        Args:
+            socket: The connection, not yet accepted.
+            user_id: The user in the address.
+        """
+        try:
+            with self._metrics.streaming("websocket"):
+                await self._run(socket, user_id)
+        except EndError as end:
+            await _close(socket, end)
+            return end.code
+        except WebSocketDisconnect as gone:
+            return gone.code
+        return GOING_AWAY
+
+    async def _run(self, socket: WebSocket, user_id: str) -> None:
+        headers = _find_credentials(socket)
+        if headers is None:
+            with self._place_waiting(socket.scope.get(CLIENT_KEY)):
+                await socket.accept()
+                token = await self._until_stop(_receive_token(socket))
+            headers = _add_token(socket, token)
+        caller = await self._until_stop(_identify(socket, headers, user_id))
+        with self._place(caller.user):
+            if not _is_accepted(socket):
+                await _accept(socket)
+            await self._until_stop(self._follow(socket, caller, headers))
+
+    async def _follow(self, socket: WebSocket, caller: Caller, headers: Headers) -> None:
+        with _ending():
+            view, head = await self._begin(caller)
+        await _send(socket, {"type": "connected", "user_id": caller.user, "seq": head})
+        reading = asyncio.create_task(_answer_pings(socket))
+        writing = asyncio.create_task(self._tell(socket, caller, headers, view, head))
+        await _first_of(reading, writing)
+
+    async def _begin(self, caller: Caller) -> tuple[View, int]:
+        async with self._database.reading(caller.user) as session:
+            view = await find_view(session, caller, None)
+            return view, await find_head(session, view.owner)
+
+    async def _tell(
+        self,
+        socket: WebSocket,
+        caller: Caller,
+        headers: Headers,
+        view: View,
+        head: int,
+    ) -> None:
+        pages = self._feed.follow_pages(view, head, caller.user, patience_s=_PATIENCE_S)
+        async with contextlib.aclosing(pages):
+            async for page in pages:
+                # The token may have ended or been revoked since, the list be shared no more.
+                with _ending():
+                    await socket.app.state.authenticator.identify(headers)
+                    if caller.list_id is not None:
+                        await self._begin(caller)
+                while page:
+                    # What is sent is not kept: the client may read it slowly.
+                    for message in _translate(page.pop(0)):
+                        await _send(socket, message)
+        raise EndError(GOING_AWAY, "the service restarts")
+
+    async def _until_stop(self, work: Any) -> Any:  # noqa: ANN401 - what the work returns
+        stop = asyncio.create_task(self._stopping.wait())
+        working = asyncio.ensure_future(work)
+        await _first_of(working, stop)
+        if not working.done() or working.cancelled():
+            raise EndError(GOING_AWAY, "the service restarts")
+        return working.result()
+
+    @contextlib.contextmanager
+    def _place(self, user: str) -> Iterator[None]:
+        if self._users[user] >= MAX_OF_USER:
+            raise EndError(TOO_MANY, f"at most {MAX_OF_USER} connections of a user")
+        if self._users.total() >= MAX_CONNECTIONS:
+            raise EndError(TRY_LATER, "too many connections")
+        self._users[user] += 1
+        try:
+            yield
+        finally:
+            self._users[user] -= 1
+            if not self._users[user]:
+                del self._users[user]
+
+    @contextlib.contextmanager
+    def _place_waiting(self, address: str | None) -> Iterator[None]:
+        """Count a connection that owes its token.
+
+        Args:
+            address: What its client is counted by; None for one on this machine.
+        """
+        most = MAX_WAITING_WITHOUT_ADDRESS if address is None else MAX_WAITING_OF_ADDRESS
+        if self._waiting[address] >= most:
+            raise EndError(TOO_MANY, "too many connections of this address without a token")
+        if self._waiting.total() >= MAX_WAITING:
+            raise EndError(TRY_LATER, "too many connections without a token")
+        self._waiting[address] += 1
+        try:
+            yield
+        finally:
+            self._waiting[address] -= 1
+            if not self._waiting[address]:
+                del self._waiting[address]
+
+
+async def _first_of(*tasks: "asyncio.Future[Any]") -> None:
+    """Wait for the first of some tasks, end the others, and raise what it raised."""
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+@contextlib.contextmanager
+def _ending() -> Iterator[None]:
+    """Turn errors into the end of the connection."""
+    try:
+        yield
+    except UnauthorizedError as error:
+        raise EndError(NO_TOKEN, error.detail) from None
+    except (ForbiddenError, NotFoundError) as error:
+        raise EndError(FORBIDDEN, error.detail) from None
+    except RateLimitedError as error:
+        raise EndError(TOO_MANY, error.detail) from None
+    except ProblemError as error:
+        # What would fail again is no reason to come again.
+        code = TRY_LATER if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else POLICY
+        raise EndError(code, error.detail) from None
+
+
+async def _identify(socket: WebSocket, headers: Headers, user_id: str) -> Caller:
+    with _ending():
+        caller = await authenticate({**socket.scope, "headers": headers})
+        caller.require("read")
+    if caller.user != user_id:
+        raise EndError(FORBIDDEN, "the user in the address is not the user of the token")
+    return caller
+
+
+def _find_credentials(socket: WebSocket) -> Headers | None:
+    """Return the headers with the token, or None when it is to come as the first message.
+
+    Raises:
+        EndError: There is more than one token: something in between may have looked at another.
+    """
+    headers: Headers = list(socket.scope["headers"])
+    has_header = any(name == b"authorization" for name, _value in headers)
+    offered = _offered(socket)
+    if offered[:1] != [SUBPROTOCOL]:
+        return headers if has_header else None
+    if has_header or len(offered) > 2:  # noqa: PLR2004 - the word and the token
+        raise EndError(POLICY, "the token comes once: in a header, or in a subprotocol")
+    return _add_token(socket, "".join(offered[1:]))
+
+
+def _offered(socket: WebSocket) -> list[str]:
+    """The subprotocols that the client offers; Hypercorn has those of the last field only."""
+    fields = [
+        value.decode("latin-1")
+        for name, value in socket.scope["headers"]
+        if name == b"sec-websocket-protocol"
+    ]
+    return [each.strip() for each in ",".join(fields).split(",")] if fields else []
+
+
+def _add_token(socket: WebSocket, token: str) -> Headers:
+    field = (b"authorization", b"Bearer " + token.encode("utf-8", "replace"))
+    return [*socket.scope["headers"], field]
+
+
+async def _accept(socket: WebSocket) -> None:
+    is_offered = SUBPROTOCOL in socket.scope.get("subprotocols", ())[:1]
+    await socket.accept(SUBPROTOCOL if is_offered else None)
+
+
+def _is_accepted(socket: WebSocket) -> bool:
+    return socket.application_state is not WebSocketState.CONNECTING
+
+
+async def _receive_token(socket: WebSocket) -> str:
+    try:
+        async with asyncio.timeout(TOKEN_WAIT_S):
+            message = await _receive(socket)
+    except TimeoutError:
+        raise EndError(NO_TOKEN, "no token came in time") from None
+    if isinstance(message, dict) and message.get("type") == "auth":
+        token = message.get("token")
+        if isinstance(token, str):
+            return token
+    raise EndError(NO_TOKEN, 'the first message must be {"type": "auth", "token": "..."}')
+
+
+async def _answer_pings(socket: WebSocket) -> None:
+    while True:
+        message = await _receive(socket)
+        if message == "ping" or (isinstance(message, dict) and message.get("type") == "ping"):
+            await _send(socket, {"type": "pong"})
+
+
+async def _receive(socket: WebSocket) -> Any:  # noqa: ANN401 - JSON, or text that is none
+    received = await socket.receive()
+    if received["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(received["code"])
+    text = received.get("text") or ""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
+    try:
+        async with asyncio.timeout(_SEND_TIMEOUT_S):
+            await socket.send_text(orjson.dumps(message).decode())
+    except TimeoutError:
+        raise EndError(TRY_LATER, "the client reads too slowly") from None
+
+
+async def _close(socket: WebSocket, end: EndError) -> None:
+    with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
+        async with asyncio.timeout(_CLOSING_S):
+            if not _is_accepted(socket):
+                await _accept(socket)
+            # At most 123 bytes fit into a close frame.
+            await socket.close(end.code, end.reason[:120])
+            while socket.client_state is not WebSocketState.DISCONNECTED:
+                await socket.receive()
+
+
+def _translate(change: Change) -> Iterator[dict[str, Any]]:
+    """Tell a change of a task as these front ends understand it."""
+    said = orjson.loads(change.data)
+    if said["kind"] != "task":
+        return
+    common = {"task_id": said["id"], "timestamp": said["at"], "seq": change.seq}
+    if said["after"] is None:
+        yield {"type": "task_deleted", **common}
+        return
+    if change.operation == "restore":
+        # Whether it was there is not known: they add what is created, and change what they have.
+        yield {"type": "task_deleted", **common}
+    kind = "task_updated"
+    if change.operation in {"create", "restore"}:
+        kind = "task_created"
+    elif change.operation == "remind":
+        kind = "task_reminder"
+    yield {"type": kind, **common, "task": show(said["after"])}

@@ -1,0 +1,1 @@
+"""Options: their parsing, and their reference."""

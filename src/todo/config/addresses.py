@@ -1,0 +1,93 @@
+"""Addresses in options: what to listen on, origins of front ends, an issuer's key set."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Literal
+from urllib.parse import urlsplit
+
+ForwardedHeader = Literal["x-forwarded-for", "forwarded", "none"]
+"""The header in which a trusted proxy names the client; see `todo.api.proxy_headers`."""
+
+# Lower case, as browsers send it; no path, and neither `*` nor `null`.
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A TCP address (host and port) or a Unix socket (path)."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Read `HOST:PORT`, `[IPV6]:PORT` or `unix:/absolute/path`.
+
+    Raises:
+        ValueError: The text is none of these, or the port is not within 1..65535.
+    """
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        # 107 bytes and a terminator is what sockaddr_un holds.
+        if not path.startswith("/") or len(path.encode()) > 107:  # noqa: PLR2004
+            msg = "a Unix socket is written unix:/absolute/path (at most 107 bytes)"
+            raise ValueError(msg)
+        return Address(path=path)
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if (
+        not (colon and host and port.isascii() and port.isdigit())
+        or not 0 < int(port) <= 65535  # noqa: PLR2004
+        or (":" in host and not bracketed)
+    ):
+        msg = "an address is written HOST:PORT, [IPV6]:PORT or unix:/absolute/path"
+        raise ValueError(msg)
+    return Address(host=host.strip("[]"), port=int(port))
+
+
+def parse_origins(text: str) -> tuple[str, ...]:
+    """Split a list of origins at its commas.
+
+    Raises:
+        ValueError: One of them is no origin.
+    """
+    origins = tuple(name.strip().rstrip("/") for name in text.split(",") if name.strip())
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError("must be origins such as https://todo.example")
+    return origins
+
+
+def check_secure(text: str) -> str:
+    """Return an address whose answers can be trusted: over TLS, or on this machine.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        parts = urlsplit(text)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host = None, ""
+    # Before an @ there would be a password, which belongs into no address.
+    odd = not text.isascii() or not text.isprintable() or " " in text
+    if parts is None or not host or odd or "@" in parts.netloc or parts.fragment:
+        raise ValueError("must be an address such as https://auth.example/api/auth/jwks")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_local(host)):
+        raise ValueError("must begin with https://, or http:// on this machine")
+    return text
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

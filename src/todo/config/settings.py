@@ -1,0 +1,380 @@
+"""The environment, read once and validated before anything else runs."""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from todo.config.addresses import ForwardedHeader, check_secure, parse_address, parse_origins
+from todo.core.exit import ExitCode, FatalError
+from todo.core.validation_errors import word_error
+
+PREFIX = "TODO_"
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+}
+
+_NEAR = 0.75
+"""How alike a word must be to an option to be taken for it misspelt; 1 is the same."""
+
+# Kubernetes injects these for every Service of the namespace; a Service whose name begins with
+# `todo` brings the prefix with it, and is no misspelt option.
+_SERVICE_LINK = re.compile(
+    r"TODO(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
+)
+
+
+def in_container(environ: Mapping[str, str]) -> bool:
+    """Whether the program runs in a container (Podman, systemd-nspawn, Kubernetes)."""
+    return bool(
+        environ.get("container")
+        or environ.get("KUBERNETES_SERVICE_HOST")
+        or Path("/run/.containerenv").exists()
+    )
+
+
+def data_directory(environ: Mapping[str, str]) -> Path:
+    """Return the folder that holds the embedded database and its secret."""
+    home = environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(home) / "todo-backend"
+
+
+class Settings(BaseSettings):
+    """Every option of the backend; each is the environment variable `TODO_` + its name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    database_url: str = Field(
+        default="",
+        repr=False,
+        description="Where the tasks live: `postgresql+psycopg://USER@HOST/NAME` or "
+        "`sqlite+aiosqlite:///PATH`. Required in a container; elsewhere an embedded SQLite file "
+        "`todo-backend/todo.db` below `$XDG_DATA_HOME` (`~/.local/share`), migrated at start.",
+    )
+    database_password_file: Path | None = Field(
+        default=None,
+        description="File with the password of a managed database; a final newline is dropped.",
+    )
+    database_migrate: Literal["never", "startup"] = Field(
+        default="never",
+        description="`startup` brings the schema up to date in the background when the backend "
+        "starts; `never` leaves it to `python3 -m todo.admin migrate`.",
+    )
+    database_backend_role: str = Field(
+        default="",
+        description="Role of the backend, for a `migrate` that runs as another role: that one then "
+        "owns the schema, and grants the backend's role what it needs. The shipped stack sets it. "
+        "Without it, or where it names the role that migrates, one role does both.",
+    )
+    database_pool_size: int = Field(
+        default=10, ge=1, le=200, description="Most connections to the database at a time."
+    )
+    database_pool_timeout_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=60,
+        description="Seconds that a request waits for a free connection before it is answered 503.",
+    )
+    database_connect_timeout_s: int = Field(
+        default=2,
+        ge=2,
+        le=60,
+        description="Seconds to establish a connection (libpq does not go below 2).",
+    )
+    database_statement_timeout_s: float = Field(
+        default=5.0, gt=0, le=600, description="Seconds after which a statement is cancelled."
+    )
+    database_pgbouncer: bool = Field(
+        default=False,
+        description="`true` behind PgBouncer in transaction mode: no prepared statements and no "
+        "session parameters; set the time-outs with `ALTER ROLE` instead.",
+    )
+    database_breaker_failures: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description="Connection failures in a row after which requests are answered 503 at once.",
+    )
+    database_breaker_reset_s: float = Field(
+        default=2.0,
+        gt=0,
+        le=600,
+        description="Seconds until an open breaker lets one request try the database again.",
+    )
+    token_secret_file: Path = Field(
+        default=Path("/run/secrets/todo-token-secret"),
+        description="File with the HS256 secret of the bearer tokens, at least 32 bytes. Outside a "
+        "container the default is `token-secret` beside the embedded database, made on first use. "
+        "Optional beside a key set.",
+    )
+    token_previous_secret_file: Path | None = Field(
+        default=None,
+        description="File with the secret that this one replaced: tokens signed with it are "
+        "accepted as long as the option is set.",
+    )
+    jwks_url: str | None = Field(
+        default=None,
+        description="Address of the key set (JWKS) of another issuer, `https://` or, on this "
+        "machine, `http://`: tokens signed with EdDSA, ES256 or RS256 are accepted as well.",
+    )
+    jwks_file: Path | None = Field(
+        default=None,
+        description="File with that key set, for a backend without network; read again once a "
+        "minute. Instead of an address.",
+    )
+    jwks_refetch_s: float = Field(
+        default=30.0,
+        ge=1,
+        le=3600,
+        description="Least seconds between two fetches of the key set for tokens with an unknown "
+        "key, and until a source that failed is asked again.",
+    )
+    token_audience: str | None = Field(
+        default=None,
+        description="Whom a token must be meant for (`aud`). Without it a token that names an "
+        "audience is refused.",
+    )
+    token_issuer: str | None = Field(
+        default=None, description="Who must have issued a token (`iss`)."
+    )
+    rate_limit_per_minute: int = Field(
+        default=6000,
+        ge=0,
+        le=10_000_000,
+        description="Requests a minute of one token (of one user, for JSON Web Tokens), in each "
+        "process; 0 for no limit.",
+    )
+    rate_limit_address_per_minute: int = Field(
+        default=12_000,
+        ge=0,
+        le=10_000_000,
+        description="Requests a minute of one address, in each process; a refused token counts "
+        "as ten. Peers on this machine that are not in `TODO_TRUSTED_PROXIES` are not limited. "
+        "0 for no limit.",
+    )
+    rate_limit_ipv6_prefix: int = Field(
+        default=64,
+        ge=32,
+        le=128,
+        description="Length of the IPv6 prefix that counts as one address: 56 or 48 where one "
+        "customer of a network gets so many.",
+    )
+    storage_quota_tasks: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000_000,
+        description="Maximum number of tasks that one account may hold; 0 for no limit.",
+    )
+    storage_quota_bytes: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000_000_000,
+        description="Maximum size of the tasks and lists that one account may hold, as JSON and "
+        "without the journal; 0 for no limit.",
+    )
+    request_deadline_s: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="Seconds until a request is given up with 503, from the end of its body to "
+        "the beginning of the answer.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Origins of front ends whose scripts may call from a browser, as in "
+        "`https://todo.example`, separated by commas.",
+    )
+    bind: str = Field(
+        default="127.0.0.1:8000",
+        description="Public address: `HOST:PORT`, `[::]:PORT` or `unix:/path`. "
+        "Unused when the service manager passes a public socket.",
+    )
+    management_bind: str = Field(
+        default="127.0.0.1:9000",
+        description="Management address (`/metrics` and health); an inherited socket with this "
+        "port or path is the management socket.",
+    )
+    probe_bind: str = Field(
+        default="unix:/tmp/probe.sock",
+        description="Unix socket of the health probe. Outside a container the default is "
+        "`todo-probe.sock` in `$XDG_RUNTIME_DIR`, or `probe.sock` beside the embedded database.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severity that is logged."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Peers whose forwarded header is believed: addresses or networks, separated "
+        "by commas, and the word `unix` for every peer on a Unix socket.",
+    )
+    forwarded_header: ForwardedHeader = Field(
+        default="x-forwarded-for",
+        description="The header in which these peers name the caller: `x-forwarded-for` (with "
+        "`X-Forwarded-Proto`), `forwarded` (RFC 7239), or `none`. The others are ignored.",
+    )
+    shutdown_deadline_s: float = Field(
+        default=10.0,
+        ge=1,
+        le=3600,
+        description="Seconds after SIGTERM at which the process ends, whatever is still open.",
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _normalise_url(cls, text: str) -> str:
+        if not text:
+            return text
+        try:
+            url = make_url(text)
+        except ArgumentError:
+            # SQLAlchemy's own message repeats the address, which may hold a password.
+            msg = "not a database address"
+            raise ValueError(msg) from None
+        driver = _DRIVERS.get(url.drivername)
+        if driver is None:
+            msg = "must begin with postgresql+psycopg:// or sqlite+aiosqlite://"
+            raise ValueError(msg)
+        if driver.startswith("sqlite") and url.database in {None, "", ":memory:"}:
+            msg = "must name a file, as in sqlite+aiosqlite:////var/lib/todo/todo.db"
+            raise ValueError(msg)
+        return url.set(drivername=driver).render_as_string(hide_password=False)
+
+    @field_validator("bind", "management_bind", "probe_bind")
+    @classmethod
+    def _check_address(cls, text: str) -> str:
+        return str(parse_address(text))
+
+    @field_validator("probe_bind")
+    @classmethod
+    def _require_unix(cls, text: str) -> str:
+        if not text.startswith("unix:"):
+            msg = "must be unix:/path: the probe runs beside the server"
+            raise ValueError(msg)
+        return text
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, text: object) -> object:
+        return text.upper() if isinstance(text, str) else text
+
+    @field_validator("forwarded_header", mode="before")
+    @classmethod
+    def _lower(cls, text: object) -> object:
+        return text.lower() if isinstance(text, str) else text
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        names = tuple(name.strip() for name in value.split(",") if name.strip())
+        for name in names:
+            if name != "unix":
+                ip_network(name)
+        return names
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return parse_origins(value) if isinstance(value, str) else value
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _check_key_set(cls, text: str | None) -> str | None:
+        return None if text is None else check_secure(text)
+
+    @model_validator(mode="after")
+    def _one_key_set(self) -> Self:
+        if self.jwks_url and self.jwks_file:
+            msg = "TODO_JWKS_URL and TODO_JWKS_FILE exclude each other"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _distinct_addresses(self) -> Self:
+        if len({self.bind, self.management_bind, self.probe_bind}) < 3:  # noqa: PLR2004
+            msg = "TODO_BIND, TODO_MANAGEMENT_BIND and TODO_PROBE_BIND must differ"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def url(self) -> URL:
+        """The database address without what comes from the password file."""
+        return make_url(self.database_url)
+
+
+def load_settings() -> Settings:
+    """Read and check the environment; fill in the defaults of this place.
+
+    Raises:
+        FatalError: A variable is unknown, missing or invalid; the message names it.
+    """
+    environ = os.environ
+    _refuse_unknown(environ)
+    defaults = {} if in_container(environ) else _host_defaults(environ)
+    given = {name for name in Settings.model_fields if environ.get(PREFIX + name.upper())}
+    try:
+        settings = Settings(**{name: v for name, v in defaults.items() if name not in given})
+    except ValidationError as error:
+        raise FatalError(ExitCode.CONFIGURATION, _explain(error)) from None
+    if not settings.database_url:
+        message = (
+            "TODO_DATABASE_URL is missing: in a container the database is never a file of its own; "
+            "set it, for example postgresql+psycopg://todo@/todo?host=/run/todo"
+        )
+        raise FatalError(ExitCode.CONFIGURATION, message)
+    return settings
+
+
+def _host_defaults(environ: Mapping[str, str]) -> dict[str, Any]:
+    data = data_directory(environ)
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    probe = Path(runtime) / "todo-probe.sock" if runtime else data / "probe.sock"
+    defaults: dict[str, Any] = {
+        "token_secret_file": data / "token-secret",
+        "probe_bind": f"unix:{probe}",
+    }
+    if not environ.get("TODO_DATABASE_URL"):
+        url = URL.create("sqlite+aiosqlite", database=str(data / "todo.db"))
+        defaults["database_url"] = url.render_as_string()
+        defaults["database_migrate"] = "startup"
+    return defaults
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    for name in sorted(environ):
+        if not name.upper().startswith(PREFIX) or name.upper() in known:
+            continue
+        if "KUBERNETES_SERVICE_HOST" in environ and _SERVICE_LINK.fullmatch(name):
+            continue
+        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=_NEAR)
+        hint = f"did you mean {near[0]}?" if near else "docs/configure.md lists them all"
+        message = f"{name} is not an option of this program; {hint}"
+        raise FatalError(ExitCode.CONFIGURATION, message)
+
+
+def _explain(error: ValidationError) -> str:
+    parts = []
+    for item in error.errors(include_input=False, include_url=False):
+        reason = word_error(item)
+        field = str(item["loc"][0]) if item["loc"] else ""
+        parts.append(f"{PREFIX}{field.upper()}: {reason}" if field else reason)
+    return "; ".join(parts)

@@ -1,0 +1,197 @@
+"""The files of an operator's command: named ones, the standard streams, or descriptors handed over.
+
+A program outside of the container cannot lend it a path, but descriptors: `--descriptors
+stdin=5,stdout=6,stderr=7,input=8,output=9,lifeline=10` replaces the standard streams, lets the
+file that the command reads be 8 and the one that it writes be 9 whatever their names are, and ends
+the command when the other end of pipe 10 is closed.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+from todo.core.exit import ExitCode, FatalError
+
+STDIO = "-"
+_STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
+
+
+class ReaderLeftError(Exception):
+    """The reader of a pipe is gone; a BrokenPipeError would pass for one of the database's."""
+
+
+class Files:
+    """Opens what a command reads, and what it writes."""
+
+    def __init__(self, descriptors: Mapping[str, int] | None = None) -> None:
+        """Open paths, or in place of any path what was handed over as `input` and `output`."""
+        self._descriptors = descriptors or {}
+
+    @contextlib.contextmanager
+    def reading(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a file that can be read more than once; `-` is standard input.
+
+        Raises:
+            FatalError: It cannot be read.
+        """
+        with contextlib.ExitStack() as opened:
+            try:
+                file = opened.enter_context(self._open(name))
+                if not file.seekable():
+                    spool = opened.enter_context(tempfile.TemporaryFile())
+                    shutil.copyfileobj(file, spool)
+                    spool.seek(0)
+                    file = spool
+            except OSError as error:
+                message = f"cannot read {_shown(name, 'standard input')}: {error.strerror}"
+                raise FatalError(ExitCode.USAGE, message) from None
+            yield file
+
+    def _open(self, name: str) -> IO[bytes]:
+        if name == STDIO:
+            return open(0, "rb", closefd=False)
+        if "input" in self._descriptors:
+            return open(self._descriptors["input"], "rb", closefd=False)
+        return Path(name).open("rb")
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a file; a regular one appears whole or not at all. `-` is standard output.
+
+        Raises:
+            FatalError: It cannot be written.
+        """
+        try:
+            if name == STDIO:
+                yield sys.stdout.buffer
+                sys.stdout.flush()
+            elif "output" in self._descriptors:
+                with open(self._descriptors["output"], "wb", closefd=False) as file:
+                    yield file
+            else:
+                with _open_output(Path(name)) as file:
+                    yield file
+        except BrokenPipeError:
+            raise ReaderLeftError from None
+        except OSError as error:
+            raise _cannot_write(name, error) from None
+
+
+def write_output(text: str) -> None:
+    """Write text to standard output, at once.
+
+    Raises:
+        ReaderLeftError: It is a pipe that nobody reads.
+        FatalError: It cannot be written, as on a full disk.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderLeftError from None
+    except OSError as error:
+        raise _cannot_write(STDIO, error) from None
+
+
+def write_error(text: str) -> None:
+    """Write text to standard error; where that cannot be written there is no way to say so."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def discard_unwritten() -> None:
+    """Drop what a standard stream does not take; the interpreter would try once more at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - beside its descriptor
+                os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def put(file: IO[bytes], data: bytes) -> None:
+    """Write to a file of an operator's command.
+
+    Raises:
+        ReaderLeftError: It is a pipe that nobody reads.
+    """
+    try:
+        file.write(data)
+    except BrokenPipeError:
+        raise ReaderLeftError from None
+
+
+def receive(words: str) -> Files:
+    """Use descriptors as `--descriptors` names them.
+
+    Raises:
+        FatalError: There are no such descriptors.
+    """
+    try:
+        pairs = (word.split("=") for word in words.split(","))
+        descriptors = {name: int(number) for name, number in pairs}
+        for name, number in _STREAMS.items():
+            if name in descriptors:
+                os.dup2(descriptors[name], number)
+        if "lifeline" in descriptors:
+            os.fstat(descriptors["lifeline"])
+            arguments = (descriptors["lifeline"],)
+            threading.Thread(target=_end_with, args=arguments, daemon=True).start()
+    except (ValueError, OSError):
+        message = "--descriptors: must be open descriptors, as in stdin=5,output=6"
+        raise FatalError(ExitCode.USAGE, message) from None
+    return Files(descriptors)
+
+
+def _end_with(lifeline: int) -> None:
+    """Interrupt this process once nobody holds the other end of a pipe."""
+    while os.read(lifeline, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _open_output(target: Path) -> Iterator[IO[bytes]]:
+    """Open a file so that a regular one appears whole or not at all; write to anything else."""
+    if not _is_regular(target):
+        with open(os.open(target, os.O_WRONLY), "wb") as file:  # noqa: PTH123 - opened as it is
+            yield file
+        return
+    # Where a symlink leads to: it stays one.
+    target = target.resolve()
+    # Everybody's tasks are only for the user who exports them, as mkstemp has it.
+    descriptor, draft = tempfile.mkstemp(prefix=".", dir=target.parent)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - as mkstemp opened it
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).replace(target)
+    finally:
+        Path(draft).unlink(missing_ok=True)
+
+
+def _is_regular(target: Path) -> bool:
+    """Whether a file may be replaced, which nothing but a file of data may be."""
+    try:
+        return stat.S_ISREG(target.stat().st_mode)
+    except FileNotFoundError:
+        return True
+
+
+def _cannot_write(name: str, error: OSError) -> FatalError:
+    message = f"cannot write {_shown(name, 'standard output')}: {error.strerror}"
+    return FatalError(ExitCode.USAGE, message)
+
+
+def _shown(name: str, stream: str) -> str:
+    return stream if name == STDIO else name

@@ -1,0 +1,1 @@
+"""The database: engine, pool, sessions, statements, tables and migrations."""

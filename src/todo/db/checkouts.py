@@ -1,0 +1,107 @@
+"""Checkouts of the connection pool: each waits for its turn, and is in an account's share.
+
+A request that is given up leaves at once, whatever its statement does: a task of its own ends the
+statement and returns the connection. Until then connection and share count as used.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from sqlalchemy import Engine, PoolProxiedConnection
+
+from todo.config.settings import Settings
+from todo.db.admission import AccountGate, Admission, Turns
+from todo.db.session import check_out, give_back, is_idle
+
+# How many tasks may wait for each connection: at a few milliseconds a turn, far from any time-out.
+_WAITING_FOR_EACH = 20
+# Of the pool, what one account may have for its writes, which wait for the same row anyway, and
+# for its reads. The rest is for others, whatever the one waits for.
+_SHARE_OF_WRITES = 3
+_SHARE_OF_READS = 2
+
+
+class Checkouts:
+    """The connections that are out of one pool."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        patience_s: float,
+        unanswered: Callable[[], None],
+    ) -> None:
+        """Hand out the connections of a pool.
+
+        Args:
+            engine: Has the pool, which itself never waits.
+            settings: Its size, and how long to wait for a connection.
+            patience_s: Seconds after which a server that does not answer is left.
+            unanswered: Called when a server did not answer a request that was given up.
+        """
+        self._engine = engine
+        self._patience_s = patience_s
+        self._unanswered = unanswered
+        size = settings.database_pool_size
+        most_waiting = _WAITING_FOR_EACH * size
+        timeout_s = settings.database_pool_timeout_s
+        self._turns = Turns(size, most_waiting=most_waiting, timeout_s=timeout_s)
+        self.reads, self.writes = (
+            AccountGate(max(1, size // share), most_waiting=most_waiting, timeout_s=timeout_s)
+            for share in (_SHARE_OF_READS, _SHARE_OF_WRITES)
+        )
+        self._returning: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for a connection."""
+        return self._turns.waiting
+
+    async def take(self) -> PoolProxiedConnection:
+        """Take a connection; `give_back` returns it.
+
+        Raises:
+            NoTurnError: None became free.
+            ConnectionError: The server closes each as soon as it is made.
+        """
+        await self._turns.take()
+        try:
+            return await check_out(self._engine)
+        except BaseException:
+            self._turns.leave()
+            raise
+
+    async def give_back(self, pooled: PoolProxiedConnection, admission: Admission) -> None:
+        """Return a connection; a task that is being cancelled does not wait for that.
+
+        Args:
+            pooled: As `take` returned it.
+            admission: Its places, which are left when the connection is free again.
+        """
+        if is_idle(pooled):
+            pooled.close()
+            self._leave(admission)
+            return
+        task = asyncio.create_task(self._end(pooled, admission))
+        self._returning.add(task)
+        task.add_done_callback(self._returning.discard)
+        caller = asyncio.current_task()
+        if caller is None or not caller.cancelling():
+            await asyncio.shield(task)
+
+    async def _end(self, pooled: PoolProxiedConnection, admission: Admission) -> None:
+        try:
+            if not await give_back(pooled, self._patience_s):
+                self._unanswered()
+        finally:
+            self._leave(admission)
+
+    def _leave(self, admission: Admission) -> None:
+        self._turns.leave()
+        admission.leave()
+
+    async def close(self) -> None:
+        """Wait until those that are on their way back are there."""
+        if self._returning:
+            await asyncio.wait(self._returning)

@@ -1,0 +1,283 @@
+"""The one database engine: its pool, its breaker and the unit of work."""
+
+import contextlib
+import logging
+import os
+import select
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, PoolProxiedConnection, event, exc, text
+from sqlalchemy.pool import QueuePool
+
+from todo.config.settings import Settings
+from todo.core.circuit_breaker import AsyncBreaker, BreakerOpenError
+from todo.core.errors import DatabaseBusyError, DatabaseUnavailableError, SchemaMismatchError
+from todo.core.exit import ExitCode, FatalError
+from todo.db import sqlite
+from todo.db.admission import AccountGate, Admission, NoTurnError
+from todo.db.checkouts import Checkouts
+from todo.db.errors import classify, translate
+from todo.db.session import PostgresSession, Session, SqliteSession, create_async_engine, dispose
+from todo.db.statement import SQLITE, Statement
+
+APPLICATION_NAME = "todo-backend"
+# Of every session of PostgreSQL, whatever the address says. A statement has one plan, whatever it
+# is asked for. Otherwise the server plans most pages anew each time, since the limit is a
+# parameter, and by whom it is asked for.
+_SESSION_OPTIONS = " -c plan_cache_mode=force_generic_plan"
+_RECYCLE_S = 1800
+
+_log = logging.getLogger("todo.db")
+
+_REVISION = Statement(text("SELECT version_num FROM alembic_version"))
+
+
+class Database:
+    """The engine and its guard; lives as long as the process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.is_sqlite = settings.url.drivername.startswith(SQLITE)
+        self._patience_s = settings.database_statement_timeout_s + 1
+        arguments = connect_arguments(settings)
+        if not self.is_sqlite:
+            # A read is one round trip; `Session` turns it off for a transaction.
+            arguments["autocommit"] = True
+            from todo.db.connection import Connection, PooledConnection  # noqa: PLC0415 - PostgreSQL alone
+
+            kind = PooledConnection if settings.database_pgbouncer else Connection
+            arguments["async_creator_fn"] = kind.connect
+        self.engine = create_async_engine(
+            settings.url,
+            connect_args=arguments,
+            pool_size=settings.database_pool_size,
+            # `Checkouts` keeps to the size, and orders those who wait; the pool itself never waits.
+            max_overflow=-1,
+            # `give_back` rolls back, where there is something to roll back.
+            pool_reset_on_return=None,
+            pool_recycle=_RECYCLE_S,
+            pool_use_lifo=True,
+            # A parameter may be a title or a description: nothing for a log.
+            hide_parameters=True,
+            **({"paramstyle": "named"} if self.is_sqlite else {}),
+        )
+        prepare_engine(self.engine, settings)
+        if not self.is_sqlite:
+            event.listen(self.engine, "connect", _read_json_as_text)
+            event.listen(self.engine, "checkout", _refuse_closed)
+        self._trouble = ""
+        driver = self.engine.dialect.dbapi
+        assert driver is not None  # noqa: S101 - narrows the type
+        self._errors: tuple[type[Exception], ...] = (exc.DBAPIError, driver.Error, ConnectionError)
+        self.breaker = AsyncBreaker(
+            failures=settings.database_breaker_failures,
+            reset_s=settings.database_breaker_reset_s,
+            classify=classify,
+        )
+        self._checkouts = Checkouts(
+            self.engine,
+            settings,
+            patience_s=self._patience_s,
+            # The request has left before that was known.
+            unanswered=lambda: self.breaker.report(ConnectionError("no answer")),
+        )
+
+    @property
+    def pool(self) -> QueuePool:
+        """The connection pool, for its gauges."""
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)  # noqa: S101 - narrows the type
+        return pool
+
+    @property
+    def waiters(self) -> int:
+        """How many tasks wait for a connection."""
+        return self._checkouts.waiting
+
+    def reading(self, *accounts: str) -> AbstractAsyncContextManager[Session]:
+        """Open a session whose statements each see what is committed when they run.
+
+        Args:
+            accounts: In whose share of the connections it is; without any, nobody counts.
+
+        Raises:
+            DatabaseUnavailableError: The database is not reachable, or was lost on the way.
+            DatabaseBusyError: No connection became free, or the statement took too long.
+            DatabaseReadOnlyError: It takes no changes.
+            DatabaseFullError: It has no room for changes.
+            SchemaMismatchError: A table is missing.
+        """
+        return self._session(self._checkouts.reads, accounts, transaction=False)
+
+    def unit_of_work(self, *accounts: str) -> AbstractAsyncContextManager[Session]:
+        """Open a session as one transaction; what the block does not commit is rolled back.
+
+        Args:
+            accounts: As for `reading`; `Session.admit` adds to them.
+
+        Raises:
+            ConflictError: A serialisation failure or a deadlock; nothing has happened.
+            UnavailableError: As `reading`.
+        """
+        return self._session(self._checkouts.writes, accounts, transaction=True)
+
+    @contextlib.asynccontextmanager
+    async def _session(
+        self, gate: AccountGate, accounts: tuple[str, ...], *, transaction: bool
+    ) -> AsyncIterator[Session]:
+        kind = SqliteSession if self.is_sqlite else PostgresSession
+        try:
+            admission = await gate.admit(accounts)
+            try:
+                with self.breaker.calling():
+                    pooled = await self._connect()
+                    try:
+                        yield kind(
+                            self.engine,
+                            pooled.driver_connection,
+                            transaction=transaction,
+                            patience_s=self._patience_s,
+                            admission=admission,
+                        )
+                    finally:
+                        # The places are left when the connection is.
+                        leaving, admission = admission, Admission(gate)
+                        await self._checkouts.give_back(pooled, leaving)
+            finally:
+                admission.leave()
+            self._tell_trouble("")
+        except BreakerOpenError as error:
+            raise DatabaseUnavailableError(retry_after_s=error.retry_after_s) from None
+        except NoTurnError:
+            raise DatabaseBusyError from None
+        except self._errors as error:
+            translated = translate(error)
+            if isinstance(translated, DatabaseUnavailableError):
+                self._tell_trouble(translated.reason)
+            raise translated from error
+
+    async def _connect(self) -> PoolProxiedConnection:
+        try:
+            return await self._checkouts.take()
+        except FatalError as error:
+            # The password's file is not as it was at the start; it may be again.
+            unavailable = DatabaseUnavailableError(cause=error.message)
+            self._tell_trouble(unavailable.reason)
+            raise unavailable from None
+
+    def _tell_trouble(self, reason: str) -> None:
+        """Log why the database cannot be used: once, not for each request."""
+        if reason == self._trouble:
+            return
+        self._trouble = reason
+        if reason:
+            _log.warning("%s", reason)
+        else:
+            _log.info("the database is available again")
+
+    async def find_revision(self) -> str | None:
+        """Return the schema's revision, or None where there is none yet.
+
+        Raises:
+            UnavailableError: As `reading`.
+        """
+        try:
+            async with self.reading() as session:
+                row = await session.find(_REVISION, {})
+        except SchemaMismatchError:
+            return None
+        return None if row is None else str(row[0])
+
+    async def dispose(self) -> None:
+        """Close the pooled connections."""
+        await self._checkouts.close()
+        await dispose(self.engine)
+
+
+def connect_arguments(settings: Settings) -> dict[str, Any]:
+    """Return the driver's arguments for this database."""
+    if settings.url.drivername.startswith("sqlite"):
+        return {"timeout": sqlite.BUSY_TIMEOUT_S}
+    arguments: dict[str, Any] = {
+        "connect_timeout": settings.database_connect_timeout_s,
+        "application_name": APPLICATION_NAME,
+        # A peer that vanished without a word is noticed after 30 s idle, or 10 s unanswered.
+        "keepalives_idle": 30,
+        "tcp_user_timeout": 10_000,
+    }
+    if settings.database_pgbouncer:
+        arguments["prepare_threshold"] = None
+    else:
+        timeout_ms = int(settings.database_statement_timeout_s * 1000)
+        limits = (
+            f"-c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms}"
+        )
+        given = settings.url.normalized_query.get("options", (limits,))
+        arguments["options"] = " ".join(given) + _SESSION_OPTIONS
+    return arguments
+
+
+def prepare_engine(engine: Engine, settings: Settings) -> None:
+    """Attach what every connection needs, of a synchronous or asynchronous engine."""
+    if engine.dialect.name == "sqlite":
+        folder = Path(settings.url.database or "").parent
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"TODO_DATABASE_URL: cannot make {folder}: {error.strerror}"
+            raise FatalError(ExitCode.CONFIGURATION, message) from None
+        event.listen(engine, "connect", sqlite.prepare_connection)
+        event.listen(engine, "begin", sqlite.begin)
+        return
+    # Texts and times are shown to callers as the server writes them. libpq takes these from here
+    # and tells them at connect: PgBouncer understands that, and no default of a role is stronger.
+    os.environ |= {"PGTZ": "UTC", "PGDATESTYLE": "ISO", "PGCLIENTENCODING": "UTF8"}
+    if settings.database_password_file is not None:
+        path = settings.database_password_file
+        read_password(path)
+
+        # Read at every connect: a rotated password needs no restart.
+        @event.listens_for(engine, "do_connect")
+        def _add_password(_dialect: Any, _record: Any, _args: Any, params: dict[str, Any]) -> None:  # noqa: ANN401
+            params["password"] = read_password(path)
+
+
+def read_password(path: Path) -> str:
+    """Read the database's password.
+
+    Raises:
+        FatalError: The file is missing, unreadable or empty.
+    """
+    try:
+        password = path.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"TODO_DATABASE_PASSWORD_FILE cannot be read: {error}"
+        raise FatalError(ExitCode.SECRET, message) from None
+    if not password:
+        raise FatalError(ExitCode.SECRET, f"TODO_DATABASE_PASSWORD_FILE is empty: {path}")
+    return password
+
+
+def _read_json_as_text(connection: Any, _record: object) -> None:  # noqa: ANN401
+    """Hand JSON through as the bytes that the server sent: it is made for callers, not for us."""
+    from psycopg.adapt import Loader  # noqa: PLC0415 - for PostgreSQL alone
+
+    class _Bytes(Loader):
+        def load(self, data: Any) -> bytes:  # noqa: ANN401 - any buffer
+            return bytes(data)
+
+    connection.driver_connection.adapters.register_loader("json", _Bytes)
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401
+    """Replace a pooled connection that its server closed.
+
+    An idle connection has nothing to read, unless the server said good-bye: one poll() instead
+    of the round trip of a ping.
+    """
+    poller = select.poll()
+    poller.register(connection.driver_connection.fileno(), select.POLLIN)
+    if poller.poll(0):
+        raise exc.InvalidatePoolError

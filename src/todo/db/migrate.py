@@ -1,0 +1,182 @@
+"""Bring the schema up to date, one process at a time.
+
+Alembic is imported only when there is something to upgrade.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import orjson
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine, exc, inspect, text
+
+from todo.config.settings import Settings
+from todo.core.exit import ExitCode, FatalError
+from todo.db.database import connect_arguments, prepare_engine
+from todo.db.privileges import grant, has_backend_role, take_ownership
+from todo.db.sqlite import is_busy
+from todo.db.tables import EXPECTED_REVISION, REVISIONS
+
+SCRIPTS = Path(__file__).parent / "migrations"
+# Any constant will do, as long as nothing else in the database uses it: "todo" in ASCII.
+LOCK_KEY = 0x746F646F
+_LOCK = {"key": LOCK_KEY}
+# A migration may take its time, also where the role has limits. Each server has those it knows.
+_NO_LIMITS = text(
+    "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('statement_timeout',"
+    " 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
+)
+_NOT_ALLOWED = "42501"
+_POLL_S = 0.5
+_WAITING = "waiting for another process that is changing the database"
+_T = TypeVar("_T")
+
+
+class DatabaseUnreachableError(Exception):
+    """No connection within the time given, or lost on the way."""
+
+
+def migrate(settings: Settings, progress: Callable[[str], None]) -> str:
+    """Upgrade the schema under a lock; a second process waits and then finds nothing to do.
+
+    Args:
+        settings: Where the database is.
+        progress: Receives one line when there is another process to wait for, and one when the
+            named role of the backend is the one that migrates.
+
+    Returns:
+        The revision found at the beginning, `""` for an empty database.
+
+    Raises:
+        DatabaseUnreachableError: No connection, or it was lost; nothing has changed.
+        FatalError: The database is newer than this program, or the role may not change it.
+    """
+    arguments = connect_arguments(settings)
+    arguments.pop("options", None)
+    url = settings.url
+    if url.drivername.startswith("sqlite"):
+        url = url.set(drivername="sqlite")
+    # As the program writes arrays: without escapes.
+    engine = create_engine(url, connect_args=arguments, json_serializer=_render_json)
+    prepare_engine(engine, settings)
+    try:
+        with _connect(engine, progress) as connection, _begin(connection, progress):
+            return _upgrade(connection, settings.database_backend_role, progress)
+    except exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _NOT_ALLOWED:
+            raise _refused(error) from None
+        if not error.connection_invalidated:
+            raise
+        raise _unreachable(error) from None
+    finally:
+        engine.dispose()
+
+
+def migrate_patiently(settings: Settings, wait_s: float, progress: Callable[[str], None]) -> str:
+    """Upgrade the schema, waiting for the database.
+
+    Args:
+        settings: Where the database is.
+        wait_s: Seconds to wait for it.
+        progress: Receives one line for each thing to wait for.
+
+    Raises:
+        FatalError: The database did not come in time, or is newer than this program.
+    """
+    deadline = time.monotonic() + wait_s
+    announced = False
+    while True:
+        try:
+            return migrate(settings, progress)
+        except DatabaseUnreachableError as error:
+            if time.monotonic() + _POLL_S > deadline:
+                message = f"the database is not reachable after {wait_s:g} s: {error}"
+                raise FatalError(ExitCode.DATABASE_UNAVAILABLE, message) from None
+        if not announced:
+            progress(f"waiting up to {wait_s:g} s for the database")
+            announced = True
+        time.sleep(_POLL_S)
+
+
+def _render_json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _connect(engine: Engine, progress: Callable[[str], None]) -> Connection:
+    try:
+        return _outwait_locks(engine.connect, progress)
+    except (exc.OperationalError, exc.InterfaceError) as error:
+        raise _unreachable(error) from None
+
+
+def _unreachable(error: exc.DBAPIError) -> DatabaseUnreachableError:
+    return DatabaseUnreachableError(" ".join(str(error.orig).split()))
+
+
+def _begin(connection: Connection, progress: Callable[[str], None]) -> RootTransaction:
+    """Begin a transaction with the lock, however long another migration holds it."""
+    if connection.dialect.name != "postgresql":
+        return _outwait_locks(connection.begin, progress)
+    transaction = connection.begin()
+    connection.execute(_NO_LIMITS)
+    # Held by the transaction, so that it works through PgBouncer too.
+    if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), _LOCK):
+        progress(_WAITING)
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), _LOCK)
+    return transaction
+
+
+def _outwait_locks(attempt: Callable[[], _T], progress: Callable[[str], None]) -> _T:
+    """Repeat an attempt while SQLite's file is locked: its busy timeout ends before migrations."""
+    announced = False
+    while True:
+        try:
+            return attempt()
+        except exc.OperationalError as error:
+            if not is_busy(error.orig):
+                raise
+        if not announced:
+            progress(_WAITING)
+            announced = True
+
+
+def _refused(error: exc.DBAPIError) -> FatalError:
+    cause = str(error.orig).splitlines()[0]
+    message = (
+        f"the database does not let this role migrate: {cause}: migrate as the role that owns the "
+        "schema; in the shipped stack, `systemctl --user restart todo-migrate` does"
+    )
+    return FatalError(ExitCode.DATABASE_UNAVAILABLE, message)
+
+
+def _upgrade(connection: Connection, backend_role: str, progress: Callable[[str], None]) -> str:
+    current = _find_revision(connection)
+    if current and current not in REVISIONS:
+        message = (
+            f"the database's schema is revision {current}, which this program (up to "
+            f"{EXPECTED_REVISION}) does not know: run the newer version, or restore a backup"
+        )
+        raise FatalError(ExitCode.SCHEMA_MISMATCH, message)
+    named = bool(backend_role) and connection.dialect.name == "postgresql"
+    two_roles = named and has_backend_role(connection, backend_role, progress)
+    if two_roles:
+        take_ownership(connection, backend_role)
+    if current != EXPECTED_REVISION:
+        from alembic import command  # noqa: PLC0415 - half a second, and mostly not needed
+        from alembic.config import Config  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, EXPECTED_REVISION)
+    if two_roles:
+        grant(connection, backend_role)
+    return current
+
+
+def _find_revision(connection: Connection) -> str:
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found or ""

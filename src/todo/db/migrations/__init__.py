@@ -1,0 +1,1 @@
+"""Alembic's scripts; run by `todo.db.migrate`, never imported while serving."""

@@ -1,0 +1,283 @@
+"""What runs statements on a connection out of the pool: alone, or as one transaction.
+
+The pool is SQLAlchemy's. It connects and closes by `greenlet_spawn`, which runs SQLAlchemy's
+synchronous code and hands what the driver awaits to the event loop; `sqlalchemy.ext.asyncio`
+offers the same, and imports the ORM. Statements go straight to the driver.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine, exc
+from sqlalchemy.util import greenlet_spawn
+
+from todo.db.admission import Admission
+from todo.db.statement import Call, Row, Statement
+
+# psycopg serves both kinds of program; only the dialect's name tells SQLAlchemy which one this is.
+_ASYNC_DRIVERS = {"postgresql+psycopg": "postgresql+psycopg_async"}
+
+Prepared = tuple[str | bytes, Any]
+"""A statement and its values as a driver takes them."""
+
+
+class Session(ABC):
+    """One connection for a while: each statement by itself, or all as one transaction.
+
+    A transaction begins with its first statement and ends with `commit`; without it, nothing
+    has happened.
+    """
+
+    # Begins a transaction whose reads all see the same.
+    _VIEW = "BEGIN"
+
+    def __init__(
+        self,
+        engine: Engine,
+        driver: Any,  # noqa: ANN401 - each driver has a type of its own
+        *,
+        transaction: bool = False,
+        patience_s: float = 0,
+        admission: Admission | None = None,
+    ) -> None:
+        """Use a driver's connection.
+
+        Args:
+            engine: Whose connection it is.
+            driver: The driver's own connection.
+            transaction: Whether statements are one transaction, or each commits itself.
+            patience_s: Seconds after which a server that does not answer a statement is cut off.
+            admission: The accounts in whose share of the pool this connection is; None where
+                nobody counts.
+        """
+        self.driver = driver
+        self._patience_s = patience_s
+        self._dialect = engine.dialect
+        self._transaction = transaction
+        self._open = False
+        self._admission = admission
+
+    async def admit(self, account: str) -> None:
+        """Count this connection for one more account, whose row it is about to lock.
+
+        Raises:
+            AccountBusyError: The account has its share of the connections.
+        """
+        if self._admission is not None:
+            await self._admission.add(account)
+
+    @property
+    def dialect(self) -> str:
+        """The name of the database's dialect."""
+        return self._dialect.name
+
+    async def fetch(self, statement: Statement, values: Mapping[str, Any]) -> list[Row]:
+        """Run a statement and return its rows."""
+        return (await self.run((statement, values)))[0]
+
+    async def find(self, statement: Statement, values: Mapping[str, Any]) -> Row | None:
+        """Run a statement and return its first row, or None."""
+        rows = await self.fetch(statement, values)
+        return rows[0] if rows else None
+
+    async def run(self, *calls: Call) -> list[list[Row]]:
+        """Run statements one after the other; return the rows of each."""
+        if not self._open:
+            await self._begin()
+            self._open = True
+        return await self._send([self._prepare(call) for call in calls])
+
+    async def run_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement once for each row of values, within the transaction that is open."""
+        compiled = statement.compiled(self._dialect)
+        await self._send_many(compiled.text, [compiled.bind(values) for values in rows])
+
+    async def commit(self, *calls: Call) -> list[list[Row]]:
+        """Run the last statements and commit; return the rows of each."""
+        rows = await self.run(*calls) if calls else []
+        if self._open:
+            await self._commit()
+            self._open = False
+        return rows
+
+    @contextlib.asynccontextmanager
+    async def one_view(self) -> AsyncIterator[None]:
+        """Let the reads of the block see what is committed at the first of them.
+
+        For a session whose statements else run each by itself.
+        """
+        await self._begin()
+        self._open = True
+        await self._send([(self._VIEW, None)])
+        yield
+        await self._send([("COMMIT", None)])
+
+    def _prepare(self, call: Call) -> Prepared:
+        statement, values = call
+        compiled = statement.compiled(self._dialect)
+        return compiled.text, compiled.bind(values)
+
+    @abstractmethod
+    async def _begin(self) -> None:
+        """Let a transaction begin with the next statement, or let each commit itself."""
+
+    @abstractmethod
+    async def _commit(self) -> None:
+        """End it."""
+
+    @abstractmethod
+    async def _send(self, calls: Sequence[Prepared]) -> list[list[Row]]:
+        """Run statements in order; return the rows of each."""
+
+    async def _send_many(self, text: str | bytes, rows: list[Any]) -> None:
+        """Run one statement for each row of values, each within its own time."""
+        await self._send([(text, values) for values in rows])
+
+
+class PostgresSession(Session):
+    """On psycopg.
+
+    Its pipeline mode saves round trips, which cost little on a Unix socket, and takes twice the
+    processor time.
+
+    The server's own statement time-out does not fire in a server that hangs. Cancelling the task
+    would make psycopg ask the same server to cancel, for seconds; a socket that is shut down ends
+    the wait at once.
+    """
+
+    _VIEW = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+    _cursor: Any = None
+
+    async def _begin(self) -> None:
+        # Sends nothing: psycopg begins with the first statement, without waking this task.
+        if self.driver.autocommit == self._transaction:
+            await self.driver.set_autocommit(not self._transaction)
+
+    async def _commit(self) -> None:
+        watchdog = self._watch()
+        try:
+            await self.driver.commit()
+        finally:
+            watchdog.cancel()
+
+    async def _send(self, calls: Sequence[Prepared]) -> list[list[Row]]:
+        # Making one costs a third of what a statement does.
+        cursor = self._cursor = self._cursor or self.driver.raw_cursor()
+        rows = []
+        for text, values in calls:
+            watchdog = self._watch()
+            try:
+                await cursor.execute(text, values)
+            finally:
+                watchdog.cancel()
+            rows.append(await cursor.fetchall() if cursor.pgresult.nfields else [])
+        return rows
+
+    def _watch(self) -> asyncio.TimerHandle:
+        """Shut the connection down unless what is asked now is answered in time."""
+        return asyncio.get_running_loop().call_later(self._patience_s, _shut_down, self.driver)
+
+
+class SqliteSession(Session):
+    """On aiosqlite: a thread runs one statement after the other."""
+
+    async def _begin(self) -> None:
+        if self._transaction:
+            # A writer takes the lock at once: a read lock cannot be upgraded later.
+            await self._send([("BEGIN IMMEDIATE", None)])
+
+    async def _commit(self) -> None:
+        await self._send([("COMMIT", None)])
+
+    async def _send(self, calls: Sequence[Prepared]) -> list[list[Row]]:
+        fetch = self.driver.execute_fetchall
+        return [list(await fetch(text, values or {})) for text, values in calls]
+
+    async def _send_many(self, text: str | bytes, rows: list[Any]) -> None:
+        cursor = await self.driver.executemany(text, rows)
+        await cursor.close()
+
+
+def _shut_down(driver: Any) -> None:  # noqa: ANN401 - psycopg is imported for PostgreSQL alone
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as peer:
+        peer.shutdown(socket.SHUT_RDWR)
+
+
+def create_async_engine(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - SQLAlchemy's own
+    """Create an engine whose connections are for `connect`; takes what `create_engine` takes."""
+    return create_engine(
+        url.set(drivername=_ASYNC_DRIVERS.get(url.drivername, url.drivername)), **options
+    )
+
+
+async def check_out(engine: Engine) -> PoolProxiedConnection:
+    """Take a connection out of the pool; the driver's own is its `driver_connection`.
+
+    Args:
+        engine: As `create_async_engine` made it.
+
+    Raises:
+        ConnectionError: The server closes each as soon as it is made.
+    """
+    try:
+        pooled: PoolProxiedConnection = await greenlet_spawn(engine.raw_connection)
+    except exc.InvalidRequestError as error:
+        # The pool has replaced it twice.
+        raise ConnectionError(str(error)) from error
+    return pooled
+
+
+def is_idle(pooled: PoolProxiedConnection) -> bool:
+    """Whether nothing is open on a connection: `close` returns it to the pool as it is."""
+    driver: Any = pooled.driver_connection
+    return getattr(driver, "abandoned", None) is None and not _is_in_transaction(driver)
+
+
+async def give_back(pooled: PoolProxiedConnection, patience_s: float) -> bool:
+    """End what is open, and return the connection; close it where that fails.
+
+    Not for a task that may be cancelled: a connection given back by half is lost.
+
+    Args:
+        pooled: As `check_out` returned it.
+        patience_s: Seconds after which a server that does not answer is left.
+
+    Returns:
+        Whether the server answered.
+    """
+    driver: Any = pooled.driver_connection
+    answered = True
+    try:
+        if abandoned := getattr(driver, "abandoned", None):
+            _, pending = await asyncio.wait({abandoned}, timeout=patience_s)
+            answered = not pending
+        if answered and _is_in_transaction(driver):
+            await asyncio.wait_for(driver.rollback(), patience_s)
+    except TimeoutError:
+        answered = False
+    except Exception:  # noqa: BLE001 - whatever it was: such a connection is not for anybody else
+        await greenlet_spawn(pooled.invalidate)
+        return True
+    if answered:
+        # Nothing here waits: the pool is told to reset nothing.
+        pooled.close()
+    else:
+        await greenlet_spawn(pooled.invalidate)
+    return answered
+
+
+def _is_in_transaction(driver: Any) -> bool:  # noqa: ANN401 - psycopg's or aiosqlite's
+    if hasattr(driver, "in_transaction"):
+        return bool(driver.in_transaction)
+    # Idle is 0 in libpq; a connection that is closed is in an unknown state.
+    return bool(driver.pgconn.transaction_status)
+
+
+async def dispose(engine: Engine) -> None:
+    """Close the pooled connections."""
+    await greenlet_spawn(engine.dispose)

@@ -1,0 +1,62 @@
+"""Heads of journals in a file: what to keep elsewhere, so that nobody can rewrite a chain unseen.
+
+One JSON object a line, in the order of owners.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import IO
+
+import orjson
+
+from todo.core.exit import ExitCode, FatalError
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a journal ended.
+
+    Attributes:
+        owner: Whose journal.
+        chain_id: Name of its chain.
+        seq: Number of its last entry.
+        hash: Of that entry, in hexadecimal digits.
+    """
+
+    owner: str
+    chain_id: str
+    seq: int
+    hash: str
+
+
+def write_heads(file: IO[bytes], heads: Iterable[Head]) -> None:
+    """Write heads to a file."""
+    file.writelines(orjson.dumps(asdict(head)) + b"\n" for head in heads)
+
+
+def read_heads(name: str, file: IO[bytes]) -> dict[str, Head]:
+    """Return the heads of a file, by owner.
+
+    Raises:
+        FatalError: It is not such a file; the message has its name and the line.
+    """
+    return {head.owner: head for head in _parse(name, file)}
+
+
+def _parse(name: str, lines: Iterable[bytes]) -> Iterator[Head]:
+    for number, line in enumerate(lines, 1):
+        try:
+            head = Head(**orjson.loads(line))
+        except (orjson.JSONDecodeError, TypeError):
+            head = None
+        if head is None or not _is_sound(head):
+            message = (
+                f"{name}, line {number}: not the head of a journal, as --export-head writes them"
+            )
+            raise FatalError(ExitCode.USAGE, message)
+        yield head
+
+
+def _is_sound(head: Head) -> bool:
+    texts = (head.owner, head.chain_id, head.hash)
+    return all(isinstance(text, str) for text in texts) and type(head.seq) is int

@@ -1,0 +1,92 @@
+"""Compare the tasks that there are with what their journal says of them."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, String, Text, bindparam, case, cast, func, select
+
+from todo.db.documents import TASK_FIELDS, select_image
+from todo.db.session import Session
+from todo.db.statement import Statement, follows
+from todo.db.tables import journal, task
+from todo.tasks.document import as_bytes, read_image
+
+_PAGE = 500
+_TIMES = {"due_at", "completed_at", "created_at", "updated_at"}
+_CHANGES_STATE = (journal.c.kind == "task") & (journal.c.operation != "remind")
+
+
+def _tasks(dialect: str) -> Select[Any]:
+    """Tasks and what the journal says last of each: one statement, one moment."""
+    # SQLite has ids as text already; a cast there would be for nothing.
+    task_id = task.c.id if dialect == "sqlite" else cast(task.c.id, String)
+    said = (
+        select(journal.c.after)
+        .where(journal.c.owner == task.c.owner, journal.c.entity_id == task_id, _CHANGES_STATE)
+        .order_by(journal.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    chosen = (task.c.owner == bindparam("owner")) & follows(task.c.id)
+    return select_image(
+        dialect,
+        task,
+        lambda s: s.where(chosen).order_by(task.c.id).limit(bindparam("limit")),
+        TASK_FIELDS,
+        [cast(said, Text)],
+    )
+
+
+_TASKS = Statement(_tasks)
+# How many tasks there are, and how many there should be.
+_COUNTS = Statement(
+    select(
+        select(func.count())
+        .select_from(task)
+        .where(task.c.owner == bindparam("owner"))
+        .scalar_subquery(),
+        select(
+            func.coalesce(
+                func.sum(
+                    case((journal.c.after.is_not(None), 1), else_=0)
+                    - case((journal.c.before.is_not(None), 1), else_=0)
+                ),
+                0,
+            )
+        )
+        .where(journal.c.owner == bindparam("owner"), _CHANGES_STATE)
+        .scalar_subquery(),
+    )
+)
+
+
+async def find_differences(session: Session, owner: str) -> AsyncIterator[str]:
+    """Yield what an owner's tasks have that the journal does not say."""
+    last: str | None = None
+    while True:
+        values = {"owner": owner, "after": last, "limit": _PAGE}
+        rows = await session.fetch(_TASKS, values)
+        for image, said in rows:
+            found = read_image(as_bytes(image))
+            last = found["id"]
+            if said is None:
+                yield f"the task {last} stands, but not in the journal"
+                continue
+            wrong = _compare(found, read_image(as_bytes(said)))
+            if wrong:
+                yield f"the task {last} is not what the journal says ({', '.join(wrong)})"
+        if len(rows) < _PAGE:
+            break
+    there, said = (await session.fetch(_COUNTS, {"owner": owner}))[0]
+    if int(said) > int(there):
+        yield f"{int(said) - int(there)} tasks of the journal are not there"
+
+
+def _compare(found: dict[str, Any], said: dict[str, Any]) -> list[str]:
+    return [name for name in found if _read(name, found[name]) != _read(name, said.get(name))]
+
+
+def _read(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
+    """A value by itself: each database, and a migration, write times in their own ways."""
+    return datetime.fromisoformat(value) if name in _TIMES and value else value

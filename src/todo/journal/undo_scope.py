@@ -1,0 +1,316 @@
+"""Which entries of a journal an undo is about: a change with what it caused, a request, a run."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Select, bindparam, literal_column, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from todo.core.caller import Caller
+from todo.core.errors import NotFoundError, StateConflictError, UndoConflictError
+from todo.db.session import Session
+from todo.db.statement import Row, Statement
+from todo.db.tables import Id, Time, journal
+from todo.journal.repository import View, is_task_of_list, list_params
+
+MAX_ENTRIES = 1000
+_MAX_SHOWN_TOKENS = 20
+
+Image = dict[str, Any]
+
+_OWNER = journal.c.owner == bindparam("owner")
+_ENTRY = (
+    journal.c.seq,
+    journal.c.request_seq,
+    journal.c.at,
+    journal.c.actor,
+    journal.c.token_id,
+    journal.c.operation,
+    journal.c.kind,
+    journal.c.entity_id,
+    journal.c.list_id,
+    journal.c.before,
+    journal.c.after,
+)
+_ONE = Statement(
+    select(*_ENTRY).where(
+        _OWNER, journal.c.seq == bindparam("seq"), journal.c.operation.is_not(None)
+    )
+)
+# The entries of a request are next to each other and have one time; so may those of others.
+_AROUND = Statement(
+    select(*_ENTRY)
+    .where(
+        _OWNER,
+        journal.c.seq.between(bindparam("first"), bindparam("last")),
+        journal.c.at == bindparam("at", type_=Time),
+    )
+    .order_by(journal.c.seq)
+)
+# Reminders changed nothing. What was restored is not left out: it would be in the way of undoing
+# the changes before it, for good.
+_CHANGED = journal.c.operation != literal_column("'remind'")
+_RUN = (
+    _OWNER
+    & (journal.c.run_id == bindparam("run_id"))
+    & (journal.c.actor == bindparam("actor"))
+    & _CHANGED
+)
+_TOKEN: ColumnElement[str] = bindparam("token_id", type_=Id)
+_RUN_OF_TOKEN = _RUN & journal.c.token_id.is_not_distinct_from(_TOKEN)
+_OF_TOKEN = _OWNER & (journal.c.token_id == _TOKEN) & _CHANGED
+
+
+def _select_entries(which: ColumnElement[bool], *inside: ColumnElement[bool]) -> Select[Any]:
+    # Before the limit: entries of other lists must not crowd out those of this one.
+    return select(*_ENTRY).where(which, *inside).order_by(journal.c.seq).limit(MAX_ENTRIES + 1)
+
+
+def _select_tokens(*inside: ColumnElement[bool]) -> Select[Any]:
+    return select(journal.c.token_id).where(_RUN, *inside).distinct().limit(_MAX_SHOWN_TOKENS)
+
+
+class _Questions(NamedTuple):
+    """The statements about a run or a token, in one part of a journal."""
+
+    run: Statement
+    tokens_of_run: Statement
+    token: Statement
+
+
+_IN_JOURNAL = _Questions(
+    Statement(_select_entries(_RUN_OF_TOKEN)),
+    Statement(_select_tokens()),
+    Statement(_select_entries(_OF_TOKEN)),
+)
+_IN_LIST = _Questions(
+    Statement(lambda dialect: _select_entries(_RUN_OF_TOKEN, is_task_of_list(dialect))),
+    Statement(lambda dialect: _select_tokens(is_task_of_list(dialect))),
+    Statement(lambda dialect: _select_entries(_OF_TOKEN, is_task_of_list(dialect))),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An entry as it is undone."""
+
+    seq: int
+    request_seq: int | None
+    at: str
+    actor: str
+    token_id: str | None
+    operation: str
+    kind: str
+    entity_id: str
+    list_id: str | None
+    before: str | None
+    after: str | None
+
+    @property
+    def entity(self) -> tuple[str, ...]:
+        """What was changed: a user's share of each list is a thing of its own."""
+        if self.kind == "share":
+            return (self.kind, self.entity_id, self.list_id or "")
+        return (self.kind, self.entity_id)
+
+    def read_before(self) -> Image:
+        """Return what the image before says, nothing where there is none."""
+        return orjson.loads(self.before) if self.before else {}
+
+    def read_after(self) -> Image:
+        """Return what the image after says, nothing where there is none."""
+        return orjson.loads(self.after) if self.after else {}
+
+
+async def find_entry(session: Session, owner: str, seq: int) -> Past | None:
+    """Return an entry by its number, None where the journal does not have it (any more)."""
+    row = await session.find(_ONE, {"owner": owner, "seq": seq})
+    return None if row is None else _read(row)
+
+
+async def find_change(session: Session, view: View, seq: int, *, whole_request: bool) -> list[Past]:
+    """Return a change and what it caused, or all of its request, in order.
+
+    Raises:
+        NotFoundError: The journal has no such entry that the caller may see.
+        StateConflictError: They are more than MAX_ENTRIES.
+    """
+    of_owner = {"owner": view.owner}
+    entry = await find_entry(session, view.owner, seq)
+    if entry is None:
+        raise NotFoundError
+    around = {"first": max(1, seq - MAX_ENTRIES), "last": seq + MAX_ENTRIES, "at": entry.at}
+    group = [_read(each) for each in await session.fetch(_AROUND, {**of_owner, **around})]
+    if whole_request:
+        chosen = [each for each in group if _is_one_request(each, entry)]
+    else:
+        chosen = _find_caused(entry, [each for each in group if _is_one_request(each, entry)])
+    if view.list_id is not None and not all(_is_inside(each, view.list_id) for each in chosen):
+        raise NotFoundError
+    return _refuse_many(chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run: what one user changed with one token and one `X-Run-Id`.
+
+    Attributes:
+        id: The `X-Run-Id`, which anybody may send.
+        actor: The user who did.
+        token_id: The API token; None for the one that `find_run` finds.
+    """
+
+    id: str
+    actor: str
+    token_id: str | None = None
+
+
+async def find_run(session: Session, view: View, run: Run, caller: Caller) -> list[Past]:
+    """Return what a run changed and restored, in order.
+
+    Without the token of the run, it is the run of the caller's token, otherwise of the only token
+    that has such a run.
+
+    Args:
+        session: Reads.
+        view: Which journal.
+        run: Which run.
+        caller: Who asks. The run of the caller's own token is preferred; another user's run is
+            none of that token's.
+
+    Raises:
+        NotFoundError: It changed nothing that the caller may see.
+        UndoConflictError: Several tokens have a run of this name.
+        StateConflictError: It made more than MAX_ENTRIES changes.
+    """
+    questions, about = _ask(view)
+    of_run = {**about, "run_id": run.id, "actor": run.actor}
+
+    async def fetch(token_id: str | None) -> list[Row]:
+        return await session.fetch(questions.run, {**of_run, "token_id": token_id})
+
+    if run.token_id is not None:
+        return _choose(await fetch(run.token_id))
+    rows = await fetch(caller.token_id) if run.actor == caller.user else []
+    if not rows:
+        tokens = [row[0] for row in await session.fetch(questions.tokens_of_run, of_run)]
+        if len(tokens) > 1:
+            raise _ambiguous(tokens)
+        for token_id in tokens:
+            rows = await fetch(token_id and str(token_id))
+    return _choose(rows)
+
+
+async def find_changes_by(session: Session, view: View, token_id: str) -> list[Past]:
+    """Return what a token changed and restored, in order.
+
+    Raises:
+        NotFoundError: It changed nothing that the caller may see.
+        StateConflictError: It made more than MAX_ENTRIES changes.
+    """
+    questions, about = _ask(view)
+    return _choose(await session.fetch(questions.token, {**about, "token_id": token_id}))
+
+
+def _ask(view: View) -> tuple[_Questions, dict[str, Any]]:
+    """Return the statements for a part of a journal, and the values that they share."""
+    questions = _IN_JOURNAL if view.list_id is None else _IN_LIST
+    return questions, {"owner": view.owner, **list_params(view)}
+
+
+def _choose(rows: list[Row]) -> list[Past]:
+    if not rows:
+        raise NotFoundError
+    return _refuse_many([_read(row) for row in rows])
+
+
+def _ambiguous(tokens: list[Any]) -> UndoConflictError:
+    names = [f"API token {token}" if token else "JSON Web Token" for token in tokens]
+    return UndoConflictError(
+        "Several tokens have a run of this name; name one of them in token_id.",
+        errors=[
+            {
+                "in": "body",
+                "field": "token_id",
+                "code": "ambiguous",
+                "message": f"a run of this name was made with the {name}",
+            }
+            for name in sorted(names)
+        ],
+    )
+
+
+def _read(row: Row) -> Past:
+    seq, first, at, actor, token_id, operation, kind, entity_id, list_id, before, after = row
+    at = at if isinstance(at, str) else at.isoformat(timespec="microseconds")
+    token_id, list_id = token_id and str(token_id), list_id and str(list_id)
+    return Past(seq, first, at, actor, token_id, operation, kind, entity_id, list_id, before, after)
+
+
+def _is_one_request(one: Past, other: Past) -> bool:
+    if one.request_seq is not None or other.request_seq is not None:
+        return one.request_seq == other.request_seq
+    # Entries of old versions do not say; their time does, as long as the clock went on.
+    return (one.at, one.actor, one.token_id) == (other.at, other.actor, other.token_id)
+
+
+def _is_inside(entry: Past, list_id: str) -> bool:
+    """Whether a change is about a task that was and stayed in a list."""
+    images = [image for image in (entry.read_before(), entry.read_after()) if image]
+    return entry.kind == "task" and all(image["list_id"] == list_id for image in images)
+
+
+def _find_caused(cause: Past, group: Iterable[Past]) -> list[Past]:
+    """Return a change and those of its request that follow from it, in order."""
+    following: dict[tuple[str, str], list[Past]] = defaultdict(list)
+    for entry in group:
+        for hook in _follows_from(entry):
+            following[hook].append(entry)
+    chosen = {cause.seq: cause}
+    pending = [cause]
+    while pending:
+        for hook in _causes(pending.pop()):
+            for entry in following[hook]:
+                if entry.seq not in chosen:
+                    chosen[entry.seq] = entry
+                    pending.append(entry)
+    return [chosen[seq] for seq in sorted(chosen)]
+
+
+def _causes(entry: Past) -> list[tuple[str, str]]:
+    hooks = []
+    if entry.operation in {"delete", "complete"}:
+        hooks.append((entry.operation, entry.entity_id))
+    if _is_moved(entry):
+        hooks.append(("move", entry.entity_id))
+    return hooks
+
+
+def _follows_from(entry: Past) -> list[tuple[str, str]]:
+    """Of what an entry would be a part: the delete above, the completed one before, the move."""
+    before, after = entry.read_before(), entry.read_after()
+    if entry.operation in {"delete", "unshare"}:
+        above = [before.get("parent_id"), before.get("list_id")]
+        return [("delete", each) for each in above if each]
+    if entry.operation == "create" and after.get("previous_id"):
+        return [("complete", after["previous_id"])]
+    if _is_moved(entry) and before["parent_id"]:
+        return [("move", before["parent_id"])]
+    return []
+
+
+def _is_moved(entry: Past) -> bool:
+    if entry.kind != "task" or not entry.before or not entry.after:
+        return False
+    return bool(entry.read_before()["list_id"] != entry.read_after()["list_id"])
+
+
+def _refuse_many(chosen: list[Past]) -> list[Past]:
+    if len(chosen) > MAX_ENTRIES:
+        raise StateConflictError(
+            f"That is more than {MAX_ENTRIES} changes; undo the latest of them first, one by one."
+        )
+    return chosen

@@ -1,1 +1,0 @@
-"""Alembic's scripts; run by `todo.migrate`, never imported while serving."""

@@ -1,0 +1,90 @@
+"""Whether the process lives, has started, and can answer: one truth for every endpoint."""
+
+import asyncio
+import time
+
+from todo.core.errors import (
+    DatabaseUnavailableError,
+    ProblemError,
+    SchemaMismatchError,
+    StartingError,
+    UnavailableError,
+)
+from todo.db.database import Database
+from todo.db.tables import EXPECTED_REVISION
+
+# Below the probe's own time-out of one second, so that the probe hears the reason.
+_CHECK_TIMEOUT_S = 0.8
+# A public endpoint must not let its callers query the database at will.
+_CACHE_S = 0.5
+
+CHECKS = ("livez", "readyz", "startupz")
+
+
+class Health:
+    """State of the process and the cached state of its database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._check: asyncio.Task[ProblemError | None] | None = None
+        self._checked_at = 0.0
+        self._result: ProblemError | None = None
+        self._schema_was_right = False
+        self.listening = False
+        self.stopping = False
+
+    async def find_problem(self, check: str) -> ProblemError | None:
+        """Answer one of `livez`, `readyz`, `startupz`: None means well."""
+        if check == "livez":
+            # That this line runs is the answer: the event loop turns.
+            return None
+        if check == "readyz":
+            return await self._find_database_problem()
+        if not self.listening:
+            return StartingError()
+        if self._schema_was_right:
+            return None
+        problem = await self._find_database_problem()
+        return problem if isinstance(problem, SchemaMismatchError) else None
+
+    async def _find_database_problem(self) -> ProblemError | None:
+        if self._check is None:
+            fresh = time.monotonic() - self._checked_at < _CACHE_S
+            if fresh and (self._result or self._database.breaker.state == "closed"):
+                return self._result
+            self._check = asyncio.create_task(self._query())
+        # Never cancelled: cancelling a query that hangs waits for the database as well.
+        done, _pending = await asyncio.wait({self._check}, timeout=_CHECK_TIMEOUT_S)
+        if not done:
+            return DatabaseUnavailableError("The database does not answer in time.")
+        return self._result
+
+    async def _query(self) -> ProblemError | None:
+        try:
+            self._result = await self._ask()
+        finally:
+            self._checked_at = time.monotonic()
+            self._check = None
+        return self._result
+
+    async def _ask(self) -> ProblemError | None:
+        pool = self._database.pool
+        if pool.checkedout() >= pool.size() and self._database.breaker.state == "closed":
+            # Every connection is at work: busy is not broken, and asking would queue.
+            return None
+        try:
+            revision = await self._database.find_revision()
+        except UnavailableError as error:
+            return error
+        if revision == EXPECTED_REVISION:
+            self._schema_was_right = True
+            return None
+        return SchemaMismatchError(
+            f"The database's schema is revision {revision or 'none'}; "
+            f"this program needs {EXPECTED_REVISION}."
+        )
+
+    async def close(self) -> None:
+        """Wait for a check that is still under way, briefly."""
+        if self._check is not None:
+            await asyncio.wait({self._check}, timeout=_CHECK_TIMEOUT_S)

@@ -1,0 +1,138 @@
+"""OpenTelemetry, for those who collect traces: a span for each request, sent by OTLP over HTTP.
+
+Nothing of it is imported, and nothing is done for a request, unless the environment says where
+spans go, in OpenTelemetry's own variables. FastAPI could trace as well, but its spans hold the path
+and the query, which may be what somebody wrote into a task; here as in the log it is the template.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from todo import __version__
+from todo.core.exit import ExitCode, FatalError
+from todo.observability.trace_context import SCOPE_KEY, Trace, find_parent
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import TracerProvider
+
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_SERVICE_NAME = "todo-backend"
+# A receiver that hangs must not hold up the end of the process.
+_CLOSING_S = 2.0
+_QUIET_PATHS = {"/livez", "/readyz", "/startupz", "/health"}
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+class Telemetry:
+    """Where spans go."""
+
+    def __init__(self, provider: "TracerProvider") -> None:
+        self.provider = provider
+
+    def close(self) -> None:
+        """Send what is left, for a while."""
+        sending = threading.Thread(target=self.provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(_CLOSING_S)
+
+
+def open_telemetry(environ: Mapping[str, str]) -> Telemetry | None:
+    """Begin to collect spans where the environment says where they go.
+
+    Raises:
+        FatalError: It does, and OpenTelemetry's SDK is not installed or refuses a variable.
+    """
+    wanted = next((name for name in _ENDPOINTS if environ.get(name)), None)
+    off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    if wanted is None or off or environ.get("OTEL_TRACES_EXPORTER") == "none":
+        return None
+    try:
+        from opentelemetry.exporter.otlp.proto.http import trace_exporter  # noqa: PLC0415
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    except ImportError as error:
+        message = (
+            f"{wanted} is set, and OpenTelemetry's SDK and exporter are not installed "
+            f"({error.name}): install what otel.lock pins, or unset it"
+        )
+        raise FatalError(ExitCode.CONFIGURATION, message) from None
+    own = {"service.version": __version__}
+    if not environ.get("OTEL_SERVICE_NAME"):
+        own["service.name"] = _SERVICE_NAME
+    try:
+        provider = TracerProvider(resource=Resource.create(own), shutdown_on_exit=False)
+        provider.add_span_processor(BatchSpanProcessor(trace_exporter.OTLPSpanExporter()))
+    except ValueError as error:
+        message = f"a variable of OpenTelemetry (OTEL_…) is not valid: {error}"
+        raise FatalError(ExitCode.CONFIGURATION, message) from None
+    return Telemetry(provider)
+
+
+class Spans:
+    """Wraps the application: each request is a span that continues its caller's trace."""
+
+    def __init__(self, app: ASGIApp, *, telemetry: Telemetry) -> None:
+        from opentelemetry import trace  # noqa: PLC0415 - where it is enabled alone
+        from opentelemetry.context import Context  # noqa: PLC0415
+
+        self._app = app
+        self._tracer = telemetry.provider.get_tracer(_SERVICE_NAME, __version__)
+        self._api = trace
+        self._empty = Context()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"] in _QUIET_PATHS:
+            await self._app(scope, receive, send)
+            return
+        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        parent = find_parent(scope["headers"])
+        span = self._tracer.start_span(
+            method,
+            context=self._make_context(parent) if parent else self._empty,
+            kind=self._api.SpanKind.SERVER,
+            attributes={"http.request.method": method, "url.scheme": scope["scheme"]},
+        )
+        own = span.get_span_context()
+        scope[SCOPE_KEY] = Trace(
+            f"{own.trace_id:032x}",
+            f"{own.span_id:016x}",
+            own.trace_flags.sampled,
+            parent.state if parent else "",
+        )
+        # What the server sends where the application sends nothing.
+        status = 500
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note)
+        finally:
+            span.set_attribute("http.response.status_code", status)
+            if route := getattr(scope.get("route"), "path", None):
+                span.update_name(f"{method} {route}")
+                span.set_attribute("http.route", route)
+            if status >= 500:  # noqa: PLR2004
+                span.set_status(self._api.StatusCode.ERROR)
+            span.end()
+
+    def _make_context(self, parent: Trace) -> "Context":
+        api = self._api
+        remote = api.SpanContext(
+            trace_id=int(parent.trace_id, 16),
+            span_id=int(parent.span_id, 16),
+            is_remote=True,
+            trace_flags=api.TraceFlags(int(parent.sampled)),
+            trace_state=api.TraceState.from_header([parent.state] if parent.state else []),
+        )
+        context: Context = api.set_span_in_context(api.NonRecordingSpan(remote), self._empty)
+        return context

@@ -1,0 +1,1 @@
+"""Pure calculation of due times and recurrence (RFC 5545)."""

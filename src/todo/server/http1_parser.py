@@ -1,0 +1,184 @@
+"""The fast path of the HTTP/1.1 parser, and the head of a response: text in, values out.
+
+An ordinary request is what nearly every client sends, and can be read in one way only. Everything
+else (another version, an upgrade, a chunked body, an odd or repeated field, invalid HTTP) is left
+to `todo.server.strict_parser`.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from email.utils import formatdate
+from enum import Enum, auto
+from functools import lru_cache
+from typing import NamedTuple
+
+MAX_HEAD_BYTES = 16 * 1024
+"""Of a request line with its header fields; more is refused with 414 or 431."""
+
+Headers = list[tuple[bytes, bytes]]
+
+METHODS = rb"GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|QUERY"
+"""What the application answers, if only with 405. Any other method is not implemented (501)."""
+ORIGIN_FORM = rb"/[!\"$-~]*+"
+"""A path with its query; a fragment (`#`) is never sent."""
+FIELD_LINES = rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n)"
+FIELD = re.compile(rb"([^:\r]++):([^\r]*+)\r\n")
+LENGTH = re.compile(rb"[0-9]{1,15}")
+HOST = re.compile(
+    rb"(?:(?:[\w\-.~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+|\[(?:[0-9A-Fa-f:.]++|v[0-9A-Fa-f]++\.[\w:.]++)\])"
+    rb"(?::[0-9]*+)?"
+)
+"""A host with an optional port (RFC 9110, 7.2): a name, an IPv4 address or a bracketed literal."""
+
+_REQUEST = re.compile(rb"(%b) (%b) HTTP/1\.1\r\n(%b++)\r\n" % (METHODS, ORIGIN_FORM, FIELD_LINES))
+# Fields that decide where a message ends, or what the connection is used for.
+_FRAMING = {
+    b"host",
+    b"connection",
+    b"content-length",
+    b"expect",
+    b"transfer-encoding",
+    b"upgrade",
+}
+_FRAMING_OF_RESPONSE = {b"content-length", b"connection", b"transfer-encoding"}
+_WITHOUT_BODY = {204, 304}
+
+
+class Service(Enum):
+    """Which part of the server answers a request."""
+
+    ORDINARY = auto()
+    """`todo.server.http1`."""
+    HYPERCORN = auto()
+    """Hypercorn: a chunked body, `Expect`, `Connection: close`, HTTP/1.0."""
+    WEBSOCKET = auto()
+    """Hypercorn, for the rest of the connection."""
+
+
+class Request(NamedTuple):
+    """A well-formed request.
+
+    Attributes:
+        method: In upper case.
+        target: Path and query as they came.
+        headers: In order, the names in lower case.
+        length: Bytes of its body; 0 for a chunked body.
+        size: Bytes of its head.
+        service: What answers it.
+        version: Of HTTP.
+    """
+
+    method: str
+    target: bytes
+    headers: Headers
+    length: int
+    size: int
+    service: Service = Service.ORDINARY
+    version: bytes = b"1.1"
+
+
+def find_request(data: bytes) -> Request | None:
+    """Parse the ordinary request at the start of the data; None if there is none."""
+    found = _REQUEST.match(data, 0, MAX_HEAD_BYTES)
+    if found is None:
+        return None
+    method, target, fields = found.groups()
+    headers = [(name.lower(), value.strip(b" \t")) for name, value in FIELD.findall(fields)]
+    framing = [field for field in headers if field[0] in _FRAMING]
+    length = 0
+    host = framing[0][1] if framing else b""
+    if len(framing) != 1 or framing[0][0] != b"host":
+        values = dict(framing)
+        # A repeated name, or one that is none of these three.
+        if len(values) != len(framing) or b"host" not in values:
+            return None
+        if not values.keys() <= {b"host", b"connection", b"content-length"}:
+            return None
+        announced = values.get(b"content-length", b"0")
+        keeps = values.get(b"connection", b"keep-alive").lower() == b"keep-alive"
+        if not keeps or not LENGTH.fullmatch(announced):
+            return None
+        length = int(announced)
+        host = values[b"host"]
+    if not _is_host(host):
+        return None
+    return Request(method.decode(), target, headers, length, found.end())
+
+
+@lru_cache(64)
+def _is_host(host: bytes) -> bool:
+    """Whether a field says a host; nearly every client says the same."""
+    return HOST.fullmatch(host) is not None
+
+
+class Response(NamedTuple):
+    """The head of a response.
+
+    Attributes:
+        head: Its bytes.
+        length: Bytes of the body that it announces, or None for a body in chunks.
+        closes: Whether it says that the connection ends with it.
+    """
+
+    head: bytes
+    length: int | None
+    closes: bool
+
+
+def render_response(
+    method: str, status: int, headers: Iterable[tuple[bytes, bytes]], body_length: int | None
+) -> Response:
+    """Render the head of a response.
+
+    Args:
+        method: The request's.
+        status: The response's, from 200 up.
+        headers: Its fields, names in lower case. `content-length`, where it is missing, is added.
+        body_length: Bytes of the whole body, or None when it is not known yet.
+
+    Raises:
+        ValueError: A field is not what may stand in a head.
+    """
+    lines = [b"HTTP/1.1 %d " % status]
+    length: int | None = None
+    closes = False
+    for name, value in headers:
+        if name in _FRAMING_OF_RESPONSE:
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"connection":
+                closes = value.lower() == b"close"
+            else:
+                raise ValueError("how a body is sent is not the application's to say")
+        lines.append(name + b": " + value)
+    if is_bodiless(method, status):
+        length = 0
+    elif length is None and body_length is not None:
+        length = body_length
+        lines.append(b"content-length: %d" % length)
+    elif length is None:
+        lines.append(b"transfer-encoding: chunked")
+    lines.append(_date_line())
+    lines.append(b"\r\n")
+    head = b"\r\n".join(lines)
+    # Each line has one end, and an empty line ends the head. Counting is faster than a search.
+    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+        raise ValueError("a field of a response with a line's end in it")
+    return Response(head, length, closes)
+
+
+def is_bodiless(method: str, status: int) -> bool:
+    """Whether such a response ends with its head, whatever that announces."""
+    return method == "HEAD" or status in _WITHOUT_BODY
+
+
+_date = (0, b"")
+
+
+def _date_line() -> bytes:
+    global _date  # noqa: PLW0603 - the text of this second, for every response in it
+    now = int(time.time())
+    if now != _date[0]:
+        _date = (now, b"date: " + formatdate(now, usegmt=True).encode())
+    return _date[1]

@@ -1,0 +1,208 @@
+"""Accepting and draining connections.
+
+Hypercorn's `serve()` closes its listening sockets and every connection without a request in
+progress in the same moment, so that a client whose connection was just accepted, and whose
+request is still on the way, is cut off. Here accepting stops first, and a connection is closed
+only after its first answer.
+"""
+
+import asyncio
+import logging
+import socket
+import sys
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from hypercorn.config import Config
+from starlette.types import ASGIApp
+
+from todo.server.http1 import Connection
+from todo.server.http1_parser import Request
+from todo.server.hypercorn import HypercornExchange
+from todo.server.read_pacing import Pace
+from todo.server.send_budget import SendBudget
+from todo.server.sockets import BACKLOG
+
+# How long an accepted connection may keep its first request back when the server stops.
+FIRST_REQUEST_GRACE_S = 1.0
+# How many young connections may wait for the answer to their first request before the others are
+# left in the kernel's queue. Enough to keep the database's pool busy; so few that a burst of
+# thousands neither delays the health probe nor is lost with this process. A connection that has
+# sent no whole request does not count: silence must not keep others out. Nor does one whose
+# response has started, such as a stream, or whose request waits for others of its account.
+MAX_UNANSWERED = 32
+_YOUNG_S = 1.0
+# Turns of the event loop until a request that came with its connection has been read.
+_READ_TURNS = 2
+_POLL_S = 0.01
+# Out of file descriptors, say: those of ended connections come back.
+_ACCEPT_RETRY_S = 0.5
+_UNRECEIVED_MS = 60_000
+# How long the body of a request may make no progress when the server stops.
+_STALLED_BODY_S = 2.0
+# An accepted socket needs two turns of the loop until its connection is known.
+_QUIET_POLLS = 5
+
+_log = logging.getLogger("todo.listener")
+
+
+class Listener:
+    """One application on some sockets.
+
+    Args:
+        app: What serves the requests.
+        sockets: Bound; `start` makes them listen.
+        config: Of Hypercorn.
+        max_connections: Open ones. Beyond them the idle ones make room, the longest idle first;
+            where there is none, new clients wait in the kernel's queue.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        sockets: list[socket.socket],
+        config: Config,
+        *,
+        max_connections: int = sys.maxsize,
+    ) -> None:
+        self.keep_alive_s = config.keep_alive_timeout
+        self.send_budget = SendBudget()
+        self._app = app
+        self._sockets = sockets
+        self._config = config
+        self._max_connections = max_connections
+        self._pace = Pace()
+        self._connections: dict[Connection, float] = {}
+        self._accepting = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopped = False
+
+    async def start(self) -> None:
+        """Begin to accept."""
+        for listener in self._sockets:
+            listener.settimeout(0)
+            listener.listen(BACKLOG)
+            self._await_connections(listener)
+
+    def stop_accepting(self) -> None:
+        """Leave new connections in the kernel's queue, for the successor or the drain's end."""
+        self._stopped = True
+        loop = asyncio.get_running_loop()
+        for listener in self._sockets:
+            loop.remove_reader(listener.fileno())
+
+    async def drain(self, deadline: float) -> None:
+        """Wait until every accepted connection has received its answer, then close them all.
+
+        Args:
+            deadline: When to give up on open requests, in seconds of `time.monotonic()`.
+        """
+        began = time.monotonic()
+        grace_ends = min(deadline, began + FIRST_REQUEST_GRACE_S)
+        quiet = 0
+        while quiet < _QUIET_POLLS and time.monotonic() < deadline:
+            await asyncio.sleep(_POLL_S)
+            silent_since = time.monotonic() - _STALLED_BODY_S
+            if silent_since >= began:
+                for connection in self._connections:
+                    connection.end_stalled_request(silent_since)
+            in_grace = time.monotonic() < grace_ends
+            owing = any(
+                c.busy or c.is_leaving or (in_grace and not c.has_responded)
+                for c in self._connections
+            )
+            quiet = 0 if owing else quiet + 1
+        # Idle connections end now.
+        self.stop_accepting()
+        for listener in self._sockets:
+            listener.close()
+        for connection in list(self._connections):
+            connection.finish()
+        tasks = self._find_tasks()
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(0.1, deadline - time.monotonic()))
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=0.2)
+
+    def opened(self, connection: Connection) -> None:
+        """Count a connection that is there."""
+        self._connections[connection] = time.monotonic()
+
+    def closed(self, connection: Connection) -> None:
+        """Forget it."""
+        self._connections.pop(connection, None)
+
+    def open_exchange(
+        self, connection: Connection, request: Request, body: bytes
+    ) -> HypercornExchange:
+        """Open an exchange with Hypercorn for one request."""
+        return HypercornExchange(self._app, self._config, self._pace, connection, request, body)
+
+    def _find_tasks(self) -> set[asyncio.Task[Any]]:
+        running = (connection.task for connection in self._connections)
+        return self._tasks | {task for task in running if task is not None}
+
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _await_connections(self, listener: socket.socket) -> None:
+        if not self._stopped:
+            asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener)
+
+    def _pause(self, listener: socket.socket, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener.fileno())
+        loop.call_later(seconds, self._await_connections, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Take one connection; one a turn of the loop, so that a burst holds nobody up."""
+        if self._is_full() or not self._make_room():
+            self._pause(listener, _POLL_S)
+            return
+        try:
+            client, _ = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            _log.error("cannot accept connections: %s", error)
+            self._pause(listener, _ACCEPT_RETRY_S)
+            return
+        client.settimeout(0)
+        if client.family in {socket.AF_INET, socket.AF_INET6}:
+            # A stream is not idle: that its client has vanished shows in what is never received.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNRECEIVED_MS)
+        self._accepting += 1
+        self._start_task(self._connect(client))
+
+    async def _connect(self, client: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(lambda: Connection(self._app, self), client)
+            for _ in range(_READ_TURNS):
+                await asyncio.sleep(0)
+        finally:
+            self._accepting -= 1
+
+    def _is_full(self) -> bool:
+        if len(self._connections) + self._accepting < MAX_UNANSWERED:
+            return False
+        young = time.monotonic() - _YOUNG_S
+        known = self._connections.items()
+        unanswered = sum(1 for c, since in known if since > young and c.owes_answer)
+        return unanswered + self._accepting >= MAX_UNANSWERED
+
+    def _make_room(self) -> bool:
+        """Return whether another connection may be open; close an idle one where none may."""
+        if len(self._connections) + self._accepting < self._max_connections:
+            return True
+        open_ = (each for each in self._connections if not each.transport.is_closing())
+        idle = (each for each in open_ if not each.busy)
+        longest = min(idle, key=lambda each: each.idle_since, default=None)
+        if longest is not None:
+            longest.finish()
+        return False

@@ -1,0 +1,221 @@
+"""`python -m todo`: Hypercorn in this process, on inherited or own sockets, until a signal."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+from fastapi import FastAPI
+from hypercorn.config import Config
+
+from todo import __version__
+from todo.api.management import Management
+from todo.app import create_app
+from todo.auth.authenticator import open_tokens
+from todo.config.addresses import Address
+from todo.config.settings import Settings, in_container, load_settings
+from todo.core.errors import SchemaMismatchError
+from todo.core.exit import ExitCode, FatalError, report_fatal
+from todo.db.migrate import DatabaseUnreachableError, migrate
+from todo.observability.health import Health
+from todo.observability.logs import set_up_logging
+from todo.observability.loop_lag import watch_loop
+from todo.observability.tracing import Spans, open_telemetry
+from todo.server.allocator import map_large_blocks
+from todo.server.listener import Listener
+from todo.server.loop_counter import LoopCounter
+from todo.server.sd_notify import notify
+from todo.server.sockets import Listeners, open_listeners, unlink_own
+
+# Longer than the usual idle time-out of a proxy (60 s): the proxy, not we, closes first.
+_KEEP_ALIVE_S = 75
+# Of the line before a chunk, or of the fields behind the last one; a head has a limit of its own.
+_MAX_INCOMPLETE_BYTES = 16 * 1024
+# What a page sends: a token, or a ping.
+_MAX_MESSAGE_BYTES = 16 * 1024
+_RETRY_S = 1.0
+_NOTIFY_POLL_S = 0.1
+# The embedded database is migrated before anybody is served, unless that takes long.
+_SQLITE_MIGRATION_S = 10
+# What is left of the deadline for closing the pool and the loop.
+_CLOSING_S = 0.5
+
+# For the pool, the journal's watcher, files, key sets, metrics and the probe.
+_RESERVED_FILES = 256
+
+_log = logging.getLogger("todo.server")
+
+
+def main() -> int:
+    """Run the server; return the exit code."""
+    map_large_blocks()
+    try:
+        settings = load_settings()
+        set_up_logging(settings.log_level)
+        tokens = open_tokens(settings, create=not in_container(os.environ))
+        app = create_app(settings, tokens)
+        telemetry = open_telemetry(os.environ)
+        if telemetry:
+            app.add_middleware(Spans, telemetry=telemetry)
+        listeners = open_listeners(settings, os.environ)
+        asyncio.run(_serve(app, settings, listeners))
+        if telemetry:
+            telemetry.close()
+    except FatalError as error:
+        return report_fatal(error)
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, one line
+        _log.debug("fatal", exc_info=True)
+        message = f"internal error, please report it: {type(error).__name__}: {error}"
+        return report_fatal(FatalError(ExitCode.INTERNAL, message))
+    return ExitCode.OK
+
+
+async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None:
+    health: Health = app.state.health
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_log_loop_error)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    config = _make_config()
+    probe_inode = os.stat(listeners.probe[0].getsockname()).st_ino  # noqa: PTH116
+    counter = LoopCounter(listeners.probe[0].getsockname())
+    probes = Management(health, None)
+    public = Listener(app, listeners.public, config, max_connections=_find_max_connections())
+    management = Listener(Management(health, app.state.metrics), listeners.management, config)
+    probe = Listener(probes, listeners.probe, config)
+    async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
+        background = []
+        # Before a migration, which may take long: until then the probe sees a start.
+        counter.start()
+        await probe.start()
+        if settings.database_migrate == "startup":
+            migration = tasks.create_task(_migrate(settings))
+            background.append(migration)
+            if app.state.database.is_sqlite:
+                await asyncio.wait({migration}, timeout=_SQLITE_MIGRATION_S)
+        for listener in (management, public):
+            await listener.start()
+        health.listening = True
+        _log.info("listening", extra=_describe(listeners))
+        background.append(tasks.create_task(_announce(health)))
+        background.append(tasks.create_task(watch_loop(app.state.metrics.observe_loop_lag)))
+        background.append(tasks.create_task(app.state.reminders.run()))
+        background.append(tasks.create_task(app.state.last_use.run()))
+        # What was made so far lives as long as the process: the collector need not walk it.
+        gc.freeze()
+        gc.enable()
+        await stop.wait()
+        deadline = time.monotonic() + settings.shutdown_deadline_s
+        _arm_deadline(settings.shutdown_deadline_s)
+        health.stopping = True
+        app.state.feed.stop()
+        app.state.live.stop()
+        public.stop_accepting()
+        management.stop_accepting()
+        notify("STOPPING=1")
+        _log.info("stopping")
+        for task in background:
+            task.cancel()
+        drained_by = deadline - _CLOSING_S
+        await asyncio.gather(public.drain(drained_by), management.drain(drained_by))
+        unlink_own(listeners.probe[0], probe_inode)
+        await probe.drain(drained_by)
+        counter.close()
+    _log.info("stopped")
+
+
+def _find_max_connections() -> int:
+    """Return how many public connections leave enough file descriptors for everything else.
+
+    Without a free descriptor the health probe would get no answer, and the service would be killed
+    for the load that clients make.
+    """
+    limit, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(limit - _RESERVED_FILES, limit // 2)
+
+
+def _make_config() -> Config:
+    config = Config()
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.include_server_header = False
+    config.keep_alive_timeout = _KEEP_ALIVE_S
+    config.websocket_max_message_size = _MAX_MESSAGE_BYTES
+    config.h11_max_incomplete_size = _MAX_INCOMPLETE_BYTES
+    # A connection that is closed at its thousandth request is a race for nothing.
+    config.keep_alive_max_requests = 1_000_000_000
+    return config
+
+
+async def _announce(health: Health) -> None:
+    """Tell the service manager once the process has started."""
+    reason = ""
+    while problem := await health.find_problem("startupz"):
+        if problem.detail != reason and isinstance(problem, SchemaMismatchError):
+            reason = problem.detail
+            _log.warning("not ready: %s Run `python3 -m todo.admin migrate`.", reason)
+        await asyncio.sleep(_NOTIFY_POLL_S)
+    notify("READY=1")
+    _log.info("started", extra={"version": __version__})
+
+
+async def _migrate(settings: Settings) -> None:
+    """Upgrade the schema as soon as the database is there."""
+    reason = ""
+    while True:
+        try:
+            found = await asyncio.to_thread(migrate, settings, _log.warning)
+        except DatabaseUnreachableError as error:
+            message = f"waiting for the database to migrate it: {error}"
+        except FatalError as error:
+            _log.critical("%s", error.message)
+            return
+        else:
+            _log.info("schema is current", extra={"revision_before": found or "none"})
+            return
+        if message != reason:
+            reason = message
+            _log.warning("%s", message)
+        await asyncio.sleep(_RETRY_S)
+
+
+def _arm_deadline(seconds: float) -> None:
+    """End the process at the deadline, even when the event loop no longer turns."""
+
+    def end() -> None:
+        with contextlib.suppress(Exception):
+            _log.warning("shutdown deadline reached, ending with requests open")
+        os._exit(ExitCode.OK)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
+def _describe(listeners: Listeners) -> dict[str, list[str]]:
+    return {
+        name: [str(_address_of(listener)) for listener in getattr(listeners, name)]
+        for name in ("public", "management", "probe")
+    }
+
+
+def _address_of(listener: socket.socket) -> Address:
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return Address(path=os.fsdecode(name))
+    return Address(host=name[0], port=name[1])
+
+
+def _log_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    _log.error("%s", context.get("message"), exc_info=context.get("exception"))

@@ -1,0 +1,173 @@
+"""Listening sockets: inherited from the service manager, or bound here."""
+
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from todo.config.addresses import Address, parse_address
+from todo.config.settings import Settings
+from todo.core.exit import ExitCode, FatalError
+
+BACKLOG = 4096
+_FIRST_FD = 3
+
+
+@dataclass(slots=True)
+class Listeners:
+    """The sockets by their purpose."""
+
+    public: list[socket.socket] = field(default_factory=list)
+    management: list[socket.socket] = field(default_factory=list)
+    probe: list[socket.socket] = field(default_factory=list)
+
+
+def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Listeners:
+    """Take the inherited sockets and bind what is missing.
+
+    The variables of socket activation are removed, so that no child takes them for its own.
+
+    Raises:
+        FatalError: An address is taken, or an inherited descriptor is no listening socket.
+    """
+    listeners = Listeners()
+    try:
+        _fill(listeners, settings, environ)
+    except FatalError:
+        for listener in (*listeners.public, *listeners.management):
+            listener.close()
+        raise
+    return listeners
+
+
+def _fill(listeners: Listeners, settings: Settings, environ: MutableMapping[str, str]) -> None:
+    management = parse_address(settings.management_bind)
+    for fd in inherited_descriptors(environ, os.getpid()):
+        inherited = _adopt(fd)
+        mine = listeners.management if is_bound_to(inherited, management) else listeners.public
+        mine.append(inherited)
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        environ.pop(name, None)
+    if not listeners.public:
+        listeners.public.append(_bind(parse_address(settings.bind), "TODO_BIND"))
+    if not listeners.management:
+        listeners.management.append(_bind(management, "TODO_MANAGEMENT_BIND"))
+    listeners.probe.append(_bind(parse_address(settings.probe_bind), "TODO_PROBE_BIND", probe=True))
+
+
+def inherited_descriptors(environ: Mapping[str, str], pid: int) -> range:
+    """Return the descriptors that socket activation passed.
+
+    Podman names the container's process 1 in LISTEN_PID whatever runs the program there, and
+    process 1 of a container has nobody else to inherit from. So a differing LISTEN_PID counts
+    only for other processes.
+
+    Raises:
+        FatalError: LISTEN_FDS is not a number.
+    """
+    count = environ.get("LISTEN_FDS", "0")
+    for_whom = environ.get("LISTEN_PID", "")
+    if not count.isdigit():
+        message = f"LISTEN_FDS must be a number, not {count!r}: unset it, or use a socket unit"
+        raise FatalError(ExitCode.CONFIGURATION, message)
+    if for_whom and for_whom != str(pid) and pid != 1:
+        return range(0)
+    return range(_FIRST_FD, _FIRST_FD + int(count))
+
+
+def is_bound_to(listener: socket.socket, address: Address) -> bool:
+    """Whether a socket has the port (of any address) or the path."""
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        path = name.decode() if isinstance(name, bytes) else name
+        return bool(address.path) and path == address.path
+    return not address.path and name[1] == address.port
+
+
+def unlink_own(listener: socket.socket, inode: int) -> None:
+    """Remove the file of a Unix socket, unless a successor has replaced it."""
+    path = Path(listener.getsockname())
+    with contextlib.suppress(OSError):
+        if path.stat().st_ino == inode:
+            path.unlink()
+
+
+def _adopt(fd: int) -> socket.socket:
+    try:
+        adopted = socket.socket(fileno=fd)
+        listening = adopted.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        message = f"inherited descriptor {fd} is no socket ({error.strerror}): check LISTEN_FDS"
+        raise FatalError(ExitCode.CANNOT_LISTEN, message) from None
+    if not listening or adopted.type != socket.SOCK_STREAM:
+        message = f"inherited descriptor {fd} is no listening stream socket: check the socket unit"
+        raise FatalError(ExitCode.CANNOT_LISTEN, message)
+    adopted.setblocking(False)  # noqa: FBT003 - the signature of socket
+    adopted.set_inheritable(False)
+    return adopted
+
+
+def _bind(address: Address, option: str, *, probe: bool = False) -> socket.socket:
+    try:
+        if address.path:
+            return _bind_unix(Path(address.path), probe=probe)
+        info = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(info[0], socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Inherited by every connection: an answer is one write, never delayed.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if info[0] == socket.AF_INET6:
+                # `[::]` means every address, of both families.
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            listener.bind(info[4])
+            return _listen(listener)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        message = f"cannot listen on {address}: {error.strerror}; free it or change {option}"
+        raise FatalError(ExitCode.CANNOT_LISTEN, message) from None
+
+
+def _bind_unix(path: Path, *, probe: bool) -> socket.socket:
+    """A listening socket; that of the probe refuses connections until the event loop serves it.
+
+    A refused probe knows that the server is starting. One that is accepted and not answered would
+    take the rest of a slow start for a hang.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISSOCK(path.stat().st_mode) and (probe or _is_stale(path)):
+                # Nobody but the probe uses its own: what a killed process left is in the way.
+                path.unlink()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        listener.bind(str(path))
+        return listener if probe else _listen(listener)
+    except OSError:
+        listener.close()
+        raise
+
+
+def _listen(listener: socket.socket) -> socket.socket:
+    listener.setblocking(False)  # noqa: FBT003 - the signature of socket
+    # At once, so that whoever was told the address may connect, and a taken port is found now.
+    listener.listen(BACKLOG)
+    return listener
+
+
+def _is_stale(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        try:
+            client.connect(str(path))
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+        return False

@@ -1,0 +1,294 @@
+"""The strict HTTP/1.1 parser for what is not ordinary: it accepts, names or refuses a request.
+
+`todo.server.http1_parser` reads what nearly every client sends. Of the rest only what is
+well-formed and has a named use reaches the application; everything else is refused here, and its
+connection closed.
+"""
+
+import base64
+import binascii
+import re
+from typing import NamedTuple
+
+from todo.api.security_headers import add_security
+from todo.core.errors import HttpError, render_problem
+from todo.server.http1_parser import (
+    FIELD,
+    FIELD_LINES,
+    HOST,
+    LENGTH,
+    MAX_HEAD_BYTES,
+    METHODS,
+    ORIGIN_FORM,
+    Headers,
+    Request,
+    Service,
+    render_response,
+)
+
+_WEBSOCKETS = b"/ws/"
+_KEY_BYTES = 16
+_MAX_VERSION_DIGIT = b"1"
+
+_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!-~]++) HTTP/([0-9])\.([0-9])")
+_KNOWN_METHOD = re.compile(METHODS)
+_ORIGIN = re.compile(ORIGIN_FORM)
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?@]++)([/?][!\"$-~]*+)?")
+_FIELDS = re.compile(rb"%b*+" % FIELD_LINES)
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
+
+
+class Refusal(NamedTuple):
+    """What is answered instead of passing a request on.
+
+    Attributes:
+        status: Of the response.
+        detail: For people.
+        method: Of the request; a response to HEAD has no body.
+        headers: Fields that the status requires.
+    """
+
+    status: int
+    detail: str
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Gate:
+    """One head, as its bytes arrive; each byte is looked at once."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._start = 0
+        self._searched = 0
+        self._has_line = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of a request has arrived."""
+        return len(self._data) == self._start
+
+    def feed(self, data: bytes) -> "Request | Refusal | None":
+        """Add bytes.
+
+        Returns:
+            The request or the refusal, or None while the end of the head is missing.
+        """
+        held = self._data
+        held += data
+        if not self._start and held.startswith(b"\r\n"):
+            # RFC 9112, 2.2: an empty line before a request is ignored.
+            self._start = 2
+        if refusal := self._refuse_start():
+            return refusal
+        end = held.find(b"\r\n\r\n", max(self._start, self._searched - 3))
+        limit = self._start + MAX_HEAD_BYTES
+        if 0 <= end <= limit - 4:
+            return parse_head(bytes(held[self._start : end + 4]), skipped=self._start)
+        if end >= 0 or len(held) >= limit:
+            if held.find(b"\r\n", self._start, limit) < 0:
+                return Refusal(414, f"The request line exceeds {MAX_HEAD_BYTES} bytes.")
+            return Refusal(431, f"The header of the request exceeds {MAX_HEAD_BYTES} bytes.")
+        if _BARE_LF.search(held, self._searched):
+            return Refusal(400, "A line of the request's header does not end with CR LF.")
+        self._searched = len(held)
+        return None
+
+    def received(self) -> bytes:
+        """Return every byte that was fed."""
+        return bytes(self._data)
+
+    def _refuse_start(self) -> "Refusal | None":
+        """Refuse at once what cannot become a request, such as a TLS handshake."""
+        held, start = self._data, self._start
+        if self._searched <= start + 1 and len(held) > start and not _TOKEN.match(held, start):
+            return None if held == b"\r" else _INVALID_LINE
+        if self._has_line:
+            return None
+        line_end = held.find(b"\r\n", max(start, self._searched - 1))
+        if line_end >= 0:
+            self._has_line = True
+            line = _parse_line(bytes(held[start:line_end]))
+            return line if isinstance(line, Refusal) else None
+        return None
+
+
+_INVALID_LINE = Refusal(400, "The request line is not valid HTTP.")
+
+
+class _Line(NamedTuple):
+    method: str
+    target: bytes
+    version: bytes
+
+
+def _parse_line(line: bytes) -> "_Line | Refusal":
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return _INVALID_LINE
+    name, target, major, minor = found.groups()
+    if major != b"1" or minor > _MAX_VERSION_DIGIT:
+        return Refusal(505, "The version is not supported: use HTTP/1.1.")
+    if not _KNOWN_METHOD.fullmatch(name):
+        return Refusal(501, "The method is not implemented.")
+    return _Line(name.decode(), target, b"1." + minor)
+
+
+def parse_head(head: bytes, *, skipped: int = 0) -> Request | Refusal:
+    """Parse a whole head.
+
+    Args:
+        head: From the request line to the empty line.
+        skipped: Bytes that came before it.
+    """
+    text, _, fields = head[:-2].partition(b"\r\n")
+    line = _parse_line(text)
+    if isinstance(line, Refusal):
+        return line
+    refusal: Refusal | None = None
+    if _FIELDS.fullmatch(fields):
+        headers = [(name.lower(), value.strip(b" \t")) for name, value in FIELD.findall(fields)]
+        try:
+            return _find_service(line, headers, skipped + len(head))
+        except _RefusedError as error:
+            refusal = error.refusal
+    refusal = refusal or Refusal(400, "A header field of the request is not valid.")
+    return refusal._replace(method=line.method)
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int, detail: str, *headers: tuple[str, str]) -> None:
+        self.refusal = Refusal(status, detail, headers=headers)
+        super().__init__(detail)
+
+
+def _find_service(line: _Line, headers: Headers, size: int) -> Request:
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        values.setdefault(name, []).append(value)
+    _check_host(line, values)
+    target, headers = _find_target(line, headers)
+    options = _list_of(values.get(b"connection", []))
+    is_chunked = _check_transfer_encoding(line, values)
+    length = _find_length(values)
+    expects = _check_expect(line, values) and (is_chunked or length > 0)
+    service = Service.ORDINARY
+    if is_chunked or expects or b"close" in options or line.version == b"1.0":
+        service = Service.HYPERCORN
+    elif _is_websocket(line, target, options, values):
+        _check_handshake(values, has_body=length > 0)
+        service = Service.WEBSOCKET
+    return Request(line.method, target, headers, length, size, service, line.version)
+
+
+def _check_host(line: _Line, values: dict[bytes, list[bytes]]) -> None:
+    hosts = values.get(b"host", [])
+    if len(hosts) > 1 or (not hosts and line.version != b"1.0"):
+        raise _RefusedError(400, "The request must have one Host.")
+    if hosts and not HOST.fullmatch(hosts[0]):
+        raise _RefusedError(400, "The Host is not valid.")
+
+
+def _find_target(line: _Line, headers: Headers) -> tuple[bytes, Headers]:
+    """Return the target in origin form, and the headers with the host that it names."""
+    if _ORIGIN.fullmatch(line.target) or (line.target == b"*" and line.method == "OPTIONS"):
+        return line.target, headers
+    absolute = _ABSOLUTE.fullmatch(line.target)
+    # RFC 9110, 4.2.1: the host of an http URI is never empty.
+    if absolute is None or absolute[1].startswith(b":") or not HOST.fullmatch(absolute[1]):
+        raise _RefusedError(400, "The target of the request is not valid.")
+    path = absolute[2] or (b"*" if line.method == "OPTIONS" else b"/")
+    if path.startswith(b"?"):
+        path = b"/" + path
+    # RFC 9112, 3.2.2: the target's host counts, not that of the field.
+    others = [field for field in headers if field[0] != b"host"]
+    return path, [(b"host", absolute[1]), *others]
+
+
+def _list_of(lines: list[bytes]) -> list[bytes]:
+    parts = (part.strip(b" \t").lower() for line in lines for part in line.split(b","))
+    return [part for part in parts if part]
+
+
+def _check_transfer_encoding(line: _Line, values: dict[bytes, list[bytes]]) -> bool:
+    """Whether the body is chunked."""
+    lines = values.get(b"transfer-encoding")
+    if lines is None:
+        return False
+    if b"content-length" in values:
+        raise _RefusedError(400, "A request has Content-Length or Transfer-Encoding, not both.")
+    if line.version == b"1.0":
+        raise _RefusedError(400, "HTTP/1.0 has no Transfer-Encoding.")
+    if [value.lower() for value in lines] == [b"chunked"]:
+        return True
+    codings = _list_of(lines)
+    if codings[-1:] != [b"chunked"] or codings.count(b"chunked") > 1 or len(codings) == 1:
+        raise _RefusedError(400, "The Transfer-Encoding must end with chunked, once.")
+    raise _RefusedError(501, "The Transfer-Encoding is not implemented: use chunked.")
+
+
+def _find_length(values: dict[bytes, list[bytes]]) -> int:
+    lines = values.get(b"content-length", [b"0"])
+    if len(lines) != 1 or not LENGTH.fullmatch(lines[0]):
+        raise _RefusedError(400, "The Content-Length is not one number.")
+    return int(lines[0])
+
+
+def _check_expect(line: _Line, values: dict[bytes, list[bytes]]) -> bool:
+    """Whether the client waits for 100 before it sends the body."""
+    expectations = _list_of(values.get(b"expect", []))
+    if not expectations or line.version == b"1.0":
+        # RFC 9110, 10.1.1: HTTP/1.0 does not know it.
+        return False
+    if expectations != [b"100-continue"]:
+        raise _RefusedError(417, "The expectation is not known: only 100-continue is.")
+    return True
+
+
+def _is_websocket(
+    line: _Line, target: bytes, options: list[bytes], values: dict[bytes, list[bytes]]
+) -> bool:
+    """Whether the connection shall become a WebSocket; any other upgrade is ignored."""
+    return (
+        line.method == "GET"
+        and target.startswith(_WEBSOCKETS)
+        and b"upgrade" in options
+        and b"websocket" in _list_of(values.get(b"upgrade", []))
+    )
+
+
+def _check_handshake(values: dict[bytes, list[bytes]], *, has_body: bool) -> None:
+    versions = values.get(b"sec-websocket-version", [])
+    if len(versions) == 1 and versions != [b"13"]:
+        raise _RefusedError(
+            426,
+            "The version of the WebSocket protocol is not supported: use 13.",
+            ("Sec-WebSocket-Version", "13"),
+            ("Upgrade", "websocket"),
+        )
+    keys = values.get(b"sec-websocket-key", [])
+    if len(versions) != 1 or len(keys) != 1 or has_body or not _is_key(keys[0]):
+        raise _RefusedError(400, "The WebSocket handshake is not valid.")
+
+
+def _is_key(text: bytes) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == _KEY_BYTES
+    except binascii.Error:
+        return False
+
+
+def render_refusal(refusal: Refusal, request_id: str) -> bytes:
+    """Render the response to what was refused; its connection closes."""
+    error = HttpError(refusal.status, refusal.detail, dict(refusal.headers))
+    status, headers, body = render_problem(error, instance="", request_id=request_id)
+    # RFC 9110, 7.8: who sends Upgrade names it in Connection.
+    connection = b"close, upgrade" if b"upgrade" in dict(headers) else b"close"
+    headers = [
+        *add_security(headers, secure=False),
+        (b"x-request-id", request_id.encode()),
+        (b"connection", connection),
+    ]
+    head = render_response(refusal.method, status, headers, len(body)).head
+    return head if refusal.method == "HEAD" else head + body

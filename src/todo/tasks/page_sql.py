@@ -1,0 +1,400 @@
+"""Pages of tasks: one statement for each shape of a question, each bounded.
+
+A page follows one index in the order asked for. Conditions that the index does not answer are
+tried on at most SCAN_BUDGET of its rows (WORDS_BUDGET for words); a page whose budget is spent ends
+there, short, and its cursor goes on from the last row that was looked at. So no question reads more
+than that, however large an account is and however few tasks answer it.
+
+A question with a narrow condition (words, a parent, a tag, a list) whose index has another order is
+tried the other way round first: its matches are gathered and sorted, when there are at most NARROW.
+
+What is not to lead must not be led by: PostgreSQL gets each condition either where an index answers
+it, or above the limit, where no plan can turn it into another way to read the table.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import (
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from todo.db.documents import TASK_FIELDS, select_image
+from todo.db.statement import SQLITE, Statement
+from todo.db.tables import Day, Id, Time, task, task_tag
+from todo.tasks.search import has_words, may_match, rank
+
+SCAN_BUDGET = 2000
+WORDS_BUDGET = 500
+"""As SCAN_BUDGET, for words: a text is longer than what other conditions look at."""
+NARROW = 500
+"""How many matches of a narrow condition are gathered and sorted."""
+
+Sort = Literal["created", "updated", "due", "priority", "title", "position", "relevance"]
+_KEYS = {
+    "created": "id",
+    "updated": "updated_at",
+    "due": "due_key",
+    "priority": "priority",
+    "title": "title",
+    "position": "position",
+    "relevance": "id",
+}
+_CACHED_SHAPES = 512
+_ENDS = (0, 2**128 - 1)
+"""The first id and the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a question asks by, without the values; the parameters are named after the fields.
+
+    Attributes:
+        sort: The order.
+        descending: Whether the largest comes first.
+        after: Whether it goes on after a cursor (`after_key`, `after_id`).
+        status: `open` or `completed`, None for both.
+        in_list: `one` list (`list_id`), `none`, or `any`.
+        parent: Whether it is about the tasks right below one (`parent_id`).
+        tags: How many tags (`tag_0` ...) a task must have.
+        priority: Whether it must have one priority.
+        due: `window` (`date_from`, `date_to`, `at_from`, `at_to`, `key_from`, `key_to`), `none`
+            for tasks without, or `any`.
+        updated: Whether it must have changed since (`updated_since`).
+        search: Whether its words must match (`terms`, `pieces`).
+        fields: Keys of the images.
+    """
+
+    sort: Sort = "created"
+    descending: bool = True
+    after: bool = False
+    status: Literal["open", "completed"] | None = None
+    in_list: Literal["one", "none", "any"] = "any"
+    parent: bool = False
+    tags: int = 0
+    priority: bool = False
+    due: Literal["window", "none", "any"] = "any"
+    updated: bool = False
+    search: bool = False
+    fields: tuple[str, ...] = TASK_FIELDS
+
+    @property
+    def key(self) -> str:
+        """The column that a page is sorted by, before the id."""
+        return _KEYS[self.sort]
+
+
+@lru_cache(_CACHED_SHAPES)
+def page_statement(shape: Shape) -> Statement:
+    """Return the statement that reads the images of a page (parameter `limit`)."""
+    return Statement(lambda dialect: _page(shape, dialect))
+
+
+@lru_cache(_CACHED_SHAPES)
+def boundary_statement(shape: Shape) -> Statement:
+    """Return the statement that reads key and id of the last row within the scan budget."""
+    return Statement(lambda dialect: _boundary(shape, dialect))
+
+
+@lru_cache(_CACHED_SHAPES)
+def gather_statement(shape: Shape) -> Statement:
+    """Return the statement that reads a page out of the matches of the narrow condition.
+
+    With each image it returns how many matches there are; above NARROW it saw not all of them.
+    """
+    return Statement(lambda dialect: _gather(shape, dialect))
+
+
+@lru_cache(_CACHED_SHAPES)
+def count_statement(shape: Shape) -> Statement:
+    """Return the statement that counts the matches of the narrow condition, up to NARROW + 1."""
+    return Statement(
+        lambda dialect: select(func.count()).select_from(_matches(shape, dialect).subquery("m"))
+    )
+
+
+@lru_cache(_CACHED_SHAPES)
+def is_scanned(shape: Shape) -> bool:
+    """Whether conditions are left that no index answers, so that the budget counts."""
+    return shape.sort != "relevance" and bool(_rest(shape, task, SQLITE, _led(shape)))
+
+
+def find_narrow(shape: Shape) -> str | None:
+    """Name the condition by which the tasks of a question can be gathered, where that helps."""
+    if shape.search:
+        return "search"
+    led = _led(shape)
+    if shape.parent and "parent" not in led:
+        return "parent"
+    if shape.tags and "tag_0" not in led:
+        return "tag_0"
+    return "list" if shape.in_list == "one" and "list" not in led else None
+
+
+def _led(shape: Shape) -> frozenset[str]:
+    """The conditions that the index of the order answers."""
+    led = {"owner"}
+    if shape.key == "id":
+        if shape.tags:
+            led.add("tag_0")
+        elif shape.parent:
+            led.add("parent")
+        elif shape.in_list != "any":
+            led.add("list")
+        elif shape.status == "open":
+            led.add("status")
+    elif shape.sort == "due" and shape.status == "open":
+        led.add("status")
+    elif shape.sort == "position" and shape.in_list != "any":
+        led.add("list")
+    elif shape.sort == "updated":
+        led.add("updated")
+    return frozenset(led)
+
+
+def _page(shape: Shape, dialect: str) -> Select[Any]:
+    led = _led(shape)
+    if shape.sort != "relevance" and not _rest(shape, task, dialect, led):
+        return select_image(
+            dialect,
+            task,
+            lambda s: _drive(shape, dialect, s).limit(bindparam("limit")),
+            shape.fields,
+        )
+    looked_at = _drive(shape, dialect, select(task)).limit(_budget(shape)).subquery("c")
+    return _chosen(shape, dialect, looked_at, led, [])
+
+
+def _gather(shape: Shape, dialect: str) -> Select[Any]:
+    matching = _matches(shape, dialect, task).cte("m")
+    number = select(func.count()).select_from(matching).scalar_subquery()
+    led = frozenset({find_narrow(shape) or ""})
+    return _chosen(shape, dialect, matching, led, [number.label("number")])
+
+
+def _chosen(
+    shape: Shape,
+    dialect: str,
+    source: FromClause,
+    led: frozenset[str],
+    extra: list[ColumnElement[Any]],
+) -> Select[Any]:
+    """The images of a page out of rows that were read already."""
+    rest = _rest(shape, source, dialect, led)
+    if shape.after and extra:
+        rest.append(_after(shape, source.c[shape.key], source.c.id))
+    order = _order(shape, source)
+    if shape.sort == "relevance":
+        order = [rank(dialect, source).desc(), source.c.id.desc()]
+    return select_image(
+        dialect,
+        source,
+        lambda s: s.where(*rest).order_by(*order).limit(bindparam("limit")),
+        shape.fields,
+        extra,
+    )
+
+
+def _matches(shape: Shape, dialect: str, *columns: Any) -> Select[Any]:  # noqa: ANN401 - as select
+    """At most one more than NARROW of the tasks of the narrow condition, in no order."""
+    narrow = find_narrow(shape)
+    chosen = select(*(columns or (literal(1),)))
+    if narrow == "tag_0":
+        return _tagged(chosen).limit(NARROW + 1)
+    conditions = {
+        "search": may_match(dialect, NARROW + 1),
+        "parent": _is_below(task),
+        "list": and_(_is_owned(task), _is_in_list(shape, task)),
+    }
+    return chosen.select_from(task).where(conditions[narrow or ""]).limit(NARROW + 1)
+
+
+def _boundary(shape: Shape, dialect: str) -> Select[Any]:
+    chosen = select(task.c[shape.key].label("key"), task.c.id)
+    driven = _drive(shape, dialect, chosen).limit(1).offset(_budget(shape) - 1).subquery("b")
+    return select(driven.c.key, driven.c.id)
+
+
+def _budget(shape: Shape) -> int:
+    """How many rows conditions are tried on that no index answers."""
+    return WORDS_BUDGET if shape.search else SCAN_BUDGET
+
+
+def _order(shape: Shape, source: FromClause) -> list[ColumnElement[Any]]:
+    columns = [source.c.id] if shape.key == "id" else [source.c[shape.key], source.c.id]
+    return [_sorted(shape, column) for column in columns]
+
+
+def _drive(shape: Shape, dialect: str, chosen: Select[Any]) -> Select[Any]:
+    """Follow the index that has the order, from the cursor on."""
+    led = _led(shape)
+    if shape.key == "id" and shape.in_list != "none" and dialect != SQLITE:
+        return _follow(shape, led, chosen)
+    key, last = task.c[shape.key], task.c.id
+    order = _order(shape, task)
+    if "tag_0" in led:
+        chosen = _tagged(chosen)
+        key = last = task_tag.c.task_id
+        order = [_sorted(shape, key)]
+    else:
+        chosen = chosen.select_from(task)
+        conditions = {
+            "owner": _is_owned(task),
+            "parent": _is_below(task),
+            "list": _is_in_list(shape, task),
+            "status": _has_status(shape, task),
+        }
+        chosen = chosen.where(*(conditions[name] for name in sorted(led & conditions.keys())))
+    if "list" in led and shape.in_list == "none":
+        # PostgreSQL sees no constant in IS NULL: the index has this order all the same.
+        order.insert(0, _sorted(shape, task.c.list_id))
+    if shape.sort == "due" and shape.due == "window":
+        chosen = chosen.where(
+            key >= bindparam("key_from", type_=Time), key < bindparam("key_to", type_=Time)
+        )
+    if "updated" in led and shape.updated:
+        chosen = chosen.where(_is_updated(task))
+    if shape.after:
+        chosen = chosen.where(_after(shape, key, last))
+    return chosen.order_by(*order)
+
+
+def _follow(shape: Shape, led: frozenset[str], chosen: Select[Any]) -> Select[Any]:
+    """Follow an index that ends with the id, on PostgreSQL.
+
+    Told that the first columns equal something, it sees an order by id alone, and may prefer the
+    primary key, and throw away what is another owner's: everything, where the newest are others'.
+    A range of the whole key is the same, and only its own index has that order.
+    """
+    last: ColumnElement[Any] = task.c.id
+    leading: dict[ColumnElement[Any], ColumnElement[Any]] = {task.c.owner: bindparam("owner")}
+    if "tag_0" in led:
+        chosen = chosen.select_from(task_tag.join(task, task_tag.c.task_id == task.c.id))
+        leading = {task_tag.c.owner: bindparam("owner"), task_tag.c.tag: bindparam("tag_0")}
+        last = task_tag.c.task_id
+    else:
+        chosen = chosen.select_from(task)
+    if "parent" in led:
+        leading = {task.c.parent_id: bindparam("parent_id", type_=Id)}
+        # An expression has no index: nothing else is combined with the one that leads.
+        chosen = chosen.where(task.c.owner.op("||")(literal_column("''")) == bindparam("owner"))
+    elif "list" in led:
+        # Of the indexes that begin with the owner one alone goes on with the list and the id.
+        leading = {task.c.list_id: bindparam("list_id", type_=Id)}
+        chosen = chosen.where(_is_owned(task))
+    elif "status" in led:
+        chosen = chosen.where(_has_status(shape, task))
+    place = tuple_(*leading, last)
+    ends = [tuple_(*leading.values(), literal_column(f"'{UUID(int=end)}'", Id)) for end in _ENDS]
+    within = [place >= ends[0], place <= ends[1]]
+    if shape.after:
+        after = tuple_(*leading.values(), bindparam("after_id", type_=Id))
+        within[1 if shape.descending else 0] = place < after if shape.descending else place > after
+    return chosen.where(*within).order_by(*(_sorted(shape, c) for c in (*leading, last)))
+
+
+def _sorted(shape: Shape, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return column.desc() if shape.descending else column.asc()
+
+
+def _tagged(chosen: Select[Any]) -> Select[Any]:
+    return chosen.select_from(task.join(task_tag, task_tag.c.task_id == task.c.id)).where(
+        task_tag.c.owner == bindparam("owner"), task_tag.c.tag == bindparam("tag_0")
+    )
+
+
+def _after(shape: Shape, key: ColumnElement[Any], last: ColumnElement[Any]) -> ColumnElement[bool]:
+    last_id = bindparam("after_id", type_=Id)
+    if shape.key == "id":
+        return last < last_id if shape.descending else last > last_id
+    here = tuple_(key, last)
+    there = tuple_(bindparam("after_key", type_=key.type), last_id)
+    return here < there if shape.descending else here > there
+
+
+def _rest(
+    shape: Shape, source: FromClause, dialect: str, led: frozenset[str]
+) -> list[ColumnElement[bool]]:
+    """The conditions that are tried on each row, since no index answers them."""
+    rest: list[ColumnElement[bool]] = []
+    if "owner" not in led:
+        rest.append(_is_owned(source))
+    if shape.status is not None and "status" not in led:
+        rest.append(_has_status(shape, source))
+    if shape.in_list != "any" and "list" not in led:
+        rest.append(_is_in_list(shape, source))
+    if shape.parent and "parent" not in led:
+        rest.append(_is_below(source))
+    if shape.priority:
+        rest.append(source.c.priority == bindparam("priority"))
+    if shape.due == "window":
+        rest.append(_in_window(source))
+    elif shape.due == "none":
+        rest += [source.c.due_date.is_(None), source.c.due_at.is_(None)]
+    if shape.updated and "updated" not in led:
+        rest.append(_is_updated(source))
+    rest += [
+        _has_tag(source, f"tag_{number}")
+        for number in range(shape.tags)
+        if f"tag_{number}" not in led
+    ]
+    if shape.search:
+        # The index finds more than what matches.
+        rest.append(has_words(dialect, source))
+    return rest
+
+
+def _is_owned(source: FromClause) -> ColumnElement[bool]:
+    return source.c.owner == bindparam("owner")
+
+
+def _is_below(source: FromClause) -> ColumnElement[bool]:
+    return source.c.parent_id == bindparam("parent_id", type_=Id)
+
+
+def _is_in_list(shape: Shape, source: FromClause) -> ColumnElement[bool]:
+    if shape.in_list == "none":
+        return source.c.list_id.is_(None)
+    return source.c.list_id == bindparam("list_id", type_=Id)
+
+
+def _has_status(shape: Shape, source: FromClause) -> ColumnElement[bool]:
+    done = source.c.completed_at
+    return done.is_(None) if shape.status == "open" else done.is_not(None)
+
+
+def _is_updated(source: FromClause) -> ColumnElement[bool]:
+    return source.c.updated_at >= bindparam("updated_since", type_=Time)
+
+
+def _has_tag(source: FromClause, name: str) -> ColumnElement[bool]:
+    # Not EXISTS, which PostgreSQL may turn into a join that reads all tasks of the tag.
+    found = select(literal(1)).where(
+        task_tag.c.owner == bindparam("owner"),
+        task_tag.c.tag == bindparam(name),
+        task_tag.c.task_id == source.c.id,
+    )
+    return found.limit(1).scalar_subquery().is_not(None)
+
+
+def _in_window(source: FromClause) -> ColumnElement[bool]:
+    def between(name: str, kind: Any, first: str, end: str) -> ColumnElement[bool]:  # noqa: ANN401
+        column = source.c[name]
+        return and_(column >= bindparam(first, type_=kind), column < bindparam(end, type_=kind))
+
+    return or_(
+        between("due_date", Day, "date_from", "date_to"),
+        between("due_at", Time, "at_from", "at_to"),
+    )

@@ -1,0 +1,357 @@
+"""What a caller asks for when listing tasks, and the page that answers it."""
+
+import base64
+import binascii
+import contextlib
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import orjson
+from sqlalchemy import bindparam, select
+
+from todo.core.caller import Caller
+from todo.core.errors import NotFoundError, ProblemError, ValidationFailedError
+from todo.db.documents import TASK_FIELDS
+from todo.db.session import Session
+from todo.db.statement import Row, Statement
+from todo.db.tables import MAX_POSITION, NO_DUE, PRIORITIES, account
+from todo.schedule.due import DueWindow, check_zone, day_bounds, due_key, first_day
+from todo.tasks.document import Image, as_bytes, read_due, read_image, read_rank
+from todo.tasks.page_sql import (
+    NARROW,
+    Shape,
+    Sort,
+    boundary_statement,
+    count_statement,
+    find_narrow,
+    gather_statement,
+    is_scanned,
+    page_statement,
+)
+from todo.tasks.repository import TaskRepository
+from todo.tasks.search import search_params
+from todo.text.search_words import parse_query
+
+# A day's midnight anywhere is within this of its midnight in UTC, by which days are sorted.
+_ZONES = timedelta(hours=15)
+_FIRST = datetime(1, 1, 2, tzinfo=UTC)
+_LAST = datetime(9999, 12, 30, tzinfo=UTC)
+_CURSOR_VERSION = 2
+
+_ZONE = Statement(select(account.c.zone).where(account.c.owner == bindparam("owner")))
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question about tasks.
+
+    Attributes:
+        status: `open`, `completed`, or None for both.
+        priority: One priority, or None.
+        tags: Tags that a task must all have.
+        list_id: Tasks of one list, `none` for those in no list, None for all.
+        parent_id: Tasks right below one.
+        due: overdue, today, tomorrow, week, month, or none for tasks without.
+        due_from: Earliest due instant (a day counts from its midnight in the account's zone).
+        due_to: The instant before which they are due.
+        updated_since: Changed at or after this.
+        search: Words that must be in title or description; blank for none.
+        sort: The order; None takes what fits the question.
+        descending: Whether the largest comes first; None takes what fits the order.
+        limit: Most tasks on the page.
+        cursor: `next_cursor` of the page before.
+        fields: Keys of each task.
+    """
+
+    status: Literal["open", "completed"] | None = None
+    priority: str | None = None
+    tags: tuple[str, ...] = ()
+    list_id: str | None = None
+    parent_id: str | None = None
+    due: Literal["overdue", "today", "tomorrow", "week", "month", "none"] | None = None
+    due_from: datetime | None = None
+    due_to: datetime | None = None
+    updated_since: datetime | None = None
+    search: str | None = None
+    sort: Sort | None = None
+    descending: bool | None = None
+    limit: int = 20
+    cursor: str | None = None
+    fields: tuple[str, ...] = TASK_FIELDS
+
+
+@dataclass(slots=True)
+class Page:
+    """Some images and the cursor of those that follow."""
+
+    items: list[bytes]
+    next_cursor: str | None = None
+
+    def render(self) -> bytes:
+        """Return the page as JSON."""
+        cursor = b"null" if self.next_cursor is None else f'"{self.next_cursor}"'.encode()
+        return b'{"items":[%b],"next_cursor":%b}' % (b",".join(self.items), cursor)
+
+
+@dataclass(slots=True)
+class _Plan:
+    shape: Shape
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+async def read_page(session: Session, caller: Caller, query: Query, now: datetime) -> Page:
+    """Answer a question.
+
+    Raises:
+        NotFoundError: The list is none that the caller sees.
+        ValidationFailedError: The cursor is none of this question, or the order does not fit.
+    """
+    if query.search is not None and not query.search.strip():
+        query = replace(query, search=None)
+    owner = await _find_owner(session, caller, query)
+    plan = _plan(query, owner, caller)
+    if query.due not in {None, "none"} or query.due_from or query.due_to:
+        await _add_window(session, plan, query, now)
+    if query.search is not None:
+        words = parse_query(query.search)
+        if words is None:
+            return Page([])
+        plan.values |= search_params(session.dialect, owner, words)
+    _add_cursor(plan, query)
+    wanted = _with_keys(plan.shape)
+    values = {**plan.values, "limit": query.limit + 1}
+    page = await _gather(session, wanted, values) or await _scan(session, wanted, values)
+    if wanted is not plan.shape:
+        page.items = [_cut(item, plan.shape.fields) for item in page.items]
+    return page
+
+
+async def _gather(session: Session, shape: Shape, values: dict[str, Any]) -> Page | None:
+    """Answer out of all matches of a narrow condition, None where they are too many."""
+    if find_narrow(shape) is None:
+        return None
+    if shape.sort == "relevance":
+        # To rank matches costs more than to count them.
+        counted = await session.find(count_statement(shape), values)
+        if counted is None or counted[0] > NARROW:
+            return None
+    rows = await session.fetch(gather_statement(shape), values)
+    if rows:
+        number = rows[0][1]
+    else:
+        # What was deleted since would make too many look like few.
+        async with session.one_view():
+            rows = await session.fetch(gather_statement(shape), values)
+            counted = await session.find(count_statement(shape), values)
+        number = counted[0] if counted else 0
+    return None if number > NARROW else _make_page(shape, rows, values)
+
+
+async def _scan(session: Session, shape: Shape, values: dict[str, Any]) -> Page:
+    """Answer along the index of the order, as far as the budget goes."""
+    scanned = is_scanned(shape)
+    boundary = None
+    # Rows deleted between the two statements would let the boundary skip as many.
+    async with session.one_view() if scanned else contextlib.nullcontext():
+        rows = await session.fetch(page_statement(shape), values)
+        if scanned and len(rows) < values["limit"]:
+            boundary = await session.find(boundary_statement(shape), values)
+    page = _make_page(shape, rows, values)
+    if boundary is not None:
+        page.next_cursor = _encode(shape, _as_text(boundary[0]), str(boundary[1]))
+    return page
+
+
+def _make_page(shape: Shape, rows: list[Row], values: dict[str, Any]) -> Page:
+    """Take what one row more than asked for tells: whether another page follows."""
+    limit = values["limit"] - 1
+    page = Page([as_bytes(row[0]) for row in rows[:limit]])
+    if len(rows) > limit and shape.sort != "relevance":
+        page.next_cursor = _encode(shape, *_last_place(shape, page.items[-1]))
+    return page
+
+
+async def _find_owner(session: Session, caller: Caller, query: Query) -> str:
+    list_id = query.list_id if query.list_id not in {None, "none"} else caller.list_id
+    if list_id is None:
+        return caller.user
+    found = await TaskRepository(session, caller).find_list(list_id)
+    if found is None:
+        raise NotFoundError
+    return found[0]
+
+
+def _plan(query: Query, owner: str, caller: Caller) -> _Plan:
+    list_id = query.list_id or caller.list_id
+    if query.list_id == "none" and caller.list_id is not None:
+        raise NotFoundError
+    is_windowed = query.due not in {None, "none"} or bool(query.due_from or query.due_to)
+    sort = query.sort or ("due" if is_windowed else "created")
+    if sort == "relevance" and query.search is None:
+        raise _refuse("sort", "relevance goes with q")
+    if sort == "position" and list_id is None:
+        raise _refuse("sort", "position goes with list")
+    if query.due == "none" and is_windowed:
+        raise _refuse("due", "none goes without due_from and due_to")
+    descending = query.descending
+    if descending is None:
+        descending = sort in {"created", "updated", "priority", "relevance"}
+    plan = _Plan(
+        Shape(
+            sort=sort,
+            descending=descending,
+            # What is done is not overdue.
+            status="open" if query.due == "overdue" else query.status,
+            in_list="any" if list_id is None else "none" if list_id == "none" else "one",
+            parent=query.parent_id is not None,
+            tags=len(query.tags),
+            priority=query.priority is not None,
+            due="window" if is_windowed else "none" if query.due == "none" else "any",
+            updated=query.updated_since is not None,
+            search=query.search is not None,
+            fields=query.fields,
+        ),
+        {"owner": owner},
+    )
+    values = plan.values
+    if plan.shape.in_list == "one":
+        values["list_id"] = list_id
+    if query.parent_id is not None:
+        values["parent_id"] = query.parent_id
+    if query.priority is not None:
+        values["priority"] = read_rank(query.priority)
+    if query.updated_since is not None:
+        values["updated_since"] = _render(query.updated_since)
+    values |= {f"tag_{number}": tag for number, tag in enumerate(query.tags)}
+    return plan
+
+
+async def _add_window(session: Session, plan: _Plan, query: Query, now: datetime) -> None:
+    row = await session.find(_ZONE, {"owner": plan.values["owner"]})
+    zone = check_zone(row[0] if row else "UTC")
+    window = DueWindow(None, None, None, None)
+    if query.due is not None and query.due != "none":
+        window = day_bounds(query.due, now, zone)
+    at_from = max(filter(None, (window.at_from, query.due_from)), default=_FIRST)
+    at_to = min(filter(None, (window.at_to, query.due_to)), default=_LAST)
+    days = [window.date_from, window.date_to]
+    if query.due_from:
+        days[0] = max(filter(None, (days[0], first_day(query.due_from, zone))))
+    if query.due_to:
+        days[1] = min(filter(None, (days[1], first_day(query.due_to, zone))))
+    date_from, date_to = days[0] or _FIRST.date(), days[1] or _LAST.date()
+    midnights = due_key(date_from, None), due_key(date_to, None)
+    first, end = (
+        min(filter(None, (at_from, midnights[0]))),
+        max(filter(None, (at_to, midnights[1]))),
+    )
+    plan.values |= {
+        "date_from": date_from.isoformat(),
+        "date_to": date_to.isoformat(),
+        "at_from": _render(at_from),
+        "at_to": _render(at_to),
+    }
+    if plan.shape.sort == "due":
+        plan.values |= {
+            "key_from": _render(max(first, _FIRST + _ZONES) - _ZONES),
+            "key_to": _render(min(end, _LAST - _ZONES) + _ZONES),
+        }
+
+
+def _add_cursor(plan: _Plan, query: Query) -> None:
+    if query.cursor is None:
+        return
+    if plan.shape.sort == "relevance":
+        raise _refuse("cursor", "a search by relevance has one page")
+    key, last_id = _decode(plan.shape, query.cursor)
+    plan.shape = replace(plan.shape, after=True)
+    plan.values["after_id"] = last_id
+    if plan.shape.key != "id":
+        plan.values["after_key"] = key
+
+
+_PLACE = {
+    "id": ("id",),
+    "updated_at": ("id", "updated_at"),
+    "due_key": ("id", "due_date", "due_at"),
+    "priority": ("id", "priority"),
+    "title": ("id", "title"),
+    "position": ("id", "position"),
+}
+
+
+def _with_keys(shape: Shape) -> Shape:
+    """Return the shape with the fields by which its cursor goes on."""
+    missing = [name for name in _PLACE[shape.key] if name not in shape.fields]
+    return replace(shape, fields=(*shape.fields, *missing)) if missing else shape
+
+
+def _cut(item: bytes, fields: tuple[str, ...]) -> bytes:
+    image = read_image(item)
+    return orjson.dumps({name: image[name] for name in fields})
+
+
+def _last_place(shape: Shape, item: bytes) -> tuple[Any, str]:
+    image: Image = read_image(item)
+    if shape.key == "due_key":
+        key = due_key(*read_due(image))
+        return NO_DUE if key is None else _render(key), image["id"]
+    if shape.key == "priority":
+        return read_rank(image["priority"]), image["id"]
+    return image[shape.key], image["id"]
+
+
+def _encode(shape: Shape, key: Any, last_id: str) -> str:  # noqa: ANN401 - text or number
+    place = [_CURSOR_VERSION, shape.sort, shape.descending, None if shape.key == "id" else key]
+    raw = orjson.dumps([*place, last_id])
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def _decode(shape: Shape, cursor: str) -> tuple[Any, str]:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        version, sort, descending, key, last_id = orjson.loads(raw)
+        last_id = str(UUID(last_id))
+        key = _read_key(shape, key)
+    except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError):
+        raise _refuse("cursor", "not a cursor of this list") from None
+    if (version, sort, descending) != (_CURSOR_VERSION, shape.sort, shape.descending):
+        raise _refuse("cursor", "a cursor goes with the order of the page that it came from")
+    return key, last_id
+
+
+def _read_key(shape: Shape, key: Any) -> Any:  # noqa: ANN401 - whatever a caller made up
+    """Return a cursor's key as its column is compared with it.
+
+    Raises:
+        ValueError: It is of another type.
+        OverflowError: It is a time that has no place in UTC.
+    """
+    column = shape.key
+    if column == "id":
+        fits = key is None
+    elif column == "priority":
+        fits = type(key) is int and 0 <= key < len(PRIORITIES)
+    elif column == "position":
+        # SQLite has no larger whole numbers than of 64 bits.
+        fits = type(key) in {int, float} and abs(key) <= MAX_POSITION
+    else:
+        fits = isinstance(key, str) and "\0" not in key
+    if not fits:
+        raise ValueError(column)
+    return _render(datetime.fromisoformat(key)) if column in {"updated_at", "due_key"} else key
+
+
+def _as_text(key: Any) -> Any:  # noqa: ANN401 - as the driver reads it
+    return _render(key) if isinstance(key, datetime) else key
+
+
+def _render(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _refuse(name: str, why: str) -> ProblemError:
+    error = {"in": "query", "field": name, "code": "invalid", "message": why}
+    return ValidationFailedError(errors=[error])

@@ -1,0 +1,165 @@
+"""Tasks that come again: between a task's image and the rules of recurrence."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, tzinfo
+from typing import Any, TypeVar
+
+from todo.core.errors import ValidationFailedError
+from todo.core.time_budget import TimeBudget, TimeBudgetExceededError
+from todo.schedule.due import check_zone
+from todo.schedule.rule import read_rule
+from todo.schedule.series import forget_start, next_due, normalise, parse_rule
+from todo.tasks.document import Image, read_due
+from todo.text.search_words import join_words, render_words
+
+_Result = TypeVar("_Result")
+
+EVALUATION_S = 0.5
+"""Processor time for all rules of a request; those of a full batch take a tenth."""
+WORDS_S = 2.0
+"""Processor time for the words of all texts of a request; those of a full batch take a tenth."""
+# Words of a shorter text cost less than a change of threads.
+_MAX_SHORT_LENGTH = 500
+# One thread for all requests, one rule at a time: whatever waits in it, the event loop has to share
+# the interpreter with one thread only, and no request waits for all rules of another.
+_thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
+
+
+class RuleEvaluation:
+    """Evaluates the rules of one request and makes the words of its texts, within budgets."""
+
+    def __init__(self, limit_s: float = EVALUATION_S, words_s: float = WORDS_S) -> None:
+        """Grant the request so many seconds for its rules, and for the words of its texts."""
+        self._budget = TimeBudget(limit_s)
+        self._words_budget = TimeBudget(words_s)
+        # Text -> words.
+        self._words: dict[str, str] = {}
+
+    async def run(self, function: Callable[..., _Result], *arguments: object) -> _Result:
+        """Call a function that evaluates a rule.
+
+        Raises:
+            ValidationFailedError: The request has spent its budget.
+        """
+        message = "the rules of this request take too long to evaluate; send fewer at once"
+        return await self._spend(self._budget, "recurrence", message, function, *arguments)
+
+    async def render_searched(self, image: Image) -> str:
+        """Return the text by which a task is found.
+
+        Raises:
+            ValidationFailedError: The request has spent its budget.
+        """
+        title = await self._render_words("title", image["title"])
+        description = await self._render_words("description", image["description"] or "")
+        return join_words(image["owner"], title, description)
+
+    async def _render_words(self, field: str, text: str) -> str:
+        if text.isascii() or len(text) <= _MAX_SHORT_LENGTH:
+            return render_words(text)
+        if text not in self._words:
+            message = "the texts of this request take too long to index; send fewer at once"
+            words = await self._spend(self._words_budget, field, message, render_words, text)
+            self._words[text] = words
+        return self._words[text]
+
+    async def _spend(
+        self,
+        budget: TimeBudget,
+        field: str,
+        message: str,
+        function: Callable[..., _Result],
+        *arguments: object,
+    ) -> _Result:
+        def spend() -> _Result:
+            with budget.spend():
+                return function(*arguments)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(_thread, spend)
+        except TimeBudgetExceededError:
+            error = {"in": "body", "field": field, "code": "too-costly", "message": message}
+            raise ValidationFailedError(errors=[error]) from None
+
+    async def prepare(self, fields: dict[str, Any]) -> None:
+        """Evaluate rule and texts of a body before the write starts, whose locks others wait for.
+
+        The results are remembered, so the write finds them at once.
+
+        Args:
+            fields: Of `TaskCreate` or `TaskUpdate`, as JSON has them.
+
+        Raises:
+            ValidationFailedError: It is not a rule, it never occurs, or the budget is spent.
+        """
+        for name in ("title", "description"):
+            await self._render_words(name, fields.get(name) or "")
+        if fields.get("recurrence") is None:
+            return
+        try:
+            await self.run(_evaluate, fields)
+        except ValueError as error:
+            message = str(error)
+            wrong = {"in": "body", "field": "recurrence", "code": "invalid", "message": message}
+            raise ValidationFailedError(errors=[wrong]) from None
+
+
+def _evaluate(fields: dict[str, Any]) -> None:
+    parse_rule(fields["recurrence"])
+    # With the account's zone it may be another day: then the write evaluates that one.
+    absent: Image = dict.fromkeys(("due_date", "due_at", "due_zone"))
+    with contextlib.suppress(ValueError):
+        settle_rule({**absent, "recurrence_from": "schedule", **fields})
+
+
+def settle_rule(image: Image) -> str:
+    """Return a task's rule as it is stored with its due.
+
+    Raises:
+        ValueError: It is no rule, or never occurs.
+    """
+    day, at = read_due(image)
+    rule = normalise(
+        parse_rule(image["recurrence"]),
+        due_date=day,
+        due_at=at,
+        due_zone=_zone(image),
+        basis=image["recurrence_from"],
+    )
+    return str(rule)
+
+
+def find_next(done: Image, completed_at: datetime, account_zone: tzinfo) -> dict[str, Any] | None:
+    """Return what the task that follows a completed one has instead; None ends the series."""
+    day, at = read_due(done)
+    following = next_due(
+        read_rule(done["recurrence"]),
+        due_date=day,
+        due_at=at,
+        due_zone=_zone(done),
+        basis=done["recurrence_from"],
+        completed_at=completed_at,
+        account_zone=account_zone,
+    )
+    if following is None:
+        return None
+    at = following.due_at
+    return {
+        "due_date": following.due_date and following.due_date.isoformat(),
+        "due_at": at and at.isoformat(timespec="microseconds"),
+        "recurrence": str(following.rule),
+    }
+
+
+def forget_start_days(image: Image) -> str:
+    """Return a task's rule without the days that its start had written into it."""
+    day, at = read_due(image)
+    rule = read_rule(image["recurrence"])
+    return str(forget_start(rule, due_date=day, due_at=at, due_zone=_zone(image)))
+
+
+def _zone(image: Image) -> tzinfo | None:
+    return image["due_zone"] and check_zone(image["due_zone"])

@@ -1,0 +1,89 @@
+"""What a task holds: how a new one begins, and which due times and rules it may have."""
+
+import time
+from datetime import UTC, date, datetime
+from typing import Any
+
+from todo.core.errors import ProblemError, ValidationFailedError
+from todo.core.ids import new_uuid7
+from todo.schedule.due import EARLIEST, LATEST, check_zone
+from todo.tasks.document import Image
+from todo.tasks.recurrence import settle_rule
+
+
+def new_image(fields: dict[str, Any], owner: str, at: str) -> Image:
+    """Return a new task with the fields that are given, in no list and below none."""
+    image: Image = {
+        "id": str(new_uuid7()),
+        "owner": owner,
+        "list_id": None,
+        "parent_id": None,
+        "title": fields["title"],
+        "description": None,
+        "priority": "none",
+        "tags": [],
+        "due_date": None,
+        "due_at": None,
+        "due_zone": None,
+        "recurrence": None,
+        "recurrence_from": "schedule",
+        "reminders": [],
+        # After all others: new ones are later.
+        "position": round(time.time(), 3),
+        "is_completed": False,
+        "completed_at": None,
+        "created_at": at,
+        "updated_at": at,
+        "previous_id": None,
+        "version": 1,
+    }
+    placed = {"list_id", "parent_id"}
+    given = {k: v for k, v in fields.items() if k not in placed}
+    if given.get("position", 0) is None:
+        del given["position"]
+    return image | given
+
+
+def needs_account(image: Image) -> bool:
+    """Whether the owner's zone says something about the task."""
+    return (
+        image["recurrence"] is not None
+        or image["due_date"] is not None
+        or (image["due_at"] is not None)
+    )
+
+
+def settle_due(image: Image, account_zone: str) -> None:
+    """Check due time, zone and rule, and write each in its one form.
+
+    Raises:
+        ValidationFailedError: One of them is not acceptable.
+    """
+    day, at = image["due_date"], image["due_at"]
+    if day is not None and not EARLIEST <= date.fromisoformat(day) <= LATEST:
+        raise refuse_field("due_date", f"must be from {EARLIEST} to {LATEST}")
+    if at is None:
+        if image["due_zone"] is not None:
+            raise refuse_field("due_zone", "goes with due_at")
+    else:
+        instant = datetime.fromisoformat(at)
+        if not EARLIEST.year < instant.year < LATEST.year:
+            raise refuse_field("due_at", f"must be after {EARLIEST} and before {LATEST}")
+        image["due_at"] = instant.astimezone(UTC).isoformat(timespec="microseconds")
+        zone = image["due_zone"] or account_zone
+        try:
+            check_zone(zone)
+        except ValueError as error:
+            raise refuse_field("due_zone", str(error)) from None
+        image["due_zone"] = zone
+    if image["recurrence"] is not None:
+        try:
+            image["recurrence"] = settle_rule(image)
+        except ValueError as error:
+            raise refuse_field("recurrence", str(error)) from None
+
+
+def refuse_field(field: str, why: str) -> ProblemError:
+    """Return the error that names a field of the body."""
+    error = {"in": "body", "field": field, "code": "invalid", "message": why}
+    return ValidationFailedError(errors=[error])

@@ -1,0 +1,1 @@
+"""Pure functions on text: Unicode normalization and search words."""

@@ -1,0 +1,118 @@
+"""A rule whose days are those of another one, moved by some days.
+
+Not every set of days that a rule can say can be said of the days after it. What is found is
+therefore compared with the original over all 400 years after which the calendar repeats: what a
+month says of its weekdays may hold for decades and fail in one February.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+
+from todo.schedule.days import find_fitting_days
+from todo.schedule.rule import Frequency, Rule
+
+_WEEK = 7
+_MONTHS = 12
+_LONGEST_MONTH = 31
+# The calendar repeats after 400 years, weekdays included.
+_CYCLE_START = date(2000, 1, 1)
+_CYCLE_END = date(2400, 1, 1)
+
+
+def move_rule(rule: Rule, start: date, days: int) -> Rule | None:
+    """Return the rule of the days that follow those of another one; None when no rule says them.
+
+    COUNT and UNTIL are not touched.
+
+    Args:
+        rule: A rule that leaves nothing to its start but the phase.
+        start: The day from which it counts.
+        days: The distance; negative before the start.
+    """
+    in_month = rule.frequency in {Frequency.MONTHLY, Frequency.YEARLY}
+    if not in_month and not (rule.by_month or rule.by_month_day):
+        # Weeks move as a whole: nothing needs to be compared.
+        matters = rule.frequency is Frequency.WEEKLY and (rule.interval > 1 or rule.by_set_pos)
+        week_start = (rule.week_start + days) % _WEEK if matters else rule.week_start
+        return replace(rule, by_day=_move_weekdays(rule, days), week_start=week_start)
+    guesses = _guess(rule, start, days)
+    return next((each for each in guesses if _agree(rule, each, start, days)), None)
+
+
+def _agree(rule: Rule, moved: Rule, start: date, days: int) -> bool:
+    """Whether one rule says the days of the other, that many days later, for all time."""
+    distance = timedelta(days=days)
+    ours = find_fitting_days(rule, _CYCLE_START, _CYCLE_END)
+    theirs = find_fitting_days(moved, _CYCLE_START + distance, _CYCLE_END + distance)
+    if [each + distance for each in ours] != theirs:
+        return False
+    if rule.interval == 1 or rule.frequency is Frequency.DAILY:
+        return True
+    # The periods that INTERVAL leaves out must be those of the moved days as well.
+    moves = _number_period(rule, start + distance) - _number_period(rule, start)
+    return all(
+        _number_period(rule, there) - _number_period(rule, here) == moves
+        for here, there in zip(ours, theirs, strict=True)
+    )
+
+
+def _number_period(rule: Rule, day: date) -> int:
+    return day.year if rule.frequency is Frequency.YEARLY else day.year * _MONTHS + day.month
+
+
+def _guess(rule: Rule, start: date, days: int) -> Iterator[Rule]:
+    """Rules that may say the moved days."""
+    if not rule.by_set_pos and not rule.by_week_no and not rule.by_year_day:
+        yield from _move_within_months(rule, days)
+    if rule.frequency is Frequency.YEARLY and not rule.by_set_pos and not rule.by_week_no:
+        yield from _move_within_years(rule, start + timedelta(days=days))
+
+
+def _move_weekdays(rule: Rule, days: int) -> tuple[tuple[int, int], ...]:
+    return tuple(sorted((nth, (weekday + days) % _WEEK) for nth, weekday in rule.by_day))
+
+
+def _move_within_months(rule: Rule, days: int) -> Iterator[Rule]:
+    month_days = set(rule.by_month_day)
+    nths = {nth for nth, _ in rule.by_day}
+    if nths and nths != {0}:
+        if month_days or len(rule.by_day) != 1:
+            return
+        # The second Monday of a month is the Monday among its days 8 to 14.
+        (nth,) = nths
+        first = _WEEK * (nth - 1) + 1 if nth > 0 else _WEEK * nth
+        month_days = set(range(first, first + _WEEK))
+    if not month_days:
+        return
+    moved = {_move_month_day(day, days) for day in month_days}
+    if any(abs(day) > _LONGEST_MONTH for _, day in moved):
+        return
+    carries = {carry for carry, _ in moved}
+    if len(carries) > 1 and (rule.by_month or rule.interval > 1):
+        return
+    by_day = tuple((0, weekday) for _, weekday in _move_weekdays(rule, days))
+    months = {(month - 1 + carry) % _MONTHS + 1 for month in rule.by_month for carry in carries}
+    yield replace(
+        rule,
+        by_month=tuple(sorted(months)),
+        by_month_day=tuple(sorted({day for _, day in moved})),
+        by_day=by_day,
+    )
+
+
+def _move_month_day(day: int, days: int) -> tuple[int, int]:
+    """Return into which month a day gets, this one being 0, and which day it is there."""
+    there = day + days
+    if day < 0:
+        return (0, there) if there < 0 else (1, there + 1)
+    return (0, there) if there > 0 else (-1, there - 1)
+
+
+def _move_within_years(rule: Rule, due: date) -> Iterator[Rule]:
+    plain = replace(rule, by_month=(), by_month_day=(), by_day=(), by_year_day=())
+    yield replace(plain, by_month=(due.month,), by_month_day=(due.day,))
+    # A leap day between start and due: 59 days after New Year is not always the first of March.
+    number = due.timetuple().tm_yday
+    yield replace(plain, by_year_day=(number,))
+    yield replace(plain, by_year_day=(number - date(due.year, 12, 31).timetuple().tm_yday - 1,))

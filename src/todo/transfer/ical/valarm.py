@@ -1,0 +1,163 @@
+"""The alarms of a VTODO as minutes before its due."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from todo.schedule.due import at_wall_time
+from todo.tasks.schemas import MAX_REMINDER_MINUTES, MAX_REMINDERS
+from todo.transfer.ical.parser import Component, Property, Skipped, unescape
+from todo.transfer.ical.times import Clock, Moment, read_duration
+
+MOST_MINUTES_AFTER = 24 * 60
+_MINUTE = timedelta(minutes=1)
+# What an alarm must have, or how it is known: nothing that a reminder lacks.
+_FORMAL = {"ACTION", "TRIGGER", "UID", "X-WR-ALARMUID"}
+# Where an alarm repeats the title of its task.
+_TITLES = {"DESCRIPTION", "SUMMARY"}
+_ONLY_A_TIME = "a reminder is a time and nothing else"
+
+
+def read_reminders(
+    components: Iterable[Component],
+    title: str,
+    start: Moment | None,
+    due: Moment | None,
+    clock: Clock,
+    *,
+    repeats: bool,
+) -> list[int]:
+    """Return the minutes before the due, in the order of the file, none twice.
+
+    Args:
+        components: What is inside of the VTODO.
+        title: The task's title: alarms repeat it.
+        start: DTSTART, from which alarms count unless they say otherwise.
+        due: The due.
+        clock: Reads the times of the file, and has the report.
+        repeats: Whether the minutes are those of more than one due.
+    """
+    found: list[int] = []
+    for alarm in components:
+        if alarm.name != "VALARM":
+            clock.report.append(Skipped(alarm.line, alarm.name, "is nothing that a task has"))
+            continue
+        minutes = _read_alarm(alarm, title, start or due, due, clock, repeats=repeats)
+        if minutes is None:
+            continue
+        if minutes in found:
+            why = "another alarm is at the same time; taken once"
+            clock.report.append(Skipped(alarm.line, "VALARM", why))
+            continue
+        if len(found) == MAX_REMINDERS:
+            why = f"a task has no more than {MAX_REMINDERS} reminders"
+            clock.report.append(Skipped(alarm.line, "VALARM", why))
+            continue
+        found.append(minutes)
+    return found
+
+
+def _read_alarm(
+    alarm: Component,
+    title: str,
+    start: Moment | None,
+    due: Moment | None,
+    clock: Clock,
+    *,
+    repeats: bool,
+) -> int | None:
+    trigger = next((each for each in alarm.properties if each.name == "TRIGGER"), None)
+    if trigger is None:
+        clock.report.append(Skipped(alarm.line, "VALARM", "TRIGGER is missing"))
+        return None
+    minutes = _read_trigger(trigger, start, due, clock, repeats=repeats)
+    if minutes is None:
+        return None
+    for each in alarm.properties:
+        value = each.value.strip()
+        if each.name == "ACTION" and value.upper() not in {"DISPLAY", "AUDIO"}:
+            why = f"{value[:20]}: a reminder is an event, whatever an alarm does"
+            clock.report.append(Skipped(each.line, each.name, why))
+        elif each.name == "TRIGGER" and each is not trigger:
+            why = f"is there twice; that of line {trigger.line} is taken"
+            clock.report.append(Skipped(each.line, each.name, why))
+        elif each.name in _TITLES and " ".join(unescape(value).split()) == title:
+            continue
+        elif each.name not in _FORMAL and value:
+            clock.report.append(Skipped(each.line, each.name, _ONLY_A_TIME))
+    for part in alarm.components:
+        clock.report.append(Skipped(part.line, part.name, _ONLY_A_TIME))
+    return minutes
+
+
+def _read_trigger(
+    trigger: Property,
+    start: Moment | None,
+    due: Moment | None,
+    clock: Clock,
+    *,
+    repeats: bool,
+) -> int | None:
+    def skip(why: str) -> None:
+        clock.report.append(Skipped(trigger.line, "TRIGGER", why))
+
+    if due is None or start is None:
+        skip("the task has no due to count from")
+        return None
+    try:
+        before = _read_distance(trigger, start, due, clock, repeats=repeats)
+    except OverflowError:
+        before = timedelta.max
+    except ValueError as error:
+        skip(str(error))
+        return None
+    if before is None:
+        return None
+    minutes, rest = divmod(before, _MINUTE)
+    if not -MOST_MINUTES_AFTER <= minutes <= MAX_REMINDER_MINUTES:
+        skip("is more than a day after the due, or more than 366 days before it")
+        return None
+    if rest:
+        minutes += 1
+        skip(f"reminders are whole minutes; taken as {minutes} before the due")
+    return minutes
+
+
+def _read_distance(
+    trigger: Property, start: Moment, due: Moment, clock: Clock, *, repeats: bool
+) -> timedelta | None:
+    """Return how long before the due an alarm is; None when the report says why not.
+
+    Raises:
+        ValueError: The trigger cannot be read.
+        OverflowError: It leads out of the calendar.
+    """
+    value = trigger.value.strip()
+    if "P" not in value.upper():
+        moment = clock.read_moment(trigger)
+        return None if moment is None else _measure(moment.at or moment.to_wall(), due, clock)
+    length = read_duration(value)
+    anchor = due if trigger.parameters.get("RELATED", "START").upper() == "END" else start
+    before = _measure(anchor.add(length), due, clock)
+    if not repeats or anchor.at is None:
+        return before
+    always = _measure(anchor.at + length.exact, due, clock)
+    if always != before:
+        why = "each due has this reminder: a day is taken as 24 hours, though the clocks change"
+        clock.report.append(Skipped(trigger.line, "TRIGGER", why))
+    return always
+
+
+def _measure(alarm: datetime, due: Moment, clock: Clock) -> timedelta:
+    """Return how long before the due an alarm is, as reminders count.
+
+    Before an instant they count exactly, before a day by the clock on the wall. An alarm without a
+    zone is a wall time of the account's zone.
+    """
+    zone = clock.account_zone
+    if due.at is not None:
+        if alarm.tzinfo is None:
+            alarm = at_wall_time(alarm.date(), alarm.time(), zone)
+        return due.at - alarm
+    if alarm.tzinfo is not None:
+        alarm = alarm.astimezone(zone).replace(tzinfo=None)
+    return due.to_wall() - alarm

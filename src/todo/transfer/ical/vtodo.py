@@ -1,0 +1,322 @@
+"""A VTODO as a task: what a task can hold is taken, everything else is reported."""
+
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from todo.tasks.schemas import MAX_DESCRIPTION_LENGTH, MAX_TAGS, MAX_TITLE_LENGTH
+from todo.text.normalization import MAX_MARKS, limit_marks
+from todo.transfer.ical.parser import Component, Property, Skipped, unescape
+from todo.transfer.ical.rrule import Rules
+from todo.transfer.ical.times import Clock, Moment, check_day, check_instant, read_duration
+from todo.transfer.ical.valarm import read_reminders
+
+MAX_TAG_LENGTH = 50
+_MONTHS = 12
+
+# Says when and by what the file was written: nothing of a task.
+_FORMAL = {"DTSTAMP", "SEQUENCE"}
+_TAKEN = {
+    *("UID", "SUMMARY", "DESCRIPTION", "PRIORITY", "STATUS", "COMPLETED", "PERCENT-COMPLETE"),
+    *("DUE", "DTSTART", "DURATION", "RRULE", "CATEGORIES", "RELATED-TO"),
+    *("CREATED", "LAST-MODIFIED", "RECURRENCE-ID"),
+}
+_REPEATABLE = {"CATEGORIES", "RELATED-TO"}
+_REASONS = {
+    "EXDATE": "a series of tasks has no exceptions",
+    "RDATE": "a series of tasks follows its rule alone",
+    "EXRULE": "a series of tasks has no exceptions",
+    "ATTENDEE": "share the list instead",
+    "ORGANIZER": "share the list instead",
+}
+# Of RFC 5545, 9074 and 9253.
+_OTHER_RELATIONS = {
+    *("CHILD", "SIBLING", "SNOOZE", "FINISHTOSTART", "FINISHTOFINISH", "STARTTOFINISH"),
+    *("STARTTOSTART", "FIRST", "NEXT", "DEPENDS-ON", "REFID", "CONCEPT"),
+}
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedTask:
+    """A task of a calendar file.
+
+    Attributes:
+        line: Where it begins.
+        uid: Its name in the file; the same when the file is read again.
+        parent_uid: The name of the task that it is part of.
+        is_completed: Whether it is done.
+        completed_at: When it was, in UTC.
+        created_at: When it was made, in UTC.
+        updated_at: When it was changed last, in UTC.
+        task: What `POST /tasks` takes.
+    """
+
+    line: int
+    uid: str | None
+    parent_uid: str | None
+    is_completed: bool
+    completed_at: str | None
+    created_at: str | None
+    updated_at: str | None
+    task: dict[str, Any]
+
+
+def read_task(component: Component, clock: Clock, rules: Rules) -> ImportedTask | str:
+    """Read one VTODO; return why, when it makes no task."""
+    return _Reader(component, clock, rules).read()
+
+
+class _Reader:
+    def __init__(self, component: Component, clock: Clock, rules: Rules) -> None:
+        self._component = component
+        self._clock = clock
+        self._rules = rules
+        self._first: dict[str, Property] = {}
+
+    def read(self) -> ImportedTask | str:
+        self._sort_out()
+        title, description = self._read_texts()
+        if not title:
+            return "has neither SUMMARY nor DESCRIPTION"
+        uid = self._text("UID")
+        if not uid:
+            why = "is missing; another import of the file makes this task again"
+            self._skip(self._component.line, "UID", why)
+        start, due = self._read_due()
+        if "RRULE" in self._first:
+            due = self._follow_start(start, due)
+        is_completed, completed_at = self._read_completion()
+        recurrence = self._read_recurrence(start, due)
+        alarms = self._component.components
+        task = {
+            "title": title,
+            "description": description or None,
+            "priority": self._read_priority(),
+            "tags": self._read_tags(),
+            "due_date": due and due.day and due.day.isoformat(),
+            "due_at": due and due.at and _render(due.at),
+            "due_zone": due and due.zone,
+            "recurrence": recurrence,
+            "reminders": read_reminders(
+                alarms, title, start, due, self._clock, repeats=recurrence is not None
+            ),
+        }
+        if task["recurrence"] and due and due.at and not due.zone:
+            # An instant of UTC comes again by the clocks of UTC.
+            task["due_zone"] = "UTC"
+        return ImportedTask(
+            line=self._component.line,
+            uid=uid or None,
+            parent_uid=self._read_parent(),
+            is_completed=is_completed,
+            completed_at=completed_at,
+            created_at=self._read_instant("CREATED"),
+            updated_at=self._read_instant("LAST-MODIFIED"),
+            task={key: value for key, value in task.items() if value},
+        )
+
+    def _skip(self, line: int, what: str, why: str) -> None:
+        self._clock.report.append(Skipped(line, what, why))
+
+    def _sort_out(self) -> None:
+        for each in self._component.properties:
+            if each.name in _FORMAL:
+                continue
+            if each.name not in _TAKEN:
+                if each.value.strip():
+                    why = "an extension of the program that wrote it"
+                    known = _REASONS.get(each.name, "a task has no such field")
+                    self._skip(each.line, each.name, why if each.name[:2] == "X-" else known)
+            elif each.parameters.get("ENCODING", "8BIT").upper() != "8BIT":
+                why = f"ENCODING={each.parameters['ENCODING'][:20]} is none of iCalendar"
+                self._skip(each.line, each.name, why)
+            elif each.name in self._first and each.name not in _REPEATABLE:
+                why = f"is there twice; that of line {self._first[each.name].line} is taken"
+                self._skip(each.line, each.name, why)
+            else:
+                self._first.setdefault(each.name, each)
+
+    def _text(self, name: str) -> str:
+        given = self._first.get(name)
+        return unescape(given.value) if given else ""
+
+    def _read_texts(self) -> tuple[str, str]:
+        title = " ".join(self._text("SUMMARY").split())
+        description = self._text("DESCRIPTION")
+        if not title and description:
+            title = description.splitlines()[0].strip()
+            why = "is missing; the first line of DESCRIPTION is taken"
+            self._skip(self._component.line, "SUMMARY", why)
+        return (
+            self._cut("SUMMARY", title, MAX_TITLE_LENGTH),
+            self._cut("DESCRIPTION", description, MAX_DESCRIPTION_LENGTH),
+        )
+
+    def _cut(self, name: str, text: str, length: int, given: Property | None = None) -> str:
+        source = given or self._first.get(name)
+        line = source.line if source else self._component.line
+        limited = limit_marks(text)
+        if limited != text:
+            why = f"has more than {MAX_MARKS} combining marks in a row; the others are left out"
+            self._skip(line, name, why)
+        # As it is stored: a few letters are two characters in NFC.
+        text = unicodedata.normalize("NFC", limited)
+        if len(text) > length:
+            self._skip(line, name, f"has {len(text)} characters; cut after {length}")
+        return text[:length].strip()
+
+    def _read_priority(self) -> str | None:
+        given = self._first.get("PRIORITY")
+        if given is None:
+            return None
+        value = given.value.strip()
+        if not re.fullmatch("[0-9]", value):
+            self._skip(given.line, "PRIORITY", f"{value[:20]!r} is no number from 0 to 9")
+            return None
+        # As RFC 5545, 3.8.1.9 divides them.
+        return [None, *4 * ["high"], "medium", *4 * ["low"]][int(value)]
+
+    def _read_tags(self) -> list[str]:
+        tags: list[str] = []
+        for given in self._component.properties:
+            if given.name != "CATEGORIES":
+                continue
+            # An escaped comma belongs to a name.
+            for part in re.findall(r"(?:\\.|[^,\\])+", given.value):
+                tag = self._cut("CATEGORIES", unescape(part), MAX_TAG_LENGTH, given)
+                if not tag or tag in tags:
+                    continue
+                if len(tags) == MAX_TAGS:
+                    why = f"{tag!r} is more than the {MAX_TAGS} tags that a task can have"
+                    self._skip(given.line, "CATEGORIES", why)
+                else:
+                    tags.append(tag)
+        return tags
+
+    def _read_moment(self, name: str) -> Moment | None:
+        given = self._first.get(name)
+        return self._clock.read_moment(given) if given else None
+
+    def _read_instant(self, name: str) -> str | None:
+        moment = self._read_moment(name)
+        return _render(moment.to_instant(self._clock.account_zone)) if moment else None
+
+    def _read_due(self) -> tuple[Moment | None, Moment | None]:
+        start, due = self._read_moment("DTSTART"), self._read_moment("DUE")
+        length = self._first.get("DURATION")
+        if start is None:
+            if length is not None:
+                self._skip(length.line, "DURATION", "counts from DTSTART, which is missing")
+            return due, due
+        line = self._first["DTSTART"].line
+        if due is not None:
+            if start != due:
+                self._skip(line, "DTSTART", "a task has no start; DUE is taken")
+            if length is not None:
+                self._skip(length.line, "DURATION", "does not go with DUE, which is taken")
+            return start, due
+        why = "a task has no start; taken as the due"
+        if length is not None:
+            due = self._add(start, length)
+            if due is not None:
+                why = "a task has no start; it and DURATION are taken as the due"
+        self._skip(line, "DTSTART", why)
+        return start, due or start
+
+    def _add(self, start: Moment, given: Property) -> Moment | None:
+        try:
+            length = read_duration(given.value)
+            moved = start.add(length)
+            if start.at is not None:
+                due = Moment(None, check_instant(moved), start.zone, start.rules)
+                if "RRULE" in self._first and length.rest and _changes_by_night(start, due):
+                    why = (
+                        "counts exact hours; each due of the series has the time of the first, "
+                        "though the clocks change"
+                    )
+                    self._skip(given.line, "DURATION", why)
+                return due
+            if length.rest % _DAY:
+                self._skip(given.line, "DURATION", "counts from a day; taken as whole days")
+            return Moment(check_day(moved.date()))
+        except OverflowError:
+            self._skip(given.line, "DURATION", "leads out of the calendar")
+        except ValueError as error:
+            self._skip(given.line, "DURATION", str(error))
+        return None
+
+    def _follow_start(self, start: Moment | None, due: Moment | None) -> Moment | None:
+        """Return the due by the clock of DTSTART: from there a rule counts its instances."""
+        if start is None or due is None or start.at is None or due.at is None:
+            return due
+        if start.zone == due.zone:
+            return due
+        zone = start.zone or "UTC"
+        if due.zone is not None:
+            why = f"{due.zone}: the series follows the clock of DTSTART, {zone}"
+            self._skip(self._first["DUE"].line, "DUE", why)
+        return replace(due, zone=zone, rules=start.rules)
+
+    def _read_recurrence(self, start: Moment | None, due: Moment | None) -> str | None:
+        given = self._first.get("RRULE")
+        return self._rules.read(given, start or due, due, self._clock) if given else None
+
+    def _read_completion(self) -> tuple[bool, str | None]:
+        status, percent = self._text("STATUS").upper(), self._text("PERCENT-COMPLETE")
+        given = self._first.get("STATUS")
+        done = status in {"COMPLETED", "CANCELLED"} or (not status and "COMPLETED" in self._first)
+        if given is not None and status == "CANCELLED":
+            self._skip(given.line, "STATUS", "CANCELLED: a task is open or done; taken as done")
+        elif given is not None and status not in {"COMPLETED", "NEEDS-ACTION", ""}:
+            why = f"{status[:20]}: a task is open or done; taken as open"
+            self._skip(given.line, "STATUS", why)
+        if percent == "100" and not status:
+            done = True
+        elif percent not in {"", "0", "100"} or (percent == "100" and not done):
+            line = self._first["PERCENT-COMPLETE"].line
+            self._skip(line, "PERCENT-COMPLETE", "a task is open or done")
+        completed_at = self._read_instant("COMPLETED")
+        if not done:
+            if completed_at is not None:
+                why = f"STATUS is {status[:20]}; taken as open"
+                self._skip(self._first["COMPLETED"].line, "COMPLETED", why)
+            return False, None
+        if completed_at is None:
+            completed_at = self._read_instant("LAST-MODIFIED")
+            source = "LAST-MODIFIED" if completed_at else "the import"
+            why = f"is missing or not readable; the time is that of {source}"
+            self._skip(self._component.line, "COMPLETED", why)
+        return True, completed_at
+
+    def _read_parent(self) -> str | None:
+        parent = None
+        for given in self._component.properties:
+            if given.name != "RELATED-TO":
+                continue
+            kind = given.parameters.get("RELTYPE", "PARENT").upper()
+            # An unknown one is to be treated as PARENT (RFC 5545, 3.2.15).
+            if kind in _OTHER_RELATIONS:
+                self._skip(given.line, "RELATED-TO", f"RELTYPE={kind[:20]}: only PARENT is taken")
+            elif parent is not None:
+                self._skip(given.line, "RELATED-TO", "a task has one parent; the first is taken")
+            else:
+                parent = unescape(given.value)
+        return parent or None
+
+
+def _changes_by_night(start: Moment, due: Moment) -> bool:
+    """Whether the clocks may change between start and due, in another instance of a series."""
+    first, last = start.to_wall(), due.to_wall()
+    if first.date() == last.date():
+        return False
+    offsets = {
+        start.rules.utcoffset(first.replace(month=month, day=1)) for month in range(1, _MONTHS + 1)
+    }
+    return len(offsets) > 1
+
+
+def _render(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,341 @@
+"""Take in the lines of an export: in one transaction, with a reason for each that is not taken.
+
+The file is read twice. The first time tells which lines are sound by themselves, and how tasks
+and lists hang together; so a task whose parent is not taken is not taken either. The second time
+stores what is.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import bindparam, insert, select, text, update
+
+from todo.core.caller import Caller
+from todo.db.documents import LIST_FIELDS, SHARE_FIELDS, return_image, select_image
+from todo.db.session import Session
+from todo.db.statement import POSTGRESQL, SQLITE, Statement, each_of, follows
+from todo.db.tables import Id, account, list_share, task, task_list
+from todo.tasks.document import Image, as_bytes, find_fire_times, read_image
+from todo.tasks.repository import TaskRepository
+from todo.transfer.first_pass import Place, Survey, settle, survey_lines
+from todo.transfer.records import (
+    AccountRecord,
+    ListRecord,
+    Record,
+    ShareRecord,
+    TaskRecord,
+    read_line,
+)
+from todo.writes.unit_of_work import Account, Work
+
+AGENT = "todo.admin import"
+_BATCH = 500
+_PROGRESS = 10_000
+_IDS_AT_ONCE = 10_000
+
+
+_IMAGES = Statement(
+    lambda d: select_image(d, task, lambda s: s.where(task.c.id.in_(each_of(d, "ids", Id))))
+)
+_PLACES = Statement(
+    lambda d: select(task.c.id, task.c.owner, task.c.list_id, task.c.parent_id).where(
+        task.c.id.in_(each_of(d, "ids", Id))
+    )
+)
+_IDS = Statement(
+    select(task.c.id)
+    .where(task.c.owner == bindparam("owner"), follows(task.c.id))
+    .order_by(task.c.id)
+    .limit(_IDS_AT_ONCE)
+)
+_OWNERS = Statement(
+    lambda d: select(task_list.c.id, task_list.c.owner).where(
+        task_list.c.id.in_(each_of(d, "ids", Id))
+    )
+)
+_SET_ZONE = Statement(
+    update(account).where(account.c.owner == bindparam("of")).values(zone=bindparam("zone"))
+)
+_FIND_LIST = Statement(
+    lambda d: select_image(
+        d, task_list, lambda s: s.where(task_list.c.id == bindparam("id")), LIST_FIELDS
+    )
+)
+_ADD_LIST = Statement(
+    lambda d: return_image(
+        d, insert(task_list).values({name: bindparam(name) for name in LIST_FIELDS}), task_list
+    )
+)
+_FIND_SHARE = Statement(
+    lambda d: select_image(
+        d,
+        list_share,
+        lambda s: s.where(
+            list_share.c.list_id == bindparam("list_id"), list_share.c.user_id == bindparam("user")
+        ),
+        SHARE_FIELDS,
+    )
+)
+_ADD_SHARE = Statement(
+    lambda d: return_image(
+        d, insert(list_share).values({name: bindparam(name) for name in SHARE_FIELDS}), list_share
+    )
+)
+_DEFER = {
+    POSTGRESQL: Statement(text("SET CONSTRAINTS ALL DEFERRED")),
+    SQLITE: Statement(text("PRAGMA defer_foreign_keys = ON")),
+}
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of the lines.
+
+    Attributes:
+        taken: How many accounts, lists, shares and tasks went in.
+        present: How many were there already, the same.
+        skipped: Line -> why it was not taken.
+    """
+
+    taken: dict[str, int] = field(default_factory=dict)
+    present: int = 0
+    skipped: dict[int, str] = field(default_factory=dict)
+
+    def take(self, kind: str) -> None:
+        """Count what went in."""
+        self.taken[kind] = self.taken.get(kind, 0) + 1
+
+
+class Importer:
+    """One import, within one transaction that the caller commits or leaves."""
+
+    def __init__(self, session: Session, now: datetime, progress: Callable[[int], None]) -> None:
+        """Import into a session.
+
+        Args:
+            session: An open unit of work.
+            now: The time of the import, for the journal.
+            progress: Is told the number of lines behind, every so often.
+        """
+        self._session = session
+        self._now = now
+        self._progress = progress
+        self._works: dict[str, Work] = {}
+        self._accounts: dict[str, Account] = {}
+        self._zones: dict[str, str] = {}
+        self._pending: list[tuple[int, Image]] = []
+        self._compares = True
+        self.report = Report()
+
+    async def run(self, read: Callable[[], Iterable[bytes]], owner: str | None) -> Report:
+        """Take in a file; everything is written, and nothing committed.
+
+        Args:
+            read: Gives the lines of the file from the first, each time that it is called.
+            owner: Whose records are wanted, None for everybody's.
+        """
+        survey = survey_lines(read(), owner)
+        await self._settle(survey)
+        self.report.skipped = survey.skipped
+        await self._session.run((_DEFER[self._session.dialect], {}))
+        for number, line in enumerate(read(), 1):
+            if number not in survey.skipped:
+                record = read_line(line)
+                if record is not None:
+                    await self._take(number, record, survey)
+            if number % _PROGRESS == 0:
+                self._progress(number)
+        await self._store_pending()
+        for work in self._works.values():
+            await work.flush()
+        return self.report
+
+    async def take_images(self, images: Iterable[tuple[int, Image]]) -> Report:
+        """Take in tasks that stand by themselves or below one another, with their lines.
+
+        One whose id is there already counts as the same, whatever became of it since.
+        """
+        self._compares = False
+        await self._session.run((_DEFER[self._session.dialect], {}))
+        for number, image in images:
+            self._pending.append((number, image))
+            if len(self._pending) >= _BATCH:
+                await self._store_pending()
+        await self._store_pending()
+        for work in self._works.values():
+            await work.flush()
+        return self.report
+
+    async def find_zone(self, owner: str) -> str:
+        """Lock an account, made where there is none, and return its zone."""
+        await self._work(owner)
+        return self._zones[owner]
+
+    async def find_ids(self, owner: str, wanted: Callable[[str], bool]) -> list[str]:
+        """Return the ids of an owner's tasks that are wanted, in their order."""
+        found: list[str] = []
+        after: str | None = None
+        while True:
+            rows = await self._session.fetch(_IDS, {"owner": owner, "after": after})
+            ids = [str(row[0]) for row in rows]
+            found += filter(wanted, ids)
+            if len(ids) < _IDS_AT_ONCE:
+                return found
+            after = ids[-1]
+
+    async def find_places(self, ids: Iterable[str]) -> dict[str, Place]:
+        """Return where the tasks are that are there already."""
+        return {
+            str(row[0]): Place(row[1], row[2] and str(row[2]), row[3] and str(row[3]))
+            for some in _chunks(ids)
+            for row in await self._fetch(_PLACES, some)
+        }
+
+    async def _settle(self, survey: Survey) -> None:
+        lists, tasks = survey.named()
+        owners = {
+            str(row[0]): row[1] for ids in _chunks(lists) for row in await self._fetch(_OWNERS, ids)
+        }
+        settle(survey, owners, await self.find_places(tasks))
+
+    async def _fetch(self, statement: Statement, ids: list[str]) -> list[Any]:
+        return await self._session.fetch(statement, {"ids": orjson.dumps(ids).decode()})
+
+    async def _work(self, owner: str) -> Work:
+        if owner not in self._works:
+            work = Work(self._session, Caller(owner, agent=AGENT), self._now)
+            locked, _ = await work.lock(owner)
+            self._works[owner] = work
+            self._accounts[owner] = locked
+            self._zones[owner] = locked.zone
+        return self._works[owner]
+
+    async def _take(self, number: int, record: Record, survey: Survey) -> None:
+        image = record.image()
+        if isinstance(record, TaskRecord):
+            self._pending.append((number, image))
+            if len(self._pending) >= _BATCH:
+                await self._store_pending()
+        elif isinstance(record, AccountRecord):
+            await self._take_account(number, record)
+        elif isinstance(record, ListRecord):
+            await self._take_list(number, image)
+        else:
+            await self._take_share(number, record, survey)
+
+    async def _take_account(self, number: int, record: AccountRecord) -> None:
+        await self._work(record.owner)
+        if self._zones[record.owner] == record.zone:
+            self.report.present += 1
+        elif self._accounts[record.owner].seq == 0:
+            await self._session.run((_SET_ZONE, {"of": record.owner, "zone": record.zone}))
+            self._zones[record.owner] = record.zone
+            self.report.take("account")
+        else:
+            zone = self._zones[record.owner]
+            self.report.skipped[number] = f"the account is there, with the zone {zone}"
+
+    async def _take_list(self, number: int, image: Image) -> None:
+        work = await self._work(image["owner"])
+        row = await self._session.find(_FIND_LIST, {"id": image["id"]})
+        if row is not None:
+            self._compare(number, image, as_bytes(row[0]))
+            return
+        (row,) = await self._session.fetch(_ADD_LIST, image)
+        work.record(
+            image["owner"],
+            "create",
+            "list",
+            image["id"],
+            list_id=image["id"],
+            after=as_bytes(row[0]),
+        )
+        self.report.take("list")
+
+    async def _take_share(self, number: int, record: ShareRecord, survey: Survey) -> None:
+        image = record.image()
+        owner = survey.lists.get(image["list_id"])
+        if owner is None or owner == record.user_id:
+            self.report.skipped[number] = "list_id: no such list in this file, or the user's own"
+            return
+        work = await self._work(owner)
+        where = {"list_id": image["list_id"], "user": record.user_id}
+        row = await self._session.find(_FIND_SHARE, where)
+        if row is not None:
+            self._compare(number, image, as_bytes(row[0]))
+            return
+        (row,) = await self._session.fetch(_ADD_SHARE, image)
+        work.record(
+            owner,
+            "share",
+            "share",
+            record.user_id,
+            list_id=image["list_id"],
+            after=as_bytes(row[0]),
+        )
+        self.report.take("share")
+
+    async def _store_pending(self) -> None:
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        ids = [image["id"] for _, image in pending]
+        stored = {
+            read_image(as_bytes(row[0]))["id"]: as_bytes(row[0])
+            for row in await self._fetch(_IMAGES, ids)
+        }
+        new = []
+        for number, image in pending:
+            if image["id"] in stored:
+                self._compare(number, image, stored[image["id"]])
+            else:
+                new.append(image)
+        by_statement: dict[Statement, list[Any]] = {}
+        for image in new:
+            work = await self._work(image["owner"])
+            times = find_fire_times(image, self._zones[image["owner"]], self._now)
+            for statement, values in TaskRepository(self._session, work.caller).add(image, times):
+                by_statement.setdefault(statement, []).append(values)
+        for statement, rows in by_statement.items():
+            await self._session.run_many(statement, rows)
+        for row in await self._fetch(_IMAGES, [image["id"] for image in new]):
+            text_ = as_bytes(row[0])
+            image = read_image(text_)
+            work = self._works[image["owner"]]
+            work.record(
+                image["owner"],
+                "create",
+                "task",
+                image["id"],
+                list_id=image["list_id"],
+                after=text_,
+            )
+            self.report.take("task")
+        for work in self._works.values():
+            await work.flush()
+
+    def _compare(self, number: int, image: Image, stored: bytes) -> None:
+        """Tell whether what is there is the same; times may be written in two ways."""
+        there = read_image(stored)
+        if not self._compares or all(_same(there[name], value) for name, value in image.items()):
+            self.report.present += 1
+        else:
+            self.report.skipped[number] = "something else with this id is there already"
+
+
+def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - of any field
+    if one == other:
+        return True
+    try:
+        return datetime.fromisoformat(one) == datetime.fromisoformat(other)
+    except (TypeError, ValueError):
+        return False
+
+
+def _chunks(ids: Iterable[str]) -> Iterable[list[str]]:
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _BATCH):
+        yield ordered[start : start + _BATCH]

@@ -1,0 +1,1 @@
+"""Writes: the unit of work, the hash chain of the journal, and quotas."""

@@ -1,0 +1,293 @@
+"""One write: a transaction, who asked for it, and what it changed.
+
+Whoever changes anything locks the owner's account first. That makes one owner's writes follow
+one another, so the journal's numbers have no gaps and stand in the order of the commits.
+"""
+
+import os
+from dataclasses import InitVar, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import bindparam, insert, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from todo.core.caller import Caller
+from todo.core.errors import VersionMismatchError
+from todo.db.session import Session
+from todo.db.statement import SQLITE, Call, Row, Statement
+from todo.db.tables import account, journal
+from todo.writes.account_lock import LOCKING
+from todo.writes.append import entry_values
+from todo.writes.hash_chain import GENESIS, SALT_BYTES, Entry, commit, link
+from todo.writes.quota import charge
+from todo.writes.storage_quota import StorageQuota, Stored
+
+_LOCK = Statement(LOCKING)
+
+_ADVANCED = (
+    update(account)
+    .where(account.c.owner == bindparam("owner"))
+    .values({name: bindparam(name) for name in ("seq", "hash", "tasks", "size")})
+)
+_APPENDED = insert(journal).values({c.name: bindparam(c.name) for c in journal.columns})
+_APPEND = Statement(_APPENDED)
+_ADVANCE = Statement(_ADVANCED)
+# SQLite has no such statement, and no round trip that it would save.
+_APPEND_AND_ADVANCE = Statement(_ADVANCED.add_cte(_APPENDED.cte("appended")))
+
+
+def _open_account(dialect: str) -> Any:  # noqa: ANN401 - each dialect has its own insert
+    make = sqlite_insert if dialect == SQLITE else postgresql_insert
+    values: dict[str, Any] = {column.name: bindparam(column.name) for column in account.columns}
+    return make(account).values(values).on_conflict_do_nothing(index_elements=["owner"])
+
+
+_OPEN = Statement(_open_account)
+
+
+@dataclass(slots=True)
+class Account:
+    """An owner's account while its row is locked; the first fields are the columns of `LOCKED`.
+
+    Attributes:
+        stored: What it holds.
+        entries: What is not appended yet.
+        request_seq: Number of the first entry of this write.
+    """
+
+    zone: str
+    chain_id: UUID
+    seq: int
+    hash: bytes
+    tasks: InitVar[int | None]
+    size: InitVar[int | None]
+    stored: Stored = field(init=False)
+    entries: list[Entry] = field(default_factory=list)
+    request_seq: int = 0
+
+    def __post_init__(self, tasks: int | None, size: int | None) -> None:
+        """Read what SQLite stores as text."""
+        self.stored = Stored(tasks, size)
+        if isinstance(self.chain_id, str):
+            self.chain_id = UUID(self.chain_id)
+        self.request_seq = self.request_seq or self.seq + 1
+
+    def require_version(self, expected: frozenset[int] | None) -> None:
+        """Continue only with one of the expected versions: numbers of the account's last change.
+
+        Raises:
+            VersionMismatchError: It has another; None accepts any.
+        """
+        if expected is not None and self.seq not in expected:
+            raise VersionMismatchError
+
+
+class Work:
+    """The changes of one request."""
+
+    def __init__(
+        self,
+        session: Session,
+        caller: Caller,
+        now: datetime | None = None,
+        quota: StorageQuota | None = None,
+    ) -> None:
+        """Start a write.
+
+        Args:
+            session: Its transaction.
+            caller: Who asks.
+            now: The time that every change of this write carries.
+            quota: What each account may hold; None for no limit.
+        """
+        self._quota = quota
+        self.session = session
+        self.caller = caller
+        self.now = now or datetime.now(UTC)
+        self.at = self.now.isoformat(timespec="microseconds")
+        self._accounts: dict[str, Account] = {}
+        # Owner and operation of each entry.
+        self._recorded: list[tuple[str, str]] = []
+        self._last: list[Call] = []
+
+    @property
+    def changed(self) -> set[str]:
+        """The owners in whose journal something was recorded."""
+        return {owner for owner, _ in self._recorded}
+
+    @property
+    def operations(self) -> list[str]:
+        """What was recorded, entry by entry."""
+        return [operation for _, operation in self._recorded]
+
+    async def lock(self, owner: str, *calls: Call) -> tuple[Account, list[list[Row]]]:
+        """Lock an owner's account, made on its first use, and run `calls` on the way.
+
+        Raises:
+            AccountBusyError: Too many connections wait for that lock already.
+        """
+        if found := self._accounts.get(owner):
+            return found, await self.session.run(*calls) if calls else []
+        await self.session.admit(owner)
+        lock = (_LOCK, {"owner": owner})
+        (rows, *others) = await self.session.run(lock, *calls)
+        if not rows:
+            values = {
+                "owner": owner,
+                "zone": "UTC",
+                "chain_id": str(uuid4()),
+                "seq": 0,
+                "hash": GENESIS,
+                "created_at": self.at,
+                "tasks": 0,
+                "size": 0,
+            }
+            _, rows = await self.session.run((_OPEN, values), lock)
+        self._accounts[owner] = locked = Account(*rows[0])
+        return locked, others
+
+    async def record_by(
+        self, owner: str, call: Call, operation: str, kind: str, entity_id: str
+    ) -> bytes | None:
+        """Lock an account, change something and record that, all by one statement.
+
+        Args:
+            owner: Whose account.
+            call: As `todo.writes.append` makes it; nothing happens where there is no such
+                account. Its parameters `owner` and `list_id` are the entry's as well.
+            operation: Of the entry, as `record` has it.
+            kind: Likewise.
+            entity_id: Likewise.
+
+        Returns:
+            The image that was written, or None: nothing has happened, for the database has no
+            such statements, the account is locked already, or there is none yet.
+
+        Raises:
+            AccountBusyError: Too many connections wait for that lock already.
+        """
+        if self.session.dialect == SQLITE or owner in self._accounts:
+            return None
+        await self.session.admit(owner)
+        statement, values = call
+        entry = self._describe(operation, kind, entity_id, list_id=values["list_id"])
+        recorded = entry_values(entry, os.urandom(SALT_BYTES))
+        row = await self.session.find(statement, {**values, **recorded})
+        if row is None:
+            return None
+        *columns, after = row
+        locked = self._accounts[owner] = Account(*columns)
+        # The entry is among those that the account counts.
+        locked.request_seq = locked.seq
+        self._recorded.append((owner, operation))
+        written: bytes = after.encode()
+        locked.stored.count_growth(operation, 1, len(written))
+        return written
+
+    def record(
+        self,
+        owner: str,
+        operation: str,
+        kind: str,
+        entity_id: str,
+        *,
+        list_id: str | None = None,
+        before: bytes | None = None,
+        after: bytes | None = None,
+    ) -> None:
+        """Note one change for the journal of an owner whose account is locked."""
+        entry = self._describe(
+            operation,
+            kind,
+            entity_id,
+            list_id=list_id,
+            before=None if before is None else before.decode(),
+            after=None if after is None else after.decode(),
+        )
+        locked = self._accounts[owner]
+        locked.entries.append(entry)
+        locked.stored.count_change(operation, kind, before, after)
+        self._recorded.append((owner, operation))
+
+    def _describe(self, operation: str, kind: str, entity_id: str, **more: str | None) -> Entry:
+        caller = self.caller
+        return Entry(
+            at=self.at,
+            actor=caller.user,
+            token_id=caller.token_id,
+            agent=caller.agent,
+            model=caller.model,
+            run_id=caller.run_id,
+            operation=operation,
+            kind=kind,
+            entity_id=entity_id,
+            **more,
+        )
+
+    def finally_run(self, *calls: Call) -> None:
+        """Add statements that run right before the commit."""
+        self._last += calls
+
+    async def flush(self) -> None:
+        """Append what was recorded so far to the journal; for writes that are too many to hold."""
+        self._recorded.clear()
+        for owner, locked in self._accounts.items():
+            if locked.entries:
+                rows = _chain(owner, locked)
+                locked.entries.clear()
+                await self.session.run_many(_APPEND, rows)
+                await self.session.run((_ADVANCE, _head(rows[-1])))
+
+    async def commit(self) -> None:
+        """Append what was recorded to the journal, and commit.
+
+        Raises:
+            RateLimitedError: The caller's token may not make so many changes.
+            QuotaExceededError: An account would hold too much.
+        """
+        await charge(self.session, self.caller, len(self.operations), self.now)
+        calls: list[Call] = []
+        for owner, locked in self._accounts.items():
+            if self._quota is not None:
+                calls += await self._quota.check(self.session, owner, locked.stored)
+            if locked.entries:
+                calls += _append(_chain(owner, locked), self.session.dialect)
+        await self.session.commit(*calls, *self._last)
+
+
+def _append(rows: list[dict[str, Any]], dialect: str) -> list[Call]:
+    *others, last = rows
+    calls: list[Call] = [(_APPEND, row) for row in others]
+    if dialect == SQLITE:
+        return [*calls, (_APPEND, last), (_ADVANCE, _head(last))]
+    return [*calls, (_APPEND_AND_ADVANCE, last)]
+
+
+def _head(last: dict[str, Any]) -> dict[str, Any]:
+    return {name: last[name] for name in ("owner", "seq", "hash", "tasks", "size")}
+
+
+def _chain(owner: str, locked: Account) -> list[dict[str, Any]]:
+    """Number and hash the entries, and return their rows."""
+    rows = []
+    for entry in locked.entries:
+        salt = os.urandom(SALT_BYTES)
+        commitment = commit(salt, entry)
+        locked.seq += 1
+        locked.hash = link(locked.hash, locked.chain_id, locked.seq, entry.at, commitment)
+        values = {name: getattr(entry, name) for name in Entry.__slots__}
+        values |= {
+            "owner": owner,
+            "seq": locked.seq,
+            "request_seq": locked.request_seq,
+            "salt": salt,
+            "commitment": commitment,
+            "hash": locked.hash,
+            "tasks": locked.stored.tasks,
+            "size": locked.stored.size,
+        }
+        rows.append(values)
+    return rows
