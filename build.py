@@ -24,7 +24,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "sr
 def main() -> int:
     """Run the command on the command line and return its exit code."""
     # Inside the boundary, so that Ctrl-C is caught.
-    from deploy import commands, venv  # noqa: PLC0415
+    from deploy.bootstrap import commands, venv  # noqa: PLC0415
     from deploy.cli import listing  # noqa: PLC0415
 
     words = sys.argv[1:]
@@ -39,7 +39,7 @@ def main() -> int:
 
 if __name__ == "__main__":
     try:
-        from deploy.boundary import guard
+        from deploy.bootstrap.entrypoint import guard
     except KeyboardInterrupt:
         sys.stderr.write("build.py: interrupted\n")
         sys.exit(130)

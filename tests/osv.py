@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from deploy.scan import advisories
+from deploy.scan import osv
 
 
 def render_database(*records: dict[str, Any]) -> list[dict[str, Any]]:
     """The records, with those that show that nothing was cut off."""
     known = [
         _record(f"PYSEC-KNOWN-{at}", package, version, flaw)
-        for at, (package, version, flaw) in enumerate(advisories.CANARIES)
+        for at, (package, version, flaw) in enumerate(osv.CANARIES)
     ]
     return [*known, *_others(), *records]
 
@@ -20,7 +20,7 @@ def render_database(*records: dict[str, Any]) -> list[dict[str, Any]]:
 @functools.cache
 def _others() -> tuple[dict[str, Any], ...]:
     # Made once: there are thousands of them.
-    return tuple(_record(f"PYSEC-OTHER-{at}", f"other-{at}", "1") for at in range(advisories.LEAST))
+    return tuple(_record(f"PYSEC-OTHER-{at}", f"other-{at}", "1") for at in range(osv.LEAST))
 
 
 def _record(identity: str, package: str, version: str, *aliases: str) -> dict[str, Any]:

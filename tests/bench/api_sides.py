@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy import venv
+from deploy.bootstrap import venv
 from deploy.paths import REPO
 from tests.bench import api_data
 from tests.integration.cluster import Cluster, open_cluster

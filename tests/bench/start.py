@@ -24,7 +24,7 @@ from tests.system.rig import Stack, open_machine
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from deploy.lab import labs
+    from deploy.lab import manager
 
 _CHECKOUT = "/srv/todo-backend"
 _OURS = "localhost/todo-backend:latest"
@@ -146,7 +146,7 @@ class Bench:
         self._machine.run(["podman", "rm", "--force", "--time=0", NAME])
 
 
-def build_baselines(machine: labs.Lab) -> None:
+def build_baselines(machine: manager.Lab) -> None:
     """Bootstrap Debian's minbase and build the same program on it, in both ways."""
     archive = "minbase.tar"
     bootstrap = ["mmdebstrap", "--quiet", "--mode=unshare", "--variant=minbase"]

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from deploy import suite_programs
+from deploy.dev import suite_programs
 from tests.machine_clock import wait_until
 
 _TIMEOUT_S = 120

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from deploy import suite_programs
+from deploy.dev import suite_programs
 from tests.integration.cluster import START_TIMEOUT_S, Cluster, unprivileged
 from tests.machine_clock import wait_until
 

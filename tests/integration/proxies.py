@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from deploy import suite_programs
+from deploy.dev import suite_programs
 from tests.guides import blocks_of, substitute
 from tests.integration.certificates import Authority
 from tests.integration.cluster import find_free_port

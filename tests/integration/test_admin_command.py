@@ -64,7 +64,7 @@ def command(folder: Path, words: Sequence[str]) -> list[str]:
     program = f"""
         import sys
         sys.path.insert(0, {str(REPO / "src")!r})
-        from deploy import boundary
+        from deploy.bootstrap import entrypoint as boundary
         from deploy.stack import admin
         within = lambda argv: [sys.executable, {str(folder / "podman.py")!r}, *argv]
         sys.exit(boundary.guard(lambda: admin.run(sys.argv[1:], within=within)))

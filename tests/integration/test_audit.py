@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.audit import checkers
+from deploy.audit import external
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO
 
@@ -75,14 +75,14 @@ def test_every_checker_finds_what_is_wrong(spoilt: Path) -> None:
 def test_checkov_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "asked"
     (tmp_path / "sitecustomize.py").write_text(WATCH.format(log=str(log)))
-    watched = {**checkers.ENVIRONMENT, "PYTHONPATH": str(tmp_path)}
+    watched = {**external.ENVIRONMENT, "PYTHONPATH": str(tmp_path)}
     for name, environment in (
         ("quiet", watched),
         ("talkative", {**watched, "CKV_SKIP_PACKAGE_UPDATE_CHECK": "false"}),
     ):
-        monkeypatch.setattr(checkers, "ENVIRONMENT", environment)
+        monkeypatch.setattr(external, "ENVIRONMENT", environment)
         (tmp_path / name).mkdir()
-        checked = checkers.run_all(REPO, tmp_path / name)
+        checked = external.run_all(REPO, tmp_path / name)
         assert [each.tool for each in checked] == ["hadolint", "checkov", "kubernetes-validate"]
         # Without what keeps it quiet, it would be caught.
         assert log.exists() is (name == "talkative")
@@ -92,7 +92,7 @@ def test_a_result_that_cannot_be_had_is_no_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What checkov does with a file whose name it does not know: nothing, and exit code 0.
-    monkeypatch.setattr(checkers, "_DOCKERFILE", "Containerfile")
+    monkeypatch.setattr(external, "_DOCKERFILE", "Containerfile")
     with pytest.raises(DeployError, match="checkov") as caught:
-        checkers.run_all(REPO, tmp_path)
+        external.run_all(REPO, tmp_path)
     assert caught.value.code is ExitCode.UNAVAILABLE

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy import completion, suite_programs
+from deploy.cli import completion_script
 from deploy.cli.completion import collect
+from deploy.dev import suite_programs
 from tests.machine_clock import wait_until
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ bindkey '^I' complete-word
 
 
 @pytest.fixture(scope="module")
-def tree() -> completion.Tree:
+def tree() -> completion_script.Tree:
     return collect()
 
 
@@ -62,9 +63,9 @@ def environment(shell: Path, home: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_fish_completes(tree: completion.Tree, tmp_path: Path, line: str) -> None:
+def test_fish_completes(tree: completion_script.Tree, tmp_path: Path, line: str) -> None:
     fish = find("fish")
-    (tmp_path / "script").write_text(completion.render("fish", tree))
+    (tmp_path / "script").write_text(completion_script.render("fish", tree))
     done = subprocess.run(
         [fish, "--no-config", "-c", "source script; complete --do-complete $argv[1]", line],
         cwd=tmp_path,
@@ -117,8 +118,8 @@ def typing(zsh: Path, folder: Path) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if len(LINES[line]) < 2])
-def test_zsh_completes(tree: completion.Tree, tmp_path: Path, line: str) -> None:
-    (tmp_path / "script").write_text(completion.render("zsh", tree))
+def test_zsh_completes(tree: completion_script.Tree, tmp_path: Path, line: str) -> None:
+    (tmp_path / "script").write_text(completion_script.render("zsh", tree))
     with typing(find("zsh"), tmp_path) as keyboard:
         os.write(keyboard, f"{line}\t\x18".encode())
         wait_for(tmp_path / "line", keyboard)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from deploy import venv
+from deploy.bootstrap import venv
 from deploy.paths import REPO
 from tests.integration.cluster import find_free_port, unprivileged
 

@@ -17,7 +17,8 @@ import httpx
 import jwt
 import pytest
 
-from deploy import doctor, host, tools
+from deploy import process
+from deploy.host import doctor, probe
 from tests.guides import DOCS, outputs_of, pattern_of
 from tests.integration.service import (
     SECRET,
@@ -152,25 +153,25 @@ def no_database_for_commands(folder: Path) -> list[str]:
     return [run_admin(make_environment(folder, NO_DATABASE), "migrate").stderr]
 
 
-def as_shown(error: tools.ToolError) -> str:
+def as_shown(error: process.ToolError) -> str:
     return f"build.py: error: {error}"
 
 
 def no_network(_folder: Path) -> list[str]:
-    with pytest.raises(tools.ToolError) as caught:
-        tools.run(["curl", "--silent", "--show-error", "http://nowhere.invalid/"])
+    with pytest.raises(process.ToolError) as caught:
+        process.run(["curl", "--silent", "--show-error", "http://nowhere.invalid/"])
     return [as_shown(caught.value)]
 
 
 def no_space(_folder: Path) -> list[str]:
-    with pytest.raises(tools.ToolError) as caught:
-        tools.run(["dd", "if=/dev/zero", "of=/dev/full", "count=1"])
+    with pytest.raises(process.ToolError) as caught:
+        process.run(["dd", "if=/dev/zero", "of=/dev/full", "count=1"])
     return [as_shown(caught.value)]
 
 
 def unfit_machine(_folder: Path) -> list[str]:
     found = dataclasses.replace(
-        host.probe(), root=False, user="alice", user_manager="", subordinate_ids=False
+        probe.probe(), root=False, user="alice", user_manager="", subordinate_ids=False
     )
     poor = dataclasses.replace(found, controllers=None)
     strict = dataclasses.replace(found, controllers=frozenset())

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy import suite_programs
+from deploy.dev import suite_programs
 from tests.integration.promql import find_faults
 from tests.integration.service import Service, open_service
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy import suite_programs
+from deploy.dev import suite_programs
 from todo.app import create_app
 from todo.auth.tokens import Tokens
 from todo.config.settings import Settings

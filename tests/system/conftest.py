@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.lab import labs
+from deploy.lab import manager
 from tests.system.rig import open_machine
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def stack(installed: Stack) -> Stack:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[labs.Lab]:
+def running() -> Iterator[manager.Lab]:
     """A lab of the tests of one module, without the stack."""
-    with labs.throwaway() as started:
+    with manager.throwaway() as started:
         yield started

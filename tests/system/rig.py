@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from deploy.lab import labs
+from deploy.lab import manager
 from tests import machine_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from deploy.tools import Completed
+    from deploy.process import Completed
 
 BUILD = ("python3", "/srv/todo-backend/build.py")
 IMAGES = "--image-cache=/var/cache/lab/images"
@@ -30,7 +30,7 @@ COPY_CHECKOUT = 'tar -C /srv/todo-backend --exclude=./.hypothesis -c . | tar -C 
 class Stack:
     """The stack in a lab, as its user and its clients see it."""
 
-    lab: labs.Lab
+    lab: manager.Lab
     port: int
     management_port: int
 
@@ -119,7 +119,7 @@ class Stack:
 def open_machine() -> Iterator[Stack]:
     """A lab of its own without the stack, its ports published on this host."""
     port, management_port = free_port(), free_port()
-    with labs.throwaway(publish={port: 8000, management_port: 9000}) as machine:
+    with manager.throwaway(publish={port: 8000, management_port: 9000}) as machine:
         yield Stack(machine, port, management_port)
 
 

@@ -13,7 +13,7 @@ from tests.guides import blocks_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deploy.tools import Completed
+    from deploy.process import Completed
     from tests.system.rig import Stack
 
 _QUADLET = ".config/containers/systemd"

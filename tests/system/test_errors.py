@@ -17,7 +17,7 @@ from tests.system.rig import BUILD, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deploy.tools import Completed
+    from deploy.process import Completed
     from tests.system.rig import Stack
 
 _SOCKET = ("todo-backend.socket", "todo-backend")

@@ -16,17 +16,17 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from deploy import archive
-from deploy.figures import by_component
-from deploy.image import TARGETS, bill_of_materials
-from deploy.lab import root as lab_root
+from deploy.image import archive
+from deploy.image.build import TARGETS, bill_of_materials
+from deploy.image.sizes import by_component
+from deploy.lab import rootfs as lab_root
 from tests.system.rig import COPY_CHECKOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deploy.archive import Archive
-    from deploy.lab import labs
+    from deploy.image.archive import Archive
+    from deploy.lab import manager
     from tests.system.rig import Stack
 
 MB = 1_000_000
@@ -212,7 +212,7 @@ def test_an_update_is_small_and_leaves_no_image_behind(other: Other) -> None:
 class Other:
     """A second account of the lab, which has a storage, a clock and a checkout of its own."""
 
-    lab: labs.Lab
+    lab: manager.Lab
     uid: str
 
     def run(self, *argv: str, stdin: str | None = None) -> str:

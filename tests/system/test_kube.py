@@ -12,7 +12,7 @@ from tests.system.rig import BUILD, Stack, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deploy.tools import Completed
+    from deploy.process import Completed
 
 _MANIFEST = "/srv/todo-backend/kube/todo.yaml"
 _SECRET = "todo-secret.yaml"  # noqa: S105 - a file's name

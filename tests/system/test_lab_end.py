@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.errors import ExitCode
-from deploy.lab import cgroup as lab_cgroup
-from deploy.lab import labs
+from deploy.host import cgroup as lab_cgroup
+from deploy.lab import manager
 from deploy.lab import processes as lab_processes
 from deploy.lab import state as lab_state
 from deploy.paths import REPO
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 GONE_WITHIN_S = 200.0
 OWNER = """
 import sys, time
-from deploy.lab import labs
+from deploy.lab import manager as labs
 with labs.throwaway(sys.argv[1]):
     print("ready", flush=True)
     time.sleep(600)
@@ -103,7 +103,7 @@ def build(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[st
 
 
 def test_nothing_is_left_after_the_block() -> None:
-    with labs.throwaway() as ended:
+    with manager.throwaway() as ended:
         traces = Traces(ended.name)
         assert traces.left()
     assert traces.left() == []
@@ -120,14 +120,14 @@ def test_nothing_is_left_after_the_owner_died(number: signal.Signals) -> None:
 
 
 def test_a_killed_keeper_leaves_a_folder_to_the_next_command() -> None:
-    started = labs.start("orphan")
+    started = manager.start("orphan")
     traces = Traces(started.name)
     record = lab_state.find(started.name)
     assert record is not None
     os.kill(record.keeper, signal.SIGKILL)
     folder = lab_state.folder_of("orphan")
     wait_until(lambda: not lab_state.is_running(folder), "ended", within_s=GONE_WITHIN_S)
-    assert "orphan" not in [each.name for each in labs.list_labs()]
+    assert "orphan" not in [each.name for each in manager.list_labs()]
     traces.wait_gone()
 
 
@@ -156,7 +156,7 @@ def test_up_run_list_and_down_on_the_command_line() -> None:
     assert said.startswith("build.py: error: no lab 'cli' runs")
 
 
-def test_lab_with_data_is_not_deleted_unasked(running: labs.Lab) -> None:
+def test_lab_with_data_is_not_deleted_unasked(running: manager.Lab) -> None:
     volume = ".local/share/containers/storage/volumes/todo-data/_data"
     running.run(["mkdir", "-p", volume])
     running.run(["tee", f"{volume}/PG_VERSION"], stdin="17\n")
@@ -176,7 +176,7 @@ def test_lab_with_data_is_not_deleted_unasked(running: labs.Lab) -> None:
 def test_lab_with_data_is_deleted_when_that_is_confirmed() -> None:
     up = build("lab", "up", "confirmed")
     up.communicate()
-    machine = labs.attach("confirmed")
+    machine = manager.attach("confirmed")
     traces = Traces(machine.name)
     volume = ".local/share/containers/storage/volumes/todo-data/_data"
     machine.run(["mkdir", "-p", volume])

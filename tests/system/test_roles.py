@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from deploy.tools import Completed
+    from deploy.process import Completed
     from tests.system.rig import Stack
 
 _EXECUTE = """

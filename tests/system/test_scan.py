@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deploy.lab import root as lab_root
+from deploy.lab import rootfs as lab_root
 from tests.machine_clock import CLOCK
 from tests.osv import render_database
 from tests.system.rig import BUILD
@@ -17,7 +17,7 @@ from tests.system.rig import BUILD
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from deploy.tools import Completed
+    from deploy.process import Completed
     from tests.system.rig import Stack
 
 DOCTORED = "localhost/doctored:latest"

@@ -18,7 +18,7 @@ from tests.system.rig import BUILD
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deploy.tools import Completed
+    from deploy.process import Completed
     from tests.system.rig import Stack
 
 HOST = "localhost:5000"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from plumbum import cli
 
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.stack import admin
 

@@ -6,8 +6,8 @@ import datetime as dt
 
 from plumbum import cli
 
-from deploy.audit import checkout
-from deploy.boundary import write_output
+from deploy.audit import report
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.command import Command
 from deploy.errors import ExitCode
 
@@ -19,7 +19,7 @@ class Audit(Command):
 
     def main(self) -> int:
         """Print the result; 0 when nothing is wrong, 1 otherwise."""
-        result = checkout.run_audit(dt.datetime.now(tz=dt.UTC).date())
-        render = checkout.render_json if self.as_json else checkout.render_table
+        result = report.run_audit(dt.datetime.now(tz=dt.UTC).date())
+        render = report.render_json if self.as_json else report.render_table
         write_output(f"{render(result)}\n")
         return ExitCode.FAILED if result.findings else ExitCode.OK

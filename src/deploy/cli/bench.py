@@ -6,7 +6,8 @@ import sys
 
 from plumbum import cli
 
-from deploy import tools, venv
+from deploy import process
+from deploy.bootstrap import venv
 from deploy.cli.command import Command, unknown
 from deploy.paths import REPO
 
@@ -30,4 +31,4 @@ class Bench(Command):
             unknown(message, name, measurements, "build.py bench")
         venv.enter("dev")
         program = [sys.executable, "-m", f"tests.bench.{name}", f"--rounds={self.rounds}"]
-        return tools.interact(program, env={"PYTHONPATH": f"{REPO}:{REPO / 'src'}"}, cwd=REPO)
+        return process.interact(program, env={"PYTHONPATH": f"{REPO}:{REPO / 'src'}"}, cwd=REPO)

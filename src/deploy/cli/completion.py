@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-from deploy import completion
-from deploy.boundary import write_output
-from deploy.cli import listing
+from deploy.bootstrap.entrypoint import write_output
+from deploy.cli import completion_script, listing
 from deploy.cli.command import Command, strict, unknown
 from deploy.stack import admin
 
@@ -25,33 +24,33 @@ class Completion(Command):
     """
 
     WORDS: ClassVar[Mapping[str, str]] = {
-        shell: f"the script for {shell}" for shell in completion.SHELLS
+        shell: f"the script for {shell}" for shell in completion_script.SHELLS
     }
 
     def main(self, shell: str) -> int:
         """Print the script for SHELL."""
-        if shell not in completion.SHELLS:
-            names = completion.SHELLS
+        if shell not in completion_script.SHELLS:
+            names = completion_script.SHELLS
             message = f"no completion for {shell}, only for {', '.join(names)}"
             unknown(message, shell, names, str(self.PROGNAME))
-        write_output(completion.render(shell, collect()))
+        write_output(completion_script.render(shell, collect()))
         return 0
 
 
-def collect() -> completion.Tree:
+def collect() -> completion_script.Tree:
     """Every command with its switches, which imports them all."""
     from deploy.cli.main import Build  # noqa: PLC0415 - it names this module
 
-    tree: completion.Tree = {}
+    tree: completion_script.Tree = {}
     _collect(Build, (), tree)
     names = {name: listing.describe(name) for name in listing.COMMANDS}
-    tree[()] = completion.Completions(names, tree[()].switches, nests=True)
-    tree["help",] = completion.Completions(names, tree["help",].switches)
+    tree[()] = completion_script.Completions(names, tree[()].switches, nests=True)
+    tree["help",] = completion_script.Completions(names, tree["help",].switches)
     _collect_admin(tree)
     return tree
 
 
-def _collect(command: type[Command], path: tuple[str, ...], tree: completion.Tree) -> None:
+def _collect(command: type[Command], path: tuple[str, ...], tree: completion_script.Tree) -> None:
     application = command(path[-1] if path else listing.PROGRAM)
     switches = {
         f"--{name}": " ".join(str(found.help or "").split())
@@ -68,17 +67,17 @@ def _collect(command: type[Command], path: tuple[str, ...], tree: completion.Tre
             name: (each.__doc__ or "").partition("\n")[0].rstrip(".")
             for name, each in nested.items()
         }
-    tree[path] = completion.Completions(words, switches, nests=bool(nested))
+    tree[path] = completion_script.Completions(words, switches, nests=bool(nested))
     for name, each in nested.items():
         _collect(each, (*path, name), tree)
 
 
-def _collect_admin(tree: completion.Tree) -> None:
+def _collect_admin(tree: completion_script.Tree) -> None:
     """The backend's commands, which its own help lists."""
     words = dict(_ADMIN_COMMAND.findall(admin.get_help()))
-    tree["admin",] = completion.Completions(words, tree["admin",].switches, nests=True)
+    tree["admin",] = completion_script.Completions(words, tree["admin",].switches, nests=True)
     for word in words:
         switches = dict(_ADMIN_SWITCH.findall(admin.get_help(word))) | {
             name: text for name, text in tree["admin",].switches.items() if name.endswith("lab")
         }
-        tree["admin", word] = completion.Completions({}, switches)
+        tree["admin", word] = completion_script.Completions({}, switches)

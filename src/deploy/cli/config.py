@@ -8,7 +8,7 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.stack import drift, settings
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from plumbum import cli
 
-from deploy import devserver
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
+from deploy.dev import server
 
 
 class Dev(cli.Application):
     """Serve from src/ on this host, on embedded SQLite, reloading on change."""
 
     port = cli.SwitchAttr(
-        "--port", cli.Range(1, 64535), default=devserver.DEFAULT_PORT, help="loopback port"
+        "--port", cli.Range(1, 64535), default=server.DEFAULT_PORT, help="loopback port"
     )
     no_reload = cli.Flag("--no-reload", help="leave it running when the source changes")
     token = cli.SwitchAttr("--token", str, argname="subject", help="print a token and quit")
 
     def main(self) -> int:
-        """Serve, or print a token, in the environment that deploy.commands chose."""
+        """Serve, or print a token, in the environment that deploy.bootstrap.commands chose."""
         if self.token is not None:
-            write_output(f"{devserver.token(self.token)}\n")
+            write_output(f"{server.token(self.token)}\n")
             return 0
-        return devserver.serve(self.port, reload=not self.no_reload)
+        return server.serve(self.port, reload=not self.no_reload)

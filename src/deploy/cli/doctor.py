@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from plumbum import cli
 
-from deploy import doctor, host
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.command import Command
 from deploy.errors import ExitCode
+from deploy.host import doctor, probe
 
 
 class Doctor(Command):
@@ -17,7 +17,7 @@ class Doctor(Command):
 
     def main(self) -> int:
         """Print the table; 0 when the stack can run here or in a lab."""
-        diagnosis = doctor.diagnose(host.probe())
+        diagnosis = doctor.diagnose(probe.probe())
         render = doctor.render_json if self.as_json else doctor.render_table
         write_output(f"{render(diagnosis)}\n")
         return ExitCode.OK if diagnosis.usable else ExitCode.FAILED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.stack import lifecycle
 

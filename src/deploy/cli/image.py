@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from plumbum import cli
 
-from deploy import archive, builder, deployment, figures, host_packages, image
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import DeployError
+from deploy.host import packages as host_packages
+from deploy.image import archive, build, builder
+from deploy.image import sizes as image_sizes
 from deploy.progress import step
+from deploy.stack import up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +24,7 @@ class Image(StackCommand):
     """Build the images with rootless Buildah from the Containerfile."""
 
     target = cli.SwitchAttr(
-        "--target", cli.Set(*image.TARGETS, "all"), default="backend", help="what to build"
+        "--target", cli.Set(*build.TARGETS, "all"), default="backend", help="what to build"
     )
     builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
     no_cache = cli.Flag("--no-cache", help="build anew, with Debian's newest packages")
@@ -39,8 +42,8 @@ class Image(StackCommand):
         lab = self.trial()
         if lab is not None:
             return lab.image(self._words(), self.packages, assume_yes=bool(self.assume_yes))
-        targets = image.TARGETS if self.target == "all" else (str(self.target),)
-        options = image.Options(
+        targets = build.TARGETS if self.target == "all" else (str(self.target),)
+        options = build.Options(
             builder=self.builder,
             no_cache=bool(self.no_cache),
             archive_dir=self.image_cache,
@@ -50,7 +53,7 @@ class Image(StackCommand):
             return self._verify(targets, options)
         if self.sizes or self.json:
             host_packages.ensure_measure_packages(assume_yes=bool(self.assume_yes))
-        for one in deployment.build(options, targets, assume_yes=bool(self.assume_yes)):
+        for one in up.build(options, targets, assume_yes=bool(self.assume_yes)):
             if self.sizes or self.json:
                 self._measure(one)
             if not self.json:
@@ -68,9 +71,9 @@ class Image(StackCommand):
         words += [f"--builder={self.builder}"] if self.builder else []
         return [f"--target={self.target}", *words]
 
-    def _verify(self, targets: Sequence[str], options: image.Options) -> int:
+    def _verify(self, targets: Sequence[str], options: build.Options) -> int:
         for target in targets:
-            verdict = deployment.verify(target, options, assume_yes=bool(self.assume_yes))
+            verdict = up.verify(target, options, assume_yes=bool(self.assume_yes))
             if verdict.difference:
                 raise DeployError(
                     f"two builds of the {target} image differ: {verdict.difference}",
@@ -79,14 +82,14 @@ class Image(StackCommand):
             write_output(f"{target}: twice the config digest {verdict.first}\n")
         return 0
 
-    def _measure(self, one: image.Image) -> None:
+    def _measure(self, one: build.Image) -> None:
         with (
             step(f"Measuring the {one.target} image"),
             builder.scratch() as scratch,
             archive.saved(one.reference, scratch) as saved,
         ):
-            found = figures.measure(saved, image.bill_of_materials(saved, one.target))
+            found = image_sizes.measure(saved, build.bill_of_materials(saved, one.target))
         if self.sizes:
-            write_output(figures.render_table(found))
+            write_output(image_sizes.render_table(found))
         if self.json:
-            write_output(figures.render_json(one.config_digest, one.seconds, found) + "\n")
+            write_output(image_sizes.render_json(one.config_digest, one.seconds, found) + "\n")

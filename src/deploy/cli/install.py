@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from plumbum import cli
 
-from deploy import deployment, image, trial
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.stack_command import StackCommand
+from deploy.image import build
+from deploy.stack import in_lab, up
 
 
 class Install(StackCommand):
@@ -19,9 +20,9 @@ class Install(StackCommand):
     def main(self) -> int:
         """Install, and name what changed."""
         # A lab that nobody asked to run anything in would be a surprise: refuse.
-        trial.find(no_lab=True)
-        options = image.Options(builder=self.builder)
-        changed = deployment.install(options, port=self.port, assume_yes=bool(self.assume_yes))
+        in_lab.find(no_lab=True)
+        options = build.Options(builder=self.builder)
+        changed = up.install(options, port=self.port, assume_yes=bool(self.assume_yes))
         write_output(f"changed: {', '.join(sorted(changed)) or 'nothing'}\n")
         return 0
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import fidelity, kube, kubefiles, unitfiles
-from deploy.boundary import write_output
-from deploy.compiler import compile_contract
+from deploy.bootstrap.entrypoint import write_output
 from deploy.errors import DeployError, ExitCode
+from deploy.kube import files, loss_report, manifest
+from deploy.units import loader
+from deploy.units.compiler import compile_contract
 
 
 class Kube(cli.Application):
@@ -36,24 +37,24 @@ class Kube(cli.Application):
         if sum(map(bool, (self.check, self.stdout, self.explain, self.secret))) > 1:
             message = "--check, --stdout, --explain and --secret exclude each other"
             raise DeployError(message, hint="give one of them", code=ExitCode.USAGE)
-        units = unitfiles.load_units()
+        units = loader.load_units()
         if self.explain:
-            write_output(fidelity.render_report(units))
+            write_output(loss_report.render_report(units))
             return ExitCode.OK
         contract = compile_contract(units)
         if self.secret:
             source = self.secret_from
-            value = kubefiles.read_secret(Path(source)) if source else kubefiles.make_secret()
-            kubefiles.write_secret(kube.render_secret(contract, value), Path(self.secret))
+            value = files.read_secret(Path(source)) if source else files.make_secret()
+            files.write_secret(manifest.render_secret(contract, value), Path(self.secret))
             write_output(f"{self.secret}: play or apply it before kube/todo.yaml\n")
             return ExitCode.OK
-        text = kube.render_manifest(contract)
+        text = manifest.render_manifest(contract)
         if self.stdout:
             write_output(text)
         elif self.check:
             _compare(text)
         else:
-            changed = kubefiles.write_manifest(text)
+            changed = files.write_manifest(text)
             write_output(f"kube/todo.yaml: {'written' if changed else 'up to date'}\n")
         return ExitCode.OK
 
@@ -64,7 +65,7 @@ def _compare(text: str) -> None:
     Raises:
         DeployError: It does.
     """
-    diff = list(kubefiles.diff_manifest(text))
+    diff = list(files.diff_manifest(text))
     if diff:
         write_output("\n".join(diff) + "\n")
         message = "kube/todo.yaml is not what quadlet/ says"

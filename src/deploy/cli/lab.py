@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from plumbum import cli
 
-from deploy import advice, volumes
-from deploy.boundary import write_output
+from deploy import command_hints
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.command import Command, usage
 from deploy.errors import DeployError, ExitCode
-from deploy.lab import labs
+from deploy.host import volumes
+from deploy.lab import manager
 from deploy.lab import state as lab_state
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from plumbum.cli.application import SwitchParseInfo
 
-    from deploy.volumes import Volume
+    from deploy.host.volumes import Volume
 
 _PORTS = range(1, 65536)
 
@@ -41,10 +42,10 @@ class LabUp(Command):
         """Reach a port of the lab's loopback through a port of this host's; repeatable."""
         self._publish = tuple(pairs)
 
-    def main(self, name: str = advice.DEFAULT_LAB) -> int:
+    def main(self, name: str = command_hints.DEFAULT_LAB) -> int:
         """Start the lab NAME."""
         publish = dict(_pair(text) for text in self._publish)
-        started = labs.start(name, publish=publish, assume_yes=bool(self.assume_yes))
+        started = manager.start(name, publish=publish, assume_yes=bool(self.assume_yes))
         write_output(f"{started.name} runs; a shell in it: build.py lab shell {name}\n")
         return 0
 
@@ -60,7 +61,7 @@ class LabRun(Command):
     assume_yes = cli.Flag("--yes", help="install missing Debian packages")
     _argv: tuple[str, ...] = ()
 
-    def main(self, name: str = advice.DEFAULT_LAB) -> int:
+    def main(self, name: str = command_hints.DEFAULT_LAB) -> int:
         """Run the program in the lab NAME."""
         if not self._argv:
             message = "lab run needs a program behind --"
@@ -68,9 +69,9 @@ class LabRun(Command):
         with contextlib.ExitStack() as stack:
             running = lab_state.find(name)
             there = (
-                labs.attach(name)
+                manager.attach(name)
                 if running
-                else stack.enter_context(labs.throwaway(assume_yes=bool(self.assume_yes)))
+                else stack.enter_context(manager.throwaway(assume_yes=bool(self.assume_yes)))
             )
             return there.interact(self._argv, user="root" if self.root else "todo")
 
@@ -91,9 +92,9 @@ class LabShell(Command):
 
     root = cli.Flag("--root", help="as root rather than as todo")
 
-    def main(self, name: str = advice.DEFAULT_LAB) -> int:
+    def main(self, name: str = command_hints.DEFAULT_LAB) -> int:
         """Open a shell in the lab NAME."""
-        return labs.attach(name).shell(user="root" if self.root else "todo")
+        return manager.attach(name).shell(user="root" if self.root else "todo")
 
 
 @Lab.subcommand("down")
@@ -103,14 +104,14 @@ class LabDown(Command):
     all = cli.Flag("--all", help="all labs that run")
     assume_yes = cli.Flag("--yes", help="do not ask")
 
-    def main(self, name: str = advice.DEFAULT_LAB) -> int:
+    def main(self, name: str = command_hints.DEFAULT_LAB) -> int:
         """Halt the lab NAME."""
-        ending = labs.list_labs() if self.all else [labs.attach(name)]
+        ending = manager.list_labs() if self.all else [manager.attach(name)]
         data = {there.name: found for there in ending if (found := there.volumes)}
         if data and not self.assume_yes:
             confirm(data)
         for there in ending:
-            labs.stop(there.name)
+            manager.stop(there.name)
         return 0
 
 
@@ -120,7 +121,7 @@ class LabList(Command):
 
     def main(self) -> int:
         """Print a line for each."""
-        for there in labs.list_labs():
+        for there in manager.list_labs():
             ports = ", ".join(f"127.0.0.1:{port} -> {to}" for port, to in there.publish.items())
             write_output(f"{there.name}\t{ports}\t{volumes.describe(there.volumes)}\n")
         return 0

@@ -11,8 +11,9 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import commands, paths, switches
-from deploy.boundary import write_output
+from deploy import paths
+from deploy.bootstrap import commands, switches
+from deploy.bootstrap.entrypoint import write_output
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from plumbum import cli
 
-from deploy import locks, venv
-from deploy.boundary import write_output
+from deploy.bootstrap import venv
+from deploy.bootstrap.entrypoint import write_output
+from deploy.dev import requirements
 
 
 class Lock(cli.Application):
@@ -20,7 +21,7 @@ class Lock(cli.Application):
         """Resolve them in the environment of dev.lock, which holds uv, or look at them there."""
         venv.enter("dev")
         if self.check:
-            locks.require_current()
+            requirements.require_current()
         else:
-            write_output("\n".join([*locks.refresh(upgrade=self.upgrade), ""]))
+            write_output("\n".join([*requirements.refresh(upgrade=self.upgrade), ""]))
         return 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from plumbum import cli
 
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.command import unknown
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import ExitCode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plumbum import cli
 
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli import listing
 from deploy.cli.command import Command, strict
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import image, publish, registry, sign
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.command import Command
+from deploy.image import build
+from deploy.registry import push, sign, skopeo
 from deploy.scan import gate
 
 
@@ -19,7 +20,7 @@ class Push(Command):
     """
 
     target = cli.SwitchAttr(
-        "--target", cli.Set(*image.TARGETS), default="backend", help="what to push"
+        "--target", cli.Set(*build.TARGETS), default="backend", help="what to push"
     )
     sign_by = cli.SwitchAttr("--sign-by", Path, help="private key that signs the copy")
     passphrase_file = cli.SwitchAttr(
@@ -34,14 +35,14 @@ class Push(Command):
 
     def main(self, destination: str) -> int:
         """Push to DESTINATION, and print both digests."""
-        reference = registry.parse(destination)
-        publish.require_own_host()
-        registry.ensure_skopeo(assume_yes=bool(self.assume_yes))
+        reference = skopeo.parse(destination)
+        push.require_own_host()
+        skopeo.ensure_skopeo(assume_yes=bool(self.assume_yes))
         signer = sign.get_signer(self.sign_by, self.passphrase_file) if self.sign_by else None
         scanning = gate.Options(
             advisories=self.advisories, offline=bool(self.offline), builder=self.builder
         )
-        done = publish.push(str(self.target), reference, scanning=scanning, signer=signer)
+        done = push.push(str(self.target), reference, scanning=scanning, signer=signer)
         write_output(
             f"{reference.tagged}{'  signed' if signer else ''}\n"
             f"  manifest digest  {done.manifest_digest}  (this registry's; what is signed)\n"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import image
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.stack_command import StackCommand
+from deploy.image import build
 from deploy.scan import gate
 from deploy.scan import report as scan_report
 
@@ -19,7 +19,7 @@ class Scan(StackCommand):
     """Look for known flaws of what is inside the images."""
 
     target = cli.SwitchAttr(
-        "--target", cli.Set(*image.TARGETS, "all"), default="backend", help="what to look at"
+        "--target", cli.Set(*build.TARGETS, "all"), default="backend", help="what to look at"
     )
     reference = cli.SwitchAttr("--image", str, argname="REF", help="look at this image instead")
     advisories = cli.SwitchAttr(
@@ -34,8 +34,8 @@ class Scan(StackCommand):
         lab = self.trial()
         if lab is not None:
             return lab.scan(self._words(), self.advisories)
-        targets = image.TARGETS if self.target == "all" else (str(self.target),)
-        references = {target: image.reference(target) for target in targets}
+        targets = build.TARGETS if self.target == "all" else (str(self.target),)
+        references = {target: build.reference(target) for target in targets}
         if self.reference:
             references = {str(self.reference): str(self.reference)}
         options = gate.Options(

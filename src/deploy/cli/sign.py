@@ -6,9 +6,9 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import publish, registry, sign
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.command import Command, usage
+from deploy.registry import push, sign, skopeo
 
 
 class Sign(Command):
@@ -30,7 +30,7 @@ class Sign(Command):
         """Sign IMAGE, or make a key."""
         if bool(self.generate) == bool(image) or bool(self.key) != bool(image):
             raise usage("sign takes an image and --key, or --generate-key", str(self.PROGNAME))
-        registry.ensure_skopeo(assume_yes=bool(self.assume_yes))
+        skopeo.ensure_skopeo(assume_yes=bool(self.assume_yes))
         if self.generate:
             passphrase = sign.read_passphrase(self.passphrase_file, confirm=True)
             private, public = sign.generate_key(self.generate, passphrase)
@@ -39,7 +39,7 @@ class Sign(Command):
                 f"{public}  verifies: give it to whoever pulls\n"
             )
             return 0
-        reference = publish.get_signable(registry.parse(image))
+        reference = push.get_signable(skopeo.parse(image))
         sign.sign(reference, sign.get_signer(self.key, self.passphrase_file))
         name = reference.tagged if reference.tag else reference.repository
         write_output(f"{name}  signed  manifest digest {reference.digest}\n")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from plumbum import cli
 
-from deploy import trial
 from deploy.cli.command import Command, usage
+from deploy.stack import in_lab
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ class StackCommand(Command):
         "--lab", str, argname="NAME", help="in the lab of this name; several run side by side"
     )
 
-    def trial(self) -> trial.Trial | None:
+    def trial(self) -> in_lab.Trial | None:
         """The lab that the command belongs to; None when it belongs to this host.
 
         Raises:
@@ -32,7 +32,7 @@ class StackCommand(Command):
         """
         if self.no_lab and self.lab:
             raise usage("--lab and --no-lab exclude each other", str(self.PROGNAME))
-        return trial.find(no_lab=bool(self.no_lab), lab=self.lab)
+        return in_lab.find(no_lab=bool(self.no_lab), lab=self.lab)
 
     def elsewhere(self, command: str, arguments: Sequence[str] = ()) -> int | None:
         """Run the command in the lab and return its code; None when it belongs here."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from plumbum import cli
 
-from deploy import suite, venv
+from deploy.bootstrap import venv
+from deploy.dev import suite
 
 
 class Test(cli.Application):

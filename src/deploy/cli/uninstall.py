@@ -6,11 +6,11 @@ import sys
 
 from plumbum import cli
 
-from deploy import uninstall
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import DeployError, ExitCode
-from deploy.volumes import describe
+from deploy.host.volumes import describe
+from deploy.stack import uninstall
 
 
 class Uninstall(StackCommand):

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import advice, deployment, image, progress
-from deploy.boundary import write_output
+from deploy import command_hints, progress
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.stack_command import StackCommand
-from deploy.scan import warning as scan_warning
-from deploy.stack import status
+from deploy.image import build
+from deploy.scan import up_notice as scan_warning
+from deploy.stack import status, up
 
 
 class Up(StackCommand):
@@ -27,8 +28,8 @@ class Up(StackCommand):
         if lab is not None:
             words = [f"--builder={self.builder}"] if self.builder else []
             return lab.up(words, port=self.port)
-        options = image.Options(builder=self.builder, archive_dir=self.image_cache)
-        url = deployment.up(options, port=self.port, assume_yes=bool(self.assume_yes))
+        options = build.Options(builder=self.builder, archive_dir=self.image_cache)
+        url = up.up(options, port=self.port, assume_yes=bool(self.assume_yes))
         timings = progress.TIMINGS.render()
         write_output(f"{timings}\n\n{render(url, status.find_management())}")
         # A program that waits for the address has it now; what follows may take a while.
@@ -48,6 +49,6 @@ def render(url: str, management: str | None) -> str:
     lines = [f"The backend answers at {url}"]
     if management is not None:
         lines.append(f"Health and metrics:  {management}")
-    lines.append(f"A token for a user:  {advice.build('token alice')}")
-    lines.append(f"What runs, and why:  {advice.build('status')}")
+    lines.append(f"A token for a user:  {command_hints.build('token alice')}")
+    lines.append(f"What runs, and why:  {command_hints.build('status')}")
     return "\n".join([*lines, ""])

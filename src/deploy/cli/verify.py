@@ -6,9 +6,9 @@ from pathlib import Path
 
 from plumbum import cli
 
-from deploy import registry, sign
-from deploy.boundary import write_output
+from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.command import Command
+from deploy.registry import sign, skopeo
 
 
 class Verify(Command):
@@ -22,8 +22,8 @@ class Verify(Command):
 
     def main(self, image: str) -> int:
         """Verify IMAGE, and print the digests that were verified."""
-        reference = registry.parse(image)
-        registry.ensure_skopeo(assume_yes=bool(self.assume_yes))
+        reference = skopeo.parse(image)
+        skopeo.ensure_skopeo(assume_yes=bool(self.assume_yes))
         done = sign.verify(reference, self.key)
         write_output(
             f"{reference}  signed with the key of {self.key}\n"

@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import tools, volumes
+from deploy import process
 from deploy.errors import DeployError, ExitCode
-from deploy.lab import cgroup as lab_cgroup
-from deploy.lab import keeper as lab_keeper
+from deploy.host import cgroup as lab_cgroup
+from deploy.host import volumes
 from deploy.lab import processes as lab_processes
-from deploy.lab import root as lab_root
+from deploy.lab import rootfs as lab_root
 from deploy.lab import state as lab_state
+from deploy.lab import supervisor as lab_keeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -97,7 +98,7 @@ class Lab:
         timeout_s: float = 600.0,
         stdin: str | None = None,
         env: Mapping[str, str] | None = None,
-    ) -> tools.Completed:
+    ) -> process.Completed:
         """Run a program inside, as `tools.run` does here.
 
         Args:
@@ -113,7 +114,7 @@ class Lab:
         """
         inner = self.argv(argv, user=user, env=env)
         with self._replayable(argv):
-            return tools.run(inner, check=check, timeout_s=timeout_s, stdin=stdin)
+            return process.run(inner, check=check, timeout_s=timeout_s, stdin=stdin)
 
     def stream(
         self,
@@ -123,11 +124,11 @@ class Lab:
         timeout_s: float,
         user: str = lab_root.USER,
         env: Mapping[str, str] | None = None,
-    ) -> tools.Completed:
+    ) -> process.Completed:
         """Run a long program inside, as `tools.stream` does here."""
         inner = self.argv(argv, user=user, env=env)
         with self._replayable(argv):
-            return tools.stream(inner, step, timeout_s=timeout_s)
+            return process.stream(inner, step, timeout_s=timeout_s)
 
     def interact(
         self,
@@ -137,7 +138,7 @@ class Lab:
         env: Mapping[str, str] | None = None,
     ) -> int:
         """Run a program inside on this terminal and return its exit code."""
-        return tools.interact(self.argv(argv, user=user, env=env))
+        return process.interact(self.argv(argv, user=user, env=env))
 
     def shell(self, *, user: str = lab_root.USER) -> int:
         """Open a shell inside on this terminal, or for a script on standard input."""
@@ -240,7 +241,7 @@ class Lab:
         """Let errors speak of the program inside, and not of what leads there."""
         try:
             yield
-        except tools.ToolError as error:
+        except process.ToolError as error:
             error.message = error.message.replace("env", f"{argv[0]} (in a lab)", 1)
             if error.hint.startswith("to replay"):
                 error.hint = f"to replay: build.py lab run {self.name} -- {shlex.join(argv)}"

@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from deploy.errors import DeployError, ExitCode
-from deploy.lab import cgroup as lab_cgroup
+from deploy.host import cgroup as lab_cgroup
 from deploy.paths import labs_dir
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import tools
+from deploy import process
 from deploy.errors import DeployError, ExitCode
 from deploy.scan.report import Finding, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from deploy.scan.inventory import Inventory, Package
+    from deploy.scan.image_inventory import Inventory, Package
 
 NAME = "Debian index"
 
@@ -301,14 +301,14 @@ def _ask(folder: Path, builder: str, patience_s: float, ca_bundle: Path | None) 
         "/ask/ask.sh",
     ]
     try:
-        return tools.run(argv, timeout_s=_WHOLE * patience_s).stdout
+        return process.run(argv, timeout_s=_WHOLE * patience_s).stdout
     except BaseException as error:
-        if isinstance(error, tools.ToolError) and error.completed:
+        if isinstance(error, process.ToolError) and error.completed:
             said = error.completed.stderr.splitlines()
             causes = [line.partition(" ")[2] for line in said if line.startswith("E: ")]
             error.message = error.message.replace("podman", "apt", 1)
             if causes and error.code is ExitCode.FAILED:  # its first complaint says most
                 error.message = f"apt failed: {causes[0]}"
         # Ended with its client or not: what is left of it would go on downloading.
-        tools.run(["podman", "rm", "--force", "--time=0", "--ignore", container], check=False)
+        process.run(["podman", "rm", "--force", "--time=0", "--ignore", container], check=False)
         raise

@@ -7,20 +7,21 @@ import dataclasses
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from deploy import advice, archive, builder, exceptions, image, progress
+from deploy import command_hints, progress, waivers
 from deploy.errors import DeployError, ExitCode
+from deploy.image import archive, build, builder
 from deploy.scan import debian as scan_debian
-from deploy.scan import inventory as scan_inventory
-from deploy.scan import others as scan_others
+from deploy.scan import image_inventory as scan_inventory
 from deploy.scan import python as scan_python
 from deploy.scan import report as scan_report
+from deploy.scan import trivy_grype as scan_others
 from deploy.scan.report import Report, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from deploy.scan.inventory import Inventory
+    from deploy.scan.image_inventory import Inventory
     from deploy.scan.report import Finding
 
     Answer = tuple[Source, list[Finding]]
@@ -62,7 +63,7 @@ def run(references: Mapping[str, str], options: Options = Options()) -> Report:
         DeployError: There is no such image, the exceptions or the file of advisories are
             malformed. What cannot be reached is no error, but in the report.
     """
-    complete = references == {target: image.reference(target) for target in image.TARGETS}
+    complete = references == {target: build.reference(target) for target in build.TARGETS}
     return judge(read(references, options), options, complete=complete)
 
 
@@ -77,13 +78,13 @@ def require_clean(target: str, options: Options = Options(), *, reference: str =
     Raises:
         DeployError: As `run`, and when the report is not clean; the message is its claim.
     """
-    report = run({target: reference or image.reference(target)}, options)
+    report = run({target: reference or build.reference(target)}, options)
     if report.exit_code != ExitCode.OK:
         problems = [source.problem for source in report.sources if source.problem]
         raise DeployError(
             f"the {target} image does not pass the scan: "
             + "; ".join([scan_report.render_claim(report).rstrip("."), *problems]),
-            hint=f"{advice.build(f'scan --target {target}')} says more",
+            hint=f"{command_hints.build(f'scan --target {target}')} says more",
             code=ExitCode.UNAVAILABLE if problems else ExitCode.FAILED,
         )
     return report
@@ -117,7 +118,7 @@ def judge(
     Raises:
         DeployError: The exceptions or the file of advisories are missing or malformed.
     """
-    entries = exceptions.load().scan
+    entries = waivers.load().scan
     findings = [finding for inventory in inventories for finding in inventory.findings]
     sources: list[Source] = []
     for name, ask in _to_ask(inventories, options):
@@ -152,7 +153,7 @@ def _to_ask(
 ) -> list[tuple[str, Callable[[], Answer]]]:
     """Debian's index, the Python advisories, and whatever else this machine has; in that order."""
     patience_s = options.patience_s
-    ca_bundle = image.find_ca_bundle()
+    ca_bundle = build.find_ca_bundle()
     file = options.advisories
 
     def debian() -> Answer:

@@ -9,15 +9,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy import paths, symptoms, tools, venv
+from deploy import failure_hints, paths, process
+from deploy.bootstrap import venv
 from deploy.errors import DeployError, ExitCode
-from deploy.scan.inventory import normalized
+from deploy.scan.image_inventory import normalized
 from deploy.scan.report import Finding, Severity, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from deploy.scan.inventory import Inventory, Package
+    from deploy.scan.image_inventory import Inventory, Package
 
 NAME = "Python advisories"
 
@@ -48,8 +49,8 @@ def check_file(inventories: Sequence[Inventory], file: Path) -> tuple[Source, li
         raise DeployError(f"there is no file {file}", code=ExitCode.USAGE)
     packages = _packages(inventories)
     asked = json.dumps([(package.name, package.version) for package in packages])
-    done = tools.run(
-        [str(venv.ensure("scan")), "-m", "deploy.scan.advisories", str(file)],
+    done = process.run(
+        [str(venv.ensure("scan")), "-m", "deploy.scan.osv", str(file)],
         stdin=asked,
         check=False,
         timeout_s=_TIMEOUT_S,
@@ -82,7 +83,7 @@ def check_file(inventories: Sequence[Inventory], file: Path) -> tuple[Source, li
 def parse_matches(
     matches: Iterable[Mapping[str, Any]], inventories: Sequence[Inventory]
 ) -> list[Finding]:
-    """The findings behind what `deploy.scan.advisories` answered."""
+    """The findings behind what `deploy.scan.osv` answered."""
     return [
         Finding(
             inventory.image,
@@ -187,7 +188,7 @@ def _ask(
     with tempfile.TemporaryDirectory(prefix="todo-scan-") as name:
         file = Path(name) / "requirements.txt"
         file.write_text("".join(f"{name}=={version}\n" for name, version in asked.items()))
-        done = tools.run(
+        done = process.run(
             [
                 str(program),
                 "--strict",
@@ -229,7 +230,7 @@ def read_answer(
 
 
 def _failed(said: str) -> DeployError:
-    symptom = symptoms.find(said)
+    symptom = failure_hints.find(said)
     last = (said.strip().splitlines() or ["no word why"])[-1].removeprefix(_ERROR)
     message = f"pip-audit {symptom.message}" if symptom else f"pip-audit failed: {last}"
     if last.startswith(f"{CANARY[0]}: Dependency not found"):
@@ -242,8 +243,8 @@ def _ensure_environment(patience_s: float) -> Path:
     """The Python of scan.lock's environment; who is in a hurry does not wait for it for long."""
     if patience_s >= _HURRY_S:
         return venv.ensure("scan")
-    make = "from deploy import venv; venv.ensure('scan')"
-    tools.run(
+    make = "from deploy.bootstrap import venv; venv.ensure('scan')"
+    process.run(
         [sys.executable, "-c", make],
         timeout_s=_ENVIRONMENT_TIMEOUT_S,
         env={"PYTHONPATH": str(paths.REPO / "src"), "PIP_RETRIES": "0", "PIP_TIMEOUT": "5"},

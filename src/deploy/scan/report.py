@@ -7,14 +7,14 @@ import dataclasses
 import enum
 from typing import TYPE_CHECKING, Any
 
-from deploy import exceptions
+from deploy import waivers
 from deploy.errors import ExitCode
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Mapping, Sequence
 
-    from deploy.exceptions import ScanException
+    from deploy.waivers import ScanException
 
 
 class Severity(enum.IntEnum):
@@ -224,7 +224,7 @@ def accept(
     """
     left: list[Finding] = []
     accepted = []
-    in_force = exceptions.in_force(entries, today)
+    in_force = waivers.in_force(entries, today)
     for finding in findings:
         entry = next((entry for entry in in_force if _covers(entry, finding)), None)
         if entry is None:
@@ -232,7 +232,7 @@ def accept(
         else:
             accepted.append((finding, entry))
     used = {entry for _, entry in accepted}
-    for entry, problem in exceptions.find_problems(entries, used, today):
+    for entry, problem in waivers.find_problems(entries, used, today):
         if complete or today > entry.expires:
             left.append(
                 Finding(
@@ -242,7 +242,7 @@ def accept(
                     version="",
                     id=entry.id,
                     what=f"the exception {problem}",
-                    sources=(exceptions.FILE.name,),
+                    sources=(waivers.FILE.name,),
                 )
             )
     return sorted(left, key=_order), accepted
@@ -304,7 +304,7 @@ def render_text(report: Report, now: dt.datetime) -> str:
         ]
         lines += ["", "Found", *_table(("grade", "image", "package", "fixed in", "id", ""), rows)]
     if report.accepted:
-        lines += ["", f"Accepted in {exceptions.FILE.name}"]
+        lines += ["", f"Accepted in {waivers.FILE.name}"]
         for finding, entry in report.accepted:
             lines.append(
                 f"  {finding.package} {finding.version}  {finding.id}  "

@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from deploy import advice, tools
-from deploy.boundary import write_output
+from deploy import command_hints, process
+from deploy.bootstrap.entrypoint import write_output
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO
 from deploy.progress import say
@@ -71,7 +71,7 @@ def run(words: Sequence[str], *, within: Within = list, lab: str = "") -> int:
             output = opened.enter_context(_Output(Path(named["output"])))
             descriptors["output"] = output.fileno()
         _require_backend(within, lab)
-        code = tools.run_held(
+        code = process.run_held(
             lambda lifeline: _exec(words, {**descriptors, "lifeline": lifeline}, within),
             list(descriptors.values()),
         )
@@ -125,8 +125,8 @@ def issue(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> str:
         DeployError: An argument is not acceptable, or the program failed.
     """
     try:
-        return tools.run(argv, env=env).stdout.strip()
-    except tools.ToolError as error:
+        return process.run(argv, env=env).stdout.strip()
+    except process.ToolError as error:
         if error.completed is None or not error.completed.stderr:
             raise
         said = error.completed.stderr.splitlines()[-1].removeprefix("todo.admin: error: ")
@@ -134,10 +134,10 @@ def issue(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> str:
         raise DeployError(message, code=ExitCode.USAGE) from None
 
 
-def _run_here(words: Sequence[str], *, check: bool = False) -> tools.Completed:
+def _run_here(words: Sequence[str], *, check: bool = False) -> process.Completed:
     """Run `todo.admin` of this checkout, as far as that needs no package."""
     argv = [sys.executable, *_ADMIN, *_CALLED, *words]
-    return tools.run(argv, env={"PYTHONPATH": str(REPO / "src")}, check=check)
+    return process.run(argv, env={"PYTHONPATH": str(REPO / "src")}, check=check)
 
 
 def _exec(words: Sequence[str], descriptors: dict[str, int], within: Within) -> Sequence[str]:
@@ -161,10 +161,11 @@ def _exec(words: Sequence[str], descriptors: dict[str, int], within: Within) -> 
 
 def _require_backend(within: Within, lab: str) -> None:
     asked = ["podman", "container", "inspect", "--format={{.State.Running}}", _CONTAINER]
-    if tools.run(within(asked), check=False).stdout.strip() != "true":
+    if process.run(within(asked), check=False).stdout.strip() != "true":
         raise DeployError(
             "the backend is not running, and its commands run inside it",
-            hint=f"{advice.build(f'status{lab}')} says why, {advice.build(f'up{lab}')} starts it",
+            hint=f"{command_hints.build(f'status{lab}')} says why, "
+            f"{command_hints.build(f'up{lab}')} starts it",
             code=ExitCode.UNAVAILABLE,
         )
 

@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import advice
+from deploy import command_hints
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import install
-from deploy.units import Unit, parse_unit
+from deploy.units.parser import Unit, parse_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ def load(name: str) -> Unit:
         raise DeployError(message, hint="make the file readable", code=ExitCode.DATA) from None
     if not parts:
         message = f"{name} is not installed for this user"
-        raise DeployError(message, hint=advice.build("up"), code=ExitCode.CONFIG)
+        raise DeployError(message, hint=command_hints.build("up"), code=ExitCode.CONFIG)
     # One after the other: the drop-ins of a container's service come behind all of its own.
     units = [parse_unit(path, text) for path, text in parts]
     return Unit(parts[0][0], tuple(line for unit in units for line in unit.lines))

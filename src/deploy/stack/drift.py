@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import advice, tools
+from deploy import command_hints, process
 from deploy.stack import definition, ports, quadlet, systemd
 from deploy.stack.services import SERVICES, SOCKET
 
@@ -56,9 +56,9 @@ def describe(differing: Mapping[str, str]) -> list[str]:
     """
     lines = [f"{unit} differs from its files: {why}" for unit, why in differing.items()]
     if any(why.startswith(quadlet.REJECTED) for why in differing.values()):
-        lines.append(f"{quadlet.REMEDY}, then: {advice.build('restart')}")
+        lines.append(f"{quadlet.REMEDY}, then: {command_hints.build('restart')}")
     elif differing:
-        lines.append(f"{advice.build('restart')} applies its files")
+        lines.append(f"{command_hints.build('restart')} applies its files")
     return lines
 
 
@@ -103,7 +103,7 @@ def _why_outdated(unit: str) -> str:
 def _runs_command(unit: str, exec_start: str) -> bool:
     """Whether the unit's container was made by its ExecStart; True when it has none now."""
     container = unit.removesuffix(".service")
-    inspected = tools.run(
+    inspected = process.run(
         ["podman", "container", "inspect", "--format={{json .Config.CreateCommand}}", container],
         check=False,
     )

@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from deploy import advice
+from deploy import command_hints
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import QUADLET, state_dir
 
@@ -128,7 +128,7 @@ def _refuse_foreign(path: Path, recorded: str | None, wanted: str | None) -> Non
     raise DeployError(
         f"{path} {why}",
         hint=f"move your changes to a drop-in, {path.name}.d/*.conf, and the file aside: "
-        f"{advice.shell(f'mv {path} {path}.mine')}",
+        f"{command_hints.shell(f'mv {path} {path}.mine')}",
         code=ExitCode.CONFIG,
     )
 
@@ -144,7 +144,7 @@ def _read_record() -> dict[str, str]:
         return {}
     except ValueError as error:
         message = f"{_record_path()} is damaged: {error}"
-        aside = advice.shell(f"mv {_record_path()} {_record_path()}.damaged")
+        aside = command_hints.shell(f"mv {_record_path()} {_record_path()}.damaged")
         hint = f"move it aside ({aside}) and run the command again; it names each unit in its way"
         raise DeployError(message, hint=hint, code=ExitCode.DATA) from error
     return record

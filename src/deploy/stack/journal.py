@@ -7,7 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from deploy import tools
+from deploy import process
 from deploy.stack.exits import End
 from deploy.stack.logs import CONTAINER_ID, text_of
 
@@ -97,6 +97,6 @@ def _messages(matches: Sequence[str]) -> list[str]:
 def _entries(*matches: str) -> Iterator[dict[str, Any]]:
     """The newest entries of the user's journal that match, the oldest of them first."""
     wanted = ["--user", "--quiet", "--no-pager", "--output=json", f"--lines={_LINES}"]
-    for line in tools.run(["journalctl", *wanted, *matches], check=False).stdout.splitlines():
+    for line in process.run(["journalctl", *wanted, *matches], check=False).stdout.splitlines():
         with contextlib.suppress(ValueError):
             yield json.loads(line)

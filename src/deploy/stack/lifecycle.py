@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import advice, progress, tools
+from deploy import command_hints, process, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import drift, install, ports, quadlet, readiness, startup, systemd
 from deploy.stack.services import BACKEND, DB, MIGRATE, SERVICES, SOCKET
@@ -60,7 +60,7 @@ def check_port(port: int | None, *, moving: bool) -> None:
     if not moving and _new_dropin(port) is not None and systemd.is_active(SOCKET):
         raise DeployError(
             f"the stack is running, and install does not move it to port {port}",
-            hint=advice.build(f"up --port {port}"),
+            hint=command_hints.build(f"up --port {port}"),
             code=ExitCode.CONFIG,
         )
 
@@ -233,23 +233,23 @@ def _start_socket() -> None:
     if done.returncode != 0:
         raise DeployError(
             f"{SOCKET} cannot listen: {startup.explain(SOCKET, systemd.state(SOCKET))}",
-            hint=f"see {advice.shell(f'journalctl --user -u {SOCKET}')}",
+            hint=f"see {command_hints.shell(f'journalctl --user -u {SOCKET}')}",
             code=ExitCode.CONFIG,
         )
 
 
 def _ensure_secret() -> None:
-    if tools.run(["podman", "secret", "exists", SECRET], check=False).returncode == 0:
+    if process.run(["podman", "secret", "exists", SECRET], check=False).returncode == 0:
         return
     value = secrets.token_urlsafe(_SECRET_BYTES)
-    tools.run(["podman", "secret", "create", SECRET, "-"], stdin=value)
+    process.run(["podman", "secret", "create", SECRET, "-"], stdin=value)
 
 
 def _ensure_linger(user: str) -> None:
     """Let the user's services run without a login, from boot on."""
     if (LINGERING / user).exists():
         return
-    done = tools.run(["loginctl", "enable-linger", user], check=False)
+    done = process.run(["loginctl", "enable-linger", user], check=False)
     if done.returncode != 0:
         raise DeployError(
             f"{user} may not keep services running without a login: {done.stderr.strip()}",
@@ -267,19 +267,19 @@ def refuse_absent() -> None:
     if not install.is_installed():
         raise DeployError(
             "the units are not installed for this user",
-            hint=advice.build("up"),
+            hint=command_hints.build("up"),
             code=ExitCode.CONFIG,
         )
 
 
 def _runs_old_image(unit: str) -> bool:
     container = unit.removesuffix(".service")
-    shown = tools.run(
+    shown = process.run(
         ["podman", "container", "inspect", "--format={{.Image}} {{.ImageName}}", container],
         check=False,
     )
     if shown.returncode != 0:
         return False
     running, name = shown.stdout.split()
-    current = tools.run(["podman", "image", "inspect", "--format={{.Id}}", name], check=False)
+    current = process.run(["podman", "image", "inspect", "--format={{.Id}}", name], check=False)
     return current.returncode == 0 and current.stdout.strip() != running

@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from deploy import tools
+from deploy import process
 from deploy.stack.services import SERVICES
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def read(units: Sequence[str], *, lines: int, follow: bool) -> Iterator[Line]:
         *(["--follow"] if follow else []),
         *_matches(units or UNITS),
     ]
-    return without_echoes(filter(None, map(parse, tools.follow(command))))
+    return without_echoes(filter(None, map(parse, process.follow(command))))
 
 
 def without_echoes(lines: Iterable[Line]) -> Iterator[Line]:

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import advice, tools
+from deploy import command_hints, process
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import addresses, definition, install, systemd
 from deploy.stack.services import BACKEND, SOCKET
@@ -180,7 +180,7 @@ def shipped_management_port() -> int:
 
 
 def _command() -> str:
-    return advice.build("up --port N")
+    return command_hints.build("up --port N")
 
 
 def _loopback(port: int) -> Address:
@@ -238,7 +238,7 @@ def _check_path(address: Address, ours: Collection[Address], hint: str) -> None:
 
 
 def _taken(message: str, command: str, hint: str) -> DeployError:
-    remedy = f"stop it ({advice.shell(command)} names it), or {hint}"
+    remedy = f"stop it ({command_hints.shell(command)} names it), or {hint}"
     return DeployError(message, hint=remedy, code=ExitCode.CONFIG)
 
 
@@ -264,7 +264,7 @@ def _expand(value: str) -> str:
 def _held_sockets() -> set[str]:
     """The inodes of the sockets that the backend's container inherited; its monitor has them."""
     inspect = ["podman", "container", "inspect", "--format={{.State.ConmonPid}}"]
-    pid = tools.run([*inspect, BACKEND.removesuffix(".service")], check=False).stdout.strip()
+    pid = process.run([*inspect, BACKEND.removesuffix(".service")], check=False).stdout.strip()
     found = set()
     with contextlib.suppress(OSError):
         for path in Path(f"/proc/{pid}/fd").iterdir() if pid.isdigit() else ():

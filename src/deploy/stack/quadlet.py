@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from deploy import tools
+from deploy import process
 from deploy.errors import DeployError, ExitCode
 from deploy.stack.services import SERVICES
 
@@ -31,7 +31,7 @@ def generate() -> dict[str, str] | None:
     if program is None:
         return None
     with tempfile.TemporaryDirectory(prefix="todo-units-") as folder:
-        tools.run([str(program), folder, folder, folder], check=False)
+        process.run([str(program), folder, folder, folder], check=False)
         return {path.name: path.read_text() for path in Path(folder).glob("*.service")}
 
 
@@ -57,7 +57,7 @@ def _reason(container: str) -> str:
     program = find_generator()
     if program is None:
         return ""
-    said = tools.run([str(program), "--user", "--dryrun"], check=False).stderr
+    said = process.run([str(program), "--user", "--dryrun"], check=False).stderr
     lines = [line for line in said.splitlines() if container in line]
     # "quadlet-generator[1234]: converting "NAME": unsupported key …"
     return lines[-1].partition("]: ")[2] or lines[-1] if lines else "it says nothing more"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from deploy import advice, progress
+from deploy import command_hints, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import startup, status, systemd
 from deploy.stack.services import BACKEND, DB
@@ -92,5 +92,5 @@ def wait(observer: Observer | None = None, clock: startup.Clock | None = None) -
 
 
 def _error(message: str, unit: str, code: ExitCode) -> DeployError:
-    log = advice.build(f"logs {unit.removesuffix('.service').removeprefix('todo-')}")
+    log = command_hints.build(f"logs {unit.removesuffix('.service').removeprefix('todo-')}")
     return DeployError(f"the backend {message}", hint=f"see {log}", code=code)

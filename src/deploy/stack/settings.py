@@ -17,17 +17,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import paths, tools
+from deploy import paths, process
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import definition
 from deploy.stack.services import BACKEND, SERVICES, SOCKET
 from deploy.stack.status import PUBLISHED_MANAGEMENT, PUBLISHED_URL
-from deploy.units import split_words
+from deploy.units.parser import split_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from deploy.units import Assignment, Unit
+    from deploy.units.parser import Assignment, Unit
 
 DEFAULT = "default"
 NOTHING = "none"
@@ -232,7 +232,7 @@ def _variables(assignment: Assignment) -> Iterable[str]:
 def _running() -> dict[str, str] | None:
     name = BACKEND.removesuffix(".service")
     inspect = ["podman", "container", "inspect", "--format={{json .Config.Env}}", name]
-    inspected = tools.run(inspect, check=False)
+    inspected = process.run(inspect, check=False)
     if inspected.returncode != 0:
         return None
     with contextlib.suppress(ValueError):

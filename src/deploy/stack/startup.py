@@ -12,7 +12,7 @@ import enum
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from deploy import advice
+from deploy import command_hints
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import journal, systemd
 from deploy.stack.exits import End
@@ -250,7 +250,7 @@ def _explain(
         return DeployError(
             f"{unit} did not start: its job has waited for another unit for "
             f"{PATIENCE_S / 60:.0f} minutes",
-            hint=f"{advice.shell('systemctl --user list-jobs')} names it",
+            hint=f"{command_hints.shell('systemctl --user list-jobs')} names it",
             code=ExitCode.UNAVAILABLE,
         )
     failed = watch.failed or now.invocation
@@ -262,7 +262,7 @@ def _explain(
     if verdict is Verdict.LOOPING:
         addition = (
             f", {watch.restarts} restarts in {PATIENCE_S / 60:.0f} minutes; systemd still tries, "
-            f"and {advice.build('down')} stops it"
+            f"and {command_hints.build('down')} stops it"
         )
     elif watch.restarts:
         restarts = f"{watch.restarts} restart{'' if watch.restarts == 1 else 's'}"
@@ -282,7 +282,7 @@ def _end_of(now: UnitState, observer: Observer) -> End:
 
 
 def _error(unit: str, end: End, said: str, addition: str) -> DeployError:
-    log = advice.build(f"logs {unit.removesuffix('.service').removeprefix('todo-')}")
+    log = command_hints.build(f"logs {unit.removesuffix('.service').removeprefix('todo-')}")
     return DeployError(
         f"{unit} did not start: {_cause(unit, end, said)}{addition}",
         hint=f"see {log}",

@@ -8,7 +8,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from deploy import advice, tools
+from deploy import command_hints, process
 from deploy.stack import drift, install, journal, ports, startup, systemd
 from deploy.stack.services import BACKEND, DB, SERVICES, SOCKET
 
@@ -98,7 +98,7 @@ def check() -> Readiness:
     reason = describe(BACKEND, backend)
     if not addresses and {backend.active, systemd.state(SOCKET).active} == {"inactive"}:
         state = STOPPED if install.is_installed() else ABSENT
-        reason = f"{advice.build('up')} starts it"
+        reason = f"{command_hints.build('up')} starts it"
         return Readiness(None, ready=False, reason=reason, state=state)
     if not addresses:
         down = f"{SOCKET} is not listening"
@@ -121,7 +121,7 @@ def _management_url(addresses: Sequence[Address]) -> str | None:
     """Where the reader finds health and metrics: in a lab, only through a published port."""
     if PUBLISHED_MANAGEMENT in os.environ:
         return os.environ[PUBLISHED_MANAGEMENT]
-    if advice.in_lab() or len(addresses) < 2:  # noqa: PLR2004 - the second one
+    if command_hints.in_lab() or len(addresses) < 2:  # noqa: PLR2004 - the second one
         return None
     return addresses[1].url
 
@@ -152,7 +152,7 @@ def _unit_status(unit: str, differs: str | None) -> UnitStatus:
     state = systemd.state(unit)
     health = running = None
     if unit in (DB, BACKEND):
-        inspected = tools.run(
+        inspected = process.run(
             [
                 "podman",
                 "container",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-from deploy import tools
+from deploy import process
 
 _TIMEOUT_S = 600.0
 """For a command that does not wait for a start: a stop may take the longest TimeoutStopSec."""
 
 
-def systemctl(*arguments: str, check: bool = True) -> tools.Completed:
+def systemctl(*arguments: str, check: bool = True) -> process.Completed:
     """Run `systemctl --user` with these arguments."""
-    return tools.run(["systemctl", "--user", *arguments], check=check, timeout_s=_TIMEOUT_S)
+    return process.run(["systemctl", "--user", *arguments], check=check, timeout_s=_TIMEOUT_S)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy.archive import Archive, load
+from deploy.image.archive import Archive, load
 
 Files = Mapping[str, bytes | str]
 """Path -> content; a string is the target of a link."""

@@ -7,10 +7,10 @@ import functools
 import os
 from pathlib import Path
 
-from deploy.compiler import compile_contract
-from deploy.contract import Contract
-from deploy.unitfiles import load_units
-from deploy.units import Unit, parse_unit
+from deploy.units.compiler import compile_contract
+from deploy.units.loader import load_units
+from deploy.units.parser import Unit, parse_unit
+from deploy.units.spec import Contract
 
 DATA = Path(__file__).parent / "data"
 

@@ -4,7 +4,7 @@ from typing import TypeGuard
 
 import pytest
 
-from deploy import advice
+from deploy import command_hints
 from deploy.paths import REPO
 
 
@@ -27,11 +27,11 @@ from deploy.paths import REPO
 def test_commands_are_those_of_the_reader(
     monkeypatch: pytest.MonkeyPatch, lab: str | None, build: str, shell: str
 ) -> None:
-    monkeypatch.delenv(advice.LAB, raising=False)
+    monkeypatch.delenv(command_hints.LAB, raising=False)
     if lab is not None:
-        monkeypatch.setenv(advice.LAB, lab)
-    assert advice.build("token alice") == build
-    assert advice.shell("journalctl --user") == shell
+        monkeypatch.setenv(command_hints.LAB, lab)
+    assert command_hints.build("token alice") == build
+    assert command_hints.shell("journalctl --user") == shell
 
 
 ON_THE_HOST = ("cli/", "lab/", "registry/push.py", "dev/suite.py", "stack/in_lab.py")

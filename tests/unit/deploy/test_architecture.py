@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import locks, venv
+from deploy.bootstrap import venv
+from deploy.dev import requirements
 from deploy.paths import REPO
 
 TOOLS = {
@@ -79,7 +80,7 @@ def copy_once(source: Path, target: Path) -> None:
 
 
 def test_the_locks_satisfy_the_project() -> None:
-    assert locks.check() == []
+    assert requirements.check() == []
 
 
 def test_no_file_names_a_package_index() -> None:

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.archive import saved
 from deploy.errors import DeployError
-from deploy.figures import by_component
-from deploy.reproduce import find_difference
+from deploy.image.archive import saved
+from deploy.image.reproducible import find_difference
+from deploy.image.sizes import by_component
 from tests.unit.deploy.layout import Files, write_image
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy import exceptions
-from deploy.audit import checkers, checkout
-from deploy.audit.checkers import Checked, Finding
-from deploy.audit.checkout import Audit
+from deploy import waivers
+from deploy.audit import external
+from deploy.audit import report as audit_report
+from deploy.audit.external import Checked, Finding
+from deploy.audit.report import Audit
 from deploy.errors import DeployError, ExitCode
-from deploy.exceptions import AuditException
 from deploy.paths import REPO
+from deploy.waivers import AuditException
 
 TODAY = dt.date(2027, 1, 31)
 FOUND = Finding("checkov", "kube/todo.yaml", 19, "CKV_K8S_1", "Deployment.todo: do not", "do")
@@ -62,14 +63,14 @@ def unavailable(error: pytest.ExceptionInfo[DeployError]) -> str:
 
 
 def judge(*findings: Finding, entries: tuple[AuditException, ...] = ()) -> Audit:
-    return checkout.judge([Checked("checkov", "3", "kube/todo.yaml", findings)], entries, TODAY)
+    return audit_report.judge([Checked("checkov", "3", "kube/todo.yaml", findings)], entries, TODAY)
 
 
 # -- hadolint -------------------------------------------------------------------------------------
 
 
 def test_a_finding_of_hadolints_has_its_line() -> None:
-    checked = checkers.read_hadolint(HADOLINT, CONTAINERFILE, "2")
+    checked = external.read_hadolint(HADOLINT, CONTAINERFILE, "2")
     assert checked.scope == "Containerfile (2 stages)"
     assert checked.findings == (Finding("hadolint", "Containerfile", 9, "DL3008", "Pin versions"),)
 
@@ -77,13 +78,13 @@ def test_a_finding_of_hadolints_has_its_line() -> None:
 @pytest.mark.parametrize("text", ["", "# FROM a\n", "RUN true\n"])
 def test_hadolint_on_nothing_is_a_failure(text: str) -> None:
     with pytest.raises(DeployError) as caught:
-        checkers.read_hadolint("[]", text, "2")
+        external.read_hadolint("[]", text, "2")
     assert "hadolint looked at nothing" in unavailable(caught)
 
 
 def test_hadolint_without_json_is_a_failure() -> None:
     with pytest.raises(DeployError) as caught:
-        checkers.read_hadolint("Segmentation fault", CONTAINERFILE, "2")
+        external.read_hadolint("Segmentation fault", CONTAINERFILE, "2")
     assert unavailable(caught) == "hadolint printed no JSON: Segmentation fault"
 
 
@@ -95,7 +96,7 @@ def test_findings_of_checkovs_are_those_of_both_files_with_their_true_names() ->
         report("kubernetes", failed=[check("CKV_K8S_1", 19)], passed=[check("CKV_K8S_2")]),
         report("dockerfile", skipped=[check("CKV_DOCKER_1", 7)], passed=[check("CKV_DOCKER_2")]),
     ]
-    checked = checkers.read_checkov(json.dumps(reports), "3")
+    checked = external.read_checkov(json.dumps(reports), "3")
     assert checked.scope == "Containerfile (2 checks), kube/todo.yaml (2 checks)"
     assert [(each.where, each.line, each.rule, each.message) for each in checked.findings] == [
         (
@@ -124,9 +125,9 @@ BOTH = [
     ],
 )
 def test_checkov_on_nothing_is_a_failure(reports: object, reason: str) -> None:
-    assert checkers.read_checkov(json.dumps(BOTH), "3").findings == ()
+    assert external.read_checkov(json.dumps(BOTH), "3").findings == ()
     with pytest.raises(DeployError) as caught:
-        checkers.read_checkov(json.dumps(reports), "3")
+        external.read_checkov(json.dumps(reports), "3")
     assert reason in unavailable(caught)
 
 
@@ -139,7 +140,7 @@ def test_a_document_that_is_invalid_is_a_finding() -> None:
         "ERROR kube/todo.yaml did not validate for resource deployment/todo against version 1.37: "
         f"{reason}\n"
     )
-    checked = checkers.read_validate(PASSED + wrong, MANIFEST, "1.37.0")
+    checked = external.read_validate(PASSED + wrong, MANIFEST, "1.37.0")
     assert checked.scope == "kube/todo.yaml (2 documents, strict)"
     assert [(each.rule, each.message) for each in checked.findings] == [
         ("SCHEMA", f"deployment/todo: {reason}")
@@ -148,7 +149,7 @@ def test_a_document_that_is_invalid_is_a_finding() -> None:
 
 def test_a_document_without_a_schema_is_a_finding() -> None:
     warning = "WARN kube/todo.yaml Couldn't find schema for kind Pod\n"
-    checked = checkers.read_validate(PASSED + warning, MANIFEST, "1.37.0")
+    checked = external.read_validate(PASSED + warning, MANIFEST, "1.37.0")
     assert [(each.rule, each.message) for each in checked.findings] == [
         ("WARN", "Couldn't find schema for kind Pod")
     ]
@@ -159,7 +160,7 @@ def test_a_document_without_a_schema_is_a_finding() -> None:
 )
 def test_validation_of_less_than_every_document_is_a_failure(output: str, manifest: str) -> None:
     with pytest.raises(DeployError) as caught:
-        checkers.read_validate(output, manifest, "1.37.0")
+        external.read_validate(output, manifest, "1.37.0")
     assert "documents of kube/todo.yaml" in unavailable(caught)
 
 
@@ -169,7 +170,7 @@ def test_validation_of_less_than_every_document_is_a_failure(output: str, manife
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for the checkers in place of their environment."""
-    monkeypatch.setattr("deploy.venv.ensure", lambda _purpose: tmp_path / "python")
+    monkeypatch.setattr("deploy.bootstrap.venv.ensure", lambda _purpose: tmp_path / "python")
     return tmp_path
 
 
@@ -190,7 +191,7 @@ def test_a_checker_that_does_not_work_is_a_failure(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with pytest.raises(DeployError) as caught:
-        checkers.run_all(REPO, scratch)
+        external.run_all(REPO, scratch)
     assert unavailable(caught).startswith(f"hadolint {reason}")
 
 
@@ -204,9 +205,9 @@ def test_a_checker_sees_nothing_of_who_runs_it(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with pytest.raises(DeployError):
-        checkers.run_all(REPO, scratch)
+        external.run_all(REPO, scratch)
     seen = set((tmp_path / "seen").read_text().splitlines())
-    allowed = {f"{name}={value}" for name, value in checkers.ENVIRONMENT.items()}
+    allowed = {f"{name}={value}" for name, value in external.ENVIRONMENT.items()}
     assert seen - {"_=/usr/bin/env", f"PWD={scratch}"} == {
         *allowed,
         f"HOME={scratch}",
@@ -222,7 +223,7 @@ def test_a_file_that_is_not_there_is_named(name: str, tmp_path: Path) -> None:
     for each in {"Containerfile", "kube/todo.yaml"} - {name}:
         (root / each).write_text("")
     with pytest.raises(DeployError, match=f"{name} is missing") as caught:
-        checkers.run_all(root, scratch)
+        external.run_all(root, scratch)
     assert caught.value.code is ExitCode.DATA
 
 
@@ -259,9 +260,9 @@ def test_an_expired_exception_accepts_nothing_and_is_named() -> None:
 
 
 def test_the_projects_exceptions_about_units_are_all_needed() -> None:
-    checked = checkout.check_units(REPO / "quadlet")
-    entries = [each for each in exceptions.load().audit if each.tool == checkout.UNITS]
-    result = checkout.judge([checked], entries, TODAY)
+    checked = audit_report.check_units(REPO / "quadlet")
+    entries = [each for each in waivers.load().audit if each.tool == audit_report.UNITS]
+    result = audit_report.judge([checked], entries, TODAY)
     assert result.findings == ()
     assert {entry for _, entry in result.accepted} == set(entries)
 
@@ -271,7 +272,7 @@ def test_the_projects_exceptions_about_units_are_all_needed() -> None:
 
 def test_the_table_says_what_is_wrong_what_is_accepted_and_what_was_checked() -> None:
     result = judge(FOUND, OTHER, dataclasses.replace(FOUND, rule="R", line=0), entries=(ENTRY,))
-    assert checkout.render_table(result).splitlines() == [
+    assert audit_report.render_table(result).splitlines() == [
         "checkov  R  kube/todo.yaml  Deployment.todo: do not — do",
         "accepted:",
         "  2 x checkov CKV_K8S_1 in kube/todo.yaml, until 2027-01-31",
@@ -283,8 +284,8 @@ def test_the_table_says_what_is_wrong_what_is_accepted_and_what_was_checked() ->
 
 
 def test_a_clean_result_says_so() -> None:
-    assert checkout.render_table(judge()).splitlines()[-1] == "no findings"
-    assert json.loads(checkout.render_json(judge()))["clean"] is True
+    assert audit_report.render_table(judge()).splitlines()[-1] == "no findings"
+    assert json.loads(audit_report.render_json(judge()))["clean"] is True
 
 
 def test_the_json_holds_the_same() -> None:
@@ -296,7 +297,7 @@ def test_the_json_holds_the_same() -> None:
         "message": "Deployment.todo: do not",
         "fix": "do",
     }
-    assert json.loads(checkout.render_json(result)) == {
+    assert json.loads(audit_report.render_json(result)) == {
         "clean": False,
         "checked": [{"tool": "checkov", "version": "3", "scope": "kube/todo.yaml"}],
         "findings": [{**found, "rule": "R"}],
@@ -311,4 +312,4 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         DeployError, match="Containerfile is no UTF-8: invalid start byte at byte 15"
     ):
-        checkers.read_source(tmp_path / "Containerfile")
+        external.read_source(tmp_path / "Containerfile")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from plumbum import cli
 
-from deploy import advice, boundary
+from deploy import command_hints
+from deploy.bootstrap import entrypoint
 from deploy.cli import command, listing, main
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO
@@ -180,7 +181,7 @@ class TestBoundary:
         def fail() -> int:
             raise DeployError("no\nspace", hint="free some", code=ExitCode.NO_SPACE)
 
-        assert boundary.guard(fail) == 74
+        assert entrypoint.guard(fail) == 74
         assert capsys.readouterr().err == "build.py: error: no space — free some\n"
 
     def test_ctrl_c_is_said_and_gives_130(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,7 +189,7 @@ class TestBoundary:
             os.kill(os.getpid(), signal.SIGINT)
             return 0
 
-        assert boundary.guard(press) == 130
+        assert entrypoint.guard(press) == 130
         assert capsys.readouterr().err == "build.py: interrupted\n"
 
     def test_in_a_lab_the_command_on_the_host_is_the_one_that_says_it(
@@ -201,8 +202,8 @@ class TestBoundary:
                 os.kill(os.getpid(), signal.SIGINT)
             return 0
 
-        monkeypatch.setenv(advice.LAB, "default")
-        assert boundary.guard(press_twice) == 130
+        monkeypatch.setenv(command_hints.LAB, "default")
+        assert entrypoint.guard(press_twice) == 130
         assert not capsys.readouterr().err
 
     def test_an_impatient_second_ctrl_c_does_not_cut_the_clean_up_short(
@@ -218,7 +219,7 @@ class TestBoundary:
                 cleaned.append(True)
             return 0
 
-        assert boundary.guard(press_twice) == 130
+        assert entrypoint.guard(press_twice) == 130
         assert cleaned
         assert "cleaning up" in capsys.readouterr().err
 
@@ -227,7 +228,7 @@ class TestBoundary:
             os.kill(os.getpid(), signal.SIGTERM)
             return 0
 
-        assert boundary.guard(terminate) == 143
+        assert entrypoint.guard(terminate) == 143
         assert capsys.readouterr().err == "build.py: terminated\n"
 
     def test_the_unforeseen_is_one_line_that_says_where_its_traceback_is(
@@ -236,7 +237,7 @@ class TestBoundary:
         def stumble() -> int:
             raise KeyError("x")
 
-        assert boundary.guard(stumble) == 70
+        assert entrypoint.guard(stumble) == 70
         record = tmp_path / "todo-backend/traceback.log"
         expected = f"build.py: error: unexpected KeyError: 'x' — the traceback is in {record}\n"
         assert capsys.readouterr().err == expected
@@ -251,7 +252,7 @@ class TestBoundary:
             raise KeyError("x")
 
         with pytest.raises(KeyError):
-            boundary.guard(stumble)
+            entrypoint.guard(stumble)
 
     def test_a_disk_that_fills_up_under_this_program_has_the_same_code(
         self, capsys: pytest.CaptureFixture[str]
@@ -259,7 +260,7 @@ class TestBoundary:
         def fill() -> int:
             raise OSError(28, "No space left on device", "/var/tmp/x")  # noqa: S108
 
-        assert boundary.guard(fill) == 74
+        assert entrypoint.guard(fill) == 74
         assert "ran out of disk space" in capsys.readouterr().err
 
     def test_a_folder_that_may_not_be_used_is_named(
@@ -268,7 +269,7 @@ class TestBoundary:
         def write() -> int:
             raise PermissionError(13, "Permission denied", "/var/x")
 
-        assert boundary.guard(write) == 78
+        assert entrypoint.guard(write) == 78
         assert capsys.readouterr().err == "build.py: error: cannot use /var/x: Permission denied\n"
 
     @pytest.mark.parametrize("size", [1, 1_000_000])
@@ -277,7 +278,7 @@ class TestBoundary:
         self, size: int, target: str, code: int
     ) -> None:
         program = (
-            "import sys; from deploy import boundary\n"
+            "import sys; from deploy.bootstrap import entrypoint as boundary\n"
             f"def tell():\n    boundary.write_output('x' * {size})\n    return 0\n"
             "sys.exit(boundary.guard(tell))"
         )
@@ -318,5 +319,5 @@ class TestBoundary:
 
         with os.fdopen(write, "w") as out:
             monkeypatch.setattr(sys, "stdout", out)
-            assert boundary.guard(tell) == 141
+            assert entrypoint.guard(tell) == 141
         assert not capsys.readouterr().err

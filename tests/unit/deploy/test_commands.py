@@ -1,6 +1,6 @@
 import pytest
 
-from deploy import commands
+from deploy.bootstrap import commands
 from deploy.errors import DeployError, ExitCode
 
 

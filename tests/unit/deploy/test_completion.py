@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from deploy import completion, paths
-from deploy.cli import listing
+from deploy import paths
+from deploy.cli import completion_script, listing
 from deploy.cli.completion import collect
 
 
 @pytest.fixture(scope="module")
-def tree() -> completion.Tree:
+def tree() -> completion_script.Tree:
     return collect()
 
 
 @pytest.fixture(scope="module")
-def script(tree: completion.Tree, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def script(tree: completion_script.Tree, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("completion") / "script"
-    path.write_text(completion.render("bash", tree))
+    path.write_text(completion_script.render("bash", tree))
     return path
 
 
@@ -88,16 +88,16 @@ def test_the_documented_lines_for_bash_work_in_every_folder(tmp_path: Path, line
     assert press_tab(tmp_path / ".bashrc", line, env) == ["status"]
 
 
-def test_every_command_and_switch_is_in_the_tree(tree: completion.Tree) -> None:
+def test_every_command_and_switch_is_in_the_tree(tree: completion_script.Tree) -> None:
     assert set(tree[()].words) == set(listing.COMMANDS)
     assert all(text for found in tree.values() for text in found.words.values())
     assert "--port" in tree["up",].switches
     assert tree["admin", "revoke"].switches["--owner"] == "revoke every API token of this user"
 
 
-@pytest.mark.parametrize("shell", completion.SHELLS)
-def test_every_shell_has_a_script_with_all_of_it(shell: str, tree: completion.Tree) -> None:
-    script = completion.render(shell, tree)
+@pytest.mark.parametrize("shell", completion_script.SHELLS)
+def test_every_shell_has_a_script_with_all_of_it(shell: str, tree: completion_script.Tree) -> None:
+    script = completion_script.render(shell, tree)
     for path, found in tree.items():
         assert " ".join(path) in script
         assert all(switch.removeprefix("--") in script for switch in found.switches)

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.compiler import compile_contract
-from deploy.contract import MANAGEMENT, PUBLIC, build_args
 from deploy.errors import DeployError, ExitCode
-from deploy.unitfiles import load_contract
-from deploy.unitkeys import KINDS
-from deploy.units import parse_unit
+from deploy.units.compiler import compile_contract
+from deploy.units.keys import KINDS
+from deploy.units.loader import load_contract
+from deploy.units.parser import parse_unit
+from deploy.units.spec import MANAGEMENT, PUBLIC, build_args
 from tests.unit.deploy.sample import (
     compile_with,
     golden,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import devserver
 from deploy.cli.dev import Dev
+from deploy.dev import server
 from deploy.errors import DeployError, ExitCode
 from todo.config.settings import Settings
 
@@ -13,7 +13,7 @@ FOLDER = Path("/state/dev")
 
 
 def test_without_configuration_it_runs_on_sqlite_on_the_loopback() -> None:
-    environment = devserver.render_environment(8000, {}, FOLDER)
+    environment = server.render_environment(8000, {}, FOLDER)
     assert environment["TODO_DATABASE_URL"] == "sqlite+aiosqlite:////state/dev/todo.db"
     assert environment["TODO_BIND"] == "127.0.0.1:8000"
     assert environment["TODO_MANAGEMENT_BIND"] == "127.0.0.1:9000"
@@ -21,14 +21,14 @@ def test_without_configuration_it_runs_on_sqlite_on_the_loopback() -> None:
 
 def test_what_the_caller_configures_stays() -> None:
     mine = {"TODO_DATABASE_URL": "postgresql://db/todo", "TODO_LOG_LEVEL": "DEBUG"}
-    environment = devserver.render_environment(8000, mine, FOLDER)
+    environment = server.render_environment(8000, mine, FOLDER)
     assert environment["TODO_DATABASE_URL"] == "postgresql://db/todo"
 
 
 def test_it_sets_only_options_that_the_service_has() -> None:
     names = {
         name.removeprefix("TODO_").lower()
-        for name in devserver.render_environment(8000, {}, FOLDER)
+        for name in server.render_environment(8000, {}, FOLDER)
         if name.startswith("TODO_")
     }
     assert names <= set(Settings.model_fields)
@@ -38,28 +38,28 @@ def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(DeployError, match=f"port {port} of 127.0.0.1") as caught:
-            devserver.require_free(port)
+            server.require_free(port)
     assert caught.value.code == ExitCode.CONFIG
     assert "--port" in caught.value.hint
-    devserver.require_free(port)
+    server.require_free(port)
 
 
 def test_the_management_port_is_explained_when_it_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(DeployError) as caught:
-            devserver.require_free(port, "it is the management port of 8000, ")
+            server.require_free(port, "it is the management port of 8000, ")
     assert caught.value.hint == "it is the management port of 8000, choose another one with --port"
 
 
 def test_two_servers_share_the_data_and_not_the_probe() -> None:
-    one, other = (devserver.render_environment(port, {}, FOLDER) for port in (8000, 8001))
+    one, other = (server.render_environment(port, {}, FOLDER) for port in (8000, 8001))
     assert one["TODO_DATABASE_URL"] == other["TODO_DATABASE_URL"]
     assert one["TODO_PROBE_BIND"] != other["TODO_PROBE_BIND"]
 
 
 def test_the_greeting_has_address_token_request_and_end() -> None:
-    text = devserver.render_greeting(8123, FOLDER)
+    text = server.render_greeting(8123, FOLDER)
     assert "Serving at http://127.0.0.1:8123" in text
     assert "python3 build.py dev --token alice" in text
     assert "  curl http://127.0.0.1:8123/api/v1/tasks" in text
@@ -72,7 +72,7 @@ def test_the_secret_is_the_same_for_all_that_start_at_once(tmp_path: Path) -> No
 
     def make() -> None:
         start.wait()
-        devserver._make_secret(tmp_path)  # noqa: SLF001 - what runs before two servers
+        server._make_secret(tmp_path)  # noqa: SLF001 - what runs before two servers
         seen.append((tmp_path / "token-secret").read_text())
 
     threads = [threading.Thread(target=make) for _ in range(8)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.paths import QUADLET
-from deploy.unitfiles import load_contract
+from deploy.units.loader import load_contract
 from tests.guides import blocks_of
 
 SECRET, PREVIOUS = "todo-token-secret", "todo-token-secret-previous"

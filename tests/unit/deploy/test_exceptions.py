@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import exceptions
+from deploy import waivers
 from deploy.errors import DeployError, ExitCode
-from deploy.exceptions import AuditException, ScanException
+from deploy.waivers import AuditException, ScanException
 
 SCAN = """\
 [[scan]]
@@ -27,7 +27,7 @@ ALPHA = ScanException("CVE-2026-1", "alpha", "The function is never called.", LA
 
 
 def test_entries_of_both_kinds_are_read() -> None:
-    read = exceptions.parse(SCAN + AUDIT)
+    read = waivers.parse(SCAN + AUDIT)
     assert read.scan == (ALPHA,)
     assert read.audit == (
         AuditException(
@@ -41,11 +41,11 @@ def test_entries_of_both_kinds_are_read() -> None:
 
 
 def test_the_projects_own_file_can_be_read() -> None:
-    assert isinstance(exceptions.load(), exceptions.Exceptions)
+    assert isinstance(waivers.load(), waivers.Exceptions)
 
 
 def test_a_missing_file_holds_nothing(tmp_path: Path) -> None:
-    assert exceptions.load(tmp_path / "none.toml") == exceptions.Exceptions()
+    assert waivers.load(tmp_path / "none.toml") == waivers.Exceptions()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_malformed_entry_is_named(text: str, problem: str, tmp_path: Path) -> 
     file = tmp_path / "exceptions.toml"
     file.write_text(text)
     with pytest.raises(DeployError) as caught:
-        exceptions.load(file)
+        waivers.load(file)
     assert caught.value.code is ExitCode.DATA
     assert caught.value.message.startswith("exceptions.toml: [[scan]] entry ")
     assert "CVE-2026-1" in caught.value.message
@@ -75,18 +75,16 @@ def test_what_is_no_such_file_is_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "exceptions.toml"
     file.write_text(text)
     with pytest.raises(DeployError, match=r"exceptions\.toml: "):
-        exceptions.load(file)
+        waivers.load(file)
 
 
 def test_an_entry_counts_up_to_its_last_day() -> None:
-    assert exceptions.in_force([ALPHA], LAST_DAY) == [ALPHA]
-    assert exceptions.in_force([ALPHA], LAST_DAY + dt.timedelta(days=1)) == []
+    assert waivers.in_force([ALPHA], LAST_DAY) == [ALPHA]
+    assert waivers.in_force([ALPHA], LAST_DAY + dt.timedelta(days=1)) == []
 
 
 def test_expired_and_unused_entries_are_problems() -> None:
     after = LAST_DAY + dt.timedelta(days=1)
-    assert exceptions.find_problems([ALPHA], {ALPHA}, LAST_DAY) == []
-    assert exceptions.find_problems([ALPHA], set(), LAST_DAY) == [
-        (ALPHA, "matches nothing any more")
-    ]
-    assert exceptions.find_problems([ALPHA], {ALPHA}, after) == [(ALPHA, "expired on 2026-12-31")]
+    assert waivers.find_problems([ALPHA], {ALPHA}, LAST_DAY) == []
+    assert waivers.find_problems([ALPHA], set(), LAST_DAY) == [(ALPHA, "matches nothing any more")]
+    assert waivers.find_problems([ALPHA], {ALPHA}, after) == [(ALPHA, "expired on 2026-12-31")]

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from deploy import doctor, host
+from deploy.host import doctor, probe
 
-READY = host.Host(
+READY = probe.Host(
     distribution=("debian",),
     release="13",
     user="me",
@@ -17,7 +17,7 @@ READY = host.Host(
     user_manager="running",
     linger=True,
     podman=(5, 4, 2),
-    tools=frozenset({*host.STACK_TOOLS, *host.LAB_TOOLS}),
+    tools=frozenset({*probe.STACK_TOOLS, *probe.LAB_TOOLS}),
     apt=True,
     keyring=True,
     venv=True,
@@ -42,18 +42,18 @@ READY = host.Host(
 def test_versions_are_found_in_what_programs_say(
     text: str, expected: tuple[int, ...] | None
 ) -> None:
-    assert expected == host.parse_version(text)
+    assert expected == probe.parse_version(text)
 
 
 def test_os_release_may_quote() -> None:
     text = 'NAME="Debian GNU/Linux"\n# a comment\nID=debian\nVERSION_ID="13"\n'
     expected = {"NAME": "Debian GNU/Linux", "ID": "debian", "VERSION_ID": "13"}
-    assert expected == host.parse_os_release(text)
+    assert expected == probe.parse_os_release(text)
 
 
 def test_release_of_a_rolling_distribution_is_empty() -> None:
-    assert host.parse_release("25.04") == (25, 4)
-    assert host.parse_release("") == ()
+    assert probe.parse_release("25.04") == (25, 4)
+    assert probe.parse_release("") == ()
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_release_of_a_rolling_distribution_is_empty() -> None:
     ],
 )
 def test_a_range_of_ids_must_be_the_users_and_large_enough(text: str, *, expected: bool) -> None:
-    assert expected is host.has_range(text, "me", 1000)
+    assert expected is probe.has_range(text, "me", 1000)
 
 
 def test_a_modern_host_runs_the_stack_itself() -> None:
-    assert host.why_not_here(READY) is None
+    assert probe.why_not_here(READY) is None
     assert doctor.diagnose(READY).usable
 
 
@@ -92,27 +92,27 @@ def test_a_modern_host_runs_the_stack_itself() -> None:
     ],
 )
 def test_what_keeps_the_stack_from_running_here(changes: dict[str, object], reason: str) -> None:
-    why = host.why_not_here(dataclasses.replace(READY, **changes))  # type: ignore[arg-type]
+    why = probe.why_not_here(dataclasses.replace(READY, **changes))  # type: ignore[arg-type]
     assert why is not None
     assert re.search(reason, why)
 
 
 def test_podman_that_can_be_installed_is_no_reason_to_go_elsewhere() -> None:
     bare = dataclasses.replace(READY, podman=None, tools=frozenset())
-    assert host.why_not_here(bare) is None
-    assert {"podman", "buildah", "uidmap"} <= set(host.missing_for_stack(bare))
+    assert probe.why_not_here(bare) is None
+    assert {"podman", "buildah", "uidmap"} <= set(probe.missing_for_stack(bare))
 
 
 def test_root_with_apt_can_always_have_a_lab() -> None:
     root = dataclasses.replace(READY, root=True, tools=frozenset())
-    assert host.why_no_lab(root) is None
+    assert probe.why_no_lab(root) is None
     assert doctor.diagnose(root).usable
-    assert host.why_no_lab(dataclasses.replace(root, apt=False)) is not None
+    assert probe.why_no_lab(dataclasses.replace(root, apt=False)) is not None
 
 
 def test_nobody_but_root_can_have_a_lab() -> None:
     old = dataclasses.replace(READY, podman=(4, 3, 1))
-    assert host.why_no_lab(old) == "a lab needs root"
+    assert probe.why_no_lab(old) == "a lab needs root"
     assert not doctor.diagnose(old).usable
     assert "python3 build.py dev" in doctor.render_table(doctor.diagnose(old))
     assert "build.py dev" not in doctor.render_table(doctor.diagnose(READY))
@@ -120,7 +120,7 @@ def test_nobody_but_root_can_have_a_lab() -> None:
 
 def test_root_without_the_right_to_make_namespaces_can_have_no_lab() -> None:
     contained = dataclasses.replace(READY, root=True, machines=False)
-    assert "container without privileges" in (host.why_no_lab(contained) or "")
+    assert "container without privileges" in (probe.why_no_lab(contained) or "")
 
 
 def test_table_gives_the_command_for_what_lacks() -> None:

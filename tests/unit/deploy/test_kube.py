@@ -10,11 +10,11 @@ import kubernetes_validate  # type: ignore[import-untyped]  # it has no annotati
 import pytest
 import yaml
 
-from deploy import fidelity, kube, kubefiles
-from deploy.contract import Contract
 from deploy.errors import DeployError, ExitCode
-from deploy.unitfiles import load_contract, load_units
-from deploy.unitkeys import Fate
+from deploy.kube import files, loss_report, manifest
+from deploy.units.keys import Fate
+from deploy.units.loader import load_contract, load_units
+from deploy.units.spec import Contract
 from tests.unit.deploy.sample import DATA, compile_with, golden, sample_contract
 
 BACKEND, DB = "todo-backend.container", "todo-db.container"
@@ -27,7 +27,7 @@ RESTRICTED_VOLUMES = {"emptyDir", "persistentVolumeClaim", "secret"}
 @functools.cache
 def documents(contract: Contract) -> dict[str, Any]:
     """The manifest as whoever reads the YAML sees it, by kind."""
-    return {each["kind"]: each for each in yaml.safe_load_all(kube.render_manifest(contract))}
+    return {each["kind"]: each for each in yaml.safe_load_all(manifest.render_manifest(contract))}
 
 
 def pod(contract: Contract) -> Any:  # noqa: ANN401 - parsed YAML
@@ -48,21 +48,21 @@ def contract(request: pytest.FixtureRequest) -> Contract:
 
 
 def test_the_sample_compiles_to_its_golden_manifest() -> None:
-    actual = kube.render_manifest(sample_contract())
+    actual = manifest.render_manifest(sample_contract())
     assert golden("todo.yaml", actual) == actual
 
 
 def test_the_committed_manifest_is_what_the_units_say() -> None:
-    assert list(kubefiles.diff_manifest(kube.render_manifest(load_contract()))) == []
+    assert list(files.diff_manifest(manifest.render_manifest(load_contract()))) == []
 
 
 def test_rendering_twice_gives_the_same_text() -> None:
     contract = sample_contract()
-    assert kube.render_manifest(contract) == kube.render_manifest(contract)
+    assert manifest.render_manifest(contract) == manifest.render_manifest(contract)
 
 
 def test_kubernetes_knows_every_field(contract: Contract) -> None:
-    secret = yaml.safe_load(kube.render_secret(contract, "x" * 64))
+    secret = yaml.safe_load(manifest.render_secret(contract, "x" * 64))
     for document in [*documents(contract).values(), secret]:
         kubernetes_validate.validate(document, OLDEST, strict=True)
 
@@ -178,7 +178,7 @@ def test_nothing_in_the_pod_has_the_name_of_something_of_the_units(contract: Con
     own |= {secret.name for each in contract.containers for secret in each.secrets}
     names = {volume["name"] for volume in pod(contract)["volumes"]}
     names.add(documents(contract)["PersistentVolumeClaim"]["metadata"]["name"])
-    names.add(yaml.safe_load(kube.render_secret(contract, "x"))["metadata"]["name"])
+    names.add(yaml.safe_load(manifest.render_secret(contract, "x"))["metadata"]["name"])
     assert not own & names
 
 
@@ -237,7 +237,7 @@ def test_a_changed_unit_changes_the_manifest() -> None:
 
 def test_a_service_that_is_not_restarted_is_no_part_of_a_deployment() -> None:
     with pytest.raises(DeployError, match="a service without Restart=always") as caught:
-        kube.render_manifest(compile_with(DB, "Restart=always", "Restart=no"))
+        manifest.render_manifest(compile_with(DB, "Restart=always", "Restart=no"))
     assert caught.value.code == ExitCode.DATA
 
 
@@ -245,7 +245,7 @@ def test_volumes_of_different_groups_do_not_fit_into_a_pod() -> None:
     contract = sample_contract()
     volumes = (contract.volumes[0], dataclasses.replace(contract.volumes[1], gid=1))
     with pytest.raises(DeployError, match="a pod has one fsGroup"):
-        kube.render_manifest(dataclasses.replace(contract, volumes=volumes))
+        manifest.render_manifest(dataclasses.replace(contract, volumes=volumes))
 
 
 def test_a_oneshot_other_than_the_migration_has_no_form() -> None:
@@ -253,11 +253,11 @@ def test_a_oneshot_other_than_the_migration_has_no_form() -> None:
     backup = dataclasses.replace(contract.container("todo-migrate"), unit="todo-backup")
     containers = (*contract.containers, backup)
     with pytest.raises(DeployError, match="the oneshot todo-backup"):
-        kube.render_manifest(dataclasses.replace(contract, containers=containers))
+        manifest.render_manifest(dataclasses.replace(contract, containers=containers))
 
 
 def test_the_secret_holds_the_value_under_the_units_name() -> None:
-    document = yaml.safe_load(kube.render_secret(sample_contract(), "s3cret"))
+    document = yaml.safe_load(manifest.render_secret(sample_contract(), "s3cret"))
     assert document["stringData"] == {"todo-token-secret": "s3cret"}
     mount = next(
         mount
@@ -272,22 +272,22 @@ def test_the_secret_holds_the_value_under_the_units_name() -> None:
 
 def test_secret_and_manifest_can_be_one_stream() -> None:
     contract = sample_contract()
-    stream = kube.render_secret(contract, "x") + kube.render_manifest(contract)
+    stream = manifest.render_secret(contract, "x") + manifest.render_manifest(contract)
     kinds = [each["kind"] for each in yaml.safe_load_all(stream)]
     assert kinds[:2] == ["Secret", "PersistentVolumeClaim"]
 
 
 def test_a_made_secret_has_48_bytes_and_is_another_each_time() -> None:
-    first, second = kubefiles.make_secret(), kubefiles.make_secret()
+    first, second = files.make_secret(), files.make_secret()
     assert len(base64.urlsafe_b64decode(first)) == 48
     assert first != second
 
 
 def test_a_secret_file_is_its_owners_alone_and_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "secret.yaml"
-    kubefiles.write_secret("one", path)
+    files.write_secret("one", path)
     with pytest.raises(DeployError, match="exists") as caught:
-        kubefiles.write_secret("two", path)
+        files.write_secret("two", path)
     assert caught.value.code == ExitCode.CONFIG
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("one", 0o600)
     assert list(tmp_path.iterdir()) == [path]
@@ -295,13 +295,13 @@ def test_a_secret_file_is_its_owners_alone_and_never_overwritten(tmp_path: Path)
 
 def test_a_secret_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="cannot be written: No such file or directory"):
-        kubefiles.write_secret("one", tmp_path / "absent" / "secret.yaml")
+        files.write_secret("one", tmp_path / "absent" / "secret.yaml")
 
 
 def test_an_existing_secret_is_taken_without_its_final_newline(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("x" * 32 + "\n")
-    assert kubefiles.read_secret(path) == "x" * 32
+    assert files.read_secret(path) == "x" * 32
 
 
 @pytest.mark.parametrize("content", [b"short", b"x" * 40 + b"\nmore", b"\xff" * 40, None])
@@ -310,24 +310,24 @@ def test_a_secret_that_is_no_use_is_refused(tmp_path: Path, content: bytes | Non
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DeployError) as caught:
-        kubefiles.read_secret(path)
+        files.read_secret(path)
     assert caught.value.code == ExitCode.CONFIG
 
 
 def test_the_manifest_is_written_once_and_then_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "kube" / "todo.yaml"
-    assert [kubefiles.write_manifest("a: 1\n", path) for _ in range(2)] == [True, False]
+    assert [files.write_manifest("a: 1\n", path) for _ in range(2)] == [True, False]
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("a: 1\n", 0o644)
 
 
 def test_a_stale_manifest_shows_as_a_diff(tmp_path: Path) -> None:
     path = tmp_path / "todo.yaml"
     path.write_text("a: 1\n")
-    assert list(kubefiles.diff_manifest("a: 2\n", path))[-2:] == ["-a: 1", "+a: 2"]
+    assert list(files.diff_manifest("a: 2\n", path))[-2:] == ["-a: 1", "+a: 2"]
 
 
 def report_rows(folder: Path) -> Iterator[tuple[str, str, set[str]]]:
-    for line in fidelity.render_report(load_units(folder)).splitlines()[1:]:
+    for line in loss_report.render_report(load_units(folder)).splitlines()[1:]:
         section, key, *rest = line.split()
         yield section, key, set(rest[:2])
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import DeployError
-from deploy.lab import cgroup as lab_cgroup
-from deploy.lab import keeper as lab_keeper
+from deploy.host import cgroup as lab_cgroup
 from deploy.lab import processes as lab_processes
-from deploy.lab import root as lab_root
+from deploy.lab import rootfs as lab_root
 from deploy.lab import state as lab_state
+from deploy.lab import supervisor as lab_keeper
 
 PLAN = lab_keeper.Plan(
     name="trial",

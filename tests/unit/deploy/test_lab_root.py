@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.errors import DeployError, ExitCode
-from deploy.lab import root as lab_root
+from deploy.lab import rootfs as lab_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy import leftovers, tools
-from deploy.leftovers import find_images
-from deploy.tools import Completed
+from deploy import process
+from deploy.image import prune
+from deploy.image.prune import find_images
+from deploy.process import Completed
 
 OUTPUT = f"""\
 [1/6] STEP 1/7: FROM localhost/todo-builder:0123456789ab AS toolchain
@@ -58,7 +59,7 @@ class Podman:
 def podman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Podman:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     storage = Podman()
-    monkeypatch.setattr(tools, "run", storage.run)
+    monkeypatch.setattr(process, "run", storage.run)
     return storage
 
 
@@ -67,65 +68,65 @@ def test_the_images_of_a_build_are_read_from_what_buildah_prints() -> None:
 
 
 def test_what_the_next_build_passes_over_goes_children_first(podman: Podman) -> None:
-    leftovers.note(podman.make("a", "b", "c", "d", name="todo"), "backend")
-    leftovers.sweep()
+    prune.note(podman.make("a", "b", "c", "d", name="todo"), "backend")
+    prune.sweep()
     assert podman.removed == []
-    leftovers.note(podman.make("a", "b", "e", "f", name="todo"), "backend")
-    leftovers.sweep()
+    prune.note(podman.make("a", "b", "e", "f", name="todo"), "backend")
+    prune.sweep()
     assert podman.removed == ["d", "c"]
 
 
 def test_what_another_target_uses_stays(podman: Podman) -> None:
-    leftovers.note(podman.make("a", "b"), "backend")
-    leftovers.note(podman.make("a", "c"), "db")
-    leftovers.note(podman.make("d"), "backend")
-    leftovers.sweep()
+    prune.note(podman.make("a", "b"), "backend")
+    prune.note(podman.make("a", "c"), "db")
+    prune.note(podman.make("d"), "backend")
+    prune.sweep()
     assert podman.removed == ["b"]
 
 
 def test_nobody_elses_image_goes_and_none_with_a_name(podman: Podman) -> None:
     podman.make("9")
-    leftovers.note(podman.make("a", "b", name="todo"), "backend")
+    prune.note(podman.make("a", "b", name="todo"), "backend")
     podman.images["b" * 64] = ["kept-by-hand"]
-    leftovers.note(podman.make("c", name="todo"), "backend")
-    leftovers.sweep()
+    prune.note(podman.make("c", name="todo"), "backend")
+    prune.sweep()
     assert podman.removed == ["a"]
     assert {one[0] for one in podman.images} == {"9", "b", "c"}
 
 
 def test_what_still_runs_goes_next_time(podman: Podman) -> None:
-    leftovers.note(podman.make("a"), "backend")
+    prune.note(podman.make("a"), "backend")
     podman.held.add("a" * 64)
-    leftovers.note(podman.make("b"), "backend")
-    leftovers.sweep()
+    prune.note(podman.make("b"), "backend")
+    prune.sweep()
     assert podman.removed == []
     podman.held.clear()
-    leftovers.sweep()
+    prune.sweep()
     assert podman.removed == ["a"]
 
 
 def test_an_image_that_was_loaded_is_replaced_by_a_build(podman: Podman) -> None:
     podman.make("a", name="todo")
-    leftovers.note_loaded("backend", f"sha256:{'a' * 64}")
-    leftovers.sweep()
+    prune.note_loaded("backend", f"sha256:{'a' * 64}")
+    prune.sweep()
     assert podman.removed == []
-    leftovers.note(podman.make("b", name="todo"), "backend")
-    leftovers.sweep()
+    prune.note(podman.make("b", name="todo"), "backend")
+    prune.sweep()
     assert podman.removed == ["a"]
 
 
 def test_a_build_that_failed_or_compared_leaves_nothing(podman: Podman) -> None:
-    leftovers.note(podman.make("a", "b"), "backend")
-    leftovers.note(podman.make("a", "c"), None)
-    leftovers.sweep()
+    prune.note(podman.make("a", "b"), "backend")
+    prune.note(podman.make("a", "c"), None)
+    prune.sweep()
     assert podman.removed == ["c"]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"other": 1}', '{"used": 1, "former": 2}'])
 def test_a_damaged_record_costs_nothing_but_room(podman: Podman, content: str) -> None:
-    path = leftovers.record_path()
+    path = prune.record_path()
     path.parent.mkdir(parents=True)
     path.write_text(content)
     podman.make("a")
-    leftovers.sweep()
+    prune.sweep()
     assert podman.removed == []

@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import locks, paths, venv
+from deploy import paths
+from deploy.bootstrap import venv
+from deploy.dev import requirements
 
 LOCK = """\
 alpha==1.0 \\
@@ -17,7 +19,11 @@ beta[extra]==2.0 ; sys_platform == 'linux' \\
 def test_changes_are_told_by_name_and_version() -> None:
     before = {"gone": "1", "same": "1", "moved": "1"}
     after = {"same": "1", "moved": "2", "new": "3"}
-    assert locks.render_changes(before, after) == ["  - gone 1", "    moved 1 -> 2", "  + new 3"]
+    assert requirements.render_changes(before, after) == [
+        "  - gone 1",
+        "    moved 1 -> 2",
+        "  + new 3",
+    ]
 
 
 def test_versions_are_read_whatever_the_marker() -> None:
@@ -25,8 +31,8 @@ def test_versions_are_read_whatever_the_marker() -> None:
 
 
 def test_a_package_without_a_hash_is_found() -> None:
-    assert locks.bare(LOCK) == []
-    assert locks.bare(LOCK + "gamma==3.0\n") == ["gamma"]
+    assert requirements.bare(LOCK) == []
+    assert requirements.bare(LOCK + "gamma==3.0\n") == ["gamma"]
 
 
 @pytest.mark.parametrize(
@@ -39,16 +45,16 @@ def test_a_package_without_a_hash_is_found() -> None:
     ],
 )
 def test_a_pin_must_satisfy_its_requirement(requirement: str, problem: str | None) -> None:
-    assert locks.find_problem(requirement, venv.versions(LOCK)) == problem
+    assert requirements.find_problem(requirement, venv.versions(LOCK)) == problem
 
 
 def test_a_lock_is_resolved_with_hashes_without_addresses_and_after_those_it_agrees_with() -> None:
-    dev = next(lock for lock in locks.LOCKS if lock.agrees_with)
-    argv = locks.render_argv(dev, Path("/new"), "3.11")
+    dev = next(lock for lock in requirements.LOCKS if lock.agrees_with)
+    argv = requirements.render_argv(dev, Path("/new"), "3.11")
     assert {"--generate-hashes", "--no-header", "--no-emit-index-url"} <= set(argv)
     assert "--constraint=/new/runtime.lock" in argv
     assert "--output-file=/new/dev.lock" in argv
-    names = [lock.name for lock in locks.LOCKS]
+    names = [lock.name for lock in requirements.LOCKS]
     assert all(names.index(other) < names.index(dev.name) for other in dev.agrees_with)
 
 

@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from deploy.contract import MANAGEMENT, PUBLIC, build_args
 from deploy.paths import REPO
-from deploy.unitfiles import load_contract, load_units
+from deploy.units.loader import load_contract, load_units
+from deploy.units.spec import MANAGEMENT, PUBLIC, build_args
 from todo.config.settings import Settings
 from todo.probe import BUSY_TIMEOUT_S, START_TIMEOUT_S
 

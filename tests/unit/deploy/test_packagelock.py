@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import packagelock
 from deploy.errors import DeployError, ExitCode
+from deploy.image import package_lock
 from deploy.stage.packages import PACKAGES
 
 ENTRY = {"name": "libc6", "version": "2.41-12", "sha256": "a" * 64}
@@ -24,7 +24,7 @@ def test_a_lock_is_what_the_bill_of_materials_says_of_its_packages() -> None:
     program = {"name": "todo", "version": "1"}
     document = {"components": [component("debian", "d"), component("python", "p"), program]}
     entry = {"version": "1", "sha256": "b" * 64}
-    assert packagelock.from_sbom(document) == {
+    assert package_lock.from_sbom(document) == {
         "debian": [{"name": "d", **entry}],
         "python": [{"name": "p", **entry}],
     }
@@ -32,8 +32,8 @@ def test_a_lock_is_what_the_bill_of_materials_says_of_its_packages() -> None:
 
 def test_a_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "lock.json"
-    path.write_text(packagelock.render(LOCK))
-    assert packagelock.read(path, "db") == LOCK
+    path.write_text(package_lock.render(LOCK))
+    assert package_lock.read(path, "db") == LOCK
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def test_a_malformed_lock_is_named(tmp_path: Path, content: str, said: str) -> N
     path = tmp_path / "lock.json"
     path.write_text(content)
     with pytest.raises(DeployError) as caught:
-        packagelock.read(path, "db")
+        package_lock.read(path, "db")
     assert said in caught.value.message
     assert caught.value.code == ExitCode.DATA
 
 
 def test_an_absent_lock_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="No such file"):
-        packagelock.read(tmp_path / "absent", "db")
+        package_lock.read(tmp_path / "absent", "db")
 
 
 def test_a_lock_takes_no_other_version_than_the_pinned_one(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_lock_takes_no_other_version_than_the_pinned_one(tmp_path: Path) -> No
         (python, "fastapi 0.1, where runtime.lock has "),
         ([], "names no Python"),
     ):
-        path.write_text(packagelock.render({"debian": debian, "python": entries}))
+        path.write_text(package_lock.render({"debian": debian, "python": entries}))
         with pytest.raises(DeployError) as caught:
-            packagelock.read(path, "backend")
+            package_lock.read(path, "backend")
         assert said in caught.value.message

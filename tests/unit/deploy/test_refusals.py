@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deploy import refusals
+from deploy.registry import skopeo_errors
 
 DIGEST = f"sha256:{'a' * 64}"
 OTHER = f"sha256:{'b' * 64}"
@@ -155,7 +155,7 @@ WORDS = {
     ],
 )
 def test_what_skopeo_says_becomes_one_line_with_a_code(said: str, line: str, code: int) -> None:
-    found = refusals.explain(f'time="2026-01-01T00:00:00Z" level=fatal msg="{said}"\n', WORDS)
+    found = skopeo_errors.explain(f'time="2026-01-01T00:00:00Z" level=fatal msg="{said}"\n', WORDS)
     assert found is not None
     assert str(found).startswith(line)
     assert found.code == code
@@ -163,4 +163,4 @@ def test_what_skopeo_says_becomes_one_line_with_a_code(said: str, line: str, cod
 
 
 def test_what_is_not_known_is_left_to_whoever_ran_it() -> None:
-    assert refusals.explain('level=fatal msg="flux capacitor empty"', WORDS) is None
+    assert skopeo_errors.explain('level=fatal msg="flux capacitor empty"', WORDS) is None

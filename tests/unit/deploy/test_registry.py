@@ -2,8 +2,8 @@
 
 import pytest
 
-from deploy import registry
 from deploy.errors import DeployError, ExitCode
+from deploy.registry import skopeo
 
 DIGEST = f"sha256:{'a' * 64}"
 NAME = "registry.example.org/todo/backend:1.0"
@@ -27,7 +27,7 @@ class TestReference:
     def test_a_name_has_a_registry_a_path_and_perhaps_a_tag_and_a_digest(
         self, text: str, repository: str, tag: str | None, digest: str | None
     ) -> None:
-        found = registry.parse(text)
+        found = skopeo.parse(text)
         assert (found.repository, found.tag, found.digest) == (repository, tag, digest)
 
     @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ class TestReference:
     )
     def test_what_names_no_image_in_a_registry_is_refused(self, text: str) -> None:
         with pytest.raises(DeployError) as caught:
-            registry.parse(text)
+            skopeo.parse(text)
         assert caught.value.code == ExitCode.USAGE
         assert "REGISTRY/REPO[:TAG]" in caught.value.hint
 
     def test_skopeo_gets_the_digest_where_there_is_one_and_else_the_tag(self) -> None:
-        assert registry.parse("r.io/a").transport == "docker://r.io/a:latest"
-        assert registry.parse(f"r.io/a:1@{DIGEST}").transport == f"docker://r.io/a@{DIGEST}"
+        assert skopeo.parse("r.io/a").transport == "docker://r.io/a:latest"
+        assert skopeo.parse(f"r.io/a:1@{DIGEST}").transport == f"docker://r.io/a@{DIGEST}"
 
     @pytest.mark.parametrize(
         ("text", "loopback"),
@@ -68,4 +68,4 @@ class TestReference:
         ],
     )
     def test_only_a_loopback_may_do_without_tls(self, text: str, *, loopback: bool) -> None:
-        assert registry.parse(text).is_loopback is loopback
+        assert skopeo.parse(text).is_loopback is loopback

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deploy.errors import ExitCode
-from deploy.scan import advisories
+from deploy.scan import osv
 from deploy.scan.report import Severity
 from tests.osv import render_database
 
@@ -29,7 +29,7 @@ def record(
 
 
 def names(records: Sequence[dict[str, Any]], version: str) -> list[str]:
-    found = advisories.find(records, [("alpha-one", version)], lambda _: Severity.UNGRADED)
+    found = osv.find(records, [("alpha-one", version)], lambda _: Severity.UNGRADED)
     return [f"{match.id}?" if match.undecided else match.id for match in found]
 
 
@@ -86,7 +86,7 @@ def test_the_worst_grade_of_an_advisory_counts() -> None:
     scores = [{"type": "CVSS_V3", "score": "low"}, {"type": "CVSS_V4", "score": "high"}]
     graded = record(versions=["1"], severity=scores)
     worded = record(versions=["1"], database_specific={"severity": "MODERATE"})
-    found = advisories.find([graded, worded], [("alpha-one", "1")], Severity.of)
+    found = osv.find([graded, worded], [("alpha-one", "1")], Severity.of)
     assert [match.severity for match in found] == [Severity.HIGH, Severity.MEDIUM]
 
 
@@ -104,8 +104,8 @@ def test_records_of_every_shape_are_read() -> None:
         gzip.compress(lines),
         packed.getvalue(),
     ):
-        assert [found["id"] for found in advisories.read(content)] == ["PYSEC-1", "PYSEC-2"]
-    assert [found["id"] for found in advisories.read(json.dumps(one).encode())] == ["PYSEC-1"]
+        assert [found["id"] for found in osv.read(content)] == ["PYSEC-1", "PYSEC-2"]
+    assert [found["id"] for found in osv.read(json.dumps(one).encode())] == ["PYSEC-1"]
 
 
 @pytest.mark.parametrize(
@@ -122,26 +122,26 @@ def test_records_of_every_shape_are_read() -> None:
 )
 def test_a_file_without_an_advisory_about_python_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        advisories.read(content)
+        osv.read(content)
 
 
 def test_a_whole_database_has_no_gap() -> None:
-    assert advisories.find_gap(render_database()) == ""
+    assert osv.find_gap(render_database()) == ""
 
 
 def test_a_database_cut_short_is_told_by_its_number_of_records() -> None:
-    cut = render_database()[: advisories.LEAST - 1]
-    assert advisories.find_gap(cut) == "it has 6999 of at least 7000 records"
-    assert advisories.find_gap([record()]) == "it has 1 of at least 7000 records"
-    assert advisories.find_gap([record()] * advisories.LEAST) == "it has 1 of at least 7000 records"
+    cut = render_database()[: osv.LEAST - 1]
+    assert osv.find_gap(cut) == "it has 6999 of at least 7000 records"
+    assert osv.find_gap([record()]) == "it has 1 of at least 7000 records"
+    assert osv.find_gap([record()] * osv.LEAST) == "it has 1 of at least 7000 records"
 
 
-@pytest.mark.parametrize("at", range(len(advisories.CANARIES)))
+@pytest.mark.parametrize("at", range(len(osv.CANARIES)))
 def test_a_database_that_does_not_know_an_old_flaw_is_no_whole_one(at: int) -> None:
-    package, version, flaw = advisories.CANARIES[at]
+    package, version, flaw = osv.CANARIES[at]
     without = render_database(record())
     del without[at]
-    assert advisories.find_gap(without) == f"it does not know {flaw}, a flaw of {package} {version}"
+    assert osv.find_gap(without) == f"it does not know {flaw}, a flaw of {package} {version}"
 
 
 @pytest.mark.parametrize(
@@ -162,12 +162,12 @@ def test_part_of_a_database_is_answered_like_a_service_out_of_reach(
     file = tmp_path / "part.json"
     file.write_text(json.dumps(content))
     monkeypatch.setattr("sys.stdin", io.StringIO("[]"))
-    assert advisories.main([str(file)]) == code
+    assert osv.main([str(file)]) == code
     assert capsys.readouterr().err == f"{message}\n"
 
 
 def test_a_record_dated_ahead_says_nothing_about_the_age_of_the_data() -> None:
     now = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
     ahead = record(modified="2027-07-09T15:54:00Z")
-    assert advisories.find_date([record(), ahead], now) == dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    assert advisories.find_date([ahead], now) is None
+    assert osv.find_date([record(), ahead], now) == dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    assert osv.find_date([ahead], now) is None

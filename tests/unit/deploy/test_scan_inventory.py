@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.scan import inventory as scan_inventory
-from deploy.scan.inventory import Inventory, Package
+from deploy.scan import image_inventory as scan_inventory
+from deploy.scan.image_inventory import Inventory, Package
 from tests.unit.deploy.layout import write_image
 
 STATUS = "var/lib/dpkg/status"

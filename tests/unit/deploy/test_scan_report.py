@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from deploy.exceptions import ScanException
 from deploy.paths import REPO
 from deploy.scan import report as scan_report
-from deploy.scan import warning as scan_warning
+from deploy.scan import up_notice as scan_warning
 from deploy.scan.report import EXIT_CODES, Finding, Report, Scanned, Severity, Source
+from deploy.waivers import ScanException
 
 TODAY = dt.date(2026, 11, 24)
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)

@@ -7,10 +7,10 @@ import pytest
 
 from deploy.errors import DeployError
 from deploy.scan import debian as scan_debian
-from deploy.scan import others as scan_others
 from deploy.scan import python as scan_python
+from deploy.scan import trivy_grype as scan_others
 from deploy.scan.debian import Policy
-from deploy.scan.inventory import Inventory, Package
+from deploy.scan.image_inventory import Inventory, Package
 from deploy.scan.report import Severity
 
 ANSWER = """\

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.cli.config import render
 from deploy.stack import settings, status
-from deploy.units import parse_unit
+from deploy.units.parser import parse_unit
 from todo.config.settings import PREFIX, Settings
 
 if TYPE_CHECKING:

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from deploy import host, image, publish, registry, sign
 from deploy.cli import push
 from deploy.errors import DeployError, ExitCode
+from deploy.host import probe
+from deploy.image import build
 from deploy.paths import REPO
+from deploy.registry import push as registry_push
+from deploy.registry import sign
+from deploy.registry import skopeo as registry_skopeo
 from deploy.scan import gate
 from deploy.scan import report as scan_report
 
@@ -92,8 +96,8 @@ def skopeo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Skopeo]:
 
 
 @pytest.fixture
-def signer(tmp_path: Path) -> registry.Signer:
-    return registry.Signer(tmp_path / "todo.private", PASSPHRASE)
+def signer(tmp_path: Path) -> registry_skopeo.Signer:
+    return registry_skopeo.Signer(tmp_path / "todo.private", PASSPHRASE)
 
 
 class TestPolicy:
@@ -153,7 +157,7 @@ class TestPassphrase:
             sign.read_passphrase(file)
         assert caught.value.code == ExitCode.CONFIG
 
-    def test_it_shows_in_no_representation(self, signer: registry.Signer) -> None:
+    def test_it_shows_in_no_representation(self, signer: registry_skopeo.Signer) -> None:
         assert PASSPHRASE not in repr(signer)
 
 
@@ -222,12 +226,12 @@ class TestSigning:
     def test_an_error_of_skopeo_that_nobody_foresaw_shows_its_words(self, skopeo: Skopeo) -> None:
         skopeo.answer('level=fatal msg="flux capacitor empty"', fails=True)
         with pytest.raises(DeployError, match="flux capacitor empty"):
-            registry.digest_of(registry.parse(NAME))
+            registry_skopeo.digest_of(registry_skopeo.parse(NAME))
 
     def test_the_digest_is_signed_in_place_under_the_name_of_the_tag(
-        self, skopeo: Skopeo, signer: registry.Signer
+        self, skopeo: Skopeo, signer: registry_skopeo.Signer
     ) -> None:
-        sign.sign(registry.parse(f"{NAME}@{DIGEST}"), signer)
+        sign.sign(registry_skopeo.parse(f"{NAME}@{DIGEST}"), signer)
         there = f"docker://registry.example.org/todo/backend@{DIGEST}"
         assert skopeo.argv[-2:] == [there, there]
         assert "--preserve-digests" in skopeo.argv
@@ -235,33 +239,35 @@ class TestSigning:
         assert skopeo.stdin == f"{PASSPHRASE}\n"
         assert PASSPHRASE not in " ".join(skopeo.argv)
 
-    def test_a_tag_alone_is_not_signed(self, skopeo: Skopeo, signer: registry.Signer) -> None:
+    def test_a_tag_alone_is_not_signed(
+        self, skopeo: Skopeo, signer: registry_skopeo.Signer
+    ) -> None:
         with pytest.raises(ValueError, match="by its digest"):
-            sign.sign(registry.parse(NAME), signer)
+            sign.sign(registry_skopeo.parse(NAME), signer)
         assert not skopeo.ran
 
     def test_tls_is_left_out_on_a_loopback_alone(
-        self, skopeo: Skopeo, signer: registry.Signer
+        self, skopeo: Skopeo, signer: registry_skopeo.Signer
     ) -> None:
-        sign.sign(registry.parse(f"{NAME}@{DIGEST}"), signer)
+        sign.sign(registry_skopeo.parse(f"{NAME}@{DIGEST}"), signer)
         assert not [word for word in skopeo.argv if "tls-verify" in word]
-        sign.sign(registry.parse(f"localhost:5000/a@{DIGEST}"), signer)
+        sign.sign(registry_skopeo.parse(f"localhost:5000/a@{DIGEST}"), signer)
         assert {"--src-tls-verify=false", "--dest-tls-verify=false"} <= set(skopeo.argv)
 
     def test_an_old_skopeo_is_refused(self, skopeo: Skopeo, tmp_path: Path) -> None:
-        registry.ensure_skopeo(assume_yes=False)
+        registry_skopeo.ensure_skopeo(assume_yes=False)
         program = tmp_path / "skopeo" / "skopeo"
         program.write_text(program.read_text().replace("1.18.0", "1.9.3"))
         with pytest.raises(DeployError, match=r"skopeo 1\.9\.3 is older than 1\.11\.0"):
-            registry.ensure_skopeo(assume_yes=False)
+            registry_skopeo.ensure_skopeo(assume_yes=False)
         assert not skopeo.ran
 
 
 class TestPublishing:
     @pytest.fixture(autouse=True)
     def _here(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        built = image.Image("backend", "localhost/todo-backend:latest", OTHER, 1, "")
-        monkeypatch.setattr(image, "find", lambda target: built if target == "backend" else None)
+        built = build.Image("backend", "localhost/todo-backend:latest", OTHER, 1, "")
+        monkeypatch.setattr(build, "find", lambda target: built if target == "backend" else None)
         monkeypatch.setattr(gate, "require_clean", self.pass_scan)
 
     @staticmethod
@@ -271,25 +277,25 @@ class TestPublishing:
         return scan_report.Report(images=(), debian=asked, python=asked)
 
     def test_both_digests_are_recorded_under_the_name(self, skopeo: Skopeo) -> None:
-        reference = registry.parse(NAME)
-        done = publish.push("backend", reference, scanning=SCANNING)
+        reference = registry_skopeo.parse(NAME)
+        done = registry_push.push("backend", reference, scanning=SCANNING)
         assert (done.manifest_digest, done.config_digest) == (DIGEST, OTHER)
         assert "nothing else was checked" in done.claim
-        assert publish.find_published(reference) == done
+        assert registry_push.find_published(reference) == done
         assert skopeo.argv[-2] == f"containers-storage:@{'b' * 64}"
 
     def test_a_signed_push_opens_the_key_in_the_same_step(
-        self, skopeo: Skopeo, signer: registry.Signer
+        self, skopeo: Skopeo, signer: registry_skopeo.Signer
     ) -> None:
-        publish.push("backend", registry.parse(NAME), scanning=SCANNING, signer=signer)
+        registry_push.push("backend", registry_skopeo.parse(NAME), scanning=SCANNING, signer=signer)
         assert f"--sign-by-sigstore-private-key={signer.key}" in skopeo.argv
         assert skopeo.stdin == f"{PASSPHRASE}\n"
 
     def test_a_push_that_failed_leaves_no_record(self, skopeo: Skopeo) -> None:
         skopeo.answer('level=fatal msg="unauthorized"', fails=True)
         with pytest.raises(DeployError, match="refuses this login"):
-            publish.push("backend", registry.parse(NAME), scanning=SCANNING)
-        assert publish.find_published(registry.parse(NAME)) is None
+            registry_push.push("backend", registry_skopeo.parse(NAME), scanning=SCANNING)
+        assert registry_push.find_published(registry_skopeo.parse(NAME)) is None
 
     def test_what_does_not_pass_the_scan_goes_nowhere(
         self, skopeo: Skopeo, monkeypatch: pytest.MonkeyPatch
@@ -299,7 +305,7 @@ class TestPublishing:
 
         monkeypatch.setattr(gate, "require_clean", fail)
         with pytest.raises(DeployError, match="does not pass the scan"):
-            publish.push("backend", registry.parse(NAME), scanning=SCANNING)
+            registry_push.push("backend", registry_skopeo.parse(NAME), scanning=SCANNING)
         assert not skopeo.ran
 
     @pytest.mark.parametrize(
@@ -313,33 +319,35 @@ class TestPublishing:
         self, target: str, name: str, line: str, skopeo: Skopeo
     ) -> None:
         with pytest.raises(DeployError, match=line):
-            publish.push(target, registry.parse(name), scanning=SCANNING)
+            registry_push.push(target, registry_skopeo.parse(name), scanning=SCANNING)
         assert not skopeo.ran
 
     def test_a_host_that_only_tries_things_out_does_not_publish(
         self, skopeo: Skopeo, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(host, "why_not_here", lambda: "no user systemd session")
+        monkeypatch.setattr(probe, "why_not_here", lambda: "no user systemd session")
         with pytest.raises(DeployError, match="builds the images itself: no user systemd"):
             push.Push.start(["push", NAME])
         assert not skopeo.ran
 
     def test_what_was_pushed_is_what_is_signed(self, skopeo: Skopeo) -> None:
-        publish.push("backend", registry.parse(NAME), scanning=SCANNING)
+        registry_push.push("backend", registry_skopeo.parse(NAME), scanning=SCANNING)
         skopeo.answer(DIGEST)
-        assert publish.get_signable(registry.parse(NAME)) == registry.parse(f"{NAME}@{DIGEST}")
+        assert registry_push.get_signable(registry_skopeo.parse(NAME)) == registry_skopeo.parse(
+            f"{NAME}@{DIGEST}"
+        )
 
     def test_a_tag_that_was_moved_meanwhile_is_not_signed(self, skopeo: Skopeo) -> None:
-        publish.push("backend", registry.parse(NAME), scanning=SCANNING)
+        registry_push.push("backend", registry_skopeo.parse(NAME), scanning=SCANNING)
         skopeo.answer(OTHER)
         with pytest.raises(DeployError, match=f"is {OTHER} by now, and {DIGEST} was pushed"):
-            publish.get_signable(registry.parse(NAME))
+            registry_push.get_signable(registry_skopeo.parse(NAME))
 
     def test_a_tag_that_was_pushed_elsewhere_wants_its_digest(self, skopeo: Skopeo) -> None:
         with pytest.raises(DeployError, match="it is not known what to sign"):
-            publish.get_signable(registry.parse(NAME))
-        named = registry.parse(f"{NAME}@{DIGEST}")
-        assert publish.get_signable(named) == named
+            registry_push.get_signable(registry_skopeo.parse(NAME))
+        named = registry_skopeo.parse(f"{NAME}@{DIGEST}")
+        assert registry_push.get_signable(named) == named
         assert not skopeo.ran
 
     @pytest.mark.parametrize("content", ["{", "[]", '{"x": {"foreign": "key"}}', '{"x": 1}'])
@@ -348,4 +356,4 @@ class TestPublishing:
         file.parent.mkdir(parents=True)
         file.write_text(content)
         with pytest.raises(DeployError, match=r"published\.json is damaged"):
-            publish.find_published(registry.parse(NAME))
+            registry_push.find_published(registry_skopeo.parse(NAME))

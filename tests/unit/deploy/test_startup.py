@@ -14,7 +14,7 @@ from deploy.stack.exits import End
 from deploy.stack.services import BACKEND, DB, MIGRATE
 from deploy.stack.status import Readiness
 from deploy.stack.systemd import UnitState
-from deploy.unitfiles import load_units
+from deploy.units.loader import load_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy import tools
+from deploy import process
 from deploy.cli import status as command
 from deploy.stack import drift, install, quadlet, status
 from deploy.stack.services import BACKEND, SERVICES, SOCKET
@@ -31,7 +31,7 @@ class FakeMachine:
         self.journal: list[dict[str, str]] = []
         self.rejected: dict[str, str] = {}
 
-    def run(self, argv: Sequence[str], **_: object) -> tools.Completed:
+    def run(self, argv: Sequence[str], **_: object) -> process.Completed:
         program, *arguments = argv
         stdout = stderr = ""
         if program == "journalctl":
@@ -44,7 +44,7 @@ class FakeMachine:
                 stderr += f'quadlet-generator[7]: converting "{name}": {reason}\n'
         elif program == "systemctl":
             stdout = "NeedDaemonReload=yes\nActiveState=inactive\n"
-        return tools.Completed(tuple(argv), 0, stdout, stderr)
+        return process.Completed(tuple(argv), 0, stdout, stderr)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeMachine:
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("CONFIG_HOME", "STATE_HOME", "RUNTIME_DIR"):
         monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
-    monkeypatch.setattr(tools, "run", machine.run)
+    monkeypatch.setattr(process, "run", machine.run)
     (tmp_path / "podman-user-generator").touch()
     monkeypatch.setattr(quadlet, "_FOLDERS", (str(tmp_path),))
     return machine

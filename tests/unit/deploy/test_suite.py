@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import suite, suite_programs
 from deploy.cli.main import Build
+from deploy.dev import suite, suite_programs
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO
 
@@ -55,7 +55,7 @@ def test_the_tiers_that_can_run_do_and_the_other_is_reported_at_the_end(
 
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr(suite_programs, "ensure_programs", lambda: None)
-    monkeypatch.setattr("deploy.venv.ensure", lambda _purpose: None)
+    monkeypatch.setattr("deploy.bootstrap.venv.ensure", lambda _purpose: None)
     monkeypatch.setattr(pytest, "main", run)
     with pytest.raises(DeployError, match="the system tests did not run"):
         suite.run_tiers([])
@@ -67,7 +67,7 @@ def test_what_cannot_run_is_refused_before_its_environment_is_made(
     monkeypatch: pytest.MonkeyPatch, word: str
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    monkeypatch.setattr("deploy.venv.enter", lambda _purpose: pytest.fail("made it"))
+    monkeypatch.setattr("deploy.bootstrap.venv.enter", lambda _purpose: pytest.fail("made it"))
     with pytest.raises(DeployError):
         Build.start(["build.py", "test", word])
 
@@ -88,8 +88,8 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
         monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
     monkeypatch.setattr(suite_programs, "find_shell", lambda _name: Path("there"))
     monkeypatch.setattr(suite_programs, "_CLUSTER_DEFAULTS", folder)
-    monkeypatch.setattr("deploy.host_packages.ensure_packages", install)
-    monkeypatch.setattr("deploy.venv.ensure", lambda _purpose: None)
+    monkeypatch.setattr("deploy.host.packages.ensure_packages", install)
+    monkeypatch.setattr("deploy.bootstrap.venv.ensure", lambda _purpose: None)
     suite.prepare(["integration"])
     assert seen == [(["postgresql"], True, ["create_main_cluster = false\n"])]
     assert not folder.exists()
@@ -100,7 +100,7 @@ def test_without_debians_packages_the_way_to_a_program_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("deploy.tools.find", lambda _tool: None)
+    monkeypatch.setattr("deploy.process.find", lambda _tool: None)
     monkeypatch.setattr(suite_programs, "find_initdb", lambda: Path("initdb"))
     monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
     for name in {*OTHERS, *FETCHED} - {program}:
@@ -125,7 +125,7 @@ def test_the_programs_that_judge_the_openapi_document_are_fetched_by_their_lock(
         (cwd / "node_modules").mkdir()
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("deploy.tools.stream", stream)
+    monkeypatch.setattr("deploy.process.stream", stream)
     monkeypatch.setattr(suite_programs, "find_initdb", lambda: Path("initdb"))
     monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
     for name in {*OTHERS, *FETCHED} - {"openapi_tools"}:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy import commands, switches
+from deploy.bootstrap import commands, switches
 from deploy.cli import listing, main
 from deploy.cli.command import strict
 from deploy.errors import DeployError

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deploy import tools
+from deploy import process
 from deploy.errors import DeployError, ExitCode
 from deploy.progress import Step
 from tests.machine_clock import CLOCK, wait_until
@@ -23,14 +23,14 @@ FAMILY = ["sh", "-c", 'sleep 60 & echo $! >"$1.new"; mv "$1.new" "$1"; wait', "s
 
 Way = Callable[[list[str], float], object]
 WAYS: dict[str, Way] = {
-    "run": lambda argv, timeout_s: tools.run(argv, timeout_s=timeout_s),
-    "stream": lambda argv, timeout_s: tools.stream(argv, Step("Waiting"), timeout_s=timeout_s),
+    "run": lambda argv, timeout_s: process.run(argv, timeout_s=timeout_s),
+    "stream": lambda argv, timeout_s: process.stream(argv, Step("Waiting"), timeout_s=timeout_s),
 }
 
 
 @pytest.fixture(autouse=True)
 def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "_GROUP_GRACE_S", 0.05)
+    monkeypatch.setattr(process, "_GROUP_GRACE_S", 0.05)
 
 
 @pytest.fixture(autouse=True)
@@ -72,14 +72,14 @@ def interrupt_once(path: Path) -> threading.Thread:
 
 def test_output_and_exit_code_come_back() -> None:
     code = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
-    done = tools.run(python(code), check=False)
+    done = process.run(python(code), check=False)
     assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
 
 
 def test_a_failure_names_the_cause_and_the_command_to_replay() -> None:
     argv = python("import sys; sys.exit('the disk is on fire')", "two words")
-    with pytest.raises(tools.ToolError, match="exit code 1: the disk is on fire") as caught:
-        tools.run(argv)
+    with pytest.raises(process.ToolError, match="exit code 1: the disk is on fire") as caught:
+        process.run(argv)
     assert caught.value.code == ExitCode.FAILED
     assert caught.value.hint.startswith(f"to replay: {sys.executable} -c ")
     assert caught.value.hint.endswith("'two words'")
@@ -87,8 +87,8 @@ def test_a_failure_names_the_cause_and_the_command_to_replay() -> None:
 
 
 def test_a_missing_program_is_named() -> None:
-    with pytest.raises(tools.ToolError, match="frobnicate is not installed") as caught:
-        tools.run(["frobnicate", "--now"])
+    with pytest.raises(process.ToolError, match="frobnicate is not installed") as caught:
+        process.run(["frobnicate", "--now"])
     assert caught.value.code == ExitCode.UNAVAILABLE
 
 
@@ -106,20 +106,20 @@ def test_a_full_disk_and_a_missing_network_have_codes_of_their_own(
 ) -> None:
     argv = python("import sys; print(sys.argv[1], file=sys.stderr); sys.exit(100)", words)
     with pytest.raises(DeployError) as run_error:
-        tools.run(argv)
+        process.run(argv)
     with pytest.raises(DeployError) as stream_error:
-        tools.stream(argv, Step("Trying"), timeout_s=10)
+        process.stream(argv, Step("Trying"), timeout_s=10)
     assert [run_error.value.code, stream_error.value.code] == [code, code]
 
 
 def test_a_child_gets_text_or_nothing_on_its_standard_input() -> None:
     echo = python("import sys; print(sys.stdin.read(), end='')")
-    assert tools.run(echo, stdin="mine").stdout == "mine"
-    assert not tools.run(echo).stdout
+    assert process.run(echo, stdin="mine").stdout == "mine"
+    assert not process.run(echo).stdout
 
 
 def test_variables_are_added_to_the_environment() -> None:
-    done = tools.run(
+    done = process.run(
         python("import os; print(os.environ['A'], 'PATH' in os.environ)"), env={"A": "1"}
     )
     assert done.stdout == "1 True\n"
@@ -127,7 +127,7 @@ def test_variables_are_added_to_the_environment() -> None:
 
 def test_streaming_shows_the_newest_line_and_keeps_all() -> None:
     step = Step("Counting")
-    done = tools.stream(python("print(1); print(2)"), step, timeout_s=10)
+    done = process.stream(python("print(1); print(2)"), step, timeout_s=10)
     assert (step.detail, done.stdout) == ("2", "1\n2")
 
 
@@ -139,7 +139,7 @@ def test_a_timeout_ends_the_whole_family(tmp_path: Path) -> None:
             for name, way in WAYS.items()
         }
     for name, way in ways.items():
-        with pytest.raises(tools.ToolError, match=r"sh did not end within 0\.5 s") as caught:
+        with pytest.raises(process.ToolError, match=r"sh did not end within 0\.5 s") as caught:
             way.result()
         assert caught.value.code == ExitCode.UNAVAILABLE
         grandchild = int((tmp_path / name).read_text())
@@ -176,8 +176,8 @@ def test_ctrl_c_while_a_program_is_started_ends_it_as_well(
 
 def test_a_stream_whose_grandchild_keeps_the_pipe_open_still_ends() -> None:
     began = CLOCK.now()
-    with pytest.raises(tools.ToolError, match="did not end"):
-        tools.stream(["sh", "-c", "sleep 60 &"], Step("Waiting"), timeout_s=0.1)
+    with pytest.raises(process.ToolError, match="did not end"):
+        process.stream(["sh", "-c", "sleep 60 &"], Step("Waiting"), timeout_s=0.1)
     assert CLOCK.now() - began < 5
 
 
@@ -195,16 +195,16 @@ except KeyboardInterrupt:
 """
     thread = interrupt_once(tmp_path / "me")
     with pytest.raises(KeyboardInterrupt):
-        tools.interact(python(code, str(tmp_path / "me")))
+        process.interact(python(code, str(tmp_path / "me")))
     thread.join()
     assert (tmp_path / "me").read_text() == "cleaned up"
 
 
 def test_an_interactive_program_gives_its_code() -> None:
-    assert tools.interact(python("import sys; sys.exit(7)")) == 7
+    assert process.interact(python("import sys; sys.exit(7)")) == 7
 
 
 def test_a_server_beside_ends_with_the_block() -> None:
-    with tools.beside(["sleep", "60"]) as server:
+    with process.beside(["sleep", "60"]) as server:
         assert server.poll() is None
     assert server.returncode == -signal.SIGTERM

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy import advice, host, image, tools, trial
+from deploy import command_hints, process
 from deploy.errors import DeployError, ExitCode
-from deploy.lab import labs
+from deploy.host import probe
+from deploy.image import build
+from deploy.lab import manager
 from deploy.paths import REPO
-from deploy.stack import ports
+from deploy.stack import in_lab, ports
 from tests.unit.deploy.test_host import READY
 
 if TYPE_CHECKING:
@@ -22,22 +24,22 @@ class FakeLab:
 
     publish: dict[int, int]
     checkout: str = str(REPO)
-    name: str = advice.DEFAULT_LAB
+    name: str = command_hints.DEFAULT_LAB
     ran: list[list[str]] = dataclasses.field(default_factory=list)
     files: dict[str, str] = dataclasses.field(default_factory=dict)
 
-    def run(self, argv: list[str]) -> tools.Completed:
+    def run(self, argv: list[str]) -> process.Completed:
         """`ls` of the folder with the records, or `cat` of a file in it."""
         name = argv[1].rpartition("/")[2]
         out = "\n".join(self.files) if argv[0] == "ls" else self.files[name]
-        return tools.Completed(tuple(argv), 0, out, "")
+        return process.Completed(tuple(argv), 0, out, "")
 
     def interact(self, argv: list[str], *, env: dict[str, str]) -> int:
         self.ran.append([*argv, *(f"{name}={value}" for name, value in env.items())])
         return 0
 
 
-HERE = trial.Trial(advice.DEFAULT_LAB, "no systemd")
+HERE = in_lab.Trial(command_hints.DEFAULT_LAB, "no systemd")
 ROOT = dataclasses.replace(READY, root=True, user_manager="")
 
 
@@ -51,9 +53,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[FakeLab]:
         there.append(FakeLab(publish, name=name))
         return there[-1]
 
-    monkeypatch.setattr(labs, "list_labs", lambda: there)
-    monkeypatch.setattr(labs, "start", start)
-    monkeypatch.setattr(host, "probe", lambda: ROOT)
+    monkeypatch.setattr(manager, "list_labs", lambda: there)
+    monkeypatch.setattr(manager, "start", start)
+    monkeypatch.setattr(probe, "probe", lambda: ROOT)
     monkeypatch.setattr(ports, "is_free", lambda _port: True)
     return there
 
@@ -73,7 +75,7 @@ def test_up_runs_in_the_lab_that_is_there(started: list[FakeLab]) -> None:
 
 
 def test_up_starts_a_lab_and_publishes_both_ports(started: list[FakeLab]) -> None:
-    trial.Trial("second", None).up([], port=8123)
+    in_lab.Trial("second", None).up([], port=8123)
     (machine,) = started
     assert machine.name == "second"
     assert machine.publish == {8123: 8000, 9123: 9000}
@@ -97,7 +99,7 @@ def test_port_that_is_taken_is_refused_before_a_lab_starts(
 ) -> None:
     monkeypatch.setattr(ports, "is_free", lambda port: port != 8000)
     with pytest.raises(DeployError, match="port 8000 of this host is taken") as caught:
-        trial.Trial("second", None).up([], port=None)
+        in_lab.Trial("second", None).up([], port=None)
     assert "python3 build.py up --lab second --port 8001" in caught.value.hint
     assert started == []
 
@@ -130,15 +132,15 @@ def test_the_package_lock_of_a_trial_is_where_the_guide_says(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     files = {"todo-db.packages.json": "{}", "todo-db.cdx.json": "{}", "layers.json": "[]"}
     started.append(FakeLab({8000: 8000}, files=files))
-    assert trial.Trial(advice.DEFAULT_LAB, why).image([], None, assume_yes=False) == 0
-    found = {path.name for path in image.record_dir().glob("*")}
+    assert in_lab.Trial(command_hints.DEFAULT_LAB, why).image([], None, assume_yes=False) == 0
+    found = {path.name for path in build.record_dir().glob("*")}
     # A host that builds by itself has records of its own.
     assert found == ({"todo-db.packages.json", "todo-db.cdx.json"} if why else set())
 
 
 def test_command_for_a_named_lab_runs_there(started: list[FakeLab]) -> None:
     started += [FakeLab({8000: 8000}), FakeLab({8001: 8000}, name="second")]
-    assert trial.Trial("second", "no systemd").again("token", ["alice"]) == 0
+    assert in_lab.Trial("second", "no systemd").again("token", ["alice"]) == 0
     assert started[0].ran == []
     assert started[1].ran[0][2:5] == ["token", "--no-lab", "alice"]
 
@@ -146,7 +148,7 @@ def test_command_for_a_named_lab_runs_there(started: list[FakeLab]) -> None:
 def test_command_without_its_lab_names_the_one_that_starts_it(started: list[FakeLab]) -> None:
     assert started == []
     with pytest.raises(DeployError, match="no lab second is up") as caught:
-        trial.Trial("second", "no systemd").again("status", [])
+        in_lab.Trial("second", "no systemd").again("status", [])
     assert caught.value.hint == "python3 build.py up --lab second"
 
 
@@ -158,9 +160,9 @@ def test_command_without_its_lab_names_the_one_that_starts_it(started: list[Fake
     ],
 )
 def test_up_names_dev_where_neither_the_stack_nor_a_lab_can_run(
-    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch, found: host.Host, why: str
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch, found: probe.Host, why: str
 ) -> None:
-    monkeypatch.setattr(host, "probe", lambda: found)
+    monkeypatch.setattr(probe, "probe", lambda: found)
     with pytest.raises(DeployError) as caught:
         HERE.up([], port=None)
     assert "neither the stack (no systemd) nor a lab" in caught.value.message

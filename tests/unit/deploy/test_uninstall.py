@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy import advice, paths, tools, uninstall
+from deploy import command_hints, paths, process
 from deploy.cli.down import Down
 from deploy.cli.uninstall import Uninstall
 from deploy.errors import DeployError
-from deploy.stack import install, lifecycle
+from deploy.stack import install, lifecycle, uninstall
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ class Host:
     def __init__(self) -> None:
         self.ran: list[list[str]] = []
 
-    def run(self, argv: list[str], **_: object) -> tools.Completed:
+    def run(self, argv: list[str], **_: object) -> process.Completed:
         self.ran.append(argv)
         out = ""
         code = 0
@@ -40,16 +40,16 @@ class Host:
             out = "47200000\t/v\n"
         elif argv[:2] == ["podman", "images"]:
             out = "localhost/todo-backend:latest\nlocalhost/todo-db:latest\n"
-        return tools.Completed(tuple(argv), code, out, "")
+        return process.Completed(tuple(argv), code, out, "")
 
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     for name in ("CONFIG", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
-    monkeypatch.delenv(advice.LAB, raising=False)
+    monkeypatch.delenv(command_hints.LAB, raising=False)
     fake = Host()
-    monkeypatch.setattr(tools, "run", fake.run)
+    monkeypatch.setattr(process, "run", fake.run)
     monkeypatch.setattr(lifecycle, "LINGERING", tmp_path / "linger")
     install.install({"todo-backend.container": "[Container]\n"})
     return fake
@@ -86,7 +86,7 @@ def test_what_stays_is_named_with_the_command_that_removes_it(host: Host, tmp_pa
 def test_a_second_uninstallation_finds_nothing_to_remove(
     host: Host, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deploy.host.why_not_here", lambda: None)
+    monkeypatch.setattr("deploy.host.probe.why_not_here", lambda: None)
     assert Uninstall.start(["build.py uninstall"]) == 0
     assert "removed " in capsys.readouterr().out
     host.ran.clear()
@@ -99,7 +99,7 @@ def test_a_second_uninstallation_finds_nothing_to_remove(
 def test_data_that_an_uninstallation_left_can_be_removed_later(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deploy.host.why_not_here", lambda: None)
+    monkeypatch.setattr("deploy.host.probe.why_not_here", lambda: None)
     uninstall.remove(volumes=False)
     assert Uninstall.start(["build.py uninstall", "--volumes", "--yes"]) == 0
     assert ["podman", "volume", "rm", "--force", "todo-data"] in host.ran
@@ -119,8 +119,8 @@ def test_without_a_lab_there_is_nothing_to_remove_or_stop(
     name: type[Command],
     said: str,
 ) -> None:
-    monkeypatch.setattr("deploy.host.why_not_here", lambda: "no systemd")
-    monkeypatch.setattr("deploy.lab.labs.list_labs", list)
+    monkeypatch.setattr("deploy.host.probe.why_not_here", lambda: "no systemd")
+    monkeypatch.setattr("deploy.lab.manager.list_labs", list)
     assert name.start(["build.py"]) == 0
     assert capsys.readouterr().out == said
     assert host.ran == []
@@ -133,7 +133,7 @@ def test_commands_for_what_stays_in_a_lab_work_from_the_host(
     (tmp_path / "linger").mkdir()
     paths.cache_dir().mkdir(parents=True)
     on_host = {one.what for one in uninstall.find_kept()}
-    monkeypatch.setenv(advice.LAB, "second")
+    monkeypatch.setenv(command_hints.LAB, "second")
     kept = uninstall.find_kept()
     assert all(one.command.startswith("python3 build.py lab run second -- ") for one in kept)
     # Labs share the cache, and the lab made its user linger.

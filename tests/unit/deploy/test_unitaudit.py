@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.audit import unitaudit
-from deploy.audit.unitaudit import RULES, Finding
+from deploy.audit import rules as audit_rules
+from deploy.audit.rules import RULES, Finding
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import QUADLET
-from deploy.unitfiles import load_units, load_variants
-from deploy.units import parse_unit
+from deploy.units.loader import load_units, load_variants
+from deploy.units.parser import parse_unit
 
 CONTAINER = """\
 [Unit]
@@ -98,15 +98,15 @@ LINES = [
 
 
 def audit_text(name: str, text: str) -> list[Finding]:
-    return unitaudit.audit([parse_unit(f"quadlet/{name}", text)])
+    return audit_rules.audit([parse_unit(f"quadlet/{name}", text)])
 
 
 def test_the_projects_own_units_are_clean() -> None:
-    assert unitaudit.audit(SHIPPED) == []
+    assert audit_rules.audit(SHIPPED) == []
 
 
 def test_a_drop_in_is_held_against_the_rules_as_well() -> None:
-    found = unitaudit.audit_variants(SHIPPED, load_variants())
+    found = audit_rules.audit_variants(SHIPPED, load_variants())
     assert [(each.rule, each.file, each.message) for each in found] == [
         (
             "OWN-NETWORK",
@@ -375,7 +375,7 @@ def test_a_finding_names_rule_file_line_and_what_to_write() -> None:
 def test_a_drop_in_that_takes_a_hardening_line_back_is_named_itself() -> None:
     drop_in = ("quadlet/dropins/x.container.d/1.conf", "[Container]\n\nDropCapability=\n")
     unit = parse_unit("quadlet/x.container", CONTAINER, [drop_in])
-    found = unitaudit.audit_variants([parse_unit("quadlet/x.container", CONTAINER)], [unit])
+    found = audit_rules.audit_variants([parse_unit("quadlet/x.container", CONTAINER)], [unit])
     assert [(each.rule, each.file, each.line) for each in found] == [("CIS-5.4", drop_in[0], 3)]
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from deploy.audit.unitaudit import RULES
+from deploy.audit.rules import RULES
 from deploy.paths import REPO
 
 

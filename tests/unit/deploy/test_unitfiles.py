@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import DeployError, ExitCode
-from deploy.unitfiles import load_units, load_variants
+from deploy.units.loader import load_units, load_variants
 
 CONTAINER = "[Container]\nImage=localhost/todo-x:latest\n"
 

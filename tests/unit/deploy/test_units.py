@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.errors import DeployError, ExitCode
-from deploy.units import Assignment, Place, Unit, literal, parse_unit, split_words
+from deploy.units.parser import Assignment, Place, Unit, literal, parse_unit, split_words
 
 FILE = "quadlet/x.container"
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import paths, venv
+from deploy import paths
+from deploy.bootstrap import venv
 from deploy.errors import DeployError, ExitCode
 from deploy.progress import Step
 

@@ -2,8 +2,8 @@ import os
 import socket
 from pathlib import Path
 
-from deploy import volumes
-from deploy.volumes import Volume
+from deploy.host import volumes
+from deploy.host.volumes import Volume
 
 
 def test_volumes_with_files_are_data_and_empty_ones_are_not(tmp_path: Path) -> None:

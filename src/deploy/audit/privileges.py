@@ -1,0 +1,391 @@
+"""What a container may do, and how much: privileges, limits, health, secrets. No I/O.
+
+Each check takes a unit and yields its faults; `unitaudit` gives it the id of a rule. They
+read the raw lines, not the contract: the compiler refuses some of what has to be found here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from deploy.audit.podman_options import CONTAINER, RAW, Fault, missing, options, wrong
+from deploy.units import values
+from deploy.units.parser import split_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from deploy.units.parser import Assignment, Unit
+
+    Check = Callable[[Unit], Iterable[Fault]]
+
+_SERVICE = "Service"
+
+_SAFE_SYSCTLS = frozenset(
+    {
+        "kernel.shm_rmid_forced",
+        "net.ipv4.ip_local_port_range",
+        "net.ipv4.ip_local_reserved_ports",
+        "net.ipv4.ip_unprivileged_port_start",
+        "net.ipv4.ping_group_range",
+        "net.ipv4.tcp_fin_timeout",
+        "net.ipv4.tcp_keepalive_intvl",
+        "net.ipv4.tcp_keepalive_probes",
+        "net.ipv4.tcp_keepalive_time",
+        "net.ipv4.tcp_syncookies",
+    }
+)
+_LABEL_TYPES = ("container_t", "container_init_t", "container_kvm_t")
+_MAX_STARTS = 10
+_TMPFS_FLAGS = ("nosuid", "nodev", "noexec")
+_OTHERS = 0o077
+
+# A limit above what a whole machine has limits nothing: one of 16 processors and 16 GiB is the
+# largest that this stack is meant for.
+MOST_MEMORY = 16 * 1024**3
+MOST_PERCENT = 16 * 100
+# An eighth of the process ids that a kernel hands out by default.
+MOST_TASKS = 4096
+MOST_FILES = 65536
+# Nobody waits longer for a start, nor for a hang to be noticed.
+MOST_START_S = 3600.0
+_MOST_SILENCE_S = 300.0
+
+# Podman's own.
+_HEALTH_INTERVAL_S = 30.0
+_HEALTH_RETRIES = 3
+
+
+def oneshot(unit: Unit) -> bool:
+    """Whether a container runs to its end instead of serving."""
+    found = unit.find(_SERVICE, "Type")
+    return found is not None and found.value == "oneshot"
+
+
+# -- Makers of checks -----------------------------------------------------------------------------
+
+
+def banned(name: str, *wrong: str, why: str) -> Check:
+    """A check that no option of that name is there, or none with one of those values."""
+
+    def check(unit: Unit) -> Iterator[Fault]:
+        for option in options(unit, name):
+            if not wrong or option.value in wrong:
+                yield option.fault(why, "drop it")
+
+    return check
+
+
+def switched(*switches: tuple[str, bool]) -> Check:
+    """A check that each switch of [Container] is there and set that way."""
+
+    def check(unit: Unit) -> Iterator[Fault]:
+        for key, wanted in switches:
+            right = str(wanted).lower()
+            found = unit.find(CONTAINER, key)
+            if found is None:
+                yield missing(unit, CONTAINER, key, right)
+            elif values.boolean(found) is not wanted:
+                yield wrong(found, "is the wrong way round", f"write {key}={right}")
+
+    return check
+
+
+def bounded(
+    key: str,
+    example: str,
+    *unlimited: str,
+    read: Callable[[Assignment], float | None],
+    most: float,
+) -> Check:
+    """A check that a limit of [Service] is there and is one.
+
+    Args:
+        key: The limit.
+        example: What to write instead.
+        unlimited: Values besides `infinity` that lift it.
+        read: Reads any other value.
+        most: Above it, the limit is as good as none.
+    """
+
+    def check(unit: Unit) -> Iterator[Fault]:
+        found = unit.find(_SERVICE, key)
+        if found is None:
+            yield missing(unit, _SERVICE, key, example)
+        elif found.value in {"infinity", *unlimited}:
+            yield wrong(found, "is no limit", f"write {key}={example}")
+        elif (read(found) or 0) > most:
+            yield wrong(found, "is so high that it limits nothing", f"write {key}={example}")
+
+    return check
+
+
+def every(*checks: Check) -> Check:
+    """All the checks, one after the other."""
+
+    def check(unit: Unit) -> Iterator[Fault]:
+        for each in checks:
+            yield from each(unit)
+
+    return check
+
+
+# -- Checks ---------------------------------------------------------------------------------------
+
+
+def drops_capabilities(unit: Unit) -> Iterator[Fault]:
+    """All capabilities are dropped."""
+    found = unit.find_all(CONTAINER, "DropCapability")
+    if not found:
+        yield missing(unit, CONTAINER, "DropCapability", "all")
+    elif "all" not in {word.lower() for each in found for word in split_words(each)}:
+        yield wrong(found[-1], "leaves others", "write DropCapability=all")
+
+
+def ordinary_account(unit: Unit) -> Iterator[Fault]:
+    """User= and Group= are there, numeric and not root's."""
+    section = unit.suffix.capitalize()
+    for key in ("User", "Group"):
+        found = unit.find(section, key)
+        if found is None:
+            yield missing(unit, section, key, "NUMBER, from 1 up,")
+        elif not re.fullmatch(r"0*[1-9]\d*", found.value, re.ASCII):
+            yield wrong(found, "may be root", f"write {key}=NUMBER, from 1 up")
+
+
+def selinux(unit: Unit) -> Iterator[Fault]:
+    """SELinux labels stay on, and are those of ordinary containers."""
+    for option in options(unit, "security-opt"):
+        kind = option.value.removeprefix("label=type:")
+        if option.value == "label=disable" or (kind != option.value and kind not in _LABEL_TYPES):
+            yield option.fault("takes SELinux's separation away", "drop it")
+
+
+def unmasked(unit: Unit) -> Iterator[Fault]:
+    """No path that Podman hides is shown."""
+    for option in options(unit, "security-opt"):
+        if option.value.startswith("unmask="):
+            yield option.fault("shows what is hidden below /proc and /sys", "drop it")
+
+
+def sysctls(unit: Unit) -> Iterator[Fault]:
+    """No kernel setting but the safe ones."""
+    for option in options(unit, "sysctl"):
+        if option.value.partition("=")[0] not in _SAFE_SYSCTLS:
+            yield option.fault("is not among the safe settings", "drop it")
+
+
+def restarts(unit: Unit) -> Iterator[Fault]:
+    """A service is started again, but not for ever."""
+    policy = unit.find(_SERVICE, "Restart")
+    if policy is None and not oneshot(unit):
+        yield missing(unit, _SERVICE, "Restart", "always")
+    elif policy is not None and policy.value == "no" and not oneshot(unit):
+        yield wrong(policy, "leaves it down", "write Restart=always")
+    elif policy is not None and policy.value != "no":
+        yield from _start_limit(unit)
+
+
+def _start_limit(unit: Unit) -> Iterator[Fault]:
+    interval = unit.find("Unit", "StartLimitIntervalSec")
+    burst = unit.find("Unit", "StartLimitBurst")
+    if interval is None:
+        yield missing(unit, "Unit", "StartLimitIntervalSec", "60")
+    if burst is None:
+        yield missing(unit, "Unit", "StartLimitBurst", str(_MAX_STARTS))
+    if interval is None or burst is None:
+        return
+    if not values.seconds(interval):
+        yield wrong(interval, "is no limit", "write StartLimitIntervalSec=60")
+    elif not 0 < values.number(burst) <= _MAX_STARTS:
+        yield wrong(burst, f"is not from 1 to {_MAX_STARTS}", "write StartLimitBurst=5")
+    else:
+        delay = unit.find(_SERVICE, "RestartSec")
+        pause_s = 0.1 if delay is None else values.seconds(delay)
+        if pause_s is None or pause_s * values.number(burst) >= (values.seconds(interval) or 0):
+            yield wrong(
+                interval,
+                "ends before so many starts",
+                "raise it above StartLimitBurst * RestartSec",
+            )
+
+
+def health(unit: Unit) -> Iterator[Fault]:
+    """A service is asked whether it is well, and ended when it is not."""
+    if oneshot(unit):
+        return
+    probe = unit.find(CONTAINER, "HealthCmd")
+    if probe is None:
+        yield missing(unit, CONTAINER, "HealthCmd", '["/path/to/probe"]')
+    elif probe.value == "none":
+        yield wrong(probe, "asks nothing", 'write HealthCmd=["/path/to/probe"]')
+    yield from _often(unit)
+    action = unit.find(CONTAINER, "HealthOnFailure")
+    if action is None:
+        yield missing(unit, CONTAINER, "HealthOnFailure", "kill")
+    elif action.value == "none":
+        yield wrong(action, "leaves it running", "write HealthOnFailure=kill")
+
+
+def _often(unit: Unit) -> Iterator[Fault]:
+    interval = unit.find(CONTAINER, "HealthInterval")
+    retries = unit.find(CONTAINER, "HealthRetries")
+    if interval is not None and interval.value == "disable":
+        yield wrong(interval, "asks nothing", "write HealthInterval=2s")
+        return
+    pause_s = _HEALTH_INTERVAL_S if interval is None else values.duration(interval)
+    times = _HEALTH_RETRIES if retries is None else values.number(retries)
+    last = interval or retries
+    if last is not None and pause_s * times > _MOST_SILENCE_S:
+        message = f"notices a hang after more than {_MOST_SILENCE_S / 60:.0f} minutes"
+        yield wrong(last, message, "lower HealthInterval= * HealthRetries=")
+
+
+def image(unit: Unit) -> Iterator[Fault]:
+    """The image was built here and is never pulled, or is pinned by its digest."""
+    found = unit.find(CONTAINER, "Image")
+    if found is None:
+        yield missing(unit, CONTAINER, "Image", "localhost/NAME:latest")
+        return
+    if re.search(r"@sha256:[0-9a-f]{64}$", found.value):
+        return
+    if not found.value.startswith("localhost/"):
+        yield wrong(
+            found, "is neither built here nor pinned", "write localhost/NAME or NAME@sha256:DIGEST"
+        )
+    pull = unit.find(CONTAINER, "Pull")
+    if pull is None:
+        yield missing(unit, CONTAINER, "Pull", "never")
+    elif pull.value != "never":
+        yield wrong(pull, "may bring another image", "write Pull=never")
+
+
+_tasks = bounded("TasksMax", "64", "100%", read=values.count, most=MOST_TASKS)
+
+
+def processes(unit: Unit) -> Iterator[Fault]:
+    """The number of processes is limited, by systemd or by Podman."""
+    own = unit.find(CONTAINER, "PidsLimit")
+    if own is None or not re.fullmatch(r"0*[1-9]\d*", own.value, re.ASCII):
+        yield from _tasks(unit)
+    elif values.number(own) > MOST_TASKS:
+        yield wrong(own, "is so high that it limits nothing", "write PidsLimit=64")
+
+
+def ulimits(unit: Unit) -> Iterator[Fault]:
+    """No limit of resources is lifted."""
+    for option in options(unit, "ulimit"):
+        _, _, amount = option.value.partition("=")
+        if option.value == "host" or {"-1", "unlimited"} & set(amount.split(":")):
+            yield option.fault("lifts the limit", "write a number, or drop it")
+    for line in unit.assignments:
+        if line.section == _SERVICE and line.key.startswith("Limit") and "infinity" in line.value:
+            yield wrong(line, "lifts the limit", "write a number, or drop it")
+
+
+def swap(unit: Unit) -> Iterator[Fault]:
+    """No memory of the service goes to a swap device."""
+    found = unit.find(_SERVICE, "MemorySwapMax")
+    if found is None:
+        yield missing(unit, _SERVICE, "MemorySwapMax", "0")
+    elif values.size(found) != 0:
+        yield wrong(found, "lets secrets and rows onto a disk", "write MemorySwapMax=0")
+
+
+def core_dumps(unit: Unit) -> Iterator[Fault]:
+    """The kernel writes no core dump."""
+    yield from _limit(unit, "core", 0, "writes the memory to a file", "core=0:0")
+
+
+def open_files(unit: Unit) -> Iterator[Fault]:
+    """The number of open files is limited."""
+    yield from _limit(unit, "nofile", MOST_FILES, "limits nothing", "nofile=4096:4096")
+
+
+def _limit(unit: Unit, name: str, most: int, why: str, example: str) -> Iterator[Fault]:
+    # What is no number is CIS-5.19's.
+    written = [each for each in unit.find_all(CONTAINER, "Ulimit") if each.value[:1].isalpha()]
+    found = [each for each in written if each.value.partition("=")[0] == name]
+    if not found:
+        yield missing(unit, CONTAINER, "Ulimit", example)
+        return
+    amounts = found[-1].value.partition("=")[2].split(":")
+    if all(re.fullmatch(r"\d+", each, re.ASCII) for each in amounts) and any(
+        int(each) > most for each in amounts
+    ):
+        yield wrong(found[-1], why, f"write Ulimit={example}")
+
+
+def killed_first(unit: Unit) -> Iterator[Fault]:
+    """The order in which the kernel ends services is chosen."""
+    if unit.find(_SERVICE, "OOMScoreAdjust") is None:
+        yield missing(unit, _SERVICE, "OOMScoreAdjust", "500")
+
+
+def tmpfs(unit: Unit) -> Iterator[Fault]:
+    """What is writable in memory has a size, holds no program, and fits the memory limit."""
+    total = 0
+    found = unit.find_all(CONTAINER, "Tmpfs")
+    for each in found:
+        given = dict(
+            option.partition("=")[::2] for option in each.value.partition(":")[2].split(",")
+        )
+        lacking = [flag for flag in _TMPFS_FLAGS if flag not in given]
+        size = values.podman_size(each, given["size"]) if "size" in given else 0
+        if not size:  # to the kernel, 0 is no limit
+            lacking.append("size=16m")
+        if lacking:
+            yield wrong(each, f"lacks {', '.join(lacking)}", "add that")
+        total += size
+    shared = unit.find(CONTAINER, "ShmSize")
+    if shared is not None:
+        total += values.shm_size(shared)
+    memory = unit.find(_SERVICE, "MemoryMax")
+    limit = None if memory is None else values.size(memory)
+    most = min(limit or MOST_MEMORY, MOST_MEMORY)
+    last = shared or (found[-1] if found else None)
+    if last is not None and total >= most:
+        yield wrong(last, "fills the whole of MemoryMax=", "make it smaller")
+    for option in options(unit, "mount"):
+        if {"type=tmpfs", "type=ramfs"} & set(option.value.split(",")):
+            yield option.fault("is memory that no rule looks at", "write Tmpfs=")
+
+
+def message_queues(unit: Unit) -> Iterator[Fault]:
+    """POSIX message queues are closed: the one other place where something can be written."""
+    masks = unit.find_all(CONTAINER, "Mask")
+    if "/dev/mqueue" not in {path for each in masks for path in each.value.split(":")}:
+        yield missing(unit, CONTAINER, "Mask", "/dev/mqueue")
+
+
+def secrets(unit: Unit) -> Iterator[Fault]:
+    """No secret is in the environment, and a secret's file is its reader's alone."""
+    for assignment in unit.find_all(CONTAINER, "Environment"):
+        for word in split_words(assignment):
+            name, _, value = word.partition("=")
+            if values.looks_secret(name, value):
+                # Not the value: what is printed ends up in logs.
+                yield Fault(
+                    assignment.place,
+                    f"{name} in Environment= holds a secret",
+                    f"use Secret= and {name}_FILE",
+                )
+    for option in options(unit, "env", "env-file", "env-host"):
+        message = f"{option.origin.key}= may bring secrets into the environment"
+        yield Fault(option.origin.place, message, "use Environment= and Secret=")
+    for option in options(unit, "secret"):
+        given = dict(part.partition("=")[::2] for part in option.value.split(",")[1:])
+        mode = given.get("mode", "0444")
+        if given.get("type", "mount") != "mount":
+            yield option.fault("puts the secret into the environment", "write type=mount")
+        elif not re.fullmatch(r"[0-7]{3,4}", mode) or int(mode, 8) & _OTHERS:
+            yield option.fault("lets others read the secret", "add mode=0400")
+
+
+def raw_arguments(unit: Unit) -> Iterator[Fault]:
+    """No option passes by the keys, and with them by every other rule."""
+    for key in (*RAW, "ContainersConfModule"):
+        for assignment in unit.find_all(CONTAINER, key):
+            message = f"{key}= passes by the other rules"
+            yield Fault(assignment.place, message, "use the keys for what it says")

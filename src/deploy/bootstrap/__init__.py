@@ -1,0 +1,1 @@
+"""What runs before the private environment exists. Standard library only."""

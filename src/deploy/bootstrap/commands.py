@@ -1,0 +1,90 @@
+"""What a command line of `build.py` needs and allows before it is parsed. Standard library only.
+
+`build.py` reads this before there is an environment, so that a command makes only the one that
+it needs, and installs nothing without having been asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deploy.bootstrap import switches
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_NEEDS_MORE = (
+    "TODO_JWKS_URL",
+    "TODO_JWKS_FILE",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+)
+"""Options of the service with which it imports what serve.lock leaves out."""
+
+
+_INSTALLING = ("up", "test")
+"""The commands of which the README says that, as root, they install what they need."""
+
+_INFORMING = {"-h", "--help", "-v", "--version"}
+"""With one of these a command only prints something."""
+
+TIERS = ("unit", "integration", "system")
+"""The test tiers, in the order in which they run."""
+
+
+def may_install(arguments: Sequence[str]) -> bool:
+    """Return whether a command line allows root to install missing Debian packages."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if _INFORMING & set(own):
+        return False
+    command = _find_command(own)
+    if not ("--yes" in own or command in _INSTALLING):
+        return False
+    return not command or _is_sound(command, arguments)
+
+
+def _is_sound(command: str, arguments: Sequence[str]) -> bool:
+    """Whether the command will not refuse what follows it."""
+    return switches.find_fault(command, arguments[arguments.index(command) + 1 :]) is None
+
+
+def find_environment(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Return the name of the lock that a command line of `build.py` starts with.
+
+    `dev` needs a driver for PostgreSQL, cryptography or an exporter of spans only where the
+    environment configures one: then it takes the set of the tests, which has them.
+    """
+    if _find_command(arguments) != "dev":
+        return "build"
+    embedded = environ.get("TODO_DATABASE_URL", "sqlite").startswith("sqlite")
+    return "serve" if embedded and not any(map(environ.get, _NEEDS_MORE)) else "dev"
+
+
+def split_tiers(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Split the words after `test` into tiers and arguments for pytest.
+
+    Arguments begin at the first word that is an option or a path; without any tier before
+    them, a path is run as it is and anything else applies to all tiers.
+
+    Raises:
+        DeployError: A word before them is not a tier.
+    """
+    start = next(
+        (at for at, word in enumerate(words) if word.startswith("-") or "/" in word), len(words)
+    )
+    named, arguments = words[:start], tuple(words[start:])
+    for word in named:
+        if word not in TIERS:
+            raise DeployError(
+                f"unknown tier {word}",
+                hint=f"the tiers are {', '.join(TIERS)}",
+                code=ExitCode.USAGE,
+            )
+    if not named and any("/" in word and not word.startswith("-") for word in arguments):
+        return (), arguments
+    return tuple(tier for tier in TIERS if tier in named or not named), arguments
+
+
+def _find_command(arguments: Sequence[str]) -> str:
+    return next((word for word in arguments if not word.startswith("-")), "")

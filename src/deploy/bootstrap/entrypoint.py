@@ -1,0 +1,200 @@
+"""The edge between the commands and the person who runs them: one line an error, one code.
+
+Standard library only: it is there before the environment that the commands need.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from deploy import command_hints, failure_hints, paths
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Requests to stop, each of which unwinds the stack."""
+
+_PROGRAM = "build.py"
+
+
+def guard(command: Callable[[], int]) -> int:
+    """Run a command and turn however it ends into an exit code, with one line where it failed.
+
+    A DeployError gives its message and code, Ctrl-C 130, SIGTERM and SIGHUP their 128 + n.
+    All of them unwind the stack, so that whatever was started is ended. Anything else is a
+    mistake in this program: one line that says where its traceback was written, or the
+    traceback itself when BUILD_DEBUG is set.
+    """
+    code = _run(command)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            # The interpreter tries once more on its way out: let that go nowhere.
+            with Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+    return code
+
+
+def write_output(text: str) -> None:
+    """Write text to standard output, at once.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        raise OutputError(error) from None
+
+
+class OutputError(Exception):
+    """Standard output cannot be written; not an OSError, which may be of any file."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _run(command: Callable[[], int]) -> int:
+    try:
+        _catch_signals()
+        _open_streams()
+        code = command()
+        write_output("")
+    except DeployError as error:
+        return _fail(str(error), error.code)
+    except OutputError as error:
+        return _explain_unwritten(error)
+    except _Terminated as error:
+        return _say_aside("terminated", error.code)
+    except KeyboardInterrupt:
+        return _say_aside("interrupted", ExitCode.INTERRUPTED)
+    except Exception as error:
+        if os.environ.get("BUILD_DEBUG"):
+            raise
+        return _explain(error)
+    return code
+
+
+class _Terminated(BaseException):
+    """A signal asked for the end; not an Exception, so that nothing on the way swallows it."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _catch_signals() -> None:
+    """Make every request to stop unwind the stack, once.
+
+    A second Ctrl-C while things are being cleaned up is what an impatient person does; it
+    would leave machines and mounts behind, so it only says what is going on. A third one
+    means it.
+    """
+    presses = 0
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal presses
+        presses += 1
+        if presses == 2:  # noqa: PLR2004 - see above
+            _say_aside("cleaning up; Ctrl-C once more leaves things behind", 0)
+            return
+        raise KeyboardInterrupt
+
+    def terminate(number: int, _frame: FrameType | None) -> NoReturn:
+        signal.signal(number, signal.SIG_IGN)
+        raise _Terminated(128 + number)
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, terminate)
+    # Left alone where nohup ignores it.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, terminate)
+    # Those that came while `venv.enter` started over were kept waiting.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+@contextlib.contextmanager
+def interrupts_postponed() -> Iterator[None]:
+    """Let requests to stop wait for the end of the block; only the main thread gets any.
+
+    For the moment in which a program is started: interrupted there, nobody would know it and end
+    it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if callable(handler):
+                signal.signal(number, handler)
+    for each in came:
+        signal.raise_signal(each)
+
+
+def _open_streams() -> None:
+    """Open nothing in the place of each standard stream that the caller closed (`>&-`)."""
+    nowhere = Path(os.devnull)
+    # The lowest first, so that each gets its number again.
+    sys.stdin = sys.stdin or open(os.open(nowhere, os.O_RDONLY), closefd=False)  # noqa: SIM115 - for good, as the others
+    sys.stdout = sys.stdout or nowhere.open("w")
+    sys.stderr = sys.stderr or nowhere.open("w")
+
+
+def _say(line: str, code: int) -> int:
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{_PROGRAM}: {line}\n")
+        sys.stderr.flush()
+    return code
+
+
+def _say_aside(line: str, code: int) -> int:
+    """Say that a signal came, except in a lab: the same reaches `build.py` on the host, too."""
+    return code if command_hints.in_lab() else _say(line, code)
+
+
+def _fail(message: str, code: int) -> int:
+    return _say(f"error: {' '.join(message.split())}", code)
+
+
+def _explain(error: Exception) -> int:
+    """One line for an error that nobody foresaw."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        full = failure_hints.NO_SPACE
+        return _fail(f"{_PROGRAM} {full.message} — {full.hint}", full.code)
+    if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return _fail(f"cannot use {error.filename}: {error.strerror}", ExitCode.CONFIG)
+    record = paths.state_dir() / "traceback.log"
+    try:
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text("".join(traceback.format_exception(error)))
+        where = f"the traceback is in {record}"
+    except OSError:
+        where = "BUILD_DEBUG=1 shows the traceback"
+    return _fail(f"unexpected {type(error).__name__}: {error} — {where}", ExitCode.INTERNAL)
+
+
+def _explain_unwritten(error: OutputError) -> int:
+    if isinstance(error.cause, BrokenPipeError):
+        return 128 + signal.SIGPIPE  # its reader has read enough
+    return _fail(f"cannot write to standard output: {error.cause.strerror}", ExitCode.NO_SPACE)

@@ -1,0 +1,246 @@
+"""The switches of the commands, read from their source without importing it.
+
+Standard library only: a misspelt switch must not wait until an environment is made, nor install a
+package for one.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_SOURCES = Path(__file__).parents[1] / "cli"
+_DECLARED = {"Flag", "SwitchAttr"}
+_EVERYWHERE = dict.fromkeys(("-h", "--help", "-v", "--version", "--verbose"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """The value that a switch takes; a number within bounds where there are any."""
+
+    bounds: tuple[int, int] | None = None
+
+    def accepts(self, text: str) -> bool:
+        """Whether it can be the value, as far as the source says."""
+        if self.bounds is None:
+            return True
+        low, high = self.bounds
+        return text.isascii() and text.isdigit() and low <= int(text) <= high
+
+
+@dataclasses.dataclass
+class Grammar:
+    """What a command accepts.
+
+    Attributes:
+        switches: Name -> the value that it takes, None for a flag.
+        most_words: How many other words; None for any number.
+        parses_rest: Whether the command itself reads what follows the first other word.
+        commands: Its subcommands.
+    """
+
+    switches: dict[str, Value | None]
+    most_words: int | None = 0
+    parses_rest: bool = False
+    commands: dict[str, Grammar] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """What is wrong with a command line.
+
+    Attributes:
+        command: The words that name the command.
+        switch: The switch that it does not have; empty where something else is wrong.
+        names: The long switches that it has.
+    """
+
+    command: tuple[str, ...]
+    switch: str = ""
+    names: tuple[str, ...] = ()
+
+
+def find_grammar(command: str) -> Grammar:
+    """The grammar of a command of `build.py`, by its name."""
+    return _Module(command).grammar_of(command.capitalize())
+
+
+def find_fault(command: str, words: Sequence[str]) -> Fault | None:
+    """What is wrong with the words after a command, as far as its source says.
+
+    Args:
+        command: Its name.
+        words: What follows it.
+    """
+    try:
+        _Line(command, words).read()
+    except _FaultError as error:
+        return error.fault
+    return None
+
+
+class _FaultError(Exception):
+    """A command line will be refused."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__()
+        self.fault = fault
+
+
+class _Line:
+    """A command line while it is read."""
+
+    def __init__(self, command: str, words: Sequence[str]) -> None:
+        self._grammar = find_grammar(command)
+        self._path: tuple[str, ...] = (command,)
+        self._words = list(words)
+
+    def read(self) -> None:
+        """Read all of it.
+
+        Raises:
+            _FaultError: The command will refuse it.
+        """
+        count = 0
+        while self._words:
+            word = self._words.pop(0)
+            if word == "--":
+                count += len(self._words)
+                break
+            if word.startswith("-") and word != "-":
+                for name, attached in _split(word, self._grammar):
+                    self._read_switch(name, attached)
+            elif self._grammar.commands:
+                self._enter(word)
+            elif self._grammar.parses_rest:
+                return
+            else:
+                count += 1
+        most = self._grammar.most_words
+        if most is not None and count > most and not self._grammar.parses_rest:
+            raise _FaultError(Fault(self._path))
+
+    def _enter(self, word: str) -> None:
+        if word not in self._grammar.commands:
+            raise _FaultError(Fault(self._path))
+        self._grammar, self._path = self._grammar.commands[word], (*self._path, word)
+
+    def _read_switch(self, name: str, attached: str | None) -> None:
+        if name not in self._grammar.switches:
+            names = tuple(each for each in self._grammar.switches if each.startswith("--"))
+            raise _FaultError(Fault(self._path, name, names))
+        value = self._grammar.switches[name]
+        if value is None:
+            sound = attached is None
+        elif attached is None:
+            sound = bool(self._words) and value.accepts(self._words.pop(0))
+        else:
+            sound = value.accepts(attached)
+        if not sound:
+            raise _FaultError(Fault(self._path))
+
+
+def _split(word: str, grammar: Grammar) -> Iterator[tuple[str, str | None]]:
+    """The switches of one word, each with the value that is attached to it."""
+    if word.startswith("--"):
+        name, separator, value = word.partition("=")
+        yield name, value if separator else None
+        return
+    for at in range(1, len(word)):
+        name = f"-{word[at]}"
+        takes = grammar.switches.get(name) is not None
+        yield name, (word[at + 1 :] or None) if takes else None
+        if takes:
+            return
+
+
+class _Module:
+    """A module of `deploy.cli`, as far as it declares switches."""
+
+    def __init__(self, name: str) -> None:
+        self._tree = ast.parse((_SOURCES / f"{name}.py").read_text(encoding="utf-8"))
+        self._classes = {
+            node.name: node for node in self._tree.body if isinstance(node, ast.ClassDef)
+        }
+
+    def grammar_of(self, name: str) -> Grammar:
+        """The grammar of a class, with what it inherits."""
+        node = self._classes[name]
+        grammar = Grammar(dict(_EVERYWHERE))
+        for base in node.bases:
+            if isinstance(base, ast.Name):
+                inherited = self._resolve(base.id)
+                grammar.switches |= inherited.switches
+                grammar.parses_rest |= inherited.parses_rest
+        for each in node.body:
+            self._add(each, grammar)
+        for each in self._tree.body:
+            self._add_outside(each, name, grammar)
+        return grammar
+
+    def _resolve(self, name: str) -> Grammar:
+        if name in self._classes:
+            return self.grammar_of(name)
+        for node in self._tree.body:
+            if isinstance(node, ast.ImportFrom) and name in {each.name for each in node.names}:
+                return _Module((node.module or "").rpartition(".")[2]).grammar_of(name)
+        return Grammar({})
+
+    def _add(self, node: ast.stmt, grammar: Grammar) -> None:
+        if isinstance(node, ast.Assign) and (call := _call_of(node.value, _DECLARED)):
+            flag = _attribute(call.func) == "Flag"
+            grammar.switches |= dict.fromkeys(_names(call), None if flag else _value(call))
+        if not isinstance(node, ast.FunctionDef):
+            return
+        for decorator in node.decorator_list:
+            if call := _call_of(decorator, {"switch"}):
+                takes = len(call.args) > 1
+                grammar.switches |= dict.fromkeys(_names(call), _value(call) if takes else None)
+        if node.name == "main":
+            grammar.most_words = None if node.args.vararg else len(node.args.args) - 1
+        # `Command` itself reads words as plumbum does.
+        if node.name == "_parse_args" and "Command" not in self._classes:
+            grammar.parses_rest = True
+
+    def _add_outside(self, node: ast.stmt, name: str, grammar: Grammar) -> None:
+        """What statements outside of the class say of it."""
+        if isinstance(node, ast.ClassDef):
+            for decorator in node.decorator_list:
+                call = _call_of(decorator, {"subcommand"})
+                if call and _owner(call) == name:
+                    grammar.commands[_names(call)[0]] = self.grammar_of(node.name)
+        call = _call_of(node.value, {"unbind_switches"}) if isinstance(node, ast.Expr) else None
+        if call and _owner(call) == name:
+            for argument in call.args:
+                grammar.switches.pop(str(ast.literal_eval(argument)), None)
+
+
+def _call_of(node: ast.expr, names: set[str]) -> ast.Call | None:
+    return node if isinstance(node, ast.Call) and _attribute(node.func) in names else None
+
+
+def _attribute(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _owner(call: ast.Call) -> str:
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    return owner.id if isinstance(owner, ast.Name) else ""
+
+
+def _names(call: ast.Call) -> list[str]:
+    found = ast.literal_eval(call.args[0])
+    return [found] if isinstance(found, str) else list(found)
+
+
+def _value(call: ast.Call) -> Value:
+    bounds = _call_of(call.args[1], {"Range"}) if len(call.args) > 1 else None
+    if bounds is None:
+        return Value()
+    low, high = map(ast.literal_eval, bounds.args)
+    return Value((low, high))

@@ -1,0 +1,1 @@
+"""Development: the server with reload, lock files, the test suite."""

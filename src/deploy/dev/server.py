@@ -1,0 +1,172 @@
+"""The backend on this host: embedded SQLite, started again whenever its source changes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import sys
+import tempfile
+import time
+from typing import TYPE_CHECKING
+
+from deploy import paths, process
+from deploy.errors import DeployError, ExitCode
+from deploy.progress import say
+from deploy.stack import admin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from subprocess import Popen
+
+DEFAULT_PORT = 8000
+_MANAGEMENT_OFFSET = 1000
+"""The management port lies as far above the public one as 9000 above 8000."""
+
+_CONNECT_S = 1.0
+_POLL_S = 0.1
+
+_SOURCE_CANNOT_MEND = frozenset({71, 77, 78})
+"""Exit codes of the backend for a port, a secret and a setting."""
+
+
+def render_environment(port: int, environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """What the backend needs to know; options that the caller's environment sets stay."""
+    defaults = {
+        "TODO_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/todo.db",
+        "TODO_DATABASE_MIGRATE": "startup",
+        "TODO_TOKEN_SECRET_FILE": str(folder / "token-secret"),
+        "TODO_PROBE_BIND": f"unix:{folder}/probe-{port}.sock",
+    }
+    return {
+        **{name: environ.get(name, value) for name, value in defaults.items()},
+        "TODO_BIND": f"127.0.0.1:{port}",
+        "TODO_MANAGEMENT_BIND": f"127.0.0.1:{port + _MANAGEMENT_OFFSET}",
+        "PYTHONPATH": str(paths.REPO / "src"),
+    }
+
+
+def serve(port: int, *, reload: bool) -> int:
+    """Serve until Ctrl-C and return the exit code: 0 then, else the backend's own.
+
+    Raises:
+        DeployError: A port is taken.
+    """
+    require_free(port)
+    require_free(port + _MANAGEMENT_OFFSET, f"it is the management port of {port}, ")
+    _make_secret(paths.dev_data_dir())
+    environment = render_environment(port, os.environ, paths.dev_data_dir())
+    greeted = False
+    say("Starting the backend from src/ …")
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            with _backend(environment) as backend:
+                if not greeted and _wait_listening(backend, port):
+                    greeted = True
+                    say(render_greeting(port, paths.dev_data_dir()))
+                if not reload:
+                    return backend.wait()
+                code = _wait_for_change(backend)
+                if code is not None:
+                    return code
+    return 0
+
+
+def render_greeting(port: int, folder: Path) -> str:
+    """What a person needs for a first request; the command works as it is written."""
+    return (
+        f"\nServing at http://127.0.0.1:{port}, with its documentation at /docs; "
+        f"the data is in {folder}.\n"
+        "Ctrl-C stops it. A token: python3 build.py dev --token alice. "
+        "A first request, from another terminal in this folder:\n\n"
+        f"  curl http://127.0.0.1:{port}/api/v1/tasks "
+        '-H "Authorization: Bearer $(python3 build.py dev --token alice)" '
+        "-H 'Content-Type: application/json' -d '{\"title\": \"Water the plants\"}'\n"
+    )
+
+
+def token(subject: str) -> str:
+    """A bearer token for the development server.
+
+    Raises:
+        DeployError: The subject is not acceptable.
+    """
+    _make_secret(paths.dev_data_dir())
+    environment = render_environment(DEFAULT_PORT, os.environ, paths.dev_data_dir())
+    argv = [sys.executable, "-m", "todo.admin", "token", f"--subject={subject}"]
+    return admin.issue(argv, env=environment)
+
+
+def require_free(port: int, purpose: str = "") -> None:
+    """Pass when nobody listens on a loopback port.
+
+    Args:
+        port: The port.
+        purpose: Precedes the hint where the caller did not name this port.
+
+    Raises:
+        DeployError: Somebody does.
+    """
+    with socket.socket() as probe:
+        # As servers do: connections that are about to be forgotten are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise DeployError(
+                f"port {port} of 127.0.0.1 cannot be used: {error.strerror}",
+                hint=f"{purpose}choose another one with --port",
+                code=ExitCode.CONFIG,
+            ) from None
+
+
+def _backend(environment: Mapping[str, str]) -> contextlib.AbstractContextManager[Popen[bytes]]:
+    return process.beside([sys.executable, "-m", "todo"], env=environment, cwd=paths.REPO)
+
+
+def _wait_listening(backend: Popen[bytes], port: int) -> bool:
+    """Return True once the backend accepts connections, False when it stopped before."""
+    while backend.poll() is None:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_S),
+        ):
+            return True
+        time.sleep(_POLL_S)
+    return False
+
+
+def _wait_for_change(backend: Popen[bytes]) -> int | None:
+    """Return None once the source changed, or a code with which there is no point in waiting."""
+    import watchfiles  # noqa: PLC0415 - not in the environment of build.lock
+
+    source = paths.REPO / "src/todo"
+    told = False
+    # An empty set now and then is the chance to look after the backend.
+    for changes in watchfiles.watch(source, debounce=300, rust_timeout=500, yield_on_timeout=True):
+        if changes:
+            names = sorted({os.path.relpath(name, paths.REPO) for _, name in changes})
+            say(f"Changed: {', '.join(names)}. Starting again.")
+            return None
+        code = backend.poll()
+        if code in _SOURCE_CANNOT_MEND:
+            return code
+        if code is not None and not told:
+            told = True
+            say(f"The backend stopped (code {code}); a change starts it again.")
+    return 0
+
+
+def _make_secret(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / "token-secret"
+    if file.exists():
+        return
+    # Whole or not at all, and the first of two: the other one's backend may have read it.
+    with tempfile.NamedTemporaryFile("w", dir=folder) as new:
+        new.write(secrets.token_urlsafe(48) + "\n")
+        new.flush()
+        with contextlib.suppress(FileExistsError):
+            file.hardlink_to(new.name)

@@ -1,0 +1,115 @@
+"""The test tiers: what each needs on this machine, and one pytest for those asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy import paths
+from deploy.bootstrap import commands, venv
+from deploy.dev import suite_programs
+from deploy.errors import DeployError, ExitCode
+from deploy.host import packages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_STATUS = Path("/proc/self/status")
+_CAP_SYS_ADMIN = 21
+_MOST_WORKERS = 4
+"""Each imports the program and collects all tests, which takes seconds."""
+
+
+def render_argv(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """The arguments of the one pytest that runs these tiers, whatever the current folder is."""
+    return [
+        f"--rootdir={paths.REPO}",
+        f"--config-file={paths.REPO / 'pyproject.toml'}",
+        *(_spread() if tuple(tiers) == ("unit",) else ()),
+        *(str(paths.REPO / "tests" / tier) for tier in tiers),
+        *arguments,
+    ]
+
+
+def _spread() -> list[str]:
+    # The other tiers share servers and machines among their tests: they stay in one process.
+    number = min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+    if number == 1:
+        return []
+    return ["-p", "xdist.plugin", "--numprocesses", str(number), "--dist", "worksteal"]
+
+
+def find_obstacle() -> DeployError | None:
+    """What keeps the system tests from running here; the other tiers need nothing of it."""
+    if os.geteuid() != 0:
+        reason, hint = "which takes root", "run them with sudo"
+    elif not _may_administer(_STATUS.read_text()):
+        reason = "which this container may not do (it lacks CAP_SYS_ADMIN)"
+        hint = "run them on a machine of your own, or in a container that is privileged"
+    else:
+        return None
+    message = f"the system tests did not run: they boot a machine of their own, {reason}"
+    return DeployError(message, hint=hint, code=ExitCode.CONFIG)
+
+
+def _may_administer(status: str) -> bool:
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return found is None or bool(int(found[1], 16) >> _CAP_SYS_ADMIN & 1)
+
+
+def prepare(tiers: Sequence[str]) -> None:
+    """Provide what the tiers need; asks for nothing that is already there.
+
+    Raises:
+        DeployError: A package cannot be installed.
+    """
+    if "system" in tiers:
+        # The README says that, as root, the tests install what they need.
+        packages.ensure_lab_packages(assume_yes=True)
+    if "integration" not in tiers:
+        return
+    suite_programs.ensure_programs()
+    # Here, where its progress is seen and no test's time runs out over a download.
+    venv.ensure("audit")
+
+
+def choose(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], DeployError | None]:
+    """Decide what a command line runs on this machine, before anything is installed for it.
+
+    Returns:
+        Tiers, arguments for pytest, and the error to end with where one of several tiers cannot
+        run here.
+
+    Raises:
+        DeployError: As `commands.split_tiers`, or nothing that was asked for can run here.
+    """
+    tiers, arguments = commands.split_tiers(words)
+    obstacle = find_obstacle() if "system" in tiers else None
+    if obstacle is not None:
+        tiers = tuple(tier for tier in tiers if tier != "system")
+        if not tiers:
+            raise obstacle
+    return tiers, arguments, obstacle
+
+
+def run_tiers(words: Sequence[str]) -> int:
+    """Run the tiers and return the exit code; pytest's closing line is the last one printed.
+
+    Runs pytest in this process, so that a Ctrl-C reaches it once and its fixtures clean up.
+
+    Raises:
+        DeployError: As `choose` and `prepare`; or, after the others ran, a tier could not.
+        KeyboardInterrupt: The tests were interrupted.
+    """
+    tiers, arguments, obstacle = choose(words)
+    prepare(tiers)
+    import pytest  # noqa: PLC0415 - lives in the environment of dev.lock only
+
+    code = int(pytest.main(render_argv(tiers, arguments)))
+    if code == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    if obstacle is not None:
+        raise obstacle
+    return code

@@ -1,0 +1,283 @@
+"""Programs that the tests alone use: where they are, and how to get them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy import process
+from deploy.errors import DeployError, ExitCode
+from deploy.host import packages as host_packages
+from deploy.paths import REPO, cache_dir
+from deploy.progress import step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CLUSTER_DEFAULTS = Path("/etc/postgresql-common/createcluster.d")
+_OPENAPI = REPO / "tests" / "integration" / "openapi"
+"""Names, versions and hashes of what judges the OpenAPI document."""
+_NPM_TIMEOUT_S = 3600.0
+SHELLS = ("zsh", "fish")
+"""Whose completion is tested, beside that of bash."""
+# A Chromium without windows is a third of it; any other that is there will do.
+_BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+
+
+def ensure_programs() -> None:
+    """Install what is missing; asks for nothing that is already there.
+
+    Raises:
+        DeployError: A program cannot be installed from here; the hint says how to get it.
+    """
+    packages = [] if find_initdb() else ["postgresql"]
+    packages += [] if find_browser() else [_BROWSERS[0]]
+    packages += [] if find_curl() else ["curl"]
+    packages += [] if find_node() else ["nodejs"]
+    packages += [] if find_npm() else ["npm"]
+    if packages:
+        with _no_default_cluster():
+            host_packages.ensure_packages(packages, assume_yes=os.geteuid() == 0)
+    if find_promtool() is None:
+        _fetch_promtool(_own_promtool())
+    if find_pgbouncer() is None:
+        _fetch_with_libraries("pgbouncer", "usr/sbin/pgbouncer", _own_pgbouncer())
+    if find_nginx() is None:
+        _fetch_with_libraries("nginx", "usr/sbin/nginx", _own_nginx())
+    if find_caddy() is None:
+        _fetch_with_libraries("caddy", "usr/bin/caddy", _own_caddy())
+    if find_openapi_tools() is None:
+        _fetch_openapi_tools(_own_openapi_tools())
+    for shell in SHELLS:
+        if find_shell(shell) is None:
+            _fetch_shell(shell)
+
+
+def find_initdb() -> Path | None:
+    """PostgreSQL's initdb; Debian keeps it off PATH, one folder a major version."""
+    found = process.find("initdb")
+    if found:
+        return Path(found)
+    packaged = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    return max(packaged, key=lambda path: int(path.parts[-3]), default=None)
+
+
+def find_browser() -> Path | None:
+    """A Chromium."""
+    found = (process.find(name) for name in _BROWSERS)
+    return next((Path(path) for path in found if path), None)
+
+
+def find_curl() -> Path | None:
+    """The HTTP client that the guides use."""
+    found = process.find("curl")
+    return Path(found) if found else None
+
+
+def find_node() -> Path | None:
+    """The runtime of the programs that judge the OpenAPI document."""
+    found = process.find("node")
+    return Path(found) if found else None
+
+
+def find_npm() -> Path | None:
+    """What fetches those programs."""
+    found = process.find("npm")
+    return Path(found) if found else None
+
+
+def find_openapi_tools() -> Path | None:
+    """The folder of those programs."""
+    return _own_openapi_tools() if _own_openapi_tools().exists() else None
+
+
+def find_promtool() -> Path | None:
+    """Prometheus' checker of rules."""
+    found = process.find("promtool")
+    if found:
+        return Path(found)
+    return _own_promtool() if _own_promtool().exists() else None
+
+
+def find_pgbouncer() -> Path | None:
+    """The pooler in front of PostgreSQL; libraries that this machine lacks are beside it."""
+    found = process.find("pgbouncer")
+    if found:
+        return Path(found)
+    return _own_pgbouncer() if _own_pgbouncer().exists() else None
+
+
+def find_nginx() -> Path | None:
+    """A reverse proxy of docs/reverse-proxy.md; libraries as for the pooler."""
+    found = process.find("nginx")
+    if found:
+        return Path(found)
+    return _own_nginx() if _own_nginx().exists() else None
+
+
+def find_caddy() -> Path | None:
+    """The other reverse proxy of docs/reverse-proxy.md."""
+    found = process.find("caddy")
+    if found:
+        return Path(found)
+    return _own_caddy() if _own_caddy().exists() else None
+
+
+def find_shell(name: str) -> Path | None:
+    """One of SHELLS; `shell_environment` is what it takes to run it."""
+    found = process.find(name)
+    if found:
+        return Path(found)
+    own = _own_shell(name) / "bin" / name
+    return own if own.exists() else None
+
+
+def shell_environment(shell: Path) -> dict[str, str]:
+    """The variables with which a fetched shell finds its own files; none for an installed one."""
+    folder = shell.parents[1]
+    if not folder.is_relative_to(cache_dir()):
+        return {}
+    patterns = {
+        "LD_LIBRARY_PATH": "lib/*-linux-*",
+        # zsh takes its own two from its start-up file only.
+        "ZSH_MODULES": "lib/*/zsh/*",
+        "ZSH_FUNCTIONS": "share/zsh/functions/**/",
+    }
+    return {name: ":".join(map(str, folder.glob(pattern))) for name, pattern in patterns.items()}
+
+
+def _own_shell(name: str) -> Path:
+    return cache_dir() / "shells" / name
+
+
+def _own_promtool() -> Path:
+    return cache_dir() / "promtool"
+
+
+def _own_pgbouncer() -> Path:
+    return cache_dir() / "pgbouncer" / "pgbouncer"
+
+
+def _own_nginx() -> Path:
+    return cache_dir() / "nginx" / "nginx"
+
+
+def _own_caddy() -> Path:
+    return cache_dir() / "caddy" / "caddy"
+
+
+def _own_openapi_tools() -> Path:
+    digest = hashlib.sha256((_OPENAPI / "package-lock.json").read_bytes()).hexdigest()
+    return cache_dir() / f"openapi-{digest[:16]}"
+
+
+def _fetch_openapi_tools(target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        step("Fetching the programs that judge the OpenAPI document") as current,
+        tempfile.TemporaryDirectory(prefix="openapi-", dir=target.parent) as scratch,
+    ):
+        folder = Path(scratch) / "tools"
+        shutil.copytree(_OPENAPI, folder)
+        # Nothing of a package runs here; each is compared with the hash in the lock.
+        argv = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        process.stream(argv, current, timeout_s=_NPM_TIMEOUT_S, cwd=folder)
+        folder.replace(target)
+
+
+def _fetch_promtool(target: Path) -> None:
+    with _fetching("prometheus", target) as (scratch, _depends):
+        (scratch / "usr/bin/promtool").replace(target)
+
+
+def _fetch_with_libraries(package: str, program: str, target: Path) -> None:
+    with _fetching(package, target) as (scratch, depends):
+        _extract_libraries(depends, scratch)
+        for library in scratch.glob("usr/lib/*/lib*.so.*"):
+            library.replace(target.parent / library.name)
+        # The last one: where it is, the rest is as well.
+        (scratch / program).replace(target)
+
+
+def _fetch_shell(name: str) -> None:
+    target = _own_shell(name)
+    with _fetching(name, target) as (scratch, depends):
+        _extract(f"{name}-common", scratch)
+        _extract_libraries(depends, scratch)
+        # fish looks for both beside its bin; older packages have /bin in place of /usr/bin.
+        for folder in ("etc", "bin"):
+            for path in (scratch / folder).glob("*"):
+                (scratch / "usr" / folder).mkdir(exist_ok=True)
+                path.replace(scratch / "usr" / folder / path.name)
+        (scratch / "usr").replace(target)
+
+
+def _extract_libraries(depends: str, folder: Path) -> None:
+    for name in re.findall(r"(?:^|[,|] *)(lib[\w.+-]+)", depends):
+        if not _is_installed(name):
+            _extract(name, folder)
+
+
+@contextlib.contextmanager
+def _fetching(package: str, target: Path) -> Iterator[tuple[Path, str]]:
+    """Lay out the files of Debian's package, of which one program is wanted; tell its needs.
+
+    Installed, the package would run a server on this machine.
+    """
+    if process.find("apt-get") is None or process.find("dpkg-deb") is None:
+        raise DeployError(
+            f"missing on this host: {target.name}",
+            hint=f"install {package.title()}, or put its {target.name} on PATH",
+            code=ExitCode.UNAVAILABLE,
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        step(f"Fetching {target.name}") as current,
+        tempfile.TemporaryDirectory(prefix=f"{package}-", dir=target.parent) as scratch,
+    ):
+        try:
+            depends = _extract(package, Path(scratch))
+        except process.ToolError:
+            # The lists of a fresh container are empty.
+            prefix = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
+            process.stream([*prefix, "apt-get", "update"], current, timeout_s=300)
+            depends = _extract(package, Path(scratch))
+        yield Path(scratch), depends
+
+
+def _extract(package: str, folder: Path) -> str:
+    """Lay out the files of a package; return what it depends on."""
+    process.run(["apt-get", "download", package], cwd=folder, timeout_s=300)
+    (file,) = map(str, folder.glob(f"{package}_*.deb"))
+    process.run(["dpkg-deb", "--extract", file, str(folder)], timeout_s=120)
+    return process.run(["dpkg-deb", "--field", file, "Depends"]).stdout
+
+
+def _is_installed(package: str) -> bool:
+    query = ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ", package]
+    return "installed" in process.run(query, check=False).stdout.split()
+
+
+@contextlib.contextmanager
+def _no_default_cluster() -> Iterator[None]:
+    """Keep Debian's package from making and starting a server of its own: tests bring theirs."""
+    if os.geteuid() != 0:
+        yield
+        return
+    made = not _CLUSTER_DEFAULTS.exists()
+    _CLUSTER_DEFAULTS.mkdir(parents=True, exist_ok=True)
+    setting = _CLUSTER_DEFAULTS / "todo-backend-tests.conf"
+    setting.write_text("create_main_cluster = false\n")
+    try:
+        yield
+    finally:
+        setting.unlink(missing_ok=True)
+        if made:
+            with contextlib.suppress(OSError):  # the package put something there
+                _CLUSTER_DEFAULTS.rmdir()

@@ -1,0 +1,1 @@
+"""The host: what it can run, its packages, volumes and cgroups."""

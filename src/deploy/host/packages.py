@@ -1,0 +1,147 @@
+"""Packages of this host's distribution: what is missing, and its installation on request."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from deploy import process
+from deploy.errors import DeployError, ExitCode
+from deploy.host import probe
+from deploy.progress import step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+MEASURE_TOOLS = {"zstd": "zstd"}
+"""Program -> Debian package: what the sizes of an image on the wire take."""
+_FEDORA = {
+    "debian-archive-keyring": "debian-keyring",
+    "python3-venv": "python3",
+    "uidmap": "shadow-utils-subid",
+}
+
+
+def ensure_stack_packages(*, assume_yes: bool) -> None:
+    """Install what building and running the stack here takes; no work when all is there.
+
+    Args:
+        assume_yes: Whether the user agreed to an installation.
+
+    Raises:
+        DeployError: Something is missing and cannot be installed from here.
+    """
+    _ensure(probe.STACK_TOOLS, assume_yes=assume_yes, minimum={"podman": probe.MINIMUM_PODMAN})
+
+
+def ensure_lab_packages(*, assume_yes: bool) -> None:
+    """Install what a lab takes; as `ensure_stack_packages`."""
+    _ensure(probe.LAB_TOOLS, assume_yes=assume_yes)
+
+
+def ensure_measure_packages(*, assume_yes: bool) -> None:
+    """Install what measuring an image takes; as `ensure_stack_packages`."""
+    _ensure(MEASURE_TOOLS, assume_yes=assume_yes)
+
+
+def ensure_packages(
+    names: Sequence[str],
+    *,
+    assume_yes: bool,
+    minimum: Mapping[str, tuple[int, ...]] | None = None,
+) -> None:
+    """Install Debian packages when the user agreed; otherwise name the command that does it.
+
+    Args:
+        names: Debian's names.
+        assume_yes: Whether the user agreed: with `--yes`, or by a command of which the README
+            says that it installs what it needs.
+        minimum: Name -> the version that is needed; an older one is refused, not installed.
+
+    Raises:
+        DeployError: They cannot be installed from here, are too old, or nobody agreed.
+    """
+    root = os.geteuid() == 0
+    known = probe.distribution()
+    needed = {name: least for name, least in (minimum or {}).items() if name in names}
+    apt = process.find("apt-get") is not None
+    if apt:
+        _refuse_old_candidates(needed)
+    if not (apt and assume_yes):
+        message = f"missing on this host: {', '.join(names)}"
+        hint = install_command(names, known, root=root)
+        raise DeployError(message, hint=hint, code=ExitCode.UNAVAILABLE)
+    prefix = [] if root else ["sudo"]
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    with step(f"Installing {', '.join(names)}") as current:
+        if process.run(_apt_install(prefix, ["--simulate", *names]), check=False).returncode != 0:
+            # The lists of a fresh container are empty.
+            process.stream([*prefix, "apt-get", "update"], current, timeout_s=3600, env=env)
+            _refuse_old_candidates(needed)
+        process.stream(_apt_install(prefix, names), current, timeout_s=3600, env=env)
+
+
+def parse_candidate(policy: str) -> tuple[int, ...] | None:
+    """The version that apt would install, or None when it knows none.
+
+    Args:
+        policy: What `apt-cache policy NAME` printed.
+    """
+    for line in policy.splitlines():
+        name, _, version = line.strip().partition(": ")
+        if name == "Candidate":
+            # Debian's epoch says nothing about the program.
+            return probe.parse_version(version.rpartition(":")[2])
+    return None
+
+
+def install_command(names: Iterable[str], distribution: Sequence[str], *, root: bool) -> str:
+    """The exact command that installs Debian packages, or their likes elsewhere.
+
+    Args:
+        names: Debian's names.
+        distribution: ID and ID_LIKE of os-release.
+        root: Whether the reader needs no sudo.
+    """
+    sudo = [] if root else ["sudo"]
+    if "debian" in distribution or "ubuntu" in distribution:
+        return shlex.join([*sudo, "apt-get", "install", "--yes", *names])
+    if "fedora" in distribution or "rhel" in distribution:
+        translated = dict.fromkeys(_FEDORA.get(name, name) for name in names)
+        return shlex.join([*sudo, "dnf", "install", "--assumeyes", *translated])
+    return f"install what Debian calls {', '.join(names)} with this distribution's packages"
+
+
+def _refuse_old_candidates(needed: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse before anything is installed.
+
+    Raises:
+        DeployError: apt would install a version that is too old.
+    """
+    for name, least in needed.items():
+        candidate = parse_candidate(process.run(["apt-cache", "policy", name], check=False).stdout)
+        if candidate is not None and candidate < least:
+            raise DeployError(
+                f"{name} is not installed, and this distribution has {probe.dotted(candidate)}: "
+                f"{probe.dotted(least)} or newer is needed",
+                hint="Debian 13 has one that is new enough",
+                code=ExitCode.UNAVAILABLE,
+            )
+
+
+def _ensure(
+    needed: Mapping[str, str],
+    *,
+    assume_yes: bool,
+    minimum: Mapping[str, tuple[int, ...]] | None = None,
+) -> None:
+    missing = {package for tool, package in needed.items() if process.find(tool) is None}
+    if not probe.KEYRING[0].exists():
+        missing.add(probe.KEYRING[1])
+    if missing:
+        ensure_packages(sorted(missing), assume_yes=assume_yes, minimum=minimum)
+
+
+def _apt_install(prefix: Sequence[str], names: Sequence[str]) -> list[str]:
+    return [*prefix, "apt-get", "install", "--yes", "--no-install-recommends", *names]

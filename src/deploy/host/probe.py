@@ -1,0 +1,302 @@
+"""What this host has and lacks, and how to get it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pwd
+import re
+import shlex
+import shutil
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy import process
+from deploy.paths import cache_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PORTS = (8000, 9000)
+MINIMUM_PODMAN = (5, 0, 0)
+"""Quadlet of that version knows every key that the units use."""
+ROOM_BYTES = 4 * 1024**3
+"""What the images, their builder and the lab take together, with room to build them again."""
+
+STACK_TOOLS = {
+    "podman": "podman",
+    "buildah": "buildah",
+    "mmdebstrap": "mmdebstrap",
+    "newuidmap": "uidmap",
+    "pasta": "passt",
+    "crun": "crun",
+}
+"""Program -> Debian package: what building and running the stack on this host takes."""
+LAB_TOOLS = {
+    "mmdebstrap": "mmdebstrap",
+    "systemd-nspawn": "systemd-container",
+    "slirp4netns": "slirp4netns",
+    "nsenter": "util-linux",
+}
+"""Program -> Debian package: what a lab takes; it brings the rest itself."""
+
+KEYRING = (Path("/usr/share/keyrings/debian-archive-keyring.gpg"), "debian-archive-keyring")
+"""The file with the archive's keys, and its Debian package."""
+_MODERN_SINCE = {"debian": (13,), "ubuntu": (25, 4)}
+"""From here on the distribution's own Podman is new enough."""
+_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+NO_MACHINES = "root may not make namespaces here, as in a container without privileges"
+_USER_MANAGER_UP = ("running", "degraded", "starting")
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """What was found on this host; nothing in here is a judgement.
+
+    Args:
+        distribution: ID of os-release ("debian"), with ID_LIKE's behind it.
+        release: VERSION_ID of os-release; empty for a rolling distribution.
+        user: Name of the user who runs this.
+        root: Whether that is root.
+        machines: Whether this user may make the namespaces and mounts that a lab is made of.
+        user_manager: What the user's systemd says of itself ("running"), or "".
+        linger: Whether that systemd goes on without a log-in.
+        podman: Version, or None when absent.
+        tools: The programs of STACK_TOOLS and LAB_TOOLS that are there.
+        apt: Whether Debian packages can be installed.
+        keyring: Whether the Debian archive's keys are there.
+        venv: Whether Python can make environments.
+        subordinate_ids: Whether the user has a range of them for containers.
+        user_namespaces: Whether an ordinary user may make them.
+        controllers: cgroup v2 controllers that the user's systemd may use; None on v1.
+        selinux: Whether SELinux enforces.
+        free_bytes: Room on the disk of the cache.
+        taken_ports: Those of PORTS that something listens on.
+    """
+
+    distribution: tuple[str, ...]
+    release: str
+    user: str
+    root: bool
+    machines: bool
+    user_manager: str
+    linger: bool
+    podman: tuple[int, ...] | None
+    tools: frozenset[str]
+    apt: bool
+    keyring: bool
+    venv: bool
+    subordinate_ids: bool
+    user_namespaces: bool
+    controllers: frozenset[str] | None
+    selinux: bool
+    free_bytes: int
+    taken_ports: tuple[int, ...]
+
+
+def probe() -> Host:
+    """Look at this host; changes nothing."""
+    release = _os_release()
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    wanted = {*STACK_TOOLS, *LAB_TOOLS}
+    return Host(
+        distribution=distribution(),
+        release=release.get("VERSION_ID", ""),
+        user=user,
+        root=os.geteuid() == 0,
+        machines=os.geteuid() == 0 and may_make_machines(),
+        user_manager=_user_manager(),
+        linger=Path("/var/lib/systemd/linger", user).exists(),
+        podman=_podman_version(),
+        tools=frozenset(tool for tool in wanted if process.find(tool)),
+        apt=process.find("apt-get") is not None,
+        keyring=KEYRING[0].exists(),
+        venv=_has_venv(),
+        subordinate_ids=all(
+            has_range(_read(path), user, os.geteuid()) for path in ("/etc/subuid", "/etc/subgid")
+        ),
+        user_namespaces=_user_namespaces_allowed(),
+        controllers=_delegated_controllers(),
+        selinux=_read("/sys/fs/selinux/enforce").strip() == "1",
+        free_bytes=_free_bytes(cache_dir()),
+        taken_ports=tuple(port for port in PORTS if _is_taken(port)),
+    )
+
+
+def why_not_here(host: Host | None = None) -> str | None:
+    """Why the stack cannot run on this host whatever is installed, or None when it can.
+
+    Args:
+        host: What `probe` found; looked up when None.
+    """
+    found = host or probe()
+    return next(_obstacles(found), None)
+
+
+def why_no_lab(host: Host) -> str | None:
+    """Why a lab cannot run on this host, or None when it can (and installs what it lacks)."""
+    if not host.root:
+        return "a lab needs root"
+    if not host.machines:
+        return NO_MACHINES
+    missing = missing_for_lab(host)
+    if missing and not host.apt:
+        return f"missing on this host: {', '.join(missing)}"
+    return None
+
+
+def may_make_machines() -> bool:
+    """Try what a lab begins with; capabilities, seccomp and AppArmor all have a say in it."""
+    attempt = ["unshare", "--mount", "--pid", "--net", "--fork", "--mount-proc", "true"]
+    return process.run(attempt, check=False).returncode == 0
+
+
+def missing_for_stack(host: Host) -> list[str]:
+    """The Debian packages that the stack still needs on this host."""
+    missing = {package for tool, package in STACK_TOOLS.items() if tool not in host.tools}
+    if not host.keyring:
+        missing.add(KEYRING[1])
+    if not host.venv:
+        missing.add("python3-venv")
+    return sorted(missing)
+
+
+def missing_for_lab(host: Host) -> list[str]:
+    """The Debian packages that a lab still needs on this host."""
+    missing = {package for tool, package in LAB_TOOLS.items() if tool not in host.tools}
+    if not host.keyring:
+        missing.add(KEYRING[1])
+    return sorted(missing)
+
+
+def distribution() -> tuple[str, ...]:
+    """ID of this host's os-release ("debian"), with ID_LIKE's behind it."""
+    release = _os_release()
+    return release.get("ID", ""), *release.get("ID_LIKE", "").split()
+
+
+def parse_os_release(text: str) -> dict[str, str]:
+    """The variables of an os-release file."""
+    found = {}
+    for line in text.splitlines():
+        name, separator, value = line.partition("=")
+        if separator and not name.startswith("#"):
+            found[name.strip()] = "".join(shlex.split(value))
+    return found
+
+
+def parse_release(version: str) -> tuple[int, ...]:
+    """VERSION_ID as numbers: "25.04" is (25, 4); empty for a rolling distribution."""
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def parse_version(text: str) -> tuple[int, ...] | None:
+    """The first version in a program's answer ("podman version 5.4.2"), or None."""
+    match = _VERSION.search(text)
+    return tuple(int(part or 0) for part in match.groups()) if match else None
+
+
+def offers_podman(host: Host) -> bool:
+    """Whether the distribution's own Podman is new enough; assumed of one that is not known."""
+    since = _MODERN_SINCE.get(host.distribution[0])
+    return since is None or not host.release or parse_release(host.release) >= since
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    """A version as people write it."""
+    return ".".join(map(str, version))
+
+
+def has_range(text: str, user: str, uid: int) -> bool:
+    """Whether a subuid or subgid file gives the user enough ids for containers."""
+    for line in text.splitlines():
+        owner, _, rest = line.partition(":")
+        count = rest.rpartition(":")[2]
+        # An image's own ids go up to nobody's, 65534.
+        if owner in (user, str(uid)) and count.isdigit() and int(count) >= 65536:  # noqa: PLR2004
+            return True
+    return False
+
+
+def _obstacles(host: Host) -> Iterator[str]:
+    """What keeps the stack from running on a host, the plainest first."""
+    if host.root and host.user_manager:
+        yield "this is root, and the stack runs as an ordinary user"
+    if host.root:
+        yield "no user systemd session (root without a login session)"
+    if not host.user_manager:
+        yield f"no user systemd session (user {host.user})"
+    if host.podman is None and not offers_podman(host):
+        yield f"Podman is not installed, and that of {_named(host)} is older than 5.0"
+    if host.podman is not None and host.podman < MINIMUM_PODMAN:
+        yield f"Podman {dotted(host.podman)} is older than 5.0"
+    if host.controllers is None:
+        yield "its control groups are of the older kind (cgroup v1)"
+    if not host.user_namespaces:
+        yield "unprivileged user namespaces are switched off"
+
+
+def _named(host: Host) -> str:
+    return " ".join([host.distribution[0].capitalize(), host.release])
+
+
+def _os_release() -> dict[str, str]:
+    return parse_os_release(_read("/etc/os-release"))
+
+
+def _read(path: str) -> str:
+    with contextlib.suppress(OSError):
+        return Path(path).read_text()
+    return ""
+
+
+def _user_manager() -> str:
+    if process.find("systemctl") is None:
+        return ""
+    asked = process.run(["systemctl", "--user", "is-system-running"], check=False)
+    state = asked.stdout.strip()
+    return state if state in _USER_MANAGER_UP else ""
+
+
+def _podman_version() -> tuple[int, ...] | None:
+    if process.find("podman") is None:
+        return None
+    return parse_version(process.run(["podman", "--version"], check=False).stdout)
+
+
+def _has_venv() -> bool:
+    # Debian splits it off; without it `python3 -m venv` fails halfway.
+    asked = process.run(["python3", "-c", "import ensurepip, venv"], check=False)
+    return asked.returncode == 0
+
+
+def _user_namespaces_allowed() -> bool:
+    off = _read("/proc/sys/kernel/unprivileged_userns_clone").strip() == "0"
+    return not off and _read("/proc/sys/user/max_user_namespaces").strip() != "0"
+
+
+def _delegated_controllers() -> frozenset[str] | None:
+    root = Path("/sys/fs/cgroup")
+    if not (root / "cgroup.controllers").exists():
+        return None
+    uid = os.geteuid()
+    manager = root / f"user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers"
+    return frozenset(_read(str(manager)).split())
+
+
+def _free_bytes(folder: Path) -> int:
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False

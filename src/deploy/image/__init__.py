@@ -1,0 +1,1 @@
+"""Images: building them with Buildah, and looking into them."""

@@ -1,0 +1,395 @@
+"""Builds the images: rootless Buildah over the Containerfile, and only when something changed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploy import command_hints, process, progress
+from deploy.errors import DeployError, ExitCode
+from deploy.image import archive, builder, package_lock, prune
+from deploy.paths import REPO, state_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+TARGETS = ("backend", "db")
+
+_INPUTS_LABEL = "org.todo-backend.inputs"
+"""Label with the digest of all that went into an image: what tells stale from current."""
+
+# What each target is made of; a change of any file makes the image stale.
+_STAGE = ("Containerfile", "src/deploy/__init__.py", "src/deploy/stage")
+_INPUTS = {
+    "backend": (*_STAGE, "runtime.lock", "src/todo"),
+    "db": (*_STAGE, "src/db"),
+}
+
+_TIMESTAMP = 0
+"""Seconds since 1970 of everything in an image. A commit's time would make every layer new with
+every commit, so that an update of one line would be pulled as a whole image."""
+
+# How the programs of src/deploy/stage, pip and apt begin to say what is wrong.
+_STAGE_ERROR = re.compile(r"(rootfs|sbom|ERROR|E): ")
+
+_BUILD_TIMEOUT_S = 3600.0
+_LOAD_TIMEOUT_S = 3600.0
+
+# Where Debian and Fedora keep the bundle that holds the host's own additions as well.
+_CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """An image in this user's storage.
+
+    Attributes:
+        target: `backend` or `db`.
+        reference: Name and tag, as the units use it.
+        config_digest: Digest of the image's configuration, which is also its id.
+        size: Bytes of all layers, uncompressed.
+        inputs: Digest of what it was built from.
+        seconds: How long building or loading took; 0 when it was there already.
+    """
+
+    target: str
+    reference: str
+    config_digest: str
+    size: int
+    inputs: str
+    seconds: float = 0.0
+
+
+def reference(target: str) -> str:
+    """The name under which a target's image is stored."""
+    return f"localhost/todo-{target}:latest"
+
+
+def inputs_digest(target: str, build_args: Mapping[str, str]) -> str:
+    """Digest of everything in the checkout that decides what a target's image holds.
+
+    Not of the builder, of which nothing stays, nor of the versions that the package archive
+    had on the day: the same commit and the same packages give the same image.
+
+    Args:
+        target: `backend` or `db`.
+        build_args: Arguments from the units.
+    """
+    digest = hashlib.sha256(f"{_version()}\n".encode())
+    for key, value in sorted(build_args.items()):
+        digest.update(f"{key}={value}\n".encode())
+    for file in input_files(target):
+        content = hashlib.sha256((REPO / file).read_bytes()).hexdigest()
+        digest.update(f"{file} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def input_files(target: str) -> list[Path]:
+    """The files of the checkout that a target is made of, relative to it."""
+    found: list[Path] = []
+    for name in _INPUTS[target]:
+        path = REPO / name
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        found += [
+            file.relative_to(REPO) for file in files if file.is_file() and file.suffix != ".pyc"
+        ]
+    return found
+
+
+def find(target: str, name: str = "") -> Image | None:
+    """A target's image in this user's storage, or None; by another name where one is given."""
+    name = name or reference(target)
+    shown = process.run(["podman", "image", "inspect", name], check=False)
+    if shown.returncode != 0:
+        return None
+    (found,) = json.loads(shown.stdout)
+    return Image(
+        target=target,
+        reference=name,
+        config_digest=f"sha256:{found['Id']}",
+        size=found["Size"],
+        inputs=(found["Labels"] or {}).get(_INPUTS_LABEL, ""),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How to build.
+
+    Attributes:
+        builder: Image for the build stages; bootstrapped from Debian packages when None.
+        no_cache: Build anew, whatever is at hand; brings in Debian's newest packages.
+        archive_dir: Folder in which finished images are kept between machines of one host.
+        packages: Package lock of a former build, to take the very same packages again.
+    """
+
+    builder: str | None = None
+    no_cache: bool = False
+    archive_dir: Path | None = None
+    packages: Path | None = None
+
+
+def ensure(target: str, build_args: Mapping[str, str], options: Options) -> Image:
+    """Build a target's image unless the one at hand was built from the same inputs.
+
+    Args:
+        target: `backend` or `db`.
+        build_args: Arguments for the Containerfile, from the units.
+        options: How.
+
+    Raises:
+        DeployError: The build failed; the image that was there before is untouched.
+    """
+    inputs = inputs_digest(target, build_args)
+    with builder.alone():
+        if not options.no_cache and not options.packages:
+            present = find(target)
+            if present and present.inputs == inputs:
+                return present
+            folder = options.archive_dir
+            archived = folder and folder / f"{target}-{inputs[:16]}.tar"
+            if archived and archived.exists():
+                loaded = _load(target, archived)
+                prune.sweep()
+                return loaded
+        built = build(target, build_args, options)
+        write_record(built)
+        if options.archive_dir and not options.packages:
+            _archive(built, options.archive_dir)
+        prune.sweep()
+        return built
+
+
+def build(
+    target: str,
+    build_args: Mapping[str, str],
+    options: Options,
+    *,
+    tag: str = "",
+    context: Path = REPO,
+    env: Mapping[str, str] | None = None,
+) -> Image:
+    """Build a target's image, and write down what it is made of.
+
+    Args:
+        target: `backend` or `db`.
+        build_args: Arguments for the Containerfile, from the units.
+        options: How; its folder of archives takes no part in this.
+        tag: Name of the image; the one that the units use when empty.
+        context: Checkout, or a copy of a target's input files.
+        env: Variables to add to the environment of the build.
+
+    Raises:
+        DeployError: The build failed.
+    """
+    started = time.monotonic()
+    name = tag or reference(target)
+    locked = package_lock.read(options.packages, target) if options.packages else {}
+    base = options.builder or builder.ensure()
+    told = {**build_args, **_commit(target), "VERSION": _version()}
+    arguments = {**told, "BUILDER": base}
+    title = f"Building the {target} image"
+    with (
+        progress.step(title) as step,
+        builder.scratch() as scratch,
+        _no_containers_left(),
+        _explained(target),
+        _noted(),
+    ):
+        (scratch / "packages.json").write_text(json.dumps(locked))
+        (scratch / "arguments.json").write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+        done = process.stream(
+            [
+                "buildah",
+                "build",
+                "--layers",
+                "--identity-label=false",
+                f"--timestamp={_TIMESTAMP}",
+                f"--target={target}",
+                f"--tag={name}",
+                f"--label={_INPUTS_LABEL}={inputs_digest(target, build_args)}",
+                f"--pull={'missing' if options.builder else 'never'}",
+                *(f"--build-arg={key}={value}" for key, value in sorted(arguments.items())),
+                *(["--no-cache"] if options.no_cache else []),
+                *_ca_secret(),
+                f"--build-context=locked={scratch}",
+                f"--file={context / 'Containerfile'}",
+                str(context),
+            ],
+            step,
+            timeout_s=_BUILD_TIMEOUT_S,
+            env={"TMPDIR": str(scratch), **(env or {})},
+        )
+    # Of a build under another name, nothing is used again.
+    prune.note(done.stdout, None if tag else target)
+    built = find(target, name)
+    if built is None:
+        message = f"buildah reported success, but {name} is not there"
+        raise DeployError(
+            message, hint=f"check {command_hints.shell('podman images')} and its storage settings"
+        )
+    return dataclasses.replace(built, seconds=time.monotonic() - started)
+
+
+def _load(target: str, path: Path) -> Image:
+    started = time.monotonic()
+    title = f"Loading the {target} image built before"
+    with progress.step(title) as step, builder.scratch() as folder:
+        trust = builder.trust(folder, "oci-archive")
+        process.stream(
+            ["podman", "load", "--quiet", trust, f"--input={path}"],
+            step,
+            timeout_s=_LOAD_TIMEOUT_S,
+        )
+    loaded = find(target)
+    if loaded is None:
+        raise DeployError(
+            f"{path} holds no image {reference(target)}",
+            hint="it is only the copy of a build: move it aside",
+        )
+    prune.note_loaded(target, loaded.config_digest)
+    write_record(loaded)
+    return dataclasses.replace(loaded, seconds=time.monotonic() - started)
+
+
+def bill_of_materials(saved: archive.Archive, target: str) -> dict[str, Any]:
+    """The CycloneDX document inside an image.
+
+    Raises:
+        DeployError: The image has none: it is not one of ours.
+    """
+    content = saved.find(f"usr/share/sbom/todo-{target}.cdx.json")
+    if content is None:
+        message = f"the image {saved.config_digest[:19]} holds no bill of materials"
+        raise DeployError(message, hint=command_hints.build("image --no-cache"), code=ExitCode.DATA)
+    document: dict[str, Any] = json.loads(content)
+    return document
+
+
+RECORDS = (".cdx.json", ".packages.json")
+"""How the names of the two files end that are kept beside an image."""
+
+
+def record_dir() -> Path:
+    """Where the bill of materials and the package lock of this user's images are kept."""
+    return state_dir() / "images"
+
+
+def write_record(image: Image) -> None:
+    """Keep an image's bill of materials and package lock beside it, as files."""
+    folder = record_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with builder.scratch() as scratch, archive.saved(image.reference, scratch) as saved:
+        document = bill_of_materials(saved, image.target)
+    name = f"todo-{image.target}"
+    materials, packages = (folder / f"{name}{suffix}" for suffix in RECORDS)
+    materials.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+    packages.write_text(package_lock.render(package_lock.from_sbom(document)))
+
+
+def _archive(image: Image, folder: Path) -> None:
+    """Keep a finished image as a file, in place of the target's former one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    final = folder / f"{image.target}-{image.inputs[:16]}.tar"
+    partial = final.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with progress.step(f"Keeping the {image.target} image for the next machine") as step:
+        try:
+            process.stream(
+                [
+                    "podman",
+                    "save",
+                    "--quiet",
+                    "--format=oci-archive",
+                    f"--output={partial}",
+                    image.reference,
+                ],
+                step,
+                timeout_s=_LOAD_TIMEOUT_S,
+            )
+            partial.replace(final)
+        finally:
+            partial.unlink(missing_ok=True)
+    for old in folder.glob(f"{image.target}-*.tar"):
+        if old != final:
+            old.unlink(missing_ok=True)
+
+
+def find_ca_bundle() -> Path | None:
+    """The file of certificates that this host trusts, for indexes behind a TLS proxy; or None."""
+    return next((Path(bundle) for bundle in _CA_BUNDLES if Path(bundle).exists()), None)
+
+
+def _ca_secret() -> list[str]:
+    """Hand the host's CA bundle to the build."""
+    bundle = find_ca_bundle()
+    return [f"--secret=id=ca,src={bundle}"] if bundle else []
+
+
+def _commit(target: str) -> dict[str, str]:
+    """Revision and date of the last commit that changed a target; nothing where git knows none.
+
+    Not of the newest commit: the same files would make another image after each.
+    """
+    git = ["git", "-C", str(REPO), "-c", f"safe.directory={REPO}"]
+    paths = ["--", *_INPUTS[target]]
+    shown = process.run([*git, "log", "-1", "--format=%H %cI", *paths], check=False)
+    found = dict(zip(("REVISION", "CREATED"), shown.stdout.split(), strict=False))
+    if found and process.run([*git, "status", "--porcelain", *paths], check=False).stdout:
+        found["REVISION"] += "-dirty"
+    return found
+
+
+def _version() -> str:
+    import tomllib  # noqa: PLC0415  # build.py's other commands do without it
+
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+    return str(project["version"])
+
+
+@contextlib.contextmanager
+def _explained(target: str) -> Iterator[None]:
+    """Say what a program of a build stage said, rather than which instruction failed."""
+    try:
+        yield
+    except process.ToolError as error:
+        output = error.completed.stdout if error.completed else ""
+        said = [line.strip() for line in output.splitlines() if _STAGE_ERROR.match(line.strip())]
+        if not said or error.code != ExitCode.FAILED:
+            raise
+        message = f"the {target} image cannot be built: {said[-1]}"
+        raise DeployError(message, hint="--verbose shows all of it") from None
+
+
+@contextlib.contextmanager
+def _noted() -> Iterator[None]:
+    """Write down what a build that failed has left: the next one may use it, or not."""
+    try:
+        yield
+    except process.ToolError as error:
+        if error.completed:
+            prune.note(error.completed.stdout, None)
+        raise
+
+
+@contextlib.contextmanager
+def _no_containers_left() -> Iterator[None]:
+    """Remove the working containers that a build which is cut short leaves in the storage."""
+
+    def working() -> set[str]:
+        return set(process.run(["buildah", "containers", "--quiet"]).stdout.split())
+
+    before = working()
+    try:
+        yield
+    except BaseException:
+        left = working() - before
+        if left:
+            process.run(["buildah", "rm", *sorted(left)], check=False)
+        raise

@@ -1,0 +1,124 @@
+"""The image of the build stages, bootstrapped from signed Debian packages; and room to work in."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy import process, progress
+from deploy.errors import DeployError, ExitCode
+from deploy.paths import cache_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUITE = "trixie"
+_PACKAGES = ("ca-certificates",)
+
+_TIMEOUT_S = 3600.0
+
+_LARGE_TMP = "/var/tmp"  # noqa: S108  # mkdtemp below it makes a private folder
+
+
+def ensure() -> str:
+    """The name of the builder image, which is bootstrapped when it is absent.
+
+    Raises:
+        DeployError: mmdebstrap failed, or the disk is full.
+    """
+    present = find()
+    if present:
+        return present
+    name = _name()
+    title = "Bootstrapping the builder from Debian packages"
+    with progress.step(title) as step, scratch() as folder:
+        archive = folder / "builder.tar"
+        process.stream(
+            [
+                "mmdebstrap",
+                "--mode=unshare",
+                "--variant=minbase",
+                f"--include={','.join(_PACKAGES)}",
+                SUITE,
+                str(archive),
+            ],
+            step,
+            timeout_s=_TIMEOUT_S,
+            env={"TMPDIR": str(folder)},
+        )
+        step.note("importing")
+        process.run(
+            ["podman", "import", "--quiet", trust(folder, "tarball"), str(archive), name],
+            timeout_s=_TIMEOUT_S,
+        )
+    return name
+
+
+def trust(folder: Path, transport: str) -> str:
+    """The switch by which Podman accepts an archive of ours, whatever the user's policy says.
+
+    Args:
+        folder: Where the policy's file may be.
+        transport: The kind of the archive, as policies name it; nothing else is accepted.
+    """
+    accepted = {transport: {"": [{"type": "insecureAcceptAnything"}]}}
+    policy = folder / f"{transport}-policy.json"
+    policy.write_text(json.dumps({"default": [{"type": "reject"}], "transports": accepted}))
+    return f"--signature-policy={policy}"
+
+
+def find() -> str | None:
+    """The name of the builder image where it is at hand, or None."""
+    there = process.run(["podman", "image", "exists", _name()], check=False).returncode == 0
+    return _name() if there else None
+
+
+def _name() -> str:
+    recipe = "\n".join((SUITE, *_PACKAGES))
+    return f"localhost/todo-builder:{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for what a build leaves behind when it is interrupted; gone in any case.
+
+    Not in /tmp, which is often a small tmpfs, while image layers are large.
+    """
+    parent = Path(os.environ.get("TMPDIR") or _LARGE_TMP)
+    try:
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix="todo-build-"))
+    except OSError as error:
+        message = f"cannot write to {parent}: {error.strerror}"
+        raise DeployError(
+            message, hint="point TMPDIR to a folder with a few GB free", code=ExitCode.NO_SPACE
+        ) from error
+    # mmdebstrap works as a subordinate user, who has to get through to its own folder.
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            # What an interrupted build left belongs to subordinate users.
+            process.run(["buildah", "unshare", "rm", "-rf", str(folder)], check=False)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """One build at a time in a user's storage: two would do the same work twice."""
+    folder = cache_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"build-{os.getuid()}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with progress.step("Waiting for another build"):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,106 @@
+"""The package lock of an image: name, version and sha256 of all that it was made from."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from deploy import paths
+from deploy.bootstrap import venv
+from deploy.errors import DeployError, ExitCode
+from deploy.stage.packages import PACKAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_ORIGINS = ("debian", "python")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# What goes into the argument lists of apt and pip inside the build: nothing that is an option.
+_FIELDS = {
+    "name": re.compile(r"[a-z0-9][a-z0-9+.-]*"),
+    "version": re.compile(r"[0-9][A-Za-z0-9+.:~!-]*"),
+    "sha256": _SHA256,
+}
+
+
+def from_sbom(document: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """The lock of the image that a CycloneDX document of ours describes."""
+    lock: dict[str, list[dict[str, str]]] = {origin: [] for origin in _ORIGINS}
+    for component in document["components"]:
+        properties = {one["name"]: one["value"] for one in component.get("properties", ())}
+        origin = properties.get("todo:origin")
+        if origin in lock:
+            (digest,) = component["hashes"]
+            lock[origin].append(
+                {
+                    "name": component["name"],
+                    "version": component["version"],
+                    "sha256": digest["content"],
+                }
+            )
+    return lock
+
+
+def render(lock: Mapping[str, Any]) -> str:
+    """The lock as a file's text."""
+    return json.dumps(lock, indent=1) + "\n"
+
+
+def read(path: Path, target: str) -> dict[str, Any]:
+    """Read a lock of a target.
+
+    Raises:
+        DeployError: The file cannot be read, is no package lock, or is not this target's: its
+            Debian packages must be those of `stage/packages.py`, and its Python distributions
+            those of `runtime.lock`, of which it only tells which files to take.
+    """
+    try:
+        lock = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise _malformed(path, str(error)) from None
+    if not isinstance(lock, dict) or set(lock) != set(_ORIGINS):
+        raise _malformed(path, f"it needs the lists {' and '.join(_ORIGINS)}, nothing else")
+    for origin, entries in lock.items():
+        for number, entry in enumerate(entries if isinstance(entries, list) else [None]):
+            problem = _find_problem(entry)
+            if problem:
+                raise _malformed(path, f"{origin}[{number}] {problem}")
+    _require_fitting(path, lock, target)
+    return lock
+
+
+def _require_fitting(path: Path, lock: Mapping[str, Any], target: str) -> None:
+    debian = {entry["name"] for entry in lock["debian"]}
+    if debian != set(PACKAGES[target]):
+        names = sorted(debian ^ set(PACKAGES[target]))
+        raise _malformed(path, f"it is not one of the {target} image: {', '.join(names)}")
+    pinned = venv.versions((paths.REPO / "runtime.lock").read_text())
+    pinned = pinned if target == "backend" else {}
+    for entry in lock["python"]:
+        if pinned.get(entry["name"]) != entry["version"]:
+            wanted = pinned.get(entry["name"], "nothing of the kind")
+            why = f"{entry['name']} {entry['version']}, where runtime.lock has {wanted}"
+            raise _malformed(path, why)
+    if target == "backend" and not lock["python"]:
+        raise _malformed(path, "it names no Python distribution")
+
+
+def _find_problem(entry: object) -> str:
+    if not isinstance(entry, dict):
+        return "is no entry"
+    if set(entry) != set(_FIELDS):
+        return f"needs {', '.join(_FIELDS)}, nothing else"
+    for name, pattern in _FIELDS.items():
+        if not isinstance(entry[name], str) or not pattern.fullmatch(entry[name]):
+            return f"has a wrong {name}"
+    return ""
+
+
+def _malformed(path: Path, why: str) -> DeployError:
+    return DeployError(
+        f"{path} is not a package lock: {why}",
+        hint="take the *.packages.json that `build.py image` wrote beside an image",
+        code=ExitCode.DATA,
+    )

@@ -1,0 +1,113 @@
+"""Removes the images that no build uses any more, of those that builds here have left.
+
+Buildah keeps an image for each instruction of each stage: its cache, by which a build after a
+change of one line takes seconds. What a later build passes over is of no use, and stays for ever;
+a toolchain takes some 740 MB. Which images are ours, and which of them the last builds used, is
+known from what buildah printed: nobody else's are touched.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from typing import TYPE_CHECKING
+
+from deploy import process
+from deploy.paths import state_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_SHORT = 12
+_IMAGE = re.compile(rf"^\s*--> (?:Using cache )?([0-9a-f]{{{_SHORT},64}})\b", re.MULTILINE)
+_TIMEOUT_S = 3600.0
+
+
+@dataclasses.dataclass
+class Record:
+    """The images of this user's storage that builds have left, by the beginnings of their ids.
+
+    Attributes:
+        used: Target -> what its last build was made from, and resulted in.
+        former: What builds before that left and nothing has removed yet, parents first.
+    """
+
+    used: dict[str, list[str]]
+    former: list[str]
+
+    def add(self, found: Iterable[str], target: str | None) -> None:
+        """Add what a build printed; without a target, nothing keeps it."""
+        passed = list(found)
+        if target is not None:
+            passed, self.used[target] = self.used.get(target, []), passed
+        self.former = list(dict.fromkeys([*self.former, *passed]))
+
+    def find_unused(self, present: Iterable[str]) -> list[str]:
+        """Those among the images at hand that no target's last build used, children first."""
+        there = set(present) - {one for kept in self.used.values() for one in kept}
+        return [one for one in reversed(self.former) if one in there]
+
+
+def find_images(output: str) -> list[str]:
+    """The images that buildah said it made or took from its cache, in the order of making."""
+    return list(dict.fromkeys(found[:_SHORT] for found in _IMAGE.findall(output)))
+
+
+def note(output: str, target: str | None) -> None:
+    """Write down what a build left.
+
+    Args:
+        output: What buildah printed.
+        target: Whose images they are; None when they serve no later build.
+    """
+    record = _read()
+    record.add(find_images(output), target)
+    _write(record)
+
+
+def note_loaded(target: str, config_digest: str) -> None:
+    """Write down an image that came as a file, in place of a build."""
+    record = _read()
+    record.add([config_digest.removeprefix("sha256:")[:_SHORT]], target)
+    _write(record)
+
+
+def sweep() -> None:
+    """Remove what no target's last build used; what a container runs or has a name stays."""
+    record = _read()
+    listed = process.run(["podman", "images", "--all", "--no-trunc", "--format=json"], check=False)
+    if listed.returncode != 0:
+        return  # of an image that is there, nobody is the worse
+    names = {one["Id"][:_SHORT]: one.get("Names") for one in json.loads(listed.stdout)}
+    unused = record.find_unused(one for one, named in names.items() if not named)
+    if unused:
+        # --no-prune: what an unused one was made from may still be in use.
+        remove = ["podman", "image", "rm", "--no-prune", *unused]
+        process.run(remove, check=False, timeout_s=_TIMEOUT_S)
+    record.former = [one for one in record.former if one in names]
+    _write(record)
+
+
+def record_path() -> Path:
+    """Where the record is kept."""
+    return state_dir() / "images" / "layers.json"
+
+
+def _read() -> Record:
+    try:
+        found = Record(**json.loads(record_path().read_text()))
+    except (OSError, TypeError, ValueError):
+        found = None
+    # Lost, it costs room on the disk and nothing else.
+    sound = found and isinstance(found.used, dict) and isinstance(found.former, list)
+    return found if found and sound else Record({}, [])
+
+
+def _write(record: Record) -> None:
+    path = record_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(dataclasses.asdict(record), indent=1) + "\n")
+    partial.replace(path)

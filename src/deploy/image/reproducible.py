@@ -1,0 +1,112 @@
+"""Builds an image twice and names the first file that came out differently."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+import tarfile
+from typing import TYPE_CHECKING
+
+from deploy import process
+from deploy.image import archive, build, builder, package_lock, prune
+from deploy.paths import REPO
+from deploy.progress import step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from deploy.image.archive import Archive
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Two builds compared.
+
+    Attributes:
+        first: Config digest of the one from the checkout.
+        second: Config digest of the one from a copy elsewhere, in another time zone.
+        difference: The first thing that differs, or empty.
+    """
+
+    first: str
+    second: str
+    difference: str
+
+
+def verify(target: str, build_args: Mapping[str, str], options: build.Options) -> Verdict:
+    """Build twice without any cache, and compare.
+
+    The second build takes the packages that the first one took, by the lock that it left, from
+    a copy of the sources in another folder, in another time zone, with another umask's modes.
+    With a builder in the options, that one makes the second build alone: so two builders are
+    compared.
+
+    Args:
+        target: `backend` or `db`.
+        build_args: Arguments for the Containerfile, from the units.
+        options: The builder of the second build, and packages for both.
+    """
+    tags = [f"localhost/todo-{target}:verify-{number}" for number in (1, 2)]
+    with builder.scratch() as scratch, builder.alone():
+        try:
+            first = dataclasses.replace(options, builder=None, no_cache=True, archive_dir=None)
+            build.build(target, build_args, first, tag=tags[0])
+            with archive.saved(tags[0], scratch) as one:
+                lock = scratch / "packages.json"
+                document = build.bill_of_materials(one, target)
+                lock.write_text(package_lock.render(package_lock.from_sbom(document)))
+                second = dataclasses.replace(options, no_cache=True, packages=lock)
+                context = _copy(target, scratch / "another" / "place")
+                zone = {"TZ": "Pacific/Kiritimati"}
+                build.build(target, build_args, second, tag=tags[1], context=context, env=zone)
+                with step("Comparing"), archive.saved(tags[1], scratch) as other:
+                    found = find_difference(one, other)
+                    return Verdict(one.config_digest, other.config_digest, found)
+        finally:
+            process.run(["podman", "image", "rm", "--no-prune", "--ignore", *tags], check=False)
+            prune.sweep()
+
+
+def find_difference(one: Archive, other: Archive) -> str:
+    """The first thing in which two images differ, as a line for a person; empty when equal."""
+    for number, (left, right) in enumerate(zip(one.layers, other.layers, strict=False), start=1):
+        if left.diff_id == right.diff_id:
+            continue
+        for a, b in zip(_facts(left.path), _facts(right.path), strict=False):
+            if a != b:
+                words = ", ".join(f"{key} {a[key]} and {b[key]}" for key in a if a[key] != b[key])
+                return f"layer {number}: /{a['path']}: {words}"
+        return f"layer {number}: one has files more at its end"
+    if one.config_digest != other.config_digest:
+        keys = [key for key in one.config if one.config[key] != other.config.get(key)]
+        return f"the configuration: {', '.join(keys) or 'its keys'}"
+    return ""
+
+
+def _facts(layer: Path) -> Iterator[dict[str, object]]:
+    """What a layer says of each file, in its order."""
+    with tarfile.open(layer) as tar:
+        for info in tar:
+            content = tar.extractfile(info) if info.isreg() else None
+            yield {
+                "path": info.name,
+                "type": info.type,
+                "mode": oct(info.mode),
+                "owner": f"{info.uid}:{info.gid}",
+                "time": info.mtime,
+                "target": info.linkname,
+                "size": info.size,
+                "sha256": hashlib.sha256(content.read()).hexdigest() if content else "",
+            }
+
+
+def _copy(target: str, folder: Path) -> Path:
+    """The files that a target is made of, elsewhere and for nobody else to read."""
+    for file in build.input_files(target):
+        copied = folder / file
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(REPO / file, copied)
+        copied.chmod(0o600)
+    return folder

@@ -1,0 +1,1 @@
+"""The Kubernetes manifest, compiled from the units."""

@@ -1,0 +1,384 @@
+"""Contract to Kubernetes manifest, as plain dicts and then YAML; no I/O.
+
+One pod holds the database and the backend, because they share a Unix socket and peer
+credentials name the backend to the database. The reasons behind the less obvious fields are in
+docs/adr/0022-one-pod-with-its-own-names.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from deploy.errors import DeployError, ExitCode
+from deploy.kube.probes import escape, render_probes
+from deploy.units.spec import BINDS, MANAGEMENT, PREFIX, PUBLIC, Container, Contract, Mount, Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Manifest = dict[str, Any]
+
+NAME = "todo"
+POD = f"{NAME}-pod"
+"""What Podman calls the pod of a Deployment named `NAME`."""
+
+_HEADER = """\
+# Generated from quadlet/ by `python3 build.py kube`; do not edit.
+"""
+_PRIVATE = """\
+# The token secret of the todo backend. Keep it private, and never commit it.
+"""
+_LABELS = {"app.kubernetes.io/name": NAME}
+# Kubernetes itself gives every namespace this label.
+_MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
+_STORAGE = "1Gi"
+_CPU_REQUEST = "100m"
+_ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - the pod's own network namespace
+_PORT_NAMES = {PUBLIC: "http", MANAGEMENT: "management"}
+_PULL = {"never": "Never", "missing": "IfNotPresent", "always": "Always", "newer": "Always"}
+_EMPTY = f"{POD}-empty"
+_STAY = "--stay"
+
+# Both give every container writable memory here that the units forbid. (Podman does so on
+# /var/tmp as well, and sometimes mounts it over what the manifest puts there.)
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a place to cover, not to use
+
+
+def render_manifest(contract: Contract) -> str:
+    """The manifest as YAML text.
+
+    Raises:
+        DeployError: The contract has something that one pod cannot express.
+    """
+    return _HEADER + _yaml(manifest(contract))
+
+
+def render_secret(contract: Contract, value: str) -> str:
+    """The Secret that the pod mounts, as YAML text.
+
+    Args:
+        contract: What names the secret.
+        value: The secret itself: printable text.
+
+    Raises:
+        DeployError: The units want none, or more than one.
+    """
+    secrets = {secret.name: secret for each in _services(contract) for secret in each.secrets}
+    if len(secrets) != 1:
+        raise _inexpressible(f"{len(secrets)} secrets", "this command writes exactly one")
+    (name,) = secrets
+    document = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": pod_name(name), "labels": _LABELS},
+        "type": "Opaque",
+        "stringData": {name: value},
+    }
+    return _PRIVATE + _yaml([document])
+
+
+def manifest(contract: Contract) -> list[Manifest]:
+    """The manifest's documents, in the order in which they are applied."""
+    services = _services(contract)
+    claims = [_claim(each) for each in contract.volumes if not _shared(services, each)]
+    documents = [*claims, _deployment(contract, services), _service(contract)]
+    if all(each.networks == ("none",) for each in services):
+        documents.append(_network_policy(contract))
+    return documents
+
+
+def pod_name(name: str) -> str:
+    """The pod's own name for something that the units name.
+
+    Podman keeps claims, emptyDirs and Secrets of a manifest beside its own volumes and secrets,
+    by name: the same name would be the same thing, for two servers at once.
+    """
+    return f"{POD}-{name.removeprefix(PREFIX)}"
+
+
+def _services(contract: Contract) -> list[Container]:
+    """What runs in the pod; the migration, which has an account of its own, stays afterwards."""
+    for container in contract.containers:
+        if container.oneshot and container.unit != f"{PREFIX}migrate":
+            raise _inexpressible(f"the oneshot {container.unit}", "only the migration has a form")
+    return [_stay(each) if each.oneshot else each for each in contract.containers]
+
+
+def _stay(migration: Container) -> Container:
+    """A container of a Deployment is started again when it ends, whatever its exit code."""
+    always = dataclasses.replace(migration.restart, policy="always")
+    return dataclasses.replace(
+        migration, oneshot=False, command=(*migration.command, _STAY), restart=always
+    )
+
+
+def _inexpressible(what: str, hint: str) -> DeployError:
+    return DeployError(f"the manifest cannot express {what}", hint=hint, code=ExitCode.DATA)
+
+
+def _shared(services: Sequence[Container], volume: Volume) -> bool:
+    """Whether several containers mount it: then it is where they meet, and holds no data."""
+    return sum(_mounts(each, volume) for each in services) > 1
+
+
+def _mounts(container: Container, volume: Volume) -> bool:
+    return any(mount.volume == volume.unit for mount in container.mounts)
+
+
+def _claim(volume: Volume) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": pod_name(volume.name),
+            "labels": _LABELS,
+            "annotations": {
+                "volume.podman.io/uid": str(volume.uid),
+                "volume.podman.io/gid": str(volume.gid),
+            },
+        },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": _STORAGE}},
+        },
+    }
+
+
+def _deployment(contract: Contract, services: Sequence[Container]) -> Manifest:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": NAME, "labels": _LABELS},
+        "spec": {
+            "replicas": 1,
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": _LABELS},
+            "template": {"metadata": {"labels": _LABELS}, "spec": _pod(contract, services)},
+        },
+    }
+
+
+def _pod(contract: Contract, services: Sequence[Container]) -> Manifest:
+    groups = {volume.gid for volume in contract.volumes}
+    if len(groups) != 1:
+        raise _inexpressible("volumes of different groups", "a pod has one fsGroup")
+    if any(each.restart.policy != "always" for each in services):
+        raise _inexpressible("a service without Restart=always", "a Deployment always restarts")
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": max(each.stop_timeout_s for each in services),
+        "securityContext": {
+            "runAsNonRoot": True,
+            "supplementalGroups": sorted({group for each in services for group in each.groups}),
+            "fsGroup": groups.pop(),
+            # Otherwise every start would open the database's 0700 folder to the group.
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(contract, each) for each in services],
+        "volumes": _volumes(contract, services),
+    }
+
+
+def _container(contract: Contract, container: Container) -> Manifest:
+    ports = [
+        {"name": _PORT_NAMES[socket.role], "containerPort": socket.port}
+        for socket in contract.sockets
+        if socket.container == container.unit
+    ]
+    environment = [
+        {"name": name, "value": escape(value)} for name, value in _environment(contract, container)
+    ]
+    optional = {
+        "command": list(map(escape, container.entrypoint)),
+        "args": list(map(escape, container.command)),
+        "workingDir": container.working_dir,
+        "env": environment,
+        "ports": ports,
+        **render_probes(container, _migration_timeout_s(contract, container)),
+    }
+    return {
+        "name": container.short,
+        "image": container.image,
+        "imagePullPolicy": _PULL[container.pull],
+        **{key: value for key, value in optional.items() if value},
+        "resources": _resources(container),
+        "securityContext": {
+            "runAsUser": container.uid,
+            "runAsGroup": container.gid,
+            "readOnlyRootFilesystem": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": _volume_mounts(container),
+    }
+
+
+def _environment(contract: Contract, container: Container) -> list[tuple[str, str]]:
+    """The unit's variables; addresses moved to the pod's network."""
+    ports = {
+        BINDS[socket.role]: socket.port
+        for socket in contract.sockets
+        if socket.container == container.unit
+    }
+    return [
+        (name, f"{_ANY_ADDRESS}:{ports[name]}" if name in ports else value)
+        for name, value in container.environment
+    ]
+
+
+def _migration_timeout_s(contract: Contract, container: Container) -> float:
+    """Seconds that a service may have to wait for the migrations: those of its own image."""
+    return sum(
+        each.start_timeout_s or 0.0
+        for each in contract.containers
+        if each.oneshot and each.image == container.image
+    )
+
+
+def _resources(container: Container) -> Manifest:
+    limits = {}
+    requests = {"cpu": _CPU_REQUEST}
+    if container.limits.memory is not None:
+        limits["memory"] = requests["memory"] = _quantity(container.limits.memory)
+    if container.limits.cpu_percent is not None:
+        limits["cpu"] = f"{container.limits.cpu_percent * 10}m"
+    return {"requests": requests, **({"limits": limits} if limits else {})}
+
+
+def _quantity(size: int) -> str:
+    """A size in bytes with the largest suffix that divides it."""
+    for suffix, unit in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
+        if size and size % unit == 0:
+            return f"{size // unit}{suffix}"
+    return str(size)
+
+
+def _memory(container: Container) -> list[tuple[str, int]]:
+    """Path and size in bytes of each folder that the container has in memory."""
+    found = {each.path: each.size for each in container.tmpfs}
+    if container.shm_size is not None:
+        found.setdefault(_SHARED_MEMORY, container.shm_size)
+    return sorted(found.items())
+
+
+def _memory_name(container: Container, path: str) -> str:
+    return f"{container.short}{path.replace('/', '-')}"
+
+
+def _volume_mounts(container: Container) -> list[Manifest]:
+    mounts = [_volume_mount(each) for each in container.mounts]
+    mounts += [
+        {
+            "name": pod_name(secret.name),
+            "mountPath": secret.path,
+            "subPath": secret.name,
+            "readOnly": True,
+        }
+        for secret in container.secrets
+    ]
+    memory = [path for path, _ in _memory(container)]
+    mounts += [{"name": _memory_name(container, path), "mountPath": path} for path in memory]
+    if _SHARED_MEMORY not in memory:
+        mounts.append({"name": _EMPTY, "mountPath": _SHARED_MEMORY, "readOnly": True})
+    return mounts
+
+
+def _volume_mount(mount: Mount) -> Manifest:
+    flag = {"readOnly": True} if mount.read_only else {}
+    return {"name": pod_name(mount.volume), "mountPath": mount.path, **flag}
+
+
+def _volumes(contract: Contract, services: Sequence[Container]) -> list[Manifest]:
+    volumes: list[Manifest] = []
+    for volume in contract.volumes:
+        source = (
+            {"emptyDir": {}}
+            if _shared(services, volume)
+            else {"persistentVolumeClaim": {"claimName": pod_name(volume.name)}}
+        )
+        volumes.append({"name": pod_name(volume.unit), **source})
+    # Podman cannot give the file to the container's account, so everybody there may read it: in
+    # the one container that mounts it, everybody is that account.
+    secrets = {secret.name: None for each in services for secret in each.secrets}
+    volumes += [
+        {
+            "name": pod_name(name),
+            "secret": {"secretName": pod_name(name), "defaultMode": 0o444},
+        }
+        for name in secrets
+    ]
+    volumes += [
+        {
+            "name": _memory_name(each, path),
+            "emptyDir": {"medium": "Memory", "sizeLimit": _quantity(size)},
+        }
+        for each in services
+        for path, size in _memory(each)
+    ]
+    return [*volumes, {"name": _EMPTY, "emptyDir": {}}]
+
+
+def _service(contract: Contract) -> Manifest:
+    name = _PORT_NAMES[PUBLIC]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": NAME, "labels": _LABELS},
+        "spec": {
+            "selector": _LABELS,
+            "ports": [{"name": name, "port": contract.port(PUBLIC), "targetPort": name}],
+        },
+    }
+
+
+def _network_policy(contract: Contract) -> Manifest:
+    """What `Network=none` means to a cluster: in to the two ports, out to nowhere.
+
+    The management port is for the namespace of the monitoring only; it shows what others do.
+    """
+    sources = {MANAGEMENT: {"from": [{"namespaceSelector": {"matchLabels": _MONITORING}}]}}
+    ingress = [
+        {
+            **sources.get(socket.role, {}),
+            "ports": [{"protocol": "TCP", "port": socket.port}],
+        }
+        for socket in contract.sockets
+    ]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": NAME, "labels": _LABELS},
+        "spec": {
+            "podSelector": {"matchLabels": _LABELS},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": ingress,
+            "egress": [],
+        },
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes shared values in full: anchors are noise to whoever reads a manifest."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - all of them
+        return True
+
+
+def _yaml(documents: list[Manifest]) -> str:
+    # PyYAML's type stubs know neither the dumper's class nor that the result is text.
+    return str(
+        yaml.dump_all(
+            documents,
+            Dumper=_Dumper,
+            sort_keys=False,
+            # Lets the Secret and the manifest be concatenated into one stream.
+            explicit_start=True,
+            width=100,
+            allow_unicode=True,
+        )
+    )

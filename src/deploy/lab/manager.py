@@ -1,0 +1,261 @@
+"""A throwaway Debian machine with systemd and Podman, on any host where this runs as root.
+
+It has its own processes, mounts and network: several run side by side, each with the same
+ports. Inside, the user `todo` has a running user manager, and the checkout is at
+/srv/todo-backend.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy.bootstrap.entrypoint import interrupts_postponed
+from deploy.errors import DeployError, ExitCode
+from deploy.host import packages, probe
+from deploy.lab import processes as lab_processes
+from deploy.lab import rootfs as lab_root
+from deploy.lab import state as lab_state
+from deploy.lab import supervisor as lab_keeper
+from deploy.lab.machine import Lab
+from deploy.paths import REPO
+from deploy.progress import step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Lab", "attach", "list_labs", "start", "stop", "throwaway"]
+
+_STOP_TIMEOUT_S = 600.0
+"""The machine ends at once; to remove the images of a long day from a busy disk takes longer."""
+_QUIET_S = 1.0
+"""What ends faster needs no word about it."""
+_POLL_S = 0.01
+
+
+@contextlib.contextmanager
+def throwaway(
+    name: str | None = None,
+    *,
+    publish: Mapping[int, int] | None = None,
+    assume_yes: bool = False,
+) -> Iterator[Lab]:
+    """A lab that ends with the block, or with this process, however that ends.
+
+    Args:
+        name: A name of its own when None.
+        publish: Port on the host's loopback -> port on the lab's.
+        assume_yes: Install missing Debian packages of this host without asking.
+
+    Raises:
+        DeployError: It cannot be started.
+    """
+    name = name or f"run-{secrets.token_hex(4)}"
+    with _launched(name, publish or {}, assume_yes=assume_yes) as (lab, _):
+        yield lab
+
+
+def start(name: str, *, publish: Mapping[int, int] | None = None, assume_yes: bool = False) -> Lab:
+    """Start a lab that runs until it is stopped.
+
+    Args:
+        name: Its name.
+        publish: Port on the host's loopback -> port on the lab's.
+        assume_yes: Install missing Debian packages of this host without asking.
+
+    Raises:
+        DeployError: One of that name runs already, a port is taken, or it cannot be started.
+    """
+    with _launched(name, publish or {}, assume_yes=assume_yes) as (lab, life):
+        life.keep()
+        return lab
+
+
+def attach(name: str) -> Lab:
+    """The running lab of that name.
+
+    Raises:
+        DeployError: There is none.
+    """
+    record = lab_state.find(name)
+    if record is None:
+        message = f"no lab {name!r} runs"
+        hint = "python3 build.py lab list shows those that do"
+        raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
+    return Lab(record)
+
+
+def stop(name: str) -> None:
+    """Halt a lab and remove everything it had.
+
+    Raises:
+        DeployError: There is none of that name.
+    """
+    lab_state.sweep()
+    lab = attach(name)
+    with step(f"Stopping the lab {name}"):
+        lab.halt()
+
+
+def list_labs() -> list[Lab]:
+    """The labs that run, by name; what killed ones left behind is removed."""
+    lab_state.sweep()
+    return [Lab(record) for record in lab_state.records()]
+
+
+class _LifeLine:
+    """The pipe whose end, by whatever cause, tells a keeper that nobody needs its lab."""
+
+    def __init__(self) -> None:
+        self.reader, self._writer = os.pipe()
+        self.keeper: subprocess.Popen[bytes] | None = None
+        self._kept = False
+
+    def keep(self) -> None:
+        """Let the lab go on without this process."""
+        os.write(self._writer, lab_keeper.KEEP)
+        self._kept = True
+
+    def close(self) -> None:
+        """Let go; unless the lab was told to go on, wait until its keeper has ended."""
+        os.close(self._writer)
+        if self.keeper is None:
+            return
+        if self._kept:
+            self.keeper.returncode = 0  # so that nobody warns of a process left behind
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.keeper.wait(_QUIET_S)
+            return
+        with step("Removing the lab's disk"):
+            try:
+                self.keeper.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.keeper.kill()
+                self.keeper.wait()
+
+
+@contextlib.contextmanager
+def _launched(
+    name: str, publish: Mapping[int, int], *, assume_yes: bool
+) -> Iterator[tuple[Lab, _LifeLine]]:
+    """Start a lab, which ends with the block unless its life line is told otherwise."""
+    if os.geteuid() != 0:
+        message = "a lab needs root"
+        raise DeployError(message, hint="run the command with sudo", code=ExitCode.CONFIG)
+    if not probe.may_make_machines():
+        hint = "python3 build.py dev serves the backend without a lab"
+        raise DeployError(f"no lab: {probe.NO_MACHINES}", hint=hint, code=ExitCode.CONFIG)
+    for path in (REPO, REPO / "build.py"):
+        # A copy made readable would be stale after the next `git pull`.
+        if not path.stat().st_mode & stat.S_IROTH:
+            message = f"others than root cannot read {path}, and so cannot the user in a lab"
+            hint = f"chmod -R go+rX {REPO}"
+            raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
+    packages.ensure_lab_packages(assume_yes=assume_yes)
+    lab_state.sweep()
+    with contextlib.ExitStack() as stack:
+        # Bound before anything else: a port that is taken costs no time.
+        listening = {stack.enter_context(_listen(port)): publish[port] for port in publish}
+        folder, lock = lab_state.claim(name)
+        stack.callback(lab_state.discard, folder)
+        life = stack.enter_context(contextlib.closing(_LifeLine()))
+        # What the keeper alone shall hold once it is there.
+        with contextlib.ExitStack() as lent:
+            lent.callback(os.close, lock)
+            lent.callback(os.close, life.reader)
+            tree = lab_root.ensure()
+            plan = lab_keeper.Plan(
+                name=name,
+                folder=str(folder),
+                tree=str(tree),
+                cache=str(lab_root.shared_cache()),
+                checkout=str(REPO),
+                life=life.reader,
+                listening={sock.fileno(): port for sock, port in listening.items()},
+                systemd=Path("/run/systemd/system").exists(),
+            )
+            used = lent.enter_context(lab_root.in_use(tree))
+            with step(f"Booting the lab {name}"):
+                lab = _boot(plan, publish, life, keep=(lock, used, *plan.listening))
+        for sock in listening:
+            sock.close()
+        yield lab, life
+
+
+def _boot(
+    plan: lab_keeper.Plan, publish: Mapping[int, int], life: _LifeLine, keep: tuple[int, ...]
+) -> Lab:
+    """Start the keeper and wait until its machine is ready."""
+    folder = Path(plan.folder)
+    with (folder / "keeper.log").open("w+") as log:
+        # Interrupted in between, nobody would wait until it has removed the disk.
+        with interrupts_postponed():
+            # Not through tools.py: it outlives this process when the lab is to stay.
+            keeper = life.keeper = subprocess.Popen(
+                lab_keeper.keeper_argv(plan),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(*keep, life.reader),
+                start_new_session=True,
+                cwd="/",
+                env={**os.environ, "PYTHONPATH": str(REPO / "src"), "LC_ALL": "C.UTF-8"},
+            )
+        try:
+            record = lab_state.Record(
+                plan.name, _inner(keeper), dict(publish), plan.tree, plan.checkout
+            )
+            lab_state.write(folder, record)
+            lab = Lab(record)
+            lab.wait_ready()
+        except (DeployError, OSError):
+            if keeper.poll() is None:
+                raise
+            log.seek(0)
+            said = [line.strip() for line in log if line.strip()] or ["it said nothing"]
+            message = f"the lab {plan.name!r} cannot be started: {said[-1]}"
+            raise DeployError(message, code=ExitCode.UNAVAILABLE) from None
+    return lab
+
+
+def _inner(keeper: subprocess.Popen[bytes]) -> int:
+    """The keeper itself, below the `unshare` that makes its namespaces.
+
+    Raises:
+        DeployError: It did not start.
+    """
+    while (inner := lab_processes.find_child(keeper.pid)) is None:
+        if keeper.poll() is not None:
+            message = "the lab's keeper did not start"
+            raise DeployError(message, code=ExitCode.UNAVAILABLE)
+        time.sleep(_POLL_S)
+    return inner
+
+
+def _listen(port: int) -> socket.socket:
+    """A socket that listens on this host's loopback.
+
+    Raises:
+        DeployError: The port is taken, or not one that this user may have.
+    """
+    listening = socket.socket()
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        listening.listen(1024)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        told = error.strerror if isinstance(error, OSError) else None
+        cause = told.lower() if told else str(error)
+        message = f"port {port} of this host cannot be published: {cause}"
+        hint = "stop what uses it, or publish another one"
+        raise DeployError(message, hint=hint, code=ExitCode.CONFIG) from None
+    return listening

@@ -1,0 +1,288 @@
+"""The lab's root file system: made of signed Debian packages, cached by what it is made of."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import inspect
+import itertools
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy import failure_hints, process
+from deploy.errors import DeployError, ExitCode
+from deploy.paths import cache_dir
+from deploy.progress import say, step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from deploy.progress import Step
+
+SUITE = "trixie"
+USER = "todo"
+UID = 1000
+CACHE = "/var/cache/lab"
+CHECKOUT = "/srv/todo-backend"
+
+_PACKAGES = (
+    "aardvark-dns",
+    "buildah",
+    "ca-certificates",
+    "catatonit",
+    "crun",
+    "curl",
+    "dbus-user-session",
+    "git",
+    "iproute2",
+    "libpam-systemd",
+    "mmdebstrap",
+    "netavark",
+    "nftables",
+    "passt",
+    "podman",
+    "procps",
+    "python3",
+    "python3-venv",
+    "skopeo",
+    "systemd",
+    "systemd-sysv",
+    "uidmap",
+    "zstd",
+)
+_HOST_CAS = Path("/usr/local/share/ca-certificates")
+
+# They would act on the host's kernel, which the lab shares, or have nothing to do here.
+_MASKED = (
+    "console-getty.service",
+    "getty.target",
+    "kmod-static-nodes.service",
+    "proc-sys-fs-binfmt_misc.automount",
+    "sys-kernel-config.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "systemd-binfmt.service",
+    "systemd-firstboot.service",
+    "systemd-modules-load.service",
+    "systemd-random-seed.service",
+    "systemd-sysctl.service",
+)
+_FILES = {
+    # The checkout belongs to somebody else here, and is mounted read-only.
+    "etc/gitconfig": f"[safe]\n\tdirectory = {CHECKOUT}\n",
+    # pasta, which gives rootless containers their network, opens it as an ordinary user. The
+    # node is the lab's own: the host's keeps its mode.
+    "etc/tmpfiles.d/lab.conf": "z /dev/net/tun 0666 - - -\n",
+    f"var/lib/systemd/linger/{USER}": "",
+    "etc/machine-id": "",
+}
+
+_MAX_AGE_S = 7 * 86400.0
+"""Debian publishes security updates at any time; a machine that tests must not lag far behind."""
+_ROOM_MIB = 900
+"""While it is made; 530 of them afterwards."""
+_NEW = ".new-"
+_BUILD_TIMEOUT_S = 1800.0
+
+
+def key(certificates: Mapping[str, bytes]) -> str:
+    """Name what a root file system is made of: another key, another tree.
+
+    Args:
+        certificates: File name -> content of the certificate authorities that the host adds.
+    """
+    digest = hashlib.sha256()
+    # The text of what makes the tree is its version.
+    code = (inspect.getsource(part) for part in (bootstrap_argv, _set_up))
+    for part in (SUITE, *_PACKAGES, *_MASKED, *itertools.chain(*_FILES.items()), *code):
+        digest.update(part.encode() + b"\0")
+    for name, content in sorted(certificates.items()):
+        digest.update(name.encode() + b"\0" + content + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def bootstrap_argv(tree: Path) -> list[str]:
+    """The command that unpacks the packages into a folder.
+
+    mmdebstrap mounts and starts things, so it gets namespaces of its own, which end when this
+    process ends, however it does: neither mounts nor processes survive a kill -9.
+    """
+    contain = ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork"]
+    return [
+        *contain,
+        "--kill-child",
+        "--mount-proc",
+        "mmdebstrap",
+        "--mode=root",
+        "--variant=minbase",
+        # The tree is made again when it is lost: waiting for the disk is in vain.
+        "--dpkgopt=force-unsafe-io",
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        f"--include={','.join(_PACKAGES)}",
+        SUITE,
+        str(tree),
+    ]
+
+
+def ensure() -> Path:
+    """Return the folder of a root file system that is up to date, making it when needed.
+
+    Raises:
+        DeployError: A tool is missing, the disk is full, or the network is not there and no
+            older tree is either.
+    """
+    certificates = host_certificates()
+    name = key(certificates)
+    folder = cache_dir() / "lab"
+    _private(folder)
+    with _alone(folder):
+        for left in folder.glob(f"{_NEW}*"):
+            shutil.rmtree(left)
+        present = max(folder.glob(f"{name}-*"), default=None, key=_made_at)
+        if present is None:
+            present = _make(folder, name, certificates)
+        elif time.time() - _made_at(present) > _MAX_AGE_S:
+            present = _renew(folder, name, certificates, present)
+        _prune(folder, keep=present)
+    return present
+
+
+def shared_cache() -> Path:
+    """The folder of images and packages that all labs of this host share, made when missing."""
+    folder = cache_dir() / "lab-cache"
+    _private(folder.parent)
+    folder.mkdir(exist_ok=True)
+    os.chown(folder, UID, UID)
+    return folder
+
+
+@contextlib.contextmanager
+def in_use(tree: Path) -> Iterator[int]:
+    """Keep a tree from being pruned; gives the file descriptor that does so while open."""
+    descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def host_certificates() -> dict[str, bytes]:
+    """The certificate authorities that this host has beyond the distribution's."""
+    return {path.name: path.read_bytes() for path in sorted(_HOST_CAS.glob("*.crt"))}
+
+
+def _make(folder: Path, name: str, certificates: Mapping[str, bytes]) -> Path:
+    free_mib = shutil.disk_usage(folder).free >> 20
+    if free_mib < _ROOM_MIB:
+        # Told now rather than by apt or dpkg after half a minute, each in words of its own.
+        message = f"the lab's root file system takes {_ROOM_MIB} MiB, and {free_mib} MiB are free"
+        raise DeployError(message, hint=failure_hints.NO_SPACE.hint, code=ExitCode.NO_SPACE)
+    new = folder / f"{_NEW}{os.getpid()}"
+    new.mkdir()
+    tree = new / "root"
+    try:
+        with step(f"Making the lab's root file system (Debian {SUITE})") as current:
+            (new / "tmp").mkdir()
+            _bootstrap(tree, new / "tmp", current)
+            _set_up(tree, certificates, current)
+        # In step with the clock's seconds: two trees of one key differ in age.
+        final = folder / f"{name}-{time.time():.0f}"
+        tree.rename(final)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return final
+
+
+def _renew(folder: Path, name: str, certificates: Mapping[str, bytes], present: Path) -> Path:
+    try:
+        return _make(folder, name, certificates)
+    except DeployError as error:
+        if error.code is not ExitCode.UNAVAILABLE:
+            raise
+        days = (time.time() - _made_at(present)) / 86400
+        say(f"The lab's packages are {days:.0f} days old: {error.message}")
+        return present
+
+
+def _bootstrap(tree: Path, temporary: Path, current: Step) -> None:
+    env = {"TMPDIR": str(temporary)}
+    try:
+        process.stream(bootstrap_argv(tree), current, timeout_s=_BUILD_TIMEOUT_S, env=env)
+    except process.ToolError as error:
+        # The cause may be long past when mmdebstrap gives up, and what it is wrapped in tells
+        # nobody anything.
+        cause = failure_hints.find(error.completed.stdout) if error.completed else None
+        if cause is not None:
+            message = f"mmdebstrap {cause.message}"
+            raise DeployError(message, hint=cause.hint, code=cause.code) from None
+        error.message = error.message.replace("setpriv", "mmdebstrap", 1)
+        raise
+
+
+def _set_up(tree: Path, certificates: Mapping[str, bytes], current: Step) -> None:
+    current.note("setting up")
+    for path, content in _FILES.items():
+        target = tree / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
+    for unit in _MASKED:
+        (tree / "etc/systemd/system" / unit).symlink_to("/dev/null")
+    # Rootless Podman's units wait for it, and nothing else here would start it.
+    wants = tree / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True, exist_ok=True)
+    (wants / "network-online.target").symlink_to("/usr/lib/systemd/system/network-online.target")
+    for name, certificate in certificates.items():
+        (tree / "usr/local/share/ca-certificates" / name).write_bytes(certificate)
+    chroot = ["chroot", str(tree)]
+    process.run([*chroot, "update-ca-certificates"])
+    process.run([*chroot, "useradd", "--create-home", "--shell=/bin/bash", f"--uid={UID}", USER])
+    # Mount points, so that a lab writes nothing into its own layer for them.
+    for path in (CACHE, CHECKOUT):
+        (tree / path[1:]).mkdir(parents=True)
+
+
+def _made_at(tree: Path) -> float:
+    return float(tree.name.rpartition("-")[2])
+
+
+def _prune(folder: Path, keep: Path) -> None:
+    """Remove the trees that no lab uses and no lab will use again."""
+    for tree in folder.glob("*-*"):
+        if tree == keep or tree.name.startswith("."):
+            continue
+        descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(tree)
+        except BlockingIOError:
+            continue  # a lab runs on it
+        finally:
+            os.close(descriptor)
+
+
+def _private(folder: Path) -> None:
+    """Make a folder that holds set-user-id programs or another user's files: root's only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with step("Waiting for another command that makes the lab's root file system"):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,335 @@
+"""The process that owns a running lab: its machine, its network and its folder.
+
+It is process 1 of a PID namespace and has a mount namespace of its own. Whatever way it ends,
+the kernel ends everything below it and undoes every mount; what is left then is a folder, which
+the next lab command removes. When it ends by itself, which includes the death of the command
+that it belongs to, it removes the folder too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy.host import cgroup as lab_cgroup
+from deploy.lab import rootfs as lab_root
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KEEP = b"k"
+"""Sent through the life line: from here on the lab outlives the command that started it."""
+NSPAWN_REBOOT = 133
+"""How systemd-nspawn says that the machine wants to boot again."""
+RESOLVER = "10.0.2.3"
+"""Where slirp4netns answers DNS queries, in the words of the host's resolver."""
+
+KUBE_CONF = "/etc/containers/lab-kube.conf"
+"""Settings, inside, for `podman kube play` on a host without cgroup controllers."""
+
+_HALT_TIMEOUT_S = 5.0
+"""No failure when it passes: the disk of a machine that halts is removed next."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What the keeper is to run.
+
+    Args:
+        name: The lab's name.
+        folder: Its folder, empty but for this plan.
+        tree: The cached root file system.
+        cache: Folder of this host that all labs share.
+        checkout: The checkout to show inside.
+        life: Descriptor of the life line's reading end.
+        listening: Descriptor of a listening socket -> port inside.
+        systemd: Whether this host's own systemd hands out control groups.
+    """
+
+    name: str
+    folder: str
+    tree: str
+    cache: str
+    checkout: str
+    life: int
+    listening: dict[int, int]
+    systemd: bool
+
+
+def keeper_argv(plan: Plan) -> list[str]:
+    """The command that starts a keeper for this plan."""
+    contain = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
+    python = [sys.executable, "-m", __name__]
+    return [*contain, "--mount-proc", *python, json.dumps(dataclasses.asdict(plan))]
+
+
+def parse_plan(text: str) -> Plan:
+    """The plan in a keeper's argument."""
+    fields = json.loads(text)
+    # JSON knows only text as a key.
+    fields["listening"] = {int(key): port for key, port in fields["listening"].items()}
+    return Plan(**fields)
+
+
+def nspawn_argv(plan: Plan) -> list[str]:
+    """The command that boots the machine; it runs in the lab's folder."""
+    binds = {"disk/home": "/home", "disk/containers": "/var/lib/containers"}
+    binds |= {"disk/tmp": "/var/tmp", plan.cache: lab_root.CACHE}  # noqa: S108 - in the lab
+    folder = Path(plan.folder)
+    return [
+        "systemd-nspawn",
+        f"--directory={folder / 'root'}",
+        "--boot",
+        "--register=no",
+        *([] if plan.systemd else ["--keep-unit"]),
+        f"--machine=todo-lab-{plan.name}",
+        f"--hostname={plan.name}",
+        "--private-users=no",
+        f"--network-namespace-path={folder / 'netns'}",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--link-journal=no",
+        "--console=pipe",
+        "--capability=all",
+        "--system-call-filter=add_key keyctl bpf perf_event_open",
+        *(f"--bind={_escaped(folder / source)}:{target}" for source, target in binds.items()),
+        f"--bind-ro={_escaped(Path(plan.checkout))}:{lab_root.CHECKOUT}",
+    ]
+
+
+def containers_conf(controllers: frozenset[str]) -> str:
+    """Podman's settings for a machine with these cgroup controllers.
+
+    Args:
+        controllers: Names as in /sys/fs/cgroup/cgroup.controllers.
+    """
+    # An event for each health check fills the journal, and nothing in a lab reads them.
+    events = "[engine]\nhealthcheck_events = false\n"
+    if controllers >= lab_cgroup.WANTED:
+        return events
+    # Podman sets a limit of its own on every container, which fails without the controller.
+    return f"{events}[containers]\npids_limit = 0\n"
+
+
+def log_filter(controllers: frozenset[str]) -> str:
+    """A drop-in for the user manager that keeps what the lab causes out of the journal, or "".
+
+    Args:
+        controllers: Names as in /sys/fs/cgroup/cgroup.controllers.
+    """
+    if "memory" in controllers:
+        return ""
+    # conmon logs two lines for each health check about the file that the controller would make.
+    return "[Service]\nLogFilterPatterns=~/memory\\.events\n"
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("\\", "\\\\").replace(":", "\\:")
+
+
+class _Keeper:
+    """The lab's processes, reaped here because process 1 is the parent of every orphan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._folder = Path(plan.folder)
+        self._ended: dict[int, int] = {}
+        self._machine = 0
+        self._stop = False
+        self._reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writer)
+        for number in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+        # A Ctrl-C belongs to the command on the terminal.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def run(self) -> None:
+        """Run the lab to its end."""
+        if not self._plan.systemd:
+            lab_cgroup.enter(Path(self._plan.folder))
+        self._mount()
+        self._connect()
+        self._machine = self._start(nspawn_argv(self._plan))
+        kind = self._watch()
+        if kind == "halt":
+            os.kill(self._machine, signal.SIGTERM)
+            self._wait(self._machine, _HALT_TIMEOUT_S)
+
+    def clean(self) -> None:
+        """End everything below this process and remove the folder."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)  # this namespace only, and never process 1 itself
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitpid(-1, 0)
+        if not self._plan.systemd:
+            lab_cgroup.leave()
+            lab_cgroup.remove(Path(self._plan.folder))
+        for mount in ("netns", "root"):
+            # Not there when the start failed before it.
+            subprocess.run(  # noqa: PLW1510 - as said
+                ["umount", "--lazy", self._folder / mount], stderr=subprocess.DEVNULL
+            )
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _mount(self) -> None:
+        # systemd-nspawn leaves a folder there otherwise.
+        runtime = "/run/systemd/nspawn" if self._plan.systemd else "/run"
+        Path(runtime).mkdir(parents=True, exist_ok=True)
+        self._call(["mount", "-t", "tmpfs", "-o", "mode=0755", "lab", runtime])
+        disk = self._folder / "disk"
+        for name, mode in (
+            ("home", 0o755),
+            ("containers", 0o755),
+            ("tmp", 0o1777),
+            ("upper", 0o755),
+            ("work", 0o755),
+            ("../root", 0o755),
+        ):
+            (disk / name).mkdir(parents=True)
+            (disk / name).chmod(mode)
+        shutil.copytree(Path(self._plan.tree) / "home", disk / "home", dirs_exist_ok=True)
+        home = disk / "home" / lab_root.USER
+        for path in (home, *home.rglob("*")):
+            os.chown(path, lab_root.UID, lab_root.UID, follow_symlinks=False)
+        # The kernel's option list knows no way to write a comma or a colon in a path.
+        (self._folder / "lower").symlink_to(self._plan.tree)
+        options = "lowerdir=lower,upperdir=disk/upper,workdir=disk/work"
+        try:
+            self._call(["mount", "-t", "overlay", "-o", options, "lab", "root"])
+        except subprocess.CalledProcessError:
+            # The folder's own file system is of a kind that overlays refuse: slower, as good.
+            self._call(["cp", "--archive", "--reflink=auto", f"{self._plan.tree}/.", "root"])
+        self._write("etc/resolv.conf", f"nameserver {RESOLVER}\n")
+        self._write("etc/hostname", f"{self._plan.name}\n")
+        self._write("etc/hosts", f"127.0.0.1 localhost {self._plan.name}\n::1 localhost\n")
+        # With an id of its own the machine does not take this for its first boot.
+        self._write("etc/machine-id", f"{os.urandom(16).hex()}\n")
+        controllers = lab_cgroup.controllers()
+        conf = containers_conf(controllers)
+        self._write("etc/containers/containers.conf.d/10-lab.conf", conf)
+        if not controllers >= lab_cgroup.WANTED:
+            self._write(KUBE_CONF[1:], f'{conf}cgroups = "disabled"\n')
+        filtering = log_filter(controllers)
+        if filtering:
+            self._write("etc/systemd/system/user@.service.d/lab.conf", filtering)
+
+    def _write(self, path: str, content: str) -> None:
+        target = self._folder / "root" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        target.write_text(content)
+
+    def _connect(self) -> None:
+        """Make the lab's network namespace, give it a way out, and the published ports a way in."""
+        netns = self._folder / "netns"
+        netns.touch()
+        self._call(["unshare", f"--net={netns}", "true"])
+        reader, writer = os.pipe()
+        self._start(
+            [
+                "slirp4netns",
+                "--configure",
+                "--mtu=65520",
+                "--disable-host-loopback",
+                f"--ready-fd={writer}",
+                "--netns-type=path",
+                str(netns),
+                "tap0",
+            ],
+            keep=(writer,),
+        )
+        os.close(writer)
+        # However long it takes: its end closes the pipe.
+        if not os.read(reader, 1):
+            message = "slirp4netns gave the lab no network"
+            raise RuntimeError(message)
+        os.close(reader)
+        pairs = [f"{descriptor}:{port}" for descriptor, port in self._plan.listening.items()]
+        if pairs:
+            enter = [
+                "nsenter",
+                f"--net={netns}",
+                "--",
+                sys.executable,
+                "-m",
+                "deploy.lab.port_forward",
+            ]
+            self._start([*enter, *pairs], keep=tuple(self._plan.listening))
+
+    def _watch(self) -> str:
+        """Wait for the end of the lab: "gone" when the machine ended, "halt" or "kill" to end it.
+
+        The machine is booted again when it asks for that.
+        """
+        life = [self._plan.life]
+        while True:
+            ready, _, _ = select.select([*life, self._reader], [], [])
+            if self._reader in ready and signal.SIGTERM in os.read(self._reader, 512):
+                return "halt"
+            self._reap()
+            if self._machine in self._ended:
+                if self._ended.pop(self._machine) != NSPAWN_REBOOT:
+                    return "gone"
+                self._machine = self._start(nspawn_argv(self._plan))
+            if life and life[0] in ready:
+                if os.read(life[0], 1) != KEEP:
+                    # Nobody wants the disk any more, so nobody waits for a clean halt.
+                    return "kill"
+                life = []
+
+    def _start(self, argv: Sequence[str], keep: tuple[int, ...] = ()) -> int:
+        environment = {
+            **os.environ,
+            "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+            "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1",
+        }
+        # Not tools.run: these live as long as the lab does, and end with this process.
+        process = subprocess.Popen(
+            argv, cwd=self._folder, stdin=subprocess.DEVNULL, pass_fds=keep, env=environment
+        )
+        process.returncode = 0  # reaped here, with everybody else's orphans
+        return process.pid
+
+    def _call(self, argv: Sequence[str]) -> None:
+        subprocess.run(argv, cwd=self._folder, stdin=subprocess.DEVNULL, check=True)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                self._ended[pid] = os.waitstatus_to_exitcode(status)
+
+    def _wait(self, pid: int, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while pid not in self._ended and (left_s := deadline - time.monotonic()) > 0:
+            if select.select([self._reader], [], [], left_s)[0]:
+                os.read(self._reader, 512)
+            self._reap()
+
+
+def main(argument: str) -> int:
+    """Run the keeper whose plan is in the argument, as JSON."""
+    keeper = _Keeper(parse_plan(argument))
+    try:
+        keeper.run()
+    finally:
+        keeper.clean()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

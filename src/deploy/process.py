@@ -1,0 +1,385 @@
+"""The only place that starts programs: looked up lazily, logged, bounded in time.
+
+Every child runs in a session of its own with its standard input closed. A Ctrl-C therefore
+reaches this process alone, which ends the child's whole process group before it goes on: no
+build or virtual machine outlives the command that started it.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import errno
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from plumbum import CommandNotFound, local
+
+from deploy import command_hints, failure_hints
+from deploy.bootstrap.entrypoint import interrupts_postponed
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from deploy.progress import Step
+
+log = logging.getLogger(__name__)
+
+_TAIL_LINES = 40
+_TIMEOUT_S = 600.0
+"""Ends a program that hangs. No program that is run so takes a tenth of it on a quiet machine."""
+_TERM_GRACE_S = 15.0
+_GROUP_GRACE_S = 5.0
+_LEAVE_GRACE_S = 120.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Completed:
+    """A program that ended: its command line, exit code and output as text."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class ToolError(DeployError):
+    """A program failed; `completed` is None when it could not be waited for."""
+
+    def __init__(
+        self, message: str, *, hint: str, code: ExitCode, completed: Completed | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.completed = completed
+
+
+def find(tool: str) -> str | None:
+    """The path of a program on this machine, or None; also looks where root's tools live."""
+    for candidate in (tool, f"/usr/sbin/{tool}", f"/sbin/{tool}"):
+        with contextlib.suppress(CommandNotFound):
+            return str(local.which(candidate))
+    return None
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    check: bool = True,
+    timeout_s: float = _TIMEOUT_S,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Completed:
+    """Run a program to its end and return what it printed.
+
+    Args:
+        argv: The program and its arguments; no shell is involved.
+        check: Whether an exit code other than 0 raises.
+        timeout_s: Seconds after which the program's process group is ended.
+        stdin: Text for its standard input; closed when None.
+        env: Variables to add to this process's environment.
+        cwd: Folder to run in.
+
+    Raises:
+        ToolError: The program is missing, timed out, or failed with `check` set.
+    """
+    with _started(argv, stdin=stdin is not None, env=env, cwd=cwd) as process:
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise _timed_out(argv, timeout_s) from None
+    completed = Completed(tuple(argv), process.returncode, stdout, stderr)
+    if check and completed.returncode != 0:
+        raise _failed(completed, (stderr or stdout).splitlines())
+    return completed
+
+
+def stream(
+    argv: Sequence[str],
+    step: Step,
+    *,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Completed:
+    """Run a long program, showing its newest line of output as the step's detail.
+
+    Args:
+        argv: The program and its arguments.
+        step: Where the lines are shown; the last ones are in the error when it fails.
+        timeout_s: Seconds after which the program's process group is ended.
+        env: Variables to add to this process's environment.
+        cwd: Folder to run in.
+
+    Raises:
+        ToolError: The program is missing, timed out or failed.
+    """
+    lines: list[str] = []
+    with _started(argv, stdin=False, env=env, cwd=cwd, merge=True) as process:
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            _end(process)
+
+        timer = threading.Timer(timeout_s, expire)
+        timer.start()
+        try:
+            for line in process.stdout or ():
+                log.debug("%s", line.rstrip())
+                step.note(line)
+                lines.append(line.rstrip())
+            process.wait()
+        finally:
+            timer.cancel()
+    if expired.is_set():
+        raise _timed_out(argv, timeout_s)
+    completed = Completed(tuple(argv), process.returncode, "\n".join(lines), "")
+    if completed.returncode != 0:
+        raise _failed(completed, lines)
+    return completed
+
+
+def interact(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> int:
+    """Run a program on this terminal and return its exit code.
+
+    On a terminal the child shares this process's group, so that it gets Ctrl-C as a person
+    means it; elsewhere it has its own, and Ctrl-C is passed on to all of it. Either way this
+    process waits for it to end.
+    """
+    log.debug("run: %s", shlex.join(argv))
+    terminal = os.isatty(0)
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with interrupts_postponed():
+            process = subprocess.Popen(
+                argv, env={**os.environ, **(env or {})}, cwd=cwd, start_new_session=not terminal
+            )
+        return process.wait()
+    except FileNotFoundError:
+        raise missing(argv[0]) from None
+    except BaseException as error:
+        if process is not None:
+            _leave(process, terminal=terminal, interrupted=isinstance(error, KeyboardInterrupt))
+        raise
+
+
+def follow(argv: Sequence[str]) -> Iterator[str]:
+    """Run a program and yield the lines that it prints, as they come, until it ends.
+
+    Raises:
+        ToolError: The program is missing or failed.
+    """
+    with _started(argv, stdin=False, env=None, cwd=None, merge=True) as process:
+        lines: collections.deque[str] = collections.deque(maxlen=_TAIL_LINES)
+        try:
+            for line in process.stdout or ():
+                lines.append(line.rstrip("\n"))
+                yield lines[-1]
+        finally:
+            _end(process)
+    if process.returncode > 0:
+        raise _failed(Completed(tuple(argv), process.returncode, "", ""), lines)
+
+
+def run_held(make_argv: Callable[[int], Sequence[str]], pass_fds: Sequence[int]) -> int:
+    """Run a program that works as long as this process holds a pipe; return its exit code.
+
+    For programs that pass the work to a process which no signal reaches: however this process
+    ends, the other end of the pipe shows it.
+
+    Args:
+        make_argv: Makes the command line from the number of the descriptor of the pipe.
+        pass_fds: Further descriptors that the program gets.
+
+    Raises:
+        ToolError: The program is missing.
+    """
+    reader, writer = os.pipe()
+    with (
+        os.fdopen(reader, "rb") as theirs,
+        os.fdopen(writer, "wb") as ours,
+        beside(make_argv(reader), pass_fds=(*pass_fds, reader)) as process,
+    ):
+        theirs.close()
+        try:
+            return process.wait()
+        except BaseException:
+            ours.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_LEAVE_GRACE_S)
+            raise
+
+
+@contextlib.contextmanager
+def beside(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server beside this process, printing where this one prints, until the block ends.
+
+    It is asked to stop with SIGTERM and has two minutes to do so.
+
+    Raises:
+        ToolError: The program is missing.
+    """
+    log.debug("run: %s", shlex.join(argv))
+    if find(argv[0]) is None:
+        raise missing(argv[0])
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with interrupts_postponed():
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                pass_fds=pass_fds,
+                start_new_session=True,
+            )
+        yield process
+    finally:
+        if process is not None:
+            if process.poll() is None:
+                _leave(process, terminal=False, interrupted=False)
+            _signal_group(process, signal.SIGKILL)
+
+
+def missing(tool: str) -> ToolError:
+    """The error for a program that this machine does not have."""
+    return ToolError(
+        f"{_name([tool])} is not installed",
+        hint="python3 build.py doctor names the package",
+        code=ExitCode.UNAVAILABLE,
+    )
+
+
+@contextlib.contextmanager
+def _started(
+    argv: Sequence[str],
+    *,
+    stdin: bool,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    merge: bool = False,
+) -> Iterator[subprocess.Popen[str]]:
+    program = find(argv[0])
+    if program is None:
+        raise missing(argv[0])
+    log.debug("run: %s", shlex.join(argv))
+    # plumbum hands out a proxy that answers to everything Popen does.
+    bound = local[program][tuple(argv[1:])]
+    process: subprocess.Popen[str] | None = None
+    try:
+        with interrupts_postponed():
+            process = cast(
+                "subprocess.Popen[str]",
+                bound.popen(
+                    stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+                    env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+                    cwd=str(cwd) if cwd else None,
+                    start_new_session=True,
+                    text=True,
+                    errors="replace",
+                ),
+            )
+        yield process
+    except BaseException:
+        if process is not None:
+            _end(process)
+        raise
+    finally:
+        for pipe in (process.stdin, process.stdout, process.stderr) if process else ():
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+def _leave(process: subprocess.Popen[bytes], *, terminal: bool, interrupted: bool) -> None:
+    """Wait for a child that was asked to stop, and see to it that it was asked."""
+    send = process.send_signal if terminal else lambda number: _signal_group(process, number)
+    if terminal and interrupted:
+        # The terminal told it already; a second signal would cut its cleaning up short.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_TERM_GRACE_S)
+            return
+    send(signal.SIGINT if interrupted else signal.SIGTERM)
+    try:
+        process.wait(timeout=_LEAVE_GRACE_S)
+    except subprocess.TimeoutExpired:
+        send(signal.SIGKILL)
+        process.wait()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End the child's whole process group, first kindly, then for good, and reap the child."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if process.poll() is None:
+            _signal_group(process, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_TERM_GRACE_S)
+    # What the child started may ignore SIGINT, as background jobs of a shell do.
+    deadline = time.monotonic() + _GROUP_GRACE_S
+    while _signal_group(process, 0) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    _signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_group(process: subprocess.Popen[Any], number: int) -> bool:
+    """Signal what is left of the child's process group; False when nothing is."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _name(argv: Sequence[str]) -> str:
+    return argv[0].rpartition("/")[2]
+
+
+def _timed_out(argv: Sequence[str], timeout_s: float) -> ToolError:
+    return ToolError(
+        f"{_name(argv)} did not end within {timeout_s:g} s",
+        hint=f"to replay: {command_hints.shell(shlex.join(argv))}",
+        code=ExitCode.UNAVAILABLE,
+    )
+
+
+def _failed(completed: Completed, lines: Sequence[str]) -> ToolError:
+    tail = collections.deque((line for line in lines if line.strip()), maxlen=_TAIL_LINES)
+    for line in tail:
+        log.info("%s", line)
+    tool = _name(completed.argv)
+    symptom = failure_hints.find("\n".join(tail))
+    if symptom is not None:
+        return ToolError(
+            f"{tool} {symptom.message}",
+            hint=symptom.hint,
+            code=symptom.code,
+            completed=completed,
+        )
+    last = tail[-1].strip() if tail else os.strerror(errno.EIO)
+    return ToolError(
+        f"{tool} failed with exit code {completed.returncode}: {last}",
+        hint=f"to replay: {command_hints.shell(shlex.join(completed.argv))}",
+        code=ExitCode.FAILED,
+        completed=completed,
+    )

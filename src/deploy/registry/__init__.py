@@ -1,0 +1,1 @@
+"""Registries: signing, pushing and pulling images with skopeo."""

@@ -1,0 +1,163 @@
+"""From this user's storage to a registry, with a record of what went where."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+from deploy import progress
+from deploy.errors import DeployError, ExitCode
+from deploy.host import probe
+from deploy.image import build
+from deploy.paths import state_dir
+from deploy.registry import skopeo
+from deploy.scan import gate
+from deploy.scan import report as scan_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What a push put under a name.
+
+    Attributes:
+        target: `backend` or `db`.
+        manifest_digest: What the registry answers to, and what a signature names. It depends
+            on how the layers were compressed.
+        config_digest: The image's id, the same wherever it was built and is stored.
+        claim: What the scan found of known flaws inside, in one sentence.
+    """
+
+    target: str
+    manifest_digest: str
+    config_digest: str
+    claim: str
+
+
+def require_own_host() -> None:
+    """Refuse to publish from a host where the stack is a trial.
+
+    This is not passed on to the trial's lab, as other commands are: its images go with it, and
+    the key and the login would have to be copied into a throwaway machine that nobody minds.
+
+    Raises:
+        DeployError: This host cannot build and run the stack itself.
+    """
+    why = probe.why_not_here()
+    if why:
+        raise DeployError(
+            f"publishing takes a host that builds the images itself: {why}",
+            hint="push from one where `python3 build.py up` needs no lab",
+            code=ExitCode.CONFIG,
+        )
+
+
+def push(
+    target: str,
+    destination: skopeo.Reference,
+    *,
+    scanning: gate.Options,
+    signer: skopeo.Signer | None = None,
+) -> Published:
+    """Copy a target's image to a registry, and record the digest it got there.
+
+    Nothing gets there unscanned. What would ask for an exception has one: a flaw that has to be
+    lived with gets an entry in the file of exceptions, and a registry without a network around
+    it a scan that leaves out what takes one.
+
+    Args:
+        target: `backend` or `db`.
+        destination: Repository and tag.
+        scanning: How to scan the image before.
+        signer: Signs the copy in the same step; the key is opened before anything is sent.
+
+    Raises:
+        DeployError: There is no image, it does not pass the scan, or the registry refused.
+    """
+    if destination.digest:
+        raise DeployError(
+            "a digest is what a push results in",
+            hint=f"name a tag: {destination.repository}:TAG",
+            code=ExitCode.USAGE,
+        )
+    found = build.find(target)
+    if found is None:
+        raise DeployError(
+            f"there is no {target} image to push",
+            hint=f"python3 build.py image --target {target}",
+            code=ExitCode.CONFIG,
+        )
+    _read_records()  # damaged ones are told before anything is sent
+    # By its id: a build that ends meanwhile moves the name.
+    image_id = found.config_digest.removeprefix("sha256:")
+    report = gate.require_clean(target, scanning, reference=image_id)
+    with progress.step(f"Pushing the {target} image to {destination}"):
+        digest = skopeo.copy(f"containers-storage:@{image_id}", destination, signer=signer)
+    claim = scan_report.render_claim(report)
+    published = Published(target, digest, found.config_digest, claim)
+    _record(destination, published)
+    return published
+
+
+def find_published(image_name: skopeo.Reference) -> Published | None:
+    """What was last pushed from here under a name, or None."""
+    known = _read_records().get(image_name.tagged)
+    return Published(**known) if known else None
+
+
+def get_signable(image_name: skopeo.Reference) -> skopeo.Reference:
+    """The image that a signature for this name is for: by the digest asked for, or recorded.
+
+    Raises:
+        DeployError: Nothing is recorded under the name, or the registry holds something else.
+    """
+    if image_name.digest:
+        return image_name
+    tagged = dataclasses.replace(image_name, tag=image_name.tag or "latest")
+    published = find_published(tagged)
+    if published is None:
+        raise DeployError(
+            f"{tagged} was not pushed from here, so it is not known what to sign",
+            hint=f"name the digest: {tagged}@sha256:…",
+            code=ExitCode.CONFIG,
+        )
+    there = skopeo.digest_of(tagged)
+    if there != published.manifest_digest:
+        raise DeployError(
+            f"{tagged} is {there} by now, and {published.manifest_digest} was pushed from here",
+            hint="push again, or name the digest that is to be signed",
+            code=ExitCode.DATA,
+        )
+    return tagged.at(there)
+
+
+def _record(destination: skopeo.Reference, published: Published) -> None:
+    records = _read_records()
+    records[destination.tagged] = dataclasses.asdict(published)
+    path = _records_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(records, indent=2, sort_keys=True) + "\n")
+    partial.replace(path)
+
+
+def _read_records() -> dict[str, dict[str, str]]:
+    try:
+        records: dict[str, dict[str, str]] = json.loads(_records_path().read_text())
+        for one in records.values():
+            Published(**one)
+    except FileNotFoundError:
+        return {}
+    except (AttributeError, TypeError, ValueError) as error:
+        message = f"{_records_path()} is damaged: {error}"
+        path = _records_path()
+        hint = f"move it aside (mv {path} {path}.damaged); images are signed by their digest then"
+        raise DeployError(message, hint=hint, code=ExitCode.DATA) from error
+    return records
+
+
+def _records_path() -> Path:
+    return state_dir() / "published.json"

@@ -1,0 +1,234 @@
+"""Signatures in sigstore form, made and checked by skopeo with a key pair of the publisher's.
+
+Nothing is asked of a service: no transparency log, no certificate authority. Who has the public
+key can verify an image from any registry, and from a mirror without a network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from deploy import process, progress
+from deploy.errors import DeployError, ExitCode
+from deploy.paths import REPO
+from deploy.registry import skopeo
+
+CREDENTIAL = "todo-signing-passphrase"
+"""Name of the systemd credential that is read where no file is given."""
+
+_KEY_TIMEOUT_S = 600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Verified:
+    """An image whose signature and content were checked.
+
+    Attributes:
+        image: The repository and the digest of the manifest that was verified.
+        manifest_digest: What the registry answers to, and what the signature names.
+        config_digest: The image's id once it is pulled.
+    """
+
+    image: skopeo.Reference
+    manifest_digest: str
+    config_digest: str
+
+
+def render_policy(repository: str, public_key: Path) -> dict[str, Any]:
+    """The policy that accepts one repository's signed images and nothing else.
+
+    Args:
+        repository: REGISTRY/REPO, or a part of it that covers several.
+        public_key: Absolute path of the publisher's key.
+    """
+    return {
+        "default": [{"type": "reject"}],
+        "transports": {"docker": {repository: [render_requirement(public_key)]}},
+    }
+
+
+def render_requirement(public_key: Path) -> dict[str, Any]:
+    """What an image must satisfy: the key's signature over this digest and this name.
+
+    The name counts, tag included, so that a signed image cannot be passed off as another: an
+    old version under the tag of a new one, or the database under the backend's name.
+    """
+    return {
+        "type": "sigstoreSigned",
+        "keyPath": str(public_key),
+        "signedIdentity": {"type": "matchRepoDigestOrExact"},
+    }
+
+
+def read_passphrase(file: Path | None, *, confirm: bool = False) -> str:
+    """The passphrase of a key: from a file, a systemd credential, or a prompt, in this order.
+
+    Args:
+        file: A file whose first line it is.
+        confirm: Whether a prompt asks twice, as for a new key.
+
+    Raises:
+        DeployError: There is none, it is empty, or both answers differ.
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    credential = Path(folder, CREDENTIAL) if folder else None
+    if file is None and credential and credential.exists():
+        file = credential
+    if file is not None:
+        passphrase = _first_line(file)
+        source = str(file)
+    elif sys.stdin.isatty():
+        passphrase = _ask("Passphrase of the key: ")
+        source = "the answer"
+        if confirm and passphrase and _ask("Once more: ") != passphrase:
+            raise DeployError("the two passphrases differ", code=ExitCode.USAGE)
+    else:
+        raise DeployError(
+            "nobody is there to ask for the passphrase of the key",
+            hint=f"give --passphrase-file FILE, or the systemd credential {CREDENTIAL}",
+            code=ExitCode.CONFIG,
+        )
+    if not passphrase:
+        raise DeployError(
+            f"{source} holds no passphrase",
+            hint="a key without one serves whoever finds it",
+            code=ExitCode.CONFIG,
+        )
+    return passphrase
+
+
+def get_signer(key: Path, passphrase_file: Path | None) -> skopeo.Signer:
+    """The key that signs, with its passphrase; asks for it where no file is given.
+
+    Raises:
+        DeployError: The key cannot be read, or there is no passphrase.
+    """
+    return skopeo.Signer(_readable(key), read_passphrase(passphrase_file))
+
+
+def generate_key(prefix: Path, passphrase: str) -> tuple[Path, Path]:
+    """Make a key pair: PREFIX.private, encrypted and readable by its owner alone, and PREFIX.pub.
+
+    Args:
+        prefix: Path without the endings; its folder is created where missing.
+        passphrase: Encrypts the private key.
+
+    Raises:
+        DeployError: One of the files is there already, or they cannot be written.
+    """
+    # Not by with_suffix: a name may have dots of its own.
+    private, public = (Path(f"{prefix.absolute()}{ending}") for ending in (".private", ".pub"))
+    if private.resolve().is_relative_to(REPO):
+        raise DeployError(
+            f"{private} is inside the checkout, where a commit would publish it",
+            hint="choose another folder, such as ~/.config/todo-backend",
+            code=ExitCode.USAGE,
+        )
+    if not prefix.name:
+        raise DeployError(
+            f"{prefix} is a folder, and not a name for a key",
+            hint=f"write {prefix / 'todo'}",
+            code=ExitCode.USAGE,
+        )
+    try:
+        _make_room(private, public)
+    except OSError as error:
+        message = f"{error.filename} cannot be made: {error.strerror}"
+        raise DeployError(message, hint="choose another folder", code=ExitCode.CONFIG) from None
+    words = [f"--output-prefix={prefix.absolute()}", "--passphrase-file=/dev/stdin"]
+    try:
+        process.run(
+            ["skopeo", "generate-sigstore-key", *words],
+            stdin=f"{passphrase}\n",
+            timeout_s=_KEY_TIMEOUT_S,
+        )
+    except BaseException:
+        for path in (private, public):
+            path.unlink(missing_ok=True)
+        raise
+    return private, public
+
+
+def _make_room(private: Path, public: Path) -> None:
+    """Make the folder of a key pair, and see that both files can be written there.
+
+    Raises:
+        DeployError: One of them is there already.
+        OSError: They cannot be written.
+    """
+    for path in (private, public):
+        if os.path.lexists(path):
+            raise DeployError(
+                f"{path} exists already, and a key is never overwritten",
+                hint="choose another name, or move it away",
+                code=ExitCode.CONFIG,
+            )
+    private.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in (private, public):
+        path.touch(mode=0o600, exist_ok=False)
+        path.unlink()
+
+
+def sign(image: skopeo.Reference, signer: skopeo.Signer) -> None:
+    """Add a signature to what is in the registry already; the image itself stays as it is.
+
+    Args:
+        image: By digest; that digest is signed, whatever the tag stands for meanwhile. The
+            signature names the tag, or the digest alone where there is none.
+        signer: Whose signature it is.
+
+    Raises:
+        DeployError: The digest is not there, or the registry or the key refused.
+    """
+    if image.digest is None:
+        raise ValueError("an image is signed by its digest")
+    with progress.step(f"Signing {image}"):
+        identity = image.tagged if image.tag else None
+        skopeo.copy(image, image, signer=signer, identity=identity)
+
+
+def verify(image: skopeo.Reference, public_key: Path) -> Verified:
+    """Pull an image under a policy that wants this key's signature, and throw it away.
+
+    Every layer comes down and is checked against its digest, so what is reported is true of
+    the content, and not only of its table of contents.
+
+    Raises:
+        DeployError: It is not signed, not by this key, not under this name, or altered.
+    """
+    policy = render_policy(image.repository, _readable(public_key).absolute())
+    with progress.step(f"Verifying {image}"), skopeo.workspace() as folder:
+        digest = skopeo.copy(image, f"dir:{folder}", policy=policy, public_key=public_key)
+        manifest = json.loads((folder / "manifest.json").read_text())
+    return Verified(image.at(digest), digest, manifest["config"]["digest"])
+
+
+def _ask(question: str) -> str:
+    try:
+        return getpass.getpass(question)
+    except EOFError:
+        return ""
+
+
+def _readable(path: Path) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        message = f"the key {path} cannot be read: {error.strerror}"
+        raise DeployError(message, code=ExitCode.CONFIG) from None
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return (path.read_text().splitlines() or [""])[0]
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        message = f"the passphrase file {path} cannot be read: {why}"
+        raise DeployError(message, code=ExitCode.CONFIG) from None

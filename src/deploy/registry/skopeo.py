@@ -1,0 +1,268 @@
+"""Images in a registry: their names, and skopeo, which copies, signs and verifies them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import ipaddress
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploy import process
+from deploy.errors import DeployError, ExitCode
+from deploy.host import packages, probe
+from deploy.registry import skopeo_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+MINIMUM_SKOPEO = (1, 11, 0)
+"""The first that makes keys and reads their passphrase from a file."""
+
+_COPY_TIMEOUT_S = 3600.0
+_ASK_TIMEOUT_S = 600.0
+_LARGE_TMP = "/var/tmp"  # noqa: S108  # mkdtemp below it makes a private folder
+
+_PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+_NAME = re.compile(
+    # A registry has a dot, a port or is localhost; anything else would be a path on some default.
+    r"(?P<registry>localhost(?::\d+)?|[\w-]+(?:\.[\w-]+)+(?::\d+)?|[\w-]+:\d+"
+    r"|\[[0-9a-f:]+\](?::\d+)?)"
+    rf"/(?P<path>{_PART}(?:/{_PART})*)"
+    r"(?::(?P<tag>\w[\w.-]{0,127}))?"
+    r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
+    re.ASCII,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """The name of an image in a registry.
+
+    Attributes:
+        registry: Host, with its port where it has one.
+        path: The repository within the registry.
+        tag: Name of a version, or None.
+        digest: Digest of the manifest, as `sha256:…`, or None.
+    """
+
+    registry: str
+    path: str
+    tag: str | None = None
+    digest: str | None = None
+
+    @property
+    def repository(self) -> str:
+        """Registry and path: what policies and signatures go by."""
+        return f"{self.registry}/{self.path}"
+
+    @property
+    def tagged(self) -> str:
+        """Repository and tag; `latest` where none is given, as everywhere."""
+        return f"{self.repository}:{self.tag or 'latest'}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the registry is on this machine, where nobody else listens in."""
+        name = self.registry.rpartition(":")[0] or self.registry
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(name.strip("[]")).is_loopback
+        return name == "localhost"
+
+    @property
+    def transport(self) -> str:
+        """As skopeo wants it, which takes a tag or a digest but not both."""
+        return f"docker://{self}"
+
+    def at(self, digest: str) -> Reference:
+        """This image, by the digest of its manifest."""
+        return dataclasses.replace(self, digest=digest)
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.digest}" if self.digest else self.tagged
+
+
+@dataclasses.dataclass(frozen=True)
+class Signer:
+    """A key that signs, and what opens it.
+
+    Attributes:
+        key: File with the private key, encrypted.
+        passphrase: Never in an argument, an environment or a file of ours.
+    """
+
+    key: Path
+    passphrase: str = dataclasses.field(repr=False)
+
+
+def parse(text: str) -> Reference:
+    """The reference that a user wrote: REGISTRY/REPO[:TAG][@DIGEST].
+
+    Raises:
+        DeployError: It is not one, or names no registry.
+    """
+    match = _NAME.fullmatch(text.removeprefix("docker://"))
+    if match is None:
+        raise DeployError(
+            f"{text} does not name an image in a registry",
+            hint="write REGISTRY/REPO[:TAG], as in registry.example.org/todo/backend:1.0",
+            code=ExitCode.USAGE,
+        )
+    reference = Reference(**match.groupdict())
+    if reference.registry == "docker.io" and "/" not in reference.path:
+        # So it is called in policies and signatures.
+        return dataclasses.replace(reference, path=f"library/{reference.path}")
+    return reference
+
+
+def ensure_skopeo(*, assume_yes: bool) -> None:
+    """See that skopeo is there, and install it when the user agreed.
+
+    Args:
+        assume_yes: Whether the user agreed to an installation.
+
+    Raises:
+        DeployError: It cannot be installed from here, or is too old.
+    """
+    if process.find("skopeo") is None:
+        minimum = {"skopeo": MINIMUM_SKOPEO}
+        packages.ensure_packages(["skopeo"], assume_yes=assume_yes, minimum=minimum)
+    found = probe.parse_version(process.run(["skopeo", "--version"]).stdout)
+    if found is None or found < MINIMUM_SKOPEO:
+        raise DeployError(
+            f"skopeo {probe.dotted(found or ())} is older than {probe.dotted(MINIMUM_SKOPEO)}",
+            hint="Debian 13 has one that is new enough",
+            code=ExitCode.UNAVAILABLE,
+        )
+
+
+def digest_of(reference: Reference) -> str:
+    """Digest of the manifest that a name stands for in the registry now.
+
+    Raises:
+        DeployError: It is not there, or the registry does not answer.
+    """
+    words = ["inspect", "--no-tags", "--format={{.Digest}}"]
+    words += ["--tls-verify=false"] if reference.is_loopback else []
+    return _skopeo([*words, reference.transport], reference, timeout_s=_ASK_TIMEOUT_S)
+
+
+def copy(
+    source: Reference | str,
+    destination: Reference | str,
+    *,
+    policy: Mapping[str, Any] | None = None,
+    public_key: Path | None = None,
+    signer: Signer | None = None,
+    identity: str | None = None,
+) -> str:
+    """Copy an image from or to a registry, with its signatures.
+
+    Args:
+        source: In a registry, or a transport and a name in skopeo's form.
+        destination: Likewise; one of both is in a registry.
+        policy: What the image must satisfy, as in policy.json; anything goes when None.
+        public_key: The key that the policy asks for, for its name in errors.
+        signer: Who signs the copy, if anybody.
+        identity: REPO:TAG that the signature names; the destination's own name when None.
+
+    Returns:
+        The digest of the manifest at the destination.
+
+    Raises:
+        DeployError: The policy, the registry or the key refused; the line says which and why.
+    """
+    about = destination if isinstance(destination, Reference) else source
+    assert isinstance(about, Reference)  # noqa: S101  # callers' duty
+    key = signer.key if signer else public_key
+    with workspace() as folder:
+        words = ["copy", "--quiet", f"--digestfile={folder / 'digest'}"]
+        if isinstance(source, Reference):
+            words.append("--preserve-digests")
+        else:
+            # Local layers are not compressed, so this makes a manifest, which the signatures of
+            # an image that was once pulled do not fit.
+            words += ["--format=oci", "--remove-signatures"]
+        for side, name in (("src", source), ("dest", destination)):
+            if isinstance(name, Reference) and name.is_loopback:
+                words.append(f"--{side}-tls-verify=false")
+        if signer:
+            words.append(f"--sign-by-sigstore-private-key={signer.key}")
+            words.append("--sign-passphrase-file=/dev/stdin")
+            words += [f"--sign-identity={identity}"] if identity else []
+        _skopeo(
+            [*_trust(folder, policy), *words, *map(_transport, (source, destination))],
+            about,
+            key=key,
+            stdin=f"{signer.passphrase}\n" if signer else None,
+            timeout_s=_COPY_TIMEOUT_S,
+        )
+        return (folder / "digest").read_text().strip()
+
+
+@contextlib.contextmanager
+def workspace() -> Iterator[Path]:
+    """A private folder with room for an image, gone with the block."""
+    parent = os.environ.get("TMPDIR") or _LARGE_TMP
+    try:
+        folder = tempfile.TemporaryDirectory(dir=parent, prefix="todo-registry-")
+    except OSError as error:
+        message = f"cannot write to {parent}: {error.strerror}"
+        raise DeployError(
+            message, hint="point TMPDIR to a folder with room for an image", code=ExitCode.NO_SPACE
+        ) from error
+    with folder as path:
+        yield Path(path)
+
+
+def _trust(folder: Path, policy: Mapping[str, Any] | None) -> list[str]:
+    """Switches that replace the user's own policy and signature settings by what is due here."""
+    settings = folder / "registries.d"
+    settings.mkdir()
+    # JSON is YAML as well.
+    attachments = {"default-docker": {"use-sigstore-attachments": True}}
+    (settings / "sigstore.yaml").write_text(json.dumps(attachments))
+    switches = [f"--registries.d={settings}"]
+    if policy is None:
+        return [*switches, "--insecure-policy"]
+    file = folder / "policy.json"
+    file.write_text(json.dumps(policy))
+    return [*switches, f"--policy={file}"]
+
+
+def _transport(name: Reference | str) -> str:
+    return name.transport if isinstance(name, Reference) else name
+
+
+def _skopeo(
+    words: Sequence[str],
+    about: Reference,
+    *,
+    key: Path | None = None,
+    stdin: str | None = None,
+    timeout_s: float,
+) -> str:
+    """Run skopeo and return what it printed; its refusals become errors of ours."""
+    try:
+        return process.run(["skopeo", *words], stdin=stdin, timeout_s=timeout_s).stdout.strip()
+    except process.ToolError as error:
+        if error.completed is None:
+            raise
+        login = ["podman", "login", *(["--tls-verify=false"] if about.is_loopback else [])]
+        refusal = skopeo_errors.explain(
+            error.completed.stderr,
+            {
+                "image": str(about),
+                "repository": about.repository,
+                "registry": about.registry,
+                "login": " ".join([*login, about.registry]),
+                "key": str(key or "the key"),
+            },
+        )
+        if refusal is None:
+            raise
+        raise refusal from None

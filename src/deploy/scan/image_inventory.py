@@ -1,0 +1,307 @@
+"""What is inside an image, by its own records: dpkg's, those of the wheels, and its SBOM."""
+
+from __future__ import annotations
+
+import dataclasses
+import email.parser
+import hashlib
+import json
+import re
+import stat
+import urllib.parse
+from typing import TYPE_CHECKING, Any
+
+from deploy.scan.report import Finding, Scanned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from deploy.image.archive import Archive
+
+_REPLACED = "not as built: a later layer brings it again"
+_STATUS = "var/lib/dpkg/status"
+_STATUS_FOLDER = "var/lib/dpkg/status.d/"  # one file a package, as in images without dpkg
+_SBOM = re.compile(r"usr/share/sbom/[^/]+\.cdx\.json")
+_METADATA = re.compile(r"(?:.*/)?[^/]+\.(?:dist-info/METADATA|egg-info(?:/PKG-INFO)?)")
+_WHEEL = re.compile(r"(?:.*/)?(?P<name>[^-/]+)-(?P<version>[^-/]+)-[^/]+\.whl")
+_VENDORED = re.compile(r".*\.(?:libs|dylibs)/[^/]*\.so[.0-9]*")
+_COMPILED = re.compile(r".*/(?:dist|site)-packages/(?P<top>[^/]+?)(?:/.*)?\.so")
+_DEBIAN_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+_DEBIAN_VERSION = re.compile(r"[A-Za-z0-9.+~:-]+")
+_DEBIAN_ARCHITECTURE = re.compile(r"[a-z0-9-]+")
+_PYTHON_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_PYTHON_VERSION = re.compile(r"[A-Za-z0-9.+!_-]+")
+_SOURCE = "the image"
+
+
+@dataclasses.dataclass(frozen=True)
+class Package:
+    """A package inside.
+
+    Attributes:
+        name: As its record spells it; a Python name in its normalized form.
+        version: As its record spells it.
+        architecture: Of a Debian package, else empty.
+    """
+
+    name: str
+    version: str
+    architecture: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Inventory:
+    """What is inside an image.
+
+    Attributes:
+        image: Name of the image, such as `backend`.
+        reference: What it was found by.
+        config_digest: Its id.
+        debian: Debian packages; one twice when the image says so.
+        python: Python distributions; likewise.
+        vendored: Shared libraries that wheels brought along, as paths.
+        compiled: Python packages with compiled modules in them.
+        files: Number of files and links.
+        sbom: The image's SBOM as it stands there, or None.
+        findings: Where its records contradict each other, or cannot be read.
+    """
+
+    image: str
+    reference: str
+    config_digest: str
+    debian: tuple[Package, ...]
+    python: tuple[Package, ...]
+    vendored: tuple[str, ...]
+    compiled: tuple[str, ...]
+    files: int
+    sbom: str | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def digest(self) -> str:
+        """Digest of the packages inside: the same for images that differ in the program alone."""
+        packages = [(one.name, one.version, one.architecture) for one in self.debian + self.python]
+        return hashlib.sha256(json.dumps(packages).encode()).hexdigest()
+
+    @property
+    def summary(self) -> Scanned:
+        """What a report says about the image."""
+        unseen = []
+        if self.compiled:
+            unseen.append(
+                f"what is compiled into {', '.join(self.compiled)}: "
+                "their advisories are seen, those of the C and Rust inside are not"
+            )
+        if self.vendored:
+            unseen.append(f"flaws of libraries inside wheels: {', '.join(self.vendored)}")
+        counts = {
+            "Debian packages": len(self.debian),
+            "Python distributions": len(self.python),
+            "libraries inside wheels": len(self.vendored),
+            "files": self.files,
+        }
+        return Scanned(self.image, self.reference, self.config_digest, counts, tuple(unseen))
+
+
+def read(archive: Archive, image: str, reference: str) -> Inventory:
+    """Everything that a saved image says about itself.
+
+    Args:
+        archive: The image.
+        image: Its name in findings, such as `backend`.
+        reference: What it was found by.
+    """
+    debian: list[Package] = []
+    python: list[Package] = []
+    findings: list[Finding] = []
+    for path, entry in archive.entries.items():
+        if entry.info.isdir():
+            continue
+        try:
+            if path == _STATUS or path.startswith(_STATUS_FOLDER):
+                debian += debian_packages(_text(archive, path))
+            elif _METADATA.fullmatch(path):
+                python += python_package(_text(archive, path))
+            elif wheel := _WHEEL.fullmatch(path):
+                python.append(Package(normalized(wheel["name"]), wheel["version"]))
+        except ValueError as error:
+            what = f"/{path} cannot be read: {error}"
+            findings.append(_finding(image, path.rpartition("/")[2], "", "unreadable", what))
+    if not debian:
+        what = f"neither /{_STATUS} nor /{_STATUS_FOLDER} names a package"
+        findings.append(_finding(image, "dpkg", "", "no-packages", what))
+    sboms = [archive.find(path) for path in archive.entries if _SBOM.fullmatch(path)]
+    sbom = sboms[0].decode(errors="replace") if len(sboms) == 1 and sboms[0] else None
+    files = {path for path, entry in archive.entries.items() if not entry.info.isdir()}
+    raising = {
+        path
+        for path, entry in archive.entries.items()
+        if entry.info.isreg() and entry.info.mode & (stat.S_ISUID | stat.S_ISGID)
+    }
+    findings += _missing(image, set(archive.replaced), "replaced-file", _REPLACED)
+    findings += _missing(image, raising, "raises-user", "setuid or setgid")
+    findings += contradictions(
+        image,
+        {("deb", one.name): _versions(debian, one.name) for one in debian}
+        | {("pypi", one.name): _versions(python, one.name) for one in python},
+        {path: archive.contents.get(path, "") for path in files},
+        sbom,
+    )
+    return Inventory(
+        image=image,
+        reference=reference,
+        config_digest=archive.config_digest,
+        debian=tuple(sorted(set(debian), key=dataclasses.astuple)),
+        python=tuple(sorted(set(python), key=dataclasses.astuple)),
+        vendored=tuple(f"/{path}" for path in archive.entries if _VENDORED.fullmatch(path)),
+        compiled=tuple(_compiled(archive.entries)),
+        files=len(files),
+        sbom=sbom,
+        findings=tuple(findings),
+    )
+
+
+def debian_packages(status: str) -> Iterator[Package]:
+    """The packages that dpkg's status, or one of its stanzas alone, says are there.
+
+    Raises:
+        ValueError: A stanza lacks name or version, or has one that dpkg would not take.
+    """
+    for stanza in re.split(r"\n\s*\n", status.strip("\n")):
+        fields = dict(re.findall(r"^([A-Za-z-]+):[ \t]*(.*?)[ \t]*$", stanza, re.MULTILINE))
+        if not fields:
+            continue
+        # Files in status.d speak of nothing but what is there.
+        if not fields.get("Status", "installed").endswith("installed"):
+            continue
+        if fields.get("Status", "").endswith("not-installed"):
+            continue
+        yield Package(
+            _valid(_DEBIAN_NAME, fields.get("Package", ""), "package name"),
+            _valid(_DEBIAN_VERSION, fields.get("Version", ""), "version"),
+            _valid(_DEBIAN_ARCHITECTURE, fields.get("Architecture", "all"), "architecture"),
+        )
+
+
+def python_package(metadata: str) -> list[Package]:
+    """The distribution that METADATA or PKG-INFO is about.
+
+    Raises:
+        ValueError: It lacks name or version.
+    """
+    fields = email.parser.HeaderParser().parsestr(metadata)
+    name = _valid(_PYTHON_NAME, fields.get("Name", ""), "name of a distribution")
+    version = _valid(_PYTHON_VERSION, fields.get("Version", ""), "version")
+    return [Package(normalized(name), version)]
+
+
+def normalized(name: str) -> str:
+    """A distribution's name as every index compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def contradictions(
+    image: str,
+    inside: Mapping[tuple[str, str], frozenset[str]],
+    files: Mapping[str, str],
+    sbom: str | None,
+) -> list[Finding]:
+    """Where an SBOM says other than the image itself.
+
+    Args:
+        image: Its name in findings.
+        inside: Kind (`deb` or `pypi`) and name of a package -> versions inside.
+        files: Every path inside but the folders, without a leading slash -> its content, as in
+            `Archive.contents`.
+        sbom: Text of the CycloneDX document, or None.
+    """
+    if sbom is None:
+        what = "there is no SBOM in /usr/share/sbom, or more than one"
+        return [_finding(image, "sbom", "", "sbom-missing", what)]
+    try:
+        components = json.loads(sbom)["components"]
+        listed: dict[tuple[str, str], set[str]] = {}
+        for component in components:
+            if found := _purl(component.get("purl", "")):
+                listed.setdefault(found[0], set()).add(found[1])
+        located = dict(_located(components))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        what = f"the SBOM is no CycloneDX document: {error!r}"
+        return [_finding(image, "sbom", "", "sbom-unreadable", what)]
+    findings = []
+    for kind, name in sorted(inside.keys() | listed.keys()):
+        here = inside.get((kind, name), frozenset())
+        there = frozenset(listed.get((kind, name), ()))
+        for version in sorted(here - there):
+            other = f", which names {', '.join(sorted(there))}" if there else ""
+            what = f"is in the image, not in its SBOM{other}"
+            findings.append(_finding(image, name, version, "sbom-lacks", what))
+        for version in sorted(there - here):
+            what = "is in the SBOM, not in the image"
+            findings.append(_finding(image, name, version, "sbom-exceeds", what))
+    lacking, exceeding = files.keys() - located.keys(), located.keys() - files.keys()
+    # The document itself cannot say what its own hash is.
+    altered = {
+        path
+        for path in files.keys() & located.keys()
+        if files[path] != located[path] and not _SBOM.fullmatch(path)
+    }
+    findings += _missing(image, lacking, "sbom-lacks-file", "in the image, not in its SBOM")
+    findings += _missing(image, exceeding, "sbom-exceeds-file", "in its SBOM, not in the image")
+    findings += _missing(image, altered, "sbom-other-content", "not what its SBOM says")
+    return findings
+
+
+def _missing(image: str, paths: set[str], identity: str, where: str) -> Iterator[Finding]:
+    if paths:
+        example = f"/{min(paths)}"
+        more = f" and {len(paths) - 1} more files are" if len(paths) > 1 else " is"
+        yield _finding(image, "sbom", "", identity, f"{example}{more} {where}")
+
+
+def _purl(purl: str) -> tuple[tuple[str, str], str] | None:
+    """Kind and name, and version, of a package URL of Debian's or Python's, else None."""
+    match = re.fullmatch(r"pkg:(deb/debian|pypi)/([^@/?#]+)@([^?#]+)(?:[?#].*)?", purl)
+    if not match:
+        return None
+    kind, name, version = match[1], urllib.parse.unquote(match[2]), urllib.parse.unquote(match[3])
+    if kind == "pypi":
+        return ("pypi", normalized(name)), version
+    return ("deb", name), version
+
+
+def _located(components: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Path -> content of each file that an SBOM lists, as in `Archive.contents`."""
+    for component in components:
+        if component.get("type") == "file":
+            hashes = [one["content"] for one in component.get("hashes", ())]
+            links = [one["value"] for one in component.get("properties", ())]
+            content = [f"sha256:{one}" for one in hashes] + [f"-> {one}" for one in links]
+            yield component["name"].lstrip("/"), "".join(content)
+        yield from _located(component.get("components", ()))
+
+
+def _versions(packages: Iterable[Package], name: str) -> frozenset[str]:
+    return frozenset(one.version for one in packages if one.name == name)
+
+
+def _compiled(paths: Iterable[str]) -> list[str]:
+    tops = {match["top"] for match in map(_COMPILED.fullmatch, paths) if match}
+    return sorted({top.partition(".")[0] for top in tops if not top.endswith((".libs", ".dylibs"))})
+
+
+def _text(archive: Archive, path: str) -> str:
+    content = archive.find(path)
+    if content is None:
+        raise ValueError("it is no regular file")
+    return content.decode()
+
+
+def _valid(pattern: re.Pattern[str], text: str, what: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError(f"{text!r} is no {what}")
+    return text
+
+
+def _finding(image: str, package: str, version: str, identity: str, what: str) -> Finding:
+    return Finding(image, "image", package, version, identity, what, sources=(_SOURCE,))

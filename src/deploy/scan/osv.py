@@ -1,0 +1,336 @@
+"""Which of some Python packages a file of OSV records speaks of.
+
+Runs in the environment of scan.lock: `python -m deploy.scan.osv FILE`, with a JSON list of
+names and versions on standard input, and a JSON document about them on standard output. It
+alone needs packages of that environment (packaging, cvss).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import gzip
+import io
+import json
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import InvalidVersion, Version
+
+from deploy.errors import ExitCode
+from deploy.scan.image_inventory import normalized
+from deploy.scan.report import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+_ECOSYSTEM = "PyPI"
+_GZIP = b"\x1f\x8b"
+_ZIP = b"PK"
+# An advisory may fix a version and reintroduce the flaw in the same one, or name one version as
+# the first and the last that has it.
+_RANK = {"fixed": 0, "introduced": 1, "last_affected": 2}
+
+LEAST = 7_000
+"""Records that the whole database has at least. It had 7,080 in July 2026, and loses none: what
+was withdrawn stays, marked."""
+
+CANARIES = (
+    ("jinja2", "2.7.1", "CVE-2014-1402"),
+    ("pyyaml", "3.12", "CVE-2017-18342"),
+    ("requests", "2.19.1", "CVE-2018-18074"),
+    ("urllib3", "1.24.1", "CVE-2019-11324"),
+    ("pydantic", "1.7.3", "CVE-2021-29510"),
+    ("pyjwt", "2.3.0", "CVE-2022-29217"),
+    ("requests", "2.30.0", "CVE-2023-32681"),
+    ("jinja2", "3.1.2", "CVE-2024-22195"),
+)
+"""Package, version, and a flaw in it that is known for years. Whoever misses one of them may miss
+one in an image as well. From many years: part of a database is most often some of its years."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """An advisory that speaks of a package in the version at hand.
+
+    Attributes:
+        id: The record's.
+        aliases: Other names of the same flaw.
+        package: Name as it was asked for.
+        version: Version as it was asked for.
+        fixed: Versions that have the flaw no more.
+        severity: The worst grade that the record gives.
+        undecided: Why the record does not tell whether it speaks of that version, or empty.
+    """
+
+    id: str
+    aliases: tuple[str, ...]
+    package: str
+    version: str
+    fixed: tuple[str, ...]
+    severity: Severity
+    undecided: str = ""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Read the question, print the answer.
+
+    A malformed file is one line and EX_DATAERR, one that is not the whole database one line and
+    EX_UNAVAILABLE.
+    """
+    (name,) = arguments
+    packages = [(str(package), str(version)) for package, version in json.load(sys.stdin)]
+    try:
+        records = read(Path(name).read_bytes())
+        gap = find_gap(records)
+        if gap:
+            sys.stderr.write(f"{gap}\n")
+            return ExitCode.UNAVAILABLE
+        matches = find(records, packages, grade)
+        newest = find_date(records, dt.datetime.now(dt.UTC))
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.DATA
+    answer = {
+        "records": len(records),
+        "as_of": newest.isoformat() if newest else None,
+        "matches": [
+            {**dataclasses.asdict(match), "severity": match.severity.label} for match in matches
+        ],
+    }
+    sys.stdout.write(json.dumps(answer))
+    return ExitCode.OK
+
+
+def read(content: bytes) -> list[dict[str, Any]]:
+    """The records about Python packages in a file.
+
+    It may be JSON, JSON lines, either of them with gzip, or a ZIP of JSON files.
+
+    Raises:
+        ValueError: It is none of these, a record is not in OSV form, or none is about Python.
+    """
+    found = [record for record in map(_checked, _decoded(content)) if _is_python(record)]
+    if not found:
+        # Of another ecosystem, or cut short: that no package is in it would mean nothing.
+        raise ValueError("it holds no advisory about Python packages")
+    return found
+
+
+def _decoded(content: bytes) -> Iterator[object]:
+    if content.startswith(_GZIP):
+        content = gzip.decompress(content)
+    if content.startswith(_ZIP):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for name in archive.namelist():
+                if name.endswith(".json"):
+                    yield json.loads(archive.read(name))
+        return
+    text = content.decode()
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        whole = [json.loads(line) for line in text.splitlines() if line.strip()]
+    yield from whole if isinstance(whole, list) else [whole]
+
+
+def _checked(record: object) -> dict[str, Any]:
+    if not (isinstance(record, dict) and {"id", "modified"} <= record.keys()):
+        raise ValueError("it holds something that is no advisory in OSV form")
+    return record
+
+
+def _is_python(record: Mapping[str, Any]) -> bool:
+    try:
+        return any(_python_parts(record))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{record['id']} is not in OSV form: {error!r}") from error
+
+
+def _python_parts(record: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Normalized package name and entry of `affected`, for each that is about Python."""
+    for affected in record.get("affected") or ():
+        package = affected.get("package") or {}
+        if package.get("ecosystem") == _ECOSYSTEM:
+            yield normalized(package["name"]), affected
+
+
+def find_date(records: Iterable[Mapping[str, Any]], now: dt.datetime) -> dt.datetime | None:
+    """When the newest record was changed; None without any.
+
+    The real database has records whose date lies ahead. They say nothing about its age.
+    """
+    dates = (dt.datetime.fromisoformat(record["modified"]) for record in records)
+    aware = (date if date.tzinfo else date.replace(tzinfo=dt.UTC) for date in dates)
+    return max((date for date in aware if date <= now), default=None)
+
+
+def find_gap(records: Sequence[Mapping[str, Any]]) -> str:
+    """What shows that these are not all the advisories there are; empty for a whole database."""
+    number = len({record["id"] for record in records})
+    if number < LEAST:
+        return f"it has {number} of at least {LEAST} records"
+    asked = dict.fromkeys((package, version) for package, version, _ in CANARIES)
+    found = {
+        (match.package, match.version, name)
+        for match in find(records, asked, lambda _: Severity.UNGRADED)
+        for name in (match.id, *match.aliases)
+    }
+    lacking = next((canary for canary in CANARIES if canary not in found), None)
+    return "it does not know {2}, a flaw of {0} {1}".format(*lacking) if lacking else ""
+
+
+def find(
+    records: Iterable[Mapping[str, Any]],
+    packages: Iterable[tuple[str, str]],
+    grade: Callable[[str], Severity],
+) -> list[Match]:
+    """The records that speak of a package in its version; withdrawn ones do not count.
+
+    Args:
+        records: In OSV form.
+        packages: Names and versions.
+        grade: Gives the grade of a CVSS vector.
+    """
+    asked: dict[str, list[tuple[str, str]]] = {}
+    for name, version in packages:
+        asked.setdefault(normalized(name), []).append((name, version))
+    matches: list[Match] = []
+    for record in records:
+        if record.get("withdrawn"):
+            continue
+        try:
+            matches += _matches(record, asked, grade)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"{record['id']} is not in OSV form: {error!r}") from error
+    return matches
+
+
+def _matches(
+    record: Mapping[str, Any],
+    asked: Mapping[str, Sequence[tuple[str, str]]],
+    grade: Callable[[str], Severity],
+) -> Iterator[Match]:
+    parts: dict[str, list[Mapping[str, Any]]] = {}
+    for key, affected in _python_parts(record):
+        parts.setdefault(key, []).append(affected)
+    for key in parts.keys() & asked.keys():
+        for name, version in asked[key]:
+            match = _match(record, parts[key], name, version, grade)
+            if match is not None:
+                yield match
+
+
+def _match(
+    record: Mapping[str, Any],
+    parts: Sequence[Mapping[str, Any]],
+    name: str,
+    version: str,
+    grade: Callable[[str], Severity],
+) -> Match | None:
+    verdicts = [is_affected(part, version) for part in parts]
+    undecided = next((verdict for verdict in verdicts if isinstance(verdict, str)), "")
+    if True not in verdicts and not undecided:
+        return None
+    return Match(
+        id=record["id"],
+        aliases=tuple(record.get("aliases", ())),
+        package=name,
+        version=version,
+        fixed=tuple(
+            dict.fromkeys(
+                event["fixed"]
+                for part in parts
+                for listed in _ranges(part)
+                for event in listed["events"]
+                if "fixed" in event
+            )
+        ),
+        severity=_severity(record, parts, grade),
+        undecided="" if True in verdicts else undecided,
+    )
+
+
+def is_affected(part: Mapping[str, Any], version: str) -> bool | str:
+    """Whether one entry of `affected` means a version, or why it does not tell."""
+    listed = part.get("versions") or ()
+    if version in listed:
+        return True
+    ranges = _ranges(part)
+    if not listed and not ranges:
+        return "it names no versions, only commits"
+    try:
+        wanted = Version(version)
+    except InvalidVersion:
+        return f"{version} is no version that could be compared"
+    if any(wanted == found for found in map(_find_version, listed)):
+        return True
+    undecided = ""
+    for each in ranges:
+        try:
+            if _covers(each["events"], wanted):
+                return True
+        except InvalidVersion as error:
+            undecided = f"it names a version that cannot be compared: {error}"
+    return undecided or False
+
+
+def _ranges(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [each for each in part.get("ranges", ()) if each.get("type") != "GIT"]
+
+
+def _covers(events: Iterable[Mapping[str, str]], wanted: Version) -> bool:
+    """Whether a version lies in a range: what the last event up to it said (OSV, evaluation)."""
+    ordered = sorted(
+        (Version(value), _RANK[kind], kind)
+        for event in events
+        for kind, value in event.items()
+        if kind in _RANK
+    )
+    inside = False
+    for at, _, kind in ordered:
+        if kind == "introduced" and wanted >= at:
+            inside = True
+        elif (kind == "fixed" and wanted >= at) or (kind == "last_affected" and wanted > at):
+            inside = False
+    return inside
+
+
+def _find_version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+def _severity(
+    record: Mapping[str, Any],
+    parts: Sequence[Mapping[str, Any]],
+    grade: Callable[[str], Severity],
+) -> Severity:
+    places = (record, *parts)
+    grades = [grade(each["score"]) for place in places for each in place.get("severity") or ()]
+    if not any(grades):
+        # GitHub's advisories carry a word as well.
+        words = [(place.get("database_specific") or {}).get("severity", "") for place in places]
+        grades += [Severity.of(str(word)) for word in words]
+    return max(grades, default=Severity.UNGRADED)
+
+
+def grade(vector: str) -> Severity:
+    """The grade of a CVSS vector of version 3 or 4; ungraded when it cannot be read."""
+    import cvss  # noqa: PLC0415 - not in the environment that the unit tests run in
+
+    kinds = {"CVSS:3": cvss.CVSS3, "CVSS:4": cvss.CVSS4}
+    kind = kinds.get(vector[:6])
+    try:
+        return Severity.of(kind(vector).severities()[0]) if kind else Severity.UNGRADED
+    except cvss.CVSSError:
+        return Severity.UNGRADED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

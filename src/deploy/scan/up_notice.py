@@ -1,0 +1,160 @@
+"""The line of `up` about known flaws in the images it runs; remembered, so as not to nag."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from deploy import command_hints, paths, progress
+from deploy.errors import DeployError
+from deploy.image import build, builder
+from deploy.scan import gate
+from deploy.scan import report as scan_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
+
+    from deploy.scan.report import Report
+
+_QUIET_S = 86400.0
+"""For so long nothing is looked up again about the same packages."""
+_BOUND_S = 60.0
+"""For so long `up` looks for flaws, after it has printed the address."""
+_FILE = "scanned.json"
+_MORE = "scan --target all"
+
+
+def find_in_time(
+    named_builder: str | None = None,
+    *,
+    bound_s: float = _BOUND_S,
+    search: Callable[[str | None], str | None] | None = None,
+) -> str | None:
+    """The line, as `find`; but it ends when the time is over, at Ctrl-C, and on any failure.
+
+    The stack runs by then: nothing here may make the command that started it fail.
+
+    Args:
+        named_builder: The builder that the user named.
+        bound_s: How long the search may take.
+        search: What searches; `find` when None.
+    """
+    try:
+        with _bounded(bound_s):
+            return (search or find)(named_builder)
+    except _ExpiredError:
+        return _not_checked(f"it took longer than {bound_s:.0f} s")
+    except KeyboardInterrupt:
+        return _not_checked("interrupted")
+    except (DeployError, OSError, ValueError) as error:
+        return _not_checked(str(error))
+
+
+class _ExpiredError(BaseException):
+    """The time is over; not an Exception, so that nothing on the way takes it for its own."""
+
+
+@contextlib.contextmanager
+def _bounded(seconds: float) -> Iterator[None]:
+    """End what runs in the block, programs included, when the time is over."""
+
+    def expire(_number: int, _frame: FrameType | None) -> None:
+        raise _ExpiredError
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def find(named_builder: str | None = None) -> str | None:
+    """The line; None when nothing is wrong, or was said within the last day.
+
+    Quick rather than complete: a network that does not answer costs a few seconds and is a line
+    of its own, and where the builder is not at hand it is left to `build.py scan`.
+
+    Args:
+        named_builder: The builder that the user named.
+    """
+    memory = recall(_read(), time.time())
+    present = {name: found for name in build.TARGETS if (found := build.find(name))}
+    new = {name: one.reference for name, one in present.items() if one.config_digest not in memory}
+    if not new:
+        return None
+    try:
+        line, looked_at = _look(new, memory, named_builder)
+    except DeployError as error:
+        line, looked_at = _not_checked(error.message), {}
+    now = time.time()
+    digests = dict.fromkeys((one.config_digest for one in present.values()), now)
+    _write({**digests, **looked_at, **memory})
+    return line
+
+
+def _look(
+    references: Mapping[str, str], memory: Mapping[str, float], named_builder: str | None
+) -> tuple[str | None, dict[str, float]]:
+    """The line, and when which images and sets of packages were looked at."""
+    base = named_builder or builder.find()
+    if base is None:
+        return _not_checked("it takes the builder, which is not here"), {}
+    options = gate.Options(builder=base, brief=True)
+    with progress.step("Looking for known flaws in the images"):
+        inventories = gate.read(references, options)
+        # The program alone changed: what was looked up about its packages then holds.
+        known = {
+            one.config_digest: memory[one.digest] for one in inventories if one.digest in memory
+        }
+        new = [one for one in inventories if one.digest not in memory]
+        report = gate.judge(new, options) if new else None
+    looked_at = {**known, **{one.digest: time.time() for one in new}}
+    return render(report) if report else None, looked_at
+
+
+def render(report: Report) -> str | None:
+    """The line for a report; None for a clean one."""
+    if report.findings:
+        found = scan_report.render_count(report.findings)
+        return f"Warning: known flaws in the images, {found}; see {command_hints.build(_MORE)}"
+    unchecked = [f"{one.name}: {one.problem}" for one in report.sources if one.problem]
+    return _not_checked(unchecked[0]) if unchecked else None
+
+
+def _not_checked(what: str) -> str:
+    more = command_hints.build(_MORE)
+    return f"Warning: known flaws in the images could not be looked up ({what}); see {more}"
+
+
+def recall(text: str, now: float) -> dict[str, float]:
+    """What was looked at within the last day: digest -> seconds since 1970.
+
+    Args:
+        text: What was written down; anything else counts as nothing.
+        now: Seconds since 1970.
+    """
+    try:
+        stored = json.loads(text)
+        return {str(key): at for key, at in stored.items() if 0 <= now - at < _QUIET_S}
+    except (AttributeError, TypeError, ValueError):
+        return {}
+
+
+def _read() -> str:
+    try:
+        return (paths.state_dir() / _FILE).read_text()
+    except OSError:
+        return ""
+
+
+def _write(memory: Mapping[str, float]) -> None:
+    folder = paths.state_dir()
+    with contextlib.suppress(OSError):  # then it is looked up again
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _FILE).write_text(json.dumps(memory, indent=1))

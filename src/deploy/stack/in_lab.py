@@ -1,0 +1,286 @@
+"""The same command inside a lab, where this host cannot run the stack itself."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import itertools
+import logging
+import secrets
+from typing import TYPE_CHECKING
+
+from deploy import command_hints, progress
+from deploy.errors import DeployError, ExitCode
+from deploy.host import probe
+from deploy.image import build
+from deploy.lab import manager
+from deploy.lab import state as lab_state
+from deploy.paths import REPO
+from deploy.stack import ports, status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_CHECKOUT = "/srv/todo-backend"
+_BUILD = ("python3", f"{_CHECKOUT}/build.py")
+_IMAGES = "/var/cache/lab/images"
+_RECORDS = ".local/state/todo-backend/images"
+_PUBLIC_PORT = 8000
+_MANAGEMENT_PORT = 9000
+_BUILD_TIMEOUT_S = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+def find(*, no_lab: bool = False, lab: str | None = None) -> Trial | None:
+    """The trial that a command belongs to, or None when the stack runs on this host.
+
+    Args:
+        no_lab: Refuse rather than go into a lab.
+        lab: Name of the lab that the user asked for.
+
+    Raises:
+        DeployError: This host cannot run the stack, and `no_lab` is set.
+    """
+    why = probe.why_not_here()
+    if lab is not None:
+        return Trial(lab_state.check_name(lab), why)
+    if why is None:
+        return None
+    if no_lab:
+        raise DeployError(
+            why,
+            hint="python3 build.py doctor says what is missing",
+            code=ExitCode.CONFIG,
+        )
+    return Trial(command_hints.DEFAULT_LAB, why)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A lab that holds the stack, or is going to.
+
+    Args:
+        name: The lab's name.
+        why: Why this host cannot run the stack itself; None when the user asked for a lab.
+    """
+
+    name: str
+    why: str | None
+
+    def up(self, arguments: Sequence[str], *, port: int | None) -> int:
+        """Start the lab where needed and run `up` inside; the lab keeps running.
+
+        Args:
+            arguments: Further words for `up`.
+            port: Port on this host's loopback; 8000 when None.
+
+        Raises:
+            DeployError: No lab can run on this host either, the lab of that name is another
+                one, or a port is taken.
+        """
+        machine = self._running()
+        if machine is None:
+            self._require_lab()
+        progress.say(f"{self._reason()} This is a trial in a lab, a throwaway Debian machine.")
+        progress.say(
+            f"Its data is deleted with it; python3 build.py lab down {self.name} asks first."
+        )
+        if machine is None:
+            machine = self._start(port or _PUBLIC_PORT)
+        published = _outer(machine, _PUBLIC_PORT)
+        if published is None or port not in (None, published):
+            there = f"port {published}" if published else "no port of the backend"
+            message = f"the lab {self.name} runs already, and publishes {there}"
+            raise DeployError(message, hint=_beside(port), code=ExitCode.CONFIG)
+        return _interact(machine, ["up", f"--image-cache={_IMAGES}", "--no-lab", *arguments])
+
+    def image(self, arguments: Sequence[str], packages: Path | None, *, assume_yes: bool) -> int:
+        """Build images in the running lab, or in one that lasts as long as the build.
+
+        Args:
+            arguments: Further words for `image`.
+            packages: A package lock on this host.
+            assume_yes: Install missing Debian packages of this host without asking.
+        """
+        progress.say(f"{self._reason()} Building in a lab.")
+        words = ["image", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
+        with contextlib.ExitStack() as stack:
+            machine = self._running()
+            if machine is None:
+                machine = stack.enter_context(manager.throwaway(assume_yes=assume_yes))
+            if packages:
+                words.append(f"--packages={lend(machine, packages)}")
+            code = _interact(machine, words)
+            # The records of a host that builds by itself are those of its own images.
+            if code == 0 and self.why is not None:
+                fetch_records(machine)
+            return code
+
+    def scan(self, arguments: Sequence[str], advisories: Path | None) -> int:
+        """Scan the images of the running lab; without one, those that a lab builds for it.
+
+        Args:
+            arguments: Further words for `scan`.
+            advisories: A file of OSV records on this host.
+        """
+        progress.say(f"{self._reason()} Scanning in a lab.")
+        with contextlib.ExitStack() as stack:
+            machine = self._running()
+            if machine is None:
+                machine = stack.enter_context(manager.throwaway())
+                words = ["image", f"--image-cache={_IMAGES}", "--no-lab", "--target=all"]
+                with progress.step("Building the images") as step:
+                    machine.stream([*_BUILD, *words], step, timeout_s=_BUILD_TIMEOUT_S)
+            lent = [f"--advisories={lend(machine, advisories)}"] if advisories else []
+            return _interact(machine, ["scan", "--no-lab", *arguments, *lent])
+
+    def again(self, command: str, arguments: Sequence[str]) -> int:
+        """Run a command of the running stack inside the lab that holds it.
+
+        Raises:
+            DeployError: The lab is not up.
+        """
+        return _interact(self.machine(), [command, "--no-lab", *arguments])
+
+    def is_up(self) -> bool:
+        """Whether the lab runs.
+
+        Raises:
+            DeployError: It holds another checkout.
+        """
+        return self._running() is not None
+
+    def machine(self) -> manager.Lab:
+        """The lab that holds the running stack.
+
+        Raises:
+            DeployError: The lab is not up.
+        """
+        machine = self._running()
+        if machine is None:
+            why = f"this host cannot run the stack itself ({self.why}), and " if self.why else ""
+            raise DeployError(
+                f"nothing runs here: {why}no lab {self.name} is up",
+                hint=f"python3 build.py up{_switch(self.name)}",
+                code=ExitCode.UNAVAILABLE,
+            )
+        return machine
+
+    def _reason(self) -> str:
+        if self.why is None:
+            return f"In the lab {self.name}, as asked."
+        return f"This host cannot run the stack itself: {self.why}."
+
+    def _require_lab(self) -> None:
+        """Refuse where no lab can run either, and name what can.
+
+        Raises:
+            DeployError: None can.
+        """
+        found = probe.probe()
+        why = probe.why_no_lab(found)
+        if why is None:
+            return
+        message = f"no lab can run on this host: {why}"
+        if self.why is not None:
+            message = f"this host can run neither the stack ({self.why}) nor a lab ({why})"
+        hint = "python3 build.py dev serves the backend here, on embedded SQLite"
+        if not found.root:
+            hint += f"; sudo python3 build.py up{_switch(self.name)} starts a lab"
+        raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
+
+    def _start(self, public: int) -> manager.Lab:
+        if not ports.is_free(public):
+            message = f"port {public} of this host is taken by another program"
+            other = f"python3 build.py up{_switch(self.name)} --port {_free_port(public + 1)}"
+            raise DeployError(message, hint=f"choose another one: {other}", code=ExitCode.CONFIG)
+        # For health and metrics: as far from the public port as inside, or the next free one.
+        management = _free_port(public + _MANAGEMENT_PORT - _PUBLIC_PORT)
+        publish = {public: _PUBLIC_PORT, management: _MANAGEMENT_PORT}
+        # The README says that `up` installs what it needs.
+        return manager.start(self.name, publish=publish, assume_yes=True)
+
+    def _running(self) -> manager.Lab | None:
+        """The lab of that name, or None.
+
+        Raises:
+            DeployError: It was started from another checkout, which is the one that it holds.
+        """
+        found = next(
+            (machine for machine in manager.list_labs() if machine.name == self.name), None
+        )
+        if found and found.checkout != str(REPO):
+            message = f"the lab {self.name} holds another checkout, {found.checkout or 'unknown'}"
+            hint = f"run the command there, or {_beside(None)}"
+            raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
+        return found
+
+
+def lend(machine: manager.Lab, path: Path) -> str:
+    """Copy a file of this host into a lab, and return its path there.
+
+    Raises:
+        DeployError: It cannot be read.
+    """
+    if not path.is_file():
+        message = f"{path} is no file"
+        raise DeployError(message, hint="name a readable file", code=ExitCode.USAGE)
+    lent = f"lent-{secrets.token_hex(4)}-{path.name}"
+    try:
+        content = base64.b64encode(path.read_bytes()).decode()
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise DeployError(message, hint="name a readable file", code=ExitCode.USAGE) from None
+    write = "import base64, sys; open(sys.argv[1], 'wb').write(base64.b64decode(sys.stdin.read()))"
+    machine.run(["python3", "-c", write, lent], stdin=content)
+    return lent
+
+
+def fetch_records(machine: manager.Lab) -> None:
+    """Copy what a lab wrote down about its images to where a build on this host writes it."""
+    folder = build.record_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in machine.run(["ls", _RECORDS]).stdout.split():
+        if name.endswith(build.RECORDS):
+            text = machine.run(["cat", f"{_RECORDS}/{name}"]).stdout
+            (folder / name).write_text(text, encoding="utf-8")
+
+
+def _interact(machine: manager.Lab, words: Sequence[str]) -> int:
+    """Run `build.py` inside; it learns the lab's name and the addresses that lead there."""
+    env = {command_hints.LAB: machine.name}
+    for variable, inner in (
+        (status.PUBLISHED_URL, _PUBLIC_PORT),
+        (status.PUBLISHED_MANAGEMENT, _MANAGEMENT_PORT),
+    ):
+        outer = _outer(machine, inner)
+        if outer is not None:
+            env[variable] = f"http://127.0.0.1:{outer}"
+    verbose = ["--verbose"] if log.isEnabledFor(logging.DEBUG) else []
+    return machine.interact([*_BUILD, *verbose, *words], env=env)
+
+
+def _outer(machine: manager.Lab, inner: int) -> int | None:
+    """The port of this host that leads to one of the lab's, or None."""
+    return next((port for port, to in machine.publish.items() if to == inner), None)
+
+
+def _beside(port: int | None) -> str:
+    """The hint for a lab that cannot be used: another one beside it, which leaves it as it is."""
+    taken = {machine.name for machine in manager.list_labs()}
+    name = next(name for number in itertools.count(2) if (name := f"lab{number}") not in taken)
+    free = port or _free_port(_PUBLIC_PORT + 1)
+    return f"start another one beside it: python3 build.py up --lab {name} --port {free}"
+
+
+def _free_port(first: int) -> int:
+    """The first port from there on that is free, or the first above the privileged ones."""
+    candidates = itertools.chain(range(first, 65536), range(1024, first))
+    return next(port for port in candidates if ports.is_free(port))
+
+
+def _switch(name: str) -> str:
+    return "" if name == command_hints.DEFAULT_LAB else f" --lab {name}"

@@ -1,0 +1,172 @@
+"""Uninstall: what it removes, what stays, and the command that removes that."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import getpass
+import json
+import shlex
+from typing import TYPE_CHECKING
+
+from deploy import command_hints, paths, process
+from deploy.host.volumes import Volume, describe, measure
+from deploy.image import build
+from deploy.stack import install, lifecycle, systemd
+from deploy.stack.lifecycle import SECRET, VOLUMES
+from deploy.stack.services import SOCKET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+_MEASURE_TIMEOUT_S = 600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """Something of the stack that an uninstallation leaves.
+
+    Args:
+        what: Its name, with what it holds.
+        command: What removes it, as this reader types it.
+    """
+
+    what: str
+    command: str
+
+
+def check() -> None:
+    """Refuse before anything is stopped or asked.
+
+    Raises:
+        DeployError: A unit was edited after its installation.
+    """
+    install.refuse_edited()
+
+
+def has_work(*, volumes: bool) -> bool:
+    """Whether `remove` would remove anything."""
+    return install.is_installed() or (volumes and (bool(find_volumes()) or _has_secret()))
+
+
+def remove(*, volumes: bool) -> list[Path]:
+    """Stop the stack and remove the units; with `volumes` the data and the secret as well.
+
+    Returns:
+        The unit files that were removed.
+
+    Raises:
+        DeployError: As `check`; nothing was stopped then.
+    """
+    check()
+    removed: list[Path] = []
+    if install.is_installed():
+        lifecycle.stop()
+        systemd.systemctl("disable", "--quiet", SOCKET, check=False)
+        removed = install.uninstall()
+        systemd.systemctl("daemon-reload")
+    if volumes:
+        for name in VOLUMES:
+            process.run(["podman", "volume", "rm", "--force", name])
+        process.run(["podman", "secret", "rm", "--ignore", SECRET])
+    return removed
+
+
+def find_volumes() -> list[Volume]:
+    """The volumes of the stack that are there, with their size and age."""
+    return [found for name in VOLUMES if (found := _find_volume(name))]
+
+
+def find_kept() -> list[Kept]:
+    """What is left of the stack on this machine, the data first."""
+    return [
+        Kept(what, command_hints.shell(shlex.join(argv)))
+        for what, argv in (*_find_podmans(), *_find_files(), *_find_lingering())
+    ]
+
+
+def render_kept(kept: Iterable[Kept]) -> str:
+    """The list for people, each thing with its command below; empty when nothing is kept."""
+    lines = [f"  {one.what}\n    {one.command}\n" for one in kept]
+    return "".join(["What stays, and the command that removes it:\n", *lines]) if lines else ""
+
+
+def parse_volume(inspected: str, size_bytes: int) -> Volume:
+    """A volume from what `podman volume inspect` prints.
+
+    Args:
+        inspected: Its JSON.
+        size_bytes: What its files take.
+    """
+    (found,) = json.loads(inspected)
+    return Volume(
+        found["Name"], size_bytes, dt.datetime.fromisoformat(found["CreatedAt"]).timestamp()
+    )
+
+
+def _find_podmans() -> Iterator[tuple[str, list[str]]]:
+    volumes = find_volumes()
+    if volumes:
+        yield f"data: {describe(volumes)}", ["podman", "volume", "rm", *(v.name for v in volumes)]
+    development = measure(paths.dev_data_dir())
+    if development:
+        what = f"data and token secret of `build.py dev`: {describe([development])}"
+        yield what, ["rm", "-r", str(paths.dev_data_dir())]
+    if _has_secret():
+        yield "the key that signs tokens", ["podman", "secret", "rm", SECRET]
+    images = _image_names()
+    if images:
+        yield f"{len(images)} images", ["podman", "image", "rm", *images]
+
+
+def _has_secret() -> bool:
+    return process.run(["podman", "secret", "exists", SECRET], check=False).returncode == 0
+
+
+def _find_files() -> Iterator[tuple[str, list[str]]]:
+    dropins = install.find_dropins()
+    if dropins:
+        yield "your drop-ins", ["rm", *map(str, dropins)]
+    cache, state = paths.cache_dir(), paths.state_dir()
+    # All labs of a host share their cache.
+    if (
+        not command_hints.in_lab()
+        and cache.exists()
+        and not state.resolve().is_relative_to(cache.resolve())
+    ):
+        yield "the cache of builds", ["rm", "-r", str(cache)]
+    # By name: the folder may also hold data, and the disks of labs, which only `lab down` deletes.
+    data = {paths.dev_data_dir(), paths.labs_dir()}
+    records = sorted(set(state.iterdir()) - data) if state.is_dir() else []
+    if records:
+        yield "the records of builds and pushes", ["rm", "-r", *map(str, records)]
+
+
+def _find_lingering() -> Iterator[tuple[str, list[str]]]:
+    user = getpass.getuser()
+    # In a lab the user was made so.
+    if not command_hints.in_lab() and (lifecycle.LINGERING / user).exists():
+        yield f"services of {user} run from boot on", ["loginctl", "disable-linger", user]
+
+
+def _find_volume(name: str) -> Volume | None:
+    shown = process.run(["podman", "volume", "inspect", name], check=False)
+    if shown.returncode != 0:
+        return None
+    (found,) = json.loads(shown.stdout)
+    # Its files belong to users of the containers.
+    measure = ["podman", "unshare", "du", "--summarize", "--block-size=1", found["Mountpoint"]]
+    measured = process.run(measure, check=False, timeout_s=_MEASURE_TIMEOUT_S)
+    # du fails where a running server removes a file meanwhile, and has printed the sum.
+    size = measured.stdout.partition("\t")[0]
+    return parse_volume(shown.stdout, int(size) if size.isdigit() else 0)
+
+
+def _image_names() -> list[str]:
+    references = [f"--filter=reference={build.reference(target)}" for target in build.TARGETS]
+    references.append("--filter=reference=localhost/todo-builder")
+    listed = process.run(
+        ["podman", "images", "--format={{.Repository}}:{{.Tag}}", *references], check=False
+    )
+    return sorted(set(listed.stdout.split()))

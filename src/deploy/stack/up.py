@@ -1,0 +1,52 @@
+"""From a checkout to a running stack: the steps of `image`, `install` and `up`, in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deploy.host import packages
+from deploy.image import build as image_build
+from deploy.image import reproducible
+from deploy.stack import lifecycle
+from deploy.units import spec
+from deploy.units.loader import load_contract
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def build(
+    options: image_build.Options,
+    targets: Sequence[str] = image_build.TARGETS,
+    *,
+    assume_yes: bool = False,
+) -> list[image_build.Image]:
+    """Build the named targets where missing or stale; the units decide the arguments."""
+    arguments = spec.build_args(load_contract())
+    packages.ensure_stack_packages(assume_yes=assume_yes)
+    return [image_build.ensure(target, arguments, options) for target in targets]
+
+
+def verify(
+    target: str, options: image_build.Options, *, assume_yes: bool = False
+) -> reproducible.Verdict:
+    """Build a target twice and compare; the units decide the arguments."""
+    arguments = spec.build_args(load_contract())
+    packages.ensure_stack_packages(assume_yes=assume_yes)
+    return reproducible.verify(target, arguments, options)
+
+
+def install(
+    options: image_build.Options, *, port: int | None = None, assume_yes: bool = False
+) -> set[str]:
+    """Everything that `systemctl --user start todo-backend` needs; names what changed."""
+    lifecycle.check_port(port, moving=False)
+    build(options, assume_yes=assume_yes)
+    return {*lifecycle.prepare().files, *lifecycle.set_port(port)}
+
+
+def up(options: image_build.Options, *, port: int | None = None, assume_yes: bool = False) -> str:
+    """Install, start, and wait until the backend is ready; returns its URL."""
+    lifecycle.check_port(port, moving=True)
+    build(options, assume_yes=assume_yes)
+    return lifecycle.start(lifecycle.prepare(), port=port)

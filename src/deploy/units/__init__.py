@@ -1,0 +1,1 @@
+"""Units: parsing, checking and compiling Quadlet and systemd files."""

@@ -1,0 +1,111 @@
+"""The units of a folder, read from disk; the compiler itself does no I/O."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from deploy import paths
+from deploy.errors import DeployError, ExitCode
+from deploy.units.compiler import compile_contract
+from deploy.units.keys import KINDS
+from deploy.units.parser import Unit, parse_unit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deploy.units.spec import Contract
+
+_OPTIONAL = "dropins"
+"""The folder of the drop-ins that somebody may add; those beside a unit always count."""
+
+
+def load_units(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:
+    """Every unit of a folder with its drop-ins (`NAME.d/*.conf`), sorted by name.
+
+    Raises:
+        DeployError: A file is malformed, the folder has no units, or something below it is neither
+            a unit nor a drop-in for one.
+    """
+    if not folder.is_dir():
+        message = f"{folder} is not a folder"
+        raise DeployError(message, hint="run this in a checkout", code=ExitCode.DATA)
+    _require_known(folder)
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    if not files:
+        message = f"{folder} holds no units"
+        raise DeployError(message, hint="restore it: git checkout quadlet", code=ExitCode.DATA)
+    return tuple(_load(path) for path in files)
+
+
+def load_contract(folder: Path = paths.QUADLET) -> Contract:
+    """What the units of a folder say.
+
+    Raises:
+        DeployError: They cannot be read, or do not fit each other.
+    """
+    return compile_contract(load_units(folder))
+
+
+def load_variants(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:
+    """For each drop-in that may be added (`dropins/NAME.d/*.conf`), its unit with it merged.
+
+    Raises:
+        DeployError: As `load_units`.
+    """
+    _require_known(folder)
+    found = []
+    for path in sorted((folder / _OPTIONAL).glob("*.d/*.conf")):
+        name = f"{folder.name}/{path.relative_to(folder)}"
+        unit = _load(folder / path.parent.name.removesuffix(".d"))
+        added = parse_unit(name, _read(path))
+        found.append(dataclasses.replace(unit, lines=(*unit.lines, *added.lines)))
+    return tuple(found)
+
+
+def _require_known(folder: Path) -> None:
+    """Refuse what nothing would read, and so nothing would check.
+
+    Raises:
+        DeployError: Something below the folder is neither a unit nor a drop-in for one.
+    """
+    for path in sorted(folder.rglob("*")):
+        problem, hint = _find_problem(folder, path)
+        if problem:
+            message = f"{folder.name}/{path.relative_to(folder)}: {problem}"
+            raise DeployError(message, hint=hint, code=ExitCode.DATA)
+
+
+def _find_problem(folder: Path, path: Path) -> tuple[str, str]:
+    """What is wrong with a file or folder being there, and the way out; empty when nothing is."""
+    *above, name = path.relative_to(folder).parts
+    optional = above[:1] == [_OPTIONAL]
+    depth = len(above) - optional
+    if path.is_dir() and not path.is_symlink():
+        unit = name.removesuffix(".d")
+        if depth or (unit == name and path != folder / _OPTIONAL):
+            return "unknown folder", f"known are {_OPTIONAL} and, in it or beside it, NAME.d"
+        if unit != name and not (folder / unit).is_file():
+            return f"there is no unit {unit}", "name the folder of its drop-ins NAME.d"
+    elif depth or optional:
+        if not (depth and path.suffix == ".conf" and path.is_file()):
+            return "unknown kind of file", "drop-ins are NAME.d/*.conf"
+    elif path.suffix.removeprefix(".") not in KINDS or not path.is_file():
+        hint = f"known are .{', .'.join(KINDS)}; documentation belongs under docs/"
+        return "unknown kind of unit", hint
+    return "", ""
+
+
+def _load(path: Path) -> Unit:
+    drop_ins = sorted(path.with_name(f"{path.name}.d").glob("*.conf"))
+    named = [(f"{path.parent.name}/{path.name}.d/{each.name}", _read(each)) for each in drop_ins]
+    return parse_unit(f"{path.parent.name}/{path.name}", _read(path), named)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        message = f"{path.parent.name}/{path.name}:{line}: not UTF-8"
+        raise DeployError(message, hint="save it as UTF-8", code=ExitCode.DATA) from None
