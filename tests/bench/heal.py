@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.system.rig import Stack, load_argv, open_machine, wait_until
+from tests.system.stack_in_lab import Stack, load_argv, open_machine, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

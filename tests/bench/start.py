@@ -19,7 +19,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tests.bench.launch import NAME
-from tests.system.rig import Stack, open_machine
+from tests.system.stack_in_lab import Stack, open_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from tests.integration.cluster import BACKEND_ROLE, Cluster, open_cluster
-from tests.integration.people import MakeClient, MakePerson, invite
 from tests.integration.service import Service, open_service
 from tests.integration.tokens import Open
+from tests.integration.users import MakeClient, MakePerson, invite
 from todo.config.settings import Settings
 from todo.db.migrate import migrate
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.lab import manager
-from tests.system.rig import open_machine
+from tests.system.stack_in_lab import open_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.system.rig import Stack
+    from tests.system.stack_in_lab import Stack
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from deploy.stack import admin
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.system.rig import Stack
+    from tests.system.stack_in_lab import Stack
 
 TMPFS_BYTES = 16 * 1024**2
 """All that a container of the stack can write."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deploy.process import Completed
-    from tests.system.rig import Stack
+    from tests.system.stack_in_lab import Stack
 
 _QUADLET = ".config/containers/systemd"
 _UNITS = ".config/systemd/user"

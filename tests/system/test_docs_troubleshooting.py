@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from tests.guides import blocks_of, outputs_of, pattern_of
-from tests.system.rig import wait_until
+from tests.system.stack_in_lab import wait_until
 from tests.system.test_errors import error_line
 
 if TYPE_CHECKING:
-    from tests.system.rig import Stack
+    from tests.system.stack_in_lab import Stack
 
 PAGE = "troubleshooting.md"
 UNIT = "todo-backend.container"

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.system.rig import BUILD, wait_until
+from tests.system.stack_in_lab import BUILD, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deploy.process import Completed
-    from tests.system.rig import Stack
+    from tests.system.stack_in_lab import Stack
 
 _SOCKET = ("todo-backend.socket", "todo-backend")
 

@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from tests.machine_clock import CLOCK
-from tests.system.rig import load_argv, wait_until
+from tests.system.stack_in_lab import load_argv, wait_until
 
 if TYPE_CHECKING:
-    from tests.system.rig import Stack
+    from tests.system.stack_in_lab import Stack
 
 
 @pytest.mark.parametrize("signal", ["KILL", "STOP"])

@@ -20,14 +20,14 @@ from deploy.image import archive
 from deploy.image.build import TARGETS, bill_of_materials
 from deploy.image.sizes import by_component
 from deploy.lab import rootfs as lab_root
-from tests.system.rig import COPY_CHECKOUT
+from tests.system.stack_in_lab import COPY_CHECKOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deploy.image.archive import Archive
     from deploy.lab import manager
-    from tests.system.rig import Stack
+    from tests.system.stack_in_lab import Stack
 
 MB = 1_000_000
 # A few per cent above what the image takes: growth is to be decided on, not to happen.

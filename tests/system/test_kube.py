@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.system.rig import BUILD, Stack, wait_until
+from tests.system.stack_in_lab import BUILD, Stack, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

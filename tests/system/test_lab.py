@@ -14,7 +14,7 @@ from deploy.host import cgroup as lab_cgroup
 from deploy.lab import manager
 from deploy.paths import REPO
 from tests.machine_clock import wait_until
-from tests.system.rig import free_port
+from tests.system.stack_in_lab import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

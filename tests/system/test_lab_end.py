@@ -19,7 +19,7 @@ from deploy.lab import processes as lab_processes
 from deploy.lab import state as lab_state
 from deploy.paths import REPO
 from tests.machine_clock import wait_until
-from tests.system.rig import free_port
+from tests.system.stack_in_lab import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

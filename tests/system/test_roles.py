@@ -10,7 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from deploy.process import Completed
-    from tests.system.rig import Stack
+    from tests.system.stack_in_lab import Stack
 
 _EXECUTE = """
 import sys, psycopg

@@ -12,13 +12,13 @@ import pytest
 from deploy.lab import rootfs as lab_root
 from tests.machine_clock import CLOCK
 from tests.osv import render_database
-from tests.system.rig import BUILD
+from tests.system.stack_in_lab import BUILD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from deploy.process import Completed
-    from tests.system.rig import Stack
+    from tests.system.stack_in_lab import Stack
 
 DOCTORED = "localhost/doctored:latest"
 SITE = "usr/local/lib/python3.13/dist-packages"

@@ -13,13 +13,13 @@ import pytest
 
 from deploy.paths import REPO
 from tests.osv import render_database
-from tests.system.rig import BUILD
+from tests.system.stack_in_lab import BUILD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deploy.process import Completed
-    from tests.system.rig import Stack
+    from tests.system.stack_in_lab import Stack
 
 HOST = "localhost:5000"
 SCOPE = f"{HOST}/todo"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 if TYPE_CHECKING:
-    from tests.system.rig import Stack
+    from tests.system.stack_in_lab import Stack
 
 BACKEND_UID = 10001
 DB_UID = 10002

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.system.rig import Stack
+    from tests.system.stack_in_lab import Stack
 
 # What there is now and 4 MiB: an import of any weight shows, and is then a decision.
 MOST_MIB = 82.0

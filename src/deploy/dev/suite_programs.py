@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CLUSTER_DEFAULTS = Path("/etc/postgresql-common/createcluster.d")
-_OPENAPI = REPO / "tests" / "integration" / "openapi"
+_OPENAPI = REPO / "tests" / "integration" / "api" / "openapi"
 """Names, versions and hashes of what judges the OpenAPI document."""
 _NPM_TIMEOUT_S = 3600.0
 SHELLS = ("zsh", "fish")

@@ -1,0 +1,371 @@
+"""Every query of the API on a million tasks reads a bounded number of rows."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration import bulk_data as crowd
+from tests.integration.bulk_data import BIG, GUEST, LIST, PARENT, RARE, RUN, TAG, PlanLog
+from tests.integration.cluster import open_cluster
+from tests.integration.service import Service, open_service
+from tests.integration.users import LISTS, TASKS, read
+
+# A page tries its conditions on at most 2000 rows, some by way of another index for each.
+MOST_ROWS = 6000
+MOST_PAGES = 10_000
+NO_TOKEN = str(uuid.UUID(int=0))
+
+
+Scenario = Callable[["World"], None]
+
+
+@dataclass
+class World:
+    """A service on a large database."""
+
+    service: Service
+    plans: PlanLog
+    analyze: Callable[[str], object]
+
+    def ask(self, method: str, path: str, user: str = BIG, **arguments: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
+        """Send a request and hold what the database did for it to the bounds."""
+        with self.service.client(self.service.token(user)) as client:
+            self.plans.read()
+            response = client.request(method, path, **arguments)
+        self.hold(f"{method} {path}")
+        return response
+
+    def hold(self, request: str) -> None:
+        """Hold what was logged since the last time to the bounds."""
+        found = self.plans.read()
+        assert found, "auto_explain logs nothing"
+        for plan in found:
+            assert not plan.scanned, f"{request}: reads all of {plan}"
+            assert plan.rows <= MOST_ROWS, f"{plan.rows} rows: {request}: {plan}"
+            assert plan.pages <= MOST_PAGES, f"{plan.pages} pages: {request}: {plan}"
+
+    def get(self, path: str, user: str = BIG, **query: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
+        """Read something that there is."""
+        return read(self.ask("GET", path, user, params=query))
+
+    def make(self, path: str = TASKS, user: str = BIG, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        """Create something."""
+        return read(self.ask("POST", path, user, json=fields), 201)
+
+    def done(self, method: str, path: str, user: str = BIG, **arguments: Any) -> None:  # noqa: ANN401 - httpx's own
+        """Ask for something that succeeds."""
+        response = self.ask(method, path, user, **arguments)
+        assert response.is_success, response.text
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with open_cluster() as cluster:
+        cluster.stop()
+        cluster.start(buffers="256MB")
+        url = cluster.make_database()
+        options = {"TODO_DATABASE_URL": url, "TODO_DATABASE_MIGRATE": "startup"}
+        with open_service(options) as service:
+            service.wait_ready()
+        crowd.fill(cluster, url)
+        # What it would ask of the schema is no request.
+        del options["TODO_DATABASE_MIGRATE"]
+        options["TODO_RATE_LIMIT_PER_MINUTE"] = "10000000"
+        with open_service(options) as service:
+            service.wait_ready()
+            yield World(
+                service,
+                PlanLog(cluster.root / "log"),
+                lambda change: cluster.query(url, f"{change}; ANALYZE task"),
+            )
+
+
+QUERIES: tuple[dict[str, str], ...] = (
+    {},
+    {"status": "open"},
+    {"status": "completed"},
+    {"priority": "high"},
+    {"tag": TAG},
+    {"tag": "none-has-it"},
+    {"list": LIST},
+    {"list": "none"},
+    {"parent": PARENT},
+    {"due": "overdue"},
+    {"due": "today"},
+    {"due": "none"},
+    {"due_from": "2024-03-01T00:00:00Z", "due_to": "2024-03-02T00:00:00Z"},
+    {"updated_since": "2025-11-01T00:00:00Z"},
+    {"q": "chore"},
+    {"q": RARE},
+    {"q": "absent"},
+    {"status": "open", "priority": "low", "tag": TAG, "list": LIST, "q": "chore"},
+)
+SORTS = ("created", "updated", "due", "priority", "title", "position")
+QUESTIONS = [
+    query | {"sort": sort, "order": order}
+    for query in QUERIES
+    for sort in SORTS
+    for order in ("asc", "desc")
+    if sort != "position" or "list" in query
+]
+
+
+@pytest.mark.parametrize("query", QUESTIONS, ids=lambda query: ",".join(query.values()))
+def test_a_page_of_tasks(world: World, query: dict[str, str]) -> None:
+    following = world.get(TASKS, **query)["next_cursor"]
+    if following is not None:
+        world.get(TASKS, **query, cursor=following)
+
+
+def test_pages_follow_the_owners_index_where_there_are_few_owners(world: World) -> None:
+    # Then PostgreSQL expects to find an owner's tasks soon in any order.
+    world.analyze("ALTER TABLE task ALTER owner SET (n_distinct = 5)")
+    try:
+        for query in QUESTIONS:
+            if query["sort"] == "created" and "list" not in query and "parent" not in query:
+                world.get(TASKS, "small-1", **query)
+    finally:
+        world.analyze("ALTER TABLE task ALTER owner RESET (n_distinct)")
+
+
+@pytest.mark.parametrize("query", [{"q": "chore"}, {"q": RARE}, {"q": "chore", "status": "open"}])
+def test_a_search_by_relevance(world: World, query: dict[str, str]) -> None:
+    assert world.get(TASKS, **query, sort="relevance")["items"]
+
+
+def test_a_page_of_a_shared_list(world: World) -> None:
+    for sort in ("created", "title", "position"):
+        assert len(world.get(TASKS, GUEST, list=LIST, sort=sort)["items"]) == 20
+
+
+def _tasks(world: World) -> None:
+    world.make(title="New", tags=["one", "two"], due_date="2026-12-01", reminders=[10])
+    world.make(title="Listed", list_id=LIST)
+    world.make(user=GUEST, title="A guest's", list_id=LIST)
+    world.make(title="Below", parent_id=PARENT)
+
+
+def _task(world: World) -> None:
+    made = world.make(title="One", tags=["one"])
+    path = f"{TASKS}/{made['id']}"
+    world.get(path)
+    world.get(f"{TASKS}/{PARENT}", fields="title,tags")
+    assert world.ask("GET", path, "stranger").status_code == 404
+    world.done("PATCH", path, json={"title": "Two", "tags": ["two"], "due_date": "2026-12-01"})
+    world.done("PATCH", path, json={"list_id": LIST}, headers={"idempotency-key": "plans"})
+    world.done("PATCH", path, json={"parent_id": PARENT})
+    world.done("DELETE", path)
+
+
+def _completion(world: World) -> None:
+    made = world.make(title="Daily", recurrence="FREQ=DAILY", due_date="2026-12-01")
+    for action in ("complete", "reopen"):
+        world.done("POST", f"{TASKS}/{made['id']}/{action}")
+    # Looks into the journal for the due with which the rule was set.
+    world.done("PATCH", f"{TASKS}/{made['id']}", json={"recurrence_from": "completion"})
+
+
+def _batch(world: World) -> None:
+    made = world.make(title="One")
+    operations = [
+        {"op": "create", "task": {"title": "Two"}},
+        {"op": "update", "id": made["id"], "task": {"title": "Three"}},
+        {"op": "complete", "id": made["id"]},
+        {"op": "delete", "id": made["id"]},
+    ]
+    world.done("POST", f"{TASKS}/batch", json={"operations": operations})
+
+
+def _lists(world: World) -> None:
+    made = world.make(LISTS, name="Small")
+    path = f"{LISTS}/{made['id']}"
+    for user in (BIG, GUEST, "small-1"):
+        world.get(LISTS, user)
+    world.get(path)
+    world.done("PATCH", path, json={"name": "Smaller"})
+    world.make(title="In it", list_id=made["id"])
+    world.done("DELETE", path, params={"tasks": "delete"})
+
+
+def _shares(world: World) -> None:
+    path = f"{LISTS}/{LIST}/shares"
+    world.get(path)
+    world.done("PUT", f"{path}/friend", json={"access": "read"})
+    world.done("DELETE", f"{path}/friend")
+
+
+def _tags(world: World) -> None:
+    world.make(title="Tagged", tags=["old"])
+    for user in (BIG, "small-1"):
+        world.get("/api/v1/tags", user)
+    world.done("PATCH", "/api/v1/tags/old", json={"name": "new"})
+    world.done("DELETE", "/api/v1/tags/new")
+    # Too many tasks have it, which is told without counting them.
+    assert world.ask("DELETE", f"/api/v1/tags/{TAG}").status_code == 409
+
+
+def _changes(world: World) -> None:
+    for query in ({}, {"since": 20_000}, {"since": 0, "list": LIST}, {"since": 39_000}):
+        world.get("/api/v1/changes", **query)
+    world.get("/api/v1/changes", GUEST, list=LIST)
+
+
+def _events(world: World) -> None:
+    with world.service.client(world.service.token(BIG)) as client:
+        world.plans.read()
+        with client.stream("GET", "/api/v1/events", headers={"last-event-id": "0"}) as stream:
+            assert next(stream.iter_bytes())
+    world.hold("GET /api/v1/events")
+
+
+def _journal(world: World) -> None:
+    world.get("/api/v1/journal")
+    for query in (
+        {"before": 20_000},
+        {"run_id": RUN},
+        {"run_id": "no-such-run"},
+        {"token_id": NO_TOKEN},
+        {"token_id": NO_TOKEN, "run_id": RUN},
+        {"actor": BIG},
+        {"actor": "nobody"},
+        {"entity": PARENT},
+        {"list": LIST},
+        {"list": LIST, "actor": "nobody"},
+        {"entity": "none", "run_id": RUN, "actor": BIG},
+    ):
+        world.get("/api/v1/journal", **query)
+    world.get("/api/v1/journal", GUEST, list=LIST)
+
+
+def _undo(world: World) -> None:
+    for run in ("first", "second"):
+        made = read(
+            world.ask("POST", TASKS, json={"title": "Undone"}, headers={"x-run-id": run}), 201
+        )
+        world.done(
+            "PATCH",
+            f"{TASKS}/{made['id']}",
+            json={"title": "Again", "tags": ["x"]},
+            headers={"x-run-id": run},
+        )
+    world.done("POST", "/api/v1/undo", json={"run_id": "first"})
+    last = world.get("/api/v1/journal", run_id="second")["items"][0]["seq"]
+    world.done("POST", "/api/v1/undo", json={"seq": last})
+    token = world.make("/api/v1/tokens", name="tidy", scopes=["write"])
+    bearer = {"authorization": f"Bearer {token['token']}"}
+    for run in ("third", "fourth"):
+        headers = {**bearer, "x-run-id": run}
+        world.done("POST", TASKS, json={"title": "Undone"}, headers=headers)
+    world.done("POST", "/api/v1/undo", json={"run_id": "third"})
+    world.done("POST", "/api/v1/undo", json={"run_id": "fourth", "token_id": token["id"]})
+    world.done("POST", TASKS, json={"title": "Undone"}, headers=bearer)
+    missing = {"token_id": NO_TOKEN}
+    assert world.ask("POST", "/api/v1/undo", json=missing).status_code == 404
+
+
+def _account(world: World) -> None:
+    for user in (BIG, "small-1"):
+        world.get("/api/v1/me", user)
+        world.done("PATCH", "/api/v1/me", user, json={"zone": "Europe/Berlin"})
+    world.done("DELETE", "/api/v1/me", "small-1")
+
+
+def _tokens(world: World) -> None:
+    made = world.make("/api/v1/tokens", name="A program's", scopes=["read"])
+    for user in (BIG, "small-2"):
+        world.get("/api/v1/tokens", user)
+    with world.service.client(made["token"]) as client:
+        world.plans.read()
+        assert client.get(TASKS).status_code == 200
+    world.hold("GET with an API token")
+    world.done("DELETE", f"/api/v1/tokens/{made['id']}")
+
+
+def _front_ends(world: World) -> None:
+    path = f"/api/{BIG}/tasks"
+    for query in (
+        {},
+        {"page": 3, "limit": 100},
+        {"search": "chore", "status": "pending"},
+        {"search": RARE},
+        {"priority": "high", "sort": "title", "order": "desc"},
+        {"due_status": "overdue"},
+        {"status": "completed", "sort": "priority"},
+        {"tags": "errand", "offset": 7},
+    ):
+        assert world.ask("GET", path, params=query).is_success
+    made = world.make(path, title="Theirs")
+    one = f"{path}/{made['id']}"
+    world.get(one)
+    world.done("PUT", one, json={"title": "Changed"})
+    world.done("PATCH", one, json={"title": "Again"})
+    for path in ("complete", "status", "toggle"):
+        world.done("PATCH", f"{one}/{path}")
+    world.done("DELETE", one)
+
+
+SCENARIOS: dict[Scenario, set[str]] = {
+    _tasks: {"POST /api/v1/tasks", "GET /api/v1/tasks"},
+    _task: {
+        "GET /api/v1/tasks/{task_id}",
+        "PATCH /api/v1/tasks/{task_id}",
+        "DELETE /api/v1/tasks/{task_id}",
+    },
+    _completion: {
+        "POST /api/v1/tasks/{task_id}/complete",
+        "POST /api/v1/tasks/{task_id}/reopen",
+    },
+    _batch: {"POST /api/v1/tasks/batch"},
+    _lists: {
+        "POST /api/v1/lists",
+        "GET /api/v1/lists",
+        "GET /api/v1/lists/{list_id}",
+        "PATCH /api/v1/lists/{list_id}",
+        "DELETE /api/v1/lists/{list_id}",
+    },
+    _shares: {
+        "GET /api/v1/lists/{list_id}/shares",
+        "PUT /api/v1/lists/{list_id}/shares/{user}",
+        "DELETE /api/v1/lists/{list_id}/shares/{user}",
+    },
+    _tags: {"GET /api/v1/tags", "PATCH /api/v1/tags/{name}", "DELETE /api/v1/tags/{name}"},
+    _changes: {"GET /api/v1/changes"},
+    _events: {"GET /api/v1/events"},
+    _journal: {"GET /api/v1/journal"},
+    _undo: {"POST /api/v1/undo"},
+    _account: {"GET /api/v1/me", "PATCH /api/v1/me", "DELETE /api/v1/me"},
+    _tokens: {
+        "POST /api/v1/tokens",
+        "GET /api/v1/tokens",
+        "DELETE /api/v1/tokens/{token_id}",
+    },
+    _front_ends: {
+        "GET /api/{user_id}/tasks",
+        "POST /api/{user_id}/tasks",
+        "GET /api/{user_id}/tasks/{task_id}",
+        "PUT /api/{user_id}/tasks/{task_id}",
+        "PATCH /api/{user_id}/tasks/{task_id}",
+        "DELETE /api/{user_id}/tasks/{task_id}",
+        "PATCH /api/{user_id}/tasks/{task_id}/complete",
+        "PATCH /api/{user_id}/tasks/{task_id}/status",
+        "PATCH /api/{user_id}/tasks/{task_id}/toggle",
+    },
+}
+# They ask for the schema's revision, or for nothing.
+NO_STATEMENT = {"GET /", "GET /livez", "GET /readyz", "GET /startupz", "GET /health"}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__.strip("_"))
+def test_an_operation(world: World, scenario: Scenario) -> None:
+    scenario(world)
+
+
+def test_no_operation_of_the_api_is_left_out(world: World) -> None:
+    with world.service.client() as client:
+        paths = read(client.get("/openapi.json"))["paths"]
+    operations = {f"{method.upper()} {path}" for path, ways in paths.items() for method in ways}
+    assert operations - NO_STATEMENT == set().union(*SCENARIOS.values())

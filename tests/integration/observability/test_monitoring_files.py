@@ -1,0 +1,140 @@
+"""docs/monitoring is right: promtool accepts it, and it asks for what a backend exports."""
+
+import json
+import subprocess
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from deploy.dev import suite_programs
+from tests.integration.promql import find_faults
+from tests.integration.service import Service, open_service
+
+FOLDER = Path(__file__).parents[3] / "docs" / "monitoring"
+GROUPS = yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"]
+RULES: list[dict[str, Any]] = [rule for group in GROUPS for rule in group["rules"]]
+DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text())
+RECORDED = {rule["record"] for rule in RULES if "record" in rule}
+NOT_THERE = "postgresql+psycopg://todo@127.0.0.1:1/todo"
+
+
+def run_promtool(*arguments: str, stdin: str = "") -> str:
+    """Run promtool in the folder; it must succeed."""
+    program = suite_programs.find_promtool()
+    assert program, "no promtool here: python3 build.py test integration fetches it"
+    done = subprocess.run(
+        [str(program), *arguments],
+        cwd=FOLDER,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def scraped(sqlite_service: Service) -> str:
+    """What a backend exports that was asked for what there is, is not, and is not allowed."""
+    with sqlite_service.client(sqlite_service.token(f"user-{uuid.uuid4()}")) as client:
+        client.post("/api/v1/tasks", json={"title": "Water the plants"})
+        client.get("/api/v1/tasks")
+        client.get(f"/api/v1/tasks/{uuid.uuid4()}")
+        client.get("/readyz")
+        client.get("/nowhere")
+    return sqlite_service.get_check("metrics").text
+
+
+@pytest.fixture(scope="module")
+def exported(scraped: str) -> dict[str, dict[str, set[str]]]:
+    """Metric -> label -> values, of two backends, one of which lacks its database."""
+    with open_service({"TODO_DATABASE_URL": NOT_THERE}) as lost:
+        lost.wait_started()
+        with lost.client(lost.token()) as client:
+            client.get("/api/v1/tasks")
+        texts = (scraped, lost.get_check("metrics").text)
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for text in texts:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                found[sample.name].update(
+                    {name: found[sample.name][name] for name in sample.labels}
+                )
+                for name, value in sample.labels.items():
+                    found[sample.name][name].add(value)
+    return found
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    """Name and text of every expression in the rules and in the dashboard."""
+    for rule in RULES:
+        yield rule.get("alert") or rule["record"], rule["expr"]
+    for panel in DASHBOARD["panels"]:
+        for target in panel.get("targets", ()):
+            yield f"{panel['title']} {target['refId']}", target["expr"]
+
+
+@pytest.mark.parametrize(
+    "expression", [pytest.param(text, id=name) for name, text in expressions()]
+)
+def test_an_expression_asks_for_what_a_backend_exports(
+    exported: dict[str, dict[str, set[str]]], expression: str
+) -> None:
+    assert find_faults(expression, exported, RECORDED) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "fault"),
+    [
+        ("rate(todo_absent_total[5m])", "no metric todo_absent_total"),
+        ('todo_ready{state="x"} == 0', "todo_ready has no label state"),
+        ('todo_breaker_state{state=~"open|ajar"}', "todo_breaker_state has no state=ajar"),
+        ("sum by (colour) (todo_ready)", "nothing has the label colour"),
+    ],
+)
+def test_an_expression_for_what_is_not_exported_is_found(
+    exported: dict[str, dict[str, set[str]]], expression: str, fault: str
+) -> None:
+    assert find_faults(expression, exported, RECORDED) == [fault]
+
+
+def test_every_metric_of_the_program_is_on_the_dashboard(scraped: str) -> None:
+    own = {
+        family.name
+        for family in text_string_to_metric_families(scraped)
+        if family.name.startswith("todo_")
+    }
+    shown = " ".join(expression for _name, expression in expressions())
+
+    assert {name for name in own if name not in shown} == set()
+
+
+def test_promtool_accepts_the_configuration_and_the_rules() -> None:
+    assert f"{len(RULES)} rules found" in run_promtool("check", "rules", "alerts.yaml")
+    assert "SUCCESS" in run_promtool("check", "config", "prometheus.yaml")
+
+
+def test_each_alert_fires_when_it_should_and_only_then() -> None:
+    assert "SUCCESS" in run_promtool("test", "rules", "alerts.test.yaml")
+
+
+def test_promtool_finds_no_fault_in_the_metrics(scraped: str) -> None:
+    assert run_promtool("check", "metrics", stdin=scraped) == ""
+
+
+def test_promtool_can_read_what_grafana_will_ask(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"panel:{number}", "expr": expression.replace("$__rate_interval", "5m")}
+        for number, (_name, expression) in enumerate(expressions())
+    ]
+    path = tmp_path / "panels.yaml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+
+    assert f"{len(rules)} rules found" in run_promtool("check", "rules", str(path))

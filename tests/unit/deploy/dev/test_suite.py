@@ -1,0 +1,154 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from deploy.cli.main import Build
+from deploy.dev import suite, suite_programs
+from deploy.errors import DeployError, ExitCode
+from deploy.paths import REPO
+
+FETCHED = ("promtool", "pgbouncer", "nginx", "caddy")
+OTHERS = ("curl", "node", "npm", "openapi_tools")
+
+
+def test_the_unit_tests_alone_are_spread_over_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1})
+    assert "--numprocesses 2" in " ".join(suite.render_argv(["unit"], []))
+    assert "--numprocesses" not in suite.render_argv(["unit", "integration"], [])
+    assert "--numprocesses" not in suite.render_argv([], ["tests/unit/deploy"])
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0})
+    assert "--numprocesses" not in suite.render_argv(["unit"], [])
+
+
+def test_the_system_tier_is_refused_without_root_and_names_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(DeployError, match="takes root") as caught:
+        suite.choose(["system"])
+    assert "sudo" in caught.value.hint
+    assert caught.value.code == ExitCode.CONFIG
+
+
+@pytest.mark.parametrize(("capabilities", "may"), [("000001ffffffffff", True), ("a80425fb", False)])
+def test_the_system_tier_takes_a_root_that_may_make_mounts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capabilities: str, *, may: bool
+) -> None:
+    status = tmp_path / "status"
+    status.write_text(f"Name:\tpython3\nCapPrm:\t{0:016x}\nCapEff:\t{capabilities}\n")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(suite, "_STATUS", status)
+    obstacle = suite.find_obstacle()
+    assert (obstacle is None) == may
+    assert may or "CAP_SYS_ADMIN" in str(obstacle)
+
+
+def test_the_tiers_that_can_run_do_and_the_other_is_reported_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[str] = []
+
+    def run(argv: list[str]) -> int:
+        ran.extend(Path(word).name for word in argv if not word.startswith("-"))
+        return 0
+
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(suite_programs, "ensure_programs", lambda: None)
+    monkeypatch.setattr("deploy.bootstrap.venv.ensure", lambda _purpose: None)
+    monkeypatch.setattr(pytest, "main", run)
+    with pytest.raises(DeployError, match="the system tests did not run"):
+        suite.run_tiers([])
+    assert ran == ["unit", "integration"]
+
+
+@pytest.mark.parametrize("word", ["unti", "system"])
+def test_what_cannot_run_is_refused_before_its_environment_is_made(
+    monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("deploy.bootstrap.venv.enter", lambda _purpose: pytest.fail("made it"))
+    with pytest.raises(DeployError):
+        Build.start(["build.py", "test", word])
+
+
+def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_tests(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "createcluster.d"
+    seen = []
+
+    def install(names: list[str], *, assume_yes: bool) -> None:
+        seen.append((names, assume_yes, [file.read_text() for file in folder.iterdir()]))
+
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(suite_programs, "find_initdb", lambda: None)
+    monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
+    for name in (*OTHERS, *FETCHED):
+        monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
+    monkeypatch.setattr(suite_programs, "find_shell", lambda _name: Path("there"))
+    monkeypatch.setattr(suite_programs, "_CLUSTER_DEFAULTS", folder)
+    monkeypatch.setattr("deploy.host.packages.ensure_packages", install)
+    monkeypatch.setattr("deploy.bootstrap.venv.ensure", lambda _purpose: None)
+    suite.prepare(["integration"])
+    assert seen == [(["postgresql"], True, ["create_main_cluster = false\n"])]
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("program", [*FETCHED, *suite_programs.SHELLS])
+def test_without_debians_packages_the_way_to_a_program_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("deploy.process.find", lambda _tool: None)
+    monkeypatch.setattr(suite_programs, "find_initdb", lambda: Path("initdb"))
+    monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
+    for name in {*OTHERS, *FETCHED} - {program}:
+        monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
+    there = {*suite_programs.SHELLS} - {program}
+    monkeypatch.setattr(
+        suite_programs, "find_shell", lambda name: Path("there") if name in there else None
+    )
+    with pytest.raises(DeployError, match=program) as caught:
+        suite_programs.ensure_programs()
+    assert caught.value.code == ExitCode.UNAVAILABLE
+    assert "PATH" in caught.value.hint
+
+
+def test_the_programs_that_judge_the_openapi_document_are_fetched_by_their_lock(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ran: list[tuple[str, ...]] = []
+
+    def stream(argv: list[str], *_: object, cwd: Path, **__: object) -> None:
+        ran.append(tuple(argv))
+        (cwd / "node_modules").mkdir()
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("deploy.process.stream", stream)
+    monkeypatch.setattr(suite_programs, "find_initdb", lambda: Path("initdb"))
+    monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
+    for name in {*OTHERS, *FETCHED} - {"openapi_tools"}:
+        monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
+
+    for _ in range(2):
+        suite_programs.ensure_programs()
+
+    assert [argv[:3] for argv in ran] == [("npm", "ci", "--ignore-scripts")]
+    folder = suite_programs.find_openapi_tools()
+    assert folder is not None
+    assert {"node_modules", "package-lock.json"} <= {each.name for each in folder.iterdir()}
+
+
+def test_the_lock_of_those_programs_has_hashes_and_no_address() -> None:
+    folder = REPO / "tests" / "integration" / "api" / "openapi"
+    text = (folder / "package-lock.json").read_text()
+    packages = json.loads(text)["packages"]
+
+    # After `npm install --package-lock-only --omit-lockfile-registry-resolved` there:
+    # jq --indent 1 'del(.packages[] | (.funding, .license, .deprecated))' package-lock.json
+    assert "://" not in text
+    assert all("integrity" in each for name, each in packages.items() if name)
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    assert packages[""]["dependencies"] == wanted
+    assert {n: packages[f"node_modules/{n}"]["version"] for n in wanted} == wanted

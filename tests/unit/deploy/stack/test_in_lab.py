@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy import command_hints, process
+from deploy.errors import DeployError, ExitCode
+from deploy.host import probe
+from deploy.image import build
+from deploy.lab import manager
+from deploy.paths import REPO
+from deploy.stack import in_lab, ports
+from tests.unit.deploy.host.test_probe import READY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclasses.dataclass
+class FakeLab:
+    """A lab that notes what is run in it."""
+
+    publish: dict[int, int]
+    checkout: str = str(REPO)
+    name: str = command_hints.DEFAULT_LAB
+    ran: list[list[str]] = dataclasses.field(default_factory=list)
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def run(self, argv: list[str]) -> process.Completed:
+        """`ls` of the folder with the records, or `cat` of a file in it."""
+        name = argv[1].rpartition("/")[2]
+        out = "\n".join(self.files) if argv[0] == "ls" else self.files[name]
+        return process.Completed(tuple(argv), 0, out, "")
+
+    def interact(self, argv: list[str], *, env: dict[str, str]) -> int:
+        self.ran.append([*argv, *(f"{name}={value}" for name, value in env.items())])
+        return 0
+
+
+HERE = in_lab.Trial(command_hints.DEFAULT_LAB, "no systemd")
+ROOT = dataclasses.replace(READY, root=True, user_manager="")
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[FakeLab]:
+    """The labs that run; `labs.start` adds one, and every port of the host is free."""
+    there: list[FakeLab] = []
+
+    def start(name: str, *, publish: dict[int, int], assume_yes: bool) -> FakeLab:
+        assert assume_yes
+        there.append(FakeLab(publish, name=name))
+        return there[-1]
+
+    monkeypatch.setattr(manager, "list_labs", lambda: there)
+    monkeypatch.setattr(manager, "start", start)
+    monkeypatch.setattr(probe, "probe", lambda: ROOT)
+    monkeypatch.setattr(ports, "is_free", lambda _port: True)
+    return there
+
+
+def test_up_runs_in_the_lab_that_is_there(started: list[FakeLab]) -> None:
+    started.append(FakeLab({8123: 8000, 9007: 9000}))
+    assert HERE.up([], port=8123) == 0
+    (words,) = started[0].ran
+    assert words[2:] == [
+        "up",
+        "--image-cache=/var/cache/lab/images",
+        "--no-lab",
+        "BUILD_LAB=default",
+        "BUILD_PUBLISHED_URL=http://127.0.0.1:8123",
+        "BUILD_PUBLISHED_MANAGEMENT=http://127.0.0.1:9007",
+    ]
+
+
+def test_up_starts_a_lab_and_publishes_both_ports(started: list[FakeLab]) -> None:
+    in_lab.Trial("second", None).up([], port=8123)
+    (machine,) = started
+    assert machine.name == "second"
+    assert machine.publish == {8123: 8000, 9123: 9000}
+
+
+def test_management_gets_the_next_port_where_its_own_is_taken(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "is_free", lambda port: port not in {9000, 9001})
+    HERE.up([], port=None)
+    assert started[0].publish == {8000: 8000, 9002: 9000}
+
+
+def test_management_port_of_a_high_public_port_is_a_port(started: list[FakeLab]) -> None:
+    HERE.up([], port=65000)
+    assert started[0].publish == {65000: 8000, 1024: 9000}
+
+
+def test_port_that_is_taken_is_refused_before_a_lab_starts(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "is_free", lambda port: port != 8000)
+    with pytest.raises(DeployError, match="port 8000 of this host is taken") as caught:
+        in_lab.Trial("second", None).up([], port=None)
+    assert "python3 build.py up --lab second --port 8001" in caught.value.hint
+    assert started == []
+
+
+@pytest.mark.parametrize(
+    ("machine", "port", "said"),
+    [
+        (FakeLab({8000: 8000}), 8123, "publishes port 8000"),
+        (FakeLab({}), None, "publishes no port of the backend"),
+        (FakeLab({8000: 8000}, checkout="/srv/other"), None, "another checkout, /srv/other"),
+    ],
+)
+def test_lab_that_is_another_one_gets_a_lab_beside_it_suggested(
+    started: list[FakeLab], machine: FakeLab, port: int | None, said: str
+) -> None:
+    started.append(machine)
+    with pytest.raises(DeployError) as caught:
+        HERE.up([], port=port)
+    assert said in caught.value.message
+    assert f"python3 build.py up --lab lab2 --port {port or 8001}" in caught.value.hint
+    assert "down" not in caught.value.hint
+    assert caught.value.code == ExitCode.CONFIG
+    assert machine.ran == []
+
+
+@pytest.mark.parametrize("why", ["no systemd", None])
+def test_the_package_lock_of_a_trial_is_where_the_guide_says(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, why: str | None
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    files = {"todo-db.packages.json": "{}", "todo-db.cdx.json": "{}", "layers.json": "[]"}
+    started.append(FakeLab({8000: 8000}, files=files))
+    assert in_lab.Trial(command_hints.DEFAULT_LAB, why).image([], None, assume_yes=False) == 0
+    found = {path.name for path in build.record_dir().glob("*")}
+    # A host that builds by itself has records of its own.
+    assert found == ({"todo-db.packages.json", "todo-db.cdx.json"} if why else set())
+
+
+def test_command_for_a_named_lab_runs_there(started: list[FakeLab]) -> None:
+    started += [FakeLab({8000: 8000}), FakeLab({8001: 8000}, name="second")]
+    assert in_lab.Trial("second", "no systemd").again("token", ["alice"]) == 0
+    assert started[0].ran == []
+    assert started[1].ran[0][2:5] == ["token", "--no-lab", "alice"]
+
+
+def test_command_without_its_lab_names_the_one_that_starts_it(started: list[FakeLab]) -> None:
+    assert started == []
+    with pytest.raises(DeployError, match="no lab second is up") as caught:
+        in_lab.Trial("second", "no systemd").again("status", [])
+    assert caught.value.hint == "python3 build.py up --lab second"
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (dataclasses.replace(READY, user_manager=""), "a lab needs root"),
+        (dataclasses.replace(ROOT, machines=False), "root may not make namespaces here"),
+    ],
+)
+def test_up_names_dev_where_neither_the_stack_nor_a_lab_can_run(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch, found: probe.Host, why: str
+) -> None:
+    monkeypatch.setattr(probe, "probe", lambda: found)
+    with pytest.raises(DeployError) as caught:
+        HERE.up([], port=None)
+    assert "neither the stack (no systemd) nor a lab" in caught.value.message
+    assert why in caught.value.message
+    assert "python3 build.py dev" in caught.value.hint
+    assert ("sudo" in caught.value.hint) is not found.root
+    assert started == []
