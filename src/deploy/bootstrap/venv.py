@@ -125,7 +125,7 @@ def ensure(purpose: str, *, install: bool = False) -> Path:
         with step(f"Preparing the Python environment ({purpose}.lock)") as current:
             with _alone(target.parent, current):
                 if not _usable(target):
-                    _make(target, paths.REPO / f"{purpose}.lock", current)
+                    _make(target, paths.lock_file(purpose), current)
             _remove_unused(target, purpose)
     # Tells `_remove_unused` that this one is in use; somebody else's cache may be read-only.
     with contextlib.suppress(OSError):
@@ -134,7 +134,7 @@ def ensure(purpose: str, *, install: bool = False) -> Path:
 
 
 def _lock(purpose: str) -> str:
-    return (paths.REPO / f"{purpose}.lock").read_text()
+    return paths.lock_file(purpose).read_text()
 
 
 def _restart(python: Path) -> NoReturn:

@@ -110,14 +110,14 @@ def refresh(*, upgrade: bool) -> list[str]:
     with tempfile.TemporaryDirectory(prefix=".lock-", dir=paths.REPO) as name:
         folder = Path(name)
         for lock in LOCKS:
-            current, fresh = _path(lock.name), folder / f"{lock.name}.lock"
+            current, fresh = paths.lock_file(lock.name), folder / f"{lock.name}.lock"
             if current.exists() and not upgrade:
                 fresh.write_text(current.read_text())
             with step(f"Resolving {current.name}") as progress:
                 argv = render_argv(lock, folder, python)
                 process.stream(argv, progress, timeout_s=_RESOLVE_TIMEOUT_S, cwd=paths.REPO)
         for lock in LOCKS:
-            current, fresh = _path(lock.name), folder / f"{lock.name}.lock"
+            current, fresh = paths.lock_file(lock.name), folder / f"{lock.name}.lock"
             old = current.read_text() if current.exists() else ""
             new = fresh.read_text()
             changes = render_changes(venv.versions(old), venv.versions(new))
@@ -134,7 +134,11 @@ def check() -> list[str]:
     They must pin every direct dependency in a version that pyproject.toml allows, each with
     hashes, and agree with one another.
     """
-    text = {lock.name: _path(lock.name).read_text() for lock in LOCKS if _path(lock.name).exists()}
+    text = {
+        lock.name: paths.lock_file(lock.name).read_text()
+        for lock in LOCKS
+        if paths.lock_file(lock.name).exists()
+    }
     problems = [f"{lock.name}.lock is missing" for lock in LOCKS if lock.name not in text]
     found = {name: venv.versions(lock) for name, lock in text.items()}
     for lock in LOCKS:
@@ -213,7 +217,3 @@ def _project() -> Mapping[str, Any]:
 
 def _pyproject() -> Mapping[str, Any]:
     return tomllib.loads((paths.REPO / "pyproject.toml").read_text())
-
-
-def _path(name: str) -> Path:
-    return paths.REPO / f"{name}.lock"

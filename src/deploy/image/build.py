@@ -27,7 +27,7 @@ _INPUTS_LABEL = "org.todo-backend.inputs"
 # What each target is made of; a change of any file makes the image stale.
 _STAGE = ("Containerfile", "src/deploy/__init__.py", "src/deploy/stage")
 _INPUTS = {
-    "backend": (*_STAGE, "runtime.lock", "src/todo"),
+    "backend": (*_STAGE, "requirements/runtime.lock", "src/todo"),
     "db": (*_STAGE, "src/db"),
 }
 

@@ -76,7 +76,7 @@ def _require_fitting(path: Path, lock: Mapping[str, Any], target: str) -> None:
     if debian != set(PACKAGES[target]):
         names = sorted(debian ^ set(PACKAGES[target]))
         raise _malformed(path, f"it is not one of the {target} image: {', '.join(names)}")
-    pinned = venv.versions((paths.REPO / "runtime.lock").read_text())
+    pinned = venv.versions(paths.lock_file("runtime").read_text())
     pinned = pinned if target == "backend" else {}
     for entry in lock["python"]:
         if pinned.get(entry["name"]) != entry["version"]:

@@ -210,5 +210,5 @@ def test_its_environment_holds_what_the_lock_names_and_nothing_else(visitor: Vis
         re.sub(r"[-_.]+", "-", entry.name.split("-")[0]).lower()
         for entry in folder.glob("*.dist-info")
     }
-    lock = (REPO / "serve.lock").read_text()
+    lock = (REPO / "requirements/serve.lock").read_text()
     assert set(venv.pins(lock)) <= installed <= set(venv.versions(lock))

@@ -51,8 +51,8 @@ class Programs:
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "repo"
-    folder.mkdir()
-    (folder / "build.lock").write_text(LOCK)
+    (folder / "requirements").mkdir(parents=True)
+    (folder / "requirements/build.lock").write_text(LOCK)
     monkeypatch.setattr(paths, "REPO", folder)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return folder
@@ -83,7 +83,7 @@ def test_this_process_satisfies_what_it_has_in_that_version_only() -> None:
 
 def test_another_lock_means_another_environment(repo: Path) -> None:
     before = venv.location("build")
-    (repo / "build.lock").write_text(LOCK + "x==1\n")
+    (repo / "requirements/build.lock").write_text(LOCK + "x==1\n")
     assert venv.location("build") != before
     assert venv.location("build").parent == paths.cache_dir()
 
@@ -137,7 +137,9 @@ def test_environments_of_older_locks_go_when_long_unused(programs: Programs) -> 
 def test_a_damaged_environment_is_named_instead_of_entered_for_ever(
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (repo / "build.lock").write_text("no-such-distribution==1 \\\n    --hash=sha256:aa\n")
+    (repo / "requirements/build.lock").write_text(
+        "no-such-distribution==1 \\\n    --hash=sha256:aa\n"
+    )
     monkeypatch.setattr(sys, "prefix", str(venv.location("build")))
     with pytest.raises(DeployError, match="is damaged") as caught:
         venv.enter("build")

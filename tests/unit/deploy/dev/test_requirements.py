@@ -66,8 +66,8 @@ def test_the_extra_and_its_lock_ask_for_the_same() -> None:
 
 
 def test_the_set_of_dev_is_a_fraction_of_the_tests_and_part_of_it() -> None:
-    served = venv.versions((paths.REPO / "serve.lock").read_text())
-    tests = venv.versions((paths.REPO / "dev.lock").read_text())
+    served = venv.versions(paths.lock_file("serve").read_text())
+    tests = venv.versions(paths.lock_file("dev").read_text())
     assert served.items() <= tests.items()
     assert len(served) < len(tests) / 2
     assert not {"pytest", "mypy", "ruff", "uv", "hypothesis", "psycopg-binary"} & served.keys()
