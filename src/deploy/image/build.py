@@ -28,7 +28,7 @@ _INPUTS_LABEL = "org.todo-backend.inputs"
 _STAGE = ("Containerfile", "src/deploy/__init__.py", "src/deploy/stage")
 _INPUTS = {
     "backend": (*_STAGE, "requirements/runtime.lock", "src/todo"),
-    "db": (*_STAGE, "src/db"),
+    "db": (*_STAGE, "containers/db"),
 }
 
 _TIMESTAMP = 0

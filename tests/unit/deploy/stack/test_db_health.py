@@ -8,7 +8,7 @@ import pytest
 
 from deploy.paths import REPO
 
-SCRIPT = REPO / "src" / "db" / "health.sh"
+SCRIPT = REPO / "containers" / "db" / "health.sh"
 
 
 def run_check(

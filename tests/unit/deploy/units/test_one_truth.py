@@ -109,7 +109,7 @@ def test_migration_and_backend_use_the_same_database_in_two_roles() -> None:
 
 
 def test_the_database_lets_nobody_in_but_its_roles() -> None:
-    lines = (REPO / "src" / "db" / "pg_hba.conf").read_text().splitlines()
+    lines = (REPO / "containers" / "db" / "pg_hba.conf").read_text().splitlines()
     names = ARGUMENTS["DB_NAME"], f"{ARGUMENTS['DB_ROLE']},{ARGUMENTS['DB_OWNER_ROLE']}"
     assert [line.split() for line in lines if not line.startswith("#")] == [
         ["local", *names, "peer"],
