@@ -198,7 +198,7 @@ def _boot(
     with (folder / "keeper.log").open("w+") as log:
         # Interrupted in between, nobody would wait until it has removed the disk.
         with interrupts_postponed():
-            # Not through tools.py: it outlives this process when the lab is to stay.
+            # Not through process.py: it outlives this process when the lab is to stay.
             keeper = life.keeper = subprocess.Popen(
                 lab_keeper.keeper_argv(plan),
                 stdin=subprocess.DEVNULL,
