@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from todo import __version__
 from todo.account.router import router as account_router
 from todo.api.cors import Cors
-from todo.api.exception_handlers import install_handlers
-from todo.api.middleware import Edge
+from todo.api.exception_handlers import add_exception_handlers
+from todo.api.middleware import RequestMiddleware
 from todo.api.proxy_headers import TrustedProxies
 from todo.api.rate_limit import RateLimit
 from todo.api.root_page import NAME
@@ -26,11 +26,11 @@ from todo.auth.last_use import LastUse
 from todo.auth.router import router as tokens_router
 from todo.auth.tokens import Tokens
 from todo.compat.router import router as compat_router
-from todo.compat.websocket import Live
+from todo.compat.websocket import ChangesWebSocket
 from todo.compat.websocket_router import router as live_router
 from todo.config.settings import Settings
 from todo.db.database import Database
-from todo.journal.feed import Feed
+from todo.journal.feed import ChangeFeed
 from todo.journal.router import router as journal_router
 from todo.journal.sse import Streams
 from todo.lists.router import router as lists_router
@@ -107,10 +107,10 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     app.state.database = database
     app.state.health = health
     app.state.metrics = metrics
-    app.state.feed = Feed(database)
+    app.state.feed = ChangeFeed(database)
     app.state.notify_changes = app.state.feed.notify
     app.state.streams = Streams(app.state.feed, metrics)
-    app.state.live = Live(app.state.feed, database, metrics)
+    app.state.live = ChangesWebSocket(app.state.feed, database, metrics)
     app.state.reminders = Reminders(database, app.state.feed.notify, metrics.count_journal)
     app.state.last_use = LastUse(database)
     app.state.authenticator = Authenticator(
@@ -120,7 +120,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
         settings.storage_quota_tasks, settings.storage_quota_bytes
     )
     app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics)
-    install_handlers(app)
+    add_exception_handlers(app)
     app.include_router(tasks_router)
     app.include_router(lists_router)
     app.include_router(journal_router)
@@ -134,7 +134,7 @@ def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
     for path in ("/livez", "/readyz", "/startupz", "/health"):
         _add_check(app, health, path)
     app.add_middleware(
-        Edge,
+        RequestMiddleware,
         metrics=metrics,
         proxies=TrustedProxies(settings.trusted_proxies, settings.forwarded_header),
         health=health,

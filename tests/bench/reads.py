@@ -28,7 +28,7 @@ from tests.integration.cluster import Cluster, open_cluster
 from tests.integration.service import open_folder
 from todo.config.settings import Settings
 from todo.db.database import Database
-from todo.db.documents import select_image
+from todo.db.documents import select_document
 from todo.db.migrate import migrate
 from todo.db.statement import Statement
 from todo.db.tables import task
@@ -96,7 +96,7 @@ def _sqlite_url(folder: Path) -> str:
 async def _copy(settings: Settings, folder: Path) -> list[dict[str, Any]]:
     """Put PostgreSQL's tasks into SQLite; return the images of some."""
     source, target = Database(settings), Database(_settings(_sqlite_url(folder), folder))
-    every = Statement(lambda dialect: select_image(dialect, task, lambda chosen: chosen))
+    every = Statement(lambda dialect: select_document(dialect, task, lambda chosen: chosen))
     async with source.reading() as session:
         images = [orjson.loads(row[0]) for row in await session.fetch(every, {})]
     await asyncio.to_thread(migrate, _settings(_sqlite_url(folder), folder), print)
@@ -155,7 +155,7 @@ class Bench:
         engine, database = self._engine, self._database
         plain = refine(_PLAIN)
         compiled = Statement(plain)
-        image = Statement(lambda dialect: select_image(dialect, task, refine))
+        image = Statement(lambda dialect: select_document(dialect, task, refine))
 
         async def core(number: int) -> bytes:
             async with engine.connect() as connection:

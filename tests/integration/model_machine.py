@@ -25,7 +25,7 @@ from todo.core.errors import ProblemError
 from todo.db.statement import Statement
 from todo.tasks import query as tasks_query
 from todo.tasks.service import TaskService
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 Result = TypeVar("Result")
 
@@ -50,7 +50,7 @@ class ModelMachine(RuleBasedStateMachine):
 
     # Doing
 
-    def write(self, act: Callable[[Work], Awaitable[Result]]) -> Result:
+    def write(self, act: Callable[[UnitOfWork], Awaitable[Result]]) -> Result:
         """Do something in one transaction."""
         return self.world.write(self.caller, self.model.now, act)
 

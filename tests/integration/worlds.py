@@ -15,7 +15,7 @@ from todo.config.settings import Settings
 from todo.core.caller import Caller
 from todo.db.database import Database
 from todo.tasks import query as tasks_query
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
     from tests.integration.cluster import Cluster
@@ -37,13 +37,13 @@ class World:
         return self.runner.run(whole())
 
     def write(
-        self, caller: Caller, now: datetime, act: Callable[[Work], Awaitable[Result]]
+        self, caller: Caller, now: datetime, act: Callable[[UnitOfWork], Awaitable[Result]]
     ) -> Result:
         """Do something in one transaction."""
 
         async def whole() -> Result:
             async with self.database.unit_of_work() as session:
-                work = Work(session, caller, now)
+                work = UnitOfWork(session, caller, now)
                 result = await act(work)
                 await work.commit()
                 return result

@@ -42,7 +42,7 @@ _INVALID = re.compile(r"did not validate for resource (\S+) against version \S+:
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class Finding:
+class CheckerFinding:
     """A rule that a file breaks.
 
     Attributes:
@@ -69,7 +69,7 @@ class Checked:
     tool: str
     version: str
     scope: str
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckerFinding, ...]
 
 
 def run_all(root: Path, scratch: Path) -> list[Checked]:
@@ -160,7 +160,7 @@ def read_hadolint(output: str, containerfile: str, version: str) -> Checked:
     if not stages:
         _refuse(HADOLINT, f"looked at nothing: {CONTAINERFILE} has no FROM")
     found = tuple(
-        Finding(HADOLINT, each["file"], each["line"], each["code"], each["message"])
+        CheckerFinding(HADOLINT, each["file"], each["line"], each["code"], each["message"])
         for each in _parse(HADOLINT, output)
     )
     return Checked(HADOLINT, version, f"{CONTAINERFILE} ({stages} stages)", found)
@@ -196,7 +196,7 @@ def read_checkov(output: str, version: str) -> Checked:
     """
     # Where it has nothing to run, checkov prints a summary of zeros and exits with 0.
     reports = {each.get("check_type"): each for each in _parse(CHECKOV, output)}
-    found: list[Finding] = []
+    found: list[CheckerFinding] = []
     scopes = []
     for framework, file in _FRAMEWORKS.items():
         report = reports.get(framework)
@@ -215,10 +215,10 @@ def read_checkov(output: str, version: str) -> Checked:
     return Checked(CHECKOV, version, ", ".join(scopes), tuple(found))
 
 
-def _from_checkov(file: str, check: dict[str, Any], remark: str) -> Finding:
+def _from_checkov(file: str, check: dict[str, Any], remark: str) -> CheckerFinding:
     resource = check["resource"].replace(_DOCKERFILE, CONTAINERFILE).rstrip(".")
     message = f"{resource}: {check['check_name']}{remark}"
-    return Finding(CHECKOV, file, check["file_line_range"][0], check["check_id"], message)
+    return CheckerFinding(CHECKOV, file, check["file_line_range"][0], check["check_id"], message)
 
 
 # -- kubernetes-validate --------------------------------------------------------------------------
@@ -250,6 +250,8 @@ def read_validate(output: str, manifest: str, version: str) -> Checked:
             continue
         invalid = _INVALID.fullmatch(verdict[3])
         message = f"{invalid[1]}: {invalid[2]}" if invalid else verdict[3]
-        found.append(Finding(VALIDATE, MANIFEST, 0, "SCHEMA" if invalid else verdict[1], message))
+        found.append(
+            CheckerFinding(VALIDATE, MANIFEST, 0, "SCHEMA" if invalid else verdict[1], message)
+        )
     scope = f"{MANIFEST} ({documents} documents, strict)"
     return Checked(VALIDATE, version, scope, tuple(found))

@@ -43,14 +43,14 @@ _OTHERS = 0o077
 
 # A limit above what a whole machine has limits nothing: one of 16 processors and 16 GiB is the
 # largest that this stack is meant for.
-MOST_MEMORY = 16 * 1024**3
-MOST_PERCENT = 16 * 100
+MAX_MEMORY = 16 * 1024**3
+MAX_PERCENT = 16 * 100
 # An eighth of the process ids that a kernel hands out by default.
-MOST_TASKS = 4096
-MOST_FILES = 65536
+MAX_TASKS = 4096
+MAX_FILES = 65536
 # Nobody waits longer for a start, nor for a hang to be noticed.
-MOST_START_S = 3600.0
-_MOST_SILENCE_S = 300.0
+MAX_START_S = 3600.0
+_MAX_SILENCE_S = 300.0
 
 # Podman's own.
 _HEALTH_INTERVAL_S = 30.0
@@ -237,8 +237,8 @@ def _often(unit: Unit) -> Iterator[Fault]:
     pause_s = _HEALTH_INTERVAL_S if interval is None else values.duration(interval)
     times = _HEALTH_RETRIES if retries is None else values.number(retries)
     last = interval or retries
-    if last is not None and pause_s * times > _MOST_SILENCE_S:
-        message = f"notices a hang after more than {_MOST_SILENCE_S / 60:.0f} minutes"
+    if last is not None and pause_s * times > _MAX_SILENCE_S:
+        message = f"notices a hang after more than {_MAX_SILENCE_S / 60:.0f} minutes"
         yield wrong(last, message, "lower HealthInterval= * HealthRetries=")
 
 
@@ -261,7 +261,7 @@ def image(unit: Unit) -> Iterator[Fault]:
         yield wrong(pull, "may bring another image", "write Pull=never")
 
 
-_tasks = bounded("TasksMax", "64", "100%", read=values.count, most=MOST_TASKS)
+_tasks = bounded("TasksMax", "64", "100%", read=values.count, most=MAX_TASKS)
 
 
 def processes(unit: Unit) -> Iterator[Fault]:
@@ -269,7 +269,7 @@ def processes(unit: Unit) -> Iterator[Fault]:
     own = unit.find(CONTAINER, "PidsLimit")
     if own is None or not re.fullmatch(r"0*[1-9]\d*", own.value, re.ASCII):
         yield from _tasks(unit)
-    elif values.number(own) > MOST_TASKS:
+    elif values.number(own) > MAX_TASKS:
         yield wrong(own, "is so high that it limits nothing", "write PidsLimit=64")
 
 
@@ -300,7 +300,7 @@ def core_dumps(unit: Unit) -> Iterator[Fault]:
 
 def open_files(unit: Unit) -> Iterator[Fault]:
     """The number of open files is limited."""
-    yield from _limit(unit, "nofile", MOST_FILES, "limits nothing", "nofile=4096:4096")
+    yield from _limit(unit, "nofile", MAX_FILES, "limits nothing", "nofile=4096:4096")
 
 
 def _limit(unit: Unit, name: str, most: int, why: str, example: str) -> Iterator[Fault]:
@@ -343,7 +343,7 @@ def tmpfs(unit: Unit) -> Iterator[Fault]:
         total += values.shm_size(shared)
     memory = unit.find(_SERVICE, "MemoryMax")
     limit = None if memory is None else values.size(memory)
-    most = min(limit or MOST_MEMORY, MOST_MEMORY)
+    most = min(limit or MAX_MEMORY, MAX_MEMORY)
     last = shared or (found[-1] if found else None)
     if last is not None and total >= most:
         yield wrong(last, "fills the whole of MemoryMax=", "make it smaller")

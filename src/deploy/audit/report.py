@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from deploy import paths, waivers
 from deploy.audit import external, rules
-from deploy.audit.external import Checked, Finding
+from deploy.audit.external import Checked, CheckerFinding
 from deploy.progress import step
 from deploy.units import loader
 
@@ -35,8 +35,8 @@ class Audit:
     """
 
     checked: tuple[Checked, ...]
-    findings: tuple[Finding, ...]
-    accepted: tuple[tuple[Finding, AuditException], ...]
+    findings: tuple[CheckerFinding, ...]
+    accepted: tuple[tuple[CheckerFinding, AuditException], ...]
 
 
 def run_audit(today: dt.date, root: Path = paths.REPO) -> Audit:
@@ -72,7 +72,7 @@ def check_units(folder: Path) -> Checked:
         "",
         scope,
         tuple(
-            Finding(UNITS, each.file, each.line, each.rule, each.message, each.fix)
+            CheckerFinding(UNITS, each.file, each.line, each.rule, each.message, each.fix)
             for each in found
         ),
     )
@@ -88,8 +88,8 @@ def judge(checked: Iterable[Checked], listed: Iterable[AuditException], today: d
     """
     ran, entries = tuple(checked), tuple(listed)
     valid = {(each.tool, each.rule, each.where): each for each in waivers.in_force(entries, today)}
-    findings: list[Finding] = []
-    accepted: list[tuple[Finding, AuditException]] = []
+    findings: list[CheckerFinding] = []
+    accepted: list[tuple[CheckerFinding, AuditException]] = []
     for finding in sorted(finding for each in ran for finding in each.findings):
         entry = valid.get((finding.tool, finding.rule, finding.where))
         if entry is None:
@@ -98,7 +98,9 @@ def judge(checked: Iterable[Checked], listed: Iterable[AuditException], today: d
             accepted.append((finding, entry))
     used = {entry for _, entry in accepted}
     findings += [
-        Finding("exceptions", waivers.FILE.name, 0, "STALE", f"{entry}: {problem}", "drop it")
+        CheckerFinding(
+            "exceptions", waivers.FILE.name, 0, "STALE", f"{entry}: {problem}", "drop it"
+        )
         for entry, problem in waivers.find_problems(entries, used, today)
     ]
     return Audit(ran, tuple(findings), tuple(accepted))

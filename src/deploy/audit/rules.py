@@ -41,7 +41,7 @@ class Rule:
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class Finding:
+class UnitFinding:
     """A rule that a unit breaks: where, what is wrong, and what to write there instead."""
 
     file: str
@@ -103,12 +103,12 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "CIS-5.11",
         "Memory is limited, to 16 GiB at most.",
-        checks.bounded("MemoryMax", "256M", "100%", read=values.size, most=checks.MOST_MEMORY),
+        checks.bounded("MemoryMax", "256M", "100%", read=values.size, most=checks.MAX_MEMORY),
     ),
     Rule(
         "CIS-5.12",
         "Processor time is limited, to 16 processors at most.",
-        checks.bounded("CPUQuota", "200%", read=values.percentage, most=checks.MOST_PERCENT),
+        checks.bounded("CPUQuota", "200%", read=values.percentage, most=checks.MAX_PERCENT),
     ),
     Rule(
         "CIS-5.13",
@@ -255,20 +255,20 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "OWN-START",
         "A start that hangs is given up, after an hour at most.",
-        checks.bounded("TimeoutStartSec", "60", "0", read=values.seconds, most=checks.MOST_START_S),
+        checks.bounded("TimeoutStartSec", "60", "0", read=values.seconds, most=checks.MAX_START_S),
     ),
     Rule("OWN-ARGS", "No option passes by the keys and these rules.", checks.raw_arguments),
 )
 
 
-def audit(units: Iterable[Unit]) -> list[Finding]:
+def audit(units: Iterable[Unit]) -> list[UnitFinding]:
     """What in the units breaks a rule, sorted by file and line.
 
     Raises:
         DeployError: A value that a rule is about cannot be read; the message names file and line.
     """
     return sorted(
-        Finding(fault.place.file, fault.place.line, rule.id, fault.message, fault.fix)
+        UnitFinding(fault.place.file, fault.place.line, rule.id, fault.message, fault.fix)
         for unit in units
         for rule in RULES
         if unit.suffix in rule.kinds
@@ -276,7 +276,7 @@ def audit(units: Iterable[Unit]) -> list[Finding]:
     )
 
 
-def audit_variants(units: Sequence[Unit], variants: Iterable[Unit]) -> list[Finding]:
+def audit_variants(units: Sequence[Unit], variants: Iterable[Unit]) -> list[UnitFinding]:
     """What breaks a rule only once a drop-in is merged into its unit, sorted as by `audit`.
 
     Args:

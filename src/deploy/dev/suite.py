@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _STATUS = Path("/proc/self/status")
 _CAP_SYS_ADMIN = 21
-_MOST_WORKERS = 4
+_MAX_WORKERS = 4
 """Each imports the program and collects all tests, which takes seconds."""
 
 
@@ -35,7 +35,7 @@ def render_argv(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
 
 def _spread() -> list[str]:
     # The other tiers share servers and machines among their tests: they stay in one process.
-    number = min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+    number = min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
     if number == 1:
         return []
     return ["-p", "xdist.plugin", "--numprocesses", str(number), "--dist", "worksteal"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MANIFEST = paths.KUBE / "todo.yaml"
 _SECRET_BYTES = 48
-_LEAST_SECRET_BYTES = 32
+_MIN_SECRET_BYTES = 32
 
 
 def write_manifest(text: str, path: Path = MANIFEST) -> bool:
@@ -55,8 +55,8 @@ def read_secret(path: Path) -> str:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         message = f"the secret in {path} cannot be read: {reason}"
         raise DeployError(message, hint="name another file", code=ExitCode.CONFIG) from None
-    if not text.isprintable() or len(text.encode()) < _LEAST_SECRET_BYTES:
-        message = f"the secret in {path} is not one line of {_LEAST_SECRET_BYTES} bytes or more"
+    if not text.isprintable() or len(text.encode()) < _MIN_SECRET_BYTES:
+        message = f"the secret in {path} is not one line of {_MIN_SECRET_BYTES} bytes or more"
         hint = "leave the switch out, and a random one is made"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
     return text

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from deploy import process
 from deploy.errors import DeployError, ExitCode
-from deploy.scan.report import Finding, Source
+from deploy.scan.report import AdvisorySource, Vulnerability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,14 +75,14 @@ class Policy:
 
 
 def check(
-    inventories: Sequence[Inventory], builder: str, *, patience_s: float, ca_bundle: Path | None
-) -> tuple[Source, list[Finding]]:
+    inventories: Sequence[Inventory], builder: str, *, timeout_s: float, ca_bundle: Path | None
+) -> tuple[AdvisorySource, list[Vulnerability]]:
     """Ask apt which of the images' Debian packages have a newer version.
 
     Args:
         inventories: What is inside the images.
         builder: Image whose apt is asked; its sources are Debian's.
-        patience_s: Seconds to wait for a server that does not answer.
+        timeout_s: Seconds to wait for a server that does not answer.
         ca_bundle: Certificates of this host, for sources behind a TLS proxy.
 
     Raises:
@@ -96,12 +96,12 @@ def check(
     with tempfile.TemporaryDirectory(prefix="todo-scan-") as name:
         folder = Path(name)
         everything = [package for _, packages in asked.values() for package in packages]
-        (folder / "apt.conf").write_text(render_apt_conf(everything, patience_s))
+        (folder / "apt.conf").write_text(render_apt_conf(everything, timeout_s))
         (folder / "ask.sh").write_text(_SCRIPT)
         for key, (_, packages) in asked.items():
             (folder / f"{key}.status").write_text(render_status(packages))
             (folder / f"{key}.names").write_text(render_names(packages))
-        answer = _ask(folder, builder, patience_s, ca_bundle)
+        answer = _ask(folder, builder, timeout_s, ca_bundle)
     try:
         releases, policies = parse(answer)
     except (IndexError, KeyError, ValueError) as error:
@@ -133,7 +133,7 @@ def turns(packages: Iterable[Package]) -> list[list[Package]]:
     return lists
 
 
-def render_apt_conf(packages: Iterable[Package], patience_s: float) -> str:
+def render_apt_conf(packages: Iterable[Package], timeout_s: float) -> str:
     """The configuration that apt takes from the folder of the question."""
     architectures = sorted({one.architecture for one in packages} - {"all", ""}) or ["amd64"]
     listed = " ".join(f'"{name}";' for name in architectures)
@@ -148,9 +148,9 @@ def render_apt_conf(packages: Iterable[Package], patience_s: float) -> str:
             'Dir::State::Lists "/tmp/lists";',
             'Dir::Cache "/tmp/cache";',
             'Acquire::Languages "none";',
-            f'Acquire::Retries "{0 if patience_s < _HURRY_S else 2}";',
-            f'Acquire::http::Timeout "{patience_s:.0f}";',
-            f'Acquire::https::Timeout "{patience_s:.0f}";',
+            f'Acquire::Retries "{0 if timeout_s < _HURRY_S else 2}";',
+            f'Acquire::http::Timeout "{timeout_s:.0f}";',
+            f'Acquire::https::Timeout "{timeout_s:.0f}";',
             "",
         ]
     )
@@ -215,7 +215,7 @@ def parse_policies(text: str) -> dict[str, Policy]:
     return found
 
 
-def find(image: str, package: Package, policy: Policy | None) -> Finding | None:
+def find(image: str, package: Package, policy: Policy | None) -> Vulnerability | None:
     """The pending fix of a package, or that nobody can tell; None when it is up to date.
 
     Raises:
@@ -248,8 +248,8 @@ def find(image: str, package: Package, policy: Policy | None) -> Finding | None:
 
 def _finding(
     image: str, package: Package, identity: str, what: str, fixed: tuple[str, ...] = ()
-) -> Finding:
-    return Finding(
+) -> Vulnerability:
+    return Vulnerability(
         image,
         "debian",
         package.name,
@@ -261,11 +261,11 @@ def _finding(
     )
 
 
-def _describe(inventories: Sequence[Inventory], releases: Sequence[Release]) -> Source:
+def _describe(inventories: Sequence[Inventory], releases: Sequence[Release]) -> AdvisorySource:
     count = sum(len(inventory.debian) for inventory in inventories)
     security = [release for release in releases if release.codename.endswith("-security")]
     dated = ", ".join(f"{release.codename} of {release.date.date()}" for release in releases)
-    return Source(
+    return AdvisorySource(
         NAME,
         asked=f"{count} packages",
         as_of=min(release.date for release in security),
@@ -273,7 +273,7 @@ def _describe(inventories: Sequence[Inventory], releases: Sequence[Release]) -> 
     )
 
 
-def _ask(folder: Path, builder: str, patience_s: float, ca_bundle: Path | None) -> str:
+def _ask(folder: Path, builder: str, timeout_s: float, ca_bundle: Path | None) -> str:
     """Run the question in a container of the builder, which is gone afterwards in any case."""
     container = f"todo-scan-{secrets.token_hex(4)}"
     bundle = [f"--volume={ca_bundle}:/etc/ssl/certs/ca-certificates.crt:ro"] if ca_bundle else []
@@ -295,13 +295,13 @@ def _ask(folder: Path, builder: str, patience_s: float, ca_bundle: Path | None) 
         *bundle,
         "--env=APT_CONFIG=/ask/apt.conf",
         # A resolver that is not there would take half a minute to say so.
-        f"--env=RES_OPTIONS=timeout:{max(1, patience_s / 3):.0f} attempts:1",
+        f"--env=RES_OPTIONS=timeout:{max(1, timeout_s / 3):.0f} attempts:1",
         "--entrypoint=/bin/sh",
         builder,
         "/ask/ask.sh",
     ]
     try:
-        return process.run(argv, timeout_s=_WHOLE * patience_s).stdout
+        return process.run(argv, timeout_s=_WHOLE * timeout_s).stdout
     except BaseException as error:
         if isinstance(error, process.ToolError) and error.completed:
             said = error.completed.stderr.splitlines()

@@ -15,18 +15,18 @@ from deploy.scan import image_inventory as scan_inventory
 from deploy.scan import python as scan_python
 from deploy.scan import report as scan_report
 from deploy.scan import trivy_grype as scan_others
-from deploy.scan.report import Report, Source
+from deploy.scan.report import AdvisorySource, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from deploy.scan.image_inventory import Inventory
-    from deploy.scan.report import Finding
+    from deploy.scan.report import Vulnerability
 
-    Answer = tuple[Source, list[Finding]]
+    Answer = tuple[AdvisorySource, list[Vulnerability]]
 
-_PATIENCE_S = 30.0
+_TIMEOUT_S = 30.0
 _BRIEF_PATIENCE_S = 3.0
 
 
@@ -47,9 +47,9 @@ class Options:
     brief: bool = False
 
     @property
-    def patience_s(self) -> float:
+    def timeout_s(self) -> float:
         """Seconds to wait for a server that does not answer."""
-        return _BRIEF_PATIENCE_S if self.brief else _PATIENCE_S
+        return _BRIEF_PATIENCE_S if self.brief else _TIMEOUT_S
 
 
 def run(references: Mapping[str, str], options: Options = Options()) -> Report:
@@ -120,14 +120,14 @@ def judge(
     """
     entries = waivers.load().scan
     findings = [finding for inventory in inventories for finding in inventory.findings]
-    sources: list[Source] = []
+    sources: list[AdvisorySource] = []
     for name, ask in _to_ask(inventories, options):
         hopeless = options.brief and any(one.problem for one in sources)
         local = name == scan_python.NAME and options.advisories
         if options.offline and not local:
-            source = Source(name, left_out=True, detail="it takes a network")
+            source = AdvisorySource(name, left_out=True, detail="it takes a network")
         elif hopeless and not local:
-            source = Source(name, problem="not asked, as others were out of reach")
+            source = AdvisorySource(name, problem="not asked, as others were out of reach")
         else:
             source, found = _answer(name, ask, options)
             findings += found
@@ -152,18 +152,18 @@ def _to_ask(
     inventories: Sequence[Inventory], options: Options
 ) -> list[tuple[str, Callable[[], Answer]]]:
     """Debian's index, the Python advisories, and whatever else this machine has; in that order."""
-    patience_s = options.patience_s
+    timeout_s = options.timeout_s
     ca_bundle = build.find_ca_bundle()
     file = options.advisories
 
     def debian() -> Answer:
         base = options.builder or builder.ensure()
-        return scan_debian.check(inventories, base, patience_s=patience_s, ca_bundle=ca_bundle)
+        return scan_debian.check(inventories, base, timeout_s=timeout_s, ca_bundle=ca_bundle)
 
     def python() -> Answer:
         if file:
             return scan_python.check_file(inventories, file)
-        return scan_python.check_live(inventories, patience_s=patience_s, ca_bundle=ca_bundle)
+        return scan_python.check_live(inventories, timeout_s=timeout_s, ca_bundle=ca_bundle)
 
     def other(tool: str) -> Callable[[], Answer]:
         return lambda: scan_others.check(tool, inventories)
@@ -182,7 +182,7 @@ def _answer(name: str, ask: Callable[[], Answer], options: Options) -> Answer:
     except DeployError as error:
         if error.code in {ExitCode.USAGE, ExitCode.DATA, ExitCode.NO_SPACE}:
             raise  # not out of reach: the user named something wrong, or the disk is full
-        return Source(name, problem=error.message, hint=error.hint), []
+        return AdvisorySource(name, problem=error.message, hint=error.hint), []
 
 
 def _step(title: str, options: Options) -> contextlib.AbstractContextManager[object]:

@@ -11,7 +11,7 @@ import stat
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
-from deploy.scan.report import Finding, Scanned
+from deploy.scan.report import Scanned, Vulnerability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -75,7 +75,7 @@ class Inventory:
     compiled: tuple[str, ...]
     files: int
     sbom: str | None
-    findings: tuple[Finding, ...]
+    findings: tuple[Vulnerability, ...]
 
     @property
     def digest(self) -> str:
@@ -113,7 +113,7 @@ def read(archive: Archive, image: str, reference: str) -> Inventory:
     """
     debian: list[Package] = []
     python: list[Package] = []
-    findings: list[Finding] = []
+    findings: list[Vulnerability] = []
     for path, entry in archive.entries.items():
         if entry.info.isdir():
             continue
@@ -205,7 +205,7 @@ def contradictions(
     inside: Mapping[tuple[str, str], frozenset[str]],
     files: Mapping[str, str],
     sbom: str | None,
-) -> list[Finding]:
+) -> list[Vulnerability]:
     """Where an SBOM says other than the image itself.
 
     Args:
@@ -252,7 +252,7 @@ def contradictions(
     return findings
 
 
-def _missing(image: str, paths: set[str], identity: str, where: str) -> Iterator[Finding]:
+def _missing(image: str, paths: set[str], identity: str, where: str) -> Iterator[Vulnerability]:
     if paths:
         example = f"/{min(paths)}"
         more = f" and {len(paths) - 1} more files are" if len(paths) > 1 else " is"
@@ -303,5 +303,5 @@ def _valid(pattern: re.Pattern[str], text: str, what: str) -> str:
     return text
 
 
-def _finding(image: str, package: str, version: str, identity: str, what: str) -> Finding:
-    return Finding(image, "image", package, version, identity, what, sources=(_SOURCE,))
+def _finding(image: str, package: str, version: str, identity: str, what: str) -> Vulnerability:
+    return Vulnerability(image, "image", package, version, identity, what, sources=(_SOURCE,))

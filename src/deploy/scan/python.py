@@ -13,7 +13,7 @@ from deploy import failure_hints, paths, process
 from deploy.bootstrap import venv
 from deploy.errors import DeployError, ExitCode
 from deploy.scan.image_inventory import normalized
-from deploy.scan.report import Finding, Severity, Source
+from deploy.scan.report import AdvisorySource, Severity, Vulnerability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +38,9 @@ CANARY = ("jinja2", "2.10")
 the package index answer the same questions, and leave the advisories out."""
 
 
-def check_file(inventories: Sequence[Inventory], file: Path) -> tuple[Source, list[Finding]]:
+def check_file(
+    inventories: Sequence[Inventory], file: Path
+) -> tuple[AdvisorySource, list[Vulnerability]]:
     """Look the images' Python packages up in a file of OSV records.
 
     Raises:
@@ -71,7 +73,7 @@ def check_file(inventories: Sequence[Inventory], file: Path) -> tuple[Source, li
         )
     answer = json.loads(done.stdout)
     as_of = dt.datetime.fromisoformat(answer["as_of"]) if answer["as_of"] else None
-    source = Source(
+    source = AdvisorySource(
         NAME,
         asked=f"{len(packages)} distributions",
         as_of=as_of,
@@ -82,10 +84,10 @@ def check_file(inventories: Sequence[Inventory], file: Path) -> tuple[Source, li
 
 def parse_matches(
     matches: Iterable[Mapping[str, Any]], inventories: Sequence[Inventory]
-) -> list[Finding]:
+) -> list[Vulnerability]:
     """The findings behind what `deploy.scan.osv` answered."""
     return [
-        Finding(
+        Vulnerability(
             inventory.image,
             "python",
             match["package"],
@@ -103,13 +105,13 @@ def parse_matches(
 
 
 def check_live(
-    inventories: Sequence[Inventory], *, patience_s: float, ca_bundle: Path | None
-) -> tuple[Source, list[Finding]]:
+    inventories: Sequence[Inventory], *, timeout_s: float, ca_bundle: Path | None
+) -> tuple[AdvisorySource, list[Vulnerability]]:
     """Ask the package index's service, by pip-audit in its strict mode.
 
     Args:
         inventories: What is inside the images.
-        patience_s: Seconds to wait for a server that does not answer.
+        timeout_s: Seconds to wait for a server that does not answer.
         ca_bundle: Certificates of this host, for a TLS proxy.
 
     Raises:
@@ -117,11 +119,11 @@ def check_live(
             advisories at all.
     """
     packages = _packages(inventories)
-    program = _ensure_environment(patience_s).with_name("pip-audit")
-    findings: list[Finding] = []
+    program = _ensure_environment(timeout_s).with_name("pip-audit")
+    findings: list[Vulnerability] = []
     warned = False
     for asked in turns(packages):
-        answer = _ask(program, asked, patience_s, ca_bundle)
+        answer = _ask(program, asked, timeout_s, ca_bundle)
         warned = warned or bool(answer.get(CANARY[0]) and asked[CANARY[0]] == CANARY[1])
         findings += parse_live(answer, asked, inventories)
     if not warned:
@@ -131,7 +133,7 @@ def check_live(
             hint=_HINT,
             code=ExitCode.UNAVAILABLE,
         )
-    source = Source(
+    source = AdvisorySource(
         NAME,
         asked=f"{len(packages)} distributions",
         as_of=dt.datetime.now(dt.UTC),
@@ -157,10 +159,10 @@ def parse_live(
     answer: Mapping[str, Sequence[Mapping[str, Any]]],
     asked: Mapping[str, str],
     inventories: Sequence[Inventory],
-) -> list[Finding]:
+) -> list[Vulnerability]:
     """The findings behind what pip-audit answered: package -> flaws."""
     return [
-        Finding(
+        Vulnerability(
             inventory.image,
             "python",
             name,
@@ -178,7 +180,7 @@ def parse_live(
 
 
 def _ask(
-    program: Path, asked: Mapping[str, str], patience_s: float, ca_bundle: Path | None
+    program: Path, asked: Mapping[str, str], timeout_s: float, ca_bundle: Path | None
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Package -> its flaws, for everything that was asked.
 
@@ -198,13 +200,13 @@ def _ask(
                 "--format=json",
                 "--aliases=on",
                 "--desc=off",
-                f"--timeout={patience_s:.0f}",
+                f"--timeout={timeout_s:.0f}",
                 # An answer of last week is none.
                 f"--cache-dir={Path(name) / 'cache'}",
                 f"--requirement={file}",
             ],
             check=False,
-            timeout_s=_WHOLE * patience_s,
+            timeout_s=_WHOLE * timeout_s,
             env={"REQUESTS_CA_BUNDLE": str(ca_bundle)} if ca_bundle else None,
         )
     return read_answer(done.stdout, done.stderr, asked)
@@ -239,9 +241,9 @@ def _failed(said: str) -> DeployError:
     return DeployError(message, hint=_HINT, code=ExitCode.UNAVAILABLE)
 
 
-def _ensure_environment(patience_s: float) -> Path:
+def _ensure_environment(timeout_s: float) -> Path:
     """The Python of scan.lock's environment; who is in a hurry does not wait for it for long."""
-    if patience_s >= _HURRY_S:
+    if timeout_s >= _HURRY_S:
         return venv.ensure("scan")
     make = "from deploy.bootstrap import venv; venv.ensure('scan')"
     process.run(

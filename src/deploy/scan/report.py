@@ -58,7 +58,7 @@ CANNOT_SEE = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class Vulnerability:
     """Something about an image that should not stay so.
 
     Attributes:
@@ -92,7 +92,7 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class AdvisorySource:
     """One of those who were to be asked.
 
     Attributes:
@@ -152,14 +152,14 @@ class Report:
     """
 
     images: tuple[Scanned, ...]
-    debian: Source
-    python: Source
-    others: tuple[Source, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    accepted: tuple[tuple[Finding, ScanException], ...] = ()
+    debian: AdvisorySource
+    python: AdvisorySource
+    others: tuple[AdvisorySource, ...] = ()
+    findings: tuple[Vulnerability, ...] = ()
+    accepted: tuple[tuple[Vulnerability, ScanException], ...] = ()
 
     @property
-    def sources(self) -> tuple[Source, ...]:
+    def sources(self) -> tuple[AdvisorySource, ...]:
         """All that were to be asked."""
         return (self.debian, self.python, *self.others)
 
@@ -173,9 +173,9 @@ class Report:
         return ExitCode.OK
 
 
-def merge(findings: Iterable[Finding]) -> list[Finding]:
+def merge(findings: Iterable[Vulnerability]) -> list[Vulnerability]:
     """One finding for each flaw, whoever told of it and under whichever of its names."""
-    merged: list[Finding] = []
+    merged: list[Vulnerability] = []
     for finding in findings:
         same = next((other for other in merged if _is_same(finding, other)), None)
         if same is None:
@@ -195,24 +195,24 @@ def merge(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(merged, key=_order)
 
 
-def _is_same(one: Finding, other: Finding) -> bool:
+def _is_same(one: Vulnerability, other: Vulnerability) -> bool:
     place = (one.image, one.kind, one.package, one.version)
     return place == (other.image, other.kind, other.package, other.version) and bool(
         one.ids & other.ids
     )
 
 
-def _order(finding: Finding) -> tuple[object, ...]:
+def _order(finding: Vulnerability) -> tuple[object, ...]:
     return (-finding.severity, finding.image, finding.package, finding.version, finding.id)
 
 
 def accept(
-    findings: Iterable[Finding],
+    findings: Iterable[Vulnerability],
     entries: Sequence[ScanException],
     today: dt.date,
     *,
     complete: bool,
-) -> tuple[list[Finding], list[tuple[Finding, ScanException]]]:
+) -> tuple[list[Vulnerability], list[tuple[Vulnerability, ScanException]]]:
     """Part what was found from what an exception covers; exceptions can be findings themselves.
 
     Args:
@@ -222,7 +222,7 @@ def accept(
         complete: Whether everything was looked at. Otherwise nobody knows whether an exception
             that matched nothing is still needed.
     """
-    left: list[Finding] = []
+    left: list[Vulnerability] = []
     accepted = []
     in_force = waivers.in_force(entries, today)
     for finding in findings:
@@ -235,7 +235,7 @@ def accept(
     for entry, problem in waivers.find_problems(entries, used, today):
         if complete or today > entry.expires:
             left.append(
-                Finding(
+                Vulnerability(
                     image="",
                     kind="exception",
                     package=entry.package,
@@ -248,7 +248,7 @@ def accept(
     return sorted(left, key=_order), accepted
 
 
-def _covers(entry: ScanException, finding: Finding) -> bool:
+def _covers(entry: ScanException, finding: Vulnerability) -> bool:
     return entry.id in finding.ids and entry.package.lower() == finding.package.lower()
 
 
@@ -338,22 +338,22 @@ def to_document(report: Report) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: Vulnerability) -> dict[str, Any]:
     return {**dataclasses.asdict(finding), "severity": finding.severity.label}
 
 
-def render_count(findings: Sequence[Finding]) -> str:
+def render_count(findings: Sequence[Vulnerability]) -> str:
     """How many there are of each grade: `3 problems (1 high, 2 ungraded)`."""
     grades = collections.Counter(finding.severity.label for finding in findings)
     parts = ", ".join(f"{number} {label}" for label, number in grades.items())
     return f"{len(findings)} problem{'' if len(findings) == 1 else 's'} ({parts})"
 
 
-def _as_of(source: Source) -> str:
+def _as_of(source: AdvisorySource) -> str:
     return f" as of {source.as_of.date()}" if source.as_of else ""
 
 
-def _render_source(source: Source, now: dt.datetime) -> str:
+def _render_source(source: AdvisorySource, now: dt.datetime) -> str:
     if source.problem:
         hint = f" — {source.hint}" if source.hint else ""
         return f"{source.name}: NOT CHECKED: {source.problem}{hint}"

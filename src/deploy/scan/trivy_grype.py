@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from deploy import process
 from deploy.errors import DeployError
 from deploy.scan.image_inventory import normalized
-from deploy.scan.report import Finding, Severity, Source
+from deploy.scan.report import AdvisorySource, Severity, Vulnerability
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,9 @@ def installed() -> list[str]:
     return [name for name in _PARSERS if process.find(name)]
 
 
-def check(tool: str, inventories: Sequence[Inventory]) -> tuple[Source, list[Finding]]:
+def check(
+    tool: str, inventories: Sequence[Inventory]
+) -> tuple[AdvisorySource, list[Vulnerability]]:
     """Run one of them over the images' SBOMs.
 
     Flaws that nobody has fixed are left out, as the other sources do not know them either.
@@ -39,7 +41,7 @@ def check(tool: str, inventories: Sequence[Inventory]) -> tuple[Source, list[Fin
     Raises:
         DeployError: It failed, an image has no SBOM, or its answer cannot be understood.
     """
-    findings: list[Finding] = []
+    findings: list[Vulnerability] = []
     dates: list[dt.datetime] = []
     for inventory in inventories:
         if inventory.sbom is None:
@@ -54,17 +56,19 @@ def check(tool: str, inventories: Sequence[Inventory]) -> tuple[Source, list[Fin
     # trivy's report is silent about it.
     if tool == "trivy":
         dates += parse_trivy_version(process.run(["trivy", "version", "--format=json"]).stdout)
-    source = Source(
+    source = AdvisorySource(
         tool.capitalize(), asked=f"{len(inventories)} SBOMs", as_of=min(dates, default=None)
     )
     return source, findings
 
 
-def parse_trivy(answer: Mapping[str, Any], image: str) -> tuple[list[Finding], dt.datetime | None]:
+def parse_trivy(
+    answer: Mapping[str, Any], image: str
+) -> tuple[list[Vulnerability], dt.datetime | None]:
     """The findings in `trivy sbom --format=json`; it does not say how old its data is."""
     parts = answer.get("Results") or ()
     return [
-        Finding(
+        Vulnerability(
             image,
             *_package(flaw["PkgName"], (flaw.get("PkgIdentifier") or {}).get("PURL", "")),
             flaw["InstalledVersion"],
@@ -85,10 +89,12 @@ def parse_trivy_version(answer: str) -> list[dt.datetime]:
     return [_moment(made)] if made else []
 
 
-def parse_grype(answer: Mapping[str, Any], image: str) -> tuple[list[Finding], dt.datetime | None]:
+def parse_grype(
+    answer: Mapping[str, Any], image: str
+) -> tuple[list[Vulnerability], dt.datetime | None]:
     """The findings in `grype --output=json`, and when its database was made."""
     findings = [
-        Finding(
+        Vulnerability(
             image,
             *_package(match["artifact"]["name"], match["artifact"].get("purl", "")),
             match["artifact"]["version"],
@@ -108,7 +114,7 @@ def parse_grype(answer: Mapping[str, Any], image: str) -> tuple[list[Finding], d
 
 
 _PARSERS: Mapping[
-    str, Callable[[Mapping[str, Any], str], tuple[list[Finding], dt.datetime | None]]
+    str, Callable[[Mapping[str, Any], str], tuple[list[Vulnerability], dt.datetime | None]]
 ] = {"trivy": parse_trivy, "grype": parse_grype}
 
 

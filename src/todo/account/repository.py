@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.db.documents import SHARE_FIELDS, select_image
+from todo.db.documents import SHARE_FIELDS, select_document
 from todo.db.statement import SQLITE, Statement, follows
 from todo.db.tables import account, api_token, idempotency, journal, list_share, task, task_list
 
@@ -46,7 +46,7 @@ def _reminded_by_day(dialect: str) -> Select[Any]:
     """Among the next CHUNK open tasks, those whose reminders count from a day."""
     some = _open_tasks(task).limit(CHUNK).subquery("t")
     wanted = some.c.due_date.is_not(None) & (cast(some.c.reminders, Text) != "[]")
-    return select_image(dialect, some, lambda s: s.where(wanted).order_by(some.c.id))
+    return select_document(dialect, some, lambda s: s.where(wanted).order_by(some.c.id))
 
 
 REMINDED_BY_DAY = Statement(_reminded_by_day)
@@ -61,7 +61,7 @@ def _shares_with(dialect: str) -> Select[Any]:
         .where(list_share.c.user_id == _OWNER)
         .subquery("s")
     )
-    return select_image(
+    return select_document(
         dialect,
         source,
         lambda s: s.order_by(source.c.owner, source.c.list_id),

@@ -4,13 +4,13 @@ from fastapi import APIRouter, Request, Response, status
 
 from todo.account.schemas import AccountRead, AccountUpdate
 from todo.account.service import AccountService, read_account
-from todo.api.responses import Answer, answer_read, read_if_match, version_tag
-from todo.api.write import answer_write
+from todo.api.responses import StoredResponse, etag_for, json_response, read_if_match
+from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep, requires
 from todo.auth.route import ApiRoute
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.writes.account_lock import find_account_version
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api/v1/me", tags=["account"], route_class=ApiRoute)
 
@@ -21,9 +21,9 @@ async def read_me(request: Request, caller: CallerDep) -> Response:
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
         # Before what it tags: a tag that is too old only makes a change fail.
-        tag = version_tag(await find_account_version(session, caller.user))
+        tag = etag_for(await find_account_version(session, caller.user))
         body = await read_account(session, caller.user)
-    return answer_read(request, body, tag)
+    return json_response(request, body, tag)
 
 
 @router.patch("", response_model=AccountRead)
@@ -31,10 +31,10 @@ async def update_me(request: Request, caller: CallerDep, body: AccountUpdate) ->
     """Set the time zone that decides what a day is, such as "today"."""
     expected = read_if_match(request)
 
-    async def act(work: Work) -> Answer:
-        return Answer(200, await AccountService(work).set_zone(body.zone, expected))
+    async def act(work: UnitOfWork) -> StoredResponse:
+        return StoredResponse(200, await AccountService(work).set_zone(body.zone, expected))
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)
 
 
 @router.delete("", status_code=status.HTTP_204_NO_CONTENT)
@@ -46,8 +46,8 @@ async def delete_me(request: Request, caller: CallerDep) -> Response:
     """
     expected = read_if_match(request)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         await AccountService(work).delete(expected)
-        return Answer(204)
+        return StoredResponse(204)
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)

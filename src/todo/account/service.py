@@ -19,9 +19,9 @@ from todo.account.repository import (
 from todo.core.errors import ReadOnlyError, ValidationFailedError
 from todo.db.session import Session
 from todo.schedule.due import check_zone
-from todo.tasks.document import as_bytes, find_fire_times, read_image
+from todo.tasks.document import as_bytes, find_fire_times, parse_document
 from todo.tasks.repository import TaskRepository
-from todo.writes.unit_of_work import Account, Work
+from todo.writes.unit_of_work import Account, UnitOfWork
 
 DEFAULT_ZONE = "UTC"
 
@@ -42,7 +42,7 @@ def _render(user: str, zone: str, created_at: datetime | str | None) -> bytes:
 class AccountService:
     """The rules for the caller's account, within one write."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         self._work = work
         self._user = work.caller.user
 
@@ -109,9 +109,9 @@ class AccountService:
             values = {"owner": self._user, "after": after}
             rows, last = await session.run((REMINDED_BY_DAY, values), (LAST_OF_CHUNK, values))
             for (text,) in rows:
-                image = read_image(as_bytes(text))
-                times = find_fire_times(image, zone, self._work.now)
-                await session.run(*store.remind(image, times))
+                document = parse_document(as_bytes(text))
+                times = find_fire_times(document, zone, self._work.now)
+                await session.run(*store.remind(document, times))
             if not last:
                 break
             after = str(last[0][0])
@@ -127,7 +127,7 @@ class AccountService:
                 "unshare",
                 "share",
                 self._user,
-                list_id=read_image(as_bytes(text))["list_id"],
+                list_id=parse_document(as_bytes(text))["list_id"],
                 before=as_bytes(text),
             )
         await self._work.session.run((REMOVE_SHARES, {"owner": self._user}))
@@ -142,5 +142,5 @@ class AccountService:
 
 
 def _show(zone: str) -> bytes:
-    image: dict[str, Any] = {"zone": zone}
-    return orjson.dumps(image)
+    document: dict[str, Any] = {"zone": zone}
+    return orjson.dumps(document)

@@ -20,7 +20,7 @@ from todo.core.validation_errors import word_errors
 from todo.observability.logs import request_id_var
 
 
-def install_handlers(app: FastAPI) -> None:
+def add_exception_handlers(app: FastAPI) -> None:
     """Render every error of the application as problem+json."""
     handlers: dict[type[Exception], Callable[[Any], ProblemError]] = {
         ProblemError: lambda error: error,

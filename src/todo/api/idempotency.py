@@ -16,12 +16,12 @@ from sqlalchemy import bindparam, delete, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from todo.api.responses import Answer, find_if_match
+from todo.api.responses import StoredResponse, find_if_match
 from todo.core.caller import Caller
 from todo.core.errors import KeyReusedError, MalformedRequestError
-from todo.db.statement import SQLITE, Call, Statement
+from todo.db.statement import SQLITE, BoundStatement, Statement
 from todo.db.tables import Time, idempotency
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 LIFETIME = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
@@ -96,7 +96,7 @@ def find_key(request: Request) -> str | None:
     return key
 
 
-async def claim(work: Work, request: Request, key: str) -> Answer | None:
+async def claim(work: UnitOfWork, request: Request, key: str) -> StoredResponse | None:
     """Make a key this request's own, or return the answer that it had before.
 
     Raises:
@@ -109,24 +109,24 @@ async def claim(work: Work, request: Request, key: str) -> Answer | None:
         "user_id": user,
         "key": key,
         "fingerprint": fingerprint,
-        "created_at": work.at,
+        "created_at": work.timestamp,
         "expired": expired,
     }
     rows, found = await work.session.run((_CLAIM, mine), (_FIND, {"of_user": user, "of_key": key}))
     if rows:
-        work.finally_run((_PURGE, {"expired": expired}))
+        work.before_commit((_PURGE, {"expired": expired}))
         return None
     known, status, headers, body = found[0]
     # For 24 hours after an upgrade there are keys whose fingerprint has the body as it came.
     former = _render_fingerprint(request, work.caller, await request.body())
     if bytes(known) not in {fingerprint, former}:
         raise KeyReusedError
-    return Answer(
+    return StoredResponse(
         status, None if body is None else bytes(body), {**orjson.loads(headers), REPLAYED: "true"}
     )
 
 
-def store(caller: Caller, key: str, answer: Answer) -> Call:
+def store(caller: Caller, key: str, answer: StoredResponse) -> BoundStatement:
     """Keep the answer of a write."""
     return (
         _STORE,

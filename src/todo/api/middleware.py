@@ -13,7 +13,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from todo.api.cors import Cors
-from todo.api.proxy_headers import UNIX, Caller, TrustedProxies
+from todo.api.proxy_headers import UNIX, Client, TrustedProxies
 from todo.api.rate_limit import (
     CALLER_FIELDS,
     CLIENT_KEY,
@@ -25,7 +25,7 @@ from todo.api.rate_limit import (
 from todo.api.request_body import BodyBudget, Identify, RequestBody
 from todo.api.requests import find_body_limit
 from todo.api.security_headers import add_security
-from todo.core.caller import Caller as Client
+from todo.core.caller import Caller
 from todo.core.errors import (
     DeadlineExceededError,
     InternalError,
@@ -54,7 +54,7 @@ _access = logging.getLogger(ACCESS_LOGGER)
 _log = logging.getLogger("todo.edge")
 
 
-class Edge:
+class RequestMiddleware:
     """Wraps the application."""
 
     def __init__(
@@ -130,7 +130,7 @@ class Edge:
                 self._address_limit.charge(address, _REFUSAL_PERMITS - 1)
             self._record(scope["method"], route, status, started, caller)
 
-    def _record(self, method: str, route: str, status: int, started: float, caller: Caller) -> None:
+    def _record(self, method: str, route: str, status: int, started: float, caller: Client) -> None:
         """Count an answer, and log it unless it is of a route that is quiet while all is well."""
         duration_s = time.perf_counter() - started
         self._metrics.observe(method, route, status, duration_s)
@@ -147,7 +147,7 @@ class Edge:
             },
         )
 
-    async def _identify_in_time(self, headers: list[tuple[bytes, bytes]]) -> Client:
+    async def _identify_in_time(self, headers: list[tuple[bytes, bytes]]) -> Caller:
         assert self._identify_caller is not None  # noqa: S101 - narrows the type
         try:
             async with asyncio.timeout(self._deadline_s):
@@ -212,7 +212,7 @@ class Edge:
             return
         await self._app(scope, receive, send_and_charge)
 
-    def _identify(self, scope: Scope) -> Caller:
+    def _identify(self, scope: Scope) -> Client:
         request_id = _find_request_id(scope["headers"]) or new_uuid7().hex
         request_id_var.set(request_id)
         scope[_REQUEST_ID] = request_id
@@ -220,7 +220,7 @@ class Edge:
         peer = scope["client"]
         return self._proxies.resolve(peer[0] if peer else UNIX, scope["scheme"], scope["headers"])
 
-    def _find_address(self, scope: Scope, caller: Caller) -> str | None:
+    def _find_address(self, scope: Scope, caller: Client) -> str | None:
         if self._address_limit is None or scope["path"] in _QUIET_ROUTES:
             return None
         prefix = self._address_limit.ipv6_prefix
@@ -294,7 +294,7 @@ class _Response:
         await self.send({"type": "http.response.body", "body": body})
 
 
-def _describe_client(caller: Caller) -> dict[str, str]:
+def _describe_client(caller: Client) -> dict[str, str]:
     """The fields of the log that name the caller."""
     if caller.doubtful is None:
         return {"client": caller.address}

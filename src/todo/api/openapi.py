@@ -1,6 +1,6 @@
 """The OpenAPI document: what FastAPI finds, and what every route of a kind takes and answers.
 
-Which kind a route is says its code: one that calls `answer_write` takes an `Idempotency-Key`, one
+Which kind a route is says its code: one that calls `run_write` takes an `Idempotency-Key`, one
 that calls `read_if_match` takes an `If-Match`. So the document cannot fall behind, and no route
 pays for parameters that others read for it. Made when it is first asked for.
 """
@@ -131,9 +131,9 @@ _EXTRA_HEADERS = {
 }
 # What those who call this take.
 _TAKEN = {
-    "answer_read": ("If-None-Match",),
+    "json_response": ("If-None-Match",),
     "read_if_match": ("If-Match",),
-    "answer_write": ("Idempotency-Key", "X-Agent", "X-Model", "X-Run-Id"),
+    "run_write": ("Idempotency-Key", "X-Agent", "X-Model", "X-Run-Id"),
 }
 _LIMITS = ("RateLimit", "RateLimit-Policy")
 _DESCRIPTION = (
@@ -272,11 +272,11 @@ def _list_statuses(path: str, operation: Document, calls: set[str]) -> set[int]:
             statuses.add(404)
     if "requestBody" in operation:
         statuses |= {408, 413}
-    if "answer_read" in calls:
+    if "json_response" in calls:
         statuses.add(304)
     if "read_if_match" in calls:
         statuses.add(412)
-    if "answer_write" in calls:
+    if "run_write" in calls:
         statuses |= {409, 428}
     return statuses
 
@@ -287,9 +287,9 @@ def _list_headers(
     headers = ["X-Request-ID"]
     if operation.get("security"):
         headers += _LIMITS
-    if "answer_write" in calls:
+    if "run_write" in calls:
         headers.append("Idempotency-Replayed")
-    if "answer_read" in calls or ("version_tag" in calls and tells_version):
+    if "json_response" in calls or ("etag_for" in calls and tells_version):
         headers.append("ETag")
     if code == "201" and "location" in calls:
         headers.append("Location")

@@ -31,7 +31,7 @@ _ESCAPED = re.compile(r"\\(.)")
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Client:
     """The address and scheme that the request came with.
 
     Attributes:
@@ -65,7 +65,7 @@ class TrustedProxies:
         self._header = header
         self._name = b"" if header == "none" else header.encode()
 
-    def resolve(self, peer: str, scheme: str, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
+    def resolve(self, peer: str, scheme: str, headers: Iterable[tuple[bytes, bytes]]) -> Client:
         """Find the caller: the last hop that no trusted proxy vouches for.
 
         Args:
@@ -74,7 +74,7 @@ class TrustedProxies:
             headers: The request's headers, names in lower case.
         """
         if not self._trusts(peer):
-            return Caller(peer, scheme)
+            return Client(peer, scheme)
         lines: list[str] = []
         protos: list[str] = []
         for name, value in headers:
@@ -88,7 +88,7 @@ class TrustedProxies:
             hops = [hop for line in lines for hop in line.split(",")]
         said = protos[-1].strip().lower() if protos else ""
         address, is_known = self._last_untrusted(peer, hops)
-        return Caller(
+        return Client(
             address,
             said if said in {"http", "https"} else scheme,
             is_proxied=True,

@@ -10,7 +10,7 @@ from todo.core.errors import RateLimitedError
 
 _WINDOW_S = 60
 # The least recently used are forgotten; a bucket that nobody used for a minute is full anyway.
-_MOST_KEYS = 10_000
+_MAX_KEYS = 10_000
 
 Field = tuple[bytes, bytes]
 
@@ -88,7 +88,7 @@ class RateLimit:
         """What is in a bucket now; afterwards it is the one used last."""
         bucket = self._buckets.get(key)
         if bucket is None:
-            if len(self._buckets) >= _MOST_KEYS:
+            if len(self._buckets) >= _MAX_KEYS:
                 self._buckets.popitem(last=False)
             return self._most
         self._buckets.move_to_end(key)

@@ -72,6 +72,6 @@ def _refuse(path: _Path, code: str, message: str) -> ValidationFailedError:
     return ValidationFailedError(errors=[error])
 
 
-def dump(body: BaseModel) -> dict[str, Any]:
+def to_json_dict(body: BaseModel) -> dict[str, Any]:
     """Return it as JSON has it: ids and times as text, absent fields absent."""
     return body.model_dump(mode="json", exclude_unset=True)

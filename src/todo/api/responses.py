@@ -16,7 +16,7 @@ _TAG = re.compile(r'[ \t,]*+((?:W/)?"[!#-~\x80-\xff]*+"|[0-9]++)[ \t]*+(?=,|$)')
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredResponse:
     """What a write answers; it is also what a repeated request gets.
 
     Attributes:
@@ -41,17 +41,17 @@ class Answer:
         )
 
 
-def version_tag(version: int) -> str:
+def etag_for(version: int) -> str:
     """Return the entity tag of something with a version."""
     return f'"{version}"'
 
 
-def find_version(body: bytes) -> int:
-    """Return the version that an image says, which is its last key."""
+def version_of(body: bytes) -> int:
+    """Return the version that a document says, which is its last key."""
     return int(body[body.rindex(b":") + 1 : -1])
 
 
-def answer_read(request: Request, body: bytes, tag: str | None = None) -> Response:
+def json_response(request: Request, body: bytes, tag: str | None = None) -> Response:
     """Answer a read: 304 where the caller has the same already.
 
     Args:

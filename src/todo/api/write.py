@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from fastapi import Request, Response
 
 from todo.api.idempotency import claim, find_key, store
-from todo.api.responses import Answer, find_if_match
+from todo.api.responses import StoredResponse, find_if_match
 from todo.core.caller import Caller
 from todo.core.errors import (
     MalformedRequestError,
@@ -21,21 +21,21 @@ from todo.db.database import Database
 from todo.db.errors import ConflictError
 from todo.observability.metrics import Metrics
 from todo.writes.storage_quota import QuotaExceededError
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
-Action = Callable[[Work], Awaitable[Answer]]
+WriteHandler = Callable[[UnitOfWork], Awaitable[StoredResponse]]
 
 # How long a write is tried again that others were in the way of; well below a caller's patience.
 _RETRY_S = 5.0
 _PAUSE_S = 0.02
 # Whoever lost often must not wait while others, who begin anew, go by.
-_MOST_PAUSE_S = 0.16
+_MAX_PAUSE_S = 0.16
 
 
-async def answer_write(
+async def run_write(
     request: Request,
     caller: Caller,
-    action: Action,
+    action: WriteHandler,
     *,
     changes_existing: bool,
 ) -> Response:
@@ -81,7 +81,7 @@ async def answer_write(
             _metrics(request).count_retry()
             attempt += 1
             # Random, so that those who met do not meet again.
-            pause_s = random.uniform(0, min(_PAUSE_S * 2**attempt, _MOST_PAUSE_S))  # noqa: S311 - no secret
+            pause_s = random.uniform(0, min(_PAUSE_S * 2**attempt, _MAX_PAUSE_S))  # noqa: S311 - no secret
             if time.monotonic() + pause_s > deadline:
                 raise WriteConflictError from None
         await asyncio.sleep(pause_s)
@@ -118,13 +118,13 @@ def _check_conditions(request: Request, caller: Caller, *, changes_existing: boo
 async def _try(
     request: Request,
     caller: Caller,
-    action: Action,
+    action: WriteHandler,
     database: Database,
     key: str | None,
     accounts: list[str],
-) -> Answer:
+) -> StoredResponse:
     async with database.unit_of_work(*accounts) as session:
-        work = Work(session, caller, quota=request.app.state.storage_quota)
+        work = UnitOfWork(session, caller, quota=request.app.state.storage_quota)
         if key is not None:
             stored = await claim(work, request, key)
             if stored is not None:
@@ -132,7 +132,7 @@ async def _try(
                 return stored
         answer = await action(work)
         if key is not None:
-            work.finally_run(store(caller, key, answer))
+            work.before_commit(store(caller, key, answer))
         await work.commit()
         # At once: nothing may come between what is committed and its being told.
         _notifier(request)(work.changed)

@@ -20,7 +20,7 @@ from todo.core.exit import ExitCode, FatalError
 from todo.db.database import Database
 from todo.db.errors import ConflictError
 from todo.db.session import Session
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 AGENT = "todo.admin revoke"
 """The acting program, by the journal."""
@@ -92,7 +92,7 @@ async def revoke_tokens(
             async with database.unit_of_work() as session:
                 if owner:
                     # Before they are listed: one that is made at the same time must be among them.
-                    await Work(session, Caller(owner, agent=AGENT)).lock(owner)
+                    await UnitOfWork(session, Caller(owner, agent=AGENT)).lock(owner)
                     tokens = await list_tokens(session, owner)
                 else:
                     tokens = await _find(session, ids)
@@ -132,7 +132,7 @@ async def _find(session: Session, ids: Iterable[str]) -> list[ApiToken]:
 async def _revoke(session: Session, tokens: Iterable[ApiToken]) -> None:
     # In one order everywhere: two revocations never wait for each other.
     for token in sorted(tokens, key=lambda each: (each.owner, each.id)):
-        work = Work(session, Caller(token.owner, agent=AGENT))
+        work = UnitOfWork(session, Caller(token.owner, agent=AGENT))
         try:
             await ApiTokenService(work).revoke(token.id)
         except NotFoundError:
@@ -143,12 +143,12 @@ async def _revoke(session: Session, tokens: Iterable[ApiToken]) -> None:
 
 async def _end_sessions(session: Session, owner: str) -> datetime | None:
     """End the JSON Web Tokens of a user; return the cutoff, or a later one that was there."""
-    work = Work(session, Caller(owner, agent=AGENT))
+    work = UnitOfWork(session, Caller(owner, agent=AGENT))
     await work.lock(owner)
     cutoff = datetime.now(UTC).replace(microsecond=0) + _MARGIN
     await session.run(set_cutoff(owner, cutoff))
-    image = orjson.dumps({"issued_until": cutoff.isoformat(timespec="microseconds")})
-    work.record(owner, "delete", "token", "jwt", before=image)
+    document = orjson.dumps({"issued_until": cutoff.isoformat(timespec="microseconds")})
+    work.record(owner, "delete", "token", "jwt", before=document)
     await work.flush()
     return await find_cutoff(session, owner)
 

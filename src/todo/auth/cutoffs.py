@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from todo.auth.tokens import refuse
 from todo.core.caller import Caller
 from todo.db.session import Session
-from todo.db.statement import SQLITE, Call, Row, Statement
+from todo.db.statement import SQLITE, BoundStatement, Row, Statement
 from todo.db.tables import Time, token_cutoff
 
 MAX_AGE_S = 5.0
@@ -55,7 +55,7 @@ def _upsert(dialect: str) -> Any:  # noqa: ANN401 - each dialect has its own ins
 _SET = Statement(_upsert)
 
 
-class Source(Protocol):
+class CutoffReader(Protocol):
     """Where the cutoffs are; `todo.db.database.Database` is one."""
 
     def reading(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
@@ -66,7 +66,7 @@ class Cutoffs:
 
     def __init__(
         self,
-        source: Source,
+        source: CutoffReader,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -126,7 +126,7 @@ class Cutoffs:
         self._read_at = asked_at
 
 
-def set_cutoff(user: str, cutoff: datetime) -> Call:
+def set_cutoff(user: str, cutoff: datetime) -> BoundStatement:
     """End the JSON Web Tokens that a user was issued up to a time."""
     return (_SET, {"user_id": user, "cutoff_at": _write(cutoff)})
 

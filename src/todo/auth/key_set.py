@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from todo.core.circuit_breaker import AsyncBreaker, BreakerOpenError, Verdict
+from todo.core.circuit_breaker import AsyncBreaker, BreakerOpenError, Outcome
 from todo.core.errors import KeySetUnavailableError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class KeySet:
             failures=_BREAKER_FAILURES,
             reset_s=refetch_s,
             # Whatever went wrong, the source did not deliver.
-            classify=lambda _error: Verdict.FAILURE,
+            classify=lambda _error: Outcome.FAILURE,
         )
 
     @property

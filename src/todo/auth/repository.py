@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
-from todo.auth.visibility import sight, visible
+from todo.auth.visibility import can_see, visibility_params
 from todo.core.caller import Caller
 from todo.db.session import Session
 from todo.db.statement import Row, Statement
@@ -27,45 +27,45 @@ _COLUMNS = (
     "expires_at",
 )
 _SHOWN = [api_token.c[name] for name in (*_COLUMNS, "last_used_at")]
-_IS = api_token.c.id == bindparam("id")
-_ONLY = bindparam("only_list", type_=Id)
+_BY_ID = api_token.c.id == bindparam("id")
+_TOKEN_LIST_ID = bindparam("only_list", type_=Id)
 # A token that is bound to one list sees its like alone.
-_MINE = (api_token.c.owner == bindparam("user")) & or_(
-    _ONLY.is_(None), api_token.c.list_id == _ONLY
+_OWNED_BY_CALLER = (api_token.c.owner == bindparam("user")) & or_(
+    _TOKEN_LIST_ID.is_(None), api_token.c.list_id == _TOKEN_LIST_ID
 )
 
 _VERIFY = Statement(
     select(api_token.c.hash, *_SHOWN).where(
-        _IS,
+        _BY_ID,
         or_(
             api_token.c.expires_at.is_(None),
             api_token.c.expires_at > bindparam("now", type_=Time),
         ),
     )
 )
-_LIST = Statement(select(*_SHOWN).where(_MINE).order_by(api_token.c.id.desc()))
-_FIND = Statement(select(*_SHOWN).where(_IS, _MINE))
+_LIST = Statement(select(*_SHOWN).where(_OWNED_BY_CALLER).order_by(api_token.c.id.desc()))
+_FIND = Statement(select(*_SHOWN).where(_BY_ID, _OWNED_BY_CALLER))
 _LIST_OF = Statement(
     select(*_SHOWN).where(api_token.c.owner == bindparam("owner")).order_by(api_token.c.id.desc())
 )
 _LIST_EVERY = Statement(select(*_SHOWN).order_by(api_token.c.owner, api_token.c.id.desc()))
-_FIND_ANY = Statement(select(*_SHOWN).where(_IS))
+_FIND_ANY = Statement(select(*_SHOWN).where(_BY_ID))
 _COUNT = Statement(select(func.count()).where(api_token.c.owner == bindparam("user")))
 _ADD = Statement(
     insert(api_token).values(
         {name: bindparam(name) for name in (*_COLUMNS, "hash")} | {"hour": None, "writes": 0}
     )
 )
-_REMOVE = Statement(delete(api_token).where(_IS))
+_REMOVE = Statement(delete(api_token).where(_BY_ID))
 _SEES_LIST = Statement(
     select(task_list.c.id).where(
-        task_list.c.id == bindparam("id"), visible(task_list.c.owner, task_list.c.id)
+        task_list.c.id == bindparam("id"), can_see(task_list.c.owner, task_list.c.id)
     )
 )
 _USED = Statement(
     update(api_token)
     .where(
-        _IS,
+        _BY_ID,
         or_(
             api_token.c.last_used_at.is_(None),
             api_token.c.last_used_at < bindparam("at", type_=Time),
@@ -127,7 +127,7 @@ class ApiTokenRepository:
 
     def __init__(self, session: Session, caller: Caller) -> None:
         self._session = session
-        self._sight = sight(caller)
+        self._sight = visibility_params(caller)
 
     async def list_all(self) -> list[ApiToken]:
         """Return the tokens, newest first."""

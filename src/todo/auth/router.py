@@ -4,15 +4,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response, status
 
-from todo.api.responses import Answer, answer_read, read_if_match, version_tag
-from todo.api.write import answer_write
+from todo.api.responses import StoredResponse, etag_for, json_response, read_if_match
+from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep, requires
 from todo.auth.repository import ApiTokenRepository
 from todo.auth.route import ApiRoute
 from todo.auth.schemas import TokenCreate, TokenCreated, TokenList
 from todo.auth.service import VERSION, ApiTokenService, render_shown
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"], route_class=ApiRoute)
 
@@ -26,17 +26,17 @@ async def create_token(request: Request, caller: CallerDep, body: TokenCreate) -
     """
     fields = body.model_dump(mode="json", exclude_unset=True)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         made = await ApiTokenService(work).create(fields)
-        return Answer(
+        return StoredResponse(
             201,
-            _with_text(made.image, f'"{made.text}"'),
-            {"etag": version_tag(VERSION)},
+            _with_text(made.document, f'"{made.text}"'),
+            {"etag": etag_for(VERSION)},
             # What is kept for a repeated request must not let anybody in.
-            repeated=_with_text(made.image, "null"),
+            repeated=_with_text(made.document, "null"),
         )
 
-    return await answer_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, act, changes_existing=False)
 
 
 @router.get("", response_model=TokenList)
@@ -50,7 +50,7 @@ async def list_tokens(request: Request, caller: CallerDep) -> Response:
     async with database.reading(caller.user) as session:
         tokens = await ApiTokenRepository(session, caller).list_all()
     items = b",".join(render_shown(token) for token in tokens)
-    return answer_read(request, b'{"items":[%b]}' % items)
+    return json_response(request, b'{"items":[%b]}' % items)
 
 
 @router.delete("/{token_id}", status_code=status.HTTP_204_NO_CONTENT)
@@ -62,13 +62,13 @@ async def revoke_token(request: Request, caller: CallerDep, token_id: UUID) -> R
     """
     expected = read_if_match(request)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         await ApiTokenService(work).revoke(str(token_id), expected)
-        return Answer(204)
+        return StoredResponse(204)
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)
 
 
-def _with_text(image: bytes, text: str) -> bytes:
-    """Add the token's text, as JSON, to its image."""
-    return b'%b,"token":%b}' % (image[:-1], text.encode())
+def _with_text(document: bytes, text: str) -> bytes:
+    """Add the token's text, as JSON, to its document."""
+    return b'%b,"token":%b}' % (document[:-1], text.encode())

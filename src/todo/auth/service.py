@@ -16,9 +16,9 @@ from todo.core.errors import (
     VersionMismatchError,
 )
 from todo.core.ids import new_uuid7
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
-MOST_TOKENS = 100
+MAX_TOKENS = 100
 VERSION = 1
 """A token is made and revoked, never changed."""
 
@@ -28,18 +28,18 @@ class Made:
     """A new token.
 
     Attributes:
-        image: As it is shown from now on.
+        document: As it is shown from now on.
         text: What its program sends; nobody can find it out later.
     """
 
-    image: bytes
+    document: bytes
     text: str
 
 
 class ApiTokenService:
     """The tokens of the caller of one write."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         self._work = work
         self._store = ApiTokenRepository(work.session, work.caller)
 
@@ -53,7 +53,7 @@ class ApiTokenService:
             UnauthorizedError: The caller's JSON Web Token was ended a moment ago.
             ForbiddenError: It would have a scope that the caller lacks.
             ValidationFailedError: It ends in the past, or is bound to no list of the caller's.
-            StateConflictError: The user has `MOST_TOKENS` already.
+            StateConflictError: The user has `MAX_TOKENS` already.
         """
         work = self._work
         user = work.caller.user
@@ -64,12 +64,12 @@ class ApiTokenService:
         for scope in fields["scopes"]:
             if scope not in work.caller.scopes:
                 raise ForbiddenError(scope)
-        if await self._store.count() >= MOST_TOKENS:
-            raise StateConflictError(f"You have {MOST_TOKENS} tokens; revoke one that is unused.")
+        if await self._store.count() >= MAX_TOKENS:
+            raise StateConflictError(f"You have {MAX_TOKENS} tokens; revoke one that is unused.")
         token = ApiToken(
             id=str(new_uuid7()),
             owner=user,
-            created_at=work.at,
+            created_at=work.timestamp,
             name=fields["name"],
             scopes=tuple(sorted(fields["scopes"])),
             **await self._bound(fields),
@@ -107,7 +107,7 @@ class ApiTokenService:
         list_id = asked_list or caller.list_id
         if asked_list is not None and not await self._store.sees_list(asked_list):
             raise _invalid("list_id", "there is no such list")
-        if asked_end is not None and asked_end <= self._work.at:
+        if asked_end is not None and asked_end <= self._work.timestamp:
             raise _invalid("expires_at", "must be in the future")
         maker = None
         if caller.token_id is not None:

@@ -27,7 +27,7 @@ _MAX_TOKEN_LENGTH = 4096
 _MAX_KEY_ID_LENGTH = 255
 _KEY_ID_BYTES = 6
 # A token is sent with every request; its signature need not be verified each time.
-_MOST_VERIFIED = 4096
+_MAX_VERIFIED = 4096
 _INVALID = 'Bearer error="invalid_token"'
 
 _log = logging.getLogger("todo.auth")
@@ -125,7 +125,7 @@ class Tokens:
             return known
         fresh = await self._verify_signature(token)
         self._verified[digest] = fresh
-        if len(self._verified) > _MOST_VERIFIED:
+        if len(self._verified) > _MAX_VERIFIED:
             self._verified.popitem(last=False)
         return fresh
 

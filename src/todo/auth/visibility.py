@@ -19,7 +19,7 @@ from todo.db.tables import Id, list_share
 
 _USER: ColumnElement[str] = bindparam("user")
 
-_ONLY = bindparam("only_list", type_=Id)
+_TOKEN_LIST_ID = bindparam("only_list", type_=Id)
 
 
 def _shared(list_id: ColumnElement[Any], *, to_write: bool) -> ColumnElement[bool]:
@@ -29,19 +29,19 @@ def _shared(list_id: ColumnElement[Any], *, to_write: bool) -> ColumnElement[boo
     return exists().where(share)
 
 
-def visible(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
+def can_see(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether the caller sees a thing: the parameters are `user` and `only_list`."""
     return and_(
         or_(owner == _USER, _shared(list_id, to_write=False)),
-        or_(_ONLY.is_(None), list_id == _ONLY),
+        or_(_TOKEN_LIST_ID.is_(None), list_id == _TOKEN_LIST_ID),
     )
 
 
-def writable(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
+def can_write(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether the caller may change a thing that is visible."""
     return or_(owner == _USER, _shared(list_id, to_write=True))
 
 
-def sight(caller: Caller) -> dict[str, Any]:
-    """Return the parameters of `visible` and `writable`."""
+def visibility_params(caller: Caller) -> dict[str, Any]:
+    """Return the parameters of `can_see` and `can_write`."""
     return {"user": caller.user, "only_list": caller.list_id}

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time, check_zone
-from todo.tasks.document import Image
+from todo.tasks.document import Document
 
 UNKNOWN_ZONE = "Etc/UTC"
 _UNSET_ZONE = "UTC"
@@ -71,21 +71,21 @@ def to_fields(due: Due | None, account_zone: str) -> dict[str, Any]:
     return fields | {"due_at": _render(at), "due_zone": zone}
 
 
-def show_due(image: Image) -> str | None:
+def show_due(document: Document) -> str | None:
     """Return the due of a task as these front ends read it."""
-    if image["due_date"] is not None:
+    if document["due_date"] is not None:
         # A browser reads a bare day as midnight in Greenwich, which may be another day.
-        return f"{image['due_date']}T00:00:00"
-    if image["due_at"] is not None and image["due_zone"] == UNKNOWN_ZONE:
-        wall = datetime.fromisoformat(image["due_at"]).astimezone(UTC).replace(tzinfo=None)
+        return f"{document['due_date']}T00:00:00"
+    if document["due_at"] is not None and document["due_zone"] == UNKNOWN_ZONE:
+        wall = datetime.fromisoformat(document["due_at"]).astimezone(UTC).replace(tzinfo=None)
         return wall.isoformat()
-    at: str | None = image["due_at"]
+    at: str | None = document["due_at"]
     return at
 
 
-def is_shown(image: Image, due: Due | None) -> bool:
+def is_shown(document: Document, due: Due | None) -> bool:
     """Whether a due is what the task was shown with, however it is written."""
-    shown = read_due_text(show_due(image))
+    shown = read_due_text(show_due(document))
     if due is not None and due.day is not None:
         due = Due(moment=datetime.combine(due.day, time()))
     return bool(shown == due)

@@ -1,4 +1,4 @@
-"""Between a task's image and what existing front ends send and read.
+"""Between a task's document and what existing front ends send and read.
 
 They know less of a task than there is, and send all of it back. So what comes back as it was
 shown changes nothing: a rule that they show as `weekly` keeps its days.
@@ -11,34 +11,34 @@ import orjson
 from todo.compat.due import is_shown, show_due, to_fields
 from todo.compat.schemas import FrontEndCreate, FrontEndUpdate
 from todo.schedule.rule import read_rule
-from todo.tasks.document import Image
+from todo.tasks.document import Document
 
 DEFAULT_PRIORITY = "medium"
 
 
-def show(image: Image) -> dict[str, Any]:
+def show(document: Document) -> dict[str, Any]:
     """Return a task as these front ends read it."""
-    pattern = _pattern(image)
+    pattern = _pattern(document)
     return {
-        "id": image["id"],
-        "user_id": image["owner"],
-        "title": image["title"],
-        "description": image["description"],
-        "priority": _priority(image),
-        "tags": image["tags"],
-        "due_date": show_due(image),
-        "is_completed": image["is_completed"],
-        "completed": image["is_completed"],
+        "id": document["id"],
+        "user_id": document["owner"],
+        "title": document["title"],
+        "description": document["description"],
+        "priority": _priority(document),
+        "tags": document["tags"],
+        "due_date": show_due(document),
+        "is_completed": document["is_completed"],
+        "completed": document["is_completed"],
         "is_recurring": pattern is not None,
         "recurrence_pattern": pattern,
-        "created_at": image["created_at"],
-        "updated_at": image["updated_at"],
+        "created_at": document["created_at"],
+        "updated_at": document["updated_at"],
     }
 
 
-def render(image: Image) -> bytes:
+def render(document: Document) -> bytes:
     """Return that as JSON."""
-    return orjson.dumps(show(image))
+    return orjson.dumps(show(document))
 
 
 def read_new(body: FrontEndCreate, account_zone: str) -> tuple[dict[str, Any], bool]:
@@ -54,42 +54,42 @@ def read_new(body: FrontEndCreate, account_zone: str) -> tuple[dict[str, Any], b
     return fields, True in body.states
 
 
-def read_changes(body: FrontEndUpdate, image: Image, account_zone: str) -> dict[str, Any]:
+def read_changes(body: FrontEndUpdate, document: Document, account_zone: str) -> dict[str, Any]:
     """Return what a form changes of a task."""
     sent = body.model_fields_set
     changes: dict[str, Any] = {}
-    if body.title is not None and body.title != image["title"]:
+    if body.title is not None and body.title != document["title"]:
         changes["title"] = body.title
-    if "description" in sent and body.description != (image["description"] or None):
+    if "description" in sent and body.description != (document["description"] or None):
         changes["description"] = body.description
-    if "tags" in sent and body.tags != image["tags"]:
+    if "tags" in sent and body.tags != document["tags"]:
         changes["tags"] = body.tags
-    if body.priority is not None and body.priority != _priority(image):
+    if body.priority is not None and body.priority != _priority(document):
         changes["priority"] = body.priority
-    if "due_date" in sent and not is_shown(image, body.due_date):
+    if "due_date" in sent and not is_shown(document, body.due_date):
         changes |= to_fields(body.due_date, account_zone)
     if sent & {"is_recurring", "recurrence_pattern"}:
-        rule = _read_rule(body, image["recurrence"])
+        rule = _read_rule(body, document["recurrence"])
         # A pattern that is shown has lost its days; when it comes back they stay.
-        if rule not in {image["recurrence"], _as_rule(_pattern(image))}:
+        if rule not in {document["recurrence"], _as_rule(_pattern(document))}:
             changes["recurrence"] = rule
     if body.states:
         # A form that shows the state in two fields may change only one of them.
-        done: bool = image["is_completed"]
+        done: bool = document["is_completed"]
         changes["is_completed"] = (not done) if (not done) in body.states else done
     return changes
 
 
-def _priority(image: Image) -> str:
+def _priority(document: Document) -> str:
     # These front ends know three.
-    priority: str = image["priority"]
+    priority: str = document["priority"]
     return DEFAULT_PRIORITY if priority == "none" else priority
 
 
-def _pattern(image: Image) -> str | None:
-    if image["recurrence"] is None:
+def _pattern(document: Document) -> str | None:
+    if document["recurrence"] is None:
         return None
-    return read_rule(image["recurrence"]).frequency.lower()
+    return read_rule(document["recurrence"]).frequency.lower()
 
 
 def _read_rule(body: FrontEndCreate | FrontEndUpdate, stored: str | None) -> str | None:

@@ -15,7 +15,7 @@ MAX_SEARCH_SCANS = 4
 async def read_numbered(
     session: Session, caller: Caller, query: Query, now: datetime, skipped: int
 ) -> list[bytes]:
-    """Return the images of the tasks that follow the first `skipped`.
+    """Return the documents of the tasks that follow the first `skipped`.
 
     A question that few tasks answer is looked for in MAX_SCANS (MAX_SEARCH_SCANS) times the scan
     budget of a page; what lies behind is not found.

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from todo.account.repository import FIND as FIND_ACCOUNT
 from todo.account.service import DEFAULT_ZONE
 from todo.api.query import describe_query
-from todo.api.responses import Answer, answer_read, find_version, read_if_match, version_tag
-from todo.api.write import answer_write
+from todo.api.responses import StoredResponse, etag_for, json_response, read_if_match, version_of
+from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.compat.mapping import read_changes, read_new, render
 from todo.compat.offset_pages import read_numbered
@@ -34,16 +34,16 @@ from todo.core.caller import Caller
 from todo.core.errors import NotFoundError, OtherUserError, ValidationFailedError
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.tasks import query as tasks_query
-from todo.tasks.document import read_image
+from todo.tasks.document import parse_document
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.repository import TaskRepository
 from todo.tasks.service import TaskService
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix=f"/api/{SEGMENT}/tasks", tags=["front ends"], route_class=FrontEndRoute)
 
 _DEFAULT_LIMIT = 20
-_MOST = 100
+_MAX_LIMIT = 100
 
 
 async def _get_own(
@@ -68,8 +68,8 @@ async def list_front_end_tasks(request: Request, caller: OwnCaller) -> Response:
     query, skipped = _read_query(request, caller)
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
-        images = await read_numbered(session, caller, query, datetime.now(UTC), skipped)
-    return answer_read(request, b"[%b]" % b",".join(render(read_image(i)) for i in images))
+        documents = await read_numbered(session, caller, query, datetime.now(UTC), skipped)
+    return json_response(request, b"[%b]" % b",".join(render(parse_document(i)) for i in documents))
 
 
 def _read_query(request: Request, caller: Caller) -> tuple[tasks_query.Query, int]:
@@ -87,7 +87,7 @@ def _read_query(request: Request, caller: Caller) -> tuple[tasks_query.Query, in
         raise RequestValidationError(items) from None
     if asked.page is not None and asked.offset is not None:
         raise refuse_contradiction("query", [sent["page"], sent["offset"]])
-    limit = asked.limit or (_MOST if asked.page is None else _DEFAULT_LIMIT)
+    limit = asked.limit or (_MAX_LIMIT if asked.page is None else _DEFAULT_LIMIT)
     skipped = ((asked.page or 1) - 1) * limit + (asked.offset or 0)
     search = (asked.search or "").strip() or None
     most = MAX_SKIPPED if search is None else MAX_SKIPPED_IN_SEARCH
@@ -119,16 +119,16 @@ async def create_front_end_task(
     rules = RuleEvaluation()
     await _prepare(rules, body)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         account, _ = await work.lock(caller.user)
         fields, is_done = read_new(body, account.zone)
         tasks = TaskService(work, rules)
-        image = await tasks.create(fields)
+        document = await tasks.create(fields)
         if is_done:
-            image = await tasks.complete(read_image(image)["id"])
-        return _changed(image, 201)
+            document = await tasks.complete(parse_document(document)["id"])
+        return _changed(document, 201)
 
-    return await answer_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, act, changes_existing=False)
 
 
 @router.get("/{task_id}", response_model=FrontEndTask)
@@ -136,10 +136,10 @@ async def read_front_end_task(request: Request, caller: OwnCaller, task_id: UUID
     """Return a task as existing front ends read it."""
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
-        image = await TaskRepository(session, caller).find(str(task_id))
-    if image is None:
+        document = await TaskRepository(session, caller).find(str(task_id))
+    if document is None:
         raise NotFoundError
-    return answer_read(request, render(read_image(image)), version_tag(find_version(image)))
+    return json_response(request, render(parse_document(document)), etag_for(version_of(document)))
 
 
 @router.patch("/{task_id}", response_model=FrontEndTask, name="change_front_end_task")
@@ -151,14 +151,14 @@ async def update_front_end_task(
     expected, rules = read_if_match(request), RuleEvaluation()
     await _prepare(rules, body)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         tasks = TaskService(work, rules)
-        image = read_image(await tasks.get_to_change(str(task_id), expected))
+        document = parse_document(await tasks.get_to_change(str(task_id), expected))
         row = await work.session.find(FIND_ACCOUNT, {"owner": caller.user})
-        changes = read_changes(body, image, row[0] if row else DEFAULT_ZONE)
+        changes = read_changes(body, document, row[0] if row else DEFAULT_ZONE)
         return _changed(await tasks.update(str(task_id), changes))
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)
 
 
 _STATE = describe_query(FrontEndState)
@@ -184,13 +184,13 @@ async def toggle_front_end_task(
     expected = read_if_match(request)
     wanted = _read_state(request, caller, set() if body is None else body.states)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         tasks = TaskService(work)
-        image = read_image(await tasks.get_to_change(str(task_id), expected))
-        done = not image["is_completed"] if wanted is None else wanted
+        document = parse_document(await tasks.get_to_change(str(task_id), expected))
+        done = not document["is_completed"] if wanted is None else wanted
         return _changed(await tasks.update(str(task_id), {"is_completed": done}))
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)
 
 
 def _read_state(request: Request, caller: Caller, said: set[bool]) -> bool | None:
@@ -214,11 +214,11 @@ async def delete_front_end_task(request: Request, caller: OwnCaller, task_id: UU
     """Delete a task and its subtasks."""
     expected = read_if_match(request)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         await TaskService(work).delete(str(task_id), expected)
-        return Answer(200, b'{"message":"Task deleted successfully"}')
+        return StoredResponse(200, b'{"message":"Task deleted successfully"}')
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)
 
 
 async def _prepare(rules: RuleEvaluation, body: FrontEndCreate | FrontEndUpdate) -> None:
@@ -226,9 +226,9 @@ async def _prepare(rules: RuleEvaluation, body: FrontEndCreate | FrontEndUpdate)
     await rules.prepare({"recurrence": body.recurrence_pattern, **texts})
 
 
-def _changed(image: bytes, code: int = 200) -> Answer:
-    shown: dict[str, Any] = read_image(image)
-    return Answer(code, render(shown), {"etag": version_tag(find_version(image))})
+def _changed(document: bytes, code: int = 200) -> StoredResponse:
+    shown: dict[str, Any] = parse_document(document)
+    return StoredResponse(code, render(shown), {"etag": etag_for(version_of(document))})
 
 
 def _refuse_page(most: int, limit: int, offset: str | None) -> ValidationFailedError:

@@ -30,7 +30,7 @@ from todo.core.errors import (
     UnauthorizedError,
 )
 from todo.db.database import Database
-from todo.journal.feed import Feed
+from todo.journal.feed import ChangeFeed
 from todo.journal.repository import Change, View, find_head, find_view
 from todo.observability.metrics import Metrics
 
@@ -48,7 +48,7 @@ _SEND_TIMEOUT_S = 20.0
 # For the client's answer to a close, so that the reason reaches it.
 _CLOSING_S = 2.0
 # How long a token that ended meanwhile keeps a quiet connection open.
-_PATIENCE_S = 30.0
+_TIMEOUT_S = 30.0
 
 GOING_AWAY = 1001
 POLICY = 1008
@@ -61,7 +61,7 @@ TOO_MANY = 4429
 Headers = list[tuple[bytes, bytes]]
 
 
-class EndError(Exception):
+class WebSocketClosedError(Exception):
     """The connection ends, and the client is told why."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -70,10 +70,10 @@ class EndError(Exception):
         super().__init__(reason)
 
 
-class Live:
+class ChangesWebSocket:
     """The WebSockets of this process."""
 
-    def __init__(self, feed: Feed, database: Database, metrics: Metrics) -> None:
+    def __init__(self, feed: ChangeFeed, database: Database, metrics: Metrics) -> None:
         self._feed = feed
         self._database = database
         self._metrics = metrics
@@ -95,7 +95,7 @@ class Live:
         try:
             with self._metrics.streaming("websocket"):
                 await self._run(socket, user_id)
-        except EndError as end:
+        except WebSocketClosedError as end:
             await _close(socket, end)
             return end.code
         except WebSocketDisconnect as gone:
@@ -136,7 +136,7 @@ class Live:
         view: View,
         head: int,
     ) -> None:
-        pages = self._feed.follow_pages(view, head, caller.user, patience_s=_PATIENCE_S)
+        pages = self._feed.follow_pages(view, head, caller.user, timeout_s=_TIMEOUT_S)
         async with contextlib.aclosing(pages):
             async for page in pages:
                 # The token may have ended or been revoked since, the list be shared no more.
@@ -148,22 +148,22 @@ class Live:
                     # What is sent is not kept: the client may read it slowly.
                     for message in _translate(page.pop(0)):
                         await _send(socket, message)
-        raise EndError(GOING_AWAY, "the service restarts")
+        raise WebSocketClosedError(GOING_AWAY, "the service restarts")
 
     async def _until_stop(self, work: Any) -> Any:  # noqa: ANN401 - what the work returns
         stop = asyncio.create_task(self._stopping.wait())
         working = asyncio.ensure_future(work)
         await _first_of(working, stop)
         if not working.done() or working.cancelled():
-            raise EndError(GOING_AWAY, "the service restarts")
+            raise WebSocketClosedError(GOING_AWAY, "the service restarts")
         return working.result()
 
     @contextlib.contextmanager
     def _place(self, user: str) -> Iterator[None]:
         if self._users[user] >= MAX_OF_USER:
-            raise EndError(TOO_MANY, f"at most {MAX_OF_USER} connections of a user")
+            raise WebSocketClosedError(TOO_MANY, f"at most {MAX_OF_USER} connections of a user")
         if self._users.total() >= MAX_CONNECTIONS:
-            raise EndError(TRY_LATER, "too many connections")
+            raise WebSocketClosedError(TRY_LATER, "too many connections")
         self._users[user] += 1
         try:
             yield
@@ -181,9 +181,11 @@ class Live:
         """
         most = MAX_WAITING_WITHOUT_ADDRESS if address is None else MAX_WAITING_OF_ADDRESS
         if self._waiting[address] >= most:
-            raise EndError(TOO_MANY, "too many connections of this address without a token")
+            raise WebSocketClosedError(
+                TOO_MANY, "too many connections of this address without a token"
+            )
         if self._waiting.total() >= MAX_WAITING:
-            raise EndError(TRY_LATER, "too many connections without a token")
+            raise WebSocketClosedError(TRY_LATER, "too many connections without a token")
         self._waiting[address] += 1
         try:
             yield
@@ -211,15 +213,15 @@ def _ending() -> Iterator[None]:
     try:
         yield
     except UnauthorizedError as error:
-        raise EndError(NO_TOKEN, error.detail) from None
+        raise WebSocketClosedError(NO_TOKEN, error.detail) from None
     except (ForbiddenError, NotFoundError) as error:
-        raise EndError(FORBIDDEN, error.detail) from None
+        raise WebSocketClosedError(FORBIDDEN, error.detail) from None
     except RateLimitedError as error:
-        raise EndError(TOO_MANY, error.detail) from None
+        raise WebSocketClosedError(TOO_MANY, error.detail) from None
     except ProblemError as error:
         # What would fail again is no reason to come again.
         code = TRY_LATER if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else POLICY
-        raise EndError(code, error.detail) from None
+        raise WebSocketClosedError(code, error.detail) from None
 
 
 async def _identify(socket: WebSocket, headers: Headers, user_id: str) -> Caller:
@@ -227,7 +229,9 @@ async def _identify(socket: WebSocket, headers: Headers, user_id: str) -> Caller
         caller = await authenticate({**socket.scope, "headers": headers})
         caller.require("read")
     if caller.user != user_id:
-        raise EndError(FORBIDDEN, "the user in the address is not the user of the token")
+        raise WebSocketClosedError(
+            FORBIDDEN, "the user in the address is not the user of the token"
+        )
     return caller
 
 
@@ -243,7 +247,7 @@ def _find_credentials(socket: WebSocket) -> Headers | None:
     if offered[:1] != [SUBPROTOCOL]:
         return headers if has_header else None
     if has_header or len(offered) > 2:  # noqa: PLR2004 - the word and the token
-        raise EndError(POLICY, "the token comes once: in a header, or in a subprotocol")
+        raise WebSocketClosedError(POLICY, "the token comes once: in a header, or in a subprotocol")
     return _add_token(socket, "".join(offered[1:]))
 
 
@@ -276,12 +280,14 @@ async def _receive_token(socket: WebSocket) -> str:
         async with asyncio.timeout(TOKEN_WAIT_S):
             message = await _receive(socket)
     except TimeoutError:
-        raise EndError(NO_TOKEN, "no token came in time") from None
+        raise WebSocketClosedError(NO_TOKEN, "no token came in time") from None
     if isinstance(message, dict) and message.get("type") == "auth":
         token = message.get("token")
         if isinstance(token, str):
             return token
-    raise EndError(NO_TOKEN, 'the first message must be {"type": "auth", "token": "..."}')
+    raise WebSocketClosedError(
+        NO_TOKEN, 'the first message must be {"type": "auth", "token": "..."}'
+    )
 
 
 async def _answer_pings(socket: WebSocket) -> None:
@@ -307,10 +313,10 @@ async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
         async with asyncio.timeout(_SEND_TIMEOUT_S):
             await socket.send_text(orjson.dumps(message).decode())
     except TimeoutError:
-        raise EndError(TRY_LATER, "the client reads too slowly") from None
+        raise WebSocketClosedError(TRY_LATER, "the client reads too slowly") from None
 
 
-async def _close(socket: WebSocket, end: EndError) -> None:
+async def _close(socket: WebSocket, end: WebSocketClosedError) -> None:
     with contextlib.suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
         async with asyncio.timeout(_CLOSING_S):
             if not _is_accepted(socket):

@@ -18,12 +18,12 @@ from pybreaker import (
 )
 
 
-class Verdict(Enum):
+class Outcome(Enum):
     """What an exception says about the dependency."""
 
     FAILURE = auto()
-    ALIVE = auto()
-    NEUTRAL = auto()
+    SUCCESS = auto()
+    IGNORED = auto()
 
 
 class BreakerOpenError(Exception):
@@ -48,7 +48,7 @@ class AsyncBreaker:
         *,
         failures: int,
         reset_s: float,
-        classify: Callable[[BaseException], Verdict],
+        classify: Callable[[BaseException], Outcome],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Create a closed breaker.
@@ -116,13 +116,13 @@ class AsyncBreaker:
         # A call that began before the breaker opened has nothing to say once it has.
         if not probe and self.state != STATE_CLOSED:
             return
-        verdict = Verdict.ALIVE
+        verdict = Outcome.SUCCESS
         if error is not None:
             cancelled = isinstance(error, asyncio.CancelledError | GeneratorExit)
-            verdict = Verdict.NEUTRAL if cancelled else self._classify(error)
-        if verdict is Verdict.NEUTRAL:
+            verdict = Outcome.IGNORED if cancelled else self._classify(error)
+        if verdict is Outcome.IGNORED:
             return
-        if verdict is Verdict.FAILURE:
+        if verdict is Outcome.FAILURE:
             with contextlib.suppress(ConnectionError), self._breaker.calling():
                 raise ConnectionError
         elif probe or self._breaker.fail_counter:

@@ -24,7 +24,7 @@ WAITER: ContextVar[Waiter | None] = ContextVar("waiter", default=None)
 """Of the current task: the connection whose request it serves."""
 
 
-class NoTurnError(Exception):
+class PoolExhaustedError(Exception):
     """Nobody left a place in time, or too many wait already."""
 
 
@@ -40,7 +40,7 @@ class AccountBusyError(Exception):
         self.account = account
 
 
-class Turns:
+class PoolGate:
     """Places for a number of tasks at a time.
 
     SQLAlchemy's own queue for asyncio puts a task that was woken too late at the end again, so
@@ -70,13 +70,13 @@ class Turns:
             await self._free.acquire()
             return
         if self.waiting >= self._most_waiting:
-            raise NoTurnError
+            raise PoolExhaustedError
         self.waiting += 1
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._free.acquire()
         except TimeoutError:
-            raise NoTurnError from None
+            raise PoolExhaustedError from None
         finally:
             self.waiting -= 1
 
@@ -99,7 +99,7 @@ class AccountGate:
         self._places = places
         self._most_waiting = most_waiting
         self._timeout_s = timeout_s
-        self._turns: dict[str, Turns] = {}
+        self._turns: dict[str, PoolGate] = {}
         self._users: dict[str, int] = {}
 
     async def admit(self, accounts: Iterable[str]) -> "Admission":
@@ -127,7 +127,7 @@ class AccountGate:
         """
         users = self._users.get(account, 0)
         if users == 0:
-            self._turns[account] = Turns(
+            self._turns[account] = PoolGate(
                 self._places, most_waiting=self._most_waiting, timeout_s=self._timeout_s
             )
         self._users[account] = users + 1

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from sqlalchemy import Engine, PoolProxiedConnection
 
 from todo.config.settings import Settings
-from todo.db.admission import AccountGate, Admission, Turns
-from todo.db.session import check_out, give_back, is_idle
+from todo.db.admission import AccountGate, Admission, PoolGate
+from todo.db.session import checkin, checkout, is_idle
 
 # How many tasks may wait for each connection: at a few milliseconds a turn, far from any time-out.
 _WAITING_FOR_EACH = 20
@@ -29,7 +29,7 @@ class Checkouts:
         engine: Engine,
         settings: Settings,
         *,
-        patience_s: float,
+        timeout_s: float,
         unanswered: Callable[[], None],
     ) -> None:
         """Hand out the connections of a pool.
@@ -37,16 +37,16 @@ class Checkouts:
         Args:
             engine: Has the pool, which itself never waits.
             settings: Its size, and how long to wait for a connection.
-            patience_s: Seconds after which a server that does not answer is left.
+            timeout_s: Seconds after which a server that does not answer is left.
             unanswered: Called when a server did not answer a request that was given up.
         """
         self._engine = engine
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._unanswered = unanswered
         size = settings.database_pool_size
         most_waiting = _WAITING_FOR_EACH * size
         timeout_s = settings.database_pool_timeout_s
-        self._turns = Turns(size, most_waiting=most_waiting, timeout_s=timeout_s)
+        self._turns = PoolGate(size, most_waiting=most_waiting, timeout_s=timeout_s)
         self.reads, self.writes = (
             AccountGate(max(1, size // share), most_waiting=most_waiting, timeout_s=timeout_s)
             for share in (_SHARE_OF_READS, _SHARE_OF_WRITES)
@@ -59,7 +59,7 @@ class Checkouts:
         return self._turns.waiting
 
     async def take(self) -> PoolProxiedConnection:
-        """Take a connection; `give_back` returns it.
+        """Take a connection; `checkin` returns it.
 
         Raises:
             NoTurnError: None became free.
@@ -67,12 +67,12 @@ class Checkouts:
         """
         await self._turns.take()
         try:
-            return await check_out(self._engine)
+            return await checkout(self._engine)
         except BaseException:
             self._turns.leave()
             raise
 
-    async def give_back(self, pooled: PoolProxiedConnection, admission: Admission) -> None:
+    async def checkin(self, pooled: PoolProxiedConnection, admission: Admission) -> None:
         """Return a connection; a task that is being cancelled does not wait for that.
 
         Args:
@@ -92,7 +92,7 @@ class Checkouts:
 
     async def _end(self, pooled: PoolProxiedConnection, admission: Admission) -> None:
         try:
-            if not await give_back(pooled, self._patience_s):
+            if not await checkin(pooled, self._timeout_s):
                 self._unanswered()
         finally:
             self._leave(admission)

@@ -45,10 +45,10 @@ class Connection(AsyncConnection[Any]):
             state = next(gen)
         except StopIteration as end:
             return end.value
-        found: Any = _Rest(gen, state)
+        found: Any = _StartedOperation(gen, state)
         if state == Wait.R and timeout is None:
             found = await self._await_answer(gen)
-        if isinstance(found, _Rest):
+        if isinstance(found, _StartedOperation):
             self._unwatch()
             rest: Operation = found
             waiting = asyncio.create_task(super().wait(rest, interval, timeout))
@@ -90,7 +90,7 @@ class Connection(AsyncConnection[Any]):
             if answer.done() and not answer.cancelled():
                 answer.exception()  # avoids asyncio's "exception was never retrieved" warning
             self._unwatch()
-            rest: Operation = _Rest(operation, Wait.R, error)
+            rest: Operation = _StartedOperation(operation, Wait.R, error)
             # psycopg asks the server to cancel, and waits for that.
             self._abandon(asyncio.create_task(super().wait(rest)))
             raise
@@ -114,7 +114,7 @@ class Connection(AsyncConnection[Any]):
             answer.set_exception(error)
         else:
             if state != Wait.R:
-                answer.set_result(_Rest(operation, state))
+                answer.set_result(_StartedOperation(operation, state))
             return
         self._running = None
         if self.pgconn.status != ConnStatus.OK:
@@ -150,7 +150,7 @@ class PooledConnection(Connection):
         raise asyncio.CancelledError
 
 
-class _Rest:
+class _StartedOperation:
     """An operation that has begun, for a wait that believes to begin it."""
 
     def __init__(

@@ -17,7 +17,7 @@ from todo.core.circuit_breaker import AsyncBreaker, BreakerOpenError
 from todo.core.errors import DatabaseBusyError, DatabaseUnavailableError, SchemaMismatchError
 from todo.core.exit import ExitCode, FatalError
 from todo.db import sqlite
-from todo.db.admission import AccountGate, Admission, NoTurnError
+from todo.db.admission import AccountGate, Admission, PoolExhaustedError
 from todo.db.checkouts import Checkouts
 from todo.db.errors import classify, translate
 from todo.db.session import PostgresSession, Session, SqliteSession, create_async_engine, dispose
@@ -40,7 +40,7 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self.is_sqlite = settings.url.drivername.startswith(SQLITE)
-        self._patience_s = settings.database_statement_timeout_s + 1
+        self._timeout_s = settings.database_statement_timeout_s + 1
         arguments = connect_arguments(settings)
         if not self.is_sqlite:
             # A read is one round trip; `Session` turns it off for a transaction.
@@ -55,7 +55,7 @@ class Database:
             pool_size=settings.database_pool_size,
             # `Checkouts` keeps to the size, and orders those who wait; the pool itself never waits.
             max_overflow=-1,
-            # `give_back` rolls back, where there is something to roll back.
+            # `checkin` rolls back, where there is something to roll back.
             pool_reset_on_return=None,
             pool_recycle=_RECYCLE_S,
             pool_use_lifo=True,
@@ -79,7 +79,7 @@ class Database:
         self._checkouts = Checkouts(
             self.engine,
             settings,
-            patience_s=self._patience_s,
+            timeout_s=self._timeout_s,
             # The request has left before that was known.
             unanswered=lambda: self.breaker.report(ConnectionError("no answer")),
         )
@@ -138,19 +138,19 @@ class Database:
                             self.engine,
                             pooled.driver_connection,
                             transaction=transaction,
-                            patience_s=self._patience_s,
+                            timeout_s=self._timeout_s,
                             admission=admission,
                         )
                     finally:
                         # The places are left when the connection is.
                         leaving, admission = admission, Admission(gate)
-                        await self._checkouts.give_back(pooled, leaving)
+                        await self._checkouts.checkin(pooled, leaving)
             finally:
                 admission.leave()
             self._tell_trouble("")
         except BreakerOpenError as error:
             raise DatabaseUnavailableError(retry_after_s=error.retry_after_s) from None
-        except NoTurnError:
+        except PoolExhaustedError:
             raise DatabaseBusyError from None
         except self._errors as error:
             translated = translate(error)

@@ -1,4 +1,4 @@
-"""The image of a task, a list or a share: the one JSON text that stands for it everywhere.
+"""The document of a task, a list or a share: the one JSON text that stands for it everywhere.
 
 The database makes it, so that a read needs no conversion and every reader sees the same:
 callers, the journal, stored answers, an export.
@@ -57,21 +57,21 @@ _TIMES = {"due_at", "completed_at", "created_at", "updated_at"}
 _TIME_FORMAT: ColumnElement[str] = literal_column("'YYYY-MM-DD\"T\"HH24:MI:SS.USTZH:TZM'")
 
 
-def select_image(
+def select_document(
     dialect: str,
     source: FromClause,
     refine: Refine,
     fields: Sequence[str] = TASK_FIELDS,
     extra: Sequence[ColumnElement[Any]] = (),
 ) -> Select[Any]:
-    """Select the images of rows.
+    """Select the documents of rows.
 
     Args:
         dialect: Name of the database's dialect.
         source: The table, or a query with its columns.
         refine: Adds conditions, order and limit.
-        fields: Keys of the image, in order.
-        extra: Columns that follow the image.
+        fields: Keys of the document, in order.
+        extra: Columns that follow the document.
     """
     if dialect == SQLITE:
         return refine(select(_json_object(source, fields), *extra).select_from(source))
@@ -83,19 +83,19 @@ def select_image(
         return select(func.row_to_json(rows.table_valued()))
     rows = inner.subquery("r")
     # Of the same row: without this the rows would be read once more for each of them.
-    image = select(*(rows.c[name] for name in fields)).correlate(rows).subquery("i")
+    document = select(*(rows.c[name] for name in fields)).correlate(rows).subquery("i")
     return select(
-        select(func.row_to_json(image.table_valued())).scalar_subquery(),
+        select(func.row_to_json(document.table_valued())).scalar_subquery(),
         *(rows.c[column.name] for column in named),
     )
 
 
-def return_image(dialect: str, change: Insert | Update | Delete, table: Table) -> Any:  # noqa: ANN401
-    """Let a change return the image of each row that it touched."""
+def return_document(dialect: str, change: Insert | Update | Delete, table: Table) -> Any:  # noqa: ANN401
+    """Let a change return the document of each row that it touched."""
     fields = _FIELDS[table.name]
     if dialect == SQLITE:
         return change.returning(_json_object(table, fields))
-    return select_image(dialect, change.returning(table).cte("changed"), lambda s: s, fields)
+    return select_document(dialect, change.returning(table).cte("changed"), lambda s: s, fields)
 
 
 def _json_object(source: FromClause, fields: Sequence[str]) -> ColumnElement[Any]:

@@ -2,7 +2,7 @@
 
 from sqlalchemy import exc
 
-from todo.core.circuit_breaker import Verdict
+from todo.core.circuit_breaker import Outcome
 from todo.core.errors import (
     DatabaseBusyError,
     DatabaseFullError,
@@ -45,25 +45,25 @@ class ConflictError(Exception):
     """Another transaction was in the way: the whole may be tried again."""
 
 
-def classify(error: BaseException) -> Verdict:
+def classify(error: BaseException) -> Outcome:
     """Tell the breaker what an exception says about the database."""
     names = _names(error)
     if not names & {"Error", "DBAPIError"}:
         # The pool's time-out and errors of this program say nothing about it.
-        return Verdict.FAILURE if isinstance(error, ConnectionError) else Verdict.NEUTRAL
+        return Outcome.FAILURE if isinstance(error, ConnectionError) else Outcome.IGNORED
     cause = _find_cause(error)
     state = getattr(cause, "sqlstate", None)
     if state is not None:
         lost = state.startswith("08") or state in _LOST_STATES
-        return Verdict.FAILURE if lost else Verdict.ALIVE
+        return Outcome.FAILURE if lost else Outcome.SUCCESS
     if getattr(error, "connection_invalidated", False):
-        return Verdict.FAILURE
+        return Outcome.FAILURE
     if names & {"OperationalError", "InterfaceError"}:
         message = str(cause)
         if any(known in message for known in _SQLITE_REFUSALS):
-            return Verdict.NEUTRAL
-        return Verdict.FAILURE
-    return Verdict.ALIVE
+            return Outcome.IGNORED
+        return Outcome.FAILURE
+    return Outcome.SUCCESS
 
 
 def _find_cause(error: BaseException) -> BaseException:
@@ -92,6 +92,6 @@ def translate(error: BaseException) -> BaseException:
         refusals = [_REFUSALS[state]] if state in _REFUSALS else []
     if refusals:
         return refusals[0]()
-    if classify(error) is Verdict.FAILURE:
+    if classify(error) is Outcome.FAILURE:
         return DatabaseUnavailableError(cause=" ".join(str(cause).split()))
     return error

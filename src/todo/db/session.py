@@ -17,7 +17,7 @@ from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine, exc
 from sqlalchemy.util import greenlet_spawn
 
 from todo.db.admission import Admission
-from todo.db.statement import Call, Row, Statement
+from todo.db.statement import BoundStatement, Row, Statement
 
 # psycopg serves both kinds of program; only the dialect's name tells SQLAlchemy which one this is.
 _ASYNC_DRIVERS = {"postgresql+psycopg": "postgresql+psycopg_async"}
@@ -42,7 +42,7 @@ class Session(ABC):
         driver: Any,  # noqa: ANN401 - each driver has a type of its own
         *,
         transaction: bool = False,
-        patience_s: float = 0,
+        timeout_s: float = 0,
         admission: Admission | None = None,
     ) -> None:
         """Use a driver's connection.
@@ -51,12 +51,12 @@ class Session(ABC):
             engine: Whose connection it is.
             driver: The driver's own connection.
             transaction: Whether statements are one transaction, or each commits itself.
-            patience_s: Seconds after which a server that does not answer a statement is cut off.
+            timeout_s: Seconds after which a server that does not answer a statement is cut off.
             admission: The accounts in whose share of the pool this connection is; None where
                 nobody counts.
         """
         self.driver = driver
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._dialect = engine.dialect
         self._transaction = transaction
         self._open = False
@@ -85,7 +85,7 @@ class Session(ABC):
         rows = await self.fetch(statement, values)
         return rows[0] if rows else None
 
-    async def run(self, *calls: Call) -> list[list[Row]]:
+    async def run(self, *calls: BoundStatement) -> list[list[Row]]:
         """Run statements one after the other; return the rows of each."""
         if not self._open:
             await self._begin()
@@ -94,10 +94,10 @@ class Session(ABC):
 
     async def run_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a statement once for each row of values, within the transaction that is open."""
-        compiled = statement.compiled(self._dialect)
+        compiled = statement.compile_for(self._dialect)
         await self._send_many(compiled.text, [compiled.bind(values) for values in rows])
 
-    async def commit(self, *calls: Call) -> list[list[Row]]:
+    async def commit(self, *calls: BoundStatement) -> list[list[Row]]:
         """Run the last statements and commit; return the rows of each."""
         rows = await self.run(*calls) if calls else []
         if self._open:
@@ -117,9 +117,9 @@ class Session(ABC):
         yield
         await self._send([("COMMIT", None)])
 
-    def _prepare(self, call: Call) -> Prepared:
+    def _prepare(self, call: BoundStatement) -> Prepared:
         statement, values = call
-        compiled = statement.compiled(self._dialect)
+        compiled = statement.compile_for(self._dialect)
         return compiled.text, compiled.bind(values)
 
     @abstractmethod
@@ -180,7 +180,7 @@ class PostgresSession(Session):
 
     def _watch(self) -> asyncio.TimerHandle:
         """Shut the connection down unless what is asked now is answered in time."""
-        return asyncio.get_running_loop().call_later(self._patience_s, _shut_down, self.driver)
+        return asyncio.get_running_loop().call_later(self._timeout_s, _shut_down, self.driver)
 
 
 class SqliteSession(Session):
@@ -215,7 +215,7 @@ def create_async_engine(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - S
     )
 
 
-async def check_out(engine: Engine) -> PoolProxiedConnection:
+async def checkout(engine: Engine) -> PoolProxiedConnection:
     """Take a connection out of the pool; the driver's own is its `driver_connection`.
 
     Args:
@@ -238,14 +238,14 @@ def is_idle(pooled: PoolProxiedConnection) -> bool:
     return getattr(driver, "abandoned", None) is None and not _is_in_transaction(driver)
 
 
-async def give_back(pooled: PoolProxiedConnection, patience_s: float) -> bool:
+async def checkin(pooled: PoolProxiedConnection, timeout_s: float) -> bool:
     """End what is open, and return the connection; close it where that fails.
 
     Not for a task that may be cancelled: a connection given back by half is lost.
 
     Args:
-        pooled: As `check_out` returned it.
-        patience_s: Seconds after which a server that does not answer is left.
+        pooled: As `checkout` returned it.
+        timeout_s: Seconds after which a server that does not answer is left.
 
     Returns:
         Whether the server answered.
@@ -254,10 +254,10 @@ async def give_back(pooled: PoolProxiedConnection, patience_s: float) -> bool:
     answered = True
     try:
         if abandoned := getattr(driver, "abandoned", None):
-            _, pending = await asyncio.wait({abandoned}, timeout=patience_s)
+            _, pending = await asyncio.wait({abandoned}, timeout=timeout_s)
             answered = not pending
         if answered and _is_in_transaction(driver):
-            await asyncio.wait_for(driver.rollback(), patience_s)
+            await asyncio.wait_for(driver.rollback(), timeout_s)
     except TimeoutError:
         answered = False
     except Exception:  # noqa: BLE001 - whatever it was: such a connection is not for anybody else

@@ -27,7 +27,7 @@ from sqlalchemy.types import TypeEngine
 
 POSTGRESQL = "postgresql"
 SQLITE = "sqlite"
-_LEAST_ID = "00000000-0000-0000-0000-000000000000"
+_MIN_ID = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Statement:
         self._make = make
         self._compiled: dict[str, Compiled] = {}
 
-    def compiled(self, dialect: Dialect) -> Compiled:
+    def compile_for(self, dialect: Dialect) -> Compiled:
         """Return the statement for a dialect."""
         found = self._compiled.get(dialect.name)
         if found is None:
@@ -84,7 +84,7 @@ class Statement:
         return Compiled(str(compiled).encode(), constants, tuple(compiled.positiontup or ()))
 
 
-Call = tuple[Statement, Mapping[str, Any]]
+BoundStatement = tuple[Statement, Mapping[str, Any]]
 Row = tuple[Any, ...]
 
 
@@ -96,12 +96,12 @@ def follows(column: ColumnElement[str], name: str = "after") -> ColumnElement[bo
         name: Of the parameter.
     """
     last: ColumnElement[str] = bindparam(name, type_=column.type)
-    first = func.coalesce(last, literal(_LEAST_ID, column.type))
+    first = func.coalesce(last, literal(_MIN_ID, column.type))
     # Not one `OR` of both: no index would be used.
     return (column >= first) & column.is_distinct_from(last)
 
 
-def each_of(dialect: str, name: str, kind: TypeEngine[str]) -> Select[tuple[str]]:
+def unnest_json(dialect: str, name: str, kind: TypeEngine[str]) -> Select[tuple[str]]:
     """Select the values of a parameter that is an array of JSON: for `IN`, however many.
 
     Args:

@@ -11,16 +11,16 @@ from typing import Any
 import orjson
 from sqlalchemy import Select, Table
 
-from todo.db.documents import LIST_FIELDS, TASK_FIELDS, select_image
+from todo.db.documents import LIST_FIELDS, TASK_FIELDS, select_document
 from todo.db.session import Session
-from todo.db.statement import Statement, each_of
+from todo.db.statement import Statement, unnest_json
 from todo.db.tables import Id, task, task_list
 from todo.tasks.document import as_bytes
 
 
 def _select(dialect: str, table: Table, fields: Sequence[str]) -> Select[Any]:
-    wanted = table.c.id.in_(each_of(dialect, "ids", Id))
-    return select_image(dialect, table, lambda s: s.where(wanted), fields, [table.c.id])
+    wanted = table.c.id.in_(unnest_json(dialect, "ids", Id))
+    return select_document(dialect, table, lambda s: s.where(wanted), fields, [table.c.id])
 
 
 _STATEMENTS = {

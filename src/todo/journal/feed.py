@@ -19,7 +19,7 @@ from sqlalchemy import select
 from todo.core.errors import UnavailableError
 from todo.db.errors import ConflictError
 from todo.db.session import Session
-from todo.db.statement import Statement, each_of
+from todo.db.statement import Statement, unnest_json
 from todo.db.tables import account
 from todo.journal.repository import Change, Changes, View, read_changes
 
@@ -28,26 +28,26 @@ from todo.journal.repository import Change, Changes, View, read_changes
 PAGE = 10
 PAGE_BYTES = 32 * 1024
 _POLL_S = 1.0
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 
 _HEADS = Statement(
     lambda dialect: select(account.c.owner, account.c.seq).where(
-        account.c.owner.in_(each_of(dialect, "owners", account.c.owner.type))
+        account.c.owner.in_(unnest_json(dialect, "owners", account.c.owner.type))
     )
 )
 _log = logging.getLogger("todo.journal.feed")
 
 
-class Source(Protocol):
+class JournalReader(Protocol):
     """Where the journals are; `todo.db.database.Database` is one."""
 
     def reading(self, *accounts: str) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
 
 
-class Feed:
+class ChangeFeed:
     """Wakes those who follow a journal; one for the process."""
 
-    def __init__(self, source: Source, *, poll_s: float = _POLL_S) -> None:
+    def __init__(self, source: JournalReader, *, poll_s: float = _POLL_S) -> None:
         """Prepare; nothing runs until somebody follows.
 
         Args:
@@ -56,7 +56,7 @@ class Feed:
         """
         self._source = source
         self._poll_s = poll_s
-        self._bells: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._wakeups: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._heads: dict[str, int] = {}
         self._poller: asyncio.Task[None] | None = None
         self._stopped = False
@@ -64,13 +64,13 @@ class Feed:
     def notify(self, owners: Iterable[str]) -> None:
         """Wake those who follow these journals: something was committed."""
         for owner in owners:
-            for bell in self._bells.get(owner, ()):
-                bell.set()
+            for wakeup in self._wakeups.get(owner, ()):
+                wakeup.set()
 
     def stop(self) -> None:
         """End every iteration: the process stops."""
         self._stopped = True
-        self.notify(list(self._bells))
+        self.notify(list(self._wakeups))
 
     async def follow(self, view: View, since: int) -> AsyncGenerator[Change, None]:
         """Yield the changes after a number as they happen, until the process stops."""
@@ -80,7 +80,7 @@ class Feed:
                     yield change
 
     async def follow_pages(
-        self, view: View, since: int, user: str, *, patience_s: float = _PATIENCE_S
+        self, view: View, since: int, user: str, *, timeout_s: float = _TIMEOUT_S
     ) -> AsyncGenerator[list[Change], None]:
         """Yield the changes after a number as they happen, until the process stops.
 
@@ -88,12 +88,12 @@ class Feed:
             view: Which journal.
             since: Number of the last change that is known.
             user: Who follows; the reads count for this account's share of the connections.
-            patience_s: After so long without any, yield an empty page.
+            timeout_s: After so long without any, yield an empty page.
         """
         limit = PAGE
-        with self._watch(view.owner) as bell:
+        with self._watch(view.owner) as wakeup:
             while not self._stopped:
-                bell.clear()
+                wakeup.clear()
                 try:
                     async with self._source.reading(user) as session:
                         read = await read_changes(session, view, since, limit)
@@ -103,38 +103,38 @@ class Feed:
                         del read
                 except UnavailableError:
                     # Who follows waits for the database as well as for a change.
-                    await self._wait(bell, self._poll_s)
+                    await self._wait(wakeup, self._poll_s)
                     yield []
                     continue
                 since = found.next_since
                 if found.items:
                     yield found.items
-                elif not found.has_more and not await self._wait(bell, patience_s):
+                elif not found.has_more and not await self._wait(wakeup, timeout_s):
                     yield []
 
-    async def _wait(self, bell: asyncio.Event, seconds: float) -> bool:
+    async def _wait(self, wakeup: asyncio.Event, seconds: float) -> bool:
         """Wait for a bell; return whether it rang."""
         try:
             async with asyncio.timeout(seconds):
-                await bell.wait()
+                await wakeup.wait()
         except TimeoutError:
             return False
         return True
 
     @contextlib.contextmanager
     def _watch(self, owner: str) -> Iterator[asyncio.Event]:
-        bell = asyncio.Event()
-        self._bells[owner].add(bell)
+        wakeup = asyncio.Event()
+        self._wakeups[owner].add(wakeup)
         if self._poller is None:
             self._poller = asyncio.create_task(self._poll())
         try:
-            yield bell
+            yield wakeup
         finally:
-            self._bells[owner].discard(bell)
-            if not self._bells[owner]:
-                del self._bells[owner]
+            self._wakeups[owner].discard(wakeup)
+            if not self._wakeups[owner]:
+                del self._wakeups[owner]
                 self._heads.pop(owner, None)
-            if not self._bells and self._poller is not None:
+            if not self._wakeups and self._poller is not None:
                 self._poller.cancel()
                 self._poller = None
 
@@ -142,7 +142,7 @@ class Feed:
         """Look for what other processes wrote, while anybody follows."""
         while True:
             await asyncio.sleep(self._poll_s)
-            owners = orjson.dumps(list(self._bells)).decode()
+            owners = orjson.dumps(list(self._wakeups)).decode()
             try:
                 async with self._source.reading() as session:
                     rows = await session.fetch(_HEADS, {"owners": owners})

@@ -2,20 +2,20 @@
 
 import orjson
 
-from todo.journal.undo_scope import Past
+from todo.journal.undo_scope import UndoEntry
 
 UNDOABLE = frozenset({"list", "share", "task"})
 """The kinds of things that can become what they were."""
 
 
-def separate(chosen: list[Past]) -> tuple[list[Past], list[Past]]:
+def separate(chosen: list[UndoEntry]) -> tuple[list[UndoEntry], list[UndoEntry]]:
     """Return what can be undone and what cannot; everything as the first if nothing can be."""
     undone = [entry for entry in chosen if entry.kind in UNDOABLE]
     lasting = [entry for entry in chosen if entry.kind not in UNDOABLE]
     return (undone, lasting) if undone else (chosen, [])
 
 
-def describe(entry: Past) -> str:
+def describe(entry: UndoEntry) -> str:
     """Return what stays, for people."""
     if entry.kind != "token":
         return f"the {entry.kind} stays as it is"
@@ -24,7 +24,7 @@ def describe(entry: Past) -> str:
     return "the token stays revoked"
 
 
-def render(entry: Past) -> bytes:
+def render(entry: UndoEntry) -> bytes:
     """Return a change that is not undone as JSON."""
     return orjson.dumps(
         {

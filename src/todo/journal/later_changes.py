@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, select
 from todo.db.session import Session
 from todo.db.statement import Statement
 from todo.db.tables import Id, journal
-from todo.journal.undo_scope import Past, find_entry
+from todo.journal.undo_scope import UndoEntry, find_entry
 
 _MAX_SHOWN = 3
 _MAX_RESTORES = 50
@@ -39,7 +39,7 @@ _LATER_SHARE = Statement(
     .limit(bindparam("limit"))
 )
 
-Later = tuple[Past, int, str]
+Later = tuple[UndoEntry, int, str]
 """The first of the entries about a thing; number and operation of a later one of others."""
 State = dict[str, Any] | None
 
@@ -54,12 +54,12 @@ class LaterChanges(NamedTuple):
         undone: Later undos that have undone the entries about a thing.
     """
 
-    wanted: list[Past]
+    wanted: list[UndoEntry]
     conflicts: list[Later]
     undone: list[Later]
 
 
-async def find_later_changes(session: Session, owner: str, chosen: list[Past]) -> LaterChanges:
+async def find_later_changes(session: Session, owner: str, chosen: list[UndoEntry]) -> LaterChanges:
     """Compare some entries with the later ones about the same things.
 
     Args:
@@ -67,7 +67,7 @@ async def find_later_changes(session: Session, owner: str, chosen: list[Past]) -
         owner: Whose journal.
         chosen: The entries, in order.
     """
-    own: dict[tuple[str, ...], list[Past]] = defaultdict(list)
+    own: dict[tuple[str, ...], list[UndoEntry]] = defaultdict(list)
     for entry in chosen:
         own[entry.entity].append(entry)
     found = LaterChanges([], [], [])
@@ -88,7 +88,9 @@ async def find_later_changes(session: Session, owner: str, chosen: list[Past]) -
     return found
 
 
-async def _find_others(session: Session, owner: str, entries: list[Past]) -> list[tuple[int, str]]:
+async def _find_others(
+    session: Session, owner: str, entries: list[UndoEntry]
+) -> list[tuple[int, str]]:
     """Return number and operation of entries about a thing that are not to be undone."""
     first = entries[0]
     values = {
@@ -108,8 +110,8 @@ async def _find_others(session: Session, owner: str, entries: list[Past]) -> lis
 
 
 async def _find_harmless(
-    session: Session, owner: str, entries: list[Past], later: list[tuple[int, str]]
-) -> list[Past] | None:
+    session: Session, owner: str, entries: list[UndoEntry], later: list[tuple[int, str]]
+) -> list[UndoEntry] | None:
     """Return the later entries about a thing, or None if one of them is in the way."""
     if len(later) > _MAX_RESTORES or any(operation != "restore" for _seq, operation in later):
         return None

@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Select, String, Text, bindparam, case, cast, func, select
 
-from todo.db.documents import TASK_FIELDS, select_image
+from todo.db.documents import TASK_FIELDS, select_document
 from todo.db.session import Session
 from todo.db.statement import Statement, follows
 from todo.db.tables import journal, task
-from todo.tasks.document import as_bytes, read_image
+from todo.tasks.document import as_bytes, parse_document
 
 _PAGE = 500
 _TIMES = {"due_at", "completed_at", "created_at", "updated_at"}
@@ -29,7 +29,7 @@ def _tasks(dialect: str) -> Select[Any]:
         .scalar_subquery()
     )
     chosen = (task.c.owner == bindparam("owner")) & follows(task.c.id)
-    return select_image(
+    return select_document(
         dialect,
         task,
         lambda s: s.where(chosen).order_by(task.c.id).limit(bindparam("limit")),
@@ -67,13 +67,13 @@ async def find_differences(session: Session, owner: str) -> AsyncIterator[str]:
     while True:
         values = {"owner": owner, "after": last, "limit": _PAGE}
         rows = await session.fetch(_TASKS, values)
-        for image, said in rows:
-            found = read_image(as_bytes(image))
+        for document, said in rows:
+            found = parse_document(as_bytes(document))
             last = found["id"]
             if said is None:
                 yield f"the task {last} stands, but not in the journal"
                 continue
-            wrong = _compare(found, read_image(as_bytes(said)))
+            wrong = _compare(found, parse_document(as_bytes(said)))
             if wrong:
                 yield f"the task {last} is not what the journal says ({', '.join(wrong)})"
         if len(rows) < _PAGE:

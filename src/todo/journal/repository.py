@@ -1,6 +1,6 @@
 """Statements that read a journal, and whose journal a caller may read.
 
-The database makes the JSON, as it does for images; what changes and history show of an entry
+The database makes the JSON, as it does for documents; what changes and history show of an entry
 stands here alone. A page by conditions that no index answers looks at SCAN_BUDGET entries at
 most, and may be short.
 """
@@ -53,7 +53,7 @@ _IMAGES = {"before", "after"}
 _OWNER = journal.c.owner == bindparam("owner")
 _LIST = bindparam("list_id", type_=Id)
 _TOKEN: ColumnElement[str] = bindparam("token_id", type_=Id)
-# What an image says of its list. Nothing else in it reads like this: in a string, quotes are
+# What a document says of its list. Nothing else in it reads like this: in a string, quotes are
 # escaped.
 _MARK: ColumnElement[str] = bindparam("list_mark")
 
@@ -326,15 +326,15 @@ def _is_about_list(
 
 def is_task_of_list(dialect: str) -> ColumnElement[bool]:
     """Whether an entry is about a task that was and stayed in a list; see `list_params`."""
-    images = (
-        or_(image.is_(None), _says_list(dialect, image))
-        for image in (journal.c.before, journal.c.after)
+    documents = (
+        or_(document.is_(None), _says_list(dialect, document))
+        for document in (journal.c.before, journal.c.after)
     )
-    return and_(journal.c.kind == literal_column("'task'"), journal.c.list_id == _LIST, *images)
+    return and_(journal.c.kind == literal_column("'task'"), journal.c.list_id == _LIST, *documents)
 
 
-def _says_list(dialect: str, image: ColumnElement[Any]) -> ColumnElement[bool]:
-    place = func.instr(image, _MARK) if dialect == SQLITE else func.strpos(image, _MARK)
+def _says_list(dialect: str, document: ColumnElement[Any]) -> ColumnElement[bool]:
+    place = func.instr(document, _MARK) if dialect == SQLITE else func.strpos(document, _MARK)
     return func.coalesce(place, 0) > 0
 
 
@@ -365,7 +365,7 @@ def _find(dialect: str, found: Subquery, key: str, *, in_list: bool) -> ColumnEl
         return case((found.c.list_id == _LIST, found.c.list_id), else_=null())
     if key in _IMAGES and in_list:
         # A task that came from another list, or went there, is none of this one's business.
-        image = found.c[key]
-        stays = or_(found.c.kind != literal_column("'task'"), _says_list(dialect, image))
-        return case((stays, image), else_=null())
+        document = found.c[key]
+        stays = or_(found.c.kind != literal_column("'task'"), _says_list(dialect, document))
+        return case((stays, document), else_=null())
     return found.c[key]

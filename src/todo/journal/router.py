@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from todo.api.responses import Answer, answer_read, read_if_match
-from todo.api.write import answer_write
+from todo.api.responses import StoredResponse, json_response, read_if_match
+from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
@@ -23,7 +23,7 @@ from todo.journal.schemas import (
 from todo.journal.sse import MEDIA_TYPE, EventStream, Streams
 from todo.journal.undo import Undo
 from todo.journal.undo_scope import Run
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api/v1", tags=["journal"], route_class=ApiRoute)
 
@@ -40,7 +40,7 @@ async def list_changes(
     async with database.reading(caller.user) as session:
         view = await find_view(session, caller, asked.list)
         page = await read_changes(session, view, asked.since, asked.limit)
-    return answer_read(request, page.render())
+    return json_response(request, page.render())
 
 
 @router.get("/journal", response_model=EntryPage)
@@ -56,7 +56,7 @@ async def list_journal(
         items, following = await read_history(session, view, wanted, asked.before, asked.limit)
     body = b'{"items":[%b],"next_before":%b}'
     following_text = b"null" if following is None else b"%d" % following
-    return answer_read(request, body % (b",".join(items), following_text))
+    return json_response(request, body % (b",".join(items), following_text))
 
 
 _EVENTS = {
@@ -111,7 +111,7 @@ async def undo(request: Request, caller: CallerDep, body: UndoRequest) -> Respon
     """
     expected = read_if_match(request)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         view = await find_view(work.session, caller, body.list)
         if expected is not None:
             account, _ = await work.lock(view.owner)
@@ -124,6 +124,6 @@ async def undo(request: Request, caller: CallerDep, body: UndoRequest) -> Respon
             done = await doing.undo_token(token_id)
         else:
             done = await doing.undo_change(body.seq or 0, whole_request=body.whole_request)
-        return Answer(200, done)
+        return StoredResponse(200, done)
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)

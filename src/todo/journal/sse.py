@@ -8,7 +8,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from todo.core.errors import ProblemError, TooManyStreamsError, UnavailableError
-from todo.journal.feed import Feed
+from todo.journal.feed import ChangeFeed
 from todo.journal.repository import Change, View
 from todo.observability.metrics import Metrics
 
@@ -26,7 +26,9 @@ Confirm = Callable[[], Awaitable[object]]
 class Streams:
     """The streams of events of this process."""
 
-    def __init__(self, feed: Feed, metrics: Metrics, *, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(
+        self, feed: ChangeFeed, metrics: Metrics, *, heartbeat_s: float = HEARTBEAT_S
+    ) -> None:
         """Prepare.
 
         Args:
@@ -72,7 +74,7 @@ class Streams:
             confirm: Raises when the client may not listen any longer.
         """
         yield b"retry: %d\n\n" % _RETRY_MS
-        pages = self._feed.follow_pages(view, since, user, patience_s=self._heartbeat_s)
+        pages = self._feed.follow_pages(view, since, user, timeout_s=self._heartbeat_s)
         async with contextlib.aclosing(pages):
             async for page in pages:
                 try:

@@ -13,31 +13,35 @@ import orjson
 from sqlalchemy import select
 
 from todo.core.errors import NotFoundError, ReadOnlyError, UndoConflictError
-from todo.db.statement import Call, Statement, each_of
+from todo.db.statement import BoundStatement, Statement, unnest_json
 from todo.db.tables import Id, task, task_list
 from todo.journal.current_documents import fetch_documents
 from todo.journal.lasting import UNDOABLE, describe, render, separate
 from todo.journal.later_changes import find_later_changes
 from todo.journal.repository import View
-from todo.journal.undo_scope import Image, Past, Run, find_change, find_changes_by, find_run
+from todo.journal.undo_scope import Image, Run, UndoEntry, find_change, find_changes_by, find_run
 from todo.lists.repository import ListRepository
-from todo.tasks.document import as_bytes, find_fire_times, read_image
+from todo.tasks.document import as_bytes, find_fire_times, parse_document
 from todo.tasks.repository import MAX_DEPTH, TaskRepository
 from todo.tasks.service import measure_height
-from todo.writes.unit_of_work import Account, Work
+from todo.writes.unit_of_work import Account, UnitOfWork
 
 MAX_CONFLICTS = 100
 
 _parent = task.alias("parent")
 _LISTS_THERE = Statement(
-    lambda d: select(task_list.c.id).where(task_list.c.id.in_(each_of(d, "ids", Id)))
+    lambda d: select(task_list.c.id).where(task_list.c.id.in_(unnest_json(d, "ids", Id)))
 )
-_TASKS_THERE = Statement(lambda d: select(task.c.id).where(task.c.id.in_(each_of(d, "ids", Id))))
+_TASKS_THERE = Statement(
+    lambda d: select(task.c.id).where(task.c.id.in_(unnest_json(d, "ids", Id)))
+)
 _BELOW = Statement(
-    lambda d: select(task.c.id, task.c.parent_id).where(task.c.parent_id.in_(each_of(d, "ids", Id)))
+    lambda d: select(task.c.id, task.c.parent_id).where(
+        task.c.parent_id.in_(unnest_json(d, "ids", Id))
+    )
 )
 _IN_LISTS = Statement(
-    lambda d: select(task.c.id, task.c.list_id).where(task.c.list_id.in_(each_of(d, "ids", Id)))
+    lambda d: select(task.c.id, task.c.list_id).where(task.c.list_id.in_(unnest_json(d, "ids", Id)))
 )
 
 
@@ -48,7 +52,7 @@ def _astray(which: Any) -> Statement:  # noqa: ANN401 - a column
             select(task.c.id, _parent.c.id)
             .select_from(task.join(_parent, _parent.c.id == task.c.parent_id))
             .where(
-                which.in_(each_of(d, "ids", Id)),
+                which.in_(unnest_json(d, "ids", Id)),
                 task.c.list_id.is_distinct_from(_parent.c.list_id),
             )
         )
@@ -59,7 +63,7 @@ _ASTRAY_BELOW, _ASTRAY_ABOVE = _astray(task.c.id), _astray(_parent.c.id)
 
 
 @dataclass(frozen=True, slots=True)
-class Restoration:
+class Restore:
     """What becomes of one thing.
 
     Attributes:
@@ -67,8 +71,8 @@ class Restoration:
         last: The latest of them, after which nothing changed.
     """
 
-    first: Past
-    last: Past
+    first: UndoEntry
+    last: UndoEntry
 
     @property
     def kind(self) -> str:
@@ -100,44 +104,44 @@ class Restoration:
         return target
 
 
-Put = Callable[[Work, Account, Restoration], list[Call]]
-Remove = Callable[[Work, Restoration], list[Call]]
+Restorer = Callable[[UnitOfWork, Account, Restore], list[BoundStatement]]
+Remove = Callable[[UnitOfWork, Restore], list[BoundStatement]]
 
 
-def _put_task(work: Work, account: Account, restoration: Restoration) -> list[Call]:
+def _put_task(work: UnitOfWork, account: Account, restoration: Restore) -> list[BoundStatement]:
     store = TaskRepository(work.session, work.caller)
-    image = restoration.target
-    times = find_fire_times(image, account.zone, work.now)
+    document = restoration.target
+    times = find_fire_times(document, account.zone, work.now)
     if restoration.is_new:
-        return store.add(image, times)
-    return store.change(restoration.current, image, times)
+        return store.add(document, times)
+    return store.change(restoration.current, document, times)
 
 
-def _remove_task(work: Work, restoration: Restoration) -> list[Call]:
+def _remove_task(work: UnitOfWork, restoration: Restore) -> list[BoundStatement]:
     return [TaskRepository(work.session, work.caller).remove(restoration.id)]
 
 
-def _put_list(work: Work, _account: Account, restoration: Restoration) -> list[Call]:
+def _put_list(work: UnitOfWork, _account: Account, restoration: Restore) -> list[BoundStatement]:
     store = ListRepository(work.session, work.caller)
     put = store.add if restoration.is_new else store.change
     return [put(restoration.target)]
 
 
-def _remove_list(work: Work, restoration: Restoration) -> list[Call]:
+def _remove_list(work: UnitOfWork, restoration: Restore) -> list[BoundStatement]:
     return ListRepository(work.session, work.caller).remove(restoration.id)
 
 
-def _put_share(work: Work, _account: Account, restoration: Restoration) -> list[Call]:
+def _put_share(work: UnitOfWork, _account: Account, restoration: Restore) -> list[BoundStatement]:
     return [ListRepository(work.session, work.caller).share(restoration.target)]
 
 
-def _remove_share(work: Work, restoration: Restoration) -> list[Call]:
+def _remove_share(work: UnitOfWork, restoration: Restore) -> list[BoundStatement]:
     store = ListRepository(work.session, work.caller)
     return [store.unshare(restoration.first.list_id or "", restoration.id)]
 
 
 # In this order they come, in the other they go: what others stand in is first.
-_KINDS: dict[str, tuple[Put, Remove]] = {
+_KINDS: dict[str, tuple[Restorer, Remove]] = {
     "list": (_put_list, _remove_list),
     "share": (_put_share, _remove_share),
     "task": (_put_task, _remove_task),
@@ -148,7 +152,7 @@ _ORDER = list(_KINDS)
 class Undo:
     """One undo, within one write."""
 
-    def __init__(self, work: Work, view: View) -> None:
+    def __init__(self, work: UnitOfWork, view: View) -> None:
         """Prepare to undo in the part of a journal that the caller sees."""
         self._work = work
         self._view = view
@@ -194,7 +198,9 @@ class Undo:
                 raise ReadOnlyError
         return account
 
-    async def _undo(self, account: Account, chosen: list[Past], lasting: list[Past]) -> bytes:
+    async def _undo(
+        self, account: Account, chosen: list[UndoEntry], lasting: list[UndoEntry]
+    ) -> bytes:
         self._refuse_kinds(chosen)
         session = self._work.session
         later = await find_later_changes(session, self._view.owner, chosen)
@@ -220,21 +226,21 @@ class Undo:
         rest = b",".join(render(entry) for entry in lasting)
         return b'{"items":[%b],"not_undone":[%b]}' % (b",".join(self._shown), rest)
 
-    def _refuse_kinds(self, chosen: list[Past]) -> None:
+    def _refuse_kinds(self, chosen: list[UndoEntry]) -> None:
         for entry in chosen:
             if entry.operation == "remind":
                 self._add_conflict(entry, "nothing-changed", "a reminder changed nothing")
             elif entry.kind not in UNDOABLE:
                 self._add_conflict(entry, "not-undone", describe(entry))
 
-    def _require_scopes(self, wanted: list[Restoration]) -> None:
+    def _require_scopes(self, wanted: list[Restore]) -> None:
         caller = self._work.caller
         if any(not each.first.before for each in wanted):
             caller.require("delete")
         if any(each.kind == "share" for each in wanted):
             caller.require("admin")
 
-    async def _find_missing(self, back: list[Restoration]) -> None:
+    async def _find_missing(self, back: list[Restore]) -> None:
         """Find what things stood in and is gone."""
         there = {each.id for each in back}
         for name, statement in (("list_id", _LISTS_THERE), ("parent_id", _TASKS_THERE)):
@@ -248,7 +254,7 @@ class Undo:
                     what = "list" if name == "list_id" else "parent"
                     self._add_conflict(each.first, f"{what}-gone", f"its {what} {missing} is gone")
 
-    async def _check_places(self, back: list[Restoration], gone: list[Restoration]) -> None:
+    async def _check_places(self, back: list[Restore], gone: list[Restore]) -> None:
         """Find tasks whose place has changed since: into another list, or too deep."""
         ids = {each.id for each in back}
         # Those that are to go are still there, where they were; they are in nobody's way.
@@ -267,12 +273,12 @@ class Undo:
                 continue
             above = await store.find_ancestors(each.id)
             if len(above) <= MAX_DEPTH:
-                below = _leave_out(going, map(read_image, await store.find_subtree(each.id)))
+                below = _leave_out(going, map(parse_document, await store.find_subtree(each.id)))
                 if len(above) + measure_height(each.id, below) <= MAX_DEPTH:
                     continue
             self._add_conflict(each.first, "too-deep", f"would be more than {MAX_DEPTH} deep")
 
-    async def _find_stranded(self, gone: list[Restoration]) -> None:
+    async def _find_stranded(self, gone: list[Restore]) -> None:
         """Find what others put into things that are to go."""
         going = {each.id for each in gone}
         for kind, statement in (("task", _BELOW), ("list", _IN_LISTS)):
@@ -288,28 +294,28 @@ class Undo:
         values = {"ids": orjson.dumps(sorted(ids)).decode()}
         return await self._work.session.fetch(statement, values)
 
-    async def _put(self, account: Account, restoration: Restoration) -> None:
+    async def _put(self, account: Account, restoration: Restore) -> None:
         put, _remove = _KINDS[restoration.kind]
         calls = put(self._work, account, restoration)
         (rows, *_others) = await self._work.session.run(*calls)
         self._record(account, restoration, as_bytes(rows[0][0]))
 
-    async def _remove(self, account: Account, restoration: Restoration) -> None:
+    async def _remove(self, account: Account, restoration: Restore) -> None:
         _put, remove = _KINDS[restoration.kind]
         await self._work.session.run(*remove(self._work, restoration))
         self._record(account, restoration, None)
 
-    def _record(self, account: Account, restoration: Restoration, after: bytes | None) -> None:
+    def _record(self, account: Account, restoration: Restore, after: bytes | None) -> None:
         before = self._documents.get((restoration.kind, restoration.id))
         if before is None and restoration.last.after is not None:
             before = restoration.last.after.encode()
-        image = read_image(after) if after else restoration.current
+        document = parse_document(after) if after else restoration.current
         self._work.record(
             self._view.owner,
             "restore",
             restoration.kind,
             restoration.id,
-            list_id=image["id"] if restoration.kind == "list" else image["list_id"],
+            list_id=document["id"] if restoration.kind == "list" else document["list_id"],
             before=before,
             after=after,
         )
@@ -317,14 +323,16 @@ class Undo:
             b'{"seq":%d,"at":"%b","operation":"restore","kind":"%b","id":%b,"after":%b}'
             % (
                 account.seq + len(account.entries),
-                self._work.at.encode(),
+                self._work.timestamp.encode(),
                 restoration.kind.encode(),
                 orjson.dumps(restoration.id),
                 after or b"null",
             )
         )
 
-    def _add_conflict(self, entry: Past, code: str, message: str, seq: int | None = None) -> None:
+    def _add_conflict(
+        self, entry: UndoEntry, code: str, message: str, seq: int | None = None
+    ) -> None:
         self._conflicts.append(
             {
                 "in": "journal",
@@ -340,27 +348,27 @@ class Undo:
             raise UndoConflictError(errors=self._conflicts[:MAX_CONFLICTS])
 
 
-def _sum_up(chosen: list[Past]) -> list[Restoration]:
+def _sum_up(chosen: list[UndoEntry]) -> list[Restore]:
     """Return what becomes of each thing, in the order of their first entries."""
-    found: dict[tuple[str, ...], Restoration] = {}
+    found: dict[tuple[str, ...], Restore] = {}
     for entry in chosen:
         known = found.get(entry.entity)
-        found[entry.entity] = Restoration(known.first if known else entry, entry)
+        found[entry.entity] = Restore(known.first if known else entry, entry)
     return list(found.values())
 
 
-def _leave_out(ids: set[str], images: Iterable[Image]) -> list[Image]:
+def _leave_out(ids: set[str], documents: Iterable[Image]) -> list[Image]:
     """Return a subtree, parents first, without some of its tasks and what is below them."""
     left_out, kept = set(ids), []
-    for image in images:
-        if image["id"] in left_out or image["parent_id"] in left_out:
-            left_out.add(image["id"])
+    for document in documents:
+        if document["id"] in left_out or document["parent_id"] in left_out:
+            left_out.add(document["id"])
         else:
-            kept.append(image)
+            kept.append(document)
     return kept
 
 
-def _above_first(restorations: list[Restoration]) -> list[Restoration]:
+def _above_first(restorations: list[Restore]) -> list[Restore]:
     """Sort: lists before shares before tasks, those that come back before others, parents first."""
     parents = {
         each.id: (each.target or each.current)["parent_id"]

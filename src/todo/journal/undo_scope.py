@@ -94,7 +94,7 @@ _IN_LIST = _Questions(
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class UndoEntry:
     """An entry as it is undone."""
 
     seq: int
@@ -117,21 +117,23 @@ class Past:
         return (self.kind, self.entity_id)
 
     def read_before(self) -> Image:
-        """Return what the image before says, nothing where there is none."""
+        """Return what the document before says, nothing where there is none."""
         return orjson.loads(self.before) if self.before else {}
 
     def read_after(self) -> Image:
-        """Return what the image after says, nothing where there is none."""
+        """Return what the document after says, nothing where there is none."""
         return orjson.loads(self.after) if self.after else {}
 
 
-async def find_entry(session: Session, owner: str, seq: int) -> Past | None:
+async def find_entry(session: Session, owner: str, seq: int) -> UndoEntry | None:
     """Return an entry by its number, None where the journal does not have it (any more)."""
     row = await session.find(_ONE, {"owner": owner, "seq": seq})
     return None if row is None else _read(row)
 
 
-async def find_change(session: Session, view: View, seq: int, *, whole_request: bool) -> list[Past]:
+async def find_change(
+    session: Session, view: View, seq: int, *, whole_request: bool
+) -> list[UndoEntry]:
     """Return a change and what it caused, or all of its request, in order.
 
     Raises:
@@ -168,7 +170,7 @@ class Run:
     token_id: str | None = None
 
 
-async def find_run(session: Session, view: View, run: Run, caller: Caller) -> list[Past]:
+async def find_run(session: Session, view: View, run: Run, caller: Caller) -> list[UndoEntry]:
     """Return what a run changed and restored, in order.
 
     Without the token of the run, it is the run of the caller's token, otherwise of the only token
@@ -204,7 +206,7 @@ async def find_run(session: Session, view: View, run: Run, caller: Caller) -> li
     return _choose(rows)
 
 
-async def find_changes_by(session: Session, view: View, token_id: str) -> list[Past]:
+async def find_changes_by(session: Session, view: View, token_id: str) -> list[UndoEntry]:
     """Return what a token changed and restored, in order.
 
     Raises:
@@ -221,7 +223,7 @@ def _ask(view: View) -> tuple[_Questions, dict[str, Any]]:
     return questions, {"owner": view.owner, **list_params(view)}
 
 
-def _choose(rows: list[Row]) -> list[Past]:
+def _choose(rows: list[Row]) -> list[UndoEntry]:
     if not rows:
         raise NotFoundError
     return _refuse_many([_read(row) for row in rows])
@@ -243,29 +245,31 @@ def _ambiguous(tokens: list[Any]) -> UndoConflictError:
     )
 
 
-def _read(row: Row) -> Past:
+def _read(row: Row) -> UndoEntry:
     seq, first, at, actor, token_id, operation, kind, entity_id, list_id, before, after = row
     at = at if isinstance(at, str) else at.isoformat(timespec="microseconds")
     token_id, list_id = token_id and str(token_id), list_id and str(list_id)
-    return Past(seq, first, at, actor, token_id, operation, kind, entity_id, list_id, before, after)
+    return UndoEntry(
+        seq, first, at, actor, token_id, operation, kind, entity_id, list_id, before, after
+    )
 
 
-def _is_one_request(one: Past, other: Past) -> bool:
+def _is_one_request(one: UndoEntry, other: UndoEntry) -> bool:
     if one.request_seq is not None or other.request_seq is not None:
         return one.request_seq == other.request_seq
     # Entries of old versions do not say; their time does, as long as the clock went on.
     return (one.at, one.actor, one.token_id) == (other.at, other.actor, other.token_id)
 
 
-def _is_inside(entry: Past, list_id: str) -> bool:
+def _is_inside(entry: UndoEntry, list_id: str) -> bool:
     """Whether a change is about a task that was and stayed in a list."""
-    images = [image for image in (entry.read_before(), entry.read_after()) if image]
-    return entry.kind == "task" and all(image["list_id"] == list_id for image in images)
+    documents = [document for document in (entry.read_before(), entry.read_after()) if document]
+    return entry.kind == "task" and all(document["list_id"] == list_id for document in documents)
 
 
-def _find_caused(cause: Past, group: Iterable[Past]) -> list[Past]:
+def _find_caused(cause: UndoEntry, group: Iterable[UndoEntry]) -> list[UndoEntry]:
     """Return a change and those of its request that follow from it, in order."""
-    following: dict[tuple[str, str], list[Past]] = defaultdict(list)
+    following: dict[tuple[str, str], list[UndoEntry]] = defaultdict(list)
     for entry in group:
         for hook in _follows_from(entry):
             following[hook].append(entry)
@@ -280,7 +284,7 @@ def _find_caused(cause: Past, group: Iterable[Past]) -> list[Past]:
     return [chosen[seq] for seq in sorted(chosen)]
 
 
-def _causes(entry: Past) -> list[tuple[str, str]]:
+def _causes(entry: UndoEntry) -> list[tuple[str, str]]:
     hooks = []
     if entry.operation in {"delete", "complete"}:
         hooks.append((entry.operation, entry.entity_id))
@@ -289,7 +293,7 @@ def _causes(entry: Past) -> list[tuple[str, str]]:
     return hooks
 
 
-def _follows_from(entry: Past) -> list[tuple[str, str]]:
+def _follows_from(entry: UndoEntry) -> list[tuple[str, str]]:
     """Of what an entry would be a part: the delete above, the completed one before, the move."""
     before, after = entry.read_before(), entry.read_after()
     if entry.operation in {"delete", "unshare"}:
@@ -302,13 +306,13 @@ def _follows_from(entry: Past) -> list[tuple[str, str]]:
     return []
 
 
-def _is_moved(entry: Past) -> bool:
+def _is_moved(entry: UndoEntry) -> bool:
     if entry.kind != "task" or not entry.before or not entry.after:
         return False
     return bool(entry.read_before()["list_id"] != entry.read_after()["list_id"])
 
 
-def _refuse_many(chosen: list[Past]) -> list[Past]:
+def _refuse_many(chosen: list[UndoEntry]) -> list[UndoEntry]:
     if len(chosen) > MAX_ENTRIES:
         raise StateConflictError(
             f"That is more than {MAX_ENTRIES} changes; undo the latest of them first, one by one."

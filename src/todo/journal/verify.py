@@ -39,7 +39,7 @@ _CONTENT = (
     journal.c.after,
 )
 _COLUMNS = (
-    "actor, token_id, agent, model, run_id, operation, kind, entity_id, list_id, images, salt"
+    "actor, token_id, agent, model, run_id, operation, kind, entity_id, list_id, documents, salt"
 )
 _PAGE = Statement(
     select(
@@ -66,14 +66,14 @@ _both = _of_account.union_all(_of_journal).subquery("both")
 _NEXT_OWNER = Statement(select(func.min(_both.c.owner)))
 
 
-class Source(Protocol):
+class JournalReader(Protocol):
     """Where the journals are; `todo.db.database.Database` is one."""
 
     def reading(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Mismatch:
     """Something that is not as it was written.
 
     Attributes:
@@ -104,11 +104,11 @@ class Verified:
 
     entries: int = 0
     heads: list[Head] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Mismatch] = field(default_factory=list)
 
 
 async def verify(
-    source: Source,
+    source: JournalReader,
     *,
     owner: str | None = None,
     heads: Mapping[str, Head] | None = None,
@@ -131,10 +131,10 @@ async def verify(
         seen.add(each)
         yield await _verify_one(source, each, heads.get(each), with_state=with_state)
     for each in sorted(heads.keys() - seen):
-        yield Verified(findings=[Finding(each, 0, "the journal of the exported head is gone")])
+        yield Verified(findings=[Mismatch(each, 0, "the journal of the exported head is gone")])
 
 
-async def is_known(source: Source, owner: str) -> bool:
+async def is_known(source: JournalReader, owner: str) -> bool:
     """Whether there is an account of that name, or entries of a journal whose account is gone."""
     async with source.reading() as session:
         entries = {"owner": owner, "after": -1, "limit": 1}
@@ -143,7 +143,7 @@ async def is_known(source: Source, owner: str) -> bool:
         )
 
 
-async def _owners(source: Source) -> AsyncIterator[str]:
+async def _owners(source: JournalReader) -> AsyncIterator[str]:
     last = ""
     while True:
         async with source.reading() as session:
@@ -155,14 +155,14 @@ async def _owners(source: Source) -> AsyncIterator[str]:
 
 
 async def _verify_one(
-    source: Source, owner: str, exported: Head | None, *, with_state: bool
+    source: JournalReader, owner: str, exported: Head | None, *, with_state: bool
 ) -> Verified:
     result = Verified()
     async with source.reading() as session:
         row = await session.find(_HEAD, {"owner": owner})
     if row is None:
         what = "there is no such journal" if exported is None else "the journal is gone"
-        result.findings.append(Finding(owner, 0, what))
+        result.findings.append(Mismatch(owner, 0, what))
         return result
     chain = Chain(owner, UUID(str(row[0])), exported, result)
     while True:
@@ -176,7 +176,7 @@ async def _verify_one(
         await _check_end(session, chain)
         if with_state:
             result.findings += [
-                Finding(owner, 0, what) async for what in find_differences(session, owner)
+                Mismatch(owner, 0, what) async for what in find_differences(session, owner)
             ]
     if not result.findings:
         result.heads.append(Head(owner, str(chain.chain_id), chain.seq, chain.stored.hex()))
@@ -290,7 +290,7 @@ class Chain:
         return computed
 
     def _add(self, seq: int, what: str) -> None:
-        self._result.findings.append(Finding(self.owner, seq, what))
+        self._result.findings.append(Mismatch(self.owner, seq, what))
 
 
 def _missing(first: int, last: int) -> str:

@@ -20,13 +20,13 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.auth.visibility import sight, visible
+from todo.auth.visibility import can_see, visibility_params
 from todo.core.caller import Caller
-from todo.db.documents import LIST_FIELDS, SHARE_FIELDS, return_image, select_image
+from todo.db.documents import LIST_FIELDS, SHARE_FIELDS, return_document, select_document
 from todo.db.session import Session
-from todo.db.statement import SQLITE, Call, Statement
+from todo.db.statement import SQLITE, BoundStatement, Statement
 from todo.db.tables import Id, list_share, task, task_list
-from todo.tasks.document import Image, as_bytes
+from todo.tasks.document import Document, as_bytes
 from todo.tasks.normalization import normalize_list
 from todo.tasks.repository import MAX_SUBTREE
 
@@ -36,18 +36,18 @@ _USER: ColumnElement[str] = bindparam("user")
 _ONLY = bindparam("only_list", type_=Id)
 _OF = bindparam("id", type_=Id)
 _VALUES: dict[str, ColumnElement[Any]] = {name: bindparam(name) for name in LIST_FIELDS}
-_OWNER: ColumnElement[str] = literal_column("'owner'")
+_BY_OWNER: ColumnElement[str] = literal_column("'owner'")
 _HIS_ACCESS = (
     select(list_share.c.access)
     .where(list_share.c.list_id == task_list.c.id, list_share.c.user_id == _USER)
     .scalar_subquery()
 )
-_ACCESS = case((task_list.c.owner == _USER, _OWNER), else_=_HIS_ACCESS)
-_IS = (task_list.c.id == _OF) & visible(task_list.c.owner, task_list.c.id)
+_ACCESS = case((task_list.c.owner == _USER, _BY_OWNER), else_=_HIS_ACCESS)
+_BY_ID = (task_list.c.id == _OF) & can_see(task_list.c.owner, task_list.c.id)
 _IS_SHARE = (list_share.c.list_id == _OF) & (list_share.c.user_id == bindparam("with"))
 
 _FIND = Statement(
-    lambda d: select_image(d, task_list, lambda s: s.where(_IS), LIST_FIELDS, [_ACCESS])
+    lambda d: select_document(d, task_list, lambda s: s.where(_BY_ID), LIST_FIELDS, [_ACCESS])
 )
 
 
@@ -61,7 +61,7 @@ def _page(dialect: str, *, after: bool) -> Select[Any]:
         limited = lists.order_by(key).limit(bindparam("limit")).subquery()
         return select(limited)
 
-    own = select(task_list, _OWNER.label("access")).where(task_list.c.owner == _USER)
+    own = select(task_list, _BY_OWNER.label("access")).where(task_list.c.owner == _USER)
     theirs = task_list.join(list_share, list_share.c.list_id == task_list.c.id)
     shared = (
         select(task_list, list_share.c.access)
@@ -71,7 +71,7 @@ def _page(dialect: str, *, after: bool) -> Select[Any]:
     found: FromClause = union_all(
         some(own, task_list.c.id), some(shared, list_share.c.list_id)
     ).subquery("l")
-    return select_image(
+    return select_document(
         dialect,
         found,
         lambda s: s.order_by(found.c.id).limit(bindparam("limit")),
@@ -82,9 +82,9 @@ def _page(dialect: str, *, after: bool) -> Select[Any]:
 
 _FIRST_PAGE = Statement(lambda d: _page(d, after=False))
 _NEXT_PAGE = Statement(lambda d: _page(d, after=True))
-_ADD = Statement(lambda d: return_image(d, insert(task_list).values(_VALUES), task_list))
+_ADD = Statement(lambda d: return_document(d, insert(task_list).values(_VALUES), task_list))
 _CHANGE = Statement(
-    lambda d: return_image(
+    lambda d: return_document(
         d,
         update(task_list)
         .where(task_list.c.id == bindparam("of", type_=Id))
@@ -93,14 +93,16 @@ _CHANGE = Statement(
     )
 )
 _TASKS = Statement(
-    lambda d: select_image(d, task, lambda s: s.where(task.c.list_id == _OF).limit(MAX_SUBTREE + 1))
+    lambda d: select_document(
+        d, task, lambda s: s.where(task.c.list_id == _OF).limit(MAX_SUBTREE + 1)
+    )
 )
 _REMOVE_TASKS = Statement(delete(task).where(task.c.list_id == _OF))
 _REMOVE = Statement(delete(task_list).where(task_list.c.id == _OF))
 
 
 def _select_shares(dialect: str, which: ColumnElement[bool]) -> Select[Any]:
-    return select_image(
+    return select_document(
         dialect,
         list_share,
         lambda s: s.where(list_share.c.list_id == _OF, which).order_by(list_share.c.user_id),
@@ -118,7 +120,7 @@ def _share(dialect: str) -> Any:  # noqa: ANN401 - each dialect has its own inse
     change = new.on_conflict_do_update(
         index_elements=["list_id", "user_id"], set_={"access": new.excluded.access}
     )
-    return return_image(dialect, change, list_share)
+    return return_document(dialect, change, list_share)
 
 
 _SHARE = Statement(_share)
@@ -130,14 +132,14 @@ class ListRepository:
 
     def __init__(self, session: Session, caller: Caller) -> None:
         self._session = session
-        self._sight = sight(caller)
+        self._sight = visibility_params(caller)
 
-    def find(self, list_id: str) -> Call:
-        """Read the image of a list that the caller sees, and the caller's access to it."""
+    def find(self, list_id: str) -> BoundStatement:
+        """Read the document of a list that the caller sees, and the caller's access to it."""
         return (_FIND, {"id": list_id, **self._sight})
 
     async def find_page(self, after: str | None, limit: int) -> list[tuple[bytes, str, str]]:
-        """Return image, access and id of the lists that the caller sees, oldest first."""
+        """Return document, access and id of the lists that the caller sees, oldest first."""
         values = {"limit": limit, **self._sight}
         statement = _FIRST_PAGE if after is None else _NEXT_PAGE
         if after is not None:
@@ -145,34 +147,34 @@ class ListRepository:
         rows = await self._session.fetch(statement, values)
         return [(as_bytes(row[0]), row[1], str(row[2])) for row in rows]
 
-    def add(self, image: Image) -> Call:
-        """Store a list, and return its image."""
-        return (_ADD, normalize_list(image))
+    def add(self, document: Document) -> BoundStatement:
+        """Store a list, and return its document."""
+        return (_ADD, normalize_list(document))
 
-    def change(self, image: Image) -> Call:
-        """Store a list that there is, and return its image."""
-        values = normalize_list(image)
+    def change(self, document: Document) -> BoundStatement:
+        """Store a list that there is, and return its document."""
+        values = normalize_list(document)
         return (_CHANGE, {"of": values.pop("id"), **values})
 
     async def find_tasks(self, list_id: str) -> list[bytes]:
-        """Return the images of a list's tasks; one more than MAX_SUBTREE means too many."""
+        """Return the documents of a list's tasks; one more than MAX_SUBTREE means too many."""
         rows = await self._session.fetch(_TASKS, {"id": list_id})
         return [as_bytes(row[0]) for row in rows]
 
-    def remove(self, list_id: str) -> list[Call]:
+    def remove(self, list_id: str) -> list[BoundStatement]:
         """Delete a list with its tasks and shares."""
         return [(_REMOVE_TASKS, {"id": list_id}), (_REMOVE, {"id": list_id})]
 
     async def find_shares(self, list_id: str, user: str | None = None) -> list[bytes]:
-        """Return the images of a list's shares, or of the one with a user."""
+        """Return the documents of a list's shares, or of the one with a user."""
         values = {"id": list_id} if user is None else {"id": list_id, "with": user}
         rows = await self._session.fetch(_ALL_SHARES if user is None else _ONE_SHARE, values)
         return [as_bytes(row[0]) for row in rows]
 
-    def share(self, values: Image) -> Call:
-        """Store a share, new or changed, and return its image."""
+    def share(self, values: Document) -> BoundStatement:
+        """Store a share, new or changed, and return its document."""
         return (_SHARE, values)
 
-    def unshare(self, list_id: str, user: str) -> Call:
+    def unshare(self, list_id: str, user: str) -> BoundStatement:
         """Delete a share."""
         return (_UNSHARE, {"id": list_id, "with": user})

@@ -6,9 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response, status
 
 from todo.api.pagination import read_cursor, render_cursor, render_page
-from todo.api.requests import dump
-from todo.api.responses import Answer, answer_read, find_version, read_if_match, version_tag
-from todo.api.write import answer_write
+from todo.api.requests import to_json_dict
+from todo.api.responses import StoredResponse, etag_for, json_response, read_if_match, version_of
+from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep, requires
 from todo.auth.route import ApiRoute
 from todo.core.errors import NotFoundError
@@ -27,9 +27,9 @@ from todo.lists.schemas import (
     UserId,
 )
 from todo.lists.service import ListService
-from todo.tasks.document import as_bytes, read_image
+from todo.tasks.document import as_bytes, parse_document
 from todo.writes.account_lock import find_account_version
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 PATH = "/api/v1/lists"
 router = APIRouter(prefix=PATH, tags=["lists"], route_class=ApiRoute)
@@ -42,14 +42,14 @@ User = Annotated[UserId, Path(description="Id of a user, as in the `sub` of a to
 @router.post("", status_code=status.HTTP_201_CREATED, response_model=ListRead)
 async def create_list(request: Request, caller: CallerDep, body: ListCreate) -> Response:
     """Create a list that belongs to the caller."""
-    fields = dump(body)
+    fields = to_json_dict(body)
 
-    async def act(work: Work) -> Answer:
-        image = await ListService(work).create(fields)
-        # The id is the first key of an image.
-        return _changed(image, 201, {"location": f"{PATH}/{image[7:43].decode()}"})
+    async def act(work: UnitOfWork) -> StoredResponse:
+        document = await ListService(work).create(fields)
+        # The id is the first key of a document.
+        return _changed(document, 201, {"location": f"{PATH}/{document[7:43].decode()}"})
 
-    return await answer_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, act, changes_existing=False)
 
 
 @router.get("", response_model=ListPage)
@@ -63,8 +63,8 @@ async def list_lists(
         found = await ListRepository(session, caller).find_page(after, asked.limit + 1)
     shown = found[: asked.limit]
     cursor = render_cursor(shown[-1][2]) if len(found) > len(shown) else None
-    items = [_show(image, access) for image, access, _id in shown]
-    return answer_read(request, render_page(items, cursor))
+    items = [_show(document, access) for document, access, _id in shown]
+    return json_response(request, render_page(items, cursor))
 
 
 @router.get("/{list_id}", response_model=ListRead)
@@ -75,10 +75,10 @@ async def read_list(request: Request, caller: CallerDep, list_id: UUID) -> Respo
         (rows,) = await session.run(ListRepository(session, caller).find(str(list_id)))
     if not rows:
         raise NotFoundError
-    image, access = as_bytes(rows[0][0]), rows[0][1]
+    document, access = as_bytes(rows[0][0]), rows[0][1]
     # What others may do changes without a new version of the list.
-    tag = version_tag(find_version(image)) if access == "owner" else None
-    return answer_read(request, _show(image, access), tag)
+    tag = etag_for(version_of(document)) if access == "owner" else None
+    return json_response(request, _show(document, access), tag)
 
 
 @router.patch("/{list_id}", response_model=ListRead)
@@ -86,12 +86,12 @@ async def update_list(
     request: Request, caller: CallerDep, list_id: UUID, body: ListUpdate
 ) -> Response:
     """Change a list. Absent fields keep their value. Only the owner may do this."""
-    changes, expected = dump(body), read_if_match(request)
+    changes, expected = to_json_dict(body), read_if_match(request)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         return _changed(await ListService(work).update(str(list_id), changes, expected))
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)
 
 
 @router.delete("/{list_id}", status_code=status.HTTP_204_NO_CONTENT)
@@ -104,11 +104,11 @@ async def delete_list(
     """
     expected, with_tasks = read_if_match(request), asked.tasks == "delete"
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         await ListService(work).delete(str(list_id), expected, with_tasks=with_tasks)
-        return Answer(204)
+        return StoredResponse(204)
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)
 
 
 @router.get("/{list_id}/shares", response_model=Shares)
@@ -121,12 +121,12 @@ async def list_shares(request: Request, caller: CallerDep, list_id: UUID) -> Res
         if not rows:
             raise NotFoundError
         # Before what it tags: a tag that is too old only makes a change fail.
-        tag = version_tag(
-            await find_account_version(session, read_image(as_bytes(rows[0][0]))["owner"])
+        tag = etag_for(
+            await find_account_version(session, parse_document(as_bytes(rows[0][0]))["owner"])
         )
         user = None if rows[0][1] == "owner" else caller.user
         shares = await lists.find_shares(str(list_id), user)
-    return answer_read(request, b'{"items":[%b]}' % b",".join(shares), tag)
+    return json_response(request, b'{"items":[%b]}' % b",".join(shares), tag)
 
 
 @router.put(_SHARE_PATH, response_model=ShareRead)
@@ -141,11 +141,11 @@ async def share_list(
     """
     expected = read_if_match(request)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         shared = await ListService(work).share(str(list_id), user, body.access, expected)
-        return Answer(200, shared)
+        return StoredResponse(200, shared)
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)
 
 
 @router.delete(_SHARE_PATH, status_code=status.HTTP_204_NO_CONTENT)
@@ -158,17 +158,19 @@ async def unshare_list(request: Request, caller: CallerDep, list_id: UUID, user:
     """
     expected = read_if_match(request)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         await ListService(work).unshare(str(list_id), user, expected)
-        return Answer(204)
+        return StoredResponse(204)
 
-    return await answer_write(request, caller, act, changes_existing=True)
-
-
-def _show(image: bytes, access: str) -> bytes:
-    return b'%b,"access":"%b"}' % (image[:-1], access.encode())
+    return await run_write(request, caller, act, changes_existing=True)
 
 
-def _changed(image: bytes, code: int = 200, headers: dict[str, str] | None = None) -> Answer:
-    tag = version_tag(find_version(image))
-    return Answer(code, _show(image, "owner"), {"etag": tag, **(headers or {})})
+def _show(document: bytes, access: str) -> bytes:
+    return b'%b,"access":"%b"}' % (document[:-1], access.encode())
+
+
+def _changed(
+    document: bytes, code: int = 200, headers: dict[str, str] | None = None
+) -> StoredResponse:
+    tag = etag_for(version_of(document))
+    return StoredResponse(code, _show(document, "owner"), {"etag": tag, **(headers or {})})

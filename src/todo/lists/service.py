@@ -17,21 +17,21 @@ from todo.core.errors import (
 )
 from todo.core.ids import new_uuid7
 from todo.lists.repository import MAX_SHARES, ListRepository
-from todo.tasks.document import Image, as_bytes, read_image
+from todo.tasks.document import Document, as_bytes, parse_document
 from todo.tasks.repository import MAX_SUBTREE
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 
 class ListService:
     """The rules for lists, within one write."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         self._work = work
         self._caller = work.caller
         self._store = ListRepository(work.session, work.caller)
 
     async def create(self, fields: dict[str, Any]) -> bytes:
-        """Store a new list of the caller and return its image.
+        """Store a new list of the caller and return its document.
 
         Raises:
             ReadOnlyError: The token is for one list.
@@ -39,25 +39,25 @@ class ListService:
         if self._caller.list_id is not None:
             raise ReadOnlyError("This token is for one list, and makes no other.")
         position = fields.get("position")
-        image: Image = {
+        document: Document = {
             "id": str(new_uuid7()),
             "owner": self._caller.user,
             "name": fields["name"],
             # After all others: new ones are later.
             "position": round(time.time(), 3) if position is None else position,
-            "created_at": self._work.at,
-            "updated_at": self._work.at,
+            "created_at": self._work.timestamp,
+            "updated_at": self._work.timestamp,
             "version": 1,
         }
-        _, (rows,) = await self._work.lock(self._caller.user, self._store.add(image))
+        _, (rows,) = await self._work.lock(self._caller.user, self._store.add(document))
         text = as_bytes(rows[0][0])
-        self._record("create", image, None, text)
+        self._record("create", document, None, text)
         return text
 
     async def update(
         self, list_id: str, changes: dict[str, Any], expected: frozenset[int] | None = None
     ) -> bytes:
-        """Change the fields that are given; return the list's image.
+        """Change the fields that are given; return the list's document.
 
         Raises:
             NotFoundError: There is no such list, or the caller does not see it.
@@ -65,15 +65,15 @@ class ListService:
             VersionMismatchError: It has none of the expected versions.
         """
         before = await self._lock_own(list_id, expected)
-        found = read_image(before)
-        image = found | changes
-        if image == found:
+        found = parse_document(before)
+        document = found | changes
+        if document == found:
             return before
-        image["version"] += 1
-        image["updated_at"] = self._work.at
-        (rows,) = await self._work.session.run(self._store.change(image))
+        document["version"] += 1
+        document["updated_at"] = self._work.timestamp
+        (rows,) = await self._work.session.run(self._store.change(document))
         text = as_bytes(rows[0][0])
-        self._record("update", image, before, text)
+        self._record("update", document, before, text)
         return text
 
     async def delete(
@@ -94,8 +94,8 @@ class ListService:
             raise StateConflictError(
                 f"The list has more than {MAX_SUBTREE} tasks; delete some of them first."
             )
-        image = read_image(before)
-        owner = image["owner"]
+        document = parse_document(before)
+        owner = document["owner"]
         # In reverse order each finds its place again: the list, its shares, parents, children.
         for task, text in _deepest_first(tasks):
             self._work.record(
@@ -103,13 +103,13 @@ class ListService:
             )
         for share in await self._store.find_shares(list_id):
             self._record_share(owner, "unshare", share, None)
-        self._record("delete", image, before, None)
+        self._record("delete", document, before, None)
         await self._work.session.run(*self._store.remove(list_id))
 
     async def share(
         self, list_id: str, user: str, access: str, expected: frozenset[int] | None = None
     ) -> bytes:
-        """Let a user see a list, or also change its tasks; return the share's image.
+        """Let a user see a list, or also change its tasks; return the share's document.
 
         Args:
             list_id: Which list.
@@ -122,14 +122,14 @@ class ListService:
             StateConflictError: It is shared with MAX_SHARES others.
             ProblemError: As `update`.
         """
-        owner = read_image(await self._lock_own(list_id))["owner"]
+        owner = parse_document(await self._lock_own(list_id))["owner"]
         await self._require_version(owner, expected)
         if user == owner:
             error = {"in": "path", "field": "user", "code": "invalid", "message": "is the owner"}
             raise ValidationFailedError(errors=[error])
         shares = await self._store.find_shares(list_id)
-        before = next((each for each in shares if read_image(each)["user_id"] == user), None)
-        if before is not None and read_image(before)["access"] == access:
+        before = next((each for each in shares if parse_document(each)["user_id"] == user), None)
+        if before is not None and parse_document(before)["access"] == access:
             return before
         if before is None and len(shares) >= MAX_SHARES:
             raise StateConflictError(f"A list is shared with at most {MAX_SHARES} users.")
@@ -137,7 +137,7 @@ class ListService:
             "list_id": list_id,
             "user_id": user,
             "access": access,
-            "created_at": self._work.at,
+            "created_at": self._work.timestamp,
         }
         (rows,) = await self._work.session.run(self._store.share(values))
         text = as_bytes(rows[0][0])
@@ -159,8 +159,8 @@ class ListService:
             ReadOnlyError: Neither the list nor the share is the caller's.
             VersionMismatchError: The owner's account has none of the expected versions.
         """
-        image, access = await self._lock(list_id)
-        owner = read_image(image)["owner"]
+        document, access = await self._lock(list_id)
+        owner = parse_document(document)["owner"]
         if access != "owner" and user != self._caller.user:
             raise ReadOnlyError
         shares = await self._store.find_shares(list_id, user)
@@ -175,32 +175,32 @@ class ListService:
         account.require_version(expected)
 
     async def _lock(self, list_id: str) -> tuple[bytes, str]:
-        """Lock the account of a list's owner; return its image and the caller's access to it."""
+        """Lock the account of a list's owner; return its document and the caller's access to it."""
         find = self._store.find(list_id)
         (rows,) = await self._work.session.run(find)
         if not rows:
             raise NotFoundError
         # Read again: until now, others could change it.
-        owner = read_image(as_bytes(rows[0][0]))["owner"]
+        owner = parse_document(as_bytes(rows[0][0]))["owner"]
         _, (rows,) = await self._work.lock(owner, find)
         if not rows:
             raise NotFoundError
         return as_bytes(rows[0][0]), rows[0][1]
 
     async def _lock_own(self, list_id: str, expected: frozenset[int] | None = None) -> bytes:
-        image, access = await self._lock(list_id)
+        document, access = await self._lock(list_id)
         if access != "owner":
             raise ReadOnlyError("Only its owner changes a list.")
-        if expected is not None and read_image(image)["version"] not in expected:
+        if expected is not None and parse_document(document)["version"] not in expected:
             raise VersionMismatchError
-        return image
+        return document
 
     def _record(
-        self, operation: str, image: Image, before: bytes | None, after: bytes | None
+        self, operation: str, document: Document, before: bytes | None, after: bytes | None
     ) -> None:
-        of_list = image["id"]
+        of_list = document["id"]
         self._work.record(
-            image["owner"],
+            document["owner"],
             operation,
             "list",
             of_list,
@@ -212,24 +212,26 @@ class ListService:
     def _record_share(
         self, owner: str, operation: str, before: bytes | None, after: bytes | None
     ) -> None:
-        image = read_image(after or before or b"")
+        document = parse_document(after or before or b"")
         self._work.record(
             owner,
             operation,
             "share",
-            image["user_id"],
-            list_id=image["list_id"],
+            document["user_id"],
+            list_id=document["list_id"],
             before=before,
             after=after,
         )
 
 
-def _deepest_first(texts: list[bytes]) -> list[tuple[Image, bytes]]:
+def _deepest_first(texts: list[bytes]) -> list[tuple[Document, bytes]]:
     """Return the tasks of a list, those below before those above."""
-    tasks = {image["id"]: (image, text) for text in texts for image in [read_image(text)]}
+    tasks = {
+        document["id"]: (document, text) for text in texts for document in [parse_document(text)]
+    }
 
-    def depth(image: Image) -> int:
-        parent = tasks.get(image["parent_id"])
+    def depth(document: Document) -> int:
+        parent = tasks.get(document["parent_id"])
         return 0 if parent is None else depth(parent[0]) + 1
 
     return sorted(tasks.values(), key=lambda task: (-depth(task[0]), task[0]["id"]))

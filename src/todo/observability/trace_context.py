@@ -19,7 +19,7 @@ _SAMPLED = 1
 _TRACEPARENT = re.compile(
     rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
 )
-_MOST_MEMBERS = 32
+_MAX_MEMBERS = 32
 _LONGEST_STATE = 512
 _KEY = r"(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
 _MEMBER = re.compile(
@@ -110,7 +110,7 @@ def _find_state(values: list[bytes]) -> str:
     state = ",".join(members)
     valid = (
         len(keys) == len(members) == len(set(keys))
-        and len(members) <= _MOST_MEMBERS
+        and len(members) <= _MAX_MEMBERS
         and len(state) <= _LONGEST_STATE
     )
     return state if valid else ""

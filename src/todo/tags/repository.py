@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import CompoundSelect, Select, bindparam, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.db.documents import select_image
+from todo.db.documents import select_document
 from todo.db.session import Session
-from todo.db.statement import Call, Statement
+from todo.db.statement import BoundStatement, Statement
 from todo.db.tables import task, task_tag
 from todo.tasks.document import as_bytes
 
@@ -45,7 +45,7 @@ def _tagged(dialect: str) -> Select[Any]:
         .limit(MAX_TASKS + 1)
         .subquery("t")
     )
-    return select_image(dialect, chosen, lambda s: s)
+    return select_document(dialect, chosen, lambda s: s)
 
 
 _TAGGED = Statement(_tagged)
@@ -68,11 +68,11 @@ async def find_names(session: Session, owner: str, after: str | None, limit: int
     return [row[0] for row in rows]
 
 
-def find_tagged(owner: str, tag: str) -> Call:
-    """Read the images of the tasks that have a tag; one more than MAX_TASKS means too many."""
+def find_tagged(owner: str, tag: str) -> BoundStatement:
+    """Read the documents of the tasks that have a tag; one more than MAX_TASKS means too many."""
     return (_TAGGED, {"owner": owner, "tag": tag})
 
 
 def read_images(rows: list[tuple[Any, ...]]) -> list[bytes]:
-    """Return the images that `find_tagged` found."""
+    """Return the documents that `find_tagged` found."""
     return [as_bytes(row[0]) for row in rows]

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import TypeAdapter
 
 from todo.api.pagination import read_cursor, render_cursor, render_page
-from todo.api.responses import Answer, answer_read, read_if_match, version_tag
-from todo.api.write import answer_write
+from todo.api.responses import StoredResponse, etag_for, json_response, read_if_match
+from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute
 from todo.core.errors import ReadOnlyError
@@ -18,7 +18,7 @@ from todo.tags.schemas import TagPage, TagQuery, TagRenamed, TagUpdate
 from todo.tags.service import TagService
 from todo.tasks.schemas import StoredTag
 from todo.writes.account_lock import find_account_version
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 PATH = "/api/v1/tags"
 router = APIRouter(prefix=PATH, tags=["tags"], route_class=ApiRoute)
@@ -40,11 +40,11 @@ async def list_tags(
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
         # Before what it tags: a tag that is too old only makes a change fail.
-        tag = version_tag(await find_account_version(session, caller.user))
+        tag = etag_for(await find_account_version(session, caller.user))
         found = await find_names(session, caller.user, after, asked.limit + 1)
     shown = found[: asked.limit]
     cursor = render_cursor(shown[-1]) if len(found) > len(shown) else None
-    return answer_read(
+    return json_response(
         request, render_page([orjson.dumps({"name": n}) for n in shown], cursor), tag
     )
 
@@ -58,11 +58,11 @@ async def rename_tag(request: Request, caller: CallerDep, name: Name, body: TagU
     """
     expected = read_if_match(request)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         count = await TagService(work).rename(name, body.name, expected)
-        return Answer(200, orjson.dumps({"name": body.name, "tasks": count}))
+        return StoredResponse(200, orjson.dumps({"name": body.name, "tasks": count}))
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)
 
 
 @router.delete(_ONE, status_code=status.HTTP_204_NO_CONTENT)
@@ -73,8 +73,8 @@ async def delete_tag(request: Request, caller: CallerDep, name: Name) -> Respons
     """
     expected = read_if_match(request)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         await TagService(work).delete(name, expected)
-        return Answer(204)
+        return StoredResponse(204)
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 from todo.core.errors import NotFoundError, ReadOnlyError, StateConflictError
 from todo.tags.repository import MAX_TASKS, find_tagged, read_images
-from todo.tasks.document import Image, as_bytes, read_image
+from todo.tasks.document import Document, as_bytes, parse_document
 from todo.tasks.repository import TaskRepository
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
-    from todo.db.statement import Call
+    from todo.db.statement import BoundStatement
 
 # In one round trip; the rest of the loop is never held up for long.
 _AT_ONCE = 50
@@ -18,7 +18,7 @@ _AT_ONCE = 50
 class TagService:
     """The rules for tags, within one write."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         self._work = work
         self._store = TaskRepository(work.session, work.caller)
 
@@ -67,30 +67,30 @@ class TagService:
         return len(texts)
 
     async def _change(self, texts: list[bytes], tag: str, name: str | None) -> None:
-        calls: list[Call] = []
+        calls: list[BoundStatement] = []
         places: list[int] = []
         for text in texts:
-            before = read_image(text)
+            before = parse_document(text)
             places.append(len(calls))
             calls += self._store.change(before, self._retag(before, tag, name))
         results = await self._work.session.run(*calls)
         for text, place in zip(texts, places, strict=True):
             after = as_bytes(results[place][0][0])
-            image = read_image(after)
+            document = parse_document(after)
             self._work.record(
-                image["owner"],
+                document["owner"],
                 "update",
                 "task",
-                image["id"],
-                list_id=image["list_id"],
+                document["id"],
+                list_id=document["list_id"],
                 before=text,
                 after=after,
             )
 
-    def _retag(self, before: Image, tag: str, name: str | None) -> Image:
+    def _retag(self, before: Document, tag: str, name: str | None) -> Document:
         tags = [name if each == tag else each for each in before["tags"]]
         return before | {
             "tags": [each for each in dict.fromkeys(tags) if each is not None],
             "version": before["version"] + 1,
-            "updated_at": self._work.at,
+            "updated_at": self._work.timestamp,
         }

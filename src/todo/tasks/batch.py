@@ -33,11 +33,13 @@ async def run_batch(tasks: TaskService, operations: list[dict[str, Any]]) -> byt
     errors: list[dict[str, str | int]] = []
     for index, operation in enumerate(operations):
         try:
-            image = await _run_one(tasks, operation)
+            document = await _run_one(tasks, operation)
         except ProblemError as error:
             errors += _explain(index, error)
         else:
-            results.append(b'{"op":"%b","task":%b}' % (operation["op"].encode(), image or b"null"))
+            results.append(
+                b'{"op":"%b","task":%b}' % (operation["op"].encode(), document or b"null")
+            )
     if errors:
         raise BatchFailedError(errors=errors)
     return b'{"results":[%b]}' % b",".join(results)

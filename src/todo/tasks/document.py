@@ -1,4 +1,4 @@
-"""A task as a row: what the columns hold for an image."""
+"""A task as a row: what the columns hold for a document."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -9,8 +9,8 @@ from todo.db.tables import NO_DUE, PRIORITIES, task
 from todo.schedule.due import check_zone, due_key, fire_times
 from todo.text.search_words import render_searched
 
-Image = dict[str, Any]
-"""A task as its image reads, with the keys of `todo.db.documents.TASK_FIELDS`."""
+Document = dict[str, Any]
+"""A task as its document reads, with the keys of `todo.db.documents.TASK_FIELDS`."""
 
 SEARCHED = ("owner", "title", "description")
 """Fields that the words of a task are made of."""
@@ -20,33 +20,33 @@ _TIMES = ("due_at", "completed_at", "created_at", "updated_at")
 _SAME = set(COLUMNS) - {"priority", "tags", "reminders", "due_key", "words", *_TIMES}
 
 
-def to_row(image: Image, words: str | None = None) -> dict[str, Any]:
+def to_row(document: Document, words: str | None = None) -> dict[str, Any]:
     """Return the value of each column.
 
     Args:
-        image: The task.
+        document: The task.
         words: Those that it is found by, where they are known.
     """
     if words is None:
-        words = render_searched(image["owner"], image["title"], image["description"])
-    return {**to_row_without_words(image), "words": words}
+        words = render_searched(document["owner"], document["title"], document["description"])
+    return {**to_row_without_words(document), "words": words}
 
 
-def to_row_without_words(image: Image) -> dict[str, Any]:
+def to_row_without_words(document: Document) -> dict[str, Any]:
     """Return the value of each column but `words`, which are costly to make."""
-    row = {name: image[name] for name in _SAME}
-    row |= {name: _in_one_form(image[name]) for name in _TIMES}
-    row["priority"] = _RANKS[image["priority"]]
-    row["tags"] = orjson.dumps(image["tags"]).decode()
-    row["reminders"] = orjson.dumps(image["reminders"]).decode()
-    key = due_key(*read_due(image))
+    row = {name: document[name] for name in _SAME}
+    row |= {name: _in_one_form(document[name]) for name in _TIMES}
+    row["priority"] = _RANKS[document["priority"]]
+    row["tags"] = orjson.dumps(document["tags"]).decode()
+    row["reminders"] = orjson.dumps(document["reminders"]).decode()
+    key = due_key(*read_due(document))
     row["due_key"] = NO_DUE if key is None else key.isoformat(timespec="microseconds")
     return row
 
 
-def read_due(image: Image) -> tuple[date | None, datetime | None]:
+def read_due(document: Document) -> tuple[date | None, datetime | None]:
     """Return the day and the instant at which a task is due; at most one is not None."""
-    day, at = image["due_date"], image["due_at"]
+    day, at = document["due_date"], document["due_at"]
     return day and date.fromisoformat(day), at and datetime.fromisoformat(at)
 
 
@@ -62,22 +62,22 @@ def read_rank(priority: str) -> int:
     return _RANKS[priority]
 
 
-def find_fire_times(image: Image, account_zone: str, now: datetime) -> list[str]:
+def find_fire_times(document: Document, account_zone: str, now: datetime) -> list[str]:
     """Return when to remind of a task from now on; of one that is done, never."""
-    if not image["reminders"] or image["is_completed"]:
+    if not document["reminders"] or document["is_completed"]:
         return []
-    day, at = read_due(image)
-    times = fire_times(day, at, check_zone(account_zone), image["reminders"])
+    day, at = read_due(document)
+    times = fire_times(day, at, check_zone(account_zone), document["reminders"])
     # What is past was delivered, or nobody asked for it in time.
     return [each.isoformat(timespec="microseconds") for each in times if each > now]
 
 
-def as_bytes(image: bytes | str) -> bytes:
-    """Return an image as bytes: SQLite hands out text."""
-    return image if isinstance(image, bytes) else image.encode()
+def as_bytes(document: bytes | str) -> bytes:
+    """Return a document as bytes: SQLite hands out text."""
+    return document if isinstance(document, bytes) else document.encode()
 
 
-def read_image(image: bytes) -> Image:
-    """Return what an image says."""
-    read: Image = orjson.loads(image)
+def parse_document(document: bytes) -> Document:
+    """Return what a document says."""
+    read: Document = orjson.loads(document)
     return read

@@ -6,16 +6,16 @@ from todo.db.tables import DESCRIPTION_LENGTH, LIST_NAME_LENGTH, TAG_LENGTH, TIT
 from todo.text.normalization import normalize_text
 
 
-def normalize_task(image: dict[str, Any]) -> dict[str, Any]:
+def normalize_task(document: dict[str, Any]) -> dict[str, Any]:
     """Return a task with its texts in their one form, and no tag twice."""
-    description = image["description"]
-    return image | {
-        "title": normalize_text(image["title"], TITLE_LENGTH),
+    description = document["description"]
+    return document | {
+        "title": normalize_text(document["title"], TITLE_LENGTH),
         "description": description and normalize_text(description, DESCRIPTION_LENGTH),
-        "tags": list(dict.fromkeys(normalize_text(tag, TAG_LENGTH) for tag in image["tags"])),
+        "tags": list(dict.fromkeys(normalize_text(tag, TAG_LENGTH) for tag in document["tags"])),
     }
 
 
-def normalize_list(image: dict[str, Any]) -> dict[str, Any]:
+def normalize_list(document: dict[str, Any]) -> dict[str, Any]:
     """Return a list with its name in its one form."""
-    return image | {"name": normalize_text(image["name"], LIST_NAME_LENGTH)}
+    return document | {"name": normalize_text(document["name"], LIST_NAME_LENGTH)}

@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.db.documents import TASK_FIELDS, select_image
+from todo.db.documents import TASK_FIELDS, select_document
 from todo.db.statement import SQLITE, Statement
 from todo.db.tables import Day, Id, Time, task, task_tag
 from todo.tasks.search import has_words, may_match, rank
@@ -58,7 +58,7 @@ _ENDS = (0, 2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class QueryShape:
     """What a question asks by, without the values; the parameters are named after the fields.
 
     Attributes:
@@ -74,7 +74,7 @@ class Shape:
             for tasks without, or `any`.
         updated: Whether it must have changed since (`updated_since`).
         search: Whether its words must match (`terms`, `pieces`).
-        fields: Keys of the images.
+        fields: Keys of the documents.
     """
 
     sort: Sort = "created"
@@ -97,28 +97,28 @@ class Shape:
 
 
 @lru_cache(_CACHED_SHAPES)
-def page_statement(shape: Shape) -> Statement:
-    """Return the statement that reads the images of a page (parameter `limit`)."""
+def page_statement(shape: QueryShape) -> Statement:
+    """Return the statement that reads the documents of a page (parameter `limit`)."""
     return Statement(lambda dialect: _page(shape, dialect))
 
 
 @lru_cache(_CACHED_SHAPES)
-def boundary_statement(shape: Shape) -> Statement:
+def boundary_statement(shape: QueryShape) -> Statement:
     """Return the statement that reads key and id of the last row within the scan budget."""
     return Statement(lambda dialect: _boundary(shape, dialect))
 
 
 @lru_cache(_CACHED_SHAPES)
-def gather_statement(shape: Shape) -> Statement:
+def gather_statement(shape: QueryShape) -> Statement:
     """Return the statement that reads a page out of the matches of the narrow condition.
 
-    With each image it returns how many matches there are; above NARROW it saw not all of them.
+    With each document it returns how many matches there are; above NARROW it saw not all of them.
     """
     return Statement(lambda dialect: _gather(shape, dialect))
 
 
 @lru_cache(_CACHED_SHAPES)
-def count_statement(shape: Shape) -> Statement:
+def count_statement(shape: QueryShape) -> Statement:
     """Return the statement that counts the matches of the narrow condition, up to NARROW + 1."""
     return Statement(
         lambda dialect: select(func.count()).select_from(_matches(shape, dialect).subquery("m"))
@@ -126,16 +126,18 @@ def count_statement(shape: Shape) -> Statement:
 
 
 @lru_cache(_CACHED_SHAPES)
-def is_scanned(shape: Shape) -> bool:
+def is_scanned(shape: QueryShape) -> bool:
     """Whether conditions are left that no index answers, so that the budget counts."""
-    return shape.sort != "relevance" and bool(_rest(shape, task, SQLITE, _led(shape)))
+    return shape.sort != "relevance" and bool(
+        _residual_filter(shape, task, SQLITE, _indexed_conditions(shape))
+    )
 
 
-def find_narrow(shape: Shape) -> str | None:
+def find_selective_condition(shape: QueryShape) -> str | None:
     """Name the condition by which the tasks of a question can be gathered, where that helps."""
     if shape.search:
         return "search"
-    led = _led(shape)
+    led = _indexed_conditions(shape)
     if shape.parent and "parent" not in led:
         return "parent"
     if shape.tags and "tag_0" not in led:
@@ -143,7 +145,7 @@ def find_narrow(shape: Shape) -> str | None:
     return "list" if shape.in_list == "one" and "list" not in led else None
 
 
-def _led(shape: Shape) -> frozenset[str]:
+def _indexed_conditions(shape: QueryShape) -> frozenset[str]:
     """The conditions that the index of the order answers."""
     led = {"owner"}
     if shape.key == "id":
@@ -164,41 +166,41 @@ def _led(shape: Shape) -> frozenset[str]:
     return frozenset(led)
 
 
-def _page(shape: Shape, dialect: str) -> Select[Any]:
-    led = _led(shape)
-    if shape.sort != "relevance" and not _rest(shape, task, dialect, led):
-        return select_image(
+def _page(shape: QueryShape, dialect: str) -> Select[Any]:
+    led = _indexed_conditions(shape)
+    if shape.sort != "relevance" and not _residual_filter(shape, task, dialect, led):
+        return select_document(
             dialect,
             task,
-            lambda s: _drive(shape, dialect, s).limit(bindparam("limit")),
+            lambda s: _scan_index(shape, dialect, s).limit(bindparam("limit")),
             shape.fields,
         )
-    looked_at = _drive(shape, dialect, select(task)).limit(_budget(shape)).subquery("c")
+    looked_at = _scan_index(shape, dialect, select(task)).limit(_budget(shape)).subquery("c")
     return _chosen(shape, dialect, looked_at, led, [])
 
 
-def _gather(shape: Shape, dialect: str) -> Select[Any]:
+def _gather(shape: QueryShape, dialect: str) -> Select[Any]:
     matching = _matches(shape, dialect, task).cte("m")
     number = select(func.count()).select_from(matching).scalar_subquery()
-    led = frozenset({find_narrow(shape) or ""})
+    led = frozenset({find_selective_condition(shape) or ""})
     return _chosen(shape, dialect, matching, led, [number.label("number")])
 
 
 def _chosen(
-    shape: Shape,
+    shape: QueryShape,
     dialect: str,
     source: FromClause,
     led: frozenset[str],
     extra: list[ColumnElement[Any]],
 ) -> Select[Any]:
-    """The images of a page out of rows that were read already."""
-    rest = _rest(shape, source, dialect, led)
+    """The documents of a page out of rows that were read already."""
+    rest = _residual_filter(shape, source, dialect, led)
     if shape.after and extra:
         rest.append(_after(shape, source.c[shape.key], source.c.id))
     order = _order(shape, source)
     if shape.sort == "relevance":
         order = [rank(dialect, source).desc(), source.c.id.desc()]
-    return select_image(
+    return select_document(
         dialect,
         source,
         lambda s: s.where(*rest).order_by(*order).limit(bindparam("limit")),
@@ -207,9 +209,9 @@ def _chosen(
     )
 
 
-def _matches(shape: Shape, dialect: str, *columns: Any) -> Select[Any]:  # noqa: ANN401 - as select
+def _matches(shape: QueryShape, dialect: str, *columns: Any) -> Select[Any]:  # noqa: ANN401 - as select
     """At most one more than NARROW of the tasks of the narrow condition, in no order."""
-    narrow = find_narrow(shape)
+    narrow = find_selective_condition(shape)
     chosen = select(*(columns or (literal(1),)))
     if narrow == "tag_0":
         return _tagged(chosen).limit(NARROW + 1)
@@ -221,27 +223,27 @@ def _matches(shape: Shape, dialect: str, *columns: Any) -> Select[Any]:  # noqa:
     return chosen.select_from(task).where(conditions[narrow or ""]).limit(NARROW + 1)
 
 
-def _boundary(shape: Shape, dialect: str) -> Select[Any]:
+def _boundary(shape: QueryShape, dialect: str) -> Select[Any]:
     chosen = select(task.c[shape.key].label("key"), task.c.id)
-    driven = _drive(shape, dialect, chosen).limit(1).offset(_budget(shape) - 1).subquery("b")
+    driven = _scan_index(shape, dialect, chosen).limit(1).offset(_budget(shape) - 1).subquery("b")
     return select(driven.c.key, driven.c.id)
 
 
-def _budget(shape: Shape) -> int:
+def _budget(shape: QueryShape) -> int:
     """How many rows conditions are tried on that no index answers."""
     return WORDS_BUDGET if shape.search else SCAN_BUDGET
 
 
-def _order(shape: Shape, source: FromClause) -> list[ColumnElement[Any]]:
+def _order(shape: QueryShape, source: FromClause) -> list[ColumnElement[Any]]:
     columns = [source.c.id] if shape.key == "id" else [source.c[shape.key], source.c.id]
     return [_sorted(shape, column) for column in columns]
 
 
-def _drive(shape: Shape, dialect: str, chosen: Select[Any]) -> Select[Any]:
+def _scan_index(shape: QueryShape, dialect: str, chosen: Select[Any]) -> Select[Any]:
     """Follow the index that has the order, from the cursor on."""
-    led = _led(shape)
+    led = _indexed_conditions(shape)
     if shape.key == "id" and shape.in_list != "none" and dialect != SQLITE:
-        return _follow(shape, led, chosen)
+        return _range_scan(shape, led, chosen)
     key, last = task.c[shape.key], task.c.id
     order = _order(shape, task)
     if "tag_0" in led:
@@ -271,7 +273,7 @@ def _drive(shape: Shape, dialect: str, chosen: Select[Any]) -> Select[Any]:
     return chosen.order_by(*order)
 
 
-def _follow(shape: Shape, led: frozenset[str], chosen: Select[Any]) -> Select[Any]:
+def _range_scan(shape: QueryShape, led: frozenset[str], chosen: Select[Any]) -> Select[Any]:
     """Follow an index that ends with the id, on PostgreSQL.
 
     Told that the first columns equal something, it sees an order by id alone, and may prefer the
@@ -305,7 +307,7 @@ def _follow(shape: Shape, led: frozenset[str], chosen: Select[Any]) -> Select[An
     return chosen.where(*within).order_by(*(_sorted(shape, c) for c in (*leading, last)))
 
 
-def _sorted(shape: Shape, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _sorted(shape: QueryShape, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return column.desc() if shape.descending else column.asc()
 
 
@@ -315,7 +317,9 @@ def _tagged(chosen: Select[Any]) -> Select[Any]:
     )
 
 
-def _after(shape: Shape, key: ColumnElement[Any], last: ColumnElement[Any]) -> ColumnElement[bool]:
+def _after(
+    shape: QueryShape, key: ColumnElement[Any], last: ColumnElement[Any]
+) -> ColumnElement[bool]:
     last_id = bindparam("after_id", type_=Id)
     if shape.key == "id":
         return last < last_id if shape.descending else last > last_id
@@ -324,8 +328,8 @@ def _after(shape: Shape, key: ColumnElement[Any], last: ColumnElement[Any]) -> C
     return here < there if shape.descending else here > there
 
 
-def _rest(
-    shape: Shape, source: FromClause, dialect: str, led: frozenset[str]
+def _residual_filter(
+    shape: QueryShape, source: FromClause, dialect: str, led: frozenset[str]
 ) -> list[ColumnElement[bool]]:
     """The conditions that are tried on each row, since no index answers them."""
     rest: list[ColumnElement[bool]] = []
@@ -364,13 +368,13 @@ def _is_below(source: FromClause) -> ColumnElement[bool]:
     return source.c.parent_id == bindparam("parent_id", type_=Id)
 
 
-def _is_in_list(shape: Shape, source: FromClause) -> ColumnElement[bool]:
+def _is_in_list(shape: QueryShape, source: FromClause) -> ColumnElement[bool]:
     if shape.in_list == "none":
         return source.c.list_id.is_(None)
     return source.c.list_id == bindparam("list_id", type_=Id)
 
 
-def _has_status(shape: Shape, source: FromClause) -> ColumnElement[bool]:
+def _has_status(shape: QueryShape, source: FromClause) -> ColumnElement[bool]:
     done = source.c.completed_at
     return done.is_(None) if shape.status == "open" else done.is_not(None)
 

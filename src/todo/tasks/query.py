@@ -18,14 +18,14 @@ from todo.db.session import Session
 from todo.db.statement import Row, Statement
 from todo.db.tables import MAX_POSITION, NO_DUE, PRIORITIES, account
 from todo.schedule.due import DueWindow, check_zone, day_bounds, due_key, first_day
-from todo.tasks.document import Image, as_bytes, read_due, read_image, read_rank
+from todo.tasks.document import Document, as_bytes, parse_document, read_due, read_rank
 from todo.tasks.page_sql import (
     NARROW,
-    Shape,
+    QueryShape,
     Sort,
     boundary_statement,
     count_statement,
-    find_narrow,
+    find_selective_condition,
     gather_statement,
     is_scanned,
     page_statement,
@@ -84,7 +84,7 @@ class Query:
 
 @dataclass(slots=True)
 class Page:
-    """Some images and the cursor of those that follow."""
+    """Some documents and the cursor of those that follow."""
 
     items: list[bytes]
     next_cursor: str | None = None
@@ -97,7 +97,7 @@ class Page:
 
 @dataclass(slots=True)
 class _Plan:
-    shape: Shape
+    shape: QueryShape
     values: dict[str, Any] = field(default_factory=dict)
 
 
@@ -128,9 +128,9 @@ async def read_page(session: Session, caller: Caller, query: Query, now: datetim
     return page
 
 
-async def _gather(session: Session, shape: Shape, values: dict[str, Any]) -> Page | None:
+async def _gather(session: Session, shape: QueryShape, values: dict[str, Any]) -> Page | None:
     """Answer out of all matches of a narrow condition, None where they are too many."""
-    if find_narrow(shape) is None:
+    if find_selective_condition(shape) is None:
         return None
     if shape.sort == "relevance":
         # To rank matches costs more than to count them.
@@ -149,7 +149,7 @@ async def _gather(session: Session, shape: Shape, values: dict[str, Any]) -> Pag
     return None if number > NARROW else _make_page(shape, rows, values)
 
 
-async def _scan(session: Session, shape: Shape, values: dict[str, Any]) -> Page:
+async def _scan(session: Session, shape: QueryShape, values: dict[str, Any]) -> Page:
     """Answer along the index of the order, as far as the budget goes."""
     scanned = is_scanned(shape)
     boundary = None
@@ -164,7 +164,7 @@ async def _scan(session: Session, shape: Shape, values: dict[str, Any]) -> Page:
     return page
 
 
-def _make_page(shape: Shape, rows: list[Row], values: dict[str, Any]) -> Page:
+def _make_page(shape: QueryShape, rows: list[Row], values: dict[str, Any]) -> Page:
     """Take what one row more than asked for tells: whether another page follows."""
     limit = values["limit"] - 1
     page = Page([as_bytes(row[0]) for row in rows[:limit]])
@@ -199,7 +199,7 @@ def _plan(query: Query, owner: str, caller: Caller) -> _Plan:
     if descending is None:
         descending = sort in {"created", "updated", "priority", "relevance"}
     plan = _Plan(
-        Shape(
+        QueryShape(
             sort=sort,
             descending=descending,
             # What is done is not overdue.
@@ -282,34 +282,34 @@ _PLACE = {
 }
 
 
-def _with_keys(shape: Shape) -> Shape:
+def _with_keys(shape: QueryShape) -> QueryShape:
     """Return the shape with the fields by which its cursor goes on."""
     missing = [name for name in _PLACE[shape.key] if name not in shape.fields]
     return replace(shape, fields=(*shape.fields, *missing)) if missing else shape
 
 
 def _cut(item: bytes, fields: tuple[str, ...]) -> bytes:
-    image = read_image(item)
-    return orjson.dumps({name: image[name] for name in fields})
+    document = parse_document(item)
+    return orjson.dumps({name: document[name] for name in fields})
 
 
-def _last_place(shape: Shape, item: bytes) -> tuple[Any, str]:
-    image: Image = read_image(item)
+def _last_place(shape: QueryShape, item: bytes) -> tuple[Any, str]:
+    document: Document = parse_document(item)
     if shape.key == "due_key":
-        key = due_key(*read_due(image))
-        return NO_DUE if key is None else _render(key), image["id"]
+        key = due_key(*read_due(document))
+        return NO_DUE if key is None else _render(key), document["id"]
     if shape.key == "priority":
-        return read_rank(image["priority"]), image["id"]
-    return image[shape.key], image["id"]
+        return read_rank(document["priority"]), document["id"]
+    return document[shape.key], document["id"]
 
 
-def _encode(shape: Shape, key: Any, last_id: str) -> str:  # noqa: ANN401 - text or number
+def _encode(shape: QueryShape, key: Any, last_id: str) -> str:  # noqa: ANN401 - text or number
     place = [_CURSOR_VERSION, shape.sort, shape.descending, None if shape.key == "id" else key]
     raw = orjson.dumps([*place, last_id])
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
-def _decode(shape: Shape, cursor: str) -> tuple[Any, str]:
+def _decode(shape: QueryShape, cursor: str) -> tuple[Any, str]:
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         version, sort, descending, key, last_id = orjson.loads(raw)
@@ -322,7 +322,7 @@ def _decode(shape: Shape, cursor: str) -> tuple[Any, str]:
     return key, last_id
 
 
-def _read_key(shape: Shape, key: Any) -> Any:  # noqa: ANN401 - whatever a caller made up
+def _read_key(shape: QueryShape, key: Any) -> Any:  # noqa: ANN401 - whatever a caller made up
     """Return a cursor's key as its column is compared with it.
 
     Raises:

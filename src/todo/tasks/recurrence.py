@@ -1,4 +1,4 @@
-"""Tasks that come again: between a task's image and the rules of recurrence."""
+"""Tasks that come again: between a task's document and the rules of recurrence."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from todo.core.time_budget import TimeBudget, TimeBudgetExceededError
 from todo.schedule.due import check_zone
 from todo.schedule.rule import read_rule
 from todo.schedule.series import forget_start, next_due, normalise, parse_rule
-from todo.tasks.document import Image, read_due
+from todo.tasks.document import Document, read_due
 from todo.text.search_words import join_words, render_words
 
 _Result = TypeVar("_Result")
@@ -47,15 +47,15 @@ class RuleEvaluation:
         message = "the rules of this request take too long to evaluate; send fewer at once"
         return await self._spend(self._budget, "recurrence", message, function, *arguments)
 
-    async def render_searched(self, image: Image) -> str:
+    async def render_searched(self, document: Document) -> str:
         """Return the text by which a task is found.
 
         Raises:
             ValidationFailedError: The request has spent its budget.
         """
-        title = await self._render_words("title", image["title"])
-        description = await self._render_words("description", image["description"] or "")
-        return join_words(image["owner"], title, description)
+        title = await self._render_words("title", document["title"])
+        description = await self._render_words("description", document["description"] or "")
+        return join_words(document["owner"], title, description)
 
     async def _render_words(self, field: str, text: str) -> str:
         if text.isascii() or len(text) <= _MAX_SHORT_LENGTH:
@@ -110,29 +110,31 @@ class RuleEvaluation:
 def _evaluate(fields: dict[str, Any]) -> None:
     parse_rule(fields["recurrence"])
     # With the account's zone it may be another day: then the write evaluates that one.
-    absent: Image = dict.fromkeys(("due_date", "due_at", "due_zone"))
+    absent: Document = dict.fromkeys(("due_date", "due_at", "due_zone"))
     with contextlib.suppress(ValueError):
-        settle_rule({**absent, "recurrence_from": "schedule", **fields})
+        normalize_rule({**absent, "recurrence_from": "schedule", **fields})
 
 
-def settle_rule(image: Image) -> str:
+def normalize_rule(document: Document) -> str:
     """Return a task's rule as it is stored with its due.
 
     Raises:
         ValueError: It is no rule, or never occurs.
     """
-    day, at = read_due(image)
+    day, at = read_due(document)
     rule = normalise(
-        parse_rule(image["recurrence"]),
+        parse_rule(document["recurrence"]),
         due_date=day,
         due_at=at,
-        due_zone=_zone(image),
-        basis=image["recurrence_from"],
+        due_zone=_zone(document),
+        basis=document["recurrence_from"],
     )
     return str(rule)
 
 
-def find_next(done: Image, completed_at: datetime, account_zone: tzinfo) -> dict[str, Any] | None:
+def find_next(
+    done: Document, completed_at: datetime, account_zone: tzinfo
+) -> dict[str, Any] | None:
     """Return what the task that follows a completed one has instead; None ends the series."""
     day, at = read_due(done)
     following = next_due(
@@ -154,12 +156,12 @@ def find_next(done: Image, completed_at: datetime, account_zone: tzinfo) -> dict
     }
 
 
-def forget_start_days(image: Image) -> str:
+def forget_start_days(document: Document) -> str:
     """Return a task's rule without the days that its start had written into it."""
-    day, at = read_due(image)
-    rule = read_rule(image["recurrence"])
-    return str(forget_start(rule, due_date=day, due_at=at, due_zone=_zone(image)))
+    day, at = read_due(document)
+    rule = read_rule(document["recurrence"])
+    return str(forget_start(rule, due_date=day, due_at=at, due_zone=_zone(document)))
 
 
-def _zone(image: Image) -> tzinfo | None:
-    return image["due_zone"] and check_zone(image["due_zone"])
+def _zone(document: Document) -> tzinfo | None:
+    return document["due_zone"] and check_zone(document["due_zone"])

@@ -19,20 +19,20 @@ from sqlalchemy import Select, bindparam, delete, func, select
 from todo.core.caller import Caller
 from todo.core.errors import DatabaseBusyError, UnavailableError
 from todo.db.admission import AccountBusyError
-from todo.db.documents import select_image
+from todo.db.documents import select_document
 from todo.db.errors import ConflictError
 from todo.db.session import Session
-from todo.db.statement import Statement, each_of
+from todo.db.statement import Statement, unnest_json
 from todo.db.tables import Id, Time, reminder, task
-from todo.tasks.document import as_bytes, read_image
-from todo.writes.unit_of_work import Work
+from todo.tasks.document import as_bytes, parse_document
+from todo.writes.unit_of_work import UnitOfWork
 
 AGENT = "reminders"
 """Who acts, by the journal."""
 
 BATCH = 500
-_MOST_WAIT_S = 5.0
-_LEAST_WAIT_S = 0.05
+_MAX_WAIT_S = 5.0
+_MIN_WAIT_S = 0.05
 
 _now = bindparam("now", type_=Time)
 _DUE = Statement(
@@ -45,22 +45,22 @@ _NEXT = Statement(select(func.min(reminder.c.fire_at)))
 _TAKE = Statement(
     lambda dialect: (
         delete(reminder)
-        .where(reminder.c.task_id.in_(each_of(dialect, "ids", Id)), reminder.c.fire_at <= _now)
+        .where(reminder.c.task_id.in_(unnest_json(dialect, "ids", Id)), reminder.c.fire_at <= _now)
         .returning(reminder.c.task_id)
     )
 )
 
 
 def _open_tasks(dialect: str) -> Select[Any]:
-    wanted = task.c.id.in_(each_of(dialect, "ids", Id)) & task.c.completed_at.is_(None)
-    return select_image(dialect, task, lambda s: s.where(wanted).order_by(task.c.id))
+    wanted = task.c.id.in_(unnest_json(dialect, "ids", Id)) & task.c.completed_at.is_(None)
+    return select_document(dialect, task, lambda s: s.where(wanted).order_by(task.c.id))
 
 
 _OPEN_TASKS = Statement(_open_tasks)
 _log = logging.getLogger("todo.tasks.reminders")
 
 
-class Source(Protocol):
+class ReminderSource(Protocol):
     """Where the tasks are; `todo.db.database.Database` is one."""
 
     def reading(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
@@ -72,7 +72,7 @@ class Reminders:
 
     def __init__(
         self,
-        source: Source,
+        source: ReminderSource,
         notify: Callable[[Iterable[str]], None],
         count: Callable[[str, int], None],
     ) -> None:
@@ -90,7 +90,7 @@ class Reminders:
     async def run(self) -> None:
         """Deliver what falls due, until cancelled."""
         while True:
-            wait_s = _MOST_WAIT_S
+            wait_s = _MAX_WAIT_S
             try:
                 wait_s = await self._deliver_and_look()
             except (UnavailableError, ConflictError):
@@ -104,15 +104,15 @@ class Reminders:
         """Deliver what is due; return how long nothing more will be."""
         now = datetime.now(UTC)
         if await self.deliver(now) == BATCH:
-            return _LEAST_WAIT_S
+            return _MIN_WAIT_S
         async with self._source.reading() as session:
             row = await session.find(_NEXT, {})
         if row is None or row[0] is None:
-            return _MOST_WAIT_S
+            return _MAX_WAIT_S
         # SQLite has text for a time.
         following = datetime.fromisoformat(row[0]) if isinstance(row[0], str) else row[0]
         wait_s = (following - datetime.now(UTC)).total_seconds()
-        return min(_MOST_WAIT_S, max(_LEAST_WAIT_S, wait_s))
+        return min(_MAX_WAIT_S, max(_MIN_WAIT_S, wait_s))
 
     async def deliver(self, now: datetime) -> int:
         """Deliver what is due, at most BATCH; return how many there were."""
@@ -130,7 +130,7 @@ class Reminders:
 
     async def _deliver_to(self, owner: str, ids: list[str], at: str) -> None:
         async with self._source.unit_of_work() as session:
-            work = Work(session, Caller(owner, agent=AGENT))
+            work = UnitOfWork(session, Caller(owner, agent=AGENT))
             take = (_TAKE, {"ids": orjson.dumps(ids).decode(), "now": at})
             _, (taken,) = await work.lock(owner, take)
             if not taken:
@@ -138,13 +138,13 @@ class Reminders:
                 return
             reminded = orjson.dumps(sorted({str(row[0]) for row in taken})).decode()
             for (text,) in await session.fetch(_OPEN_TASKS, {"ids": reminded}):
-                image = read_image(as_bytes(text))
+                document = parse_document(as_bytes(text))
                 work.record(
                     owner,
                     "remind",
                     "task",
-                    image["id"],
-                    list_id=image["list_id"],
+                    document["id"],
+                    list_id=document["list_id"],
                     after=as_bytes(text),
                 )
             await work.commit()

@@ -22,13 +22,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.auth.visibility import sight, visible, writable
+from todo.auth.visibility import can_see, can_write, visibility_params
 from todo.core.caller import Caller
-from todo.db.documents import TASK_FIELDS, return_image, select_image
+from todo.db.documents import TASK_FIELDS, return_document, select_document
 from todo.db.session import Session
-from todo.db.statement import POSTGRESQL, SQLITE, Call, Statement
+from todo.db.statement import POSTGRESQL, SQLITE, BoundStatement, Statement
 from todo.db.tables import Id, reminder, task, task_list, task_tag
-from todo.tasks.document import COLUMNS, SEARCHED, Image, as_bytes, to_row, to_row_without_words
+from todo.tasks.document import COLUMNS, SEARCHED, Document, as_bytes, to_row, to_row_without_words
 from todo.tasks.normalization import normalize_task
 from todo.writes.account_lock import LOCKED
 from todo.writes.append import appending
@@ -37,30 +37,30 @@ MAX_DEPTH = 5
 MAX_SUBTREE = 1000
 
 _VALUES: dict[str, ColumnElement[Any]] = {name: bindparam(name) for name in COLUMNS}
-_IS = task.c.id == bindparam("id")
+_BY_ID = task.c.id == bindparam("id")
 
 
 def find_statement(fields: tuple[str, ...] = TASK_FIELDS) -> Statement:
     """Make the statement that reads one task that the caller sees."""
-    seen = visible(task.c.owner, task.c.list_id)
-    return Statement(lambda d: select_image(d, task, lambda s: s.where(_IS, seen), fields))
+    seen = can_see(task.c.owner, task.c.list_id)
+    return Statement(lambda d: select_document(d, task, lambda s: s.where(_BY_ID, seen), fields))
 
 
 _FIND = find_statement()
 _FIND_TO_WRITE = Statement(
-    lambda d: select_image(
+    lambda d: select_document(
         d,
         task,
-        lambda s: s.where(_IS, visible(task.c.owner, task.c.list_id)),
-        extra=[writable(task.c.owner, task.c.list_id)],
+        lambda s: s.where(_BY_ID, can_see(task.c.owner, task.c.list_id)),
+        extra=[can_write(task.c.owner, task.c.list_id)],
     )
 )
 _FIND_LIST = Statement(
-    select(task_list.c.owner, writable(task_list.c.owner, task_list.c.id)).where(
-        task_list.c.id == bindparam("id"), visible(task_list.c.owner, task_list.c.id)
+    select(task_list.c.owner, can_write(task_list.c.owner, task_list.c.id)).where(
+        task_list.c.id == bindparam("id"), can_see(task_list.c.owner, task_list.c.id)
     )
 )
-_ADD = Statement(lambda d: return_image(d, insert(task).values(_VALUES), task))
+_ADD = Statement(lambda d: return_document(d, insert(task).values(_VALUES), task))
 
 
 def _add_recording() -> Select[Any]:
@@ -72,23 +72,23 @@ def _add_recording() -> Select[Any]:
     words = func.json_array_elements_text(added.c.tags).table_valued("value").lateral()
     tags = select(added.c.owner, words.c.value, added.c.id).select_from(added.join(words, true()))
     tagged = insert(task_tag).from_select(["owner", "tag", "task_id"], tags).cte("tagged")
-    image = select_image(POSTGRESQL, added, lambda s: s).scalar_subquery()
-    changed = select(cast(image, Text).label("after")).select_from(added).cte("changed")
+    document = select_document(POSTGRESQL, added, lambda s: s).scalar_subquery()
+    changed = select(cast(document, Text).label("after")).select_from(added).cte("changed")
     return appending(changed).add_cte(tagged)
 
 
 _ADD_RECORDING = Statement(_add_recording())
 
 
-def _change(dialect: str, kept: set[str]) -> Any:  # noqa: ANN401 - as return_image has it
+def _change(dialect: str, kept: set[str]) -> Any:  # noqa: ANN401 - as return_document has it
     values = {name: _VALUES[name] for name in COLUMNS if name not in kept}
     change = update(task).where(task.c.id == bindparam("of")).values(values)
-    return return_image(dialect, change, task)
+    return return_document(dialect, change, task)
 
 
 _CHANGE = Statement(lambda d: _change(d, {"id"}))
 _CHANGE_WITHOUT_WORDS = Statement(lambda d: _change(d, {"id", "words"}))
-_REMOVE = Statement(delete(task).where(_IS))
+_REMOVE = Statement(delete(task).where(_BY_ID))
 
 
 def _tag(dialect: str) -> Insert:
@@ -124,7 +124,7 @@ def _subtree(dialect: str) -> Select[Any]:
     )
     some = select(below).limit(MAX_SUBTREE + 1).subquery("some")
     rows = select(task, some.c.depth).join(some, some.c.id == task.c.id).subquery("t")
-    return select_image(dialect, rows, lambda s: s.order_by(rows.c.depth, rows.c.id))
+    return select_document(dialect, rows, lambda s: s.order_by(rows.c.depth, rows.c.id))
 
 
 _SUBTREE = Statement(_subtree)
@@ -133,7 +133,7 @@ _SUBTREE = Statement(_subtree)
 def _ancestors() -> Select[Any]:
     above = (
         select(task.c.id, task.c.parent_id, literal(0).label("depth"))
-        .where(_IS)
+        .where(_BY_ID)
         .cte("above", recursive=True)
     )
     above = above.union_all(
@@ -157,14 +157,14 @@ class TaskRepository:
 
     def __init__(self, session: Session, caller: Caller) -> None:
         self._session = session
-        self._sight = sight(caller)
+        self._sight = visibility_params(caller)
 
     async def find(self, task_id: str, statement: Statement = _FIND) -> bytes | None:
-        """Return the image of a task that the caller sees."""
+        """Return the document of a task that the caller sees."""
         row = await self._session.find(statement, {"id": task_id, **self._sight})
         return None if row is None else as_bytes(row[0])
 
-    def find_to_write(self, task_id: str) -> Call:
+    def find_to_write(self, task_id: str) -> BoundStatement:
         """Read a task and whether the caller may change it; see `read_found`."""
         return (_FIND_TO_WRITE, {"id": task_id, **self._sight})
 
@@ -174,7 +174,7 @@ class TaskRepository:
         return None if row is None else (row[0], bool(row[1]))
 
     async def find_subtree(self, task_id: str) -> list[bytes]:
-        """Return the images of all tasks below one, those above first."""
+        """Return the documents of all tasks below one, those above first."""
         rows = await self._session.fetch(_SUBTREE, {"id": task_id})
         return [as_bytes(row[0]) for row in rows]
 
@@ -187,56 +187,61 @@ class TaskRepository:
         """Whether a task is there that follows this one in its series."""
         return await self._session.find(_FOLLOWED, {"previous": task_id}) is not None
 
-    def add(self, image: Image, fire_times: Iterable[str], words: str | None = None) -> list[Call]:
-        """Store a task; the first of the calls returns its image."""
-        image = normalize_task(image)
-        return [(_ADD, to_row(image, words)), *_derive(image, fire_times)]
+    def add(
+        self, document: Document, fire_times: Iterable[str], words: str | None = None
+    ) -> list[BoundStatement]:
+        """Store a task; the first of the calls returns its document."""
+        document = normalize_task(document)
+        return [(_ADD, to_row(document, words)), *_derive(document, fire_times)]
 
-    def add_recording(self, image: Image, words: str | None = None) -> Call:
-        """Store a task that nothing reminds of, for `Work.record_by`."""
-        return (_ADD_RECORDING, to_row(normalize_task(image), words))
+    def add_recording(self, document: Document, words: str | None = None) -> BoundStatement:
+        """Store a task that nothing reminds of, for `Work.execute_and_record`."""
+        return (_ADD_RECORDING, to_row(normalize_task(document), words))
 
     def change(
         self,
-        before: Image,
-        image: Image,
+        before: Document,
+        document: Document,
         fire_times: Iterable[str] | None = None,
         words: str | None = None,
-    ) -> list[Call]:
-        """Store a task that there is; the first of the calls returns its image.
+    ) -> list[BoundStatement]:
+        """Store a task that there is; the first of the calls returns its document.
 
         Args:
             before: As it is stored.
-            image: As it is to be.
+            document: As it is to be.
             fire_times: When to remind, None to leave that as it is.
             words: Those that it is found by, where they are known.
         """
-        image = normalize_task(image)
-        if all(image[name] == before[name] for name in SEARCHED):
-            statement, row = _CHANGE_WITHOUT_WORDS, to_row_without_words(image)
+        document = normalize_task(document)
+        if all(document[name] == before[name] for name in SEARCHED):
+            statement, row = _CHANGE_WITHOUT_WORDS, to_row_without_words(document)
         else:
-            statement, row = _CHANGE, to_row(image, words)
-        calls: list[Call] = [(statement, {"of": row.pop("id"), **row})]
-        of_task = {"task_id": image["id"]}
-        tags = image["tags"] if image["tags"] != before["tags"] else None
+            statement, row = _CHANGE, to_row(document, words)
+        calls: list[BoundStatement] = [(statement, {"of": row.pop("id"), **row})]
+        of_task = {"task_id": document["id"]}
+        tags = document["tags"] if document["tags"] != before["tags"] else None
         if tags is not None:
             calls.append((_UNTAG, of_task))
         if fire_times is not None:
             calls.append((_FORGET, of_task))
-        return calls + _derive(image | {"tags": tags or []}, fire_times or ())
+        return calls + _derive(document | {"tags": tags or []}, fire_times or ())
 
-    def remind(self, image: Image, fire_times: Iterable[str]) -> list[Call]:
+    def remind(self, document: Document, fire_times: Iterable[str]) -> list[BoundStatement]:
         """Store anew when to remind of a task."""
-        return [(_FORGET, {"task_id": image["id"]}), *_derive(image | {"tags": []}, fire_times)]
+        return [
+            (_FORGET, {"task_id": document["id"]}),
+            *_derive(document | {"tags": []}, fire_times),
+        ]
 
-    def remove(self, task_id: str) -> Call:
+    def remove(self, task_id: str) -> BoundStatement:
         """Delete a task and all below it."""
         return (_REMOVE, {"id": task_id})
 
 
-def _derive(image: Image, fire_times: Iterable[str]) -> list[Call]:
-    of_task = {"owner": image["owner"], "task_id": image["id"]}
-    calls: list[Call] = []
-    if image["tags"]:
-        calls.append((_TAG, {**of_task, "tags": orjson.dumps(image["tags"]).decode()}))
+def _derive(document: Document, fire_times: Iterable[str]) -> list[BoundStatement]:
+    of_task = {"owner": document["owner"], "task_id": document["id"]}
+    calls: list[BoundStatement] = []
+    if document["tags"]:
+        calls.append((_TAG, {**of_task, "tags": orjson.dumps(document["tags"]).decode()}))
     return calls + [(_REMIND, {**of_task, "fire_at": at}) for at in fire_times]

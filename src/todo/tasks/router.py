@@ -8,9 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 
 from todo.api.query import describe_query, read_query
-from todo.api.requests import dump
-from todo.api.responses import Answer, answer_read, find_version, read_if_match, version_tag
-from todo.api.write import answer_write
+from todo.api.requests import to_json_dict
+from todo.api.responses import StoredResponse, etag_for, json_response, read_if_match, version_of
+from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute
 from todo.core.errors import NotFoundError, PreconditionRequiredError, ValidationFailedError
@@ -32,7 +32,7 @@ from todo.tasks.schemas import (
     TaskUpdate,
 )
 from todo.tasks.service import TaskService
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 PATH = "/api/v1/tasks"
 router = APIRouter(prefix=PATH, tags=["tasks"], route_class=ApiRoute)
@@ -43,14 +43,14 @@ Fields = Annotated[str | None, Query(max_length=400, description=FIELDS_DESCRIPT
 @router.post("", status_code=status.HTTP_201_CREATED, response_model=TaskRead)
 async def create_task(request: Request, caller: CallerDep, body: TaskCreate) -> Response:
     """Create a task, on its own, in a list or below another task."""
-    fields, rules = dump(body), RuleEvaluation()
+    fields, rules = to_json_dict(body), RuleEvaluation()
     await rules.prepare(fields)
 
-    async def act(work: Work) -> Answer:
-        image = await TaskService(work, rules).create(fields)
-        return changed(image, 201)
+    async def act(work: UnitOfWork) -> StoredResponse:
+        document = await TaskService(work, rules).create(fields)
+        return changed(document, 201)
 
-    return await answer_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, act, changes_existing=False)
 
 
 @router.get("", response_model=TaskPage, openapi_extra=describe_query(TaskQuery))
@@ -81,7 +81,7 @@ async def list_tasks(request: Request, caller: CallerDep) -> Response:
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
         page = await tasks_query.read_page(session, caller, query, datetime.now(UTC))
-    return answer_read(request, page.render())
+    return json_response(request, page.render())
 
 
 @router.post("/batch", response_model=BatchResults)
@@ -90,7 +90,7 @@ async def change_tasks(request: Request, caller: CallerDep, body: Batch) -> Resp
 
     If an operation fails, nothing changes and `errors` names every operation that failed.
     """
-    operations = [dump(operation) for operation in body.operations]
+    operations = [to_json_dict(operation) for operation in body.operations]
     if any(operation["op"] == "delete" for operation in operations):
         caller.require("delete")
     if caller.require_match and any(map(_is_unconditional, operations)):
@@ -100,10 +100,10 @@ async def change_tasks(request: Request, caller: CallerDep, body: Batch) -> Resp
     rules = RuleEvaluation()
     await prepare_batch(rules, operations)
 
-    async def act(work: Work) -> Answer:
-        return Answer(200, await run_batch(TaskService(work, rules), operations))
+    async def act(work: UnitOfWork) -> StoredResponse:
+        return StoredResponse(200, await run_batch(TaskService(work, rules), operations))
 
-    return await answer_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, act, changes_existing=False)
 
 
 @router.get("/{task_id}", response_model=TaskPart)
@@ -114,12 +114,12 @@ async def read_task(
     wanted = _read_fields(fields)
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
-        image = await TaskRepository(session, caller).find(str(task_id), _find(wanted))
-    if image is None:
+        document = await TaskRepository(session, caller).find(str(task_id), _find(wanted))
+    if document is None:
         raise NotFoundError
     # Parts of a task have no version in them to make a tag of.
-    tag = version_tag(find_version(image)) if wanted == TASK_FIELDS else None
-    return answer_read(request, image, tag)
+    tag = etag_for(version_of(document)) if wanted == TASK_FIELDS else None
+    return json_response(request, document, tag)
 
 
 @router.patch("/{task_id}", response_model=TaskRead)
@@ -127,13 +127,13 @@ async def update_task(
     request: Request, caller: CallerDep, task_id: UUID, body: TaskUpdate
 ) -> Response:
     """Change a task. Absent fields keep their value."""
-    changes, expected, rules = dump(body), read_if_match(request), RuleEvaluation()
+    changes, expected, rules = to_json_dict(body), read_if_match(request), RuleEvaluation()
     await rules.prepare(changes)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         return changed(await TaskService(work, rules).update(str(task_id), changes, expected))
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)
 
 
 @router.post("/{task_id}/complete", response_model=TaskRead)
@@ -144,10 +144,10 @@ async def complete_task(request: Request, caller: CallerDep, task_id: UUID) -> R
     """
     expected = read_if_match(request)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         return changed(await TaskService(work).complete(str(task_id), expected))
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)
 
 
 @router.post("/{task_id}/reopen", response_model=TaskRead)
@@ -158,10 +158,10 @@ async def reopen_task(request: Request, caller: CallerDep, task_id: UUID) -> Res
     """
     expected = read_if_match(request)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         return changed(await TaskService(work).reopen(str(task_id), expected))
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)
 
 
 @router.delete("/{task_id}", status_code=status.HTTP_204_NO_CONTENT)
@@ -169,20 +169,20 @@ async def delete_task(request: Request, caller: CallerDep, task_id: UUID) -> Res
     """Delete a task and its subtasks."""
     expected = read_if_match(request)
 
-    async def act(work: Work) -> Answer:
+    async def act(work: UnitOfWork) -> StoredResponse:
         await TaskService(work).delete(str(task_id), expected)
-        return Answer(204)
+        return StoredResponse(204)
 
-    return await answer_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, act, changes_existing=True)
 
 
-def changed(image: bytes, code: int = 200) -> Answer:
-    """Answer a write with the image that it led to."""
-    headers = {"etag": version_tag(find_version(image))}
+def changed(document: bytes, code: int = 200) -> StoredResponse:
+    """Answer a write with the document that it led to."""
+    headers = {"etag": etag_for(version_of(document))}
     if code == status.HTTP_201_CREATED:
-        # The id is the first key of an image.
-        headers["location"] = f"{PATH}/{image[7:43].decode()}"
-    return Answer(code, image, headers)
+        # The id is the first key of a document.
+        headers["location"] = f"{PATH}/{document[7:43].decode()}"
+    return StoredResponse(code, document, headers)
 
 
 def _is_unconditional(operation: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, literal_column, select
 from todo.db.session import Session
 from todo.db.statement import Statement
 from todo.db.tables import journal
-from todo.tasks.document import Image, as_bytes, read_image
+from todo.tasks.document import Document, as_bytes, parse_document
 
 # Newest first; a task with more changes than that keeps the days of its rule.
 _MAX_ENTRIES = 100
@@ -25,18 +25,18 @@ _STATES = Statement(
 )
 
 
-async def find_rule_start(session: Session, image: Image) -> Image:
+async def find_rule_start(session: Session, document: Document) -> Document:
     """Return the earliest state of a task that had the rule that it has now.
 
     Args:
         session: Reads.
-        image: The task.
+        document: The task.
     """
-    start = image
-    rows = await session.fetch(_STATES, {"owner": image["owner"], "id": image["id"]})
+    start = document
+    rows = await session.fetch(_STATES, {"owner": document["owner"], "id": document["id"]})
     for (after,) in rows:
-        state = None if after is None else read_image(as_bytes(after))
-        if state is None or state["recurrence"] != image["recurrence"]:
+        state = None if after is None else parse_document(as_bytes(after))
+        if state is None or state["recurrence"] != document["recurrence"]:
             break
         start = state
     return start

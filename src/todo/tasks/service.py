@@ -7,12 +7,12 @@ from typing import Any
 from todo.core.errors import NotFoundError, ReadOnlyError, StateConflictError, VersionMismatchError
 from todo.core.ids import new_uuid7
 from todo.schedule.due import check_zone
-from todo.tasks.document import SEARCHED, Image, as_bytes, find_fire_times, read_image
+from todo.tasks.document import SEARCHED, Document, as_bytes, find_fire_times, parse_document
 from todo.tasks.recurrence import RuleEvaluation, find_next, forget_start_days
 from todo.tasks.repository import MAX_DEPTH, MAX_SUBTREE, TaskRepository
 from todo.tasks.rule_start import find_rule_start
-from todo.tasks.validation import needs_account, new_image, refuse_field, settle_due
-from todo.writes.unit_of_work import Account, Work
+from todo.tasks.validation import field_error, needs_account, new_image, validate_due
+from todo.writes.unit_of_work import Account, UnitOfWork
 
 _DUE = ("due_date", "due_at", "due_zone")
 
@@ -23,13 +23,13 @@ class Found:
 
     account: Account
     text: bytes
-    image: Image
+    document: Document
 
 
 class TaskService:
     """The rules for tasks, within one write."""
 
-    def __init__(self, work: Work, rules: RuleEvaluation | None = None) -> None:
+    def __init__(self, work: UnitOfWork, rules: RuleEvaluation | None = None) -> None:
         """Serve one write.
 
         Args:
@@ -48,34 +48,36 @@ class TaskService:
             fields: Of `TaskCreate`, as JSON has them; what is absent has its default.
 
         Returns:
-            Its image.
+            Its document.
 
         Raises:
             NotFoundError: The list or the parent is none that the caller sees.
             ReadOnlyError: The caller may not put tasks there.
             ValidationFailedError: Zone, rule or place is not acceptable.
         """
-        image = new_image(fields, self._work.caller.user, self._work.at)
-        account = await self._place(image, fields.get("parent_id"), fields.get("list_id"))
-        if account is None and needs_account(image):
-            account, _ = await self._work.lock(image["owner"])
-        await self._settle(image, account.zone if account else "UTC")
-        owner = image["owner"]
-        words = await self._rules.render_searched(image)
+        document = new_image(fields, self._work.caller.user, self._work.timestamp)
+        account = await self._place(document, fields.get("parent_id"), fields.get("list_id"))
+        if account is None and needs_account(document):
+            account, _ = await self._work.lock(document["owner"])
+        await self._settle(document, account.zone if account else "UTC")
+        owner = document["owner"]
+        words = await self._rules.render_searched(document)
         if account is None:
             # A task without a due time has no reminders either.
-            adding = self._store.add_recording(image, words)
-            text = await self._work.record_by(owner, adding, "create", "task", image["id"])
+            adding = self._store.add_recording(document, words)
+            text = await self._work.execute_and_record(
+                owner, adding, "create", "task", document["id"]
+            )
             if text is not None:
                 return text
-        calls = self._store.add(image, self._find_fire_times(image, account), words)
+        calls = self._store.add(document, self._find_fire_times(document, account), words)
         _, ((row, *_), *_others) = await self._work.lock(owner, *calls)
         text = as_bytes(row[0])
-        self._record("create", image, None, text)
+        self._record("create", document, None, text)
         return text
 
     async def get_to_change(self, task_id: str, expected: frozenset[int] | None = None) -> bytes:
-        """Return a task's image, which nobody else can change until this write is over.
+        """Return a task's document, which nobody else can change until this write is over.
 
         Raises:
             ProblemError: As `update`.
@@ -85,7 +87,7 @@ class TaskService:
     async def update(
         self, task_id: str, changes: dict[str, Any], expected: frozenset[int] | None = None
     ) -> bytes:
-        """Change the fields that are given; return the task's image.
+        """Change the fields that are given; return the task's document.
 
         Args:
             task_id: Which task.
@@ -100,26 +102,26 @@ class TaskService:
             ValidationFailedError: As `create`.
         """
         found = await self._lock(task_id, expected)
-        image = _apply(found.image, changes)
-        if _is_switched_to_completion(found.image, changes):
-            start = await find_rule_start(self._work.session, found.image)
-            image["recurrence"] = forget_start_days(start)
+        document = _apply(found.document, changes)
+        if _is_switched_to_completion(found.document, changes):
+            start = await find_rule_start(self._work.session, found.document)
+            document["recurrence"] = forget_start_days(start)
         if "list_id" in changes or "parent_id" in changes:
-            await self._move(found, image, changes)
+            await self._move(found, document, changes)
         if {*_DUE, "recurrence", "recurrence_from"} & set(changes):
-            await self._settle(image, found.account.zone)
-            if _is_same_instant(image["due_at"], found.image["due_at"]):
+            await self._settle(document, found.account.zone)
+            if _is_same_instant(document["due_at"], found.document["due_at"]):
                 # Each database writes it in its own way.
-                image["due_at"] = found.image["due_at"]
+                document["due_at"] = found.document["due_at"]
         operation = "update"
-        if "is_completed" in changes and image["is_completed"] != found.image["is_completed"]:
-            operation = "complete" if image["is_completed"] else "reopen"
-            image["completed_at"] = self._work.at if image["is_completed"] else None
-        if image == found.image:
+        if "is_completed" in changes and document["is_completed"] != found.document["is_completed"]:
+            operation = "complete" if document["is_completed"] else "reopen"
+            document["completed_at"] = self._work.timestamp if document["is_completed"] else None
+        if document == found.document:
             return found.text
-        text = await self._store_change(operation, found, image)
+        text = await self._store_change(operation, found, document)
         if operation == "complete":
-            await self._continue_series(found.account, read_image(text))
+            await self._continue_series(found.account, parse_document(text))
         return text
 
     async def complete(self, task_id: str, expected: frozenset[int] | None = None) -> bytes:
@@ -152,7 +154,7 @@ class TaskService:
         _refuse_many(below)
         # Those below first, so that undoing in reverse order finds each parent in its place.
         for text in [*reversed(below), found.text]:
-            self._record("delete", read_image(text), text, None)
+            self._record("delete", parse_document(text), text, None)
         await self._work.session.run(self._store.remove(task_id))
 
     async def _lock(self, task_id: str, expected: frozenset[int] | None) -> Found:
@@ -165,7 +167,7 @@ class TaskService:
         (rows,) = await self._work.session.run(find)
         if not rows:
             raise NotFoundError
-        owner = read_image(as_bytes(rows[0][0]))["owner"]
+        owner = parse_document(as_bytes(rows[0][0]))["owner"]
         # Read again: until now, others could change it.
         account, (rows,) = await self._work.lock(owner, find)
         if not rows:
@@ -173,27 +175,27 @@ class TaskService:
         text = as_bytes(rows[0][0])
         if not rows[0][1]:
             raise ReadOnlyError
-        image = read_image(text)
-        if expected is not None and image["version"] not in expected:
+        document = parse_document(text)
+        if expected is not None and document["version"] not in expected:
             raise VersionMismatchError
-        return Found(account, text, image)
+        return Found(account, text, document)
 
-    async def _store_change(self, operation: str, found: Found, image: Image) -> bytes:
-        image["version"] = found.image["version"] + 1
-        image["updated_at"] = self._work.at
+    async def _store_change(self, operation: str, found: Found, document: Document) -> bytes:
+        document["version"] = found.document["version"] + 1
+        document["updated_at"] = self._work.timestamp
         reminded = ("due_date", "due_at", "reminders", "is_completed")
-        moved = any(image[name] != found.image[name] for name in reminded)
-        times = self._find_fire_times(image, found.account) if moved else None
+        moved = any(document[name] != found.document[name] for name in reminded)
+        times = self._find_fire_times(document, found.account) if moved else None
         words = None
-        if any(image[name] != found.image[name] for name in SEARCHED):
-            words = await self._rules.render_searched(image)
-        calls = self._store.change(found.image, image, times, words)
+        if any(document[name] != found.document[name] for name in SEARCHED):
+            words = await self._rules.render_searched(document)
+        calls = self._store.change(found.document, document, times, words)
         (rows, *_) = await self._work.session.run(*calls)
         text = as_bytes(rows[0][0])
-        self._record(operation, image, found.text, text)
+        self._record(operation, document, found.text, text)
         return text
 
-    async def _continue_series(self, account: Account, done: Image) -> None:
+    async def _continue_series(self, account: Account, done: Document) -> None:
         """Create the task that follows a completed one, unless it is there or its series ends."""
         if done["recurrence"] is None or await self._store.is_followed(done["id"]):
             return
@@ -201,143 +203,149 @@ class TaskService:
         due = await self._rules.run(find_next, done, self._work.now, zone)
         if due is None:
             return
-        image = (
+        document = (
             done
             | due
             | {
                 "id": str(new_uuid7()),
                 "is_completed": False,
                 "completed_at": None,
-                "created_at": self._work.at,
-                "updated_at": self._work.at,
+                "created_at": self._work.timestamp,
+                "updated_at": self._work.timestamp,
                 "previous_id": done["id"],
                 "version": 1,
             }
         )
-        words = await self._rules.render_searched(image)
-        calls = self._store.add(image, self._find_fire_times(image, account), words)
+        words = await self._rules.render_searched(document)
+        calls = self._store.add(document, self._find_fire_times(document, account), words)
         (rows, *_) = await self._work.session.run(*calls)
-        self._record("create", image, None, as_bytes(rows[0][0]))
+        self._record("create", document, None, as_bytes(rows[0][0]))
 
     async def _place(
-        self, image: Image, parent_id: str | None, list_id: str | None
+        self, document: Document, parent_id: str | None, list_id: str | None
     ) -> Account | None:
         """Set owner, list and parent of a new task; return the account if that locked it."""
         if parent_id is None:
             list_id = list_id or self._caller.list_id
             if list_id is None:
                 return None
-        await self._find_place(image, parent_id, list_id)
-        account, _ = await self._work.lock(image["owner"])
+        await self._find_place(document, parent_id, list_id)
+        account, _ = await self._work.lock(document["owner"])
         # Looked at again: until its owner's account is locked, a place may move or go.
-        await self._find_place(image, parent_id, list_id)
+        await self._find_place(document, parent_id, list_id)
         return account
 
-    async def _find_place(self, image: Image, parent_id: str | None, list_id: str | None) -> None:
+    async def _find_place(
+        self, document: Document, parent_id: str | None, list_id: str | None
+    ) -> None:
         if parent_id is not None:
             parent = await self._find_parent(parent_id)
             if list_id not in {None, parent["list_id"]}:
-                raise refuse_field("list_id", "a subtask is in the list of its parent")
-            image |= {name: parent[name] for name in ("owner", "list_id")}
-            image["parent_id"] = parent_id
+                raise field_error("list_id", "a subtask is in the list of its parent")
+            document |= {name: parent[name] for name in ("owner", "list_id")}
+            document["parent_id"] = parent_id
         elif list_id is not None:
-            image["owner"] = await self._find_list(list_id)
-            image["list_id"] = list_id
+            document["owner"] = await self._find_list(list_id)
+            document["list_id"] = list_id
 
-    async def _find_parent(self, parent_id: str) -> Image:
+    async def _find_parent(self, parent_id: str) -> Document:
         (rows,) = await self._work.session.run(self._store.find_to_write(parent_id))
         if not rows:
-            raise refuse_field("parent_id", "no such task")
+            raise field_error("parent_id", "no such task")
         if not rows[0][1]:
             raise ReadOnlyError
         above = await self._store.find_ancestors(parent_id)
         if len(above) >= MAX_DEPTH:
-            raise refuse_field("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
-        return read_image(as_bytes(rows[0][0]))
+            raise field_error("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
+        return parse_document(as_bytes(rows[0][0]))
 
     async def _find_list(self, list_id: str) -> str:
         found = await self._store.find_list(list_id)
         if found is None:
-            raise refuse_field("list_id", "no such list")
+            raise field_error("list_id", "no such list")
         owner, may_write = found
         if not may_write:
             raise ReadOnlyError
         return owner
 
-    async def _move(self, found: Found, image: Image, changes: dict[str, Any]) -> None:
+    async def _move(self, found: Found, document: Document, changes: dict[str, Any]) -> None:
         """Give a task another parent or list; all below it follows into the list."""
-        parent_id = image["parent_id"]
+        parent_id = document["parent_id"]
         if parent_id is not None:
-            if parent_id != found.image["parent_id"]:
+            if parent_id != found.document["parent_id"]:
                 await self._move_below(found, parent_id)
             parent = await self._find_parent(parent_id)
             if changes.get("list_id", parent["list_id"]) != parent["list_id"]:
-                raise refuse_field("list_id", "a subtask is in the list of its parent")
-            owner, image["list_id"] = parent["owner"], parent["list_id"]
-        elif image["list_id"] is not None:
-            owner = await self._find_list(image["list_id"])
+                raise field_error("list_id", "a subtask is in the list of its parent")
+            owner, document["list_id"] = parent["owner"], parent["list_id"]
+        elif document["list_id"] is not None:
+            owner = await self._find_list(document["list_id"])
         else:
             if self._caller.list_id is not None:
-                raise refuse_field("list_id", "this token is for one list")
-            owner = found.image["owner"]
-        if owner != found.image["owner"] or (
-            image["list_id"] is None and owner != self._caller.user
+                raise field_error("list_id", "this token is for one list")
+            owner = found.document["owner"]
+        if owner != found.document["owner"] or (
+            document["list_id"] is None and owner != self._caller.user
         ):
-            raise refuse_field("list_id", "a task stays with its owner: create it there instead")
-        if image["list_id"] != found.image["list_id"]:
-            below = await self._store.find_subtree(image["id"])
+            raise field_error("list_id", "a task stays with its owner: create it there instead")
+        if document["list_id"] != found.document["list_id"]:
+            below = await self._store.find_subtree(document["id"])
             _refuse_many(below)
             for text in below:
-                child = read_image(text)
+                child = parse_document(text)
                 follows = Found(found.account, text, child)
-                await self._store_change("update", follows, child | {"list_id": image["list_id"]})
+                await self._store_change(
+                    "update", follows, child | {"list_id": document["list_id"]}
+                )
 
     async def _move_below(self, found: Found, parent_id: str) -> None:
         above = await self._store.find_ancestors(parent_id)
-        if found.image["id"] in above:
-            raise refuse_field("parent_id", "a task cannot be below itself")
-        below = [read_image(text) for text in await self._store.find_subtree(found.image["id"])]
+        if found.document["id"] in above:
+            raise field_error("parent_id", "a task cannot be below itself")
+        below = [
+            parse_document(text) for text in await self._store.find_subtree(found.document["id"])
+        ]
         _refuse_many(below)
-        if len(above) + 1 + measure_height(found.image["id"], below) > MAX_DEPTH:
-            raise refuse_field("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
+        if len(above) + 1 + measure_height(found.document["id"], below) > MAX_DEPTH:
+            raise field_error("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
 
-    async def _settle(self, image: Image, zone: str) -> None:
+    async def _settle(self, document: Document, zone: str) -> None:
         """Check due and rule, and write each in its one form."""
-        if image["recurrence"] is None:
-            settle_due(image, zone)
+        if document["recurrence"] is None:
+            validate_due(document, zone)
         else:
-            await self._rules.run(settle_due, image, zone)
+            await self._rules.run(validate_due, document, zone)
 
-    def _find_fire_times(self, image: Image, account: Account | None) -> list[str]:
-        return find_fire_times(image, account.zone if account else "UTC", self._work.now)
+    def _find_fire_times(self, document: Document, account: Account | None) -> list[str]:
+        return find_fire_times(document, account.zone if account else "UTC", self._work.now)
 
     def _record(
-        self, operation: str, image: Image, before: bytes | None, after: bytes | None
+        self, operation: str, document: Document, before: bytes | None, after: bytes | None
     ) -> None:
         self._work.record(
-            image["owner"],
+            document["owner"],
             operation,
             "task",
-            image["id"],
-            list_id=image["list_id"],
+            document["id"],
+            list_id=document["list_id"],
             before=before,
             after=after,
         )
 
 
-def _apply(before: Image, changes: dict[str, Any]) -> Image:
+def _apply(before: Document, changes: dict[str, Any]) -> Document:
     """Return a task with the fields that are given, and without those that they replace."""
-    image = before | {k: v for k, v in changes.items() if k in before}
+    document = before | {k: v for k, v in changes.items() if k in before}
     if changes.get("due_date") is not None:
-        image |= {"due_at": None, "due_zone": None}
+        document |= {"due_at": None, "due_zone": None}
     elif changes.get("due_at") is not None:
-        image["due_date"] = None
-    if image["due_at"] is None:
-        image["due_zone"] = None
-    return image
+        document["due_date"] = None
+    if document["due_at"] is None:
+        document["due_zone"] = None
+    return document
 
 
-def _is_switched_to_completion(before: Image, changes: dict[str, Any]) -> bool:
+def _is_switched_to_completion(before: Document, changes: dict[str, Any]) -> bool:
     """Whether the rule stays, and is counted from completion from now on."""
     if before["recurrence"] is None or "recurrence" in changes:
         return False
@@ -351,11 +359,11 @@ def _is_same_instant(one: str | None, other: str | None) -> bool:
     return datetime.fromisoformat(one) == datetime.fromisoformat(other)
 
 
-def measure_height(task_id: str, below: list[Image]) -> int:
+def measure_height(task_id: str, below: list[Document]) -> int:
     """Return how many levels there are below a task; `below` has those above first."""
     depths = {task_id: 0}
-    for image in below:
-        depths[image["id"]] = depths[image["parent_id"]] + 1
+    for document in below:
+        depths[document["id"]] = depths[document["parent_id"]] + 1
     return max(depths.values())
 
 

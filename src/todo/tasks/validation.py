@@ -7,13 +7,13 @@ from typing import Any
 from todo.core.errors import ProblemError, ValidationFailedError
 from todo.core.ids import new_uuid7
 from todo.schedule.due import EARLIEST, LATEST, check_zone
-from todo.tasks.document import Image
-from todo.tasks.recurrence import settle_rule
+from todo.tasks.document import Document
+from todo.tasks.recurrence import normalize_rule
 
 
-def new_image(fields: dict[str, Any], owner: str, at: str) -> Image:
+def new_image(fields: dict[str, Any], owner: str, at: str) -> Document:
     """Return a new task with the fields that are given, in no list and below none."""
-    image: Image = {
+    document: Document = {
         "id": str(new_uuid7()),
         "owner": owner,
         "list_id": None,
@@ -41,49 +41,49 @@ def new_image(fields: dict[str, Any], owner: str, at: str) -> Image:
     given = {k: v for k, v in fields.items() if k not in placed}
     if given.get("position", 0) is None:
         del given["position"]
-    return image | given
+    return document | given
 
 
-def needs_account(image: Image) -> bool:
+def needs_account(document: Document) -> bool:
     """Whether the owner's zone says something about the task."""
     return (
-        image["recurrence"] is not None
-        or image["due_date"] is not None
-        or (image["due_at"] is not None)
+        document["recurrence"] is not None
+        or document["due_date"] is not None
+        or (document["due_at"] is not None)
     )
 
 
-def settle_due(image: Image, account_zone: str) -> None:
+def validate_due(document: Document, account_zone: str) -> None:
     """Check due time, zone and rule, and write each in its one form.
 
     Raises:
         ValidationFailedError: One of them is not acceptable.
     """
-    day, at = image["due_date"], image["due_at"]
+    day, at = document["due_date"], document["due_at"]
     if day is not None and not EARLIEST <= date.fromisoformat(day) <= LATEST:
-        raise refuse_field("due_date", f"must be from {EARLIEST} to {LATEST}")
+        raise field_error("due_date", f"must be from {EARLIEST} to {LATEST}")
     if at is None:
-        if image["due_zone"] is not None:
-            raise refuse_field("due_zone", "goes with due_at")
+        if document["due_zone"] is not None:
+            raise field_error("due_zone", "goes with due_at")
     else:
         instant = datetime.fromisoformat(at)
         if not EARLIEST.year < instant.year < LATEST.year:
-            raise refuse_field("due_at", f"must be after {EARLIEST} and before {LATEST}")
-        image["due_at"] = instant.astimezone(UTC).isoformat(timespec="microseconds")
-        zone = image["due_zone"] or account_zone
+            raise field_error("due_at", f"must be after {EARLIEST} and before {LATEST}")
+        document["due_at"] = instant.astimezone(UTC).isoformat(timespec="microseconds")
+        zone = document["due_zone"] or account_zone
         try:
             check_zone(zone)
         except ValueError as error:
-            raise refuse_field("due_zone", str(error)) from None
-        image["due_zone"] = zone
-    if image["recurrence"] is not None:
+            raise field_error("due_zone", str(error)) from None
+        document["due_zone"] = zone
+    if document["recurrence"] is not None:
         try:
-            image["recurrence"] = settle_rule(image)
+            document["recurrence"] = normalize_rule(document)
         except ValueError as error:
-            raise refuse_field("recurrence", str(error)) from None
+            raise field_error("recurrence", str(error)) from None
 
 
-def refuse_field(field: str, why: str) -> ProblemError:
+def field_error(field: str, why: str) -> ProblemError:
     """Return the error that names a field of the body."""
     error = {"in": "body", "field": field, "code": "invalid", "message": why}
     return ValidationFailedError(errors=[error])

@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, ColumnElement, FromClause, Select, bindparam, select, tuple_
 
-from todo.db.documents import LIST_FIELDS, SHARE_FIELDS, TASK_FIELDS, select_image
+from todo.db.documents import LIST_FIELDS, SHARE_FIELDS, TASK_FIELDS, select_document
 from todo.db.session import Session
 from todo.db.statement import SQLITE, Statement, follows
 from todo.db.tables import Id, account, list_share, task, task_list
-from todo.tasks.document import as_bytes, read_image
+from todo.tasks.document import as_bytes, parse_document
 
 FORMAT = b'{"todo-backend":{"format":1}}\n'
 _BATCH = 1000
@@ -45,7 +45,7 @@ _ACCOUNT = Statement(
 
 def _own(dialect: str, table: FromClause, fields: tuple[str, ...]) -> Select[tuple[bytes]]:
     own = (table.c.owner == bindparam("owner"), follows(table.c.id, "id"))
-    return select_image(
+    return select_document(
         dialect, table, lambda s: s.where(*own).order_by(table.c.id).limit(_BATCH), fields
     )
 
@@ -54,7 +54,7 @@ def _shares(dialect: str) -> Select[tuple[bytes]]:
     lists = select(task_list.c.id).where(task_list.c.owner == bindparam("owner"))
     place = (list_share.c.list_id, _by_bytes(dialect, list_share.c.user_id))
     after = tuple_(bindparam("list_id", type_=Id), bindparam("user_id"))
-    return select_image(
+    return select_document(
         dialect,
         list_share,
         lambda s: (
@@ -84,8 +84,8 @@ async def export_accounts(session: Session, owner: str | None) -> AsyncIterator[
     async for name, zone in _find_accounts(session, owner):
         yield b'{"account":%b}\n' % orjson.dumps({"owner": name, "zone": zone})
         for word, (statement, first) in _PARTS.items():
-            async for image in _read(session, statement, {"owner": name, **first}):
-                yield b'{"%b":%b}\n' % (word, _write(image))
+            async for document in _read(session, statement, {"owner": name, **first}):
+                yield b'{"%b":%b}\n' % (word, _write(document))
 
 
 async def _find_accounts(session: Session, owner: str | None) -> AsyncIterator[tuple[str, str]]:
@@ -104,16 +104,16 @@ async def _read(
     session: Session, statement: Statement, values: dict[str, str | None]
 ) -> AsyncIterator[bytes]:
     while rows := await session.fetch(statement, values):
-        images = [as_bytes(row[0]) for row in rows]
-        for image in images:
-            yield image
-        last = read_image(images[-1])
+        documents = [as_bytes(row[0]) for row in rows]
+        for document in documents:
+            yield document
+        last = parse_document(documents[-1])
         values = {name: last[name] if name != "owner" else value for name, value in values.items()}
 
 
-def _write(image: bytes) -> bytes:
+def _write(document: bytes) -> bytes:
     """Write a record anew: each database has its own way with times, numbers and escapes."""
-    record = read_image(image)
+    record = parse_document(document)
     for name in _TIMES & record.keys():
         if record[name] is not None:
             moment = datetime.fromisoformat(record[name])

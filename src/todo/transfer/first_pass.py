@@ -68,13 +68,13 @@ def survey_lines(lines: Iterable[bytes], owner: str | None) -> Survey:
 
 
 def _note_task(survey: Survey, number: int, record: TaskRecord) -> None:
-    image = record.image()
-    task_id = image["id"]
+    document = record.document()
+    task_id = document["id"]
     if task_id in survey.tasks:
         survey.skipped[number] = f"the same id as on line {survey.lines[task_id]}"
         return
     survey.lines[task_id] = number
-    survey.tasks[task_id] = Place(image["owner"], image["list_id"], image["parent_id"])
+    survey.tasks[task_id] = Place(document["owner"], document["list_id"], document["parent_id"])
 
 
 def settle(

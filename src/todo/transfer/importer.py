@@ -14,11 +14,11 @@ import orjson
 from sqlalchemy import bindparam, insert, select, text, update
 
 from todo.core.caller import Caller
-from todo.db.documents import LIST_FIELDS, SHARE_FIELDS, return_image, select_image
+from todo.db.documents import LIST_FIELDS, SHARE_FIELDS, return_document, select_document
 from todo.db.session import Session
-from todo.db.statement import POSTGRESQL, SQLITE, Statement, each_of, follows
+from todo.db.statement import POSTGRESQL, SQLITE, Statement, follows, unnest_json
 from todo.db.tables import Id, account, list_share, task, task_list
-from todo.tasks.document import Image, as_bytes, find_fire_times, read_image
+from todo.tasks.document import Document, as_bytes, find_fire_times, parse_document
 from todo.tasks.repository import TaskRepository
 from todo.transfer.first_pass import Place, Survey, settle, survey_lines
 from todo.transfer.records import (
@@ -29,7 +29,7 @@ from todo.transfer.records import (
     TaskRecord,
     read_line,
 )
-from todo.writes.unit_of_work import Account, Work
+from todo.writes.unit_of_work import Account, UnitOfWork
 
 AGENT = "todo.admin import"
 _BATCH = 500
@@ -38,11 +38,11 @@ _IDS_AT_ONCE = 10_000
 
 
 _IMAGES = Statement(
-    lambda d: select_image(d, task, lambda s: s.where(task.c.id.in_(each_of(d, "ids", Id))))
+    lambda d: select_document(d, task, lambda s: s.where(task.c.id.in_(unnest_json(d, "ids", Id))))
 )
 _PLACES = Statement(
     lambda d: select(task.c.id, task.c.owner, task.c.list_id, task.c.parent_id).where(
-        task.c.id.in_(each_of(d, "ids", Id))
+        task.c.id.in_(unnest_json(d, "ids", Id))
     )
 )
 _IDS = Statement(
@@ -53,24 +53,24 @@ _IDS = Statement(
 )
 _OWNERS = Statement(
     lambda d: select(task_list.c.id, task_list.c.owner).where(
-        task_list.c.id.in_(each_of(d, "ids", Id))
+        task_list.c.id.in_(unnest_json(d, "ids", Id))
     )
 )
 _SET_ZONE = Statement(
     update(account).where(account.c.owner == bindparam("of")).values(zone=bindparam("zone"))
 )
 _FIND_LIST = Statement(
-    lambda d: select_image(
+    lambda d: select_document(
         d, task_list, lambda s: s.where(task_list.c.id == bindparam("id")), LIST_FIELDS
     )
 )
 _ADD_LIST = Statement(
-    lambda d: return_image(
+    lambda d: return_document(
         d, insert(task_list).values({name: bindparam(name) for name in LIST_FIELDS}), task_list
     )
 )
 _FIND_SHARE = Statement(
-    lambda d: select_image(
+    lambda d: select_document(
         d,
         list_share,
         lambda s: s.where(
@@ -80,7 +80,7 @@ _FIND_SHARE = Statement(
     )
 )
 _ADD_SHARE = Statement(
-    lambda d: return_image(
+    lambda d: return_document(
         d, insert(list_share).values({name: bindparam(name) for name in SHARE_FIELDS}), list_share
     )
 )
@@ -123,10 +123,10 @@ class Importer:
         self._session = session
         self._now = now
         self._progress = progress
-        self._works: dict[str, Work] = {}
+        self._works: dict[str, UnitOfWork] = {}
         self._accounts: dict[str, Account] = {}
         self._zones: dict[str, str] = {}
-        self._pending: list[tuple[int, Image]] = []
+        self._pending: list[tuple[int, Document]] = []
         self._compares = True
         self.report = Report()
 
@@ -153,15 +153,15 @@ class Importer:
             await work.flush()
         return self.report
 
-    async def take_images(self, images: Iterable[tuple[int, Image]]) -> Report:
+    async def take_images(self, documents: Iterable[tuple[int, Document]]) -> Report:
         """Take in tasks that stand by themselves or below one another, with their lines.
 
         One whose id is there already counts as the same, whatever became of it since.
         """
         self._compares = False
         await self._session.run((_DEFER[self._session.dialect], {}))
-        for number, image in images:
-            self._pending.append((number, image))
+        for number, document in documents:
+            self._pending.append((number, document))
             if len(self._pending) >= _BATCH:
                 await self._store_pending()
         await self._store_pending()
@@ -204,9 +204,9 @@ class Importer:
     async def _fetch(self, statement: Statement, ids: list[str]) -> list[Any]:
         return await self._session.fetch(statement, {"ids": orjson.dumps(ids).decode()})
 
-    async def _work(self, owner: str) -> Work:
+    async def _work(self, owner: str) -> UnitOfWork:
         if owner not in self._works:
-            work = Work(self._session, Caller(owner, agent=AGENT), self._now)
+            work = UnitOfWork(self._session, Caller(owner, agent=AGENT), self._now)
             locked, _ = await work.lock(owner)
             self._works[owner] = work
             self._accounts[owner] = locked
@@ -214,15 +214,15 @@ class Importer:
         return self._works[owner]
 
     async def _take(self, number: int, record: Record, survey: Survey) -> None:
-        image = record.image()
+        document = record.document()
         if isinstance(record, TaskRecord):
-            self._pending.append((number, image))
+            self._pending.append((number, document))
             if len(self._pending) >= _BATCH:
                 await self._store_pending()
         elif isinstance(record, AccountRecord):
             await self._take_account(number, record)
         elif isinstance(record, ListRecord):
-            await self._take_list(number, image)
+            await self._take_list(number, document)
         else:
             await self._take_share(number, record, survey)
 
@@ -238,42 +238,42 @@ class Importer:
             zone = self._zones[record.owner]
             self.report.skipped[number] = f"the account is there, with the zone {zone}"
 
-    async def _take_list(self, number: int, image: Image) -> None:
-        work = await self._work(image["owner"])
-        row = await self._session.find(_FIND_LIST, {"id": image["id"]})
+    async def _take_list(self, number: int, document: Document) -> None:
+        work = await self._work(document["owner"])
+        row = await self._session.find(_FIND_LIST, {"id": document["id"]})
         if row is not None:
-            self._compare(number, image, as_bytes(row[0]))
+            self._compare(number, document, as_bytes(row[0]))
             return
-        (row,) = await self._session.fetch(_ADD_LIST, image)
+        (row,) = await self._session.fetch(_ADD_LIST, document)
         work.record(
-            image["owner"],
+            document["owner"],
             "create",
             "list",
-            image["id"],
-            list_id=image["id"],
+            document["id"],
+            list_id=document["id"],
             after=as_bytes(row[0]),
         )
         self.report.take("list")
 
     async def _take_share(self, number: int, record: ShareRecord, survey: Survey) -> None:
-        image = record.image()
-        owner = survey.lists.get(image["list_id"])
+        document = record.document()
+        owner = survey.lists.get(document["list_id"])
         if owner is None or owner == record.user_id:
             self.report.skipped[number] = "list_id: no such list in this file, or the user's own"
             return
         work = await self._work(owner)
-        where = {"list_id": image["list_id"], "user": record.user_id}
+        where = {"list_id": document["list_id"], "user": record.user_id}
         row = await self._session.find(_FIND_SHARE, where)
         if row is not None:
-            self._compare(number, image, as_bytes(row[0]))
+            self._compare(number, document, as_bytes(row[0]))
             return
-        (row,) = await self._session.fetch(_ADD_SHARE, image)
+        (row,) = await self._session.fetch(_ADD_SHARE, document)
         work.record(
             owner,
             "share",
             "share",
             record.user_id,
-            list_id=image["list_id"],
+            list_id=document["list_id"],
             after=as_bytes(row[0]),
         )
         self.report.take("share")
@@ -282,45 +282,47 @@ class Importer:
         pending, self._pending = self._pending, []
         if not pending:
             return
-        ids = [image["id"] for _, image in pending]
+        ids = [document["id"] for _, document in pending]
         stored = {
-            read_image(as_bytes(row[0]))["id"]: as_bytes(row[0])
+            parse_document(as_bytes(row[0]))["id"]: as_bytes(row[0])
             for row in await self._fetch(_IMAGES, ids)
         }
         new = []
-        for number, image in pending:
-            if image["id"] in stored:
-                self._compare(number, image, stored[image["id"]])
+        for number, document in pending:
+            if document["id"] in stored:
+                self._compare(number, document, stored[document["id"]])
             else:
-                new.append(image)
+                new.append(document)
         by_statement: dict[Statement, list[Any]] = {}
-        for image in new:
-            work = await self._work(image["owner"])
-            times = find_fire_times(image, self._zones[image["owner"]], self._now)
-            for statement, values in TaskRepository(self._session, work.caller).add(image, times):
+        for document in new:
+            work = await self._work(document["owner"])
+            times = find_fire_times(document, self._zones[document["owner"]], self._now)
+            for statement, values in TaskRepository(self._session, work.caller).add(
+                document, times
+            ):
                 by_statement.setdefault(statement, []).append(values)
         for statement, rows in by_statement.items():
             await self._session.run_many(statement, rows)
-        for row in await self._fetch(_IMAGES, [image["id"] for image in new]):
+        for row in await self._fetch(_IMAGES, [document["id"] for document in new]):
             text_ = as_bytes(row[0])
-            image = read_image(text_)
-            work = self._works[image["owner"]]
+            document = parse_document(text_)
+            work = self._works[document["owner"]]
             work.record(
-                image["owner"],
+                document["owner"],
                 "create",
                 "task",
-                image["id"],
-                list_id=image["list_id"],
+                document["id"],
+                list_id=document["list_id"],
                 after=text_,
             )
             self.report.take("task")
         for work in self._works.values():
             await work.flush()
 
-    def _compare(self, number: int, image: Image, stored: bytes) -> None:
+    def _compare(self, number: int, document: Document, stored: bytes) -> None:
         """Tell whether what is there is the same; times may be written in two ways."""
-        there = read_image(stored)
-        if not self._compares or all(_same(there[name], value) for name, value in image.items()):
+        there = parse_document(stored)
+        if not self._compares or all(_same(there[name], value) for name, value in document.items()):
             self.report.present += 1
         else:
             self.report.skipped[number] = "something else with this id is there already"

@@ -32,8 +32,8 @@ Version = Annotated[int, Field(ge=1, lt=2**31)]
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=False)
 
-    def image(self) -> dict[str, Any]:
-        """Return the record as an image has it."""
+    def document(self) -> dict[str, Any]:
+        """Return the record as a document has it."""
         fields = dict(self)
         return {name: to_plain(value) for name, value in fields.items()}
 
@@ -169,7 +169,7 @@ def join_reasons(reasons: Sequence[str]) -> str:
 
 
 def to_plain(value: Any) -> Any:  # noqa: ANN401 - of any field
-    """Return a value as an image has it."""
+    """Return a value as a document has it."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="microseconds")
     return str(value) if isinstance(value, UUID | date) else value

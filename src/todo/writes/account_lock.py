@@ -19,7 +19,7 @@ LOCKING = (
     .with_for_update()
 )
 LOCKED = LOCKING.cte("locked")
-"""For statements that lock the account of `owner` and do something as well (`Work.record_by`)."""
+"""For statements that lock the account of `owner` and do something as well."""
 
 ACCOUNT_VERSION = Statement(select(account.c.seq).where(account.c.owner == bindparam("owner")))
 """The number of the last change: the version of what has none of its own, such as tags."""

@@ -1,7 +1,7 @@
 """The chain of `todo.writes.hash_chain`, computed by PostgreSQL for what one statement does.
 
 Such a statement locks the account (`LOCKED`), makes something new and its own entry, so that
-nothing has to come here and go back in between. Such an entry has no image `before`.
+nothing has to come here and go back in between. Such an entry has no document `before`.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def appending(changed: CTE) -> Select[Any]:
     """Select the columns of `LOCKED` as they are after the entry, and what was written.
 
     Args:
-        changed: The image as text, `after`, of what the statement has changed; at most one row.
+        changed: The document as text, `after`, of what the statement has changed; at most one row.
             The rest of the entry comes as the parameters of `entry_values`.
     """
     salt: ColumnElement[bytes] = bindparam("salt", type_=LargeBinary)

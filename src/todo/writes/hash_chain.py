@@ -51,7 +51,7 @@ class Entry:
 
 
 def open_content(entry: Entry) -> bytes:
-    """Return the content of an entry up to what is written last, its image `after`."""
+    """Return the content of an entry up to what is written last, its document `after`."""
     content = orjson.dumps(
         [
             entry.actor,

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Select, bindparam, update
 
 from todo.core.errors import ProblemError
-from todo.db.documents import LIST_FIELDS, TASK_FIELDS, select_image
+from todo.db.documents import LIST_FIELDS, TASK_FIELDS, select_document
 from todo.db.session import Session
-from todo.db.statement import Call, Statement, follows
+from todo.db.statement import BoundStatement, Statement, follows
 from todo.db.tables import account, task, task_list
 
 _CHUNK = 2000
@@ -20,7 +20,7 @@ _CHUNK = 2000
 
 def _documents(dialect: str, table: Any, fields: tuple[str, ...]) -> Select[Any]:  # noqa: ANN401
     mine = (table.c.owner == bindparam("owner")) & follows(table.c.id)
-    return select_image(
+    return select_document(
         dialect,
         table,
         lambda s: s.where(mine).order_by(table.c.id).limit(_CHUNK),
@@ -95,7 +95,7 @@ class StorageQuota:
     tasks: int = 0
     size: int = 0
 
-    async def check(self, session: Session, owner: str, stored: Stored) -> list[Call]:
+    async def check(self, session: Session, owner: str, stored: Stored) -> list[BoundStatement]:
         """Refuse a write that adds to an account beyond its quota.
 
         Args:
@@ -111,7 +111,7 @@ class StorageQuota:
         """
         if not (self.tasks and stored.more_tasks > 0) and not (self.size and stored.more_bytes > 0):
             return []
-        calls: list[Call] = []
+        calls: list[BoundStatement] = []
         if stored.tasks is None or stored.size is None:
             stored.tasks, stored.size = await count_stored(session, owner)
             calls.append((_STORE, {"of": owner, "tasks": stored.tasks, "size": stored.size}))

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from todo.core.caller import Caller
 from todo.core.errors import VersionMismatchError
 from todo.db.session import Session
-from todo.db.statement import SQLITE, Call, Row, Statement
+from todo.db.statement import SQLITE, BoundStatement, Row, Statement
 from todo.db.tables import account, journal
 from todo.writes.account_lock import LOCKING
 from todo.writes.append import entry_values
@@ -85,7 +85,7 @@ class Account:
             raise VersionMismatchError
 
 
-class Work:
+class UnitOfWork:
     """The changes of one request."""
 
     def __init__(
@@ -107,11 +107,11 @@ class Work:
         self.session = session
         self.caller = caller
         self.now = now or datetime.now(UTC)
-        self.at = self.now.isoformat(timespec="microseconds")
+        self.timestamp = self.now.isoformat(timespec="microseconds")
         self._accounts: dict[str, Account] = {}
         # Owner and operation of each entry.
         self._recorded: list[tuple[str, str]] = []
-        self._last: list[Call] = []
+        self._last: list[BoundStatement] = []
 
     @property
     def changed(self) -> set[str]:
@@ -123,7 +123,7 @@ class Work:
         """What was recorded, entry by entry."""
         return [operation for _, operation in self._recorded]
 
-    async def lock(self, owner: str, *calls: Call) -> tuple[Account, list[list[Row]]]:
+    async def lock(self, owner: str, *calls: BoundStatement) -> tuple[Account, list[list[Row]]]:
         """Lock an owner's account, made on its first use, and run `calls` on the way.
 
         Raises:
@@ -141,7 +141,7 @@ class Work:
                 "chain_id": str(uuid4()),
                 "seq": 0,
                 "hash": GENESIS,
-                "created_at": self.at,
+                "created_at": self.timestamp,
                 "tasks": 0,
                 "size": 0,
             }
@@ -149,8 +149,8 @@ class Work:
         self._accounts[owner] = locked = Account(*rows[0])
         return locked, others
 
-    async def record_by(
-        self, owner: str, call: Call, operation: str, kind: str, entity_id: str
+    async def execute_and_record(
+        self, owner: str, call: BoundStatement, operation: str, kind: str, entity_id: str
     ) -> bytes | None:
         """Lock an account, change something and record that, all by one statement.
 
@@ -163,7 +163,7 @@ class Work:
             entity_id: Likewise.
 
         Returns:
-            The image that was written, or None: nothing has happened, for the database has no
+            The document that was written, or None: nothing has happened, for the database has no
             such statements, the account is locked already, or there is none yet.
 
         Raises:
@@ -215,7 +215,7 @@ class Work:
     def _describe(self, operation: str, kind: str, entity_id: str, **more: str | None) -> Entry:
         caller = self.caller
         return Entry(
-            at=self.at,
+            at=self.timestamp,
             actor=caller.user,
             token_id=caller.token_id,
             agent=caller.agent,
@@ -227,7 +227,7 @@ class Work:
             **more,
         )
 
-    def finally_run(self, *calls: Call) -> None:
+    def before_commit(self, *calls: BoundStatement) -> None:
         """Add statements that run right before the commit."""
         self._last += calls
 
@@ -249,7 +249,7 @@ class Work:
             QuotaExceededError: An account would hold too much.
         """
         await charge(self.session, self.caller, len(self.operations), self.now)
-        calls: list[Call] = []
+        calls: list[BoundStatement] = []
         for owner, locked in self._accounts.items():
             if self._quota is not None:
                 calls += await self._quota.check(self.session, owner, locked.stored)
@@ -258,9 +258,9 @@ class Work:
         await self.session.commit(*calls, *self._last)
 
 
-def _append(rows: list[dict[str, Any]], dialect: str) -> list[Call]:
+def _append(rows: list[dict[str, Any]], dialect: str) -> list[BoundStatement]:
     *others, last = rows
-    calls: list[Call] = [(_APPEND, row) for row in others]
+    calls: list[BoundStatement] = [(_APPEND, row) for row in others]
     if dialect == SQLITE:
         return [*calls, (_APPEND, last), (_ADVANCE, _head(last))]
     return [*calls, (_APPEND_AND_ADVANCE, last)]

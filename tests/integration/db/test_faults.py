@@ -26,7 +26,7 @@ from todo.db.database import Database
 from todo.db.migrate import migrate
 from todo.tasks.query import Query, read_page
 from todo.tasks.service import TaskService
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 PATH = "/api/v1/tasks"
 DOCUMENT = Path(__file__).parents[3] / "docs" / "database.md"
@@ -273,7 +273,7 @@ def test_a_file_without_room_lets_readers_read(tmp_path: Path) -> None:
         while not refused:
             try:
                 async with database.unit_of_work() as session:
-                    work = Work(session, caller)
+                    work = UnitOfWork(session, caller)
                     await TaskService(work).create({"title": "t", "description": "x" * 5000})
                     await work.commit()
             except DatabaseFullError as error:

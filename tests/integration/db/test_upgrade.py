@@ -35,7 +35,7 @@ from todo.lists.repository import ListRepository
 from todo.tags.repository import find_names
 from todo.tasks import query as tasks_query
 from todo.tasks.service import TaskService
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 COUNT = 2400
 EACH = COUNT // len(OWNERS)
@@ -157,7 +157,7 @@ def _check_undo(world: World, owner: str) -> None:
             entries = [orjson.loads(item) for item in items]
             return {e["kind"]: e["seq"] for e in entries if e["agent"] == "todo.admin migrate"}
 
-    async def undo(seq: int, work: Work) -> bytes:
+    async def undo(seq: int, work: UnitOfWork) -> bytes:
         return await Undo(work, View(owner)).undo_change(seq)
 
     found = world.run(converted)

@@ -18,7 +18,7 @@ from todo.lists.service import ListService
 from todo.tasks import query as tasks_query
 from todo.tasks.page_sql import Sort
 from todo.tasks.service import TaskService
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 SORTS: tuple[Sort, ...] = ("created", "updated", "due", "priority", "title", "position")
@@ -88,10 +88,12 @@ def sort_key(sort: Sort, task: dict[str, Any]) -> Any:  # noqa: ANN401 - of any 
     return "" if sort == "created" else task[sort]
 
 
-def make(fields: dict[str, Any], *, is_done: bool) -> Callable[[Work], Awaitable[dict[str, Any]]]:
+def make(
+    fields: dict[str, Any], *, is_done: bool
+) -> Callable[[UnitOfWork], Awaitable[dict[str, Any]]]:
     """Return what stores a task."""
 
-    async def write(work: Work) -> dict[str, Any]:
+    async def write(work: UnitOfWork) -> dict[str, Any]:
         image = orjson.loads(await TaskService(work).create(fields))
         if is_done:
             image = orjson.loads(await TaskService(work).complete(image["id"]))

@@ -18,7 +18,7 @@ from todo.tasks import query as tasks_query
 from todo.tasks.page_sql import NARROW
 from todo.tasks.service import TaskService
 from todo.text.search_words import OWNER_MARK, parse_query, render_searched
-from todo.writes.unit_of_work import Work
+from todo.writes.unit_of_work import UnitOfWork
 
 # Likely to be split, folded or taken for something else by one of the databases.
 PIECES = (
@@ -165,7 +165,7 @@ def fill(
 ) -> list[dict[str, Any]]:
     """Store tasks with titles and descriptions; return them."""
 
-    async def create(work: Work) -> list[dict[str, Any]]:
+    async def create(work: UnitOfWork) -> list[dict[str, Any]]:
         tasks = TaskService(work)
         return [
             orjson.loads(await tasks.create({"title": title, "description": description}))

@@ -11,10 +11,10 @@ from tests.integration.stored import run_sql
 from tests.integration.tasks.test_reminders import soon, wait_reminded
 from tests.integration.users import LISTS, TASKS, MakePerson, Person, code, invite, read
 
-MOST_TASKS = 40
+MAX_TASKS = 40
 MOST_BYTES = 60_000
 OPTIONS = {
-    "TODO_STORAGE_QUOTA_TASKS": str(MOST_TASKS),
+    "TODO_STORAGE_QUOTA_TASKS": str(MAX_TASKS),
     "TODO_STORAGE_QUOTA_BYTES": str(MOST_BYTES),
 }
 LONG = "d" * 9_000
@@ -63,7 +63,7 @@ def fill(person: Person, count: int) -> None:
 
 
 def test_an_account_holds_as_many_tasks_as_its_quota(alice: Person) -> None:
-    fill(alice, MOST_TASKS - 1)
+    fill(alice, MAX_TASKS - 1)
     last = alice.create(TASKS, title="the last")
 
     for answer in (
@@ -87,7 +87,7 @@ def test_a_refused_write_is_counted_and_leaves_nothing(limited: Service, alice: 
         (line,) = [each for each in lines if each.startswith("todo_over_quota_writes_total ")]
         return float(line.split()[1])
 
-    fill(alice, MOST_TASKS)
+    fill(alice, MAX_TASKS)
     before, count = stored(limited, alice), refusals()
 
     assert code(alice.http.post(TASKS, json={"title": "one more"})) == REFUSED
@@ -116,7 +116,7 @@ def test_what_others_put_into_a_list_is_its_owners(make_person: MakePerson) -> N
     alice, bob = make_person("alice"), make_person("bob")
     home = alice.create(LISTS, name="Home")
     alice.share(home["id"], bob, "write")
-    fill(alice, MOST_TASKS - 1)
+    fill(alice, MAX_TASKS - 1)
     bob.create(TASKS, title="in hers", list_id=home["id"])
 
     answer = bob.http.post(TASKS, json={"title": "one more", "list_id": home["id"]})
@@ -128,7 +128,7 @@ def test_what_others_put_into_a_list_is_its_owners(make_person: MakePerson) -> N
 def test_an_undo_does_not_exceed_the_quota(alice: Person) -> None:
     task = alice.create(TASKS, title="t")
     assert alice.http.delete(f"{TASKS}/{task['id']}").status_code == 204
-    fill(alice, MOST_TASKS)
+    fill(alice, MAX_TASKS)
 
     assert code(alice.http.post("/api/v1/undo", json={"seq": 2})) == REFUSED
 
@@ -136,7 +136,7 @@ def test_an_undo_does_not_exceed_the_quota(alice: Person) -> None:
 def test_an_account_from_before_is_counted_by_its_first_write(
     limited: Service, alice: Person
 ) -> None:
-    fill(alice, MOST_TASKS - 1)
+    fill(alice, MAX_TASKS - 1)
     expected = stored(limited, alice)
     forget(limited, alice)
     task = alice.create(TASKS, title="the last")
@@ -206,11 +206,11 @@ def test_undoing_an_entry_of_an_earlier_form_keeps_the_counters_exact(
 
 
 def test_a_reminder_adds_nothing_to_what_an_account_holds(limited: Service, alice: Person) -> None:
-    fill(alice, MOST_TASKS - 2)
+    fill(alice, MAX_TASKS - 2)
     alice.create(TASKS, title="soon", due_at=soon(63), reminders=[1])
     before = stored(limited, alice)
 
-    assert len(wait_reminded(alice.http, MOST_TASKS - 1)) == 1
+    assert len(wait_reminded(alice.http, MAX_TASKS - 1)) == 1
 
     assert stored(limited, alice) == before
     alice.create(TASKS, title="the last")
@@ -229,8 +229,8 @@ def test_without_a_quota_the_counters_are_kept_but_nothing_is_counted(
     for service in (sqlite_service, postgres_service):
         with invite(service) as make:
             person = make("carol")
-            fill(person, MOST_TASKS + 1)
-            assert stored(service, person)[0] == MOST_TASKS + 1
+            fill(person, MAX_TASKS + 1)
+            assert stored(service, person)[0] == MAX_TASKS + 1
             forget(service, person)
             person.create(TASKS, title="t")
             assert stored(service, person) == (None, None)

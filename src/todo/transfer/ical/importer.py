@@ -13,10 +13,10 @@ from todo.account.service import DEFAULT_ZONE
 from todo.core.errors import ProblemError
 from todo.db.database import Database
 from todo.schedule.due import check_zone
-from todo.tasks.document import Image
+from todo.tasks.document import Document
 from todo.tasks.repository import MAX_DEPTH
 from todo.tasks.schemas import TaskCreate
-from todo.tasks.validation import new_image, settle_due
+from todo.tasks.validation import new_image, validate_due
 from todo.transfer.first_pass import Place
 from todo.transfer.ical.reader import Calendar, read_calendar
 from todo.transfer.ical.vtodo import ImportedTask
@@ -81,10 +81,10 @@ class _Import:
         for item in calendar.report:
             self._skip(item.line, f"{item.what}: {item.why}")
         known = await self._find_known(calendar)
-        images = []
+        documents = []
         for task in calendar.tasks:
             try:
-                image = self._make_image(task, known)
+                document = self._make_image(task, known)
             except ProblemError as error:
                 reasons = [f"{each['field']}: {each['message']}" for each in error.errors or ()]
                 self._skip(task.line, join_reasons(reasons) or error.detail)
@@ -93,9 +93,9 @@ class _Import:
                 self._skip(task.line, explain(error))
                 continue
             if task.uid:
-                self._ids[task.uid] = image["id"]
-            images.append((task.line, image))
-        report = await self._importer.take_images(images)
+                self._ids[task.uid] = document["id"]
+            documents.append((task.line, document))
+        report = await self._importer.take_images(documents)
         report.skipped |= {line: join_reasons(each) for line, each in self._reasons.items()}
         return report
 
@@ -116,29 +116,29 @@ class _Import:
             above = {place.parent_id for place in places.values() if place.parent_id}
         return {each[_TIME_LENGTH:]: each for each in found}
 
-    def _make_image(self, task: ImportedTask, known: dict[str, str]) -> Image:
+    def _make_image(self, task: ImportedTask, known: dict[str, str]) -> Document:
         created_at = _parse(task.created_at) or self._now
         # A rule was checked with the due; everything else as that of a request.
         fields = {name: value for name, value in task.task.items() if name != "recurrence"}
         checked = TaskCreate.model_validate(fields)
         given = {name: to_plain(getattr(checked, name)) for name in fields}
-        image = new_image(given, self._owner, _render(created_at))
+        document = new_image(given, self._owner, _render(created_at))
         if task.uid:
             made = _make_id(self._owner, task)
-            image["id"] = known.get(made[_TIME_LENGTH:], made)
-        image["position"] = round(created_at.timestamp(), 3)
-        image["updated_at"] = _render(_parse(task.updated_at) or created_at)
-        image["is_completed"] = task.is_completed
+            document["id"] = known.get(made[_TIME_LENGTH:], made)
+        document["position"] = round(created_at.timestamp(), 3)
+        document["updated_at"] = _render(_parse(task.updated_at) or created_at)
+        document["is_completed"] = task.is_completed
         if task.is_completed:
             done_at = _parse(task.completed_at) or _parse(task.updated_at) or created_at
-            image["completed_at"] = _render(done_at)
-        settle_due(image, self._zone)
-        image["recurrence"] = task.task.get("recurrence")
-        if image["id"] not in self._places:
+            document["completed_at"] = _render(done_at)
+        validate_due(document, self._zone)
+        document["recurrence"] = task.task.get("recurrence")
+        if document["id"] not in self._places:
             place = self._place(task)
-            image["parent_id"], image["list_id"] = place.parent_id, place.list_id
-            self._places[image["id"]] = place
-        return image
+            document["parent_id"], document["list_id"] = place.parent_id, place.list_id
+            self._places[document["id"]] = place
+        return document
 
     def _place(self, task: ImportedTask) -> Place:
         """Return where a new task goes: below its parent, wherever that is by now."""

@@ -8,7 +8,7 @@ from todo.tasks.schemas import MAX_REMINDER_MINUTES, MAX_REMINDERS
 from todo.transfer.ical.parser import Component, Property, Skipped, unescape
 from todo.transfer.ical.times import Clock, Moment, read_duration
 
-MOST_MINUTES_AFTER = 24 * 60
+MAX_MINUTES_AFTER = 24 * 60
 _MINUTE = timedelta(minutes=1)
 # What an alarm must have, or how it is known: nothing that a reminder lacks.
 _FORMAL = {"ACTION", "TRIGGER", "UID", "X-WR-ALARMUID"}
@@ -113,7 +113,7 @@ def _read_trigger(
     if before is None:
         return None
     minutes, rest = divmod(before, _MINUTE)
-    if not -MOST_MINUTES_AFTER <= minutes <= MAX_REMINDER_MINUTES:
+    if not -MAX_MINUTES_AFTER <= minutes <= MAX_REMINDER_MINUTES:
         skip("is more than a day after the due, or more than 366 days before it")
         return None
     if rest:

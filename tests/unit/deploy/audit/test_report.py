@@ -10,14 +10,16 @@ import pytest
 from deploy import waivers
 from deploy.audit import external
 from deploy.audit import report as audit_report
-from deploy.audit.external import Checked, Finding
+from deploy.audit.external import Checked, CheckerFinding
 from deploy.audit.report import Audit
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO
 from deploy.waivers import AuditException
 
 TODAY = dt.date(2027, 1, 31)
-FOUND = Finding("checkov", "kube/todo.yaml", 19, "CKV_K8S_1", "Deployment.todo: do not", "do")
+FOUND = CheckerFinding(
+    "checkov", "kube/todo.yaml", 19, "CKV_K8S_1", "Deployment.todo: do not", "do"
+)
 OTHER = dataclasses.replace(FOUND, line=40)
 ENTRY = AuditException("checkov", "CKV_K8S_1", "kube/todo.yaml", "It is needed.", TODAY)
 
@@ -62,7 +64,7 @@ def unavailable(error: pytest.ExceptionInfo[DeployError]) -> str:
     return error.value.message
 
 
-def judge(*findings: Finding, entries: tuple[AuditException, ...] = ()) -> Audit:
+def judge(*findings: CheckerFinding, entries: tuple[AuditException, ...] = ()) -> Audit:
     return audit_report.judge([Checked("checkov", "3", "kube/todo.yaml", findings)], entries, TODAY)
 
 
@@ -72,7 +74,9 @@ def judge(*findings: Finding, entries: tuple[AuditException, ...] = ()) -> Audit
 def test_a_finding_of_hadolints_has_its_line() -> None:
     checked = external.read_hadolint(HADOLINT, CONTAINERFILE, "2")
     assert checked.scope == "Containerfile (2 stages)"
-    assert checked.findings == (Finding("hadolint", "Containerfile", 9, "DL3008", "Pin versions"),)
+    assert checked.findings == (
+        CheckerFinding("hadolint", "Containerfile", 9, "DL3008", "Pin versions"),
+    )
 
 
 @pytest.mark.parametrize("text", ["", "# FROM a\n", "RUN true\n"])

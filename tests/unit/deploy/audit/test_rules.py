@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.audit import rules as audit_rules
-from deploy.audit.rules import RULES, Finding
+from deploy.audit.rules import RULES, UnitFinding
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import QUADLET
 from deploy.units.loader import load_units, load_variants
@@ -97,7 +97,7 @@ LINES = [
 ]
 
 
-def audit_text(name: str, text: str) -> list[Finding]:
+def audit_text(name: str, text: str) -> list[UnitFinding]:
     return audit_rules.audit([parse_unit(f"quadlet/{name}", text)])
 
 
@@ -362,7 +362,7 @@ def test_what_is_as_safe_is_fine(old: str, new: str) -> None:
 def test_a_finding_names_rule_file_line_and_what_to_write() -> None:
     text = CONTAINER.replace("MemoryMax=64M", "MemoryMax=infinity")
     assert audit_text("x.container", text) == [
-        Finding(
+        UnitFinding(
             file="quadlet/x.container",
             line=30,
             rule="CIS-5.11",

@@ -273,7 +273,7 @@ class TestPublishing:
     @staticmethod
     def pass_scan(target: str, options: gate.Options, *, reference: str) -> scan_report.Report:
         assert (target, options, reference) == ("backend", SCANNING, "b" * 64)
-        asked = scan_report.Source("nobody", left_out=True)
+        asked = scan_report.AdvisorySource("nobody", left_out=True)
         return scan_report.Report(images=(), debian=asked, python=asked)
 
     def test_both_digests_are_recorded_under_the_name(self, skopeo: Skopeo) -> None:

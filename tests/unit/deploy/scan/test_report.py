@@ -7,23 +7,27 @@ import pytest
 from deploy.paths import REPO
 from deploy.scan import report as scan_report
 from deploy.scan import up_notice as scan_warning
-from deploy.scan.report import EXIT_CODES, Finding, Report, Scanned, Severity, Source
+from deploy.scan.report import EXIT_CODES, AdvisorySource, Report, Scanned, Severity, Vulnerability
 from deploy.waivers import ScanException
 
 TODAY = dt.date(2026, 11, 24)
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
-DEBIAN = Source("Debian index", asked="3 packages", as_of=NOW - dt.timedelta(days=1))
-PYTHON = Source("Python advisories", asked="2 distributions", as_of=NOW - dt.timedelta(days=124))
+DEBIAN = AdvisorySource("Debian index", asked="3 packages", as_of=NOW - dt.timedelta(days=1))
+PYTHON = AdvisorySource(
+    "Python advisories", asked="2 distributions", as_of=NOW - dt.timedelta(days=124)
+)
 IMAGE = Scanned("backend", "localhost/x:latest", "sha256:1", {"Debian packages": 3}, ("the rest",))
 CLEAN = Report((IMAGE,), DEBIAN, PYTHON)
-UNREACHABLE = Source("Debian index", problem="apt could not reach the network", hint="plug it in")
-LEFT_OUT = Source("Debian index", left_out=True, detail="it takes a network")
+UNREACHABLE = AdvisorySource(
+    "Debian index", problem="apt could not reach the network", hint="plug it in"
+)
+LEFT_OUT = AdvisorySource("Debian index", left_out=True, detail="it takes a network")
 
 
 def flaw(
     identity: str = "PYSEC-1", package: str = "alpha", severity: Severity = Severity.HIGH
-) -> Finding:
-    return Finding("backend", "python", package, "1.0", identity, "known flaw", severity)
+) -> Vulnerability:
+    return Vulnerability("backend", "python", package, "1.0", identity, "known flaw", severity)
 
 
 def accepting(identity: str, expires: dt.date = TODAY) -> ScanException:
@@ -73,7 +77,7 @@ def test_the_text_says_what_was_asked_how_old_it_is_and_what_cannot_be_seen() ->
 
 
 def test_a_finding_is_a_line_with_grade_package_fix_and_every_cve() -> None:
-    found = Finding(
+    found = Vulnerability(
         "backend",
         "python",
         "alpha",
@@ -102,10 +106,10 @@ def test_the_document_is_json_and_holds_what_the_text_says() -> None:
 
 
 def test_one_flaw_of_two_sources_is_one_finding_with_the_worse_grade() -> None:
-    one = Finding(
+    one = Vulnerability(
         "backend", "python", "alpha", "1.0", "PYSEC-1", "x", aliases=("CVE-1",), sources=("A",)
     )
-    other = Finding(
+    other = Vulnerability(
         "backend",
         "python",
         "alpha",
@@ -128,7 +132,7 @@ def test_the_same_flaw_of_two_packages_stays_two_findings_the_worst_first() -> N
 
 
 def test_an_exception_covers_a_flaw_by_any_of_its_names() -> None:
-    found = Finding("backend", "python", "alpha", "1.0", "PYSEC-1", "x", aliases=("CVE-1",))
+    found = Vulnerability("backend", "python", "alpha", "1.0", "PYSEC-1", "x", aliases=("CVE-1",))
     left, accepted = scan_report.accept([found], [accepting("CVE-1")], TODAY, complete=True)
     assert left == []
     assert accepted == [(found, accepting("CVE-1"))]

@@ -8,7 +8,7 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from todo.api.cors import Cors
-from todo.api.middleware import Edge
+from todo.api.middleware import RequestMiddleware
 from todo.api.proxy_headers import TrustedProxies
 from todo.api.rate_limit import RateLimit
 
@@ -31,8 +31,8 @@ class Running:
     stopping = False
 
 
-def wrap(app: ASGIApp, **options: Any) -> Edge:  # noqa: ANN401 - whatever the edge takes
-    return Edge(
+def wrap(app: ASGIApp, **options: Any) -> RequestMiddleware:  # noqa: ANN401 - whatever the edge takes
+    return RequestMiddleware(
         app,
         health=cast("Health", Running()),
         **{
@@ -45,7 +45,7 @@ def wrap(app: ASGIApp, **options: Any) -> Edge:  # noqa: ANN401 - whatever the e
 
 
 def ask(
-    edge: Edge,
+    edge: RequestMiddleware,
     path: str = "/api",
     peer: str = "203.0.113.7",
     **scope: Any,  # noqa: ANN401

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo.api.proxy_headers import Caller, TrustedProxies
+from todo.api.proxy_headers import Client, TrustedProxies
 from todo.api.rate_limit import find_address_key
 from todo.config.addresses import ForwardedHeader
 
@@ -15,7 +15,7 @@ def resolve(
     headers: dict[str, str],
     peer: str = "10.0.0.1",
     header: ForwardedHeader = X_FORWARDED_FOR,
-) -> Caller:
+) -> Client:
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
     return TrustedProxies(PROXIES, header).resolve(peer, "http", raw)
 
@@ -24,14 +24,14 @@ def resolve(
 def test_a_stranger_is_not_believed(peer: str) -> None:
     headers = {"X-Forwarded-For": "1.2.3.4", "X-Forwarded-Proto": "https"}
 
-    assert resolve(headers, peer) == Caller(peer, "http")
+    assert resolve(headers, peer) == Client(peer, "http")
 
 
 @pytest.mark.parametrize("peer", ["10.0.0.1", "::ffff:10.0.0.1", "fd00::5", "unix"])
 def test_a_trusted_proxy_is_believed(peer: str) -> None:
     headers = {"X-Forwarded-For": "1.2.3.4", "X-Forwarded-Proto": "https"}
 
-    assert resolve(headers, peer) == Caller("1.2.3.4", "https", is_proxied=True)
+    assert resolve(headers, peer) == Client("1.2.3.4", "https", is_proxied=True)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_trusted_proxy_is_believed(peer: str) -> None:
     ],
 )
 def test_the_caller_is_the_last_hop_that_no_proxy_vouches_for(text: str, address: str) -> None:
-    assert resolve({"X-Forwarded-For": text}) == Caller(address, "http", is_proxied=True)
+    assert resolve({"X-Forwarded-For": text}) == Client(address, "http", is_proxied=True)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_the_caller_is_the_last_hop_that_no_proxy_vouches_for(text: str, address
 def test_forwarded_is_read_as_rfc_7239_has_it(text: str, address: str) -> None:
     found = resolve({"Forwarded": text}, header=FORWARDED)
 
-    assert found == Caller(address, "https", is_proxied=True)
+    assert found == Client(address, "https", is_proxied=True)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_forwarded_is_read_as_rfc_7239_has_it(text: str, address: str) -> None:
 def test_forwarded_is_ignored_where_the_proxy_writes_the_other(ignored: str) -> None:
     headers = {"Forwarded": ignored, "X-Forwarded-For": "1.2.3.4", "X-Forwarded-Proto": "https"}
 
-    assert resolve(headers) == Caller("1.2.3.4", "https", is_proxied=True)
+    assert resolve(headers) == Client("1.2.3.4", "https", is_proxied=True)
 
 
 @pytest.mark.parametrize("ignored", ["", "6.6.6.6", "127.0.0.1", "nonsense", "::1, unknown"])
@@ -100,7 +100,7 @@ def test_x_forwarded_for_is_ignored_where_the_proxy_writes_forwarded(ignored: st
         "Forwarded": "for=1.2.3.4;proto=http",
     }
 
-    assert resolve(headers, header=FORWARDED) == Caller("1.2.3.4", "http", is_proxied=True)
+    assert resolve(headers, header=FORWARDED) == Client("1.2.3.4", "http", is_proxied=True)
 
 
 def test_nothing_is_read_where_the_proxy_writes_nothing() -> None:
@@ -112,7 +112,7 @@ def test_nothing_is_read_where_the_proxy_writes_nothing() -> None:
 
     found = resolve(headers, header="none")
 
-    assert found == Caller("10.0.0.1", "http", is_proxied=True, doubtful="")
+    assert found == Client("10.0.0.1", "http", is_proxied=True, doubtful="")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_nothing_is_read_where_the_proxy_writes_nothing() -> None:
 def test_a_doubtful_caller_has_the_address_of_the_last_known_hop(text: str, address: str) -> None:
     found = resolve({"X-Forwarded-For": text})
 
-    assert found == Caller(address, "http", is_proxied=True, doubtful=text)
+    assert found == Client(address, "http", is_proxied=True, doubtful=text)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_line_that_the_client_spoils_does_not_hide_what_the_proxy_adds() -> No
 
     found = TrustedProxies(PROXIES, FORWARDED).resolve("10.0.0.1", "http", raw)
 
-    assert found == Caller("1.2.3.4", "https", is_proxied=True)
+    assert found == Client("1.2.3.4", "https", is_proxied=True)
 
 
 def test_of_a_long_doubtful_header_the_log_has_the_end() -> None:
@@ -195,5 +195,5 @@ def test_no_header_can_break_it(one: str, other: str, header: ForwardedHeader) -
 def test_nobody_is_trusted_by_default() -> None:
     headers = [(b"x-forwarded-for", b"1.2.3.4")]
 
-    assert TrustedProxies([]).resolve("10.0.0.1", "http", headers) == Caller("10.0.0.1", "http")
-    assert TrustedProxies([]).resolve("unix", "http", headers) == Caller("unix", "http")
+    assert TrustedProxies([]).resolve("10.0.0.1", "http", headers) == Client("10.0.0.1", "http")
+    assert TrustedProxies([]).resolve("unix", "http", headers) == Client("unix", "http")

@@ -5,11 +5,11 @@ from fastapi import Request
 
 from todo.api.responses import (
     MAX_TAGS,
-    Answer,
-    answer_read,
-    find_version,
+    StoredResponse,
+    etag_for,
+    json_response,
     read_if_match,
-    version_tag,
+    version_of,
 )
 from todo.core.errors import MalformedRequestError, VersionMismatchError
 
@@ -69,7 +69,7 @@ def test_if_match_has_a_bounded_number_of_tags() -> None:
 
 @pytest.mark.parametrize("known", ['"12"', 'W/"12"', "*", '"11", "12"', '"11",W/"12"'])
 def test_who_has_it_already_gets_304_without_the_body(known: str) -> None:
-    answer = answer_read(ask(if_none_match=known), BODY, '"12"')
+    answer = json_response(ask(if_none_match=known), BODY, '"12"')
 
     assert (answer.status_code, answer.body) == (304, b"")
     assert answer.headers["etag"] == '"12"'
@@ -78,31 +78,31 @@ def test_who_has_it_already_gets_304_without_the_body(known: str) -> None:
 def test_each_line_of_what_is_known_counts() -> None:
     lines = [(b"if-none-match", b'"11"'), (b"if-none-match", b'"12"')]
 
-    answer = answer_read(Request({"type": "http", "headers": lines}), BODY, '"12"')
+    answer = json_response(Request({"type": "http", "headers": lines}), BODY, '"12"')
 
     assert answer.status_code == 304
 
 
 @pytest.mark.parametrize("known", ["", '"1"', '"120"', "12x", '"W/12"'])
 def test_who_has_another_gets_the_body(known: str) -> None:
-    answer = answer_read(ask(if_none_match=known), BODY, '"12"')
+    answer = json_response(ask(if_none_match=known), BODY, '"12"')
 
     assert (answer.status_code, answer.body) == (200, BODY)
 
 
 def test_a_body_without_a_version_has_a_tag_of_its_bytes() -> None:
-    tags = [answer_read(ask(), body).headers["etag"] for body in (b"[]", b"[1]", b"[]")]
+    tags = [json_response(ask(), body).headers["etag"] for body in (b"[]", b"[1]", b"[]")]
 
     assert tags[0] == tags[2] != tags[1]
-    assert answer_read(ask(if_none_match=tags[0]), b"[]").status_code == 304
+    assert json_response(ask(if_none_match=tags[0]), b"[]").status_code == 304
 
 
 def test_the_version_of_an_image_is_its_last_key() -> None:
-    assert version_tag(find_version(BODY)) == '"12"'
+    assert etag_for(version_of(BODY)) == '"12"'
 
 
 def test_an_answer_without_a_body_has_no_type() -> None:
-    rendered = Answer(204, headers={"x": "y"}).render()
+    rendered = StoredResponse(204, headers={"x": "y"}).render()
 
     assert (rendered.status_code, rendered.body) == (204, b"")
     assert "content-type" not in rendered.headers

@@ -26,7 +26,7 @@ def change(operation: str, *, kind: str = "task", after: object = TASK) -> Chang
 def test_who_shows_no_token_in_time_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "TOKEN_WAIT_S", 0.01)
 
-    with pytest.raises(websocket.EndError) as end:
+    with pytest.raises(websocket.WebSocketClosedError) as end:
         asyncio.run(websocket._receive_token(Silent()))  # type: ignore[arg-type]  # noqa: SLF001
 
     assert end.value.code == websocket.NO_TOKEN

@@ -11,10 +11,10 @@ from starlette.websockets import WebSocket
 from tests.unit.todo.journal.test_feed import Journal, NoMetrics
 from todo.api.rate_limit import CLIENT_KEY
 from todo.compat import websocket
-from todo.compat.websocket import Live
+from todo.compat.websocket import ChangesWebSocket
 from todo.core.caller import Caller
 from todo.core.errors import MalformedRequestError, UnauthorizedError, UnavailableError
-from todo.journal.feed import Feed
+from todo.journal.feed import ChangeFeed
 
 Headers = Sequence[tuple[bytes, bytes]]
 BEARER = (b"authorization", b"Bearer good")
@@ -71,8 +71,8 @@ class Peer:
         return WebSocket(scope, receive, self.send)
 
 
-def make_live() -> Live:
-    return Live(Feed(Journal()), cast("Any", Journal()), cast("Any", NoMetrics()))
+def make_live() -> ChangesWebSocket:
+    return ChangesWebSocket(ChangeFeed(Journal()), cast("Any", Journal()), cast("Any", NoMetrics()))
 
 
 def serve(peer: Peer, headers: Headers) -> int:
@@ -145,7 +145,9 @@ def test_those_who_owe_a_token_are_few_for_each_address(monkeypatch: pytest.Monk
 def test_reads_for_a_page_count_for_the_user_of_its_token() -> None:
     async def run() -> None:
         journal, peer = Journal(), Peer()
-        service = Live(Feed(journal), cast("Any", journal), cast("Any", NoMetrics()))
+        service = ChangesWebSocket(
+            ChangeFeed(journal), cast("Any", journal), cast("Any", NoMetrics())
+        )
         serving = asyncio.create_task(service.serve(peer.open([BEARER]), "alice"))
         while len(journal.accounts) < 2:
             assert not serving.done()

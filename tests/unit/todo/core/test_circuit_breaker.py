@@ -5,7 +5,7 @@ from typing import Self
 import pybreaker
 import pytest
 
-from todo.core.circuit_breaker import AsyncBreaker, BreakerOpenError, Verdict
+from todo.core.circuit_breaker import AsyncBreaker, BreakerOpenError, Outcome
 
 
 class LostError(Exception):
@@ -20,10 +20,10 @@ class OwnError(Exception):
     """Nothing to do with the dependency."""
 
 
-def classify(error: BaseException) -> Verdict:
+def classify(error: BaseException) -> Outcome:
     if isinstance(error, LostError):
-        return Verdict.FAILURE
-    return Verdict.ALIVE if isinstance(error, RefusedError) else Verdict.NEUTRAL
+        return Outcome.FAILURE
+    return Outcome.SUCCESS if isinstance(error, RefusedError) else Outcome.IGNORED
 
 
 class Clock:

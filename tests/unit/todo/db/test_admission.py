@@ -2,12 +2,12 @@ import asyncio
 
 import pytest
 
-from todo.db.admission import AccountBusyError, AccountGate, NoTurnError, Turns
+from todo.db.admission import AccountBusyError, AccountGate, PoolExhaustedError, PoolGate
 
 
 def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> None:
     async def scenario() -> list[int]:
-        turns = Turns(1, most_waiting=10, timeout_s=60)
+        turns = PoolGate(1, most_waiting=10, timeout_s=60)
         served: list[int] = []
 
         async def use(number: int) -> None:
@@ -28,9 +28,9 @@ def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> None:
 
 def test_waiting_ends_with_the_time_out() -> None:
     async def scenario() -> int:
-        turns = Turns(1, most_waiting=10, timeout_s=0.01)
+        turns = PoolGate(1, most_waiting=10, timeout_s=0.01)
         await turns.take()
-        with pytest.raises(NoTurnError):
+        with pytest.raises(PoolExhaustedError):
             await turns.take()
         turns.leave()
         await turns.take()
@@ -41,11 +41,11 @@ def test_waiting_ends_with_the_time_out() -> None:
 
 def test_where_too_many_wait_nobody_else_does() -> None:
     async def scenario() -> int:
-        turns = Turns(1, most_waiting=1, timeout_s=60)
+        turns = PoolGate(1, most_waiting=1, timeout_s=60)
         await turns.take()
         waiter = asyncio.create_task(turns.take())
         await asyncio.sleep(0)
-        with pytest.raises(NoTurnError):
+        with pytest.raises(PoolExhaustedError):
             await turns.take()
         turns.leave()
         await waiter
@@ -56,7 +56,7 @@ def test_where_too_many_wait_nobody_else_does() -> None:
 
 def test_whoever_gives_up_leaves_the_place_to_the_next() -> None:
     async def scenario() -> None:
-        turns = Turns(1, most_waiting=10, timeout_s=1)
+        turns = PoolGate(1, most_waiting=10, timeout_s=1)
         await turns.take()
         first, second = (asyncio.create_task(turns.take()) for _ in range(2))
         await asyncio.sleep(0)
@@ -75,7 +75,7 @@ def test_one_account_has_its_share_and_others_theirs() -> None:
     async def scenario() -> None:
         accounts = gate()
         mine = [await accounts.admit(["a"]) for _ in range(2)]
-        with pytest.raises(NoTurnError):
+        with pytest.raises(PoolExhaustedError):
             await accounts.admit(["a"])
         await accounts.admit(["b"])
         mine[0].leave()
@@ -103,7 +103,7 @@ def test_a_session_that_does_not_get_all_its_accounts_has_none() -> None:
     async def scenario() -> None:
         accounts = gate(1)
         await accounts.admit(["b"])
-        with pytest.raises(NoTurnError):
+        with pytest.raises(PoolExhaustedError):
             await accounts.admit(["a", "b"])
         await accounts.admit(["a"])
 
@@ -114,7 +114,7 @@ def test_accounts_that_nobody_uses_are_forgotten() -> None:
     async def scenario() -> AccountGate:
         accounts = gate(1)
         admission = await accounts.admit(["a", "a"])
-        with pytest.raises(NoTurnError):
+        with pytest.raises(PoolExhaustedError):
             await accounts.admit(["a"])
         admission.leave()
         return accounts

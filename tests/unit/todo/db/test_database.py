@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import exc
 
 from todo.config.settings import Settings
-from todo.core.circuit_breaker import Verdict
+from todo.core.circuit_breaker import Outcome
 from todo.core.errors import UnavailableError
 from todo.db.database import Database, connect_arguments
 from todo.db.errors import ConflictError, classify
@@ -31,34 +31,34 @@ def wrap(
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
-        (wrap(exc.OperationalError, None, "connection refused"), Verdict.FAILURE),
-        (wrap(exc.OperationalError, "08006"), Verdict.FAILURE),
-        (wrap(exc.OperationalError, "57P01"), Verdict.FAILURE),
-        (wrap(exc.OperationalError, "57P03"), Verdict.FAILURE),
-        (wrap(exc.OperationalError, "53300"), Verdict.FAILURE),
-        (wrap(exc.InterfaceError, None, "the connection is closed"), Verdict.FAILURE),
-        (wrap(exc.DBAPIError, None, lost=True), Verdict.FAILURE),
-        (wrap(exc.IntegrityError, "23505"), Verdict.ALIVE),
-        (wrap(exc.DataError, "22021"), Verdict.ALIVE),
-        (wrap(exc.OperationalError, "40001"), Verdict.ALIVE),
-        (wrap(exc.OperationalError, "40P01"), Verdict.ALIVE),
-        (wrap(exc.OperationalError, "57014"), Verdict.ALIVE),
-        (wrap(exc.InternalError, "25006"), Verdict.ALIVE),
-        (wrap(exc.OperationalError, "53100"), Verdict.ALIVE),
-        (wrap(exc.OperationalError, "53200"), Verdict.ALIVE),
-        (wrap(exc.OperationalError, None, "database or disk is full"), Verdict.NEUTRAL),
+        (wrap(exc.OperationalError, None, "connection refused"), Outcome.FAILURE),
+        (wrap(exc.OperationalError, "08006"), Outcome.FAILURE),
+        (wrap(exc.OperationalError, "57P01"), Outcome.FAILURE),
+        (wrap(exc.OperationalError, "57P03"), Outcome.FAILURE),
+        (wrap(exc.OperationalError, "53300"), Outcome.FAILURE),
+        (wrap(exc.InterfaceError, None, "the connection is closed"), Outcome.FAILURE),
+        (wrap(exc.DBAPIError, None, lost=True), Outcome.FAILURE),
+        (wrap(exc.IntegrityError, "23505"), Outcome.SUCCESS),
+        (wrap(exc.DataError, "22021"), Outcome.SUCCESS),
+        (wrap(exc.OperationalError, "40001"), Outcome.SUCCESS),
+        (wrap(exc.OperationalError, "40P01"), Outcome.SUCCESS),
+        (wrap(exc.OperationalError, "57014"), Outcome.SUCCESS),
+        (wrap(exc.InternalError, "25006"), Outcome.SUCCESS),
+        (wrap(exc.OperationalError, "53100"), Outcome.SUCCESS),
+        (wrap(exc.OperationalError, "53200"), Outcome.SUCCESS),
+        (wrap(exc.OperationalError, None, "database or disk is full"), Outcome.IGNORED),
         (
             wrap(exc.OperationalError, None, "attempt to write a readonly database"),
-            Verdict.NEUTRAL,
+            Outcome.IGNORED,
         ),
-        (wrap(exc.OperationalError, None, "database is locked"), Verdict.NEUTRAL),
-        (wrap(exc.OperationalError, None, "unable to open database file"), Verdict.FAILURE),
-        (ConnectionError("each is closed as soon as it is made"), Verdict.FAILURE),
-        (exc.TimeoutError("QueuePool limit reached"), Verdict.NEUTRAL),
-        (ValueError("a defect of ours"), Verdict.NEUTRAL),
+        (wrap(exc.OperationalError, None, "database is locked"), Outcome.IGNORED),
+        (wrap(exc.OperationalError, None, "unable to open database file"), Outcome.FAILURE),
+        (ConnectionError("each is closed as soon as it is made"), Outcome.FAILURE),
+        (exc.TimeoutError("QueuePool limit reached"), Outcome.IGNORED),
+        (ValueError("a defect of ours"), Outcome.IGNORED),
     ],
 )
-def test_only_a_lost_database_counts_as_failure(error: Exception, verdict: Verdict) -> None:
+def test_only_a_lost_database_counts_as_failure(error: Exception, verdict: Outcome) -> None:
     assert classify(error) is verdict
 
 

@@ -15,10 +15,10 @@ from todo.db.session import (
     PostgresSession,
     Session,
     SqliteSession,
-    check_out,
+    checkin,
+    checkout,
     create_async_engine,
     dispose,
-    give_back,
     is_idle,
 )
 from todo.db.statement import Statement
@@ -58,11 +58,11 @@ def commit_each(connection: sqlite3.Connection, _record: object) -> None:
 
 @contextlib.asynccontextmanager
 async def connect(engine: Engine) -> AsyncIterator[object]:
-    pooled = await check_out(engine)
+    pooled = await checkout(engine)
     try:
         yield pooled.driver_connection
     finally:
-        await give_back(pooled, 5)
+        await checkin(pooled, 5)
 
 
 def begin(engine: Engine, driver: object) -> Session:
@@ -153,7 +153,7 @@ def test_a_connection_whose_server_does_not_answer_is_closed(where: str) -> None
     async def scenario() -> tuple[bool, bool, str]:
         abandoned = asyncio.get_running_loop().create_future() if where == "statement" else None
         pooled: Any = Pooled(Hanging(in_transaction=not abandoned, abandoned=abandoned))
-        return is_idle(pooled), await give_back(pooled, 0.01), pooled.ended
+        return is_idle(pooled), await checkin(pooled, 0.01), pooled.ended
 
     assert asyncio.run(scenario()) == (False, False, "closed")
 
@@ -163,7 +163,7 @@ def test_a_connection_whose_statement_was_ended_goes_back_to_the_pool() -> None:
         abandoned = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_soon(abandoned.set_result, None)
         pooled: Any = Pooled(Hanging(in_transaction=False, abandoned=abandoned))
-        return await give_back(pooled, 60), pooled.ended
+        return await checkin(pooled, 60), pooled.ended
 
     assert asyncio.run(scenario()) == (True, "returned")
 
@@ -191,7 +191,7 @@ def test_a_server_that_does_not_answer_one_of_many_rows_is_cut_off() -> None:
     async def scenario(near: socket.socket) -> None:
         engine = create_async_engine(URL.create("postgresql+psycopg", database="d"))
         near.setblocking(False)  # noqa: FBT003 - the only way to name it
-        session = PostgresSession(engine, Frozen(near), transaction=True, patience_s=0.01)
+        session = PostgresSession(engine, Frozen(near), transaction=True, timeout_s=0.01)
         await session.run_many(INSERT, [{"x": 1}, {"x": 2}])
 
     near, far = socket.socketpair()

@@ -14,9 +14,9 @@ from todo.core.errors import (
     UnavailableError,
 )
 from todo.db.session import Session
-from todo.db.statement import Call, Row, Statement
+from todo.db.statement import BoundStatement, Row, Statement
 from todo.journal import sse
-from todo.journal.feed import Feed
+from todo.journal.feed import ChangeFeed
 from todo.journal.repository import Change, View
 from todo.journal.sse import Streams
 
@@ -57,7 +57,7 @@ class Journal:
         self.asked += 1
         return [("alice", self.seq)]
 
-    async def run(self, *calls: Call) -> list[list[Row]]:
+    async def run(self, *calls: BoundStatement) -> list[list[Row]]:
         _, values = calls[1]
         last = min(self.seq, values["since"] + values["limit"])
         numbers = range(values["since"] + 1, last + 1)
@@ -66,17 +66,17 @@ class Journal:
         return [[(self.seq,)], cast("list[Row]", rows)]
 
 
-def run(scenario: Callable[[Journal, Feed], Awaitable[None]]) -> None:
+def run(scenario: Callable[[Journal, ChangeFeed], Awaitable[None]]) -> None:
     async def whole() -> None:
         journal = Journal()
         async with asyncio.timeout(120):
-            await scenario(journal, Feed(journal, poll_s=0.01))
+            await scenario(journal, ChangeFeed(journal, poll_s=0.01))
 
     asyncio.run(whole())
 
 
 def test_what_was_there_comes_first_and_then_what_is_told() -> None:
-    async def scenario(journal: Journal, feed: Feed) -> None:
+    async def scenario(journal: Journal, feed: ChangeFeed) -> None:
         journal.seq = 250
         seen = []
         async for change in feed.follow(ALICE, 2):
@@ -94,7 +94,7 @@ def test_what_was_there_comes_first_and_then_what_is_told() -> None:
 
 @pytest.mark.parametrize(("entry_bytes", "length"), [(0, 10), (10_000, 3), (100_000, 1)])
 def test_a_page_is_small_because_its_client_may_be_slow(entry_bytes: int, length: int) -> None:
-    async def scenario(journal: Journal, feed: Feed) -> None:
+    async def scenario(journal: Journal, feed: ChangeFeed) -> None:
         journal.seq, journal.entry_bytes = 40, entry_bytes
         seen: list[int] = []
         async for page in feed.follow_pages(ALICE, 0, "alice"):
@@ -111,7 +111,7 @@ def test_a_page_is_small_because_its_client_may_be_slow(entry_bytes: int, length
 
 
 def test_what_nobody_told_of_is_found_by_asking() -> None:
-    async def scenario(journal: Journal, feed: Feed) -> None:
+    async def scenario(journal: Journal, feed: ChangeFeed) -> None:
         asyncio.get_running_loop().call_later(0.05, setattr, journal, "seq", 1)
         async for change in feed.follow(ALICE, 0):
             assert change.seq == 1
@@ -121,7 +121,7 @@ def test_what_nobody_told_of_is_found_by_asking() -> None:
 
 
 def test_nobody_asks_when_nobody_follows() -> None:
-    async def scenario(journal: Journal, feed: Feed) -> None:
+    async def scenario(journal: Journal, feed: ChangeFeed) -> None:
         journal.seq = 1
         changes = feed.follow(ALICE, 0)
         await anext(changes)
@@ -134,7 +134,7 @@ def test_nobody_asks_when_nobody_follows() -> None:
 
 
 def test_an_outage_is_waited_for() -> None:
-    async def scenario(journal: Journal, feed: Feed) -> None:
+    async def scenario(journal: Journal, feed: ChangeFeed) -> None:
         journal.seq, journal.is_down = 1, True
         asyncio.get_running_loop().call_later(0.05, journal.come_back)
         assert (await anext(feed.follow(ALICE, 0))).seq == 1
@@ -143,7 +143,7 @@ def test_an_outage_is_waited_for() -> None:
 
 
 def test_a_stream_that_has_nothing_to_tell_says_so() -> None:
-    async def scenario(journal: Journal, feed: Feed) -> None:
+    async def scenario(journal: Journal, feed: ChangeFeed) -> None:
         streams = Streams(feed, cast("Metrics", None), heartbeat_s=0.01)
         confirmed = []
 
@@ -160,7 +160,7 @@ def test_a_stream_that_has_nothing_to_tell_says_so() -> None:
 
 
 def test_reads_for_a_stream_count_for_the_user_who_follows() -> None:
-    async def scenario(journal: Journal, feed: Feed) -> None:
+    async def scenario(journal: Journal, feed: ChangeFeed) -> None:
         async def confirm() -> None: ...
 
         said = Streams(feed, cast("Metrics", None), heartbeat_s=0.01).render(
@@ -174,7 +174,7 @@ def test_reads_for_a_stream_count_for_the_user_who_follows() -> None:
 
 
 def test_a_stream_ends_for_those_who_may_no_longer_listen() -> None:
-    async def scenario(journal: Journal, feed: Feed) -> None:
+    async def scenario(journal: Journal, feed: ChangeFeed) -> None:
         async def refuse() -> None:
             raise UnauthorizedError
 
@@ -203,7 +203,7 @@ class NoMetrics:
 def test_places_are_bounded_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_OF_USER", 1)
     monkeypatch.setattr(sse, "MAX_STREAMS", 2)
-    streams = Streams(Feed(Journal()), cast("Metrics", NoMetrics()))
+    streams = Streams(ChangeFeed(Journal()), cast("Metrics", NoMetrics()))
 
     with streams.place("alice"), streams.place("bob"):
         with pytest.raises(TooManyStreamsError), streams.place("alice"):

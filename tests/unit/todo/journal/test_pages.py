@@ -10,7 +10,7 @@ from todo.journal.repository import STEP, Changes, View, read_changes
 
 if TYPE_CHECKING:
     from todo.db.session import Session
-    from todo.db.statement import Call, Row
+    from todo.db.statement import BoundStatement, Row
 
 
 class Journal:
@@ -19,7 +19,7 @@ class Journal:
     def __init__(self, sizes: list[int]) -> None:
         self._sizes = sizes
 
-    async def run(self, *calls: "Call") -> list[list["Row"]]:
+    async def run(self, *calls: "BoundStatement") -> list[list["Row"]]:
         values: dict[str, Any] = dict(calls[1][1])
         first, last = values["since"] + 1, min(len(self._sizes), values["until"])
         numbers = list(range(first, last + 1))[: values["limit"]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast, get_args
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from todo.core.circuit_breaker import AsyncBreaker, Verdict
+from todo.core.circuit_breaker import AsyncBreaker, Outcome
 from todo.journal.schemas import Operation
 from todo.observability.metrics import LIMITS, OPERATIONS, STREAMS, Metrics
 
@@ -31,7 +31,7 @@ class Pool:
 
 
 def make_breaker(failures: int = 1) -> AsyncBreaker:
-    return AsyncBreaker(failures=failures, reset_s=0.001, classify=lambda _error: Verdict.FAILURE)
+    return AsyncBreaker(failures=failures, reset_s=0.001, classify=lambda _error: Outcome.FAILURE)
 
 
 @pytest.fixture

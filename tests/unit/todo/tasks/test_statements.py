@@ -16,11 +16,11 @@ from todo.tasks.page_sql import (
     NARROW,
     SCAN_BUDGET,
     WORDS_BUDGET,
-    Shape,
+    QueryShape,
     Sort,
     boundary_statement,
     count_statement,
-    find_narrow,
+    find_selective_condition,
     gather_statement,
     is_scanned,
     page_statement,
@@ -36,7 +36,7 @@ DIALECTS: dict[str, Dialect] = {
 SORTS: tuple[Sort, ...] = ("created", "updated", "due", "priority", "title", "position")
 
 
-def shapes() -> Iterator[Shape]:
+def shapes() -> Iterator[QueryShape]:
     """Every combination of what a question asks by."""
     for sort, descending, after, status, in_list in itertools.product(
         SORTS, (True, False), (True, False), ("open", "completed", None), ("one", "none", "any")
@@ -44,7 +44,7 @@ def shapes() -> Iterator[Shape]:
         for parent, tags, priority, due, updated, search in itertools.product(
             (True, False), (0, 2), (True, False), ("window", "none", "any"), (True, False), (0, 1)
         ):
-            yield Shape(
+            yield QueryShape(
                 sort=sort,
                 descending=descending,
                 after=after,
@@ -60,7 +60,7 @@ def shapes() -> Iterator[Shape]:
 
 
 @functools.cache
-def sample() -> list[Shape]:
+def sample() -> list[QueryShape]:
     """A few of them, so that each pair of values occurs."""
     sampled = list(itertools.islice(shapes(), 0, None, 487))  # a prime
     sizes = [len(set(column)) for column in columns(shapes())]
@@ -69,13 +69,13 @@ def sample() -> list[Shape]:
     return sampled
 
 
-def columns(questions: Iterable[Shape]) -> list[tuple[object, ...]]:
+def columns(questions: Iterable[QueryShape]) -> list[tuple[object, ...]]:
     """The values of each field, question by question."""
-    fields = [field.name for field in dataclasses.fields(Shape)]
+    fields = [field.name for field in dataclasses.fields(QueryShape)]
     return list(zip(*map(operator.attrgetter(*fields), questions), strict=True))
 
 
-def expected_parameters(shape: Shape) -> set[str]:
+def expected_parameters(shape: QueryShape) -> set[str]:
     names = {"owner", "limit"}
     names |= {"list_id"} if shape.in_list == "one" else set()
     names |= {"parent_id"} if shape.parent else set()
@@ -107,44 +107,46 @@ def read(compiled: Compiled) -> str:
 def test_each_question_asks_for_its_values_and_no_others(dialect: str) -> None:
     for shape in sample():
         statement = page_statement(shape)
-        compiled = statement.compiled(DIALECTS[dialect])
+        compiled = statement.compile_for(DIALECTS[dialect])
         assert parameters(compiled) == expected_parameters(shape), shape
-        if find_narrow(shape):
-            gather = gather_statement(shape).compiled(DIALECTS[dialect])
+        if find_selective_condition(shape):
+            gather = gather_statement(shape).compile_for(DIALECTS[dialect])
             # Within what a window's key may be is not asked twice.
             asked = expected_parameters(shape) - {"key_from", "key_to"}
             asked |= {"terms"} if shape.search else set()
             assert parameters(gather) == asked, shape
             assert NARROW + 1 in gather.constants.values(), shape
-            count = count_statement(shape).compiled(DIALECTS[dialect])
+            count = count_statement(shape).compile_for(DIALECTS[dialect])
             assert parameters(count) <= asked, shape
         if is_scanned(shape):
             budget = WORDS_BUDGET if shape.search else SCAN_BUDGET
             assert budget in compiled.constants.values(), shape
-            boundary = boundary_statement(shape).compiled(DIALECTS[dialect])
+            boundary = boundary_statement(shape).compile_for(DIALECTS[dialect])
             assert parameters(boundary) <= expected_parameters(shape), shape
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_search_by_relevance_ranks_a_bounded_number(dialect: str) -> None:
-    compiled = page_statement(Shape(sort="relevance", search=True)).compiled(DIALECTS[dialect])
+    compiled = page_statement(QueryShape(sort="relevance", search=True)).compile_for(
+        DIALECTS[dialect]
+    )
 
     assert parameters(compiled) == {"owner", "pieces", "limit"}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_few_fields_are_read_as_few_columns(dialect: str) -> None:
-    compiled = find_statement(("title",)).compiled(DIALECTS[dialect])
+    compiled = find_statement(("title",)).compile_for(DIALECTS[dialect])
 
     assert parameters(compiled) == {"id", "user", "only_list"}
     assert "description" not in read(compiled)
 
 
 def test_the_same_question_is_compiled_once() -> None:
-    shape = Shape(status="completed")
+    shape = QueryShape(status="completed")
 
-    first = page_statement(shape).compiled(DIALECTS["sqlite"])
-    assert page_statement(Shape(status="completed")).compiled(DIALECTS["sqlite"]) is first
+    first = page_statement(shape).compile_for(DIALECTS["sqlite"])
+    assert page_statement(QueryShape(status="completed")).compile_for(DIALECTS["sqlite"]) is first
 
 
 @pytest.mark.parametrize(
