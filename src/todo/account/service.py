@@ -1,6 +1,6 @@
 """What a user may do with the own account."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -17,6 +17,7 @@ from todo.account.repository import (
     SHARES_WITH,
 )
 from todo.core.errors import ReadOnlyError, ValidationFailedError
+from todo.core.timestamps import format_timestamp
 from todo.db.session import Session
 from todo.schedule.due import check_zone
 from todo.tasks.document import as_bytes, find_fire_times, parse_document
@@ -35,7 +36,7 @@ async def read_account(session: Session, user: str) -> bytes:
 
 def _render(user: str, zone: str, created_at: datetime | str | None) -> bytes:
     if isinstance(created_at, datetime):
-        created_at = created_at.astimezone(UTC).isoformat(timespec="microseconds")
+        created_at = format_timestamp(created_at)
     return orjson.dumps({"user": user, "zone": zone, "created_at": created_at})
 
 

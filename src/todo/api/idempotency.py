@@ -19,6 +19,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from todo.api.responses import StoredResponse, find_if_match
 from todo.core.caller import Caller
 from todo.core.errors import KeyReusedError, MalformedRequestError
+from todo.core.timestamps import format_timestamp
 from todo.db.statement import SQLITE, BoundStatement, Statement
 from todo.db.tables import Time, idempotency
 from todo.writes.unit_of_work import UnitOfWork
@@ -103,7 +104,7 @@ async def claim(work: UnitOfWork, request: Request, key: str) -> StoredResponse 
         KeyReusedError: It came with another request.
     """
     fingerprint = _render_fingerprint(request, work.caller, await _canonicalize_body(request))
-    expired = (work.now - LIFETIME).isoformat(timespec="microseconds")
+    expired = format_timestamp(work.now - LIFETIME)
     user = work.caller.user
     mine = {
         "user_id": user,

@@ -16,6 +16,7 @@ from todo.auth.last_use import LastUse
 from todo.auth.repository import find_valid
 from todo.auth.tokens import refuse
 from todo.core.caller import Caller
+from todo.core.timestamps import format_timestamp
 from todo.db.database import Database
 
 PREFIX = "todo_"
@@ -41,7 +42,7 @@ class ApiTokens:
         if match is None:
             raise refuse("malformed")
         now = datetime.now(UTC)
-        text = now.isoformat(timespec="microseconds")
+        text = format_timestamp(now)
         async with self._database.reading() as session:
             found = await find_valid(session, str(UUID(match[1])), text)
         if found is None or not hmac.compare_digest(found[0], digest(match[2])):

@@ -17,6 +17,7 @@ from todo.config.settings import Settings
 from todo.core.caller import Caller
 from todo.core.errors import NotFoundError, SchemaMismatchError, UnavailableError
 from todo.core.exit import ExitCode, FatalError
+from todo.core.timestamps import format_timestamp
 from todo.db.database import Database
 from todo.db.errors import ConflictError
 from todo.db.session import Session
@@ -147,7 +148,7 @@ async def _end_sessions(session: Session, owner: str) -> datetime | None:
     await work.lock(owner)
     cutoff = datetime.now(UTC).replace(microsecond=0) + _MARGIN
     await session.run(set_cutoff(owner, cutoff))
-    document = orjson.dumps({"issued_until": cutoff.isoformat(timespec="microseconds")})
+    document = orjson.dumps({"issued_until": format_timestamp(cutoff)})
     work.record(owner, "delete", "token", "jwt", before=document)
     await work.flush()
     return await find_cutoff(session, owner)

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from todo.auth.tokens import refuse
 from todo.core.caller import Caller
+from todo.core.timestamps import format_timestamp
 from todo.db.session import Session
 from todo.db.statement import SQLITE, BoundStatement, Row, Statement
 from todo.db.tables import Time, token_cutoff
@@ -155,7 +156,7 @@ def _check(caller: Caller, cutoff: float | None) -> None:
 
 
 def _write(at: datetime) -> str:
-    return at.isoformat(timespec="microseconds")
+    return format_timestamp(at)
 
 
 def _parse(at: datetime | str) -> datetime:

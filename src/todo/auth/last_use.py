@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from todo.auth.repository import ApiToken, store_last_use
 from todo.core.errors import UnavailableError
+from todo.core.timestamps import format_timestamp
 from todo.db.database import Database
 from todo.db.errors import ConflictError
 
@@ -31,7 +32,7 @@ class LastUse:
         """Note that a request came with a token, unless what is stored is recent."""
         stored = token.last_used_at
         if stored is None or now - datetime.fromisoformat(stored) >= PRECISION:
-            self._pending[token.id] = now.isoformat(timespec="microseconds")
+            self._pending[token.id] = format_timestamp(now)
             self._noted.set()
 
     async def run(self) -> None:

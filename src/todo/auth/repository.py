@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from todo.auth.visibility import can_see, visibility_params
 from todo.core.caller import Caller
+from todo.core.timestamps import format_timestamp
 from todo.db.session import Session
 from todo.db.statement import Row, Statement
 from todo.db.tables import Id, Time, api_token, task_list
@@ -207,4 +208,4 @@ def _read(row: Row) -> ApiToken:
 def _as_text(time: datetime | str) -> str:
     if isinstance(time, str):
         return time
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
+    return format_timestamp(time)

@@ -1,6 +1,6 @@
 """What callers send and receive about API tokens."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from pydantic import (
 
 from todo.api.examples import LIST_ID, TOKEN_ID, show_example, show_examples
 from todo.api.schemas import Instant, refuse_nul
+from todo.core.timestamps import format_timestamp
 
 Scope = Literal["read", "write", "delete", "assistant", "admin"]
 
@@ -78,7 +79,7 @@ class TokenCreate(BaseModel):
 
     @field_serializer("expires_at")
     def _as_stored(self, time: datetime | None) -> str | None:
-        return None if time is None else time.astimezone(UTC).isoformat(timespec="microseconds")
+        return None if time is None else format_timestamp(time)
 
 
 _EXAMPLE: dict[str, JsonValue] = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+from todo.core.timestamps import format_timestamp
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time, check_zone
 from todo.tasks.document import Document
 
@@ -92,4 +93,4 @@ def is_shown(document: Document, due: Due | None) -> bool:
 
 
 def _render(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return format_timestamp(moment)

@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from todo.core.caller import Caller
 from todo.core.errors import NotFoundError, StateConflictError, UndoConflictError
+from todo.core.timestamps import format_timestamp
 from todo.db.session import Session
 from todo.db.statement import Row, Statement
 from todo.db.tables import Id, Time, journal
@@ -247,7 +248,7 @@ def _ambiguous(tokens: list[Any]) -> UndoConflictError:
 
 def _read(row: Row) -> UndoEntry:
     seq, first, at, actor, token_id, operation, kind, entity_id, list_id, before, after = row
-    at = at if isinstance(at, str) else at.isoformat(timespec="microseconds")
+    at = at if isinstance(at, str) else format_timestamp(at)
     token_id, list_id = token_id and str(token_id), list_id and str(list_id)
     return UndoEntry(
         seq, first, at, actor, token_id, operation, kind, entity_id, list_id, before, after

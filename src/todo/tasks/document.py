@@ -1,10 +1,11 @@
 """A task as a row: what the columns hold for a document."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import orjson
 
+from todo.core.timestamps import format_timestamp
 from todo.db.tables import NO_DUE, PRIORITIES, task
 from todo.schedule.due import check_zone, due_key, fire_times
 from todo.text.search_words import render_searched
@@ -40,7 +41,7 @@ def to_row_without_words(document: Document) -> dict[str, Any]:
     row["tags"] = orjson.dumps(document["tags"]).decode()
     row["reminders"] = orjson.dumps(document["reminders"]).decode()
     key = due_key(*read_due(document))
-    row["due_key"] = NO_DUE if key is None else key.isoformat(timespec="microseconds")
+    row["due_key"] = NO_DUE if key is None else format_timestamp(key)
     return row
 
 
@@ -54,7 +55,7 @@ def _in_one_form(time: str | None) -> str | None:
     """Write a time as SQLite compares it; old entries of a journal may have fewer digits."""
     if time is None:
         return None
-    return datetime.fromisoformat(time).astimezone(UTC).isoformat(timespec="microseconds")
+    return format_timestamp(datetime.fromisoformat(time))
 
 
 def read_rank(priority: str) -> int:
@@ -69,7 +70,7 @@ def find_fire_times(document: Document, account_zone: str, now: datetime) -> lis
     day, at = read_due(document)
     times = fire_times(day, at, check_zone(account_zone), document["reminders"])
     # What is past was delivered, or nobody asked for it in time.
-    return [each.isoformat(timespec="microseconds") for each in times if each > now]
+    return [format_timestamp(each) for each in times if each > now]
 
 
 def as_bytes(document: bytes | str) -> bytes:

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, select
 
 from todo.core.caller import Caller
 from todo.core.errors import NotFoundError, ProblemError, ValidationFailedError
+from todo.core.timestamps import format_timestamp
 from todo.db.documents import TASK_FIELDS
 from todo.db.session import Session
 from todo.db.statement import Row, Statement
@@ -349,7 +350,7 @@ def _as_text(key: Any) -> Any:  # noqa: ANN401 - as the driver reads it
 
 
 def _render(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return format_timestamp(moment)
 
 
 def _refuse(name: str, why: str) -> ProblemError:

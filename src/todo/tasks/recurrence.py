@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from todo.core.errors import ValidationFailedError
 from todo.core.time_budget import TimeBudget, TimeBudgetExceededError
+from todo.core.timestamps import format_timestamp
 from todo.schedule.due import check_zone
 from todo.schedule.rule import read_rule
 from todo.schedule.series import forget_start, next_due, normalise, parse_rule
@@ -151,7 +152,7 @@ def find_next(
     at = following.due_at
     return {
         "due_date": following.due_date and following.due_date.isoformat(),
-        "due_at": at and at.isoformat(timespec="microseconds"),
+        "due_at": at and format_timestamp(at),
         "recurrence": str(following.rule),
     }
 

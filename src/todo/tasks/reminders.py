@@ -18,6 +18,7 @@ from sqlalchemy import Select, bindparam, delete, func, select
 
 from todo.core.caller import Caller
 from todo.core.errors import DatabaseBusyError, UnavailableError
+from todo.core.timestamps import format_timestamp
 from todo.db.admission import AccountBusyError
 from todo.db.documents import select_document
 from todo.db.errors import ConflictError
@@ -116,7 +117,7 @@ class Reminders:
 
     async def deliver(self, now: datetime) -> int:
         """Deliver what is due, at most BATCH; return how many there were."""
-        at = now.isoformat(timespec="microseconds")
+        at = format_timestamp(now)
         async with self._source.reading() as session:
             rows = await session.fetch(_DUE, {"now": at})
         owners: dict[str, list[str]] = defaultdict(list)

@@ -1,11 +1,12 @@
 """What a task holds: how a new one begins, and which due times and rules it may have."""
 
 import time
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from todo.core.errors import ProblemError, ValidationFailedError
 from todo.core.ids import new_uuid7
+from todo.core.timestamps import format_timestamp
 from todo.schedule.due import EARLIEST, LATEST, check_zone
 from todo.tasks.document import Document
 from todo.tasks.recurrence import normalize_rule
@@ -69,7 +70,7 @@ def validate_due(document: Document, account_zone: str) -> None:
         instant = datetime.fromisoformat(at)
         if not EARLIEST.year < instant.year < LATEST.year:
             raise field_error("due_at", f"must be after {EARLIEST} and before {LATEST}")
-        document["due_at"] = instant.astimezone(UTC).isoformat(timespec="microseconds")
+        document["due_at"] = format_timestamp(instant)
         zone = document["due_zone"] or account_zone
         try:
             check_zone(zone)

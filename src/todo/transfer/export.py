@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, ColumnElement, FromClause, Select, bindparam, select, tuple_
 
+from todo.core.timestamps import format_timestamp
 from todo.db.documents import LIST_FIELDS, SHARE_FIELDS, TASK_FIELDS, select_document
 from todo.db.session import Session
 from todo.db.statement import SQLITE, Statement, follows
@@ -117,7 +118,7 @@ def _write(document: bytes) -> bytes:
     for name in _TIMES & record.keys():
         if record[name] is not None:
             moment = datetime.fromisoformat(record[name])
-            record[name] = moment.isoformat(timespec="microseconds")
+            record[name] = format_timestamp(moment)
     if "position" in record:
         # Zero has a sign in one of them alone.
         record["position"] = float(record["position"]) + 0.0

@@ -1,7 +1,7 @@
 """One line of an export, checked: nothing goes in that the service would not have stored."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from todo.api.schemas import Position
+from todo.core.timestamps import format_timestamp
 from todo.db.tables import LIST_NAME_LENGTH, USER_LENGTH
 from todo.schedule.due import check_zone
 from todo.tasks.schemas import Description, Priority, RecurrenceFrom, Reminders, Rule, Tags, Title
@@ -171,5 +172,5 @@ def join_reasons(reasons: Sequence[str]) -> str:
 def to_plain(value: Any) -> Any:  # noqa: ANN401 - of any field
     """Return a value as a document has it."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+        return format_timestamp(value)
     return str(value) if isinstance(value, UUID | date) else value

@@ -6,6 +6,7 @@ from sqlalchemy import bindparam, case, update
 
 from todo.core.caller import Caller
 from todo.core.errors import RateLimitedError
+from todo.core.timestamps import format_timestamp
 from todo.db.session import Session
 from todo.db.statement import Statement
 from todo.db.tables import Time, api_token
@@ -39,7 +40,7 @@ async def charge(session: Session, caller: Caller, writes: int, now: datetime) -
     if most is None or caller.token_id is None or not writes:
         return
     hour = now.replace(minute=0, second=0, microsecond=0)
-    text = hour.isoformat(timespec="microseconds")
+    text = format_timestamp(hour)
     values = {"id": caller.token_id, "more": writes, "most": most, "hour": text}
     if await session.find(_CHARGE, values) is not None:
         return

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from todo.core.caller import Caller
 from todo.core.errors import VersionMismatchError
+from todo.core.timestamps import format_timestamp
 from todo.db.session import Session
 from todo.db.statement import SQLITE, BoundStatement, Row, Statement
 from todo.db.tables import account, journal
@@ -107,7 +108,7 @@ class UnitOfWork:
         self.session = session
         self.caller = caller
         self.now = now or datetime.now(UTC)
-        self.timestamp = self.now.isoformat(timespec="microseconds")
+        self.timestamp = format_timestamp(self.now)
         self._accounts: dict[str, Account] = {}
         # Owner and operation of each entry.
         self._recorded: list[tuple[str, str]] = []

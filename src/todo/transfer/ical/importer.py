@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from todo.account.repository import FIND as FIND_ACCOUNT
 from todo.account.service import DEFAULT_ZONE
 from todo.core.errors import ProblemError
+from todo.core.timestamps import format_timestamp
 from todo.db.database import Database
 from todo.schedule.due import check_zone
 from todo.tasks.document import Document
@@ -182,4 +183,4 @@ def _parse(text: str | None) -> datetime | None:
 
 
 def _render(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return format_timestamp(moment)
