@@ -16,8 +16,9 @@ from todo.account.repository import (
     SET_ZONE,
     SHARES_WITH,
 )
-from todo.core.errors import ReadOnlyError, ValidationFailedError
+from todo.core.errors import ReadOnlyError
 from todo.core.timestamps import format_timestamp
+from todo.core.validation_errors import field_error
 from todo.db.session import Session
 from todo.schedule.due import check_zone
 from todo.tasks.document import as_bytes, find_fire_times, parse_document
@@ -63,8 +64,7 @@ class AccountService:
         try:
             check_zone(zone)
         except ValueError as error:
-            wrong = {"in": "body", "field": "zone", "code": "invalid", "message": str(error)}
-            raise ValidationFailedError(errors=[wrong]) from None
+            raise field_error("zone", str(error)) from None
         account, _ = await self._work.lock(self._user)
         account.require_version(expected)
         if account.zone != zone:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import orjson
 
-from todo.core.errors import ValidationFailedError
+from todo.core.validation_errors import field_error
 
 _Value = TypeVar("_Value")
 _VERSION = 1
@@ -38,8 +38,7 @@ def read_cursor(cursor: str, check: Callable[[str], _Value]) -> _Value:
         value = None
     if value is None:
         message = "not a cursor of this list"
-        error = {"in": "query", "field": "cursor", "code": "invalid", "message": message}
-        raise ValidationFailedError(errors=[error])
+        raise field_error("cursor", message, place="query")
     return value
 
 

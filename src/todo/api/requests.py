@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from todo.core.errors import ValidationFailedError
-from todo.core.validation_errors import shorten
+from todo.core.validation_errors import field_error, shorten
 
 MAX_KEYS = 64
 """Of an object: a front end may send back a whole task with fields of its own."""
@@ -68,8 +68,7 @@ def _refuse(path: _Path, code: str, message: str) -> ValidationFailedError:
     while path:
         path, step = path
         steps.insert(0, shorten(step))
-    error = {"in": "body", "field": ".".join(steps), "code": code, "message": message}
-    return ValidationFailedError(errors=[error])
+    return field_error(".".join(steps), message, code=code)
 
 
 def to_json_dict(body: BaseModel) -> dict[str, Any]:

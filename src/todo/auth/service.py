@@ -12,10 +12,10 @@ from todo.core.errors import (
     ForbiddenError,
     NotFoundError,
     StateConflictError,
-    ValidationFailedError,
     VersionMismatchError,
 )
 from todo.core.ids import new_uuid7
+from todo.core.validation_errors import field_error
 from todo.writes.unit_of_work import UnitOfWork
 
 MAX_TOKENS = 100
@@ -106,9 +106,9 @@ class ApiTokenService:
         asked_list, asked_end = fields.get("list_id"), fields.get("expires_at")
         list_id = asked_list or caller.list_id
         if asked_list is not None and not await self._store.sees_list(asked_list):
-            raise _invalid("list_id", "there is no such list")
+            raise field_error("list_id", "there is no such list")
         if asked_end is not None and asked_end <= self._work.timestamp:
-            raise _invalid("expires_at", "must be in the future")
+            raise field_error("expires_at", "must be in the future")
         maker = None
         if caller.token_id is not None:
             maker = await self._store.find(caller.token_id)
@@ -141,8 +141,3 @@ def render_shown(token: ApiToken) -> bytes:
 def _least(asked: Any, bound: Any) -> Any:  # noqa: ANN401 - numbers, or times as text
     given = [value for value in (asked, bound) if value is not None]
     return min(given) if given else None
-
-
-def _invalid(field: str, message: str) -> ValidationFailedError:
-    error = {"in": "body", "field": field, "code": "invalid", "message": message}
-    return ValidationFailedError(errors=[error])

@@ -32,6 +32,7 @@ from todo.compat.spellings import read_parameters, read_tag, refuse_contradictio
 from todo.compat.user_path import SEGMENT
 from todo.core.caller import Caller
 from todo.core.errors import NotFoundError, OtherUserError, ValidationFailedError
+from todo.core.validation_errors import field_error
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.tasks import query as tasks_query
 from todo.tasks.document import parse_document
@@ -235,5 +236,4 @@ def _refuse_page(most: int, limit: int, offset: str | None) -> ValidationFailedE
     last = most if offset else most // limit + 1
     bound = f"at most {last}" if offset else f"at most {last} with this limit"
     message = f"{bound}; narrow the question, or read /api/v1/tasks"
-    error = {"in": "query", "field": offset or "page", "code": "too-far", "message": message}
-    return ValidationFailedError(errors=[error])
+    return field_error(offset or "page", message, place="query", code="too-far")

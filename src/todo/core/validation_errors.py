@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from todo.core.errors import ValidationFailedError
+
 _DATE = "must be a valid date, such as 2026-11-25"
 _INSTANT = "must be a valid time with its UTC offset, such as 2026-11-25T18:30:00+01:00"
 _OBJECT = "must be an object"
@@ -150,3 +152,18 @@ def _find_parameter(path: Sequence[str | int]) -> Iterator[str]:
 def shorten(step: str) -> str:
     """Return a name as errors show it; only an unknown one is longer than this."""
     return step if len(step) <= _SHOWN_LENGTH else f"{step[:_SHOWN_LENGTH]}…"
+
+
+def field_error(
+    field: str, message: str, *, place: str = "body", code: str = "invalid"
+) -> ValidationFailedError:
+    """Return the error that names one field.
+
+    Args:
+        field: Path of the field.
+        message: For people; continues the name of the field.
+        place: Where the field is: body, query, path or header.
+        code: For programs.
+    """
+    error = {"in": place, "field": field, "code": code, "message": message}
+    return ValidationFailedError(errors=[error])

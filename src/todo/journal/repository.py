@@ -28,7 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from todo.core.caller import Caller
-from todo.core.errors import NotFoundError, ValidationFailedError
+from todo.core.errors import NotFoundError
+from todo.core.validation_errors import field_error
 from todo.db.documents import show_time
 from todo.db.session import Session
 from todo.db.statement import SQLITE, Row, Statement
@@ -178,8 +179,7 @@ async def _read_step(session: Session, view: View, since: int, limit: int) -> Ch
     head = int(heads[0][0]) if heads else 0
     if since > head:
         message = f"the journal ends at {head}"
-        error = {"in": "query", "field": "since", "code": "after_head", "message": message}
-        raise ValidationFailedError(errors=[error])
+        raise field_error("since", message, place="query", code="after_head")
     items = [_read_change(row) for row in rows[:limit]]
     if len(rows) > limit:
         return Changes(items, items[-1].seq, has_more=True)

@@ -12,10 +12,10 @@ from todo.core.errors import (
     NotFoundError,
     ReadOnlyError,
     StateConflictError,
-    ValidationFailedError,
     VersionMismatchError,
 )
 from todo.core.ids import new_uuid7
+from todo.core.validation_errors import field_error
 from todo.lists.repository import MAX_SHARES, ListRepository
 from todo.tasks.document import Document, as_bytes, parse_document
 from todo.tasks.repository import MAX_SUBTREE
@@ -125,8 +125,7 @@ class ListService:
         owner = parse_document(await self._lock_own(list_id))["owner"]
         await self._require_version(owner, expected)
         if user == owner:
-            error = {"in": "path", "field": "user", "code": "invalid", "message": "is the owner"}
-            raise ValidationFailedError(errors=[error])
+            raise field_error("user", "is the owner", place="path")
         shares = await self._store.find_shares(list_id)
         before = next((each for each in shares if parse_document(each)["user_id"] == user), None)
         if before is not None and parse_document(before)["access"] == access:

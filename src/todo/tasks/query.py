@@ -12,8 +12,9 @@ import orjson
 from sqlalchemy import bindparam, select
 
 from todo.core.caller import Caller
-from todo.core.errors import NotFoundError, ProblemError, ValidationFailedError
+from todo.core.errors import NotFoundError, ProblemError
 from todo.core.timestamps import format_timestamp
+from todo.core.validation_errors import field_error
 from todo.db.documents import TASK_FIELDS
 from todo.db.session import Session
 from todo.db.statement import Row, Statement
@@ -354,5 +355,4 @@ def _render(moment: datetime) -> str:
 
 
 def _refuse(name: str, why: str) -> ProblemError:
-    error = {"in": "query", "field": name, "code": "invalid", "message": why}
-    return ValidationFailedError(errors=[error])
+    return field_error(name, why, place="query")

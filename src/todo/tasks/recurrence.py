@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, tzinfo
 from typing import Any, TypeVar
 
-from todo.core.errors import ValidationFailedError
 from todo.core.time_budget import TimeBudget, TimeBudgetExceededError
 from todo.core.timestamps import format_timestamp
+from todo.core.validation_errors import field_error
 from todo.schedule.due import check_zone
 from todo.schedule.rule import read_rule
 from todo.schedule.series import forget_start, next_due, normalise, parse_rule
@@ -82,8 +82,7 @@ class RuleEvaluation:
         try:
             return await asyncio.get_running_loop().run_in_executor(_thread, spend)
         except TimeBudgetExceededError:
-            error = {"in": "body", "field": field, "code": "too-costly", "message": message}
-            raise ValidationFailedError(errors=[error]) from None
+            raise field_error(field, message, code="too-costly") from None
 
     async def prepare(self, fields: dict[str, Any]) -> None:
         """Evaluate rule and texts of a body before the write starts, whose locks others wait for.
@@ -104,8 +103,7 @@ class RuleEvaluation:
             await self.run(_evaluate, fields)
         except ValueError as error:
             message = str(error)
-            wrong = {"in": "body", "field": "recurrence", "code": "invalid", "message": message}
-            raise ValidationFailedError(errors=[wrong]) from None
+            raise field_error("recurrence", message) from None
 
 
 def _evaluate(fields: dict[str, Any]) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 from todo.core.errors import NotFoundError, ReadOnlyError, StateConflictError, VersionMismatchError
 from todo.core.ids import new_uuid7
+from todo.core.validation_errors import field_error
 from todo.schedule.due import check_zone
 from todo.tasks.document import SEARCHED, Document, as_bytes, find_fire_times, parse_document
 from todo.tasks.recurrence import RuleEvaluation, find_next, forget_start_days
 from todo.tasks.repository import MAX_DEPTH, MAX_SUBTREE, TaskRepository
 from todo.tasks.rule_start import find_rule_start
-from todo.tasks.validation import field_error, needs_account, new_image, validate_due
+from todo.tasks.validation import needs_account, new_image, validate_due
 from todo.writes.unit_of_work import Account, UnitOfWork
 
 _DUE = ("due_date", "due_at", "due_zone")

@@ -4,9 +4,9 @@ import time
 from datetime import date, datetime
 from typing import Any
 
-from todo.core.errors import ProblemError, ValidationFailedError
 from todo.core.ids import new_uuid7
 from todo.core.timestamps import format_timestamp
+from todo.core.validation_errors import field_error
 from todo.schedule.due import EARLIEST, LATEST, check_zone
 from todo.tasks.document import Document
 from todo.tasks.recurrence import normalize_rule
@@ -82,9 +82,3 @@ def validate_due(document: Document, account_zone: str) -> None:
             document["recurrence"] = normalize_rule(document)
         except ValueError as error:
             raise field_error("recurrence", str(error)) from None
-
-
-def field_error(field: str, why: str) -> ProblemError:
-    """Return the error that names a field of the body."""
-    error = {"in": "body", "field": field, "code": "invalid", "message": why}
-    return ValidationFailedError(errors=[error])
