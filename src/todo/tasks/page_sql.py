@@ -12,9 +12,8 @@ What is not to lead must not be led by: PostgreSQL gets each condition either wh
 it, or above the limit, where no plan can turn it into another way to read the table.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -31,9 +30,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.db.documents import TASK_FIELDS, select_document
+from todo.db.documents import select_document
 from todo.db.statement import SQLITE, Statement
 from todo.db.tables import Day, Id, Time, task, task_tag
+from todo.tasks.query_shape import QueryShape
 from todo.tasks.search import has_words, may_match, rank
 
 SCAN_BUDGET = 2000
@@ -42,58 +42,9 @@ WORDS_BUDGET = 500
 NARROW = 500
 """How many matches of a narrow condition are gathered and sorted."""
 
-Sort = Literal["created", "updated", "due", "priority", "title", "position", "relevance"]
-_KEYS = {
-    "created": "id",
-    "updated": "updated_at",
-    "due": "due_key",
-    "priority": "priority",
-    "title": "title",
-    "position": "position",
-    "relevance": "id",
-}
 _CACHED_SHAPES = 512
 _ENDS = (0, 2**128 - 1)
 """The first id and the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueryShape:
-    """What a question asks by, without the values; the parameters are named after the fields.
-
-    Attributes:
-        sort: The order.
-        descending: Whether the largest comes first.
-        after: Whether it goes on after a cursor (`after_key`, `after_id`).
-        status: `open` or `completed`, None for both.
-        in_list: `one` list (`list_id`), `none`, or `any`.
-        parent: Whether it is about the tasks right below one (`parent_id`).
-        tags: How many tags (`tag_0` ...) a task must have.
-        priority: Whether it must have one priority.
-        due: `window` (`date_from`, `date_to`, `at_from`, `at_to`, `key_from`, `key_to`), `none`
-            for tasks without, or `any`.
-        updated: Whether it must have changed since (`updated_since`).
-        search: Whether its words must match (`terms`, `pieces`).
-        fields: Keys of the documents.
-    """
-
-    sort: Sort = "created"
-    descending: bool = True
-    after: bool = False
-    status: Literal["open", "completed"] | None = None
-    in_list: Literal["one", "none", "any"] = "any"
-    parent: bool = False
-    tags: int = 0
-    priority: bool = False
-    due: Literal["window", "none", "any"] = "any"
-    updated: bool = False
-    search: bool = False
-    fields: tuple[str, ...] = TASK_FIELDS
-
-    @property
-    def key(self) -> str:
-        """The column that a page is sorted by, before the id."""
-        return _KEYS[self.sort]
 
 
 @lru_cache(_CACHED_SHAPES)

@@ -23,8 +23,6 @@ from todo.schedule.due import DueWindow, check_zone, day_bounds, due_key, first_
 from todo.tasks.document import Document, as_bytes, parse_document, read_due, read_rank
 from todo.tasks.page_sql import (
     NARROW,
-    QueryShape,
-    Sort,
     boundary_statement,
     count_statement,
     find_selective_condition,
@@ -32,6 +30,7 @@ from todo.tasks.page_sql import (
     is_scanned,
     page_statement,
 )
+from todo.tasks.query_shape import QueryShape, Sort
 from todo.tasks.repository import TaskRepository
 from todo.tasks.search import search_params
 from todo.text.search_words import parse_query

@@ -33,7 +33,7 @@ from todo.api.schemas import (
     refuse_nul,
 )
 from todo.db.tables import DESCRIPTION_LENGTH, TAG_LENGTH, TITLE_LENGTH
-from todo.tasks.page_sql import Sort
+from todo.tasks.query_shape import Sort
 from todo.text.normalization import nfc_validator, normalize_text
 
 MAX_TITLE_LENGTH = TITLE_LENGTH

@@ -16,7 +16,7 @@ from tests.integration.worlds import World, open_world
 from todo.core.caller import Caller
 from todo.lists.service import ListService
 from todo.tasks import query as tasks_query
-from todo.tasks.page_sql import Sort
+from todo.tasks.query_shape import Sort
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
 

@@ -16,8 +16,8 @@ from todo.core.caller import Caller
 from todo.core.errors import ValidationFailedError
 from todo.db.documents import TASK_FIELDS
 from todo.db.statement import POSTGRESQL, Row, Statement
-from todo.tasks.page_sql import Sort
 from todo.tasks.query import Page, Query, read_page
+from todo.tasks.query_shape import Sort
 from todo.tasks.schemas import TaskQuery
 
 if TYPE_CHECKING:

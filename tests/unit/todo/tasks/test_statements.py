@@ -16,8 +16,6 @@ from todo.tasks.page_sql import (
     NARROW,
     SCAN_BUDGET,
     WORDS_BUDGET,
-    QueryShape,
-    Sort,
     boundary_statement,
     count_statement,
     find_selective_condition,
@@ -25,6 +23,7 @@ from todo.tasks.page_sql import (
     is_scanned,
     page_statement,
 )
+from todo.tasks.query_shape import QueryShape, Sort
 from todo.tasks.repository import find_statement
 from todo.tasks.search import search_params
 from todo.text.search_words import owner_term, parse_query
