@@ -2,7 +2,7 @@
 
 One pod holds the database and the backend, because they share a Unix socket and peer
 credentials name the backend to the database. The reasons behind the less obvious fields are in
-docs/adr/0022-one-pod-with-its-own-names.md.
+docs/adr/0022-deploy-one-pod-with-its-own-names.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a request's query says, for addresses that are asked for often.
 
 FastAPI looks at the annotation of each field of a model again for each request: 13 % of what a
-list takes (docs/adr/0043-what-a-write-waits-for.md).
+list takes (docs/adr/0043-create-a-task-in-one-statement.md).
 """
 
 from typing import Any, TypeVar

@@ -1,7 +1,7 @@
 """Statements: built with SQLAlchemy, compiled once for each dialect, run on the driver itself.
 
 Running a statement through SQLAlchemy costs several times what the driver takes for it
-(docs/adr/0016-how-a-read-reaches-the-driver.md). Its compiler is what is worth having: one
+(docs/adr/0016-run-compiled-statements-on-the-driver.md). Its compiler is what is worth having: one
 expression for two databases, with the right casts.
 """
 

@@ -48,7 +48,7 @@ def redact(text: str) -> str:
 class EventFormatter(OrjsonFormatter):
     """One line of JSON: timestamp, level, logger, message, what it belongs to, then extra fields.
 
-    Every request writes a line, so its price counts (docs/adr/0031-what-a-log-line-costs.md).
+    Every request writes a line, so its price counts (docs/adr/0031-keep-python-json-logger.md).
     """
 
     def __init__(self) -> None:

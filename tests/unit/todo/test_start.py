@@ -1,7 +1,8 @@
 """What the program imports until it serves: each package on purpose, and nothing heavy in vain.
 
-Every start, restart and recovery pays for an import, and the idle process keeps it. Whoever adds
-one says here why, or imports it where it is used (docs/adr/0015-imports-at-start.md).
+Every start, restart and recovery pays for an import, and the idle process keeps it. A new one is
+listed here with its reason, or imported where it is used
+(docs/adr/0015-import-only-what-every-start-needs.md).
 """
 
 import json
