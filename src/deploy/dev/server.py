@@ -7,11 +7,10 @@ import os
 import secrets
 import socket
 import sys
-import tempfile
 import time
 from typing import TYPE_CHECKING
 
-from deploy import paths, process
+from deploy import atomic_write, paths, process
 from deploy.errors import DeployError, ExitCode
 from deploy.progress import say
 from deploy.stack import admin
@@ -165,8 +164,6 @@ def _make_secret(folder: Path) -> None:
     if file.exists():
         return
     # Whole or not at all, and the first of two: the other one's backend may have read it.
-    with tempfile.NamedTemporaryFile("w", dir=folder) as new:
-        new.write(secrets.token_urlsafe(48) + "\n")
-        new.flush()
-        with contextlib.suppress(FileExistsError):
-            file.hardlink_to(new.name)
+    with contextlib.suppress(FileExistsError):
+        text = secrets.token_urlsafe(48) + "\n"
+        atomic_write.write_text(file, text, mode=0o600, overwrite=False)

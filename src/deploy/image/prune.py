@@ -13,7 +13,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from deploy import process
+from deploy import atomic_write, process
 from deploy.paths import state_dir
 
 if TYPE_CHECKING:
@@ -108,6 +108,4 @@ def _read() -> Record:
 def _write(record: Record) -> None:
     path = record_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(dataclasses.asdict(record), indent=1) + "\n")
-    partial.replace(path)
+    atomic_write.write_text(path, json.dumps(dataclasses.asdict(record), indent=1) + "\n")

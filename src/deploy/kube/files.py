@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import os
 import secrets
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import paths
+from deploy import atomic_write, paths
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 MANIFEST = paths.KUBE / "todo.yaml"
 _SECRET_BYTES = 48
@@ -25,7 +23,7 @@ def write_manifest(text: str, path: Path = MANIFEST) -> bool:
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, text, mode=0o644)
+    atomic_write.write_text(path, text)
     return True
 
 
@@ -69,7 +67,7 @@ def write_secret(text: str, path: Path) -> None:
         DeployError: The file exists, or its folder does not.
     """
     try:
-        _replace(path, text, mode=0o600, overwrite=False)
+        atomic_write.write_text(path, text, mode=0o600, overwrite=False)
     except FileExistsError:
         message = f"{path} exists, and its tokens would end with it"
         hint = "name another file"
@@ -78,22 +76,3 @@ def write_secret(text: str, path: Path) -> None:
         message = f"{path} cannot be written: {error.strerror}"
         hint = "name a file in a folder of yours"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG) from None
-
-
-def _replace(path: Path, text: str, *, mode: int, overwrite: bool = True) -> None:
-    """Write beside the file and move into place: readers see the old content or the new."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            os.fchmod(stream.fileno(), mode)
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if overwrite:
-            temporary.replace(path)
-        else:
-            # Unlike a rename, a link fails where something is there already.
-            path.hardlink_to(temporary)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+from deploy import atomic_write
 from deploy.errors import DeployError, ExitCode
 from deploy.host import cgroup as lab_cgroup
 from deploy.paths import labs_dir
@@ -117,9 +118,7 @@ def is_running(folder: Path) -> bool:
 
 def write(folder: Path, record: Record) -> None:
     """Store a lab's record; readers see the whole of it or nothing."""
-    new = folder / f".{_RECORD}"
-    new.write_text(json.dumps(dataclasses.asdict(record)))
-    new.rename(folder / _RECORD)
+    atomic_write.write_text(folder / _RECORD, json.dumps(dataclasses.asdict(record)))
 
 
 def find(name: str) -> Record | None:

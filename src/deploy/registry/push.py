@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-from deploy import progress
+from deploy import atomic_write, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.host import probe
 from deploy.image import build
@@ -139,9 +139,7 @@ def _record(destination: skopeo.Reference, published: Published) -> None:
     records[destination.tagged] = dataclasses.asdict(published)
     path = _records_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(records, indent=2, sort_keys=True) + "\n")
-    partial.replace(path)
+    atomic_write.write_text(path, json.dumps(records, indent=2, sort_keys=True) + "\n")
 
 
 def _read_records() -> dict[str, dict[str, str]]:

@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from deploy import command_hints
+from deploy import atomic_write, command_hints
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import QUADLET, state_dir
 
@@ -61,7 +61,7 @@ def install(units: dict[str, str]) -> set[str]:
         target = Path(path)
         if not target.exists() or target.read_text() != text:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write(target, text)
+            atomic_write.write_text(target, text)
             changed.add(name)
     for path in set(record) - set(wanted):
         Path(path).unlink(missing_ok=True)
@@ -153,14 +153,7 @@ def _read_record() -> dict[str, str]:
 def _write_record(record: dict[str, str]) -> None:
     path = _record_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, json.dumps(record, indent=2, sort_keys=True) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file in one step, so that nobody ever reads half of it."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    partial.replace(path)
+    atomic_write.write_text(path, json.dumps(record, indent=2, sort_keys=True) + "\n")
 
 
 def _digest(text: str) -> str:

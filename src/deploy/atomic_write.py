@@ -1,0 +1,39 @@
+"""Atomic writes: readers see the old content of a file or the new, never a part of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+_READABLE = 0o644
+
+
+def write_text(path: Path, text: str, *, mode: int = _READABLE, overwrite: bool = True) -> None:
+    """Write a file beside its place, then move it there.
+
+    Args:
+        path: The file; its folder exists.
+        text: All of its content.
+        mode: The file's permissions.
+        overwrite: Replace what is there.
+
+    Raises:
+        FileExistsError: Something is there, and is not to be replaced.
+        OSError: The file cannot be written.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if overwrite:
+            temporary.replace(path)
+        else:
+            # Unlike a rename, a link fails where something is there already.
+            path.hardlink_to(temporary)
+    finally:
+        temporary.unlink(missing_ok=True)
