@@ -9,7 +9,7 @@ import pytest
 from tests.integration.cluster import BACKEND_ROLE, Cluster, open_cluster
 from tests.integration.service import Service, open_service
 from tests.integration.tokens import Open
-from tests.integration.users import MakeClient, MakePerson, invite
+from tests.integration.users import MakeClient, MakePerson, Person, invite
 from todo.config.settings import Settings
 from todo.db.migrate import migrate
 
@@ -82,6 +82,16 @@ def make_person(service: Service) -> Iterator[MakePerson]:
     """Users of that backend, new ones in each test."""
     with invite(service) as make:
         yield make
+
+
+@pytest.fixture
+def alice(make_person: MakePerson) -> Person:
+    return make_person("alice")
+
+
+@pytest.fixture
+def bob(make_person: MakePerson) -> Person:
+    return make_person("bob")
 
 
 @pytest.fixture

@@ -8,21 +8,11 @@ import pytest
 
 from tests.integration.cluster import Cluster
 from tests.integration.service import UNSET, Service, open_service, run_admin
-from tests.integration.users import LISTS, TASKS, MakePerson, Person, code, invite, read
+from tests.integration.users import LISTS, TASKS, Person, code, invite, read
 
 ME = "/api/v1/me"
 JOURNAL = "/api/v1/journal"
 TOKENS = "/api/v1/tokens"
-
-
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
-
-
-@pytest.fixture
-def bob(make_person: MakePerson) -> Person:
-    return make_person("bob")
 
 
 def test_an_account_is_there_before_its_first_change(alice: Person) -> None:

@@ -3,20 +3,9 @@
 import uuid
 
 import httpx
-import pytest
 
 from tests.integration.compat.test_front_ends import create, home, titles
-from tests.integration.users import LISTS, TASKS, MakePerson, Person, code, read
-
-
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
-
-
-@pytest.fixture
-def bob(make_person: MakePerson) -> Person:
-    return make_person("bob")
+from tests.integration.users import LISTS, TASKS, Person, code, read
 
 
 def every_call(person: Person, user: str, task_id: str) -> list[httpx.Response]:

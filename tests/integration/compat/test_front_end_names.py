@@ -5,12 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.users import MakePerson, Person, code, read
-
-
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
+from tests.integration.users import Person, code, read
 
 
 def home(person: Person) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.users import TASKS, MakePerson, Person, code, read
+from tests.integration.users import TASKS, Person, code, read
 
 FIELDS = {
     "id",
@@ -23,16 +23,6 @@ FIELDS = {
     "created_at",
     "updated_at",
 }
-
-
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
-
-
-@pytest.fixture
-def bob(make_person: MakePerson) -> Person:
-    return make_person("bob")
 
 
 def home(person: Person) -> str:

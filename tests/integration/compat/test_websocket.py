@@ -9,19 +9,9 @@ import pytest
 
 from tests.integration.service import SECRET, Service, open_service
 from tests.integration.sockets import Socket, connect, open_socket
-from tests.integration.users import LISTS, TASKS, MakePerson, Person, read
+from tests.integration.users import LISTS, TASKS, Person, read
 from tests.machine_clock import CLOCK, wait_until
 from todo.auth.tokens import Tokens
-
-
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
-
-
-@pytest.fixture
-def bob(make_person: MakePerson) -> Person:
-    return make_person("bob")
 
 
 def token_of(person: Person) -> str:

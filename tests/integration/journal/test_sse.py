@@ -11,20 +11,10 @@ import pytest
 
 from tests.integration.cluster import Cluster
 from tests.integration.service import Service, open_service
-from tests.integration.users import LISTS, TASKS, MakePerson, Person, invite
+from tests.integration.users import LISTS, TASKS, Person, invite
 from tests.machine_clock import CLOCK, wait_until
 
 EVENTS = "/api/v1/events"
-
-
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
-
-
-@pytest.fixture
-def bob(make_person: MakePerson) -> Person:
-    return make_person("bob")
 
 
 class Listener:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.integration.service import Service
-from tests.integration.users import LISTS, TASKS, MakePerson, Person, code, read
+from tests.integration.users import LISTS, TASKS, Person, code, read
 from todo.api.schemas import Problem
 
 UNDO = "/api/v1/undo"
@@ -25,16 +25,6 @@ RICH = {
     "reminders": [10, 60],
     "position": 1.5,
 }
-
-
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
-
-
-@pytest.fixture
-def bob(make_person: MakePerson) -> Person:
-    return make_person("bob")
 
 
 def head(person: Person) -> int:

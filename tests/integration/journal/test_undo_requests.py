@@ -2,18 +2,11 @@
 
 from typing import Any
 
-import pytest
-
 from tests.integration.service import Service
 from tests.integration.stored import run_sql
-from tests.integration.users import TASKS, MakePerson, Person, read
+from tests.integration.users import TASKS, Person, read
 
 UNDO = "/api/v1/undo"
-
-
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
 
 
 def titles(person: Person) -> list[str]:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.integration.service import Service
-from tests.integration.users import LISTS, TASKS, MakePerson, Person, code, read, use_token
+from tests.integration.users import LISTS, TASKS, Person, code, read, use_token
 
 UNDO = "/api/v1/undo"
 CHANGES = "/api/v1/changes"
@@ -16,16 +16,6 @@ TOKENS = "/api/v1/tokens"
 WRITE = ["delete", "read", "write"]
 RUN = {"X-Run-Id": "weekly-7"}
 AGENT = {"name": "agent", "scopes": WRITE}
-
-
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
-
-
-@pytest.fixture
-def bob(make_person: MakePerson) -> Person:
-    return make_person("bob")
 
 
 def add(http: httpx.Client, title: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

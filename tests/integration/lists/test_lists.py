@@ -8,7 +8,6 @@ from tests.integration.service import Service
 from tests.integration.users import (
     LISTS,
     TASKS,
-    MakePerson,
     Person,
     code,
     read,
@@ -16,16 +15,6 @@ from tests.integration.users import (
 )
 
 ABSENT = str(uuid.UUID(int=0))
-
-
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
-
-
-@pytest.fixture
-def bob(make_person: MakePerson) -> Person:
-    return make_person("bob")
 
 
 def create_list(person: Person, name: str = "Home") -> dict[str, Any]:

@@ -14,16 +14,6 @@ from tests.integration.users import (
 )
 
 
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
-
-
-@pytest.fixture
-def bob(make_person: MakePerson) -> Person:
-    return make_person("bob")
-
-
 @pytest.mark.parametrize("access", ["read", "write"])
 def test_a_shared_list_shows_its_tasks(alice: Person, bob: Person, access: str) -> None:
     list_id = create_list(alice)["id"]

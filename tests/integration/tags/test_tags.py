@@ -6,19 +6,9 @@ import pytest
 
 from tests.integration.service import Service
 from tests.integration.stored import run_sql
-from tests.integration.users import LISTS, TASKS, MakePerson, Person, code, read, use_token
+from tests.integration.users import LISTS, TASKS, Person, code, read, use_token
 
 TAGS = "/api/v1/tags"
-
-
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
-
-
-@pytest.fixture
-def bob(make_person: MakePerson) -> Person:
-    return make_person("bob")
 
 
 def tag(person: Person, *tags: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

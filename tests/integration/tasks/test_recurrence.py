@@ -6,17 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.users import TASKS, MakePerson, Person, code, read
-
-
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
-
-
-@pytest.fixture
-def bob(make_person: MakePerson) -> Person:
-    return make_person("bob")
+from tests.integration.users import TASKS, Person, code, read
 
 
 def create(person: Person, **task: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

@@ -5,19 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.integration.cluster import Cluster
 from tests.integration.service import open_service
-from tests.integration.users import TASKS, MakePerson, Person, invite, read
+from tests.integration.users import TASKS, Person, invite, read
 from tests.machine_clock import CLOCK, find_slowness_by_load
 
 CHANGES = "/api/v1/changes"
-
-
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
 
 
 def soon(seconds: float) -> str:

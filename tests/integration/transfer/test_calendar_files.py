@@ -4,30 +4,15 @@ import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 import pytest
 
-from tests.integration.service import call_admin, make_environment
+from tests.integration.service import call_admin
 from tests.unit.todo.transfer.ical.random_calendars import Generator
 
-if TYPE_CHECKING:
-    from tests.integration.cluster import Cluster
-
 Import = Callable[..., str]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    """The environment of an empty database of each kind."""
-    url = f"sqlite:///{tmp_path}/other.db"
-    if request.param == "postgres":
-        cluster: Cluster = request.getfixturevalue("cluster")
-        url = cluster.make_database()
-    environment = make_environment(tmp_path, {"TODO_DATABASE_URL": url})
-    assert call_admin(environment, "migrate").returncode == 0
-    return environment
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from tests.integration.cluster import Cluster
 from tests.integration.service import (
     Service,
     call_admin,
-    make_environment,
     open_folder,
     run_admin,
 )
@@ -24,18 +23,6 @@ SAMPLES = Path(__file__).parents[2] / "unit" / "todo" / "transfer" / "ical" / "d
 def client(service: Service, user: str) -> Iterator[httpx.Client]:
     with service.client(service.token(user)) as client:
         yield client
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    """The environment of another, empty database of each kind."""
-    url = f"sqlite:///{tmp_path}/other.db"
-    if request.param == "postgres":
-        cluster: Cluster = request.getfixturevalue("cluster")
-        url = cluster.make_database()
-    environment = make_environment(tmp_path, {"TODO_DATABASE_URL": url})
-    assert call_admin(environment, "migrate").returncode == 0
-    return environment
 
 
 def fill(client: httpx.Client) -> None:

@@ -39,11 +39,6 @@ def make_person(limited: Service) -> Iterator[MakePerson]:
         yield make
 
 
-@pytest.fixture
-def alice(make_person: MakePerson) -> Person:
-    return make_person("alice")
-
-
 def stored(service: Service, person: Person) -> tuple[int | None, int | None]:
     """What the account's row says of its tasks and bytes."""
     ((tasks, size),) = run_sql(
