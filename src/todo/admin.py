@@ -2,7 +2,7 @@
 
 Three switches before the command are for the program that runs it in a container from outside:
 `--as PROGRAM` is how its user calls it, `--plan` only checks the command line and prints the files
-that it names, `--descriptors` hands these files over (`todo.core.files`).
+that it names, `--descriptors` passes these files (`todo.core.files`).
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The public application: wiring, nothing else."""
+"""The public application: it only wires routers, middleware and services."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

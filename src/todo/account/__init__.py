@@ -1,1 +1,1 @@
-"""A user's own account: its time zone, and its end."""
+"""A user's own account: its time zone and its deletion."""

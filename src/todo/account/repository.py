@@ -1,4 +1,4 @@
-"""Statements over a user's account and all that goes with it."""
+"""SQL statements for an account and everything that is deleted with it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""HTTP for the caller's own account."""
+"""HTTP routes of the caller's own account."""
 
 from fastapi import APIRouter, Request, Response, status
 

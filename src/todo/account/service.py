@@ -1,4 +1,4 @@
-"""What a user may do with the own account."""
+"""Account service: set the time zone, delete the account."""
 
 from datetime import datetime
 from typing import Any
@@ -95,7 +95,7 @@ class AccountService:
             while len(await self._work.session.fetch(statement, mine)) == CHUNK:
                 pass
         await self._erase(account)
-        # What tells that content was erased, and not altered: it is chained like any entry.
+        # This entry shows that content was erased and not altered: it is chained like any other.
         self._record("delete", None, None)
 
     def _refuse_list_tokens(self) -> None:

@@ -1,1 +1,1 @@
-"""What every route of the API shares: how a read and a write are answered."""
+"""Shared parts of all API routes: middleware, reads and writes, errors, pagination."""

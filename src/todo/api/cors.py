@@ -1,4 +1,4 @@
-"""Cross-origin requests of browsers (the Fetch standard): from where, and what they may see."""
+"""CORS (the Fetch standard): allowed origins, and the headers that a browser may send and read."""
 
 from collections.abc import Iterable
 

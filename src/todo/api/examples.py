@@ -1,4 +1,4 @@
-"""What the examples of the API share; each example is in the schema that it belongs to."""
+"""Values that the examples of the API share; each example is in its own schema."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,8 +1,8 @@
-"""Stored answers: a request with an Idempotency-Key happens once, however often it is sent.
+"""Idempotency keys: a request with an Idempotency-Key is executed once, however often it is sent.
 
-The key is claimed and the answer stored in the transaction of the write itself. So a crash leaves
-both or neither, and of requests that come together one happens while the others wait for it. Only
-what was done is stored: a refused request may be mended and sent again with the same key.
+The key is claimed and the response stored in the transaction of the write itself. So a crash leaves
+both or neither. Of concurrent requests with one key, one is executed and the others wait for it.
+Only a successful write is stored: a refused request may be corrected and sent with the same key.
 """
 
 import hashlib
@@ -143,7 +143,7 @@ def store(caller: Caller, key: str, answer: StoredResponse) -> BoundStatement:
 
 def _render_fingerprint(request: Request, caller: Caller, body: bytes) -> bytes:
     seen = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
-    # A token for one list must not be told what another token did elsewhere.
+    # A token for one list must not see what another token did elsewhere.
     seen.update(f"{caller.list_id}\n".encode())
     seen.update((find_if_match(request) or "").encode() + b"\n")
     seen.update(body)

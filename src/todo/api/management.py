@@ -1,7 +1,7 @@
 """The management application: metrics and health, without a framework.
 
-It serves the management socket, and without metrics the probe socket. Probes come every few
-seconds for ever, so they are neither logged nor measured, and cost little.
+It serves the management socket and, without metrics, the probe socket. A probe comes every few
+seconds, so probes are neither logged nor counted, and cost little.
 """
 
 import json

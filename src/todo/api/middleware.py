@@ -1,7 +1,7 @@
-"""The edge of the public application: what happens to every request, whatever its route.
+"""The middleware of the public application, which processes every request of every route.
 
-A pure ASGI middleware: request id, caller, limits, deadline, headers, access event, metrics, last
-resort.
+It is pure ASGI: request id, client address, rate limits, deadline, headers, access log, metrics,
+and the response to an unexpected exception.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ class RequestMiddleware:
             proxies: Whose forwarded headers are believed.
             health: Tells when the process stops.
             deadline_s: Seconds until the answer to a request must have begun.
-            address_limit: Counts requests by address, but for health checks.
+            address_limit: Counts requests by address, except health checks.
             cors: Origins that may call from a browser.
             identify: Finds the caller before a body is read that has not come yet.
         """

@@ -1,8 +1,8 @@
-"""The OpenAPI document: what FastAPI finds, and what every route of a kind takes and answers.
+"""The OpenAPI document: FastAPI's own, with the parameters and responses that routes share.
 
-Which kind a route is says its code: one that calls `run_write` takes an `Idempotency-Key`, one
-that calls `read_if_match` takes an `If-Match`. So the document cannot fall behind, and no route
-pays for parameters that others read for it. Made when it is first asked for.
+The code of a route shows its kind: one that calls `run_write` accepts an `Idempotency-Key`, one
+that calls `read_if_match` accepts an `If-Match`. So the document cannot become outdated, and no
+route declares parameters that shared code reads. It is built on the first request for it.
 """
 
 import json

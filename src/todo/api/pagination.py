@@ -1,4 +1,4 @@
-"""Pages whose order is that of one value, and the cursors that lead from one to the next."""
+"""Cursor pagination for collections that are sorted by one value."""
 
 import base64
 import binascii
@@ -20,14 +20,14 @@ def render_cursor(last: str) -> str:
 
 
 def read_cursor(cursor: str, check: Callable[[str], _Value]) -> _Value:
-    """Return the value that a cursor goes on after.
+    """Return the value after which a cursor continues.
 
     Args:
         cursor: As a caller sent it.
         check: Returns the value, or raises a ValueError.
 
     Raises:
-        ValidationFailedError: It is no cursor of such a page.
+        ValidationFailedError: It is not a cursor of such a page.
     """
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)

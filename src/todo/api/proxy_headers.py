@@ -2,8 +2,8 @@
 
 A proxy writes one header and may pass on the others as its client sent them, so the operator says
 which one it writes. The address comes from that header only, and so does the scheme; with
-`X-Forwarded-For`, which has none, the scheme comes from `X-Forwarded-Proto`. What the header does
-not say clearly is doubtful: the caller then has the address of the nearest hop that is known, and
+`X-Forwarded-For`, which has none, the scheme comes from `X-Forwarded-Proto`. If the
+header does not name the caller clearly, the caller gets the address of the nearest known hop and
 shares its rate limit.
 """
 

@@ -1,7 +1,7 @@
-"""What a request's query says, for addresses that are asked for often.
+"""Query parameters of frequent requests, parsed without FastAPI's model.
 
-FastAPI looks at the annotation of each field of a model again for each request: 13 % of what a
-list takes (docs/adr/0043-create-a-task-in-one-statement.md).
+FastAPI inspects the annotation of each field of a model for each request: 13 % of the cost of a
+list (docs/adr/0043-create-a-task-in-one-statement.md).
 """
 
 from typing import Any, TypeVar

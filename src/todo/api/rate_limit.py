@@ -1,4 +1,4 @@
-"""Rate limits: one bucket of permits a key, in this process, in bounded memory."""
+"""Rate limits: one token bucket for each key, in this process, in bounded memory."""
 
 import time
 from collections import OrderedDict
@@ -15,7 +15,7 @@ _MAX_KEYS = 10_000
 Field = tuple[bytes, bytes]
 
 CALLER_FIELDS = "todo.caller_rate_limit"
-"""Key of the ASGI scope with what the answer tells about the limit of the caller's token."""
+"""Key of the ASGI scope: the response headers about the limit of the caller's token."""
 CLIENT_KEY = "todo.client_key"
 """Key of a WebSocket's ASGI scope with what its client's address is counted by, or None."""
 REFUSED_TOKEN_CODE = 4401
@@ -44,7 +44,7 @@ class RateLimit:
             name: What the limit counts by, as callers read it.
             per_minute: Permits of a bucket, and how many come back in a minute.
             ipv6_prefix: For a limit by address, `ipv6_prefix` of `find_address_key`.
-            refused: Is told of every refusal.
+            refused: Is called for every refusal.
             clock: Seconds that only grow.
         """
         self.ipv6_prefix = ipv6_prefix
@@ -58,7 +58,7 @@ class RateLimit:
         self._prefix = f'"{name}";r='.encode()
 
     def take(self, key: str) -> tuple[Field, Field]:
-        """Take one permit, and return the fields that tell the caller what is left.
+        """Take one permit, and return the header fields that show what is left.
 
         Raises:
             RateLimitedError: There is none.

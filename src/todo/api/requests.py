@@ -1,4 +1,4 @@
-"""The bodies of requests: how large they may be, and what they hold."""
+"""Request bodies of the routes: their maximum size, and their parsing."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Answers made of bytes: entity tags, conditional reads."""
+"""Responses from bytes: entity tags, conditional reads."""
 
 import hashlib
 import re

@@ -28,7 +28,7 @@ def refuse_nul(text: str) -> str:
 
 
 def drop_defaults(schema: dict[str, Any]) -> None:
-    """Show no defaults: they are never used, `model_fields_set` tells what was sent."""
+    """Show no defaults: they are never used, `model_fields_set` has what was sent."""
     for field in schema["properties"].values():
         field.pop("default", None)
 
@@ -37,14 +37,14 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _refuse_number(given: object) -> object:
-    """Refuse seconds since 1970, as text too: they else would pass for an instant."""
+    """Refuse seconds since 1970, also as text: pydantic would accept them as an instant."""
     if not isinstance(given, str) or not _DAY.match(given):
         raise ValueError("must be as in 2026-11-25T18:30:00+01:00")
     return given
 
 
 def _refuse_time(given: object) -> object:
-    """Refuse what is no plain day: else a midnight would pass for one."""
+    """Refuse what is not a plain day: pydantic would accept a midnight as one."""
     if not isinstance(given, str) or not _DAY.fullmatch(given):
         raise ValueError("must be as in 2026-11-25")
     return given

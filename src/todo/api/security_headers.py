@@ -1,4 +1,4 @@
-"""Header fields that every answer carries, whoever makes it."""
+"""Security headers, which every response has."""
 
 from collections.abc import Iterable
 

@@ -1,6 +1,6 @@
 """The interactive documentation: Swagger UI over `/openapi.json`, served by this program itself.
 
-Swagger UI comes with the distribution fastapi-standalone-docs, of which nothing but its files is
+Swagger UI comes with the distribution fastapi-standalone-docs, of which only the files are
 used. The page works under a policy without inline scripts, inline styles and outside addresses.
 """
 
@@ -57,7 +57,7 @@ _FILES = {
 }
 _DISTRIBUTION = "fastapi_standalone_docs"
 _FRESH = {"Cache-Control": "no-cache"}
-# They change with an upgrade alone; a page of yesterday with a script of today still works.
+# They change only with an upgrade; a page of yesterday with a script of today still works.
 _CACHED = {"Cache-Control": "public, max-age=86400"}
 
 router = APIRouter(include_in_schema=False)

@@ -1,4 +1,4 @@
-"""How a write is answered: once, whole, and the same again when it is repeated."""
+"""Execution of write requests: one transaction, retries after conflicts, idempotent replay."""
 
 import asyncio
 import random
@@ -25,10 +25,10 @@ from todo.writes.unit_of_work import UnitOfWork
 
 WriteHandler = Callable[[UnitOfWork], Awaitable[StoredResponse]]
 
-# How long a write is tried again that others were in the way of; well below a caller's patience.
+# How long a write is retried after conflicts; well below the timeout of a client.
 _RETRY_S = 5.0
 _PAUSE_S = 0.02
-# Whoever lost often must not wait while others, who begin anew, go by.
+# A write that lost often must not wait long while newer ones overtake it.
 _MAX_PAUSE_S = 0.16
 
 
@@ -134,7 +134,7 @@ async def _try(
         if key is not None:
             work.before_commit(store(caller, key, answer))
         await work.commit()
-        # At once: nothing may come between what is committed and its being told.
+        # At once: nothing may come between a commit and its notification.
         _notifier(request)(work.changed)
         for operation in work.operations:
             _metrics(request).count_journal(operation)

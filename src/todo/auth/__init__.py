@@ -1,1 +1,1 @@
-"""Who the caller is: bearer tokens."""
+"""Authentication with bearer tokens, and what a caller may see and change."""

@@ -1,8 +1,8 @@
 """API tokens: `todo_ID_SECRET`, of which the service keeps the id and a digest of the secret.
 
-A secret is 32 random bytes: nobody guesses one, so a plain SHA-256 is enough, and costs little.
-Nothing about these tokens is kept in memory. Each request asks the database, so one that is
-revoked is refused from the next request on.
+A secret is 32 random bytes, which cannot be guessed, so a plain SHA-256 is enough and costs little.
+Nothing about these tokens is cached. Each request reads the database, so a revoked token is
+refused from the next request on.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class ApiTokens:
         self._last_use = last_use
 
     async def verify(self, token: str) -> Caller:
-        """Return the caller that a token stands for.
+        """Return the caller that a token identifies.
 
         Raises:
             UnauthorizedError: It is malformed, unknown, revoked or expired.

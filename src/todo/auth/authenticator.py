@@ -1,4 +1,4 @@
-"""From the headers of a request to its caller."""
+"""Authentication of a request: from its headers to its caller."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""What an operator does with the tokens of users: list and revoke API tokens, end all of a user."""
+"""The operators' token commands: list and revoke API tokens, end all sessions of a user."""
 
 import contextlib
 import math

@@ -1,7 +1,7 @@
 """Ended sessions: for each user, the time up to which JSON Web Tokens are no longer accepted.
 
-Such a token is in no list, so an operator ends all that a user has by the time at which they were
-issued. There are few such times; each process keeps them and reads the new ones every few seconds.
+The service has no list of such tokens, so an operator ends all of a user's that were issued up to a
+time. There are few such times; each process caches them and reads new ones every few seconds.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _of = token_cutoff.c
 _AFTER = bindparam("after", type_=Time)
 _NEWER = Statement(
     select(_of.user_id, _of.cutoff_at)
-    # Between two times: of one alone PostgreSQL expects a third of the table, and reads all of it.
+    # Two bounds: with only one, PostgreSQL estimates a third of the table, and reads all of it.
     .where(_of.cutoff_at.between(_AFTER, bindparam("until", type_=Time)))
     .where((_of.cutoff_at > _AFTER) | (_of.user_id > bindparam("after_user", type_=String)))
     .order_by(_of.cutoff_at, _of.user_id)

@@ -1,4 +1,4 @@
-"""The dependency that gives an endpoint its caller, and the scope that the endpoint requires."""
+"""FastAPI dependencies: the caller of an endpoint, and the scope that the endpoint requires."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar

@@ -1,4 +1,4 @@
-"""Public keys that tokens are signed with: a JSON Web Key Set, fetched when it is needed."""
+"""JSON Web Key Sets: the public keys that verify tokens, fetched when they are needed."""
 
 import asyncio
 import json
@@ -195,7 +195,7 @@ def select_keys(text: bytes) -> list[tuple[str | None, str, dict[str, Any]]]:
     """Return id, algorithm and content of each key that may verify a token.
 
     Raises:
-        ValueError: It is no key set, or no key in it is usable.
+        ValueError: It is not a key set, or no key in it is usable.
     """
     if len(text) > MAX_BYTES:
         raise ValueError(f"it has more than {MAX_BYTES} bytes")
@@ -237,7 +237,7 @@ def _find_algorithm(jwk: dict[str, Any]) -> str | None:
         or jwk.get("use", "sig") != "sig"
         or not isinstance(operations, list)
         or "verify" not in operations
-        # Whoever publishes a private key has none.
+        # A published private key is not private any more.
         or "d" in jwk
     ):
         return None

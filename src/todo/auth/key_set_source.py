@@ -56,7 +56,7 @@ async def fetch_file(path: Path) -> tuple[bytes, float]:
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        # One more than is allowed tells that it is too large.
+        # One byte more than is allowed shows that it is too large.
         return file.read(MAX_BYTES + 1)
 
 

@@ -1,6 +1,6 @@
-"""The time at which each API token was last used: noted by requests, stored a moment later.
+"""The last use of each API token: noted by requests, stored in the background.
 
-No request waits for it, and a token that is used all the time costs a statement a minute.
+No request waits for it, and a token in constant use costs one statement a minute.
 """
 
 import asyncio

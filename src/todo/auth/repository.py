@@ -1,4 +1,4 @@
-"""Statements over API tokens."""
+"""SQL statements for API tokens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _COLUMNS = (
 _SHOWN = [api_token.c[name] for name in (*_COLUMNS, "last_used_at")]
 _BY_ID = api_token.c.id == bindparam("id")
 _TOKEN_LIST_ID = bindparam("only_list", type_=Id)
-# A token that is bound to one list sees its like alone.
+# A token that is bound to one list sees only tokens of the same list.
 _OWNED_BY_CALLER = (api_token.c.owner == bindparam("user")) & or_(
     _TOKEN_LIST_ID.is_(None), api_token.c.list_id == _TOKEN_LIST_ID
 )
@@ -110,7 +110,7 @@ class ApiToken:
 
     @property
     def caller(self) -> Caller:
-        """Whom the token stands for."""
+        """The caller that the token identifies."""
         return Caller(
             user=self.owner,
             scopes=frozenset(self.scopes),

@@ -1,4 +1,4 @@
-"""HTTP for API tokens."""
+"""HTTP routes of API tokens."""
 
 from uuid import UUID
 

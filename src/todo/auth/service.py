@@ -1,4 +1,4 @@
-"""What may be done with API tokens: none grants more than whoever makes it has."""
+"""API token service: no token grants more than its creator's own token."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -59,7 +59,7 @@ class ApiTokenService:
         user = work.caller.user
         await work.lock(user)
         if work.caller.token_id is None:
-            # After the lock: whoever ends a user's tokens has it as well.
+            # After the lock, which the command that ends a user's tokens takes as well.
             await check_stored(work.session, work.caller)
         for scope in fields["scopes"]:
             if scope not in work.caller.scopes:

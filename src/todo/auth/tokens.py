@@ -22,7 +22,7 @@ ALGORITHM = "HS256"
 MIN_SECRET_BYTES = 32
 MAX_SUBJECT_LENGTH = 255
 LEEWAY_S = 10
-# Longer ones are no tokens of ours, and parsing them costs time before the signature is known.
+# Longer ones are not our tokens, and parsing them costs time before the signature is checked.
 _MAX_TOKEN_LENGTH = 4096
 _MAX_KEY_ID_LENGTH = 255
 _KEY_ID_BYTES = 6
@@ -37,7 +37,7 @@ class Verified(NamedTuple):
     """A token that was verified.
 
     Attributes:
-        caller: Whom it stands for.
+        caller: The caller that it identifies.
         expires_at: When it ends, in seconds since 1970.
         keys: The set that its key was taken from; None for a shared secret.
     """
@@ -112,7 +112,7 @@ class Tokens:
         """Return what a token says.
 
         Raises:
-            UnauthorizedError: The token is not accepted; the log alone says why.
+            UnauthorizedError: The token is not accepted; only the log has the reason.
             KeySetUnavailableError: Its key cannot be fetched.
         """
         if len(token) > _MAX_TOKEN_LENGTH:
@@ -197,7 +197,7 @@ _REASONS = {
 
 
 def refuse(reason: str) -> UnauthorizedError:
-    """Log why a token is refused, and return what its sender is told: nothing of it."""
+    """Log why a token is refused, and return an error without that reason for its sender."""
     _log.info("token refused", extra={"reason": reason})
     return UnauthorizedError(challenge=_INVALID)
 

@@ -1,9 +1,9 @@
 """Due times as existing front ends write them: one field for days, wall times and instants.
 
-Their forms send `2026-11-25T10:00` without a zone, keep it so, and read it as the clock on the
-wall. Where the account has a zone, it decides. Where nobody ever said one, the account has UTC;
-the wall time is then stored as if in `UNKNOWN_ZONE`, and shown without a zone as it came. That is
-how their own backends treat it, and a browser anywhere shows what was typed.
+Their forms send a wall time without a zone, `2026-11-25T10:00`, and expect the same back. If the
+account has a zone, the time is in that zone. If none was ever set, the account has UTC; the wall
+time is then stored as if in `UNKNOWN_ZONE`, and returned without a zone, as it was sent. Their own
+backends do the same, and a browser anywhere shows what was typed.
 """
 
 from dataclasses import dataclass

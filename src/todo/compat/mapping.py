@@ -1,7 +1,7 @@
-"""Between a task's document and what existing front ends send and read.
+"""Conversion between a task's document and the form that existing front ends send and read.
 
-They know less of a task than there is, and send all of it back. So what comes back as it was
-shown changes nothing: a rule that they show as `weekly` keeps its days.
+They know only a part of a task, and send all of that part back. So a field that comes back
+unchanged changes nothing: a rule that they show as `weekly` keeps its days.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pages by number, out of pages by cursor."""
+"""Offset pagination for existing front ends, on top of cursor pagination."""
 
 from dataclasses import replace
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""HTTP as existing front ends call it."""
+"""HTTP routes that existing front ends call."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any

@@ -1,7 +1,7 @@
-"""What existing front ends send and read.
+"""Schemas of the requests and responses of existing front ends.
 
-They send back whole tasks, with fields of their own: `spellings` says which of those are known by
-another name, which are refused and which are left out.
+They send back whole tasks, with fields of their own: `spellings` decides which of those are known
+under another name, which are refused and which are ignored.
 """
 
 from typing import Annotated, Any, Literal, Self

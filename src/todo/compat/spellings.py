@@ -1,8 +1,8 @@
-"""The names by which existing front ends call parameters and fields.
+"""Spellings of parameters and fields that existing front ends use.
 
-A name with one possible meaning is translated. A name that would change the result if it were
-understood is refused: a filter that is left out shows tasks that nobody asked for, and a field that
-is left out is lost. What cannot change the result is ignored.
+A name with one possible meaning is translated. An unknown name that could change the result is
+refused: without a filter the list would show other tasks, and without a field its value would be
+lost. A name that cannot change the result is ignored.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The user in the address."""
+"""The user ID in the path."""
 
 from starlette.convertors import Convertor, register_url_convertor
 
@@ -6,7 +6,7 @@ _NAME = "user"
 
 
 class _UserConvertor(Convertor[str]):
-    # Not `v1`: what is below /api/v1 is no user's, also with a method that it does not know.
+    # Not `v1`: a path below /api/v1 belongs to no user, also with a method that it does not have.
     regex = "(?!v1(?:/|$))[^/]+"
 
     def convert(self, value: str) -> str:

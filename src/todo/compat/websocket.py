@@ -1,7 +1,7 @@
-"""Changes as existing front ends follow them: one WebSocket for each open page.
+"""The WebSocket on which existing front ends follow changes, one for each open page.
 
 A browser cannot send headers with a WebSocket. So the token may come as a subprotocol or as the
-first message; never in the address, which proxies write into their logs.
+first message, but never in the URL, which proxies log.
 
 A caller whose token is in a header or a subprotocol is identified before the handshake is
 accepted. One that is refused is accepted as well, and closed at once: a browser shows no other
@@ -62,7 +62,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class WebSocketClosedError(Exception):
-    """The connection ends, and the client is told why."""
+    """The connection ends, with a code and a reason for the client."""
 
     def __init__(self, code: int, reason: str) -> None:
         self.code = code
@@ -219,7 +219,7 @@ def _ending() -> Iterator[None]:
     except RateLimitedError as error:
         raise WebSocketClosedError(TOO_MANY, error.detail) from None
     except ProblemError as error:
-        # What would fail again is no reason to come again.
+        # Only a failure that may pass is a reason to connect again.
         code = TRY_LATER if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else POLICY
         raise WebSocketClosedError(code, error.detail) from None
 

@@ -57,7 +57,7 @@ def parse_origins(text: str) -> tuple[str, ...]:
     """Split a list of origins at its commas.
 
     Raises:
-        ValueError: One of them is no origin.
+        ValueError: One of them is not an origin.
     """
     origins = tuple(name.strip().rstrip("/") for name in text.split(",") if name.strip())
     for origin in origins:

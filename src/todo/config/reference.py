@@ -1,4 +1,4 @@
-"""The table of options, made from the settings themselves."""
+"""The reference of all options, rendered from the settings."""
 
 from todo.config.settings import PREFIX, Settings
 

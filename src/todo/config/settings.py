@@ -1,4 +1,4 @@
-"""The environment, read once and validated before anything else runs."""
+"""Settings: the environment, read once and validated before anything else runs."""
 
 import difflib
 import os

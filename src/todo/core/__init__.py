@@ -1,1 +1,1 @@
-"""What every package may use: errors, exit codes, identifiers, the circuit breaker."""
+"""Shared foundations: errors, exit codes, identifiers, the circuit breaker."""

@@ -1,4 +1,4 @@
-"""Who calls, and what the caller may do: the one value that routers and services ask."""
+"""The caller of a request, and its permissions, which routers and services check."""
 
 from dataclasses import dataclass, field
 

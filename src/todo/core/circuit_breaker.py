@@ -1,4 +1,4 @@
-"""pybreaker for asyncio: who may call the database, and what its answer means."""
+"""Circuit breaker for the database: pybreaker, adapted to asyncio."""
 
 import asyncio
 import contextlib
@@ -39,8 +39,8 @@ class AsyncBreaker:
 
     pybreaker lets every concurrent call through while half open and counts a cancelled call as
     a failure (or, excluded, as a success that closes it). So the call runs outside of pybreaker,
-    which is only told outcomes that mean something: one probe at a time while it is not closed,
-    and nothing at all for a neutral one.
+    which receives only outcomes that count: one probe at a time while it is not closed, and
+    nothing at all for a neutral outcome.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class _Storage(CircuitMemoryStorage):
     """Remembers by a clock that never goes back when the breaker opened.
 
     pybreaker compares with the time of day: set back by an hour, it kept the breaker open for that
-    hour. It is told no time, so that it lets through whatever `AsyncBreaker` does.
+    hour. It gets no time, so it lets through what `AsyncBreaker` lets through.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -1,7 +1,7 @@
-"""What can go wrong for a caller: each error carries code, status and the way out.
+"""Errors that a caller can receive: each has a code, a status and a remedy.
 
-Rendering is pure and knows no framework, so services may raise these errors and both
-applications (public and management) answer alike. The format is RFC 9457.
+Rendering is pure and independent of the framework, so services may raise these errors, and both
+applications (public and management) render them alike. The format is RFC 9457.
 """
 
 import json
@@ -17,7 +17,7 @@ MAX_ERRORS = 100
 
 
 class ProblemError(Exception):
-    """An error that the caller is told about."""
+    """An error that is reported to the caller."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal-error"
@@ -229,7 +229,7 @@ class UnavailableError(ProblemError):
 
     @property
     def reason(self) -> str:
-        """What operators are told."""
+        """The message for operators."""
         return self.detail
 
 
@@ -247,14 +247,14 @@ class DatabaseUnavailableError(UnavailableError):
         Args:
             detail: For the caller.
             retry_after_s: Seconds until the caller may try again.
-            cause: Why, for operators alone.
+            cause: The cause, only for operators.
         """
         super().__init__(detail, retry_after_s=retry_after_s)
         self._cause = cause
 
     @property
     def reason(self) -> str:
-        """What operators are told."""
+        """The message for operators."""
         return f"the database is not available: {self._cause}" if self._cause else self.detail
 
 

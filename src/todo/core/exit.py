@@ -1,4 +1,4 @@
-"""How the program ends when it cannot go on: one line, one exit code."""
+"""Fatal errors: one line on standard error, and one exit code."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes after sysexits.h; service managers tell causes apart by them."""
+    """Exit codes after sysexits.h; service managers distinguish causes by them."""
 
     OK = 0
     INCOMPLETE = 1

@@ -1,6 +1,6 @@
-"""The files of an operator's command: named ones, the standard streams, or descriptors handed over.
+"""Files of an operator's command: named files, the standard streams, or inherited descriptors.
 
-A program outside of the container cannot lend it a path, but descriptors: `--descriptors
+A program outside of the container cannot pass it a path, only descriptors: `--descriptors
 stdin=5,stdout=6,stderr=7,input=8,output=9,lifeline=10` replaces the standard streams, lets the
 file that the command reads be 8 and the one that it writes be 9 whatever their names are, and ends
 the command when the other end of pipe 10 is closed.
@@ -32,7 +32,7 @@ class Files:
     """Opens what a command reads, and what it writes."""
 
     def __init__(self, descriptors: Mapping[str, int] | None = None) -> None:
-        """Open paths, or in place of any path what was handed over as `input` and `output`."""
+        """Open paths, or instead of any path the descriptors passed as `input` and `output`."""
         self._descriptors = descriptors or {}
 
     @contextlib.contextmanager

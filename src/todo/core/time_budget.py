@@ -1,7 +1,7 @@
 """A budget of processor time for work whose cost the caller of a request decides.
 
-Only the time that the running thread computes counts. Waiting, other threads and a busy machine
-spend nothing, so a budget refuses costly input and not slowness.
+Only the processor time of the running thread counts. Waiting, other threads and a busy machine
+spend nothing, so a budget refuses costly input, not a slow machine.
 """
 
 import contextlib
