@@ -13,7 +13,7 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 
 # Process 1 of a container ignores a signal that it has no handler for: without this, a stop
-# during the imports would wait for the manager's patience. The server installs its own.
+# during the imports would wait until the manager's timeout. The server installs its own.
 signal.signal(signal.SIGTERM, _leave)
 signal.signal(signal.SIGINT, _leave)
 

@@ -26,10 +26,10 @@ _DRIVERS = {
 }
 
 _NEAR = 0.75
-"""How alike a word must be to an option to be taken for it misspelt; 1 is the same."""
+"""Similarity from which on an unknown name counts as a misspelled option; 1 is equality."""
 
-# Kubernetes injects these for every Service of the namespace; a Service whose name begins with
-# `todo` brings the prefix with it, and is no misspelt option.
+# Kubernetes injects these for every Service of the namespace. If the name of a Service starts with
+# `todo`, they have the prefix of options, but they are not misspelled options.
 _SERVICE_LINK = re.compile(
     r"TODO(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 )

@@ -1,7 +1,7 @@
-"""Checkouts of the connection pool: each waits for its turn, and is in an account's share.
+"""Checkouts of the connection pool: first come, first served, within the share of an account.
 
-A request that is given up leaves at once, whatever its statement does: a task of its own ends the
-statement and returns the connection. Until then connection and share count as used.
+A canceled request ends at once, whatever its statement does: a separate task ends the statement
+and returns the connection. Until then the connection and the share count as used.
 """
 
 import asyncio

@@ -1,12 +1,12 @@
 """psycopg's connection, with a wait that costs half as much.
 
-For each statement psycopg registers with the event loop anew, starts a timer and wakes the waiting
-task to read what has come. Here the registration stays for the next statement, what has come is
-read where the loop tells of it, and the task wakes when its answer is whole. All but the plain wait
-for an answer is left to psycopg.
+For each statement, psycopg registers with the event loop again, starts a timer and wakes the
+waiting task to read the received bytes. Here the registration stays for the next statement, the
+bytes are read in the loop's callback, and the task wakes when its result is complete. Every other
+wait is psycopg's own.
 
 A task that is cancelled while it waits ends at once. psycopg would first cancel the statement on
-the server and wait for its end, for seconds if the server hangs; here a task of its own does that,
+the server and wait for its end, for seconds if the server hangs. Here a separate task does that,
 and the connection's next statement waits for it.
 """
 
@@ -25,7 +25,7 @@ class Connection(AsyncConnection[Any]):
     """A connection whose statements wait cheaply."""
 
     _watched = -1
-    """The descriptor of which the event loop tells `_read`."""
+    """The descriptor for which the event loop calls `_read`; -1 for none."""
     _running: Operation = None
     _answer: asyncio.Future[Any] | None = None
     abandoned: asyncio.Task[Any] | None = None
@@ -73,7 +73,7 @@ class Connection(AsyncConnection[Any]):
         await super().close()
 
     async def _await_answer(self, operation: Operation) -> Any:  # noqa: ANN401 - any result
-        """Return the operation's result, or what is left of it.
+        """Return the result of the operation, or the operation itself if it needs another wait.
 
         Raises:
             CancelledError: This task was cancelled; `abandoned` ends the operation.
@@ -98,10 +98,10 @@ class Connection(AsyncConnection[Any]):
             self._running = self._answer = None
 
     def _read(self) -> None:
-        """Go on with the operation: something has come."""
+        """Continue the operation: bytes have arrived."""
         operation, answer = self._running, self._answer
         if operation is None or answer is None:
-            # Unasked, the server only says good-bye: whoever takes the connection next sees it.
+            # Without a request, the server only closes: the next checkout notices that.
             self._unwatch()
             return
         if answer.done():
@@ -151,7 +151,7 @@ class PooledConnection(Connection):
 
 
 class _StartedOperation:
-    """An operation that has begun, for a wait that believes to begin it."""
+    """An operation that has started already, for a wait that would start it."""
 
     def __init__(
         self, operation: Operation, state: Wait, interrupted: BaseException | None = None

@@ -1,4 +1,4 @@
-"""The one database engine: its pool, its breaker and the unit of work."""
+"""The database: engine, connection pool, circuit breaker, and sessions on a connection."""
 
 import contextlib
 import logging
@@ -24,9 +24,9 @@ from todo.db.session import PostgresSession, Session, SqliteSession, create_asyn
 from todo.db.statement import SQLITE, Statement
 
 APPLICATION_NAME = "todo-backend"
-# Of every session of PostgreSQL, whatever the address says. A statement has one plan, whatever it
-# is asked for. Otherwise the server plans most pages anew each time, since the limit is a
-# parameter, and by whom it is asked for.
+# For every session of PostgreSQL, whatever the URL has: a statement has one plan for all
+# parameters. Otherwise the server plans most pages for each request, because the limit is a
+# parameter, and the plan depends on the account.
 _SESSION_OPTIONS = " -c plan_cache_mode=force_generic_plan"
 _RECYCLE_S = 1800
 
@@ -231,8 +231,8 @@ def prepare_engine(engine: Engine, settings: Settings) -> None:
         event.listen(engine, "connect", sqlite.prepare_connection)
         event.listen(engine, "begin", sqlite.begin)
         return
-    # Texts and times are shown to callers as the server writes them. libpq takes these from here
-    # and tells them at connect: PgBouncer understands that, and no default of a role is stronger.
+    # Texts and times reach callers as the server writes them. libpq reads these variables and
+    # sends them at connect. PgBouncer understands that, and it overrides the defaults of a role.
     os.environ |= {"PGTZ": "UTC", "PGDATESTYLE": "ISO", "PGCLIENTENCODING": "UTF8"}
     if settings.database_password_file is not None:
         path = settings.database_password_file

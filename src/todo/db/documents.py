@@ -1,7 +1,7 @@
-"""The document of a task, a list or a share: the one JSON text that stands for it everywhere.
+"""Documents: the JSON text of a task, a list or a share, which the database renders.
 
-The database makes it, so that a read needs no conversion and every reader sees the same:
-callers, the journal, stored answers, an export.
+So a read needs no conversion, and all readers get the same text: callers, the journal, stored
+responses, an export.
 """
 
 from collections.abc import Callable, Sequence

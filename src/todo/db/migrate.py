@@ -19,7 +19,7 @@ from todo.db.sqlite import is_busy
 from todo.db.tables import EXPECTED_REVISION, REVISIONS
 
 SCRIPTS = Path(__file__).parent / "migrations"
-# Any constant will do, as long as nothing else in the database uses it: "todo" in ASCII.
+# Any constant that nothing else in the database uses: "todo" in ASCII.
 LOCK_KEY = 0x746F646F
 _LOCK = {"key": LOCK_KEY}
 # A migration may take its time, also where the role has limits. Each server has those it knows.

@@ -1,6 +1,6 @@
 """Privileges of the backend's database role, where another role owns the schema (PostgreSQL).
 
-The backend's role reads and writes the rows that its statements touch and nothing else. The
+The backend's role may read and write only the rows that its statements need. The
 journal is append-only for it: it has no UPDATE, DELETE or TRUNCATE there, and owns no table whose
 rules it could change. Erasure goes through the function `erase_journal` (revision 0008).
 """

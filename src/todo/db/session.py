@@ -1,8 +1,8 @@
-"""What runs statements on a connection out of the pool: alone, or as one transaction.
+"""Sessions: statements on one connection of the pool, each by itself or in one transaction.
 
 The pool is SQLAlchemy's. It connects and closes by `greenlet_spawn`, which runs SQLAlchemy's
-synchronous code and hands what the driver awaits to the event loop; `sqlalchemy.ext.asyncio`
-offers the same, and imports the ORM. Statements go straight to the driver.
+synchronous code and awaits in the event loop what the driver awaits; `sqlalchemy.ext.asyncio`
+offers the same, but imports the ORM. Statements go straight to the driver.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from sqlalchemy.util import greenlet_spawn
 from todo.db.admission import Admission
 from todo.db.statement import BoundStatement, Row, Statement
 
-# psycopg serves both kinds of program; only the dialect's name tells SQLAlchemy which one this is.
+# psycopg has a synchronous and an asynchronous form; SQLAlchemy distinguishes them by the dialect.
 _ASYNC_DRIVERS = {"postgresql+psycopg": "postgresql+psycopg_async"}
 
 Prepared = tuple[str | bytes, Any]
@@ -264,7 +264,7 @@ async def checkin(pooled: PoolProxiedConnection, timeout_s: float) -> bool:
         await greenlet_spawn(pooled.invalidate)
         return True
     if answered:
-        # Nothing here waits: the pool is told to reset nothing.
+        # Nothing here waits, because the pool is configured not to reset connections.
         pooled.close()
     else:
         await greenlet_spawn(pooled.invalidate)

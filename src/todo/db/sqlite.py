@@ -1,4 +1,4 @@
-"""SQLite connections: their settings, and what waits for another process."""
+"""SQLite connections: their pragmas, and the wait for the lock of another process."""
 
 import time
 from typing import Any

@@ -1,8 +1,8 @@
 """Statements: built with SQLAlchemy, compiled once for each dialect, run on the driver itself.
 
-Running a statement through SQLAlchemy costs several times what the driver takes for it
-(docs/adr/0016-run-compiled-statements-on-the-driver.md). Its compiler is what is worth having: one
-expression for two databases, with the right casts.
+Running a statement through SQLAlchemy costs several times as much as the driver alone
+(docs/adr/0016-run-compiled-statements-on-the-driver.md). Only its compiler is used: one expression
+for two databases, with the right casts.
 """
 
 from collections.abc import Callable, Mapping

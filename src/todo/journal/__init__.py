@@ -1,1 +1,1 @@
-"""The one change log: every write appends to it, and its readers are views of it."""
+"""The journal: every write appends to it; sync, events, history and undo read it."""

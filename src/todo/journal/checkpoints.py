@@ -1,6 +1,6 @@
-"""Heads of journals in a file: what to keep elsewhere, so that nobody can rewrite a chain unseen.
+"""Checkpoints: the heads of journals in a file. Kept elsewhere, they reveal a rewritten chain.
 
-One JSON object a line, in the order of owners.
+The file has one JSON object a line, sorted by owner.
 """
 
 from collections.abc import Iterable, Iterator

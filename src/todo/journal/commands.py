@@ -1,4 +1,4 @@
-"""What `todo.admin verify` does: verify journals and say what it came to, in lines."""
+"""The command `todo.admin verify`: verify journals and report the result, line by line."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
-"""The documents of things as they are now.
+"""Current documents of tasks and lists, as the database renders them now.
 
-An entry of the journal may say the same in the form of an earlier version, which has another
-length: only these count towards a storage quota.
+The journal may have the same document in the form of an earlier version, with another length. Only
+current documents count towards a storage quota.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,8 +1,8 @@
-"""Follow journals as they grow.
+"""The change feed: wakes event streams and WebSockets when a journal has new entries.
 
-Whoever follows is woken by a commit of this process at once, and by one of another process within
-a second: while anybody follows, one task asks the database where the journals of those who are
-followed end. What changed is then read as by everybody else; no session is held in between.
+A follower wakes at once after a commit of this process, and within a second after one of another
+process: while there are followers, one task polls the ends of the followed journals. A follower
+then reads the changes like any other client; it holds no session in between.
 """
 
 import asyncio
@@ -113,7 +113,7 @@ class ChangeFeed:
                     yield []
 
     async def _wait(self, wakeup: asyncio.Event, seconds: float) -> bool:
-        """Wait for a bell; return whether it rang."""
+        """Wait until woken; return whether that happened before the timeout."""
         try:
             async with asyncio.timeout(seconds):
                 await wakeup.wait()

@@ -1,8 +1,8 @@
-"""Later changes of the things that an undo is about, and which of them are in its way.
+"""Later changes of the things that an undo restores, and which of them conflict with it.
 
-A later change is in the way: undoing would destroy it. A later undo is not, if it only brought the
-thing back to a state that it had before or during the changes: so a run is undone again after its
-undo was undone, and a thing that is undone already does not keep the others from it.
+A later change conflicts, because undoing would destroy it. A later undo does not, if it only
+restored a state that the thing had before or during the changes. So a run can be undone again after
+its undo was undone, and one thing that is undone already does not prevent the undo of the others.
 """
 
 from collections import defaultdict

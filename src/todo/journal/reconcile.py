@@ -1,4 +1,4 @@
-"""Compare the tasks that there are with what their journal says of them."""
+"""Reconciliation: compare the stored tasks with the last state in their journal."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime

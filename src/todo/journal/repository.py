@@ -1,8 +1,8 @@
-"""Statements that read a journal, and whose journal a caller may read.
+"""SQL statements that read a journal, and the rule whose journal a caller may read.
 
-The database makes the JSON, as it does for documents; what changes and history show of an entry
-stands here alone. A page by conditions that no index answers looks at SCAN_BUDGET entries at
-most, and may be short.
+The database renders the JSON, as it does for documents; only this module decides what `changes` and
+`history` show of an entry. A page with conditions that no index supports reads at most SCAN_BUDGET
+entries, and may be short.
 """
 
 from dataclasses import dataclass
@@ -126,7 +126,7 @@ async def find_view(session: Session, caller: Caller, asked: UUID | None) -> Vie
 
     Args:
         session: Reads.
-        caller: Who asks; a token for one list reads about that list alone.
+        caller: Who asks; a token for one list reads only the changes of that list.
         asked: A list that the caller sees, or None for the caller's own journal.
 
     Raises:
@@ -192,7 +192,7 @@ async def _read_step(session: Session, view: View, since: int, limit: int) -> Ch
 async def read_history(
     session: Session, view: View, wanted: Filter, before: int | None, limit: int
 ) -> tuple[list[bytes], int | None]:
-    """Return entries, newest first, and the number before which to go on, None at the end.
+    """Return entries, newest first, and the number before which to continue, None at the end.
 
     Args:
         session: Reads.

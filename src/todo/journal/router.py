@@ -1,4 +1,4 @@
-"""HTTP for the journal."""
+"""HTTP routes of the journal: changes, events, history and undo."""
 
 from typing import Annotated
 

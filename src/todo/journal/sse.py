@@ -1,4 +1,4 @@
-"""Changes as server-sent events: a response that goes on while its client listens."""
+"""Server-sent events: a response that sends changes for as long as its client listens."""
 
 import contextlib
 from collections import Counter
@@ -80,7 +80,7 @@ class Streams:
                 try:
                     await confirm()
                 except ProblemError:
-                    # The client comes again, and is told with a status why it may not listen.
+                    # The client connects again, and gets a status that shows why it is refused.
                     return
                 yield b"".join(map(render_event, page)) or b":\n\n"
 

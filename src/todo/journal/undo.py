@@ -1,8 +1,8 @@
-"""Undo: things become again what the journal says they were.
+"""Undo: restore tasks, lists and shares to a state that the journal recorded.
 
-All of it in one transaction, or nothing: where somebody changed the same things since, or what
-they stood in is gone, undoing would destroy more than it mends. What comes of it is recorded as
-`restore`, so an undo is undone like any change.
+It is one transaction, all or nothing. If somebody changed the same things since, or their list or
+parent is gone, undoing would destroy more than it repairs, and it is refused. The result is
+recorded as `restore`, so an undo can be undone like any other change.
 """
 
 from collections.abc import Callable, Iterable
@@ -99,7 +99,7 @@ class Restore:
         """What it is to be."""
         target = self.first.read_before()
         if "version" in target:
-            # A number that it never had: no entity tag stands for two states.
+            # A number that it never had: an entity tag never identifies two states.
             target["version"] = self.current["version"] + 1
         return target
 

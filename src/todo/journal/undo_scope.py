@@ -1,4 +1,4 @@
-"""Which entries of a journal an undo is about: a change with what it caused, a request, a run."""
+"""The scope of an undo: a change with its effects, a request, a run, or a token."""
 
 from collections import defaultdict
 from collections.abc import Iterable

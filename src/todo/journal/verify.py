@@ -1,8 +1,8 @@
-"""Verify journals: find what was altered, is missing or was put in, and name it.
+"""Verification of journals: find and name entries that were altered, removed or inserted.
 
 Each row is checked against its own commitment and against the hash of the row before it, in pages,
-so that memory is bounded. Whoever can write to the database could recompute a whole chain; only a
-head that was exported before tells that, and tells a tail that was cut off.
+so that memory is bounded. A person who can write to the database could recompute a whole chain.
+Only a head that was exported earlier reveals that, or a tail that was cut off.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -184,7 +184,7 @@ async def _verify_one(
 
 
 async def _check_end(session: Session, chain: "Chain") -> None:
-    """Compare the end with what the account says, while others go on to write."""
+    """Compare the end with the row of the account, while others continue to write."""
     values = {"owner": chain.owner}
     (head,) = await session.fetch(_HEAD, values)
     chain.expect(int(head[1]), bytes(head[2]))

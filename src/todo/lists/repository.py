@@ -1,4 +1,4 @@
-"""Statements over lists and their shares."""
+"""SQL statements for lists and their shares."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""HTTP for lists and their shares."""
+"""HTTP routes of lists and their shares."""
 
 from typing import Annotated
 from uuid import UUID

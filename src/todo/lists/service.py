@@ -1,7 +1,7 @@
-"""What may be done with lists, whoever asks.
+"""List service: the rules for lists and shares, for all kinds of callers.
 
-A list is its owner's: others to whom it is shared see it, and change its tasks where they may,
-but neither the list itself nor with whom it is shared.
+A list belongs to its owner. Users with whom it is shared see it, and change its tasks if the share
+allows it. Only the owner changes the list itself and its shares.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Whether the process lives, has started, and can answer: one truth for every endpoint."""
+"""Health: whether the process is alive, has started and is ready, the same for all endpoints."""
 
 import asyncio
 import time

@@ -22,7 +22,7 @@ _SECRETS = [
     # A JSON Web Token, wherever it appears. A part of one matches as well: were the dots required,
     # a long text without them would be scanned again from each `eyJ`.
     (re.compile(r"eyJ[\w-]++(?:\.[\w-]*+){0,2}"), "[redacted]"),
-    # The secret of an API token; its id is no secret.
+    # The secret of an API token; its id is not secret.
     (re.compile(r"(todo_[0-9a-f]{32}_)[\w-]+"), r"\1[redacted]"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+"), r"\1 [redacted]"),
     # The password of an address.
@@ -60,7 +60,7 @@ class EventFormatter(OrjsonFormatter):
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
         """Add the fields in reading order, redacted."""
-        # The edge chooses every value of an access event, and none of them can hold a secret.
+        # The middleware chooses every value of an access event, and none can contain a secret.
         clean = _same if record.name == ACCESS_LOGGER else _clean
         log_data["timestamp"] = self._timestamp(record.created)
         log_data["level"] = record.levelname

@@ -1,7 +1,7 @@
-"""How late the event loop is: a task that sleeps and looks at the clock.
+"""Event loop lag, measured by a task that sleeps and compares the clock.
 
-Whatever holds the loop up (a long computation, a blocking call, a machine without CPU time)
-delays every request alike, and no request's own duration tells the cause.
+Everything that blocks the loop (a long computation, a blocking call, a machine without CPU time)
+delays all requests alike, and the duration of a request does not show the cause.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ async def watch_loop(
     Args:
         observe: Told each lag, in seconds.
         interval_s: Time between two looks.
-        warning_s: Lag from which on the log tells it.
+        warning_s: Lag from which on it is logged.
     """
     loop = asyncio.get_running_loop()
     quiet_until = 0.0

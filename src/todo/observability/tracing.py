@@ -1,8 +1,8 @@
-"""OpenTelemetry, for those who collect traces: a span for each request, sent by OTLP over HTTP.
+"""OpenTelemetry tracing: one span for each request, exported by OTLP over HTTP.
 
-Nothing of it is imported, and nothing is done for a request, unless the environment says where
-spans go, in OpenTelemetry's own variables. FastAPI could trace as well, but its spans hold the path
-and the query, which may be what somebody wrote into a task; here as in the log it is the template.
+It is imported and used only if OpenTelemetry's own variables name a destination for spans. FastAPI
+could trace as well, but its spans contain the path and the query, and these may have text of a
+task. Here, as in the log, a span has only the template of the path.
 """
 
 import threading

@@ -1,6 +1,6 @@
 """The days of a rule, searched in a bounded number of days.
 
-Not with dateutil: it searches up to the year 9999, seconds long, for a rule that never occurs
+dateutil is not used: it searches for seconds, up to the year 9999, for a rule that never occurs
 (docs/adr/0019-compute-recurrence-days-ourselves.md). The days of a year that fit a rule are the
 bits of one number, from 1 January on: each part of the rule is a mask, and what fits them all is an
 AND. So a search of 50 years takes a millisecond, whatever the rule is.

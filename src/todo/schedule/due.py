@@ -1,9 +1,10 @@
 """When a task is due: a calendar day or an instant, and the zone that decides what a day is.
 
-A day is never an instant: what "today" is depends on who asks, and only the functions here turn
-one into the other. Where a clock is put forward, a wall time that does not exist is read with the
-offset before the gap, so it comes out later by the gap; where a clock is put back, a wall time that
-happens twice means the first. RFC 5545 (3.3.5) says both, and `zoneinfo` does both with `fold=0`.
+A day is never an instant: "today" depends on the zone of the user, and only the functions here
+convert one into the other. Where a clock is put forward, a wall time that does not exist is read
+with the offset before the gap, so the result is later by the gap. Where a clock is put back, a wall
+time that happens twice means the first. RFC 5545 (3.3.5) requires both, and `zoneinfo` does both
+with `fold=0`.
 """
 
 import calendar
@@ -45,8 +46,8 @@ class DueWindow:
 def check_zone(name: str) -> ZoneInfo:
     """Return the zone of an IANA name such as `Europe/Berlin`.
 
-    Former names (`Asia/Calcutta`) are names as well. Only names of the list count: `ZoneInfo`
-    alone opens what it is told, among it files and folders that are no zones.
+    Former names (`Asia/Calcutta`) are names as well. Only names of the list are valid:
+    `ZoneInfo` opens any path that it is given, also files and folders that are not zones.
 
     Raises:
         ValueError: There is no zone of this name; the message has the nearest one.

@@ -1,7 +1,7 @@
 """A recurrence rule: the RRULE of RFC 5545, as far as tasks have it.
 
-Read strictly: what is not understood is refused, with what to write instead. A rule says which days
-a task comes again on; the time of day is the due's own.
+The parser is strict: it refuses what it does not support, and the error has a remedy. A rule
+decides on which days a task recurs; the time of day comes from the due.
 """
 
 import enum
@@ -103,7 +103,7 @@ def read_rule(text: str) -> Rule:
     """Read a rule without asking whether it ever occurs.
 
     Raises:
-        ValueError: It is no rule that tasks can have; the message names the part.
+        ValueError: It is not a rule that tasks can have; the message names the part.
     """
     if len(text) > MAX_LENGTH:
         raise ValueError(f"must not be longer than {MAX_LENGTH} characters")
@@ -151,7 +151,7 @@ def _read_frequency(value: str) -> Frequency:
 
 def _read_number(least: int, most: int) -> Callable[[str], int]:
     def read(value: str) -> int:
-        # `int` alone takes blanks, underscores and digits of other scripts.
+        # `int` by itself accepts blanks, underscores and digits of other scripts.
         if not _NUMBER.fullmatch(value) or not least <= int(value) <= most or value[0] in "+-":
             raise ValueError(f"must be a number from {least} to {most}")
         return int(value)

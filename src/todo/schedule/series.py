@@ -1,4 +1,4 @@
-"""A series of tasks: what its rule becomes when it begins, and the due of the next instance."""
+"""A series of recurring tasks: the stored form of its rule, and the due of the next instance."""
 
 import contextlib
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ def parse_rule(text: str) -> Rule:
     """Read a rule, with or without `RRULE:` before it.
 
     Raises:
-        ValueError: It is no rule that tasks can have, or it never occurs.
+        ValueError: It is not a rule that tasks can have, or it never occurs.
     """
     rule = read_rule(text)
     try:
@@ -50,7 +50,7 @@ def normalise(
     """Return the rule as it is stored with an instance of this due.
 
     Called when the rule or the due is set. By the schedule, what a rule leaves to its start is
-    written into it: each instance knows its own due alone, and the 31st must outlive a February.
+    written into it: an instance has only its own due, and the 31st must survive a February.
 
     Args:
         rule: The rule.
@@ -200,7 +200,7 @@ def _find_next(rule: Rule, start: date) -> date | None:
 
 
 def _nominal(rule: Rule, due_at: datetime, zone: tzinfo) -> tuple[date, time, bool]:
-    """The day and the wall time that a due stands for, and whether they are the rule's clock.
+    """The day and the wall time that a due means, and whether they are the rule's clock.
 
     A gap may have moved the due off both; the rule has kept the wall time.
     """

@@ -1,4 +1,4 @@
-"""One ordinary request and its response, as ASGI has it."""
+"""An ASGI request-response cycle of the fast path."""
 
 import asyncio
 from collections.abc import Awaitable

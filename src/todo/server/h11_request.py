@@ -1,4 +1,4 @@
-"""One request, as h11 reads it, with the chunks of its body read strictly.
+"""A request that h11 parses, with strict checks of its chunked body.
 
 h11 accepts bare LF, folded lines and blanks where a chunked body has lines. Another server in the
 chain may see the end of the request elsewhere. So the lines are checked before h11 reads them.

@@ -1,4 +1,4 @@
-"""HTTP/1.1 connections, with ordinary requests answered at a third of Hypercorn's cost.
+"""HTTP/1.1 connections with a fast path, which costs a third of Hypercorn's.
 
 Hypercorn does for each request what only a few need: two tasks and a timer for the idle time, a
 queue for the body, an event object for each step, a state machine for what is sent, one write for
@@ -204,7 +204,7 @@ class Connection(asyncio.Protocol):
         self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
-        """Let it go on."""
+        """Let it continue."""
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         self._writable = None
@@ -288,7 +288,7 @@ class Connection(asyncio.Protocol):
         WAITER.set(self)
         try:
             await exchange.run()
-        except Exception:  # noqa: BLE001 - the boundary: the connection ends, the others go on
+        except Exception:  # noqa: BLE001 - the boundary: the connection ends, the others continue
             _log.exception("error in the application")
         finally:
             self._end(exchange)

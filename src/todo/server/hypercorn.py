@@ -1,4 +1,4 @@
-"""Hypercorn for the requests that `todo.server.http1` hands over: one request, then back again."""
+"""Hypercorn for requests outside the fast path: one request, then `todo.server.http1` continues."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Accepting and draining connections.
+"""The listener: accepts connections, and drains them at a stop.
 
 Hypercorn's `serve()` closes its listening sockets and every connection without a request in
 progress in the same moment, so that a client whose connection was just accepted, and whose

@@ -1,7 +1,7 @@
-"""Counts, in a file, that the event loop turns: the health probe reads it (ADR 52).
+"""A counter of event loop iterations in a file, which the health probe reads (ADR 52).
 
-A loop that is held up answers no probe, whether one callback never ends or a thousand requests are
-served one after the other. This count tells them apart.
+A busy loop answers no probe, whether one callback never ends or a thousand requests are served one
+after the other. The counter distinguishes the two.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ class LoopCounter:
     """One file, written twice a second."""
 
     def __init__(self, probe_socket: str) -> None:
-        """Make the file; without one the probe judges by answers alone.
+        """Create the file; without it the probe judges only by responses.
 
         Args:
             probe_socket: Path of the probe's socket.
@@ -47,7 +47,7 @@ class LoopCounter:
         self._count += 1
         with contextlib.suppress(OSError):
             os.pwrite(self._file, self._count.to_bytes(_BYTES, "big"), 0)
-        # A callback, not a task: it runs in the very turn of the loop in which it is due.
+        # A callback, not a task: it runs in the iteration of the loop in which it is due.
         self._timer = asyncio.get_running_loop().call_later(_INTERVAL_S, self._beat)
 
     def close(self) -> None:

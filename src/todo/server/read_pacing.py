@@ -1,8 +1,8 @@
-"""Gives the reads of Hypercorn's connections a turn of the event loop each.
+"""Read pacing: one read of Hypercorn's connections in each iteration of the event loop.
 
-Hypercorn handles all that it is given before the event loop turns again, and some bytes are dear:
-empty frames, chunks of a byte. Were every connection read in each turn, a hundred of them would
-hold up everybody else a hundred times as long.
+Hypercorn handles all received bytes within one iteration, and some bytes are expensive: empty
+frames, chunks of one byte. If every connection were read in each iteration, a hundred of them would
+delay all others a hundred times as long.
 """
 
 import asyncio
@@ -10,14 +10,14 @@ from collections import deque
 
 
 class Pace:
-    """Lets one of those who wait continue in each turn of the event loop."""
+    """A queue of which one waiter continues in each iteration of the event loop."""
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_scheduled = False
 
     async def wait(self) -> None:
-        """Wait for a turn of one's own."""
+        """Wait in the queue."""
         loop = asyncio.get_running_loop()
         turn = loop.create_future()
         self._waiting.append(turn)

@@ -1,4 +1,4 @@
-"""sd_notify: tells the service manager how far the process is."""
+"""sd_notify: reports the state of the process to the service manager."""
 
 import contextlib
 import os

@@ -31,7 +31,7 @@ def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Lis
     The variables of socket activation are removed, so that no child takes them for its own.
 
     Raises:
-        FatalError: An address is taken, or an inherited descriptor is no listening socket.
+        FatalError: An address is taken, or an inherited descriptor is not a listening socket.
     """
     listeners = Listeners()
     try:
@@ -157,7 +157,7 @@ def _bind_unix(path: Path, *, probe: bool) -> socket.socket:
 
 def _listen(listener: socket.socket) -> socket.socket:
     listener.setblocking(False)  # noqa: FBT003 - the signature of socket
-    # At once, so that whoever was told the address may connect, and a taken port is found now.
+    # At once: clients that know the address can connect, and a port in use is noticed now.
     listener.listen(BACKLOG)
     return listener
 

@@ -1,8 +1,8 @@
-"""The strict HTTP/1.1 parser for what is not ordinary: it accepts, names or refuses a request.
+"""The strict HTTP/1.1 parser for requests that the fast path does not accept.
 
-`todo.server.http1_parser` reads what nearly every client sends. Of the rest only what is
-well-formed and has a named use reaches the application; everything else is refused here, and its
-connection closed.
+`todo.server.http1_parser` parses what nearly every client sends. Of the other requests, only those
+that are well-formed and have a named use reach the application. All others are refused here, and
+their connection is closed.
 """
 
 import base64

@@ -1,9 +1,9 @@
-"""Limits on the frames of a WebSocket, and the end of one that breaks a rule.
+"""Limits on the frames of a WebSocket; a connection that exceeds them is closed.
 
-A client chooses how many frames its bytes are: one of 64 KiB, or ten thousand empty ones that each
-cost as much. Front ends send a token and a ping now and then. So frames are counted, control
-frames and the parts of a frame among them. A message that is too large or not valid ends the
-connection as well: Hypercorn would send a close frame and wait for its answer for ever.
+A client chooses how many frames its bytes form: one of 64 KiB, or ten thousand empty ones that each
+cost as much. Front ends send only a token, and a ping now and then. So frames are counted, control
+frames and partial frames included. A message that is too large or invalid ends the connection as
+well: Hypercorn would send a close frame and wait forever for its answer.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Statements over the tags of an owner's tasks."""
+"""SQL statements for the tags of an owner's tasks."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ async def find_names(session: Session, owner: str, after: str | None, limit: int
     Args:
         session: Runs it.
         owner: Of the tasks.
-        after: The name after which to go on.
+        after: The name after which to continue.
         limit: Most names.
     """
     values: dict[str, Any] = {"owner": owner, "limit": limit}

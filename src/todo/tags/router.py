@@ -1,4 +1,4 @@
-"""HTTP for tags."""
+"""HTTP routes of tags."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What may be done with tags: each of their tasks is changed, and stands in the journal."""
+"""Tag service: rename and delete tags, with a journal entry for each changed task."""
 
 from typing import TYPE_CHECKING
 

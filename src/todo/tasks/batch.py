@@ -1,4 +1,4 @@
-"""Several changes of tasks, all or none."""
+"""Batches: several changes of tasks in one transaction, all or none."""
 
 import contextlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tasks and lists with their texts in the one form (`todo.text.normalization`)."""
+"""Normalization of the texts of tasks and lists to NFC (`todo.text.normalization`)."""
 
 from typing import Any
 

@@ -1,15 +1,15 @@
-"""Pages of tasks: one statement for each shape of a question, each bounded.
+"""SQL of task pages: one bounded statement for each shape of a query.
 
-A page follows one index in the order asked for. Conditions that the index does not answer are
-tried on at most SCAN_BUDGET of its rows (WORDS_BUDGET for words); a page whose budget is spent ends
-there, short, and its cursor goes on from the last row that was looked at. So no question reads more
-than that, however large an account is and however few tasks answer it.
+A page scans one index in the requested order. The conditions that the index does not cover are a
+residual filter on at most SCAN_BUDGET of its rows (WORDS_BUDGET for words). A page whose budget is
+spent is short, and its cursor continues after the last row that was read. So no query reads more
+rows, however large an account is and however few tasks match.
 
-A question with a narrow condition (words, a parent, a tag, a list) whose index has another order is
-tried the other way round first: its matches are gathered and sorted, when there are at most NARROW.
+A query with a selective condition (words, a parent, a tag, a list) whose index has another order
+first takes the opposite way: its matches are collected and sorted, if there are at most NARROW.
 
-What is not to lead must not be led by: PostgreSQL gets each condition either where an index answers
-it, or above the limit, where no plan can turn it into another way to read the table.
+PostgreSQL must not choose another index. So each condition is either where the index answers it, or
+above the limit, where no plan can use it to read the table in another way.
 """
 
 from functools import lru_cache
@@ -227,9 +227,9 @@ def _scan_index(shape: QueryShape, dialect: str, chosen: Select[Any]) -> Select[
 def _range_scan(shape: QueryShape, led: frozenset[str], chosen: Select[Any]) -> Select[Any]:
     """Follow an index that ends with the id, on PostgreSQL.
 
-    Told that the first columns equal something, it sees an order by id alone, and may prefer the
-    primary key, and throw away what is another owner's: everything, where the newest are others'.
-    A range of the whole key is the same, and only its own index has that order.
+    If the first columns are compared for equality, PostgreSQL sees an order by id only. It may then
+    scan the primary key and discard the rows of other owners: all rows, if the newest are theirs.
+    A range of the whole key selects the same rows, and only its own index has that order.
     """
     last: ColumnElement[Any] = task.c.id
     leading: dict[ColumnElement[Any], ColumnElement[Any]] = {task.c.owner: bindparam("owner")}
@@ -244,7 +244,7 @@ def _range_scan(shape: QueryShape, led: frozenset[str], chosen: Select[Any]) -> 
         # An expression has no index: nothing else is combined with the one that leads.
         chosen = chosen.where(task.c.owner.op("||")(literal_column("''")) == bindparam("owner"))
     elif "list" in led:
-        # Of the indexes that begin with the owner one alone goes on with the list and the id.
+        # Only one of the indexes that start with the owner continues with the list and the id.
         leading = {task.c.list_id: bindparam("list_id", type_=Id)}
         chosen = chosen.where(_is_owned(task))
     elif "status" in led:

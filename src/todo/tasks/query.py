@@ -1,4 +1,4 @@
-"""What a caller asks for when listing tasks, and the page that answers it."""
+"""Task queries: the parameters of a list of tasks, and the page that it returns."""
 
 import base64
 import binascii
@@ -166,7 +166,7 @@ async def _scan(session: Session, shape: QueryShape, values: dict[str, Any]) -> 
 
 
 def _make_page(shape: QueryShape, rows: list[Row], values: dict[str, Any]) -> Page:
-    """Take what one row more than asked for tells: whether another page follows."""
+    """Make the page; the row beyond the limit shows whether another page follows."""
     limit = values["limit"] - 1
     page = Page([as_bytes(row[0]) for row in rows[:limit]])
     if len(rows) > limit and shape.sort != "relevance":
@@ -284,7 +284,7 @@ _PLACE = {
 
 
 def _with_keys(shape: QueryShape) -> QueryShape:
-    """Return the shape with the fields by which its cursor goes on."""
+    """Return the shape with the fields from which its cursor continues."""
     missing = [name for name in _PLACE[shape.key] if name not in shape.fields]
     return replace(shape, fields=(*shape.fields, *missing)) if missing else shape
 

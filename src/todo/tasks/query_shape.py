@@ -1,4 +1,4 @@
-"""What a question about tasks asks by, without its values: one statement for each such shape."""
+"""The shape of a task query: its conditions without their values. Each shape has one statement."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -25,7 +25,7 @@ class QueryShape:
     Attributes:
         sort: The order.
         descending: Whether the largest comes first.
-        after: Whether it goes on after a cursor (`after_key`, `after_id`).
+        after: Whether it continues after a cursor (`after_key`, `after_id`).
         status: `open` or `completed`, None for both.
         in_list: `one` list (`list_id`), `none`, or `any`.
         parent: Whether it is about the tasks right below one (`parent_id`).

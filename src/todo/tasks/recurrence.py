@@ -1,4 +1,4 @@
-"""Tasks that come again: between a task's document and the rules of recurrence."""
+"""Recurring tasks: applies the rules of `todo.schedule` to the documents of tasks."""
 
 import asyncio
 import contextlib
@@ -118,7 +118,7 @@ def normalize_rule(document: Document) -> str:
     """Return a task's rule as it is stored with its due.
 
     Raises:
-        ValueError: It is no rule, or never occurs.
+        ValueError: It is not a rule, or never occurs.
     """
     day, at = read_due(document)
     rule = normalise(

@@ -1,7 +1,7 @@
-"""Deliver reminders: each that is due becomes an entry of its owner's journal, and so an event.
+"""Reminder delivery: each due reminder becomes a journal entry of its owner, and so an event.
 
-Every process looks; an owner's account is locked before the reminders are taken, so that of
-several processes one delivers each. What fell due while nobody looked is delivered late, once.
+Every process looks for due reminders. It locks the owner's account before it takes them, so only
+one process delivers each. Reminders that became due while no process ran are delivered late, once.
 """
 
 import asyncio

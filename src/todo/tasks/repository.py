@@ -1,4 +1,4 @@
-"""Statements over tasks."""
+"""SQL statements for tasks."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -111,7 +111,7 @@ _FORGET = Statement(delete(reminder).where(reminder.c.task_id == bindparam("task
 
 
 def _subtree(dialect: str) -> Select[Any]:
-    """The tasks below one, by depth; one more than MAX_SUBTREE tells that there are too many."""
+    """The tasks below one, by depth; one more than MAX_SUBTREE means that there are too many."""
     below = (
         select(task.c.id, literal(1).label("depth"))
         .where(task.c.parent_id == bindparam("id"))

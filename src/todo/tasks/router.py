@@ -1,4 +1,4 @@
-"""HTTP for tasks."""
+"""HTTP routes of tasks."""
 
 from datetime import UTC, datetime
 from functools import lru_cache

@@ -1,7 +1,7 @@
-"""The start of a stored rule: its due when the rule was set, which the journal still knows.
+"""The start of a stored rule: the due at the time when the rule was set, read from the journal.
 
-A due that is moved later moves one instance. The days that the service wrote into the rule are
-those of the due before that.
+Moving the due later moves one instance. The days that the service wrote into the rule are those of
+the due before that.
 """
 
 from sqlalchemy import bindparam, literal_column, select

@@ -1,4 +1,4 @@
-"""Search: conditions on the words of tasks, which no database interprets.
+"""Search: SQL conditions on the stored words of tasks, the same on both databases.
 
 An index of terms, PostgreSQL's GIN or SQLite's FTS5, finds the tasks of an owner that may match;
 their searched text decides. So the same words find the same tasks on both, in the same order.

@@ -1,4 +1,4 @@
-"""What may be done with tasks, whoever asks: HTTP, agents' tools, imports."""
+"""Task service: the rules for tasks, for HTTP, agents' tools and imports."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a task holds: how a new one begins, and which due times and rules it may have."""
+"""Validation of tasks: defaults of a new task, permitted due times and rules."""
 
 import time
 from datetime import date, datetime

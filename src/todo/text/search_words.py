@@ -1,8 +1,8 @@
-"""Words that tasks are found by: folding, tokens, and the text that a database searches.
+"""Search words: case folding, tokens, and the text that the databases search.
 
-Both databases could find words by themselves, each by rules of its own: they differ in letters with
-two case forms, in numbers such as `½`, and in scripts that write no blanks between words. So the
-words are made here, the databases compare text only, and both find the same (docs/adr/0059).
+Both databases have a full-text search, but with different rules: for letters with two case forms,
+for numbers such as `½`, and for scripts without blanks between words. So the words are made here,
+the databases only compare text, and both find the same tasks (docs/adr/0059).
 """
 
 import hashlib
@@ -130,8 +130,8 @@ def render_words(text: str) -> str:
 def join_words(owner: str, title_words: str, description_words: str) -> str:
     """Return the text by which a task is found.
 
-    First the words of the title, then the term of the owner, by which the index tells the tasks of
-    owners apart, then the words of the description.
+    First the words of the title, then the term of the owner, by which the index separates the
+    tasks of owners, then the words of the description.
     """
     return f" {' '.join(filter(None, (title_words, owner_term(owner), description_words)))} "
 
@@ -240,7 +240,7 @@ def _kind(char: str) -> str:
 
 @lru_cache(8192)
 def _compatible(char: str) -> str:
-    """Return the ordinary form of a letter or digit; `½` and `²` are no letters.
+    """Return the ordinary form of a letter or digit; `½` and `²` are not letters.
 
     A character that is a whole phrase is one word: the words of a task stay about as long as it.
     """

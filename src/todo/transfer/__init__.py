@@ -1,1 +1,1 @@
-"""Tasks that come in from elsewhere."""
+"""Export and import of accounts, and import of calendar files."""

@@ -1,4 +1,4 @@
-"""`todo.admin export` and `todo.admin import`."""
+"""The commands `todo.admin export` and `todo.admin import`."""
 
 import argparse
 import asyncio

@@ -1,8 +1,8 @@
-"""Write everything that accounts hold, one JSON object a line.
+"""Export: everything that accounts contain, as one JSON object a line.
 
 The first line names the format. Then, for each account in the order of their names: the account,
 its lists, the shares of these, its tasks; each in the order of ids. The same content gives the
-same bytes, from whichever database. The journal stays where it is: an import begins a new chain.
+same bytes, from whichever database. The journal is not exported: an import starts a new chain.
 """
 
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ _TIMES = frozenset({"due_at", "completed_at", "created_at", "updated_at"})
 
 
 def _by_bytes(dialect: str, column: Column[str]) -> ColumnElement[str]:
-    """Sort as SQLite does; PostgreSQL else sorts as the database was created."""
+    """Sort as SQLite does; otherwise PostgreSQL sorts by the collation of the database."""
     return column if dialect == SQLITE else column.collate("C")
 
 
@@ -120,6 +120,6 @@ def _write(document: bytes) -> bytes:
             moment = datetime.fromisoformat(record[name])
             record[name] = format_timestamp(moment)
     if "position" in record:
-        # Zero has a sign in one of them alone.
+        # Only one of the databases keeps the sign of zero.
         record["position"] = float(record["position"]) + 0.0
     return orjson.dumps(record)

@@ -1,4 +1,4 @@
-"""The first reading of a file: how its lines hang together, and which cannot be taken."""
+"""The first pass of an import: references between lines, and the lines that must be skipped."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -94,7 +94,7 @@ def settle(
             continue
         if place.list_id is not None and owners.get(place.list_id) != place.owner:
             refused[task_id] = "list_id: no such list of this owner"
-    # A task is at most so deep; whoever refuses one refuses those below it.
+    # Each pass refuses the tasks below those refused before; a task is at most so deep.
     for _ in range(MAX_DEPTH + 1):
         before = len(refused)
         for task_id, place in survey.tasks.items():

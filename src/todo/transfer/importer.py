@@ -1,8 +1,7 @@
-"""Take in the lines of an export: in one transaction, with a reason for each that is not taken.
+"""Import of an export file: one transaction, with a reason for each line that is skipped.
 
-The file is read twice. The first time tells which lines are sound by themselves, and how tasks
-and lists hang together; so a task whose parent is not taken is not taken either. The second time
-stores what is.
+The file is read twice. The first pass checks each line and the references between tasks and lists:
+a task whose parent is skipped is skipped too. The second pass stores the other lines.
 """
 
 from collections.abc import Callable, Iterable
@@ -118,7 +117,7 @@ class Importer:
         Args:
             session: An open unit of work.
             now: The time of the import, for the journal.
-            progress: Is told the number of lines behind, every so often.
+            progress: Is called from time to time with the number of lines read.
         """
         self._session = session
         self._now = now

@@ -1,4 +1,4 @@
-"""One line of an export, checked: nothing goes in that the service would not have stored."""
+"""Validation of the lines of an export: an import accepts only what the service would store."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -129,7 +129,7 @@ def read_line(line: bytes) -> Record | None:
     """Read one line; None for the one that names the format.
 
     Raises:
-        NotTakenError: It is no line of an export, or holds what the service would not store.
+        NotTakenError: It is not a line of an export, or holds what the service would not store.
     """
     try:
         content = orjson.loads(line)

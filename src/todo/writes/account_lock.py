@@ -1,4 +1,4 @@
-"""The row of an owner's account: its lock, with which every write begins, and its version."""
+"""The row of an account: its lock, which every write takes first, and its version."""
 
 from sqlalchemy import bindparam, select
 

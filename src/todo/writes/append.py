@@ -1,7 +1,8 @@
-"""The chain of `todo.writes.hash_chain`, computed by PostgreSQL for what one statement does.
+"""Journal append within PostgreSQL: one statement that changes, hashes and records.
 
-Such a statement locks the account (`LOCKED`), makes something new and its own entry, so that
-nothing has to come here and go back in between. Such an entry has no document `before`.
+It computes the chain of `todo.writes.hash_chain`. It locks the account (`LOCKED`), creates
+something and its entry, which saves the round trips in between. Such an entry has no document
+`before`.
 """
 
 from collections.abc import Mapping
@@ -48,7 +49,7 @@ def appending(changed: CTE) -> Select[Any]:
         select(*LOCKED.c, changed.c.after, commitment.label("commitment"))
         .select_from(LOCKED.join(changed, literal_column("true")))
         .cte("committed")
-        # Else the commitment is computed anew wherever it is used.
+        # Otherwise the commitment is computed again wherever it is used.
         .prefix_with("MATERIALIZED")
     )
     seq = committed.c.seq + literal_column("1")

@@ -1,12 +1,12 @@
-"""How the entries of one owner's journal are chained by hash.
+"""The hash chain of the entries in an owner's journal.
 
     commitment = SHA-256(salt || content)
     hash       = SHA-256(hash of the entry before || chain id || seq || at || commitment)
 
-`content` is everything that an entry says about people and tasks; `at` and `seq` are plain. An
-entry whose content and salt were erased still has its commitment, so the chain can be verified
-without it, and nobody can try out what the content was. The format is final: a stored journal
-must stay verifiable.
+`content` is everything in an entry about people and tasks; `at` and `seq` are plain. An entry whose
+content and salt were erased still has its commitment, so the chain can be verified without them,
+and the content cannot be guessed by trial. The format is final: a stored journal must stay
+verifiable.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ class Entry:
         actor: The user whose token it was.
         operation: create, update, complete, reopen, delete, remind, restore, share, unshare.
         kind: What `entity_id` names: task, list, share, account, token.
-        before: Image before the change, as JSON text; None when there was none.
-        after: Image after it.
+        before: Document before the change, as JSON text; None if there was none.
+        after: Document after it.
     """
 
     at: str

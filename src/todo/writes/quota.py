@@ -1,4 +1,4 @@
-"""The changes that an API token may make in an hour, counted with the changes themselves."""
+"""Write quota: the changes of an API token in an hour, counted in the same transaction."""
 
 from datetime import datetime, timedelta
 

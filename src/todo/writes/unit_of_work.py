@@ -1,7 +1,7 @@
-"""One write: a transaction, who asked for it, and what it changed.
+"""The unit of work: a transaction, its caller, and the changes that it records.
 
-Whoever changes anything locks the owner's account first. That makes one owner's writes follow
-one another, so the journal's numbers have no gaps and stand in the order of the commits.
+Every write locks the owner's account first. So the writes of one owner follow one another, and the
+numbers of the journal have no gaps and are in the order of the commits.
 """
 
 import os

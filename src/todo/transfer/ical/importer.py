@@ -1,4 +1,4 @@
-"""Import the tasks of a calendar file."""
+"""Import of the tasks of a calendar file."""
 
 import hashlib
 from collections import defaultdict

@@ -1,8 +1,8 @@
-"""A rule whose days are those of another one, moved by some days.
+"""Moved rules: a rule with the days of another one, shifted by some days.
 
-Not every set of days that a rule can say can be said of the days after it. What is found is
-therefore compared with the original over all 400 years after which the calendar repeats: what a
-month says of its weekdays may hold for decades and fail in one February.
+Not every set of days that a rule can express can be expressed after a shift. So the result is
+compared with the original over all 400 years after which the calendar repeats: a rule about the
+weekdays of a month may be right for decades and wrong in one February.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
-"""From the bytes of a calendar file to components and properties, each with its line.
+"""Parser of calendar files: components and properties, each with its line number.
 
-icalendar reads a file as a whole: it does not say which line something stood on, and one bad line
-can cost the whole component. So lines, folds and nesting are read here, and icalendar reads what
-stands in a line.
+icalendar parses a file as a whole. It does not report line numbers, and one invalid line can cost
+the whole component. So lines, folds and nesting are parsed here, and icalendar parses the content
+of a line.
 """
 
 import codecs
@@ -61,7 +61,7 @@ _HEAD = re.compile(r'((?:[^":\\]|\\.|"[^"]*")*):(.*)', re.DOTALL)
 # A line this long that is followed by one without name was folded by somebody who forgot the blank.
 _FOLDED_LENGTH = 70
 _NAME_LENGTH = 60
-# Alarms are in tasks, and tasks in a calendar: anything deeper is no calendar.
+# Alarms are in tasks, and tasks in a calendar: anything deeper is not a calendar.
 _DEEPEST = 8
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 

@@ -1,7 +1,7 @@
-"""Read the tasks of a calendar file (RFC 5545), and say of every line what became of it.
+"""Reader of the tasks of a calendar file (RFC 5545), with a report of what was skipped.
 
-Nothing is dropped in silence but what says how the file was made (VERSION, PRODID, CALSCALE,
-METHOD, DTSTAMP, SEQUENCE), empty properties, and descriptions of zones.
+Only these are skipped without a report: properties about the file itself (VERSION, PRODID,
+CALSCALE, METHOD, DTSTAMP, SEQUENCE), empty properties, and descriptions of zones.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The RRULE of a VTODO as the rule of a task.
+"""Conversion of the RRULE of a VTODO to the rule of a task.
 
 DTSTART is the first instance of a series, and each due is as far from its start as the first one.
 A task has only a due, so its rule must say the days of the due.

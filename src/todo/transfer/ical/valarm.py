@@ -1,4 +1,4 @@
-"""The alarms of a VTODO as minutes before its due."""
+"""Conversion of the alarms of a VTODO to minutes before its due."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

@@ -1,8 +1,9 @@
-"""A zone that a calendar file describes (VTIMEZONE), as clocks.
+"""Time zones that a calendar file describes (VTIMEZONE), as `tzinfo`.
 
-Not with icalendar and dateutil: those follow a rule with INTERVAL=0 forever, fail on BYDAY=-99, and
-list every change of the clocks up to the year asked for. Here a rule is read as strictly as that of
-a task, and the last change before a time is looked for backwards, in a bounded number of years.
+icalendar and dateutil are not used: they follow a rule with INTERVAL=0 forever, fail on BYDAY=-99,
+and list every change of the clocks up to the requested year. Here a rule is read as strictly as
+that of a task, and the last change before a time is searched backwards, in a bounded number of
+years.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""A VTODO as a task: what a task can hold is taken, everything else is reported."""
+"""Conversion of a VTODO to a task; everything that a task cannot contain is reported."""
 
 import re
 import unicodedata
