@@ -1,1 +1,1 @@
-"""Everything that builds, checks, installs and tests the service; never part of an image."""
+"""The deployment: builds, checks, installs and tests the service; never part of an image."""

@@ -1,7 +1,7 @@
-"""Commands in messages, as the reader has to type them.
+"""Commands in messages, in the form that works where the reader is.
 
-In a lab, `build.py` runs inside a machine that its reader is not in: what a message names must
-work on the host. Standard library only.
+In a lab, `build.py` runs inside the lab, but the reader is on the host, so the commands in its
+messages must work on the host. Standard library only.
 """
 
 from __future__ import annotations

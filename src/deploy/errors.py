@@ -1,4 +1,4 @@
-"""The one kind of error that a user sees: its cause, the way out, and an exit code."""
+"""The error that a user sees: its cause, a remedy, and an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the last words of a failed program mean: a full disk, no network. Standard library only."""
+"""Causes in the output of a failed program: a full disk, no network. Standard library only."""
 
 from __future__ import annotations
 

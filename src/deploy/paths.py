@@ -1,4 +1,4 @@
-"""Where things are: in the checkout, and on the machine of whoever runs it."""
+"""Paths: in the checkout, and on the machine of the user."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cache_dir() -> Path:
 
 
 def state_dir() -> Path:
-    """What tells one run from the next: logs, records of what was built. Not created here."""
+    """State that later runs use: logs, records of what was built. Not created here."""
     return _xdg("XDG_STATE_HOME", ".local/state") / _NAME
 
 

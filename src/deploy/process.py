@@ -1,8 +1,8 @@
-"""The only place that starts programs: looked up lazily, logged, bounded in time.
+"""Execution of programs, only from here: looked up lazily, logged, bounded in time.
 
-Every child runs in a session of its own with its standard input closed. A Ctrl-C therefore
-reaches this process alone, which ends the child's whole process group before it goes on: no
-build or virtual machine outlives the command that started it.
+Every child runs in its own session with its standard input closed. So a Ctrl-C reaches only this
+process, which ends the whole process group of the child before it continues: no build or virtual
+machine outlives the command that started it.
 """
 
 from __future__ import annotations

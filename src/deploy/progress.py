@@ -25,7 +25,7 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 @dataclasses.dataclass
 class Step:
-    """One step under way; `note` tells what it is doing now."""
+    """One step in progress; `note` shows what it is doing now."""
 
     title: str
     started: float = dataclasses.field(default_factory=time.monotonic)
@@ -122,7 +122,7 @@ def _show_plain(current: Step, done: threading.Event, out: TextIO) -> None:
 
 
 def _write(out: TextIO, text: str) -> None:
-    # What cannot be shown is no reason to stop.
+    # Progress that cannot be shown must not end the command.
     with contextlib.suppress(OSError):
         out.write(text)
         out.flush()

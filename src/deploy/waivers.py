@@ -1,4 +1,4 @@
-"""What `scan` and `audit` are told to put up with: one file, a reason and an end to each entry."""
+"""Exceptions of `scan` and `audit`: one file, each entry with a reason and an expiry date."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def load(path: Path = FILE) -> Exceptions:
         return parse(path.read_text())
     except FileNotFoundError:
         return Exceptions()
-    except (OSError, ValueError) as error:  # a text that is no UTF-8 is a ValueError, too
+    except (OSError, ValueError) as error:  # text that is not UTF-8 is a ValueError, too
         raise DeployError(
             f"{path.name}: {error}",
             hint="each entry has the keys that the head of the file names",
@@ -92,7 +92,7 @@ def parse(text: str) -> Exceptions:
     """Everything in the text of such a file.
 
     Raises:
-        ValueError: It is no TOML, or an entry is not as described; the text names the entry.
+        ValueError: It is not TOML, or an entry is not as described; the text names the entry.
     """
     document = tomllib.loads(text)
     unknown = sorted(document.keys() - {"scan", "audit"})

@@ -1,5 +1,5 @@
-"""Everything that decides how this runs, held against known rules of hardening.
+"""The audit: checks the files that decide how the service runs against known hardening rules.
 
-Its face is `checkout`, which checks a whole checkout. The rest is its own: the checkers that run as
-they are (`checkers`), and the rules for Quadlet units (`unitaudit`), which compute without I/O.
+Other packages import only `report`, which checks a whole checkout. `external` runs other checkers;
+`rules` has the rules for Quadlet units, without I/O.
 """

@@ -1,6 +1,6 @@
-"""What a container reaches of its machine and beyond: networks, ports, mounts. No I/O.
+"""Checks of what a container can reach: networks, ports, mounts. No I/O.
 
-Each function takes a unit and yields its faults; `unitaudit` gives it the id of a rule.
+Each function takes a unit and yields its faults; `rules` gives it the id of a rule.
 """
 
 from __future__ import annotations

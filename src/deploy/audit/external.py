@@ -1,8 +1,8 @@
-"""The checkers that `build.py audit` runs as they are: hadolint, checkov, kubernetes-validate.
+"""External checkers that `build.py audit` runs: hadolint, checkov, kubernetes-validate.
 
-Each sees copies in a folder of its own, with an empty environment: no configuration, suppression
-or account of whoever runs it counts, and nothing is asked of a network. Each has to prove that it
-looked at something.
+Each gets copies in its own folder and an empty environment, so the user's configuration and
+accounts, and suppressions in the files, have no effect. None uses the network. Each has to prove
+that it checked something.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ENVIRONMENT = {
     # checkov would look for a newer version of itself whenever it starts.
     "CKV_SKIP_PACKAGE_UPDATE_CHECK": "true",
 }
-"""All that the checkers see of the environment, but for a home of their own."""
+"""The environment of the checkers, in addition to their own home."""
 _TIMEOUT_S = 3600.0
 _VERDICT = re.compile(r"(INFO|WARN|ERROR|FATAL) (\S+) (.*)")
 _INVALID = re.compile(r"did not validate for resource (\S+) against version \S+: (.*)")
@@ -103,7 +103,7 @@ def read_source(path: Path) -> str:
     """The text of a file that is audited.
 
     Raises:
-        DeployError: It is no text.
+        DeployError: It is not a text.
     """
     try:
         return path.read_text()

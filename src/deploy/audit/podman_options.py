@@ -1,4 +1,4 @@
-"""What a unit asks of Podman, whichever way it says so: by a key of Quadlet's or by PodmanArgs=.
+"""Podman options of a unit, from the keys of Quadlet and from PodmanArgs=.
 
 No I/O.
 """
@@ -23,7 +23,7 @@ CONTAINER = "Container"
 RAW = ("PodmanArgs", "GlobalArgs")
 """The keys that hold options of Podman's as they are."""
 
-# Keys of Quadlet with the option that each stands for; {} is the value.
+# Keys of Quadlet with the option that each generates; {} is the value.
 _KEYS = {
     "AddCapability": ("cap-add", "{}"),
     "AddDevice": ("device", "{}"),
@@ -79,12 +79,12 @@ def options(unit: Unit, *names: str) -> Iterator[Option]:
 
 
 def wrong(assignment: Assignment, message: str, fix: str) -> Fault:
-    """The fault of a line, which the message goes on from."""
+    """The fault of a line, with which the message starts."""
     return Fault(assignment.place, f"{assignment.key}={assignment.value} {message}", fix)
 
 
 def missing(unit: Unit, section: str, key: str, example: str) -> Fault:
-    """The fault of a key without effect, at the line that makes it so or else at its section."""
+    """The fault of a key without effect, at the line that causes it, otherwise at its section."""
     place = Place(unit.file, 1)
     for line in reversed(unit.lines):
         if line.section == section and isinstance(line, Header):

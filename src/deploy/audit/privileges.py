@@ -1,6 +1,6 @@
-"""What a container may do, and how much: privileges, limits, health, secrets. No I/O.
+"""Checks of what a container may do: privileges, limits, health, secrets. No I/O.
 
-Each check takes a unit and yields its faults; `unitaudit` gives it the id of a rule. They
+Each check takes a unit and yields its faults; `rules` gives it the id of a rule. They
 read the raw lines, not the contract: the compiler refuses some of what has to be found here.
 """
 
@@ -304,7 +304,7 @@ def open_files(unit: Unit) -> Iterator[Fault]:
 
 
 def _limit(unit: Unit, name: str, most: int, why: str, example: str) -> Iterator[Fault]:
-    # What is no number is CIS-5.19's.
+    # A value that is not a number is the matter of CIS-5.19.
     written = [each for each in unit.find_all(CONTAINER, "Ulimit") if each.value[:1].isalpha()]
     found = [each for each in written if each.value.partition("=")[0] == name]
     if not found:

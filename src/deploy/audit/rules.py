@@ -1,4 +1,4 @@
-"""The audit of the Quadlet units: rules, each with its id, and what in the units breaks them.
+"""Rules for the Quadlet units, each with its id and its check.
 
 `CIS-5.x` are the recommendations of the CIS Docker Benchmark 1.8.0 that a unit can follow or
 break; `PSS-…` the controls of Kubernetes' Pod Security Standard "restricted" that none of these

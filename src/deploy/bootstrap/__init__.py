@@ -1,1 +1,1 @@
-"""What runs before the private environment exists. Standard library only."""
+"""Bootstrap: the code that runs before the private environment exists. Standard library only."""

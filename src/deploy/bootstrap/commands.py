@@ -1,7 +1,7 @@
-"""What a command line of `build.py` needs and allows before it is parsed. Standard library only.
+"""Requirements of a command line of `build.py`, before it is parsed. Standard library only.
 
-`build.py` reads this before there is an environment, so that a command makes only the one that
-it needs, and installs nothing without having been asked.
+`build.py` reads this before an environment exists. So a command creates only the environment that
+it needs, and installs nothing without permission.
 """
 
 from __future__ import annotations

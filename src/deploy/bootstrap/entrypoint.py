@@ -1,6 +1,6 @@
-"""The edge between the commands and the person who runs them: one line an error, one code.
+"""Entry point of `build.py`: reports an error as one line and one exit code.
 
-Standard library only: it is there before the environment that the commands need.
+Standard library only: it runs before the environment that the commands need exists.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _catch_signals() -> None:
 
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, terminate)
-    # Left alone where nohup ignores it.
+    # Unchanged where nohup ignores it.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, terminate)
     # Those that came while `venv.enter` started over were kept waiting.

@@ -1,7 +1,7 @@
 """The switches of the commands, read from their source without importing it.
 
-Standard library only: a misspelt switch must not wait until an environment is made, nor install a
-package for one.
+Standard library only: a misspelled switch is reported before an environment is created or a package
+is installed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Private Python environments, made from the hash-pinned locks. Standard library only.
 
-`build.py` goes through here before any package is there, which is why this module starts
-programs itself where all others use `deploy.process`.
+`build.py` runs this before any package is installed, so this module starts programs itself. All
+others use `deploy.process`.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def ensure(purpose: str, *, install: bool = False) -> Path:
                 if not _usable(target):
                     _make(target, paths.lock_file(purpose), current)
             _remove_unused(target, purpose)
-    # Tells `_remove_unused` that this one is in use; somebody else's cache may be read-only.
+    # Shows `_remove_unused` that this one is in use; another user's cache may be read-only.
     with contextlib.suppress(OSError):
         os.utime(target / _STAMP)
     return target / "bin/python"
@@ -153,7 +153,7 @@ def _usable(target: Path) -> bool:
 
 def _make(target: Path, lock: Path, current: Step) -> None:
     # In place, not beside and renamed: scripts and byte code carry the path they were
-    # installed to. The stamp makes it whole at once for everybody else.
+    # installed to. The stamp makes it complete for all other processes at once.
     shutil.rmtree(target, ignore_errors=True)
     python = str(target / "bin/python")
     try:

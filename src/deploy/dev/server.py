@@ -109,7 +109,7 @@ def require_free(port: int, purpose: str = "") -> None:
         DeployError: Somebody does.
     """
     with socket.socket() as probe:
-        # As servers do: connections that are about to be forgotten are no obstacle.
+        # As servers do: connections in TIME_WAIT do not prevent binding.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""Programs that the tests alone use: where they are, and how to get them."""
+"""Programs that only the tests use: where they are, and how to get them."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def _extract_libraries(depends: str, folder: Path) -> None:
 
 @contextlib.contextmanager
 def _fetching(package: str, target: Path) -> Iterator[tuple[Path, str]]:
-    """Lay out the files of Debian's package, of which one program is wanted; tell its needs.
+    """Lay out the files of Debian's package, of which one program is wanted; return its needs.
 
     Installed, the package would run a server on this machine.
     """

@@ -1,7 +1,7 @@
-"""A control group for each lab, on hosts whose own systemd does not hand one out.
+"""Control groups for labs, on hosts whose own systemd does not provide them.
 
-Two labs in one group would share it: the systemd of one would see, and stop, the services of
-the other.
+Two labs in one group would share it: the systemd of one would see the services of the other, and
+stop them.
 """
 
 from __future__ import annotations

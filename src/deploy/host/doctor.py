@@ -1,4 +1,4 @@
-"""What `build.py doctor` tells: each thing that this host has or lacks, and what provides it."""
+"""The report of `build.py doctor`: what this host has and lacks, and what provides it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this host has and lacks, and how to get it."""
+"""Capabilities of this host: what it has and lacks, and how to get it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Host:
         root: Whether that is root.
         machines: Whether this user may make the namespaces and mounts that a lab is made of.
         user_manager: What the user's systemd says of itself ("running"), or "".
-        linger: Whether that systemd goes on without a log-in.
+        linger: Whether that systemd keeps running without a login.
         podman: Version, or None when absent.
         tools: The programs of STACK_TOOLS and LAB_TOOLS that are there.
         apt: Whether Debian packages can be installed.

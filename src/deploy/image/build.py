@@ -1,4 +1,4 @@
-"""Builds the images: rootless Buildah over the Containerfile, and only when something changed."""
+"""Image builds: rootless Buildah with the Containerfile, only when something changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TARGETS = ("backend", "db")
 
 _INPUTS_LABEL = "org.todo-backend.inputs"
-"""Label with the digest of all that went into an image: what tells stale from current."""
+"""Label with the digest of everything that an image was built from; shows whether it is stale."""
 
 # What each target is made of; a change of any file makes the image stale.
 _STAGE = ("Containerfile", "src/deploy/__init__.py", "src/deploy/stage")

@@ -1,9 +1,9 @@
-"""Removes the images that no build uses any more, of those that builds here have left.
+"""Removal of cached images that no build uses any more.
 
-Buildah keeps an image for each instruction of each stage: its cache, by which a build after a
-change of one line takes seconds. What a later build passes over is of no use, and stays for ever;
-a toolchain takes some 740 MB. Which images are ours, and which of them the last builds used, is
-known from what buildah printed: nobody else's are touched.
+Buildah keeps an image for each instruction of each stage. With this cache, a build after a change
+of one line takes seconds. Images that later builds do not use would stay forever; a toolchain takes
+some 740 MB. The output of buildah shows which images are ours, and which of them the last builds
+used. Other images are not touched.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _read() -> Record:
         found = Record(**json.loads(record_path().read_text()))
     except (OSError, TypeError, ValueError):
         found = None
-    # Lost, it costs room on the disk and nothing else.
+    # Its loss costs only disk space.
     sound = found and isinstance(found.used, dict) and isinstance(found.former, list)
     return found if found and sound else Record({}, [])
 

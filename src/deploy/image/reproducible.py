@@ -1,4 +1,4 @@
-"""Builds an image twice and names the first file that came out differently."""
+"""Reproducibility check: builds an image twice and names the first file that differs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def verify(target: str, build_args: Mapping[str, str], options: build.Options) -
 
     The second build takes the packages that the first one took, by the lock that it left, from
     a copy of the sources in another folder, in another time zone, with another umask's modes.
-    With a builder in the options, that one makes the second build alone: so two builders are
+    With a builder in the options, only the second build uses it: so two builders are
     compared.
 
     Args:
@@ -103,7 +103,7 @@ def _facts(layer: Path) -> Iterator[dict[str, object]]:
 
 
 def _copy(target: str, folder: Path) -> Path:
-    """The files that a target is made of, elsewhere and for nobody else to read."""
+    """The files that a target is made of, elsewhere and private to this user."""
     for file in build.input_files(target):
         copied = folder / file
         copied.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How large an image is: in storage, on the wire, and by component."""
+"""Sizes of an image: in storage, compressed, and by component."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss report: what the manifest makes of each key that the units use."""
+"""The loss report: how the manifest translates each key that the units use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract to Kubernetes manifest, as plain dicts and then YAML; no I/O.
+"""The Kubernetes manifest, rendered from the contract: plain dicts, then YAML. No I/O.
 
 One pod holds the database and the backend, because they share a Unix socket and peer
 credentials name the backend to the database. The reasons behind the less obvious fields are in
@@ -363,7 +363,7 @@ def _network_policy(contract: Contract) -> Manifest:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes shared values in full: anchors are noise to whoever reads a manifest."""
+    """Writes shared values in full: anchors make a manifest harder to read."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - all of them
         return True

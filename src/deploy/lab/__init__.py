@@ -1,6 +1,5 @@
-"""Throwaway machines with systemd and Podman, wherever there is root.
+"""Labs: throwaway machines with systemd and Podman, on hosts with root.
 
-Its face is `labs`, which starts, finds and stops them, and gives a `Lab` to run programs in. What
-others know besides is where a lab keeps what (`root`), and which of them run (`state`). A `keeper`
-is a process of its own.
+Other packages import `manager`, which starts and stops labs and returns a `Lab` in which programs
+run, and `state`, which finds the labs that run. The `supervisor` of a lab is a separate process.
 """

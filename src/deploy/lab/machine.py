@@ -1,4 +1,4 @@
-"""A lab that runs: commands inside, a shell, a reboot, the end."""
+"""A running lab: commands inside, a shell, a reboot, the stop."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def list_labs() -> list[Lab]:
 
 
 class _LifeLine:
-    """The pipe whose end, by whatever cause, tells a keeper that nobody needs its lab."""
+    """The pipe whose end, for any reason, shows a supervisor that nobody needs its lab."""
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe()
@@ -119,12 +119,12 @@ class _LifeLine:
         self._kept = False
 
     def keep(self) -> None:
-        """Let the lab go on without this process."""
+        """Let the lab continue without this process."""
         os.write(self._writer, lab_keeper.KEEP)
         self._kept = True
 
     def close(self) -> None:
-        """Let go; unless the lab was told to go on, wait until its keeper has ended."""
+        """Close the pipe; unless the lab is to continue, wait until its supervisor has ended."""
         os.close(self._writer)
         if self.keeper is None:
             return
@@ -146,7 +146,7 @@ class _LifeLine:
 def _launched(
     name: str, publish: Mapping[int, int], *, assume_yes: bool
 ) -> Iterator[tuple[Lab, _LifeLine]]:
-    """Start a lab, which ends with the block unless its life line is told otherwise."""
+    """Start a lab, which ends with the block unless its life line lets it continue."""
     if os.geteuid() != 0:
         message = "a lab needs root"
         raise DeployError(message, hint="run the command with sudo", code=ExitCode.CONFIG)
@@ -162,12 +162,12 @@ def _launched(
     packages.ensure_lab_packages(assume_yes=assume_yes)
     lab_state.sweep()
     with contextlib.ExitStack() as stack:
-        # Bound before anything else: a port that is taken costs no time.
+        # Bound first: a port that is in use is noticed at once.
         listening = {stack.enter_context(_listen(port)): publish[port] for port in publish}
         folder, lock = lab_state.claim(name)
         stack.callback(lab_state.discard, folder)
         life = stack.enter_context(contextlib.closing(_LifeLine()))
-        # What the keeper alone shall hold once it is there.
+        # Only the supervisor shall hold these once it runs.
         with contextlib.ExitStack() as lent:
             lent.callback(os.close, lock)
             lent.callback(os.close, life.reader)

@@ -1,4 +1,4 @@
-"""Carries connections from the host's loopback to the lab's.
+"""Port forwarding from the loopback of the host to that of the lab.
 
 It runs inside the lab's network namespace and inherits sockets that listen outside of it: a
 socket stays in the namespace where it was made.

@@ -1,4 +1,4 @@
-"""Find a lab's processes in /proc, as this host sees them."""
+"""Processes of a lab, found in the /proc of this host."""
 
 from __future__ import annotations
 

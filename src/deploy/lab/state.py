@@ -1,7 +1,7 @@
-"""Where a running lab keeps its folder, and how to tell that it runs.
+"""State of labs: the folder of a running lab, and the lock that shows that it runs.
 
-A lab's folder is locked for as long as its keeper lives; the kernel drops the lock with the
-process. A folder without a lock is what a killed keeper left behind.
+The folder of a lab is locked as long as its supervisor runs; the kernel releases the lock with the
+process. A folder without a lock was left by a supervisor that was killed.
 """
 
 from __future__ import annotations

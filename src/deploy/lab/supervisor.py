@@ -1,9 +1,9 @@
 """The process that owns a running lab: its machine, its network and its folder.
 
 It is process 1 of a PID namespace and has a mount namespace of its own. Whatever way it ends,
-the kernel ends everything below it and undoes every mount; what is left then is a folder, which
-the next lab command removes. When it ends by itself, which includes the death of the command
-that it belongs to, it removes the folder too.
+the kernel ends everything below it and removes every mount; only a folder is left, which the next
+lab command removes. When it exits by itself, also because its command ended, it removes the folder
+too.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Plan:
 
     Args:
         name: The lab's name.
-        folder: Its folder, empty but for this plan.
+        folder: Its folder, which contains only this plan.
         tree: The cached root file system.
         cache: Folder of this host that all labs share.
         checkout: The checkout to show inside.

@@ -1,4 +1,4 @@
-"""From this user's storage to a registry, with a record of what went where."""
+"""Push of images to a registry, with a record of what was pushed where."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def push(
             hint=f"python3 build.py image --target {target}",
             code=ExitCode.CONFIG,
         )
-    _read_records()  # damaged ones are told before anything is sent
+    _read_records()  # damaged ones are reported before anything is sent
     # By its id: a build that ends meanwhile moves the name.
     image_id = found.config_digest.removeprefix("sha256:")
     report = gate.require_clean(target, scanning, reference=image_id)

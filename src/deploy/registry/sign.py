@@ -1,7 +1,7 @@
 """Signatures in sigstore form, made and checked by skopeo with a key pair of the publisher's.
 
-Nothing is asked of a service: no transparency log, no certificate authority. Who has the public
-key can verify an image from any registry, and from a mirror without a network.
+No service is involved, neither a transparency log nor a certificate authority. With the public key,
+an image from any registry can be verified, or from a mirror without a network.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def ensure_skopeo(*, assume_yes: bool) -> None:
 
 
 def digest_of(reference: Reference) -> str:
-    """Digest of the manifest that a name stands for in the registry now.
+    """Digest of the manifest to which a name points in the registry now.
 
     Raises:
         DeployError: It is not there, or the registry does not answer.

@@ -1,4 +1,4 @@
-"""What skopeo's last words mean: a login, a registry, a signature or a key that does not do."""
+"""Causes in the error output of skopeo: login, registry, signature or key."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Known flaws of what is inside the images.
+"""Vulnerability scan of the images.
 
-Its face is `gate`, which scans, `report`, which says what came of it, and `warning`, the one line
-of `up`. The rest is theirs: what is inside (`inventory`), and who is asked about it. Nothing is
-imported here, as `advisories` runs in an environment of its own.
+Other packages import `gate`, which scans, `report`, the result, and `up_notice`, the line that `up`
+prints. The other modules are internal: `image_inventory` reads what is inside, and there is one
+module for each source. Nothing is imported here, because `osv` runs in its own environment.
 """

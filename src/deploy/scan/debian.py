@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 NAME = "Debian index"
 
 _WHOLE = 10.0
-"""The answer as a whole may take so many times the patience with one silent server."""
+"""The whole response may take so many times the timeout of one silent server."""
 _HURRY_S = 10.0
-"""Who has less patience than this does not want anything tried again."""
+"""With a shorter timeout than this, nothing is retried."""
 _MARK = "=== "
 """In front of what each part of the answer is about; nothing that apt prints begins so."""
 
@@ -216,7 +216,7 @@ def parse_policies(text: str) -> dict[str, Policy]:
 
 
 def find(image: str, package: Package, policy: Policy | None) -> Vulnerability | None:
-    """The pending fix of a package, or that nobody can tell; None when it is up to date.
+    """The pending fix of a package, or that it is unknown; None when it is up to date.
 
     Raises:
         DeployError: apt's answer is not about this version of it.
@@ -309,6 +309,6 @@ def _ask(folder: Path, builder: str, timeout_s: float, ca_bundle: Path | None) -
             error.message = error.message.replace("podman", "apt", 1)
             if causes and error.code is ExitCode.FAILED:  # its first complaint says most
                 error.message = f"apt failed: {causes[0]}"
-        # Ended with its client or not: what is left of it would go on downloading.
+        # Whether or not it ended with its client: its other processes would continue to download.
         process.run(["podman", "rm", "--force", "--time=0", "--ignore", container], check=False)
         raise

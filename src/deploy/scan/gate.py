@@ -1,4 +1,4 @@
-"""Known flaws of what is inside the images: who is asked, and what becomes of the answers."""
+"""The scan of an image: queries the sources and merges their findings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Options:
         advisories: File of OSV records to take instead of the live service.
         offline: Leave out what takes a network, instead of failing without one.
         builder: Image whose apt is asked; the bootstrapped one when None.
-        brief: No word on the way, and no patience with a network that does not answer.
+        brief: Without progress output, and with short timeouts for the network.
     """
 
     advisories: Path | None = None

@@ -79,7 +79,7 @@ class Inventory:
 
     @property
     def digest(self) -> str:
-        """Digest of the packages inside: the same for images that differ in the program alone."""
+        """Digest of the packages inside: the same for images that differ only in the program."""
         packages = [(one.name, one.version, one.architecture) for one in self.debian + self.python]
         return hashlib.sha256(json.dumps(packages).encode()).hexdigest()
 

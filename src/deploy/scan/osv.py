@@ -1,8 +1,8 @@
-"""Which of some Python packages a file of OSV records speaks of.
+"""OSV records: finds the vulnerabilities of given Python packages in a file.
 
 Runs in the environment of scan.lock: `python -m deploy.scan.osv FILE`, with a JSON list of
-names and versions on standard input, and a JSON document about them on standard output. It
-alone needs packages of that environment (packaging, cvss).
+names and versions on standard input, and a JSON document about them on standard output. Only
+this module needs packages of that environment (packaging, cvss).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ NAME = "Python advisories"
 
 _TIMEOUT_S = 3600.0
 _WHOLE = 10.0
-"""The answer as a whole may take so many times the patience with one silent server."""
+"""The whole response may take so many times the timeout of one silent server."""
 _HURRY_S = 10.0
 _ENVIRONMENT_TIMEOUT_S = 60.0
 """For those in a hurry; making the environment takes 10 to 20 s."""
@@ -185,7 +185,7 @@ def _ask(
     """Package -> its flaws, for everything that was asked.
 
     Raises:
-        DeployError: pip-audit could not tell about all of it.
+        DeployError: pip-audit could not check all of it.
     """
     with tempfile.TemporaryDirectory(prefix="todo-scan-") as name:
         file = Path(name) / "requirements.txt"
@@ -218,7 +218,7 @@ def read_answer(
     """What pip-audit printed, as package -> its flaws; its exit code is 1 for these as well.
 
     Raises:
-        DeployError: It could not tell about all that was asked.
+        DeployError: It could not check all of the packages.
     """
     try:
         listed = json.loads(stdout)["dependencies"]
@@ -236,7 +236,7 @@ def _failed(said: str) -> DeployError:
     last = (said.strip().splitlines() or ["no word why"])[-1].removeprefix(_ERROR)
     message = f"pip-audit {symptom.message}" if symptom else f"pip-audit failed: {last}"
     if last.startswith(f"{CANARY[0]}: Dependency not found"):
-        # A mirror without the addresses that tell of single releases, and not a missing package.
+        # A mirror without the URLs of single releases, not a missing package.
         message = "the package index that answers here tells nothing of advisories"
     return DeployError(message, hint=_HINT, code=ExitCode.UNAVAILABLE)
 

@@ -1,4 +1,4 @@
-"""What a scan found, as text, as JSON and as an exit code. Computed alone: no I/O."""
+"""The report of a scan as text, as JSON and as an exit code. No I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Severity(enum.IntEnum):
-    """How bad a finding is, by whoever published it; the order is that of badness."""
+    """Severity of a finding, as published; in ascending order."""
 
     UNGRADED = 0
     LOW = 1
@@ -71,7 +71,7 @@ class Vulnerability:
         severity: As the source grades it.
         aliases: Further ids of the same flaw.
         fixed: Versions without the flaw.
-        sources: Who told.
+        sources: Which sources reported it.
     """
 
     image: str
@@ -128,7 +128,7 @@ class Scanned:
         reference: What it was found by.
         config_digest: Digest of its configuration: its id.
         counts: What is inside, by kind.
-        unseen: What of it no source can tell about.
+        unseen: What no source covers.
     """
 
     name: str
@@ -174,7 +174,7 @@ class Report:
 
 
 def merge(findings: Iterable[Vulnerability]) -> list[Vulnerability]:
-    """One finding for each flaw, whoever told of it and under whichever of its names."""
+    """One finding for each flaw, whichever sources reported it under whichever names."""
     merged: list[Vulnerability] = []
     for finding in findings:
         same = next((other for other in merged if _is_same(finding, other)), None)

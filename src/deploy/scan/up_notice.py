@@ -108,7 +108,7 @@ def _look(
     options = gate.Options(builder=base, brief=True)
     with progress.step("Looking for known flaws in the images"):
         inventories = gate.read(references, options)
-        # The program alone changed: what was looked up about its packages then holds.
+        # Only the program changed: the findings about its packages are still valid.
         known = {
             one.config_digest: memory[one.digest] for one in inventories if one.digest in memory
         }

@@ -1,8 +1,8 @@
 """The backend's own commands (`todo.admin`), run inside its container with files of this machine.
 
-The container cannot open a path of this machine, and the 16 MiB of its /tmp hold no copy of a
-large file. So the command gets the opened files themselves: Podman passes descriptors into a
-container, and the data goes from one to the other without a copy.
+The container cannot open a path of this machine, and the 16 MiB of its /tmp are too small for
+a copy of a large file. So the command gets the opened files themselves: Podman passes their
+descriptors into the container, and nothing is copied.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a service ended, in words."""
+"""Descriptions of how a service ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same command inside a lab, where this host cannot run the stack itself."""
+"""Commands of the stack inside a lab, on hosts that cannot run the stack themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts the units where systemd looks for them, and takes away exactly what it put there."""
+"""Installation of the units for systemd, and removal of exactly what was installed."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def find_end(invocation: str) -> End | None:
 
 
 def last_line(unit: str, invocation: str = "") -> str:
-    """The line that tells most about a unit: its last error, otherwise its last line, or "".
+    """The most informative line about a unit: its last error, otherwise its last line, or "".
 
     Args:
         unit: The service, whose container has the same name, or the socket.

@@ -1,4 +1,4 @@
-"""Waiting until the backend is ready: as long as that may still come."""
+"""Waiting until the backend is ready, as long as it can still become ready."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """The effective settings of the installed stack, each with the file and line that it comes from.
 
-They are what the files say, which is what the next restart applies; an option that the running
-backend has otherwise says so. No secret is printed: hidden are the value of an option named like
-one, a password inside of an address, and every variable that is neither an option nor known to be
-harmless.
+They come from the files, which the next restart applies; an option with another value in the
+running backend is marked. Secrets are hidden: the value of an option with the name of a secret,
+a password in a URL, and every variable that is neither an option nor known to be harmless.
 """
 
 from __future__ import annotations

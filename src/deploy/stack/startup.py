@@ -1,4 +1,4 @@
-"""Waiting for a unit: as long as systemd still tries, with a word about what it does.
+"""Waiting for a unit as long as systemd keeps trying, with progress.
 
 No timeout ends a wait on a slow machine. systemd itself bounds each attempt (TimeoutStartSec) and
 fast crash loops (the start limit). What it does not bound is a loop of slow attempts, and a job
@@ -122,7 +122,7 @@ class Observer(Protocol):
         """How an invocation failed, or None when it did not."""
 
     def last_line(self, unit: str, invocation: str) -> str:
-        """The line of the log that tells most."""
+        """The most informative line of the log."""
 
 
 class Systemd:

@@ -127,7 +127,7 @@ def _management_url(addresses: Sequence[Address]) -> str | None:
 
 
 def describe(unit: str, state: systemd.UnitState) -> str:
-    """Why a unit is not up, with the line of its log that tells most; empty when it is up."""
+    """Why a unit is not up, with the most informative line of its log; empty when it is up."""
     if state.active == "active":
         return ""
     words = f"{unit} is {state.active}"

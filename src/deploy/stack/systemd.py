@@ -1,4 +1,4 @@
-"""The user's systemd: commands to it, and the properties of its units."""
+"""The user's systemd: its commands, and the properties of its units."""
 
 from __future__ import annotations
 

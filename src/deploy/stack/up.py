@@ -1,4 +1,4 @@
-"""From a checkout to a running stack: the steps of `image`, `install` and `up`, in order."""
+"""The steps of `image`, `install` and `up`, from a checkout to a running stack."""
 
 from __future__ import annotations
 

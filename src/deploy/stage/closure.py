@@ -75,7 +75,7 @@ def imported_by(
 
     Args:
         found: All modules, as from `modules`.
-        entries: Names from which to start; a package stands for everything below it.
+        entries: Names from which to start; a package includes everything below it.
         hard: Follow only the imports without which a module cannot be imported.
     """
     tops = tuple(entries)
@@ -116,7 +116,7 @@ def missing_modules(found: Mapping[str, pathlib.Path], entries: Iterable[str]) -
 
 
 def read_imports(name: str, path: pathlib.Path) -> Imports:
-    """What a module imports; an extension module tells nothing."""
+    """What a module imports; for an extension module this is unknown."""
     if path.suffix != ".py":
         return Imports(frozenset(), frozenset())
     tree = ast.parse(path.read_bytes())

@@ -1,4 +1,4 @@
-"""What programs and libraries need of one another, as binutils read it."""
+"""Library dependencies of programs and libraries, read with binutils."""
 
 from __future__ import annotations
 

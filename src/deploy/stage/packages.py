@@ -1,7 +1,7 @@
-"""Which Debian packages an image is made of and why, and what of them is left out.
+"""The Debian packages of an image, each with its reason, and the files that are left out.
 
-The packages are named one by one, without their dependency closure, so that nothing comes in
-unasked; the closure that matters, of the shared libraries, is checked afterwards.
+The packages are named one by one, without their dependency closure, so that nothing is
+included by accident; the closure that matters, of the shared libraries, is checked afterwards.
 """
 
 from __future__ import annotations

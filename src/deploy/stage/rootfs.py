@@ -1,4 +1,4 @@
-"""Puts an image's root file system together from signed Debian packages.
+"""Assembles the root file system of an image from signed Debian packages.
 
 Runs inside a build stage: `python3 -m deploy.stage.rootfs TARGET FOLDER --record FILE`. The
 packages are in `packages.py`; a library that one of them needs and none brings fails the build.
@@ -149,7 +149,7 @@ def installed(control: str) -> str:
 
 
 def write_ca_bundle(root: pathlib.Path) -> None:
-    """Make the bundle that update-ca-certificates would make, from the package alone."""
+    """Make the bundle that update-ca-certificates would make, only from the package."""
     source = root / "usr/share/ca-certificates"
     target = root / "etc/ssl/certs/ca-certificates.crt"
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -104,7 +104,7 @@ def describe_content(path: pathlib.Path) -> dict[str, Any]:
 
 
 def find_reasons(root: pathlib.Path) -> tuple[dict[str, str], list[str]]:
-    """Path -> why it is needed, as far as linking and importing tell; and what is missing."""
+    """Path -> why it is needed, as far as linking and importing show it; and what is missing."""
     reasons = {path: f"linked by /{user}" for path, user in closure.linked_by(root).items()}
     found = closure.modules(root)
     for name, by in closure.imported_by(found, _ENTRIES).items():

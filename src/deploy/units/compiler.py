@@ -1,6 +1,6 @@
-"""Units to contract: reads every key, then holds the units against each other.
+"""The compiler of units: reads every key, compares the units, and returns the contract.
 
-No I/O. Every complaint names the file, the line and the way out.
+No I/O. Every error names the file, the line and the remedy.
 """
 
 from __future__ import annotations

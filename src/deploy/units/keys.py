@@ -1,7 +1,7 @@
 """Every unit key that the compiler knows: how it is read, and what the manifest makes of it.
 
-One table for validation and for the loss report, so that no key can be accepted without
-somebody having decided what becomes of it. The last two columns say what the generated manifest
+One table for validation and for the loss report, so that no key is accepted without
+a decision about its translation. The last two columns say what the generated manifest
 does with the key under `podman kube play` and under Kubernetes.
 """
 

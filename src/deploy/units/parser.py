@@ -1,4 +1,4 @@
-"""systemd unit text to frozen dataclasses, and the word splitting that its values use.
+"""The parser of systemd unit files: text to frozen dataclasses; also word splitting of values.
 
 Follows systemd.syntax(7): comments, continued lines, repeated keys, empty assignments that
 reset, drop-ins. Where systemd and Podman's own reader differ, the construct is refused. No
@@ -83,7 +83,7 @@ class Unit:
 
     @property
     def assignments(self) -> tuple[Assignment, ...]:
-        """The assignments alone."""
+        """Only the assignments."""
         return tuple(line for line in self.lines if isinstance(line, Assignment))
 
     @property
@@ -190,7 +190,7 @@ def _logical_lines(file: str, text: str) -> Iterator[tuple[Place, str]]:
         place = Place(file, number)
         line = _read_line(place, raw.removesuffix("\r"))
         if line.startswith(("#", ";")) or (not line and not pending):
-            # Inside a continuation a comment is skipped and the continuation goes on.
+            # Inside a continuation, a comment is skipped and the next line continues it.
             continue
         if not line:
             place.refuse(
@@ -307,7 +307,7 @@ def split_words(assignment: Assignment) -> tuple[str, ...]:
 
 
 def _unescape(assignment: Assignment, at: int) -> tuple[str, int]:
-    """The character that the escape behind a backslash stands for, and where it ends."""
+    """The character that the escape after a backslash means, and where it ends."""
     text = assignment.value
     kind = text[at : at + 1]
     if kind in _ESCAPES:

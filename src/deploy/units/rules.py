@@ -31,7 +31,7 @@ def read_socket(unit: Unit, listen: Assignment, containers: Mapping[Unit, Contai
     """One listening address, with the role that its container's environment gives it.
 
     Raises:
-        DeployError: It is no TCP address, or the container binds to another one.
+        DeployError: It is not a TCP address, or the container binds to another one.
     """
     address = values.text(listen)
     match = _ADDRESS.fullmatch(address)
@@ -119,7 +119,7 @@ def check_volumes(containers: Mapping[Unit, Container], volumes: Mapping[Unit, V
     """Check that a volume has one owner, and that the mount that re-owns it is the owner's.
 
     Raises:
-        DeployError: Two disagree; Podman would give the volume to whoever starts last.
+        DeployError: Two disagree; Podman would give the volume to the container that starts last.
     """
     for unit, container in containers.items():
         for assignment, mount in zip(

@@ -1,4 +1,4 @@
-"""The contract: what the units say about how the stack runs, as one frozen value.
+"""The contract: how the stack runs, according to the units, as one frozen value.
 
 The image build, the manifest and the tests read this instead of the units; the compiler makes it.
 """
@@ -73,7 +73,7 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Restart:
-    """When systemd starts a service again, and how its patience is measured."""
+    """When systemd restarts a service, and when it gives up."""
 
     policy: str
     delay_s: float | None

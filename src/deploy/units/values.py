@@ -1,7 +1,7 @@
 """Values of unit keys, read as systemd or Podman read them.
 
-Each function takes an assignment and returns its value or refuses it with file, line and the
-way out. systemd and Podman write durations and sizes differently, hence the two forms of each.
+Each function takes an assignment and returns its value or refuses it with file, line and
+remedy. systemd and Podman write durations and sizes differently, hence the two forms of each.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def text(assignment: Assignment) -> str:
 
 
 def verbatim(assignment: Assignment) -> str:
-    """The value as it stands, specifiers included; for keys that systemd alone reads."""
+    """The value as it stands, specifiers included; for keys that only systemd reads."""
     return assignment.value
 
 
