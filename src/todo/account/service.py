@@ -75,7 +75,7 @@ class AccountService:
         return await read_account(self._work.session, self._user)
 
     async def delete(self, expected: frozenset[int] | None = None) -> None:
-        """Delete all that the account holds; the chain of its journal stays, without content.
+        """Delete everything in the account; the chain of its journal stays, without content.
 
         What the user did in lists of others is part of their journals and stays there.
 

@@ -20,14 +20,14 @@ _VARY = (b"vary", b"Origin")
 
 
 class Cors:
-    """The origins that may call."""
+    """The allowed origins."""
 
     def __init__(self, origins: Iterable[str]) -> None:
         """Allow exactly these origins; none is a wildcard."""
         self._origins = frozenset(origin.encode() for origin in origins)
 
     def answer(self, scope: Scope) -> tuple[list[Field], bool]:
-        """Return the fields for the answer, and whether they are all of it (a preflight).
+        """Return the fields for the response, and whether it is complete with them (a preflight).
 
         Args:
             scope: The request.

@@ -98,7 +98,7 @@ def find_key(request: Request) -> str | None:
 
 
 async def claim(work: UnitOfWork, request: Request, key: str) -> StoredResponse | None:
-    """Make a key this request's own, or return the answer that it had before.
+    """Claim a key for this request, or return the stored response of an earlier one.
 
     Raises:
         KeyReusedError: It came with another request.
@@ -128,7 +128,7 @@ async def claim(work: UnitOfWork, request: Request, key: str) -> StoredResponse 
 
 
 def store(caller: Caller, key: str, answer: StoredResponse) -> BoundStatement:
-    """Keep the answer of a write."""
+    """Store the response of a write."""
     return (
         _STORE,
         {

@@ -40,7 +40,7 @@ def read_query(request: Request, model: type[Model]) -> Model:
 
 
 def describe_query(model: type[BaseModel]) -> dict[str, Any]:
-    """Return what OpenAPI says of an operation that calls `read_query`."""
+    """Return the OpenAPI parameters of an operation that calls `read_query`."""
     schema = model.model_json_schema()
     parameters = []
     for name, field in schema["properties"].items():

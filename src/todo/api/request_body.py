@@ -129,7 +129,7 @@ class RequestBody:
         self._is_evicted = False
 
     async def read(self, identify: Identify | None) -> Receive:
-        """Read the whole body and return a `receive` that hands it out.
+        """Read the whole body and return a `receive` that returns it.
 
         Args:
             identify: Finds the caller. A body that has not come yet is only waited for when the
@@ -167,7 +167,7 @@ class RequestBody:
         return self._replay(body)
 
     def evict(self) -> None:
-        """Give back at once what it took of the budget, and answer 503."""
+        """Release its budget at once, and answer with 503."""
         self._is_evicted = True
         self.close()
         if self._deadline is not None:
@@ -186,7 +186,7 @@ class RequestBody:
                 raise TooLargeError(limit)
 
     def close(self) -> None:
-        """Give back what it took of the budget."""
+        """Release its budget."""
         self._content.clear()
         self._budget.forget(self._caller, self)
         if self._size:

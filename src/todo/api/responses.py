@@ -17,7 +17,7 @@ _TAG = re.compile(r'[ \t,]*+((?:W/)?"[!#-~\x80-\xff]*+"|[0-9]++)[ \t]*+(?=,|$)')
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """What a write answers; it is also what a repeated request gets.
+    """The response to a write, which a repeated request gets again.
 
     Attributes:
         status: Of the response.
@@ -47,12 +47,12 @@ def etag_for(version: int) -> str:
 
 
 def version_of(body: bytes) -> int:
-    """Return the version that a document says, which is its last key."""
+    """Return the version in a document, which is its last key."""
     return int(body[body.rindex(b":") + 1 : -1])
 
 
 def json_response(request: Request, body: bytes, tag: str | None = None) -> Response:
-    """Answer a read: 304 where the caller has the same already.
+    """Return the response to a read: 304 if the caller has the same already.
 
     Args:
         request: The request.

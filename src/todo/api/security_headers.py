@@ -17,7 +17,7 @@ _TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 def add_security(headers: Iterable[Field], *, secure: bool) -> list[Field]:
     """Return the headers of an answer with those that keep browsers safe.
 
-    What a route says itself about caching, or of a page's scripts, stands.
+    The headers of a route about caching, or about the scripts of a page, are kept.
 
     Args:
         headers: Of the answer, names in lower case.

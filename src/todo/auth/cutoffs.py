@@ -87,7 +87,7 @@ class Cutoffs:
         self._loading: asyncio.Task[None] | None = None
 
     async def check(self, caller: Caller) -> None:
-        """Refuse a JSON Web Token issued before its user's cutoff, or that does not say when.
+        """Refuse a JSON Web Token issued before its user's cutoff, or without an issue time.
 
         Raises:
             UnauthorizedError: The token is ended.

@@ -145,7 +145,7 @@ class ApiTokenRepository:
         return int(count)
 
     async def sees_list(self, list_id: str) -> bool:
-        """Whether a list is there for the caller."""
+        """Whether the caller sees a list."""
         return await self._session.find(_SEES_LIST, {"id": list_id, **self._sight}) is not None
 
     async def add(self, token: ApiToken, digest: bytes) -> None:
@@ -156,7 +156,7 @@ class ApiTokenRepository:
         )
 
     async def remove(self, token_id: str) -> None:
-        """Forget a token: it is good for nothing from the commit on."""
+        """Delete a token: it is invalid from the commit on."""
         await self._session.fetch(_REMOVE, {"id": token_id})
 
 

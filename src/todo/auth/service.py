@@ -127,7 +127,7 @@ class ApiTokenService:
 
 
 def render_image(token: ApiToken) -> bytes:
-    """Return a token as the journal has it: without its last use, which is not a change."""
+    """Return the journal's document of a token: without its last use, which is not a change."""
     fields = asdict(token)
     del fields["last_used_at"]
     return orjson.dumps({**fields, "version": VERSION})

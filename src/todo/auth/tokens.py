@@ -50,7 +50,7 @@ class Verified(NamedTuple):
 class Tokens:
     """Issues tokens with the shared secret, and verifies all that are accepted.
 
-    Each key is bound to one algorithm. What a token says of itself only chooses among the keys, so
+    Each key is bound to one algorithm. The header of a token only selects among the keys, so
     no public key is ever taken for a shared secret.
     """
 

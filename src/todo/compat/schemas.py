@@ -71,7 +71,7 @@ def _read_rule(value: Any) -> Any:  # noqa: ANN401 - likewise
 
 
 def _spelled(names: dict[str, str | None], *more: str) -> tuple[BeforeValidator, WithJsonSchema]:
-    """Read each project's spelling; `more` are those that stand for themselves."""
+    """Read each project's spelling; `more` are those without a translation."""
     meant = {name.lower(): value for name, value in names.items()}
 
     def read(value: Any) -> Any:  # noqa: ANN401 - likewise

@@ -124,7 +124,7 @@ def _find(dialect: str, source: FromClause, name: str) -> ColumnElement[Any]:
     if name == "is_completed":
         return source.c.completed_at.is_not(None)
     if name == "priority":
-        # Literals: a parameter for each rank would be bound anew by each of the reads.
+        # Literals: a parameter for each rank would be bound again by each read.
         words: list[tuple[ColumnElement[bool], ColumnElement[str]]] = [
             (source.c.priority == literal_column(str(rank)), literal_column(f"'{word}'"))
             for rank, word in enumerate(PRIORITIES)

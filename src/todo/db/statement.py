@@ -72,7 +72,7 @@ class Statement:
         assert isinstance(statement, ClauseElement)  # noqa: S101 - narrows the type
         numbered = dialect.name != SQLITE
         if numbered:
-            # As the server takes them: psycopg finds names anew in each long statement.
+            # As the server takes them: psycopg parses the names of a long statement each time.
             dialect = type(dialect)(paramstyle="numeric_dollar")  # type: ignore[call-arg]
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - likewise

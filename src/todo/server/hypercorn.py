@@ -37,7 +37,7 @@ _PING_S = 20
 _PIECE_BYTES = {Service.HYPERCORN: 8 * 1024, Service.WEBSOCKET: 2 * 1024}
 _MIN_PIECE_BYTES = 2 * 1024
 """Smaller pieces that wait are joined."""
-# For a WebSocket these are written anew: Hypercorn reads only the last line of a repeated field,
+# For a WebSocket these are rendered again: Hypercorn reads only the last line of a repeated field,
 # and compression would let a small frame grow a thousandfold. Other upgrades are ignored.
 _OWN_FIELDS = {
     Service.HYPERCORN: frozenset({b"upgrade", b"http2-settings"}),

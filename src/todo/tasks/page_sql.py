@@ -85,7 +85,7 @@ def is_scanned(shape: QueryShape) -> bool:
 
 
 def find_selective_condition(shape: QueryShape) -> str | None:
-    """Name the condition by which the tasks of a question can be gathered, where that helps."""
+    """Return the name of the selective condition of a query, if gathering its matches helps."""
     if shape.search:
         return "search"
     led = _indexed_conditions(shape)

@@ -46,7 +46,7 @@ _ZONE = Statement(select(account.c.zone).where(account.c.owner == bindparam("own
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question about tasks.
+    """The parameters of a list of tasks.
 
     Attributes:
         status: `open`, `completed`, or None for both.

@@ -20,7 +20,7 @@ _KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class QueryShape:
-    """What a question asks by, without the values; the parameters are named after the fields.
+    """The conditions of a query without their values; the parameters are named after the fields.
 
     Attributes:
         sort: The order.

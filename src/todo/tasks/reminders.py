@@ -89,7 +89,7 @@ class Reminders:
         self._count = count
 
     async def run(self) -> None:
-        """Deliver what falls due, until cancelled."""
+        """Deliver due reminders until cancelled."""
         while True:
             wait_s = _MAX_WAIT_S
             try:

@@ -165,7 +165,7 @@ class TaskRepository:
         return None if row is None else as_bytes(row[0])
 
     def find_to_write(self, task_id: str) -> BoundStatement:
-        """Read a task and whether the caller may change it; see `read_found`."""
+        """Return the statement that reads a task and whether the caller may change it."""
         return (_FIND_TO_WRITE, {"id": task_id, **self._sight})
 
     async def find_list(self, list_id: str) -> tuple[str, bool] | None:
@@ -184,7 +184,7 @@ class TaskRepository:
         return [str(row[0]) for row in rows]
 
     async def is_followed(self, task_id: str) -> bool:
-        """Whether a task is there that follows this one in its series."""
+        """Whether the series has a next task after this one."""
         return await self._session.find(_FOLLOWED, {"previous": task_id}) is not None
 
     def add(
@@ -195,7 +195,7 @@ class TaskRepository:
         return [(_ADD, to_row(document, words)), *_derive(document, fire_times)]
 
     def add_recording(self, document: Document, words: str | None = None) -> BoundStatement:
-        """Store a task that nothing reminds of, for `Work.execute_and_record`."""
+        """Store a task without reminders, for `UnitOfWork.execute_and_record`."""
         return (_ADD_RECORDING, to_row(normalize_task(document), words))
 
     def change(
@@ -205,7 +205,7 @@ class TaskRepository:
         fire_times: Iterable[str] | None = None,
         words: str | None = None,
     ) -> list[BoundStatement]:
-        """Store a task that there is; the first of the calls returns its document.
+        """Store an existing task; the first of the calls returns its document.
 
         Args:
             before: As it is stored.
@@ -228,7 +228,7 @@ class TaskRepository:
         return calls + _derive(document | {"tags": tags or []}, fire_times or ())
 
     def remind(self, document: Document, fire_times: Iterable[str]) -> list[BoundStatement]:
-        """Store anew when to remind of a task."""
+        """Replace the reminder times of a task."""
         return [
             (_FORGET, {"task_id": document["id"]}),
             *_derive(document | {"tags": []}, fire_times),

@@ -46,7 +46,7 @@ def new_image(fields: dict[str, Any], owner: str, at: str) -> Document:
 
 
 def needs_account(document: Document) -> bool:
-    """Whether the owner's zone says something about the task."""
+    """Whether the task depends on the zone of its owner."""
     return (
         document["recurrence"] is not None
         or document["due_date"] is not None

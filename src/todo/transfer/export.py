@@ -113,7 +113,7 @@ async def _read(
 
 
 def _write(document: bytes) -> bytes:
-    """Write a record anew: each database has its own way with times, numbers and escapes."""
+    """Render a record again: the databases write times, numbers and escapes differently."""
     record = parse_document(document)
     for name in _TIMES & record.keys():
         if record[name] is not None:

@@ -33,7 +33,7 @@ class Survey:
     skipped: dict[int, str] = field(default_factory=dict)
 
     def named(self) -> tuple[set[str], set[str]]:
-        """Return the ids of all lists and tasks that the file speaks of."""
+        """Return the ids of all lists and tasks that the file refers to."""
         lists = {place.list_id for place in self.tasks.values()} | set(self.lists)
         tasks = {place.parent_id for place in self.tasks.values()} | set(self.tasks)
         return {each for each in lists if each}, {each for each in tasks if each}
@@ -80,7 +80,7 @@ def _note_task(survey: Survey, number: int, record: TaskRecord) -> None:
 def settle(
     survey: Survey, stored_lists: Mapping[str, str], stored_tasks: Mapping[str, Place]
 ) -> None:
-    """Skip the tasks whose place there is not, and those below them.
+    """Skip the tasks whose list or parent does not exist, and those below them.
 
     Args:
         survey: Of the file; its `skipped` grows.

@@ -91,7 +91,7 @@ _DEFER = {
 
 @dataclass(slots=True)
 class Report:
-    """What became of the lines.
+    """The report of an import.
 
     Attributes:
         taken: How many accounts, lists, shares and tasks went in.
@@ -104,7 +104,7 @@ class Report:
     skipped: dict[int, str] = field(default_factory=dict)
 
     def take(self, kind: str) -> None:
-        """Count what went in."""
+        """Count imported lines."""
         self.taken[kind] = self.taken.get(kind, 0) + 1
 
 
@@ -130,7 +130,7 @@ class Importer:
         self.report = Report()
 
     async def run(self, read: Callable[[], Iterable[bytes]], owner: str | None) -> Report:
-        """Take in a file; everything is written, and nothing committed.
+        """Import a file; everything is written, and nothing committed.
 
         Args:
             read: Gives the lines of the file from the first, each time that it is called.

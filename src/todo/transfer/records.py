@@ -122,7 +122,7 @@ _KINDS: dict[str, type[Record]] = {
 
 
 class NotTakenError(Exception):
-    """A line says nothing that can be taken; the message says why."""
+    """A line that cannot be imported; the message has the reason."""
 
 
 def read_line(line: bytes) -> Record | None:

@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What one change was: who, what, when.
+    """One change: who, what, when.
 
     Attributes:
         at: When, in RFC 3339.

@@ -39,7 +39,7 @@ _STORE = Statement(
 
 
 class QuotaExceededError(ProblemError):
-    """The account holds as much as it may."""
+    """The account has reached its storage quota."""
 
     status = 403
     code = "quota-exceeded"
@@ -50,7 +50,7 @@ class QuotaExceededError(ProblemError):
 
 @dataclass(slots=True)
 class Stored:
-    """What an account holds, and by how much one write changes that.
+    """The stored amount of an account, and by how much one write changes it.
 
     Attributes:
         tasks: Number of tasks; None while the account was never counted.

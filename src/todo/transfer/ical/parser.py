@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, order=True)
 class Skipped:
-    """Something of a file that was not taken, or not as it stands there.
+    """A part of a file that was skipped or changed.
 
     Attributes:
         line: Its number in the file, from 1.

@@ -25,7 +25,7 @@ _BUDGET_PER_TASK_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """What a file holds: the tasks, parents before their parts, and what was not taken."""
+    """The content of a file: its tasks, parents first, and the report of what was skipped."""
 
     tasks: list[ImportedTask]
     report: list[Skipped]

@@ -91,7 +91,7 @@ class Clock:
         self.report = report
 
     def read_moment(self, given: Property) -> Moment | None:
-        """Read DATE or DATE-TIME; None when that cannot be, and the report says so."""
+        """Read DATE or DATE-TIME; None if it is invalid, which is reported."""
         # Outlook writes TZID=tzone://Microsoft/Utc without the quotes that it needs.
         tail, _, value = given.value.strip().rpartition(":")
         tzid = ":".join(filter(None, [given.parameters.get("TZID"), tail]))

@@ -38,7 +38,7 @@ _EARLIEST = datetime(1, 1, 3)  # noqa: DTZ001 - a wall time
 
 
 class UnreadableZoneError(ValueError):
-    """A description makes no sense, or takes too long; the message says why."""
+    """A description is invalid, or takes too long; the message has the reason."""
 
 
 @dataclass(slots=True)
