@@ -1,9 +1,9 @@
-"""Cursor pagination for collections that are sorted by one value."""
+"""Cursors that lead from one page to the next, and pages as JSON."""
 
 import base64
 import binascii
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
@@ -13,33 +13,51 @@ _Value = TypeVar("_Value")
 _VERSION = 1
 
 
+def encode_cursor(*position: Any) -> str:  # noqa: ANN401 - JSON
+    """Return the cursor of the page after a position in an order."""
+    return base64.urlsafe_b64encode(orjson.dumps(position)).rstrip(b"=").decode("ascii")
+
+
+def decode_cursor(cursor: str, parse: Callable[..., _Value]) -> _Value:
+    """Return the position after which a cursor continues.
+
+    Args:
+        cursor: As a client sent it.
+        parse: Takes the parts of a position, of any type; raises a ValueError, TypeError,
+            AttributeError or OverflowError for those of another order.
+
+    Raises:
+        ValidationFailedError: Not a cursor of such a page.
+    """
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return parse(*orjson.loads(raw))
+    except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError):
+        raise field_error("cursor", "not a cursor of this list", place="query") from None
+
+
 def render_cursor(last: str) -> str:
-    """Return the cursor of the page after a value."""
-    raw = orjson.dumps([_VERSION, last])
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    """Return the cursor of the page after a value, in the order of that value."""
+    return encode_cursor(_VERSION, last)
 
 
 def read_cursor(cursor: str, check: Callable[[str], _Value]) -> _Value:
     """Return the value after which a cursor continues.
 
     Args:
-        cursor: As a caller sent it.
+        cursor: As a client sent it.
         check: Returns the value, or raises a ValueError.
 
     Raises:
-        ValidationFailedError: It is not a cursor of such a page.
+        ValidationFailedError: Not a cursor of such a page.
     """
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        version, last = orjson.loads(raw)
-        known = version == _VERSION and isinstance(last, str)
-        value = check(last) if known else None
-    except (binascii.Error, ValueError, TypeError):
-        value = None
-    if value is None:
-        message = "not a cursor of this list"
-        raise field_error("cursor", message, place="query")
-    return value
+
+    def parse(version: object, last: object) -> _Value:
+        if version != _VERSION or not isinstance(last, str):
+            raise ValueError
+        return check(last)
+
+    return decode_cursor(cursor, parse)
 
 
 def render_page(items: list[bytes], next_cursor: str | None) -> bytes:

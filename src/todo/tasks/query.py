@@ -1,7 +1,5 @@
 """Task queries: the parameters of a list of tasks, and the page that it returns."""
 
-import base64
-import binascii
 import contextlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +9,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import bindparam, select
 
+from todo.api.pagination import decode_cursor, encode_cursor, render_page
 from todo.core.caller import Caller
 from todo.core.errors import NotFoundError, ProblemError
 from todo.core.timestamps import format_timestamp
@@ -40,6 +39,7 @@ _ZONES = timedelta(hours=15)
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
 _LAST = datetime(9999, 12, 30, tzinfo=UTC)
 _CURSOR_VERSION = 2
+_Position = tuple[tuple[Any, Any, Any], Any, str]
 
 _ZONE = Statement(select(account.c.zone).where(account.c.owner == bindparam("owner")))
 
@@ -92,8 +92,7 @@ class Page:
 
     def render(self) -> bytes:
         """Return the page as JSON."""
-        cursor = b"null" if self.next_cursor is None else f'"{self.next_cursor}"'.encode()
-        return b'{"items":[%b],"next_cursor":%b}' % (b",".join(self.items), cursor)
+        return render_page(self.items, self.next_cursor)
 
 
 @dataclass(slots=True)
@@ -305,20 +304,16 @@ def _last_place(shape: QueryShape, item: bytes) -> tuple[Any, str]:
 
 
 def _encode(shape: QueryShape, key: Any, last_id: str) -> str:  # noqa: ANN401 - text or number
-    place = [_CURSOR_VERSION, shape.sort, shape.descending, None if shape.key == "id" else key]
-    raw = orjson.dumps([*place, last_id])
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    key = None if shape.key == "id" else key
+    return encode_cursor(_CURSOR_VERSION, shape.sort, shape.descending, key, last_id)
 
 
 def _decode(shape: QueryShape, cursor: str) -> tuple[Any, str]:
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        version, sort, descending, key, last_id = orjson.loads(raw)
-        last_id = str(UUID(last_id))
-        key = _read_key(shape, key)
-    except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError):
-        raise _refuse("cursor", "not a cursor of this list") from None
-    if (version, sort, descending) != (_CURSOR_VERSION, shape.sort, shape.descending):
+    def parse(version: Any, sort: Any, descending: Any, key: Any, last_id: Any) -> _Position:  # noqa: ANN401 - whatever a caller made up
+        return (version, sort, descending), _read_key(shape, key), str(UUID(last_id))
+
+    order, key, last_id = decode_cursor(cursor, parse)
+    if order != (_CURSOR_VERSION, shape.sort, shape.descending):
         raise _refuse("cursor", "a cursor goes with the order of the page that it came from")
     return key, last_id
 
