@@ -72,13 +72,6 @@ class ChangeFeed:
         self._stopped = True
         self.notify(list(self._wakeups))
 
-    async def follow(self, view: View, since: int) -> AsyncGenerator[Change, None]:
-        """Yield the changes after a number as they happen, until the process stops."""
-        async with contextlib.aclosing(self.follow_pages(view, since, view.owner)) as pages:
-            async for page in pages:
-                for change in page:
-                    yield change
-
     async def follow_pages(
         self, view: View, since: int, user: str, *, timeout_s: float = _TIMEOUT_S
     ) -> AsyncGenerator[list[Change], None]:
