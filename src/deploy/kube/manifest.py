@@ -109,9 +109,8 @@ def _services(contract: Contract) -> list[Container]:
 
 def _stay(migration: Container) -> Container:
     """A container of a Deployment is started again when it ends, whatever its exit code."""
-    always = dataclasses.replace(migration.restart, policy="always")
     return dataclasses.replace(
-        migration, oneshot=False, command=(*migration.command, _STAY), restart=always
+        migration, oneshot=False, command=(*migration.command, _STAY), restart_policy="always"
     )
 
 
@@ -165,7 +164,7 @@ def _pod(contract: Contract, services: Sequence[Container]) -> Manifest:
     groups = {volume.gid for volume in contract.volumes}
     if len(groups) != 1:
         raise _inexpressible("volumes of different groups", "a pod has one fsGroup")
-    if any(each.restart.policy != "always" for each in services):
+    if any(each.restart_policy != "always" for each in services):
         raise _inexpressible("a service without Restart=always", "a Deployment always restarts")
     return {
         "automountServiceAccountToken": False,

@@ -17,7 +17,6 @@ from deploy.units.spec import (
     Limits,
     Mount,
     Probe,
-    Restart,
     Secret,
     Tmpfs,
     Volume,
@@ -96,18 +95,8 @@ def _container(unit: Unit) -> Container:
         limits=Limits(
             memory=_value(unit, "Service", "MemoryMax", values.size, None),
             cpu_percent=_value(unit, "Service", "CPUQuota", values.percentage, None),
-            tasks=_value(unit, "Service", "TasksMax", values.count, None),
         ),
-        restart=Restart(
-            policy=_value(unit, "Service", "Restart", values.text, "no"),
-            delay_s=_value(unit, "Service", "RestartSec", values.seconds, 0.1),
-            prevented_by=_value(unit, "Service", "RestartPreventExitStatus", values.exit_codes, ()),
-            limit=_value(unit, "Unit", "StartLimitBurst", values.number, None),
-            limit_interval_s=_value(unit, "Unit", "StartLimitIntervalSec", values.seconds, None),
-        ),
-        wants=rules.names(unit, "Wants"),
-        requires=rules.names(unit, "Requires"),
-        after=rules.names(unit, "After"),
+        restart_policy=_value(unit, "Service", "Restart", values.text, "no"),
     )
 
 
@@ -155,11 +144,8 @@ def _tmpfs(assignment: Assignment) -> Tmpfs:
             "a tmpfs needs an absolute path and a size",
             "write it as /tmp:size=16m,mode=1777; without a size it takes half of the memory",
         )
-    return Tmpfs(
-        path,
-        values.podman_size(assignment, found["size"]),
-        values.mode(assignment, found.get("mode", "1777")),
-    )
+    values.check_mode(assignment, found.get("mode", "1777"))
+    return Tmpfs(path, values.podman_size(assignment, found["size"]))
 
 
 def _secret(assignment: Assignment, uid: int, gid: int) -> Secret:
@@ -174,14 +160,9 @@ def _secret(assignment: Assignment, uid: int, gid: int) -> Secret:
         assignment.refuse(
             "the container's account does not own the secret", f"write uid={uid},gid={gid}"
         )
+    values.check_mode(assignment, found.get("mode", "0444"))
     path = found.get("target", name)
-    return Secret(
-        name=name,
-        path=path if path.startswith("/") else f"{_SECRETS}/{path}",
-        uid=uid,
-        gid=gid,
-        mode=values.mode(assignment, found.get("mode", "0444")),
-    )
+    return Secret(name, path if path.startswith("/") else f"{_SECRETS}/{path}")
 
 
 def _health(unit: Unit) -> Probe | None:

@@ -22,11 +22,6 @@ _MAX_PORT = 65535
 _DEADLINE = "TODO_SHUTDOWN_DEADLINE_S"
 
 
-def names(unit: Unit, key: str) -> tuple[str, ...]:
-    """The units that a dependency lists, over all its lines."""
-    return tuple(word for each in unit.find_all("Unit", key) for word in values.words(each))
-
-
 def read_socket(unit: Unit, listen: Assignment, containers: Mapping[Unit, Container]) -> Socket:
     """One listening address, with the role that its container's environment gives it.
 
@@ -55,14 +50,12 @@ def read_socket(unit: Unit, listen: Assignment, containers: Mapping[Unit, Contai
             f"no address of {owner.stem} is this one",
             f"make them equal; {owner.file} says {' and '.join(said) or 'none'}",
         )
-    backlog = unit.find("Socket", "Backlog")
     return Socket(
         unit=unit.stem,
         container=owner.stem,
         role=roles[0],
         host=match[1],
         port=int(match[2]),
-        backlog=None if backlog is None else values.number(backlog),
     )
 
 

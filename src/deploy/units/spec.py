@@ -36,7 +36,6 @@ class Tmpfs:
 
     path: str
     size: int
-    mode: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +44,6 @@ class Secret:
 
     name: str
     path: str
-    uid: int
-    gid: int
-    mode: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,18 +64,6 @@ class Limits:
 
     memory: int | None
     cpu_percent: int | None
-    tasks: int | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Restart:
-    """When systemd restarts a service, and when it gives up."""
-
-    policy: str
-    delay_s: float | None
-    prevented_by: tuple[int, ...]
-    limit: int | None
-    limit_interval_s: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,10 +94,7 @@ class Container:
     start_timeout_s: float | None
     stop_limit_s: float | None
     limits: Limits
-    restart: Restart
-    wants: tuple[str, ...]
-    requires: tuple[str, ...]
-    after: tuple[str, ...]
+    restart_policy: str
 
     @property
     def short(self) -> str:
@@ -145,7 +126,6 @@ class Socket:
     role: str
     host: str
     port: int
-    backlog: int | None
 
 
 @dataclasses.dataclass(frozen=True)

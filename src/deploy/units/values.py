@@ -161,11 +161,10 @@ def percentage(assignment: Assignment) -> int:
     return int(match[1])
 
 
-def mode(assignment: Assignment, value: str) -> int:
-    """Permission bits in octal."""
+def check_mode(assignment: Assignment, value: str) -> None:
+    """Refuse what is not permission bits in octal."""
     if not _MODE.fullmatch(value):
         assignment.refuse(f"{value} is not a mode", "write it in octal, as 0400")
-    return int(value, 8)
 
 
 def stop_signal(assignment: Assignment) -> str:
