@@ -44,7 +44,7 @@ def collect() -> completion_script.Tree:
     tree: completion_script.Tree = {}
     _collect(Build, (), tree)
     names = {name: listing.describe(name) for name in listing.COMMANDS}
-    tree[()] = completion_script.Completions(names, tree[()].switches, nests=True)
+    tree[()] = completion_script.Completions(names, tree[()].switches)
     tree["help",] = completion_script.Completions(names, tree["help",].switches)
     _collect_admin(tree)
     return tree
@@ -67,7 +67,7 @@ def _collect(command: type[Command], path: tuple[str, ...], tree: completion_scr
             name: (each.__doc__ or "").partition("\n")[0].rstrip(".")
             for name, each in nested.items()
         }
-    tree[path] = completion_script.Completions(words, switches, nests=bool(nested))
+    tree[path] = completion_script.Completions(words, switches)
     for name, each in nested.items():
         _collect(each, (*path, name), tree)
 
@@ -75,7 +75,7 @@ def _collect(command: type[Command], path: tuple[str, ...], tree: completion_scr
 def _collect_admin(tree: completion_script.Tree) -> None:
     """The backend's commands, which its own help lists."""
     words = dict(_ADMIN_COMMAND.findall(admin.get_help()))
-    tree["admin",] = completion_script.Completions(words, tree["admin",].switches, nests=True)
+    tree["admin",] = completion_script.Completions(words, tree["admin",].switches)
     for word in words:
         switches = dict(_ADMIN_SWITCH.findall(admin.get_help(word))) | {
             name: text for name, text in tree["admin",].switches.items() if name.endswith("lab")

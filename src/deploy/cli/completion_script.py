@@ -21,12 +21,10 @@ class Completions:
     Args:
         words: Subcommands, or values of its first argument, with what each does.
         switches: Long switches, with what each does.
-        nests: Whether the words are subcommands.
     """
 
     words: Mapping[str, str]
     switches: Mapping[str, str]
-    nests: bool = False
 
 
 Tree = dict[tuple[str, ...], Completions]

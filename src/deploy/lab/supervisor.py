@@ -145,7 +145,6 @@ class _Keeper:
         self._folder = Path(plan.folder)
         self._ended: dict[int, int] = {}
         self._machine = 0
-        self._stop = False
         self._reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(writer)
         for number in (signal.SIGTERM, signal.SIGCHLD):

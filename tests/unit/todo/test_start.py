@@ -50,7 +50,7 @@ DRIVERS = {"postgresql": {"psycopg", "psycopg_binary"}, "sqlite": {"aiosqlite"}}
 IN_VAIN = {
     "alembic": "half a second, for a migration; the revision to expect is a constant of tables.py",
     "sqlalchemy.orm": "50 ms and 6 MiB; tables and statements are those of SQLAlchemy's Core",
-    "sqlalchemy.ext.asyncio": "brings the ORM; todo.connection does what is needed of it",
+    "sqlalchemy.ext.asyncio": "brings the ORM; todo.db.connection does what is needed of it",
     "opentelemetry.sdk": "spans are for those whose environment says where they go",
     "hypercorn.run": "starts workers; this program serves in its own process",
     "jwt": "imports cryptography: 20 ms and 10 MiB, for the first token",
