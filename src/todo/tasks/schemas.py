@@ -72,6 +72,12 @@ Tag = Annotated[
 ]
 
 
+def _check_one_due(due_date: object, due_at: object) -> None:
+    if due_date is not None and due_at is not None:
+        msg = "a task is due on a day (due_date) or at a time (due_at), not both"
+        raise ValueError(msg)
+
+
 def _normalize_stored_tag(given: Any) -> Any:  # noqa: ANN401 - whatever a caller sent
     return normalize_text(given.strip(), TAG_LENGTH) if isinstance(given, str) else given
 
@@ -150,9 +156,7 @@ class TaskCreate(BaseModel):
 
     @model_validator(mode="after")
     def _one_due(self) -> Self:
-        if self.due_date is not None and self.due_at is not None:
-            msg = "a task is due on a day (due_date) or at a time (due_at), not both"
-            raise ValueError(msg)
+        _check_one_due(self.due_date, self.due_at)
         return self
 
 
@@ -199,9 +203,7 @@ class TaskUpdate(BaseModel):
 
     @model_validator(mode="after")
     def _one_due(self) -> Self:
-        if self.due_date is not None and self.due_at is not None:
-            msg = "a task is due on a day (due_date) or at a time (due_at), not both"
-            raise ValueError(msg)
+        _check_one_due(self.due_date, self.due_at)
         return self
 
 
