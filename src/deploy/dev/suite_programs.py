@@ -99,43 +99,27 @@ def find_openapi_tools() -> Path | None:
 
 def find_promtool() -> Path | None:
     """Prometheus' checker of rules."""
-    found = process.find("promtool")
-    if found:
-        return Path(found)
-    return _own_promtool() if _own_promtool().exists() else None
+    return _find("promtool", _own_promtool())
 
 
 def find_pgbouncer() -> Path | None:
     """The pooler in front of PostgreSQL; libraries that this machine lacks are beside it."""
-    found = process.find("pgbouncer")
-    if found:
-        return Path(found)
-    return _own_pgbouncer() if _own_pgbouncer().exists() else None
+    return _find("pgbouncer", _own_pgbouncer())
 
 
 def find_nginx() -> Path | None:
     """A reverse proxy of docs/reverse-proxy.md; libraries as for the pooler."""
-    found = process.find("nginx")
-    if found:
-        return Path(found)
-    return _own_nginx() if _own_nginx().exists() else None
+    return _find("nginx", _own_nginx())
 
 
 def find_caddy() -> Path | None:
     """The other reverse proxy of docs/reverse-proxy.md."""
-    found = process.find("caddy")
-    if found:
-        return Path(found)
-    return _own_caddy() if _own_caddy().exists() else None
+    return _find("caddy", _own_caddy())
 
 
 def find_shell(name: str) -> Path | None:
     """One of SHELLS; `shell_environment` is what it takes to run it."""
-    found = process.find(name)
-    if found:
-        return Path(found)
-    own = _own_shell(name) / "bin" / name
-    return own if own.exists() else None
+    return _find(name, _own_shell(name) / "bin" / name)
 
 
 def shell_environment(shell: Path) -> dict[str, str]:
@@ -150,6 +134,14 @@ def shell_environment(shell: Path) -> dict[str, str]:
         "ZSH_FUNCTIONS": "share/zsh/functions/**/",
     }
     return {name: ":".join(map(str, folder.glob(pattern))) for name, pattern in patterns.items()}
+
+
+def _find(name: str, own: Path) -> Path | None:
+    """A program of this host, or the one that was fetched."""
+    found = process.find(name)
+    if found:
+        return Path(found)
+    return own if own.exists() else None
 
 
 def _own_shell(name: str) -> Path:
