@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -25,13 +24,14 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from deploy import failure_hints, paths
+from deploy import failure_hints, folder_lock, paths
 from deploy.bootstrap import entrypoint
 from deploy.errors import DeployError, ExitCode
 from deploy.progress import step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from deploy.progress import Step
 
@@ -123,7 +123,12 @@ def ensure(purpose: str, *, install: bool = False) -> Path:
         _require_venv(install=install)
         target.parent.mkdir(parents=True, exist_ok=True)
         with step(f"Preparing the Python environment ({purpose}.lock)") as current:
-            with _alone(target.parent, current):
+
+            def waiting() -> AbstractContextManager[None]:
+                current.note("waiting for another build.py that prepares one")
+                return contextlib.nullcontext()
+
+            with folder_lock.hold(target.parent, waiting):
                 if not _usable(target):
                     _make(target, paths.lock_file(purpose), current)
             _remove_unused(target, purpose)
@@ -218,21 +223,6 @@ def _remove_unused(target: Path, purpose: str) -> None:
         with contextlib.suppress(OSError):
             if other != target and time.time() - stamp.stat().st_mtime > _UNUSED_S:
                 shutil.rmtree(other)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path, current: Step) -> Iterator[None]:
-    # The folder itself carries the lock, so that no lock file is left behind.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            current.note("waiting for another build.py that prepares one")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _require_venv(*, install: bool) -> None:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import failure_hints, process
+from deploy import failure_hints, folder_lock, process
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import cache_dir
 from deploy.progress import say, step
@@ -142,7 +142,8 @@ def ensure() -> Path:
     name = key(certificates)
     folder = cache_dir() / "lab"
     _private(folder)
-    with _alone(folder):
+    title = "Waiting for another command that makes the lab's root file system"
+    with folder_lock.hold(folder, lambda: step(title)):
         for left in folder.glob(f"{_NEW}*"):
             shutil.rmtree(left)
         present = max(folder.glob(f"{name}-*"), default=None, key=_made_at)
@@ -272,17 +273,3 @@ def _private(folder: Path) -> None:
     """Make a folder that holds set-user-id programs or another user's files: root's only."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with step("Waiting for another command that makes the lab's root file system"):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

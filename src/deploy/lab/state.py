@@ -6,7 +6,6 @@ process. A folder without a lock was left by a supervisor that was killed.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import fcntl
 import json
@@ -16,13 +15,13 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from deploy import atomic_write
+from deploy import atomic_write, folder_lock
 from deploy.errors import DeployError, ExitCode
 from deploy.host import cgroup as lab_cgroup
 from deploy.paths import labs_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
@@ -164,12 +163,6 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-@contextlib.contextmanager
-def _guarded() -> Iterator[None]:
+def _guarded() -> AbstractContextManager[None]:
     """Hold the lock of the folder of all labs: for the moment of a claim or a removal."""
-    descriptor = os.open(_labs_dir(), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return folder_lock.hold(_labs_dir())
