@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from todo.api.body_limits import find_body_limit
 from todo.api.cors import Cors
 from todo.api.proxy_headers import UNIX, Client, TrustedProxies
 from todo.api.rate_limit import (
@@ -23,7 +24,6 @@ from todo.api.rate_limit import (
     find_address_key,
 )
 from todo.api.request_body import BodyBudget, Identify, RequestBody
-from todo.api.requests import find_body_limit
 from todo.api.security_headers import add_security
 from todo.core.caller import Caller
 from todo.core.errors import (

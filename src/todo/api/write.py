@@ -16,9 +16,9 @@ from todo.core.errors import (
     RateLimitedError,
     WriteConflictError,
 )
-from todo.db.admission import AccountBusyError
 from todo.db.database import Database
 from todo.db.errors import ConflictError
+from todo.db.pool_admission import AccountBusyError
 from todo.observability.metrics import Metrics
 from todo.writes.storage_quota import QuotaExceededError
 from todo.writes.unit_of_work import UnitOfWork

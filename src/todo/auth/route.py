@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from todo.api.requests import refuse_many_values
+from todo.api.body_limits import refuse_many_values
 from todo.auth.dependencies import Bearer
 from todo.core.errors import MalformedRequestError
 

@@ -3,7 +3,7 @@
 from fastapi import Request
 
 from todo.auth.route import ApiRoute
-from todo.compat.spellings import read_parameters
+from todo.compat.field_aliases import read_parameters
 
 
 class FrontEndRoute(ApiRoute):

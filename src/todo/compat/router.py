@@ -14,8 +14,10 @@ from todo.api.query import describe_query
 from todo.api.responses import StoredResponse, etag_for, json_response, read_if_match, version_of
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
+from todo.compat.field_aliases import read_parameters, read_tag, refuse_contradiction, refuse_state
 from todo.compat.mapping import read_changes, read_new, render
 from todo.compat.offset_pages import read_numbered
+from todo.compat.path_convertor import SEGMENT
 from todo.compat.route import FrontEndRoute
 from todo.compat.schemas import (
     MAX_SKIPPED,
@@ -28,8 +30,6 @@ from todo.compat.schemas import (
     FrontEndToggle,
     FrontEndUpdate,
 )
-from todo.compat.spellings import read_parameters, read_tag, refuse_contradiction, refuse_state
-from todo.compat.user_path import SEGMENT
 from todo.core.caller import Caller
 from todo.core.errors import NotFoundError, OtherUserError, ValidationFailedError
 from todo.core.validation_errors import field_error

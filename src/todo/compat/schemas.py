@@ -20,7 +20,7 @@ from pydantic import (
 
 from todo.api.examples import TASK_ID, show_example, show_examples
 from todo.compat.due import Due, read_due_text
-from todo.compat.spellings import read_fields, refuse_contradiction
+from todo.compat.field_aliases import read_fields, refuse_contradiction
 from todo.db.tables import TAG_LENGTH
 from todo.schedule.rule import MAX_LENGTH, Frequency, read_rule
 from todo.tasks.schemas import MAX_TAGS, Description, StoredTag, Tags, Title

@@ -17,9 +17,9 @@ from todo.core.circuit_breaker import AsyncBreaker, BreakerOpenError
 from todo.core.errors import DatabaseBusyError, DatabaseUnavailableError, SchemaMismatchError
 from todo.core.exit import ExitCode, FatalError
 from todo.db import sqlite
-from todo.db.admission import AccountGate, Admission, PoolExhaustedError
-from todo.db.checkouts import Checkouts
 from todo.db.errors import classify, translate
+from todo.db.pool import Checkouts
+from todo.db.pool_admission import AccountGate, Admission, PoolExhaustedError
 from todo.db.session import PostgresSession, Session, SqliteSession, create_async_engine, dispose
 from todo.db.statement import SQLITE, Statement
 

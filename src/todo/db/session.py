@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine, exc
 from sqlalchemy.util import greenlet_spawn
 
-from todo.db.admission import Admission
+from todo.db.pool_admission import Admission
 from todo.db.statement import BoundStatement, Row, Statement
 
 # psycopg has a synchronous and an asynchronous form; SQLAlchemy distinguishes them by the dialect.

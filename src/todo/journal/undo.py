@@ -16,7 +16,7 @@ from todo.core.errors import NotFoundError, ReadOnlyError, UndoConflictError
 from todo.db.statement import BoundStatement, Statement, unnest_json
 from todo.db.tables import Id, task, task_list
 from todo.journal.current_documents import fetch_documents
-from todo.journal.lasting import UNDOABLE, describe, render, separate
+from todo.journal.irreversible import UNDOABLE, describe, render, separate
 from todo.journal.later_changes import find_later_changes
 from todo.journal.repository import View
 from todo.journal.undo_scope import Image, Run, UndoEntry, find_change, find_changes_by, find_run

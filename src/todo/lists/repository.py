@@ -27,8 +27,8 @@ from todo.db.session import Session
 from todo.db.statement import SQLITE, BoundStatement, Statement
 from todo.db.tables import Id, list_share, task, task_list
 from todo.tasks.document import Document, as_bytes
-from todo.tasks.normalization import normalize_list
 from todo.tasks.repository import MAX_SUBTREE
+from todo.tasks.text_fields import normalize_list
 
 MAX_SHARES = 100
 

@@ -3,7 +3,7 @@
 Hypercorn does for each request what only a few need: two tasks and a timer for the idle time, a
 queue for the body, an event object for each step, a state machine for what is sent, one write for
 head, body and end each. Here a request is one task and a response one write. A request that is not
-ordinary (`todo.server.http1_parser` says which are) passes `todo.server.strict_parser`, which
+ordinary (`todo.server.http1_parser` says which are) passes `todo.server.http1_strict_parser`, which
 refuses it or names what it needs of Hypercorn; afterwards the connection comes back.
 """
 
@@ -18,12 +18,12 @@ from hypercorn.utils import parse_socket_addr
 from starlette.types import ASGIApp
 
 from todo.core.ids import new_uuid7
-from todo.db.admission import WAITER
+from todo.db.pool_admission import WAITER
 from todo.observability.logs import ACCESS_LOGGER, request_id_var
 from todo.server.exchange import Exchange
 from todo.server.http1_parser import Request, Service, find_request
+from todo.server.http1_strict_parser import Gate, Refusal, render_refusal
 from todo.server.send_budget import SendBudget
-from todo.server.strict_parser import Gate, Refusal, render_refusal
 
 _MAX_AHEAD_BYTES = 64 * 1024
 """What a client may send before somebody reads it; a read more may come on top."""

@@ -2,7 +2,7 @@
 
 An ordinary request is what nearly every client sends, and can be read in one way only. Everything
 else (another version, an upgrade, a chunked body, an odd or repeated field, invalid HTTP) is left
-to `todo.server.strict_parser`.
+to `todo.server.http1_strict_parser`.
 """
 
 import re

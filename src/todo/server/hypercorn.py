@@ -84,7 +84,7 @@ class HypercornExchange:
             config: Hypercorn's.
             pace: Shared by the connections of a listener.
             connection: The client's.
-            request: As `todo.server.strict_parser` accepted it.
+            request: As `todo.server.http1_strict_parser` accepted it.
             body: The bytes behind its head that have come already.
         """
         self.has_arrived = False

@@ -31,7 +31,7 @@ from todo.observability.loop_lag import watch_loop
 from todo.observability.tracing import Spans, open_telemetry
 from todo.server.allocator import map_large_blocks
 from todo.server.listener import Listener
-from todo.server.loop_counter import LoopCounter
+from todo.server.loop_heartbeat import LoopCounter
 from todo.server.sd_notify import notify
 from todo.server.sockets import Listeners, open_listeners, unlink_own
 

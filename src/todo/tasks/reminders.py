@@ -19,9 +19,9 @@ from sqlalchemy import Select, bindparam, delete, func, select
 from todo.core.caller import Caller
 from todo.core.errors import DatabaseBusyError, UnavailableError
 from todo.core.timestamps import format_timestamp
-from todo.db.admission import AccountBusyError
 from todo.db.documents import select_document
 from todo.db.errors import ConflictError
+from todo.db.pool_admission import AccountBusyError
 from todo.db.session import Session
 from todo.db.statement import Statement, unnest_json
 from todo.db.tables import Id, Time, reminder, task

@@ -29,7 +29,7 @@ from todo.db.session import Session
 from todo.db.statement import POSTGRESQL, SQLITE, BoundStatement, Statement
 from todo.db.tables import Id, reminder, task, task_list, task_tag
 from todo.tasks.document import COLUMNS, SEARCHED, Document, as_bytes, to_row, to_row_without_words
-from todo.tasks.normalization import normalize_task
+from todo.tasks.text_fields import normalize_task
 from todo.writes.account_lock import LOCKED
 from todo.writes.append import appending
 

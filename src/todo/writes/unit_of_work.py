@@ -23,8 +23,8 @@ from todo.db.tables import account, journal
 from todo.writes.account_lock import LOCKING
 from todo.writes.append import entry_values
 from todo.writes.hash_chain import GENESIS, SALT_BYTES, Entry, commit, link
-from todo.writes.quota import charge
 from todo.writes.storage_quota import StorageQuota, Stored
+from todo.writes.write_limit import charge
 
 _LOCK = Statement(LOCKING)
 

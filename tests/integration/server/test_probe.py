@@ -23,7 +23,7 @@ def folder() -> Iterator[Path]:
 # pauses for so many before the next.
 LOOP_SERVER = """
 import asyncio, sys, time
-from todo.server.loop_counter import LoopCounter
+from todo.server.loop_heartbeat import LoopCounter
 
 path, work_s, pause_s = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
 held = False

@@ -10,15 +10,15 @@ from collections.abc import Callable
 import pytest
 from fastapi import Request
 
+from todo.api.body_limits import find_body_limit
 from todo.api.proxy_headers import TrustedProxies
-from todo.api.requests import find_body_limit
 from todo.api.responses import read_if_match
-from todo.compat.spellings import read_fields
+from todo.compat.field_aliases import read_fields
 from todo.config.addresses import ForwardedHeader
 from todo.core.errors import ProblemError
 from todo.observability import logs, trace_context
 from todo.schedule.rule import read_rule
-from todo.server import http1_parser, strict_parser
+from todo.server import http1_parser, http1_strict_parser
 from todo.text.search_words import parse_query
 from todo.transfer.ical.parser import read_components
 
@@ -54,7 +54,9 @@ def read_head(text: str) -> object:
         b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n",
     ]
-    return [strict_parser.parse_head(each % raw) for each in heads], strict_parser.Gate().feed(raw)
+    return [
+        http1_strict_parser.parse_head(each % raw) for each in heads
+    ], http1_strict_parser.Gate().feed(raw)
 
 
 def read_rule_text(text: str) -> object:

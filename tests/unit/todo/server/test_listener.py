@@ -10,7 +10,7 @@ import pytest
 from hypercorn.config import Config
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from todo.db.admission import AccountGate
+from todo.db.pool_admission import AccountGate
 from todo.server import listener
 from todo.server.listener import Listener
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from todo.lists.schemas import Name
-from todo.tasks.normalization import normalize_list, normalize_task
 from todo.tasks.schemas import Description, Tag, Tags, Title
+from todo.tasks.text_fields import normalize_list, normalize_task
 from todo.text.normalization import MAX_MARKS, has_limited_marks, limit_marks, normalize_text
 
 DECOMPOSED = "re\u0301sume\u0301"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine, PoolProxiedConnection
 
 from todo.config.settings import Settings
-from todo.db.admission import AccountGate, Admission, PoolGate
+from todo.db.pool_admission import AccountGate, Admission, PoolGate
 from todo.db.session import checkin, checkout, is_idle
 
 # How many tasks may wait for each connection: at a few milliseconds a turn, far from any time-out.

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from todo.probe import COUNTER_SUFFIX
-from todo.server import loop_counter
-from todo.server.loop_counter import LoopCounter
+from todo.server import loop_heartbeat
+from todo.server.loop_heartbeat import LoopCounter
 
 
 def read(folder: Path) -> int:
@@ -13,7 +13,7 @@ def read(folder: Path) -> int:
 
 
 def test_a_loop_that_turns_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_counter, "_INTERVAL_S", 0.001)
+    monkeypatch.setattr(loop_heartbeat, "_INTERVAL_S", 0.001)
 
     async def run() -> None:
         counter = LoopCounter(f"{tmp_path}/p.sock")

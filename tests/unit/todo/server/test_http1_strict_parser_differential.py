@@ -11,7 +11,7 @@ import h11
 import pytest
 
 from todo.server.http1_parser import Request, Service, find_request
-from todo.server.strict_parser import Gate, Refusal
+from todo.server.http1_strict_parser import Gate, Refusal
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "2000"))
 BLOCK = 20_000

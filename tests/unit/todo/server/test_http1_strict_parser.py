@@ -6,7 +6,7 @@ import time
 import pytest
 
 from todo.server.http1_parser import MAX_HEAD_BYTES, Request, Service
-from todo.server.strict_parser import Gate, Refusal, render_refusal
+from todo.server.http1_strict_parser import Gate, Refusal, render_refusal
 
 GET = b"GET / HTTP/1.1\r\nHost: todo\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: todo\r\n"

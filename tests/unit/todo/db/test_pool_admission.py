@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from todo.db.admission import AccountBusyError, AccountGate, PoolExhaustedError, PoolGate
+from todo.db.pool_admission import AccountBusyError, AccountGate, PoolExhaustedError, PoolGate
 
 
 def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from todo.api.requests import MAX_KEYS, MAX_VALUES, find_body_limit, refuse_many_values
+from todo.api.body_limits import MAX_KEYS, MAX_VALUES, find_body_limit, refuse_many_values
 from todo.core.errors import ValidationFailedError
 from todo.tasks.schemas import (
     MAX_BATCH,
