@@ -247,13 +247,15 @@ def _seconds(text: str) -> float:
 
 
 def _token(options: argparse.Namespace) -> int:
-    from todo.auth.tokens import Tokens, load_secret  # noqa: PLC0415
+    from todo.auth.tokens import TokenVerifier, load_secret  # noqa: PLC0415
     from todo.config.settings import in_container, load_settings  # noqa: PLC0415
 
     settings = load_settings()
     secret = load_secret(settings.token_secret_file, create=not in_container(os.environ))
     try:
-        tokens = Tokens(secret, audience=settings.token_audience, issuer=settings.token_issuer)
+        tokens = TokenVerifier(
+            secret, audience=settings.token_audience, issuer=settings.token_issuer
+        )
         token = tokens.issue(
             options.subject, lifetime_s=options.days * _DAY_S, scopes=options.scope
         )

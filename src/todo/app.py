@@ -24,7 +24,7 @@ from todo.auth.authenticator import Authenticator
 from todo.auth.cutoffs import Cutoffs
 from todo.auth.last_use import LastUse
 from todo.auth.router import router as tokens_router
-from todo.auth.tokens import Tokens
+from todo.auth.tokens import TokenVerifier
 from todo.compat.router import router as compat_router
 from todo.compat.websocket import ChangesWebSocket
 from todo.compat.websocket_router import router as live_router
@@ -70,7 +70,7 @@ class _Application(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings, tokens: Tokens) -> FastAPI:
+def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     """Build the application; `app.state` carries what routers and the server need.
 
     Args:

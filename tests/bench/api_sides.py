@@ -16,7 +16,7 @@ from deploy.paths import REPO
 from tests.bench import api_data
 from tests.integration.cluster import Cluster, open_cluster
 from tests.integration.service import SECRET, open_folder, open_service
-from todo.auth.tokens import Tokens
+from todo.auth.tokens import TokenVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ class Side:
         return self._render("POST", "", writer, json.dumps(body)), {"title": title}
 
     def _render(self, method: str, rest: str, owner: str, body: str = "") -> str:
-        token = Tokens(SECRET.encode()).issue(owner, lifetime_s=_TOKEN_S)
+        token = TokenVerifier(SECRET.encode()).issue(owner, lifetime_s=_TOKEN_S)
         length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         return (
             f"{method} {self.tasks_path}{rest} HTTP/1.1\r\nHost: bench\r\nAccept: */*\r\n"

@@ -20,7 +20,7 @@ import httpx
 
 from tests.machine_clock import CLOCK, wait_until
 from todo import admin
-from todo.auth.tokens import Tokens
+from todo.auth.tokens import TokenVerifier
 
 SOURCES = Path(__file__).parents[2] / "src"
 SECRET = "an integration test's secret of 32+ bytes"  # noqa: S105
@@ -154,7 +154,7 @@ class Service:
         self.wait_for("started")
 
     def token(self, subject: str = "alice", *, lifetime_s: int = 600) -> str:
-        return Tokens(SECRET.encode()).issue(subject, lifetime_s=lifetime_s)
+        return TokenVerifier(SECRET.encode()).issue(subject, lifetime_s=lifetime_s)
 
     def client(self, token: str = "", *, management: bool = False) -> httpx.Client:
         """Open a client of the public (or the management) socket."""

@@ -19,7 +19,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from deploy.image import archive
 from deploy.image.build import TARGETS, bill_of_materials
 from deploy.image.sizes import by_component
-from deploy.lab import rootfs as lab_root
+from deploy.lab import rootfs as lab_rootfs
 from tests.system.stack_in_lab import COPY_CHECKOUT
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ SHELLS_AND_TOOLS = {"apt", "bash", "busybox", "dash", "dpkg", "gcc", "perl", "pi
 def images(installed: Stack) -> Iterator[dict[str, Archive]]:
     """Both images, saved to the folder that the lab shares with this host."""
     name = f"saved-{secrets.token_hex(4)}"
-    outside, inside = lab_root.shared_cache() / name, Path(lab_root.CACHE, name)
+    outside, inside = lab_rootfs.shared_cache() / name, Path(lab_rootfs.CACHE, name)
     try:
         for target in TARGETS:
             options = ["--quiet", "--format=oci-dir", "--uncompressed"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deploy.lab import rootfs as lab_root
+from deploy.lab import rootfs as lab_rootfs
 from tests.machine_clock import CLOCK
 from tests.osv import render_database
 from tests.system.stack_in_lab import BUILD
@@ -111,13 +111,13 @@ def without_network(stack: Stack, *words: str) -> Completed:
             "--net",
             "--",
             "setpriv",
-            f"--reuid={lab_root.USER}",
-            f"--regid={lab_root.USER}",
+            f"--reuid={lab_rootfs.USER}",
+            f"--regid={lab_rootfs.USER}",
             "--init-groups",
             "--",
             "env",
             "--ignore-environment",
-            f"--chdir=/home/{lab_root.USER}",
+            f"--chdir=/home/{lab_rootfs.USER}",
             *variables,
             *BUILD,
             *words,

@@ -15,7 +15,7 @@ from deploy.audit.podman_options import CONTAINER, missing, options, wrong
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deploy.audit.podman_options import Fault, Option
+    from deploy.audit.podman_options import Option, OptionFault
     from deploy.units.parser import Assignment, Unit
 
 _FIRST_ORDINARY_PORT = 1024
@@ -32,7 +32,7 @@ _SPECIFIERS = {"%t": "/run/user", "%h": "/home"}
 # -- Networks -------------------------------------------------------------------------------------
 
 
-def default_bridge(unit: Unit) -> Iterator[Fault]:
+def default_bridge(unit: Unit) -> Iterator[OptionFault]:
     """The network is chosen, and is not the bridge that all containers share."""
     found = list(options(unit, "network"))
     if not found:
@@ -42,7 +42,7 @@ def default_bridge(unit: Unit) -> Iterator[Fault]:
             yield option.fault("is the bridge that all containers share", "write Network=none")
 
 
-def other_networks(unit: Unit) -> Iterator[Fault]:
+def other_networks(unit: Unit) -> Iterator[OptionFault]:
     """There is no network at all."""
     for option in options(unit, "network"):
         if option.value.partition(":")[0] not in {"none", *_HOST_OR_BRIDGE}:
@@ -52,20 +52,20 @@ def other_networks(unit: Unit) -> Iterator[Fault]:
 # -- Ports ----------------------------------------------------------------------------------------
 
 
-def opened_ports(unit: Unit) -> Iterator[Fault]:
+def opened_ports(unit: Unit) -> Iterator[OptionFault]:
     """Podman opens no port: systemd owns the listening sockets."""
     for option in options(unit, "publish", "publish-all"):
         yield option.fault("opens a port", "write ListenStream= in a .socket unit")
 
 
-def privileged_ports(unit: Unit) -> Iterator[Fault]:
+def privileged_ports(unit: Unit) -> Iterator[OptionFault]:
     """No port is one that only root may open."""
     for origin, _, port in _listening(unit):
         if 0 < port < _FIRST_ORDINARY_PORT:
             yield wrong(origin, "is a privileged port", f"use one from {_FIRST_ORDINARY_PORT} up")
 
 
-def other_interfaces(unit: Unit) -> Iterator[Fault]:
+def other_interfaces(unit: Unit) -> Iterator[OptionFault]:
     """Every port is on the loopback: a reverse proxy is what faces a network."""
     for origin, host, _ in _listening(unit):
         if not _is_loopback(host):
@@ -102,35 +102,35 @@ def _is_loopback(host: str) -> bool:
 # -- Mounts ---------------------------------------------------------------------------------------
 
 
-def engine_socket(unit: Unit) -> Iterator[Fault]:
+def engine_socket(unit: Unit) -> Iterator[OptionFault]:
     """No socket of a container engine is inside: whoever has it has the machine."""
     for option, path in _host_paths(unit):
         if _is_engine(path):
             yield option.fault("hands out the container engine", "drop it")
 
 
-def sensitive_paths(unit: Unit) -> Iterator[Fault]:
+def sensitive_paths(unit: Unit) -> Iterator[OptionFault]:
     """No folder of the system's own is inside."""
     for option, path in _host_paths(unit):
         if _is_sensitive(path) and not _is_engine(path):
             yield option.fault("mounts a folder of the system", "use a .volume unit")
 
 
-def other_paths(unit: Unit) -> Iterator[Fault]:
+def other_paths(unit: Unit) -> Iterator[OptionFault]:
     """No other path of the host is inside either."""
     for option, path in _host_paths(unit):
         if not _is_sensitive(path) and not _is_engine(path):
             yield option.fault("mounts a path of the host", "use a .volume unit")
 
 
-def shared_mounts(unit: Unit) -> Iterator[Fault]:
+def shared_mounts(unit: Unit) -> Iterator[OptionFault]:
     """No mount that is made inside appears on the host."""
     for option in options(unit, "volume", "mount"):
         if {"shared", "rshared"} & set(re.split("[:,=]", option.value)):
             yield option.fault("lets mounts out to the host", "drop shared")
 
 
-def writable_mounts(unit: Unit) -> Iterator[Fault]:
+def writable_mounts(unit: Unit) -> Iterator[OptionFault]:
     """A volume can be written by its owner alone."""
     for option in options(unit, "volume"):
         source, _, rest = option.value.partition(":")

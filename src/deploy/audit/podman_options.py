@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from deploy.units import values
-from deploy.units.parser import Header, Place, split_words
+from deploy.units.parser import Header, SourceLocation, split_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,10 +50,10 @@ _ALIASES = {"P": "publish-all", "e": "env", "net": "network", "p": "publish", "v
 
 
 @dataclasses.dataclass(frozen=True)
-class Fault:
+class OptionFault:
     """What is wrong at a line of a unit, and what to write there instead."""
 
-    place: Place
+    place: SourceLocation
     message: str
     fix: str
 
@@ -66,7 +66,7 @@ class Option:
     value: str
     origin: Assignment
 
-    def fault(self, message: str, fix: str) -> Fault:
+    def fault(self, message: str, fix: str) -> OptionFault:
         """What is wrong with it."""
         return wrong(self.origin, message, fix)
 
@@ -78,21 +78,21 @@ def options(unit: Unit, *names: str) -> Iterator[Option]:
             yield option
 
 
-def wrong(assignment: Assignment, message: str, fix: str) -> Fault:
+def wrong(assignment: Assignment, message: str, fix: str) -> OptionFault:
     """The fault of a line, with which the message starts."""
-    return Fault(assignment.place, f"{assignment.key}={assignment.value} {message}", fix)
+    return OptionFault(assignment.place, f"{assignment.key}={assignment.value} {message}", fix)
 
 
-def missing(unit: Unit, section: str, key: str, example: str) -> Fault:
+def missing(unit: Unit, section: str, key: str, example: str) -> OptionFault:
     """The fault of a key without effect, at the line that causes it, otherwise at its section."""
-    place = Place(unit.file, 1)
+    place = SourceLocation(unit.file, 1)
     for line in reversed(unit.lines):
         if line.section == section and isinstance(line, Header):
             place = line.place
     for line in unit.lines:
         if not isinstance(line, Header) and (line.section, line.key) == (section, key):
             place = line.place
-    return Fault(place, f"{key}= is not set", f"write {key}={example} in [{section}]")
+    return OptionFault(place, f"{key}= is not set", f"write {key}={example} in [{section}]")
 
 
 def _all(unit: Unit) -> Iterator[Option]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from deploy.audit.podman_options import CONTAINER, RAW, Fault, missing, options, wrong
+from deploy.audit.podman_options import CONTAINER, RAW, OptionFault, missing, options, wrong
 from deploy.units import values
 from deploy.units.parser import split_words
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from deploy.units.parser import Assignment, Unit
 
-    Check = Callable[[Unit], Iterable[Fault]]
+    Check = Callable[[Unit], Iterable[OptionFault]]
 
 _SERVICE = "Service"
 
@@ -69,7 +69,7 @@ def oneshot(unit: Unit) -> bool:
 def banned(name: str, *wrong: str, why: str) -> Check:
     """A check that no option of that name is there, or none with one of those values."""
 
-    def check(unit: Unit) -> Iterator[Fault]:
+    def check(unit: Unit) -> Iterator[OptionFault]:
         for option in options(unit, name):
             if not wrong or option.value in wrong:
                 yield option.fault(why, "drop it")
@@ -80,7 +80,7 @@ def banned(name: str, *wrong: str, why: str) -> Check:
 def switched(*switches: tuple[str, bool]) -> Check:
     """A check that each switch of [Container] is there and set that way."""
 
-    def check(unit: Unit) -> Iterator[Fault]:
+    def check(unit: Unit) -> Iterator[OptionFault]:
         for key, wanted in switches:
             right = str(wanted).lower()
             found = unit.find(CONTAINER, key)
@@ -109,7 +109,7 @@ def bounded(
         most: Above it, the limit is as good as none.
     """
 
-    def check(unit: Unit) -> Iterator[Fault]:
+    def check(unit: Unit) -> Iterator[OptionFault]:
         found = unit.find(_SERVICE, key)
         if found is None:
             yield missing(unit, _SERVICE, key, example)
@@ -124,7 +124,7 @@ def bounded(
 def every(*checks: Check) -> Check:
     """All the checks, one after the other."""
 
-    def check(unit: Unit) -> Iterator[Fault]:
+    def check(unit: Unit) -> Iterator[OptionFault]:
         for each in checks:
             yield from each(unit)
 
@@ -134,7 +134,7 @@ def every(*checks: Check) -> Check:
 # -- Checks ---------------------------------------------------------------------------------------
 
 
-def drops_capabilities(unit: Unit) -> Iterator[Fault]:
+def drops_capabilities(unit: Unit) -> Iterator[OptionFault]:
     """All capabilities are dropped."""
     found = unit.find_all(CONTAINER, "DropCapability")
     if not found:
@@ -143,7 +143,7 @@ def drops_capabilities(unit: Unit) -> Iterator[Fault]:
         yield wrong(found[-1], "leaves others", "write DropCapability=all")
 
 
-def ordinary_account(unit: Unit) -> Iterator[Fault]:
+def ordinary_account(unit: Unit) -> Iterator[OptionFault]:
     """User= and Group= are there, numeric and not root's."""
     section = unit.suffix.capitalize()
     for key in ("User", "Group"):
@@ -154,7 +154,7 @@ def ordinary_account(unit: Unit) -> Iterator[Fault]:
             yield wrong(found, "may be root", f"write {key}=NUMBER, from 1 up")
 
 
-def selinux(unit: Unit) -> Iterator[Fault]:
+def selinux(unit: Unit) -> Iterator[OptionFault]:
     """SELinux labels stay on, and are those of ordinary containers."""
     for option in options(unit, "security-opt"):
         kind = option.value.removeprefix("label=type:")
@@ -162,21 +162,21 @@ def selinux(unit: Unit) -> Iterator[Fault]:
             yield option.fault("takes SELinux's separation away", "drop it")
 
 
-def unmasked(unit: Unit) -> Iterator[Fault]:
+def unmasked(unit: Unit) -> Iterator[OptionFault]:
     """No path that Podman hides is shown."""
     for option in options(unit, "security-opt"):
         if option.value.startswith("unmask="):
             yield option.fault("shows what is hidden below /proc and /sys", "drop it")
 
 
-def sysctls(unit: Unit) -> Iterator[Fault]:
+def sysctls(unit: Unit) -> Iterator[OptionFault]:
     """No kernel setting but the safe ones."""
     for option in options(unit, "sysctl"):
         if option.value.partition("=")[0] not in _SAFE_SYSCTLS:
             yield option.fault("is not among the safe settings", "drop it")
 
 
-def restarts(unit: Unit) -> Iterator[Fault]:
+def restarts(unit: Unit) -> Iterator[OptionFault]:
     """A service is started again, but not for ever."""
     policy = unit.find(_SERVICE, "Restart")
     if policy is None and not oneshot(unit):
@@ -187,7 +187,7 @@ def restarts(unit: Unit) -> Iterator[Fault]:
         yield from _start_limit(unit)
 
 
-def _start_limit(unit: Unit) -> Iterator[Fault]:
+def _start_limit(unit: Unit) -> Iterator[OptionFault]:
     interval = unit.find("Unit", "StartLimitIntervalSec")
     burst = unit.find("Unit", "StartLimitBurst")
     if interval is None:
@@ -211,7 +211,7 @@ def _start_limit(unit: Unit) -> Iterator[Fault]:
             )
 
 
-def health(unit: Unit) -> Iterator[Fault]:
+def health(unit: Unit) -> Iterator[OptionFault]:
     """A service is asked whether it is well, and ended when it is not."""
     if oneshot(unit):
         return
@@ -228,7 +228,7 @@ def health(unit: Unit) -> Iterator[Fault]:
         yield wrong(action, "leaves it running", "write HealthOnFailure=kill")
 
 
-def _often(unit: Unit) -> Iterator[Fault]:
+def _often(unit: Unit) -> Iterator[OptionFault]:
     interval = unit.find(CONTAINER, "HealthInterval")
     retries = unit.find(CONTAINER, "HealthRetries")
     if interval is not None and interval.value == "disable":
@@ -242,7 +242,7 @@ def _often(unit: Unit) -> Iterator[Fault]:
         yield wrong(last, message, "lower HealthInterval= * HealthRetries=")
 
 
-def image(unit: Unit) -> Iterator[Fault]:
+def image(unit: Unit) -> Iterator[OptionFault]:
     """The image was built here and is never pulled, or is pinned by its digest."""
     found = unit.find(CONTAINER, "Image")
     if found is None:
@@ -264,7 +264,7 @@ def image(unit: Unit) -> Iterator[Fault]:
 _tasks = bounded("TasksMax", "64", "100%", read=values.count, most=MAX_TASKS)
 
 
-def processes(unit: Unit) -> Iterator[Fault]:
+def processes(unit: Unit) -> Iterator[OptionFault]:
     """The number of processes is limited, by systemd or by Podman."""
     own = unit.find(CONTAINER, "PidsLimit")
     if own is None or not re.fullmatch(r"0*[1-9]\d*", own.value, re.ASCII):
@@ -273,7 +273,7 @@ def processes(unit: Unit) -> Iterator[Fault]:
         yield wrong(own, "is so high that it limits nothing", "write PidsLimit=64")
 
 
-def ulimits(unit: Unit) -> Iterator[Fault]:
+def ulimits(unit: Unit) -> Iterator[OptionFault]:
     """No limit of resources is lifted."""
     for option in options(unit, "ulimit"):
         _, _, amount = option.value.partition("=")
@@ -284,7 +284,7 @@ def ulimits(unit: Unit) -> Iterator[Fault]:
             yield wrong(line, "lifts the limit", "write a number, or drop it")
 
 
-def swap(unit: Unit) -> Iterator[Fault]:
+def swap(unit: Unit) -> Iterator[OptionFault]:
     """No memory of the service goes to a swap device."""
     found = unit.find(_SERVICE, "MemorySwapMax")
     if found is None:
@@ -293,17 +293,17 @@ def swap(unit: Unit) -> Iterator[Fault]:
         yield wrong(found, "lets secrets and rows onto a disk", "write MemorySwapMax=0")
 
 
-def core_dumps(unit: Unit) -> Iterator[Fault]:
+def core_dumps(unit: Unit) -> Iterator[OptionFault]:
     """The kernel writes no core dump."""
     yield from _limit(unit, "core", 0, "writes the memory to a file", "core=0:0")
 
 
-def open_files(unit: Unit) -> Iterator[Fault]:
+def open_files(unit: Unit) -> Iterator[OptionFault]:
     """The number of open files is limited."""
     yield from _limit(unit, "nofile", MAX_FILES, "limits nothing", "nofile=4096:4096")
 
 
-def _limit(unit: Unit, name: str, most: int, why: str, example: str) -> Iterator[Fault]:
+def _limit(unit: Unit, name: str, most: int, why: str, example: str) -> Iterator[OptionFault]:
     # A value that is not a number is the matter of CIS-5.19.
     written = [each for each in unit.find_all(CONTAINER, "Ulimit") if each.value[:1].isalpha()]
     found = [each for each in written if each.value.partition("=")[0] == name]
@@ -317,13 +317,13 @@ def _limit(unit: Unit, name: str, most: int, why: str, example: str) -> Iterator
         yield wrong(found[-1], why, f"write Ulimit={example}")
 
 
-def killed_first(unit: Unit) -> Iterator[Fault]:
+def killed_first(unit: Unit) -> Iterator[OptionFault]:
     """The order in which the kernel ends services is chosen."""
     if unit.find(_SERVICE, "OOMScoreAdjust") is None:
         yield missing(unit, _SERVICE, "OOMScoreAdjust", "500")
 
 
-def tmpfs(unit: Unit) -> Iterator[Fault]:
+def tmpfs(unit: Unit) -> Iterator[OptionFault]:
     """What is writable in memory has a size, holds no program, and fits the memory limit."""
     total = 0
     found = unit.find_all(CONTAINER, "Tmpfs")
@@ -352,28 +352,28 @@ def tmpfs(unit: Unit) -> Iterator[Fault]:
             yield option.fault("is memory that no rule looks at", "write Tmpfs=")
 
 
-def message_queues(unit: Unit) -> Iterator[Fault]:
+def message_queues(unit: Unit) -> Iterator[OptionFault]:
     """POSIX message queues are closed: the one other place where something can be written."""
     masks = unit.find_all(CONTAINER, "Mask")
     if "/dev/mqueue" not in {path for each in masks for path in each.value.split(":")}:
         yield missing(unit, CONTAINER, "Mask", "/dev/mqueue")
 
 
-def secrets(unit: Unit) -> Iterator[Fault]:
+def secrets(unit: Unit) -> Iterator[OptionFault]:
     """No secret is in the environment, and a secret's file is its reader's alone."""
     for assignment in unit.find_all(CONTAINER, "Environment"):
         for word in split_words(assignment):
             name, _, value = word.partition("=")
             if values.looks_secret(name, value):
                 # Not the value: what is printed ends up in logs.
-                yield Fault(
+                yield OptionFault(
                     assignment.place,
                     f"{name} in Environment= holds a secret",
                     f"use Secret= and {name}_FILE",
                 )
     for option in options(unit, "env", "env-file", "env-host"):
         message = f"{option.origin.key}= may bring secrets into the environment"
-        yield Fault(option.origin.place, message, "use Environment= and Secret=")
+        yield OptionFault(option.origin.place, message, "use Environment= and Secret=")
     for option in options(unit, "secret"):
         given = dict(part.partition("=")[::2] for part in option.value.split(",")[1:])
         mode = given.get("mode", "0444")
@@ -383,9 +383,9 @@ def secrets(unit: Unit) -> Iterator[Fault]:
             yield option.fault("lets others read the secret", "add mode=0400")
 
 
-def raw_arguments(unit: Unit) -> Iterator[Fault]:
+def raw_arguments(unit: Unit) -> Iterator[OptionFault]:
     """No option passes by the keys, and with them by every other rule."""
     for key in (*RAW, "ContainersConfModule"):
         for assignment in unit.find_all(CONTAINER, key):
             message = f"{key}= passes by the other rules"
-            yield Fault(assignment.place, message, "use the keys for what it says")
+            yield OptionFault(assignment.place, message, "use the keys for what it says")

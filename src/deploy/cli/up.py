@@ -10,7 +10,7 @@ from deploy import command_hints, progress
 from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.image import build
-from deploy.scan import up_notice as scan_warning
+from deploy.scan import up_notice
 from deploy.stack import status, up
 
 
@@ -33,7 +33,7 @@ class Up(StackCommand):
         timings = progress.TIMINGS.render()
         write_output(f"{timings}\n\n{render(url, status.find_management())}")
         # A program that waits for the address has it now; what follows may take a while.
-        warning = scan_warning.find_in_time(self.builder)
+        warning = up_notice.find_in_time(self.builder)
         if warning:
             progress.say(warning)
         return 0

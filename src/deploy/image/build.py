@@ -147,7 +147,7 @@ def ensure(target: str, build_args: Mapping[str, str], options: Options) -> Imag
         DeployError: The build failed; the image that was there before is untouched.
     """
     inputs = inputs_digest(target, build_args)
-    with builder.alone():
+    with builder.build_lock():
         if not options.no_cache and not options.packages:
             present = find(target)
             if present and present.inputs == inputs:

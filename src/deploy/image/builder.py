@@ -111,7 +111,7 @@ def scratch() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
+def build_lock() -> Iterator[None]:
     """One build at a time in a user's storage: two would do the same work twice."""
     folder = cache_dir()
     folder.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,7 @@ def verify(target: str, build_args: Mapping[str, str], options: build.Options) -
         options: The builder of the second build, and packages for both.
     """
     tags = [f"localhost/todo-{target}:verify-{number}" for number in (1, 2)]
-    with builder.scratch() as scratch, builder.alone():
+    with builder.scratch() as scratch, builder.build_lock():
         try:
             first = dataclasses.replace(options, builder=None, no_cache=True, archive_dir=None)
             build.build(target, build_args, first, tag=tags[0])

@@ -15,9 +15,9 @@ from deploy.errors import DeployError, ExitCode
 from deploy.host import cgroup as lab_cgroup
 from deploy.host import volumes
 from deploy.lab import processes as lab_processes
-from deploy.lab import rootfs as lab_root
+from deploy.lab import rootfs as lab_rootfs
 from deploy.lab import state as lab_state
-from deploy.lab import supervisor as lab_keeper
+from deploy.lab import supervisor as lab_supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ _STOP_TIMEOUT_S = 600.0
 """A machine halts within seconds; to remove the images of a long day takes longer."""
 _POLL_S = 0.1
 _INHERITED = ("TERM", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY")
-_HOMES = {"root": "/root", lab_root.USER: f"/home/{lab_root.USER}"}
+_HOMES = {"root": "/root", lab_rootfs.USER: f"/home/{lab_rootfs.USER}"}
 
 
 class Lab:
@@ -87,13 +87,13 @@ class Lab:
         """What `podman kube play` needs in its environment here; empty on an ordinary host."""
         if lab_cgroup.controllers() >= lab_cgroup.WANTED:
             return {}
-        return {"CONTAINERS_CONF_OVERRIDE": lab_keeper.KUBE_CONF}
+        return {"CONTAINERS_CONF_OVERRIDE": lab_supervisor.KUBE_CONF}
 
     def run(
         self,
         argv: Sequence[str],
         *,
-        user: str = lab_root.USER,
+        user: str = lab_rootfs.USER,
         check: bool = True,
         timeout_s: float = 600.0,
         stdin: str | None = None,
@@ -122,7 +122,7 @@ class Lab:
         step: Step,
         *,
         timeout_s: float,
-        user: str = lab_root.USER,
+        user: str = lab_rootfs.USER,
         env: Mapping[str, str] | None = None,
     ) -> process.Completed:
         """Run a long program inside, as `tools.stream` does here."""
@@ -134,13 +134,13 @@ class Lab:
         self,
         argv: Sequence[str],
         *,
-        user: str = lab_root.USER,
+        user: str = lab_rootfs.USER,
         env: Mapping[str, str] | None = None,
     ) -> int:
         """Run a program inside on this terminal and return its exit code."""
         return process.interact(self.argv(argv, user=user, env=env))
 
-    def shell(self, *, user: str = lab_root.USER) -> int:
+    def shell(self, *, user: str = lab_rootfs.USER) -> int:
         """Open a shell inside on this terminal, or for a script on standard input."""
         if not os.isatty(0):
             return self.interact(["bash", "-l"], user=user)
@@ -152,7 +152,7 @@ class Lab:
         self,
         argv: Sequence[str],
         *,
-        user: str = lab_root.USER,
+        user: str = lab_rootfs.USER,
         env: Mapping[str, str] | None = None,
     ) -> list[str]:
         """The command of this host that runs a program inside, as a user of the lab."""
@@ -251,7 +251,7 @@ class Lab:
         """Whether the system and the user's own manager have started all they should."""
         asked = (
             (["systemctl", "is-system-running", "--wait"], "root"),
-            (["systemctl", "--user", "is-system-running", "--wait"], lab_root.USER),
+            (["systemctl", "--user", "is-system-running", "--wait"], lab_rootfs.USER),
         )
         for argv, user in asked:
             with contextlib.suppress(DeployError):
@@ -274,10 +274,10 @@ def _environment(user: str) -> dict[str, str]:
         "TMPDIR": "/var/tmp",  # noqa: S108 - the lab's own
         "USER": user,
     }
-    if user == lab_root.USER:
-        runtime = f"/run/user/{lab_root.UID}"
+    if user == lab_rootfs.USER:
+        runtime = f"/run/user/{lab_rootfs.UID}"
         variables["XDG_RUNTIME_DIR"] = runtime
         variables["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={runtime}/bus"
-        variables["XDG_CACHE_HOME"] = lab_root.CACHE
+        variables["XDG_CACHE_HOME"] = lab_rootfs.CACHE
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return variables | inherited

@@ -21,9 +21,9 @@ from deploy.bootstrap.entrypoint import interrupts_postponed
 from deploy.errors import DeployError, ExitCode
 from deploy.host import packages, probe
 from deploy.lab import processes as lab_processes
-from deploy.lab import rootfs as lab_root
+from deploy.lab import rootfs as lab_rootfs
 from deploy.lab import state as lab_state
-from deploy.lab import supervisor as lab_keeper
+from deploy.lab import supervisor as lab_supervisor
 from deploy.lab.machine import Lab
 from deploy.paths import REPO
 from deploy.progress import step
@@ -120,7 +120,7 @@ class _LifeLine:
 
     def keep(self) -> None:
         """Let the lab continue without this process."""
-        os.write(self._writer, lab_keeper.KEEP)
+        os.write(self._writer, lab_supervisor.KEEP)
         self._kept = True
 
     def close(self) -> None:
@@ -171,18 +171,18 @@ def _launched(
         with contextlib.ExitStack() as lent:
             lent.callback(os.close, lock)
             lent.callback(os.close, life.reader)
-            tree = lab_root.ensure()
-            plan = lab_keeper.Plan(
+            tree = lab_rootfs.ensure()
+            plan = lab_supervisor.Plan(
                 name=name,
                 folder=str(folder),
                 tree=str(tree),
-                cache=str(lab_root.shared_cache()),
+                cache=str(lab_rootfs.shared_cache()),
                 checkout=str(REPO),
                 life=life.reader,
                 listening={sock.fileno(): port for sock, port in listening.items()},
                 systemd=Path("/run/systemd/system").exists(),
             )
-            used = lent.enter_context(lab_root.in_use(tree))
+            used = lent.enter_context(lab_rootfs.in_use(tree))
             with step(f"Booting the lab {name}"):
                 lab = _boot(plan, publish, life, keep=(lock, used, *plan.listening))
         for sock in listening:
@@ -191,7 +191,7 @@ def _launched(
 
 
 def _boot(
-    plan: lab_keeper.Plan, publish: Mapping[int, int], life: _LifeLine, keep: tuple[int, ...]
+    plan: lab_supervisor.Plan, publish: Mapping[int, int], life: _LifeLine, keep: tuple[int, ...]
 ) -> Lab:
     """Start the keeper and wait until its machine is ready."""
     folder = Path(plan.folder)
@@ -200,7 +200,7 @@ def _boot(
         with interrupts_postponed():
             # Not through process.py: it outlives this process when the lab is to stay.
             keeper = life.keeper = subprocess.Popen(
-                lab_keeper.keeper_argv(plan),
+                lab_supervisor.keeper_argv(plan),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

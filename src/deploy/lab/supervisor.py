@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy.host import cgroup as lab_cgroup
-from deploy.lab import rootfs as lab_root
+from deploy.lab import rootfs as lab_rootfs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ def parse_plan(text: str) -> Plan:
 def nspawn_argv(plan: Plan) -> list[str]:
     """The command that boots the machine; it runs in the lab's folder."""
     binds = {"disk/home": "/home", "disk/containers": "/var/lib/containers"}
-    binds |= {"disk/tmp": "/var/tmp", plan.cache: lab_root.CACHE}  # noqa: S108 - in the lab
+    binds |= {"disk/tmp": "/var/tmp", plan.cache: lab_rootfs.CACHE}  # noqa: S108 - in the lab
     folder = Path(plan.folder)
     return [
         "systemd-nspawn",
@@ -103,7 +103,7 @@ def nspawn_argv(plan: Plan) -> list[str]:
         "--capability=all",
         "--system-call-filter=add_key keyctl bpf perf_event_open",
         *(f"--bind={_escaped(folder / source)}:{target}" for source, target in binds.items()),
-        f"--bind-ro={_escaped(Path(plan.checkout))}:{lab_root.CHECKOUT}",
+        f"--bind-ro={_escaped(Path(plan.checkout))}:{lab_rootfs.CHECKOUT}",
     ]
 
 
@@ -199,9 +199,9 @@ class _Keeper:
             (disk / name).mkdir(parents=True)
             (disk / name).chmod(mode)
         shutil.copytree(Path(self._plan.tree) / "home", disk / "home", dirs_exist_ok=True)
-        home = disk / "home" / lab_root.USER
+        home = disk / "home" / lab_rootfs.USER
         for path in (home, *home.rglob("*")):
-            os.chown(path, lab_root.UID, lab_root.UID, follow_symlinks=False)
+            os.chown(path, lab_rootfs.UID, lab_rootfs.UID, follow_symlinks=False)
         # The kernel's option list knows no way to write a comma or a colon in a path.
         (self._folder / "lower").symlink_to(self._plan.tree)
         options = "lowerdir=lower,upperdir=disk/upper,workdir=disk/work"

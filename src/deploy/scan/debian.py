@@ -91,7 +91,7 @@ def check(
     asked = {
         f"{number}-{turn}": (inventory, packages)
         for number, inventory in enumerate(inventories)
-        for turn, packages in enumerate(turns(inventory.debian))
+        for turn, packages in enumerate(batches(inventory.debian))
     }
     with tempfile.TemporaryDirectory(prefix="todo-scan-") as name:
         folder = Path(name)
@@ -120,7 +120,7 @@ def check(
     return _describe(inventories, releases), [finding for finding in found if finding]
 
 
-def turns(packages: Iterable[Package]) -> list[list[Package]]:
+def batches(packages: Iterable[Package]) -> list[list[Package]]:
     """The packages in lists without a name twice: dpkg's status can hold one version of each."""
     lists: list[list[Package]] = []
     for package in packages:

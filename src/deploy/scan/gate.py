@@ -14,7 +14,7 @@ from deploy.scan import debian as scan_debian
 from deploy.scan import image_inventory as scan_inventory
 from deploy.scan import python as scan_python
 from deploy.scan import report as scan_report
-from deploy.scan import trivy_grype as scan_others
+from deploy.scan import trivy_grype
 from deploy.scan.report import AdvisorySource, Report
 
 if TYPE_CHECKING:
@@ -166,12 +166,12 @@ def _to_ask(
         return scan_python.check_live(inventories, timeout_s=timeout_s, ca_bundle=ca_bundle)
 
     def other(tool: str) -> Callable[[], Answer]:
-        return lambda: scan_others.check(tool, inventories)
+        return lambda: trivy_grype.check(tool, inventories)
 
     return [
         (scan_debian.NAME, debian),
         (scan_python.NAME, python),
-        *((tool.capitalize(), other(tool)) for tool in scan_others.installed()),
+        *((tool.capitalize(), other(tool)) for tool in trivy_grype.installed()),
     ]
 
 

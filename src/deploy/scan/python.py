@@ -122,7 +122,7 @@ def check_live(
     program = _ensure_environment(timeout_s).with_name("pip-audit")
     findings: list[Vulnerability] = []
     warned = False
-    for asked in turns(packages):
+    for asked in batches(packages):
         answer = _ask(program, asked, timeout_s, ca_bundle)
         warned = warned or bool(answer.get(CANARY[0]) and asked[CANARY[0]] == CANARY[1])
         findings += parse_live(answer, asked, inventories)
@@ -142,7 +142,7 @@ def check_live(
     return source, findings
 
 
-def turns(packages: Iterable[Package]) -> list[dict[str, str]]:
+def batches(packages: Iterable[Package]) -> list[dict[str, str]]:
     """Name -> version, without a name twice in one of them, and the canary in the first."""
     lists = [dict([CANARY])]
     for one in packages:

@@ -31,7 +31,7 @@ _RESULTS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class End:
+class ExitStatus:
     """How an invocation of a unit ended.
 
     Attributes:

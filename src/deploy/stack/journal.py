@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from deploy import process
-from deploy.stack.exits import End
+from deploy.stack.exits import ExitStatus
 from deploy.stack.logs import CONTAINER_ID, text_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _BYSTANDERS = {"systemd", "conmon"}
 """The journal's names for those whose lines say how a container ended, not why."""
 
 
-def find_end(invocation: str) -> End | None:
+def find_end(invocation: str) -> ExitStatus | None:
     """How an invocation ended, or None while systemd has not recorded a failure of it.
 
     Args:
@@ -33,7 +33,9 @@ def find_end(invocation: str) -> End | None:
         result = str(entry.get("UNIT_RESULT") or result)
         code = str(entry.get("EXIT_CODE") or code)
         status = int(entry.get("EXIT_STATUS") or status)
-    return End(result, signaled=code in {"killed", "dumped"}, status=status) if result else None
+    return (
+        ExitStatus(result, signaled=code in {"killed", "dumped"}, status=status) if result else None
+    )
 
 
 def last_line(unit: str, invocation: str = "") -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from deploy import command_hints
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import journal, systemd
-from deploy.stack.exits import End
+from deploy.stack.exits import ExitStatus
 from deploy.stack.services import BACKEND, MIGRATE, SERVICES, SOCKET
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Verdict(enum.Enum):
     """Its job waits for another unit, for a quarter of an hour."""
 
 
-class Watch:
+class StartMonitor:
     """Judges a start, from one observation of the unit to the next.
 
     Args:
@@ -118,7 +118,7 @@ class Observer(Protocol):
     def state(self, unit: str) -> UnitState:
         """The unit as it is now."""
 
-    def find_end(self, invocation: str) -> End | None:
+    def find_end(self, invocation: str) -> ExitStatus | None:
         """How an invocation failed, or None when it did not."""
 
     def last_line(self, unit: str, invocation: str) -> str:
@@ -132,7 +132,7 @@ class Systemd:
         """As systemd shows it."""
         return systemd.state(unit)
 
-    def find_end(self, invocation: str) -> End | None:
+    def find_end(self, invocation: str) -> ExitStatus | None:
         """As the journal has it."""
         return journal.find_end(invocation)
 
@@ -168,7 +168,7 @@ def wait_started(
         DeployError: systemd gave up, or nothing new happened for a quarter of an hour.
     """
     clock = clock or Clock()
-    watch = Watch(before)
+    watch = StartMonitor(before)
     noted_at = float("-inf")
     while True:
         now = observer.state(unit)
@@ -231,7 +231,7 @@ def render_note(unit: str, now: UnitState, restarts: int, said: str) -> str:
     return ", ".join(words)
 
 
-def is_final(end: End | UnitState) -> bool:
+def is_final(end: ExitStatus | UnitState) -> bool:
     """Whether a unit ended with an exit code that only another setting changes."""
     return not end.signaled and end.status in FINAL
 
@@ -244,7 +244,7 @@ def explain(unit: str, now: UnitState, observer: Observer | None = None) -> str:
 
 
 def _explain(
-    unit: str, verdict: Verdict, watch: Watch, now: UnitState, observer: Observer
+    unit: str, verdict: Verdict, watch: StartMonitor, now: UnitState, observer: Observer
 ) -> DeployError:
     if verdict is Verdict.STUCK:
         return DeployError(
@@ -270,18 +270,18 @@ def _explain(
     return _error(unit, end, said, addition)
 
 
-def _end_of(now: UnitState, observer: Observer) -> End:
+def _end_of(now: UnitState, observer: Observer) -> ExitStatus:
     """How the unit ended last, from the journal where the unit only shows that it did.
 
     That is so at the start limit, and when another program than the main one failed.
     """
-    end = End(now.result, signaled=now.signaled, status=now.status)
+    end = ExitStatus(now.result, signaled=now.signaled, status=now.status)
     if (not now.status or now.result == "start-limit-hit") and now.invocation:
         return observer.find_end(now.invocation) or end
     return end
 
 
-def _error(unit: str, end: End, said: str, addition: str) -> DeployError:
+def _error(unit: str, end: ExitStatus, said: str, addition: str) -> DeployError:
     log = command_hints.build(f"logs {unit.removesuffix('.service').removeprefix('todo-')}")
     return DeployError(
         f"{unit} did not start: {_cause(unit, end, said)}{addition}",
@@ -290,6 +290,6 @@ def _error(unit: str, end: End, said: str, addition: str) -> DeployError:
     )
 
 
-def _cause(unit: str, end: End, said: str) -> str:
+def _cause(unit: str, end: ExitStatus, said: str) -> str:
     words = end.render(unit)
     return f"{said} ({words})" if said else words

@@ -24,7 +24,7 @@ _MEASURE_TIMEOUT_S = 600.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Kept:
+class Leftover:
     """Something of the stack that an uninstallation leaves.
 
     Args:
@@ -78,15 +78,15 @@ def find_volumes() -> list[Volume]:
     return [found for name in VOLUMES if (found := _find_volume(name))]
 
 
-def find_kept() -> list[Kept]:
+def find_kept() -> list[Leftover]:
     """What is left of the stack on this machine, the data first."""
     return [
-        Kept(what, command_hints.shell(shlex.join(argv)))
+        Leftover(what, command_hints.shell(shlex.join(argv)))
         for what, argv in (*_find_podmans(), *_find_files(), *_find_lingering())
     ]
 
 
-def render_kept(kept: Iterable[Kept]) -> str:
+def render_kept(kept: Iterable[Leftover]) -> str:
     """The list for people, each thing with its command below; empty when nothing is kept."""
     lines = [f"  {one.what}\n    {one.command}\n" for one in kept]
     return "".join(["What stays, and the command that removes it:\n", *lines]) if lines else ""

@@ -18,10 +18,10 @@ from deploy.units.parser import Header
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from deploy.units.parser import Assignment, Place, Unit
+    from deploy.units.parser import Assignment, SourceLocation, Unit
 
 
-class Fate(enum.StrEnum):
+class Support(enum.StrEnum):
     """What becomes of a unit key in the manifest."""
 
     HONOURED = "honoured"
@@ -29,8 +29,8 @@ class Fate(enum.StrEnum):
     LOST = "lost"
 
 
-_Row = tuple[str, "Callable[[Assignment], object]", Fate, Fate, str]
-_YES, _LIKE, _NO = Fate.HONOURED, Fate.EMULATED, Fate.LOST
+_Row = tuple[str, "Callable[[Assignment], object]", Support, Support, str]
+_YES, _LIKE, _NO = Support.HONOURED, Support.EMULATED, Support.LOST
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Key:
     section: str
     name: str
     read: Callable[[Assignment], object]
-    podman: Fate
-    kubernetes: Fate
+    podman: Support
+    kubernetes: Support
     note: str
 
 
@@ -212,7 +212,7 @@ def get_key(unit: Unit, assignment: Assignment) -> Key:
     return key
 
 
-def _section(unit: Unit, section: str, place: Place) -> dict[str, Key]:
+def _section(unit: Unit, section: str, place: SourceLocation) -> dict[str, Key]:
     sections = _KEYS.get(unit.suffix)
     if sections is None:
         place.refuse(f"unknown kind of unit .{unit.suffix}", f"known are .{', .'.join(KINDS)}")

@@ -34,7 +34,7 @@ _OCTAL_DIGITS = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class SourceLocation:
     """A line of a file, as an error names it."""
 
     file: str
@@ -59,7 +59,7 @@ class Assignment:
     section: str
     key: str
     value: str
-    place: Place
+    place: SourceLocation
 
     def refuse(self, message: str, hint: str) -> NoReturn:
         """Raise the error for this assignment."""
@@ -71,7 +71,7 @@ class Header:
     """A `[Section]` line."""
 
     section: str
-    place: Place
+    place: SourceLocation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,13 +181,13 @@ def _read_lines(file: str, text: str) -> Iterator[Header | Assignment]:
         yield Assignment(section, key, value, place)
 
 
-def _logical_lines(file: str, text: str) -> Iterator[tuple[Place, str]]:
+def _logical_lines(file: str, text: str) -> Iterator[tuple[SourceLocation, str]]:
     """Lines without comments, continuations joined, each with the place where it begins."""
     pending = ""
     start = 0
     number = 0
     for number, raw in enumerate(text.removesuffix("\n").split("\n"), start=1):
-        place = Place(file, number)
+        place = SourceLocation(file, number)
         line = _read_line(place, raw.removesuffix("\r"))
         if line.startswith(("#", ";")) or (not line and not pending):
             # Inside a continuation, a comment is skipped and the next line continues it.
@@ -204,15 +204,15 @@ def _logical_lines(file: str, text: str) -> Iterator[tuple[Place, str]]:
             pending += line[:-1]
             _check_continuation(place, pending)
             continue
-        yield Place(file, start), pending + line
+        yield SourceLocation(file, start), pending + line
         pending = ""
     if pending:
-        Place(file, number).refuse(
+        SourceLocation(file, number).refuse(
             "the file ends inside a continued line", "drop the backslash or add the line"
         )
 
 
-def _read_line(place: Place, raw: str) -> str:
+def _read_line(place: SourceLocation, raw: str) -> str:
     """A line without the blanks around it.
 
     Raises:
@@ -239,7 +239,7 @@ def _read_line(place: Place, raw: str) -> str:
     return line
 
 
-def _check_continuation(place: Place, pending: str) -> None:
+def _check_continuation(place: SourceLocation, pending: str) -> None:
     """Refuse what systemd and Podman join in different ways: a space, or nothing between.
 
     Raises:

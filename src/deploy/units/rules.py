@@ -13,7 +13,7 @@ from deploy.units.spec import BINDS, PREFIX, Socket
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from deploy.units.parser import Assignment, Place, Unit
+    from deploy.units.parser import Assignment, SourceLocation, Unit
     from deploy.units.spec import Container, Volume
 
 _DEPENDENCIES = ("Wants", "Requires", "BindsTo", "Upholds", "PartOf", "After", "Before")
@@ -76,7 +76,7 @@ def check_binds(sockets: Sequence[Socket], containers: Mapping[Unit, Container])
                 )
 
 
-def _variable(unit: Unit, name: str) -> Place | None:
+def _variable(unit: Unit, name: str) -> SourceLocation | None:
     """Where a variable of the environment gets its value."""
     found = None
     for assignment in unit.find_all("Container", "Environment"):

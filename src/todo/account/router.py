@@ -4,7 +4,8 @@ from fastapi import APIRouter, Request, Response, status
 
 from todo.account.schemas import AccountRead, AccountUpdate
 from todo.account.service import AccountService, read_account
-from todo.api.responses import StoredResponse, etag_for, json_response, read_if_match
+from todo.api.conditional import etag_for, read_if_match
+from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep, requires
 from todo.auth.route import ApiRoute

@@ -16,7 +16,8 @@ from sqlalchemy import bindparam, delete, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from todo.api.responses import StoredResponse, find_if_match
+from todo.api.conditional import find_if_match
+from todo.api.responses import StoredResponse
 from todo.core.caller import Caller
 from todo.core.errors import KeyReusedError, MalformedRequestError
 from todo.core.timestamps import format_timestamp

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from fastapi import Request, Response
 
+from todo.api.conditional import find_if_match
 from todo.api.idempotency import claim, find_key, store
-from todo.api.responses import StoredResponse, find_if_match
+from todo.api.responses import StoredResponse
 from todo.core.caller import Caller
 from todo.core.errors import (
     MalformedRequestError,

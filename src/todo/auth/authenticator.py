@@ -8,7 +8,7 @@ from typing import Any
 from todo.auth.api_tokens import PREFIX, ApiTokens
 from todo.auth.cutoffs import Cutoffs
 from todo.auth.key_set_source import open_key_set
-from todo.auth.tokens import Tokens, load_secret
+from todo.auth.tokens import TokenVerifier, load_secret
 from todo.config.settings import Settings
 from todo.core.caller import Caller
 from todo.core.errors import MalformedRequestError, UnauthorizedError
@@ -21,7 +21,7 @@ _FIELDS = {b"x-agent": "agent", b"x-model": "model", b"x-run-id": "run_id"}
 class Authenticator:
     """Knows every kind of token."""
 
-    def __init__(self, tokens: Tokens, api_tokens: ApiTokens, cutoffs: Cutoffs) -> None:
+    def __init__(self, tokens: TokenVerifier, api_tokens: ApiTokens, cutoffs: Cutoffs) -> None:
         self._tokens = tokens
         self._api_tokens = api_tokens
         self._cutoffs = cutoffs
@@ -68,7 +68,7 @@ class Authenticator:
         return dataclasses.replace(caller, **said) if said else caller
 
 
-def open_tokens(settings: Settings, *, create: bool) -> Tokens:
+def open_tokens(settings: Settings, *, create: bool) -> TokenVerifier:
     """Read the secrets and choose the key set.
 
     Beside a key set the secret is optional: where its file is absent, no token that is signed with
@@ -89,7 +89,7 @@ def open_tokens(settings: Settings, *, create: bool) -> Tokens:
         option = "TODO_TOKEN_PREVIOUS_SECRET_FILE"
         file = settings.token_previous_secret_file
         previous_secret = load_secret(file, create=False, option=option)
-    return Tokens(
+    return TokenVerifier(
         None if absent else load_secret(path, create=create),
         previous_secret=previous_secret,
         audience=settings.token_audience,

@@ -24,7 +24,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class CreatedToken:
     """A new token.
 
     Attributes:
@@ -43,7 +43,7 @@ class ApiTokenService:
         self._work = work
         self._store = ApiTokenRepository(work.session, work.caller)
 
-    async def create(self, fields: dict[str, Any]) -> Made:
+    async def create(self, fields: dict[str, Any]) -> CreatedToken:
         """Make a token.
 
         Args:
@@ -77,7 +77,7 @@ class ApiTokenService:
         secret = make_secret()
         await self._store.add(token, digest(secret))
         work.record(user, "create", "token", token.id, after=render_image(token))
-        return Made(render_shown(token), render_token(token.id, secret))
+        return CreatedToken(render_shown(token), render_token(token.id, secret))
 
     async def revoke(self, token_id: str, expected: frozenset[int] | None = None) -> None:
         """Revoke a token.

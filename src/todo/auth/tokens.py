@@ -47,7 +47,7 @@ class Verified(NamedTuple):
     keys: Keys | None
 
 
-class Tokens:
+class TokenVerifier:
     """Issues tokens with the shared secret, and verifies all that are accepted.
 
     Each key is bound to one algorithm. The header of a token only selects among the keys, so

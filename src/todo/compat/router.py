@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from todo.account.repository import FIND as FIND_ACCOUNT
 from todo.account.service import DEFAULT_ZONE
+from todo.api.conditional import etag_for, read_if_match, version_of
 from todo.api.query import describe_query
-from todo.api.responses import StoredResponse, etag_for, json_response, read_if_match, version_of
+from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.compat.field_aliases import read_parameters, read_tag, refuse_contradiction, refuse_state

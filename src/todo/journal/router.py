@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from todo.api.responses import StoredResponse, json_response, read_if_match
+from todo.api.conditional import read_if_match
+from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute

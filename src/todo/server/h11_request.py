@@ -74,7 +74,7 @@ class ChunkLines:
         self._skipped = size + len(_END) if size else 0
 
 
-class OneRequest(h11.Connection):
+class SingleRequestConnection(h11.Connection):
     """Reads one request, and asks for its body when the application does: it may refuse it."""
 
     _chunk_lines: ChunkLines | None = None

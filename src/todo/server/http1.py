@@ -21,8 +21,8 @@ from todo.core.ids import new_uuid7
 from todo.db.pool_admission import WAITER
 from todo.observability.logs import ACCESS_LOGGER, request_id_var
 from todo.server.exchange import Exchange
-from todo.server.http1_parser import Request, Service, find_request
-from todo.server.http1_strict_parser import Gate, Refusal, render_refusal
+from todo.server.http1_parser import Request, RequestKind, find_request
+from todo.server.http1_strict_parser import Refusal, StrictParser, render_refusal
 from todo.server.send_budget import SendBudget
 
 _MAX_AHEAD_BYTES = 64 * 1024
@@ -36,7 +36,7 @@ _LINGER_BYTES = 16 * 1024 * 1024
 _FAILED = b"HTTP/1.1 500 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 # An attribute of an enumeration is looked up slowly.
-_ORDINARY = Service.ORDINARY
+_ORDINARY = RequestKind.ORDINARY
 
 _log = logging.getLogger("todo.ordinary")
 _access = logging.getLogger(ACCESS_LOGGER)
@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.template: dict[str, Any] = {}
         self._exchange: Served | None = None
-        self._gate: Gate | None = None
+        self._gate: StrictParser | None = None
         self._rest = b""
         self._has_responded = False
         self._last = False
@@ -246,7 +246,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, data: bytes) -> None:
         request = find_request(data)
         if request is None:
-            self._gate = Gate()
+            self._gate = StrictParser()
             self._continue(data)
         else:
             self._start(request, data)

@@ -45,7 +45,7 @@ _FRAMING_OF_RESPONSE = {b"content-length", b"connection", b"transfer-encoding"}
 _WITHOUT_BODY = {204, 304}
 
 
-class Service(Enum):
+class RequestKind(Enum):
     """Which part of the server answers a request."""
 
     ORDINARY = auto()
@@ -74,7 +74,7 @@ class Request(NamedTuple):
     headers: Headers
     length: int
     size: int
-    service: Service = Service.ORDINARY
+    service: RequestKind = RequestKind.ORDINARY
     version: bytes = b"1.1"
 
 

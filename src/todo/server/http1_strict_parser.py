@@ -22,7 +22,7 @@ from todo.server.http1_parser import (
     ORIGIN_FORM,
     Headers,
     Request,
-    Service,
+    RequestKind,
     render_response,
 )
 
@@ -55,7 +55,7 @@ class Refusal(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Gate:
+class StrictParser:
     """One head, as its bytes arrive; each byte is looked at once."""
 
     def __init__(self) -> None:
@@ -173,12 +173,12 @@ def _find_service(line: _Line, headers: Headers, size: int) -> Request:
     is_chunked = _check_transfer_encoding(line, values)
     length = _find_length(values)
     expects = _check_expect(line, values) and (is_chunked or length > 0)
-    service = Service.ORDINARY
+    service = RequestKind.ORDINARY
     if is_chunked or expects or b"close" in options or line.version == b"1.0":
-        service = Service.HYPERCORN
+        service = RequestKind.HYPERCORN
     elif _is_websocket(line, target, options, values):
         _check_handshake(values, has_body=length > 0)
-        service = Service.WEBSOCKET
+        service = RequestKind.WEBSOCKET
     return Request(line.method, target, headers, length, size, service, line.version)
 
 

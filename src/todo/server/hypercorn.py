@@ -20,9 +20,9 @@ from hypercorn.typing import ConnectionState
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wsproto.events import Ping
 
-from todo.server.h11_request import OneRequest
-from todo.server.http1_parser import Request, Service
-from todo.server.read_pacing import Pace
+from todo.server.h11_request import SingleRequestConnection
+from todo.server.http1_parser import Request, RequestKind
+from todo.server.read_pacing import ReadPacer
 from todo.server.websocket_frames import InvalidFramesError, check_frames
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 # never acknowledged.
 _PING_S = 20
 # Bytes that Hypercorn reads at a time. It handles every frame of a piece before it yields.
-_PIECE_BYTES = {Service.HYPERCORN: 8 * 1024, Service.WEBSOCKET: 2 * 1024}
+_PIECE_BYTES = {RequestKind.HYPERCORN: 8 * 1024, RequestKind.WEBSOCKET: 2 * 1024}
 _MIN_PIECE_BYTES = 2 * 1024
 """Smaller pieces that wait are joined."""
 # For a WebSocket these are rendered again: Hypercorn reads only the last line of a repeated field,
 # and compression would let a small frame grow a thousandfold. Other upgrades are ignored.
 _OWN_FIELDS = {
-    Service.HYPERCORN: frozenset({b"upgrade", b"http2-settings"}),
-    Service.WEBSOCKET: frozenset({b"upgrade", b"connection", b"sec-websocket-extensions"}),
+    RequestKind.HYPERCORN: frozenset({b"upgrade", b"http2-settings"}),
+    RequestKind.WEBSOCKET: frozenset({b"upgrade", b"connection", b"sec-websocket-extensions"}),
 }
 # Of a body that nobody reads. A chunk of one byte costs as much as a large one.
 _MAX_SKIPPED_BYTES = 8 * 1024
@@ -53,7 +53,7 @@ def render_request(request: Request) -> bytes:
     """Render the head of a request so that it can be read in one way only."""
     own = _OWN_FIELDS[request.service]
     lines = [b"%b:%b\r\n" % field for field in request.headers if field[0] not in own]
-    if request.service is Service.WEBSOCKET:
+    if request.service is RequestKind.WEBSOCKET:
         lines.append(_UPGRADE)
     start = (request.method.encode(), request.target, request.version)
     return b"%b %b HTTP/%b\r\n%b\r\n" % (*start, b"".join(lines))
@@ -72,7 +72,7 @@ class HypercornExchange:
         self,
         app: ASGIApp,
         config: Config,
-        pace: Pace,
+        pace: ReadPacer,
         connection: "Connection",
         request: Request,
         body: bytes,
@@ -103,7 +103,7 @@ class HypercornExchange:
         self._is_gone = False
         self._is_reusable = False
         self._protocol: Http1
-        self._is_websocket = request.service is Service.WEBSOCKET
+        self._is_websocket = request.service is RequestKind.WEBSOCKET
         # Set while the application wants to read.
         self._wanted = asyncio.Event()
         self._readers = 0
@@ -286,20 +286,20 @@ class Http1(H11Protocol):
         super().__init__(*arguments)
         self._wait_for_pending = wait_for_pending
         size = self.config.h11_max_incomplete_size
-        self.connection = OneRequest(h11.SERVER, max_incomplete_event_size=size)
+        self.connection = SingleRequestConnection(h11.SERVER, max_incomplete_event_size=size)
 
     @property
     def has_whole_request(self) -> bool:
         """Whether the request is complete; a WebSocket never is."""
         connection = self.connection
-        return isinstance(connection, OneRequest) and not connection.is_reading
+        return isinstance(connection, SingleRequestConnection) and not connection.is_reading
 
     async def _ends_early(self) -> bool:
         """Return whether a response now comes before the end of its request."""
         connection = self.connection
         if self._is_holding_back:
             return True
-        if not isinstance(connection, OneRequest):
+        if not isinstance(connection, SingleRequestConnection):
             return False
         if not connection.is_reading:
             return connection.their_state is h11.ERROR
@@ -325,7 +325,10 @@ class Http1(H11Protocol):
     def skip_body(self, data: bytes) -> bool:
         """Read what has come of a body that the application left; return whether it is whole."""
         connection = self.connection
-        if not isinstance(connection, OneRequest) or connection.our_state is not h11.DONE:
+        if (
+            not isinstance(connection, SingleRequestConnection)
+            or connection.our_state is not h11.DONE
+        ):
             return False
         return connection.skip(data)
 

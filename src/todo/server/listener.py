@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from todo.server.http1 import Connection
 from todo.server.http1_parser import Request
 from todo.server.hypercorn import HypercornExchange
-from todo.server.read_pacing import Pace
+from todo.server.read_pacing import ReadPacer
 from todo.server.send_budget import SendBudget
 from todo.server.sockets import BACKLOG
 
@@ -72,7 +72,7 @@ class Listener:
         self._sockets = sockets
         self._config = config
         self._max_connections = max_connections
-        self._pace = Pace()
+        self._pace = ReadPacer()
         self._connections: dict[Connection, float] = {}
         self._accepting = 0
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -19,7 +19,7 @@ _BYTES = 8
 _log = logging.getLogger("todo.loop_counter")
 
 
-class LoopCounter:
+class LoopHeartbeat:
     """One file, written twice a second."""
 
     def __init__(self, probe_socket: str) -> None:

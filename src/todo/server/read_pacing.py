@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 
 
-class Pace:
+class ReadPacer:
     """A queue of which one waiter continues in each iteration of the event loop."""
 
     def __init__(self) -> None:

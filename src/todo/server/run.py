@@ -31,7 +31,7 @@ from todo.observability.loop_lag import watch_loop
 from todo.observability.tracing import Spans, open_telemetry
 from todo.server.allocator import map_large_blocks
 from todo.server.listener import Listener
-from todo.server.loop_heartbeat import LoopCounter
+from todo.server.loop_heartbeat import LoopHeartbeat
 from todo.server.sd_notify import notify
 from todo.server.sockets import Listeners, open_listeners, unlink_own
 
@@ -87,7 +87,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
         loop.add_signal_handler(number, stop.set)
     config = _make_config()
     probe_inode = os.stat(listeners.probe[0].getsockname()).st_ino  # noqa: PTH116
-    counter = LoopCounter(listeners.probe[0].getsockname())
+    counter = LoopHeartbeat(listeners.probe[0].getsockname())
     probes = Management(health, None)
     public = Listener(app, listeners.public, config, max_connections=_find_max_connections())
     management = Listener(Management(health, app.state.metrics), listeners.management, config)

@@ -6,8 +6,9 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import TypeAdapter
 
+from todo.api.conditional import etag_for, read_if_match
 from todo.api.pagination import read_cursor, render_cursor, render_page
-from todo.api.responses import StoredResponse, etag_for, json_response, read_if_match
+from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute

@@ -19,7 +19,7 @@ _DUE = ("due_date", "due_at", "due_zone")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LockedTask:
     """A task that the caller may change, while its owner's account is locked."""
 
     account: Account
@@ -158,7 +158,7 @@ class TaskService:
             self._record("delete", parse_document(text), text, None)
         await self._work.session.run(self._store.remove(task_id))
 
-    async def _lock(self, task_id: str, expected: frozenset[int] | None) -> Found:
+    async def _lock(self, task_id: str, expected: frozenset[int] | None) -> LockedTask:
         """Find a task to be changed, and lock its owner's account.
 
         No other account is locked: two users who each change a task of the other's would wait for
@@ -179,9 +179,9 @@ class TaskService:
         document = parse_document(text)
         if expected is not None and document["version"] not in expected:
             raise VersionMismatchError
-        return Found(account, text, document)
+        return LockedTask(account, text, document)
 
-    async def _store_change(self, operation: str, found: Found, document: Document) -> bytes:
+    async def _store_change(self, operation: str, found: LockedTask, document: Document) -> bytes:
         document["version"] = found.document["version"] + 1
         document["updated_at"] = self._work.timestamp
         reminded = ("due_date", "due_at", "reminders", "is_completed")
@@ -269,7 +269,7 @@ class TaskService:
             raise ReadOnlyError
         return owner
 
-    async def _move(self, found: Found, document: Document, changes: dict[str, Any]) -> None:
+    async def _move(self, found: LockedTask, document: Document, changes: dict[str, Any]) -> None:
         """Give a task another parent or list; all below it follows into the list."""
         parent_id = document["parent_id"]
         if parent_id is not None:
@@ -294,12 +294,12 @@ class TaskService:
             _refuse_many(below)
             for text in below:
                 child = parse_document(text)
-                follows = Found(found.account, text, child)
+                follows = LockedTask(found.account, text, child)
                 await self._store_change(
                     "update", follows, child | {"list_id": document["list_id"]}
                 )
 
-    async def _move_below(self, found: Found, parent_id: str) -> None:
+    async def _move_below(self, found: LockedTask, parent_id: str) -> None:
         above = await self._store.find_ancestors(parent_id)
         if found.document["id"] in above:
             raise field_error("parent_id", "a task cannot be below itself")

@@ -8,7 +8,7 @@ from todo.transfer.records import ListRecord, NotTakenError, TaskRecord, read_li
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TaskPlacement:
     """Where a task is: whose it is, in which list, below which task."""
 
     owner: str
@@ -17,7 +17,7 @@ class Place:
 
 
 @dataclass(slots=True)
-class Survey:
+class FileIndex:
     """What a file says by itself.
 
     Attributes:
@@ -28,7 +28,7 @@ class Survey:
     """
 
     lists: dict[str, str] = field(default_factory=dict)
-    tasks: dict[str, Place] = field(default_factory=dict)
+    tasks: dict[str, TaskPlacement] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     skipped: dict[int, str] = field(default_factory=dict)
 
@@ -39,14 +39,14 @@ class Survey:
         return {each for each in lists if each}, {each for each in tasks if each}
 
 
-def survey_lines(lines: Iterable[bytes], owner: str | None) -> Survey:
+def survey_lines(lines: Iterable[bytes], owner: str | None) -> FileIndex:
     """Read all lines once.
 
     Args:
         lines: Of the file, from the first.
         owner: Whose records are wanted, None for everybody's.
     """
-    survey = Survey()
+    survey = FileIndex()
     is_export = False
     for number, line in enumerate(lines, 1):
         try:
@@ -67,18 +67,20 @@ def survey_lines(lines: Iterable[bytes], owner: str | None) -> Survey:
     return survey
 
 
-def _note_task(survey: Survey, number: int, record: TaskRecord) -> None:
+def _note_task(survey: FileIndex, number: int, record: TaskRecord) -> None:
     document = record.document()
     task_id = document["id"]
     if task_id in survey.tasks:
         survey.skipped[number] = f"the same id as on line {survey.lines[task_id]}"
         return
     survey.lines[task_id] = number
-    survey.tasks[task_id] = Place(document["owner"], document["list_id"], document["parent_id"])
+    survey.tasks[task_id] = TaskPlacement(
+        document["owner"], document["list_id"], document["parent_id"]
+    )
 
 
 def settle(
-    survey: Survey, stored_lists: Mapping[str, str], stored_tasks: Mapping[str, Place]
+    survey: FileIndex, stored_lists: Mapping[str, str], stored_tasks: Mapping[str, TaskPlacement]
 ) -> None:
     """Skip the tasks whose list or parent does not exist, and those below them.
 
@@ -108,9 +110,9 @@ def settle(
 
 
 def _find_fault(
-    place: Place,
-    survey: Survey,
-    stored: Mapping[str, Place],
+    place: TaskPlacement,
+    survey: FileIndex,
+    stored: Mapping[str, TaskPlacement],
     refused: Mapping[str, str],
 ) -> str | None:
     assert place.parent_id is not None  # noqa: S101 - narrows the type

@@ -19,7 +19,7 @@ from todo.db.statement import POSTGRESQL, SQLITE, Statement, follows, unnest_jso
 from todo.db.tables import Id, account, list_share, task, task_list
 from todo.tasks.document import Document, as_bytes, find_fire_times, parse_document
 from todo.tasks.repository import TaskRepository
-from todo.transfer.first_pass import Place, Survey, settle, survey_lines
+from todo.transfer.first_pass import FileIndex, TaskPlacement, settle, survey_lines
 from todo.transfer.records import (
     AccountRecord,
     ListRecord,
@@ -185,15 +185,15 @@ class Importer:
                 return found
             after = ids[-1]
 
-    async def find_places(self, ids: Iterable[str]) -> dict[str, Place]:
+    async def find_places(self, ids: Iterable[str]) -> dict[str, TaskPlacement]:
         """Return where the tasks are that are there already."""
         return {
-            str(row[0]): Place(row[1], row[2] and str(row[2]), row[3] and str(row[3]))
+            str(row[0]): TaskPlacement(row[1], row[2] and str(row[2]), row[3] and str(row[3]))
             for some in _chunks(ids)
             for row in await self._fetch(_PLACES, some)
         }
 
-    async def _settle(self, survey: Survey) -> None:
+    async def _settle(self, survey: FileIndex) -> None:
         lists, tasks = survey.named()
         owners = {
             str(row[0]): row[1] for ids in _chunks(lists) for row in await self._fetch(_OWNERS, ids)
@@ -212,7 +212,7 @@ class Importer:
             self._zones[owner] = locked.zone
         return self._works[owner]
 
-    async def _take(self, number: int, record: Record, survey: Survey) -> None:
+    async def _take(self, number: int, record: Record, survey: FileIndex) -> None:
         document = record.document()
         if isinstance(record, TaskRecord):
             self._pending.append((number, document))
@@ -254,7 +254,7 @@ class Importer:
         )
         self.report.take("list")
 
-    async def _take_share(self, number: int, record: ShareRecord, survey: Survey) -> None:
+    async def _take_share(self, number: int, record: ShareRecord, survey: FileIndex) -> None:
         document = record.document()
         owner = survey.lists.get(document["list_id"])
         if owner is None or owner == record.user_id:

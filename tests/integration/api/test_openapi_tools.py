@@ -11,7 +11,7 @@ import pytest
 
 from deploy.dev import suite_programs
 from todo.app import create_app
-from todo.auth.tokens import Tokens
+from todo.auth.tokens import TokenVerifier
 from todo.config.settings import Settings
 
 SOURCES = Path(__file__).with_name("openapi")
@@ -21,7 +21,7 @@ SOURCES = Path(__file__).with_name("openapi")
 def document() -> dict[str, Any]:
     # Nothing connects; embedded SQLite would make the folder of its file.
     settings = Settings(database_url="postgresql+psycopg://todo@/todo?host=/nowhere")
-    app = create_app(settings, Tokens(b"an integration test's secret of 32+ bytes"))
+    app = create_app(settings, TokenVerifier(b"an integration test's secret of 32+ bytes"))
     made: dict[str, Any] = json.loads(json.dumps(app.openapi()))
     return made
 

@@ -11,7 +11,7 @@ from tests.integration.service import SECRET, Service, open_service
 from tests.integration.sockets import Socket, connect, open_socket
 from tests.integration.users import LISTS, TASKS, Person, read
 from tests.machine_clock import CLOCK, wait_until
-from todo.auth.tokens import Tokens
+from todo.auth.tokens import TokenVerifier
 
 
 def token_of(person: Person) -> str:
@@ -147,7 +147,7 @@ def test_a_revoked_token_hears_no_more(service: Service, alice: Person) -> None:
 
 def test_an_expired_token_hears_no_more(service: Service, alice: Person) -> None:
     # Ten seconds of difference between clocks are tolerated.
-    token = Tokens(SECRET.encode()).issue(alice.name, lifetime_s=-5)
+    token = TokenVerifier(SECRET.encode()).issue(alice.name, lifetime_s=-5)
     with open_socket(service, path_of(alice), protocols=["bearer", token]) as page:
         assert page.read()["type"] == "connected"
         time.sleep(6)

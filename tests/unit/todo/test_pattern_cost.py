@@ -11,8 +11,8 @@ import pytest
 from fastapi import Request
 
 from todo.api.body_limits import find_body_limit
+from todo.api.conditional import read_if_match
 from todo.api.proxy_headers import TrustedProxies
-from todo.api.responses import read_if_match
 from todo.compat.field_aliases import read_fields
 from todo.config.addresses import ForwardedHeader
 from todo.core.errors import ProblemError
@@ -56,7 +56,7 @@ def read_head(text: str) -> object:
     ]
     return [
         http1_strict_parser.parse_head(each % raw) for each in heads
-    ], http1_strict_parser.Gate().feed(raw)
+    ], http1_strict_parser.StrictParser().feed(raw)
 
 
 def read_rule_text(text: str) -> object:

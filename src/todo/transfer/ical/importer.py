@@ -18,7 +18,7 @@ from todo.tasks.document import Document
 from todo.tasks.repository import MAX_DEPTH
 from todo.tasks.schemas import TaskCreate
 from todo.tasks.validation import new_image, validate_due
-from todo.transfer.first_pass import Place
+from todo.transfer.first_pass import TaskPlacement
 from todo.transfer.ical.reader import Calendar, read_calendar
 from todo.transfer.ical.vtodo import ImportedTask
 from todo.transfer.importer import Importer, Report
@@ -76,7 +76,7 @@ class _Import:
         # UID -> id of each task of the file that is taken.
         self._ids: dict[str, str] = {}
         # What was there before, and what is made.
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, TaskPlacement] = {}
 
     async def run(self, calendar: Calendar) -> Report:
         for item in calendar.report:
@@ -141,10 +141,10 @@ class _Import:
             self._places[document["id"]] = place
         return document
 
-    def _place(self, task: ImportedTask) -> Place:
+    def _place(self, task: ImportedTask) -> TaskPlacement:
         """Return where a new task goes: below its parent, wherever that is by now."""
         if task.parent_uid is None:
-            return Place(self._owner, None, None)
+            return TaskPlacement(self._owner, None, None)
         parent_id = self._ids.get(task.parent_uid, "")
         parent = above = self._places.get(parent_id)
         depth = 1
@@ -158,9 +158,9 @@ class _Import:
         elif depth > MAX_DEPTH:
             why = f"tasks nest at most {MAX_DEPTH} deep"
         else:
-            return Place(self._owner, parent.list_id, parent_id)
+            return TaskPlacement(self._owner, parent.list_id, parent_id)
         self._skip(task.line, f"RELATED-TO: {why}; taken without parent")
-        return Place(self._owner, None, None)
+        return TaskPlacement(self._owner, None, None)
 
 
 def _make_id(owner: str, task: ImportedTask) -> str:

@@ -12,7 +12,7 @@ import yaml
 
 from deploy.errors import DeployError, ExitCode
 from deploy.kube import files, loss_report, manifest
-from deploy.units.keys import Fate
+from deploy.units.keys import Support
 from deploy.units.loader import load_contract, load_units
 from deploy.units.spec import Contract
 from tests.unit.deploy.units.sample import DATA, compile_with, golden, sample_contract
@@ -340,4 +340,4 @@ def test_the_report_has_every_key_of_the_units_once_with_two_fates() -> None:
     }
     rows = list(report_rows(DATA / "units"))
     assert sorted(used) == [(section, key) for section, key, _ in rows]
-    assert all(fates <= {fate.value for fate in Fate} for _, _, fates in rows)
+    assert all(fates <= {fate.value for fate in Support} for _, _, fates in rows)

@@ -9,11 +9,11 @@ import pytest
 from deploy.errors import DeployError
 from deploy.host import cgroup as lab_cgroup
 from deploy.lab import processes as lab_processes
-from deploy.lab import rootfs as lab_root
+from deploy.lab import rootfs as lab_rootfs
 from deploy.lab import state as lab_state
-from deploy.lab import supervisor as lab_keeper
+from deploy.lab import supervisor as lab_supervisor
 
-PLAN = lab_keeper.Plan(
+PLAN = lab_supervisor.Plan(
     name="trial",
     folder="/state/labs/trial",
     tree="/cache/lab/abc-1",
@@ -26,27 +26,27 @@ PLAN = lab_keeper.Plan(
 
 
 def test_key_follows_the_certificates_of_the_host() -> None:
-    plain = lab_root.key({})
-    assert plain == lab_root.key({})
-    assert plain != lab_root.key({"own.crt": b"one"})
-    assert lab_root.key({"own.crt": b"one"}) != lab_root.key({"own.crt": b"two"})
+    plain = lab_rootfs.key({})
+    assert plain == lab_rootfs.key({})
+    assert plain != lab_rootfs.key({"own.crt": b"one"})
+    assert lab_rootfs.key({"own.crt": b"one"}) != lab_rootfs.key({"own.crt": b"two"})
 
 
 def test_key_follows_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = lab_root.key({})
-    monkeypatch.setattr(lab_root, "_PACKAGES", ("systemd",))
-    assert before != lab_root.key({})
+    before = lab_rootfs.key({})
+    monkeypatch.setattr(lab_rootfs, "_PACKAGES", ("systemd",))
+    assert before != lab_rootfs.key({})
 
 
 def test_bootstrap_names_no_mirror_and_dies_with_its_parent() -> None:
-    argv = lab_root.bootstrap_argv(Path("/cache/new/root"))
+    argv = lab_rootfs.bootstrap_argv(Path("/cache/new/root"))
     assert argv[:3] == ["setpriv", "--pdeathsig=KILL", "unshare"]
     assert argv[-2:] == ["trixie", "/cache/new/root"]
     assert not [word for word in argv if "://" in word]
 
 
 def test_nspawn_gives_the_lab_its_own_network_and_escapes_colons() -> None:
-    argv = lab_keeper.nspawn_argv(PLAN)
+    argv = lab_supervisor.nspawn_argv(PLAN)
     assert "--network-namespace-path=/state/labs/trial/netns" in argv
     assert r"--bind-ro=/home/me/a\:b:/srv/todo-backend" in argv
     assert "--bind=/cache/lab-cache:/var/cache/lab" in argv
@@ -54,24 +54,24 @@ def test_nspawn_gives_the_lab_its_own_network_and_escapes_colons() -> None:
 
 
 def test_nspawn_asks_a_running_systemd_for_a_scope() -> None:
-    argv = lab_keeper.nspawn_argv(dataclasses.replace(PLAN, systemd=True))
+    argv = lab_supervisor.nspawn_argv(dataclasses.replace(PLAN, systemd=True))
     assert "--keep-unit" not in argv
 
 
 def test_plan_reaches_the_keeper_whole() -> None:
-    argv = lab_keeper.keeper_argv(PLAN)
-    assert lab_keeper.parse_plan(argv[-1]) == PLAN
+    argv = lab_supervisor.keeper_argv(PLAN)
+    assert lab_supervisor.parse_plan(argv[-1]) == PLAN
 
 
 def test_podman_is_told_where_controllers_are_missing() -> None:
-    assert "pids_limit = 0" in lab_keeper.containers_conf(frozenset({"hugetlb"}))
+    assert "pids_limit = 0" in lab_supervisor.containers_conf(frozenset({"hugetlb"}))
     present = frozenset({"cpu", "io", "memory", "pids"})
-    assert "pids_limit" not in lab_keeper.containers_conf(present)
+    assert "pids_limit" not in lab_supervisor.containers_conf(present)
 
 
 def test_journal_is_filtered_where_the_memory_controller_is_missing() -> None:
-    assert "memory" in lab_keeper.log_filter(frozenset({"hugetlb"}))
-    assert lab_keeper.log_filter(frozenset({"memory"})) == ""
+    assert "memory" in lab_supervisor.log_filter(frozenset({"hugetlb"}))
+    assert lab_supervisor.log_filter(frozenset({"memory"})) == ""
 
 
 HYBRID = """\

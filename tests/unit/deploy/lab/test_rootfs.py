@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.errors import DeployError, ExitCode
-from deploy.lab import rootfs as lab_root
+from deploy.lab import rootfs as lab_rootfs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,11 +28,11 @@ def trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pass
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(lab_root, "host_certificates", dict)
-    monkeypatch.setattr(lab_root, "_bootstrap", unpack)
-    monkeypatch.setattr(lab_root, "_set_up", leave)
+    monkeypatch.setattr(lab_rootfs, "host_certificates", dict)
+    monkeypatch.setattr(lab_rootfs, "_bootstrap", unpack)
+    monkeypatch.setattr(lab_rootfs, "_set_up", leave)
     # The key follows the text of the function that was just replaced.
-    monkeypatch.setattr(lab_root, "key", lambda _: "0123456789abcdef")
+    monkeypatch.setattr(lab_rootfs, "key", lambda _: "0123456789abcdef")
     folder = tmp_path / "todo-backend" / "lab"
     folder.mkdir(parents=True)
     return folder
@@ -49,13 +49,13 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, code: ExitCode) -> None:
         (tree / "half").mkdir(parents=True)
         raise DeployError("no luck", code=code)
 
-    monkeypatch.setattr(lab_root, "_bootstrap", fail)
+    monkeypatch.setattr(lab_rootfs, "_bootstrap", fail)
 
 
 def test_tree_is_made_once(trees: Path) -> None:
-    made = lab_root.ensure()
+    made = lab_rootfs.ensure()
     assert made.parent == trees
-    assert lab_root.ensure() == made
+    assert lab_rootfs.ensure() == made
     assert [made] == list(trees.iterdir())
 
 
@@ -63,20 +63,20 @@ def test_trees_of_another_key_and_unfinished_ones_are_removed(trees: Path) -> No
     aged(trees, 1, key="fedcba9876543210")
     (trees / ".new-77").mkdir()
     fresh = aged(trees, 1)
-    assert lab_root.ensure() == fresh
+    assert lab_rootfs.ensure() == fresh
     assert [fresh] == list(trees.iterdir())
 
 
 def test_tree_that_a_lab_runs_on_stays(trees: Path) -> None:
     used = aged(trees, 1, key="fedcba9876543210")
-    with lab_root.in_use(used):
-        made = lab_root.ensure()
+    with lab_rootfs.in_use(used):
+        made = lab_rootfs.ensure()
     assert {used, made} == set(trees.iterdir())
 
 
 def test_tree_is_made_anew_after_a_week(trees: Path) -> None:
     old = aged(trees, 8)
-    assert lab_root.ensure() != old
+    assert lab_rootfs.ensure() != old
     assert not old.exists()
 
 
@@ -85,7 +85,7 @@ def test_old_tree_serves_where_there_is_no_network(
 ) -> None:
     old = aged(trees, 8)
     fail_with(monkeypatch, ExitCode.UNAVAILABLE)
-    assert lab_root.ensure() == old
+    assert lab_rootfs.ensure() == old
     assert "8 days old: no luck" in capsys.readouterr().err
     assert [old] == list(trees.iterdir())
 
@@ -96,21 +96,21 @@ def test_failed_build_leaves_nothing(
 ) -> None:
     fail_with(monkeypatch, code)
     with pytest.raises(DeployError, match="no luck") as caught:
-        lab_root.ensure()
+        lab_rootfs.ensure()
     assert caught.value.code is code
     assert list(trees.iterdir()) == []
 
 
 def test_others_may_not_look_into_the_trees(trees: Path) -> None:
-    lab_root.ensure()
+    lab_rootfs.ensure()
     assert trees.stat().st_mode & 0o777 == 0o700
 
 
 def test_full_disk_is_told_before_anything_is_made(
     trees: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lab_root, "_ROOM_MIB", 1 << 40)
+    monkeypatch.setattr(lab_rootfs, "_ROOM_MIB", 1 << 40)
     with pytest.raises(DeployError, match="MiB are free") as caught:
-        lab_root.ensure()
+        lab_rootfs.ensure()
     assert caught.value.code is ExitCode.NO_SPACE
     assert list(trees.iterdir()) == []

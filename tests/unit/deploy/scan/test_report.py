@@ -6,7 +6,7 @@ import pytest
 
 from deploy.paths import REPO
 from deploy.scan import report as scan_report
-from deploy.scan import up_notice as scan_warning
+from deploy.scan import up_notice
 from deploy.scan.report import EXIT_CODES, AdvisorySource, Report, Scanned, Severity, Vulnerability
 from deploy.waivers import ScanException
 
@@ -185,12 +185,12 @@ def test_the_documented_exit_codes_are_those_of_the_scan() -> None:
 
 
 def test_up_says_nothing_about_clean_images() -> None:
-    assert scan_warning.render(CLEAN) is None
+    assert up_notice.render(CLEAN) is None
 
 
 def test_up_says_in_one_line_what_is_wrong_or_why_it_does_not_know() -> None:
-    found = scan_warning.render(Report((IMAGE,), UNREACHABLE, PYTHON, findings=(flaw(),)))
-    unknown = scan_warning.render(Report((IMAGE,), UNREACHABLE, PYTHON))
+    found = up_notice.render(Report((IMAGE,), UNREACHABLE, PYTHON, findings=(flaw(),)))
+    unknown = up_notice.render(Report((IMAGE,), UNREACHABLE, PYTHON))
     assert found is not None
     assert "1 problem (1 high)" in found
     assert unknown is not None
@@ -200,6 +200,6 @@ def test_up_says_in_one_line_what_is_wrong_or_why_it_does_not_know() -> None:
 
 def test_up_remembers_for_a_day_and_forgets_what_is_no_record() -> None:
     stored = json.dumps({"fresh": 1000.0, "old": 1000.0 - 86400, "ahead": 5000.0})
-    assert scan_warning.recall(stored, 1001.0) == {"fresh": 1000.0}
+    assert up_notice.recall(stored, 1001.0) == {"fresh": 1000.0}
     for text in ("", "[]", '{"x": "y"}', "{"):
-        assert scan_warning.recall(text, 0.0) == {}
+        assert up_notice.recall(text, 0.0) == {}

@@ -8,7 +8,7 @@ import pytest
 from deploy.errors import DeployError
 from deploy.scan import debian as scan_debian
 from deploy.scan import python as scan_python
-from deploy.scan import trivy_grype as scan_others
+from deploy.scan import trivy_grype
 from deploy.scan.debian import Policy
 from deploy.scan.image_inventory import Inventory, Package
 from deploy.scan.report import Severity
@@ -124,7 +124,7 @@ def test_an_answer_about_another_version_is_none(policies: dict[str, Policy], ve
 
 def test_two_versions_of_a_package_are_asked_one_after_the_other() -> None:
     packages = [Package("a", "1"), Package("a", "2"), Package("b", "1")]
-    assert scan_debian.turns(packages) == [[packages[0], packages[2]], [packages[1]]]
+    assert scan_debian.batches(packages) == [[packages[0], packages[2]], [packages[1]]]
 
 
 def test_apt_is_told_what_is_installed_and_for_which_machine() -> None:
@@ -157,11 +157,11 @@ def test_matches_become_findings_of_the_images_that_have_the_package() -> None:
 def test_a_package_with_known_flaws_is_asked_about_to_see_that_the_service_knows_any() -> None:
     name, version = scan_python.CANARY
     packages = [Package("alpha", "1"), Package("alpha", "2"), Package(name, "99")]
-    assert scan_python.turns(packages) == [
+    assert scan_python.batches(packages) == [
         {name: version, "alpha": "1"},
         {"alpha": "2", name: "99"},
     ]
-    assert scan_python.turns([Package(name, version)]) == [{name: version}]
+    assert scan_python.batches([Package(name, version)]) == [{name: version}]
 
 
 def test_what_the_service_says_about_the_canary_is_no_finding() -> None:
@@ -256,20 +256,20 @@ GRYPE = {
 
 
 def test_what_trivy_finds_is_told_like_everything_else() -> None:
-    (found,), _ = scan_others.parse_trivy(TRIVY, "backend")
+    (found,), _ = trivy_grype.parse_trivy(TRIVY, "backend")
     assert (found.kind, found.package, found.version) == ("python", "jinja2", "2.10")
     assert (found.id, found.severity) == ("CVE-1", Severity.HIGH)
     assert found.fixed == ("2.10.1", "2.11")
     version = '{"Version": "1", "VulnerabilityDB": {"UpdatedAt": "2026-11-20T06:07:07.9950408Z"}}'
-    assert scan_others.parse_trivy_version(version)[0].date() == dt.date(2026, 11, 20)
-    assert scan_others.parse_trivy_version('{"Version": "1"}') == []
+    assert trivy_grype.parse_trivy_version(version)[0].date() == dt.date(2026, 11, 20)
+    assert trivy_grype.parse_trivy_version('{"Version": "1"}') == []
 
 
 def test_what_grype_finds_is_told_like_everything_else() -> None:
-    (found,), made = scan_others.parse_grype(GRYPE, "backend")
+    (found,), made = trivy_grype.parse_grype(GRYPE, "backend")
     assert (found.kind, found.package, found.version) == ("debian", "libssl3t64", "3.5.1-1")
     assert sorted(found.ids) == ["CVE-2", "CVE-3"]
     assert found.severity is Severity.LOW
     assert made == dt.datetime(2026, 11, 20, 1, 30, 31, tzinfo=dt.UTC)
     older = {"matches": [], "descriptor": {"db": {"built": "2026-11-20T01:30:31Z"}}}
-    assert scan_others.parse_grype(older, "backend") == ([], made)
+    assert trivy_grype.parse_grype(older, "backend") == ([], made)

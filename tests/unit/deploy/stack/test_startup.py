@@ -10,7 +10,7 @@ import pytest
 from deploy.errors import DeployError, ExitCode
 from deploy.progress import Step
 from deploy.stack import readiness, startup
-from deploy.stack.exits import End
+from deploy.stack.exits import ExitStatus
 from deploy.stack.services import BACKEND, DB, MIGRATE
 from deploy.stack.status import Readiness
 from deploy.stack.systemd import UnitState
@@ -43,7 +43,7 @@ class FakeSystemd:
     """Shows one state of the backend after the other, the last one for ever."""
 
     states: Iterator[UnitState]
-    ends: dict[str, End] = dataclasses.field(default_factory=dict)
+    ends: dict[str, ExitStatus] = dataclasses.field(default_factory=dict)
     lines: dict[str, str] = dataclasses.field(default_factory=dict)
     shown: UnitState = UP
     others: Callable[[str], UnitState] = lambda _: UnitState()
@@ -54,7 +54,7 @@ class FakeSystemd:
         self.shown = next(self.states, self.shown)
         return self.shown
 
-    def find_end(self, invocation: str) -> End | None:
+    def find_end(self, invocation: str) -> ExitStatus | None:
         return self.ends.get(invocation)
 
     def last_line(self, unit: str, invocation: str) -> str:
@@ -119,13 +119,13 @@ def test_the_failure_names_the_last_error_and_what_the_exit_code_means() -> None
 @pytest.mark.parametrize(
     ("end", "code"),
     [
-        (End("exit-code", status=78), ExitCode.CONFIG),
-        (End("exit-code", status=77), ExitCode.CONFIG),
-        (End("exit-code", status=1), ExitCode.FAILED),
-        (End("signal", signaled=True, status=9), ExitCode.FAILED),
+        (ExitStatus("exit-code", status=78), ExitCode.CONFIG),
+        (ExitStatus("exit-code", status=77), ExitCode.CONFIG),
+        (ExitStatus("exit-code", status=1), ExitCode.FAILED),
+        (ExitStatus("signal", signaled=True, status=9), ExitCode.FAILED),
     ],
 )
-def test_a_wrong_setting_gives_its_own_exit_code(end: End, code: ExitCode) -> None:
+def test_a_wrong_setting_gives_its_own_exit_code(end: ExitStatus, code: ExitCode) -> None:
     failed = UnitState(
         "failed", "failed", end.result, signaled=end.signaled, status=end.status, invocation="a"
     )
@@ -147,7 +147,7 @@ def test_a_service_that_a_waiting_client_starts_again_has_failed_nevertheless() 
     again = dataclasses.replace(STARTING, invocation="b")
     systemd = FakeSystemd(
         iter([STOPPING, STARTING, again]),
-        ends={"a": End("exit-code", status=78), "old": End("exit-code", status=1)},
+        ends={"a": ExitStatus("exit-code", status=78), "old": ExitStatus("exit-code", status=1)},
         lines={"a": "TODO_BIND: not an address", "old": "long ago"},
     )
     assert "TODO_BIND" in error_of(systemd, before="old")
@@ -157,7 +157,7 @@ def test_a_client_that_shortens_the_wait_for_a_restart_does_not_make_it_a_failur
     again = dataclasses.replace(STARTING, invocation="b")
     systemd = FakeSystemd(
         iter([STARTING, again, dataclasses.replace(UP, invocation="b")]),
-        ends={"a": End("exit-code", status=1)},
+        ends={"a": ExitStatus("exit-code", status=1)},
     )
     wait(systemd)
 
@@ -170,13 +170,15 @@ def test_the_exit_codes_that_are_final_are_those_of_the_unit() -> None:
 
 def test_the_end_of_another_program_of_the_unit_comes_from_the_journal() -> None:
     failed = UnitState("failed", "failed", "exit-code", invocation="a")
-    systemd = FakeSystemd(iter([STARTING, failed]), ends={"a": End("exit-code", status=9)})
+    systemd = FakeSystemd(iter([STARTING, failed]), ends={"a": ExitStatus("exit-code", status=9)})
     assert error_of(systemd).endswith("did not start: exit code 9")
 
 
 def test_a_failure_before_this_start_does_not_count() -> None:
     old = UnitState("failed", "failed", "exit-code", has_job=True, status=1, invocation="old")
-    systemd = FakeSystemd(iter([old, STARTING, UP]), ends={"old": End("exit-code", status=1)})
+    systemd = FakeSystemd(
+        iter([old, STARTING, UP]), ends={"old": ExitStatus("exit-code", status=1)}
+    )
     wait(systemd, before="old")
 
 
@@ -250,23 +252,23 @@ def test_a_migration_that_runs_again_or_missed_the_database_does_not_end_the_wai
 
 
 def test_a_socket_that_could_not_be_set_up_has_no_program() -> None:
-    assert End("resources").render("todo-backend.socket") == "it cannot listen"
-    assert "program" in End("resources").render("todo-backend.service")
+    assert ExitStatus("resources").render("todo-backend.socket") == "it cannot listen"
+    assert "program" in ExitStatus("resources").render("todo-backend.service")
 
 
 @pytest.mark.parametrize(
     ("end", "words"),
     [
-        (End("exit-code", status=77), "exit code 77: a secret is missing"),
-        (End("exit-code", status=3), "exit code 3"),
-        (End("timeout"), "not ready within TimeoutStartSec"),
-        (End("oom-kill"), "more memory than MemoryMax"),
-        (End("service-start-limit-hit"), "its service failed too often"),
-        (End("signal", signaled=True, status=11), "killed by SIGSEGV"),
-        (End("signal", signaled=True, status=99), "killed by signal 99"),
+        (ExitStatus("exit-code", status=77), "exit code 77: a secret is missing"),
+        (ExitStatus("exit-code", status=3), "exit code 3"),
+        (ExitStatus("timeout"), "not ready within TimeoutStartSec"),
+        (ExitStatus("oom-kill"), "more memory than MemoryMax"),
+        (ExitStatus("service-start-limit-hit"), "its service failed too often"),
+        (ExitStatus("signal", signaled=True, status=11), "killed by SIGSEGV"),
+        (ExitStatus("signal", signaled=True, status=99), "killed by signal 99"),
     ],
 )
-def test_each_kind_of_end_has_words(end: End, words: str) -> None:
+def test_each_kind_of_end_has_words(end: ExitStatus, words: str) -> None:
     assert words in end.render()
 
 

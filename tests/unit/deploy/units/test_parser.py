@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.errors import DeployError, ExitCode
-from deploy.units.parser import Assignment, Place, Unit, literal, parse_unit, split_words
+from deploy.units.parser import Assignment, SourceLocation, Unit, literal, parse_unit, split_words
 
 FILE = "quadlet/x.container"
 
@@ -16,7 +16,7 @@ def values_of(text: str, key: str = "Key", drop_ins: tuple[tuple[str, str], ...]
 
 
 def assignment(value: str) -> Assignment:
-    return Assignment("S", "Key", value, Place(FILE, 7))
+    return Assignment("S", "Key", value, SourceLocation(FILE, 7))
 
 
 def failure(text: str) -> str:

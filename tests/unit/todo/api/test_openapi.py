@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from todo.app import create_app
-from todo.auth.tokens import Tokens
+from todo.auth.tokens import TokenVerifier
 from todo.config.settings import Settings
 
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -17,7 +17,7 @@ METHODS = {"get", "put", "post", "delete", "patch"}
 def document() -> dict[str, Any]:
     # Nothing connects; embedded SQLite would make the folder of its file.
     settings = Settings(database_url="postgresql+psycopg://todo@/todo?host=/nowhere")
-    app = create_app(settings, Tokens(b"a unit test's secret of 32 bytes"))
+    app = create_app(settings, TokenVerifier(b"a unit test's secret of 32 bytes"))
     made: dict[str, Any] = json.loads(json.dumps(app.openapi()))
     assert app.openapi() == made
     return made

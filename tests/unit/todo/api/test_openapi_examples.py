@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from todo.app import create_app
-from todo.auth.tokens import Tokens
+from todo.auth.tokens import TokenVerifier
 from todo.config.settings import Settings
 
 JSON = "application/json"
@@ -19,7 +19,7 @@ PROBLEM = "application/problem+json"
 def document() -> dict[str, Any]:
     # Nothing connects; embedded SQLite would make the folder of its file.
     settings = Settings(database_url="postgresql+psycopg://todo@/todo?host=/nowhere")
-    app = create_app(settings, Tokens(b"a unit test's secret of 32 bytes"))
+    app = create_app(settings, TokenVerifier(b"a unit test's secret of 32 bytes"))
     made: dict[str, Any] = json.loads(json.dumps(app.openapi()))
     return made
 

@@ -3,14 +3,8 @@
 import pytest
 from fastapi import Request
 
-from todo.api.responses import (
-    MAX_TAGS,
-    StoredResponse,
-    etag_for,
-    json_response,
-    read_if_match,
-    version_of,
-)
+from todo.api.conditional import MAX_TAGS, etag_for, read_if_match, version_of
+from todo.api.responses import StoredResponse, json_response
 from todo.core.errors import MalformedRequestError, VersionMismatchError
 
 BODY = b'{"id":"x","title":"version\\":9","version":12}'

@@ -6,7 +6,7 @@ import pytest
 
 from tests.issuer import Issuer
 from todo.auth.authenticator import Authenticator
-from todo.auth.tokens import Tokens
+from todo.auth.tokens import TokenVerifier
 from todo.core.caller import Caller
 from todo.core.errors import ForbiddenError, MalformedRequestError, UnauthorizedError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from todo.auth.api_tokens import ApiTokens
     from todo.auth.cutoffs import Cutoffs
 
-TOKENS = Tokens(b"x" * 32)
+TOKENS = TokenVerifier(b"x" * 32)
 TOKEN = TOKENS.issue("alice", lifetime_s=600)
 NAMED = Caller("alice", token_id="1", agent="tidy")  # noqa: S106
 

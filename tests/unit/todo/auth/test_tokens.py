@@ -13,7 +13,7 @@ import pytest
 from tests.issuer import ALGORITHMS, Issuer, key_set, signed_with_secret, unsigned
 from todo.auth.authenticator import open_tokens
 from todo.auth.key_set import KeySet
-from todo.auth.tokens import Tokens, load_secret
+from todo.auth.tokens import TokenVerifier, load_secret
 from todo.config.settings import Settings
 from todo.core.caller import SCOPES, Caller
 from todo.core.errors import UnauthorizedError
@@ -27,23 +27,25 @@ def encode(claims: dict[str, Any], secret: bytes = SECRET, algorithm: str = "HS2
     return jwt.encode(claims, secret, algorithm=algorithm)
 
 
-def verify(tokens: Tokens, token: str) -> Caller:
+def verify(tokens: TokenVerifier, token: str) -> Caller:
     return asyncio.run(tokens.verify(token)).caller
 
 
 def test_an_issued_token_names_its_subject() -> None:
-    tokens = Tokens(SECRET)
+    tokens = TokenVerifier(SECRET)
 
     assert verify(tokens, tokens.issue("alice", lifetime_s=60)) == Caller("alice")
 
 
 @pytest.mark.parametrize("claim", ["sub", "user_id", "id"])
 def test_the_subject_may_stand_in_the_claims_of_known_front_ends(claim: str) -> None:
-    assert verify(Tokens(SECRET), encode({claim: "bob", "exp": SOON})).user == "bob"
+    assert verify(TokenVerifier(SECRET), encode({claim: "bob", "exp": SOON})).user == "bob"
 
 
 def test_sub_comes_first() -> None:
-    assert verify(Tokens(SECRET), encode({"id": "x", "sub": "bob", "exp": SOON})).user == "bob"
+    assert (
+        verify(TokenVerifier(SECRET), encode({"id": "x", "sub": "bob", "exp": SOON})).user == "bob"
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_sub_comes_first() -> None:
     ],
 )
 def test_a_token_allows_all_unless_it_says_what(claims: dict[str, Any], scopes: set[str]) -> None:
-    caller = verify(Tokens(SECRET), encode({"sub": "bob", "exp": SOON, **claims}))
+    caller = verify(TokenVerifier(SECRET), encode({"sub": "bob", "exp": SOON, **claims}))
 
     assert caller.scopes == scopes
 
@@ -92,7 +94,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_bad_token_is_refused_without_a_reason(name: str) -> None:
     with pytest.raises(UnauthorizedError) as caught:
-        verify(Tokens(SECRET), REFUSED[name])
+        verify(TokenVerifier(SECRET), REFUSED[name])
 
     assert caught.value.detail == "A valid bearer token is required."
     assert caught.value.headers == {"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -106,7 +108,7 @@ def test_a_verified_token_says_when_it_was_issued(
 ) -> None:
     token = encode({"sub": "a", "exp": SOON, **claims})
 
-    assert asyncio.run(Tokens(SECRET).verify(token)).caller.issued_at == issued_at
+    assert asyncio.run(TokenVerifier(SECRET).verify(token)).caller.issued_at == issued_at
 
 
 class Later(datetime):
@@ -118,7 +120,7 @@ class Later(datetime):
 
 
 def test_a_verified_token_ends_when_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokens = Tokens(SECRET)
+    tokens = TokenVerifier(SECRET)
     token = encode({"sub": "a", "exp": SOON})
     verify(tokens, token)
 
@@ -130,7 +132,7 @@ def test_a_verified_token_ends_when_it_says(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_audience_and_issuer_are_checked_when_they_are_set() -> None:
-    tokens = Tokens(SECRET, audience="todo", issuer="login")
+    tokens = TokenVerifier(SECRET, audience="todo", issuer="login")
     right = {"sub": "a", "exp": SOON, "aud": "todo", "iss": "login"}
 
     assert verify(tokens, encode(right)).user == "a"
@@ -146,8 +148,8 @@ OLD_SECRET = b"fedcba9876543210fedcba9876543210"
 
 
 def test_after_a_rotation_tokens_of_both_secrets_are_accepted_for_a_while() -> None:
-    old, new = Tokens(OLD_SECRET), Tokens(SECRET)
-    both = Tokens(SECRET, previous_secret=OLD_SECRET)
+    old, new = TokenVerifier(OLD_SECRET), TokenVerifier(SECRET)
+    both = TokenVerifier(SECRET, previous_secret=OLD_SECRET)
     before, after = old.issue("a", lifetime_s=60), both.issue("b", lifetime_s=60)
 
     assert [verify(both, token).user for token in (before, after)] == ["a", "b"]
@@ -160,7 +162,7 @@ def test_after_a_rotation_tokens_of_both_secrets_are_accepted_for_a_while() -> N
 
 def test_an_issued_token_names_its_secret_and_does_not_give_it_away() -> None:
     headers = [
-        jwt.get_unverified_header(Tokens(secret).issue("a", lifetime_s=60))
+        jwt.get_unverified_header(TokenVerifier(secret).issue("a", lifetime_s=60))
         for secret in (SECRET, OLD_SECRET)
     ]
 
@@ -174,7 +176,7 @@ def test_an_issued_token_names_its_secret_and_does_not_give_it_away() -> None:
 def test_a_token_that_names_no_secret_of_ours_is_tried_with_both(
     key_id: str | None, secret: bytes
 ) -> None:
-    both = Tokens(SECRET, previous_secret=OLD_SECRET)
+    both = TokenVerifier(SECRET, previous_secret=OLD_SECRET)
     claims = {"sub": "a", "exp": SOON}
 
     assert verify(both, signed_with_secret(secret, {"kid": key_id}, claims)).user == "a"
@@ -183,7 +185,7 @@ def test_a_token_that_names_no_secret_of_ours_is_tried_with_both(
 
 
 def test_the_id_of_a_secret_does_not_replace_its_signature() -> None:
-    both = Tokens(SECRET, previous_secret=OLD_SECRET)
+    both = TokenVerifier(SECRET, previous_secret=OLD_SECRET)
     header = jwt.get_unverified_header(both.issue("a", lifetime_s=60))
     claims = {"sub": "a", "exp": SOON}
 
@@ -192,7 +194,7 @@ def test_the_id_of_a_secret_does_not_replace_its_signature() -> None:
 
 
 def test_an_expired_token_of_the_previous_secret_is_refused() -> None:
-    both = Tokens(SECRET, previous_secret=OLD_SECRET)
+    both = TokenVerifier(SECRET, previous_secret=OLD_SECRET)
 
     with pytest.raises(UnauthorizedError):
         verify(both, encode({"sub": "a", "exp": int(time.time()) - 60}, OLD_SECRET))
@@ -200,12 +202,12 @@ def test_an_expired_token_of_the_previous_secret_is_refused() -> None:
 
 def with_keys(
     *issuers: Issuer, secret: bytes | None = SECRET, jwk: dict[str, Any] | None = None
-) -> Tokens:
+) -> TokenVerifier:
     async def fetch() -> tuple[bytes, float]:
         keys = json.loads(key_set(*issuers))["keys"] + ([jwk] if jwk else [])
         return json.dumps({"keys": keys}).encode(), 60.0
 
-    return Tokens(secret, keys=KeySet(fetch, refetch_s=30))
+    return TokenVerifier(secret, keys=KeySet(fetch, refetch_s=30))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from todo.auth.api_tokens import make_secret, render_token
-from todo.auth.tokens import Tokens
+from todo.auth.tokens import TokenVerifier
 from todo.observability.logs import (
     ACCESS_LOGGER,
     EventFormatter,
@@ -43,7 +43,7 @@ def test_the_password_of_an_address_is_redacted(secret: str) -> None:
 
 @given(st.text(st.characters(categories=["L"]), min_size=1, max_size=50))
 def test_a_token_is_redacted_wherever_it_is(subject: str) -> None:
-    token = Tokens(b"s" * 32).issue(subject, lifetime_s=60)
+    token = TokenVerifier(b"s" * 32).issue(subject, lifetime_s=60)
 
     assert redact(f"got {token}, sorry") == "got [redacted], sorry"
     assert token not in redact(f"Authorization: Bearer {token}")

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from todo.server.http1_parser import MAX_HEAD_BYTES, Request, Service
-from todo.server.http1_strict_parser import Gate, Refusal, render_refusal
+from todo.server.http1_parser import MAX_HEAD_BYTES, Request, RequestKind
+from todo.server.http1_strict_parser import Refusal, StrictParser, render_refusal
 
 GET = b"GET / HTTP/1.1\r\nHost: todo\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: todo\r\n"
@@ -20,13 +20,13 @@ END = b"\r\n"
 
 
 def accept(data: bytes) -> Request:
-    found = Gate().feed(data)
+    found = StrictParser().feed(data)
     assert isinstance(found, Request), found
     return found
 
 
 def refuse(data: bytes) -> int:
-    found = Gate().feed(data)
+    found = StrictParser().feed(data)
     assert isinstance(found, Refusal), found
     return found.status
 
@@ -43,7 +43,7 @@ def refuse(data: bytes) -> int:
     ids=["plain", "keep-alive twice", "expects for no body", "h2c", "websocket elsewhere"],
 )
 def test_what_means_the_same_as_an_ordinary_request_is_one(fields: bytes) -> None:
-    assert accept(GET + fields + END).service is Service.ORDINARY
+    assert accept(GET + fields + END).service is RequestKind.ORDINARY
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,11 @@ def test_what_means_the_same_as_an_ordinary_request_is_one(fields: bytes) -> Non
     ],
 )
 def test_what_has_a_named_use_goes_to_hypercorn(data: bytes) -> None:
-    assert accept(data).service is Service.HYPERCORN
+    assert accept(data).service is RequestKind.HYPERCORN
 
 
 def test_a_valid_handshake_becomes_a_websocket() -> None:
-    assert accept(SHAKE + KEY + VERSION + END).service is Service.WEBSOCKET
+    assert accept(SHAKE + KEY + VERSION + END).service is RequestKind.WEBSOCKET
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_what_cannot_become_a_request_is_not_waited_for(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [b"G", b"\r", b"\r\n", b"\r\nG", GET, GET[:-1], GET + b"\r"])
 def test_a_head_whose_end_is_missing_is_waited_for(data: bytes) -> None:
-    assert Gate().feed(data) is None
+    assert StrictParser().feed(data) is None
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -195,7 +195,7 @@ def test_an_invalid_field_is_refused(field: bytes) -> None:
 def test_a_head_may_come_byte_by_byte_at_a_cost_that_grows_with_its_length() -> None:
     data = GET + b"".join(b"X-%d: y\r\n" % number for number in range(1400))
     assert MAX_HEAD_BYTES > len(data) > 14_000
-    gate = Gate()
+    gate = StrictParser()
     began = time.process_time()
     for byte in data:
         assert gate.feed(bytes([byte])) is None
@@ -217,13 +217,13 @@ def test_a_refusal_is_a_problem_that_ends_the_connection() -> None:
 
 
 def test_a_refused_head_request_gets_no_content() -> None:
-    found = Gate().feed(b"HEAD / HTTP/1.1\r\nHost: a b\r\n\r\n")
+    found = StrictParser().feed(b"HEAD / HTTP/1.1\r\nHost: a b\r\n\r\n")
     assert isinstance(found, Refusal)
     assert render_refusal(found, "id").endswith(b"\r\n\r\n")
 
 
 def test_a_client_with_another_websocket_version_learns_the_right_one() -> None:
-    found = Gate().feed(SHAKE + KEY + b"Sec-WebSocket-Version: 8\r\n\r\n")
+    found = StrictParser().feed(SHAKE + KEY + b"Sec-WebSocket-Version: 8\r\n\r\n")
     assert isinstance(found, Refusal)
     response = render_refusal(found, "id")
     assert b"\r\nsec-websocket-version: 13\r\n" in response
@@ -234,7 +234,7 @@ def test_a_client_with_another_websocket_version_learns_the_right_one() -> None:
 def test_what_cannot_be_a_request_is_refused_at_once_behind_an_empty_line(
     parts: tuple[bytes, ...],
 ) -> None:
-    gate = Gate()
+    gate = StrictParser()
     for part in parts:
         assert gate.feed(part) is None
     assert isinstance(gate.feed(b"\x16\x03"), Refusal)

@@ -10,8 +10,8 @@ import re
 import h11
 import pytest
 
-from todo.server.http1_parser import Request, Service, find_request
-from todo.server.http1_strict_parser import Gate, Refusal
+from todo.server.http1_parser import Request, RequestKind, find_request
+from todo.server.http1_strict_parser import Refusal, StrictParser
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "2000"))
 BLOCK = 20_000
@@ -124,9 +124,9 @@ def check_framing(connection: h11.Connection, ours: Request) -> None:
     size = sum(len(event.data) for event in events if isinstance(event, h11.Data))
     assert size == (3 if is_chunked else ours.length)
     assert connection.trailing_data[0] == b""
-    if ours.service is Service.ORDINARY:
+    if ours.service is RequestKind.ORDINARY:
         assert connection.their_state in {h11.DONE, MIGHT_SWITCH}
-    elif ours.service is Service.WEBSOCKET:
+    elif ours.service is RequestKind.WEBSOCKET:
         assert connection.their_state is MIGHT_SWITCH
 
 
@@ -161,11 +161,11 @@ def test_a_head_is_read_alike_wherever_it_is_cut(data: bytes) -> None:
 
 def check(data: bytes, cut: int) -> None:
     """Compare both readers; the head comes whole, and in two parts."""
-    ours = Gate().feed(data)
+    ours = StrictParser().feed(data)
     fast = find_request(data)
     if fast is not None:
         assert fast == ours
-    gate = Gate()
+    gate = StrictParser()
     in_parts = gate.feed(data[:cut]) or gate.feed(data[cut:])
     assert getattr(in_parts, "status", in_parts) == getattr(ours, "status", ours)
 

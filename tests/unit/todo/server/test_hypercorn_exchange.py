@@ -12,11 +12,11 @@ import pytest
 from hypercorn.config import Config
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from todo.server.h11_request import OneRequest
-from todo.server.http1_parser import Request, Service
+from todo.server.h11_request import SingleRequestConnection
+from todo.server.http1_parser import Request, RequestKind
 from todo.server.hypercorn import HypercornExchange
 from todo.server.listener import Listener
-from todo.server.read_pacing import Pace
+from todo.server.read_pacing import ReadPacer
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: todo\r\nTransfer-Encoding: chunked\r\n\r\n"
 EXPECTING = b"POST / HTTP/1.1\r\nHost: todo\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
@@ -373,7 +373,7 @@ def test_an_application_that_gives_up_waiting_gets_no_more(tmp_path: Path) -> No
 def test_bodies_that_nobody_reads_are_skipped_one_in_each_turn_of_the_loop(tmp_path: Path) -> None:
     turn = 0
     skipped = []
-    skip = OneRequest.skip  # what costs the time
+    skip = SingleRequestConnection.skip  # what costs the time
 
     def note(connection: Any, data: bytes) -> bool:  # noqa: ANN401
         if data:
@@ -400,15 +400,15 @@ def test_bodies_that_nobody_reads_are_skipped_one_in_each_turn_of_the_loop(tmp_p
             await listener.drain(0)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OneRequest, "skip", note)
+        patch.setattr(SingleRequestConnection, "skip", note)
         asyncio.run(scenario())
     assert len(set(skipped)) == len(skipped)
 
 
 def test_small_pieces_that_wait_are_joined() -> None:
     async def scenario() -> None:
-        request = Request("GET", b"/", [], 0, 0, Service.HYPERCORN)
-        served = HypercornExchange(refuse, Config(), Pace(), cast("Any", None), request, b"")
+        request = Request("GET", b"/", [], 0, 0, RequestKind.HYPERCORN)
+        served = HypercornExchange(refuse, Config(), ReadPacer(), cast("Any", None), request, b"")
         for _ in range(10_000):
             served.feed(b"xy")
         pieces = list(served._pieces)  # noqa: SLF001 - what takes the memory

@@ -5,7 +5,7 @@ import pytest
 
 from todo.probe import COUNTER_SUFFIX
 from todo.server import loop_heartbeat
-from todo.server.loop_heartbeat import LoopCounter
+from todo.server.loop_heartbeat import LoopHeartbeat
 
 
 def read(folder: Path) -> int:
@@ -16,7 +16,7 @@ def test_a_loop_that_turns_is_counted(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(loop_heartbeat, "_INTERVAL_S", 0.001)
 
     async def run() -> None:
-        counter = LoopCounter(f"{tmp_path}/p.sock")
+        counter = LoopHeartbeat(f"{tmp_path}/p.sock")
         counter.start()
         seen = {read(tmp_path)}
         async with asyncio.timeout(120):
@@ -32,7 +32,7 @@ def test_a_loop_that_turns_is_counted(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_file_of_a_successor_stays(tmp_path: Path) -> None:
     async def run() -> None:
-        first, second = LoopCounter(f"{tmp_path}/p.sock"), LoopCounter(f"{tmp_path}/p.sock")
+        first, second = LoopHeartbeat(f"{tmp_path}/p.sock"), LoopHeartbeat(f"{tmp_path}/p.sock")
         second.start()
         first.close()
         assert read(tmp_path) == 1
@@ -45,7 +45,7 @@ def test_a_folder_that_takes_no_file_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def run() -> None:
-        counter = LoopCounter(f"{tmp_path}/missing/p.sock")
+        counter = LoopHeartbeat(f"{tmp_path}/missing/p.sock")
         counter.start()
         counter.close()
 

@@ -1,11 +1,11 @@
 import asyncio
 
-from todo.server.read_pacing import Pace
+from todo.server.read_pacing import ReadPacer
 
 
 def test_one_continues_in_each_turn_of_the_loop_in_the_order_they_came() -> None:
     async def run() -> list[tuple[int, str]]:
-        pace, seen = Pace(), []
+        pace, seen = ReadPacer(), []
         turn = 0
 
         async def use(name: str) -> None:
@@ -28,7 +28,7 @@ def test_one_continues_in_each_turn_of_the_loop_in_the_order_they_came() -> None
 
 def test_one_who_gives_up_keeps_nobody_waiting() -> None:
     async def run() -> None:
-        pace = Pace()
+        pace = ReadPacer()
         first, second = (asyncio.create_task(pace.wait()) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
