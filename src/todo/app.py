@@ -121,6 +121,9 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     )
     app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics)
     add_exception_handlers(app)
+    # First: the router tries its routes in order, and health checks are the most frequent requests.
+    for path in ("/livez", "/readyz", "/startupz", "/health"):
+        _add_check(app, health, path)
     app.include_router(tasks_router)
     app.include_router(lists_router)
     app.include_router(journal_router)
@@ -131,8 +134,6 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     app.include_router(live_router)
     app.include_router(docs_router)
     app.include_router(root_router)
-    for path in ("/livez", "/readyz", "/startupz", "/health"):
-        _add_check(app, health, path)
     app.add_middleware(
         RequestMiddleware,
         metrics=metrics,

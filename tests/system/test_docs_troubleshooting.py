@@ -21,6 +21,13 @@ def assert_shown(heading: str, *printed: str) -> None:
         assert re.search(pattern_of(expected), text, re.DOTALL), text
 
 
+def assert_logged(stack: Stack, heading: str) -> None:
+    """The log has the lines of a heading; the journal may store them a while after they came."""
+    (expected,) = outputs_of(PAGE)[heading]
+    pattern = re.compile(pattern_of(expected), re.DOTALL)
+    wait_until(lambda: bool(pattern.search(log_of(stack))), 60, f"log of {heading!r}")
+
+
 def log_of(stack: Stack) -> str:
     return stack.lab.run(["journalctl", "--user", "--unit=todo-backend", "--output=cat"]).stdout
 
@@ -43,7 +50,7 @@ def test_an_image_that_is_missing(stack: Stack) -> None:
     finally:
         stack.podman("tag", image, name)
 
-    assert_shown("An image is missing", log_of(stack))
+    assert_logged(stack, "An image is missing")
 
 
 def test_too_many_starts(stack: Stack) -> None:
@@ -54,7 +61,7 @@ def test_too_many_starts(stack: Stack) -> None:
         wait_until(
             lambda: stack.show("todo-backend.socket", "ActiveState") == "failed", 600, "given up"
         )
-    assert_shown("Too many starts", log_of(stack))
+    assert_logged(stack, "Too many starts")
 
     stack.up()
     assert stack.ready().is_success

@@ -23,7 +23,7 @@ def folder() -> Iterator[Path]:
 # pauses for so many before the next.
 LOOP_SERVER = """
 import asyncio, sys, time
-from todo.server.loop_heartbeat import LoopCounter
+from todo.server.loop_heartbeat import LoopHeartbeat
 
 path, work_s, pause_s = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
 held = False
@@ -40,7 +40,7 @@ async def hold(reader, writer):
         await asyncio.sleep(pause_s)
 
 async def main():
-    counter = LoopCounter(path)
+    counter = LoopHeartbeat(path)
     counter.start()
     async with await asyncio.start_unix_server(hold, path) as server:
         print("listening", flush=True)

@@ -12,10 +12,9 @@ MODULE = re.compile(r"`((?:[a-z0-9_]+/)*[a-z0-9_]+\.py)`")
 
 
 def drawn(tree: str) -> set[str]:
-    """The packages in the picture of a tree: the words before the first wide gap of each line."""
+    """The packages in the picture of a tree: the first word of each row, behind its bracket."""
     picture = PAGE.split(f"`src/{tree}`\n\n```\n")[1].split("```")[0]
-    lines = (re.split(r" {3,}", line.strip())[0] for line in picture.splitlines())
-    return {name for line in lines for name in line.split()}
+    return {line.lstrip(" ┌│└").split()[0] for line in picture.splitlines()}
 
 
 def test_the_modules_that_the_page_names_exist() -> None:
@@ -37,6 +36,6 @@ def test_the_picture_has_the_layers_that_are_checked(tree: str) -> None:
     assert drawn(tree) == set(layers.replace("|", " ").split())
 
 
-def test_the_way_of_a_request_has_at_most_ten_steps() -> None:
-    way = PAGE.split("## The way of a request")[1].split("\n## ")[0]
-    assert 5 <= len(re.findall(r"^\d+\. ", way, re.MULTILINE)) <= 10
+def test_a_request_is_described_in_at_most_ten_steps() -> None:
+    steps = PAGE.split("## How a request is handled")[1].split("\n## ")[0]
+    assert 5 <= len(re.findall(r"^\d+\. ", steps, re.MULTILINE)) <= 10

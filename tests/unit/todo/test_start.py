@@ -63,10 +63,10 @@ MAX_MODULES = 520
 PROGRAM = """
 import todo.__main__
 import asyncio, json, sys
-from todo.auth.tokens import Tokens
+from todo.auth.tokens import TokenVerifier
 from todo.app import create_app
 from todo.config.settings import Settings
-app = create_app(Settings(database_url=sys.argv[1]), Tokens(b"x" * 32))
+app = create_app(Settings(database_url=sys.argv[1]), TokenVerifier(b"x" * 32))
 asyncio.run(app.state.health.find_problem("readyz"))
 json.dump(sorted(sys.modules), sys.stdout)
 """
