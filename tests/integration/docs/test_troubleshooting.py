@@ -183,7 +183,7 @@ HERE: dict[str, Produce] = {
     "The machine cannot run the stack": unfit_machine,
     "No network for the build": no_network,
     "No disk space for the build": no_space,
-    "A misspelt option": misspelt,
+    "A misspelled option": misspelt,
     "A wrong value": wrong_value,
     "No database address": no_address,
     "The token secret cannot be read": unreadable_secret,
