@@ -203,7 +203,7 @@ ELSEWHERE = {
     "The port is taken": "system/test_errors.py::test_a_port_that_is_taken",
     "A unit did not start": "system/test_errors.py::test_a_token_secret_that_is_too_short",
     "A unit was edited": "system/test_errors.py::test_a_unit_that_the_user_edited_is_left_alone",
-    "503, the database is full": "integration/test_todo_weather.py::"
+    "503, the database is full": "integration/db/test_faults.py::"
     "test_a_file_without_room_lets_readers_read",
 }
 # Seen in a lab without polkit, where a user may not even ask.
