@@ -96,10 +96,10 @@ def run(
         try:
             stdout, stderr = process.communicate(stdin, timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            raise _timed_out(argv, timeout_s) from None
+            raise _timeout_error(argv, timeout_s) from None
     completed = Completed(tuple(argv), process.returncode, stdout, stderr)
     if check and completed.returncode != 0:
-        raise _failed(completed, (stderr or stdout).splitlines())
+        raise _failure_error(completed, (stderr or stdout).splitlines())
     return completed
 
 
@@ -142,10 +142,10 @@ def stream(
         finally:
             timer.cancel()
     if expired.is_set():
-        raise _timed_out(argv, timeout_s)
+        raise _timeout_error(argv, timeout_s)
     completed = Completed(tuple(argv), process.returncode, "\n".join(lines), "")
     if completed.returncode != 0:
-        raise _failed(completed, lines)
+        raise _failure_error(completed, lines)
     return completed
 
 
@@ -190,7 +190,7 @@ def follow(argv: Sequence[str]) -> Iterator[str]:
         finally:
             _end(process)
     if process.returncode > 0:
-        raise _failed(Completed(tuple(argv), process.returncode, "", ""), lines)
+        raise _failure_error(Completed(tuple(argv), process.returncode, "", ""), lines)
 
 
 def run_held(make_argv: Callable[[int], Sequence[str]], pass_fds: Sequence[int]) -> int:
@@ -355,7 +355,7 @@ def _name(argv: Sequence[str]) -> str:
     return argv[0].rpartition("/")[2]
 
 
-def _timed_out(argv: Sequence[str], timeout_s: float) -> ToolError:
+def _timeout_error(argv: Sequence[str], timeout_s: float) -> ToolError:
     return ToolError(
         f"{_name(argv)} did not end within {timeout_s:g} s",
         hint=f"to replay: {command_hints.shell(shlex.join(argv))}",
@@ -363,7 +363,7 @@ def _timed_out(argv: Sequence[str], timeout_s: float) -> ToolError:
     )
 
 
-def _failed(completed: Completed, lines: Sequence[str]) -> ToolError:
+def _failure_error(completed: Completed, lines: Sequence[str]) -> ToolError:
     tail = collections.deque((line for line in lines if line.strip()), maxlen=_TAIL_LINES)
     for line in tail:
         log.info("%s", line)

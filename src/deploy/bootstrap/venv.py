@@ -146,7 +146,7 @@ def _restart(python: Path) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     # A signal that arrives while Python starts would end in a traceback: it waits, across the
-    # exec, until `boundary.guard` can take it.
+    # exec, until `entrypoint.guard` can take it.
     signal.pthread_sigmask(signal.SIG_BLOCK, entrypoint.SIGNALS)
     os.execv(python, [str(python), *sys.orig_argv[1:]])  # noqa: S606 - no shell is the point
 

@@ -1,9 +1,7 @@
-"""Request bodies of the routes: their maximum size, and their parsing."""
+"""Limits of request bodies by route, in bytes and in values (see `todo.api.request_body`)."""
 
 import re
 from typing import Any
-
-from pydantic import BaseModel
 
 from todo.core.errors import ValidationFailedError
 from todo.core.validation_errors import field_error, shorten
@@ -69,8 +67,3 @@ def _refuse(path: _Path, code: str, message: str) -> ValidationFailedError:
         path, step = path
         steps.insert(0, shorten(step))
     return field_error(".".join(steps), message, code=code)
-
-
-def to_json_dict(body: BaseModel) -> dict[str, Any]:
-    """Return it as JSON has it: ids and times as text, absent fields absent."""
-    return body.model_dump(mode="json", exclude_unset=True)

@@ -96,3 +96,8 @@ class Problem(BaseModel):
     errors_omitted: int | None = Field(
         default=None, description="How many more errors there are, if there are any."
     )
+
+
+def to_json_dict(body: BaseModel) -> dict[str, Any]:
+    """Return it as JSON has it: ids and times as text, absent fields absent."""
+    return body.model_dump(mode="json", exclude_unset=True)

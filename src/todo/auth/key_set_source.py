@@ -79,14 +79,14 @@ async def fetch_url(url: str) -> tuple[bytes, float]:
         )
         try:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            return await _get(reader, writer, host=parts.netloc, target=target)
+            return await _fetch(reader, writer, host=parts.netloc, target=target)
         except h11.RemoteProtocolError:
             raise ValueError("the answer is no HTTP") from None
         finally:
             writer.transport.abort()
 
 
-async def _get(
+async def _fetch(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, host: str, target: str
 ) -> tuple[bytes, float]:
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEADER_BYTES)

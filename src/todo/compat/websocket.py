@@ -239,7 +239,7 @@ def _find_credentials(socket: WebSocket) -> Headers | None:
     """Return the headers with the token, or None when it is to come as the first message.
 
     Raises:
-        EndError: There is more than one token: something in between may have looked at another.
+        WebSocketClosedError: There is more than one token. A proxy may have looked at another one.
     """
     headers: Headers = list(socket.scope["headers"])
     has_header = any(name == b"authorization" for name, _value in headers)

@@ -62,7 +62,7 @@ class Checkouts:
         """Take a connection; `checkin` returns it.
 
         Raises:
-            NoTurnError: None became free.
+            PoolExhaustedError: None became free.
             ConnectionError: The server closes each as soon as it is made.
         """
         await self._turns.take()

@@ -64,7 +64,7 @@ class PoolGate:
         """Take a place; `leave` gives it back.
 
         Raises:
-            NoTurnError: There is none.
+            PoolExhaustedError: There is none.
         """
         if not self._free.locked():
             await self._free.acquire()
@@ -106,7 +106,7 @@ class AccountGate:
         """Wait for a place of each account.
 
         Raises:
-            NoTurnError: One of them has none.
+            PoolExhaustedError: One of them has none.
         """
         admission = Admission(self)
         try:
@@ -123,7 +123,7 @@ class AccountGate:
         """Wait for a place of an account; `leave` gives it back.
 
         Raises:
-            NoTurnError: There is none.
+            PoolExhaustedError: There is none.
         """
         users = self._users.get(account, 0)
         if users == 0:

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response, status
 
-from todo.api.body_limits import to_json_dict
 from todo.api.conditional import etag_for, read_if_match, version_of
 from todo.api.pagination import read_cursor, render_cursor, render_page
 from todo.api.responses import StoredResponse, json_response
+from todo.api.schemas import to_json_dict
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep, requires
 from todo.auth.route import ApiRoute

@@ -268,7 +268,7 @@ class Connection(asyncio.Protocol):
             self._start(found, data)
 
     def _start(self, request: Request, data: bytes) -> None:
-        if request.service is _ORDINARY:
+        if request.kind is _ORDINARY:
             end = request.size + request.length
             exchange: Served = Exchange(self, self._app, request, data[request.size : end])
             self._rest = data[end:]

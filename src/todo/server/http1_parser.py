@@ -65,7 +65,7 @@ class Request(NamedTuple):
         headers: In order, the names in lower case.
         length: Bytes of its body; 0 for a chunked body.
         size: Bytes of its head.
-        service: What answers it.
+        kind: Decides what answers it.
         version: Of HTTP.
     """
 
@@ -74,7 +74,7 @@ class Request(NamedTuple):
     headers: Headers
     length: int
     size: int
-    service: RequestKind = RequestKind.ORDINARY
+    kind: RequestKind = RequestKind.ORDINARY
     version: bytes = b"1.1"
 
 

@@ -150,7 +150,7 @@ def parse_head(head: bytes, *, skipped: int = 0) -> Request | Refusal:
     if _FIELDS.fullmatch(fields):
         headers = [(name.lower(), value.strip(b" \t")) for name, value in FIELD.findall(fields)]
         try:
-            return _find_service(line, headers, skipped + len(head))
+            return _classify(line, headers, skipped + len(head))
         except _RefusedError as error:
             refusal = error.refusal
     refusal = refusal or Refusal(400, "A header field of the request is not valid.")
@@ -163,7 +163,7 @@ class _RefusedError(Exception):
         super().__init__(detail)
 
 
-def _find_service(line: _Line, headers: Headers, size: int) -> Request:
+def _classify(line: _Line, headers: Headers, size: int) -> Request:
     values: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         values.setdefault(name, []).append(value)
@@ -173,13 +173,13 @@ def _find_service(line: _Line, headers: Headers, size: int) -> Request:
     is_chunked = _check_transfer_encoding(line, values)
     length = _find_length(values)
     expects = _check_expect(line, values) and (is_chunked or length > 0)
-    service = RequestKind.ORDINARY
+    kind = RequestKind.ORDINARY
     if is_chunked or expects or b"close" in options or line.version == b"1.0":
-        service = RequestKind.HYPERCORN
+        kind = RequestKind.HYPERCORN
     elif _is_websocket(line, target, options, values):
         _check_handshake(values, has_body=length > 0)
-        service = RequestKind.WEBSOCKET
-    return Request(line.method, target, headers, length, size, service, line.version)
+        kind = RequestKind.WEBSOCKET
+    return Request(line.method, target, headers, length, size, kind, line.version)
 
 
 def _check_host(line: _Line, values: dict[bytes, list[bytes]]) -> None:

@@ -51,9 +51,9 @@ _UPGRADE = b"connection:upgrade\r\nupgrade:websocket\r\n"
 
 def render_request(request: Request) -> bytes:
     """Render the head of a request so that it can be read in one way only."""
-    own = _OWN_FIELDS[request.service]
+    own = _OWN_FIELDS[request.kind]
     lines = [b"%b:%b\r\n" % field for field in request.headers if field[0] not in own]
-    if request.service is RequestKind.WEBSOCKET:
+    if request.kind is RequestKind.WEBSOCKET:
         lines.append(_UPGRADE)
     start = (request.method.encode(), request.target, request.version)
     return b"%b %b HTTP/%b\r\n%b\r\n" % (*start, b"".join(lines))
@@ -103,7 +103,7 @@ class HypercornExchange:
         self._is_gone = False
         self._is_reusable = False
         self._protocol: Http1
-        self._is_websocket = request.service is RequestKind.WEBSOCKET
+        self._is_websocket = request.kind is RequestKind.WEBSOCKET
         # Set while the application wants to read.
         self._wanted = asyncio.Event()
         self._readers = 0
@@ -239,7 +239,7 @@ class HypercornExchange:
         await self._arrived.wait()
 
     def _take_piece(self) -> bytes:
-        most = _PIECE_BYTES[self._request.service]
+        most = _PIECE_BYTES[self._request.kind]
         data = memoryview(self._pieces.popleft())
         if len(data) > most:
             self._pieces.appendleft(data[most:])

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from todo.api.body_limits import to_json_dict
 from todo.api.conditional import etag_for, read_if_match, version_of
 from todo.api.query import describe_query, read_query
 from todo.api.responses import StoredResponse, json_response
+from todo.api.schemas import to_json_dict
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute

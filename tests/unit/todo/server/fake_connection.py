@@ -97,7 +97,7 @@ class FakeOwner:
         self.open.discard(connection)
 
     def open_exchange(self, connection: Connection, request: Request, body: bytes) -> Exchange:
-        self.handed_over.append(request.service.name)
+        self.handed_over.append(request.kind.name)
         return HandedOver(connection, self._app, request, body)
 
 

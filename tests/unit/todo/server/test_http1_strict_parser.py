@@ -43,7 +43,7 @@ def refuse(data: bytes) -> int:
     ids=["plain", "keep-alive twice", "expects for no body", "h2c", "websocket elsewhere"],
 )
 def test_what_means_the_same_as_an_ordinary_request_is_one(fields: bytes) -> None:
-    assert accept(GET + fields + END).service is RequestKind.ORDINARY
+    assert accept(GET + fields + END).kind is RequestKind.ORDINARY
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,11 @@ def test_what_means_the_same_as_an_ordinary_request_is_one(fields: bytes) -> Non
     ],
 )
 def test_what_has_a_named_use_goes_to_hypercorn(data: bytes) -> None:
-    assert accept(data).service is RequestKind.HYPERCORN
+    assert accept(data).kind is RequestKind.HYPERCORN
 
 
 def test_a_valid_handshake_becomes_a_websocket() -> None:
-    assert accept(SHAKE + KEY + VERSION + END).service is RequestKind.WEBSOCKET
+    assert accept(SHAKE + KEY + VERSION + END).kind is RequestKind.WEBSOCKET
 
 
 @pytest.mark.parametrize(

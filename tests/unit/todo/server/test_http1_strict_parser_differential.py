@@ -124,9 +124,9 @@ def check_framing(connection: h11.Connection, ours: Request) -> None:
     size = sum(len(event.data) for event in events if isinstance(event, h11.Data))
     assert size == (3 if is_chunked else ours.length)
     assert connection.trailing_data[0] == b""
-    if ours.service is RequestKind.ORDINARY:
+    if ours.kind is RequestKind.ORDINARY:
         assert connection.their_state in {h11.DONE, MIGHT_SWITCH}
-    elif ours.service is RequestKind.WEBSOCKET:
+    elif ours.kind is RequestKind.WEBSOCKET:
         assert connection.their_state is MIGHT_SWITCH
 
 
