@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from todo.core.timestamps import format_timestamp
+from todo.core.timestamps import format_timestamp, is_timestamp
 from todo.db.tables import NO_DUE, PRIORITIES, task
 from todo.schedule.due import check_zone, due_key, fire_times
 from todo.text.search_words import render_searched
@@ -53,8 +53,8 @@ def read_due(document: Document) -> tuple[date | None, datetime | None]:
 
 def _in_one_form(time: str | None) -> str | None:
     """Write a time as SQLite compares it; old entries of a journal may have fewer digits."""
-    if time is None:
-        return None
+    if time is None or is_timestamp(time):
+        return time
     return format_timestamp(datetime.fromisoformat(time))
 
 

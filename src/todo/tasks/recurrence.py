@@ -59,13 +59,15 @@ class RuleEvaluation:
         return join_words(document["owner"], title, description)
 
     async def _render_words(self, field: str, text: str) -> str:
-        if text.isascii() or len(text) <= _MAX_SHORT_LENGTH:
-            return render_words(text)
-        if text not in self._words:
-            message = "the texts of this request take too long to index; send fewer at once"
-            words = await self._spend(self._words_budget, field, message, render_words, text)
+        words = self._words.get(text)
+        if words is None:
+            if text.isascii() or len(text) <= _MAX_SHORT_LENGTH:
+                words = render_words(text)
+            else:
+                message = "the texts of this request take too long to index; send fewer at once"
+                words = await self._spend(self._words_budget, field, message, render_words, text)
             self._words[text] = words
-        return self._words[text]
+        return words
 
     async def _spend(
         self,
