@@ -33,7 +33,7 @@ _INVALID = 'Bearer error="invalid_token"'
 _log = logging.getLogger("todo.auth")
 
 
-class Verified(NamedTuple):
+class VerifiedToken(NamedTuple):
     """A token that was verified.
 
     Attributes:
@@ -77,7 +77,7 @@ class TokenVerifier:
         self._audience = audience
         self._issuer = issuer
         self.keys = keys
-        self._verified: OrderedDict[bytes, Verified] = OrderedDict()
+        self._verified: OrderedDict[bytes, VerifiedToken] = OrderedDict()
 
     def issue(self, subject: str, *, lifetime_s: int, scopes: Collection[str] | None = None) -> str:
         """Return a token for a subject that expires after `lifetime_s` seconds.
@@ -108,7 +108,7 @@ class TokenVerifier:
         headers = {"kid": find_key_id(self._secret)}
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM, headers=headers)
 
-    async def verify(self, token: str) -> Verified:
+    async def verify(self, token: str) -> VerifiedToken:
         """Return what a token says.
 
         Raises:
@@ -129,11 +129,11 @@ class TokenVerifier:
             self._verified.popitem(last=False)
         return fresh
 
-    def _is_current(self, known: Verified) -> bool:
+    def _is_current(self, known: VerifiedToken) -> bool:
         # A key that its issuer withdrew is good for nothing, from the next fetch on.
         return known.keys is None or (self.keys is not None and known.keys is self.keys.current)
 
-    async def _verify_signature(self, token: str) -> Verified:
+    async def _verify_signature(self, token: str) -> VerifiedToken:
         import jwt  # noqa: PLC0415 - brings cryptography: on first use, not at start
 
         from todo.auth.jws import JWS, JWT  # noqa: PLC0415 - likewise
@@ -163,7 +163,7 @@ class TokenVerifier:
         except (ValueError, TypeError, OverflowError, RecursionError):
             # PyJWT lets through what odd claims cause.
             raise refuse("malformed") from None
-        return Verified(read_claims(claims), int(claims["exp"]) + LEEWAY_S, keys)
+        return VerifiedToken(read_claims(claims), int(claims["exp"]) + LEEWAY_S, keys)
 
     async def _choose_keys(self, header: dict[str, Any]) -> tuple[list[Any], Keys | None]:
         """Return keys that are good for the algorithm of the header only, and their set."""

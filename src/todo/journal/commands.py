@@ -8,7 +8,7 @@ from todo.core.exit import ExitCode, FatalError
 from todo.core.files import Files
 from todo.db.database import Database
 from todo.journal.checkpoints import read_heads, write_heads
-from todo.journal.verify import Verified, is_known, verify
+from todo.journal.verify import VerificationResult, is_known, verify
 
 MAX_SHOWN = 100
 
@@ -45,7 +45,7 @@ async def run_check(
     if known is not None and owner is not None and owner not in known:
         raise FatalError(ExitCode.USAGE, f"{heads} has no head of {owner}")
     database = Database(settings)
-    total, journals, broken = Verified(), 0, 0
+    total, journals, broken = VerificationResult(), 0, 0
     try:
         if owner is not None and known is None and not await is_known(database, owner):
             raise FatalError(ExitCode.USAGE, f"--owner: no account named {owner}")

@@ -93,7 +93,7 @@ class Mismatch:
 
 
 @dataclass(slots=True)
-class Verified:
+class VerificationResult:
     """What was looked at, and what was found.
 
     Attributes:
@@ -113,7 +113,7 @@ async def verify(
     owner: str | None = None,
     heads: Mapping[str, Head] | None = None,
     with_state: bool = False,
-) -> AsyncIterator[Verified]:
+) -> AsyncIterator[VerificationResult]:
     """Verify the journal of one owner, or all; yield what each came to.
 
     Args:
@@ -131,7 +131,9 @@ async def verify(
         seen.add(each)
         yield await _verify_one(source, each, heads.get(each), with_state=with_state)
     for each in sorted(heads.keys() - seen):
-        yield Verified(findings=[Mismatch(each, 0, "the journal of the exported head is gone")])
+        yield VerificationResult(
+            findings=[Mismatch(each, 0, "the journal of the exported head is gone")]
+        )
 
 
 async def is_known(source: JournalReader, owner: str) -> bool:
@@ -156,8 +158,8 @@ async def _owners(source: JournalReader) -> AsyncIterator[str]:
 
 async def _verify_one(
     source: JournalReader, owner: str, exported: Head | None, *, with_state: bool
-) -> Verified:
-    result = Verified()
+) -> VerificationResult:
+    result = VerificationResult()
     async with source.reading() as session:
         row = await session.find(_HEAD, {"owner": owner})
     if row is None:
@@ -198,7 +200,9 @@ async def _check_end(session: Session, chain: "Chain") -> None:
 class Chain:
     """A chain while it is read."""
 
-    def __init__(self, owner: str, chain_id: UUID, exported: Head | None, result: Verified) -> None:
+    def __init__(
+        self, owner: str, chain_id: UUID, exported: Head | None, result: VerificationResult
+    ) -> None:
         self.owner = owner
         self.chain_id = chain_id
         self.seq = 0

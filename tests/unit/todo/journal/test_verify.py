@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from todo.journal.checkpoints import Head
-from todo.journal.verify import Chain, Verified
+from todo.journal.verify import Chain, VerificationResult
 from todo.writes.hash_chain import GENESIS, SALT_BYTES, Entry, commit, link
 
 CHAIN = UUID(int=7)
@@ -56,7 +56,7 @@ def chain(entries: list[Entry]) -> Rows:
 
 def find(rows: Rows, seq: int, head: bytes, exported: Head | None = None) -> list[int]:
     """Verify rows; return the numbers of the entries that something was found with."""
-    result = Verified()
+    result = VerificationResult()
     checked = Chain("alice", CHAIN, exported, result)
     for row in rows:
         checked.check(tuple(row[name] for name in COLUMNS))
