@@ -3,6 +3,7 @@
 import itertools
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
+from tests.integration.cluster import Cluster
 from tests.integration.old_data import (
     BEFORE_WORDS,
     COMPOSED,
@@ -24,6 +26,7 @@ from tests.integration.old_data import (
 from tests.integration.service import open_folder
 from tests.integration.tasks.test_paging import NOW, SIZES, SORTS
 from tests.integration.worlds import World, find_url, open_database
+from tests.machine_clock import wait_until
 from todo.config.settings import Settings
 from todo.core.caller import Caller
 from todo.db.migrate import migrate
@@ -222,6 +225,32 @@ def test_an_upgrade_of_an_empty_database(tmp_path: Path) -> None:
     upgrade(url)
 
     assert query(url, sa.text("SELECT count(*) FROM task")) == [(0,)]
+
+
+def test_an_upgrade_waits_for_a_text_that_is_being_changed(cluster: Cluster) -> None:
+    url = cluster.make_database()
+    engine = open_engine(url)
+    migrate_to(engine, BEFORE_WORDS)
+    fill(engine, 100)
+    migrate_to(engine, "0009")
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE task SET words = ' former '"))
+    change = sa.text("UPDATE task SET title = 'milk', words = ' milk ' WHERE title LIKE 'task %'")
+    waits = sa.text("SELECT 1 FROM pg_locks WHERE NOT granted")
+
+    with ThreadPoolExecutor(1) as thread:
+        with engine.begin() as connection, engine.connect() as observer:
+            assert connection.execute(change).rowcount > 10
+            upgrading = thread.submit(upgrade, url)
+            wait_until(lambda: observer.execute(waits).first(), "the upgrade waits", within_s=120)
+        upgrading.result()
+
+    engine.dispose()
+    # Searched texts that were made of the former titles would have their words.
+    assert query(url, sa.text("SELECT id FROM task WHERE words LIKE '%task%'")) == []
+    with open_database(url) as world:
+        found = [task for owner in OWNERS for task in read(world, owner, search="milk")]
+    assert {task["title"] for task in found} == {"milk"}
 
 
 def test_words_of_former_rules_are_made_anew_and_nothing_else_changes(url: str) -> None:

@@ -40,6 +40,10 @@ _SET_WORDS = (
 def upgrade() -> None:
     """Store the words of each task that has others by today's rules; the indexes follow."""
     connection = op.get_bind()
+    if connection.dialect.name == "postgresql":
+        # A backend of the former version may still write. Without the lock, a text that it changes
+        # between the reading and the update would get the words of the former text.
+        op.execute("LOCK TABLE task IN SHARE ROW EXCLUSIVE MODE")
     rows = connection.execute(_FIRST).all()
     while rows:
         made = [(row, render_searched(row.owner, row.title, row.description)) for row in rows]
