@@ -8,6 +8,7 @@ weekdays of a month may be right for decades and wrong in one February.
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import lru_cache
 
 from todo.schedule.days import find_fitting_days
 from todo.schedule.rule import Frequency, Rule
@@ -18,8 +19,11 @@ _LONGEST_MONTH = 31
 # The calendar repeats after 400 years, weekdays included.
 _CYCLE_START = date(2000, 1, 1)
 _CYCLE_END = date(2400, 1, 1)
+# The tasks of a file share few rules, and comparing them is costly.
+_CACHED = 256
 
 
+@lru_cache(_CACHED)
 def move_rule(rule: Rule, start: date, days: int) -> Rule | None:
     """Return the rule of the days that follow those of another one; None when no rule says them.
 
