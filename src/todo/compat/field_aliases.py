@@ -44,6 +44,8 @@ _SAYS_SOMETHING = re.compile(
     "|parent|sub_?task|list_?id)",
     re.IGNORECASE,
 )
+# They repeat the address.
+_IDS = {"id", "task_id", "taskId"}
 # When, which this service knows better.
 _COMPUTED = {"completed_at", "completedAt"}
 
@@ -140,7 +142,7 @@ def read_fields(
         elif (is_switch and not _is_empty(value)) or _says_something(name, value):
             unknown.append(name)
     if is_switch:
-        harmless = _USERS | _COMPUTED if names else _USERS
+        harmless = _USERS | _IDS | _COMPUTED if names else _USERS
         unknown = [name for name in unknown if name not in harmless]
     if unknown:
         lost = f"use {', '.join(known)}" if is_switch else "its value would be lost; leave it out"

@@ -97,6 +97,7 @@ def test_a_state_that_is_not_understood_toggles_nothing(
 def test_an_empty_spelling_says_no_more_than_an_absent_one(alice: Person) -> None:
     url = f"{home(alice)}/{create(alice)['id']}"
     body = {"is_completed": None, "isCompleted": True, "complete": "", "completed_at": "now"}
+    body |= {"id": url.rpartition("/")[2], "user_id": alice.name}
 
     assert read(alice.http.patch(f"{url}/complete", json=body))["completed"] is True
 
