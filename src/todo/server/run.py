@@ -35,6 +35,8 @@ from todo.server.loop_heartbeat import LoopHeartbeat
 from todo.server.sd_notify import notify
 from todo.server.sockets import Listeners, open_listeners, unlink_own
 
+# How long a warning may take at the end of the deadline.
+_LAST_LINE_S = 0.5
 # Longer than the usual idle time-out of a proxy (60 s): the proxy, not we, closes first.
 _KEEP_ALIVE_S = 75
 # Of the line before a chunk, or of the fields behind the last one; a head has a limit of its own.
@@ -198,9 +200,11 @@ def _arm_deadline(seconds: float) -> None:
             _log.warning("shutdown deadline reached, ending with requests open")
         os._exit(ExitCode.OK)
 
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
+    # The second one, if the first waits for whoever reads the log.
+    last = threading.Timer(seconds + _LAST_LINE_S, os._exit, [ExitCode.OK])
+    for timer in (threading.Timer(seconds, end), last):
+        timer.daemon = True
+        timer.start()
 
 
 def _describe(listeners: Listeners) -> dict[str, list[str]]:
