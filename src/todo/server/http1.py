@@ -9,8 +9,11 @@ refuses it or names what it needs of Hypercorn; afterwards the connection comes 
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import socket
+import struct
+import termios
 from collections.abc import Awaitable, Coroutine
 from typing import Any, Protocol, cast
 
@@ -143,6 +146,16 @@ class Connection(asyncio.Protocol):
             return False
         return not self.has_responded
 
+    def count_unreceived(self) -> int:
+        """Return how many bytes its client has not received, as far as the kernel knows."""
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent:
+            return 0
+        # The kernel's own queue shrinks long before it takes more.
+        peer = self.transport.get_extra_info("socket")
+        (queued,) = struct.unpack("i", fcntl.ioctl(peer.fileno(), termios.TIOCOUTQ, bytes(4)))
+        return unsent + int(queued)
+
     @property
     def is_leaving(self) -> bool:
         """Whether its client may not have received all of an answer that was written."""
@@ -221,7 +234,7 @@ class Connection(asyncio.Protocol):
         A request that is complete is answered as usual.
         """
         exchange = self._exchange
-        if exchange is not None and not self.has_responded and self._idle_since <= silent_since:
+        if exchange is not None and not exchange.started and self._idle_since <= silent_since:
             exchange.end()
 
     def write(self, data: bytes) -> Coroutine[Any, Any, None] | None:
@@ -231,7 +244,8 @@ class Connection(asyncio.Protocol):
 
     async def _wait_until_writable(self, writable: asyncio.Future[None]) -> None:
         with self._owner.send_budget.waiting(self.transport):
-            await writable
+            # Others may wait for it as well: a writer that gives up must not end their wait.
+            await asyncio.shield(writable)
 
     @property
     def _is_too_far_ahead(self) -> bool:

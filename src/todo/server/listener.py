@@ -39,8 +39,8 @@ _POLL_S = 0.01
 # Out of file descriptors, say: those of ended connections come back.
 _ACCEPT_RETRY_S = 0.5
 _UNRECEIVED_MS = 60_000
-# How long the body of a request may make no progress when the server stops.
-_STALLED_BODY_S = 2.0
+# How long a request or an answer may make no progress when the server stops.
+_STALLED_S = 2.0
 # An accepted socket needs two turns of the loop until its connection is known.
 _QUIET_POLLS = 5
 
@@ -99,14 +99,12 @@ class Listener:
             deadline: When to give up on open requests, in seconds of `time.monotonic()`.
         """
         began = time.monotonic()
+        unreceived: dict[Connection, tuple[int, float]] = {}
         grace_ends = min(deadline, began + FIRST_REQUEST_GRACE_S)
         quiet = 0
         while quiet < _QUIET_POLLS and time.monotonic() < deadline:
             await asyncio.sleep(_POLL_S)
-            silent_since = time.monotonic() - _STALLED_BODY_S
-            if silent_since >= began:
-                for connection in self._connections:
-                    connection.end_stalled_request(silent_since)
+            self._end_stalled(began, unreceived)
             in_grace = time.monotonic() < grace_ends
             owing = any(
                 c.busy or c.is_leaving or (in_grace and not c.has_responded)
@@ -126,6 +124,24 @@ class Listener:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=0.2)
+
+    def _end_stalled(self, began: float, unreceived: dict[Connection, tuple[int, float]]) -> None:
+        """End what makes no progress any more: the server stops.
+
+        Args:
+            began: When the drain began.
+            unreceived: Connection -> bytes that its client has to receive, and since when so many.
+        """
+        now = time.monotonic()
+        for connection in list(self._connections):
+            if now - began >= _STALLED_S:
+                connection.end_stalled_request(now - _STALLED_S)
+            size = connection.count_unreceived()
+            before, since = unreceived.get(connection, (0, now))
+            if size != before:
+                unreceived[connection] = size, now
+            elif size and now - since >= _STALLED_S:
+                connection.transport.abort()
 
     def opened(self, connection: Connection) -> None:
         """Count a connection that is there."""

@@ -126,3 +126,36 @@ def test_a_client_that_reads_nothing_is_waited_for_until_the_deadline(tmp_path: 
         await stopping
 
     assert run(tmp_path, big, talk, GET, limit_s=1) >= 1
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_client_that_reads_nothing_for_seconds_is_not_waited_for(
+    tmp_path: Path, count: int
+) -> None:
+    async def talk(_client: socket.socket, stopping: asyncio.Task[None]) -> None:
+        await stopping
+
+    assert run(tmp_path, big, talk, GET * count, limit_s=600) < 45
+
+
+def test_a_client_that_reads_slowly_gets_all(tmp_path: Path) -> None:
+    async def talk(client: socket.socket, _stopping: asyncio.Task[None]) -> None:
+        data = b""
+        while part := await asyncio.get_running_loop().sock_recv(client, 30_000):
+            data += part
+            await asyncio.sleep(0.4)
+        assert data.endswith(BODY)
+
+    assert run(tmp_path, big, talk, GET, limit_s=600) >= 2
+
+
+def test_a_body_without_progress_on_a_reused_connection_is_not_waited_for(tmp_path: Path) -> None:
+    async def talk(client: socket.socket, stopping: asyncio.Task[None]) -> None:
+        assert not stopping.done()
+        answers = await read_all(client)
+        assert answers.count(b"HTTP/1.1 200") == 2
+        assert answers.endswith(b"left")
+        client.close()
+
+    head = b"POST / HTTP/1.1\r\nHost: todo\r\nContent-Length: 10\r\n\r\n"
+    assert run(tmp_path, read_body, talk, GET + head + b"x", limit_s=600) < 120
