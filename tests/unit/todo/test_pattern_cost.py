@@ -123,5 +123,10 @@ def test_the_time_of_a_reader_is_in_proportion_to_the_length(
         for end in ENDS:
             took_s = measure(reader, start, repeated, end, LENGTH)
             if took_s > MAX_S:
-                # On a slow machine as well: four times the length takes four times as long.
-                assert took_s < 8 * measure(reader, start, repeated, end, LENGTH // 4), (start, end)
+                # A slow machine, or the garbage collector of a large process: the least of several
+                # is that of the reader, and four times the length takes four times as long.
+                took_s, quarter_s = (
+                    min(measure(reader, start, repeated, end, length) for _ in range(5))
+                    for length in (LENGTH, LENGTH // 4)
+                )
+                assert took_s < max(MAX_S, 8 * quarter_s), (start, end)
