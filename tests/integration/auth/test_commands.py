@@ -60,8 +60,14 @@ def test_a_use_within_a_minute_of_the_last_one_is_not_stored(
         return text, lambda: str(find_shown(owner, token["id"])["last_used_at"])
 
     before, find_stored = use_after(61)
+    again_at = time.monotonic() + 70
+    # Seldom enough for the rate limit, however long it takes.
     while datetime.fromisoformat(find_stored()) == datetime.fromisoformat(before):
-        time.sleep(0.05)
+        if time.monotonic() > again_at:
+            # A database that was busy has lost the use; after a minute, another one is stored.
+            assert client.get(TASKS).status_code == 200
+            again_at += 70
+        time.sleep(0.5)
     before, find_stored = use_after(10)
     # Longer than a use waits before it is stored.
     time.sleep(1)
