@@ -112,6 +112,9 @@ async def read_page(session: Session, caller: Caller, query: Query, now: datetim
         query = replace(query, search=None)
     owner = await _find_owner(session, caller, query)
     plan = _plan(query, owner, caller)
+    if query.due == "overdue" and query.status == "completed":
+        # Completed tasks are not overdue.
+        return Page([])
     if query.due not in {None, "none"} or query.due_from or query.due_to:
         await _add_window(session, plan, query, now)
     if query.search is not None:

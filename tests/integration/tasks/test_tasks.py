@@ -316,3 +316,17 @@ def test_a_body_without_the_type_of_json_is_told_so(client: httpx.Client) -> Non
 
     assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     assert "Content-Type: application/json" in answer.json()["errors"][0]["message"]
+
+
+def test_no_completed_task_is_overdue(client: httpx.Client) -> None:
+    late = client.post(PATH, json={"title": "late", "due_date": "2020-01-01"}).json()
+    done = client.post(PATH, json={"title": "done", "due_date": "2020-01-01"}).json()
+    client.patch(f"{PATH}/{done['id']}", json={"is_completed": True})
+
+    def find(**asked: str) -> list[str]:
+        page = client.get(PATH, params={"due": "overdue", **asked}).json()
+        assert page["next_cursor"] is None
+        return [task["id"] for task in page["items"]]
+
+    assert find() == find(status="open") == [late["id"]]
+    assert find(status="completed") == []
