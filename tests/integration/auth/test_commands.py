@@ -30,7 +30,7 @@ def find_shown(client: httpx.Client, token_id: str) -> dict[str, Any]:
 
 def wait_for_use(client: httpx.Client, token_id: str) -> datetime:
     while (shown := find_shown(client, token_id))["last_used_at"] is None:
-        time.sleep(0.05)
+        time.sleep(0.5)
     return datetime.fromisoformat(shown["last_used_at"])
 
 
