@@ -1,0 +1,76 @@
+"""The result of quick add: the fields of a task, the spans that gave them, and open questions."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+from todo.schedule.series import Basis
+
+Kind = Literal["due", "recurrence", "priority", "tag", "list", "reminder", "literal"]
+Priority = Literal["none", "low", "medium", "high"]
+QuestionCode = Literal["weekday-mismatch", "ambiguous-date", "several-dues", "past-due", "no-due"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the text that was recognized.
+
+    Attributes:
+        start: Number of the first code point.
+        end: Number of the code point after the last.
+        kind: The field that it gave; `literal` for a quote or an escape.
+    """
+
+    start: int
+    end: int
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A part of the text that has more than one meaning, or a meaning that cannot be.
+
+    Attributes:
+        start: Number of the first code point.
+        end: Number of the code point after the last.
+        code: Kind of the question.
+        message: One line: the cause, then the remedy.
+        choices: Texts that have one meaning, to replace this part.
+    """
+
+    start: int
+    end: int
+    code: QuestionCode
+    message: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QuickAdd:
+    """The fields of a task.
+
+    Attributes:
+        title: The text without what was recognized; it can be empty.
+        due_date: The day, or None.
+        due_at: The instant in the given zone, or None; never with `due_date`.
+        recurrence: The rule, or None.
+        recurrence_from: What the next due is counted from.
+        priority: The priority.
+        tags: The tags in the order of the text, each once.
+        list_name: A known list in its own spelling, or None.
+        reminders: Minutes before the due, or before midnight of a day; each once.
+        spans: The recognized parts, in order, not overlapping.
+        questions: With a question, the other fields are a guess: create nothing.
+    """
+
+    title: str
+    due_date: date | None = None
+    due_at: datetime | None = None
+    recurrence: str | None = None
+    recurrence_from: Basis = "schedule"
+    priority: Priority = "none"
+    tags: tuple[str, ...] = ()
+    list_name: str | None = None
+    reminders: tuple[int, ...] = ()
+    spans: tuple[Span, ...] = ()
+    questions: tuple[Question, ...] = ()
