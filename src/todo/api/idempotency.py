@@ -7,6 +7,7 @@ Only a successful write is stored: a refused request may be corrected and sent w
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -78,6 +79,21 @@ _PURGE = Statement(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """A write that is executed once, however often it is sent.
+
+    Attributes:
+        key: Its Idempotency-Key.
+        fingerprint: Digest of everything that makes it this write and not another one.
+        former: The fingerprint that an earlier version of the program gave it; None for none.
+    """
+
+    key: str
+    fingerprint: bytes
+    former: bytes | None = None
+
+
 def find_key(request: Request) -> str | None:
     """Return the request's Idempotency-Key.
 
@@ -91,37 +107,59 @@ def find_key(request: Request) -> str | None:
     if len(keys) > 1:
         raise MalformedRequestError("The request has two Idempotency-Keys; send one.")
     (key,) = keys
-    if not 0 < len(key) <= MAX_KEY_LENGTH or not (key.isascii() and key.isprintable()):
+    if not is_key(key):
         raise MalformedRequestError(
             f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} visible ASCII characters."
         )
     return key
 
 
-async def claim(work: UnitOfWork, request: Request, key: str) -> StoredResponse | None:
+def is_key(text: str) -> bool:
+    """Whether a text can be an Idempotency-Key."""
+    return 0 < len(text) <= MAX_KEY_LENGTH and text.isascii() and text.isprintable()
+
+
+async def identify_repeatable(request: Request, caller: Caller) -> Repeatable | None:
+    """Return the key and the fingerprint of a request, None without an Idempotency-Key.
+
+    Raises:
+        MalformedRequestError: As `find_key`.
+    """
+    key = find_key(request)
+    if key is None:
+        return None
+    body = await request.body()
+    canonical = await _canonicalize_body(request)
+    return Repeatable(
+        key,
+        _render_fingerprint(request, caller, canonical),
+        # For 24 hours after an upgrade there are keys whose fingerprint has the body as it came.
+        former=_render_fingerprint(request, caller, body),
+    )
+
+
+async def claim(work: UnitOfWork, repeatable: Repeatable) -> StoredResponse | None:
     """Claim a key for this request, or return the stored response of an earlier one.
 
     Raises:
         KeyReusedError: It came with another request.
     """
-    fingerprint = _render_fingerprint(request, work.caller, await _canonicalize_body(request))
     expired = format_timestamp(work.now - LIFETIME)
     user = work.caller.user
     mine = {
         "user_id": user,
-        "key": key,
-        "fingerprint": fingerprint,
+        "key": repeatable.key,
+        "fingerprint": repeatable.fingerprint,
         "created_at": work.timestamp,
         "expired": expired,
     }
-    rows, found = await work.session.run((_CLAIM, mine), (_FIND, {"of_user": user, "of_key": key}))
+    find = (_FIND, {"of_user": user, "of_key": repeatable.key})
+    rows, found = await work.session.run((_CLAIM, mine), find)
     if rows:
         work.before_commit((_PURGE, {"expired": expired}))
         return None
     known, status, headers, body = found[0]
-    # For 24 hours after an upgrade there are keys whose fingerprint has the body as it came.
-    former = _render_fingerprint(request, work.caller, await request.body())
-    if bytes(known) not in {fingerprint, former}:
+    if bytes(known) not in {repeatable.fingerprint, repeatable.former}:
         raise KeyReusedError
     return StoredResponse(
         status, None if body is None else bytes(body), {**orjson.loads(headers), REPLAYED: "true"}

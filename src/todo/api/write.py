@@ -4,11 +4,13 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING
 
 from fastapi import Request, Response
+from starlette.datastructures import State
 
 from todo.api.conditional import find_if_match
-from todo.api.idempotency import claim, find_key, store
+from todo.api.idempotency import Repeatable, claim, identify_repeatable, store
 from todo.api.responses import StoredResponse
 from todo.core.caller import Caller
 from todo.core.errors import (
@@ -17,12 +19,14 @@ from todo.core.errors import (
     RateLimitedError,
     WriteConflictError,
 )
-from todo.db.database import Database
 from todo.db.errors import ConflictError
 from todo.db.pool_admission import AccountBusyError
-from todo.observability.metrics import Metrics
 from todo.writes.storage_quota import QuotaExceededError
 from todo.writes.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from todo.db.database import Database
+    from todo.observability.metrics import Metrics
 
 WriteHandler = Callable[[UnitOfWork], Awaitable[StoredResponse]]
 
@@ -57,29 +61,50 @@ async def run_write(
         QuotaExceededError: The account would hold too much.
         WriteConflictError: Other writes were in the way for too long.
     """
-    key = find_key(request)
-    if caller.require_key and key is None:
-        raise PreconditionRequiredError("This token requires an Idempotency-Key on every write.")
+    repeatable = await identify_repeatable(request, caller)
     _check_conditions(request, caller, changes_existing=changes_existing)
-    database: Database = request.app.state.database
+    return (await execute_write(request.app.state, caller, action, repeatable)).render()
+
+
+async def execute_write(
+    state: State, caller: Caller, action: WriteHandler, repeatable: Repeatable | None = None
+) -> StoredResponse:
+    """Run a write in one transaction and return its response when it is committed.
+
+    Args:
+        state: The application's.
+        caller: Who asks.
+        action: Does it, and says what to answer. It may run more than once.
+        repeatable: What a repetition is recognized by; None without an idempotency key.
+
+    Raises:
+        PreconditionRequiredError: The token requires an idempotency key.
+        KeyReusedError: The key came with another write before.
+        RateLimitedError: The token may not make so many changes an hour.
+        QuotaExceededError: The account would hold too much.
+        WriteConflictError: Other writes were in the way for too long.
+    """
+    if caller.require_key and repeatable is None:
+        raise PreconditionRequiredError("This token requires an Idempotency-Key on every write.")
+    metrics: Metrics = state.metrics
     deadline = time.monotonic() + _RETRY_S
     attempt = 0
     accounts = [caller.user]
     while True:
         try:
-            return (await _try(request, caller, action, database, key, accounts)).render()
+            return await _try(state, caller, action, repeatable, accounts)
         except AccountBusyError as error:
             # The next attempt waits for its turn at that account too, without a connection.
             accounts.append(error.account)
             continue
         except RateLimitedError:
-            _metrics(request).count_limited("writes")
+            metrics.count_limited("writes")
             raise
         except QuotaExceededError:
-            _metrics(request).count_over_quota()
+            metrics.count_over_quota()
             raise
         except ConflictError:
-            _metrics(request).count_retry()
+            metrics.count_retry()
             attempt += 1
             # Random, so that those who met do not meet again.
             pause_s = random.uniform(0, min(_PAUSE_S * 2**attempt, _MAX_PAUSE_S))  # noqa: S311 - no secret
@@ -117,36 +142,28 @@ def _check_conditions(request: Request, caller: Caller, *, changes_existing: boo
 
 
 async def _try(
-    request: Request,
+    state: State,
     caller: Caller,
     action: WriteHandler,
-    database: Database,
-    key: str | None,
+    repeatable: Repeatable | None,
     accounts: list[str],
 ) -> StoredResponse:
+    database: Database = state.database
+    metrics: Metrics = state.metrics
     async with database.unit_of_work(*accounts) as session:
-        work = UnitOfWork(session, caller, quota=request.app.state.storage_quota)
-        if key is not None:
-            stored = await claim(work, request, key)
+        work = UnitOfWork(session, caller, quota=state.storage_quota)
+        if repeatable is not None:
+            stored = await claim(work, repeatable)
             if stored is not None:
-                _metrics(request).count_replay()
+                metrics.count_replay()
                 return stored
         answer = await action(work)
-        if key is not None:
-            work.before_commit(store(caller, key, answer))
+        if repeatable is not None:
+            work.before_commit(store(caller, repeatable.key, answer))
         await work.commit()
         # At once: nothing may come between a commit and its notification.
-        _notifier(request)(work.changed)
+        notify: Callable[[Iterable[str]], None] = state.notify_changes
+        notify(work.changed)
         for operation in work.operations:
-            _metrics(request).count_journal(operation)
+            metrics.count_journal(operation)
     return answer
-
-
-def _metrics(request: Request) -> Metrics:
-    metrics: Metrics = request.app.state.metrics
-    return metrics
-
-
-def _notifier(request: Request) -> Callable[[Iterable[str]], None]:
-    notify: Callable[[Iterable[str]], None] = request.app.state.notify_changes
-    return notify
