@@ -37,6 +37,7 @@ from todo.lists.router import router as lists_router
 from todo.observability.health import Health
 from todo.observability.metrics import Metrics
 from todo.tags.router import router as tags_router
+from todo.tasks.quick_add_router import router as quick_add_router
 from todo.tasks.reminders import Reminders
 from todo.tasks.router import router as tasks_router
 from todo.writes.storage_quota import StorageQuota
@@ -125,6 +126,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     for path in ("/livez", "/readyz", "/startupz", "/health"):
         _add_check(app, health, path)
     app.include_router(tasks_router)
+    app.include_router(quick_add_router)
     app.include_router(lists_router)
     app.include_router(journal_router)
     app.include_router(account_router)

@@ -14,8 +14,8 @@ from todo.core.errors import (
     MalformedRequestError,
     ProblemError,
     ValidationFailedError,
-    render_problem,
 )
+from todo.core.problem_document import render_problem
 from todo.core.validation_errors import word_errors
 from todo.observability.logs import request_id_var
 

@@ -9,8 +9,9 @@ import json
 from starlette.types import Receive, Scope, Send
 
 from todo.api.security_headers import add_security
-from todo.core.errors import HttpError, NotFoundError, ProblemError, render_problem
+from todo.core.errors import HttpError, NotFoundError, ProblemError
 from todo.core.ids import new_uuid7
+from todo.core.problem_document import render_problem
 from todo.observability.health import CHECKS, Health
 from todo.observability.metrics import CONTENT_TYPE, Metrics
 

@@ -32,9 +32,9 @@ from todo.core.errors import (
     NotFoundError,
     ProblemError,
     RateLimitedError,
-    render_problem,
 )
 from todo.core.ids import new_uuid7
+from todo.core.problem_document import render_problem
 from todo.observability.health import Health
 from todo.observability.logs import ACCESS_LOGGER, redact, request_id_var
 from todo.observability.metrics import Metrics

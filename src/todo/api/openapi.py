@@ -18,7 +18,6 @@ from fastapi.routing import iter_route_contexts
 from todo.api.examples import KEY
 from todo.api.idempotency import MAX_KEY_LENGTH, REPLAYED
 from todo.core.errors import (
-    PROBLEM_TYPE,
     DatabaseUnavailableError,
     ForbiddenError,
     InternalError,
@@ -32,8 +31,8 @@ from todo.core.errors import (
     UnauthorizedError,
     ValidationFailedError,
     VersionMismatchError,
-    render_problem,
 )
+from todo.core.problem_document import PROBLEM_TYPE, render_problem
 
 Document = dict[str, Any]
 

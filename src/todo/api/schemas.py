@@ -80,6 +80,13 @@ class FieldProblem(BaseModel):
     seq: int | None = Field(
         default=None, description="Number of the journal entry that prevents an undo."
     )
+    start: int | None = Field(
+        default=None, description="First character of the part of the text, from 0."
+    )
+    end: int | None = Field(default=None, description="The character after the part of the text.")
+    choices: list[str] | None = Field(
+        default=None, description="Texts with one meaning that can replace that part."
+    )
 
 
 class Problem(BaseModel):

@@ -1,19 +1,13 @@
 """Errors that a caller can receive: each has a code, a status and a remedy.
 
-Rendering is pure and independent of the framework, so services may raise these errors, and both
-applications (public and management) render them alike. The format is RFC 9457.
+They are independent of the framework, so services may raise them; `todo.core.problem_document`
+renders them.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import ClassVar
 
 from todo.core.exit import ExitCode, FatalError
-
-PROBLEM_TYPE = b"application/problem+json"
-MAX_ERRORS = 100
-"""Of one response: a caller corrects the first of them, and a thousand more are the same fault."""
 
 
 class ProblemError(Exception):
@@ -30,7 +24,7 @@ class ProblemError(Exception):
         detail: str | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        errors: Sequence[Mapping[str, str | int]] | None = None,
+        errors: Sequence[Mapping[str, object]] | None = None,
     ) -> None:
         self.detail = detail or self.default_detail
         self.headers = dict(headers or {})
@@ -166,6 +160,17 @@ class ValidationFailedError(ProblemError):
     status = 422
     code = "validation-failed"
     default_detail = "The request has invalid fields; `errors` names them."
+
+
+class AmbiguousTextError(ProblemError):
+    """A text of quick add has a part with more than one meaning; its errors list the choices."""
+
+    status = 422
+    code = "ambiguous-text"
+    default_detail = (
+        "Nothing was created: parts of the text have more than one meaning; "
+        "`errors` names them, with `choices` to replace each."
+    )
 
 
 class KeyReusedError(ProblemError):
@@ -361,39 +366,3 @@ class HttpError(ProblemError):
         super().__init__(_STATUS_DETAILS.get(status, detail), headers=headers)
         self.status = status  # type: ignore[misc]
         self.code = _STATUS_CODES.get(status, f"http-{status}")  # type: ignore[misc]
-
-
-def render_problem(
-    error: ProblemError, *, instance: str, request_id: str
-) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Turn an error into status, headers and body.
-
-    Args:
-        error: What went wrong.
-        instance: Path of the request.
-        request_id: Id by which the log knows the request.
-    """
-    problem: dict[str, object] = {
-        "type": "about:blank",
-        "title": HTTPStatus(error.status).phrase,
-        "status": error.status,
-        "detail": error.detail,
-        "instance": instance,
-        "code": error.code,
-        "request_id": request_id,
-    }
-    if error.errors is not None:
-        problem["errors"] = [dict(item) for item in error.errors[:MAX_ERRORS]]
-        omitted = len(error.errors) - MAX_ERRORS
-        if omitted > 0:
-            problem["errors_omitted"] = omitted
-            problem["detail"] = f"{error.detail} {omitted} more are not shown."
-    # ASCII only: a lone surrogate that the caller sent stays escaped instead of failing here.
-    body = json.dumps(problem).encode("ascii")
-    headers = [
-        (b"content-type", PROBLEM_TYPE),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
-    return error.status, headers, body

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from todo.core.caller import Caller
-from todo.core.errors import MAX_ERRORS, ProblemError
+from todo.core.errors import ProblemError
+from todo.core.problem_document import MAX_ERRORS
 
 Json = dict[str, Any]
 

@@ -4,11 +4,10 @@ import re
 from collections.abc import Collection
 from datetime import date, datetime, timedelta, tzinfo
 
-from todo.quickadd.result import Kind, Priority, QuickAdd, Span
+from todo.quickadd.result import MAX_TEXT, Kind, Priority, QuickAdd, Span
 from todo.schedule.rule import read_rule
 from todo.schedule.series import Basis
 
-MAX_TEXT = 1_000
 _PRIORITIES: dict[str, Priority] = {"p1": "high", "p2": "medium", "p3": "low", "p4": "none"}
 _DAYS = {"today": 0, "tod": 0, "tomorrow": 1, "tmr": 1}
 _MARK = re.compile(r"[#@][\w-]+")

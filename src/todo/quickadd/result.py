@@ -6,6 +6,9 @@ from typing import Literal
 
 from todo.schedule.series import Basis
 
+MAX_TEXT = 1_000
+"""Characters of a text."""
+
 Kind = Literal["due", "recurrence", "priority", "tag", "list", "reminder", "literal"]
 Priority = Literal["none", "low", "medium", "high"]
 QuestionCode = Literal["weekday-mismatch", "ambiguous-date", "several-dues", "past-due", "no-due"]

@@ -11,7 +11,8 @@ import re
 from typing import NamedTuple
 
 from todo.api.security_headers import add_security
-from todo.core.errors import HttpError, render_problem
+from todo.core.errors import HttpError
+from todo.core.problem_document import render_problem
 from todo.server.http1_parser import (
     FIELD,
     FIELD_LINES,

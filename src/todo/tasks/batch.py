@@ -30,7 +30,7 @@ async def run_batch(tasks: TaskService, operations: list[dict[str, Any]]) -> byt
         BatchFailedError: Some cannot be done; its errors name each. Nothing may be committed.
     """
     results: list[bytes] = []
-    errors: list[dict[str, str | int]] = []
+    errors: list[dict[str, object]] = []
     for index, operation in enumerate(operations):
         try:
             document = await _run_one(tasks, operation)
@@ -62,8 +62,8 @@ async def _run_one(tasks: TaskService, operation: dict[str, Any]) -> bytes | Non
             return None
 
 
-def _explain(index: int, error: ProblemError) -> list[dict[str, str | int]]:
-    place: dict[str, str | int] = {"in": "body", "field": f"operations.{index}"}
+def _explain(index: int, error: ProblemError) -> list[dict[str, object]]:
+    place: dict[str, object] = {"in": "body", "field": f"operations.{index}"}
     if not error.errors:
         return [{**place, "code": error.code, "message": error.detail}]
     return [

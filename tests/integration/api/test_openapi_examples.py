@@ -89,11 +89,11 @@ def list_examples(operation: dict[str, Any]) -> list[Any]:
 def test_every_example_is_accepted(make_person: MakePerson) -> None:
     count = 0
     for method, path, operation in list_operations(make_person("reader").http):
-        (expected,) = (int(code) for code in operation["responses"] if code.startswith("2"))
+        expected = {int(code) for code in operation["responses"] if code.startswith("2")}
         for example in list_examples(operation):
             made = Prepared(make_person("user"))
             answer = made.person.http.request(method, made.fill(path), json=made.fill(example))
-            assert answer.status_code == expected, (method, path, example, answer.text)
+            assert answer.status_code in expected, (method, path, example, answer.text)
             count += 1
     assert count > 20
 

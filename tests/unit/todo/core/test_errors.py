@@ -9,8 +9,8 @@ from todo.core.errors import (
     ProblemError,
     UnavailableError,
     ValidationFailedError,
-    render_problem,
 )
+from todo.core.problem_document import render_problem
 
 
 def test_a_problem_has_the_fields_of_rfc_9457_and_ours() -> None:

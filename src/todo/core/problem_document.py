@@ -1,0 +1,50 @@
+"""Problem documents (RFC 9457): the rendering of an error for its caller.
+
+It is pure and independent of the framework, so both applications (public and management) and the
+server render errors alike.
+"""
+
+import json
+from http import HTTPStatus
+
+from todo.core.errors import ProblemError
+
+PROBLEM_TYPE = b"application/problem+json"
+MAX_ERRORS = 100
+"""Of one response: a caller corrects the first of them, and a thousand more are the same fault."""
+
+
+def render_problem(
+    error: ProblemError, *, instance: str, request_id: str
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Turn an error into status, headers and body.
+
+    Args:
+        error: What went wrong.
+        instance: Path of the request.
+        request_id: Id by which the log knows the request.
+    """
+    problem: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": instance,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if error.errors is not None:
+        problem["errors"] = [dict(item) for item in error.errors[:MAX_ERRORS]]
+        omitted = len(error.errors) - MAX_ERRORS
+        if omitted > 0:
+            problem["errors_omitted"] = omitted
+            problem["detail"] = f"{error.detail} {omitted} more are not shown."
+    # ASCII only: a lone surrogate that the caller sent stays escaped instead of failing here.
+    body = json.dumps(problem).encode("ascii")
+    headers = [
+        (b"content-type", PROBLEM_TYPE),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    return error.status, headers, body

@@ -1,0 +1,186 @@
+"""Quick add: the fields of a new task from one line of text, in an account's zone and lists."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import bindparam, case, or_, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from todo.api.schemas import to_json_dict
+from todo.core.caller import Caller
+from todo.core.errors import AmbiguousTextError, ValidationFailedError
+from todo.core.validation_errors import field_error, word_error
+from todo.db.session import Session
+from todo.db.statement import Statement
+from todo.db.tables import Id, account, list_share, task_list
+from todo.quickadd.result import Question, QuickAdd
+from todo.schedule.due import check_zone
+from todo.tasks.schemas import TaskCreate
+
+MAX_LISTS = 1000
+"""Lists whose names are looked up: own ones first, then shared ones."""
+
+DEFAULT_ZONE = "UTC"
+# Without one of them, no text names a list.
+_MARKS = frozenset("#~^:")
+
+_USER: ColumnElement[str] = bindparam("user")
+_ONLY = bindparam("only_list", type_=Id)
+_is_own = task_list.c.owner == _USER
+_is_shared = task_list.c.id.in_(select(list_share.c.list_id).where(list_share.c.user_id == _USER))
+_ZONE = Statement(select(account.c.zone).where(account.c.owner == _USER))
+_LISTS = Statement(
+    select(task_list.c.name, task_list.c.id, case((_is_own, 1), else_=0))
+    .where(or_(_is_own, _is_shared), or_(_ONLY.is_(None), task_list.c.id == _ONLY))
+    .order_by(case((_is_own, 0), else_=1), task_list.c.id)
+    .limit(MAX_LISTS)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QuickAddContext:
+    """What the meaning of a text depends on, beside the time.
+
+    Attributes:
+        zone: IANA name of the account's zone.
+        lists: Ids of the lists that a name can mean.
+    """
+
+    zone: str
+    lists: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class QuickAddFields:
+    """The fields of a new task, and the result of the parser.
+
+    Attributes:
+        task: The fields of `TaskCreate` that the text gives, as JSON has them.
+        parsed: The spans and questions.
+    """
+
+    task: dict[str, Any]
+    parsed: QuickAdd
+
+
+async def read_context(session: Session, caller: Caller, *texts: str) -> QuickAddContext:
+    """Read what the meaning of texts depends on.
+
+    Args:
+        session: A session that reads.
+        caller: The user; with a token for one list, only that list has a name.
+        texts: If none of them can name a list, no lists are read.
+    """
+    zones = await session.find(_ZONE, {"user": caller.user})
+    lists: dict[str, tuple[str, ...]] = {}
+    if any(not _MARKS.isdisjoint(text) for text in texts):
+        own: set[str] = set()
+        values = {"user": caller.user, "only_list": caller.list_id}
+        for name, list_id, is_own in await session.fetch(_LISTS, values):
+            # Another user's list does not make a name of the user's own lists ambiguous.
+            if is_own or name not in own:
+                lists[name] = (*lists.get(name, ()), str(list_id))
+            if is_own:
+                own.add(name)
+    return QuickAddContext(zones[0] if zones else DEFAULT_ZONE, lists)
+
+
+def parse_fields(
+    text: str, context: QuickAddContext, now: datetime, more: Mapping[str, str]
+) -> QuickAddFields:
+    """Turn a text into the fields of a new task; nothing is validated as a task yet.
+
+    Args:
+        text: One line.
+        context: Of the caller, from `read_context`.
+        now: The present instant.
+        more: Fields that replace those of the text.
+
+    Raises:
+        ValidationFailedError: The text is too long, or names one of several lists.
+    """
+    # The grammar is loaded when it is first used: it is not needed at start.
+    from todo.quickadd.parser import parse_quick_add  # noqa: PLC0415
+
+    try:
+        parsed = parse_quick_add(text, now, check_zone(context.zone), context.lists)
+    except ValueError as error:
+        raise field_error("text", str(error)) from None
+    task: dict[str, Any] = {"title": parsed.title}
+    if parsed.due_date is not None:
+        task["due_date"] = parsed.due_date.isoformat()
+    if parsed.due_at is not None:
+        task["due_at"] = parsed.due_at.isoformat()
+        task["due_zone"] = context.zone
+    if parsed.priority != "none":
+        task["priority"] = parsed.priority
+    if parsed.tags:
+        task["tags"] = list(parsed.tags)
+    if parsed.reminders:
+        task["reminders"] = list(parsed.reminders)
+    if parsed.recurrence is not None:
+        task["recurrence"] = parsed.recurrence
+        task["recurrence_from"] = parsed.recurrence_from
+    if parsed.list_name is not None and "list_id" not in more:
+        task["list_id"] = _choose_list(parsed.list_name, context)
+    return QuickAddFields({**task, **more}, parsed)
+
+
+def _choose_list(name: str, context: QuickAddContext) -> str:
+    ids = context.lists[name]
+    if len(ids) > 1:
+        raise field_error(
+            "text",
+            f'names the list "{name}", and {len(ids)} lists have that name: send `list_id`',
+            code="ambiguous-list",
+        )
+    return ids[0]
+
+
+def complete_fields(found: QuickAddFields) -> dict[str, Any]:
+    """Return the validated fields of a new task, as `TaskService.create` takes them.
+
+    Args:
+        found: From `parse_fields`.
+
+    Raises:
+        AmbiguousTextError: The text has a part with more than one meaning.
+        ValidationFailedError: The text does not make a task.
+    """
+    if found.parsed.questions:
+        raise AmbiguousTextError(
+            errors=[
+                {"in": "body", "field": "text", **describe_question(each)}
+                for each in found.parsed.questions
+            ]
+        )
+    if not found.parsed.title:
+        raise field_error("text", "has no title beside what was recognized: add a few words")
+    try:
+        return to_json_dict(TaskCreate.model_validate(found.task))
+    except ValidationError as error:
+        items = error.errors(include_url=False)
+        errors = [
+            {
+                "in": "body",
+                "field": "text",
+                "code": item["type"],
+                "message": f"gives the field `{item['loc'][0]}`, which {word_error(item)}",
+            }
+            for item in items
+        ]
+        raise ValidationFailedError(errors=errors) from None
+
+
+def describe_question(question: Question) -> dict[str, Any]:
+    """Return a question as JSON has it."""
+    return {
+        "start": question.start,
+        "end": question.end,
+        "code": question.code,
+        "message": question.message,
+        "choices": list(question.choices),
+    }

@@ -1,0 +1,71 @@
+"""HTTP route of quick add."""
+
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response, status
+
+from todo.api.responses import JSON, StoredResponse
+from todo.api.write import run_write
+from todo.auth.dependencies import CallerDep
+from todo.auth.route import ApiRoute
+from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.tasks.quick_add import (
+    complete_fields,
+    describe_question,
+    parse_fields,
+    read_context,
+)
+from todo.tasks.quick_add_schemas import QuickAddPreview, QuickAddRequest, QuickAddResult
+from todo.tasks.recurrence import RuleEvaluation
+from todo.tasks.router import changed
+from todo.tasks.service import TaskService
+from todo.writes.unit_of_work import UnitOfWork
+
+router = APIRouter(prefix="/api/v1/quick-add", tags=["tasks"], route_class=ApiRoute)
+
+Preview = Annotated[bool, Query(description="Whether to return the meaning and create nothing.")]
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    response_model=QuickAddResult,
+    responses={200: {"model": QuickAddPreview, "description": "The preview."}},
+)
+async def quick_add(
+    request: Request, caller: CallerDep, body: QuickAddRequest, *, preview: Preview = False
+) -> Response:
+    """Create a task from one line of English: title, due, priority, tags, list, recurrence.
+
+    Dates are those of the account's time zone. If a part of the text has more than one meaning,
+    nothing is created: the error is 422 and lists choices.
+    """
+    now = datetime.now(UTC)
+    database: Database = request.app.state.database
+    async with database.reading(caller.user) as session:
+        context = await read_context(session, caller, body.text)
+    place = {"list_id": body.list_id, "parent_id": body.parent_id}
+    more = {name: str(value) for name, value in place.items() if value is not None}
+    found = parse_fields(body.text, context, now, more)
+    spans = [asdict(each) for each in found.parsed.spans]
+    if preview:
+        shown = {
+            "task": found.task,
+            "zone": context.zone,
+            "spans": spans,
+            "questions": [describe_question(each) for each in found.parsed.questions],
+        }
+        content = QuickAddPreview.model_validate(shown).model_dump_json().encode()
+        return Response(content, media_type=JSON)
+    fields, rules = complete_fields(found), RuleEvaluation()
+    await rules.prepare(fields)
+
+    async def act(work: UnitOfWork) -> StoredResponse:
+        document = await TaskService(work, rules).create(fields)
+        body = b'{"task":%b,"spans":%b}' % (document, orjson.dumps(spans))
+        return replace(changed(document, 201), body=body)
+
+    return await run_write(request, caller, act, changes_existing=False)
