@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _CONNECTIONS = (1, 16, 64)
 _SECONDS = 2.0
 _WARM_UP_S = 0.5
-_MOST_REQUESTS = 20_000
+_MAX_REQUESTS = 20_000
 _GRACE_S = 60.0
 _REQUIRED = {"list": (3.0, 4.0), "read": (2.5, 4.0), "create": (2.0, 2.5)}
 """Operation -> how many times the peer's requests a CPU second: required, and the goal."""
@@ -105,7 +105,7 @@ def measure(side: Side, cell: Cell, seconds: float) -> Figures:
         status=status_of(operation),
         connections=connections,
         seconds=seconds,
-        count=_MOST_REQUESTS,
+        count=_MAX_REQUESTS,
     )
     server_s, database_s = side.cpu_s()
     finished = subprocess.run(

@@ -51,7 +51,7 @@ class Grammar:
 
 
 @dataclasses.dataclass(frozen=True)
-class Fault:
+class UsageProblem:
     """What is wrong with a command line.
 
     Attributes:
@@ -70,7 +70,7 @@ def find_grammar(command: str) -> Grammar:
     return _Module(command).grammar_of(command.capitalize())
 
 
-def find_fault(command: str, words: Sequence[str]) -> Fault | None:
+def find_usage_problem(command: str, words: Sequence[str]) -> UsageProblem | None:
     """What is wrong with the words after a command, as far as its source says.
 
     Args:
@@ -79,17 +79,17 @@ def find_fault(command: str, words: Sequence[str]) -> Fault | None:
     """
     try:
         _Line(command, words).read()
-    except _FaultError as error:
-        return error.fault
+    except _UsageError as error:
+        return error.problem
     return None
 
 
-class _FaultError(Exception):
+class _UsageError(Exception):
     """A command line will be refused."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, problem: UsageProblem) -> None:
         super().__init__()
-        self.fault = fault
+        self.problem = problem
 
 
 class _Line:
@@ -104,7 +104,7 @@ class _Line:
         """Read all of it.
 
         Raises:
-            _FaultError: The command will refuse it.
+            _UsageError: The command will refuse it.
         """
         count = 0
         while self._words:
@@ -123,17 +123,17 @@ class _Line:
                 count += 1
         most = self._grammar.most_words
         if most is not None and count > most and not self._grammar.parses_rest:
-            raise _FaultError(Fault(self._path))
+            raise _UsageError(UsageProblem(self._path))
 
     def _enter(self, word: str) -> None:
         if word not in self._grammar.commands:
-            raise _FaultError(Fault(self._path))
+            raise _UsageError(UsageProblem(self._path))
         self._grammar, self._path = self._grammar.commands[word], (*self._path, word)
 
     def _read_switch(self, name: str, attached: str | None) -> None:
         if name not in self._grammar.switches:
             names = tuple(each for each in self._grammar.switches if each.startswith("--"))
-            raise _FaultError(Fault(self._path, name, names))
+            raise _UsageError(UsageProblem(self._path, name, names))
         value = self._grammar.switches[name]
         if value is None:
             sound = attached is None
@@ -142,7 +142,7 @@ class _Line:
         else:
             sound = value.accepts(attached)
         if not sound:
-            raise _FaultError(Fault(self._path))
+            raise _UsageError(UsageProblem(self._path))
 
 
 def _split(word: str, grammar: Grammar) -> Iterator[tuple[str, str | None]]:

@@ -72,7 +72,7 @@ def answer(words: Sequence[str]) -> bool:
         raise unknown(f"unknown command {rest[0]}", rest[0], COMMANDS)
     if word == "test":
         commands.split_tiers(rest)
-    fault = switches.find_fault(word, rest)
+    fault = switches.find_usage_problem(word, rest)
     if fault and fault.switch:
         program = " ".join((PROGRAM, *fault.command))
         raise unknown(f"unknown switch {fault.switch}", fault.switch, fault.names, program)

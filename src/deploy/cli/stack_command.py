@@ -24,7 +24,7 @@ class StackCommand(Command):
         "--lab", str, argname="NAME", help="in the lab of this name; several run side by side"
     )
 
-    def trial(self) -> in_lab.Trial | None:
+    def trial(self) -> in_lab.LabStack | None:
         """The lab that the command belongs to; None when it belongs to this host.
 
         Raises:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class Comparison:
     """Two builds compared.
 
     Attributes:
@@ -35,7 +35,7 @@ class Verdict:
     difference: str
 
 
-def verify(target: str, build_args: Mapping[str, str], options: build.Options) -> Verdict:
+def verify(target: str, build_args: Mapping[str, str], options: build.Options) -> Comparison:
     """Build twice without any cache, and compare.
 
     The second build takes the packages that the first one took, by the lock that it left, from
@@ -63,7 +63,7 @@ def verify(target: str, build_args: Mapping[str, str], options: build.Options) -
                 build.build(target, build_args, second, tag=tags[1], context=context, env=zone)
                 with step("Comparing"), archive.saved(tags[1], scratch) as other:
                     found = find_difference(one, other)
-                    return Verdict(one.config_digest, other.config_digest, found)
+                    return Comparison(one.config_digest, other.config_digest, found)
         finally:
             process.run(["podman", "image", "rm", "--no-prune", "--ignore", *tags], check=False)
             prune.sweep()

@@ -34,7 +34,7 @@ _BUILD_TIMEOUT_S = 3600.0
 log = logging.getLogger(__name__)
 
 
-def find(*, no_lab: bool = False, lab: str | None = None) -> Trial | None:
+def find(*, no_lab: bool = False, lab: str | None = None) -> LabStack | None:
     """The trial that a command belongs to, or None when the stack runs on this host.
 
     Args:
@@ -46,7 +46,7 @@ def find(*, no_lab: bool = False, lab: str | None = None) -> Trial | None:
     """
     why = probe.why_not_here()
     if lab is not None:
-        return Trial(lab_state.check_name(lab), why)
+        return LabStack(lab_state.check_name(lab), why)
     if why is None:
         return None
     if no_lab:
@@ -55,11 +55,11 @@ def find(*, no_lab: bool = False, lab: str | None = None) -> Trial | None:
             hint="python3 build.py doctor says what is missing",
             code=ExitCode.CONFIG,
         )
-    return Trial(command_hints.DEFAULT_LAB, why)
+    return LabStack(command_hints.DEFAULT_LAB, why)
 
 
 @dataclasses.dataclass(frozen=True)
-class Trial:
+class LabStack:
     """A lab that holds the stack, or is going to.
 
     Args:

@@ -36,7 +36,7 @@ _NOTE_S = 2.0
 _LAST_LINE_COLUMNS = 100
 
 
-class Verdict(enum.Enum):
+class StartState(enum.Enum):
     """What an observation of a unit means for a caller that waits for it."""
 
     WAIT = enum.auto()
@@ -68,7 +68,7 @@ class StartMonitor:
         self._changed_at = 0.0
         self._looping_since: float | None = None
 
-    def judge(self, now: UnitState, at: float, *, behind: bool = False) -> Verdict:
+    def judge(self, now: UnitState, at: float, *, behind: bool = False) -> StartState:
         """What the unit's state means.
 
         Args:
@@ -85,14 +85,14 @@ class StartMonitor:
             self._looping_since = at if self._looping_since is None else self._looping_since
             # Only between two attempts: the last one may take as long as the first.
             if at - self._looping_since > PATIENCE_S:
-                return Verdict.LOOPING
+                return StartState.LOOPING
         if now.has_job or now.active in {"activating", "deactivating", "reloading"}:
             stuck = is_queued(now) and at - self._changed_at > PATIENCE_S
-            return Verdict.STUCK if stuck else Verdict.WAIT
+            return StartState.STUCK if stuck else StartState.WAIT
         if now.active == "active":
-            return Verdict.STARTED
+            return StartState.STARTED
         self.failed = now.invocation
-        return Verdict.FAILED
+        return StartState.FAILED
 
     def find_replaced(self, now: UnitState) -> str | None:
         """The invocation that another one replaced without systemd restarting the unit, or None.
@@ -180,9 +180,9 @@ def wait_started(
             _refuse_newer_schema(observer)
         behind = is_queued(now) and _is_another_changing(unit, observer)
         verdict = watch.judge(now, clock.now(), behind=behind)
-        if verdict is Verdict.STARTED:
+        if verdict is StartState.STARTED:
             return
-        if verdict is not Verdict.WAIT:
+        if verdict is not StartState.WAIT:
             raise _explain(unit, verdict, watch, now, observer)
         if clock.now() - noted_at >= _NOTE_S:
             noted_at = clock.now()
@@ -244,9 +244,9 @@ def explain(unit: str, now: UnitState, observer: Observer | None = None) -> str:
 
 
 def _explain(
-    unit: str, verdict: Verdict, watch: StartMonitor, now: UnitState, observer: Observer
+    unit: str, verdict: StartState, watch: StartMonitor, now: UnitState, observer: Observer
 ) -> DeployError:
-    if verdict is Verdict.STUCK:
+    if verdict is StartState.STUCK:
         return DeployError(
             f"{unit} did not start: its job has waited for another unit for "
             f"{PATIENCE_S / 60:.0f} minutes",
@@ -255,11 +255,11 @@ def _explain(
         )
     failed = watch.failed or now.invocation
     end = _end_of(now, observer)
-    if verdict is Verdict.LOOPING:
+    if verdict is StartState.LOOPING:
         end = observer.find_end(failed) or end
     said = observer.last_line(unit, failed) if failed else ""
     addition = ""
-    if verdict is Verdict.LOOPING:
+    if verdict is StartState.LOOPING:
         addition = (
             f", {watch.restarts} restarts in {PATIENCE_S / 60:.0f} minutes; systemd still tries, "
             f"and {command_hints.build('down')} stops it"

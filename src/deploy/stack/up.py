@@ -29,7 +29,7 @@ def build(
 
 def verify(
     target: str, options: image_build.Options, *, assume_yes: bool = False
-) -> reproducible.Verdict:
+) -> reproducible.Comparison:
     """Build a target twice and compare; the units decide the arguments."""
     arguments = spec.build_args(load_contract())
     packages.ensure_stack_packages(assume_yes=assume_yes)

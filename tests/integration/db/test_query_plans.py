@@ -15,8 +15,8 @@ from tests.integration.service import Service, open_service
 from tests.integration.users import LISTS, TASKS, read
 
 # A page tries its conditions on at most 2000 rows, some by way of another index for each.
-MOST_ROWS = 6000
-MOST_PAGES = 10_000
+MAX_ROWS = 6000
+MAX_PAGES = 10_000
 NO_TOKEN = str(uuid.UUID(int=0))
 
 
@@ -45,8 +45,8 @@ class World:
         assert found, "auto_explain logs nothing"
         for plan in found:
             assert not plan.scanned, f"{request}: reads all of {plan}"
-            assert plan.rows <= MOST_ROWS, f"{plan.rows} rows: {request}: {plan}"
-            assert plan.pages <= MOST_PAGES, f"{plan.pages} pages: {request}: {plan}"
+            assert plan.rows <= MAX_ROWS, f"{plan.rows} rows: {request}: {plan}"
+            assert plan.pages <= MAX_PAGES, f"{plan.pages} pages: {request}: {plan}"
 
     def get(self, path: str, user: str = BIG, **query: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
         """Read something that there is."""

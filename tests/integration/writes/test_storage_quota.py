@@ -12,10 +12,10 @@ from tests.integration.tasks.test_reminders import soon, wait_reminded
 from tests.integration.users import LISTS, TASKS, MakePerson, Person, code, invite, read
 
 MAX_TASKS = 40
-MOST_BYTES = 60_000
+MAX_BYTES = 60_000
 OPTIONS = {
     "TODO_STORAGE_QUOTA_TASKS": str(MAX_TASKS),
-    "TODO_STORAGE_QUOTA_BYTES": str(MOST_BYTES),
+    "TODO_STORAGE_QUOTA_BYTES": str(MAX_BYTES),
 }
 LONG = "d" * 9_000
 REFUSED = (403, "quota-exceeded")

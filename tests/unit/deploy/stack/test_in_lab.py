@@ -39,7 +39,7 @@ class FakeLab:
         return 0
 
 
-HERE = in_lab.Trial(command_hints.DEFAULT_LAB, "no systemd")
+HERE = in_lab.LabStack(command_hints.DEFAULT_LAB, "no systemd")
 ROOT = dataclasses.replace(READY, root=True, user_manager="")
 
 
@@ -75,7 +75,7 @@ def test_up_runs_in_the_lab_that_is_there(started: list[FakeLab]) -> None:
 
 
 def test_up_starts_a_lab_and_publishes_both_ports(started: list[FakeLab]) -> None:
-    in_lab.Trial("second", None).up([], port=8123)
+    in_lab.LabStack("second", None).up([], port=8123)
     (machine,) = started
     assert machine.name == "second"
     assert machine.publish == {8123: 8000, 9123: 9000}
@@ -99,7 +99,7 @@ def test_port_that_is_taken_is_refused_before_a_lab_starts(
 ) -> None:
     monkeypatch.setattr(ports, "is_free", lambda port: port != 8000)
     with pytest.raises(DeployError, match="port 8000 of this host is taken") as caught:
-        in_lab.Trial("second", None).up([], port=None)
+        in_lab.LabStack("second", None).up([], port=None)
     assert "python3 build.py up --lab second --port 8001" in caught.value.hint
     assert started == []
 
@@ -132,7 +132,7 @@ def test_the_package_lock_of_a_trial_is_where_the_guide_says(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     files = {"todo-db.packages.json": "{}", "todo-db.cdx.json": "{}", "layers.json": "[]"}
     started.append(FakeLab({8000: 8000}, files=files))
-    assert in_lab.Trial(command_hints.DEFAULT_LAB, why).image([], None, assume_yes=False) == 0
+    assert in_lab.LabStack(command_hints.DEFAULT_LAB, why).image([], None, assume_yes=False) == 0
     found = {path.name for path in build.record_dir().glob("*")}
     # A host that builds by itself has records of its own.
     assert found == ({"todo-db.packages.json", "todo-db.cdx.json"} if why else set())
@@ -140,7 +140,7 @@ def test_the_package_lock_of_a_trial_is_where_the_guide_says(
 
 def test_command_for_a_named_lab_runs_there(started: list[FakeLab]) -> None:
     started += [FakeLab({8000: 8000}), FakeLab({8001: 8000}, name="second")]
-    assert in_lab.Trial("second", "no systemd").again("token", ["alice"]) == 0
+    assert in_lab.LabStack("second", "no systemd").again("token", ["alice"]) == 0
     assert started[0].ran == []
     assert started[1].ran[0][2:5] == ["token", "--no-lab", "alice"]
 
@@ -148,7 +148,7 @@ def test_command_for_a_named_lab_runs_there(started: list[FakeLab]) -> None:
 def test_command_without_its_lab_names_the_one_that_starts_it(started: list[FakeLab]) -> None:
     assert started == []
     with pytest.raises(DeployError, match="no lab second is up") as caught:
-        in_lab.Trial("second", "no systemd").again("status", [])
+        in_lab.LabStack("second", "no systemd").again("status", [])
     assert caught.value.hint == "python3 build.py up --lab second"
 
 
