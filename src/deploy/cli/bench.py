@@ -16,19 +16,20 @@ _PARTS = {"api_data", "api_load", "api_sides", "launch", "load"}
 
 
 class Bench(Command):
-    """Measure starts, healing and restarts (in a lab), and what a request costs."""
+    """Measure starts, healing and restarts (in a lab), and what requests and quick add cost."""
 
     rounds = cli.SwitchAttr("--rounds", cli.Range(1, 50), default=5, help="rounds a figure")
 
     def main(self, name: str = "heal") -> int:
         """Run a measurement of tests/bench by name."""
         found = {path.stem for path in (REPO / "tests" / "bench").glob("*.py")}
-        measurements = found - _PARTS
+        measurements = {stem.replace("_", "-") for stem in found - _PARTS}
         if name not in measurements:
             message = (
                 f"unknown measurement {name}, must be one of: {', '.join(sorted(measurements))}"
             )
             unknown(message, name, measurements, "build.py bench")
         venv.enter("dev")
-        program = [sys.executable, "-m", f"tests.bench.{name}", f"--rounds={self.rounds}"]
+        module = f"tests.bench.{name.replace('-', '_')}"
+        program = [sys.executable, "-m", module, f"--rounds={self.rounds}"]
         return process.interact(program, env={"PYTHONPATH": f"{REPO}:{REPO / 'src'}"}, cwd=REPO)

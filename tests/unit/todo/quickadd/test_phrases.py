@@ -1,4 +1,4 @@
-from tests.unit.todo.quickadd.phrases import load_phrases
+from tests.unit.todo.quickadd.phrasebook import load_phrases
 from todo.schedule.rule import read_rule
 
 
