@@ -1,15 +1,18 @@
 """The public application: it only wires routers, middleware and services."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 from fastapi import FastAPI
 from pydantic import BaseModel
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from todo import __version__
 from todo.account.router import router as account_router
+from todo.api.body_limits import MCP_PATH
 from todo.api.cors import Cors
 from todo.api.exception_handlers import add_exception_handlers
 from todo.api.middleware import RequestMiddleware
@@ -49,6 +52,7 @@ class HealthStatus(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+_METADATA_PATH = "/.well-known/oauth-protected-resource"
 _CHECKS = {
     "livez": ("alive", "Returns 200 while the process runs, whatever its database does."),
     "readyz": (
@@ -136,6 +140,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     app.include_router(live_router)
     app.include_router(docs_router)
     app.include_router(root_router)
+    _add_mcp(app, settings)
     app.add_middleware(
         RequestMiddleware,
         metrics=metrics,
@@ -152,6 +157,38 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
         identify=app.state.authenticator.identify,
     )
     return app
+
+
+class _OnFirstUse:
+    """An ASGI application that is made for its first request."""
+
+    def __init__(self, make: Callable[[], ASGIApp]) -> None:
+        self._make = cache(make)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._make()(scope, receive, send)
+
+
+def _add_mcp(app: FastAPI, settings: Settings) -> None:
+    # Nothing of it for the start: it is for services that agents use.
+    def open_endpoint() -> ASGIApp:
+        from todo.mcp.application import open_endpoint  # noqa: PLC0415
+
+        return open_endpoint(settings, _METADATA_PATH)
+
+    app.router.routes.append(Route(MCP_PATH, _OnFirstUse(open_endpoint)))
+    login_service = settings.login_service
+    if login_service is None:
+        return
+
+    def open_metadata() -> ASGIApp:
+        from todo.mcp.application import open_metadata  # noqa: PLC0415
+
+        return open_metadata(login_service, _METADATA_PATH)
+
+    metadata = _OnFirstUse(open_metadata)
+    for path in (_METADATA_PATH, f"{_METADATA_PATH}{MCP_PATH}"):
+        app.router.routes.append(Route(path, metadata))
 
 
 def _limit(

@@ -11,6 +11,9 @@ MAX_KEYS = 64
 MAX_VALUES = 5000
 """Of a whole body; a full batch has 3,300 with all fields, tags and reminders."""
 
+MCP_PATH = "/mcp"
+"""Of the endpoint for agents; a call may add as many tasks as a batch."""
+
 _Path = tuple[()] | tuple[Any, str]
 """The path of the container, and the key or index in it."""
 
@@ -29,7 +32,7 @@ def find_body_limit(path: str) -> int:
     Args:
         path: Of the request.
     """
-    if path == _BATCH:
+    if path in {_BATCH, MCP_PATH}:
         return _BATCH_BYTES
     return _TASK_BYTES if _TASK.fullmatch(path) else _BODY_BYTES
 

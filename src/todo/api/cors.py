@@ -9,11 +9,12 @@ from todo.api.rate_limit import Field
 _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 _SENT = (
     b"authorization, content-type, if-match, if-none-match, idempotency-key, last-event-id, "
+    b"mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, "
     b"traceparent, tracestate, x-agent, x-model, x-request-id, x-run-id"
 )
 _SHOWN = (
-    b"etag, idempotency-replayed, location, ratelimit, ratelimit-policy, retry-after, "
-    b"www-authenticate, x-request-id"
+    b"etag, idempotency-replayed, location, mcp-session-id, ratelimit, ratelimit-policy, "
+    b"retry-after, www-authenticate, x-request-id"
 )
 _PREFLIGHT_S = b"600"
 _VARY = (b"vary", b"Origin")

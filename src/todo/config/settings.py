@@ -315,6 +315,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def login_service(self) -> str | None:
+        """The issuer of the tokens, if they are verified with its key set."""
+        return self.token_issuer if self.jwks_url or self.jwks_file else None
+
+    @property
     def url(self) -> URL:
         """The database address without what comes from the password file."""
         return make_url(self.database_url)

@@ -41,7 +41,8 @@ _FRAMING = {
     b"transfer-encoding",
     b"upgrade",
 }
-_FRAMING_OF_RESPONSE = {b"content-length", b"connection", b"transfer-encoding"}
+_CHALLENGE = b"www-authenticate"
+_SPECIAL_IN_RESPONSE = {b"content-length", b"connection", b"transfer-encoding", _CHALLENGE}
 _WITHOUT_BODY = {204, 304}
 
 
@@ -144,7 +145,11 @@ def render_response(
     length: int | None = None
     closes = False
     for name, value in headers:
-        if name in _FRAMING_OF_RESPONSE:
+        if name in _SPECIAL_IN_RESPONSE:
+            if name == _CHALLENGE:
+                # Some clients of agents look for this spelling only.
+                lines.append(b"WWW-Authenticate: " + value)
+                continue
             if name == b"content-length":
                 length = int(value)
             elif name == b"connection":

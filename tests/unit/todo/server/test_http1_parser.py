@@ -109,6 +109,12 @@ def test_a_response_without_body_announces_none_of_its_own(method: str, status: 
     assert response.length == 0
 
 
+def test_a_challenge_is_spelled_as_clients_of_agents_look_for_it() -> None:
+    response = render_response("GET", 401, [(b"www-authenticate", b"Bearer")], 0)
+
+    assert b"\r\nWWW-Authenticate: Bearer\r\n" in response.head
+
+
 def test_a_response_says_that_it_is_the_last() -> None:
     assert render_response("GET", 200, [(b"connection", b"close")], 0).closes
 

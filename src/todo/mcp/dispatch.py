@@ -1,0 +1,50 @@
+"""From the body of a request to its answer: which era a message belongs to, and its errors."""
+
+import logging
+
+from todo.core.errors import ProblemError
+from todo.mcp import legacy, modern
+from todo.mcp.protocol import (
+    INTERNAL_ERROR,
+    Answer,
+    Headers,
+    RpcError,
+    Server,
+    parse_message,
+    render_error,
+)
+from todo.mcp.tool import ToolCall
+
+_log = logging.getLogger("todo.mcp")
+
+
+async def answer(server: Server, body: bytes, headers: Headers, call: ToolCall) -> Answer:
+    """Answer the message in the body of a request.
+
+    Args:
+        server: What is served.
+        body: The body.
+        headers: Header fields of the request, names in lower case.
+        call: Whose request it is.
+
+    Raises:
+        ProblemError: The request is refused by the status of its response.
+    """
+    try:
+        message = parse_message(body)
+    except RpcError as error:
+        return Answer(400, render_error(error.request_id, error))
+    if modern.is_modern(message, headers):
+        answer_message, find_status = modern.answer, modern.find_status
+    else:
+        answer_message, find_status = legacy.answer, legacy.find_status
+    try:
+        return await answer_message(server, message, headers, call)
+    except RpcError as error:
+        refusal = error
+    except ProblemError:
+        raise
+    except Exception:  # noqa: BLE001 - the boundary: the client gets its id back, the log the rest
+        _log.exception("unexpected error", extra={"rpc_method": message.method[:100]})
+        refusal = RpcError(INTERNAL_ERROR, "Internal error; the log has it by its request id.")
+    return Answer(find_status(refusal.code), render_error(message.id, refusal))

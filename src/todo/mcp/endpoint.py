@@ -1,0 +1,104 @@
+"""The MCP endpoint: Streamable HTTP with JSON responses, both eras of the protocol on one path."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import orjson
+from fastapi import Request, Response
+from starlette.types import Receive, Scope, Send
+
+from todo.api.idempotency import find_key
+from todo.auth.dependencies import authenticate
+from todo.core.errors import ForbiddenError, HttpError, ProblemError, UnauthorizedError
+from todo.mcp.dispatch import answer
+from todo.mcp.metadata import ResourceMetadata
+from todo.mcp.protocol import Headers, Server
+from todo.mcp.tool import ToolCall
+
+_JSON = "application/json"
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class OriginError(ProblemError):
+    """A page of another site sent the request."""
+
+    status = 403
+    code = "origin-not-allowed"
+    default_detail = (
+        "Requests from this Origin are not allowed. Its operator can list it in TODO_CORS_ORIGINS."
+    )
+
+
+class McpEndpoint:
+    """Serves the tools of one server."""
+
+    def __init__(
+        self, server: Server, origins: Collection[str], metadata: ResourceMetadata | None
+    ) -> None:
+        """Serve.
+
+        Args:
+            server: What is served.
+            origins: Origins of pages whose scripts may send requests.
+            metadata: Names the login service; None without one.
+        """
+        self._server = server
+        self._origins = frozenset(origins)
+        self._metadata = metadata
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request.
+
+        Raises:
+            ProblemError: It is refused.
+        """
+        request = Request(scope, receive)
+        try:
+            response = await self._respond(request)
+        except (UnauthorizedError, ForbiddenError) as error:
+            if self._metadata is not None:
+                self._metadata.extend_challenge(request, error)
+            raise
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        origin = request.headers.get("origin")
+        if origin is not None and origin not in self._origins and not _is_own(request, origin):
+            raise OriginError
+        # Before the method: a client finds out by 401 that it needs a token, not by 405.
+        caller = await authenticate(request.scope)
+        if request.method != "POST":
+            raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "", {"Allow": "POST"})
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
+            raise HttpError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: {_JSON}.", None)
+        call = ToolCall(request.app.state, caller, datetime.now(UTC), find_key(request))
+        answered = await answer(self._server, await request.body(), _join_headers(request), call)
+        body = b"" if answered.body is None else orjson.dumps(answered.body)
+        headers = {"Cache-Control": "no-store", **answered.headers}
+        media_type = None if answered.body is None else _JSON
+        return Response(body, answered.status, headers, media_type)
+
+
+def _join_headers(request: Request) -> Headers:
+    """Return the header fields; one that comes twice matches nothing."""
+    joined: dict[str, str] = {}
+    for name, value in request.headers.items():
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
+
+
+def _is_own(request: Request, origin: str) -> bool:
+    """Whether a page of this service sent a request.
+
+    That origin and host are equal proves nothing: with DNS rebinding, an attacker's name leads to
+    this machine. But that name has no certificate here, and is not a name of the loopback address.
+    """
+    try:
+        parts = urlsplit(origin)
+        host = parts.hostname
+    except ValueError:
+        return False
+    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    return origin == own and (parts.scheme == "https" or host in _LOOPBACK)

@@ -1,0 +1,65 @@
+"""The revisions of the protocol with a handshake, 2025-03-26 to 2025-11-25, without sessions.
+
+Every request is answered by itself. The session id only carries the name that the client has in the
+handshake: clients repeat it with each request.
+"""
+
+from todo.core.ids import new_uuid7
+from todo.mcp.protocol import (
+    AGENT,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    LEGACY_VERSIONS,
+    Answer,
+    Headers,
+    Message,
+    RpcError,
+    Server,
+    call_method,
+    find_agent,
+    name_agent,
+    render_result,
+)
+from todo.mcp.tool import Json, ToolCall
+
+_SESSION_HEADER = "mcp-session-id"
+
+
+def find_status(code: int) -> int:
+    """Return the status of a response with an error: it is a response all the same."""
+    return 500 if code == INTERNAL_ERROR else 200
+
+
+async def answer(server: Server, message: Message, headers: Headers, call: ToolCall) -> Answer:
+    """Answer a message.
+
+    Raises:
+        RpcError: It is refused.
+    """
+    if message.id is None:
+        return Answer(202)
+    if message.method == "initialize":
+        return _initialize(server, message)
+    method = _ping if message.method == "ping" else server.methods.get(message.method)
+    agent = headers.get(_SESSION_HEADER, "").partition(".")[2]
+    call = name_agent(call, agent if AGENT.fullmatch(agent) else None)
+    return Answer(200, render_result(message.id, await call_method(method, server, message, call)))
+
+
+async def _ping(_server: Server, _params: Json, _call: ToolCall) -> Json:
+    return {}
+
+
+def _initialize(server: Server, message: Message) -> Answer:
+    requested = message.params.get("protocolVersion")
+    if not isinstance(requested, str):
+        raise RpcError(INVALID_PARAMS, "`protocolVersion` must be a string.")
+    agent = find_agent(message.params.get("clientInfo"))
+    result = {
+        "protocolVersion": requested if requested in LEGACY_VERSIONS else LEGACY_VERSIONS[0],
+        "capabilities": server.capabilities,
+        "serverInfo": server.info,
+        "instructions": server.instructions,
+    }
+    headers = {"Mcp-Session-Id": f"{new_uuid7().hex}.{agent}"} if agent else {}
+    return Answer(200, render_result(message.id, result), headers)

@@ -1,0 +1,134 @@
+"""The methods of both eras: lists, and calls of tools."""
+
+import logging
+from dataclasses import replace
+
+import orjson
+
+from todo.core.errors import ForbiddenError, ProblemError
+from todo.core.ids import new_uuid7
+from todo.mcp.protocol import INVALID_PARAMS, Method, RpcError, Server
+from todo.mcp.tool import Json, Tool, ToolCall, ToolError, ToolResult, render_failure
+
+MAX_RESULT_BYTES = 256 * 1024
+"""The tools page their results; a client keeps a fraction of this."""
+CAPABILITIES: Json = {"tools": {}, "prompts": {}}
+"""Neither `listChanged` nor subscriptions: what is listed changes with an upgrade only. Resources
+are not offered, since some clients load tools of their own where they are."""
+
+_ERROR = "todo-backend/error"
+
+_log = logging.getLogger("todo.mcp")
+
+
+def render_tool(tool: Tool) -> Json:
+    """Return a tool as clients list it."""
+    rendered: Json = {
+        "name": tool.name,
+        "title": tool.title,
+        "description": tool.description,
+        "inputSchema": tool.input_schema,
+        "annotations": {
+            "title": tool.title,
+            "readOnlyHint": tool.read_only,
+            "destructiveHint": tool.destructive,
+            "idempotentHint": tool.idempotent,
+            "openWorldHint": tool.open_world,
+        },
+    }
+    if tool.output_schema is not None:
+        rendered["outputSchema"] = tool.output_schema
+    return rendered
+
+
+async def list_tools(server: Server, params: Json, call: ToolCall) -> Json:
+    """List the tools that the token may call.
+
+    Raises:
+        RpcError: There is a cursor, which nothing returned.
+    """
+    _refuse_cursor(params)
+    scopes = call.caller.scopes
+    return {"tools": [render_tool(tool) for tool in server.tools if tool.scope in scopes]}
+
+
+async def call_tool(server: Server, params: Json, call: ToolCall) -> Json:
+    """Call a tool.
+
+    Raises:
+        RpcError: The tool does not exist, or the request is malformed.
+        ForbiddenError: The token lacks a scope that its client can ask the login service for.
+    """
+    name, arguments = params.get("name"), params.get("arguments")
+    tool = next((tool for tool in server.tools if tool.name == name), None)
+    if tool is None:
+        raise RpcError(INVALID_PARAMS, f"Unknown tool: {str(name)[:100]}")
+    if arguments is None:
+        arguments = {}
+    if not isinstance(arguments, dict):
+        raise RpcError(INVALID_PARAMS, "`arguments` must be an object.")
+    if not tool.read_only and call.caller.run_id is None:
+        call = replace(call, caller=replace(call.caller, run_id=str(new_uuid7())))
+    try:
+        call.caller.require(tool.scope)
+        result = await tool.run(call, arguments)
+    except ForbiddenError as error:
+        _log.warning("tool call refused", extra={"tool": tool.name, "reason": error.detail})
+        if server.challenges:
+            raise
+        result = render_failure(error)
+    except (ProblemError, ToolError) as error:
+        result = render_failure(error)
+    return _render_result(result)
+
+
+def _render_result(result: ToolResult) -> Json:
+    size = len(result.text.encode()) + len(orjson.dumps(result.structured))
+    if size > MAX_RESULT_BYTES:
+        result = render_failure(
+            ToolError(
+                "The result is too large.",
+                "repeat the call with a smaller limit or with fewer fields.",
+                code="result-too-large",
+            )
+        )
+    rendered: Json = {
+        "content": [{"type": "text", "text": result.text}],
+        "isError": result.is_error,
+    }
+    meta = dict(result.meta or {})
+    if result.is_error:
+        # Clients compare structured content with the schema of the tool even if the call failed.
+        meta[_ERROR] = result.structured.get("error", result.structured)
+    else:
+        rendered["structuredContent"] = result.structured
+    if meta:
+        rendered["_meta"] = meta
+    return rendered
+
+
+def _list_nothing(key: str) -> Method:
+    async def list_nothing(_server: Server, params: Json, _call: ToolCall) -> Json:
+        _refuse_cursor(params)
+        return {key: []}
+
+    return list_nothing
+
+
+async def _get_prompt(_server: Server, params: Json, _call: ToolCall) -> Json:
+    raise RpcError(INVALID_PARAMS, f"Unknown prompt: {str(params.get('name'))[:100]}")
+
+
+def _refuse_cursor(params: Json) -> None:
+    if params.get("cursor") is not None:
+        raise RpcError(INVALID_PARAMS, "Invalid cursor: the list has one page.")
+
+
+METHODS: dict[str, Method] = {
+    "tools/list": list_tools,
+    "tools/call": call_tool,
+    "prompts/list": _list_nothing("prompts"),
+    "prompts/get": _get_prompt,
+    "resources/list": _list_nothing("resources"),
+    "resources/templates/list": _list_nothing("resourceTemplates"),
+}

@@ -1,0 +1,177 @@
+"""JSON-RPC messages of the Model Context Protocol: parsing, errors and answers, without I/O."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from todo.api.body_limits import refuse_many_values
+from todo.core.errors import ValidationFailedError
+from todo.mcp.tool import Json, Tool, ToolCall
+
+MODERN_VERSIONS = ("2026-07-28",)
+"""Revisions in which every request names its version, its client and what that can do."""
+LEGACY_VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
+"""Revisions with a handshake, newest first."""
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+HEADER_MISMATCH = -32020
+UNSUPPORTED_VERSION = -32022
+
+AGENT = re.compile(r"[A-Za-z0-9._:/@+-]{1,64}")
+_NOT_IN_AGENT = re.compile(r"[^A-Za-z0-9._:/@+-]+")
+_AGENT_LENGTH = 64
+
+Id = str | int
+Headers = Mapping[str, str]
+"""Header fields of a request, names in lower case."""
+Method = Callable[["Server", Json, ToolCall], Awaitable[Json]]
+"""Takes the parameters of a request and its caller, and returns the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What is served.
+
+    Attributes:
+        info: Name, title and version.
+        instructions: How to use the tools, for models.
+        tools: The tools, in the order in which they are listed.
+        capabilities: What clients may expect.
+        methods: The methods of both eras.
+        challenges: Whether a call beyond the scopes of its token is refused with 403, so that its
+            client asks the login service for more scopes. Otherwise its result is an error.
+    """
+
+    info: Json
+    instructions: str
+    tools: Sequence[Tool]
+    capabilities: Json
+    methods: Mapping[str, Method]
+    challenges: bool = False
+
+
+class RpcError(Exception):
+    """A message that is answered with an error of the protocol."""
+
+    def __init__(
+        self, code: int, message: str, *, data: Json | None = None, request_id: Id | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+        self.request_id = request_id
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request, or a notification, which has no id."""
+
+    id: Id | None
+    method: str
+    params: Json
+
+    @property
+    def meta(self) -> Json:
+        """The metadata of a request."""
+        meta = self.params.get("_meta")
+        return meta if isinstance(meta, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The HTTP response to a message."""
+
+    status: int
+    body: Json | None = None
+    headers: Headers = field(default_factory=dict)
+
+
+def render_result(request_id: Id | None, result: Json) -> Json:
+    """Return the response to a request."""
+    return {"jsonrpc": "2.0", "id": request_id, "result": result}
+
+
+def render_error(request_id: Id | None, error: RpcError) -> Json:
+    """Return the response to a request that failed, or whose id is not known."""
+    rendered: Json = {"code": error.code, "message": error.message}
+    if error.data is not None:
+        rendered["data"] = error.data
+    return {"jsonrpc": "2.0", "id": request_id, "error": rendered}
+
+
+def parse_message(body: bytes) -> Message:
+    """Return the message that the body of a request holds.
+
+    Raises:
+        RpcError: The body is not a single request or notification.
+    """
+    try:
+        value = orjson.loads(body)
+    except ValueError:
+        raise RpcError(PARSE_ERROR, "The body must be JSON in UTF-8.") from None
+    if isinstance(value, list):
+        # Only the revision 2025-03-26 has them, and no client was found that sends them.
+        raise RpcError(INVALID_REQUEST, "Send each message in its own request, not in a batch.")
+    if not isinstance(value, dict):
+        raise RpcError(INVALID_REQUEST, "The body must be a JSON-RPC message.")
+    request_id = value.get("id")
+    if "id" in value and (isinstance(request_id, bool) or not isinstance(request_id, str | int)):
+        raise RpcError(INVALID_REQUEST, "`id` must be a string or an integer.")
+    refusal = _find_fault(value)
+    if refusal is not None:
+        code, message = refusal
+        raise RpcError(code, message, request_id=request_id)
+    return Message(request_id, value["method"], value.get("params") or {})
+
+
+def _find_fault(value: Json) -> tuple[int, str] | None:
+    if value.get("jsonrpc") != "2.0":
+        return INVALID_REQUEST, '`jsonrpc` must be "2.0".'
+    if "method" not in value:
+        return INVALID_REQUEST, "`method` is missing; this server expects no responses."
+    if not isinstance(value["method"], str):
+        return INVALID_REQUEST, "`method` must be a string."
+    if not isinstance(value.get("params"), dict | None):
+        return INVALID_PARAMS, "`params` must be an object."
+    try:
+        refuse_many_values(value)
+    except ValidationFailedError as error:
+        (found,) = error.errors or ()
+        return INVALID_PARAMS, f"{found['field'] or 'The message'} {found['message']}."
+    return None
+
+
+def find_agent(client_info: object) -> str | None:
+    """Return name and version of a client as the journal records agents; None without a name."""
+    if not isinstance(client_info, dict) or not isinstance(client_info.get("name"), str):
+        return None
+    parts = (client_info["name"], client_info.get("version"))
+    text = "/".join(part for part in parts if isinstance(part, str) and part)
+    return _NOT_IN_AGENT.sub("-", text)[:_AGENT_LENGTH].strip("-") or None
+
+
+def name_agent(call: ToolCall, agent: str | None) -> ToolCall:
+    """Make a client the agent of a call, unless the token or a header names another one."""
+    if agent is None or call.caller.agent is not None:
+        return call
+    return replace(call, caller=replace(call.caller, agent=agent))
+
+
+async def call_method(
+    method: Method | None, server: Server, message: Message, call: ToolCall
+) -> Json:
+    """Return the result of a request.
+
+    Raises:
+        RpcError: The method does not exist, or refuses the request.
+    """
+    if method is None:
+        raise RpcError(METHOD_NOT_FOUND, f"Method not found: {message.method[:100]}")
+    return await method(server, message.params, call)
