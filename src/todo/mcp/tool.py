@@ -3,6 +3,7 @@
 The protocol layer knows only this module. The tools know only this module and the services.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +27,7 @@ _NEXT_STEPS = {
     "batch-failed": "correct these items, and repeat the whole call: nothing was changed.",
     "idempotency-key-reused": "repeat with a new idempotency_key.",
     "rate-limited": "wait, then repeat the call.",
-    "undo-conflict": "undo the newer changes first, or correct the tasks with update_tasks.",
+    "undo-conflict": "undo the newer changes first, or single changes by seq.",
 }
 _LATER = "repeat the call later, with the same idempotency_key."
 
@@ -135,15 +136,25 @@ def render_failure(error: ProblemError | ToolError) -> ToolResult:
             _LATER if error.status >= 500 else "correct the arguments, and repeat the call."  # noqa: PLR2004 - a class of status codes
         )
         found = [dict(each) for each in error.errors or ()]
-    shown = [{k: v for k, v in each.items() if k != "in"} for each in found[:_SHOWN_ERRORS]]
+    shown = [
+        {k: v for k, v in each.items() if k != "in" and v not in ("", [])}
+        for each in found[:_SHOWN_ERRORS]
+    ]
     structured: Json = {"error": {"code": code, "message": message, "next_step": next_step}}
     if shown:
         structured["error"]["errors"] = shown
     omitted = len(found) - len(shown)
     lines = [f"Error: {message}"]
-    lines += [f"- {each['field']}: {each['message']}" for each in shown]
+    lines += [_render_error(each) for each in shown]
     if omitted > 0:
         structured["error"]["errors_omitted"] = omitted
         lines.append(f"- {omitted} more are not shown.")
     lines.append(f"Try next: {next_step}")
     return ToolResult(structured, "\n".join(lines), is_error=True)
+
+
+def _render_error(error: Json) -> str:
+    line = f"- {error['field']}: {error['message']}"
+    # Texts of users, or parts of what the caller sent.
+    choices = " or ".join(json.dumps(choice) for choice in error.get("choices", ()))
+    return f"{line}. Choices: {choices}" if choices else line

@@ -152,6 +152,15 @@ _FOLLOWED = Statement(
 )
 
 
+def _following(dialect: str) -> Select[Any]:
+    seen = can_see(task.c.owner, task.c.list_id)
+    follows = task.c.previous_id == bindparam("previous", type_=Id)
+    return select_document(dialect, task, lambda s: s.where(follows, seen).limit(1))
+
+
+_FOLLOWING = Statement(_following)
+
+
 class TaskRepository:
     """The tasks that a caller may see, within one session."""
 
@@ -186,6 +195,11 @@ class TaskRepository:
     async def is_followed(self, task_id: str) -> bool:
         """Whether the series has a next task after this one."""
         return await self._session.find(_FOLLOWED, {"previous": task_id}) is not None
+
+    async def find_next(self, task_id: str) -> bytes | None:
+        """Return the document of the task that follows one in its series, if the caller sees it."""
+        row = await self._session.find(_FOLLOWING, {"previous": task_id, **self._sight})
+        return None if row is None else as_bytes(row[0])
 
     def add(
         self, document: Document, fire_times: Iterable[str], words: str | None = None

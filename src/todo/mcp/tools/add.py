@@ -1,0 +1,186 @@
+"""add_tasks: new tasks from lines of quick add or from fields, all or none."""
+
+from todo.lists.schemas import ListCreate
+from todo.lists.service import ListService
+from todo.mcp.tool import Json, ToolCall, ToolResult
+from todo.mcp.tools.clock import render_heading
+from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.items import DUE, MAX_TASKS, Items, open_items, run_operations
+from todo.mcp.tools.places import NAME_LENGTH, Place
+from todo.mcp.tools.quoting import quote
+from todo.mcp.tools.schema import array, flag, record, text
+from todo.mcp.tools.task_view import TASK, render_tasks, view_task
+from todo.mcp.tools.write import REPEATABLE, RESULT, raise_for_items, render_run, run_write
+from todo.quickadd.parser import parse_quick_add
+from todo.quickadd.result import QuickAdd
+from todo.tasks.document import parse_document
+from todo.tasks.recurrence import RuleEvaluation
+from todo.tasks.schemas import TaskCreate
+from todo.writes.unit_of_work import UnitOfWork
+
+NAME = "add_tasks"
+PRIORITIES = ("none", "low", "medium", "high")
+_PLAIN = ("title", "description", "priority", "tags", "parent_id", "reminders")
+# Of the task whose first due is looked for.
+_TITLE = "x"
+
+_ARGUMENTS: Json = {
+    "tasks": array(
+        "Each with either text or title.",
+        record(
+            {
+                "text": text(
+                    "Quick add: 'Pay rent every 1st at 9 #Home @bills p1'. Fields below win."
+                ),
+                "title": text("Used literally."),
+                "description": text("Notes."),
+                "due": text("'next friday 3pm', 'in 2 weeks' or ISO."),
+                "recurrence": text(
+                    "'every other monday' or RRULE; 'every!' counts from completion."
+                ),
+                "priority": text("Default none.", PRIORITIES),
+                "tags": array("Tags.", {"type": "string"}),
+                "list": text("Name or id."),
+                "parent_id": text("Task above."),
+                "reminders": array("Minutes before due.", {"type": "integer"}),
+            }
+        ),
+        MAX_TASKS,
+    ),
+    "create_missing_lists": flag("Create lists given in `list` that do not exist."),
+    **REPEATABLE,
+}
+_RESULT: Json = {
+    **CLOCK,
+    "tasks": {"type": "array", "items": TASK, "description": "In the order of the call."},
+    "created_lists": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Names of new lists.",
+    },
+    **RESULT,
+}
+
+
+async def _run(call: ToolCall, arguments: Json) -> ToolResult:
+    # Its budget outlasts a repeated attempt.
+    rules = RuleEvaluation()
+
+    async def act(work: UnitOfWork) -> Json:
+        items = await open_items(work)
+        given: list[Json] = arguments["tasks"]
+        created: list[str] = []
+        if arguments.get("create_missing_lists"):
+            created = await _create_lists(work, items, given)
+        operations = [
+            {"op": "create", "task": _read(item, items, f"tasks.{index}")}
+            for index, item in enumerate(given)
+        ]
+        raise_for_items(items.errors)
+        documents = await run_operations(work, rules, operations)
+        shown = [view_task(document, items.clock, items.places) for document in documents]
+        more = {"created_lists": created} if created else {}
+        return {**items.clock.render(), "tasks": shown, **more}
+
+    return await run_write(call, NAME, arguments, act, _render)
+
+
+async def _create_lists(work: UnitOfWork, items: Items, given: list[Json]) -> list[str]:
+    """Create the lists that are named in a field and do not exist; return their names."""
+    created: list[str] = []
+    for index, item in enumerate(given):
+        # The first of several items creates it for all.
+        if "list" not in item or items.places.has(item["list"]):
+            continue
+        fields = items.validate(ListCreate, {"name": item["list"]}, f"tasks.{index}")
+        if fields:
+            document = parse_document(await ListService(work).create(fields))
+            items.places.add(Place(document["id"], document["name"], "owner"))
+            created.append(document["name"])
+    return created
+
+
+def _read(item: Json, items: Items, path: str) -> Json:
+    """Return the fields of a new task."""
+    if ("text" in item) == ("title" in item):
+        items.add_error(path, "needs either text or title")
+        return {}
+    fields = _read_text(item["text"], items, f"{path}.text") if "text" in item else {}
+    fields |= {name: item[name] for name in _PLAIN if name in item}
+    if "recurrence" in item:
+        fields |= items.read_recurrence(item["recurrence"], f"{path}.recurrence")
+    if "due" in item:
+        fields = {name: value for name, value in fields.items() if name not in DUE}
+        fields |= items.read_due(item["due"], f"{path}.due")
+    elif "recurrence" in item and not DUE & fields.keys():
+        fields |= _find_first_due(item["recurrence"], items)
+    if "list" in item:
+        fields["list_id"] = items.find_list(item["list"], f"{path}.list")
+    return items.validate(TaskCreate, fields, path) if "title" in fields else {}
+
+
+def _read_text(given: str, items: Items, path: str) -> Json:
+    """Return the fields that a line of quick add gives; what is ambiguous becomes a fault."""
+    clock = items.clock
+    try:
+        found = parse_quick_add(given, clock.now, clock.zone, items.places.writable_names)
+    except ValueError as error:
+        items.add_error(path, str(error))
+        return {}
+    for question in found.questions:
+        part = given[question.start : question.end]
+        choices = list(question.choices)
+        items.add_error(path, question.message, question.code, part=part, choices=choices)
+    if not found.title:
+        items.add_error(path, "leaves no title; add words, or put them in quotes", "no-title")
+    if found.questions or not found.title:
+        return {}
+    fields: Json = {
+        "title": found.title,
+        "priority": found.priority,
+        "tags": list(found.tags),
+        "reminders": list(found.reminders),
+        **_due_of(found, items),
+    }
+    if found.recurrence is not None:
+        fields |= {"recurrence": found.recurrence, "recurrence_from": found.recurrence_from}
+    if found.list_name is not None:
+        fields["list_id"] = items.find_list(found.list_name, path)
+    return fields
+
+
+def _find_first_due(recurrence: str, items: Items) -> Json:
+    """Return the due that quick add gives to a new task with a recurrence in words."""
+    clock = items.clock
+    try:
+        found = parse_quick_add(f'"{_TITLE}" {recurrence}', clock.now, clock.zone)
+    except ValueError:
+        return {}
+    return _due_of(found, items) if found.title == _TITLE and not found.questions else {}
+
+
+def _due_of(found: QuickAdd, items: Items) -> Json:
+    due = found.due_at or found.due_date
+    return {} if due is None else items.render_due(due)
+
+
+def _render(structured: Json) -> str:
+    tasks = structured["tasks"]
+    lines = [render_heading(structured), f"Added {len(tasks)} task{'s' * (len(tasks) != 1)}."]
+    if names := structured.get("created_lists"):
+        lines.append(f"New lists: {', '.join(quote(name, NAME_LENGTH) for name in names)}.")
+    return "\n".join([*lines, *render_tasks(tasks, structured["zone"]), render_run(structured)])
+
+
+TOOL = Definition(
+    name=NAME,
+    title="Add tasks",
+    description="Add up to 50 tasks, all or none. A question about an ambiguous text adds nothing.",
+    run=_run,
+    scope="write",
+    effect="adds",
+    arguments=_ARGUMENTS,
+    required=["tasks"],
+    result=_RESULT,
+    always=[*CLOCK, "tasks", "run_id"],
+).build()

@@ -1,0 +1,165 @@
+"""changes_since: the journal's changes, with who made them, oldest first."""
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from todo.db.session import Session
+from todo.journal.repository import (
+    MAX_SEQ,
+    Changes,
+    Filter,
+    View,
+    find_head,
+    find_view,
+    read_changes,
+    read_history,
+)
+from todo.mcp.tool import Json, ToolCall, ToolResult
+from todo.mcp.tools.clock import Clock, fetch_clock, render_heading
+from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.items import Items, raise_for_arguments
+from todo.mcp.tools.places import fetch_places
+from todo.mcp.tools.quoting import cut, quote
+from todo.mcp.tools.schema import integer, text
+from todo.mcp.tools.task_view import TIMES
+
+_DEFAULT = 20
+_MAX = 50
+_VALUE_LENGTH = 100
+_NAME_LENGTH = 255
+_NAMES = ("title", "name", "user_id", "zone")
+_AUTHOR = ("actor", "agent", "run_id")
+# What changes with each change.
+_ALWAYS_CHANGED = {"updated_at", "version", "position"}
+
+_RESULT: Json = {
+    **CLOCK,
+    "changes": {
+        "type": "array",
+        "description": "Oldest first.",
+        "items": {
+            "type": "object",
+            "description": "A change.",
+            "properties": {
+                "seq": {"type": "integer", "description": "Its number, for undo."},
+                "at": {"type": "string", "description": "When."},
+                "operation": {"type": "string", "description": "create, update, complete …"},
+                "kind": {"type": "string", "description": "task, list, share …"},
+                "id": {"type": "string", "description": "Of what was changed."},
+                "name": {"type": "string", "description": "Its title or name."},
+                "actor": {"type": "string", "description": "The user who made it."},
+                "agent": {"type": "string", "description": "The program that made it."},
+                "run_id": {"type": "string", "description": "Its run, for undo."},
+                "changed": {"type": "object", "description": "Field: value before and after."},
+            },
+        },
+    },
+    "next_since": {"type": "integer", "description": "since of the next call."},
+    "has_more": {"type": "boolean", "description": "Whether there are later changes."},
+}
+
+
+async def _run(call: ToolCall, arguments: Json) -> ToolResult:
+    caller = call.caller
+    limit = arguments.get("limit", _DEFAULT)
+    async with call.state.database.reading(caller.user) as session:
+        items = Items(
+            await fetch_clock(session, caller, call.now), await fetch_places(session, caller)
+        )
+        list_id = items.find_list(arguments["list"], "list") if "list" in arguments else None
+        raise_for_arguments(items)
+        view = await find_view(session, caller, None if list_id is None else UUID(list_id))
+        since = arguments.get("since")
+        if since is None:
+            since = max(0, await find_head(session, view.owner) - limit)
+        page = await read_changes(session, view, since, limit)
+        entries = await _find_entries(session, view, page)
+        clock = await fetch_clock(session, caller, call.now, list_id)
+    structured: Json = {
+        **clock.render(),
+        "changes": [
+            _show(entries.get(change.seq) or orjson.loads(change.data), clock)
+            for change in page.items
+        ],
+        "next_since": page.next_since,
+        "has_more": page.has_more,
+    }
+    return ToolResult(structured, _render(structured))
+
+
+async def _find_entries(session: Session, view: View, page: Changes) -> dict[int, Json]:
+    """Return the entries of changes by number: those have authors, and what was before.
+
+    A history reads fewer entries than a page of changes, so some can be missing.
+    """
+    if not page.items:
+        return {}
+    before = page.items[-1].seq + 1
+    found, _ = await read_history(session, view, Filter(), before, len(page.items))
+    entries = [orjson.loads(item) for item in found]
+    return {entry["seq"]: entry for entry in entries}
+
+
+def _show(entry: Json, clock: Clock) -> Json:
+    before, after = entry.get("before") or {}, entry.get("after") or {}
+    shown = {name: entry[name] for name in ("seq", "at", "operation", "kind", "id")}
+    shown["at"] = clock.show(entry["at"])
+    named = after or before
+    name = next((named[key] for key in _NAMES if key in named), None)
+    if name is not None:
+        shown["name"] = cut(str(name), _NAME_LENGTH)
+    shown |= {name: entry[name] for name in _AUTHOR if entry.get(name) is not None}
+    if before and after:
+        shown["changed"] = {
+            key: [_bound(key, before.get(key), clock), _bound(key, value, clock)]
+            for key, value in after.items()
+            if key not in _ALWAYS_CHANGED and before.get(key) != value
+        }
+    return shown
+
+
+def _bound(key: str, value: Any, clock: Clock) -> Any:  # noqa: ANN401 - JSON
+    if key in TIMES and value is not None:
+        return clock.show(value)
+    return cut(value, _VALUE_LENGTH) if isinstance(value, str) else value
+
+
+def _render_id(change: Json) -> str:
+    # Of a share or an account it is the id of a user, which is a text.
+    is_uuid = change["kind"] in {"task", "list"}
+    return str(change["id"]) if is_uuid else quote(change["id"], _NAME_LENGTH)
+
+
+def _render(structured: Json) -> str:
+    changes = structured["changes"]
+    lines = [render_heading(structured), "Changes:" if changes else "No changes."]
+    for change in changes:
+        name = f" {quote(change['name'], _NAME_LENGTH)}" if "name" in change else ""
+        fields = f" ({', '.join(change['changed'])})" if change.get("changed") else ""
+        by = ", ".join(f"{key} {quote(change[key], 64)}" for key in _AUTHOR if key in change)
+        lines.append(
+            f"- {change['seq']} {change['at'][:16]} {change['operation']} {change['kind']}"
+            f"{name}{fields}, id {_render_id(change)}, by {by or 'unknown'}"
+        )
+    more = "there are more; " if structured["has_more"] else ""
+    lines.append(f"Next time: {more}since {structured['next_since']}.")
+    return "\n".join(lines)
+
+
+TOOL = Definition(
+    name="changes_since",
+    title="Changes",
+    description="The latest changes, or those after `since`: what, by whom, in which run.",
+    run=_run,
+    scope="read",
+    effect="reads",
+    arguments={
+        "since": integer("next_since of the last call.", 0, MAX_SEQ),
+        "list": text("Only this list: name or id."),
+        "limit": integer(f"Default {_DEFAULT}.", 1, _MAX),
+    },
+    result=_RESULT,
+    always=[*CLOCK, "changes", "next_since", "has_more"],
+).build()

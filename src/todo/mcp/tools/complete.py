@@ -1,0 +1,81 @@
+"""complete_tasks: completes or reopens tasks, and shows the next ones of their series."""
+
+from todo.mcp.tool import Json, ToolCall, ToolResult
+from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED, render_changed, show_changed
+from todo.mcp.tools.definition import Definition
+from todo.mcp.tools.items import MAX_TASKS, open_items, run_operations
+from todo.mcp.tools.schema import array, flag, record, text
+from todo.mcp.tools.task_view import TASK, render_tasks, view_task
+from todo.mcp.tools.write import REPEATABLE, VERSION, raise_for_items, require_versions, run_write
+from todo.tasks.document import parse_document
+from todo.tasks.recurrence import RuleEvaluation
+from todo.tasks.repository import TaskRepository
+from todo.writes.unit_of_work import UnitOfWork
+
+NAME = "complete_tasks"
+
+_ARGUMENTS: Json = {
+    "tasks": array("Which tasks.", record({"id": text("Task id."), **VERSION}, ["id"]), MAX_TASKS),
+    "reopen": flag("Reopen them instead."),
+    **REPEATABLE,
+}
+_RESULT: Json = {
+    **CHANGED,
+    "next": {
+        "type": "array",
+        "items": TASK,
+        "description": "The next occurrences of those that repeat.",
+    },
+}
+
+
+async def _run(call: ToolCall, arguments: Json) -> ToolResult:
+    require_versions(call.caller, arguments["tasks"])
+    rules = RuleEvaluation()
+    operation = "reopen" if arguments.get("reopen") else "complete"
+
+    async def act(work: UnitOfWork) -> Json:
+        items = await open_items(work)
+        operations = [
+            {"op": operation, **items.identify(item, f"tasks.{index}")}
+            for index, item in enumerate(arguments["tasks"])
+        ]
+        raise_for_items(items.errors)
+        documents = await run_operations(work, rules, operations)
+        done = show_changed(items, documents)
+        store = TaskRepository(work.session, work.caller)
+        following = [
+            await store.find_next(document["id"])
+            for document in documents
+            if document["recurrence"] is not None and document["is_completed"]
+        ]
+        done["next"] = [
+            view_task(parse_document(text), items.clock, items.places)
+            for text in following
+            if text is not None
+        ]
+        return done
+
+    return await run_write(call, NAME, arguments, act, _render)
+
+
+def _render(structured: Json) -> str:
+    is_done = any("completed_at" in task for task in structured["tasks"])
+    following = render_tasks(structured["next"], structured["zone"])
+    more = ["Next occurrences:", *following] if following else []
+    return render_changed("Completed" if is_done else "Reopened", structured, *more)
+
+
+TOOL = Definition(
+    name=NAME,
+    title="Complete tasks",
+    description="Complete tasks, all or none. Returns the next occurrence of each that repeats.",
+    run=_run,
+    scope="write",
+    effect="changes",
+    arguments=_ARGUMENTS,
+    required=["tasks"],
+    idempotent=True,
+    result=_RESULT,
+    always=[*ALWAYS, "next"],
+).build()

@@ -1,0 +1,123 @@
+"""search and fetch: the two tools of ChatGPT's connectors, in the form that they require.
+
+Their text is the JSON of the result, and each result has a `url`.
+"""
+
+from uuid import UUID
+
+from todo.core.errors import NotFoundError
+from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
+from todo.mcp.tools.clock import fetch_clock, render_heading
+from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.places import fetch_places
+from todo.mcp.tools.quoting import render_json
+from todo.mcp.tools.schema import text
+from todo.mcp.tools.task_view import KEYS, render_task, view_task
+from todo.tasks.document import parse_document
+from todo.tasks.query import Query, read_page
+from todo.tasks.repository import TaskRepository
+
+_MAX_RESULTS = 20
+_QUERY_LENGTH = 200
+_SHOWN = frozenset(KEYS) - {"description"}
+_STRING: Json = {"type": "string"}
+
+
+async def _search(call: ToolCall, arguments: Json) -> ToolResult:
+    query = Query(
+        search=arguments["query"][:_QUERY_LENGTH],
+        sort="relevance" if arguments["query"].strip() else "created",
+        limit=_MAX_RESULTS,
+        fields=("id", "title"),
+    )
+    async with call.state.database.reading(call.caller.user) as session:
+        page = await read_page(session, call.caller, query, call.now)
+    found = [parse_document(item) for item in page.items]
+    return _answer({"results": [each | {"url": _link(each["id"])} for each in found]})
+
+
+async def _fetch(call: ToolCall, arguments: Json) -> ToolResult:
+    caller = call.caller
+    async with call.state.database.reading(caller.user) as session:
+        document = await TaskRepository(session, caller).find(_read_id(arguments["id"]))
+        if document is None:
+            raise NotFoundError
+        task = parse_document(document)
+        clock = await fetch_clock(session, caller, call.now, task["list_id"])
+        shown = view_task(task, clock, await fetch_places(session, caller), _SHOWN)
+    lines = [render_heading(clock.render()), render_task(shown, clock.name)]
+    if task["description"]:
+        lines += ["Description:", task["description"]]
+    answer: Json = {
+        "id": task["id"],
+        "title": task["title"],
+        "text": "\n".join(lines),
+        "url": _link(task["id"]),
+        "metadata": {**clock.render(), **shown},
+    }
+    return _answer(answer)
+
+
+def _read_id(given: str) -> str:
+    try:
+        return str(UUID(given))
+    except ValueError:
+        raise ToolError(
+            "The arguments are invalid.",
+            "find the id with search or find_tasks.",
+            errors=[{"field": "id", "code": "invalid", "message": "is not an id"}],
+        ) from None
+
+
+def _link(task_id: str) -> str:
+    # Absolute wherever the service is reached.
+    return f"urn:uuid:{task_id}"
+
+
+def _answer(structured: Json) -> ToolResult:
+    return ToolResult(structured, render_json(structured))
+
+
+SEARCH = Definition(
+    name="search",
+    title="Search",
+    description="Search tasks; for connectors. find_tasks does more.",
+    run=_search,
+    scope="read",
+    effect="reads",
+    arguments={"query": text("Words.")},
+    required=["query"],
+    result={
+        "results": {
+            "type": "array",
+            "description": "The best matches first.",
+            "items": {
+                "type": "object",
+                "properties": {"id": _STRING, "title": _STRING, "url": _STRING},
+            },
+        }
+    },
+    always=["results"],
+).build()
+FETCH = Definition(
+    name="fetch",
+    title="Fetch",
+    description="Return one task with its whole description.",
+    run=_fetch,
+    scope="read",
+    effect="reads",
+    arguments={"id": text("Task id.")},
+    required=["id"],
+    result={
+        "id": _STRING,
+        "title": _STRING,
+        "text": {"type": "string", "description": "The task, with its whole description."},
+        "url": _STRING,
+        "metadata": {
+            "type": "object",
+            "properties": CLOCK,
+            "description": "The keys of the task that are set.",
+        },
+    },
+    always=["id", "title", "text", "url"],
+).build()

@@ -1,0 +1,153 @@
+"""find_tasks: full text, filters, order, pages."""
+
+from datetime import date, datetime, timedelta
+
+from pydantic import ValidationError
+
+from todo.db.documents import TASK_FIELDS
+from todo.mcp.tool import Json, ToolCall, ToolResult
+from todo.mcp.tools.add import PRIORITIES
+from todo.mcp.tools.clock import fetch_clock, render_heading
+from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.items import Items, is_removed, raise_for_arguments
+from todo.mcp.tools.places import fetch_places
+from todo.mcp.tools.quoting import quote
+from todo.mcp.tools.schema import array, integer, text
+from todo.mcp.tools.task_view import KEYS, TASK, render_tasks, view_task
+from todo.schedule.due import at_wall_time
+from todo.tasks.document import parse_document
+from todo.tasks.query import Query, read_page
+from todo.tasks.schemas import MAX_TAGS, TaskQuery
+
+MAX_PAGE = 50
+DEFAULT_PAGE = 20
+# Arguments and the parameters of the API that they are.
+_NAMES = {
+    "query": "q",
+    "tags": "tag",
+    "priority": "priority",
+    "due": "due",
+    "parent_id": "parent",
+    "sort": "sort",
+    "cursor": "cursor",
+}
+
+_ARGUMENTS: Json = {
+    "query": text("Words in title or description; the last may be incomplete."),
+    "status": text("Default open.", ("open", "completed", "any")),
+    "list": text("Name or id; 'none' for tasks in no list."),
+    "tags": array("All of these.", {"type": "string"}, MAX_TAGS),
+    "priority": text("Exactly this.", PRIORITIES),
+    "due": text("Time window.", ("overdue", "today", "tomorrow", "week", "month", "none")),
+    "due_from": text("First day or time, as in add_tasks."),
+    "due_to": text("Last day (inclusive) or time (exclusive)."),
+    "parent_id": text("Subtasks of this one."),
+    "sort": text(
+        "Default relevance with query, due with dates, otherwise created.",
+        ("relevance", "due", "priority", "created", "updated", "title", "position"),
+    ),
+    "fields": array("Keys to return; default all that are set.", {"type": "string"}),
+    "limit": integer(f"Default {DEFAULT_PAGE}.", 1, MAX_PAGE),
+    "cursor": text("next_cursor of the page before, with the same arguments."),
+}
+_RESULT: Json = {
+    **CLOCK,
+    "tasks": {"type": "array", "items": TASK, "description": "One page."},
+    "next_cursor": {"type": "string", "description": "For the next page; absent on the last."},
+    "has_more": {"type": "boolean", "description": "Whether more tasks match."},
+}
+
+
+async def _run(call: ToolCall, arguments: Json) -> ToolResult:
+    caller = call.caller
+    async with call.state.database.reading(caller.user) as session:
+        places = await fetch_places(session, caller)
+        # The clock of the list follows, once the list is known.
+        items = Items(await fetch_clock(session, caller, call.now), places)
+        list_id = _read_list(arguments, items)
+        clock = items.clock = await fetch_clock(session, caller, call.now, list_id)
+        query = _read(arguments, items, list_id)
+        raise_for_arguments(items)
+        page = await read_page(session, caller, query, call.now)
+    limit = arguments.get("limit", DEFAULT_PAGE)
+    wanted = arguments.get("fields")
+    tasks = [view_task(parse_document(item), clock, places, wanted) for item in page.items[:limit]]
+    structured: Json = {**clock.render(), "tasks": tasks}
+    structured["has_more"] = page.next_cursor is not None or len(page.items) > limit
+    if page.next_cursor is not None:
+        structured["next_cursor"] = page.next_cursor
+    return ToolResult(structured, _render(structured))
+
+
+def _read_list(arguments: Json, items: Items) -> str | None:
+    """Return the id of the list that is meant; None for all tasks, or those in no list."""
+    given = arguments.get("list")
+    return None if given is None or is_removed(given) else items.find_list(given, "list")
+
+
+def _read(arguments: Json, items: Items, list_id: str | None) -> Query:
+    for name in set(arguments.get("fields", ())) - set(KEYS):
+        items.add_error("fields", f"{quote(name, 40)} is not a key; use {', '.join(KEYS)}")
+    given = {_NAMES[name]: arguments[name] for name in _NAMES if name in arguments}
+    try:
+        asked = TaskQuery.model_validate(given)
+    except ValidationError as error:
+        items.add_validation_errors(error, {theirs: ours for ours, theirs in _NAMES.items()})
+        return Query()
+    search = asked.q if asked.q and asked.q.strip() else None
+    sort = asked.sort or (None if search is None else "relevance")
+    status = arguments.get("status", "open")
+    limit = arguments.get("limit", DEFAULT_PAGE)
+    return Query(
+        status=None if status == "any" else status,
+        priority=asked.priority,
+        tags=tuple(dict.fromkeys(asked.tag)),
+        list_id="none" if "list" in arguments and is_removed(arguments["list"]) else list_id,
+        parent_id=None if asked.parent is None else str(asked.parent),
+        due=asked.due,
+        due_from=_read_bound(arguments, "due_from", items, days=0),
+        due_to=_read_bound(arguments, "due_to", items, days=1),
+        search=search,
+        sort=sort,
+        # One more than a page shows that a search by relevance, which has no cursor, found more.
+        limit=limit + 1 if sort == "relevance" else limit,
+        cursor=asked.cursor,
+        fields=TASK_FIELDS,
+    )
+
+
+def _read_bound(arguments: Json, name: str, items: Items, *, days: int) -> datetime | None:
+    """Return an end of a window: of a day, its midnight or the one after so many days."""
+    if name not in arguments:
+        return None
+    fields = items.read_due(arguments[name], name)
+    if "due_at" in fields:
+        return datetime.fromisoformat(fields["due_at"])
+    if "due_date" not in fields:
+        return None
+    day = date.fromisoformat(fields["due_date"]) + timedelta(days=days)
+    return at_wall_time(day, datetime.min.time(), items.clock.zone)
+
+
+def _render(structured: Json) -> str:
+    tasks = structured["tasks"]
+    lines = [render_heading(structured), f"{len(tasks)} task{'s' * (len(tasks) != 1)}."]
+    lines += render_tasks(tasks, structured["zone"])
+    if "next_cursor" in structured:
+        lines.append(f"More: repeat the call with cursor {structured['next_cursor']}")
+    elif structured["has_more"]:
+        lines.append("More tasks match: narrow the search, or sort by created to get pages.")
+    return "\n".join(lines)
+
+
+TOOL = Definition(
+    name="find_tasks",
+    title="Find tasks",
+    description="Find tasks by text and filters, in pages.",
+    run=_run,
+    scope="read",
+    effect="reads",
+    arguments=_ARGUMENTS,
+    result=_RESULT,
+    always=[*CLOCK, "tasks", "has_more"],
+).build()

@@ -1,0 +1,154 @@
+"""Items of a call: their arguments as fields of the API, and their faults by item."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from todo.api.schemas import to_json_dict
+from todo.core.errors import BatchFailedError
+from todo.core.validation_errors import word_errors
+from todo.mcp.tool import Json, ToolError
+from todo.mcp.tools.clock import Clock, fetch_clock
+from todo.mcp.tools.places import PlaceError, Places, fetch_places
+from todo.mcp.tools.write import FIELDS, raise_for_items, translate_batch_error
+from todo.quickadd.parser import parse_due, parse_recurrence
+from todo.tasks.batch import prepare_batch, run_batch
+from todo.tasks.recurrence import RuleEvaluation
+from todo.tasks.service import TaskService
+from todo.writes.unit_of_work import UnitOfWork
+
+DUE = frozenset({"due_date", "due_at", "due_zone"})
+MAX_TASKS = 50
+"""Of one call."""
+_REMOVED = {"", "none"}
+
+
+def is_removed(given: str | None) -> bool:
+    """Whether a due, a recurrence, a list or a parent is to be removed.
+
+    The schemas have a word for that, since they have no null; null is accepted as well.
+    """
+    return given is None or given.strip().casefold() in _REMOVED
+
+
+@dataclass(slots=True)
+class Items:
+    """The items of a call while they are read, and the faults that were found in them."""
+
+    clock: Clock
+    places: Places
+    errors: list[Json] = field(default_factory=list)
+    _ids: set[str] = field(default_factory=set)
+
+    def add_error(self, path: str, message: str, code: str = "invalid", **more: Any) -> None:  # noqa: ANN401 - JSON
+        """Note a fault."""
+        self.errors.append({"field": path, "code": code, "message": message, **more})
+
+    def identify(self, item: Json, path: str) -> Json:
+        """Return id and version of an operation on a task that there is."""
+        task_id = item["id"]
+        try:
+            task_id = str(UUID(task_id))
+        except ValueError:
+            self.add_error(f"{path}.id", "is not an id; find it with find_tasks")
+        if task_id in self._ids:
+            self.add_error(f"{path}.id", "comes twice; join the two items")
+        self._ids.add(task_id)
+        return {"id": task_id, "if_match": item.get("version")}
+
+    def read_due(self, given: str, path: str) -> Json:
+        """Return the fields of a due that is given as text; none where it is not one."""
+        found = self._parse(parse_due, given, path)
+        if found is None:
+            return {}
+        return self.render_due(found)
+
+    def render_due(self, due: date) -> Json:
+        """Return the fields of a day, or of an instant with the zone of the clock."""
+        if isinstance(due, datetime):
+            return {"due_at": due.isoformat(), "due_zone": self.clock.name}
+        return {"due_date": due.isoformat()}
+
+    def read_recurrence(self, given: str, path: str) -> Json:
+        """Return the fields of a recurrence that is given as text; none where it is not one."""
+        found = self._parse(parse_recurrence, given, path)
+        return {} if found is None else {"recurrence": found[0], "recurrence_from": found[1]}
+
+    def find_list(self, given: str, path: str) -> str | None:
+        """Return the id of a list that is given by name or id, None where there is none."""
+        try:
+            return self.places.get_id(given)
+        except PlaceError as error:
+            self.add_error(path, error.message, choices=list(error.choices))
+            return None
+
+    def validate(self, model: type[BaseModel], fields: Json, path: str) -> Json:
+        """Return fields as the services accept them; none where they are not valid."""
+        try:
+            return to_json_dict(model.model_validate(fields))
+        except ValidationError as error:
+            self.add_validation_errors(error, FIELDS, path)
+            return {}
+
+    def add_validation_errors(
+        self, error: ValidationError, names: Mapping[str, str], path: str = ""
+    ) -> None:
+        """Note the faults that a model found.
+
+        Args:
+            error: As the model raised it.
+            names: The arguments of the model's fields, where they have other names.
+            path: Of the item.
+        """
+        found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        for each in word_errors(found):
+            first, dot, rest = each["field"].partition(".")
+            name = f"{names.get(first, first)}{dot}{rest}"
+            self.add_error(".".join(filter(None, (path, name))), each["message"])
+
+    def _parse(self, parse: Callable[..., Any], given: str, path: str) -> Any:  # noqa: ANN401 - of the parser
+        try:
+            return parse(given, self.clock.now, self.clock.zone)
+        except ValueError as error:
+            self.add_error(path, str(error))
+            return None
+
+
+def raise_for_arguments(items: Items) -> None:
+    """Refuse a call whose arguments are invalid.
+
+    Raises:
+        ToolError: Faults were found.
+    """
+    if items.errors:
+        message = "The arguments are invalid; nothing was done."
+        raise ToolError(message, "correct them, and repeat the call.", errors=items.errors)
+
+
+async def open_items(work: UnitOfWork) -> Items:
+    """Return the items of a write, none read yet."""
+    clock = await fetch_clock(work.session, work.caller, work.now)
+    return Items(clock, await fetch_places(work.session, work.caller))
+
+
+async def run_operations(
+    work: UnitOfWork, rules: RuleEvaluation, operations: Sequence[Json]
+) -> list[Json]:
+    """Run operations as the batch does, and return the tasks that they led to.
+
+    Raises:
+        ToolError: Some cannot be done; its errors name the items. Nothing may be committed.
+    """
+    run = list(operations)
+    await prepare_batch(rules, run)
+    try:
+        results = orjson.loads(await run_batch(TaskService(work, rules), run))["results"]
+    except BatchFailedError as error:
+        raise_for_items(translate_batch_error(error))
+        raise
+    return [result["task"] for result in results]

@@ -1,0 +1,83 @@
+"""lists_and_tags: the names that other tools accept, in pages."""
+
+from uuid import UUID
+
+from todo.api.pagination import decode_cursor, encode_cursor
+from todo.core.caller import Caller
+from todo.db.session import Session
+from todo.mcp.tool import Json, ToolCall, ToolResult
+from todo.mcp.tools.definition import Definition
+from todo.mcp.tools.list_counts import LIST, count_lists, render_list
+from todo.mcp.tools.places import fetch_places
+from todo.mcp.tools.quoting import quote
+from todo.mcp.tools.schema import text
+from todo.tags.repository import find_names
+
+_MAX_LISTS = 50
+_MAX_TAGS = 200
+_TAG_LENGTH = 50
+# After all of them: no id and no tag is greater.
+_END = str(UUID(int=2**128 - 1))
+_Position = tuple[str, str | None, bool]
+_START: _Position = ("", None, False)
+
+
+async def _run(call: ToolCall, arguments: Json) -> ToolResult:
+    caller = call.caller
+    after_list, after_tag, no_tags = _START
+    if "cursor" in arguments:
+        after_list, after_tag, no_tags = decode_cursor(arguments["cursor"], _read_position)
+    async with call.state.database.reading(caller.user) as session:
+        places = await fetch_places(session, caller)
+        following = [place for place in places.all if place.id > after_list]
+        shown = following[:_MAX_LISTS]
+        lists, _ = await count_lists(session, caller, shown, call.now)
+        tags = [] if no_tags else await _find_tags(session, caller, after_tag)
+    structured: Json = {"lists": lists, "tags": tags[:_MAX_TAGS]}
+    more_lists, more_tags = len(following) > len(shown), len(tags) > _MAX_TAGS
+    if more_lists or more_tags:
+        structured["next_cursor"] = encode_cursor(
+            shown[-1].id if more_lists else _END,
+            tags[_MAX_TAGS - 1] if more_tags else None,
+            not more_tags,
+        )
+    return ToolResult(structured, _render(structured))
+
+
+async def _find_tags(session: Session, caller: Caller, after: str | None) -> list[str]:
+    if caller.list_id is not None:
+        # Tags are of all lists, and a token for one list does not see those of others.
+        return []
+    return await find_names(session, caller.user, after, _MAX_TAGS + 1)
+
+
+def _read_position(after_list: str, after_tag: str | None, no_tags: object) -> _Position:
+    if not isinstance(after_tag, str | None) or "\0" in (after_tag or ""):
+        raise ValueError
+    return str(UUID(after_list)), after_tag, no_tags is True
+
+
+def _render(structured: Json) -> str:
+    lists, tags = structured["lists"], structured["tags"]
+    lines = ["Lists:" if lists else "No lists.", *map(render_list, lists)]
+    lines.append(f"Tags: {', '.join(quote(tag, _TAG_LENGTH) for tag in tags) or 'none'}")
+    if "next_cursor" in structured:
+        lines.append(f"More: repeat the call with cursor {structured['next_cursor']}")
+    return "\n".join(lines)
+
+
+TOOL = Definition(
+    name="lists_and_tags",
+    title="Lists and tags",
+    description="The user's lists (own and shared) with ids and open tasks, and the tags in use.",
+    run=_run,
+    scope="read",
+    effect="reads",
+    arguments={"cursor": text("next_cursor of the page before.")},
+    result={
+        "lists": {"type": "array", "items": LIST, "description": "Oldest first."},
+        "tags": {"type": "array", "items": {"type": "string"}, "description": "By name."},
+        "next_cursor": {"type": "string", "description": "For the next page; absent on the last."},
+    },
+    always=["lists", "tags"],
+).build()

@@ -1,0 +1,102 @@
+"""overview: what is due, and how many open tasks each list has."""
+
+from typing import Any
+
+from todo.mcp.tool import Json, ToolCall, ToolResult
+from todo.mcp.tools.clock import fetch_clock, render_heading
+from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.items import Items, raise_for_arguments
+from todo.mcp.tools.list_counts import LIST, count_lists, render_list, render_open
+from todo.mcp.tools.places import fetch_places
+from todo.mcp.tools.schema import integer, text
+from todo.mcp.tools.task_view import TASK, render_tasks, view_task
+from todo.tasks.document import parse_document
+from todo.tasks.query import Query, read_page
+
+_DEFAULT_TASKS = 10
+_MAX_TASKS = 50
+_MAX_LISTS = 30
+# Name of a section, its title, and the days from today that it starts and ends with.
+_SECTIONS: tuple[tuple[str, str, int | None, int], ...] = (
+    ("overdue", "Overdue, from before today", None, 0),
+    ("due_today", "Today", 0, 1),
+    ("next_7_days", "The 7 days after today", 1, 8),
+)
+
+_SECTION: Json = {
+    "type": "object",
+    "description": "Open tasks that are due then.",
+    "properties": {
+        "tasks": {"type": "array", "items": TASK, "description": "The first of them."},
+        "has_more": {"type": "boolean", "description": "Whether there are others."},
+    },
+}
+_RESULT: Json = {
+    **CLOCK,
+    **{name: _SECTION for name, *_ in _SECTIONS},
+    "lists": {"type": "array", "items": LIST, "description": "Lists with open tasks."},
+    "no_list": LIST,
+}
+
+
+async def _run(call: ToolCall, arguments: Json) -> ToolResult:
+    caller = call.caller
+    limit = arguments.get("limit", _DEFAULT_TASKS)
+    async with call.state.database.reading(caller.user) as session:
+        places = await fetch_places(session, caller)
+        items = Items(await fetch_clock(session, caller, call.now), places)
+        list_id = items.find_list(arguments["list"], "list") if "list" in arguments else None
+        raise_for_arguments(items)
+        clock = await fetch_clock(session, caller, call.now, list_id)
+        structured: dict[str, Any] = clock.render()
+        for name, _title, first, end in _SECTIONS:
+            query = Query(
+                status="open",
+                list_id=list_id,
+                due_from=None if first is None else clock.start_of(first),
+                due_to=clock.start_of(end),
+                limit=limit,
+            )
+            page = await read_page(session, caller, query, call.now)
+            tasks = [view_task(parse_document(item), clock, places) for item in page.items]
+            structured[name] = {"tasks": tasks, "has_more": page.next_cursor is not None}
+        if list_id is None:
+            lists, structured["no_list"] = await count_lists(session, caller, places.all, call.now)
+            busy = sorted((each for each in lists if each.get("open")), key=_by_open)
+            structured["lists"] = busy[:_MAX_LISTS]
+    return ToolResult(structured, _render(structured))
+
+
+def _by_open(entry: Json) -> int:
+    return -int(entry["open"])
+
+
+def _render(structured: Json) -> str:
+    lines = [render_heading(structured)]
+    for name, title, *_ in _SECTIONS:
+        section = structured[name]
+        tasks = render_tasks(section["tasks"], structured["zone"])
+        lines += [f"{title}:" if tasks else f"{title}: nothing.", *tasks]
+        if section["has_more"]:
+            lines.append("- … more: find_tasks with due_from and due_to")
+    if structured.get("lists"):
+        lines += ["Lists:", *map(render_list, structured["lists"])]
+    if structured.get("no_list"):
+        lines.append(f"In no list{render_open(structured['no_list'])}.")
+    return "\n".join(lines)
+
+
+TOOL = Definition(
+    name="overview",
+    title="Overview",
+    description="Overdue, today, the next 7 days, open tasks by list. Start here.",
+    run=_run,
+    scope="read",
+    effect="reads",
+    arguments={
+        "list": text("Only this list: name or id."),
+        "limit": integer(f"Tasks a section, default {_DEFAULT_TASKS}.", 1, _MAX_TASKS),
+    },
+    result=_RESULT,
+    always=[*CLOCK, *(name for name, *_ in _SECTIONS)],
+).build()

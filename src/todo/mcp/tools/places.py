@@ -1,0 +1,118 @@
+"""Lists by name: a model knows lists by their names, the services by their ids."""
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from todo.core.caller import Caller
+from todo.db.session import Session
+from todo.lists.repository import ListRepository
+from todo.mcp.tools.quoting import quote
+from todo.tasks.document import parse_document
+from todo.text.normalization import normalize_text
+
+_MAX_LISTS = 1000
+_SHOWN = 5
+NAME_LENGTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A list that the caller sees.
+
+    Attributes:
+        id: Its id.
+        name: Its name.
+        access: What the caller may do with its tasks: owner, write or read.
+    """
+
+    id: str
+    name: str
+    access: str
+
+
+class PlaceError(Exception):
+    """A text that does not name one list."""
+
+    def __init__(self, message: str, choices: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.choices = choices
+
+
+class Places:
+    """The lists that a caller sees."""
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        self._by_id: dict[str, Place] = {}
+        self._by_name: dict[str, list[Place]] = defaultdict(list)
+        for place in places:
+            self.add(place)
+
+    def add(self, place: Place) -> None:
+        """Add a list that was created since."""
+        self._by_id[place.id] = place
+        self._by_name[_key(place.name)].append(place)
+
+    @property
+    def all(self) -> list[Place]:
+        """All of them, oldest first."""
+        return list(self._by_id.values())
+
+    @property
+    def writable_names(self) -> list[str]:
+        """Names of the lists to which the caller may add tasks."""
+        return [place.name for place in self._by_id.values() if place.access != "read"]
+
+    def find_name(self, list_id: str) -> str | None:
+        """Return the name of a list, None where the caller does not see it."""
+        place = self._by_id.get(list_id)
+        return None if place is None else place.name
+
+    def has(self, given: str) -> bool:
+        """Whether a text is an id, or the name of a list."""
+        return _is_id(given) or _key(given) in self._by_name
+
+    def get_id(self, given: str) -> str:
+        """Return the id of the list that a text names, by id or by name.
+
+        Raises:
+            PlaceError: There is no such list, or more than one.
+        """
+        if _is_id(given):
+            # The services answer for lists that the caller does not see.
+            return str(UUID(given))
+        found = self._by_name.get(_key(given), [])
+        if len(found) == 1:
+            return found[0].id
+        if found:
+            ids = tuple(place.id for place in found[:_SHOWN])
+            raise PlaceError("is the name of several lists; use an id", ids)
+        names = {_key(place.name): place.name for place in self._by_id.values()}
+        near = difflib.get_close_matches(_key(given), names, n=_SHOWN, cutoff=0.5)
+        raise PlaceError(
+            f"{quote(given, NAME_LENGTH)} is not a list; see lists_and_tags",
+            tuple(names[each] for each in near),
+        )
+
+
+async def fetch_places(session: Session, caller: Caller) -> Places:
+    """Return the lists that a caller sees, the oldest thousand of them."""
+    found = await ListRepository(session, caller).find_page(None, _MAX_LISTS)
+    return Places(
+        Place(list_id, parse_document(text)["name"], access) for text, access, list_id in found
+    )
+
+
+def _key(name: str) -> str:
+    return normalize_text(name.strip(), NAME_LENGTH).casefold()
+
+
+def _is_id(given: str) -> bool:
+    try:
+        UUID(given)
+    except ValueError:
+        return False
+    return True

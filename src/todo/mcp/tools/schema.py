@@ -1,0 +1,163 @@
+"""Schemas of arguments: how tools declare them, and the check of a call against them.
+
+The declared schema is also what a call is checked against, so the two cannot differ. It has one
+type a property, no unions and no references: some clients drop or reject those.
+"""
+
+import difflib
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from todo.core.validation_errors import shorten
+from todo.mcp.tool import Json, ToolError
+
+_NAMES = {
+    "string": "a string",
+    "integer": "an integer",
+    "boolean": "true or false",
+    "array": "an array",
+    "object": "an object",
+}
+_MAX_SHOWN = 10
+
+
+def text(description: str, choices: Sequence[str] = ()) -> Json:
+    """Declare a string, or one of some."""
+    chosen = {"enum": list(choices)} if choices else {}
+    return {"type": "string", **chosen, "description": description}
+
+
+def integer(description: str, least: int | None = None, most: int | None = None) -> Json:
+    """Declare an integer."""
+    limits = {"minimum": least, "maximum": most}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    return {"type": "integer", **given, "description": description}
+
+
+def flag(description: str) -> Json:
+    """Declare a boolean."""
+    return {"type": "boolean", "description": description}
+
+
+def array(description: str, items: Json, most: int | None = None) -> Json:
+    """Declare an array."""
+    limit = {} if most is None else {"maxItems": most}
+    return {"type": "array", "items": items, **limit, "description": description}
+
+
+def record(properties: Json, required: Sequence[str] = ()) -> Json:
+    """Declare an object that has only these properties."""
+    needed = {"required": list(required)} if required else {}
+    return {
+        "type": "object",
+        "properties": properties,
+        **needed,
+        "additionalProperties": False,
+    }
+
+
+def check_arguments(schema: Json, given: Json, removable: Collection[str] = ()) -> Json:
+    """Return the arguments of a call without those that are null.
+
+    Many clients send null for what they leave out.
+
+    Args:
+        schema: Of the arguments.
+        given: What the client sent.
+        removable: Properties in which null is a value: it removes something.
+
+    Raises:
+        ToolError: They do not fit the schema; its errors name each fault.
+    """
+    errors: list[Json] = []
+    value = _check(schema, given, "", errors, frozenset(removable))
+    if errors:
+        message = "The arguments are invalid; nothing was done."
+        raise ToolError(message, "correct the arguments, and repeat the call.", errors=errors)
+    return dict(value)
+
+
+def _check(
+    schema: Json,
+    value: Any,  # noqa: ANN401 - whatever a client sent
+    path: str,
+    errors: list[Json],
+    removable: frozenset[str],
+) -> Any:  # noqa: ANN401 - JSON
+    """Return the value without nulls; what does not fit is added to the errors."""
+    if len(errors) >= _MAX_SHOWN:
+        return value
+    kind = schema["type"]
+    if kind == "integer" and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not _is_of_type(kind, value):
+        _add(errors, path, f"must be {_NAMES[kind]}")
+    elif kind == "object":
+        return _check_object(schema, value, path, errors, removable)
+    elif kind == "array":
+        if len(value) > schema.get("maxItems", len(value)):
+            _add(errors, path, f"must have at most {schema['maxItems']} items")
+            return value
+        return [
+            _check(schema["items"], item, _join(path, str(index)), errors, removable)
+            for index, item in enumerate(value)
+        ]
+    else:
+        for fault in _find_faults(schema, value):
+            _add(errors, path, fault)
+    return value
+
+
+def _check_object(
+    schema: Json, value: Json, path: str, errors: list[Json], removable: frozenset[str]
+) -> Json:
+    known = schema["properties"]
+    checked: Json = {}
+    for name, item in value.items():
+        here = _join(path, shorten(name))
+        if name not in known:
+            near = difflib.get_close_matches(name[:64], known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"use {', '.join(known)}"
+            _add(errors, here, f"is not an argument; {hint}", code="unknown")
+        elif item is not None:
+            checked[name] = _check(known[name], item, here, errors, removable)
+        elif name in removable:
+            checked[name] = None
+    for name in schema.get("required", ()):
+        if name not in checked:
+            _add(errors, _join(path, name), "is required", code="missing")
+    return checked
+
+
+def _is_of_type(kind: str, value: object) -> bool:
+    if kind == "string":
+        return isinstance(value, str)
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if kind == "integer":
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, list if kind == "array" else dict)
+
+
+def _find_faults(schema: Json, value: Any) -> Iterator[str]:  # noqa: ANN401 - of the right type
+    choices = schema.get("enum")
+    if choices and value not in choices:
+        yield f"must be one of {', '.join(choices)}"
+    if schema["type"] == "string":
+        if "\0" in value:
+            yield "must not contain the character NUL"
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            yield "must be a string without unpaired surrogates"
+    elif schema["type"] == "integer":
+        if value < schema.get("minimum", value):
+            yield f"must be at least {schema['minimum']}"
+        if value > schema.get("maximum", value):
+            yield f"must be at most {schema['maximum']}"
+
+
+def _join(path: str, step: str) -> str:
+    return f"{path}.{step}" if path else step
+
+
+def _add(errors: list[Json], path: str, message: str, *, code: str = "invalid") -> None:
+    errors.append({"field": path or "arguments", "code": code, "message": message})

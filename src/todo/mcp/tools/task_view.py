@@ -1,0 +1,132 @@
+"""Tasks as the tools show them: as JSON without what is empty, and as one line of text."""
+
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
+
+from todo.mcp.tool import Json
+from todo.mcp.tools.clock import WEEKDAYS, Clock
+from todo.mcp.tools.places import Places
+from todo.mcp.tools.quoting import cut, quote
+from todo.schedule.due import check_zone
+from todo.tasks.document import Document, read_due
+
+KEYS = (
+    *("id", "title", "description", "due_date", "due_at", "due_zone", "overdue", "repeats"),
+    *("recurrence", "recurrence_from", "reminders", "priority", "tags", "list", "list_id"),
+    *("parent_id", "completed_at", "owner", "created_at", "updated_at", "version"),
+)
+"""What a task can have, in order."""
+DETAILS = frozenset({"owner", "created_at", "updated_at", "recurrence", "list_id"})
+"""What is shown only when it is asked for."""
+DESCRIPTION_LENGTH = 200
+"""Of the beginning that lists of tasks show; `fetch` returns all of it."""
+TASK: Json = {
+    "type": "object",
+    "description": "A task, without what is empty. Due on a day: due_date; at a time: due_at.",
+    "properties": {
+        "id": {"type": "string", "description": "Its id."},
+        "title": {"type": "string", "description": "Text of a user."},
+        "due_date": {"type": "string", "description": "Day, without a time."},
+        "due_at": {"type": "string", "description": "Time with its UTC offset in due_zone."},
+        "due_zone": {"type": "string", "description": "IANA zone of due_at."},
+        "repeats": {"type": "string", "description": "Its recurrence in words."},
+        "list": {"type": "string", "description": "Name of its list."},
+        "version": {"type": "integer", "description": "Grows with each change."},
+    },
+}
+
+TIMES = ("due_at", "completed_at", "created_at", "updated_at")
+"""Fields that are instants."""
+
+_TITLE_LENGTH = 255
+_TAG_LENGTH = 50
+_DEFAULTS: Json = {"priority": "none", "recurrence_from": "schedule"}
+
+
+def view_task(
+    document: Document, clock: Clock, places: Places, wanted: Collection[str] | None = None
+) -> Json:
+    """Return a task as JSON.
+
+    Args:
+        document: The task's document.
+        clock: Whose zone times are shown in, except for those that have a zone.
+        places: The names of the lists.
+        wanted: Keys to return beside `id`; None for all that are not details.
+    """
+    shown: Json = {}
+    values = document | _derive(document, clock, places)
+    for key in KEYS:
+        if key != "id" and key not in wanted if wanted else key in DETAILS:
+            continue
+        value = values.get(key)
+        if value not in (None, "", [], False, _DEFAULTS.get(key)):
+            shown[key] = value
+    return shown
+
+
+def _derive(document: Document, clock: Clock, places: Places) -> Json:
+    day, at = read_due(document)
+    now = clock.now
+    zone = check_zone(document["due_zone"]) if document["due_zone"] else None
+    derived: Json = {
+        name: clock.show(document[name], zone if name == "due_at" else None)
+        for name in TIMES
+        if document[name] is not None
+    }
+    is_past = (day is not None and day < clock.today) or (at is not None and at < now)
+    derived["overdue"] = is_past and not document["is_completed"]
+    if document["recurrence"] is not None:
+        derived["repeats"] = document["recurrence"]
+    if document["list_id"] is not None:
+        derived["list"] = places.find_name(document["list_id"]) or document["list_id"]
+    if document["description"]:
+        derived["description"] = cut(document["description"], DESCRIPTION_LENGTH)
+    return derived
+
+
+def render_due(task: Json, zone: str) -> str:
+    """Return the due of a shown task in words; the zone is named where it is another one."""
+    if "due_date" in task:
+        day = date.fromisoformat(task["due_date"])
+        return _render_day(day)
+    if "due_at" in task:
+        at = datetime.fromisoformat(task["due_at"])
+        of_zone = task.get("due_zone", zone)
+        other = "" if of_zone == zone else f" ({of_zone})"
+        return f"{_render_day(at.date())} {at:%H:%M}{other}"
+    return ""
+
+
+def _render_day(day: date) -> str:
+    return f"{WEEKDAYS[day.weekday()][:3]} {day.isoformat()}"
+
+
+def render_task(task: Json, zone: str) -> str:
+    """Return a shown task as one line of text."""
+    parts = [quote(task["title"], _TITLE_LENGTH)] if "title" in task else []
+    if due := render_due(task, zone):
+        parts.append(f"due {due}" + (" OVERDUE" if task.get("overdue") else ""))
+    if "repeats" in task:
+        parts.append(f"repeats {task['repeats']}")
+    if "priority" in task:
+        parts.append(f"{task['priority']} priority")
+    if "list" in task:
+        parts.append(f"list {quote(task['list'], _TITLE_LENGTH)}")
+    if "tags" in task:
+        parts.append(f"tags {' '.join(quote(tag, _TAG_LENGTH) for tag in task['tags'])}")
+    if "reminders" in task:
+        parts.append(f"reminders {', '.join(map(str, task['reminders']))} min before")
+    if "description" in task:
+        parts.append(f"description {quote(task['description'], DESCRIPTION_LENGTH)}")
+    if "completed_at" in task:
+        parts.append(f"completed {task['completed_at']}")
+    if "parent_id" in task:
+        parts.append(f"below {task['parent_id']}")
+    version = f" v{task['version']}" if "version" in task else ""
+    return "- " + ", ".join([*parts, "id " + task["id"] + version])
+
+
+def render_tasks(tasks: Sequence[Json], zone: str) -> list[str]:
+    """Return shown tasks as lines of text."""
+    return [render_task(task, zone) for task in tasks]

@@ -1,0 +1,145 @@
+"""undo: takes back a change, a call or a whole run, in one call."""
+
+from uuid import UUID
+
+import orjson
+
+from todo.journal.repository import MAX_SEQ, find_view
+from todo.journal.undo import Undo
+from todo.journal.undo_scope import Run
+from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
+from todo.mcp.tools.clock import render_heading
+from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.items import open_items, raise_for_arguments
+from todo.mcp.tools.quoting import cut, quote
+from todo.mcp.tools.schema import flag, integer, text
+from todo.mcp.tools.write import KEY, RESULT, render_replay, run_write
+from todo.writes.unit_of_work import UnitOfWork
+
+NAME = "undo"
+_NAME_LENGTH = 255
+_MAX_SHOWN = 50
+
+_ARGUMENTS: Json = {
+    "run_id": text("Everything that this run changed."),
+    "seq": integer("Or this change, from changes_since.", 1, MAX_SEQ),
+    "whole_call": flag("With seq: everything that the same call changed."),
+    "list": text("Of a shared list's changes: its name or id."),
+    "version": integer("Only if this is still the latest seq.", 0, MAX_SEQ),
+    **KEY,
+}
+_CHANGE: Json = {
+    "type": "object",
+    "description": "What became of one thing.",
+    "properties": {
+        "kind": {"type": "string", "description": "task, list or share."},
+        "id": {"type": "string", "description": "Its id."},
+        "name": {"type": "string", "description": "Its title or name; absent when it is gone."},
+        "gone": {"type": "boolean", "description": "Whether it was removed by the undo."},
+    },
+}
+_RESULT: Json = {
+    **CLOCK,
+    "undone": {"type": "array", "items": _CHANGE, "description": "The first of them."},
+    "undone_count": {"type": "integer", "description": "How many there are."},
+    "not_undone": {
+        "type": "array",
+        "description": "What cannot be undone.",
+        "items": {
+            "type": "object",
+            "description": "A change that stays.",
+            "properties": {
+                "seq": {"type": "integer", "description": "Its number."},
+                "message": {"type": "string", "description": "What stays, and why."},
+            },
+        },
+    },
+    **RESULT,
+}
+
+
+async def _run(call: ToolCall, arguments: Json) -> ToolResult:
+    # Here the argument names what is undone; the undo has a run of its own.
+    run_id = arguments.pop("run_id", None)
+    seq = arguments.get("seq")
+    if (run_id is None) == (seq is None):
+        message = "undo needs either run_id or seq."
+        raise ToolError(message, "repeat the call with one of them, as changes_since shows it.")
+    version = arguments.get("version")
+    if call.caller.require_match and version is None:
+        raise ToolError(
+            "This token requires the version of what is changed.",
+            "repeat the call with version: the next_since of changes_since.",
+            code="precondition-required",
+        )
+
+    async def act(work: UnitOfWork) -> Json:
+        items = await open_items(work)
+        list_id = items.find_list(arguments["list"], "list") if "list" in arguments else None
+        raise_for_arguments(items)
+        view = await find_view(
+            work.session, work.caller, None if list_id is None else UUID(list_id)
+        )
+        if version is not None:
+            account, _ = await work.lock(view.owner)
+            account.require_version(frozenset({version}))
+        doing = Undo(work, view)
+        if run_id is not None:
+            done = await doing.undo_run(Run(run_id, work.caller.user))
+        else:
+            whole = arguments.get("whole_call", False)
+            done = await doing.undo_change(seq or 0, whole_request=whole)
+        return {**items.clock.render(), **_show(orjson.loads(done))}
+
+    identified = arguments if run_id is None else {**arguments, "undone_run": run_id}
+    return await run_write(call, NAME, identified, act, _render)
+
+
+def _show(done: Json) -> Json:
+    undone = []
+    for item in done["items"][:_MAX_SHOWN]:
+        after = item["after"]
+        shown = {"kind": item["kind"], "id": item["id"]}
+        if after is None:
+            shown["gone"] = True
+        else:
+            name = after.get("title") or after.get("name") or after.get("user_id")
+            shown["name"] = cut(str(name), _NAME_LENGTH)
+        undone.append(shown)
+    return {
+        "undone": undone,
+        "undone_count": len(done["items"]),
+        "not_undone": [
+            {"seq": each["seq"], "message": each["message"]} for each in done["not_undone"]
+        ],
+    }
+
+
+def _render(structured: Json) -> str:
+    lines = [render_heading(structured), f"Undone: {structured['undone_count']} changes."]
+    for each in structured["undone"]:
+        is_gone = "gone" in each
+        name = "" if is_gone else f" {quote(each['name'], _NAME_LENGTH)}"
+        state = "removed" if is_gone else "restored"
+        lines.append(f"- {state} {each['kind']}{name}, id {quote(each['id'], _NAME_LENGTH)}")
+    omitted = structured["undone_count"] - len(structured["undone"])
+    if omitted:
+        lines.append(f"- … and {omitted} more")
+    lines += [f"- not undone: {each['message']}" for each in structured["not_undone"]]
+    replayed = render_replay(structured)
+    lines.append(f"{replayed}To do it again: undo with run_id {structured['run_id']}.")
+    return "\n".join(lines)
+
+
+TOOL = Definition(
+    name=NAME,
+    title="Undo",
+    description="Take back a change or a whole run. Newer changes of the same tasks prevent it.",
+    run=_run,
+    scope="write",
+    effect="changes",
+    arguments=_ARGUMENTS,
+    removable=(),
+    result=_RESULT,
+    always=[*CLOCK, "undone", "undone_count", "not_undone", "run_id"],
+).build()

@@ -1,0 +1,190 @@
+"""Writes of tools: run id, idempotency key, one transaction, errors by item."""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from todo.api.idempotency import MAX_KEY_LENGTH, REPLAYED, Repeatable, is_key
+from todo.api.responses import StoredResponse
+from todo.api.write import execute_write
+from todo.core.caller import Caller
+from todo.core.errors import BatchFailedError, ProblemError
+from todo.core.ids import new_uuid7
+from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
+from todo.mcp.tools.schema import integer, text
+from todo.writes.unit_of_work import UnitOfWork
+
+Act = Callable[[UnitOfWork], Awaitable[Json]]
+Render = Callable[[Json], str]
+
+KEY: Json = {"idempotency_key": text("Any unique text; a repeated call is not done twice.")}
+REPEATABLE: Json = {"run_id": text("Groups calls for undo; returned by each write."), **KEY}
+"""Arguments of every write."""
+VERSION: Json = {"version": integer("Only if it still has this version.")}
+RESULT: Json = {
+    "run_id": {"type": "string", "description": "Undo this run to take the call back."},
+    "replayed": {"type": "boolean", "description": "Whether the call was done before."},
+}
+"""What the result of every write has."""
+
+# As the header X-Run-Id.
+_RUN_ID = re.compile(r"[A-Za-z0-9._:/@+-]{1,64}")
+_FINGERPRINT = b"mcp\n"
+# Of a result; longer ones have long titles and tags only.
+_MAX_BYTES = 96 * 1024
+_OPERATION = re.compile(r"operations\.([0-9]+)(?:\.task(?:\.(.*))?)?")
+# Fields of the API that the tools name in another way.
+FIELDS = {"due_date": "due", "due_at": "due", "due_zone": "due", "list_id": "list"}
+_MESSAGES = {
+    "not-found": "no task with this id",
+    "version-mismatch": "was changed since: read it again, and send its new version",
+    "read-only": "is in a list that you may only read",
+}
+
+
+async def run_write(
+    call: ToolCall, tool: str, arguments: Json, act: Act, render: Render
+) -> ToolResult:
+    """Run a write in one transaction and return its result when it is committed.
+
+    Args:
+        call: The call.
+        tool: The name of the tool, which is part of what a repetition is recognized by.
+        arguments: Those of the call; what every write has is taken out.
+        act: Does it, and returns the result. It may run more than once.
+        render: Returns the text of a result.
+
+    Raises:
+        ToolError: The run id or the key is invalid, or the token requires a key.
+        ProblemError: As `execute_write`.
+    """
+    caller = replace(call.caller, run_id=_choose_run_id(call, arguments))
+    key = arguments.pop("idempotency_key", call.idempotency_key)
+    if key is None and caller.require_key:
+        raise ToolError(
+            "This token requires an idempotency_key on every write.",
+            "repeat the call with an idempotency_key of your own, such as a UUID.",
+            code="precondition-required",
+        )
+    if key is not None and not is_key(key):
+        raise _refuse("idempotency_key", f"must be 1 to {MAX_KEY_LENGTH} visible ASCII characters")
+    repeatable = key and Repeatable(key, render_fingerprint(tool, arguments, caller))
+
+    async def handle(work: UnitOfWork) -> StoredResponse:
+        structured = {**await act(work), "run_id": caller.run_id}
+        body = orjson.dumps(structured)
+        return StoredResponse(200, body if len(body) <= _MAX_BYTES else _shorten(structured))
+
+    response = await execute_write(call.state, caller, handle, repeatable or None)
+    structured: Json = orjson.loads(response.body or b"")
+    if REPLAYED in response.headers:
+        structured["replayed"] = True
+    return ToolResult(structured, render(structured))
+
+
+def _shorten(structured: Json) -> bytes:
+    """Return a result with only ids and versions: it must not fail after the write was done."""
+    kept = {
+        name: [{key: each[key] for key in ("id", "version")} for each in structured[name]]
+        for name in ("tasks", "next")
+        if name in structured
+    }
+    return orjson.dumps({**structured, **kept})
+
+
+def render_run(structured: Json) -> str:
+    """Return the last line of a write's text: how to take it back."""
+    return f"{render_replay(structured)}To take it back: undo with run_id {structured['run_id']}."
+
+
+def render_replay(structured: Json) -> str:
+    """Return a sentence about a call that was done before."""
+    return "This call was done before; nothing was done again. " if "replayed" in structured else ""
+
+
+def render_fingerprint(tool: str, arguments: Json, caller: Caller) -> bytes:
+    """Return what makes a write this one and not another, for a token for one list as well."""
+    content = orjson.dumps([tool, caller.list_id, arguments], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(_FINGERPRINT + content).digest()
+
+
+def require_versions(caller: Caller, tasks: Sequence[Json]) -> None:
+    """Refuse changes without a version from a token that requires one.
+
+    Raises:
+        ToolError: There are some.
+    """
+    missing = [index for index, task in enumerate(tasks) if "version" not in task]
+    if caller.require_match and missing:
+        raise ToolError(
+            "This token requires the version of every task that is changed.",
+            "read the tasks with find_tasks, and repeat the call with their versions.",
+            code="precondition-required",
+            errors=[
+                {"field": f"tasks.{index}.version", "code": "missing", "message": "is required"}
+                for index in missing
+            ],
+        )
+
+
+def explain(index: int, error: ProblemError) -> list[Json]:
+    """Return the errors of one item of a call."""
+    if error.errors:
+        return [
+            {
+                "field": f"tasks.{index}.{FIELDS.get(str(each['field']), each['field'])}",
+                "code": each["code"],
+                "message": each["message"],
+            }
+            for each in error.errors
+        ]
+    message = _MESSAGES.get(error.code, error.detail)
+    return [{"field": f"tasks.{index}", "code": error.code, "message": message}]
+
+
+def raise_for_items(errors: Sequence[Json]) -> None:
+    """Refuse a call in which some items cannot be done.
+
+    Raises:
+        ToolError: There are some; nothing may be committed.
+    """
+    if errors:
+        raise ToolError(
+            "Nothing was changed: some items cannot be done.",
+            "correct these items, and repeat the whole call.",
+            code="items-failed",
+            errors=errors,
+        )
+
+
+def translate_batch_error(error: BatchFailedError) -> list[Json]:
+    """Return the errors of a batch as those of the items of the call."""
+    errors: list[Json] = []
+    for each in error.errors or ():
+        found = _OPERATION.fullmatch(str(each["field"]))
+        index, name = found.groups() if found else ("0", None)
+        path = f"tasks.{index}" + (f".{FIELDS.get(name, name)}" if name else "")
+        message: Any = (
+            each["message"] if name else _MESSAGES.get(str(each["code"]), each["message"])
+        )
+        errors.append({"field": path, "code": each["code"], "message": message})
+    return errors
+
+
+def _choose_run_id(call: ToolCall, arguments: Json) -> str:
+    given: str | None = arguments.pop("run_id", None)
+    if given is not None and not _RUN_ID.fullmatch(given):
+        raise _refuse("run_id", "must be 1 to 64 of the characters A-Z a-z 0-9 . _ : / @ + -")
+    return given or call.caller.run_id or str(new_uuid7())
+
+
+def _refuse(field: str, message: str) -> ToolError:
+    return ToolError(
+        "The arguments are invalid; nothing was done.",
+        f"repeat the call with another {field}, or without it.",
+        errors=[{"field": field, "code": "invalid", "message": message}],
+    )

@@ -1,0 +1,46 @@
+import pytest
+
+from todo.mcp.tools.places import Place, PlaceError, Places
+
+WORK = Place("019ab000-0000-7000-8000-000000000001", "Work", "owner")
+HOME = Place("019ab000-0000-7000-8000-000000000002", "Home and garden", "write")
+READ = Place("019ab000-0000-7000-8000-000000000003", "Straße", "read")
+TWICE = Place("019ab000-0000-7000-8000-000000000004", "Work ", "write")
+
+
+@pytest.mark.parametrize("given", ["Work", "work", " WORK ", WORK.id, WORK.id.upper()])
+def test_a_list_is_found_by_name_and_by_id(given: str) -> None:
+    assert Places([WORK, HOME]).get_id(given) == WORK.id
+
+
+def test_names_are_compared_in_one_form() -> None:
+    assert Places([READ]).get_id("STRASSE") == READ.id
+
+
+def test_an_id_that_is_not_seen_is_left_to_the_services() -> None:
+    assert Places([]).get_id(WORK.id) == WORK.id
+
+
+def test_a_name_of_two_lists_is_not_guessed() -> None:
+    with pytest.raises(PlaceError) as caught:
+        Places([WORK, TWICE]).get_id("work")
+    assert caught.value.choices == (WORK.id, TWICE.id)
+
+
+def test_an_unknown_name_leads_to_similar_ones() -> None:
+    with pytest.raises(PlaceError, match='"Hme and garden" is not a list') as caught:
+        Places([WORK, HOME]).get_id("Hme and garden")
+    assert caught.value.choices == ("Home and garden",)
+
+
+def test_quick_add_knows_only_lists_that_can_be_written_to() -> None:
+    assert Places([WORK, HOME, READ]).writable_names == ["Work", "Home and garden"]
+
+
+def test_a_list_that_was_created_since_is_found() -> None:
+    places = Places([])
+    assert not places.has("work")
+    places.add(WORK)
+    assert places.has("work")
+    assert places.find_name(WORK.id) == "Work"
+    assert places.find_name(HOME.id) is None

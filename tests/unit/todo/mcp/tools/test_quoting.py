@@ -1,0 +1,56 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from todo.mcp.tools.quoting import quote, render_json
+
+HOSTILE = [
+    "line\nbreak",
+    "carriage\r\nreturn",
+    'quote" and \\ backslash',
+    "bell\x07 escape\x1b[31m",
+    "next line\x85",
+    "separators\u2028\u2029",
+    "right to left\u202eover\u2066ride",
+    "zero\u200bwidth\ufeff",
+    "tag \U000e0041\U000e0042",
+    "unassigned \U000e1000",
+    "private \ue000 \U00100000",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_text_is_one_line_of_printable_characters(text: str) -> None:
+    quoted = quote(text, 100)
+    assert quoted.isprintable()
+    assert json.loads(quoted) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["Buy milk", "Zürich für Ärzte", "牛乳を買う", "👩‍👩‍👧 family", "नमस्ते", "🪿"]
+)
+def test_a_harmless_text_is_shown_as_it_is(text: str) -> None:
+    assert quote(text, 100) == f'"{text}"'
+
+
+def test_a_long_text_is_cut_and_says_so() -> None:
+    assert quote("abcdef", 3) == '"abc…" (6 characters)'
+    assert quote("abc", 3) == '"abc"'
+
+
+def test_escapes_count_and_are_not_cut_in_the_middle() -> None:
+    assert quote("\n\n\n", 5) == '"\\n\\n…" (3 characters)'
+
+
+@given(st.text(), st.integers(0, 40))
+def test_the_length_is_bounded(text: str, limit: int) -> None:
+    quoted = quote(text, limit)
+    assert len(quoted.rpartition('"')[0]) <= limit + 2
+    assert "\n" not in quoted
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_json_stays_the_same_value(value: dict[str, str]) -> None:
+    assert json.loads(render_json(value)) == value
