@@ -1,0 +1,181 @@
+"""`python3 -m todo.mcp`: the MCP server over standard input and output, for clients without HTTP.
+
+Passes each message on to the endpoint of a running service, whose address is in TODO_URL, with the
+token in TODO_TOKEN. It imports the standard library only, and this file also runs by itself.
+"""
+
+import base64
+import http.client
+import json
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+_META_VERSION = "io.modelcontextprotocol/protocolVersion"
+_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+_CONCURRENT = 8
+# The service gives up earlier.
+_TIMEOUT_S = 120
+_INTERNAL_ERROR = -32603
+_USAGE = 64
+_REMEDIES = {401: " Check TODO_TOKEN.", 404: " Check TODO_URL."}
+
+Json = dict[str, Any]
+
+
+class Bridge:
+    """Passes messages on, several at a time."""
+
+    def __init__(self, url: str, token: str) -> None:
+        """Prepare.
+
+        Args:
+            url: Address of the service, with or without the path of the endpoint.
+            token: Bearer token.
+
+        Raises:
+            ValueError: It is not an address.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(url)
+        self._is_secure = parts.scheme == "https"
+        self._address = parts.netloc.rpartition("@")[2]
+        self._path = f"{parts.path.rstrip('/').removesuffix('/mcp')}/mcp"
+        self._url = f"{parts.scheme}://{self._address}{self._path}"
+        self._token = token
+        # Of the handshake: clients over HTTP repeat both with each request.
+        self._handshake: dict[str, str] = {}
+        # Ids as JSON: a client may send anything.
+        self._cancelled: set[str] = set()
+        self._output = threading.Lock()
+
+    def run(self) -> None:
+        """Pass on every line of standard input until its end."""
+        with ThreadPoolExecutor(_CONCURRENT) as pool:
+            for line in filter(bytes.strip, sys.stdin.buffer):
+                message = _parse(line)
+                if message.get("method") == "notifications/cancelled":
+                    self._cancelled.add(
+                        json.dumps(_find_object(message, "params").get("requestId"))
+                    )
+                elif message.get("method") == "initialize":
+                    # The other messages need its response.
+                    self._pass_on(line, message)
+                else:
+                    pool.submit(self._pass_on, line, message)
+
+    def _pass_on(self, line: bytes, message: Json) -> None:
+        try:
+            answer = self._send(line, message)
+        except (OSError, http.client.HTTPException) as error:
+            reason = str(error) or type(error).__name__
+            answer = _render_error(message, f"{self._url} cannot be reached: {reason}.")
+        if answer is None or json.dumps(message.get("id")) in self._cancelled:
+            return
+        with self._output:
+            sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+            sys.stdout.buffer.flush()
+
+    def _send(self, line: bytes, message: Json) -> Json | None:
+        """Return what to write; None for nothing."""
+        kind = http.client.HTTPSConnection if self._is_secure else http.client.HTTPConnection
+        connection = kind(self._address, timeout=_TIMEOUT_S)
+        try:
+            connection.request("POST", self._path, line.strip(), self._find_headers(message))
+            response = connection.getresponse()
+            content = response.read()
+        finally:
+            connection.close()
+        if response.status == HTTPStatus.ACCEPTED:
+            return None
+        answer = _parse(content)
+        if "jsonrpc" not in answer:
+            return _render_error(message, _explain(response.status, answer))
+        if message.get("method") == "initialize":
+            version = _find_object(answer, "result").get("protocolVersion")
+            session = response.headers.get("Mcp-Session-Id")
+            found = {"MCP-Protocol-Version": version, "Mcp-Session-Id": session}
+            self._handshake = {name: str(value) for name, value in found.items() if value}
+        return answer
+
+    def _find_headers(self, message: Json) -> dict[str, str]:
+        headers = {
+            "Authorization": f"Bearer {self._token}",
+            "Content-Type": "application/json",
+            "Accept": "application/json, text/event-stream",
+        }
+        params = _find_object(message, "params")
+        version = _find_object(params, "_meta").get(_META_VERSION)
+        if version is None:
+            return headers | self._handshake
+        headers["MCP-Protocol-Version"] = _encode(version)
+        headers["Mcp-Method"] = _encode(message.get("method"))
+        name = params.get(_NAMED.get(str(message.get("method")), ""))
+        if name is not None:
+            headers["Mcp-Name"] = _encode(name)
+        return headers
+
+
+def _parse(text: bytes) -> Json:
+    """Return an object; an empty one for anything else, which the service explains."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _find_object(value: Json, key: str) -> Json:
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _encode(value: object) -> str:
+    """Return the value of a header; what is not plain ASCII is encoded."""
+    text = str(value)
+    is_plain = text.isascii() and text.isprintable() and text == text.strip()
+    if is_plain and not text.startswith("=?base64?"):
+        return text
+    return f"=?base64?{base64.b64encode(text.encode(errors='replace')).decode()}?="
+
+
+def _explain(status: int, problem: Json) -> str:
+    """Return the text of a response that is not of the protocol: of the service or of a proxy."""
+    text = problem.get("detail", "The response is not one of the todo service.")
+    return f"{text} (status {status}){_REMEDIES.get(status, '')}"
+
+
+def _render_error(message: Json, text: str) -> Json | None:
+    if message and "id" not in message:
+        # A notification has no response.
+        sys.stderr.write(f"{text}\n")
+        return None
+    error = {"code": _INTERNAL_ERROR, "message": text}
+    return {"jsonrpc": "2.0", "id": message.get("id"), "error": error}
+
+
+def main() -> int:
+    """Run until the end of standard input; return the exit code."""
+    token = os.environ.get("TODO_TOKEN", "")
+    if not token or not token.isascii() or not token.isprintable():
+        sys.stderr.write("TODO_TOKEN is missing or not a token: set it to a bearer token\n")
+        return _USAGE
+    try:
+        bridge = Bridge(os.environ.get("TODO_URL", ""), token)
+    except ValueError:
+        sys.stderr.write("TODO_URL is missing or invalid: set it as in http://127.0.0.1:8000\n")
+        return _USAGE
+    try:
+        bridge.run()
+    except (BrokenPipeError, KeyboardInterrupt):
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
