@@ -1,16 +1,25 @@
-"""The parser of quick add."""
+"""The parser of quick add: one line of English becomes the fields of a task.
 
-import re
+The grammar is deterministic and written by hand. What is literal is set aside first, then the marks
+of one word; what is left is scanned once from left to right (`scan.py`), and the parts are put
+together at the end (`assembly.py`). Words are whole words, and what has an ordinary meaning as well
+(`sun`, `may`, `3/4`) needs a part of a due beside it.
+"""
+
 from collections.abc import Collection
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 
+from todo.quickadd.assembly import Assembly
+from todo.quickadd.line import Line
+from todo.quickadd.literals import find_literals
+from todo.quickadd.marks import ListNames, Mark, find_marks
+from todo.quickadd.present import Present
+from todo.quickadd.repeats import COMPLETION
 from todo.quickadd.result import MAX_TEXT, Kind, Priority, QuickAdd, Span
+from todo.quickadd.scan import scan
+from todo.quickadd.title import render_title
 from todo.schedule.rule import read_rule
 from todo.schedule.series import Basis
-
-_PRIORITIES: dict[str, Priority] = {"p1": "high", "p2": "medium", "p3": "low", "p4": "none"}
-_DAYS = {"today": 0, "tod": 0, "tomorrow": 1, "tmr": 1}
-_MARK = re.compile(r"[#@][\w-]+")
 
 
 def parse_quick_add(
@@ -27,44 +36,64 @@ def parse_quick_add(
     Raises:
         ValueError: The text is too long.
     """
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"must not be longer than {MAX_TEXT} characters; shorten it")
-    lists = {name.casefold(): name for name in list_names}
-    due_date: date | None = None
-    list_name: str | None = None
-    priority: Priority = "none"
-    tags: list[str] = []
-    spans: list[Span] = []
-    rest: list[str] = []
-    for match in re.finditer(r"\S+", text):
-        word = match[0].casefold()
-        kind: Kind | None = None
-        if word in _DAYS and due_date is None:
-            kind = "due"
-            due_date = now.astimezone(zone).date() + timedelta(days=_DAYS[word])
-        elif word in _PRIORITIES:
-            kind, priority = "priority", _PRIORITIES[word]
-        elif _MARK.fullmatch(word) and word[0] == "#" and word[1:] in lists:
-            kind, list_name = "list", lists[word[1:]]
-        elif _MARK.fullmatch(word):
-            kind = "tag"
-            tags.append(match[0][1:])
-        if kind is None:
-            rest.append(match[0])
-        else:
-            spans.append(Span(match.start(), match.end(), kind))
+    _check_length(text)
+    literals = list(find_literals(text))
+    marks = _Marks(text, list_names, literals)
+    line = Line(text, sorted([*literals, *((span.start, span.end) for span in marks.spans)]))
+    present = Present(now.astimezone(UTC), zone, now.astimezone(zone).date())
+    made = Assembly(line, list(scan(line, present)), present)
+    removed = sorted([*marks.spans, *made.spans], key=lambda span: span.start)
+    escapes = [start for start, _ in literals if text[start] == "\\"]
+    spans = [*removed, *(Span(start, end, "literal") for start, end in literals)]
     return QuickAdd(
-        title=" ".join(rest),
-        due_date=due_date,
-        priority=priority,
-        tags=tuple(dict.fromkeys(tags)),
-        list_name=list_name,
-        spans=tuple(spans),
+        title=render_title(text, [(span.start, span.end) for span in removed], escapes),
+        due_date=None if isinstance(made.due, datetime) else made.due,
+        due_at=made.due if isinstance(made.due, datetime) else None,
+        recurrence=None if made.rule is None else str(made.rule),
+        recurrence_from=made.basis,
+        priority=marks.priority,
+        tags=tuple(marks.tags),
+        list_name=marks.list_name,
+        reminders=tuple(dict.fromkeys(made.reminders)),
+        spans=tuple(sorted(spans, key=lambda span: span.start)),
+        questions=tuple(made.questions),
     )
+
+
+class _Marks:
+    """The marks of a text; of lists and priorities the first counts, others stay in the title."""
+
+    def __init__(
+        self, text: str, list_names: Collection[str], literals: list[tuple[int, int]]
+    ) -> None:
+        self.tags: dict[str, None] = {}
+        self.list_name: str | None = None
+        self.priority: Priority = "none"
+        self.spans: list[Span] = []
+        self._kinds: set[Kind] = set()
+        inside = {at for start, end in literals for at in range(start, end)}
+        for mark in find_marks(text, ListNames(list_names)):
+            if mark.start not in inside:
+                self._add(mark)
+
+    def _add(self, mark: Mark) -> None:
+        kind: Kind = "tag" if mark.tag else "list" if mark.list_name else "priority"
+        if kind != "tag" and kind in self._kinds:
+            return
+        self._kinds.add(kind)
+        self.spans.append(Span(mark.start, mark.end, kind))
+        if mark.tag:
+            self.tags[mark.tag] = None
+        elif mark.list_name:
+            self.list_name = mark.list_name
+        elif mark.priority is not None:
+            self.priority = mark.priority
 
 
 def parse_due(text: str, now: datetime, zone: tzinfo) -> date | datetime:
     """Read a due, in words or in ISO 8601; the text must not have anything else.
+
+    A due that is over is a due: who writes nothing else means it.
 
     Args:
         text: The due.
@@ -75,9 +104,12 @@ def parse_due(text: str, now: datetime, zone: tzinfo) -> date | datetime:
         ValueError: It is not a due; the message has a remedy.
     """
     found = parse_quick_add(text, now, zone)
+    for question in found.questions:
+        if question.code != "past-due":
+            raise ValueError(question.message)
     due = found.due_at or found.due_date
-    if due is None or found.title:
-        raise ValueError("not a due; write, for example, tomorrow 17:00 or 2027-03-15")
+    if due is None or found.title or any(span.kind != "due" for span in found.spans):
+        raise ValueError("not a due; write, for example, tomorrow 17:00, next friday or 2027-03-15")
     return due
 
 
@@ -92,5 +124,29 @@ def parse_recurrence(text: str, now: datetime, zone: tzinfo) -> tuple[str, Basis
     Raises:
         ValueError: It is not a recurrence; the message has a remedy.
     """
-    del now, zone
-    return str(read_rule(text)), "schedule"
+    _check_length(text)
+    if "freq=" in text.casefold():
+        return _read_rrule(text)
+    found = parse_quick_add(text, now, zone)
+    for question in found.questions:
+        raise ValueError(question.message)
+    if found.recurrence is None or found.title:
+        raise ValueError(
+            "not a recurrence; write, for example, every 2 weeks on friday or FREQ=WEEKLY;BYDAY=FR"
+        )
+    if found.due_at is not None or any(span.kind != "recurrence" for span in found.spans):
+        raise ValueError("a recurrence has no time of day; write the time in the due")
+    return found.recurrence, found.recurrence_from
+
+
+def _read_rrule(text: str) -> tuple[str, Basis]:
+    plain = " ".join(text.split())
+    for words in COMPLETION:
+        if plain.casefold().endswith(f" {words}"):
+            return str(read_rule(plain[: -len(words)])), "completion"
+    return str(read_rule(plain)), "schedule"
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"must not be longer than {MAX_TEXT:,} characters; shorten the text")

@@ -11,7 +11,9 @@ MAX_TEXT = 1_000
 
 Kind = Literal["due", "recurrence", "priority", "tag", "list", "reminder", "literal"]
 Priority = Literal["none", "low", "medium", "high"]
-QuestionCode = Literal["weekday-mismatch", "ambiguous-date", "several-dues", "past-due", "no-due"]
+QuestionCode = Literal[
+    "weekday-mismatch", "ambiguous-date", "several-dues", "past-due", "no-due", "ends-before-start"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,101 @@
+"""Start and end of a recurrence: `until 5 may`, `for 3 weeks`, `5 times`, `starting monday`."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from todo.quickadd.dates import find_date
+from todo.quickadd.day import Day
+from todo.quickadd.durations import Duration, find_duration
+from todo.quickadd.line import Line, Match
+from todo.quickadd.numbers import find_cardinal
+from todo.quickadd.offsets import find_offset
+from todo.quickadd.present import Present
+from todo.quickadd.relative_days import find_relative_day
+from todo.quickadd.repeats import find_completion
+from todo.schedule.rule import MAX_COUNT
+
+_UNTIL = frozenset({"until", "till", "til", "through", "ending"})
+_START = frozenset({"starting", "from", "beginning", "start"})
+_PREPOSITIONS = frozenset({"on", "from", "with"})
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One bound of a recurrence; exactly one attribute is set.
+
+    Attributes:
+        until: Its last day.
+        lasting: How long it lasts.
+        times: How often it occurs.
+        start: The day from which it starts.
+        from_completion: The next due is counted from completion.
+    """
+
+    until: Day | None = None
+    lasting: Duration | None = None
+    times: int = 0
+    start: Day | None = None
+    from_completion: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Which bound it is; a recurrence has one of each kind."""
+        if self.start is not None:
+            return "start"
+        return "basis" if self.from_completion else "end"
+
+
+def find_bound(line: Line, at: int, present: Present) -> Match[Bound] | None:
+    """Find a bound that starts at a token; without a recurrence it is only text."""
+    found = _find_any(line, at, present)
+    return found if found is not None and line.ends(found.end) else None
+
+
+def _find_any(line: Line, at: int, present: Present) -> Match[Bound] | None:
+    word = line.word(at)
+    if word in _UNTIL or word in _START:
+        return _find_border(line, at, present)
+    end = find_completion(line, at)
+    if end > 0:
+        return Match(Bound(from_completion=True), end)
+    return _find_length(line, at)
+
+
+def _find_border(line: Line, at: int, present: Present) -> Match[Bound] | None:
+    """Find `until 5 may`, `until:eoy`, `starting on monday`."""
+    start = at + 1 + line.glued(at + 1, ":")
+    start += line.word(start) in _PREPOSITIONS
+    day = find_day(line, start, present)
+    if day is None:
+        return None
+    is_end = line.word(at) in _UNTIL
+    return Match(Bound(until=day.value) if is_end else Bound(start=day.value), day.end)
+
+
+def _find_length(line: Line, at: int) -> Match[Bound] | None:
+    """Find `5 times`, `for 3 weeks`."""
+    word = line.word(at)
+    start = at + (word == "for")
+    count = find_cardinal(line, start)
+    if count is not None and line.word(count.end) in {"times", "occurrences"}:
+        return (
+            Match(Bound(times=count.value), count.end + 1)
+            if 1 <= count.value <= MAX_COUNT
+            else None
+        )
+    if word != "for":
+        return None
+    length = find_duration(line, start + (line.word(start) in {"the", "next"}))
+    if length is None or length.value.minutes:
+        return None
+    return Match(Bound(lasting=length.value), length.end)
+
+
+def find_day(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find a day, however sure it is: a word before it says that it is one."""
+    found = [find_relative_day(line, at, present), find_date(line, at, present)]
+    offset = find_offset(line, at, present)
+    if offset is not None and type(offset.value) is date:
+        found.append(Match(Day(offset.value), offset.end))
+    days = [each for each in found if each is not None]
+    return max(days, key=lambda each: each.end, default=None)

@@ -1,0 +1,262 @@
+"""Times of day: `5pm`, `17:30`, `half past 8`, `three twenty`, `noon`, `8:00 GMT`."""
+
+import enum
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta, timezone, tzinfo
+from typing import Final
+
+from todo.quickadd.line import APOSTROPHES, Line, Match
+from todo.quickadd.numbers import find_cardinal
+from todo.quickadd.vocabulary import CARDINALS, UNITS
+
+_HOURS, _MINUTES = 24, 60
+_NOON = 12
+_LAST_AFTERNOON_HOUR = 6
+_LAST_NIGHT_HOUR = 4
+_TWO_DIGITS = 2
+_NAMED = (("noon", 12), ("midday", 12), ("mid day", 12), ("midnight", 0))
+_FRACTIONS = {"half": 30, "quarter": 15}
+_DIRECTIONS = {"past": 1, "after": 1, "from": 1, "to": -1, "before": -1, "till": -1}
+
+
+class Weight(enum.IntEnum):
+    """How sure a date or a time is that is found without a word such as `on` before it."""
+
+    BARE = 0
+    """A bare number: only beside a part of a due."""
+    WEAK = 1
+    """Only beside a part of a due, or as the whole text."""
+    END = 2
+    """Also at the end of the text."""
+    EDGE = 3
+    """Also at the start of the text."""
+    STRONG = 4
+    """Everywhere."""
+
+
+class DayPart(enum.Enum):
+    """A part of the day; its value is the hour that it means."""
+
+    MORNING = 9
+    AFTERNOON = 15
+    EVENING = 19
+    NIGHT = 20
+
+
+DAY_PARTS: Final = {
+    "morning": DayPart.MORNING,
+    "afternoon": DayPart.AFTERNOON,
+    "evening": DayPart.EVENING,
+    "night": DayPart.NIGHT,
+}
+
+ZONES: Final[dict[str, tzinfo]] = {
+    "utc": UTC,
+    "gmt": UTC,
+    **{
+        name: timezone(timedelta(hours=hours))
+        for name, hours in {
+            "bst": 1, "cet": 1, "cest": 2, "eet": 2, "eest": 3, "est": -5, "edt": -4, "cdt": -5,
+            "mst": -7, "mdt": -6, "pst": -8, "pdt": -7,
+        }.items()
+    },
+}  # fmt: skip
+
+
+class Half(enum.Enum):
+    """How far the half of the day is known."""
+
+    KNOWN = enum.auto()
+    """`5pm`, `17:30`, `09:00`."""
+    DIGITS = enum.auto()
+    """`9:30`: in the morning, unless a part of the day is named."""
+    OPEN = enum.auto()
+    """`at 5`: in the afternoon up to six, unless a part of the day is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of day.
+
+    Attributes:
+        hour: From 24 on it is on the next day.
+        minute: The minute.
+        half: How far the half of the day is known.
+        weight: How sure the time is.
+        zone: The zone that the text names, or None.
+    """
+
+    hour: int
+    minute: int = 0
+    half: Half = Half.KNOWN
+    weight: Weight = Weight.STRONG
+    zone: tzinfo | None = None
+
+    def settle(self, part: DayPart | None) -> "Clock":
+        """Return the time with its half of the day decided: by the part of the day, or by habit."""
+        hour = self.hour
+        if self.half is Half.KNOWN:
+            return self
+        if part is None:
+            is_afternoon = self.half is Half.OPEN and 1 <= hour <= _LAST_AFTERNOON_HOUR
+            hour += _NOON if is_afternoon else 0
+        elif part is DayPart.NIGHT and 1 <= hour <= _LAST_NIGHT_HOUR:
+            hour += _HOURS
+        elif part in {DayPart.EVENING, DayPart.NIGHT}:
+            hour += _NOON
+        elif part is DayPart.AFTERNOON:
+            hour += _NOON if hour < _NOON else 0
+        elif hour == _NOON:
+            hour = 0
+        return replace(self, hour=hour, half=Half.KNOWN)
+
+
+def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] | None:
+    """Find a time of day.
+
+    Args:
+        line: The text.
+        at: Number of the first token.
+        after_at: The word `at` is before it: four digits are a time as well.
+    """
+    if line.is_numbered(at):
+        return None
+    for find in (_find_named, _find_past, _find_numeric, _find_spoken):
+        found = find(line, at)
+        if found is not None:
+            return _find_zone(line, found)
+    if after_at and line.digits(at) == 4:  # noqa: PLR2004 - hhmm
+        found = _make(*divmod(line.number(at), 100), at + 1, Weight.BARE)
+        return found and _find_zone(line, found)
+    return None
+
+
+def _find_zone(line: Line, found: Match[Clock]) -> Match[Clock]:
+    zone = ZONES.get(line.word(found.end))
+    if zone is None or not line.ends(found.end + 1):
+        return found
+    # A zone goes with a clock of 24 hours.
+    clock = replace(found.value, zone=zone, half=Half.KNOWN, weight=Weight.STRONG)
+    return Match(clock, found.end + 1)
+
+
+def _find_named(line: Line, at: int) -> Match[Clock] | None:
+    for words, hour in _NAMED:
+        end = line.phrase(at, words)
+        if end > 0:
+            return Match(Clock(hour, weight=Weight.END), end)
+    return None
+
+
+def _find_past(line: Line, at: int) -> Match[Clock] | None:
+    """Find `half past 8`, `a quarter to nine`, `ten past eight`, `15 minutes from 1pm`."""
+    start = at + (line.word(at) == "a")
+    if line.word(start) in _FRACTIONS:
+        minutes, end, is_sure = _FRACTIONS[line.word(start)], start + 1, True
+    else:
+        number = find_cardinal(line, at)
+        if number is None or not 0 < number.value < _MINUTES:
+            return None
+        minutes, end = number
+        is_sure = UNITS.get(line.word(end)) == "minute"
+        end += is_sure
+    direction = _DIRECTIONS.get(line.word(end))
+    if direction is None or not (is_sure or line.word(end) == "past" or line.word(at - 1) == "at"):
+        return None
+    base = _find_hour(line, end + 1)
+    if base is None or base.value.minute:
+        return None
+    hour, minute = divmod(base.value.hour * _MINUTES + direction * minutes, _MINUTES)
+    if base.value.half is Half.OPEN and hour == 0:
+        hour = _NOON
+    clock = replace(base.value, hour=hour % _HOURS, minute=minute, weight=Weight.STRONG)
+    return Match(clock, base.end)
+
+
+def _find_hour(line: Line, at: int) -> Match[Clock] | None:
+    return _find_named(line, at) or _find_numeric(line, at) or _find_spoken(line, at)
+
+
+def _find_numeric(line: Line, at: int) -> Match[Clock] | None:
+    """Find `17:30`, `5.30pm`, `15h30`, `5pm`, `8 o'clock`, `12 15`, `9`."""
+    hour, digits = line.number(at), line.digits(at)
+    if not 1 <= digits <= _TWO_DIGITS:
+        return None
+    mark = "" if line[at + 1].is_spaced else line.word(at + 1)
+    has_minute = line.digits(at + 2) == _TWO_DIGITS and not line[at + 2].is_spaced
+    minute = line.number(at + 2) if has_minute else 0
+    if mark in {":", "."} and has_minute:
+        end = _skip_seconds(line, at + 3)
+        half = _find_half(line, end)
+        if half is not None:
+            return _make_half(hour, minute, half)
+        is_known = digits == _TWO_DIGITS and hour < 10  # noqa: PLR2004 - a leading zero
+        known = Half.KNOWN if is_known else Half.DIGITS
+        return _make(hour, minute, end, Weight.STRONG, known) if mark == ":" else None
+    if mark == "h":
+        return _make(hour, minute, at + 2 + has_minute, Weight.WEAK, Half.KNOWN)
+    half = _find_half(line, at + 1, needs_m=True)
+    return _find_whole_hour(line, at, hour) if half is None else _make_half(hour, 0, half)
+
+
+def _find_whole_hour(line: Line, at: int, hour: int) -> Match[Clock] | None:
+    for apostrophe in APOSTROPHES:
+        end = line.phrase(at + 1, f"o {apostrophe} clock")
+        if end > 0:
+            return _make(hour, 0, end, Weight.STRONG)
+    if line.digits(at + 1) == _TWO_DIGITS and line[at + 1].is_spaced:
+        return _make(hour, line.number(at + 1), at + 2, Weight.BARE)
+    return _make(hour, 0, at + 1, Weight.BARE)
+
+
+def _skip_seconds(line: Line, at: int) -> int:
+    has_seconds = line.glued(at, ":") and line.digits(at + 1) == _TWO_DIGITS
+    return at + 2 if has_seconds and line.number(at + 1) < _MINUTES else at
+
+
+def _find_half(line: Line, at: int, *, needs_m: bool = False) -> Match[int] | None:
+    """Find `am`, `pm`, `a.m.`, `p m`, and `p` right behind minutes: the hours to add."""
+    token = line[at]
+    if token.text in {"am", "pm"}:
+        return Match(_NOON * (token.text == "pm"), at + 1)
+    if token.text not in {"a", "p"}:
+        return None
+    hours = _NOON * (token.text == "p")
+    end = line.phrase(at, f"{token.text} . m")
+    if end > 0 and line.glued(at + 1, "."):
+        return Match(hours, end + line.glued(end, "."))
+    end = line.phrase(at, f"{token.text} m")
+    if end > 0:
+        return Match(hours, end)
+    return None if needs_m or token.is_spaced else Match(hours, at + 1)
+
+
+def _find_spoken(line: Line, at: int) -> Match[Clock] | None:
+    """Find `three`, `three twenty`, `nine fifty nine a m`, `eight o'clock`."""
+    hour = CARDINALS.get(line.word(at), 0)
+    if not 1 <= hour <= _NOON:
+        return None
+    minutes = find_cardinal(line, at + 1) if line.word(at + 1) in CARDINALS else None
+    if minutes is not None and not 10 <= minutes.value < _MINUTES:  # noqa: PLR2004 - "three five"
+        minutes = None
+    minute, end = minutes or (0, at + 1)
+    half = _find_half(line, end, needs_m=True)
+    if half is not None:
+        return _make_half(hour, minute, half)
+    return _make(hour, minute, end, Weight.BARE) if minute else _find_whole_hour(line, at, hour)
+
+
+def _make(
+    hour: int, minute: int, end: int, weight: Weight, half: Half = Half.OPEN
+) -> Match[Clock] | None:
+    if not (0 <= hour < _HOURS and 0 <= minute < _MINUTES):
+        return None
+    if hour > _NOON or hour == 0:
+        half = Half.KNOWN
+    return Match(Clock(hour, minute, half, weight), end)
+
+
+def _make_half(hour: int, minute: int, half: Match[int]) -> Match[Clock] | None:
+    if not 1 <= hour <= _NOON or minute >= _MINUTES:
+        return None
+    return Match(Clock(hour % _NOON + half.value, minute), half.end)

@@ -1,0 +1,183 @@
+"""Days of the calendar: `march 15th 2027`, `last friday of may`, `the 15th`, `15/3`."""
+
+from datetime import date
+
+from todo.quickadd.clock import Weight
+from todo.quickadd.day import Day
+from todo.quickadd.line import DASHES, Line, Match
+from todo.quickadd.numbers import find_ordinal
+from todo.quickadd.numeric_dates import find_numeric_date
+from todo.quickadd.present import Present, make_date, next_date, nth_weekday
+from todo.quickadd.vocabulary import MONTHS, UNITS, WEAK_MONTHS, WEEKDAYS
+from todo.schedule.due import EARLIEST, LATEST
+
+_TWO_DIGITS, _FOUR_DIGITS = 2, 4
+_CENTURY = 2000
+_WEEKS_OF_A_MONTH = 5
+_COUNTED = frozenset({
+    "miles", "km", "steps", "people", "times", "laps", "pages", "seconds", "items", *UNITS,
+})  # fmt: skip
+"""`march 10 miles` is not a date."""
+_AFTER_ORDINAL = frozenset({"at", "by", "for", "with", "and", "every", "in", "to", "until", "p"})
+"""Words after a day of the month; other words are what is counted, `the 15th floor`."""
+
+
+def find_date(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find a day of the calendar."""
+    if line[at].kind == "n" and line.is_numbered(at):
+        return None
+    for find in (find_numeric_date, _find_month_first, _find_day_first, _find_ordinal_day):
+        found = find(line, at, present)
+        if found is not None:
+            return None if _is_range(line, found.end) else found
+    return None
+
+
+def _is_range(line: Line, at: int) -> bool:
+    """Return whether the day is the start of a range, `20 - 29`."""
+    return line.word(at) in DASHES and line[at + 1].kind == "n"
+
+
+def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find `march 15`, `Mar. 15th, 2027`, `march the third`."""
+    name = line.word(at)
+    if name not in MONTHS:
+        return None
+    start = at + 1 + line.glued(at + 1, ".")
+    start += line.word(start) == "the"
+    day = find_ordinal(line, start)
+    is_spoken = day is not None and line[start].kind == "w"
+    if day is None:
+        if not 1 <= line.digits(start) <= _TWO_DIGITS:
+            return None
+        day = Match(line.number(start), start + 1)
+    if _starts_time(line, start) or line.word(day.end) in _COUNTED:
+        return None
+    weight = Weight.EDGE if name in WEAK_MONTHS else Weight.STRONG
+    if is_spoken and line[day.end].kind == "w" and line.word(at - 1) not in {"on", "by"}:
+        # "may second guess"
+        return None
+    return _with_year(line, day, MONTHS[name], present, weight)
+
+
+def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find `15 march`, `the 15th of march 2027`, `third day of october`, `last friday of may`."""
+    start = at + (line.word(at) == "the")
+    nth = _find_nth_weekday(line, start, present)
+    if nth is not None:
+        return nth
+    day = find_ordinal(line, start)
+    if day is None:
+        if start != at or not 1 <= line.digits(start) <= _TWO_DIGITS:
+            return None
+        day = Match(line.number(start), start + 1)
+    end = day.end + 2 * (line.phrase(day.end, "day of") > 0)
+    has_of = end > day.end or line.word(end) == "of"
+    end += line.word(end) == "of"
+    if line[start].kind == "w" and not has_of:
+        return None
+    month = MONTHS.get(line.word(end))
+    if month is None:
+        return _find_in_month(line, Match(day.value, end), present) if has_of else None
+    is_weak = line.word(end) in WEAK_MONTHS and not has_of
+    end += 1 + (line.glued(end + 1, ".") and not line.is_last(end + 2))
+    weight = Weight.EDGE if is_weak else Weight.STRONG
+    return _with_year(line, Match(day.value, end), month, present, weight)
+
+
+def _find_in_month(line: Line, day: Match[int], present: Present) -> Match[Day] | None:
+    """Find the rest of `20th of next month`."""
+    at = day.end + (line.word(day.end) == "the")
+    if line.word(at) not in {"next", "this"} or line.word(at + 1) != "month":
+        return None
+    month = present.month(int(line.word(at) == "next"))
+    return _match(make_date(month.year, month.month, day.value), at + 2)
+
+
+def _find_nth_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find `second wednesday of october 2014`, `last monday of march`."""
+    nth = Match(-1, at + 1) if line.word(at) == "last" else find_ordinal(line, at)
+    if nth is None or nth.value > _WEEKS_OF_A_MONTH:
+        return None
+    weekday = WEEKDAYS.get(line.word(nth.end))
+    if weekday is None or line.word(nth.end + 1) not in {"of", "in"}:
+        return None
+    months = _find_months(line, nth.end + 2, present)
+    if months is None:
+        return None
+    for year, month in months.value:
+        day = nth_weekday(year, month, nth.value, weekday)
+        if day is not None and day >= present.today:
+            return Match(Day(day), months.end)
+    return None
+
+
+def _find_months(line: Line, at: int, present: Present) -> Match[list[tuple[int, int]]] | None:
+    """Find `the month`, `next month`, `march` or `march 2027`: the months that it can be."""
+    at += line.word(at) in {"the", "this"}
+    step = int(line.word(at) == "next")
+    if line.word(at + step) == "month":
+        firsts = [present.month(step), present.month(step + 1)]
+        return Match([(first.year, first.month) for first in firsts], at + step + 1)
+    month = MONTHS.get(line.word(at))
+    if month is None:
+        return None
+    year, end = _find_year(line, at + 1)
+    years = [year] if year else [present.today.year, present.today.year + 1]
+    return Match([(each, month) for each in years], end)
+
+
+def _find_ordinal_day(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find `the 15th`: the next day of this number."""
+    start = at + (line.word(at) == "the")
+    if line[start].kind != "n":
+        return None
+    day = find_ordinal(line, start)
+    if day is None or not 1 <= day.value <= 31:  # noqa: PLR2004 - days of a month
+        return None
+    if line[day.end].kind == "w" and line.word(day.end) not in _AFTER_ORDINAL:
+        return None
+    for step in range(3):
+        month = present.month(step)
+        found = make_date(month.year, month.month, day.value)
+        if found is not None and found >= present.today:
+            weight = Weight.EDGE if start > at else Weight.WEAK
+            return Match(Day(found, weight=weight), day.end)
+    return None
+
+
+def _with_year(
+    line: Line, day: Match[int], month: int, present: Present, weight: Weight
+) -> Match[Day] | None:
+    year, end = _find_year(line, day.end)
+    if year:
+        return _match(make_date(year, month, day.value), end)
+    found = next_date(present.today, month, day.value)
+    return None if found is None else Match(Day(found, weight=weight), end)
+
+
+def _find_year(line: Line, at: int) -> tuple[int, int]:
+    """Find `2027`, `, 2027`, and at the end of the text `27`: the year, or 0, and what follows."""
+    start = at + (line.word(at) == ",")
+    number, digits = line.number(start), line.digits(start)
+    if _starts_time(line, start):
+        return 0, at
+    if digits == _FOUR_DIGITS and EARLIEST.year <= number <= LATEST.year:
+        return number, start + 1
+    if digits == _TWO_DIGITS and start == at and line.is_last(start + 1):
+        return _CENTURY + number, start + 1
+    return 0, at
+
+
+def _starts_time(line: Line, at: int) -> bool:
+    """Return whether a number is the hour of a time."""
+    if line[at].kind != "n":
+        return False
+    after = line[at + 1]
+    return after.text in {"am", "pm", "a", "p"} or (
+        after.text in {":", "h", "."} and not after.is_spaced and line[at + 2].kind == "n"
+    )
+
+
+def _match(day: date | None, end: int) -> Match[Day] | None:
+    return None if day is None else Match(Day(day), end)

@@ -1,0 +1,37 @@
+"""A day that a text names, and how sure it is."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum, auto
+
+from todo.quickadd.clock import DayPart, Weight
+
+
+class Way(Enum):
+    """How a text names a day."""
+
+    DATE = auto()
+    """By its place in the calendar, `15 march`."""
+    WEEKDAY = auto()
+    """By its weekday, which can also check a date."""
+    RELATIVE = auto()
+    """By its distance from today, `tomorrow`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day.
+
+    Attributes:
+        day: The day.
+        way: How it is named.
+        weight: How sure it is.
+        part: The part of the day that its name has, such as `tonight`, or None.
+        other: Another day that the text can mean, or None.
+    """
+
+    day: date
+    way: Way = Way.DATE
+    weight: Weight = Weight.STRONG
+    part: DayPart | None = None
+    other: date | None = None

@@ -1,0 +1,238 @@
+"""A due: a day, a time of day, or both, in one place of the text."""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
+
+from todo.quickadd.clock import DAY_PARTS, Clock, DayPart, Weight, find_clock
+from todo.quickadd.dates import find_date
+from todo.quickadd.day import Day, Way
+from todo.quickadd.line import DASHES, Line, Match
+from todo.quickadd.offsets import find_offset
+from todo.quickadd.present import Present
+from todo.quickadd.relative_days import find_relative_day
+from todo.quickadd.vocabulary import WEEKDAYS
+from todo.schedule.due import EARLIEST, LATEST, at_wall_time
+
+_ISO = re.compile(
+    r"\d{4}-\d\d-\d\d[T ](?:[01]\d|2[0-3]):\d\d(?::\d\d(?:\.\d{1,6})?)?"
+    r"(?:Z|[+-]\d\d:?\d\d)?(?![\w:])",
+    re.ASCII | re.IGNORECASE,
+)
+_BEFORE_DAY = frozenset({"on", "by", "before", "for"})
+_BEFORE_CLOCK = frozenset({"at", "@", "by", "before", "after", "for"})
+_AT = frozenset({"at", "@"})
+_MAX_PARTS = 5
+_AFTER_HOUR = frozenset({
+    "about", "and", "daily", "each", "ev", "every", "for", "in", "monthly", "next", "on", "this",
+    "until", "weekly", "with",
+})  # fmt: skip
+"""Words after `at 5`; other words are what is counted, `at 5 places`."""
+_DAY_WORDS = frozenset({"today", "tod", "tonight", "tomorrow", "tmr", "this", "in"})
+_AFTER_LAST = frozenset({
+    "daily", "each", "ev", "every", "monthly", "quarterly", "remind", "reminder", "starting",
+    "until", "weekly", "yearly",
+})  # fmt: skip
+"""Words after the end of the title."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A due that one place of the text names.
+
+    Attributes:
+        days: The days, with the tokens that name each; two have to agree.
+        clock: The time of day, or None.
+        part: The part of the day, or None.
+        instant: The instant that the text names by itself, or None.
+        is_deadline: It comes after `due` or `by`.
+    """
+
+    days: tuple[tuple[Day, int, int], ...] = ()
+    clock: Clock | None = None
+    part: DayPart | None = None
+    instant: datetime | None = None
+    is_deadline: bool = False
+
+    @property
+    def weight(self) -> Weight:
+        """How sure the due is by its parts."""
+        weights = [day.weight for day, _, _ in self.days]
+        weights += [] if self.clock is None else [self.clock.weight]
+        sure = self.part is not None or self.instant is not None or len(weights) > 1
+        return Weight.STRONG if sure else max(weights, default=Weight.BARE)
+
+
+def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
+    """Find a due that starts at a token, with the preposition before it."""
+    start = at
+    is_named = line.word(at) == "due"
+    if is_named:
+        start += 1 + line.glued(at + 1, ":")
+    preposition = line.word(start)
+    if preposition in _BEFORE_DAY or preposition in _BEFORE_CLOCK:
+        start += 1
+    elif start == at:
+        preposition = ""
+    found = _find_parts(line, start, present, preposition)
+    if found is None and preposition == "after":
+        # "after an hour"
+        found = _find_parts(line, start - 1, present, "")
+    if found is None:
+        return None
+    due, end = found
+    if not _is_sure(line, Match(due, end), at, preposition if not is_named else "due"):
+        return None
+    return Match(replace(due, is_deadline=is_named or preposition == "by"), end)
+
+
+def _is_sure(line: Line, found: Match[Due], at: int, preposition: str) -> bool:
+    due, end = found
+    is_last = line.is_last(end) or line.word(end) in _AFTER_LAST
+    if preposition == "for" and not is_last:
+        return False
+    if preposition in {"after", *_AT} and due.days and due.clock is None:
+        return False
+    if preposition:
+        return due.weight > Weight.BARE or preposition in _AT
+    is_first = line.is_first(at)
+    return {
+        Weight.BARE: False,
+        Weight.WEAK: is_first and is_last,
+        Weight.END: is_last,
+        Weight.EDGE: is_first or is_last,
+        Weight.STRONG: True,
+    }[due.weight]
+
+
+def _find_parts(line: Line, at: int, present: Present, preposition: str) -> Match[Due] | None:
+    instant = _find_iso(line, at, present) or find_offset(line, at, present)
+    if instant is not None and line.ends(instant.end):
+        if isinstance(instant.value, datetime):
+            return Match(Due(instant=instant.value), instant.end)
+        day = Day(instant.value, Way.RELATIVE)
+        due, end = Due(days=((day, at, instant.end),)), instant.end
+    else:
+        due, end = Due(), at
+    for _ in range(_MAX_PARTS):
+        longer = _find_part(line, end, present, Match(due, at), preposition)
+        if longer is None:
+            break
+        due, end = longer
+        preposition = ""
+    return Match(due, end) if end > at else None
+
+
+def _find_part(
+    line: Line, at: int, present: Present, known: Match[Due], preposition: str
+) -> Match[Due] | None:
+    """Find one more part of a due, behind its connecting word.
+
+    Args:
+        line: The text.
+        at: Number of the token after the parts that are known.
+        present: The present.
+        known: These parts, and the token at which they start.
+        preposition: The word before the first part.
+    """
+    due, first = known
+    is_next = at > first
+    start = at + (is_next and line.word(at) == ",")
+    part = _find_day_part(line, start, due)
+    if part is not None:
+        return part
+    if is_next and line.word(start) in _BEFORE_CLOCK | {"on"}:
+        preposition, start = line.word(start), start + 1
+    if len(due.days) < 2 and preposition not in _AT:  # noqa: PLR2004 - a day and its weekday
+        day = _find_day(line, start, present)
+        if day is not None and _fits(line, day, due):
+            days = (*due.days, (day.value, start, day.end))
+            return Match(replace(due, days=days, part=due.part or day.value.part), day.end)
+    if due.clock is None and preposition != "on":
+        clock = find_clock(line, start, after_at=preposition in _AT)
+        if clock is not None and _is_clock(line, clock, Match(due, start), preposition):
+            return Match(replace(due, clock=clock.value), clock.end)
+    return None
+
+
+def _find_day_part(line: Line, at: int, due: Due) -> Match[Due] | None:
+    """Find `morning` behind a day, `in the evening`, `at night`."""
+    start = line.phrase(at, "in the")
+    if start < 0 and line.word(at) == "at" and line.word(at + 1) == "night":
+        start = at + 1
+    if start < 0 and due.days:
+        start = at
+    part = DAY_PARTS.get(line.word(start)) if start >= 0 else None
+    if part is None or due.part is not None or not line.ends(start + 1):
+        return None
+    return Match(replace(due, part=part), start + 1)
+
+
+def _find_day(line: Line, at: int, present: Present) -> Match[Day] | None:
+    relative, calendar = find_relative_day(line, at, present), find_date(line, at, present)
+    if relative is None or (calendar is not None and calendar.end > relative.end):
+        return calendar
+    return relative
+
+
+def _fits(line: Line, day: Match[Day], due: Due) -> bool:
+    """Return whether a day can be a part of a due that has other parts."""
+    if not line.ends(day.end):
+        return False
+    if not due.days:
+        return True
+    first = due.days[0][0]
+    if day.value.weight is Weight.STRONG or line.is_last(day.end):
+        return True
+    return first.way is Way.WEEKDAY and day.value.weight is Weight.EDGE
+
+
+def _is_clock(line: Line, clock: Match[Clock], before: Match[Due], preposition: str) -> bool:
+    due, start = before
+    end = clock.end
+    # A range is not a time: the title keeps both of its ends.
+    is_range = line.word(end) in {*DASHES, "to"} and line[end + 1].kind == "n"
+    if is_range or not line.ends(end):
+        return False
+    if clock.value.weight is not Weight.BARE:
+        return True
+    is_word = line[end].kind == "w"
+    if preposition in _AT:
+        return not is_word or line.word(end) in _AFTER_HOUR or _is_day_word(line, end)
+    if due.days:
+        return not is_word
+    if due.part is not None:
+        return True
+    return line.is_first(start) and _is_day_word(line, end)
+
+
+def _is_day_word(line: Line, at: int) -> bool:
+    return line.word(at) in WEEKDAYS or line.word(at) in _DAY_WORDS
+
+
+def _find_iso(line: Line, at: int, present: Present) -> Match[datetime] | None:
+    """Find an instant, or a day with a wall time, as ISO 8601 writes it."""
+    if line.digits(at) != 4:  # noqa: PLR2004 - a year
+        return None
+    match = _ISO.match(line.text, line[at].start)
+    if match is None:
+        return None
+    try:
+        found = datetime.fromisoformat(match[0].upper()).replace(microsecond=0)
+    except ValueError:
+        return None
+    if not EARLIEST <= found.date() <= LATEST:
+        return None
+    if found.tzinfo is None:
+        found = at_wall_time(found.date(), found.time(), present.zone)
+    end = at
+    while line[end].kind != "e" and line[end].start < match.end():
+        end += 1
+    return Match(found.astimezone(present.zone), end)
+
+
+def instant_of(day: date, clock: Clock, present: Present) -> datetime:
+    """Return the instant of a time on a day, in the zone of the user."""
+    moved = date.fromordinal(day.toordinal() + clock.hour // 24)
+    at = at_wall_time(moved, time(clock.hour % 24, clock.minute), clock.zone or present.zone)
+    return at.astimezone(present.zone)

@@ -1,0 +1,108 @@
+"""Lengths of time: `3 days`, `an hour and a half`, `1d, 2hr, and 5min`."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from typing import Final
+
+from todo.quickadd.line import Line, Match
+from todo.quickadd.numbers import find_amount
+from todo.quickadd.present import Present, add_months
+from todo.quickadd.vocabulary import UNITS, Unit
+from todo.schedule.due import LATEST, at_wall_time
+
+_DAY = 1440
+_IN_MONTHS: Final = frozenset({"month", "year"})
+# In minutes, and in months for a month and a year.
+_SIZES: Final[dict[Unit, int]] = {
+    "minute": 1, "hour": 60, "day": _DAY, "week": 7 * _DAY, "month": 1, "year": 12,
+}  # fmt: skip
+_APPROXIMATELY = frozenset({"about", "around", "approximately", "roughly", "~"})
+_MAX_APPROXIMATELY = 2
+# Longer than the calendar of tasks, and far from an overflow.
+_MAX_MONTHS = 8_100 * 12
+_MAX_MINUTES = 8_100 * 366 * _DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A length of time as people say it: a month is not a number of days."""
+
+    months: int = 0
+    days: int = 0
+    minutes: int = 0
+
+    def after_day(self, day: date) -> date | None:
+        """Return the day so many months and days later; None past the calendar of tasks."""
+        moved = add_months(day, self.months)
+        if moved is None or self.days > (LATEST - moved).days:
+            return None
+        return moved + timedelta(days=self.days)
+
+    def after(self, present: Present) -> date | datetime | None:
+        """Return the day, or with minutes the instant, so long from now; None past the calendar."""
+        day = self.after_day(present.today)
+        if day is None or not self.minutes:
+            return day
+        start = present.now.astimezone(UTC)
+        if day != present.today:
+            start = at_wall_time(day, present.now.astimezone(present.zone).time(), present.zone)
+        if self.minutes >= (LATEST - day).days * _DAY:
+            return None
+        due = start.replace(second=0, microsecond=0) + timedelta(minutes=self.minutes)
+        return due.astimezone(present.zone)
+
+    @property
+    def total_minutes(self) -> int | None:
+        """The minutes, with 24 hours a day; None for months."""
+        return None if self.months else self.days * _DAY + self.minutes
+
+
+def find_duration(line: Line, at: int) -> Match[Duration] | None:
+    """Find a length of time; each of its units is there once."""
+    found: dict[Unit, int] = {}
+    end = -1
+    while True:
+        part = _find_part(line, at)
+        if part is None or part.value[0] in found:
+            break
+        (unit, size), end = part.value, part.end
+        found[unit] = size
+        at = end + (line.word(end) == ",")
+        at += line.word(at) == "and"
+    if end < 0:
+        return None
+    months = sum(size for unit, size in found.items() if unit in _IN_MONTHS)
+    minutes = sum(size for unit, size in found.items() if unit not in _IN_MONTHS)
+    if months > _MAX_MONTHS or minutes > _MAX_MINUTES:
+        return None
+    whole_days = sum(found.get(unit, 0) for unit in ("day", "week"))
+    days = whole_days // _DAY if whole_days % _DAY == 0 else 0
+    return Match(Duration(months, days, minutes - days * _DAY), end)
+
+
+def _find_part(line: Line, at: int) -> Match[tuple[Unit, int]] | None:
+    for _ in range(_MAX_APPROXIMATELY):
+        at += line.word(at) in _APPROXIMATELY
+    amount = find_amount(line, at)
+    if amount is None:
+        return None
+    return _find_unit(line, amount.end, amount.value)
+
+
+def _find_unit(line: Line, at: int, amount: Fraction) -> Match[tuple[Unit, int]] | None:
+    at += line.word(at) == "more"
+    token = line[at]
+    unit = UNITS.get(token.text)
+    if token.text == "m" and not token.is_spaced:
+        unit = "minute"
+    if token.text in {"fortnight", "fortnights"}:
+        unit, amount = "week", 2 * amount
+    if unit is None or (len(token.text) == 1 and token.is_spaced and token.text != "h"):
+        return None
+    end = at + 1
+    half = line.phrase(end, "and a half")
+    if half > 0:
+        amount, end = amount + Fraction(1, 2), half
+    size = amount * _SIZES[unit]
+    return Match((unit, int(size)), end) if size.denominator == 1 and size > 0 else None

@@ -1,0 +1,72 @@
+"""The first due of a recurrence, and where it ends."""
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+from todo.quickadd.bounds import Bound
+from todo.quickadd.clock import Clock
+from todo.quickadd.due import instant_of
+from todo.quickadd.present import Present
+from todo.schedule.days import NeverOccursError, find_next
+from todo.schedule.rule import Frequency, Rule
+
+_DAY = timedelta(days=1)
+
+
+def find_first_due(
+    rule: Rule, clock: Clock | None, start: date | None, present: Present
+) -> date | datetime | None:
+    """Return the first due of a rule on or after a day; today counts if its time has not passed.
+
+    Args:
+        rule: The rule.
+        clock: The time of day, or None.
+        start: The day from which it starts, or None for today.
+        present: The present.
+
+    Returns:
+        A day, or with a time an instant in the zone of the user; None when there is none.
+    """
+    day = find_first_day(rule, start or present.today)
+    if day is None or clock is None:
+        return day
+    due = instant_of(day, clock, present)
+    if due <= present.now:
+        day = find_first_day(rule, max(day, present.today) + _DAY)
+        due = due if day is None else instant_of(day, clock, present)
+    return due
+
+
+def find_first_day(rule: Rule, start: date) -> date | None:
+    """Return the first day of a rule on or after a day, or None when it never occurs."""
+    names_days = rule.by_day or rule.by_month_day or rule.by_year_day
+    if not (names_days or rule.by_week_no or rule.by_month):
+        # Nothing but the period is known: it is counted from the start.
+        return start
+    if not names_days and rule.frequency is not Frequency.DAILY:
+        return start
+    try:
+        return find_next(replace(rule, interval=1), start - _DAY)
+    except NeverOccursError:
+        return None
+
+
+def end_rule(rule: Rule, bounds: list[Bound], first: date) -> Rule:
+    """Return a rule with its end.
+
+    Args:
+        rule: The rule.
+        bounds: The bounds that the text has.
+        first: The first day of the recurrence.
+    """
+    for bound in bounds:
+        if rule.until is not None or rule.count is not None:
+            break
+        if bound.until is not None:
+            rule = replace(rule, until=bound.until.day)
+        elif bound.lasting is not None:
+            end = bound.lasting.after_day(first)
+            rule = rule if end is None else replace(rule, until=end - _DAY)
+        elif bound.times:
+            rule = replace(rule, count=bound.times)
+    return rule

@@ -1,0 +1,165 @@
+"""A line of text as tokens: words, numbers and single marks, with their code point offsets."""
+
+import unicodedata
+from collections.abc import Iterable
+from typing import Generic, NamedTuple, TypeVar
+
+from todo.quickadd.vocabulary import NUMBERED
+
+T = TypeVar("T")
+
+_DIGITS = frozenset("0123456789")
+# A token next to one of these, without a blank, is still at the border of a word.
+_EM_DASH = "\u2014"
+DASHES = frozenset("-\u2013")
+_QUOTES = "\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
+_OPENING = frozenset("([{<,;\u2013\u2026" + _EM_DASH + _QUOTES)
+_CLOSING = frozenset(")]}>,;.!?:\u2026" + _EM_DASH + _QUOTES)
+APOSTROPHES = ("'", "\u2019")
+_MAX_DIGITS = 6
+
+
+class Token(NamedTuple):
+    """A token; a word is in lower case.
+
+    Attributes:
+        start: Number of the first code point.
+        end: Number of the code point after the last.
+        text: Its text in lower case; empty for what is taken or past the end.
+        number: The value of a number of at most six digits, otherwise -1.
+        is_spaced: There is a blank before it, or nothing.
+        kind: `w` word, `n` number, `m` mark, `x` taken, `e` end of the line.
+    """
+
+    start: int
+    end: int
+    text: str
+    number: int
+    is_spaced: bool
+    kind: str
+
+
+class Match(NamedTuple, Generic[T]):
+    """What a recognizer found: a value, and the number of the token after it."""
+
+    value: T
+    end: int
+
+
+class Line:
+    """The tokens of a text; those past the end are empty, so no recognizer checks for it."""
+
+    def __init__(self, text: str, taken: Iterable[tuple[int, int]] = ()) -> None:
+        """Split a text; each part that is taken becomes one token without text."""
+        self.text = text
+        self.tokens = _split(text, taken)
+        self._size = len(self.tokens) - 1
+        self._last = self.tokens[-1]
+        contents = [at for at, token in enumerate(self.tokens[:-1]) if token.kind in "wn"]
+        self._first_content = contents[0] if contents else self._size
+        self._last_content = contents[-1] if contents else -1
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, at: int) -> Token:
+        return self.tokens[at] if 0 <= at < self._size else self._last
+
+    def word(self, at: int) -> str:
+        """Return the text of a token, or an empty one."""
+        return self.tokens[at].text if 0 <= at < self._size else ""
+
+    def number(self, at: int) -> int:
+        """Return the value of a number, otherwise -1."""
+        return self.tokens[at].number if 0 <= at < self._size else -1
+
+    def digits(self, at: int) -> int:
+        """Return how many digits a number has; 0 for what is not a number."""
+        token = self[at]
+        return token.end - token.start if token.kind == "n" else 0
+
+    def glued(self, at: int, text: str) -> bool:
+        """Return whether a token has this text and no blank before it."""
+        token = self[at]
+        return token.text == text and not token.is_spaced
+
+    def starts(self, at: int) -> bool:
+        """Return whether a word can start at a token."""
+        token, before = self[at], self[at - 1]
+        if token.is_spaced or before.kind in "xe":
+            return True
+        if before.text not in _OPENING or before.kind != "m":
+            return False
+        if before.text in APOSTROPHES or before.text in ",;":
+            # Not the rest of `don't`, nor of `1,194`.
+            return before.is_spaced or (before.text in ",;" and token.kind == "w")
+        return True
+
+    def ends(self, at: int) -> bool:
+        """Return whether a word can end before a token."""
+        token = self[at]
+        if token.is_spaced or token.kind in "xe":
+            return True
+        if token.kind != "m" or token.text not in _CLOSING:
+            return False
+        after = self[at + 1]
+        if after.is_spaced or after.kind in "xem":
+            return True
+        return token.text == _EM_DASH or (token.text in ",;" and after.kind == "w")
+
+    def is_numbered(self, at: int) -> bool:
+        """Return whether the word before a number makes it a name, `version 1.2`, `page: 5`."""
+        before = at - 1 - (self.word(at - 1) in {":", ".", "#"})
+        return self.word(before) in NUMBERED
+
+    def is_first(self, at: int) -> bool:
+        """Return whether no word or number is before a token."""
+        return at <= self._first_content
+
+    def is_last(self, at: int) -> bool:
+        """Return whether no word or number is at a token or after it."""
+        return at > self._last_content
+
+    def phrase(self, at: int, words: str) -> int:
+        """Return the number of the token after these words, or -1 if they are not there."""
+        for each in words.split():
+            if self.word(at) != each:
+                return -1
+            at += 1
+        return at
+
+
+def _split(text: str, taken: Iterable[tuple[int, int]]) -> list[Token]:
+    tokens: list[Token] = []
+    begins = dict(taken)
+    at, size, is_spaced = 0, len(text), True
+    while at < size:
+        char = text[at]
+        if at in begins:
+            end, kind = begins[at], "x"
+        elif char.isspace():
+            at, is_spaced = at + 1, True
+            continue
+        elif char in _DIGITS:
+            end, kind = at + 1, "n"
+            while end < size and text[end] in _DIGITS and end not in begins:
+                end += 1
+        elif char.isalnum() or char == "_":
+            end, kind = at + 1, "w"
+            while end < size and _continues_word(text[end]) and end not in begins:
+                end += 1
+        else:
+            end, kind = at + 1, "m"
+        part = "" if kind == "x" else text[at:end].lower()
+        number = int(part) if kind == "n" and end - at <= _MAX_DIGITS else -1
+        tokens.append(Token(at, end, part, number, is_spaced, kind))
+        at, is_spaced = end, False
+    tokens.append(Token(size, size, "", -1, True, "e"))  # noqa: FBT003 - a named field
+    return tokens
+
+
+def _continues_word(char: str) -> bool:
+    # A combining mark is neither a letter nor a number, and belongs to its letter.
+    return char not in _DIGITS and (
+        char.isalnum() or char == "_" or unicodedata.combining(char) > 0
+    )

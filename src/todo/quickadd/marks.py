@@ -1,0 +1,91 @@
+"""Marks of one word: tags, lists and priorities, in the habits of other programs."""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from todo.quickadd.result import Priority
+
+_NAME = r"(\"[^\"\s][^\"]*\"|\w[\w./&+'-]{0,99})"
+_ENDS = r"(?=[,.;:!?)\]]*(?:\s|$))"
+_MARK = re.compile(
+    rf"(?<!\S)(?:"
+    rf"(?P<sign>[#@+~^]|project:|list:){_NAME}"
+    rf"|(?P<priority>p[1-4]|![1-5]|!high|!medium|!med|!low|!none|!!!?"
+    rf"|(?:priority|pri):(?:high|medium|low|none|[hml]))"
+    rf"){_ENDS}",
+    re.IGNORECASE,
+)
+_PRIORITIES: Final[dict[str, Priority]] = {
+    "p1": "high", "p2": "medium", "p3": "low", "p4": "none",
+    "1": "low", "2": "medium", "3": "high", "4": "high", "5": "high",
+    "high": "high", "medium": "medium", "med": "medium", "low": "low", "none": "none",
+    "h": "high", "m": "medium", "l": "low", "!": "medium", "!!": "high",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark in the text; exactly one of the last three attributes is set.
+
+    Attributes:
+        start: Number of its first code point.
+        end: Number of the code point after its last.
+        tag: A tag.
+        list_name: A known list, as it spells itself.
+        priority: A priority.
+    """
+
+    start: int
+    end: int
+    tag: str = ""
+    list_name: str = ""
+    priority: Priority | None = None
+
+
+class ListNames:
+    """The lists that a text can name: case does not matter, `-` and `_` are blanks."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = {_fold(name): name for name in names}
+
+    def find(self, name: str) -> str | None:
+        """Return the list of this name in its own spelling, or None."""
+        return self._names.get(_fold(name))
+
+
+def _fold(name: str) -> str:
+    folded = unicodedata.normalize("NFC", name).casefold()
+    return " ".join(folded.replace("-", " ").replace("_", " ").split())
+
+
+def find_marks(text: str, lists: ListNames) -> Iterator[Mark]:
+    """Yield the marks of a text in their order."""
+    for match in _MARK.finditer(text):
+        word = match["priority"]
+        if word is not None:
+            value = word.lower().rpartition(":")[2].removeprefix("!")
+            yield Mark(match.start(), match.end(), priority=_PRIORITIES[value])
+            continue
+        mark = _decode(match["sign"], match[2], match.start(), lists)
+        if mark is not None:
+            yield mark
+
+
+def _decode(sign: str, given: str, start: int, lists: ListNames) -> Mark | None:
+    is_quoted = given[0] == '"'
+    name = given.strip('"').strip() if is_quoted else given.rstrip("./&+'-")
+    end = start + len(sign) + (len(given) if is_quoted else len(name))
+    if sign not in "@+":
+        known = lists.find(name)
+        if known is not None:
+            return Mark(start, end, list_name=known)
+        if sign != "#":
+            return None
+    has_letter = any(char.isalpha() for char in name)
+    if not has_letter or (sign in "@+" and name[0].isdecimal()):
+        # "@5pm" and "+15min" are dues, "#1" is a number.
+        return None
+    return Mark(start, end, tag=name)

@@ -1,0 +1,115 @@
+"""Dates in digits: `2027-03-15`, `15/3`, `3/15/2027`, `15.3.`."""
+
+from datetime import date
+from typing import NamedTuple
+
+from todo.quickadd.clock import Weight
+from todo.quickadd.day import Day
+from todo.quickadd.line import Line, Match
+from todo.quickadd.present import Present, make_date, next_date
+
+_TWO_DIGITS, _FOUR_DIGITS = 2, 4
+_CENTURY = 2000
+_MONTHS_OF_A_YEAR = 12
+_THREE = 3
+_COMMON_FRACTIONS = ([1, 2], [1, 3], [2, 3], [1, 4], [3, 4])
+
+
+class _Chain(NamedTuple):
+    """Numbers with one mark between them, without blanks.
+
+    Attributes:
+        numbers: The numbers.
+        digits: How many digits each has.
+        mark: The mark.
+        end: Number of the token after them.
+    """
+
+    numbers: list[int]
+    digits: list[int]
+    mark: str
+    end: int
+
+
+def find_numeric_date(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find a date in digits.
+
+    Year, month and day have `-` or `/` between them; with `.` the day is before the month. With `/`
+    both orders are in use, so a date can have two meanings.
+    """
+    chain = _find_chain(line, at)
+    if chain is None:
+        return None
+    if chain.digits[0] == _FOUR_DIGITS:
+        return _find_year_first(chain)
+    if chain.mark == "-" or chain.digits[0] > _TWO_DIGITS:
+        return None
+    if len(chain.numbers) == _THREE:
+        return _find_year_last(chain)
+    return _find_without_year(line, at, chain, present)
+
+
+def _find_chain(line: Line, at: int) -> _Chain | None:
+    mark = line.word(at + 1)
+    if line[at].kind != "n" or mark not in {"-", "/", "."}:
+        return None
+    numbers, digits, end = [line.number(at)], [line.digits(at)], at + 1
+    while line.glued(end, mark) and line[end + 1].kind == "n" and not line[end + 1].is_spaced:
+        numbers.append(line.number(end + 1))
+        digits.append(line.digits(end + 1))
+        end += 2
+        if len(numbers) > _THREE:
+            return None
+    if len(numbers) == 1 or digits[1] > _TWO_DIGITS:
+        return None
+    return _Chain(numbers, digits, mark, end)
+
+
+def _find_year_first(chain: _Chain) -> Match[Day] | None:
+    is_date = len(chain.numbers) == _THREE and chain.digits[2] <= _TWO_DIGITS
+    if chain.mark == "." or not is_date:
+        return None
+    year, month, day = chain.numbers
+    found = make_date(year, month, day)
+    return None if found is None else Match(Day(found), chain.end)
+
+
+def _find_year_last(chain: _Chain) -> Match[Day] | None:
+    first, second, year = chain.numbers
+    if chain.digits[2] not in {_TWO_DIGITS, _FOUR_DIGITS}:
+        return None
+    year += _CENTURY if chain.digits[2] == _TWO_DIGITS else 0
+    days = [make_date(year, second, first)]
+    if chain.mark == "/":
+        days.append(make_date(year, first, second))
+    return _match(days, Weight.STRONG, chain.end)
+
+
+def _find_without_year(line: Line, at: int, chain: _Chain, present: Present) -> Match[Day] | None:
+    first, second = chain.numbers
+    days = [_next(second, first, present)]
+    end = chain.end
+    if chain.mark == ".":
+        # Without the second dot it is a number.
+        if not line.glued(end, "."):
+            return None
+        end += 1
+    elif chain.numbers in _COMMON_FRACTIONS and line.is_first(at) and line[end].kind == "w":
+        # "3/4 cup of sugar"
+        return None
+    else:
+        days.append(_next(first, second, present))
+    return _match(days, Weight.EDGE, end)
+
+
+def _next(month: int, day: int, present: Present) -> date | None:
+    is_month = 1 <= month <= _MONTHS_OF_A_YEAR
+    return next_date(present.today, month, day) if is_month else None
+
+
+def _match(days: list[date | None], weight: Weight, end: int) -> Match[Day] | None:
+    found = list(dict.fromkeys(day for day in days if day is not None))
+    if not found:
+        return None
+    other = found[1] if len(found) > 1 else None
+    return Match(Day(found[0], weight=weight, other=other), end)

@@ -1,0 +1,61 @@
+"""Times from now: `in 3 days`, `+15min`, `2 weeks from now`, `next hour`, `a week from friday`."""
+
+from datetime import date, datetime
+
+from todo.quickadd.durations import Duration, find_duration
+from todo.quickadd.line import Line, Match
+from todo.quickadd.present import Present
+from todo.quickadd.relative_days import find_start_day
+
+_IN = frozenset({"in", "within", "after"})
+_LATER = frozenset({"later", "hence"})
+_FROM = frozenset({"from", "after"})
+_NEXT = {"hour": Duration(minutes=60), "minute": Duration(minutes=1)}
+
+
+def find_offset(line: Line, at: int, present: Present) -> Match[date | datetime] | None:
+    """Find a length of time from now, or from a day: a day, or an instant in the user's zone."""
+    found = _find_length(line, at)
+    if found is None:
+        return _find_from_day(line, at, present)
+    due = found.value.after(present)
+    return None if due is None else Match(due, found.end)
+
+
+def _find_length(line: Line, at: int) -> Match[Duration] | None:
+    word = line.word(at)
+    if word in _IN:
+        found = find_duration(line, at + 1)
+        # "in a week of rain"
+        return None if found is None or line.word(found.end) == "of" else found
+    if word in {"+", "now"}:
+        start = at + (word == "now")
+        return find_duration(line, start + 1) if line.word(start) == "+" else None
+    if word == "next":
+        if line.word(at + 1) in _NEXT:
+            return Match(_NEXT[line.word(at + 1)], at + 2)
+        return find_duration(line, at + 1) if line[at + 1].kind == "n" else None
+    return _find_later(line, at)
+
+
+def _find_later(line: Line, at: int) -> Match[Duration] | None:
+    """Find `3 days from now`, `an hour later`, `2 weeks hence`."""
+    found = find_duration(line, at)
+    if found is None:
+        return None
+    duration, end = found
+    if line.word(end) in _LATER:
+        return Match(duration, end + 1)
+    if line.word(end) in _FROM and line.word(end + 1) in {"now", "today"}:
+        return Match(duration, end + 2)
+    return None
+
+
+def _find_from_day(line: Line, at: int, present: Present) -> Match[date | datetime] | None:
+    """Find `a week from friday`, `2 days after tomorrow`."""
+    found = find_duration(line, at)
+    if found is None or found.value.minutes or line.word(found.end) not in _FROM:
+        return None
+    start = find_start_day(line, found.end + 1, present)
+    day = None if start is None else found.value.after_day(start.value.day)
+    return None if start is None or day is None else Match(day, start.end)

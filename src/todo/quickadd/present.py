@@ -1,0 +1,79 @@
+"""The present moment, and the calendar around it."""
+
+import calendar
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+
+from todo.schedule.due import EARLIEST, LATEST
+
+_MONTHS = 12
+_WEEK = 7
+_FEBRUARY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Now, in the zone of the user.
+
+    Attributes:
+        now: The instant, in UTC.
+        zone: The zone of the user.
+        today: The day that it is there.
+    """
+
+    now: datetime
+    zone: tzinfo
+    today: date
+
+    def weekday_after(self, weekday: int, *, today_counts: bool = False) -> date:
+        """Return the next day that is a weekday."""
+        days = (weekday - self.today.weekday()) % _WEEK
+        return self.today + timedelta(days=days or (0 if today_counts else _WEEK))
+
+    def week(self, weeks: int) -> date:
+        """Return the Monday of a week; 0 is this one."""
+        return self.today + timedelta(days=weeks * _WEEK - self.today.weekday())
+
+    def month(self, months: int) -> date:
+        """Return the first day of a month; 0 is this one."""
+        return add_months(self.today.replace(day=1), months) or self.today
+
+
+def add_months(day: date, months: int) -> date | None:
+    """Return the same day of another month, or its last; None outside of the calendar."""
+    year, month = divmod(day.year * _MONTHS + day.month - 1 + months, _MONTHS)
+    return make_date(year, month + 1, min(day.day, days_of_month(year, month + 1)))
+
+
+def days_of_month(year: int, month: int) -> int:
+    """Return the number of days of a month."""
+    if month == _FEBRUARY:
+        return 28 + calendar.isleap(year)
+    return 30 + (month + month // 8) % 2
+
+
+def make_date(year: int, month: int, day: int) -> date | None:
+    """Return a date, or None when the calendar of tasks does not have it."""
+    if not (1 <= month <= _MONTHS and EARLIEST.year <= year <= LATEST.year):
+        return None
+    return date(year, month, day) if 1 <= day <= days_of_month(year, month) else None
+
+
+def next_date(today: date, month: int, day: int) -> date | None:
+    """Return the next day with this number in this month; today counts."""
+    # The 29th of February can be eight years away.
+    for year in range(today.year, today.year + 9):
+        found = make_date(year, month, day)
+        if found is not None and found >= today:
+            return found
+    return None
+
+
+def nth_weekday(year: int, month: int, nth: int, weekday: int) -> date | None:
+    """Return the nth weekday of a month, from its end for a negative nth."""
+    if nth > 0:
+        first = date(year, month, 1).weekday()
+        return make_date(year, month, 1 + (weekday - first) % _WEEK + (nth - 1) * _WEEK)
+    days = days_of_month(year, month)
+    last = date(year, month, days).weekday()
+    return make_date(year, month, days - (last - weekday) % _WEEK + (nth + 1) * _WEEK)

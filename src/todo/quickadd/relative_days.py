@@ -1,0 +1,196 @@
+"""Days by their distance from today: `tomorrow`, `next friday`, `end of month`."""
+
+from datetime import date, timedelta
+
+from todo.quickadd.clock import DAY_PARTS, DayPart, Weight
+from todo.quickadd.day import Day, Way
+from todo.quickadd.durations import find_duration
+from todo.quickadd.line import Line, Match
+from todo.quickadd.present import Present, days_of_month, make_date
+from todo.quickadd.vocabulary import MONTHS, WEAK_WEEKDAYS, WEEKDAYS
+
+_SATURDAY, _SUNDAY = 5, 6
+_DECEMBER = 12
+_MIDDLE = 15
+_NAMES = {
+    "today": 0, "tod": 0, "tonight": 0, "tomorrow": 1, "tmr": 1, "tmrw": 1, "tmw": 1,
+    "overmorrow": 2,
+}  # fmt: skip
+_AFTER_TOMORROW = ("the day after tomorrow", "day after tomorrow")
+_WEEK_WORDS = frozenset({"week", "wk"})
+_BEFORE_A_NOUN = frozenset({
+    "a", "an", "the", "this", "that", "my", "his", "her", "our", "their", "its", "of", "in",
+    "to", "from", "with", "under", "i", "he", "she", "it", "we", "they", "who", "and", "for",
+})  # fmt: skip
+"""Words before the noun or the verb that a short weekday can be: `the sun`, `he sat`."""
+
+
+def find_relative_day(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find a day by its distance from today."""
+    for find in (_find_name, _find_weekday, _find_next, _find_edge, _find_this):
+        found = find(line, at, present)
+        if found is not None:
+            return found
+    return None
+
+
+def find_start_day(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find a day from which another one is counted: `tomorrow`, `friday`."""
+    return _find_name(line, at, present) or _find_weekday(line, at, present)
+
+
+def _find_name(line: Line, at: int, present: Present) -> Match[Day] | None:
+    word = line.word(at)
+    if word in _NAMES:
+        part = DayPart.NIGHT if word == "tonight" else None
+        day = present.today + timedelta(days=_NAMES[word])
+        return Match(Day(day, Way.RELATIVE, part=part), at + 1)
+    for words in _AFTER_TOMORROW:
+        end = line.phrase(at, words)
+        if end > 0:
+            return Match(Day(present.today + timedelta(days=2), Way.RELATIVE), end)
+    return None
+
+
+def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find `friday`, `this friday`, `next friday`, `friday next week`, `friday in 2 weeks`."""
+    word = line.word(at)
+    qualifier = word if word in {"this", "next", "coming", "upcoming"} else ""
+    start = at + bool(qualifier)
+    start += qualifier in {"this", "next"} and line.word(start) in {"coming", "upcoming"}
+    name = line.word(start)
+    if name not in WEEKDAYS or line.word(at - 1) in {"last", "past"}:
+        return None
+    weekday, end = WEEKDAYS[name], start + 1
+    end += line.glued(end, ".") and len(name) < 6 and not line.is_last(end + 1)  # noqa: PLR2004
+    if qualifier:
+        if qualifier == "next":
+            day = present.week(1) + timedelta(days=weekday)
+        else:
+            day = present.weekday_after(weekday, today_counts=qualifier == "this")
+        return Match(Day(day, Way.RELATIVE), end)
+    weeks = _find_week(line, end)
+    if weeks is not None:
+        day = present.week(weeks.value) + timedelta(days=weekday)
+        return Match(Day(day, Way.RELATIVE), weeks.end)
+    is_weak = name in WEAK_WEEKDAYS
+    weight = Weight.END if is_weak else Weight.STRONG
+    if is_weak and line.word(at - 1) in _BEFORE_A_NOUN:
+        weight = Weight.WEAK
+    return Match(Day(present.weekday_after(weekday), Way.WEEKDAY, weight), end)
+
+
+def _find_week(line: Line, at: int) -> Match[int] | None:
+    """Find `next week`, `, next week`, `of next week`, `in 2 weeks`."""
+    at += line.word(at) in {",", "of"}
+    if line.word(at) == "next" and line.word(at + 1) in _WEEK_WORDS:
+        return Match(1, at + 2)
+    if line.word(at) == "this" and line.word(at + 1) in _WEEK_WORDS:
+        return Match(0, at + 2)
+    if line.word(at) != "in":
+        return None
+    found = find_duration(line, at + 1)
+    if found is None or line.word(found.end - 1) not in {"week", "weeks"}:
+        return None
+    days = found.value.total_minutes or 0
+    return Match(days // (7 * 1440), found.end) if days <= 520 * 7 * 1440 else None
+
+
+def _find_next(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find `next week`, `next week friday`, `next month`, `next year`, `next weekend`."""
+    if line.word(at) != "next":
+        return None
+    unit, end = line.word(at + 1), at + 2
+    if unit in _WEEK_WORDS:
+        after = end + (line.word(end) == "on")
+        weekday = WEEKDAYS.get(line.word(after))
+        if weekday is not None:
+            monday = present.week(1)
+            return Match(Day(monday + timedelta(days=weekday), Way.RELATIVE), after + 1)
+        return Match(Day(present.week(1), Way.RELATIVE), end)
+    days: dict[str, date | None] = {
+        "month": present.month(1),
+        "year": make_date(present.today.year + 1, 1, 1),
+        "weekend": present.week(1) + timedelta(days=_SATURDAY),
+        "day": present.today + timedelta(days=1),
+    }
+    day = days.get(unit)
+    return None if day is None else Match(Day(day, Way.RELATIVE), end)
+
+
+def _find_this(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find `this weekend`, `this evening`, `this month`."""
+    if line.word(at) != "this":
+        return None
+    word = line.word(at + 1)
+    if word in DAY_PARTS:
+        return Match(Day(present.today, Way.RELATIVE, part=DAY_PARTS[word]), at + 2)
+    if word != "weekend":
+        return None
+    day = present.week(0) + timedelta(days=_SATURDAY)
+    return Match(Day(max(day, present.today), Way.RELATIVE), at + 2)
+
+
+def _find_edge(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find `eom`, `end of the month`, `mid month`, `start of next month`, `end of march`."""
+    word = line.word(at)
+    if word in {"eow", "eom", "eoy"}:
+        unit = {"w": "week", "m": "month", "y": "year"}[word[-1]]
+        return _match(_edge("end", unit, 0, present), at + 1)
+    at += word == "the"
+    edge = line.word(at)
+    if edge in {"mid", "middle"}:
+        end = at + 1 + line.glued(at + 1, "-")
+        end += line.word(end) == "of"
+        return _find_span(line, end, "mid", present)
+    if edge not in {"end", "start", "beginning"}:
+        return None
+    end = at + 1 + (line.word(at + 1) == "of")
+    if end == at + 1 and edge != "end":
+        return None
+    return _find_span(line, end, edge, present)
+
+
+def _find_span(line: Line, at: int, edge: str, present: Present) -> Match[Day] | None:
+    at += line.word(at) in {"the", "this"}
+    step = int(line.word(at) == "next")
+    word = line.word(at + step)
+    if word == "day" and edge == "end" and not step:
+        return _match(present.today, at + 1)
+    if word in {"week", "month", "year"}:
+        return _match(_edge(edge, word, step, present), at + step + 1)
+    if word not in MONTHS or step:
+        return None
+    month = MONTHS[word]
+    today = present.today
+    year = today.year + (_in_month(edge, today.year, month) < today)
+    return _match(_in_month(edge, year, month), at + 1)
+
+
+def _in_month(edge: str, year: int, month: int) -> date:
+    days = {"end": days_of_month(year, month), "mid": _MIDDLE}
+    return date(year, month, days.get(edge, 1))
+
+
+def _edge(edge: str, unit: str, step: int, present: Present) -> date | None:
+    """Return the start, middle or end of this week, month or year, or of a later one."""
+    if unit == "week":
+        monday = present.week(step)
+        return {"end": monday + timedelta(days=_SUNDAY), "mid": monday + timedelta(days=2)}.get(
+            edge, monday
+        )
+    if unit == "year":
+        year = present.today.year + step
+        return {"end": date(year, _DECEMBER, 31), "mid": date(year, 7, 1)}.get(
+            edge, date(year, 1, 1)
+        )
+    first = present.month(step)
+    day = _in_month(edge, first.year, first.month)
+    if day < present.today:
+        first = present.month(step + 1)
+        day = _in_month(edge, first.year, first.month)
+    return day
+
+
+def _match(day: date | None, end: int) -> Match[Day] | None:
+    return None if day is None else Match(Day(day, Way.RELATIVE), end)

@@ -1,0 +1,97 @@
+"""Reminders: `remind me 30 min before`, `reminder 1 day before at 9`, `!30m`, `*1h`."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from todo.quickadd.clock import Clock, find_clock
+from todo.quickadd.durations import Duration, find_duration
+from todo.quickadd.line import Line, Match
+from todo.quickadd.present import Present
+from todo.schedule.due import at_wall_time
+
+MAX_MINUTES = 366 * 24 * 60
+MIN_MINUTES = -24 * 60
+_DAY = 1440
+_NOUNS = frozenset({"reminder", "alert", "alarm"})
+_BEFORE = ("before", "earlier", "prior", "ahead", "in advance")
+_MORNING = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """A reminder.
+
+    Attributes:
+        before: How long before the due, or before the day of the due for a time of day.
+        clock: The time of day, or None.
+        is_at_due: It is at the due: `remind me to call`.
+    """
+
+    before: Duration = Duration()  # noqa: RUF009 - frozen
+    clock: Clock | None = None
+    is_at_due: bool = False
+
+    def minutes(self, due: date | datetime, present: Present) -> int:
+        """Return the minutes before a due, or before the midnight of a day."""
+        before = self.before.total_minutes or 0
+        clock = self.clock.settle(None) if self.clock is not None else None
+        if self.is_at_due:
+            return 0 if isinstance(due, datetime) else -60 * _MORNING
+        if clock is None:
+            return before
+        if not isinstance(due, datetime):
+            return before - clock.hour * 60 - clock.minute
+        day = due.date() - timedelta(days=before // _DAY)
+        at = at_wall_time(day, time(clock.hour, clock.minute), present.zone)
+        return int((due - at).total_seconds()) // 60
+
+
+def find_reminder(line: Line, at: int) -> Match[Reminder] | None:
+    """Find a reminder that starts at a token."""
+    found = _find_any(line, at)
+    if found is None or not line.ends(found.end):
+        return None
+    before = found.value.before.total_minutes
+    return found if before is not None and before <= MAX_MINUTES else None
+
+
+def _find_any(line: Line, at: int) -> Match[Reminder] | None:
+    word = line.word(at)
+    if word in {"!", "*"}:
+        found = find_duration(line, at + 1)
+        if (
+            found is None
+            or line[at + 1].kind != "n"
+            or any(line[each].is_spaced for each in range(at + 1, found.end))
+        ):
+            return None
+        return Match(Reminder(found.value), found.end)
+    if word == "remind":
+        start = at + 1 + (line.word(at + 1) in {"me", "us"})
+        if start > at + 1 and line.word(start) == "to" and line.is_first(at):
+            return Match(Reminder(is_at_due=True), start + 1)
+        return _find_time(line, start)
+    if word in _NOUNS:
+        return _find_time(line, at + 1 + line.glued(at + 1, ":"))
+    return None
+
+
+def _find_time(line: Line, at: int) -> Match[Reminder] | None:
+    """Find `30 min before`, `1 day before at 9`, `the day before`, `at 9am`."""
+    before = find_duration(line, at)
+    if before is not None:
+        end = max(line.phrase(before.end, words) for words in _BEFORE)
+        if end < 0:
+            return None
+    else:
+        end = line.phrase(at, "the day before")
+        if end > 0:
+            before = Match(Duration(days=1), end)
+        elif line.word(at) == "at":
+            before, end = Match(Duration(), at), at
+        else:
+            return None
+    clock = find_clock(line, end + 1) if line.word(end) == "at" else None
+    if clock is None or not line.ends(clock.end) or before.value.minutes:
+        return None if end == at else Match(Reminder(before.value), end)
+    return Match(Reminder(before.value, clock.value), clock.end)

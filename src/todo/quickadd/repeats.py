@@ -1,0 +1,311 @@
+"""Recurrence in words: `every other friday`, `every last day of the month`, `daily`."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from todo.quickadd.clock import DAY_PARTS, DayPart
+from todo.quickadd.durations import find_duration
+from todo.quickadd.line import DASHES, Line, Match
+from todo.quickadd.month_days import find_month_days, find_months
+from todo.quickadd.numbers import find_cardinal, find_ordinal
+from todo.quickadd.vocabulary import PLURAL_WEEKDAYS, WEEKDAYS
+from todo.schedule.rule import MAX_INTERVAL, Frequency, Rule, read_rule
+from todo.schedule.series import Basis
+
+WORKDAYS: Final = tuple((0, weekday) for weekday in range(5))
+_WEEKEND = ((0, 5), (0, 6))
+EVERY: Final = frozenset({"every", "each", "ev"})
+_MAX_WEEKDAYS = 7
+_MAX_QUALIFIERS = 4
+_UNITS: Final = {
+    "day": Rule(Frequency.DAILY), "days": Rule(Frequency.DAILY), "d": Rule(Frequency.DAILY),
+    "week": Rule(Frequency.WEEKLY), "weeks": Rule(Frequency.WEEKLY),
+    "wk": Rule(Frequency.WEEKLY), "wks": Rule(Frequency.WEEKLY), "w": Rule(Frequency.WEEKLY),
+    "fortnight": Rule(Frequency.WEEKLY, 2), "fortnights": Rule(Frequency.WEEKLY, 2),
+    "month": Rule(Frequency.MONTHLY), "months": Rule(Frequency.MONTHLY),
+    "mo": Rule(Frequency.MONTHLY),
+    "quarter": Rule(Frequency.MONTHLY, 3), "quarters": Rule(Frequency.MONTHLY, 3),
+    "year": Rule(Frequency.YEARLY), "years": Rule(Frequency.YEARLY), "y": Rule(Frequency.YEARLY),
+    "yr": Rule(Frequency.YEARLY), "yrs": Rule(Frequency.YEARLY),
+}  # fmt: skip
+_DAY_SETS: Final = {
+    "weekday": WORKDAYS, "weekdays": WORKDAYS, "workday": WORKDAYS, "workdays": WORKDAYS,
+    "weekend": _WEEKEND, "weekends": _WEEKEND,
+}  # fmt: skip
+_TWO_WORD_WORKDAYS = (
+    "work day", "work days", "working day", "working days", "business day", "business days",
+)  # fmt: skip
+_ADVERBS: Final = {
+    "daily": Rule(Frequency.DAILY),
+    "weekly": Rule(Frequency.WEEKLY),
+    "biweekly": Rule(Frequency.WEEKLY, 2),
+    "fortnightly": Rule(Frequency.WEEKLY, 2),
+    "monthly": Rule(Frequency.MONTHLY),
+    "bimonthly": Rule(Frequency.MONTHLY, 2),
+    "quarterly": Rule(Frequency.MONTHLY, 3),
+    "yearly": Rule(Frequency.YEARLY),
+    "annually": Rule(Frequency.YEARLY),
+}
+# After `daily`: another word is what is daily, such as a report.
+_AFTER_ADVERB = frozenset({
+    "after", "at", "beginning", "by", "ending", "for", "from", "in", "on", "remind", "reminder",
+    "starting", "till", "until",
+})  # fmt: skip
+COMPLETION: Final = (
+    "after completion", "from completion", "after completing", "after it is done",
+    "after it ' s done", "when done", "when completed", "after done",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A recurrence.
+
+    Attributes:
+        rule: The rule, without its end.
+        basis: What the next due is counted from.
+        part: The part of the day, or None.
+    """
+
+    rule: Rule
+    basis: Basis = "schedule"
+    part: DayPart | None = None
+
+
+def find_repeat(line: Line, at: int) -> Match[Repeat] | None:
+    """Find a recurrence that starts at a token."""
+    found = _find_any(line, at)
+    if found is None or not line.ends(found.end):
+        return None
+    repeat, end = found
+    if repeat.rule.interval > MAX_INTERVAL:
+        return None
+    try:
+        rule = read_rule(str(repeat.rule))
+    except ValueError:
+        return None
+    return Match(replace(repeat, rule=rule), end)
+
+
+def _find_any(line: Line, at: int) -> Match[Repeat] | None:
+    word = line.word(at)
+    if word in EVERY:
+        is_from_completion = line.glued(at + 1, "!")
+        start = at + 1 + is_from_completion
+        found = _find_pattern(line, start)
+        if found is None:
+            return None
+        basis: Basis = "completion" if is_from_completion else "schedule"
+        return _qualify(line, Match(Repeat(found.value, basis), found.end), start)
+    if word in _ADVERBS:
+        is_adverb = _is_adverb(line, at + 1)
+        return _qualified(line, Match(_ADVERBS[word], at + 1)) if is_adverb else None
+    if word == "recur" and line.glued(at + 1, ":"):
+        return _find_taskwarrior(line, at + 2)
+    return _find_of_every(line, at) or _find_after_completion(line, at) or _find_plural(line, at)
+
+
+def _is_adverb(line: Line, at: int) -> bool:
+    return line[at].kind != "w" or line.word(at) in _AFTER_ADVERB
+
+
+def _find_taskwarrior(line: Line, at: int) -> Match[Repeat] | None:
+    """Find the rest of `recur:weekly` and `recur:2weeks`."""
+    if line.word(at) in _ADVERBS:
+        return Match(Repeat(_ADVERBS[line.word(at)]), at + 1)
+    found = _find_pattern(line, at)
+    return None if found is None else Match(Repeat(found.value), found.end)
+
+
+def _find_of_every(line: Line, at: int) -> Match[Repeat] | None:
+    """Find `on the 1st of every month`, `the last friday of each month`."""
+    start = at + (line.word(at) == "on")
+    days = find_month_days(line, start + (line.word(start) == "the"))
+    if days is None or line.word(days.end) != "of" or line.word(days.end + 1) not in EVERY:
+        return None
+    found = _find_unit(line, days.end + 2)
+    if found is None or found.value.frequency is not Frequency.MONTHLY:
+        return None
+    return _qualified(line, Match(replace(days.value, interval=found.value.interval), found.end))
+
+
+def _find_after_completion(line: Line, at: int) -> Match[Repeat] | None:
+    """Find `3 days after completion`."""
+    found = find_duration(line, at)
+    if found is None or found.value.minutes:
+        return None
+    end = find_completion(line, found.end)
+    months, days = found.value.months, found.value.days
+    if end < 0 or (months and days):
+        return None
+    rule = Rule(Frequency.DAILY, days) if days else Rule(Frequency.MONTHLY, months)
+    if days and days % 7 == 0:
+        rule = Rule(Frequency.WEEKLY, days // 7)
+    if months and months % 12 == 0:
+        rule = Rule(Frequency.YEARLY, months // 12)
+    return Match(Repeat(rule, "completion"), end)
+
+
+def _find_plural(line: Line, at: int) -> Match[Repeat] | None:
+    """Find `on mondays and fridays`, `weekdays at 9`."""
+    has_on = line.word(at) == "on"
+    start = at + has_on
+    word = line.word(start)
+    if word not in PLURAL_WEEKDAYS and word not in {"weekdays", "weekends"}:
+        return None
+    found = _find_pattern(line, start)
+    if found is None or not (has_on or _is_adverb(line, found.end)):
+        return None
+    return _qualified(line, found)
+
+
+def find_completion(line: Line, at: int) -> int:
+    """Return the token after `after completion`, or -1."""
+    for words in COMPLETION:
+        end = line.phrase(at, words)
+        if end > 0:
+            return end
+    return -1
+
+
+def _find_pattern(line: Line, at: int) -> Match[Rule] | None:
+    """Find what is behind `every`."""
+    if line.word(at) == "other":
+        return _find_other(line, at + 1)
+    for find in (find_month_days, _find_interval, _find_unit, _find_day_set, _find_weekdays):
+        found = find(line, at)
+        if found is not None:
+            return found
+    months = find_months(line, at)
+    if months is None:
+        return None
+    return Match(Rule(Frequency.YEARLY, by_month=months.value, by_month_day=(1,)), months.end)
+
+
+def _find_other(line: Line, at: int) -> Match[Rule] | None:
+    """Find the rest of `every other day` and `every other friday`."""
+    found = _find_unit(line, at) or _find_weekdays(line, at)
+    if found is None:
+        return None
+    return Match(replace(found.value, interval=2 * found.value.interval), found.end)
+
+
+def _find_interval(line: Line, at: int) -> Match[Rule] | None:
+    """Find `3 days`, `second week`, `3rd month`."""
+    number = find_ordinal(line, at) or find_cardinal(line, at)
+    if number is None or number.value < 1:
+        return None
+    unit = _find_unit(line, number.end)
+    if unit is None:
+        return None
+    return Match(replace(unit.value, interval=number.value * unit.value.interval), unit.end)
+
+
+def _find_unit(line: Line, at: int) -> Match[Rule] | None:
+    word, end = line.word(at), at + 1
+    if word in DAY_PARTS:
+        return Match(Rule(Frequency.DAILY), at + 1)
+    rule = _UNITS.get(word)
+    if rule is None or (len(word) == 1 and line[at].is_spaced):
+        return None
+    return Match(rule, end)
+
+
+def _find_day_set(line: Line, at: int) -> Match[Rule] | None:
+    days, end = _DAY_SETS.get(line.word(at)), at + 1
+    if days is None:
+        end = find_workday(line, at)
+        days = WORKDAYS if end > 0 else None
+    return None if days is None else Match(Rule(Frequency.WEEKLY, by_day=days), end)
+
+
+def find_workday(line: Line, at: int) -> int:
+    """Return the token after `weekday` or one of its other names, or -1."""
+    if _DAY_SETS.get(line.word(at)) is WORKDAYS:
+        return at + 1
+    return max(line.phrase(at, words) for words in _TWO_WORD_WORKDAYS)
+
+
+def _find_weekdays(line: Line, at: int) -> Match[Rule] | None:
+    """Find `mon, wed and fri`, `monday to friday`, `tue/thu`, `mondays`."""
+    first = _weekday(line, at)
+    if first is None:
+        return None
+    days, end = {first}, at + 1
+    last = _weekday(line, end + 1) if line.word(end) in {*DASHES, "to", "through"} else None
+    if last is not None:
+        days = {(first + step) % 7 for step in range((last - first) % 7 + 1)}
+        end += 2
+    for _ in range(_MAX_WEEKDAYS):
+        start = end + (line.word(end) in {",", "/", "&"})
+        start += line.word(start) in {"and", "&"}
+        another = _weekday(line, start)
+        if another is None or start == end:
+            break
+        days.add(another)
+        end = start + 1
+    by_day = tuple((0, weekday) for weekday in sorted(days))
+    return Match(Rule(Frequency.WEEKLY, by_day=by_day), end)
+
+
+def _weekday(line: Line, at: int) -> int | None:
+    word = line.word(at)
+    return WEEKDAYS.get(word, PLURAL_WEEKDAYS.get(word))
+
+
+def _qualified(line: Line, found: Match[Rule]) -> Match[Repeat]:
+    return _qualify(line, Match(Repeat(found.value), found.end), found.end)
+
+
+def _qualify(line: Line, found: Match[Repeat], at: int) -> Match[Repeat]:
+    """Find the rest of a recurrence: its days, its months, the part of the day.
+
+    Args:
+        line: The text.
+        found: The recurrence up to here.
+        at: Number of the token at which its pattern starts, such as `morning`.
+    """
+    repeat, end = found
+    part = DAY_PARTS.get(line.word(at)) if at < end else None
+    repeat = replace(repeat, part=part)
+    for _ in range(_MAX_QUALIFIERS):
+        longer = _find_qualifier(line, end, repeat)
+        if longer is None:
+            break
+        repeat, end = longer
+    return Match(repeat, end)
+
+
+def _find_qualifier(line: Line, at: int, repeat: Repeat) -> Match[Repeat] | None:
+    rule, word = repeat.rule, line.word(at)
+    start = line.phrase(at, "in the")
+    part = DAY_PARTS.get(line.word(at if start < 0 else start))
+    if part is not None and repeat.part is None:
+        return Match(replace(repeat, part=part), (at if start < 0 else start) + 1)
+    if word == "on" and not (rule.by_day or rule.by_month_day):
+        days = _find_on(line, at + 1, rule)
+        return days and Match(replace(repeat, rule=days.value), days.end)
+    if word in {"in", "of"} and not rule.by_month:
+        months = find_months(line, at + 1)
+        if months is not None and rule.frequency is not Frequency.WEEKLY:
+            return Match(replace(repeat, rule=replace(rule, by_month=months.value)), months.end)
+    return None
+
+
+def _find_on(line: Line, at: int, rule: Rule) -> Match[Rule] | None:
+    """Find the days that a bare period has behind `on`."""
+    start = at + (line.word(at) == "the")
+    if rule.frequency is Frequency.WEEKLY:
+        found = _find_weekdays(line, start) or _find_day_set(line, start)
+    elif rule.frequency is Frequency.DAILY:
+        return None
+    else:
+        found = find_month_days(line, start)
+    if found is None:
+        return None
+    days, end = found
+    if bool(days.by_month) != (rule.frequency is Frequency.YEARLY):
+        return None
+    months = days.by_month or rule.by_month
+    joined = replace(days, frequency=rule.frequency, interval=rule.interval, by_month=months)
+    return Match(joined, end)

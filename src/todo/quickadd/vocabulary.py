@@ -1,0 +1,69 @@
+"""The words of the grammar: weekdays, months, units and numbers."""
+
+from typing import Final, Literal
+
+Unit = Literal["minute", "hour", "day", "week", "month", "year"]
+
+WEEKDAY_NAMES: Final = (
+    "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday",
+)  # fmt: skip
+MONTH_NAMES: Final = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
+
+_SHORT_WEEKDAYS = {
+    "mon": 0, "tue": 1, "tues": 1, "wed": 2, "weds": 2, "thu": 3, "thur": 3, "thurs": 3,
+    "fri": 4, "sat": 5, "sun": 6,
+}  # fmt: skip
+WEEKDAYS: Final[dict[str, int]] = {
+    **{name.lower(): number for number, name in enumerate(WEEKDAY_NAMES)},
+    **_SHORT_WEEKDAYS,
+}
+PLURAL_WEEKDAYS: Final[dict[str, int]] = {
+    f"{name}s": number for name, number in WEEKDAYS.items() if not name.endswith("s")
+}
+# English words of other meanings: a weekday only beside something else of a due.
+WEAK_WEEKDAYS: Final = frozenset({"mon", "wed", "sat", "sun"})
+
+MONTHS: Final[dict[str, int]] = {
+    **{name.lower(): number for number, name in enumerate(MONTH_NAMES, 1)},
+    **{name[:3].lower(): number for number, name in enumerate(MONTH_NAMES, 1)},
+    "sept": 9,
+}
+# "march 10 miles", "6 may attend".
+WEAK_MONTHS: Final = frozenset({"mar", "march", "may"})
+
+UNITS: Final[dict[str, Unit]] = {
+    "min": "minute", "mins": "minute", "minute": "minute", "minutes": "minute",
+    "h": "hour", "hr": "hour", "hrs": "hour", "hour": "hour", "hours": "hour",
+    "d": "day", "day": "day", "days": "day",
+    "w": "week", "wk": "week", "wks": "week", "week": "week", "weeks": "week",
+    "mo": "month", "mos": "month", "mth": "month", "mths": "month",
+    "month": "month", "months": "month",
+    "y": "year", "yr": "year", "yrs": "year", "year": "year", "years": "year",
+}  # fmt: skip
+
+_ONES = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen",
+)  # fmt: skip
+CARDINALS: Final[dict[str, int]] = {
+    **{name: number for number, name in enumerate(_ONES) if number},
+    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60,
+}  # fmt: skip
+ORDINALS: Final[dict[str, int]] = {
+    "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,
+    "eighth": 8, "ninth": 9, "tenth": 10, "eleventh": 11, "twelfth": 12, "thirteenth": 13,
+    "fourteenth": 14, "fifteenth": 15, "sixteenth": 16, "seventeenth": 17, "eighteenth": 18,
+    "nineteenth": 19, "twentieth": 20, "thirtieth": 30,
+}  # fmt: skip
+
+# A number behind one of these is a name, not a date or a time.
+NUMBERED: Final = frozenset({
+    "art", "article", "chapter", "chapters", "exercise", "figure", "grade", "item", "level",
+    "no", "number", "page", "pages", "paragraph", "part", "phase", "python", "question", "ratio",
+    "release", "room", "round", "score", "season", "section", "sprint", "step", "v", "verse",
+    "version", "volume",
+})  # fmt: skip
