@@ -1,12 +1,57 @@
-from tests.unit.todo.quickadd.phrasebook import load_phrases
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from tests.unit.todo.quickadd.phrasebook import Phrase, load_phrases
+from todo.quickadd.parser import parse_quick_add
+from todo.quickadd.result import QuickAdd
 from todo.schedule.rule import read_rule
+
+PHRASES = list(load_phrases())
+
+
+def parse(phrase: Phrase, text: str | None = None) -> QuickAdd:
+    zone = phrase.now.tzinfo or UTC
+    return parse_quick_add(text or phrase.text, phrase.now, zone, phrase.lists)
+
+
+def compare(phrase: Phrase) -> tuple[Any, Any]:
+    """Return what was found, and what was expected."""
+    found = parse(phrase)
+    codes = tuple(question.code for question in found.questions)
+    if phrase.expected is None:
+        return codes, phrase.questions
+    fields = {name: getattr(found, name) for name in phrase.expected}
+    if found.due_at is not None:
+        # Python compares an instant that a clock shows twice with no other zone's.
+        fields["due_at"] = found.due_at.astimezone(UTC)
+    return fields, phrase.expected
+
+
+def name_of(phrase: Phrase) -> str:
+    return f"{phrase.topic}-{phrase.text}"
+
+
+@pytest.mark.parametrize("phrase", PHRASES, ids=name_of)
+def test_a_phrase_means_its_task(phrase: Phrase) -> None:
+    found, expected = compare(phrase)
+
+    assert found == expected
+    assert phrase.questions or not parse(phrase).questions
+
+
+@pytest.mark.parametrize("phrase", [phrase for phrase in PHRASES if phrase.questions], ids=name_of)
+def test_a_choice_of_a_question_answers_it(phrase: Phrase) -> None:
+    for question in parse(phrase).questions:
+        for choice in question.choices:
+            text = f"{phrase.text[: question.start]}{choice}{phrase.text[question.end :]}"
+            assert not parse(phrase, text).questions
 
 
 def test_phrases_are_written_once_and_mean_one_thing() -> None:
-    phrases = list(load_phrases())
-
-    assert len({(phrase.text, phrase.now) for phrase in phrases}) == len(phrases)
-    for phrase in phrases:
+    assert len({(phrase.text, phrase.now) for phrase in PHRASES}) == len(PHRASES)
+    for phrase in PHRASES:
         expected = phrase.expected
         if expected is None:
             continue
