@@ -33,9 +33,9 @@ async def run_batch(tasks: TaskService, operations: list[dict[str, Any]]) -> byt
     errors: list[dict[str, object]] = []
     for index, operation in enumerate(operations):
         try:
-            document = await _run_one(tasks, operation)
+            document = await run_operation(tasks, operation)
         except ProblemError as error:
-            errors += _explain(index, error)
+            errors += explain_failure(index, error)
         else:
             results.append(
                 b'{"op":"%b","task":%b}' % (operation["op"].encode(), document or b"null")
@@ -45,7 +45,12 @@ async def run_batch(tasks: TaskService, operations: list[dict[str, Any]]) -> byt
     return b'{"results":[%b]}' % b",".join(results)
 
 
-async def _run_one(tasks: TaskService, operation: dict[str, Any]) -> bytes | None:
+async def run_operation(tasks: TaskService, operation: dict[str, Any]) -> bytes | None:
+    """Run one operation and return the task's document, None when it was deleted.
+
+    Raises:
+        ProblemError: It cannot be done.
+    """
     version = operation.get("if_match")
     expected = None if version is None else frozenset({version})
     match operation["op"]:
@@ -62,7 +67,8 @@ async def _run_one(tasks: TaskService, operation: dict[str, Any]) -> bytes | Non
             return None
 
 
-def _explain(index: int, error: ProblemError) -> list[dict[str, object]]:
+def explain_failure(index: int, error: ProblemError) -> list[dict[str, object]]:
+    """Return what `errors` has about an operation that failed."""
     place: dict[str, object] = {"in": "body", "field": f"operations.{index}"}
     if not error.errors:
         return [{**place, "code": error.code, "message": error.detail}]

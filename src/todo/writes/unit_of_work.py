@@ -4,13 +4,15 @@ Every write locks the owner's account first. So the writes of one owner follow o
 numbers of the journal have no gaps and are in the order of the commits.
 """
 
+import contextlib
 import os
-from dataclasses import InitVar, dataclass, field
+from collections.abc import AsyncIterator, Callable
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, insert, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -36,6 +38,9 @@ _ADVANCED = (
 _APPENDED = insert(journal).values({c.name: bindparam(c.name) for c in journal.columns})
 _APPEND = Statement(_APPENDED)
 _ADVANCE = Statement(_ADVANCED)
+_SAVE = Statement(text("SAVEPOINT dry_run"))
+_TAKE_BACK = Statement(text("ROLLBACK TO SAVEPOINT dry_run"))
+_RELEASE = Statement(text("RELEASE SAVEPOINT dry_run"))
 # SQLite has no such statement, and no round trip that it would save.
 _APPEND_AND_ADVANCE = Statement(_ADVANCED.add_cte(_APPENDED.cte("appended")))
 
@@ -110,9 +115,15 @@ class UnitOfWork:
         self.now = now or datetime.now(UTC)
         self.timestamp = format_timestamp(self.now)
         self._accounts: dict[str, Account] = {}
-        # Owner and operation of each entry.
-        self._recorded: list[tuple[str, str]] = []
+        # Each with the owner of its journal.
+        self._recorded: list[tuple[str, Entry]] = []
         self._last: list[BoundStatement] = []
+        self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def recorded(self) -> list[tuple[str, Entry]]:
+        """What was recorded, each entry with the owner of its journal."""
+        return self._recorded
 
     @property
     def changed(self) -> set[str]:
@@ -122,7 +133,7 @@ class UnitOfWork:
     @property
     def operations(self) -> list[str]:
         """What was recorded, entry by entry."""
-        return [operation for _, operation in self._recorded]
+        return [entry.operation for _, entry in self._recorded]
 
     async def lock(self, owner: str, *calls: BoundStatement) -> tuple[Account, list[list[Row]]]:
         """Lock an owner's account, made on its first use, and run `calls` on the way.
@@ -183,7 +194,7 @@ class UnitOfWork:
         locked = self._accounts[owner] = Account(*columns)
         # The entry is among those that the account counts.
         locked.request_seq = locked.seq
-        self._recorded.append((owner, operation))
+        self._recorded.append((owner, replace(entry, after=after)))
         written: bytes = after.encode()
         locked.stored.count_growth(operation, 1, len(written))
         return written
@@ -211,7 +222,7 @@ class UnitOfWork:
         locked = self._accounts[owner]
         locked.entries.append(entry)
         locked.stored.count_change(operation, kind, before, after)
-        self._recorded.append((owner, operation))
+        self._recorded.append((owner, entry))
 
     def _describe(self, operation: str, kind: str, entity_id: str, **more: str | None) -> Entry:
         caller = self.caller
@@ -232,6 +243,26 @@ class UnitOfWork:
         """Add statements that run right before the commit."""
         self._last += calls
 
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Add something to call once the changes are committed."""
+        self._callbacks.append(callback)
+
+    @contextlib.asynccontextmanager
+    async def dry_run(self) -> AsyncIterator["UnitOfWork"]:
+        """Let the changes of the block happen, and take them back at its end.
+
+        Until then the changes are those of a write of its own, with its locks and its quota. If
+        the block raises an error, the whole transaction has to end.
+
+        Raises:
+            QuotaExceededError: An account would hold too much.
+        """
+        attempt = UnitOfWork(self.session, self.caller, self.now, self._quota)
+        await self.session.run((_SAVE, {}))
+        yield attempt
+        await attempt._check_quota()
+        await self.session.run((_TAKE_BACK, {}), (_RELEASE, {}))
+
     async def flush(self) -> None:
         """Append what was recorded so far to the journal; for writes that are too many to hold."""
         self._recorded.clear()
@@ -250,13 +281,20 @@ class UnitOfWork:
             QuotaExceededError: An account would hold too much.
         """
         await charge(self.session, self.caller, len(self.operations), self.now)
-        calls: list[BoundStatement] = []
+        calls = await self._check_quota()
         for owner, locked in self._accounts.items():
-            if self._quota is not None:
-                calls += await self._quota.check(self.session, owner, locked.stored)
             if locked.entries:
                 calls += _append(_chain(owner, locked), self.session.dialect)
         await self.session.commit(*calls, *self._last)
+        for callback in self._callbacks:
+            callback()
+
+    async def _check_quota(self) -> list[BoundStatement]:
+        calls: list[BoundStatement] = []
+        if self._quota is not None:
+            for owner, locked in self._accounts.items():
+                calls += await self._quota.check(self.session, owner, locked.stored)
+        return calls
 
 
 def _append(rows: list[dict[str, Any]], dialect: str) -> list[BoundStatement]:
