@@ -20,7 +20,16 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from todo.db.documents import SHARE_FIELDS, select_document
 from todo.db.statement import SQLITE, Statement, follows
-from todo.db.tables import account, api_token, idempotency, journal, list_share, task, task_list
+from todo.db.tables import (
+    account,
+    api_token,
+    idempotency,
+    journal,
+    list_share,
+    plan,
+    task,
+    task_list,
+)
 
 CHUNK = 2000
 """Rows that one statement may read or change, so that none takes long."""
@@ -82,6 +91,7 @@ def _remove_some(table: Table, mine: ColumnElement[bool], key: ColumnElement[Any
 REMOVALS = (
     _remove_some(api_token, api_token.c.owner == _OWNER, api_token.c.id),
     _remove_some(idempotency, idempotency.c.user_id == _OWNER, idempotency.c.key),
+    _remove_some(plan, plan.c.owner == _OWNER, plan.c.id),
     _remove_some(task, _HERS, task.c.id),
     _remove_some(task_list, task_list.c.owner == _OWNER, task_list.c.id),
 )

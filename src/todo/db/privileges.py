@@ -20,6 +20,8 @@ GRANTS = {
     "journal": "SELECT, INSERT",
     "list": _ALL,
     "list_share": _ALL,
+    # What a plan does cannot change between the reading and the applying.
+    "plan": "SELECT, INSERT, DELETE, UPDATE (applied_at)",
     "reminder": _ALL,
     "task": _ALL,
     "task_tag": _ALL,

@@ -27,7 +27,10 @@ from sqlalchemy import (
 
 # In order, oldest first. A unit test compares them with Alembic's scripts, so that serving
 # never imports Alembic.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS = (
+    *("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"),
+    "0011",
+)
 EXPECTED_REVISION = REVISIONS[-1]
 
 USER_LENGTH = 255
@@ -36,6 +39,7 @@ TITLE_LENGTH = 255
 DESCRIPTION_LENGTH = 10_000
 MAX_POSITION = 1e15
 TAG_LENGTH = 50
+PLAN_REASON_LENGTH = 500
 PRIORITIES = ("none", "low", "medium", "high")
 """By rank, which is what the column holds: they sort."""
 
@@ -276,4 +280,30 @@ token_cutoff = Table(
     Column("cutoff_at", Time, nullable=False),
     # A backend reads the new ones.
     Index("ix_token_cutoff_at", "cutoff_at", "user_id"),
+)
+
+# Changes that somebody described and may apply later (`todo.plans`). Only `applied_at` changes.
+plan = Table(
+    "plan",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("owner", String(USER_LENGTH), nullable=False),
+    # The one list of the token that made it. Not a foreign key: a plan may delete that list.
+    Column("list_id", Id, nullable=True),
+    Column("token_id", Id, nullable=True),
+    Column("agent", String(64), nullable=True),
+    Column("model", String(64), nullable=True),
+    Column("run_id", String(64), nullable=False),
+    Column("reason", String(PLAN_REASON_LENGTH), nullable=True),
+    # JSON: what is to be done, the changes as they are shown, their counts, and what they are
+    # compared by when the plan is applied.
+    Column("operations", Text, nullable=False),
+    Column("changes", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("expected", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False),
+    Column("applied_at", Time, nullable=True),
+    Index(None, "owner", "id"),
+    Index(None, "expires_at"),
 )
