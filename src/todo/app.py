@@ -39,6 +39,7 @@ from todo.journal.sse import Streams
 from todo.lists.router import router as lists_router
 from todo.observability.health import Health
 from todo.observability.metrics import Metrics
+from todo.plans.router import router as plans_router
 from todo.tags.router import router as tags_router
 from todo.tasks.quick_add_router import router as quick_add_router
 from todo.tasks.reminders import Reminders
@@ -132,6 +133,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     app.include_router(tasks_router)
     app.include_router(quick_add_router)
     app.include_router(lists_router)
+    app.include_router(plans_router)
     app.include_router(journal_router)
     app.include_router(account_router)
     app.include_router(tags_router)

@@ -22,7 +22,10 @@ _BODY_BYTES = 16 * _KIB
 # The description of a task has 10,000 characters, of up to 12 bytes where JSON escapes them.
 _TASK_BYTES = 192 * _KIB
 _BATCH_BYTES = 1024 * _KIB
+# A plan is stored, with its operations.
+_PLAN_BYTES = 256 * _KIB
 _BATCH = "/api/v1/tasks/batch"
+_PLANS = "/api/v1/plans"
 _TASK = re.compile(r"/api/[^/]+/tasks(?:/.*)?", re.DOTALL)
 
 
@@ -34,6 +37,8 @@ def find_body_limit(path: str) -> int:
     """
     if path in {_BATCH, MCP_PATH}:
         return _BATCH_BYTES
+    if path == _PLANS:
+        return _PLAN_BYTES
     return _TASK_BYTES if _TASK.fullmatch(path) else _BODY_BYTES
 
 

@@ -20,6 +20,7 @@ from todo.api.idempotency import MAX_KEY_LENGTH, REPLAYED
 from todo.core.errors import (
     DatabaseUnavailableError,
     ForbiddenError,
+    GoneError,
     InternalError,
     MalformedRequestError,
     NotFoundError,
@@ -93,7 +94,9 @@ _MEANINGS = {
     404: "Not found, or not visible to the caller: the two cannot be distinguished.",
     408: "The body did not arrive in time.",
     409: "The request conflicts with the current state of the resource.",
-    412: "The resource was changed in the meantime: If-Match names another version.",
+    410: "The resource has expired.",
+    412: "The resource was changed in the meantime: If-Match names another version, or a plan is "
+    "outdated.",
     413: "The body is too large.",
     422: "Fields or parameters are invalid, and `errors` names them; or the Idempotency-Key was "
     "used with another request.",
@@ -110,6 +113,7 @@ _ERRORS = {
     404: NotFoundError(),
     408: RequestTimeoutError(),
     409: StateConflictError(),
+    410: GoneError(),
     412: VersionMismatchError(),
     413: TooLargeError(),
     422: ValidationFailedError(
@@ -144,6 +148,7 @@ _TAGS = {
     "tasks": "Create, find, change and complete tasks.",
     "lists": "Lists of tasks, and with whom they are shared.",
     "tags": "The tags of the caller's tasks.",
+    "plans": "Changes that are described first, and applied later as described.",
     "journal": "What was changed, live or later, and how to undo it.",
     "account": "The caller's own account.",
     "tokens": "API tokens with scopes and limits.",
@@ -277,6 +282,8 @@ def _list_statuses(path: str, operation: Document, calls: set[str]) -> set[int]:
         statuses.add(412)
     if "run_write" in calls:
         statuses |= {409, 428}
+    if "prepare_apply" in calls:
+        statuses |= {410, 412}
     return statuses
 
 

@@ -71,7 +71,7 @@ Position = Annotated[
 class FieldProblem(BaseModel):
     """One invalid field or parameter."""
 
-    place: Literal["body", "query", "path", "header", "journal"] | None = Field(
+    place: Literal["body", "query", "path", "header", "journal", "plan"] | None = Field(
         default=None, alias="in", description="Where the field is."
     )
     field: str = Field(description="Path of the field, such as `operations.3.task.title`.")

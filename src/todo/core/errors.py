@@ -117,6 +117,14 @@ class UndoConflictError(ProblemError):
     default_detail = "Nothing was undone; `errors` names what stands in the way."
 
 
+class GoneError(ProblemError):
+    """It was there, and is not for good."""
+
+    status = 410
+    code = "gone"
+    default_detail = "It has expired."
+
+
 class VersionMismatchError(ProblemError):
     """`If-Match` names another version than the one that there is."""
 

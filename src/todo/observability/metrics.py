@@ -38,6 +38,7 @@ OPERATIONS = (
     *("create", "update", "complete", "reopen", "delete"),
     *("remind", "restore", "share", "unshare"),
 )
+PLAN_OUTCOMES = ("created", "applied", "outdated", "expired")
 STREAMS = ("events", "websocket")
 LIMITS = ("address", "token", "writes")
 BREAKER_STATES = ("closed", "half-open", "open")
@@ -61,6 +62,7 @@ class Metrics:
         # nothing, so that an alert would miss the first event.
         self._journal = Counter(dict.fromkeys(OPERATIONS, 0))
         self._limited = Counter(dict.fromkeys(LIMITS, 0))
+        self._plans = Counter(dict.fromkeys(PLAN_OUTCOMES, 0))
         self._streams = Counter(dict.fromkeys(STREAMS, 0))
         self._over_quota = 0
         self._replays = 0
@@ -104,6 +106,14 @@ class Metrics:
     def count_over_quota(self) -> None:
         """Count a write that was refused because its account would hold too much."""
         self._over_quota += 1
+
+    def count_plan(self, outcome: str) -> None:
+        """Count what became of a plan.
+
+        Args:
+            outcome: One of `PLAN_OUTCOMES`.
+        """
+        self._plans[outcome] += 1
 
     def count_replay(self) -> None:
         """Count a write that was answered with the stored answer of its Idempotency-Key."""
@@ -155,6 +165,7 @@ class Metrics:
         yield _counter(
             "todo_journal_entries", "Entries of the journal committed.", "operation", self._journal
         )
+        yield _counter("todo_plans", "Plans, by what became of them.", "outcome", self._plans)
         yield _counter(
             "todo_rate_limited_requests", "Requests refused with 429.", "limit", self._limited
         )

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from todo.core.circuit_breaker import AsyncBreaker, Outcome
 from todo.journal.schemas import Operation
-from todo.observability.metrics import LIMITS, OPERATIONS, STREAMS, Metrics
+from todo.observability.metrics import LIMITS, OPERATIONS, PLAN_OUTCOMES, STREAMS, Metrics
 
 if TYPE_CHECKING:
     from todo.db.database import Database
@@ -87,6 +87,9 @@ def test_every_label_that_is_known_is_there_from_the_start(metrics: Metrics) -> 
     assert samples(metrics, "todo_rate_limited_requests_total") == {
         f'limit="{name}"': 0 for name in LIMITS
     }
+    assert samples(metrics, "todo_plans_total") == {
+        f'outcome="{name}"': 0 for name in PLAN_OUTCOMES
+    }
     assert samples(metrics, "todo_streams") == {f'kind="{name}"': 0 for name in STREAMS}
 
 
@@ -98,12 +101,14 @@ def test_what_others_tell_is_counted(metrics: Metrics) -> None:
     metrics.count_journal("create")
     metrics.count_journal("create", 99)
     metrics.count_limited("token")
+    metrics.count_plan("applied")
     metrics.count_replay()
     metrics.count_retry()
     metrics.observe_loop_lag(0.02)
 
     assert samples(metrics, "todo_journal_entries_total")['operation="create"'] == 100
     assert samples(metrics, "todo_rate_limited_requests_total")['limit="token"'] == 1
+    assert samples(metrics, "todo_plans_total")['outcome="applied"'] == 1
     assert samples(metrics, "todo_idempotent_replays_total") == {"": 1}
     assert samples(metrics, "todo_database_retries_total") == {"": 1}
     assert samples(metrics, "todo_event_loop_lag_seconds_bucket")['le="0.025"'] == 1

@@ -1,0 +1,60 @@
+"""Errors of plans."""
+
+from todo.core.errors import GoneError, ProblemError, StateConflictError
+
+
+class PlanOutdatedError(ProblemError):
+    """What a plan would change is not what it described."""
+
+    status = 412
+    code = "plan-outdated"
+    default_detail = (
+        "The plan is outdated, so nothing was changed: `errors` says what is different now. "
+        "Make a new plan."
+    )
+
+
+class PlanAppliedError(StateConflictError):
+    """A plan is applied once."""
+
+    code = "plan-applied"
+
+    def __init__(self, applied_at: str) -> None:
+        super().__init__(f"The plan was applied at {applied_at}; make a new one for more changes.")
+
+
+class PlanExpiredError(GoneError):
+    """The plan was not applied in time."""
+
+    code = "plan-expired"
+
+    def __init__(self, expired_at: str) -> None:
+        super().__init__(
+            f"The plan expired at {expired_at}, so nothing was changed. Make a new one."
+        )
+
+
+class PlanTooLargeError(ProblemError):
+    """The plan would change too much to be stored."""
+
+    status = 413
+    code = "plan-too-large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            f"The plan would have more than {limit_bytes} bytes; plan fewer operations at once."
+        )
+
+
+class TooManyPlansError(ProblemError):
+    """The user has too many plans that are open."""
+
+    status = 429
+    code = "too-many-plans"
+
+    def __init__(self, limit: int, retry_after_s: int) -> None:
+        super().__init__(
+            f"A user may have {limit} open plans. Apply one, delete one, or wait until one "
+            "expires, as `Retry-After` says.",
+            headers={"Retry-After": str(max(1, retry_after_s))},
+        )

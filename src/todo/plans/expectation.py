@@ -1,0 +1,117 @@
+"""Expectation of a plan: what its changes are compared by when it is applied.
+
+Two runs of the same operations differ in generated ids and times, and the next occurrence of a
+task may depend on the day. Everything else has to be the same.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import orjson
+
+from todo.writes.hash_chain import Entry
+
+_DIGEST_BYTES = 12
+_TIMES = ("created_at", "updated_at", "completed_at")
+_MADE = ("id", "position")
+_DEPENDS_ON_DAY = ("due_date", "due_at", "recurrence")
+
+
+class Expected(NamedTuple):
+    """One change.
+
+    Attributes:
+        kind: Kind of the thing: task, list or share.
+        id: Its id; None for a new one.
+        version: Its version before the change; None for what has none.
+        operation: As the journal has it.
+        digest: Of everything else that has to be the same.
+    """
+
+    kind: str
+    id: str | None
+    version: int | None
+    operation: str
+    digest: str
+
+
+def predict(entry: Entry) -> dict[str, Any] | None:
+    """Return the document after a change, without what is known only when that happens."""
+    if entry.after is None:
+        return None
+    decided_later = _TIMES if entry.before else (*_TIMES, *_MADE)
+    after: dict[str, Any] = orjson.loads(entry.after)
+    return {name: value for name, value in after.items() if name not in decided_later}
+
+
+def expect(recorded: Iterable[tuple[str, Entry]]) -> list[Expected]:
+    """Return what is expected of changes, each with the owner of its journal."""
+    return [_expect(owner, entry) for owner, entry in recorded]
+
+
+def _expect(owner: str, entry: Entry) -> Expected:
+    before = orjson.loads(entry.before) if entry.before else {}
+    after = predict(entry)
+    if after and not before and after.get("previous_id"):
+        after = {name: value for name, value in after.items() if name not in _DEPENDS_ON_DAY}
+    version = before.get("version")
+    # A share has no version.
+    state = entry.before if version is None else None
+    compared = [owner, entry.list_id, state, after]
+    digest = hashlib.blake2b(
+        orjson.dumps(compared, option=orjson.OPT_SORT_KEYS), digest_size=_DIGEST_BYTES
+    )
+    thing = entry.entity_id if before else None
+    return Expected(entry.kind, thing, version, entry.operation, digest.hexdigest())
+
+
+def dump_expected(expected: Iterable[Expected]) -> str:
+    """Return it as it is stored."""
+    return orjson.dumps([list(each) for each in expected]).decode()
+
+
+def load_expected(text: str) -> list[Expected]:
+    """Return what was stored."""
+    return [Expected(*each) for each in orjson.loads(text)]
+
+
+def find_differences(
+    expected: Iterable[Expected], found: Iterable[Expected]
+) -> list[dict[str, object]]:
+    """Return the `errors` of a plan that is outdated, none if it is not.
+
+    The order does not matter: the operations are the same.
+    """
+    wanted, there = Counter(expected), Counter(found)
+    missing, surplus = list((wanted - there).elements()), list((there - wanted).elements())
+    others: dict[tuple[str, str | None], list[Expected]] = defaultdict(list)
+    for each in surplus:
+        others[each.kind, each.id].append(each)
+    errors = []
+    for each in missing:
+        alternatives = others[each.kind, each.id]
+        errors.append(_compare(each, alternatives.pop(0) if alternatives else None))
+    errors += [
+        _explain(each, "also-changed", f"would be changed as well now ({each.operation})")
+        for rest in others.values()
+        for each in rest
+    ]
+    return errors
+
+
+def _compare(expected: Expected, found: Expected | None) -> dict[str, object]:
+    if found is None:
+        message = f"would not be changed any more ({expected.operation})"
+        return _explain(expected, "not-changed", message)
+    if found.version != expected.version:
+        message = f"has version {found.version} now; the plan is for version {expected.version}"
+        return _explain(expected, "changed-since", message)
+    message = f"would become something else now ({found.operation})"
+    return _explain(expected, "other-result", message)
+
+
+def _explain(each: Expected, code: str, message: str) -> dict[str, object]:
+    field = f"{each.kind}/{each.id or 'new'}"
+    return {"in": "plan", "field": field, "code": code, "message": message}

@@ -1,0 +1,212 @@
+"""SQL statements for plans."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from todo.core.caller import Caller
+from todo.core.timestamps import format_timestamp
+from todo.db.session import Session
+from todo.db.statement import BoundStatement, Row, Statement
+from todo.db.tables import Id, Time, plan
+
+MAX_OPEN = 50
+"""Plans of one user that can still be applied."""
+MAX_CLOSED = 50
+"""Plans of one user that are kept although they cannot be applied any more."""
+# Old ones go a few at a time, with each new one.
+_PURGED = 20
+
+_ONLY = bindparam("only_list", type_=Id)
+_OWNER: ColumnElement[str] = bindparam("owner")
+_NOW: ColumnElement[Any] = bindparam("now", type_=Time)
+# A token for one list sees what was planned within that list only.
+_SEEN = (plan.c.owner == _OWNER) & or_(_ONLY.is_(None), plan.c.list_id == _ONLY)
+_BY_ID = (plan.c.id == bindparam("id", type_=Id)) & _SEEN
+_IS_OPEN = plan.c.applied_at.is_(None) & (plan.c.expires_at > _NOW)
+_ABOUT = (
+    *(plan.c.id, plan.c.list_id, plan.c.token_id, plan.c.agent, plan.c.model, plan.c.run_id),
+    *(plan.c.reason, plan.c.created_at, plan.c.expires_at, plan.c.applied_at, plan.c.summary),
+)
+_WHOLE = (*_ABOUT, plan.c.operations, plan.c.changes, plan.c.expected)
+
+_FIND = Statement(select(*_WHOLE).where(_BY_ID))
+_FIND_TO_APPLY = Statement(select(*_WHOLE).where(_BY_ID).with_for_update())
+
+
+def _page(*before: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(*_ABOUT).where(_SEEN, *before).order_by(plan.c.id.desc()).limit(bindparam("limit"))
+    )
+
+
+_FIRST_PAGE = Statement(_page())
+_PAGE = Statement(_page(plan.c.id < bindparam("before", type_=Id)))
+_ADD = Statement(insert(plan).values({column.name: bindparam(column.name) for column in plan.c}))
+_SET_APPLIED = Statement(
+    update(plan)
+    .where(plan.c.id == bindparam("of", type_=Id))
+    .values(applied_at=bindparam("applied", type_=Time))
+)
+_REMOVE = Statement(delete(plan).where(_BY_ID).returning(plan.c.id))
+_COUNT_OPEN = Statement(
+    select(func.count(), func.min(plan.c.expires_at)).where(plan.c.owner == _OWNER, _IS_OPEN)
+)
+
+
+def _purge(some: Select[Any]) -> Statement:
+    # In the text: PostgreSQL takes a parameter for a tenth of the table, and reads all of it.
+    limited = some.limit(literal_column(str(_PURGED))).with_for_update(skip_locked=True)
+    return Statement(delete(plan).where(plan.c.id.in_(limited)))
+
+
+_PURGE_OLD = _purge(
+    select(plan.c.id)
+    .where(plan.c.expires_at < bindparam("forgotten", type_=Time))
+    .order_by(plan.c.expires_at)
+)
+_PURGE_CLOSED = _purge(
+    select(plan.c.id)
+    .where(plan.c.owner == _OWNER, or_(plan.c.applied_at.is_not(None), plan.c.expires_at <= _NOW))
+    .order_by(plan.c.id.desc())
+    .offset(literal_column(str(MAX_CLOSED)))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan as it is stored; the first fields are those that a page shows.
+
+    Attributes:
+        summary: How many changes there are of each kind, as JSON.
+        operations: JSON; None on a page, like what follows.
+        changes: JSON: those that are shown.
+        expected: What the changes are compared by when it is applied.
+    """
+
+    id: str
+    list_id: str | None
+    token_id: str | None
+    agent: str | None
+    model: str | None
+    run_id: str
+    reason: str | None
+    created_at: str
+    expires_at: str
+    applied_at: str | None
+    summary: str
+    operations: str = ""
+    changes: str = ""
+    expected: str = ""
+
+    def render(self, timestamp: str) -> bytes:
+        """Return the plan as JSON.
+
+        Args:
+            timestamp: The current time, which decides whether it has expired.
+        """
+        shown: dict[str, Any] = {
+            "id": self.id,
+            "status": self.find_status(timestamp),
+            "reason": self.reason,
+            "summary": orjson.Fragment(self.summary),
+        }
+        if self.changes:
+            changes = orjson.loads(self.changes)
+            total = sum(each["count"] for each in orjson.loads(self.summary))
+            shown |= {
+                "operations": orjson.Fragment(self.operations),
+                "changes": changes,
+                "changes_omitted": total - len(changes),
+            }
+        names = ("list_id", "token_id", "agent", "model", "run_id")
+        times = ("created_at", "expires_at", "applied_at")
+        shown |= {name: getattr(self, name) for name in (*names, *times)}
+        return orjson.dumps(shown)
+
+    def find_status(self, timestamp: str) -> str:
+        """Return whether it is open, applied or expired at a time."""
+        if self.applied_at is not None:
+            return "applied"
+        return "open" if self.expires_at > timestamp else "expired"
+
+
+class PlanRepository:
+    """The plans that a caller sees."""
+
+    def __init__(self, session: Session, caller: Caller) -> None:
+        self._session = session
+        self._seen = {"owner": caller.user, "only_list": caller.list_id}
+
+    async def find(self, plan_id: str, *, to_apply: bool = False) -> Plan | None:
+        """Return a plan; one that is to be applied is locked."""
+        statement = _FIND_TO_APPLY if to_apply else _FIND
+        row = await self._session.find(statement, {**self._seen, "id": plan_id})
+        return None if row is None else _read(row)
+
+    async def find_page(self, before: str | None, limit: int) -> list[Plan]:
+        """Return plans without their operations and changes, newest first.
+
+        Args:
+            before: Id of the last one of the page before; None for the first page.
+            limit: How many.
+        """
+        values = {**self._seen, "limit": limit}
+        if before is None:
+            rows = await self._session.fetch(_FIRST_PAGE, values)
+        else:
+            rows = await self._session.fetch(_PAGE, {**values, "before": before})
+        return [_read(row) for row in rows]
+
+    async def count_open(self, timestamp: str) -> tuple[int, datetime | None]:
+        """Return how many can be applied, and when the first of them expires."""
+        values = {"owner": self._seen["owner"], "now": timestamp}
+        ((count, first),) = await self._session.fetch(_COUNT_OPEN, values)
+        return count, datetime.fromisoformat(first) if isinstance(first, str) else first
+
+    async def add(self, values: dict[str, Any], *, forgotten: str) -> None:
+        """Store a plan, and remove some that are too many or too old.
+
+        Args:
+            values: Of its columns.
+            forgotten: Those that expired before this time are removed.
+        """
+        now = values["created_at"]
+        await self._session.run(
+            (_ADD, values),
+            (_PURGE_CLOSED, {"owner": values["owner"], "now": now}),
+            (_PURGE_OLD, {"forgotten": forgotten}),
+        )
+
+    def set_applied(self, plan_id: str, timestamp: str) -> BoundStatement:
+        """Return the statement that notes when a plan was applied."""
+        return (_SET_APPLIED, {"of": plan_id, "applied": timestamp})
+
+    async def remove(self, plan_id: str) -> bool:
+        """Remove a plan; return whether there was one."""
+        return bool(await self._session.fetch(_REMOVE, {**self._seen, "id": plan_id}))
+
+
+def _read(row: Row) -> Plan:
+    return Plan(*(_read_value(value) for value in row))
+
+
+def _read_value(value: Any) -> Any:  # noqa: ANN401 - of any column
+    """Return times and ids as SQLite has them."""
+    if isinstance(value, datetime):
+        return format_timestamp(value)
+    return value if value is None else str(value)

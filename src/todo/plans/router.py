@@ -1,0 +1,116 @@
+"""HTTP routes of plans."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response, status
+
+from todo.api.pagination import read_cursor, render_cursor, render_page
+from todo.api.responses import StoredResponse, json_response
+from todo.api.schemas import to_json_dict
+from todo.api.write import run_write
+from todo.auth.dependencies import CallerDep, requires
+from todo.auth.route import ApiRoute
+from todo.core.errors import NotFoundError
+from todo.core.timestamps import format_timestamp
+from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.observability.metrics import Metrics
+from todo.plans.repository import PlanRepository
+from todo.plans.schemas import PlanCreate, PlanPage, PlanQuery, PlanRead, PlanResults
+from todo.plans.service import PlanService, prepare_apply
+from todo.tasks.batch import prepare_batch
+from todo.tasks.recurrence import RuleEvaluation
+from todo.writes.unit_of_work import UnitOfWork
+
+PATH = "/api/v1/plans"
+router = APIRouter(prefix=PATH, tags=["plans"], route_class=ApiRoute)
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, response_model=PlanRead)
+async def create_plan(request: Request, caller: CallerDep, body: PlanCreate) -> Response:
+    """Describe what up to 100 operations would change, without changing anything.
+
+    `POST /api/v1/plans/{id}/apply` then makes exactly these changes. The plan is visible to its
+    owner only. If an operation cannot be done, there is no plan, and `errors` names every operation
+    that failed.
+    """
+    operations = [to_json_dict(operation) for operation in body.operations]
+    rules, metrics = RuleEvaluation(), _metrics(request)
+    await prepare_batch(rules, operations)
+
+    async def act(work: UnitOfWork) -> StoredResponse:
+        plan = await PlanService(work, rules, metrics.count_plan).create(
+            operations, reason=body.reason, expires_in_minutes=body.expires_in_minutes
+        )
+        # The id is the first key.
+        return StoredResponse(201, plan, {"location": f"{PATH}/{plan[7:43].decode()}"})
+
+    return await run_write(request, caller, act, changes_existing=False)
+
+
+@router.get("", response_model=PlanPage)
+async def list_plans(
+    request: Request, caller: CallerDep, asked: Annotated[PlanQuery, Query()]
+) -> Response:
+    """List the caller's plans, newest first. Those that expired a day ago are gone."""
+    before = None if asked.cursor is None else str(read_cursor(asked.cursor, UUID))
+    database: Database = request.app.state.database
+    async with database.reading(caller.user) as session:
+        found = await PlanRepository(session, caller).find_page(before, asked.limit + 1)
+    shown = found[: asked.limit]
+    cursor = render_cursor(shown[-1].id) if len(found) > len(shown) else None
+    items = [plan.render(_timestamp()) for plan in shown]
+    return json_response(request, render_page(items, cursor))
+
+
+@router.get("/{plan_id}", response_model=PlanRead)
+async def read_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Response:
+    """Return a plan with the changes that it makes."""
+    database: Database = request.app.state.database
+    async with database.reading(caller.user) as session:
+        plan = await PlanRepository(session, caller).find(str(plan_id))
+    if plan is None:
+        raise NotFoundError
+    return json_response(request, plan.render(_timestamp()))
+
+
+@router.post("/{plan_id}/apply", response_model=PlanResults)
+async def apply_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Response:
+    """Make the changes of a plan, exactly as it describes them, all of them or none.
+
+    If anything that the plan would change is different now, nothing changes, the status is 412, and
+    `errors` says what is different. The token needs the scopes of the operations: `delete` for
+    deletions, `admin` for shares. A plan is applied once.
+    """
+    rules, metrics = RuleEvaluation(), _metrics(request)
+    database: Database = request.app.state.database
+    async with database.reading(caller.user) as session:
+        await prepare_apply(session, caller, rules, str(plan_id))
+
+    async def act(work: UnitOfWork) -> StoredResponse:
+        results = await PlanService(work, rules, metrics.count_plan).apply(str(plan_id))
+        return StoredResponse(200, results)
+
+    return await run_write(request, caller, act, changes_existing=False)
+
+
+@router.delete("/{plan_id}", status_code=status.HTTP_204_NO_CONTENT)
+@requires("write")
+async def delete_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Response:
+    """Delete a plan. Changes that it made stay."""
+
+    async def act(work: UnitOfWork) -> StoredResponse:
+        await PlanService(work).delete(str(plan_id))
+        return StoredResponse(204)
+
+    return await run_write(request, caller, act, changes_existing=False)
+
+
+def _metrics(request: Request) -> Metrics:
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
+def _timestamp() -> str:
+    return format_timestamp(datetime.now(UTC))

@@ -1,0 +1,193 @@
+"""Plan service: makes plans by a dry run, and applies them if the same changes come out.
+
+For HTTP, the tools of agents and the assistant.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from todo.core.caller import Caller
+from todo.core.errors import BatchFailedError, NotFoundError
+from todo.core.ids import new_uuid7
+from todo.core.timestamps import format_timestamp
+from todo.db.session import Session
+from todo.plans.errors import (
+    PlanAppliedError,
+    PlanExpiredError,
+    PlanOutdatedError,
+    PlanTooLargeError,
+    TooManyPlansError,
+)
+from todo.plans.expectation import dump_expected, expect, find_differences, load_expected
+from todo.plans.operations import list_scopes, run_operations
+from todo.plans.preview import render_changes, render_summary
+from todo.plans.repository import MAX_OPEN, Plan, PlanRepository
+from todo.tasks.batch import prepare_batch
+from todo.tasks.recurrence import RuleEvaluation
+from todo.writes.unit_of_work import UnitOfWork
+from todo.writes.write_limit import charge
+
+DEFAULT_LIFETIME_MINUTES = 60
+MAX_LIFETIME_MINUTES = 7 * 24 * 60
+MAX_BYTES = 256 * 1024
+"""Of the operations, the changes that are shown and what they are compared by."""
+_KEPT = timedelta(days=1)
+"""How long a plan can be read after it has expired."""
+
+Count = Callable[[str], None]
+
+
+async def prepare_apply(
+    session: Session, caller: Caller, rules: RuleEvaluation, plan_id: str
+) -> None:
+    """Evaluate the rules of a plan before its write begins; see `prepare_batch`."""
+    plan = await PlanRepository(session, caller).find(plan_id)
+    if plan is not None and plan.applied_at is None:
+        await prepare_batch(rules, orjson.loads(plan.operations))
+
+
+class PlanService:
+    """The rules for plans, within one write."""
+
+    def __init__(
+        self, work: UnitOfWork, rules: RuleEvaluation | None = None, count: Count | None = None
+    ) -> None:
+        """Serve one write.
+
+        Args:
+            work: The write.
+            rules: What evaluates the rules of the request; see `prepare_batch`.
+            count: Counts what becomes of plans: `Metrics.count_plan`.
+        """
+        self._work = work
+        self._rules = rules or RuleEvaluation()
+        self._count = count or (lambda _outcome: None)
+        self._store = PlanRepository(work.session, work.caller)
+
+    async def create(
+        self,
+        operations: list[dict[str, Any]],
+        *,
+        reason: str | None = None,
+        expires_in_minutes: int = DEFAULT_LIFETIME_MINUTES,
+    ) -> bytes:
+        """Describe what operations would change, change nothing, and return the plan as JSON.
+
+        Args:
+            operations: Of `PlanCreate`, as JSON has them.
+            reason: Why, for whom applies it.
+            expires_in_minutes: Until when it can be applied.
+
+        Raises:
+            BatchFailedError: Some operations cannot be done.
+            QuotaExceededError: An account would hold too much.
+            PlanTooLargeError: It would change too much.
+            TooManyPlansError: The user has MAX_OPEN open plans.
+            RateLimitedError: The token may not make so many changes.
+        """
+        work, caller = self._work, self._work.caller
+        async with work.dry_run() as attempt:
+            await run_operations(attempt, self._rules, operations)
+            recorded = attempt.recorded
+        plan_id = str(new_uuid7())
+        entries = [entry for _, entry in recorded]
+        plan = Plan(
+            id=plan_id,
+            list_id=caller.list_id,
+            token_id=caller.token_id,
+            agent=caller.agent,
+            model=caller.model,
+            run_id=caller.run_id or f"plan-{plan_id}",
+            reason=reason,
+            created_at=work.timestamp,
+            expires_at=format_timestamp(work.now + timedelta(minutes=expires_in_minutes)),
+            applied_at=None,
+            summary=render_summary(entries),
+            operations=orjson.dumps(operations).decode(),
+            changes=render_changes(entries),
+            expected=dump_expected(expect(recorded)),
+        )
+        if sum(len(part.encode()) for part in (plan.operations, plan.changes, plan.expected)) > (
+            MAX_BYTES
+        ):
+            raise PlanTooLargeError(MAX_BYTES)
+        # After the dry run, which may have locked other accounts before.
+        await work.lock(caller.user)
+        await self._refuse_many()
+        values = {name: getattr(plan, name) for name in Plan.__slots__}
+        forgotten = format_timestamp(work.now - _KEPT)
+        await self._store.add({**values, "owner": caller.user}, forgotten=forgotten)
+        await charge(work.session, caller, 1, work.now)
+        work.after_commit(lambda: self._count("created"))
+        return plan.render(work.timestamp)
+
+    async def apply(self, plan_id: str) -> bytes:
+        """Do what a plan describes, all of it or nothing; return the results as JSON.
+
+        The changes carry the run of the plan, unless the caller has one.
+
+        Raises:
+            NotFoundError: There is no such plan, or the caller does not see it.
+            ForbiddenError: The token lacks a scope that an operation needs.
+            PlanAppliedError: It was applied.
+            PlanExpiredError: It has expired.
+            PlanOutdatedError: It would change something else now; nothing may be committed.
+        """
+        work = self._work
+        plan = await self._store.find(plan_id, to_apply=True)
+        if plan is None:
+            raise NotFoundError
+        operations = orjson.loads(plan.operations)
+        for scope in list_scopes(operations):
+            work.caller.require(scope)
+        self._require_open(plan)
+        run_id = work.caller.run_id or plan.run_id
+        # What was planned within a list is done within it.
+        work.caller = replace(work.caller, run_id=run_id, list_id=plan.list_id)
+        results = await self._run(plan, operations)
+        work.before_commit(self._store.set_applied(plan.id, work.timestamp))
+        work.after_commit(lambda: self._count("applied"))
+        return b'{"id":"%b","run_id":%b,"applied_at":"%b","results":[%b]}' % (
+            plan.id.encode(),
+            orjson.dumps(run_id),
+            work.timestamp.encode(),
+            b",".join(results),
+        )
+
+    async def delete(self, plan_id: str) -> None:
+        """Delete a plan, which changes nothing else.
+
+        Raises:
+            NotFoundError: There is no such plan, or the caller does not see it.
+        """
+        if not await self._store.remove(plan_id):
+            raise NotFoundError
+
+    async def _refuse_many(self) -> None:
+        count, first = await self._store.count_open(self._work.timestamp)
+        if count >= MAX_OPEN and first is not None:
+            wait_s = int((first - self._work.now).total_seconds()) + 1
+            raise TooManyPlansError(MAX_OPEN, wait_s)
+
+    def _require_open(self, plan: Plan) -> None:
+        if plan.applied_at is not None:
+            raise PlanAppliedError(plan.applied_at)
+        if plan.find_status(self._work.timestamp) == "expired":
+            self._count("expired")
+            raise PlanExpiredError(plan.expires_at)
+
+    async def _run(self, plan: Plan, operations: list[dict[str, Any]]) -> list[bytes]:
+        try:
+            results = await run_operations(self._work, self._rules, operations)
+        except BatchFailedError as error:
+            errors = [{**each, "in": "plan"} for each in error.errors or ()]
+        else:
+            errors = find_differences(load_expected(plan.expected), expect(self._work.recorded))
+            if not errors:
+                return results
+        self._count("outdated")
+        raise PlanOutdatedError(errors=errors)

@@ -1,0 +1,44 @@
+import orjson
+import pytest
+
+from tests.unit.todo.plans.test_expectation import TASK, entry
+from todo.plans.operations import list_scopes
+from todo.plans.preview import MAX_SHOWN, render_changes, render_summary
+
+
+def test_a_change_is_shown_with_what_was_and_what_will_be() -> None:
+    after = {**TASK, "title": "b", "version": 2}
+    (change,) = orjson.loads(render_changes([entry("update", TASK, after)]))
+    assert change["before"] == TASK
+    assert change["after"]["title"] == change["title"] == "b"
+    assert (change["operation"], change["kind"], change["id"]) == ("update", "task", "t1")
+
+
+def test_a_new_thing_has_no_id_and_a_share_names_its_user() -> None:
+    share = {"list_id": "l", "user_id": "bob", "access": "read"}
+    made = [entry("create", None, TASK), entry("share", None, share, kind="share")]
+    created, shared = orjson.loads(render_changes(made))
+    assert (created["id"], shared["id"], shared["title"]) == (None, "bob", None)
+
+
+def test_a_list_is_shown_by_its_name() -> None:
+    gone = entry("delete", {"id": "l1", "name": "Home", "version": 1}, None, kind="list")
+    (change,) = orjson.loads(render_changes([gone]))
+    assert (change["title"], change["after"]) == ("Home", None)
+
+
+@pytest.mark.parametrize(("length", "most"), [(1, MAX_SHOWN), (9000, 10)])
+def test_changes_are_shown_up_to_a_number_and_a_size(length: int, most: int) -> None:
+    entries = [entry("delete", {**TASK, "description": "x" * length}, None)] * 1000
+    text = render_changes(entries)
+    assert len(orjson.loads(text)) == most
+    assert len(text) <= 96 * 1024
+    (counted,) = orjson.loads(render_summary(entries))
+    assert counted == {"operation": "delete", "kind": "task", "count": 1000}
+
+
+def test_the_scopes_are_those_of_the_operations() -> None:
+    names = ("create", "complete", "delete", "delete_list", "share_list", "unshare_list")
+    scopes = [list_scopes([{"op": name}]) for name in names]
+    assert scopes == [["write"], ["write"], ["delete"], ["delete"], ["admin"], ["admin"]]
+    assert list_scopes([{"op": name} for name in names]) == ["admin", "delete", "write"]
