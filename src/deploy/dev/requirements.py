@@ -49,6 +49,7 @@ LOCKS = (
     Lock("otel", ("otel",), project=False, agrees_with=("runtime", "dev")),
     Lock("scan", ("scan",), project=False),
     Lock("audit", ("audit",), project=False),
+    Lock("mcp", ("mcp",), project=False),
 )
 
 

@@ -72,7 +72,8 @@ def prepare(tiers: Sequence[str]) -> None:
         return
     suite_programs.ensure_programs()
     # Here, where its progress is seen and no test's time runs out over a download.
-    venv.ensure("audit")
+    for purpose in ("audit", "mcp"):
+        venv.ensure(purpose)
 
 
 def choose(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], DeployError | None]:

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CLUSTER_DEFAULTS = Path("/etc/postgresql-common/createcluster.d")
-_OPENAPI = REPO / "tests" / "integration" / "api" / "openapi"
-"""Names, versions and hashes of what judges the OpenAPI document."""
+_NPM_LOCKS = {
+    "openapi": REPO / "tests" / "integration" / "api" / "openapi",
+    "mcp": REPO / "tests" / "integration" / "mcp" / "npm",
+}
+"""Names, versions and hashes of what judges the OpenAPI document, and the MCP endpoint."""
 _NPM_TIMEOUT_S = 3600.0
 SHELLS = ("zsh", "fish")
 """Whose completion is tested, beside that of bash."""
@@ -53,7 +56,9 @@ def ensure_programs() -> None:
     if find_caddy() is None:
         _fetch_with_libraries("caddy", "usr/bin/caddy", _own_caddy())
     if find_openapi_tools() is None:
-        _fetch_openapi_tools(_own_openapi_tools())
+        _fetch_npm_tools("openapi")
+    if find_mcp_tools() is None:
+        _fetch_npm_tools("mcp")
     for shell in SHELLS:
         if find_shell(shell) is None:
             _fetch_shell(shell)
@@ -94,7 +99,17 @@ def find_npm() -> Path | None:
 
 def find_openapi_tools() -> Path | None:
     """The folder of those programs."""
-    return _own_openapi_tools() if _own_openapi_tools().exists() else None
+    return _find_npm_tools("openapi")
+
+
+def find_mcp_tools() -> Path | None:
+    """The folder of the programs that judge the MCP endpoint, with the Node that they need."""
+    return _find_npm_tools("mcp")
+
+
+def _find_npm_tools(name: str) -> Path | None:
+    own = _own_npm_tools(name)
+    return own if own.exists() else None
 
 
 def find_promtool() -> Path | None:
@@ -164,19 +179,20 @@ def _own_caddy() -> Path:
     return cache_dir() / "caddy" / "caddy"
 
 
-def _own_openapi_tools() -> Path:
-    digest = hashlib.sha256((_OPENAPI / "package-lock.json").read_bytes()).hexdigest()
-    return cache_dir() / f"openapi-{digest[:16]}"
+def _own_npm_tools(name: str) -> Path:
+    digest = hashlib.sha256((_NPM_LOCKS[name] / "package-lock.json").read_bytes()).hexdigest()
+    return cache_dir() / f"{name}-{digest[:16]}"
 
 
-def _fetch_openapi_tools(target: Path) -> None:
+def _fetch_npm_tools(name: str) -> None:
+    target = _own_npm_tools(name)
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
-        step("Fetching the programs that judge the OpenAPI document") as current,
-        tempfile.TemporaryDirectory(prefix="openapi-", dir=target.parent) as scratch,
+        step(f"Fetching the programs of npm that the tests of {name} need") as current,
+        tempfile.TemporaryDirectory(prefix=f"{name}-", dir=target.parent) as scratch,
     ):
         folder = Path(scratch) / "tools"
-        shutil.copytree(_OPENAPI, folder)
+        shutil.copytree(_NPM_LOCKS[name], folder)
         # Nothing of a package runs here; each is compared with the hash in the lock.
         argv = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         process.stream(argv, current, timeout_s=_NPM_TIMEOUT_S, cwd=folder)

@@ -13,8 +13,9 @@ from todo.mcp.tool import Json, Tool, ToolCall, ToolError, ToolResult, render_fa
 MAX_RESULT_BYTES = 256 * 1024
 """The tools page their results; a client keeps a fraction of this."""
 CAPABILITIES: Json = {"tools": {}, "prompts": {}}
-"""Neither `listChanged` nor subscriptions: what is listed changes with an upgrade only. Resources
-are not offered, since some clients load tools of their own where they are."""
+"""Neither `listChanged` nor subscriptions: what is listed changes with an upgrade only. Lists of
+resources are answered, since some clients ask in any case, but not announced, since others then
+load tools of their own for them."""
 
 _ERROR = "todo-backend/error"
 
@@ -119,6 +120,11 @@ async def _get_prompt(_server: Server, params: Json, _call: ToolCall) -> Json:
     raise RpcError(INVALID_PARAMS, f"Unknown prompt: {str(params.get('name'))[:100]}")
 
 
+async def _read_resource(_server: Server, params: Json, _call: ToolCall) -> Json:
+    uri = str(params.get("uri"))[:100]
+    raise RpcError(INVALID_PARAMS, "Resource not found.", data={"uri": uri})
+
+
 def _refuse_cursor(params: Json) -> None:
     if params.get("cursor") is not None:
         raise RpcError(INVALID_PARAMS, "Invalid cursor: the list has one page.")
@@ -131,4 +137,5 @@ METHODS: dict[str, Method] = {
     "prompts/get": _get_prompt,
     "resources/list": _list_nothing("resources"),
     "resources/templates/list": _list_nothing("resourceTemplates"),
+    "resources/read": _read_resource,
 }

@@ -9,7 +9,8 @@ from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO
 
 FETCHED = ("promtool", "pgbouncer", "nginx", "caddy")
-OTHERS = ("curl", "node", "npm", "openapi_tools")
+NPM_LOCKS = {"openapi": "api/openapi", "mcp": "mcp/npm"}
+OTHERS = ("curl", "node", "npm", *(f"{name}_tools" for name in NPM_LOCKS))
 
 
 def test_the_unit_tests_alone_are_spread_over_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,8 +116,9 @@ def test_without_debians_packages_the_way_to_a_program_is_named(
     assert "PATH" in caught.value.hint
 
 
-def test_the_programs_that_judge_the_openapi_document_are_fetched_by_their_lock(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("tools", NPM_LOCKS)
+def test_programs_of_npm_are_fetched_by_their_lock(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tools: str
 ) -> None:
     ran: list[tuple[str, ...]] = []
 
@@ -128,20 +130,20 @@ def test_the_programs_that_judge_the_openapi_document_are_fetched_by_their_lock(
     monkeypatch.setattr("deploy.process.stream", stream)
     monkeypatch.setattr(suite_programs, "find_initdb", lambda: Path("initdb"))
     monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
-    for name in {*OTHERS, *FETCHED} - {"openapi_tools"}:
+    for name in {*OTHERS, *FETCHED} - {f"{tools}_tools"}:
         monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
 
     for _ in range(2):
         suite_programs.ensure_programs()
 
     assert [argv[:3] for argv in ran] == [("npm", "ci", "--ignore-scripts")]
-    folder = suite_programs.find_openapi_tools()
-    assert folder is not None
+    folder = getattr(suite_programs, f"find_{tools}_tools")()
     assert {"node_modules", "package-lock.json"} <= {each.name for each in folder.iterdir()}
 
 
-def test_the_lock_of_those_programs_has_hashes_and_no_address() -> None:
-    folder = REPO / "tests" / "integration" / "api" / "openapi"
+@pytest.mark.parametrize("path", NPM_LOCKS.values())
+def test_the_lock_of_those_programs_has_hashes_and_no_address(path: str) -> None:
+    folder = REPO / "tests" / "integration" / path
     text = (folder / "package-lock.json").read_text()
     packages = json.loads(text)["packages"]
 
@@ -149,6 +151,7 @@ def test_the_lock_of_those_programs_has_hashes_and_no_address() -> None:
     # jq --indent 1 'del(.packages[] | (.funding, .license, .deprecated))' package-lock.json
     assert "://" not in text
     assert all("integrity" in each for name, each in packages.items() if name)
-    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
-    assert packages[""]["dependencies"] == wanted
+    described = json.loads((folder / "package.json").read_text())
+    wanted = described["dependencies"] | described.get("optionalDependencies", {})
+    assert packages[""]["dependencies"] == described["dependencies"]
     assert {n: packages[f"node_modules/{n}"]["version"] for n in wanted} == wanted
