@@ -6,7 +6,7 @@ from datetime import date, datetime
 from todo.quickadd.bounds import Bound
 from todo.quickadd.clock import Clock, DayPart
 from todo.quickadd.due import Due, instant_of
-from todo.quickadd.first_due import end_rule, find_first_due
+from todo.quickadd.first_due import end_rule, find_first_due, find_last_day
 from todo.quickadd.line import Line
 from todo.quickadd.present import Present
 from todo.quickadd.questions import ask_due, ask_end, ask_past, ask_several, settle_days
@@ -59,7 +59,7 @@ class Assembly:
         if place is None or not isinstance(place.value, Repeat):
             return
         repeat = place.value
-        bounds = _choose_bounds(found)
+        bounds = choose_bounds(found)
         starts = [bound.start.day for _, bound in bounds if bound.start is not None]
         dues = _find_dues(found, starts=False)
         if any(due.days or due.instant for _, due in dues):
@@ -76,9 +76,9 @@ class Assembly:
         self.basis = "completion" if is_from_completion else repeat.basis
         for each in (place, *(bound_place for bound_place, _ in bounds)):
             self._use(each, "recurrence")
-        until = self.rule.until
-        if until is not None and until < first:
-            self.questions.append(ask_end(place.start, place.end, first, until))
+        last = find_last_day(self.rule)
+        if last is not None and last < first:
+            self.questions.append(ask_end(place.start, place.end, first, last))
 
     def _add_first_due(
         self, repeat: Repeat, dues: list[tuple[Found, Due]], starts: list[date]
@@ -199,7 +199,7 @@ def _find_dues(found: list[Found], *, starts: bool) -> list[tuple[Found, Due]]:
     return dues
 
 
-def _choose_bounds(found: list[Found]) -> list[tuple[Found, Bound]]:
+def choose_bounds(found: list[Found]) -> list[tuple[Found, Bound]]:
     """Return the first bound of each kind: start, end and basis."""
     chosen: dict[str, tuple[Found, Bound]] = {}
     for each in found:

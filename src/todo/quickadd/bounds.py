@@ -1,7 +1,7 @@
 """Start and end of a recurrence: `until 5 may`, `for 3 weeks`, `5 times`, `starting monday`."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 
 from todo.quickadd.dates import find_date
 from todo.quickadd.day import Day
@@ -16,6 +16,8 @@ from todo.schedule.rule import MAX_COUNT
 
 _UNTIL = frozenset({"until", "till", "til", "through", "ending"})
 _START = frozenset({"starting", "from", "beginning", "start"})
+_TIMES = frozenset({"times", "occurrences"})
+_ONE_TIME = frozenset({"time", "occurrence", *_TIMES})
 _PREPOSITIONS = frozenset({"on", "from", "with"})
 
 
@@ -24,14 +26,14 @@ class Bound:
     """One bound of a recurrence; exactly one attribute is set.
 
     Attributes:
-        until: Its last day.
+        until: Its last day, or the last instant in UTC.
         lasting: How long it lasts.
         times: How often it occurs.
         start: The day from which it starts.
         from_completion: The next due is counted from completion.
     """
 
-    until: Day | None = None
+    until: date | None = None
     lasting: Duration | None = None
     times: int = 0
     start: Day | None = None
@@ -68,8 +70,23 @@ def _find_border(line: Line, at: int, present: Present) -> Match[Bound] | None:
     day = find_day(line, start, present)
     if day is None:
         return None
-    is_end = line.word(at) in _UNTIL
-    return Match(Bound(until=day.value) if is_end else Bound(start=day.value), day.end)
+    if line.word(at) in _START:
+        return Match(Bound(start=day.value), day.end)
+    clock = _find_utc_clock(line, day.end)
+    if clock is None:
+        return Match(Bound(until=day.value.day), day.end)
+    return Match(Bound(until=datetime.combine(day.value.day, clock.value, UTC)), clock.end)
+
+
+def _find_utc_clock(line: Line, at: int) -> Match[time] | None:
+    """Find `at 22:59:59 UTC`, with which a rule of a calendar ends."""
+    if [line.word(each) for each in (at, at + 2, at + 4, at + 6)] != ["at", ":", ":", "utc"]:
+        return None
+    hour, minute, second = (line.number(each) for each in (at + 1, at + 3, at + 5))
+    try:
+        return Match(time(hour, minute, second), at + 7)
+    except ValueError:
+        return None
 
 
 def _find_length(line: Line, at: int) -> Match[Bound] | None:
@@ -77,7 +94,7 @@ def _find_length(line: Line, at: int) -> Match[Bound] | None:
     word = line.word(at)
     start = at + (word == "for")
     count = find_cardinal(line, start)
-    if count is not None and line.word(count.end) in {"times", "occurrences"}:
+    if count is not None and line.word(count.end) in _times(count.value):
         return (
             Match(Bound(times=count.value), count.end + 1)
             if 1 <= count.value <= MAX_COUNT
@@ -89,6 +106,10 @@ def _find_length(line: Line, at: int) -> Match[Bound] | None:
     if length is None or length.value.minutes:
         return None
     return Match(Bound(lasting=length.value), length.end)
+
+
+def _times(count: int) -> frozenset[str]:
+    return _TIMES if count > 1 else _ONE_TIME
 
 
 def find_day(line: Line, at: int, present: Present) -> Match[Day] | None:

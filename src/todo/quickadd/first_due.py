@@ -63,10 +63,15 @@ def end_rule(rule: Rule, bounds: list[Bound], first: date) -> Rule:
         if rule.until is not None or rule.count is not None:
             break
         if bound.until is not None:
-            rule = replace(rule, until=bound.until.day)
+            rule = replace(rule, until=bound.until)
         elif bound.lasting is not None:
             end = bound.lasting.after_day(first)
             rule = rule if end is None else replace(rule, until=end - _DAY)
         elif bound.times:
             rule = replace(rule, count=bound.times)
     return rule
+
+
+def find_last_day(rule: Rule) -> date | None:
+    """Return the last day that a rule can have, or None when only its count ends it, or nothing."""
+    return rule.until.date() if isinstance(rule.until, datetime) else rule.until

@@ -1,6 +1,6 @@
 """Days of a month or a year in a rule: `1st and 15th`, `last friday`, `march 15`."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from todo.quickadd.line import Line, Match
 from todo.quickadd.numbers import find_ordinal
@@ -18,13 +18,38 @@ _WORKDAY_NAMES = (
 )  # fmt: skip
 
 
+@dataclass(slots=True)
+class _Days:
+    """Days of a month, of which a rule has one kind.
+
+    Attributes:
+        numbers: Days of the month, negative from its end.
+        weekdays: Pairs of which one of the month and weekday.
+        workdays: Which weekday of Monday to Friday.
+    """
+
+    numbers: set[int] = field(default_factory=set)
+    weekdays: set[tuple[int, int]] = field(default_factory=set)
+    workdays: set[int] = field(default_factory=set)
+
+    def make_rule(self) -> Rule | None:
+        """Return a monthly rule; None with days of several kinds."""
+        if bool(self.numbers) + bool(self.weekdays) + bool(self.workdays) != 1:
+            return None
+        return Rule(
+            Frequency.MONTHLY,
+            by_month_day=tuple(sorted(self.numbers)),
+            by_day=_WORKDAYS if self.workdays else tuple(sorted(self.weekdays)),
+            by_set_pos=tuple(sorted(self.workdays)),
+        )
+
+
 def find_month_days(line: Line, at: int) -> Match[Rule] | None:
     """Find days of a month; with a month's name the rule is yearly."""
-    for find in (_find_in_year, _find_nth, _find_numbers):
-        found = find(line, at)
-        if found is not None:
-            return found
-    return None
+    in_year, listed = _find_in_year(line, at), _find_listed(line, at)
+    if in_year is None or (listed is not None and listed.end > in_year.end):
+        return listed
+    return in_year
 
 
 def find_months(line: Line, at: int) -> Match[tuple[int, ...]] | None:
@@ -70,26 +95,84 @@ def _find_number(line: Line, at: int) -> Match[int] | None:
     return Match(line.number(at), at + 1) if line[at].kind == "n" else None
 
 
-def _find_nth(line: Line, at: int) -> Match[Rule] | None:
-    """Find `last day of the month`, `first monday`, `3rd wed`, `last weekday`."""
-    nth = _find_place(line, at)
-    if nth is None:
+def _find_listed(line: Line, at: int) -> Match[Rule] | None:
+    """Find `last day of the month`, `1st and 15th`, `first monday and third friday of march`."""
+    days, start, end = _Days(), at, -1
+    for _ in range(_MAX_DAYS):
+        after = _find_group(line, at, days)
+        if after < 0:
+            break
+        end = after
+        at = _find_next(line, end)
+        if at == end:
+            break
+    rule = days.make_rule()
+    if rule is None:
         return None
-    place, start = nth
-    weekday = WEEKDAYS.get(line.word(start))
-    if weekday is not None and abs(place) <= _WEEKS_OF_A_MONTH:
-        rule = Rule(Frequency.MONTHLY, by_day=((place, weekday),))
-        return _find_of(line, Match(rule, start + 1))
+    found = _find_of(line, Match(rule, end))
+    is_named = line.word(start) == "last" or len(days.numbers) != 1 or found.end > end
+    return found if is_named or not _is_interval(line, start, end) else None
+
+
+def _is_interval(line: Line, at: int, end: int) -> bool:
+    """Return whether a day is an interval, as in `every second day`, `every 2nd week`."""
+    if line.word(end - 1) == "day":
+        place = _find_place(line, at)
+        return place is not None and place.value > 0
+    return line.word(end) in {"day", "week", "month", "year", "quarter"}
+
+
+def _find_group(line: Line, at: int, days: _Days) -> int:
+    """Add days that share a noun, as in `first and third monday`, or are numbers, as in `1st, 2nd`.
+
+    Returns:
+        The token after them, or -1 if there are none.
+    """
+    places: list[int] = []
+    numbers: list[int] = []
+    end = -1
+    while len(places) < _MAX_DAYS:
+        place = _find_place(line, at)
+        if place is None:
+            break
+        places.append(place.value)
+        after = _find_noun(line, place.end, places, days)
+        if after > 0:
+            return after
+        is_number = line[at].kind == "n" and 0 < place.value <= _DAYS_OF_A_MONTH
+        if is_number and len(numbers) == len(places) - 1:
+            numbers.append(place.value)
+            end = place.end
+        at = _find_next(line, place.end)
+        if at == place.end:
+            break
+    days.numbers.update(numbers)
+    return end
+
+
+def _find_noun(line: Line, at: int, places: list[int], days: _Days) -> int:
+    """Add the days of a noun; return the token after it, or -1."""
+    most = max(map(abs, places))
+    weekday = WEEKDAYS.get(line.word(at))
+    if weekday is not None and most <= _WEEKS_OF_A_MONTH:
+        days.weekdays.update((place, weekday) for place in places)
+        return at + 1
+    if line.word(at) == "day" and most <= _DAYS_OF_A_MONTH:
+        days.numbers.update(places)
+        return at + 1
     for name in _WORKDAY_NAMES:
-        end = line.phrase(start, name)
+        end = line.phrase(at, name)
         if end > 0:
-            rule = Rule(Frequency.MONTHLY, by_day=_WORKDAYS, by_set_pos=(place,))
-            return _find_of(line, Match(rule, end))
-    if line.word(start) != "day" or abs(place) > _DAYS_OF_A_MONTH:
-        return None
-    found = _find_of(line, Match(Rule(Frequency.MONTHLY, by_month_day=(place,)), start + 1))
-    # "every second day" is every two days.
-    return found if place < 0 or found.end > start + 1 else None
+            days.workdays.update(places)
+            return end
+    return -1
+
+
+def _find_next(line: Line, at: int) -> int:
+    """Return the token after `,`, `and` or `and the`; the same without one of them."""
+    end = at + (line.word(at) in {",", "/", "&"})
+    end += line.word(end) == "and"
+    return end if end == at else end + (line.word(end) == "the")
 
 
 def _find_place(line: Line, at: int) -> Match[int] | None:
@@ -117,27 +200,3 @@ def _find_of(line: Line, found: Match[Rule]) -> Match[Rule]:
     if months is None:
         return found
     return Match(replace(rule, frequency=Frequency.YEARLY, by_month=months.value), months.end)
-
-
-def _find_numbers(line: Line, at: int) -> Match[Rule] | None:
-    """Find `15th`, `1st and 15th`, `1st, 10th and 20th of the month`."""
-    days: set[int] = set()
-    end = at
-    for _ in range(_MAX_DAYS):
-        day = find_ordinal(line, at)
-        if day is None or line[at].kind != "n" or not 1 <= day.value <= _DAYS_OF_A_MONTH:
-            break
-        days.add(day.value)
-        end = day.end
-        at = end + (line.word(end) in {",", "/", "&"})
-        at += line.word(at) == "and"
-        at += line.word(at) == "the"
-        if at == end:
-            break
-    if not days:
-        return None
-    rule = Rule(Frequency.MONTHLY, by_month_day=tuple(sorted(days)))
-    found = _find_of(line, Match(rule, end))
-    # "every 2nd week" is every two weeks.
-    is_unit = len(days) == 1 and line.word(found.end) in {"day", "week", "month", "year", "quarter"}
-    return None if is_unit else found

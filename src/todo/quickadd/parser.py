@@ -9,12 +9,15 @@ together at the end (`assembly.py`). Words are whole words, and what has an ordi
 from collections.abc import Collection
 from datetime import UTC, date, datetime, tzinfo
 
-from todo.quickadd.assembly import Assembly
+from todo.quickadd.assembly import Assembly, choose_bounds
+from todo.quickadd.bounds import Bound
+from todo.quickadd.first_due import end_rule, find_first_day, find_last_day
 from todo.quickadd.line import Line
 from todo.quickadd.literals import find_literals
 from todo.quickadd.marks import ListNames, Mark, find_marks
 from todo.quickadd.present import Present
-from todo.quickadd.repeats import COMPLETION
+from todo.quickadd.questions import ask_end
+from todo.quickadd.repeats import COMPLETION, Repeat
 from todo.quickadd.result import MAX_TEXT, Kind, Priority, QuickAdd, Span
 from todo.quickadd.scan import scan
 from todo.quickadd.title import render_title
@@ -127,16 +130,28 @@ def parse_recurrence(text: str, now: datetime, zone: tzinfo) -> tuple[str, Basis
     _check_length(text)
     if "freq=" in text.casefold():
         return _read_rrule(text)
-    found = parse_quick_add(text, now, zone)
-    for question in found.questions:
-        raise ValueError(question.message)
-    if found.recurrence is None or found.title:
+    present = Present(now.astimezone(UTC), zone, now.astimezone(zone).date())
+    found = list(scan(Line(text), present))
+    repeats = [each.value for each in found if isinstance(each.value, Repeat)]
+    if len(repeats) != 1 or render_title(text, [(each.start, each.end) for each in found], []):
         raise ValueError(
             "not a recurrence; write, for example, every 2 weeks on friday or FREQ=WEEKLY;BYDAY=FR"
         )
-    if found.due_at is not None or any(span.kind != "recurrence" for span in found.spans):
+    repeat, bounds = repeats[0], [bound for _, bound in choose_bounds(found)]
+    if repeat.part is not None or len(bounds) + 1 != len(found):
         raise ValueError("a recurrence has no time of day; write the time in the due")
-    return found.recurrence, found.recurrence_from
+    return _end_repeat(repeat, bounds, present)
+
+
+def _end_repeat(repeat: Repeat, bounds: list[Bound], present: Present) -> tuple[str, Basis]:
+    start = next((bound.start.day for bound in bounds if bound.start is not None), None)
+    first = find_first_day(repeat.rule, start or present.today) or present.today
+    rule = end_rule(repeat.rule, bounds, first)
+    last = find_last_day(rule)
+    if start is not None and last is not None and last < first:
+        raise ValueError(ask_end(0, 0, first, last).message)
+    is_from_completion = any(bound.from_completion for bound in bounds)
+    return str(rule), "completion" if is_from_completion else repeat.basis
 
 
 def _read_rrule(text: str) -> tuple[str, Basis]:

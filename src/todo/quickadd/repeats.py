@@ -287,24 +287,26 @@ def _find_qualifier(line: Line, at: int, repeat: Repeat) -> Match[Repeat] | None
         return days and Match(replace(repeat, rule=days.value), days.end)
     if word in {"in", "of"} and not rule.by_month:
         months = find_months(line, at + 1)
-        if months is not None and rule.frequency is not Frequency.WEEKLY:
+        if months is not None:
             return Match(replace(repeat, rule=replace(rule, by_month=months.value)), months.end)
-    return None
+    start = line.phrase(at, "with weeks from")
+    weekday = WEEKDAYS.get(line.word(start)) if start > 0 else None
+    if weekday is None:
+        return None
+    return Match(replace(repeat, rule=replace(rule, week_start=weekday)), start + 1)
 
 
 def _find_on(line: Line, at: int, rule: Rule) -> Match[Rule] | None:
     """Find the days that a bare period has behind `on`."""
     start = at + (line.word(at) == "the")
-    if rule.frequency is Frequency.WEEKLY:
+    if rule.frequency in {Frequency.DAILY, Frequency.WEEKLY}:
         found = _find_weekdays(line, start) or _find_day_set(line, start)
-    elif rule.frequency is Frequency.DAILY:
-        return None
     else:
         found = find_month_days(line, start)
     if found is None:
         return None
     days, end = found
-    if bool(days.by_month) != (rule.frequency is Frequency.YEARLY):
+    if rule.frequency is Frequency.YEARLY and not days.by_month:
         return None
     months = days.by_month or rule.by_month
     joined = replace(days, frequency=rule.frequency, interval=rule.interval, by_month=months)
