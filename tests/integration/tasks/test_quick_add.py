@@ -1,4 +1,4 @@
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -175,6 +175,23 @@ def test_a_text_that_makes_no_task_is_refused_with_the_reason(
     assert error["field"] == "text"
     assert part in error["message"]
     assert titles(alice.http) == []
+
+
+def test_an_ambiguous_text_creates_nothing_and_lists_choices(alice: Person) -> None:
+    text = "pay the rent 3/4"
+
+    problem = add(alice.http, text)
+
+    assert code(problem) == (422, "ambiguous-text")
+    (error,) = problem.json()["errors"]
+    assert text[error["start"] : error["end"]] == "3/4"
+    assert len(error["choices"]) == 2
+    assert titles(alice.http) == []
+    assert preview(alice.http, text)["questions"][0]["choices"] == error["choices"]
+    for choice in error["choices"]:
+        fixed = text[: error["start"]] + choice + text[error["end"] :]
+        due = read(add(alice.http, fixed), 201)["task"]["due_date"]
+        assert date.fromisoformat(due) >= datetime.now(UTC).date() - timedelta(days=1)
 
 
 def test_an_unknown_parameter_is_refused(alice: Person) -> None:
