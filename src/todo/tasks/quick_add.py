@@ -18,6 +18,7 @@ from todo.db.statement import Statement
 from todo.db.tables import Id, account, list_share, task_list
 from todo.quickadd.result import Question, QuickAdd
 from todo.schedule.due import check_zone
+from todo.schedule.rule import read_rule
 from todo.tasks.schemas import TaskCreate
 
 MAX_LISTS = 1000
@@ -184,3 +185,13 @@ def describe_question(question: Question) -> dict[str, Any]:
         "message": question.message,
         "choices": list(question.choices),
     }
+
+
+def describe_recurrence(parsed: QuickAdd) -> dict[str, str]:
+    """Return the field `recurrence_text`, if the task repeats."""
+    if parsed.recurrence is None:
+        return {}
+    from todo.quickadd.words import describe_rule  # noqa: PLC0415 - loaded with the grammar
+
+    rule = read_rule(parsed.recurrence)
+    return {"recurrence_text": describe_rule(rule, parsed.recurrence_from)}

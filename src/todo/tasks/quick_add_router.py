@@ -15,6 +15,7 @@ from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.tasks.quick_add import (
     complete_fields,
     describe_question,
+    describe_recurrence,
     parse_fields,
     read_context,
 )
@@ -53,7 +54,7 @@ async def quick_add(
     spans = [asdict(each) for each in found.parsed.spans]
     if preview:
         shown = {
-            "task": found.task,
+            "task": {**found.task, **describe_recurrence(found.parsed)},
             "zone": context.zone,
             "spans": spans,
             "questions": [describe_question(each) for each in found.parsed.questions],

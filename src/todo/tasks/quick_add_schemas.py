@@ -65,6 +65,7 @@ class QuickAddTask(BaseModel):
     due_at: datetime | None = None
     due_zone: str | None = None
     recurrence: str | None = None
+    recurrence_text: str | None = Field(default=None, description="The recurrence in words.")
     recurrence_from: RecurrenceFrom = "schedule"
     reminders: list[int] = Field(default_factory=list)
 
@@ -91,6 +92,7 @@ class QuickAddPreview(BaseModel):
                     "due_at": None,
                     "due_zone": None,
                     "recurrence": None,
+                    "recurrence_text": None,
                     "recurrence_from": "schedule",
                     "reminders": [],
                 },

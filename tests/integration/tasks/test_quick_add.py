@@ -63,6 +63,13 @@ def test_a_preview_returns_the_meaning_and_creates_nothing(alice: Person) -> Non
     assert titles(alice.http) == []
 
 
+def test_a_preview_says_the_recurrence_in_words(alice: Person) -> None:
+    shown = preview(alice.http, "Report every!2 weeks on friday")["task"]
+
+    assert shown["recurrence"] == "FREQ=WEEKLY;INTERVAL=2;BYDAY=FR"
+    assert shown["recurrence_text"] == "every 2 weeks on Friday after completion"
+
+
 def test_characters_are_code_points(alice: Person) -> None:
     text = "🦊🦊 tomorrow"
 
