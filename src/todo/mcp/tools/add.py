@@ -1,5 +1,6 @@
 """add_tasks: new tasks from lines of quick add or from fields, all or none."""
 
+from todo.core.errors import ValidationFailedError
 from todo.lists.schemas import ListCreate
 from todo.lists.service import ListService
 from todo.mcp.tool import Json, ToolCall, ToolResult
@@ -11,9 +12,8 @@ from todo.mcp.tools.quoting import quote
 from todo.mcp.tools.schema import array, flag, record, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import REPEATABLE, RESULT, raise_for_items, render_run, run_write
-from todo.quickadd.parser import parse_quick_add
-from todo.quickadd.result import QuickAdd
 from todo.tasks.document import parse_document
+from todo.tasks.quick_add import parse_fields
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.schemas import TaskCreate
 from todo.writes.unit_of_work import UnitOfWork
@@ -121,47 +121,30 @@ def _read(item: Json, items: Items, path: str) -> Json:
 
 def _read_text(given: str, items: Items, path: str) -> Json:
     """Return the fields that a line of quick add gives; what is ambiguous becomes a fault."""
-    clock = items.clock
     try:
-        found = parse_quick_add(given, clock.now, clock.zone, items.places.writable_names)
-    except ValueError as error:
-        items.add_error(path, str(error))
+        found = parse_fields(given, items.quick_add, items.clock.now, {})
+    except ValidationFailedError as error:
+        for each in error.errors or ():
+            items.add_error(path, str(each["message"]), str(each["code"]))
         return {}
-    for question in found.questions:
+    for question in found.parsed.questions:
         part = given[question.start : question.end]
         choices = list(question.choices)
         items.add_error(path, question.message, question.code, part=part, choices=choices)
-    if not found.title:
+    if not found.parsed.title:
         items.add_error(path, "leaves no title; add words, or put them in quotes", "no-title")
-    if found.questions or not found.title:
-        return {}
-    fields: Json = {
-        "title": found.title,
-        "priority": found.priority,
-        "tags": list(found.tags),
-        "reminders": list(found.reminders),
-        **_due_of(found, items),
-    }
-    if found.recurrence is not None:
-        fields |= {"recurrence": found.recurrence, "recurrence_from": found.recurrence_from}
-    if found.list_name is not None:
-        fields["list_id"] = items.find_list(found.list_name, path)
-    return fields
+    return {} if found.parsed.questions or not found.parsed.title else found.task
 
 
 def _find_first_due(recurrence: str, items: Items) -> Json:
     """Return the due that quick add gives to a new task with a recurrence in words."""
-    clock = items.clock
     try:
-        found = parse_quick_add(f'"{_TITLE}" {recurrence}', clock.now, clock.zone)
-    except ValueError:
+        found = parse_fields(f'"{_TITLE}" {recurrence}', items.quick_add, items.clock.now, {})
+    except ValidationFailedError:
         return {}
-    return _due_of(found, items) if found.title == _TITLE and not found.questions else {}
-
-
-def _due_of(found: QuickAdd, items: Items) -> Json:
-    due = found.due_at or found.due_date
-    return {} if due is None else items.render_due(due)
+    if found.parsed.questions or found.parsed.title != _TITLE:
+        return {}
+    return {name: value for name, value in found.task.items() if name in DUE}
 
 
 def _render(structured: Json) -> str:

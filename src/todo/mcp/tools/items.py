@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from todo.mcp.tools.places import PlaceError, Places, fetch_places
 from todo.mcp.tools.write import FIELDS, raise_for_items, translate_batch_error
 from todo.quickadd.parser import parse_due, parse_recurrence
 from todo.tasks.batch import prepare_batch, run_batch
+from todo.tasks.quick_add import QuickAddContext
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
@@ -45,6 +46,11 @@ class Items:
     errors: list[Json] = field(default_factory=list)
     _ids: set[str] = field(default_factory=set)
 
+    @property
+    def quick_add(self) -> QuickAddContext:
+        """What the meaning of a line of quick add depends on."""
+        return QuickAddContext(self.clock.name, self.places.names)
+
     def add_error(self, path: str, message: str, code: str = "invalid", **more: Any) -> None:  # noqa: ANN401 - JSON
         """Note a fault."""
         self.errors.append({"field": path, "code": code, "message": message, **more})
@@ -66,13 +72,9 @@ class Items:
         found = self._parse(parse_due, given, path)
         if found is None:
             return {}
-        return self.render_due(found)
-
-    def render_due(self, due: date) -> Json:
-        """Return the fields of a day, or of an instant with the zone of the clock."""
-        if isinstance(due, datetime):
-            return {"due_at": due.isoformat(), "due_zone": self.clock.name}
-        return {"due_date": due.isoformat()}
+        if isinstance(found, datetime):
+            return {"due_at": found.isoformat(), "due_zone": self.clock.name}
+        return {"due_date": found.isoformat()}
 
     def read_recurrence(self, given: str, path: str) -> Json:
         """Return the fields of a recurrence that is given as text; none where it is not one."""

@@ -61,7 +61,9 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             tasks = [view_task(parse_document(item), clock, places) for item in page.items]
             structured[name] = {"tasks": tasks, "has_more": page.next_cursor is not None}
         if list_id is None:
-            lists, structured["no_list"] = await count_lists(session, caller, places.all, call.now)
+            lists, no_list = await count_lists(session, caller, places.all, call.now)
+            if caller.list_id is None:
+                structured["no_list"] = no_list
             busy = sorted((each for each in lists if each.get("open")), key=_by_open)
             structured["lists"] = busy[:_MAX_LISTS]
     return ToolResult(structured, _render(structured))

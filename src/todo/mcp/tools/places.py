@@ -62,9 +62,12 @@ class Places:
         return list(self._by_id.values())
 
     @property
-    def writable_names(self) -> list[str]:
-        """Names of the lists to which the caller may add tasks."""
-        return [place.name for place in self._by_id.values() if place.access != "read"]
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """The ids that each name can mean."""
+        return {
+            places[0].name: tuple(place.id for place in places)
+            for places in map(_prefer_own, self._by_name.values())
+        }
 
     def find_name(self, list_id: str) -> str | None:
         """Return the name of a list, None where the caller does not see it."""
@@ -84,7 +87,7 @@ class Places:
         if _is_id(given):
             # The services answer for lists that the caller does not see.
             return str(UUID(given))
-        found = self._by_name.get(_key(given), [])
+        found = _prefer_own(self._by_name.get(_key(given), []))
         if len(found) == 1:
             return found[0].id
         if found:
@@ -104,6 +107,11 @@ async def fetch_places(session: Session, caller: Caller) -> Places:
     return Places(
         Place(list_id, parse_document(text)["name"], access) for text, access, list_id in found
     )
+
+
+def _prefer_own(places: list[Place]) -> list[Place]:
+    """Return the caller's own lists of a name: another user's does not make it ambiguous."""
+    return [place for place in places if place.access == "owner"] or places
 
 
 def _key(name: str) -> str:

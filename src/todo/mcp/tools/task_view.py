@@ -118,7 +118,7 @@ def render_task(task: Json, zone: str) -> str:
     if "reminders" in task:
         parts.append(f"reminders {', '.join(map(str, task['reminders']))} min before")
     if "description" in task:
-        parts.append(f"description {quote(task['description'], DESCRIPTION_LENGTH)}")
+        parts.append(f"description {quote(task['description'], 2 * DESCRIPTION_LENGTH)}")
     if "completed_at" in task:
         parts.append(f"completed {task['completed_at']}")
     if "parent_id" in task:

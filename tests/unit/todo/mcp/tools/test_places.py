@@ -5,7 +5,8 @@ from todo.mcp.tools.places import Place, PlaceError, Places
 WORK = Place("019ab000-0000-7000-8000-000000000001", "Work", "owner")
 HOME = Place("019ab000-0000-7000-8000-000000000002", "Home and garden", "write")
 READ = Place("019ab000-0000-7000-8000-000000000003", "Straße", "read")
-TWICE = Place("019ab000-0000-7000-8000-000000000004", "Work ", "write")
+TWICE = Place("019ab000-0000-7000-8000-000000000004", "Work", "write")
+SAME = Place("019ab000-0000-7000-8000-000000000005", "HOME and garden", "read")
 
 
 @pytest.mark.parametrize("given", ["Work", "work", " WORK ", WORK.id, WORK.id.upper()])
@@ -23,8 +24,8 @@ def test_an_id_that_is_not_seen_is_left_to_the_services() -> None:
 
 def test_a_name_of_two_lists_is_not_guessed() -> None:
     with pytest.raises(PlaceError) as caught:
-        Places([WORK, TWICE]).get_id("work")
-    assert caught.value.choices == (WORK.id, TWICE.id)
+        Places([HOME, SAME]).get_id("home and Garden")
+    assert caught.value.choices == (HOME.id, SAME.id)
 
 
 def test_an_unknown_name_leads_to_similar_ones() -> None:
@@ -33,8 +34,14 @@ def test_an_unknown_name_leads_to_similar_ones() -> None:
     assert caught.value.choices == ("Home and garden",)
 
 
-def test_quick_add_knows_only_lists_that_can_be_written_to() -> None:
-    assert Places([WORK, HOME, READ]).writable_names == ["Work", "Home and garden"]
+def test_a_list_of_another_user_does_not_make_a_name_ambiguous() -> None:
+    assert Places([TWICE, WORK]).get_id("work") == WORK.id
+    assert Places([TWICE, WORK]).names == {"Work": (WORK.id,)}
+
+
+def test_quick_add_knows_the_names_of_all_lists() -> None:
+    names = Places([HOME, SAME, READ]).names
+    assert names == {"Home and garden": (HOME.id, SAME.id), "Straße": (READ.id,)}
 
 
 def test_a_list_that_was_created_since_is_found() -> None:
