@@ -4,11 +4,19 @@ Tools, prompts and resources are those that the suite calls by name. What the la
 (streams, requests to the client, subscriptions) is missing here as well.
 """
 
+import contextlib
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from tests.integration.mcp.loopback import open_loopback
+from todo.api.exception_handlers import add_exception_handlers
+from todo.core.caller import Caller
+from todo.mcp.endpoint import McpEndpoint
 from todo.mcp.methods import CAPABILITIES, METHODS, call_tool
 from todo.mcp.protocol import INVALID_PARAMS, Method, RpcError, Server
 from todo.mcp.tool import Json, Tool, ToolCall, ToolError, ToolResult
@@ -274,9 +282,33 @@ LEGACY_METHODS: Mapping[str, Method] = {
 }
 
 
-def make_server(*, legacy: bool) -> Server:
+# Valid, and more than some clients understand.
+RARE_TOOL = make_tool("test_rare_schema", say, {"type": "object", "properties": {"any": True}})
+
+
+def make_server(*, legacy: bool, tools: Sequence[Tool]) -> Server:
     """Return the server; methods that the current revision took out are for the former ones."""
     info = {"name": "conformance", "title": "Conformance", "version": "1"}
     offered: Json = {"resources": {}, "completions": {}, **({"logging": {}} if legacy else {})}
     methods = {**METHODS, **EXTRA_METHODS, **(LEGACY_METHODS if legacy else {})}
-    return Server(info, "For tests.", TOOLS, {**CAPABILITIES, **offered}, methods)
+    return Server(info, "For tests.", tools, {**CAPABILITIES, **offered}, methods)
+
+
+class Anyone:
+    """Accepts requests without a token, which the suite cannot send."""
+
+    async def identify(self, _headers: Iterable[tuple[bytes, bytes]]) -> Caller:
+        return Caller("conformance")
+
+
+@contextlib.contextmanager
+def open_fixtures(*, legacy: bool, tools: Sequence[Tool] = TOOLS) -> Iterator[str]:
+    """Serve the fixtures; yields the address."""
+    app = FastAPI()
+    add_exception_handlers(app)
+    app.state.authenticator = Anyone()
+    app.state.token_limit = None
+    server = make_server(legacy=legacy, tools=tools)
+    app.router.routes.append(Route("/mcp", McpEndpoint(server, [], None)))
+    with open_loopback(app) as address:
+        yield address

@@ -6,19 +6,13 @@ test as well.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
-from starlette.routing import Route
 
-from tests.integration.mcp.conformance_server import make_server
-from tests.integration.mcp.loopback import open_loopback
+from tests.integration.mcp.conformance_server import open_fixtures
 from tests.integration.mcp.npm_programs import CONFORMANCE, run_program
-from todo.api.exception_handlers import add_exception_handlers
-from todo.core.caller import Caller
-from todo.mcp.endpoint import McpEndpoint
 
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 REVISIONS = (MODERN, LEGACY)
@@ -75,13 +69,6 @@ STATELESS_WITH_FIXTURES = {
 FAULTS = {"FAILURE", "WARNING"}
 
 
-class Anyone:
-    """Accepts requests without a token, which the suite cannot send."""
-
-    async def identify(self, _headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        return Caller("conformance")
-
-
 @pytest.fixture(scope="module", params=REVISIONS)
 def revision(request: pytest.FixtureRequest) -> str:
     found: str = request.param
@@ -90,13 +77,7 @@ def revision(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def fixtures(revision: str) -> Iterator[str]:
-    app = FastAPI()
-    add_exception_handlers(app)
-    app.state.authenticator = Anyone()
-    app.state.token_limit = None
-    server = make_server(legacy=revision == LEGACY)
-    app.router.routes.append(Route("/mcp", McpEndpoint(server, [], None)))
-    with open_loopback(app) as address:
+    with open_fixtures(legacy=revision == LEGACY) as address:
         yield address
 
 
