@@ -27,6 +27,11 @@ _NEXT_STEPS = {
     "batch-failed": "correct these items, and repeat the whole call: nothing was changed.",
     "idempotency-key-reused": "repeat with a new idempotency_key.",
     "rate-limited": "wait, then repeat the call.",
+    "plan-outdated": "call delete_tasks with the tasks again; that makes a new plan.",
+    "plan-expired": "call delete_tasks with the tasks again; that makes a new plan.",
+    "plan-applied": "nothing: what the plan described is done.",
+    "plan-too-large": "delete fewer tasks at once.",
+    "too-many-plans": "wait until one of the plans expires.",
     "undo-conflict": "undo the newer changes first, or single changes by seq.",
 }
 _LATER = "repeat the call later, with the same idempotency_key."

@@ -113,6 +113,8 @@ def make_calls(target: Target, number: int) -> Iterator[tuple[str, dict[str, Any
     yield "reschedule_tasks", {"tasks": [{**item, "due": f"2026-02-{1 + number % 28:02}"}]}, "write"
     yield "complete_tasks", {"tasks": [item]}, "write"
     yield "complete_tasks", {"tasks": [item], "reopen": True}, "write"
+    # Makes a plan and deletes nothing.
+    yield "delete_tasks", {"tasks": [item]}, "delete"
 
 
 # What may fail although the token is good for it, or finds nothing instead of failing.
@@ -142,8 +144,12 @@ def test_no_token_leads_beyond_its_scopes_and_its_list(
                 assert not any(word in said for word in hidden), case
                 if scope not in scopes:
                     assert result.data["code"] == "insufficient-scope", case
-                elif scope == "read":
-                    is_allowed = target.is_seen(restriction)
+                elif scope != "write":
+                    is_allowed = (
+                        target.is_seen(restriction)
+                        if scope == "read"
+                        else target.is_changed(restriction)
+                    )
                     assert tool in _UNCERTAIN or result.is_error is not is_allowed, case
                 else:
                     is_allowed = target.is_changed(restriction)
@@ -153,11 +159,18 @@ def test_no_token_leads_beyond_its_scopes_and_its_list(
                     assert tool in _UNCERTAIN or result.is_error is not is_allowed, case
                 if not result.is_error:
                     done.add(tool)
-            # Neither reads nor refused calls have changed anything.
+            # Neither reads, plans nor refused calls have changed anything.
             assert list(world.read_entries()) == [], (scopes, target.place)
     # Otherwise the matrix would say nothing about a tool that always fails.
     always = {"overview", "find_tasks", "lists_and_tags", "changes_since", "search", "fetch"}
-    writes = {"add_tasks", "update_tasks", "reschedule_tasks", "complete_tasks", "undo"}
+    writes = {
+        "add_tasks",
+        "update_tasks",
+        "reschedule_tasks",
+        "complete_tasks",
+        "delete_tasks",
+        "undo",
+    }
     assert done == (always if restriction == "shared-to-read" else always | writes)
 
 

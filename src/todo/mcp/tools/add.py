@@ -6,12 +6,19 @@ from todo.lists.service import ListService
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.clock import render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
-from todo.mcp.tools.items import DUE, MAX_TASKS, Items, open_items, run_operations
+from todo.mcp.tools.items import DUE, Items, open_items, run_operations
 from todo.mcp.tools.places import NAME_LENGTH, Place
 from todo.mcp.tools.quoting import quote
 from todo.mcp.tools.schema import array, flag, record, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
-from todo.mcp.tools.write import REPEATABLE, RESULT, raise_for_items, render_run, run_write
+from todo.mcp.tools.write import (
+    MAX_TASKS,
+    REPEATABLE,
+    RESULT,
+    raise_for_items,
+    render_run,
+    run_write,
+)
 from todo.tasks.document import parse_document
 from todo.tasks.quick_add import parse_fields
 from todo.tasks.recurrence import RuleEvaluation

@@ -3,10 +3,17 @@
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED, render_changed, show_changed
 from todo.mcp.tools.definition import Definition
-from todo.mcp.tools.items import MAX_TASKS, open_items, run_operations
+from todo.mcp.tools.items import open_items, run_operations
 from todo.mcp.tools.schema import array, flag, record, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
-from todo.mcp.tools.write import REPEATABLE, VERSION, raise_for_items, require_versions, run_write
+from todo.mcp.tools.write import (
+    MAX_TASKS,
+    REPEATABLE,
+    VERSION,
+    raise_for_items,
+    require_versions,
+    run_write,
+)
 from todo.tasks.document import parse_document
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.repository import TaskRepository

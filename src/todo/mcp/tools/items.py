@@ -24,8 +24,6 @@ from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
 
 DUE = frozenset({"due_date", "due_at", "due_zone"})
-MAX_TASKS = 50
-"""Of one call."""
 _REMOVED = {"", "none"}
 
 

@@ -7,7 +7,9 @@ from todo.mcp.tool import Json
 from todo.mcp.tools.clock import WEEKDAYS, Clock
 from todo.mcp.tools.places import Places
 from todo.mcp.tools.quoting import cut, quote
+from todo.quickadd.words import describe_rule
 from todo.schedule.due import check_zone
+from todo.schedule.rule import read_rule
 from todo.tasks.document import Document, read_due
 
 KEYS = (
@@ -77,7 +79,8 @@ def _derive(document: Document, clock: Clock, places: Places) -> Json:
     is_past = (day is not None and day < clock.today) or (at is not None and at < now)
     derived["overdue"] = is_past and not document["is_completed"]
     if document["recurrence"] is not None:
-        derived["repeats"] = document["recurrence"]
+        rule = read_rule(document["recurrence"])
+        derived["repeats"] = describe_rule(rule, document["recurrence_from"])
     if document["list_id"] is not None:
         derived["list"] = places.find_name(document["list_id"]) or document["list_id"]
     if document["description"]:

@@ -6,9 +6,10 @@ from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.add import PRIORITIES
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED, render_changed, show_changed
 from todo.mcp.tools.definition import Definition
-from todo.mcp.tools.items import MAX_TASKS, Items, is_removed, open_items, run_operations
+from todo.mcp.tools.items import Items, is_removed, open_items, run_operations
 from todo.mcp.tools.schema import array, record, text
 from todo.mcp.tools.write import (
+    MAX_TASKS,
     REPEATABLE,
     VERSION,
     explain,

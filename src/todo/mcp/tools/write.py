@@ -21,6 +21,8 @@ from todo.writes.unit_of_work import UnitOfWork
 Act = Callable[[UnitOfWork], Awaitable[Json]]
 Render = Callable[[Json], str]
 
+MAX_TASKS = 50
+"""Of one call."""
 KEY: Json = {"idempotency_key": text("Any unique text; a repeated call is not done twice.")}
 REPEATABLE: Json = {"run_id": text("Groups calls for undo; returned by each write."), **KEY}
 """Arguments of every write."""
@@ -161,13 +163,20 @@ def raise_for_items(errors: Sequence[Json]) -> None:
         )
 
 
-def translate_batch_error(error: BatchFailedError) -> list[Json]:
-    """Return the errors of a batch as those of the items of the call."""
+def translate_batch_error(error: BatchFailedError, tasks: int = MAX_TASKS) -> list[Json]:
+    """Return the errors of a batch as those of the items of the call.
+
+    Args:
+        error: Of the batch.
+        tasks: How many operations are about tasks; those after them are about lists.
+    """
     errors: list[Json] = []
     for each in error.errors or ():
         found = _OPERATION.fullmatch(str(each["field"]))
-        index, name = found.groups() if found else ("0", None)
-        path = f"tasks.{index}" + (f".{FIELDS.get(name, name)}" if name else "")
+        number, name = found.groups() if found else ("0", None)
+        index = int(number)
+        path = f"tasks.{index}" if index < tasks else f"lists.{index - tasks}"
+        path += f".{FIELDS.get(name, name)}" if name else ""
         message: Any = (
             each["message"] if name else _MESSAGES.get(str(each["code"]), each["message"])
         )

@@ -1,0 +1,180 @@
+"""delete_tasks: describes first what would be deleted, and deletes only when that is confirmed."""
+
+from uuid import UUID
+
+import orjson
+
+from todo.core.errors import BatchFailedError, NotFoundError
+from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
+from todo.mcp.tools.clock import render_heading
+from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.items import Items, open_items
+from todo.mcp.tools.places import NAME_LENGTH
+from todo.mcp.tools.quoting import quote
+from todo.mcp.tools.schema import array, record, text
+from todo.mcp.tools.task_view import TASK, render_tasks, view_task
+from todo.mcp.tools.write import (
+    MAX_TASKS,
+    REPEATABLE,
+    RESULT,
+    VERSION,
+    raise_for_items,
+    render_replay,
+    render_run,
+    run_write,
+    translate_batch_error,
+)
+from todo.plans.repository import PlanRepository
+from todo.plans.service import PlanService
+from todo.writes.unit_of_work import UnitOfWork
+
+NAME = "delete_tasks"
+_MAX_LISTS = 10
+_MAX_SHOWN = 50
+_DELETIONS = {"delete", "delete_list"}
+
+_ARGUMENTS: Json = {
+    "tasks": array(
+        "Tasks to delete, with their subtasks.",
+        record({"id": text("Task id."), **VERSION}, ["id"]),
+        MAX_TASKS,
+    ),
+    "lists": array(
+        "Lists to delete with all their tasks: names or ids.", {"type": "string"}, _MAX_LISTS
+    ),
+    "plan_id": text("Second call, without the others: delete what this plan showed."),
+    **REPEATABLE,
+}
+_RESULT: Json = {
+    **CLOCK,
+    "status": {"type": "string", "description": "planned: nothing is deleted yet; or deleted."},
+    "plan_id": {"type": "string", "description": "The plan, for the second call."},
+    "expires_at": {"type": "string", "description": "Until when the plan can be confirmed."},
+    "count": {"type": "integer", "description": "Tasks that are deleted, subtasks included."},
+    "tasks": {"type": "array", "items": TASK, "description": "The first of them."},
+    "lists": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Names of the lists.",
+    },
+    **RESULT,
+}
+
+
+async def _run(call: ToolCall, arguments: Json) -> ToolResult:
+    is_confirmed = "plan_id" in arguments
+    if is_confirmed is bool(arguments.get("tasks") or arguments.get("lists")):
+        raise ToolError(
+            "delete_tasks needs either what to delete or plan_id.",
+            "call it with tasks or lists first, then with only the plan_id that it returns.",
+        )
+    count = call.state.metrics.count_plan
+
+    async def act(work: UnitOfWork) -> Json:
+        items = await open_items(work)
+        plans = PlanService(work, count=count)
+        if is_confirmed:
+            return await _apply(work, items, plans, arguments["plan_id"])
+        return await _plan(items, plans, arguments)
+
+    return await run_write(call, NAME, arguments, act, _render)
+
+
+async def _plan(items: Items, plans: PlanService, arguments: Json) -> Json:
+    """Make the plan of a deletion."""
+    tasks, lists = arguments.get("tasks", []), arguments.get("lists", [])
+    operations = [
+        {"op": "delete", **items.identify(item, f"tasks.{index}")}
+        for index, item in enumerate(tasks)
+    ]
+    operations += [
+        {"op": "delete_list", "id": items.find_list(given, f"lists.{index}")}
+        for index, given in enumerate(lists)
+    ]
+    raise_for_items(items.errors)
+    try:
+        plan = orjson.loads(await plans.create(operations))
+    except BatchFailedError as error:
+        errors = translate_batch_error(error, len(tasks))
+        raise_for_items([_explain_missing(each) for each in errors])
+        raise
+    gone = [change["before"] for change in plan["changes"] if change["operation"] == "delete"]
+    shown = [each for each in gone if "title" in each][:_MAX_SHOWN]
+    return {
+        **items.clock.render(),
+        "status": "planned",
+        "plan_id": plan["id"],
+        "expires_at": items.clock.show(plan["expires_at"]),
+        "count": _count_tasks(plan["summary"]),
+        "tasks": [view_task(task, items.clock, items.places) for task in shown],
+        "lists": [each["name"] for each in gone if "name" in each],
+    }
+
+
+def _explain_missing(error: Json) -> Json:
+    if error["code"] != "not-found":
+        return error
+    message = "not there; what is below another item is deleted with it"
+    return {**error, "message": message}
+
+
+def _count_tasks(summary: list[Json]) -> int:
+    return sum(
+        each["count"] for each in summary if (each["operation"], each["kind"]) == ("delete", "task")
+    )
+
+
+async def _apply(work: UnitOfWork, items: Items, plans: PlanService, plan_id: str) -> Json:
+    """Delete what a plan of this tool describes."""
+    try:
+        plan_id = str(UUID(plan_id))
+    except ValueError:
+        raise NotFoundError from None
+    plan = await PlanRepository(work.session, work.caller).find(plan_id)
+    if plan is None:
+        raise NotFoundError
+    if not {operation["op"] for operation in orjson.loads(plan.operations)} <= _DELETIONS:
+        raise ToolError(
+            "This plan does more than delete.",
+            "call delete_tasks with what to delete, and use the plan_id that it returns.",
+            code="other-plan",
+        )
+    await plans.apply(plan_id)
+    return {
+        **items.clock.render(),
+        "status": "deleted",
+        "plan_id": plan_id,
+        "count": _count_tasks(orjson.loads(plan.summary)),
+    }
+
+
+def _render(structured: Json) -> str:
+    count = structured["count"]
+    tasks = f"{count} task{'s' * (count != 1)}"
+    lines = [render_heading(structured)]
+    if structured["status"] == "deleted":
+        return "\n".join([*lines, f"Deleted {tasks}.", render_run(structured)])
+    lines.append(f"Nothing is deleted yet. This would delete {tasks}, subtasks included:")
+    lines += render_tasks(structured["tasks"], structured["zone"])
+    if count > len(structured["tasks"]):
+        lines.append(f"- … and {count - len(structured['tasks'])} more")
+    lines += [f"- the list {quote(name, NAME_LENGTH)}" for name in structured["lists"]]
+    lines.append(
+        f"{render_replay(structured)}To delete them, after asking the user: delete_tasks with"
+        f" plan_id {structured['plan_id']}, until {structured['expires_at']}."
+    )
+    return "\n".join(lines)
+
+
+TOOL = Definition(
+    name=NAME,
+    title="Delete tasks",
+    description="Two calls: the first returns a plan and deletes nothing; the second, with its"
+    " plan_id, deletes. Ask the user in between.",
+    run=_run,
+    scope="delete",
+    effect="removes",
+    arguments=_ARGUMENTS,
+    result=_RESULT,
+    always=[*CLOCK, "status", "plan_id", "count", "run_id"],
+).build()
