@@ -164,10 +164,13 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
 class _OnFirstUse:
     """An ASGI application that is made for its first request."""
 
-    def __init__(self, make: Callable[[], ASGIApp]) -> None:
+    def __init__(self, path: str, make: Callable[[], ASGIApp]) -> None:
+        self.path = path
         self._make = cache(make)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The framework names only its own routes; logs and metrics have the path of this one too.
+        scope["route"] = self
         await self._make()(scope, receive, send)
 
 
@@ -178,7 +181,7 @@ def _add_mcp(app: FastAPI, settings: Settings) -> None:
 
         return open_endpoint(settings, _METADATA_PATH)
 
-    app.router.routes.append(Route(MCP_PATH, _OnFirstUse(open_endpoint)))
+    app.router.routes.append(Route(MCP_PATH, _OnFirstUse(MCP_PATH, open_endpoint)))
     login_service = settings.login_service
     if login_service is None:
         return
@@ -188,9 +191,8 @@ def _add_mcp(app: FastAPI, settings: Settings) -> None:
 
         return open_metadata(login_service, _METADATA_PATH)
 
-    metadata = _OnFirstUse(open_metadata)
     for path in (_METADATA_PATH, f"{_METADATA_PATH}{MCP_PATH}"):
-        app.router.routes.append(Route(path, metadata))
+        app.router.routes.append(Route(path, _OnFirstUse(path, open_metadata)))
 
 
 def _limit(
