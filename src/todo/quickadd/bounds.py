@@ -1,42 +1,43 @@
 """Start and end of a recurrence: `until 5 may`, `for 3 weeks`, `5 times`, `starting monday`."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, time
 
-from todo.quickadd.dates import find_date
-from todo.quickadd.day import Day
+from todo.quickadd.day import NamedDay
+from todo.quickadd.days import find_named_day
 from todo.quickadd.durations import Duration, find_duration
 from todo.quickadd.line import Line, Match
 from todo.quickadd.numbers import find_cardinal
-from todo.quickadd.offsets import find_offset
 from todo.quickadd.present import Present
-from todo.quickadd.relative_days import find_relative_day
 from todo.quickadd.repeats import find_completion
 from todo.schedule.rule import MAX_COUNT
 
 _UNTIL = frozenset({"until", "till", "til", "through", "ending"})
-_START = frozenset({"starting", "from", "beginning", "start"})
-_TIMES = frozenset({"times", "occurrences"})
-_ONE_TIME = frozenset({"time", "occurrence", *_TIMES})
+_START = frozenset({"starting", "from", "beginning"})
+_TIMES = frozenset({"time", "times", "occurrences"})
 _PREPOSITIONS = frozenset({"on", "from", "with"})
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """One bound of a recurrence; exactly one attribute is set.
+    """One bound of a recurrence; one attribute is set, apart from `clock` and `is_due`.
 
     Attributes:
-        until: Its last day, or the last instant in UTC.
+        until: Its last day.
+        clock: The time in UTC of the last instant on that day, or None.
         lasting: How long it lasts.
         times: How often it occurs.
         start: The day from which it starts.
+        is_due: Without a recurrence the start is the due.
         from_completion: The next due is counted from completion.
     """
 
-    until: date | None = None
+    until: NamedDay | None = None
+    clock: time | None = None
     lasting: Duration | None = None
     times: int = 0
-    start: Day | None = None
+    start: NamedDay | None = None
+    is_due: bool = False
     from_completion: bool = False
 
     @property
@@ -54,7 +55,7 @@ def find_bound(line: Line, at: int, present: Present) -> Match[Bound] | None:
 
 
 def _find_any(line: Line, at: int, present: Present) -> Match[Bound] | None:
-    word = line.word(at)
+    word = line.words[at]
     if word in _UNTIL or word in _START:
         return _find_border(line, at, present)
     end = find_completion(line, at)
@@ -66,57 +67,37 @@ def _find_any(line: Line, at: int, present: Present) -> Match[Bound] | None:
 def _find_border(line: Line, at: int, present: Present) -> Match[Bound] | None:
     """Find `until 5 may`, `until:eoy`, `starting on monday`."""
     start = at + 1 + line.glued(at + 1, ":")
-    start += line.word(start) in _PREPOSITIONS
-    day = find_day(line, start, present)
+    start += line.words[start] in _PREPOSITIONS
+    day = find_named_day(line, start, present)
     if day is None:
         return None
-    if line.word(at) in _START:
-        return Match(Bound(start=day.value), day.end)
-    clock = _find_utc_clock(line, day.end)
-    if clock is None:
-        return Match(Bound(until=day.value.day), day.end)
-    return Match(Bound(until=datetime.combine(day.value.day, clock.value, UTC)), clock.end)
+    if line.words[at] in _START:
+        return Match(Bound(start=day.value, is_due=line.words[at] != "from"), day.end)
+    return _find_instant(line, day) or Match(Bound(until=day.value), day.end)
 
 
-def _find_utc_clock(line: Line, at: int) -> Match[time] | None:
-    """Find `at 22:59:59 UTC`, with which a rule of a calendar ends."""
-    if [line.word(each) for each in (at, at + 2, at + 4, at + 6)] != ["at", ":", ":", "utc"]:
+def _find_instant(line: Line, day: Match[NamedDay]) -> Match[Bound] | None:
+    """Find the rest of `until 31 March 2027 at 22:59:59 UTC`, as a rule in words has it."""
+    end = day.end
+    has_time = line.words[end] == "at" and line.words[end + 2] == line.words[end + 4] == ":"
+    if not has_time or line.words[end + 6] != "utc":
         return None
-    hour, minute, second = (line.number(each) for each in (at + 1, at + 3, at + 5))
+    hour, minute, second = (line.number(each) for each in (end + 1, end + 3, end + 5))
     try:
-        return Match(time(hour, minute, second), at + 7)
+        clock = time(hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
+    return Match(Bound(until=day.value, clock=clock), end + 7)
 
 
 def _find_length(line: Line, at: int) -> Match[Bound] | None:
     """Find `5 times`, `for 3 weeks`."""
-    word = line.word(at)
-    start = at + (word == "for")
+    has_for = line.words[at] == "for"
+    start = at + has_for
     count = find_cardinal(line, start)
-    if count is not None and line.word(count.end) in _times(count.value):
-        return (
-            Match(Bound(times=count.value), count.end + 1)
-            if 1 <= count.value <= MAX_COUNT
-            else None
-        )
-    if word != "for":
-        return None
-    length = find_duration(line, start + (line.word(start) in {"the", "next"}))
+    if count is not None and line.words[count.end] in _TIMES and 1 <= count.value <= MAX_COUNT:
+        return Match(Bound(times=count.value), count.end + 1)
+    length = find_duration(line, start) if has_for else None
     if length is None or length.value.minutes:
         return None
     return Match(Bound(lasting=length.value), length.end)
-
-
-def _times(count: int) -> frozenset[str]:
-    return _TIMES if count > 1 else _ONE_TIME
-
-
-def find_day(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find a day, however sure it is: a word before it says that it is one."""
-    found = [find_relative_day(line, at, present), find_date(line, at, present)]
-    offset = find_offset(line, at, present)
-    if offset is not None and type(offset.value) is date:
-        found.append(Match(Day(offset.value), offset.end))
-    days = [each for each in found if each is not None]
-    return max(days, key=lambda each: each.end, default=None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Final
 
-from todo.quickadd.line import APOSTROPHES, Line, Match
+from todo.quickadd.line import APOSTROPHES, Line, Match, remembered
 from todo.quickadd.numbers import find_cardinal
 from todo.quickadd.vocabulary import CARDINALS, UNITS
 
@@ -111,6 +111,9 @@ class Clock:
         return replace(self, hour=hour, half=Half.KNOWN)
 
 
+_STARTS = frozenset({*CARDINALS, *_FRACTIONS, "a", "mid", "midday", "midnight", "noon"})
+
+
 def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] | None:
     """Find a time of day.
 
@@ -121,18 +124,28 @@ def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] |
     """
     if line.is_numbered(at):
         return None
-    for find in (_find_named, _find_past, _find_numeric, _find_spoken):
-        found = find(line, at)
-        if found is not None:
-            return _find_zone(line, found)
+    found = _find_any(line, at)
+    if found is not None:
+        return found
     if after_at and line.digits(at) == 4:  # noqa: PLR2004 - hhmm
         found = _make(*divmod(line.number(at), 100), at + 1, Weight.BARE)
         return found and _find_zone(line, found)
     return None
 
 
+@remembered
+def _find_any(line: Line, at: int) -> Match[Clock] | None:
+    if line[at].kind != "n" and line.words[at] not in _STARTS:
+        return None
+    for find in (_find_named, _find_past, _find_numeric, _find_spoken):
+        found = find(line, at)
+        if found is not None:
+            return _find_zone(line, found)
+    return None
+
+
 def _find_zone(line: Line, found: Match[Clock]) -> Match[Clock]:
-    zone = ZONES.get(line.word(found.end))
+    zone = ZONES.get(line.words[found.end])
     if zone is None or not line.ends(found.end + 1):
         return found
     # A zone goes with a clock of 24 hours.
@@ -150,18 +163,20 @@ def _find_named(line: Line, at: int) -> Match[Clock] | None:
 
 def _find_past(line: Line, at: int) -> Match[Clock] | None:
     """Find `half past 8`, `a quarter to nine`, `ten past eight`, `15 minutes from 1pm`."""
-    start = at + (line.word(at) == "a")
-    if line.word(start) in _FRACTIONS:
-        minutes, end, is_sure = _FRACTIONS[line.word(start)], start + 1, True
+    start = at + (line.words[at] == "a")
+    if line.words[start] in _FRACTIONS:
+        minutes, end, is_sure = _FRACTIONS[line.words[start]], start + 1, True
     else:
         number = find_cardinal(line, at)
         if number is None or not 0 < number.value < _MINUTES:
             return None
         minutes, end = number
-        is_sure = UNITS.get(line.word(end)) == "minute"
+        is_sure = UNITS.get(line.words[end]) == "minute"
         end += is_sure
-    direction = _DIRECTIONS.get(line.word(end))
-    if direction is None or not (is_sure or line.word(end) == "past" or line.word(at - 1) == "at"):
+    direction = _DIRECTIONS.get(line.words[end])
+    if direction is None or not (
+        is_sure or line.words[end] == "past" or line.words[at - 1] == "at"
+    ):
         return None
     base = _find_hour(line, end + 1)
     if base is None or base.value.minute:
@@ -182,7 +197,7 @@ def _find_numeric(line: Line, at: int) -> Match[Clock] | None:
     hour, digits = line.number(at), line.digits(at)
     if not 1 <= digits <= _TWO_DIGITS:
         return None
-    mark = "" if line[at + 1].is_spaced else line.word(at + 1)
+    mark = "" if line[at + 1].is_spaced else line.words[at + 1]
     has_minute = line.digits(at + 2) == _TWO_DIGITS and not line[at + 2].is_spaced
     minute = line.number(at + 2) if has_minute else 0
     if mark in {":", "."} and has_minute:
@@ -233,10 +248,10 @@ def _find_half(line: Line, at: int, *, needs_m: bool = False) -> Match[int] | No
 
 def _find_spoken(line: Line, at: int) -> Match[Clock] | None:
     """Find `three`, `three twenty`, `nine fifty nine a m`, `eight o'clock`."""
-    hour = CARDINALS.get(line.word(at), 0)
+    hour = CARDINALS.get(line.words[at], 0)
     if not 1 <= hour <= _NOON:
         return None
-    minutes = find_cardinal(line, at + 1) if line.word(at + 1) in CARDINALS else None
+    minutes = find_cardinal(line, at + 1) if line.words[at + 1] in CARDINALS else None
     if minutes is not None and not 10 <= minutes.value < _MINUTES:  # noqa: PLR2004 - "three five"
         minutes = None
     minute, end = minutes or (0, at + 1)

@@ -4,11 +4,11 @@ from datetime import date
 
 from todo.quickadd.clock import Weight
 from todo.quickadd.day import Day
-from todo.quickadd.line import DASHES, Line, Match
+from todo.quickadd.line import DASHES, Line, Match, remembered
 from todo.quickadd.numbers import find_ordinal
 from todo.quickadd.numeric_dates import find_numeric_date
 from todo.quickadd.present import Present, make_date, next_date, nth_weekday
-from todo.quickadd.vocabulary import MONTHS, UNITS, WEAK_MONTHS, WEEKDAYS
+from todo.quickadd.vocabulary import MONTHS, ORDINALS, TENS, UNITS, WEAK_MONTHS, WEEKDAYS
 from todo.schedule.due import EARLIEST, LATEST
 
 _TWO_DIGITS, _FOUR_DIGITS = 2, 4
@@ -22,9 +22,16 @@ _AFTER_ORDINAL = frozenset({"at", "by", "for", "with", "and", "every", "in", "to
 """Words after a day of the month; other words are what is counted, `the 15th floor`."""
 
 
+_STARTS = frozenset({*MONTHS, *ORDINALS, *TENS, "last", "the"})
+
+
+@remembered
 def find_date(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find a day of the calendar."""
-    if line[at].kind == "n" and line.is_numbered(at):
+    is_number = line[at].kind == "n"
+    if not is_number and line.words[at] not in _STARTS:
+        return None
+    if is_number and line.is_numbered(at):
         return None
     for find in (find_numeric_date, _find_month_first, _find_day_first, _find_ordinal_day):
         found = find(line, at, present)
@@ -35,26 +42,26 @@ def find_date(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 def _is_range(line: Line, at: int) -> bool:
     """Return whether the day is the start of a range, `20 - 29`."""
-    return line.word(at) in DASHES and line[at + 1].kind == "n"
+    return line.words[at] in DASHES and line[at + 1].kind == "n"
 
 
 def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `march 15`, `Mar. 15th, 2027`, `march the third`."""
-    name = line.word(at)
+    name = line.words[at]
     if name not in MONTHS:
         return None
     start = at + 1 + line.glued(at + 1, ".")
-    start += line.word(start) == "the"
+    start += line.words[start] == "the"
     day = find_ordinal(line, start)
     is_spoken = day is not None and line[start].kind == "w"
     if day is None:
         if not 1 <= line.digits(start) <= _TWO_DIGITS:
             return None
         day = Match(line.number(start), start + 1)
-    if _starts_time(line, start) or line.word(day.end) in _COUNTED:
+    if _starts_time(line, start) or line.words[day.end] in _COUNTED:
         return None
     weight = Weight.EDGE if name in WEAK_MONTHS else Weight.STRONG
-    if is_spoken and line[day.end].kind == "w" and line.word(at - 1) not in {"on", "by"}:
+    if is_spoken and line[day.end].kind == "w" and line.words[at - 1] not in {"on", "by"}:
         # "may second guess"
         return None
     return _with_year(line, day, MONTHS[name], present, weight)
@@ -62,7 +69,7 @@ def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | Non
 
 def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `15 march`, `the 15th of march 2027`, `third day of october`, `last friday of may`."""
-    start = at + (line.word(at) == "the")
+    start = at + (line.words[at] == "the")
     nth = _find_nth_weekday(line, start, present)
     if nth is not None:
         return nth
@@ -72,14 +79,14 @@ def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
             return None
         day = Match(line.number(start), start + 1)
     end = day.end + 2 * (line.phrase(day.end, "day of") > 0)
-    has_of = end > day.end or line.word(end) == "of"
-    end += line.word(end) == "of"
+    has_of = end > day.end or line.words[end] == "of"
+    end += line.words[end] == "of"
     if line[start].kind == "w" and not has_of:
         return None
-    month = MONTHS.get(line.word(end))
+    month = MONTHS.get(line.words[end])
     if month is None:
         return _find_in_month(line, Match(day.value, end), present) if has_of else None
-    is_weak = line.word(end) in WEAK_MONTHS and not has_of
+    is_weak = line.words[end] in WEAK_MONTHS and not has_of
     end += 1 + (line.glued(end + 1, ".") and not line.is_last(end + 2))
     weight = Weight.EDGE if is_weak else Weight.STRONG
     return _with_year(line, Match(day.value, end), month, present, weight)
@@ -87,20 +94,20 @@ def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 def _find_in_month(line: Line, day: Match[int], present: Present) -> Match[Day] | None:
     """Find the rest of `20th of next month`."""
-    at = day.end + (line.word(day.end) == "the")
-    if line.word(at) not in {"next", "this"} or line.word(at + 1) != "month":
+    at = day.end + (line.words[day.end] == "the")
+    if line.words[at] not in {"next", "this"} or line.words[at + 1] != "month":
         return None
-    month = present.month(int(line.word(at) == "next"))
+    month = present.month(int(line.words[at] == "next"))
     return _match(make_date(month.year, month.month, day.value), at + 2)
 
 
 def _find_nth_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `second wednesday of october 2014`, `last monday of march`."""
-    nth = Match(-1, at + 1) if line.word(at) == "last" else find_ordinal(line, at)
+    nth = Match(-1, at + 1) if line.words[at] == "last" else find_ordinal(line, at)
     if nth is None or nth.value > _WEEKS_OF_A_MONTH:
         return None
-    weekday = WEEKDAYS.get(line.word(nth.end))
-    if weekday is None or line.word(nth.end + 1) not in {"of", "in"}:
+    weekday = WEEKDAYS.get(line.words[nth.end])
+    if weekday is None or line.words[nth.end + 1] not in {"of", "in"}:
         return None
     months = _find_months(line, nth.end + 2, present)
     if months is None:
@@ -114,12 +121,12 @@ def _find_nth_weekday(line: Line, at: int, present: Present) -> Match[Day] | Non
 
 def _find_months(line: Line, at: int, present: Present) -> Match[list[tuple[int, int]]] | None:
     """Find `the month`, `next month`, `march` or `march 2027`: the months that it can be."""
-    at += line.word(at) in {"the", "this"}
-    step = int(line.word(at) == "next")
-    if line.word(at + step) == "month":
+    at += line.words[at] in {"the", "this"}
+    step = int(line.words[at] == "next")
+    if line.words[at + step] == "month":
         firsts = [present.month(step), present.month(step + 1)]
         return Match([(first.year, first.month) for first in firsts], at + step + 1)
-    month = MONTHS.get(line.word(at))
+    month = MONTHS.get(line.words[at])
     if month is None:
         return None
     year, end = _find_year(line, at + 1)
@@ -129,13 +136,13 @@ def _find_months(line: Line, at: int, present: Present) -> Match[list[tuple[int,
 
 def _find_ordinal_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `the 15th`: the next day of this number."""
-    start = at + (line.word(at) == "the")
+    start = at + (line.words[at] == "the")
     if line[start].kind != "n":
         return None
     day = find_ordinal(line, start)
     if day is None or not 1 <= day.value <= 31:  # noqa: PLR2004 - days of a month
         return None
-    if line[day.end].kind == "w" and line.word(day.end) not in _AFTER_ORDINAL:
+    if line[day.end].kind == "w" and line.words[day.end] not in _AFTER_ORDINAL:
         return None
     for step in range(3):
         month = present.month(step)
@@ -158,7 +165,7 @@ def _with_year(
 
 def _find_year(line: Line, at: int) -> tuple[int, int]:
     """Find `2027`, `, 2027`, and at the end of the text `27`: the year, or 0, and what follows."""
-    start = at + (line.word(at) == ",")
+    start = at + (line.words[at] == ",")
     number, digits = line.number(start), line.digits(start)
     if _starts_time(line, start):
         return 0, at

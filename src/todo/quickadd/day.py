@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
+from typing import NamedTuple
 
 from todo.quickadd.clock import DayPart, Weight
 
@@ -35,3 +36,11 @@ class Day:
     weight: Weight = Weight.STRONG
     part: DayPart | None = None
     other: date | None = None
+
+
+class NamedDay(NamedTuple):
+    """A day, and the tokens that name it: from the start to that before the end."""
+
+    day: Day
+    start: int
+    end: int

@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 
 from todo.quickadd.clock import DAY_PARTS, Clock, DayPart, Weight, find_clock
-from todo.quickadd.dates import find_date
-from todo.quickadd.day import Day, Way
+from todo.quickadd.day import Day, NamedDay, Way
+from todo.quickadd.days import find_day
 from todo.quickadd.line import DASHES, Line, Match
 from todo.quickadd.offsets import find_offset
 from todo.quickadd.present import Present
-from todo.quickadd.relative_days import find_relative_day
 from todo.quickadd.vocabulary import WEEKDAYS
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time
 
@@ -41,14 +40,14 @@ class Due:
     """A due that one place of the text names.
 
     Attributes:
-        days: The days, with the tokens that name each; two have to agree.
+        days: The days; two have to agree.
         clock: The time of day, or None.
         part: The part of the day, or None.
         instant: The instant that the text names by itself, or None.
         is_deadline: It comes after `due` or `by`.
     """
 
-    days: tuple[tuple[Day, int, int], ...] = ()
+    days: tuple[NamedDay, ...] = ()
     clock: Clock | None = None
     part: DayPart | None = None
     instant: datetime | None = None
@@ -57,7 +56,7 @@ class Due:
     @property
     def weight(self) -> Weight:
         """How sure the due is by its parts."""
-        weights = [day.weight for day, _, _ in self.days]
+        weights = [named.day.weight for named in self.days]
         weights += [] if self.clock is None else [self.clock.weight]
         sure = self.part is not None or self.instant is not None or len(weights) > 1
         return Weight.STRONG if sure else max(weights, default=Weight.BARE)
@@ -66,10 +65,10 @@ class Due:
 def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
     """Find a due that starts at a token, with the preposition before it."""
     start = at
-    is_named = line.word(at) == "due"
+    is_named = line.words[at] == "due"
     if is_named:
         start += 1 + line.glued(at + 1, ":")
-    preposition = line.word(start)
+    preposition = line.words[start]
     if preposition in _BEFORE_DAY or preposition in _BEFORE_CLOCK:
         start += 1
     elif start == at:
@@ -88,7 +87,7 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
 
 def _is_sure(line: Line, found: Match[Due], at: int, preposition: str) -> bool:
     due, end = found
-    is_last = line.is_last(end) or line.word(end) in _AFTER_LAST
+    is_last = line.is_last(end) or line.words[end] in _AFTER_LAST
     if preposition == "for" and not is_last:
         return False
     if preposition in {"after", *_AT} and due.days and due.clock is None:
@@ -111,7 +110,7 @@ def _find_parts(line: Line, at: int, present: Present, preposition: str) -> Matc
         if isinstance(instant.value, datetime):
             return Match(Due(instant=instant.value), instant.end)
         day = Day(instant.value, Way.RELATIVE)
-        due, end = Due(days=((day, at, instant.end),)), instant.end
+        due, end = Due(days=(NamedDay(day, at, instant.end),)), instant.end
     else:
         due, end = Due(), at
     for _ in range(_MAX_PARTS):
@@ -137,16 +136,16 @@ def _find_part(
     """
     due, first = known
     is_next = at > first
-    start = at + (is_next and line.word(at) == ",")
+    start = at + (is_next and line.words[at] == ",")
     part = _find_day_part(line, start, due)
     if part is not None:
         return part
-    if is_next and line.word(start) in _BEFORE_CLOCK | {"on"}:
-        preposition, start = line.word(start), start + 1
+    if is_next and line.words[start] in _BEFORE_CLOCK | {"on"}:
+        preposition, start = line.words[start], start + 1
     if len(due.days) < 2 and preposition not in _AT:  # noqa: PLR2004 - a day and its weekday
-        day = _find_day(line, start, present)
+        day = find_day(line, start, present)
         if day is not None and _fits(line, day, due):
-            days = (*due.days, (day.value, start, day.end))
+            days = (*due.days, NamedDay(day.value, start, day.end))
             return Match(replace(due, days=days, part=due.part or day.value.part), day.end)
     if due.clock is None and preposition != "on":
         clock = find_clock(line, start, after_at=preposition in _AT)
@@ -158,21 +157,14 @@ def _find_part(
 def _find_day_part(line: Line, at: int, due: Due) -> Match[Due] | None:
     """Find `morning` behind a day, `in the evening`, `at night`."""
     start = line.phrase(at, "in the")
-    if start < 0 and line.word(at) == "at" and line.word(at + 1) == "night":
+    if start < 0 and line.words[at] == "at" and line.words[at + 1] == "night":
         start = at + 1
     if start < 0 and due.days:
         start = at
-    part = DAY_PARTS.get(line.word(start)) if start >= 0 else None
+    part = DAY_PARTS.get(line.words[start]) if start >= 0 else None
     if part is None or due.part is not None or not line.ends(start + 1):
         return None
     return Match(replace(due, part=part), start + 1)
-
-
-def _find_day(line: Line, at: int, present: Present) -> Match[Day] | None:
-    relative, calendar = find_relative_day(line, at, present), find_date(line, at, present)
-    if relative is None or (calendar is not None and calendar.end > relative.end):
-        return calendar
-    return relative
 
 
 def _fits(line: Line, day: Match[Day], due: Due) -> bool:
@@ -181,7 +173,7 @@ def _fits(line: Line, day: Match[Day], due: Due) -> bool:
         return False
     if not due.days:
         return True
-    first = due.days[0][0]
+    first = due.days[0].day
     if day.value.weight is Weight.STRONG or line.is_last(day.end):
         return True
     return first.way is Way.WEEKDAY and day.value.weight is Weight.EDGE
@@ -191,14 +183,14 @@ def _is_clock(line: Line, clock: Match[Clock], before: Match[Due], preposition: 
     due, start = before
     end = clock.end
     # A range is not a time: the title keeps both of its ends.
-    is_range = line.word(end) in {*DASHES, "to"} and line[end + 1].kind == "n"
+    is_range = line.words[end] in {*DASHES, "to"} and line[end + 1].kind == "n"
     if is_range or not line.ends(end):
         return False
     if clock.value.weight is not Weight.BARE:
         return True
     is_word = line[end].kind == "w"
     if preposition in _AT:
-        return not is_word or line.word(end) in _AFTER_HOUR or _is_day_word(line, end)
+        return not is_word or line.words[end] in _AFTER_HOUR or _is_day_word(line, end)
     if due.days:
         return not is_word
     if due.part is not None:
@@ -207,7 +199,7 @@ def _is_clock(line: Line, clock: Match[Clock], before: Match[Due], preposition: 
 
 
 def _is_day_word(line: Line, at: int) -> bool:
-    return line.word(at) in WEEKDAYS or line.word(at) in _DAY_WORDS
+    return line.words[at] in WEEKDAYS or line.words[at] in _DAY_WORDS
 
 
 def _find_iso(line: Line, at: int, present: Present) -> Match[datetime] | None:

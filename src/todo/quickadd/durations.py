@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Final
 
-from todo.quickadd.line import Line, Match
+from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.numbers import find_amount
 from todo.quickadd.present import Present, add_months
 from todo.quickadd.vocabulary import UNITS, Unit
@@ -17,7 +17,7 @@ _IN_MONTHS: Final = frozenset({"month", "year"})
 _SIZES: Final[dict[Unit, int]] = {
     "minute": 1, "hour": 60, "day": _DAY, "week": 7 * _DAY, "month": 1, "year": 12,
 }  # fmt: skip
-_APPROXIMATELY = frozenset({"about", "around", "approximately", "roughly", "~"})
+APPROXIMATELY = frozenset({"about", "around", "approximately", "roughly", "~"})
 _MAX_APPROXIMATELY = 2
 # Longer than the calendar of tasks, and far from an overflow.
 _MAX_MONTHS = 8_100 * 12
@@ -58,6 +58,7 @@ class Duration:
         return None if self.months else self.days * _DAY + self.minutes
 
 
+@remembered
 def find_duration(line: Line, at: int) -> Match[Duration] | None:
     """Find a length of time; each of its units is there once."""
     found: dict[Unit, int] = {}
@@ -68,8 +69,8 @@ def find_duration(line: Line, at: int) -> Match[Duration] | None:
             break
         (unit, size), end = part.value, part.end
         found[unit] = size
-        at = end + (line.word(end) == ",")
-        at += line.word(at) == "and"
+        at = end + (line.words[end] == ",")
+        at += line.words[at] == "and"
     if end < 0:
         return None
     months = sum(size for unit, size in found.items() if unit in _IN_MONTHS)
@@ -81,9 +82,10 @@ def find_duration(line: Line, at: int) -> Match[Duration] | None:
     return Match(Duration(months, days, minutes - days * _DAY), end)
 
 
+@remembered
 def _find_part(line: Line, at: int) -> Match[tuple[Unit, int]] | None:
     for _ in range(_MAX_APPROXIMATELY):
-        at += line.word(at) in _APPROXIMATELY
+        at += line.words[at] in APPROXIMATELY
     amount = find_amount(line, at)
     if amount is None:
         return None
@@ -91,7 +93,7 @@ def _find_part(line: Line, at: int) -> Match[tuple[Unit, int]] | None:
 
 
 def _find_unit(line: Line, at: int, amount: Fraction) -> Match[tuple[Unit, int]] | None:
-    at += line.word(at) == "more"
+    at += line.words[at] == "more"
     token = line[at]
     unit = UNITS.get(token.text)
     if token.text == "m" and not token.is_spaced:

@@ -51,27 +51,19 @@ def find_first_day(rule: Rule, start: date) -> date | None:
         return None
 
 
-def end_rule(rule: Rule, bounds: list[Bound], first: date) -> Rule:
+def end_rule(rule: Rule, bound: Bound, until: date | None, first: date) -> Rule:
     """Return a rule with its end.
 
     Args:
         rule: The rule.
-        bounds: The bounds that the text has.
+        bound: The bound that ends it.
+        until: The day that it names, or None.
         first: The first day of the recurrence.
     """
-    for bound in bounds:
-        if rule.until is not None or rule.count is not None:
-            break
-        if bound.until is not None:
-            rule = replace(rule, until=bound.until)
-        elif bound.lasting is not None:
-            end = bound.lasting.after_day(first)
-            rule = rule if end is None else replace(rule, until=end - _DAY)
-        elif bound.times:
-            rule = replace(rule, count=bound.times)
-    return rule
-
-
-def find_last_day(rule: Rule) -> date | None:
-    """Return the last day that a rule can have, or None when only its count ends it, or nothing."""
-    return rule.until.date() if isinstance(rule.until, datetime) else rule.until
+    if until is not None:
+        at = until if bound.clock is None else datetime.combine(until, bound.clock)
+        return replace(rule, until=at)
+    if bound.lasting is None:
+        return replace(rule, count=bound.times)
+    end = bound.lasting.after_day(first)
+    return rule if end is None else replace(rule, until=end - _DAY)

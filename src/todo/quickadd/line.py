@@ -1,12 +1,15 @@
 """A line of text as tokens: words, numbers and single marks, with their code point offsets."""
 
+import functools
 import unicodedata
-from collections.abc import Iterable
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
 
 from todo.quickadd.vocabulary import NUMBERED
 
 T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _DIGITS = frozenset("0123456789")
 # A token next to one of these, without a blank, is still at the border of a word.
@@ -17,6 +20,8 @@ _OPENING = frozenset("([{<,;\u2013\u2026" + _EM_DASH + _QUOTES)
 _CLOSING = frozenset(")]}>,;.!?:\u2026" + _EM_DASH + _QUOTES)
 APOSTROPHES = ("'", "\u2019")
 _MAX_DIGITS = 6
+# Tokens that a recognizer can look at past one that it has found.
+_LOOK_AHEAD = 16
 
 
 class Token(NamedTuple):
@@ -47,15 +52,27 @@ class Match(NamedTuple, Generic[T]):
 
 
 class Line:
-    """The tokens of a text; those past the end are empty, so no recognizer checks for it."""
+    """The tokens of a text.
+
+    Those before the start and past the end are empty, so no recognizer checks for it.
+
+    Attributes:
+        text: The text.
+        words: The text of each token.
+        memory: What recognizers found.
+    """
 
     def __init__(self, text: str, taken: Iterable[tuple[int, int]] = ()) -> None:
         """Split a text; each part that is taken becomes one token without text."""
         self.text = text
-        self.tokens = _split(text, taken)
-        self._size = len(self.tokens) - 1
-        self._last = self.tokens[-1]
-        contents = [at for at, token in enumerate(self.tokens[:-1]) if token.kind in "wn"]
+        self.memory: dict[tuple[Any, int], Any] = {}
+        tokens = _split(text, taken)
+        self._size = len(tokens)
+        past = Token(len(text), len(text), "", -1, is_spaced=True, kind="e")
+        self._tokens = [*tokens, *[past] * _LOOK_AHEAD]
+        self.words = [token.text for token in self._tokens]
+        self._different_words = set(self.words)
+        contents = [at for at, token in enumerate(tokens) if token.kind in "wn"]
         self._first_content = contents[0] if contents else self._size
         self._last_content = contents[-1] if contents else -1
 
@@ -63,15 +80,11 @@ class Line:
         return self._size
 
     def __getitem__(self, at: int) -> Token:
-        return self.tokens[at] if 0 <= at < self._size else self._last
-
-    def word(self, at: int) -> str:
-        """Return the text of a token, or an empty one."""
-        return self.tokens[at].text if 0 <= at < self._size else ""
+        return self._tokens[at]
 
     def number(self, at: int) -> int:
         """Return the value of a number, otherwise -1."""
-        return self.tokens[at].number if 0 <= at < self._size else -1
+        return self._tokens[at].number
 
     def digits(self, at: int) -> int:
         """Return how many digits a number has; 0 for what is not a number."""
@@ -109,8 +122,8 @@ class Line:
 
     def is_numbered(self, at: int) -> bool:
         """Return whether the word before a number makes it a name, `version 1.2`, `page: 5`."""
-        before = at - 1 - (self.word(at - 1) in {":", ".", "#"})
-        return self.word(before) in NUMBERED
+        before = at - 1 - (self.words[at - 1] in {":", ".", "#"})
+        return self.words[before] in NUMBERED
 
     def is_first(self, at: int) -> bool:
         """Return whether no word or number is before a token."""
@@ -122,11 +135,39 @@ class Line:
 
     def phrase(self, at: int, words: str) -> int:
         """Return the number of the token after these words, or -1 if they are not there."""
-        for each in words.split():
-            if self.word(at) != each:
+        for each in _split_words(words):
+            if self.words[at] != each:
                 return -1
             at += 1
         return at
+
+    def has_any(self, words: frozenset[str]) -> bool:
+        """Return whether the line has one of these words anywhere."""
+        return not self._different_words.isdisjoint(words)
+
+
+@functools.cache
+def _split_words(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
+def remembered(
+    find: Callable[Concatenate[Line, int, P], R],
+) -> Callable[Concatenate[Line, int, P], R]:
+    """Let a recognizer look at each token of a line once, so that the scan takes linear time.
+
+    What it gets besides the line and the token must be the same for the whole line.
+    """
+
+    def look(line: Line, at: int, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        key = (find, at)
+        memory: dict[Any, R] = line.memory
+        if key in memory:
+            return memory[key]
+        found = memory[key] = find(line, at, *args, **kwargs)
+        return found
+
+    return look
 
 
 def _split(text: str, taken: Iterable[tuple[int, int]]) -> list[Token]:
@@ -154,7 +195,6 @@ def _split(text: str, taken: Iterable[tuple[int, int]]) -> list[Token]:
         number = int(part) if kind == "n" and end - at <= _MAX_DIGITS else -1
         tokens.append(Token(at, end, part, number, is_spaced, kind))
         at, is_spaced = end, False
-    tokens.append(Token(size, size, "", -1, True, "e"))  # noqa: FBT003 - a named field
     return tokens
 
 

@@ -1,8 +1,9 @@
 """Days of a month or a year in a rule: `1st and 15th`, `last friday`, `march 15`."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import NamedTuple
 
-from todo.quickadd.line import Line, Match
+from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.numbers import find_ordinal
 from todo.quickadd.present import days_of_month
 from todo.quickadd.vocabulary import MONTHS, WEEKDAYS
@@ -12,55 +13,32 @@ _WEEKS_OF_A_MONTH = 5
 _DAYS_OF_A_MONTH = 31
 _MAX_DAYS = 31
 _LEAP_YEAR = 2000
+_MONTHLY = Frequency.MONTHLY
+# Beside the numbers of the weekdays.
+_DAY, _WORKDAY = 7, 8
+_PERIODS = frozenset({"day", "week", "month", "year", "quarter"})
 _WORKDAYS = tuple((0, weekday) for weekday in range(5))
 _WORKDAY_NAMES = (
     "weekday", "workday", "work day", "working day", "business day",
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class _Days:
-    """Days of a month, of which a rule has one kind.
-
-    Attributes:
-        numbers: Days of the month, negative from its end.
-        weekdays: Pairs of which one of the month and weekday.
-        workdays: Which weekday of Monday to Friday.
-    """
-
-    numbers: set[int] = field(default_factory=set)
-    weekdays: set[tuple[int, int]] = field(default_factory=set)
-    workdays: set[int] = field(default_factory=set)
-
-    def make_rule(self) -> Rule | None:
-        """Return a monthly rule; None with days of several kinds."""
-        if bool(self.numbers) + bool(self.weekdays) + bool(self.workdays) != 1:
-            return None
-        return Rule(
-            Frequency.MONTHLY,
-            by_month_day=tuple(sorted(self.numbers)),
-            by_day=_WORKDAYS if self.workdays else tuple(sorted(self.weekdays)),
-            by_set_pos=tuple(sorted(self.workdays)),
-        )
-
-
+@remembered
 def find_month_days(line: Line, at: int) -> Match[Rule] | None:
     """Find days of a month; with a month's name the rule is yearly."""
-    in_year, listed = _find_in_year(line, at), _find_listed(line, at)
-    if in_year is None or (listed is not None and listed.end > in_year.end):
-        return listed
-    return in_year
+    found = [each for each in (_find_items(line, at), _find_in_year(line, at)) if each is not None]
+    return max(found, key=lambda each: each.end, default=None)
 
 
 def find_months(line: Line, at: int) -> Match[tuple[int, ...]] | None:
     """Find `january`, `jan and jul`, `march, june and september`."""
     months: set[int] = set()
     end = at
-    while line.word(at) in MONTHS:
-        months.add(MONTHS[line.word(at)])
+    while line.words[at] in MONTHS:
+        months.add(MONTHS[line.words[at]])
         end = at + 1
-        at = end + (line.word(end) in {",", "/"})
-        at += line.word(at) == "and"
+        at = end + (line.words[end] in {",", "/"})
+        at += line.words[at] == "and"
         if at == end:
             break
     return Match(tuple(sorted(months)), end) if months else None
@@ -68,18 +46,18 @@ def find_months(line: Line, at: int) -> Match[tuple[int, ...]] | None:
 
 def _find_in_year(line: Line, at: int) -> Match[Rule] | None:
     """Find `march 15`, `15 march`, `15th of march`."""
-    month = MONTHS.get(line.word(at))
+    month = MONTHS.get(line.words[at])
     if month is not None:
-        start = at + 1 + (line.word(at + 1) == "the")
+        start = at + 1 + (line.words[at + 1] == "the")
         day = _find_number(line, start)
-        if day is None or line.word(day.end) in {":", "am", "pm", "h"}:
+        if day is None or line.words[day.end] in {":", "am", "pm", "h"}:
             return None
     else:
         day = _find_number(line, at)
         if day is None:
             return None
-        start = day.end + (line.word(day.end) == "of")
-        month = MONTHS.get(line.word(start))
+        start = day.end + (line.words[day.end] == "of")
+        month = MONTHS.get(line.words[start])
         if month is None:
             return None
         day = Match(day.value, start + 1)
@@ -95,89 +73,92 @@ def _find_number(line: Line, at: int) -> Match[int] | None:
     return Match(line.number(at), at + 1) if line[at].kind == "n" else None
 
 
-def _find_listed(line: Line, at: int) -> Match[Rule] | None:
-    """Find `last day of the month`, `1st and 15th`, `first monday and third friday of march`."""
-    days, start, end = _Days(), at, -1
-    for _ in range(_MAX_DAYS):
-        after = _find_group(line, at, days)
-        if after < 0:
+def _find_items(line: Line, at: int) -> Match[Rule] | None:
+    """Find `15th`, `1st and 15th`, `last day`, `first and third monday`, `last weekday`."""
+    items: list[_Item] = []
+    end = at
+    while len(items) < _MAX_DAYS:
+        item = _find_item(line, at + (line.words[at] == "the"))
+        if item is None:
             break
-        end = after
-        at = _find_next(line, end)
+        items.append(item.value)
+        end = item.end
+        at = end + (line.words[end] in {",", "/", "&"})
+        at += line.words[at] == "and"
         if at == end:
             break
-    rule = days.make_rule()
+    rule = _make_rule(items)
     if rule is None:
         return None
     found = _find_of(line, Match(rule, end))
-    is_named = line.word(start) == "last" or len(days.numbers) != 1 or found.end > end
-    return found if is_named or not _is_interval(line, start, end) else None
+    if len(items) > 1 or found.end > end:
+        return found
+    # "every second day" is every two days, and "every 2nd week" every two weeks.
+    is_interval = items[0].place > 0 and (
+        (items[0].noun == _DAY and not items[0].is_bare) or line.words[end] in _PERIODS
+    )
+    return None if is_interval else found
 
 
-def _is_interval(line: Line, at: int, end: int) -> bool:
-    """Return whether a day is an interval, as in `every second day`, `every 2nd week`."""
-    if line.word(end - 1) == "day":
-        place = _find_place(line, at)
-        return place is not None and place.value > 0
-    return line.word(end) in {"day", "week", "month", "year", "quarter"}
+class _Item(NamedTuple):
+    """A day of a month.
 
-
-def _find_group(line: Line, at: int, days: _Days) -> int:
-    """Add days that share a noun, as in `first and third monday`, or are numbers, as in `1st, 2nd`.
-
-    Returns:
-        The token after them, or -1 if there are none.
+    Attributes:
+        place: Which one, negative from the end.
+        noun: The number of a weekday, or a day or a working day.
+        is_bare: Without a noun it is a day of the month, or has the noun of the next one.
     """
-    places: list[int] = []
-    numbers: list[int] = []
-    end = -1
-    while len(places) < _MAX_DAYS:
-        place = _find_place(line, at)
-        if place is None:
-            break
-        places.append(place.value)
-        after = _find_noun(line, place.end, places, days)
-        if after > 0:
-            return after
-        is_number = line[at].kind == "n" and 0 < place.value <= _DAYS_OF_A_MONTH
-        if is_number and len(numbers) == len(places) - 1:
-            numbers.append(place.value)
-            end = place.end
-        at = _find_next(line, place.end)
-        if at == place.end:
-            break
-    days.numbers.update(numbers)
-    return end
+
+    place: int
+    noun: int
+    is_bare: bool = False
 
 
-def _find_noun(line: Line, at: int, places: list[int], days: _Days) -> int:
-    """Add the days of a noun; return the token after it, or -1."""
-    most = max(map(abs, places))
-    weekday = WEEKDAYS.get(line.word(at))
-    if weekday is not None and most <= _WEEKS_OF_A_MONTH:
-        days.weekdays.update((place, weekday) for place in places)
-        return at + 1
-    if line.word(at) == "day" and most <= _DAYS_OF_A_MONTH:
-        days.numbers.update(places)
-        return at + 1
+@remembered
+def _find_item(line: Line, at: int) -> Match[_Item] | None:
+    place = _find_place(line, at)
+    if place is None:
+        return None
+    number, end = place
+    weekday = WEEKDAYS.get(line.words[end])
+    if weekday is not None:
+        return Match(_Item(number, weekday), end + 1)
     for name in _WORKDAY_NAMES:
-        end = line.phrase(at, name)
-        if end > 0:
-            days.workdays.update(places)
-            return end
-    return -1
+        after = line.phrase(end, name)
+        if after > 0:
+            return Match(_Item(number, _WORKDAY), after)
+    if line.words[end] == "day":
+        return Match(_Item(number, _DAY), end + 1)
+    is_number = line[at].kind == "n"
+    is_listed = line.words[end] in {",", "and", "/", "&"}
+    return Match(_Item(number, _DAY, is_bare=True), end) if is_number or is_listed else None
 
 
-def _find_next(line: Line, at: int) -> int:
-    """Return the token after `,`, `and` or `and the`; the same without one of them."""
-    end = at + (line.word(at) in {",", "/", "&"})
-    end += line.word(end) == "and"
-    return end if end == at else end + (line.word(end) == "the")
+def _make_rule(items: list[_Item]) -> Rule | None:
+    """Return the rule of these days, or None when no rule has them all."""
+    if not items:
+        return None
+    nouns = {item.noun for item in items if not item.is_bare} or {_DAY}
+    noun = nouns.pop()
+    places = sorted({item.place for item in items})
+    if noun == _WORKDAY:
+        is_one = not nouns and len(places) == 1
+        return Rule(_MONTHLY, by_day=_WORKDAYS, by_set_pos=tuple(places)) if is_one else None
+    if noun == _DAY:
+        is_valid = not nouns and all(1 <= abs(place) <= _DAYS_OF_A_MONTH for place in places)
+        return Rule(_MONTHLY, by_month_day=tuple(places)) if is_valid else None
+    if {_DAY, _WORKDAY} & nouns or max(map(abs, places)) > _WEEKS_OF_A_MONTH:
+        return None
+    by_day, following = set(), items[-1].noun
+    for item in reversed(items):
+        following = following if item.is_bare else item.noun
+        by_day.add((item.place, following))
+    return None if items[-1].is_bare else Rule(_MONTHLY, by_day=tuple(sorted(by_day)))
 
 
 def _find_place(line: Line, at: int) -> Match[int] | None:
     """Find `first`, `3rd`, `last`, `2nd to last`, `second last`."""
-    if line.word(at) == "last":
+    if line.words[at] == "last":
         return Match(-1, at + 1)
     ordinal = find_ordinal(line, at)
     if ordinal is None or ordinal.value < 1:
@@ -196,7 +177,7 @@ def _find_of(line: Line, found: Match[Rule]) -> Match[Rule]:
         after = line.phrase(end, words)
         if after > 0:
             return Match(rule, after)
-    months = find_months(line, end + 1) if line.word(end) in {"of", "in"} else None
+    months = find_months(line, end + 1) if line.words[end] in {"of", "in"} else None
     if months is None:
         return found
     return Match(replace(rule, frequency=Frequency.YEARLY, by_month=months.value), months.end)

@@ -2,30 +2,31 @@
 
 from fractions import Fraction
 
-from todo.quickadd.line import Line, Match
-from todo.quickadd.vocabulary import CARDINALS, ORDINALS
+from todo.quickadd.line import Line, Match, remembered
+from todo.quickadd.vocabulary import CARDINALS, ORDINALS, TENS
 
 _SUFFIXES = frozenset({"st", "nd", "rd", "th"})
-_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
 _MAX_ORDINAL_DIGITS = 3
 
 
+@remembered
 def find_cardinal(line: Line, at: int) -> Match[int] | None:
     """Find `5`, `five`, `twenty five` or `twenty-five`."""
     if line[at].kind == "n":
         number = line.number(at)
         return Match(number, at + 1) if number >= 0 else None
-    first = CARDINALS.get(line.word(at))
+    first = CARDINALS.get(line.words[at])
     if first is None:
         return None
-    if line.word(at) in _TENS:
+    if line.words[at] in TENS:
         after = at + 1 + line.glued(at + 1, "-")
-        ones = CARDINALS.get(line.word(after), 0)
+        ones = CARDINALS.get(line.words[after], 0)
         if 1 <= ones <= 9:  # noqa: PLR2004 - ones
             return Match(first + ones, after + 1)
     return Match(first, at + 1)
 
 
+@remembered
 def find_ordinal(line: Line, at: int) -> Match[int] | None:
     """Find `15th`, `third`, `twenty first` or `twenty-first`."""
     if line[at].kind == "n":
@@ -33,20 +34,20 @@ def find_ordinal(line: Line, at: int) -> Match[int] | None:
         if suffix.text not in _SUFFIXES or suffix.is_spaced:
             return None
         return Match(line.number(at), at + 2) if line.digits(at) <= _MAX_ORDINAL_DIGITS else None
-    word = line.word(at)
+    word = line.words[at]
     if word in ORDINALS:
         return Match(ORDINALS[word], at + 1)
-    if word in _TENS:
+    if word in TENS:
         after = at + 1 + line.glued(at + 1, "-")
-        ones = ORDINALS.get(line.word(after), 0)
+        ones = ORDINALS.get(line.words[after], 0)
         if 1 <= ones <= 9:  # noqa: PLR2004 - ones
-            return Match(_TENS[word] + ones, after + 1)
+            return Match(TENS[word] + ones, after + 1)
     return None
 
 
 def find_amount(line: Line, at: int) -> Match[Fraction] | None:
     """Find how many units of time: a number, `a`, `half a`, `a couple of`, `3/4`, `1.5`."""
-    for words, amount in _AMOUNTS:
+    for words, amount in _AMOUNTS.get(line.words[at], ()):
         end = line.phrase(at, words)
         if end > 0:
             return Match(amount, end)
@@ -63,26 +64,29 @@ def _find_fraction(line: Line, at: int) -> Match[Fraction] | None:
     if number < 0:
         return None
     if not line[at + 1].is_spaced and not line[at + 2].is_spaced and below > 0:
-        if line.word(at + 1) == "/":
+        if line.words[at + 1] == "/":
             return Match(Fraction(number, below), at + 3)
-        if line.word(at + 1) == ".":
+        if line.words[at + 1] == ".":
             return Match(number + Fraction(below, 10 ** line.digits(at + 2)), at + 3)
     return Match(Fraction(number), at + 1)
 
 
 # Longer ones first: `a` begins several of them.
-_AMOUNTS = (
-    ("three - quarters of an", Fraction(3, 4)),
-    ("three quarters of an", Fraction(3, 4)),
-    ("a quarter of an", Fraction(1, 4)),
-    ("quarter of an", Fraction(1, 4)),
-    ("one and a half", Fraction(3, 2)),
-    ("half a", Fraction(1, 2)),
-    ("half an", Fraction(1, 2)),
-    ("a couple of", Fraction(2)),
-    ("a couple", Fraction(2)),
-    ("a pair of", Fraction(2)),
-    ("a few", Fraction(3)),
-    ("an", Fraction(1)),
-    ("a", Fraction(1)),
-)
+_AMOUNTS = {
+    "three": (
+        ("three - quarters of an", Fraction(3, 4)),
+        ("three quarters of an", Fraction(3, 4)),
+    ),
+    "quarter": (("quarter of an", Fraction(1, 4)),),
+    "one": (("one and a half", Fraction(3, 2)),),
+    "half": (("half an", Fraction(1, 2)), ("half a", Fraction(1, 2))),
+    "a": (
+        ("a quarter of an", Fraction(1, 4)),
+        ("a couple of", Fraction(2)),
+        ("a couple", Fraction(2)),
+        ("a pair of", Fraction(2)),
+        ("a few", Fraction(3)),
+        ("a", Fraction(1)),
+    ),
+    "an": (("an", Fraction(1)),),
+}

@@ -50,7 +50,7 @@ def find_numeric_date(line: Line, at: int, present: Present) -> Match[Day] | Non
 
 
 def _find_chain(line: Line, at: int) -> _Chain | None:
-    mark = line.word(at + 1)
+    mark = line.words[at + 1]
     if line[at].kind != "n" or mark not in {"-", "/", "."}:
         return None
     numbers, digits, end = [line.number(at)], [line.digits(at)], at + 1

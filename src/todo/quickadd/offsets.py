@@ -2,10 +2,11 @@
 
 from datetime import date, datetime
 
-from todo.quickadd.durations import Duration, find_duration
-from todo.quickadd.line import Line, Match
+from todo.quickadd.durations import APPROXIMATELY, Duration, find_duration
+from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.present import Present
 from todo.quickadd.relative_days import find_start_day
+from todo.quickadd.vocabulary import CARDINALS
 
 _IN = frozenset({"in", "within", "after"})
 _LATER = frozenset({"later", "hence"})
@@ -13,8 +14,16 @@ _FROM = frozenset({"from", "after"})
 _NEXT = {"hour": Duration(minutes=60), "minute": Duration(minutes=1)}
 
 
+_STARTS = frozenset({
+    *_IN, *CARDINALS, *APPROXIMATELY, "+", "a", "an", "half", "next", "now", "quarter",
+})  # fmt: skip
+
+
+@remembered
 def find_offset(line: Line, at: int, present: Present) -> Match[date | datetime] | None:
     """Find a length of time from now, or from a day: a day, or an instant in the user's zone."""
+    if line[at].kind != "n" and line.words[at] not in _STARTS:
+        return None
     found = _find_length(line, at)
     if found is None:
         return _find_from_day(line, at, present)
@@ -23,17 +32,17 @@ def find_offset(line: Line, at: int, present: Present) -> Match[date | datetime]
 
 
 def _find_length(line: Line, at: int) -> Match[Duration] | None:
-    word = line.word(at)
+    word = line.words[at]
     if word in _IN:
         found = find_duration(line, at + 1)
         # "in a week of rain"
-        return None if found is None or line.word(found.end) == "of" else found
+        return None if found is None or line.words[found.end] == "of" else found
     if word in {"+", "now"}:
         start = at + (word == "now")
-        return find_duration(line, start + 1) if line.word(start) == "+" else None
+        return find_duration(line, start + 1) if line.words[start] == "+" else None
     if word == "next":
-        if line.word(at + 1) in _NEXT:
-            return Match(_NEXT[line.word(at + 1)], at + 2)
+        if line.words[at + 1] in _NEXT:
+            return Match(_NEXT[line.words[at + 1]], at + 2)
         return find_duration(line, at + 1) if line[at + 1].kind == "n" else None
     return _find_later(line, at)
 
@@ -44,9 +53,9 @@ def _find_later(line: Line, at: int) -> Match[Duration] | None:
     if found is None:
         return None
     duration, end = found
-    if line.word(end) in _LATER:
+    if line.words[end] in _LATER:
         return Match(duration, end + 1)
-    if line.word(end) in _FROM and line.word(end + 1) in {"now", "today"}:
+    if line.words[end] in _FROM and line.words[end + 1] in {"now", "today"}:
         return Match(duration, end + 2)
     return None
 
@@ -54,7 +63,7 @@ def _find_later(line: Line, at: int) -> Match[Duration] | None:
 def _find_from_day(line: Line, at: int, present: Present) -> Match[date | datetime] | None:
     """Find `a week from friday`, `2 days after tomorrow`."""
     found = find_duration(line, at)
-    if found is None or found.value.minutes or line.word(found.end) not in _FROM:
+    if found is None or found.value.minutes or line.words[found.end] not in _FROM:
         return None
     start = find_start_day(line, found.end + 1, present)
     day = None if start is None else found.value.after_day(start.value.day)

@@ -7,18 +7,18 @@ together at the end (`assembly.py`). Words are whole words, and what has an ordi
 """
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, datetime, tzinfo
 
-from todo.quickadd.assembly import Assembly, choose_bounds
+from todo.quickadd.assembly import Assembly
 from todo.quickadd.bounds import Bound
-from todo.quickadd.first_due import end_rule, find_first_day, find_last_day
+from todo.quickadd.first_due import end_rule, find_first_day
 from todo.quickadd.line import Line
 from todo.quickadd.literals import find_literals
 from todo.quickadd.marks import ListNames, Mark, find_marks
-from todo.quickadd.present import Present
-from todo.quickadd.questions import ask_end
+from todo.quickadd.present import Present, make_present
+from todo.quickadd.questions import settle_days
 from todo.quickadd.repeats import COMPLETION, Repeat
-from todo.quickadd.result import MAX_TEXT, Kind, Priority, QuickAdd, Span
+from todo.quickadd.result import MAX_TEXT, Kind, Priority, Question, QuickAdd, Span
 from todo.quickadd.scan import scan
 from todo.quickadd.title import render_title
 from todo.schedule.rule import read_rule
@@ -43,7 +43,7 @@ def parse_quick_add(
     literals = list(find_literals(text))
     marks = _Marks(text, list_names, literals)
     line = Line(text, sorted([*literals, *((span.start, span.end) for span in marks.spans)]))
-    present = Present(now.astimezone(UTC), zone, now.astimezone(zone).date())
+    present = make_present(now, zone)
     made = Assembly(line, list(scan(line, present)), present)
     removed = sorted([*marks.spans, *made.spans], key=lambda span: span.start)
     escapes = [start for start, _ in literals if text[start] == "\\"]
@@ -130,28 +130,35 @@ def parse_recurrence(text: str, now: datetime, zone: tzinfo) -> tuple[str, Basis
     _check_length(text)
     if "freq=" in text.casefold():
         return _read_rrule(text)
-    present = Present(now.astimezone(UTC), zone, now.astimezone(zone).date())
-    found = list(scan(Line(text), present))
+    line, present = Line(text), make_present(now, zone)
+    found = list(scan(line, present))
     repeats = [each.value for each in found if isinstance(each.value, Repeat)]
+    bounds = [each.value for each in found if isinstance(each.value, Bound)]
     if len(repeats) != 1 or render_title(text, [(each.start, each.end) for each in found], []):
         raise ValueError(
             "not a recurrence; write, for example, every 2 weeks on friday or FREQ=WEEKLY;BYDAY=FR"
         )
-    repeat, bounds = repeats[0], [bound for _, bound in choose_bounds(found)]
-    if repeat.part is not None or len(bounds) + 1 != len(found):
+    if repeats[0].part is not None or len(bounds) + 1 < len(found):
         raise ValueError("a recurrence has no time of day; write the time in the due")
-    return _end_repeat(repeat, bounds, present)
+    return _read_words(repeats[0], bounds, line, present)
 
 
-def _end_repeat(repeat: Repeat, bounds: list[Bound], present: Present) -> tuple[str, Basis]:
-    start = next((bound.start.day for bound in bounds if bound.start is not None), None)
-    first = find_first_day(repeat.rule, start or present.today) or present.today
-    rule = end_rule(repeat.rule, bounds, first)
-    last = find_last_day(rule)
-    if start is not None and last is not None and last < first:
-        raise ValueError(ask_end(0, 0, first, last).message)
-    is_from_completion = any(bound.from_completion for bound in bounds)
-    return str(rule), "completion" if is_from_completion else repeat.basis
+def _read_words(
+    repeat: Repeat, bounds: list[Bound], line: Line, present: Present
+) -> tuple[str, Basis]:
+    basis, rule = repeat.basis, repeat.rule
+    for bound in bounds:
+        if bound.kind == "start":
+            raise ValueError("a recurrence has no start; write its first day in the due")
+        if bound.kind == "basis":
+            basis = "completion"
+        elif rule.until is None and rule.count is None:
+            until = settle_days(line, [bound.until], present) if bound.until else None
+            if isinstance(until, Question):
+                raise ValueError(until.message)
+            first = find_first_day(rule, present.today) or present.today
+            rule = end_rule(rule, bound, until, first)
+    return str(rule), basis
 
 
 def _read_rrule(text: str) -> tuple[str, Basis]:

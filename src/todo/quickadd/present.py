@@ -2,7 +2,7 @@
 
 import calendar
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from todo.schedule.due import EARLIEST, LATEST
 
@@ -37,6 +37,11 @@ class Present:
     def month(self, months: int) -> date:
         """Return the first day of a month; 0 is this one."""
         return add_months(self.today.replace(day=1), months) or self.today
+
+
+def make_present(now: datetime, zone: tzinfo) -> Present:
+    """Return the present of a user in a zone."""
+    return Present(now.astimezone(UTC), zone, now.astimezone(zone).date())
 
 
 def add_months(day: date, months: int) -> date | None:

@@ -1,8 +1,10 @@
 """Questions: a due that has more than one meaning, or is over."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from todo.quickadd.day import Day, Way
+from todo.quickadd.day import Day, NamedDay, Way
+from todo.quickadd.line import Line
 from todo.quickadd.present import Present, next_date
 from todo.quickadd.result import Question
 from todo.quickadd.vocabulary import MONTH_NAMES, WEEKDAY_NAMES
@@ -15,48 +17,57 @@ def render_day(day: date) -> str:
     return f"{day.day} {MONTH_NAMES[day.month - 1]} {day.year}"
 
 
-def settle_days(days: list[Day], texts: list[str]) -> date | Question:
-    """Return the day that one or two days mean together, or a question without its place.
+def settle_days(line: Line, days: Sequence[NamedDay], present: Present) -> date | Question:
+    """Return the day that one or two days mean together, or the question which is meant.
 
-    Args:
-        days: The days; a weekday checks a date, or decides between the two that a date can be.
-        texts: The text of each.
+    A weekday checks a date, or decides between the two that a date can be.
     """
-    first = days[0]
+    start, end = line[days[0].start].start, line[days[-1].end - 1].end
+    meant = [_possible(named.day) for named in days]
     if len(days) == 1:
-        return first.day if first.other is None else _ask_order(first.day, first.other, texts[0])
-    checks = [day for day in days if day.way is Way.WEEKDAY]
-    others = [day for day in days if day.way is not Way.WEEKDAY]
+        return meant[0][0] if len(meant[0]) == 1 else _ask_order(start, end, line, meant[0])
+    checks = [named.day for named in days if named.day.way is Way.WEEKDAY]
+    dates = [
+        day for named in days if named.day.way is not Way.WEEKDAY for day in _possible(named.day)
+    ]
     if len(checks) == 1:
-        meant = [day for day in (others[0].day, others[0].other) if day is not None]
-        fitting = [day for day in meant if day.weekday() == checks[0].day.weekday()]
+        weekday = checks[0].day.weekday()
+        fitting = [day for day in dates if day.weekday() == weekday]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            return _ask_order(fitting[0], fitting[1], texts[days.index(others[0])])
-        if others[0].way is Way.DATE:
-            return _ask_weekday(checks[0].day.weekday(), meant[0])
-    elif first.day == days[1].day and first.other is None and days[1].other is None:
-        return first.day
-    return ask_several(0, 0, texts)
+            return _ask_order(start, end, line, fitting)
+        if any(named.day.way is Way.DATE for named in days):
+            return _ask_weekday(start, end, weekday, dates[0], present)
+    elif meant[0] == meant[1] and len(meant[0]) == 1:
+        return meant[0][0]
+    texts = [line.text[line[each.start].start : line[each.end - 1].end] for each in days]
+    return ask_several(start, end, texts)
 
 
-def _ask_order(day: date, other: date, text: str) -> Question:
+def _possible(day: Day) -> list[date]:
+    return [day.day] if day.other is None else [day.day, day.other]
+
+
+def _ask_order(start: int, end: int, line: Line, days: list[date]) -> Question:
+    choices = tuple(render_day(day) for day in days)
     message = (
-        f"{text} can be {render_day(day)} or {render_day(other)}; "
+        f"{line.text[start:end]} can be {' or '.join(choices)}; "
         "write the month as a word, or the date as YYYY-MM-DD"
     )
-    return Question(0, 0, "ambiguous-date", message, (render_day(day), render_day(other)))
+    return Question(start, end, "ambiguous-date", message, choices)
 
 
-def _ask_weekday(weekday: int, day: date) -> Question:
+def _ask_weekday(start: int, end: int, weekday: int, day: date, present: Present) -> Question:
     message = (
         f"{render_day(day)} is a {WEEKDAY_NAMES[day.weekday()]}, not a {WEEKDAY_NAMES[weekday]}; "
         "correct the date or the weekday"
     )
-    # The nearest one: at most three days before or after.
+    # The nearest one: at most three days before or after, but not over.
     nearest = day + timedelta(days=(weekday - day.weekday() + 3) % _WEEK - 3)
-    return Question(0, 0, "weekday-mismatch", message, (render_day(day), render_day(nearest)))
+    nearest += timedelta(days=_WEEK if nearest < present.today else 0)
+    choices = (render_day(day), render_day(nearest))
+    return Question(start, end, "weekday-mismatch", message, choices)
 
 
 def ask_several(start: int, end: int, texts: list[str]) -> Question:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from todo.quickadd.clock import DAY_PARTS, DayPart, Weight
 from todo.quickadd.day import Day, Way
 from todo.quickadd.durations import find_duration
-from todo.quickadd.line import Line, Match
+from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.present import Present, days_of_month, make_date
 from todo.quickadd.vocabulary import MONTHS, WEAK_WEEKDAYS, WEEKDAYS
 
@@ -25,8 +25,17 @@ _BEFORE_A_NOUN = frozenset({
 """Words before the noun or the verb that a short weekday can be: `the sun`, `he sat`."""
 
 
+_STARTS = frozenset({
+    *_NAMES, *WEEKDAYS, "beginning", "coming", "day", "end", "eom", "eow", "eoy", "mid", "middle",
+    "next", "start", "the", "this", "upcoming",
+})  # fmt: skip
+
+
+@remembered
 def find_relative_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find a day by its distance from today."""
+    if line.words[at] not in _STARTS:
+        return None
     for find in (_find_name, _find_weekday, _find_next, _find_edge, _find_this):
         found = find(line, at, present)
         if found is not None:
@@ -40,7 +49,7 @@ def find_start_day(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 
 def _find_name(line: Line, at: int, present: Present) -> Match[Day] | None:
-    word = line.word(at)
+    word = line.words[at]
     if word in _NAMES:
         part = DayPart.NIGHT if word == "tonight" else None
         day = present.today + timedelta(days=_NAMES[word])
@@ -52,14 +61,15 @@ def _find_name(line: Line, at: int, present: Present) -> Match[Day] | None:
     return None
 
 
+@remembered
 def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `friday`, `this friday`, `next friday`, `friday next week`, `friday in 2 weeks`."""
-    word = line.word(at)
+    word = line.words[at]
     qualifier = word if word in {"this", "next", "coming", "upcoming"} else ""
     start = at + bool(qualifier)
-    start += qualifier in {"this", "next"} and line.word(start) in {"coming", "upcoming"}
-    name = line.word(start)
-    if name not in WEEKDAYS or line.word(at - 1) in {"last", "past"}:
+    start += qualifier in {"this", "next"} and line.words[start] in {"coming", "upcoming"}
+    name = line.words[start]
+    if name not in WEEKDAYS or line.words[at - 1] in {"last", "past"}:
         return None
     weekday, end = WEEKDAYS[name], start + 1
     end += line.glued(end, ".") and len(name) < 6 and not line.is_last(end + 1)  # noqa: PLR2004
@@ -75,22 +85,22 @@ def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
         return Match(Day(day, Way.RELATIVE), weeks.end)
     is_weak = name in WEAK_WEEKDAYS
     weight = Weight.END if is_weak else Weight.STRONG
-    if is_weak and line.word(at - 1) in _BEFORE_A_NOUN:
+    if is_weak and line.words[at - 1] in _BEFORE_A_NOUN:
         weight = Weight.WEAK
     return Match(Day(present.weekday_after(weekday), Way.WEEKDAY, weight), end)
 
 
 def _find_week(line: Line, at: int) -> Match[int] | None:
     """Find `next week`, `, next week`, `of next week`, `in 2 weeks`."""
-    at += line.word(at) in {",", "of"}
-    if line.word(at) == "next" and line.word(at + 1) in _WEEK_WORDS:
+    at += line.words[at] in {",", "of"}
+    if line.words[at] == "next" and line.words[at + 1] in _WEEK_WORDS:
         return Match(1, at + 2)
-    if line.word(at) == "this" and line.word(at + 1) in _WEEK_WORDS:
+    if line.words[at] == "this" and line.words[at + 1] in _WEEK_WORDS:
         return Match(0, at + 2)
-    if line.word(at) != "in":
+    if line.words[at] != "in":
         return None
     found = find_duration(line, at + 1)
-    if found is None or line.word(found.end - 1) not in {"week", "weeks"}:
+    if found is None or line.words[found.end - 1] not in {"week", "weeks"}:
         return None
     days = found.value.total_minutes or 0
     return Match(days // (7 * 1440), found.end) if days <= 520 * 7 * 1440 else None
@@ -98,12 +108,12 @@ def _find_week(line: Line, at: int) -> Match[int] | None:
 
 def _find_next(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `next week`, `next week friday`, `next month`, `next year`, `next weekend`."""
-    if line.word(at) != "next":
+    if line.words[at] != "next":
         return None
-    unit, end = line.word(at + 1), at + 2
+    unit, end = line.words[at + 1], at + 2
     if unit in _WEEK_WORDS:
-        after = end + (line.word(end) == "on")
-        weekday = WEEKDAYS.get(line.word(after))
+        after = end + (line.words[end] == "on")
+        weekday = WEEKDAYS.get(line.words[after])
         if weekday is not None:
             monday = present.week(1)
             return Match(Day(monday + timedelta(days=weekday), Way.RELATIVE), after + 1)
@@ -120,9 +130,9 @@ def _find_next(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 def _find_this(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `this weekend`, `this evening`, `this month`."""
-    if line.word(at) != "this":
+    if line.words[at] != "this":
         return None
-    word = line.word(at + 1)
+    word = line.words[at + 1]
     if word in DAY_PARTS:
         return Match(Day(present.today, Way.RELATIVE, part=DAY_PARTS[word]), at + 2)
     if word != "weekend":
@@ -133,28 +143,28 @@ def _find_this(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 def _find_edge(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `eom`, `end of the month`, `mid month`, `start of next month`, `end of march`."""
-    word = line.word(at)
+    word = line.words[at]
     if word in {"eow", "eom", "eoy"}:
         unit = {"w": "week", "m": "month", "y": "year"}[word[-1]]
         return _match(_edge("end", unit, 0, present), at + 1)
     at += word == "the"
-    edge = line.word(at)
+    edge = line.words[at]
     if edge in {"mid", "middle"}:
         end = at + 1 + line.glued(at + 1, "-")
-        end += line.word(end) == "of"
+        end += line.words[end] == "of"
         return _find_span(line, end, "mid", present)
     if edge not in {"end", "start", "beginning"}:
         return None
-    end = at + 1 + (line.word(at + 1) == "of")
+    end = at + 1 + (line.words[at + 1] == "of")
     if end == at + 1 and edge != "end":
         return None
     return _find_span(line, end, edge, present)
 
 
 def _find_span(line: Line, at: int, edge: str, present: Present) -> Match[Day] | None:
-    at += line.word(at) in {"the", "this"}
-    step = int(line.word(at) == "next")
-    word = line.word(at + step)
+    at += line.words[at] in {"the", "this"}
+    step = int(line.words[at] == "next")
+    word = line.words[at + step]
     if word == "day" and edge == "end" and not step:
         return _match(present.today, at + 1)
     if word in {"week", "month", "year"}:

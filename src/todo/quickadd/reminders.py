@@ -56,7 +56,7 @@ def find_reminder(line: Line, at: int) -> Match[Reminder] | None:
 
 
 def _find_any(line: Line, at: int) -> Match[Reminder] | None:
-    word = line.word(at)
+    word = line.words[at]
     if word in {"!", "*"}:
         found = find_duration(line, at + 1)
         if (
@@ -67,8 +67,8 @@ def _find_any(line: Line, at: int) -> Match[Reminder] | None:
             return None
         return Match(Reminder(found.value), found.end)
     if word == "remind":
-        start = at + 1 + (line.word(at + 1) in {"me", "us"})
-        if start > at + 1 and line.word(start) == "to" and line.is_first(at):
+        start = at + 1 + (line.words[at + 1] in {"me", "us"})
+        if start > at + 1 and line.words[start] == "to" and line.is_first(at):
             return Match(Reminder(is_at_due=True), start + 1)
         return _find_time(line, start)
     if word in _NOUNS:
@@ -87,11 +87,11 @@ def _find_time(line: Line, at: int) -> Match[Reminder] | None:
         end = line.phrase(at, "the day before")
         if end > 0:
             before = Match(Duration(days=1), end)
-        elif line.word(at) == "at":
+        elif line.words[at] == "at":
             before, end = Match(Duration(), at), at
         else:
             return None
-    clock = find_clock(line, end + 1) if line.word(end) == "at" else None
+    clock = find_clock(line, end + 1) if line.words[end] == "at" else None
     if clock is None or not line.ends(clock.end) or before.value.minutes:
         return None if end == at else Match(Reminder(before.value), end)
     return Match(Reminder(before.value, clock.value), clock.end)

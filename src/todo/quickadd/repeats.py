@@ -57,6 +57,10 @@ COMPLETION: Final = (
 )  # fmt: skip
 
 
+_COMPLETION_STARTS = frozenset(words.split()[0] for words in COMPLETION)
+_COMPLETION_WORDS = frozenset(words.split()[-1] for words in COMPLETION)
+
+
 @dataclass(frozen=True, slots=True)
 class Repeat:
     """A recurrence.
@@ -88,7 +92,7 @@ def find_repeat(line: Line, at: int) -> Match[Repeat] | None:
 
 
 def _find_any(line: Line, at: int) -> Match[Repeat] | None:
-    word = line.word(at)
+    word = line.words[at]
     if word in EVERY:
         is_from_completion = line.glued(at + 1, "!")
         start = at + 1 + is_from_completion
@@ -102,26 +106,29 @@ def _find_any(line: Line, at: int) -> Match[Repeat] | None:
         return _qualified(line, Match(_ADVERBS[word], at + 1)) if is_adverb else None
     if word == "recur" and line.glued(at + 1, ":"):
         return _find_taskwarrior(line, at + 2)
-    return _find_of_every(line, at) or _find_after_completion(line, at) or _find_plural(line, at)
+    of_every = _find_of_every(line, at) if line.has_any(EVERY) else None
+    if of_every is None and line.has_any(_COMPLETION_WORDS):
+        of_every = _find_after_completion(line, at)
+    return of_every or _find_plural(line, at)
 
 
 def _is_adverb(line: Line, at: int) -> bool:
-    return line[at].kind != "w" or line.word(at) in _AFTER_ADVERB
+    return line[at].kind != "w" or line.words[at] in _AFTER_ADVERB
 
 
 def _find_taskwarrior(line: Line, at: int) -> Match[Repeat] | None:
     """Find the rest of `recur:weekly` and `recur:2weeks`."""
-    if line.word(at) in _ADVERBS:
-        return Match(Repeat(_ADVERBS[line.word(at)]), at + 1)
+    if line.words[at] in _ADVERBS:
+        return Match(Repeat(_ADVERBS[line.words[at]]), at + 1)
     found = _find_pattern(line, at)
     return None if found is None else Match(Repeat(found.value), found.end)
 
 
 def _find_of_every(line: Line, at: int) -> Match[Repeat] | None:
     """Find `on the 1st of every month`, `the last friday of each month`."""
-    start = at + (line.word(at) == "on")
-    days = find_month_days(line, start + (line.word(start) == "the"))
-    if days is None or line.word(days.end) != "of" or line.word(days.end + 1) not in EVERY:
+    start = at + (line.words[at] == "on")
+    days = find_month_days(line, start + (line.words[start] == "the"))
+    if days is None or line.words[days.end] != "of" or line.words[days.end + 1] not in EVERY:
         return None
     found = _find_unit(line, days.end + 2)
     if found is None or found.value.frequency is not Frequency.MONTHLY:
@@ -148,9 +155,9 @@ def _find_after_completion(line: Line, at: int) -> Match[Repeat] | None:
 
 def _find_plural(line: Line, at: int) -> Match[Repeat] | None:
     """Find `on mondays and fridays`, `weekdays at 9`."""
-    has_on = line.word(at) == "on"
+    has_on = line.words[at] == "on"
     start = at + has_on
-    word = line.word(start)
+    word = line.words[start]
     if word not in PLURAL_WEEKDAYS and word not in {"weekdays", "weekends"}:
         return None
     found = _find_pattern(line, start)
@@ -161,16 +168,14 @@ def _find_plural(line: Line, at: int) -> Match[Repeat] | None:
 
 def find_completion(line: Line, at: int) -> int:
     """Return the token after `after completion`, or -1."""
-    for words in COMPLETION:
-        end = line.phrase(at, words)
-        if end > 0:
-            return end
-    return -1
+    if line.words[at] not in _COMPLETION_STARTS:
+        return -1
+    return max(line.phrase(at, words) for words in COMPLETION)
 
 
 def _find_pattern(line: Line, at: int) -> Match[Rule] | None:
     """Find what is behind `every`."""
-    if line.word(at) == "other":
+    if line.words[at] == "other":
         return _find_other(line, at + 1)
     for find in (find_month_days, _find_interval, _find_unit, _find_day_set, _find_weekdays):
         found = find(line, at)
@@ -202,7 +207,7 @@ def _find_interval(line: Line, at: int) -> Match[Rule] | None:
 
 
 def _find_unit(line: Line, at: int) -> Match[Rule] | None:
-    word, end = line.word(at), at + 1
+    word, end = line.words[at], at + 1
     if word in DAY_PARTS:
         return Match(Rule(Frequency.DAILY), at + 1)
     rule = _UNITS.get(word)
@@ -212,7 +217,7 @@ def _find_unit(line: Line, at: int) -> Match[Rule] | None:
 
 
 def _find_day_set(line: Line, at: int) -> Match[Rule] | None:
-    days, end = _DAY_SETS.get(line.word(at)), at + 1
+    days, end = _DAY_SETS.get(line.words[at]), at + 1
     if days is None:
         end = find_workday(line, at)
         days = WORKDAYS if end > 0 else None
@@ -221,7 +226,7 @@ def _find_day_set(line: Line, at: int) -> Match[Rule] | None:
 
 def find_workday(line: Line, at: int) -> int:
     """Return the token after `weekday` or one of its other names, or -1."""
-    if _DAY_SETS.get(line.word(at)) is WORKDAYS:
+    if _DAY_SETS.get(line.words[at]) is WORKDAYS:
         return at + 1
     return max(line.phrase(at, words) for words in _TWO_WORD_WORKDAYS)
 
@@ -232,13 +237,13 @@ def _find_weekdays(line: Line, at: int) -> Match[Rule] | None:
     if first is None:
         return None
     days, end = {first}, at + 1
-    last = _weekday(line, end + 1) if line.word(end) in {*DASHES, "to", "through"} else None
+    last = _weekday(line, end + 1) if line.words[end] in {*DASHES, "to", "through"} else None
     if last is not None:
         days = {(first + step) % 7 for step in range((last - first) % 7 + 1)}
         end += 2
     for _ in range(_MAX_WEEKDAYS):
-        start = end + (line.word(end) in {",", "/", "&"})
-        start += line.word(start) in {"and", "&"}
+        start = end + (line.words[end] in {",", "/", "&"})
+        start += line.words[start] in {"and", "&"}
         another = _weekday(line, start)
         if another is None or start == end:
             break
@@ -249,7 +254,7 @@ def _find_weekdays(line: Line, at: int) -> Match[Rule] | None:
 
 
 def _weekday(line: Line, at: int) -> int | None:
-    word = line.word(at)
+    word = line.words[at]
     return WEEKDAYS.get(word, PLURAL_WEEKDAYS.get(word))
 
 
@@ -266,7 +271,7 @@ def _qualify(line: Line, found: Match[Repeat], at: int) -> Match[Repeat]:
         at: Number of the token at which its pattern starts, such as `morning`.
     """
     repeat, end = found
-    part = DAY_PARTS.get(line.word(at)) if at < end else None
+    part = DAY_PARTS.get(line.words[at]) if at < end else None
     repeat = replace(repeat, part=part)
     for _ in range(_MAX_QUALIFIERS):
         longer = _find_qualifier(line, end, repeat)
@@ -277,11 +282,13 @@ def _qualify(line: Line, found: Match[Repeat], at: int) -> Match[Repeat]:
 
 
 def _find_qualifier(line: Line, at: int, repeat: Repeat) -> Match[Repeat] | None:
-    rule, word = repeat.rule, line.word(at)
+    rule, word = repeat.rule, line.words[at]
     start = line.phrase(at, "in the")
-    part = DAY_PARTS.get(line.word(at if start < 0 else start))
+    part = DAY_PARTS.get(line.words[at if start < 0 else start])
     if part is not None and repeat.part is None:
         return Match(replace(repeat, part=part), (at if start < 0 else start) + 1)
+    if word == "with":
+        return _find_week_start(line, at, repeat)
     if word == "on" and not (rule.by_day or rule.by_month_day):
         days = _find_on(line, at + 1, rule)
         return days and Match(replace(repeat, rule=days.value), days.end)
@@ -289,17 +296,22 @@ def _find_qualifier(line: Line, at: int, repeat: Repeat) -> Match[Repeat] | None
         months = find_months(line, at + 1)
         if months is not None:
             return Match(replace(repeat, rule=replace(rule, by_month=months.value)), months.end)
+    return None
+
+
+def _find_week_start(line: Line, at: int, repeat: Repeat) -> Match[Repeat] | None:
+    """Find `with weeks from sunday`, as a rule in words has it."""
     start = line.phrase(at, "with weeks from")
-    weekday = WEEKDAYS.get(line.word(start)) if start > 0 else None
+    weekday = WEEKDAYS.get(line.words[start]) if start > 0 else None
     if weekday is None:
         return None
-    return Match(replace(repeat, rule=replace(rule, week_start=weekday)), start + 1)
+    return Match(replace(repeat, rule=replace(repeat.rule, week_start=weekday)), start + 1)
 
 
 def _find_on(line: Line, at: int, rule: Rule) -> Match[Rule] | None:
     """Find the days that a bare period has behind `on`."""
-    start = at + (line.word(at) == "the")
-    if rule.frequency in {Frequency.DAILY, Frequency.WEEKLY}:
+    start = at + (line.words[at] == "the")
+    if rule.frequency in {Frequency.WEEKLY, Frequency.DAILY}:
         found = _find_weekdays(line, start) or _find_day_set(line, start)
     else:
         found = find_month_days(line, start)

@@ -8,17 +8,19 @@ from todo.quickadd.clock import DAY_PARTS
 from todo.quickadd.due import Due, find_due
 from todo.quickadd.line import Line, Match
 from todo.quickadd.present import Present
+from todo.quickadd.ranges import Range, find_range
 from todo.quickadd.reminders import Reminder, find_reminder
 from todo.quickadd.repeats import Repeat, find_repeat
 from todo.quickadd.vocabulary import CARDINALS, MONTHS, ORDINALS, PLURAL_WEEKDAYS, WEEKDAYS
 
-Value = Repeat | Bound | Reminder | Due
+Value = Repeat | Bound | Reminder | Range | Due
 
 # Every word and mark that something can start with; other tokens cost one look.
 _STARTS = frozenset({
     *WEEKDAYS, *PLURAL_WEEKDAYS, *MONTHS, *CARDINALS, *ORDINALS, *DAY_PARTS,
-    "a", "after", "alarm", "alert", "an", "annually", "at", "before", "beginning", "bimonthly",
-    "biweekly", "by", "coming", "daily", "day", "due", "each", "end", "ending", "eom", "eow",
+    "a", "after", "alarm", "alert", "an", "annually", "at", "before", "beginning", "between",
+    "bimonthly", "biweekly", "by", "coming", "daily", "day", "due", "each", "end", "ending", "eom",
+    "eow",
     "eoy", "ev", "every", "for", "fortnightly", "from", "half", "in", "last", "mid", "midday",
     "middle", "midnight", "monthly", "next", "noon", "now", "on", "overmorrow", "quarter",
     "quarterly", "recur", "remind", "reminder", "start", "starting", "the", "this", "through",
@@ -46,7 +48,7 @@ def scan(line: Line, present: Present) -> Iterator[Found]:
     """Yield what a text has, from left to right.
 
     Where several recognizers find something at the same token, the one that reads farthest wins,
-    and of those the first: recurrence, bound, reminder, due. The scan continues behind it.
+    and of those the first: recurrence, bound, reminder, range, due. The scan continues behind it.
     """
     at = 0
     while at < len(line):
@@ -69,6 +71,7 @@ def _find_longest(line: Line, at: int, present: Present) -> Match[Value] | None:
         find_repeat(line, at),
         find_bound(line, at, present),
         find_reminder(line, at),
+        find_range(line, at, present),
         find_due(line, at, present),
     ):
         if found is not None and (best is None or found.end > best.end):

@@ -83,7 +83,9 @@ def test_a_whole_text_is_a_recurrence(text: str, recurrence: tuple[str, str]) ->
         ("gym every day", "not a recurrence"),
         ("every hour", "not a recurrence"),
         ("every day at 9", "no time of day"),
-        ("every day starting tomorrow until today", "before its first due"),
+        ("every morning", "no time of day"),
+        ("every day starting tomorrow", "no start; write its first day in the due"),
+        ("every day until 3/4", "3 April 2027 or 4 March 2027"),
         ("FREQ=HOURLY", "HOURLY"),
     ],
 )

@@ -1,0 +1,30 @@
+"""A day of any kind: relative to today, of the calendar, or so long from now."""
+
+from datetime import datetime
+
+from todo.quickadd.dates import find_date
+from todo.quickadd.day import Day, NamedDay, Way
+from todo.quickadd.line import Line, Match, remembered
+from todo.quickadd.offsets import find_offset
+from todo.quickadd.present import Present
+from todo.quickadd.relative_days import find_relative_day
+
+
+@remembered
+def find_day(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find a day that has a name; the longer one where there are two."""
+    relative, calendar = find_relative_day(line, at, present), find_date(line, at, present)
+    if relative is None or (calendar is not None and calendar.end > relative.end):
+        return calendar
+    return relative
+
+
+@remembered
+def find_named_day(line: Line, at: int, present: Present) -> Match[NamedDay] | None:
+    """Find a day behind a word that says that it is one, however sure it is."""
+    found = find_day(line, at, present)
+    offset = find_offset(line, at, present)
+    is_longer = offset is not None and (found is None or offset.end > found.end)
+    if offset is not None and is_longer and not isinstance(offset.value, datetime):
+        found = Match(Day(offset.value, Way.RELATIVE), offset.end)
+    return None if found is None else Match(NamedDay(found.value, at, found.end), found.end)
