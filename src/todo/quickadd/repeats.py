@@ -13,6 +13,7 @@ from todo.schedule.rule import MAX_INTERVAL, Frequency, Rule, read_rule
 from todo.schedule.series import Basis
 
 WORKDAYS: Final = tuple((0, weekday) for weekday in range(5))
+_WEEK = tuple((0, weekday) for weekday in range(7))
 _WEEKEND = ((0, 5), (0, 6))
 EVERY: Final = frozenset({"every", "each", "ev"})
 _MAX_WEEKDAYS = 7
@@ -177,7 +178,14 @@ def _find_pattern(line: Line, at: int) -> Match[Rule] | None:
     """Find what is behind `every`."""
     if line.words[at] == "other":
         return _find_other(line, at + 1)
-    for find in (find_month_days, _find_interval, _find_unit, _find_day_set, _find_weekdays):
+    for find in (
+        _find_days_without,
+        find_month_days,
+        _find_interval,
+        _find_unit,
+        _find_day_set,
+        _find_weekdays,
+    ):
         found = find(line, at)
         if found is not None:
             return found
@@ -224,6 +232,19 @@ def _find_day_set(line: Line, at: int) -> Match[Rule] | None:
     return None if days is None else Match(Rule(Frequency.WEEKLY, by_day=days), end)
 
 
+def _find_days_without(line: Line, at: int) -> Match[Rule] | None:
+    """Find `day except sunday`, `weekday except on fridays`."""
+    days = _WEEK if line.words[at] == "day" else _DAY_SETS.get(line.words[at])
+    if days is None or line.words[at + 1] != "except":
+        return None
+    start = at + 2 + (line.words[at + 2] in {"on", "for"})
+    without = _find_weekdays(line, start) or _find_day_set(line, start)
+    if without is None:
+        return None
+    left = tuple(day for day in days if day not in without.value.by_day)
+    return Match(Rule(Frequency.WEEKLY, by_day=left), without.end) if left else None
+
+
 def find_workday(line: Line, at: int) -> int:
     """Return the token after `weekday` or one of its other names, or -1."""
     if _DAY_SETS.get(line.words[at]) is WORKDAYS:
@@ -232,7 +253,7 @@ def find_workday(line: Line, at: int) -> int:
 
 
 def _find_weekdays(line: Line, at: int) -> Match[Rule] | None:
-    """Find `mon, wed and fri`, `monday to friday`, `tue/thu`, `mondays`."""
+    """Find `mon, wed and fri`, `mon wed fri`, `monday to friday`, `tue/thu`, `mondays`."""
     first = _weekday(line, at)
     if first is None:
         return None
@@ -245,7 +266,7 @@ def _find_weekdays(line: Line, at: int) -> Match[Rule] | None:
         start = end + (line.words[end] in {",", "/", "&"})
         start += line.words[start] in {"and", "&"}
         another = _weekday(line, start)
-        if another is None or start == end:
+        if another is None:
             break
         days.add(another)
         end = start + 1
