@@ -108,6 +108,24 @@ def test_lines_of_quick_add_become_tasks(agent: Agent) -> None:
     assert call["priority"] == "low"
 
 
+def test_a_recurrence_in_words_has_its_first_due(agent: Agent) -> None:
+    done = agent.do(
+        "add_tasks",
+        tasks=[
+            {"title": "a", "recurrence": "every day at 9"},
+            {"title": "b", "recurrence": "every! 3 days", "due": "2027-03-05"},
+            {"title": "c", "recurrence": "RRULE:FREQ=DAILY"},
+            {"text": "d 2027-03-05", "recurrence": "every friday"},
+        ],
+    )
+    first, second, third, fourth = done["tasks"]
+    assert first["due_at"].split("T")[1].startswith("09:00:00")
+    assert first["repeats"] == "every day"
+    assert (second["due_date"], second["recurrence_from"]) == ("2027-03-05", "completion")
+    assert not {"due_at", "due_date"} & third.keys()
+    assert (fourth["due_date"], fourth["repeats"]) == ("2027-03-05", "every Friday")
+
+
 def test_a_fault_in_one_item_adds_nothing_and_is_named(agent: Agent, alice: Person) -> None:
     result = agent.fail(
         "add_tasks",

@@ -28,8 +28,9 @@ from todo.writes.unit_of_work import UnitOfWork
 NAME = "add_tasks"
 PRIORITIES = ("none", "low", "medium", "high")
 _PLAIN = ("title", "description", "priority", "tags", "parent_id", "reminders")
-# Of the task whose first due is looked for.
+# Of the task whose recurrence is read.
 _TITLE = "x"
+_SERIES = {"recurrence", "recurrence_from"} | DUE
 
 _ARGUMENTS: Json = {
     "tasks": array(
@@ -114,13 +115,13 @@ def _read(item: Json, items: Items, path: str) -> Json:
         return {}
     fields = _read_text(item["text"], items, f"{path}.text") if "text" in item else {}
     fields |= {name: item[name] for name in _PLAIN if name in item}
-    if "recurrence" in item:
-        fields |= items.read_recurrence(item["recurrence"], f"{path}.recurrence")
     if "due" in item:
         fields = {name: value for name, value in fields.items() if name not in DUE}
         fields |= items.read_due(item["due"], f"{path}.due")
-    elif "recurrence" in item and not DUE & fields.keys():
-        fields |= _find_first_due(item["recurrence"], items)
+    if "recurrence" in item:
+        has_due = "due" in item or bool(DUE & fields.keys())
+        series = {} if has_due else _read_series(item["recurrence"], items)
+        fields |= series or items.read_recurrence(item["recurrence"], f"{path}.recurrence")
     if "list" in item:
         fields["list_id"] = items.find_list(item["list"], f"{path}.list")
     return items.validate(TaskCreate, fields, path) if "title" in fields else {}
@@ -143,15 +144,14 @@ def _read_text(given: str, items: Items, path: str) -> Json:
     return {} if found.parsed.questions or not found.parsed.title else found.task
 
 
-def _find_first_due(recurrence: str, items: Items) -> Json:
-    """Return the due that quick add gives to a new task with a recurrence in words."""
+def _read_series(recurrence: str, items: Items) -> Json:
+    """Return the fields of a recurrence in words with its first due; none where it is not one."""
     try:
-        found = parse_fields(f'"{_TITLE}" {recurrence}', items.quick_add, items.clock.now, {})
+        found = parse_fields(f"{_TITLE} {recurrence}", items.quick_add, items.clock.now, {})
     except ValidationFailedError:
         return {}
-    if found.parsed.questions or found.parsed.title != _TITLE:
-        return {}
-    return {name: value for name, value in found.task.items() if name in DUE}
+    is_clear = found.parsed.title == _TITLE and not found.parsed.questions
+    return {name: found.task[name] for name in _SERIES & found.task.keys()} if is_clear else {}
 
 
 def _render(structured: Json) -> str:

@@ -63,11 +63,13 @@ class Places:
 
     @property
     def names(self) -> dict[str, tuple[str, ...]]:
-        """The ids that each name can mean."""
-        return {
-            places[0].name: tuple(place.id for place in places)
-            for places in map(_prefer_own, self._by_name.values())
-        }
+        """The ids that each name can mean in quick add: of lists that can be written to."""
+        names: dict[str, tuple[str, ...]] = {}
+        for places in self._by_name.values():
+            found = _prefer_own([place for place in places if place.access != "read"])
+            if found:
+                names[found[0].name] = tuple(place.id for place in found)
+        return names
 
     def find_name(self, list_id: str) -> str | None:
         """Return the name of a list, None where the caller does not see it."""
