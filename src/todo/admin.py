@@ -26,10 +26,15 @@ from todo.core.files import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed import SupportsWrite
+
+    from todo.config.settings import Settings
 
 _DAY_S = 86_400
 _MAX_DAYS = 365
+_MAX_WRITES = 1_000_000
 _PROGRAM = "todo.admin"
 
 
@@ -134,7 +139,10 @@ def _add_tokens(commands: "argparse._SubParsersAction[_Parser]") -> None:
     token = commands.add_parser("token", help="print a bearer token")
     token.add_argument("--subject", required=True, metavar="USER", help="whose token it is")
     token.add_argument(
-        "--days", type=_days, default=30, help="days until it expires, 1 to 365 (default 30)"
+        "--days",
+        type=_up_to(_MAX_DAYS),
+        default=30,
+        help="days until it expires, 1 to 365 (default 30)",
     )
     token.add_argument(
         "--scope",
@@ -142,6 +150,13 @@ def _add_tokens(commands: "argparse._SubParsersAction[_Parser]") -> None:
         type=_scope,
         metavar="SCOPE",
         help="what it allows: read, write, delete, assistant, admin; repeatable (default: all)",
+    )
+    token.add_argument("--name", help="make an API token, which `tokens` lists, of this name")
+    token.add_argument(
+        "--writes-per-hour",
+        type=_up_to(_MAX_WRITES),
+        metavar="NUMBER",
+        help="with --name: most changes in an hour (default: no limit)",
     )
     token.set_defaults(run=_token)
     tokens = commands.add_parser("tokens", help="list API tokens: scopes, end, last use")
@@ -219,11 +234,14 @@ def _file(text: str) -> str:
     return text
 
 
-def _days(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MAX_DAYS:
-        msg = f"must be a whole number from 1 to {_MAX_DAYS}"
-        raise argparse.ArgumentTypeError(msg)
-    return int(text)
+def _up_to(most: int) -> "Callable[[str], int]":
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+            msg = f"must be a whole number from 1 to {most}"
+            raise argparse.ArgumentTypeError(msg)
+        return int(text)
+
+    return parse
 
 
 def _scope(text: str) -> str:
@@ -251,6 +269,10 @@ def _token(options: argparse.Namespace) -> int:
     from todo.config.settings import in_container, load_settings  # noqa: PLC0415
 
     settings = load_settings()
+    if options.name is not None:
+        return _create_token(settings, options)
+    if options.writes_per_hour is not None:
+        raise FatalError(ExitCode.USAGE, "--writes-per-hour needs --name: it limits an API token")
     secret = load_secret(settings.token_secret_file, create=not in_container(os.environ))
     try:
         tokens = TokenVerifier(
@@ -262,6 +284,18 @@ def _token(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise FatalError(ExitCode.USAGE, f"--subject: {error}") from None
     write_output(f"{token}\n")
+    return ExitCode.OK
+
+
+def _create_token(settings: "Settings", options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415
+
+    from todo.auth.commands import create_token  # noqa: PLC0415
+    from todo.core.caller import SCOPES  # noqa: PLC0415
+
+    scopes, limits = options.scope or SCOPES, (options.days, options.writes_per_hour)
+    run = create_token(settings, options.subject, options.name, scopes, *limits)
+    write_output(f"{asyncio.run(run)}\n")
     return ExitCode.OK
 
 

@@ -65,9 +65,19 @@ class UsageProblem:
     names: tuple[str, ...] = ()
 
 
+def find_module(command: str) -> str:
+    """The module of a command of `build.py` in `deploy.cli`."""
+    return command.replace("-", "_")
+
+
+def find_class(command: str) -> str:
+    """The class of a command of `build.py` in its module."""
+    return "".join(word.capitalize() for word in command.split("-"))
+
+
 def find_grammar(command: str) -> Grammar:
     """The grammar of a command of `build.py`, by its name."""
-    return _Module(command).grammar_of(command.capitalize())
+    return _Module(find_module(command)).grammar_of(find_class(command))
 
 
 def find_usage_problem(command: str, words: Sequence[str]) -> UsageProblem | None:

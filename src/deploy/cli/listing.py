@@ -28,6 +28,7 @@ COMMANDS = (
     "restart",
     "logs",
     "token",
+    "mcp-token",
     "admin",
     "install",
     "uninstall",
@@ -47,7 +48,7 @@ COMMANDS = (
     "help",
     "version",
 )
-"""`NAME` is the class `Name` in the module `deploy.cli.NAME`."""
+"""`some-name` is the class `SomeName` in the module `deploy.cli.some_name`."""
 
 DEFAULT = "image"
 PROGRAM = "build.py"
@@ -100,11 +101,11 @@ def version() -> str:
 
 def describe(name: str) -> str:
     """What a command does: the first line of its class's docstring, read without importing it."""
-    source = Path(__file__).with_name(f"{name}.py")
+    source = Path(__file__).with_name(f"{switches.find_module(name)}.py")
     if not source.exists():
         return ""
     for node in ast.parse(source.read_text()).body:
-        if isinstance(node, ast.ClassDef) and node.name == name.capitalize():
+        if isinstance(node, ast.ClassDef) and node.name == switches.find_class(name):
             return (ast.get_docstring(node) or "").partition("\n")[0].rstrip(".")
     return ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from plumbum import cli
 
 from deploy.bootstrap.entrypoint import write_output
+from deploy.bootstrap.switches import find_class, find_module
 from deploy.cli import listing
 from deploy.cli.command import Command, strict
 
@@ -28,4 +29,4 @@ class Build(Command):
 
 
 for _name in listing.COMMANDS:
-    Build.subcommand(_name, f"deploy.cli.{_name}.{_name.capitalize()}")
+    Build.subcommand(_name, f"deploy.cli.{find_module(_name)}.{find_class(_name)}")

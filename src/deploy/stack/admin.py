@@ -94,6 +94,8 @@ def token(
     *,
     days: str | None = None,
     scopes: Sequence[str] = (),
+    name: str | None = None,
+    writes_per_hour: str | None = None,
     within: Within = list,
 ) -> str:
     """A bearer token for a subject, issued inside the running backend.
@@ -102,6 +104,8 @@ def token(
         subject: The user.
         days: Days until it expires; as `todo.admin` has it when None.
         scopes: What it allows; everything when empty.
+        name: Name of an API token, which can be listed and revoked; None for a JSON Web Token.
+        writes_per_hour: Most changes in an hour with the API token.
         within: As for `run`.
 
     Raises:
@@ -109,8 +113,8 @@ def token(
     """
     _require_backend(within, "")
     words = ["token", f"--subject={subject}", *(f"--scope={scope}" for scope in scopes)]
-    if days is not None:
-        words.append(f"--days={days}")
+    options = {"days": days, "name": name, "writes-per-hour": writes_per_hour}
+    words += [f"--{option}={value}" for option, value in options.items() if value is not None]
     return issue(within(["podman", "exec", _CONTAINER, "/usr/bin/python3", *_ADMIN, *words]))
 
 

@@ -1,4 +1,4 @@
-"""The operators' token commands: list and revoke API tokens, end all sessions of a user."""
+"""The operators' token commands: create, list and revoke API tokens, end all sessions of a user."""
 
 import contextlib
 import math
@@ -12,10 +12,15 @@ import orjson
 from todo.auth.cutoffs import MAX_AGE_S, find_cutoff, set_cutoff
 from todo.auth.repository import ApiToken, find_token, list_tokens
 from todo.auth.service import ApiTokenService
-from todo.auth.tokens import LEEWAY_S
+from todo.auth.tokens import LEEWAY_S, MAX_SUBJECT_LENGTH, is_subject
 from todo.config.settings import Settings
 from todo.core.caller import Caller
-from todo.core.errors import NotFoundError, SchemaMismatchError, UnavailableError
+from todo.core.errors import (
+    NotFoundError,
+    SchemaMismatchError,
+    StateConflictError,
+    UnavailableError,
+)
 from todo.core.exit import ExitCode, FatalError
 from todo.core.timestamps import format_timestamp
 from todo.db.database import Database
@@ -25,11 +30,64 @@ from todo.writes.unit_of_work import UnitOfWork
 
 AGENT = "todo.admin revoke"
 """The acting program, by the journal."""
+MAX_NAME_LENGTH = 100
+"""Of a token."""
+
+_CREATOR = "todo.admin token"
 
 # The clock of an issuer may be fast by the leeway, in which PyJWT ignores the fraction of a second.
 _MARGIN = timedelta(seconds=LEEWAY_S + 1)
 _HEADINGS = ("id", "owner", "name", "scopes", "created", "expires", "last used")
 _SECOND = len("2026-11-29T08:00:00")
+
+
+async def create_token(
+    settings: Settings,
+    owner: str,
+    name: str,
+    scopes: Iterable[str],
+    days: int,
+    writes_per_hour: int | None,
+) -> str:
+    """Create an API token and return it.
+
+    Args:
+        settings: Where the database is.
+        owner: Whose token it is.
+        name: Name of the token.
+        scopes: What it allows.
+        days: Days until it expires.
+        writes_per_hour: Maximum number of changes in an hour, None for no limit.
+
+    Raises:
+        FatalError: The owner or the name is not acceptable, the owner has too many tokens, or the
+            database cannot be used.
+    """
+    if not is_subject(owner):
+        message = f"--subject: a user has 1 to {MAX_SUBJECT_LENGTH} printable characters"
+        raise FatalError(ExitCode.USAGE, message)
+    if not 0 < len(name.strip()) <= MAX_NAME_LENGTH or not name.isprintable():
+        message = f"--name: a token has a name of 1 to {MAX_NAME_LENGTH} printable characters"
+        raise FatalError(ExitCode.USAGE, message)
+    ends = datetime.now(UTC) + timedelta(days=days)
+    fields = {
+        "name": name.strip(),
+        "scopes": list(scopes),
+        "expires_at": format_timestamp(ends),
+        "writes_per_hour": writes_per_hour,
+    }
+    database = Database(settings)
+    with _plain_errors():
+        try:
+            async with database.unit_of_work(owner) as session:
+                work = UnitOfWork(session, Caller(owner, agent=_CREATOR))
+                created = await ApiTokenService(work).create(fields)
+                await work.commit()
+        except StateConflictError as error:
+            raise FatalError(ExitCode.USAGE, error.detail) from None
+        finally:
+            await database.dispose()
+    return created.text
 
 
 async def list_tokens_of(

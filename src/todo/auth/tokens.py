@@ -94,7 +94,7 @@ class TokenVerifier:
 
         if self._secret is None:
             raise ValueError("there is no shared secret")
-        if not _is_subject(subject):
+        if not is_subject(subject):
             msg = f"a subject has 1 to {MAX_SUBJECT_LENGTH} printable characters"
             raise ValueError(msg)
         now = int(time.time())
@@ -217,7 +217,7 @@ def read_claims(claims: dict[str, Any]) -> Caller:
     for claim in ("sub", "user_id", "id"):
         if claim in claims:
             subject = claims[claim]
-            if isinstance(subject, str) and _is_subject(subject):
+            if isinstance(subject, str) and is_subject(subject):
                 issued_at = float(claims["iat"]) if "iat" in claims else None
                 return Caller(subject, scopes, issued_at=issued_at)
             break
@@ -270,5 +270,6 @@ def _create_secret(path: Path) -> None:
         draft.unlink()
 
 
-def _is_subject(text: str) -> bool:
+def is_subject(text: str) -> bool:
+    """Whether a text can be the name of a user."""
     return 0 < len(text) <= MAX_SUBJECT_LENGTH and text.isprintable()

@@ -3,6 +3,7 @@
 In the place of Podman there is a program that hands descriptors to the command as Podman does.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -313,3 +314,31 @@ def test_a_token_of_the_backend_has_days_and_scopes(
     assert (claims["exp"] - claims["iat"], claims["scope"]) == (7 * 86_400, "read")
     with pytest.raises(DeployError, match="no token: --days: must be a whole number from 1 to 365"):
         admin.token("alice", days="0", within=within)
+
+
+def test_a_token_of_the_backend_with_a_name_can_be_listed(
+    environment: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {**os.environ, **environment})
+
+    def within(argv: Sequence[str]) -> list[str]:
+        return [sys.executable, str(folder / "podman.py"), *argv]
+
+    issued = admin.token(
+        "agents", days="7", scopes=["read"], name="night shift", writes_per_hour="9", within=within
+    )
+
+    assert issued.startswith("todo_")
+    (line,) = call_admin(environment, "tokens", "--owner", "agents", "--json").stdout.splitlines()
+    shown = json.loads(line)
+    assert (shown["name"], shown["scopes"], shown["writes_per_hour"]) == (
+        "night shift",
+        ["read"],
+        9,
+    )
+    with pytest.raises(DeployError, match="no token: --writes-per-hour: must be a whole number"):
+        admin.token("agents", name="x", writes_per_hour="0", within=within)
+    with pytest.raises(DeployError, match="no token: --name: a token has a name of"):
+        admin.token("agents", name=" ", within=within)
+    with pytest.raises(DeployError, match="no token: --writes-per-hour needs --name"):
+        admin.token("agents", writes_per_hour="1", within=within)
