@@ -1,7 +1,7 @@
 """Start and end of a recurrence: `until 5 may`, `for 3 weeks`, `5 times`, `starting monday`."""
 
-from dataclasses import dataclass
 from datetime import UTC, time
+from typing import NamedTuple
 
 from todo.quickadd.day import NamedDay
 from todo.quickadd.days import find_named_day
@@ -18,8 +18,7 @@ _TIMES = frozenset({"time", "times", "occurrences"})
 _PREPOSITIONS = frozenset({"on", "from", "with"})
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """One bound of a recurrence; one attribute is set, apart from `clock` and `is_due`.
 
     Attributes:

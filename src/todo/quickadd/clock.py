@@ -1,9 +1,8 @@
 """Times of day: `5pm`, `17:30`, `half past 8`, `three twenty`, `noon`, `8:00 GMT`."""
 
 import enum
-from dataclasses import dataclass, replace
 from datetime import UTC, timedelta, timezone, tzinfo
-from typing import Final
+from typing import Final, NamedTuple
 
 from todo.quickadd.line import APOSTROPHES, Line, Match, remembered
 from todo.quickadd.numbers import find_cardinal
@@ -74,8 +73,7 @@ class Half(enum.Enum):
     """`at 5`: in the afternoon up to six, unless a part of the day is named."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """A time of day.
 
     Attributes:
@@ -108,7 +106,7 @@ class Clock:
             hour += _NOON if hour < _NOON else 0
         elif hour == _NOON:
             hour = 0
-        return replace(self, hour=hour, half=Half.KNOWN)
+        return self._replace(hour=hour, half=Half.KNOWN)
 
 
 _STARTS = frozenset({*CARDINALS, *_FRACTIONS, "a", "mid", "midday", "midnight", "noon"})
@@ -149,7 +147,7 @@ def _find_zone(line: Line, found: Match[Clock]) -> Match[Clock]:
     if zone is None or not line.ends(found.end + 1):
         return found
     # A zone goes with a clock of 24 hours.
-    clock = replace(found.value, zone=zone, half=Half.KNOWN, weight=Weight.STRONG)
+    clock = found.value._replace(zone=zone, half=Half.KNOWN, weight=Weight.STRONG)
     return Match(clock, found.end + 1)
 
 
@@ -184,7 +182,7 @@ def _find_past(line: Line, at: int) -> Match[Clock] | None:
     hour, minute = divmod(base.value.hour * _MINUTES + direction * minutes, _MINUTES)
     if base.value.half is Half.OPEN and hour == 0:
         hour = _NOON
-    clock = replace(base.value, hour=hour % _HOURS, minute=minute, weight=Weight.STRONG)
+    clock = base.value._replace(hour=hour % _HOURS, minute=minute, weight=Weight.STRONG)
     return Match(clock, base.end)
 
 

@@ -1,6 +1,5 @@
 """A day that a text names, and how sure it is."""
 
-from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
 from typing import NamedTuple
@@ -19,8 +18,7 @@ class Way(Enum):
     """By its distance from today, `tomorrow`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(NamedTuple):
     """A day.
 
     Attributes:

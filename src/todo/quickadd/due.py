@@ -1,8 +1,8 @@
 """A due: a day, a time of day, or both, in one place of the text."""
 
 import re
-from dataclasses import dataclass, replace
 from datetime import date, datetime, time
+from typing import NamedTuple
 
 from todo.quickadd.clock import DAY_PARTS, Clock, DayPart, Weight, find_clock
 from todo.quickadd.day import Day, NamedDay, Way
@@ -35,8 +35,7 @@ _AFTER_LAST = frozenset({
 """Words after the end of the title."""
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """A due that one place of the text names.
 
     Attributes:
@@ -82,7 +81,7 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
     due, end = found
     if not _is_sure(line, Match(due, end), at, preposition if not is_named else "due"):
         return None
-    return Match(replace(due, is_deadline=is_named or preposition == "by"), end)
+    return Match(due._replace(is_deadline=is_named or preposition == "by"), end)
 
 
 def _is_sure(line: Line, found: Match[Due], at: int, preposition: str) -> bool:
@@ -146,11 +145,11 @@ def _find_part(
         day = find_day(line, start, present)
         if day is not None and _fits(line, day, due):
             days = (*due.days, NamedDay(day.value, start, day.end))
-            return Match(replace(due, days=days, part=due.part or day.value.part), day.end)
+            return Match(due._replace(days=days, part=due.part or day.value.part), day.end)
     if due.clock is None and preposition != "on":
         clock = find_clock(line, start, after_at=preposition in _AT)
         if clock is not None and _is_clock(line, clock, Match(due, start), preposition):
-            return Match(replace(due, clock=clock.value), clock.end)
+            return Match(due._replace(clock=clock.value), clock.end)
     return None
 
 
@@ -164,7 +163,7 @@ def _find_day_part(line: Line, at: int, due: Due) -> Match[Due] | None:
     part = DAY_PARTS.get(line.words[start]) if start >= 0 else None
     if part is None or due.part is not None or not line.ends(start + 1):
         return None
-    return Match(replace(due, part=part), start + 1)
+    return Match(due._replace(part=part), start + 1)
 
 
 def _fits(line: Line, day: Match[Day], due: Due) -> bool:

@@ -1,9 +1,8 @@
 """Lengths of time: `3 days`, `an hour and a half`, `1d, 2hr, and 5min`."""
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.numbers import find_amount
@@ -24,8 +23,7 @@ _MAX_MONTHS = 8_100 * 12
 _MAX_MINUTES = 8_100 * 366 * _DAY
 
 
-@dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(NamedTuple):
     """A length of time as people say it: a month is not a number of days."""
 
     months: int = 0

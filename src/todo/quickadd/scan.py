@@ -62,7 +62,10 @@ def scan(line: Line, present: Present) -> Iterator[Found]:
 
 def _can_start(line: Line, at: int) -> bool:
     token = line[at]
-    return (token.kind == "n" or token.text in _STARTS) and line.starts(at)
+    if token.kind == "n":
+        # Nothing starts with a number that another number follows, or nothing.
+        return line[at + 1].kind in "wm" and line.starts(at)
+    return token.text in _STARTS and line.starts(at)
 
 
 def _find_longest(line: Line, at: int, present: Present) -> Match[Value] | None:
