@@ -8,7 +8,7 @@ from todo.quickadd.bounds import Bound
 from todo.quickadd.clock import Clock, DayPart
 from todo.quickadd.day import NamedDay
 from todo.quickadd.due import Due, instant_of
-from todo.quickadd.first_due import end_rule, find_first_due
+from todo.quickadd.first_due import end_rule, find_first_due, has_day
 from todo.quickadd.line import Line
 from todo.quickadd.present import Present
 from todo.quickadd.questions import ask_due, ask_end, ask_past, ask_several, settle_days
@@ -94,6 +94,7 @@ class Assembly:
         if not repeats:
             return False
         place, repeat = repeats[0]
+        self._dues = [due for due in self._dues if _fits(due.value, repeat.rule)]
         chosen = {bound.value.kind: bound for bound in reversed(bounds)}
         if any(due.days or due.instant for _, due in self._dues):
             chosen.pop("start", None)
@@ -223,6 +224,16 @@ def _choose(found: Sequence[Found], kind: type[T]) -> list[_Placed[T]]:
 
 def _is_starting(bound: _Placed[Bound]) -> bool:
     return bound.value.start is not None and bound.value.is_due
+
+
+def _fits(due: Due, rule: Rule) -> bool:
+    """Return whether a rule has the day of a due, if it names its days.
+
+    In `monday report every friday` the other day is a part of the title.
+    """
+    if due.instant is not None:
+        return has_day(rule, due.instant.date())
+    return not due.days or any(has_day(rule, named.day.day) for named in due.days)
 
 
 def _as_due(bound: _Placed[Bound]) -> _Placed[Due]:

@@ -87,8 +87,11 @@ def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
     if month is None:
         return _find_in_month(line, Match(day.value, end), present) if has_of else None
     is_weak = line.words[end] in WEAK_MONTHS and not has_of
+    is_verb = line.words[end] == "may" and line.text[line[end].start].islower()
     end += 1 + (line.glued(end + 1, ".") and not line.is_last(end + 2))
     weight = Weight.EDGE if is_weak else Weight.STRONG
+    # "6 may attend"
+    weight = Weight.END if is_weak and is_verb else weight
     return _with_year(line, Match(day.value, end), month, present, weight)
 
 

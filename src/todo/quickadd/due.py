@@ -24,7 +24,7 @@ _AT = frozenset({"at", "@"})
 _MAX_PARTS = 5
 _AFTER_HOUR = frozenset({
     "about", "and", "daily", "each", "ev", "every", "for", "in", "monthly", "next", "on", "this",
-    "until", "weekly", "with",
+    "to", "until", "weekly", "with",
 })  # fmt: skip
 """Words after `at 5`; other words are what is counted, `at 5 places`."""
 _DAY_WORDS = frozenset({"today", "tod", "tonight", "tomorrow", "tmr", "this", "in"})
@@ -187,13 +187,13 @@ def _is_clock(line: Line, clock: Match[Clock], before: Match[Due], preposition: 
         return False
     if clock.value.weight is not Weight.BARE:
         return True
-    is_word = line[end].kind == "w"
+    is_beside = bool(due.days) or due.part is not None
+    is_counting = line[end].kind == "w"
     if preposition in _AT:
-        return not is_word or line.words[end] in _AFTER_HOUR or _is_day_word(line, end)
-    if due.days:
-        return not is_word
-    if due.part is not None:
-        return True
+        is_before_more = line.words[end] in _AFTER_HOUR or _is_day_word(line, end)
+        return is_beside or is_before_more or not is_counting
+    if is_beside:
+        return not is_counting
     return line.is_first(start) and _is_day_word(line, end)
 
 

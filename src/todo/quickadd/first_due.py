@@ -51,6 +51,11 @@ def find_first_day(rule: Rule, start: date) -> date | None:
         return None
 
 
+def has_day(rule: Rule, day: date) -> bool:
+    """Return whether a rule has a day; one that names no days has each."""
+    return find_first_day(rule, day) == day
+
+
 def end_rule(rule: Rule, bound: Bound, until: date | None, first: date) -> Rule:
     """Return a rule with its end.
 

@@ -1,4 +1,4 @@
-"""Days by their distance from today: `tomorrow`, `next friday`, `end of month`."""
+"""Days by their distance from today: `tomorrow`, `next friday`, `this weekend`."""
 
 from datetime import date, timedelta
 
@@ -6,17 +6,16 @@ from todo.quickadd.clock import DAY_PARTS, DayPart, Weight
 from todo.quickadd.day import Day, Way
 from todo.quickadd.durations import find_duration
 from todo.quickadd.line import Line, Match, remembered
-from todo.quickadd.present import Present, days_of_month, make_date
-from todo.quickadd.vocabulary import MONTHS, WEAK_WEEKDAYS, WEEKDAYS
+from todo.quickadd.periods import PERIOD_STARTS, find_period_day
+from todo.quickadd.present import Present, make_date
+from todo.quickadd.vocabulary import WEAK_WEEKDAYS, WEEKDAYS
 
-_SATURDAY, _SUNDAY = 5, 6
-_DECEMBER = 12
-_MIDDLE = 15
+_SATURDAY = 5
 _NAMES = {
     "today": 0, "tod": 0, "tonight": 0, "tomorrow": 1, "tmr": 1, "tmrw": 1, "tmw": 1,
     "overmorrow": 2,
 }  # fmt: skip
-_AFTER_TOMORROW = ("the day after tomorrow", "day after tomorrow")
+_PHRASES = (("the day after tomorrow", 2), ("day after tomorrow", 2), ("later today", 0))
 _WEEK_WORDS = frozenset({"week", "wk"})
 _BEFORE_A_NOUN = frozenset({
     "a", "an", "the", "this", "that", "my", "his", "her", "our", "their", "its", "of", "in",
@@ -25,9 +24,13 @@ _BEFORE_A_NOUN = frozenset({
 """Words before the noun or the verb that a short weekday can be: `the sun`, `he sat`."""
 
 
+_BEFORE_ANOTHER_DAY = frozenset({
+    "ash", "black", "cyber", "easter", "except", "good", "holy", "last", "maundy", "not", "palm",
+    "past", "previous", "shrove", "whit",
+})  # fmt: skip
+"""Words before a weekday that is over, excepted or a holiday: these are not in the grammar."""
 _STARTS = frozenset({
-    *_NAMES, *WEEKDAYS, "beginning", "coming", "day", "end", "eom", "eow", "eoy", "mid", "middle",
-    "next", "start", "the", "this", "upcoming",
+    *_NAMES, *WEEKDAYS, *PERIOD_STARTS, "coming", "day", "later", "next", "this", "upcoming",
 })  # fmt: skip
 
 
@@ -36,7 +39,7 @@ def find_relative_day(line: Line, at: int, present: Present) -> Match[Day] | Non
     """Find a day by its distance from today."""
     if line.words[at] not in _STARTS:
         return None
-    for find in (_find_name, _find_weekday, _find_next, _find_edge, _find_this):
+    for find in (_find_name, _find_weekday, _find_next, find_period_day, _find_this):
         found = find(line, at, present)
         if found is not None:
             return found
@@ -54,10 +57,10 @@ def _find_name(line: Line, at: int, present: Present) -> Match[Day] | None:
         part = DayPart.NIGHT if word == "tonight" else None
         day = present.today + timedelta(days=_NAMES[word])
         return Match(Day(day, Way.RELATIVE, part=part), at + 1)
-    for words in _AFTER_TOMORROW:
+    for words, days in _PHRASES:
         end = line.phrase(at, words)
         if end > 0:
-            return Match(Day(present.today + timedelta(days=2), Way.RELATIVE), end)
+            return Match(Day(present.today + timedelta(days=days), Way.RELATIVE), end)
     return None
 
 
@@ -69,7 +72,7 @@ def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
     start = at + bool(qualifier)
     start += qualifier in {"this", "next"} and line.words[start] in {"coming", "upcoming"}
     name = line.words[start]
-    if name not in WEEKDAYS or line.words[at - 1] in {"last", "past"}:
+    if name not in WEEKDAYS or line.words[at - 1] in _BEFORE_ANOTHER_DAY:
         return None
     weekday, end = WEEKDAYS[name], start + 1
     end += line.glued(end, ".") and len(name) < 6 and not line.is_last(end + 1)  # noqa: PLR2004
@@ -139,68 +142,3 @@ def _find_this(line: Line, at: int, present: Present) -> Match[Day] | None:
         return None
     day = present.week(0) + timedelta(days=_SATURDAY)
     return Match(Day(max(day, present.today), Way.RELATIVE), at + 2)
-
-
-def _find_edge(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find `eom`, `end of the month`, `mid month`, `start of next month`, `end of march`."""
-    word = line.words[at]
-    if word in {"eow", "eom", "eoy"}:
-        unit = {"w": "week", "m": "month", "y": "year"}[word[-1]]
-        return _match(_edge("end", unit, 0, present), at + 1)
-    at += word == "the"
-    edge = line.words[at]
-    if edge in {"mid", "middle"}:
-        end = at + 1 + line.glued(at + 1, "-")
-        end += line.words[end] == "of"
-        return _find_span(line, end, "mid", present)
-    if edge not in {"end", "start", "beginning"}:
-        return None
-    end = at + 1 + (line.words[at + 1] == "of")
-    if end == at + 1 and edge != "end":
-        return None
-    return _find_span(line, end, edge, present)
-
-
-def _find_span(line: Line, at: int, edge: str, present: Present) -> Match[Day] | None:
-    at += line.words[at] in {"the", "this"}
-    step = int(line.words[at] == "next")
-    word = line.words[at + step]
-    if word == "day" and edge == "end" and not step:
-        return _match(present.today, at + 1)
-    if word in {"week", "month", "year"}:
-        return _match(_edge(edge, word, step, present), at + step + 1)
-    if word not in MONTHS or step:
-        return None
-    month = MONTHS[word]
-    today = present.today
-    year = today.year + (_in_month(edge, today.year, month) < today)
-    return _match(_in_month(edge, year, month), at + 1)
-
-
-def _in_month(edge: str, year: int, month: int) -> date:
-    days = {"end": days_of_month(year, month), "mid": _MIDDLE}
-    return date(year, month, days.get(edge, 1))
-
-
-def _edge(edge: str, unit: str, step: int, present: Present) -> date | None:
-    """Return the start, middle or end of this week, month or year, or of a later one."""
-    if unit == "week":
-        monday = present.week(step)
-        return {"end": monday + timedelta(days=_SUNDAY), "mid": monday + timedelta(days=2)}.get(
-            edge, monday
-        )
-    if unit == "year":
-        year = present.today.year + step
-        return {"end": date(year, _DECEMBER, 31), "mid": date(year, 7, 1)}.get(
-            edge, date(year, 1, 1)
-        )
-    first = present.month(step)
-    day = _in_month(edge, first.year, first.month)
-    if day < present.today:
-        first = present.month(step + 1)
-        day = _in_month(edge, first.year, first.month)
-    return day
-
-
-def _match(day: date | None, end: int) -> Match[Day] | None:
-    return None if day is None else Match(Day(day, Way.RELATIVE), end)

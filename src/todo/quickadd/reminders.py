@@ -67,10 +67,7 @@ def _find_any(line: Line, at: int) -> Match[Reminder] | None:
             return None
         return Match(Reminder(found.value), found.end)
     if word == "remind":
-        start = at + 1 + (line.words[at + 1] in {"me", "us"})
-        if start > at + 1 and line.words[start] == "to" and line.is_first(at):
-            return Match(Reminder(is_at_due=True), start + 1)
-        return _find_time(line, start)
+        return _find_time(line, at + 1 + (line.words[at + 1] in {"me", "us"}))
     if word in _NOUNS:
         return _find_time(line, at + 1 + line.glued(at + 1, ":"))
     return None

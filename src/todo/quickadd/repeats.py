@@ -103,7 +103,7 @@ def _find_any(line: Line, at: int) -> Match[Repeat] | None:
         basis: Basis = "completion" if is_from_completion else "schedule"
         return _qualify(line, Match(Repeat(found.value, basis), found.end), start)
     if word in _ADVERBS:
-        is_adverb = _is_adverb(line, at + 1)
+        is_adverb = _is_adverb(line, at + 1) and line.words[at - 1] not in {"the", "a"}
         return _qualified(line, Match(_ADVERBS[word], at + 1)) if is_adverb else None
     if word == "recur" and line.glued(at + 1, ":"):
         return _find_taskwarrior(line, at + 2)
@@ -190,7 +190,7 @@ def _find_pattern(line: Line, at: int) -> Match[Rule] | None:
         if found is not None:
             return found
     months = find_months(line, at)
-    if months is None:
+    if months is None or line[months.end].kind == "n":
         return None
     return Match(Rule(Frequency.YEARLY, by_month=months.value, by_month_day=(1,)), months.end)
 

@@ -7,25 +7,25 @@ from todo.quickadd.bounds import Bound, find_bound
 from todo.quickadd.clock import DAY_PARTS
 from todo.quickadd.due import Due, find_due
 from todo.quickadd.line import Line, Match
+from todo.quickadd.periods import PERIOD_STARTS
 from todo.quickadd.present import Present
 from todo.quickadd.ranges import Range, find_range
 from todo.quickadd.reminders import Reminder, find_reminder
-from todo.quickadd.repeats import Repeat, find_repeat
+from todo.quickadd.repeats import EVERY, Repeat, find_repeat
 from todo.quickadd.vocabulary import CARDINALS, MONTHS, ORDINALS, PLURAL_WEEKDAYS, WEEKDAYS
 
 Value = Repeat | Bound | Reminder | Range | Due
 
 # Every word and mark that something can start with; other tokens cost one look.
 _STARTS = frozenset({
-    *WEEKDAYS, *PLURAL_WEEKDAYS, *MONTHS, *CARDINALS, *ORDINALS, *DAY_PARTS,
-    "a", "after", "alarm", "alert", "an", "annually", "at", "before", "beginning", "between",
-    "bimonthly", "biweekly", "by", "coming", "daily", "day", "due", "each", "end", "ending", "eom",
-    "eow",
-    "eoy", "ev", "every", "for", "fortnightly", "from", "half", "in", "last", "mid", "midday",
-    "middle", "midnight", "monthly", "next", "noon", "now", "on", "overmorrow", "quarter",
-    "quarterly", "recur", "remind", "reminder", "start", "starting", "the", "this", "through",
-    "til", "till", "tmr", "tmrw", "tmw", "tod", "today", "tomorrow", "tonight", "until",
-    "upcoming", "weekdays", "weekends", "weekly", "when", "within", "yearly", "!", "*", "+", "@",
+    *WEEKDAYS, *PLURAL_WEEKDAYS, *MONTHS, *CARDINALS, *ORDINALS, *DAY_PARTS, *PERIOD_STARTS,
+    *EVERY, "!", "*", "+", "@", "a", "after", "alarm", "alert", "an", "annually", "at", "before",
+    "between", "bimonthly", "biweekly", "by", "coming", "daily", "day", "due", "ending", "for",
+    "fortnightly", "from", "half", "in", "last", "later", "midday", "midnight", "monthly", "next",
+    "noon", "now", "on", "overmorrow", "quarter", "quarterly", "recur", "remind", "reminder",
+    "starting", "the", "this", "through", "til", "till", "tmr", "tmrw", "tmw", "tod", "today",
+    "tomorrow", "tonight", "until", "upcoming", "weekdays", "weekends", "weekly", "when", "within",
+    "yearly",
 })  # fmt: skip
 
 
@@ -50,14 +50,42 @@ def scan(line: Line, present: Present) -> Iterator[Found]:
     Where several recognizers find something at the same token, the one that reads farthest wins,
     and of those the first: recurrence, bound, reminder, range, due. The scan continues behind it.
     """
-    at = 0
+    opening = _find_remind_me(line, present)
+    yield from opening.value
+    at = opening.end
     while at < len(line):
         best = _find_longest(line, at, present) if _can_start(line, at) else None
         if best is None:
             at += 1
             continue
-        yield Found(line[at].start, line[best.end - 1].end, best.value)
+        yield _place(line, at, best)
         at = best.end
+
+
+def _find_remind_me(line: Line, present: Present) -> Match[list[Found]]:
+    """Find `remind me to` and `remind me every day at 9 to` at the start of the text.
+
+    The last part has the `to` as well.
+    """
+    nothing: Match[list[Found]] = Match([], 0)
+    at = line.phrase(0, "remind me")
+    if at < 0:
+        return nothing
+    reminder = Reminder(is_at_due=True)
+    parts: list[tuple[int, Match[Value]]] = [(0, Match(reminder, at))]
+    while line.words[at] != "to":
+        part = _find_longest(line, at, present) if _can_start(line, at) else None
+        if part is None or isinstance(part.value, Reminder | Range):
+            return nothing
+        parts.append((at, part))
+        at = part.end
+    start, last = parts[-1]
+    parts[-1] = (start, Match(last.value, at + 1))
+    return Match([_place(line, start, part) for start, part in parts], at + 1)
+
+
+def _place(line: Line, at: int, found: Match[Value]) -> Found:
+    return Found(line[at].start, line[found.end - 1].end, found.value)
 
 
 def _can_start(line: Line, at: int) -> bool:

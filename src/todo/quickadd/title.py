@@ -1,9 +1,10 @@
 """The title: the text without what was recognized."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _SEPARATORS = " \t,;:-\u2013\u2014"
 _LISTING = ",;:"
+_BRACKETS = frozenset({"()", "[]", "{}"})
 
 
 def render_title(text: str, removed: Iterable[tuple[int, int]], escapes: Iterable[int]) -> str:
@@ -24,15 +25,22 @@ def render_title(text: str, removed: Iterable[tuple[int, int]], escapes: Iterabl
     return " ".join(_join(pieces).split())
 
 
-def _widen(text: str, removed: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
-    """Yield the parts together with the brackets around each."""
+def _widen(text: str, removed: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the parts with their brackets; those with only separators between them are one."""
+    joined: list[tuple[int, int]] = []
     for start, end in removed:
-        before, after = text[:start].rstrip(), text[end:]
-        blanks = len(after) - len(after.lstrip())
-        if before.endswith("(") and after[blanks : blanks + 1] == ")":
-            yield len(before) - 1, end + blanks + 1
+        if joined and not text[joined[-1][1] : start].strip(_SEPARATORS):
+            joined[-1] = (joined[-1][0], end)
         else:
-            yield start, end
+            joined.append((start, end))
+    for start, end in joined:
+        before, after = start - 1, end
+        while text[before : before + 1].isspace():
+            before -= 1
+        while text[after : after + 1].isspace():
+            after += 1
+        brackets = text[before : before + 1] + text[after : after + 1]
+        yield (before, after + 1) if brackets in _BRACKETS else (start, end)
 
 
 def _keep(text: str, start: int, end: int, skipped: set[int]) -> str:
@@ -48,11 +56,11 @@ def _join(pieces: list[str]) -> str:
         is_last = number == len(pieces) - 1
         rest = piece.strip()
         if not title.strip():
-            title = piece.lstrip(_SEPARATORS)
+            title = piece.lstrip(f"{_SEPARATORS}.")
         elif not rest.strip(_SEPARATORS):
             continue
         elif title.rstrip()[-1] in _LISTING or rest[0] not in _LISTING:
-            gap = "" if rest[0] in ".!?" and is_last else " "
+            gap = "" if piece[0] in ".!?" and is_last else " "
             title = f"{title.rstrip()}{gap}{rest.lstrip(_LISTING)}"
         else:
             title = f"{title.rstrip()}{rest}"
