@@ -60,7 +60,7 @@ def test_days_and_times_go_together(text: str, title: str, due: date | None) -> 
     ("text", "title", "recurrence", "due"),
     [
         ("monday report every friday", "monday report", "FREQ=WEEKLY;BYDAY=FR", (12, 4)),
-        ("walk every weekday except friday", "walk except friday", None, (11, 30)),
+        ("weekday report every weekend", "weekday report", "FREQ=WEEKLY;BYDAY=SA,SU", (11, 29)),
         (
             "pay every month on 15 december",
             "pay",
