@@ -17,10 +17,9 @@ from todo.journal.repository import (
     read_history,
 )
 from todo.mcp.tool import Json, ToolCall, ToolResult
-from todo.mcp.tools.clock import Clock, fetch_clock, render_heading
+from todo.mcp.tools.clock import Clock, render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
-from todo.mcp.tools.items import Items, raise_for_arguments
-from todo.mcp.tools.places import fetch_places
+from todo.mcp.tools.items import open_view, raise_for_arguments
 from todo.mcp.tools.quoting import cut, quote
 from todo.mcp.tools.schema import integer, text
 from todo.mcp.tools.task_view import TIMES
@@ -65,10 +64,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     caller = call.caller
     limit = arguments.get("limit", _DEFAULT)
     async with call.state.database.reading(caller.user) as session:
-        items = Items(
-            await fetch_clock(session, caller, call.now), await fetch_places(session, caller)
-        )
-        list_id = items.find_list(arguments["list"], "list") if "list" in arguments else None
+        items, list_id = await open_view(session, call, arguments.get("list"))
         raise_for_arguments(items)
         view = await find_view(session, caller, None if list_id is None else UUID(list_id))
         since = arguments.get("since")
@@ -76,11 +72,10 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             since = max(0, await find_head(session, view.owner) - limit)
         page = await read_changes(session, view, since, limit)
         entries = await _find_entries(session, view, page)
-        clock = await fetch_clock(session, caller, call.now, list_id)
     structured: Json = {
-        **clock.render(),
+        **items.clock.render(),
         "changes": [
-            _show(entries.get(change.seq) or orjson.loads(change.data), clock)
+            _show(entries.get(change.seq) or orjson.loads(change.data), items.clock)
             for change in page.items
         ],
         "next_since": page.next_since,

@@ -7,10 +7,9 @@ from pydantic import ValidationError
 from todo.db.documents import TASK_FIELDS
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.add import PRIORITIES
-from todo.mcp.tools.clock import fetch_clock, render_heading
+from todo.mcp.tools.clock import render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
-from todo.mcp.tools.items import Items, is_removed, raise_for_arguments
-from todo.mcp.tools.places import fetch_places
+from todo.mcp.tools.items import Items, is_removed, open_view, raise_for_arguments
 from todo.mcp.tools.quoting import quote
 from todo.mcp.tools.schema import array, integer, text
 from todo.mcp.tools.task_view import KEYS, TASK, render_tasks, view_task
@@ -61,28 +60,23 @@ _RESULT: Json = {
 async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     caller = call.caller
     async with call.state.database.reading(caller.user) as session:
-        places = await fetch_places(session, caller)
-        # The clock of the list follows, once the list is known.
-        items = Items(await fetch_clock(session, caller, call.now), places)
-        list_id = _read_list(arguments, items)
-        clock = items.clock = await fetch_clock(session, caller, call.now, list_id)
+        given = arguments.get("list")
+        of_list = None if given is None or is_removed(given) else given
+        items, list_id = await open_view(session, call, of_list)
         query = _read(arguments, items, list_id)
         raise_for_arguments(items)
         page = await read_page(session, caller, query, call.now)
     limit = arguments.get("limit", DEFAULT_PAGE)
     wanted = arguments.get("fields")
-    tasks = [view_task(parse_document(item), clock, places, wanted) for item in page.items[:limit]]
-    structured: Json = {**clock.render(), "tasks": tasks}
+    tasks = [
+        view_task(parse_document(item), items.clock, items.places, wanted)
+        for item in page.items[:limit]
+    ]
+    structured: Json = {**items.clock.render(), "tasks": tasks}
     structured["has_more"] = page.next_cursor is not None or len(page.items) > limit
     if page.next_cursor is not None:
         structured["next_cursor"] = page.next_cursor
     return ToolResult(structured, _render(structured))
-
-
-def _read_list(arguments: Json, items: Items) -> str | None:
-    """Return the id of the list that is meant; None for all tasks, or those in no list."""
-    given = arguments.get("list")
-    return None if given is None or is_removed(given) else items.find_list(given, "list")
 
 
 def _read(arguments: Json, items: Items, list_id: str | None) -> Query:

@@ -1,5 +1,6 @@
 """Items of a call: their arguments as fields of the API, and their faults by item."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from todo.api.schemas import to_json_dict
 from todo.core.errors import BatchFailedError
 from todo.core.validation_errors import word_errors
-from todo.mcp.tool import Json, ToolError
+from todo.db.session import Session
+from todo.mcp.tool import Json, ToolCall, ToolError
 from todo.mcp.tools.clock import Clock, fetch_clock
 from todo.mcp.tools.places import PlaceError, Places, fetch_places
 from todo.mcp.tools.write import FIELDS, raise_for_items, translate_batch_error
@@ -128,6 +130,27 @@ def raise_for_arguments(items: Items) -> None:
     if items.errors:
         message = "The arguments are invalid; nothing was done."
         raise ToolError(message, "correct them, and repeat the call.", errors=items.errors)
+
+
+async def open_view(
+    session: Session, call: ToolCall, given: str | None
+) -> tuple[Items, str | None]:
+    """Return the arguments of a read about all tasks or one list, none read yet, and its id.
+
+    Args:
+        session: Reads.
+        call: The call.
+        given: The list, by name or id; None for all.
+    """
+    places = await fetch_places(session, call.caller)
+    list_id = None
+    if given is not None:
+        with contextlib.suppress(PlaceError):
+            list_id = places.get_id(given)
+    items = Items(await fetch_clock(session, call.caller, call.now, list_id), places)
+    if given is not None and list_id is None:
+        items.find_list(given, "list")
+    return items, list_id
 
 
 async def open_items(work: UnitOfWork) -> Items:

@@ -3,11 +3,10 @@
 from typing import Any
 
 from todo.mcp.tool import Json, ToolCall, ToolResult
-from todo.mcp.tools.clock import fetch_clock, render_heading
+from todo.mcp.tools.clock import render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
-from todo.mcp.tools.items import Items, raise_for_arguments
+from todo.mcp.tools.items import open_view, raise_for_arguments
 from todo.mcp.tools.list_counts import LIST, count_lists, render_list, render_open
-from todo.mcp.tools.places import fetch_places
 from todo.mcp.tools.schema import integer, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.tasks.document import parse_document
@@ -43,11 +42,9 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     caller = call.caller
     limit = arguments.get("limit", _DEFAULT_TASKS)
     async with call.state.database.reading(caller.user) as session:
-        places = await fetch_places(session, caller)
-        items = Items(await fetch_clock(session, caller, call.now), places)
-        list_id = items.find_list(arguments["list"], "list") if "list" in arguments else None
+        items, list_id = await open_view(session, call, arguments.get("list"))
         raise_for_arguments(items)
-        clock = await fetch_clock(session, caller, call.now, list_id)
+        clock, places = items.clock, items.places
         structured: dict[str, Any] = clock.render()
         for name, _title, first, end in _SECTIONS:
             query = Query(
