@@ -21,6 +21,7 @@ _ISO = re.compile(
 _BEFORE_DAY = frozenset({"on", "by", "before", "for"})
 _BEFORE_CLOCK = frozenset({"at", "@", "by", "before", "after", "for"})
 _AT = frozenset({"at", "@"})
+_EDGES = frozenset({"end", "start", "beginning"})
 _MAX_PARTS = 5
 _AFTER_HOUR = frozenset({
     "about", "and", "daily", "each", "ev", "every", "for", "in", "monthly", "next", "on", "this",
@@ -72,6 +73,9 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
         start += 1
     elif start == at:
         preposition = ""
+    if preposition == "at" and line.words[start + (line.words[start] == "the")] in _EDGES:
+        # "at the end of the month" is a day.
+        preposition = "on"
     found = _find_parts(line, start, present, preposition)
     if found is None and preposition == "after":
         # "after an hour"

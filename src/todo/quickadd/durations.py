@@ -8,7 +8,7 @@ from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.numbers import find_amount
 from todo.quickadd.present import Present, add_months
 from todo.quickadd.vocabulary import UNITS, Unit
-from todo.schedule.due import LATEST, at_wall_time
+from todo.schedule.due import EARLIEST, LATEST, at_wall_time
 
 _DAY = 1440
 _IN_MONTHS: Final = frozenset({"month", "year"})
@@ -36,6 +36,13 @@ class Duration(NamedTuple):
         if moved is None or self.days > (LATEST - moved).days:
             return None
         return moved + timedelta(days=self.days)
+
+    def before_day(self, day: date) -> date | None:
+        """Return the day so many months and days earlier; None before the calendar of tasks."""
+        moved = add_months(day, -self.months)
+        if moved is None or self.days > (moved - EARLIEST).days:
+            return None
+        return moved - timedelta(days=self.days)
 
     def after(self, present: Present) -> date | datetime | None:
         """Return the day, or with minutes the instant, so long from now; None past the calendar."""

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 
+from todo.quickadd.dates import find_date
 from todo.quickadd.durations import APPROXIMATELY, Duration, find_duration
 from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.present import Present
@@ -61,10 +62,16 @@ def _find_later(line: Line, at: int) -> Match[Duration] | None:
 
 
 def _find_from_day(line: Line, at: int, present: Present) -> Match[date | datetime] | None:
-    """Find `a week from friday`, `2 days after tomorrow`."""
+    """Find `a week from friday`, `2 days after tomorrow`, `a day before 24 december`."""
     found = find_duration(line, at)
-    if found is None or found.value.minutes or line.words[found.end] not in _FROM:
+    if found is None or found.value.minutes:
         return None
-    start = find_start_day(line, found.end + 1, present)
-    day = None if start is None else found.value.after_day(start.value.day)
-    return None if start is None or day is None else Match(day, start.end)
+    word, start = line.words[found.end], found.end + 1
+    if word not in {"before", *_FROM}:
+        return None
+    counted = find_start_day(line, start, present) or find_date(line, start, present)
+    if counted is None or counted.value.other is not None:
+        return None
+    count = found.value.before_day if word == "before" else found.value.after_day
+    day = count(counted.value.day)
+    return None if day is None else Match(day, counted.end)
