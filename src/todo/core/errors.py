@@ -118,11 +118,11 @@ class UndoConflictError(ProblemError):
 
 
 class GoneError(ProblemError):
-    """It was there, and is not for good."""
+    """The resource existed, and has expired."""
 
     status = 410
     code = "gone"
-    default_detail = "It has expired."
+    default_detail = "The resource has expired."
 
 
 class VersionMismatchError(ProblemError):

@@ -40,10 +40,8 @@ class PlanTooLargeError(ProblemError):
     status = 413
     code = "plan-too-large"
 
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(
-            f"The plan would have more than {limit_bytes} bytes; plan fewer operations at once."
-        )
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"The plan would have more than {limit}. Plan fewer operations at once.")
 
 
 class TooManyPlansError(ProblemError):

@@ -4,13 +4,21 @@ from typing import Any
 
 from todo.core.errors import BatchFailedError, ProblemError
 from todo.lists.service import ListService
+from todo.plans.accounts import lock_accounts
 from todo.tasks.batch import explain_failure, run_operation
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
 
+MAX_CHANGES = 1500
+"""Of a plan: of each, a line is stored that it is compared by."""
+
 _SCOPES = {"delete": "delete", "delete_list": "delete", "share_list": "admin"}
 _SCOPES["unshare_list"] = "admin"
+
+
+class TooManyChangesError(Exception):
+    """The operations make more than MAX_CHANGES changes; nothing may be committed."""
 
 
 def list_scopes(operations: list[dict[str, Any]]) -> list[str]:
@@ -25,7 +33,9 @@ async def run_operations(
 
     Raises:
         BatchFailedError: Some cannot be done; its errors name each. Nothing may be committed.
+        TooManyChangesError: They change too much.
     """
+    await lock_accounts(work, operations)
     tasks, lists = TaskService(work, rules), ListService(work)
     results: list[bytes] = []
     errors: list[dict[str, object]] = []
@@ -37,6 +47,8 @@ async def run_operations(
         else:
             name = operation["op"].encode()
             results.append(b'{"op":"%b","task":%b}' % (name, document or b"null"))
+        if len(work.recorded) > MAX_CHANGES:
+            raise TooManyChangesError
     if errors:
         raise BatchFailedError(errors=errors)
     return results

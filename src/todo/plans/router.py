@@ -53,7 +53,7 @@ async def create_plan(request: Request, caller: CallerDep, body: PlanCreate) -> 
 async def list_plans(
     request: Request, caller: CallerDep, asked: Annotated[PlanQuery, Query()]
 ) -> Response:
-    """List the caller's plans, newest first. Those that expired a day ago are gone."""
+    """List the caller's plans, newest first, without their operations and changes."""
     before = None if asked.cursor is None else str(read_cursor(asked.cursor, UUID))
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:

@@ -23,7 +23,12 @@ from todo.plans.errors import (
     TooManyPlansError,
 )
 from todo.plans.expectation import dump_expected, expect, find_differences, load_expected
-from todo.plans.operations import list_scopes, run_operations
+from todo.plans.operations import (
+    MAX_CHANGES,
+    TooManyChangesError,
+    list_scopes,
+    run_operations,
+)
 from todo.plans.preview import render_changes, render_summary
 from todo.plans.repository import MAX_OPEN, Plan, PlanRepository
 from todo.tasks.batch import prepare_batch
@@ -91,7 +96,10 @@ class PlanService:
         """
         work, caller = self._work, self._work.caller
         async with work.dry_run() as attempt:
-            await run_operations(attempt, self._rules, operations)
+            try:
+                await run_operations(attempt, self._rules, operations)
+            except TooManyChangesError:
+                raise PlanTooLargeError(f"{MAX_CHANGES} changes") from None
             recorded = attempt.recorded
         plan_id = str(new_uuid7())
         entries = [entry for _, entry in recorded]
@@ -114,7 +122,7 @@ class PlanService:
         if sum(len(part.encode()) for part in (plan.operations, plan.changes, plan.expected)) > (
             MAX_BYTES
         ):
-            raise PlanTooLargeError(MAX_BYTES)
+            raise PlanTooLargeError(f"{MAX_BYTES} bytes")
         # After the dry run, which may have locked other accounts before.
         await work.lock(caller.user)
         await self._refuse_many()
@@ -185,6 +193,11 @@ class PlanService:
             results = await run_operations(self._work, self._rules, operations)
         except BatchFailedError as error:
             errors = [{**each, "in": "plan"} for each in error.errors or ()]
+        except TooManyChangesError:
+            message = f"there would be more than {MAX_CHANGES} changes now"
+            errors = [
+                {"in": "plan", "field": "changes", "code": "also-changed", "message": message}
+            ]
         else:
             errors = find_differences(load_expected(plan.expected), expect(self._work.recorded))
             if not errors:

@@ -14,9 +14,10 @@ from tests.integration.service import Service
 from tests.integration.stored import run_sql
 from tests.integration.users import LISTS, TASKS, Person, code, read
 from tests.integration.worlds import World, open_world
+from tests.integration.writes.test_crossed_writes import read_deadlocks
 from todo.core.caller import Caller
 from todo.db.statement import Statement
-from todo.plans.errors import PlanOutdatedError
+from todo.plans.errors import PlanOutdatedError, PlanTooLargeError
 from todo.plans.service import PlanService
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
@@ -192,7 +193,10 @@ def test_of_two_plans_for_one_task_the_second_is_outdated(alice: Person) -> None
     assert read(alice.http.get(f"{TASKS}/{task['id']}"))["version"] == 2
 
 
-def test_plans_in_each_others_lists_do_not_stop_each_other(alice: Person, bob: Person) -> None:
+def test_plans_in_each_others_lists_do_not_wait_for_each_other(
+    service: Service, alice: Person, bob: Person
+) -> None:
+    before = read_deadlocks(service)
     tasks = {}
     for owner, other in ((alice, bob), (bob, alice)):
         list_id = owner.create(LISTS, name="Home")["id"]
@@ -202,14 +206,16 @@ def test_plans_in_each_others_lists_do_not_stop_each_other(alice: Person, bob: P
     tasks = {alice: [tasks[bob][0], tasks[alice][1]], bob: [tasks[alice][0], tasks[bob][1]]}
 
     def plan(person: Person) -> list[Json]:
-        operations = [{"op": "complete", "id": task_id} for task_id in tasks[person]]
-        return [make_plan(person, *operations) for _ in range(10)]
+        own, shared = ({"op": "complete", "id": task_id} for task_id in tasks[person])
+        new = {"op": "create", "task": {"title": "new"}}
+        return [make_plan(person, *each) for each in [(own, shared), (shared, new)] * 10]
 
     with ThreadPoolExecutor(2) as threads:
         made = list(threads.map(plan, (alice, bob)))
-    assert [len(plans) for plans in made] == [10, 10]
+    assert [len(plans) for plans in made] == [20, 20]
     for person, (first, *_) in zip((alice, bob), made, strict=True):
         read(apply(person, first))
+    assert read_deadlocks(service) == before
 
 
 def test_a_plan_that_was_tampered_with_does_nothing_else(service: Service, alice: Person) -> None:
@@ -273,6 +279,31 @@ def test_a_series_that_has_ended_since_outdates_a_plan(world: World) -> None:
         world.write(CALLER, NOW + timedelta(days=6), lambda work: PlanService(work).apply(plan_id))
 
     assert [each["code"] for each in refused.value.errors or ()] == ["not-changed"]
+
+
+def test_a_plan_and_its_application_stop_at_a_number_of_changes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = [create_in(world, title=title) for title in ("a", "b")]
+    for parent_id in parents:
+        create_in(world, title="child", parent_id=parent_id)
+    delete = [{"op": "delete", "id": parent_id} for parent_id in parents]
+    plan_id = plan_in(world, *delete)
+    monkeypatch.setattr("todo.plans.operations.MAX_CHANGES", 3)
+
+    with pytest.raises(PlanTooLargeError, match="changes"):
+        plan_in(world, *delete)
+    with pytest.raises(PlanOutdatedError) as refused:
+        world.write(CALLER, NOW, lambda work: PlanService(work).apply(plan_id))
+
+    assert [each["field"] for each in refused.value.errors or ()] == ["changes"]
+    assert world.run(lambda: count_tasks(world)) == 4
+
+
+async def count_tasks(world: World) -> int:
+    async with world.database.reading() as session:
+        rows = await session.fetch(COUNTS, {})
+    return int(rows[0][1])
 
 
 def test_a_dry_run_leaves_no_trace_and_the_write_around_it_works(world: World) -> None:

@@ -1,0 +1,52 @@
+"""Locks of the accounts that operations change, all of them first and in one order.
+
+Otherwise two users who plan changes in each other's lists would wait for each other: each would
+have locked the own account and need the other one.
+"""
+
+from typing import Any
+
+import orjson
+from sqlalchemy import Select, select, union
+
+from todo.auth.visibility import can_see, visibility_params
+from todo.db.statement import Statement, unnest_json
+from todo.db.tables import Id, task, task_list
+from todo.writes.unit_of_work import UnitOfWork
+
+
+def _owners(dialect: str) -> Any:  # noqa: ANN401 - a union has a type of its own
+    """The owners of those tasks and lists that the caller sees: nobody locks any other account."""
+
+    def some(table: Any, list_id: Any) -> Select[Any]:  # noqa: ANN401 - a table and a column
+        named = table.c.id.in_(unnest_json(dialect, "ids", Id))
+        return select(table.c.owner).where(named, can_see(table.c.owner, list_id))
+
+    return union(some(task, task.c.list_id), some(task_list, task_list.c.id))
+
+
+_OWNERS = Statement(_owners)
+
+
+async def lock_accounts(work: UnitOfWork, operations: list[dict[str, Any]]) -> None:
+    """Lock the accounts of the tasks and lists that operations name, and of new tasks.
+
+    Raises:
+        AccountBusyError: Too many connections wait for one of them already.
+    """
+    caller = work.caller
+    named = [_find_ids(operation) for operation in operations]
+    ids = sorted({each for some in named for each in some} | {caller.list_id} - {None}, key=str)
+    values = {**visibility_params(caller), "ids": orjson.dumps(ids).decode()}
+    rows = await work.session.fetch(_OWNERS, values)
+    owners = {str(row[0]) for row in rows}
+    if caller.list_id is None and not all(named):
+        # A task in no list and below no other belongs to the caller.
+        owners.add(caller.user)
+    for owner in sorted(owners):
+        await work.lock(owner)
+
+
+def _find_ids(operation: dict[str, Any]) -> set[str | None]:
+    fields = operation.get("task", {})
+    return {operation.get("id"), fields.get("list_id"), fields.get("parent_id")} - {None}
