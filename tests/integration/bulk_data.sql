@@ -70,6 +70,15 @@ SELECT
     gen_random_uuid(), 'small-' || n % 1000, 'Token', '\x00', 'read', false, false, 0, now()
 FROM generate_series(1, 100000) AS n;
 
+INSERT INTO plan (
+    id, owner, run_id, operations, changes, summary, expected, created_at, expires_at, applied_at)
+SELECT
+    gen_random_uuid(), CASE WHEN n % 1000 = 0 THEN '{BIG}' ELSE 'small-' || n % 1000 END, 'plan',
+    '[]', '[]', '[]', '[]', at, at + interval '1 hour', CASE WHEN n % 3 = 0 THEN at END
+FROM (
+    SELECT n, now() - n * interval '10 seconds' AS at
+    FROM generate_series(1, 100000) AS n) AS numbered;
+
 INSERT INTO token_cutoff
 SELECT 'gone-' || n, timestamptz '2024-01-01 00:00Z' + n * interval '1 minute'
 FROM generate_series(1, 3000) AS n;

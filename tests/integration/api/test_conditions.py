@@ -16,6 +16,7 @@ from tests.integration.tokens import ALL, PATH, Open
 from tests.integration.users import LISTS, TASKS, MakePerson, Person, code, read
 
 API = "/api/v1"
+PLANS = f"{API}/plans"
 NONSENSE = {"If-Match": "nonsense"}
 CONDITIONS = ['"4711"', 'W/"1"', '"1.5"', '"a,b"', 'W/"x", "y",']
 LONG_AGO = "Sat, 29 Oct 1994 19:43:31 GMT"
@@ -59,12 +60,14 @@ def furnish(person: Person) -> World:
     person.create(TASKS, title="u", list_id=things["list"])
     share = f"{LISTS}/{things['list']}/shares"
     read(person.http.put(f"{share}/somebody", json={"access": "read"}))
+    new = {"op": "create", "task": {"title": "planned"}}
+    things["plan"] = person.create(PLANS, operations=[new])["id"]
     things["token"] = person.create(PATH, name="n", scopes=["read"])["id"]
     return world
 
 
 def path_of(kind: str, rest: str = "") -> Callable[[World], str]:
-    root = {"task": TASKS, "list": LISTS, "token": PATH}[kind]
+    root = {"task": TASKS, "list": LISTS, "token": PATH, "plan": PLANS}[kind]
     return lambda world: f"{root}/{world.things[kind]}{rest}"
 
 
@@ -115,11 +118,21 @@ CHANGES: dict[str, Change] = {
 }
 CREATIONS: dict[str, tuple[Callable[[World], str], dict[str, Any]]] = {
     "create_task": (lambda _: TASKS, {"title": "new"}),
+    "quick_add": (lambda _: f"{API}/quick-add", {"text": "new"}),
     "create_list": (lambda _: LISTS, {"name": "new"}),
+    "create_plan": (
+        lambda _: PLANS,
+        {"operations": [{"op": "create", "task": {"title": "new"}}]},
+    ),
     "create_token": (lambda _: PATH, {"name": "new", "scopes": ["read"]}),
     "create_front_end_task": (lambda world: world.front_end(), {"title": "new"}),
 }
 WITH_CONDITIONS_INSIDE = {"change_tasks"}
+# A plan is bound to versions, and has none itself.
+OF_PLANS = {
+    "apply_plan": ("POST", path_of("plan", "/apply")),
+    "delete_plan": ("DELETE", path_of("plan")),
+}
 
 
 @pytest.fixture
@@ -150,7 +163,7 @@ def test_each_write_is_in_one_of_the_tables(service: Service) -> None:
     ]
 
     assert sorted(name for name, _ in found) == sorted(
-        [*CHANGES, *CREATIONS, *WITH_CONDITIONS_INSIDE]
+        [*CHANGES, *CREATIONS, *WITH_CONDITIONS_INSIDE, *OF_PLANS]
     )
     described = {name for name, parameters in found if "If-Match" in str(parameters)}
     assert described == set(CHANGES)
@@ -189,13 +202,15 @@ def test_a_change_whose_condition_does_not_hold_is_refused_to_everybody(
     assert done.is_success, done.text
 
 
-@pytest.mark.parametrize("name", [*CHANGES, *CREATIONS, *WITH_CONDITIONS_INSIDE])
+@pytest.mark.parametrize("name", [*CHANGES, *CREATIONS, *WITH_CONDITIONS_INSIDE, *OF_PLANS])
 def test_a_write_with_an_unknown_parameter_is_refused(world: World, name: str) -> None:
     batch = (lambda _: f"{TASKS}/batch"), {"operations": [{"op": "delete", "id": "x"}]}
     before = world.journal()
     if name in CHANGES:
         change = CHANGES[name]
         method, path, body = change.method, change.path(world), change.body
+    elif name in OF_PLANS:
+        method, path, body = OF_PLANS[name][0], OF_PLANS[name][1](world), None
     else:
         find_path, body = CREATIONS.get(name, batch)
         method, path = "POST", find_path(world)
@@ -239,6 +254,20 @@ def test_what_creates_something_refuses_a_condition_and_needs_none(
             assert code(answer) == (400, "malformed-request")
     assert world.journal() == before
     assert careful.post(path(world), json=body).status_code == 201
+
+
+@pytest.mark.parametrize("name", OF_PLANS)
+def test_a_plan_refuses_a_condition_and_needs_none(
+    world: World, careful: httpx.Client, name: str
+) -> None:
+    (method, path), before = OF_PLANS[name], world.journal()
+
+    for headers in (NONSENSE, {"If-Match": '"1"'}, {"If-Match": "*"}, {"If-None-Match": "*"}):
+        answer = careful.request(method, path(world), headers=headers)
+        assert code(answer) == (400, "malformed-request")
+    assert world.journal() == before
+    done = careful.request(method, path(world))
+    assert done.is_success, done.text
 
 
 def test_a_batch_has_its_conditions_in_its_operations(world: World, careful: httpx.Client) -> None:

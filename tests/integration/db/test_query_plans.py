@@ -17,6 +17,7 @@ from tests.integration.users import LISTS, TASKS, read
 # A page tries its conditions on at most 2000 rows, some by way of another index for each.
 MAX_ROWS = 6000
 MAX_PAGES = 10_000
+PLANS = "/api/v1/plans"
 NO_TOKEN = str(uuid.UUID(int=0))
 
 
@@ -180,6 +181,31 @@ def _batch(world: World) -> None:
     world.done("POST", f"{TASKS}/batch", json={"operations": operations})
 
 
+def _quick_add(world: World) -> None:
+    world.done("POST", "/api/v1/quick-add", json={"text": "Water the plants tomorrow"})
+    world.done("POST", "/api/v1/quick-add?preview=true", json={"text": "Water the plants tomorrow"})
+
+
+def _plans(world: World) -> None:
+    made = world.make(title="One", list_id=LIST)
+    operations = [
+        {"op": "create", "task": {"title": "Two", "parent_id": PARENT}},
+        {"op": "create", "task": {"title": "Three"}},
+        {"op": "update", "id": made["id"], "task": {"list_id": None}},
+        {"op": "share_list", "id": LIST, "user": "friend", "access": "read"},
+        {"op": "delete", "id": made["id"]},
+    ]
+    plan, other = (world.make(PLANS, operations=operations) for _ in range(2))
+    world.make(PLANS, GUEST, operations=[{"op": "create", "task": {"title": "x", "list_id": LIST}}])
+    for user in (BIG, "small-1"):
+        page = world.get(PLANS, user)
+    world.get(PLANS, "small-1", cursor=page["next_cursor"])
+    world.get(f"{PLANS}/{plan['id']}")
+    world.done("POST", f"{PLANS}/{plan['id']}/apply")
+    assert world.ask("POST", f"{PLANS}/{other['id']}/apply").status_code == 412
+    world.done("DELETE", f"{PLANS}/{other['id']}")
+
+
 def _lists(world: World) -> None:
     made = world.make(LISTS, name="Small")
     path = f"{LISTS}/{made['id']}"
@@ -320,6 +346,14 @@ SCENARIOS: dict[Scenario, set[str]] = {
         "POST /api/v1/tasks/{task_id}/reopen",
     },
     _batch: {"POST /api/v1/tasks/batch"},
+    _quick_add: {"POST /api/v1/quick-add"},
+    _plans: {
+        "POST /api/v1/plans",
+        "GET /api/v1/plans",
+        "GET /api/v1/plans/{plan_id}",
+        "POST /api/v1/plans/{plan_id}/apply",
+        "DELETE /api/v1/plans/{plan_id}",
+    },
     _lists: {
         "POST /api/v1/lists",
         "GET /api/v1/lists",
