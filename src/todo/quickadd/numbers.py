@@ -56,6 +56,9 @@ def find_amount(line: Line, at: int) -> Match[Fraction] | None:
     whole = find_cardinal(line, at)
     if whole is None:
         return None
+    half = line.phrase(whole.end, "and a half")
+    if half > 0:
+        return Match(whole.value + Fraction(1, 2), half)
     return Match(Fraction(whole.value), whole.end)
 
 
@@ -78,7 +81,6 @@ _AMOUNTS = {
         ("three quarters of an", Fraction(3, 4)),
     ),
     "quarter": (("quarter of an", Fraction(1, 4)),),
-    "one": (("one and a half", Fraction(3, 2)),),
     "half": (("half an", Fraction(1, 2)), ("half a", Fraction(1, 2))),
     "a": (
         ("a quarter of an", Fraction(1, 4)),

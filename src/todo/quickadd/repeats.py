@@ -52,6 +52,8 @@ _AFTER_ADVERB = frozenset({
     "after", "at", "beginning", "by", "ending", "for", "from", "in", "on", "remind", "reminder",
     "starting", "till", "until",
 })  # fmt: skip
+# "the Fridays" are a family or a band.
+_BEFORE_NAME = frozenset({"the", "these", "those", "my", "our"})
 COMPLETION: Final = (
     "after completion", "from completion", "after completing", "after it is done",
     "after it ' s done", "when done", "when completed", "after done",
@@ -160,6 +162,8 @@ def _find_plural(line: Line, at: int) -> Match[Repeat] | None:
     start = at + has_on
     word = line.words[start]
     if word not in PLURAL_WEEKDAYS and word not in {"weekdays", "weekends"}:
+        return None
+    if line.words[at - 1] in _BEFORE_NAME:
         return None
     found = _find_pattern(line, start)
     if found is None or not (has_on or _is_adverb(line, found.end)):

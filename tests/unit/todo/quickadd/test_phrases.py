@@ -9,6 +9,13 @@ from todo.quickadd.result import QuickAdd
 from todo.schedule.rule import read_rule
 
 PHRASES = list(load_phrases())
+KNOWN_MISSES = {
+    "put sunday best in the wash": "an idiom; other words after a weekday name the task",
+    "say no to 6am meetings": "a time before a noun is a time in most lines",
+    "watch 2:22 the play": "a title of digits; quotation marks keep it",
+    "listen to Sunday Bloody Sunday": "a title; quotation marks keep it",
+}
+"""Texts that are read otherwise, and why that stays so; at most 3 % of all."""
 
 
 def parse(phrase: Phrase, text: str | None = None) -> QuickAdd:
@@ -37,8 +44,16 @@ def name_of(phrase: Phrase) -> str:
 def test_a_phrase_means_its_task(phrase: Phrase) -> None:
     found, expected = compare(phrase)
 
+    if phrase.text in KNOWN_MISSES:
+        assert found != expected, "not missed any more: remove it from KNOWN_MISSES"
+        return
     assert found == expected
     assert phrase.questions or not parse(phrase).questions
+
+
+def test_few_phrases_are_missed() -> None:
+    assert {phrase.text for phrase in PHRASES} >= KNOWN_MISSES.keys()
+    assert len(KNOWN_MISSES) <= 0.03 * len(PHRASES)
 
 
 @pytest.mark.parametrize("phrase", [phrase for phrase in PHRASES if phrase.questions], ids=name_of)
