@@ -1,8 +1,9 @@
 """The public application: it only wires routers, middleware and services."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import cache, partial
+from functools import partial
 from typing import Any, Literal
 
 from fastapi import FastAPI
@@ -166,12 +167,16 @@ class _OnFirstUse:
 
     def __init__(self, path: str, make: Callable[[], ASGIApp]) -> None:
         self.path = path
-        self._make = cache(make)
+        self._make = make
+        self._made: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The framework names only its own routes; logs and metrics have the path of this one too.
         scope["route"] = self
-        await self._make()(scope, receive, send)
+        if self._made is None:
+            # It imports for a tenth of a second, in which other requests continue.
+            self._made = await asyncio.to_thread(self._make)
+        await self._made(scope, receive, send)
 
 
 def _add_mcp(app: FastAPI, settings: Settings) -> None:
