@@ -3,7 +3,6 @@
 The protocol layer knows only this module. The tools know only this module and the services.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any
 from todo.core.caller import Caller
 from todo.core.errors import ProblemError
 from todo.core.problem_document import MAX_ERRORS
+from todo.mcp.quoting import escape, render_json
 
 Json = dict[str, Any]
 
@@ -149,7 +149,7 @@ def render_failure(error: ProblemError | ToolError) -> ToolResult:
     if shown:
         structured["error"]["errors"] = shown
     omitted = len(found) - len(shown)
-    lines = [f"Error: {message}"]
+    lines = [f"Error: {escape(message)}"]
     lines += [_render_error(each) for each in shown]
     if omitted > 0:
         structured["error"]["errors_omitted"] = omitted
@@ -159,7 +159,6 @@ def render_failure(error: ProblemError | ToolError) -> ToolResult:
 
 
 def _render_error(error: Json) -> str:
-    line = f"- {error['field']}: {error['message']}"
-    # Texts of users, or parts of what the caller sent.
-    choices = " or ".join(json.dumps(choice) for choice in error.get("choices", ()))
+    line = escape(f"- {error['field']}: {error['message']}")
+    choices = " or ".join(map(render_json, error.get("choices", ())))
     return f"{line}. Choices: {choices}" if choices else line

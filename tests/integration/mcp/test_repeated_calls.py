@@ -42,6 +42,18 @@ def test_the_key_can_be_a_header(agent: Agent, alice: Person) -> None:
     assert count_tasks(alice) == 1
 
 
+def test_the_run_is_that_of_the_argument_the_header_or_the_server(agent: Agent) -> None:
+    header = {"X-Run-Id": "header"}
+    tasks = [{"title": "a"}]
+    assert agent.call("add_tasks", tasks=tasks, headers=header).data["run_id"] == "header"
+    done = agent.call("add_tasks", tasks=tasks, run_id="argument", headers=header)
+    assert done.data["run_id"] == "argument"
+    made = [agent.do("add_tasks", tasks=tasks)["run_id"] for _ in range(2)]
+    assert len(set(made)) == 2
+    runs = [change["run_id"] for change in agent.do("changes_since")["changes"][-4:]]
+    assert runs == ["header", "argument", *made]
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [
@@ -128,3 +140,21 @@ def test_an_undo_can_be_bound_to_the_latest_change(alice: Person, make_agent: Ma
     result = careful.fail("undo", run_id="job", version=seen)
     assert result.data["code"] == "version-mismatch"
     careful.do("undo", run_id="job", version=careful.do("changes_since")["next_since"])
+
+
+def test_a_token_can_be_limited_in_its_writes(alice: Person, make_agent: MakeAgent) -> None:
+    limited = make_agent(alice, writes_per_hour=3)
+    limited.add("a", "b", "c")
+    result = limited.fail("add_tasks", tasks=[{"title": "d"}])
+    assert result.data["code"] == "rate-limited"
+    assert count_tasks(alice) == 3
+
+
+@pytest.mark.parametrize("name", ["user", "owner", "actor", "token_id", "agent", "caller"])
+def test_no_argument_says_who_the_caller_is(agent: Agent, bob: Person, name: str) -> None:
+    for tool in agent.list_tools():
+        result = agent.fail(tool, **{name: bob.name})
+        found = [each["message"] for each in result.data["errors"] if each["field"] == name]
+        assert found[0].startswith("is not an argument")
+    result = agent.fail("add_tasks", tasks=[{"title": "a", name: bob.name}])
+    assert result.data["errors"][0]["field"] == f"tasks.0.{name}"

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.integration.mcp.agents import Agent, MakeAgent
-from tests.integration.users import TASKS, Person, read
+from tests.integration.users import LISTS, TASKS, Person, read
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -71,7 +71,7 @@ def test_the_overview_is_bounded_and_says_so(agent: Agent) -> None:
 def test_the_overview_counts_open_tasks_by_list(
     agent: Agent, make_agent: MakeAgent, bob: Person, alice: Person
 ) -> None:
-    shared = bob.create("/api/v1/lists", name="Bob's")
+    shared = bob.create(LISTS, name="Bob's")
     bob.share(shared["id"], alice, "read")
     make_agent(bob).add("his", list="Bob's")
     agent.do(
@@ -88,6 +88,10 @@ def test_the_overview_counts_open_tasks_by_list(
         "open": 1,
     }
     assert titles(agent.do("find_tasks", list="Bob's")["tasks"]) == ["his"]
+    assert (
+        "Due tasks of lists shared with you are in: overview with list."
+        in agent.call("overview").lines
+    )
 
 
 def test_lines_of_quick_add_become_tasks(agent: Agent) -> None:
@@ -398,6 +402,21 @@ def test_a_run_is_undone_as_a_whole(agent: Agent) -> None:
     assert sorted(titles(agent.do("find_tasks")["tasks"])) == ["a", "b", "changed"]
 
 
+def test_a_run_in_lists_of_other_users_is_undone_with_it(
+    agent: Agent, alice: Person, bob: Person
+) -> None:
+    shared = [bob.create(LISTS, name=name)["id"] for name in ("One", "Two")]
+    for list_id in shared:
+        bob.share(list_id, alice, "write")
+    bob.create(TASKS, title="his", list_id=shared[0])
+    tasks = [{"title": "mine"}, {"title": "a", "list": "One"}, {"title": "b", "list": "Two"}]
+    agent.do("add_tasks", tasks=tasks, run_id="job")
+    assert agent.do("undo", run_id="job")["undone_count"] == 3
+    assert agent.do("find_tasks")["tasks"] == []
+    left = [agent.do("find_tasks", list=name)["tasks"] for name in ("One", "Two")]
+    assert [titles(tasks) for tasks in left] == [["his"], []]
+
+
 def test_one_call_is_undone_by_one_of_its_changes(agent: Agent) -> None:
     agent.add("a", "b")
     change = agent.do("changes_since")["changes"][-1]
@@ -444,7 +463,7 @@ def test_connectors_search_and_fetch(agent: Agent) -> None:
 def test_lists_and_tags_come_in_pages(agent: Agent, alice: Person) -> None:
     names = [f"list {number}" for number in range(52)]
     for name in names:
-        alice.create("/api/v1/lists", name=name)
+        alice.create(LISTS, name=name)
     for start in range(0, 210, 10):
         agent.add("t", tags=[f"tag {number:03}" for number in range(start, start + 10)])
     first = agent.do("lists_and_tags")

@@ -3,12 +3,12 @@
 from todo.core.errors import ValidationFailedError
 from todo.lists.schemas import ListCreate
 from todo.lists.service import ListService
+from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.clock import render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
 from todo.mcp.tools.items import DUE, Items, open_items, run_operations
 from todo.mcp.tools.places import NAME_LENGTH, Place
-from todo.mcp.tools.quoting import quote
 from todo.mcp.tools.schema import array, flag, record, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import (

@@ -16,11 +16,11 @@ from todo.journal.repository import (
     read_changes,
     read_history,
 )
+from todo.mcp.quoting import cut, quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.clock import Clock, render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
 from todo.mcp.tools.items import open_view, raise_for_arguments
-from todo.mcp.tools.quoting import cut, quote
 from todo.mcp.tools.schema import integer, text
 from todo.mcp.tools.task_view import TIMES
 

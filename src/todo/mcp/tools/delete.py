@@ -5,12 +5,12 @@ from uuid import UUID
 import orjson
 
 from todo.core.errors import BatchFailedError, NotFoundError
+from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.clock import render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
 from todo.mcp.tools.items import Items, open_items
 from todo.mcp.tools.places import NAME_LENGTH
-from todo.mcp.tools.quoting import quote
 from todo.mcp.tools.schema import array, record, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import (

@@ -6,11 +6,11 @@ Their text is the JSON of the result, and each result has a `url`.
 from uuid import UUID
 
 from todo.core.errors import NotFoundError
+from todo.mcp.quoting import render_json
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.clock import fetch_clock, render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
 from todo.mcp.tools.places import fetch_places
-from todo.mcp.tools.quoting import render_json
 from todo.mcp.tools.schema import text
 from todo.mcp.tools.task_view import KEYS, render_task, view_task
 from todo.tasks.document import parse_document

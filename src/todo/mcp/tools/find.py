@@ -5,12 +5,12 @@ from datetime import date, datetime, timedelta
 from pydantic import ValidationError
 
 from todo.db.documents import TASK_FIELDS
+from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.add import PRIORITIES
 from todo.mcp.tools.clock import render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
 from todo.mcp.tools.items import Items, is_removed, open_view, raise_for_arguments
-from todo.mcp.tools.quoting import quote
 from todo.mcp.tools.schema import array, integer, text
 from todo.mcp.tools.task_view import KEYS, TASK, render_tasks, view_task
 from todo.schedule.due import at_wall_time

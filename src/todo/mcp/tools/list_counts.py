@@ -6,9 +6,9 @@ from datetime import datetime
 
 from todo.core.caller import Caller
 from todo.db.session import Session
+from todo.mcp.quoting import quote
 from todo.mcp.tool import Json
 from todo.mcp.tools.places import Place
-from todo.mcp.tools.quoting import quote
 from todo.tasks.document import parse_document
 from todo.tasks.query import Query, read_page
 

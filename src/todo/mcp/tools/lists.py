@@ -5,11 +5,11 @@ from uuid import UUID
 from todo.api.pagination import decode_cursor, encode_cursor
 from todo.core.caller import Caller
 from todo.db.session import Session
+from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.definition import Definition
 from todo.mcp.tools.list_counts import LIST, count_lists, render_list
 from todo.mcp.tools.places import fetch_places
-from todo.mcp.tools.quoting import quote
 from todo.mcp.tools.schema import text
 from todo.tags.repository import find_names
 

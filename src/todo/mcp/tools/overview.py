@@ -80,6 +80,8 @@ def _render(structured: Json) -> str:
             lines.append("- … more: find_tasks with due_from and due_to")
     if structured.get("lists"):
         lines += ["Lists:", *map(render_list, structured["lists"])]
+    if any(each["access"] != "owner" for each in structured.get("lists", ())):
+        lines.append("Due tasks of lists shared with you are in: overview with list.")
     if structured.get("no_list"):
         lines.append(f"In no list{render_open(structured['no_list'])}.")
     return "\n".join(lines)

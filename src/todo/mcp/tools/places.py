@@ -9,7 +9,7 @@ from uuid import UUID
 from todo.core.caller import Caller
 from todo.db.session import Session
 from todo.lists.repository import ListRepository
-from todo.mcp.tools.quoting import quote
+from todo.mcp.quoting import quote
 from todo.tasks.document import parse_document
 from todo.text.normalization import normalize_text
 

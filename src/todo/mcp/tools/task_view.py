@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
+from todo.mcp.quoting import cut, quote
 from todo.mcp.tool import Json
 from todo.mcp.tools.clock import WEEKDAYS, Clock
 from todo.mcp.tools.places import Places
-from todo.mcp.tools.quoting import cut, quote
 from todo.quickadd.words import describe_rule
 from todo.schedule.due import check_zone
 from todo.schedule.rule import read_rule

@@ -4,14 +4,15 @@ from uuid import UUID
 
 import orjson
 
-from todo.journal.repository import MAX_SEQ, find_view
+from todo.journal.repository import MAX_SEQ, Filter, View, find_view, read_history
 from todo.journal.undo import Undo
 from todo.journal.undo_scope import Run
+from todo.mcp.quoting import cut, escape, quote
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.clock import render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
 from todo.mcp.tools.items import open_items, raise_for_arguments
-from todo.mcp.tools.quoting import cut, quote
+from todo.mcp.tools.places import Places
 from todo.mcp.tools.schema import flag, integer, text
 from todo.mcp.tools.write import KEY, RESULT, render_replay, run_write
 from todo.writes.unit_of_work import UnitOfWork
@@ -19,12 +20,14 @@ from todo.writes.unit_of_work import UnitOfWork
 NAME = "undo"
 _NAME_LENGTH = 255
 _MAX_SHOWN = 50
+# Lists of other users in whose journals a run is looked for.
+_MAX_SHARED = 20
 
 _ARGUMENTS: Json = {
     "run_id": text("Everything that this run changed."),
     "seq": integer("Or this change, from changes_since.", 1, MAX_SEQ),
     "whole_call": flag("With seq: everything that the same call changed."),
-    "list": text("Of a shared list's changes: its name or id."),
+    "list": text("Only in this list of another user: name or id."),
     "version": integer("Only if this is still the latest seq.", 0, MAX_SEQ),
     **KEY,
 }
@@ -83,21 +86,34 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         if version is not None:
             account, _ = await work.lock(view.owner)
             account.require_version(frozenset({version}))
-        doing = Undo(work, view)
-        if run_id is not None:
-            done = await doing.undo_run(Run(run_id, work.caller.user))
-        else:
+        if run_id is None:
             whole = arguments.get("whole_call", False)
-            done = await doing.undo_change(seq or 0, whole_request=whole)
-        return {**items.clock.render(), **_show(orjson.loads(done))}
+            done = [await Undo(work, view).undo_change(seq or 0, whole_request=whole)]
+        else:
+            run = Run(run_id, work.caller.user)
+            views = await _find_views(work, items.places, run) if list_id is None else []
+            done = [await Undo(work, each).undo_run(run) for each in views or [view]]
+        return {**items.clock.render(), **_show(list(map(orjson.loads, done)))}
 
     identified = arguments if run_id is None else {**arguments, "undone_run": run_id}
     return await run_write(call, NAME, identified, act, _render)
 
 
-def _show(done: Json) -> Json:
+async def _find_views(work: UnitOfWork, places: Places, run: Run) -> list[View]:
+    """Return the journals that a run changed: the caller's, and those of lists of other users."""
+    if work.caller.list_id is not None:
+        return []
+    shared = [place for place in places.all if place.access == "write"][:_MAX_SHARED]
+    views = [await find_view(work.session, work.caller, None)]
+    views += [await find_view(work.session, work.caller, UUID(place.id)) for place in shared]
+    wanted = Filter(run_id=run.id, actor=run.actor)
+    return [view for view in views if (await read_history(work.session, view, wanted, None, 1))[0]]
+
+
+def _show(done: list[Json]) -> Json:
+    items = [item for each in done for item in each["items"]]
     undone = []
-    for item in done["items"][:_MAX_SHOWN]:
+    for item in items[:_MAX_SHOWN]:
         after = item["after"]
         shown = {"kind": item["kind"], "id": item["id"]}
         if after is None:
@@ -108,9 +124,11 @@ def _show(done: Json) -> Json:
         undone.append(shown)
     return {
         "undone": undone,
-        "undone_count": len(done["items"]),
+        "undone_count": len(items),
         "not_undone": [
-            {"seq": each["seq"], "message": each["message"]} for each in done["not_undone"]
+            {"seq": entry["seq"], "message": entry["message"]}
+            for each in done
+            for entry in each["not_undone"]
         ],
     }
 
@@ -125,7 +143,7 @@ def _render(structured: Json) -> str:
     omitted = structured["undone_count"] - len(structured["undone"])
     if omitted:
         lines.append(f"- … and {omitted} more")
-    lines += [f"- not undone: {each['message']}" for each in structured["not_undone"]]
+    lines += [f"- not undone: {escape(each['message'])}" for each in structured["not_undone"]]
     replayed = render_replay(structured)
     lines.append(f"{replayed}To do it again: undo with run_id {structured['run_id']}.")
     return "\n".join(lines)

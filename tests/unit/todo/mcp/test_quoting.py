@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo.mcp.tools.quoting import quote, render_json
+from todo.mcp.quoting import escape, quote, render_json
 
 HOSTILE = [
     "line\nbreak",
@@ -54,3 +54,12 @@ def test_the_length_is_bounded(text: str, limit: int) -> None:
 @given(st.dictionaries(st.text(), st.text()))
 def test_json_stays_the_same_value(value: dict[str, str]) -> None:
     assert json.loads(render_json(value)) == value
+
+
+@given(st.text())
+def test_a_line_of_this_program_stays_one_line(text: str) -> None:
+    assert "\n" not in escape(f"the list {text} is not there")
+
+
+def test_only_hidden_characters_are_escaped() -> None:
+    assert escape('a "list"\n\u202e of Zoë') == 'a "list"\\n\\u202e of Zoë'

@@ -41,6 +41,11 @@ def render_json(value: object) -> str:
     return plain if plain.isascii() else "".join(map(_escape, plain))
 
 
+def escape(text: str) -> str:
+    """Return a text of this program, in which a user's may be, as one line that is printable."""
+    return text if text.isascii() and text.isprintable() else "".join(map(_escape, text))
+
+
 def cut(text: str, limit: int) -> str:
     """Return a text, or its beginning with an ellipsis."""
     return text if len(text) <= limit else f"{text[:limit]}…"
