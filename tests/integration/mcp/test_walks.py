@@ -426,6 +426,18 @@ def test_one_call_is_undone_by_one_of_its_changes(agent: Agent) -> None:
     assert titles(agent.do("find_tasks")["tasks"]) == []
 
 
+def test_removing_what_a_run_created_needs_the_scope_to_delete(
+    alice: Person, make_agent: MakeAgent
+) -> None:
+    writer = make_agent(alice, "read", "write")
+    (task_id,) = writer.add("a")
+    writer.do("update_tasks", tasks=[{"id": task_id, "title": "b"}], run_id="change")
+    writer.do("undo", run_id="change")
+    writer.do("add_tasks", tasks=[{"title": "c"}], run_id="creation")
+    assert writer.fail("undo", run_id="creation").data["code"] == "insufficient-scope"
+    assert sorted(titles(writer.do("find_tasks")["tasks"])) == ["a", "c"]
+
+
 def test_undo_says_what_stays_and_what_is_in_the_way(agent: Agent, alice: Person) -> None:
     run = {"X-Run-Id": "mixed"}
     read(alice.http.patch("/api/v1/me", json={"zone": "Asia/Tokyo"}, headers=run))

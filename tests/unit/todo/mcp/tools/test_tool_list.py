@@ -1,9 +1,11 @@
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from deploy.paths import REPO
 from todo.core.caller import SCOPES
 from todo.mcp.tool import Tool
 from todo.mcp.tools import INSTRUCTIONS, TOOLS
@@ -74,6 +76,12 @@ def test_annotations_agree_with_the_scope(tool: Tool) -> None:
     assert tool.idempotent or not tool.read_only
     # All of them deal with the user's own tasks only.
     assert tool.open_world is False
+
+
+def test_the_guide_has_a_row_for_each_tool() -> None:
+    guide = (REPO / "docs/mcp.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| `(\w+)` \| (yes|no) \|$", guide, re.MULTILINE)
+    assert rows == [(tool.name, tool.scope, "no" if tool.read_only else "yes") for tool in TOOLS]
 
 
 @pytest.mark.parametrize(
