@@ -72,8 +72,9 @@ def _ask_weekday(start: int, end: int, weekday: int, day: date, present: Present
 
 def ask_several(start: int, end: int, texts: list[str]) -> Question:
     """Return the question which of several days is meant."""
-    message = f"{' and '.join(texts)} are different days; write one of them"
-    return Question(start, end, "several-dues", message, tuple(texts))
+    choices = tuple(" ".join(text.split()) for text in texts)
+    message = f"{' and '.join(choices)} are different days; write one of them"
+    return Question(start, end, "several-dues", message, choices)
 
 
 def ask_past(start: int, end: int, due: date | datetime, present: Present) -> Question:

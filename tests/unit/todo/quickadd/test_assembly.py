@@ -172,6 +172,13 @@ def test_spans_are_the_recognized_parts_with_their_prepositions() -> None:
         ("call on 3/4 at 9", "3/4", "ambiguous-date", ("3 April 2027", "4 March 2027")),
         ("call thu 3/4", None, None, ()),
         ("call sat 3/4 at 9", None, None, ()),
+        ("call thu 1/7", "thu 1/7", "ambiguous-date", ("1 July 2027", "7 January 2027")),
+        (
+            "call tomorrow\n\xa0friday",
+            "tomorrow\n\xa0friday",
+            "several-dues",
+            ("tomorrow", "friday"),
+        ),
         ("call sun 3/4 at 9", "sun 3/4", "weekday-mismatch", ("3 April 2027", "4 April 2027")),
         ("swim every day until 3/4", "3/4", "ambiguous-date", ("3 April 2027", "4 March 2027")),
         (
