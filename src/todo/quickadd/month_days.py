@@ -1,7 +1,7 @@
 """Days of a month or a year in a rule: `1st and 15th`, `last friday`, `march 15`."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.numbers import find_ordinal
@@ -17,9 +17,10 @@ _MONTHLY = Frequency.MONTHLY
 # Beside the numbers of the weekdays.
 _DAY, _WORKDAY = 7, 8
 _PERIODS = frozenset({"day", "week", "month", "year", "quarter"})
-_WORKDAYS = tuple((0, weekday) for weekday in range(5))
+WORKDAYS: Final = tuple((0, weekday) for weekday in range(5))
 _WORKDAY_NAMES = (
-    "weekday", "workday", "work day", "working day", "business day",
+    "weekday", "weekdays", "workday", "workdays", "work day", "work days", "working day",
+    "working days", "business day", "business days",
 )  # fmt: skip
 
 
@@ -28,6 +29,11 @@ def find_month_days(line: Line, at: int) -> Match[Rule] | None:
     """Find days of a month; with a month's name the rule is yearly."""
     found = [each for each in (_find_items(line, at), _find_in_year(line, at)) if each is not None]
     return max(found, key=lambda each: each.end, default=None)
+
+
+def find_workday(line: Line, at: int) -> int:
+    """Return the token after `weekday` or one of its other names, or -1."""
+    return max(line.phrase(at, words) for words in _WORKDAY_NAMES)
 
 
 def find_months(line: Line, at: int) -> Match[tuple[int, ...]] | None:
@@ -78,9 +84,13 @@ def _find_items(line: Line, at: int) -> Match[Rule] | None:
     items: list[_Item] = []
     end = at
     while len(items) < _MAX_DAYS:
-        item = _find_item(line, at + (line.words[at] == "the"))
+        at += line.words[at] == "the"
+        item = _find_item(line, at)
         if item is None:
             break
+        if item.value.is_bare and line[at].kind == "w" and not _find_item(line, item.end + 1):
+            # "every first and foremost"
+            return None
         items.append(item.value)
         end = item.end
         at = end + (line.words[end] in {",", "/", "&"})
@@ -123,10 +133,9 @@ def _find_item(line: Line, at: int) -> Match[_Item] | None:
     weekday = WEEKDAYS.get(line.words[end])
     if weekday is not None:
         return Match(_Item(number, weekday), end + 1)
-    for name in _WORKDAY_NAMES:
-        after = line.phrase(end, name)
-        if after > 0:
-            return Match(_Item(number, _WORKDAY), after)
+    after = find_workday(line, end)
+    if after > 0:
+        return Match(_Item(number, _WORKDAY), after)
     if line.words[end] == "day":
         return Match(_Item(number, _DAY), end + 1)
     is_number = line[at].kind == "n"
@@ -143,7 +152,7 @@ def _make_rule(items: list[_Item]) -> Rule | None:
     places = sorted({item.place for item in items})
     if noun == _WORKDAY:
         is_one = not nouns and len(places) == 1
-        return Rule(_MONTHLY, by_day=_WORKDAYS, by_set_pos=tuple(places)) if is_one else None
+        return Rule(_MONTHLY, by_day=WORKDAYS, by_set_pos=tuple(places)) if is_one else None
     if noun == _DAY:
         is_valid = not nouns and all(1 <= abs(place) <= _DAYS_OF_A_MONTH for place in places)
         return Rule(_MONTHLY, by_month_day=tuple(places)) if is_valid else None

@@ -6,13 +6,12 @@ from typing import Final
 from todo.quickadd.clock import DAY_PARTS, DayPart
 from todo.quickadd.durations import find_duration
 from todo.quickadd.line import DASHES, Line, Match
-from todo.quickadd.month_days import find_month_days, find_months
+from todo.quickadd.month_days import WORKDAYS, find_month_days, find_months, find_workday
 from todo.quickadd.numbers import find_cardinal, find_ordinal
 from todo.quickadd.vocabulary import PLURAL_WEEKDAYS, WEEKDAYS
 from todo.schedule.rule import MAX_INTERVAL, Frequency, Rule, read_rule
 from todo.schedule.series import Basis
 
-WORKDAYS: Final = tuple((0, weekday) for weekday in range(5))
 _WEEK = tuple((0, weekday) for weekday in range(7))
 _WEEKEND = ((0, 5), (0, 6))
 EVERY: Final = frozenset({"every", "each", "ev"})
@@ -30,12 +29,8 @@ _UNITS: Final = {
     "yr": Rule(Frequency.YEARLY), "yrs": Rule(Frequency.YEARLY),
 }  # fmt: skip
 _DAY_SETS: Final = {
-    "weekday": WORKDAYS, "weekdays": WORKDAYS, "workday": WORKDAYS, "workdays": WORKDAYS,
-    "weekend": _WEEKEND, "weekends": _WEEKEND,
+    "weekday": WORKDAYS, "workday": WORKDAYS, "weekend": _WEEKEND, "weekends": _WEEKEND,
 }  # fmt: skip
-_TWO_WORD_WORKDAYS = (
-    "work day", "work days", "working day", "working days", "business day", "business days",
-)  # fmt: skip
 _ADVERBS: Final = {
     "daily": Rule(Frequency.DAILY),
     "weekly": Rule(Frequency.WEEKLY),
@@ -58,8 +53,6 @@ COMPLETION: Final = (
     "after completion", "from completion", "after completing", "after it is done",
     "after it ' s done", "when done", "when completed", "after done",
 )  # fmt: skip
-
-
 _COMPLETION_STARTS = frozenset(words.split()[0] for words in COMPLETION)
 _COMPLETION_WORDS = frozenset(words.split()[-1] for words in COMPLETION)
 
@@ -247,13 +240,6 @@ def _find_days_without(line: Line, at: int) -> Match[Rule] | None:
         return None
     left = tuple(day for day in days if day not in without.value.by_day)
     return Match(Rule(Frequency.WEEKLY, by_day=left), without.end) if left else None
-
-
-def find_workday(line: Line, at: int) -> int:
-    """Return the token after `weekday` or one of its other names, or -1."""
-    if _DAY_SETS.get(line.words[at]) is WORKDAYS:
-        return at + 1
-    return max(line.phrase(at, words) for words in _TWO_WORD_WORKDAYS)
 
 
 def _find_weekdays(line: Line, at: int) -> Match[Rule] | None:

@@ -83,6 +83,7 @@ def test_days_and_times_go_together(text: str, title: str, due: date | None) -> 
         ("pay every 30 february", "pay every 30 february", None, None),
         ("prepare weekly report", "prepare weekly report", None, None),
         ("buy the daily", "buy the daily", None, None),
+        ("every first and foremost", "every first and foremost", None, None),
     ],
 )
 def test_a_recurrence_has_its_own_days(
