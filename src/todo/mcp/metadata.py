@@ -57,7 +57,7 @@ class ResourceMetadata:
         await response(scope, receive, send)
 
     def extend_challenge(self, request: Request, error: ProblemError) -> None:
-        """Add to a challenge where the metadata is, and which scopes to ask for.
+        """Add to a challenge where the metadata is, and which scopes to request.
 
         Raises:
             MalformedRequestError: The request does not name its host.

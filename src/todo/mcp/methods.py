@@ -14,7 +14,7 @@ MAX_RESULT_BYTES = 256 * 1024
 """The tools page their results; a client keeps a fraction of this."""
 CAPABILITIES: Json = {"tools": {}, "prompts": {}}
 """Neither `listChanged` nor subscriptions: what is listed changes with an upgrade only. Lists of
-resources are answered, since some clients ask in any case, but not announced, since others then
+resources are answered, since some clients request them anyway, but not announced, since others then
 load tools of their own for them."""
 
 _ERROR = "todo-backend/error"
@@ -58,7 +58,7 @@ async def call_tool(server: Server, params: Json, call: ToolCall) -> Json:
 
     Raises:
         RpcError: The tool does not exist, or the request is malformed.
-        ForbiddenError: The token lacks a scope that its client can ask the login service for.
+        ForbiddenError: The token lacks a scope that its client can request from the login service.
     """
     name, arguments = params.get("name"), params.get("arguments")
     tool = next((tool for tool in server.tools if tool.name == name), None)

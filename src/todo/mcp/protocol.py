@@ -45,7 +45,7 @@ class Server:
         capabilities: What clients may expect.
         methods: The methods of both eras.
         challenges: Whether a call beyond the scopes of its token is refused with 403, so that its
-            client asks the login service for more scopes. Otherwise its result is an error.
+            client requests more scopes from the login service. Otherwise its result is an error.
     """
 
     info: Json

@@ -69,7 +69,7 @@ def complete(*content: Json) -> Json:
 
 
 def ask(message: str, field: str, kind: str = "string") -> Json:
-    """An input request that asks the user for one value."""
+    """An input request for one value from the user."""
     schema = {"type": "object", "properties": {field: {"type": kind}}, "required": [field]}
     params = {"mode": "form", "message": message, "requestedSchema": schema}
     return {"method": "elicitation/create", "params": params}
