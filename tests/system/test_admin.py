@@ -68,3 +68,13 @@ def test_a_token_of_few_scopes_and_the_log_of_its_requests(stack: Stack) -> None
     as_json = stack.build("logs", "backend", "--lines=100", "--json", "--no-lab").stdout
     ids = [json.loads(line).get("request_id") for line in as_json.splitlines()]
     assert refused.headers["x-request-id"] in ids
+
+
+def test_an_agent_gets_a_token_that_its_client_can_use(stack: Stack) -> None:
+    token, *lines = stack.build("mcp-token", "erin", "--days=1", "--no-lab").stdout.splitlines()
+    url = f"http://127.0.0.1:{stack.port}/mcp"
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+
+    found = httpx.post(url, headers={"Authorization": f"Bearer {token}"}, json=request)
+    assert "overview" in {tool["name"] for tool in found.json()["result"]["tools"]}
+    assert any("claude mcp add --transport http todo http://127.0.0.1:" in line for line in lines)

@@ -18,6 +18,16 @@ resources are answered, since some clients request them anyway, but not announce
 load tools of their own for them."""
 
 _ERROR = "todo-backend/error"
+_READ_TOO_LARGE = ToolError(
+    "The result is too large.",
+    "repeat the call with a smaller limit or with fewer fields.",
+    code="result-too-large",
+)
+_WRITE_TOO_LARGE = ToolError(
+    "The changes were made, but the result is too large.",
+    "read what was changed; do not repeat the call.",
+    code="result-too-large",
+)
 
 _log = logging.getLogger("todo.mcp")
 
@@ -79,20 +89,14 @@ async def call_tool(server: Server, params: Json, call: ToolCall) -> Json:
             raise
         result = render_failure(error)
     except (ProblemError, ToolError) as error:
+        _log.info("tool call failed", extra={"tool": tool.name, "code": error.code})
         result = render_failure(error)
+    if len(result.text.encode()) + len(orjson.dumps(result.structured)) > MAX_RESULT_BYTES:
+        result = render_failure(_READ_TOO_LARGE if tool.read_only else _WRITE_TOO_LARGE)
     return _render_result(result)
 
 
 def _render_result(result: ToolResult) -> Json:
-    size = len(result.text.encode()) + len(orjson.dumps(result.structured))
-    if size > MAX_RESULT_BYTES:
-        result = render_failure(
-            ToolError(
-                "The result is too large.",
-                "repeat the call with a smaller limit or with fewer fields.",
-                code="result-too-large",
-            )
-        )
     rendered: Json = {
         "content": [{"type": "text", "text": result.text}],
         "isError": result.is_error,

@@ -261,3 +261,19 @@ def test_json_web_tokens_are_ended_of_a_user_and_not_by_id(
 
     assert (done.returncode, done.stdout) == (64, "")
     assert "--jwt needs --owner USER" in done.stderr
+
+
+def test_an_operator_makes_an_api_token_for_a_user(service: Service, connect: Open) -> None:
+    user = f"new {time.monotonic_ns()}"
+    words = ["--subject", user, "--name", " night shift ", "--days", "2", "--writes-per-hour", "1"]
+    made = call_admin(service.environment, "token", *words, "--scope=write", "--scope=read")
+
+    assert (made.returncode, made.stderr) == (0, "")
+    client = connect(made.stdout.strip())
+    assert client.post(TASKS, json={"title": "one"}).status_code == 201
+    assert client.post(TASKS, json={"title": "two"}).status_code == 429
+    assert client.get(PATH).status_code == 403
+    (shown,) = connect(service.token(user)).get(PATH).json()["items"]
+    assert (shown["name"], shown["scopes"]) == ("night shift", ["read", "write"])
+    ends = datetime.fromisoformat(shown["expires_at"]) - datetime.fromisoformat(shown["created_at"])
+    assert abs(ends - timedelta(days=2)) < timedelta(minutes=10)

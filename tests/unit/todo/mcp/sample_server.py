@@ -1,4 +1,4 @@
-"""A server with three small tools, for tests of the protocol layer."""
+"""A server with four small tools, for tests of the protocol layer."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -48,7 +48,8 @@ def make_tool(name: str, scope: str, **options: Any) -> Tool:  # noqa: ANN401 - 
 TOOLS = (
     make_tool("look", "read", run=echo, read_only=True),
     make_tool("echo", "write", run=echo),
-    make_tool("fail", "read", run=fail),
+    make_tool("fail", "read", run=fail, read_only=True),
+    make_tool("grow", "write", run=fail),
 )
 
 

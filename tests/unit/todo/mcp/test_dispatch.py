@@ -302,7 +302,7 @@ def test_the_list_has_what_the_token_may_call_in_a_fixed_order() -> None:
             tool["name"] for tool in result_of(ask(modern("tools/list"), LIST, call=call))["tools"]
         ]
 
-    assert list_names("write", "read") == ["look", "echo", "fail"]
+    assert list_names("write", "read") == ["look", "echo", "fail", "grow"]
     assert list_names("read") == ["look", "fail"]
     assert list_names("delete") == []
 
@@ -403,6 +403,20 @@ def test_a_call_that_fails_has_a_result_with_the_next_step(how: str, code: str, 
     assert text in result["content"][0]["text"]
     assert result["_meta"]["todo-backend/error"]["code"] == code
     assert "structuredContent" not in result
+
+
+def test_a_failed_call_is_logged_with_its_code(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "todo.mcp")
+    call_tool("fail", how="field")
+
+    (record,) = caplog.records
+    assert (record.__dict__["tool"], record.__dict__["code"]) == ("fail", "validation-failed")
+
+
+def test_a_change_whose_result_is_too_large_is_not_to_be_repeated() -> None:
+    result = call_tool("grow", how="large")
+
+    assert "do not repeat the call" in result["content"][0]["text"]
 
 
 @pytest.mark.parametrize("headers", [OLD, with_method("tools/call", mcp_name="fail")])
