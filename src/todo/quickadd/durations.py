@@ -18,6 +18,7 @@ _SIZES: Final[dict[Unit, int]] = {
 }  # fmt: skip
 APPROXIMATELY = frozenset({"about", "around", "approximately", "roughly", "~"})
 _MAX_APPROXIMATELY = 2
+_AFTER_NUMBER = frozenset({*UNITS, "fortnight", "fortnights", "m", "more"})
 # Longer than the calendar of tasks, and far from an overflow.
 _MAX_MONTHS = 8_100 * 12
 _MAX_MINUTES = 8_100 * 366 * _DAY
@@ -91,6 +92,11 @@ def find_duration(line: Line, at: int) -> Match[Duration] | None:
 def _find_part(line: Line, at: int) -> Match[tuple[Unit, int]] | None:
     for _ in range(_MAX_APPROXIMATELY):
         at += line.words[at] in APPROXIMATELY
+    if line[at].kind == "n":
+        # Most numbers count something else.
+        unit = at + 1 + 2 * (line.words[at + 1] in {"/", "."})
+        if line.words[unit] not in _AFTER_NUMBER:
+            return None
     amount = find_amount(line, at)
     if amount is None:
         return None
