@@ -197,7 +197,8 @@ def _is_clock(line: Line, clock: Match[Clock], before: Match[Due], preposition: 
         is_before_more = line.words[end] in _AFTER_HOUR or _is_day_word(line, end)
         return is_beside or is_before_more or not is_counting
     if is_beside:
-        return not is_counting
+        has_part = line.words[line.phrase(end, "in the")] in DAY_PARTS
+        return has_part or not is_counting
     return line.is_first(start) and _is_day_word(line, end)
 
 

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from todo.quickadd.dates import find_date
 from todo.quickadd.durations import APPROXIMATELY, Duration, find_duration
-from todo.quickadd.line import Line, Match, remembered
+from todo.quickadd.line import APOSTROPHES, Line, Match, remembered
 from todo.quickadd.present import Present
 from todo.quickadd.relative_days import find_start_day
 from todo.quickadd.vocabulary import CARDINALS
@@ -35,9 +35,7 @@ def find_offset(line: Line, at: int, present: Present) -> Match[date | datetime]
 def _find_length(line: Line, at: int) -> Match[Duration] | None:
     word = line.words[at]
     if word in _IN:
-        found = find_duration(line, at + 1)
-        # "in a week of rain"
-        return None if found is None or line.words[found.end] == "of" else found
+        return _find_within(line, at + 1)
     if word in {"+", "now"}:
         start = at + (word == "now")
         return find_duration(line, start + 1) if line.words[start] == "+" else None
@@ -46,6 +44,23 @@ def _find_length(line: Line, at: int) -> Match[Duration] | None:
             return Match(_NEXT[line.words[at + 1]], at + 2)
         return find_duration(line, at + 1) if line[at + 1].kind == "n" else None
     return _find_later(line, at)
+
+
+def _find_within(line: Line, at: int) -> Match[Duration] | None:
+    """Find what is behind `in` and `within`: `3 days`, `the next hour`."""
+    is_next = line.phrase(at, "the next") > 0
+    found = _find_length(line, at + 1) if is_next else find_duration(line, at)
+    if found is None or line.words[found.end] == "of":
+        # "in a week of rain"
+        return None
+    return Match(found.value, _skip_time(line, found.end))
+
+
+def _skip_time(line: Line, at: int) -> int:
+    """Return the token after the `time` of `in 2 weeks' time`."""
+    end = at + (line.words[at] in APOSTROPHES) + 1
+    is_time = line.words[end - 1] == "time" and (line.is_last(end) or end > at + 1)
+    return end if is_time else at
 
 
 def _find_later(line: Line, at: int) -> Match[Duration] | None:

@@ -9,9 +9,11 @@ from todo.quickadd.present import Present, days_of_month
 from todo.quickadd.vocabulary import MONTHS
 
 PERIOD_STARTS: Final = frozenset({
-    "beginning", "end", "eod", "eom", "eow", "eoy", "mid", "middle", "start", "the",
+    "beginning", "end", "eod", "eom", "eow", "eoy", "first", "last", "mid", "middle", "start",
+    "the",
 })  # fmt: skip
 _EDGES = {"beginning": "start", "start": "start", "mid": "mid", "middle": "mid", "end": "end"}
+_DAYS_OF = (("last day of", "end"), ("first day of", "start"))
 _UNITS = {"eod": "day", "eow": "week", "eom": "month", "eoy": "year"}
 _JULY, _DECEMBER = 7, 12
 _MIDDLE_OF_A_MONTH = 15
@@ -24,6 +26,10 @@ def find_period_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     if unit is not None:
         return Match(Day(_find_next(unit, "end", 0, present), Way.RELATIVE), at + 1)
     at += line.words[at] == "the"
+    for words, edge_of in _DAYS_OF:
+        end = line.phrase(at, words)
+        if end > 0:
+            return _find_period(line, end, edge_of, present)
     edge = _EDGES.get(line.words[at])
     if edge is None:
         return None

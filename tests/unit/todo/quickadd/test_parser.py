@@ -27,6 +27,10 @@ NOW = datetime(2026, 11, 29, 9, 0, tzinfo=UTC)  # a Sunday, 10:00 in Berlin
         ("2027-03-15T17:00:30Z", datetime(2027, 3, 15, 17, 0, 30, tzinfo=UTC)),
         ("2027-03-15T17:00:00.5-05:00", datetime(2027, 3, 15, 22, 0, tzinfo=UTC)),
         ("in 1 day 2 hours", datetime(2026, 11, 30, 12, 0, tzinfo=BERLIN)),
+        ("in 3 weeks' time", date(2026, 12, 20)),
+        ("within the next hour", datetime(2026, 11, 29, 11, 0, tzinfo=BERLIN)),
+        ("the last day of march", date(2027, 3, 31)),
+        ("tomorrow 8 in the evening", datetime(2026, 11, 30, 20, 0, tzinfo=BERLIN)),
         ("in 2 hours", datetime(2026, 11, 29, 12, 0, tzinfo=BERLIN)),
     ],
 )
