@@ -1,7 +1,7 @@
 """Preview of a plan: the changes that people and agents read before they apply it."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -14,17 +14,25 @@ MAX_SHOWN = 100
 _MAX_SHOWN_BYTES = 96 * 1024
 
 
-def render_changes(entries: Iterable[Entry]) -> str:
-    """Return the first changes as JSON: as many as a plan shows."""
-    shown: list[bytes] = []
+def render_changes(entries: Sequence[Entry], named: Collection[str]) -> str:
+    """Return changes in their order as JSON: as many as a plan shows.
+
+    Changes that the operations ask for have precedence over their effects: a thousand subtasks do
+    not hide the task that is deleted with them, nor a list that is shared.
+
+    Args:
+        entries: All changes.
+        named: Ids that the operations name.
+    """
+    shown: dict[int, bytes] = {}
     size = 0
-    for entry in entries:
-        change = orjson.dumps(_render_change(entry))
+    for place in sorted(range(len(entries)), key=lambda at: _is_effect(entries[at], named)):
+        change = orjson.dumps(_render_change(entries[place]))
         size += len(change)
         if len(shown) == MAX_SHOWN or size > _MAX_SHOWN_BYTES:
             break
-        shown.append(change)
-    return f"[{b','.join(shown).decode()}]"
+        shown[place] = change
+    return f"[{b','.join(shown[place] for place in sorted(shown)).decode()}]"
 
 
 def render_summary(entries: Iterable[Entry]) -> str:
@@ -36,6 +44,15 @@ def render_summary(entries: Iterable[Entry]) -> str:
             for (operation, kind), count in counts.items()
         ]
     ).decode()
+
+
+def _is_effect(entry: Entry, named: Collection[str]) -> bool:
+    if entry.kind != "task" or entry.entity_id in named:
+        return False
+    if entry.before is None and entry.after is not None:
+        # The next occurrence of a task that was completed.
+        return orjson.loads(entry.after).get("previous_id") is not None
+    return True
 
 
 def _render_change(entry: Entry) -> dict[str, Any]:

@@ -206,7 +206,7 @@ class PlanRead(PlanItem):
 
     operations: list[dict[str, Any]] = Field(description="As they were sent.")
     changes: list[PlannedChange] = Field(
-        description="The first changes: at most 100, and at most 96 KiB."
+        description="At most 100, and at most 96 KiB: what the operations name, then effects."
     )
     changes_omitted: int = Field(description="How many more changes the plan makes.")
 

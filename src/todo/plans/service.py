@@ -116,7 +116,7 @@ class PlanService:
             applied_at=None,
             summary=render_summary(entries),
             operations=orjson.dumps(operations).decode(),
-            changes=render_changes(entries),
+            changes=render_changes(entries, {each["id"] for each in operations if "id" in each}),
             expected=dump_expected(expect(recorded)),
         )
         if sum(len(part.encode()) for part in (plan.operations, plan.changes, plan.expected)) > (

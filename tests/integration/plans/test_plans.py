@@ -414,6 +414,7 @@ def test_a_large_subtree_is_counted_and_shown_in_part(alice: Person) -> None:
     assert plan["summary"] == [{"operation": "delete", "kind": "task", "count": 1001}]
     assert len(plan["changes"]) + plan["changes_omitted"] == 1001
     assert 50 <= len(plan["changes"]) <= 100
+    assert plan["changes"][-1]["id"] == parent["id"]
     read(apply(alice, plan))
     assert list_titles(alice) == []
 
