@@ -176,7 +176,7 @@ REFUSED: dict[str, tuple[object, dict[str, str], int, int | str | None]] = {
     ),
     "a name that is not base64": (
         modern("tools/call", name="look"),
-        {**CALL, "mcp-name": B64.format("bG9v%")},
+        {**CALL, "mcp-name": B64.format("bG9v%aw==")},
         400,
         -32020,
     ),
