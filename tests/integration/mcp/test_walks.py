@@ -295,7 +295,7 @@ def test_a_change_of_another_version_changes_nothing(agent: Agent) -> None:
 def test_a_task_cannot_come_twice_or_without_an_id(agent: Agent, tool: str) -> None:
     (task_id,) = agent.add("a")
     fields: dict[str, Any] = {
-        "update_tasks": {"title": "x"},
+        "update_tasks": {"title": "x", "add_tags": ["t"]},
         "reschedule_tasks": {"due": "today"},
     }.get(tool, {})
     item = {"id": task_id, **fields}

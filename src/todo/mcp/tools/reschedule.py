@@ -57,7 +57,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             fields = _read_recurrence(item, items, path)
             if "due" in item and not items.errors:
                 try:
-                    fields |= await _read_due(work, items, item, path)
+                    fields |= await _read_due(work, items, item | {"id": place["id"]}, path)
                 except ProblemError as error:
                     items.errors += explain(index, error)
             if not fields and not items.errors:

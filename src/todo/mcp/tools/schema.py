@@ -19,6 +19,8 @@ _NAMES = {
     "object": "an object",
 }
 _MAX_SHOWN = 10
+# The JSON library writes no larger ones.
+_MAX_INTEGER = 2**63 - 1
 
 
 def text(description: str, choices: Sequence[str] = ()) -> Json:
@@ -148,6 +150,8 @@ def _find_faults(schema: Json, value: Any) -> Iterator[str]:  # noqa: ANN401 - o
             yield "must not contain the character NUL"
         if any("\ud800" <= character <= "\udfff" for character in value):
             yield "must be a string without unpaired surrogates"
+    elif schema["type"] == "integer" and abs(value) > _MAX_INTEGER:
+        yield "must be an integer of 64 bits"
     elif schema["type"] == "integer":
         if value < schema.get("minimum", value):
             yield f"must be at least {schema['minimum']}"

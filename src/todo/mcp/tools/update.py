@@ -60,14 +60,15 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         operations = []
         for index, item in enumerate(arguments["tasks"]):
             path = f"tasks.{index}"
+            place = items.identify(item, path)
             fields = _read(item, items, path)
             if not items.errors and ("add_tags" in item or "remove_tags" in item):
                 try:
-                    fields["tags"] = await _change_tags(work, item)
+                    fields["tags"] = await _change_tags(work, item | {"id": place["id"]})
                 except ProblemError as error:
                     items.errors += explain(index, error)
             task = items.validate(TaskUpdate, fields, path)
-            operations.append({"op": "update", "task": task, **items.identify(item, path)})
+            operations.append({"op": "update", "task": task, **place})
         raise_for_items(items.errors)
         documents = await run_operations(work, rules, operations)
         return show_changed(items, documents)

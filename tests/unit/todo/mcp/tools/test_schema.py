@@ -67,6 +67,8 @@ def test_a_whole_number_that_is_written_as_a_float_is_an_integer() -> None:
         ({"items": ITEMS, "limit": True}, "limit", "must be an integer"),
         ({"items": ITEMS, "limit": 1.5}, "limit", "must be an integer"),
         ({"items": ITEMS, "limit": 0}, "limit", "must be at least 1"),
+        ({"items": ITEMS, "limit": 2**63}, "limit", "must be an integer of 64 bits"),
+        ({"items": ITEMS, "limit": -1e300}, "limit", "must be an integer of 64 bits"),
         ({"items": ITEMS, "limit": 51}, "limit", "must be at most 50"),
         ({"items": ITEMS, "whole": 1}, "whole", "must be true or false"),
         ({"items": ITEMS, "limits": 1}, "limits", "is not an argument; did you mean limit?"),
