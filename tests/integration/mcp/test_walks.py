@@ -294,11 +294,12 @@ def test_a_change_of_another_version_changes_nothing(agent: Agent) -> None:
 @pytest.mark.parametrize("tool", ["update_tasks", "complete_tasks", "reschedule_tasks"])
 def test_a_task_cannot_come_twice_or_without_an_id(agent: Agent, tool: str) -> None:
     (task_id,) = agent.add("a")
-    fields: dict[str, Any] = {
+    fields: dict[str, dict[str, Any]] = {
         "update_tasks": {"title": "x", "add_tags": ["t"]},
         "reschedule_tasks": {"due": "today"},
-    }.get(tool, {})
-    item = {"id": task_id, **fields}
+        "complete_tasks": {},
+    }
+    item = {"id": task_id, **fields[tool]}
     result = agent.fail(tool, tasks=[item, {**item, "id": task_id.upper()}, {**item, "id": "x"}])
     assert [each["field"] for each in result.data["errors"]] == ["tasks.1.id", "tasks.2.id"]
 
