@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from todo.quickadd.result import Priority
@@ -49,11 +50,16 @@ class ListNames:
     """The lists that a text can name: case does not matter, `-` and `_` are blanks."""
 
     def __init__(self, names: Collection[str]) -> None:
-        self._names = {_fold(name): name for name in names}
+        self._names = names
 
     def find(self, name: str) -> str | None:
         """Return the list of this name in its own spelling, or None."""
-        return self._names.get(_fold(name))
+        return self._by_folded_name.get(_fold(name))
+
+    @cached_property
+    def _by_folded_name(self) -> dict[str, str]:
+        # Most texts name no list, and an account can have many.
+        return {_fold(name): name for name in self._names}
 
 
 def _fold(name: str) -> str:
