@@ -16,6 +16,7 @@ _TWO_DIGITS = 2
 _NAMED = (("noon", 12), ("midday", 12), ("mid day", 12), ("midnight", 0))
 _FRACTIONS = {"half": 30, "quarter": 15}
 _DIRECTIONS = {"past": 1, "after": 1, "from": 1, "to": -1, "before": -1, "till": -1}
+_DIRECTION_WORDS = frozenset(_DIRECTIONS)
 
 
 class Weight(enum.IntEnum):
@@ -135,11 +136,10 @@ def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] |
 def _find_any(line: Line, at: int) -> Match[Clock] | None:
     if line[at].kind != "n" and line.words[at] not in _STARTS:
         return None
-    for find in (_find_named, _find_past, _find_numeric, _find_spoken):
-        found = find(line, at)
-        if found is not None:
-            return _find_zone(line, found)
-    return None
+    found = _find_past(line, at) if line.has_any(_DIRECTION_WORDS) else None
+    if found is None:
+        found = _find_hour(line, at)
+    return None if found is None else _find_zone(line, found)
 
 
 def _find_zone(line: Line, found: Match[Clock]) -> Match[Clock]:
@@ -187,7 +187,9 @@ def _find_past(line: Line, at: int) -> Match[Clock] | None:
 
 
 def _find_hour(line: Line, at: int) -> Match[Clock] | None:
-    return _find_named(line, at) or _find_numeric(line, at) or _find_spoken(line, at)
+    if line[at].kind == "n":
+        return _find_numeric(line, at)
+    return _find_named(line, at) or _find_spoken(line, at)
 
 
 def _find_numeric(line: Line, at: int) -> Match[Clock] | None:

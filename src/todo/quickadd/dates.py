@@ -22,6 +22,7 @@ _AFTER_ORDINAL = frozenset({"at", "by", "for", "with", "and", "every", "in", "to
 """Words after a day of the month; other words are what is counted, `the 15th floor`."""
 
 
+_IN_MONTH = frozenset({*MONTHS, "month"})
 _STARTS = frozenset({*MONTHS, *ORDINALS, *TENS, "last", "the"})
 
 
@@ -33,7 +34,7 @@ def find_date(line: Line, at: int, present: Present) -> Match[Day] | None:
         return None
     if is_number and line.is_numbered(at):
         return None
-    for find in (find_numeric_date, _find_month_first, _find_day_first, _find_ordinal_day):
+    for find in _FIND_IN_DIGITS if is_number else _FIND_IN_WORDS:
         found = find(line, at, present)
         if found is not None:
             return None if _is_range(line, found.end) else found
@@ -69,6 +70,8 @@ def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | Non
 
 def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `15 march`, `the 15th of march 2027`, `third day of october`, `last friday of may`."""
+    if not line.has_any(_IN_MONTH):
+        return None
     start = at + (line.words[at] == "the")
     nth = _find_nth_weekday(line, start, present)
     if nth is not None:
@@ -191,3 +194,7 @@ def _starts_time(line: Line, at: int) -> bool:
 
 def _match(day: date | None, end: int) -> Match[Day] | None:
     return None if day is None else Match(Day(day), end)
+
+
+_FIND_IN_DIGITS = (find_numeric_date, _find_day_first, _find_ordinal_day)
+_FIND_IN_WORDS = (_find_month_first, _find_day_first, _find_ordinal_day)
