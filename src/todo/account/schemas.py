@@ -5,10 +5,10 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from todo.api.examples import show_example, show_examples
-from todo.api.schemas import Zone
+from todo.api.schemas import ResponseSchema, Zone
 
 
-class AccountRead(BaseModel):
+class AccountRead(ResponseSchema):
     """The caller's account."""
 
     model_config = ConfigDict(

@@ -8,10 +8,11 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from todo import __version__
 from todo.api.examples import show_example
+from todo.api.schemas import ResponseSchema
 
 NAME = "Todo backend"
 _HTML = "text/html"
@@ -58,7 +59,7 @@ _PAGE = f"""\
 """
 
 
-class ServiceLinks(BaseModel):
+class ServiceLinks(ResponseSchema):
     """Where to continue. The links are relative to the address of this document."""
 
     docs: str = Field(description="The interactive documentation.")
@@ -67,7 +68,7 @@ class ServiceLinks(BaseModel):
     api: str = Field(description="The prefix of the API.")
 
 
-class ServiceInfo(BaseModel):
+class ServiceInfo(ResponseSchema):
     """Name, version and entry points of the service."""
 
     model_config = ConfigDict(

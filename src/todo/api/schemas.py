@@ -9,6 +9,7 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     StringConstraints,
 )
@@ -68,7 +69,17 @@ Position = Annotated[
 ]
 
 
-class FieldProblem(BaseModel):
+class ResponseSchema(BaseModel):
+    """A response, as the documentation describes it.
+
+    The database renders responses, so most of these models validate nothing, and a start does not
+    pay for building their validators.
+    """
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class FieldProblem(ResponseSchema):
     """One invalid field or parameter."""
 
     place: Literal["body", "query", "path", "header", "journal", "plan"] | None = Field(
@@ -89,7 +100,7 @@ class FieldProblem(BaseModel):
     )
 
 
-class Problem(BaseModel):
+class Problem(ResponseSchema):
     """An error as a problem document (RFC 9457)."""
 
     type: str

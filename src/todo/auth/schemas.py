@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from todo.api.examples import LIST_ID, TOKEN_ID, show_example, show_examples
-from todo.api.schemas import Instant, refuse_nul
+from todo.api.schemas import Instant, ResponseSchema, refuse_nul
 from todo.core.timestamps import format_timestamp
 
 Scope = Literal["read", "write", "delete", "assistant", "admin"]
@@ -99,7 +99,7 @@ _EXAMPLE: dict[str, JsonValue] = {
 }
 
 
-class TokenRead(BaseModel):
+class TokenRead(ResponseSchema):
     """An API token without its secret."""
 
     model_config = ConfigDict(json_schema_extra=show_example(_EXAMPLE))
@@ -132,7 +132,7 @@ class TokenCreated(TokenRead):
     )
 
 
-class TokenList(BaseModel):
+class TokenList(ResponseSchema):
     """All tokens, newest first."""
 
     items: list[TokenRead]

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from todo.api.examples import TASK_ID, show_example, show_examples
+from todo.api.schemas import ResponseSchema
 from todo.compat.due import Due, read_due_text
 from todo.compat.field_aliases import read_fields, refuse_contradiction
 from todo.db.tables import TAG_LENGTH
@@ -317,7 +318,7 @@ class FrontEndState(BaseModel):
     status: State = Field(default=None, description="The same as a word.")
 
 
-class FrontEndTask(BaseModel):
+class FrontEndTask(ResponseSchema):
     """A task as existing front ends read it."""
 
     model_config = ConfigDict(
@@ -357,7 +358,7 @@ class FrontEndTask(BaseModel):
     updated_at: str
 
 
-class FrontEndMessage(BaseModel):
+class FrontEndMessage(ResponseSchema):
     """A confirmation."""
 
     model_config = ConfigDict(

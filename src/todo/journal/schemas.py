@@ -23,7 +23,7 @@ from todo.api.examples import (
     show_example,
     show_examples,
 )
-from todo.api.schemas import refuse_nul
+from todo.api.schemas import ResponseSchema, refuse_nul
 from todo.db.tables import USER_LENGTH
 from todo.journal.repository import MAX_SEQ
 
@@ -59,7 +59,7 @@ class ChangesQuery(BaseModel):
     list: UUID | None = Field(default=None, description=_LIST)
 
 
-class ChangeRead(BaseModel):
+class ChangeRead(ResponseSchema):
     """One change."""
 
     model_config = ConfigDict(
@@ -85,7 +85,7 @@ class ChangeRead(BaseModel):
     )
 
 
-class ChangePage(BaseModel):
+class ChangePage(ResponseSchema):
     """One page, oldest first. It may be short, even empty, while `has_more` is true."""
 
     items: list[ChangeRead]
@@ -109,7 +109,7 @@ class HistoryQuery(BaseModel):
     limit: int = Field(default=20, ge=1, le=100)
 
 
-class EntryRead(BaseModel):
+class EntryRead(ResponseSchema):
     """One entry of the journal: who did what, and when."""
 
     model_config = ConfigDict(
@@ -149,7 +149,7 @@ class EntryRead(BaseModel):
     after: Image | None = Field(description=f"{_IMAGE}, after it.")
 
 
-class EntryPage(BaseModel):
+class EntryPage(ResponseSchema):
     """One page, newest first. It may be short, even empty, while `next_before` is a number."""
 
     items: list[EntryRead]
@@ -225,7 +225,7 @@ class UndoRequest(BaseModel):
         return self
 
 
-class NotUndone(BaseModel):
+class NotUndone(ResponseSchema):
     """A change that cannot be undone."""
 
     seq: int = Field(description="Its number in the journal.")
@@ -236,7 +236,7 @@ class NotUndone(BaseModel):
     message: str = Field(description="What stays, for people.")
 
 
-class UndoResult(BaseModel):
+class UndoResult(ResponseSchema):
     """The changes by which it was undone; undoing them does it again."""
 
     items: list[ChangeRead]

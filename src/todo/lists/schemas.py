@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from todo.api.examples import LIST_ID, show_example, show_examples
-from todo.api.schemas import Position, drop_defaults, refuse_nul
+from todo.api.schemas import Position, ResponseSchema, drop_defaults, refuse_nul
 from todo.db.tables import LIST_NAME_LENGTH, USER_LENGTH
 from todo.text.normalization import nfc_validator
 
@@ -72,7 +72,7 @@ class ListUpdate(BaseModel):
     position: Position = Field(default=0)
 
 
-class ListRead(BaseModel):
+class ListRead(ResponseSchema):
     """A list."""
 
     model_config = ConfigDict(
@@ -100,7 +100,7 @@ class ListRead(BaseModel):
     access: Access = Field(description="What the caller may do with the list's tasks.")
 
 
-class ListPage(BaseModel):
+class ListPage(ResponseSchema):
     """One page."""
 
     items: list[ListRead]
@@ -139,7 +139,7 @@ class ShareChange(BaseModel):
     access: Literal["read", "write"]
 
 
-class ShareRead(BaseModel):
+class ShareRead(ResponseSchema):
     """A list that is shared with a user."""
 
     model_config = ConfigDict(
@@ -159,7 +159,7 @@ class ShareRead(BaseModel):
     created_at: datetime
 
 
-class Shares(BaseModel):
+class Shares(ResponseSchema):
     """The owner sees all of a list's shares, others their own."""
 
     items: list[ShareRead]

@@ -3,10 +3,11 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from todo.api.examples import show_example, show_examples
+from todo.api.schemas import ResponseSchema
 from todo.tasks.schemas import Tag
 
 
-class TagRead(BaseModel):
+class TagRead(ResponseSchema):
     """A tag of at least one task."""
 
     model_config = ConfigDict(json_schema_extra=show_example({"name": "home"}))
@@ -14,7 +15,7 @@ class TagRead(BaseModel):
     name: str
 
 
-class TagPage(BaseModel):
+class TagPage(ResponseSchema):
     """One page."""
 
     items: list[TagRead]
@@ -40,7 +41,7 @@ class TagUpdate(BaseModel):
     name: Tag
 
 
-class TagRenamed(BaseModel):
+class TagRenamed(ResponseSchema):
     """The result of renaming a tag."""
 
     model_config = ConfigDict(json_schema_extra=show_example({"name": "household", "tasks": 3}))

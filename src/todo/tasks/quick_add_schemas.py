@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from todo.api.examples import EXAMPLE_TASK, show_example, show_examples
-from todo.api.schemas import refuse_nul
+from todo.api.schemas import ResponseSchema, refuse_nul
 from todo.quickadd.result import MAX_TEXT, Kind, QuestionCode
 from todo.tasks.schemas import Priority, RecurrenceFrom, TaskRead
 
@@ -35,7 +35,7 @@ class QuickAddRequest(BaseModel):
     parent_id: UUID | None = None
 
 
-class QuickAddSpan(BaseModel):
+class QuickAddSpan(ResponseSchema):
     """A part of the text that was recognized, for highlighting."""
 
     start: int = Field(description="Its first character, from 0; characters are code points.")
@@ -43,7 +43,7 @@ class QuickAddSpan(BaseModel):
     kind: Kind = Field(description="The field that it gave; `literal` is text that was quoted.")
 
 
-class QuickAddQuestion(BaseModel):
+class QuickAddQuestion(ResponseSchema):
     """A part of the text with more than one meaning."""
 
     start: int
@@ -53,7 +53,7 @@ class QuickAddQuestion(BaseModel):
     choices: list[str] = Field(description="Texts with one meaning that can replace the part.")
 
 
-class QuickAddTask(BaseModel):
+class QuickAddTask(ResponseSchema):
     """The fields that a new task would have."""
 
     title: str
@@ -76,7 +76,7 @@ _SPANS: list[dict[str, Any]] = [
 ]
 
 
-class QuickAddPreview(BaseModel):
+class QuickAddPreview(ResponseSchema):
     """The meaning of a text; nothing was created."""
 
     model_config = ConfigDict(
@@ -111,7 +111,7 @@ class QuickAddPreview(BaseModel):
     )
 
 
-class QuickAddResult(BaseModel):
+class QuickAddResult(ResponseSchema):
     """The task that was created."""
 
     model_config = ConfigDict(

@@ -28,6 +28,7 @@ from todo.api.schemas import (
     Day,
     Instant,
     Position,
+    ResponseSchema,
     Zone,
     drop_defaults,
     refuse_nul,
@@ -207,7 +208,7 @@ class TaskUpdate(BaseModel):
         return self
 
 
-class TaskRead(BaseModel):
+class TaskRead(ResponseSchema):
     """A task."""
 
     model_config = ConfigDict(json_schema_extra=show_example(EXAMPLE_TASK))
@@ -237,7 +238,7 @@ class TaskRead(BaseModel):
     version: int = Field(description="Grows with each change; the entity tag is this in quotes.")
 
 
-class TaskPart(BaseModel):
+class TaskPart(ResponseSchema):
     """A task, or those of its fields that were asked for."""
 
     model_config = ConfigDict(
@@ -248,7 +249,7 @@ class TaskPart(BaseModel):
     )
 
 
-class TaskPage(BaseModel):
+class TaskPage(ResponseSchema):
     """One page. It may be short, even empty, while `next_cursor` says that there is more."""
 
     items: list[TaskPart]
@@ -359,14 +360,14 @@ class Batch(BaseModel):
     operations: Annotated[list[Operation], Field(min_length=1, max_length=MAX_BATCH)]
 
 
-class BatchResult(BaseModel):
+class BatchResult(ResponseSchema):
     """What an operation led to: the task as it is now, or null when it was deleted."""
 
     op: Literal["create", "update", "complete", "reopen", "delete"]
     task: TaskRead | None
 
 
-class BatchResults(BaseModel):
+class BatchResults(ResponseSchema):
     """In the order of the operations."""
 
     results: list[BatchResult]
