@@ -9,7 +9,10 @@ from typing import Final
 
 from todo.quickadd.result import Priority
 
-_NAME = r"(\"[^\"\s][^\"]*\"|\w[\w./&+'-]{0,99})"
+# Letters with their combining marks, digits, and what names have within them. Beyond ASCII, only
+# blanks and punctuation end a name.
+_LETTER = r"[^\W_]|[^\x00-\x7f\s\u2000-\u206f\u3000-\u303f\uff00-\uff0f]"
+_NAME = rf"(\"[^\"\s][^\"]*\"|(?:{_LETTER})(?:{_LETTER}|[_./&+#'-]){{0,99}})"
 _ENDS = r"(?=[,.;:!?)\]]*(?:\s|$))"
 _MARK = re.compile(
     rf"(?<!\S)(?:"
@@ -54,15 +57,16 @@ class ListNames:
 
     def find(self, name: str) -> str | None:
         """Return the list of this name in its own spelling, or None."""
-        return self._by_folded_name.get(_fold(name))
+        return self._by_folded_name.get(fold_list_name(name))
 
     @cached_property
     def _by_folded_name(self) -> dict[str, str]:
         # Most texts name no list, and an account can have many.
-        return {_fold(name): name for name in self._names}
+        return {fold_list_name(name): name for name in self._names}
 
 
-def _fold(name: str) -> str:
+def fold_list_name(name: str) -> str:
+    """Return what two names of lists have in common that mean the same in a text."""
     folded = unicodedata.normalize("NFC", name).casefold()
     return " ".join(folded.replace("-", " ").replace("_", " ").split())
 
@@ -82,7 +86,7 @@ def find_marks(text: str, lists: ListNames) -> Iterator[Mark]:
 
 def _decode(sign: str, given: str, start: int, lists: ListNames) -> Mark | None:
     is_quoted = given[0] == '"'
-    name = given.strip('"').strip() if is_quoted else given.rstrip("./&+'-")
+    name = given.strip('"').strip() if is_quoted else given.rstrip("./&'-")
     end = start + len(sign) + (len(given) if is_quoted else len(name))
     if sign not in "@+":
         known = lists.find(name)

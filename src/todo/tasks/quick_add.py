@@ -1,6 +1,6 @@
 """Quick add: the fields of a new task from one line of text, in an account's zone and lists."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from todo.core.caller import Caller
 from todo.core.errors import AmbiguousTextError, ValidationFailedError
 from todo.core.validation_errors import field_error, word_error
 from todo.db.session import Session
-from todo.db.statement import Statement
+from todo.db.statement import Row, Statement
 from todo.db.tables import Id, account, list_share, task_list
 from todo.quickadd.result import Question, QuickAdd
 from todo.schedule.due import check_zone
@@ -31,7 +31,12 @@ _MARKS = frozenset("#~^:")
 _USER: ColumnElement[str] = bindparam("user")
 _ONLY = bindparam("only_list", type_=Id)
 _is_own = task_list.c.owner == _USER
-_is_shared = task_list.c.id.in_(select(list_share.c.list_id).where(list_share.c.user_id == _USER))
+# As the documentation says: a name is a list if the user can write to it.
+_is_shared = task_list.c.id.in_(
+    select(list_share.c.list_id).where(
+        list_share.c.user_id == _USER, list_share.c.access == "write"
+    )
+)
 _ZONE = Statement(select(account.c.zone).where(account.c.owner == _USER))
 _LISTS = Statement(
     select(task_list.c.name, task_list.c.id, case((_is_own, 1), else_=0))
@@ -78,15 +83,27 @@ async def read_context(session: Session, caller: Caller, *texts: str) -> QuickAd
     zones = await session.find(_ZONE, {"user": caller.user})
     lists: dict[str, tuple[str, ...]] = {}
     if any(not _MARKS.isdisjoint(text) for text in texts):
-        own: set[str] = set()
         values = {"user": caller.user, "only_list": caller.list_id}
-        for name, list_id, is_own in await session.fetch(_LISTS, values):
-            # Another user's list does not make a name of the user's own lists ambiguous.
-            if is_own or name not in own:
-                lists[name] = (*lists.get(name, ()), str(list_id))
-            if is_own:
-                own.add(name)
+        lists = _group_by_name(await session.fetch(_LISTS, values))
     return QuickAddContext(zones[0] if zones else DEFAULT_ZONE, lists)
+
+
+def _group_by_name(rows: Iterable[Row]) -> dict[str, tuple[str, ...]]:
+    """Return the ids of lists by their names, of which no two mean the same in a text.
+
+    Another user's list does not make a name of the user's own lists ambiguous.
+
+    Args:
+        rows: Name, id, and whether it is an own list; own ones first.
+    """
+    from todo.quickadd.marks import fold_list_name  # noqa: PLC0415 - loaded with the grammar
+
+    found: dict[str, tuple[str, bool, list[str]]] = {}
+    for name, list_id, is_own in rows:
+        _, first_is_own, ids = found.setdefault(fold_list_name(name), (name, bool(is_own), []))
+        if is_own or not first_is_own:
+            ids.append(str(list_id))
+    return {name: tuple(ids) for name, _, ids in found.values()}
 
 
 def parse_fields(

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response, status
@@ -11,8 +11,11 @@ from todo.api.responses import JSON, StoredResponse
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute
+from todo.core.errors import ProblemError
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.tasks.quick_add import (
+    QuickAddContext,
+    QuickAddFields,
     complete_fields,
     describe_question,
     describe_recurrence,
@@ -50,23 +53,43 @@ async def quick_add(
         context = await read_context(session, caller, body.text)
     place = {"list_id": body.list_id, "parent_id": body.parent_id}
     more = {name: str(value) for name, value in place.items() if value is not None}
-    found = parse_fields(body.text, context, now, more)
-    spans = [asdict(each) for each in found.parsed.spans]
     if preview:
-        shown = {
-            "task": {**found.task, **describe_recurrence(found.parsed)},
-            "zone": context.zone,
-            "spans": spans,
-            "questions": [describe_question(each) for each in found.parsed.questions],
-        }
-        content = QuickAddPreview.model_validate(shown).model_dump_json().encode()
-        return Response(content, media_type=JSON)
-    fields, rules = complete_fields(found), RuleEvaluation()
-    await rules.prepare(fields)
+        return _render_preview(parse_fields(body.text, context, now, more), context)
+    rules = RuleEvaluation()
+    meaning = await _find_meaning(body.text, context, now, more, rules)
 
     async def act(work: UnitOfWork) -> StoredResponse:
+        # Only now is it known that no earlier request with this key got through: the text may have
+        # been clear then, because a time had not passed or a list had the only name of its kind.
+        if isinstance(meaning, ProblemError):
+            raise meaning
+        fields, spans = meaning
         document = await TaskService(work, rules).create(fields)
-        body = b'{"task":%b,"spans":%b}' % (document, orjson.dumps(spans))
+        body = b'{"task":%b,"spans":%b}' % (document, spans)
         return replace(changed(document, 201), body=body)
 
     return await run_write(request, caller, act, changes_existing=False)
+
+
+async def _find_meaning(
+    text: str, context: QuickAddContext, now: datetime, more: dict[str, str], rules: RuleEvaluation
+) -> tuple[dict[str, Any], bytes] | ProblemError:
+    """Return the fields of the new task and the spans as JSON, or why there are none."""
+    try:
+        found = parse_fields(text, context, now, more)
+        fields = complete_fields(found)
+        await rules.prepare(fields)
+    except ProblemError as error:
+        return error
+    return fields, orjson.dumps([asdict(each) for each in found.parsed.spans])
+
+
+def _render_preview(found: QuickAddFields, context: QuickAddContext) -> Response:
+    shown = {
+        "task": {**found.task, **describe_recurrence(found.parsed)},
+        "zone": context.zone,
+        "spans": [asdict(each) for each in found.parsed.spans],
+        "questions": [describe_question(each) for each in found.parsed.questions],
+    }
+    content = QuickAddPreview.model_validate(shown).model_dump_json().encode()
+    return Response(content, media_type=JSON)

@@ -127,7 +127,54 @@ def test_an_own_list_goes_before_a_shared_one_of_its_name(alice: Person, bob: Pe
     assert read(add(alice.http, "dig #garden"), 201)["task"]["list_id"] == own
 
 
-def test_a_shared_list_has_a_name_and_needs_write_access(alice: Person, bob: Person) -> None:
+@pytest.mark.parametrize("spelling", ["Garden", "garden", "GARDEN"])
+def test_case_does_not_choose_the_list_of_another_user(
+    alice: Person, bob: Person, spelling: str
+) -> None:
+    own = make_list(alice, "Garden")
+    bob.share(make_list(bob, "garden"), alice, "write")
+
+    assert read(add(alice.http, f"dig #{spelling}"), 201)["task"]["list_id"] == own
+
+
+def test_blanks_and_case_do_not_choose_between_own_lists(alice: Person) -> None:
+    make_list(alice, "Family Stuff")
+    make_list(alice, "family-stuff")
+
+    problem = add(alice.http, 'dig #"Family Stuff"')
+
+    assert problem.json()["errors"][0]["code"] == "ambiguous-list"
+
+
+def test_a_repeated_request_gets_its_answer_although_the_text_is_not_clear_any_more(
+    alice: Person,
+) -> None:
+    make_list(alice, "garden")
+    headers = {"Idempotency-Key": "one"}
+    first = alice.http.post(PATH, json={"text": "dig #garden"}, headers=headers)
+    make_list(alice, "Garden")
+
+    second = alice.http.post(PATH, json={"text": "dig #garden"}, headers=headers)
+
+    assert read(second, 201) == read(first, 201)
+    assert titles(alice.http) == ["dig"]
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ("book #c++", "c++"),
+        ("book #nai\u0308ve", "naïve"),
+        ("दवा #दवाई", "दवाई"),
+        ("買う #買い物", "買い物"),
+        ("dig #garden.", "garden"),
+    ],
+)
+def test_a_tag_has_the_letters_of_any_script(alice: Person, text: str, tag: str) -> None:
+    assert read(add(alice.http, text), 201)["task"]["tags"] == [tag]
+
+
+def test_a_shared_list_has_a_name_if_it_can_be_written_to(alice: Person, bob: Person) -> None:
     to_write, to_read = make_list(bob, "ours"), make_list(bob, "theirs")
     bob.share(to_write, alice, "write")
     bob.share(to_read, alice, "read")
@@ -135,7 +182,8 @@ def test_a_shared_list_has_a_name_and_needs_write_access(alice: Person, bob: Per
     task = read(add(alice.http, "dig #ours"), 201)["task"]
 
     assert (task["list_id"], task["owner"]) == (to_write, bob.name)
-    assert code(add(alice.http, "dig #theirs"))[0] == 403
+    tagged = read(add(alice.http, "dig #theirs"), 201)["task"]
+    assert (tagged["list_id"], tagged["tags"]) == (None, ["theirs"])
 
 
 def test_the_lists_of_others_have_no_name(alice: Person, bob: Person) -> None:

@@ -1,5 +1,7 @@
 """add_tasks: new tasks from lines of quick add or from fields, all or none."""
 
+import asyncio
+
 from todo.core.errors import ValidationFailedError
 from todo.lists.schemas import ListCreate
 from todo.lists.service import ListService
@@ -80,10 +82,11 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         created: list[str] = []
         if arguments.get("create_missing_lists"):
             created = await _create_lists(work, items, given)
-        operations = [
-            {"op": "create", "task": _read(item, items, f"tasks.{index}")}
-            for index, item in enumerate(given)
-        ]
+        operations = []
+        for index, item in enumerate(given):
+            operations.append({"op": "create", "task": _read(item, items, f"tasks.{index}")})
+            # Others have their turn between lines that take long to read.
+            await asyncio.sleep(0)
         raise_for_items(items.errors)
         documents = await run_operations(work, rules, operations)
         shown = [view_task(document, items.clock, items.places) for document in documents]

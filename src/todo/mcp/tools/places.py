@@ -10,8 +10,8 @@ from todo.core.caller import Caller
 from todo.db.session import Session
 from todo.lists.repository import ListRepository
 from todo.mcp.quoting import quote
+from todo.quickadd.marks import fold_list_name
 from todo.tasks.document import parse_document
-from todo.text.normalization import normalize_text
 
 _MAX_LISTS = 1000
 _SHOWN = 5
@@ -54,7 +54,7 @@ class Places:
     def add(self, place: Place) -> None:
         """Add a list that was created since."""
         self._by_id[place.id] = place
-        self._by_name[_key(place.name)].append(place)
+        self._by_name[fold_list_name(place.name)].append(place)
 
     @property
     def all(self) -> list[Place]:
@@ -78,7 +78,7 @@ class Places:
 
     def has(self, given: str) -> bool:
         """Whether a text is an id, or the name of a list."""
-        return _is_id(given) or _key(given) in self._by_name
+        return _is_id(given) or fold_list_name(given) in self._by_name
 
     def get_id(self, given: str) -> str:
         """Return the id of the list that a text names, by id or by name.
@@ -89,14 +89,14 @@ class Places:
         if _is_id(given):
             # The services answer for lists that the caller does not see.
             return str(UUID(given))
-        found = _prefer_own(self._by_name.get(_key(given), []))
+        found = _prefer_own(self._by_name.get(fold_list_name(given), []))
         if len(found) == 1:
             return found[0].id
         if found:
             ids = tuple(place.id for place in found[:_SHOWN])
             raise PlaceError("is the name of several lists; use an id", ids)
-        names = {_key(place.name): place.name for place in self._by_id.values()}
-        near = difflib.get_close_matches(_key(given), names, n=_SHOWN, cutoff=0.5)
+        names = {fold_list_name(place.name): place.name for place in self._by_id.values()}
+        near = difflib.get_close_matches(fold_list_name(given), names, n=_SHOWN, cutoff=0.5)
         raise PlaceError(
             f"{quote(given, NAME_LENGTH)} is not a list; see lists_and_tags",
             tuple(names[each] for each in near),
@@ -114,10 +114,6 @@ async def fetch_places(session: Session, caller: Caller) -> Places:
 def _prefer_own(places: list[Place]) -> list[Place]:
     """Return the caller's own lists of a name: another user's does not make it ambiguous."""
     return [place for place in places if place.access == "owner"] or places
-
-
-def _key(name: str) -> str:
-    return normalize_text(name.strip(), NAME_LENGTH).casefold()
 
 
 def _is_id(given: str) -> bool:
