@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 MB = 1_000_000
 # A few per cent above what the image takes: growth is to be decided on, not to happen.
-BUDGET = {"bytes": 104 * MB, "gzip_bytes": 33.6 * MB, "zstd_bytes": 25.6 * MB}
-UPDATE_BYTES = 1.3 * MB
+BUDGET = {"bytes": 106 * MB, "gzip_bytes": 34.4 * MB, "zstd_bytes": 26.1 * MB}
+UPDATE_BYTES = 1.7 * MB
 """What an update of the program alone may cost whoever pulls it, compressed."""
 
 # Prints each algorithm that verifies, and how many OpenSSLs were loaded for it.
