@@ -7,13 +7,14 @@ from todo.quickadd.day import Day
 from todo.quickadd.line import DASHES, Line, Match, remembered
 from todo.quickadd.numbers import find_ordinal
 from todo.quickadd.numeric_dates import find_numeric_date
-from todo.quickadd.present import Present, make_date, next_date, nth_weekday
+from todo.quickadd.present import Present, make_date, next_date, next_day_of_month, nth_weekday
 from todo.quickadd.vocabulary import MONTHS, ORDINALS, TENS, UNITS, WEAK_MONTHS, WEEKDAYS
 from todo.schedule.due import EARLIEST, LATEST
 
 _TWO_DIGITS, _FOUR_DIGITS = 2, 4
 _CENTURY = 2000
 _WEEKS_OF_A_MONTH = 5
+_MAX_COUNTED = 5
 _COUNTED = frozenset({
     "miles", "km", "steps", "people", "times", "laps", "pages", "seconds", "items", *UNITS,
 })  # fmt: skip
@@ -148,15 +149,17 @@ def _find_ordinal_day(line: Line, at: int, present: Present) -> Match[Day] | Non
     day = find_ordinal(line, start)
     if day is None or not 1 <= day.value <= 31:  # noqa: PLR2004 - days of a month
         return None
-    if line[day.end].kind == "w" and line.words[day.end] not in _AFTER_ORDINAL:
+    found = next_day_of_month(present.today, day.value)
+    if found is None:
         return None
-    for step in range(3):
-        month = present.month(step)
-        found = make_date(month.year, month.month, day.value)
-        if found is not None and found >= present.today:
-            weight = Weight.EDGE if start > at else Weight.WEAK
-            return Match(Day(found, weight=weight), day.end)
-    return None
+    weekday = WEEKDAYS.get(line.words[at - 1 - (line.words[at - 1] in {",", "."})])
+    if line[day.end].kind == "w" and line.words[day.end] not in _AFTER_ORDINAL:
+        # "friday 2nd interview", but "friday 16th dentist"
+        is_date = weekday == found.weekday() or day.value > _MAX_COUNTED
+        if weekday is None or not is_date:
+            return None
+    weight = Weight.EDGE if start > at else Weight.WEAK
+    return Match(Day(found, weight=weight if weekday is None else Weight.STRONG), day.end)
 
 
 def _with_year(

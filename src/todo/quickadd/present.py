@@ -74,6 +74,17 @@ def next_date(today: date, month: int, day: int) -> date | None:
     return None
 
 
+def next_day_of_month(today: date, day: int) -> date | None:
+    """Return the next day with this number; today counts."""
+    # Two months in a row can be too short only for a day that no month has.
+    for months in range(3):
+        first = add_months(today.replace(day=1), months)
+        found = first and make_date(first.year, first.month, day)
+        if found is not None and found >= today:
+            return found
+    return None
+
+
 def nth_weekday(year: int, month: int, nth: int, weekday: int) -> date | None:
     """Return the nth weekday of a month, from its end for a negative nth."""
     if nth > 0:

@@ -20,8 +20,9 @@ WEEKDAYS: Final[dict[str, int]] = {
     **{name.lower(): number for number, name in enumerate(WEEKDAY_NAMES)},
     **_SHORT_WEEKDAYS,
 }
+# Of full names only: `tues` is a short name of one day.
 PLURAL_WEEKDAYS: Final[dict[str, int]] = {
-    f"{name}s": number for name, number in WEEKDAYS.items() if not name.endswith("s")
+    f"{name.lower()}s": number for number, name in enumerate(WEEKDAY_NAMES)
 }
 # English words of other meanings: a weekday only beside something else of a due.
 WEAK_WEEKDAYS: Final = frozenset({"mon", "wed", "sat", "sun"})
