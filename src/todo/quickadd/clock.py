@@ -4,6 +4,7 @@ import enum
 from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Final, NamedTuple
 
+from todo.quickadd.durations import find_duration
 from todo.quickadd.line import APOSTROPHES, Line, Match, remembered
 from todo.quickadd.numbers import find_cardinal
 from todo.quickadd.vocabulary import CARDINALS, UNITS
@@ -110,7 +111,7 @@ class Clock(NamedTuple):
         return self._replace(hour=hour, half=Half.KNOWN)
 
 
-_STARTS = frozenset({*CARDINALS, *_FRACTIONS, "a", "mid", "midday", "midnight", "noon"})
+_STARTS = frozenset({*CARDINALS, *_FRACTIONS, "a", "an", "mid", "midday", "midnight", "noon"})
 
 
 def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] | None:
@@ -136,7 +137,9 @@ def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] |
 def _find_any(line: Line, at: int) -> Match[Clock] | None:
     if line[at].kind != "n" and line.words[at] not in _STARTS:
         return None
-    found = _find_past(line, at) if line.has_any(_DIRECTION_WORDS) else None
+    found = None
+    if line.has_any(_DIRECTION_WORDS):
+        found = _find_length_from(line, at) or _find_past(line, at)
     if found is None:
         found = _find_hour(line, at)
     return None if found is None else _find_zone(line, found)
@@ -157,6 +160,22 @@ def _find_named(line: Line, at: int) -> Match[Clock] | None:
         if end > 0:
             return Match(Clock(hour, weight=Weight.END), end)
     return None
+
+
+def _find_length_from(line: Line, at: int) -> Match[Clock] | None:
+    """Find `an hour before noon`, `2 hours after 5pm`: a time of the same day."""
+    length = find_duration(line, at)
+    if length is None or length.value.months or length.value.days:
+        return None
+    direction = {"before": -1, "after": 1}.get(line.words[length.end])
+    base = _find_hour(line, length.end + 1) if direction is not None else None
+    if base is None or direction is None or base.value.weight is Weight.BARE:
+        return None
+    start = base.value.settle(None)
+    minutes = start.hour * _MINUTES + start.minute + direction * length.value.minutes
+    if not 0 <= minutes < _HOURS * _MINUTES:
+        return None
+    return Match(Clock(*divmod(minutes, _MINUTES)), base.end)
 
 
 def _find_past(line: Line, at: int) -> Match[Clock] | None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from todo.quickadd.counted_days import find_counted_day
 from todo.quickadd.dates import find_date
 from todo.quickadd.day import Day, NamedDay, Way
 from todo.quickadd.line import Line, Match, remembered
@@ -12,11 +13,13 @@ from todo.quickadd.relative_days import find_relative_day
 
 @remembered
 def find_day(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find a day that has a name; the longer one where there are two."""
-    relative, calendar = find_relative_day(line, at, present), find_date(line, at, present)
-    if relative is None or (calendar is not None and calendar.end > relative.end):
-        return calendar
-    return relative
+    """Find a day that has a name or is counted from one; the longest, and of those the first."""
+    best: Match[Day] | None = None
+    for find in (find_relative_day, find_date, find_counted_day):
+        found = find(line, at, present)
+        if found is not None and (best is None or found.end > best.end):
+            best = found
+    return best
 
 
 @remembered

@@ -5,6 +5,7 @@ from datetime import date, datetime, time
 from typing import NamedTuple
 
 from todo.quickadd.clock import DAY_PARTS, Clock, DayPart, Weight, find_clock
+from todo.quickadd.counted_days import is_counted_from
 from todo.quickadd.day import Day, NamedDay, Way
 from todo.quickadd.days import find_day
 from todo.quickadd.line import DASHES, Line, Match
@@ -76,6 +77,8 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
     if preposition == "at" and line.words[start + (line.words[start] == "the")] in _EDGES:
         # "at the end of the month" is a day.
         preposition = "on"
+    if is_counted_from(line, start):
+        return None
     found = _find_parts(line, start, present, preposition)
     if found is None and preposition == "after":
         # "after an hour"

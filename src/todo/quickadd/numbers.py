@@ -81,7 +81,11 @@ _AMOUNTS = {
         ("three quarters of an", Fraction(3, 4)),
     ),
     "quarter": (("quarter of an", Fraction(1, 4)),),
-    "half": (("half an", Fraction(1, 2)), ("half a", Fraction(1, 2))),
+    "half": (
+        ("half an", Fraction(1, 2)),
+        ("half a", Fraction(1, 2)),
+        ("half", Fraction(1, 2)),
+    ),
     "a": (
         ("a quarter of an", Fraction(1, 4)),
         ("a couple of", Fraction(2)),
