@@ -337,3 +337,66 @@ def test_an_undo_that_brought_something_else_back_is_in_the_way(
 
     assert code(refused) == (409, "undo-conflict")
     assert titles(alice) == ["as it was"]
+
+
+def change(person: Person, task: dict[str, Any], title: str, **headers: str) -> int:
+    """Change the title of a task and return the number of the journal's entry."""
+    path = f"{TASKS}/{task['id']}"
+    read(person.http.patch(path, json={"title": title}, headers=headers))
+    return latest(person)
+
+
+def latest(person: Person) -> int:
+    """Return the number of the journal's latest entry."""
+    page = read(person.http.get("/api/v1/journal", params={"limit": 1}))
+    return int(page["items"][0]["seq"])
+
+
+def test_a_run_is_undone_once_the_newer_changes_are(alice: Person) -> None:
+    task = alice.create(TASKS, title="before")
+    change(alice, task, "of the run", **RUN)
+    newer = change(alice, task, "newer")
+    assert code(alice.http.post(UNDO, json={"run_id": "weekly-7"})) == (409, "undo-conflict")
+
+    undo(alice.http, seq=newer)
+    undo(alice.http, run_id="weekly-7")
+
+    assert titles(alice) == ["before"]
+
+
+def test_newer_changes_between_those_of_a_run_are_undone_first(alice: Person) -> None:
+    task = alice.create(TASKS, title="before")
+    change(alice, task, "of the run", **RUN)
+    undo(alice.http, seq=change(alice, task, "newer"))
+    change(alice, task, "of the run again", **RUN)
+
+    undo(alice.http, run_id="weekly-7")
+
+    assert titles(alice) == ["before"]
+
+
+def test_a_newer_change_between_those_of_a_run_is_in_the_way(alice: Person) -> None:
+    task = alice.create(TASKS, title="before")
+    change(alice, task, "of the run", **RUN)
+    newer = change(alice, task, "newer")
+    change(alice, task, "of the run again", **RUN)
+
+    problem = alice.http.post(UNDO, json={"run_id": "weekly-7"})
+
+    assert code(problem) == (409, "undo-conflict")
+    assert [error["seq"] for error in problem.json()["errors"]] == [newer]
+    assert titles(alice) == ["of the run again"]
+
+
+def test_an_undo_is_undone_as_often_as_anybody_likes(alice: Person) -> None:
+    task = alice.create(TASKS, title="before")
+    change(alice, task, "of the run", **RUN)
+    for _ in range(30):
+        undo(alice.http, run_id="weekly-7")
+        assert titles(alice) == ["before"]
+        undo(alice.http, seq=latest(alice))
+        assert titles(alice) == ["of the run"]
+
+    undo(alice.http, run_id="weekly-7")
+
+    assert titles(alice) == ["before"]
