@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
+from todo.quickadd.alternatives import ask_alternatives
 from todo.quickadd.bounds import Bound
 from todo.quickadd.clock import Clock, DayPart
 from todo.quickadd.day import NamedDay
@@ -11,7 +12,7 @@ from todo.quickadd.due import Due, instant_of
 from todo.quickadd.first_due import end_rule, find_first_due, has_day
 from todo.quickadd.line import Line
 from todo.quickadd.present import Present
-from todo.quickadd.questions import ask_due, ask_end, ask_past, ask_several, settle_days
+from todo.quickadd.questions import ask_due, ask_end, ask_past, settle_days
 from todo.quickadd.reminders import MAX_MINUTES, MIN_MINUTES, Reminder
 from todo.quickadd.repeats import Repeat
 from todo.quickadd.result import Kind, Question, Span
@@ -69,7 +70,10 @@ class Assembly:
         self._line = line
         self._present = present
         self._dues = _choose(found, Due)
-        if not self._add_recurrence(_choose(found, Repeat), _choose(found, Bound)):
+        question = ask_alternatives(line, self._dues)
+        if question is not None:
+            self.questions.append(question)
+        elif not self._add_recurrence(_choose(found, Repeat), _choose(found, Bound)):
             starts = [bound for bound in _choose(found, Bound) if _is_starting(bound)]
             self._dues = sorted(
                 [*self._dues, *map(_as_due, starts)], key=lambda due: due.place.start
@@ -143,9 +147,6 @@ class Assembly:
             return
         chosen = next((each for each in dated if each.value.is_deadline), dated[0])
         self._use("due", chosen.place)
-        following = dated[dated.index(chosen) + 1 :]
-        if following and self._ask_alternative(chosen.place, following[0].place):
-            return
         due = chosen.value
         self.due = due.instant
         if due.instant is None:
@@ -188,15 +189,6 @@ class Assembly:
                 places = [*time.places, place]
                 time = _Time(time.clock or due.clock, time.part or due.part, places)
         return time
-
-    def _ask_alternative(self, place: Found, other: Found) -> bool:
-        """Ask which day is meant when the text has two with `or` between them."""
-        text = self._line.text
-        if text[place.end : other.start].strip().lower() != "or":
-            return False
-        texts = [text[place.start : place.end], text[other.start : other.end]]
-        self.questions.append(ask_several(place.start, other.end, texts))
-        return True
 
     def _ask_if_over(self, place: Found) -> None:
         due, present = self.due, self._present

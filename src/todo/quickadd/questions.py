@@ -73,7 +73,7 @@ def _ask_weekday(start: int, end: int, weekday: int, day: date, present: Present
 def ask_several(start: int, end: int, texts: list[str]) -> Question:
     """Return the question which of several days is meant."""
     choices = tuple(" ".join(text.split()) for text in texts)
-    message = f"{' and '.join(choices)} are different days; write one of them"
+    message = f"{' and '.join(choices)} are different dues; write one of them"
     return Question(start, end, "several-dues", message, choices)
 
 

@@ -8,7 +8,7 @@ from todo.quickadd.durations import find_duration
 from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.periods import PERIOD_STARTS, find_period_day
 from todo.quickadd.present import Present, make_date
-from todo.quickadd.vocabulary import WEAK_WEEKDAYS, WEEKDAYS
+from todo.quickadd.vocabulary import JOINING, WEAK_WEEKDAYS, WEEKDAYS
 
 _SATURDAY = 5
 _NAMES = {
@@ -88,9 +88,18 @@ def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
         return Match(Day(day, Way.RELATIVE), weeks.end)
     is_weak = name in WEAK_WEEKDAYS
     weight = Weight.END if is_weak else Weight.STRONG
-    if is_weak and line.words[at - 1] in _BEFORE_A_NOUN:
+    if is_weak and _is_joined(line, at, end):
+        weight = Weight.STRONG
+    elif is_weak and line.words[at - 1] in _BEFORE_A_NOUN:
         weight = Weight.WEAK
     return Match(Day(present.weekday_after(weekday), Way.WEEKDAY, weight), end)
+
+
+def _is_joined(line: Line, at: int, end: int) -> bool:
+    """Return whether another weekday makes a short one sure, `sat or sun`."""
+    if line.words[end] in JOINING and line.words[end + 1] in WEEKDAYS:
+        return True
+    return line.words[at - 1] in JOINING and line.words[at - 2] in WEEKDAYS
 
 
 def _find_week(line: Line, at: int) -> Match[int] | None:

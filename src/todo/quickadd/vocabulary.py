@@ -63,6 +63,8 @@ ORDINALS: Final[dict[str, int]] = {
     "nineteenth": 19, "twentieth": 20, "thirtieth": 30,
 }  # fmt: skip
 
+JOINING: Final = frozenset({"or", "and", "&"})
+
 # A number behind one of these is a name, not a date or a time.
 NUMBERED: Final = frozenset({
     "art", "article", "chapter", "chapters", "exercise", "figure", "grade", "item", "level",

@@ -1,0 +1,77 @@
+"""Several dues for one task: `sat or sun`, `8am and 8pm`, `move the 3pm call to 4pm`."""
+
+import itertools
+from collections.abc import Sequence
+
+from todo.quickadd.day import NamedDay, Way
+from todo.quickadd.due import Due
+from todo.quickadd.line import Line
+from todo.quickadd.questions import ask_several
+from todo.quickadd.result import Question
+from todo.quickadd.scan import Found
+from todo.quickadd.vocabulary import JOINING
+
+_MOVING = frozenset({
+    "bring", "bump", "change", "delay", "extend", "move", "pull", "push", "postpone", "reschedule",
+    "shift", "swap", "switch", "transfer", "update",
+})  # fmt: skip
+_BETWEEN = frozenset({*JOINING, ""})
+Placed = tuple[Found, Due]
+
+
+def ask_alternatives(line: Line, dues: Sequence[Placed]) -> Question | None:
+    """Return the question which of several dues is meant, or None."""
+    joined = _find_joined(line, dues)
+    if joined:
+        start, end = joined[0][0].start, joined[-1][0].end
+        return ask_several(start, end, _complete(line, joined))
+    return _ask_moved(line, dues) if line.has_any(_MOVING) else None
+
+
+def _find_joined(line: Line, dues: Sequence[Placed]) -> list[Placed]:
+    """Return the first dues that have only `or` or `and` between them."""
+    joined: list[Placed] = []
+    for due in dues:
+        if joined and _between(line, joined[-1], due).strip(" ,\t") in _BETWEEN:
+            joined.append(due)
+        elif len(joined) > 1:
+            break
+        else:
+            joined = [due]
+    return joined if len(joined) > 1 else []
+
+
+def _complete(line: Line, dues: Sequence[Placed]) -> list[str]:
+    """Return the texts of dues; a time gets the day that another one has beside its time."""
+    dated = [due.days for _, due in dues if due.days and due.clock is not None]
+    day = f"{_text_of(line, dated[0])} " if dated else ""
+    texts: list[str] = []
+    for place, due in dues:
+        if len(due.days) > 1 and all(named.day.way is Way.WEEKDAY for named in due.days):
+            texts += [_text_of(line, [named]) for named in due.days]
+        else:
+            text = line.text[place.start : place.end]
+            texts.append(text if due.days or due.instant else f"{day}{text}")
+    return texts
+
+
+def _text_of(line: Line, days: Sequence[NamedDay]) -> str:
+    return line.text[line[days[0].start].start : line[days[-1].end - 1].end]
+
+
+def _ask_moved(line: Line, dues: Sequence[Placed]) -> Question | None:
+    """Return the question for `move the 3pm call to 4pm`: the first one is not the due."""
+    for first, second in itertools.pairwise(dues):
+        if not _between(line, first, second).rstrip().endswith(" to"):
+            continue
+        start, end = first[0].start, second[0].end
+        old, new = (line.text[place.start : place.end] for place, _ in (first, second))
+        between = line.text[first[0].end : second[0].start]
+        message = f"{old} and {new} are different dues; put what is not the due in quotation marks"
+        choices = (f'"{old}"{between}{new}', f'"{old}"{between}"{new}"')
+        return Question(start, end, "several-dues", message, choices)
+    return None
+
+
+def _between(line: Line, first: Placed, second: Placed) -> str:
+    return line.text[first[0].end : second[0].start].lower()
