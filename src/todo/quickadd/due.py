@@ -11,7 +11,8 @@ from todo.quickadd.days import find_day
 from todo.quickadd.line import DASHES, Line, Match
 from todo.quickadd.offsets import find_offset
 from todo.quickadd.present import Present
-from todo.quickadd.vocabulary import WEEKDAYS
+from todo.quickadd.repeats import RECURRING
+from todo.quickadd.vocabulary import DISTANT_DAYS, PLURAL_WEEKDAYS, WEEKDAYS
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time
 
 _ISO = re.compile(
@@ -25,11 +26,17 @@ _AT = frozenset({"at", "@"})
 _EDGES = frozenset({"end", "start", "beginning"})
 _MAX_PARTS = 5
 _AFTER_HOUR = frozenset({
-    "about", "and", "daily", "each", "ev", "every", "for", "in", "monthly", "next", "on", "this",
-    "to", "until", "weekly", "with",
+    "about", "after", "and", "around", "before", "behind", "beside", "by", "daily", "each", "ev",
+    "every", "for", "from", "in", "inside", "monthly", "near", "next", "on", "opposite", "outside",
+    "re", "this", "to", "until", "via", "weekly", "with",
 })  # fmt: skip
 """Words after `at 5`; other words are what is counted, `at 5 places`."""
-_DAY_WORDS = frozenset({"today", "tod", "tonight", "tomorrow", "tmr", "this", "in"})
+_ENDS_OF_RECURRENCE = frozenset({
+    *RECURRING, *WEEKDAYS, *PLURAL_WEEKDAYS, *DAY_PARTS, "day", "days", "week", "weeks", "weekday",
+    "weekdays", "workday", "weekend", "weekends", "month", "months", "year", "years",
+})  # fmt: skip
+_MAX_OPENING = 6
+_DAY_WORDS = frozenset({*DISTANT_DAYS, "this", "in"})
 _AFTER_LAST = frozenset({
     "daily", "each", "ev", "every", "monthly", "quarterly", "remind", "reminder", "starting",
     "until", "weekly", "yearly",
@@ -197,12 +204,22 @@ def _is_clock(line: Line, clock: Match[Clock], before: Match[Due], preposition: 
     is_beside = bool(due.days) or due.part is not None
     is_counting = line[end].kind == "w"
     if preposition in _AT:
+        is_beside = is_beside or _is_behind_recurrence(line, start - 1, end)
         is_before_more = line.words[end] in _AFTER_HOUR or _is_day_word(line, end)
         return is_beside or is_before_more or not is_counting
     if is_beside:
         has_part = line.words[line.phrase(end, "in the")] in DAY_PARTS
         return has_part or not is_counting
     return line.is_first(start) and _is_day_word(line, end)
+
+
+def _is_behind_recurrence(line: Line, at: int, end: int) -> bool:
+    """Return whether `at 8` is behind `every day`; `at 8 places` only at the start of the text."""
+    if line.words[at - 1] not in _ENDS_OF_RECURRENCE or not line.has_any(RECURRING):
+        return False
+    opening = range(max(at - _MAX_OPENING, 0), at)
+    is_opening = any(line.words[each] in RECURRING and line.is_first(each) for each in opening)
+    return is_opening or not line.words[end].endswith("s")
 
 
 def _is_day_word(line: Line, at: int) -> bool:

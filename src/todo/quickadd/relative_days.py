@@ -8,13 +8,10 @@ from todo.quickadd.durations import find_duration
 from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.periods import PERIOD_STARTS, find_period_day
 from todo.quickadd.present import Present, make_date
-from todo.quickadd.vocabulary import JOINING, WEAK_WEEKDAYS, WEEKDAYS
+from todo.quickadd.vocabulary import DISTANT_DAYS, JOINING, WEAK_WEEKDAYS, WEEKDAYS
 
 _SATURDAY = 5
-_NAMES = {
-    "today": 0, "tod": 0, "tonight": 0, "tomorrow": 1, "tmr": 1, "tmrw": 1, "tmw": 1,
-    "overmorrow": 2,
-}  # fmt: skip
+_NIGHTS = frozenset({"tonight", "tonite", "tongiht", "tonght"})
 _PHRASES = (("the day after tomorrow", 2), ("day after tomorrow", 2), ("later today", 0))
 _WEEK_WORDS = frozenset({"week", "wk"})
 _BEFORE_A_NOUN = frozenset({
@@ -30,7 +27,7 @@ _BEFORE_ANOTHER_DAY = frozenset({
 })  # fmt: skip
 """Words before a weekday that is over, excepted or a holiday: these are not in the grammar."""
 _STARTS = frozenset({
-    *_NAMES, *WEEKDAYS, *PERIOD_STARTS, "coming", "day", "later", "next", "this", "upcoming",
+    *DISTANT_DAYS, *WEEKDAYS, *PERIOD_STARTS, "coming", "day", "later", "next", "this", "upcoming",
 })  # fmt: skip
 
 
@@ -53,9 +50,9 @@ def find_start_day(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 def _find_name(line: Line, at: int, present: Present) -> Match[Day] | None:
     word = line.words[at]
-    if word in _NAMES:
-        part = DayPart.NIGHT if word == "tonight" else None
-        day = present.today + timedelta(days=_NAMES[word])
+    if word in DISTANT_DAYS:
+        part = DayPart.NIGHT if word in _NIGHTS else None
+        day = present.today + timedelta(days=DISTANT_DAYS[word])
         return Match(Day(day, Way.RELATIVE, part=part), at + 1)
     for words, days in _PHRASES:
         end = line.phrase(at, words)

@@ -8,13 +8,14 @@ from todo.quickadd.durations import find_duration
 from todo.quickadd.line import DASHES, Line, Match
 from todo.quickadd.month_days import WORKDAYS, find_month_days, find_months, find_workday
 from todo.quickadd.numbers import find_cardinal, find_ordinal
-from todo.quickadd.vocabulary import PLURAL_WEEKDAYS, WEEKDAYS
+from todo.quickadd.vocabulary import PLURAL_WEEKDAYS, WEAK_WEEKDAYS, WEEKDAYS
 from todo.schedule.rule import MAX_INTERVAL, Frequency, Rule, read_rule
 from todo.schedule.series import Basis
 
 _WEEK = tuple((0, weekday) for weekday in range(7))
 _WEEKEND = ((0, 5), (0, 6))
 EVERY: Final = frozenset({"every", "each", "ev"})
+_OF_EVERY = frozenset({*EVERY, "monthly"})
 _MAX_WEEKDAYS = 7
 _MAX_QUALIFIERS = 4
 _UNITS: Final = {
@@ -42,6 +43,7 @@ _ADVERBS: Final = {
     "yearly": Rule(Frequency.YEARLY),
     "annually": Rule(Frequency.YEARLY),
 }
+RECURRING: Final = frozenset({*EVERY, *_ADVERBS})
 # After `daily`: another word is what is daily, such as a report.
 _AFTER_ADVERB = frozenset({
     "after", "at", "beginning", "by", "ending", "for", "from", "in", "on", "remind", "reminder",
@@ -98,14 +100,23 @@ def _find_any(line: Line, at: int) -> Match[Repeat] | None:
         basis: Basis = "completion" if is_from_completion else "schedule"
         return _qualify(line, Match(Repeat(found.value, basis), found.end), start)
     if word in _ADVERBS:
-        is_adverb = _is_adverb(line, at + 1) and line.words[at - 1] not in {"the", "a"}
-        return _qualified(line, Match(_ADVERBS[word], at + 1)) if is_adverb else None
+        if line.words[at - 1] in {"the", "a"}:
+            return None
+        adverb = _qualified(line, Match(_ADVERBS[word], at + 1))
+        has_days = adverb.value.rule != _ADVERBS[word] or _is_weekday(line, at + 1)
+        return adverb if has_days or _is_adverb(line, at + 1) else None
     if word == "recur" and line.glued(at + 1, ":"):
         return _find_taskwarrior(line, at + 2)
-    of_every = _find_of_every(line, at) if line.has_any(EVERY) else None
+    of_every = _find_of_every(line, at) if line.has_any(_OF_EVERY) else None
     if of_every is None and line.has_any(_COMPLETION_WORDS):
         of_every = _find_after_completion(line, at)
     return of_every or _find_plural(line, at)
+
+
+def _is_weekday(line: Line, at: int) -> bool:
+    """Return whether `weekly` has a weekday behind it, which is its first due."""
+    word = line.words[at]
+    return word in WEEKDAYS and (word not in WEAK_WEEKDAYS or line.is_last(at + 1))
 
 
 def _is_adverb(line: Line, at: int) -> bool:
@@ -121,12 +132,20 @@ def _find_taskwarrior(line: Line, at: int) -> Match[Repeat] | None:
 
 
 def _find_of_every(line: Line, at: int) -> Match[Repeat] | None:
-    """Find `on the 1st of every month`, `the last friday of each month`."""
+    """Find `on the 1st of every month`, `the last friday each month`, `15th monthly`."""
     start = at + (line.words[at] == "on")
     days = find_month_days(line, start + (line.words[start] == "the"))
-    if days is None or line.words[days.end] != "of" or line.words[days.end + 1] not in EVERY:
+    if days is None or days.value.frequency is not Frequency.MONTHLY:
         return None
-    found = _find_unit(line, days.end + 2)
+    end = days.end + (line.words[days.end] == "of")
+    if line.words[end] in EVERY:
+        found = _find_unit(line, end + 1)
+    elif line.words[days.end] == "monthly" and (
+        days.value.by_day or _is_adverb(line, days.end + 1)
+    ):
+        found = Match(_ADVERBS["monthly"], days.end + 1)
+    else:
+        return None
     if found is None or found.value.frequency is not Frequency.MONTHLY:
         return None
     return _qualified(line, Match(replace(days.value, interval=found.value.interval), found.end))
@@ -303,11 +322,23 @@ def _find_qualifier(line: Line, at: int, repeat: Repeat) -> Match[Repeat] | None
     if word == "on" and not (rule.by_day or rule.by_month_day):
         days = _find_on(line, at + 1, rule)
         return days and Match(replace(repeat, rule=days.value), days.end)
+    if rule.frequency is Frequency.MONTHLY and not (rule.by_day or rule.by_month_day):
+        days = find_month_days(line, at + (word == "the"))
+        if days is not None and _is_days_of_month(line, days):
+            return Match(
+                replace(repeat, rule=replace(days.value, interval=rule.interval)), days.end
+            )
     if word in {"in", "of"} and not rule.by_month:
         months = find_months(line, at + 1)
         if months is not None:
             return Match(replace(repeat, rule=replace(rule, by_month=months.value)), months.end)
     return None
+
+
+def _is_days_of_month(line: Line, days: Match[Rule]) -> bool:
+    """Return whether these are days of `every month`, not the `1st floor`."""
+    is_named = bool(days.value.by_day)
+    return days.value.frequency is Frequency.MONTHLY and (is_named or _is_adverb(line, days.end))
 
 
 def _find_week_start(line: Line, at: int, repeat: Repeat) -> Match[Repeat] | None:

@@ -12,20 +12,26 @@ from todo.quickadd.present import Present
 from todo.quickadd.ranges import Range, find_range
 from todo.quickadd.reminders import Reminder, find_reminder
 from todo.quickadd.repeats import EVERY, Repeat, find_repeat
-from todo.quickadd.vocabulary import CARDINALS, MONTHS, ORDINALS, PLURAL_WEEKDAYS, WEEKDAYS
+from todo.quickadd.vocabulary import (
+    CARDINALS,
+    DISTANT_DAYS,
+    MONTHS,
+    ORDINALS,
+    PLURAL_WEEKDAYS,
+    WEEKDAYS,
+)
 
 Value = Repeat | Bound | Reminder | Range | Due
 
 # Every word and mark that something can start with; other tokens cost one look.
 _STARTS = frozenset({
     *WEEKDAYS, *PLURAL_WEEKDAYS, *MONTHS, *CARDINALS, *ORDINALS, *DAY_PARTS, *PERIOD_STARTS,
-    *EVERY, "!", "*", "+", "@", "a", "after", "alarm", "alert", "an", "annually", "at", "before",
-    "between", "bimonthly", "biweekly", "by", "coming", "daily", "day", "due", "ending", "for",
-    "fortnightly", "from", "half", "in", "last", "later", "midday", "midnight", "monthly", "next",
-    "noon", "now", "on", "overmorrow", "quarter", "quarterly", "recur", "remind", "reminder",
-    "starting", "the", "this", "through", "til", "till", "tmr", "tmrw", "tmw", "tod", "today",
-    "tomorrow", "tonight", "until", "upcoming", "weekdays", "weekends", "weekly", "when", "within",
-    "yearly",
+    *EVERY, *DISTANT_DAYS, "!", "*", "+", "@", "a", "after", "alarm", "alert", "an", "annually",
+    "at", "before", "between", "bimonthly", "biweekly", "by", "coming", "daily", "day", "due",
+    "ending", "for", "fortnightly", "from", "half", "in", "last", "later", "midday", "midnight",
+    "monthly", "next", "noon", "now", "on", "quarter", "quarterly", "recur", "remind", "reminder",
+    "starting", "the", "this", "through", "til", "till", "until", "upcoming", "weekdays",
+    "weekends", "weekly", "when", "within", "yearly",
 })  # fmt: skip
 
 

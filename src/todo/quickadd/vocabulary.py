@@ -16,9 +16,23 @@ _SHORT_WEEKDAYS = {
     "mon": 0, "tue": 1, "tues": 1, "wed": 2, "weds": 2, "thu": 3, "thur": 3, "thurs": 3,
     "fri": 4, "sat": 5, "sun": 6,
 }  # fmt: skip
+# A misspelled day beside a time would be today.
+_MISSPELLED_WEEKDAYS = {
+    "monady": 0, "munday": 0, "mondey": 0,
+    "teusday": 1, "tuesady": 1, "tusday": 1, "tuseday": 1, "tuesdy": 1, "tueday": 1, "tuesay": 1,
+    "wendsday": 2, "wensday": 2, "wednsday": 2, "wednesaday": 2, "wedesday": 2, "wednesdy": 2,
+    "wednesady": 2, "wendesday": 2, "wenesday": 2, "wedneday": 2, "wednesay": 2,
+    "thrusday": 3, "thurday": 3, "thursady": 3, "thursdy": 3, "thusday": 3, "thirsday": 3,
+    "thurdsay": 3, "thursay": 3,
+    "firday": 4, "fridya": 4, "frdiay": 4, "friady": 4, "fryday": 4,
+    "satuday": 5, "saterday": 5, "satruday": 5, "satarday": 5, "saturdya": 5, "saturady": 5,
+    "sarturday": 5, "satudray": 5,
+    "sundya": 6, "sunady": 6, "sudnay": 6,
+}  # fmt: skip
 WEEKDAYS: Final[dict[str, int]] = {
     **{name.lower(): number for number, name in enumerate(WEEKDAY_NAMES)},
     **_SHORT_WEEKDAYS,
+    **_MISSPELLED_WEEKDAYS,
 }
 # Of full names only: `tues` is a short name of one day.
 PLURAL_WEEKDAYS: Final[dict[str, int]] = {
@@ -27,13 +41,30 @@ PLURAL_WEEKDAYS: Final[dict[str, int]] = {
 # English words of other meanings: a weekday only beside something else of a due.
 WEAK_WEEKDAYS: Final = frozenset({"mon", "wed", "sat", "sun"})
 
+_MISSPELLED_MONTHS = {
+    "janurary": 1, "januray": 1, "janaury": 1, "febuary": 2, "feburary": 2, "februrary": 2,
+    "febrary": 2, "agust": 8, "augest": 8, "auguest": 8, "septmber": 9, "setpember": 9,
+    "sepetember": 9, "ocotber": 10, "octobor": 10, "novemeber": 11, "novmber": 11, "novemebr": 11,
+    "decmber": 12, "decemeber": 12, "decembar": 12,
+}  # fmt: skip
 MONTHS: Final[dict[str, int]] = {
     **{name.lower(): number for number, name in enumerate(MONTH_NAMES, 1)},
     **{name[:3].lower(): number for number, name in enumerate(MONTH_NAMES, 1)},
     "sept": 9,
+    **_MISSPELLED_MONTHS,
 }
 # "march 10 miles", "6 may attend".
 WEAK_MONTHS: Final = frozenset({"mar", "march", "may"})
+
+DISTANT_DAYS: Final[dict[str, int]] = {
+    "today": 0, "tod": 0, "tonight": 0, "tomorrow": 1, "tmr": 1, "tmrw": 1, "tmw": 1,
+    "overmorrow": 2,
+    # Misspelled.
+    "todya": 0, "tonite": 0, "tongiht": 0, "tonght": 0,
+    "tomorow": 1, "tommorow": 1, "tommorrow": 1, "tomorrrow": 1, "tomorro": 1, "tomorrw": 1,
+    "tomrrow": 1, "tomrorow": 1, "tomorraw": 1, "tomarrow": 1, "tommarow": 1, "tmorrow": 1,
+    "tomoorow": 1, "tomorrwo": 1, "tomorroe": 1, "tomorr": 1,
+}  # fmt: skip
 
 UNITS: Final[dict[str, Unit]] = {
     "min": "minute", "mins": "minute", "minute": "minute", "minutes": "minute",
