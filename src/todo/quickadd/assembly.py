@@ -148,6 +148,9 @@ class Assembly:
         chosen = next((each for each in dated if each.value.is_deadline), dated[0])
         self._use("due", chosen.place)
         due = chosen.value
+        if due.question is not None:
+            self.questions.append(due.question)
+            return
         self.due = due.instant
         if due.instant is None:
             time = _Time(due.clock, due.part or part, [])

@@ -89,7 +89,8 @@ def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
         return None
     month = MONTHS.get(line.words[end])
     if month is None:
-        return _find_in_month(line, Match(day.value, end), present) if has_of else None
+        is_day = has_of or line[start + 1].kind == "w"
+        return _find_in_month(line, Match(day.value, end), present) if is_day else None
     is_weak = line.words[end] in WEAK_MONTHS and not has_of
     is_verb = line.words[end] == "may" and line.text[line[end].start].islower()
     end += 1 + (line.glued(end + 1, ".") and not line.is_last(end + 2))

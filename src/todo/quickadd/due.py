@@ -10,9 +10,11 @@ from todo.quickadd.day import Day, NamedDay, Way
 from todo.quickadd.days import find_day
 from todo.quickadd.line import DASHES, Line, Match
 from todo.quickadd.offsets import find_offset
-from todo.quickadd.present import Present
+from todo.quickadd.present import Present, next_day_of_month
+from todo.quickadd.questions import ask_number, render_day
 from todo.quickadd.repeats import RECURRING
-from todo.quickadd.vocabulary import DISTANT_DAYS, PLURAL_WEEKDAYS, WEEKDAYS
+from todo.quickadd.result import Question
+from todo.quickadd.vocabulary import DISTANT_DAYS, MONTHS, PLURAL_WEEKDAYS, UNITS, WEEKDAYS
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time
 
 _ISO = re.compile(
@@ -36,6 +38,12 @@ _ENDS_OF_RECURRENCE = frozenset({
     "weekdays", "workday", "weekend", "weekends", "month", "months", "year", "years",
 })  # fmt: skip
 _MAX_OPENING = 6
+_HOURS, _HALF_OF_HOURS = 24, 12
+_AFTER_NUMBER = frozenset(
+    {"and", "at", "by", "every", "for", "or", "remind", "to", "until", "with"}
+)
+"""Words after `friday 15`; another word is what is counted, `friday 15 boxes`."""
+_PERIODS = frozenset({*UNITS, "eod", "eom", "eow", "eoy", "quarter", "time", "weekend"})
 _DAY_WORDS = frozenset({*DISTANT_DAYS, "this", "in"})
 _AFTER_LAST = frozenset({
     "daily", "each", "ev", "every", "monthly", "quarterly", "remind", "reminder", "starting",
@@ -53,6 +61,7 @@ class Due(NamedTuple):
         part: The part of the day, or None.
         instant: The instant that the text names by itself, or None.
         is_deadline: It comes after `due` or `by`.
+        question: What must be clear first, or None.
     """
 
     days: tuple[NamedDay, ...] = ()
@@ -60,6 +69,7 @@ class Due(NamedTuple):
     part: DayPart | None = None
     instant: datetime | None = None
     is_deadline: bool = False
+    question: Question | None = None
 
     @property
     def weight(self) -> Weight:
@@ -160,6 +170,10 @@ def _find_part(
         if day is not None and _fits(line, day, due):
             days = (*due.days, NamedDay(day.value, start, day.end))
             return Match(due._replace(days=days, part=due.part or day.value.part), day.end)
+    if is_next and not preposition:
+        numbered = _find_number(line, start, due, present)
+        if numbered is not None:
+            return numbered
     if due.clock is None and preposition != "on":
         clock = find_clock(line, start, after_at=preposition in _AT)
         if clock is not None and _is_clock(line, clock, Match(due, start), preposition):
@@ -208,9 +222,43 @@ def _is_clock(line: Line, clock: Match[Clock], before: Match[Due], preposition: 
         is_before_more = line.words[end] in _AFTER_HOUR or _is_day_word(line, end)
         return is_beside or is_before_more or not is_counting
     if is_beside:
+        if due.days and _is_period(line, due.days[-1]):
+            return False
         has_part = line.words[line.phrase(end, "in the")] in DAY_PARTS
         return has_part or not is_counting
     return line.is_first(start) and _is_day_word(line, end)
+
+
+def _find_number(line: Line, at: int, due: Due, present: Present) -> Match[Due] | None:
+    """Find the number of `friday 26`, a day; `friday 15` is a question: a day or an hour."""
+    named = due.days[-1] if due.days else None
+    if named is None or named.end != at or named.day.way is not Way.WEEKDAY or due.clock:
+        return None
+    number, end = line.number(at), at + 1
+    clock = find_clock(line, end + (line.words[end] in _AT))
+    has_clock = clock is not None and (clock.value.weight > Weight.BARE or line.words[end] in _AT)
+    is_alone = has_clock or line[end].kind not in "wn" or line.words[end] in _AFTER_NUMBER
+    day = next_day_of_month(present.today, number) if is_alone and line.ends(end) else None
+    if day is None or len(due.days) > 1:
+        return None
+    if number >= _HOURS or has_clock:
+        found = NamedDay(Day(day), at, end)
+        return Match(due._replace(days=(*due.days, found)), end)
+    if number <= _HALF_OF_HOURS and day.weekday() != named.day.day.weekday():
+        return None
+    start = line[named.start].start
+    text = line.text[start : line[end - 1].end]
+    weekday = line.text[start : line[named.end - 1].end]
+    question = ask_number(
+        start, line[end - 1].end, text, (f"{weekday} at {number}", render_day(day))
+    )
+    return Match(due._replace(question=question), end)
+
+
+def _is_period(line: Line, named: NamedDay) -> bool:
+    """Return whether a day is that of a period, `next week`, which has no bare hour behind it."""
+    word = line.words[named.end - 1]
+    return named.day.way is Way.RELATIVE and (word in _PERIODS or word in MONTHS)
 
 
 def _is_behind_recurrence(line: Line, at: int, end: int) -> bool:

@@ -77,6 +77,14 @@ def ask_several(start: int, end: int, texts: list[str]) -> Question:
     return Question(start, end, "several-dues", message, choices)
 
 
+def ask_number(start: int, end: int, text: str, choices: tuple[str, ...]) -> Question:
+    """Return the question whether a number is an hour or a day of the month."""
+    message = (
+        f"{text} can be {' or '.join(choices)}; write at before an hour, or the month of a day"
+    )
+    return Question(start, end, "ambiguous-date", message, choices)
+
+
 def ask_past(start: int, end: int, due: date | datetime, present: Present) -> Question:
     """Return the question what a due that is over should be."""
     if isinstance(due, datetime):

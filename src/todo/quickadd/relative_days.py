@@ -6,6 +6,7 @@ from todo.quickadd.clock import DAY_PARTS, DayPart, Weight
 from todo.quickadd.day import Day, Way
 from todo.quickadd.durations import find_duration
 from todo.quickadd.line import Line, Match, remembered
+from todo.quickadd.numbers import find_ordinal
 from todo.quickadd.periods import PERIOD_STARTS, find_period_day
 from todo.quickadd.present import Present, make_date
 from todo.quickadd.vocabulary import DISTANT_DAYS, JOINING, WEAK_WEEKDAYS, WEEKDAYS
@@ -127,14 +128,31 @@ def _find_next(line: Line, at: int, present: Present) -> Match[Day] | None:
             monday = present.week(1)
             return Match(Day(monday + timedelta(days=weekday), Way.RELATIVE), after + 1)
         return Match(Day(present.week(1), Way.RELATIVE), end)
+    if unit == "month":
+        return _find_next_month(line, end, present)
     days: dict[str, date | None] = {
-        "month": present.month(1),
         "year": make_date(present.today.year + 1, 1, 1),
         "weekend": present.week(1) + timedelta(days=_SATURDAY),
         "day": present.today + timedelta(days=1),
     }
     day = days.get(unit)
     return None if day is None else Match(Day(day, Way.RELATIVE), end)
+
+
+def _find_next_month(line: Line, at: int, present: Present) -> Match[Day]:
+    """Find the rest of `next month`, `next month on the 15th`, `next month 15`."""
+    first = present.month(1)
+    start = at + (line.words[at] == "on")
+    start += line.words[start] == "the"
+    ordinal = find_ordinal(line, start) if line[start].kind == "n" else None
+    is_bare = ordinal is None and start == at and 1 <= line.digits(at) <= 2  # noqa: PLR2004
+    number, end = (line.number(at), at + 1) if is_bare else ordinal or (0, at)
+    day = make_date(first.year, first.month, number)
+    if day is None or not line.ends(end) or (is_bare and line[end].kind in "wn"):
+        return Match(Day(first, Way.RELATIVE), at)
+    # "next month 1st draft"
+    is_doubtful = is_bare or (start == at and line[end].kind == "w")
+    return Match(Day(day, Way.RELATIVE, other=first if is_doubtful else None), end)
 
 
 def _find_this(line: Line, at: int, present: Present) -> Match[Day] | None:
