@@ -64,21 +64,22 @@ class McpEndpoint:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        origin = request.headers.get("origin")
+        headers = _join_headers(request)
+        origin = headers.get("origin")
         if origin is not None and origin not in self._origins and not _is_own(request, origin):
             raise OriginError
         # Before the method: a client finds out by 401 that it needs a token, not by 405.
         caller = await authenticate(request.scope)
         if request.method != "POST":
             raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "", {"Allow": "POST"})
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
             raise HttpError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: {_JSON}.", None)
         call = ToolCall(request.app.state, caller, datetime.now(UTC), find_key(request))
-        answered = await answer(self._server, await request.body(), _join_headers(request), call)
+        answered = await answer(self._server, await request.body(), headers, call)
         body = b"" if answered.body is None else orjson.dumps(answered.body)
-        headers = {"Cache-Control": "no-store", **answered.headers}
         media_type = None if answered.body is None else _JSON
-        return Response(body, answered.status, headers, media_type)
+        fields = {"Cache-Control": "no-store", **answered.headers}
+        return Response(body, answered.status, fields, media_type)
 
 
 def _join_headers(request: Request) -> Headers:

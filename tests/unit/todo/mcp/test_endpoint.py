@@ -235,13 +235,33 @@ def test_a_header_that_comes_twice_is_not_the_one_that_was_meant() -> None:
         [("authorization", "Bearer reader"), *fields, *more] for more in ([], fields[1:])
     )
 
-    def send(headers: list[tuple[str, str]]) -> httpx.Response:
-        async def post() -> httpx.Response:
-            transport = httpx.ASGITransport(make_app())
-            async with httpx.AsyncClient(transport=transport, base_url=LOCAL) as client:
-                return await client.post("/mcp", json=body, headers=headers)
+    assert send(body, once).status_code == 200
+    assert send(body, twice).json()["error"]["code"] == -32020
 
-        return asyncio.run(post())
 
-    assert send(once).status_code == 200
-    assert send(twice).json()["error"]["code"] == -32020
+@pytest.mark.parametrize(
+    ("name", "values", "status"),
+    [
+        ("origin", [PAGE, "http://evil.example"], 403),
+        ("origin", ["http://evil.example", PAGE], 403),
+        ("origin", [LOCAL, LOCAL], 403),
+        ("content-type", ["application/json", "text/plain"], 415),
+    ],
+)
+def test_a_second_origin_or_content_type_is_not_ignored(
+    name: str, values: list[str], status: int
+) -> None:
+    fields = [("authorization", "Bearer reader"), *((name, value) for value in values)]
+
+    assert send(PING, fields).status_code == status
+
+
+def send(body: dict[str, Any], headers: list[tuple[str, str]]) -> httpx.Response:
+    """Post a message with header fields that may come twice."""
+
+    async def post() -> httpx.Response:
+        transport = httpx.ASGITransport(make_app())
+        async with httpx.AsyncClient(transport=transport, base_url=LOCAL) as client:
+            return await client.post("/mcp", json=body, headers=headers)
+
+    return asyncio.run(post())
