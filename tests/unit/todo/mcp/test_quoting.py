@@ -29,7 +29,32 @@ def test_a_hostile_text_is_one_line_of_printable_characters(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Buy milk", "Zürich für Ärzte", "牛乳を買う", "👩‍👩‍👧 family", "नमस्ते", "🪿"]
+    ("text", "shown"),
+    [
+        ("\u200d\u200d", r"\u200d\u200d"),
+        ("x\u200dy", r"x\u200dy"),
+        ("👩\u200d\u200d", "👩\u200d\\u200d"),
+        ("\u115f\u1160\u3164\uffa0", r"\u115f\u1160\u3164\uffa0"),
+        ("\u034f\u17b4\u180b\u180f\u2065\ufff0", r"\u034f\u17b4\u180b\u180f\u2065\ufff0"),
+        ("a\ufe00\ufe0f\ufe0e", r"a\ufe00\ufe0f\ufe0e"),
+        ("❤\ufe0f\ufe0f\ufe0e", "❤\ufe0f\\ufe0f\\ufe0e"),
+        ("a\ufe0f\u200d", r"a\ufe0f\u200d"),
+        ("\x01\ufe0f", r"\u0001\ufe0f"),
+    ],
+)
+def test_what_is_not_displayed_is_escaped(text: str, shown: str) -> None:
+    assert quote(text, 100) == f'"{shown}"'
+    assert escape(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Buy milk", "Zürich für Ärzte", "牛乳を買う", "👩‍👩‍👧 family", "नमस्ते", "🪿"),
+        *("1\ufe0f\u20e3", "\u2764\ufe0f\u200d\U0001f525", "\u2194\ufe0f", "\u2139\ufe0f"),
+        *("\U0001f469\U0001f3fd\u200d\U0001f52c", "\U0001f3f3\ufe0f\u200d\U0001f308"),
+        *("\u0d9a\u0dca\u200d\u0dc2", "\u0915\u094d\u200d\u0937"),
+    ],
 )
 def test_a_harmless_text_is_shown_as_it_is(text: str) -> None:
     assert quote(text, 100) == f'"{text}"'
