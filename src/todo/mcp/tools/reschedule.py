@@ -1,12 +1,11 @@
 """reschedule_tasks: moves dues and sets recurrences, and keeps what is not mentioned."""
 
-from datetime import date, datetime
-
 from todo.core.errors import ProblemError
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED, render_changed, show_changed
 from todo.mcp.tools.definition import Definition
 from todo.mcp.tools.items import Items, is_removed, open_items, run_operations
+from todo.mcp.tools.new_due import keep_clock, move, read_clock, read_old_due
 from todo.mcp.tools.schema import array, record, text
 from todo.mcp.tools.write import (
     MAX_TASKS,
@@ -17,8 +16,7 @@ from todo.mcp.tools.write import (
     require_versions,
     run_write,
 )
-from todo.schedule.due import at_wall_time, check_zone
-from todo.schedule.rule import read_rule
+from todo.quickadd.moves import parse_new_due
 from todo.tasks.document import Document, parse_document
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
@@ -32,7 +30,10 @@ _ARGUMENTS: Json = {
         record(
             {
                 "id": text("Task id."),
-                "due": text("As in add_tasks; a day alone keeps the time. 'none' removes it."),
+                "due": text(
+                    "As in add_tasks, in the task's zone. A day alone keeps the time, a time alone"
+                    " the day. '1 hour later' and '+1 week' count from the due. 'none' removes it."
+                ),
                 "recurrence": text("As in add_tasks; 'none' removes it."),
                 **VERSION,
             },
@@ -54,14 +55,12 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         for index, item in enumerate(arguments["tasks"]):
             path = f"tasks.{index}"
             place = items.identify(item, path)
-            fields = _read_recurrence(item, items, path)
-            if "due" in item and not items.errors:
+            fields: Json = {}
+            if not items.errors:
                 try:
-                    fields |= await _read_due(work, items, item | {"id": place["id"]}, path)
+                    fields = await _read(work, items, item | {"id": place["id"]}, path)
                 except ProblemError as error:
                     items.errors += explain(index, error)
-            if not fields and not items.errors:
-                items.add_error(path, "changes nothing; give a due or a recurrence")
             operations.append({"op": "update", "task": fields, **place})
         raise_for_items(items.errors)
         return show_changed(items, await run_operations(work, rules, operations))
@@ -71,40 +70,43 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     )
 
 
-def _read_recurrence(item: Json, items: Items, path: str) -> Json:
-    if "recurrence" not in item:
-        return {}
-    if is_removed(item["recurrence"]):
-        return {"recurrence": None}
-    return items.read_recurrence(item["recurrence"], f"{path}.recurrence")
-
-
-async def _read_due(work: UnitOfWork, items: Items, item: Json, path: str) -> Json:
-    """Return the fields of the new due of a task, which is locked until they are set.
+async def _read(work: UnitOfWork, items: Items, item: Json, path: str) -> Json:
+    """Return the fields that a task gets; it is locked until they are set.
 
     Raises:
         ProblemError: As `TaskService.update`.
     """
-    if is_removed(item["due"]):
-        return {"due_date": None, "due_at": None}
-    fields = items.read_due(item["due"], f"{path}.due")
-    if "due_date" not in fields:
-        return fields
+    if "due" not in item and "recurrence" not in item:
+        items.add_error(path, "changes nothing; give a due or a recurrence")
+        return {}
     version = item.get("version")
     expected = None if version is None else frozenset({version})
     before = parse_document(await TaskService(work).get_to_change(item["id"], expected))
-    return fields if before["due_at"] is None else _keep_time(before, fields["due_date"])
+    fields = _read_recurrence(before, items, item, f"{path}.recurrence")
+    if "due" not in item:
+        return fields
+    if is_removed(item["due"]):
+        return {**fields, "due_date": None, "due_at": None}
+    rule = fields.get("recurrence", before["recurrence"])
+    try:
+        new = parse_new_due(item["due"], items.clock.now, items.clock.zone)
+        return fields | move(read_old_due(before, items.clock), new, rule)
+    except ValueError as error:
+        items.add_error(f"{path}.due", str(error))
+        return {}
 
 
-def _keep_time(before: Document, day: str) -> Json:
-    """Return the instant on another day at which the clocks show the same as before."""
-    zone = check_zone(before["due_zone"])
-    clock = datetime.fromisoformat(before["due_at"]).astimezone(zone).time()
-    if before["recurrence"] is not None:
-        # Of an instance that a change of the clocks keeps off the time of its series.
-        clock = read_rule(before["recurrence"]).clock or clock
-    at = at_wall_time(date.fromisoformat(day), clock, zone)
-    return {"due_at": at.isoformat(), "due_zone": before["due_zone"]}
+def _read_recurrence(before: Document, items: Items, item: Json, path: str) -> Json:
+    if "recurrence" not in item:
+        return {}
+    if is_removed(item["recurrence"]):
+        return {"recurrence": None}
+    fields = items.read_recurrence(item["recurrence"], path)
+    clock = read_clock(before["recurrence"])
+    if fields and "due" not in item and clock is not None:
+        # The due was moved by a gap: only the rule before knows the time of its series.
+        fields["recurrence"] = keep_clock(fields["recurrence"], clock)
+    return fields
 
 
 TOOL = Definition(

@@ -1,0 +1,120 @@
+"""The new due of a task: what a text names changes, the rest stays as the task has it.
+
+A time alone keeps the day, a day alone the time, and both are read in the zone of the task.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
+
+from todo.mcp.tool import Json
+from todo.mcp.tools.clock import Clock
+from todo.quickadd.moves import NewDue, Shift
+from todo.schedule.due import EARLIEST, LATEST, at_wall_time, check_zone
+from todo.schedule.rule import read_rule
+from todo.tasks.document import Document
+
+_OUTSIDE = f"is outside of the years {EARLIEST.year} to {LATEST.year}; write another day"
+
+
+@dataclass(frozen=True, slots=True)
+class OldDue:
+    """The due of a task, as the clocks of its zone show it.
+
+    Attributes:
+        day: The day, or None without a due.
+        clock: The wall time; None for a day.
+        zone: The zone.
+    """
+
+    day: date | None
+    clock: time | None
+    zone: ZoneInfo
+
+
+def read_old_due(document: Document, account: Clock) -> OldDue:
+    """Return the due of a task.
+
+    Args:
+        document: The task.
+        account: Whose zone a due without a time has.
+    """
+    if document["due_at"] is None:
+        day = document["due_date"]
+        return OldDue(day and date.fromisoformat(day), None, account.zone)
+    zone = check_zone(document["due_zone"])
+    local = datetime.fromisoformat(document["due_at"]).astimezone(zone)
+    # Of an instance that a change of the clocks keeps off the time of its series.
+    clock = read_clock(document["recurrence"]) or local.time()
+    return OldDue(local.date(), clock, zone)
+
+
+def read_clock(rule: str | None) -> time | None:
+    """Return the wall time that a stored rule keeps for its series."""
+    return None if rule is None else read_rule(rule).clock
+
+
+def keep_clock(rule: str, clock: time) -> str:
+    """Return a rule that keeps a wall time for its series."""
+    return str(replace(read_rule(rule), clock=clock.replace(microsecond=0)))
+
+
+def move(old: OldDue, new: NewDue | Shift, rule: str | None) -> Json:
+    """Return the fields of a task that has a due and is moved.
+
+    Args:
+        old: The due before.
+        new: What the text says.
+        rule: The recurrence that the task has then. Where a gap moves the due off the wall time,
+            the rule keeps that for the next instances.
+
+    Raises:
+        ValueError: It cannot be moved so; the message has a remedy.
+    """
+    if isinstance(new, Shift):
+        return _shift(old, new, rule)
+    if new.instant is not None:
+        return _render(new.instant, old.zone)
+    day = new.day or old.day or new.next_day
+    clock = old.clock if new.clock is None else new.clock
+    if day is None:
+        raise ValueError("names neither a day nor a time; write one")
+    if new.zone is not None and clock is not None:
+        return _render(at_wall_time(day, clock, new.zone), old.zone)
+    return _place(day, clock, old.zone, rule)
+
+
+def _shift(old: OldDue, shift: Shift, rule: str | None) -> Json:
+    if old.day is None:
+        raise ValueError(
+            "counts from the due, and the task has none; write a day, or in 1 hour, "
+            "which counts from now"
+        )
+    day = shift.move_day(old.day)
+    if day is None:
+        raise ValueError(_OUTSIDE)
+    if not shift.minutes:
+        return _place(day, old.clock, old.zone, rule)
+    if old.clock is None:
+        raise ValueError("counts from a time, and the task is due on a day; write a day and a time")
+    try:
+        at = at_wall_time(day, old.clock, old.zone) + shift.minutes
+    except OverflowError:
+        raise ValueError(_OUTSIDE) from None
+    if not EARLIEST < at.date() < LATEST:
+        raise ValueError(_OUTSIDE)
+    return _render(at, old.zone)
+
+
+def _place(day: date, clock: time | None, zone: ZoneInfo, rule: str | None) -> Json:
+    if clock is None:
+        return {"due_date": day.isoformat()}
+    at = at_wall_time(day, clock, zone)
+    fields = _render(at, zone)
+    if rule is not None and at.astimezone(zone).time() != clock:
+        fields["recurrence"] = keep_clock(rule, clock)
+    return fields
+
+
+def _render(at: datetime, zone: ZoneInfo) -> Json:
+    return {"due_at": at.isoformat(), "due_zone": zone.key}
