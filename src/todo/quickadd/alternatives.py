@@ -7,6 +7,7 @@ from todo.quickadd.day import NamedDay, Way
 from todo.quickadd.due import Due
 from todo.quickadd.line import Line
 from todo.quickadd.questions import ask_several
+from todo.quickadd.ranges import Range
 from todo.quickadd.result import Question
 from todo.quickadd.scan import Found
 from todo.quickadd.vocabulary import JOINING
@@ -53,6 +54,17 @@ def _complete(line: Line, dues: Sequence[Placed]) -> list[str]:
             text = line.text[place.start : place.end]
             texts.append(text if due.days or due.instant else f"{day}{text}")
     return texts
+
+
+def ask_range(line: Line, placed: tuple[Found, Range]) -> Question:
+    """Return the question for a time with a range of days: once, or on each of them."""
+    place, value = placed
+    choices = [_text_of(line, [named]) for named in value.days]
+    if all(named.day.way is Way.WEEKDAY for named in value.days):
+        choices = [f"every {' to '.join(choices)}", choices[0]]
+    text = line.text[place.start : place.end]
+    message = f"{text} is more than one day; write one day, or a recurrence"
+    return Question(place.start, place.end, "several-dues", message, tuple(choices))
 
 
 def _text_of(line: Line, days: Sequence[NamedDay]) -> str:

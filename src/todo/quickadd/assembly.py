@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
-from todo.quickadd.alternatives import ask_alternatives
+from todo.quickadd.alternatives import ask_alternatives, ask_range
 from todo.quickadd.bounds import Bound
 from todo.quickadd.clock import Clock, DayPart
 from todo.quickadd.day import NamedDay
@@ -13,6 +13,7 @@ from todo.quickadd.first_due import end_rule, find_first_due, has_day
 from todo.quickadd.line import Line
 from todo.quickadd.present import Present
 from todo.quickadd.questions import ask_due, ask_end, ask_past, settle_days
+from todo.quickadd.ranges import Range
 from todo.quickadd.reminders import MAX_MINUTES, MIN_MINUTES, Reminder
 from todo.quickadd.repeats import Repeat
 from todo.quickadd.result import Kind, Question, Span
@@ -70,6 +71,11 @@ class Assembly:
         self._line = line
         self._present = present
         self._dues = _choose(found, Due)
+        self._ranges = [
+            (each, each.value)
+            for each in found
+            if isinstance(each.value, Range) and each.value.days
+        ]
         question = ask_alternatives(line, self._dues)
         if question is not None:
             self.questions.append(question)
@@ -175,6 +181,9 @@ class Assembly:
         time = self._find_time(None)
         clock = time.settle()
         if clock is None:
+            return
+        if self._ranges:
+            self.questions.append(ask_range(self._line, self._ranges[0]))
             return
         self.due = instant_of(self._present.today, clock, self._present)
         if self.due <= self._present.now:

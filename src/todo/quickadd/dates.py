@@ -29,7 +29,14 @@ _STARTS = frozenset({*MONTHS, *ORDINALS, *TENS, "last", "the"})
 
 @remembered
 def find_date(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find a day of the calendar."""
+    """Find a day of the calendar, which is not the start of a range, `20 - 29`."""
+    found = find_any_date(line, at, present)
+    is_range = found is not None and line.words[found.end] in DASHES
+    return None if found is None or (is_range and line[found.end + 1].kind == "n") else found
+
+
+def find_any_date(line: Line, at: int, present: Present) -> Match[Day] | None:
+    """Find a day of the calendar, which can be the start of a range."""
     is_number = line[at].kind == "n"
     if not is_number and line.words[at] not in _STARTS:
         return None
@@ -38,13 +45,8 @@ def find_date(line: Line, at: int, present: Present) -> Match[Day] | None:
     for find in _FIND_IN_DIGITS if is_number else _FIND_IN_WORDS:
         found = find(line, at, present)
         if found is not None:
-            return None if _is_range(line, found.end) else found
+            return found
     return None
-
-
-def _is_range(line: Line, at: int) -> bool:
-    """Return whether the day is the start of a range, `20 - 29`."""
-    return line.words[at] in DASHES and line[at + 1].kind == "n"
 
 
 def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | None:

@@ -70,7 +70,7 @@ def _ask_weekday(start: int, end: int, weekday: int, day: date, present: Present
     return Question(start, end, "weekday-mismatch", message, choices)
 
 
-def ask_several(start: int, end: int, texts: list[str]) -> Question:
+def ask_several(start: int, end: int, texts: Sequence[str]) -> Question:
     """Return the question which of several days is meant."""
     choices = tuple(" ".join(text.split()) for text in texts)
     message = f"{' and '.join(choices)} are different dues; write one of them"

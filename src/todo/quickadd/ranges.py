@@ -3,17 +3,27 @@
 from dataclasses import dataclass
 
 from todo.quickadd.clock import Weight, find_clock
+from todo.quickadd.dates import find_any_date
+from todo.quickadd.day import NamedDay, Way
 from todo.quickadd.days import find_named_day
 from todo.quickadd.line import DASHES, Line, Match
 from todo.quickadd.present import Present
+from todo.quickadd.vocabulary import MONTHS
 
 _ANY_TO = frozenset({"to", "through", "and", *DASHES})
 _TO = frozenset({"to", "through", *DASHES})
+_AND = frozenset({"and"})
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A range of days or times."""
+    """A range of days or times.
+
+    Attributes:
+        days: Its first and its last day, as far as they are named.
+    """
+
+    days: tuple[NamedDay, ...] = ()
 
 
 def find_range(line: Line, at: int, present: Present) -> Match[Range] | None:
@@ -22,18 +32,50 @@ def find_range(line: Line, at: int, present: Present) -> Match[Range] | None:
         return None
     word = line.words[at]
     start = at + (word in {"from", "between"})
-    to = frozenset({"and"}) if word == "between" else _TO
-    end = _find_days(line, start, to, present)
-    end = _find_clocks(line, start, to) if end < 0 else end
-    return Match(Range(), end) if end > 0 and line.ends(end) else None
+    to = _AND if word == "between" else _TO
+    found = _find_days(line, start, to, present)
+    if found is None:
+        end = _find_clocks(line, start, to)
+        found = Match(Range(), end) if end > 0 else None
+    return found if found is not None and line.ends(found.end) else None
 
 
-def _find_days(line: Line, at: int, to: frozenset[str], present: Present) -> int:
-    first = find_named_day(line, at, present)
-    if first is None or line.words[first.end] not in to:
-        return -1
+def _find_days(line: Line, at: int, to: frozenset[str], present: Present) -> Match[Range] | None:
+    """Find `monday to friday`, `5 june - 9 june`, `1 to 5 february`."""
+    first = _find_first_day(line, at, to, present)
+    if first is None:
+        return None
     last = find_named_day(line, first.end + 1, present)
-    return -1 if last is None else last.end
+    if last is None:
+        return _find_last_number(line, first)
+    if first.value is not None:
+        return Match(Range((first.value, last.value)), last.end)
+    is_date = line[first.end + 1].kind == "n" and last.value.day.way is Way.DATE
+    return Match(Range(), last.end) if is_date else None
+
+
+def _find_last_number(line: Line, first: Match[NamedDay | None]) -> Match[Range] | None:
+    """Find the rest of `dec 24 to 28`."""
+    at, named = first.end + 1, first.value
+    is_date = named is not None and named.day.way is Way.DATE and line[first.end - 1].kind == "n"
+    is_number = 1 <= line.digits(at) <= 2 and line.words[at + 1] not in {":", "am", "pm"}  # noqa: PLR2004
+    return Match(Range((named,)), at + 1) if named and is_date and is_number else None
+
+
+def _find_first_day(
+    line: Line, at: int, to: frozenset[str], present: Present
+) -> Match[NamedDay | None] | None:
+    """Find the first day of a range, or only its number."""
+    named = find_named_day(line, at, present)
+    if named is not None and line.words[named.end] in to:
+        return Match(named.value, named.end)
+    if line[at].kind != "n" and line.words[at] not in MONTHS:
+        return None
+    day = find_any_date(line, at, present)
+    if day is not None and line.words[day.end] in to:
+        return Match(NamedDay(day.value, at, day.end), day.end)
+    is_number = 1 <= line.digits(at) <= 2 and line.words[at + 1] in to  # noqa: PLR2004
+    return Match(None, at + 1) if is_number else None
 
 
 def _find_clocks(line: Line, at: int, to: frozenset[str]) -> int:

@@ -322,17 +322,28 @@ def _find_qualifier(line: Line, at: int, repeat: Repeat) -> Match[Repeat] | None
     if word == "on" and not (rule.by_day or rule.by_month_day):
         days = _find_on(line, at + 1, rule)
         return days and Match(replace(repeat, rule=days.value), days.end)
-    if rule.frequency is Frequency.MONTHLY and not (rule.by_day or rule.by_month_day):
-        days = find_month_days(line, at + (word == "the"))
-        if days is not None and _is_days_of_month(line, days):
-            return Match(
-                replace(repeat, rule=replace(days.value, interval=rule.interval)), days.end
-            )
+    behind = _find_days_behind(line, at, rule)
+    if behind is not None:
+        return Match(replace(repeat, rule=behind.value), behind.end)
     if word in {"in", "of"} and not rule.by_month:
         months = find_months(line, at + 1)
         if months is not None:
             return Match(replace(repeat, rule=replace(rule, by_month=months.value)), months.end)
     return None
+
+
+def _find_days_behind(line: Line, at: int, rule: Rule) -> Match[Rule] | None:
+    """Find the days of `every month 5th` and `every day mon-fri`."""
+    word = line.words[at]
+    if rule == _UNITS["day"] and word in WEEKDAYS:
+        weekdays = _find_weekdays(line, at)
+        return weekdays if weekdays is not None and len(weekdays.value.by_day) > 1 else None
+    if rule.frequency is not Frequency.MONTHLY or rule.by_day or rule.by_month_day:
+        return None
+    days = find_month_days(line, at + (word == "the"))
+    if days is None or not _is_days_of_month(line, days):
+        return None
+    return Match(replace(days.value, interval=rule.interval), days.end)
 
 
 def _is_days_of_month(line: Line, days: Match[Rule]) -> bool:
