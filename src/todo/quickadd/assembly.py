@@ -138,6 +138,9 @@ class Assembly:
         if end is None:
             return rule
         place, bound = end
+        if bound.question is not None:
+            self.questions.append(bound.question)
+            return rule
         until = None if bound.until is None else self._settle([bound.until])
         if bound.until is not None and until is None:
             return rule

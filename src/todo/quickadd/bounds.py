@@ -10,6 +10,8 @@ from todo.quickadd.line import Line, Match
 from todo.quickadd.numbers import find_cardinal
 from todo.quickadd.present import Present
 from todo.quickadd.repeats import find_completion
+from todo.quickadd.result import Question
+from todo.quickadd.unclear_ends import find_unclear_end
 from todo.schedule.rule import MAX_COUNT
 
 _UNTIL = frozenset({"until", "till", "til", "through", "ending"})
@@ -29,6 +31,7 @@ class Bound(NamedTuple):
         start: The day from which it starts.
         is_due: Without a recurrence the start is the due.
         from_completion: The next due is counted from completion.
+        question: What must be clear about its end, or None.
     """
 
     until: NamedDay | None = None
@@ -38,6 +41,7 @@ class Bound(NamedTuple):
     start: NamedDay | None = None
     is_due: bool = False
     from_completion: bool = False
+    question: Question | None = None
 
     @property
     def kind(self) -> str:
@@ -69,7 +73,8 @@ def _find_border(line: Line, at: int, present: Present) -> Match[Bound] | None:
     start += line.words[start] in _PREPOSITIONS
     day = find_named_day(line, start, present)
     if day is None:
-        return None
+        unclear = find_unclear_end(line, at, present) if line.words[at] in _UNTIL else None
+        return unclear and Match(Bound(question=unclear.value), unclear.end)
     if line.words[at] in _START:
         return Match(Bound(start=day.value, is_due=line.words[at] != "from"), day.end)
     return _find_instant(line, day) or Match(Bound(until=day.value), day.end)

@@ -153,6 +153,8 @@ def _read_words(
         if bound.kind == "basis":
             basis = "completion"
         elif rule.until is None and rule.count is None:
+            if bound.question is not None:
+                raise ValueError(bound.question.message)
             until = settle_days(line, [bound.until], present) if bound.until else None
             if isinstance(until, Question):
                 raise ValueError(until.message)

@@ -85,6 +85,13 @@ def ask_number(start: int, end: int, text: str, choices: tuple[str, ...]) -> Que
     return Question(start, end, "ambiguous-date", message, choices)
 
 
+def ask_unclear_end(start: int, end: int, text: str, choices: tuple[str, ...]) -> Question:
+    """Return the question for the last day of a recurrence."""
+    example = choices[0] if choices else "until 31 March 2027"
+    message = f"{text} does not name the last day; write a date, such as {example}"
+    return Question(start, end, "ambiguous-date", message, choices)
+
+
 def ask_past(start: int, end: int, due: date | datetime, present: Present) -> Question:
     """Return the question what a due that is over should be."""
     if isinstance(due, datetime):
