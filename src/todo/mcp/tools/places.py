@@ -15,6 +15,9 @@ from todo.tasks.document import parse_document
 
 _MAX_LISTS = 1000
 _SHOWN = 5
+_MAX_SUGGESTED = 3
+_MAX_COMPARED = 100
+_COMPARED_LENGTH = 32
 NAME_LENGTH = 100
 
 
@@ -48,6 +51,7 @@ class Places:
     def __init__(self, places: Iterable[Place]) -> None:
         self._by_id: dict[str, Place] = {}
         self._by_name: dict[str, list[Place]] = defaultdict(list)
+        self._suggested = 0
         for place in places:
             self.add(place)
 
@@ -95,12 +99,24 @@ class Places:
         if found:
             ids = tuple(place.id for place in found[:_SHOWN])
             raise PlaceError("is the name of several lists; use an id", ids)
-        names = {fold_list_name(place.name): place.name for place in self._by_id.values()}
-        near = difflib.get_close_matches(fold_list_name(given), names, n=_SHOWN, cutoff=0.5)
         raise PlaceError(
-            f"{quote(given, NAME_LENGTH)} is not a list; see lists_and_tags",
-            tuple(names[each] for each in near),
+            f"{quote(given, NAME_LENGTH)} is not a list; see lists_and_tags", self._suggest(given)
         )
+
+    def _suggest(self, given: str) -> tuple[str, ...]:
+        """Return names of lists that a wrong one may mean; only for the first few of a call."""
+        self._suggested += 1
+        if self._suggested > _MAX_SUGGESTED:
+            return ()
+        wanted = fold_list_name(given)
+        names = {folded: places[0].name for folded, places in self._by_name.items() if places}
+        near = [folded for folded in names if wanted in folded or folded in wanted]
+        if not near:
+            # Comparing letters costs the square of their number for each name, on the event loop.
+            some = {folded[:_COMPARED_LENGTH]: folded for folded in list(names)[:_MAX_COMPARED]}
+            close = difflib.get_close_matches(wanted[:_COMPARED_LENGTH], some, n=_SHOWN, cutoff=0.5)
+            near = [some[each] for each in close]
+        return tuple(names[each] for each in near[:_SHOWN])
 
 
 async def fetch_places(session: Session, caller: Caller) -> Places:

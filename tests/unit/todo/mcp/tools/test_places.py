@@ -1,3 +1,7 @@
+import difflib
+from collections.abc import Iterable
+from uuid import UUID
+
 import pytest
 
 from todo.mcp.tools.places import Place, PlaceError, Places
@@ -51,3 +55,36 @@ def test_a_list_that_was_created_since_is_found() -> None:
     assert places.has("work")
     assert places.find_name(WORK.id) == "Work"
     assert places.find_name(HOME.id) is None
+
+
+def test_a_part_of_a_name_suggests_the_whole() -> None:
+    places = Places([Place(str(UUID(int=1)), "Shopping list", "owner")])
+
+    with pytest.raises(PlaceError) as refused:
+        places.get_id("shopping")
+
+    assert refused.value.choices == ("Shopping list",)
+
+
+def test_wrong_names_are_compared_with_few_others_and_only_a_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[tuple[str, list[str]]] = []
+
+    def record(word: str, names: Iterable[str], **_options: object) -> list[str]:
+        compared.append((word, list(names)))
+        return []
+
+    monkeypatch.setattr(difflib, "get_close_matches", record)
+    places = Places(
+        Place(str(UUID(int=number)), f"{number} {'long name ' * 9}", "owner")
+        for number in range(1000)
+    )
+
+    for number in range(50):
+        with pytest.raises(PlaceError):
+            places.get_id(f"unknown {number} {'x' * 80}")
+
+    assert len(compared) <= 3
+    assert max(len(names) for _, names in compared) <= 100
+    assert max(len(text) for word, names in compared for text in (word, *names)) <= 32
