@@ -33,6 +33,8 @@ def _find_joined(line: Line, dues: Sequence[Placed]) -> list[Placed]:
     """Return the first dues that have only `or` or `and` between them."""
     joined: list[Placed] = []
     for due in dues:
+        if due[1].question is not None:
+            continue
         if joined and _between(line, joined[-1], due).strip(" ,\t") in _BETWEEN:
             joined.append(due)
         elif len(joined) > 1:

@@ -106,7 +106,7 @@ class Assembly:
         place, repeat = repeats[0]
         self._dues = [due for due in self._dues if _fits(due.value, repeat.rule)]
         chosen = {bound.value.kind: bound for bound in reversed(bounds)}
-        if any(due.days or due.instant for _, due in self._dues):
+        if any(due.is_dated for _, due in self._dues):
             chosen.pop("start", None)
             self._add_due(repeat.part)
         elif not self._add_first_due(repeat, chosen.get("start")):
@@ -150,7 +150,7 @@ class Assembly:
 
     def _add_due(self, part: DayPart | None) -> None:
         """Add the due that the text names; the part of the day is that of a recurrence."""
-        dated = [each for each in self._dues if each.value.days or each.value.instant]
+        dated = [each for each in self._dues if each.value.is_dated]
         if not dated:
             self._add_time()
             return
@@ -198,7 +198,7 @@ class Assembly:
         """Return the first time of day that has no day, and the part of the day."""
         time = _Time(None, part, [])
         for place, due in self._dues:
-            is_free = not due.days and due.instant is None
+            is_free = not due.is_dated
             adds_clock = due.clock is not None and time.clock is None
             if is_free and (adds_clock or (due.part is not None and time.part is None)):
                 places = [*time.places, place]

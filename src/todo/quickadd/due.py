@@ -8,11 +8,12 @@ from todo.quickadd.clock import DAY_PARTS, Clock, DayPart, Weight, find_clock
 from todo.quickadd.counted_days import is_counted_from
 from todo.quickadd.day import Day, NamedDay, Way
 from todo.quickadd.days import find_day
+from todo.quickadd.doubts import ask_midnight, find_impossible_date
 from todo.quickadd.line import DASHES, Line, Match
 from todo.quickadd.offsets import find_offset
 from todo.quickadd.present import Present, next_day_of_month
 from todo.quickadd.questions import ask_number, render_day
-from todo.quickadd.repeats import RECURRING
+from todo.quickadd.repeats import EVERY, RECURRING
 from todo.quickadd.result import Question
 from todo.quickadd.vocabulary import DISTANT_DAYS, MONTHS, PLURAL_WEEKDAYS, UNITS, WEEKDAYS
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time
@@ -72,6 +73,11 @@ class Due(NamedTuple):
     question: Question | None = None
 
     @property
+    def is_dated(self) -> bool:
+        """Whether it names a day, even one that is not clear."""
+        return bool(self.days) or self.instant is not None or self.question is not None
+
+    @property
     def weight(self) -> Weight:
         """How sure the due is by its parts."""
         weights = [named.day.weight for named in self.days]
@@ -101,11 +107,22 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
         # "after an hour"
         found = _find_parts(line, start - 1, present, "")
     if found is None:
-        return None
+        return _find_impossible(line, at, start, present)
     due, end = found
     if not _is_sure(line, Match(due, end), at, preposition if not is_named else "due"):
         return None
-    return Match(due._replace(is_deadline=is_named or preposition == "by"), end)
+    question = ask_midnight(line, at, end, due.days, due.clock, present) or due.question
+    is_deadline = is_named or preposition == "by"
+    return Match(due._replace(is_deadline=is_deadline, question=question), end)
+
+
+def _find_impossible(line: Line, at: int, start: int, present: Present) -> Match[Due] | None:
+    """Find a day that no calendar has; a word behind it is what is counted, `june 31 people`."""
+    found = find_impossible_date(line, start, present)
+    is_counted = start == at and found is not None and line[found.end].kind == "w"
+    if found is None or is_counted or line.words[at - 1] in EVERY:
+        return None
+    return Match(Due(question=found.value), found.end)
 
 
 def _is_sure(line: Line, found: Match[Due], at: int, preposition: str) -> bool:

@@ -7,11 +7,18 @@ from todo.quickadd.clock import Weight
 from todo.quickadd.day import Day
 from todo.quickadd.line import Line, Match
 from todo.quickadd.present import Present, make_date, next_date
+from todo.quickadd.vocabulary import WEEKDAYS
 
 _TWO_DIGITS, _FOUR_DIGITS = 2, 4
 _CENTURY = 2000
 _MONTHS_OF_A_YEAR = 12
 _THREE = 3
+_ALWAYS = [24, 7]
+_BEFORE_DATE = frozenset({":", "before", "by", "due", "on", "starting", "till", "until"})
+_AFTER_FRACTION = frozenset({
+    "cup", "cups", "empty", "full", "inch", "inches", "lb", "lbs", "mile", "miles", "of", "oz",
+    "pint", "pints", "tbsp", "tsp", "yard", "yards",
+})  # fmt: skip
 _COMMON_FRACTIONS = ([1, 2], [1, 3], [2, 3], [1, 4], [3, 4])
 
 
@@ -94,12 +101,21 @@ def _find_without_year(line: Line, at: int, chain: _Chain, present: Present) -> 
         if not line.glued(end, "."):
             return None
         end += 1
+    elif _is_fraction(line, at, chain):
+        return None
     elif chain.numbers in _COMMON_FRACTIONS and line.is_first(at) and line[end].kind == "w":
         # "3/4 cup of sugar"
         return None
     else:
         days.append(_next(first, second, present))
     return _match(days, Weight.EDGE, end)
+
+
+def _is_fraction(line: Line, at: int, chain: _Chain) -> bool:
+    """Return whether numbers are not a date: `24/7`, `5/6 of the pie`."""
+    if chain.numbers == _ALWAYS:
+        return line.words[at - 1] not in _BEFORE_DATE and line.words[at - 1] not in WEEKDAYS
+    return chain.numbers[0] < chain.numbers[1] and line.words[chain.end] in _AFTER_FRACTION
 
 
 def _next(month: int, day: int, present: Present) -> date | None:

@@ -85,6 +85,12 @@ def ask_number(start: int, end: int, text: str, choices: tuple[str, ...]) -> Que
     return Question(start, end, "ambiguous-date", message, choices)
 
 
+def ask_unclear(start: int, end: int, text: str, choices: Sequence[str]) -> Question:
+    """Return the question for a due that is not one in the calendar or on the clock."""
+    message = f"{text} is not clear; write {' or '.join(choices)}"
+    return Question(start, end, "ambiguous-date", message, tuple(choices))
+
+
 def ask_unclear_end(start: int, end: int, text: str, choices: tuple[str, ...]) -> Question:
     """Return the question for the last day of a recurrence."""
     example = choices[0] if choices else "until 31 March 2027"

@@ -1,0 +1,88 @@
+"""Dues that need an answer first: `by feb 30`, `due sunday midnight`, `friday 15`."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Final
+
+from todo.quickadd.clock import Clock, Weight
+from todo.quickadd.day import NamedDay
+from todo.quickadd.line import Line, Match
+from todo.quickadd.numbers import find_ordinal
+from todo.quickadd.present import Present, days_of_month
+from todo.quickadd.questions import ask_unclear, render_day
+from todo.quickadd.result import Question
+from todo.quickadd.vocabulary import MONTHS
+from todo.schedule.due import EARLIEST, LATEST
+
+DEADLINES: Final = frozenset({"before", "by", "due"})
+_DAY = timedelta(days=1)
+_MAX_DAY, _MONTHS_OF_A_YEAR = 31, 12
+_SHORTEST, _LONGEST_FEBRUARY = 28, 29
+_FEBRUARY = 2
+
+
+def ask_midnight(
+    line: Line, at: int, end: int, days: Sequence[NamedDay], clock: Clock | None, present: Present
+) -> Question | None:
+    """Return the question at which end of a day the midnight of a deadline is, or None."""
+    is_midnight = clock is not None and clock.weight is Weight.END and clock.hour == 0
+    if not is_midnight or not days or DEADLINES.isdisjoint(line.words[at:end]):
+        return None
+    day = days[-1].day.day
+    choices = [f"{render_day(day)} 23:59"]
+    if day > present.today:
+        choices.append(f"{render_day(day)} 00:00")
+    start, after = line[at].start, line[end - 1].end
+    return ask_unclear(start, after, line.text[start:after], choices)
+
+
+def find_impossible_date(line: Line, at: int, present: Present) -> Match[Question] | None:
+    """Find a day that its month does not have, `june 31`, `2027-02-29`."""
+    found = _find_parts(line, at)
+    if found is None:
+        return None
+    (year, month, day), end = found
+    is_month = 1 <= month <= _MONTHS_OF_A_YEAR and _SHORTEST < day <= _MAX_DAY
+    if not is_month or not line.ends(end):
+        return None
+    if year and not EARLIEST.year <= year < LATEST.year:
+        return None
+    last = _LONGEST_FEBRUARY if month == _FEBRUARY and not year else days_of_month(year, month)
+    if day <= last:
+        return None
+    year = year or present.today.year + (month < present.today.month)
+    nearest = date(year, month, days_of_month(year, month))
+    start, after = line[at].start, line[end - 1].end
+    choices = [render_day(each) for each in (nearest, nearest + _DAY) if each >= present.today]
+    return Match(ask_unclear(start, after, line.text[start:after], choices), end)
+
+
+def _find_parts(line: Line, at: int) -> Match[tuple[int, int, int]] | None:
+    """Find year, month and day of `june 31`, `31st of june 2027`, `2027-02-29`."""
+    if line.glued(at + 1, "-") and line.glued(at + 3, "-"):
+        parts = line.number(at), line.number(at + 2), line.number(at + 4)
+        return Match(parts, at + 5) if line.digits(at) == 4 else None  # noqa: PLR2004 - a year
+    if line.words[at] in MONTHS:
+        month = MONTHS[line.words[at]]
+        day = _find_number(line, at + 1)
+        if day is None:
+            return None
+        end = day.end
+    else:
+        day = _find_number(line, at)
+        if day is None:
+            return None
+        at = day.end + (line.words[day.end] == "of")
+        if line.words[at] not in MONTHS:
+            return None
+        month, end = MONTHS[line.words[at]], at + 1
+    start = end + (line.words[end] == ",")
+    has_year = line.digits(start) == 4  # noqa: PLR2004 - a year
+    year = line.number(start) if has_year else 0
+    return Match((year, month, day.value), start + 1 if has_year else end)
+
+
+def _find_number(line: Line, at: int) -> Match[int] | None:
+    if line[at].kind != "n":
+        return None
+    return find_ordinal(line, at) or Match(line.number(at), at + 1)
