@@ -184,3 +184,18 @@ def test_a_plan_of_many_tasks_is_bounded(agent: Agent, alice: Person) -> None:
     result = agent.call("delete_tasks", lists=["many"])
     assert (result.data["count"], len(result.data["tasks"])) == (100, 50)
     assert "- … and 50 more" in result.lines
+
+
+def test_what_the_call_names_is_shown_however_long_it_is(agent: Agent, alice: Person) -> None:
+    agent.do("add_tasks", tasks=[{"title": "in", "list": "Archive"}], create_missing_lists=True)
+    long = [{"title": f"task {number}", "description": "n" * 9000} for number in range(40)]
+    ids = [task["id"] for task in agent.do("add_tasks", tasks=long)["tasks"]]
+
+    result = agent.call("delete_tasks", tasks=[{"id": each} for each in ids], lists=["Archive"])
+
+    assert [task["id"] for task in result.data["tasks"]][:40] == ids
+    assert result.data["lists"] == ["Archive"]
+    assert '- the list "Archive"' in result.lines
+    done = agent.call("delete_tasks", plan_id=result.data["plan_id"])
+    assert 'Deleted 41 tasks, and the lists "Archive".' in done.lines
+    assert find_titles(alice) == []

@@ -391,6 +391,36 @@ def test_the_latest_changes_come_without_a_number(agent: Agent) -> None:
     assert [change["name"] for change in page["changes"]] == ["b", "c"]
 
 
+def test_the_latest_changes_of_a_list_are_found_behind_those_of_others(agent: Agent) -> None:
+    quiet = [{"title": "quiet", "list": "Quiet"}]
+    agent.do("add_tasks", tasks=quiet, create_missing_lists=True)
+    agent.add(*(f"t{number}" for number in range(40)))
+
+    page = agent.do("changes_since", list="Quiet", limit=5)
+
+    assert [change["name"] for change in page["changes"]] == ["Quiet", "quiet"]
+    assert page["has_more"] is False
+    agent.do("update_tasks", tasks=[{"id": page["changes"][-1]["id"], "title": "loud"}])
+    following = agent.call("changes_since", list="Quiet", since=page["next_since"])
+    assert [change["name"] for change in following.data["changes"]] == ["loud"]
+    assert '(title "quiet" -> "loud")' in following.text
+
+
+def test_numbers_of_another_users_journal_are_told_apart(
+    agent: Agent, alice: Person, bob: Person
+) -> None:
+    shared = bob.create(LISTS, name="Ours")["id"]
+    bob.share(shared, alice, "write")
+    bob.create(TASKS, title="typo", list_id=shared)
+
+    result = agent.call("changes_since", list="Ours")
+
+    assert result.data["list"] == "Ours"
+    last = 'These numbers are of another user: send list "Ours" with since and undo.'
+    assert result.lines[-1] == last
+    assert "list" not in agent.do("changes_since")
+
+
 def test_a_run_is_undone_as_a_whole(agent: Agent) -> None:
     (kept,) = agent.add("kept")
     agent.do("add_tasks", tasks=[{"title": "a"}, {"title": "b"}], run_id="job")

@@ -1,5 +1,6 @@
 """changes_since: the journal's changes, with who made them, oldest first."""
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -26,8 +27,10 @@ from todo.mcp.tools.task_view import TIMES
 
 _DEFAULT = 20
 _MAX = 50
+_MAX_PAGES = 5
 _VALUE_LENGTH = 100
 _NAME_LENGTH = 255
+_SHOWN_LENGTH = 60
 _NAMES = ("title", "name", "user_id", "zone")
 _AUTHOR = ("actor", "agent", "run_id")
 # What changes with each change.
@@ -55,9 +58,22 @@ _RESULT: Json = {
             },
         },
     },
+    "list": {
+        "type": "string",
+        "description": "Whose owner's journal has these numbers; undo and since need it as well.",
+    },
     "next_since": {"type": "integer", "description": "since of the next call."},
     "has_more": {"type": "boolean", "description": "Whether there are later changes."},
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Some entries, oldest first, and where to continue."""
+
+    entries: list[Json]
+    next_since: int
+    has_more: bool
 
 
 async def _run(call: ToolCall, arguments: Json) -> ToolResult:
@@ -69,19 +85,40 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         view = await find_view(session, caller, None if list_id is None else UUID(list_id))
         since = arguments.get("since")
         if since is None:
-            since = max(0, await find_head(session, view.owner) - limit)
-        page = await read_changes(session, view, since, limit)
-        entries = await _find_entries(session, view, page)
+            page = await _read_latest(session, view, limit)
+        else:
+            page = await _read_since(session, view, since, limit)
     structured: Json = {
         **items.clock.render(),
-        "changes": [
-            _show(entries.get(change.seq) or orjson.loads(change.data), items.clock)
-            for change in page.items
-        ],
+        "changes": [_show(entry, items.clock) for entry in page.entries],
         "next_since": page.next_since,
         "has_more": page.has_more,
     }
+    if view.owner != caller.user and list_id is not None:
+        structured["list"] = items.places.find_name(list_id) or list_id
     return ToolResult(structured, _render(structured))
+
+
+async def _read_latest(session: Session, view: View, limit: int) -> _Page:
+    """Return the latest changes of a view, and the journal's latest number."""
+    head = await find_head(session, view.owner)
+    found: list[bytes] = []
+    before: int | None = head + 1
+    # One page of a history looks at a bounded number of entries.
+    for _ in range(_MAX_PAGES):
+        items, before = await read_history(session, view, Filter(), before, limit - len(found))
+        found += items
+        if before is None or len(found) == limit:
+            break
+    return _Page([orjson.loads(item) for item in reversed(found)], head, has_more=False)
+
+
+async def _read_since(session: Session, view: View, since: int, limit: int) -> _Page:
+    """Return the first changes after a number."""
+    page = await read_changes(session, view, since, limit)
+    entries = await _find_entries(session, view, page)
+    shown = [entries.get(change.seq) or orjson.loads(change.data) for change in page.items]
+    return _Page(shown, page.next_since, page.has_more)
 
 
 async def _find_entries(session: Session, view: View, page: Changes) -> dict[int, Json]:
@@ -127,12 +164,27 @@ def _render_id(change: Json) -> str:
     return str(change["id"]) if is_uuid else quote(change["id"], _NAME_LENGTH)
 
 
+def _render_fields(changed: Json) -> str:
+    """Return what became of the fields of a thing, in brackets."""
+    fields = [
+        f"{name} {' -> '.join(_render_value(value) for value in values)}"
+        for name, values in changed.items()
+    ]
+    return f" ({', '.join(fields)})" if fields else ""
+
+
+def _render_value(value: Any) -> str:  # noqa: ANN401 - JSON
+    if isinstance(value, list):
+        return f"[{', '.join(quote(str(each), _SHOWN_LENGTH) for each in value)}]"
+    return quote(value, _SHOWN_LENGTH) if isinstance(value, str) else orjson.dumps(value).decode()
+
+
 def _render(structured: Json) -> str:
     changes = structured["changes"]
     lines = [render_heading(structured), "Changes:" if changes else "No changes."]
     for change in changes:
         name = f" {quote(change['name'], _NAME_LENGTH)}" if "name" in change else ""
-        fields = f" ({', '.join(change['changed'])})" if change.get("changed") else ""
+        fields = _render_fields(change.get("changed") or {})
         by = ", ".join(f"{key} {quote(change[key], 64)}" for key in _AUTHOR if key in change)
         lines.append(
             f"- {change['seq']} {change['at'][:16]} {change['operation']} {change['kind']}"
@@ -140,6 +192,9 @@ def _render(structured: Json) -> str:
         )
     more = "there are more; " if structured["has_more"] else ""
     lines.append(f"Next time: {more}since {structured['next_since']}.")
+    if "list" in structured:
+        name = quote(structured["list"], _NAME_LENGTH)
+        lines.append(f"These numbers are of another user: send list {name} with since and undo.")
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 import orjson
 
 from todo.core.errors import BatchFailedError, NotFoundError
+from todo.journal.current_documents import fetch_documents
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.clock import render_heading
@@ -26,6 +27,7 @@ from todo.mcp.tools.write import (
 )
 from todo.plans.repository import PlanRepository
 from todo.plans.service import PlanService
+from todo.tasks.document import Document, parse_document
 from todo.writes.unit_of_work import UnitOfWork
 
 NAME = "delete_tasks"
@@ -75,12 +77,12 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         plans = PlanService(work, count=count)
         if is_confirmed:
             return await _apply(work, items, plans, arguments["plan_id"])
-        return await _plan(items, plans, arguments)
+        return await _plan(work, items, plans, arguments)
 
     return await run_write(call, NAME, arguments, act, _render)
 
 
-async def _plan(items: Items, plans: PlanService, arguments: Json) -> Json:
+async def _plan(work: UnitOfWork, items: Items, plans: PlanService, arguments: Json) -> Json:
     """Make the plan of a deletion."""
     tasks, lists = arguments.get("tasks", []), arguments.get("lists", [])
     operations = [
@@ -98,8 +100,14 @@ async def _plan(items: Items, plans: PlanService, arguments: Json) -> Json:
         errors = translate_batch_error(error, len(tasks))
         raise_for_items([_explain_missing(each) for each in errors])
         raise
-    gone = [change["before"] for change in plan["changes"] if change["operation"] == "delete"]
-    shown = [each for each in gone if "title" in each][:_MAX_SHOWN]
+    # A plan shows as many documents as it has room for. What the call names is shown in any case.
+    named = await _fetch_tasks(work, operations)
+    below = [
+        change["before"]
+        for change in plan["changes"]
+        if (change["operation"], change["kind"]) == ("delete", "task") and change["id"] not in named
+    ]
+    shown = [*named.values(), *below][: max(_MAX_SHOWN, len(named))]
     return {
         **items.clock.render(),
         "status": "planned",
@@ -107,8 +115,20 @@ async def _plan(items: Items, plans: PlanService, arguments: Json) -> Json:
         "expires_at": items.clock.show(plan["expires_at"]),
         "count": _count_tasks(plan["summary"]),
         "tasks": [view_task(task, items.clock, items.places) for task in shown],
-        "lists": [each["name"] for each in gone if "name" in each],
+        "lists": _name_lists(operations, items),
     }
+
+
+async def _fetch_tasks(work: UnitOfWork, operations: list[Json]) -> dict[str, Document]:
+    """Return the tasks that operations name, which exist: there is a plan."""
+    ids = [each["id"] for each in operations if each["op"] == "delete"]
+    found = await fetch_documents(work.session, (("task", task_id) for task_id in ids))
+    return {task_id: parse_document(found["task", task_id]) for task_id in ids}
+
+
+def _name_lists(operations: list[Json], items: Items) -> list[str]:
+    ids = [each["id"] for each in operations if each["op"] == "delete_list"]
+    return [items.places.find_name(list_id) or list_id for list_id in ids]
 
 
 def _explain_missing(error: Json) -> Json:
@@ -133,7 +153,8 @@ async def _apply(work: UnitOfWork, items: Items, plans: PlanService, plan_id: st
     plan = await PlanRepository(work.session, work.caller).find(plan_id)
     if plan is None:
         raise NotFoundError
-    if not {operation["op"] for operation in orjson.loads(plan.operations)} <= _DELETIONS:
+    operations = orjson.loads(plan.operations)
+    if not {operation["op"] for operation in operations} <= _DELETIONS:
         raise ToolError(
             "This plan does more than delete.",
             "call delete_tasks with what to delete, and use the plan_id that it returns.",
@@ -145,6 +166,7 @@ async def _apply(work: UnitOfWork, items: Items, plans: PlanService, plan_id: st
         "status": "deleted",
         "plan_id": plan_id,
         "count": _count_tasks(orjson.loads(plan.summary)),
+        "lists": _name_lists(operations, items),
     }
 
 
@@ -153,7 +175,9 @@ def _render(structured: Json) -> str:
     tasks = f"{count} task{'s' * (count != 1)}"
     lines = [render_heading(structured)]
     if structured["status"] == "deleted":
-        return "\n".join([*lines, f"Deleted {tasks}.", render_run(structured)])
+        names = ", ".join(quote(name, NAME_LENGTH) for name in structured["lists"])
+        lists = f", and the lists {names}" if names else ""
+        return "\n".join([*lines, f"Deleted {tasks}{lists}.", render_run(structured)])
     lines.append(f"Nothing is deleted yet. This would delete {tasks}, subtasks included:")
     lines += render_tasks(structured["tasks"], structured["zone"])
     if count > len(structured["tasks"]):
