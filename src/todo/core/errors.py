@@ -95,11 +95,11 @@ class OtherUserError(ProblemError):
 
 
 class StateConflictError(ProblemError):
-    """The change does not go with how things stand."""
+    """The request conflicts with the current state of the resource."""
 
     status = 409
     code = "conflict"
-    default_detail = "The change does not go with how things stand."
+    default_detail = "The request conflicts with the current state of the resource."
 
 
 class ListNotEmptyError(StateConflictError):

@@ -15,8 +15,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-_META_VERSION = "io.modelcontextprotocol/protocolVersion"
-_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+META_VERSION = "io.modelcontextprotocol/protocolVersion"
+NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _CONCURRENT = 8
 # The service gives up earlier.
 _TIMEOUT_S = 120
@@ -41,7 +41,7 @@ class Bridge:
             ValueError: It is not an address.
         """
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii():
             raise ValueError(url)
         self._is_secure = parts.scheme == "https"
         self._address = parts.netloc.rpartition("@")[2]
@@ -65,14 +65,16 @@ class Bridge:
                     )
                 elif message.get("method") == "initialize":
                     # The other messages need its response.
-                    self._pass_on(line, message)
+                    self.pass_on(line, message)
                 else:
-                    pool.submit(self._pass_on, line, message)
+                    pool.submit(self.pass_on, line, message)
 
-    def _pass_on(self, line: bytes, message: Json) -> None:
+    def pass_on(self, line: bytes, message: Json) -> None:
+        """Send a message and write its response."""
         try:
-            answer = self._send(line, message)
-        except (OSError, http.client.HTTPException) as error:
+            answer = self.send(line, message)
+        # Whatever it is: a client waits for its response as long as there is none.
+        except Exception as error:  # noqa: BLE001 - the boundary of a thread
             reason = str(error) or type(error).__name__
             answer = _render_error(message, f"{self._url} cannot be reached: {reason}.")
         if answer is None or json.dumps(message.get("id")) in self._cancelled:
@@ -81,8 +83,8 @@ class Bridge:
             sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
             sys.stdout.buffer.flush()
 
-    def _send(self, line: bytes, message: Json) -> Json | None:
-        """Return what to write; None for nothing."""
+    def send(self, line: bytes, message: Json) -> Json | None:
+        """Send a message; return what to write, None for nothing."""
         kind = http.client.HTTPSConnection if self._is_secure else http.client.HTTPConnection
         connection = kind(self._address, timeout=_TIMEOUT_S)
         try:
@@ -110,12 +112,12 @@ class Bridge:
             "Accept": "application/json, text/event-stream",
         }
         params = _find_object(message, "params")
-        version = _find_object(params, "_meta").get(_META_VERSION)
+        version = _find_object(params, "_meta").get(META_VERSION)
         if version is None:
             return headers | self._handshake
         headers["MCP-Protocol-Version"] = _encode(version)
         headers["Mcp-Method"] = _encode(message.get("method"))
-        name = params.get(_NAMED.get(str(message.get("method")), ""))
+        name = params.get(NAMED.get(str(message.get("method")), ""))
         if name is not None:
             headers["Mcp-Name"] = _encode(name)
         return headers

@@ -24,12 +24,12 @@ from todo.mcp.protocol import (
 from todo.mcp.tool import Json, ToolCall
 
 _PREFIX = "io.modelcontextprotocol/"
-_VERSION = f"{_PREFIX}protocolVersion"
+META_VERSION = f"{_PREFIX}protocolVersion"
 _CLIENT = f"{_PREFIX}clientInfo"
 _CAPABILITIES = f"{_PREFIX}clientCapabilities"
 _SERVER = f"{_PREFIX}serverInfo"
 _VERSION_HEADER = "mcp-protocol-version"
-_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _STATUSES = {METHOD_NOT_FOUND: 404, INTERNAL_ERROR: 500}
 _MINUTE_MS = 60_000
 # Which tools there are depends on the token. The rest changes only with an upgrade.
@@ -46,7 +46,7 @@ _CACHING = {
 def is_modern(message: Message, headers: Headers) -> bool:
     """Whether a message belongs to these revisions: by its metadata, otherwise by its header."""
     header = headers.get(_VERSION_HEADER)
-    return _VERSION in message.meta or (header is not None and header not in LEGACY_VERSIONS)
+    return META_VERSION in message.meta or (header is not None and header not in LEGACY_VERSIONS)
 
 
 def find_status(code: int) -> int:
@@ -61,7 +61,7 @@ async def answer(server: Server, message: Message, headers: Headers, call: ToolC
         RpcError: It is refused.
     """
     if message.id is None:
-        _check_version(headers.get(_VERSION_HEADER) or message.meta.get(_VERSION))
+        _check_version(headers.get(_VERSION_HEADER) or message.meta.get(META_VERSION))
         return Answer(202)
     _check_request(message, headers)
     own = _discover if message.method == "server/discover" else None
@@ -83,20 +83,20 @@ async def _discover(server: Server, _params: Json, _call: ToolCall) -> Json:
 
 def _check_request(message: Message, headers: Headers) -> None:
     meta = message.meta
-    if _VERSION not in meta:
+    if META_VERSION not in meta:
         # A version that is not known has its own error, whatever else it requires.
         _check_version(headers.get(_VERSION_HEADER))
-    missing = [name for name in (_VERSION, _CAPABILITIES) if name not in meta]
+    missing = [name for name in (META_VERSION, _CAPABILITIES) if name not in meta]
     if missing:
         raise RpcError(INVALID_PARAMS, f"`params._meta` lacks {' and '.join(missing)}.")
-    if not isinstance(meta[_VERSION], str) or not isinstance(meta[_CAPABILITIES], dict):
+    if not isinstance(meta[META_VERSION], str) or not isinstance(meta[_CAPABILITIES], dict):
         raise RpcError(
-            INVALID_PARAMS, f"{_VERSION} must be a string and {_CAPABILITIES} an object."
+            INVALID_PARAMS, f"{META_VERSION} must be a string and {_CAPABILITIES} an object."
         )
-    _compare("MCP-Protocol-Version", headers, meta[_VERSION])
-    _check_version(meta[_VERSION])
+    _compare("MCP-Protocol-Version", headers, meta[META_VERSION])
+    _check_version(meta[META_VERSION])
     _compare("Mcp-Method", headers, message.method)
-    name = message.params.get(_NAMED.get(message.method, ""))
+    name = message.params.get(NAMED.get(message.method, ""))
     if isinstance(name, str):
         _compare("Mcp-Name", headers, name)
 

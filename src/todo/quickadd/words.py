@@ -157,7 +157,7 @@ def _enumerate(words: Iterable[str]) -> str:
 
 def _describe_end(rule: Rule) -> str:
     if rule.count is not None:
-        return f" for {rule.count} time{'s' if rule.count > 1 else ''}"
+        return f", {rule.count} time{'s' if rule.count > 1 else ''}"
     if rule.until is None:
         return ""
     return f" until {_name_date(rule.until)}"

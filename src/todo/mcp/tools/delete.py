@@ -33,6 +33,8 @@ from todo.writes.unit_of_work import UnitOfWork
 NAME = "delete_tasks"
 _MAX_LISTS = 10
 _MAX_SHOWN = 50
+_LIFETIME_MINUTES = 15
+"""Of a plan: a user may have only so many open ones, and many a deletion is declined."""
 _DELETIONS = {"delete", "delete_list"}
 
 _ARGUMENTS: Json = {
@@ -95,7 +97,7 @@ async def _plan(work: UnitOfWork, items: Items, plans: PlanService, arguments: J
     ]
     raise_for_items(items.errors)
     try:
-        plan = orjson.loads(await plans.create(operations))
+        plan = orjson.loads(await plans.create(operations, expires_in_minutes=_LIFETIME_MINUTES))
     except BatchFailedError as error:
         errors = translate_batch_error(error, len(tasks))
         raise_for_items([_explain_missing(each) for each in errors])

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from tests.unit.todo.mcp.sample_server import LEGACY, META
+from todo.mcp import __main__, modern
+from todo.mcp.__main__ import Bridge
 
 SOURCES = Path(__file__).parents[4] / "src"
 FILE = SOURCES / "todo/mcp/__main__.py"
@@ -233,7 +235,9 @@ def test_what_is_not_a_message_is_left_to_the_service() -> None:
     assert [each["error"]["code"] for each in answers] == [-32600, -32600]
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://a", "http://", "http://[::"])
+@pytest.mark.parametrize(
+    "url", ["http://localhost/tödo", "", "localhost:8000", "ftp://a", "http://", "http://[::"]
+)
 def test_without_an_address_it_ends_with_one_line(url: str) -> None:
     code, answers, errors = run(url)
 
@@ -266,3 +270,20 @@ def test_it_imports_nothing_but_the_standard_library() -> None:
         "todo",
         "__main__",
     }
+
+
+def test_a_defect_is_the_error_of_the_request(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    class Broken(Bridge):
+        def send(self, line: bytes, message: Json) -> Json | None:
+            raise RuntimeError("broken")
+
+    Broken("http://127.0.0.1:1", "token").pass_on(b"", {"id": 7, "method": "tools/list"})
+
+    answer = json.loads(capfdbinary.readouterr().out)
+    assert answer["id"] == 7
+    assert "broken" in answer["error"]["message"]
+
+
+def test_the_bridge_names_headers_as_the_service_does() -> None:
+    assert __main__.NAMED == modern.NAMED
+    assert __main__.META_VERSION == modern.META_VERSION

@@ -15,8 +15,8 @@ NOW = datetime(2026, 11, 29, 10, tzinfo=UTC)
     ("rule", "words"),
     [
         ("FREQ=DAILY", "every day"),
-        ("FREQ=DAILY;COUNT=10", "every day for 10 times"),
-        ("FREQ=DAILY;INTERVAL=3;COUNT=1", "every 3 days for 1 time"),
+        ("FREQ=DAILY;COUNT=10", "every day, 10 times"),
+        ("FREQ=DAILY;INTERVAL=3;COUNT=1", "every 3 days, 1 time"),
         ("FREQ=WEEKLY", "every week"),
         ("FREQ=WEEKLY;BYDAY=FR", "every Friday"),
         ("FREQ=WEEKLY;BYDAY=MO,WE,FR", "every Monday, Wednesday and Friday"),
