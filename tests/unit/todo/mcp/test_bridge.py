@@ -275,7 +275,7 @@ def test_it_imports_nothing_but_the_standard_library() -> None:
 def test_a_defect_is_the_error_of_the_request(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     class Broken(Bridge):
         def send(self, line: bytes, message: Json) -> Json | None:
-            raise RuntimeError("broken")
+            raise RuntimeError(f"broken: {line!r}, {message}")
 
     Broken("http://127.0.0.1:1", "token").pass_on(b"", {"id": 7, "method": "tools/list"})
 
