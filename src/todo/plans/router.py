@@ -32,8 +32,8 @@ async def create_plan(request: Request, caller: CallerDep, body: PlanCreate) -> 
     """Describe what up to 100 operations would change, without changing anything.
 
     `POST /api/v1/plans/{id}/apply` then makes exactly these changes. The plan is visible to its
-    owner only. If an operation cannot be done, there is no plan, and `errors` names every operation
-    that failed.
+    owner only. The token needs `read` as well as `write`, because the plan shows documents. If an
+    operation cannot be done, there is no plan, and `errors` names every operation that failed.
     """
     operations = [to_json_dict(operation) for operation in body.operations]
     rules, metrics = RuleEvaluation(), _metrics(request)

@@ -88,6 +88,7 @@ class PlanService:
             expires_in_minutes: Until when it can be applied.
 
         Raises:
+            ForbiddenError: The token may not read, and the plan shows documents.
             BatchFailedError: Some operations cannot be done.
             QuotaExceededError: An account would hold too much.
             PlanTooLargeError: It would change too much.
@@ -95,6 +96,7 @@ class PlanService:
             RateLimitedError: The token may not make so many changes.
         """
         work, caller = self._work, self._work.caller
+        caller.require("read")
         async with work.dry_run() as attempt:
             try:
                 await run_operations(attempt, self._rules, operations)

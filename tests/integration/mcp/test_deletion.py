@@ -125,6 +125,20 @@ def test_a_token_without_the_scope_can_do_neither(
     assert find_titles(alice) == ["a"]
 
 
+def test_the_first_call_needs_to_read_and_the_second_does_not(
+    agent: Agent, alice: Person, make_agent: MakeAgent
+) -> None:
+    (task_id,) = agent.add("secret")
+    plan = agent.do("delete_tasks", tasks=[{"id": task_id}])
+    blind = make_agent(alice, "delete")
+    result = blind.fail("delete_tasks", tasks=[{"id": task_id}])
+    assert result.data["code"] == "insufficient-scope"
+    assert "`read`" in result.text
+    assert "secret" not in result.text
+    assert "secret" not in str(blind.do("delete_tasks", plan_id=plan["plan_id"]))
+    assert find_titles(alice) == []
+
+
 def test_a_token_for_one_list_plans_and_deletes_only_there(
     agent: Agent, alice: Person, bob: Person, make_agent: MakeAgent
 ) -> None:

@@ -113,7 +113,7 @@ def make_calls(target: Target, number: int) -> Iterator[tuple[str, dict[str, Any
     yield "reschedule_tasks", {"tasks": [{**item, "due": f"2026-02-{1 + number % 28:02}"}]}, "write"
     yield "complete_tasks", {"tasks": [item]}, "write"
     yield "complete_tasks", {"tasks": [item], "reopen": True}, "write"
-    # Makes a plan and deletes nothing.
+    # Makes a plan, which shows tasks, and deletes nothing.
     yield "delete_tasks", {"tasks": [item]}, "delete"
 
 
@@ -142,7 +142,7 @@ def test_no_token_leads_beyond_its_scopes_and_its_list(
                 case = (scopes, target.place, tool, arguments, result.text)
                 said = result.text + str(result.data)
                 assert not any(word in said for word in hidden), case
-                if scope not in scopes:
+                if scope not in scopes or (scope == "delete" and "read" not in scopes):
                     assert result.data["code"] == "insufficient-scope", case
                 elif scope != "write":
                     is_allowed = (

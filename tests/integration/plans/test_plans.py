@@ -1,5 +1,6 @@
 """Plans on both databases: what they show, and that applying does exactly that."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -294,6 +295,26 @@ def test_making_a_plan_takes_less_than_applying_it(service: Service, alice: Pers
         read(apply(alice, plan))
 
 
+def test_making_a_plan_needs_to_read_what_it_shows(service: Service, alice: Person) -> None:
+    list_id = alice.create(LISTS, name="Home")["id"]
+    task = alice.create(TASKS, title="secret", list_id=list_id)
+    operations: list[Json] = [
+        {"op": "create", "task": {"title": "new"}},
+        {"op": "delete", "id": task["id"]},
+        {"op": "delete_list", "id": list_id},
+        {"op": "share_list", "id": list_id, "user": alice.name, "access": "read"},
+    ]
+    for scopes in (["write"], ["delete", "write"]):
+        with use_token(service, alice, scopes=scopes) as blind:
+            for operation in operations:
+                refused = blind.post(PLANS, json={"operations": [operation]})
+                assert code(refused) == (403, "insufficient-scope")
+                assert 'scope="read"' in refused.headers["www-authenticate"]
+                assert "`read`" in refused.json()["detail"]
+                assert not {"secret", "Home"} & set(re.findall(r"\w+", refused.text))
+    assert read(alice.http.get(PLANS))["items"] == []
+
+
 def test_a_token_that_needs_a_condition_applies_what_is_bound_to_versions(
     service: Service, alice: Person
 ) -> None:
@@ -458,7 +479,7 @@ def test_what_is_not_a_plan_is_refused(client: httpx.Client, fields: Json) -> No
 
 
 def test_a_plan_outlives_the_token_that_made_it(owner: httpx.Client, service: Service) -> None:
-    made = make(owner, "write")
+    made = make(owner, "read", "write")
     with service.client(made["token"]) as agent:
         plan = make_plan(agent, {"op": "create", "task": {"title": "new"}})
         assert plan["token_id"] == made["id"]
