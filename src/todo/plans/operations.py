@@ -15,6 +15,8 @@ MAX_CHANGES = 1500
 
 _SCOPES = {"delete": "delete", "delete_list": "delete", "share_list": "admin"}
 _SCOPES["unshare_list"] = "admin"
+_KINDS = {"delete_list": "list", "share_list": "share", "unshare_list": "share"}
+"""What the operations that are not about tasks change."""
 
 
 class TooManyChangesError(Exception):
@@ -43,7 +45,7 @@ async def run_operations(
         try:
             document = await _run_one(tasks, lists, operation)
         except ProblemError as error:
-            errors += explain_failure(index, error)
+            errors += explain_failure(index, error, of_task=operation["op"] not in _KINDS)
         else:
             name = operation["op"].encode()
             results.append(b'{"op":"%b","task":%b}' % (name, document or b"null"))

@@ -67,15 +67,24 @@ async def run_operation(tasks: TaskService, operation: dict[str, Any]) -> bytes 
             return None
 
 
-def explain_failure(index: int, error: ProblemError) -> list[dict[str, object]]:
-    """Return what `errors` has about an operation that failed."""
+def explain_failure(
+    index: int, error: ProblemError, *, of_task: bool = True
+) -> list[dict[str, object]]:
+    """Return what `errors` has about an operation that failed.
+
+    Args:
+        index: Of the operation.
+        error: Why it failed.
+        of_task: Whether the fields that the error names are those of the operation's `task`.
+    """
     place: dict[str, object] = {"in": "body", "field": f"operations.{index}"}
     if not error.errors:
         return [{**place, "code": error.code, "message": error.detail}]
+    path = f"operations.{index}.task" if of_task else f"operations.{index}"
     return [
         {
             **place,
-            "field": f"operations.{index}.task.{each['field']}",
+            "field": f"{path}.{each['field']}",
             "code": each["code"],
             "message": each["message"],
         }

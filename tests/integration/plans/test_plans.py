@@ -188,6 +188,19 @@ def test_operations_that_cannot_be_done_make_no_plan(alice: Person, bob: Person)
     assert read(alice.http.get(f"{TASKS}/{task['id']}")) == task
 
 
+def test_an_error_of_an_operation_on_a_list_names_its_field(alice: Person) -> None:
+    list_id = alice.create(LISTS, name="Home")["id"]
+    operations = [
+        {"op": "create", "task": {"title": "a", "list_id": alice.create(TASKS, title="b")["id"]}},
+        {"op": "share_list", "id": list_id, "user": alice.name, "access": "read"},
+    ]
+    response = alice.http.post(PLANS, json={"operations": operations})
+
+    assert code(response) == (422, "batch-failed")
+    fields = [(each["in"], each["field"]) for each in response.json()["errors"]]
+    assert fields == [("body", "operations.0.task.list_id"), ("body", "operations.1.user")]
+
+
 def test_a_list_is_deleted_with_its_tasks_and_shares(alice: Person, bob: Person) -> None:
     list_id = alice.create(LISTS, name="Home")["id"]
     alice.share(list_id, bob, "read")
