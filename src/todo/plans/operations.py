@@ -1,5 +1,6 @@
 """Operations of a plan: those of a batch, and those about lists and their shares."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from todo.core.errors import BatchFailedError, ProblemError
@@ -8,6 +9,7 @@ from todo.plans.accounts import lock_accounts
 from todo.tasks.batch import explain_failure, run_operation
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
+from todo.writes.hash_chain import Entry
 from todo.writes.unit_of_work import UnitOfWork
 
 MAX_CHANGES = 1500
@@ -23,6 +25,19 @@ class TooManyChangesError(Exception):
     """The operations make more than MAX_CHANGES changes; nothing may be committed."""
 
 
+@dataclass(slots=True)
+class Outcome:
+    """What operations led to, besides the changes that were recorded.
+
+    Attributes:
+        results: Of the operations, as JSON.
+        named: Which of the changes the operations name, counted from 0; the others are effects.
+    """
+
+    results: list[bytes] = field(default_factory=list)
+    named: set[int] = field(default_factory=set)
+
+
 def list_scopes(operations: list[dict[str, Any]]) -> list[str]:
     """Return the scopes that a token needs to run operations, in alphabetical order."""
     return sorted({_SCOPES.get(operation["op"], "write") for operation in operations})
@@ -30,30 +45,41 @@ def list_scopes(operations: list[dict[str, Any]]) -> list[str]:
 
 async def run_operations(
     work: UnitOfWork, rules: RuleEvaluation, operations: list[dict[str, Any]]
-) -> list[bytes]:
-    """Run the operations in their order and return the result of each as JSON.
+) -> Outcome:
+    """Run the operations in their order.
 
     Raises:
         BatchFailedError: Some cannot be done; its errors name each. Nothing may be committed.
         TooManyChangesError: They change too much.
     """
     await lock_accounts(work, operations)
+    outcome = Outcome()
     tasks, lists = TaskService(work, rules), ListService(work)
-    results: list[bytes] = []
     errors: list[dict[str, object]] = []
     for index, operation in enumerate(operations):
+        start = len(work.recorded)
         try:
             document = await _run_one(tasks, lists, operation)
         except ProblemError as error:
             errors += explain_failure(index, error, of_task=operation["op"] not in _KINDS)
         else:
             name = operation["op"].encode()
-            results.append(b'{"op":"%b","task":%b}' % (name, document or b"null"))
+            outcome.results.append(b'{"op":"%b","task":%b}' % (name, document or b"null"))
+        made = enumerate(work.recorded[start:], start)
+        outcome.named |= {place for place, (_, entry) in made if _is_named(operation, entry)}
         if len(work.recorded) > MAX_CHANGES:
             raise TooManyChangesError
     if errors:
         raise BatchFailedError(errors=errors)
-    return results
+    return outcome
+
+
+def _is_named(operation: dict[str, Any], entry: Entry) -> bool:
+    """Whether a change that an operation made is the one that it names."""
+    op: str = operation["op"]
+    if op in _KINDS:
+        return entry.kind == _KINDS[op]
+    return op == "create" or entry.entity_id == operation["id"]
 
 
 async def _run_one(

@@ -1,7 +1,7 @@
 """Preview of a plan: the changes that people and agents read before they apply it."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -10,26 +10,31 @@ from todo.plans.expectation import predict
 from todo.writes.hash_chain import Entry
 
 MAX_SHOWN = 100
-"""Changes that a plan shows; its summary counts all of them."""
+"""Changes that a plan shows with its effects; its summary counts all of them."""
 _MAX_SHOWN_BYTES = 96 * 1024
+_EFFECTS = ("list", "share", "task")
+"""Kinds of effects, those first that are shown first."""
 
 
-def render_changes(entries: Sequence[Entry], named: Collection[str]) -> str:
+def render_changes(entries: Sequence[Entry], named: Container[int]) -> str:
     """Return changes in their order as JSON: as many as a plan shows.
 
-    Changes that the operations ask for have precedence over their effects: a thousand subtasks do
-    not hide the task that is deleted with them, nor a list that is shared.
+    Those that the operations name are never left out: a thousand subtasks do not hide the task that
+    is deleted with them, nor the deletion of another one. Of the effects, those on lists and shares
+    have precedence over those on tasks.
 
     Args:
         entries: All changes.
-        named: Ids that the operations name.
+        named: Which of them the operations name, counted from 0.
     """
     shown: dict[int, bytes] = {}
     size = 0
-    for place in sorted(range(len(entries)), key=lambda at: _is_effect(entries[at], named)):
+    ranks = [-1 if at in named else _EFFECTS.index(each.kind) for at, each in enumerate(entries)]
+    for place in sorted(range(len(entries)), key=ranks.__getitem__):
         change = orjson.dumps(_render_change(entries[place]))
         size += len(change)
-        if len(shown) == MAX_SHOWN or size > _MAX_SHOWN_BYTES:
+        is_full = len(shown) >= MAX_SHOWN or size > _MAX_SHOWN_BYTES
+        if is_full and place not in named:
             break
         shown[place] = change
     return f"[{b','.join(shown[place] for place in sorted(shown)).decode()}]"
@@ -44,15 +49,6 @@ def render_summary(entries: Iterable[Entry]) -> str:
             for (operation, kind), count in counts.items()
         ]
     ).decode()
-
-
-def _is_effect(entry: Entry, named: Collection[str]) -> bool:
-    if entry.kind != "task" or entry.entity_id in named:
-        return False
-    if entry.before is None and entry.after is not None:
-        # The next occurrence of a task that was completed.
-        return orjson.loads(entry.after).get("previous_id") is not None
-    return True
 
 
 def _render_change(entry: Entry) -> dict[str, Any]:

@@ -206,7 +206,7 @@ class PlanRead(PlanItem):
 
     operations: list[dict[str, Any]] = Field(description="As they were sent.")
     changes: list[PlannedChange] = Field(
-        description="At most 100, and at most 96 KiB: what the operations name, then effects."
+        description="All that the operations name, then effects up to 100 changes and 96 KiB."
     )
     changes_omitted: int = Field(description="How many more changes the plan makes.")
 

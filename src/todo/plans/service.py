@@ -99,7 +99,7 @@ class PlanService:
         caller.require("read")
         async with work.dry_run() as attempt:
             try:
-                await run_operations(attempt, self._rules, operations)
+                outcome = await run_operations(attempt, self._rules, operations)
             except TooManyChangesError:
                 raise PlanTooLargeError(f"{MAX_CHANGES} changes") from None
             recorded = attempt.recorded
@@ -118,7 +118,7 @@ class PlanService:
             applied_at=None,
             summary=render_summary(entries),
             operations=orjson.dumps(operations).decode(),
-            changes=render_changes(entries, {each["id"] for each in operations if "id" in each}),
+            changes=render_changes(entries, outcome.named),
             expected=dump_expected(expect(recorded)),
         )
         if sum(len(part.encode()) for part in (plan.operations, plan.changes, plan.expected)) > (
@@ -192,7 +192,7 @@ class PlanService:
 
     async def _run(self, plan: Plan, operations: list[dict[str, Any]]) -> list[bytes]:
         try:
-            results = await run_operations(self._work, self._rules, operations)
+            outcome = await run_operations(self._work, self._rules, operations)
         except BatchFailedError as error:
             errors = [{**each, "in": "plan"} for each in error.errors or ()]
         except TooManyChangesError:
@@ -203,6 +203,6 @@ class PlanService:
         else:
             errors = find_differences(load_expected(plan.expected), expect(self._work.recorded))
             if not errors:
-                return results
+                return outcome.results
         self._count("outdated")
         raise PlanOutdatedError(errors=errors)

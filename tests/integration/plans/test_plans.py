@@ -459,6 +459,43 @@ def test_a_large_subtree_is_counted_and_shown_in_part(alice: Person) -> None:
     assert list_titles(alice) == []
 
 
+def test_shares_that_end_with_a_list_do_not_hide_what_is_named(alice: Person) -> None:
+    list_id = alice.create(LISTS, name="Home")["id"]
+    users = [f"user{n}" for n in range(100)]
+    share = {"op": "share_list", "id": list_id, "access": "read"}
+    read(apply(alice, make_plan(alice, *({**share, "user": user} for user in users))))
+    task = alice.create(TASKS, title="important")
+    alice.create(TASKS, title="effect", list_id=list_id)
+
+    operations = ({"op": "delete_list", "id": list_id}, {"op": "delete", "id": task["id"]})
+    plan = make_plan(alice, *operations)
+
+    assert plan["changes_omitted"] == 3
+    *effects, home, named = [(c["operation"], c["kind"], c["title"]) for c in plan["changes"]]
+    assert (home, named) == (("delete", "list", "Home"), ("delete", "task", "important"))
+    assert set(effects) == {("unshare", "share", None)}
+
+
+def test_what_one_operation_names_is_an_effect_of_another(alice: Person) -> None:
+    parent = alice.create(TASKS, title="parent")
+    rows = [
+        {"op": "create", "task": {"title": f"child {n}", "parent_id": parent["id"]}}
+        for n in range(100)
+    ]
+    made = read(alice.http.post(f"{TASKS}/batch", json={"operations": rows}))["results"]
+    children = [each["task"]["id"] for each in made]
+    updates = ({"op": "complete", "id": child} for child in children[:99])
+
+    plan = make_plan(alice, *updates, {"op": "delete", "id": parent["id"]})
+
+    assert plan["changes_omitted"] == 100
+    shown = [(each["operation"], each["id"]) for each in plan["changes"]]
+    assert shown == [
+        *(("complete", child) for child in children[:99]),
+        ("delete", parent["id"]),
+    ]
+
+
 def test_a_plan_that_is_too_large_is_refused(alice: Person) -> None:
     new = {"op": "create", "task": {"title": "new", "description": "x" * 9000}}
     response = alice.http.post(PLANS, json={"operations": [new] * 28})

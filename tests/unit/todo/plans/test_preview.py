@@ -44,12 +44,39 @@ def test_effects_do_not_hide_what_the_operations_name() -> None:
     share = entry("share", None, {"list_id": "l", "user_id": "bob"}, kind="share")
     entries = [*children, following, entry("delete", TASK, None), new, share]
 
-    changes = orjson.loads(render_changes(entries, {"t1"}))
+    changes = orjson.loads(render_changes(entries, {201, 202, 203}))
 
     assert len(changes) == MAX_SHOWN
     shown = [(each["operation"], each["id"], each["title"]) for each in changes[-3:]]
     assert shown == [("delete", "t1", "a"), ("create", None, "new"), ("share", "bob", None)]
     assert [each["id"] for each in changes[:-3]] == [f"c{n}" for n in range(MAX_SHOWN - 3)]
+
+
+def test_what_is_named_goes_before_lists_then_shares_then_tasks() -> None:
+    tasks = [entry("delete", {**TASK, "id": f"c{n}"}, None) for n in range(60)]
+    shares = [
+        entry("unshare", {"list_id": "l", "user_id": f"u{n}"}, None, kind="share")
+        for n in range(MAX_SHOWN - 12)
+    ]
+    home = entry("delete", {"id": "l", "name": "Home", "version": 1}, None, kind="list")
+    named = [entry("delete", {**TASK, "id": f"n{n}"}, None) for n in range(10)]
+    entries = [*tasks, *shares, home, *named]
+
+    changes = orjson.loads(render_changes(entries, range(len(entries) - 10, len(entries))))
+
+    kinds = [each["kind"] for each in changes]
+    assert kinds == ["task", *["share"] * len(shares), "list", *["task"] * 10]
+    assert [each["id"] for each in changes[-10:]] == [f"n{n}" for n in range(10)]
+
+
+def test_large_changes_hide_effects_and_nothing_that_is_named() -> None:
+    large = entry("delete", {**TASK, "description": "x" * 50_000}, None)
+    named = [large, large, entry("delete", {**TASK, "id": "t2"}, None)]
+    effect = entry("delete", {**TASK, "id": "t3"}, None)
+
+    changes = orjson.loads(render_changes([effect, *named], {1, 2, 3}))
+
+    assert [each["id"] for each in changes] == ["t1", "t1", "t2"]
 
 
 def test_the_scopes_are_those_of_the_operations() -> None:
