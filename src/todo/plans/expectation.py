@@ -6,7 +6,7 @@ task may depend on the day. Everything else has to be the same.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -16,6 +16,8 @@ from todo.writes.hash_chain import Entry
 _DIGEST_BYTES = 12
 _TIMES = ("created_at", "updated_at", "completed_at")
 _MADE = ("id", "position")
+_NAME = "name"
+"""In place of an operation, where a list does not change and must still have its name."""
 _DEPENDS_ON_DAY = ("due_date", "due_at", "recurrence")
 
 
@@ -26,7 +28,7 @@ class Expected(NamedTuple):
         kind: Kind of the thing: task, list or share.
         id: Its id; None for a new one.
         version: Its version before the change; None for what has none.
-        operation: As the journal has it.
+        operation: As the journal has it, or `_NAME`.
         digest: Of everything else that has to be the same.
     """
 
@@ -46,9 +48,23 @@ def predict(entry: Entry) -> dict[str, Any] | None:
     return {name: value for name, value in after.items() if name not in decided_later}
 
 
-def expect(recorded: Iterable[tuple[str, Entry]]) -> list[Expected]:
-    """Return what is expected of changes, each with the owner of its journal."""
-    return [_expect(owner, entry) for owner, entry in recorded]
+def expect(recorded: Sequence[tuple[str, Entry]], list_names: Mapping[str, str]) -> list[Expected]:
+    """Return what is expected of changes.
+
+    A share is bound to the name of its list, which people decide by.
+
+    Args:
+        recorded: The changes, each with the owner of its journal.
+        list_names: Names of the lists whose shares change, by id.
+    """
+    changed = {entry.entity_id for _, entry in recorded if entry.kind == "list"}
+    shared = {entry.list_id for _, entry in recorded if entry.kind == "share"} - changed
+    names = [
+        Expected("list", list_id, None, _NAME, _digest(name))
+        for list_id, name in list_names.items()
+        if list_id in shared
+    ]
+    return [_expect(owner, entry) for owner, entry in recorded] + names
 
 
 def _expect(owner: str, entry: Entry) -> Expected:
@@ -60,11 +76,13 @@ def _expect(owner: str, entry: Entry) -> Expected:
     # A share has no version.
     state = entry.before if version is None else None
     compared = [owner, entry.list_id, state, after]
-    digest = hashlib.blake2b(
-        orjson.dumps(compared, option=orjson.OPT_SORT_KEYS), digest_size=_DIGEST_BYTES
-    )
     thing = entry.entity_id if before else None
-    return Expected(entry.kind, thing, version, entry.operation, digest.hexdigest())
+    return Expected(entry.kind, thing, version, entry.operation, _digest(compared))
+
+
+def _digest(compared: Any) -> str:  # noqa: ANN401 - JSON
+    text = orjson.dumps(compared, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(text, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def dump_expected(expected: Iterable[Expected]) -> str:
@@ -108,6 +126,8 @@ def _compare(expected: Expected, found: Expected | None) -> dict[str, object]:
     if found.version != expected.version:
         message = f"has version {found.version} now; the plan is for version {expected.version}"
         return _explain(expected, "changed-since", message)
+    if expected.operation == _NAME:
+        return _explain(expected, "changed-since", "has another name now")
     message = f"would become something else now ({found.operation})"
     return _explain(expected, "other-result", message)
 

@@ -6,6 +6,7 @@ from typing import Any
 from todo.core.errors import BatchFailedError, ProblemError
 from todo.lists.service import ListService
 from todo.plans.accounts import lock_accounts
+from todo.plans.list_names import fetch_list_names
 from todo.tasks.batch import explain_failure, run_operation
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
@@ -30,10 +31,12 @@ class Outcome:
     """What operations led to, besides the changes that were recorded.
 
     Attributes:
+        list_names: Names of the lists that the operations name, by id.
         results: Of the operations, as JSON.
         named: Which of the changes the operations name, counted from 0; the others are effects.
     """
 
+    list_names: dict[str, str]
     results: list[bytes] = field(default_factory=list)
     named: set[int] = field(default_factory=set)
 
@@ -53,7 +56,8 @@ async def run_operations(
         TooManyChangesError: They change too much.
     """
     await lock_accounts(work, operations)
-    outcome = Outcome()
+    of_lists = {each["id"] for each in operations if each["op"] in _KINDS}
+    outcome = Outcome(await fetch_list_names(work, of_lists))
     tasks, lists = TaskService(work, rules), ListService(work)
     errors: list[dict[str, object]] = []
     for index, operation in enumerate(operations):

@@ -1,7 +1,7 @@
 """Preview of a plan: the changes that people and agents read before they apply it."""
 
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,7 +16,9 @@ _EFFECTS = ("list", "share", "task")
 """Kinds of effects, those first that are shown first."""
 
 
-def render_changes(entries: Sequence[Entry], named: Container[int]) -> str:
+def render_changes(
+    entries: Sequence[Entry], named: Container[int], list_names: Mapping[str, str]
+) -> str:
     """Return changes in their order as JSON: as many as a plan shows.
 
     Those that the operations name are never left out: a thousand subtasks do not hide the task that
@@ -26,12 +28,13 @@ def render_changes(entries: Sequence[Entry], named: Container[int]) -> str:
     Args:
         entries: All changes.
         named: Which of them the operations name, counted from 0.
+        list_names: Names of the lists whose shares change, by id.
     """
     shown: dict[int, bytes] = {}
     size = 0
     ranks = [-1 if at in named else _EFFECTS.index(each.kind) for at, each in enumerate(entries)]
     for place in sorted(range(len(entries)), key=ranks.__getitem__):
-        change = orjson.dumps(_render_change(entries[place]))
+        change = orjson.dumps(_render_change(entries[place], list_names))
         size += len(change)
         is_full = len(shown) >= MAX_SHOWN or size > _MAX_SHOWN_BYTES
         if is_full and place not in named:
@@ -51,16 +54,19 @@ def render_summary(entries: Iterable[Entry]) -> str:
     ).decode()
 
 
-def _render_change(entry: Entry) -> dict[str, Any]:
+def _render_change(entry: Entry, list_names: Mapping[str, str]) -> dict[str, Any]:
     before = orjson.loads(entry.before) if entry.before else None
     after = predict(entry)
     shown: dict[str, Any] = after or before or {}
+    title = shown.get("title") or shown.get("name")
+    if entry.kind == "share" and entry.list_id is not None:
+        title = list_names.get(entry.list_id)
     return {
         "operation": entry.operation,
         "kind": entry.kind,
         "id": entry.entity_id if before or entry.kind == "share" else None,
         "list_id": entry.list_id,
-        "title": shown.get("title") or shown.get("name"),
+        "title": title,
         "before": before,
         "after": after,
     }

@@ -136,7 +136,9 @@ class PlannedChange(ResponseSchema):
         description="Id of the task or list, or of the user of a share; null for a new task."
     )
     list_id: UUID | None
-    title: str | None = Field(description="Title of the task or name of the list.")
+    title: str | None = Field(
+        description="Title of the task or name of the list; for a share, name of its list."
+    )
     before: dict[str, Any] | None
     after: dict[str, Any] | None = Field(
         description="Without what is known only once the plan is applied, such as new ids."

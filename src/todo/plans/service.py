@@ -118,8 +118,8 @@ class PlanService:
             applied_at=None,
             summary=render_summary(entries),
             operations=orjson.dumps(operations).decode(),
-            changes=render_changes(entries, outcome.named),
-            expected=dump_expected(expect(recorded)),
+            changes=render_changes(entries, outcome.named, outcome.list_names),
+            expected=dump_expected(expect(recorded, outcome.list_names)),
         )
         if sum(len(part.encode()) for part in (plan.operations, plan.changes, plan.expected)) > (
             MAX_BYTES
@@ -201,7 +201,8 @@ class PlanService:
                 {"in": "plan", "field": "changes", "code": "also-changed", "message": message}
             ]
         else:
-            errors = find_differences(load_expected(plan.expected), expect(self._work.recorded))
+            found = expect(self._work.recorded, outcome.list_names)
+            errors = find_differences(load_expected(plan.expected), found)
             if not errors:
                 return outcome.results
         self._count("outdated")

@@ -104,6 +104,26 @@ def test_a_list_that_was_shared_or_renamed_outdates_its_deletion(alice: Person) 
     assert refuse(alice, plan, task) == [(f"list/{list_id}", "changed-since")]
 
 
+@pytest.mark.parametrize("operation", ["share_list", "unshare_list"])
+def test_a_list_that_was_renamed_outdates_its_shares(
+    alice: Person, bob: Person, operation: str
+) -> None:
+    list_id = alice.create(LISTS, name="Home")["id"]
+    alice.share(list_id, bob, "write")
+    kept = alice.create(TASKS, title="kept")
+    access = {"access": "read"} if operation == "share_list" else {}
+    plan = make_plan(alice, {"op": operation, "id": list_id, "user": bob.name, **access})
+
+    read(alice.http.patch(f"{LISTS}/{list_id}", json={"name": "Garden"}))
+    assert refuse(alice, plan, kept) == [(f"list/{list_id}", "changed-since")]
+    assert read(bob.http.get(f"{LISTS}/{list_id}"))["access"] == "write"
+
+    # The share is bound to the name, not to where the list stands or what is in it.
+    read(alice.http.patch(f"{LISTS}/{list_id}", json={"name": "Home", "position": 1}))
+    alice.create(TASKS, title="new", list_id=list_id)
+    read(apply(alice, plan))
+
+
 def test_access_that_was_taken_away_outdates_a_plan(alice: Person, bob: Person) -> None:
     list_id = alice.create(LISTS, name="Home")["id"]
     alice.share(list_id, bob, "write")

@@ -212,7 +212,7 @@ def test_a_list_is_deleted_with_its_tasks_and_shares(alice: Person, bob: Person)
     assert [(c["operation"], c["kind"], c["title"]) for c in plan["changes"]] == [
         ("delete", "task", "child"),
         ("delete", "task", "parent"),
-        ("unshare", "share", None),
+        ("unshare", "share", "Home"),
         ("delete", "list", "Home"),
     ]
     assert plan["changes"][2]["id"] == bob.name
@@ -226,10 +226,13 @@ def test_a_list_is_deleted_with_its_tasks_and_shares(alice: Person, bob: Person)
 def test_a_list_is_shared_and_unshared_by_a_plan(alice: Person, bob: Person) -> None:
     list_id = alice.create(LISTS, name="Home")["id"]
     shared = {"op": "share_list", "id": list_id, "user": bob.name, "access": "write"}
-    read(apply(alice, make_plan(alice, shared)))
+    plan = make_plan(alice, shared)
+    assert [(each["id"], each["title"]) for each in plan["changes"]] == [(bob.name, "Home")]
+    read(apply(alice, plan))
     assert read(bob.http.get(f"{LISTS}/{list_id}"))["access"] == "write"
 
     plan = make_plan(alice, {"op": "unshare_list", "id": list_id, "user": bob.name})
+    assert [(each["id"], each["title"]) for each in plan["changes"]] == [(bob.name, "Home")]
     read(apply(alice, plan))
 
     assert bob.http.get(f"{LISTS}/{list_id}").status_code == 404
@@ -473,7 +476,7 @@ def test_shares_that_end_with_a_list_do_not_hide_what_is_named(alice: Person) ->
     assert plan["changes_omitted"] == 3
     *effects, home, named = [(c["operation"], c["kind"], c["title"]) for c in plan["changes"]]
     assert (home, named) == (("delete", "list", "Home"), ("delete", "task", "important"))
-    assert set(effects) == {("unshare", "share", None)}
+    assert set(effects) == {("unshare", "share", "Home")}
 
 
 def test_what_one_operation_names_is_an_effect_of_another(alice: Person) -> None:

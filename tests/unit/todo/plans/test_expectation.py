@@ -51,7 +51,7 @@ def entry(
 
 
 def expect_one(made: Entry, owner: str = "alice") -> Expected:
-    (found,) = expect([(owner, made)])
+    (found,) = expect([(owner, made)], {})
     return found
 
 
@@ -108,6 +108,34 @@ def test_a_share_is_known_by_all_that_it_says() -> None:
     first, second = (expect_one(entry("unshare", each, kind="share")) for each in (share, other))
     assert (first.id, first.version) == ("bob", None)
     assert first != second
+
+
+def test_a_share_is_bound_to_the_name_of_its_list() -> None:
+    share = entry("share", None, {"list_id": "l", "user_id": "bob"}, kind="share", list_id="l")
+    former, same, renamed = (
+        expect([("alice", share)], {"l": name, "other": name}) for name in ("Home", "Home", "Work")
+    )
+
+    assert find_differences(former, same) == []
+    assert find_differences(former, renamed) == [
+        {
+            "in": "plan",
+            "field": "list/l",
+            "code": "changed-since",
+            "message": "has another name now",
+        }
+    ]
+
+
+def test_a_list_that_is_deleted_with_its_shares_is_bound_once() -> None:
+    share = {"list_id": "l", "user_id": "bob"}
+    home = {"id": "l", "name": "Home", "version": 1}
+    entries = [
+        entry("unshare", share, None, kind="share", list_id="l"),
+        entry("delete", home, None, kind="list", list_id="l"),
+    ]
+    expected = expect([("alice", each) for each in entries], {"l": "Home"})
+    assert [(each.kind, each.id) for each in expected] == [("share", "bob"), ("list", "l")]
 
 
 def test_what_is_stored_comes_back() -> None:
