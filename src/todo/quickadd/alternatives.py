@@ -65,7 +65,7 @@ def ask_range(line: Line, placed: tuple[Found, Range]) -> Question:
     if all(named.day.way is Way.WEEKDAY for named in value.days):
         choices = [f"every {' to '.join(choices)}", choices[0]]
     text = line.text[place.start : place.end]
-    message = f"{text} is more than one day; write one day, or a recurrence"
+    message = f"{' '.join(text.split())} is more than one day; write one day, or a recurrence"
     return Question(place.start, place.end, "several-dues", message, tuple(choices))
 
 
@@ -81,7 +81,8 @@ def _ask_moved(line: Line, dues: Sequence[Placed]) -> Question | None:
         start, end = first[0].start, second[0].end
         old, new = (line.text[place.start : place.end] for place, _ in (first, second))
         between = line.text[first[0].end : second[0].start]
-        message = f"{old} and {new} are different dues; put what is not the due in quotation marks"
+        both = " ".join(f"{old} and {new}".split())
+        message = f"{both} are different dues; put what is not the due in quotation marks"
         choices = (f'"{old}"{between}{new}', f'"{old}"{between}"{new}"')
         return Question(start, end, "several-dues", message, choices)
     return None

@@ -12,12 +12,13 @@ from todo.quickadd.due import Due, instant_of
 from todo.quickadd.first_due import end_rule, find_first_due, has_day
 from todo.quickadd.line import Line
 from todo.quickadd.present import Present
-from todo.quickadd.questions import ask_due, ask_end, ask_past, settle_days
+from todo.quickadd.questions import ask_due, ask_end, ask_part, ask_past, settle_days
 from todo.quickadd.ranges import Range
 from todo.quickadd.reminders import MAX_MINUTES, MIN_MINUTES, Reminder
 from todo.quickadd.repeats import Repeat
 from todo.quickadd.result import Kind, Question, Span
 from todo.quickadd.scan import Found
+from todo.quickadd.unread import ask_unread
 from todo.schedule.rule import Rule
 from todo.schedule.series import Basis
 
@@ -71,6 +72,7 @@ class Assembly:
         self._line = line
         self._present = present
         self._dues = _choose(found, Due)
+        self._ends = [place for place, bound in _choose(found, Bound) if bound.until is not None]
         self._ranges = [
             (each, each.value)
             for each in found
@@ -87,6 +89,9 @@ class Assembly:
             self._add_due(None)
         self._add_reminders(_choose(found, Reminder))
         self.spans.sort(key=lambda span: span.start)
+        unread = None if self.questions else ask_unread(line, self.spans)
+        if unread is not None:
+            self.questions.append(unread)
 
     def _use(self, kind: Kind, *places: Found) -> None:
         self.spans += [Span(place.start, place.end, kind) for place in places]
@@ -103,6 +108,11 @@ class Assembly:
         """Add the first recurrence and its first due; return whether there is one that occurs."""
         if not repeats:
             return False
+        if self._ranges:
+            # "every day from monday to friday"
+            start, end = self._ranges[0][0].start, self._ranges[0][0].end
+            self.questions.append(ask_part(start, end, self._line.text[start:end], ()))
+            return True
         place, repeat = repeats[0]
         self._dues = [due for due in self._dues if _fits(due.value, repeat.rule)]
         chosen = {bound.value.kind: bound for bound in reversed(bounds)}
@@ -124,7 +134,7 @@ class Assembly:
         """Add the first due of a recurrence; return whether it ever occurs."""
         day = None
         if start is not None and start.value.start is not None:
-            day = self._settle([start.value.start])
+            day = self._settle(start.value.days)
             if day is None:
                 return True
         time = self._find_time(repeat.part)
@@ -141,7 +151,7 @@ class Assembly:
         if bound.question is not None:
             self.questions.append(bound.question)
             return rule
-        until = None if bound.until is None else self._settle([bound.until])
+        until = None if bound.until is None else self._settle(bound.days)
         if bound.until is not None and until is None:
             return rule
         if until is not None and until < first:
@@ -185,6 +195,13 @@ class Assembly:
         clock = time.settle()
         if clock is None:
             return
+        if self._ends and not self._ranges:
+            # "until friday 5pm"
+            start, end = self._ends[0].start, time.places[0].end
+            text, at = self._line.text, time.places[0].start
+            if self._ends[0].end <= at and not text[self._ends[0].end : at].strip(" ,"):
+                self.questions.append(ask_part(start, end, text[start:end], ()))
+                return
         if self._ranges:
             self.questions.append(ask_range(self._line, self._ranges[0]))
             return
@@ -244,5 +261,4 @@ def _fits(due: Due, rule: Rule) -> bool:
 
 
 def _as_due(bound: _Placed[Bound]) -> _Placed[Due]:
-    start = bound.value.start
-    return _Placed(bound.place, Due(days=() if start is None else (start,)))
+    return _Placed(bound.place, Due(days=tuple(bound.value.days)))

@@ -3,7 +3,7 @@
 from datetime import UTC, time
 from typing import NamedTuple
 
-from todo.quickadd.day import NamedDay
+from todo.quickadd.day import NamedDay, Way
 from todo.quickadd.days import find_named_day
 from todo.quickadd.durations import Duration, find_duration
 from todo.quickadd.line import Line, Match
@@ -21,7 +21,7 @@ _PREPOSITIONS = frozenset({"on", "from", "with"})
 
 
 class Bound(NamedTuple):
-    """One bound of a recurrence; one attribute is set, apart from `clock` and `is_due`.
+    """One bound of a recurrence; one attribute is set, apart from `clock`, `check` and `is_due`.
 
     Attributes:
         until: Its last day.
@@ -32,6 +32,7 @@ class Bound(NamedTuple):
         is_due: Without a recurrence the start is the due.
         from_completion: The next due is counted from completion.
         question: What must be clear about its end, or None.
+        check: The weekday that is named before its day, or None.
     """
 
     until: NamedDay | None = None
@@ -42,6 +43,12 @@ class Bound(NamedTuple):
     is_due: bool = False
     from_completion: bool = False
     question: Question | None = None
+    check: NamedDay | None = None
+
+    @property
+    def days(self) -> list[NamedDay]:
+        """The day that it names, behind its weekday."""
+        return [day for day in (self.check, self.until, self.start) if day is not None]
 
     @property
     def kind(self) -> str:
@@ -75,9 +82,15 @@ def _find_border(line: Line, at: int, present: Present) -> Match[Bound] | None:
     if day is None:
         unclear = find_unclear_end(line, at, present) if line.words[at] in _UNTIL else None
         return unclear and Match(Bound(question=unclear.value), unclear.end)
+    check = None
+    if day.value.day.way is Way.WEEKDAY:
+        date = find_named_day(line, day.end + (line.words[day.end] == ","), present)
+        if date is not None and date.value.day.way is Way.DATE:
+            check, day = day.value, date
     if line.words[at] in _START:
-        return Match(Bound(start=day.value, is_due=line.words[at] != "from"), day.end)
-    return _find_instant(line, day) or Match(Bound(until=day.value), day.end)
+        is_due = line.words[at] != "from"
+        return Match(Bound(start=day.value, is_due=is_due, check=check), day.end)
+    return _find_instant(line, day) or Match(Bound(until=day.value, check=check), day.end)
 
 
 def _find_instant(line: Line, day: Match[NamedDay]) -> Match[Bound] | None:

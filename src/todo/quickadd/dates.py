@@ -169,6 +169,8 @@ def _with_year(
     line: Line, day: Match[int], month: int, present: Present, weight: Weight
 ) -> Match[Day] | None:
     year, end = _find_year(line, day.end)
+    if line.digits(day.end) == _FOUR_DIGITS and line.number(day.end) > LATEST.year:
+        return None
     if year:
         return _match(make_date(year, month, day.value), end)
     found = next_date(present.today, month, day.value)

@@ -88,7 +88,8 @@ def _find_items(line: Line, at: int) -> Match[Rule] | None:
         item = _find_item(line, at)
         if item is None:
             break
-        if item.value.is_bare and line[at].kind == "w" and not _find_item(line, item.end + 1):
+        is_alone = item.value.is_bare and line[at].kind == "w"
+        if is_alone and line.words[item.end] != "of" and not _find_item(line, item.end + 1):
             # "every first and foremost"
             return None
         items.append(item.value)
@@ -139,8 +140,13 @@ def _find_item(line: Line, at: int) -> Match[_Item] | None:
     if line.words[end] == "day":
         return Match(_Item(number, _DAY), end + 1)
     is_number = line[at].kind == "n"
-    is_listed = line.words[end] in {",", "and", "/", "&"}
+    is_listed = line.words[end] in {",", "and", "/", "&"} or _is_of_month(line, end)
     return Match(_Item(number, _DAY, is_bare=True), end) if is_number or is_listed else None
+
+
+def _is_of_month(line: Line, at: int) -> bool:
+    """Return whether this is the rest of `first of every month`."""
+    return line.words[at] == "of" and line.words[at + 1] in {"each", "every", "month", "the"}
 
 
 def _make_rule(items: list[_Item]) -> Rule | None:

@@ -155,7 +155,7 @@ def _read_words(
         elif rule.until is None and rule.count is None:
             if bound.question is not None:
                 raise ValueError(bound.question.message)
-            until = settle_days(line, [bound.until], present) if bound.until else None
+            until = settle_days(line, bound.days, present) if bound.until else None
             if isinstance(until, Question):
                 raise ValueError(until.message)
             first = find_first_day(rule, present.today) or present.today

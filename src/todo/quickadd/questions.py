@@ -17,6 +17,10 @@ def render_day(day: date) -> str:
     return f"{day.day} {MONTH_NAMES[day.month - 1]} {day.year}"
 
 
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
 def settle_days(line: Line, days: Sequence[NamedDay], present: Present) -> date | Question:
     """Return the day that one or two days mean together, or the question which is meant.
 
@@ -72,7 +76,7 @@ def _ask_weekday(start: int, end: int, weekday: int, day: date, present: Present
 
 def ask_several(start: int, end: int, texts: Sequence[str]) -> Question:
     """Return the question which of several days is meant."""
-    choices = tuple(" ".join(text.split()) for text in texts)
+    choices = tuple(map(_plain, texts))
     message = f"{' and '.join(choices)} are different dues; write one of them"
     return Question(start, end, "several-dues", message, choices)
 
@@ -87,14 +91,22 @@ def ask_number(start: int, end: int, text: str, choices: tuple[str, ...]) -> Que
 
 def ask_unclear(start: int, end: int, text: str, choices: Sequence[str]) -> Question:
     """Return the question for a due that is not one in the calendar or on the clock."""
-    message = f"{text} is not clear; write {' or '.join(choices)}"
+    message = f"{_plain(text)} is not clear; write {' or '.join(choices)}"
     return Question(start, end, "ambiguous-date", message, tuple(choices))
+
+
+def ask_part(start: int, end: int, text: str, choices: tuple[str, ...]) -> Question:
+    """Return the question for a text that was understood only in part."""
+    message = (
+        f"{_plain(text)} is not understood; write it in another way, or put it in quotation marks"
+    )
+    return Question(start, end, "ambiguous-date", message, choices)
 
 
 def ask_unclear_end(start: int, end: int, text: str, choices: tuple[str, ...]) -> Question:
     """Return the question for the last day of a recurrence."""
     example = choices[0] if choices else "until 31 March 2027"
-    message = f"{text} does not name the last day; write a date, such as {example}"
+    message = f"{_plain(text)} does not name the last day; write a date, such as {example}"
     return Question(start, end, "ambiguous-date", message, choices)
 
 

@@ -5,18 +5,18 @@ from typing import Final
 
 from todo.quickadd.clock import DAY_PARTS, DayPart
 from todo.quickadd.durations import find_duration
-from todo.quickadd.line import DASHES, Line, Match
-from todo.quickadd.month_days import WORKDAYS, find_month_days, find_months, find_workday
+from todo.quickadd.line import Line, Match
+from todo.quickadd.month_days import find_month_days, find_months
 from todo.quickadd.numbers import find_cardinal, find_ordinal
 from todo.quickadd.vocabulary import PLURAL_WEEKDAYS, WEAK_WEEKDAYS, WEEKDAYS
+from todo.quickadd.week_days import find_day_set, find_days_without, find_weekdays
 from todo.schedule.rule import MAX_INTERVAL, Frequency, Rule, read_rule
 from todo.schedule.series import Basis
 
-_WEEK = tuple((0, weekday) for weekday in range(7))
-_WEEKEND = ((0, 5), (0, 6))
 EVERY: Final = frozenset({"every", "each", "ev"})
+_LAST_DAY = Rule(Frequency.MONTHLY, by_month_day=(-1,))
+_FIRST_MONTHS, _LAST_MONTHS = (1, 4, 7, 10), (3, 6, 9, 12)
 _OF_EVERY = frozenset({*EVERY, "monthly"})
-_MAX_WEEKDAYS = 7
 _MAX_QUALIFIERS = 4
 _UNITS: Final = {
     "day": Rule(Frequency.DAILY), "days": Rule(Frequency.DAILY), "d": Rule(Frequency.DAILY),
@@ -28,9 +28,6 @@ _UNITS: Final = {
     "quarter": Rule(Frequency.MONTHLY, 3), "quarters": Rule(Frequency.MONTHLY, 3),
     "year": Rule(Frequency.YEARLY), "years": Rule(Frequency.YEARLY), "y": Rule(Frequency.YEARLY),
     "yr": Rule(Frequency.YEARLY), "yrs": Rule(Frequency.YEARLY),
-}  # fmt: skip
-_DAY_SETS: Final = {
-    "weekday": WORKDAYS, "workday": WORKDAYS, "weekend": _WEEKEND, "weekends": _WEEKEND,
 }  # fmt: skip
 _ADVERBS: Final = {
     "daily": Rule(Frequency.DAILY),
@@ -134,12 +131,12 @@ def _find_taskwarrior(line: Line, at: int) -> Match[Repeat] | None:
 def _find_of_every(line: Line, at: int) -> Match[Repeat] | None:
     """Find `on the 1st of every month`, `the last friday each month`, `15th monthly`."""
     start = at + (line.words[at] == "on")
-    days = find_month_days(line, start + (line.words[start] == "the"))
+    days = _find_end(line, start) or find_month_days(line, start + (line.words[start] == "the"))
     if days is None or days.value.frequency is not Frequency.MONTHLY:
         return None
     end = days.end + (line.words[days.end] == "of")
     if line.words[end] in EVERY:
-        found = _find_unit(line, end + 1)
+        found = _find_units(line, end + 1)
     elif line.words[days.end] == "monthly" and (
         days.value.by_day or _is_adverb(line, days.end + 1)
     ):
@@ -148,7 +145,33 @@ def _find_of_every(line: Line, at: int) -> Match[Repeat] | None:
         return None
     if found is None or found.value.frequency is not Frequency.MONTHLY:
         return None
+    if line.words[found.end - 1] == "quarter":
+        is_last = {number < 0 for number in days.value.by_month_day or _places(days.value)}
+        if len(is_last) > 1 or found.value.interval > 3:  # noqa: PLR2004 - months
+            return None
+        months = _LAST_MONTHS if True in is_last else _FIRST_MONTHS
+        return _qualified(line, Match(replace(days.value, by_month=months), found.end))
     return _qualified(line, Match(replace(days.value, interval=found.value.interval), found.end))
+
+
+def _places(rule: Rule) -> tuple[int, ...]:
+    return rule.by_set_pos or tuple(place for place, _ in rule.by_day)
+
+
+def _find_end(line: Line, at: int) -> Match[Rule] | None:
+    """Find the `end` of `end of every month`."""
+    end = at + (line.words[at] == "at")
+    end += line.words[end] == "the"
+    is_end = line.words[end] == "end" and line.words[end + 1] == "of"
+    return Match(_LAST_DAY, end + 1) if is_end else None
+
+
+def _find_units(line: Line, at: int) -> Match[Rule] | None:
+    """Find `month`, `other month`, `second month`."""
+    if line.words[at] == "other":
+        found = _find_unit(line, at + 1)
+        return found and Match(replace(found.value, interval=2 * found.value.interval), found.end)
+    return _find_unit(line, at) or _find_interval(line, at)
 
 
 def _find_after_completion(line: Line, at: int) -> Match[Repeat] | None:
@@ -194,13 +217,17 @@ def _find_pattern(line: Line, at: int) -> Match[Rule] | None:
     """Find what is behind `every`."""
     if line.words[at] == "other":
         return _find_other(line, at + 1)
+    for words in ("month end", "month - end"):
+        end = line.phrase(at, words)
+        if end > 0:
+            return Match(_LAST_DAY, end)
     for find in (
-        _find_days_without,
+        find_days_without,
         find_month_days,
         _find_interval,
         _find_unit,
-        _find_day_set,
-        _find_weekdays,
+        find_day_set,
+        find_weekdays,
     ):
         found = find(line, at)
         if found is not None:
@@ -213,7 +240,7 @@ def _find_pattern(line: Line, at: int) -> Match[Rule] | None:
 
 def _find_other(line: Line, at: int) -> Match[Rule] | None:
     """Find the rest of `every other day` and `every other friday`."""
-    found = _find_unit(line, at) or _find_weekdays(line, at)
+    found = _find_unit(line, at) or find_weekdays(line, at)
     if found is None:
         return None
     return Match(replace(found.value, interval=2 * found.value.interval), found.end)
@@ -238,54 +265,6 @@ def _find_unit(line: Line, at: int) -> Match[Rule] | None:
     if rule is None or (len(word) == 1 and line[at].is_spaced):
         return None
     return Match(rule, end)
-
-
-def _find_day_set(line: Line, at: int) -> Match[Rule] | None:
-    days, end = _DAY_SETS.get(line.words[at]), at + 1
-    if days is None:
-        end = find_workday(line, at)
-        days = WORKDAYS if end > 0 else None
-    return None if days is None else Match(Rule(Frequency.WEEKLY, by_day=days), end)
-
-
-def _find_days_without(line: Line, at: int) -> Match[Rule] | None:
-    """Find `day except sunday`, `weekday except on fridays`."""
-    days = _WEEK if line.words[at] == "day" else _DAY_SETS.get(line.words[at])
-    if days is None or line.words[at + 1] != "except":
-        return None
-    start = at + 2 + (line.words[at + 2] in {"on", "for"})
-    without = _find_weekdays(line, start) or _find_day_set(line, start)
-    if without is None:
-        return None
-    left = tuple(day for day in days if day not in without.value.by_day)
-    return Match(Rule(Frequency.WEEKLY, by_day=left), without.end) if left else None
-
-
-def _find_weekdays(line: Line, at: int) -> Match[Rule] | None:
-    """Find `mon, wed and fri`, `mon wed fri`, `monday to friday`, `tue/thu`, `mondays`."""
-    first = _weekday(line, at)
-    if first is None:
-        return None
-    days, end = {first}, at + 1
-    last = _weekday(line, end + 1) if line.words[end] in {*DASHES, "to", "through"} else None
-    if last is not None:
-        days = {(first + step) % 7 for step in range((last - first) % 7 + 1)}
-        end += 2
-    for _ in range(_MAX_WEEKDAYS):
-        start = end + (line.words[end] in {",", "/", "&"})
-        start += line.words[start] in {"and", "&"}
-        another = _weekday(line, start)
-        if another is None:
-            break
-        days.add(another)
-        end = start + 1
-    by_day = tuple((0, weekday) for weekday in sorted(days))
-    return Match(Rule(Frequency.WEEKLY, by_day=by_day), end)
-
-
-def _weekday(line: Line, at: int) -> int | None:
-    word = line.words[at]
-    return WEEKDAYS.get(word, PLURAL_WEEKDAYS.get(word))
 
 
 def _qualified(line: Line, found: Match[Rule]) -> Match[Repeat]:
@@ -336,7 +315,7 @@ def _find_days_behind(line: Line, at: int, rule: Rule) -> Match[Rule] | None:
     """Find the days of `every month 5th` and `every day mon-fri`."""
     word = line.words[at]
     if rule == _UNITS["day"] and word in WEEKDAYS:
-        weekdays = _find_weekdays(line, at)
+        weekdays = find_weekdays(line, at)
         return weekdays if weekdays is not None and len(weekdays.value.by_day) > 1 else None
     if rule.frequency is not Frequency.MONTHLY or rule.by_day or rule.by_month_day:
         return None
@@ -365,7 +344,7 @@ def _find_on(line: Line, at: int, rule: Rule) -> Match[Rule] | None:
     """Find the days that a bare period has behind `on`."""
     start = at + (line.words[at] == "the")
     if rule.frequency in {Frequency.WEEKLY, Frequency.DAILY}:
-        found = _find_weekdays(line, start) or _find_day_set(line, start)
+        found = find_weekdays(line, start) or find_day_set(line, start)
     else:
         found = find_month_days(line, start)
     if found is None:

@@ -1,0 +1,64 @@
+"""Weekdays of a rule: `mon, wed and fri`, `monday to friday`, `weekday`, `day except sunday`."""
+
+from typing import Final
+
+from todo.quickadd.line import DASHES, Line, Match
+from todo.quickadd.month_days import WORKDAYS, find_workday
+from todo.quickadd.vocabulary import PLURAL_WEEKDAYS, WEEKDAYS
+from todo.schedule.rule import Frequency, Rule
+
+_WEEK = tuple((0, weekday) for weekday in range(7))
+_WEEKEND = ((0, 5), (0, 6))
+_MAX_WEEKDAYS = 7
+_DAY_SETS: Final = {
+    "weekday": WORKDAYS, "workday": WORKDAYS, "weekend": _WEEKEND, "weekends": _WEEKEND,
+}  # fmt: skip
+
+
+def find_day_set(line: Line, at: int) -> Match[Rule] | None:
+    """Find `weekday`, `weekend` or one of their other names."""
+    days, end = _DAY_SETS.get(line.words[at]), at + 1
+    if days is None:
+        end = find_workday(line, at)
+        days = WORKDAYS if end > 0 else None
+    return None if days is None else Match(Rule(Frequency.WEEKLY, by_day=days), end)
+
+
+def find_days_without(line: Line, at: int) -> Match[Rule] | None:
+    """Find `day except sunday`, `weekday except on fridays`."""
+    days = _WEEK if line.words[at] == "day" else _DAY_SETS.get(line.words[at])
+    if days is None or line.words[at + 1] not in {"but", "except"}:
+        return None
+    start = at + 2 + (line.words[at + 2] in {"on", "for"})
+    without = find_weekdays(line, start) or find_day_set(line, start)
+    if without is None:
+        return None
+    left = tuple(day for day in days if day not in without.value.by_day)
+    return Match(Rule(Frequency.WEEKLY, by_day=left), without.end) if left else None
+
+
+def find_weekdays(line: Line, at: int) -> Match[Rule] | None:
+    """Find `mon, wed and fri`, `mon wed fri`, `monday to friday`, `tue/thu`, `mondays`."""
+    first = _weekday(line, at)
+    if first is None:
+        return None
+    days, end = {first}, at + 1
+    last = _weekday(line, end + 1) if line.words[end] in {*DASHES, "to", "through"} else None
+    if last is not None:
+        days = {(first + step) % 7 for step in range((last - first) % 7 + 1)}
+        end += 2
+    for _ in range(_MAX_WEEKDAYS):
+        start = end + (line.words[end] in {",", "/", "&"})
+        start += line.words[start] in {"and", "&"}
+        another = _weekday(line, start)
+        if another is None:
+            break
+        days.add(another)
+        end = start + 1
+    by_day = tuple((0, weekday) for weekday in sorted(days))
+    return Match(Rule(Frequency.WEEKLY, by_day=by_day), end)
+
+
+def _weekday(line: Line, at: int) -> int | None:
+    word = line.words[at]
+    return WEEKDAYS.get(word, PLURAL_WEEKDAYS.get(word))
