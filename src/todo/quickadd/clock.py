@@ -72,7 +72,7 @@ class Half(enum.Enum):
     DIGITS = enum.auto()
     """`9:30`: in the morning, unless a part of the day is named."""
     OPEN = enum.auto()
-    """`at 5`: in the afternoon up to six, unless a part of the day is named."""
+    """`at 5`, `at 5:30`: in the afternoon up to six, unless a part of the day is named."""
 
 
 class Clock(NamedTuple):
@@ -111,6 +111,15 @@ class Clock(NamedTuple):
         return self._replace(hour=hour, half=Half.KNOWN)
 
 
+# Books of the Bible that are also names of people.
+_BOOKS = frozenset({
+    "acts", "daniel", "esther", "ezra", "james", "joel", "john", "joshua", "jude", "luke", "mark",
+    "matthew", "micah", "peter", "ruth", "samuel", "timothy", "titus",
+})  # fmt: skip
+_READING = frozenset({
+    "bible", "memorise", "memorize", "preach", "quote", "read", "reread", "sermon", "study",
+    "verse",
+})  # fmt: skip
 _STARTS = frozenset({*CARDINALS, *_FRACTIONS, "a", "an", "mid", "midday", "midnight", "noon"})
 
 
@@ -126,11 +135,21 @@ def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] |
         return None
     found = _find_any(line, at)
     if found is not None:
-        return found
+        if after_at and found.value.half is Half.DIGITS:
+            # "at 2:30" as "at 2"
+            return Match(found.value._replace(half=Half.OPEN), found.end)
+        return None if _is_verse(line, at, found.value) else found
     if after_at and line.digits(at) == 4:  # noqa: PLR2004 - hhmm
         found = _make(*divmod(line.number(at), 100), at + 1, Weight.BARE)
         return found and _find_zone(line, found)
     return None
+
+
+def _is_verse(line: Line, at: int, clock: Clock) -> bool:
+    """Return whether a time is a place in a book, `read John 3:16`."""
+    if clock.half is not Half.DIGITS or line.words[at - 1] not in _BOOKS:
+        return False
+    return line.has_any(_READING)
 
 
 @remembered

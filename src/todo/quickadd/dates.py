@@ -23,6 +23,11 @@ _AFTER_ORDINAL = frozenset({"at", "by", "for", "with", "and", "every", "in", "to
 """Words after a day of the month; other words are what is counted, `the 15th floor`."""
 
 
+_STREETS = frozenset({
+    "avenue", "ave", "boulevard", "blvd", "crescent", "drive", "gardens", "grove", "inc", "lane",
+    "limited", "llc", "ltd", "mews", "rd", "road", "square", "street", "terrace",
+})  # fmt: skip
+"""Names with a month and a number, `10 May Street`."""
 _IN_MONTH = frozenset({*MONTHS, "month"})
 _STARTS = frozenset({*MONTHS, *ORDINALS, *TENS, "last", "the"})
 
@@ -169,6 +174,8 @@ def _with_year(
     line: Line, day: Match[int], month: int, present: Present, weight: Weight
 ) -> Match[Day] | None:
     year, end = _find_year(line, day.end)
+    if line.words[day.end] in _STREETS and line.text[line[day.end].start].isupper():
+        return None
     if line.digits(day.end) == _FOUR_DIGITS and line.number(day.end) > LATEST.year:
         return None
     if year:

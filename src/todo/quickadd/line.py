@@ -123,6 +123,7 @@ class Line:
     def is_numbered(self, at: int) -> bool:
         """Return whether the word before a number makes it a name, `version 1.2`, `page: 5`."""
         before = at - 1 - (self.words[at - 1] in {":", ".", "#"})
+        before -= self.words[before] in {"is", "was"}
         return self.words[before] in NUMBERED
 
     def is_first(self, at: int) -> bool:

@@ -27,6 +27,10 @@ _BEFORE_ANOTHER_DAY = frozenset({
     "past", "previous", "shrove", "whit",
 })  # fmt: skip
 """Words before a weekday that is over, excepted or a holiday: these are not in the grammar."""
+_AFTER_DAY = frozenset({
+    *DAY_PARTS, "about", "and", "at", "by", "due", "each", "every", "for", "from", "in", "next",
+    "on", "or", "re", "remind", "this", "to", "until", "with",
+})  # fmt: skip
 _STARTS = frozenset({
     *DISTANT_DAYS, *WEEKDAYS, *PERIOD_STARTS, "coming", "day", "later", "next", "this", "upcoming",
 })  # fmt: skip
@@ -84,6 +88,10 @@ def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
     if weeks is not None:
         day = present.week(weeks.value) + timedelta(days=weekday)
         return Match(Day(day, Way.RELATIVE), weeks.end)
+    is_before_noun = line[end].kind == "w" and line.words[end] not in _AFTER_DAY
+    if line.words[at - 1] == "the" and is_before_noun:
+        # "the Sunday Times", but "the friday at noon"
+        return None
     is_weak = name in WEAK_WEEKDAYS
     weight = Weight.END if is_weak else Weight.STRONG
     if is_weak and _is_joined(line, at, end):

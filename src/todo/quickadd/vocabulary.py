@@ -98,8 +98,11 @@ JOINING: Final = frozenset({"or", "and", "&"})
 
 # A number behind one of these is a name, not a date or a time.
 NUMBERED: Final = frozenset({
-    "art", "article", "chapter", "chapters", "exercise", "figure", "grade", "item", "level",
-    "no", "number", "page", "pages", "paragraph", "part", "phase", "python", "question", "ratio",
-    "release", "room", "round", "score", "season", "section", "sprint", "step", "v", "verse",
-    "version", "volume",
+    "art", "article", "chapter", "chapters", "colossians", "corinthians", "deuteronomy",
+    "ecclesiastes", "ephesians", "exercise", "exodus", "ezekiel", "figure", "galatians", "genesis",
+    "grade", "hebrews", "isaiah", "item", "jeremiah", "lamentations", "level", "leviticus", "no",
+    "number", "page", "pages", "paragraph", "part", "phase", "philippians", "proverbs", "psalm",
+    "psalms", "python", "question", "ratio", "release", "revelation", "romans", "room", "round",
+    "score", "season", "section", "sprint", "step", "surah", "temp", "temperature", "thessalonians",
+    "v", "verse", "version", "volume",
 })  # fmt: skip
