@@ -206,7 +206,8 @@ class Undo:
         later = await find_later_changes(session, self._view.owner, chosen)
         wanted = [each for each in _sum_up(later.wanted) if each.first.before or each.last.after]
         for entry, seq, operation in later.conflicts or ([] if wanted else later.undone):
-            message = f"was changed again by entry {seq} ({operation})"
+            what = "was changed again" if later.conflicts else "is undone already"
+            message = f"{what}: see entry {seq} ({operation})"
             self._add_conflict(entry, "changed-since", message, seq)
         self._raise_conflicts()
         self._require_scopes(wanted)

@@ -1,9 +1,12 @@
 """undo: takes back a change, a call or a whole run, in one call."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import orjson
 
+from todo.core.errors import NotFoundError, UndoConflictError, VersionMismatchError
+from todo.core.ids import new_uuid7
 from todo.journal.repository import MAX_SEQ, Filter, View, find_view, read_history
 from todo.journal.undo import Undo
 from todo.journal.undo_scope import Run
@@ -14,7 +17,7 @@ from todo.mcp.tools.definition import CLOCK, Definition
 from todo.mcp.tools.items import open_items, raise_for_arguments
 from todo.mcp.tools.places import Places
 from todo.mcp.tools.schema import flag, integer, text
-from todo.mcp.tools.write import KEY, RESULT, render_replay, run_write
+from todo.mcp.tools.write import KEY, RESULT, render_run, run_write
 from todo.writes.unit_of_work import UnitOfWork
 
 NAME = "undo"
@@ -96,7 +99,33 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         return {**items.clock.render(), **_show(list(map(orjson.loads, done)))}
 
     identified = arguments if run_id is None else {**arguments, "undone_run": run_id}
-    return await run_write(call, NAME, identified, act, _render)
+    # A part of the run that it undoes, it would cancel it out instead of being undone itself.
+    own = replace(call, caller=replace(call.caller, run_id=str(new_uuid7())))
+    try:
+        return await run_write(own, NAME, identified, act, _render)
+    except (NotFoundError, VersionMismatchError, UndoConflictError) as error:
+        raise _explain(error) from None
+
+
+def _explain(error: NotFoundError | VersionMismatchError | UndoConflictError) -> ToolError:
+    """Return an error in the words of the tool."""
+    errors = [dict(each) for each in error.errors or ()]
+    if isinstance(error, NotFoundError):
+        message = "There is no such change or run that you may see."
+        step = "find seq and run_id with changes_since."
+    elif isinstance(error, VersionMismatchError):
+        message = "There are changes after this version; nothing was undone."
+        step = "read them with changes_since, and repeat with its next_since as version."
+    elif any(each["code"] == "ambiguous" for each in errors):
+        message, errors = "Several tokens have a run of this name; nothing was undone.", []
+        step = "find the changes with changes_since, and undo them by seq, the latest first."
+    else:
+        message = "Nothing was undone, because of what happened since."
+        step = (
+            "undo the newer changes first, by seq, or change the tasks back with update_tasks;"
+            " what is undone already needs nothing."
+        )
+    return ToolError(message, step, code=error.code, errors=errors)
 
 
 async def _find_views(work: UnitOfWork, places: Places, run: Run) -> list[View]:
@@ -134,18 +163,18 @@ def _show(done: list[Json]) -> Json:
 
 
 def _render(structured: Json) -> str:
-    lines = [render_heading(structured), f"Undone: {structured['undone_count']} changes."]
+    count = structured["undone_count"]
+    lines = [render_heading(structured), f"Undone: {count} change{'s' * (count != 1)}."]
     for each in structured["undone"]:
         is_gone = "gone" in each
         name = "" if is_gone else f" {quote(each['name'], _NAME_LENGTH)}"
         state = "removed" if is_gone else "restored"
         lines.append(f"- {state} {each['kind']}{name}, id {quote(each['id'], _NAME_LENGTH)}")
-    omitted = structured["undone_count"] - len(structured["undone"])
+    omitted = count - len(structured["undone"])
     if omitted:
         lines.append(f"- … and {omitted} more")
     lines += [f"- not undone: {escape(each['message'])}" for each in structured["not_undone"]]
-    replayed = render_replay(structured)
-    lines.append(f"{replayed}To do it again: undo with run_id {structured['run_id']}.")
+    lines.append(render_run(structured, "To do it again"))
     return "\n".join(lines)
 
 

@@ -30,6 +30,7 @@ VERSION: Json = {"version": integer("Only if it still has this version.")}
 RESULT: Json = {
     "run_id": {"type": "string", "description": "Undo this run to take the call back."},
     "replayed": {"type": "boolean", "description": "Whether the call was done before."},
+    "unchanged": {"type": "boolean", "description": "Whether there was nothing to change."},
 }
 """What the result of every write has."""
 
@@ -78,6 +79,8 @@ async def run_write(
 
     async def handle(work: UnitOfWork) -> StoredResponse:
         structured = {**await act(work), "run_id": caller.run_id}
+        if not work.recorded:
+            structured["unchanged"] = True
         body = orjson.dumps(structured)
         return StoredResponse(200, body if len(body) <= _MAX_BYTES else _shorten(structured))
 
@@ -98,9 +101,11 @@ def _shorten(structured: Json) -> bytes:
     return orjson.dumps({**structured, **kept})
 
 
-def render_run(structured: Json) -> str:
+def render_run(structured: Json, purpose: str = "To take it back") -> str:
     """Return the last line of a write's text: how to take it back."""
-    return f"{render_replay(structured)}To take it back: undo with run_id {structured['run_id']}."
+    if "unchanged" in structured:
+        return f"{render_replay(structured)}Nothing was changed, so there is nothing to undo."
+    return f"{render_replay(structured)}{purpose}: undo with run_id {structured['run_id']}."
 
 
 def render_replay(structured: Json) -> str:
