@@ -20,7 +20,7 @@ _SHOWN_ERRORS = min(MAX_ERRORS, 10)
 _NEXT_STEPS = {
     "insufficient-scope": "use another tool, or ask the user for a token with that scope.",
     "not-found": "find the right id with find_tasks or lists_and_tags.",
-    "read-only": "ask the owner of the list for write access.",
+    "read-only": "use a list that you may write to; lists_and_tags shows your access.",
     "version-mismatch": "read it again with find_tasks, and repeat with its new version.",
     "precondition-required": "repeat the call with what is missing.",
     "validation-failed": "correct the arguments, and repeat the call.",
@@ -32,7 +32,16 @@ _NEXT_STEPS = {
     "plan-applied": "nothing: what the plan described is done.",
     "plan-too-large": "delete fewer tasks at once.",
     "too-many-plans": "wait until one of the plans expires.",
-    "undo-conflict": "undo the newer changes first, or single changes by seq.",
+}
+# Where the details have the words of the HTTP API.
+_MESSAGES = {
+    "version-mismatch": "It was changed since.",
+    "validation-failed": "The arguments are invalid; nothing was done.",
+    "batch-failed": "Nothing was changed: some items cannot be done.",
+    "idempotency-key-reused": "This idempotency_key was used with another call.",
+    "rate-limited": "The token may not make more calls or changes for now.",
+    "too-many-plans": "There are too many plans that are neither confirmed nor expired.",
+    "plan-outdated": "The plan is outdated, so nothing was deleted.",
 }
 _LATER = "repeat the call later, with the same idempotency_key."
 
@@ -133,19 +142,17 @@ class ToolError(Exception):
 def render_failure(error: ProblemError | ToolError) -> ToolResult:
     """Return the result of a call that failed: cause, details, next step."""
     if isinstance(error, ToolError):
-        message, code, next_step = error.message, error.code, error.next_step
+        message, code, step = error.message, error.code, error.next_step
         found = error.errors
     else:
-        message, code = error.detail, error.code
-        next_step = _NEXT_STEPS.get(code) or (
-            _LATER if error.status >= 500 else "correct the arguments, and repeat the call."  # noqa: PLR2004 - a class of status codes
-        )
+        code = error.code
+        message, step = _MESSAGES.get(code, error.detail), _find_next_step(error)
         found = [dict(each) for each in error.errors or ()]
     shown = [
         {k: v for k, v in each.items() if k != "in" and v not in ("", [])}
         for each in found[:_SHOWN_ERRORS]
     ]
-    structured: Json = {"error": {"code": code, "message": message, "next_step": next_step}}
+    structured: Json = {"error": {"code": code, "message": message, "next_step": step}}
     if shown:
         structured["error"]["errors"] = shown
     omitted = len(found) - len(shown)
@@ -154,8 +161,17 @@ def render_failure(error: ProblemError | ToolError) -> ToolResult:
     if omitted > 0:
         structured["error"]["errors_omitted"] = omitted
         lines.append(f"- {omitted} more are not shown.")
-    lines.append(f"Try next: {next_step}")
+    lines.append(f"Try next: {step}")
     return ToolResult(structured, "\n".join(lines), is_error=True)
+
+
+def _find_next_step(error: ProblemError) -> str:
+    if error.code == "rate-limited" and "Retry-After" in error.headers:
+        return f"wait {error.headers['Retry-After']} seconds, then repeat the call."
+    is_ours = error.status >= 500  # noqa: PLR2004 - a class of status codes
+    return _NEXT_STEPS.get(error.code) or (
+        _LATER if is_ours else "correct the arguments, and repeat the call."
+    )
 
 
 def _render_error(error: Json) -> str:

@@ -234,7 +234,9 @@ def test_a_token_for_one_list_adds_to_that_list(world: World, make_agent: MakeAg
     result = agent.fail(
         "add_tasks", tasks=[{"title": "x", "list": "New"}], create_missing_lists=True
     )
-    assert result.data["code"] == "read-only"
+    (error,) = result.data["errors"]
+    assert (error["field"], error["code"]) == ("tasks.0.list", "read-only")
+    assert "cannot create another" in error["message"]
     assert agent.fail("add_tasks", tasks=[{"title": "x", "list": "List badger"}]).is_error
     shown = agent.do("lists_and_tags")
     assert [each["name"] for each in shown["lists"]] == ["List flamingo"]

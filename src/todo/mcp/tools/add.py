@@ -9,7 +9,14 @@ from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.clock import render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
-from todo.mcp.tools.items import DUE, Items, open_items, run_operations
+from todo.mcp.tools.items import (
+    DUE,
+    Items,
+    is_removed,
+    open_items,
+    read_tag,
+    run_operations,
+)
 from todo.mcp.tools.places import NAME_LENGTH, Place
 from todo.mcp.tools.schema import array, flag, record, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
@@ -29,10 +36,11 @@ from todo.writes.unit_of_work import UnitOfWork
 
 NAME = "add_tasks"
 PRIORITIES = ("none", "low", "medium", "high")
-_PLAIN = ("title", "description", "priority", "tags", "parent_id", "reminders")
+_PLAIN = ("title", "description", "priority", "reminders")
 # Of the task whose recurrence is read.
 _TITLE = "x"
-_SERIES = {"recurrence", "recurrence_from"} | DUE
+_RULE = {"recurrence", "recurrence_from"}
+_SERIES = _RULE | DUE
 
 _ARGUMENTS: Json = {
     "tasks": array(
@@ -40,7 +48,8 @@ _ARGUMENTS: Json = {
         record(
             {
                 "text": text(
-                    "Quick add: 'Pay rent every 1st at 9 #Home @bills p1'. Fields below win."
+                    "Quick add: 'Pay rent every 1st at 9 #Home @bills p1'. #Name is a list if"
+                    " there is one, otherwise a tag. Fields below win."
                 ),
                 "title": text("Used literally."),
                 "description": text("Notes."),
@@ -56,6 +65,7 @@ _ARGUMENTS: Json = {
             }
         ),
         MAX_TASKS,
+        least=1,
     ),
     "create_missing_lists": flag("Create lists given in `list` that do not exist."),
     **REPEATABLE,
@@ -97,17 +107,26 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
 
 
 async def _create_lists(work: UnitOfWork, items: Items, given: list[Json]) -> list[str]:
-    """Create the lists that are named in a field and do not exist; return their names."""
+    """Create the lists that are named in a field and do not exist; return their names.
+
+    Raises:
+        ToolError: One of them cannot be created.
+    """
     created: list[str] = []
     for index, item in enumerate(given):
         # The first of several items creates it for all.
-        if "list" not in item or items.places.has(item["list"]):
+        if "list" not in item or is_removed(item["list"]) or items.places.has(item["list"]):
+            continue
+        if work.caller.list_id is not None:
+            message = "this token is for one list, and cannot create another; leave the list out"
+            items.add_error(f"tasks.{index}.list", message, "read-only")
             continue
         fields = items.validate(ListCreate, {"name": item["list"]}, f"tasks.{index}")
         if fields:
             document = parse_document(await ListService(work).create(fields))
             items.places.add(Place(document["id"], document["name"], "owner"))
             created.append(document["name"])
+    raise_for_items(items.errors)
     return created
 
 
@@ -118,15 +137,23 @@ def _read(item: Json, items: Items, path: str) -> Json:
         return {}
     fields = _read_text(item["text"], items, f"{path}.text") if "text" in item else {}
     fields |= {name: item[name] for name in _PLAIN if name in item}
+    if "tags" in item:
+        fields["tags"] = list(map(read_tag, item["tags"]))
+    if "parent_id" in item:
+        fields["parent_id"] = items.read_parent(item["parent_id"], f"{path}.parent_id")
     if "due" in item:
         fields = {name: value for name, value in fields.items() if name not in DUE}
-        fields |= items.read_due(item["due"], f"{path}.due")
-    if "recurrence" in item:
+        if not is_removed(item["due"]):
+            fields |= items.read_due(item["due"], f"{path}.due")
+    if "recurrence" in item and is_removed(item["recurrence"]):
+        fields = {name: value for name, value in fields.items() if name not in _RULE}
+    elif "recurrence" in item:
         has_due = "due" in item or bool(DUE & fields.keys())
         series = {} if has_due else _read_series(item["recurrence"], items)
         fields |= series or items.read_recurrence(item["recurrence"], f"{path}.recurrence")
     if "list" in item:
-        fields["list_id"] = items.find_list(item["list"], f"{path}.list")
+        goes = is_removed(item["list"])
+        fields["list_id"] = None if goes else items.find_list(item["list"], f"{path}.list")
     return items.validate(TaskCreate, fields, path) if "title" in fields else {}
 
 

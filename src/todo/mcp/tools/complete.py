@@ -22,7 +22,9 @@ from todo.writes.unit_of_work import UnitOfWork
 NAME = "complete_tasks"
 
 _ARGUMENTS: Json = {
-    "tasks": array("Which tasks.", record({"id": text("Task id."), **VERSION}, ["id"]), MAX_TASKS),
+    "tasks": array(
+        "Which tasks.", record({"id": text("Task id."), **VERSION}, ["id"]), MAX_TASKS, least=1
+    ),
     "reopen": flag("Reopen them instead."),
     **REPEATABLE,
 }

@@ -1,7 +1,7 @@
 """Definition of a tool: its schemas, and the checks that precede each of its calls."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from todo.mcp.tool import Json, Tool, ToolCall, ToolResult
@@ -33,6 +33,7 @@ class Definition:
         arguments: The properties of its arguments.
         required: Those that it needs.
         removable: Those in which null removes something.
+        elsewhere: Names that a model may try, and what does that.
         result: The properties of its result.
         always: Those that every result has.
     """
@@ -47,6 +48,7 @@ class Definition:
     arguments: Json
     required: Sequence[str] = ()
     removable: Collection[str] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     result: Json
     always: Sequence[str]
 
@@ -56,7 +58,9 @@ class Definition:
 
         async def run_checked(call: ToolCall, given: Json) -> ToolResult:
             call.caller.require(self.scope)
-            return await self.run(call, check_arguments(schema, given, self.removable))
+            return await self.run(
+                call, check_arguments(schema, given, self.removable, self.elsewhere)
+            )
 
         return Tool(
             self.name,

@@ -1,6 +1,6 @@
 """find_tasks: full text, filters, order, pages."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -10,9 +10,10 @@ from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.add import PRIORITIES
 from todo.mcp.tools.clock import render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
-from todo.mcp.tools.items import Items, is_removed, open_view, raise_for_arguments
+from todo.mcp.tools.items import Items, is_removed, open_view, raise_for_arguments, read_tag
 from todo.mcp.tools.schema import array, integer, text
 from todo.mcp.tools.task_view import KEYS, TASK, render_tasks, view_task
+from todo.quickadd.windows import parse_window
 from todo.schedule.due import at_wall_time
 from todo.tasks.document import parse_document
 from todo.tasks.query import Query, read_page
@@ -38,11 +39,13 @@ _ARGUMENTS: Json = {
     "tags": array("All of these.", {"type": "string"}, MAX_TAGS),
     "priority": text("Exactly this.", PRIORITIES),
     "due": text("Time window.", ("overdue", "today", "tomorrow", "week", "month", "none")),
-    "due_from": text("First day or time, as in add_tasks."),
+    "due_from": text("First day or time: 'yesterday', 'last week', '3 days ago', ISO."),
     "due_to": text("Last day (inclusive) or time (exclusive)."),
+    "updated_since": text("Changed then or later; completed ones are shown with completed_at."),
     "parent_id": text("Subtasks of this one."),
     "sort": text(
-        "Default relevance with query, due with dates, otherwise created.",
+        "Default relevance with query, due with dates, otherwise created. In due, a day counts"
+        " as 0:00 UTC.",
         ("relevance", "due", "priority", "created", "updated", "title", "position"),
     ),
     "fields": array("Keys to return; default all that are set.", {"type": "string"}),
@@ -83,12 +86,17 @@ def _read(arguments: Json, items: Items, list_id: str | None) -> Query:
     for name in set(arguments.get("fields", ())) - set(KEYS):
         items.add_error("fields", f"{quote(name, 40)} is not a key; use {', '.join(KEYS)}")
     given = {_NAMES[name]: arguments[name] for name in _NAMES if name in arguments}
+    given["tag"] = list(map(read_tag, arguments.get("tags", ())))
+    if "parent_id" in arguments:
+        given["parent"] = items.read_id(arguments["parent_id"], "parent_id")
     try:
         asked = TaskQuery.model_validate(given)
     except ValidationError as error:
         items.add_validation_errors(error, {theirs: ours for ours, theirs in _NAMES.items()})
         return Query()
     search = asked.q if asked.q and asked.q.strip() else None
+    if asked.sort == "relevance" and search is None:
+        items.add_error("sort", "relevance goes with query; give words, or another order")
     sort = asked.sort or (None if search is None else "relevance")
     status = arguments.get("status", "open")
     limit = arguments.get("limit", DEFAULT_PAGE)
@@ -99,8 +107,9 @@ def _read(arguments: Json, items: Items, list_id: str | None) -> Query:
         list_id="none" if "list" in arguments and is_removed(arguments["list"]) else list_id,
         parent_id=None if asked.parent is None else str(asked.parent),
         due=asked.due,
-        due_from=_read_bound(arguments, "due_from", items, days=0),
-        due_to=_read_bound(arguments, "due_to", items, days=1),
+        due_from=_read_bound(arguments, "due_from", items),
+        due_to=_read_bound(arguments, "due_to", items, is_end=True),
+        updated_since=_read_bound(arguments, "updated_since", items),
         search=search,
         sort=sort,
         # One more than a page shows that a search by relevance, which has no cursor, found more.
@@ -110,17 +119,22 @@ def _read(arguments: Json, items: Items, list_id: str | None) -> Query:
     )
 
 
-def _read_bound(arguments: Json, name: str, items: Items, *, days: int) -> datetime | None:
-    """Return an end of a window: of a day, its midnight or the one after so many days."""
+def _read_bound(
+    arguments: Json, name: str, items: Items, *, is_end: bool = False
+) -> datetime | None:
+    """Return an end of a window: an instant, or the midnight before or after some days."""
     if name not in arguments:
         return None
-    fields = items.read_due(arguments[name], name)
-    if "due_at" in fields:
-        return datetime.fromisoformat(fields["due_at"])
-    if "due_date" not in fields:
+    clock = items.clock
+    try:
+        found = parse_window(arguments[name], clock.now, clock.zone)
+    except ValueError as error:
+        items.add_error(name, str(error))
         return None
-    day = date.fromisoformat(fields["due_date"]) + timedelta(days=days)
-    return at_wall_time(day, datetime.min.time(), items.clock.zone)
+    if isinstance(found, datetime):
+        return found
+    day = found.last + timedelta(days=1) if is_end else found.first
+    return at_wall_time(day, datetime.min.time(), clock.zone)
 
 
 def _render(structured: Json) -> str:

@@ -1,7 +1,7 @@
 """Items of a call: their arguments as fields of the API, and their faults by item."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,8 @@ from todo.mcp.tool import Json, ToolCall, ToolError
 from todo.mcp.tools.clock import Clock, fetch_clock
 from todo.mcp.tools.places import PlaceError, Places, fetch_places
 from todo.mcp.tools.write import FIELDS, raise_for_items, translate_batch_error
-from todo.quickadd.parser import parse_due, parse_recurrence
+from todo.quickadd.parser import parse_due, parse_quick_add, parse_recurrence
+from todo.quickadd.result import MAX_TEXT
 from todo.tasks.batch import prepare_batch, run_batch
 from todo.tasks.quick_add import QuickAddContext
 from todo.tasks.recurrence import RuleEvaluation
@@ -27,6 +28,8 @@ from todo.writes.unit_of_work import UnitOfWork
 
 DUE = frozenset({"due_date", "due_at", "due_zone"})
 _REMOVED = {"", "none"}
+# Before a tag in quick add.
+_TAG_SIGNS = ("#", "@")
 
 
 def is_removed(given: str | None) -> bool:
@@ -35,6 +38,12 @@ def is_removed(given: str | None) -> bool:
     The schemas have a word for that, since they have no null; null is accepted as well.
     """
     return given is None or given.strip().casefold() in _REMOVED
+
+
+def read_tag(given: str) -> str:
+    """Return a tag without the sign that it has in quick add."""
+    tag = given.strip()
+    return tag[1:] if tag.startswith(_TAG_SIGNS) and len(tag) > 1 else tag
 
 
 @dataclass(slots=True)
@@ -57,11 +66,7 @@ class Items:
 
     def identify(self, item: Json, path: str) -> Json:
         """Return id and version of an operation on a task that there is."""
-        task_id = item["id"]
-        try:
-            task_id = str(UUID(task_id))
-        except ValueError:
-            self.add_error(f"{path}.id", "is not an id; find it with find_tasks")
+        task_id = self.read_id(item["id"], f"{path}.id") or item["id"]
         if task_id in self._ids:
             self.add_error(f"{path}.id", "comes twice; join the two items")
         self._ids.add(task_id)
@@ -69,17 +74,44 @@ class Items:
 
     def read_due(self, given: str, path: str) -> Json:
         """Return the fields of a due that is given as text; none where it is not one."""
-        found = self._parse(parse_due, given, path)
-        if found is None:
+        try:
+            found = parse_due(given, self.clock.now, self.clock.zone)
+        except ValueError as error:
+            self.add_due_error(given, path, error)
             return {}
         if isinstance(found, datetime):
             return {"due_at": found.isoformat(), "due_zone": self.clock.name}
         return {"due_date": found.isoformat()}
 
+    def add_due_error(self, given: str, path: str, error: ValueError) -> None:
+        """Note that a text is not a due, and what it is."""
+        message = str(error)
+        if len(given) <= MAX_TEXT:
+            found = parse_quick_add(given, self.clock.now, self.clock.zone)
+            if found.recurrence is not None and not found.title:
+                message = "repeats: give that as recurrence, and the first day or time as due"
+        self.add_error(path, message)
+
+    def read_parent(self, given: str | None, path: str) -> str | None:
+        """Return the id of a task above, None for none."""
+        return None if given is None or is_removed(given) else self.read_id(given, path)
+
+    def read_id(self, given: str, path: str) -> str | None:
+        """Return the id of a task as the services write it."""
+        try:
+            return str(UUID(given))
+        except ValueError:
+            self.add_error(path, "is not an id; find it with find_tasks")
+            return None
+
     def read_recurrence(self, given: str, path: str) -> Json:
         """Return the fields of a recurrence that is given as text; none where it is not one."""
-        found = self._parse(parse_recurrence, given, path)
-        return {} if found is None else {"recurrence": found[0], "recurrence_from": found[1]}
+        try:
+            rule, basis = parse_recurrence(given, self.clock.now, self.clock.zone)
+        except ValueError as error:
+            self.add_error(path, str(error))
+            return {}
+        return {"recurrence": rule, "recurrence_from": basis}
 
     def find_list(self, given: str, path: str) -> str | None:
         """Return the id of a list that is given by name or id, None where there is none."""
@@ -112,13 +144,6 @@ class Items:
             first, dot, rest = each["field"].partition(".")
             name = f"{names.get(first, first)}{dot}{rest}"
             self.add_error(".".join(filter(None, (path, name))), each["message"])
-
-    def _parse(self, parse: Callable[..., Any], given: str, path: str) -> Any:  # noqa: ANN401 - of the parser
-        try:
-            return parse(given, self.clock.now, self.clock.zone)
-        except ValueError as error:
-            self.add_error(path, str(error))
-            return None
 
 
 def raise_for_arguments(items: Items) -> None:

@@ -40,6 +40,7 @@ _ARGUMENTS: Json = {
             ["id"],
         ),
         MAX_TASKS,
+        least=1,
     ),
     **REPEATABLE,
 }
@@ -92,7 +93,7 @@ async def _read(work: UnitOfWork, items: Items, item: Json, path: str) -> Json:
         new = parse_new_due(item["due"], items.clock.now, items.clock.zone)
         return fields | move(read_old_due(before, items.clock), new, rule)
     except ValueError as error:
-        items.add_error(f"{path}.due", str(error))
+        items.add_due_error(item["due"], f"{path}.due", error)
         return {}
 
 

@@ -5,7 +5,8 @@ type a property, no unions and no references: some clients drop or reject those.
 """
 
 import difflib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from todo.core.validation_errors import shorten
@@ -41,10 +42,13 @@ def flag(description: str) -> Json:
     return {"type": "boolean", "description": description}
 
 
-def array(description: str, items: Json, most: int | None = None) -> Json:
+def array(
+    description: str, items: Json, most: int | None = None, *, least: int | None = None
+) -> Json:
     """Declare an array."""
-    limit = {} if most is None else {"maxItems": most}
-    return {"type": "array", "items": items, **limit, "description": description}
+    limits = {"minItems": least, "maxItems": most}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    return {"type": "array", "items": items, **given, "description": description}
 
 
 def record(properties: Json, required: Sequence[str] = ()) -> Json:
@@ -58,7 +62,12 @@ def record(properties: Json, required: Sequence[str] = ()) -> Json:
     }
 
 
-def check_arguments(schema: Json, given: Json, removable: Collection[str] = ()) -> Json:
+def check_arguments(
+    schema: Json,
+    given: Json,
+    removable: Collection[str] = (),
+    elsewhere: Mapping[str, str] | None = None,
+) -> Json:
     """Return the arguments of a call without those that are null.
 
     Many clients send null for what they leave out.
@@ -67,68 +76,81 @@ def check_arguments(schema: Json, given: Json, removable: Collection[str] = ()) 
         schema: Of the arguments.
         given: What the client sent.
         removable: Properties in which null is a value: it removes something.
+        elsewhere: Names of no property, and what to use instead.
 
     Raises:
         ToolError: They do not fit the schema; its errors name each fault.
     """
-    errors: list[Json] = []
-    value = _check(schema, given, "", errors, frozenset(removable))
-    if errors:
+    check = _Check(frozenset(removable), elsewhere or {})
+    value = check.check(schema, given, "")
+    if check.errors:
         message = "The arguments are invalid; nothing was done."
-        raise ToolError(message, "correct the arguments, and repeat the call.", errors=errors)
+        raise ToolError(message, "correct the arguments, and repeat the call.", errors=check.errors)
     return dict(value)
 
 
-def _check(
-    schema: Json,
-    value: Any,  # noqa: ANN401 - whatever a client sent
-    path: str,
-    errors: list[Json],
-    removable: frozenset[str],
-) -> Any:  # noqa: ANN401 - JSON
-    """Return the value without nulls; what does not fit is added to the errors."""
-    if len(errors) >= _MAX_SHOWN:
-        return value
-    kind = schema["type"]
-    if kind == "integer" and isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not _is_of_type(kind, value):
-        _add(errors, path, f"must be {_NAMES[kind]}")
-    elif kind == "object":
-        return _check_object(schema, value, path, errors, removable)
-    elif kind == "array":
-        if len(value) > schema.get("maxItems", len(value)):
-            _add(errors, path, f"must have at most {schema['maxItems']} items")
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """The check of one call, and the faults that were found."""
+
+    removable: frozenset[str]
+    elsewhere: Mapping[str, str]
+    errors: list[Json] = field(default_factory=list)
+
+    def check(self, schema: Json, value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
+        """Return the value without nulls; what does not fit is added to the errors."""
+        if len(self.errors) >= _MAX_SHOWN:
             return value
+        kind = schema["type"]
+        if kind == "integer" and isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not _is_of_type(kind, value):
+            self._add(path, f"must be {_NAMES[kind]}")
+        elif kind == "object":
+            return self._check_object(schema, value, path)
+        elif kind == "array":
+            return self._check_array(schema, value, path)
+        else:
+            for fault in _find_faults(schema, value):
+                self._add(path, fault)
+        return value
+
+    def _check_array(self, schema: Json, value: list[Any], path: str) -> list[Any]:
+        if len(value) > schema.get("maxItems", len(value)):
+            self._add(path, f"must have at most {schema['maxItems']} items")
+            return value
+        if len(value) < schema.get("minItems", 0):
+            self._add(path, "must not be empty")
         return [
-            _check(schema["items"], item, _join(path, str(index)), errors, removable)
+            self.check(schema["items"], item, _join(path, str(index)))
             for index, item in enumerate(value)
         ]
-    else:
-        for fault in _find_faults(schema, value):
-            _add(errors, path, fault)
-    return value
 
+    def _check_object(self, schema: Json, value: Json, path: str) -> Json:
+        known = schema["properties"]
+        checked: Json = {}
+        for name, item in value.items():
+            here = _join(path, shorten(name))
+            if name not in known:
+                hint = self._find_hint(name, known)
+                self._add(here, f"is not an argument; {hint}", code="unknown")
+            elif item is not None:
+                checked[name] = self.check(known[name], item, here)
+            elif name in self.removable:
+                checked[name] = None
+        for name in schema.get("required", ()):
+            if name not in checked:
+                self._add(_join(path, name), "is required", code="missing")
+        return checked
 
-def _check_object(
-    schema: Json, value: Json, path: str, errors: list[Json], removable: frozenset[str]
-) -> Json:
-    known = schema["properties"]
-    checked: Json = {}
-    for name, item in value.items():
-        here = _join(path, shorten(name))
-        if name not in known:
-            near = difflib.get_close_matches(name[:64], known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"use {', '.join(known)}"
-            _add(errors, here, f"is not an argument; {hint}", code="unknown")
-        elif item is not None:
-            checked[name] = _check(known[name], item, here, errors, removable)
-        elif name in removable:
-            checked[name] = None
-    for name in schema.get("required", ()):
-        if name not in checked:
-            _add(errors, _join(path, name), "is required", code="missing")
-    return checked
+    def _find_hint(self, name: str, known: Json) -> str:
+        if name in self.elsewhere:
+            return f"use {self.elsewhere[name]}"
+        near = difflib.get_close_matches(name[:64], known, n=1)
+        return f"did you mean {near[0]}?" if near else f"use {', '.join(known)}"
+
+    def _add(self, path: str, message: str, *, code: str = "invalid") -> None:
+        self.errors.append({"field": path or "arguments", "code": code, "message": message})
 
 
 def _is_of_type(kind: str, value: object) -> bool:
@@ -161,7 +183,3 @@ def _find_faults(schema: Json, value: Any) -> Iterator[str]:  # noqa: ANN401 - o
 
 def _join(path: str, step: str) -> str:
     return f"{path}.{step}" if path else step
-
-
-def _add(errors: list[Json], path: str, message: str, *, code: str = "invalid") -> None:
-    errors.append({"field": path or "arguments", "code": code, "message": message})

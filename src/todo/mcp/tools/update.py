@@ -6,7 +6,7 @@ from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.add import PRIORITIES
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED, render_changed, show_changed
 from todo.mcp.tools.definition import Definition
-from todo.mcp.tools.items import Items, is_removed, open_items, run_operations
+from todo.mcp.tools.items import Items, is_removed, open_items, read_tag, run_operations
 from todo.mcp.tools.schema import array, record, text
 from todo.mcp.tools.write import (
     MAX_TASKS,
@@ -45,6 +45,7 @@ _ARGUMENTS: Json = {
             ["id"],
         ),
         MAX_TASKS,
+        least=1,
     ),
     **REPEATABLE,
 }
@@ -85,7 +86,7 @@ def _read(item: Json, items: Items, path: str) -> Json:
         goes = is_removed(item["list"])
         fields["list_id"] = None if goes else items.find_list(item["list"], f"{path}.list")
     if "parent_id" in item:
-        fields["parent_id"] = None if is_removed(item["parent_id"]) else item["parent_id"]
+        fields["parent_id"] = items.read_parent(item["parent_id"], f"{path}.parent_id")
     if not fields and "add_tags" not in item and "remove_tags" not in item:
         items.add_error(path, "changes nothing; give a field to change")
     return fields
@@ -100,9 +101,12 @@ async def _change_tags(work: UnitOfWork, item: Json) -> list[str]:
     version = item.get("version")
     expected = None if version is None else frozenset({version})
     text = await TaskService(work).get_to_change(item["id"], expected)
-    removed = {_normalize(tag) for tag in item.get("remove_tags", ())}
-    kept = [tag for tag in parse_document(text)["tags"] if tag not in removed]
-    return kept + [tag for tag in map(_normalize, item.get("add_tags", ())) if tag not in kept]
+    given = item.get("remove_tags", ())
+    # Some have a sign in their name.
+    removed = {_normalize(each).casefold() for tag in given for each in (tag, read_tag(tag))}
+    kept = [tag for tag in parse_document(text)["tags"] if tag.casefold() not in removed]
+    added = [_normalize(read_tag(tag)) for tag in item.get("add_tags", ())]
+    return kept + [tag for tag in added if tag not in kept]
 
 
 def _normalize(tag: str) -> str:
@@ -119,6 +123,11 @@ TOOL = Definition(
     arguments=_ARGUMENTS,
     required=["tasks"],
     removable=("description", "list", "parent_id"),
+    elsewhere={
+        **dict.fromkeys(("due", "due_date", "due_at", "recurrence"), "reschedule_tasks"),
+        **dict.fromkeys(("completed", "is_completed", "status"), "complete_tasks"),
+        "tags": "add_tags and remove_tags",
+    },
     result=CHANGED,
     always=ALWAYS,
 ).build()

@@ -1,12 +1,19 @@
 import json
 
+import pytest
+
 from todo.core.errors import (
+    BatchFailedError,
     DatabaseUnavailableError,
+    KeyReusedError,
     NotFoundError,
     ProblemError,
+    RateLimitedError,
     ValidationFailedError,
+    VersionMismatchError,
 )
 from todo.mcp.tool import ToolError, render_failure
+from todo.plans.errors import PlanOutdatedError, TooManyPlansError
 
 
 def test_a_failure_has_cause_and_next_step() -> None:
@@ -31,6 +38,23 @@ def test_every_problem_has_a_next_step() -> None:
         error = ProblemError.__new__(kind)
         ProblemError.__init__(error)
         assert "Try next: " in render_failure(error).text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        VersionMismatchError(),
+        ValidationFailedError(),
+        BatchFailedError(),
+        KeyReusedError(),
+        RateLimitedError(headers={"Retry-After": "7"}),
+        PlanOutdatedError(),
+        TooManyPlansError(50, 60),
+    ],
+)
+def test_a_failure_has_no_words_of_the_http_api(error: ProblemError) -> None:
+    text = render_failure(error).text
+    assert not [word for word in ("`", "If-", "ETag", "Retry-", "-Key") if word in text]
 
 
 def test_the_faulty_arguments_are_named() -> None:

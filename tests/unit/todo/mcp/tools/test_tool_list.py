@@ -47,7 +47,7 @@ def walk(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any
 def test_arguments_are_plain_and_described(tool: Tool) -> None:
     allowed = {
         *("type", "properties", "required", "additionalProperties"),
-        *("items", "enum", "description", "minimum", "maximum", "maxItems"),
+        *("items", "enum", "description", "minimum", "maximum", "minItems", "maxItems"),
     }
     for path, schema in walk(tool.input_schema, tool.name):
         assert set(schema) <= allowed, path
