@@ -22,7 +22,8 @@ def render_changes(
     """Return changes in their order as JSON: as many as a plan shows.
 
     Those that the operations name are never left out: a thousand subtasks do not hide the task that
-    is deleted with them, nor the deletion of another one. Of the effects, those on lists and shares
+    is deleted with them, nor the deletion of another one. Where there is no room for their
+    documents, they are shown without them. Of the effects, those on lists and shares
     have precedence over those on tasks.
 
     Args:
@@ -34,12 +35,16 @@ def render_changes(
     size = 0
     ranks = [-1 if at in named else _EFFECTS.index(each.kind) for at, each in enumerate(entries)]
     for place in sorted(range(len(entries)), key=ranks.__getitem__):
-        change = orjson.dumps(_render_change(entries[place], list_names))
-        size += len(change)
-        is_full = len(shown) >= MAX_SHOWN or size > _MAX_SHOWN_BYTES
-        if is_full and place not in named:
+        rendered = _render_change(entries[place], list_names)
+        change = orjson.dumps(rendered)
+        fits = size + len(change) <= _MAX_SHOWN_BYTES
+        if place in named:
+            if not fits:
+                change = orjson.dumps({**rendered, "before": None, "after": None})
+        elif not fits or len(shown) >= MAX_SHOWN:
             break
         shown[place] = change
+        size += len(change)
     return f"[{b','.join(shown[place] for place in sorted(shown)).decode()}]"
 
 

@@ -208,7 +208,8 @@ class PlanRead(PlanItem):
 
     operations: list[dict[str, Any]] = Field(description="As they were sent.")
     changes: list[PlannedChange] = Field(
-        description="All that the operations name, then effects up to 100 changes and 96 KiB."
+        description="All that the operations name, without `before` and `after` beyond 96 KiB, then"
+        " effects up to 100 changes and 96 KiB."
     )
     changes_omitted: int = Field(description="How many more changes the plan makes.")
 

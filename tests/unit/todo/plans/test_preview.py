@@ -69,14 +69,19 @@ def test_what_is_named_goes_before_lists_then_shares_then_tasks() -> None:
     assert [each["id"] for each in changes[-10:]] == [f"n{n}" for n in range(10)]
 
 
-def test_large_changes_hide_effects_and_nothing_that_is_named() -> None:
-    large = entry("delete", {**TASK, "description": "x" * 50_000}, None)
-    named = [large, large, entry("delete", {**TASK, "id": "t2"}, None)]
-    effect = entry("delete", {**TASK, "id": "t3"}, None)
+def test_named_changes_are_shown_without_documents_that_do_not_fit() -> None:
+    large = {**TASK, "description": "x" * 60_000}
+    named = [
+        entry("delete", large, None),
+        entry("delete", {**large, "id": "t2", "title": "b"}, None),
+        entry("delete", {**TASK, "id": "t3"}, None),
+    ]
+    effect = entry("delete", {**large, "id": "t4"}, None)
 
     changes = orjson.loads(render_changes([effect, *named], {1, 2, 3}, {}))
 
-    assert [each["id"] for each in changes] == ["t1", "t1", "t2"]
+    shown = [(each["id"], each["title"], each["before"] is not None) for each in changes]
+    assert shown == [("t1", "a", True), ("t2", "b", False), ("t3", "a", True)]
 
 
 def test_the_scopes_are_those_of_the_operations() -> None:
