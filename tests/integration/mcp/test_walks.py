@@ -112,6 +112,25 @@ def test_lines_of_quick_add_become_tasks(agent: Agent) -> None:
     assert call["priority"] == "low"
 
 
+@pytest.mark.parametrize(
+    "recurrence",
+    [
+        "tomorrow",
+        "monday",
+        "5pm",
+        "friday 5pm @x",
+        "every friday remind me 1h before",
+        "every day p1",
+    ],
+)
+def test_what_is_not_only_a_recurrence_is_refused(agent: Agent, recurrence: str) -> None:
+    result = agent.fail("add_tasks", tasks=[{"title": "a", "recurrence": recurrence}])
+
+    (error,) = result.data["errors"]
+    assert error["field"] == "tasks.0.recurrence"
+    assert agent.do("find_tasks")["tasks"] == []
+
+
 def test_a_recurrence_in_words_has_its_first_due(agent: Agent) -> None:
     done = agent.do(
         "add_tasks",

@@ -41,6 +41,7 @@ _PLAIN = ("title", "description", "priority", "reminders")
 _TITLE = "x"
 _RULE = {"recurrence", "recurrence_from"}
 _SERIES = _RULE | DUE
+_SERIES_KINDS = {"due", "recurrence"}
 
 _ARGUMENTS: Json = {
     "tasks": array(
@@ -180,8 +181,11 @@ def _read_series(recurrence: str, items: Items) -> Json:
         found = parse_fields(f"{_TITLE} {recurrence}", items.quick_add, items.clock.now, {})
     except ValidationFailedError:
         return {}
-    is_clear = found.parsed.title == _TITLE and not found.parsed.questions
-    return {name: found.task[name] for name in _SERIES & found.task.keys()} if is_clear else {}
+    parsed = found.parsed
+    is_series = parsed.recurrence is not None and parsed.title == _TITLE and not parsed.questions
+    if not is_series or any(span.kind not in _SERIES_KINDS for span in parsed.spans):
+        return {}
+    return {name: found.task[name] for name in _SERIES & found.task.keys()}
 
 
 def _render(structured: Json) -> str:

@@ -86,6 +86,8 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
 
 async def _plan(work: UnitOfWork, items: Items, plans: PlanService, arguments: Json) -> Json:
     """Make the plan of a deletion."""
+    # As the service does, before the name of a list is looked for.
+    work.caller.require("read")
     tasks, lists = arguments.get("tasks", []), arguments.get("lists", [])
     operations = [
         {"op": "delete", **items.identify(item, f"tasks.{index}")}
