@@ -63,6 +63,13 @@ def test_a_list_goes_with_its_tasks(agent: Agent, alice: Person) -> None:
     assert find_titles(alice) == ["a", "b"]
 
 
+def test_only_its_owner_deletes_a_list(agent: Agent, alice: Person, bob: Person) -> None:
+    shared = bob.create("/api/v1/lists", name="Bob's")
+    bob.share(shared["id"], alice, "write")
+    (error,) = agent.fail("delete_tasks", lists=["Bob's"]).data["errors"]
+    assert error["message"] == "is a list of another user, and only its owner may delete it"
+
+
 def test_a_plan_of_what_has_changed_deletes_nothing(agent: Agent, alice: Person) -> None:
     (task_id,) = agent.add("a")
     plan = agent.do("delete_tasks", tasks=[{"id": task_id}])
@@ -202,7 +209,7 @@ def test_a_plan_of_many_tasks_is_bounded(agent: Agent, alice: Person) -> None:
 
 def test_what_the_call_names_is_shown_however_long_it_is(agent: Agent, alice: Person) -> None:
     agent.do("add_tasks", tasks=[{"title": "in", "list": "Archive"}], create_missing_lists=True)
-    long = [{"title": f"task {number}", "description": "n" * 9000} for number in range(40)]
+    long = [{"title": f"task {number}", "description": "n" * 4000} for number in range(40)]
     ids = [task["id"] for task in agent.do("add_tasks", tasks=long)["tasks"]]
 
     result = agent.call("delete_tasks", tasks=[{"id": each} for each in ids], lists=["Archive"])

@@ -122,5 +122,6 @@ def test_the_longest_texts_do_not_let_a_write_fail_afterwards(agent: Agent, alic
     assert [(each["id"], each["version"]) for each in result.data["tasks"]] == [
         (task["id"], 2) for task in tasks
     ]
+    assert "Completed 50 tasks." in result.lines
     assert len(result.text) < 50_000
     read(alice.http.get(f"{TASKS}?status=completed&limit=1"))

@@ -99,6 +99,17 @@ def test_what_changes_nothing_is_not_undone(agent: Agent) -> None:
     assert changed.lines[-1] == f"To take it back: undo with run_id {changed.data['run_id']}."
 
 
+def test_what_an_undo_removes_has_a_name(agent: Agent) -> None:
+    agent.do("add_tasks", tasks=[{"title": "typo"}], run_id="job")
+    result = agent.call("undo", run_id="job")
+    (undone,) = result.data["undone"]
+    assert (undone["name"], undone["gone"]) == ("typo", True)
+    assert f'- removed task "typo", id "{undone["id"]}"' in result.lines
+    change = agent.do("changes_since")["changes"][-1]
+    assert (change["operation"], change["name"], change["gone"]) == ("restore", "typo", True)
+    assert "(gone)" in agent.call("changes_since", limit=1).lines[2]
+
+
 def test_one_change_is_not_called_changes(agent: Agent) -> None:
     agent.do("add_tasks", tasks=[{"title": "a"}], run_id="job")
     assert "Undone: 1 change." in agent.call("undo", run_id="job").lines

@@ -53,6 +53,15 @@ def test_what_was_finished_is_found_by_the_time_of_the_change(agent: Agent) -> N
     assert "completed_at" in task
 
 
+def test_lists_that_are_not_searched_are_named(agent: Agent, alice: Person, bob: Person) -> None:
+    assert "other_lists" not in agent.do("find_tasks")
+    bob.share(bob.create("/api/v1/lists", name="Bob's")["id"], alice, "read")
+    result = agent.call("find_tasks", query="shared")
+    assert result.data["other_lists"] == ["Bob's"]
+    assert 'each needs its own call: "Bob\'s".' in result.lines[-1]
+    assert "other_lists" not in agent.do("find_tasks", list="Bob's")
+
+
 @pytest.mark.parametrize("none", ["none", "", "None"])
 def test_none_is_none_in_every_tool(agent: Agent, none: str) -> None:
     fields = {"list": none, "parent_id": none, "due": none, "recurrence": none}

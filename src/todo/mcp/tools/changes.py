@@ -51,6 +51,7 @@ _RESULT: Json = {
                 "kind": {"type": "string", "description": "task, list, share …"},
                 "id": {"type": "string", "description": "Of what was changed."},
                 "name": {"type": "string", "description": "Its title or name."},
+                "gone": {"type": "boolean", "description": "Whether it was not there after that."},
                 "actor": {"type": "string", "description": "The user who made it."},
                 "agent": {"type": "string", "description": "The program that made it."},
                 "run_id": {"type": "string", "description": "Its run, for undo."},
@@ -142,6 +143,8 @@ def _show(entry: Json, clock: Clock) -> Json:
     name = next((named[key] for key in _NAMES if key in named), None)
     if name is not None:
         shown["name"] = cut(str(name), _NAME_LENGTH)
+    if "after" in entry and not after:
+        shown["gone"] = True
     shown |= {name: entry[name] for name in _AUTHOR if entry.get(name) is not None}
     if before and after:
         shown["changed"] = {
@@ -184,7 +187,8 @@ def _render(structured: Json) -> str:
     lines = [render_heading(structured), "Changes:" if changes else "No changes."]
     for change in changes:
         name = f" {quote(change['name'], _NAME_LENGTH)}" if "name" in change else ""
-        fields = _render_fields(change.get("changed") or {})
+        is_undone = change["operation"] == "restore" and "gone" in change
+        fields = " (gone)" if is_undone else _render_fields(change.get("changed") or {})
         by = ", ".join(f"{key} {quote(change[key], 64)}" for key in _AUTHOR if key in change)
         lines.append(
             f"- {change['seq']} {change['at'][:16]} {change['operation']} {change['kind']}"

@@ -65,14 +65,14 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         ]
         return done
 
-    return await run_write(call, NAME, arguments, act, _render)
+    verb = "Reopened" if operation == "reopen" else "Completed"
+    return await run_write(call, NAME, arguments, act, lambda done: _render(verb, done))
 
 
-def _render(structured: Json) -> str:
-    is_done = any("completed_at" in task for task in structured["tasks"])
+def _render(verb: str, structured: Json) -> str:
     following = render_tasks(structured["next"], structured["zone"])
     more = ["Next occurrences:", *following] if following else []
-    return render_changed("Completed" if is_done else "Reopened", structured, *more)
+    return render_changed(verb, structured, *more)
 
 
 TOOL = Definition(

@@ -136,6 +136,8 @@ def _name_lists(operations: list[Json], items: Items) -> list[str]:
 
 
 def _explain_missing(error: Json) -> Json:
+    if error["code"] == "read-only" and str(error["field"]).startswith("lists."):
+        return {**error, "message": "is a list of another user, and only its owner may delete it"}
     if error["code"] != "not-found":
         return error
     message = "not there; what is below another item is deleted with it"

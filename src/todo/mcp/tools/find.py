@@ -11,6 +11,7 @@ from todo.mcp.tools.add import PRIORITIES
 from todo.mcp.tools.clock import render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
 from todo.mcp.tools.items import Items, is_removed, open_view, raise_for_arguments, read_tag
+from todo.mcp.tools.places import NAME_LENGTH
 from todo.mcp.tools.schema import array, integer, text
 from todo.mcp.tools.task_view import KEYS, TASK, render_tasks, view_task
 from todo.quickadd.windows import parse_window
@@ -21,6 +22,7 @@ from todo.tasks.schemas import MAX_TAGS, TaskQuery
 
 MAX_PAGE = 50
 DEFAULT_PAGE = 20
+_MAX_OTHERS = 20
 # Arguments and the parameters of the API that they are.
 _NAMES = {
     "query": "q",
@@ -57,6 +59,11 @@ _RESULT: Json = {
     "tasks": {"type": "array", "items": TASK, "description": "One page."},
     "next_cursor": {"type": "string", "description": "For the next page; absent on the last."},
     "has_more": {"type": "boolean", "description": "Whether more tasks match."},
+    "other_lists": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Lists of other users, which were not searched.",
+    },
 }
 
 
@@ -76,6 +83,10 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         for item in page.items[:limit]
     ]
     structured: Json = {**items.clock.render(), "tasks": tasks}
+    if given is None and caller.list_id is None:
+        names = [place.name for place in items.places.all if place.access != "owner"]
+        if names:
+            structured["other_lists"] = names[:_MAX_OTHERS]
     structured["has_more"] = page.next_cursor is not None or len(page.items) > limit
     if page.next_cursor is not None:
         structured["next_cursor"] = page.next_cursor
@@ -145,13 +156,16 @@ def _render(structured: Json) -> str:
         lines.append(f"More: repeat the call with cursor {structured['next_cursor']}")
     elif structured["has_more"]:
         lines.append("More tasks match: narrow the search, or sort by created to get pages.")
+    if names := structured.get("other_lists"):
+        shown = ", ".join(quote(name, NAME_LENGTH) for name in names)
+        lines.append(f"Not searched: lists shared with you, each needs its own call: {shown}.")
     return "\n".join(lines)
 
 
 TOOL = Definition(
     name="find_tasks",
     title="Find tasks",
-    description="Find tasks by text and filters, in pages.",
+    description="Find the user's own tasks, or those of a list, by text and filters, in pages.",
     run=_run,
     scope="read",
     effect="reads",

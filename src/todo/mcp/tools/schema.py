@@ -130,6 +130,9 @@ class _Check:
         known = schema["properties"]
         checked: Json = {}
         for name, item in value.items():
+            if len(self.errors) >= _MAX_SHOWN:
+                # Each hint takes a while to compute.
+                break
             here = _join(path, shorten(name))
             if name not in known:
                 hint = self._find_hint(name, known)

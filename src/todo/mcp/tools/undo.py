@@ -40,7 +40,7 @@ _CHANGE: Json = {
     "properties": {
         "kind": {"type": "string", "description": "task, list or share."},
         "id": {"type": "string", "description": "Its id."},
-        "name": {"type": "string", "description": "Its title or name; absent when it is gone."},
+        "name": {"type": "string", "description": "Its title or name."},
         "gone": {"type": "boolean", "description": "Whether it was removed by the undo."},
     },
 }
@@ -96,7 +96,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             run = Run(run_id, work.caller.user)
             views = await _find_views(work, items.places, run) if list_id is None else []
             done = [await Undo(work, each).undo_run(run) for each in views or [view]]
-        return {**items.clock.render(), **_show(list(map(orjson.loads, done)))}
+        return {**items.clock.render(), **_show(list(map(orjson.loads, done)), work)}
 
     identified = arguments if run_id is None else {**arguments, "undone_run": run_id}
     # A part of the run that it undoes, it would cancel it out instead of being undone itself.
@@ -139,17 +139,20 @@ async def _find_views(work: UnitOfWork, places: Places, run: Run) -> list[View]:
     return [view for view in views if (await read_history(work.session, view, wanted, None, 1))[0]]
 
 
-def _show(done: list[Json]) -> Json:
+def _show(done: list[Json], work: UnitOfWork) -> Json:
     items = [item for each in done for item in each["items"]]
+    before = {
+        (entry.kind, entry.entity_id): orjson.loads(entry.before)
+        for _owner, entry in work.recorded
+        if entry.before is not None
+    }
     undone = []
     for item in items[:_MAX_SHOWN]:
-        after = item["after"]
-        shown = {"kind": item["kind"], "id": item["id"]}
-        if after is None:
+        known = item["after"] or before.get((item["kind"], item["id"]), {})
+        name = known.get("title") or known.get("name") or known.get("user_id") or item["id"]
+        shown = {"kind": item["kind"], "id": item["id"], "name": cut(str(name), _NAME_LENGTH)}
+        if item["after"] is None:
             shown["gone"] = True
-        else:
-            name = after.get("title") or after.get("name") or after.get("user_id")
-            shown["name"] = cut(str(name), _NAME_LENGTH)
         undone.append(shown)
     return {
         "undone": undone,
@@ -166,10 +169,9 @@ def _render(structured: Json) -> str:
     count = structured["undone_count"]
     lines = [render_heading(structured), f"Undone: {count} change{'s' * (count != 1)}."]
     for each in structured["undone"]:
-        is_gone = "gone" in each
-        name = "" if is_gone else f" {quote(each['name'], _NAME_LENGTH)}"
-        state = "removed" if is_gone else "restored"
-        lines.append(f"- {state} {each['kind']}{name}, id {quote(each['id'], _NAME_LENGTH)}")
+        state = "removed" if "gone" in each else "restored"
+        name = quote(each["name"], _NAME_LENGTH)
+        lines.append(f"- {state} {each['kind']} {name}, id {quote(each['id'], _NAME_LENGTH)}")
     omitted = count - len(structured["undone"])
     if omitted:
         lines.append(f"- … and {omitted} more")
