@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 from todo.quickadd.alternatives import ask_alternatives, ask_range
 from todo.quickadd.bounds import Bound
 from todo.quickadd.clock import Clock, DayPart
-from todo.quickadd.day import NamedDay
+from todo.quickadd.day import NamedDay, Way
 from todo.quickadd.due import Due, instant_of
 from todo.quickadd.first_due import end_rule, find_first_due, has_day
 from todo.quickadd.line import Line
@@ -164,7 +164,7 @@ class Assembly:
         if not dated:
             self._add_time()
             return
-        chosen = next((each for each in dated if each.value.is_deadline), dated[0])
+        chosen = next((each for each in dated if each.value.is_deadline), self._first(dated))
         self._use("due", chosen.place)
         due = chosen.value
         if due.question is not None:
@@ -177,6 +177,20 @@ class Assembly:
                 time = self._find_time(part)
             self._add_day(due.days, time)
         self._ask_if_over(chosen.place)
+
+    def _first(self, dated: list[_Placed[Due]]) -> _Placed[Due]:
+        """Return the first due, but not the weekday of a noun before `on` and another day."""
+        place, due = dated[0]
+        is_weekday = len(due.days) == 1 and due.days[0].day.way is Way.WEEKDAY
+        end = due.days[-1].end if due.days else 0
+        is_bare = is_weekday and place.end == self._line[end - 1].end and due.clock is None
+        if not is_bare or place.start != self._line[due.days[0].start].start:
+            return dated[0]
+        if self._line[end].kind != "w":
+            return dated[0]
+        text = self._line.text.lower()
+        on = (each for each in dated[1:] if text.startswith("on ", each.place.start))
+        return next(on, dated[0])
 
     def _add_day(self, days: Sequence[NamedDay], time: _Time) -> None:
         day = self._settle(days)

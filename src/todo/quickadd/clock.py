@@ -139,10 +139,18 @@ def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] |
             # "at 2:30" as "at 2"
             return Match(found.value._replace(half=Half.OPEN), found.end)
         return None if _is_verse(line, at, found.value) else found
+    if after_at and line.digits(at) <= _TWO_DIGITS and line.glued(at + 1, "."):
+        return _find_dotted(line, at)
     if after_at and line.digits(at) == 4:  # noqa: PLR2004 - hhmm
         found = _make(*divmod(line.number(at), 100), at + 1, Weight.BARE)
         return found and _find_zone(line, found)
     return None
+
+
+def _find_dotted(line: Line, at: int) -> Match[Clock] | None:
+    """Find `7.30` behind `at`."""
+    is_time = line.digits(at + 2) == _TWO_DIGITS and not line[at + 2].is_spaced
+    return _make(line.number(at), line.number(at + 2), at + 3, Weight.BARE) if is_time else None
 
 
 def _is_verse(line: Line, at: int, clock: Clock) -> bool:
@@ -253,10 +261,9 @@ def _find_numeric(line: Line, at: int) -> Match[Clock] | None:
 
 
 def _find_whole_hour(line: Line, at: int, hour: int) -> Match[Clock] | None:
-    for apostrophe in APOSTROPHES:
-        end = line.phrase(at + 1, f"o {apostrophe} clock")
-        if end > 0:
-            return _make(hour, 0, end, Weight.STRONG)
+    has_clock = line.words[at + 1] == "o" and line.words[at + 3] == "clock"
+    if has_clock and line.words[at + 2] in APOSTROPHES:
+        return _make(hour, 0, at + 4, Weight.STRONG)
     if line.digits(at + 1) == _TWO_DIGITS and line[at + 1].is_spaced:
         return _make(hour, line.number(at + 1), at + 2, Weight.BARE)
     return _make(hour, 0, at + 1, Weight.BARE)

@@ -15,6 +15,7 @@ from todo.quickadd.vocabulary import MONTHS
 from todo.schedule.due import EARLIEST, LATEST
 
 DEADLINES: Final = frozenset({"before", "by", "due"})
+_IN_DATES = frozenset({*MONTHS, "-"})
 _DAY = timedelta(days=1)
 _MAX_DAY, _MONTHS_OF_A_YEAR = 31, 12
 _SHORTEST, _LONGEST_FEBRUARY = 28, 29
@@ -38,6 +39,8 @@ def ask_midnight(
 
 def find_impossible_date(line: Line, at: int, present: Present) -> Match[Question] | None:
     """Find a day that its month does not have, `june 31`, `2027-02-29`."""
+    if not line.has_any(_IN_DATES):
+        return None
     found = _find_parts(line, at)
     if found is None:
         return None

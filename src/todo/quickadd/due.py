@@ -12,7 +12,7 @@ from todo.quickadd.doubts import ask_midnight, find_impossible_date
 from todo.quickadd.line import DASHES, Line, Match
 from todo.quickadd.offsets import find_offset
 from todo.quickadd.present import Present, next_day_of_month
-from todo.quickadd.questions import ask_number, render_day
+from todo.quickadd.questions import ask_number, ask_part, render_day
 from todo.quickadd.repeats import EVERY, RECURRING
 from todo.quickadd.result import Question
 from todo.quickadd.vocabulary import DISTANT_DAYS, MONTHS, PLURAL_WEEKDAYS, UNITS, WEEKDAYS
@@ -45,6 +45,7 @@ _AFTER_NUMBER = frozenset(
 )
 """Words after `friday 15`; another word is what is counted, `friday 15 boxes`."""
 _PERIODS = frozenset({*UNITS, "eod", "eom", "eow", "eoy", "quarter", "time", "weekend"})
+_DAYS = frozenset({*DISTANT_DAYS, *WEEKDAYS})
 _DAY_WORDS = frozenset({*DISTANT_DAYS, "this", "in"})
 _AFTER_LAST = frozenset({
     "daily", "each", "ev", "every", "monthly", "quarterly", "remind", "reminder", "starting",
@@ -101,7 +102,7 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
         # "at the end of the month" is a day.
         preposition = "on"
     if is_counted_from(line, start):
-        return None
+        return _ask_length(line, start, present)
     found = _find_parts(line, start, present, preposition)
     if found is None and preposition == "after":
         # "after an hour"
@@ -116,9 +117,21 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
     return Match(due._replace(is_deadline=is_deadline, question=question), end)
 
 
+def _ask_length(line: Line, at: int, present: Present) -> Match[Due] | None:
+    """Find `24 hours before 3 october 6:50`: without a time it is only text."""
+    found = _find_parts(line, at, present, "")
+    if found is None or not found.value.days or found.value.clock is None:
+        return None
+    start, end = line[at - 2].start, line[found.end - 1].end
+    return Match(Due(question=ask_part(start, end, line.text[start:end], ())), found.end)
+
+
 def _find_impossible(line: Line, at: int, start: int, present: Present) -> Match[Due] | None:
     """Find a day that no calendar has; a word behind it is what is counted, `june 31 people`."""
     found = find_impossible_date(line, start, present)
+    if found is not None and line.is_first(start) and line.is_last(found.end):
+        # A title of digits.
+        return None
     is_counted = start == at and found is not None and line[found.end].kind == "w"
     if found is None or is_counted or line.words[at - 1] in EVERY:
         return None
@@ -200,6 +213,8 @@ def _find_part(
 
 def _find_day_part(line: Line, at: int, due: Due) -> Match[Due] | None:
     """Find `morning` behind a day, `in the evening`, `at night`."""
+    if not due.days and line.words[at] not in {"in", "at"}:
+        return None
     start = line.phrase(at, "in the")
     if start < 0 and line.words[at] == "at" and line.words[at + 1] == "night":
         start = at + 1
@@ -243,7 +258,8 @@ def _is_clock(line: Line, clock: Match[Clock], before: Match[Due], preposition: 
             return False
         has_part = line.words[line.phrase(end, "in the")] in DAY_PARTS
         return has_part or not is_counting
-    return line.is_first(start) and _is_day_word(line, end)
+    is_before_day = preposition in {"after", "before", "by"} and line.words[end] in _DAYS
+    return is_before_day or (line.is_first(start) and _is_day_word(line, end))
 
 
 def _find_number(line: Line, at: int, due: Due, present: Present) -> Match[Due] | None:

@@ -117,5 +117,6 @@ def _find_unit(line: Line, at: int, amount: Fraction) -> Match[tuple[Unit, int]]
     half = line.phrase(end, "and a half")
     if half > 0:
         amount, end = amount + Fraction(1, 2), half
-    size = amount * _SIZES[unit]
-    return Match((unit, int(size)), end) if size.denominator == 1 and size > 0 else None
+    # Not a product of fractions: that takes as long as the rest.
+    size, rest = divmod(amount.numerator * _SIZES[unit], amount.denominator)
+    return Match((unit, size), end) if size > 0 and not rest else None

@@ -2,6 +2,7 @@
 
 import functools
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
 
@@ -65,7 +66,7 @@ class Line:
     def __init__(self, text: str, taken: Iterable[tuple[int, int]] = ()) -> None:
         """Split a text; each part that is taken becomes one token without text."""
         self.text = text
-        self.memory: dict[tuple[Any, int], Any] = {}
+        self.memory: defaultdict[Any, dict[int, Any]] = defaultdict(dict)
         tokens = _split(text, taken)
         self._size = len(tokens)
         past = Token(len(text), len(text), "", -1, is_spaced=True, kind="e")
@@ -88,7 +89,7 @@ class Line:
 
     def digits(self, at: int) -> int:
         """Return how many digits a number has; 0 for what is not a number."""
-        token = self[at]
+        token = self._tokens[at]
         return token.end - token.start if token.kind == "n" else 0
 
     def glued(self, at: int, text: str) -> bool:
@@ -161,11 +162,10 @@ def remembered(
     """
 
     def look(line: Line, at: int, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        key = (find, at)
-        memory: dict[Any, R] = line.memory
-        if key in memory:
-            return memory[key]
-        found = memory[key] = find(line, at, *args, **kwargs)
+        known: dict[int, R] = line.memory[find]
+        if at in known:
+            return known[at]
+        found = known[at] = find(line, at, *args, **kwargs)
         return found
 
     return look

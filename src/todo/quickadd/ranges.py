@@ -10,8 +10,9 @@ from todo.quickadd.line import DASHES, Line, Match
 from todo.quickadd.present import Present
 from todo.quickadd.vocabulary import MONTHS
 
-_ANY_TO = frozenset({"to", "through", "and", *DASHES})
+_ANY_TO = frozenset({"until", "till", "to", "through", "and", *DASHES})
 _TO = frozenset({"to", "through", *DASHES})
+_UNTIL = frozenset({"until", "till"})
 _AND = frozenset({"and"})
 
 
@@ -35,7 +36,7 @@ def find_range(line: Line, at: int, present: Present) -> Match[Range] | None:
     to = _AND if word == "between" else _TO
     found = _find_days(line, start, to, present)
     if found is None:
-        end = _find_clocks(line, start, to)
+        end = _find_clocks(line, start, to | _UNTIL)
         found = Match(Range(), end) if end > 0 else None
     return found if found is not None and line.ends(found.end) else None
 

@@ -8,7 +8,7 @@ from todo.quickadd.durations import find_duration
 from todo.quickadd.line import Line, Match
 from todo.quickadd.month_days import find_month_days, find_months
 from todo.quickadd.numbers import find_cardinal, find_ordinal
-from todo.quickadd.vocabulary import PLURAL_WEEKDAYS, WEAK_WEEKDAYS, WEEKDAYS
+from todo.quickadd.vocabulary import MONTHS, PLURAL_WEEKDAYS, WEAK_WEEKDAYS, WEEKDAYS
 from todo.quickadd.week_days import find_day_set, find_days_without, find_weekdays
 from todo.schedule.rule import MAX_INTERVAL, Frequency, Rule, read_rule
 from todo.schedule.series import Basis
@@ -111,8 +111,10 @@ def _find_any(line: Line, at: int) -> Match[Repeat] | None:
 
 
 def _is_weekday(line: Line, at: int) -> bool:
-    """Return whether `weekly` has a weekday behind it, which is its first due."""
+    """Return whether `weekly` has a weekday or a date behind it, which is its first due."""
     word = line.words[at]
+    if word in MONTHS:
+        return line[at + 1].kind == "n"
     return word in WEEKDAYS and (word not in WEAK_WEEKDAYS or line.is_last(at + 1))
 
 

@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 
+from todo.quickadd.clock import DAY_PARTS
 from todo.quickadd.line import Line
 from todo.quickadd.questions import ask_part
-from todo.quickadd.repeats import EVERY
+from todo.quickadd.repeats import RECURRING
 from todo.quickadd.result import Question, Span
 from todo.quickadd.vocabulary import DISTANT_DAYS, MONTHS, WEEKDAYS
 
 _BEFORE = frozenset({
-    *EVERY, "alternate", "and", "between", "but", "except", "excluding", "of", "or", "since", "til",
-    "till", "until",
+    *RECURRING, "alternate", "and", "between", "but", "except", "excluding", "of", "or", "since",
+    "til", "till", "until",
 })  # fmt: skip
 _AFTER = frozenset({"and", "but", "except", "excluding", "or"})
 _EXCEPT = frozenset({"but", "except", "excluding"})
 _DAYS = frozenset({*WEEKDAYS, *DISTANT_DAYS})
-_ALL = _BEFORE | _AFTER
+_PLURAL_PARTS = frozenset(f"{part}s" for part in DAY_PARTS)
+_ALL = _BEFORE | _AFTER | _PLURAL_PARTS
 
 
 def ask_unread(line: Line, spans: Sequence[Span]) -> Question | None:
@@ -38,7 +40,11 @@ def ask_unread(line: Line, spans: Sequence[Span]) -> Question | None:
         if is_free and line.words[first - 1] in _BEFORE and first > 0:
             return _ask(line, first - 1, last, span)
         word, after = line.words[last + 1], line.words[last + 2]
-        if word in _AFTER and (after in _DAYS or (word in _EXCEPT and after in MONTHS)):
+        if word in _PLURAL_PARTS:
+            # "monday mornings"
+            return _ask(line, first, last + 1, span)
+        is_listed = word in _EXCEPT or (word == "and" and span.kind == "recurrence")
+        if word in _AFTER and (after in _DAYS or (is_listed and after in MONTHS)):
             return _ask(line, first, last + 2, span)
     return None
 
