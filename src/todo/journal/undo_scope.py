@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import orjson
-from sqlalchemy import Select, bindparam, literal_column, select
+from sqlalchemy import Select, bindparam, exists, literal_column, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from todo.core.caller import Caller
@@ -14,7 +15,7 @@ from todo.core.errors import NotFoundError, StateConflictError, UndoConflictErro
 from todo.core.timestamps import format_timestamp
 from todo.db.session import Session
 from todo.db.statement import Row, Statement
-from todo.db.tables import Id, Time, journal
+from todo.db.tables import Id, Time, journal, list_share, task_list
 from todo.journal.repository import View, is_task_of_list, list_params
 
 MAX_ENTRIES = 1000
@@ -72,6 +73,25 @@ def _select_entries(which: ColumnElement[bool], *inside: ColumnElement[bool]) ->
 
 def _select_tokens(*inside: ColumnElement[bool]) -> Select[Any]:
     return select(journal.c.token_id).where(_RUN, *inside).distinct().limit(_MAX_SHOWN_TOKENS)
+
+
+# Lists of other users in whose journals a run of the user's has entries.
+_LISTS_OF_RUN = Statement(
+    select(task_list.c.id)
+    .join(list_share, list_share.c.list_id == task_list.c.id)
+    .where(
+        list_share.c.user_id == bindparam("actor"),
+        list_share.c.access == literal_column("'write'"),
+        exists().where(
+            journal.c.owner == task_list.c.owner,
+            journal.c.run_id == bindparam("run_id"),
+            journal.c.actor == bindparam("actor"),
+            journal.c.list_id == task_list.c.id,
+            _CHANGED,
+        ),
+    )
+    .order_by(task_list.c.id)
+)
 
 
 class _Questions(NamedTuple):
@@ -169,6 +189,12 @@ class Run:
     id: str
     actor: str
     token_id: str | None = None
+
+
+async def find_shared_lists(session: Session, run: Run) -> list[UUID]:
+    """Return the lists of other users that a run changed and that its user may still write to."""
+    rows = await session.fetch(_LISTS_OF_RUN, {"actor": run.actor, "run_id": run.id})
+    return [UUID(str(row[0])) for row in rows]
 
 
 async def find_run(session: Session, view: View, run: Run, caller: Caller) -> list[UndoEntry]:

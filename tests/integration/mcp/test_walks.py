@@ -467,6 +467,18 @@ def test_a_run_in_lists_of_other_users_is_undone_with_it(
     assert [titles(tasks) for tasks in left] == [["his"], []]
 
 
+def test_a_run_is_undone_in_however_many_lists_of_other_users_it_changed(
+    agent: Agent, alice: Person, bob: Person
+) -> None:
+    lists = [bob.create(LISTS, name=f"L{number}")["id"] for number in range(25)]
+    for list_id in lists:
+        bob.share(list_id, alice, "write")
+    agent.do("add_tasks", tasks=[{"title": "t", "list": each} for each in lists], run_id="job")
+
+    assert agent.do("undo", run_id="job")["undone_count"] == 25
+    assert read(bob.http.get(TASKS))["items"] == []
+
+
 def test_one_call_is_undone_by_one_of_its_changes(agent: Agent) -> None:
     agent.add("a", "b")
     change = agent.do("changes_since")["changes"][-1]

@@ -9,13 +9,12 @@ from todo.core.errors import NotFoundError, UndoConflictError, VersionMismatchEr
 from todo.core.ids import new_uuid7
 from todo.journal.repository import MAX_SEQ, Filter, View, find_view, read_history
 from todo.journal.undo import Undo
-from todo.journal.undo_scope import Run
+from todo.journal.undo_scope import Run, find_shared_lists
 from todo.mcp.quoting import cut, escape, quote
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.clock import render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
 from todo.mcp.tools.items import open_items, raise_for_arguments
-from todo.mcp.tools.places import Places
 from todo.mcp.tools.schema import flag, integer, text
 from todo.mcp.tools.write import KEY, RESULT, render_run, run_write
 from todo.writes.unit_of_work import UnitOfWork
@@ -23,8 +22,6 @@ from todo.writes.unit_of_work import UnitOfWork
 NAME = "undo"
 _NAME_LENGTH = 255
 _MAX_SHOWN = 50
-# Lists of other users in whose journals a run is looked for.
-_MAX_SHARED = 20
 
 _ARGUMENTS: Json = {
     "run_id": text("Everything that this run changed."),
@@ -94,7 +91,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             done = [await Undo(work, view).undo_change(seq or 0, whole_request=whole)]
         else:
             run = Run(run_id, work.caller.user)
-            views = await _find_views(work, items.places, run) if list_id is None else []
+            views = await _find_views(work, run) if list_id is None else []
             done = [await Undo(work, each).undo_run(run) for each in views or [view]]
         return {**items.clock.render(), **_show(list(map(orjson.loads, done)), work)}
 
@@ -128,15 +125,16 @@ def _explain(error: NotFoundError | VersionMismatchError | UndoConflictError) ->
     return ToolError(message, step, code=error.code, errors=errors)
 
 
-async def _find_views(work: UnitOfWork, places: Places, run: Run) -> list[View]:
+async def _find_views(work: UnitOfWork, run: Run) -> list[View]:
     """Return the journals that a run changed: the caller's, and those of lists of other users."""
-    if work.caller.list_id is not None:
+    session, caller = work.session, work.caller
+    if caller.list_id is not None:
         return []
-    shared = [place for place in places.all if place.access == "write"][:_MAX_SHARED]
-    views = [await find_view(work.session, work.caller, None)]
-    views += [await find_view(work.session, work.caller, UUID(place.id)) for place in shared]
+    own = await find_view(session, caller, None)
     wanted = Filter(run_id=run.id, actor=run.actor)
-    return [view for view in views if (await read_history(work.session, view, wanted, None, 1))[0]]
+    views = [own] if (await read_history(session, own, wanted, None, 1))[0] else []
+    lists = await find_shared_lists(session, run)
+    return [*views, *[await find_view(session, caller, list_id) for list_id in lists]]
 
 
 def _show(done: list[Json], work: UnitOfWork) -> Json:
