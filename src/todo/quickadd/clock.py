@@ -138,7 +138,7 @@ def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] |
         if after_at and found.value.half is Half.DIGITS:
             # "at 2:30" as "at 2"
             return Match(found.value._replace(half=Half.OPEN), found.end)
-        return None if _is_verse(line, at, found.value) else found
+        return None if _is_verse(line, at, found) else found
     if after_at and line.digits(at) <= _TWO_DIGITS and line.glued(at + 1, "."):
         return _find_dotted(line, at)
     if after_at and line.digits(at) == 4:  # noqa: PLR2004 - hhmm
@@ -153,11 +153,12 @@ def _find_dotted(line: Line, at: int) -> Match[Clock] | None:
     return _make(line.number(at), line.number(at + 2), at + 3, Weight.BARE) if is_time else None
 
 
-def _is_verse(line: Line, at: int, clock: Clock) -> bool:
+def _is_verse(line: Line, at: int, clock: Match[Clock]) -> bool:
     """Return whether a time is a place in a book, `read John 3:16`."""
-    if clock.half is not Half.DIGITS or line.words[at - 1] not in _BOOKS:
+    if clock.value.half is not Half.DIGITS or line.words[at - 1] not in _BOOKS:
         return False
-    return line.has_any(_READING)
+    is_all = line.is_first(at - 1) and line.is_last(clock.end)
+    return is_all or line.has_any(_READING)
 
 
 @remembered

@@ -97,7 +97,7 @@ def _find_any(line: Line, at: int) -> Match[Repeat] | None:
         basis: Basis = "completion" if is_from_completion else "schedule"
         return _qualify(line, Match(Repeat(found.value, basis), found.end), start)
     if word in _ADVERBS:
-        if line.words[at - 1] in {"the", "a"}:
+        if line.words[at - 1] in {"a", *_BEFORE_NAME}:
             return None
         adverb = _qualified(line, Match(_ADVERBS[word], at + 1))
         has_days = adverb.value.rule != _ADVERBS[word] or _is_weekday(line, at + 1)

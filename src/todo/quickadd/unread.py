@@ -13,6 +13,7 @@ _BEFORE = frozenset({
     *RECURRING, "alternate", "and", "between", "but", "except", "excluding", "of", "or", "since",
     "til", "till", "until",
 })  # fmt: skip
+_BEFORE_NAME = frozenset({"a", "my", "our", "the", "this"})
 _AFTER = frozenset({"and", "but", "except", "excluding", "or"})
 _EXCEPT = frozenset({"but", "except", "excluding"})
 _DAYS = frozenset({*WEEKDAYS, *DISTANT_DAYS})
@@ -36,7 +37,9 @@ def ask_unread(line: Line, spans: Sequence[Span]) -> Question | None:
         if span.kind not in {"due", "recurrence"}:
             continue
         first, last = starts[span.start], ends[span.end]
-        is_free = line[first - 1].end not in removed
+        # "The Daily tomorrow" has a name.
+        is_name = line.words[first - 1] in RECURRING and line.words[first - 2] in _BEFORE_NAME
+        is_free = line[first - 1].end not in removed and not is_name
         if is_free and line.words[first - 1] in _BEFORE and first > 0:
             return _ask(line, first - 1, last, span)
         word, after = line.words[last + 1], line.words[last + 2]
