@@ -114,6 +114,9 @@ def ask_past(start: int, end: int, due: date | datetime, present: Present) -> Qu
     """Return the question what a due that is over should be."""
     if isinstance(due, datetime):
         said, again = f"{render_day(due.date())} {due:%H:%M}", f"tomorrow at {due:%H:%M}"
+        following = next_date(present.today, due.month, due.day)
+        if due.date() < present.today and following is not None and following > present.today:
+            again = f"{render_day(following)} at {due:%H:%M}"
     else:
         following = next_date(present.today, due.month, due.day)
         said, again = render_day(due), render_day(following or present.today)

@@ -204,6 +204,12 @@ def test_spans_are_the_recognized_parts_with_their_prepositions() -> None:
         ("call sat, sun or mon", "sat, sun or mon", "several-dues", ("sat", "sun", "mon")),
         ("call monday tuesday", "monday tuesday", "several-dues", ("monday", "tuesday")),
         ("call today at 8am", "today at 8am", "past-due", ("tomorrow at 08:00",)),
+        (
+            "call 5 june 2026 3pm",
+            "5 june 2026 3pm",
+            "past-due",
+            ("5 June 2027 at 15:00",),
+        ),
         ("call 15 march 2020", "15 march 2020", "past-due", ("15 March 2027",)),
         ("call remind me 5 min before", "remind me 5 min before", "no-due", ()),
         (
