@@ -89,3 +89,16 @@ def test_no_arguments_end_in_an_internal_error(agent: Agent, alice: Person, seed
             if result["isError"]:
                 assert "Try next: " in result["content"][0]["text"], (tool["name"], arguments)
     assert min(answers.values()) > 10, answers
+
+
+def test_long_texts_are_read_and_named_like_others(agent: Agent) -> None:
+    costly = (990 // 8) * "5/6 7/8 "
+    (task_id,) = agent.add("a")
+    for tool, item in (
+        ("add_tasks", {"text": costly, "recurrence": costly}),
+        ("reschedule_tasks", {"id": task_id, "due": costly}),
+    ):
+        result = agent.fail(tool, tasks=[item])
+        assert result.data["errors"][0]["field"].startswith("tasks.0.")
+    long = [{"text": f"{n} {25 * 'call bob '}tomorrow"} for n in range(50)]
+    assert len(agent.do("add_tasks", tasks=long)["tasks"]) == 50

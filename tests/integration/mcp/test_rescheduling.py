@@ -9,6 +9,7 @@ from tests.integration.mcp.agents import Agent
 from tests.integration.users import Person, read
 
 TASKS = "/api/v1/tasks"
+UNKNOWN = "019ab000-0000-7000-8000-000000000001"
 
 
 def move(agent: Agent, task: dict[str, Any], **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -192,3 +193,38 @@ def test_a_length_of_time_without_a_start_is_refused(
 
     assert message in result.data["errors"][0]["message"]
     assert read(alice.http.get(f"{TASKS}/{task['id']}"))["version"] == 1
+
+
+@pytest.mark.parametrize("recurrence", ["every monday", "every mon at 7am"])
+def test_a_recurrence_gives_a_task_without_a_due_its_first_one(
+    agent: Agent, recurrence: str
+) -> None:
+    (added,) = agent.do("add_tasks", tasks=[{"title": "a", "recurrence": recurrence}])["tasks"]
+    (task_id,) = agent.add("b")
+
+    moved = move(agent, {"id": task_id}, recurrence=recurrence)
+
+    due = {name: added[name] for name in ("due_date", "due_at", "repeats") if name in added}
+    assert {name: moved.get(name) for name in due} == due
+    assert len(due) == 2
+
+
+def test_each_faulty_item_is_named(agent: Agent) -> None:
+    first, second, third = agent.add("a", "b", "c")
+    items = [
+        {"id": first, "recurrence": "foo"},
+        {"id": second, "due": "blub"},
+        {"id": UNKNOWN, "due": "today"},
+        {"id": third, "due": "tomorrow"},
+    ]
+    result = agent.fail("reschedule_tasks", tasks=items)
+    assert [each["field"] for each in result.data["errors"]] == [
+        "tasks.0.recurrence",
+        "tasks.1.due",
+        "tasks.2",
+    ]
+    result = agent.fail(
+        "update_tasks",
+        tasks=[{"id": first, "list": "foo"}, {"id": UNKNOWN, "add_tags": ["x"]}],
+    )
+    assert [each["field"] for each in result.data["errors"]] == ["tasks.0.list", "tasks.1"]

@@ -11,9 +11,11 @@ from todo.mcp.tools.clock import render_heading
 from todo.mcp.tools.definition import CLOCK, Definition
 from todo.mcp.tools.items import (
     DUE,
+    RULE,
     Items,
     is_removed,
     open_items,
+    read_costly,
     read_tag,
     run_operations,
 )
@@ -37,11 +39,6 @@ from todo.writes.unit_of_work import UnitOfWork
 NAME = "add_tasks"
 PRIORITIES = ("none", "low", "medium", "high")
 _PLAIN = ("title", "description", "priority", "reminders")
-# Of the task whose recurrence is read.
-_TITLE = "x"
-_RULE = {"recurrence", "recurrence_from"}
-_SERIES = _RULE | DUE
-_SERIES_KINDS = {"due", "recurrence"}
 
 _ARGUMENTS: Json = {
     "tasks": array(
@@ -95,8 +92,9 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             created = await _create_lists(work, items, given)
         operations = []
         for index, item in enumerate(given):
-            operations.append({"op": "create", "task": _read(item, items, f"tasks.{index}")})
-            # Others have their turn between lines that take long to read.
+            task = await read_costly(rules, _read, item, items, f"tasks.{index}")
+            operations.append({"op": "create", "task": task})
+            # Others have their turn between the lines.
             await asyncio.sleep(0)
         raise_for_items(items.errors)
         documents = await run_operations(work, rules, operations)
@@ -147,11 +145,11 @@ def _read(item: Json, items: Items, path: str) -> Json:
         if not is_removed(item["due"]):
             fields |= items.read_due(item["due"], f"{path}.due")
     if "recurrence" in item and is_removed(item["recurrence"]):
-        fields = {name: value for name, value in fields.items() if name not in _RULE}
+        fields = {name: value for name, value in fields.items() if name not in RULE}
     elif "recurrence" in item:
         has_due = "due" in item or bool(DUE & fields.keys())
-        series = {} if has_due else _read_series(item["recurrence"], items)
-        fields |= series or items.read_recurrence(item["recurrence"], f"{path}.recurrence")
+        read = items.read_recurrence if has_due else items.read_series
+        fields |= read(item["recurrence"], f"{path}.recurrence")
     if "list" in item:
         goes = is_removed(item["list"])
         fields["list_id"] = None if goes else items.find_list(item["list"], f"{path}.list")
@@ -173,19 +171,6 @@ def _read_text(given: str, items: Items, path: str) -> Json:
     if not found.parsed.title:
         items.add_error(path, "leaves no title; add words, or put them in quotes", "no-title")
     return {} if found.parsed.questions or not found.parsed.title else found.task
-
-
-def _read_series(recurrence: str, items: Items) -> Json:
-    """Return the fields of a recurrence in words with its first due; none where it is not one."""
-    try:
-        found = parse_fields(f"{_TITLE} {recurrence}", items.quick_add, items.clock.now, {})
-    except ValidationFailedError:
-        return {}
-    parsed = found.parsed
-    is_series = parsed.recurrence is not None and parsed.title == _TITLE and not parsed.questions
-    if not is_series or any(span.kind not in _SERIES_KINDS for span in parsed.spans):
-        return {}
-    return {name: found.task[name] for name in _SERIES & found.task.keys()}
 
 
 def _render(structured: Json) -> str:

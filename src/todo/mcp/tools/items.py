@@ -1,17 +1,17 @@
 """Items of a call: their arguments as fields of the API, and their faults by item."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
 from pydantic import BaseModel, ValidationError
 
 from todo.api.schemas import to_json_dict
-from todo.core.errors import BatchFailedError
+from todo.core.errors import BatchFailedError, ValidationFailedError
 from todo.core.validation_errors import word_errors
 from todo.db.session import Session
 from todo.mcp.tool import Json, ToolCall, ToolError
@@ -21,13 +21,22 @@ from todo.mcp.tools.write import FIELDS, raise_for_items, translate_batch_error
 from todo.quickadd.parser import parse_due, parse_quick_add, parse_recurrence
 from todo.quickadd.result import MAX_TEXT
 from todo.tasks.batch import prepare_batch, run_batch
-from todo.tasks.quick_add import QuickAddContext
+from todo.tasks.quick_add import QuickAddContext, parse_fields
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
 
+T = TypeVar("T")
+
 DUE = frozenset({"due_date", "due_at", "due_zone"})
+RULE = frozenset({"recurrence", "recurrence_from"})
 _REMOVED = {"", "none"}
+# What the grammar reads; it takes a few milliseconds for the longest of them.
+_TEXTS = ("text", "due", "recurrence")
+_SHORT_LENGTH = 200
+# Of the task whose recurrence is read.
+_TITLE = "x"
+_SERIES_KINDS = {"due", "recurrence"}
 # Before a tag in quick add.
 _TAG_SIGNS = ("#", "@")
 
@@ -38,6 +47,19 @@ def is_removed(given: str | None) -> bool:
     The schemas have a word for that, since they have no null; null is accepted as well.
     """
     return given is None or given.strip().casefold() in _REMOVED
+
+
+async def read_costly(
+    rules: RuleEvaluation, read: Callable[..., T], given: Json, *more: object
+) -> T:
+    """Return what a function reads from an item; long texts are read off the event loop.
+
+    Raises:
+        ValidationFailedError: The texts of the call cost too much together.
+    """
+    if sum(len(given.get(name) or "") for name in _TEXTS) <= _SHORT_LENGTH:
+        return read(given, *more)
+    return await rules.run(read, given, *more)
 
 
 def read_tag(given: str) -> str:
@@ -112,6 +134,22 @@ class Items:
             self.add_error(path, str(error))
             return {}
         return {"recurrence": rule, "recurrence_from": basis}
+
+    def read_series(self, given: str, path: str) -> Json:
+        """Return the fields of a recurrence with its first due; none where it is not one."""
+        try:
+            found = parse_fields(f"{_TITLE} {given}", self.quick_add, self.clock.now, {})
+        except ValidationFailedError:
+            return self.read_recurrence(given, path)
+        parsed = found.parsed
+        is_series = parsed.recurrence is not None and parsed.title == _TITLE
+        if (
+            not is_series
+            or parsed.questions
+            or any(span.kind not in _SERIES_KINDS for span in parsed.spans)
+        ):
+            return self.read_recurrence(given, path)
+        return {name: value for name, value in found.task.items() if name in RULE | DUE}
 
     def find_list(self, given: str, path: str) -> str | None:
         """Return the id of a list that is given by name or id, None where there is none."""

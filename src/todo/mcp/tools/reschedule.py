@@ -4,7 +4,7 @@ from todo.core.errors import ProblemError
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED, render_changed, show_changed
 from todo.mcp.tools.definition import Definition
-from todo.mcp.tools.items import Items, is_removed, open_items, run_operations
+from todo.mcp.tools.items import Items, is_removed, open_items, read_costly, run_operations
 from todo.mcp.tools.new_due import keep_clock, move, read_clock, read_old_due
 from todo.mcp.tools.schema import array, record, text
 from todo.mcp.tools.write import (
@@ -55,11 +55,12 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         operations = []
         for index, item in enumerate(arguments["tasks"]):
             path = f"tasks.{index}"
+            known = len(items.errors)
             place = items.identify(item, path)
             fields: Json = {}
-            if not items.errors:
+            if len(items.errors) == known:
                 try:
-                    fields = await _read(work, items, item | {"id": place["id"]}, path)
+                    fields = await _read(work, items, rules, item | {"id": place["id"]}, path)
                 except ProblemError as error:
                     items.errors += explain(index, error)
             operations.append({"op": "update", "task": fields, **place})
@@ -71,7 +72,9 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     )
 
 
-async def _read(work: UnitOfWork, items: Items, item: Json, path: str) -> Json:
+async def _read(
+    work: UnitOfWork, items: Items, rules: RuleEvaluation, item: Json, path: str
+) -> Json:
     """Return the fields that a task gets; it is locked until they are set.
 
     Raises:
@@ -83,6 +86,10 @@ async def _read(work: UnitOfWork, items: Items, item: Json, path: str) -> Json:
     version = item.get("version")
     expected = None if version is None else frozenset({version})
     before = parse_document(await TaskService(work).get_to_change(item["id"], expected))
+    return await read_costly(rules, _read_fields, item, items, before, path)
+
+
+def _read_fields(item: Json, items: Items, before: Document, path: str) -> Json:
     fields = _read_recurrence(before, items, item, f"{path}.recurrence")
     if "due" not in item:
         return fields
@@ -102,6 +109,9 @@ def _read_recurrence(before: Document, items: Items, item: Json, path: str) -> J
         return {}
     if is_removed(item["recurrence"]):
         return {"recurrence": None}
+    if "due" not in item and before["due_date"] is None and before["due_at"] is None:
+        # As for a new task: without a due, nobody would see it.
+        return items.read_series(item["recurrence"], path)
     fields = items.read_recurrence(item["recurrence"], path)
     clock = read_clock(before["recurrence"])
     if fields and "due" not in item and clock is not None:

@@ -61,9 +61,11 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         operations = []
         for index, item in enumerate(arguments["tasks"]):
             path = f"tasks.{index}"
+            known = len(items.errors)
             place = items.identify(item, path)
             fields = _read(item, items, path)
-            if not items.errors and ("add_tags" in item or "remove_tags" in item):
+            is_valid = len(items.errors) == known
+            if is_valid and ("add_tags" in item or "remove_tags" in item):
                 try:
                     fields["tags"] = await _change_tags(work, item | {"id": place["id"]})
                 except ProblemError as error:
