@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from todo.api.body_limits import MCP_PATH
 from todo.core.errors import HttpError, MalformedRequestError, ProblemError
 
-_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
 class ResourceMetadata:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from todo.core.caller import Caller
-from todo.core.errors import ProblemError
+from todo.core.errors import ProblemError, RateLimitedError
 from todo.core.problem_document import MAX_ERRORS
 from todo.mcp.quoting import escape, render_json
 
@@ -39,7 +39,6 @@ _MESSAGES = {
     "validation-failed": "The arguments are invalid; nothing was done.",
     "batch-failed": "Nothing was changed: some items cannot be done.",
     "idempotency-key-reused": "This idempotency_key was used with another call.",
-    "rate-limited": "The token may not make more calls or changes for now.",
     "too-many-plans": "There are too many plans that are neither confirmed nor expired.",
     "plan-outdated": "The plan is outdated, so nothing was deleted.",
 }
@@ -147,6 +146,9 @@ def render_failure(error: ProblemError | ToolError) -> ToolResult:
     else:
         code = error.code
         message, step = _MESSAGES.get(code, error.detail), _find_next_step(error)
+        if code == RateLimitedError.code:
+            # A result has no headers to refer to.
+            message = f"{message.partition(';')[0]}."
         found = [dict(each) for each in error.errors or ()]
     shown = [
         {k: v for k, v in each.items() if k != "in" and v not in ("", [])}
@@ -166,8 +168,9 @@ def render_failure(error: ProblemError | ToolError) -> ToolResult:
 
 
 def _find_next_step(error: ProblemError) -> str:
-    if error.code == "rate-limited" and "Retry-After" in error.headers:
-        return f"wait {error.headers['Retry-After']} seconds, then repeat the call."
+    if error.code == RateLimitedError.code and "Retry-After" in error.headers:
+        wait_s = error.headers["Retry-After"]
+        return f"wait {wait_s} seconds, then repeat the call, with fewer items than the limit."
     is_ours = error.status >= 500  # noqa: PLR2004 - a class of status codes
     return _NEXT_STEPS.get(error.code) or (
         _LATER if is_ours else "correct the arguments, and repeat the call."

@@ -136,5 +136,5 @@ def test_a_limit_says_how_long_to_wait(alice: Person, make_agent: MakeAgent) -> 
     agent.add("a")
     result = agent.fail("add_tasks", tasks=[{"title": "b"}])
     assert result.data["code"] == "rate-limited"
-    assert result.lines[0] == "Error: The token may not make more calls or changes for now."
-    assert re.fullmatch(r"Try next: wait [0-9]+ seconds, then repeat the call\.", result.lines[-1])
+    assert result.lines[0] == "Error: This token may make 1 changes an hour."
+    assert re.match(r"Try next: wait [0-9]+ seconds, then repeat the call, with", result.lines[-1])

@@ -23,6 +23,7 @@ ISSUER = "https://login.example"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "echo"}}
+API = "todo_reader"
 LOCAL = "http://127.0.0.1:8000"
 
 
@@ -33,10 +34,12 @@ class Readers:
         self.count = 0
 
     async def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        if dict(headers).get(b"authorization") != b"Bearer reader":
+        token = dict(headers).get(b"authorization")
+        if token not in {b"Bearer reader", b"Bearer todo_reader"}:
             raise UnauthorizedError
         self.count += 1
-        return Caller("alice", frozenset({"read"}))
+        token_id = "t" if token == b"Bearer todo_reader" else None
+        return Caller("alice", frozenset({"read"}), token_id=token_id)
 
 
 def make_app(*, login: bool = False, per_minute: int = 0) -> FastAPI:
@@ -215,6 +218,19 @@ def test_a_token_without_the_scope_is_challenged_for_it() -> None:
         'Bearer error="insufficient_scope", scope="write", '
         f'resource_metadata="{LOCAL}{WELL_KNOWN}/mcp"'
     )
+
+
+def test_an_api_token_without_the_scope_is_not_sent_to_a_login() -> None:
+    response = ask(app=make_app(login=True), json=CALL, token=API)
+
+    assert response.status_code == 200
+    assert response.json()["result"]["isError"] is True
+
+
+def test_a_host_may_have_an_underscore() -> None:
+    response = ask(app=make_app(login=True), base="http://todo_backend:8000", token=None)
+
+    assert response.status_code == 401
 
 
 @pytest.mark.parametrize("host", ['evil"', "a b", "a/b", "[::1", "a:b"])
