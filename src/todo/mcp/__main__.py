@@ -98,6 +98,9 @@ class Bridge:
         answer = _parse(content)
         if "jsonrpc" not in answer:
             return _render_error(message, _explain(response.status, answer))
+        if answer.get("id") is None and "id" in message:
+            # The service could not read it; the client waits for its id.
+            answer["id"] = message["id"]
         if message.get("method") == "initialize":
             version = _find_object(answer, "result").get("protocolVersion")
             session = response.headers.get("Mcp-Session-Id")

@@ -1,5 +1,6 @@
 """JSON-RPC messages of the Model Context Protocol: parsing, errors and answers, without I/O."""
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -115,20 +116,40 @@ def parse_message(body: bytes) -> Message:
     try:
         value = orjson.loads(body)
     except ValueError:
-        raise RpcError(PARSE_ERROR, "The body must be JSON in UTF-8.") from None
+        raise _explain_unreadable(body) from None
     if isinstance(value, list):
         # Only the revision 2025-03-26 has them, and no client was found that sends them.
         raise RpcError(INVALID_REQUEST, "Send each message in its own request, not in a batch.")
     if not isinstance(value, dict):
         raise RpcError(INVALID_REQUEST, "The body must be a JSON-RPC message.")
     request_id = value.get("id")
-    if "id" in value and (isinstance(request_id, bool) or not isinstance(request_id, str | int)):
+    if "id" in value and not _is_id(request_id):
         raise RpcError(INVALID_REQUEST, "`id` must be a string or an integer.")
     refusal = _find_fault(value)
     if refusal is not None:
         code, message = refusal
         raise RpcError(code, message, request_id=request_id)
     return Message(request_id, value["method"], value.get("params") or {})
+
+
+def _explain_unreadable(body: bytes) -> RpcError:
+    """Return the error for a body that is not JSON, or JSON with a value that no text has."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return RpcError(PARSE_ERROR, "The body must be JSON in UTF-8.")
+    known = value.get("id") if isinstance(value, dict) else None
+    message = (
+        "The message has an unpaired surrogate, such as one half of an emoji, or a number that is "
+        "out of range."
+    )
+    # The id itself can be such a text.
+    is_known = _is_id(known) and str(known).isascii()
+    return RpcError(PARSE_ERROR, message, request_id=known if is_known else None)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _find_fault(value: Json) -> tuple[int, str] | None:

@@ -287,3 +287,15 @@ def test_a_defect_is_the_error_of_the_request(capfdbinary: pytest.CaptureFixture
 def test_the_bridge_names_headers_as_the_service_does() -> None:
     assert __main__.NAMED == modern.NAMED
     assert __main__.META_VERSION == modern.META_VERSION
+
+
+def test_a_message_that_the_service_cannot_read_is_answered_with_its_id() -> None:
+    def refuse(_body: Json) -> Reply:
+        error = {"code": -32700, "message": "The body must be JSON in UTF-8."}
+        answer = {"jsonrpc": "2.0", "id": None, "error": error}
+        return 400, "application/json", json.dumps(answer).encode()
+
+    with serve(refuse) as service:
+        _, answers, _ = run(service.url, request("tools/call", 5, name="\ud83d"))
+
+    assert [(each["id"], each["error"]["code"]) for each in answers] == [(5, -32700)]
