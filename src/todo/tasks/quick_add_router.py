@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Query, Request, Response, status
 
+from todo.api.idempotency import find_key
 from todo.api.responses import JSON, StoredResponse
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
@@ -54,6 +55,8 @@ async def quick_add(
     place = {"list_id": body.list_id, "parent_id": body.parent_id}
     more = {name: str(value) for name, value in place.items() if value is not None}
     if preview:
+        # A key without a meaning here must still be one, as for the creation that follows.
+        find_key(request)
         return _render_preview(parse_fields(body.text, context, now, more), context)
     rules = RuleEvaluation()
     meaning = await _find_meaning(body.text, context, now, more, rules)

@@ -249,6 +249,14 @@ def test_an_ambiguous_text_creates_nothing_and_lists_choices(alice: Person) -> N
         assert date.fromisoformat(due) >= datetime.now(UTC).date() - timedelta(days=1)
 
 
+def test_a_preview_refuses_an_invalid_key(alice: Person) -> None:
+    key = {"Idempotency-Key": "x" * 256}
+
+    response = alice.http.post(f"{PATH}?preview=true", json={"text": "dig"}, headers=key)
+
+    assert code(response) == (400, "malformed-request")
+
+
 def test_an_unknown_parameter_is_refused(alice: Person) -> None:
 
     response = alice.http.post(PATH, json={"text": "dig"}, params={"dry_run": "true"})
