@@ -139,10 +139,13 @@ def find_readable(client: httpx.Client) -> list[str]:
     task = client.post("/api/v1/tasks", json={"title": "t", "tags": ["x"]}).json()
     list_ = client.post("/api/v1/lists", json={"name": "l"}).json()
     token = client.post("/api/v1/tokens", json={"name": "n", "scopes": ["read"]}).json()
+    change = {"op": "create", "task": {"title": "p"}}
+    plan = client.post("/api/v1/plans", json={"operations": [change]}).json()
     ids = {
         "task_id": task["id"],
         "list_id": list_["id"],
         "token_id": token["id"],
+        "plan_id": plan["id"],
         "user_id": task["owner"],
         "tag": "x",
     }
