@@ -1,0 +1,89 @@
+"""The decision of the assistant about one message: what is meant, and which tasks.
+
+Rules make decisions without a model (`rules.py`); a model may make those that the rules leave open.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+Intent = Literal[
+    "add",
+    "find",
+    "complete",
+    "reopen",
+    "delete",
+    "reschedule",
+    "update",
+    "undo",
+    "confirm",
+    "decline",
+    "help",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskName:
+    """A task as far as a message can name it.
+
+    Attributes:
+        id: The task.
+        title: Its title.
+        version: Its version, which a write expects.
+        list_name: The name of its list, or None.
+        is_completed: It is completed.
+        due: Its due in ISO 8601, or None.
+        is_shared: Its owner is another account, or its list has shares.
+    """
+
+    id: str
+    title: str
+    version: int
+    list_name: str | None
+    is_completed: bool
+    due: str | None
+    is_shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a message means.
+
+    Attributes:
+        intent: What to do.
+        text: add: the line for quick add, as typed; reschedule: the words of the new due; find: the
+            words to search for; update: what remains.
+        tasks: complete, reopen, delete, reschedule, update: the tasks that are meant.
+        fields: update: title, priority, tags and others as the tool update_tasks has them; find:
+            the arguments of the tool find_tasks.
+        candidates: Several tasks fit: the answer lists them, and nothing changes.
+        run_id: undo: the run that the message names, or None.
+    """
+
+    intent: Intent
+    text: str = ""
+    tasks: tuple[TaskName, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    candidates: tuple[TaskName, ...] = ()
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleContext:
+    """What the rules know besides the message.
+
+    Attributes:
+        now: The present instant.
+        zone: The zone of the user.
+        list_names: The names of the lists that the user can write to.
+        tasks: The open tasks, and those completed of late.
+        has_open_plan: A plan of this conversation waits for the person.
+    """
+
+    now: datetime
+    zone: ZoneInfo
+    list_names: tuple[str, ...]
+    tasks: Sequence[TaskName]
+    has_open_plan: bool
