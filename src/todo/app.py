@@ -23,6 +23,7 @@ from todo.api.root_page import NAME
 from todo.api.root_page import router as root_router
 from todo.api.schemas import Problem
 from todo.api.swagger_ui import router as docs_router
+from todo.assistant.service import close_assistant
 from todo.auth.api_tokens import ApiTokens
 from todo.auth.authenticator import Authenticator
 from todo.auth.cutoffs import Cutoffs
@@ -93,6 +94,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        await close_assistant(app.state)
         await health.close()
         await database.dispose()
 
@@ -111,6 +113,8 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
         # Keeps the model among the schemas; todo.api.openapi says which status comes where.
         responses={"4XX": {"model": Problem}},
     )
+    app.state.settings = settings
+    app.state.assistant = None
     app.state.database = database
     app.state.health = health
     app.state.metrics = metrics

@@ -1,0 +1,69 @@
+"""Answers of the assistant: what one turn did and what it says, with a model or without."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from todo.mcp.tool import Json
+
+AGENT = "assistant"
+"""The agent of every change of the assistant in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An earlier message of the conversation.
+
+    Attributes:
+        role: Who wrote it.
+        content: Its text.
+        run_id: The run of an answer that changed something; None for all others.
+    """
+
+    role: Literal["user", "assistant"]
+    content: str
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A call of a tool, and its result."""
+
+    tool_name: str
+    arguments: Json
+    result: Json
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAnswer:
+    """What one turn did.
+
+    Attributes:
+        response: The text for the person. It contains texts of users, so it is not HTML.
+        tool_calls: In their order.
+        run_id: The run of all changes.
+        changed: The run changed something that an undo takes back.
+        plan: A plan that waits for the person: id, summary, changes, expires_at. None for none.
+        degraded: None, or why no model answered: the reason of a `ModelError`, "over-budget" or
+            "deadline".
+        prompt_tokens: What the model read.
+        output_tokens: What it wrote.
+    """
+
+    response: str
+    tool_calls: tuple[ToolUse, ...]
+    run_id: str
+    changed: bool
+    plan: Json | None
+    degraded: str | None
+    prompt_tokens: int
+    output_tokens: int
+
+
+class Events(Protocol):
+    """Receives the parts of an answer while they are made."""
+
+    async def text(self, piece: str) -> None:
+        """Receive the next piece of the response; all pieces together are the response."""
+
+    async def tool(self, use: ToolUse) -> None:
+        """Receive a tool call that is finished."""
