@@ -1,4 +1,4 @@
-"""Addresses in options: what to listen on, origins of front ends, an issuer's key set."""
+"""Addresses in options: what to listen on, origins of front ends, other services."""
 
 import re
 from dataclasses import dataclass
@@ -66,11 +66,24 @@ def parse_origins(text: str) -> tuple[str, ...]:
     return origins
 
 
-def check_secure(text: str) -> str:
+def check_model_server(text: str) -> str:
+    """Return the address of a model server: a Unix socket, or the base of its API.
+
+    Raises:
+        ValueError: It is neither, or not secure.
+    """
+    if text.startswith("unix:"):
+        return str(parse_address(text))
+    if "?" in text:
+        raise ValueError("must be an address without a query")
+    return check_secure(text.rstrip("/"), example="https://model.example/v1")
+
+
+def check_secure(text: str, *, example: str = "https://auth.example/api/auth/jwks") -> str:
     """Return an address whose answers can be trusted: over TLS, or on this machine.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is none; the message has the example.
     """
     try:
         parts = urlsplit(text)
@@ -80,7 +93,7 @@ def check_secure(text: str) -> str:
     # Before an @ there would be a password, which belongs into no address.
     odd = not text.isascii() or not text.isprintable() or " " in text
     if parts is None or not host or odd or "@" in parts.netloc or parts.fragment:
-        raise ValueError("must be an address such as https://auth.example/api/auth/jwks")
+        raise ValueError(f"must be an address such as {example}")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_local(host)):
         raise ValueError("must begin with https://, or http:// on this machine")
     return text

@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from todo.config.addresses import ForwardedHeader, check_secure, parse_address, parse_origins
+from todo.config.assistant_settings import AssistantSettings
 from todo.core.exit import ExitCode, FatalError
 from todo.core.validation_errors import word_error
 
@@ -50,7 +51,7 @@ def data_directory(environ: Mapping[str, str]) -> Path:
     return Path(home) / "todo-backend"
 
 
-class Settings(BaseSettings):
+class Settings(AssistantSettings, BaseSettings):
     """Every option of the backend; each is the environment variable `TODO_` + its name."""
 
     model_config = SettingsConfigDict(

@@ -45,6 +45,13 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("TODO_RATE_LIMIT_PER_MINUTE", "-1", "must be at least 0"),
         ("TODO_REQUEST_DEADLINE_S", "0", "must be greater than 0"),
         ("TODO_SHUTDOWN_DEADLINE_S", "nan", "TODO_SHUTDOWN_DEADLINE_S"),
+        ("TODO_AI_URL", "http://10.0.0.1/v1", "must begin with https://"),
+        ("TODO_AI_URL", "https://u:sesame@model.example/v1", "such as https://model.example/v1"),
+        ("TODO_AI_URL", "https://model.example/v1?key=sesame", "without a query"),
+        ("TODO_AI_URL", "unix:model.sock", "unix:/absolute/path"),
+        ("TODO_AI_MODE", "magic", 'one of "auto", "tools", "json_schema"'),
+        ("TODO_AI_COST_PER_DAY", "-0.1", "must be at least 0"),
+        ("TODO_AI_CONCURRENCY", "0", "must be at least 1"),
     ],
 )
 def test_a_bad_value_names_its_variable_and_shows_no_secret(
@@ -168,3 +175,15 @@ def test_origins_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TODO_CORS_ORIGINS", "https://todo.example/, http://localhost:3000")
 
     assert load_settings().cors_origins == ("https://todo.example", "http://localhost:3000")
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("https://model.example/v1/", "https://model.example/v1"),
+        ("http://127.0.0.1:8080/v1", "http://127.0.0.1:8080/v1"),
+        ("unix:/run/todo-ai/model.sock", "unix:/run/todo-ai/model.sock"),
+    ],
+)
+def test_a_model_server_is_an_address_or_a_socket(given: str, address: str) -> None:
+    assert Settings(ai_url=given).ai_url == address
