@@ -8,6 +8,7 @@ from todo.mcp.metadata import ResourceMetadata
 from todo.mcp.methods import CAPABILITIES, METHODS
 from todo.mcp.protocol import Server
 from todo.mcp.tools import INSTRUCTIONS, TOOLS
+from todo.mcp.tools.failure_texts import FAILURE_TEXTS
 
 
 def open_endpoint(settings: Settings, metadata_path: str) -> McpEndpoint:
@@ -27,6 +28,7 @@ def open_endpoint(settings: Settings, metadata_path: str) -> McpEndpoint:
         capabilities=CAPABILITIES,
         methods=METHODS,
         challenges=metadata is not None,
+        failure_texts=FAILURE_TEXTS,
     )
     return McpEndpoint(server, settings.cors_origins, metadata)
 

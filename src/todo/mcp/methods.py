@@ -1,12 +1,10 @@
 """The methods of both eras: lists, and calls of tools."""
 
 import logging
-from dataclasses import replace
 
 import orjson
 
 from todo.core.errors import ForbiddenError, ProblemError
-from todo.core.ids import new_uuid7
 from todo.mcp.protocol import INVALID_PARAMS, Method, RpcError, Server
 from todo.mcp.tool import Json, Tool, ToolCall, ToolError, ToolResult, render_failure
 
@@ -78,20 +76,17 @@ async def call_tool(server: Server, params: Json, call: ToolCall) -> Json:
         arguments = {}
     if not isinstance(arguments, dict):
         raise RpcError(INVALID_PARAMS, "`arguments` must be an object.")
-    if not tool.read_only and call.caller.run_id is None:
-        call = replace(call, caller=replace(call.caller, run_id=str(new_uuid7())))
     try:
-        call.caller.require(tool.scope)
         result = await tool.run(call, arguments)
     except ForbiddenError as error:
         _log.warning("tool call refused", extra={"tool": tool.name, "reason": error.detail})
         # A login gives no scopes to an API token, which has few on purpose.
         if server.challenges and call.caller.token_id is None:
             raise
-        result = render_failure(error)
+        result = render_failure(error, server.failure_texts)
     except (ProblemError, ToolError) as error:
         _log.info("tool call failed", extra={"tool": tool.name, "code": error.code})
-        result = render_failure(error)
+        result = render_failure(error, server.failure_texts)
     if len(result.text.encode()) + len(orjson.dumps(result.structured)) > MAX_RESULT_BYTES:
         result = render_failure(_READ_TOO_LARGE if tool.read_only else _WRITE_TOO_LARGE)
     return _render_result(result)

@@ -9,7 +9,7 @@ import orjson
 
 from todo.api.body_limits import refuse_many_values
 from todo.core.errors import ValidationFailedError
-from todo.mcp.tool import Json, Tool, ToolCall
+from todo.mcp.tool import FailureTexts, Json, Tool, ToolCall
 
 MODERN_VERSIONS = ("2026-07-28",)
 """Revisions in which every request names its version, its client and what that can do."""
@@ -47,6 +47,7 @@ class Server:
         methods: The methods of both eras.
         challenges: Whether a call beyond the scopes of its token is refused with 403, so that its
             client requests more scopes from the login service. Otherwise its result is an error.
+        failure_texts: What models read about problems of the services.
     """
 
     info: Json
@@ -55,6 +56,7 @@ class Server:
     capabilities: Json
     methods: Mapping[str, Method]
     challenges: bool = False
+    failure_texts: FailureTexts = field(default_factory=FailureTexts)
 
 
 class RpcError(Exception):

@@ -1,15 +1,16 @@
 """Tool definitions: what the protocol layer lists and calls, and what a call returns.
 
-The protocol layer knows only this module. The tools know only this module and the services.
+The protocol layer and the tools share only this module, so other tools can be served as well.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from todo.core.caller import Caller
 from todo.core.errors import ProblemError, RateLimitedError
+from todo.core.ids import new_uuid7
 from todo.core.problem_document import MAX_ERRORS
 from todo.mcp.quoting import escape, render_json
 
@@ -17,31 +18,6 @@ Json = dict[str, Any]
 
 # A model reads the errors of a call: the first ones explain the others.
 _SHOWN_ERRORS = min(MAX_ERRORS, 10)
-_NEXT_STEPS = {
-    "insufficient-scope": "use another tool, or ask the user for a token with that scope.",
-    "not-found": "find the right id with find_tasks or lists_and_tags.",
-    "read-only": "use a list that you may write to; lists_and_tags shows your access.",
-    "version-mismatch": "read it again with find_tasks, and repeat with its new version.",
-    "precondition-required": "repeat the call with what is missing.",
-    "validation-failed": "correct the arguments, and repeat the call.",
-    "batch-failed": "correct these items, and repeat the whole call: nothing was changed.",
-    "idempotency-key-reused": "repeat with a new idempotency_key.",
-    "rate-limited": "wait, then repeat the call.",
-    "plan-outdated": "call delete_tasks with the tasks again; that makes a new plan.",
-    "plan-expired": "call delete_tasks with the tasks again; that makes a new plan.",
-    "plan-applied": "nothing: what the plan described is done.",
-    "plan-too-large": "delete fewer tasks at once.",
-    "too-many-plans": "wait until one of the plans expires.",
-}
-# Where the details have the words of the HTTP API.
-_MESSAGES = {
-    "version-mismatch": "It was changed since.",
-    "validation-failed": "The arguments are invalid; nothing was done.",
-    "batch-failed": "Nothing was changed: some items cannot be done.",
-    "idempotency-key-reused": "This idempotency_key was used with another call.",
-    "too-many-plans": "There are too many plans that are neither confirmed nor expired.",
-    "plan-outdated": "The plan is outdated, so nothing was deleted.",
-}
 _LATER = "repeat the call later, with the same idempotency_key."
 
 
@@ -80,6 +56,9 @@ class ToolResult:
     meta: Json | None = None
 
 
+ToolHandler = Callable[[ToolCall, Json], Awaitable[ToolResult]]
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A tool.
@@ -92,7 +71,7 @@ class Tool:
         output_schema: JSON Schema of `ToolResult.structured`, None for none. It is about results
             that are not errors.
         scope: What a token needs to see and call it.
-        run: Does it; raises a `ProblemError` or a `ToolError`, which `render_failure` renders.
+        handler: Executes a call whose scope was checked.
         read_only: Whether it changes nothing.
         destructive: Whether it may remove or overwrite something.
         idempotent: Whether a repeated call has no further effect.
@@ -105,11 +84,24 @@ class Tool:
     input_schema: Json
     output_schema: Json | None
     scope: str
-    run: Callable[[ToolCall, Json], Awaitable[ToolResult]]
+    handler: ToolHandler
     read_only: bool = False
     destructive: bool = False
     idempotent: bool = False
     open_world: bool = False
+
+    async def run(self, call: ToolCall, arguments: Json) -> ToolResult:
+        """Execute a call; a write without a run gets a run of its own.
+
+        Raises:
+            ForbiddenError: The token lacks the scope.
+            ProblemError: The services refuse the call; `render_failure` renders it.
+            ToolError: The call cannot be carried out as it is; likewise.
+        """
+        call.caller.require(self.scope)
+        if not self.read_only and call.caller.run_id is None:
+            call = replace(call, caller=replace(call.caller, run_id=str(new_uuid7())))
+        return await self.handler(call, arguments)
 
 
 class ToolError(Exception):
@@ -138,14 +130,35 @@ class ToolError(Exception):
         self.errors = list(errors)
 
 
-def render_failure(error: ProblemError | ToolError) -> ToolResult:
-    """Return the result of a call that failed: cause, details, next step."""
+@dataclass(frozen=True, slots=True)
+class FailureTexts:
+    """What a model reads about the problems of the services, by their codes.
+
+    Attributes:
+        messages: Causes, where the details have the words of the HTTP API.
+        next_steps: Remedies.
+    """
+
+    messages: Mapping[str, str] = field(default_factory=dict)
+    next_steps: Mapping[str, str] = field(default_factory=dict)
+
+
+def render_failure(
+    error: ProblemError | ToolError, texts: FailureTexts | None = None
+) -> ToolResult:
+    """Return the result of a call that failed: cause, details, next step.
+
+    Args:
+        error: Why it failed.
+        texts: Those of the tools that are served, None for none.
+    """
+    texts = texts or FailureTexts()
     if isinstance(error, ToolError):
         message, code, step = error.message, error.code, error.next_step
         found = error.errors
     else:
         code = error.code
-        message, step = _MESSAGES.get(code, error.detail), _find_next_step(error)
+        message, step = texts.messages.get(code, error.detail), _get_next_step(error, texts)
         if code == RateLimitedError.code:
             # A result has no headers to refer to.
             message = f"{message.partition(';')[0]}."
@@ -167,12 +180,12 @@ def render_failure(error: ProblemError | ToolError) -> ToolResult:
     return ToolResult(structured, "\n".join(lines), is_error=True)
 
 
-def _find_next_step(error: ProblemError) -> str:
+def _get_next_step(error: ProblemError, texts: FailureTexts) -> str:
     if error.code == RateLimitedError.code and "Retry-After" in error.headers:
         wait_s = error.headers["Retry-After"]
         return f"wait {wait_s} seconds, then repeat the call, with fewer items than the limit."
     is_ours = error.status >= 500  # noqa: PLR2004 - a class of status codes
-    return _NEXT_STEPS.get(error.code) or (
+    return texts.next_steps.get(error.code) or (
         _LATER if is_ours else "correct the arguments, and repeat the call."
     )
 

@@ -8,7 +8,7 @@ from todo.lists.service import ListService
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.clock import render_heading
-from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import (
     DUE,
     RULE,
@@ -181,7 +181,7 @@ def _render(structured: Json) -> str:
     return "\n".join([*lines, *render_tasks(tasks, structured["zone"]), render_run(structured)])
 
 
-TOOL = Definition(
+TOOL = define_tool(
     name=NAME,
     title="Add tasks",
     description="Add up to 50 tasks, all or none. A question about an ambiguous text adds nothing.",
@@ -192,4 +192,4 @@ TOOL = Definition(
     required=["tasks"],
     result=_RESULT,
     always=[*CLOCK, "tasks", "run_id"],
-).build()
+)

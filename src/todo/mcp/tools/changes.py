@@ -20,7 +20,7 @@ from todo.journal.repository import (
 from todo.mcp.quoting import cut, quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.clock import Clock, render_heading
-from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import open_view, raise_for_arguments
 from todo.mcp.tools.schema import integer, text
 from todo.mcp.tools.task_view import TIMES
@@ -202,7 +202,7 @@ def _render(structured: Json) -> str:
     return "\n".join(lines)
 
 
-TOOL = Definition(
+TOOL = define_tool(
     name="changes_since",
     title="Changes",
     description="The latest changes, or those after `since`: what, by whom, in which run.",
@@ -216,4 +216,4 @@ TOOL = Definition(
     },
     result=_RESULT,
     always=[*CLOCK, "changes", "next_since", "has_more"],
-).build()
+)

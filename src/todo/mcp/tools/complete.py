@@ -2,7 +2,7 @@
 
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED, render_changed, show_changed
-from todo.mcp.tools.definition import Definition
+from todo.mcp.tools.definition import define_tool
 from todo.mcp.tools.items import open_items, run_operations
 from todo.mcp.tools.schema import array, flag, record, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
@@ -75,7 +75,7 @@ def _render(verb: str, structured: Json) -> str:
     return render_changed(verb, structured, *more)
 
 
-TOOL = Definition(
+TOOL = define_tool(
     name=NAME,
     title="Complete tasks",
     description="Complete tasks, all or none. Returns the next occurrence of each that repeats.",
@@ -87,4 +87,4 @@ TOOL = Definition(
     idempotent=True,
     result=_RESULT,
     always=[*ALWAYS, "next"],
-).build()
+)

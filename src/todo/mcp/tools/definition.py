@@ -1,13 +1,11 @@
 """Definition of a tool: its schemas, and the checks that precede each of its calls."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
-from todo.mcp.tool import Json, Tool, ToolCall, ToolResult
+from todo.mcp.tool import Json, Tool, ToolCall, ToolHandler, ToolResult
 from todo.mcp.tools.schema import check_arguments, record
 
-Run = Callable[[ToolCall, Json], Awaitable[ToolResult]]
 Effect = Literal["reads", "adds", "changes", "removes"]
 
 # What every result with dates has.
@@ -18,59 +16,53 @@ CLOCK: Json = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
-    """A tool whose calls are checked for scope and arguments before it runs.
+def define_tool(  # noqa: PLR0913 - what a tool consists of, each by its name
+    *,
+    name: str,
+    title: str,
+    description: str,
+    run: ToolHandler,
+    scope: str,
+    effect: Effect,
+    idempotent: bool = False,
+    arguments: Json,
+    required: Sequence[str] = (),
+    removable: Collection[str] = (),
+    elsewhere: Mapping[str, str] | None = None,
+    result: Json,
+    always: Sequence[str],
+) -> Tool:
+    """Return a tool whose arguments are checked before it runs.
 
-    Attributes:
-        name: As in `Tool`.
-        title: As in `Tool`.
-        description: As in `Tool`.
-        run: Does it; its arguments fit the schema.
-        scope: As in `Tool`.
+    Args:
+        name: Name by which it is called.
+        title: Name for people.
+        description: For models.
+        run: Executes a call; its arguments fit the schema.
+        scope: What a token needs to see and call it.
         effect: What it does to the user's data.
         idempotent: Whether a repeated call has no further effect.
         arguments: The properties of its arguments.
         required: Those that it needs.
         removable: Those in which null removes something.
-        elsewhere: Names that a model may try, and what does that.
+        elsewhere: Names that a model may try, and what to use for them instead.
         result: The properties of its result.
         always: Those that every result has.
     """
+    schema = record(arguments, required)
 
-    name: str
-    title: str
-    description: str
-    run: Run
-    scope: str
-    effect: Effect
-    idempotent: bool = False
-    arguments: Json
-    required: Sequence[str] = ()
-    removable: Collection[str] = ()
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
-    result: Json
-    always: Sequence[str]
+    async def run_checked(call: ToolCall, given: Json) -> ToolResult:
+        return await run(call, check_arguments(schema, given, removable, elsewhere))
 
-    def build(self) -> Tool:
-        """Return the tool."""
-        schema = record(self.arguments, self.required)
-
-        async def run_checked(call: ToolCall, given: Json) -> ToolResult:
-            call.caller.require(self.scope)
-            return await self.run(
-                call, check_arguments(schema, given, self.removable, self.elsewhere)
-            )
-
-        return Tool(
-            self.name,
-            self.title,
-            self.description,
-            schema,
-            {"type": "object", "properties": self.result, "required": list(self.always)},
-            self.scope,
-            run_checked,
-            read_only=self.effect == "reads",
-            destructive=self.effect in {"changes", "removes"},
-            idempotent=self.idempotent or self.effect == "reads",
-        )
+    return Tool(
+        name=name,
+        title=title,
+        description=description,
+        input_schema=schema,
+        output_schema={"type": "object", "properties": result, "required": list(always)},
+        scope=scope,
+        handler=run_checked,
+        read_only=effect == "reads",
+        destructive=effect in {"changes", "removes"},
+        idempotent=idempotent or effect == "reads",
+    )

@@ -9,7 +9,7 @@ from todo.journal.current_documents import fetch_documents
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.clock import render_heading
-from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import Items, open_items
 from todo.mcp.tools.places import NAME_LENGTH
 from todo.mcp.tools.schema import array, record, text
@@ -196,7 +196,7 @@ def _render(structured: Json) -> str:
     return "\n".join(lines)
 
 
-TOOL = Definition(
+TOOL = define_tool(
     name=NAME,
     title="Delete tasks",
     description="Two calls: the first returns a plan and deletes nothing; the second, with its"
@@ -207,4 +207,4 @@ TOOL = Definition(
     arguments=_ARGUMENTS,
     result=_RESULT,
     always=[*CLOCK, "status", "plan_id", "count", "run_id"],
-).build()
+)

@@ -9,7 +9,7 @@ from todo.core.errors import NotFoundError
 from todo.mcp.quoting import render_json
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.clock import fetch_clock, render_heading
-from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.places import fetch_places
 from todo.mcp.tools.schema import text
 from todo.mcp.tools.task_view import KEYS, render_task, view_task
@@ -78,7 +78,7 @@ def _answer(structured: Json) -> ToolResult:
     return ToolResult(structured, render_json(structured))
 
 
-SEARCH = Definition(
+SEARCH = define_tool(
     name="search",
     title="Search",
     description="Search tasks; for connectors. find_tasks does more.",
@@ -98,8 +98,8 @@ SEARCH = Definition(
         }
     },
     always=["results"],
-).build()
-FETCH = Definition(
+)
+FETCH = define_tool(
     name="fetch",
     title="Fetch",
     description="Return one task with its whole description.",
@@ -120,4 +120,4 @@ FETCH = Definition(
         },
     },
     always=["id", "title", "text", "url"],
-).build()
+)

@@ -9,7 +9,7 @@ from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.add import PRIORITIES
 from todo.mcp.tools.clock import render_heading
-from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import Items, is_removed, open_view, raise_for_arguments, read_tag
 from todo.mcp.tools.places import NAME_LENGTH
 from todo.mcp.tools.schema import array, integer, text
@@ -162,7 +162,7 @@ def _render(structured: Json) -> str:
     return "\n".join(lines)
 
 
-TOOL = Definition(
+TOOL = define_tool(
     name="find_tasks",
     title="Find tasks",
     description="Find the user's own tasks, or those of a list, by text and filters, in pages.",
@@ -172,4 +172,4 @@ TOOL = Definition(
     arguments=_ARGUMENTS,
     result=_RESULT,
     always=[*CLOCK, "tasks", "has_more"],
-).build()
+)

@@ -7,7 +7,7 @@ from todo.core.caller import Caller
 from todo.db.session import Session
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
-from todo.mcp.tools.definition import Definition
+from todo.mcp.tools.definition import define_tool
 from todo.mcp.tools.list_counts import LIST, count_lists, render_list
 from todo.mcp.tools.places import fetch_places
 from todo.mcp.tools.schema import text
@@ -66,7 +66,7 @@ def _render(structured: Json) -> str:
     return "\n".join(lines)
 
 
-TOOL = Definition(
+TOOL = define_tool(
     name="lists_and_tags",
     title="Lists and tags",
     description="The user's lists (own and shared) with ids and open tasks, and the tags in use.",
@@ -80,4 +80,4 @@ TOOL = Definition(
         "next_cursor": {"type": "string", "description": "For the next page; absent on the last."},
     },
     always=["lists", "tags"],
-).build()
+)

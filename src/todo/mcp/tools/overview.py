@@ -4,7 +4,7 @@ from typing import Any
 
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.clock import render_heading
-from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import open_view, raise_for_arguments
 from todo.mcp.tools.list_counts import LIST, count_lists, render_list, render_open
 from todo.mcp.tools.schema import integer, text
@@ -87,7 +87,7 @@ def _render(structured: Json) -> str:
     return "\n".join(lines)
 
 
-TOOL = Definition(
+TOOL = define_tool(
     name="overview",
     title="Overview",
     description="Overdue, today, the next 7 days, open tasks by list. Start here.",
@@ -100,4 +100,4 @@ TOOL = Definition(
     },
     result=_RESULT,
     always=[*CLOCK, *(name for name, *_ in _SECTIONS)],
-).build()
+)

@@ -3,7 +3,7 @@
 from todo.core.errors import ProblemError
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED, render_changed, show_changed
-from todo.mcp.tools.definition import Definition
+from todo.mcp.tools.definition import define_tool
 from todo.mcp.tools.items import Items, is_removed, open_items, read_costly, run_operations
 from todo.mcp.tools.new_due import keep_clock, move, read_clock, read_old_due
 from todo.mcp.tools.schema import array, record, text
@@ -120,7 +120,7 @@ def _read_recurrence(before: Document, items: Items, item: Json, path: str) -> J
     return fields
 
 
-TOOL = Definition(
+TOOL = define_tool(
     name=NAME,
     title="Reschedule tasks",
     description="Move tasks, all or none. Recurrence, reminders and time of day stay unless given.",
@@ -132,4 +132,4 @@ TOOL = Definition(
     removable=("due", "recurrence"),
     result=CHANGED,
     always=ALWAYS,
-).build()
+)

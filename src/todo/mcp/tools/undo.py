@@ -13,7 +13,7 @@ from todo.journal.undo_scope import Run, find_shared_lists
 from todo.mcp.quoting import cut, escape, quote
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.clock import render_heading
-from todo.mcp.tools.definition import CLOCK, Definition
+from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import open_items, raise_for_arguments
 from todo.mcp.tools.schema import flag, integer, text
 from todo.mcp.tools.write import KEY, RESULT, render_run, run_write
@@ -178,7 +178,7 @@ def _render(structured: Json) -> str:
     return "\n".join(lines)
 
 
-TOOL = Definition(
+TOOL = define_tool(
     name=NAME,
     title="Undo",
     description="Take back a change or a whole run. Newer changes of the same tasks prevent it.",
@@ -189,4 +189,4 @@ TOOL = Definition(
     removable=(),
     result=_RESULT,
     always=[*CLOCK, "undone", "undone_count", "not_undone", "run_id"],
-).build()
+)

@@ -5,7 +5,7 @@ from todo.db.tables import TAG_LENGTH
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.add import PRIORITIES
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED, render_changed, show_changed
-from todo.mcp.tools.definition import Definition
+from todo.mcp.tools.definition import define_tool
 from todo.mcp.tools.items import Items, is_removed, open_items, read_tag, run_operations
 from todo.mcp.tools.schema import array, record, text
 from todo.mcp.tools.write import (
@@ -115,7 +115,7 @@ def _normalize(tag: str) -> str:
     return normalize_text(tag.strip(), TAG_LENGTH)
 
 
-TOOL = Definition(
+TOOL = define_tool(
     name=NAME,
     title="Update tasks",
     description="Change tasks, all or none; for dates and recurrence use reschedule_tasks.",
@@ -132,4 +132,4 @@ TOOL = Definition(
     },
     result=CHANGED,
     always=ALWAYS,
-).build()
+)

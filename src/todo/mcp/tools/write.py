@@ -13,12 +13,11 @@ from todo.api.responses import StoredResponse
 from todo.api.write import execute_write
 from todo.core.caller import Caller
 from todo.core.errors import BatchFailedError, ProblemError
-from todo.core.ids import new_uuid7
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.schema import integer, text
 from todo.writes.unit_of_work import UnitOfWork
 
-Act = Callable[[UnitOfWork], Awaitable[Json]]
+ToolWrite = Callable[[UnitOfWork], Awaitable[Json]]
 Render = Callable[[Json], str]
 
 MAX_TASKS = 50
@@ -50,7 +49,7 @@ _MESSAGES = {
 
 
 async def run_write(
-    call: ToolCall, tool: str, arguments: Json, act: Act, render: Render
+    call: ToolCall, tool: str, arguments: Json, write: ToolWrite, render: Render
 ) -> ToolResult:
     """Run a write in one transaction and return its result when it is committed.
 
@@ -58,7 +57,7 @@ async def run_write(
         call: The call.
         tool: The name of the tool, which is part of what a repetition is recognized by.
         arguments: Those of the call; what every write has is taken out.
-        act: Does it, and returns the result. It may run more than once.
+        write: Makes the changes and returns the result. It may run more than once.
         render: Returns the text of a result.
 
     Raises:
@@ -78,7 +77,7 @@ async def run_write(
     repeatable = key and Repeatable(key, render_fingerprint(tool, arguments, caller))
 
     async def handle(work: UnitOfWork) -> StoredResponse:
-        structured = {**await act(work), "run_id": caller.run_id}
+        structured = {**await write(work), "run_id": caller.run_id}
         if not work.recorded:
             structured["unchanged"] = True
         body = orjson.dumps(structured)
@@ -189,11 +188,11 @@ def translate_batch_error(error: BatchFailedError, tasks: int = MAX_TASKS) -> li
     return errors
 
 
-def _choose_run_id(call: ToolCall, arguments: Json) -> str:
+def _choose_run_id(call: ToolCall, arguments: Json) -> str | None:
     given: str | None = arguments.pop("run_id", None)
     if given is not None and not _RUN_ID.fullmatch(given):
         raise _refuse("run_id", "must be 1 to 64 of the characters A-Z a-z 0-9 . _ : / @ + -")
-    return given or call.caller.run_id or str(new_uuid7())
+    return given or call.caller.run_id
 
 
 def _refuse(field: str, message: str) -> ToolError:

@@ -46,10 +46,10 @@ def make_tool(name: str, scope: str, **options: Any) -> Tool:  # noqa: ANN401 - 
 
 
 TOOLS = (
-    make_tool("look", "read", run=echo, read_only=True),
-    make_tool("echo", "write", run=echo),
-    make_tool("fail", "read", run=fail, read_only=True),
-    make_tool("grow", "write", run=fail),
+    make_tool("look", "read", handler=echo, read_only=True),
+    make_tool("echo", "write", handler=echo),
+    make_tool("fail", "read", handler=fail, read_only=True),
+    make_tool("grow", "write", handler=fail),
 )
 
 

@@ -1,60 +1,28 @@
+import asyncio
 import json
 
 import pytest
 
+from tests.unit.todo.mcp.sample_server import TOOLS, make_call
 from todo.core.errors import (
-    BatchFailedError,
     DatabaseUnavailableError,
-    KeyReusedError,
+    ForbiddenError,
     NotFoundError,
-    ProblemError,
-    RateLimitedError,
     ValidationFailedError,
-    VersionMismatchError,
 )
-from todo.mcp.tool import ToolError, render_failure
-from todo.plans.errors import PlanOutdatedError, TooManyPlansError
+from todo.mcp.tool import FailureTexts, ToolError, render_failure
 
 
 def test_a_failure_has_cause_and_next_step() -> None:
-    result = render_failure(NotFoundError())
+    texts = FailureTexts({"not-found": "It is gone."}, {"not-found": "look for it."})
+    result = render_failure(NotFoundError(), texts)
     assert result.is_error
-    assert result.text.splitlines() == [
-        "Error: There is nothing here that you may see.",
-        "Try next: find the right id with find_tasks or lists_and_tags.",
-    ]
+    assert result.text.splitlines() == ["Error: It is gone.", "Try next: look for it."]
     assert result.structured["error"]["code"] == "not-found"
 
 
 def test_a_failure_of_the_service_can_be_repeated() -> None:
     assert "same idempotency_key" in render_failure(DatabaseUnavailableError()).text
-
-
-def test_every_problem_has_a_next_step() -> None:
-    pending = [ProblemError]
-    while pending:
-        kind = pending.pop()
-        pending += kind.__subclasses__()
-        error = ProblemError.__new__(kind)
-        ProblemError.__init__(error)
-        assert "Try next: " in render_failure(error).text
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        VersionMismatchError(),
-        ValidationFailedError(),
-        BatchFailedError(),
-        KeyReusedError(),
-        RateLimitedError(headers={"Retry-After": "7"}),
-        PlanOutdatedError(),
-        TooManyPlansError(50, 60),
-    ],
-)
-def test_a_failure_has_no_words_of_the_http_api(error: ProblemError) -> None:
-    text = render_failure(error).text
-    assert not [word for word in ("`", "If-", "ETag", "Retry-", "-Key") if word in text]
 
 
 def test_the_faulty_arguments_are_named() -> None:
@@ -77,3 +45,12 @@ def test_the_errors_are_bounded() -> None:
     assert result.structured["error"]["errors_omitted"] == 90
     assert "- 90 more are not shown." in result.text.splitlines()
     json.dumps(result.structured)
+
+
+def test_a_tool_runs_only_with_its_scope_and_writes_in_a_run() -> None:
+    read, write = (next(tool for tool in TOOLS if tool.name == name) for name in ("look", "echo"))
+    with pytest.raises(ForbiddenError):
+        asyncio.run(write.run(make_call(scopes=frozenset({"read"})), {}))
+    both = make_call(scopes=frozenset({"read", "write"}))
+    assert asyncio.run(read.run(both, {})).structured["run_id"] is None
+    assert asyncio.run(write.run(both, {})).structured["run_id"]
