@@ -175,6 +175,8 @@ UNUSED_IN_WHEELS = (
     # Of what it carries, the image takes Swagger UI's two files and their licence.
     *("fastapi_standalone_docs/*.py", "fastapi_standalone_docs/static/fastapi"),
     "fastapi_standalone_docs/static/redoc",
+    # A second list of authorities: TLS connections trust those of Debian's package.
+    "certifi/cacert.pem",
     # Commands that pip made, for a PATH that this image does not have; greenlet's C header.
     *("bin", "include"),
 )
