@@ -21,11 +21,10 @@ from todo.core.timestamps import format_timestamp
 from todo.core.validation_errors import field_error
 from todo.db.session import Session
 from todo.schedule.due import check_zone
+from todo.tasks.account_zone import DEFAULT_ZONE
 from todo.tasks.document import as_bytes, find_fire_times, parse_document
 from todo.tasks.repository import TaskRepository
 from todo.writes.unit_of_work import Account, UnitOfWork
-
-DEFAULT_ZONE = "UTC"
 
 
 async def read_account(session: Session, user: str) -> bytes:

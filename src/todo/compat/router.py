@@ -8,8 +8,6 @@ from fastapi import APIRouter, Depends, Path, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from todo.account.repository import FIND as FIND_ACCOUNT
-from todo.account.service import DEFAULT_ZONE
 from todo.api.conditional import etag_for, read_if_match, version_of
 from todo.api.query import describe_query
 from todo.api.responses import StoredResponse, json_response
@@ -36,6 +34,7 @@ from todo.core.errors import NotFoundError, OtherUserError, ValidationFailedErro
 from todo.core.validation_errors import field_error
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.tasks import query as tasks_query
+from todo.tasks.account_zone import fetch_zone
 from todo.tasks.document import parse_document
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.repository import TaskRepository
@@ -156,8 +155,7 @@ async def update_front_end_task(
     async def act(work: UnitOfWork) -> StoredResponse:
         tasks = TaskService(work, rules)
         document = parse_document(await tasks.get_to_change(str(task_id), expected))
-        row = await work.session.find(FIND_ACCOUNT, {"owner": caller.user})
-        changes = read_changes(body, document, row[0] if row else DEFAULT_ZONE)
+        changes = read_changes(body, document, await fetch_zone(work.session, caller.user))
         return _changed(await tasks.update(str(task_id), changes))
 
     return await run_write(request, caller, act, changes_existing=True)

@@ -7,7 +7,6 @@ from typing import Any, Literal
 from uuid import UUID
 
 import orjson
-from sqlalchemy import bindparam, select
 
 from todo.api.pagination import decode_cursor, encode_cursor, render_page
 from todo.core.caller import Caller
@@ -16,9 +15,10 @@ from todo.core.timestamps import format_timestamp
 from todo.core.validation_errors import field_error
 from todo.db.documents import TASK_FIELDS
 from todo.db.session import Session
-from todo.db.statement import Row, Statement
-from todo.db.tables import MAX_POSITION, NO_DUE, PRIORITIES, account
+from todo.db.statement import Row
+from todo.db.tables import MAX_POSITION, NO_DUE, PRIORITIES
 from todo.schedule.due import DueWindow, check_zone, day_bounds, due_key, first_day
+from todo.tasks.account_zone import fetch_zone
 from todo.tasks.document import Document, as_bytes, parse_document, read_due, read_rank
 from todo.tasks.page_sql import (
     NARROW,
@@ -41,8 +41,6 @@ _LAST = datetime(9999, 12, 30, tzinfo=UTC)
 _CURSOR_VERSION = 2
 _Position = tuple[tuple[Any, Any, Any], Any, str]
 
-_ZONE = Statement(select(account.c.zone).where(account.c.owner == bindparam("owner")))
-
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -64,6 +62,7 @@ class Query:
         limit: Most tasks on the page.
         cursor: `next_cursor` of the page before.
         fields: Keys of each task.
+        zone: Zone that decides what a day is; None for that of whose tasks they are.
     """
 
     status: Literal["open", "completed"] | None = None
@@ -81,6 +80,7 @@ class Query:
     limit: int = 20
     cursor: str | None = None
     fields: tuple[str, ...] = TASK_FIELDS
+    zone: str | None = None
 
 
 @dataclass(slots=True)
@@ -232,8 +232,7 @@ def _plan(query: Query, owner: str, caller: Caller) -> _Plan:
 
 
 async def _add_window(session: Session, plan: _Plan, query: Query, now: datetime) -> None:
-    row = await session.find(_ZONE, {"owner": plan.values["owner"]})
-    zone = check_zone(row[0] if row else "UTC")
+    zone = check_zone(query.zone or await fetch_zone(session, plan.values["owner"]))
     window = DueWindow(None, None, None, None)
     if query.due is not None and query.due != "none":
         window = day_bounds(query.due, now, zone)

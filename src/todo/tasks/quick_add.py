@@ -1,49 +1,26 @@
 """Quick add: the fields of a new task from one line of text, in an account's zone and lists."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import bindparam, case, or_, select
-from sqlalchemy.sql.elements import ColumnElement
 
 from todo.api.schemas import to_json_dict
 from todo.core.caller import Caller
 from todo.core.errors import AmbiguousTextError, ValidationFailedError
 from todo.core.validation_errors import field_error, word_error
 from todo.db.session import Session
-from todo.db.statement import Row, Statement
-from todo.db.tables import Id, account, list_share, task_list
 from todo.quickadd.result import Question, QuickAdd
 from todo.schedule.due import check_zone
 from todo.schedule.rule import read_rule
+from todo.tasks.account_zone import fetch_zone
 from todo.tasks.schemas import TaskCreate
+from todo.tasks.visible_lists import VisibleLists, fetch_visible_lists
 
-MAX_LISTS = 1000
-"""Lists whose names are looked up: own ones first, then shared ones."""
-
-DEFAULT_ZONE = "UTC"
 # Without one of them, no text names a list.
 _MARKS = frozenset("#~^:")
-
-_USER: ColumnElement[str] = bindparam("user")
-_ONLY = bindparam("only_list", type_=Id)
-_is_own = task_list.c.owner == _USER
-# As the documentation says: a name is a list if the user can write to it.
-_is_shared = task_list.c.id.in_(
-    select(list_share.c.list_id).where(
-        list_share.c.user_id == _USER, list_share.c.access == "write"
-    )
-)
-_ZONE = Statement(select(account.c.zone).where(account.c.owner == _USER))
-_LISTS = Statement(
-    select(task_list.c.name, task_list.c.id, case((_is_own, 1), else_=0))
-    .where(or_(_is_own, _is_shared), or_(_ONLY.is_(None), task_list.c.id == _ONLY))
-    .order_by(case((_is_own, 0), else_=1), task_list.c.id)
-    .limit(MAX_LISTS)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +28,13 @@ class QuickAddContext:
     """What the meaning of a text depends on, beside the time.
 
     Attributes:
-        zone: IANA name of the account's zone.
-        lists: Ids of the lists that a name can mean.
+        zone: IANA name of the zone of the caller's account, whoever owns the lists: a person's
+            words mean the same in all of them.
+        lists: The lists that a name can mean.
     """
 
     zone: str
-    lists: Mapping[str, tuple[str, ...]]
+    lists: VisibleLists
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,38 +50,20 @@ class QuickAddFields:
     parsed: QuickAdd
 
 
-async def read_context(session: Session, caller: Caller, *texts: str) -> QuickAddContext:
+async def fetch_context(
+    session: Session, caller: Caller, text: str | None = None
+) -> QuickAddContext:
     """Read what the meaning of texts depends on.
 
     Args:
         session: A session that reads.
         caller: The user; with a token for one list, only that list has a name.
-        texts: If none of them can name a list, no lists are read.
+        text: If it cannot name a list, no lists are read; None for any text.
     """
-    zones = await session.find(_ZONE, {"user": caller.user})
-    lists: dict[str, tuple[str, ...]] = {}
-    if any(not _MARKS.isdisjoint(text) for text in texts):
-        values = {"user": caller.user, "only_list": caller.list_id}
-        lists = _group_by_name(await session.fetch(_LISTS, values))
-    return QuickAddContext(zones[0] if zones else DEFAULT_ZONE, lists)
-
-
-def _group_by_name(rows: Iterable[Row]) -> dict[str, tuple[str, ...]]:
-    """Return the ids of lists by their names, of which no two mean the same in a text.
-
-    Another user's list does not make a name of the user's own lists ambiguous.
-
-    Args:
-        rows: Name, id, and whether it is an own list; own ones first.
-    """
-    from todo.quickadd.marks import fold_list_name  # noqa: PLC0415 - loaded with the grammar
-
-    found: dict[str, tuple[str, bool, list[str]]] = {}
-    for name, list_id, is_own in rows:
-        _, first_is_own, ids = found.setdefault(fold_list_name(name), (name, bool(is_own), []))
-        if is_own or not first_is_own:
-            ids.append(str(list_id))
-    return {name: tuple(ids) for name, _, ids in found.values()}
+    zone = await fetch_zone(session, caller.user)
+    if text is not None and _MARKS.isdisjoint(text):
+        return QuickAddContext(zone, VisibleLists())
+    return QuickAddContext(zone, await fetch_visible_lists(session, caller))
 
 
 def parse_fields(
@@ -113,7 +73,7 @@ def parse_fields(
 
     Args:
         text: One line.
-        context: Of the caller, from `read_context`.
+        context: Of the caller, from `fetch_context`.
         now: The present instant.
         more: Fields that replace those of the text.
 
@@ -124,7 +84,7 @@ def parse_fields(
     from todo.quickadd.parser import parse_quick_add  # noqa: PLC0415
 
     try:
-        parsed = parse_quick_add(text, now, check_zone(context.zone), context.lists)
+        parsed = parse_quick_add(text, now, check_zone(context.zone), context.lists.names)
     except ValueError as error:
         raise field_error("text", str(error)) from None
     task: dict[str, Any] = {"title": parsed.title}
@@ -148,7 +108,7 @@ def parse_fields(
 
 
 def _choose_list(name: str, context: QuickAddContext) -> str:
-    ids = context.lists[name]
+    ids = context.lists.names[name]
     if len(ids) > 1:
         raise field_error(
             "text",

@@ -20,8 +20,8 @@ from todo.tasks.quick_add import (
     complete_fields,
     describe_question,
     describe_recurrence,
+    fetch_context,
     parse_fields,
-    read_context,
 )
 from todo.tasks.quick_add_schemas import QuickAddPreview, QuickAddRequest, QuickAddResult
 from todo.tasks.recurrence import RuleEvaluation
@@ -51,17 +51,17 @@ async def quick_add(
     now = datetime.now(UTC)
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
-        context = await read_context(session, caller, body.text)
-    place = {"list_id": body.list_id, "parent_id": body.parent_id}
-    more = {name: str(value) for name, value in place.items() if value is not None}
+        context = await fetch_context(session, caller, body.text)
+    given = {"list_id": body.list_id, "parent_id": body.parent_id}
+    overrides = {name: str(value) for name, value in given.items() if value is not None}
     if preview:
         # A key without a meaning here must still be one, as for the creation that follows.
         find_key(request)
-        return _render_preview(parse_fields(body.text, context, now, more), context)
+        return _render_preview(parse_fields(body.text, context, now, overrides), context)
     rules = RuleEvaluation()
-    meaning = await _find_meaning(body.text, context, now, more, rules)
+    meaning = await _find_meaning(body.text, context, now, overrides, rules)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def create(work: UnitOfWork) -> StoredResponse:
         # Only now is it known that no earlier request with this key got through: the text may have
         # been clear then, because a time had not passed or a list had the only name of its kind.
         if isinstance(meaning, ProblemError):
@@ -71,15 +71,19 @@ async def quick_add(
         body = b'{"task":%b,"spans":%b}' % (document, spans)
         return replace(changed(document, 201), body=body)
 
-    return await run_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, create, changes_existing=False)
 
 
 async def _find_meaning(
-    text: str, context: QuickAddContext, now: datetime, more: dict[str, str], rules: RuleEvaluation
+    text: str,
+    context: QuickAddContext,
+    now: datetime,
+    overrides: dict[str, str],
+    rules: RuleEvaluation,
 ) -> tuple[dict[str, Any], bytes] | ProblemError:
     """Return the fields of the new task and the spans as JSON, or why there are none."""
     try:
-        found = parse_fields(text, context, now, more)
+        found = parse_fields(text, context, now, overrides)
         fields = complete_fields(found)
         await rules.prepare(fields)
     except ProblemError as error:

@@ -7,7 +7,7 @@ from todo.lists.schemas import ListCreate
 from todo.lists.service import ListService
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
-from todo.mcp.tools.clock import render_heading
+from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import (
     DUE,
@@ -19,7 +19,7 @@ from todo.mcp.tools.items import (
     read_tag,
     run_operations,
 )
-from todo.mcp.tools.places import NAME_LENGTH, Place
+from todo.mcp.tools.list_lookup import NAME_LENGTH
 from todo.mcp.tools.schema import array, flag, record, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import (
@@ -34,6 +34,7 @@ from todo.tasks.document import parse_document
 from todo.tasks.quick_add import parse_fields
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.schemas import TaskCreate
+from todo.tasks.visible_lists import VisibleList
 from todo.writes.unit_of_work import UnitOfWork
 
 NAME = "add_tasks"
@@ -85,7 +86,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     rules = RuleEvaluation()
 
     async def act(work: UnitOfWork) -> Json:
-        items = await open_items(work)
+        items = await open_items(work.session, work.caller, work.now)
         given: list[Json] = arguments["tasks"]
         created: list[str] = []
         if arguments.get("create_missing_lists"):
@@ -98,7 +99,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             await asyncio.sleep(0)
         raise_for_items(items.errors)
         documents = await run_operations(work, rules, operations)
-        shown = [view_task(document, items.clock, items.places) for document in documents]
+        shown = [view_task(document, items.clock, items.lists) for document in documents]
         more = {"created_lists": created} if created else {}
         return {**items.clock.render(), "tasks": shown, **more}
 
@@ -114,16 +115,21 @@ async def _create_lists(work: UnitOfWork, items: Items, given: list[Json]) -> li
     created: list[str] = []
     for index, item in enumerate(given):
         # The first of several items creates it for all.
-        if "list" not in item or is_removed(item["list"]) or items.places.has(item["list"]):
+        if "list" not in item or is_removed(item["list"]) or items.lookup.has(item["list"]):
             continue
         if work.caller.list_id is not None:
             message = "this token is for one list, and cannot create another; leave the list out"
             items.add_error(f"tasks.{index}.list", message, "read-only")
             continue
+        if not items.lists.is_complete:
+            # There may be one of this name.
+            items.find_list(item["list"], f"tasks.{index}.list")
+            continue
         fields = items.validate(ListCreate, {"name": item["list"]}, f"tasks.{index}")
         if fields:
             document = parse_document(await ListService(work).create(fields))
-            items.places.add(Place(document["id"], document["name"], "owner"))
+            own = VisibleList(document["id"], document["name"], work.caller.user, "owner")
+            items.lookup.add(own)
             created.append(document["name"])
     raise_for_items(items.errors)
     return created

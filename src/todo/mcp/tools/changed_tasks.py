@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from todo.mcp.tool import Json
-from todo.mcp.tools.clock import render_heading
+from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK
 from todo.mcp.tools.items import Items
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
@@ -21,7 +21,7 @@ ALWAYS = [*CLOCK, "tasks", "run_id"]
 
 def show_changed(items: Items, documents: Sequence[Document]) -> Json:
     """Return the result for some documents."""
-    tasks = [view_task(document, items.clock, items.places) for document in documents]
+    tasks = [view_task(document, items.clock, items.lists) for document in documents]
     return {**items.clock.render(), "tasks": tasks}
 
 

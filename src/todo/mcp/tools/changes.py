@@ -19,7 +19,7 @@ from todo.journal.repository import (
 )
 from todo.mcp.quoting import cut, quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
-from todo.mcp.tools.clock import Clock, render_heading
+from todo.mcp.tools.account_time import AccountTime, render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import open_view, raise_for_arguments
 from todo.mcp.tools.schema import integer, text
@@ -96,7 +96,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         "has_more": page.has_more,
     }
     if view.owner != caller.user and list_id is not None:
-        structured["list"] = items.places.find_name(list_id) or list_id
+        structured["list"] = items.lists.find_name(list_id) or list_id
     return ToolResult(structured, _render(structured))
 
 
@@ -135,7 +135,7 @@ async def _find_entries(session: Session, view: View, page: Changes) -> dict[int
     return {entry["seq"]: entry for entry in entries}
 
 
-def _show(entry: Json, clock: Clock) -> Json:
+def _show(entry: Json, clock: AccountTime) -> Json:
     before, after = entry.get("before") or {}, entry.get("after") or {}
     shown = {name: entry[name] for name in ("seq", "at", "operation", "kind", "id")}
     shown["at"] = clock.show(entry["at"])
@@ -155,7 +155,7 @@ def _show(entry: Json, clock: Clock) -> Json:
     return shown
 
 
-def _bound(key: str, value: Any, clock: Clock) -> Any:  # noqa: ANN401 - JSON
+def _bound(key: str, value: Any, clock: AccountTime) -> Any:  # noqa: ANN401 - JSON
     if key in TIMES and value is not None:
         return clock.show(value)
     return cut(value, _VALUE_LENGTH) if isinstance(value, str) else value

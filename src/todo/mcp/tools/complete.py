@@ -44,7 +44,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     operation = "reopen" if arguments.get("reopen") else "complete"
 
     async def act(work: UnitOfWork) -> Json:
-        items = await open_items(work)
+        items = await open_items(work.session, work.caller, work.now)
         operations = [
             {"op": operation, **items.identify(item, f"tasks.{index}")}
             for index, item in enumerate(arguments["tasks"])
@@ -59,7 +59,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             if document["recurrence"] is not None and document["is_completed"]
         ]
         done["next"] = [
-            view_task(parse_document(text), items.clock, items.places)
+            view_task(parse_document(text), items.clock, items.lists)
             for text in following
             if text is not None
         ]

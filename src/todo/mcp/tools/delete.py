@@ -8,10 +8,10 @@ from todo.core.errors import BatchFailedError, NotFoundError
 from todo.journal.current_documents import fetch_documents
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
-from todo.mcp.tools.clock import render_heading
+from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import Items, open_items
-from todo.mcp.tools.places import NAME_LENGTH
+from todo.mcp.tools.list_lookup import NAME_LENGTH
 from todo.mcp.tools.schema import array, record, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import (
@@ -75,7 +75,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     count = call.state.metrics.count_plan
 
     async def act(work: UnitOfWork) -> Json:
-        items = await open_items(work)
+        items = await open_items(work.session, work.caller, work.now)
         plans = PlanService(work, count=count)
         if is_confirmed:
             return await _apply(work, items, plans, arguments["plan_id"])
@@ -118,7 +118,7 @@ async def _plan(work: UnitOfWork, items: Items, plans: PlanService, arguments: J
         "plan_id": plan["id"],
         "expires_at": items.clock.show(plan["expires_at"]),
         "count": _count_tasks(plan["summary"]),
-        "tasks": [view_task(task, items.clock, items.places) for task in shown],
+        "tasks": [view_task(task, items.clock, items.lists) for task in shown],
         "lists": _name_lists(operations, items),
     }
 
@@ -132,7 +132,7 @@ async def _fetch_tasks(work: UnitOfWork, operations: list[Json]) -> dict[str, Do
 
 def _name_lists(operations: list[Json], items: Items) -> list[str]:
     ids = [each["id"] for each in operations if each["op"] == "delete_list"]
-    return [items.places.find_name(list_id) or list_id for list_id in ids]
+    return [items.lists.find_name(list_id) or list_id for list_id in ids]
 
 
 def _explain_missing(error: Json) -> Json:

@@ -8,13 +8,13 @@ from uuid import UUID
 from todo.core.errors import NotFoundError
 from todo.mcp.quoting import render_json
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
-from todo.mcp.tools.clock import fetch_clock, render_heading
+from todo.mcp.tools.account_time import AccountTime, render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
-from todo.mcp.tools.places import fetch_places
 from todo.mcp.tools.schema import text
 from todo.mcp.tools.task_view import KEYS, render_task, view_task
 from todo.tasks.document import parse_document
 from todo.tasks.query import Query, read_page
+from todo.tasks.quick_add import fetch_context
 from todo.tasks.repository import TaskRepository
 
 _MAX_RESULTS = 20
@@ -43,8 +43,9 @@ async def _fetch(call: ToolCall, arguments: Json) -> ToolResult:
         if document is None:
             raise NotFoundError
         task = parse_document(document)
-        clock = await fetch_clock(session, caller, call.now, task["list_id"])
-        shown = view_task(task, clock, await fetch_places(session, caller), _SHOWN)
+        context = await fetch_context(session, caller)
+    clock = AccountTime(call.now, context.zone)
+    shown = view_task(task, clock, context.lists, _SHOWN)
     lines = [render_heading(clock.render()), render_task(shown, clock.name)]
     if task["description"]:
         lines += ["Description:", task["description"]]

@@ -7,11 +7,11 @@ from pydantic import ValidationError
 from todo.db.documents import TASK_FIELDS
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
+from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.add import PRIORITIES
-from todo.mcp.tools.clock import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import Items, is_removed, open_view, raise_for_arguments, read_tag
-from todo.mcp.tools.places import NAME_LENGTH
+from todo.mcp.tools.list_lookup import NAME_LENGTH
 from todo.mcp.tools.schema import array, integer, text
 from todo.mcp.tools.task_view import KEYS, TASK, render_tasks, view_task
 from todo.quickadd.windows import parse_window
@@ -79,12 +79,12 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     limit = arguments.get("limit", DEFAULT_PAGE)
     wanted = arguments.get("fields")
     tasks = [
-        view_task(parse_document(item), items.clock, items.places, wanted)
+        view_task(parse_document(item), items.clock, items.lists, wanted)
         for item in page.items[:limit]
     ]
     structured: Json = {**items.clock.render(), "tasks": tasks}
     if given is None and caller.list_id is None:
-        names = [place.name for place in items.places.all if place.access != "owner"]
+        names = [each.name for each in items.lists.all if each.access != "owner"]
         if names:
             structured["other_lists"] = names[:_MAX_OTHERS]
     structured["has_more"] = page.next_cursor is not None or len(page.items) > limit
@@ -127,6 +127,7 @@ def _read(arguments: Json, items: Items, list_id: str | None) -> Query:
         limit=limit + 1 if sort == "relevance" else limit,
         cursor=asked.cursor,
         fields=TASK_FIELDS,
+        zone=items.clock.name,
     )
 
 

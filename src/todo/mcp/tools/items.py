@@ -1,6 +1,5 @@
 """Items of a call: their arguments as fields of the API, and their faults by item."""
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,19 +10,21 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from todo.api.schemas import to_json_dict
+from todo.core.caller import Caller
 from todo.core.errors import BatchFailedError, ValidationFailedError
 from todo.core.validation_errors import word_errors
 from todo.db.session import Session
 from todo.mcp.tool import Json, ToolCall, ToolError
-from todo.mcp.tools.clock import Clock, fetch_clock
-from todo.mcp.tools.places import PlaceError, Places, fetch_places
+from todo.mcp.tools.account_time import AccountTime
+from todo.mcp.tools.list_lookup import ListLookup, ListNameError
 from todo.mcp.tools.write import FIELDS, raise_for_items, translate_batch_error
 from todo.quickadd.parser import parse_due, parse_quick_add, parse_recurrence
 from todo.quickadd.result import MAX_TEXT
 from todo.tasks.batch import prepare_batch, run_batch
-from todo.tasks.quick_add import QuickAddContext, parse_fields
+from todo.tasks.quick_add import QuickAddContext, fetch_context, parse_fields
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
+from todo.tasks.visible_lists import VisibleLists
 from todo.writes.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
@@ -72,15 +73,20 @@ def read_tag(given: str) -> str:
 class Items:
     """The items of a call while they are read, and the faults that were found in them."""
 
-    clock: Clock
-    places: Places
+    clock: AccountTime
+    lookup: ListLookup
     errors: list[Json] = field(default_factory=list)
     _ids: set[str] = field(default_factory=set)
 
     @property
     def quick_add(self) -> QuickAddContext:
         """What the meaning of a line of quick add depends on."""
-        return QuickAddContext(self.clock.name, self.places.names)
+        return QuickAddContext(self.clock.name, self.lists)
+
+    @property
+    def lists(self) -> VisibleLists:
+        """The lists that the caller sees."""
+        return self.lookup.lists
 
     def add_error(self, path: str, message: str, code: str = "invalid", **more: Any) -> None:  # noqa: ANN401 - JSON
         """Note a fault."""
@@ -154,8 +160,8 @@ class Items:
     def find_list(self, given: str, path: str) -> str | None:
         """Return the id of a list that is given by name or id, None where there is none."""
         try:
-            return self.places.get_id(given)
-        except PlaceError as error:
+            return self.lookup.get_id(given)
+        except ListNameError as error:
             self.add_error(path, error.message, choices=list(error.choices))
             return None
 
@@ -205,21 +211,20 @@ async def open_view(
         call: The call.
         given: The list, by name or id; None for all.
     """
-    places = await fetch_places(session, call.caller)
-    list_id = None
-    if given is not None:
-        with contextlib.suppress(PlaceError):
-            list_id = places.get_id(given)
-    items = Items(await fetch_clock(session, call.caller, call.now, list_id), places)
-    if given is not None and list_id is None:
-        items.find_list(given, "list")
-    return items, list_id
+    items = await open_items(session, call.caller, call.now)
+    return items, None if given is None else items.find_list(given, "list")
 
 
-async def open_items(work: UnitOfWork) -> Items:
-    """Return the items of a write, none read yet."""
-    clock = await fetch_clock(work.session, work.caller, work.now)
-    return Items(clock, await fetch_places(work.session, work.caller))
+async def open_items(session: Session, caller: Caller, now: datetime) -> Items:
+    """Return the items of a call, none read yet.
+
+    Args:
+        session: Reads.
+        caller: Whose words they are: those of the HTTP endpoint mean the same.
+        now: The present instant.
+    """
+    context = await fetch_context(session, caller)
+    return Items(AccountTime(now, context.zone), ListLookup(context.lists))
 
 
 async def run_operations(

@@ -1,21 +1,13 @@
-"""How many open tasks each list has, as far as a bounded read shows it."""
+"""Lists as the tools show them, with the numbers of their open tasks."""
 
-from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 
 from todo.core.caller import Caller
 from todo.db.session import Session
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json
-from todo.mcp.tools.places import Place
-from todo.tasks.document import parse_document
-from todo.tasks.query import Query, read_page
-
-MAX_COUNTED = 1000
-"""Of the caller's tasks, and of each list of another user."""
-MAX_SHARED = 10
-"""Lists of other users whose tasks are counted; each is a statement."""
+from todo.tasks.open_counts import OpenCount, count_open_tasks
+from todo.tasks.visible_lists import VisibleList
 
 LIST: Json = {
     "type": "object",
@@ -33,49 +25,28 @@ _NAME_LENGTH = 100
 
 
 async def count_lists(
-    session: Session, caller: Caller, places: Sequence[Place], now: datetime
+    session: Session, caller: Caller, lists: Sequence[VisibleList]
 ) -> tuple[list[Json], Json]:
-    """Return the lists with the number of their open tasks, and the tasks that are in no list.
+    """Return lists with the numbers of their open tasks, and that of the tasks in no list.
 
     Args:
         session: Reads.
-        caller: Who asks.
-        places: Lists that the caller sees.
-        now: The present instant.
+        caller: Whose lists they are.
+        lists: Those that are shown.
     """
-    counted, more = await _count(session, caller, None, now)
-    shown: list[Json] = []
-    shared = 0
-    for place in places:
-        entry = {"id": place.id, "name": place.name, "access": place.access}
-        if place.access == "owner":
-            shown.append(entry | _render(counted[place.id], is_minimum=more))
-        elif shared < MAX_SHARED:
-            shared += 1
-            number, is_minimum = await _count(session, caller, place, now)
-            shown.append(entry | _render(number[place.id], is_minimum=is_minimum))
-        else:
-            shown.append(entry)
-    return shown, _render(counted[None], is_minimum=more)
+    counts = await count_open_tasks(session, caller, lists)
+    shown = [
+        {"id": each.id, "name": each.name, "access": each.access}
+        | _render(counts.by_list.get(each.id))
+        for each in lists
+    ]
+    return shown, _render(counts.without_list)
 
 
-async def _count(
-    session: Session, caller: Caller, place: Place | None, now: datetime
-) -> tuple[Counter[str | None], bool]:
-    """Count by list, of the caller's tasks or of those of one list; say whether there are more."""
-    query = Query(
-        status="open",
-        list_id=None if place is None else place.id,
-        limit=MAX_COUNTED,
-        fields=("list_id",),
-    )
-    page = await read_page(session, caller, query, now)
-    counted = Counter(parse_document(item)["list_id"] for item in page.items)
-    return counted, page.next_cursor is not None
-
-
-def _render(number: int, *, is_minimum: bool) -> Json:
-    return {"open": number, **({"open_is_minimum": True} if is_minimum else {})}
+def _render(count: OpenCount | None) -> Json:
+    if count is None:
+        return {}
+    return {"open": count.number, **({"open_is_minimum": True} if count.is_minimum else {})}
 
 
 def render_list(entry: Json) -> str:

@@ -5,13 +5,15 @@ from uuid import UUID
 from todo.api.pagination import decode_cursor, encode_cursor
 from todo.core.caller import Caller
 from todo.db.session import Session
+from todo.lists.repository import ListRepository
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.definition import define_tool
 from todo.mcp.tools.list_counts import LIST, count_lists, render_list
-from todo.mcp.tools.places import fetch_places
 from todo.mcp.tools.schema import text
 from todo.tags.repository import find_names
+from todo.tasks.document import parse_document
+from todo.tasks.visible_lists import VisibleList
 
 _MAX_LISTS = 50
 _MAX_TAGS = 200
@@ -28,10 +30,9 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     if "cursor" in arguments:
         after_list, after_tag, no_tags = decode_cursor(arguments["cursor"], _read_position)
     async with call.state.database.reading(caller.user) as session:
-        places = await fetch_places(session, caller)
-        following = [place for place in places.all if place.id > after_list]
+        following = await _fetch_lists(session, caller, after_list)
         shown = following[:_MAX_LISTS]
-        lists, _ = await count_lists(session, caller, shown, call.now)
+        lists, _ = await count_lists(session, caller, shown)
         tags = [] if no_tags else await _find_tags(session, caller, after_tag)
     structured: Json = {"lists": lists, "tags": tags[:_MAX_TAGS]}
     more_lists, more_tags = len(following) > len(shown), len(tags) > _MAX_TAGS
@@ -42,6 +43,15 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             not more_tags,
         )
     return ToolResult(structured, _render(structured))
+
+
+async def _fetch_lists(session: Session, caller: Caller, after: str) -> list[VisibleList]:
+    """Return the lists after one: here, all of them are listed, however many there are."""
+    found = await ListRepository(session, caller).find_page(after or None, _MAX_LISTS + 1)
+    documents = [(parse_document(text), access) for text, access, _ in found]
+    return [
+        VisibleList(each["id"], each["name"], each["owner"], access) for each, access in documents
+    ]
 
 
 async def _find_tags(session: Session, caller: Caller, after: str | None) -> list[str]:

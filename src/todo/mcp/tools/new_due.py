@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 from todo.mcp.tool import Json
-from todo.mcp.tools.clock import Clock
+from todo.mcp.tools.account_time import AccountTime
 from todo.quickadd.moves import NewDue, Shift
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time, check_zone
 from todo.schedule.rule import read_rule
@@ -32,7 +32,7 @@ class OldDue:
     zone: ZoneInfo
 
 
-def read_old_due(document: Document, account: Clock) -> OldDue:
+def read_old_due(document: Document, account: AccountTime) -> OldDue:
     """Return the due of a task.
 
     Args:

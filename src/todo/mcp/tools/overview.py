@@ -3,7 +3,7 @@
 from typing import Any
 
 from todo.mcp.tool import Json, ToolCall, ToolResult
-from todo.mcp.tools.clock import render_heading
+from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import open_view, raise_for_arguments
 from todo.mcp.tools.list_counts import LIST, count_lists, render_list, render_open
@@ -44,7 +44,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     async with call.state.database.reading(caller.user) as session:
         items, list_id = await open_view(session, call, arguments.get("list"))
         raise_for_arguments(items)
-        clock, places = items.clock, items.places
+        clock, lists = items.clock, items.lists
         structured: dict[str, Any] = clock.render()
         for name, _title, first, end in _SECTIONS:
             query = Query(
@@ -53,15 +53,16 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
                 due_from=None if first is None else clock.start_of(first),
                 due_to=clock.start_of(end),
                 limit=limit,
+                zone=clock.name,
             )
             page = await read_page(session, caller, query, call.now)
-            tasks = [view_task(parse_document(item), clock, places) for item in page.items]
+            tasks = [view_task(parse_document(item), clock, lists) for item in page.items]
             structured[name] = {"tasks": tasks, "has_more": page.next_cursor is not None}
         if list_id is None:
-            lists, no_list = await count_lists(session, caller, places.all, call.now)
+            counted, no_list = await count_lists(session, caller, lists.all)
             if caller.list_id is None:
                 structured["no_list"] = no_list
-            busy = sorted((each for each in lists if each.get("open")), key=_by_open)
+            busy = sorted((each for each in counted if each.get("open")), key=_by_open)
             structured["lists"] = busy[:_MAX_LISTS]
     return ToolResult(structured, _render(structured))
 

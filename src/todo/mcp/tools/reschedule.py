@@ -51,7 +51,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     rules = RuleEvaluation()
 
     async def act(work: UnitOfWork) -> Json:
-        items = await open_items(work)
+        items = await open_items(work.session, work.caller, work.now)
         operations = []
         for index, item in enumerate(arguments["tasks"]):
             path = f"tasks.{index}"

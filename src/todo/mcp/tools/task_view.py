@@ -5,12 +5,12 @@ from datetime import date, datetime
 
 from todo.mcp.quoting import cut, quote
 from todo.mcp.tool import Json
-from todo.mcp.tools.clock import WEEKDAYS, Clock
-from todo.mcp.tools.places import Places
+from todo.mcp.tools.account_time import WEEKDAYS, AccountTime
 from todo.quickadd.words import describe_rule
 from todo.schedule.due import check_zone
 from todo.schedule.rule import read_rule
 from todo.tasks.document import Document, read_due
+from todo.tasks.visible_lists import VisibleLists
 
 KEYS = (
     *("id", "title", "description", "due_date", "due_at", "due_zone", "overdue", "repeats"),
@@ -46,18 +46,21 @@ _DEFAULTS: Json = {"priority": "none", "recurrence_from": "schedule"}
 
 
 def view_task(
-    document: Document, clock: Clock, places: Places, wanted: Collection[str] | None = None
+    document: Document,
+    clock: AccountTime,
+    lists: VisibleLists,
+    wanted: Collection[str] | None = None,
 ) -> Json:
     """Return a task as JSON.
 
     Args:
         document: The task's document.
         clock: Whose zone times are shown in, except for those that have a zone.
-        places: The names of the lists.
+        lists: The names of the lists.
         wanted: Keys to return beside `id`; None for all that are not details.
     """
     shown: Json = {}
-    values = document | _derive(document, clock, places)
+    values = document | _derive(document, clock, lists)
     for key in KEYS:
         if key != "id" and key not in wanted if wanted else key in DETAILS:
             continue
@@ -67,7 +70,7 @@ def view_task(
     return shown
 
 
-def _derive(document: Document, clock: Clock, places: Places) -> Json:
+def _derive(document: Document, clock: AccountTime, lists: VisibleLists) -> Json:
     day, at = read_due(document)
     now = clock.now
     zone = check_zone(document["due_zone"]) if document["due_zone"] else None
@@ -82,7 +85,7 @@ def _derive(document: Document, clock: Clock, places: Places) -> Json:
         rule = read_rule(document["recurrence"])
         derived["repeats"] = describe_rule(rule, document["recurrence_from"])
     if document["list_id"] is not None:
-        derived["list"] = places.find_name(document["list_id"]) or document["list_id"]
+        derived["list"] = lists.find_name(document["list_id"]) or document["list_id"]
     if document["description"]:
         derived["description"] = cut(document["description"], DESCRIPTION_LENGTH)
     return derived

@@ -12,7 +12,7 @@ from todo.journal.undo import Undo
 from todo.journal.undo_scope import Run, find_shared_lists
 from todo.mcp.quoting import cut, escape, quote
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
-from todo.mcp.tools.clock import render_heading
+from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import open_items, raise_for_arguments
 from todo.mcp.tools.schema import flag, integer, text
@@ -77,7 +77,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         )
 
     async def act(work: UnitOfWork) -> Json:
-        items = await open_items(work)
+        items = await open_items(work.session, work.caller, work.now)
         list_id = items.find_list(arguments["list"], "list") if "list" in arguments else None
         raise_for_arguments(items)
         view = await find_view(

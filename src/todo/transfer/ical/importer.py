@@ -8,12 +8,11 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from todo.account.repository import FIND as FIND_ACCOUNT
-from todo.account.service import DEFAULT_ZONE
 from todo.core.errors import ProblemError
 from todo.core.timestamps import format_timestamp
 from todo.db.database import Database
 from todo.schedule.due import check_zone
+from todo.tasks.account_zone import fetch_zone
 from todo.tasks.document import Document
 from todo.tasks.repository import MAX_DEPTH
 from todo.tasks.schemas import TaskCreate
@@ -52,8 +51,7 @@ async def import_calendar(
     """
     while True:
         async with database.reading() as session:
-            row = await session.find(FIND_ACCOUNT, {"owner": owner})
-        zone: str = row[0] if row else DEFAULT_ZONE
+            zone = await fetch_zone(session, owner)
         calendar = read_calendar(data, check_zone(zone))
         async with database.unit_of_work() as session:
             importer = Importer(session, now, progress)

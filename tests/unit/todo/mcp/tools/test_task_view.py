@@ -1,16 +1,15 @@
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from todo.db.documents import TASK_FIELDS
-from todo.mcp.tools.clock import Clock
-from todo.mcp.tools.places import Place, Places
+from todo.mcp.tools.account_time import AccountTime
 from todo.mcp.tools.task_view import render_task, view_task
+from todo.tasks.visible_lists import VisibleList, VisibleLists
 
 ID = "019ab000-0000-7000-8000-000000000001"
-LIST = Place("019ab000-0000-7000-8000-000000000002", "Work", "owner")
+LIST = VisibleList("019ab000-0000-7000-8000-000000000002", "Work", "alice", "owner")
 TASK: dict[str, Any] = {
     **dict.fromkeys(TASK_FIELDS),
     "id": ID,
@@ -28,11 +27,11 @@ TASK: dict[str, Any] = {
 }
 # A Sunday, half past midnight in Berlin.
 NOW = datetime(2026, 11, 28, 23, 30, tzinfo=UTC)
-CLOCK = Clock(NOW, "Europe/Berlin", ZoneInfo("Europe/Berlin"))
+CLOCK = AccountTime(NOW, "Europe/Berlin")
 
 
 def view(**fields: object) -> dict[str, Any]:
-    return view_task(TASK | fields, CLOCK, Places([LIST]))
+    return view_task(TASK | fields, CLOCK, VisibleLists([LIST]))
 
 
 def test_what_is_empty_is_left_out() -> None:
@@ -86,7 +85,9 @@ def test_a_long_description_is_cut() -> None:
 
 
 def test_fields_cut_a_task() -> None:
-    shown = view_task(TASK | {"due_date": "2026-12-04"}, CLOCK, Places([]), ["due_date", "owner"])
+    shown = view_task(
+        TASK | {"due_date": "2026-12-04"}, CLOCK, VisibleLists(), ["due_date", "owner"]
+    )
     assert shown == {"id": ID, "due_date": "2026-12-04", "owner": "alice"}
 
 

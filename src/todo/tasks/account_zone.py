@@ -1,0 +1,18 @@
+"""Time zone of an account, which decides what a day is."""
+
+from sqlalchemy import bindparam, select
+
+from todo.db.session import Session
+from todo.db.statement import Statement
+from todo.db.tables import account
+
+DEFAULT_ZONE = "UTC"
+"""Until the user changes it."""
+
+_ZONE = Statement(select(account.c.zone).where(account.c.owner == bindparam("owner")))
+
+
+async def fetch_zone(session: Session, owner: str) -> str:
+    """Return the name of the zone of a user's account."""
+    row = await session.find(_ZONE, {"owner": owner})
+    return DEFAULT_ZONE if row is None else row[0]
