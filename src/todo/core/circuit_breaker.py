@@ -1,4 +1,4 @@
-"""Circuit breaker for the database: pybreaker, adapted to asyncio."""
+"""Circuit breaker for a service that this one needs: pybreaker, adapted to asyncio."""
 
 import asyncio
 import contextlib

@@ -5,9 +5,8 @@ needs a lock. docs/monitoring/README.md explains every metric; a test compares.
 """
 
 import contextlib
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import (
@@ -28,6 +27,8 @@ from prometheus_client.registry import Collector
 
 from todo import __version__
 from todo.db.tables import EXPECTED_REVISION
+from todo.observability.assistant_metrics import AssistantMetrics
+from todo.observability.metric_families import Durations, render_counter
 
 if TYPE_CHECKING:
     from todo.core.circuit_breaker import AsyncBreaker
@@ -56,8 +57,8 @@ class Metrics:
         self._database = database
         self._breakers: dict[str, AsyncBreaker] = {"database": database.breaker}
         self._ready = False
-        self._requests: dict[tuple[str, str, int], _Durations] = {}
-        self._loop_lag = _Durations(_LAG_BUCKETS_S)
+        self._requests: dict[tuple[str, str, int], Durations] = {}
+        self._loop_lag = Durations(_LAG_BUCKETS_S)
         # Every label is there from the start: a rate over a series that only just appeared is
         # nothing, so that an alert would miss the first event.
         self._journal = Counter(dict.fromkeys(OPERATIONS, 0))
@@ -67,6 +68,7 @@ class Metrics:
         self._over_quota = 0
         self._replays = 0
         self._retries = 0
+        self._assistant: AssistantMetrics | None = None
         self.registry.register(_Numbers(self))
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
@@ -83,7 +85,7 @@ class Metrics:
         key = (method if method in _METHODS else "other", route, status // 100)
         durations = self._requests.get(key)
         if durations is None:
-            durations = self._requests[key] = _Durations(_REQUEST_BUCKETS_S)
+            durations = self._requests[key] = Durations(_REQUEST_BUCKETS_S)
         durations.add(duration_s)
 
     def observe_loop_lag(self, lag_s: float) -> None:
@@ -141,6 +143,13 @@ class Metrics:
         """
         self._breakers[name] = breaker
 
+    @property
+    def assistant(self) -> AssistantMetrics:
+        """The metrics of the assistant, shown from their first use on."""
+        if self._assistant is None:
+            self._assistant = AssistantMetrics()
+        return self._assistant
+
     def render(self, *, ready: bool) -> bytes:
         """Return the text exposition.
 
@@ -162,11 +171,11 @@ class Metrics:
         )
         yield from self._collect_requests()
         yield from self._collect_database()
-        yield _counter(
+        yield render_counter(
             "todo_journal_entries", "Entries of the journal committed.", "operation", self._journal
         )
-        yield _counter("todo_plans", "Plans, by what became of them.", "outcome", self._plans)
-        yield _counter(
+        yield render_counter("todo_plans", "Plans, by what became of them.", "outcome", self._plans)
+        yield render_counter(
             "todo_rate_limited_requests", "Requests refused with 429.", "limit", self._limited
         )
         yield CounterMetricFamily(
@@ -190,6 +199,8 @@ class Metrics:
         )
         self._loop_lag.render(lag, [])
         yield lag
+        if self._assistant is not None:
+            yield from self._assistant.collect()
 
     def _collect_requests(self) -> Iterator[Metric]:
         labels = ["method", "route", "status"]
@@ -246,30 +257,6 @@ class Metrics:
         yield transitions
 
 
-class _Durations:
-    """A histogram; prometheus_client's own takes a lock and twenty times as long."""
-
-    __slots__ = ("_bounds", "_names", "counts", "sum")
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = bounds
-        self._names = [*(str(float(bound)) for bound in bounds), "+Inf"]
-        self.counts = [0] * len(self._names)
-        self.sum = 0.0
-
-    def add(self, seconds: float) -> None:
-        self.counts[bisect_left(self._bounds, seconds)] += 1
-        self.sum += seconds
-
-    def render(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
-        total = 0
-        buckets = []
-        for name, count in zip(self._names, self.counts, strict=True):
-            total += count
-            buckets.append((name, float(total)))
-        family.add_metric(labels, buckets, self.sum)
-
-
 class _Numbers(Collector):
     """Lets the registry ask for what is counted when it is scraped."""
 
@@ -278,10 +265,3 @@ class _Numbers(Collector):
 
     def collect(self) -> Iterator[Metric]:
         return self._metrics.collect()
-
-
-def _counter(name: str, help_text: str, label: str, counts: Counter[str]) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, help_text, labels=[label])
-    for value, count in counts.items():
-        family.add_metric([value], count)
-    return family
