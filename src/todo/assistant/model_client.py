@@ -2,7 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from todo.config.settings import Settings
+    from todo.observability.metrics import Metrics
 
 Mode = Literal["tools", "json_schema"]
 """How a model is asked: with tools that it may call, or with a schema for its answer."""
@@ -61,21 +65,41 @@ class ModelAnswer:
 
 
 class ModelError(Exception):
-    """No usable answer; the message is for the log and holds no text of users."""
+    """No usable answer; the message is for the log and holds no text of users or servers."""
 
     def __init__(
-        self, reason: ModelFailure, message: str = "", *, retry_after_s: float | None = None
+        self,
+        reason: ModelFailure,
+        message: str = "",
+        *,
+        retry_after_s: float | None = None,
+        status: int | None = None,
+        of_server: bool = True,
     ) -> None:
+        """Create an error.
+
+        Args:
+            reason: What failed.
+            message: The same for an operator.
+            retry_after_s: Seconds after which another attempt may succeed, if known.
+            status: Status code of the server's response, if there was one.
+            of_server: Whether the server is to blame, and not the caller or the model's words.
+        """
         super().__init__(message or reason)
         self.reason: ModelFailure = reason
         self.retry_after_s = retry_after_s
+        self.status = status
+        self.of_server = of_server
 
 
 class ModelClient(Protocol):
     """Client of one model server, shared by all turns of the process."""
 
-    async def get_mode(self) -> Mode:
+    async def get_mode(self, *, timeout_s: float | None = None) -> Mode:
         """Return how the model is to be asked; with `TODO_AI_MODE=auto` a test shows it, once.
+
+        Args:
+            timeout_s: Seconds that the caller has.
 
         Raises:
             ModelError: The test got no answer; the next call repeats it.
@@ -104,3 +128,19 @@ class ModelClient(Protocol):
     async def close(self) -> None:
         """Close every connection."""
         ...
+
+
+def open_model_client(settings: "Settings", metrics: "Metrics") -> ModelClient | None:
+    """Return a client of the model server that the settings name, if any.
+
+    Raises:
+        FatalError: The file with its key is missing, unreadable or not a key.
+    """
+    if settings.ai_url is None:
+        return None
+    # An import of 0.1 s and 10 MiB, for those who have a model server.
+    from todo.assistant.model_http import HttpModelClient  # noqa: PLC0415
+
+    client = HttpModelClient(settings, metrics.assistant)
+    metrics.watch_breaker("model-server", client.breaker)
+    return client

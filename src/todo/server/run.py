@@ -19,6 +19,7 @@ from hypercorn.config import Config
 from todo import __version__
 from todo.api.management import Management
 from todo.app import create_app
+from todo.assistant.model_key import read_model_key
 from todo.auth.authenticator import open_tokens
 from todo.config.addresses import Address
 from todo.config.settings import Settings, in_container, load_settings
@@ -62,6 +63,8 @@ def main() -> int:
     try:
         settings = load_settings()
         set_up_logging(settings.log_level)
+        # It is used later, and a mistake is to show now.
+        read_model_key(settings)
         tokens = open_tokens(settings, create=not in_container(os.environ))
         app = create_app(settings, tokens)
         telemetry = open_telemetry(os.environ)

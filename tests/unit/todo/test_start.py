@@ -55,6 +55,7 @@ IN_VAIN = {
     "hypercorn.run": "starts workers; this program serves in its own process",
     "jwt": "imports cryptography: 20 ms and 10 MiB, for the first token",
     "unittest": "belongs to tests",
+    "httpx": "asks the model server of the assistant, for its first message",
     "todo.mcp": "the endpoint for agents is made for its first request",
 }
 

@@ -1,0 +1,495 @@
+"""The client against a real socket: every way in which servers answer, and in which they fail.
+
+No test judges how long something takes: a short limit is given to the client as an option where the
+server hangs, and a long one everywhere else.
+"""
+
+import asyncio
+import gzip
+import json
+import logging
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.assistant import model_server as server
+from tests.integration.assistant.model_server import Answer, ModelServer, delta, open_model_server
+from tests.machine_clock import wait_until
+from todo.assistant.model_client import ModelAnswer, ModelError, ModelRequest, ModelToolCall, OnText
+from todo.assistant.model_http import HttpModelClient
+from todo.config.settings import Settings
+from todo.observability.assistant_metrics import AssistantMetrics
+
+HANGS_S = 0.2
+"""The limit where the server hangs."""
+REQUEST = ModelRequest(messages=[{"role": "user", "content": "hello"}])
+CALL = ModelToolCall("call_1", "add_tasks", '{"tasks": [{"title": "Milk"}]}')
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    """A model server on loopback."""
+    with open_model_server() as started:
+        yield started
+
+
+def make_settings(url: str, **options: Any) -> Settings:  # noqa: ANN401 - any option
+    limits = {"ai_connect_timeout_s": 60, "ai_first_token_timeout_s": 600, "ai_run_timeout_s": 600}
+    return Settings(ai_url=url, **{**limits, **options})
+
+
+def run(
+    settings: Settings,
+    use: Callable[[HttpModelClient], Coroutine[Any, Any, Any]],
+    metrics: AssistantMetrics | None = None,
+) -> Any:  # noqa: ANN401 - what the use returns
+    async def scenario() -> Any:  # noqa: ANN401
+        client = HttpModelClient(settings, metrics or AssistantMetrics())
+        try:
+            return await use(client)
+        finally:
+            await client.close()
+
+    return asyncio.run(scenario())
+
+
+def ask(settings: Settings, request: ModelRequest = REQUEST, on_text: OnText | None = None) -> Any:  # noqa: ANN401
+    """Return the answer, or the error."""
+
+    async def use(client: HttpModelClient) -> ModelAnswer | ModelError:
+        try:
+            return await client.ask(request, on_text)
+        except ModelError as error:
+            return error
+
+    return run(settings, use)
+
+
+def piece(arguments: str, **given: Any) -> dict[str, Any]:  # noqa: ANN401 - as call_piece has it
+    return delta(calls=[server.call_piece(arguments, **given)])
+
+
+def whole(message: dict[str, Any], reason: str = "stop") -> Answer:
+    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": reason}
+    counts = {"prompt_tokens": 5, "completion_tokens": 2}
+    body = {"object": "chat.completion", "choices": [choice], "usage": counts}
+    return server.respond("200 OK", json.dumps(body).encode())
+
+
+TEXTS = {
+    "word by word": server.say("Hello there"),
+    "without counts": server.events(delta("Hello"), delta(" there"), delta(finish="stop")),
+    "with nulls and thoughts": server.events(
+        delta(None),
+        {"choices": [{"index": 0, "delta": {"reasoning_content": "Hm."}}]},
+        {"choices": None},
+        delta("Hello there", finish="stop"),
+    ),
+    "with comments, event names and empty choices": server.stream_raw(
+        b": ping\n\nevent: message\r\ndata: ",
+        json.dumps(delta("Hello there", finish="length")).encode(),
+        b'\r\n\r\ndata: {"choices": []}\n\ndata: [DONE]\n\n',
+    ),
+    "cut within a character": server.stream_raw(
+        *(bytes([byte]) for byte in f"data: {json.dumps(delta('Hello there'))}\n\n".encode()),
+        b"data:[DONE]\n\n",
+    ),
+    "without the mark of the end": server.stream_raw(
+        f"data: {json.dumps(delta('Hello there', finish='stop'))}".encode()
+    ),
+    "as one object": whole({"content": "Hello there"}),
+    "of several choices": server.events(
+        {"choices": [{"index": 1, "delta": {"content": "No"}}]}, delta("Hello there", finish="stop")
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", TEXTS.values(), ids=TEXTS)
+def test_a_text_is_joined(model: ModelServer, answer: Answer) -> None:
+    model.follow(answer)
+
+    found = ask(make_settings(model.url))
+
+    assert (found.text, found.calls) == ("Hello there", ())
+    assert found.prompt_tokens > 0
+    assert found.output_tokens > 0
+
+
+HALVES = (CALL.arguments[:9], CALL.arguments[9:])
+CALLS = {
+    "in pieces": server.call(CALL.name, CALL.arguments),
+    "in one piece": server.events(
+        piece(CALL.arguments, name=CALL.name, identifier=CALL.id), delta(finish="tool_calls")
+    ),
+    "with the reason stop": server.events(
+        piece(HALVES[0], name=CALL.name, identifier=CALL.id),
+        piece(HALVES[1]),
+        delta(finish="stop"),
+    ),
+    "with the id in each piece": server.events(
+        piece(HALVES[0], name=CALL.name, identifier=CALL.id),
+        piece(HALVES[1], name=CALL.name, identifier=CALL.id),
+        delta(finish="stop"),
+    ),
+    "without an index": server.events(
+        piece(HALVES[0], name=CALL.name, identifier=CALL.id, index=None),
+        piece(HALVES[1], index=None),
+        delta(finish="stop"),
+    ),
+    "as one object": whole(
+        {
+            "content": None,
+            "tool_calls": [
+                server.call_piece(CALL.arguments, name=CALL.name, identifier=CALL.id, index=None)
+            ],
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", CALLS.values(), ids=CALLS)
+def test_a_call_is_joined(model: ModelServer, answer: Answer) -> None:
+    model.follow(answer)
+
+    found = ask(make_settings(model.url))
+
+    assert (found.text, found.calls) == ("", (CALL,))
+
+
+TOO_MANY = [
+    server.call_piece("{}", name="a", identifier=f"c{number}", index=number) for number in range(99)
+]
+HUGE = b"data: " + b"x" * (1024 * 1024) + b"\n\n"
+FAULTS: dict[str, tuple[Answer, str]] = {
+    "closes without a response": (server.close, "interrupted"),
+    "hangs before the first token": (server.hang, "timeout"),
+    "hangs before the first token of a stream": (server.hang_after(), "timeout"),
+    "hangs after a token": (server.hang_after(delta("Hel")), "timeout"),
+    "sends comments only": (server.repeat(b": ping\n\n", 0.01), "timeout"),
+    "sends bytes one by one": (server.repeat(b"d", 0.01), "timeout"),
+    "closes in the middle of the stream": (server.close_after(delta("Hel")), "interrupted"),
+    "ends the stream in the middle": (
+        server.stream_raw(f"data: {json.dumps(delta('Hel'))}\n\n".encode()),
+        "interrupted",
+    ),
+    "sends garbage instead of HTTP": (server.send_raw(b"\x00\xffgarbage\r\n\r\n"), "invalid"),
+    "sends garbage as a stream": (server.stream_raw(b"\x00\xff\n\ngarbage\n"), "invalid"),
+    "sends an empty stream": (server.stream_raw(), "invalid"),
+    "sends an empty body": (server.respond("200 OK"), "invalid"),
+    "sends invalid JSON": (server.events('{"choices": ['), "invalid"),
+    "sends another value than an object": (server.events("[]"), "invalid"),
+    "sends choices of another kind": (server.events({"choices": ["x"]}), "invalid"),
+    "sends a text of another kind": (
+        server.events({"choices": [{"delta": {"content": [1]}}]}),
+        "invalid",
+    ),
+    "sends a call of another kind": (server.events(delta(calls=["x"])), "invalid"),  # type: ignore[list-item]
+    "sends arguments of another kind": (
+        server.events(delta(calls=[{"function": {"arguments": 1}}])),
+        "invalid",
+    ),
+    "nests deeply": (server.events("[" * 100_000), "invalid"),
+    "sends only empty choices": (server.events(server.usage(1, 1)), "invalid"),
+    "answers nothing": (server.events(delta(""), delta(finish="stop")), "invalid"),
+    "calls too many tools": (server.events(delta(calls=TOO_MANY)), "invalid"),
+    "sends HTML": (
+        server.respond("200 OK", b"<html>Log in</html>", kind="text/html"),
+        "invalid",
+    ),
+    "sends a huge line": (server.stream_raw(HUGE), "invalid"),
+    "sends a line without an end": (server.repeat(b"x" * 65536), "invalid"),
+    "sends tokens without an end": (
+        server.repeat(b"".join(f"data: {json.dumps(delta('x'))}\n\n".encode() for _ in range(500))),
+        "invalid",
+    ),
+    "sends one huge object": (
+        server.respond("200 OK", b'{"a": "' + b"x" * (4 * 1024 * 1024) + b'"}'),
+        "invalid",
+    ),
+    "compresses": (
+        server.respond("200 OK", gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}),
+        "invalid",
+    ),
+    "redirects": (
+        server.respond("307 Temporary Redirect", headers={"Location": "http://127.0.0.1:1/"}),
+        "refused",
+    ),
+    "wants a key": (server.respond("401 Unauthorized", b'{"error": {"code": "x"}}'), "refused"),
+    "does not know the model": (server.respond("404 Not Found"), "refused"),
+    "limits the rate": (
+        server.respond("429 Too Many Requests", headers={"Retry-After": "120"}),
+        "rate-limited",
+    ),
+    "fails": (server.respond("500 Internal Server Error", b"oops"), "server-error"),
+    "loads its model": (server.respond("503 Service Unavailable"), "server-error"),
+    "fails within the stream": (
+        server.events(delta("Hel"), {"error": {"code": 500, "message": "oops"}}),
+        "server-error",
+    ),
+    "limits the rate within the stream": (
+        server.events({"error": {"type": "rate_limit_exceeded"}}),
+        "rate-limited",
+    ),
+    "fails with a field of its own": (server.stream_raw(b"error: {}\n\n"), "server-error"),
+}
+
+
+@pytest.mark.parametrize(("answer", "reason"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_is_an_error_with_its_reason_and_leaves_no_connection(
+    model: ModelServer, answer: Answer, reason: str
+) -> None:
+    model.follow(answer)
+    limits = {"ai_first_token_timeout_s": HANGS_S} if reason == "timeout" else {}
+
+    found = ask(make_settings(model.url, **limits))
+
+    assert isinstance(found, ModelError), found
+    assert (found.reason, len(model.requests)) == (reason, 1)
+    wait_until(lambda: model.open_connections == 0, "no connection", within_s=60)
+
+
+@pytest.mark.parametrize("limit", ["option", "caller"])
+def test_a_whole_answer_is_limited_while_tokens_arrive(model: ModelServer, limit: str) -> None:
+    model.follow(server.repeat(f"data: {json.dumps(delta('x'))}\n\n".encode(), 0.01))
+
+    async def use(client: HttpModelClient) -> str:
+        with pytest.raises(ModelError) as caught:
+            await client.ask(REQUEST, timeout_s=HANGS_S if limit == "caller" else None)
+        return caught.value.reason
+
+    settings = make_settings(model.url, ai_run_timeout_s=HANGS_S if limit == "option" else 600)
+    assert run(settings, use) == "timeout"
+
+
+def test_a_server_that_is_absent_or_refuses_connections_is_unreachable(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    for url in (f"unix:{tmp_path}/absent.sock", f"http://127.0.0.1:{port}/v1"):
+        assert ask(make_settings(url)).reason == "unreachable"
+
+
+def test_a_unix_socket_works_as_well(tmp_path: Path) -> None:
+    with open_model_server(tmp_path / "model.sock") as model:
+        model.follow(server.say("Hello there"))
+
+        assert ask(make_settings(model.url)).text == "Hello there"
+        assert model.heads[0].startswith("POST /v1/chat/completions HTTP/1.1")
+
+
+def test_text_arrives_piece_by_piece(model: ModelServer) -> None:
+    model.follow(server.say("Hello there"))
+    pieces: list[str] = []
+
+    async def on_text(text: str) -> None:
+        pieces.append(text)
+
+    ask(make_settings(model.url), on_text=on_text)
+
+    assert pieces == ["Hello", " there"]
+
+
+def test_a_canceled_request_leaves_no_connection(model: ModelServer) -> None:
+    model.follow(server.hang_after(delta("Hel")))
+    metrics = AssistantMetrics()
+
+    async def use(client: HttpModelClient) -> str:
+        arrived = asyncio.Event()
+
+        async def on_text(_text: str) -> None:
+            arrived.set()
+
+        asking = asyncio.ensure_future(client.ask(REQUEST, on_text))
+        await arrived.wait()
+        asking.cancel()
+        await asyncio.wait({asking})
+        return client.breaker.state
+
+    assert run(make_settings(model.url), use, metrics) == "closed"
+    wait_until(lambda: model.open_connections == 0, "no connection", within_s=60)
+    assert sample(metrics, "todo_assistant_model_requests_open") == 0
+    assert sample(metrics, "todo_assistant_model_requests_total", outcome="canceled") == 1
+
+
+def sample(metrics: AssistantMetrics, name: str, **labels: str) -> float:
+    (value,) = (
+        each.value
+        for family in metrics.collect()
+        for each in family.samples
+        if each.name == name and each.labels == labels
+    )
+    return value
+
+
+def test_a_server_that_is_down_is_left_alone(model: ModelServer) -> None:
+    model.follow(server.respond("500 Internal Server Error"))
+    metrics = AssistantMetrics()
+
+    async def use(client: HttpModelClient) -> list[str]:
+        reasons: list[str] = []
+        for _ in range(5):
+            with pytest.raises(ModelError) as caught:
+                await client.ask(REQUEST)
+            reasons.append(caught.value.reason)
+        return reasons
+
+    assert run(make_settings(model.url), use, metrics) == [
+        *["server-error"] * 3,
+        *["breaker-open"] * 2,
+    ]
+    assert len(model.requests) == 3
+    assert sample(metrics, "todo_assistant_model_requests_total", outcome="breaker-open") == 2
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+def test_a_server_is_not_asked_before_the_time_that_it_has_named(
+    model: ModelServer, status: str
+) -> None:
+    model.follow(server.respond(status, headers={"Retry-After": "200"}))
+
+    async def use(client: HttpModelClient) -> list[ModelError]:
+        errors = []
+        for _ in range(2):
+            with pytest.raises(ModelError) as caught:
+                await client.ask(REQUEST)
+            errors.append(caught.value)
+        return errors
+
+    first, second = run(make_settings(model.url), use)
+
+    assert first.reason == second.reason
+    assert 0 < second.retry_after_s <= 200
+    assert len(model.requests) == 1
+
+
+@pytest.mark.parametrize("answer", [server.respond("401 No"), server.events(delta(""))])
+def test_refusals_and_empty_answers_do_not_open_the_breaker(
+    model: ModelServer, answer: Answer
+) -> None:
+    model.follow(answer)
+
+    async def use(client: HttpModelClient) -> str:
+        for _ in range(5):
+            with pytest.raises(ModelError):
+                await client.ask(REQUEST)
+        return client.breaker.state
+
+    assert run(make_settings(model.url), use) == "closed"
+
+
+def test_the_key_is_sent_and_never_logged(
+    model: ModelServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = tmp_path / "key"
+    key.write_text("sk-sesame\n")
+    body = b'{"error": {"message": "wrong key sk-sesame for hello", "type": "invalid_api_key"}}'
+    model.follow(server.respond("401 Unauthorized", body))
+
+    with caplog.at_level(logging.INFO):
+        found = ask(make_settings(model.url, ai_key_file=key))
+
+    assert "Authorization: Bearer sk-sesame" in model.heads[0]
+    assert "invalid_api_key" in caplog.text
+    assert "sesame" not in f"{caplog.text} {found!r} {found}"
+    assert "hello" not in caplog.text
+
+
+def test_no_proxy_of_the_environment_is_used(
+    model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    model.follow(server.say("Hello there"))
+
+    assert getattr(ask(make_settings(model.url)), "text", "") == "Hello there"
+
+
+def test_a_request_has_the_form_of_chat_completions(model: ModelServer) -> None:
+    model.follow(server.say("Hello there"))
+    tool = {"type": "function", "function": {"name": "add_tasks", "parameters": {}}}
+    schema = {"type": "object"}
+    request = ModelRequest(REQUEST.messages, tools=[tool], schema=schema, max_tokens=99)
+
+    ask(make_settings(model.url, ai_model="small"), request)
+
+    assert model.requests == [
+        {
+            "model": "small",
+            "messages": list(REQUEST.messages),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "max_tokens": 99,
+            "temperature": 0,
+            "tools": [tool],
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "strict": True, "schema": schema},
+            },
+        }
+    ]
+    assert "accept-encoding: identity" in model.heads[0].lower()
+
+
+def test_what_a_server_does_not_know_is_left_out_from_then_on(model: ModelServer) -> None:
+    def refuse(name: str) -> Answer:
+        error = {"message": f"Unsupported parameter: '{name}'", "param": name}
+        return server.respond("400 Bad Request", json.dumps({"error": error}).encode())
+
+    model.follow(refuse("max_tokens"), refuse("temperature"), server.say("Hello there"))
+
+    async def use(client: HttpModelClient) -> list[str]:
+        return [(await client.ask(REQUEST)).text for _ in range(2)]
+
+    assert run(make_settings(model.url), use) == ["Hello there"] * 2
+    assert len(model.requests) == 4
+    for body in model.requests[2:]:
+        assert body["max_completion_tokens"] == 512
+        assert not {"max_tokens", "temperature"} & body.keys()
+
+
+PROBES = {
+    "calls": (server.call("set_number", {"number": 7}), "tools"),
+    "calls with another number": (server.call("set_number", {"number": 8}), "json_schema"),
+    "calls another tool": (server.call("other", {"number": 7}), "json_schema"),
+    "writes the call as text": (server.say('{"name": "set_number"}'), "json_schema"),
+    "writes nothing": (server.events(delta(finish="length")), "json_schema"),
+    "has no tools": (
+        server.respond("400 Bad Request", b'{"error": {"message": "no tools"}}'),
+        "json_schema",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "mode"), PROBES.values(), ids=PROBES)
+def test_the_mode_is_found_once(model: ModelServer, answer: Answer, mode: str) -> None:
+    model.follow(answer)
+
+    async def use(client: HttpModelClient) -> list[str]:
+        return list(await asyncio.gather(client.get_mode(), client.get_mode()))
+
+    assert run(make_settings(model.url), use) == [mode, mode]
+    assert len(model.requests) == 1
+
+
+def test_a_mode_that_could_not_be_found_is_tried_again(model: ModelServer) -> None:
+    model.follow(server.respond("500 No"), server.call("set_number", {"number": 7}))
+
+    async def use(client: HttpModelClient) -> str:
+        with pytest.raises(ModelError):
+            await client.get_mode()
+        return await client.get_mode()
+
+    assert run(make_settings(model.url), use) == "tools"
+
+
+def test_a_mode_that_is_configured_needs_no_test(model: ModelServer) -> None:
+    async def use(client: HttpModelClient) -> str:
+        return await client.get_mode()
+
+    assert run(make_settings(model.url, ai_mode="json_schema"), use) == "json_schema"
+    assert model.requests == []
