@@ -30,8 +30,12 @@ class ListService:
         self._caller = work.caller
         self._store = ListRepository(work.session, work.caller)
 
-    async def create(self, fields: dict[str, Any]) -> bytes:
+    async def create(self, fields: dict[str, Any], list_id: str | None = None) -> bytes:
         """Store a new list of the caller and return its document.
+
+        Args:
+            fields: Of `ListCreate`.
+            list_id: Its id, if it has one already.
 
         Raises:
             ReadOnlyError: The token is for one list.
@@ -40,7 +44,7 @@ class ListService:
             raise ReadOnlyError("This token is for one list, and makes no other.")
         position = fields.get("position")
         document: Document = {
-            "id": str(new_uuid7()),
+            "id": list_id or str(new_uuid7()),
             "owner": self._caller.user,
             "name": fields["name"],
             # After all others: new ones are later.

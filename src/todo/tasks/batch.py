@@ -1,6 +1,7 @@
 """Batches: several changes of tasks in one transaction, all or none."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 from todo.core.errors import BatchFailedError, ProblemError, ValidationFailedError
@@ -19,7 +20,7 @@ async def prepare_batch(rules: RuleEvaluation, operations: list[dict[str, Any]])
             await rules.prepare(operation.get("task", {}))
 
 
-async def run_batch(tasks: TaskService, operations: list[dict[str, Any]]) -> bytes:
+async def run_batch(tasks: TaskService, operations: Sequence[dict[str, Any]]) -> bytes:
     """Do the operations in their order and return their results as JSON.
 
     Args:

@@ -1,6 +1,6 @@
 """SQL statements for tasks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -26,7 +26,7 @@ from todo.auth.visibility import can_see, can_write, visibility_params
 from todo.core.caller import Caller
 from todo.db.documents import TASK_FIELDS, return_document, select_document
 from todo.db.session import Session
-from todo.db.statement import POSTGRESQL, SQLITE, BoundStatement, Statement
+from todo.db.statement import POSTGRESQL, SQLITE, BoundStatement, Statement, unnest_json
 from todo.db.tables import Id, reminder, task, task_list, task_tag
 from todo.tasks.document import COLUMNS, SEARCHED, Document, as_bytes, to_row, to_row_without_words
 from todo.tasks.text_fields import normalize_task
@@ -154,8 +154,13 @@ _FOLLOWED = Statement(
 
 def _following(dialect: str) -> Select[Any]:
     seen = can_see(task.c.owner, task.c.list_id)
-    follows = task.c.previous_id == bindparam("previous", type_=Id)
-    return select_document(dialect, task, lambda s: s.where(follows, seen).limit(1))
+    # The index has only tasks that follow one.
+    follows = task.c.previous_id.is_not(None) & task.c.previous_id.in_(
+        unnest_json(dialect, "previous", Id)
+    )
+    return select_document(
+        dialect, task, lambda s: s.where(follows, seen), TASK_FIELDS, [task.c.previous_id]
+    )
 
 
 _FOLLOWING = Statement(_following)
@@ -196,10 +201,17 @@ class TaskRepository:
         """Whether the series has a next task after this one."""
         return await self._session.find(_FOLLOWED, {"previous": task_id}) is not None
 
-    async def find_next(self, task_id: str) -> bytes | None:
-        """Return the document of the task that follows one in its series, if the caller sees it."""
-        row = await self._session.find(_FOLLOWING, {"previous": task_id, **self._sight})
-        return None if row is None else as_bytes(row[0])
+    async def find_following(self, task_ids: Sequence[str]) -> list[bytes]:
+        """Return the documents of the tasks that follow others in their series, in their order.
+
+        Those that the caller does not see are left out.
+        """
+        if not task_ids:
+            return []
+        values = {"previous": orjson.dumps(task_ids).decode(), **self._sight}
+        rows = await self._session.fetch(_FOLLOWING, values)
+        found = {str(previous): as_bytes(document) for document, previous in rows}
+        return [found[task_id] for task_id in task_ids if task_id in found]
 
     def add(
         self, document: Document, fire_times: Iterable[str], words: str | None = None

@@ -228,3 +228,25 @@ def test_each_faulty_item_is_named(agent: Agent) -> None:
         tasks=[{"id": first, "list": "foo"}, {"id": UNKNOWN, "add_tags": ["x"]}],
     )
     assert [each["field"] for each in result.data["errors"]] == ["tasks.0.list", "tasks.1"]
+
+
+def test_every_faulty_item_is_named(agent: Agent) -> None:
+    (known,) = agent.add("t")
+    failed = agent.fail(
+        "reschedule_tasks",
+        tasks=[
+            {"id": known, "recurrence": "foo"},
+            {"id": UNKNOWN, "due": "friday"},
+            {"id": "not-an-id", "due": "blub"},
+        ],
+    )
+    fields = [each["field"] for each in failed.data["errors"]]
+    assert fields == ["tasks.0.recurrence", "tasks.1", "tasks.2.id", "tasks.2.due"]
+
+
+def test_a_missing_task_is_named_beside_an_invalid_change(agent: Agent) -> None:
+    (known,) = agent.add("t")
+    failed = agent.fail(
+        "update_tasks", tasks=[{"id": UNKNOWN, "title": "a"}, {"id": known, "title": ""}]
+    )
+    assert [each["field"] for each in failed.data["errors"]] == ["tasks.0", "tasks.1.title"]

@@ -1,12 +1,11 @@
 """add_tasks: new tasks from lines of quick add or from fields, all or none."""
 
-import asyncio
-
 from todo.core.errors import ValidationFailedError
+from todo.core.ids import new_uuid7
 from todo.lists.schemas import ListCreate
 from todo.lists.service import ListService
 from todo.mcp.quoting import quote
-from todo.mcp.tool import Json, ToolCall, ToolResult
+from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import (
@@ -15,11 +14,11 @@ from todo.mcp.tools.items import (
     Items,
     is_removed,
     open_items,
-    read_costly,
+    read_items,
     read_tag,
     run_operations,
 )
-from todo.mcp.tools.list_lookup import NAME_LENGTH
+from todo.mcp.tools.list_lookup import NAME_LENGTH, ListLookup
 from todo.mcp.tools.schema import array, flag, record, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import (
@@ -30,15 +29,16 @@ from todo.mcp.tools.write import (
     render_run,
     run_write,
 )
-from todo.tasks.document import parse_document
+from todo.tasks.batch import prepare_batch
 from todo.tasks.quick_add import parse_fields
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.schemas import TaskCreate
-from todo.tasks.visible_lists import VisibleList
+from todo.tasks.visible_lists import VisibleList, fetch_visible_lists
 from todo.writes.unit_of_work import UnitOfWork
 
 NAME = "add_tasks"
 PRIORITIES = ("none", "low", "medium", "high")
+_NOTHING: Json = {}
 _PLAIN = ("title", "description", "priority", "reminders")
 
 _ARGUMENTS: Json = {
@@ -84,55 +84,61 @@ _RESULT: Json = {
 async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     # Its budget outlasts a repeated attempt.
     rules = RuleEvaluation()
+    items = await open_items(call)
+    given: list[Json] = arguments["tasks"]
+    missing = _find_missing(call, items, given) if arguments.get("create_missing_lists") else []
+    tasks = await read_items(rules, _read, given, items, _NOTHING)
+    await prepare_batch(rules, [{"task": task} for task in tasks])
 
-    async def act(work: UnitOfWork) -> Json:
-        items = await open_items(work.session, work.caller, work.now)
-        given: list[Json] = arguments["tasks"]
-        created: list[str] = []
-        if arguments.get("create_missing_lists"):
-            created = await _create_lists(work, items, given)
-        operations = []
-        for index, item in enumerate(given):
-            task = await read_costly(rules, _read, item, items, f"tasks.{index}")
-            operations.append({"op": "create", "task": task})
-            # Others have their turn between the lines.
-            await asyncio.sleep(0)
+    async def write(work: UnitOfWork) -> Json:
         raise_for_items(items.errors)
+        await _create_lists(work, missing)
+        operations = [{"op": "create", "task": task} for task in tasks]
         documents = await run_operations(work, rules, operations)
         shown = [view_task(document, items.clock, items.lists) for document in documents]
-        more = {"created_lists": created} if created else {}
+        more = {"created_lists": [each.name for each in missing]} if missing else {}
         return {**items.clock.render(), "tasks": shown, **more}
 
-    return await run_write(call, NAME, arguments, act, _render)
+    return await run_write(call, NAME, arguments, write, _render)
 
 
-async def _create_lists(work: UnitOfWork, items: Items, given: list[Json]) -> list[str]:
-    """Create the lists that are named in a field and do not exist; return their names.
-
-    Raises:
-        ToolError: One of them cannot be created.
-    """
-    created: list[str] = []
+def _find_missing(call: ToolCall, items: Items, given: list[Json]) -> list[VisibleList]:
+    """Return the lists to create: those that are named in a field and do not exist."""
+    missing: list[VisibleList] = []
     for index, item in enumerate(given):
         # The first of several items creates it for all.
         if "list" not in item or is_removed(item["list"]) or items.lookup.has(item["list"]):
             continue
-        if work.caller.list_id is not None:
+        path = f"tasks.{index}.list"
+        if call.caller.list_id is not None:
             message = "this token is for one list, and cannot create another; leave the list out"
-            items.add_error(f"tasks.{index}.list", message, "read-only")
-            continue
-        if not items.lists.is_complete:
+            items.add_error(path, message, "read-only")
+        elif not items.lists.is_complete:
             # There may be one of this name.
-            items.find_list(item["list"], f"tasks.{index}.list")
-            continue
-        fields = items.validate(ListCreate, {"name": item["list"]}, f"tasks.{index}")
-        if fields:
-            document = parse_document(await ListService(work).create(fields))
-            own = VisibleList(document["id"], document["name"], work.caller.user, "owner")
-            items.lookup.add(own)
-            created.append(document["name"])
-    raise_for_items(items.errors)
-    return created
+            items.find_list(item["list"], path)
+        elif fields := items.validate(ListCreate, {"name": item["list"]}, f"tasks.{index}"):
+            new = VisibleList(str(new_uuid7()), fields["name"], call.caller.user, "owner")
+            items.lookup.add(new)
+            missing.append(new)
+    return missing
+
+
+async def _create_lists(work: UnitOfWork, missing: list[VisibleList]) -> None:
+    """Create lists, unless one of them exists by now.
+
+    Raises:
+        ToolError: One does.
+        ProblemError: As `ListService.create`.
+    """
+    if not missing:
+        return
+    await work.lock(work.caller.user)
+    known = ListLookup(await fetch_visible_lists(work.session, work.caller))
+    for new in missing:
+        if known.has(new.name):
+            message = f"The list {quote(new.name, NAME_LENGTH)} was created in the meantime."
+            raise ToolError(message, "repeat the call.", code="conflict")
+        await ListService(work).create({"name": new.name}, new.id)
 
 
 def _read(item: Json, items: Items, path: str) -> Json:

@@ -1,16 +1,18 @@
 """complete_tasks: completes or reopens tasks, and shows the next ones of their series."""
 
+from dataclasses import replace
+
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED, render_changed, show_changed
 from todo.mcp.tools.definition import define_tool
 from todo.mcp.tools.items import open_items, run_operations
 from todo.mcp.tools.schema import array, flag, record, text
+from todo.mcp.tools.task_changes import raise_for_tasks
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import (
     MAX_TASKS,
     REPEATABLE,
     VERSION,
-    raise_for_items,
     require_versions,
     run_write,
 )
@@ -42,31 +44,30 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     require_versions(call.caller, arguments["tasks"])
     rules = RuleEvaluation()
     operation = "reopen" if arguments.get("reopen") else "complete"
+    items = await open_items(call)
+    given = enumerate(arguments["tasks"])
+    targets = [items.identify(item, f"tasks.{index}") for index, item in given]
+    operations = [{"op": operation, **target} for target in targets]
 
-    async def act(work: UnitOfWork) -> Json:
-        items = await open_items(work.session, work.caller, work.now)
-        operations = [
-            {"op": operation, **items.identify(item, f"tasks.{index}")}
-            for index, item in enumerate(arguments["tasks"])
-        ]
-        raise_for_items(items.errors)
+    async def write(work: UnitOfWork) -> Json:
+        await raise_for_tasks(work, replace(items, errors=list(items.errors)), targets)
         documents = await run_operations(work, rules, operations)
         done = show_changed(items, documents)
         store = TaskRepository(work.session, work.caller)
-        following = [
-            await store.find_next(document["id"])
-            for document in documents
-            if document["recurrence"] is not None and document["is_completed"]
-        ]
+        following = await store.find_following(
+            [
+                document["id"]
+                for document in documents
+                if document["recurrence"] is not None and document["is_completed"]
+            ]
+        )
         done["next"] = [
-            view_task(parse_document(text), items.clock, items.lists)
-            for text in following
-            if text is not None
+            view_task(parse_document(text), items.clock, items.lists) for text in following
         ]
         return done
 
     verb = "Reopened" if operation == "reopen" else "Completed"
-    return await run_write(call, NAME, arguments, act, lambda done: _render(verb, done))
+    return await run_write(call, NAME, arguments, write, lambda done: _render(verb, done))
 
 
 def _render(verb: str, structured: Json) -> str:

@@ -72,36 +72,43 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             "delete_tasks needs either what to delete or plan_id.",
             "call it with tasks or lists first, then with only the plan_id that it returns.",
         )
+    if not is_confirmed:
+        # As the service does, before the name of a list is looked for.
+        call.caller.require("read")
     count = call.state.metrics.count_plan
+    items = await open_items(call)
+    operations = [] if is_confirmed else _read(arguments, items)
 
-    async def act(work: UnitOfWork) -> Json:
-        items = await open_items(work.session, work.caller, work.now)
+    async def write(work: UnitOfWork) -> Json:
+        raise_for_items(items.errors)
         plans = PlanService(work, count=count)
         if is_confirmed:
             return await _apply(work, items, plans, arguments["plan_id"])
-        return await _plan(work, items, plans, arguments)
+        return await _plan(work, items, plans, operations)
 
-    return await run_write(call, NAME, arguments, act, _render)
+    return await run_write(call, NAME, arguments, write, _render)
 
 
-async def _plan(work: UnitOfWork, items: Items, plans: PlanService, arguments: Json) -> Json:
-    """Make the plan of a deletion."""
-    # As the service does, before the name of a list is looked for.
-    work.caller.require("read")
-    tasks, lists = arguments.get("tasks", []), arguments.get("lists", [])
+def _read(arguments: Json, items: Items) -> list[Json]:
+    """Return the operations of a deletion."""
     operations = [
         {"op": "delete", **items.identify(item, f"tasks.{index}")}
-        for index, item in enumerate(tasks)
+        for index, item in enumerate(arguments.get("tasks", ()))
     ]
     operations += [
         {"op": "delete_list", "id": items.find_list(given, f"lists.{index}")}
-        for index, given in enumerate(lists)
+        for index, given in enumerate(arguments.get("lists", ()))
     ]
-    raise_for_items(items.errors)
+    return operations
+
+
+async def _plan(work: UnitOfWork, items: Items, plans: PlanService, operations: list[Json]) -> Json:
+    """Make the plan of a deletion."""
     try:
         plan = orjson.loads(await plans.create(operations, expires_in_minutes=_LIFETIME_MINUTES))
     except BatchFailedError as error:
-        errors = translate_batch_error(error, len(tasks))
+        tasks = sum(each["op"] == "delete" for each in operations)
+        errors = translate_batch_error(error, tasks)
         raise_for_items([_explain_missing(each) for each in errors])
         raise
     # A plan shows as many documents as it has room for. What the call names is shown in any case.

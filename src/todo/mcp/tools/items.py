@@ -1,5 +1,6 @@
 """Items of a call: their arguments as fields of the API, and their faults by item."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,27 +11,26 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from todo.api.schemas import to_json_dict
-from todo.core.caller import Caller
 from todo.core.errors import BatchFailedError, ValidationFailedError
 from todo.core.validation_errors import word_errors
 from todo.db.session import Session
 from todo.mcp.tool import Json, ToolCall, ToolError
 from todo.mcp.tools.account_time import AccountTime
 from todo.mcp.tools.list_lookup import ListLookup, ListNameError
-from todo.mcp.tools.write import FIELDS, raise_for_items, translate_batch_error
+from todo.mcp.tools.write import FIELDS, explain, raise_for_items, translate_batch_error
 from todo.quickadd.parser import parse_due, parse_quick_add, parse_recurrence
 from todo.quickadd.result import MAX_TEXT
-from todo.tasks.batch import prepare_batch, run_batch
+from todo.tasks.batch import run_batch
 from todo.tasks.quick_add import QuickAddContext, fetch_context, parse_fields
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
 from todo.tasks.visible_lists import VisibleLists
 from todo.writes.unit_of_work import UnitOfWork
 
-T = TypeVar("T")
-
 DUE = frozenset({"due_date", "due_at", "due_zone"})
 RULE = frozenset({"recurrence", "recurrence_from"})
+T = TypeVar("T")
+
 _REMOVED = {"", "none"}
 # What the grammar reads; it takes a few milliseconds for the longest of them.
 _TEXTS = ("text", "due", "recurrence")
@@ -50,17 +50,36 @@ def is_removed(given: str | None) -> bool:
     return given is None or given.strip().casefold() in _REMOVED
 
 
-async def read_costly(
-    rules: RuleEvaluation, read: Callable[..., T], given: Json, *more: object
-) -> T:
-    """Return what a function reads from an item; long texts are read off the event loop.
+async def read_items(
+    rules: RuleEvaluation,
+    read: Callable[[Json, "Items", str], T],
+    given: Sequence[Json],
+    items: "Items",
+    nothing: T,
+) -> list[T]:
+    """Return what a function reads from each item; long texts are read off the event loop.
 
-    Raises:
-        ValidationFailedError: The texts of the call cost too much together.
+    Args:
+        rules: Has the budget of the call.
+        read: Reads an item, and adds faults to the items.
+        given: The items of the call.
+        items: Where faults are added.
+        nothing: For an item that costs too much.
     """
-    if sum(len(given.get(name) or "") for name in _TEXTS) <= _SHORT_LENGTH:
-        return read(given, *more)
-    return await rules.run(read, given, *more)
+    found: list[T] = []
+    for index, item in enumerate(given):
+        arguments = (item, items, f"tasks.{index}")
+        try:
+            if sum(len(item.get(name) or "") for name in _TEXTS) <= _SHORT_LENGTH:
+                found.append(read(*arguments))
+            else:
+                found.append(await rules.run(read, *arguments))
+        except ValidationFailedError as error:
+            items.errors += explain(index, error)
+            found.append(nothing)
+        # Others have their turn between the lines.
+        await asyncio.sleep(0)
+    return found
 
 
 def read_tag(given: str) -> str:
@@ -91,6 +110,16 @@ class Items:
     def add_error(self, path: str, message: str, code: str = "invalid", **more: Any) -> None:  # noqa: ANN401 - JSON
         """Note a fault."""
         self.errors.append({"field": path, "code": code, "message": message, **more})
+
+    def is_faulty(self, number: int) -> bool:
+        """Whether a fault of one of the tasks of the call was found."""
+        return any(Items.number_of(each) == number for each in self.errors)
+
+    @staticmethod
+    def number_of(error: Json) -> int:
+        """Return the number of the item that a fault is about, -1 for none."""
+        number = str(error["field"]).removeprefix("tasks.").partition(".")[0]
+        return int(number) if number.isdecimal() else -1
 
     def identify(self, item: Json, path: str) -> Json:
         """Return id and version of an operation on a task that there is."""
@@ -159,6 +188,8 @@ class Items:
 
     def find_list(self, given: str, path: str) -> str | None:
         """Return the id of a list that is given by name or id, None where there is none."""
+        if any(each["field"] == path for each in self.errors):
+            return None
         try:
             return self.lookup.get_id(given)
         except ListNameError as error:
@@ -211,20 +242,22 @@ async def open_view(
         call: The call.
         given: The list, by name or id; None for all.
     """
-    items = await open_items(session, call.caller, call.now)
+    # What words mean depends on the same as over HTTP.
+    context = await fetch_context(session, call.caller)
+    items = Items(AccountTime(call.now, context.zone), ListLookup(context.lists))
     return items, None if given is None else items.find_list(given, "list")
 
 
-async def open_items(session: Session, caller: Caller, now: datetime) -> Items:
-    """Return the items of a call, none read yet.
+async def open_items(call: ToolCall) -> Items:
+    """Return the items of a write, none read yet.
 
-    Args:
-        session: Reads.
-        caller: Whose words they are: those of the HTTP endpoint mean the same.
-        now: The present instant.
+    They are read before the write begins, whose locks others wait for. Their faults refuse it only
+    in the write, by `raise_for_items`: an earlier call with the same key may have been carried out,
+    when the text was clear or a list had the only name of its kind.
     """
-    context = await fetch_context(session, caller)
-    return Items(AccountTime(now, context.zone), ListLookup(context.lists))
+    async with call.state.database.reading(call.caller.user) as session:
+        items, _ = await open_view(session, call, None)
+    return items
 
 
 async def run_operations(
@@ -235,10 +268,8 @@ async def run_operations(
     Raises:
         ToolError: Some cannot be done; its errors name the items. Nothing may be committed.
     """
-    run = list(operations)
-    await prepare_batch(rules, run)
     try:
-        results = orjson.loads(await run_batch(TaskService(work, rules), run))["results"]
+        results = orjson.loads(await run_batch(TaskService(work, rules), operations))["results"]
     except BatchFailedError as error:
         raise_for_items(translate_batch_error(error))
         raise

@@ -1,26 +1,17 @@
 """reschedule_tasks: moves dues and sets recurrences, and keeps what is not mentioned."""
 
-from todo.core.errors import ProblemError
+from dataclasses import replace
+
 from todo.mcp.tool import Json, ToolCall, ToolResult
-from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED, render_changed, show_changed
+from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED
 from todo.mcp.tools.definition import define_tool
-from todo.mcp.tools.items import Items, is_removed, open_items, read_costly, run_operations
+from todo.mcp.tools.items import Items, is_removed
 from todo.mcp.tools.new_due import keep_clock, move, read_clock, read_old_due
 from todo.mcp.tools.schema import array, record, text
-from todo.mcp.tools.write import (
-    MAX_TASKS,
-    REPEATABLE,
-    VERSION,
-    explain,
-    raise_for_items,
-    require_versions,
-    run_write,
-)
+from todo.mcp.tools.task_changes import TaskChange, change_tasks
+from todo.mcp.tools.write import MAX_TASKS, REPEATABLE, VERSION
 from todo.quickadd.moves import parse_new_due
-from todo.tasks.document import Document, parse_document
-from todo.tasks.recurrence import RuleEvaluation
-from todo.tasks.service import TaskService
-from todo.writes.unit_of_work import UnitOfWork
+from todo.tasks.document import Document
 
 NAME = "reschedule_tasks"
 
@@ -44,80 +35,65 @@ _ARGUMENTS: Json = {
     ),
     **REPEATABLE,
 }
+_NO_DUE: Json = {"due_date": None, "due_at": None}
+_NO_RULE: Json = {"recurrence": None}
 
 
 async def _run(call: ToolCall, arguments: Json) -> ToolResult:
-    require_versions(call.caller, arguments["tasks"])
-    rules = RuleEvaluation()
-
-    async def act(work: UnitOfWork) -> Json:
-        items = await open_items(work.session, work.caller, work.now)
-        operations = []
-        for index, item in enumerate(arguments["tasks"]):
-            path = f"tasks.{index}"
-            known = len(items.errors)
-            place = items.identify(item, path)
-            fields: Json = {}
-            if len(items.errors) == known:
-                try:
-                    fields = await _read(work, items, rules, item | {"id": place["id"]}, path)
-                except ProblemError as error:
-                    items.errors += explain(index, error)
-            operations.append({"op": "update", "task": fields, **place})
-        raise_for_items(items.errors)
-        return show_changed(items, await run_operations(work, rules, operations))
-
-    return await run_write(
-        call, NAME, arguments, act, lambda done: render_changed("Rescheduled", done)
-    )
+    return await change_tasks(call, NAME, arguments, "Rescheduled", _read)
 
 
-async def _read(
-    work: UnitOfWork, items: Items, rules: RuleEvaluation, item: Json, path: str
-) -> Json:
-    """Return the fields that a task gets; it is locked until they are set.
-
-    Raises:
-        ProblemError: As `TaskService.update`.
-    """
+def _read(item: Json, items: Items, path: str) -> TaskChange:
     if "due" not in item and "recurrence" not in item:
         items.add_error(path, "changes nothing; give a due or a recurrence")
-        return {}
-    version = item.get("version")
-    expected = None if version is None else frozenset({version})
-    before = parse_document(await TaskService(work).get_to_change(item["id"], expected))
-    return await read_costly(rules, _read_fields, item, items, before, path)
-
-
-def _read_fields(item: Json, items: Items, before: Document, path: str) -> Json:
-    fields = _read_recurrence(before, items, item, f"{path}.recurrence")
     if "due" not in item:
-        return fields
+        return _read_rule_alone(item, items, f"{path}.recurrence")
+    fields: Json = {}
+    if "recurrence" in item:
+        is_gone = is_removed(item["recurrence"])
+        given = f"{path}.recurrence"
+        fields = _NO_RULE if is_gone else items.read_recurrence(item["recurrence"], given)
     if is_removed(item["due"]):
-        return {**fields, "due_date": None, "due_at": None}
-    rule = fields.get("recurrence", before["recurrence"])
+        return TaskChange({**fields, **_NO_DUE})
     try:
         new = parse_new_due(item["due"], items.clock.now, items.clock.zone)
-        return fields | move(read_old_due(before, items.clock), new, rule)
     except ValueError as error:
         items.add_due_error(item["due"], f"{path}.due", error)
-        return {}
+        return TaskChange(fields)
+
+    def finish(before: Document, attempt: Items) -> Json:
+        rule = fields.get("recurrence", before["recurrence"])
+        try:
+            return move(read_old_due(before, items.clock), new, rule)
+        except ValueError as error:
+            attempt.add_due_error(item["due"], f"{path}.due", error)
+            return {}
+
+    return TaskChange(fields, finish)
 
 
-def _read_recurrence(before: Document, items: Items, item: Json, path: str) -> Json:
-    if "recurrence" not in item:
-        return {}
-    if is_removed(item["recurrence"]):
-        return {"recurrence": None}
-    if "due" not in item and before["due_date"] is None and before["due_at"] is None:
-        # As for a new task: without a due, nobody would see it.
-        return items.read_series(item["recurrence"], path)
-    fields = items.read_recurrence(item["recurrence"], path)
-    clock = read_clock(before["recurrence"])
-    if fields and "due" not in item and clock is not None:
+def _read_rule_alone(item: Json, items: Items, path: str) -> TaskChange:
+    """Read a recurrence without a due: for a task with a due it is the rule of that."""
+    if "recurrence" not in item or is_removed(item["recurrence"]):
+        return TaskChange(_NO_RULE if "recurrence" in item else {})
+    text_of_rule = item["recurrence"]
+    with_due, without_due = (replace(items, errors=[]) for _ in range(2))
+    rule = with_due.read_recurrence(text_of_rule, path)
+    # As for a new task: without a due, nobody would see it.
+    series = without_due.read_series(text_of_rule, path)
+
+    def finish(before: Document, attempt: Items) -> Json:
+        if before["due_date"] is None and before["due_at"] is None:
+            attempt.errors += without_due.errors
+            return series
+        attempt.errors += with_due.errors
+        clock = read_clock(before["recurrence"])
+        if not rule or clock is None:
+            return rule
         # The due was moved by a gap: only the rule before knows the time of its series.
-        fields["recurrence"] = keep_clock(fields["recurrence"], clock)
-    return fields
+        return {**rule, "recurrence": keep_clock(rule["recurrence"], clock)}
+
+    return TaskChange({}, finish)
 
 
 TOOL = define_tool(

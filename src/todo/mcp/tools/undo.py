@@ -76,9 +76,10 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             code="precondition-required",
         )
 
-    async def act(work: UnitOfWork) -> Json:
-        items = await open_items(work.session, work.caller, work.now)
-        list_id = items.find_list(arguments["list"], "list") if "list" in arguments else None
+    items = await open_items(call)
+    list_id = items.find_list(arguments["list"], "list") if "list" in arguments else None
+
+    async def write(work: UnitOfWork) -> Json:
         raise_for_arguments(items)
         view = await find_view(
             work.session, work.caller, None if list_id is None else UUID(list_id)
@@ -99,7 +100,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     # A part of the run that it undoes, it would cancel it out instead of being undone itself.
     own = replace(call, caller=replace(call.caller, run_id=str(new_uuid7())))
     try:
-        return await run_write(own, NAME, identified, act, _render)
+        return await run_write(own, NAME, identified, write, _render)
     except (NotFoundError, VersionMismatchError, UndoConflictError) as error:
         raise _explain(error) from None
 

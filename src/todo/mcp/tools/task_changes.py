@@ -1,0 +1,103 @@
+"""Changes of existing tasks: texts are read before the write, tasks within it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from todo.core.errors import ProblemError
+from todo.mcp.tool import Json, ToolCall, ToolResult
+from todo.mcp.tools.changed_tasks import render_changed, show_changed
+from todo.mcp.tools.items import Items, open_items, read_items, run_operations
+from todo.mcp.tools.write import explain, raise_for_items, require_versions, run_write
+from todo.tasks.batch import prepare_batch
+from todo.tasks.document import Document, parse_document
+from todo.tasks.recurrence import RuleEvaluation
+from todo.tasks.service import TaskService
+from todo.writes.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChange:
+    """What an item of a call says about a task.
+
+    Attributes:
+        fields: Those that do not depend on the task as it is.
+        finish: Returns the others for the task as it is, which is locked until they are set; adds
+            faults to the items. None where there are none.
+    """
+
+    fields: Json
+    finish: Callable[[Document, Items], Json] | None = None
+
+
+async def change_tasks(
+    call: ToolCall,
+    tool: str,
+    arguments: Json,
+    verb: str,
+    read: Callable[[Json, Items, str], TaskChange],
+) -> ToolResult:
+    """Change the tasks of a call, all or none.
+
+    Args:
+        call: The call.
+        tool: The name of the tool.
+        arguments: Those of the call.
+        verb: What is done, for the text of the result.
+        read: Returns the change that an item names, and adds faults to the items.
+    """
+    given: list[Json] = arguments["tasks"]
+    require_versions(call.caller, given)
+    rules = RuleEvaluation()
+    items = await open_items(call)
+    targets = [items.identify(item, f"tasks.{index}") for index, item in enumerate(given)]
+    changes = await read_items(rules, read, given, items, TaskChange({}))
+    await prepare_batch(rules, [{"task": change.fields} for change in changes])
+
+    async def write(work: UnitOfWork) -> Json:
+        # It may run again.
+        attempt = replace(items, errors=list(items.errors))
+        operations = [
+            {"op": "update", "task": await _finish(work, attempt, number, target, change), **target}
+            for number, (target, change) in enumerate(zip(targets, changes, strict=True))
+        ]
+        await raise_for_tasks(work, attempt, targets)
+        return show_changed(attempt, await run_operations(work, rules, operations))
+
+    return await run_write(call, tool, arguments, write, lambda done: render_changed(verb, done))
+
+
+async def _finish(
+    work: UnitOfWork, items: Items, number: int, target: Json, change: TaskChange
+) -> Json:
+    if change.finish is None or items.is_faulty(number):
+        return change.fields
+    try:
+        return change.fields | change.finish(await _get_to_change(work, target), items)
+    except ProblemError as error:
+        items.errors += explain(number, error)
+        return {}
+
+
+async def raise_for_tasks(work: UnitOfWork, items: Items, targets: Sequence[Json]) -> None:
+    """Refuse a call in which some items cannot be done, and name each whose task is missing.
+
+    Raises:
+        ToolError: There are some; nothing may be committed.
+    """
+    if not items.errors:
+        # Missing ones fail with everything else that the services refuse.
+        return
+    for number, target in enumerate(targets):
+        if not items.is_faulty(number):
+            try:
+                await _get_to_change(work, target)
+            except ProblemError as error:
+                items.errors += explain(number, error)
+    items.errors.sort(key=Items.number_of)
+    raise_for_items(items.errors)
+
+
+async def _get_to_change(work: UnitOfWork, target: Json) -> Document:
+    version = target["if_match"]
+    expected = None if version is None else frozenset({version})
+    return parse_document(await TaskService(work).get_to_change(target["id"], expected))
