@@ -88,6 +88,8 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     database = Database(settings)
     health = Health(database)
     metrics = Metrics(database)
+    if settings.ai_url is not None:
+        metrics.export_assistant()
     if tokens.keys is not None:
         metrics.watch_breaker("key-set", tokens.keys.breaker)
 

@@ -1,8 +1,9 @@
 """Metrics of the assistant: turns, tool calls, and the requests to its model server."""
 
 import contextlib
+import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -21,6 +22,11 @@ MODEL_FAILURES = (
 REQUEST_OUTCOMES = ("answered", *MODEL_FAILURES, "canceled")
 DEGRADED_REASONS = ("not-configured", *MODEL_FAILURES, "over-budget", "deadline")
 CALL_OUTCOMES = ("done", "planned", "failed")
+# Those of todo.mcp.tools, which nothing imports at the start.
+TOOLS = (
+    *("overview", "find_tasks", "add_tasks", "update_tasks", "complete_tasks", "reschedule_tasks"),
+    *("delete_tasks", "lists_and_tags", "undo", "changes_since", "search", "fetch"),
+)
 
 _BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 120)
 
@@ -33,18 +39,12 @@ class AssistantMetrics:
         self._degraded = Counter(dict.fromkeys(DEGRADED_REASONS, 0))
         self._requests = Counter(dict.fromkeys(REQUEST_OUTCOMES, 0))
         self._tokens = Counter({"prompt": 0, "output": 0})
-        self._calls: Counter[tuple[str, str]] = Counter()
+        self._calls = Counter(dict.fromkeys(itertools.product(TOOLS, CALL_OUTCOMES), 0))
         self._turns_open = 0
         self._requests_open = 0
         self._turn_durations = Durations(_BUCKETS_S)
         self._first_tokens = Durations(_BUCKETS_S)
         self._durations = Durations(_BUCKETS_S)
-
-    def add_tools(self, names: Sequence[str]) -> None:
-        """Show the calls of these tools from now on, as zeros."""
-        for name in names:
-            for outcome in CALL_OUTCOMES:
-                self._calls[name, outcome] += 0
 
     @contextlib.contextmanager
     def running_turn(self) -> Iterator[None]:
@@ -86,7 +86,7 @@ class AssistantMetrics:
         """Count a call of a tool.
 
         Args:
-            tool: Name of the tool, one that exists: a model may invent others.
+            tool: One of `TOOLS`; a model may invent others.
             outcome: One of `CALL_OUTCOMES`; `planned` is a change that waits for the user.
         """
         self._calls[tool, outcome] += 1

@@ -1,4 +1,4 @@
-"""Prometheus metrics: requests, database, journal, limits, streams, the event loop, the build.
+"""Prometheus metrics: requests, database, journal, limits, streams, assistant, event loop, build.
 
 What is counted lives here as plain numbers, which a scrape reads: one thread counts, so nothing
 needs a lock. docs/monitoring/README.md explains every metric; a test compares.
@@ -145,10 +145,14 @@ class Metrics:
 
     @property
     def assistant(self) -> AssistantMetrics:
-        """The metrics of the assistant, shown from their first use on."""
+        """The metrics of the assistant, exported from their first use on."""
         if self._assistant is None:
             self._assistant = AssistantMetrics()
         return self._assistant
+
+    def export_assistant(self) -> None:
+        """Export the metrics of the assistant as zeros: a rate needs the first value."""
+        self._assistant = self.assistant
 
     def render(self, *, ready: bool) -> bytes:
         """Return the text exposition.

@@ -21,7 +21,10 @@ GROUPS = yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"]
 RULES: list[dict[str, Any]] = [rule for group in GROUPS for rule in group["rules"]]
 DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text())
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
-NOT_THERE = "postgresql+psycopg://todo@127.0.0.1:1/todo"
+WITHOUT = {
+    "TODO_DATABASE_URL": "postgresql+psycopg://todo@127.0.0.1:1/todo",
+    "TODO_AI_URL": "http://127.0.0.1:1/v1",
+}
 
 
 def run_promtool(*arguments: str, stdin: str = "") -> str:
@@ -53,15 +56,20 @@ def scraped(sqlite_service: Service) -> str:
 
 
 @pytest.fixture(scope="module")
-def exported(scraped: str) -> dict[str, dict[str, set[str]]]:
-    """Metric -> label -> values, of two backends, one of which lacks its database."""
-    with open_service({"TODO_DATABASE_URL": NOT_THERE}) as lost:
+def scraped_without() -> str:
+    """What a backend exports that lacks its database and its model server."""
+    with open_service(WITHOUT) as lost:
         lost.wait_started()
         with lost.client(lost.token()) as client:
             client.get("/api/v1/tasks")
-        texts = (scraped, lost.get_check("metrics").text)
+        return lost.get_check("metrics").text
+
+
+@pytest.fixture(scope="module")
+def exported(scraped: str, scraped_without: str) -> dict[str, dict[str, set[str]]]:
+    """Metric -> label -> values, of both backends."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for text in texts:
+    for text in (scraped, scraped_without):
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 found[sample.name].update(
@@ -105,10 +113,10 @@ def test_an_expression_for_what_is_not_exported_is_found(
     assert find_faults(expression, exported, RECORDED) == [fault]
 
 
-def test_every_metric_of_the_program_is_on_the_dashboard(scraped: str) -> None:
+def test_every_metric_of_the_program_is_on_the_dashboard(scraped_without: str) -> None:
     own = {
         family.name
-        for family in text_string_to_metric_families(scraped)
+        for family in text_string_to_metric_families(scraped_without)
         if family.name.startswith("todo_")
     }
     shown = " ".join(expression for _name, expression in expressions())
@@ -125,8 +133,9 @@ def test_each_alert_fires_when_it_should_and_only_then() -> None:
     assert "SUCCESS" in run_promtool("test", "rules", "alerts.test.yaml")
 
 
-def test_promtool_finds_no_fault_in_the_metrics(scraped: str) -> None:
-    assert run_promtool("check", "metrics", stdin=scraped) == ""
+def test_promtool_finds_no_fault_in_the_metrics(scraped: str, scraped_without: str) -> None:
+    for text in (scraped, scraped_without):
+        assert run_promtool("check", "metrics", stdin=text) == ""
 
 
 def test_promtool_can_read_what_grafana_will_ask(tmp_path: Path) -> None:

@@ -37,7 +37,9 @@ def make_breaker(failures: int = 1) -> AsyncBreaker:
 @pytest.fixture
 def metrics() -> Metrics:
     database = SimpleNamespace(pool=Pool(), waiters=2, breaker=make_breaker())
-    return Metrics(cast("Database", database))
+    metrics = Metrics(cast("Database", database))
+    metrics.export_assistant()
+    return metrics
 
 
 def samples(metrics: Metrics, name: str) -> dict[str, float]:
