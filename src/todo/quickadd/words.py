@@ -7,7 +7,9 @@ that nobody says in words, such as lists of BYSETPOS, are rendered as an RRULE.
 from collections.abc import Iterable
 from datetime import date, datetime
 
+from todo.quickadd.present import days_of_month
 from todo.quickadd.vocabulary import MONTH_NAMES, WEEKDAY_NAMES
+from todo.schedule.due import EARLIEST, LATEST
 from todo.schedule.rule import Frequency, Rule
 from todo.schedule.series import Basis
 
@@ -18,6 +20,7 @@ _UNITS = {
     Frequency.YEARLY: "year",
 }
 _PLACES = ("", "first", "second", "third", "fourth", "fifth")
+_LEAP_YEAR = 2000
 _WORKING_DAYS = ((0, 0), (0, 1), (0, 2), (0, 3), (0, 4))
 _SETS = {_WORKING_DAYS: "weekday", ((0, 5), (0, 6)): "weekend"}
 
@@ -29,7 +32,7 @@ def describe_rule(rule: Rule, recurrence_from: Basis = "schedule") -> str:
         rule: The rule.
         recurrence_from: What the next due is counted from.
     """
-    words = _describe_days(rule)
+    words = _describe_days(rule) if _has_readable_end(rule) else None
     if words is None:
         words, end = f"RRULE:{rule}", ""
     else:
@@ -81,8 +84,11 @@ def _describe_yearly(rule: Rule) -> str | None:
     period = _describe_period(rule)
     if not days:
         return f"{period}{_in_months(rule)}"
-    if len(rule.by_month) == len(rule.by_month_day) == 1 and rule.by_month_day[0] > 0:
-        return f"{period} on {rule.by_month_day[0]} {_name_months(rule)}"
+    if len(rule.by_month) == len(rule.by_month_day) == 1:
+        month, day = rule.by_month[0], rule.by_month_day[0]
+        # The 31st of February is in no calendar, so it is not read as a date.
+        if 0 < day <= days_of_month(_LEAP_YEAR, month):
+            return f"{period} on {day} {MONTH_NAMES[month - 1]}"
     return f"{period}{_on_days(days)} of {_name_months(rule)}"
 
 
@@ -153,6 +159,11 @@ def ordinal(number: int) -> str:
 def _enumerate(words: Iterable[str]) -> str:
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def _has_readable_end(rule: Rule) -> bool:
+    """Return whether the end is in the calendar of tasks; `UNTIL=99991231` means no end."""
+    return rule.until is None or EARLIEST.year <= rule.until.year <= LATEST.year
 
 
 def _describe_end(rule: Rule) -> str:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from todo.schedule.rule import WEEKDAYS, Rule, read_rule
 
 _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+_EXTREME_ENDS = ("99991231", "99991231T235959Z", "99981231", "19000101", "18991231", "00010101")
 _WORKING_DAYS = "MO,TU,WE,TH,FR"
 
 T = TypeVar("T")
@@ -51,7 +52,10 @@ def _any_parts(random: Random) -> Parts:
     for name, make in parts.items():
         if random.random() < 0.3:
             yield name, make()
-    yield from _end(random)
+    if random.random() < 0.05:
+        yield "UNTIL", random.choice(_EXTREME_ENDS)
+    else:
+        yield from _end(random)
 
 
 def _usual_parts(random: Random) -> Parts:

@@ -44,8 +44,11 @@ NOW = datetime(2026, 11, 29, 10, tzinfo=UTC)
         ("FREQ=MONTHLY;BYDAY=3WE", "every third Wednesday of the month"),
         ("FREQ=MONTHLY;INTERVAL=2;BYDAY=-1FR", "every 2 months on the last Friday"),
         ("FREQ=YEARLY;BYMONTH=3;BYMONTHDAY=15", "every year on 15 March"),
+        ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "every year on the 30th of February"),
         ("FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU", "every year on the last Sunday of March"),
         ("FREQ=YEARLY;BYMONTH=1,7;BYMONTHDAY=1", "every year on the 1st of January and July"),
+        ("FREQ=DAILY;UNTIL=99981231", "every day until 31 December 9998"),
+        ("FREQ=DAILY;UNTIL=99991231", "RRULE:FREQ=DAILY;UNTIL=99991231"),
         ("FREQ=YEARLY;BYYEARDAY=-366,100", "RRULE:FREQ=YEARLY;BYYEARDAY=-366,100"),
     ],
 )
