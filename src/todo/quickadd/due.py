@@ -15,6 +15,7 @@ from todo.quickadd.present import Present, next_day_of_month
 from todo.quickadd.questions import ask_number, ask_part, render_day
 from todo.quickadd.repeats import EVERY, RECURRING
 from todo.quickadd.result import Question
+from todo.quickadd.taskwarrior import find_taskwarrior_due
 from todo.quickadd.vocabulary import DISTANT_DAYS, MONTHS, PLURAL_WEEKDAYS, UNITS, WEEKDAYS
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time
 
@@ -44,7 +45,7 @@ _AFTER_NUMBER = frozenset(
     {"and", "at", "by", "every", "for", "or", "remind", "to", "until", "with"}
 )
 """Words after `friday 15`; another word is what is counted, `friday 15 boxes`."""
-_PERIODS = frozenset({*UNITS, "eod", "eom", "eow", "eoy", "quarter", "time", "weekend"})
+_PERIODS = frozenset({*UNITS, "eod", "eom", "eoq", "eow", "eoy", "quarter", "time", "weekend"})
 _DAYS = frozenset({*DISTANT_DAYS, *WEEKDAYS})
 _DAY_WORDS = frozenset({*DISTANT_DAYS, "this", "in"})
 _AFTER_LAST = frozenset({
@@ -158,7 +159,11 @@ def _is_sure(line: Line, found: Match[Due], at: int, preposition: str) -> bool:
 
 
 def _find_parts(line: Line, at: int, present: Present, preposition: str) -> Match[Due] | None:
-    instant = _find_iso(line, at, present) or find_offset(line, at, present)
+    instant = (
+        _find_iso(line, at, present)
+        or find_taskwarrior_due(line, at, present)
+        or find_offset(line, at, present)
+    )
     if instant is not None and line.ends(instant.end):
         if isinstance(instant.value, datetime):
             return Match(Due(instant=instant.value), instant.end)

@@ -9,13 +9,14 @@ from todo.quickadd.present import Present, days_of_month
 from todo.quickadd.vocabulary import MONTHS
 
 PERIOD_STARTS: Final = frozenset({
-    "beginning", "end", "eod", "eom", "eow", "eoy", "first", "last", "mid", "middle", "start",
-    "the",
+    "beginning", "end", "eod", "eom", "eoq", "eow", "eoy", "first", "last", "mid", "middle",
+    "start", "the",
 })  # fmt: skip
 _EDGES = {"beginning": "start", "start": "start", "mid": "mid", "middle": "mid", "end": "end"}
 _DAYS_OF = (("last day of", "end"), ("first day of", "start"))
-_UNITS = {"eod": "day", "eow": "week", "eom": "month", "eoy": "year"}
+_UNITS = {"eod": "day", "eow": "week", "eom": "month", "eoq": "quarter", "eoy": "year"}
 _JULY, _DECEMBER = 7, 12
+_QUARTER = 3
 _MIDDLE_OF_A_MONTH = 15
 _MIDDLE_OF_A_WEEK, _END_OF_A_WEEK = 2, 6
 
@@ -54,11 +55,12 @@ def _find_period(line: Line, at: int, edge: str, present: Present) -> Match[Day]
 
 
 def _find_next(unit: str, edge: str, steps: int, present: Present) -> date:
-    day = _find_in_unit(unit, edge, steps, present)
-    return day if day >= present.today else _find_in_unit(unit, edge, steps + 1, present)
+    day = edge_of(unit, edge, steps, present)
+    return day if day >= present.today else edge_of(unit, edge, steps + 1, present)
 
 
-def _find_in_unit(unit: str, edge: str, steps: int, present: Present) -> date:
+def edge_of(unit: str, edge: str, steps: int, present: Present) -> date:
+    """Return the start, the middle or the end of a period, so many from this one."""
     if unit == "day":
         return present.today + timedelta(days=steps)
     if unit == "week":
@@ -66,6 +68,10 @@ def _find_in_unit(unit: str, edge: str, steps: int, present: Present) -> date:
         return present.week(steps) + timedelta(days=days[edge])
     if unit == "month":
         month = present.month(steps)
+        return _day_of_month(edge, month.year, month.month)
+    if unit == "quarter":
+        months = {"start": 0, "mid": 1, "end": 2}[edge] - (present.today.month - 1) % _QUARTER
+        month = present.month(steps * _QUARTER + months)
         return _day_of_month(edge, month.year, month.month)
     year = present.today.year + steps
     days_of_year = {"start": (1, 1), "mid": (_JULY, 1), "end": (_DECEMBER, 31)}
