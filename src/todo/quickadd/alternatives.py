@@ -4,8 +4,9 @@ import itertools
 from collections.abc import Sequence
 
 from todo.quickadd.day import NamedDay, Way
-from todo.quickadd.due import Due
+from todo.quickadd.due import Due, instant_of
 from todo.quickadd.line import Line
+from todo.quickadd.present import Present
 from todo.quickadd.questions import ask_several
 from todo.quickadd.ranges import Range
 from todo.quickadd.result import Question
@@ -20,13 +21,16 @@ _BETWEEN = frozenset({*JOINING, ""})
 Placed = tuple[Found, Due]
 
 
-def ask_alternatives(line: Line, dues: Sequence[Placed]) -> Question | None:
+def ask_alternatives(line: Line, dues: Sequence[Placed], present: Present) -> Question | None:
     """Return the question which of several dues is meant, or None."""
     joined = _find_joined(line, dues)
     if joined:
         start, end = joined[0][0].start, joined[-1][0].end
-        return ask_several(start, end, _complete(line, joined))
-    return _ask_moved(line, dues) if line.has_any(_MOVING) else None
+        choices = _complete(line, joined, present)
+        return ask_several(
+            start, end, [text for text, _ in choices], [is_ahead for _, is_ahead in choices]
+        )
+    return _ask_moved(line, dues, present) if line.has_any(_MOVING) else None
 
 
 def _find_joined(line: Line, dues: Sequence[Placed]) -> list[Placed]:
@@ -44,18 +48,35 @@ def _find_joined(line: Line, dues: Sequence[Placed]) -> list[Placed]:
     return joined if len(joined) > 1 else []
 
 
-def _complete(line: Line, dues: Sequence[Placed]) -> list[str]:
-    """Return the texts of dues; a time gets the day that another one has beside its time."""
+def _complete(line: Line, dues: Sequence[Placed], present: Present) -> list[tuple[str, bool]]:
+    """Return the texts of dues, and whether they lie ahead.
+
+    A time gets the day that another one has beside its time.
+    """
     dated = [due.days for _, due in dues if due.days and due.clock is not None]
-    day = f"{_text_of(line, dated[0])} " if dated else ""
-    texts: list[str] = []
+    shared: Sequence[NamedDay] = dated[0] if dated else ()
+    choices: list[tuple[str, bool]] = []
     for place, due in dues:
         if len(due.days) > 1 and all(named.day.way is Way.WEEKDAY for named in due.days):
-            texts += [_text_of(line, [named]) for named in due.days]
-        else:
-            text = line.text[place.start : place.end]
-            texts.append(text if due.days or due.instant else f"{day}{text}")
-    return texts
+            choices += [(_text_of(line, [named]), True) for named in due.days]
+            continue
+        text = line.text[place.start : place.end]
+        days = due.days
+        if shared and not due.days and not due.instant:
+            days, text = tuple(shared), f"{_text_of(line, shared)} {text}"
+        choices.append((text, not _is_over(due, days, present)))
+    return choices
+
+
+def _is_over(due: Due, days: Sequence[NamedDay], present: Present) -> bool:
+    if due.instant is not None:
+        return due.instant <= present.now
+    if not days:
+        return False
+    day = max(filter(None, (days[-1].day.day, days[-1].day.other)))
+    if due.clock is None:
+        return day < present.today
+    return instant_of(day, due.clock.settle(due.part), present) <= present.now
 
 
 def ask_range(line: Line, placed: tuple[Found, Range]) -> Question:
@@ -73,7 +94,7 @@ def _text_of(line: Line, days: Sequence[NamedDay]) -> str:
     return line.text[line[days[0].start].start : line[days[-1].end - 1].end]
 
 
-def _ask_moved(line: Line, dues: Sequence[Placed]) -> Question | None:
+def _ask_moved(line: Line, dues: Sequence[Placed], present: Present) -> Question | None:
     """Return the question for `move the 3pm call to 4pm`: the first one is not the due."""
     for first, second in itertools.pairwise(dues):
         if not _between(line, first, second).rstrip().endswith(" to"):
@@ -83,7 +104,9 @@ def _ask_moved(line: Line, dues: Sequence[Placed]) -> Question | None:
         between = line.text[first[0].end : second[0].start]
         both = " ".join(f"{old} and {new}".split())
         message = f"{both} are different dues; put what is not the due in quotation marks"
-        choices = (f'"{old}"{between}{new}', f'"{old}"{between}"{new}"')
+        neither = f'"{old}"{between}"{new}"'
+        is_over = _is_over(second[1], second[1].days, present)
+        choices = (neither,) if is_over else (f'"{old}"{between}{new}', neither)
         return Question(start, end, "several-dues", message, choices)
     return None
 

@@ -78,7 +78,7 @@ class Assembly:
             for each in found
             if isinstance(each.value, Range) and each.value.days
         ]
-        question = ask_alternatives(line, self._dues)
+        question = ask_alternatives(line, self._dues, present)
         if question is not None:
             self.questions.append(question)
         elif not self._add_recurrence(_choose(found, Repeat), _choose(found, Bound)):

@@ -9,7 +9,7 @@ from todo.quickadd.day import NamedDay
 from todo.quickadd.line import Line, Match
 from todo.quickadd.numbers import find_ordinal
 from todo.quickadd.present import Present, days_of_month
-from todo.quickadd.questions import ask_unclear, render_day
+from todo.quickadd.questions import ask_unclear, days_ahead, render_day
 from todo.quickadd.result import Question
 from todo.quickadd.vocabulary import MONTHS
 from todo.schedule.due import EARLIEST, LATEST
@@ -30,6 +30,8 @@ def ask_midnight(
     if not is_midnight or not days or DEADLINES.isdisjoint(line.words[at:end]):
         return None
     day = days[-1].day.day
+    if day < present.today:
+        return None
     choices = [f"{render_day(day)} 23:59"]
     if day > present.today:
         choices.append(f"{render_day(day)} 00:00")
@@ -56,7 +58,7 @@ def find_impossible_date(line: Line, at: int, present: Present) -> Match[Questio
     year = year or present.today.year + (month < present.today.month)
     nearest = date(year, month, days_of_month(year, month))
     start, after = line[at].start, line[end - 1].end
-    choices = [render_day(each) for each in (nearest, nearest + _DAY) if each >= present.today]
+    choices = [render_day(each) for each in days_ahead([nearest, nearest + _DAY], present)]
     return Match(ask_unclear(start, after, line.text[start:after], choices), end)
 
 

@@ -1,5 +1,6 @@
 """Questions: a due that has more than one meaning, or is over."""
 
+import itertools
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
@@ -17,6 +18,11 @@ def render_day(day: date) -> str:
     return f"{day.day} {MONTH_NAMES[day.month - 1]} {day.year}"
 
 
+def days_ahead(days: Sequence[date], present: Present) -> list[date]:
+    """Return the days that are not over: only these are offered."""
+    return [day for day in days if day >= present.today]
+
+
 def _plain(text: str) -> str:
     return " ".join(text.split())
 
@@ -29,7 +35,9 @@ def settle_days(line: Line, days: Sequence[NamedDay], present: Present) -> date 
     start, end = line[days[0].start].start, line[days[-1].end - 1].end
     meant = [_possible(named.day) for named in days]
     if len(days) == 1:
-        return meant[0][0] if len(meant[0]) == 1 else _ask_order(start, end, line, meant[0])
+        return (
+            meant[0][0] if len(meant[0]) == 1 else _ask_order(start, end, line, meant[0], present)
+        )
     checks = [named.day for named in days if named.day.way is Way.WEEKDAY]
     dates = [
         day for named in days if named.day.way is not Way.WEEKDAY for day in _possible(named.day)
@@ -40,23 +48,24 @@ def settle_days(line: Line, days: Sequence[NamedDay], present: Present) -> date 
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            return _ask_order(start, end, line, fitting)
+            return _ask_order(start, end, line, fitting, present)
         if any(named.day.way is Way.DATE for named in days):
             return _ask_weekday(start, end, weekday, dates[0], present)
     elif meant[0] == meant[1] and len(meant[0]) == 1:
         return meant[0][0]
     texts = [line.text[line[each.start].start : line[each.end - 1].end] for each in days]
-    return ask_several(start, end, texts)
+    is_ahead = [max(possible) >= present.today for possible in meant]
+    return ask_several(start, end, texts, is_ahead)
 
 
 def _possible(day: Day) -> list[date]:
     return [day.day] if day.other is None else [day.day, day.other]
 
 
-def _ask_order(start: int, end: int, line: Line, days: list[date]) -> Question:
-    choices = tuple(render_day(day) for day in days)
+def _ask_order(start: int, end: int, line: Line, days: list[date], present: Present) -> Question:
+    choices = tuple(render_day(day) for day in days_ahead(days, present))
     message = (
-        f"{line.text[start:end]} can be {' or '.join(choices)}; "
+        f"{line.text[start:end]} can be {' or '.join(map(render_day, days))}; "
         "write the month as a word, or the date as YYYY-MM-DD"
     )
     return Question(start, end, "ambiguous-date", message, choices)
@@ -70,14 +79,15 @@ def _ask_weekday(start: int, end: int, weekday: int, day: date, present: Present
     # The nearest one: at most three days before or after, but not over.
     nearest = day + timedelta(days=(weekday - day.weekday() + 3) % _WEEK - 3)
     nearest += timedelta(days=_WEEK if nearest < present.today else 0)
-    choices = (render_day(day), render_day(nearest))
+    choices = tuple(render_day(each) for each in days_ahead([day, nearest], present))
     return Question(start, end, "weekday-mismatch", message, choices)
 
 
-def ask_several(start: int, end: int, texts: Sequence[str]) -> Question:
-    """Return the question which of several days is meant."""
-    choices = tuple(map(_plain, texts))
-    message = f"{' and '.join(choices)} are different dues; write one of them"
+def ask_several(start: int, end: int, texts: Sequence[str], is_ahead: Sequence[bool]) -> Question:
+    """Return the question which of several dues is meant; those that are over are not offered."""
+    plain = [_plain(text) for text in texts]
+    choices = tuple(itertools.compress(plain, is_ahead))
+    message = f"{' and '.join(plain)} are different dues; write one of them"
     return Question(start, end, "several-dues", message, choices)
 
 
@@ -91,7 +101,8 @@ def ask_number(start: int, end: int, text: str, choices: tuple[str, ...]) -> Que
 
 def ask_unclear(start: int, end: int, text: str, choices: Sequence[str]) -> Question:
     """Return the question for a due that is not one in the calendar or on the clock."""
-    message = f"{_plain(text)} is not clear; write {' or '.join(choices)}"
+    remedy = " or ".join(choices) or "a date that is not over"
+    message = f"{_plain(text)} is not clear; write {remedy}"
     return Question(start, end, "ambiguous-date", message, tuple(choices))
 
 
