@@ -12,7 +12,7 @@ from todo.quickadd.due import Due, instant_of
 from todo.quickadd.first_due import end_rule, find_first_due, has_day
 from todo.quickadd.line import Line
 from todo.quickadd.present import Present
-from todo.quickadd.questions import ask_due, ask_end, ask_part, ask_past, settle_days
+from todo.quickadd.questions import ask_due, ask_end, ask_part, ask_past, ask_unclear, settle_days
 from todo.quickadd.ranges import Range
 from todo.quickadd.reminders import MAX_MINUTES, MIN_MINUTES, Reminder
 from todo.quickadd.repeats import Repeat
@@ -142,7 +142,19 @@ class Assembly:
         if self.due is None:
             return False
         self._use("due", *time.places)
+        self._ask_if_beside(repeat.rule, time)
         return True
+
+    def _ask_if_beside(self, rule: Rule, time: _Time) -> None:
+        """Ask for another time if this one is on a day that the recurrence does not have."""
+        clock, due = time.settle(), self.due
+        if clock is None or clock.is_on_its_day or not isinstance(due, datetime):
+            return
+        if not has_day(rule, due.date()):
+            place = next(each for each in time.places if _has_clock(each))
+            text = self._line.text[place.start : place.end]
+            choices = [f"at {due:%H:%M}"]
+            self.questions.append(ask_unclear(place.start, place.end, text, choices))
 
     def _end(self, rule: Rule, end: _Placed[Bound] | None, first: date) -> Rule:
         if end is None:
@@ -254,6 +266,10 @@ class Assembly:
             elif not reminder.is_at_due and not self.questions:
                 self._use("reminder", place)
                 self.questions.append(ask_due(place.start, place.end))
+
+
+def _has_clock(found: Found) -> bool:
+    return isinstance(found.value, Due) and found.value.clock is not None
 
 
 def _choose(found: Sequence[Found], kind: type[T]) -> list[_Placed[T]]:

@@ -79,7 +79,7 @@ class Clock(NamedTuple):
     """A time of day.
 
     Attributes:
-        hour: From 24 on it is on the next day.
+        hour: From 24 on it is on the next day, below 0 on the day before.
         minute: The minute.
         half: How far the half of the day is known.
         weight: How sure the time is.
@@ -91,6 +91,11 @@ class Clock(NamedTuple):
     half: Half = Half.KNOWN
     weight: Weight = Weight.STRONG
     zone: tzinfo | None = None
+
+    @property
+    def is_on_its_day(self) -> bool:
+        """Whether it is on the day that it is named with."""
+        return 0 <= self.hour < _HOURS
 
     def settle(self, part: DayPart | None) -> "Clock":
         """Return the time with its half of the day decided: by the part of the day, or by habit."""
@@ -191,7 +196,7 @@ def _find_named(line: Line, at: int) -> Match[Clock] | None:
 
 
 def _find_length_from(line: Line, at: int) -> Match[Clock] | None:
-    """Find `an hour before noon`, `2 hours after 5pm`: a time of the same day."""
+    """Find `an hour before noon`, `2 hours before 1am`: a time of the same day or one beside it."""
     length = find_duration(line, at)
     if length is None or length.value.months or length.value.days:
         return None
@@ -201,7 +206,10 @@ def _find_length_from(line: Line, at: int) -> Match[Clock] | None:
         return None
     start = base.value.settle(None)
     minutes = start.hour * _MINUTES + start.minute + direction * length.value.minutes
-    if not 0 <= minutes < _HOURS * _MINUTES:
+    if direction < 0 and line.words[base.end - 1] == "midnight":
+        # The midnight at which a day begins, but nobody counts from it into the day before.
+        minutes += _HOURS * _MINUTES
+    if not -_HOURS <= minutes // _MINUTES < 2 * _HOURS:
         return None
     return Match(Clock(*divmod(minutes, _MINUTES)), base.end)
 

@@ -53,6 +53,9 @@ def _find_within(line: Line, at: int) -> Match[Duration] | None:
     if found is None or line.words[found.end] == "of":
         # "in a week of rain"
         return None
+    if found.value.minutes and line.words[found.end] in {"before", "after"}:
+        # "check in 24 hours before 3pm"
+        return None
     return Match(found.value, _skip_time(line, found.end))
 
 

@@ -68,9 +68,12 @@ def _find_any(line: Line, at: int) -> Match[Reminder] | None:
         return Match(Reminder(found.value), found.end)
     if word == "remind":
         return _find_time(line, at + 1 + (line.words[at + 1] in {"me", "us"}))
-    if word in _NOUNS:
-        return _find_time(line, at + 1 + line.glued(at + 1, ":"))
-    return None
+    if word not in _NOUNS:
+        return None
+    found = _find_time(line, at + 1 + line.glued(at + 1, ":"))
+    is_counted = found is not None and line.words[found.end - 1] == "before"
+    # "set alarm 2 hours before 1am" names the time of the task.
+    return None if found is None or (is_counted and find_clock(line, found.end)) else found
 
 
 def _find_time(line: Line, at: int) -> Match[Reminder] | None:
@@ -89,6 +92,7 @@ def _find_time(line: Line, at: int) -> Match[Reminder] | None:
         else:
             return None
     clock = find_clock(line, end + 1) if line.words[end] == "at" else None
-    if clock is None or not line.ends(clock.end) or before.value.minutes:
+    is_clock = clock is not None and clock.value.is_on_its_day and line.ends(clock.end)
+    if clock is None or not is_clock or before.value.minutes:
         return None if end == at else Match(Reminder(before.value), end)
     return Match(Reminder(before.value, clock.value), clock.end)
