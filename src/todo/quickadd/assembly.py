@@ -11,11 +11,11 @@ from todo.quickadd.day import NamedDay, Way
 from todo.quickadd.due import Due, instant_of
 from todo.quickadd.first_due import end_rule, find_first_due, has_day
 from todo.quickadd.line import Line
+from todo.quickadd.patterns import Repeat
 from todo.quickadd.present import Present
 from todo.quickadd.questions import ask_due, ask_end, ask_part, ask_past, ask_unclear, settle_days
 from todo.quickadd.ranges import Range
 from todo.quickadd.reminders import MAX_MINUTES, MIN_MINUTES, Reminder
-from todo.quickadd.repeats import Repeat
 from todo.quickadd.result import Kind, Question, Span
 from todo.quickadd.scan import Found
 from todo.quickadd.unread import ask_unread

@@ -51,6 +51,8 @@ DAY_PARTS: Final = {
     "night": DayPart.NIGHT,
 }
 
+PLURAL_PARTS: Final = {f"{word}s": part for word, part in DAY_PARTS.items()}
+
 ZONES: Final[dict[str, tzinfo]] = {
     "utc": UTC,
     "gmt": UTC,

@@ -4,16 +4,16 @@ import re
 from datetime import date, datetime, time
 from typing import NamedTuple
 
-from todo.quickadd.clock import DAY_PARTS, Clock, DayPart, Weight, find_clock
+from todo.quickadd.clock import DAY_PARTS, PLURAL_PARTS, Clock, DayPart, Weight, find_clock
 from todo.quickadd.counted_days import is_counted_from
 from todo.quickadd.day import Day, NamedDay, Way
 from todo.quickadd.days import find_day
 from todo.quickadd.doubts import ask_midnight, find_impossible_date
 from todo.quickadd.line import DASHES, Line, Match
 from todo.quickadd.offsets import find_offset
+from todo.quickadd.patterns import EVERY, RECURRING
 from todo.quickadd.present import Present, next_day_of_month
 from todo.quickadd.questions import ask_number, ask_part, render_day
-from todo.quickadd.repeats import EVERY, RECURRING
 from todo.quickadd.result import Question
 from todo.quickadd.taskwarrior import find_taskwarrior_due
 from todo.quickadd.vocabulary import DISTANT_DAYS, MONTHS, PLURAL_WEEKDAYS, UNITS, WEEKDAYS
@@ -39,6 +39,9 @@ _ENDS_OF_RECURRENCE = frozenset({
     *RECURRING, *WEEKDAYS, *PLURAL_WEEKDAYS, *DAY_PARTS, "day", "days", "week", "weeks", "weekday",
     "weekdays", "workday", "weekend", "weekends", "month", "months", "year", "years",
 })  # fmt: skip
+_PLURALS = frozenset({*PLURAL_WEEKDAYS, *PLURAL_PARTS, "weekdays", "weekends"})
+_OPENINGS = frozenset({*RECURRING, "once"})
+_PLURAL_OPENINGS = frozenset({*_OPENINGS, *_PLURALS, *WEEKDAYS, "on", "weekday", "weekend"})
 _MAX_OPENING = 6
 _HOURS, _HALF_OF_HOURS = 24, 12
 _AFTER_NUMBER = frozenset(
@@ -301,10 +304,13 @@ def _is_period(line: Line, named: NamedDay) -> bool:
 
 def _is_behind_recurrence(line: Line, at: int, end: int) -> bool:
     """Return whether `at 8` is behind `every day`; `at 8 places` only at the start of the text."""
-    if line.words[at - 1] not in _ENDS_OF_RECURRENCE or not line.has_any(RECURRING):
+    is_plural = line.words[at - 1] in _PLURALS
+    is_end = line.words[at - 1] in _ENDS_OF_RECURRENCE and line.has_any(_OPENINGS)
+    if not is_plural and not is_end:
         return False
+    openings = _PLURAL_OPENINGS if is_plural else _OPENINGS
     opening = range(max(at - _MAX_OPENING, 0), at)
-    is_opening = any(line.words[each] in RECURRING and line.is_first(each) for each in opening)
+    is_opening = any(line.is_first(each) and line.words[each] in openings for each in opening)
     return is_opening or not line.words[end].endswith("s")
 
 

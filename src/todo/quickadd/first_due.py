@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from todo.quickadd.bounds import Bound
 from todo.quickadd.clock import Clock
 from todo.quickadd.due import instant_of
-from todo.quickadd.present import Present
+from todo.quickadd.present import Present, next_date
 from todo.schedule.days import NeverOccursError, find_next
 from todo.schedule.rule import Frequency, Rule
 
@@ -44,11 +44,18 @@ def find_first_day(rule: Rule, start: date) -> date | None:
         # Nothing but the period is known: it is counted from the start.
         return start
     if not names_days and rule.frequency is not Frequency.DAILY:
-        return start
+        return _find_in_months(rule, start)
     try:
         return find_next(replace(rule, interval=1), start - _DAY)
     except NeverOccursError:
         return None
+
+
+def _find_in_months(rule: Rule, start: date) -> date | None:
+    """Return the start, or the first day after it in one of the months of a rule."""
+    if not rule.by_month or start.month in rule.by_month:
+        return start
+    return min(filter(None, (next_date(start, month, 1) for month in rule.by_month)), default=None)
 
 
 def has_day(rule: Rule, day: date) -> bool:

@@ -15,9 +15,10 @@ from todo.quickadd.first_due import end_rule, find_first_day
 from todo.quickadd.line import Line
 from todo.quickadd.literals import find_literals
 from todo.quickadd.marks import ListNames, Mark, find_marks
+from todo.quickadd.patterns import Repeat
 from todo.quickadd.present import Present, make_present
 from todo.quickadd.questions import settle_days
-from todo.quickadd.repeats import COMPLETION, Repeat
+from todo.quickadd.repeats import COMPLETION
 from todo.quickadd.result import MAX_TEXT, Kind, Priority, Question, QuickAdd, Span
 from todo.quickadd.scan import scan
 from todo.quickadd.title import render_title

@@ -70,10 +70,11 @@ def _find_any(line: Line, at: int) -> Match[Reminder] | None:
         return _find_time(line, at + 1 + (line.words[at + 1] in {"me", "us"}))
     if word not in _NOUNS:
         return None
-    found = _find_time(line, at + 1 + line.glued(at + 1, ":"))
-    is_counted = found is not None and line.words[found.end - 1] == "before"
-    # "set alarm 2 hours before 1am" names the time of the task.
-    return None if found is None or (is_counted and find_clock(line, found.end)) else found
+    reminder = _find_time(line, at + 1 + line.glued(at + 1, ":"))
+    if reminder is not None and line.words[reminder.end - 1] == "before":
+        # "set alarm 2 hours before 1am" names the time of the task.
+        return None if find_clock(line, reminder.end) else reminder
+    return reminder
 
 
 def _find_time(line: Line, at: int) -> Match[Reminder] | None:

@@ -7,11 +7,12 @@ from todo.quickadd.bounds import Bound, find_bound
 from todo.quickadd.clock import DAY_PARTS
 from todo.quickadd.due import Due, find_due
 from todo.quickadd.line import Line, Match
+from todo.quickadd.patterns import EVERY, Repeat
 from todo.quickadd.periods import PERIOD_STARTS
 from todo.quickadd.present import Present
 from todo.quickadd.ranges import Range, find_range
 from todo.quickadd.reminders import Reminder, find_reminder
-from todo.quickadd.repeats import EVERY, Repeat, find_repeat
+from todo.quickadd.repeats import find_repeat
 from todo.quickadd.vocabulary import (
     CARDINALS,
     DISTANT_DAYS,
@@ -29,9 +30,9 @@ _STARTS = frozenset({
     *EVERY, *DISTANT_DAYS, "!", "*", "+", "@", "a", "after", "alarm", "alert", "an", "annually",
     "at", "before", "between", "bimonthly", "biweekly", "by", "coming", "daily", "day", "due",
     "ending", "for", "fortnightly", "from", "half", "in", "last", "later", "midday", "midnight",
-    "monthly", "next", "noon", "now", "on", "quarter", "quarterly", "recur", "remind", "reminder",
-    "starting", "the", "this", "through", "til", "till", "until", "upcoming", "weekdays",
-    "weekends", "weekly", "when", "within", "yearly",
+    "monthly", "next", "noon", "now", "on", "once", "quarter", "quarterly", "recur", "remind",
+    "reminder", "starting", "the", "this", "through", "til", "till", "until", "upcoming",
+    "weekday", "weekdays", "weekend", "weekends", "weekly", "when", "within", "workday", "yearly",
 })  # fmt: skip
 
 

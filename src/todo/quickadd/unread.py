@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from todo.quickadd.clock import DAY_PARTS
+from todo.quickadd.clock import PLURAL_PARTS
 from todo.quickadd.line import Line
+from todo.quickadd.patterns import EVERY, RECURRING
 from todo.quickadd.questions import ask_part
-from todo.quickadd.repeats import RECURRING
 from todo.quickadd.result import Question, Span
-from todo.quickadd.vocabulary import DISTANT_DAYS, MONTHS, WEEKDAYS
+from todo.quickadd.vocabulary import DISTANT_DAYS, MONTHS, UNITS, WEEKDAYS
 
 _BEFORE = frozenset({
     *RECURRING, "alternate", "and", "between", "but", "except", "excluding", "of", "or", "since",
@@ -17,8 +17,9 @@ _BEFORE_NAME = frozenset({"a", "my", "our", "the", "this"})
 _AFTER = frozenset({"and", "but", "except", "excluding", "or"})
 _EXCEPT = frozenset({"but", "except", "excluding"})
 _DAYS = frozenset({*WEEKDAYS, *DISTANT_DAYS})
-_PLURAL_PARTS = frozenset(f"{part}s" for part in DAY_PARTS)
-_ALL = _BEFORE | _AFTER | _PLURAL_PARTS
+_SEVERAL = frozenset({"thrice", "times", "twice", "x"})
+_A_PERIOD = frozenset({*RECURRING, "a", "per"})
+_ALL = frozenset({*_BEFORE, *_AFTER, *PLURAL_PARTS, *_SEVERAL})
 
 
 def ask_unread(line: Line, spans: Sequence[Span]) -> Question | None:
@@ -30,6 +31,12 @@ def ask_unread(line: Line, spans: Sequence[Span]) -> Question | None:
     """
     if not line.has_any(_ALL):
         return None
+    if any(span.kind in {"due", "recurrence"} for span in spans):
+        several = _find_several(line)
+        if several is not None:
+            start, end = line[several[0]].start, line[several[1]].end
+            text = line.text[start:end]
+            return ask_part(start, end, text, (f'"{text}"',))
     starts = {line[at].start: at for at in range(len(line))}
     ends = {line[at].end: at for at in range(len(line))}
     removed = {span.end for span in spans}
@@ -43,12 +50,27 @@ def ask_unread(line: Line, spans: Sequence[Span]) -> Question | None:
         if is_free and line.words[first - 1] in _BEFORE and first > 0:
             return _ask(line, first - 1, last, span)
         word, after = line.words[last + 1], line.words[last + 2]
-        if word in _PLURAL_PARTS:
+        if word in PLURAL_PARTS:
             # "monday mornings"
             return _ask(line, first, last + 1, span)
         is_listed = word in _EXCEPT or (word == "and" and span.kind == "recurrence")
         if word in _AFTER and (after in _DAYS or (is_listed and after in MONTHS)):
             return _ask(line, first, last + 2, span)
+    return None
+
+
+def _find_several(line: Line) -> tuple[int, int] | None:
+    """Find `twice a week`, `3 times daily`: the first and the last token."""
+    if not line.has_any(_SEVERAL):
+        return None
+    for at in range(1, len(line)):
+        if line.words[at] not in _SEVERAL or line.words[at + 1] not in _A_PERIOD:
+            continue
+        has_unit = line.words[at + 1] in {"a", "per", *EVERY}
+        if has_unit and line.words[at + 2] not in UNITS:
+            continue
+        is_counted = line.words[at] in {"times", "x"}
+        return at - is_counted, at + 1 + has_unit
     return None
 
 

@@ -1,0 +1,118 @@
+"""What is behind `every`: `3 days`, `other friday`, `1st and 15th`, `weekday`."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from todo.quickadd.clock import DAY_PARTS, DayPart
+from todo.quickadd.line import Line, Match
+from todo.quickadd.month_days import find_month_days, find_months
+from todo.quickadd.numbers import find_cardinal, find_ordinal
+from todo.quickadd.week_days import find_day_set, find_days_without, find_weekdays
+from todo.schedule.rule import Frequency, Rule
+from todo.schedule.series import Basis
+
+EVERY: Final = frozenset({"every", "each", "ev"})
+LAST_DAY = Rule(Frequency.MONTHLY, by_month_day=(-1,))
+UNIT_RULES: Final = {
+    "day": Rule(Frequency.DAILY), "days": Rule(Frequency.DAILY), "d": Rule(Frequency.DAILY),
+    "week": Rule(Frequency.WEEKLY), "weeks": Rule(Frequency.WEEKLY),
+    "wk": Rule(Frequency.WEEKLY), "wks": Rule(Frequency.WEEKLY), "w": Rule(Frequency.WEEKLY),
+    "fortnight": Rule(Frequency.WEEKLY, 2), "fortnights": Rule(Frequency.WEEKLY, 2),
+    "month": Rule(Frequency.MONTHLY), "months": Rule(Frequency.MONTHLY),
+    "mo": Rule(Frequency.MONTHLY),
+    "quarter": Rule(Frequency.MONTHLY, 3), "quarters": Rule(Frequency.MONTHLY, 3),
+    "year": Rule(Frequency.YEARLY), "years": Rule(Frequency.YEARLY), "y": Rule(Frequency.YEARLY),
+    "yr": Rule(Frequency.YEARLY), "yrs": Rule(Frequency.YEARLY),
+}  # fmt: skip
+ADVERBS: Final = {
+    "daily": Rule(Frequency.DAILY),
+    "weekly": Rule(Frequency.WEEKLY),
+    "biweekly": Rule(Frequency.WEEKLY, 2),
+    "fortnightly": Rule(Frequency.WEEKLY, 2),
+    "monthly": Rule(Frequency.MONTHLY),
+    "bimonthly": Rule(Frequency.MONTHLY, 2),
+    "quarterly": Rule(Frequency.MONTHLY, 3),
+    "yearly": Rule(Frequency.YEARLY),
+    "annually": Rule(Frequency.YEARLY),
+}
+RECURRING: Final = frozenset({*EVERY, *ADVERBS})
+# After `daily`: another word is what is daily, such as a report.
+_AFTER_ADVERB = frozenset({
+    "after", "at", "beginning", "by", "ending", "for", "from", "in", "on", "remind", "reminder",
+    "starting", "till", "until",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A recurrence.
+
+    Attributes:
+        rule: The rule, without its end.
+        basis: What the next due is counted from.
+        part: The part of the day, or None.
+    """
+
+    rule: Rule
+    basis: Basis = "schedule"
+    part: DayPart | None = None
+
+
+def is_adverb(line: Line, at: int) -> bool:
+    """Return whether `daily` before a token says how often, and does not belong to a noun."""
+    return line[at].kind != "w" or line.words[at] in _AFTER_ADVERB
+
+
+def find_pattern(line: Line, at: int) -> Match[Rule] | None:
+    """Find what is behind `every`."""
+    if line.words[at] == "other":
+        return _find_other(line, at + 1)
+    for words in ("month end", "month - end"):
+        end = line.phrase(at, words)
+        if end > 0:
+            return Match(LAST_DAY, end)
+    for find in (
+        find_days_without,
+        find_month_days,
+        find_interval,
+        find_unit,
+        find_day_set,
+        find_weekdays,
+    ):
+        found = find(line, at)
+        if found is not None:
+            return found
+    months = find_months(line, at)
+    if months is None or line[months.end].kind == "n":
+        return None
+    return Match(Rule(Frequency.YEARLY, by_month=months.value, by_month_day=(1,)), months.end)
+
+
+def _find_other(line: Line, at: int) -> Match[Rule] | None:
+    """Find the rest of `every other day` and `every other friday`."""
+    found = find_unit(line, at) or find_weekdays(line, at)
+    if found is None:
+        return None
+    return Match(replace(found.value, interval=2 * found.value.interval), found.end)
+
+
+def find_interval(line: Line, at: int) -> Match[Rule] | None:
+    """Find `3 days`, `second week`, `3rd month`."""
+    number = find_ordinal(line, at) or find_cardinal(line, at)
+    if number is None or number.value < 1:
+        return None
+    unit = find_unit(line, number.end)
+    if unit is None:
+        return None
+    return Match(replace(unit.value, interval=number.value * unit.value.interval), unit.end)
+
+
+def find_unit(line: Line, at: int) -> Match[Rule] | None:
+    """Find `day`, `weeks`, `fortnight`, `morning`."""
+    word, end = line.words[at], at + 1
+    if word in DAY_PARTS:
+        return Match(Rule(Frequency.DAILY), at + 1)
+    rule = UNIT_RULES.get(word)
+    if rule is None or (len(word) == 1 and line[at].is_spaced):
+        return None
+    return Match(rule, end)
