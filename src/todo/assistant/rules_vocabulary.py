@@ -1,0 +1,81 @@
+"""The words of the assistant's rules."""
+
+from typing import Final
+
+ERRANDS: Final = frozenset({
+    "assemble", "bake", "book", "borrow", "brush", "buy", "call", "clean", "collect", "cook",
+    "defrost", "deliver", "email", "exchange", "feed", "fetch", "fill", "fix", "fold", "get",
+    "grab", "hang", "harvest", "hoover", "install", "invite", "iron", "jog", "knit", "mail", "mend",
+    "mow", "oil", "order", "pack", "paint", "pay", "phone", "pick", "plant", "polish", "prune",
+    "purchase", "refill", "renew", "rent", "repair", "replace", "repot", "return", "ring", "roast",
+    "scrub", "sell", "sew", "sharpen", "ship", "sweep", "tidy", "unpack", "vacuum", "visit", "wash",
+    "water", "weed", "weigh", "wipe", "withdraw", "wrap",
+})  # fmt: skip
+"""A line that starts with one of these is something to do."""
+
+VERBS: Final = ERRANDS | frozenset({
+    "apply", "arrange", "ask", "attend", "bring", "build", "charge", "check", "choose", "contact",
+    "copy", "cut", "decide", "decorate", "design", "draft", "draw", "drive", "drop", "empty",
+    "file", "follow", "grade", "hire", "insure", "join", "learn", "lock", "measure", "meet",
+    "organise", "organize", "photograph", "plan", "post", "practice", "practise", "prepare",
+    "print", "proofread", "read", "rebook", "register", "rehearse", "remind", "reply", "research",
+    "reserve", "review", "revise", "ride", "run", "scan", "schedule", "send", "service", "shop",
+    "sign", "sketch", "sort", "start", "study", "submit", "subscribe", "swim", "take", "talk",
+    "teach", "test", "thank", "throw", "train", "translate", "treat", "try", "turn", "update",
+    "upgrade", "watch", "write",
+})  # fmt: skip
+"""One that starts with one of these can be for the assistant as well: "write a poem"."""
+
+COMMANDS: Final = frozenset({
+    "cancel", "change", "close", "complete", "cross", "defer", "delay", "delete", "drop", "find",
+    "finish", "know", "list", "look", "mark", "move", "postpone", "push", "remove", "rename",
+    "reopen", "reschedule", "scrap", "search", "see", "shift", "show", "stop", "tag", "tick",
+    "uncheck", "undo", "untag", "untick",
+})  # fmt: skip
+"""These start what the assistant is to do with tasks."""
+
+NOT_DUTIES: Final = frozenset({
+    "admit", "agree", "ask", "be", "confess", "go", "know", "laugh", "say", "see", "tell", "think",
+    "wonder",
+})  # fmt: skip
+""""I have to say" announces no task."""
+
+NOT_IN_TITLES: Final = frozenset({
+    "again", "anything", "are", "everything", "he", "him", "i", "instead", "is", "it", "list",
+    "lists", "me", "nothing", "she", "someone", "something", "task", "tasks", "that", "them",
+    "these", "they", "this", "those", "todo", "todos", "us", "was", "we", "were", "you",
+})  # fmt: skip
+"""A line with one of these, and nothing that announces a task, is talk."""
+
+FIND_FILLERS: Final = frozenset({
+    "'ve", "a", "agenda", "all", "am", "an", "and", "any", "anything", "are", "at", "be", "by",
+    "calendar", "can", "coming", "currently", "did", "do", "does", "done", "due", "else",
+    "everything", "for", "get", "give", "going", "got", "had", "happening", "has", "have", "how",
+    "i", "in", "is", "item", "items", "left", "list", "lists", "many", "me", "much", "must",
+    "must-do", "my", "need", "needs", "next", "now", "of", "ok", "on", "ones", "open", "or", "our",
+    "outstanding", "pending", "plan", "planned", "plans", "plate", "please", "priority",
+    "remaining", "right", "schedule", "scheduled", "see", "should", "show", "so", "still", "stuff",
+    "task", "tasks", "tell", "that", "the", "there", "these", "thing", "things", "this", "to",
+    "to-do", "to-dos", "today's", "todo", "todos", "up", "upcoming", "was", "we", "what", "what's",
+    "whats", "which", "with", "work",
+})  # fmt: skip
+"""Words of questions about tasks that say nothing about which."""
+
+FIND_SUBJECTS: Final = frozenset({
+    "agenda", "do", "due", "have", "item", "items", "left", "list", "lists", "next", "open",
+    "outstanding", "overdue", "pending", "planned", "plate", "remaining", "schedule", "scheduled",
+    "task", "tasks", "to-do", "to-dos", "todo", "todos", "upcoming",
+})  # fmt: skip
+"""Without a filter, one of these makes a question one about tasks."""
+
+PHRASE_FILLERS: Final = frozenset({
+    "a", "about", "an", "and", "at", "for", "from", "in", "me", "my", "of", "on", "or", "our",
+    "out", "some", "that", "the", "these", "this", "those", "to", "up", "with", "your",
+})  # fmt: skip
+"""Words that don't count in the name of a task."""
+
+TASK_NOUNS: Final = frozenset({
+    "entry", "item", "items", "one", "ones", "task", "tasks", "thing", "things", "to-do", "todo",
+    "todos",
+})  # fmt: skip
+"""They name a task without saying which."""
