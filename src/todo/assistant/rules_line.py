@@ -1,0 +1,111 @@
+"""A message as the rules look at it: folded, without politeness, with quotations set aside.
+
+The folded text has a character for each one of the message, so that what a pattern finds in it can
+be cut out of the message as it was typed.
+"""
+
+import re
+from dataclasses import dataclass
+
+from todo.quickadd.literals import find_literals
+
+QUOTED = "\ufffc"
+"""Replaces each character of a quotation: its words are never a command."""
+
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u02bc\u2018\u00b4`"), "'")
+_OPENING = re.compile(
+    r"(?:(?:hey|hi|hello|ok|okay|so|well|um|uh|oh|and|also|then|please|pls|plz|kindly|alright"
+    r"|right|actually|btw)\b[ ,.!:-]*)+"
+)
+_REQUEST = re.compile(
+    r"(?:can|could|would|will) (?:you|u) (?:(?:please|pls|kindly|also|just|maybe) )*"
+    r"|(?:i'd|i would) like you to |i want you to |i need you to |you can |go ahead and "
+    r"|(?:i'd like to|i would like to|i want to|let's|let us|can we|could we|can i|could i|may i)"
+    r" (?=(?:add|create|put|note) )"
+)
+_MISSPELLED = {
+    "remimd": "remind", "remid": "remind", "reminf": "remind", "remnid": "remind",
+    "delet": "delete", "delte": "delete", "deleet": "delete", "detele": "delete",
+    "compelte": "complete", "complet": "complete", "complte": "complete", "comlete": "complete",
+    "reschedul": "reschedule", "reschdule": "reschedule", "reshedule": "reschedule",
+    "rescedule": "reschedule", "postone": "postpone", "pospone": "postpone", "renmae": "rename",
+    "schedul": "schedule", "craete": "create", "ceate": "create",
+}  # fmt: skip
+_CLOSINGS = (" please", " pls", " plz", " thanks", " thank you", " thx", " for me", " ty", " ok")
+_CLOSING_MARK = re.compile(r"(?<=[^\W\d_][^\W\d_])[.!?]+\Z|(?<=[^\W_])\?+\Z|(?<=\s)[.?]+\Z")
+_QUESTION = re.compile(
+    r"(?:should|shall|what|what's|whats|when|when's|where|where's|which|who|who's|whose|whom|how"
+    r"|how's|why|is|isn't|are|aren't|am|was|were|do (?:i|we|you|they|any)|does|did|don't i"
+    r"|doesn't|didn't|has|have (?:i|we)"
+    r"|can (?:i|we|it)|could (?:i|we|it)|may|might|would (?:i|we|it|that)|any|anything)\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A message of one line.
+
+    Attributes:
+        text: The message as typed, without the words of politeness around it.
+        folded: The same in lower case, with straight apostrophes and quotations set aside.
+        is_question: It asks something; a request such as "can you add" is not a question.
+    """
+
+    text: str
+    folded: str
+    is_question: bool
+
+    def cut(self, found: re.Match[str], group: str = "x") -> str:
+        """Return what a group of a pattern found, as it was typed."""
+        return self.text[found.start(group) : found.end(group)].strip()
+
+
+def make_line(message: str) -> Line:
+    """Return a message as the rules look at it."""
+    text = message.strip()
+    folded = fold(text)
+    start = _end_of(_OPENING, folded, 0)
+    requested = _end_of(_REQUEST, folded, start)
+    is_request = requested > start
+    start = _end_of(_OPENING, folded, requested)
+    end = _find_end(folded)
+    is_question = not is_request and (
+        folded.endswith("?") or _QUESTION.match(folded, start) is not None
+    )
+    start = min(start, end)
+    first = folded[start:end].partition(" ")[0]
+    if first in _MISSPELLED:
+        text = f"{text[:start]}{_MISSPELLED[first]}{text[start + len(first) :]}"
+        folded = f"{folded[:start]}{_MISSPELLED[first]}{folded[start + len(first) :]}"
+        end += len(_MISSPELLED[first]) - len(first)
+    return Line(text[start:end], folded[start:end], is_question)
+
+
+def fold(text: str) -> str:
+    """Return a text of the same length that patterns can be compared with."""
+    chars = [low if len(low := char.lower()) == 1 else char for char in text]
+    for start, end in find_literals(text):
+        if text[start] != "\\":
+            chars[start:end] = QUOTED * (end - start)
+    folded = "".join(chars).translate(_APOSTROPHES)
+    return "".join(" " if char.isspace() else char for char in folded)
+
+
+def _end_of(pattern: re.Pattern[str], folded: str, start: int) -> int:
+    found = pattern.match(folded, start)
+    return start if found is None else found.end()
+
+
+def _find_end(folded: str) -> int:
+    """Return the end of a text without thanks, and without the mark that ends its sentence."""
+    end = len(folded)
+    while True:
+        found = _CLOSING_MARK.search(folded, max(0, end - 10), end)
+        shorter = end if found is None else found.start()
+        shorter = len(folded[:shorter].rstrip())
+        for closing in _CLOSINGS:
+            if folded.endswith(closing, 0, shorter):
+                shorter = len(folded[: shorter - len(closing)].rstrip(" ,"))
+        if shorter == end:
+            return end
+        end = shorter
