@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -252,11 +253,14 @@ class ModelServer:
 
 
 @contextlib.contextmanager
-def open_model_server(path: Path | None = None) -> Iterator[ModelServer]:
+def open_model_server(
+    path: Path | None = None, *, tls: ssl.SSLContext | None = None
+) -> Iterator[ModelServer]:
     """Start a model server on loopback, or on a Unix socket at this path."""
     if path is None:
         listener = socket.create_server(("127.0.0.1", 0))
-        server = ModelServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+        origin = "http://127.0.0.1" if tls is None else "https://localhost"
+        server = ModelServer(f"{origin}:{listener.getsockname()[1]}/v1")
     else:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))
@@ -266,7 +270,7 @@ def open_model_server(path: Path | None = None) -> Iterator[ModelServer]:
 
     async def run() -> None:
         start = asyncio.start_server if path is None else asyncio.start_unix_server
-        serving = await start(server.serve, sock=listener)
+        serving = await start(server.serve, sock=listener, ssl=tls)
         await asyncio.to_thread(stop.wait)
         # Answers that hang end with the loop.
         serving.close()

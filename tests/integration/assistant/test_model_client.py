@@ -9,6 +9,7 @@ import gzip
 import json
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 from tests.integration.assistant import model_server as server
 from tests.integration.assistant.model_server import Answer, ModelServer, delta, open_model_server
+from tests.integration.certificates import Authority
 from tests.machine_clock import wait_until
 from todo.assistant.model_client import ModelAnswer, ModelError, ModelRequest, ModelToolCall, OnText
 from todo.assistant.model_http import HttpModelClient
@@ -278,6 +280,32 @@ def test_a_unix_socket_works_as_well(tmp_path: Path) -> None:
 
         assert ask(make_settings(model.url)).text == "Hello there"
         assert model.heads[0].startswith("POST /v1/chat/completions HTTP/1.1")
+
+
+def test_the_certificate_is_verified_with_what_the_system_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority("the operator's own")
+    certificate, key, trusted = (tmp_path / name for name in ("certificate", "key", "trusted"))
+    authority.issue("localhost", certificate, key)
+    trusted.write_bytes(authority.certificate)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    with open_model_server(tls=tls) as model:
+        model.follow(server.say("Hello there"))
+        stranger = ask(make_settings(model.url))
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        known = ask(make_settings(model.url))
+
+    assert (stranger.reason, known.text) == ("unreachable", "Hello there")
+    assert "CERTIFICATE_VERIFY_FAILED" in str(stranger)
+
+
+def test_a_server_that_does_not_finish_the_handshake_is_unreachable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/v1"
+
+        assert ask(make_settings(url, ai_connect_timeout_s=HANGS_S)).reason == "unreachable"
 
 
 def test_text_arrives_piece_by_piece(model: ModelServer) -> None:
