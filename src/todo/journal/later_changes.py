@@ -7,42 +7,62 @@ undone already does not prevent the undo of the others.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, select
+import orjson
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from todo.db.session import Session
-from todo.db.statement import Statement
+from todo.db.statement import Statement, unnest_json
 from todo.db.tables import Id, journal
-from todo.journal.undo_scope import UndoEntry, find_entry
+from todo.journal.undo_scope import ENTRY_COLUMNS, UndoEntry, parse_entry
 
 _MAX_SHOWN = 3
 
-_OF_THING = (
+_OF_KIND = (
     (journal.c.owner == bindparam("owner"))
-    & (journal.c.entity_id == bindparam("id"))
     & (journal.c.kind == bindparam("kind"))
-    & (journal.c.seq > bindparam("seq"))
     & (journal.c.operation != "remind")
 )
-_SEQ_AND_OPERATION = select(journal.c.seq, journal.c.operation)
+_OF_THING = _OF_KIND & (journal.c.entity_id == bindparam("id")) & (journal.c.seq > bindparam("seq"))
 _OF_LIST = journal.c.list_id == bindparam("list_id", type_=Id)
 
 
 def _first(*which: ColumnElement[bool]) -> Statement:
-    chosen = _SEQ_AND_OPERATION.where(_OF_THING, *which)
+    chosen = select(journal.c.seq, journal.c.operation).where(_OF_THING, *which)
     return Statement(chosen.order_by(journal.c.seq).limit(bindparam("limit")))
 
 
-def _last(*which: ColumnElement[bool]) -> Statement:
-    chosen = _SEQ_AND_OPERATION.where(_OF_THING, *which)
-    return Statement(chosen.order_by(journal.c.seq.desc()).limit(1))
-
-
 _FIRST, _FIRST_SHARE = _first(), _first(_OF_LIST)
-_LAST, _LAST_SHARE = _last(), _last(_OF_LIST)
+_LAST_SHARE = Statement(
+    select(*ENTRY_COLUMNS).where(_OF_THING, _OF_LIST).order_by(journal.c.seq.desc()).limit(1)
+)
 
+
+def _last(dialect: str) -> Select[Any]:
+    """The latest entry about each of some things of one kind."""
+    things = unnest_json(dialect, "ids", journal.c.entity_id.type).subquery("things")
+    (thing,) = things.c
+    last = (
+        select(journal.c.seq)
+        .where(_OF_KIND, journal.c.entity_id == thing)
+        .order_by(journal.c.seq.desc())
+        .limit(1)
+        .correlate(things)
+        .scalar_subquery()
+    )
+    latest = select(last).select_from(things)
+    return select(*ENTRY_COLUMNS).where(
+        journal.c.owner == bindparam("owner"), journal.c.seq.in_(latest)
+    )
+
+
+_LAST = Statement(_last)
+
+Thing = tuple[str, ...]
+"""Kind and id, of a share the list as well; see `UndoEntry.entity`."""
 Later = tuple[UndoEntry, int, str]
 """The first of the entries about a thing; number and operation of a later one of others."""
 State = dict[str, Any] | None
@@ -71,12 +91,13 @@ async def find_later_changes(session: Session, owner: str, chosen: list[UndoEntr
         owner: Whose journal.
         chosen: The entries, in order.
     """
-    own: dict[tuple[str, ...], list[UndoEntry]] = defaultdict(list)
+    own: dict[Thing, list[UndoEntry]] = defaultdict(list)
     for entry in chosen:
         own[entry.entity].append(entry)
     found = LaterChanges([], [], [])
-    for entries in own.values():
-        last = await _find_last(session, owner, entries)
+    latest = await _find_latest(session, owner, own)
+    for thing, entries in own.items():
+        last = latest.get(thing)
         if not _are_taken_back(entries, last):
             found.conflicts.extend(await _find_others(session, owner, entries))
         elif last is not None and _state(last.read_after()) == _state(entries[0].read_before()):
@@ -87,11 +108,24 @@ async def find_later_changes(session: Session, owner: str, chosen: list[UndoEntr
     return found
 
 
-async def _find_last(session: Session, owner: str, entries: list[UndoEntry]) -> UndoEntry | None:
-    """Return the latest entry about a thing, None if it is to be undone itself."""
-    values = {**_name_thing(owner, entries), "seq": entries[-1].seq}
-    row = await session.find(_LAST_SHARE if entries[0].kind == "share" else _LAST, values)
-    return None if row is None else await find_entry(session, owner, row[0])
+async def _find_latest(
+    session: Session, owner: str, own: Mapping[Thing, list[UndoEntry]]
+) -> dict[Thing, UndoEntry]:
+    """Return the latest entry about each thing, without those that are to be undone themselves."""
+    found: list[UndoEntry] = []
+    ids: dict[str, list[str]] = defaultdict(list)
+    for entries in own.values():
+        first = entries[0]
+        if first.kind == "share":
+            # A run has few of them.
+            values = {**_name_thing(owner, entries), "seq": entries[-1].seq}
+            found += map(parse_entry, await session.fetch(_LAST_SHARE, values))
+        else:
+            ids[first.kind].append(first.entity_id)
+    for kind, of_kind in ids.items():
+        values = {"owner": owner, "kind": kind, "ids": orjson.dumps(of_kind).decode()}
+        found += map(parse_entry, await session.fetch(_LAST, values))
+    return {each.entity: each for each in found if each.seq > own[each.entity][-1].seq}
 
 
 async def _find_others(session: Session, owner: str, entries: list[UndoEntry]) -> list[Later]:

@@ -24,7 +24,7 @@ _MAX_SHOWN_TOKENS = 20
 Image = dict[str, Any]
 
 _OWNER = journal.c.owner == bindparam("owner")
-_ENTRY = (
+ENTRY_COLUMNS = (
     journal.c.seq,
     journal.c.request_seq,
     journal.c.at,
@@ -37,14 +37,15 @@ _ENTRY = (
     journal.c.before,
     journal.c.after,
 )
+"""What `parse_entry` parses."""
 _ONE = Statement(
-    select(*_ENTRY).where(
+    select(*ENTRY_COLUMNS).where(
         _OWNER, journal.c.seq == bindparam("seq"), journal.c.operation.is_not(None)
     )
 )
 # The entries of a request are next to each other and have one time; so may those of others.
 _AROUND = Statement(
-    select(*_ENTRY)
+    select(*ENTRY_COLUMNS)
     .where(
         _OWNER,
         journal.c.seq.between(bindparam("first"), bindparam("last")),
@@ -68,7 +69,9 @@ _OF_TOKEN = _OWNER & (journal.c.token_id == _TOKEN) & _CHANGED
 
 def _select_entries(which: ColumnElement[bool], *inside: ColumnElement[bool]) -> Select[Any]:
     # Before the limit: entries of other lists must not crowd out those of this one.
-    return select(*_ENTRY).where(which, *inside).order_by(journal.c.seq).limit(MAX_ENTRIES + 1)
+    return (
+        select(*ENTRY_COLUMNS).where(which, *inside).order_by(journal.c.seq).limit(MAX_ENTRIES + 1)
+    )
 
 
 def _select_tokens(*inside: ColumnElement[bool]) -> Select[Any]:
@@ -146,10 +149,10 @@ class UndoEntry:
         return orjson.loads(self.after) if self.after else {}
 
 
-async def find_entry(session: Session, owner: str, seq: int) -> UndoEntry | None:
+async def _find_entry(session: Session, owner: str, seq: int) -> UndoEntry | None:
     """Return an entry by its number, None where the journal does not have it (any more)."""
     row = await session.find(_ONE, {"owner": owner, "seq": seq})
-    return None if row is None else _read(row)
+    return None if row is None else parse_entry(row)
 
 
 async def find_change(
@@ -162,11 +165,11 @@ async def find_change(
         StateConflictError: They are more than MAX_ENTRIES.
     """
     of_owner = {"owner": view.owner}
-    entry = await find_entry(session, view.owner, seq)
+    entry = await _find_entry(session, view.owner, seq)
     if entry is None:
         raise NotFoundError
     around = {"first": max(1, seq - MAX_ENTRIES), "last": seq + MAX_ENTRIES, "at": entry.at}
-    group = [_read(each) for each in await session.fetch(_AROUND, {**of_owner, **around})]
+    group = [parse_entry(each) for each in await session.fetch(_AROUND, {**of_owner, **around})]
     if whole_request:
         chosen = [each for each in group if _is_one_request(each, entry)]
     else:
@@ -253,7 +256,7 @@ def _ask(view: View) -> tuple[_Questions, dict[str, Any]]:
 def _choose(rows: list[Row]) -> list[UndoEntry]:
     if not rows:
         raise NotFoundError
-    return _refuse_many([_read(row) for row in rows])
+    return _refuse_many([parse_entry(row) for row in rows])
 
 
 def _ambiguous(tokens: list[Any]) -> UndoConflictError:
@@ -272,7 +275,8 @@ def _ambiguous(tokens: list[Any]) -> UndoConflictError:
     )
 
 
-def _read(row: Row) -> UndoEntry:
+def parse_entry(row: Row) -> UndoEntry:
+    """Return the entry of a row."""
     seq, first, at, actor, token_id, operation, kind, entity_id, list_id, before, after = row
     at = at if isinstance(at, str) else format_timestamp(at)
     token_id, list_id = token_id and str(token_id), list_id and str(list_id)
