@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,7 +20,6 @@ MAX_ROWS = 1000
 MAX_SHARED = 10
 """Lists of other users whose tasks are counted."""
 
-_NO_LIST = str(UUID(int=0))
 _ENDS = [literal_column(f"'{UUID(int=end)}'", Id) for end in (0, 2**128 - 1)]
 _IS_OPEN = task.c.completed_at.is_(None)
 
@@ -49,15 +49,16 @@ def _select_list(dialect: str, number: int) -> Select[Any]:
     return select(chosen.order_by(*order).limit(MAX_ROWS + 1).subquery())
 
 
-def _count(dialect: str) -> Select[Any]:
+def _count(dialect: str, single: int) -> Select[Any]:
     rows = union_all(
-        _select_own(dialect), *(_select_list(dialect, number) for number in range(MAX_SHARED))
+        _select_own(dialect), *(_select_list(dialect, number) for number in range(single))
     ).subquery("rows")
     is_open = case((rows.c.completed_at.is_(None), 1), else_=0)
     return select(rows.c.list_id, func.count(), func.sum(is_open)).group_by(rows.c.list_id)
 
 
-_COUNT = Statement(_count)
+# By the number of lists that are counted one by one.
+_COUNTS = [Statement(partial(_count, single=number)) for number in range(MAX_SHARED + 1)]
 
 
 class OpenCount(NamedTuple):
@@ -94,11 +95,9 @@ async def count_open_tasks(
     single = [each for each in lists if is_bound or each.access != "owner"][:MAX_SHARED]
     # Of the user: everything, unless the token is for one list.
     values: dict[str, Any] = {"owner": "" if is_bound else caller.user}
-    for number in range(MAX_SHARED):
-        one = single[number] if number < len(single) else None
-        values[f"list_{number}"] = _NO_LIST if one is None else one.id
-        values[f"owner_{number}"] = "" if one is None else one.owner
-    rows = await session.fetch(_COUNT, values)
+    for number, one in enumerate(single):
+        values |= {f"list_{number}": one.id, f"owner_{number}": one.owner}
+    rows = await session.fetch(_COUNTS[len(single)], values)
     found = {row[0] and str(row[0]): (int(row[1]), int(row[2])) for row in rows}
     counted = {each.id for each in single}
     total = sum(read for list_id, (read, _) in found.items() if list_id not in counted)
