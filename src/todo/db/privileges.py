@@ -16,10 +16,12 @@ GRANTS = {
     "account": "SELECT, INSERT, UPDATE",
     "alembic_version": "SELECT",
     "api_token": _ALL,
+    "conversation": _ALL,
     "idempotency": _ALL,
     "journal": "SELECT, INSERT",
     "list": _ALL,
     "list_share": _ALL,
+    "message": _ALL,
     # What a plan does cannot change between the reading and the applying.
     "plan": "SELECT, INSERT, DELETE, UPDATE (applied_at)",
     "reminder": _ALL,

@@ -29,7 +29,7 @@ from sqlalchemy import (
 # never imports Alembic.
 REVISIONS = (
     *("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"),
-    "0011",
+    *("0011", "0012"),
 )
 EXPECTED_REVISION = REVISIONS[-1]
 
@@ -40,6 +40,8 @@ DESCRIPTION_LENGTH = 10_000
 MAX_POSITION = 1e15
 TAG_LENGTH = 50
 PLAN_REASON_LENGTH = 500
+CONVERSATION_TITLE_LENGTH = 100
+MESSAGE_LENGTH = 10_000
 PRIORITIES = ("none", "low", "medium", "high")
 """By rank, which is what the column holds: they sort."""
 
@@ -306,4 +308,46 @@ plan = Table(
     Column("applied_at", Time, nullable=True),
     Index(None, "owner", "id"),
     Index(None, "expires_at"),
+)
+
+# What a person and the assistant say to each other (`todo.assistant`).
+conversation = Table(
+    "conversation",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("owner", String(USER_LENGTH), nullable=False),
+    # The one list of the token that began it. Not a foreign key: the conversation outlives it.
+    Column("list_id", Id, nullable=True),
+    Column("title", String(CONVERSATION_TITLE_LENGTH), nullable=False),
+    # The plan that waits for a yes. Not a foreign key: plans expire.
+    Column("plan_id", Id, nullable=True),
+    # Bytes of its messages, of which an account may have only so many.
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Index(None, "owner", "id"),
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column(
+        "conversation_id", Id, ForeignKey("conversation.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("role", String(9), nullable=False),
+    Column("status", String(11), nullable=False),
+    Column("content", Text, nullable=False),
+    # JSON. Of an answer, like what follows.
+    Column("tool_calls", Text, nullable=False),
+    Column("run_id", String(64), nullable=True),
+    Column("changed", Boolean, nullable=False),
+    Column("plan_id", Id, nullable=True),
+    Column("degraded_reason", String(32), nullable=True),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("created_at", Time, nullable=False),
+    CheckConstraint("role IN ('user', 'assistant')", name="role"),
+    CheckConstraint("status IN ('running', 'done', 'interrupted')", name="status"),
+    Index(None, "conversation_id", "id"),
 )
