@@ -5,12 +5,12 @@ It needs no token and reads no data. Links are relative, so they also work below
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
 
 from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
 from todo import __version__
+from todo.api.accept import prefers
 from todo.api.examples import show_example
 from todo.api.schemas import ResponseSchema
 
@@ -114,39 +114,7 @@ async def show_service(request: Request) -> Response:
     The `Accept` header selects a page for browsers (`text/html`) or JSON, the default. No token is
     needed.
     """
-    if prefers_html(request.headers.getlist("accept")):
+    if prefers(_HTML, request.headers.getlist("accept")):
         headers = {**_HEADERS, "Content-Security-Policy": POLICY}
         return Response(_PAGE, media_type=f"{_HTML}; charset=utf-8", headers=headers)
     return Response(_BODY, media_type=_JSON, headers=_HEADERS)
-
-
-def prefers_html(accept: Iterable[str]) -> bool:
-    """Return whether a client prefers HTML to JSON (RFC 9110, section 12.5.1).
-
-    Args:
-        accept: The values of its `Accept` headers.
-    """
-    qualities = dict(_parse_accept(accept))
-    return _find_quality(qualities, _HTML) > _find_quality(qualities, _JSON)
-
-
-def _find_quality(qualities: dict[str, float], media_type: str) -> float:
-    # The most specific range decides.
-    for media_range in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
-        if media_range in qualities:
-            return qualities[media_range]
-    return 0.0
-
-
-def _parse_accept(accept: Iterable[str]) -> Iterator[tuple[str, float]]:
-    for part in ",".join(accept).split(","):
-        media_range, *parameters = (each.strip().lower() for each in part.split(";"))
-        quality = 1.0
-        for parameter in parameters:
-            name, _, value = parameter.partition("=")
-            if name.rstrip() == "q":
-                try:
-                    quality = float(value)
-                except ValueError:
-                    quality = 0.0
-        yield media_range, quality

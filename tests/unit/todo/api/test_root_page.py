@@ -5,7 +5,8 @@ from urllib.parse import urljoin
 
 import pytest
 
-from todo.api.root_page import _PAGE, prefers_html
+from todo.api.accept import prefers
+from todo.api.root_page import _PAGE
 
 CHROMIUM = (
     "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;"
@@ -28,7 +29,7 @@ FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     ],
 )
 def test_a_client_that_prefers_html_gets_the_page(accept: list[str]) -> None:
-    assert prefers_html(accept)
+    assert prefers("text/html", accept)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_a_client_that_prefers_html_gets_the_page(accept: list[str]) -> None:
     ],
 )
 def test_every_other_client_gets_json(accept: list[str]) -> None:
-    assert not prefers_html(accept)
+    assert not prefers("text/html", accept)
 
 
 def test_links_lead_below_the_prefix_of_a_proxy() -> None:
