@@ -23,13 +23,16 @@ from todo.api.root_page import NAME
 from todo.api.root_page import router as root_router
 from todo.api.schemas import Problem
 from todo.api.swagger_ui import router as docs_router
+from todo.assistant.router import router as assistant_router
 from todo.assistant.service import close_assistant
+from todo.assistant.turns import Turns
 from todo.auth.api_tokens import ApiTokens
 from todo.auth.authenticator import Authenticator
 from todo.auth.cutoffs import Cutoffs
 from todo.auth.last_use import LastUse
 from todo.auth.router import router as tokens_router
 from todo.auth.tokens import TokenVerifier
+from todo.compat.chat_router import router as chat_router
 from todo.compat.router import router as compat_router
 from todo.compat.websocket import ChangesWebSocket
 from todo.compat.websocket_router import router as live_router
@@ -117,6 +120,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     )
     app.state.settings = settings
     app.state.assistant = None
+    app.state.turns = Turns()
     app.state.database = database
     app.state.health = health
     app.state.metrics = metrics
@@ -141,11 +145,13 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     app.include_router(quick_add_router)
     app.include_router(lists_router)
     app.include_router(plans_router)
+    app.include_router(assistant_router)
     app.include_router(journal_router)
     app.include_router(account_router)
     app.include_router(tags_router)
     app.include_router(tokens_router)
     app.include_router(compat_router)
+    app.include_router(chat_router)
     app.include_router(live_router)
     app.include_router(docs_router)
     app.include_router(root_router)

@@ -26,7 +26,9 @@ _BATCH_BYTES = 1024 * _KIB
 _PLAN_BYTES = 256 * _KIB
 _BATCH = "/api/v1/tasks/batch"
 _PLANS = "/api/v1/plans"
-_TASK = re.compile(r"/api/[^/]+/tasks(?:/.*)?", re.DOTALL)
+_ASSISTANT = "/api/v1/assistant"
+# A message of a chat is as long as a description.
+_TASK = re.compile(r"/api/[^/]+/(?:tasks(?:/.*)?|chat)", re.DOTALL)
 
 
 def find_body_limit(path: str) -> int:
@@ -39,7 +41,7 @@ def find_body_limit(path: str) -> int:
         return _BATCH_BYTES
     if path == _PLANS:
         return _PLAN_BYTES
-    return _TASK_BYTES if _TASK.fullmatch(path) else _BODY_BYTES
+    return _TASK_BYTES if path == _ASSISTANT or _TASK.fullmatch(path) else _BODY_BYTES
 
 
 def refuse_many_values(body: object) -> None:

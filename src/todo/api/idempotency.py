@@ -66,6 +66,7 @@ _STORE = Statement(
     .where(_MINE)
     .values(status=bindparam("status"), headers=bindparam("headers"), body=bindparam("body"))
 )
+_RELEASE = Statement(delete(idempotency).where(_MINE))
 _expired = (
     select(idempotency.c.user_id, idempotency.c.key)
     .where(idempotency.c.created_at < bindparam("expired", type_=Time))
@@ -178,6 +179,11 @@ def store(caller: Caller, key: str, answer: StoredResponse) -> BoundStatement:
             "body": answer.body if answer.repeated is None else answer.repeated,
         },
     )
+
+
+def release(caller: Caller, key: str) -> BoundStatement:
+    """Forget a key, whose request was refused after it was claimed."""
+    return (_RELEASE, {"of_user": caller.user, "of_key": key})
 
 
 def _render_fingerprint(request: Request, caller: Caller, body: bytes) -> bytes:

@@ -133,10 +133,11 @@ _EXTRA_HEADERS = {
     503: ("Retry-After",),
 }
 # What those who call this take.
+_WRITING = {"run_write", "open_turn"}
 _TAKEN = {
     "json_response": ("If-None-Match",),
     "read_if_match": ("If-Match",),
-    "run_write": ("Idempotency-Key", "X-Agent", "X-Model", "X-Run-Id"),
+    **dict.fromkeys(_WRITING, ("Idempotency-Key", "X-Agent", "X-Model", "X-Run-Id")),
 }
 _LIMITS = ("RateLimit", "RateLimit-Policy")
 _DESCRIPTION = (
@@ -149,6 +150,7 @@ _TAGS = {
     "lists": "Lists of tasks, and with whom they are shared.",
     "tags": "The tags of the caller's tasks.",
     "plans": "Changes that are described first, and applied later as described.",
+    "assistant": "Messages to the assistant, which does what they say; conversations with it.",
     "journal": "What was changed, live or later, and how to undo it.",
     "account": "The caller's own account.",
     "tokens": "API tokens with scopes and limits.",
@@ -272,7 +274,7 @@ def _list_statuses(path: str, operation: Document, calls: set[str]) -> set[int]:
         statuses |= {401, 403, 422, 429}
         asked = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
         below = path.removeprefix("/api/{user_id}").count("{")
-        if below or asked & {"list"} or "find_view" in calls:
+        if below or asked & {"list"} or calls & {"find_view", "open_turn"}:
             statuses.add(404)
     if "requestBody" in operation:
         statuses |= {408, 413}
@@ -280,7 +282,7 @@ def _list_statuses(path: str, operation: Document, calls: set[str]) -> set[int]:
         statuses.add(304)
     if "read_if_match" in calls:
         statuses.add(412)
-    if "run_write" in calls:
+    if calls & _WRITING:
         statuses |= {409, 428}
     if "prepare_apply" in calls:
         statuses |= {410, 412}
@@ -293,7 +295,7 @@ def _list_headers(
     headers = ["X-Request-ID"]
     if operation.get("security"):
         headers += _LIMITS
-    if "run_write" in calls:
+    if calls & _WRITING:
         headers.append("Idempotency-Replayed")
     if "json_response" in calls or ("etag_for" in calls and tells_version):
         headers.append("ETag")

@@ -62,7 +62,7 @@ async def run_write(
         WriteConflictError: Other writes were in the way for too long.
     """
     repeatable = await identify_repeatable(request, caller)
-    _check_conditions(request, caller, changes_existing=changes_existing)
+    check_conditions(request, caller, changes_existing=changes_existing)
     return (await execute_write(request.app.state, caller, action, repeatable)).render()
 
 
@@ -113,7 +113,7 @@ async def execute_write(
         await asyncio.sleep(pause_s)
 
 
-def _check_conditions(request: Request, caller: Caller, *, changes_existing: bool) -> None:
+def check_conditions(request: Request, caller: Caller, *, changes_existing: bool) -> None:
     """Refuse a condition that would be ignored, and the absence of one that the token requires."""
     if "if-none-match" in request.headers:
         raise MalformedRequestError(

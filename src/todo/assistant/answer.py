@@ -1,9 +1,9 @@
 """Answers of the assistant: what one turn did and what it says, with a model or without."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from todo.mcp.tool import Json
+Json = dict[str, Any]
 
 AGENT = "assistant"
 """The agent of every change of the assistant in the journal."""

@@ -40,7 +40,7 @@ OPERATIONS = (
     *("remind", "restore", "share", "unshare"),
 )
 PLAN_OUTCOMES = ("created", "applied", "outdated", "expired")
-STREAMS = ("events", "websocket")
+STREAMS = ("events", "websocket", "assistant")
 LIMITS = ("address", "token", "writes")
 BREAKER_STATES = ("closed", "half-open", "open")
 
@@ -126,7 +126,7 @@ class Metrics:
         self._retries += 1
 
     @contextlib.contextmanager
-    def streaming(self, kind: Literal["events", "websocket"]) -> Iterator[None]:
+    def streaming(self, kind: Literal["events", "websocket", "assistant"]) -> Iterator[None]:
         """Count a stream as open for the length of the block."""
         self._streams[kind] += 1
         try:

@@ -124,6 +124,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
         health.stopping = True
         app.state.feed.stop()
         app.state.live.stop()
+        app.state.turns.stop()
         public.stop_accepting()
         management.stop_accepting()
         notify("STOPPING=1")

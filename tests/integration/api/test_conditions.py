@@ -62,12 +62,15 @@ def furnish(person: Person) -> World:
     read(person.http.put(f"{share}/somebody", json={"access": "read"}))
     new = {"op": "create", "task": {"title": "planned"}}
     things["plan"] = person.create(PLANS, operations=[new])["id"]
+    sent = read(person.http.post(f"{API}/assistant", json={"message": "help"}))
+    things["conversation"] = sent["conversation_id"]
     things["token"] = person.create(PATH, name="n", scopes=["read"])["id"]
     return world
 
 
 def path_of(kind: str, rest: str = "") -> Callable[[World], str]:
-    root = {"task": TASKS, "list": LISTS, "token": PATH, "plan": PLANS}[kind]
+    roots = {"task": TASKS, "list": LISTS, "token": PATH, "plan": PLANS}
+    root = roots.get(kind, f"{API}/{kind}s")
     return lambda world: f"{root}/{world.things[kind]}{rest}"
 
 
@@ -126,12 +129,15 @@ CREATIONS: dict[str, tuple[Callable[[World], str], dict[str, Any]]] = {
     ),
     "create_token": (lambda _: PATH, {"name": "new", "scopes": ["read"]}),
     "create_front_end_task": (lambda world: world.front_end(), {"title": "new"}),
+    "send_message": (lambda _: f"{API}/assistant", {"message": "help"}),
+    "send_front_end_message": (lambda world: f"/api/{world.owner.name}/chat", {"message": "help"}),
 }
 WITH_CONDITIONS_INSIDE = {"change_tasks"}
-# A plan is bound to versions, and has none itself.
-OF_PLANS = {
+# A plan is bound to versions, and has none itself; a conversation only grows.
+UNVERSIONED = {
     "apply_plan": ("POST", path_of("plan", "/apply")),
     "delete_plan": ("DELETE", path_of("plan")),
+    "delete_conversation": ("DELETE", path_of("conversation")),
 }
 
 
@@ -163,7 +169,7 @@ def test_each_write_is_in_one_of_the_tables(service: Service) -> None:
     ]
 
     assert sorted(name for name, _ in found) == sorted(
-        [*CHANGES, *CREATIONS, *WITH_CONDITIONS_INSIDE, *OF_PLANS]
+        [*CHANGES, *CREATIONS, *WITH_CONDITIONS_INSIDE, *UNVERSIONED]
     )
     described = {name for name, parameters in found if "If-Match" in str(parameters)}
     assert described == set(CHANGES)
@@ -202,15 +208,15 @@ def test_a_change_whose_condition_does_not_hold_is_refused_to_everybody(
     assert done.is_success, done.text
 
 
-@pytest.mark.parametrize("name", [*CHANGES, *CREATIONS, *WITH_CONDITIONS_INSIDE, *OF_PLANS])
+@pytest.mark.parametrize("name", [*CHANGES, *CREATIONS, *WITH_CONDITIONS_INSIDE, *UNVERSIONED])
 def test_a_write_with_an_unknown_parameter_is_refused(world: World, name: str) -> None:
     batch = (lambda _: f"{TASKS}/batch"), {"operations": [{"op": "delete", "id": "x"}]}
     before = world.journal()
     if name in CHANGES:
         change = CHANGES[name]
         method, path, body = change.method, change.path(world), change.body
-    elif name in OF_PLANS:
-        method, path, body = OF_PLANS[name][0], OF_PLANS[name][1](world), None
+    elif name in UNVERSIONED:
+        method, path, body = UNVERSIONED[name][0], UNVERSIONED[name][1](world), None
     else:
         find_path, body = CREATIONS.get(name, batch)
         method, path = "POST", find_path(world)
@@ -253,14 +259,14 @@ def test_what_creates_something_refuses_a_condition_and_needs_none(
             answer = client.post(path(world), json=body, headers=headers)
             assert code(answer) == (400, "malformed-request")
     assert world.journal() == before
-    assert careful.post(path(world), json=body).status_code == 201
+    assert careful.post(path(world), json=body).is_success
 
 
-@pytest.mark.parametrize("name", OF_PLANS)
-def test_a_plan_refuses_a_condition_and_needs_none(
+@pytest.mark.parametrize("name", UNVERSIONED)
+def test_what_has_no_version_refuses_a_condition_and_needs_none(
     world: World, careful: httpx.Client, name: str
 ) -> None:
-    (method, path), before = OF_PLANS[name], world.journal()
+    (method, path), before = UNVERSIONED[name], world.journal()
 
     for headers in (NONSENSE, {"If-Match": '"1"'}, {"If-Match": "*"}, {"If-None-Match": "*"}):
         answer = careful.request(method, path(world), headers=headers)

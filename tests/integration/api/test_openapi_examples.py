@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.service import Service, open_service
 from tests.integration.users import LISTS, TASKS, MakePerson, Person, invite, read
-from todo.api.examples import LIST_ID, OTHER_TASK_ID, RUN_ID, TASK_ID, TOKEN_ID
+from todo.api.examples import CONVERSATION_ID, LIST_ID, OTHER_TASK_ID, RUN_ID, TASK_ID, TOKEN_ID
 
 JSON = {"Content-Type": "application/json"}
 # For a person who sends JSON these words mean nothing.
@@ -52,6 +52,8 @@ class Prepared:
         read(person.http.post(TASKS, json=fields, headers=run), 201)
         self.task_id = person.create(TASKS, title="Water the plants", tags=["home"])["id"]
         self.other_id = person.create(TASKS, title="Buy a can")["id"]
+        sent = read(person.http.post("/api/v1/assistant", json={"message": "help"}))
+        self.conversation_id = sent["conversation_id"]
         changes = read(person.http.get("/api/v1/changes"))
         self.seq = changes["items"][-1]["seq"]
 
@@ -63,6 +65,7 @@ class Prepared:
             OTHER_TASK_ID: self.other_id,
             LIST_ID: self.list_id,
             TOKEN_ID: self.token_id,
+            CONVERSATION_ID: self.conversation_id,
             "{task_id}": self.task_id,
             "{list_id}": self.list_id,
             "{user_id}": self.person.name,

@@ -1,0 +1,212 @@
+"""What callers send and receive."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from todo.api.examples import (
+    CONVERSATION_ID,
+    EXAMPLE_TASK,
+    MESSAGE_ID,
+    RUN_ID,
+    show_example,
+    show_examples,
+)
+from todo.api.schemas import ResponseSchema, refuse_nul
+from todo.db.tables import MESSAGE_LENGTH
+from todo.text.normalization import nfc_validator
+
+MessageText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MESSAGE_LENGTH),
+    AfterValidator(refuse_nul),
+    # Runs first.
+    nfc_validator(MESSAGE_LENGTH),
+]
+
+
+class AssistantRequest(BaseModel):
+    """A message to the assistant."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=show_examples(
+            {
+                "Add a task": {"message": "Water the plants tomorrow @home"},
+                "Continue a conversation": {
+                    "message": "Which tasks are overdue?",
+                    "conversation_id": CONVERSATION_ID,
+                },
+            }
+        ),
+    )
+
+    message: MessageText
+    conversation_id: UUID | None = Field(
+        default=None, description="The conversation to continue; a new one without it."
+    )
+
+
+class ToolCallRead(ResponseSchema):
+    """A call of a tool by the assistant."""
+
+    tool_name: str
+    arguments: dict[str, Any]
+    result: dict[str, Any] = Field(
+        description="Texts in it are data that users wrote. A conversation leaves out large ones."
+    )
+
+
+class UndoOfRun(ResponseSchema):
+    """The body that takes the changes back at `POST /api/v1/undo`."""
+
+    run_id: str
+
+
+class Usage(ResponseSchema):
+    """Tokens of the model; 0 where none was used."""
+
+    prompt_tokens: int
+    output_tokens: int
+
+
+_CALLS = [
+    {
+        "tool_name": "add_tasks",
+        "arguments": {"tasks": [{"text": "Water the plants tomorrow @home"}]},
+        "result": {"run_id": RUN_ID},
+    }
+]
+_ABOUT: dict[str, Any] = {
+    "tool_calls": _CALLS,
+    "run_id": RUN_ID,
+    "undo": {"run_id": RUN_ID},
+    "degraded": False,
+    "degraded_reason": None,
+    "usage": {"prompt_tokens": 0, "output_tokens": 0},
+}
+_TEXT = f'Added "{EXAMPLE_TASK["title"]}", due tomorrow. Write "undo" to take it back.'
+_CONVERSATION = {
+    "id": CONVERSATION_ID,
+    "list_id": None,
+    "title": "Water the plants tomorrow @home",
+    "plan_id": None,
+    "created_at": "2027-03-01T09:30:00.000000+00:00",
+    "updated_at": "2027-03-01T09:30:00.000000+00:00",
+}
+_REASON = (
+    "Why no model answered, although the rules did not decide: a failure of the model server such"
+    " as `unreachable` or `timeout`, `not-configured`, `over-budget`, `deadline` or `interrupted`;"
+    " null otherwise."
+)
+
+
+class AssistantAnswer(ResponseSchema):
+    """The answer of the assistant."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_example(
+            {
+                "conversation_id": CONVERSATION_ID,
+                "message_id": MESSAGE_ID,
+                "response": _TEXT,
+                **_ABOUT,
+                "plan": None,
+            }
+        )
+    )
+
+    conversation_id: UUID = Field(description="Send it with the next message.")
+    message_id: UUID
+    response: str = Field(
+        description="Plain text. It quotes texts of users: do not use it as HTML."
+    )
+    tool_calls: list[ToolCallRead]
+    run_id: str = Field(description="The run of all changes of this answer.")
+    undo: UndoOfRun | None = Field(description="How to take the changes back; null without any.")
+    plan: dict[str, Any] | None = Field(
+        description="Changes that wait for the person: `POST /api/v1/plans/{id}/apply` makes them,"
+        ' and so does "yes" as the next message.'
+    )
+    degraded: bool = Field(description="Whether a model should have answered and did not.")
+    degraded_reason: str | None = Field(description=_REASON)
+    usage: Usage
+
+
+class ConversationItem(ResponseSchema):
+    """A conversation, without its messages."""
+
+    id: UUID
+    list_id: UUID | None = Field(
+        description="The one list of the token that started it; null for a token for all."
+    )
+    title: str = Field(description="The start of its first message.")
+    plan_id: UUID | None = Field(description="The plan that waits for a yes.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class ConversationPage(ResponseSchema):
+    """One page."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_example({"items": [_CONVERSATION], "next_cursor": None})
+    )
+
+    items: list[ConversationItem]
+    next_cursor: str | None = Field(description="For the next page; null on the last.")
+
+
+class MessageRead(ResponseSchema):
+    """A message. The fields after `content` describe an answer."""
+
+    id: UUID
+    role: Literal["user", "assistant"]
+    status: Literal["running", "done", "interrupted"]
+    content: str
+    tool_calls: list[ToolCallRead]
+    run_id: str | None
+    undo: UndoOfRun | None
+    plan_id: UUID | None = Field(description="The plan that it proposed.")
+    degraded: bool
+    degraded_reason: str | None
+    usage: Usage
+    created_at: datetime
+
+
+class ConversationRead(ConversationItem):
+    """A conversation with a page of its messages."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_example(
+            {
+                **_CONVERSATION,
+                "messages": [
+                    {
+                        "id": MESSAGE_ID,
+                        "role": "assistant",
+                        "status": "done",
+                        "content": _TEXT,
+                        **_ABOUT,
+                        "plan_id": None,
+                        "created_at": "2027-03-01T09:30:00.000000+00:00",
+                    }
+                ],
+                "next_cursor": None,
+            }
+        )
+    )
+
+    messages: list[MessageRead] = Field(description="Newest first.")
+    next_cursor: str | None = Field(description="For older messages; null on the last page.")
+
+
+class ConversationQuery(BaseModel):
+    """Which page."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=20, ge=1, le=100)
+    cursor: str | None = Field(default=None, max_length=200)

@@ -1,0 +1,34 @@
+"""Texts of models and results of tools, made fit for the database and for JSON."""
+
+import json
+from typing import Any
+
+import orjson
+
+Json = dict[str, Any]
+
+_MAX_CALLS_BYTES = 64 * 1024
+"""Of the tool calls of one answer that a conversation keeps."""
+
+
+def clean(text: str) -> str:
+    """Return a text without what cannot be stored: NUL, and surrogates that stand alone."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def dump(value: object) -> bytes:
+    """Return a value as JSON, whatever characters a model wrote."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return json.dumps(value).encode()
+
+
+def shorten_calls(calls: list[Json]) -> list[Json]:
+    """Return tool calls as a conversation keeps them: without results if those are large."""
+    if len(dump(calls)) <= _MAX_CALLS_BYTES:
+        return calls
+    kept = [{**each, "result": {"omitted": True}} for each in calls]
+    if len(dump(kept)) <= _MAX_CALLS_BYTES:
+        return kept
+    return [{**each, "arguments": {"omitted": True}} for each in kept]

@@ -1,0 +1,45 @@
+"""The turns that this process runs: their end when it stops, and the tasks that outlive them."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from todo.assistant.service import get_assistant
+
+if TYPE_CHECKING:
+    from todo.assistant.runner import Assistant
+
+GRACE_S = 2.0
+"""How long a turn may continue when the process stops."""
+
+
+class Turns:
+    """One for the process."""
+
+    def __init__(self) -> None:
+        self._stopping = asyncio.Event()
+        self._making = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def stop(self) -> None:
+        """End every turn soon: the process stops."""
+        self._stopping.set()
+
+    async def wait_for_stop(self) -> None:
+        """Return when a turn has to end because the process stops."""
+        await self._stopping.wait()
+        await asyncio.sleep(GRACE_S)
+
+    async def get_assistant(self, state: Any) -> "Assistant":  # noqa: ANN401 - the application's
+        """Return the assistant of the process; the first call makes it."""
+        async with self._making:
+            if state.assistant is None:
+                # It imports for a tenth of a second, in which other requests continue.
+                return await asyncio.to_thread(get_assistant, state)
+        return get_assistant(state)
+
+    def start(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run something that nobody waits for."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,81 @@
+"""Schemas of the chat of existing front ends."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from todo.api.examples import CONVERSATION_ID, RUN_ID, show_example, show_examples
+from todo.api.schemas import ResponseSchema
+from todo.assistant.schemas import MessageText, ToolCallRead
+
+
+def _read_conversation(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
+    """Read an id that is none of ours, such as a number, as that of no conversation."""
+    if isinstance(value, str):
+        try:
+            return UUID(value.strip())
+        except ValueError:
+            return None
+    return None if isinstance(value, int) else value
+
+
+ConversationId = Annotated[
+    UUID | None,
+    BeforeValidator(_read_conversation),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}]}),
+]
+
+
+class FrontEndChat(BaseModel):
+    """A message of a chat."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_examples(
+            {
+                "Start a conversation": {
+                    "message": "Water the plants tomorrow",
+                    "conversation_id": None,
+                },
+                "Continue it": {
+                    "message": "What is due tomorrow?",
+                    "conversation_id": CONVERSATION_ID,
+                },
+            }
+        )
+    )
+
+    message: MessageText
+    conversation_id: ConversationId = Field(
+        default=None,
+        description="As the last answer had it. Without one, or with a number, a new conversation"
+        " starts.",
+    )
+
+
+class FrontEndChatAnswer(ResponseSchema):
+    """The answer of the assistant, as existing front ends read it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_example(
+            {
+                "conversation_id": CONVERSATION_ID,
+                "response": "Nothing is due tomorrow.",
+                "tool_calls": [
+                    {"tool_name": "find_tasks", "arguments": {"due": "tomorrow"}, "result": {}}
+                ],
+                "plan": None,
+                "degraded": False,
+                "run_id": RUN_ID,
+            }
+        )
+    )
+
+    conversation_id: UUID
+    response: str = Field(description="Plain text.")
+    tool_calls: list[ToolCallRead]
+    plan: dict[str, Any] | None = Field(
+        description='Changes that wait for the person; "yes" as the next message makes them.'
+    )
+    degraded: bool = Field(description="Whether a model should have answered and did not.")
+    run_id: str = Field(description="Undo this run to take the changes back.")
