@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import orjson
 
-from todo.assistant.model_client import ModelRequest
+from todo.assistant.model_client import ModelError, ModelRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,11 @@ class Dialect:
         return None
 
     def render(self, model: str, request: ModelRequest) -> bytes:
-        """Return the body of a request."""
+        """Return the body of a request.
+
+        Raises:
+            ModelError: A text cannot be encoded.
+        """
         body: dict[str, Any] = {"model": model, "messages": request.messages, "stream": True}
         body["max_tokens" if self.max_tokens else "max_completion_tokens"] = request.max_tokens
         if self.temperature:
@@ -43,4 +47,9 @@ class Dialect:
         if request.schema is not None:
             schema = {"name": "answer", "strict": True, "schema": request.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        return orjson.dumps(body)
+        try:
+            return orjson.dumps(body)
+        except orjson.JSONEncodeError:
+            # Half of a surrogate pair, which a model may have written.
+            message = "the request cannot be encoded"
+            raise ModelError("invalid", message, of_server=False) from None

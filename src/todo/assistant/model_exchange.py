@@ -137,6 +137,8 @@ def _translating() -> Iterator[None]:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         raise ModelError("unreachable", f"cannot connect: {error or 'timeout'}") from None
+    except (httpx.InvalidURL, UnicodeError):
+        raise ModelError("unreachable", "TODO_AI_URL is not a valid address") from None
     except httpx.RemoteProtocolError as error:
         # httpx has one class for a server that leaves and for one that does not speak HTTP.
         if "without sending" in str(error):

@@ -67,14 +67,23 @@ class HttpModelClient:
 
     async def get_mode(self, *, timeout_s: float | None = None) -> Mode:
         """Return how the model is to be asked; see `ModelClient`."""
-        if self._mode is None:
-            # One test at a time; those who waited find its result.
-            async with self._probing:
-                if self._mode is None:
-                    found = await calls_tools(self, timeout_s)
-                    self._mode = "tools" if found else "json_schema"
-                    _log.info("the model is asked with %s", self._mode)
-        return self._mode
+        if self._mode is not None:
+            return self._mode
+        # One test at a time; those who waited find its result.
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._probing.acquire()
+        except TimeoutError:
+            message = "another turn tests the model server"
+            raise ModelError("timeout", message, of_server=False) from None
+        try:
+            if self._mode is None:
+                found = await calls_tools(self, timeout_s)
+                self._mode = "tools" if found else "json_schema"
+                _log.info("the model is asked with %s", self._mode)
+            return self._mode
+        finally:
+            self._probing.release()
 
     async def ask(
         self,

@@ -15,6 +15,7 @@ from todo.assistant.model_client import ModelAnswer, ModelError, ModelToolCall
 
 MAX_ANSWER_BYTES = 2 * 1024 * 1024
 MAX_LINE_BYTES = 256 * 1024
+MAX_TEXT_CHARACTERS = 64 * 1024
 MAX_CALLS = 32
 DONE = b"[DONE]"
 
@@ -78,6 +79,7 @@ class AnswerBuilder:
         """
         self._request_bytes = request_bytes
         self._texts: list[str] = []
+        self._text_characters = 0
         self._calls: list[_Call] = []
         self._usage: Mapping[str, Any] = {}
         self._thought_bytes = 0
@@ -154,6 +156,9 @@ class AnswerBuilder:
         thought = delta.get("reasoning_content") or delta.get("reasoning")
         if text:
             self._texts.append(text)
+            self._text_characters += len(text)
+            if self._text_characters > MAX_TEXT_CHARACTERS:
+                raise ModelError("invalid", "the text is too long")
         if isinstance(thought, str):
             self._thought_bytes += len(thought)
         calls = delta.get("tool_calls") or []

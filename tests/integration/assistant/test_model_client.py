@@ -193,6 +193,7 @@ FAULTS: dict[str, tuple[Answer, str]] = {
         server.events(delta(calls=[{"function": {"arguments": 1}}])),
         "invalid",
     ),
+    "writes too long a text": (server.events(delta("x" * 70_000), delta("y" * 70_000)), "invalid"),
     "nests deeply": (server.events("[" * 100_000), "invalid"),
     "sends only empty choices": (server.events(server.usage(1, 1)), "invalid"),
     "answers nothing": (server.events(delta(""), delta(finish="stop")), "invalid"),
@@ -270,7 +271,12 @@ def test_a_server_that_is_absent_or_refuses_connections_is_unreachable(tmp_path:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
-    for url in (f"unix:{tmp_path}/absent.sock", f"http://127.0.0.1:{port}/v1"):
+    for url in (
+        f"unix:{tmp_path}/absent.sock",
+        f"http://127.0.0.1:{port}/v1",
+        "https://999.1.1.1/v1",
+        "https://xn--a/v1",
+    ):
         assert ask(make_settings(url)).reason == "unreachable"
 
 
@@ -502,6 +508,28 @@ def test_the_mode_is_found_once(model: ModelServer, answer: Answer, mode: str) -
 
     assert run(make_settings(model.url), use) == [mode, mode]
     assert len(model.requests) == 1
+
+
+def test_who_waits_for_the_test_of_another_has_a_limit_as_well(model: ModelServer) -> None:
+    model.follow(server.hang)
+
+    async def use(client: HttpModelClient) -> tuple[str, str]:
+        first = asyncio.ensure_future(client.get_mode())
+        await asyncio.to_thread(wait_until, lambda: model.requests, "a request", within_s=60)
+        with pytest.raises(ModelError) as caught:
+            await client.get_mode(timeout_s=HANGS_S)
+        first.cancel()
+        await asyncio.wait({first})
+        return caught.value.reason, client.breaker.state
+
+    assert run(make_settings(model.url), use) == ("timeout", "closed")
+
+
+def test_a_request_that_cannot_be_encoded_is_an_error(model: ModelServer) -> None:
+    request = ModelRequest([{"role": "user", "content": "\ud83d"}])
+
+    assert ask(make_settings(model.url), request).reason == "invalid"
+    assert model.requests == []
 
 
 def test_a_mode_that_could_not_be_found_is_tried_again(model: ModelServer) -> None:
