@@ -97,6 +97,25 @@ def decide_find(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
     return _decide_by_filters(line, text, start, context, index) or _decide_about_task(line, index)
 
 
+def is_show(line: Line) -> bool:
+    """Return whether a message starts as a request to see something."""
+    return _SHOW.match(line.folded) is not None or _SEARCH.match(line.folded) is not None
+
+
+def cut_search(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
+    """Return the search of a message that is known to be one: by filters, or by words of titles."""
+    found = decide_find(line, context, index)
+    if found is not None:
+        return found
+    text = line.folded.rstrip(" ?!.")
+    by_filters = _decide_by_filters(line, text, 0, context, index)
+    if by_filters is not None:
+        return by_filters
+    known = [word for word in _keep_words(line.text).split() if index.match(word)]
+    words = " ".join(known)
+    return _find_words(words, {"status": "any"}) if words and index.match(words) else None
+
+
 def _search(
     line: Line, found: re.Match[str], context: RuleContext, index: TaskIndex
 ) -> Decision | None:

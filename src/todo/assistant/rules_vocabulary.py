@@ -79,3 +79,16 @@ TASK_NOUNS: Final = frozenset({
     "todos",
 })  # fmt: skip
 """They name a task without saying which."""
+
+LEFTOVER_FILLERS: Final = frozenset({
+    "a", "about", "actually", "already", "also", "an", "and", "any", "anymore", "are", "as", "at",
+    "be", "been", "by", "can", "could", "date", "did", "do", "does", "doesn't", "don't", "due",
+    "finally", "for", "from", "get", "got", "had", "has", "have", "hey", "hi", "i", "i'd", "i'm",
+    "i've", "in", "instead", "is", "isn't", "it", "it's", "just", "list", "lists", "longer", "make",
+    "mark", "me", "more", "move", "my", "n't", "need", "needs", "no", "not", "now", "of", "off",
+    "oh", "ok", "okay", "on", "one", "ones", "or", "our", "out", "over", "please", "really", "set",
+    "so", "still", "take", "task", "tasks", "thank", "thanks", "that", "the", "then", "these",
+    "thing", "things", "this", "those", "till", "to", "today", "todo", "tomorrow", "uh", "um",
+    "until", "up", "was", "we", "well", "were", "with", "yeah", "yes", "yesterday", "you", "your",
+})  # fmt: skip
+"""Words of a message that need no explanation by a decision."""
