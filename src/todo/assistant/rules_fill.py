@@ -44,7 +44,7 @@ _ADDS = re.compile(
 )
 _DONE = re.compile(
     r"\b(?:done|finished|completed|complete|sorted|handled|mark|marked|tick|ticked|cross|crossed"
-    r"|check|checked|settled|over|off)\b|\u2713|\u2714|\u2705"
+    r"|check|checked|settled)\b|\u2713|\u2714|\u2705"
 )
 _DELETES = re.compile(
     r"\b(?:delete|remove|drop|scrap|erase|trash|bin|discard|rid|forget|cancel|kill|unneeded"

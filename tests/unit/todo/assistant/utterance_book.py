@@ -1,7 +1,8 @@
 """Messages to the assistant, and what each of them means; the tasks that they are about.
 
-The messages of `before_rules.jsonl` were written before the rules, so the rules were not made for
-them; those of `with_rules.jsonl` beside them.
+The messages of `before_rules.jsonl` were written before the rules, and those of `with_rules.jsonl`
+beside them. Nothing was changed for those of `held_out.jsonl`: they show what the rules make of
+messages that they were not made for.
 """
 
 import json
@@ -18,7 +19,8 @@ from todo.quickadd.moves import NewDue, Shift, parse_new_due
 from todo.quickadd.parser import parse_quick_add
 
 FOLDER = Path(__file__).parent / "utterances"
-BOOKS = ("before_rules", "with_rules")
+HELD_OUT = "held_out"
+BOOKS = ("before_rules", "with_rules", HELD_OUT)
 Verdict = Literal["right", "undecided", "wrong"]
 
 
