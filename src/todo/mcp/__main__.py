@@ -8,8 +8,10 @@ import base64
 import http.client
 import json
 import os
+import select
 import sys
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
@@ -31,7 +33,7 @@ class Bridge:
     """Passes messages on, several at a time."""
 
     def __init__(self, url: str, token: str) -> None:
-        """Prepare.
+        """Parse the address; nothing is sent yet.
 
         Args:
             url: Address of the service, with or without the path of the endpoint.
@@ -50,9 +52,14 @@ class Bridge:
         self._token = token
         # Of the handshake: clients over HTTP repeat both with each request.
         self._handshake: dict[str, str] = {}
-        # Ids as JSON: a client may send anything.
+        # Ids as JSON, since a client may send anything: of what is being passed on, and of those
+        # the cancelled ones.
+        self._pending: Counter[str] = Counter()
         self._cancelled: set[str] = set()
         self._output = threading.Lock()
+        # Each thread has a connection of its own, and keeps it.
+        self._of_thread = threading.local()
+        self._connections: list[http.client.HTTPConnection] = []
 
     def run(self) -> None:
         """Pass on every line of standard input until its end."""
@@ -60,42 +67,63 @@ class Bridge:
             for line in filter(bytes.strip, sys.stdin.buffer):
                 message = _parse(line)
                 if message.get("method") == "notifications/cancelled":
-                    self._cancelled.add(
-                        json.dumps(_find_object(message, "params").get("requestId"))
-                    )
-                elif message.get("method") == "initialize":
+                    self._cancel(_find_object(message, "params").get("requestId"))
+                    continue
+                with self._output:
+                    self._pending[json.dumps(message.get("id"))] += 1
+                if message.get("method") == "initialize":
                     # The other messages need its response.
                     self.pass_on(line, message)
                 else:
                     pool.submit(self.pass_on, line, message)
 
+    def close(self) -> None:
+        """Close the connections."""
+        for connection in self._connections:
+            connection.close()
+
+    def _cancel(self, request_id: object) -> None:
+        key = json.dumps(request_id)
+        with self._output:
+            if key in self._pending:
+                self._cancelled.add(key)
+
     def pass_on(self, line: bytes, message: Json) -> None:
-        """Send a message and write its response."""
+        """Send a message and write its response, unless it was cancelled in the meantime."""
         try:
             answer = self.send(line, message)
         # Whatever it is: a client waits for its response as long as there is none.
         except Exception as error:  # noqa: BLE001 - the boundary of a thread
             reason = str(error) or type(error).__name__
             answer = _render_error(message, f"{self._url} cannot be reached: {reason}.")
-        if answer is None or json.dumps(message.get("id")) in self._cancelled:
-            return
+        key = json.dumps(message.get("id"))
         with self._output:
+            is_cancelled = key in self._cancelled
+            self._pending[key] -= 1
+            if self._pending[key] <= 0:
+                del self._pending[key]
+                self._cancelled.discard(key)
+            if answer is None or is_cancelled:
+                return
             sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
             sys.stdout.buffer.flush()
 
     def send(self, line: bytes, message: Json) -> Json | None:
         """Send a message; return what to write, None for nothing."""
-        kind = http.client.HTTPSConnection if self._is_secure else http.client.HTTPConnection
-        connection = kind(self._address, timeout=_TIMEOUT_S)
+        connection = self._connect()
         try:
             connection.request("POST", self._path, line.strip(), self._find_headers(message))
             response = connection.getresponse()
             content = response.read()
-        finally:
+        except BaseException:
             connection.close()
+            raise
         if response.status == HTTPStatus.ACCEPTED:
             return None
         answer = _parse(content)
+        if message and "id" not in message and "error" in answer:
+            # A notification, or a request without an id: no client waits for this.
+            return _render_error(message, _find_object(answer, "error").get("message", ""))
         if "jsonrpc" not in answer:
             return _render_error(message, _explain(response.status, answer))
         if answer.get("id") is None and "id" in message:
@@ -107,6 +135,20 @@ class Bridge:
             found = {"MCP-Protocol-Version": version, "Mcp-Session-Id": session}
             self._handshake = {name: str(value) for name, value in found.items() if value}
         return answer
+
+    def _connect(self) -> http.client.HTTPConnection:
+        """Return the connection of this thread, which opens itself where it is closed."""
+        connection: http.client.HTTPConnection | None
+        connection = getattr(self._of_thread, "connection", None)
+        if connection is None:
+            kind = http.client.HTTPSConnection if self._is_secure else http.client.HTTPConnection
+            connection = self._of_thread.connection = kind(self._address, timeout=_TIMEOUT_S)
+            self._connections.append(connection)
+        elif connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
+            # Nothing is expected: the service has closed it. A request that is sent in vain could
+            # not be repeated, since nobody knows whether it was carried out.
+            connection.close()
+        return connection
 
     def _find_headers(self, message: Json) -> dict[str, str]:
         headers = {
@@ -179,6 +221,8 @@ def main() -> int:
         bridge.run()
     except (BrokenPipeError, KeyboardInterrupt):
         return 1
+    finally:
+        bridge.close()
     return 0
 
 

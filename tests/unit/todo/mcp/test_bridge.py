@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -31,11 +32,16 @@ class Service:
     def __init__(self, reply: Callable[[Json], Reply]) -> None:
         received: list[tuple[str, dict[str, str], Json]] = []
 
+        clients: list[Any] = []
+
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 fields = {name.lower(): value for name, value in self.headers.items()}
                 received.append((self.path, fields, body))
+                clients.append(self.client_address)
                 status, kind, content = reply(body)
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
@@ -43,11 +49,14 @@ class Service:
                 self.send_header("Mcp-Session-Id", "7.tester/1")
                 self.end_headers()
                 self.wfile.write(content)
+                # As after the keep-alive timeout: without a word in the header.
+                self.close_connection = body.get("params", {}).get("then") == "close"
 
             def log_message(self, *_: object) -> None:
                 pass
 
         self.received = received
+        self.clients = clients
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
@@ -299,3 +308,53 @@ def test_a_message_that_the_service_cannot_read_is_answered_with_its_id() -> Non
         _, answers, _ = run(service.url, request("tools/call", 5, name="\ud83d"))
 
     assert [(each["id"], each["error"]["code"]) for each in answers] == [(5, -32700)]
+
+
+def pass_on(bridge: Bridge, *messages: Json) -> None:
+    for each in messages:
+        bridge.pass_on(json.dumps(each).encode(), each)
+
+
+def test_a_connection_is_kept_and_replaced_when_the_service_has_closed_it(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    with serve(echo) as service:
+        bridge = Bridge(service.url, TOKEN)
+        pass_on(bridge, request("ping"), request("ping", 2, then="close"))
+        sock = bridge._of_thread.connection.sock  # noqa: SLF001 - when it is closed
+        select.select([sock], [], [])
+        pass_on(bridge, request("ping", 3))
+        bridge.close()
+
+    first, second, third = service.clients
+    assert first == second != third
+    written = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    assert [each["result"] for each in written] == [{"is": "fine"}] * 3
+
+
+def test_ids_are_forgotten_when_their_requests_are_answered(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    with serve(echo) as service:
+        bridge = Bridge(service.url, TOKEN)
+        bridge._cancel(1)  # noqa: SLF001 - too late or too early
+        pass_on(bridge, request("ping"))
+        bridge._cancel(1)  # noqa: SLF001 - likewise
+        pass_on(bridge, request("ping"))
+        bridge.close()
+
+    assert len(capfdbinary.readouterr().out.splitlines()) == 2
+    assert not bridge._cancelled  # noqa: SLF001 - it would grow for ever
+    assert not bridge._pending  # noqa: SLF001 - likewise
+
+
+def test_a_refused_message_without_an_id_has_no_response() -> None:
+    def refuse(_body: Json) -> Reply:
+        error = {"code": -32600, "message": "`id` is missing."}
+        answer = {"jsonrpc": "2.0", "id": None, "error": error}
+        return 400, "application/json", json.dumps(answer).encode()
+
+    with serve(refuse) as service:
+        code, answers, errors = run(service.url, {"jsonrpc": "2.0", "method": "tools/call"})
+
+    assert (code, answers, errors) == (0, [], "`id` is missing.\n")
