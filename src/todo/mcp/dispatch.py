@@ -6,6 +6,7 @@ from todo.core.errors import ProblemError
 from todo.mcp import legacy, modern
 from todo.mcp.protocol import (
     INTERNAL_ERROR,
+    INVALID_REQUEST,
     Answer,
     Headers,
     RpcError,
@@ -14,6 +15,8 @@ from todo.mcp.protocol import (
     render_error,
 )
 from todo.mcp.tool import ToolCall
+
+_NOTIFICATIONS = "notifications/"
 
 _log = logging.getLogger("todo.mcp")
 
@@ -34,6 +37,10 @@ async def answer(server: Server, body: bytes, headers: Headers, call: ToolCall) 
         message = parse_message(body)
     except RpcError as error:
         return Answer(400, render_error(error.request_id, error))
+    if message.id is None and not message.method.startswith(_NOTIFICATIONS):
+        # 202 would say that it is carried out.
+        text = "`id` is missing: only notifications have none, and nothing was done."
+        return Answer(400, render_error(None, RpcError(INVALID_REQUEST, text)))
     if modern.is_modern(message, headers):
         answer_message, find_status = modern.answer, modern.find_status
     else:

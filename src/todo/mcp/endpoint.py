@@ -27,7 +27,8 @@ class OriginError(ProblemError):
     status = 403
     code = "origin-not-allowed"
     default_detail = (
-        "Requests from this Origin are not allowed. Its operator can list it in TODO_CORS_ORIGINS."
+        "Requests from this Origin are not allowed. An operator of this service can add it to"
+        " TODO_CORS_ORIGINS."
     )
 
 
@@ -37,7 +38,7 @@ class McpEndpoint:
     def __init__(
         self, server: Server, origins: Collection[str], metadata: ResourceMetadata | None
     ) -> None:
-        """Serve.
+        """Take what is served, and by whom it can be called.
 
         Args:
             server: What is served.

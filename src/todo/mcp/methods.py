@@ -76,16 +76,18 @@ async def call_tool(server: Server, params: Json, call: ToolCall) -> Json:
         arguments = {}
     if not isinstance(arguments, dict):
         raise RpcError(INVALID_PARAMS, "`arguments` must be an object.")
+    # Who tried what; never a text of the arguments.
+    known = {"tool": tool.name, "user": call.caller.user, "token_id": call.caller.token_id}
     try:
         result = await tool.run(call, arguments)
     except ForbiddenError as error:
-        _log.warning("tool call refused", extra={"tool": tool.name, "reason": error.detail})
+        _log.warning("tool call refused", extra={**known, "reason": error.detail})
         # A login gives no scopes to an API token, which has few on purpose.
         if server.challenges and call.caller.token_id is None:
             raise
         result = render_failure(error, server.failure_texts)
     except (ProblemError, ToolError) as error:
-        _log.info("tool call failed", extra={"tool": tool.name, "code": error.code})
+        _log.info("tool call failed", extra={**known, "code": error.code})
         result = render_failure(error, server.failure_texts)
     if len(result.text.encode()) + len(orjson.dumps(result.structured)) > MAX_RESULT_BYTES:
         result = render_failure(_READ_TOO_LARGE if tool.read_only else _WRITE_TOO_LARGE)

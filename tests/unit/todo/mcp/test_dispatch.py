@@ -103,6 +103,12 @@ REFUSED: dict[str, tuple[object, dict[str, str], int, int | str | None]] = {
     "a cursor that nothing returned": (message("tools/list", {"cursor": "2"}), OLD, 200, -32602),
     "an unknown prompt": (message("prompts/get", {"name": "no"}), OLD, 200, -32602),
     "a notification": ({"jsonrpc": "2.0", "method": "notifications/initialized"}, OLD, 202, ""),
+    "a call without an id": (
+        {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "echo"}},
+        OLD,
+        400,
+        -32600,
+    ),
     "an unknown notification": ({"jsonrpc": "2.0", "method": "notifications/x"}, {}, 202, ""),
     "no header at all": (message("tools/list"), {}, 200, None),
     "metadata without a version": (message("tools/list", {"_meta": {"a": 1}}), OLD, 200, None),
@@ -445,7 +451,8 @@ def test_a_call_beyond_the_scopes_of_the_token_is_refused_and_logged(
     assert result["isError"] is True
     assert "`write`" in result["content"][0]["text"]
     assert [record.message for record in caplog.records] == ["tool call refused"]
-    assert caplog.records[0].__dict__["tool"] == "echo"
+    found = caplog.records[0].__dict__
+    assert (found["tool"], found["user"], found["token_id"]) == ("echo", "alice", None)
 
 
 def test_with_a_login_service_the_client_is_challenged_for_the_scope() -> None:
