@@ -1,11 +1,10 @@
-"""What the tools cost a model: tokens of o200k_base, as docs/adr/0067 has them."""
+"""What the tools cost a model: tokens of o200k_base."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from deploy.dev import suite_programs
-from deploy.paths import REPO
 from tests.integration.mcp.agents import employ
 from tests.integration.mcp.npm_programs import run_program
 from tests.integration.service import Service
@@ -13,7 +12,6 @@ from tests.integration.users import invite
 from todo.mcp.tools import INSTRUCTIONS
 
 COUNT = Path(__file__).with_name("count_tokens.mjs")
-DECISION = REPO / "docs/adr/0067-follow-intent-with-twelve-tools.md"
 
 
 def test_a_model_reads_less_than_three_thousand_tokens(
@@ -35,8 +33,8 @@ def test_a_model_reads_less_than_three_thousand_tokens(
     )
 
     assert shown < 3_000
-    row = f"| this service | {len(tools)} | {shown:,} | {instructions} | {whole:,} |"
-    assert row in DECISION.read_text()
+    assert whole < 7_500
+    assert instructions < 150
 
 
 def to_json(value: Any) -> str:  # noqa: ANN401 - JSON

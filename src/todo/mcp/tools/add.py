@@ -1,5 +1,7 @@
 """add_tasks: new tasks from lines of quick add or from fields, all or none."""
 
+from collections.abc import Sequence
+
 from todo.core.errors import ValidationFailedError
 from todo.core.ids import new_uuid7
 from todo.lists.schemas import ListCreate
@@ -39,6 +41,7 @@ from todo.writes.unit_of_work import UnitOfWork
 NAME = "add_tasks"
 PRIORITIES = ("none", "low", "medium", "high")
 _NOTHING: Json = {}
+_MAX_LISTS = 10
 _PLAIN = ("title", "description", "priority", "reminders")
 
 _ARGUMENTS: Json = {
@@ -66,6 +69,7 @@ _ARGUMENTS: Json = {
         MAX_TASKS,
         least=1,
     ),
+    "lists": array("Names of lists to create.", {"type": "string"}, _MAX_LISTS, least=1),
     "create_missing_lists": flag("Create lists given in `list` that do not exist."),
     **REPEATABLE,
 }
@@ -84,9 +88,13 @@ _RESULT: Json = {
 async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     # Its budget outlasts a repeated attempt.
     rules = RuleEvaluation()
+    given: list[Json] = arguments.get("tasks", [])
+    if not given and "lists" not in arguments:
+        raise ToolError("add_tasks needs tasks or lists.", "repeat the call with one of them.")
     items = await open_items(call)
-    given: list[Json] = arguments["tasks"]
-    missing = _find_missing(call, items, given) if arguments.get("create_missing_lists") else []
+    missing = _read_lists(call, items, arguments.get("lists", ()))
+    if arguments.get("create_missing_lists"):
+        missing += _find_missing(call, items, given)
     tasks = await read_items(rules, _read, given, items, _NOTHING)
     await prepare_batch(rules, [{"task": task} for task in tasks])
 
@@ -109,18 +117,34 @@ def _find_missing(call: ToolCall, items: Items, given: list[Json]) -> list[Visib
         # The first of several items creates it for all.
         if "list" not in item or is_removed(item["list"]) or items.lookup.has(item["list"]):
             continue
-        path = f"tasks.{index}.list"
-        if call.caller.list_id is not None:
-            message = "this token is for one list, and cannot create another; leave the list out"
-            items.add_error(path, message, "read-only")
-        elif not items.lists.is_complete:
-            # There may be one of this name.
-            items.find_list(item["list"], path)
-        elif fields := items.validate(ListCreate, {"name": item["list"]}, f"tasks.{index}"):
-            new = VisibleList(str(new_uuid7()), fields["name"], call.caller.user, "owner")
-            items.lookup.add(new)
-            missing.append(new)
+        missing += _make_list(call, items, item["list"], f"tasks.{index}.list")
     return missing
+
+
+def _read_lists(call: ToolCall, items: Items, names: Sequence[str]) -> list[VisibleList]:
+    """Return the lists to create that the call names itself."""
+    made: list[VisibleList] = []
+    for index, name in enumerate(names):
+        if items.lookup.has(name):
+            items.add_error(f"lists.{index}", "is a list already, or an id")
+        else:
+            made += _make_list(call, items, name, f"lists.{index}")
+    return made
+
+
+def _make_list(call: ToolCall, items: Items, name: str, path: str) -> list[VisibleList]:
+    """Return a list to create, which the tasks of the call can name; none if it has a fault."""
+    if call.caller.list_id is not None:
+        message = "this token is for one list, and cannot create another; leave the list out"
+        items.add_error(path, message, "read-only")
+    elif not items.lists.is_complete:
+        # There may be one of this name.
+        items.find_list(name, path)
+    elif fields := items.validate(ListCreate, {"name": name}, path, {"name": ""}):
+        new = VisibleList(str(new_uuid7()), fields["name"], call.caller.user, "owner")
+        items.lookup.add(new)
+        return [new]
+    return []
 
 
 async def _create_lists(work: UnitOfWork, missing: list[VisibleList]) -> None:
@@ -196,12 +220,12 @@ def _render(structured: Json) -> str:
 TOOL = define_tool(
     name=NAME,
     title="Add tasks",
-    description="Add up to 50 tasks, all or none. A question about an ambiguous text adds nothing.",
+    description="Add up to 50 tasks, or lists, all or none. A question about an ambiguous text adds"
+    " nothing.",
     run=_run,
     scope="write",
     effect="adds",
     arguments=_ARGUMENTS,
-    required=["tasks"],
     result=_RESULT,
     always=[*CLOCK, "tasks", "run_id"],
 )

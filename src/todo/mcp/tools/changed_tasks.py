@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from todo.mcp.quoting import quote
 from todo.mcp.tool import Json
 from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK
 from todo.mcp.tools.items import Items
+from todo.mcp.tools.list_lookup import NAME_LENGTH
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import RESULT, render_run
 from todo.tasks.document import Document
@@ -13,6 +15,11 @@ from todo.tasks.document import Document
 CHANGED: Json = {
     **CLOCK,
     "tasks": {"type": "array", "items": TASK, "description": "As they are now."},
+    "renamed_lists": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "New names of lists.",
+    },
     **RESULT,
 }
 """The properties of the result."""
@@ -27,12 +34,11 @@ def show_changed(items: Items, documents: Sequence[Document]) -> Json:
 
 def render_changed(verb: str, structured: Json, *more: str) -> str:
     """Return the text of a result."""
-    tasks = structured["tasks"]
-    lines = [
-        render_heading(structured),
-        f"{verb} {len(tasks)} task{'s' * (len(tasks) != 1)}.",
-        *render_tasks(tasks, structured["zone"]),
-        *more,
-        render_run(structured),
-    ]
-    return "\n".join(lines)
+    tasks, names = structured["tasks"], structured.get("renamed_lists", [])
+    lines = [render_heading(structured)]
+    if tasks or not names:
+        lines.append(f"{verb} {len(tasks)} task{'s' * (len(tasks) != 1)}.")
+    lines += render_tasks(tasks, structured["zone"])
+    if names:
+        lines.append(f"Renamed lists: {', '.join(quote(name, NAME_LENGTH) for name in names)}.")
+    return "\n".join([*lines, *more, render_run(structured)])

@@ -196,12 +196,25 @@ class Items:
             self.add_error(path, error.message, choices=list(error.choices))
             return None
 
-    def validate(self, model: type[BaseModel], fields: Json, path: str) -> Json:
-        """Return fields as the services accept them; none where they are not valid."""
+    def validate(
+        self,
+        model: type[BaseModel],
+        fields: Json,
+        path: str,
+        names: Mapping[str, str] = FIELDS,
+    ) -> Json:
+        """Return fields as the services accept them; none where they are not valid.
+
+        Args:
+            model: Of the services.
+            fields: Its fields.
+            path: Of the item.
+            names: The arguments of the model's fields, where they have other names.
+        """
         try:
             return to_json_dict(model.model_validate(fields))
         except ValidationError as error:
-            self.add_validation_errors(error, FIELDS, path)
+            self.add_validation_errors(error, names, path)
             return {}
 
     def add_validation_errors(

@@ -16,6 +16,7 @@ LIST: Json = {
         "id": {"type": "string", "description": "Its id."},
         "name": {"type": "string", "description": "Text of a user."},
         "access": {"type": "string", "description": "owner, write or read."},
+        "version": {"type": "integer", "description": "Grows with each change."},
         "open": {"type": "integer", "description": "Open tasks; absent where not counted."},
         "open_is_minimum": {"type": "boolean", "description": "Whether there may be more."},
     },

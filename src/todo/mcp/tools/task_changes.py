@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from todo.core.errors import ProblemError
+from todo.lists.schemas import ListCreate
+from todo.lists.service import ListService
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.changed_tasks import render_changed, show_changed
 from todo.mcp.tools.items import Items, open_items, read_items, run_operations
@@ -45,12 +47,14 @@ async def change_tasks(
         verb: What is done, for the text of the result.
         read: Returns the change that an item names, and adds faults to the items.
     """
-    given: list[Json] = arguments["tasks"]
+    given, lists = arguments.get("tasks", []), arguments.get("lists", [])
     require_versions(call.caller, given)
+    require_versions(call.caller, lists, "lists")
     rules = RuleEvaluation()
     items = await open_items(call)
     targets = [items.identify(item, f"tasks.{index}") for index, item in enumerate(given)]
     changes = await read_items(rules, read, given, items, TaskChange({}))
+    names = _read_lists(items, lists)
     await prepare_batch(rules, [{"task": change.fields} for change in changes])
 
     async def write(work: UnitOfWork) -> Json:
@@ -61,9 +65,39 @@ async def change_tasks(
             for number, (target, change) in enumerate(zip(targets, changes, strict=True))
         ]
         await raise_for_tasks(work, attempt, targets)
-        return show_changed(attempt, await run_operations(work, rules, operations))
+        done = await run_operations(work, rules, operations)
+        renamed = await _rename_lists(work, attempt, names)
+        return show_changed(attempt, done) | ({"renamed_lists": renamed} if renamed else {})
 
     return await run_write(call, tool, arguments, write, lambda done: render_changed(verb, done))
+
+
+def _read_lists(items: Items, given: Sequence[Json]) -> list[Json]:
+    """Return the lists to rename, each with its id, its new name and its version."""
+    found = []
+    for index, item in enumerate(given):
+        path = f"lists.{index}"
+        list_id = items.find_list(item["list"], f"{path}.list")
+        fields = items.validate(ListCreate, {"name": item["name"]}, path)
+        found.append({"id": list_id, "if_match": item.get("version"), **fields})
+    return found
+
+
+async def _rename_lists(work: UnitOfWork, items: Items, given: Sequence[Json]) -> list[str]:
+    """Rename lists; return their new names.
+
+    Raises:
+        ToolError: Some cannot be renamed; nothing may be committed.
+    """
+    for index, item in enumerate(given):
+        version = item["if_match"]
+        expected = None if version is None else frozenset({version})
+        try:
+            await ListService(work).update(item["id"], {"name": item["name"]}, expected)
+        except ProblemError as error:
+            items.errors += explain(index, error, "lists")
+    raise_for_items(items.errors)
+    return [item["name"] for item in given]
 
 
 async def _finish(

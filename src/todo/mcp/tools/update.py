@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from todo.db.tables import TAG_LENGTH
-from todo.mcp.tool import Json, ToolCall, ToolResult
+from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.add import PRIORITIES
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED
 from todo.mcp.tools.definition import define_tool
@@ -16,6 +16,7 @@ from todo.tasks.schemas import TaskUpdate
 from todo.text.normalization import normalize_text
 
 NAME = "update_tasks"
+_MAX_LISTS = 10
 
 _ARGUMENTS: Json = {
     "tasks": array(
@@ -38,12 +39,22 @@ _ARGUMENTS: Json = {
         MAX_TASKS,
         least=1,
     ),
+    "lists": array(
+        "Lists to rename.",
+        record(
+            {"list": text("Name or id."), "name": text("New name."), **VERSION}, ["list", "name"]
+        ),
+        _MAX_LISTS,
+        least=1,
+    ),
     **REPEATABLE,
 }
 _PLAIN = ("title", "description", "priority", "reminders")
 
 
 async def _run(call: ToolCall, arguments: Json) -> ToolResult:
+    if "tasks" not in arguments and "lists" not in arguments:
+        raise ToolError("update_tasks needs tasks or lists.", "repeat the call with one of them.")
     return await change_tasks(call, NAME, arguments, "Updated", _read)
 
 
@@ -84,12 +95,12 @@ def _normalize(tag: str) -> str:
 TOOL = define_tool(
     name=NAME,
     title="Update tasks",
-    description="Change tasks, all or none; for dates and recurrence use reschedule_tasks.",
+    description="Change tasks or rename lists, all or none; for dates and recurrence use"
+    " reschedule_tasks.",
     run=_run,
     scope="write",
     effect="changes",
     arguments=_ARGUMENTS,
-    required=["tasks"],
     removable=("description", "list", "parent_id"),
     elsewhere={
         **dict.fromkeys(("due", "due_date", "due_at", "recurrence"), "reschedule_tasks"),

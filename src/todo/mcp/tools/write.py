@@ -46,6 +46,11 @@ _MESSAGES = {
     "version-mismatch": "was changed since: read it again, and send its new version",
     "read-only": "is in a list that you may only read",
 }
+_LIST_MESSAGES = {
+    "not-found": "no list with this id",
+    "version-mismatch": "was changed since: read it again, and send its new version",
+    "read-only": "is a list of another user, and only its owner may rename it",
+}
 
 
 async def run_write(
@@ -118,38 +123,39 @@ def render_fingerprint(tool: str, arguments: Json, caller: Caller) -> bytes:
     return hashlib.sha256(_FINGERPRINT + content).digest()
 
 
-def require_versions(caller: Caller, tasks: Sequence[Json]) -> None:
+def require_versions(caller: Caller, things: Sequence[Json], kind: str = "tasks") -> None:
     """Refuse changes without a version from a token that requires one.
 
     Raises:
         ToolError: There are some.
     """
-    missing = [index for index, task in enumerate(tasks) if "version" not in task]
+    missing = [index for index, thing in enumerate(things) if "version" not in thing]
     if caller.require_match and missing:
         raise ToolError(
-            "This token requires the version of every task that is changed.",
-            "read the tasks with find_tasks, and repeat the call with their versions.",
+            "This token requires the version of everything that is changed.",
+            "read it with find_tasks or lists_and_tags, and repeat the call with the versions.",
             code="precondition-required",
             errors=[
-                {"field": f"tasks.{index}.version", "code": "missing", "message": "is required"}
+                {"field": f"{kind}.{index}.version", "code": "missing", "message": "is required"}
                 for index in missing
             ],
         )
 
 
-def explain(index: int, error: ProblemError) -> list[Json]:
+def explain(index: int, error: ProblemError, kind: str = "tasks") -> list[Json]:
     """Return the errors of one item of a call."""
     if error.errors:
         return [
             {
-                "field": f"tasks.{index}.{FIELDS.get(str(each['field']), each['field'])}",
+                "field": f"{kind}.{index}.{FIELDS.get(str(each['field']), each['field'])}",
                 "code": each["code"],
                 "message": each["message"],
             }
             for each in error.errors
         ]
-    message = _MESSAGES.get(error.code, error.detail)
-    return [{"field": f"tasks.{index}", "code": error.code, "message": message}]
+    messages = _MESSAGES if kind == "tasks" else _LIST_MESSAGES
+    message = messages.get(error.code, error.detail)
+    return [{"field": f"{kind}.{index}", "code": error.code, "message": message}]
 
 
 def raise_for_items(errors: Sequence[Json]) -> None:
