@@ -23,9 +23,11 @@ from todo.db.statement import SQLITE, Statement, follows
 from todo.db.tables import (
     account,
     api_token,
+    conversation,
     idempotency,
     journal,
     list_share,
+    message,
     plan,
     task,
     task_list,
@@ -88,10 +90,17 @@ def _remove_some(table: Table, mine: ColumnElement[bool], key: ColumnElement[Any
     return Statement(delete(table).where(mine, key.in_(some)).returning(key))
 
 
+_TALKS = conversation.c.owner == _OWNER
 REMOVALS = (
     _remove_some(api_token, api_token.c.owner == _OWNER, api_token.c.id),
     _remove_some(idempotency, idempotency.c.user_id == _OWNER, idempotency.c.key),
     _remove_some(plan, plan.c.owner == _OWNER, plan.c.id),
+    _remove_some(
+        message,
+        message.c.conversation_id.in_(select(conversation.c.id).where(_TALKS)),
+        message.c.id,
+    ),
+    _remove_some(conversation, _TALKS, conversation.c.id),
     _remove_some(task, _HERS, task.c.id),
     _remove_some(task_list, task_list.c.owner == _OWNER, task_list.c.id),
 )

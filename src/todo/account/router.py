@@ -41,7 +41,7 @@ async def update_me(request: Request, caller: CallerDep, body: AccountUpdate) ->
 @router.delete("", status_code=status.HTTP_204_NO_CONTENT)
 @requires("admin")
 async def delete_me(request: Request, caller: CallerDep) -> Response:
-    """Delete the account with all its tasks, lists, shares, tokens and journal contents.
+    """Delete the account: tasks, lists, shares, tokens, conversations, contents of the journal.
 
     This cannot be undone. The token needs the scope `admin`.
     """

@@ -25,13 +25,11 @@ from todo.core.caller import Caller
 from todo.core.timestamps import format_timestamp
 from todo.db.session import Session
 from todo.db.statement import Row, Statement
-from todo.db.tables import Id, Time, conversation, message
+from todo.db.tables import MESSAGE_ROW_BYTES, Id, Time, conversation, message
 
 HISTORY_MESSAGES = 20
 HISTORY_CHARACTERS = 8000
 """Of earlier messages, what the assistant gets with a new one."""
-ROW_BYTES = 256
-"""What a conversation and a message count beside their texts."""
 
 Status = Literal["running", "done", "interrupted"]
 
@@ -152,7 +150,7 @@ class Message:
     @property
     def size(self) -> int:
         """How many bytes it counts."""
-        return ROW_BYTES + len(self.content.encode()) + len(self.tool_calls.encode())
+        return MESSAGE_ROW_BYTES + len(self.content.encode()) + len(self.tool_calls.encode())
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -218,7 +216,7 @@ class ConversationRepository:
 
     async def add(self, new: Conversation) -> None:
         """Store a new conversation."""
-        values = {**new.to_dict(), "owner": self._owner, "size": ROW_BYTES}
+        values = {**new.to_dict(), "owner": self._owner, "size": MESSAGE_ROW_BYTES}
         await self._session.run((_ADD_CONVERSATION, values))
 
     async def add_messages(self, conversation_id: str, *messages: Message) -> None:
@@ -236,7 +234,8 @@ class ConversationRepository:
     async def answer(self, conversation_id: str, answer: Message, at: str) -> None:
         """Store an answer in place of the running one, and the plan that waits now."""
         changed = {f"new_{name}": getattr(answer, name) for name in _ANSWERED}
-        more = {"of": conversation_id, "more": answer.size - ROW_BYTES, "at": at}
+        counted = replace(answer, content="", tool_calls="[]").size
+        more = {"of": conversation_id, "more": answer.size - counted, "at": at}
         conclude = (
             (_CONTINUE, more)
             if answer.status == "interrupted"

@@ -21,7 +21,7 @@ def dump(value: object) -> bytes:
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
-        return json.dumps(value).encode()
+        return json.dumps(value, ensure_ascii=False).encode(errors="replace")
 
 
 def shorten_calls(calls: list[Json]) -> list[Json]:

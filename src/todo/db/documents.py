@@ -51,6 +51,13 @@ TASK_FIELDS = (
 )
 LIST_FIELDS = ("id", "owner", "name", "position", "created_at", "updated_at", "version")
 SHARE_FIELDS = ("list_id", "user_id", "access", "created_at")
+CONVERSATION_FIELDS = ("id", "owner", "list_id", "title", "created_at", "updated_at")
+"""Of an export: a plan that waits is not exported."""
+MESSAGE_FIELDS = (
+    *("id", "conversation_id", "role", "status", "content", "tool_calls", "run_id", "changed"),
+    *("degraded_reason", "prompt_tokens", "output_tokens", "created_at"),
+)
+"""Likewise."""
 _FIELDS = {task.name: TASK_FIELDS, task_list.name: LIST_FIELDS, list_share.name: SHARE_FIELDS}
 _ARRAYS = {"tags", "reminders"}
 _TIMES = {"due_at", "completed_at", "created_at", "updated_at"}

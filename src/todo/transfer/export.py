@@ -1,7 +1,8 @@
 """Export: everything that accounts contain, as one JSON object a line.
 
 The first line names the format. Then, for each account in the order of their names: the account,
-its lists, the shares of these, its tasks; each in the order of ids. The same content gives the
+its lists, the shares of these, its tasks, its conversations, the messages of these; each in the
+order of ids. The same content gives the
 same bytes, from whichever database. The journal is not exported: an import starts a new chain.
 """
 
@@ -13,14 +14,23 @@ import orjson
 from sqlalchemy import Column, ColumnElement, FromClause, Select, bindparam, select, tuple_
 
 from todo.core.timestamps import format_timestamp
-from todo.db.documents import LIST_FIELDS, SHARE_FIELDS, TASK_FIELDS, select_document
+from todo.db.documents import (
+    CONVERSATION_FIELDS,
+    LIST_FIELDS,
+    MESSAGE_FIELDS,
+    SHARE_FIELDS,
+    TASK_FIELDS,
+    select_document,
+)
 from todo.db.session import Session
 from todo.db.statement import SQLITE, Statement, follows
-from todo.db.tables import Id, account, list_share, task, task_list
+from todo.db.tables import Id, account, conversation, list_share, message, task, task_list
 from todo.tasks.document import as_bytes, parse_document
 
 FORMAT = b'{"todo-backend":{"format":1}}\n'
 _BATCH = 1000
+# A message may have a hundred times the size of a task.
+_MESSAGES = 50
 # No share has an empty user, so all come after it, also those of the least id.
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -65,12 +75,31 @@ def _shares(dialect: str) -> Select[tuple[bytes]]:
     )
 
 
+def _messages(dialect: str) -> Select[tuple[bytes]]:
+    own = select(conversation.c.id).where(conversation.c.owner == bindparam("owner"))
+    place = (message.c.conversation_id, message.c.id)
+    after = tuple_(bindparam("conversation_id", type_=Id), bindparam("id", type_=Id))
+    return select_document(
+        dialect,
+        message,
+        lambda s: (
+            s.where(place[0].in_(own), tuple_(*place) > after).order_by(*place).limit(_MESSAGES)
+        ),
+        MESSAGE_FIELDS,
+    )
+
+
 # By the word that names them in a line, in the order in which an import needs them; with the
 # keys by which the next page begins.
 _PARTS: dict[bytes, tuple[Statement, dict[str, str | None]]] = {
     b"list": (Statement(lambda d: _own(d, task_list, LIST_FIELDS)), {"id": None}),
     b"share": (Statement(_shares), {"list_id": _FIRST_ID, "user_id": ""}),
     b"task": (Statement(lambda d: _own(d, task, TASK_FIELDS)), {"id": None}),
+    b"conversation": (
+        Statement(lambda d: _own(d, conversation, CONVERSATION_FIELDS)),
+        {"id": None},
+    ),
+    b"message": (Statement(_messages), {"conversation_id": _FIRST_ID, "id": _FIRST_ID}),
 }
 
 
@@ -122,4 +151,9 @@ def _write(document: bytes) -> bytes:
     if "position" in record:
         # Only one of the databases keeps the sign of zero.
         record["position"] = float(record["position"]) + 0.0
+    if "tool_calls" in record:
+        record["tool_calls"] = orjson.loads(record["tool_calls"])
+        record["changed"] = bool(record["changed"])
+        if record["status"] == "running":
+            record["status"] = "interrupted"
     return orjson.dumps(record)

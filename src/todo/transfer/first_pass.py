@@ -4,7 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from todo.tasks.repository import MAX_DEPTH
-from todo.transfer.records import ListRecord, NotTakenError, TaskRecord, read_line
+from todo.transfer.records import (
+    ConversationRecord,
+    ListRecord,
+    MessageRecord,
+    NotTakenError,
+    TaskRecord,
+    read_line,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +31,16 @@ class FileIndex:
         lists: List -> owner.
         tasks: Task -> its place.
         lines: Task -> line.
+        conversations: Conversation -> owner.
+        messages: Message -> line.
         skipped: Line -> why it cannot be taken.
     """
 
     lists: dict[str, str] = field(default_factory=dict)
     tasks: dict[str, TaskPlacement] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
+    conversations: dict[str, str] = field(default_factory=dict)
+    messages: dict[str, int] = field(default_factory=dict)
     skipped: dict[int, str] = field(default_factory=dict)
 
     def named(self) -> tuple[set[str], set[str]]:
@@ -64,6 +75,10 @@ def survey_lines(lines: Iterable[bytes], owner: str | None) -> FileIndex:
             survey.lists.setdefault(str(record.id), record.owner)
         elif isinstance(record, TaskRecord):
             _note_task(survey, number, record)
+        elif isinstance(record, ConversationRecord):
+            survey.conversations.setdefault(str(record.id), record.owner)
+        elif isinstance(record, MessageRecord):
+            _note_message(survey, number, record)
     return survey
 
 
@@ -77,6 +92,16 @@ def _note_task(survey: FileIndex, number: int, record: TaskRecord) -> None:
     survey.tasks[task_id] = TaskPlacement(
         document["owner"], document["list_id"], document["parent_id"]
     )
+
+
+def _note_message(survey: FileIndex, number: int, record: MessageRecord) -> None:
+    message_id = str(record.id)
+    if str(record.conversation_id) not in survey.conversations:
+        survey.skipped[number] = "conversation_id: no such conversation is taken from this file"
+    elif message_id in survey.messages:
+        survey.skipped[number] = f"the same id as on line {survey.messages[message_id]}"
+    else:
+        survey.messages[message_id] = number
 
 
 def settle(

@@ -19,10 +19,13 @@ from todo.db.statement import POSTGRESQL, SQLITE, Statement, follows, unnest_jso
 from todo.db.tables import Id, account, list_share, task, task_list
 from todo.tasks.document import Document, as_bytes, find_fire_times, parse_document
 from todo.tasks.repository import TaskRepository
+from todo.transfer.conversation_importer import ConversationImporter
 from todo.transfer.first_pass import FileIndex, TaskPlacement, settle, survey_lines
 from todo.transfer.records import (
     AccountRecord,
+    ConversationRecord,
     ListRecord,
+    MessageRecord,
     Record,
     ShareRecord,
     TaskRecord,
@@ -94,7 +97,7 @@ class Report:
     """The report of an import.
 
     Attributes:
-        taken: How many accounts, lists, shares and tasks went in.
+        taken: How many accounts, lists and so on went in, by their kind.
         present: How many were there already, the same.
         skipped: Line -> why it was not taken.
     """
@@ -128,6 +131,9 @@ class Importer:
         self._pending: list[tuple[int, Document]] = []
         self._compares = True
         self.report = Report()
+        self._conversations = ConversationImporter(
+            session, self._compare, self.report.take, self._skip
+        )
 
     async def run(self, read: Callable[[], Iterable[bytes]], owner: str | None) -> Report:
         """Import a file; everything is written, and nothing committed.
@@ -148,6 +154,7 @@ class Importer:
             if number % _PROGRESS == 0:
                 self._progress(number)
         await self._store_pending()
+        await self._conversations.store_pending()
         for work in self._works.values():
             await work.flush()
         return self.report
@@ -222,6 +229,10 @@ class Importer:
             await self._take_account(number, record)
         elif isinstance(record, ListRecord):
             await self._take_list(number, document)
+        elif isinstance(record, ConversationRecord | MessageRecord):
+            if isinstance(record, ConversationRecord):
+                await self._work(record.owner)
+            await self._conversations.take(number, record)
         else:
             await self._take_share(number, record, survey)
 
@@ -317,6 +328,9 @@ class Importer:
             self.report.take("task")
         for work in self._works.values():
             await work.flush()
+
+    def _skip(self, number: int, reason: str) -> None:
+        self.report.skipped[number] = reason
 
     def _compare(self, number: int, document: Document, stored: bytes) -> None:
         """Tell whether what is there is the same; times may be written in two ways."""

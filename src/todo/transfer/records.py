@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -16,15 +17,21 @@ from pydantic import (
     model_validator,
 )
 
-from todo.api.schemas import Position
+from todo.api.schemas import Position, refuse_nul
 from todo.core.timestamps import format_timestamp
-from todo.db.tables import LIST_NAME_LENGTH, USER_LENGTH
+from todo.db.tables import (
+    CONVERSATION_TITLE_LENGTH,
+    LIST_NAME_LENGTH,
+    MESSAGE_LENGTH,
+    USER_LENGTH,
+)
 from todo.schedule.due import check_zone
 from todo.tasks.schemas import Description, Priority, RecurrenceFrom, Reminders, Rule, Tags, Title
 from todo.text.normalization import nfc_validator
 
 # One line of a file can be wrong in a hundred thousand ways.
 _MAX_REASONS = 10
+_MAX_CALLS_BYTES = 128 * 1024
 
 User = Annotated[str, StringConstraints(min_length=1, max_length=USER_LENGTH)]
 Version = Annotated[int, Field(ge=1, lt=2**31)]
@@ -112,13 +119,56 @@ class TaskRecord(_Record):
         return self
 
 
-Record = AccountRecord | ListRecord | ShareRecord | TaskRecord
+class ConversationRecord(_Record):
+    """A conversation with the assistant."""
+
+    id: UUID
+    owner: User
+    list_id: UUID | None
+    title: Annotated[
+        str, StringConstraints(max_length=CONVERSATION_TITLE_LENGTH), AfterValidator(refuse_nul)
+    ]
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+def _check_calls(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if len(orjson.dumps(calls)) > _MAX_CALLS_BYTES:
+        raise ValueError(f"must have at most {_MAX_CALLS_BYTES} bytes")
+    return calls
+
+
+class MessageRecord(_Record):
+    """A message of a conversation."""
+
+    id: UUID
+    conversation_id: UUID
+    role: Literal["user", "assistant"]
+    status: Literal["done", "interrupted"]
+    content: Annotated[
+        str, StringConstraints(max_length=MESSAGE_LENGTH), AfterValidator(refuse_nul)
+    ]
+    tool_calls: Annotated[list[dict[str, Any]], AfterValidator(_check_calls)]
+    run_id: Annotated[str, StringConstraints(max_length=64), AfterValidator(refuse_nul)] | None
+    changed: bool
+    degraded_reason: (
+        Annotated[str, StringConstraints(max_length=32), AfterValidator(refuse_nul)] | None
+    )
+    prompt_tokens: Annotated[int, Field(ge=0, lt=2**31)]
+    output_tokens: Annotated[int, Field(ge=0, lt=2**31)]
+    created_at: AwareDatetime
+
+
+Record = AccountRecord | ListRecord | ShareRecord | TaskRecord | ConversationRecord | MessageRecord
 _KINDS: dict[str, type[Record]] = {
     "account": AccountRecord,
     "list": ListRecord,
     "share": ShareRecord,
     "task": TaskRecord,
+    "conversation": ConversationRecord,
+    "message": MessageRecord,
 }
+_WORDS = ", ".join(_KINDS)
 
 
 class NotTakenError(Exception):
@@ -136,7 +186,7 @@ def read_line(line: bytes) -> Record | None:
     except orjson.JSONDecodeError as error:
         raise NotTakenError(f"not JSON: {error}") from None
     if not isinstance(content, dict) or len(content) != 1:
-        raise NotTakenError("not an object with one of account, list, share, task")
+        raise NotTakenError(f"not an object with one of {_WORDS}")
     ((word, value),) = content.items()
     if word == "todo-backend":
         if value != {"format": 1}:
@@ -144,7 +194,7 @@ def read_line(line: bytes) -> Record | None:
         return None
     kind = _KINDS.get(word)
     if kind is None:
-        raise NotTakenError(f"{word[:40]!r} is none of account, list, share, task")
+        raise NotTakenError(f"{word[:40]!r} is none of {_WORDS}")
     try:
         return kind.model_validate(value)
     except ValidationError as error:

@@ -80,6 +80,8 @@ def test_a_deleted_account_leaves_a_chain_without_content(cluster: Cluster) -> N
         read(alice.http.post(TASKS, json={"title": "secret"}, headers=headers), 201)
         theirs_once = bob.http.post(TASKS, json={"title": "t"}, headers=headers)
         issued = alice.create(TOKENS, name="secret token", scopes=["read"])["token"]
+        for person in (alice, bob):
+            read(person.http.post("/api/v1/assistant", json={"message": "a secret"}))
 
         assert alice.http.delete(ME).status_code == 204
 
@@ -93,6 +95,9 @@ def test_a_deleted_account_leaves_a_chain_without_content(cluster: Cluster) -> N
         dumped = cluster.query(url, "SELECT to_jsonb(journal)::text FROM journal")
         dumped += cluster.query(url, "SELECT body::text FROM idempotency WHERE user_id ~ 'alice'")
         assert not [row for row in dumped if "secret" in row[0]]
+        owners = cluster.query(url, "SELECT owner FROM conversation")
+        assert owners == [(bob.name,)]
+        assert cluster.query(url, "SELECT count(*) FROM message") == [(2,)]
         # What was done in a list of bob's is in bob's journal.
         by_alice = read(bob.http.get(JOURNAL, params={"actor": alice.name}))["items"]
         assert [entry["operation"] for entry in by_alice] == ["unshare", "create"]
