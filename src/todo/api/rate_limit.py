@@ -23,7 +23,7 @@ REFUSED_TOKEN_CODE = 4401
 
 
 class RateLimit:
-    """Buckets that hold a minute's worth of requests and refill evenly.
+    """Buckets that hold the permits of a window, mostly a minute, and refill evenly.
 
     The fields say so as in draft-ietf-httpapi-ratelimit-headers: `q` requests in `w` seconds; `r`
     are left, and after `t` seconds all are again.
@@ -32,8 +32,9 @@ class RateLimit:
     def __init__(
         self,
         name: str,
-        per_minute: int,
+        permits: float,
         *,
+        window_s: int = _WINDOW_S,
         ipv6_prefix: int = 64,
         refused: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
@@ -42,19 +43,20 @@ class RateLimit:
 
         Args:
             name: What the limit counts by, as callers read it.
-            per_minute: Permits of a bucket, and how many come back in a minute.
+            permits: What a bucket holds, and what comes back in a window.
+            window_s: Length of a window.
             ipv6_prefix: For a limit by address, `ipv6_prefix` of `find_address_key`.
             refused: Is called for every refusal.
             clock: Seconds that only grow.
         """
         self.ipv6_prefix = ipv6_prefix
         self._name = name
-        self._most = float(per_minute)
-        self._per_second = per_minute / _WINDOW_S
+        self._most = float(permits)
+        self._per_second = permits / window_s
         self._refused = refused
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._policy = (b"ratelimit-policy", f'"{name}";q={per_minute};w={_WINDOW_S}'.encode())
+        self._policy = (b"ratelimit-policy", f'"{name}";q={int(permits)};w={window_s}'.encode())
         self._prefix = f'"{name}";r='.encode()
 
     def take(self, key: str) -> tuple[Field, Field]:
@@ -80,9 +82,22 @@ class RateLimit:
         left = b"%s%d;t=%d" % (self._prefix, level, -int(-full_s // 1))
         return self._policy, (b"ratelimit", left)
 
-    def charge(self, key: str, permits: int) -> None:
-        """Take permits as far as there are any, for a request that was let through."""
-        self._buckets[key] = (max(0.0, self._level(key) - permits), self._clock())
+    def find_left(self, key: str) -> float:
+        """Return how many permits a bucket has now."""
+        level = self._level(key)
+        self._buckets[key] = (level, self._clock())
+        return level
+
+    def charge(self, key: str, permits: float, *, owe: bool = False) -> None:
+        """Take permits for a request that was let through.
+
+        Args:
+            key: Whose.
+            permits: How many.
+            owe: Whether the bucket owes those that it does not have; otherwise they are forgiven.
+        """
+        level = self._level(key) - permits
+        self._buckets[key] = (level if owe else max(0.0, level), self._clock())
 
     def _level(self, key: str) -> float:
         """What is in a bucket now; afterwards it is the one used last."""

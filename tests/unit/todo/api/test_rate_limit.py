@@ -135,3 +135,26 @@ def test_the_length_of_the_prefix_can_be_chosen(prefix: int, other: str, *, is_s
 
     assert (keys[0] == keys[1]) == is_same
     assert find_address_key("203.0.113.7", ipv6_prefix=prefix) == "203.0.113.7"
+
+
+def test_a_window_can_be_longer_than_a_minute() -> None:
+    clock = Clock()
+    limit = RateLimit("calls", 2, window_s=3600, clock=clock)
+    limit.take("alice")
+    limit.take("alice")
+    with pytest.raises(RateLimitedError) as caught:
+        limit.take("alice")
+    assert caught.value.headers["RateLimit-Policy"] == '"calls";q=2;w=3600'
+    assert caught.value.headers["Retry-After"] == "1800"
+    clock.now += 1800
+    limit.take("alice")
+
+
+def test_permits_beyond_those_left_are_forgiven_or_owed() -> None:
+    clock = Clock()
+    limit = RateLimit("tokens", 60, clock=clock)
+    limit.charge("alice", 100)
+    limit.charge("bob", 100, owe=True)
+    assert (limit.find_left("alice"), limit.find_left("bob")) == (0, -40)
+    clock.now += 41
+    assert (limit.find_left("alice"), limit.find_left("bob")) == (41, 1)
