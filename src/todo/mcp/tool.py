@@ -6,13 +6,16 @@ The protocol layer and the tools share only this module, so other tools can be s
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from todo.core.caller import Caller
 from todo.core.errors import ProblemError, RateLimitedError
 from todo.core.ids import new_uuid7
 from todo.core.problem_document import MAX_ERRORS
 from todo.mcp.quoting import escape, render_json
+
+if TYPE_CHECKING:
+    from todo.writes.unit_of_work import UnitOfWork
 
 Json = dict[str, Any]
 
@@ -31,12 +34,14 @@ class ToolCall:
             id by its argument `run_id`.
         now: When the call arrived.
         idempotency_key: Of the request's header; the argument `idempotency_key` has precedence.
+        check: Looks at the changes that a write is about to commit, and prevents them by an error.
     """
 
     state: Any
     caller: Caller
     now: datetime
     idempotency_key: str | None = None
+    check: "Callable[[UnitOfWork], Awaitable[None]] | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ async def run_write(
     Raises:
         ToolError: The run id or the key is invalid, or the token requires a key.
         ProblemError: As `execute_write`.
+        Exception: What the check of the call raises; nothing is written then.
     """
     caller = replace(call.caller, run_id=_choose_run_id(call, arguments))
     key = arguments.pop("idempotency_key", call.idempotency_key)
@@ -83,6 +84,8 @@ async def run_write(
 
     async def handle(work: UnitOfWork) -> StoredResponse:
         structured = {**await write(work), "run_id": caller.run_id}
+        if call.check is not None:
+            await call.check(work)
         if not work.recorded:
             structured["unchanged"] = True
         body = orjson.dumps(structured)
