@@ -13,9 +13,11 @@ def get_assistant(state: Any) -> "Assistant":  # noqa: ANN401 - the application'
         state: `app.state`.
     """
     if state.assistant is None:
-        from todo.assistant.runner import Assistant  # noqa: PLC0415 - imports for a tenth of a second
+        # They import for a tenth of a second.
+        from todo.assistant.model_client import open_model_client  # noqa: PLC0415
+        from todo.assistant.runner import Assistant  # noqa: PLC0415
 
-        state.assistant = Assistant(state)
+        state.assistant = Assistant(state, open_model_client(state.settings, state.metrics))
     assistant: Assistant = state.assistant
     return assistant
 
