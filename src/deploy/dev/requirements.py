@@ -29,12 +29,15 @@ class Lock:
         groups: Dependency groups in it.
         project: Whether it pins the project's own dependencies as well.
         agrees_with: Locks resolved before it, whose versions it takes over.
+        with_dependencies: Whether it pins what its packages need as well. Without that, they are
+            files to read, not to import.
     """
 
     name: str
     groups: tuple[str, ...]
     project: bool
     agrees_with: tuple[str, ...] = ()
+    with_dependencies: bool = True
 
 
 LOCKS = (
@@ -50,6 +53,7 @@ LOCKS = (
     Lock("scan", ("scan",), project=False),
     Lock("audit", ("audit",), project=False),
     Lock("mcp", ("mcp",), project=False),
+    Lock("attacks", ("attacks",), project=False, with_dependencies=False),
 )
 
 
@@ -59,6 +63,7 @@ def render_argv(lock: Lock, folder: Path, python: str) -> list[str]:
     sources = [project] if lock.project else []
     groups = [f"--group={project}:{group}" for group in lock.groups]
     constraints = [f"--constraint={folder / other}.lock" for other in lock.agrees_with]
+    depth = [] if lock.with_dependencies else ["--no-deps"]
     return [
         str(Path(sys.executable).with_name("uv")),
         "pip",
@@ -73,6 +78,7 @@ def render_argv(lock: Lock, folder: Path, python: str) -> list[str]:
         "--no-emit-index-url",
         "--no-emit-find-links",
         f"--output-file={folder / lock.name}.lock",
+        *depth,
         *constraints,
         *sources,
         *groups,

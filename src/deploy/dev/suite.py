@@ -72,7 +72,7 @@ def prepare(tiers: Sequence[str]) -> None:
         return
     suite_programs.ensure_programs()
     # Here, where its progress is seen and no test's time runs out over a download.
-    for purpose in ("audit", "mcp"):
+    for purpose in ("attacks", "audit", "mcp"):
         venv.ensure(purpose)
 
 

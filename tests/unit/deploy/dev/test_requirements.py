@@ -54,8 +54,16 @@ def test_a_lock_is_resolved_with_hashes_without_addresses_and_after_those_it_agr
     assert {"--generate-hashes", "--no-header", "--no-emit-index-url"} <= set(argv)
     assert "--constraint=/new/runtime.lock" in argv
     assert "--output-file=/new/dev.lock" in argv
+    assert "--no-deps" not in argv
     names = [lock.name for lock in requirements.LOCKS]
     assert all(names.index(other) < names.index(dev.name) for other in dev.agrees_with)
+
+
+def test_packages_that_are_only_read_come_without_what_they_need() -> None:
+    attacks = next(lock for lock in requirements.LOCKS if not lock.with_dependencies)
+    assert "--no-deps" in requirements.render_argv(attacks, Path("/new"), "3.11")
+    pinned = venv.versions(paths.lock_file(attacks.name).read_text())
+    assert set(pinned) == {"agentdojo", "bastioncorpus"}
 
 
 def test_the_extra_and_its_lock_ask_for_the_same() -> None:
