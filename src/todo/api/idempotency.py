@@ -87,7 +87,7 @@ class Repeatable:
     Attributes:
         key: Its Idempotency-Key.
         fingerprint: Digest of everything that makes it this write and not another one.
-        former: The fingerprint that an earlier version of the program gave it; None for none.
+        former: The fingerprint that version 0.1.0 gave it; None for none.
     """
 
     key: str
@@ -134,7 +134,8 @@ async def identify_repeatable(request: Request, caller: Caller) -> Repeatable | 
     return Repeatable(
         key,
         _render_fingerprint(request, caller, canonical),
-        # For 24 hours after an upgrade there are keys whose fingerprint has the body as it came.
+        # Remove it after the release of 0.2.0, with `Repeatable.former`: for 24 hours after the
+        # upgrade to that there are keys whose fingerprint has the body as it came.
         former=_render_fingerprint(request, caller, body),
     )
 

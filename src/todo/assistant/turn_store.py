@@ -38,8 +38,7 @@ from todo.core.caller import Caller
 from todo.core.errors import NotFoundError, UnavailableError
 from todo.core.ids import new_uuid7
 from todo.db.tables import CONVERSATION_TITLE_LENGTH, MESSAGE_LENGTH
-from todo.journal.repository import Filter, View, read_history
-from todo.journal.undo_scope import Run, find_shared_lists
+from todo.journal.undo_scope import Run, find_changed_views
 from todo.writes.unit_of_work import UnitOfWork
 
 _PENDING = HTTPStatus.PROCESSING
@@ -286,9 +285,7 @@ class TurnStore:
         # A write that is being committed has locked the account.
         user = self._caller.user
         await work.lock(user)
-        wanted = Filter(run_id=run_id, actor=user)
-        items, _ = await read_history(work.session, View(user), wanted, None, 1)
-        return bool(items or await find_shared_lists(work.session, Run(run_id, user)))
+        return bool(await find_changed_views(work.session, Run(run_id, user)))
 
     def _compose(self, begun: Begun, text: str, calls: list[dict[str, Any]]) -> Message:
         stored = dump(shorten_calls(calls)).decode()

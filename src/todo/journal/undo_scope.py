@@ -4,10 +4,19 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import orjson
-from sqlalchemy import Select, bindparam, exists, literal_column, select
+from sqlalchemy import (
+    Select,
+    String,
+    bindparam,
+    cast,
+    exists,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from todo.core.caller import Caller
@@ -78,23 +87,30 @@ def _select_tokens(*inside: ColumnElement[bool]) -> Select[Any]:
     return select(journal.c.token_id).where(_RUN, *inside).distinct().limit(_MAX_SHOWN_TOKENS)
 
 
-# Lists of other users in whose journals a run of the user's has entries.
-_LISTS_OF_RUN = Statement(
-    select(task_list.c.id)
-    .join(list_share, list_share.c.list_id == task_list.c.id)
-    .where(
-        list_share.c.user_id == bindparam("actor"),
-        list_share.c.access == literal_column("'write'"),
-        exists().where(
-            journal.c.owner == task_list.c.owner,
-            journal.c.run_id == bindparam("run_id"),
-            journal.c.actor == bindparam("actor"),
-            journal.c.list_id == task_list.c.id,
-            _CHANGED,
-        ),
+_ACTOR: ColumnElement[str] = bindparam("actor", type_=String)
+
+
+def _select_views() -> Any:  # noqa: ANN401 - a union has a type of its own
+    """The user's journal and the lists of other users in which a run of the user's has entries."""
+    of_run = (journal.c.run_id == bindparam("run_id")) & (journal.c.actor == _ACTOR) & _CHANGED
+    own = select(_ACTOR.label("owner"), cast(null(), Id).label("list_id")).where(
+        exists().where(journal.c.owner == _ACTOR, of_run)
     )
-    .order_by(task_list.c.id)
-)
+    shared = (
+        select(task_list.c.owner, task_list.c.id)
+        .join(list_share, list_share.c.list_id == task_list.c.id)
+        .where(
+            list_share.c.user_id == _ACTOR,
+            list_share.c.access == literal_column("'write'"),
+            exists().where(
+                journal.c.owner == task_list.c.owner, journal.c.list_id == task_list.c.id, of_run
+            ),
+        )
+    )
+    return union_all(own, shared)
+
+
+_VIEWS = Statement(_select_views())
 
 
 class _Questions(NamedTuple):
@@ -194,10 +210,14 @@ class Run:
     token_id: str | None = None
 
 
-async def find_shared_lists(session: Session, run: Run) -> list[UUID]:
-    """Return the lists of other users that a run changed and that its user may still write to."""
-    rows = await session.fetch(_LISTS_OF_RUN, {"actor": run.actor, "run_id": run.id})
-    return [UUID(str(row[0])) for row in rows]
+async def find_changed_views(session: Session, run: Run) -> list[View]:
+    """Return what a run changed: its user's own journal, then lists of other users.
+
+    Of the lists, those that the user may still write to, in the order of their ids.
+    """
+    rows = await session.fetch(_VIEWS, {"actor": run.actor, "run_id": run.id})
+    found = [View(owner, list_id and str(list_id), owner == run.actor) for owner, list_id in rows]
+    return sorted(found, key=lambda view: view.list_id or "")
 
 
 async def find_run(session: Session, view: View, run: Run, caller: Caller) -> list[UndoEntry]:

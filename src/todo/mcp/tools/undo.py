@@ -7,9 +7,9 @@ import orjson
 
 from todo.core.errors import NotFoundError, UndoConflictError, VersionMismatchError
 from todo.core.ids import new_uuid7
-from todo.journal.repository import MAX_SEQ, Filter, View, find_view, read_history
+from todo.journal.repository import MAX_SEQ, find_view
 from todo.journal.undo import Undo
-from todo.journal.undo_scope import Run, find_shared_lists
+from todo.journal.undo_scope import Run, find_changed_views
 from todo.mcp.quoting import cut, escape, quote
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.account_time import render_heading
@@ -22,6 +22,7 @@ from todo.writes.unit_of_work import UnitOfWork
 NAME = "undo"
 _NAME_LENGTH = 255
 _MAX_SHOWN = 50
+_MESSAGE_LENGTH = 400
 
 _ARGUMENTS: Json = {
     "run_id": text("Everything that this run changed."),
@@ -47,7 +48,7 @@ _RESULT: Json = {
     "undone_count": {"type": "integer", "description": "How many there are."},
     "not_undone": {
         "type": "array",
-        "description": "What cannot be undone.",
+        "description": "What cannot be undone, the first of it.",
         "items": {
             "type": "object",
             "description": "A change that stays.",
@@ -57,6 +58,7 @@ _RESULT: Json = {
             },
         },
     },
+    "not_undone_count": {"type": "integer", "description": "How much of it there is."},
     **RESULT,
 }
 
@@ -92,15 +94,16 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             done = [await Undo(work, view).undo_change(seq or 0, whole_request=whole)]
         else:
             run = Run(run_id, work.caller.user)
-            views = await _find_views(work, run) if list_id is None else []
+            is_whole = list_id is None and work.caller.list_id is None
+            views = await find_changed_views(work.session, run) if is_whole else []
             done = [await Undo(work, each).undo_run(run) for each in views or [view]]
-        return {**items.clock.render(), **_show(list(map(orjson.loads, done)), work)}
+        return {**items.clock.render(), **show_undone(list(map(orjson.loads, done)), work)}
 
     identified = arguments if run_id is None else {**arguments, "undone_run": run_id}
     # A part of the run that it undoes, it would cancel it out instead of being undone itself.
     own = replace(call, caller=replace(call.caller, run_id=str(new_uuid7())))
     try:
-        return await run_write(own, NAME, identified, write, _render)
+        return await run_write(own, NAME, identified, write, render_undone)
     except (NotFoundError, VersionMismatchError, UndoConflictError) as error:
         raise _explain(error) from None
 
@@ -126,19 +129,8 @@ def _explain(error: NotFoundError | VersionMismatchError | UndoConflictError) ->
     return ToolError(message, step, code=error.code, errors=errors)
 
 
-async def _find_views(work: UnitOfWork, run: Run) -> list[View]:
-    """Return the journals that a run changed: the caller's, and those of lists of other users."""
-    session, caller = work.session, work.caller
-    if caller.list_id is not None:
-        return []
-    own = await find_view(session, caller, None)
-    wanted = Filter(run_id=run.id, actor=run.actor)
-    views = [own] if (await read_history(session, own, wanted, None, 1))[0] else []
-    lists = await find_shared_lists(session, run)
-    return [*views, *[await find_view(session, caller, list_id) for list_id in lists]]
-
-
-def _show(done: list[Json], work: UnitOfWork) -> Json:
+def show_undone(done: list[Json], work: UnitOfWork) -> Json:
+    """Return the result of undos: of long ones the beginning, and how long they are."""
     items = [item for each in done for item in each["items"]]
     before = {
         (entry.kind, entry.entity_id): orjson.loads(entry.before)
@@ -153,18 +145,20 @@ def _show(done: list[Json], work: UnitOfWork) -> Json:
         if item["after"] is None:
             shown["gone"] = True
         undone.append(shown)
+    staying = [entry for each in done for entry in each["not_undone"]]
     return {
         "undone": undone,
         "undone_count": len(items),
         "not_undone": [
-            {"seq": entry["seq"], "message": entry["message"]}
-            for each in done
-            for entry in each["not_undone"]
+            {"seq": entry["seq"], "message": cut(entry["message"], _MESSAGE_LENGTH)}
+            for entry in staying[:_MAX_SHOWN]
         ],
+        "not_undone_count": len(staying),
     }
 
 
-def _render(structured: Json) -> str:
+def render_undone(structured: Json) -> str:
+    """Return the text of a result."""
     count = structured["undone_count"]
     lines = [render_heading(structured), f"Undone: {count} change{'s' * (count != 1)}."]
     for each in structured["undone"]:
@@ -175,6 +169,9 @@ def _render(structured: Json) -> str:
     if omitted:
         lines.append(f"- … and {omitted} more")
     lines += [f"- not undone: {escape(each['message'])}" for each in structured["not_undone"]]
+    omitted = structured["not_undone_count"] - len(structured["not_undone"])
+    if omitted:
+        lines.append(f"- not undone: {omitted} more")
     lines.append(render_run(structured, "To do it again"))
     return "\n".join(lines)
 
@@ -189,5 +186,5 @@ TOOL = define_tool(
     arguments=_ARGUMENTS,
     removable=(),
     result=_RESULT,
-    always=[*CLOCK, "undone", "undone_count", "not_undone", "run_id"],
+    always=[*CLOCK, "undone", "undone_count", "not_undone", "not_undone_count", "run_id"],
 )
