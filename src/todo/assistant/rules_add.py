@@ -47,8 +47,8 @@ _LABEL = re.compile(
     r"(?: (?:to self))?(?:: ?| ?- )(?P<x>\S.*)"
 )
 _NOTED = re.compile(
-    r"(?:make a note|take a note|note|set (?:me )?(?:a|another) (?:reminder|alarm)"
-    r"|create a reminder) (?:to|that|about|for)\b(?P<x> \S.*)"
+    r"(?:(?:make a note|take a note|set (?:me )?(?:a|another) (?:reminder|alarm)"
+    r"|create a reminder) (?:to|that|about|for)|note that)\b(?P<x> \S.*)"
 )
 _REMIND = re.compile(r"(?:please )?remind me(?P<x>\b.*)")
 _REMIND_OF = re.compile(r" (?:about|of|that|to|:)(?= )|:")

@@ -20,7 +20,8 @@ from todo.quickadd.parser import parse_quick_add
 
 FOLDER = Path(__file__).parent / "utterances"
 HELD_OUT = "held_out"
-BOOKS = ("before_rules", "with_rules", HELD_OUT)
+MADE_FOR_RULES = "with_rules"
+BOOKS = ("before_rules", MADE_FOR_RULES, HELD_OUT)
 Verdict = Literal["right", "undecided", "wrong"]
 
 
