@@ -1,14 +1,14 @@
 """Rules for completing, reopening and deleting tasks.
 
 They are about what is done or gone, so they are strict: each word of the phrase must be one of the
-title, a condition or a "not" decides nothing, and a phrase that fits several tasks only lists them.
+title, so a condition or a "not" decides nothing; a phrase that fits several tasks only lists them.
 """
 
 import re
 
 from todo.assistant.decision import Decision, Intent
 from todo.assistant.rules_line import Line
-from todo.assistant.rules_words import is_past, same_verbs, split_words, stems
+from todo.assistant.rules_words import is_past, same_verbs, stems
 from todo.assistant.task_match import Match, TaskIndex
 
 _DONE = (
@@ -67,14 +67,6 @@ _DELETE = re.compile(
 _TASK_NOUN = re.compile(
     r"\b(?:task|tasks|todo|todos|to-do|item|items|entry|reminder|one)\b|\A(?:all|every|both)\b"
 )
-# A condition, a doubt or a denial.
-_GUARD = re.compile(
-    r"\b(?:not|never|no|nearly|almost|half|halfway|partly|partially|barely|hardly|if|when|once"
-    r"|unless"
-    r"|until|till|should|would|could|might|maybe|perhaps|wish|hope|think|thought|supposed|before"
-    r"|wonder|pretend|tomorrow|will|won't|want|need|needs|soon|except|but|tried|trying)\b|n't\b"
-)
-_OTHERS = frozenset(["he", "she", "they", "you", "someone", "somebody", "it"])
 
 
 def decide_done(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | None:
@@ -91,12 +83,7 @@ def decide_done(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | 
     deleted = _decide_delete(line, opened, closed)
     if deleted is not None:
         return deleted
-    return None if _GUARD.search(line.folded) else _decide_complete(line, opened)
-
-
-def has_guard(line: Line) -> bool:
-    """Return whether a message has a condition, a doubt or a denial."""
-    return _GUARD.search(line.folded) is not None
+    return _decide_complete(line, opened)
 
 
 def _decide_reopen(line: Line, closed: TaskIndex) -> Decision | None:
@@ -109,8 +96,6 @@ def _decide_reopen(line: Line, closed: TaskIndex) -> Decision | None:
 def _decide_delete(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | None:
     found = _DELETE.fullmatch(line.folded)
     if found is None:
-        return None
-    if found["z"] is None and _GUARD.search(line.folded):
         return None
     phrase = _cut_phrase(line, found)
     if line.folded.startswith(("bin ", "kill ", "drop ")) and not _TASK_NOUN.search(phrase.lower()):
@@ -146,7 +131,7 @@ def _decide_by_verb(line: Line, text: str, opened: TaskIndex) -> Decision | None
     if found is None or not is_past(found["verb"]):
         return None
     words = stems(_cut_articles(line.cut(found)))
-    if not words or not _OTHERS.isdisjoint(split_words(line.cut(found))):
+    if not words:
         return None
     for verb in same_verbs(found["verb"]):
         match = opened.match_words([verb, *words])

@@ -149,6 +149,9 @@ def _speaks_for(intent: Intent, task: TaskName, line: Line, words: frozenset[str
     if not shared or (len(title) > 1 and shared == {title[0]}):
         # "call" is the verb of many tasks.
         return False
+    if intent == "delete":
+        # "cancel the gym" can be the task, and not what is to happen with it.
+        return any(stem(found[0]) not in title for found in _DELETES.finditer(line.folded))
     cue = _CUES.get(intent)
     if cue is None or cue.search(line.folded):
         return True

@@ -1,6 +1,7 @@
 """What the rules never do, whatever a message says."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -49,6 +50,13 @@ def test_a_command_behind_an_announced_addition_is_its_title(opening: str, comma
 
     assert decision is not None
     assert (decision.intent, decision.text) == ("add", f"{command} the slides")
+
+
+def test_a_message_with_two_meanings_decides_nothing() -> None:
+    context = replace(CONTEXT, list_names=("Tomorrow",))
+
+    assert decide("move the passport to tomorrow", CONTEXT) is not None
+    assert decide("move the passport to tomorrow", context) is None
 
 
 def test_a_plan_is_confirmed_only_where_one_waits() -> None:

@@ -35,7 +35,8 @@ def test_no_choice_of_a_model_makes_a_wrong_change(utterance: Utterance) -> None
     for intent in WRITES:
         for tasks in choices:
             decision = fill(intent, tasks, utterance.text, CONTEXT)
-            assert judge(utterance, decision) != "wrong", decision
+            changes = decision is not None and not decision.candidates
+            assert not changes or judge(utterance, decision) != "wrong", decision
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ LEFT_TO_A_MODEL = {
     "move the novel to the travel list",
     "actually the bathroom still needs cleaning",
     "ad buy a new lamp",
+    "I need to push the quarterly report to friday",
 }
 
 
