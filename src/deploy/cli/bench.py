@@ -8,7 +8,7 @@ from plumbum import cli
 
 from deploy import process
 from deploy.bootstrap import venv
-from deploy.cli.command import Command, unknown
+from deploy.cli.command import Command, unknown, usage
 from deploy.paths import REPO
 
 _PARTS = {"api_data", "api_load", "api_sides", "launch", "load"}
@@ -16,9 +16,15 @@ _PARTS = {"api_data", "api_load", "api_sides", "launch", "load"}
 
 
 class Bench(Command):
-    """Measure starts, healing and restarts (in a lab), and what requests and quick add cost."""
+    """Measure starts, healing and restarts (in a lab), costs of requests, and the assistant."""
 
     rounds = cli.SwitchAttr("--rounds", cli.Range(1, 50), default=5, help="rounds a figure")
+    model_url = cli.SwitchAttr(
+        "--model-url",
+        str,
+        argname="URL",
+        help="model server that `bench assistant` asks, as in TODO_AI_URL",
+    )
 
     def main(self, name: str = "heal") -> int:
         """Run a measurement of tests/bench by name."""
@@ -29,7 +35,10 @@ class Bench(Command):
                 f"unknown measurement {name}, must be one of: {', '.join(sorted(measurements))}"
             )
             unknown(message, name, measurements, "build.py bench")
+        if self.model_url and name != "assistant":
+            raise usage("--model-url goes with the measurement assistant", "build.py bench")
         venv.enter("dev")
         module = f"tests.bench.{name.replace('-', '_')}"
         program = [sys.executable, "-m", module, f"--rounds={self.rounds}"]
+        program += [f"--model-url={self.model_url}"] if self.model_url else []
         return process.interact(program, env={"PYTHONPATH": f"{REPO}:{REPO / 'src'}"}, cwd=REPO)
