@@ -24,7 +24,10 @@ class Image(StackCommand):
     """Build the images with rootless Buildah from the Containerfile."""
 
     target = cli.SwitchAttr(
-        "--target", cli.Set(*build.TARGETS, "all"), default="backend", help="what to build"
+        "--target",
+        cli.Set(*build.ALL_TARGETS, "all"),
+        default="backend",
+        help="what to build; all: backend and db",
     )
     builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
     no_cache = cli.Flag("--no-cache", help="build anew, with Debian's newest packages")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plumbum import cli
 
@@ -10,14 +11,23 @@ from deploy.bootstrap.entrypoint import write_output
 from deploy.errors import DeployError, ExitCode
 from deploy.kube import files, loss_report, manifest
 from deploy.units import loader
-from deploy.units.compiler import compile_contract
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FILES = {files.MANIFEST: False, files.AI_MANIFEST: True}
+"""Manifest -> whether it has the local model."""
 
 
 class Kube(cli.Application):
-    """Compile quadlet/ to kube/todo.yaml, for podman kube play and for Kubernetes."""
+    """Compile quadlet/ to kube/todo.yaml, for podman kube play and for Kubernetes.
 
-    check = cli.Flag("--check", help="Write nothing; fail with a diff when the file is stale")
-    stdout = cli.Flag("--stdout", help="Print the manifest instead of writing the file")
+    And to kube/todo-ai.yaml, the same with the local model.
+    """
+
+    check = cli.Flag("--check", help="Write nothing; fail with a diff when a file is stale")
+    stdout = cli.Flag("--stdout", help="Print the manifest instead of writing the files")
+    ai = cli.Flag("--ai", requires=["--stdout"], help="With --stdout: the one with the local model")
     explain = cli.Flag(
         "--explain", help="Print what becomes of each unit key: honoured, emulated or lost"
     )
@@ -37,36 +47,44 @@ class Kube(cli.Application):
         if sum(map(bool, (self.check, self.stdout, self.explain, self.secret))) > 1:
             message = "--check, --stdout, --explain and --secret exclude each other"
             raise DeployError(message, hint="give one of them", code=ExitCode.USAGE)
-        units = loader.load_units()
         if self.explain:
-            write_output(loss_report.render_report(units))
+            write_output(loss_report.render_report(loader.load_units(ai=True)))
             return ExitCode.OK
-        contract = compile_contract(units)
         if self.secret:
             source = self.secret_from
             value = files.read_secret(Path(source)) if source else files.make_secret()
-            files.write_secret(manifest.render_secret(contract, value), Path(self.secret))
+            text = manifest.render_secret(loader.load_contract(), value)
+            files.write_secret(text, Path(self.secret))
             write_output(f"{self.secret}: play or apply it before kube/todo.yaml\n")
             return ExitCode.OK
-        text = manifest.render_manifest(contract)
         if self.stdout:
-            write_output(text)
-        elif self.check:
-            _compare(text)
-        else:
-            changed = files.write_manifest(text)
-            write_output(f"kube/todo.yaml: {'written' if changed else 'up to date'}\n")
+            write_output(_render(ai=bool(self.ai)))
+            return ExitCode.OK
+        # Both are rendered before either is written.
+        texts = {path: _render(ai=ai) for path, ai in _FILES.items()}
+        if self.check:
+            _compare(texts)
+            return ExitCode.OK
+        for path, text in texts.items():
+            changed = files.write_manifest(text, path)
+            write_output(f"kube/{path.name}: {'written' if changed else 'up to date'}\n")
         return ExitCode.OK
 
 
-def _compare(text: str) -> None:
-    """Print how the file differs.
+def _render(*, ai: bool) -> str:
+    return manifest.render_manifest(loader.load_contract(ai=ai))
+
+
+def _compare(texts: Mapping[Path, str]) -> None:
+    """Print how the files differ from these texts.
 
     Raises:
-        DeployError: It does.
+        DeployError: One does.
     """
-    diff = list(files.diff_manifest(text))
-    if diff:
-        write_output("\n".join(diff) + "\n")
-        message = "kube/todo.yaml is not what quadlet/ says"
+    diffs = {path: list(files.diff_manifest(text, path)) for path, text in texts.items()}
+    stale = [path for path, diff in diffs.items() if diff]
+    for path in stale:
+        write_output("\n".join(diffs[path]) + "\n")
+    if stale:
+        message = f"kube/{stale[0].name} is not what quadlet/ says"
         raise DeployError(message, hint="run: python3 build.py kube", code=ExitCode.DATA)

@@ -20,7 +20,7 @@ class Push(Command):
     """
 
     target = cli.SwitchAttr(
-        "--target", cli.Set(*build.TARGETS), default="backend", help="what to push"
+        "--target", cli.Set(*build.ALL_TARGETS), default="backend", help="what to push"
     )
     sign_by = cli.SwitchAttr("--sign-by", Path, help="private key that signs the copy")
     passphrase_file = cli.SwitchAttr(

@@ -19,7 +19,10 @@ class Scan(StackCommand):
     """Look for known flaws of what is inside the images."""
 
     target = cli.SwitchAttr(
-        "--target", cli.Set(*build.TARGETS, "all"), default="backend", help="what to look at"
+        "--target",
+        cli.Set(*build.ALL_TARGETS, "all"),
+        default="backend",
+        help="what to look at; all: every image that is here, at least backend and db",
     )
     reference = cli.SwitchAttr("--image", str, argname="REF", help="look at this image instead")
     advisories = cli.SwitchAttr(
@@ -34,7 +37,7 @@ class Scan(StackCommand):
         lab = self.trial()
         if lab is not None:
             return lab.scan(self._words(), self.advisories)
-        targets = build.TARGETS if self.target == "all" else (str(self.target),)
+        targets = gate.find_targets() if self.target == "all" else [str(self.target)]
         references = {target: build.reference(target) for target in targets}
         if self.reference:
             references = {str(self.reference): str(self.reference)}

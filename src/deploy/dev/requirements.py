@@ -54,6 +54,8 @@ LOCKS = (
     Lock("audit", ("audit",), project=False),
     Lock("mcp", ("mcp",), project=False),
     Lock("attacks", ("attacks",), project=False, with_dependencies=False),
+    # A file in a wheel, whose program is not used.
+    Lock("model", ("model",), project=False, with_dependencies=False),
 )
 
 

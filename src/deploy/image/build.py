@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 TARGETS = ("backend", "db")
+AI = "ai"
+ALL_TARGETS = (*TARGETS, AI)
+"""What every stack runs, and the model server, which only `up --ai` runs."""
 
 _INPUTS_LABEL = "org.todo-backend.inputs"
 """Label with the digest of everything that an image was built from; shows whether it is stale."""
@@ -29,6 +32,7 @@ _STAGE = ("Containerfile", "src/deploy/__init__.py", "src/deploy/stage")
 _INPUTS = {
     "backend": (*_STAGE, "requirements/runtime.lock", "src/todo"),
     "db": (*_STAGE, "containers/db"),
+    AI: (*_STAGE, "containers/ai", "requirements/model.lock"),
 }
 
 _TIMESTAMP = 0
@@ -50,7 +54,7 @@ class Image:
     """An image in this user's storage.
 
     Attributes:
-        target: `backend` or `db`.
+        target: `backend`, `db` or `ai`.
         reference: Name and tag, as the units use it.
         config_digest: Digest of the image's configuration, which is also its id.
         size: Bytes of all layers, uncompressed.
@@ -78,7 +82,7 @@ def inputs_digest(target: str, build_args: Mapping[str, str]) -> str:
     had on the day: the same commit and the same packages give the same image.
 
     Args:
-        target: `backend` or `db`.
+        target: `backend`, `db` or `ai`.
         build_args: Arguments from the units.
     """
     digest = hashlib.sha256(f"{_version()}\n".encode())
@@ -139,7 +143,7 @@ def ensure(target: str, build_args: Mapping[str, str], options: Options) -> Imag
     """Build a target's image unless the one at hand was built from the same inputs.
 
     Args:
-        target: `backend` or `db`.
+        target: `backend`, `db` or `ai`.
         build_args: Arguments for the Containerfile, from the units.
         options: How.
 
@@ -178,7 +182,7 @@ def build(
     """Build a target's image, and write down what it is made of.
 
     Args:
-        target: `backend` or `db`.
+        target: `backend`, `db` or `ai`.
         build_args: Arguments for the Containerfile, from the units.
         options: How; its folder of archives takes no part in this.
         tag: Name of the image; the one that the units use when empty.

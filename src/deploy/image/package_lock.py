@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ORIGINS = ("debian", "python")
+_PINS = {"backend": "runtime", "ai": "model"}
+"""Target -> the lock file that names its Python distributions."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # What goes into the argument lists of apt and pip inside the build: nothing that is an option.
 _FIELDS = {
@@ -54,7 +56,7 @@ def read(path: Path, target: str) -> dict[str, Any]:
     Raises:
         DeployError: The file cannot be read, is no package lock, or is not this target's: its
             Debian packages must be those of `stage/packages.py`, and its Python distributions
-            those of `runtime.lock`, of which it only tells which files to take.
+            those of the lock file, of which it only says which files to take.
     """
     try:
         lock = json.loads(path.read_text())
@@ -76,14 +78,15 @@ def _require_fitting(path: Path, lock: Mapping[str, Any], target: str) -> None:
     if debian != set(PACKAGES[target]):
         names = sorted(debian ^ set(PACKAGES[target]))
         raise _malformed(path, f"it is not one of the {target} image: {', '.join(names)}")
-    pinned = venv.versions(paths.lock_file("runtime").read_text())
-    pinned = pinned if target == "backend" else {}
+    name = _PINS.get(target, "")
+    pinned = venv.versions(paths.lock_file(name).read_text()) if name else {}
     for entry in lock["python"]:
         if pinned.get(entry["name"]) != entry["version"]:
             wanted = pinned.get(entry["name"], "nothing of the kind")
-            why = f"{entry['name']} {entry['version']}, where runtime.lock has {wanted}"
+            file = f"{name}.lock" if name else f"the {target} image"
+            why = f"{entry['name']} {entry['version']}, where {file} has {wanted}"
             raise _malformed(path, why)
-    if target == "backend" and not lock["python"]:
+    if name and not lock["python"]:
         raise _malformed(path, "it names no Python distribution")
 
 

@@ -44,7 +44,7 @@ def verify(target: str, build_args: Mapping[str, str], options: build.Options) -
     compared.
 
     Args:
-        target: `backend` or `db`.
+        target: `backend`, `db` or `ai`.
         build_args: Arguments for the Containerfile, from the units.
         options: The builder of the second build, and packages for both.
     """

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MANIFEST = paths.KUBE / "todo.yaml"
+AI_MANIFEST = paths.KUBE / "todo-ai.yaml"
+"""The same with the local model."""
 _SECRET_BYTES = 48
 _MIN_SECRET_BYTES = 32
 

@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from deploy.errors import DeployError, ExitCode
+from deploy.kube import network
 from deploy.kube.probes import escape, render_probes
-from deploy.units.spec import BINDS, MANAGEMENT, PREFIX, PUBLIC, Container, Contract, Mount, Volume
+from deploy.units.spec import (
+    AI,
+    BINDS,
+    PREFIX,
+    Container,
+    Contract,
+    Mount,
+    Volume,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,12 +41,9 @@ _PRIVATE = """\
 # The token secret of the todo backend. Keep it private, and never commit it.
 """
 _LABELS = {"app.kubernetes.io/name": NAME}
-# Kubernetes itself gives every namespace this label.
-_MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
 _STORAGE = "1Gi"
 _CPU_REQUEST = "100m"
 _ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - the pod's own network namespace
-_PORT_NAMES = {PUBLIC: "http", MANAGEMENT: "management"}
 _PULL = {"never": "Never", "missing": "IfNotPresent", "always": "Always", "newer": "Always"}
 _EMPTY = f"{POD}-empty"
 _STAY = "--stay"
@@ -83,10 +89,14 @@ def render_secret(contract: Contract, value: str) -> str:
 def manifest(contract: Contract) -> list[Manifest]:
     """The manifest's documents, in the order in which they are applied."""
     services = _services(contract)
-    claims = [_claim(each) for each in contract.volumes if not _shared(services, each)]
-    documents = [*claims, _deployment(contract, services), _service(contract)]
+    claims = [_claim(each) for each in _find_claims(contract, services)]
+    documents = [
+        *claims,
+        _deployment(contract, services),
+        network.render_service(contract, NAME, _LABELS),
+    ]
     if all(each.networks == ("none",) for each in services):
-        documents.append(_network_policy(contract))
+        documents.append(network.render_policy(contract, NAME, _LABELS))
     return documents
 
 
@@ -104,7 +114,9 @@ def _services(contract: Contract) -> list[Container]:
     for container in contract.containers:
         if container.oneshot and container.unit != f"{PREFIX}migrate":
             raise _inexpressible(f"the oneshot {container.unit}", "only the migration has a form")
-    return [_stay(each) if each.oneshot else each for each in contract.containers]
+    # The optional one last: patches name the others by their place.
+    ordered = sorted(contract.containers, key=lambda each: each.unit == AI)
+    return [_stay(each) if each.oneshot else each for each in ordered]
 
 
 def _stay(migration: Container) -> Container:
@@ -116,6 +128,17 @@ def _stay(migration: Container) -> Container:
 
 def _inexpressible(what: str, hint: str) -> DeployError:
     return DeployError(f"the manifest cannot express {what}", hint=hint, code=ExitCode.DATA)
+
+
+def _find_claims(contract: Contract, services: Sequence[Container]) -> list[Volume]:
+    """The volumes that hold data, of those that are mounted: each of a single container."""
+    return [each for each in _mounted(contract, services) if not _shared(services, each)]
+
+
+def _mounted(contract: Contract, services: Sequence[Container]) -> list[Volume]:
+    return [
+        volume for volume in contract.volumes if any(_mounts(each, volume) for each in services)
+    ]
 
 
 def _shared(services: Sequence[Container], volume: Volume) -> bool:
@@ -161,9 +184,10 @@ def _deployment(contract: Contract, services: Sequence[Container]) -> Manifest:
 
 
 def _pod(contract: Contract, services: Sequence[Container]) -> Manifest:
-    groups = {volume.gid for volume in contract.volumes}
+    # A folder where containers meet is every container's: all of them get the group of the data.
+    groups = {volume.gid for volume in _find_claims(contract, services)}
     if len(groups) != 1:
-        raise _inexpressible("volumes of different groups", "a pod has one fsGroup")
+        raise _inexpressible("data of different groups", "a pod has one fsGroup")
     if any(each.restart_policy != "always" for each in services):
         raise _inexpressible("a service without Restart=always", "a Deployment always restarts")
     return {
@@ -185,7 +209,7 @@ def _pod(contract: Contract, services: Sequence[Container]) -> Manifest:
 
 def _container(contract: Contract, container: Container) -> Manifest:
     ports = [
-        {"name": _PORT_NAMES[socket.role], "containerPort": socket.port}
+        {"name": network.PORT_NAMES[socket.role], "containerPort": socket.port}
         for socket in contract.sockets
         if socket.container == container.unit
     ]
@@ -294,7 +318,7 @@ def _volume_mount(mount: Mount) -> Manifest:
 
 def _volumes(contract: Contract, services: Sequence[Container]) -> list[Manifest]:
     volumes: list[Manifest] = []
-    for volume in contract.volumes:
+    for volume in _mounted(contract, services):
         source = (
             {"emptyDir": {}}
             if _shared(services, volume)
@@ -320,45 +344,6 @@ def _volumes(contract: Contract, services: Sequence[Container]) -> list[Manifest
         for path, size in _memory(each)
     ]
     return [*volumes, {"name": _EMPTY, "emptyDir": {}}]
-
-
-def _service(contract: Contract) -> Manifest:
-    name = _PORT_NAMES[PUBLIC]
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": NAME, "labels": _LABELS},
-        "spec": {
-            "selector": _LABELS,
-            "ports": [{"name": name, "port": contract.port(PUBLIC), "targetPort": name}],
-        },
-    }
-
-
-def _network_policy(contract: Contract) -> Manifest:
-    """What `Network=none` means to a cluster: in to the two ports, out to nowhere.
-
-    The management port is for the namespace of the monitoring only; it shows what others do.
-    """
-    sources = {MANAGEMENT: {"from": [{"namespaceSelector": {"matchLabels": _MONITORING}}]}}
-    ingress = [
-        {
-            **sources.get(socket.role, {}),
-            "ports": [{"protocol": "TCP", "port": socket.port}],
-        }
-        for socket in contract.sockets
-    ]
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": NAME, "labels": _LABELS},
-        "spec": {
-            "podSelector": {"matchLabels": _LABELS},
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": ingress,
-            "egress": [],
-        },
-    }
 
 
 class _Dumper(yaml.SafeDumper):

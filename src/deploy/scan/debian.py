@@ -31,16 +31,36 @@ _MARK = "=== "
 """In front of what each part of the answer is about; nothing that apt prints begins so."""
 
 # Everything that is asked comes in as files, none of it as words of the script.
+# An image of another release than the builder's is held against the same suites of its own release.
+# Their signatures are checked. Their age is not, as a mirror may hold expired ones: it is reported.
 _SCRIPT = f"""\
 set -eu
-mkdir -p /tmp/lists/partial /tmp/cache/archives/partial
-apt-get --quiet update >&2
-for release in /tmp/lists/*InRelease; do
+. /usr/lib/os-release
+own=$VERSION_CODENAME
+mkdir -p /tmp/cache/archives/partial
+for release in "$own" $(cat /ask/*.release); do
+  [ ! -e "/tmp/$release.conf" ] || continue
+  mkdir -p "/tmp/$release/partial"
+  export APT_CONFIG="/tmp/$release.conf"
+  cat /ask/apt.conf > "$APT_CONFIG"
+  echo "Dir::State::Lists \\"/tmp/$release\\";" >> "$APT_CONFIG"
+  if [ "$release" != "$own" ]; then
+    sed "s/ $own/ $release/" < /tmp/sources > "/tmp/$release.list"
+    echo "Dir::Etc::SourceList \\"/tmp/$release.list\\";" >> "$APT_CONFIG"
+    echo 'Dir::Etc::SourceParts "-";' >> "$APT_CONFIG"
+  fi
+  apt-get --quiet update >&2
+  [ "$release" != "$own" ] || apt-get indextargets "Created-By: Packages" --format \
+    'deb [check-valid-until=no] $(REPO_URI) $(RELEASE) $(COMPONENT)' > /tmp/sources
+done
+for index in /tmp/*/*InRelease; do
   echo "{_MARK}release"
-  sed -n -e '/^-----BEGIN PGP SIGNATURE/q' -e '/^\\(Codename\\|Date\\):/p' "$release"
+  sed -n -e '/^-----BEGIN PGP SIGNATURE/q' -e '/^\\(Codename\\|Date\\):/p' "$index"
 done
 for status in /ask/*.status; do
   echo "{_MARK}$status"
+  release=$(cat "${{status%.status}}.release")
+  export APT_CONFIG="/tmp/${{release:-$own}}.conf"
   xargs apt-cache --option="Dir::State::status=$status" policy < "${{status%.status}}.names"
 done
 """
@@ -98,7 +118,8 @@ def check(
         everything = [package for _, packages in asked.values() for package in packages]
         (folder / "apt.conf").write_text(render_apt_conf(everything, timeout_s))
         (folder / "ask.sh").write_text(_SCRIPT)
-        for key, (_, packages) in asked.items():
+        for key, (inventory, packages) in asked.items():
+            (folder / f"{key}.release").write_text(f"{inventory.release}\n")
             (folder / f"{key}.status").write_text(render_status(packages))
             (folder / f"{key}.names").write_text(render_names(packages))
         answer = _ask(folder, builder, timeout_s, ca_bundle)
@@ -145,7 +166,6 @@ def render_apt_conf(packages: Iterable[Package], timeout_s: float) -> str:
             'APT::Update::Error-Mode "any";',
             f'APT::Architecture "{architectures[0]}";',
             f"APT::Architectures {{ {listed} }};",
-            'Dir::State::Lists "/tmp/lists";',
             'Dir::Cache "/tmp/cache";',
             'Acquire::Languages "none";',
             f'Acquire::Retries "{0 if timeout_s < _HURRY_S else 2}";',

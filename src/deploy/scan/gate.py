@@ -63,15 +63,21 @@ def run(references: Mapping[str, str], options: Options = Options()) -> Report:
         DeployError: There is no such image, the exceptions or the file of advisories are
             malformed. What cannot be reached is no error, but in the report.
     """
-    complete = references == {target: build.reference(target) for target in build.TARGETS}
+    complete = references == {target: build.reference(target) for target in find_targets()}
     return judge(read(references, options), options, complete=complete)
+
+
+def find_targets() -> list[str]:
+    """What every stack runs, and the model server where its image is here."""
+    there = build.find(build.AI) is not None
+    return [target for target in build.ALL_TARGETS if there or target != build.AI]
 
 
 def require_clean(target: str, options: Options = Options(), *, reference: str = "") -> Report:
     """Refuse an image that a scan finds something about, or that cannot be scanned.
 
     Args:
-        target: `backend` or `db`.
+        target: `backend`, `db` or `ai`.
         options: How to scan.
         reference: Name and tag, or id; the one that the units use when empty.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _REPLACED = "not as built: a later layer brings it again"
 _STATUS = "var/lib/dpkg/status"
+_OS_RELEASE = "usr/lib/os-release"
 _STATUS_FOLDER = "var/lib/dpkg/status.d/"  # one file a package, as in images without dpkg
 _SBOM = re.compile(r"usr/share/sbom/[^/]+\.cdx\.json")
 _METADATA = re.compile(r"(?:.*/)?[^/]+\.(?:dist-info/METADATA|egg-info(?:/PKG-INFO)?)")
@@ -64,6 +65,7 @@ class Inventory:
         files: Number of files and links.
         sbom: The image's SBOM as it stands there, or None.
         findings: Where its records contradict each other, or cannot be read.
+        release: Code name of its release of Debian; empty where it does not say.
     """
 
     image: str
@@ -76,6 +78,7 @@ class Inventory:
     files: int
     sbom: str | None
     findings: tuple[Vulnerability, ...]
+    release: str = ""
 
     @property
     def digest(self) -> str:
@@ -158,7 +161,13 @@ def read(archive: Archive, image: str, reference: str) -> Inventory:
         files=len(files),
         sbom=sbom,
         findings=tuple(findings),
+        release=_find_release(archive.find(_OS_RELEASE) or b""),
     )
+
+
+def _find_release(text: bytes) -> str:
+    found = re.search(rb'^VERSION_CODENAME="?([a-z]+)"?$', text, re.MULTILINE)
+    return found[1].decode() if found else ""
 
 
 def debian_packages(status: str) -> Iterator[Package]:

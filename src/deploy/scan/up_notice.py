@@ -84,7 +84,7 @@ def find(named_builder: str | None = None) -> str | None:
         named_builder: The builder that the user named.
     """
     memory = recall(_read(), time.time())
-    present = {name: found for name in build.TARGETS if (found := build.find(name))}
+    present = {name: found for name in build.ALL_TARGETS if (found := build.find(name))}
     new = {name: one.reference for name, one in present.items() if one.config_digest not in memory}
     if not new:
         return None

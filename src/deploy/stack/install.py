@@ -10,6 +10,7 @@ from pathlib import Path
 from deploy import atomic_write, command_hints
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import QUADLET, state_dir
+from deploy.units import loader
 
 _QUADLET_SUFFIXES = (".container", ".volume", ".network", ".pod", ".kube", ".image", ".build")
 
@@ -32,9 +33,16 @@ def destination(unit: str) -> Path:
     return _config_home() / "systemd" / "user" / unit
 
 
-def shipped() -> dict[str, str]:
-    """The units of this checkout: file name -> text."""
-    return {path.name: path.read_text() for path in sorted(QUADLET.iterdir()) if path.is_file()}
+def shipped(*, ai: bool = False) -> dict[str, str]:
+    """The units of this checkout: file name -> text.
+
+    Args:
+        ai: Whether those of the local model are part of it, and the drop-in that goes with them.
+    """
+    found = {path.name: path.read_text() for path in sorted(QUADLET.iterdir()) if path.is_file()}
+    if ai:
+        return {**found, loader.AI_DROPIN: (QUADLET / "dropins" / loader.AI_DROPIN).read_text()}
+    return {name: text for name, text in found.items() if name not in loader.AI_UNITS}
 
 
 def install(units: dict[str, str]) -> set[str]:
@@ -83,7 +91,8 @@ def refuse_edited() -> None:
 def find_dropins() -> list[Path]:
     """The drop-ins for units of this checkout that `install` did not write."""
     record = _read_record()
-    folders = [Path(f"{destination(unit)}.d") for unit in shipped()]
+    # Of the local model's as well, which may have been installed once.
+    folders = [Path(f"{destination(unit)}.d") for unit in shipped(ai=True)]
     found = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
     return sorted(path for path in found if str(path) not in record)
 

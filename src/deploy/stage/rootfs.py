@@ -7,6 +7,7 @@ packages are in `packages.py`; a library that one of them needs and none brings 
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import hashlib
 import json
 import pathlib
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _PASSWD = {
     "backend": "todo:x:{uid}:{gid}:todo backend:/nonexistent:/usr/sbin/nologin",
     "db": "postgres:x:{uid}:{gid}:PostgreSQL:/var/lib/postgresql:/usr/sbin/nologin",
+    "ai": "llama:x:{uid}:{gid}:language model:/nonexistent:/usr/sbin/nologin",
 }
 # Peer authentication looks a client's uid up here: its name is the role that it becomes.
 _PEER = "{role}:x:{uid}:{uid}:todo backend:/nonexistent:/usr/sbin/nologin"
@@ -46,11 +48,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--peer", action="append", default=[], metavar="ROLE:UID", help="a client of the database"
     )
+    parser.add_argument("--suite", default="", help="of Debian, where it is not the builder's")
     options = parser.parse_args(arguments)
     root: pathlib.Path = options.folder
     root.mkdir(parents=True, exist_ok=True)
     lock = json.loads(options.lock.read_text()).get("debian", [])
-    debian = unpack(PACKAGES[options.target], {one["name"]: one for one in lock}, root)
+    locked = {one["name"]: one for one in lock}
+    with tempfile.TemporaryDirectory() as lists:
+        apt = add_suite(options.suite, pathlib.Path(lists)) if options.suite else ()
+        debian = unpack(PACKAGES[options.target], locked, root, apt)
     if (root / "usr/share/ca-certificates").is_dir():
         write_ca_bundle(root)
     for pattern in UNUSED:
@@ -71,8 +77,42 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if missing else 0
 
 
+def add_suite(suite: str, folder: pathlib.Path) -> tuple[str, ...]:
+    """Fetch the index of another suite of the builder's archive; returns the options for apt.
+
+    The signature of the index is checked, its age is not: a mirror may hold an index of testing
+    that has expired, and then a package is older than it could be.
+
+    Args:
+        suite: Its name, such as `testing`.
+        folder: An empty one for the index.
+    """
+    form = "$(REPO_URI) $(COMPONENT)"
+    found = _output("apt-get", "indextargets", f"--format={form}", "Created-By: Packages")
+    if not found:
+        raise SystemExit("rootfs: apt of the builder knows no archive")
+    # The first source is the suite itself; its updates and its security fixes follow.
+    address, component = found.splitlines()[0].split()
+    sources, lists = folder / "sources.list", folder / "lists"
+    sources.write_text(f"deb [check-valid-until=no] {address} {suite} {component}\n")
+    (lists / "partial").mkdir(parents=True)
+    options = (
+        f"--option=Dir::Etc::SourceList={sources}",
+        "--option=Dir::Etc::SourceParts=-",
+        f"--option=Dir::State::Lists={lists}",
+        "--option=Acquire::Languages=none",
+        "--option=APT::Update::Error-Mode=any",
+        "--option=APT::Sandbox::User=root",
+    )
+    subprocess.run(["apt-get", "update", "-q", *options], check=True)
+    return options
+
+
 def unpack(
-    packages: Iterable[str], lock: Mapping[str, Mapping[str, str]], root: pathlib.Path
+    packages: Iterable[str],
+    lock: Mapping[str, Mapping[str, str]],
+    root: pathlib.Path,
+    apt: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Download the packages (apt checks the archive's signatures) and unpack them.
 
@@ -80,6 +120,7 @@ def unpack(
         packages: Names of Debian packages.
         lock: Name -> the version and sha256 to take; empty: what the archive holds now.
         root: Where to unpack.
+        apt: Options by which apt finds them.
 
     Returns:
         For each package its name, version, architecture, source, sha256 and files.
@@ -91,7 +132,7 @@ def unpack(
     with tempfile.TemporaryDirectory() as folder:
         # apt drops to its own user for downloads, which cannot write here: stay root.
         subprocess.run(
-            ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *wanted],
+            ["apt-get", "download", "-q", "--option=APT::Sandbox::User=root", *apt, *wanted],
             cwd=folder,
             check=True,
         )
@@ -128,7 +169,8 @@ def unwanted(name: str, files: Iterable[str]) -> list[str]:
     parts = PARTS.get(name)
     if parts is None:
         return []
-    return [path for path in files if path not in parts and not path.endswith("/copyright")]
+    kept = ("*/copyright", *parts)
+    return [path for path in files if not any(fnmatch.fnmatch(path, each) for each in kept)]
 
 
 def files_of(archive: pathlib.Path) -> list[str]:

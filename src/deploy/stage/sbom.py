@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 SPEC_VERSION = "1.6"
-_DISTRO = "debian-13"
 _GENERATED = "generated"
 _ENTRIES = ("todo",)
 
@@ -40,8 +39,12 @@ _WRITTEN = (
     (r"usr/share/sbom/.*\.arguments\.json", _GENERATED, "what the build was told"),
     (r"usr/local/bin/entrypoint", _GENERATED, "starts the server, after making its data folder"),
     (r"usr/local/bin/health", _GENERATED, "checks whether the server hangs"),
+    (r"usr/local/bin/todo-ai", _GENERATED, "verifies the model, starts the server, checks it"),
     (r"etc/postgresql/.*\.conf", _GENERATED, "the server's settings"),
 )
+
+# Where wheels that hold no program are, and why: target -> folder and reason.
+_WHEELS = {"ai": ("usr/share/todo-ai", "the default model")}
 
 LINK = "todo:link"
 """The property with what a symbolic link points to."""
@@ -76,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
     # Whose own hash cannot be in it.
     contents[f"usr/share/sbom/todo-{options.target}.cdx.json"] = {}
     reasons, problems = find_reasons(root)
-    owners = gather(options.target, options.version, record)
+    owners = gather(options.target, options.version, record, find_release(root))
     problems += [f"no component for /{path}" for path in assign(contents, reasons, owners)]
     vendored = {name: embedded(root, owner) for name, owner in owners.items()}
     document = render(options.target, options.version, owners, vendored, contents)
@@ -96,6 +99,14 @@ def list_files(root: pathlib.Path) -> list[str]:
     return sorted(found)
 
 
+def find_release(root: pathlib.Path) -> str:
+    """The release of Debian inside; a suite that is not released yet has only a code name."""
+    text = (root / "usr/lib/os-release").read_text()
+    fields = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', text, re.MULTILINE))
+    number = fields.get("VERSION_ID")
+    return f"debian-{number}" if number else fields["VERSION_CODENAME"]
+
+
 def describe_content(path: pathlib.Path) -> dict[str, Any]:
     """What a file component says of a file's content: its hash, or what a link points to."""
     if path.is_symlink():
@@ -113,16 +124,27 @@ def find_reasons(root: pathlib.Path) -> tuple[dict[str, str], list[str]]:
     return reasons, [f"{by} imports {name}: absent" for name, by in sorted(missing.items())]
 
 
-def gather(target: str, version: str, record: Mapping[str, Any]) -> dict[str, Owner]:
-    """The components by name, each with the files that its origin names."""
+def gather(
+    target: str, version: str, record: Mapping[str, Any], release: str = "debian-13"
+) -> dict[str, Owner]:
+    """The components by name, each with the files that its origin names.
+
+    Args:
+        target: `backend`, `db` or `ai`.
+        version: Of the program.
+        record: What the build stages wrote down.
+        release: Of Debian, as in package URLs.
+    """
     owners: dict[str, Owner] = {}
     for one in record["debian"]:
-        owner = Owner(_debian(one), PACKAGES[target][one["name"]])
+        owner = Owner(_debian(one, release), PACKAGES[target][one["name"]])
         owner.files = dict.fromkeys(one["files"], "")
         owners[one["name"]] = owner
+    needed = "the program or one of its packages needs it"
+    folder, reason = _WHEELS.get(target, (closure.WHEELS, needed))
     for one in record.get("python", ()):
-        owner = Owner(_python(one), "the program or one of its packages needs it")
-        owner.files = dict.fromkeys((f"{closure.WHEELS}/{name}" for name in one["files"]), "")
+        owner = Owner(_python(one), reason)
+        owner.files = dict.fromkeys((f"{folder}/{name}" for name in one["files"]), "")
         owners[f"pypi/{one['name']}"] = owner
     program = {"type": "application", "name": "todo", "version": version, "bom-ref": "todo"}
     own = {"type": "data", "name": _GENERATED, "version": version, "bom-ref": _GENERATED}
@@ -205,7 +227,7 @@ def render(
     """The CycloneDX document.
 
     Args:
-        target: `backend` or `db`.
+        target: `backend`, `db` or `ai`.
         version: Of the program.
         owners: The components with their files.
         vendored: What is inside each that did not come as a component.
@@ -241,10 +263,10 @@ def _finished(
     return {**owner.component, "components": [*vendored, *files], "description": owner.reason}
 
 
-def _debian(one: Mapping[str, str]) -> dict[str, Any]:
+def _debian(one: Mapping[str, str], release: str) -> dict[str, Any]:
     quoted = urllib.parse.quote(one["version"], safe="")
     name = urllib.parse.quote(one["name"], safe="")
-    purl = f"pkg:deb/debian/{name}@{quoted}?arch={one['architecture']}&distro={_DISTRO}"
+    purl = f"pkg:deb/debian/{name}@{quoted}?arch={one['architecture']}&distro={release}"
     return _component(one, purl, "debian")
 
 

@@ -59,6 +59,7 @@ def compile_contract(units: Iterable[Unit]) -> Contract:
     rules.check_names(ordered)
     rules.check_volumes(containers, volumes)
     rules.check_times(containers)
+    rules.check_threads(containers)
     return Contract(tuple(containers.values()), tuple(volumes.values()), tuple(sockets))
 
 

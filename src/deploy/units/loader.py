@@ -12,6 +12,7 @@ from deploy.units.keys import KINDS
 from deploy.units.parser import Unit, parse_unit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from deploy.units.spec import Contract
@@ -19,9 +20,18 @@ if TYPE_CHECKING:
 _OPTIONAL = "dropins"
 """The folder of the drop-ins that somebody may add; those beside a unit always count."""
 
+AI_UNITS = ("todo-ai-socket.volume", "todo-ai.container", "todo-model.volume")
+"""The units of the local model, which only some want."""
+AI_DROPIN = "todo-backend.container.d/40-ai.conf"
+"""What connects the backend to it, below the folder of the optional drop-ins."""
 
-def load_units(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:
+
+def load_units(folder: Path = paths.QUADLET, *, ai: bool = False) -> tuple[Unit, ...]:
     """Every unit of a folder with its drop-ins (`NAME.d/*.conf`), sorted by name.
+
+    Args:
+        folder: Where they are.
+        ai: Whether the units of the local model are part of it, and its drop-in.
 
     Raises:
         DeployError: A file is malformed, the folder has no units, or something below it is neither
@@ -35,16 +45,25 @@ def load_units(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:
     if not files:
         message = f"{folder} holds no units"
         raise DeployError(message, hint="restore it: git checkout quadlet", code=ExitCode.DATA)
-    return tuple(_load(path) for path in files)
+    wanted = [path for path in files if ai or path.name not in AI_UNITS]
+    added = _read_ai_dropin(folder) if ai else {}
+    return tuple(_merge(_load(path), added.get(f"{path.name}.d", ())) for path in wanted)
 
 
-def load_contract(folder: Path = paths.QUADLET) -> Contract:
-    """What the units of a folder say.
+def _read_ai_dropin(folder: Path) -> dict[str, list[tuple[str, str]]]:
+    """The drop-in of the local model: folder of drop-ins -> name and text of each."""
+    path = folder / _OPTIONAL / AI_DROPIN
+    name = f"{folder.name}/{path.relative_to(folder)}"
+    return {path.parent.name: [(name, _read(path))]}
+
+
+def load_contract(folder: Path = paths.QUADLET, *, ai: bool = False) -> Contract:
+    """What the units of a folder say; with `ai`, the local model included.
 
     Raises:
         DeployError: They cannot be read, or do not fit each other.
     """
-    return compile_contract(load_units(folder))
+    return compile_contract(load_units(folder, ai=ai))
 
 
 def load_variants(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:
@@ -58,9 +77,15 @@ def load_variants(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:
     for path in sorted((folder / _OPTIONAL).glob("*.d/*.conf")):
         name = f"{folder.name}/{path.relative_to(folder)}"
         unit = _load(folder / path.parent.name.removesuffix(".d"))
-        added = parse_unit(name, _read(path))
-        found.append(dataclasses.replace(unit, lines=(*unit.lines, *added.lines)))
+        found.append(_merge(unit, [(name, _read(path))]))
     return tuple(found)
+
+
+def _merge(unit: Unit, added: Iterable[tuple[str, str]]) -> Unit:
+    """The unit with the lines of further drop-ins behind its own."""
+    parsed = [parse_unit(name, text) for name, text in added]
+    lines = (line for each in parsed for line in each.lines)
+    return dataclasses.replace(unit, lines=(*unit.lines, *lines))
 
 
 def _require_known(folder: Path) -> None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _DEPENDENCIES = ("Wants", "Requires", "BindsTo", "Upholds", "PartOf", "After", "Before")
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[0-9.]+):(\d{1,5})", re.ASCII)
 _MAX_PORT = 65535
+_PERCENT = 100
 _DEADLINE = "TODO_SHUTDOWN_DEADLINE_S"
+_MAX_THREADS = "AI_MAX_THREADS"
 
 
 def read_socket(unit: Unit, listen: Assignment, containers: Mapping[Unit, Container]) -> Socket:
@@ -156,6 +158,21 @@ def check_times(containers: Mapping[Unit, Container]) -> None:
                 "raise TimeoutStopSec=, or systemd kills Podman while it stops the container",
             )
         _check_start(unit, container)
+
+
+def check_threads(containers: Mapping[Unit, Container]) -> None:
+    """Check that a program that cannot see its CPU limit runs as many threads as that grants.
+
+    Raises:
+        DeployError: The two differ; the threads would wait for each other, or a CPU stay idle.
+    """
+    for unit, container in containers.items():
+        given, quota = container.env.get(_MAX_THREADS), container.limits.cpu_percent
+        granted = max(1, (quota or 0) // _PERCENT)
+        if given is not None and quota is not None and given != str(granted):
+            unit.get("Service", "CPUQuota").refuse(
+                f"grants {granted} processors, {_MAX_THREADS}={given}", "make the two equal"
+            )
 
 
 def _check_start(unit: Unit, container: Container) -> None:

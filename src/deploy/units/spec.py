@@ -19,6 +19,9 @@ BINDS = {PUBLIC: "TODO_BIND", MANAGEMENT: "TODO_MANAGEMENT_BIND"}
 
 DATABASE_URL = "TODO_DATABASE_URL"
 
+AI = f"{PREFIX}ai"
+"""The unit of the local model, which only some want."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Mount:
@@ -165,7 +168,8 @@ def build_args(contract: Contract) -> dict[str, str]:
     `BACKEND_UID` and `BACKEND_GID`, `DB_UID` and `DB_GID` (and the same for any further
     service), `PUBLIC_PORT` and `MANAGEMENT_PORT` for EXPOSE, `DB_STOPSIGNAL` for STOPSIGNAL,
     and from the database's address `DB_NAME`, `DB_ROLE` and `DB_SOCKET_DIR`. The migration's
-    account is `MIGRATE_UID`, its role `DB_OWNER_ROLE`.
+    account is `MIGRATE_UID`, its role `DB_OWNER_ROLE`. With the local model, also
+    `AI_SOCKET_DIR`, and `AI_MODEL_FILE` and `AI_MODEL_SHA256` of the default model.
 
     Raises:
         DeployError: The units lack one of them.
@@ -186,6 +190,11 @@ def build_args(contract: Contract) -> dict[str, str]:
     migration = contract.container(f"{PREFIX}migrate")
     arguments["MIGRATE_UID"] = str(migration.uid)
     arguments["DB_OWNER_ROLE"] = _database_url(migration).username or ""
+    for container in contract.containers:
+        if container.unit == AI:
+            arguments["AI_SOCKET_DIR"] = container.env["AI_SOCKET"].rpartition("/")[0]
+            for name in ("AI_MODEL_FILE", "AI_MODEL_SHA256"):
+                arguments[name] = container.env[name]
     return arguments
 
 

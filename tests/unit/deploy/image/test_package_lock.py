@@ -48,7 +48,7 @@ def test_a_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
         (json.dumps({**LOCK, "debian": [{**ENTRY, "version": "1 -q"}]}), "a wrong version"),
         (json.dumps({**LOCK, "debian": [{**ENTRY, "sha256": "zz"}]}), "a wrong sha256"),
         (json.dumps({**LOCK, "debian": []}), "it is not one of the db image"),
-        (json.dumps({**LOCK, "python": [ENTRY]}), "libc6 2.41-12, where runtime.lock has nothing"),
+        (json.dumps({**LOCK, "python": [ENTRY]}), "libc6 2.41-12, where the db image has nothing"),
         ("[" * 100_000, "is not a package lock"),
     ],
 )

@@ -1,8 +1,9 @@
 import base64
+import copy
 import dataclasses
 import functools
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from deploy.errors import DeployError, ExitCode
 from deploy.kube import files, loss_report, manifest
 from deploy.units.keys import Support
 from deploy.units.loader import load_contract, load_units
-from deploy.units.spec import Contract
+from deploy.units.spec import Contract, Mount, Volume
 from tests.unit.deploy.units.sample import DATA, compile_with, golden, sample_contract
 
 BACKEND, DB = "todo-backend.container", "todo-db.container"
@@ -42,9 +43,16 @@ def env(contract: Contract) -> dict[str, str]:
     return {each["name"]: each["value"] for each in container(contract, "backend")["env"]}
 
 
-@pytest.fixture(params=["sample", "project"])
+CONTRACTS: dict[str, Callable[[], Contract]] = {
+    "sample": sample_contract,
+    "project": load_contract,
+    "project with the local model": functools.partial(load_contract, ai=True),
+}
+
+
+@pytest.fixture(params=CONTRACTS)
 def contract(request: pytest.FixtureRequest) -> Contract:
-    return sample_contract() if request.param == "sample" else load_contract()
+    return CONTRACTS[request.param]()
 
 
 def test_the_sample_compiles_to_its_golden_manifest() -> None:
@@ -52,8 +60,10 @@ def test_the_sample_compiles_to_its_golden_manifest() -> None:
     assert golden("todo.yaml", actual) == actual
 
 
-def test_the_committed_manifest_is_what_the_units_say() -> None:
-    assert list(files.diff_manifest(manifest.render_manifest(load_contract()))) == []
+@pytest.mark.parametrize(("path", "ai"), [(files.MANIFEST, False), (files.AI_MANIFEST, True)])
+def test_a_committed_manifest_is_what_the_units_say(path: Path, *, ai: bool) -> None:
+    text = manifest.render_manifest(load_contract(ai=ai))
+    assert list(files.diff_manifest(text, path)) == []
 
 
 def test_rendering_twice_gives_the_same_text() -> None:
@@ -95,9 +105,9 @@ def test_probes_are_programs_because_podman_runs_the_others_through_a_shell(
     assert all("exec" in probe for probe in probes)
 
 
-@pytest.mark.parametrize("name", ["backend", "db"])
+@pytest.mark.parametrize("name", ["ai", "backend", "db"])
 def test_every_server_of_the_pod_has_all_probes(name: str) -> None:
-    probes = {key for key in container(load_contract(), name) if key.endswith("Probe")}
+    probes = {key for key in container(load_contract(ai=True), name) if key.endswith("Probe")}
     assert probes == {"startupProbe", "readinessProbe", "livenessProbe"}
 
 
@@ -241,11 +251,52 @@ def test_a_service_that_is_not_restarted_is_no_part_of_a_deployment() -> None:
     assert caught.value.code == ExitCode.DATA
 
 
-def test_volumes_of_different_groups_do_not_fit_into_a_pod() -> None:
+def test_data_of_different_groups_does_not_fit_into_a_pod() -> None:
     contract = sample_contract()
-    volumes = (contract.volumes[0], dataclasses.replace(contract.volumes[1], gid=1))
+    backend, database, *others = contract.containers
+    more = Mount("todo-more", "/more", read_only=False, owner=True)
+    changed = dataclasses.replace(
+        contract,
+        containers=(dataclasses.replace(backend, mounts=(more,)), database, *others),
+        volumes=(*contract.volumes, Volume("todo-more", "todo-more", 1, 1)),
+    )
     with pytest.raises(DeployError, match="a pod has one fsGroup"):
-        manifest.render_manifest(dataclasses.replace(contract, volumes=volumes))
+        manifest.render_manifest(changed)
+
+
+# -- The local model ------------------------------------------------------------------------------
+
+
+def test_the_manifest_with_the_model_adds_to_the_other_one_and_changes_nothing_else() -> None:
+    plain, with_model = (copy.deepcopy(pod(load_contract(ai=ai))) for ai in (False, True))
+    *former, model = with_model["containers"]
+    assert (model["name"], len(former)) == ("ai", len(plain["containers"]))
+    added = {"TODO_AI_URL", "TODO_AI_MODE"}
+    backend = former[0]
+    assert {each["name"] for each in backend["env"]} >= added
+    backend["env"] = [each for each in backend["env"] if each["name"] not in added]
+    for each in (*former, with_model):
+        key = "volumes" if each is with_model else "volumeMounts"
+        each[key] = [one for one in each[key] if one["name"] != "todo-pod-ai-socket"]
+    assert former == plain["containers"]
+    assert {**with_model, "containers": former} == plain
+
+
+def test_the_folder_of_the_models_socket_is_the_only_volume_that_it_adds() -> None:
+    plain, with_model = (
+        {each["name"] for each in pod(load_contract(ai=ai))["volumes"]} for ai in (False, True)
+    )
+    assert with_model - plain == {"todo-pod-ai-socket"}
+
+
+def test_the_model_runs_under_an_account_of_its_own_with_the_backends_group() -> None:
+    contract = load_contract(ai=True)
+    accounts = {
+        each["name"]: each["securityContext"]["runAsUser"] for each in pod(contract)["containers"]
+    }
+    assert len(set(accounts.values())) == len(accounts)
+    contexts = [container(contract, name)["securityContext"] for name in ("ai", "backend")]
+    assert len({each["runAsGroup"] for each in contexts}) == 1
 
 
 def test_a_oneshot_other_than_the_migration_has_no_form() -> None:

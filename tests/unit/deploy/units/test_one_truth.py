@@ -1,18 +1,22 @@
 """The units own every number; wherever one stands again, it must be the same."""
 
 import re
+import shutil
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from deploy.paths import REPO
+from deploy.bootstrap import venv
+from deploy.errors import DeployError
+from deploy.paths import REPO, lock_file
 from deploy.units.loader import load_contract, load_units
 from deploy.units.spec import MANAGEMENT, PUBLIC, build_args
 from todo.config.settings import Settings
 from todo.probe import BUSY_TIMEOUT_S, START_TIMEOUT_S
 
 CONTAINERFILE = (REPO / "Containerfile").read_text()
-ARGUMENTS = build_args(load_contract())
+ARGUMENTS = build_args(load_contract(ai=True))
 
 
 def stage(name: str) -> str:
@@ -35,13 +39,13 @@ def test_a_default_of_the_containerfile_is_what_the_units_say(name: str) -> None
     assert defaults == {ARGUMENTS[name]}
 
 
-@pytest.mark.parametrize("name", ["backend", "db"])
+@pytest.mark.parametrize("name", ["ai", "backend", "db"])
 def test_an_image_runs_as_its_units_account(name: str) -> None:
     account = f"${{{name.upper()}_UID}}:${{{name.upper()}_GID}}"
     assert instructions(stage(name), "USER") == [account]
 
 
-@pytest.mark.parametrize("name", ["backend", "db"])
+@pytest.mark.parametrize("name", ["ai", "backend", "db"])
 def test_an_image_stops_by_its_units_signal(name: str) -> None:
     # Kubernetes and `podman kube play` know no other way to say it.
     assert instructions(stage(name), "STOPSIGNAL") == [f"${{{name.upper()}_STOPSIGNAL}}"]
@@ -68,7 +72,7 @@ def test_every_variable_of_the_units_is_an_option_of_the_program() -> None:
     known = {f"TODO_{name.upper()}" for name in Settings.model_fields}
     used = {
         name
-        for each in load_contract().containers
+        for each in load_contract(ai=True).containers
         for name in each.env
         if each.image == "localhost/todo-backend:latest"
     }
@@ -90,9 +94,9 @@ def test_the_probe_gives_a_start_as_long_as_systemd_does() -> None:
     assert load_contract().container("todo-backend").start_timeout_s == START_TIMEOUT_S
 
 
-@pytest.mark.parametrize("name", ["todo-backend", "todo-db"])
+@pytest.mark.parametrize("name", ["todo-ai", "todo-backend", "todo-db"])
 def test_a_health_check_that_the_machine_holds_back_is_not_a_failure(name: str) -> None:
-    health = load_contract().container(name).health
+    health = load_contract(ai=True).container(name).health
     assert health is not None
     assert health.timeout_s >= 30 * BUSY_TIMEOUT_S
 
@@ -120,10 +124,11 @@ def test_the_database_lets_nobody_in_but_its_roles() -> None:
 def test_the_database_is_the_last_to_be_ended_where_memory_is_short() -> None:
     scores = {
         unit.stem: int(unit.get("Service", "OOMScoreAdjust").value)
-        for unit in load_units()
+        for unit in load_units(ai=True)
         if unit.suffix == "container"
     }
-    assert sorted(scores, key=scores.__getitem__) == ["todo-db", "todo-backend", "todo-migrate"]
+    order = ["todo-db", "todo-backend", "todo-migrate", "todo-ai"]
+    assert sorted(scores, key=scores.__getitem__) == order
 
 
 def test_the_clients_of_the_database_have_the_group_of_its_socket() -> None:
@@ -140,3 +145,56 @@ def test_the_databases_socket_folder_is_mounted_where_its_address_says() -> None
         if mount.volume == "todo-socket"
     }
     assert folders == {ARGUMENTS["DB_SOCKET_DIR"]}
+
+
+# -- The local model ------------------------------------------------------------------------------
+
+
+def test_the_stack_without_the_model_has_nothing_of_it() -> None:
+    contract = load_contract()
+    assert "todo-ai" not in {each.unit for each in contract.containers}
+    assert {each.unit for each in contract.volumes} == {"todo-data", "todo-socket"}
+    assert not any(name.startswith("TODO_AI_") for name in contract.container("todo-backend").env)
+
+
+def test_the_backend_asks_the_model_at_the_socket_that_it_listens_on() -> None:
+    contract = load_contract(ai=True)
+    backend, model = (contract.container(name) for name in ("todo-backend", "todo-ai"))
+    assert backend.env["TODO_AI_URL"] == f"unix:{model.env['AI_SOCKET']}"
+    folders = {
+        (mount.path, mount.read_only)
+        for each in (backend, model)
+        for mount in each.mounts
+        if mount.volume == "todo-ai-socket"
+    }
+    assert folders == {(ARGUMENTS["AI_SOCKET_DIR"], True), (ARGUMENTS["AI_SOCKET_DIR"], False)}
+    assert model.gid == backend.gid
+
+
+def test_the_health_check_of_the_model_is_a_command_of_its_launcher() -> None:
+    source = (REPO / "containers" / "ai" / "todo-ai.c").read_text()
+    model = load_contract(ai=True).container("todo-ai")
+    assert model.health is not None
+    for command in (model.health.command[1], model.command[0]):
+        assert f'strcmp(command, "{command}")' in source
+    assert instructions(stage("ai"), "ENTRYPOINT") == [f'["{model.health.command[0]}"]']
+
+
+def test_the_launcher_reads_the_variables_of_its_unit() -> None:
+    source = (REPO / "containers" / "ai" / "todo-ai.c").read_text()
+    names = {name for name in load_contract(ai=True).container("todo-ai").env if name[:3] == "AI_"}
+    assert names == set(re.findall(r'"(AI_[A-Z0-9_]+)"', source))
+
+
+def test_the_model_is_the_file_of_the_pinned_wheel() -> None:
+    folder = ARGUMENTS["AI_MODEL_FILE"].split("/")[-2]
+    pinned = venv.versions(lock_file("model").read_text())
+    assert list(pinned) == [folder.replace("_", "-")]
+
+
+def test_threads_that_wait_for_a_processor_are_refused(tmp_path: Path) -> None:
+    shutil.copytree(REPO / "quadlet", tmp_path / "quadlet")
+    unit = tmp_path / "quadlet" / "todo-ai.container"
+    unit.write_text(unit.read_text().replace("CPUQuota=200%", "CPUQuota=150%"))
+    with pytest.raises(DeployError, match="grants 1 processors, AI_MAX_THREADS=2"):
+        load_contract(tmp_path / "quadlet", ai=True)
