@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Logs(StackCommand):
-    """Show the log of the stack: all of it, or of some units (backend, db, migrate)."""
+    """Show the log of the stack: all of it, or of some units (backend, db, migrate, ai)."""
 
     WORDS: ClassVar[Mapping[str, str]] = {name: f"of todo-{name}" for name in logs.UNITS}
 

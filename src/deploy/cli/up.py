@@ -8,28 +8,26 @@ from plumbum import cli
 
 from deploy import command_hints, progress
 from deploy.bootstrap.entrypoint import write_output
-from deploy.cli.stack_command import StackCommand
+from deploy.cli.start_command import StartCommand
 from deploy.image import build
 from deploy.scan import up_notice
 from deploy.stack import status, up
 
 
-class Up(StackCommand):
+class Up(StartCommand):
     """Build what is stale, install, start, and wait until the backend serves."""
 
-    port = cli.SwitchAttr("--port", cli.Range(1, 65535), help="loopback port of the public API")
-    builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
-    assume_yes = cli.Flag("--yes", help="install missing Debian packages")
     image_cache = cli.SwitchAttr("--image-cache", Path, help="folder that keeps finished images")
 
     def main(self) -> int:
         """Bring the stack up."""
+        self.check_switches()
         lab = self.trial()
         if lab is not None:
             words = [f"--builder={self.builder}"] if self.builder else []
-            return lab.up(words, port=self.port)
+            return lab.up(words, port=self.port, ai=self.request())
         options = build.Options(builder=self.builder, archive_dir=self.image_cache)
-        url = up.up(options, port=self.port, assume_yes=bool(self.assume_yes))
+        url = up.up(options, port=self.port, ai=self.request(), assume_yes=bool(self.assume_yes))
         timings = progress.TIMINGS.render()
         write_output(f"{timings}\n\n{render(url, status.find_management())}")
         # A program that waits for the address has it now; what follows may take a while.

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from deploy import command_hints, process
 from deploy.stack import definition, ports, quadlet, systemd
-from deploy.stack.services import SERVICES, SOCKET
+from deploy.stack.services import SOCKET, find_services
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def find_unread() -> dict[str, str]:
     """The units whose files changed since systemd read them: unit -> why."""
     found = {}
     generated = quadlet.generate()
-    for unit in (SOCKET, *SERVICES):
+    for unit in (SOCKET, *find_services()):
         shown = systemd.properties(unit, "NeedDaemonReload", "FragmentPath")
         fragment = Path(shown.get("FragmentPath", ""))
         if unit != SOCKET and generated is not None and _is_rejected(unit, generated):
@@ -65,7 +65,7 @@ def describe(differing: Mapping[str, str]) -> list[str]:
 def find_outdated() -> dict[str, str]:
     """The units that run with older settings than systemd has: unit -> why."""
     found = {}
-    for unit in (SOCKET, *SERVICES):
+    for unit in (SOCKET, *find_services()):
         why = _why_outdated(unit)
         if why:
             found[unit] = why

@@ -8,20 +8,25 @@ import dataclasses
 import itertools
 import logging
 import secrets
+import shutil
+import stat
 from typing import TYPE_CHECKING
 
 from deploy import command_hints, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.host import probe
 from deploy.image import build
-from deploy.lab import manager
+from deploy.lab import manager, rootfs
 from deploy.lab import state as lab_state
 from deploy.paths import REPO
 from deploy.stack import ports, status
+from deploy.stack.local_model import UNCHANGED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from deploy.stack.local_model import Model, Request
 
 _CHECKOUT = "/srv/todo-backend"
 _BUILD = ("python3", f"{_CHECKOUT}/build.py")
@@ -70,12 +75,13 @@ class LabStack:
     name: str
     why: str | None
 
-    def up(self, arguments: Sequence[str], *, port: int | None) -> int:
+    def up(self, arguments: Sequence[str], *, port: int | None, ai: Request = UNCHANGED) -> int:
         """Start the lab where needed and run `up` inside; the lab keeps running.
 
         Args:
             arguments: Further words for `up`.
             port: Port on this host's loopback; 8000 when None.
+            ai: What is wanted of the local model.
 
         Raises:
             DeployError: No lab can run on this host either, the lab of that name is another
@@ -95,7 +101,14 @@ class LabStack:
             there = f"port {published}" if published else "no port of the backend"
             message = f"the lab {self.name} runs already, and publishes {there}"
             raise DeployError(message, hint=_beside(port), code=ExitCode.CONFIG)
-        return _interact(machine, ["up", f"--image-cache={_IMAGES}", "--no-lab", *arguments])
+        words = ["up", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
+        if ai.wanted is not None:
+            words.append("--ai" if ai.wanted else "--no-ai")
+        with contextlib.ExitStack() as stack:
+            if ai.model:
+                inside = stack.enter_context(_shared(ai.model))
+                words += [f"--model={inside}", f"--sha256={ai.model.sha256}"]
+            return _interact(machine, words)
 
     def image(self, arguments: Sequence[str], packages: Path | None, *, assume_yes: bool) -> int:
         """Build images in the running lab, or in one that lasts as long as the build.
@@ -217,6 +230,29 @@ class LabStack:
             hint = f"run the command there, or {_beside(None)}"
             raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
         return found
+
+
+@contextlib.contextmanager
+def _shared(model: Model) -> Iterator[str]:
+    """A model in the folder that labs share with this host; gives its path there.
+
+    It is a link where the lab's user can read the file: a model is large.
+    """
+    folder = rootfs.shared_cache() / "models"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{secrets.token_hex(4)}-{model.name}"
+    try:
+        try:
+            if not model.path.stat().st_mode & stat.S_IROTH:
+                raise PermissionError
+            path.hardlink_to(model.path)
+        except OSError:
+            # Another file system, or a private file.
+            shutil.copyfile(model.path, path)
+            path.chmod(0o644)
+        yield f"{rootfs.CACHE}/models/{path.name}"
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def lend(machine: manager.Lab, path: Path) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from deploy import command_hints, process, progress
 from deploy.errors import DeployError, ExitCode
-from deploy.stack import drift, install, ports, quadlet, readiness, startup, systemd
-from deploy.stack.services import BACKEND, DB, MIGRATE, SERVICES, SOCKET
+from deploy.stack import drift, install, local_model, ports, quadlet, readiness, startup, systemd
+from deploy.stack.local_model import UNCHANGED, Request
+from deploy.stack.services import AI, BACKEND, DB, MIGRATE, SOCKET, find_services
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from deploy.stack.addresses import Address
 
 SECRET = "todo-token-secret"  # noqa: S105  # its name, not its value
-VOLUMES = ("todo-data", "todo-socket")
+VOLUMES = ("todo-data", "todo-socket", *local_model.VOLUMES)
 
 LINGERING = Path("/var/lib/systemd/linger")
 """Where systemd-logind keeps an empty file for each lingering user."""
@@ -65,15 +66,21 @@ def check_port(port: int | None, *, moving: bool) -> None:
         )
 
 
-def prepare() -> Prepared:
+def prepare(ai: Request = UNCHANGED) -> Prepared:
     """Create the secret, install the units, let them run without a login.
 
-    Nothing that runs is touched.
+    Nothing that runs is touched, except a local model that is not wanted any more.
+
+    Args:
+        ai: What is wanted of the local model.
     """
     with progress.step("Installing the units") as step:
         step.note("secret")
         _ensure_secret()
-        files = install.install(_units(install.installed_text(ports.DROPIN)))
+        if not ai.applies() and AI in find_services():
+            # Its unit goes, so nothing else could stop it.
+            systemd.systemctl("stop", AI)
+        files = install.install(_units(install.installed_text(ports.DROPIN), ai))
         stale = _reload(step)
         # A socket is an ordinary unit and wants enabling; Quadlet's [Install] needs none.
         systemd.systemctl("enable", "--quiet", SOCKET)
@@ -109,7 +116,7 @@ def start(prepared: Prepared, *, port: int | None = None) -> str:
     if text is None:
         _check_addresses(ports.find_ours())
     # A unit at its start limit stays down, and takes its socket along, until reset.
-    systemd.systemctl("reset-failed", SOCKET, *SERVICES, check=False)
+    systemd.systemctl("reset-failed", SOCKET, *find_services(), check=False)
     with progress.step("Starting the services") as step:
         for unit in (DB, MIGRATE):
             again = unit == MIGRATE or unit in prepared.stale or _runs_old_image(unit)
@@ -134,18 +141,33 @@ def restart() -> str:
     _check_addresses(ports.find_ours())
     with progress.step("Restarting the backend") as step:
         stale = _reload(step)
-        systemd.systemctl("reset-failed", SOCKET, *SERVICES, check=False)
+        systemd.systemctl("reset-failed", SOCKET, *find_services(), check=False)
         if DB in stale:
             startup.run_job("restart", DB, step)
         if stale & {DB, MIGRATE}:
             startup.run_job("restart", MIGRATE, step)
         _serve({*stale, BACKEND}, step)
+        if AI in stale:
+            startup.run_job("restart", AI, step)
     return readiness.wait()
 
 
-def _units(dropin: str | None) -> dict[str, str]:
+def start_model(prepared: Prepared) -> None:
+    """Start the model server, again where it is stale, and wait until it has loaded its model.
+
+    Args:
+        prepared: What `prepare` found.
+
+    Raises:
+        DeployError: It did not start.
+    """
+    local_model.start(again=AI in prepared.stale or _runs_old_image(AI))
+
+
+def _units(dropin: str | None, ai: Request = UNCHANGED) -> dict[str, str]:
     """What is to be installed, with our drop-in for the port where there is one."""
-    return install.shipped() if dropin is None else {**install.shipped(), ports.DROPIN: dropin}
+    units = local_model.find_units(ai)
+    return units if dropin is None else {**units, ports.DROPIN: dropin}
 
 
 def _new_dropin(port: int | None) -> str | None:
@@ -218,9 +240,9 @@ def _moved(dropin: str) -> Iterator[None]:
 def stop() -> None:
     """Stop everything; the socket first, so that no connection starts the backend again."""
     with progress.step("Stopping the services"):
-        for unit in (SOCKET, *reversed(SERVICES)):
+        for unit in (SOCKET, *reversed(find_services())):
             systemd.systemctl("stop", unit, check=False)
-        systemd.systemctl("reset-failed", SOCKET, *SERVICES, check=False)
+        systemd.systemctl("reset-failed", SOCKET, *find_services(), check=False)
 
 
 def _check_addresses(ours: Collection[Address]) -> None:

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from deploy import process
-from deploy.stack.services import SERVICES
+from deploy.stack.services import AI, SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-UNITS = tuple(service.removeprefix("todo-").removesuffix(".service") for service in SERVICES)
+UNITS = tuple(service.removeprefix("todo-").removesuffix(".service") for service in (*SERVICES, AI))
 """The names that users give."""
 
 _FIELDS = "MESSAGE,PRIORITY,CONTAINER_NAME,SYSLOG_IDENTIFIER,USER_UNIT,_SYSTEMD_USER_UNIT"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deploy import process
 from deploy.errors import DeployError, ExitCode
-from deploy.stack.services import SERVICES
+from deploy.stack.services import find_services
 
 _FOLDERS = (
     "/etc/systemd/user-generators",
@@ -42,7 +42,7 @@ def refuse_rejected() -> None:
         DeployError: There is one; the message is Quadlet's own reason.
     """
     generated = generate()
-    for unit in SERVICES:
+    for unit in find_services():
         if generated is not None and unit not in generated:
             raise DeployError(explain_rejected(unit), hint=REMEDY, code=ExitCode.DATA)
 

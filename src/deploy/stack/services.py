@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from deploy.stack import install
+
 SOCKET = "todo-backend.socket"
 BACKEND = "todo-backend.service"
 DB = "todo-db.service"
 MIGRATE = "todo-migrate.service"
+AI = "todo-ai.service"
 SERVICES = (DB, MIGRATE, BACKEND)
+"""What every stack runs, in the order in which it starts."""
+
+
+def find_services() -> tuple[str, ...]:
+    """What the stack of this user runs: with the local model where that is installed."""
+    return (DB, MIGRATE, AI, BACKEND) if has_ai() else SERVICES
+
+
+def has_ai() -> bool:
+    """Whether the local model is installed."""
+    return install.installed_text(f"{AI.removesuffix('.service')}.container") is not None

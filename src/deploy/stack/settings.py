@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from deploy import paths, process
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import definition
-from deploy.stack.services import BACKEND, SERVICES, SOCKET
+from deploy.stack.services import BACKEND, SOCKET, find_services
 from deploy.stack.status import PUBLISHED_MANAGEMENT, PUBLISHED_URL
 from deploy.units.parser import split_words
 
@@ -116,7 +116,7 @@ def find() -> Settings:
         addresses=tuple(find_addresses(definition.load(SOCKET))),
         limits=tuple(
             setting
-            for service in SERVICES
+            for service in find_services()
             for setting in _limits(service, definition.load(_container(service)))
         ),
     )

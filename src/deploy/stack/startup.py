@@ -16,7 +16,7 @@ from deploy import command_hints
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import journal, systemd
 from deploy.stack.exits import ExitStatus
-from deploy.stack.services import BACKEND, MIGRATE, SERVICES, SOCKET
+from deploy.stack.services import BACKEND, MIGRATE, SOCKET, find_services
 
 if TYPE_CHECKING:
     from deploy.progress import Step
@@ -193,7 +193,7 @@ def wait_started(
 
 def _is_another_changing(unit: str, observer: Observer) -> bool:
     """Whether systemd starts or stops another unit, for which it has a timeout."""
-    others = [observer.state(each) for each in (SOCKET, *SERVICES) if each != unit]
+    others = [observer.state(each) for each in (SOCKET, *find_services()) if each != unit]
     return any(
         other.active in {"activating", "deactivating"} and not other.sub.startswith("auto-restart")
         for other in others

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from deploy import command_hints, process
 from deploy.stack import drift, install, journal, ports, startup, systemd
-from deploy.stack.services import BACKEND, DB, SERVICES, SOCKET
+from deploy.stack.services import AI, BACKEND, DB, SOCKET, find_services
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ class Status(Readiness):
     """The stack as it is now.
 
     Attributes:
-        units: The socket and the three services.
+        units: The socket and the services.
     """
 
     units: tuple[UnitStatus, ...] = ()
@@ -87,7 +87,7 @@ def find() -> Status:
     """Ask systemd, Podman and the backend itself, and compare what runs with its files."""
     now = check()
     differing = {**drift.find_outdated(), **drift.find_unread()}
-    units = tuple(_unit_status(unit, differing.get(unit)) for unit in (SOCKET, *SERVICES))
+    units = tuple(_unit_status(unit, differing.get(unit)) for unit in (SOCKET, *find_services()))
     return Status(**dataclasses.asdict(now), units=units)
 
 
@@ -151,7 +151,7 @@ def _find_cause(unit: str, state: systemd.UnitState) -> str:
 def _unit_status(unit: str, differs: str | None) -> UnitStatus:
     state = systemd.state(unit)
     health = running = None
-    if unit in (DB, BACKEND):
+    if unit in (AI, DB, BACKEND):
         inspected = process.run(
             [
                 "podman",

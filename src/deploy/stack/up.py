@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from deploy.host import packages
 from deploy.image import build as image_build
 from deploy.image import reproducible
-from deploy.stack import lifecycle
+from deploy.stack import lifecycle, local_model
+from deploy.stack.local_model import UNCHANGED, Request
 from deploy.units import spec
 from deploy.units.loader import load_contract
 
@@ -22,7 +23,7 @@ def build(
     assume_yes: bool = False,
 ) -> list[image_build.Image]:
     """Build the named targets where missing or stale; the units decide the arguments."""
-    arguments = spec.build_args(load_contract())
+    arguments = spec.build_args(load_contract(ai=True))
     packages.ensure_stack_packages(assume_yes=assume_yes)
     return [image_build.ensure(target, arguments, options) for target in targets]
 
@@ -31,22 +32,50 @@ def verify(
     target: str, options: image_build.Options, *, assume_yes: bool = False
 ) -> reproducible.Comparison:
     """Build a target twice and compare; the units decide the arguments."""
-    arguments = spec.build_args(load_contract())
+    arguments = spec.build_args(load_contract(ai=True))
     packages.ensure_stack_packages(assume_yes=assume_yes)
     return reproducible.verify(target, arguments, options)
 
 
 def install(
-    options: image_build.Options, *, port: int | None = None, assume_yes: bool = False
+    options: image_build.Options,
+    *,
+    port: int | None = None,
+    ai: Request = UNCHANGED,
+    assume_yes: bool = False,
 ) -> set[str]:
     """Everything that `systemctl --user start todo-backend` needs; names what changed."""
     lifecycle.check_port(port, moving=False)
-    build(options, assume_yes=assume_yes)
-    return {*lifecycle.prepare().files, *lifecycle.set_port(port)}
+    _provide(options, ai, assume_yes=assume_yes)
+    return {*lifecycle.prepare(ai).files, *lifecycle.set_port(port)}
 
 
-def up(options: image_build.Options, *, port: int | None = None, assume_yes: bool = False) -> str:
-    """Install, start, and wait until the backend is ready; returns its URL."""
+def up(
+    options: image_build.Options,
+    *,
+    port: int | None = None,
+    ai: Request = UNCHANGED,
+    assume_yes: bool = False,
+) -> str:
+    """Install, start, and wait until the backend is ready; returns its URL.
+
+    Raises:
+        DeployError: Something did not start. Where that is the model server, the backend serves.
+    """
     lifecycle.check_port(port, moving=True)
-    build(options, assume_yes=assume_yes)
-    return lifecycle.start(lifecycle.prepare(), port=port)
+    _provide(options, ai, assume_yes=assume_yes)
+    prepared = lifecycle.prepare(ai)
+    url = lifecycle.start(prepared, port=port)
+    if ai.applies():
+        lifecycle.start_model(prepared)
+    elif ai.wanted is False:
+        local_model.remove()
+    return url
+
+
+def _provide(options: image_build.Options, ai: Request, *, assume_yes: bool) -> None:
+    """The images, and the model where another one than the default is wanted."""
+    targets = (*image_build.TARGETS, *([image_build.AI] if ai.applies() else []))
+    build(options, targets, assume_yes=assume_yes)
+    if ai.model:
+        local_model.copy(ai.model)

@@ -1,0 +1,53 @@
+"""What the commands that make a stack of a checkout share: ports, builder, local model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from plumbum import cli
+
+from deploy.cli.command import usage
+from deploy.cli.stack_command import StackCommand
+from deploy.stack import local_model
+
+
+class StartCommand(StackCommand):
+    """A command that builds and installs what the stack runs."""
+
+    port = cli.SwitchAttr("--port", cli.Range(1, 65535), help="loopback port of the public API")
+    builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
+    assume_yes = cli.Flag("--yes", help="install missing Debian packages")
+    ai = cli.Flag("--ai", help="with a local language model; later runs keep it")
+    no_ai = cli.Flag("--no-ai", help="without the local language model; also deletes its copy")
+    model = cli.SwitchAttr(
+        "--model", Path, argname="FILE", help="with --ai: a GGUF file, instead of the small default"
+    )
+    sha256 = cli.SwitchAttr("--sha256", str, argname="HEX", help="what the file has to be")
+
+    def check_switches(self) -> None:
+        """Refuse switches for the local model that do not go together.
+
+        Raises:
+            DeployError: They do not.
+        """
+        program = str(self.PROGNAME)
+        if self.no_ai and (self.ai or self.model):
+            raise usage("--ai and --no-ai exclude each other", program)
+        if (self.model or self.sha256) and not self.ai:
+            raise usage("--model and --sha256 need --ai", program)
+        if bool(self.model) != bool(self.sha256):
+            raise usage(
+                "--model and --sha256 go together: the file is compared before it is used", program
+            )
+
+    def request(self) -> local_model.Request:
+        """What the command line says about the local model; its file is read and compared here.
+
+        Raises:
+            DeployError: The file is not what the switches say.
+        """
+        wanted = bool(self.ai) if self.ai or self.no_ai else None
+        if not self.model:
+            return local_model.Request(wanted)
+        path = Path(self.model).expanduser().absolute()
+        return local_model.Request(wanted, local_model.check_file(path, str(self.sha256)))

@@ -1,0 +1,231 @@
+"""The local model: its file in a volume, and the drop-in by which its server loads that file.
+
+The default model is part of the image. Another one is copied once into the volume `todo-model`; its
+name is its SHA-256. The launcher compares file and hash at every start.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from deploy import process, progress
+from deploy.errors import DeployError, ExitCode
+from deploy.stack import install, startup
+from deploy.stack.services import AI, has_ai
+from deploy.units.loader import load_contract
+
+if TYPE_CHECKING:
+    from deploy.progress import Step
+
+DROPIN = "todo-ai.container.d/50-model.conf"
+VOLUMES = ("todo-ai-socket", "todo-model")
+"""The volumes that only the local model uses."""
+
+_VOLUME = "todo-model"
+_FOLDER = "/model"
+_MAGIC = b"GGUF"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CHUNK = 1 << 20
+_MIB, _GIB = 1 << 20, 1 << 30
+_STEP = 256 * _MIB
+_COPY_TIMEOUT_S = 3600.0
+_MEMINFO = Path("/proc/meminfo")
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A GGUF file of this machine.
+
+    Attributes:
+        path: Where it is.
+        sha256: What it has to be, in lower case.
+        size: Bytes.
+    """
+
+    path: Path
+    sha256: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The name of its copy in the volume."""
+        return f"{self.sha256}.gguf"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a command wants of the local model.
+
+    Attributes:
+        wanted: Whether the stack shall have one; None leaves it as it is.
+        model: The model in place of the present one; None keeps that.
+    """
+
+    wanted: bool | None = None
+    model: Model | None = None
+
+    def applies(self) -> bool:
+        """Whether the stack has a local model afterwards."""
+        return has_ai() if self.wanted is None else self.wanted
+
+
+UNCHANGED = Request()
+
+
+def check_file(path: Path, sha256: str) -> Model:
+    """Compare a model with its hash; nothing has changed by then.
+
+    Raises:
+        DeployError: It cannot be read, is not a GGUF file, has another hash, or is larger than the
+            memory of this machine.
+    """
+    wanted = sha256.lower().removeprefix("sha256:")
+    if not _SHA256.fullmatch(wanted):
+        message = f"{sha256} is not a SHA-256"
+        raise DeployError(message, hint="write its 64 hexadecimal digits", code=ExitCode.USAGE)
+    try:
+        with path.open("rb") as file, progress.step("Checking the model") as step:
+            size = path.stat().st_size
+            if file.read(len(_MAGIC)) != _MAGIC:
+                message = f"{path} is not a model in the GGUF format"
+                raise DeployError(message, hint="name a .gguf file", code=ExitCode.DATA)
+            _require_memory(path, size)
+            file.seek(0)
+            found = _hash(file, size, step)
+    except OSError as error:
+        message = f"the model {path} cannot be read: {error.strerror}"
+        raise DeployError(message, hint="name a readable file", code=ExitCode.USAGE) from None
+    if found != wanted:
+        message = f"the model {path} has the SHA-256 {found}, expected {wanted}"
+        hint = "it is damaged or another file: download it again, or correct --sha256"
+        raise DeployError(message, hint=hint, code=ExitCode.DATA)
+    return Model(path, found, size)
+
+
+def find_units(request: Request) -> dict[str, str]:
+    """The units to install: those of every stack, and of the local model where it is wanted.
+
+    Args:
+        request: What the command wants; with nothing in it, what is installed stays.
+    """
+    if not request.applies():
+        return install.shipped()
+    text = render_dropin(request.model) if request.model else install.installed_text(DROPIN)
+    return {**install.shipped(ai=True), **({DROPIN: text} if text else {})}
+
+
+def render_dropin(model: Model) -> str:
+    """The drop-in of the model server for a model in the volume."""
+    return "\n".join(
+        [
+            "# Written by `build.py up --ai --model`; `up --no-ai` removes it.",
+            "[Container]",
+            f"Volume=todo-model.volume:{_FOLDER}:ro",
+            f"Environment=AI_MODEL_FILE={_FOLDER}/{model.name}",
+            f"Environment=AI_MODEL_SHA256={model.sha256}",
+            "",
+            "[Service]",
+            f"# The model has {model.size / _GIB:.1f} GiB. Another form of it that suits the",
+            "# processor takes as much again; the context, the cache and the program 1 GiB.",
+            f"MemoryMax={memory_limit(model.size) // _MIB}M",
+            "",
+        ]
+    )
+
+
+def memory_limit(size: int) -> int:
+    """The limit of the server's memory for a model of this size, in bytes."""
+    return math.ceil((2 * size + _GIB) / _STEP) * _STEP
+
+
+def copy(model: Model) -> None:
+    """Copy a model into the volume, unless it is there; models of former runs stay meanwhile.
+
+    The copy shares its blocks with the file where the file system can do so.
+
+    Raises:
+        DeployError: The disk is full, or Podman failed; the volume is as it was.
+    """
+    volume = next(one for one in load_contract(ai=True).volumes if one.name == _VOLUME)
+    owner = f"--opt=o=uid={volume.uid},gid={volume.gid}"
+    # As Quadlet makes it.
+    process.run(["podman", "volume", "create", "--ignore", owner, _VOLUME])
+    folder = _mount_point()
+    target, partial = folder / model.name, folder / f".{model.name}"
+    if _unshared("test", "-e", str(target), check=False).returncode == 0:
+        return
+    with progress.step(f"Copying the model ({model.size / 1e9:.1f} GB)"):
+        try:
+            _unshared("cp", "--reflink=auto", str(model.path), str(partial))
+            # The container's account is not the owner.
+            _unshared("chmod", "0444", str(partial))
+            _unshared("mv", str(partial), str(target))
+        except BaseException:
+            _unshared("rm", "-f", str(partial), check=False)
+            raise
+
+
+def start(*, again: bool) -> None:
+    """Start the model server, or restart it, and wait until it has loaded its model.
+
+    Raises:
+        DeployError: It did not start; the backend serves without it.
+    """
+    with progress.step("Loading the model") as step:
+        startup.run_job("restart" if again else "start", AI, step)
+    _remove_others()
+
+
+def remove() -> None:
+    """Remove the volumes of the local model, after its units and those who used them."""
+    for name in VOLUMES:
+        # One that somebody else's container uses stays, and `uninstall` names it.
+        process.run(["podman", "volume", "rm", name], check=False)
+
+
+def _remove_others() -> None:
+    """Remove the models of former drop-ins from the volume."""
+    text = install.installed_text(DROPIN)
+    if text is None:
+        return
+    found = re.search(rf"^Environment=AI_MODEL_FILE={_FOLDER}/(\S+)$", text, re.MULTILINE)
+    if found is None:
+        return
+    others = ["-type", "f", "!", "-name", found[1], "-delete"]
+    _unshared("find", str(_mount_point()), "-maxdepth", "1", *others, check=False)
+
+
+def _mount_point() -> Path:
+    inspect = ["podman", "volume", "inspect", "--format={{.Mountpoint}}", _VOLUME]
+    return Path(process.run(inspect).stdout.strip())
+
+
+def _unshared(*argv: str, check: bool = True) -> process.Completed:
+    """Run a program as root of the user's namespace, who may write to every volume."""
+    return process.run(["podman", "unshare", *argv], check=check, timeout_s=_COPY_TIMEOUT_S)
+
+
+def _hash(file: BinaryIO, size: int, step: Step) -> str:
+    digest, done = hashlib.sha256(), 0
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+        done += len(chunk)
+        step.note(f"{done * 100 // max(1, size)} %")
+    return digest.hexdigest()
+
+
+def _require_memory(path: Path, size: int) -> None:
+    found = re.search(r"^MemTotal: +(\d+) kB$", _MEMINFO.read_text(), re.MULTILINE)
+    total = int(found[1]) * 1024 if found else None
+    if total is not None and size > total:
+        raise DeployError(
+            f"the model {path} needs more memory than this machine has: "
+            f"{size / _GIB:.1f} of {total / _GIB:.1f} GiB",
+            hint="take a smaller one, or an endpoint elsewhere: docs/local-model.md",
+            code=ExitCode.CONFIG,
+        )
