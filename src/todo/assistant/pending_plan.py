@@ -13,6 +13,7 @@ from todo.assistant.planned_operations import join_operations
 from todo.core.caller import Caller
 from todo.core.errors import BatchFailedError
 from todo.mcp.tool import Json
+from todo.plans.document import render_plan
 from todo.plans.service import PlanService, prepare_apply
 from todo.tasks.batch import prepare_batch
 from todo.tasks.recurrence import RuleEvaluation
@@ -69,7 +70,8 @@ class PendingPlans:
 
         async def act(work: UnitOfWork) -> StoredResponse:
             plans = PlanService(work, rules, self._state.metrics.count_plan)
-            return StoredResponse(201, await plans.create(operations, reason=reason))
+            plan = await plans.create(operations, reason=reason)
+            return StoredResponse(201, render_plan(plan, work.timestamp))
 
         return await self._write(act, key)
 

@@ -36,8 +36,10 @@ async def lock_accounts(work: UnitOfWork, operations: list[dict[str, Any]]) -> N
     """
     caller = work.caller
     named = [_find_ids(operation) for operation in operations]
-    ids = sorted({each for some in named for each in some} | {caller.list_id} - {None}, key=str)
-    values = {**visibility_params(caller), "ids": orjson.dumps(ids).decode()}
+    ids = {each for some in named for each in some}
+    if caller.list_id is not None:
+        ids.add(caller.list_id)
+    values = {**visibility_params(caller), "ids": orjson.dumps(sorted(ids)).decode()}
     rows = await work.session.fetch(_OWNERS, values)
     owners = {str(row[0]) for row in rows}
     if caller.list_id is None and not all(named):
@@ -47,6 +49,7 @@ async def lock_accounts(work: UnitOfWork, operations: list[dict[str, Any]]) -> N
         await work.lock(owner)
 
 
-def _find_ids(operation: dict[str, Any]) -> set[str | None]:
+def _find_ids(operation: dict[str, Any]) -> set[str]:
     fields = operation.get("task", {})
-    return {operation.get("id"), fields.get("list_id"), fields.get("parent_id")} - {None}
+    named = (operation.get("id"), fields.get("list_id"), fields.get("parent_id"))
+    return {each for each in named if each is not None}

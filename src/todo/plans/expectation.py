@@ -85,12 +85,12 @@ def _digest(compared: Any) -> str:  # noqa: ANN401 - JSON
     return hashlib.blake2b(text, digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def dump_expected(expected: Iterable[Expected]) -> str:
+def encode_expected(expected: Iterable[Expected]) -> str:
     """Return it as it is stored."""
     return orjson.dumps([list(each) for each in expected]).decode()
 
 
-def load_expected(text: str) -> list[Expected]:
+def decode_expected(text: str) -> list[Expected]:
     """Return what was stored."""
     return [Expected(*each) for each in orjson.loads(text)]
 

@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from todo.core.errors import BatchFailedError, ProblemError
 from todo.lists.service import ListService
 from todo.plans.accounts import lock_accounts
 from todo.plans.list_names import fetch_list_names
-from todo.tasks.batch import explain_failure, run_operation
+from todo.tasks.batch import run_each, run_operation
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
 from todo.writes.hash_chain import Entry
@@ -16,8 +15,12 @@ from todo.writes.unit_of_work import UnitOfWork
 MAX_CHANGES = 1500
 """Of a plan: of each, a line is stored that it is compared by."""
 
-_SCOPES = {"delete": "delete", "delete_list": "delete", "share_list": "admin"}
-_SCOPES["unshare_list"] = "admin"
+_SCOPES = {
+    "delete": "delete",
+    "delete_list": "delete",
+    "share_list": "admin",
+    "unshare_list": "admin",
+}
 _KINDS = {"delete_list": "list", "share_list": "share", "unshare_list": "share"}
 """What the operations that are not about tasks change."""
 
@@ -59,22 +62,17 @@ async def run_operations(
     of_lists = {each["id"] for each in operations if each["op"] in _KINDS}
     outcome = Outcome(await fetch_list_names(work, of_lists))
     tasks, lists = TaskService(work, rules), ListService(work)
-    errors: list[dict[str, object]] = []
-    for index, operation in enumerate(operations):
+
+    async def run_one(operation: dict[str, Any]) -> bytes | None:
         start = len(work.recorded)
-        try:
-            document = await _run_one(tasks, lists, operation)
-        except ProblemError as error:
-            errors += explain_failure(index, error, of_task=operation["op"] not in _KINDS)
-        else:
-            name = operation["op"].encode()
-            outcome.results.append(b'{"op":"%b","task":%b}' % (name, document or b"null"))
+        document = await _run_one(tasks, lists, operation)
         made = enumerate(work.recorded[start:], start)
-        outcome.named |= {place for place, (_, entry) in made if _is_named(operation, entry)}
+        outcome.named |= {index for index, (_, entry) in made if _is_named(operation, entry)}
         if len(work.recorded) > MAX_CHANGES:
             raise TooManyChangesError
-    if errors:
-        raise BatchFailedError(errors=errors)
+        return document
+
+    outcome.results = await run_each(operations, run_one, _KINDS)
     return outcome
 
 

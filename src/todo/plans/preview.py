@@ -34,18 +34,18 @@ def render_changes(
     shown: dict[int, bytes] = {}
     size = 0
     ranks = [-1 if at in named else _EFFECTS.index(each.kind) for at, each in enumerate(entries)]
-    for place in sorted(range(len(entries)), key=ranks.__getitem__):
-        rendered = _render_change(entries[place], list_names)
+    for index in sorted(range(len(entries)), key=ranks.__getitem__):
+        rendered = _render_change(entries[index], list_names)
         change = orjson.dumps(rendered)
         fits = size + len(change) <= _MAX_SHOWN_BYTES
-        if place in named:
+        if index in named:
             if not fits:
                 change = orjson.dumps({**rendered, "before": None, "after": None})
         elif not fits or len(shown) >= MAX_SHOWN:
             break
-        shown[place] = change
+        shown[index] = change
         size += len(change)
-    return f"[{b','.join(shown[place] for place in sorted(shown)).decode()}]"
+    return f"[{b','.join(shown[index] for index in sorted(shown)).decode()}]"
 
 
 def render_summary(entries: Iterable[Entry]) -> str:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import (
     Select,
     bindparam,
@@ -31,11 +30,11 @@ MAX_CLOSED = 50
 # Old ones go a few at a time, with each new one.
 _PURGED = 20
 
-_ONLY = bindparam("only_list", type_=Id)
-_OWNER: ColumnElement[str] = bindparam("owner")
+_TOKEN_LIST_ID = bindparam("only_list", type_=Id)
+_BY_OWNER: ColumnElement[bool] = plan.c.owner == bindparam("owner")
 _NOW: ColumnElement[Any] = bindparam("now", type_=Time)
 # A token for one list sees what was planned within that list only.
-_SEEN = (plan.c.owner == _OWNER) & or_(_ONLY.is_(None), plan.c.list_id == _ONLY)
+_SEEN = _BY_OWNER & or_(_TOKEN_LIST_ID.is_(None), plan.c.list_id == _TOKEN_LIST_ID)
 _BY_ID = (plan.c.id == bindparam("id", type_=Id)) & _SEEN
 _IS_OPEN = plan.c.applied_at.is_(None) & (plan.c.expires_at > _NOW)
 _ABOUT = (
@@ -64,7 +63,7 @@ _SET_APPLIED = Statement(
 )
 _REMOVE = Statement(delete(plan).where(_BY_ID).returning(plan.c.id))
 _COUNT_OPEN = Statement(
-    select(func.count(), func.min(plan.c.expires_at)).where(plan.c.owner == _OWNER, _IS_OPEN)
+    select(func.count(), func.min(plan.c.expires_at)).where(_BY_OWNER, _IS_OPEN)
 )
 
 
@@ -81,7 +80,7 @@ _PURGE_OLD = _purge(
 )
 _PURGE_CLOSED = _purge(
     select(plan.c.id)
-    .where(plan.c.owner == _OWNER, or_(plan.c.applied_at.is_not(None), plan.c.expires_at <= _NOW))
+    .where(_BY_OWNER, or_(plan.c.applied_at.is_not(None), plan.c.expires_at <= _NOW))
     .order_by(plan.c.id.desc())
     .offset(literal_column(str(MAX_CLOSED)))
 )
@@ -112,37 +111,6 @@ class Plan:
     operations: str = ""
     changes: str = ""
     expected: str = ""
-
-    def render(self, timestamp: str) -> bytes:
-        """Return the plan as JSON.
-
-        Args:
-            timestamp: The current time, which decides whether it has expired.
-        """
-        shown: dict[str, Any] = {
-            "id": self.id,
-            "status": self.find_status(timestamp),
-            "reason": self.reason,
-            "summary": orjson.Fragment(self.summary),
-        }
-        if self.changes:
-            changes = orjson.loads(self.changes)
-            total = sum(each["count"] for each in orjson.loads(self.summary))
-            shown |= {
-                "operations": orjson.Fragment(self.operations),
-                "changes": changes,
-                "changes_omitted": total - len(changes),
-            }
-        names = ("list_id", "token_id", "agent", "model", "run_id")
-        times = ("created_at", "expires_at", "applied_at")
-        shown |= {name: getattr(self, name) for name in (*names, *times)}
-        return orjson.dumps(shown)
-
-    def find_status(self, timestamp: str) -> str:
-        """Return whether it is open, applied or expired at a time."""
-        if self.applied_at is not None:
-            return "applied"
-        return "open" if self.expires_at > timestamp else "expired"
 
 
 class PlanRepository:

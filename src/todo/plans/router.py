@@ -16,6 +16,7 @@ from todo.core.errors import NotFoundError
 from todo.core.timestamps import format_timestamp
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.observability.metrics import Metrics
+from todo.plans.document import render_plan
 from todo.plans.repository import PlanRepository
 from todo.plans.schemas import PlanCreate, PlanPage, PlanQuery, PlanRead, PlanResults
 from todo.plans.service import PlanService, prepare_apply
@@ -39,14 +40,14 @@ async def create_plan(request: Request, caller: CallerDep, body: PlanCreate) -> 
     rules, metrics = RuleEvaluation(), _metrics(request)
     await prepare_batch(rules, operations)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def create(work: UnitOfWork) -> StoredResponse:
         plan = await PlanService(work, rules, metrics.count_plan).create(
             operations, reason=body.reason, expires_in_minutes=body.expires_in_minutes
         )
-        # The id is the first key.
-        return StoredResponse(201, plan, {"location": f"{PATH}/{plan[7:43].decode()}"})
+        content = render_plan(plan, work.timestamp)
+        return StoredResponse(201, content, {"location": f"{PATH}/{plan.id}"})
 
-    return await run_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, create, changes_existing=False)
 
 
 @router.get("", response_model=PlanPage)
@@ -60,7 +61,7 @@ async def list_plans(
         found = await PlanRepository(session, caller).find_page(before, asked.limit + 1)
     shown = found[: asked.limit]
     cursor = render_cursor(shown[-1].id) if len(found) > len(shown) else None
-    items = [plan.render(_timestamp()) for plan in shown]
+    items = [render_plan(plan, _timestamp()) for plan in shown]
     return json_response(request, render_page(items, cursor))
 
 
@@ -72,7 +73,7 @@ async def read_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Respo
         plan = await PlanRepository(session, caller).find(str(plan_id))
     if plan is None:
         raise NotFoundError
-    return json_response(request, plan.render(_timestamp()))
+    return json_response(request, render_plan(plan, _timestamp()))
 
 
 @router.post("/{plan_id}/apply", response_model=PlanResults)
@@ -88,11 +89,11 @@ async def apply_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Resp
     async with database.reading(caller.user) as session:
         await prepare_apply(session, caller, rules, str(plan_id))
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def apply(work: UnitOfWork) -> StoredResponse:
         results = await PlanService(work, rules, metrics.count_plan).apply(str(plan_id))
         return StoredResponse(200, results)
 
-    return await run_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, apply, changes_existing=False)
 
 
 @router.delete("/{plan_id}", status_code=status.HTTP_204_NO_CONTENT)
@@ -100,11 +101,11 @@ async def apply_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Resp
 async def delete_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Response:
     """Delete a plan. Changes that it made stay."""
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def delete(work: UnitOfWork) -> StoredResponse:
         await PlanService(work).delete(str(plan_id))
         return StoredResponse(204)
 
-    return await run_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, delete, changes_existing=False)
 
 
 def _metrics(request: Request) -> Metrics:

@@ -15,6 +15,7 @@ from todo.core.errors import BatchFailedError, NotFoundError
 from todo.core.ids import new_uuid7
 from todo.core.timestamps import format_timestamp
 from todo.db.session import Session
+from todo.plans.document import get_status
 from todo.plans.errors import (
     PlanAppliedError,
     PlanExpiredError,
@@ -22,7 +23,7 @@ from todo.plans.errors import (
     PlanTooLargeError,
     TooManyPlansError,
 )
-from todo.plans.expectation import dump_expected, expect, find_differences, load_expected
+from todo.plans.expectation import decode_expected, encode_expected, expect, find_differences
 from todo.plans.operations import (
     MAX_CHANGES,
     TooManyChangesError,
@@ -79,8 +80,8 @@ class PlanService:
         *,
         reason: str | None = None,
         expires_in_minutes: int = DEFAULT_LIFETIME_MINUTES,
-    ) -> bytes:
-        """Describe what operations would change, change nothing, and return the plan as JSON.
+    ) -> Plan:
+        """Describe what operations would change, change nothing, and return the plan.
 
         Args:
             operations: Of `PlanCreate`, as JSON has them.
@@ -119,7 +120,7 @@ class PlanService:
             summary=render_summary(entries),
             operations=orjson.dumps(operations).decode(),
             changes=render_changes(entries, outcome.named, outcome.list_names),
-            expected=dump_expected(expect(recorded, outcome.list_names)),
+            expected=encode_expected(expect(recorded, outcome.list_names)),
         )
         if sum(len(part.encode()) for part in (plan.operations, plan.changes, plan.expected)) > (
             MAX_BYTES
@@ -133,7 +134,7 @@ class PlanService:
         await self._store.add({**values, "owner": caller.user}, forgotten=forgotten)
         await charge(work.session, caller, 1, work.now)
         work.after_commit(lambda: self._count("created"))
-        return plan.render(work.timestamp)
+        return plan
 
     async def apply(self, plan_id: str) -> bytes:
         """Do what a plan describes, all of it or nothing; return the results as JSON.
@@ -186,7 +187,7 @@ class PlanService:
     def _require_open(self, plan: Plan) -> None:
         if plan.applied_at is not None:
             raise PlanAppliedError(plan.applied_at)
-        if plan.find_status(self._work.timestamp) == "expired":
+        if get_status(plan, self._work.timestamp) == "expired":
             self._count("expired")
             raise PlanExpiredError(plan.expires_at)
 
@@ -202,7 +203,7 @@ class PlanService:
             ]
         else:
             found = expect(self._work.recorded, outcome.list_names)
-            errors = find_differences(load_expected(plan.expected), found)
+            errors = find_differences(decode_expected(plan.expected), found)
             if not errors:
                 return outcome.results
         self._count("outdated")

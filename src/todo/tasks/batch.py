@@ -1,7 +1,8 @@
 """Batches: several changes of tasks in one transaction, all or none."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
+from functools import partial
 from typing import Any
 
 from todo.core.errors import BatchFailedError, ProblemError, ValidationFailedError
@@ -30,20 +31,38 @@ async def run_batch(tasks: TaskService, operations: Sequence[dict[str, Any]]) ->
     Raises:
         BatchFailedError: Some cannot be done; its errors name each. Nothing may be committed.
     """
+    results = await run_each(operations, partial(run_operation, tasks))
+    return b'{"results":[%b]}' % b",".join(results)
+
+
+async def run_each(
+    operations: Sequence[dict[str, Any]],
+    run_one: Callable[[dict[str, Any]], Awaitable[bytes | None]],
+    not_of_tasks: Container[str] = (),
+) -> list[bytes]:
+    """Run operations in their order and return the result of each as JSON.
+
+    Args:
+        operations: Each with `op`.
+        run_one: Runs one; returns the task's document, None where there is none.
+        not_of_tasks: Operations whose fields are their own, not those of a `task`.
+
+    Raises:
+        BatchFailedError: As `run_batch`.
+    """
     results: list[bytes] = []
     errors: list[dict[str, object]] = []
     for index, operation in enumerate(operations):
+        name: str = operation["op"]
         try:
-            document = await run_operation(tasks, operation)
+            document = await run_one(operation)
         except ProblemError as error:
-            errors += explain_failure(index, error)
+            errors += _explain_failure(index, error, of_task=name not in not_of_tasks)
         else:
-            results.append(
-                b'{"op":"%b","task":%b}' % (operation["op"].encode(), document or b"null")
-            )
+            results.append(b'{"op":"%b","task":%b}' % (name.encode(), document or b"null"))
     if errors:
         raise BatchFailedError(errors=errors)
-    return b'{"results":[%b]}' % b",".join(results)
+    return results
 
 
 async def run_operation(tasks: TaskService, operation: dict[str, Any]) -> bytes | None:
@@ -68,9 +87,7 @@ async def run_operation(tasks: TaskService, operation: dict[str, Any]) -> bytes 
             return None
 
 
-def explain_failure(
-    index: int, error: ProblemError, *, of_task: bool = True
-) -> list[dict[str, object]]:
+def _explain_failure(index: int, error: ProblemError, *, of_task: bool) -> list[dict[str, object]]:
     """Return what `errors` has about an operation that failed.
 
     Args:

@@ -67,7 +67,11 @@ async def fetch_context(
 
 
 def parse_fields(
-    text: str, context: QuickAddContext, now: datetime, more: Mapping[str, str]
+    text: str,
+    context: QuickAddContext,
+    now: datetime,
+    more: Mapping[str, str],
+    list_argument: str = "`list_id`",
 ) -> QuickAddFields:
     """Turn a text into the fields of a new task; nothing is validated as a task yet.
 
@@ -76,6 +80,8 @@ def parse_fields(
         context: Of the caller, from `fetch_context`.
         now: The present instant.
         more: Fields that replace those of the text.
+        list_argument: Where the interface accepts the id of a list, for the message about a name
+            of several lists.
 
     Raises:
         ValidationFailedError: The text is too long, or names one of several lists.
@@ -103,16 +109,16 @@ def parse_fields(
         task["recurrence"] = parsed.recurrence
         task["recurrence_from"] = parsed.recurrence_from
     if parsed.list_name is not None and "list_id" not in more:
-        task["list_id"] = _choose_list(parsed.list_name, context)
+        task["list_id"] = _choose_list(parsed.list_name, context, list_argument)
     return QuickAddFields({**task, **more}, parsed)
 
 
-def _choose_list(name: str, context: QuickAddContext) -> str:
+def _choose_list(name: str, context: QuickAddContext, argument: str) -> str:
     ids = context.lists.names[name]
     if len(ids) > 1:
         raise field_error(
             "text",
-            f'names the list "{name}", and {len(ids)} lists have that name: send `list_id`',
+            f'names the list "{name}", and {len(ids)} lists have that name: set {argument}',
             code="ambiguous-list",
         )
     return ids[0]
@@ -128,15 +134,11 @@ def complete_fields(found: QuickAddFields) -> dict[str, Any]:
         AmbiguousTextError: The text has a part with more than one meaning.
         ValidationFailedError: The text does not make a task.
     """
-    if found.parsed.questions:
-        raise AmbiguousTextError(
-            errors=[
-                {"in": "body", "field": "text", **describe_question(each)}
-                for each in found.parsed.questions
-            ]
+    errors = [{"in": "body", "field": "text", **fault} for fault in find_faults(found.parsed)]
+    if errors:
+        raise (AmbiguousTextError if found.parsed.questions else ValidationFailedError)(
+            errors=errors
         )
-    if not found.parsed.title:
-        raise field_error("text", "has no title beside what was recognized: add a few words")
     try:
         return to_json_dict(TaskCreate.model_validate(found.task))
     except ValidationError as error:
@@ -151,6 +153,19 @@ def complete_fields(found: QuickAddFields) -> dict[str, Any]:
             for item in items
         ]
         raise ValidationFailedError(errors=errors) from None
+
+
+def find_faults(parsed: QuickAdd) -> list[dict[str, Any]]:
+    """Return why a text makes no task, in words that fit every interface; nothing if it does.
+
+    Each fault has `code` and `message`, and the other keys of `describe_question` where it is one.
+    """
+    if parsed.questions:
+        return [describe_question(each) for each in parsed.questions]
+    if parsed.title:
+        return []
+    message = "has no title beside what was recognized; add words, or put them in quotes"
+    return [{"code": "no-title", "message": message}]
 
 
 def describe_question(question: Question) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from tests.integration.users import Person, read
+from tests.integration.users import TASKS, Person, read
 
 PLANS = "/api/v1/plans"
 Json = dict[str, Any]
@@ -28,3 +28,8 @@ def find_moved(response: httpx.Response) -> list[tuple[str, str]]:
     assert body["code"] == "plan-outdated"
     assert {each["in"] for each in body["errors"]} == {"plan"}
     return sorted((each["field"], each["code"]) for each in body["errors"])
+
+
+def list_titles(person: Person) -> list[str]:
+    """Return the titles of a user's tasks, sorted."""
+    return sorted(task["title"] for task in read(person.http.get(TASKS))["items"])

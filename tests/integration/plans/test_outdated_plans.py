@@ -18,6 +18,7 @@ from tests.integration.writes.test_crossed_writes import read_deadlocks
 from todo.core.caller import Caller
 from todo.db.statement import Statement
 from todo.plans.errors import PlanOutdatedError, PlanTooLargeError
+from todo.plans.repository import Plan
 from todo.plans.service import PlanService
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
@@ -255,11 +256,10 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 def plan_in(world: World, *operations: Json) -> str:
-    async def make(work: UnitOfWork) -> bytes:
+    async def make(work: UnitOfWork) -> Plan:
         return await PlanService(work).create(list(operations), expires_in_minutes=10080)
 
-    plan: Json = orjson.loads(world.write(CALLER, NOW, make))
-    return str(plan["id"])
+    return world.write(CALLER, NOW, make).id
 
 
 def create_in(world: World, **fields: Any) -> str:  # noqa: ANN401 - JSON

@@ -51,8 +51,9 @@ def test_tasks_from_before_can_be_planned_and_nothing_else_changed(url: str) -> 
     ids = [str(row[0]) for row in fetch(engine, f"SELECT id {mine}")]
     operations = [{"op": "delete", "id": ids[0]}]
     with open_database(url) as world:
-        made = world.write(owner, NOW, lambda work: PlanService(work).create(operations))
-        plan = orjson.loads(made)
-        world.write(owner, NOW, lambda work: PlanService(work).apply(plan["id"]))
-    assert fetch(engine, f"SELECT count(*) {mine}") == [(len(ids) - len(plan["changes"]),)]
+        plan = world.write(owner, NOW, lambda work: PlanService(work).create(operations))
+        world.write(owner, NOW, lambda work: PlanService(work).apply(plan.id))
+    assert fetch(engine, f"SELECT count(*) {mine}") == [
+        (len(ids) - len(orjson.loads(plan.changes)),)
+    ]
     engine.dispose()

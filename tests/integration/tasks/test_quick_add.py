@@ -114,7 +114,7 @@ def test_two_lists_of_one_name_are_not_guessed(alice: Person) -> None:
 
     assert code(problem) == (422, "validation-failed")
     assert problem.json()["errors"][0]["code"] == "ambiguous-list"
-    assert "list_id" in problem.json()["errors"][0]["message"]
+    assert "`list_id`" in problem.json()["errors"][0]["message"]
     assert titles(alice.http) == []
     # The choice of the request is an answer to that.
     assert read(add(alice.http, "dig #garden", list_id=garden), 201)["task"]["list_id"] == garden

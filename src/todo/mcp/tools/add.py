@@ -32,7 +32,7 @@ from todo.mcp.tools.write import (
     run_write,
 )
 from todo.tasks.batch import prepare_batch
-from todo.tasks.quick_add import parse_fields
+from todo.tasks.quick_add import find_faults, parse_fields
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.schemas import TaskCreate
 from todo.tasks.visible_lists import VisibleList, fetch_visible_lists
@@ -195,18 +195,17 @@ def _read(item: Json, items: Items, path: str) -> Json:
 def _read_text(given: str, items: Items, path: str) -> Json:
     """Return the fields that a line of quick add gives; what is ambiguous becomes a fault."""
     try:
-        found = parse_fields(given, items.quick_add, items.clock.now, {})
+        found = parse_fields(given, items.quick_add, items.clock.now, {}, "list to an id")
     except ValidationFailedError as error:
         for each in error.errors or ():
             items.add_error(path, str(each["message"]), str(each["code"]))
         return {}
-    for question in found.parsed.questions:
-        part = given[question.start : question.end]
-        choices = list(question.choices)
-        items.add_error(path, question.message, question.code, part=part, choices=choices)
-    if not found.parsed.title:
-        items.add_error(path, "leaves no title; add words, or put them in quotes", "no-title")
-    return {} if found.parsed.questions or not found.parsed.title else found.task
+    faults = find_faults(found.parsed)
+    for fault in faults:
+        start, end = fault.pop("start", None), fault.pop("end", None)
+        more = {} if start is None else {"part": given[start:end]}
+        items.add_error(path, **fault, **more)
+    return {} if faults else found.task
 
 
 def _render(structured: Json) -> str:

@@ -105,7 +105,7 @@ def _read(arguments: Json, items: Items) -> list[Json]:
 async def _plan(work: UnitOfWork, items: Items, plans: PlanService, operations: list[Json]) -> Json:
     """Make the plan of a deletion."""
     try:
-        plan = orjson.loads(await plans.create(operations, expires_in_minutes=_LIFETIME_MINUTES))
+        plan = await plans.create(operations, expires_in_minutes=_LIFETIME_MINUTES)
     except BatchFailedError as error:
         tasks = sum(each["op"] == "delete" for each in operations)
         errors = translate_batch_error(error, tasks)
@@ -115,16 +115,16 @@ async def _plan(work: UnitOfWork, items: Items, plans: PlanService, operations: 
     named = await _fetch_tasks(work, operations)
     below = [
         change["before"]
-        for change in plan["changes"]
+        for change in orjson.loads(plan.changes)
         if (change["operation"], change["kind"]) == ("delete", "task") and change["id"] not in named
     ]
     shown = [*named.values(), *below][: max(_MAX_SHOWN, len(named))]
     return {
         **items.clock.render(),
         "status": "planned",
-        "plan_id": plan["id"],
-        "expires_at": items.clock.show(plan["expires_at"]),
-        "count": _count_tasks(plan["summary"]),
+        "plan_id": plan.id,
+        "expires_at": items.clock.show(plan.expires_at),
+        "count": _count_tasks(orjson.loads(plan.summary)),
         "tasks": [view_task(task, items.clock, items.lists) for task in shown],
         "lists": _name_lists(operations, items),
     }

@@ -5,10 +5,10 @@ import pytest
 
 from todo.plans.expectation import (
     Expected,
-    dump_expected,
+    decode_expected,
+    encode_expected,
     expect,
     find_differences,
-    load_expected,
     predict,
 )
 from todo.writes.hash_chain import Entry
@@ -143,7 +143,7 @@ def test_what_is_stored_comes_back() -> None:
         expect_one(entry("create", None, TASK)),
         expect_one(entry("delete", TASK, None)),
     ]
-    assert load_expected(dump_expected(expected)) == expected
+    assert decode_expected(encode_expected(expected)) == expected
 
 
 def make(thing: str | None, version: int | None = 1, **fields: str) -> Expected:

@@ -2,7 +2,6 @@ import orjson
 import pytest
 
 from tests.unit.todo.plans.test_expectation import TASK, entry
-from todo.plans.operations import list_scopes
 from todo.plans.preview import MAX_SHOWN, render_changes, render_summary
 
 
@@ -82,10 +81,3 @@ def test_named_changes_are_shown_without_documents_that_do_not_fit() -> None:
 
     shown = [(each["id"], each["title"], each["before"] is not None) for each in changes]
     assert shown == [("t1", "a", True), ("t2", "b", False), ("t3", "a", True)]
-
-
-def test_the_scopes_are_those_of_the_operations() -> None:
-    names = ("create", "complete", "delete", "delete_list", "share_list", "unshare_list")
-    scopes = [list_scopes([{"op": name}]) for name in names]
-    assert scopes == [["write"], ["write"], ["delete"], ["delete"], ["admin"], ["admin"]]
-    assert list_scopes([{"op": name} for name in names]) == ["admin", "delete", "write"]
