@@ -32,10 +32,10 @@ async def update_me(request: Request, caller: CallerDep, body: AccountUpdate) ->
     """Set the time zone that decides what a day is, such as "today"."""
     expected = read_if_match(request)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         return StoredResponse(200, await AccountService(work).set_zone(body.zone, expected))
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 @router.delete("", status_code=status.HTTP_204_NO_CONTENT)
@@ -47,8 +47,8 @@ async def delete_me(request: Request, caller: CallerDep) -> Response:
     """
     expected = read_if_match(request)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         await AccountService(work).delete(expected)
         return StoredResponse(204)
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)

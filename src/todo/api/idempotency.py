@@ -54,19 +54,21 @@ def _insert(dialect: str) -> Any:  # noqa: ANN401 - each dialect has its own ins
     ).returning(idempotency.c.key)
 
 
-_MINE = (idempotency.c.user_id == bindparam("of_user")) & (idempotency.c.key == bindparam("of_key"))
+_BY_KEY = (idempotency.c.user_id == bindparam("of_user")) & (
+    idempotency.c.key == bindparam("of_key")
+)
 _CLAIM = Statement(_insert)
 _FIND = Statement(
     select(
         idempotency.c.fingerprint, idempotency.c.status, idempotency.c.headers, idempotency.c.body
-    ).where(_MINE)
+    ).where(_BY_KEY)
 )
 _STORE = Statement(
     update(idempotency)
-    .where(_MINE)
+    .where(_BY_KEY)
     .values(status=bindparam("status"), headers=bindparam("headers"), body=bindparam("body"))
 )
-_RELEASE = Statement(delete(idempotency).where(_MINE))
+_RELEASE = Statement(delete(idempotency).where(_BY_KEY))
 _expired = (
     select(idempotency.c.user_id, idempotency.c.key)
     .where(idempotency.c.created_at < bindparam("expired", type_=Time))

@@ -40,16 +40,16 @@ _MAX_PAUSE_S = 0.16
 async def run_write(
     request: Request,
     caller: Caller,
-    action: WriteHandler,
+    handler: WriteHandler,
     *,
     changes_existing: bool,
 ) -> Response:
-    """Run a write in one transaction and answer when it is committed.
+    """Run a write in one transaction and return its response when it is committed.
 
     Args:
         request: The request; its body has been read.
         caller: Who asks.
-        action: Does it, and says what to answer. It may run more than once.
+        handler: Makes the changes and returns the response. It may run more than once.
         changes_existing: Whether the operation changes what has a version, so that `If-Match`
             applies and a token can require it. No default: each operation has to decide.
 
@@ -63,18 +63,18 @@ async def run_write(
     """
     repeatable = await identify_repeatable(request, caller)
     check_conditions(request, caller, changes_existing=changes_existing)
-    return (await execute_write(request.app.state, caller, action, repeatable)).render()
+    return (await execute_write(request.app.state, caller, handler, repeatable)).render()
 
 
 async def execute_write(
-    state: State, caller: Caller, action: WriteHandler, repeatable: Repeatable | None = None
+    state: State, caller: Caller, handler: WriteHandler, repeatable: Repeatable | None = None
 ) -> StoredResponse:
     """Run a write in one transaction and return its response when it is committed.
 
     Args:
         state: The application's.
         caller: Who asks.
-        action: Does it, and says what to answer. It may run more than once.
+        handler: Makes the changes and returns the response. It may run more than once.
         repeatable: What a repetition is recognized by; None without an idempotency key.
 
     Raises:
@@ -92,7 +92,7 @@ async def execute_write(
     accounts = [caller.user]
     while True:
         try:
-            return await _try(state, caller, action, repeatable, accounts)
+            return await _try(state, caller, handler, repeatable, accounts)
         except AccountBusyError as error:
             # The next attempt waits for its turn at that account too, without a connection.
             accounts.append(error.account)
@@ -144,7 +144,7 @@ def check_conditions(request: Request, caller: Caller, *, changes_existing: bool
 async def _try(
     state: State,
     caller: Caller,
-    action: WriteHandler,
+    handler: WriteHandler,
     repeatable: Repeatable | None,
     accounts: list[str],
 ) -> StoredResponse:
@@ -157,7 +157,7 @@ async def _try(
             if stored is not None:
                 metrics.count_replay()
                 return stored
-        answer = await action(work)
+        answer = await handler(work)
         if repeatable is not None:
             work.before_commit(store(caller, repeatable.key, answer))
         await work.commit()

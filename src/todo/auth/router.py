@@ -27,7 +27,7 @@ async def create_token(request: Request, caller: CallerDep, body: TokenCreate) -
     """
     fields = body.model_dump(mode="json", exclude_unset=True)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         made = await ApiTokenService(work).create(fields)
         return StoredResponse(
             201,
@@ -37,7 +37,7 @@ async def create_token(request: Request, caller: CallerDep, body: TokenCreate) -
             repeated=_with_text(made.document, "null"),
         )
 
-    return await run_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, handler, changes_existing=False)
 
 
 @router.get("", response_model=TokenList)
@@ -63,11 +63,11 @@ async def revoke_token(request: Request, caller: CallerDep, token_id: UUID) -> R
     """
     expected = read_if_match(request)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         await ApiTokenService(work).revoke(str(token_id), expected)
         return StoredResponse(204)
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 def _with_text(document: bytes, text: str) -> bytes:

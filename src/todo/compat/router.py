@@ -120,7 +120,7 @@ async def create_front_end_task(
     rules = RuleEvaluation()
     await _prepare(rules, body)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         account, _ = await work.lock(caller.user)
         fields, is_done = read_new(body, account.zone)
         tasks = TaskService(work, rules)
@@ -129,7 +129,7 @@ async def create_front_end_task(
             document = await tasks.complete(parse_document(document)["id"])
         return _changed(document, 201)
 
-    return await run_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, handler, changes_existing=False)
 
 
 @router.get("/{task_id}", response_model=FrontEndTask)
@@ -152,13 +152,13 @@ async def update_front_end_task(
     expected, rules = read_if_match(request), RuleEvaluation()
     await _prepare(rules, body)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         tasks = TaskService(work, rules)
         document = parse_document(await tasks.get_to_change(str(task_id), expected))
         changes = read_changes(body, document, await fetch_zone(work.session, caller.user))
         return _changed(await tasks.update(str(task_id), changes))
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 _STATE = describe_query(FrontEndState)
@@ -184,13 +184,13 @@ async def toggle_front_end_task(
     expected = read_if_match(request)
     wanted = _read_state(request, caller, set() if body is None else body.states)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         tasks = TaskService(work)
         document = parse_document(await tasks.get_to_change(str(task_id), expected))
         done = not document["is_completed"] if wanted is None else wanted
         return _changed(await tasks.update(str(task_id), {"is_completed": done}))
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 def _read_state(request: Request, caller: Caller, said: set[bool]) -> bool | None:
@@ -214,11 +214,11 @@ async def delete_front_end_task(request: Request, caller: OwnCaller, task_id: UU
     """Delete a task and its subtasks."""
     expected = read_if_match(request)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         await TaskService(work).delete(str(task_id), expected)
         return StoredResponse(200, b'{"message":"Task deleted successfully"}')
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 async def _prepare(rules: RuleEvaluation, body: FrontEndCreate | FrontEndUpdate) -> None:

@@ -112,7 +112,7 @@ async def undo(request: Request, caller: CallerDep, body: UndoRequest) -> Respon
     """
     expected = read_if_match(request)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         view = await find_view(work.session, caller, body.list)
         if expected is not None:
             account, _ = await work.lock(view.owner)
@@ -127,4 +127,4 @@ async def undo(request: Request, caller: CallerDep, body: UndoRequest) -> Respon
             done = await doing.undo_change(body.seq or 0, whole_request=body.whole_request)
         return StoredResponse(200, done)
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)

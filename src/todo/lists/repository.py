@@ -33,7 +33,7 @@ from todo.tasks.text_fields import normalize_list
 MAX_SHARES = 100
 
 _USER: ColumnElement[str] = bindparam("user")
-_ONLY = bindparam("only_list", type_=Id)
+_TOKEN_LIST_ID = bindparam("only_list", type_=Id)
 _OF = bindparam("id", type_=Id)
 _VALUES: dict[str, ColumnElement[Any]] = {name: bindparam(name) for name in LIST_FIELDS}
 _BY_OWNER: ColumnElement[str] = literal_column("'owner'")
@@ -55,7 +55,7 @@ def _page(dialect: str, *, after: bool) -> Select[Any]:
     """The next lists of which the caller knows: as many own ones, as many shared ones."""
 
     def some(lists: Select[Any], key: ColumnElement[Any]) -> Select[Any]:
-        lists = lists.where(or_(_ONLY.is_(None), key == _ONLY))
+        lists = lists.where(or_(_TOKEN_LIST_ID.is_(None), key == _TOKEN_LIST_ID))
         if after:
             lists = lists.where(key > bindparam("after", type_=Id))
         limited = lists.order_by(key).limit(bindparam("limit")).subquery()

@@ -45,12 +45,12 @@ async def create_list(request: Request, caller: CallerDep, body: ListCreate) -> 
     """Create a list that belongs to the caller."""
     fields = to_json_dict(body)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         document = await ListService(work).create(fields)
         # The id is the first key of a document.
         return _changed(document, 201, {"location": f"{PATH}/{document[7:43].decode()}"})
 
-    return await run_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, handler, changes_existing=False)
 
 
 @router.get("", response_model=ListPage)
@@ -89,10 +89,10 @@ async def update_list(
     """Change a list. Absent fields keep their value. Only the owner may do this."""
     changes, expected = to_json_dict(body), read_if_match(request)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         return _changed(await ListService(work).update(str(list_id), changes, expected))
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 @router.delete("/{list_id}", status_code=status.HTTP_204_NO_CONTENT)
@@ -105,11 +105,11 @@ async def delete_list(
     """
     expected, with_tasks = read_if_match(request), asked.tasks == "delete"
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         await ListService(work).delete(str(list_id), expected, with_tasks=with_tasks)
         return StoredResponse(204)
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 @router.get("/{list_id}/shares", response_model=Shares)
@@ -142,11 +142,11 @@ async def share_list(
     """
     expected = read_if_match(request)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         shared = await ListService(work).share(str(list_id), user, body.access, expected)
         return StoredResponse(200, shared)
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 @router.delete(_SHARE_PATH, status_code=status.HTTP_204_NO_CONTENT)
@@ -159,11 +159,11 @@ async def unshare_list(request: Request, caller: CallerDep, list_id: UUID, user:
     """
     expected = read_if_match(request)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         await ListService(work).unshare(str(list_id), user, expected)
         return StoredResponse(204)
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 def _show(document: bytes, access: str) -> bytes:

@@ -1,4 +1,4 @@
-"""From the body of a request to its answer: which era a message belongs to, and its errors."""
+"""From the body of a request to its response: which era a message belongs to, and its errors."""
 
 import logging
 
@@ -7,8 +7,8 @@ from todo.mcp import legacy, modern
 from todo.mcp.protocol import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
-    Answer,
     Headers,
+    MessageResponse,
     RpcError,
     Server,
     parse_message,
@@ -21,8 +21,8 @@ _NOTIFICATIONS = "notifications/"
 _log = logging.getLogger("todo.mcp")
 
 
-async def answer(server: Server, body: bytes, headers: Headers, call: ToolCall) -> Answer:
-    """Answer the message in the body of a request.
+async def respond(server: Server, body: bytes, headers: Headers, call: ToolCall) -> MessageResponse:
+    """Return the response to the message in the body of a request.
 
     Args:
         server: What is served.
@@ -36,17 +36,17 @@ async def answer(server: Server, body: bytes, headers: Headers, call: ToolCall) 
     try:
         message = parse_message(body)
     except RpcError as error:
-        return Answer(400, render_error(error.request_id, error))
+        return MessageResponse(400, render_error(error.request_id, error))
     if message.id is None and not message.method.startswith(_NOTIFICATIONS):
         # 202 would say that it is carried out.
         text = "`id` is missing: only notifications have none, and nothing was done."
-        return Answer(400, render_error(None, RpcError(INVALID_REQUEST, text)))
+        return MessageResponse(400, render_error(None, RpcError(INVALID_REQUEST, text)))
     if modern.is_modern(message, headers):
-        answer_message, find_status = modern.answer, modern.find_status
+        respond_to, get_status = modern.respond, modern.get_status
     else:
-        answer_message, find_status = legacy.answer, legacy.find_status
+        respond_to, get_status = legacy.respond, legacy.get_status
     try:
-        return await answer_message(server, message, headers, call)
+        return await respond_to(server, message, headers, call)
     except RpcError as error:
         refusal = error
     except ProblemError:
@@ -54,4 +54,4 @@ async def answer(server: Server, body: bytes, headers: Headers, call: ToolCall) 
     except Exception:  # noqa: BLE001 - the boundary: the client gets its id back, the log the rest
         _log.exception("unexpected error", extra={"rpc_method": message.method[:100]})
         refusal = RpcError(INTERNAL_ERROR, "Internal error; the log has it by its request id.")
-    return Answer(find_status(refusal.code), render_error(message.id, refusal))
+    return MessageResponse(get_status(refusal.code), render_error(message.id, refusal))

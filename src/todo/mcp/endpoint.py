@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from todo.api.idempotency import find_key
 from todo.auth.dependencies import authenticate
 from todo.core.errors import ForbiddenError, HttpError, ProblemError, UnauthorizedError
-from todo.mcp.dispatch import answer
+from todo.mcp.dispatch import respond
 from todo.mcp.metadata import ResourceMetadata
 from todo.mcp.protocol import Headers, Server
 from todo.mcp.tool import ToolCall
@@ -76,11 +76,11 @@ class McpEndpoint:
         if headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
             raise HttpError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: {_JSON}.", None)
         call = ToolCall(request.app.state, caller, datetime.now(UTC), find_key(request))
-        answered = await answer(self._server, await request.body(), headers, call)
-        body = b"" if answered.body is None else orjson.dumps(answered.body)
-        media_type = None if answered.body is None else _JSON
-        fields = {"Cache-Control": "no-store", **answered.headers}
-        return Response(body, answered.status, fields, media_type)
+        reply = await respond(self._server, await request.body(), headers, call)
+        body = b"" if reply.body is None else orjson.dumps(reply.body)
+        media_type = None if reply.body is None else _JSON
+        fields = {"Cache-Control": "no-store", **reply.headers}
+        return Response(body, reply.status, fields, media_type)
 
 
 def _join_headers(request: Request) -> Headers:

@@ -10,47 +10,51 @@ from todo.mcp.protocol import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     LEGACY_VERSIONS,
-    Answer,
     Headers,
     Message,
+    MessageResponse,
     RpcError,
     Server,
     call_method,
     find_agent,
-    name_agent,
     render_result,
+    with_agent,
 )
 from todo.mcp.tool import Json, ToolCall
 
 _SESSION_HEADER = "mcp-session-id"
 
 
-def find_status(code: int) -> int:
+def get_status(code: int) -> int:
     """Return the status of a response with an error: it is a response all the same."""
     return 500 if code == INTERNAL_ERROR else 200
 
 
-async def answer(server: Server, message: Message, headers: Headers, call: ToolCall) -> Answer:
-    """Answer a message.
+async def respond(
+    server: Server, message: Message, headers: Headers, call: ToolCall
+) -> MessageResponse:
+    """Return the response to a message.
 
     Raises:
         RpcError: It is refused.
     """
     if message.id is None:
-        return Answer(202)
+        return MessageResponse(202)
     if message.method == "initialize":
         return _initialize(server, message)
     method = _ping if message.method == "ping" else server.methods.get(message.method)
     agent = headers.get(_SESSION_HEADER, "").partition(".")[2]
-    call = name_agent(call, agent if AGENT.fullmatch(agent) else None)
-    return Answer(200, render_result(message.id, await call_method(method, server, message, call)))
+    call = with_agent(call, agent if AGENT.fullmatch(agent) else None)
+    return MessageResponse(
+        200, render_result(message.id, await call_method(method, server, message, call))
+    )
 
 
 async def _ping(_server: Server, _params: Json, _call: ToolCall) -> Json:
     return {}
 
 
-def _initialize(server: Server, message: Message) -> Answer:
+def _initialize(server: Server, message: Message) -> MessageResponse:
     requested = message.params.get("protocolVersion")
     if not isinstance(requested, str):
         raise RpcError(INVALID_PARAMS, "`protocolVersion` must be a string.")
@@ -62,4 +66,4 @@ def _initialize(server: Server, message: Message) -> Answer:
         "instructions": server.instructions,
     }
     headers = {"Mcp-Session-Id": f"{new_uuid7().hex}.{agent}"} if agent else {}
-    return Answer(200, render_result(message.id, result), headers)
+    return MessageResponse(200, render_result(message.id, result), headers)

@@ -43,7 +43,7 @@ class ResourceMetadata:
             raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "", {"Allow": "GET, HEAD"})
         document = {
             # The well-known address of a resource without a path is about the whole host.
-            "resource": find_origin(request) + request.url.path.removeprefix(self._path),
+            "resource": get_origin(request) + request.url.path.removeprefix(self._path),
             "authorization_servers": [self._issuer],
             "scopes_supported": self._scopes,
             "bearer_methods_supported": ["header"],
@@ -63,14 +63,14 @@ class ResourceMetadata:
             MalformedRequestError: The request does not name its host.
         """
         challenge = error.headers["WWW-Authenticate"]
-        parameters = [f'resource_metadata="{find_origin(request)}{self._path}{MCP_PATH}"']
+        parameters = [f'resource_metadata="{get_origin(request)}{self._path}{MCP_PATH}"']
         if "scope=" not in challenge:
             parameters.append(f'scope="{" ".join(self._scopes)}"')
         separator = ", " if "=" in challenge else " "
         error.headers["WWW-Authenticate"] = challenge + separator + ", ".join(parameters)
 
 
-def find_origin(request: Request) -> str:
+def get_origin(request: Request) -> str:
     """Return scheme and host of a request, as its client knows them.
 
     Raises:

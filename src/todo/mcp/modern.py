@@ -11,15 +11,15 @@ from todo.mcp.protocol import (
     METHOD_NOT_FOUND,
     MODERN_VERSIONS,
     UNSUPPORTED_VERSION,
-    Answer,
     Headers,
     Message,
+    MessageResponse,
     RpcError,
     Server,
     call_method,
     find_agent,
-    name_agent,
     render_result,
+    with_agent,
 )
 from todo.mcp.tool import Json, ToolCall
 
@@ -49,28 +49,30 @@ def is_modern(message: Message, headers: Headers) -> bool:
     return META_VERSION in message.meta or (header is not None and header not in LEGACY_VERSIONS)
 
 
-def find_status(code: int) -> int:
+def get_status(code: int) -> int:
     """Return the status of a response with an error."""
     return _STATUSES.get(code, 400)
 
 
-async def answer(server: Server, message: Message, headers: Headers, call: ToolCall) -> Answer:
-    """Answer a message.
+async def respond(
+    server: Server, message: Message, headers: Headers, call: ToolCall
+) -> MessageResponse:
+    """Return the response to a message.
 
     Raises:
         RpcError: It is refused.
     """
     if message.id is None:
         _check_version(headers.get(_VERSION_HEADER) or message.meta.get(META_VERSION))
-        return Answer(202)
+        return MessageResponse(202)
     _check_request(message, headers)
     own = _discover if message.method == "server/discover" else None
     method = own or server.methods.get(message.method)
-    call = name_agent(call, find_agent(message.meta.get(_CLIENT)))
+    call = with_agent(call, find_agent(message.meta.get(_CLIENT)))
     result = await call_method(method, server, message, call)
     result = {"resultType": "complete", **_CACHING.get(message.method, {}), **result}
     result["_meta"] = {**result.get("_meta", {}), _SERVER: server.info}
-    return Answer(200, render_result(message.id, result))
+    return MessageResponse(200, render_result(message.id, result))
 
 
 async def _discover(server: Server, _params: Json, _call: ToolCall) -> Json:

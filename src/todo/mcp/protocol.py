@@ -88,7 +88,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class MessageResponse:
     """The HTTP response to a message."""
 
     status: int
@@ -180,7 +180,7 @@ def find_agent(client_info: object) -> str | None:
     return _NOT_IN_AGENT.sub("-", text)[:_AGENT_LENGTH].strip("-") or None
 
 
-def name_agent(call: ToolCall, agent: str | None) -> ToolCall:
+def with_agent(call: ToolCall, agent: str | None) -> ToolCall:
     """Make a client the agent of a call, unless the token or a header names another one."""
     if agent is None or call.caller.agent is not None:
         return call

@@ -59,11 +59,11 @@ async def rename_tag(request: Request, caller: CallerDep, name: Name, body: TagU
     """
     expected = read_if_match(request)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         count = await TagService(work).rename(name, body.name, expected)
         return StoredResponse(200, orjson.dumps({"name": body.name, "tasks": count}))
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 @router.delete(_ONE, status_code=status.HTTP_204_NO_CONTENT)
@@ -74,8 +74,8 @@ async def delete_tag(request: Request, caller: CallerDep, name: Name) -> Respons
     """
     expected = read_if_match(request)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         await TagService(work).delete(name, expected)
         return StoredResponse(204)
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)

@@ -47,11 +47,11 @@ async def create_task(request: Request, caller: CallerDep, body: TaskCreate) -> 
     fields, rules = to_json_dict(body), RuleEvaluation()
     await rules.prepare(fields)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         document = await TaskService(work, rules).create(fields)
         return changed(document, 201)
 
-    return await run_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, handler, changes_existing=False)
 
 
 @router.get("", response_model=TaskPage, openapi_extra=describe_query(TaskQuery))
@@ -101,10 +101,10 @@ async def change_tasks(request: Request, caller: CallerDep, body: Batch) -> Resp
     rules = RuleEvaluation()
     await prepare_batch(rules, operations)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         return StoredResponse(200, await run_batch(TaskService(work, rules), operations))
 
-    return await run_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, handler, changes_existing=False)
 
 
 @router.get("/{task_id}", response_model=TaskPart)
@@ -131,10 +131,10 @@ async def update_task(
     changes, expected, rules = to_json_dict(body), read_if_match(request), RuleEvaluation()
     await rules.prepare(changes)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         return changed(await TaskService(work, rules).update(str(task_id), changes, expected))
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 @router.post("/{task_id}/complete", response_model=TaskRead)
@@ -145,10 +145,10 @@ async def complete_task(request: Request, caller: CallerDep, task_id: UUID) -> R
     """
     expected = read_if_match(request)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         return changed(await TaskService(work).complete(str(task_id), expected))
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 @router.post("/{task_id}/reopen", response_model=TaskRead)
@@ -159,10 +159,10 @@ async def reopen_task(request: Request, caller: CallerDep, task_id: UUID) -> Res
     """
     expected = read_if_match(request)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         return changed(await TaskService(work).reopen(str(task_id), expected))
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 @router.delete("/{task_id}", status_code=status.HTTP_204_NO_CONTENT)
@@ -170,11 +170,11 @@ async def delete_task(request: Request, caller: CallerDep, task_id: UUID) -> Res
     """Delete a task and its subtasks."""
     expected = read_if_match(request)
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handler(work: UnitOfWork) -> StoredResponse:
         await TaskService(work).delete(str(task_id), expected)
         return StoredResponse(204)
 
-    return await run_write(request, caller, act, changes_existing=True)
+    return await run_write(request, caller, handler, changes_existing=True)
 
 
 def changed(document: bytes, code: int = 200) -> StoredResponse:

@@ -67,20 +67,16 @@ _ARGUMENTS: Json = {
             }
         ),
         MAX_TASKS,
-        least=1,
+        min_items=1,
     ),
-    "lists": array("Names of lists to create.", {"type": "string"}, _MAX_LISTS, least=1),
+    "lists": array("Names of lists to create.", {"type": "string"}, _MAX_LISTS, min_items=1),
     "create_missing_lists": flag("Create lists given in `list` that do not exist."),
     **REPEATABLE,
 }
 _RESULT: Json = {
     **CLOCK,
-    "tasks": {"type": "array", "items": TASK, "description": "In the order of the call."},
-    "created_lists": {
-        "type": "array",
-        "items": {"type": "string"},
-        "description": "Names of new lists.",
-    },
+    "tasks": array("In the order of the call.", TASK),
+    "created_lists": array("Names of new lists.", {"type": "string"}),
     **RESULT,
 }
 
@@ -139,7 +135,7 @@ def _make_list(call: ToolCall, items: Items, name: str, path: str) -> list[Visib
         items.add_error(path, message, "read-only")
     elif not items.lists.is_complete:
         # There may be one of this name.
-        items.find_list(name, path)
+        items.resolve_list(name, path)
     elif fields := items.validate(ListCreate, {"name": name}, path, {"name": ""}):
         new = VisibleList(str(new_uuid7()), fields["name"], call.caller.user, "owner")
         items.lookup.add(new)
@@ -188,7 +184,7 @@ def _read(item: Json, items: Items, path: str) -> Json:
         fields |= read(item["recurrence"], f"{path}.recurrence")
     if "list" in item:
         goes = is_removed(item["list"])
-        fields["list_id"] = None if goes else items.find_list(item["list"], f"{path}.list")
+        fields["list_id"] = None if goes else items.resolve_list(item["list"], f"{path}.list")
     return items.validate(TaskCreate, fields, path) if "title" in fields else {}
 
 

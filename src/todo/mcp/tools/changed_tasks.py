@@ -8,18 +8,15 @@ from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK
 from todo.mcp.tools.items import Items
 from todo.mcp.tools.list_lookup import NAME_LENGTH
+from todo.mcp.tools.schema import array
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import RESULT, render_run
 from todo.tasks.document import Document
 
 CHANGED: Json = {
     **CLOCK,
-    "tasks": {"type": "array", "items": TASK, "description": "As they are now."},
-    "renamed_lists": {
-        "type": "array",
-        "items": {"type": "string"},
-        "description": "New names of lists.",
-    },
+    "tasks": array("As they are now.", TASK),
+    "renamed_lists": array("New names of lists.", {"type": "string"}),
     **RESULT,
 }
 """The properties of the result."""

@@ -22,7 +22,7 @@ from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.account_time import AccountTime, render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import open_view, raise_for_arguments
-from todo.mcp.tools.schema import integer, text
+from todo.mcp.tools.schema import flag, integer, text
 from todo.mcp.tools.task_view import TIMES
 
 _DEFAULT = 20
@@ -45,26 +45,23 @@ _RESULT: Json = {
             "type": "object",
             "description": "A change.",
             "properties": {
-                "seq": {"type": "integer", "description": "Its number, for undo."},
-                "at": {"type": "string", "description": "When."},
-                "operation": {"type": "string", "description": "create, update, complete …"},
-                "kind": {"type": "string", "description": "task, list, share …"},
-                "id": {"type": "string", "description": "Of what was changed."},
-                "name": {"type": "string", "description": "Its title or name."},
-                "gone": {"type": "boolean", "description": "Whether it was not there after that."},
-                "actor": {"type": "string", "description": "The user who made it."},
-                "agent": {"type": "string", "description": "The program that made it."},
-                "run_id": {"type": "string", "description": "Its run, for undo."},
+                "seq": integer("Its number, for undo."),
+                "at": text("When."),
+                "operation": text("create, update, complete …"),
+                "kind": text("task, list, share …"),
+                "id": text("Of what was changed."),
+                "name": text("Its title or name."),
+                "gone": flag("Whether it was not there after that."),
+                "actor": text("The user who made it."),
+                "agent": text("The program that made it."),
+                "run_id": text("Its run, for undo."),
                 "changed": {"type": "object", "description": "Field: value before and after."},
             },
         },
     },
-    "list": {
-        "type": "string",
-        "description": "Whose owner's journal has these numbers; undo and since need it as well.",
-    },
-    "next_since": {"type": "integer", "description": "since of the next call."},
-    "has_more": {"type": "boolean", "description": "Whether there are later changes."},
+    "list": text("Whose owner's journal has these numbers; undo and since need it as well."),
+    "next_since": integer("since of the next call."),
+    "has_more": flag("Whether there are later changes."),
 }
 
 

@@ -25,18 +25,14 @@ NAME = "complete_tasks"
 
 _ARGUMENTS: Json = {
     "tasks": array(
-        "Which tasks.", record({"id": text("Task id."), **VERSION}, ["id"]), MAX_TASKS, least=1
+        "Which tasks.", record({"id": text("Task id."), **VERSION}, ["id"]), MAX_TASKS, min_items=1
     ),
     "reopen": flag("Reopen them instead."),
     **REPEATABLE,
 }
 _RESULT: Json = {
     **CHANGED,
-    "next": {
-        "type": "array",
-        "items": TASK,
-        "description": "The next occurrences of those that repeat.",
-    },
+    "next": array("The next occurrences of those that repeat.", TASK),
 }
 
 

@@ -4,15 +4,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from todo.mcp.tool import Json, Tool, ToolCall, ToolHandler, ToolResult
-from todo.mcp.tools.schema import check_arguments, record
+from todo.mcp.tools.schema import check_arguments, record, text
 
 Effect = Literal["reads", "adds", "changes", "removes"]
 
 # What every result with dates has.
 CLOCK: Json = {
-    "zone": {"type": "string", "description": "Time zone of all days and times here."},
-    "today": {"type": "string", "description": "Today in that zone."},
-    "weekday": {"type": "string", "description": "Weekday of today."},
+    "zone": text("Time zone of all days and times here."),
+    "today": text("Today in that zone."),
+    "weekday": text("Weekday of today."),
 }
 
 

@@ -12,7 +12,7 @@ from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import Items, open_items
 from todo.mcp.tools.list_lookup import NAME_LENGTH
-from todo.mcp.tools.schema import array, record, text
+from todo.mcp.tools.schema import array, integer, record, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import (
     MAX_TASKS,
@@ -51,16 +51,12 @@ _ARGUMENTS: Json = {
 }
 _RESULT: Json = {
     **CLOCK,
-    "status": {"type": "string", "description": "planned: nothing is deleted yet; or deleted."},
-    "plan_id": {"type": "string", "description": "The plan, for the second call."},
-    "expires_at": {"type": "string", "description": "Until when the plan can be confirmed."},
-    "count": {"type": "integer", "description": "Tasks that are deleted, subtasks included."},
-    "tasks": {"type": "array", "items": TASK, "description": "The first of them."},
-    "lists": {
-        "type": "array",
-        "items": {"type": "string"},
-        "description": "Names of the lists.",
-    },
+    "status": text("planned: nothing is deleted yet; or deleted."),
+    "plan_id": text("The plan, for the second call."),
+    "expires_at": text("Until when the plan can be confirmed."),
+    "count": integer("Tasks that are deleted, subtasks included."),
+    "tasks": array("The first of them.", TASK),
+    "lists": array("Names of the lists.", {"type": "string"}),
     **RESULT,
 }
 
@@ -96,7 +92,7 @@ def _read(arguments: Json, items: Items) -> list[Json]:
         for index, item in enumerate(arguments.get("tasks", ()))
     ]
     operations += [
-        {"op": "delete_list", "id": items.find_list(given, f"lists.{index}")}
+        {"op": "delete_list", "id": items.resolve_list(given, f"lists.{index}")}
         for index, given in enumerate(arguments.get("lists", ()))
     ]
     return operations

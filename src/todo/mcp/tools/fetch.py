@@ -33,7 +33,7 @@ async def _search(call: ToolCall, arguments: Json) -> ToolResult:
     async with call.state.database.reading(call.caller.user) as session:
         page = await read_page(session, call.caller, query, call.now)
     found = [parse_document(item) for item in page.items]
-    return _answer({"results": [each | {"url": _link(each["id"])} for each in found]})
+    return _render_result({"results": [each | {"url": _link(each["id"])} for each in found]})
 
 
 async def _fetch(call: ToolCall, arguments: Json) -> ToolResult:
@@ -49,14 +49,14 @@ async def _fetch(call: ToolCall, arguments: Json) -> ToolResult:
     lines = [render_heading(clock.render()), render_task(shown, clock.name)]
     if task["description"]:
         lines += ["Description:", task["description"]]
-    answer: Json = {
+    result: Json = {
         "id": task["id"],
         "title": task["title"],
         "text": "\n".join(lines),
         "url": _link(task["id"]),
         "metadata": {**clock.render(), **shown},
     }
-    return _answer(answer)
+    return _render_result(result)
 
 
 def _read_id(given: str) -> str:
@@ -75,7 +75,7 @@ def _link(task_id: str) -> str:
     return f"urn:uuid:{task_id}"
 
 
-def _answer(structured: Json) -> ToolResult:
+def _render_result(structured: Json) -> ToolResult:
     return ToolResult(structured, render_json(structured))
 
 
@@ -112,7 +112,7 @@ FETCH = define_tool(
     result={
         "id": _STRING,
         "title": _STRING,
-        "text": {"type": "string", "description": "The task, with its whole description."},
+        "text": text("The task, with its whole description."),
         "url": _STRING,
         "metadata": {
             "type": "object",

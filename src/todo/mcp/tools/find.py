@@ -12,7 +12,7 @@ from todo.mcp.tools.add import PRIORITIES
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import Items, is_removed, open_view, raise_for_arguments, read_tag
 from todo.mcp.tools.list_lookup import NAME_LENGTH
-from todo.mcp.tools.schema import array, integer, text
+from todo.mcp.tools.schema import array, flag, integer, text
 from todo.mcp.tools.task_view import KEYS, TASK, render_tasks, view_task
 from todo.quickadd.windows import parse_window
 from todo.schedule.due import at_wall_time
@@ -56,14 +56,10 @@ _ARGUMENTS: Json = {
 }
 _RESULT: Json = {
     **CLOCK,
-    "tasks": {"type": "array", "items": TASK, "description": "One page."},
-    "next_cursor": {"type": "string", "description": "For the next page; absent on the last."},
-    "has_more": {"type": "boolean", "description": "Whether more tasks match."},
-    "other_lists": {
-        "type": "array",
-        "items": {"type": "string"},
-        "description": "Lists of other users, which were not searched.",
-    },
+    "tasks": array("One page.", TASK),
+    "next_cursor": text("For the next page; absent on the last."),
+    "has_more": flag("Whether more tasks match."),
+    "other_lists": array("Lists of other users, which were not searched.", {"type": "string"}),
 }
 
 

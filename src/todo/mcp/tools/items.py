@@ -186,8 +186,8 @@ class Items:
             return self.read_recurrence(given, path)
         return {name: value for name, value in found.task.items() if name in RULE | DUE}
 
-    def find_list(self, given: str, path: str) -> str | None:
-        """Return the id of a list that is given by name or id, None where there is none."""
+    def resolve_list(self, given: str, path: str) -> str | None:
+        """Return the id of a list that is given by name or id; note a fault where there is none."""
         if any(each["field"] == path for each in self.errors):
             return None
         try:
@@ -258,7 +258,7 @@ async def open_view(
     # What words mean depends on the same as over HTTP.
     context = await fetch_context(session, call.caller)
     items = Items(AccountTime(call.now, context.zone), ListLookup(context.lists))
-    return items, None if given is None else items.find_list(given, "list")
+    return items, None if given is None else items.resolve_list(given, "list")
 
 
 async def open_items(call: ToolCall) -> Items:

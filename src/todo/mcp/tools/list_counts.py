@@ -6,6 +6,7 @@ from todo.core.caller import Caller
 from todo.db.session import Session
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json
+from todo.mcp.tools.schema import flag, integer, text
 from todo.tasks.open_counts import OpenCount, count_open_tasks
 from todo.tasks.visible_lists import VisibleList
 
@@ -13,12 +14,12 @@ LIST: Json = {
     "type": "object",
     "description": "A list.",
     "properties": {
-        "id": {"type": "string", "description": "Its id."},
-        "name": {"type": "string", "description": "Text of a user."},
-        "access": {"type": "string", "description": "owner, write or read."},
-        "version": {"type": "integer", "description": "Grows with each change."},
-        "open": {"type": "integer", "description": "Open tasks; absent where not counted."},
-        "open_is_minimum": {"type": "boolean", "description": "Whether there may be more."},
+        "id": text("Its id."),
+        "name": text("Text of a user."),
+        "access": text("owner, write or read."),
+        "version": integer("Grows with each change."),
+        "open": integer("Open tasks; absent where not counted."),
+        "open_is_minimum": flag("Whether there may be more."),
     },
 }
 
@@ -60,5 +61,5 @@ def render_open(entry: Json) -> str:
     """Return the number of open tasks in words."""
     if "open" not in entry:
         return ""
-    least = "at least " if "open_is_minimum" in entry else ""
-    return f", {least}{entry['open']} open"
+    prefix = "at least " if "open_is_minimum" in entry else ""
+    return f", {prefix}{entry['open']} open"

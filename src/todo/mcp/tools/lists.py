@@ -10,7 +10,7 @@ from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.definition import define_tool
 from todo.mcp.tools.list_counts import LIST, count_lists, render_list
-from todo.mcp.tools.schema import text
+from todo.mcp.tools.schema import array, text
 from todo.tags.repository import find_names
 from todo.tasks.document import Document, parse_document
 from todo.tasks.visible_lists import VisibleList
@@ -89,9 +89,9 @@ TOOL = define_tool(
     effect="reads",
     arguments={"cursor": text("next_cursor of the page before.")},
     result={
-        "lists": {"type": "array", "items": LIST, "description": "Oldest first."},
-        "tags": {"type": "array", "items": {"type": "string"}, "description": "By name."},
-        "next_cursor": {"type": "string", "description": "For the next page; absent on the last."},
+        "lists": array("Oldest first.", LIST),
+        "tags": array("By name.", {"type": "string"}),
+        "next_cursor": text("For the next page; absent on the last."),
     },
     always=["lists", "tags"],
 )

@@ -7,7 +7,7 @@ from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import open_view, raise_for_arguments
 from todo.mcp.tools.list_counts import LIST, count_lists, render_list, render_open
-from todo.mcp.tools.schema import integer, text
+from todo.mcp.tools.schema import array, flag, integer, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.tasks.document import parse_document
 from todo.tasks.query import Query, read_page
@@ -26,14 +26,14 @@ _SECTION: Json = {
     "type": "object",
     "description": "Open tasks that are due then.",
     "properties": {
-        "tasks": {"type": "array", "items": TASK, "description": "The first of them."},
-        "has_more": {"type": "boolean", "description": "Whether there are others."},
+        "tasks": array("The first of them.", TASK),
+        "has_more": flag("Whether there are others."),
     },
 }
 _RESULT: Json = {
     **CLOCK,
     **{name: _SECTION for name, *_ in _SECTIONS},
-    "lists": {"type": "array", "items": LIST, "description": "Lists with open tasks."},
+    "lists": array("Lists with open tasks.", LIST),
     "no_list": LIST,
 }
 

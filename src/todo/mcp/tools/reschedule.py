@@ -31,7 +31,7 @@ _ARGUMENTS: Json = {
             ["id"],
         ),
         MAX_TASKS,
-        least=1,
+        min_items=1,
     ),
     **REPEATABLE,
 }

@@ -30,9 +30,9 @@ def text(description: str, choices: Sequence[str] = ()) -> Json:
     return {"type": "string", **chosen, "description": description}
 
 
-def integer(description: str, least: int | None = None, most: int | None = None) -> Json:
+def integer(description: str, minimum: int | None = None, maximum: int | None = None) -> Json:
     """Declare an integer."""
-    limits = {"minimum": least, "maximum": most}
+    limits = {"minimum": minimum, "maximum": maximum}
     given = {name: limit for name, limit in limits.items() if limit is not None}
     return {"type": "integer", **given, "description": description}
 
@@ -43,10 +43,10 @@ def flag(description: str) -> Json:
 
 
 def array(
-    description: str, items: Json, most: int | None = None, *, least: int | None = None
+    description: str, items: Json, max_items: int | None = None, *, min_items: int | None = None
 ) -> Json:
     """Declare an array."""
-    limits = {"minItems": least, "maxItems": most}
+    limits = {"minItems": min_items, "maxItems": max_items}
     given = {name: limit for name, limit in limits.items() if limit is not None}
     return {"type": "array", "items": items, **given, "description": description}
 

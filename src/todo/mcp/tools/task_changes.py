@@ -77,7 +77,7 @@ def _read_lists(items: Items, given: Sequence[Json]) -> list[Json]:
     found = []
     for index, item in enumerate(given):
         path = f"lists.{index}"
-        list_id = items.find_list(item["list"], f"{path}.list")
+        list_id = items.resolve_list(item["list"], f"{path}.list")
         fields = items.validate(ListCreate, {"name": item["name"]}, path)
         found.append({"id": list_id, "if_match": item.get("version"), **fields})
     return found

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from todo.mcp.quoting import cut, quote
 from todo.mcp.tool import Json
 from todo.mcp.tools.account_time import WEEKDAYS, AccountTime
+from todo.mcp.tools.schema import integer, text
 from todo.quickadd.words import describe_rule
 from todo.schedule.due import check_zone
 from todo.schedule.rule import read_rule
@@ -26,14 +27,14 @@ TASK: Json = {
     "type": "object",
     "description": "A task, without what is empty. Due on a day: due_date; at a time: due_at.",
     "properties": {
-        "id": {"type": "string", "description": "Its id."},
-        "title": {"type": "string", "description": "Text of a user."},
-        "due_date": {"type": "string", "description": "Day, without a time."},
-        "due_at": {"type": "string", "description": "Time with its UTC offset in due_zone."},
-        "due_zone": {"type": "string", "description": "IANA zone of due_at."},
-        "repeats": {"type": "string", "description": "Its recurrence in words."},
-        "list": {"type": "string", "description": "Name of its list."},
-        "version": {"type": "integer", "description": "Grows with each change."},
+        "id": text("Its id."),
+        "title": text("Text of a user."),
+        "due_date": text("Day, without a time."),
+        "due_at": text("Time with its UTC offset in due_zone."),
+        "due_zone": text("IANA zone of due_at."),
+        "repeats": text("Its recurrence in words."),
+        "list": text("Name of its list."),
+        "version": integer("Grows with each change."),
     },
 }
 

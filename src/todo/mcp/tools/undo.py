@@ -15,7 +15,7 @@ from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import open_items, raise_for_arguments
-from todo.mcp.tools.schema import flag, integer, text
+from todo.mcp.tools.schema import array, flag, integer, text
 from todo.mcp.tools.write import KEY, RESULT, render_run, run_write
 from todo.writes.unit_of_work import UnitOfWork
 
@@ -36,16 +36,16 @@ _CHANGE: Json = {
     "type": "object",
     "description": "What became of one thing.",
     "properties": {
-        "kind": {"type": "string", "description": "task, list or share."},
-        "id": {"type": "string", "description": "Its id."},
-        "name": {"type": "string", "description": "Its title or name."},
-        "gone": {"type": "boolean", "description": "Whether it was removed by the undo."},
+        "kind": text("task, list or share."),
+        "id": text("Its id."),
+        "name": text("Its title or name."),
+        "gone": flag("Whether it was removed by the undo."),
     },
 }
 _RESULT: Json = {
     **CLOCK,
-    "undone": {"type": "array", "items": _CHANGE, "description": "The first of them."},
-    "undone_count": {"type": "integer", "description": "How many there are."},
+    "undone": array("The first of them.", _CHANGE),
+    "undone_count": integer("How many there are."),
     "not_undone": {
         "type": "array",
         "description": "What cannot be undone, the first of it.",
@@ -53,12 +53,12 @@ _RESULT: Json = {
             "type": "object",
             "description": "A change that stays.",
             "properties": {
-                "seq": {"type": "integer", "description": "Its number."},
-                "message": {"type": "string", "description": "What stays, and why."},
+                "seq": integer("Its number."),
+                "message": text("What stays, and why."),
             },
         },
     },
-    "not_undone_count": {"type": "integer", "description": "How much of it there is."},
+    "not_undone_count": integer("How much of it there is."),
     **RESULT,
 }
 
@@ -79,7 +79,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         )
 
     items = await open_items(call)
-    list_id = items.find_list(arguments["list"], "list") if "list" in arguments else None
+    list_id = items.resolve_list(arguments["list"], "list") if "list" in arguments else None
 
     async def write(work: UnitOfWork) -> Json:
         raise_for_arguments(items)

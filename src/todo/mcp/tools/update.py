@@ -37,7 +37,7 @@ _ARGUMENTS: Json = {
             ["id"],
         ),
         MAX_TASKS,
-        least=1,
+        min_items=1,
     ),
     "lists": array(
         "Lists to rename.",
@@ -45,7 +45,7 @@ _ARGUMENTS: Json = {
             {"list": text("Name or id."), "name": text("New name."), **VERSION}, ["list", "name"]
         ),
         _MAX_LISTS,
-        least=1,
+        min_items=1,
     ),
     **REPEATABLE,
 }
@@ -64,7 +64,7 @@ def _read(item: Json, items: Items, path: str) -> TaskChange:
         fields["description"] = item["description"] or None
     if "list" in item:
         goes = is_removed(item["list"])
-        fields["list_id"] = None if goes else items.find_list(item["list"], f"{path}.list")
+        fields["list_id"] = None if goes else items.resolve_list(item["list"], f"{path}.list")
     if "parent_id" in item:
         fields["parent_id"] = items.read_parent(item["parent_id"], f"{path}.parent_id")
     changes_tags = "add_tags" in item or "remove_tags" in item

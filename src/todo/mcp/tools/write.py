@@ -14,7 +14,7 @@ from todo.api.write import execute_write
 from todo.core.caller import Caller
 from todo.core.errors import BatchFailedError, ProblemError
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
-from todo.mcp.tools.schema import integer, text
+from todo.mcp.tools.schema import flag, integer, text
 from todo.writes.unit_of_work import UnitOfWork
 
 ToolWrite = Callable[[UnitOfWork], Awaitable[Json]]
@@ -27,9 +27,9 @@ REPEATABLE: Json = {"run_id": text("Groups calls for undo; returned by each writ
 """Arguments of every write."""
 VERSION: Json = {"version": integer("Only if it still has this version.")}
 RESULT: Json = {
-    "run_id": {"type": "string", "description": "Undo this run to take the call back."},
-    "replayed": {"type": "boolean", "description": "Whether the call was done before."},
-    "unchanged": {"type": "boolean", "description": "Whether there was nothing to change."},
+    "run_id": text("Undo this run to take the call back."),
+    "replayed": flag("Whether the call was done before."),
+    "unchanged": flag("Whether there was nothing to change."),
 }
 """What the result of every write has."""
 

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.todo.mcp.sample_server import LEGACY, META, MODERN, make_call, make_server
 from todo.core.errors import ForbiddenError
 from todo.mcp import dispatch
-from todo.mcp.protocol import Answer
+from todo.mcp.protocol import MessageResponse
 from todo.mcp.tool import Json, ToolCall
 
 VERSION, CAPABILITIES, CLIENT = META
@@ -24,10 +24,10 @@ def ask(
     *,
     call: ToolCall | None = None,
     challenges: bool = False,
-) -> Answer:
+) -> MessageResponse:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     server = make_server(challenges=challenges)
-    return asyncio.run(dispatch.answer(server, data, headers or {}, call or make_call()))
+    return asyncio.run(dispatch.respond(server, data, headers or {}, call or make_call()))
 
 
 def message(method: str, params: Any = None, /, **fields: Any) -> Json:  # noqa: ANN401 - any JSON
@@ -263,7 +263,7 @@ def test_a_version_that_is_not_known_is_answered_with_those_that_are() -> None:
     assert "2025-11-25" in answer.body["error"]["message"]
 
 
-def result_of(answer: Answer) -> Json:
+def result_of(answer: MessageResponse) -> Json:
     assert answer.status == 200
     assert answer.body is not None
     assert answer.body["id"] == 1

@@ -11,7 +11,7 @@ from todo.mcp.tools.schema import array, check_arguments, flag, integer, record,
 SCHEMA = record(
     {
         "items": array(
-            "Items.", record({"id": text("An id."), "due": text("When.")}, ["id"]), most=2
+            "Items.", record({"id": text("An id."), "due": text("When.")}, ["id"]), max_items=2
         ),
         "status": text("Which.", ("open", "any")),
         "limit": integer("How many.", 1, 50),
