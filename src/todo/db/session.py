@@ -196,7 +196,12 @@ class SqliteSession(Session):
 
     async def _send(self, calls: Sequence[Prepared]) -> list[list[Row]]:
         fetch = self.driver.execute_fetchall
-        return [list(await fetch(text, values or {})) for text, values in calls]
+        try:
+            return [list(await fetch(text, values or {})) for text, values in calls]
+        except asyncio.CancelledError:
+            # The thread runs the statement all the same, and what comes behind it afterwards.
+            self.driver.abandoned = asyncio.ensure_future(fetch("SELECT 1", {}))
+            raise
 
     async def _send_many(self, text: str | bytes, rows: list[Any]) -> None:
         cursor = await self.driver.executemany(text, rows)
@@ -256,6 +261,8 @@ async def checkin(pooled: PoolProxiedConnection, timeout_s: float) -> bool:
         if abandoned := getattr(driver, "abandoned", None):
             _, pending = await asyncio.wait({abandoned}, timeout=timeout_s)
             answered = not pending
+            if answered:
+                driver.abandoned = None
         if answered and _is_in_transaction(driver):
             await asyncio.wait_for(driver.rollback(), timeout_s)
     except TimeoutError:

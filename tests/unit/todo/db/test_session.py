@@ -105,6 +105,26 @@ def test_what_was_not_committed_is_rolled_back(tmp_path: Path) -> None:
     assert run(tmp_path, act) == []
 
 
+def test_a_transaction_whose_start_was_cancelled_does_not_stay_open(tmp_path: Path) -> None:
+    async def start(engine: Engine) -> None:
+        async with connect(engine) as driver:
+            await begin(engine, driver).run((INSERT, {"x": 1}))
+
+    async def act(engine: Engine) -> list[int]:
+        for _ in range(20):
+            starting = asyncio.create_task(start(engine))
+            # The statement is on its way to the thread.
+            await asyncio.sleep(0)
+            starting.cancel()
+            await asyncio.wait({starting})
+            async with connect(engine) as driver:
+                assert not driver.in_transaction  # type: ignore[attr-defined]
+                await begin(engine, driver).run((SELECT, {}))
+        return await read(engine)
+
+    assert run(tmp_path, act) == []
+
+
 def test_without_a_transaction_each_statement_stays_by_itself(tmp_path: Path) -> None:
     async def act(engine: Engine) -> list[int]:
         async with connect(engine) as driver:
