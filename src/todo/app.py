@@ -1,7 +1,6 @@
 """The public application: it only wires routers, middleware and services."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Literal
@@ -9,13 +8,14 @@ from typing import Any, Literal
 from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from todo import __version__
 from todo.account.router import router as account_router
 from todo.api.body_limits import MCP_PATH
 from todo.api.cors import Cors
 from todo.api.exception_handlers import add_exception_handlers
+from todo.api.lazy_app import LazyApp
 from todo.api.middleware import RequestMiddleware
 from todo.api.proxy_headers import TrustedProxies
 from todo.api.rate_limit import RateLimit
@@ -174,23 +174,6 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     return app
 
 
-class _OnFirstUse:
-    """An ASGI application that is made for its first request."""
-
-    def __init__(self, path: str, make: Callable[[], ASGIApp]) -> None:
-        self.path = path
-        self._make = make
-        self._made: ASGIApp | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # The framework names only its own routes; logs and metrics have the path of this one too.
-        scope["route"] = self
-        if self._made is None:
-            # It imports for a tenth of a second, in which other requests continue.
-            self._made = await asyncio.to_thread(self._make)
-        await self._made(scope, receive, send)
-
-
 def _add_mcp(app: FastAPI, settings: Settings) -> None:
     # Nothing of it for the start: it is for services that agents use.
     def open_endpoint() -> ASGIApp:
@@ -198,7 +181,7 @@ def _add_mcp(app: FastAPI, settings: Settings) -> None:
 
         return open_endpoint(settings, _METADATA_PATH)
 
-    app.router.routes.append(Route(MCP_PATH, _OnFirstUse(MCP_PATH, open_endpoint)))
+    app.router.routes.append(Route(MCP_PATH, LazyApp(MCP_PATH, open_endpoint)))
     login_service = settings.login_service
     if login_service is None:
         return
@@ -209,7 +192,7 @@ def _add_mcp(app: FastAPI, settings: Settings) -> None:
         return open_metadata(login_service, _METADATA_PATH)
 
     for path in (_METADATA_PATH, f"{_METADATA_PATH}{MCP_PATH}"):
-        app.router.routes.append(Route(path, _OnFirstUse(path, open_metadata)))
+        app.router.routes.append(Route(path, LazyApp(path, open_metadata)))
 
 
 def _limit(

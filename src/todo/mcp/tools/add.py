@@ -18,7 +18,7 @@ from todo.mcp.tools.items import (
     open_items,
     read_items,
     read_tag,
-    run_operations,
+    run_task_operations,
 )
 from todo.mcp.tools.list_lookup import NAME_LENGTH, ListLookup
 from todo.mcp.tools.schema import array, flag, record, text
@@ -29,7 +29,7 @@ from todo.mcp.tools.write import (
     RESULT,
     raise_for_items,
     render_run,
-    run_write,
+    run_tool_write,
 )
 from todo.tasks.batch import prepare_batch
 from todo.tasks.quick_add import find_faults, parse_fields
@@ -98,12 +98,12 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         raise_for_items(items.errors)
         await _create_lists(work, missing)
         operations = [{"op": "create", "task": task} for task in tasks]
-        documents = await run_operations(work, rules, operations)
+        documents = await run_task_operations(work, rules, operations)
         shown = [view_task(document, items.clock, items.lists) for document in documents]
         more = {"created_lists": [each.name for each in missing]} if missing else {}
         return {**items.clock.render(), "tasks": shown, **more}
 
-    return await run_write(call, NAME, arguments, write, _render)
+    return await run_tool_write(call, NAME, arguments, write, _render)
 
 
 def _find_missing(call: ToolCall, items: Items, given: list[Json]) -> list[VisibleList]:

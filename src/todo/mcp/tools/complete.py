@@ -5,7 +5,7 @@ from dataclasses import replace
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED, render_changed, show_changed
 from todo.mcp.tools.definition import define_tool
-from todo.mcp.tools.items import open_items, run_operations
+from todo.mcp.tools.items import open_items, run_task_operations
 from todo.mcp.tools.schema import array, flag, record, text
 from todo.mcp.tools.task_changes import raise_for_tasks
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
@@ -14,7 +14,7 @@ from todo.mcp.tools.write import (
     REPEATABLE,
     VERSION,
     require_versions,
-    run_write,
+    run_tool_write,
 )
 from todo.tasks.document import parse_document
 from todo.tasks.recurrence import RuleEvaluation
@@ -47,7 +47,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
 
     async def write(work: UnitOfWork) -> Json:
         await raise_for_tasks(work, replace(items, errors=list(items.errors)), targets)
-        documents = await run_operations(work, rules, operations)
+        documents = await run_task_operations(work, rules, operations)
         done = show_changed(items, documents)
         store = TaskRepository(work.session, work.caller)
         following = await store.find_following(
@@ -63,7 +63,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         return done
 
     verb = "Reopened" if operation == "reopen" else "Completed"
-    return await run_write(call, NAME, arguments, write, lambda done: _render(verb, done))
+    return await run_tool_write(call, NAME, arguments, write, lambda done: _render(verb, done))
 
 
 def _render(verb: str, structured: Json) -> str:

@@ -22,7 +22,7 @@ from todo.mcp.tools.write import (
     raise_for_items,
     render_replay,
     render_run,
-    run_write,
+    run_tool_write,
     translate_batch_error,
 )
 from todo.plans.repository import PlanRepository
@@ -82,7 +82,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             return await _apply(work, items, plans, arguments["plan_id"])
         return await _plan(work, items, plans, operations)
 
-    return await run_write(call, NAME, arguments, write, _render)
+    return await run_tool_write(call, NAME, arguments, write, _render)
 
 
 def _read(arguments: Json, items: Items) -> list[Json]:

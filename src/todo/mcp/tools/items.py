@@ -273,7 +273,7 @@ async def open_items(call: ToolCall) -> Items:
     return items
 
 
-async def run_operations(
+async def run_task_operations(
     work: UnitOfWork, rules: RuleEvaluation, operations: Sequence[Json]
 ) -> list[Json]:
     """Run operations as the batch does, and return the tasks that they led to.

@@ -8,8 +8,8 @@ from todo.lists.schemas import ListCreate
 from todo.lists.service import ListService
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.changed_tasks import render_changed, show_changed
-from todo.mcp.tools.items import Items, open_items, read_items, run_operations
-from todo.mcp.tools.write import explain, raise_for_items, require_versions, run_write
+from todo.mcp.tools.items import Items, open_items, read_items, run_task_operations
+from todo.mcp.tools.write import explain, raise_for_items, require_versions, run_tool_write
 from todo.tasks.batch import prepare_batch
 from todo.tasks.document import Document, parse_document
 from todo.tasks.recurrence import RuleEvaluation
@@ -65,11 +65,13 @@ async def change_tasks(
             for number, (target, change) in enumerate(zip(targets, changes, strict=True))
         ]
         await raise_for_tasks(work, attempt, targets)
-        done = await run_operations(work, rules, operations)
+        done = await run_task_operations(work, rules, operations)
         renamed = await _rename_lists(work, attempt, names)
         return show_changed(attempt, done) | ({"renamed_lists": renamed} if renamed else {})
 
-    return await run_write(call, tool, arguments, write, lambda done: render_changed(verb, done))
+    return await run_tool_write(
+        call, tool, arguments, write, lambda done: render_changed(verb, done)
+    )
 
 
 def _read_lists(items: Items, given: Sequence[Json]) -> list[Json]:

@@ -16,7 +16,7 @@ from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import open_items, raise_for_arguments
 from todo.mcp.tools.schema import array, flag, integer, text
-from todo.mcp.tools.write import KEY, RESULT, render_run, run_write
+from todo.mcp.tools.write import KEY, RESULT, render_run, run_tool_write
 from todo.writes.unit_of_work import UnitOfWork
 
 NAME = "undo"
@@ -103,7 +103,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     # A part of the run that it undoes, it would cancel it out instead of being undone itself.
     own = replace(call, caller=replace(call.caller, run_id=str(new_uuid7())))
     try:
-        return await run_write(own, NAME, identified, write, render_undone)
+        return await run_tool_write(own, NAME, identified, write, render_undone)
     except (NotFoundError, VersionMismatchError, UndoConflictError) as error:
         raise _explain(error) from None
 

@@ -53,7 +53,7 @@ _LIST_MESSAGES = {
 }
 
 
-async def run_write(
+async def run_tool_write(
     call: ToolCall, tool: str, arguments: Json, write: ToolWrite, render: Render
 ) -> ToolResult:
     """Run a write in one transaction and return its result when it is committed.

@@ -70,7 +70,7 @@ def test_texts_are_read_before_the_write(
         return ToolResult({}, "")
 
     monkeypatch.setattr(module, name, record)
-    monkeypatch.setattr(writer, "run_write", write)
+    monkeypatch.setattr(writer, "run_tool_write", write)
     state = SimpleNamespace(database=EmptyDatabase())
     call = ToolCall(state, Caller("alice", scopes=frozenset({"write"})), NOW)
 
