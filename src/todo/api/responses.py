@@ -45,7 +45,8 @@ def json_response(request: Request, body: bytes, tag: str | None = None) -> Resp
         tag: Its entity tag; a hash of the body by default.
     """
     tag = tag or f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    headers = {"etag": tag, "cache-control": "private, no-cache"}
+    # Two callers may have the same tag: a cache keeps their responses apart.
+    headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "Authorization"}
     # The lines of a list are one list (RFC 9110, 5.2).
     known = ",".join(request.headers.getlist("if-none-match"))
     if known and matches_weakly(known, tag):
