@@ -248,7 +248,7 @@ def _select_changes(dialect: str, *, in_list: bool, is_own: bool) -> Select[Any]
     window = (journal.c.seq > bindparam("since")) & (journal.c.seq <= bindparam("until"))
     query = select(journal).where(_OWNER, window, journal.c.operation.is_not(None))
     if in_list:
-        query = query.where(_is_about_list(dialect, is_own=is_own))
+        query = query.where(is_about_list(dialect, is_own=is_own))
     found = query.order_by(journal.c.seq).limit(bindparam("limit")).subquery("e")
     shown = _show(dialect, found, _CHANGE_KEYS, in_list=in_list)
     return shown.add_columns(found.c.seq, found.c.operation).order_by(found.c.seq)
@@ -290,7 +290,7 @@ def _select_history(shape: _Shape, dialect: str) -> Select[Any]:
     if shape.actor:
         query = query.where(looked_at.c.actor == bindparam("actor"))
     if shape.in_list:
-        query = query.where(_is_about_list(dialect, looked_at, is_own=shape.is_own))
+        query = query.where(is_about_list(dialect, looked_at, is_own=shape.is_own))
     found = query.order_by(looked_at.c.seq.desc()).limit(bindparam("limit")).subquery("e")
     shown = _show(dialect, found, _ENTRY_KEYS, in_list=shape.in_list)
     return shown.add_columns(found.c.seq).order_by(found.c.seq.desc())
@@ -313,10 +313,10 @@ def _drive(shape: _Shape, chosen: Select[Any]) -> Select[Any]:
     return chosen.where(*conditions).order_by(journal.c.seq.desc())
 
 
-def _is_about_list(
+def is_about_list(
     dialect: str, source: FromClause = journal, *, is_own: bool
 ) -> ColumnElement[bool]:
-    """Whether an entry is about a list: also one by which a task came in or left."""
+    """Whether an entry is about a list (see `list_params`): also where a task came in or left."""
     about = or_(source.c.list_id == _LIST, _says_list(dialect, source.c.before))
     if is_own:
         return about

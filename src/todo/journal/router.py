@@ -1,4 +1,4 @@
-"""HTTP routes of the journal: changes, events, history and undo."""
+"""HTTP routes of the journal: changes, events, history, runs and undo."""
 
 from typing import Annotated
 
@@ -11,12 +11,15 @@ from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.journal.repository import Filter, View, find_head, find_view, read_changes, read_history
+from todo.journal.runs import read_runs, render_runs
 from todo.journal.schemas import (
     ChangePage,
     ChangesQuery,
     EntryPage,
     EventsQuery,
     HistoryQuery,
+    RunPage,
+    RunsQuery,
     Seq,
     UndoRequest,
     UndoResult,
@@ -58,6 +61,23 @@ async def list_journal(
     body = b'{"items":[%b],"next_before":%b}'
     following_text = b"null" if following is None else b"%d" % following
     return json_response(request, body % (b",".join(items), following_text))
+
+
+@router.get("/runs", response_model=RunPage)
+async def list_runs(
+    request: Request, caller: CallerDep, asked: Annotated[RunsQuery, Query()]
+) -> Response:
+    """List the runs of agents and other programs: who, when, how many changes, whether undone.
+
+    A run is what one user changed with one token under one `X-Run-Id`. Those with the latest
+    changes come first. `GET /journal` with its `run_id` returns the changes, `POST /undo` undoes
+    them.
+    """
+    database: Database = request.app.state.database
+    async with database.reading(caller.user) as session:
+        view = await find_view(session, caller, asked.list)
+        items, following = await read_runs(session, caller, view, asked.before, asked.limit)
+    return json_response(request, render_runs(items, following))
 
 
 _EVENTS = {

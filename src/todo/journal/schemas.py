@@ -156,6 +156,77 @@ class EntryPage(ResponseSchema):
     next_before: int | None = Field(description="`before` of the next page; null on the last.")
 
 
+class RunsQuery(BaseModel):
+    """Which runs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    list: UUID | None = Field(default=None, description=_LIST)
+    before: Seq | None = Field(
+        default=None, description="Only runs whose latest entry has a lower number."
+    )
+    limit: int = Field(default=20, ge=1, le=50)
+
+
+class RunCount(ResponseSchema):
+    """How many changes of one operation and kind a run made."""
+
+    operation: Operation
+    kind: Kind
+    count: int
+
+
+class RunRead(ResponseSchema):
+    """A run: what one user changed with one token and one `X-Run-Id`."""
+
+    model_config = ConfigDict(
+        json_schema_extra=show_example(
+            {
+                "run_id": RUN_ID,
+                "actor": "alice",
+                "token_id": TOKEN_ID,
+                "token_name": "nightly cleanup",
+                "agent": "cleanup/1.4",
+                "model": None,
+                "first_at": "2027-03-01T03:00:00.000000+00:00",
+                "last_at": "2027-03-01T03:00:04.000000+00:00",
+                "last_seq": 17,
+                "changes": 1,
+                "has_more_changes": False,
+                "summary": [{"operation": "delete", "kind": "task", "count": 1}],
+                "is_undone": False,
+            }
+        )
+    )
+
+    run_id: str
+    actor: str = Field(description="The user who made the changes.")
+    token_id: UUID | None = Field(description="The API token; null for a JSON Web Token.")
+    token_name: str | None = Field(
+        description="Name of the token, if it is the caller's and still exists; null for a caller "
+        "whose own token is for one list."
+    )
+    agent: str | None = Field(description="As in the latest entry; so is the model.")
+    model: str | None
+    first_at: datetime
+    last_at: datetime
+    last_seq: int = Field(description="Number of the latest entry.")
+    changes: int = Field(description="Number of changes, at most 1000.")
+    has_more_changes: bool = Field(description="Whether there are more than 1000.")
+    summary: list[RunCount] = Field(description="These changes, counted.")
+    is_undone: bool = Field(
+        description="Whether everything that it changed is as it was before the run; false where "
+        "`has_more_changes` is true."
+    )
+
+
+class RunPage(ResponseSchema):
+    """One page. It may be short, even empty, while `next_before` is a number."""
+
+    items: list[RunRead]
+    next_before: int | None = Field(description="`before` of the next page; null on the last.")
+
+
 class EventsQuery(BaseModel):
     """Which events."""
 

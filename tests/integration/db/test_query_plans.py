@@ -267,6 +267,12 @@ def _journal(world: World) -> None:
     world.get("/api/v1/journal", GUEST, list=LIST)
 
 
+def _runs(world: World) -> None:
+    for query in ({}, {"before": 20_000}, {"list": LIST}, {"before": 3}):
+        world.get("/api/v1/runs", **query)
+    world.get("/api/v1/runs", GUEST, list=LIST)
+
+
 def _undo(world: World) -> None:
     for run in ("first", "second"):
         made = read(
@@ -370,6 +376,7 @@ SCENARIOS: dict[Scenario, set[str]] = {
     _changes: {"GET /api/v1/changes"},
     _events: {"GET /api/v1/events"},
     _journal: {"GET /api/v1/journal"},
+    _runs: {"GET /api/v1/runs"},
     _undo: {"POST /api/v1/undo"},
     _account: {"GET /api/v1/me", "PATCH /api/v1/me", "DELETE /api/v1/me"},
     _tokens: {

@@ -1,0 +1,216 @@
+"""Runs: what a program changed under one `X-Run-Id`, with its token, summed up from the journal.
+
+A page looks at SCAN_BUDGET entries and at no more than MAX_CHANGES of each run that it finds there,
+so the load of a request is bounded, however long a journal or a run is.
+"""
+
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal_column,
+    null,
+    select,
+)
+
+from todo.core.caller import Caller
+from todo.core.timestamps import format_timestamp
+from todo.db.session import Session
+from todo.db.statement import SQLITE, Row, Statement
+from todo.db.tables import api_token, journal
+from todo.journal.irreversible import UNDOABLE
+from todo.journal.repository import MAX_SEQ, SCAN_BUDGET, View, is_about_list, list_params
+
+MAX_CHANGES = 1000
+"""Changes of a run that are shown, and how many one undo takes back."""
+
+_OWNER: ColumnElement[str] = bindparam("owner")
+_BEFORE: ColumnElement[int] = bindparam("before")
+_ENTRY = journal.alias("e")
+
+
+async def read_runs(
+    session: Session, caller: Caller, view: View, before: int | None, limit: int
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Return runs, those with the latest changes first, and where to continue, None at the end.
+
+    Args:
+        session: Reads.
+        caller: Who asks; names of tokens are shown to a caller who sees the whole account.
+        view: Which journal.
+        before: Only runs whose latest entry has a lower number.
+        limit: Maximum number of runs.
+    """
+    values = {
+        "owner": view.owner,
+        "user": None if caller.list_id else caller.user,
+        "before": MAX_SEQ if before is None else before,
+        **list_params(view),
+    }
+    page, boundary = _STATEMENTS[view.list_id is not None, view.is_own]
+    rows, looked_at = await session.run((page, {**values, "limit": limit + 1}), (boundary, values))
+    # Without changes: nothing of that run is about the list.
+    items = [_read(row) for row in rows[:limit] if row[-2] is not None]
+    if len(rows) > limit:
+        return items, int(rows[limit - 1][3])
+    return items, int(looked_at[0][0]) if looked_at else None
+
+
+def _read(row: Row) -> dict[str, Any]:
+    run_id, actor, token_id, seq, name, agent, model, began, ended, operations, is_undone = row
+    counts = Counter(operations.split(","))
+    kinds = [(*what.split(), count) for what, count in counts.most_common()]
+    changes = sum(counts.values())
+    can_be_undone = changes <= MAX_CHANGES and any(kind in UNDOABLE for _, kind, _ in kinds)
+    return {
+        "run_id": run_id,
+        "actor": actor,
+        "token_id": token_id and str(token_id),
+        "token_name": name,
+        "agent": agent,
+        "model": model,
+        "first_at": _show_time(began),
+        "last_at": _show_time(ended),
+        "last_seq": int(seq),
+        "changes": min(changes, MAX_CHANGES),
+        "has_more_changes": changes > MAX_CHANGES,
+        "summary": [
+            {"operation": operation, "kind": kind, "count": count}
+            for operation, kind, count in kinds
+        ],
+        "is_undone": bool(is_undone) and can_be_undone,
+    }
+
+
+def _show_time(at: Any) -> str:  # noqa: ANN401 - each driver has a type of its own
+    return at if isinstance(at, str) else format_timestamp(at)
+
+
+def render_runs(items: list[dict[str, Any]], following: int | None) -> bytes:
+    """Return a page of runs as JSON."""
+    return orjson.dumps({"items": items, "next_before": following})
+
+
+def _select_runs(dialect: str, *, in_list: bool, is_own: bool) -> Select[Any]:
+    recent = _select_recent(journal).limit(SCAN_BUDGET).subquery("j")
+    key = (recent.c.run_id, recent.c.actor, recent.c.token_id)
+    found = (
+        select(*key, func.max(recent.c.seq).label("seq"))
+        .where(recent.c.run_id.is_not(None), _is_change(recent))
+        .group_by(*key)
+        .subquery("g")
+    )
+    # A run with a newer entry was on an earlier page. `EXISTS` would read all newer entries.
+    newest = _select_run(found).with_only_columns(_ENTRY.c.seq).order_by(_ENTRY.c.seq.desc())
+    is_first = newest.limit(1).scalar_subquery() == found.c.seq
+    page = select(found).where(is_first).order_by(found.c.seq.desc()).limit(bindparam("limit"))
+    run = page.subquery("r")
+    # The limit comes first: few entries of a long run may be about the list.
+    shown = _select_run(run).order_by(_ENTRY.c.seq).limit(MAX_CHANGES + 1).subquery("c")
+    if in_list:
+        inside = is_about_list(dialect, shown, is_own=is_own)
+        shown = select(shown).where(inside).subquery("d")
+    return _describe(dialect, run, shown)
+
+
+def _select_recent(source: FromClause) -> Select[Any]:
+    before = and_(source.c.owner == _OWNER, source.c.seq < _BEFORE)
+    return select(source).where(before).order_by(source.c.seq.desc())
+
+
+def _select_boundary() -> Select[Any]:
+    looked_at = _select_recent(journal).limit(1).offset(SCAN_BUDGET - 1).subquery("b")
+    return select(looked_at.c.seq)
+
+
+def _select_run(run: FromClause) -> Select[Any]:
+    """Select the changes of a run that an enclosing statement names."""
+    of_run = and_(
+        _ENTRY.c.owner == _OWNER,
+        _ENTRY.c.run_id == run.c.run_id,
+        _ENTRY.c.actor == run.c.actor,
+        _ENTRY.c.token_id.is_not_distinct_from(run.c.token_id),
+    )
+    return select(_ENTRY).where(of_run, _is_change(_ENTRY)).correlate(run)
+
+
+def _is_change(entry: FromClause) -> ColumnElement[bool]:
+    return entry.c.operation != literal_column("'remind'")
+
+
+def _describe(dialect: str, run: FromClause, shown: FromClause) -> Select[Any]:
+    last = journal.alias("l")
+    name = (
+        select(api_token.c.name)
+        .where(api_token.c.id == run.c.token_id, api_token.c.owner == bindparam("user"))
+        .scalar_subquery()
+    )
+    words = shown.c.operation + literal_column("' '") + shown.c.kind
+    join = func.group_concat if dialect == SQLITE else func.string_agg
+    return (
+        select(
+            *(run.c.run_id, run.c.actor, run.c.token_id, run.c.seq, name),
+            *(last.c.agent, last.c.model),
+            select(func.min(shown.c.at)).scalar_subquery(),
+            last.c.at,
+            select(join(words, literal_column("','"))).scalar_subquery(),
+            _is_undone(dialect, shown),
+        )
+        .select_from(run.join(last, and_(last.c.owner == _OWNER, last.c.seq == run.c.seq)))
+        .order_by(run.c.seq.desc())
+    )
+
+
+def _is_undone(dialect: str, shown: FromClause) -> ColumnElement[bool]:
+    """Whether everything that can be undone of a run is as it was before the run."""
+    thing = (shown.c.kind, shown.c.entity_id, _find_list_of_share(shown))
+    nth = func.row_number().over(partition_by=thing, order_by=shown.c.seq).label("nth")
+    change, latest = select(shown, nth).subquery("f"), journal.alias("s")
+    is_same_thing = and_(
+        latest.c.owner == _OWNER,
+        latest.c.entity_id == change.c.entity_id,
+        latest.c.kind == change.c.kind,
+        _find_list_of_share(latest).is_not_distinct_from(_find_list_of_share(change)),
+    )
+    now = (
+        select(latest.c.after)
+        .where(is_same_thing, _is_change(latest))
+        .order_by(latest.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    kinds: list[ColumnElement[str]] = [literal_column(f"'{kind}'") for kind in sorted(UNDOABLE)]
+    undoable = and_(change.c.nth == literal_column("1"), change.c.kind.in_(kinds))
+    differs = _state(dialect, now).is_distinct_from(_state(dialect, change.c.before))
+    return ~exists().where(undoable, differs)
+
+
+def _find_list_of_share(entry: FromClause) -> ColumnElement[Any]:
+    # A user's share of each list is a thing of its own; a task may move.
+    return case((entry.c.kind == literal_column("'share'"), entry.c.list_id), else_=null())
+
+
+def _state(dialect: str, document: ColumnElement[Any]) -> ColumnElement[Any]:
+    """What an undo restores of a document: everything but its version."""
+    if dialect == SQLITE:
+        return func.json_remove(document, literal_column("'$.version'"))
+    # Not SQLAlchemy's JSONB: to import that dialect is for those who use it.
+    return document.op("::")(literal_column("jsonb")).op("-")(literal_column("'version'"))
+
+
+_BOUNDARY = Statement(_select_boundary())
+_STATEMENTS = {
+    (in_list, is_own): (Statement(partial(_select_runs, in_list=in_list, is_own=is_own)), _BOUNDARY)
+    for in_list in (False, True)
+    for is_own in (False, True)
+}
