@@ -49,6 +49,7 @@ from todo.tags.router import router as tags_router
 from todo.tasks.quick_add_router import router as quick_add_router
 from todo.tasks.reminders import Reminders
 from todo.tasks.router import router as tasks_router
+from todo.web.router import router as web_router
 from todo.writes.storage_quota import StorageQuota
 
 
@@ -154,6 +155,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     app.include_router(chat_router)
     app.include_router(live_router)
     app.include_router(docs_router)
+    app.include_router(web_router)
     app.include_router(root_router)
     _add_mcp(app, settings)
     app.add_middleware(

@@ -1,5 +1,6 @@
 """A Chromium without windows, steered through a pair of pipes (Chrome DevTools Protocol)."""
 
+import base64
 import contextlib
 import json
 import os
@@ -72,6 +73,36 @@ class Browser:
         self.wait_for(f"document.querySelector({json.dumps(selector)}) !== null")
         self.evaluate(f"document.querySelector({json.dumps(selector)}).focus()")
         self._call("Input.insertText", text=text)
+
+    def wait_for_promise(self, expression: str) -> Any:  # noqa: ANN401 - whatever JavaScript has
+        """Return what a promise becomes."""
+        options = {"returnByValue": True, "awaitPromise": True}
+        return self._call("Runtime.evaluate", expression=expression, **options)["result"]["value"]
+
+    def press(self, key: str, code: int, text: str = "") -> None:
+        """Press a key: its name, its number, and the text that it types."""
+        names = {"key": key, "code": key, "windowsVirtualKeyCode": code, "text": text}
+        for kind in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", type=kind, **names)
+
+    def set_window(self, width: int, height: int, *, scale: float = 1) -> None:
+        """Set the size of the window; `scale` is the zoom of a display, not of the page."""
+        size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": False}
+        self._call("Emulation.setDeviceMetricsOverride", **size)
+
+    def prefer(self, **features: str) -> None:
+        """Set what the person prefers, as in `prefers_color_scheme="dark"`."""
+        media = [{"name": k.replace("_", "-"), "value": value} for k, value in features.items()]
+        self._call("Emulation.setEmulatedMedia", features=media)
+
+    def cut_off(self, *, is_offline: bool) -> None:
+        """Take the network away, or give it back."""
+        speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self._call("Network.emulateNetworkConditions", offline=is_offline, **speed)
+
+    def capture(self) -> bytes:
+        """Return a picture of the window (PNG)."""
+        return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
 
     def _call(self, method: str, **parameters: object) -> dict[str, Any]:
         self._number += 1

@@ -46,6 +46,8 @@ _PAGE = f"""\
 <h1>{NAME}</h1>
 <p>Version {__version__}. This is the API of a todo service.</p>
 <dl>
+<dt><a href="app">Page</a></dt>
+<dd>Your tasks, quick add, and what agents have changed.</dd>
 <dt><a href="docs">Documentation</a></dt>
 <dd>Read about every operation and try it with a token.</dd>
 <dt><a href="openapi.json">OpenAPI document</a></dt>
@@ -62,6 +64,7 @@ _PAGE = f"""\
 class ServiceLinks(ResponseSchema):
     """Where to continue. The links are relative to the address of this document."""
 
+    app: str = Field(description="The page for people.")
     docs: str = Field(description="The interactive documentation.")
     openapi: str = Field(description="The OpenAPI document.")
     health: str = Field(description="The health check: 200 while the service can answer requests.")
@@ -77,6 +80,7 @@ class ServiceInfo(ResponseSchema):
                 "name": NAME,
                 "version": "1.0.0",
                 "links": {
+                    "app": "app",
                     "docs": "docs",
                     "openapi": "openapi.json",
                     "health": "health",
@@ -94,7 +98,9 @@ class ServiceInfo(ResponseSchema):
 _INFO = ServiceInfo(
     name=NAME,
     version=__version__,
-    links=ServiceLinks(docs="docs", openapi="openapi.json", health="health", api="api/v1/"),
+    links=ServiceLinks(
+        app="app", docs="docs", openapi="openapi.json", health="health", api="api/v1/"
+    ),
 )
 
 _BODY = _INFO.model_dump_json().encode()

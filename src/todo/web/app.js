@@ -1,0 +1,914 @@
+// The page /app: tasks, quick add, the assistant, and what agents have changed.
+// Texts of users are set as text only, never as HTML; the token never gets into an address.
+
+const TOKEN_KEY = "todo-token";
+const DEBOUNCE_MS = 200;
+const RECONNECT_MS = 3000;
+const MAX_SHORT = 60;
+
+const session = { token: "", user: "", zone: "UTC", lists: new Map() };
+const byId = (id) => document.getElementById(id);
+
+// ---- Elements
+
+function make(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value != null) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child != null));
+  return element;
+}
+
+// A character that turns the direction of a text could make one title look like another.
+const makeText = (text) => make("bdi", { dir: "auto" }, showTurns(text));
+const showTurns = (text) => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+const makeButton = (label, run, attributes) =>
+  make("button", { type: "button", onclick: () => act(run), ...attributes }, label);
+
+function shorten(text) {
+  const points = [...text];
+  return points.length > MAX_SHORT ? `${points.slice(0, MAX_SHORT).join("")}…` : text;
+}
+
+function debounce(run) {
+  let timer;
+  return (...values) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => act(() => run(...values)), DEBOUNCE_MS);
+  };
+}
+
+// ---- Messages
+
+function say(place, ...content) {
+  byId(place).replaceChildren(...content);
+}
+
+/** Show what was done, with a way to take it back. */
+function notify(text, undo) {
+  say("error");
+  const button = undo && makeButton(undo.label ?? "Undo", undo.run, { id: "undo" });
+  const close = makeButton("Close", () => say("notice"));
+  say("notice", make("span", {}, makeText(text)), ...(button ? [button] : []), close);
+  button?.focus();
+}
+
+function report(error) {
+  if (error.name === "AbortError" || error.isSignedOut) return;
+  if (!(error instanceof Problem)) console.error(error);
+  const close = makeButton("Close", () => say("error"));
+  say("error", make("span", {}, makeText(error.message)), close);
+}
+
+/** Run what a person asked for; show its error. */
+async function act(run) {
+  try {
+    await run();
+  } catch (error) {
+    report(error);
+  }
+}
+
+// ---- Requests
+
+class Problem extends Error {
+  constructor(message, status = 0, body = {}) {
+    super(message);
+    Object.assign(this, { status, code: body.code, errors: body.errors ?? [] });
+  }
+}
+
+function describeProblem(response, body) {
+  const parts = [body.detail || body.title || `The service answered ${response.status}.`];
+  for (const each of (body.errors ?? []).slice(0, 3)) {
+    parts.push(each.field ? `${each.field}: ${each.message}.` : `${each.message}.`);
+  }
+  const seconds = Number(response.headers.get("retry-after"));
+  if (seconds) {
+    const at = new Date(Date.now() + seconds * 1000).toLocaleTimeString();
+    parts.push(`Try again in ${seconds} s, at ${at}.`);
+  }
+  return parts.join(" ").replace(/\.\.(?= |$)/g, ".");
+}
+
+/** Send a request; raise a Problem for every answer that is an error. */
+async function send(method, path, { query = {}, body, headers, signal } = {}) {
+  const url = new URL(`api/v1/${path}`, document.baseURI);
+  for (const [name, value] of Object.entries(query)) {
+    if (value != null && value !== "") url.searchParams.set(name, value);
+  }
+  const fields = { Accept: "application/json", Authorization: `Bearer ${session.token}`, ...headers };
+  if (body) fields["Content-Type"] = "application/json";
+  if (method !== "GET") fields["Idempotency-Key"] = makeKey();
+  const token = session.token;
+  // Without the browser's cache, which does not keep the answers to two people apart.
+  const options = { method, headers: fields, body: body && JSON.stringify(body), signal, cache: "no-store" };
+  let response;
+  try {
+    response = await fetch(url, { credentials: "omit", redirect: "error", ...options });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem("The service cannot be reached. Check the connection, then try again.");
+  }
+  if (response.ok) return response;
+  const found = await response.json().catch(() => ({}));
+  const problem = new Problem(describeProblem(response, found), response.status, found);
+  if (response.status === 401 && token === session.token) {
+    problem.isSignedOut = true;
+    signOut(`${problem.message} Sign in again.`);
+  }
+  throw problem;
+}
+
+async function call(method, path, options) {
+  const response = await send(method, path, options);
+  return response.status === 204 ? null : response.json();
+}
+
+function makeKey() {
+  // Without randomUUID, which pages over plain HTTP do not have.
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Yield server-sent events. */
+async function* readEvents(response) {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of readChunks(response.body)) {
+    text += decoder.decode(chunk, { stream: true });
+    const blocks = text.split(/\r?\n\r?\n/);
+    text = blocks.pop();
+    for (const block of blocks) {
+      const event = parseEvent(block);
+      if (event.data) yield event;
+    }
+  }
+}
+
+async function* readChunks(stream) {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+function parseEvent(block) {
+  const event = { event: "message", data: "" };
+  for (const line of block.split(/\r?\n/)) {
+    const [, name, value] = /^([^:]*):? ?(.*)$/.exec(line);
+    if (name === "data") event.data += value;
+    else if (name === "event") event.event = value;
+  }
+  return event;
+}
+
+// ---- Dates
+
+const formatDay = (day) =>
+  new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(day));
+
+function formatTime(instant, zone = session.zone) {
+  const form = { dateStyle: "medium", timeStyle: "short", timeZone: zone };
+  const text = new Intl.DateTimeFormat(undefined, form).format(new Date(instant));
+  return zone === session.zone ? text : `${text} (${zone})`;
+}
+
+function formatDue(task) {
+  if (task.due_date) return formatDay(task.due_date);
+  return task.due_at ? formatTime(task.due_at, task.due_zone ?? session.zone) : "";
+}
+
+/** Return day and time of an instant, as fields of a form take them. */
+function splitInstant(instant, zone) {
+  // This locale writes a date as fields do.
+  const form = { dateStyle: "short", timeStyle: "short", timeZone: zone };
+  return new Intl.DateTimeFormat("sv-SE", form).format(new Date(instant)).split(" ");
+}
+
+/** Return the instant at which the clocks of a zone show a day and a time. */
+function joinInstant(day, time, zone) {
+  const wanted = Date.parse(`${day}T${time}Z`);
+  let found = wanted;
+  // The first guess has the offset of another instant, where the clocks change between them.
+  for (let round = 0; round < 2; round += 1) {
+    found += wanted - Date.parse(`${splitInstant(found, zone).join("T")}Z`);
+  }
+  // A time that happens twice is the first of the two.
+  const earlier = found - 3_600_000;
+  if (`${splitInstant(earlier, zone)}` === `${splitInstant(found, zone)}`) found = earlier;
+  return new Date(found).toISOString();
+}
+
+function isOverdue(task) {
+  if (task.is_completed) return false;
+  if (task.due_at) return new Date(task.due_at) < new Date();
+  return Boolean(task.due_date) && task.due_date < splitInstant(Date.now(), session.zone)[0];
+}
+
+// ---- Sign in and out
+
+function readStoredToken() {
+  try {
+    return sessionStorage.getItem(TOKEN_KEY) ?? "";
+  } catch {
+    return ""; // Storage is turned off.
+  }
+}
+
+function storeToken(token) {
+  try {
+    if (token) sessionStorage.setItem(TOKEN_KEY, token);
+    else sessionStorage.removeItem(TOKEN_KEY);
+  } catch {
+    notify("This browser keeps nothing: reloading the page signs out.");
+  }
+}
+
+async function signIn(token, remember) {
+  if (!/^[\x21-\x7e]+$/.test(token)) throw new Problem("That is not a token: it has blanks or other signs.");
+  session.token = token;
+  const account = await call("GET", "me");
+  Object.assign(session, { user: account.user, zone: account.zone });
+  await fetchLists();
+  if (remember) storeToken(token);
+  byId("token").value = "";
+  say("error");
+  byId("user").textContent = account.user;
+  offerZone();
+  show(true);
+  openView();
+  follow();
+}
+
+function signOut(reason) {
+  session.token = "";
+  storeToken("");
+  stopFollowing();
+  stopChat();
+  for (const id of ["task-list", "run-list", "log", "questions", "meaning", "mirror", "notice"]) say(id);
+  session.lists.clear();
+  byId("add-form").reset();
+  chat.conversation = null;
+  show(false);
+  byId("token").focus();
+  if (reason) report(new Problem(reason));
+}
+
+function show(isSignedIn) {
+  for (const id of ["views", "account"]) byId(id).hidden = !isSignedIn;
+  byId("sign-in").hidden = isSignedIn;
+  if (!isSignedIn) for (const name of Object.keys(views)) byId(name).hidden = true;
+}
+
+async function fetchLists() {
+  let cursor;
+  session.lists.clear();
+  do {
+    const page = await call("GET", "lists", { query: { limit: 100, cursor } });
+    for (const each of page.items) session.lists.set(each.id, each);
+    cursor = page.next_cursor;
+  } while (cursor);
+  const named = [...session.lists.values()].map((each) => [each.id, each.name]);
+  fillSelect("list", [["", "all"], ["none", "no list"], ...named]);
+  const shared = [...session.lists.values()].filter((each) => each.owner !== session.user);
+  fillSelect("journal", [["", "your account"], ...shared.map((each) => [each.id, `list ${each.name}`])]);
+  byId("journal-choice").hidden = !shared.length;
+}
+
+function fillSelect(id, options) {
+  const chosen = byId(id).value;
+  say(id, ...options.map(([value, label]) => make("option", { value, selected: value === chosen }, label)));
+}
+
+function offerZone() {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  byId("zone").hidden = own === session.zone;
+  const use = async () => {
+    session.zone = (await call("PATCH", "me", { body: { zone: own } })).zone;
+    byId("zone").hidden = true;
+    notify(`Days and times are those of ${own} now.`);
+    await tasks.refresh();
+  };
+  say("zone", `Days and times are those of ${session.zone}. `, makeButton(`Use ${own}`, use));
+}
+
+// ---- Views
+
+const tasks = { items: [], cursor: null, refresh: () => fetchTasks(false) };
+const runs = { items: [], before: null, open: new Map(), refresh: () => fetchRuns(false) };
+const chat = { conversation: null, abort: null, refresh: async () => {} };
+const views = { tasks, assistant: chat, runs };
+
+function findView() {
+  const name = location.hash.slice(1);
+  return name in views ? name : "tasks";
+}
+
+function openView() {
+  if (!session.token) return;
+  const current = findView();
+  for (const name of Object.keys(views)) byId(name).hidden = name !== current;
+  for (const link of byId("views").children) {
+    const isCurrent = link.hash === `#${current}`;
+    if (isCurrent) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const title = byId(`${current}-title`);
+  document.title = `${title.textContent} – Todo`;
+  title.focus();
+  act(views[current].refresh);
+}
+
+/** Replace what a place holds; the focus stays where it was. */
+function redraw(id, children) {
+  const focused = document.activeElement?.id;
+  say(id, ...children);
+  if (focused && document.activeElement?.id !== focused) byId(focused)?.focus();
+}
+
+// ---- Changes by others, as they happen
+
+const live = { abort: null, timer: null };
+const refreshSoon = debounce(async () => {
+  if (!document.querySelector("form.edit")) await views[findView()].refresh();
+});
+
+async function follow() {
+  stopFollowing();
+  if (!session.token || document.hidden) return;
+  const abort = (live.abort = new AbortController());
+  try {
+    const headers = { Accept: "text/event-stream" };
+    const response = await send("GET", "events", { headers, signal: abort.signal });
+    if (byId("connection").textContent) refreshSoon();
+    say("connection");
+    for await (const _event of readEvents(response)) refreshSoon();
+  } catch (error) {
+    if (abort.signal.aborted || error.isSignedOut) return;
+    if (!error.status) say("connection", "Offline: changes of others are not shown. Trying again.");
+  }
+  if (!abort.signal.aborted) live.timer = setTimeout(follow, RECONNECT_MS);
+}
+
+function stopFollowing() {
+  clearTimeout(live.timer);
+  live.abort?.abort();
+}
+
+// ---- Undo
+
+/** Undo a change that this page has made, with what it caused. */
+async function undoChange(task, operation) {
+  const list = task.owner === session.user ? null : task.list_id;
+  const page = await call("GET", "journal", { query: { entity: task.id, list, limit: 20 } });
+  const entry = page.items.find((each) => each.operation === operation && each.actor === session.user);
+  if (!entry) throw new Problem("The change is not in the journal any more.");
+  await undo({ seq: entry.seq, ...(list && { list }) });
+}
+
+async function undo(body) {
+  const done = await call("POST", "undo", { body });
+  const rest = done.not_undone.map((each) => ` Not undone: ${each.message}.`).join("");
+  const [first] = done.items;
+  const again = { seq: first?.seq, whole_request: true, ...(body.list && { list: body.list }) };
+  notify(`Undone: ${count(done.items.length, "change")}.${rest}`, first && {
+    label: "Redo",
+    run: () => undo(again),
+  });
+  await views[findView()].refresh();
+}
+
+const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+
+// ---- Tasks
+
+async function fetchTasks(isMore) {
+  const status = byId("status").value;
+  const order = status === "open" ? { sort: "due", order: "asc" } : { sort: "updated" };
+  const query = { status, list: byId("list").value, limit: 50, ...order };
+  const found = [];
+  let cursor = isMore ? tasks.cursor : null;
+  do {
+    const page = await call("GET", "tasks", { query: { ...query, cursor } });
+    found.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor && !found.length);
+  tasks.items = isMore ? [...tasks.items, ...found] : found;
+  tasks.cursor = cursor;
+  redraw("task-list", tasks.items.map(renderTask));
+  byId("more-tasks").hidden = !cursor;
+  byId("no-tasks").hidden = tasks.items.length > 0;
+  byId("no-tasks").textContent = status === "open" ? "Nothing to do here." : "Nothing is done here yet.";
+}
+
+function renderTask(task) {
+  const name = `name-${task.id}`;
+  const box = make("input", {
+    type: "checkbox",
+    id: `box-${task.id}`,
+    checked: task.is_completed,
+    "aria-labelledby": name,
+    onchange: () => act(() => setCompleted(task, box)),
+  });
+  const facts = findFacts(task).map((fact) => make("li", {}, fact));
+  return make(
+    "li",
+    { class: task.is_completed ? "task done" : "task", id: `task-${task.id}` },
+    box,
+    make("div", {}, make("bdi", { id: name, dir: "auto" }, showTurns(task.title)), renderFacts(facts)),
+    make(
+      "div",
+      { class: "actions" },
+      makeButton("Edit", () => editTask(task), { id: `edit-${task.id}`, "aria-describedby": name }),
+      makeButton("Delete", () => deleteTask(task), { id: `delete-${task.id}`, "aria-describedby": name }),
+    ),
+  );
+}
+
+const renderFacts = (facts) => (facts.length ? make("ul", { class: "facts" }, ...facts) : null);
+
+function findFacts(task) {
+  const due = formatDue(task);
+  const facts = [];
+  if (due) facts.push(isOverdue(task) ? make("span", { class: "bad" }, `Overdue: ${due}`) : `Due ${due}`);
+  if (task.recurrence) facts.push(task.recurrence_text ?? "Repeats");
+  if (task.priority !== "none") facts.push(`${task.priority} priority`);
+  const list = session.lists.get(task.list_id);
+  if (list) facts.push(makeText(list.name));
+  facts.push(...task.tags.map((tag) => makeText(`@${tag}`)));
+  if (task.reminders.length) facts.push(count(task.reminders.length, "reminder"));
+  return facts;
+}
+
+const matchVersion = (task) => ({ "If-Match": `"${task.version}"` });
+
+async function setCompleted(task, box) {
+  const operation = box.checked ? "complete" : "reopen";
+  try {
+    await call("POST", `tasks/${task.id}/${operation}`, { headers: matchVersion(task) });
+  } catch (error) {
+    box.checked = !box.checked;
+    throw error;
+  }
+  await tasks.refresh();
+  const done = operation === "complete" ? "Completed" : "Reopened";
+  notify(`${done}: ${shorten(task.title)}`, { run: () => undoChange(task, operation) });
+}
+
+async function deleteTask(task) {
+  await call("DELETE", `tasks/${task.id}`, { headers: matchVersion(task) });
+  await tasks.refresh();
+  notify(`Deleted: ${shorten(task.title)}`, { run: () => undoChange(task, "delete") });
+}
+
+function editTask(task) {
+  const zone = task.due_zone ?? session.zone;
+  const [day, time] = task.due_at ? splitInstant(task.due_at, zone) : [task.due_date ?? "", ""];
+  const title = make("input", { value: task.title, dir: "auto", maxlength: 200, required: true });
+  const date = make("input", { type: "date", value: day });
+  const clock = make("input", { type: "time", value: time });
+  const close = () => {
+    byId(`task-${task.id}`)?.replaceWith(renderTask(task));
+    byId(`edit-${task.id}`)?.focus();
+  };
+  const save = async () => {
+    const body = {};
+    if (title.value !== task.title) body.title = title.value;
+    if (date.value !== day || clock.value !== time) Object.assign(body, readDue(date.value, clock.value, zone));
+    if (Object.keys(body).length) {
+      await call("PATCH", `tasks/${task.id}`, { body, headers: matchVersion(task) });
+      notify(`Changed: ${shorten(title.value)}`, { run: () => undoChange(task, "update") });
+    }
+    close();
+    await tasks.refresh();
+  };
+  const form = make(
+    "form",
+    {
+      class: "edit",
+      onsubmit: (event) => (event.preventDefault(), act(save)),
+      onkeydown: (event) => event.key === "Escape" && close(),
+    },
+    make("label", {}, "Title ", title),
+    make("label", {}, "Due on ", date),
+    make("label", {}, `at (${zone}) `, clock),
+    make("button", { class: "primary" }, "Save"),
+    makeButton("Cancel", close),
+  );
+  byId(`task-${task.id}`).replaceChildren(form);
+  title.focus();
+}
+
+function readDue(day, time, zone) {
+  if (!day && time) throw new Problem("A time needs a day.");
+  if (!day) return { due_date: null, due_at: null };
+  return time ? { due_at: joinInstant(day, time, zone), due_zone: zone } : { due_date: day };
+}
+
+// ---- Quick add
+
+const preview = { text: "", listId: null, abort: null };
+
+const previewSoon = debounce(async () => {
+  const text = byId("add").value;
+  preview.abort?.abort();
+  if (!text.trim() || !session.token) return;
+  preview.abort = new AbortController();
+  const { signal } = preview.abort;
+  try {
+    const found = await call("POST", "quick-add", { query: { preview: true }, body: { text }, signal });
+    if (byId("add").value === text) showMeaning(text, found);
+  } catch (error) {
+    if (!(error instanceof Problem) || !error.status) throw error;
+    say("meaning", makeText(error.message));
+  }
+});
+
+function clearPreview() {
+  Object.assign(preview, { text: "", listId: null });
+  for (const id of ["meaning", "mirror", "questions"]) say(id);
+  byId("questions").hidden = true;
+}
+
+function showMeaning(text, { task, spans, questions }) {
+  Object.assign(preview, { text, listId: task.list_id });
+  highlight(text, [...spans, ...questions.map((each) => ({ ...each, kind: "question" }))]);
+  showQuestions(text, questions);
+  const facts = findFacts({ ...task, is_completed: true }).flatMap((fact) => [" · ", fact]);
+  say("meaning", ...(questions.length ? ["Choose what is meant."] : [makeText(task.title), ...facts]));
+}
+
+/** Draw marks behind the field. Spans count code points; strings here count UTF-16 units. */
+function highlight(text, spans) {
+  const points = [...text];
+  const parts = [];
+  let at = 0;
+  for (const { start, end, kind } of spans.sort((one, other) => one.start - other.start)) {
+    if (start < at) continue;
+    parts.push(points.slice(at, start).join(""));
+    parts.push(make("mark", { class: kind }, points.slice(start, end).join("")));
+    at = end;
+  }
+  say("mirror", ...parts, points.slice(at).join(""));
+  byId("mirror").scrollLeft = byId("add").scrollLeft;
+}
+
+function showQuestions(text, questions) {
+  byId("questions").hidden = !questions.length;
+  const points = [...text];
+  const render = ({ start, end, message, choices }) => {
+    const buttons = choices.map((choice) =>
+      makeButton(choice, () => {
+        const changed = [...points.slice(0, start), choice, ...points.slice(end)].join("");
+        byId("add").value = changed;
+        clearPreview();
+        byId("add").focus();
+        previewSoon();
+      }),
+    );
+    return make("div", { class: "row" }, make("span", {}, makeText(message)), ...buttons);
+  };
+  say("questions", ...questions.map(render));
+}
+
+async function addTask() {
+  const text = byId("add").value;
+  const chosen = byId("list").value;
+  const isPlaced = preview.text !== text || preview.listId || ["", "none"].includes(chosen);
+  const body = isPlaced ? { text } : { text, list_id: chosen };
+  let made;
+  try {
+    made = await call("POST", "quick-add", { body });
+  } catch (error) {
+    const questions = error.errors?.filter((each) => each.choices) ?? [];
+    if (!questions.length) throw error;
+    showQuestions(text, questions);
+    return say("meaning", "Choose what is meant.");
+  }
+  byId("add").value = "";
+  clearPreview();
+  await tasks.refresh();
+  notify(`Added: ${shorten(made.task.title)}`, { run: () => undoChange(made.task, "create") });
+  byId("add").focus();
+}
+
+// ---- Runs of agents
+
+const DONE = {
+  create: "created",
+  update: "changed",
+  complete: "completed",
+  reopen: "reopened",
+  delete: "deleted",
+  restore: "restored",
+  share: "shared",
+  unshare: "no longer shared",
+};
+const capitalize = (text) => text[0].toUpperCase() + text.slice(1);
+const keyOf = (run) => [run.run_id, run.actor, run.token_id].join(" ");
+
+async function fetchRuns(isMore) {
+  const found = [];
+  let before = isMore ? runs.before : null;
+  do {
+    const page = await call("GET", "runs", { query: { list: byId("journal").value, before } });
+    found.push(...page.items);
+    before = page.next_before;
+  } while (before != null && !found.length);
+  runs.items = isMore ? [...runs.items, ...found] : found;
+  runs.before = before;
+  const shown = await Promise.all(runs.items.map(renderRun));
+  redraw("run-list", shown);
+  byId("more-runs").hidden = before == null;
+  byId("no-runs").hidden = runs.items.length > 0;
+}
+
+async function renderRun(run) {
+  const key = keyOf(run);
+  const id = `run-${run.last_seq}`;
+  const who = run.agent ?? run.token_name ?? "A program";
+  const isOpen = runs.open.has(key);
+  const summary = run.summary.map((each) => `${count(each.count, each.kind)} ${DONE[each.operation]}`);
+  const facts = [
+    formatTime(run.last_at),
+    `${summary.join(", ")}${run.has_more_changes ? ", and more" : ""}`,
+    run.token_name && makeText(`token ${run.token_name}`),
+    run.model && makeText(`model ${run.model}`),
+    run.actor !== session.user && makeText(`by ${run.actor}`),
+    make("span", {}, "run ", make("code", {}, run.run_id)),
+  ].filter(Boolean);
+  const changes = make("ul", { class: "changes", id: `${id}-changes`, hidden: !isOpen });
+  if (isOpen) await fillChanges(run, changes);
+  const toggle = async () => {
+    if (runs.open.has(key)) runs.open.delete(key);
+    else runs.open.set(key, 1);
+    await runs.refresh();
+  };
+  const undone = make("span", { class: "badge" }, "Undone");
+  return make(
+    "li",
+    {},
+    make("h3", { id }, makeText(who), " ", run.is_undone ? undone : null),
+    renderFacts(facts.map((fact) => make("li", {}, fact))),
+    make(
+      "div",
+      { class: "actions" },
+      makeButton(isOpen ? "Hide changes" : "Show changes", toggle, {
+        id: `${id}-toggle`,
+        "aria-expanded": String(isOpen),
+        "aria-controls": `${id}-changes`,
+        "aria-describedby": id,
+      }),
+      run.is_undone ? null : makeButton("Undo this run", () => undoRun(run), { id: `${id}-undo`, "aria-describedby": id }),
+    ),
+    changes,
+  );
+}
+
+async function undoRun({ run_id, actor, token_id }) {
+  const list = byId("journal").value;
+  const body = { run_id, ...(token_id && { token_id }), ...(list && { list }) };
+  await undo(actor === session.user ? body : { ...body, actor });
+}
+
+async function fillChanges(run, place) {
+  const query = { run_id: run.run_id, token_id: run.token_id, actor: run.actor, limit: 100 };
+  query.list = byId("journal").value;
+  const found = [];
+  let pages = runs.open.get(keyOf(run));
+  let before;
+  do {
+    const page = await call("GET", "journal", { query: { ...query, before } });
+    found.push(...page.items.filter((each) => each.token_id === run.token_id && each.operation !== "remind"));
+    before = page.next_before;
+    pages -= 1;
+  } while (before != null && pages > 0);
+  place.replaceChildren(...found.map((each) => make("li", {}, ...renderChange(each))));
+  if (before == null) return;
+  const more = () => {
+    runs.open.set(keyOf(run), runs.open.get(keyOf(run)) + 1);
+    return runs.refresh();
+  };
+  place.append(make("li", {}, makeButton("Show more changes", more)));
+}
+
+// ---- What a change was: before and after, field by field
+
+const FIELDS = {
+  title: "Title",
+  name: "Name",
+  description: "Description",
+  is_completed: "Done",
+  due_date: "Due on",
+  due_at: "Due at",
+  due_zone: "Zone",
+  recurrence: "Repeats",
+  recurrence_from: "Repeats from",
+  reminders: "Reminders",
+  priority: "Priority",
+  tags: "Tags",
+  list_id: "List",
+  parent_id: "Below",
+  position: "Position",
+  access: "Access",
+};
+// Of a thing that is new or gone, the heading has the name; what every new one has says nothing.
+const NAMED = ["title", "name", "position"];
+const DEFAULTS = { priority: "none", recurrence_from: "schedule", is_completed: false };
+
+function renderChange({ operation, kind, id, title, before, after }) {
+  const one = after ?? before ?? {};
+  const name = title ?? one.title ?? one.name ?? id ?? "";
+  const heading = make("p", {}, `${capitalize(kind)} ${DONE[operation]}: `, make("strong", {}, makeText(name)));
+  const rows = Object.keys(FIELDS).filter((field) => isChanged(field, before, after));
+  return rows.length ? [heading, renderDifference(name, rows, before, after)] : [heading];
+}
+
+function isChanged(field, before, after) {
+  const [old, now] = [before?.[field], after?.[field]].map((value) => JSON.stringify(value ?? null));
+  if (old === now) return false;
+  if (before && after) return true;
+  const value = (after ?? before)[field];
+  return !NAMED.includes(field) && value !== DEFAULTS[field] && String(value) !== "";
+}
+
+function renderDifference(name, rows, before, after) {
+  const cell = (tag, document, field) => {
+    const text = document ? formatValue(field, document[field]) : "";
+    return make("td", {}, text ? make(tag, {}, makeText(text)) : "");
+  };
+  const body = rows.map((field) =>
+    make("tr", {}, make("th", { scope: "row" }, FIELDS[field]), cell("del", before, field), cell("ins", after, field)),
+  );
+  const head = ["Field", "Before", "After"].map((label) => make("th", { scope: "col" }, label));
+  return make(
+    "table",
+    { "aria-label": `What changed of ${shorten(name)}` },
+    make("thead", {}, make("tr", {}, ...head)),
+    make("tbody", {}, ...body),
+  );
+}
+
+function formatValue(field, value) {
+  if (value == null || value === "") return "";
+  if (field === "list_id") return session.lists.get(value)?.name ?? value;
+  if (field === "due_at") return formatTime(value);
+  if (field === "due_date") return formatDay(value);
+  if (field === "reminders") return value.map((minutes) => `${minutes} min before`).join(", ");
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return Array.isArray(value) ? value.join(", ") : String(value);
+}
+
+// ---- Assistant
+
+async function ask() {
+  const message = byId("message").value.trim();
+  if (!message) return;
+  addMessage("You", makeText(message)).classList.add("mine");
+  byId("message").value = "";
+  const text = make("div", { class: "text", dir: "auto" });
+  const answer = addMessage("Assistant", text);
+  setBusy(true);
+  try {
+    await readAnswer(message, answer, text);
+  } catch (error) {
+    if (error.name !== "AbortError") throw error;
+    answer.append(make("p", { class: "hint" }, "Stopped."));
+  } finally {
+    setBusy(false);
+  }
+}
+
+function addMessage(who, content) {
+  const message = make("div", { class: "message" }, make("h3", {}, who), content);
+  byId("log").append(message);
+  message.scrollIntoView({ block: "nearest" });
+  return message;
+}
+
+function setBusy(isBusy) {
+  chat.abort = isBusy ? new AbortController() : null;
+  byId("log").setAttribute("aria-busy", String(isBusy));
+  byId("send").disabled = isBusy;
+  byId("stop").hidden = !isBusy;
+}
+
+function stopChat() {
+  chat.abort?.abort();
+}
+
+async function readAnswer(message, answer, text) {
+  const body = { message, ...(chat.conversation && { conversation_id: chat.conversation }) };
+  const headers = { Accept: "text/event-stream" };
+  const response = await send("POST", "assistant", { body, headers, signal: chat.abort.signal });
+  for await (const { event, data } of readEvents(response)) {
+    const found = JSON.parse(data);
+    if (event === "start") chat.conversation = found.conversation_id;
+    if (event === "text") text.append(found.delta);
+    if (event === "error") throw new Problem(found.detail ?? found.title, found.status, found);
+    if (event === "done") return showAnswer(found, answer, text);
+    answer.scrollIntoView({ block: "end" });
+  }
+  throw new Problem("The answer was interrupted. What it changed is listed under Agents.");
+}
+
+function showAnswer(found, answer, text) {
+  chat.conversation = found.conversation_id;
+  text.textContent = found.response;
+  const used = [...new Set(found.tool_calls.map((each) => each.tool_name.replaceAll("_", " ")))];
+  if (used.length) answer.append(make("p", { class: "hint" }, `Used: ${used.join(", ")}`));
+  if (found.degraded) {
+    answer.append(make("p", { class: "hint" }, `Without a model (${found.degraded_reason}): rules answered.`));
+  }
+  if (found.plan) answer.append(renderPlan(found.plan));
+  if (found.undo) answer.append(makeButton("Undo what this did", () => undo(found.undo)));
+  answer.scrollIntoView({ block: "nearest" });
+}
+
+function renderPlan(plan) {
+  const changes = make("ul", { class: "changes" });
+  const state = make("p", { class: "hint" }, `Nothing has changed yet. It can be applied until ${formatTime(plan.expires_at)}.`);
+  const finish = (text) => {
+    state.textContent = text;
+    buttons.remove();
+  };
+  const apply = async () => {
+    const done = await call("POST", `plans/${plan.id}/apply`);
+    finish("Applied.");
+    notify("The plan was applied.", { run: () => undo({ run_id: done.run_id }) });
+  };
+  const discard = async () => {
+    await call("DELETE", `plans/${plan.id}`);
+    finish("Discarded: nothing was changed.");
+    byId("message").focus();
+  };
+  const buttons = make(
+    "div",
+    { class: "actions" },
+    makeButton("Apply", apply, { class: "primary" }),
+    makeButton("Discard", discard),
+  );
+  changes.append(...plan.changes.map((each) => make("li", {}, ...renderChange(each))));
+  if (plan.changes_omitted) changes.append(make("li", {}, `and ${count(plan.changes_omitted, "more change")}`));
+  return make("div", { class: "plan", role: "group", "aria-label": "Plan" }, changes, state, buttons);
+}
+
+function startConversation() {
+  stopChat();
+  chat.conversation = null;
+  say("log");
+  byId("message").focus();
+}
+
+// ---- Start
+
+function onSubmit(id, run) {
+  byId(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    act(run);
+  });
+}
+
+function onClick(id, run) {
+  byId(id).addEventListener("click", () => act(run));
+}
+
+onSubmit("sign-in-form", () => signIn(byId("token").value.trim(), byId("remember").checked));
+onSubmit("add-form", addTask);
+onSubmit("filter", () => {});
+onSubmit("chat-form", ask);
+onClick("sign-out", () => signOut());
+onClick("more-tasks", () => fetchTasks(true));
+onClick("more-runs", () => fetchRuns(true));
+onClick("stop", stopChat);
+onClick("new-conversation", startConversation);
+for (const id of ["list", "status"]) byId(id).addEventListener("change", () => act(tasks.refresh));
+byId("journal").addEventListener("change", () => act(runs.refresh));
+byId("add").addEventListener("input", () => {
+  clearPreview();
+  previewSoon();
+});
+byId("add").addEventListener("scroll", () => (byId("mirror").scrollLeft = byId("add").scrollLeft));
+byId("message").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  if (!byId("send").disabled) act(ask);
+});
+addEventListener("hashchange", openView);
+addEventListener("online", follow);
+document.addEventListener("visibilitychange", follow);
+
+const stored = readStoredToken();
+show(false);
+if (stored) act(() => signIn(stored, false));
+else byId("token").focus();

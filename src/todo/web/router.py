@@ -1,0 +1,60 @@
+"""The page `/app`: its script and style sheet, out of the files beside this module.
+
+The page is for browsers that allow nothing else: no inline script or style, no outside address, no
+HTML made from texts. Its addresses are relative, so it also works below a proxy's prefix.
+"""
+
+import functools
+import hashlib
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+
+from todo.api.conditional import matches_weakly
+from todo.core.errors import NotFoundError
+
+PATH = "/app"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_PAGE = "page.html"
+_TYPES = {_PAGE: "text/html", "app.js": "text/javascript", "app.css": "text/css"}
+
+router = APIRouter(prefix=PATH, include_in_schema=False)
+
+
+@router.get("")
+async def show_page(request: Request) -> Response:
+    """Show the page."""
+    return _send(request, _PAGE)
+
+
+@router.get("/{name}")
+async def send_part(request: Request, name: str) -> Response:
+    """Send what the page loads.
+
+    Raises:
+        NotFoundError: It loads no such thing.
+    """
+    if name == _PAGE or name not in _TYPES:
+        raise NotFoundError
+    return _send(request, name)
+
+
+def _send(request: Request, name: str) -> Response:
+    content, tag = _read(name)
+    # With 304 as well: a browser replaces the headers that it has stored.
+    headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
+    known = ",".join(request.headers.getlist("if-none-match"))
+    if known and matches_weakly(known, tag):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=f"{_TYPES[name]}; charset=utf-8", headers=headers)
+
+
+@functools.cache
+def _read(name: str) -> tuple[bytes, str]:
+    # On first use: a service that nobody opens in a browser reads none of it.
+    content = Path(__file__).with_name(name).read_bytes()
+    return content, f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
