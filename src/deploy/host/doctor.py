@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from deploy.host.probe import Host
 
 _GIB = 1024**3
+_STACK_GIB = 1
 _DELEGATION = "/etc/systemd/system/user@.service.d/delegate.conf"
 
 
@@ -113,6 +114,7 @@ def _checks(host: Host) -> Iterator[Check]:
     yield _linger(host)
     yield Check("SELinux", ok=True, state="enforcing" if host.selinux else "not enforcing")
     yield _disk(host)
+    yield _memory(host)
     yield from (_port(port, host) for port in PORTS)
     yield from (_tool(tool, host, LAB_TOOLS) for tool in LAB_TOOLS if tool not in STACK_TOOLS)
     yield _present("Debian archive keys", KEYRING[1], host, there=host.keyring)
@@ -186,6 +188,16 @@ def _disk(host: Host) -> Check:
     ok = host.free_bytes >= ROOM_BYTES
     remedy = "" if ok else f"free {ROOM_BYTES // _GIB} GiB, or set XDG_CACHE_HOME to a larger disk"
     return Check("disk space", ok, f"{host.free_bytes / _GIB:.0f} GiB free", remedy)
+
+
+def _memory(host: Host) -> Check:
+    gib = host.memory_bytes / _GIB
+    # The limits of the units: the stack has 1 GiB, and the default model as much.
+    if gib < _STACK_GIB:
+        remedy = f"a machine with {_STACK_GIB} GiB"
+        return Check("memory", ok=False, state=f"{gib:.3g} GiB", remedy=remedy)
+    room = "also for up --ai" if gib >= 2 * _STACK_GIB else "too little for up --ai"
+    return Check("memory", ok=True, state=f"{gib:.3g} GiB, {room}")
 
 
 def _port(port: int, host: Host) -> Check:

@@ -73,6 +73,7 @@ class Host:
         controllers: cgroup v2 controllers that the user's systemd may use; None on v1.
         selinux: Whether SELinux enforces.
         free_bytes: Room on the disk of the cache.
+        memory_bytes: The memory of this machine.
         taken_ports: Those of PORTS that something listens on.
     """
 
@@ -93,6 +94,7 @@ class Host:
     controllers: frozenset[str] | None
     selinux: bool
     free_bytes: int
+    memory_bytes: int
     taken_ports: tuple[int, ...]
 
 
@@ -121,6 +123,7 @@ def probe() -> Host:
         controllers=_delegated_controllers(),
         selinux=_read("/sys/fs/selinux/enforce").strip() == "1",
         free_bytes=_free_bytes(cache_dir()),
+        memory_bytes=total_memory(),
         taken_ports=tuple(port for port in PORTS if _is_taken(port)),
     )
 
@@ -169,6 +172,11 @@ def missing_for_lab(host: Host) -> list[str]:
     if not host.keyring:
         missing.add(KEYRING[1])
     return sorted(missing)
+
+
+def total_memory() -> int:
+    """Bytes of memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def distribution() -> tuple[str, ...]:

