@@ -4,6 +4,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any, Literal
 
 import httpx
@@ -104,3 +105,13 @@ def employ(service: Service) -> Iterator[MakeAgent]:
             return Agent(stack.enter_context(service.client(token)), era)
 
         yield make
+
+
+def today_of(done: dict[str, Any], days: int = 0) -> str:
+    """Return the day so many days after the today that a result names."""
+    return (date.fromisoformat(done["today"]) + timedelta(days=days)).isoformat()
+
+
+def titles(tasks: list[dict[str, Any]]) -> list[str]:
+    """Return the titles of tasks in a result."""
+    return [task["title"] for task in tasks]

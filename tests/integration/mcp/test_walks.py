@@ -1,24 +1,15 @@
 """Walks through the tools, as an agent uses them."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.integration.mcp.agents import Agent, MakeAgent
+from tests.integration.mcp.agents import Agent, MakeAgent, titles, today_of
 from tests.integration.users import LISTS, TASKS, Person, read
 
 BERLIN = ZoneInfo("Europe/Berlin")
-
-
-def today_of(done: dict[str, Any], days: int = 0) -> str:
-    """Return the day so many days after the today that a result names."""
-    return (date.fromisoformat(done["today"]) + timedelta(days=days)).isoformat()
-
-
-def titles(tasks: list[dict[str, Any]]) -> list[str]:
-    return [task["title"] for task in tasks]
 
 
 @pytest.mark.parametrize(
@@ -92,125 +83,6 @@ def test_the_overview_counts_open_tasks_by_list(
         "Due tasks of lists shared with you are in: overview with list."
         in agent.call("overview").lines
     )
-
-
-def test_lines_of_quick_add_become_tasks(agent: Agent) -> None:
-    agent.do("add_tasks", tasks=[{"title": "x", "list": "Home"}], create_missing_lists=True)
-    done = agent.do(
-        "add_tasks",
-        tasks=[
-            {"text": "Pay rent tomorrow #home @bills p1"},
-            {"text": "Call bob tomorrow p1", "priority": "low", "due": "2027-03-05T09:00"},
-        ],
-    )
-    rent, call = done["tasks"]
-    assert rent["title"] == "Pay rent"
-    assert rent["due_date"] == today_of(done, 1)
-    assert (rent["list"], rent["tags"], rent["priority"]) == ("Home", ["bills"], "high")
-    assert "due_date" not in call
-    assert (call["due_at"], call["due_zone"]) == ("2027-03-05T09:00:00+01:00", "Europe/Berlin")
-    assert call["priority"] == "low"
-
-
-@pytest.mark.parametrize(
-    "recurrence",
-    [
-        "tomorrow",
-        "monday",
-        "5pm",
-        "friday 5pm @x",
-        "every friday remind me 1h before",
-        "every day p1",
-    ],
-)
-def test_what_is_not_only_a_recurrence_is_refused(agent: Agent, recurrence: str) -> None:
-    result = agent.fail("add_tasks", tasks=[{"title": "a", "recurrence": recurrence}])
-
-    (error,) = result.data["errors"]
-    assert error["field"] == "tasks.0.recurrence"
-    assert agent.do("find_tasks")["tasks"] == []
-
-
-def test_a_recurrence_in_words_has_its_first_due(agent: Agent) -> None:
-    done = agent.do(
-        "add_tasks",
-        tasks=[
-            {"title": "a", "recurrence": "every day at 9"},
-            {"title": "b", "recurrence": "every! 3 days", "due": "2027-03-05"},
-            {"title": "c", "recurrence": "RRULE:FREQ=DAILY"},
-            {"text": "d 2027-03-05", "recurrence": "every friday"},
-        ],
-    )
-    first, second, third, fourth = done["tasks"]
-    assert first["due_at"].split("T")[1].startswith("09:00:00")
-    assert first["repeats"] == "every day"
-    assert (second["due_date"], second["recurrence_from"]) == ("2027-03-05", "completion")
-    assert not {"due_at", "due_date"} & third.keys()
-    assert (fourth["due_date"], fourth["repeats"]) == ("2027-03-05", "every Friday")
-
-
-def test_a_fault_in_one_item_adds_nothing_and_is_named(agent: Agent, alice: Person) -> None:
-    result = agent.fail(
-        "add_tasks",
-        tasks=[
-            {"title": "fine"},
-            {"text": "x", "title": "x"},
-            {"title": "y", "due": "someday maybe", "list": "Wrk"},
-            {"title": "z", "parent_id": "019ab000-0000-7000-8000-000000000001"},
-        ],
-        create_missing_lists=False,
-    )
-    assert [each["field"] for each in result.data["errors"]] == [
-        "tasks.1",
-        "tasks.2.due",
-        "tasks.2.list",
-    ]
-    result = agent.fail(
-        "add_tasks",
-        tasks=[
-            {"title": "fine"},
-            {"title": "z", "parent_id": "019ab000-0000-7000-8000-000000000001"},
-        ],
-    )
-    assert result.data["errors"] == [
-        {"field": "tasks.1.parent_id", "code": "invalid", "message": "no such task"}
-    ]
-    assert read(alice.http.get(TASKS))["items"] == []
-
-
-def test_an_ambiguous_text_is_a_question_with_choices(agent: Agent, alice: Person) -> None:
-    result = agent.fail("add_tasks", tasks=[{"text": "fine"}, {"text": "Dentist 5/6"}])
-    (question,) = result.data["errors"]
-    assert question["field"] == "tasks.1.text"
-    assert question["code"] == "ambiguous-date"
-    assert question["part"] == "5/6"
-    assert len(question["choices"]) == 2
-    assert f'Choices: "{question["choices"][0]}" or' in result.text
-    assert read(alice.http.get(TASKS))["items"] == []
-    chosen = question["choices"][0]
-    done = agent.do("add_tasks", tasks=[{"text": "fine"}, {"text": f"Dentist {chosen}"}])
-    assert done["tasks"][1]["title"] == "Dentist"
-    assert "due_date" in done["tasks"][1]
-
-
-def test_fifty_tasks_are_one_call_and_more_are_refused(agent: Agent) -> None:
-    tasks = [{"title": f"task {number}"} for number in range(50)]
-    assert len(agent.do("add_tasks", tasks=tasks)["tasks"]) == 50
-    result = agent.fail("add_tasks", tasks=[*tasks, {"title": "one more"}])
-    assert result.data["errors"][0]["message"] == "must have at most 50 items"
-
-
-def test_a_list_is_created_once_for_all_items_that_name_it(agent: Agent) -> None:
-    done = agent.do(
-        "add_tasks",
-        tasks=[{"title": "a", "list": "Garden"}, {"title": "b", "list": " garden "}],
-        create_missing_lists=True,
-    )
-    assert done["created_lists"] == ["Garden"]
-    assert [task["list"] for task in done["tasks"]] == ["Garden", "Garden"]
-    assert titles(agent.do("find_tasks", list="Garden", sort="position")["tasks"]) == ["a", "b"]
-    (shown,) = agent.do("lists_and_tags")["lists"]
-    assert (shown["name"], shown["open"]) == ("Garden", 2)
 
 
 def test_a_page_leads_to_the_next(agent: Agent) -> None:
@@ -384,138 +256,6 @@ def test_a_day_is_never_an_instant(agent: Agent, alice: Person) -> None:
     read(alice.http.patch("/api/v1/me", json={"zone": "Pacific/Honolulu"}))
     (found,) = agent.do("find_tasks")["tasks"]
     assert found["due_date"] == task["due_date"]
-
-
-def test_the_changes_have_authors_and_lead_on(agent: Agent) -> None:
-    begin = agent.do("changes_since")["next_since"]
-    (task_id,) = agent.add("a")
-    agent.do("update_tasks", tasks=[{"id": task_id, "title": "b"}], run_id="my-run")
-    page = agent.do("changes_since", since=begin, limit=1)
-    assert page["has_more"] is True
-    (created,) = page["changes"]
-    assert (created["operation"], created["name"]) == ("create", "a")
-    page = agent.do("changes_since", since=page["next_since"])
-    (updated,) = page["changes"]
-    assert updated["changed"] == {"title": ["a", "b"]}
-    assert (updated["run_id"], updated["agent"]) == ("my-run", "agent/1")
-    assert page["has_more"] is False
-    assert agent.do("changes_since", since=page["next_since"])["changes"] == []
-    result = agent.fail("changes_since", since=page["next_since"] + 1)
-    assert "the journal ends at" in result.text
-
-
-def test_the_latest_changes_come_without_a_number(agent: Agent) -> None:
-    agent.add("a", "b", "c")
-    page = agent.do("changes_since", limit=2)
-    assert [change["name"] for change in page["changes"]] == ["b", "c"]
-
-
-def test_the_latest_changes_of_a_list_are_found_behind_those_of_others(agent: Agent) -> None:
-    quiet = [{"title": "quiet", "list": "Quiet"}]
-    agent.do("add_tasks", tasks=quiet, create_missing_lists=True)
-    agent.add(*(f"t{number}" for number in range(40)))
-
-    page = agent.do("changes_since", list="Quiet", limit=5)
-
-    assert [change["name"] for change in page["changes"]] == ["Quiet", "quiet"]
-    assert page["has_more"] is False
-    agent.do("update_tasks", tasks=[{"id": page["changes"][-1]["id"], "title": "loud"}])
-    following = agent.call("changes_since", list="Quiet", since=page["next_since"])
-    assert [change["name"] for change in following.data["changes"]] == ["loud"]
-    assert '(title "quiet" -> "loud")' in following.text
-
-
-def test_numbers_of_another_users_journal_are_told_apart(
-    agent: Agent, alice: Person, bob: Person
-) -> None:
-    shared = bob.create(LISTS, name="Ours")["id"]
-    bob.share(shared, alice, "write")
-    bob.create(TASKS, title="typo", list_id=shared)
-
-    result = agent.call("changes_since", list="Ours")
-
-    assert result.data["list"] == "Ours"
-    last = 'These numbers are of another user: send list "Ours" with since and undo.'
-    assert result.lines[-1] == last
-    assert "list" not in agent.do("changes_since")
-
-
-def test_a_run_is_undone_as_a_whole(agent: Agent) -> None:
-    (kept,) = agent.add("kept")
-    agent.do("add_tasks", tasks=[{"title": "a"}, {"title": "b"}], run_id="job")
-    agent.do("update_tasks", tasks=[{"id": kept, "title": "changed"}], run_id="job")
-    result = agent.call("undo", run_id="job")
-    assert result.data["undone_count"] == 3
-    assert titles(agent.do("find_tasks")["tasks"]) == ["kept"]
-    # Undoing the undo does it all again.
-    agent.do("undo", run_id=result.data["run_id"])
-    assert sorted(titles(agent.do("find_tasks")["tasks"])) == ["a", "b", "changed"]
-
-
-def test_a_run_in_lists_of_other_users_is_undone_with_it(
-    agent: Agent, alice: Person, bob: Person
-) -> None:
-    shared = [bob.create(LISTS, name=name)["id"] for name in ("One", "Two")]
-    for list_id in shared:
-        bob.share(list_id, alice, "write")
-    bob.create(TASKS, title="his", list_id=shared[0])
-    tasks = [{"title": "mine"}, {"title": "a", "list": "One"}, {"title": "b", "list": "Two"}]
-    agent.do("add_tasks", tasks=tasks, run_id="job")
-    assert agent.do("undo", run_id="job")["undone_count"] == 3
-    assert agent.do("find_tasks")["tasks"] == []
-    left = [agent.do("find_tasks", list=name)["tasks"] for name in ("One", "Two")]
-    assert [titles(tasks) for tasks in left] == [["his"], []]
-
-
-def test_a_run_is_undone_in_however_many_lists_of_other_users_it_changed(
-    agent: Agent, alice: Person, bob: Person
-) -> None:
-    lists = [bob.create(LISTS, name=f"L{number}")["id"] for number in range(25)]
-    for list_id in lists:
-        bob.share(list_id, alice, "write")
-    agent.do("add_tasks", tasks=[{"title": "t", "list": each} for each in lists], run_id="job")
-
-    assert agent.do("undo", run_id="job")["undone_count"] == 25
-    assert read(bob.http.get(TASKS))["items"] == []
-
-
-def test_one_call_is_undone_by_one_of_its_changes(agent: Agent) -> None:
-    agent.add("a", "b")
-    change = agent.do("changes_since")["changes"][-1]
-    agent.do("undo", seq=change["seq"])
-    assert titles(agent.do("find_tasks")["tasks"]) == ["a"]
-    agent.do("undo", seq=change["seq"] - 1, whole_call=True)
-    assert titles(agent.do("find_tasks")["tasks"]) == []
-
-
-def test_removing_what_a_run_created_needs_the_scope_to_delete(
-    alice: Person, make_agent: MakeAgent
-) -> None:
-    writer = make_agent(alice, "read", "write")
-    (task_id,) = writer.add("a")
-    writer.do("update_tasks", tasks=[{"id": task_id, "title": "b"}], run_id="change")
-    writer.do("undo", run_id="change")
-    writer.do("add_tasks", tasks=[{"title": "c"}], run_id="creation")
-    assert writer.fail("undo", run_id="creation").data["code"] == "insufficient-scope"
-    assert sorted(titles(writer.do("find_tasks")["tasks"])) == ["a", "c"]
-
-
-def test_undo_says_what_stays_and_what_is_in_the_way(agent: Agent, alice: Person) -> None:
-    run = {"X-Run-Id": "mixed"}
-    read(alice.http.patch("/api/v1/me", json={"zone": "Asia/Tokyo"}, headers=run))
-    task = read(alice.http.post(TASKS, json={"title": "a"}, headers=run), 201)
-    result = agent.call("undo", run_id="mixed")
-    assert result.data["undone_count"] == 1
-    (stays,) = result.data["not_undone"]
-    assert f"- not undone: {stays['message']}" in result.lines
-    agent.do("undo", run_id=result.data["run_id"])
-    agent.do("update_tasks", tasks=[{"id": task["id"], "title": "b"}])
-    result = agent.fail("undo", run_id="mixed")
-    assert result.data["code"] == "undo-conflict"
-    result = agent.fail("undo", run_id="mixed", seq=1)
-    assert "either run_id or seq" in result.text
-    result = agent.fail("undo", run_id="nothing")
-    assert result.data["code"] == "not-found"
 
 
 def test_connectors_search_and_fetch(agent: Agent) -> None:
