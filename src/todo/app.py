@@ -100,6 +100,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        await app.state.turns.close()
         await close_assistant(app.state)
         await health.close()
         await database.dispose()

@@ -30,13 +30,7 @@ class TurnStream(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, turn: OpenTurn, *, heartbeat_s: float = HEARTBEAT_S) -> None:
-        """Prepare to run a turn.
-
-        Args:
-            turn: The turn.
-            heartbeat_s: How often a client hears something while the assistant is silent.
-        """
+    def __init__(self, turn: OpenTurn) -> None:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         if turn.replay is not None:
             headers[REPLAYED] = "true"
@@ -44,7 +38,6 @@ class TurnStream(Response):
         # It is not known before.
         self.raw_headers = [field for field in self.raw_headers if field[0] != b"content-length"]
         self._turn = turn
-        self._heartbeat_s = heartbeat_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the turn, and send what happens.
@@ -81,7 +74,7 @@ class TurnStream(Response):
         await asyncio.sleep(_OPEN_AFTER_S)
         await events.open()
         while True:
-            await asyncio.sleep(self._heartbeat_s)
+            await asyncio.sleep(HEARTBEAT_S)
             await events.send_comment()
 
 

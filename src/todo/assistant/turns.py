@@ -38,6 +38,11 @@ class Turns:
                 return await asyncio.to_thread(get_assistant, state)
         return get_assistant(state)
 
+    async def close(self) -> None:
+        """Wait until the ends of turns are stored whose requests were given up."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
     def start(self, work: Coroutine[Any, Any, object]) -> None:
         """Run something that nobody waits for."""
         task = asyncio.create_task(work)
