@@ -282,3 +282,5 @@ def open_model_server(
     finally:
         stop.set()
         thread.join()
+        if path is not None:
+            path.unlink(missing_ok=True)

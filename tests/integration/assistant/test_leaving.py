@@ -1,0 +1,125 @@
+"""A client that leaves, or a model server that is away, leaves nothing behind in the backend."""
+
+import concurrent.futures
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.assistant import model_server as server
+from tests.integration.assistant.model_server import ModelServer, delta, open_model_server
+from tests.integration.service import Service, open_service
+from tests.integration.users import Person, read
+from tests.machine_clock import wait_until
+
+MESSAGE = {"message": "How are you doing today"}
+STREAM = {"Accept": "text/event-stream"}
+OPEN = (
+    "todo_assistant_turns_open",
+    "todo_assistant_model_requests_open",
+    'todo_streams{kind="assistant"}',
+    'todo_database_pool_connections{state="in_use"}',
+    "todo_database_pool_waiters",
+)
+CLIENTS = 12
+
+
+def read_metric(service: Service, name: str) -> float:
+    text = service.get_check("metrics").text
+    (value,) = re.findall(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(value)
+
+
+def wait_for_rest(service: Service) -> None:
+    for name in OPEN:
+        wait_until(lambda name=name: read_metric(service, name) == 0, name, within_s=60)  # type: ignore[misc]
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ModelServer]:
+    """A model server."""
+    with open_model_server() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def service(model: ModelServer) -> Iterator[Service]:
+    """A backend that waits for the model server as long as it is told."""
+    options = {
+        "TODO_AI_URL": model.url,
+        "TODO_AI_MODE": "tools",
+        "TODO_AI_FIRST_TOKEN_TIMEOUT_S": "3600",
+        "TODO_AI_RUN_TIMEOUT_S": "3600",
+        "TODO_REQUEST_DEADLINE_S": "3600",
+    }
+    with open_service(options) as started:
+        started.wait_ready()
+        yield started
+
+
+def start_and_leave(service: Service) -> None:
+    """Read a stream until the model has written something, then close the connection."""
+    with (
+        service.client(service.token("leaver")) as client,
+        client.stream("POST", "/api/v1/assistant", json=MESSAGE, headers=STREAM) as response,
+    ):
+        for line in response.iter_lines():
+            if line == "event: text":
+                return
+    pytest.fail("the stream has ended")
+
+
+def test_clients_that_leave_within_a_stream_leave_nothing_behind(
+    model: ModelServer, service: Service
+) -> None:
+    model.follow(server.hang_after(delta("Hel")))
+    canceled = 'todo_assistant_model_requests_total{outcome="canceled"}'
+    before = read_metric(service, canceled)
+
+    with concurrent.futures.ThreadPoolExecutor(2) as clients:
+        for done in [clients.submit(start_and_leave, service) for _ in range(CLIENTS)]:
+            done.result()
+
+    wait_until(lambda: model.open_connections == 0, "no connection", within_s=60)
+    wait_for_rest(service)
+    assert read_metric(service, canceled) - before == CLIENTS
+    # A client that leaves says nothing about the server.
+    assert read_metric(service, 'todo_breaker_state{breaker="model-server",state="closed"}') == 1
+
+
+def test_a_stop_ends_turns_and_their_connections(model: ModelServer) -> None:
+    model.follow(server.hang)
+    model.requests.clear()
+    with open_service({"TODO_AI_URL": model.url, "TODO_AI_MODE": "tools"}) as service:
+        service.wait_ready()
+        with (
+            concurrent.futures.ThreadPoolExecutor(1) as clients,
+            service.client(service.token()) as client,
+        ):
+            sent = clients.submit(client.post, "/api/v1/assistant", json=MESSAGE)
+            wait_until(lambda: model.requests, "a request to the model server", within_s=60)
+            code = service.stop()
+            answer = sent.result().json()
+
+        assert code == 0
+        assert answer["degraded"]
+        assert service.errors == ""
+    wait_until(lambda: model.open_connections == 0, "no connection", within_s=60)
+
+
+def test_a_server_that_is_absent_is_left_alone_after_some_messages() -> None:
+    options = {"TODO_AI_URL": "http://127.0.0.1:1/v1", "TODO_AI_MODE": "tools"}
+    with open_service(options) as service:
+        service.wait_ready()
+        alice = Person(service, "alice")
+        with alice.http:
+            answers = [read(alice.http.post("/api/v1/assistant", json=MESSAGE)) for _ in range(4)]
+
+        reasons = [answer["degraded_reason"] for answer in answers]
+        assert reasons == [*["unreachable"] * 3, "breaker-open"]
+        state = 'todo_breaker_state{breaker="model-server",state="open"}'
+        assert read_metric(service, state) == 1
+        assert read_metric(service, "todo_ready") == 1
+        assert read_metric(service, 'todo_assistant_turns_total{outcome="degraded"}') == 4
+        assert service.errors == ""
+        assert MESSAGE["message"] not in "".join(map(str, service.events))
