@@ -13,6 +13,9 @@ from todo.assistant.model_client import (
     OnText,
 )
 
+_GRACE_S = 1.0
+"""For the client's own limit: its breaker does not count what is canceled."""
+
 
 class OverBudgetError(Exception):
     """The person has no tokens left; the model was not asked."""
@@ -48,7 +51,7 @@ class BoundedModel:
         """
         left_s = self._left_s()
         try:
-            async with asyncio.timeout(left_s):
+            async with asyncio.timeout(left_s + _GRACE_S):
                 return await self._model.get_mode(timeout_s=left_s)
         except TimeoutError:
             raise ModelError("timeout") from None
@@ -64,7 +67,7 @@ class BoundedModel:
             raise OverBudgetError
         left_s = self._left_s()
         try:
-            async with asyncio.timeout(left_s):
+            async with asyncio.timeout(left_s + _GRACE_S):
                 answer = await self._model.ask(request, on_text, timeout_s=left_s)
         except TimeoutError:
             raise ModelError("timeout") from None

@@ -83,5 +83,3 @@ FAULTS: dict[str, tuple[Answer, str]] = {
     ),
     "fails with a field of its own": (server.stream_raw(b"error: {}\n\n"), "server-error"),
 }
-
-

@@ -107,6 +107,22 @@ def test_a_stop_ends_turns_and_their_connections(model: ModelServer) -> None:
     wait_until(lambda: model.open_connections == 0, "no connection", within_s=60)
 
 
+def test_a_turn_that_runs_out_of_time_blames_the_server(model: ModelServer) -> None:
+    model.follow(server.hang)
+    options = {"TODO_AI_URL": model.url, "TODO_AI_MODE": "tools", "TODO_AI_RUN_TIMEOUT_S": "6"}
+    with open_service(options) as service:
+        service.wait_ready()
+        alice = Person(service, "alice")
+        with alice.http:
+            found = read(alice.http.post("/api/v1/assistant", json=MESSAGE))
+
+        assert found["degraded_reason"] in {"deadline", "timeout"}
+        # The breaker counts it, so the next turns do not wait as long.
+        outcome = 'todo_assistant_model_requests_total{outcome="timeout"}'
+        assert read_metric(service, outcome) == 1
+        wait_for_rest(service)
+
+
 def test_a_server_that_is_absent_is_left_alone_after_some_messages() -> None:
     options = {"TODO_AI_URL": "http://127.0.0.1:1/v1", "TODO_AI_MODE": "tools"}
     with open_service(options) as service:
