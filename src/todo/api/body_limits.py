@@ -25,7 +25,7 @@ _BATCH_BYTES = 1024 * _KIB
 # A plan is stored, with its operations.
 _PLAN_BYTES = 256 * _KIB
 _BATCH = "/api/v1/tasks/batch"
-_PLANS = "/api/v1/plans"
+PLANS_PATH = "/api/v1/plans"
 _ASSISTANT = "/api/v1/assistant"
 # A message of a chat is as long as a description.
 _TASK = re.compile(r"/api/[^/]+/(?:tasks(?:/.*)?|chat)", re.DOTALL)
@@ -39,7 +39,7 @@ def find_body_limit(path: str) -> int:
     """
     if path in {_BATCH, MCP_PATH}:
         return _BATCH_BYTES
-    if path == _PLANS:
+    if path == PLANS_PATH:
         return _PLAN_BYTES
     return _TASK_BYTES if path == _ASSISTANT or _TASK.fullmatch(path) else _BODY_BYTES
 

@@ -33,13 +33,14 @@ from todo.core.errors import (
     ValidationFailedError,
     VersionMismatchError,
 )
+from todo.core.label import LABEL_CHARACTERS, LABEL_LENGTH
 from todo.core.problem_document import PROBLEM_TYPE, render_problem
 
 Document = dict[str, Any]
 
 _PROBLEM = PROBLEM_TYPE.decode()
 # Empty is the same as absent.
-_SANE = "^[A-Za-z0-9._:/@+-]{0,64}$"
+_LABEL = f"^[{LABEL_CHARACTERS}]{{0,{LABEL_LENGTH}}}$"
 _TEXT = {"type": "string"}
 _INSTANCE = "/api/v1/tasks"
 _REQUEST_ID = "019b0a2e5c0070008000000000000c0d"
@@ -77,12 +78,12 @@ _PARAMETERS: dict[str, tuple[str, Document]] = {
     ),
     "X-Agent": (
         "The program that makes the request, for the journal.",
-        {"type": "string", "pattern": _SANE},
+        {"type": "string", "pattern": _LABEL},
     ),
-    "X-Model": ("The model that the program uses.", {"type": "string", "pattern": _SANE}),
+    "X-Model": ("The model that the program uses.", {"type": "string", "pattern": _LABEL}),
     "X-Run-Id": (
         "The run of the program. All changes of a run can be undone at once.",
-        {"pattern": _SANE, **_TEXT},
+        {"pattern": _LABEL, **_TEXT},
     ),
 }
 

@@ -12,8 +12,9 @@ from todo.auth.tokens import TokenVerifier, load_secret
 from todo.config.settings import Settings
 from todo.core.caller import Caller
 from todo.core.errors import MalformedRequestError, UnauthorizedError
+from todo.core.label import LABEL_PATTERN
 
-_SANE = re.compile(rb"[A-Za-z0-9._:/@+-]{1,64}")
+_LABEL = re.compile(LABEL_PATTERN.encode())
 # What a program says of itself, for the journal.
 _FIELDS = {b"x-agent": "agent", b"x-model": "model", b"x-run-id": "run_id"}
 
@@ -47,7 +48,7 @@ class Authenticator:
                     raise MalformedRequestError("Authorization comes once.")
                 credentials = value
             elif name in _FIELDS and value:
-                if not _SANE.fullmatch(value):
+                if not _LABEL.fullmatch(value):
                     shown = name.decode().title()
                     raise MalformedRequestError(
                         f"{shown} must be 1 to 64 of the characters A-Z a-z 0-9 . _ : / @ + -"

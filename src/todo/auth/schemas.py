@@ -17,6 +17,7 @@ from pydantic import (
 
 from todo.api.examples import LIST_ID, TOKEN_ID, show_example, show_examples
 from todo.api.schemas import Instant, ResponseSchema, refuse_nul
+from todo.core.label import LABEL_PATTERN
 from todo.core.timestamps import format_timestamp
 
 Scope = Literal["read", "write", "delete", "assistant", "admin"]
@@ -61,7 +62,7 @@ class TokenCreate(BaseModel):
         AfterValidator(_distinct),
     ]
     list_id: UUID | None = Field(default=None, description="Restricts the token to this list.")
-    agent: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:/@+-]{1,64}$")] | None = Field(
+    agent: Annotated[str, StringConstraints(pattern=f"^{LABEL_PATTERN}$")] | None = Field(
         default=None, description="The program that uses the token, for the journal."
     )
     require_key: StrictBool = Field(

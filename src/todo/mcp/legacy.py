@@ -5,8 +5,8 @@ handshake: clients repeat it with each request.
 """
 
 from todo.core.ids import new_uuid7
+from todo.core.label import LABEL
 from todo.mcp.protocol import (
-    AGENT,
     INTERNAL_ERROR,
     INVALID_PARAMS,
     LEGACY_VERSIONS,
@@ -44,7 +44,7 @@ async def respond(
         return _initialize(server, message)
     method = _ping if message.method == "ping" else server.methods.get(message.method)
     agent = headers.get(_SESSION_HEADER, "").partition(".")[2]
-    call = with_agent(call, agent if AGENT.fullmatch(agent) else None)
+    call = with_agent(call, agent if LABEL.fullmatch(agent) else None)
     return MessageResponse(
         200, render_result(message.id, await call_method(method, server, message, call))
     )

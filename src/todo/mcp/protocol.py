@@ -9,6 +9,7 @@ import orjson
 
 from todo.api.body_limits import refuse_many_values
 from todo.core.errors import ValidationFailedError
+from todo.core.label import LABEL_CHARACTERS, LABEL_LENGTH
 from todo.mcp.tool import FailureTexts, Json, Tool, ToolCall
 
 MODERN_VERSIONS = ("2026-07-28",)
@@ -24,9 +25,7 @@ INTERNAL_ERROR = -32603
 HEADER_MISMATCH = -32020
 UNSUPPORTED_VERSION = -32022
 
-AGENT = re.compile(r"[A-Za-z0-9._:/@+-]{1,64}")
-_NOT_IN_AGENT = re.compile(r"[^A-Za-z0-9._:/@+-]+")
-_AGENT_LENGTH = 64
+_NOT_IN_LABEL = re.compile(f"[^{LABEL_CHARACTERS}]+")
 
 Id = str | int
 Headers = Mapping[str, str]
@@ -177,7 +176,7 @@ def find_agent(client_info: object) -> str | None:
         return None
     parts = (client_info["name"], client_info.get("version"))
     text = "/".join(part for part in parts if isinstance(part, str) and part)
-    return _NOT_IN_AGENT.sub("-", text)[:_AGENT_LENGTH].strip("-") or None
+    return _NOT_IN_LABEL.sub("-", text)[:LABEL_LENGTH].strip("-") or None
 
 
 def with_agent(call: ToolCall, agent: str | None) -> ToolCall:

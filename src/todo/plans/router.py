@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 
+from todo.api.body_limits import PLANS_PATH
 from todo.api.pagination import read_cursor, render_cursor, render_page
 from todo.api.responses import StoredResponse, json_response
 from todo.api.schemas import to_json_dict
@@ -24,8 +25,7 @@ from todo.tasks.batch import prepare_batch
 from todo.tasks.recurrence import RuleEvaluation
 from todo.writes.unit_of_work import UnitOfWork
 
-PATH = "/api/v1/plans"
-router = APIRouter(prefix=PATH, tags=["plans"], route_class=ApiRoute)
+router = APIRouter(prefix=PLANS_PATH, tags=["plans"], route_class=ApiRoute)
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, response_model=PlanRead)
@@ -45,7 +45,7 @@ async def create_plan(request: Request, caller: CallerDep, body: PlanCreate) -> 
             operations, reason=body.reason, expires_in_minutes=body.expires_in_minutes
         )
         content = render_plan(plan, work.timestamp)
-        return StoredResponse(201, content, {"location": f"{PATH}/{plan.id}"})
+        return StoredResponse(201, content, {"location": f"{PLANS_PATH}/{plan.id}"})
 
     return await run_write(request, caller, create, changes_existing=False)
 

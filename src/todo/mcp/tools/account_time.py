@@ -5,9 +5,8 @@ from datetime import date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from todo.mcp.tool import Json
+from todo.quickadd.vocabulary import WEEKDAY_NAMES
 from todo.schedule.due import at_wall_time, check_zone
-
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class AccountTime:
         return {
             "zone": self.name,
             "today": today.isoformat(),
-            "weekday": WEEKDAYS[today.weekday()],
+            "weekday": WEEKDAY_NAMES[today.weekday()],
         }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from todo.core.errors import ValidationFailedError
 from todo.core.ids import new_uuid7
+from todo.db.tables import LIST_NAME_LENGTH, PRIORITIES
 from todo.lists.schemas import ListCreate
 from todo.lists.service import ListService
 from todo.mcp.quoting import quote
@@ -20,7 +21,7 @@ from todo.mcp.tools.items import (
     read_tag,
     run_task_operations,
 )
-from todo.mcp.tools.list_lookup import NAME_LENGTH, ListLookup
+from todo.mcp.tools.list_lookup import ListLookup
 from todo.mcp.tools.schema import array, flag, record, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import (
@@ -39,7 +40,6 @@ from todo.tasks.visible_lists import VisibleList, fetch_visible_lists
 from todo.writes.unit_of_work import UnitOfWork
 
 NAME = "add_tasks"
-PRIORITIES = ("none", "low", "medium", "high")
 _NOTHING: Json = {}
 _MAX_LISTS = 10
 _PLAIN = ("title", "description", "priority", "reminders")
@@ -156,7 +156,7 @@ async def _create_lists(work: UnitOfWork, missing: list[VisibleList]) -> None:
     known = ListLookup(await fetch_visible_lists(work.session, work.caller))
     for new in missing:
         if known.has(new.name):
-            message = f"The list {quote(new.name, NAME_LENGTH)} was created in the meantime."
+            message = f"The list {quote(new.name, LIST_NAME_LENGTH)} was created in the meantime."
             raise ToolError(message, "repeat the call.", code="conflict")
         await ListService(work).create({"name": new.name}, new.id)
 
@@ -208,7 +208,7 @@ def _render(structured: Json) -> str:
     tasks = structured["tasks"]
     lines = [render_heading(structured), f"Added {len(tasks)} task{'s' * (len(tasks) != 1)}."]
     if names := structured.get("created_lists"):
-        lines.append(f"New lists: {', '.join(quote(name, NAME_LENGTH) for name in names)}.")
+        lines.append(f"New lists: {', '.join(quote(name, LIST_NAME_LENGTH) for name in names)}.")
     return "\n".join([*lines, *render_tasks(tasks, structured["zone"]), render_run(structured)])
 
 

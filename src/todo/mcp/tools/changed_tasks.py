@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from todo.db.tables import LIST_NAME_LENGTH
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json
 from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK
 from todo.mcp.tools.items import Items
-from todo.mcp.tools.list_lookup import NAME_LENGTH
 from todo.mcp.tools.schema import array
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import RESULT, render_run
@@ -37,5 +37,7 @@ def render_changed(verb: str, structured: Json, *more: str) -> str:
         lines.append(f"{verb} {len(tasks)} task{'s' * (len(tasks) != 1)}.")
     lines += render_tasks(tasks, structured["zone"])
     if names:
-        lines.append(f"Renamed lists: {', '.join(quote(name, NAME_LENGTH) for name in names)}.")
+        lines.append(
+            f"Renamed lists: {', '.join(quote(name, LIST_NAME_LENGTH) for name in names)}."
+        )
     return "\n".join([*lines, *more, render_run(structured)])

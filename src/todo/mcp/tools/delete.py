@@ -5,13 +5,13 @@ from uuid import UUID
 import orjson
 
 from todo.core.errors import BatchFailedError, NotFoundError
+from todo.db.tables import LIST_NAME_LENGTH
 from todo.journal.current_documents import fetch_documents
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import Items, open_items
-from todo.mcp.tools.list_lookup import NAME_LENGTH
 from todo.mcp.tools.schema import array, integer, record, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import (
@@ -184,14 +184,14 @@ def _render(structured: Json) -> str:
     tasks = f"{count} task{'s' * (count != 1)}"
     lines = [render_heading(structured)]
     if structured["status"] == "deleted":
-        names = ", ".join(quote(name, NAME_LENGTH) for name in structured["lists"])
+        names = ", ".join(quote(name, LIST_NAME_LENGTH) for name in structured["lists"])
         lists = f", and the lists {names}" if names else ""
         return "\n".join([*lines, f"Deleted {tasks}{lists}.", render_run(structured)])
     lines.append(f"Nothing is deleted yet. This would delete {tasks}, subtasks included:")
     lines += render_tasks(structured["tasks"], structured["zone"])
     if count > len(structured["tasks"]):
         lines.append(f"- … and {count - len(structured['tasks'])} more")
-    lines += [f"- the list {quote(name, NAME_LENGTH)}" for name in structured["lists"]]
+    lines += [f"- the list {quote(name, LIST_NAME_LENGTH)}" for name in structured["lists"]]
     lines.append(
         f"{render_replay(structured)}To delete them, after asking the user: delete_tasks with"
         f" plan_id {structured['plan_id']}, until {structured['expires_at']}."

@@ -5,13 +5,12 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from todo.db.documents import TASK_FIELDS
+from todo.db.tables import LIST_NAME_LENGTH, PRIORITIES
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.account_time import render_heading
-from todo.mcp.tools.add import PRIORITIES
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.items import Items, is_removed, open_view, raise_for_arguments, read_tag
-from todo.mcp.tools.list_lookup import NAME_LENGTH
 from todo.mcp.tools.schema import array, flag, integer, text
 from todo.mcp.tools.task_view import KEYS, TASK, render_tasks, view_task
 from todo.quickadd.windows import parse_window
@@ -154,7 +153,7 @@ def _render(structured: Json) -> str:
     elif structured["has_more"]:
         lines.append("More tasks match: narrow the search, or sort by created to get pages.")
     if names := structured.get("other_lists"):
-        shown = ", ".join(quote(name, NAME_LENGTH) for name in names)
+        shown = ", ".join(quote(name, LIST_NAME_LENGTH) for name in names)
         lines.append(f"Not searched: lists shared with you, each needs its own call: {shown}.")
     return "\n".join(lines)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from todo.core.caller import Caller
 from todo.db.session import Session
+from todo.db.tables import LIST_NAME_LENGTH
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json
 from todo.mcp.tools.schema import flag, integer, text
@@ -22,8 +23,6 @@ LIST: Json = {
         "open_is_minimum": flag("Whether there may be more."),
     },
 }
-
-_NAME_LENGTH = 100
 
 
 async def count_lists(
@@ -54,7 +53,9 @@ def _render(count: OpenCount | None) -> Json:
 def render_list(entry: Json) -> str:
     """Return a list as one line of text."""
     shared = "" if entry["access"] == "owner" else f", shared with you ({entry['access']})"
-    return f"- {quote(entry['name'], _NAME_LENGTH)}{render_open(entry)}{shared}, id {entry['id']}"
+    return (
+        f"- {quote(entry['name'], LIST_NAME_LENGTH)}{render_open(entry)}{shared}, id {entry['id']}"
+    )
 
 
 def render_open(entry: Json) -> str:

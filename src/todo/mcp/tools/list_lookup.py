@@ -3,6 +3,7 @@
 import difflib
 from uuid import UUID
 
+from todo.db.tables import LIST_NAME_LENGTH
 from todo.mcp.quoting import quote
 from todo.quickadd.marks import fold_list_name
 from todo.tasks.visible_lists import MAX_LISTS, VisibleList, VisibleLists
@@ -11,7 +12,6 @@ _SHOWN = 5
 _MAX_SUGGESTED = 3
 _MAX_COMPARED = 100
 _COMPARED_LENGTH = 32
-NAME_LENGTH = 100
 
 
 class ListNameError(Exception):
@@ -53,7 +53,7 @@ class ListLookup:
         if found:
             ids = tuple(each.id for each in found[:_SHOWN])
             raise ListNameError("is the name of several lists; use an id", ids)
-        name = quote(given, NAME_LENGTH)
+        name = quote(given, LIST_NAME_LENGTH)
         if not self.lists.is_complete:
             message = f"{name} is not among the oldest {MAX_LISTS} lists; use an id"
             raise ListNameError(message, self._suggest(given))

@@ -5,6 +5,7 @@ from uuid import UUID
 from todo.api.pagination import decode_cursor, encode_cursor
 from todo.core.caller import Caller
 from todo.db.session import Session
+from todo.db.tables import TAG_LENGTH
 from todo.lists.repository import ListRepository
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
@@ -17,7 +18,6 @@ from todo.tasks.visible_lists import VisibleList
 
 _MAX_LISTS = 50
 _MAX_TAGS = 200
-_TAG_LENGTH = 50
 # After all of them: no id and no tag is greater.
 _END = str(UUID(int=2**128 - 1))
 _Position = tuple[str, str | None, bool]
@@ -74,7 +74,7 @@ def _read_position(after_list: str, after_tag: str | None, no_tags: object) -> _
 def _render(structured: Json) -> str:
     lists, tags = structured["lists"], structured["tags"]
     lines = ["Lists:" if lists else "No lists.", *map(render_list, lists)]
-    lines.append(f"Tags: {', '.join(quote(tag, _TAG_LENGTH) for tag in tags) or 'none'}")
+    lines.append(f"Tags: {', '.join(quote(tag, TAG_LENGTH) for tag in tags) or 'none'}")
     if "next_cursor" in structured:
         lines.append(f"More: repeat the call with cursor {structured['next_cursor']}")
     return "\n".join(lines)

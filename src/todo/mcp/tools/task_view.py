@@ -3,10 +3,12 @@
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
+from todo.db.tables import TAG_LENGTH, TITLE_LENGTH
 from todo.mcp.quoting import cut, quote
 from todo.mcp.tool import Json
-from todo.mcp.tools.account_time import WEEKDAYS, AccountTime
+from todo.mcp.tools.account_time import AccountTime
 from todo.mcp.tools.schema import integer, text
+from todo.quickadd.vocabulary import WEEKDAY_NAMES
 from todo.quickadd.words import describe_rule
 from todo.schedule.due import check_zone
 from todo.schedule.rule import read_rule
@@ -41,8 +43,6 @@ TASK: Json = {
 TIMES = ("due_at", "completed_at", "created_at", "updated_at")
 """Fields that are instants."""
 
-_TITLE_LENGTH = 255
-_TAG_LENGTH = 50
 _DEFAULTS: Json = {"priority": "none", "recurrence_from": "schedule"}
 
 
@@ -106,12 +106,12 @@ def render_due(task: Json, zone: str) -> str:
 
 
 def _render_day(day: date) -> str:
-    return f"{WEEKDAYS[day.weekday()][:3]} {day.isoformat()}"
+    return f"{WEEKDAY_NAMES[day.weekday()][:3]} {day.isoformat()}"
 
 
 def render_task(task: Json, zone: str) -> str:
     """Return a shown task as one line of text."""
-    parts = [quote(task["title"], _TITLE_LENGTH)] if "title" in task else []
+    parts = [quote(task["title"], TITLE_LENGTH)] if "title" in task else []
     if due := render_due(task, zone):
         parts.append(f"due {due}" + (" OVERDUE" if task.get("overdue") else ""))
     if "repeats" in task:
@@ -119,9 +119,9 @@ def render_task(task: Json, zone: str) -> str:
     if "priority" in task:
         parts.append(f"{task['priority']} priority")
     if "list" in task:
-        parts.append(f"list {quote(task['list'], _TITLE_LENGTH)}")
+        parts.append(f"list {quote(task['list'], TITLE_LENGTH)}")
     if "tags" in task:
-        parts.append(f"tags {' '.join(quote(tag, _TAG_LENGTH) for tag in task['tags'])}")
+        parts.append(f"tags {' '.join(quote(tag, TAG_LENGTH) for tag in task['tags'])}")
     if "reminders" in task:
         parts.append(f"reminders {', '.join(map(str, task['reminders']))} min before")
     if "description" in task:

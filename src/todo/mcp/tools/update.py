@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from todo.db.tables import TAG_LENGTH
+from todo.db.tables import PRIORITIES, TAG_LENGTH
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
-from todo.mcp.tools.add import PRIORITIES
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED
 from todo.mcp.tools.definition import define_tool
 from todo.mcp.tools.items import Items, is_removed, read_tag

@@ -13,6 +13,7 @@ from todo.api.responses import StoredResponse
 from todo.api.write import execute_write
 from todo.core.caller import Caller
 from todo.core.errors import BatchFailedError, ProblemError
+from todo.core.label import LABEL, LABEL_LENGTH
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.schema import flag, integer, text
 from todo.writes.unit_of_work import UnitOfWork
@@ -33,8 +34,6 @@ RESULT: Json = {
 }
 """What the result of every write has."""
 
-# As the header X-Run-Id.
-_RUN_ID = re.compile(r"[A-Za-z0-9._:/@+-]{1,64}")
 _FINGERPRINT = b"mcp\n"
 # Of a result; longer ones have long titles and tags only.
 _MAX_BYTES = 96 * 1024
@@ -199,8 +198,10 @@ def translate_batch_error(error: BatchFailedError, tasks: int = MAX_TASKS) -> li
 
 def _choose_run_id(call: ToolCall, arguments: Json) -> str | None:
     given: str | None = arguments.pop("run_id", None)
-    if given is not None and not _RUN_ID.fullmatch(given):
-        raise _refuse("run_id", "must be 1 to 64 of the characters A-Z a-z 0-9 . _ : / @ + -")
+    if given is not None and not LABEL.fullmatch(given):
+        raise _refuse(
+            "run_id", f"must be 1 to {LABEL_LENGTH} of the characters A-Z a-z 0-9 . _ : / @ + -"
+        )
     return given or call.caller.run_id
 
 
