@@ -111,5 +111,30 @@ def _ask_moved(line: Line, dues: Sequence[Placed], present: Present) -> Question
     return None
 
 
+def ask_last(line: Line, dues: Sequence[Placed]) -> Question | None:
+    """Return the question for `sunday dinner shopping saturday`: the first can name a noun."""
+    place, due = dues[-1]
+    is_bare = bool(due.days) and place.start == line[due.days[0].start].start
+    end = next(at for at in range(len(line) + 1) if line[at].start >= place.end)
+    if len(dues) < 2 or not is_bare or not line.is_last(end):  # noqa: PLR2004 - two dues
+        return None
+    return _ask_which(line, dues[0][0], place)
+
+
+def _ask_which(line: Line, first: Found, second: Found) -> Question:
+    old, new = (line.text[place.start : place.end] for place in (first, second))
+    between = line.text[first.end : second.start]
+    message = (
+        f"{_plain(old)} and {_plain(new)} are different dues; "
+        "put what is not the due in quotation marks"
+    )
+    choices = (f'"{old}"{between}{new}', f'{old}{between}"{new}"')
+    return Question(first.start, second.end, "several-dues", message, choices)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _between(line: Line, first: Placed, second: Placed) -> str:
     return line.text[first[0].end : second[0].start].lower()

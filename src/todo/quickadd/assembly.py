@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
-from todo.quickadd.alternatives import ask_alternatives, ask_range
+from todo.quickadd.alternatives import ask_alternatives, ask_last, ask_range
 from todo.quickadd.bounds import Bound
 from todo.quickadd.clock import Clock, DayPart
-from todo.quickadd.day import NamedDay, Way
+from todo.quickadd.day import NamedDay
 from todo.quickadd.due import Due, instant_of
 from todo.quickadd.first_due import end_rule, find_first_due, has_day
 from todo.quickadd.line import Line
+from todo.quickadd.nouns import is_before_noun, is_noun, keep_topics
 from todo.quickadd.patterns import Repeat
 from todo.quickadd.present import Present
 from todo.quickadd.questions import ask_due, ask_end, ask_part, ask_past, ask_unclear, settle_days
@@ -71,6 +72,7 @@ class Assembly:
         self.questions: list[Question] = []
         self._line = line
         self._present = present
+        found = keep_topics(line, found)
         self._dues = _choose(found, Due)
         self._ends = [place for place, bound in _choose(found, Bound) if bound.until is not None]
         self._ranges = [
@@ -79,6 +81,7 @@ class Assembly:
             if isinstance(each.value, Range) and each.value.days
         ]
         question = ask_alternatives(line, self._dues, present)
+        self._dues = [due for due in self._dues if not is_noun(line, due.value, due.place, found)]
         if question is not None:
             self.questions.append(question)
         elif not self._add_recurrence(_choose(found, Repeat), _choose(found, Bound)):
@@ -192,17 +195,16 @@ class Assembly:
 
     def _first(self, dated: list[_Placed[Due]]) -> _Placed[Due]:
         """Return the first due, but not the weekday of a noun before `on` and another day."""
-        place, due = dated[0]
-        is_weekday = len(due.days) == 1 and due.days[0].day.way is Way.WEEKDAY
-        end = due.days[-1].end if due.days else 0
-        is_bare = is_weekday and place.end == self._line[end - 1].end and due.clock is None
-        if not is_bare or place.start != self._line[due.days[0].start].start:
-            return dated[0]
-        if self._line[end].kind != "w":
-            return dated[0]
+        first = dated[0]
+        if not is_before_noun(self._line, first.value, first.place):
+            return first
         text = self._line.text.lower()
         on = (each for each in dated[1:] if text.startswith("on ", each.place.start))
-        return next(on, dated[0])
+        chosen = next(on, first)
+        if chosen is first:
+            question = ask_last(self._line, dated)
+            self.questions += [] if question is None else [question]
+        return chosen
 
     def _add_day(self, days: Sequence[NamedDay], time: _Time) -> None:
         day = self._settle(days)

@@ -49,6 +49,9 @@ DAY_PARTS: Final = {
     "afternoon": DayPart.AFTERNOON,
     "evening": DayPart.EVENING,
     "night": DayPart.NIGHT,
+    # Australian, and as people type it.
+    "arvo": DayPart.AFTERNOON,
+    "nite": DayPart.NIGHT,
 }
 
 PLURAL_PARTS: Final = {f"{word}s": part for word, part in DAY_PARTS.items()}

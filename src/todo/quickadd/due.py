@@ -9,6 +9,7 @@ from todo.quickadd.counted_days import is_counted_from
 from todo.quickadd.day import Day, NamedDay, Way
 from todo.quickadd.days import find_day
 from todo.quickadd.doubts import ask_midnight, find_impossible_date
+from todo.quickadd.durations import APPROXIMATELY
 from todo.quickadd.line import DASHES, Line, Match
 from todo.quickadd.offsets import find_offset
 from todo.quickadd.patterns import EVERY, RECURRING
@@ -16,7 +17,14 @@ from todo.quickadd.present import Present, next_day_of_month
 from todo.quickadd.questions import ask_number, ask_part, render_day
 from todo.quickadd.result import Question
 from todo.quickadd.taskwarrior import find_taskwarrior_due
-from todo.quickadd.vocabulary import DISTANT_DAYS, MONTHS, PLURAL_WEEKDAYS, UNITS, WEEKDAYS
+from todo.quickadd.vocabulary import (
+    CARDINALS,
+    DISTANT_DAYS,
+    MONTHS,
+    PLURAL_WEEKDAYS,
+    UNITS,
+    WEEKDAYS,
+)
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time
 
 _ISO = re.compile(
@@ -26,6 +34,7 @@ _ISO = re.compile(
 )
 _BEFORE_DAY = frozenset({"on", "by", "before", "for"})
 _BEFORE_CLOCK = frozenset({"at", "@", "by", "before", "after", "for"})
+_LENGTHS = frozenset({*CARDINALS, "a", "an", "half"})
 _AT = frozenset({"at", "@"})
 _EDGES = frozenset({"end", "start", "beginning"})
 _MAX_PARTS = 5
@@ -93,18 +102,7 @@ class Due(NamedTuple):
 
 def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
     """Find a due that starts at a token, with the preposition before it."""
-    start = at
-    is_named = line.words[at] == "due"
-    if is_named:
-        start += 1 + line.glued(at + 1, ":")
-    preposition = line.words[start]
-    if preposition in _BEFORE_DAY or preposition in _BEFORE_CLOCK:
-        start += 1
-    elif start == at:
-        preposition = ""
-    if preposition == "at" and line.words[start + (line.words[start] == "the")] in _EDGES:
-        # "at the end of the month" is a day.
-        preposition = "on"
+    preposition, start = _find_preposition(line, at)
     if is_counted_from(line, start):
         return _ask_length(line, start, present)
     found = _find_parts(line, start, present, preposition)
@@ -114,11 +112,41 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
     if found is None:
         return _find_impossible(line, at, start, present)
     due, end = found
-    if not _is_sure(line, Match(due, end), at, preposition if not is_named else "due"):
+    if preposition in APPROXIMATELY and _is_topic(line, start, due):
+        return None
+    is_named = line.words[at] == "due"
+    if not _is_sure(line, Match(due, end), at, "due" if is_named else preposition):
         return None
     question = ask_midnight(line, at, end, due.days, due.clock, present) or due.question
     is_deadline = is_named or preposition == "by"
     return Match(due._replace(is_deadline=is_deadline, question=question), end)
+
+
+def _find_preposition(line: Line, at: int) -> tuple[str, int]:
+    """Find the preposition before a due: the word, and the token after it."""
+    start = at
+    if line.words[at] == "due":
+        start += 1 + line.glued(at + 1, ":")
+    preposition = line.words[start]
+    if preposition in _BEFORE_DAY or preposition in _BEFORE_CLOCK:
+        start += 1
+        start += line.words[start] in APPROXIMATELY
+    elif preposition in APPROXIMATELY:
+        start += 1
+    elif start == at:
+        preposition = ""
+    if preposition == "at" and line.words[start + (line.words[start] == "the")] in _EDGES:
+        # "at the end of the month" is a day.
+        preposition = "on"
+    return preposition, start
+
+
+def _is_topic(line: Line, at: int, due: Due) -> bool:
+    """Return whether `about` names a topic, `about friday`, and not a time, `about 5pm`."""
+    if not due.days or due.days[0].start != at:
+        return False
+    is_length = line[at].kind == "n" or line.words[at] in _LENGTHS
+    return not is_length or due.days[0].day.way is not Way.RELATIVE
 
 
 def _ask_length(line: Line, at: int, present: Present) -> Match[Due] | None:
@@ -149,7 +177,7 @@ def _is_sure(line: Line, found: Match[Due], at: int, preposition: str) -> bool:
         return False
     if preposition in {"after", *_AT} and due.days and due.clock is None:
         return False
-    if preposition:
+    if preposition and preposition not in APPROXIMATELY:
         return due.weight > Weight.BARE or preposition in _AT
     is_first = line.is_first(at)
     return {
@@ -201,8 +229,9 @@ def _find_part(
     part = _find_day_part(line, start, due)
     if part is not None:
         return part
-    if is_next and line.words[start] in _BEFORE_CLOCK | {"on"}:
+    if is_next and line.words[start] in _BEFORE_CLOCK | {"on", *APPROXIMATELY}:
         preposition, start = line.words[start], start + 1
+        start += line.words[start] in APPROXIMATELY
     if len(due.days) < 2 and preposition not in _AT:  # noqa: PLR2004 - a day and its weekday
         day = find_day(line, start, present)
         if day is not None and _fits(line, day, due):

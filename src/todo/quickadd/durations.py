@@ -16,7 +16,7 @@ _IN_MONTHS: Final = frozenset({"month", "year"})
 _SIZES: Final[dict[Unit, int]] = {
     "minute": 1, "hour": 60, "day": _DAY, "week": 7 * _DAY, "month": 1, "year": 12,
 }  # fmt: skip
-APPROXIMATELY = frozenset({"about", "around", "approximately", "roughly", "~"})
+APPROXIMATELY = frozenset({"about", "approx", "around", "approximately", "roughly", "~"})
 _MAX_APPROXIMATELY = 2
 _AFTER_NUMBER = frozenset({*UNITS, "fortnight", "fortnights", "m", "more"})
 # Longer than the calendar of tasks, and far from an overflow.

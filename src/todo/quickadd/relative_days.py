@@ -9,7 +9,13 @@ from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.numbers import find_ordinal
 from todo.quickadd.periods import PERIOD_STARTS, find_period_day
 from todo.quickadd.present import Present, make_date
-from todo.quickadd.vocabulary import DISTANT_DAYS, JOINING, WEAK_WEEKDAYS, WEEKDAYS
+from todo.quickadd.vocabulary import (
+    BEFORE_ANOTHER_DAY,
+    DISTANT_DAYS,
+    JOINING,
+    WEAK_WEEKDAYS,
+    WEEKDAYS,
+)
 
 _SATURDAY = 5
 _NIGHTS = frozenset({"tonight", "tonite", "tongiht", "tonght"})
@@ -22,11 +28,6 @@ _BEFORE_A_NOUN = frozenset({
 """Words before the noun or the verb that a short weekday can be: `the sun`, `he sat`."""
 
 
-_BEFORE_ANOTHER_DAY = frozenset({
-    "ash", "black", "cyber", "easter", "except", "good", "holy", "last", "maundy", "not", "palm",
-    "past", "previous", "shrove", "whit",
-})  # fmt: skip
-"""Words before a weekday that is over, excepted or a holiday: these are not in the grammar."""
 _AFTER_DAY = frozenset({
     *DAY_PARTS, "about", "and", "at", "by", "due", "each", "every", "for", "from", "in", "next",
     "on", "or", "re", "remind", "this", "to", "until", "with",
@@ -74,7 +75,7 @@ def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
     start = at + bool(qualifier)
     start += qualifier in {"this", "next"} and line.words[start] in {"coming", "upcoming"}
     name = line.words[start]
-    if name not in WEEKDAYS or line.words[at - 1] in _BEFORE_ANOTHER_DAY:
+    if name not in WEEKDAYS or line.words[at - 1] in BEFORE_ANOTHER_DAY:
         return None
     weekday, end = WEEKDAYS[name], start + 1
     end += line.glued(end, ".") and len(name) < 6 and not line.is_last(end + 1)  # noqa: PLR2004

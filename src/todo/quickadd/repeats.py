@@ -18,7 +18,13 @@ from todo.quickadd.patterns import (
     is_adverb,
 )
 from todo.quickadd.qualifiers import qualified, qualify
-from todo.quickadd.vocabulary import MONTHS, PLURAL_WEEKDAYS, WEAK_WEEKDAYS, WEEKDAYS
+from todo.quickadd.vocabulary import (
+    BEFORE_ANOTHER_DAY,
+    MONTHS,
+    PLURAL_WEEKDAYS,
+    WEAK_WEEKDAYS,
+    WEEKDAYS,
+)
 from todo.quickadd.week_days import find_day_set, find_weekdays
 from todo.schedule.rule import MAX_INTERVAL, Frequency, Rule, read_rule
 
@@ -187,7 +193,7 @@ def _find_plural(line: Line, at: int) -> Match[Repeat] | None:
     has_on = line.words[at] == "on"
     start = at + has_on
     word = line.words[start]
-    if line.words[at - 1] in _BEFORE_NAME:
+    if line.words[at - 1] in _BEFORE_NAME or line.words[start - 1] in BEFORE_ANOTHER_DAY:
         return None
     if word not in PLURAL_WEEKDAYS and word not in {"weekdays", "weekends"}:
         return _find_plural_part(line, start, has_on=has_on) if line.has_any(_PARTS) else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from todo.quickadd.bounds import Bound, find_bound
 from todo.quickadd.clock import DAY_PARTS
 from todo.quickadd.due import Due, find_due
+from todo.quickadd.durations import APPROXIMATELY
 from todo.quickadd.line import Line, Match
 from todo.quickadd.patterns import EVERY, Repeat
 from todo.quickadd.periods import PERIOD_STARTS
@@ -27,7 +28,8 @@ Value = Repeat | Bound | Reminder | Range | Due
 # Every word and mark that something can start with; other tokens cost one look.
 _STARTS = frozenset({
     *WEEKDAYS, *PLURAL_WEEKDAYS, *MONTHS, *CARDINALS, *ORDINALS, *DAY_PARTS, *PERIOD_STARTS,
-    *EVERY, *DISTANT_DAYS, "!", "*", "+", "@", "a", "after", "alarm", "alert", "an", "annually",
+    *EVERY, *DISTANT_DAYS, *APPROXIMATELY,
+    "!", "*", "+", "@", "a", "after", "alarm", "alert", "an", "annually",
     "at", "before", "between", "bimonthly", "biweekly", "by", "coming", "daily", "day", "due",
     "ending", "for", "fortnightly", "from", "half", "in", "last", "later", "midday", "midnight",
     "monthly", "next", "noon", "now", "on", "once", "quarter", "quarterly", "recur", "remind",

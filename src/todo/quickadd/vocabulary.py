@@ -53,6 +53,14 @@ MONTHS: Final[dict[str, int]] = {
     "sept": 9,
     **_MISSPELLED_MONTHS,
 }
+BEFORE_ANOTHER_DAY: Final = frozenset({
+    "ash", "black", "bloody", "blue", "casual", "cyber", "easter", "except", "fat", "freaky",
+    "given", "giving", "good", "happy", "holy", "last", "manic", "maundy", "meatless", "mothering",
+    "not", "palm", "pancake", "past", "plough", "previous", "ruby", "shrove", "spy", "stormy",
+    "super", "taco", "tgi", "throwback", "whit",
+})  # fmt: skip
+"""Words before a weekday that is over, excepted, a holiday, or a part of a name."""
+
 # "march 10 miles", "6 may attend".
 WEAK_MONTHS: Final = frozenset({"mar", "march", "may"})
 

@@ -31,7 +31,8 @@ def at(day: int, hour: int, minute: int = 0, month: int = 12) -> datetime:
         ("tomorrow at 9 call Bob", "call Bob", at(30, 9, month=11)),
         ("visit us at 9 places tomorrow", "visit us at 9 places", date(2026, 11, 30)),
         # The first day counts, or the one behind `by` and `due`.
-        ("prepare friday meeting about monday", "prepare meeting about monday", date(2026, 12, 4)),
+        ("friday: prepare meeting about monday", "prepare meeting about monday", date(2026, 12, 4)),
+        ("prepare friday meeting about monday", "prepare friday meeting about monday", None),
         ("read monday report by friday", "read monday report", date(2026, 12, 4)),
         ("friday: taxes (due 15 december)", "friday: taxes", date(2026, 12, 15)),
         # A range has no place in a due.

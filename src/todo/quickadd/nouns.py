@@ -1,0 +1,81 @@
+"""Weekdays in the name of a thing, which are no due: `cook Sunday roast`, `Friday Night Lights`."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from todo.quickadd.clock import DAY_PARTS
+from todo.quickadd.day import Way
+from todo.quickadd.due import Due
+from todo.quickadd.line import Line
+from todo.quickadd.scan import Found
+from todo.quickadd.vocabulary import WEEKDAYS
+
+_SHORTEST = min(map(len, ("monday", "friday", "sunday")))
+_BEFORE_TOPIC: Final = frozenset({"about", "concerning", "re", "regarding", "than", "versus", "vs"})
+"""Words before what a text is about, `email Bob about friday`."""
+_NOT_NOUNS: Final = frozenset({
+    *DAY_PARTS, "a", "about", "after", "again", "all", "also", "always", "an", "and", "around",
+    "as", "asap", "at", "because", "before", "but", "by", "due", "during", "each", "else", "every",
+    "except", "first", "for", "from", "he", "her", "his", "i", "if", "in", "inside", "instead",
+    "into", "is", "it", "its", "later", "latest", "lunchtime", "maybe",
+    "max", "my", "near", "next", "not",
+    "of", "on", "once", "only", "or", "otherwise", "our", "out", "outside", "over", "per", "please",
+    "pls", "plz", "re", "regarding", "remind", "reminder", "she", "since", "so", "starting",
+    "thanks", "that", "the", "their", "then", "they", "this", "through", "till", "to", "together",
+    "too", "unless", "until", "up", "urgent", "using", "via", "was", "we", "week", "when", "where",
+    "which", "while", "who", "will", "with", "within", "without", "you", "your",
+})  # fmt: skip
+"""Words behind the weekday of a due; other words are what the weekday names."""
+
+
+def keep_topics(line: Line, found: Sequence[Found]) -> list[Found]:
+    """Leave out the days that a text is about: `email Bob about friday`."""
+    starts = {line[at].start: at for at in range(len(line))}
+    return [each for each in found if not _is_topic(line, starts[each.start], each)]
+
+
+def _is_topic(line: Line, at: int, found: Found) -> bool:
+    is_day = isinstance(found.value, Due) and len(found.value.days) == 1
+    return is_day and at > 0 and line.words[at - 1] in _BEFORE_TOPIC
+
+
+def is_noun(line: Line, due: Due, place: Found, others: Sequence[Found]) -> bool:
+    """Return whether a due is the weekday of a thing, in the middle of a title or as a name.
+
+    Args:
+        line: The text.
+        due: The due.
+        place: The part of the text that names it.
+        others: All parts with a meaning.
+    """
+    if len(due.days) != 1 or due.days[0].day.way is not Way.WEEKDAY or due.clock is not None:
+        return False
+    start, end = due.days[0].start, due.days[0].end
+    if line[start].start != place.start:
+        # Behind `on`, `by` or `due`.
+        return False
+    if due.part is not None:
+        return _is_name(line, start, end)
+    is_inside = line[start - 1].kind in "wn" and line[end].kind == "w" and start > 0
+    if not is_inside or len(line.words[start]) < _SHORTEST or line.words[end] in _NOT_NOUNS:
+        return False
+    return not any(
+        other.end == line[start - 1].end or other.start == line[end].start for other in others
+    )
+
+
+def _is_name(line: Line, start: int, end: int) -> bool:
+    """Return whether capital letters make a name, `Saturday Night Fever`."""
+    words = [line.text[line[at].start : line[at].end] for at in range(start, end + 2)]
+    is_title = len(words) == 3 and all(word.istitle() for word in words)  # noqa: PLR2004
+    return is_title and line.words[end + 1] not in _NOT_NOUNS
+
+
+def is_before_noun(line: Line, due: Due, place: Found) -> bool:
+    """Return whether a due is only a weekday at the start of a text, before another word."""
+    is_weekday = len(due.days) == 1 and due.days[0].day.way is Way.WEEKDAY
+    if not is_weekday or due.clock is not None or due.part is not None:
+        return False
+    start, end = due.days[0].start, due.days[0].end
+    is_bare = place.start == line[start].start and place.end == line[end - 1].end
+    return is_bare and line[end].kind == "w" and line.words[start] in WEEKDAYS
