@@ -4,7 +4,8 @@ import itertools
 from collections.abc import Sequence
 
 from todo.quickadd.day import NamedDay, Way
-from todo.quickadd.due import Due, instant_of
+from todo.quickadd.due import Due
+from todo.quickadd.instants import instant_of
 from todo.quickadd.line import Line
 from todo.quickadd.present import Present
 from todo.quickadd.questions import ask_several

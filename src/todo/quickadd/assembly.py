@@ -8,8 +8,9 @@ from todo.quickadd.alternatives import ask_alternatives, ask_last, ask_range
 from todo.quickadd.bounds import Bound
 from todo.quickadd.clock import Clock, DayPart
 from todo.quickadd.day import NamedDay
-from todo.quickadd.due import Due, instant_of
+from todo.quickadd.due import Due
 from todo.quickadd.first_due import end_rule, find_first_due, has_day
+from todo.quickadd.instants import instant_of
 from todo.quickadd.line import Line
 from todo.quickadd.nouns import is_before_noun, is_noun, keep_topics
 from todo.quickadd.patterns import Repeat

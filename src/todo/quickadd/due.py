@@ -1,65 +1,37 @@
 """A due: a day, a time of day, or both, in one place of the text."""
 
-import re
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import NamedTuple
 
-from todo.quickadd.clock import DAY_PARTS, PLURAL_PARTS, Clock, DayPart, Weight, find_clock
+from todo.quickadd.clock import DAY_PARTS, Clock, DayPart, Weight, find_clock
 from todo.quickadd.counted_days import is_counted_from
 from todo.quickadd.day import Day, NamedDay, Way
 from todo.quickadd.days import find_day
 from todo.quickadd.doubts import ask_midnight, find_impossible_date
 from todo.quickadd.durations import APPROXIMATELY
-from todo.quickadd.line import DASHES, Line, Match
+from todo.quickadd.hours import AT, Beside, is_hour
+from todo.quickadd.instants import find_iso
+from todo.quickadd.line import Line, Match
 from todo.quickadd.offsets import find_offset
-from todo.quickadd.patterns import EVERY, RECURRING
+from todo.quickadd.patterns import EVERY
 from todo.quickadd.present import Present, next_day_of_month
 from todo.quickadd.questions import ask_number, ask_part, render_day
 from todo.quickadd.result import Question
 from todo.quickadd.taskwarrior import find_taskwarrior_due
 from todo.quickadd.vocabulary import (
     CARDINALS,
-    DISTANT_DAYS,
-    MONTHS,
-    PLURAL_WEEKDAYS,
-    UNITS,
-    WEEKDAYS,
 )
-from todo.schedule.due import EARLIEST, LATEST, at_wall_time
 
-_ISO = re.compile(
-    r"\d{4}-\d\d-\d\d[T ](?:[01]\d|2[0-3]):\d\d(?::\d\d(?:\.\d{1,6})?)?"
-    r"(?:Z|[+-]\d\d:?\d\d)?(?![\w:])",
-    re.ASCII | re.IGNORECASE,
-)
 _BEFORE_DAY = frozenset({"on", "by", "before", "for"})
 _BEFORE_CLOCK = frozenset({"at", "@", "by", "before", "after", "for"})
 _LENGTHS = frozenset({*CARDINALS, "a", "an", "half"})
-_AT = frozenset({"at", "@"})
 _EDGES = frozenset({"end", "start", "beginning"})
 _MAX_PARTS = 5
-_AFTER_HOUR = frozenset({
-    "about", "after", "and", "around", "before", "behind", "beside", "by", "daily", "each", "ev",
-    "every", "for", "from", "in", "inside", "monthly", "near", "next", "on", "opposite", "outside",
-    "re", "this", "to", "until", "via", "weekly", "with",
-})  # fmt: skip
-"""Words after `at 5`; other words are what is counted, `at 5 places`."""
-_ENDS_OF_RECURRENCE = frozenset({
-    *RECURRING, *WEEKDAYS, *PLURAL_WEEKDAYS, *DAY_PARTS, "day", "days", "week", "weeks", "weekday",
-    "weekdays", "workday", "weekend", "weekends", "month", "months", "year", "years",
-})  # fmt: skip
-_PLURALS = frozenset({*PLURAL_WEEKDAYS, *PLURAL_PARTS, "weekdays", "weekends"})
-_OPENINGS = frozenset({*RECURRING, "once"})
-_PLURAL_OPENINGS = frozenset({*_OPENINGS, *_PLURALS, *WEEKDAYS, "on", "weekday", "weekend"})
-_MAX_OPENING = 6
 _HOURS, _HALF_OF_HOURS = 24, 12
 _AFTER_NUMBER = frozenset(
     {"and", "at", "by", "every", "for", "or", "remind", "to", "until", "with"}
 )
 """Words after `friday 15`; another word is what is counted, `friday 15 boxes`."""
-_PERIODS = frozenset({*UNITS, "eod", "eom", "eoq", "eow", "eoy", "quarter", "time", "weekend"})
-_DAYS = frozenset({*DISTANT_DAYS, *WEEKDAYS})
-_DAY_WORDS = frozenset({*DISTANT_DAYS, "this", "in"})
 _AFTER_LAST = frozenset({
     "daily", "each", "ev", "every", "monthly", "quarterly", "remind", "reminder", "starting",
     "until", "weekly", "yearly",
@@ -175,10 +147,10 @@ def _is_sure(line: Line, found: Match[Due], at: int, preposition: str) -> bool:
     is_last = line.is_last(end) or line.words[end] in _AFTER_LAST
     if preposition == "for" and not is_last:
         return False
-    if preposition in {"after", *_AT} and due.days and due.clock is None:
+    if preposition in {"after", *AT} and due.days and due.clock is None:
         return False
     if preposition and preposition not in APPROXIMATELY:
-        return due.weight > Weight.BARE or preposition in _AT
+        return due.weight > Weight.BARE or preposition in AT
     is_first = line.is_first(at)
     return {
         Weight.BARE: False,
@@ -191,7 +163,7 @@ def _is_sure(line: Line, found: Match[Due], at: int, preposition: str) -> bool:
 
 def _find_parts(line: Line, at: int, present: Present, preposition: str) -> Match[Due] | None:
     instant = (
-        _find_iso(line, at, present)
+        find_iso(line, at, present)
         or find_taskwarrior_due(line, at, present)
         or find_offset(line, at, present)
     )
@@ -232,7 +204,7 @@ def _find_part(
     if is_next and line.words[start] in _BEFORE_CLOCK | {"on", *APPROXIMATELY}:
         preposition, start = line.words[start], start + 1
         start += line.words[start] in APPROXIMATELY
-    if len(due.days) < 2 and preposition not in _AT:  # noqa: PLR2004 - a day and its weekday
+    if len(due.days) < 2 and preposition not in AT:  # noqa: PLR2004 - a day and its weekday
         day = find_day(line, start, present)
         if day is not None and _fits(line, day, due):
             days = (*due.days, NamedDay(day.value, start, day.end))
@@ -242,8 +214,9 @@ def _find_part(
         if numbered is not None:
             return numbered
     if due.clock is None and preposition != "on":
-        clock = find_clock(line, start, after_at=preposition in _AT)
-        if clock is not None and _is_clock(line, clock, Match(due, start), preposition):
+        clock = find_clock(line, start, after_at=preposition in AT)
+        beside = Beside(due.days, due.part is not None, preposition)
+        if clock is not None and is_hour(line, clock, start, beside):
             return Match(due._replace(clock=clock.value), clock.end)
     return None
 
@@ -275,38 +248,14 @@ def _fits(line: Line, day: Match[Day], due: Due) -> bool:
     return first.way is Way.WEEKDAY and day.value.weight is Weight.EDGE
 
 
-def _is_clock(line: Line, clock: Match[Clock], before: Match[Due], preposition: str) -> bool:
-    due, start = before
-    end = clock.end
-    # A range is not a time: the title keeps both of its ends.
-    is_range = line.words[end] in {*DASHES, "to"} and line[end + 1].kind == "n"
-    if is_range or not line.ends(end):
-        return False
-    if clock.value.weight is not Weight.BARE:
-        return True
-    is_beside = bool(due.days) or due.part is not None
-    is_counting = line[end].kind == "w"
-    if preposition in _AT:
-        is_beside = is_beside or _is_behind_recurrence(line, start - 1, end)
-        is_before_more = line.words[end] in _AFTER_HOUR or _is_day_word(line, end)
-        return is_beside or is_before_more or not is_counting
-    if is_beside:
-        if due.days and _is_period(line, due.days[-1]):
-            return False
-        has_part = line.words[line.phrase(end, "in the")] in DAY_PARTS
-        return has_part or not is_counting
-    is_before_day = preposition in {"after", "before", "by"} and line.words[end] in _DAYS
-    return is_before_day or (line.is_first(start) and _is_day_word(line, end))
-
-
 def _find_number(line: Line, at: int, due: Due, present: Present) -> Match[Due] | None:
     """Find the number of `friday 26`, a day; `friday 15` is a question: a day or an hour."""
     named = due.days[-1] if due.days else None
     if named is None or named.end != at or named.day.way is not Way.WEEKDAY or due.clock:
         return None
     number, end = line.number(at), at + 1
-    clock = find_clock(line, end + (line.words[end] in _AT))
-    has_clock = clock is not None and (clock.value.weight > Weight.BARE or line.words[end] in _AT)
+    clock = find_clock(line, end + (line.words[end] in AT))
+    has_clock = clock is not None and (clock.value.weight > Weight.BARE or line.words[end] in AT)
     is_alone = has_clock or line[end].kind not in "wn" or line.words[end] in _AFTER_NUMBER
     day = next_day_of_month(present.today, number) if is_alone and line.ends(end) else None
     if day is None or len(due.days) > 1:
@@ -323,53 +272,3 @@ def _find_number(line: Line, at: int, due: Due, present: Present) -> Match[Due] 
         start, line[end - 1].end, text, (f"{weekday} at {number}", render_day(day))
     )
     return Match(due._replace(question=question), end)
-
-
-def _is_period(line: Line, named: NamedDay) -> bool:
-    """Return whether a day is that of a period, `next week`, which has no bare hour behind it."""
-    word = line.words[named.end - 1]
-    return named.day.way is Way.RELATIVE and (word in _PERIODS or word in MONTHS)
-
-
-def _is_behind_recurrence(line: Line, at: int, end: int) -> bool:
-    """Return whether `at 8` is behind `every day`; `at 8 places` only at the start of the text."""
-    is_plural = line.words[at - 1] in _PLURALS
-    is_end = line.words[at - 1] in _ENDS_OF_RECURRENCE and line.has_any(_OPENINGS)
-    if not is_plural and not is_end:
-        return False
-    openings = _PLURAL_OPENINGS if is_plural else _OPENINGS
-    opening = range(max(at - _MAX_OPENING, 0), at)
-    is_opening = any(line.is_first(each) and line.words[each] in openings for each in opening)
-    return is_opening or not line.words[end].endswith("s")
-
-
-def _is_day_word(line: Line, at: int) -> bool:
-    return line.words[at] in WEEKDAYS or line.words[at] in _DAY_WORDS
-
-
-def _find_iso(line: Line, at: int, present: Present) -> Match[datetime] | None:
-    """Find an instant, or a day with a wall time, as ISO 8601 writes it."""
-    if line.digits(at) != 4:  # noqa: PLR2004 - a year
-        return None
-    match = _ISO.match(line.text, line[at].start)
-    if match is None:
-        return None
-    try:
-        found = datetime.fromisoformat(match[0].upper()).replace(microsecond=0)
-    except ValueError:
-        return None
-    if not EARLIEST <= found.date() <= LATEST:
-        return None
-    if found.tzinfo is None:
-        found = at_wall_time(found.date(), found.time(), present.zone)
-    end = at
-    while line[end].kind != "e" and line[end].start < match.end():
-        end += 1
-    return Match(found.astimezone(present.zone), end)
-
-
-def instant_of(day: date, clock: Clock, present: Present) -> datetime:
-    """Return the instant of a time on a day, in the zone of the user."""
-    moved = date.fromordinal(day.toordinal() + clock.hour // 24)
-    at = at_wall_time(moved, time(clock.hour % 24, clock.minute), clock.zone or present.zone)
-    return at.astimezone(present.zone)

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from todo.quickadd.bounds import Bound
 from todo.quickadd.clock import Clock
-from todo.quickadd.due import instant_of
+from todo.quickadd.instants import instant_of
 from todo.quickadd.present import Present, next_date
 from todo.schedule.days import NeverOccursError, find_next
 from todo.schedule.rule import Frequency, Rule
