@@ -12,7 +12,7 @@ from todo.quickadd.due import Due
 from todo.quickadd.first_due import end_rule, find_first_due, has_day
 from todo.quickadd.instants import instant_of
 from todo.quickadd.line import Line
-from todo.quickadd.nouns import is_before_noun, is_noun, keep_topics
+from todo.quickadd.nouns import is_before_noun, is_noun, is_purpose, keep_topics
 from todo.quickadd.patterns import Repeat
 from todo.quickadd.present import Present
 from todo.quickadd.questions import ask_due, ask_end, ask_part, ask_past, ask_unclear, settle_days
@@ -196,6 +196,7 @@ class Assembly:
 
     def _first(self, dated: list[_Placed[Due]]) -> _Placed[Due]:
         """Return the first due, but not the weekday of a noun before `on` and another day."""
+        dated = [due for due in dated if not is_purpose(self._line, due.value, due.place)] or dated
         first = dated[0]
         if not is_before_noun(self._line, first.value, first.place):
             return first

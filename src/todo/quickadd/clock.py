@@ -42,6 +42,7 @@ class DayPart(enum.Enum):
     AFTERNOON = 15
     EVENING = 19
     NIGHT = 20
+    LUNCHTIME = 12
 
 
 DAY_PARTS: Final = {
@@ -49,6 +50,7 @@ DAY_PARTS: Final = {
     "afternoon": DayPart.AFTERNOON,
     "evening": DayPart.EVENING,
     "night": DayPart.NIGHT,
+    "lunchtime": DayPart.LUNCHTIME,
     # Australian, and as people type it.
     "arvo": DayPart.AFTERNOON,
     "nite": DayPart.NIGHT,
@@ -114,6 +116,8 @@ class Clock(NamedTuple):
             hour += _HOURS
         elif part in {DayPart.EVENING, DayPart.NIGHT}:
             hour += _NOON
+        elif part is DayPart.LUNCHTIME:
+            hour += _NOON if hour <= _LAST_NIGHT_HOUR else 0
         elif part is DayPart.AFTERNOON:
             hour += _NOON if hour < _NOON else 0
         elif hour == _NOON:
@@ -151,10 +155,20 @@ def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] |
         return None if _is_verse(line, at, found) else found
     if after_at and line.digits(at) <= _TWO_DIGITS and line.glued(at + 1, "."):
         return _find_dotted(line, at)
-    if after_at and line.digits(at) == 4:  # noqa: PLR2004 - hhmm
-        found = _make(*divmod(line.number(at), 100), at + 1, Weight.BARE)
-        return found and _find_zone(line, found)
+    if line.digits(at) == 4:  # noqa: PLR2004 - hhmm
+        return _find_four_digits(line, at, after_at=after_at)
     return None
+
+
+def _find_four_digits(line: Line, at: int, *, after_at: bool) -> Match[Clock] | None:
+    """Find `0545`, and `1745` behind `at`."""
+    has_zero = line.text[line[at].start] == "0"
+    if not has_zero and not after_at:
+        return None
+    end = at + 1 + (line.words[at + 1] in {"hours", "hrs"})
+    half = Half.KNOWN if has_zero else Half.OPEN
+    found = _make(*divmod(line.number(at), 100), end, Weight.BARE, half)
+    return found and _find_zone(line, found)
 
 
 def _find_dotted(line: Line, at: int) -> Match[Clock] | None:

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from todo.quickadd.clock import Weight
+from todo.quickadd.clock import DAY_PARTS, Weight
 from todo.quickadd.day import Day
 from todo.quickadd.line import DASHES, Line, Match, remembered
 from todo.quickadd.numbers import find_ordinal
@@ -162,9 +162,10 @@ def _find_ordinal_day(line: Line, at: int, present: Present) -> Match[Day] | Non
         return None
     weekday = WEEKDAYS.get(line.words[at - 1 - (line.words[at - 1] in {",", "."})])
     if line[day.end].kind == "w" and line.words[day.end] not in _AFTER_ORDINAL:
-        # "friday 2nd interview", but "friday 16th dentist"
+        # "friday 2nd interview", but "friday 16th dentist" and "31st night"
         is_date = weekday == found.weekday() or day.value > _MAX_COUNTED
-        if weekday is None or not is_date:
+        has_part = line.words[day.end] in DAY_PARTS
+        if not is_date or (weekday is None and not has_part):
             return None
     weight = Weight.EDGE if start > at else Weight.WEAK
     return Match(Day(found, weight=weight if weekday is None else Weight.STRONG), day.end)

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from todo.quickadd.clock import DAY_PARTS, Clock, DayPart, Weight, find_clock
+from todo.quickadd.clock import Clock, DayPart, Weight, find_clock
 from todo.quickadd.counted_days import is_counted_from
 from todo.quickadd.day import Day, NamedDay, Way
+from todo.quickadd.day_parts import find_day_end, find_day_part, find_opening
 from todo.quickadd.days import find_day
 from todo.quickadd.doubts import ask_midnight, find_impossible_date
 from todo.quickadd.durations import APPROXIMATELY
@@ -78,8 +79,8 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
     if is_counted_from(line, start):
         return _ask_length(line, start, present)
     found = _find_parts(line, start, present, preposition)
-    if found is None and preposition == "after":
-        # "after an hour"
+    if found is None and (preposition == "after" or line.words[start] == "lunchtime"):
+        # "after an hour", "at lunchtime"
         found = _find_parts(line, start - 1, present, "")
     if found is None:
         return _find_impossible(line, at, start, present)
@@ -148,7 +149,8 @@ def _is_sure(line: Line, found: Match[Due], at: int, preposition: str) -> bool:
     if preposition == "for" and not is_last:
         return False
     if preposition in {"after", *AT} and due.days and due.clock is None:
-        return False
+        # "after 2 days" is in 2 days.
+        return line.words[due.days[0].start] == "after" and is_last
     if preposition and preposition not in APPROXIMATELY:
         return due.weight > Weight.BARE or preposition in AT
     is_first = line.is_first(at)
@@ -162,6 +164,18 @@ def _is_sure(line: Line, found: Match[Due], at: int, preposition: str) -> bool:
 
 
 def _find_parts(line: Line, at: int, present: Present, preposition: str) -> Match[Due] | None:
+    opening = find_opening(line, at)
+    if opening is not None:
+        rest = _find_rest(line, opening.end, present, "")
+        if rest is not None and (rest.value.days or rest.value.part is not None):
+            return Match(rest.value._replace(part=rest.value.part or opening.value), rest.end)
+        if preposition == "by" and opening.value is None:
+            today = NamedDay(Day(present.today, Way.RELATIVE), at, opening.end)
+            return Match(Due(days=(today,)), opening.end)
+    return _find_rest(line, at, present, preposition)
+
+
+def _find_rest(line: Line, at: int, present: Present, preposition: str) -> Match[Due] | None:
     instant = (
         find_iso(line, at, present)
         or find_taskwarrior_due(line, at, present)
@@ -198,9 +212,12 @@ def _find_part(
     due, first = known
     is_next = at > first
     start = at + (is_next and line.words[at] == ",")
-    part = _find_day_part(line, start, due)
+    part = find_day_part(line, start, has_day=bool(due.days)) if due.part is None else None
     if part is not None:
-        return part
+        return Match(due._replace(part=part.value), part.end)
+    end = find_day_end(line, start) if due.days else -1
+    if end > 0:
+        return Match(due, end)
     if is_next and line.words[start] in _BEFORE_CLOCK | {"on", *APPROXIMATELY}:
         preposition, start = line.words[start], start + 1
         start += line.words[start] in APPROXIMATELY
@@ -219,21 +236,6 @@ def _find_part(
         if clock is not None and is_hour(line, clock, start, beside):
             return Match(due._replace(clock=clock.value), clock.end)
     return None
-
-
-def _find_day_part(line: Line, at: int, due: Due) -> Match[Due] | None:
-    """Find `morning` behind a day, `in the evening`, `at night`."""
-    if not due.days and line.words[at] not in {"in", "at"}:
-        return None
-    start = line.phrase(at, "in the")
-    if start < 0 and line.words[at] == "at" and line.words[at + 1] == "night":
-        start = at + 1
-    if start < 0 and due.days:
-        start = at
-    part = DAY_PARTS.get(line.words[start]) if start >= 0 else None
-    if part is None or due.part is not None or not line.ends(start + 1):
-        return None
-    return Match(due._replace(part=part), start + 1)
 
 
 def _fits(line: Line, day: Match[Day], due: Due) -> bool:

@@ -11,6 +11,7 @@ from todo.quickadd.scan import Found
 from todo.quickadd.vocabulary import WEEKDAYS
 
 _SHORTEST = min(map(len, ("monday", "friday", "sunday")))
+_NAMING: Final = frozenset({*WEEKDAYS, "eod", "eom", "eoq", "eow", "eoy"})
 _BEFORE_TOPIC: Final = frozenset({"about", "concerning", "re", "regarding", "than", "versus", "vs"})
 """Words before what a text is about, `email Bob about friday`."""
 _NOT_NOUNS: Final = frozenset({
@@ -56,7 +57,8 @@ def is_noun(line: Line, due: Due, place: Found, others: Sequence[Found]) -> bool
         return False
     if due.part is not None:
         return _is_name(line, start, end)
-    is_inside = line[start - 1].kind in "wn" and line[end].kind == "w" and start > 0
+    is_bare = place.end == line[end - 1].end and start > 0
+    is_inside = is_bare and line[start - 1].kind in "wn" and line[end].kind == "w"
     if not is_inside or len(line.words[start]) < _SHORTEST or line.words[end] in _NOT_NOUNS:
         return False
     return not any(
@@ -71,11 +73,16 @@ def _is_name(line: Line, start: int, end: int) -> bool:
     return is_title and line.words[end + 1] not in _NOT_NOUNS
 
 
+def is_purpose(line: Line, due: Due, place: Found) -> bool:
+    """Return whether a day is behind a `for` that is not a part of the due, `for Sunday's dog`."""
+    start = due.days[0].start if due.days else 0
+    return start > 0 and line[start].start == place.start and line.words[start - 1] == "for"
+
+
 def is_before_noun(line: Line, due: Due, place: Found) -> bool:
-    """Return whether a due is only a weekday at the start of a text, before another word."""
-    is_weekday = len(due.days) == 1 and due.days[0].day.way is Way.WEEKDAY
-    if not is_weekday or due.clock is not None or due.part is not None:
+    """Return whether a due is only a weekday or `eod`, before another word."""
+    if len(due.days) != 1 or due.clock is not None or due.part is not None:
         return False
     start, end = due.days[0].start, due.days[0].end
     is_bare = place.start == line[start].start and place.end == line[end - 1].end
-    return is_bare and line[end].kind == "w" and line.words[start] in WEEKDAYS
+    return is_bare and line[end].kind == "w" and line.words[start] in _NAMING

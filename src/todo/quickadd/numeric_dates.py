@@ -42,17 +42,19 @@ def find_numeric_date(line: Line, at: int, present: Present) -> Match[Day] | Non
     """Find a date in digits.
 
     Year, month and day have `-` or `/` between them; with `.` the day is before the month. With `/`
-    both orders are in use, so a date can have two meanings.
+    and `-` both orders are in use, so a date can have two meanings.
     """
     chain = _find_chain(line, at)
     if chain is None:
         return None
     if chain.digits[0] == _FOUR_DIGITS:
         return _find_year_first(chain)
-    if chain.mark == "-" or chain.digits[0] > _TWO_DIGITS:
+    if chain.digits[0] > _TWO_DIGITS:
         return None
     if len(chain.numbers) == _THREE:
         return _find_year_last(chain)
+    if chain.mark == "-":
+        return None
     return _find_without_year(line, at, chain, present)
 
 
@@ -83,11 +85,13 @@ def _find_year_first(chain: _Chain) -> Match[Day] | None:
 
 def _find_year_last(chain: _Chain) -> Match[Day] | None:
     first, second, year = chain.numbers
-    if chain.digits[2] not in {_TWO_DIGITS, _FOUR_DIGITS}:
+    # With two digits and `-` it is a number of another kind.
+    has_short_year = chain.digits[2] == _TWO_DIGITS and chain.mark != "-"
+    if chain.digits[2] != _FOUR_DIGITS and not has_short_year:
         return None
-    year += _CENTURY if chain.digits[2] == _TWO_DIGITS else 0
+    year += _CENTURY if has_short_year else 0
     days = [make_date(year, second, first)]
-    if chain.mark == "/":
+    if chain.mark != ".":
         days.append(make_date(year, first, second))
     return _match(days, Weight.STRONG, chain.end)
 

@@ -28,6 +28,7 @@ _BEFORE_A_NOUN = frozenset({
 """Words before the noun or the verb that a short weekday can be: `the sun`, `he sat`."""
 
 
+_BETWEEN = frozenset({*JOINING, ","})
 _AFTER_DAY = frozenset({
     *DAY_PARTS, "about", "and", "at", "by", "due", "each", "every", "for", "from", "in", "next",
     "on", "or", "re", "remind", "this", "to", "until", "with",
@@ -78,7 +79,7 @@ def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
     if name not in WEEKDAYS or line.words[at - 1] in BEFORE_ANOTHER_DAY:
         return None
     weekday, end = WEEKDAYS[name], start + 1
-    end += line.glued(end, ".") and len(name) < 6 and not line.is_last(end + 1)  # noqa: PLR2004
+    end += line.glued(end, ".") and len(name) < 6  # noqa: PLR2004 - a short name
     if qualifier:
         if qualifier == "next":
             day = present.week(1) + timedelta(days=weekday)
@@ -103,10 +104,14 @@ def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 
 def _is_joined(line: Line, at: int, end: int) -> bool:
-    """Return whether another weekday makes a short one sure, `sat or sun`."""
-    if line.words[end] in JOINING and line.words[end + 1] in WEEKDAYS:
+    """Return whether another weekday makes a short one sure, `sat or sun`, `mon wed`."""
+    if line.words[end] in WEEKDAYS and line.words[at - 1] not in _BEFORE_A_NOUN:
         return True
-    return line.words[at - 1] in JOINING and line.words[at - 2] in WEEKDAYS
+    if line.words[at - 1] in WEEKDAYS and line.words[at - 2] not in _BEFORE_A_NOUN:
+        return True
+    if line.words[end] in _BETWEEN and line.words[end + 1] in WEEKDAYS:
+        return True
+    return line.words[at - 1] in _BETWEEN and line.words[at - 2] in WEEKDAYS
 
 
 def _find_week(line: Line, at: int) -> Match[int] | None:

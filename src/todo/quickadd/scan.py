@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from todo.quickadd.bounds import Bound, find_bound
 from todo.quickadd.clock import DAY_PARTS
+from todo.quickadd.day_parts import END_STARTS
 from todo.quickadd.due import Due, find_due
 from todo.quickadd.durations import APPROXIMATELY
 from todo.quickadd.line import Line, Match
@@ -28,7 +29,7 @@ Value = Repeat | Bound | Reminder | Range | Due
 # Every word and mark that something can start with; other tokens cost one look.
 _STARTS = frozenset({
     *WEEKDAYS, *PLURAL_WEEKDAYS, *MONTHS, *CARDINALS, *ORDINALS, *DAY_PARTS, *PERIOD_STARTS,
-    *EVERY, *DISTANT_DAYS, *APPROXIMATELY,
+    *EVERY, *DISTANT_DAYS, *APPROXIMATELY, *END_STARTS,
     "!", "*", "+", "@", "a", "after", "alarm", "alert", "an", "annually",
     "at", "before", "between", "bimonthly", "biweekly", "by", "coming", "daily", "day", "due",
     "ending", "for", "fortnightly", "from", "half", "in", "last", "later", "midday", "midnight",
@@ -36,6 +37,10 @@ _STARTS = frozenset({
     "reminder", "starting", "the", "this", "through", "til", "till", "until", "upcoming",
     "weekday", "weekdays", "weekend", "weekends", "weekly", "when", "within", "workday", "yearly",
 })  # fmt: skip
+
+
+_PLEASE = frozenset({"please", "pls", "plz"})
+_AFTER_REMIND_ME = frozenset({"to", "that", "about"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +79,16 @@ def scan(line: Line, present: Present) -> Iterator[Found]:
 def _find_remind_me(line: Line, present: Present) -> Match[list[Found]]:
     """Find `remind me to` and `remind me every day at 9 to` at the start of the text.
 
-    The last part has the `to` as well.
+    The last part has the `to`, `that` or `about` as well.
     """
     nothing: Match[list[Found]] = Match([], 0)
-    at = line.phrase(0, "remind me")
+    start = int(line.words[0] in _PLEASE)
+    at = max(line.phrase(start, words) for words in ("remind me", "remind us"))
     if at < 0:
         return nothing
     reminder = Reminder(is_at_due=True)
     parts: list[tuple[int, Match[Value]]] = [(0, Match(reminder, at))]
-    while line.words[at] != "to":
+    while line.words[at] not in _AFTER_REMIND_ME:
         part = _find_longest(line, at, present) if _can_start(line, at) else None
         if part is None or isinstance(part.value, Reminder | Range):
             return nothing

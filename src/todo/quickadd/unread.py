@@ -7,7 +7,7 @@ from todo.quickadd.line import Line
 from todo.quickadd.patterns import EVERY, RECURRING
 from todo.quickadd.questions import ask_part
 from todo.quickadd.result import Question, Span
-from todo.quickadd.vocabulary import DISTANT_DAYS, MONTHS, UNITS, WEEKDAYS
+from todo.quickadd.vocabulary import DISTANT_DAYS, JOINING, MONTHS, UNITS, WEEKDAYS
 
 _BEFORE = frozenset({
     *RECURRING, "alternate", "and", "between", "but", "except", "excluding", "of", "or", "since",
@@ -19,7 +19,11 @@ _EXCEPT = frozenset({"but", "except", "excluding"})
 _DAYS = frozenset({*WEEKDAYS, *DISTANT_DAYS})
 _SEVERAL = frozenset({"thrice", "times", "twice", "x"})
 _A_PERIOD = frozenset({*RECURRING, "a", "per"})
-_ALL = frozenset({*_BEFORE, *_AFTER, *PLURAL_PARTS, *_SEVERAL})
+_HALVES = frozenset({"am", "pm", "noon"})
+_JOINING = frozenset({*JOINING, ","})
+_AFTER_HOURS = frozenset({*RECURRING, *WEEKDAYS, *DISTANT_DAYS, *JOINING, "on", "until"})
+_HOURS = 24
+_ALL = frozenset({*_BEFORE, *_AFTER, *PLURAL_PARTS, *_SEVERAL, *_JOINING})
 
 
 def ask_unread(line: Line, spans: Sequence[Span]) -> Question | None:
@@ -29,34 +33,47 @@ def ask_unread(line: Line, spans: Sequence[Span]) -> Question | None:
         line: The text.
         spans: What was recognized, in order.
     """
-    if not line.has_any(_ALL):
+    recognized = [span for span in spans if span.kind in {"due", "recurrence"}]
+    if not recognized or not line.has_any(_ALL):
         return None
-    if any(span.kind in {"due", "recurrence"} for span in spans):
-        several = _find_several(line)
-        if several is not None:
-            start, end = line[several[0]].start, line[several[1]].end
-            text = line.text[start:end]
-            return ask_part(start, end, text, (f'"{text}"',))
+    several = _find_several(line)
+    if several is not None:
+        start, end = line[several[0]].start, line[several[1]].end
+        text = line.text[start:end]
+        return ask_part(start, end, text, (f'"{text}"',))
     starts = {line[at].start: at for at in range(len(line))}
     ends = {line[at].end: at for at in range(len(line))}
     removed = {span.end for span in spans}
-    for span in spans:
-        if span.kind not in {"due", "recurrence"}:
-            continue
+    for span in recognized:
         first, last = starts[span.start], ends[span.end]
-        # "The Daily tomorrow" has a name.
-        is_name = line.words[first - 1] in RECURRING and line.words[first - 2] in _BEFORE_NAME
-        is_free = line[first - 1].end not in removed and not is_name
-        if is_free and line.words[first - 1] in _BEFORE and first > 0:
+        more = _find_more(line, last, span)
+        is_free = line[first - 1].end not in removed
+        if is_free and first > 0 and _is_unread_before(line, first - 1):
             return _ask(line, first - 1, last, span)
-        word, after = line.words[last + 1], line.words[last + 2]
-        if word in PLURAL_PARTS:
-            # "monday mornings"
-            return _ask(line, first, last + 1, span)
-        is_listed = word in _EXCEPT or (word == "and" and span.kind == "recurrence")
-        if word in _AFTER and (after in _DAYS or (is_listed and after in MONTHS)):
-            return _ask(line, first, last + 2, span)
+        if more > last:
+            return _ask(line, first, more, span)
     return None
+
+
+def _is_unread_before(line: Line, at: int) -> bool:
+    # "The Daily tomorrow" has a name.
+    is_name = line.words[at] in RECURRING and line.words[at - 1] in _BEFORE_NAME
+    return line.words[at] in _BEFORE and not is_name
+
+
+def _find_more(line: Line, last: int, span: Span) -> int:
+    """Return the last token of what belongs to a part and was not read, or its own last token."""
+    word, after = line.words[last + 1], line.words[last + 2]
+    if span.kind == "due":
+        hours = _find_more_hours(line, last)
+        if hours > last:
+            return hours
+    if word in PLURAL_PARTS:
+        # "monday mornings"
+        return last + 1
+    is_listed = word in _EXCEPT or (word == "and" and span.kind == "recurrence")
+    is_more = word in _AFTER and (after in _DAYS or (is_listed and after in MONTHS))
+    return last + 2 if is_more else last
 
 
 def _find_several(line: Line) -> tuple[int, int] | None:
@@ -72,6 +89,21 @@ def _find_several(line: Line) -> tuple[int, int] | None:
         is_counted = line.words[at] in {"times", "x"}
         return at - is_counted, at + 1 + has_unit
     return None
+
+
+def _find_more_hours(line: Line, last: int) -> int:
+    """Find the last token of `at 9, 12 and 5` behind its first hour, or this one."""
+    if line[last].kind != "n" and line.words[last] not in _HALVES:
+        return last
+    at = last
+    while line.words[at + 1] in _JOINING:
+        start = at + 2 + (line.words[at + 2] == "and")
+        after = line[start + 1]
+        is_hour = 0 <= line.number(start) <= _HOURS and line.ends(start + 1)
+        if not is_hour or (after.kind == "w" and after.text not in _AFTER_HOURS):
+            break
+        at = start
+    return at
 
 
 def _ask(line: Line, first: int, last: int, span: Span) -> Question:

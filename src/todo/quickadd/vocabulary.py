@@ -71,6 +71,7 @@ DISTANT_DAYS: Final[dict[str, int]] = {
     "todya": 0, "tonite": 0, "tongiht": 0, "tonght": 0,
     "tomorow": 1, "tommorow": 1, "tommorrow": 1, "tomorrrow": 1, "tomorro": 1, "tomorrw": 1,
     "tomrrow": 1, "tomrorow": 1, "tomorraw": 1, "tomarrow": 1, "tommarow": 1, "tmorrow": 1,
+    "tomm": 1, "tmro": 1, "tmoro": 1, "tomoro": 1, "tommoro": 1, "tomrw": 1, "tmmrw": 1,
     "tomoorow": 1, "tomorrwo": 1, "tomorroe": 1, "tomorr": 1,
 }  # fmt: skip
 

@@ -1,0 +1,50 @@
+"""Parts of a day beside it: `friday morning`, `first thing tomorrow`, `friday eod`."""
+
+from todo.quickadd.clock import DAY_PARTS, DayPart
+from todo.quickadd.line import Line, Match
+
+_AT = frozenset({"lunchtime", "night"})
+_FIRST_THING = ("first thing", "1 st thing")
+_BEFORE_NOUN = frozenset({"a", "her", "his", "my", "one", "our", "the", "their", "this"})
+_ENDS = (
+    "cob", "eob", "eod", "close of business", "close of play", "end of business", "end of day",
+    "end of the day", "end of play",
+)  # fmt: skip
+END_STARTS = frozenset(words.split()[0] for words in _ENDS)
+
+
+def find_day_part(line: Line, at: int, *, has_day: bool) -> Match[DayPart] | None:
+    """Find `in the evening`, `at night`, and behind a day `morning` or `first thing`."""
+    start = line.phrase(at, "in the")
+    if start < 0 and line.words[at] == "at" and line.words[at + 1] in _AT:
+        start = at + 1
+    if start < 0 and has_day:
+        first = _find_first_thing(line, at)
+        if first > 0 and line.ends(first):
+            return Match(DayPart.MORNING, first)
+        start = at
+    part = DAY_PARTS.get(line.words[start]) if start >= 0 else None
+    return None if part is None or not line.ends(start + 1) else Match(part, start + 1)
+
+
+def find_opening(line: Line, at: int) -> Match[DayPart | None] | None:
+    """Find what is before a day: `first thing`, or an end of business, which is the day itself."""
+    if line.words[at - 1] in _BEFORE_NOUN:
+        # "corn on the cob", "the first thing"
+        return None
+    end = _find_first_thing(line, at)
+    part = None if end < 0 else DayPart.MORNING
+    if end < 0:
+        end = find_day_end(line, at)
+    return None if end < 0 else Match(part, end + (line.words[end] in {"on", ","}))
+
+
+def find_day_end(line: Line, at: int) -> int:
+    """Return the token after `eod`, `cob` or `close of business`, or -1."""
+    if line.words[at] not in END_STARTS:
+        return -1
+    return max(line.phrase(at, words) for words in _ENDS)
+
+
+def _find_first_thing(line: Line, at: int) -> int:
+    return max(line.phrase(at, words) for words in _FIRST_THING)
