@@ -12,7 +12,7 @@ from todo.quickadd.due import Due
 from todo.quickadd.first_due import end_rule, find_first_due, has_day
 from todo.quickadd.instants import instant_of
 from todo.quickadd.line import Line
-from todo.quickadd.nouns import is_before_noun, is_noun, is_purpose, keep_topics
+from todo.quickadd.nouns import is_before_noun, is_purpose, keep_nouns, keep_topics
 from todo.quickadd.patterns import Repeat
 from todo.quickadd.present import Present
 from todo.quickadd.questions import ask_due, ask_end, ask_part, ask_past, ask_unclear, settle_days
@@ -82,7 +82,7 @@ class Assembly:
             if isinstance(each.value, Range) and each.value.days
         ]
         question = ask_alternatives(line, self._dues, present)
-        self._dues = [due for due in self._dues if not is_noun(line, due.value, due.place, found)]
+        self._dues = keep_nouns(line, self._dues, found)
         if question is not None:
             self.questions.append(question)
         elif not self._add_recurrence(_choose(found, Repeat), _choose(found, Bound)):

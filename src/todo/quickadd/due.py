@@ -79,7 +79,8 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
     if is_counted_from(line, start):
         return _ask_length(line, start, present)
     found = _find_parts(line, start, present, preposition)
-    if found is None and (preposition == "after" or line.words[start] == "lunchtime"):
+    is_lunchtime = preposition == "at" and line.words[start] == "lunchtime"
+    if found is None and (preposition == "after" or is_lunchtime):
         # "after an hour", "at lunchtime"
         found = _find_parts(line, start - 1, present, "")
     if found is None:

@@ -1,7 +1,7 @@
 """Weekdays in the name of a thing, which are no due: `cook Sunday roast`, `Friday Night Lights`."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from todo.quickadd.clock import DAY_PARTS
 from todo.quickadd.day import Way
@@ -9,6 +9,8 @@ from todo.quickadd.due import Due
 from todo.quickadd.line import Line
 from todo.quickadd.scan import Found
 from todo.quickadd.vocabulary import WEEKDAYS
+
+P = TypeVar("P", bound=tuple[Found, Due])
 
 _SHORTEST = min(map(len, ("monday", "friday", "sunday")))
 _NAMING: Final = frozenset({*WEEKDAYS, "eod", "eom", "eoq", "eow", "eoy"})
@@ -40,15 +42,28 @@ def _is_topic(line: Line, at: int, found: Found) -> bool:
     return is_day and at > 0 and line.words[at - 1] in _BEFORE_TOPIC
 
 
-def is_noun(line: Line, due: Due, place: Found, others: Sequence[Found]) -> bool:
-    """Return whether a due is the weekday of a thing, in the middle of a title or as a name.
+def keep_nouns(line: Line, dues: Sequence[P], found: Sequence[Found]) -> list[P]:
+    """Leave out the weekday of a thing, in the middle of a title or in a name.
 
     Args:
         line: The text.
-        due: The due.
-        place: The part of the text that names it.
-        others: All parts with a meaning.
+        dues: The dues, and the parts of the text that name them.
+        found: All parts with a meaning.
     """
+    starts, ends = {each.start for each in found}, {each.end for each in found}
+
+    def is_thing(placed: P) -> bool:
+        place, due = placed
+        if not _is_noun(line, due, place):
+            return False
+        start, end = due.days[0].start, due.days[0].end
+        is_beside = line[start - 1].end in ends or line[end].start in starts
+        return due.part is not None or not is_beside
+
+    return [due for due in dues if not is_thing(due)]
+
+
+def _is_noun(line: Line, due: Due, place: Found) -> bool:
     if len(due.days) != 1 or due.days[0].day.way is not Way.WEEKDAY or due.clock is not None:
         return False
     start, end = due.days[0].start, due.days[0].end
@@ -59,11 +74,8 @@ def is_noun(line: Line, due: Due, place: Found, others: Sequence[Found]) -> bool
         return _is_name(line, start, end)
     is_bare = place.end == line[end - 1].end and start > 0
     is_inside = is_bare and line[start - 1].kind in "wn" and line[end].kind == "w"
-    if not is_inside or len(line.words[start]) < _SHORTEST or line.words[end] in _NOT_NOUNS:
-        return False
-    return not any(
-        other.end == line[start - 1].end or other.start == line[end].start for other in others
-    )
+    is_full_name = len(line.words[start]) >= _SHORTEST
+    return is_inside and is_full_name and line.words[end] not in _NOT_NOUNS
 
 
 def _is_name(line: Line, start: int, end: int) -> bool:

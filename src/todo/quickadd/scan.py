@@ -112,7 +112,8 @@ def _can_start(line: Line, at: int) -> bool:
 
 
 def _find_longest(line: Line, at: int, present: Present) -> Match[Value] | None:
-    best: Match[Value] | None = None
+    longest: Match[Value] | None = None
+    end = at
     for found in (
         find_repeat(line, at),
         find_bound(line, at, present),
@@ -120,6 +121,6 @@ def _find_longest(line: Line, at: int, present: Present) -> Match[Value] | None:
         find_range(line, at, present),
         find_due(line, at, present),
     ):
-        if found is not None and (best is None or found.end > best.end):
-            best = Match(found.value, found.end)
-    return best
+        if found is not None and found.end > end:
+            longest, end = Match(found.value, found.end), found.end
+    return longest

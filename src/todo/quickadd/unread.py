@@ -7,7 +7,7 @@ from todo.quickadd.line import Line
 from todo.quickadd.patterns import EVERY, RECURRING
 from todo.quickadd.questions import ask_part
 from todo.quickadd.result import Question, Span
-from todo.quickadd.vocabulary import DISTANT_DAYS, JOINING, MONTHS, UNITS, WEEKDAYS
+from todo.quickadd.vocabulary import CARDINALS, DISTANT_DAYS, JOINING, MONTHS, UNITS, WEEKDAYS
 
 _BEFORE = frozenset({
     *RECURRING, "alternate", "and", "between", "but", "except", "excluding", "of", "or", "since",
@@ -18,6 +18,7 @@ _AFTER = frozenset({"and", "but", "except", "excluding", "or"})
 _EXCEPT = frozenset({"but", "except", "excluding"})
 _DAYS = frozenset({*WEEKDAYS, *DISTANT_DAYS})
 _SEVERAL = frozenset({"thrice", "times", "twice", "x"})
+_NUMBERS = frozenset({*CARDINALS, "few", "many", "several"})
 _A_PERIOD = frozenset({*RECURRING, "a", "per"})
 _HALVES = frozenset({"am", "pm", "noon"})
 _JOINING = frozenset({*JOINING, ","})
@@ -87,6 +88,8 @@ def _find_several(line: Line) -> tuple[int, int] | None:
         if has_unit and line.words[at + 2] not in UNITS:
             continue
         is_counted = line.words[at] in {"times", "x"}
+        if is_counted and line.number(at - 1) < 0 and line.words[at - 1] not in _NUMBERS:
+            continue
         return at - is_counted, at + 1 + has_unit
     return None
 

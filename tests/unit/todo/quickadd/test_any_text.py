@@ -23,8 +23,10 @@ GRAMMAR = """
     ninth noon now o'clock of on one or other past pm project: quarter recur:weekly remind reminder
     sat saturday second starting sun sunday the third this three through times to today tomorrow
     tonight tuesday twelve twenty two until utc wed week weekday weekend weekly weeks with within
-    work workday year yearly due: due:friday until: p1 p5 !high !2 !!! !30m *1h #work #home-office
-    #new @phone @5pm +shop +15min ~may ^x 0 1 2 3 12 15 15th 1st 22nd 31 24 60 99 1030 2027 9998
+    work workday year yearly once twice times per thing cob eod close business lunchtime nite arvo
+    mornings evenings that please sow due:5d due:som 0545 31-12-2026 roast due: due:friday until:
+    p1 p5 !high !2 !!! !30m *1h #work #home-office #new @phone @5pm +shop +15min ~may ^x 0 1 2 3 12
+    15 15th 1st 22nd 31 24 60 99 1030 2027 9998
     99999999 2027-03-15 2027-02-30 2027-03-15T17:00 2016-05-07T23:45:00.487+01:00 3/4 13/14 15/3
     1/2 15.3. 1.2 5pm 5:30pm 17:30 25:00 15h30 8h 1d, 2hr, 5min 3:15 1st, FREQ=DAILY
 """
@@ -146,7 +148,8 @@ def test_every_character_is_kept_or_recognized() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["8h", "1/2", *WORDS[::5], *MARKS, "' ", '"a ', "1st, 2nd, ", "a\u0301"]
+    "piece",
+    ["8h", "1/2", *WORDS[::5], *MARKS, "' ", '"a ', "1st, 2nd, ", "a\u0301", "at 9, ", "friday x "],
 )
 def test_twice_the_text_takes_about_twice_the_steps(piece: str) -> None:
     now = datetime(2026, 11, 29, 9, tzinfo=UTC)
