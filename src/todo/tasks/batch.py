@@ -95,13 +95,13 @@ def _explain_failure(index: int, error: ProblemError, *, of_task: bool) -> list[
         error: Why it failed.
         of_task: Whether the fields that the error names are those of the operation's `task`.
     """
-    place: dict[str, object] = {"in": "body", "field": f"operations.{index}"}
+    located: dict[str, object] = {"in": "body", "field": f"operations.{index}"}
     if not error.errors:
-        return [{**place, "code": error.code, "message": error.detail}]
+        return [{**located, "code": error.code, "message": error.detail}]
     path = f"operations.{index}.task" if of_task else f"operations.{index}"
     return [
         {
-            **place,
+            **located,
             "field": f"{path}.{each['field']}",
             "code": each["code"],
             "message": each["message"],
