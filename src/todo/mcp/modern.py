@@ -66,8 +66,8 @@ async def respond(
         _check_version(headers.get(_VERSION_HEADER) or message.meta.get(META_VERSION))
         return MessageResponse(202)
     _check_request(message, headers)
-    own = _discover if message.method == "server/discover" else None
-    method = own or server.methods.get(message.method)
+    is_discovery = message.method == "server/discover"
+    method = _discover if is_discovery else server.methods.get(message.method)
     call = with_agent(call, find_agent(message.meta.get(_CLIENT)))
     result = await call_method(method, server, message, call)
     result = {"resultType": "complete", **_CACHING.get(message.method, {}), **result}

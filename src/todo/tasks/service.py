@@ -60,7 +60,7 @@ class TaskService:
         account = await self._place(document, fields.get("parent_id"), fields.get("list_id"))
         if account is None and needs_account(document):
             account, _ = await self._work.lock(document["owner"])
-        await self._settle(document, account.zone if account else "UTC")
+        await self._normalize_due(document, account.zone if account else "UTC")
         owner = document["owner"]
         words = await self._rules.render_searched(document)
         if account is None:
@@ -110,7 +110,7 @@ class TaskService:
         if "list_id" in changes or "parent_id" in changes:
             await self._move(found, document, changes)
         if {*_DUE, "recurrence", "recurrence_from"} & set(changes):
-            await self._settle(document, found.account.zone)
+            await self._normalize_due(document, found.account.zone)
             if _is_same_instant(document["due_at"], found.document["due_at"]):
                 # Each database writes it in its own way.
                 document["due_at"] = found.document["due_at"]
@@ -310,7 +310,7 @@ class TaskService:
         if len(above) + 1 + measure_height(found.document["id"], below) > MAX_DEPTH:
             raise field_error("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
 
-    async def _settle(self, document: Document, zone: str) -> None:
+    async def _normalize_due(self, document: Document, zone: str) -> None:
         """Check due and rule, and write each in its one form."""
         if document["recurrence"] is None:
             validate_due(document, zone)

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -359,6 +360,25 @@ NO_STATEMENT = {"GET /", "GET /livez", "GET /readyz", "GET /startupz", "GET /hea
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__.strip("_"))
 def test_an_operation(world: World, scenario: Scenario) -> None:
     scenario(world)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("overview", {}),
+        ("overview", {"list": LIST}),
+        ("lists_and_tags", {}),
+        ("find_tasks", {"due": "week"}),
+        ("changes_since", {}),
+        ("add_tasks", {"tasks": [{"text": "Buy milk every day #x"}]}),
+        ("undo", {"run_id": RUN}),
+    ],
+)
+def test_a_tool_of_agents(world: World, tool: str, arguments: dict[str, Any]) -> None:
+    params = {"name": tool, "arguments": arguments}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    answer = read(world.ask("POST", "/mcp", json=message))
+    assert "result" in answer
 
 
 def test_no_operation_of_the_api_is_left_out(world: World) -> None:
