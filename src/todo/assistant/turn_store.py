@@ -173,9 +173,9 @@ class TurnStore:
         """Store what was done until now as the answer; with a key, one without changes is free."""
 
         async def act(work: UnitOfWork) -> StoredResponse:
-            changed = await self._has_changed(work, begun.run_id)
-            message, body = self._explain(begun, uses, reason, changed=changed)
-            return await self._conclude(work, begun, message, body, is_final=changed)
+            run_id = await self._find_run(work, begun.run_id, uses)
+            message, body = self._explain(begun, uses, reason, run_id)
+            return await self._conclude(work, begun, message, body, is_final=run_id is not None)
 
         return Finished((await self._write(act)).body or b"")
 
@@ -183,8 +183,9 @@ class TurnStore:
         """Take the question back: the turn was refused. If something was changed, `interrupt`."""
 
         async def act(work: UnitOfWork) -> StoredResponse:
-            if uses or await self._has_changed(work, begun.run_id):
-                message, body = self._explain(begun, uses, "interrupted", changed=True)
+            run_id = await self._find_run(work, begun.run_id, uses)
+            if run_id is not None:
+                message, body = self._explain(begun, uses, "interrupted", run_id)
                 return await self._conclude(work, begun, message, body)
             if self._repeatable is not None:
                 work.before_commit(release(self._caller, self._repeatable.key))
@@ -254,9 +255,10 @@ class TurnStore:
             messages = ConversationRepository(work.session, self._caller)
             if self._is_running(await messages.find_status(known["answer_id"])):
                 return stored
-            if await self._has_changed(work, known["run_id"]):
+            run_id = await self._find_run(work, known["run_id"], ())
+            if run_id is not None:
                 begun = Begun(question_id="", open_plan=None, history=(), **known)
-                message, body = self._explain(begun, (), "interrupted", changed=True)
+                message, body = self._explain(begun, (), "interrupted", run_id)
                 return await self._conclude(work, begun, message, body)
         opened = await self._open(work)
         work.before_commit(store(self._caller, self._repeatable.key, opened))
@@ -280,24 +282,40 @@ class TurnStore:
     def _is_running(self, found: tuple[str, datetime] | None) -> bool:
         return found is not None and _is_running(*found, datetime.now(UTC), self._timeout_s)
 
-    async def _has_changed(self, work: UnitOfWork, run_id: str) -> bool:
-        """Whether a run has changed something, also one that was cancelled during its commit."""
+    async def _find_run(self, work: UnitOfWork, run_id: str, uses: Sequence[ToolUse]) -> str | None:
+        """Return the run in which a turn has changed something, None if it has not.
+
+        A write that was cancelled during its commit has no result, but the journal has it.
+
+        Args:
+            work: The transaction.
+            run_id: The run of the turn.
+            uses: The tool calls that are finished; an undo is a run of its own.
+        """
         # A write that is being committed has locked the account.
         user = self._caller.user
         await work.lock(user)
-        return bool(await find_changed_views(work.session, Run(run_id, user)))
+        if await find_changed_views(work.session, Run(run_id, user)):
+            return run_id
+        changing = (use.result for use in uses if "unchanged" not in use.result)
+        return next((str(each["run_id"]) for each in changing if "run_id" in each), None)
 
     def _compose(self, begun: Begun, text: str, calls: list[dict[str, Any]]) -> Message:
         stored = dump(shorten_calls(calls)).decode()
         return Message(begun.answer_id, "assistant", "interrupted", text, stored, begun.run_id)
 
     def _explain(
-        self, begun: Begun, uses: Sequence[ToolUse], reason: str, *, changed: bool
+        self, begun: Begun, uses: Sequence[ToolUse], reason: str, run_id: str | None
     ) -> tuple[Message, bytes]:
-        """Return the answer of a turn that was interrupted."""
+        """Return the answer of a turn that was interrupted, with the run of its changes."""
         calls = [_show(use) for use in uses]
-        message = self._compose(begun, CHANGED if changed else UNCHANGED, calls)
-        message = replace(message, changed=changed, degraded_reason=reason)
+        message = self._compose(begun, UNCHANGED if run_id is None else CHANGED, calls)
+        message = replace(
+            message,
+            run_id=run_id or begun.run_id,
+            changed=run_id is not None,
+            degraded_reason=reason,
+        )
         return message, dump(render_answer(begun.conversation_id, message, calls, None))
 
     async def _conclude(
