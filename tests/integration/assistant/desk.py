@@ -182,7 +182,7 @@ class Desk:
                 while True:
                     page, before = await read_history(session, View(user), Filter(), before, 100)
                     found += page
-                    if len(page) < 100:
+                    if before is None:
                         return found
 
         return [orjson.loads(entry) for entry in reversed(self.runner.run(read()))]

@@ -1,12 +1,13 @@
 """Turns of the assistant: by rules, with a decision of a model, and with tools."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
-from tests.integration.assistant.desk import Desk, Model, choose, say
+from tests.integration.assistant.desk import DEADLINE_S, Desk, Events, Model, choose, say
 from todo.assistant.answer import AGENT, Turn, TurnAnswer
-from todo.assistant.model_client import ModelError
+from todo.assistant.model_client import ModelAnswer, ModelError, ModelRequest
 from todo.core.caller import Caller
 from todo.core.errors import RateLimitedError
 
@@ -205,6 +206,67 @@ def test_many_small_calls_of_a_model_need_the_person_as_well(desk: Desk, ann: Ca
     assert answer.plan["summary"] == [{"operation": "complete", "kind": "task", "count": 3}]
     done = [task for task in desk.tasks(ann).values() if task["is_completed"]]
     assert len(done) == 5
+
+
+def test_deletions_of_a_model_are_one_plan_of_the_answer(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, "one", "two")
+    calls = [("delete_tasks", f'{{"tasks": [{{"id": "{n}"}}]}}') for n in (1, 2)]
+    answer = desk.ask(desk.hire(Model("tools", say("", *calls), say("Wait."))), ann, UNDECIDED)
+    assert answer.plan is not None
+    assert answer.plan["summary"] == [{"operation": "delete", "kind": "task", "count": 2}]
+    assert "plan" not in str(answer.tool_calls)
+    desk.ask(desk.hire(), ann, "yes", [], answer.plan["id"])
+    assert desk.tasks(ann) == {}
+
+
+def test_no_connection_is_held_while_a_model_thinks(desk: Desk, ann: Caller) -> None:
+    held: list[int] = []
+
+    def think(_request: ModelRequest) -> ModelAnswer:
+        held.append(desk.state.database.pool.checkedout())
+        return say("", ("overview", "{}")) if len(held) == 1 else say("Done.")
+
+    desk.ask(desk.hire(Model("tools", think)), ann, UNDECIDED)
+    assert held == [0, 0]
+
+
+def test_a_turn_that_is_cancelled_leaves_nothing_behind(desk: Desk, ann: Caller) -> None:
+    async def cancel() -> None:
+        thinks = asyncio.Event()
+
+        class Slow(Model):
+            async def ask(self, *_args: object, **_more: object) -> ModelAnswer:
+                thinks.set()
+                await asyncio.Event().wait()
+                raise AssertionError
+
+        assistant = desk.hire(Slow("tools"), ai_concurrency=1)
+        turn = asyncio.create_task(assistant.run(ann, UNDECIDED, (), None, Events(), DEADLINE_S))
+        await thinks.wait()
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        assert len(asyncio.all_tasks()) == 1
+        # The one turn at a time is free again.
+        await assistant.run(ann, "help", (), None, Events(), DEADLINE_S)
+
+    desk.runner.run(cancel())
+    assert desk.state.database.pool.checkedout() == 0
+    assert desk.journal(ann.user) == []
+
+
+def test_a_model_that_is_slower_than_the_deadline_leaves_the_answer_to_rules(
+    desk: Desk, ann: Caller
+) -> None:
+    class Slow(Model):
+        async def ask(self, *_args: object, **_more: object) -> ModelAnswer:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    assistant = desk.hire(Slow("json_schema"))
+    answer = desk.runner.run(assistant.run(ann, UNDECIDED, (), None, Events(), 0.2))
+    assert answer.degraded == "deadline"
+    assert "did not answer" in answer.response
 
 
 def test_without_a_model_the_answer_says_what_can_be_said(desk: Desk, ann: Caller) -> None:
