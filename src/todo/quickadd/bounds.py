@@ -1,7 +1,7 @@
 """Start and end of a recurrence: `until 5 may`, `for 3 weeks`, `5 times`, `starting monday`."""
 
 from datetime import UTC, time
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from todo.quickadd.day import NamedDay, Way
 from todo.quickadd.days import find_named_day
@@ -9,14 +9,16 @@ from todo.quickadd.durations import Duration, find_duration
 from todo.quickadd.line import Line, Match
 from todo.quickadd.numbers import find_cardinal
 from todo.quickadd.present import Present
-from todo.quickadd.repeats import find_completion
+from todo.quickadd.repeats import COMPLETION_STARTS, find_completion
 from todo.quickadd.result import Question
 from todo.quickadd.unclear_ends import find_unclear_end
+from todo.quickadd.vocabulary import CARDINALS
 from todo.schedule.rule import MAX_COUNT
 
 _UNTIL = frozenset({"until", "till", "til", "through", "ending"})
 _START = frozenset({"starting", "from", "beginning"})
 _TIMES = frozenset({"time", "times", "occurrences"})
+STARTS: Final = frozenset({*_UNTIL, *_START, *COMPLETION_STARTS, *CARDINALS, "for"})
 _PREPOSITIONS = frozenset({"on", "from", "with"})
 
 

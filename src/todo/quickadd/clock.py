@@ -134,7 +134,7 @@ _READING = frozenset({
     "bible", "memorise", "memorize", "preach", "quote", "read", "reread", "sermon", "study",
     "verse",
 })  # fmt: skip
-_STARTS = frozenset({*CARDINALS, *_FRACTIONS, "a", "an", "mid", "midday", "midnight", "noon"})
+STARTS: Final = frozenset({*CARDINALS, *_FRACTIONS, "a", "an", "mid", "midday", "midnight", "noon"})
 
 
 def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] | None:
@@ -187,7 +187,7 @@ def _is_verse(line: Line, at: int, clock: Match[Clock]) -> bool:
 
 @remembered
 def _find_any(line: Line, at: int) -> Match[Clock] | None:
-    if line[at].kind != "n" and line.words[at] not in _STARTS:
+    if line[at].kind != "n" and line.words[at] not in STARTS:
         return None
     found = None
     if line.has_any(_DIRECTION_WORDS):

@@ -1,5 +1,8 @@
 """Days counted from another day: `a week on friday`, `friday week`, `the night before 5 june`."""
 
+from typing import Final
+
+from todo.quickadd import relative_days
 from todo.quickadd.clock import DAY_PARTS, Weight, find_clock
 from todo.quickadd.dates import find_date
 from todo.quickadd.day import Day, Way
@@ -21,6 +24,7 @@ _AFTER_WEEK = frozenset({"about", "at", "by", "for", "in", "re", "to", "with"})
 """Words after `friday week`; another word is what has a week, `friday week planning`."""
 _LENGTHS = frozenset({*UNITS, *DAY_PARTS, "fortnight", "fortnights", "nights", "weekend"})
 _AMOUNTS = frozenset({*CARDINALS, "a"})
+STARTS: Final = frozenset({*relative_days.STARTS, *_AMOUNTS, *_NOUNS, "the"})
 _WEEKS = frozenset({"week"})
 _COUNTING = frozenset({"before", "after"})
 

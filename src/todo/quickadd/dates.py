@@ -1,6 +1,7 @@
 """Days of the calendar: `march 15th 2027`, `last friday of may`, `the 15th`, `15/3`."""
 
 from datetime import date
+from typing import Final
 
 from todo.quickadd.clock import DAY_PARTS, Weight
 from todo.quickadd.day import Day
@@ -29,7 +30,7 @@ _STREETS = frozenset({
 })  # fmt: skip
 """Names with a month and a number, `10 May Street`."""
 _IN_MONTH = frozenset({*MONTHS, "month"})
-_STARTS = frozenset({*MONTHS, *ORDINALS, *TENS, "last", "the"})
+STARTS: Final = frozenset({*MONTHS, *ORDINALS, *TENS, "last", "the"})
 
 
 @remembered
@@ -43,7 +44,7 @@ def find_date(line: Line, at: int, present: Present) -> Match[Day] | None:
 def find_any_date(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find a day of the calendar, which can be the start of a range."""
     is_number = line[at].kind == "n"
-    if not is_number and line.words[at] not in _STARTS:
+    if not is_number and line.words[at] not in STARTS:
         return None
     if is_number and line.is_numbered(at):
         return None

@@ -1,5 +1,7 @@
 """Parts of a day beside it: `friday morning`, `first thing tomorrow`, `friday eod`."""
 
+from typing import Final
+
 from todo.quickadd.clock import DAY_PARTS, DayPart
 from todo.quickadd.line import Line, Match
 
@@ -10,7 +12,8 @@ _ENDS = (
     "cob", "eob", "eod", "close of business", "close of play", "end of business", "end of day",
     "end of the day", "end of play",
 )  # fmt: skip
-END_STARTS = frozenset(words.split()[0] for words in _ENDS)
+_END_STARTS = frozenset(words.split()[0] for words in _ENDS)
+STARTS: Final = frozenset({*_END_STARTS, "at", "first", "in"})
 
 
 def find_day_part(line: Line, at: int, *, has_day: bool) -> Match[DayPart] | None:
@@ -41,7 +44,7 @@ def find_opening(line: Line, at: int) -> Match[DayPart | None] | None:
 
 def find_day_end(line: Line, at: int) -> int:
     """Return the token after `eod`, `cob` or `close of business`, or -1."""
-    if line.words[at] not in END_STARTS:
+    if line.words[at] not in _END_STARTS:
         return -1
     return max(line.phrase(at, words) for words in _ENDS)
 

@@ -1,7 +1,9 @@
 """A day of any kind: relative to today, of the calendar, or so long from now."""
 
 from datetime import datetime
+from typing import Final
 
+from todo.quickadd import counted_days, dates, offsets, relative_days
 from todo.quickadd.counted_days import find_counted_day
 from todo.quickadd.dates import find_date
 from todo.quickadd.day import Day, NamedDay, Way
@@ -9,6 +11,10 @@ from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.offsets import find_offset
 from todo.quickadd.present import Present
 from todo.quickadd.relative_days import find_relative_day
+
+STARTS: Final = frozenset({
+    *relative_days.STARTS, *dates.STARTS, *counted_days.STARTS, *offsets.STARTS,
+})  # fmt: skip
 
 
 @remembered

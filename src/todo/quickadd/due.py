@@ -1,8 +1,9 @@
 """A due: a day, a time of day, or both, in one place of the text."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from todo.quickadd import clock, day_parts, days
 from todo.quickadd.clock import Clock, DayPart, Weight, find_clock
 from todo.quickadd.counted_days import is_counted_from
 from todo.quickadd.day import Day, NamedDay, Way
@@ -26,6 +27,10 @@ from todo.quickadd.vocabulary import (
 _BEFORE_DAY = frozenset({"on", "by", "before", "for"})
 _BEFORE_CLOCK = frozenset({"at", "@", "by", "before", "after", "for"})
 _LENGTHS = frozenset({*CARDINALS, "a", "an", "half"})
+STARTS: Final = frozenset({
+    *_BEFORE_DAY, *_BEFORE_CLOCK, *APPROXIMATELY, *days.STARTS, *clock.STARTS, *day_parts.STARTS,
+    "due",
+})  # fmt: skip
 _EDGES = frozenset({"end", "start", "beginning"})
 _MAX_PARTS = 5
 _HOURS, _HALF_OF_HOURS = 24, 12

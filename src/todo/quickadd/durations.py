@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from todo.quickadd.line import Line, Match, remembered
-from todo.quickadd.numbers import find_amount
+from todo.quickadd.numbers import AMOUNT_STARTS, find_amount
 from todo.quickadd.present import Present, add_months
 from todo.quickadd.vocabulary import UNITS, Unit
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time
@@ -17,6 +17,7 @@ _SIZES: Final[dict[Unit, int]] = {
     "minute": 1, "hour": 60, "day": _DAY, "week": 7 * _DAY, "month": 1, "year": 12,
 }  # fmt: skip
 APPROXIMATELY = frozenset({"about", "approx", "around", "approximately", "roughly", "~"})
+STARTS: Final = frozenset({*AMOUNT_STARTS, *APPROXIMATELY})
 _MAX_APPROXIMATELY = 2
 _AFTER_NUMBER = frozenset({*UNITS, "fortnight", "fortnights", "m", "more"})
 # Longer than the calendar of tasks, and far from an overflow.

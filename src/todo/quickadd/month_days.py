@@ -22,6 +22,7 @@ _WORKDAY_NAMES = (
     "weekday", "weekdays", "workday", "workdays", "work day", "work days", "working day",
     "working days", "business day", "business days",
 )  # fmt: skip
+WORKDAY_STARTS: Final = frozenset(words.split()[0] for words in _WORKDAY_NAMES)
 
 
 @remembered

@@ -1,6 +1,7 @@
 """Numbers in digits and in words."""
 
 from fractions import Fraction
+from typing import Final
 
 from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.vocabulary import CARDINALS, ORDINALS, TENS
@@ -96,3 +97,4 @@ _AMOUNTS = {
     ),
     "an": (("an", Fraction(1)),),
 }
+AMOUNT_STARTS: Final = frozenset({*_AMOUNTS, *CARDINALS})

@@ -1,6 +1,7 @@
 """Times from now: `in 3 days`, `+15min`, `2 weeks from now`, `next hour`, `a week from friday`."""
 
 from datetime import date, datetime
+from typing import Final
 
 from todo.quickadd.dates import find_date
 from todo.quickadd.durations import APPROXIMATELY, Duration, find_duration
@@ -15,7 +16,7 @@ _FROM = frozenset({"from", "after"})
 _NEXT = {"hour": Duration(minutes=60), "minute": Duration(minutes=1)}
 
 
-_STARTS = frozenset({
+STARTS: Final = frozenset({
     *_IN, *CARDINALS, *APPROXIMATELY, "+", "a", "an", "half", "next", "now", "quarter",
 })  # fmt: skip
 
@@ -23,7 +24,7 @@ _STARTS = frozenset({
 @remembered
 def find_offset(line: Line, at: int, present: Present) -> Match[date | datetime] | None:
     """Find a length of time from now, or from a day: a day, or an instant in the user's zone."""
-    if line[at].kind != "n" and line.words[at] not in _STARTS:
+    if line[at].kind != "n" and line.words[at] not in STARTS:
         return None
     found = _find_length(line, at)
     if found is None:

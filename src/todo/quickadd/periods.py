@@ -8,7 +8,7 @@ from todo.quickadd.line import Line, Match
 from todo.quickadd.present import Present, days_of_month
 from todo.quickadd.vocabulary import MONTHS
 
-PERIOD_STARTS: Final = frozenset({
+STARTS: Final = frozenset({
     "beginning", "end", "eod", "eom", "eoq", "eow", "eoy", "first", "last", "mid", "middle",
     "start", "the",
 })  # fmt: skip

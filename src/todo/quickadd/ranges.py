@@ -1,7 +1,9 @@
 """Ranges, `monday to friday` and `3pm to 5pm`: a due has one day and one time, so they are text."""
 
 from dataclasses import dataclass
+from typing import Final
 
+from todo.quickadd import clock, days
 from todo.quickadd.clock import Weight, find_clock
 from todo.quickadd.dates import find_any_date
 from todo.quickadd.day import NamedDay, Way
@@ -12,6 +14,7 @@ from todo.quickadd.vocabulary import MONTHS
 
 _ANY_TO = frozenset({"until", "till", "to", "through", "and", *DASHES})
 _TO = frozenset({"to", "through", *DASHES})
+STARTS: Final = frozenset({*days.STARTS, *clock.STARTS, "between", "from"})
 _UNTIL = frozenset({"until", "till"})
 _AND = frozenset({"and"})
 

@@ -1,13 +1,15 @@
 """Days by their distance from today: `tomorrow`, `next friday`, `this weekend`."""
 
 from datetime import date, timedelta
+from typing import Final
 
+from todo.quickadd import periods
 from todo.quickadd.clock import DAY_PARTS, DayPart, Weight
 from todo.quickadd.day import Day, Way
 from todo.quickadd.durations import find_duration
 from todo.quickadd.line import Line, Match, remembered
 from todo.quickadd.numbers import find_ordinal
-from todo.quickadd.periods import PERIOD_STARTS, find_period_day
+from todo.quickadd.periods import find_period_day
 from todo.quickadd.present import Present, make_date
 from todo.quickadd.vocabulary import (
     BEFORE_ANOTHER_DAY,
@@ -33,15 +35,15 @@ _AFTER_DAY = frozenset({
     *DAY_PARTS, "about", "and", "at", "by", "due", "each", "every", "for", "from", "in", "next",
     "on", "or", "re", "remind", "this", "to", "until", "with",
 })  # fmt: skip
-_STARTS = frozenset({
-    *DISTANT_DAYS, *WEEKDAYS, *PERIOD_STARTS, "coming", "day", "later", "next", "this", "upcoming",
+STARTS: Final = frozenset({
+    *DISTANT_DAYS, *WEEKDAYS, *periods.STARTS, "coming", "day", "later", "next", "this", "upcoming",
 })  # fmt: skip
 
 
 @remembered
 def find_relative_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find a day by its distance from today."""
-    if line.words[at] not in _STARTS:
+    if line.words[at] not in STARTS:
         return None
     for find in (_find_name, _find_weekday, _find_next, find_period_day, _find_this):
         found = find(line, at, present)

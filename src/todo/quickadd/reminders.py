@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Final
 
 from todo.quickadd.clock import Clock, find_clock
 from todo.quickadd.durations import Duration, find_duration
@@ -13,6 +14,7 @@ MAX_MINUTES = 366 * 24 * 60
 MIN_MINUTES = -24 * 60
 _DAY = 1440
 _NOUNS = frozenset({"reminder", "alert", "alarm"})
+STARTS: Final = frozenset({*_NOUNS, "!", "*", "remind"})
 _BEFORE = ("before", "earlier", "prior", "ahead", "in advance")
 _MORNING = 9
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from todo.quickadd import durations, week_days
 from todo.quickadd.clock import PLURAL_PARTS
 from todo.quickadd.durations import find_duration
 from todo.quickadd.line import Line, Match
@@ -21,7 +22,9 @@ from todo.quickadd.qualifiers import qualified, qualify
 from todo.quickadd.vocabulary import (
     BEFORE_ANOTHER_DAY,
     MONTHS,
+    ORDINALS,
     PLURAL_WEEKDAYS,
+    TENS,
     WEAK_WEEKDAYS,
     WEEKDAYS,
 )
@@ -40,7 +43,11 @@ COMPLETION: Final = (
     "after completion", "from completion", "after completing", "after it is done",
     "after it ' s done", "when done", "when completed", "after done",
 )  # fmt: skip
-_COMPLETION_STARTS = frozenset(words.split()[0] for words in COMPLETION)
+COMPLETION_STARTS: Final = frozenset(words.split()[0] for words in COMPLETION)
+STARTS: Final = frozenset({
+    *EVERY, *ADVERBS, *ORDINALS, *TENS, *durations.STARTS, *week_days.STARTS, "at", "end", "last",
+    "on", "once", "recur", "the",
+})  # fmt: skip
 _COMPLETION_WORDS = frozenset(words.split()[-1] for words in COMPLETION)
 
 
@@ -218,6 +225,6 @@ def _find_plural_part(line: Line, at: int, *, has_on: bool) -> Match[Repeat] | N
 
 def find_completion(line: Line, at: int) -> int:
     """Return the token after `after completion`, or -1."""
-    if line.words[at] not in _COMPLETION_STARTS:
+    if line.words[at] not in COMPLETION_STARTS:
         return -1
     return max(line.phrase(at, words) for words in COMPLETION)

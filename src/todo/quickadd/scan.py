@@ -3,42 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from todo.quickadd import bounds, due, ranges, reminders, repeats
 from todo.quickadd.bounds import Bound, find_bound
-from todo.quickadd.clock import DAY_PARTS
-from todo.quickadd.day_parts import END_STARTS
 from todo.quickadd.due import Due, find_due
-from todo.quickadd.durations import APPROXIMATELY
 from todo.quickadd.line import Line, Match
-from todo.quickadd.patterns import EVERY, Repeat
-from todo.quickadd.periods import PERIOD_STARTS
+from todo.quickadd.patterns import Repeat
 from todo.quickadd.present import Present
 from todo.quickadd.ranges import Range, find_range
 from todo.quickadd.reminders import Reminder, find_reminder
 from todo.quickadd.repeats import find_repeat
-from todo.quickadd.vocabulary import (
-    CARDINALS,
-    DISTANT_DAYS,
-    MONTHS,
-    ORDINALS,
-    PLURAL_WEEKDAYS,
-    WEEKDAYS,
-)
 
 Value = Repeat | Bound | Reminder | Range | Due
 
-# Every word and mark that something can start with; other tokens cost one look.
+# Other tokens cost one look.
 _STARTS = frozenset({
-    *WEEKDAYS, *PLURAL_WEEKDAYS, *MONTHS, *CARDINALS, *ORDINALS, *DAY_PARTS, *PERIOD_STARTS,
-    *EVERY, *DISTANT_DAYS, *APPROXIMATELY, *END_STARTS,
-    "!", "*", "+", "@", "a", "after", "alarm", "alert", "an", "annually",
-    "at", "before", "between", "bimonthly", "biweekly", "by", "coming", "daily", "day", "due",
-    "ending", "for", "fortnightly", "from", "half", "in", "last", "later", "midday", "midnight",
-    "monthly", "next", "noon", "now", "on", "once", "quarter", "quarterly", "recur", "remind",
-    "reminder", "starting", "the", "this", "through", "til", "till", "until", "upcoming",
-    "weekday", "weekdays", "weekend", "weekends", "weekly", "when", "within", "workday", "yearly",
+    *repeats.STARTS, *bounds.STARTS, *reminders.STARTS, *ranges.STARTS, *due.STARTS,
 })  # fmt: skip
-
-
 _PLEASE = frozenset({"please", "pls", "plz"})
 _AFTER_REMIND_ME = frozenset({"to", "that", "about"})
 

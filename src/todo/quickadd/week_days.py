@@ -3,7 +3,7 @@
 from typing import Final
 
 from todo.quickadd.line import DASHES, Line, Match
-from todo.quickadd.month_days import WORKDAYS, find_workday
+from todo.quickadd.month_days import WORKDAY_STARTS, WORKDAYS, find_workday
 from todo.quickadd.vocabulary import PLURAL_WEEKDAYS, WEEKDAYS
 from todo.schedule.rule import Frequency, Rule
 
@@ -13,6 +13,7 @@ _MAX_WEEKDAYS = 7
 _DAY_SETS: Final = {
     "weekday": WORKDAYS, "workday": WORKDAYS, "weekend": _WEEKEND, "weekends": _WEEKEND,
 }  # fmt: skip
+STARTS: Final = frozenset({*WEEKDAYS, *PLURAL_WEEKDAYS, *_DAY_SETS, *WORKDAY_STARTS})
 
 
 def find_day_set(line: Line, at: int) -> Match[Rule] | None:
