@@ -24,8 +24,9 @@ _CLUSTER_DEFAULTS = Path("/etc/postgresql-common/createcluster.d")
 _NPM_LOCKS = {
     "openapi": REPO / "tests" / "integration" / "api" / "openapi",
     "mcp": REPO / "tests" / "integration" / "mcp" / "npm",
+    "web": REPO / "tests" / "integration" / "web" / "npm",
 }
-"""Names, versions and hashes of what judges the OpenAPI document, and the MCP endpoint."""
+"""Names, versions and hashes of what judges the OpenAPI document, the MCP endpoint and the page."""
 _NPM_TIMEOUT_S = 3600.0
 SHELLS = ("zsh", "fish")
 """Whose completion is tested, beside that of bash."""
@@ -55,10 +56,10 @@ def ensure_programs() -> None:
         _fetch_with_libraries("nginx", "usr/sbin/nginx", _own_nginx())
     if find_caddy() is None:
         _fetch_with_libraries("caddy", "usr/bin/caddy", _own_caddy())
-    if find_openapi_tools() is None:
-        _fetch_npm_tools("openapi")
-    if find_mcp_tools() is None:
-        _fetch_npm_tools("mcp")
+    tools = {"openapi": find_openapi_tools, "mcp": find_mcp_tools, "web": find_web_tools}
+    for name, find in tools.items():
+        if find() is None:
+            _fetch_npm_tools(name)
     for shell in SHELLS:
         if find_shell(shell) is None:
             _fetch_shell(shell)
@@ -105,6 +106,11 @@ def find_openapi_tools() -> Path | None:
 def find_mcp_tools() -> Path | None:
     """The folder of the programs that judge the MCP endpoint, with the Node that they need."""
     return _find_npm_tools("mcp")
+
+
+def find_web_tools() -> Path | None:
+    """The folder of the script that judges whether everybody can use the page."""
+    return _find_npm_tools("web")
 
 
 def _find_npm_tools(name: str) -> Path | None:

@@ -325,6 +325,7 @@ function openView() {
   }
   const title = byId(`${current}-title`);
   document.title = `${title.textContent} – Todo`;
+  for (const id of ["notice", "error"]) say(id);
   title.focus();
   act(views[current].refresh);
 }
@@ -826,9 +827,9 @@ function showAnswer(found, answer, text) {
   chat.conversation = found.conversation_id;
   text.textContent = found.response;
   const used = [...new Set(found.tool_calls.map((each) => each.tool_name.replaceAll("_", " ")))];
-  if (used.length) answer.append(make("p", { class: "hint" }, `Used: ${used.join(", ")}`));
+  if (used.length) answer.append(make("p", { class: "hint" }, `Tools: ${used.join(", ")}`));
   if (found.degraded) {
-    answer.append(make("p", { class: "hint" }, `Without a model (${found.degraded_reason}): rules answered.`));
+    answer.append(make("p", { class: "hint" }, `Rules answered, without a model (${found.degraded_reason}).`));
   }
   if (found.plan) answer.append(renderPlan(found.plan));
   if (found.undo) answer.append(makeButton("Undo what this did", () => undo(found.undo)));

@@ -93,6 +93,8 @@ def browser() -> Iterator[Browser]:
 def visitor(site: Site, browser: Browser) -> Iterator[Visitor]:
     token = site.service.token(f"alice-{uuid.uuid4()}", lifetime_s=86_400)
     headers = {"Authorization": f"Bearer {token}"}
+    browser.set_window(1024, 800)
+    browser.prefer(prefers_color_scheme="light")
     with httpx.Client(base_url=site.origin, headers=headers, timeout=120) as http:
         yield Visitor(site, browser, token, http)
         # A page that stays open would keep a stream of events.

@@ -9,7 +9,7 @@ from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO
 
 FETCHED = ("promtool", "pgbouncer", "nginx", "caddy")
-NPM_LOCKS = {"openapi": "api/openapi", "mcp": "mcp/npm"}
+NPM_LOCKS = {"openapi": "api/openapi", "mcp": "mcp/npm", "web": "web/npm"}
 OTHERS = ("curl", "node", "npm", *(f"{name}_tools" for name in NPM_LOCKS))
 
 

@@ -55,4 +55,5 @@ def test_links_lead_below_the_prefix_of_a_proxy() -> None:
     links = re.findall(r'href="([^"]+)"', _PAGE)
 
     found = {urljoin("https://todo.example/prefix/", link) for link in links if "," not in link}
-    assert found == {f"https://todo.example/prefix/{n}" for n in ("docs", "openapi.json", "health")}
+    names = ("app", "docs", "openapi.json", "health")
+    assert found == {f"https://todo.example/prefix/{name}" for name in names}

@@ -1,0 +1,116 @@
+"""The assistant on the page, in a real browser, without a model: rules answer."""
+
+from typing import Any
+
+from tests.integration.users import read
+from tests.integration.web.conftest import API, Visitor
+
+
+def tasks_of(visitor: Visitor) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = read(visitor.http.get(f"{API}/tasks"))["items"]
+    return found
+
+
+def open_assistant(visitor: Visitor) -> None:
+    visitor.sign_in()
+    visitor.browser.click("a[href='#assistant']")
+    visitor.wait("!document.querySelector('#assistant').hidden")
+
+
+def say(visitor: Visitor, message: str) -> str:
+    """Send a message and return the whole answer as people see it."""
+    answers = "document.querySelectorAll('.message:not(.mine)').length"
+    before = visitor.browser.evaluate(answers)
+    visitor.browser.fill("#message", message)
+    visitor.browser.press("Enter", 13, "\r")
+    visitor.wait(f"{answers} === {before + 1}")
+    visitor.wait("document.querySelector('#log').getAttribute('aria-busy') === 'false'")
+    return visitor.read_texts(".message:not(.mine)")[-1]
+
+
+def test_a_message_changes_tasks_and_a_button_takes_that_back(visitor: Visitor) -> None:
+    open_assistant(visitor)
+
+    answer = say(visitor, "add buy milk tomorrow @shop")
+
+    assert "buy milk" in answer
+    assert [(task["title"], task["tags"]) for task in tasks_of(visitor)] == [("buy milk", ["shop"])]
+    visitor.browser.click(".message:last-child button")
+    visitor.wait_for_text("#notice", "Undone: 1 change.")
+    assert tasks_of(visitor) == []
+    assert visitor.browser.complaints == []
+
+
+def test_a_plan_is_shown_with_its_changes_and_made_only_by_apply(visitor: Visitor) -> None:
+    visitor.create("tasks", title="Call the vet", priority="high")
+    open_assistant(visitor)
+
+    answer = say(visitor, "delete call the vet")
+
+    assert "Task deleted: Call the vet" in answer
+    assert "high" in visitor.read_texts(".plan del")
+    assert len(tasks_of(visitor)) == 1
+    visitor.browser.click(".plan .primary")
+    visitor.wait_for_text(".plan", "Applied.")
+    assert tasks_of(visitor) == []
+    visitor.browser.click("#undo")
+    visitor.wait_for_text("#notice", "Undone: 1 change.")
+    assert len(tasks_of(visitor)) == 1
+    assert visitor.browser.complaints == []
+
+
+def test_a_plan_that_is_discarded_changes_nothing(visitor: Visitor) -> None:
+    visitor.create("tasks", title="Call the vet")
+    open_assistant(visitor)
+    say(visitor, "delete call the vet")
+
+    visitor.browser.click(".plan button:not(.primary)")
+
+    visitor.wait_for_text(".plan", "Discarded")
+    assert read(visitor.http.get(f"{API}/plans"))["items"] == []
+    assert len(tasks_of(visitor)) == 1
+
+
+def test_one_conversation_continues_until_the_person_starts_another(visitor: Visitor) -> None:
+    open_assistant(visitor)
+    say(visitor, "add buy milk")
+    say(visitor, "what is due today?")
+    assert len(read(visitor.http.get(f"{API}/conversations"))["items"]) == 1
+
+    visitor.browser.click("#new-conversation")
+    say(visitor, "what is due today?")
+
+    assert len(read(visitor.http.get(f"{API}/conversations"))["items"]) == 2
+    assert len(visitor.read_texts(".message")) == 2
+
+
+def test_an_answer_without_a_model_says_so(visitor: Visitor) -> None:
+    open_assistant(visitor)
+
+    assert "without a model (not-configured)" in say(visitor, "sing a song about sockets")
+
+
+def test_hostile_texts_in_an_answer_are_shown_as_text(visitor: Visitor) -> None:
+    title = "<img src=x onerror=window.bad=1> pay rent"
+    visitor.create("tasks", title=title, due_date="2026-01-01")
+    open_assistant(visitor)
+
+    assert title in say(visitor, "what is overdue?")
+    assert visitor.browser.evaluate("document.querySelectorAll('#log img').length") == 0
+    assert visitor.browser.evaluate("window.bad") is None
+    assert visitor.browser.complaints == []
+
+
+def test_a_token_without_the_scope_gets_the_reason_and_stays_signed_in(visitor: Visitor) -> None:
+    with visitor.open_agent("none") as agent:
+        token = agent.headers["authorization"].removeprefix("Bearer ")
+    visitor.visit()
+    visitor.browser.fill("#token", token)
+    visitor.browser.click("#sign-in-form .primary")
+    visitor.wait("!document.querySelector('#tasks').hidden")
+    visitor.browser.click("a[href='#assistant']")
+    visitor.browser.fill("#message", "add buy milk")
+    visitor.browser.press("Enter", 13, "\r")
+
+    visitor.wait_for_text("#error", "assistant")
+    assert not visitor.browser.evaluate("document.querySelector('#assistant').hidden")
