@@ -186,3 +186,21 @@ def test_a_loop_without_an_end_is_ended(
 
     assert found["degraded_reason"] in {"invalid", "timeout"}
     assert 1 <= len(model.requests) <= 8
+
+
+@pytest.mark.parametrize("assisted", ["tools"], indirect=True)
+def test_a_call_in_pieces_is_carried_out_and_can_be_undone(
+    assisted: Assisted, model: ModelServer, alice: Person
+) -> None:
+    make_fine(assisted, model, alice)
+    done = server.say("It is on your list.")
+    model.follow(server.call("add_tasks", {"tasks": [{"title": "Water the plants"}]}), done)
+    wait_until(lambda: not send(alice)["degraded"], "an answer of the model", within_s=600)
+
+    (task,) = read(alice.http.get("/api/v1/tasks"))["items"]
+
+    assert task["title"] == "Water the plants"
+    assert send(alice, "undo")["degraded_reason"] is None
+    assert read(alice.http.get("/api/v1/tasks"))["items"] == []
+    messages = [each for request in model.requests for each in request["messages"]]
+    assert "tool" in {each["role"] for each in messages}
