@@ -5,11 +5,11 @@ from datetime import date, datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
 from todo.quickadd.alternatives import ask_alternatives, ask_last, ask_range
-from todo.quickadd.bounds import Bound
+from todo.quickadd.bounds import End, FromCompletion, Start, UnclearEnd, Until
 from todo.quickadd.clock import Clock, DayPart
 from todo.quickadd.day import NamedDay
 from todo.quickadd.due import Due
-from todo.quickadd.first_due import end_rule, find_first_due, has_day
+from todo.quickadd.first_due import end_after, end_on, find_first_due, has_day
 from todo.quickadd.instants import instant_of
 from todo.quickadd.line import Line
 from todo.quickadd.nouns import is_before_noun, is_purpose, keep_nouns, keep_topics
@@ -24,7 +24,7 @@ from todo.quickadd.unread import ask_unread
 from todo.schedule.rule import Rule
 from todo.schedule.series import Basis
 
-T = TypeVar("T", Repeat, Bound, Reminder, Due)
+T = TypeVar("T")
 
 
 class _Placed(NamedTuple, Generic[T]):
@@ -75,7 +75,9 @@ class Assembly:
         self._present = present
         found = keep_topics(line, found)
         self._dues = _choose(found, Due)
-        self._ends = [place for place, bound in _choose(found, Bound) if bound.until is not None]
+        self._starts = _choose(found, Start)
+        self._ends = [_Placed(each, each.value) for each in found if isinstance(each.value, End)]
+        self._completions = _choose(found, FromCompletion)
         self._ranges = [
             (each, each.value)
             for each in found
@@ -85,8 +87,8 @@ class Assembly:
         self._dues = keep_nouns(line, self._dues, found)
         if question is not None:
             self.questions.append(question)
-        elif not self._add_recurrence(_choose(found, Repeat), _choose(found, Bound)):
-            starts = [bound for bound in _choose(found, Bound) if _is_starting(bound)]
+        elif not self._add_recurrence(_choose(found, Repeat)):
+            starts = [start for start in self._starts if start.value.is_due]
             self._dues = sorted(
                 [*self._dues, *map(_as_due, starts)], key=lambda due: due.place.start
             )
@@ -108,7 +110,7 @@ class Assembly:
             return None
         return day
 
-    def _add_recurrence(self, repeats: list[_Placed[Repeat]], bounds: list[_Placed[Bound]]) -> bool:
+    def _add_recurrence(self, repeats: list[_Placed[Repeat]]) -> bool:
         """Add the first recurrence and its first due; return whether there is one that occurs."""
         if not repeats:
             return False
@@ -119,26 +121,27 @@ class Assembly:
             return True
         place, repeat = repeats[0]
         self._dues = [due for due in self._dues if _fits(due.value, repeat.rule)]
-        chosen = {bound.value.kind: bound for bound in reversed(bounds)}
+        starts, ends, completions = self._starts[:1], self._ends[:1], self._completions[:1]
         if any(due.is_dated for _, due in self._dues):
-            chosen.pop("start", None)
+            starts = []
             self._add_due(repeat.part)
-        elif not self._add_first_due(repeat, chosen.get("start")):
+        elif not self._add_first_due(repeat, starts):
             return False
-        self._use("recurrence", place, *(bound.place for bound in chosen.values()))
+        places = [each.place for bounds in (starts, ends, completions) for each in bounds]
+        self._use("recurrence", place, *places)
         if self.due is None:
             # There is a question first.
             return True
         first = self.due.date() if isinstance(self.due, datetime) else self.due
-        self.rule = self._end(repeat.rule, chosen.get("end"), first)
-        self.basis = "completion" if "basis" in chosen else repeat.basis
+        self.rule = self._end(repeat.rule, ends, first)
+        self.basis = "completion" if completions else repeat.basis
         return True
 
-    def _add_first_due(self, repeat: Repeat, start: _Placed[Bound] | None) -> bool:
+    def _add_first_due(self, repeat: Repeat, starts: list[_Placed[Start]]) -> bool:
         """Add the first due of a recurrence; return whether it ever occurs."""
         day = None
-        if start is not None and start.value.start is not None:
-            day = self._settle(start.value.days)
+        if starts:
+            day = self._settle(starts[0].value.days)
             if day is None:
                 return True
         time = self._find_time(repeat.part)
@@ -160,19 +163,21 @@ class Assembly:
             choices = [f"at {due:%H:%M}"]
             self.questions.append(ask_unclear(place.start, place.end, text, choices))
 
-    def _end(self, rule: Rule, end: _Placed[Bound] | None, first: date) -> Rule:
-        if end is None:
+    def _end(self, rule: Rule, ends: list[_Placed[End]], first: date) -> Rule:
+        if not ends:
             return rule
-        place, bound = end
-        if bound.question is not None:
-            self.questions.append(bound.question)
+        place, end = ends[0]
+        if isinstance(end, UnclearEnd):
+            self.questions.append(end.question)
             return rule
-        until = None if bound.until is None else self._settle(bound.days)
-        if bound.until is not None and until is None:
+        if not isinstance(end, Until):
+            return end_after(rule, end, first)
+        until = self._settle(end.days)
+        if until is None:
             return rule
-        if until is not None and until < first:
+        if until < first:
             self.questions.append(ask_end(place.start, place.end, first, until))
-        return end_rule(rule, bound, until, first)
+        return end_on(rule, until, end.clock)
 
     def _add_due(self, part: DayPart | None) -> None:
         """Add the due that the text names; the part of the day is that of a recurrence."""
@@ -225,11 +230,12 @@ class Assembly:
         clock = time.settle()
         if clock is None:
             return
-        if self._ends and not self._ranges:
+        until = [place for place, end in self._ends if isinstance(end, Until)]
+        if until and not self._ranges:
             # "until friday 5pm"
-            start, end = self._ends[0].start, time.places[0].end
+            start, end = until[0].start, time.places[0].end
             text, at = self._line.text, time.places[0].start
-            if self._ends[0].end <= at and not text[self._ends[0].end : at].strip(" ,"):
+            if until[0].end <= at and not text[until[0].end : at].strip(" ,"):
                 self.questions.append(ask_part(start, end, text[start:end], ()))
                 return
         if self._ranges:
@@ -280,10 +286,6 @@ def _choose(found: Sequence[Found], kind: type[T]) -> list[_Placed[T]]:
     return [_Placed(each, each.value) for each in found if isinstance(each.value, kind)]
 
 
-def _is_starting(bound: _Placed[Bound]) -> bool:
-    return bound.value.start is not None and bound.value.is_due
-
-
 def _fits(due: Due, rule: Rule) -> bool:
     """Return whether a rule has the day of a due, if it names its days.
 
@@ -294,5 +296,5 @@ def _fits(due: Due, rule: Rule) -> bool:
     return not due.days or any(has_day(rule, named.day.day) for named in due.days)
 
 
-def _as_due(bound: _Placed[Bound]) -> _Placed[Due]:
-    return _Placed(bound.place, Due(days=tuple(bound.value.days)))
+def _as_due(start: _Placed[Start]) -> _Placed[Due]:
+    return _Placed(start.place, Due(days=start.value.days))

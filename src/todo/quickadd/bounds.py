@@ -1,7 +1,8 @@
 """Start and end of a recurrence: `until 5 may`, `for 3 weeks`, `5 times`, `starting monday`."""
 
+from dataclasses import dataclass
 from datetime import UTC, time
-from typing import Final, NamedTuple
+from typing import Final
 
 from todo.quickadd.day import NamedDay, Way
 from todo.quickadd.days import find_named_day
@@ -22,42 +23,60 @@ STARTS: Final = frozenset({*_UNTIL, *_START, *COMPLETION_STARTS, *CARDINALS, "fo
 _PREPOSITIONS = frozenset({"on", "from", "with"})
 
 
-class Bound(NamedTuple):
-    """One bound of a recurrence; one attribute is set, apart from `clock`, `check` and `is_due`.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The day from which a recurrence starts.
 
     Attributes:
-        until: Its last day.
-        clock: The time in UTC of the last instant on that day, or None.
-        lasting: How long it lasts.
-        times: How often it occurs.
-        start: The day from which it starts.
+        days: The day, behind its weekday if that is named.
         is_due: Without a recurrence the start is the due.
-        from_completion: The next due is counted from completion.
-        question: What must be clear about its end, or None.
-        check: The weekday that is named before its day, or None.
     """
 
-    until: NamedDay | None = None
+    days: tuple[NamedDay, ...]
+    is_due: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """The last day of a recurrence.
+
+    Attributes:
+        days: The day, behind its weekday if that is named.
+        clock: The time in UTC of the last instant on that day, or None.
+    """
+
+    days: tuple[NamedDay, ...]
     clock: time | None = None
-    lasting: Duration | None = None
-    times: int = 0
-    start: NamedDay | None = None
-    is_due: bool = False
-    from_completion: bool = False
-    question: Question | None = None
-    check: NamedDay | None = None
 
-    @property
-    def days(self) -> list[NamedDay]:
-        """The day that it names, behind its weekday."""
-        return [day for day in (self.check, self.until, self.start) if day is not None]
 
-    @property
-    def kind(self) -> str:
-        """Which bound it is; a recurrence has one of each kind."""
-        if self.start is not None:
-            return "start"
-        return "basis" if self.from_completion else "end"
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """How long a recurrence lasts."""
+
+    length: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How often a recurrence occurs."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnclearEnd:
+    """An end that does not name a day."""
+
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class FromCompletion:
+    """The next due is counted from completion."""
+
+
+End = Until | Lasting | Times | UnclearEnd
+Bound = Start | End | FromCompletion
 
 
 def find_bound(line: Line, at: int, present: Present) -> Match[Bound] | None:
@@ -72,7 +91,7 @@ def _find_any(line: Line, at: int, present: Present) -> Match[Bound] | None:
         return _find_border(line, at, present)
     end = find_completion(line, at)
     if end > 0:
-        return Match(Bound(from_completion=True), end)
+        return Match(FromCompletion(), end)
     return _find_length(line, at)
 
 
@@ -83,21 +102,20 @@ def _find_border(line: Line, at: int, present: Present) -> Match[Bound] | None:
     day = find_named_day(line, start, present)
     if day is None:
         unclear = find_unclear_end(line, at, present) if line.words[at] in _UNTIL else None
-        return unclear and Match(Bound(question=unclear.value), unclear.end)
-    check = None
+        return None if unclear is None else Match(UnclearEnd(unclear.value), unclear.end)
+    days: tuple[NamedDay, ...] = (day.value,)
     if day.value.day.way is Way.WEEKDAY:
         date = find_named_day(line, day.end + (line.words[day.end] == ","), present)
         if date is not None and date.value.day.way is Way.DATE:
-            check, day = day.value, date
+            days, day = (day.value, date.value), date
     if line.words[at] in _START:
         is_due = line.words[at] != "from"
-        return Match(Bound(start=day.value, is_due=is_due, check=check), day.end)
-    return _find_instant(line, day) or Match(Bound(until=day.value, check=check), day.end)
+        return Match(Start(days, is_due), day.end)
+    return _find_instant(line, days, day.end) or Match(Until(days), day.end)
 
 
-def _find_instant(line: Line, day: Match[NamedDay]) -> Match[Bound] | None:
+def _find_instant(line: Line, days: tuple[NamedDay, ...], end: int) -> Match[Bound] | None:
     """Find the rest of `until 31 March 2027 at 22:59:59 UTC`, as a rule in words has it."""
-    end = day.end
     has_time = line.words[end] == "at" and line.words[end + 2] == line.words[end + 4] == ":"
     if not has_time or line.words[end + 6] != "utc":
         return None
@@ -106,7 +124,7 @@ def _find_instant(line: Line, day: Match[NamedDay]) -> Match[Bound] | None:
         clock = time(hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
-    return Match(Bound(until=day.value, clock=clock), end + 7)
+    return Match(Until(days[-1:], clock), end + 7)
 
 
 def _find_length(line: Line, at: int) -> Match[Bound] | None:
@@ -115,8 +133,8 @@ def _find_length(line: Line, at: int) -> Match[Bound] | None:
     start = at + has_for
     count = find_cardinal(line, start)
     if count is not None and line.words[count.end] in _TIMES and 1 <= count.value <= MAX_COUNT:
-        return Match(Bound(times=count.value), count.end + 1)
+        return Match(Times(count.value), count.end + 1)
     length = find_duration(line, start) if has_for else None
     if length is None or length.value.minutes:
         return None
-    return Match(Bound(lasting=length.value), length.end)
+    return Match(Lasting(length.value), length.end)

@@ -1,9 +1,9 @@
 """The first due of a recurrence, and where it ends."""
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
-from todo.quickadd.bounds import Bound
+from todo.quickadd.bounds import Lasting, Times
 from todo.quickadd.clock import Clock
 from todo.quickadd.instants import instant_of
 from todo.quickadd.present import Present, next_date
@@ -63,19 +63,14 @@ def has_day(rule: Rule, day: date) -> bool:
     return find_first_day(rule, day) == day
 
 
-def end_rule(rule: Rule, bound: Bound, until: date | None, first: date) -> Rule:
-    """Return a rule with its end.
+def end_on(rule: Rule, until: date, clock: time | None) -> Rule:
+    """Return a rule that ends on a day, at a time of it in UTC."""
+    return replace(rule, until=until if clock is None else datetime.combine(until, clock))
 
-    Args:
-        rule: The rule.
-        bound: The bound that ends it.
-        until: The day that it names, or None.
-        first: The first day of the recurrence.
-    """
-    if until is not None:
-        at = until if bound.clock is None else datetime.combine(until, bound.clock)
-        return replace(rule, until=at)
-    if bound.lasting is None:
-        return replace(rule, count=bound.times)
-    end = bound.lasting.after_day(first)
-    return rule if end is None else replace(rule, until=end - _DAY)
+
+def end_after(rule: Rule, end: Lasting | Times, first: date) -> Rule:
+    """Return a rule that ends so long, or so often, after its first day."""
+    if isinstance(end, Times):
+        return replace(rule, count=end.count)
+    after = end.length.after_day(first)
+    return rule if after is None else replace(rule, until=after - _DAY)

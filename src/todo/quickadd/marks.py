@@ -2,12 +2,12 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from todo.quickadd.result import Priority
+from todo.quickadd.result import Kind, Priority, Span
 
 # Letters with their combining marks, digits, and what names have within them. Beyond ASCII, only
 # blanks and punctuation end a name.
@@ -31,22 +31,49 @@ _PRIORITIES: Final[dict[str, Priority]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownList:
+    """A list, as it spells itself."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
-    """A mark in the text; exactly one of the last three attributes is set.
+    """A mark in the text.
 
     Attributes:
         start: Number of its first code point.
         end: Number of the code point after its last.
-        tag: A tag.
-        list_name: A known list, as it spells itself.
-        priority: A priority.
+        value: What it means.
     """
 
     start: int
     end: int
-    tag: str = ""
-    list_name: str = ""
-    priority: Priority | None = None
+    value: Tag | KnownList | Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What the marks of a text mean together.
+
+    Attributes:
+        tags: The tags, each once.
+        list_name: The first list, or None.
+        priority: The first priority.
+        spans: The marks that count; other lists and priorities stay in the title.
+    """
+
+    tags: tuple[str, ...]
+    list_name: str | None
+    priority: Priority
+    spans: tuple[Span, ...]
 
 
 class ListNames:
@@ -71,13 +98,39 @@ def fold_list_name(name: str) -> str:
     return " ".join(folded.replace("-", " ").replace("_", " ").split())
 
 
+def collect_marks(
+    text: str, list_names: Collection[str], literals: Iterable[tuple[int, int]]
+) -> Marks:
+    """Return what the marks of a text mean, apart from those in its literal parts."""
+    literal = {at for start, end in literals for at in range(start, end)}
+    tags: dict[str, None] = {}
+    list_name: str | None = None
+    priority: Priority | None = None
+    spans: list[Span] = []
+    for mark in find_marks(text, ListNames(list_names)):
+        kind: Kind
+        match mark.value:
+            case _ if mark.start in literal:
+                continue
+            case Tag(name):
+                kind, tags[name] = "tag", None
+            case KnownList(name) if list_name is None:
+                kind, list_name = "list", name
+            case str(value) if priority is None:
+                kind, priority = "priority", value
+            case _:
+                continue
+        spans.append(Span(mark.start, mark.end, kind))
+    return Marks(tuple(tags), list_name, priority or "none", tuple(spans))
+
+
 def find_marks(text: str, lists: ListNames) -> Iterator[Mark]:
     """Yield the marks of a text in their order."""
     for match in _MARK.finditer(text):
         word = match["priority"]
         if word is not None:
             value = word.lower().rpartition(":")[2].removeprefix("!")
-            yield Mark(match.start(), match.end(), priority=_PRIORITIES[value])
+            yield Mark(match.start(), match.end(), _PRIORITIES[value])
             continue
         mark = _decode(match["sign"], match[2], match.start(), lists)
         if mark is not None:
@@ -91,11 +144,11 @@ def _decode(sign: str, given: str, start: int, lists: ListNames) -> Mark | None:
     if sign not in "@+":
         known = lists.find(name)
         if known is not None:
-            return Mark(start, end, list_name=known)
+            return Mark(start, end, KnownList(known))
         if sign != "#":
             return None
     has_letter = any(char.isalpha() for char in name)
     if not has_letter or (sign in "@+" and name[0].isdecimal()):
         # "@5pm" and "+15min" are dues, "#1" is a number.
         return None
-    return Mark(start, end, tag=name)
+    return Mark(start, end, Tag(name))

@@ -10,19 +10,19 @@ from collections.abc import Collection
 from datetime import date, datetime, tzinfo
 
 from todo.quickadd.assembly import Assembly
-from todo.quickadd.bounds import Bound
-from todo.quickadd.first_due import end_rule, find_first_day
+from todo.quickadd.bounds import Bound, End, FromCompletion, Start, UnclearEnd, Until
+from todo.quickadd.first_due import end_after, end_on, find_first_day
 from todo.quickadd.line import Line
 from todo.quickadd.literals import find_literals
-from todo.quickadd.marks import ListNames, Mark, find_marks
+from todo.quickadd.marks import collect_marks
 from todo.quickadd.patterns import Repeat
 from todo.quickadd.present import Present, make_present
 from todo.quickadd.questions import settle_days
 from todo.quickadd.repeats import COMPLETION
-from todo.quickadd.result import MAX_TEXT, Kind, Priority, Question, QuickAdd, Span
+from todo.quickadd.result import MAX_TEXT, Question, QuickAdd, Span
 from todo.quickadd.scan import scan
 from todo.quickadd.title import render_title
-from todo.schedule.rule import read_rule
+from todo.schedule.rule import Rule, read_rule
 from todo.schedule.series import Basis
 
 
@@ -42,7 +42,7 @@ def parse_quick_add(
     """
     _check_length(text)
     literals = list(find_literals(text))
-    marks = _Marks(text, list_names, literals)
+    marks = collect_marks(text, list_names, literals)
     line = Line(text, sorted([*literals, *((span.start, span.end) for span in marks.spans)]))
     present = make_present(now, zone)
     made = Assembly(line, list(scan(line, present)), present)
@@ -56,42 +56,12 @@ def parse_quick_add(
         recurrence=None if made.rule is None else str(made.rule),
         recurrence_from=made.basis,
         priority=marks.priority,
-        tags=tuple(marks.tags),
+        tags=marks.tags,
         list_name=marks.list_name,
         reminders=tuple(dict.fromkeys(made.reminders)),
         spans=tuple(sorted(spans, key=lambda span: span.start)),
         questions=tuple(made.questions),
     )
-
-
-class _Marks:
-    """The marks of a text; of lists and priorities the first counts, others stay in the title."""
-
-    def __init__(
-        self, text: str, list_names: Collection[str], literals: list[tuple[int, int]]
-    ) -> None:
-        self.tags: dict[str, None] = {}
-        self.list_name: str | None = None
-        self.priority: Priority = "none"
-        self.spans: list[Span] = []
-        self._kinds: set[Kind] = set()
-        inside = {at for start, end in literals for at in range(start, end)}
-        for mark in find_marks(text, ListNames(list_names)):
-            if mark.start not in inside:
-                self._add(mark)
-
-    def _add(self, mark: Mark) -> None:
-        kind: Kind = "tag" if mark.tag else "list" if mark.list_name else "priority"
-        if kind != "tag" and kind in self._kinds:
-            return
-        self._kinds.add(kind)
-        self.spans.append(Span(mark.start, mark.end, kind))
-        if mark.tag:
-            self.tags[mark.tag] = None
-        elif mark.list_name:
-            self.list_name = mark.list_name
-        elif mark.priority is not None:
-            self.priority = mark.priority
 
 
 def parse_due(text: str, now: datetime, zone: tzinfo) -> date | datetime:
@@ -149,19 +119,27 @@ def _read_words(
 ) -> tuple[str, Basis]:
     basis, rule = repeat.basis, repeat.rule
     for bound in bounds:
-        if bound.kind == "start":
-            raise ValueError("a recurrence has no start; write its first day in the due")
-        if bound.kind == "basis":
-            basis = "completion"
-        elif rule.until is None and rule.count is None:
-            if bound.question is not None:
-                raise ValueError(bound.question.message)
-            until = settle_days(line, bound.days, present) if bound.until else None
-            if isinstance(until, Question):
-                raise ValueError(until.message)
-            first = find_first_day(rule, present.today) or present.today
-            rule = end_rule(rule, bound, until, first)
+        match bound:
+            case Start():
+                raise ValueError("a recurrence has no start; write its first day in the due")
+            case FromCompletion():
+                basis = "completion"
+            case end if rule.until is None and rule.count is None:
+                rule = _end(rule, end, line, present)
     return str(rule), basis
+
+
+def _end(rule: Rule, end: End, line: Line, present: Present) -> Rule:
+    match end:
+        case UnclearEnd(question):
+            raise ValueError(question.message)
+        case Until(days, clock):
+            until = settle_days(line, days, present)
+            if not isinstance(until, Question):
+                return end_on(rule, until, clock)
+            raise ValueError(until.message)
+        case _:
+            return end_after(rule, end, find_first_day(rule, present.today) or present.today)
 
 
 def _read_rrule(text: str) -> tuple[str, Basis]:
