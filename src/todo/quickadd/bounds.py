@@ -97,15 +97,15 @@ def _find_any(line: Line, at: int, present: Present) -> Match[Bound] | None:
 
 def _find_border(line: Line, at: int, present: Present) -> Match[Bound] | None:
     """Find `until 5 may`, `until:eoy`, `starting on monday`."""
-    start = at + 1 + line.glued(at + 1, ":")
-    start += line.words[start] in _PREPOSITIONS
+    start = line.skip_glued(at + 1, ":")
+    start = line.skip_any(start, _PREPOSITIONS)
     day = find_named_day(line, start, present)
     if day is None:
         unclear = find_unclear_end(line, at, present) if line.words[at] in _UNTIL else None
         return None if unclear is None else Match(UnclearEnd(unclear.value), unclear.end)
     days: tuple[NamedDay, ...] = (day.value,)
     if day.value.day.way is Way.WEEKDAY:
-        date = find_named_day(line, day.end + (line.words[day.end] == ","), present)
+        date = find_named_day(line, line.skip(day.end, ","), present)
         if date is not None and date.value.day.way is Way.DATE:
             days, day = (day.value, date.value), date
     if line.words[at] in _START:

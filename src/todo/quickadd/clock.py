@@ -165,7 +165,7 @@ def _find_four_digits(line: Line, at: int, *, after_at: bool) -> Match[Clock] | 
     has_zero = line.text[line[at].start] == "0"
     if not has_zero and not after_at:
         return None
-    end = at + 1 + (line.words[at + 1] in {"hours", "hrs"})
+    end = line.skip(at + 1, "hours", "hrs")
     half = Half.KNOWN if has_zero else Half.OPEN
     found = _make(*divmod(line.number(at), 100), end, Weight.BARE, half)
     return found and _find_zone(line, found)
@@ -235,7 +235,7 @@ def _find_length_from(line: Line, at: int) -> Match[Clock] | None:
 
 def _find_past(line: Line, at: int) -> Match[Clock] | None:
     """Find `half past 8`, `a quarter to nine`, `ten past eight`, `15 minutes from 1pm`."""
-    start = at + (line.words[at] == "a")
+    start = line.skip(at, "a")
     if line.words[start] in _FRACTIONS:
         minutes, end, is_sure = _FRACTIONS[line.words[start]], start + 1, True
     else:
@@ -312,7 +312,7 @@ def _find_half(line: Line, at: int, *, needs_m: bool = False) -> Match[int] | No
     hours = _NOON * (token.text == "p")
     end = line.phrase(at, f"{token.text} . m")
     if end > 0 and line.glued(at + 1, "."):
-        return Match(hours, end + line.glued(end, "."))
+        return Match(hours, line.skip_glued(end, "."))
     end = line.phrase(at, f"{token.text} m")
     if end > 0:
         return Match(hours, end)

@@ -80,7 +80,7 @@ def _find_week_behind(line: Line, at: int, present: Present) -> Match[Day] | Non
 
 def _find_next_to(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `the day before friday`, `the night before 5 june`, `the morning after the 5th`."""
-    noun = at + (line.words[at] == "the")
+    noun = line.skip(at, "the")
     direction = _DIRECTIONS.get(line.words[noun + 1])
     if line.words[noun] not in _NOUNS or direction is None:
         return None

@@ -60,8 +60,8 @@ def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | Non
     name = line.words[at]
     if name not in MONTHS:
         return None
-    start = at + 1 + line.glued(at + 1, ".")
-    start += line.words[start] == "the"
+    start = line.skip_glued(at + 1, ".")
+    start = line.skip(start, "the")
     day = find_ordinal(line, start)
     is_spoken = day is not None and line[start].kind == "w"
     if day is None:
@@ -81,7 +81,7 @@ def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `15 march`, `the 15th of march 2027`, `third day of october`, `last friday of may`."""
     if not line.has_any(_IN_MONTH):
         return None
-    start = at + (line.words[at] == "the")
+    start = line.skip(at, "the")
     nth = _find_nth_weekday(line, start, present)
     if nth is not None:
         return nth
@@ -92,7 +92,7 @@ def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
         day = Match(line.number(start), start + 1)
     end = day.end + 2 * (line.phrase(day.end, "day of") > 0)
     has_of = end > day.end or line.words[end] == "of"
-    end += line.words[end] == "of"
+    end = line.skip(end, "of")
     if line[start].kind == "w" and not has_of:
         return None
     month = MONTHS.get(line.words[end])
@@ -110,7 +110,7 @@ def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 def _find_in_month(line: Line, day: Match[int], present: Present) -> Match[Day] | None:
     """Find the rest of `20th of next month`."""
-    at = day.end + (line.words[day.end] == "the")
+    at = line.skip(day.end, "the")
     if line.words[at] not in {"next", "this"} or line.words[at + 1] != "month":
         return None
     month = present.month(int(line.words[at] == "next"))
@@ -137,7 +137,7 @@ def _find_nth_weekday(line: Line, at: int, present: Present) -> Match[Day] | Non
 
 def _find_months(line: Line, at: int, present: Present) -> Match[list[tuple[int, int]]] | None:
     """Find `the month`, `next month`, `march` or `march 2027`: the months that it can be."""
-    at += line.words[at] in {"the", "this"}
+    at = line.skip(at, "the", "this")
     step = int(line.words[at] == "next")
     if line.words[at + step] == "month":
         firsts = [present.month(step), present.month(step + 1)]
@@ -152,7 +152,7 @@ def _find_months(line: Line, at: int, present: Present) -> Match[list[tuple[int,
 
 def _find_ordinal_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `the 15th`: the next day of this number."""
-    start = at + (line.words[at] == "the")
+    start = line.skip(at, "the")
     if line[start].kind != "n":
         return None
     day = find_ordinal(line, start)
@@ -188,7 +188,7 @@ def _with_year(
 
 def _find_year(line: Line, at: int) -> tuple[int, int]:
     """Find `2027`, `, 2027`, and at the end of the text `27`: the year, or 0, and what follows."""
-    start = at + (line.words[at] == ",")
+    start = line.skip(at, ",")
     number, digits = line.number(start), line.digits(start)
     if _starts_time(line, start):
         return 0, at

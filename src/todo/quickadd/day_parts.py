@@ -39,7 +39,7 @@ def find_opening(line: Line, at: int) -> Match[DayPart | None] | None:
     part = None if end < 0 else DayPart.MORNING
     if end < 0:
         end = find_day_end(line, at)
-    return None if end < 0 else Match(part, end + (line.words[end] in {"on", ","}))
+    return None if end < 0 else Match(part, line.skip(end, "on", ","))
 
 
 def find_day_end(line: Line, at: int) -> int:

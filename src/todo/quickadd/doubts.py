@@ -77,11 +77,11 @@ def _find_parts(line: Line, at: int) -> Match[tuple[int, int, int]] | None:
         day = _find_number(line, at)
         if day is None:
             return None
-        at = day.end + (line.words[day.end] == "of")
+        at = line.skip(day.end, "of")
         if line.words[at] not in MONTHS:
             return None
         month, end = MONTHS[line.words[at]], at + 1
-    start = end + (line.words[end] == ",")
+    start = line.skip(end, ",")
     has_year = line.digits(start) == 4  # noqa: PLR2004 - a year
     year = line.number(start) if has_year else 0
     return Match((year, month, day.value), start + 1 if has_year else end)

@@ -109,12 +109,12 @@ def _find_preposition(line: Line, at: int) -> tuple[str, int]:
     preposition = line.words[start]
     if preposition in _BEFORE_DAY or preposition in _BEFORE_CLOCK:
         start += 1
-        start += line.words[start] in APPROXIMATELY
+        start = line.skip_any(start, APPROXIMATELY)
     elif preposition in APPROXIMATELY:
         start += 1
     elif start == at:
         preposition = ""
-    if preposition == "at" and line.words[start + (line.words[start] == "the")] in _EDGES:
+    if preposition == "at" and line.words[line.skip(start, "the")] in _EDGES:
         # "at the end of the month" is a day.
         preposition = "on"
     return preposition, start
@@ -226,7 +226,7 @@ def _find_part(
         return Match(due, end)
     if is_next and line.words[start] in _BEFORE_CLOCK | {"on", *APPROXIMATELY}:
         preposition, start = line.words[start], start + 1
-        start += line.words[start] in APPROXIMATELY
+        start = line.skip_any(start, APPROXIMATELY)
     if len(due.days) < 2 and preposition not in AT:  # noqa: PLR2004 - a day and its weekday
         day = find_day(line, start, present)
         if day is not None and _fits(line, day, due):
@@ -262,7 +262,7 @@ def _find_number(line: Line, at: int, due: Due, present: Present) -> Match[Due] 
     if named is None or named.end != at or named.day.way is not Way.WEEKDAY or due.clock:
         return None
     number, end = line.number(at), at + 1
-    clock = find_clock(line, end + (line.words[end] in AT))
+    clock = find_clock(line, line.skip_any(end, AT))
     has_clock = clock is not None and (clock.value.weight > Weight.BARE or line.words[end] in AT)
     is_alone = has_clock or line[end].kind not in "wn" or line.words[end] in _AFTER_NUMBER
     day = next_day_of_month(present.today, number) if is_alone and line.ends(end) else None

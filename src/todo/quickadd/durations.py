@@ -76,8 +76,8 @@ def find_duration(line: Line, at: int) -> Match[Duration] | None:
             break
         (unit, size), end = part.value, part.end
         found[unit] = size
-        at = end + (line.words[end] == ",")
-        at += line.words[at] == "and"
+        at = line.skip(end, ",")
+        at = line.skip(at, "and")
     if end < 0:
         return None
     months = sum(size for unit, size in found.items() if unit in _IN_MONTHS)
@@ -92,7 +92,7 @@ def find_duration(line: Line, at: int) -> Match[Duration] | None:
 @remembered
 def _find_part(line: Line, at: int) -> Match[tuple[Unit, int]] | None:
     for _ in range(_MAX_APPROXIMATELY):
-        at += line.words[at] in APPROXIMATELY
+        at = line.skip_any(at, APPROXIMATELY)
     if line[at].kind == "n":
         # Most numbers count something else.
         unit = at + 1 + 2 * (line.words[at + 1] in {"/", "."})
@@ -105,7 +105,7 @@ def _find_part(line: Line, at: int) -> Match[tuple[Unit, int]] | None:
 
 
 def _find_unit(line: Line, at: int, amount: Fraction) -> Match[tuple[Unit, int]] | None:
-    at += line.words[at] == "more"
+    at = line.skip(at, "more")
     token = line[at]
     unit = UNITS.get(token.text)
     if token.text == "m" and not token.is_spaced:

@@ -3,7 +3,7 @@
 import functools
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
 
 from todo.quickadd.vocabulary import NUMBERED
@@ -96,6 +96,18 @@ class Line:
         """Return whether a token has this text and no blank before it."""
         token = self[at]
         return token.text == text and not token.is_spaced
+
+    def skip(self, at: int, *words: str) -> int:
+        """Return the token after one of these words, or this token."""
+        return at + (self.words[at] in words)
+
+    def skip_any(self, at: int, words: Container[str]) -> int:
+        """Return the token after one of many words, or this token."""
+        return at + (self.words[at] in words)
+
+    def skip_glued(self, at: int, text: str) -> int:
+        """Return the token after one of this text that has no blank before it, or this token."""
+        return at + self.glued(at, text)
 
     def starts(self, at: int) -> bool:
         """Return whether a word can start at a token."""

@@ -44,8 +44,8 @@ def find_months(line: Line, at: int) -> Match[tuple[int, ...]] | None:
     while line.words[at] in MONTHS:
         months.add(MONTHS[line.words[at]])
         end = at + 1
-        at = end + (line.words[end] in {",", "/"})
-        at += line.words[at] == "and"
+        at = line.skip(end, ",", "/")
+        at = line.skip(at, "and")
         if at == end:
             break
     return Match(tuple(sorted(months)), end) if months else None
@@ -55,7 +55,7 @@ def _find_in_year(line: Line, at: int) -> Match[Rule] | None:
     """Find `march 15`, `15 march`, `15th of march`."""
     month = MONTHS.get(line.words[at])
     if month is not None:
-        start = at + 1 + (line.words[at + 1] == "the")
+        start = line.skip(at + 1, "the")
         day = _find_number(line, start)
         if day is None or line.words[day.end] in {":", "am", "pm", "h"}:
             return None
@@ -63,7 +63,7 @@ def _find_in_year(line: Line, at: int) -> Match[Rule] | None:
         day = _find_number(line, at)
         if day is None:
             return None
-        start = day.end + (line.words[day.end] == "of")
+        start = line.skip(day.end, "of")
         month = MONTHS.get(line.words[start])
         if month is None:
             return None
@@ -85,7 +85,7 @@ def _find_items(line: Line, at: int) -> Match[Rule] | None:
     items: list[_Item] = []
     end = at
     while len(items) < _MAX_DAYS:
-        at += line.words[at] == "the"
+        at = line.skip(at, "the")
         item = _find_item(line, at)
         if item is None:
             break
@@ -95,8 +95,8 @@ def _find_items(line: Line, at: int) -> Match[Rule] | None:
             return None
         items.append(item.value)
         end = item.end
-        at = end + (line.words[end] in {",", "/", "&"})
-        at += line.words[at] == "and"
+        at = line.skip(end, ",", "/", "&")
+        at = line.skip(at, "and")
         if at == end:
             break
     rule = _make_rule(items)

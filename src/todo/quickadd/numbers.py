@@ -20,7 +20,7 @@ def find_cardinal(line: Line, at: int) -> Match[int] | None:
     if first is None:
         return None
     if line.words[at] in TENS:
-        after = at + 1 + line.glued(at + 1, "-")
+        after = line.skip_glued(at + 1, "-")
         ones = CARDINALS.get(line.words[after], 0)
         if 1 <= ones <= 9:  # noqa: PLR2004 - ones
             return Match(first + ones, after + 1)
@@ -39,7 +39,7 @@ def find_ordinal(line: Line, at: int) -> Match[int] | None:
     if word in ORDINALS:
         return Match(ORDINALS[word], at + 1)
     if word in TENS:
-        after = at + 1 + line.glued(at + 1, "-")
+        after = line.skip_glued(at + 1, "-")
         ones = ORDINALS.get(line.words[after], 0)
         if 1 <= ones <= 9:  # noqa: PLR2004 - ones
             return Match(TENS[word] + ones, after + 1)

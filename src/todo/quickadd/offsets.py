@@ -64,7 +64,7 @@ def _skip_time(line: Line, at: int) -> int:
     """Return the token after the `time` of `in 2 weeks' time` and `in a week's time`."""
     if line.words[at] in APOSTROPHES and line.words[at + 1] == "s":
         return at + 3 if line.words[at + 2] == "time" else at
-    end = at + (line.words[at] in APOSTROPHES) + 1
+    end = line.skip_any(at, APOSTROPHES) + 1
     is_time = line.words[end - 1] == "time" and (line.is_last(end) or end > at + 1)
     return end if is_time else at
 

@@ -26,7 +26,7 @@ def find_period_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     unit = _UNITS.get(line.words[at])
     if unit is not None:
         return Match(Day(_find_next(unit, "end", 0, present), Way.RELATIVE), at + 1)
-    at += line.words[at] == "the"
+    at = line.skip(at, "the")
     for words, edge_of in _DAYS_OF:
         end = line.phrase(at, words)
         if end > 0:
@@ -34,7 +34,7 @@ def find_period_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     edge = _EDGES.get(line.words[at])
     if edge is None:
         return None
-    end = at + 1 + line.glued(at + 1, "-")
+    end = line.skip_glued(at + 1, "-")
     has_of = line.words[end] == "of"
     if edge == "start" and not has_of:
         # "start week 3"
@@ -43,7 +43,7 @@ def find_period_day(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 
 def _find_period(line: Line, at: int, edge: str, present: Present) -> Match[Day] | None:
-    at += line.words[at] in {"the", "this"}
+    at = line.skip(at, "the", "this")
     steps = int(line.words[at] == "next")
     unit = line.words[at + steps]
     if unit in MONTHS and not steps:

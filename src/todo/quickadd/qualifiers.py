@@ -90,7 +90,7 @@ def _find_week_start(line: Line, at: int, repeat: Repeat) -> Match[Repeat] | Non
 
 def _find_on(line: Line, at: int, rule: Rule) -> Match[Rule] | None:
     """Find the days that a bare period has behind `on`."""
-    start = at + (line.words[at] == "the")
+    start = line.skip(at, "the")
     if rule.frequency in {Frequency.WEEKLY, Frequency.DAILY}:
         found = find_weekdays(line, start) or find_day_set(line, start)
     else:

@@ -118,7 +118,7 @@ def _is_joined(line: Line, at: int, end: int) -> bool:
 
 def _find_week(line: Line, at: int) -> Match[int] | None:
     """Find `next week`, `, next week`, `of next week`, `in 2 weeks`."""
-    at += line.words[at] in {",", "of"}
+    at = line.skip(at, ",", "of")
     if line.words[at] == "next" and line.words[at + 1] in _WEEK_WORDS:
         return Match(1, at + 2)
     if line.words[at] == "this" and line.words[at + 1] in _WEEK_WORDS:
@@ -138,7 +138,7 @@ def _find_next(line: Line, at: int, present: Present) -> Match[Day] | None:
         return None
     unit, end = line.words[at + 1], at + 2
     if unit in _WEEK_WORDS:
-        after = end + (line.words[end] == "on")
+        after = line.skip(end, "on")
         weekday = WEEKDAYS.get(line.words[after])
         if weekday is not None:
             monday = present.week(1)
@@ -158,8 +158,8 @@ def _find_next(line: Line, at: int, present: Present) -> Match[Day] | None:
 def _find_next_month(line: Line, at: int, present: Present) -> Match[Day]:
     """Find the rest of `next month`, `next month on the 15th`, `next month 15`."""
     first = present.month(1)
-    start = at + (line.words[at] == "on")
-    start += line.words[start] == "the"
+    start = line.skip(at, "on")
+    start = line.skip(start, "the")
     ordinal = find_ordinal(line, start) if line[start].kind == "n" else None
     is_bare = ordinal is None and start == at and 1 <= line.digits(at) <= 2  # noqa: PLR2004
     number, end = (line.number(at), at + 1) if is_bare else ordinal or (0, at)

@@ -97,7 +97,7 @@ def _find_adverb(line: Line, at: int) -> Match[Repeat] | None:
     """Find `daily`, `weekly on friday`, `weekly once`."""
     if line.words[at - 1] in {"a", *_BEFORE_NAME}:
         return None
-    rule, end = ADVERBS[line.words[at]], at + 1 + (line.words[at + 1] == "once")
+    rule, end = ADVERBS[line.words[at]], line.skip(at + 1, "once")
     found = qualified(line, Match(rule, end))
     has_days = found.value.rule != rule or _is_weekday(line, end)
     return found if has_days or is_adverb(line, end) else None
@@ -105,7 +105,7 @@ def _find_adverb(line: Line, at: int) -> Match[Repeat] | None:
 
 def _find_once(line: Line, at: int) -> Match[Repeat] | None:
     """Find the rest of `once a month`, `once every 2 weeks`, `once weekly`, `once in 3 months`."""
-    start = at + (line.words[at] == "in")
+    start = line.skip(at, "in")
     word = line.words[start]
     if word in ADVERBS:
         return qualified(line, Match(ADVERBS[word], start + 1))
@@ -136,11 +136,11 @@ def _find_taskwarrior(line: Line, at: int) -> Match[Repeat] | None:
 
 def _find_of_every(line: Line, at: int) -> Match[Repeat] | None:
     """Find `on the 1st of every month`, `the last friday each month`, `15th monthly`."""
-    start = at + (line.words[at] == "on")
-    days = _find_end(line, start) or find_month_days(line, start + (line.words[start] == "the"))
+    start = line.skip(at, "on")
+    days = _find_end(line, start) or find_month_days(line, line.skip(start, "the"))
     if days is None or days.value.frequency is not Frequency.MONTHLY:
         return None
-    end = days.end + (line.words[days.end] == "of")
+    end = line.skip(days.end, "of")
     if line.words[end] in EVERY:
         found = _find_units(line, end + 1)
     elif line.words[days.end] == "monthly" and (days.value.by_day or is_adverb(line, days.end + 1)):
@@ -164,8 +164,8 @@ def _places(rule: Rule) -> tuple[int, ...]:
 
 def _find_end(line: Line, at: int) -> Match[Rule] | None:
     """Find the `end` of `end of every month`."""
-    end = at + (line.words[at] == "at")
-    end += line.words[end] == "the"
+    end = line.skip(at, "at")
+    end = line.skip(end, "the")
     is_end = line.words[end] == "end" and line.words[end + 1] == "of"
     return Match(LAST_DAY, end + 1) if is_end else None
 

@@ -29,8 +29,8 @@ def find_unclear_end(line: Line, at: int, present: Present) -> Match[Question] |
         at: Number of the token `until`.
         present: The present.
     """
-    start = at + 1 + line.glued(at + 1, ":")
-    start += line.words[start] in _BEFORE
+    start = line.skip_glued(at + 1, ":")
+    start = line.skip_any(start, _BEFORE)
     if line.words[start] in _VAGUE:
         return _ask(line, at, start + 1, [])
     period = _find_period(line, start, present)

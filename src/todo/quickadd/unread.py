@@ -100,7 +100,7 @@ def _find_more_hours(line: Line, last: int) -> int:
         return last
     at = last
     while line.words[at + 1] in _JOINING:
-        start = at + 2 + (line.words[at + 2] == "and")
+        start = line.skip(at + 2, "and")
         after = line[start + 1]
         is_hour = 0 <= line.number(start) <= _HOURS and line.ends(start + 1)
         if not is_hour or (after.kind == "w" and after.text not in _AFTER_HOURS):

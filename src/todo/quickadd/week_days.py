@@ -30,7 +30,7 @@ def find_days_without(line: Line, at: int) -> Match[Rule] | None:
     days = _WEEK if line.words[at] == "day" else _DAY_SETS.get(line.words[at])
     if days is None or line.words[at + 1] not in {"but", "except"}:
         return None
-    start = at + 2 + (line.words[at + 2] in {"on", "for"})
+    start = line.skip(at + 2, "on", "for")
     without = find_weekdays(line, start) or find_day_set(line, start)
     if without is None:
         return None
@@ -49,8 +49,8 @@ def find_weekdays(line: Line, at: int) -> Match[Rule] | None:
         days = {(first + step) % 7 for step in range((last - first) % 7 + 1)}
         end += 2
     for _ in range(_MAX_WEEKDAYS):
-        start = end + (line.words[end] in {",", "/", "&"})
-        start += line.words[start] in {"and", "&"}
+        start = line.skip(end, ",", "/", "&")
+        start = line.skip(start, "and", "&")
         another = _weekday(line, start)
         if another is None:
             break
