@@ -187,7 +187,7 @@ def _is_verse(line: Line, at: int, clock: Match[Clock]) -> bool:
 
 @remembered
 def _find_any(line: Line, at: int) -> Match[Clock] | None:
-    if line[at].kind != "n" and line.words[at] not in STARTS:
+    if not line.has_number(at) and line.words[at] not in STARTS:
         return None
     found = None
     if line.has_any(_DIRECTION_WORDS):
@@ -261,7 +261,7 @@ def _find_past(line: Line, at: int) -> Match[Clock] | None:
 
 
 def _find_hour(line: Line, at: int) -> Match[Clock] | None:
-    if line[at].kind == "n":
+    if line.has_number(at):
         return _find_numeric(line, at)
     return _find_named(line, at) or _find_spoken(line, at)
 

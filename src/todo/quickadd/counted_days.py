@@ -7,7 +7,7 @@ from todo.quickadd.clock import DAY_PARTS, Weight, find_clock
 from todo.quickadd.dates import find_date
 from todo.quickadd.day import Day, Way
 from todo.quickadd.durations import Duration, find_duration
-from todo.quickadd.line import Line, Match
+from todo.quickadd.line import Line, Match, TokenKind
 from todo.quickadd.present import Present
 from todo.quickadd.relative_days import find_start_day
 from todo.quickadd.vocabulary import CARDINALS, UNITS
@@ -32,7 +32,7 @@ _COUNTING = frozenset({"before", "after"})
 def find_counted_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find a day that is counted from another one."""
     word = line.words[at]
-    if line[at].kind == "n" or word in _AMOUNTS:
+    if line.has_number(at) or word in _AMOUNTS:
         return _find_week_from(line, at, present)
     if line.has_any(_COUNTING) and (word == "the" or word in _NOUNS):
         return _find_next_to(line, at, present)
@@ -70,10 +70,10 @@ def _find_week_behind(line: Line, at: int, present: Present) -> Match[Day] | Non
         return None
     end = start.end + 1
     after = line[end]
-    if after.kind == "w" and after.text not in _AFTER_WEEK:
+    if after.kind is TokenKind.WORD and after.text not in _AFTER_WEEK:
         return None
-    clock = find_clock(line, end) if after.kind == "n" else None
-    if after.kind == "n" and (clock is None or clock.value.weight is Weight.BARE):
+    clock = find_clock(line, end) if after.kind is TokenKind.NUMBER else None
+    if after.kind is TokenKind.NUMBER and (clock is None or clock.value.weight is Weight.BARE):
         return None
     return _count_weeks(Match(start.value, end), Duration(days=_WEEK), present)
 

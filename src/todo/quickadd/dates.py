@@ -38,12 +38,12 @@ def find_date(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find a day of the calendar, which is not the start of a range, `20 - 29`."""
     found = find_any_date(line, at, present)
     is_range = found is not None and line.words[found.end] in DASHES
-    return None if found is None or (is_range and line[found.end + 1].kind == "n") else found
+    return None if found is None or (is_range and line.has_number(found.end + 1)) else found
 
 
 def find_any_date(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find a day of the calendar, which can be the start of a range."""
-    is_number = line[at].kind == "n"
+    is_number = line.has_number(at)
     if not is_number and line.words[at] not in STARTS:
         return None
     if is_number and line.is_numbered(at):
@@ -63,7 +63,7 @@ def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | Non
     start = line.skip_glued(at + 1, ".")
     start = line.skip(start, "the")
     day = find_ordinal(line, start)
-    is_spoken = day is not None and line[start].kind == "w"
+    is_spoken = day is not None and line.has_word(start)
     if day is None:
         if not 1 <= line.digits(start) <= _TWO_DIGITS:
             return None
@@ -71,7 +71,7 @@ def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | Non
     if _starts_time(line, start) or line.words[day.end] in _COUNTED:
         return None
     weight = Weight.EDGE if name in WEAK_MONTHS else Weight.STRONG
-    if is_spoken and line[day.end].kind == "w" and line.words[at - 1] not in {"on", "by"}:
+    if is_spoken and line.has_word(day.end) and line.words[at - 1] not in {"on", "by"}:
         # "may second guess"
         return None
     return _with_year(line, day, MONTHS[name], present, weight)
@@ -93,11 +93,11 @@ def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
     end = day.end + 2 * (line.phrase(day.end, "day of") > 0)
     has_of = end > day.end or line.words[end] == "of"
     end = line.skip(end, "of")
-    if line[start].kind == "w" and not has_of:
+    if line.has_word(start) and not has_of:
         return None
     month = MONTHS.get(line.words[end])
     if month is None:
-        is_day = has_of or line[start + 1].kind == "w"
+        is_day = has_of or line.has_word(start + 1)
         return _find_in_month(line, Match(day.value, end), present) if is_day else None
     is_weak = line.words[end] in WEAK_MONTHS and not has_of
     is_verb = line.words[end] == "may" and line.text[line[end].start].islower()
@@ -153,7 +153,7 @@ def _find_months(line: Line, at: int, present: Present) -> Match[list[tuple[int,
 def _find_ordinal_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `the 15th`: the next day of this number."""
     start = line.skip(at, "the")
-    if line[start].kind != "n":
+    if not line.has_number(start):
         return None
     day = find_ordinal(line, start)
     if day is None or not 1 <= day.value <= 31:  # noqa: PLR2004 - days of a month
@@ -162,7 +162,7 @@ def _find_ordinal_day(line: Line, at: int, present: Present) -> Match[Day] | Non
     if found is None:
         return None
     weekday = WEEKDAYS.get(line.words[at - 1 - (line.words[at - 1] in {",", "."})])
-    if line[day.end].kind == "w" and line.words[day.end] not in _AFTER_ORDINAL:
+    if line.has_word(day.end) and line.words[day.end] not in _AFTER_ORDINAL:
         # "friday 2nd interview", but "friday 16th dentist" and "31st night"
         is_date = weekday == found.weekday() or day.value > _MAX_COUNTED
         has_part = line.words[day.end] in DAY_PARTS
@@ -201,11 +201,11 @@ def _find_year(line: Line, at: int) -> tuple[int, int]:
 
 def _starts_time(line: Line, at: int) -> bool:
     """Return whether a number is the hour of a time."""
-    if line[at].kind != "n":
+    if not line.has_number(at):
         return False
     after = line[at + 1]
     return after.text in {"am", "pm", "a", "p"} or (
-        after.text in {":", "h", "."} and not after.is_spaced and line[at + 2].kind == "n"
+        after.text in {":", "h", "."} and not after.is_spaced and line.has_number(at + 2)
     )
 
 

@@ -88,6 +88,6 @@ def _find_parts(line: Line, at: int) -> Match[tuple[int, int, int]] | None:
 
 
 def _find_number(line: Line, at: int) -> Match[int] | None:
-    if line[at].kind != "n":
+    if not line.has_number(at):
         return None
     return find_ordinal(line, at) or Match(line.number(at), at + 1)

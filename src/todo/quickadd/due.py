@@ -13,7 +13,7 @@ from todo.quickadd.doubts import ask_midnight, find_impossible_date
 from todo.quickadd.durations import APPROXIMATELY
 from todo.quickadd.hours import AT, Beside, is_hour
 from todo.quickadd.instants import find_iso
-from todo.quickadd.line import Line, Match
+from todo.quickadd.line import CONTENT, Line, Match
 from todo.quickadd.offsets import find_offset
 from todo.quickadd.patterns import EVERY
 from todo.quickadd.present import Present, next_day_of_month
@@ -124,7 +124,7 @@ def _is_topic(line: Line, at: int, due: Due) -> bool:
     """Return whether `about` names a topic, `about friday`, and not a time, `about 5pm`."""
     if not due.days or due.days[0].start != at:
         return False
-    is_length = line[at].kind == "n" or line.words[at] in _LENGTHS
+    is_length = line.has_number(at) or line.words[at] in _LENGTHS
     return not is_length or due.days[0].day.way is not Way.RELATIVE
 
 
@@ -143,7 +143,7 @@ def _find_impossible(line: Line, at: int, start: int, present: Present) -> Match
     if found is not None and line.is_first(start) and line.is_last(found.end):
         # A title of digits.
         return None
-    is_counted = start == at and found is not None and line[found.end].kind == "w"
+    is_counted = start == at and found is not None and line.has_word(found.end)
     if found is None or is_counted or line.words[at - 1] in EVERY:
         return None
     return Match(Due(question=found.value), found.end)
@@ -264,7 +264,7 @@ def _find_number(line: Line, at: int, due: Due, present: Present) -> Match[Due] 
     number, end = line.number(at), at + 1
     clock = find_clock(line, line.skip_any(end, AT))
     has_clock = clock is not None and (clock.value.weight > Weight.BARE or line.words[end] in AT)
-    is_alone = has_clock or line[end].kind not in "wn" or line.words[end] in _AFTER_NUMBER
+    is_alone = has_clock or line[end].kind not in CONTENT or line.words[end] in _AFTER_NUMBER
     day = next_day_of_month(present.today, number) if is_alone and line.ends(end) else None
     if day is None or len(due.days) > 1:
         return None

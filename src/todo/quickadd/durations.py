@@ -93,7 +93,7 @@ def find_duration(line: Line, at: int) -> Match[Duration] | None:
 def _find_part(line: Line, at: int) -> Match[tuple[Unit, int]] | None:
     for _ in range(_MAX_APPROXIMATELY):
         at = line.skip_any(at, APPROXIMATELY)
-    if line[at].kind == "n":
+    if line.has_number(at):
         # Most numbers count something else.
         unit = at + 1 + 2 * (line.words[at + 1] in {"/", "."})
         if line.words[unit] not in _AFTER_NUMBER:

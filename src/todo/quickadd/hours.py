@@ -48,13 +48,13 @@ def is_hour(line: Line, clock: Match[Clock], start: int, beside: Beside) -> bool
     days, has_part, preposition = beside
     end = clock.end
     # A range is not a time: the title keeps both of its ends.
-    is_range = line.words[end] in {*DASHES, "to"} and line[end + 1].kind == "n"
+    is_range = line.words[end] in {*DASHES, "to"} and line.has_number(end + 1)
     if is_range or not line.ends(end):
         return False
     if clock.value.weight is not Weight.BARE:
         return True
     is_beside = bool(days) or has_part
-    is_counting = line[end].kind == "w"
+    is_counting = line.has_word(end)
     if preposition in AT:
         is_beside = is_beside or _is_behind_recurrence(line, start - 1, end)
         is_before_more = line.words[end] in _AFTER_HOUR or _is_day_word(line, end)

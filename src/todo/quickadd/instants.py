@@ -4,7 +4,7 @@ import re
 from datetime import date, datetime, time
 
 from todo.quickadd.clock import Clock
-from todo.quickadd.line import Line, Match
+from todo.quickadd.line import Line, Match, TokenKind
 from todo.quickadd.present import Present
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time
 
@@ -31,7 +31,7 @@ def find_iso(line: Line, at: int, present: Present) -> Match[datetime] | None:
     if found.tzinfo is None:
         found = at_wall_time(found.date(), found.time(), present.zone)
     end = at
-    while line[end].kind != "e" and line[end].start < match.end():
+    while line[end].kind is not TokenKind.END and line[end].start < match.end():
         end += 1
     return Match(found.astimezone(present.zone), end)
 

@@ -1,10 +1,11 @@
 """A line of text as tokens: words, numbers and single marks, with their code point offsets."""
 
+import enum
 import functools
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, Generic, NamedTuple, ParamSpec, TypeVar
 
 from todo.quickadd.vocabulary import NUMBERED
 
@@ -25,6 +26,23 @@ _MAX_DIGITS = 6
 _LOOK_AHEAD = 16
 
 
+class TokenKind(enum.Enum):
+    """What a token is."""
+
+    WORD = enum.auto()
+    NUMBER = enum.auto()
+    MARK = enum.auto()
+    TAKEN = enum.auto()
+    """A part of the text that has a meaning already, or is literal."""
+    END = enum.auto()
+    """Past the end of the line."""
+
+
+# Tuples are compared by identity, which is faster than the hash of an enum.
+CONTENT: Final = (TokenKind.WORD, TokenKind.NUMBER)
+_BORDERS = (TokenKind.TAKEN, TokenKind.END)
+
+
 class Token(NamedTuple):
     """A token; a word is in lower case.
 
@@ -34,7 +52,7 @@ class Token(NamedTuple):
         text: Its text in lower case; empty for what is taken or past the end.
         number: The value of a number of at most six digits, otherwise -1.
         is_spaced: There is a blank before it, or nothing.
-        kind: `w` word, `n` number, `m` mark, `x` taken, `e` end of the line.
+        kind: What it is.
     """
 
     start: int
@@ -42,7 +60,7 @@ class Token(NamedTuple):
     text: str
     number: int
     is_spaced: bool
-    kind: str
+    kind: TokenKind
 
 
 class Match(NamedTuple, Generic[T]):
@@ -69,11 +87,11 @@ class Line:
         self.memory: defaultdict[Any, dict[int, Any]] = defaultdict(dict)
         tokens = _split(text, taken)
         self._size = len(tokens)
-        past = Token(len(text), len(text), "", -1, is_spaced=True, kind="e")
+        past = Token(len(text), len(text), "", -1, is_spaced=True, kind=TokenKind.END)
         self._tokens = [*tokens, *[past] * _LOOK_AHEAD]
         self.words = [token.text for token in self._tokens]
         self._different_words = set(self.words)
-        contents = [at for at, token in enumerate(tokens) if token.kind in "wn"]
+        contents = [at for at, token in enumerate(tokens) if token.kind in CONTENT]
         self._first_content = contents[0] if contents else self._size
         self._last_content = contents[-1] if contents else -1
 
@@ -83,6 +101,14 @@ class Line:
     def __getitem__(self, at: int) -> Token:
         return self._tokens[at]
 
+    def has_word(self, at: int) -> bool:
+        """Return whether a token is a word."""
+        return self._tokens[at].kind is TokenKind.WORD
+
+    def has_number(self, at: int) -> bool:
+        """Return whether a token is a number, in digits."""
+        return self._tokens[at].kind is TokenKind.NUMBER
+
     def number(self, at: int) -> int:
         """Return the value of a number, otherwise -1."""
         return self._tokens[at].number
@@ -90,7 +116,7 @@ class Line:
     def digits(self, at: int) -> int:
         """Return how many digits a number has; 0 for what is not a number."""
         token = self._tokens[at]
-        return token.end - token.start if token.kind == "n" else 0
+        return token.end - token.start if token.kind is TokenKind.NUMBER else 0
 
     def glued(self, at: int, text: str) -> bool:
         """Return whether a token has this text and no blank before it."""
@@ -112,26 +138,26 @@ class Line:
     def starts(self, at: int) -> bool:
         """Return whether a word can start at a token."""
         token, before = self[at], self[at - 1]
-        if token.is_spaced or before.kind in "xe":
+        if token.is_spaced or before.kind in _BORDERS:
             return True
-        if before.text not in _OPENING or before.kind != "m":
+        if before.text not in _OPENING or before.kind is not TokenKind.MARK:
             return False
         if before.text in APOSTROPHES or before.text in ",;":
             # Not the rest of `don't`, nor of `1,194`.
-            return before.is_spaced or (before.text in ",;" and token.kind == "w")
+            return before.is_spaced or (before.text in ",;" and token.kind is TokenKind.WORD)
         return True
 
     def ends(self, at: int) -> bool:
         """Return whether a word can end before a token."""
         token = self[at]
-        if token.is_spaced or token.kind in "xe":
+        if token.is_spaced or token.kind in _BORDERS:
             return True
-        if token.kind != "m" or token.text not in _CLOSING:
+        if token.kind is not TokenKind.MARK or token.text not in _CLOSING:
             return False
         after = self[at + 1]
-        if after.is_spaced or after.kind in "xem":
+        if after.is_spaced or after.kind in (*_BORDERS, TokenKind.MARK):
             return True
-        return token.text == _EM_DASH or (token.text in ",;" and after.kind == "w")
+        return token.text == _EM_DASH or (token.text in ",;" and after.kind is TokenKind.WORD)
 
     def is_numbered(self, at: int) -> bool:
         """Return whether the word before a number makes it a name, `version 1.2`, `page: 5`."""
@@ -190,22 +216,22 @@ def _split(text: str, taken: Iterable[tuple[int, int]]) -> list[Token]:
     while at < size:
         char = text[at]
         if at in begins:
-            end, kind = begins[at], "x"
+            end, kind = begins[at], TokenKind.TAKEN
         elif char.isspace():
             at, is_spaced = at + 1, True
             continue
         elif char in _DIGITS:
-            end, kind = at + 1, "n"
+            end, kind = at + 1, TokenKind.NUMBER
             while end < size and text[end] in _DIGITS and end not in begins:
                 end += 1
         elif char.isalnum() or char == "_":
-            end, kind = at + 1, "w"
+            end, kind = at + 1, TokenKind.WORD
             while end < size and _continues_word(text[end]) and end not in begins:
                 end += 1
         else:
-            end, kind = at + 1, "m"
-        part = "" if kind == "x" else text[at:end].lower()
-        number = int(part) if kind == "n" and end - at <= _MAX_DIGITS else -1
+            end, kind = at + 1, TokenKind.MARK
+        part = "" if kind is TokenKind.TAKEN else text[at:end].lower()
+        number = int(part) if kind is TokenKind.NUMBER and end - at <= _MAX_DIGITS else -1
         tokens.append(Token(at, end, part, number, is_spaced, kind))
         at, is_spaced = end, False
     return tokens

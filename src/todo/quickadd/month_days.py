@@ -77,7 +77,7 @@ def _find_number(line: Line, at: int) -> Match[int] | None:
     ordinal = find_ordinal(line, at)
     if ordinal is not None:
         return ordinal
-    return Match(line.number(at), at + 1) if line[at].kind == "n" else None
+    return Match(line.number(at), at + 1) if line.has_number(at) else None
 
 
 def _find_items(line: Line, at: int) -> Match[Rule] | None:
@@ -89,7 +89,7 @@ def _find_items(line: Line, at: int) -> Match[Rule] | None:
         item = _find_item(line, at)
         if item is None:
             break
-        is_alone = item.value.is_bare and line[at].kind == "w"
+        is_alone = item.value.is_bare and line.has_word(at)
         if is_alone and line.words[item.end] != "of" and not _find_item(line, item.end + 1):
             # "every first and foremost"
             return None
@@ -140,7 +140,7 @@ def _find_item(line: Line, at: int) -> Match[_Item] | None:
         return Match(_Item(number, _WORKDAY), after)
     if line.words[end] == "day":
         return Match(_Item(number, _DAY), end + 1)
-    is_number = line[at].kind == "n"
+    is_number = line.has_number(at)
     is_listed = line.words[end] in {",", "and", "/", "&"} or _is_of_month(line, end)
     return Match(_Item(number, _DAY, is_bare=True), end) if is_number or is_listed else None
 

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 from todo.quickadd.clock import DAY_PARTS
 from todo.quickadd.day import Way
 from todo.quickadd.due import Due
-from todo.quickadd.line import Line
+from todo.quickadd.line import CONTENT, Line
 from todo.quickadd.scan import Found
 from todo.quickadd.vocabulary import WEEKDAYS
 
@@ -73,7 +73,7 @@ def _is_noun(line: Line, due: Due, place: Found) -> bool:
     if due.part is not None:
         return _is_name(line, start, end)
     is_bare = place.end == line[end - 1].end and start > 0
-    is_inside = is_bare and line[start - 1].kind in "wn" and line[end].kind == "w"
+    is_inside = is_bare and line[start - 1].kind in CONTENT and line.has_word(end)
     is_full_name = len(line.words[start]) >= _SHORTEST
     return is_inside and is_full_name and line.words[end] not in _NOT_NOUNS
 
@@ -97,4 +97,4 @@ def is_before_noun(line: Line, due: Due, place: Found) -> bool:
         return False
     start, end = due.days[0].start, due.days[0].end
     is_bare = place.start == line[start].start and place.end == line[end - 1].end
-    return is_bare and line[end].kind == "w" and line.words[start] in _NAMING
+    return is_bare and line.has_word(end) and line.words[start] in _NAMING

@@ -13,7 +13,7 @@ _MAX_ORDINAL_DIGITS = 3
 @remembered
 def find_cardinal(line: Line, at: int) -> Match[int] | None:
     """Find `5`, `five`, `twenty five` or `twenty-five`."""
-    if line[at].kind == "n":
+    if line.has_number(at):
         number = line.number(at)
         return Match(number, at + 1) if number >= 0 else None
     first = CARDINALS.get(line.words[at])
@@ -30,7 +30,7 @@ def find_cardinal(line: Line, at: int) -> Match[int] | None:
 @remembered
 def find_ordinal(line: Line, at: int) -> Match[int] | None:
     """Find `15th`, `third`, `twenty first` or `twenty-first`."""
-    if line[at].kind == "n":
+    if line.has_number(at):
         suffix = line[at + 1]
         if suffix.text not in _SUFFIXES or suffix.is_spaced:
             return None
@@ -52,7 +52,7 @@ def find_amount(line: Line, at: int) -> Match[Fraction] | None:
         end = line.phrase(at, words)
         if end > 0:
             return Match(amount, end)
-    if line[at].kind == "n":
+    if line.has_number(at):
         return _find_fraction(line, at)
     whole = find_cardinal(line, at)
     if whole is None:

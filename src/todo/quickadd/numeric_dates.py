@@ -60,10 +60,10 @@ def find_numeric_date(line: Line, at: int, present: Present) -> Match[Day] | Non
 
 def _find_chain(line: Line, at: int) -> _Chain | None:
     mark = line.words[at + 1]
-    if line[at].kind != "n" or mark not in {"-", "/", "."}:
+    if not line.has_number(at) or mark not in {"-", "/", "."}:
         return None
     numbers, digits, end = [line.number(at)], [line.digits(at)], at + 1
-    while line.glued(end, mark) and line[end + 1].kind == "n" and not line[end + 1].is_spaced:
+    while line.glued(end, mark) and line.has_number(end + 1) and not line[end + 1].is_spaced:
         numbers.append(line.number(end + 1))
         digits.append(line.digits(end + 1))
         end += 2
@@ -107,7 +107,7 @@ def _find_without_year(line: Line, at: int, chain: _Chain, present: Present) -> 
         end += 1
     elif _is_fraction(line, at, chain):
         return None
-    elif chain.numbers in _COMMON_FRACTIONS and line.is_first(at) and line[end].kind == "w":
+    elif chain.numbers in _COMMON_FRACTIONS and line.is_first(at) and line.has_word(end):
         # "3/4 cup of sugar"
         return None
     else:

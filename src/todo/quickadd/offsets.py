@@ -24,7 +24,7 @@ STARTS: Final = frozenset({
 @remembered
 def find_offset(line: Line, at: int, present: Present) -> Match[date | datetime] | None:
     """Find a length of time from now, or from a day: a day, or an instant in the user's zone."""
-    if line[at].kind != "n" and line.words[at] not in STARTS:
+    if not line.has_number(at) and line.words[at] not in STARTS:
         return None
     found = _find_length(line, at)
     if found is None:
@@ -43,7 +43,7 @@ def _find_length(line: Line, at: int) -> Match[Duration] | None:
     if word == "next":
         if line.words[at + 1] in _NEXT:
             return Match(_NEXT[line.words[at + 1]], at + 2)
-        return find_duration(line, at + 1) if line[at + 1].kind == "n" else None
+        return find_duration(line, at + 1) if line.has_number(at + 1) else None
     return _find_later(line, at)
 
 

@@ -60,7 +60,7 @@ class Repeat:
 
 def is_adverb(line: Line, at: int) -> bool:
     """Return whether `daily` before a token says how often, and does not belong to a noun."""
-    return line[at].kind != "w" or line.words[at] in _AFTER_ADVERB
+    return not line.has_word(at) or line.words[at] in _AFTER_ADVERB
 
 
 def find_pattern(line: Line, at: int) -> Match[Rule] | None:
@@ -83,7 +83,7 @@ def find_pattern(line: Line, at: int) -> Match[Rule] | None:
         if found is not None:
             return found
     months = find_months(line, at)
-    if months is None or line[months.end].kind == "n":
+    if months is None or line.has_number(months.end):
         return None
     return Match(Rule(Frequency.YEARLY, by_month=months.value, by_month_day=(1,)), months.end)
 

@@ -54,14 +54,14 @@ def _find_days(line: Line, at: int, to: frozenset[str], present: Present) -> Mat
         return _find_last_number(line, first)
     if first.value is not None:
         return Match(Range((first.value, last.value)), last.end)
-    is_date = line[first.end + 1].kind == "n" and last.value.day.way is Way.DATE
+    is_date = line.has_number(first.end + 1) and last.value.day.way is Way.DATE
     return Match(Range(), last.end) if is_date else None
 
 
 def _find_last_number(line: Line, first: Match[NamedDay | None]) -> Match[Range] | None:
     """Find the rest of `dec 24 to 28`."""
     at, named = first.end + 1, first.value
-    is_date = named is not None and named.day.way is Way.DATE and line[first.end - 1].kind == "n"
+    is_date = named is not None and named.day.way is Way.DATE and line.has_number(first.end - 1)
     is_number = 1 <= line.digits(at) <= 2 and line.words[at + 1] not in {":", "am", "pm"}  # noqa: PLR2004
     return Match(Range((named,)), at + 1) if named and is_date and is_number else None
 
@@ -73,7 +73,7 @@ def _find_first_day(
     named = find_named_day(line, at, present)
     if named is not None and line.words[named.end] in to:
         return Match(named.value, named.end)
-    if line[at].kind != "n" and line.words[at] not in MONTHS:
+    if not line.has_number(at) and line.words[at] not in MONTHS:
         return None
     day = find_any_date(line, at, present)
     if day is not None and line.words[day.end] in to:

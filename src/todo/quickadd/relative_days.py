@@ -7,7 +7,7 @@ from todo.quickadd import periods
 from todo.quickadd.clock import DAY_PARTS, DayPart, Weight
 from todo.quickadd.day import Day, Way
 from todo.quickadd.durations import find_duration
-from todo.quickadd.line import Line, Match, remembered
+from todo.quickadd.line import CONTENT, Line, Match, remembered
 from todo.quickadd.numbers import find_ordinal
 from todo.quickadd.periods import find_period_day
 from todo.quickadd.present import Present, make_date
@@ -92,7 +92,7 @@ def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
     if weeks is not None:
         day = present.week(weeks.value) + timedelta(days=weekday)
         return Match(Day(day, Way.RELATIVE), weeks.end)
-    is_before_noun = line[end].kind == "w" and line.words[end] not in _AFTER_DAY
+    is_before_noun = line.has_word(end) and line.words[end] not in _AFTER_DAY
     if line.words[at - 1] == "the" and is_before_noun:
         # "the Sunday Times", but "the friday at noon"
         return None
@@ -160,14 +160,14 @@ def _find_next_month(line: Line, at: int, present: Present) -> Match[Day]:
     first = present.month(1)
     start = line.skip(at, "on")
     start = line.skip(start, "the")
-    ordinal = find_ordinal(line, start) if line[start].kind == "n" else None
+    ordinal = find_ordinal(line, start) if line.has_number(start) else None
     is_bare = ordinal is None and start == at and 1 <= line.digits(at) <= 2  # noqa: PLR2004
     number, end = (line.number(at), at + 1) if is_bare else ordinal or (0, at)
     day = make_date(first.year, first.month, number)
-    if day is None or not line.ends(end) or (is_bare and line[end].kind in "wn"):
+    if day is None or not line.ends(end) or (is_bare and line[end].kind in CONTENT):
         return Match(Day(first, Way.RELATIVE), at)
     # "next month 1st draft"
-    is_doubtful = is_bare or (start == at and line[end].kind == "w")
+    is_doubtful = is_bare or (start == at and line.has_word(end))
     return Match(Day(day, Way.RELATIVE, other=first if is_doubtful else None), end)
 
 

@@ -63,7 +63,7 @@ def _find_any(line: Line, at: int) -> Match[Reminder] | None:
         found = find_duration(line, at + 1)
         if (
             found is None
-            or line[at + 1].kind != "n"
+            or not line.has_number(at + 1)
             or any(line[each].is_spaced for each in range(at + 1, found.end))
         ):
             return None

@@ -122,7 +122,7 @@ def _is_weekday(line: Line, at: int) -> bool:
     """Return whether `weekly` has a weekday or a date behind it, which is its first due."""
     word = line.words[at]
     if word in MONTHS:
-        return line[at + 1].kind == "n"
+        return line.has_number(at + 1)
     return word in WEEKDAYS and (word not in WEAK_WEEKDAYS or line.is_last(at + 1))
 
 

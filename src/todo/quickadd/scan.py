@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from todo.quickadd import bounds, due, ranges, reminders, repeats
 from todo.quickadd.bounds import Bound, find_bound
 from todo.quickadd.due import Due, find_due
-from todo.quickadd.line import Line, Match
+from todo.quickadd.line import Line, Match, TokenKind
 from todo.quickadd.patterns import Repeat
 from todo.quickadd.present import Present
 from todo.quickadd.ranges import Range, find_range
@@ -85,9 +85,9 @@ def _place(line: Line, at: int, found: Match[Value]) -> Found:
 
 def _can_start(line: Line, at: int) -> bool:
     token = line[at]
-    if token.kind == "n":
+    if token.kind is TokenKind.NUMBER:
         # Nothing starts with a number that another number follows, or nothing.
-        return line[at + 1].kind in "wm" and line.starts(at)
+        return line[at + 1].kind in (TokenKind.WORD, TokenKind.MARK) and line.starts(at)
     return token.text in _STARTS and line.starts(at)
 
 

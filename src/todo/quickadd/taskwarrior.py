@@ -26,10 +26,10 @@ def find_taskwarrior_due(line: Line, at: int, present: Present) -> Match[date | 
         day = _find_edge(line.words[at], present)
         if day is not None:
             return Match(day, at + 1)
-        if line.words[at] in MONTHS and line.ends(at + 1) and line[at + 1].kind != "n":
+        if line.words[at] in MONTHS and line.ends(at + 1) and not line.has_number(at + 1):
             first = next_date(present.today, MONTHS[line.words[at]], 1)
             return None if first is None else Match(first, at + 1)
-    length = find_duration(line, at) if line[at].kind == "n" else None
+    length = find_duration(line, at) if line.has_number(at) else None
     if length is None or line.words[length.end - 1] in _NOT_UNITS:
         return None
     due = length.value.after(present)

@@ -49,7 +49,7 @@ def _find_period(line: Line, at: int, present: Present) -> Match[tuple[date, dat
     if year:
         return Match((date(year, 1, 1), date(year, _DECEMBER, _LAST) + _DAY), at + 1)
     year, end = _year_at(line, at + 1), at + 2
-    if month is None or (line[at + 1].kind == "n" and not year):
+    if month is None or (line.has_number(at + 1) and not year):
         return None
     if not year:
         year, end = present.today.year, at + 1

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from todo.quickadd.clock import PLURAL_PARTS
-from todo.quickadd.line import Line
+from todo.quickadd.line import Line, TokenKind
 from todo.quickadd.patterns import EVERY, RECURRING
 from todo.quickadd.questions import ask_part
 from todo.quickadd.result import Question, Span
@@ -96,14 +96,14 @@ def _find_several(line: Line) -> tuple[int, int] | None:
 
 def _find_more_hours(line: Line, last: int) -> int:
     """Find the last token of `at 9, 12 and 5` behind its first hour, or this one."""
-    if line[last].kind != "n" and line.words[last] not in _HALVES:
+    if not line.has_number(last) and line.words[last] not in _HALVES:
         return last
     at = last
     while line.words[at + 1] in _JOINING:
         start = line.skip(at + 2, "and")
         after = line[start + 1]
         is_hour = 0 <= line.number(start) <= _HOURS and line.ends(start + 1)
-        if not is_hour or (after.kind == "w" and after.text not in _AFTER_HOURS):
+        if not is_hour or (after.kind is TokenKind.WORD and after.text not in _AFTER_HOURS):
             break
         at = start
     return at
