@@ -5,6 +5,7 @@ They have titles that users wrote, quoted, so a title cannot look like a sentenc
 
 from collections.abc import Sequence
 
+from todo.assistant.answer import ToolUse
 from todo.assistant.decision import TaskName
 from todo.core.errors import ProblemError
 from todo.mcp.quoting import escape, quote
@@ -38,6 +39,12 @@ _VERBS = {
     "reopen": "reopen",
     "delete": "delete",
 }
+_DONE = {
+    "add_tasks": "Added",
+    "update_tasks": "Changed",
+    "complete_tasks": "Completed",
+    "reschedule_tasks": "Moved",
+}
 
 
 def say_degraded(reason: str) -> str:
@@ -53,16 +60,32 @@ def say_degraded(reason: str) -> str:
 
 
 def say_changed(verb: str, structured: Json) -> str:
-    """Return what was done with tasks."""
+    """Return what was done with tasks, and how to take it back."""
     if "unchanged" in structured:
         return "It was like that already; nothing was changed."
+    return f"{_describe_change(verb, structured)}\n{UNDO_HINT}"
+
+
+def say_facts(uses: Sequence[ToolUse]) -> str:
+    """Return what the calls of a model changed, whatever the model says about it."""
+    facts = []
+    for use in uses:
+        is_change = "run_id" in use.result and "unchanged" not in use.result
+        if is_change and use.tool_name in _DONE:
+            is_reopened = use.arguments.get("reopen", False)
+            verb = "Reopened" if is_reopened else _DONE[use.tool_name]
+            facts.append(_describe_change(verb, use.result))
+    return "\n".join([*facts, UNDO_HINT]) if facts else DECLINED
+
+
+def _describe_change(verb: str, structured: Json) -> str:
     tasks = structured["tasks"]
     lines = [f"{verb} {_name_task(tasks[0], structured)}."] if len(tasks) == 1 else []
     if not lines:
         lines = [f"{verb} {len(tasks)} tasks:", *_list_tasks(tasks, structured)]
     for task in structured.get("next", ())[:_MAX_SHOWN]:
         lines.append(f"Next: {_name_task(task, structured)}.")
-    return "\n".join([*lines, UNDO_HINT])
+    return "\n".join(lines)
 
 
 def say_found(structured: Json) -> str:

@@ -74,15 +74,19 @@ DECISION_SCHEMA: Json = {
 
 
 def choose_tasks(tasks: Sequence[TaskName]) -> list[TaskName]:
-    """Return those tasks that a prompt has room for, in its order."""
+    """Return those tasks that a prompt has room for, in its order.
+
+    The first of the tasks have precedence. Among those, a new one comes last, and a completed one
+    moves to the end, so that the beginning of the prompt stays the same.
+    """
     chosen: list[TaskName] = []
     size = 0
     for task in tasks[:MAX_TASKS]:
-        size += len(_render_task(len(chosen) + 1, task)) + 1
+        size += len(_render_task(MAX_TASKS, task)) + 1
         if size > _MAX_LISTED:
             break
         chosen.append(task)
-    return chosen
+    return sorted(chosen, key=lambda task: (task.is_completed, task.id))
 
 
 def render_decision_prompt(

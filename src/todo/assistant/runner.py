@@ -189,22 +189,25 @@ class _Turn:
 
     async def _ask(self, model: BoundedModel, message: str) -> None:
         made = await ask_for_decision(model, self.context.rules, self._history, message)
-        if made.decision is None:
+        if made.decision is None and made.reply:
             await self._response.add_piece(made.reply)
-        else:
+            await self._response.say(answer_text.DECLINED)
+        elif made.decision is not None:
             await self.carry_out(made.decision)
 
     async def _loop(self, model: BoundedModel, message: str) -> None:
         loop = ToolLoop(model, self._tools)
         await loop.run(self.context, self._history, message, self._response.add_piece)
-        if self._tools.changed:
-            await self._response.say(answer_text.UNDO_HINT)
+        # What a model says about its work is not always so.
+        if self._tools.changed or not self._tools.proposed:
+            await self._response.say(answer_text.say_facts(self._tools.uses))
 
     async def degrade(self, reason: str) -> None:
         """Say what can be said without a model."""
         self._degraded = reason
         if self._tools.changed:
-            await self._response.say(f"{answer_text.STOPPED} {answer_text.UNDO_HINT}")
+            await self._response.say(answer_text.STOPPED)
+            await self._response.say(answer_text.say_facts(self._tools.uses))
         elif not self._tools.proposed:
             await self._response.say(answer_text.say_degraded(reason))
 

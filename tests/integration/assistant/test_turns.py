@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.assistant.desk import DEADLINE_S, Desk, Events, Model, choose, say
 from todo.assistant.answer import AGENT, Turn, TurnAnswer
-from todo.assistant.model_client import ModelAnswer, ModelError, ModelRequest
+from todo.assistant.model_client import Mode, ModelAnswer, ModelError, ModelRequest
 from todo.core.caller import Caller
 from todo.core.errors import RateLimitedError
 
@@ -133,7 +133,7 @@ def test_a_decision_of_a_model_is_carried_out_with_the_words_of_the_person(
 def test_an_invalid_decision_goes_back_to_the_model_twice(desk: Desk, ann: Caller) -> None:
     model = Model("json_schema", say("{"), choose("complete", 7), choose("none", reply="Hello."))
     answer = desk.ask(desk.hire(model), ann, UNDECIDED)
-    assert (answer.response, len(model.requests)) == ("Hello.", 3)
+    assert (answer.response, len(model.requests)) == ("Hello.\nNothing was changed.", 3)
     assert "the list has no number 7" in str(model.requests[2].messages[-1]["content"])
     model = Model("json_schema", say("no JSON"))
     answer = desk.ask(desk.hire(model), ann, UNDECIDED)
@@ -151,7 +151,8 @@ def test_a_model_with_tools_works_until_it_answers(desk: Desk, ann: Caller) -> N
     answer = desk.ask(desk.hire(model), ann, "that thing is through")
     assert desk.tasks(ann)["one"]["is_completed"]
     assert [use.tool_name for use in answer.tool_calls] == ["find_tasks", "complete_tasks"]
-    assert answer.response == 'Looking. Done.\nTo take it back, write "undo".'
+    facts = 'Completed "one".\nTo take it back, write "undo".'
+    assert answer.response == f"Looking. Done.\n{facts}"
     assert "run_id" not in str(model.requests[-1].messages)
 
 
@@ -179,6 +180,14 @@ def test_a_model_has_only_some_of_the_tools(desk: Desk, ann: Caller, tool: str) 
     model = Model("tools", say("", (tool, "{}")), say("Sorry."))
     answer = desk.ask(desk.hire(model), ann, UNDECIDED)
     assert answer.tool_calls[0].result["error"]["code"] == "unknown-tool"
+
+
+@pytest.mark.parametrize("mode", ["json_schema", "tools"])
+def test_the_answer_does_not_rely_on_what_a_model_says(desk: Desk, ann: Caller, mode: Mode) -> None:
+    lie = "I deleted everything."
+    said = choose("none", reply=lie) if mode == "json_schema" else say(lie)
+    answer = desk.ask(desk.hire(Model(mode, said)), ann, UNDECIDED)
+    assert answer.response == f"{lie}\nNothing was changed."
 
 
 def test_a_model_that_never_ends_is_stopped(desk: Desk, ann: Caller) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.todo.assistant.names import name_task
@@ -26,6 +28,13 @@ def test_the_beginning_is_the_same_until_the_tasks_change() -> None:
     second = render_tool_prompt(tasks, ["Home"], [Turn("user", "one")], "two", "Today is Tuesday.")
     assert first[0] == second[0]
     assert second[-1]["content"] == "Today is Tuesday.\ntwo"
+
+
+def test_a_new_task_comes_last_and_a_completed_one_moves_to_the_end() -> None:
+    tasks = [name_task(number) for number in (3, 2, 1)]
+    assert [each.id for each in choose_tasks(tasks)] == [each.id for each in reversed(tasks)]
+    done = replace(tasks[2], is_completed=True)
+    assert choose_tasks([*tasks[:2], done])[-1] == done
 
 
 def test_a_message_is_quoted_where_only_a_decision_is_wanted() -> None:
