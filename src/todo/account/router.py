@@ -24,7 +24,7 @@ async def read_me(request: Request, caller: CallerDep) -> Response:
         # Before what it tags: a tag that is too old only makes a change fail.
         tag = etag_for(await find_account_version(session, caller.user))
         body = await read_account(session, caller.user)
-    return json_response(request, body, tag)
+    return json_response(request, body, tag, is_number_of_account=True)
 
 
 @router.patch("", response_model=AccountRead)

@@ -36,17 +36,22 @@ class StoredResponse:
         )
 
 
-def json_response(request: Request, body: bytes, tag: str | None = None) -> Response:
+def json_response(
+    request: Request, body: bytes, tag: str | None = None, *, is_number_of_account: bool = False
+) -> Response:
     """Return the response to a read: 304 if the caller has the same already.
 
     Args:
         request: The request.
         body: JSON.
         tag: Its entity tag; a hash of the body by default.
+        is_number_of_account: Whether the tag is the number of an account's latest change, which
+            another account can have at the same address. A browser asks for what it has stored by
+            the tag, whatever `Vary` says, so it must not store such a response.
     """
     tag = tag or f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    # Two callers may have the same tag: a cache keeps their responses apart.
-    headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "Authorization"}
+    control = "no-store" if is_number_of_account else "private, no-cache"
+    headers = {"etag": tag, "cache-control": control, "vary": "Authorization"}
     # The lines of a list are one list (RFC 9110, 5.2).
     known = ",".join(request.headers.getlist("if-none-match"))
     if known and matches_weakly(known, tag):

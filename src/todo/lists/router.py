@@ -127,7 +127,8 @@ async def list_shares(request: Request, caller: CallerDep, list_id: UUID) -> Res
         )
         user = None if rows[0][1] == "owner" else caller.user
         shares = await lists.find_shares(str(list_id), user)
-    return json_response(request, b'{"items":[%b]}' % b",".join(shares), tag)
+    body = b'{"items":[%b]}' % b",".join(shares)
+    return json_response(request, body, tag, is_number_of_account=True)
 
 
 @router.put(_SHARE_PATH, response_model=ShareRead)

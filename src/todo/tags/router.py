@@ -45,9 +45,8 @@ async def list_tags(
         found = await find_names(session, caller.user, after, asked.limit + 1)
     shown = found[: asked.limit]
     cursor = render_cursor(shown[-1]) if len(found) > len(shown) else None
-    return json_response(
-        request, render_page([orjson.dumps({"name": n}) for n in shown], cursor), tag
-    )
+    page = render_page([orjson.dumps({"name": n}) for n in shown], cursor)
+    return json_response(request, page, tag, is_number_of_account=True)
 
 
 @router.patch(_ONE, response_model=TagRenamed)

@@ -109,6 +109,30 @@ def test_runs_in_a_list_that_somebody_shares_are_shown_and_undone(visitor: Visit
     assert read(visitor.http.get(f"{API}/tasks", params={"list": home["id"]}))["items"] == []
 
 
+@pytest.mark.parametrize("path", ["me", "tags", "tasks", "lists"])
+def test_a_browser_keeps_the_answers_to_two_people_apart(visitor: Visitor, path: str) -> None:
+    bob = f"bob-{uuid.uuid4()}"
+    other = visitor.site.service.token(bob)
+    for token in (visitor.token, other):
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=f"{visitor.site.origin}{API}/", headers=headers) as http:
+            # The same number of changes: the same entity tag, where that is the tag.
+            task = {"title": token[-9:], "tags": [token[-9:]]}
+            read(http.post("tasks", json=task), 201)
+            read(http.post("lists", json={"name": token[-9:]}), 201)
+    visitor.visit()
+
+    found = [
+        visitor.browser.wait_for_promise(
+            f"fetch('api/v1/{path}', {{headers: {{Authorization: 'Bearer {token}'}}}})"
+            ".then((answer) => answer.text())"
+        )
+        for token in (visitor.token, other)
+    ]
+
+    assert (bob if path == "me" else other[-9:]) in found[1]
+
+
 @pytest.fixture
 def prefixed(site: Site) -> Iterator[str]:
     """The address of the service behind a proxy that adds a prefix to each path."""
