@@ -4,23 +4,30 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
-from todo.quickadd.alternatives import ask_alternatives, ask_last, ask_range
-from todo.quickadd.bounds import End, FromCompletion, Start, UnclearEnd, Until
-from todo.quickadd.clock import Clock, DayPart
-from todo.quickadd.day import NamedDay
+from todo.quickadd.days.model import NamedDay
+from todo.quickadd.days.present import Present
+from todo.quickadd.doubts.alternatives import ask_alternatives, ask_last, ask_range
+from todo.quickadd.doubts.questions import (
+    ask_due,
+    ask_end,
+    ask_part,
+    ask_past,
+    ask_unclear,
+    settle_days,
+)
+from todo.quickadd.doubts.unread import ask_unread
 from todo.quickadd.due import Due
-from todo.quickadd.first_due import end_after, end_on, find_first_due, has_day
-from todo.quickadd.instants import instant_of
-from todo.quickadd.line import Line
 from todo.quickadd.nouns import is_before_noun, is_purpose, keep_nouns, keep_topics
-from todo.quickadd.patterns import Repeat
-from todo.quickadd.present import Present
-from todo.quickadd.questions import ask_due, ask_end, ask_part, ask_past, ask_unclear, settle_days
 from todo.quickadd.ranges import Range
 from todo.quickadd.reminders import MAX_MINUTES, MIN_MINUTES, Reminder
 from todo.quickadd.result import Kind, Question, Span
+from todo.quickadd.rules.bounds import End, FromCompletion, Start, UnclearEnd, Until
+from todo.quickadd.rules.first_due import end_after, end_on, find_first_due, has_day
+from todo.quickadd.rules.patterns import Repeat
 from todo.quickadd.scan import Found
-from todo.quickadd.unread import ask_unread
+from todo.quickadd.times.clock import Clock, DayPart
+from todo.quickadd.times.instants import instant_of
+from todo.quickadd.tokens.line import Line
 from todo.schedule.rule import Rule
 from todo.schedule.series import Basis
 

@@ -3,23 +3,24 @@
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from todo.quickadd import clock, day_parts, days
-from todo.quickadd.clock import Clock, DayPart, Weight, find_clock
-from todo.quickadd.counted_days import is_counted_from
-from todo.quickadd.day import Day, NamedDay, Way
-from todo.quickadd.day_parts import find_day_end, find_day_part, find_opening
-from todo.quickadd.days import find_day
-from todo.quickadd.doubts import ask_midnight, find_impossible_date
-from todo.quickadd.durations import APPROXIMATELY
-from todo.quickadd.hours import AT, Beside, is_hour
-from todo.quickadd.instants import find_iso
-from todo.quickadd.line import CONTENT, Line, Match
-from todo.quickadd.offsets import find_offset
-from todo.quickadd.patterns import EVERY
-from todo.quickadd.present import Present, next_day_of_month
-from todo.quickadd.questions import ask_number, ask_part, render_day
+from todo.quickadd.days import any_day
+from todo.quickadd.days.any_day import find_day
+from todo.quickadd.days.counted import is_counted_from
+from todo.quickadd.days.model import Day, NamedDay, Way
+from todo.quickadd.days.offsets import find_offset
+from todo.quickadd.days.present import Present, next_day_of_month
+from todo.quickadd.days.taskwarrior import find_taskwarrior_due
+from todo.quickadd.doubts.impossible_days import ask_midnight, find_impossible_date
+from todo.quickadd.doubts.questions import ask_number, ask_part, render_day
 from todo.quickadd.result import Question
-from todo.quickadd.taskwarrior import find_taskwarrior_due
+from todo.quickadd.rules.patterns import EVERY
+from todo.quickadd.times import clock, day_parts
+from todo.quickadd.times.clock import Clock, DayPart, Weight, find_clock
+from todo.quickadd.times.day_parts import find_day_end, find_day_part, find_opening
+from todo.quickadd.times.durations import APPROXIMATELY
+from todo.quickadd.times.hours import AT, Beside, is_hour
+from todo.quickadd.times.instants import find_iso
+from todo.quickadd.tokens.line import CONTENT, Line, Match
 from todo.quickadd.vocabulary import (
     CARDINALS,
 )
@@ -28,7 +29,7 @@ _BEFORE_DAY = frozenset({"on", "by", "before", "for"})
 _BEFORE_CLOCK = frozenset({"at", "@", "by", "before", "after", "for"})
 _LENGTHS = frozenset({*CARDINALS, "a", "an", "half"})
 STARTS: Final = frozenset({
-    *_BEFORE_DAY, *_BEFORE_CLOCK, *APPROXIMATELY, *days.STARTS, *clock.STARTS, *day_parts.STARTS,
+    *_BEFORE_DAY, *_BEFORE_CLOCK, *APPROXIMATELY, *any_day.STARTS, *clock.STARTS, *day_parts.STARTS,
     "due",
 })  # fmt: skip
 _EDGES = frozenset({"end", "start", "beginning"})

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 
+from todo.quickadd.days.present import make_present
 from todo.quickadd.due import Due
-from todo.quickadd.durations import Duration, find_duration
-from todo.quickadd.line import DASHES, Line
 from todo.quickadd.parser import parse_due
-from todo.quickadd.present import make_present
 from todo.quickadd.scan import scan
+from todo.quickadd.times.durations import Duration, find_duration
+from todo.quickadd.tokens.line import DASHES, Line
 
 _DIRECTIONS = {"later": 1, "earlier": -1, "sooner": -1}
 _ELSEWHERE = timezone(timedelta(hours=1))

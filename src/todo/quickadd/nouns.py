@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
-from todo.quickadd.clock import DAY_PARTS
-from todo.quickadd.day import Way
+from todo.quickadd.days.model import Way
 from todo.quickadd.due import Due
-from todo.quickadd.line import CONTENT, Line
 from todo.quickadd.scan import Found
+from todo.quickadd.times.clock import DAY_PARTS
+from todo.quickadd.tokens.line import CONTENT, Line
 from todo.quickadd.vocabulary import WEEKDAYS
 
 P = TypeVar("P", bound=tuple[Found, Due])

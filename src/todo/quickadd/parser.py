@@ -10,18 +10,18 @@ from collections.abc import Collection
 from datetime import date, datetime, tzinfo
 
 from todo.quickadd.assembly import Assembly
-from todo.quickadd.bounds import Bound, End, FromCompletion, Start, UnclearEnd, Until
-from todo.quickadd.first_due import end_after, end_on, find_first_day
-from todo.quickadd.line import Line
+from todo.quickadd.days.present import Present, make_present
+from todo.quickadd.doubts.questions import settle_days
 from todo.quickadd.literals import find_literals
 from todo.quickadd.marks import collect_marks
-from todo.quickadd.patterns import Repeat
-from todo.quickadd.present import Present, make_present
-from todo.quickadd.questions import settle_days
-from todo.quickadd.repeats import COMPLETION
 from todo.quickadd.result import MAX_TEXT, Question, QuickAdd, Span
+from todo.quickadd.rules.bounds import Bound, End, FromCompletion, Start, UnclearEnd, Until
+from todo.quickadd.rules.first_due import end_after, end_on, find_first_day
+from todo.quickadd.rules.patterns import Repeat
+from todo.quickadd.rules.repeats import COMPLETION
 from todo.quickadd.scan import scan
 from todo.quickadd.title import render_title
+from todo.quickadd.tokens.line import Line
 from todo.schedule.rule import Rule, read_rule
 from todo.schedule.series import Basis
 

@@ -3,18 +3,19 @@
 from dataclasses import dataclass
 from typing import Final
 
-from todo.quickadd import clock, days
-from todo.quickadd.clock import Weight, find_clock
-from todo.quickadd.dates import find_any_date
-from todo.quickadd.day import NamedDay, Way
-from todo.quickadd.days import find_named_day
-from todo.quickadd.line import DASHES, Line, Match
-from todo.quickadd.present import Present
+from todo.quickadd.days import any_day
+from todo.quickadd.days.any_day import find_named_day
+from todo.quickadd.days.dates import find_any_date
+from todo.quickadd.days.model import NamedDay, Way
+from todo.quickadd.days.present import Present
+from todo.quickadd.times import clock
+from todo.quickadd.times.clock import Weight, find_clock
+from todo.quickadd.tokens.line import DASHES, Line, Match
 from todo.quickadd.vocabulary import MONTHS
 
 _ANY_TO = frozenset({"until", "till", "to", "through", "and", *DASHES})
 _TO = frozenset({"to", "through", *DASHES})
-STARTS: Final = frozenset({*days.STARTS, *clock.STARTS, "between", "from"})
+STARTS: Final = frozenset({*any_day.STARTS, *clock.STARTS, "between", "from"})
 _UNTIL = frozenset({"until", "till"})
 _AND = frozenset({"and"})
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final
 
-from todo.quickadd.clock import Clock, find_clock
-from todo.quickadd.durations import Duration, find_duration
-from todo.quickadd.line import Line, Match
-from todo.quickadd.present import Present
+from todo.quickadd.days.present import Present
+from todo.quickadd.times.clock import Clock, find_clock
+from todo.quickadd.times.durations import Duration, find_duration
+from todo.quickadd.tokens.line import Line, Match
 from todo.schedule.due import at_wall_time
 
 MAX_MINUTES = 366 * 24 * 60

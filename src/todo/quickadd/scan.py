@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from todo.quickadd import bounds, due, ranges, reminders, repeats
-from todo.quickadd.bounds import Bound, find_bound
+from todo.quickadd import due, ranges, reminders
+from todo.quickadd.days.present import Present
 from todo.quickadd.due import Due, find_due
-from todo.quickadd.line import Line, Match, TokenKind
-from todo.quickadd.patterns import Repeat
-from todo.quickadd.present import Present
 from todo.quickadd.ranges import Range, find_range
 from todo.quickadd.reminders import Reminder, find_reminder
-from todo.quickadd.repeats import find_repeat
+from todo.quickadd.rules import bounds, repeats
+from todo.quickadd.rules.bounds import Bound, find_bound
+from todo.quickadd.rules.patterns import Repeat
+from todo.quickadd.rules.repeats import find_repeat
+from todo.quickadd.tokens.line import Line, Match, TokenKind
 
 Value = Repeat | Bound | Reminder | Range | Due
 

@@ -7,10 +7,10 @@ its days.
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
-from todo.quickadd.durations import find_duration
-from todo.quickadd.line import Line
+from todo.quickadd.days.present import Present, make_date, make_present
 from todo.quickadd.parser import parse_due
-from todo.quickadd.present import Present, make_date, make_present
+from todo.quickadd.times.durations import find_duration
+from todo.quickadd.tokens.line import Line
 from todo.quickadd.vocabulary import WEEKDAYS
 from todo.schedule.due import EARLIEST
 

@@ -7,7 +7,7 @@ that nobody says in words, such as lists of BYSETPOS, are rendered as an RRULE.
 from collections.abc import Iterable
 from datetime import date, datetime
 
-from todo.quickadd.present import days_of_month
+from todo.quickadd.days.present import days_of_month
 from todo.quickadd.vocabulary import MONTH_NAMES, WEEKDAY_NAMES
 from todo.schedule.due import EARLIEST, LATEST
 from todo.schedule.rule import Frequency, Rule

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo.quickadd.durations import Duration
 from todo.quickadd.moves import NewDue, Shift, parse_new_due
+from todo.quickadd.times.durations import Duration
 
 BERLIN = ZoneInfo("Europe/Berlin")
 # A Friday, ten in the morning in Berlin.

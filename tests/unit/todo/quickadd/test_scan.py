@@ -7,9 +7,10 @@ import pytest
 
 from tests.unit.todo.quickadd.phrasebook import load_phrases
 from tests.unit.todo.quickadd.test_any_text import make_texts
-from todo.quickadd import bounds, due, ranges, reminders, repeats
-from todo.quickadd.line import Line
-from todo.quickadd.present import make_present
+from todo.quickadd import due, ranges, reminders
+from todo.quickadd.days.present import make_present
+from todo.quickadd.rules import bounds, repeats
+from todo.quickadd.tokens.line import Line
 
 PHRASES = list(load_phrases())
 TEXTS = [*(phrase.text for phrase in PHRASES), *make_texts(seed=4, count=400)]

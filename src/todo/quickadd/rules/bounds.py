@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from datetime import UTC, time
 from typing import Final
 
-from todo.quickadd.day import NamedDay, Way
-from todo.quickadd.days import find_named_day
-from todo.quickadd.durations import Duration, find_duration
-from todo.quickadd.line import Line, Match
-from todo.quickadd.numbers import find_cardinal
-from todo.quickadd.present import Present
-from todo.quickadd.repeats import COMPLETION_STARTS, find_completion
+from todo.quickadd.days.any_day import find_named_day
+from todo.quickadd.days.model import NamedDay, Way
+from todo.quickadd.days.present import Present
 from todo.quickadd.result import Question
-from todo.quickadd.unclear_ends import find_unclear_end
+from todo.quickadd.rules.repeats import COMPLETION_STARTS, find_completion
+from todo.quickadd.rules.unclear_ends import find_unclear_end
+from todo.quickadd.times.durations import Duration, find_duration
+from todo.quickadd.tokens.line import Line, Match
+from todo.quickadd.tokens.numbers import find_cardinal
 from todo.quickadd.vocabulary import CARDINALS
 from todo.schedule.rule import MAX_COUNT
 

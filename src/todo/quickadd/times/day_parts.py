@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from todo.quickadd.clock import DAY_PARTS, DayPart
-from todo.quickadd.line import Line, Match
+from todo.quickadd.times.clock import DAY_PARTS, DayPart
+from todo.quickadd.tokens.line import Line, Match
 
 _AT = frozenset({"lunchtime", "night"})
 _FIRST_THING = ("first thing", "1 st thing")

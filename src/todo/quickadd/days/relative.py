@@ -3,14 +3,14 @@
 from datetime import date, timedelta
 from typing import Final
 
-from todo.quickadd import periods
-from todo.quickadd.clock import DAY_PARTS, DayPart, Weight
-from todo.quickadd.day import Day, Way
-from todo.quickadd.durations import find_duration
-from todo.quickadd.line import CONTENT, Line, Match, remembered
-from todo.quickadd.numbers import find_ordinal
-from todo.quickadd.periods import find_period_day
-from todo.quickadd.present import Present, make_date
+from todo.quickadd.days import periods
+from todo.quickadd.days.model import Day, Way
+from todo.quickadd.days.periods import find_period_day
+from todo.quickadd.days.present import Present, make_date
+from todo.quickadd.times.clock import DAY_PARTS, DayPart, Weight
+from todo.quickadd.times.durations import find_duration
+from todo.quickadd.tokens.line import CONTENT, Line, Match, remembered
+from todo.quickadd.tokens.numbers import find_ordinal
 from todo.quickadd.vocabulary import (
     BEFORE_ANOTHER_DAY,
     DISTANT_DAYS,

@@ -3,11 +3,11 @@
 from datetime import date, datetime
 from typing import Final
 
-from todo.quickadd.dates import find_date
-from todo.quickadd.durations import APPROXIMATELY, Duration, find_duration
-from todo.quickadd.line import APOSTROPHES, Line, Match, remembered
-from todo.quickadd.present import Present
-from todo.quickadd.relative_days import find_start_day
+from todo.quickadd.days.dates import find_date
+from todo.quickadd.days.present import Present
+from todo.quickadd.days.relative import find_start_day
+from todo.quickadd.times.durations import APPROXIMATELY, Duration, find_duration
+from todo.quickadd.tokens.line import APOSTROPHES, Line, Match, remembered
 from todo.quickadd.vocabulary import CARDINALS
 
 _IN = frozenset({"in", "within", "after"})

@@ -3,12 +3,9 @@
 from dataclasses import replace
 from typing import Final
 
-from todo.quickadd import durations, week_days
-from todo.quickadd.clock import PLURAL_PARTS
-from todo.quickadd.durations import find_duration
-from todo.quickadd.line import Line, Match
-from todo.quickadd.month_days import find_month_days
-from todo.quickadd.patterns import (
+from todo.quickadd.rules import week_days
+from todo.quickadd.rules.month_days import find_month_days
+from todo.quickadd.rules.patterns import (
     ADVERBS,
     EVERY,
     LAST_DAY,
@@ -18,7 +15,12 @@ from todo.quickadd.patterns import (
     find_unit,
     is_adverb,
 )
-from todo.quickadd.qualifiers import qualified, qualify
+from todo.quickadd.rules.qualifiers import qualified, qualify
+from todo.quickadd.rules.week_days import find_day_set, find_weekdays
+from todo.quickadd.times import durations
+from todo.quickadd.times.clock import PLURAL_PARTS
+from todo.quickadd.times.durations import find_duration
+from todo.quickadd.tokens.line import Line, Match
 from todo.quickadd.vocabulary import (
     BEFORE_ANOTHER_DAY,
     MONTHS,
@@ -28,7 +30,6 @@ from todo.quickadd.vocabulary import (
     WEAK_WEEKDAYS,
     WEEKDAYS,
 )
-from todo.quickadd.week_days import find_day_set, find_weekdays
 from todo.schedule.rule import MAX_INTERVAL, Frequency, Rule, read_rule
 
 _FIRST_MONTHS, _LAST_MONTHS = (1, 4, 7, 10), (3, 6, 9, 12)

@@ -2,12 +2,19 @@
 
 from collections.abc import Sequence
 
-from todo.quickadd.clock import PLURAL_PARTS
-from todo.quickadd.line import Line, TokenKind
-from todo.quickadd.patterns import EVERY, RECURRING
-from todo.quickadd.questions import ask_part
+from todo.quickadd.doubts.questions import ask_part
 from todo.quickadd.result import Question, Span
-from todo.quickadd.vocabulary import CARDINALS, DISTANT_DAYS, JOINING, MONTHS, UNITS, WEEKDAYS
+from todo.quickadd.rules.patterns import EVERY, RECURRING
+from todo.quickadd.times.clock import PLURAL_PARTS
+from todo.quickadd.tokens.line import Line, TokenKind
+from todo.quickadd.vocabulary import (
+    CARDINALS,
+    DISTANT_DAYS,
+    JOINING,
+    MONTHS,
+    UNITS,
+    WEEKDAYS,
+)
 
 _BEFORE = frozenset({
     *RECURRING, "alternate", "and", "between", "but", "except", "excluding", "of", "or", "since",

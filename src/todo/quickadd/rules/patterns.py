@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from todo.quickadd.clock import DAY_PARTS, DayPart
-from todo.quickadd.line import Line, Match
-from todo.quickadd.month_days import find_month_days, find_months
-from todo.quickadd.numbers import find_cardinal, find_ordinal
-from todo.quickadd.week_days import find_day_set, find_days_without, find_weekdays
+from todo.quickadd.rules.month_days import find_month_days, find_months
+from todo.quickadd.rules.week_days import find_day_set, find_days_without, find_weekdays
+from todo.quickadd.times.clock import DAY_PARTS, DayPart
+from todo.quickadd.tokens.line import Line, Match
+from todo.quickadd.tokens.numbers import find_cardinal, find_ordinal
 from todo.schedule.rule import Frequency, Rule
 from todo.schedule.series import Basis
 

@@ -2,10 +2,10 @@
 
 from datetime import date, timedelta
 
-from todo.quickadd.line import Line, Match
-from todo.quickadd.present import Present, add_months, make_date
-from todo.quickadd.questions import ask_unclear_end, render_day
+from todo.quickadd.days.present import Present, add_months, make_date
+from todo.quickadd.doubts.questions import ask_unclear_end, render_day
 from todo.quickadd.result import Question
+from todo.quickadd.tokens.line import Line, Match
 from todo.quickadd.vocabulary import MONTHS
 from todo.schedule.due import EARLIEST, LATEST
 

@@ -4,7 +4,7 @@ from datetime import date
 from enum import Enum, auto
 from typing import NamedTuple
 
-from todo.quickadd.clock import DayPart, Weight
+from todo.quickadd.times.clock import DayPart, Weight
 
 
 class Way(Enum):

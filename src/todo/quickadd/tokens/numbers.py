@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Final
 
-from todo.quickadd.line import Line, Match, remembered
+from todo.quickadd.tokens.line import Line, Match, remembered
 from todo.quickadd.vocabulary import CARDINALS, ORDINALS, TENS
 
 _SUFFIXES = frozenset({"st", "nd", "rd", "th"})

@@ -3,10 +3,10 @@
 from datetime import date
 from typing import NamedTuple
 
-from todo.quickadd.clock import Weight
-from todo.quickadd.day import Day
-from todo.quickadd.line import Line, Match
-from todo.quickadd.present import Present, make_date, next_date
+from todo.quickadd.days.model import Day
+from todo.quickadd.days.present import Present, make_date, next_date
+from todo.quickadd.times.clock import Weight
+from todo.quickadd.tokens.line import Line, Match
 from todo.quickadd.vocabulary import WEEKDAYS
 
 _TWO_DIGITS, _FOUR_DIGITS = 2, 4

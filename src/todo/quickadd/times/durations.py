@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from todo.quickadd.line import Line, Match, remembered
-from todo.quickadd.numbers import AMOUNT_STARTS, find_amount
-from todo.quickadd.present import Present, add_months
+from todo.quickadd.days.present import Present, add_months
+from todo.quickadd.tokens.line import Line, Match, remembered
+from todo.quickadd.tokens.numbers import AMOUNT_STARTS, find_amount
 from todo.quickadd.vocabulary import UNITS, Unit
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time
 

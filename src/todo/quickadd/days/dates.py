@@ -3,12 +3,12 @@
 from datetime import date
 from typing import Final
 
-from todo.quickadd.clock import DAY_PARTS, Weight
-from todo.quickadd.day import Day
-from todo.quickadd.line import DASHES, Line, Match, remembered
-from todo.quickadd.numbers import find_ordinal
-from todo.quickadd.numeric_dates import find_numeric_date
-from todo.quickadd.present import Present, make_date, next_date, next_day_of_month, nth_weekday
+from todo.quickadd.days.model import Day
+from todo.quickadd.days.numeric_dates import find_numeric_date
+from todo.quickadd.days.present import Present, make_date, next_date, next_day_of_month, nth_weekday
+from todo.quickadd.times.clock import DAY_PARTS, Weight
+from todo.quickadd.tokens.line import DASHES, Line, Match, remembered
+from todo.quickadd.tokens.numbers import find_ordinal
 from todo.quickadd.vocabulary import MONTHS, ORDINALS, TENS, UNITS, WEAK_MONTHS, WEEKDAYS
 from todo.schedule.due import EARLIEST, LATEST
 

@@ -3,15 +3,15 @@
 import itertools
 from collections.abc import Sequence
 
-from todo.quickadd.day import NamedDay, Way
+from todo.quickadd.days.model import NamedDay, Way
+from todo.quickadd.days.present import Present
+from todo.quickadd.doubts.questions import ask_several
 from todo.quickadd.due import Due
-from todo.quickadd.instants import instant_of
-from todo.quickadd.line import Line
-from todo.quickadd.present import Present
-from todo.quickadd.questions import ask_several
 from todo.quickadd.ranges import Range
 from todo.quickadd.result import Question
 from todo.quickadd.scan import Found
+from todo.quickadd.times.instants import instant_of
+from todo.quickadd.tokens.line import Line
 from todo.quickadd.vocabulary import JOINING
 
 _MOVING = frozenset({

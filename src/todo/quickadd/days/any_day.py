@@ -3,17 +3,17 @@
 from datetime import datetime
 from typing import Final
 
-from todo.quickadd import counted_days, dates, offsets, relative_days
-from todo.quickadd.counted_days import find_counted_day
-from todo.quickadd.dates import find_date
-from todo.quickadd.day import Day, NamedDay, Way
-from todo.quickadd.line import Line, Match, remembered
-from todo.quickadd.offsets import find_offset
-from todo.quickadd.present import Present
-from todo.quickadd.relative_days import find_relative_day
+from todo.quickadd.days import counted, dates, offsets, relative
+from todo.quickadd.days.counted import find_counted_day
+from todo.quickadd.days.dates import find_date
+from todo.quickadd.days.model import Day, NamedDay, Way
+from todo.quickadd.days.offsets import find_offset
+from todo.quickadd.days.present import Present
+from todo.quickadd.days.relative import find_relative_day
+from todo.quickadd.tokens.line import Line, Match, remembered
 
 STARTS: Final = frozenset({
-    *relative_days.STARTS, *dates.STARTS, *counted_days.STARTS, *offsets.STARTS,
+    *relative.STARTS, *dates.STARTS, *counted.STARTS, *offsets.STARTS,
 })  # fmt: skip
 
 

@@ -3,10 +3,10 @@
 import re
 from datetime import date, datetime, timedelta
 
-from todo.quickadd.durations import find_duration
-from todo.quickadd.line import Line, Match
-from todo.quickadd.periods import edge_of
-from todo.quickadd.present import Present, next_date
+from todo.quickadd.days.periods import edge_of
+from todo.quickadd.days.present import Present, next_date
+from todo.quickadd.times.durations import find_duration
+from todo.quickadd.tokens.line import Line, Match
 from todo.quickadd.vocabulary import MONTHS
 
 _EDGE = re.compile(r"(?P<edge>[se])o(?P<step>[cn]?)(?P<unit>ww|[dwmqy])")

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from todo.quickadd.clock import DAY_PARTS, PLURAL_PARTS
-from todo.quickadd.line import Line, Match
-from todo.quickadd.month_days import find_month_days, find_months
-from todo.quickadd.patterns import UNIT_RULES, Repeat, is_adverb
+from todo.quickadd.rules.month_days import find_month_days, find_months
+from todo.quickadd.rules.patterns import UNIT_RULES, Repeat, is_adverb
+from todo.quickadd.rules.week_days import find_day_set, find_weekdays
+from todo.quickadd.times.clock import DAY_PARTS, PLURAL_PARTS
+from todo.quickadd.tokens.line import Line, Match
 from todo.quickadd.vocabulary import WEEKDAYS
-from todo.quickadd.week_days import find_day_set, find_weekdays
 from todo.schedule.rule import Frequency, Rule
 
 _MAX_QUALIFIERS = 4

@@ -4,10 +4,10 @@ import itertools
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from todo.quickadd.day import Day, NamedDay, Way
-from todo.quickadd.line import Line
-from todo.quickadd.present import Present, next_date
+from todo.quickadd.days.model import Day, NamedDay, Way
+from todo.quickadd.days.present import Present, next_date
 from todo.quickadd.result import Question
+from todo.quickadd.tokens.line import Line
 from todo.quickadd.vocabulary import MONTH_NAMES, WEEKDAY_NAMES
 
 _WEEK = 7

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
 
-from todo.quickadd.clock import Clock, Weight
-from todo.quickadd.day import NamedDay
-from todo.quickadd.line import Line, Match
-from todo.quickadd.numbers import find_ordinal
-from todo.quickadd.present import Present, days_of_month
-from todo.quickadd.questions import ask_unclear, days_ahead, render_day
+from todo.quickadd.days.model import NamedDay
+from todo.quickadd.days.present import Present, days_of_month
+from todo.quickadd.doubts.questions import ask_unclear, days_ahead, render_day
 from todo.quickadd.result import Question
+from todo.quickadd.times.clock import Clock, Weight
+from todo.quickadd.tokens.line import Line, Match
+from todo.quickadd.tokens.numbers import find_ordinal
 from todo.quickadd.vocabulary import MONTHS
 from todo.schedule.due import EARLIEST, LATEST
 

@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from todo.quickadd import relative_days
-from todo.quickadd.clock import DAY_PARTS, Weight, find_clock
-from todo.quickadd.dates import find_date
-from todo.quickadd.day import Day, Way
-from todo.quickadd.durations import Duration, find_duration
-from todo.quickadd.line import Line, Match, TokenKind
-from todo.quickadd.present import Present
-from todo.quickadd.relative_days import find_start_day
+from todo.quickadd.days import relative
+from todo.quickadd.days.dates import find_date
+from todo.quickadd.days.model import Day, Way
+from todo.quickadd.days.present import Present
+from todo.quickadd.days.relative import find_start_day
+from todo.quickadd.times.clock import DAY_PARTS, Weight, find_clock
+from todo.quickadd.times.durations import Duration, find_duration
+from todo.quickadd.tokens.line import Line, Match, TokenKind
 from todo.quickadd.vocabulary import CARDINALS, UNITS
 
 _WEEK = 7
@@ -24,7 +24,7 @@ _AFTER_WEEK = frozenset({"about", "at", "by", "for", "in", "re", "to", "with"})
 """Words after `friday week`; another word is what has a week, `friday week planning`."""
 _LENGTHS = frozenset({*UNITS, *DAY_PARTS, "fortnight", "fortnights", "nights", "weekend"})
 _AMOUNTS = frozenset({*CARDINALS, "a"})
-STARTS: Final = frozenset({*relative_days.STARTS, *_AMOUNTS, *_NOUNS, "the"})
+STARTS: Final = frozenset({*relative.STARTS, *_AMOUNTS, *_NOUNS, "the"})
 _WEEKS = frozenset({"week"})
 _COUNTING = frozenset({"before", "after"})
 

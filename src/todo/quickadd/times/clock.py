@@ -4,9 +4,9 @@ import enum
 from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Final, NamedTuple
 
-from todo.quickadd.durations import find_duration
-from todo.quickadd.line import APOSTROPHES, Line, Match, remembered
-from todo.quickadd.numbers import find_cardinal
+from todo.quickadd.times.durations import find_duration
+from todo.quickadd.tokens.line import APOSTROPHES, Line, Match, remembered
+from todo.quickadd.tokens.numbers import find_cardinal
 from todo.quickadd.vocabulary import CARDINALS, UNITS
 
 _HOURS, _MINUTES = 24, 60

@@ -3,9 +3,9 @@
 import re
 from datetime import date, datetime, time
 
-from todo.quickadd.clock import Clock
-from todo.quickadd.line import Line, Match, TokenKind
-from todo.quickadd.present import Present
+from todo.quickadd.days.present import Present
+from todo.quickadd.times.clock import Clock
+from todo.quickadd.tokens.line import Line, Match, TokenKind
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time
 
 _ISO = re.compile(

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from todo.quickadd.line import DASHES, Line, Match
-from todo.quickadd.month_days import WORKDAY_STARTS, WORKDAYS, find_workday
+from todo.quickadd.rules.month_days import WORKDAY_STARTS, WORKDAYS, find_workday
+from todo.quickadd.tokens.line import DASHES, Line, Match
 from todo.quickadd.vocabulary import PLURAL_WEEKDAYS, WEEKDAYS
 from todo.schedule.rule import Frequency, Rule
 

@@ -3,9 +3,9 @@
 from datetime import date, timedelta
 from typing import Final
 
-from todo.quickadd.day import Day, Way
-from todo.quickadd.line import Line, Match
-from todo.quickadd.present import Present, days_of_month
+from todo.quickadd.days.model import Day, Way
+from todo.quickadd.days.present import Present, days_of_month
+from todo.quickadd.tokens.line import Line, Match
 from todo.quickadd.vocabulary import MONTHS
 
 STARTS: Final = frozenset({

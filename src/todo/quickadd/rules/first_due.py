@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
-from todo.quickadd.bounds import Lasting, Times
-from todo.quickadd.clock import Clock
-from todo.quickadd.instants import instant_of
-from todo.quickadd.present import Present, next_date
+from todo.quickadd.days.present import Present, next_date
+from todo.quickadd.rules.bounds import Lasting, Times
+from todo.quickadd.times.clock import Clock
+from todo.quickadd.times.instants import instant_of
 from todo.schedule.days import NeverOccursError, find_next
 from todo.schedule.rule import Frequency, Rule
 

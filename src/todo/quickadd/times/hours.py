@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from todo.quickadd.clock import DAY_PARTS, PLURAL_PARTS, Clock, Weight
-from todo.quickadd.day import NamedDay, Way
-from todo.quickadd.line import DASHES, Line, Match
-from todo.quickadd.patterns import RECURRING
+from todo.quickadd.days.model import NamedDay, Way
+from todo.quickadd.rules.patterns import RECURRING
+from todo.quickadd.times.clock import DAY_PARTS, PLURAL_PARTS, Clock, Weight
+from todo.quickadd.tokens.line import DASHES, Line, Match
 from todo.quickadd.vocabulary import DISTANT_DAYS, MONTHS, PLURAL_WEEKDAYS, UNITS, WEEKDAYS
 
 AT = frozenset({"at", "@"})

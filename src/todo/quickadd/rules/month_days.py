@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from todo.quickadd.line import Line, Match, remembered
-from todo.quickadd.numbers import find_ordinal
-from todo.quickadd.present import days_of_month
+from todo.quickadd.days.present import days_of_month
+from todo.quickadd.tokens.line import Line, Match, remembered
+from todo.quickadd.tokens.numbers import find_ordinal
 from todo.quickadd.vocabulary import MONTHS, WEEKDAYS
 from todo.schedule.rule import Frequency, Rule
 

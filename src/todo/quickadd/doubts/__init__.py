@@ -1,0 +1,1 @@
+"""Questions that a text leaves open."""

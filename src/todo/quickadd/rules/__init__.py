@@ -1,0 +1,1 @@
+"""Recurrence: its rule, its bounds and its first due."""
