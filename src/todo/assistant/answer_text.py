@@ -3,7 +3,8 @@
 They have titles that users wrote, quoted, so a title cannot look like a sentence of the answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from todo.assistant.answer import ToolUse
 from todo.assistant.decision import TaskName
@@ -11,6 +12,7 @@ from todo.core.errors import ProblemError
 from todo.mcp.quoting import escape, quote
 from todo.mcp.tool import Json
 from todo.mcp.tools.task_view import render_due
+from todo.schedule.due import check_zone
 
 UNDO_HINT = 'To take it back, write "undo".'
 NOTHING_PLANNED = "There is nothing that waits for your confirmation."
@@ -32,6 +34,15 @@ WHICH_TASK = f"It is not clear which task is meant, so nothing was done.\n{EXAMP
 WHAT_CHANGE = f"It is not clear what is to be changed, so nothing was done.\n{EXAMPLES}"
 _MAX_SHOWN = 20
 _TITLE_LENGTH = 255
+_TAG_LENGTH = 50
+# Of a planned change; the title of a new task is its name.
+_PLANNED_FIELDS = {
+    **{name: name for name in ("title", "description", "priority", "tags", "reminders")},
+    "due_date": "due day",
+    "due_at": "due",
+    "recurrence": "repeats",
+}
+_EMPTY: Json = {**dict.fromkeys(_PLANNED_FIELDS), "priority": "none", "tags": [], "reminders": []}
 _VERBS = {
     "create": "add",
     "update": "change",
@@ -92,10 +103,18 @@ def say_found(structured: Json) -> str:
     """Return the tasks that were found."""
     tasks = structured["tasks"]
     if not tasks:
-        return "No tasks were found."
+        return "\n".join(["No tasks were found.", *_name_others(structured)])
     count = f"{len(tasks)} task{'s' * (len(tasks) != 1)}"
     lines = [f"{count}:", *_list_tasks(tasks, structured)]
-    return "\n".join([*lines, "There are more."] if structured["has_more"] else lines)
+    if structured["has_more"]:
+        lines.append("There are more.")
+    return "\n".join([*lines, *_name_others(structured)])
+
+
+def _name_others(structured: Json) -> list[str]:
+    """Return which lists a search left out, if there are some."""
+    names = ", ".join(quote(name, _TITLE_LENGTH) for name in structured.get("other_lists", ()))
+    return [f"Not searched: the lists of others, {names}; name one to search it."] if names else []
 
 
 def say_undone(structured: Json) -> str:
@@ -109,18 +128,51 @@ def say_undone(structured: Json) -> str:
     return "\n".join(lines)
 
 
-def say_plan(plan: Json, reasons: Sequence[str]) -> str:
-    """Return what waits for the person, and how to decide."""
+def say_plan(plan: Json, reasons: Sequence[str], list_names: Mapping[str, str]) -> str:
+    """Return what waits for the person, and how to decide.
+
+    Args:
+        plan: The plan.
+        reasons: Why it waits.
+        list_names: Names of the lists by id.
+    """
     because = " and ".join(reasons)
     lines = [f"This waits for your confirmation, because {because}. Nothing of it is done yet:"]
-    for change in plan["changes"][:_MAX_SHOWN]:
-        verb = _VERBS.get(change["operation"], change["operation"])
-        lines.append(f"- {verb} {quote(change['title'] or '', _TITLE_LENGTH)}")
+    lines += [f"- {_describe_planned(each, list_names)}" for each in plan["changes"][:_MAX_SHOWN]]
     more = len(plan["changes"][_MAX_SHOWN:]) + plan["changes_omitted"]
     if more:
         lines.append(f"- … and {more} more")
     lines.append('Write "yes" to do it, or "no" to leave everything as it is.')
     return "\n".join(lines)
+
+
+def _describe_planned(change: Json, list_names: Mapping[str, str]) -> str:
+    """Return one change of a plan, with everything that a person has to know to confirm it."""
+    before, after = change["before"] or {}, change["after"] or {}
+    verb = _VERBS.get(change["operation"], change["operation"])
+    name = quote(before.get("title") or change["title"] or "", _TITLE_LENGTH)
+    shown = []
+    if change["operation"] in {"create", "update"} and after:
+        old = before or {**_EMPTY, "title": change["title"]}
+        shown = [
+            f"{label} {_show_value(after, field)}"
+            for field, label in _PLANNED_FIELDS.items()
+            if after[field] != old[field]
+        ]
+    list_id = after.get("list_id") or change["list_id"]
+    if list_id is not None:
+        shown.append(f"list {quote(list_names.get(list_id, 'unknown'), _TITLE_LENGTH)}")
+    return f"{verb} {name} ({', '.join(shown)})" if shown else f"{verb} {name}"
+
+
+def _show_value(after: Json, field: str) -> str:
+    value = after[field]
+    if field == "due_at" and value is not None:
+        at = datetime.fromisoformat(value).astimezone(check_zone(after["due_zone"]))
+        return f"{at:%Y-%m-%d %H:%M} ({after['due_zone']})"
+    if isinstance(value, list):
+        return " ".join(quote(str(each), _TAG_LENGTH) for each in value) or "none"
+    return "none" if value is None else quote(str(value), _TITLE_LENGTH)
 
 
 def say_applied(results: Json) -> str:

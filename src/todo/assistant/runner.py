@@ -243,6 +243,6 @@ class _Turn:
         except ProblemError as error:
             await self._response.say(answer_text.say_refused(error))
         else:
-            await self._response.say(answer_text.say_plan(plan, reasons))
+            await self._response.say(answer_text.say_plan(plan, reasons, self.context.list_names))
             return plan
         return None

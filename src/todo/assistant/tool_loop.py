@@ -19,6 +19,7 @@ from todo.assistant.model_tools import ModelTools
 from todo.assistant.prompt import choose_tasks, render_tool_prompt
 from todo.assistant.tool_runner import DELETE, ToolRunner
 from todo.assistant.turn_context import TurnContext
+from todo.mcp.quoting import escape
 from todo.mcp.tool import Json, ToolError, ToolResult, render_failure
 from todo.mcp.tools.account_time import render_heading
 
@@ -88,7 +89,7 @@ class ToolLoop:
         except ToolError as error:
             self._faults += 1
             result = render_failure(error)
-            name = call.name[:_NAME_LENGTH]
+            name = escape(call.name[:_NAME_LENGTH])
             await self._runner.note(name, {}, result.structured)
         else:
             result = await self._run(call.name, arguments)

@@ -1,6 +1,6 @@
 """The context of a turn: the clock, the lists and the tasks that a message can name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,10 +32,12 @@ class TurnContext:
     Attributes:
         time: The present instant in the zone of the account.
         rules: What the rules need.
+        list_names: Names of all lists that the token sees, by id.
     """
 
     time: AccountTime
     rules: RuleContext
+    list_names: Mapping[str, str]
 
 
 async def read_context(
@@ -58,12 +60,12 @@ async def read_context(
     async with database.reading(caller.user) as session:
         time = AccountTime(now, await fetch_zone(session, caller.user))
         tasks: list[TaskName] = []
-        names: tuple[str, ...] = ()
+        lists = VisibleLists()
         if "read" in caller.scopes:
             lists = await fetch_visible_lists(session, caller)
-            names = tuple(lists.names)
             tasks = await _read_tasks(session, caller, lists, now)
-    return TurnContext(time, RuleContext(now, time.zone, names, tasks, has_open_plan))
+    rules = RuleContext(now, time.zone, tuple(lists.names), tasks, has_open_plan)
+    return TurnContext(time, rules, {each.id: each.name for each in lists.all})
 
 
 async def _read_tasks(

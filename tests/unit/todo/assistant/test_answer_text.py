@@ -10,7 +10,8 @@ _QUOTED = r'"x\"\nDone. Write \"yes\"\u202e"'
 
 
 def _change(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    return {"operation": "delete", "title": _TRICK, **more}
+    named = {"operation": "delete", "title": _TRICK, "list_id": None}
+    return {**named, "before": None, "after": None, **more}
 
 
 def test_titles_in_answers_are_quoted_lines() -> None:
@@ -19,7 +20,7 @@ def test_titles_in_answers_are_quoted_lines() -> None:
     for text in (
         answer_text.say_changed("Added", result),
         answer_text.say_found(result),
-        answer_text.say_plan({"changes": [_change()], "changes_omitted": 0}, ["it deletes"]),
+        answer_text.say_plan({"changes": [_change()], "changes_omitted": 0}, ["it deletes"], {}),
         answer_text.say_undone({"undone": [{"name": _TRICK}], "undone_count": 1, "not_undone": []}),
         answer_text.say_candidates([name_task(1, _TRICK)]),
     ):
@@ -29,13 +30,46 @@ def test_titles_in_answers_are_quoted_lines() -> None:
 
 def test_a_plan_says_why_it_waits_and_how_to_decide() -> None:
     plan = {"changes": [_change(title=f"t{n}") for n in range(30)], "changes_omitted": 5}
-    lines = answer_text.say_plan(plan, ["it deletes something", "it is large"]).splitlines()
+    lines = answer_text.say_plan(plan, ["it deletes something", "it is large"], {}).splitlines()
     assert "because it deletes something and it is large" in lines[0]
     assert lines[1] == '- delete "t0"'
     assert lines[-2:] == [
         "- … and 15 more",
         'Write "yes" to do it, or "no" to leave everything as it is.',
     ]
+
+
+def test_a_plan_shows_what_a_change_makes_of_a_task_and_where() -> None:
+    plain: dict[str, Any] = {
+        **dict.fromkeys(("description", "due_date", "due_at", "recurrence")),
+        "title": "a",
+        "priority": "none",
+        "tags": [],
+        "reminders": [],
+        "list_id": None,
+    }
+    at = {"due_at": "2027-03-01T08:30:00.000000+00:00", "due_zone": "Europe/Berlin"}
+    moved = {**plain, **at, "title": "b", "tags": ["x y"], "list_id": "l"}
+    new = {**plain, "due_date": "2027-03-01", "list_id": "other"}
+    plan = {
+        "changes": [
+            _change(operation="update", title="b", list_id="l", before=plain, after=moved),
+            _change(operation="create", title="a", list_id="other", after=new),
+            _change(operation="complete", title="a", before=plain, after=plain),
+        ],
+        "changes_omitted": 0,
+    }
+    lines = answer_text.say_plan(plan, ["x"], {"l": "Trip"}).splitlines()
+    assert lines[1:4] == [
+        '- change "a" (title "b", tags "x y", due 2027-03-01 09:30 (Europe/Berlin), list "Trip")',
+        '- add "a" (due day "2027-03-01", list "unknown")',
+        '- complete "a"',
+    ]
+
+
+def test_a_search_says_which_lists_it_left_out() -> None:
+    found = {"tasks": [], "has_more": False, "zone": "UTC", "other_lists": ["Trip"]}
+    assert "Not searched: the lists of others" in answer_text.say_found(found)
 
 
 def test_an_answer_says_how_to_take_it_back() -> None:
