@@ -1,17 +1,18 @@
-"""HTTP routes of the assistant and its conversations."""
+"""HTTP routes of the assistant and its conversations.
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+The modules behind them are imported by the first request: many services never get one, and a start
+would pay for them.
+"""
+
+from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from todo.api.accept import prefers
-from todo.api.pagination import read_cursor, render_cursor, render_page
+from todo.api.pagination import read_cursor
 from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
-from todo.assistant.conversations import ConversationRepository
 from todo.assistant.schemas import (
     AssistantAnswer,
     AssistantRequest,
@@ -19,9 +20,6 @@ from todo.assistant.schemas import (
     ConversationQuery,
     ConversationRead,
 )
-from todo.assistant.sse import MEDIA_TYPE, TurnStream
-from todo.assistant.turn import answer_at_once, open_turn
-from todo.assistant.turn_store import settle
 from todo.auth.dependencies import CallerDep, requires
 from todo.auth.route import ApiRoute
 from todo.core.errors import NotFoundError
@@ -30,6 +28,7 @@ from todo.writes.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api/v1", tags=["assistant"], route_class=ApiRoute)
 
+MEDIA_TYPE = "text/event-stream"
 _EVENTS = {
     "description": "JSON; with `Accept: text/event-stream` the events `start`, `text`, `tool`, and"
     " at the end `done` with the same JSON, or `error` with a problem.",
@@ -47,10 +46,12 @@ async def send_message(request: Request, caller: CallerDep, body: AssistantReque
     Deletions and many changes at once are only proposed, as a plan. A client that closes the
     connection ends the turn.
     """
+    from todo.assistant.turn import open_turn  # noqa: PLC0415 - not for the start
+
     turn = await open_turn(request, caller, body.message, body.conversation_id)
     if prefers(MEDIA_TYPE, request.headers.getlist("accept")):
-        return TurnStream(turn)
-    return await answer_at_once(request, turn)
+        return turn.stream()
+    return await turn.answer(request.receive)
 
 
 @router.get("/conversations", response_model=ConversationPage)
@@ -58,13 +59,13 @@ async def list_conversations(
     request: Request, caller: CallerDep, asked: Annotated[ConversationQuery, Query()]
 ) -> Response:
     """List the caller's conversations with the assistant, newest first."""
+    from todo.assistant.pages import read_page  # noqa: PLC0415 - likewise
+
     before = _read_before(asked)
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
-        found = await ConversationRepository(session, caller).find_page(before, asked.limit + 1)
-    shown, cursor = _cut(found, asked.limit)
-    items = [orjson.dumps(each.to_dict()) for each in shown]
-    return json_response(request, render_page(items, cursor))
+        body = await read_page(session, caller, before, asked.limit)
+    return json_response(request, body)
 
 
 @router.get("/conversations/{conversation_id}", response_model=ConversationRead)
@@ -75,19 +76,16 @@ async def read_conversation(
     asked: Annotated[ConversationQuery, Query()],
 ) -> Response:
     """Return a conversation with its messages, newest first."""
-    before = _read_before(asked)
-    database: Database = request.app.state.database
+    from todo.assistant.pages import read_messages  # noqa: PLC0415 - likewise
+
+    before, state = _read_before(asked), request.app.state
+    timeout_s: float = state.settings.ai_run_timeout_s
+    database: Database = state.database
     async with database.reading(caller.user) as session:
-        store = ConversationRepository(session, caller)
-        conversation = await store.find(str(conversation_id))
-        if conversation is None:
-            raise NotFoundError
-        found = await store.find_messages(conversation.id, before, asked.limit + 1)
-    shown, cursor = _cut(found, asked.limit)
-    now, settings = datetime.now(UTC), request.app.state.settings
-    messages = [settle(each, now, settings.ai_run_timeout_s).to_dict() for each in shown]
-    body = {**conversation.to_dict(), "messages": messages, "next_cursor": cursor}
-    return json_response(request, orjson.dumps(body))
+        body = await read_messages(
+            session, caller, str(conversation_id), before, asked.limit, timeout_s
+        )
+    return json_response(request, body)
 
 
 @router.delete("/conversations/{conversation_id}", status_code=204)
@@ -95,6 +93,9 @@ async def delete_conversation(
     request: Request, caller: CallerDep, conversation_id: UUID
 ) -> Response:
     """Delete a conversation with its messages, for good. What the assistant did stays."""
+    from todo.assistant.conversations import (  # noqa: PLC0415 - likewise
+        ConversationRepository,
+    )
 
     async def act(work: UnitOfWork) -> StoredResponse:
         if not await ConversationRepository(work.session, caller).remove(str(conversation_id)):
@@ -106,9 +107,3 @@ async def delete_conversation(
 
 def _read_before(asked: ConversationQuery) -> str | None:
     return None if asked.cursor is None else str(read_cursor(asked.cursor, UUID))
-
-
-def _cut(found: list[Any], limit: int) -> tuple[list[Any], str | None]:
-    """Return what a page shows of one more that was read, and the cursor of the next page."""
-    shown = found[:limit]
-    return shown, render_cursor(shown[-1].id) if len(found) > limit else None

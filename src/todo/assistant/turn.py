@@ -91,6 +91,29 @@ class OpenTurn:
         self._stored = stored
         self._started_at = started_at
 
+    async def answer(self, receive: Receive, show: Show = bytes) -> Response:
+        """Run the turn and return its answer as a whole.
+
+        Args:
+            receive: Of the request, whose body has been read.
+            show: Returns the body of the response, from the answer as JSON.
+
+        Raises:
+            ProblemError: The turn was refused.
+        """
+        try:
+            finished = await self.run(receive, Silence(), find_timeout(self.state))
+        except ClientLeftError:
+            return Response(status_code=CLIENT_LEFT)
+        headers = {REPLAYED: "true"} if finished.is_replay else None
+        return Response(show(finished.body), headers=headers, media_type=JSON)
+
+    def stream(self) -> Response:
+        """Return the response that runs the turn and sends what happens."""
+        from todo.assistant.sse import TurnStream  # noqa: PLC0415 - it imports this module
+
+        return TurnStream(self)
+
     async def run(self, receive: Receive, events: Events, timeout_s: float) -> Finished:
         """Run the turn to its end and return the answer, also if it was interrupted.
 
@@ -190,25 +213,6 @@ async def open_turn(
     stored = TurnStore(state, caller, question, conversation_id, repeatable)
     found = await stored.begin(started_at + find_timeout(state))
     return OpenTurn(state, caller, question, stored, found, started_at)
-
-
-async def answer_at_once(request: Request, turn: OpenTurn, show: Show = bytes) -> Response:
-    """Run a turn and return its answer as a whole.
-
-    Args:
-        request: The request.
-        turn: The turn.
-        show: Returns the body of the response, from the answer as JSON.
-
-    Raises:
-        ProblemError: The turn was refused.
-    """
-    try:
-        finished = await turn.run(request.receive, Silence(), find_timeout(turn.state))
-    except ClientLeftError:
-        return Response(status_code=CLIENT_LEFT)
-    headers = {REPLAYED: "true"} if finished.is_replay else None
-    return Response(show(finished.body), headers=headers, media_type=JSON)
 
 
 def find_timeout(state: Any) -> float:  # noqa: ANN401 - the application's

@@ -5,7 +5,6 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from todo.assistant.turn import answer_at_once, open_turn
 from todo.auth.dependencies import requires
 from todo.compat.chat_schemas import FrontEndChat, FrontEndChatAnswer
 from todo.compat.path_convertor import SEGMENT
@@ -23,8 +22,10 @@ async def send_front_end_message(
     request: Request, caller: OwnCaller, body: FrontEndChat
 ) -> Response:
     """Send a message to the assistant as existing front ends do."""
+    from todo.assistant.turn import open_turn  # noqa: PLC0415 - not for the start
+
     turn = await open_turn(request, caller, body.message, body.conversation_id)
-    return await answer_at_once(request, turn, _show)
+    return await turn.answer(request.receive, _show)
 
 
 def _show(body: bytes) -> bytes:
