@@ -183,6 +183,11 @@ function formatTime(instant, zone = session.zone) {
   return zone === session.zone ? text : `${text} (${zone})`;
 }
 
+function formatRange(first, last) {
+  const form = { dateStyle: "medium", timeStyle: "short", timeZone: session.zone };
+  return new Intl.DateTimeFormat(undefined, form).formatRange(new Date(first), new Date(last));
+}
+
 function formatDue(task) {
   if (task.due_date) return formatDay(task.due_date);
   return task.due_at ? formatTime(task.due_at, task.due_zone ?? session.zone) : "";
@@ -237,13 +242,18 @@ function storeToken(token) {
 async function signIn(token, remember) {
   if (!/^[\x21-\x7e]+$/.test(token)) throw new Problem("That is not a token: it has blanks or other signs.");
   session.token = token;
-  const account = await call("GET", "me");
-  Object.assign(session, { user: account.user, zone: account.zone });
-  await fetchLists();
+  try {
+    const account = await call("GET", "me");
+    Object.assign(session, { user: account.user, zone: account.zone });
+    await fetchLists();
+  } catch (error) {
+    session.token = "";
+    throw error;
+  }
   if (remember) storeToken(token);
   byId("token").value = "";
   say("error");
-  byId("user").textContent = account.user;
+  byId("user").textContent = session.user;
   offerZone();
   show(true);
   openView();
@@ -255,6 +265,10 @@ function signOut(reason) {
   storeToken("");
   stopFollowing();
   stopChat();
+  for (const view of Object.values(views)) view.turn += 1;
+  tasks.items = runs.items = [];
+  runs.open.clear();
+  live.isAgain = false;
   for (const id of ["task-list", "run-list", "log", "questions", "meaning", "mirror", "notice"]) say(id);
   session.lists.clear();
   byId("add-form").reset();
@@ -271,13 +285,14 @@ function show(isSignedIn) {
 }
 
 async function fetchLists() {
+  const found = [];
   let cursor;
-  session.lists.clear();
   do {
     const page = await call("GET", "lists", { query: { limit: 100, cursor } });
-    for (const each of page.items) session.lists.set(each.id, each);
+    found.push(...page.items);
     cursor = page.next_cursor;
   } while (cursor);
+  session.lists = new Map(found.map((each) => [each.id, each]));
   const named = [...session.lists.values()].map((each) => [each.id, each.name]);
   fillSelect("list", [["", "all"], ["none", "no list"], ...named]);
   const shared = [...session.lists.values()].filter((each) => each.owner !== session.user);
@@ -304,10 +319,16 @@ function offerZone() {
 
 // ---- Views
 
-const tasks = { items: [], cursor: null, refresh: () => fetchTasks(false) };
-const runs = { items: [], before: null, open: new Map(), refresh: () => fetchRuns(false) };
-const chat = { conversation: null, abort: null, refresh: async () => {} };
+const tasks = { turn: 0, items: [], cursor: null, refresh: () => fetchTasks(false) };
+const runs = { turn: 0, items: [], before: null, open: new Map(), refresh: () => fetchRuns(false) };
+const chat = { turn: 0, conversation: null, abort: null, refresh: async () => {} };
 const views = { tasks, assistant: chat, runs };
+
+/** Return what tells whether an answer is still wanted: not after a later request, nor signed out. */
+function startTurn(view) {
+  const turn = (view.turn += 1);
+  return () => view.turn === turn;
+}
 
 function findView() {
   const name = location.hash.slice(1);
@@ -339,8 +360,10 @@ function redraw(id, children) {
 
 // ---- Changes by others, as they happen
 
-const live = { abort: null, timer: null };
+const live = { abort: null, timer: null, isAgain: false, hasNewLists: false };
 const refreshSoon = debounce(async () => {
+  if (live.hasNewLists) await fetchLists();
+  live.hasNewLists = false;
   if (!document.querySelector("form.edit")) await views[findView()].refresh();
 });
 
@@ -351,9 +374,14 @@ async function follow() {
   try {
     const headers = { Accept: "text/event-stream" };
     const response = await send("GET", "events", { headers, signal: abort.signal });
-    if (byId("connection").textContent) refreshSoon();
+    // What came before this stream is not in it.
+    if (live.isAgain) refreshSoon();
+    live.isAgain = true;
     say("connection");
-    for await (const _event of readEvents(response)) refreshSoon();
+    for await (const { data } of readEvents(response)) {
+      live.hasNewLists ||= ["list", "share"].includes(JSON.parse(data).kind);
+      refreshSoon();
+    }
   } catch (error) {
     if (abort.signal.aborted || error.isSignedOut) return;
     if (!error.status) say("connection", "Offline: changes of others are not shown. Trying again.");
@@ -396,7 +424,9 @@ const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 async function fetchTasks(isMore) {
   const status = byId("status").value;
   const order = status === "open" ? { sort: "due", order: "asc" } : { sort: "updated" };
-  const query = { status, list: byId("list").value, limit: 50, ...order };
+  const limit = isMore ? 50 : Math.min(100, Math.max(50, tasks.items.length));
+  const query = { status, list: byId("list").value, limit, ...order };
+  const isWanted = startTurn(tasks);
   const found = [];
   let cursor = isMore ? tasks.cursor : null;
   do {
@@ -404,13 +434,17 @@ async function fetchTasks(isMore) {
     found.push(...page.items);
     cursor = page.next_cursor;
   } while (cursor && !found.length);
+  if (!isWanted()) return;
   tasks.items = isMore ? [...tasks.items, ...found] : found;
   tasks.cursor = cursor;
-  redraw("task-list", tasks.items.map(renderTask));
+  redraw("task-list", tasks.items.map((task) => findEdited(task) ?? renderTask(task)));
   byId("more-tasks").hidden = !cursor;
   byId("no-tasks").hidden = tasks.items.length > 0;
   byId("no-tasks").textContent = status === "open" ? "Nothing to do here." : "Nothing is done here yet.";
 }
+
+/** Find a task that is being edited: what was typed stays. */
+const findEdited = (task) => document.querySelector(`#task-${task.id}:has(form.edit)`);
 
 function renderTask(task) {
   const name = `name-${task.id}`;
@@ -475,7 +509,7 @@ async function deleteTask(task) {
 function editTask(task) {
   const zone = task.due_zone ?? session.zone;
   const [day, time] = task.due_at ? splitInstant(task.due_at, zone) : [task.due_date ?? "", ""];
-  const title = make("input", { value: task.title, dir: "auto", maxlength: 200, required: true });
+  const title = make("input", { value: task.title, dir: "auto", required: true });
   const date = make("input", { type: "date", value: day });
   const clock = make("input", { type: "time", value: time });
   const close = () => {
@@ -619,6 +653,7 @@ const capitalize = (text) => text[0].toUpperCase() + text.slice(1);
 const keyOf = (run) => [run.run_id, run.actor, run.token_id].join(" ");
 
 async function fetchRuns(isMore) {
+  const isWanted = startTurn(runs);
   const found = [];
   let before = isMore ? runs.before : null;
   do {
@@ -626,9 +661,10 @@ async function fetchRuns(isMore) {
     found.push(...page.items);
     before = page.next_before;
   } while (before != null && !found.length);
-  runs.items = isMore ? [...runs.items, ...found] : found;
-  runs.before = before;
-  const shown = await Promise.all(runs.items.map(renderRun));
+  const items = isMore ? [...runs.items, ...found] : found;
+  const shown = await Promise.all(items.map(renderRun));
+  if (!isWanted()) return;
+  Object.assign(runs, { items, before });
   redraw("run-list", shown);
   byId("more-runs").hidden = before == null;
   byId("no-runs").hidden = runs.items.length > 0;
@@ -641,7 +677,7 @@ async function renderRun(run) {
   const isOpen = runs.open.has(key);
   const summary = run.summary.map((each) => `${count(each.count, each.kind)} ${DONE[each.operation]}`);
   const facts = [
-    formatTime(run.last_at),
+    formatRange(run.first_at, run.last_at),
     `${summary.join(", ")}${run.has_more_changes ? ", and more" : ""}`,
     run.token_name && makeText(`token ${run.token_name}`),
     run.model && makeText(`model ${run.model}`),
@@ -783,8 +819,10 @@ async function ask() {
   try {
     await readAnswer(message, answer, text);
   } catch (error) {
-    if (error.name !== "AbortError") throw error;
-    answer.append(make("p", { class: "hint" }, "Stopped."));
+    answer.append(make("p", { class: "hint" }, error.name === "AbortError" ? "Stopped." : "No answer."));
+    // It need not be typed again.
+    byId("message").value ||= message;
+    throw error;
   } finally {
     setBusy(false);
   }

@@ -27,6 +27,7 @@ def test_a_token_signs_in_and_is_forgotten_on_sign_out(visitor: Visitor) -> None
     visitor.create("tasks", title="Call the vet")
     visitor.sign_in()
     visitor.wait_for_text("#task-list", "Call the vet")
+    assert visitor.read_texts("#user") == [read(visitor.http.get(f"{API}/me"))["user"]]
     assert visitor.browser.evaluate("location.href").endswith("/app")
     assert visitor.browser.evaluate("sessionStorage.length + localStorage.length") == 0
 
@@ -266,6 +267,28 @@ def test_changes_by_others_appear_by_themselves(visitor: Visitor) -> None:
     visitor.create("tasks", title="From elsewhere")
 
     visitor.wait_for_text("#task-list", "From elsewhere")
+
+
+def test_a_list_that_somebody_makes_can_be_chosen_at_once(visitor: Visitor) -> None:
+    visitor.sign_in()
+    visitor.wait("!document.querySelector('#no-tasks').hidden")
+
+    visitor.create("lists", name="Garden")
+
+    visitor.wait("document.querySelector('#list').innerText.includes('Garden')")
+
+
+def test_what_is_being_edited_stays_while_other_tasks_change(visitor: Visitor) -> None:
+    first, second = (visitor.create("tasks", title=title) for title in ("First", "Second"))
+    visitor.sign_in()
+    visitor.browser.click(f"#edit-{first['id']}")
+    visitor.browser.evaluate("document.querySelector('.edit input').value = 'typed'")
+
+    visitor.browser.click(f"#box-{second['id']}")
+
+    visitor.wait_for_text("#notice", "Completed: Second")
+    visitor.wait(f"document.querySelector('#box-{second['id']}') === null")
+    assert visitor.browser.evaluate("document.querySelector('.edit input').value") == "typed"
 
 
 def test_hostile_texts_are_shown_as_text(visitor: Visitor) -> None:

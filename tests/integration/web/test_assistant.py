@@ -84,6 +84,20 @@ def test_one_conversation_continues_until_the_person_starts_another(visitor: Vis
     assert len(visitor.read_texts(".message")) == 2
 
 
+def test_a_message_that_gets_no_answer_need_not_be_typed_again(visitor: Visitor) -> None:
+    open_assistant(visitor)
+    visitor.browser.cut_off(is_offline=True)
+    try:
+        visitor.browser.fill("#message", "add buy milk")
+        visitor.browser.press("Enter", 13, "\r")
+        visitor.wait_for_text("#error", "cannot be reached")
+    finally:
+        visitor.browser.cut_off(is_offline=False)
+
+    assert visitor.browser.evaluate("document.querySelector('#message').value") == "add buy milk"
+    assert not visitor.browser.evaluate("document.querySelector('#send').disabled")
+
+
 def test_an_answer_without_a_model_says_so(visitor: Visitor) -> None:
     open_assistant(visitor)
 
