@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, literal_column, select, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 
 from todo.db.session import Session
 from todo.db.statement import Statement, unnest_json
 from todo.db.tables import Id, journal
+from todo.journal.repository import MAX_SEQ
 from todo.journal.undo_scope import ENTRY_COLUMNS, UndoEntry, parse_entry
 
 _MAX_SHOWN = 3
@@ -45,11 +46,15 @@ def _last(dialect: str) -> Select[Any]:
     """The latest entry about each of some things of one kind."""
     things = unnest_json(dialect, "ids", journal.c.entity_id.type).subquery("things")
     (thing,) = things.c
+    key = tuple_(journal.c.entity_id, journal.c.seq)
+    after, end = (tuple_(thing, bindparam(name)) for name in ("seq", "max_seq"))
     last = (
         select(journal.c.seq)
-        .where(_OF_KIND, journal.c.entity_id == thing)
-        .order_by(journal.c.seq.desc())
-        .limit(1)
+        # A range of the whole key: of an equality, PostgreSQL sees an order by number only, and may
+        # read the journal of the account from its end.
+        .where(_OF_KIND, key > after, key <= end)
+        .order_by(journal.c.entity_id.desc(), journal.c.seq.desc())
+        .limit(literal_column("1"))
         .correlate(things)
         .scalar_subquery()
     )
@@ -123,7 +128,14 @@ async def _find_latest(
         else:
             ids[first.kind].append(first.entity_id)
     for kind, of_kind in ids.items():
-        values = {"owner": owner, "kind": kind, "ids": orjson.dumps(of_kind).decode()}
+        # Only numbers after those of the first thing: nothing before is a later change.
+        values = {
+            "owner": owner,
+            "kind": kind,
+            "ids": orjson.dumps(of_kind).decode(),
+            "seq": min(entries[-1].seq for entries in own.values()),
+            "max_seq": MAX_SEQ,
+        }
         found += map(parse_entry, await session.fetch(_LAST, values))
     return {each.entity: each for each in found if each.seq > own[each.entity][-1].seq}
 
