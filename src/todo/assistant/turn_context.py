@@ -63,13 +63,13 @@ async def read_context(
         lists = VisibleLists()
         if "read" in caller.scopes:
             lists = await fetch_visible_lists(session, caller)
-            tasks = await _read_tasks(session, caller, lists, now)
+            tasks = await _read_tasks(session, caller, lists, time)
     rules = RuleContext(now, time.zone, tuple(lists.names), tasks, has_open_plan)
     return TurnContext(time, rules, {each.id: each.name for each in lists.all})
 
 
 async def _read_tasks(
-    session: Session, caller: Caller, lists: VisibleLists, now: datetime
+    session: Session, caller: Caller, lists: VisibleLists, time: AccountTime
 ) -> list[TaskName]:
     """Return the open tasks, newest first, then those of shared lists, then completed ones."""
     shared = await fetch_shared_lists(session, caller.user)
@@ -79,10 +79,10 @@ async def _read_tasks(
     queries.append(Query(status="completed", sort="updated", limit=_MAX_COMPLETED, fields=_FIELDS))
     found: dict[str, TaskName] = {}
     for query in queries:
-        page = await read_page(session, caller, query, now)
+        page = await read_page(session, caller, query, time.now)
         for task in map(parse_document, page.items):
             is_shared = task["owner"] != caller.user or task["list_id"] in shared
-            found[task["id"]] = _name(task, lists, is_shared=is_shared)
+            found[task["id"]] = _name(task, lists, time, is_shared=is_shared)
     return list(found.values())
 
 
@@ -93,7 +93,7 @@ def _ask_shared_lists(lists: VisibleLists) -> Iterator[Query]:
         yield Query(status="open", list_id=place.id, limit=_MAX_OF_SHARED_LIST, fields=_FIELDS)
 
 
-def _name(task: Document, lists: VisibleLists, *, is_shared: bool) -> TaskName:
+def _name(task: Document, lists: VisibleLists, time: AccountTime, *, is_shared: bool) -> TaskName:
     list_id = task["list_id"]
     return TaskName(
         id=task["id"],
@@ -101,6 +101,7 @@ def _name(task: Document, lists: VisibleLists, *, is_shared: bool) -> TaskName:
         version=task["version"],
         list_name=None if list_id is None else lists.find_name(list_id),
         is_completed=task["is_completed"],
-        due=task["due_at"] or task["due_date"],
+        # In the zone of the account: in UTC it can be another day.
+        due=time.show(task["due_at"]) if task["due_at"] else task["due_date"],
         is_shared=is_shared,
     )

@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.service import SECRET, call_admin, make_environment, open_folder
 from tests.integration.worlds import find_url
+from todo.account.service import AccountService
 from todo.api.responses import StoredResponse
 from todo.api.write import execute_write
 from todo.app import create_app
@@ -157,6 +158,14 @@ class Desk:
             )
         )
         assert not report.skipped, report
+
+    def set_zone(self, caller: Caller, zone: str) -> None:
+        """Set the time zone of an account."""
+
+        async def act(work: UnitOfWork) -> StoredResponse:
+            return StoredResponse(200, await AccountService(work).set_zone(zone))
+
+        self.runner.run(execute_write(self.state, caller, act))
 
     def make_list(self, caller: Caller, name: str, share_with: str | None = None) -> str:
         """Create a list, and share it to be changed; return its id."""

@@ -37,6 +37,19 @@ def test_each_line_of_a_list_is_a_task(desk: Desk, ann: Caller) -> None:
     assert set(desk.tasks(ann)) == {"buy milk", "buy bread"}
 
 
+def test_days_are_those_of_the_zone_of_the_person(desk: Desk, ann: Caller) -> None:
+    desk.set_zone(ann, "Asia/Tokyo")
+    desk.add(ann, "call the dentist", "call the plumber", due="2027-03-15 08:30")
+    answer = desk.ask(desk.hire(), ann, "complete the call")
+    assert answer.response.splitlines()[1:] == [
+        '- "call the plumber", due 2027-03-15',
+        '- "call the dentist", due 2027-03-15',
+    ]
+    model = Model("json_schema", choose("none", reply="Hello."))
+    desk.ask(desk.hire(model), ann, UNDECIDED)
+    assert '1. "call the dentist", due 2027-03-15T08:30' in model.requests[0].messages[0]["content"]
+
+
 def test_undo_takes_back_the_last_answer_and_then_the_one_before(desk: Desk, ann: Caller) -> None:
     assistant = desk.hire()
     history: list[Turn] = []
