@@ -79,6 +79,25 @@ FROM (
     SELECT n, now() - n * interval '10 seconds' AS at
     FROM generate_series(1, 100000) AS n) AS numbered;
 
+INSERT INTO conversation
+SELECT
+    gen_random_uuid(), CASE WHEN n % 1000 = 0 THEN '{BIG}' ELSE 'small-' || n % 1000 END, NULL,
+    'Conversation', NULL, 4096, now(), now()
+FROM generate_series(1, 100000) AS n;
+
+INSERT INTO conversation VALUES ('{LIST}', '{BIG}', NULL, 'Large', NULL, 4096, now(), now());
+
+INSERT INTO message
+SELECT
+    gen_random_uuid(), id, 'user', 'done', 'A question', '[]', NULL, false, NULL, NULL, 0, 0, now()
+FROM conversation;
+
+INSERT INTO message
+SELECT
+    gen_random_uuid(), '{LIST}', 'assistant', 'done', 'An answer', '[]', NULL, false, NULL, NULL, 0, 0,
+    now()
+FROM generate_series(1, 50000) AS n;
+
 INSERT INTO token_cutoff
 SELECT 'gone-' || n, timestamptz '2024-01-01 00:00Z' + n * interval '1 minute'
 FROM generate_series(1, 3000) AS n;

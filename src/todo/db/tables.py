@@ -42,8 +42,8 @@ TAG_LENGTH = 50
 PLAN_REASON_LENGTH = 500
 CONVERSATION_TITLE_LENGTH = 100
 MESSAGE_LENGTH = 10_000
-MESSAGE_ROW_BYTES = 256
-"""What a conversation and a message count beside their texts."""
+MESSAGE_ROW_BYTES = 1024
+"""What a conversation and a message count beside their texts: their number is bounded as well."""
 PRIORITIES = ("none", "low", "medium", "high")
 """By rank, which is what the column holds: they sort."""
 

@@ -81,6 +81,8 @@ def furnish(service: Service) -> World:
         things["listed"] = make("/tasks", **text, list_id=things["list"])
         things["subtask"] = make("/tasks", **text, parent_id=things["task"])
         things["token"] = make("/tokens", name=SECRET, scopes=["read"])
+        sent = client.post(f"{API}/assistant", json={"message": SECRET}).json()
+        things["conversation"] = sent["conversation_id"]
         open_list = make("/lists", name="open")
         make("/tasks", title="open", list_id=open_list)
         client.put(
@@ -130,7 +132,8 @@ def compare(client: httpx.Client, call: Call, thing: str, user: str) -> list[str
 def everything(world: World) -> bytes:
     """Return all that the owner has, without the times at which tokens were used."""
     with world.client(world.owner) as client:
-        pages = ("tasks?limit=100", "lists", "tags", "tokens", "changes", "journal?limit=100")
+        pages = ["tasks?limit=100", "lists", "tags", "tokens", "changes", "journal?limit=100"]
+        pages += ["conversations", f"conversations/{world.things['conversation']}"]
         found = b"\n".join(client.get(f"{API}/{page}").content for page in pages)
     return re.sub(rb'"last_used_at":(null|"[^"]*")', b"", found)
 

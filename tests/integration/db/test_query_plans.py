@@ -13,6 +13,8 @@ from tests.integration.db.plan_world import World
 from tests.integration.service import open_service
 from tests.integration.users import LISTS, TASKS, read
 
+ASSISTANT = "/api/v1/assistant"
+CONVERSATIONS = "/api/v1/conversations"
 PLANS = "/api/v1/plans"
 NO_TOKEN = str(uuid.UUID(int=0))
 
@@ -161,6 +163,22 @@ def _plans(world: World) -> None:
     world.done("POST", f"{PLANS}/{plan['id']}/apply")
     assert world.ask("POST", f"{PLANS}/{other['id']}/apply").status_code == 412
     world.done("DELETE", f"{PLANS}/{other['id']}")
+
+
+def _assistant(world: World) -> None:
+    body = {"message": "add buy milk"}
+    made = read(world.ask("POST", ASSISTANT, json=body))["conversation_id"]
+    # A large one, with the id of the list.
+    world.done("POST", ASSISTANT, json={**body, "conversation_id": LIST})
+    world.done("POST", ASSISTANT, json=body, headers={"Idempotency-Key": "a key"})
+    world.done("POST", ASSISTANT, json=body, headers={"Idempotency-Key": "a key"})
+    world.done("POST", f"/api/{BIG}/chat", json={**body, "conversation_id": made})
+    for user in (BIG, "small-1"):
+        page = world.get(CONVERSATIONS, user)
+    world.get(CONVERSATIONS, "small-1", cursor=page["next_cursor"])
+    page = world.get(f"{CONVERSATIONS}/{LIST}")
+    world.get(f"{CONVERSATIONS}/{LIST}", cursor=page["next_cursor"])
+    world.done("DELETE", f"{CONVERSATIONS}/{made}")
 
 
 def _lists(world: World) -> None:
@@ -316,6 +334,13 @@ SCENARIOS: dict[Scenario, set[str]] = {
         "GET /api/v1/plans/{plan_id}",
         "POST /api/v1/plans/{plan_id}/apply",
         "DELETE /api/v1/plans/{plan_id}",
+    },
+    _assistant: {
+        "POST /api/v1/assistant",
+        "GET /api/v1/conversations",
+        "GET /api/v1/conversations/{conversation_id}",
+        "DELETE /api/v1/conversations/{conversation_id}",
+        "POST /api/{user_id}/chat",
     },
     _lists: {
         "POST /api/v1/lists",
