@@ -44,7 +44,7 @@ async def send_message(request: Request, caller: CallerDep, body: AssistantReque
     With `Accept: text/event-stream` the answer is sent while it is made. The token needs
     `assistant`, and for what the assistant does the scopes of that: `read`, `write`, `delete`.
     Deletions and many changes at once are only proposed, as a plan. A client that closes the
-    connection ends the turn.
+    stream ends the turn; otherwise the turn ends with its time.
     """
     from todo.assistant.turn import open_turn  # noqa: PLC0415 - not for the start
 
