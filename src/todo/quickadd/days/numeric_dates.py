@@ -19,7 +19,8 @@ _AFTER_FRACTION = frozenset({
     "cup", "cups", "empty", "full", "inch", "inches", "lb", "lbs", "mile", "miles", "of", "oz",
     "pint", "pints", "tbsp", "tsp", "yard", "yards",
 })  # fmt: skip
-_COMMON_FRACTIONS = ([1, 2], [1, 3], [2, 3], [1, 4], [3, 4])
+# With the day that is a name, at the start of a text.
+_COMMON_FRACTIONS = ([1, 2], [1, 3], [2, 3], [1, 4], [3, 4], [9, 11])
 
 
 class _Chain(NamedTuple):
@@ -108,7 +109,7 @@ def _find_without_year(line: Line, at: int, chain: _Chain, present: Present) -> 
     elif _is_fraction(line, at, chain):
         return None
     elif chain.numbers in _COMMON_FRACTIONS and line.is_first(at) and line.has_word(end):
-        # "3/4 cup of sugar"
+        # "3/4 cup of sugar", "9/11 memorial"
         return None
     else:
         days.append(_next(first, second, present))

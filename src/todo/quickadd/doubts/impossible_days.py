@@ -15,6 +15,7 @@ from todo.quickadd.vocabulary import MONTHS
 from todo.schedule.due import EARLIEST, LATEST
 
 DEADLINES: Final = frozenset({"before", "by", "due"})
+_ENDING = frozenset({"closes", "closing", "deadline", "ending", "ends", "expires", "expiry"})
 _IN_DATES = frozenset({*MONTHS, "-"})
 _DAY = timedelta(days=1)
 _MAX_DAY, _MONTHS_OF_A_YEAR = 31, 12
@@ -27,7 +28,8 @@ def ask_midnight(
 ) -> Question | None:
     """Return the question at which end of a day the midnight of a deadline is, or None."""
     is_midnight = clock is not None and clock.weight is Weight.END and clock.hour == 0
-    if not is_midnight or not days or DEADLINES.isdisjoint(line.words[at:end]):
+    has_deadline = not DEADLINES.isdisjoint(line.words[at:end]) or line.words[at - 1] in _ENDING
+    if not is_midnight or not days or not has_deadline:
         return None
     day = days[-1].day.day
     if day < present.today:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from todo.quickadd.doubts.questions import ask_part
 from todo.quickadd.result import Question, Span
 from todo.quickadd.rules.patterns import EVERY, RECURRING
-from todo.quickadd.times.clock import PLURAL_PARTS
+from todo.quickadd.times.clock import DAY_PARTS, PLURAL_PARTS
 from todo.quickadd.tokens.line import Line, TokenKind
 from todo.quickadd.vocabulary import (
     CARDINALS,
@@ -79,6 +79,9 @@ def _find_more(line: Line, last: int, span: Span) -> int:
     if word in PLURAL_PARTS:
         # "monday mornings"
         return last + 1
+    if word in JOINING and line.words[last] in DAY_PARTS and after in DAY_PARTS:
+        # "every morning and night"
+        return last + 2
     is_listed = word in _EXCEPT or (word == "and" and span.kind == "recurrence")
     is_more = word in _AFTER and (after in _DAYS or (is_listed and after in MONTHS))
     return last + 2 if is_more else last

@@ -13,7 +13,7 @@ AT = frozenset({"at", "@"})
 _AFTER_HOUR = frozenset({
     "about", "after", "and", "around", "before", "behind", "beside", "by", "daily", "each", "ev",
     "every", "for", "from", "in", "inside", "monthly", "near", "next", "on", "opposite", "outside",
-    "re", "that", "this", "to", "until", "via", "weekly", "with",
+    "re", "sharp", "that", "this", "to", "until", "via", "weekly", "with",
 })  # fmt: skip
 """Words after `at 5`; other words are what is counted, `at 5 places`."""
 _ENDS_OF_RECURRENCE = frozenset({
