@@ -13,11 +13,15 @@ _ENDS = (
     "end of the day", "end of play",
 )  # fmt: skip
 _END_STARTS = frozenset(words.split()[0] for words in _ENDS)
+_OPENING_STARTS = frozenset({*_END_STARTS, "1", "first"})
+_PART_STARTS = frozenset({*DAY_PARTS, "1", "at", "first", "in"})
 STARTS: Final = frozenset({*_END_STARTS, "at", "first", "in"})
 
 
 def find_day_part(line: Line, at: int, *, has_day: bool) -> Match[DayPart] | None:
     """Find `in the evening`, `at night`, and behind a day `morning` or `first thing`."""
+    if line.words[at] not in _PART_STARTS:
+        return None
     start = line.phrase(at, "in the")
     if start < 0 and line.words[at] == "at" and line.words[at + 1] in _AT:
         start = at + 1
@@ -32,7 +36,7 @@ def find_day_part(line: Line, at: int, *, has_day: bool) -> Match[DayPart] | Non
 
 def find_opening(line: Line, at: int) -> Match[DayPart | None] | None:
     """Find what is before a day: `first thing`, or an end of business, which is the day itself."""
-    if line.words[at - 1] in _BEFORE_NOUN:
+    if line.words[at] not in _OPENING_STARTS or line.words[at - 1] in _BEFORE_NOUN:
         # "corn on the cob", "the first thing"
         return None
     end = _find_first_thing(line, at)
@@ -50,4 +54,6 @@ def find_day_end(line: Line, at: int) -> int:
 
 
 def _find_first_thing(line: Line, at: int) -> int:
+    if line.words[at] not in _OPENING_STARTS:
+        return -1
     return max(line.phrase(at, words) for words in _FIRST_THING)

@@ -18,7 +18,6 @@ _SIZES: Final[dict[Unit, int]] = {
 }  # fmt: skip
 APPROXIMATELY = frozenset({"about", "approx", "around", "approximately", "roughly", "~"})
 STARTS: Final = frozenset({*AMOUNT_STARTS, *APPROXIMATELY})
-_MAX_APPROXIMATELY = 2
 _AFTER_NUMBER = frozenset({*UNITS, "fortnight", "fortnights", "m", "more"})
 # Longer than the calendar of tasks, and far from an overflow.
 _MAX_MONTHS = 8_100 * 12
@@ -91,8 +90,9 @@ def find_duration(line: Line, at: int) -> Match[Duration] | None:
 
 @remembered
 def _find_part(line: Line, at: int) -> Match[tuple[Unit, int]] | None:
-    for _ in range(_MAX_APPROXIMATELY):
-        at = line.skip_any(at, APPROXIMATELY)
+    if line.words[at] in APPROXIMATELY:
+        # "at about", "around about"
+        at = line.skip_any(at + 1, APPROXIMATELY)
     if line.has_number(at):
         # Most numbers count something else.
         unit = at + 1 + 2 * (line.words[at + 1] in {"/", "."})

@@ -38,8 +38,9 @@ class TokenKind(enum.Enum):
     """Past the end of the line."""
 
 
-# Tuples are compared by identity, which is faster than the hash of an enum.
-CONTENT: Final = (TokenKind.WORD, TokenKind.NUMBER)
+# Looked up once, and compared by identity: each token is compared with them many times.
+_WORD, _NUMBER, _MARK = TokenKind.WORD, TokenKind.NUMBER, TokenKind.MARK
+CONTENT: Final = (_WORD, _NUMBER)
 _BORDERS = (TokenKind.TAKEN, TokenKind.END)
 
 
@@ -103,11 +104,11 @@ class Line:
 
     def has_word(self, at: int) -> bool:
         """Return whether a token is a word."""
-        return self._tokens[at].kind is TokenKind.WORD
+        return self._tokens[at].kind is _WORD
 
     def has_number(self, at: int) -> bool:
         """Return whether a token is a number, in digits."""
-        return self._tokens[at].kind is TokenKind.NUMBER
+        return self._tokens[at].kind is _NUMBER
 
     def number(self, at: int) -> int:
         """Return the value of a number, otherwise -1."""
@@ -116,7 +117,7 @@ class Line:
     def digits(self, at: int) -> int:
         """Return how many digits a number has; 0 for what is not a number."""
         token = self._tokens[at]
-        return token.end - token.start if token.kind is TokenKind.NUMBER else 0
+        return token.end - token.start if token.kind is _NUMBER else 0
 
     def glued(self, at: int, text: str) -> bool:
         """Return whether a token has this text and no blank before it."""
@@ -140,11 +141,11 @@ class Line:
         token, before = self[at], self[at - 1]
         if token.is_spaced or before.kind in _BORDERS:
             return True
-        if before.text not in _OPENING or before.kind is not TokenKind.MARK:
+        if before.text not in _OPENING or before.kind is not _MARK:
             return False
         if before.text in APOSTROPHES or before.text in ",;":
             # Not the rest of `don't`, nor of `1,194`.
-            return before.is_spaced or (before.text in ",;" and token.kind is TokenKind.WORD)
+            return before.is_spaced or (before.text in ",;" and token.kind is _WORD)
         return True
 
     def ends(self, at: int) -> bool:
@@ -152,12 +153,12 @@ class Line:
         token = self[at]
         if token.is_spaced or token.kind in _BORDERS:
             return True
-        if token.kind is not TokenKind.MARK or token.text not in _CLOSING:
+        if token.kind is not _MARK or token.text not in _CLOSING:
             return False
         after = self[at + 1]
-        if after.is_spaced or after.kind in (*_BORDERS, TokenKind.MARK):
+        if after.is_spaced or after.kind in (*_BORDERS, _MARK):
             return True
-        return token.text == _EM_DASH or (token.text in ",;" and after.kind is TokenKind.WORD)
+        return token.text == _EM_DASH or (token.text in ",;" and after.kind is _WORD)
 
     def is_numbered(self, at: int) -> bool:
         """Return whether the word before a number makes it a name, `version 1.2`, `page: 5`."""
@@ -221,17 +222,17 @@ def _split(text: str, taken: Iterable[tuple[int, int]]) -> list[Token]:
             at, is_spaced = at + 1, True
             continue
         elif char in _DIGITS:
-            end, kind = at + 1, TokenKind.NUMBER
+            end, kind = at + 1, _NUMBER
             while end < size and text[end] in _DIGITS and end not in begins:
                 end += 1
         elif char.isalnum() or char == "_":
-            end, kind = at + 1, TokenKind.WORD
+            end, kind = at + 1, _WORD
             while end < size and _continues_word(text[end]) and end not in begins:
                 end += 1
         else:
-            end, kind = at + 1, TokenKind.MARK
+            end, kind = at + 1, _MARK
         part = "" if kind is TokenKind.TAKEN else text[at:end].lower()
-        number = int(part) if kind is TokenKind.NUMBER and end - at <= _MAX_DIGITS else -1
+        number = int(part) if kind is _NUMBER and end - at <= _MAX_DIGITS else -1
         tokens.append(Token(at, end, part, number, is_spaced, kind))
         at, is_spaced = end, False
     return tokens
