@@ -121,6 +121,9 @@ def start(prepared: Prepared, *, port: int | None = None) -> str:
         for unit in (DB, MIGRATE):
             again = unit == MIGRATE or unit in prepared.stale or _runs_old_image(unit)
             startup.run_job("restart" if again else "start", unit, step)
+        if AI in find_services() and (AI in prepared.stale or _runs_old_image(AI)):
+            # The backend's start starts it again.
+            systemd.systemctl("stop", AI)
         if text is None:
             _serve(prepared.stale, step)
     if text is None:
@@ -150,18 +153,6 @@ def restart() -> str:
         if AI in stale:
             startup.run_job("restart", AI, step)
     return readiness.wait()
-
-
-def start_model(prepared: Prepared) -> None:
-    """Start the model server, again where it is stale, and wait until it has loaded its model.
-
-    Args:
-        prepared: What `prepare` found.
-
-    Raises:
-        DeployError: It did not start.
-    """
-    local_model.start(again=AI in prepared.stale or _runs_old_image(AI))
 
 
 def _units(dropin: str | None, ai: Request = UNCHANGED) -> dict[str, str]:

@@ -170,14 +170,14 @@ def copy(model: Model) -> None:
             raise
 
 
-def start(*, again: bool) -> None:
-    """Start the model server, or restart it, and wait until it has loaded its model.
+def start() -> None:
+    """Start the model server, and wait until it has loaded its model.
 
     Raises:
         DeployError: It did not start; the backend serves without it.
     """
     with progress.step("Loading the model") as step:
-        startup.run_job("restart" if again else "start", AI, step)
+        startup.run_job("start", AI, step)
     _remove_others()
 
 

@@ -64,10 +64,9 @@ def up(
     """
     lifecycle.check_port(port, moving=True)
     _provide(options, ai, assume_yes=assume_yes)
-    prepared = lifecycle.prepare(ai)
-    url = lifecycle.start(prepared, port=port)
+    url = lifecycle.start(lifecycle.prepare(ai), port=port)
     if ai.applies():
-        lifecycle.start_model(prepared)
+        local_model.start()
     elif ai.wanted is False:
         local_model.remove()
     return url
