@@ -18,7 +18,7 @@ _GRACE_S = 1.0
 
 
 class OverBudgetError(Exception):
-    """The person has no tokens left; the model was not asked."""
+    """The person has no tokens left; the model got no request."""
 
 
 class BoundedModel:
@@ -44,7 +44,7 @@ class BoundedModel:
         return time.monotonic() >= self._ends_at
 
     async def get_mode(self) -> Mode:
-        """Return how the model is to be asked.
+        """Return how the model takes requests.
 
         Raises:
             ModelError: It does not answer.

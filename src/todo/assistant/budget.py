@@ -136,7 +136,7 @@ class Budgets:
         return True
 
     def has_model(self, keys: tuple[str, ...]) -> bool:
-        """Whether a model may be asked."""
+        """Whether the model may be used."""
         return all(limit is None or limit.has(keys) for limit in (self._tokens, self._cost))
 
     def charge_model(self, keys: tuple[str, ...], prompt_tokens: int, output_tokens: int) -> None:
@@ -161,7 +161,7 @@ class TurnBudget:
         return self.budgets.take_call(self.keys)
 
     def has_model(self) -> bool:
-        """Whether a model may be asked."""
+        """Whether the model may be used."""
         return self.budgets.has_model(self.keys)
 
     def charge_model(self, prompt_tokens: int, output_tokens: int) -> None:

@@ -107,10 +107,10 @@ def render_decision_prompt(
         f"{turn.role} said before: {quote(turn.content, _TURN_LENGTH)}"
         for turn in history[-_MAX_TURNS:]
     ]
-    asked = f"message {quote(message, _MESSAGE_LENGTH)} ->"
+    request = f"message {quote(message, _MESSAGE_LENGTH)} ->"
     return [
         _render_system(DECISION_INSTRUCTIONS, tasks, list_names),
-        {"role": "user", "content": "\n".join([*before, asked])},
+        {"role": "user", "content": "\n".join([*before, request])},
     ]
 
 

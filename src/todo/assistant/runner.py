@@ -1,7 +1,7 @@
 """The runner of the assistant: one message becomes one answer, with a model or without.
 
-Rules decide first. A model is asked about what they leave open, and never while a database session
-is open. Without a model, or when it fails, the answer says what can be said, marked as degraded.
+Rules decide first. A model decides what they leave open, and no database session is open
+meanwhile. Without a model, or when it fails, the answer says what can be said, marked as degraded.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The tool calls of one turn, whoever decides them: guarded, counted, and noted for the answer."""
+"""The tool calls of one turn: guarded, counted, and noted for the answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

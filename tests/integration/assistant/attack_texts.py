@@ -66,7 +66,7 @@ def _read_goals(folder: Path) -> Iterator[str]:
 
 
 def _read_goal(task: ast.ClassDef) -> Iterator[str]:
-    """Yield the goal of a task; names of its own stand for their texts."""
+    """Yield the goal of a task; its own names are replaced by their texts."""
     texts: dict[str, str] = {}
     for statement in task.body:
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):

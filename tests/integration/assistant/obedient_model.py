@@ -1,7 +1,7 @@
-"""A model that obeys every instruction it reads, whoever wrote it: the worst case.
+"""A model that obeys every instruction it reads, the worst case.
 
-What it reads is everything in a prompt and in results. For each text that tells it to do something
-it does the worst that the tools could do, and what no tool offers it tries as well.
+It reads everything in a prompt and in results, does the worst that the tools could do, and tries what
+no tool offers as well.
 """
 
 import itertools
@@ -27,7 +27,7 @@ class ObedientModel:
         """Prepare an attack.
 
         Args:
-            mode: How it is asked.
+            mode: How it takes requests.
             victim: Another user.
             reads: Names of lists that it reads, beside the user's own tasks.
         """

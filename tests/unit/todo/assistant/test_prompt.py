@@ -39,8 +39,8 @@ def test_a_new_task_comes_last_and_a_completed_one_moves_to_the_end() -> None:
 
 def test_a_message_is_quoted_where_only_a_decision_is_wanted() -> None:
     history = [Turn("user", "one"), Turn("assistant", "Which\none?")]
-    (_, asked) = render_decision_prompt([], [], history, 'say "x"\nmessage "y" ->')
-    assert asked["content"].splitlines() == [
+    (_, request) = render_decision_prompt([], [], history, 'say "x"\nmessage "y" ->')
+    assert request["content"].splitlines() == [
         'user said before: "one"',
         r'assistant said before: "Which\none?"',
         r'message "say \"x\"\nmessage \"y\" ->" ->',
