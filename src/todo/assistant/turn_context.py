@@ -87,7 +87,7 @@ async def _read_tasks(
 
 
 def _ask_shared_lists(lists: VisibleLists) -> Iterator[Query]:
-    """Yield the queries about lists of other users: a page of one's own tasks does not have them."""
+    """Yield the queries about lists of other users, which a page of one's own tasks leaves out."""
     theirs: list[VisibleList] = [each for each in lists.all if each.access != "owner"]
     for place in theirs[:_MAX_SHARED_LISTS]:
         yield Query(status="open", list_id=place.id, limit=_MAX_OF_SHARED_LIST, fields=_FIELDS)

@@ -1,7 +1,7 @@
 """A model that obeys every instruction it reads, the worst case.
 
-It reads everything in a prompt and in results, does the worst that the tools could do, and tries what
-no tool offers as well.
+It reads everything in a prompt and in results, does the worst that the tools could do, and tries
+what no tool offers as well.
 """
 
 import itertools
