@@ -23,6 +23,9 @@ MAX_TOTAL_BYTES = 32 * 1024 * 1024
 """Of all bodies that have arrived and are not answered yet; the container may have 256 MiB."""
 MAX_CALLER_BYTES = MAX_TOTAL_BYTES // 4
 """Of the bodies of one user: enough for eight of the largest at a time."""
+ENDS_WITH_CLIENT = "todo.ends_with_client"
+"""Key among the extensions of an ASGI scope, which an application sets: a client that sends no more
+has left. Otherwise only a client that is gone for certain has."""
 BODY_ARRIVED = "todo.body_arrived"
 """Key of the ASGI scope: whether the whole body came with the head of the request."""
 CALLER = "todo.caller"

@@ -51,7 +51,7 @@ async def send_message(request: Request, caller: CallerDep, body: AssistantReque
     turn = await open_turn(request, caller, body.message, body.conversation_id)
     if prefers(MEDIA_TYPE, request.headers.getlist("accept")):
         return turn.stream()
-    return await turn.answer(request.receive)
+    return await turn.answer(request)
 
 
 @router.get("/conversations", response_model=ConversationPage)

@@ -12,6 +12,7 @@ from fastapi import Request, Response
 from starlette.types import Receive
 
 from todo.api.idempotency import REPLAYED, identify_repeatable
+from todo.api.request_body import ENDS_WITH_CLIENT
 from todo.api.responses import JSON
 from todo.api.write import check_conditions
 from todo.assistant.answer import Events, ToolUse, TurnAnswer
@@ -91,18 +92,19 @@ class OpenTurn:
         self._stored = stored
         self._started_at = started_at
 
-    async def answer(self, receive: Receive, show: Show = bytes) -> Response:
+    async def answer(self, request: Request, show: Show = bytes) -> Response:
         """Run the turn and return its answer as a whole.
 
         Args:
-            receive: Of the request, whose body has been read.
+            request: The request, whose body has been read.
             show: Returns the body of the response, from the answer as JSON.
 
         Raises:
             ProblemError: The turn was refused.
         """
         try:
-            finished = await self.run(receive, Silence(), find_timeout(self.state))
+            request.scope.setdefault("extensions", {})[ENDS_WITH_CLIENT] = {}
+            finished = await self.run(request.receive, Silence(), find_timeout(self.state))
         except ClientLeftError:
             return Response(status_code=CLIENT_LEFT)
         headers = {REPLAYED: "true"} if finished.is_replay else None

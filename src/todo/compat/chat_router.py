@@ -25,7 +25,7 @@ async def send_front_end_message(
     from todo.assistant.turn import open_turn  # noqa: PLC0415 - not for the start
 
     turn = await open_turn(request, caller, body.message, body.conversation_id)
-    return await turn.answer(request.receive, _show)
+    return await turn.answer(request, _show)
 
 
 def _show(body: bytes) -> bytes:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message
 
-from todo.api.request_body import BODY_ARRIVED
+from todo.api.request_body import BODY_ARRIVED, ENDS_WITH_CLIENT
 from todo.server.http1_parser import Request, Response, is_bodiless, render_response
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Exchange:
         "_delivered",
         "_disconnected",
         "_ended",
+        "_extensions",
         "_is_written",
         "_missing",
         "_request",
@@ -63,6 +64,7 @@ class Exchange:
         self._response: Response | None = None
         self._sent = 0
         self._is_written = False
+        self._extensions: dict[str, object] = {}
         self.complete = False
         self.unread = len(body)
 
@@ -78,7 +80,7 @@ class Exchange:
             "query_string": query,
             "headers": request.headers,
             "state": {},
-            "extensions": {},
+            "extensions": self._extensions,
             BODY_ARRIVED: not self._missing,
         }
         return self._app(scope, self.receive, self.send)
@@ -113,12 +115,14 @@ class Exchange:
         """The client sends no more.
 
         It gets its response, but not a stream: most who end a stream just close the connection,
-        which looks the same.
+        which looks the same. Neither does it get what ends with its client.
         """
         self._ended = True
         response = self._response
         if self._missing or (response is not None and response.length is None):
             self.disconnect()
+        elif self._delivered:
+            self._wake()
 
     def disconnect(self) -> None:
         """The client is gone."""
@@ -143,6 +147,8 @@ class Exchange:
                 return _DISCONNECT
             await self._wait()
         while not self._disconnected and not self.complete:
+            if self._ended and ENDS_WITH_CLIENT in self._extensions:
+                break
             await self._wait()
         return _DISCONNECT
 

@@ -20,6 +20,7 @@ from hypercorn.typing import ConnectionState
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wsproto.events import Ping
 
+from todo.api.request_body import ENDS_WITH_CLIENT
 from todo.server.h11_request import SingleRequestConnection
 from todo.server.http1_parser import Request, RequestKind
 from todo.server.read_pacing import ReadPacer
@@ -101,6 +102,7 @@ class HypercornExchange:
         self._last_bytes = b""
         self._client_ended = False
         self._is_gone = False
+        self._ends_with_client = False
         self._is_reusable = False
         self._protocol: Http1
         self._is_websocket = request.kind is RequestKind.WEBSOCKET
@@ -197,8 +199,13 @@ class HypercornExchange:
         return b"".join(self._pieces)
 
     async def _run_app(self, scope: Scope, receive: Receive, send: Send, *_sync: Any) -> None:  # noqa: ANN401
+        extensions = scope.setdefault("extensions", {})
+
         async def read() -> Message:
             await self._protocol.send_continue()
+            if ENDS_WITH_CLIENT in extensions:
+                self._ends_with_client = True
+                self._arrived.set()
             self._readers += 1
             self._wanted.set()
             try:
@@ -227,12 +234,17 @@ class HypercornExchange:
                 break
             else:
                 await self._wait_for_client()
-        # As in `exchange.py`: a client that sends no more gets its response, but not a stream.
         owes = protocol.has_whole_request
-        while not (self._is_gone or (self._client_ended and (protocol.is_streaming or not owes))):
+        while not self._has_left(owes=owes):
             await self._wait_for_client()
         await protocol.handle(Closed())
         await asyncio.Event().wait()
+
+    def _has_left(self, *, owes: bool) -> bool:
+        """Whether the client is gone, by the rule of `exchange.py`: some get their response."""
+        if not self._client_ended:
+            return self._is_gone
+        return self._is_gone or self._protocol.is_streaming or self._ends_with_client or not owes
 
     async def _wait_for_client(self) -> None:
         self._arrived.clear()

@@ -1,9 +1,11 @@
 """A client that leaves, or a model server that is away, leaves nothing behind in the backend."""
 
 import concurrent.futures
+import json
 import re
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.integration.assistant import model_server as server
@@ -85,6 +87,27 @@ def test_clients_that_leave_within_a_stream_leave_nothing_behind(
     assert read_metric(service, canceled) - before == CLIENTS
     # A client that leaves says nothing about the server.
     assert read_metric(service, 'todo_breaker_state{breaker="model-server",state="closed"}') == 1
+
+
+@pytest.mark.parametrize("is_chunked", [True, False])
+def test_a_client_that_leaves_before_a_whole_answer_ends_the_turn(
+    model: ModelServer, service: Service, *, is_chunked: bool
+) -> None:
+    model.follow(server.hang)
+    model.requests.clear()
+    content = json.dumps(MESSAGE).encode()
+    headers = {"Content-Type": "application/json"}
+
+    # It gives up while the model thinks.
+    with (
+        service.client(service.token("leaver")) as client,
+        pytest.raises(httpx.ReadTimeout),
+    ):
+        body = iter([content]) if is_chunked else content
+        client.post("/api/v1/assistant", content=body, headers=headers, timeout=3)
+
+    wait_until(lambda: model.open_connections == 0, "no connection", within_s=60)
+    wait_for_rest(service)
 
 
 def test_a_stop_ends_turns_and_their_connections(model: ModelServer) -> None:
