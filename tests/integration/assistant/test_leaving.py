@@ -99,11 +99,8 @@ def test_a_client_that_leaves_before_a_whole_answer_ends_the_turn(
     headers = {"Content-Type": "application/json"}
 
     # It gives up while the model thinks.
-    with (
-        service.client(service.token("leaver")) as client,
-        pytest.raises(httpx.ReadTimeout),
-    ):
-        body = iter([content]) if is_chunked else content
+    body = iter([content]) if is_chunked else content
+    with service.client(service.token("leaver")) as client, pytest.raises(httpx.ReadTimeout):
         client.post("/api/v1/assistant", content=body, headers=headers, timeout=3)
 
     wait_until(lambda: model.open_connections == 0, "no connection", within_s=60)
