@@ -91,7 +91,11 @@ def main() -> int:
         rules.add(each, decide(each.text, context_of(each)))
     columns = {"rules": rules}
     if options.model_url:
-        columns |= asyncio.run(_measure_model(options.model_url, utterances))
+        try:
+            columns |= asyncio.run(_measure_model(options.model_url, utterances))
+        except ModelError as error:
+            sys.stderr.write(f"the model server does not answer: {error}; is it ready?\n")
+            return 1
     _print_table(columns, utterances)
     _print_cost(utterances, options.rounds)
     worse = _find_worse(columns)
