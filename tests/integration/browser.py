@@ -109,7 +109,10 @@ class Browser:
         message: dict[str, object] = {"id": self._number, "method": method, "params": parameters}
         if self._session:
             message["sessionId"] = self._session
-        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        pending = json.dumps(message).encode() + b"\0"
+        while pending:
+            # A signal ends the write of what is larger than the pipe before its end.
+            pending = pending[os.write(self._commands, pending) :]
         while (answer := self._read()).get("id") != self._number:
             self._note(answer)
         if "error" in answer:

@@ -351,8 +351,10 @@ function openView() {
   act(views[current].refresh);
 }
 
-/** Replace what a place holds; the focus stays where it was. */
+/** Replace what a place holds, unless it is the same; the focus stays where it was. */
 function redraw(id, children) {
+  const old = [...byId(id).children];
+  if (old.length === children.length && old.every((each, at) => each.isEqualNode(children[at]))) return;
   const focused = document.activeElement?.id;
   say(id, ...children);
   if (focused && document.activeElement?.id !== focused) byId(focused)?.focus();
@@ -458,7 +460,8 @@ function renderTask(task) {
   const facts = findFacts(task).map((fact) => make("li", {}, fact));
   return make(
     "li",
-    { class: task.is_completed ? "task done" : "task", id: `task-${task.id}` },
+    // With the version: a task that looks the same may have to be sent with another one.
+    { class: task.is_completed ? "task done" : "task", id: `task-${task.id}`, "data-version": task.version },
     box,
     make("div", {}, make("bdi", { id: name, dir: "auto" }, showTurns(task.title)), renderFacts(facts)),
     make(

@@ -68,7 +68,7 @@ def open_views(visitor: Visitor) -> Any:  # noqa: ANN401 - a generator
     visitor.wait("document.querySelectorAll('.changes table').length === 1")
     yield "changes"
     visitor.browser.click("#run-list button[id$=undo]")
-    visitor.wait_for_text("#notice", "Undone")
+    visitor.wait_for_text("#run-list h3", "Undone")
     yield "undone"
     visitor.browser.click("a[href='#assistant']")
     visitor.browser.fill("#message", "delete call the vet")
