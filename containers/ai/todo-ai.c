@@ -108,7 +108,7 @@ static long granted_by(const char *folder) {
     return quota < period ? 1 : (long)(quota / period);
 }
 
-/* One thread too many costs a factor of five: all others wait for the one that does not run. */
+/* More threads than processors are slower: all wait for the one that does not run. */
 static long count_threads(const char *folder) {
     cpu_set_t allowed;
     long count = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
