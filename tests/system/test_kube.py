@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _MANIFEST = "/srv/todo-backend/kube/todo.yaml"
 _SECRET = "todo-secret.yaml"  # noqa: S105 - a file's name
-_PUBLISH = ("--publish=127.0.0.1:8000:8000", "--publish=127.0.0.1:9000:9000")
+PUBLISH = ("--publish=127.0.0.1:8000:8000", "--publish=127.0.0.1:9000:9000")
 _BACKEND = "todo-pod-backend"
 _DB = "todo-pod-db"
 _MIGRATE = "todo-pod-migrate"
@@ -33,7 +33,7 @@ def played(installed: Stack) -> Iterator[Stack]:
     installed.build("down", "--no-lab")
     installed.build("kube", f"--secret={_SECRET}")
     kube(installed, "play", _SECRET)
-    kube(installed, "play", *_PUBLISH, _MANIFEST)
+    kube(installed, "play", *PUBLISH, _MANIFEST)
     try:
         installed.wait_ready()
         yield installed
@@ -140,7 +140,7 @@ def test_the_data_outlives_the_pod(played: Stack) -> None:
     with client(played, "keeper") as keeper:
         keeper.post("/api/v1/tasks", json={"title": "kept"}).raise_for_status()
     kube(played, "down", _MANIFEST)
-    kube(played, "play", *_PUBLISH, _MANIFEST)
+    kube(played, "play", *PUBLISH, _MANIFEST)
     played.wait_ready()
     with client(played, "keeper") as keeper:
         titles = [task["title"] for task in keeper.get("/api/v1/tasks").json()["items"]]
