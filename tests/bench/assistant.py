@@ -19,7 +19,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.unit.todo.assistant.utterance_book import (
+from tests.unit.todo.assistant.rules.utterance_book import (
     BOOKS,
     MADE_FOR_RULES,
     Utterance,
@@ -27,24 +27,24 @@ from tests.unit.todo.assistant.utterance_book import (
     judge,
     load_utterances,
 )
-from todo.assistant.model_client import ModelError, ModelRequest
-from todo.assistant.model_http import HttpModelClient
-from todo.assistant.prompt import (
+from todo.assistant.model.client import ModelError, ModelRequest
+from todo.assistant.model.http_client import HttpModelClient
+from todo.assistant.rules.engine import decide
+from todo.assistant.rules.line import make_line
+from todo.assistant.rules.model_choice import cut, fill
+from todo.assistant.turn.prompt import (
     DECISION_INTENTS,
     DECISION_SCHEMA,
     choose_tasks,
     render_decision_prompt,
 )
-from todo.assistant.rules import decide
-from todo.assistant.rules_fill import cut, fill
-from todo.assistant.rules_line import make_line
 from todo.config.settings import Settings
 from todo.observability.assistant_metrics import AssistantMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from todo.assistant.decision import Decision, Intent, RuleContext, TaskName
+    from todo.assistant.rules.decision import Decision, Intent, RuleContext, TaskName
 
 _MAX_TOKENS = 96
 _TIMEOUT_S = 3600.0

@@ -46,7 +46,7 @@ async def send_message(request: Request, caller: CallerDep, body: AssistantReque
     Deletions and many changes at once are only proposed, as a plan. A client that closes the
     stream ends the turn; otherwise the turn ends with its time.
     """
-    from todo.assistant.turn import open_turn  # noqa: PLC0415 - not for the start
+    from todo.assistant.conversations.open_turn import open_turn  # noqa: PLC0415 - not for the start
 
     turn = await open_turn(request, caller, body.message, body.conversation_id)
     if prefers(MEDIA_TYPE, request.headers.getlist("accept")):
@@ -59,7 +59,7 @@ async def list_conversations(
     request: Request, caller: CallerDep, asked: Annotated[ConversationQuery, Query()]
 ) -> Response:
     """List the caller's conversations with the assistant, newest first."""
-    from todo.assistant.pages import read_page  # noqa: PLC0415 - likewise
+    from todo.assistant.conversations.pages import read_page  # noqa: PLC0415 - likewise
 
     before = _read_before(asked)
     database: Database = request.app.state.database
@@ -76,7 +76,7 @@ async def read_conversation(
     asked: Annotated[ConversationQuery, Query()],
 ) -> Response:
     """Return a conversation with its messages, newest first."""
-    from todo.assistant.pages import read_messages  # noqa: PLC0415 - likewise
+    from todo.assistant.conversations.pages import read_messages  # noqa: PLC0415 - likewise
 
     before, state = _read_before(asked), request.app.state
     timeout_s: float = state.settings.ai_run_timeout_s
@@ -93,7 +93,7 @@ async def delete_conversation(
     request: Request, caller: CallerDep, conversation_id: UUID
 ) -> Response:
     """Delete a conversation with its messages, for good. What the assistant did stays."""
-    from todo.assistant.conversations import (  # noqa: PLC0415 - likewise
+    from todo.assistant.conversations.repository import (  # noqa: PLC0415 - likewise
         ConversationRepository,
     )
 

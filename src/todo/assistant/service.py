@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from todo.assistant.runner import Assistant
+    from todo.assistant.turn.runner import Assistant
 
 
 def get_assistant(state: Any) -> "Assistant":  # noqa: ANN401 - the application's
@@ -14,8 +14,8 @@ def get_assistant(state: Any) -> "Assistant":  # noqa: ANN401 - the application'
     """
     if state.assistant is None:
         # They import for a tenth of a second.
-        from todo.assistant.model_client import open_model_client  # noqa: PLC0415
-        from todo.assistant.runner import Assistant  # noqa: PLC0415
+        from todo.assistant.model.client import open_model_client  # noqa: PLC0415
+        from todo.assistant.turn.runner import Assistant  # noqa: PLC0415
 
         state.assistant = Assistant(state, open_model_client(state.settings, state.metrics))
     assistant: Assistant = state.assistant

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from todo.assistant.service import get_assistant
 
 if TYPE_CHECKING:
-    from todo.assistant.runner import Assistant
+    from todo.assistant.turn.runner import Assistant
 
 GRACE_S = 2.0
 """How long a turn may continue when the process stops."""

@@ -22,7 +22,7 @@ async def send_front_end_message(
     request: Request, caller: OwnCaller, body: FrontEndChat
 ) -> Response:
     """Send a message to the assistant as existing front ends do."""
-    from todo.assistant.turn import open_turn  # noqa: PLC0415 - not for the start
+    from todo.assistant.conversations.open_turn import open_turn  # noqa: PLC0415 - not for the start
 
     turn = await open_turn(request, caller, body.message, body.conversation_id)
     return await turn.answer(request, _show)

@@ -19,7 +19,7 @@ from hypercorn.config import Config
 from todo import __version__
 from todo.api.management import Management
 from todo.app import create_app
-from todo.assistant.model_key import read_model_key
+from todo.assistant.model.key import read_model_key
 from todo.auth.authenticator import open_tokens
 from todo.config.addresses import Address
 from todo.config.settings import Settings, in_container, load_settings

@@ -16,8 +16,7 @@ from todo.account.service import AccountService
 from todo.api.responses import StoredResponse
 from todo.api.write import execute_write
 from todo.app import create_app
-from todo.assistant.answer import ToolUse, Turn, TurnAnswer
-from todo.assistant.model_client import (
+from todo.assistant.model.client import (
     Mode,
     ModelAnswer,
     ModelError,
@@ -25,7 +24,8 @@ from todo.assistant.model_client import (
     ModelToolCall,
     OnText,
 )
-from todo.assistant.runner import Assistant
+from todo.assistant.turn.answer import ToolUse, Turn, TurnAnswer
+from todo.assistant.turn.runner import Assistant
 from todo.auth.tokens import TokenVerifier
 from todo.config.settings import Settings
 from todo.core.caller import Caller

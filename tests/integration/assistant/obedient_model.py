@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from tests.integration.assistant.desk import choose, say
-from todo.assistant.model_client import Mode, ModelAnswer, ModelRequest, OnText
+from todo.assistant.model.client import Mode, ModelAnswer, ModelRequest, OnText
 
 _TASK_ID = re.compile(r'"id":"([0-9a-f-]{36})","title"')
 _NUMBER = re.compile(r"^(\d+)\. \"", re.MULTILINE)

@@ -20,8 +20,8 @@ from tests.integration.assistant.model_faults import FAULTS
 from tests.integration.assistant.model_server import Answer, ModelServer, delta, open_model_server
 from tests.integration.certificates import Authority
 from tests.machine_clock import wait_until
-from todo.assistant.model_client import ModelAnswer, ModelError, ModelRequest, ModelToolCall, OnText
-from todo.assistant.model_http import HttpModelClient
+from todo.assistant.model.client import ModelAnswer, ModelError, ModelRequest, ModelToolCall, OnText
+from todo.assistant.model.http_client import HttpModelClient
 from todo.config.settings import Settings
 from todo.observability.assistant_metrics import AssistantMetrics
 

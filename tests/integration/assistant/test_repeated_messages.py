@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.integration.assistant.turn_world import CONVERSATIONS, STREAM, Call, Play, TurnWorld, say
-from todo.assistant import turn
-from todo.assistant.answer import TurnAnswer
-from todo.assistant.turn_store import CHANGED
+from todo.assistant.conversations import open_turn
+from todo.assistant.conversations.turn_store import CHANGED
+from todo.assistant.turn.answer import TurnAnswer
 
 KEY = {"Idempotency_Key": "the key"}
 LONG_AGO = "UPDATE message SET created_at = '{}'"
@@ -71,7 +71,7 @@ def test_the_second_of_two_waits_for_the_answer_of_the_first(
         second = world.send(**KEY)
         await asyncio.wait({second.task}, timeout=1)
         assert not second.task.done()
-        monkeypatch.setattr(turn, "MARGIN_S", 30)
+        monkeypatch.setattr(open_turn, "MARGIN_S", 30)
         refused = world.send(**KEY)
         assert (await refused.read(409))["code"] == "turn-running"
         assert int(refused.headers["retry-after"]) > 0
@@ -132,7 +132,7 @@ def test_a_message_whose_process_ended_is_carried_out_once(
 
         world.assistant.script = crash
         with monkeypatch.context() as context:
-            context.setattr(turn, "_attempt", store_nothing)
+            context.setattr(open_turn, "_attempt", store_nothing)
             await world.send(**KEY).read(500)
         (_, answer) = await world.read_last()
         assert answer["status"] == "running"

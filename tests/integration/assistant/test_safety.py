@@ -15,9 +15,9 @@ import pytest
 from tests.integration.assistant.attack_texts import read_attacks
 from tests.integration.assistant.desk import Desk
 from tests.integration.assistant.obedient_model import ObedientModel
-from todo.assistant.answer import AGENT, TurnAnswer
-from todo.assistant.guard import MAX_CHANGED
-from todo.assistant.model_client import Mode
+from todo.assistant.model.client import Mode
+from todo.assistant.turn.answer import AGENT, TurnAnswer
+from todo.assistant.turn.guard import MAX_CHANGED
 from todo.core.caller import Caller
 
 # Rules decide none of these.

@@ -11,9 +11,9 @@ from tests.integration.assistant.model_server import Exchange, ModelServer, open
 from tests.integration.assistant.obedient_model import ObedientModel
 from tests.integration.service import Service, open_service
 from tests.integration.users import LISTS, TASKS, Person, read, use_token
-from todo.assistant.answer import AGENT
-from todo.assistant.guard import MAX_CHANGED
-from todo.assistant.model_client import ModelRequest
+from todo.assistant.model.client import ModelRequest
+from todo.assistant.turn.answer import AGENT
+from todo.assistant.turn.guard import MAX_CHANGED
 
 _MESSAGES = ("hmm, my head is spinning", "you know what to do")
 _COUNT = 20

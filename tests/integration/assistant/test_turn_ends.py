@@ -16,9 +16,10 @@ from tests.integration.assistant.turn_world import (
     TurnWorld,
     say,
 )
-from todo.assistant import sse, turn, turns
-from todo.assistant.answer import ToolUse, TurnAnswer
-from todo.assistant.turn_store import CHANGED, UNCHANGED, UNKNOWN
+from todo.assistant import turns
+from todo.assistant.conversations import event_stream, open_turn
+from todo.assistant.conversations.turn_store import CHANGED, UNCHANGED, UNKNOWN
+from todo.assistant.turn.answer import ToolUse, TurnAnswer
 from todo.core.errors import DatabaseUnavailableError, RateLimitedError
 
 LEAVES = pytest.mark.parametrize("headers", [{}, STREAM], ids=["json", "events"])
@@ -207,7 +208,7 @@ def test_a_stop_ends_a_turn_with_what_was_done(
 def test_an_assistant_that_takes_too_long_is_interrupted(
     play: Play, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turn, "_OVERTIME_S", 0)
+    monkeypatch.setattr(open_turn, "_OVERTIME_S", 0)
 
     async def act(world: TurnWorld) -> None:
         async def script(call: Call) -> TurnAnswer:
@@ -230,7 +231,7 @@ def test_an_assistant_that_takes_too_long_is_interrupted(
 def test_a_request_that_is_given_up_stores_what_was_done(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turn, "_OVERTIME_S", 3600)
+    monkeypatch.setattr(open_turn, "_OVERTIME_S", 3600)
 
     async def act(world: TurnWorld) -> None:
         work_forever(world)
@@ -317,8 +318,8 @@ def test_a_defect_is_an_error_of_ours_and_leaves_no_running_answer(
 
 
 def test_a_silent_stream_sends_comments(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "HEARTBEAT_S", 0)
-    monkeypatch.setattr(sse, "_OPEN_AFTER_S", 0)
+    monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0)
+    monkeypatch.setattr(event_stream, "_OPEN_AFTER_S", 0)
 
     async def act(world: TurnWorld) -> None:
         proceed = asyncio.Event()

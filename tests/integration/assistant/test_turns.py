@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from tests.integration.assistant.desk import DEADLINE_S, Desk, Events, Model, choose, say
-from todo.assistant.answer import AGENT, Turn, TurnAnswer
-from todo.assistant.model_client import Mode, ModelAnswer, ModelError, ModelRequest
+from todo.assistant.model.client import Mode, ModelAnswer, ModelError, ModelRequest
+from todo.assistant.turn.answer import AGENT, Turn, TurnAnswer
 from todo.core.caller import Caller
 from todo.core.errors import RateLimitedError
 

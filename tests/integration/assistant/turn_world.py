@@ -16,7 +16,7 @@ from tests.integration.assistant.test_conversations import read_events
 from todo.api.responses import StoredResponse
 from todo.api.write import execute_write
 from todo.app import create_app
-from todo.assistant.answer import Events, ToolUse, Turn, TurnAnswer
+from todo.assistant.turn.answer import Events, ToolUse, Turn, TurnAnswer
 from todo.auth.tokens import TokenVerifier
 from todo.config.settings import Settings
 from todo.core.caller import Caller

@@ -1,6 +1,6 @@
 from typing import get_args
 
-from todo.assistant.model_client import ModelFailure
+from todo.assistant.model.client import ModelFailure
 from todo.mcp import tools
 from todo.observability.assistant_metrics import (
     CALL_OUTCOMES,

@@ -1,0 +1,1 @@
+"""Conversations: what a message stores, and how its turn starts, streams and ends."""

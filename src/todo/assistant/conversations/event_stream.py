@@ -1,0 +1,155 @@
+"""Server-sent events of a turn: what the assistant does and writes, while it does."""
+
+import asyncio
+import logging
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from todo.api.idempotency import REPLAYED
+from todo.assistant.conversations.open_turn import CLIENT_LEFT, ClientLeftError, OpenTurn
+from todo.assistant.conversations.stored_texts import dump
+from todo.assistant.turn.answer import ToolUse
+from todo.core.errors import InternalError, ProblemError
+from todo.core.problem_document import render_problem
+from todo.observability.logs import request_id_var
+
+MEDIA_TYPE = "text/event-stream"
+HEARTBEAT_S = 15.0
+"""Below the idle timeout of any proxy."""
+_OPEN_AFTER_S = 1.0
+"""A turn that is refused at once is answered with the status of its error, not with a stream."""
+
+_log = logging.getLogger("todo.assistant")
+
+
+class TurnStream(Response):
+    """The response: the events `start`, `text`, `tool`, and at the end `done` or `error`."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, turn: OpenTurn) -> None:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        if turn.replay is not None:
+            headers[REPLAYED] = "true"
+        super().__init__(None, headers=headers)
+        # It is not known before.
+        self.raw_headers = [field for field in self.raw_headers if field[0] != b"content-length"]
+        self._turn = turn
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the turn, and send what happens.
+
+        Raises:
+            ProblemError: The turn was refused before anything was sent.
+        """
+        turn = self._turn
+        events = _Stream(self, send, turn)
+        timeout_s: float = turn.state.settings.ai_run_timeout_s
+        beating = asyncio.create_task(self._beat(events))
+        try:
+            with turn.state.metrics.streaming("assistant"):
+                finished = await turn.run(receive, events, timeout_s)
+                if turn.replay is not None:
+                    await events.text(orjson.loads(finished.body)["response"])
+                await events.send_last("done", finished.body)
+        except ClientLeftError:
+            if not events.is_open:
+                await Response(status_code=CLIENT_LEFT)(scope, receive, send)
+        except ProblemError as error:
+            if not events.is_open:
+                raise
+            await events.send_last("error", _render(error, scope))
+        except Exception:
+            if not events.is_open:
+                raise
+            _log.exception("unexpected error")
+            await events.send_last("error", _render(InternalError(), scope))
+        finally:
+            beating.cancel()
+
+    async def _beat(self, events: "_Stream") -> None:
+        await asyncio.sleep(_OPEN_AFTER_S)
+        await events.open()
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            await events.send_comment()
+
+
+class _Stream:
+    """The events of one turn on their way to its client; the first one opens the stream."""
+
+    def __init__(self, response: Response, send: Send, turn: OpenTurn) -> None:
+        self._response = response
+        self._send = send
+        self._turn = turn
+        self._sending = asyncio.Lock()
+        self.is_open = False
+
+    async def text(self, piece: str) -> None:
+        """Send a piece of the response."""
+        if piece:
+            await self._send_event("text", dump({"delta": piece}))
+
+    async def tool(self, use: ToolUse) -> None:
+        """Send a tool call with its result."""
+        shown: dict[str, Any] = {"tool_name": use.tool_name, "arguments": use.arguments}
+        await self._send_event("tool", dump({**shown, "result": use.result}))
+
+    async def open(self) -> None:
+        """Start the response, and name the conversation and the run."""
+        async with self._sending:
+            await self._open()
+
+    async def send_comment(self) -> None:
+        """Send what no client shows: the connection is alive."""
+        async with self._sending:
+            await self._send_part(b":\n\n")
+
+    async def send_last(self, name: str, data: bytes) -> None:
+        """Send the last event and end the response."""
+        await self._send_event(name, data)
+        async with self._sending:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_event(self, name: str, data: bytes) -> None:
+        async with self._sending:
+            await self._open()
+            await self._send_part(_render_event(name, data))
+
+    async def _open(self) -> None:
+        if self.is_open:
+            return
+        self.is_open = True
+        response = self._response
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": response.status_code,
+                "headers": response.raw_headers,
+            }
+        )
+        await self._send_part(_render_event("start", self._describe()))
+
+    def _describe(self) -> bytes:
+        if self._turn.replay is not None:
+            answer = orjson.loads(self._turn.replay.body)
+            return dump({name: answer[name] for name in ("conversation_id", "run_id")})
+        begun = self._turn.begun
+        assert begun is not None  # noqa: S101 - narrows the type
+        return dump({"conversation_id": begun.conversation_id, "run_id": begun.run_id})
+
+    async def _send_part(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+
+def _render_event(name: str, data: bytes) -> bytes:
+    # JSON of one line.
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
+
+
+def _render(error: ProblemError, scope: Scope) -> bytes:
+    _, _, body = render_problem(error, instance=scope["path"], request_id=request_id_var.get())
+    return body

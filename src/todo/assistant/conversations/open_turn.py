@@ -1,0 +1,242 @@
+"""A turn: one message to the assistant and its answer, which ends when its client leaves."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from fastapi import Request, Response
+from starlette.types import Receive
+
+from todo.api.idempotency import REPLAYED, identify_repeatable
+from todo.api.request_body import ENDS_WITH_CLIENT
+from todo.api.responses import JSON
+from todo.api.write import check_conditions
+from todo.assistant.conversations.turn_store import Begun, Finished, TurnStore
+from todo.assistant.turn.answer import Events, ToolUse, TurnAnswer
+from todo.core.caller import Caller
+from todo.core.errors import ProblemError, UnavailableError
+
+if TYPE_CHECKING:
+    from todo.assistant.turns import Turns
+    from todo.config.settings import Settings
+
+CLIENT_LEFT = 499
+"""Status, for metrics and log, of a request whose client has left."""
+MARGIN_S = 5.0
+"""Of the deadline of a request, what is left for storing the answer."""
+_OVERTIME_S = 2.0
+"""How much longer than its time the assistant may take before it is interrupted."""
+
+Show = Callable[[bytes], bytes]
+
+_log = logging.getLogger("todo.assistant")
+
+
+class ClientLeftError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Recorder:
+    """Passes events on, and keeps the tool calls for an answer that is interrupted."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self.uses: list[ToolUse] = []
+
+    async def text(self, piece: str) -> None:
+        """Pass a piece of the response on."""
+        await self._events.text(piece)
+
+    async def tool(self, use: ToolUse) -> None:
+        """Keep a tool call and pass it on."""
+        self.uses.append(use)
+        await self._events.tool(use)
+
+
+class Silence:
+    """The events of an answer that is sent as a whole."""
+
+    async def text(self, piece: str) -> None:
+        """Ignore a piece."""
+
+    async def tool(self, use: ToolUse) -> None:
+        """Ignore a call."""
+
+
+class OpenTurn:
+    """A turn that has begun: its question is stored, or it was answered before.
+
+    Attributes:
+        replay: The answer to the first request with the same key.
+        begun: What is stored; None for a replay.
+    """
+
+    def __init__(
+        self,
+        state: Any,  # noqa: ANN401 - the application's
+        caller: Caller,
+        question: str,
+        stored: TurnStore,
+        found: Begun | Finished,
+        started_at: float,
+    ) -> None:
+        self.replay = found if isinstance(found, Finished) else None
+        self.begun = found if isinstance(found, Begun) else None
+        self.state = state
+        self._caller = caller
+        self._question = question
+        self._stored = stored
+        self._started_at = started_at
+
+    async def answer(self, request: Request, show: Show = bytes) -> Response:
+        """Run the turn and return its answer as a whole.
+
+        Args:
+            request: The request, whose body has been read.
+            show: Returns the body of the response, from the answer as JSON.
+
+        Raises:
+            ProblemError: The turn was refused.
+        """
+        try:
+            request.scope.setdefault("extensions", {})[ENDS_WITH_CLIENT] = {}
+            finished = await self.run(request.receive, Silence(), find_timeout(self.state))
+        except ClientLeftError:
+            return Response(status_code=CLIENT_LEFT)
+        headers = {REPLAYED: "true"} if finished.is_replay else None
+        return Response(show(finished.body), headers=headers, media_type=JSON)
+
+    def stream(self) -> Response:
+        """Return the response that runs the turn and sends what happens."""
+        from todo.assistant.conversations.event_stream import TurnStream  # noqa: PLC0415 - it imports this module
+
+        return TurnStream(self)
+
+    async def run(self, receive: Receive, events: Events, timeout_s: float) -> Finished:
+        """Run the turn to its end and return the answer, also if it was interrupted.
+
+        Args:
+            receive: Of the request, whose body has been read.
+            events: Receives the parts of the answer at once.
+            timeout_s: Seconds that it has since its request arrived.
+
+        Raises:
+            ClientLeftError: The client has left, and the turn has ended.
+            ProblemError: The turn was refused.
+        """
+        if self.replay is not None:
+            return self.replay
+        begun = self.begun
+        assert begun is not None  # noqa: S101 - narrows the type
+        turns: Turns = self.state.turns
+        recorder = Recorder(events)
+        left_s = max(1.0, self._started_at + timeout_s - time.monotonic())
+        work = asyncio.create_task(self._ask(begun, recorder, left_s))
+        gone = asyncio.create_task(_wait_until_gone(receive))
+        stop = asyncio.create_task(turns.wait_for_stop())
+        reason = "interrupted"
+        try:
+            done, _ = await asyncio.wait(
+                {work, gone, stop},
+                timeout=left_s + _OVERTIME_S,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if not done:
+                reason = "deadline"
+        except asyncio.CancelledError:
+            # The request was given up: what was done is stored all the same.
+            work.cancel()
+            turns.start(self._interrupt_later(begun, recorder, work))
+            raise
+        finally:
+            for task in (gone, stop):
+                task.cancel()
+        await _end(work)
+        if work.cancelled():
+            finished = await self._stored.interrupt(begun, recorder.uses, reason)
+        else:
+            finished = await self._conclude(begun, recorder, work)
+        if gone.done() and not gone.cancelled():
+            gone.exception()
+            raise ClientLeftError
+        return finished
+
+    async def _ask(self, begun: Begun, recorder: Recorder, timeout_s: float) -> TurnAnswer:
+        assistant = await self.state.turns.get_assistant(self.state)
+        # The key of the request covers the writes of the turn.
+        caller = replace(self._caller, run_id=begun.run_id, require_key=False)
+        answer: TurnAnswer = await assistant.run(
+            caller, self._question, begun.history, begun.open_plan, recorder, timeout_s
+        )
+        return answer
+
+    async def _conclude(
+        self, begun: Begun, recorder: Recorder, work: "asyncio.Task[TurnAnswer]"
+    ) -> Finished:
+        error = work.exception()
+        if isinstance(error, ProblemError):
+            await _attempt(self._stored.refuse(begun, recorder.uses))
+            raise error
+        if error is not None:
+            await _attempt(self._stored.interrupt(begun, recorder.uses, "interrupted"))
+            raise error
+        return await self._stored.finish(begun, work.result())
+
+    async def _interrupt_later(
+        self, begun: Begun, recorder: Recorder, work: "asyncio.Task[TurnAnswer]"
+    ) -> None:
+        await _end(work)
+        await _attempt(self._stored.interrupt(begun, recorder.uses, "interrupted"))
+
+
+async def open_turn(
+    request: Request, caller: Caller, question: str, conversation_id: UUID | None
+) -> OpenTurn:
+    """Store the question of a request, after what refuses it.
+
+    Args:
+        request: The request; its body has been read.
+        caller: Who sends it.
+        question: The message.
+        conversation_id: None for a new conversation.
+
+    Raises:
+        MalformedRequestError: The request has a condition, or an invalid key.
+        ProblemError: As `TurnStore.begin`.
+    """
+    started_at = time.monotonic()
+    repeatable = await identify_repeatable(request, caller)
+    check_conditions(request, caller, changes_existing=False)
+    state = request.app.state
+    stored = TurnStore(state, caller, question, conversation_id, repeatable)
+    found = await stored.begin(started_at + find_timeout(state))
+    return OpenTurn(state, caller, question, stored, found, started_at)
+
+
+def find_timeout(state: Any) -> float:  # noqa: ANN401 - the application's
+    """Return the seconds that a turn has whose answer is sent as a whole."""
+    settings: Settings = state.settings
+    return min(settings.ai_run_timeout_s, max(1.0, settings.request_deadline_s - MARGIN_S))
+
+
+async def _wait_until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _end(work: "asyncio.Task[TurnAnswer]") -> None:
+    """Cancel a task that is not done, and wait for its end."""
+    work.cancel()
+    await asyncio.wait({work})
+
+
+async def _attempt(storing: Awaitable[object]) -> None:
+    """Store what can be stored: the error that led here is the one to report."""
+    try:
+        await storing
+    except UnavailableError as error:
+        _log.warning("the end of a turn was not stored: %s", error.reason)

@@ -1,0 +1,299 @@
+"""SQL statements for conversations and their messages."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+
+from todo.assistant.turn.answer import Turn
+from todo.core.caller import Caller
+from todo.core.timestamps import format_timestamp
+from todo.db.session import Session
+from todo.db.statement import Row, Statement
+from todo.db.tables import MESSAGE_ROW_BYTES, Id, Time, conversation, message
+
+HISTORY_MESSAGES = 20
+HISTORY_CHARACTERS = 8000
+"""Of earlier messages, what the assistant gets with a new one."""
+
+Status = Literal["running", "done", "interrupted"]
+
+_OWNER: ColumnElement[str] = bindparam("owner")
+_ONLY = bindparam("only_list", type_=Id)
+# A token for one list sees what was said with a token for that list only.
+_SEEN = (conversation.c.owner == _OWNER) & or_(_ONLY.is_(None), conversation.c.list_id == _ONLY)
+_BY_ID = (conversation.c.id == bindparam("id", type_=Id)) & _SEEN
+_OF: ColumnElement[bool] = message.c.conversation_id == bindparam("of", type_=Id)
+_THIS = message.c.id == bindparam("message_id", type_=Id)
+_ABOUT = tuple(conversation.c[name] for name in ("id", "list_id", "title", "plan_id"))
+_ABOUT = (*_ABOUT, conversation.c.created_at, conversation.c.updated_at)
+_MESSAGE = tuple(column for column in message.c if column.name != "conversation_id")
+
+
+def _page(table: Table, shown: tuple[Any, ...], mine: ColumnElement[bool]) -> list[Statement]:
+    """Return the statements for the first page and for those after it, newest first."""
+    some: Select[Any] = select(*shown).where(mine).order_by(table.c.id.desc())
+    some = some.limit(bindparam("limit"))
+    return [Statement(some), Statement(some.where(table.c.id < bindparam("before", type_=Id)))]
+
+
+def _insert(table: Table) -> Statement:
+    return Statement(insert(table).values({c.name: bindparam(c.name) for c in table.c}))
+
+
+_FIND = Statement(select(*_ABOUT).where(_BY_ID))
+_CONVERSATIONS = _page(conversation, _ABOUT, _SEEN)
+_MESSAGES = _page(message, _MESSAGE, _OF)
+_HISTORY = Statement(
+    select(message.c.role, message.c.content, message.c.run_id, message.c.changed)
+    .where(_OF, message.c.status != literal_column("'running'"))
+    .order_by(message.c.id.desc())
+    .limit(literal_column(str(HISTORY_MESSAGES)))
+)
+_SIZE = Statement(
+    select(func.coalesce(func.sum(conversation.c.size), 0)).where(conversation.c.owner == _OWNER)
+)
+_ADD_CONVERSATION, _ADD_MESSAGE = _insert(conversation), _insert(message)
+_GROW = {
+    "size": conversation.c.size + bindparam("more"),
+    "updated_at": bindparam("at", type_=Time),
+}
+_IS: ColumnElement[bool] = conversation.c.id == bindparam("of", type_=Id)
+_CONTINUE = Statement(update(conversation).where(_IS).values(_GROW))
+_CONCLUDE = Statement(
+    update(conversation).where(_IS).values(**_GROW, plan_id=bindparam("plan", type_=Id))
+)
+_ANSWERED = (
+    *("status", "content", "tool_calls", "run_id", "changed", "plan_id", "degraded_reason"),
+    *("prompt_tokens", "output_tokens"),
+)
+_ANSWER = Statement(
+    update(message).where(_THIS).values({name: bindparam(f"new_{name}") for name in _ANSWERED})
+)
+_STATUS = Statement(select(message.c.status, message.c.created_at).where(_THIS))
+_REMOVE_MESSAGES = Statement(
+    delete(message).where(
+        message.c.id.in_([bindparam("message_id", type_=Id), bindparam("question_id", type_=Id)])
+    )
+)
+_REMOVE_EMPTY = Statement(
+    delete(conversation).where(
+        _IS, ~select(message.c.id).where(message.c.conversation_id == conversation.c.id).exists()
+    )
+)
+_REMOVE = Statement(delete(conversation).where(_BY_ID).returning(conversation.c.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation, without its messages."""
+
+    id: str
+    list_id: str | None
+    title: str
+    plan_id: str | None
+    created_at: str
+    updated_at: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it is stored; one of a person has only the first fields.
+
+    Attributes:
+        id: It sorts by time.
+        role: Who wrote it.
+        status: An answer is stored as running before the turn begins.
+        content: The text.
+        tool_calls: JSON.
+        run_id: The run of the turn's changes.
+        changed: Whether there are any.
+        plan_id: The plan that it proposed.
+        degraded_reason: As `TurnAnswer.degraded`.
+        prompt_tokens: Likewise.
+        output_tokens: Likewise.
+        created_at: When the turn began.
+    """
+
+    id: str
+    role: Literal["user", "assistant"]
+    status: Status
+    content: str
+    tool_calls: str = "[]"
+    run_id: str | None = None
+    changed: bool = False
+    plan_id: str | None = None
+    degraded_reason: str | None = None
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    created_at: str = ""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it counts."""
+        return MESSAGE_ROW_BYTES + len(self.content.encode()) + len(self.tool_calls.encode())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "id": self.id,
+            "role": self.role,
+            "status": self.status,
+            "content": self.content,
+            "tool_calls": orjson.Fragment(self.tool_calls),
+            "run_id": self.run_id,
+            "undo": {"run_id": self.run_id} if self.changed else None,
+            "plan_id": self.plan_id,
+            "degraded": self.degraded_reason is not None,
+            "degraded_reason": self.degraded_reason,
+            "usage": {"prompt_tokens": self.prompt_tokens, "output_tokens": self.output_tokens},
+            "created_at": self.created_at,
+        }
+
+
+class ConversationRepository:
+    """The conversations that a caller sees."""
+
+    def __init__(self, session: Session, caller: Caller) -> None:
+        self._session = session
+        self._owner = caller.user
+        self._list_id = caller.list_id
+        self._seen = {"owner": caller.user, "only_list": caller.list_id}
+
+    async def find(self, conversation_id: str) -> Conversation | None:
+        """Return a conversation."""
+        row = await self._session.find(_FIND, {**self._seen, "id": conversation_id})
+        return None if row is None else Conversation(*map(_read, row))
+
+    async def find_page(self, before: str | None, limit: int) -> list[Conversation]:
+        """Return conversations, newest first.
+
+        Args:
+            before: Id of the last one of the page before; None for the first page.
+            limit: How many.
+        """
+        rows = await self._fetch_page(_CONVERSATIONS, self._seen, before, limit)
+        return [Conversation(*map(_read, row)) for row in rows]
+
+    async def find_messages(
+        self, conversation_id: str, before: str | None, limit: int
+    ) -> list[Message]:
+        """Return messages of a conversation that the caller sees, newest first; as `find_page`."""
+        rows = await self._fetch_page(_MESSAGES, {"of": conversation_id}, before, limit)
+        return [_read_message(row) for row in rows]
+
+    async def find_history(self, conversation_id: str) -> tuple[Turn, ...]:
+        """Return the latest messages, oldest first, as many as the assistant gets."""
+        rows = await self._session.fetch(_HISTORY, {"of": conversation_id})
+        return limit_history(
+            Turn(role, content, run_id if changed else None)
+            for role, content, run_id, changed in rows
+        )
+
+    async def count_bytes(self) -> int:
+        """Return how much all conversations of the user take."""
+        ((size,),) = await self._session.fetch(_SIZE, {"owner": self._owner})
+        return int(size)
+
+    async def add(self, new: Conversation) -> None:
+        """Store a new conversation."""
+        values = {**new.to_dict(), "owner": self._owner, "size": MESSAGE_ROW_BYTES}
+        await self._session.run((_ADD_CONVERSATION, values))
+
+    async def add_messages(self, conversation_id: str, *messages: Message) -> None:
+        """Store new messages."""
+        for each in messages:
+            values = {field.name: getattr(each, field.name) for field in fields(each)}
+            await self._session.run((_ADD_MESSAGE, {**values, "conversation_id": conversation_id}))
+        values = {
+            "of": conversation_id,
+            "more": sum(each.size for each in messages),
+            "at": messages[-1].created_at,
+        }
+        await self._session.run((_CONTINUE, values))
+
+    async def answer(self, conversation_id: str, answer: Message, at: str) -> None:
+        """Store an answer in place of the running one, and the plan that waits now."""
+        changed = {f"new_{name}": getattr(answer, name) for name in _ANSWERED}
+        counted = replace(answer, content="", tool_calls="[]").size
+        more = {"of": conversation_id, "more": answer.size - counted, "at": at}
+        conclude = (
+            (_CONTINUE, more)
+            if answer.status == "interrupted"
+            else (_CONCLUDE, {**more, "plan": answer.plan_id})
+        )
+        await self._session.run((_ANSWER, {**changed, "message_id": answer.id}), conclude)
+
+    async def find_status(self, message_id: str) -> tuple[Status, datetime] | None:
+        """Return the status of an answer, and when its turn began."""
+        row = await self._session.find(_STATUS, {"message_id": message_id})
+        if row is None:
+            return None
+        status, at = row
+        return status, datetime.fromisoformat(at) if isinstance(at, str) else at
+
+    async def forget(self, conversation_id: str, *message_ids: str) -> None:
+        """Remove the two messages of a turn that was refused, and the conversation if empty."""
+        question_id, answer_id = message_ids
+        both = {"question_id": question_id, "message_id": answer_id}
+        await self._session.run((_REMOVE_MESSAGES, both), (_REMOVE_EMPTY, {"of": conversation_id}))
+
+    async def remove(self, conversation_id: str) -> bool:
+        """Remove a conversation with its messages; return whether there was one."""
+        values = {**self._seen, "id": conversation_id}
+        return bool(await self._session.fetch(_REMOVE, values))
+
+    async def _fetch_page(
+        self, pages: list[Statement], values: dict[str, Any], before: str | None, limit: int
+    ) -> list[Row]:
+        first, later = pages
+        if before is None:
+            return await self._session.fetch(first, {**values, "limit": limit})
+        return await self._session.fetch(later, {**values, "limit": limit, "before": before})
+
+
+def limit_history(newest_first: Iterable[Turn]) -> tuple[Turn, ...]:
+    """Return messages, oldest first, within `HISTORY_CHARACTERS`; the oldest may be cut."""
+    kept: list[Turn] = []
+    left = HISTORY_CHARACTERS
+    for turn in newest_first:
+        if left <= 0:
+            break
+        kept.append(replace(turn, content=turn.content[:left]))
+        left -= len(turn.content)
+    return tuple(reversed(kept))
+
+
+def _read(value: Any) -> Any:  # noqa: ANN401 - of any column
+    """Return times and ids as SQLite has them."""
+    if isinstance(value, datetime):
+        return format_timestamp(value)
+    return value if value is None else str(value)
+
+
+_PLAIN = {"changed", "prompt_tokens", "output_tokens"}
+
+
+def _read_message(row: Row) -> Message:
+    values = zip((column.name for column in _MESSAGE), row, strict=True)
+    read = {name: value if name in _PLAIN else _read(value) for name, value in values}
+    return Message(**{**read, "changed": bool(read["changed"])})

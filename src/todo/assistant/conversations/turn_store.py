@@ -1,0 +1,379 @@
+"""Storage of a turn: what is written before the assistant starts, and what at its end.
+
+Both are short transactions; while the assistant works, none is open. The question and a running
+answer are stored first, with the run of all changes. So whatever ends the turn, also a crash, the
+conversation shows that there was one, and its changes can be found and undone.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from todo.api.idempotency import Repeatable, claim, release, store
+from todo.api.responses import StoredResponse
+from todo.api.write import execute_write
+from todo.assistant.conversations.repository import (
+    Conversation,
+    ConversationRepository,
+    Message,
+)
+from todo.assistant.conversations.stored_texts import clean, dump, shorten_calls
+from todo.assistant.errors import (
+    MAX_BYTES,
+    ConversationsFullError,
+    OtherTokensConversationError,
+    TurnRunningError,
+)
+from todo.assistant.turn.answer import ToolUse, Turn, TurnAnswer
+from todo.core.caller import Caller
+from todo.core.errors import NotFoundError, UnavailableError
+from todo.core.ids import new_uuid7
+from todo.db.tables import CONVERSATION_TITLE_LENGTH, MESSAGE_LENGTH
+from todo.journal.undo_scope import Run, find_changed_views
+from todo.writes.unit_of_work import UnitOfWork
+
+_PENDING = HTTPStatus.PROCESSING
+"""Status of a stored response whose turn has no answer yet; its body names the turn."""
+_POLL_S = 0.25
+_STALE = timedelta(seconds=60)
+"""How long after its deadline a turn that still runs must have ended with its process."""
+
+CHANGED = (
+    'This answer was interrupted after it had changed something. Write "undo" to take it back.'
+)
+UNKNOWN = 'This answer was interrupted. If it had changed something, "undo" takes it back.'
+UNCHANGED = "This answer was interrupted before it changed anything. Send the message again."
+
+_log = logging.getLogger("todo.assistant")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A turn whose question is stored.
+
+    Attributes:
+        conversation_id: Its conversation.
+        question_id: The message of the person.
+        answer_id: The running answer.
+        run_id: The run of its changes.
+        open_plan: The plan that waits in the conversation.
+        history: Earlier messages.
+    """
+
+    conversation_id: str
+    question_id: str
+    answer_id: str
+    run_id: str
+    open_plan: str | None
+    history: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of a turn.
+
+    Attributes:
+        body: The answer as JSON.
+        is_replay: It is that of an earlier request with the same key.
+    """
+
+    body: bytes
+    is_replay: bool = False
+
+
+class TurnStore:
+    """The messages of one request to the assistant."""
+
+    def __init__(
+        self,
+        state: Any,  # noqa: ANN401 - the application's
+        caller: Caller,
+        question: str,
+        conversation_id: UUID | None,
+        repeatable: Repeatable | None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            state: `app.state`.
+            caller: Who sends the request.
+            question: The message.
+            conversation_id: None for a new conversation.
+            repeatable: What a repetition is recognized by; None without a key.
+        """
+        self._state = state
+        self._caller = caller
+        self._question = question
+        self._conversation_id = None if conversation_id is None else str(conversation_id)
+        self._repeatable = repeatable
+        self._begun: Begun | None = None
+        self._timeout_s: float = state.settings.ai_run_timeout_s
+
+    async def begin(self, until: float) -> Begun | Finished:
+        """Store the question; or return the answer of an earlier request with the same key.
+
+        Args:
+            until: How long to wait for an earlier request that still runs, on the monotonic clock.
+
+        Raises:
+            NotFoundError: There is no such conversation, or the caller does not see it.
+            ReadOnlyError: It was begun with another kind of token.
+            QuotaExceededError: The conversations take too much.
+            TurnRunningError: The earlier request still runs.
+            ProblemError: As `execute_write`.
+        """
+        stored = await execute_write(self._state, self._caller, self._open, self._repeatable)
+        while True:
+            body = stored.body or b""
+            if stored.status != _PENDING:
+                return Finished(body, is_replay=True)
+            answer_id = orjson.loads(body)["answer_id"]
+            if self._begun is not None and self._begun.answer_id == answer_id:
+                return self._begun
+            await self._wait(answer_id, until)
+            stored = await self._write(partial(self._take_over, body))
+
+    async def finish(self, begun: Begun, answer: TurnAnswer) -> Finished:
+        """Store the answer."""
+        calls = [_show(use) for use in answer.tool_calls]
+        plan_id = None if answer.plan is None else str(answer.plan["id"])
+        message = self._compose(begun, clean(answer.response)[:MESSAGE_LENGTH], calls)
+        message = replace(
+            message,
+            status="done",
+            run_id=answer.run_id,
+            changed=answer.changed,
+            plan_id=plan_id,
+            degraded_reason=answer.degraded,
+            prompt_tokens=answer.prompt_tokens,
+            output_tokens=answer.output_tokens,
+        )
+        body = dump(render_answer(begun.conversation_id, message, calls, answer.plan))
+
+        async def act(work: UnitOfWork) -> StoredResponse:
+            return await self._conclude(work, begun, message, body)
+
+        try:
+            await self._write(act)
+        except UnavailableError as error:
+            # It was done. The conversation shows that the answer was interrupted.
+            _log.warning("an answer was not stored: %s", error.reason)
+        return Finished(body)
+
+    async def interrupt(self, begun: Begun, uses: Sequence[ToolUse], reason: str) -> Finished:
+        """Store what was done until now as the answer; with a key, one without changes is free."""
+
+        async def act(work: UnitOfWork) -> StoredResponse:
+            run_id = await self._find_run(work, begun.run_id, uses)
+            message, body = self._explain(begun, uses, reason, run_id)
+            return await self._conclude(work, begun, message, body, is_final=run_id is not None)
+
+        return Finished((await self._write(act)).body or b"")
+
+    async def refuse(self, begun: Begun, uses: Sequence[ToolUse]) -> None:
+        """Take the question back: the turn was refused. If something was changed, `interrupt`."""
+
+        async def act(work: UnitOfWork) -> StoredResponse:
+            run_id = await self._find_run(work, begun.run_id, uses)
+            if run_id is not None:
+                message, body = self._explain(begun, uses, "interrupted", run_id)
+                return await self._conclude(work, begun, message, body)
+            if self._repeatable is not None:
+                work.before_commit(release(self._caller, self._repeatable.key))
+            messages = ConversationRepository(work.session, self._caller)
+            await messages.forget(begun.conversation_id, begun.question_id, begun.answer_id)
+            return StoredResponse(204)
+
+        await self._write(act)
+
+    async def _write(
+        self, act: Callable[[UnitOfWork], Awaitable[StoredResponse]]
+    ) -> StoredResponse:
+        # The key of the request covers them.
+        return await execute_write(self._state, replace(self._caller, require_key=False), act)
+
+    async def _open(self, work: UnitOfWork) -> StoredResponse:
+        """Store the question and a running answer."""
+        # An export finds conversations by their account.
+        await work.lock(self._caller.user)
+        messages = ConversationRepository(work.session, self._caller)
+        if await messages.count_bytes() >= MAX_BYTES:
+            raise ConversationsFullError
+        history: tuple[Turn, ...] = ()
+        if self._conversation_id is None:
+            found = self._make_conversation(work.timestamp)
+            await messages.add(found)
+        else:
+            found = await self._get_own(messages, self._conversation_id)
+            # What a token may not read, the assistant does not read for it.
+            if "read" in self._caller.scopes:
+                history = await messages.find_history(found.id)
+        first_ns = time.time_ns()
+        question_id, answer_id = (str(new_uuid7(first_ns + each)) for each in (0, 1000))
+        run_id = self._caller.run_id or str(new_uuid7())
+        self._begun = Begun(found.id, question_id, answer_id, run_id, found.plan_id, history)
+        at = work.timestamp
+        question = Message(question_id, "user", "done", self._question, created_at=at)
+        answer = Message(answer_id, "assistant", "running", "", run_id=run_id, created_at=at)
+        await messages.add_messages(found.id, question, answer)
+        pending = {"answer_id": answer_id, "conversation_id": found.id, "run_id": run_id}
+        return StoredResponse(_PENDING, orjson.dumps(pending))
+
+    def _make_conversation(self, timestamp: str) -> Conversation:
+        title = " ".join(self._question.split())[:CONVERSATION_TITLE_LENGTH]
+        list_id = self._caller.list_id
+        return Conversation(str(new_uuid7()), list_id, title, None, timestamp, timestamp)
+
+    async def _get_own(self, messages: ConversationRepository, wanted: str) -> Conversation:
+        found = await messages.find(wanted)
+        if found is None:
+            raise NotFoundError
+        if found.list_id != self._caller.list_id:
+            # Its token would see what this one may read.
+            raise OtherTokensConversationError
+        return found
+
+    async def _take_over(self, seen: bytes, work: UnitOfWork) -> StoredResponse:
+        """Answer a repeated request whose first turn has no answer, and runs no longer."""
+        assert self._repeatable is not None  # noqa: S101 - narrows the type
+        # One at a time.
+        await work.lock(self._caller.user)
+        stored = await claim(work, self._repeatable)
+        if stored is not None:
+            if stored.body != seen:
+                return stored
+            known = orjson.loads(seen)
+            messages = ConversationRepository(work.session, self._caller)
+            if self._is_running(await messages.find_status(known["answer_id"])):
+                return stored
+            run_id = await self._find_run(work, known["run_id"], ())
+            if run_id is not None:
+                begun = Begun(question_id="", open_plan=None, history=(), **known)
+                message, body = self._explain(begun, (), "interrupted", run_id)
+                return await self._conclude(work, begun, message, body)
+        opened = await self._open(work)
+        work.before_commit(store(self._caller, self._repeatable.key, opened))
+        return opened
+
+    async def _wait(self, answer_id: str, until: float) -> None:
+        """Wait for the end of a turn.
+
+        Raises:
+            TurnRunningError: It did not end in time.
+        """
+        while True:
+            async with self._state.database.reading(self._caller.user) as session:
+                found = await ConversationRepository(session, self._caller).find_status(answer_id)
+            if not self._is_running(found):
+                return
+            if time.monotonic() >= until:
+                raise TurnRunningError
+            await asyncio.sleep(_POLL_S)
+
+    def _is_running(self, found: tuple[str, datetime] | None) -> bool:
+        return found is not None and _is_running(*found, datetime.now(UTC), self._timeout_s)
+
+    async def _find_run(self, work: UnitOfWork, run_id: str, uses: Sequence[ToolUse]) -> str | None:
+        """Return the run in which a turn has changed something, None if it has not.
+
+        A write that was cancelled during its commit has no result, but the journal has it.
+
+        Args:
+            work: The transaction.
+            run_id: The run of the turn.
+            uses: The tool calls that are finished; an undo is a run of its own.
+        """
+        # A write that is being committed has locked the account.
+        user = self._caller.user
+        await work.lock(user)
+        if await find_changed_views(work.session, Run(run_id, user)):
+            return run_id
+        changing = (use.result for use in uses if "unchanged" not in use.result)
+        return next((str(each["run_id"]) for each in changing if "run_id" in each), None)
+
+    def _compose(self, begun: Begun, text: str, calls: list[dict[str, Any]]) -> Message:
+        stored = dump(shorten_calls(calls)).decode()
+        return Message(begun.answer_id, "assistant", "interrupted", text, stored, begun.run_id)
+
+    def _explain(
+        self, begun: Begun, uses: Sequence[ToolUse], reason: str, run_id: str | None
+    ) -> tuple[Message, bytes]:
+        """Return the answer of a turn that was interrupted, with the run of its changes."""
+        calls = [_show(use) for use in uses]
+        message = self._compose(begun, UNCHANGED if run_id is None else CHANGED, calls)
+        message = replace(
+            message,
+            run_id=run_id or begun.run_id,
+            changed=run_id is not None,
+            degraded_reason=reason,
+        )
+        return message, dump(render_answer(begun.conversation_id, message, calls, None))
+
+    async def _conclude(
+        self,
+        work: UnitOfWork,
+        begun: Begun,
+        message: Message,
+        body: bytes,
+        *,
+        is_final: bool = True,
+    ) -> StoredResponse:
+        answer = StoredResponse(200, body)
+        messages = ConversationRepository(work.session, self._caller)
+        await messages.answer(begun.conversation_id, message, work.timestamp)
+        if self._repeatable is not None and is_final:
+            work.before_commit(store(self._caller, self._repeatable.key, answer))
+        return answer
+
+
+def settle(message: Message, now: datetime, timeout_s: float) -> Message:
+    """Return a message as it is shown: an answer that ended with its process was interrupted.
+
+    Args:
+        message: As it is stored.
+        now: The present time.
+        timeout_s: Seconds that a turn may take.
+    """
+    began = datetime.fromisoformat(message.created_at)
+    if message.status != "running" or _is_running(message.status, began, now, timeout_s):
+        return message
+    return replace(message, status="interrupted", content=UNKNOWN, changed=True)
+
+
+def _is_running(status: str, began: datetime, now: datetime, timeout_s: float) -> bool:
+    return status == "running" and now - began < timedelta(seconds=timeout_s) + _STALE
+
+
+def render_answer(
+    conversation_id: str,
+    message: Message,
+    calls: list[dict[str, Any]],
+    plan: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the answer of a turn as JSON has it."""
+    shown = message.to_dict()
+    return {
+        "conversation_id": conversation_id,
+        "message_id": message.id,
+        "response": message.content,
+        "tool_calls": calls,
+        "run_id": message.run_id,
+        "undo": shown["undo"],
+        "plan": plan,
+        "degraded": shown["degraded"],
+        "degraded_reason": message.degraded_reason,
+        "usage": shown["usage"],
+    }
+
+
+def _show(use: ToolUse) -> dict[str, Any]:
+    return {"tool_name": use.tool_name, "arguments": use.arguments, "result": use.result}

@@ -1,0 +1,1 @@
+"""Client of the model server; it knows no tasks."""

@@ -1,0 +1,189 @@
+"""Client of a model server: Chat Completions over httpx, on TCP or a Unix socket.
+
+Each request has a connection of its own: a turn that is canceled closes it, and no request meets a
+connection that the server has closed in the meantime. Redirects are not followed and no proxy is
+used, since the messages hold texts of users.
+"""
+
+import asyncio
+import logging
+import ssl
+import time
+
+import httpx
+
+from todo.assistant.model.client import Mode, ModelAnswer, ModelError, ModelRequest, OnText
+from todo.assistant.model.clock import AnswerClock
+from todo.assistant.model.dialect import Dialect
+from todo.assistant.model.exchange import BadRequestError, exchange
+from todo.assistant.model.key import read_model_key
+from todo.assistant.model.probe import calls_tools
+from todo.config.settings import Settings
+from todo.core.circuit_breaker import AsyncBreaker, BreakerOpenError, Outcome
+from todo.observability.assistant_metrics import AssistantMetrics
+
+_BREAKER_FAILURES = 3
+_BREAKER_RESET_S = 30.0
+
+_log = logging.getLogger("todo.assistant")
+
+
+class HttpModelClient:
+    """Asks one model server."""
+
+    def __init__(self, settings: Settings, metrics: AssistantMetrics) -> None:
+        """Create a client; it connects when it asks.
+
+        Raises:
+            FatalError: The file with the key is missing, unreadable or not a key.
+        """
+        address = settings.ai_url or ""
+        socket = address.removeprefix("unix:") if address.startswith("unix:") else None
+        self._url = f"{'http://localhost/v1' if socket else address}/chat/completions"
+        self._http = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(
+                verify=_open_trust(secure=address.startswith("https:")),
+                trust_env=False,
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+                uds=socket,
+            ),
+            headers=_render_headers(read_model_key(settings)),
+            timeout=httpx.Timeout(None, connect=settings.ai_connect_timeout_s),
+            follow_redirects=False,
+            trust_env=False,
+        )
+        self._model = settings.ai_model
+        self._run_timeout_s = settings.ai_run_timeout_s
+        self._token_timeout_s = settings.ai_first_token_timeout_s
+        self._metrics = metrics
+        self._dialect = Dialect()
+        self._mode: Mode | None = None if settings.ai_mode == "auto" else settings.ai_mode
+        self._probing = asyncio.Lock()
+        self._pause: ModelError | None = None
+        self._paused_until_s = 0.0
+        self.breaker = AsyncBreaker(
+            failures=_BREAKER_FAILURES, reset_s=_BREAKER_RESET_S, classify=_classify
+        )
+
+    async def get_mode(self, *, timeout_s: float | None = None) -> Mode:
+        """Return how the model is to be asked; see `ModelClient`."""
+        if self._mode is not None:
+            return self._mode
+        # One test at a time; those who waited find its result.
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._probing.acquire()
+        except TimeoutError:
+            message = "another turn tests the model server"
+            raise ModelError("timeout", message, of_server=False) from None
+        try:
+            if self._mode is None:
+                found = await calls_tools(self, timeout_s)
+                self._mode = "tools" if found else "json_schema"
+                _log.info("the model is asked with %s", self._mode)
+            return self._mode
+        finally:
+            self._probing.release()
+
+    async def ask(
+        self,
+        request: ModelRequest,
+        on_text: OnText | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> ModelAnswer:
+        """Ask the model; see `ModelClient`."""
+        whole_s = self._run_timeout_s if timeout_s is None else min(timeout_s, self._run_timeout_s)
+        clock = AnswerClock(whole_s, self._token_timeout_s)
+        outcome = "canceled"
+        try:
+            with self._metrics.asking():
+                answer = await self._ask(request, on_text, clock)
+            outcome = "answered"
+        except ModelError as error:
+            outcome = error.reason
+            raise
+        finally:
+            self._metrics.count_request(outcome)
+        self._metrics.count_tokens(answer.prompt_tokens, answer.output_tokens)
+        return answer
+
+    async def _ask(
+        self, request: ModelRequest, on_text: OnText | None, clock: AnswerClock
+    ) -> ModelAnswer:
+        self._raise_pause()
+        try:
+            with self.breaker.calling():
+                return await self._exchange(request, on_text, clock)
+        except BreakerOpenError as error:
+            wait_s = error.retry_after_s
+            raise ModelError("breaker-open", retry_after_s=wait_s) from None
+        except ModelError as error:
+            _log.warning("model server: %s: %s", error.reason, error)
+            if error.retry_after_s:
+                self._pause = error
+                self._paused_until_s = time.monotonic() + error.retry_after_s
+            raise
+
+    async def _exchange(
+        self, request: ModelRequest, on_text: OnText | None, clock: AnswerClock
+    ) -> ModelAnswer:
+        dialect = self._dialect
+        try:
+            while True:
+                body = dialect.render(self._model, request)
+                try:
+                    answer = await exchange(self._http, self._url, body, clock, on_text)
+                except BadRequestError as error:
+                    adapted = dialect.adapt(error.response)
+                    if adapted is None:
+                        raise
+                    dialect = adapted
+                else:
+                    self._dialect = dialect
+                    return answer
+        finally:
+            self._metrics.observe_request(clock.elapsed_s, clock.first_token_s)
+
+    def _raise_pause(self) -> None:
+        """Do not ask before the time that the server has named.
+
+        Raises:
+            ModelError: It is not over; the reason is that of the response.
+        """
+        left_s = self._paused_until_s - time.monotonic()
+        if self._pause is not None and left_s > 0:
+            raise ModelError(self._pause.reason, "not asked yet", retry_after_s=left_s)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()
+
+
+def _classify(error: BaseException) -> Outcome:
+    """What a failure says about the server: it answers, or it does not."""
+    if not isinstance(error, ModelError) or not error.of_server:
+        return Outcome.IGNORED
+    if error.reason in {"refused", "rate-limited"}:
+        return Outcome.IGNORED
+    return Outcome.FAILURE
+
+
+def _open_trust(*, secure: bool) -> ssl.SSLContext:
+    if not secure:
+        # It trusts nobody, and is not used.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Reads the authorities that the system trusts; SSL_CERT_FILE names others.
+    return ssl.create_default_context()
+
+
+def _render_headers(key: str | None) -> dict[str, str]:
+    headers = {
+        "Accept": "text/event-stream, application/json",
+        "Accept-Encoding": "identity",
+        "Content-Type": "application/json",
+        "User-Agent": "todo-backend",
+    }
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key}"
+    return headers

@@ -1,0 +1,1 @@
+"""What a message means, computed without I/O."""

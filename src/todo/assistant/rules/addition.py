@@ -1,0 +1,309 @@
+"""Rules for additions: "add …", "remind me to …", "don't let me forget to …", "buy eggs tomorrow".
+
+The text of an addition is a line for quick add, which reads dates, tags and lists. What follows the
+words that announce an addition is its title, even if it is a command: "add cancel the gym".
+"""
+
+import re
+
+from todo.assistant.rules.decision import Decision, RuleContext
+from todo.assistant.rules.line import QUOTED, Line, fold
+from todo.assistant.rules.task_match import TaskIndex
+from todo.assistant.rules.vocabulary import (
+    COMMANDS,
+    ERRANDS,
+    NOT_DUTIES,
+    NOT_IN_TITLES,
+    TASK_NOUNS,
+    VERBS,
+)
+from todo.assistant.rules.words import split_words
+from todo.quickadd.marks import ListNames
+from todo.quickadd.parser import parse_quick_add
+from todo.quickadd.result import MAX_TEXT, QuickAdd
+
+_NOUN = r"(?:tasks?|to-?dos?|to do|todo item|items?|reminders?|entry|note|chores?)"
+_A = r"(?:(?:a|an|the|another|one|more|new|this|following|quick|my) )*"
+_SAYS = (
+    r"(?:(?: (?:that says|saying|called|named|titled|which says)\b)?:?(?= |\Z|" + QUOTED + r")"
+    r"|:)(?: (?:for me to|to|that i (?:have|need) to|that i|about|for|of)\b)?"
+)
+# A thing of a task, which an addition does not add.
+_PART = re.compile(
+    rf"(?:{_A}(?:tags?|labels?|priority|due date|deadline|due|description|comment|subtask"
+    rf"|sub-task|lists?|project|folder|section)\b)"
+    r"|\d+ (?:day|week|hour|minute|month)s? to\b"
+)
+_COMMAND = re.compile(
+    rf"(?:add|create|insert|enter|log|save|record|append|put down|jot down|write down|note down"
+    rf"|take down|set up|put|make|note|new|capture)\b:?(?: me)?"
+    rf"(?P<noun> {_A}{_NOUN}{_SAYS})?:?,?(?P<x> *\S.*)"
+)
+# These verbs announce an addition only with a word for a task, or a list, behind them.
+_NEED_NOUN = ("make", "set up", "new", "note", "put", "save", "enter", "log", "record", "capture")
+_ALONE = ("put down", "jot down", "write down", "note down", "take down")
+_LABEL = re.compile(
+    r"(?:(?:new |next )?(?:task|todo|to-do|to do|item)|note to self|reminder|note)"
+    r"(?: (?:to self))?(?:: ?| ?- )(?P<x>\S.*)"
+)
+_NOTED = re.compile(
+    r"(?:(?:make a note|take a note|set (?:me )?(?:a|another) (?:reminder|alarm)"
+    r"|create a reminder) (?:to|that|about|for)|note that)\b(?P<x> \S.*)"
+)
+_REMIND = re.compile(r"(?:please )?remind me(?P<x>\b.*)")
+_REMIND_OF = re.compile(r" (?:about|of|that|to|:)(?= )|:")
+_REMIND_WHAT = re.compile(r" (?:what|when|who|whom|how|why|where|which|if|whether)\b")
+# "in 20 minutes remind me to check the oven".
+_DUE_FIRST = re.compile(
+    r"(?P<due>\S.{0,40}?),? (?P<x>(?:remind me to|don't let me forget to|don't forget to"
+    r"|(?:i|we) (?:need|have) to|i must|i've got to) \S.*)"
+)
+# "add a note to the passport task" is about a task, and so is "a reminder for the dentist".
+_ABOUT_TASK = re.compile(
+    r".*\b(?:notes? (?:to|for|about|on)|(?:reminders?|alarm) (?:for|about|on))"
+)
+_FORGET = re.compile(
+    r"(?:(?:please )?(?:don't|do not|never) (?:let me )?forget"
+    r"|(?:please )?(?:help me )?(?:to )?remember|(?:make|be) sure (?:that )?(?:i|to)\b"
+    r"(?: (?:don't|do not) forget)?|i (?:must not|mustn't|can't|cannot|shouldn't) forget)"
+    r"(?: (?:to|about|that))?(?P<x> \S.*)"
+)
+_NEED = re.compile(
+    r"(?:(?:i|we)(?:'ve|'d)? )?(?:(?:really|probably|also|still|just|definitely|urgently) )*"
+    r"(?:(?:need|have|ought|got)(?P<to> to)|gotta|must|should|had better|better)\b"
+    r"(?: (?:really|probably|also|still|definitely|better))*(?P<x> \S.*)"
+)
+_OWN_DUTY = re.compile(
+    r"(?:that )?i(?:'ve| have| need| must| should| ought| got| will|'ll)+(?: got)?(?: to)? (?=\S)"
+)
+_AS_TASK = re.compile(r"(?P<x>.*\S) as an? (?:new )?(?:task|todo|to-do|item|reminder)")
+_TO_LIST = re.compile(
+    r"(?P<x>.*\S),? (?:to|on|onto|in|into|under) (?P<own>(?:my|the|our) )?(?P<list>\S.{0,60}?)"
+    r"(?P<noun> ?lists?)?"
+)
+_LIST_FIRST = re.compile(
+    r"(?:to|on|onto|in|into|under) (?P<own>(?:my|the|our) )?(?P<list>[^:,]{1,60}?)(?P<noun> list)?"
+    r" ?[:,] ?(?P<x>\S.*)"
+)
+_ANY_LIST = frozenset({
+    "", "to-do", "todo", "to do", "task", "tasks", "todos", "to-dos", "things to do", "list",
+    "inbox",
+})  # fmt: skip
+_BULLET = re.compile(r"(?:[-*\u2022\u2013]|\d{1,2}[.)]|\[ ?\])\s+(?=\S)")
+_LIST_HEAD = re.compile(
+    rf"(?:(?:please |can you |could you )?(?:add|create|new|put|make|note)\b[^:]{{0,60}}:"
+    rf"|(?:(?:add|my|new|to-do|shopping|packing) )?(?:{_NOUN}|list)?:?)"
+)
+# "I need to drop the parcel off" is an addition, "I want to see my tasks" is not.
+_REQUESTS = COMMANDS - frozenset({"drop", "move", "push", "finish", "complete", "close", "change"})
+_MAX_BARE_WORDS = 15
+_MIN_BARE_WORDS = 2
+_MAX_LINES = 50
+
+
+def decide_addition(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
+    """Return the addition that a message announces in words, or None."""
+    if line.is_question or line.folded.startswith(("don't add", "do not add")):
+        return None
+    rest = (
+        _find_command(line, context, index)
+        or _find_reminder(line, context)
+        or _find_noted(line, context, index)
+        or _find_due_first(line, context)
+    )
+    return None if rest is None else _make(rest, context)
+
+
+def decide_need(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
+    """Return the addition of "I need to …", unless it is about a task that exists."""
+    found = None if line.is_question else _NEED.fullmatch(line.folded)
+    if found is None:
+        return None
+    rest = line.cut(found)
+    words = split_words(rest)
+    if not words or words[0] in _REQUESTS | NOT_DUTIES | NOT_IN_TITLES:
+        return None
+    is_verb = found["to"] is not None or words[0] in VERBS
+    return _make(rest, context) if is_verb and _is_new(rest, context, index) else None
+
+
+def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
+    """Return the addition of a line that announces nothing: "buy eggs tomorrow", "dentist fri 3pm".
+
+    It starts with a verb of everyday tasks, or has a time or a mark of quick add.
+    """
+    words = split_words(line.text)
+    plain = {word.partition("'")[0] for word in line.folded.split()}
+    is_short = _MIN_BARE_WORDS <= len(words) <= _MAX_BARE_WORDS
+    if line.is_question or not is_short or not NOT_IN_TITLES.isdisjoint(plain):
+        return None
+    if words[0] in COMMANDS or ". " in line.text or line.folded.startswith("get rid"):
+        return None
+    read = _parse(line.text, context)
+    if read is None or read.questions or not _is_new(read.title, context, index):
+        return None
+    has_marks = any(span.kind in {"priority", "tag", "list"} for span in read.spans)
+    has_due = read.due_date is not None or read.due_at is not None
+    if (
+        words[0] in ERRANDS
+        or has_marks
+        or (words[0] in VERBS and has_due)
+        or read.due_at is not None
+    ):
+        return Decision("add", line.text)
+    return None
+
+
+def decide_lines(message: str) -> Decision | None:
+    """Return the addition of several lines, each with a bullet or below a head that says so."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    if not 1 < len(lines) <= _MAX_LINES:
+        return None
+    has_head = _LIST_HEAD.fullmatch(lines[0].lower()) is not None
+    items = lines[has_head:]
+    bullets = [_BULLET.match(item) for item in items]
+    if not has_head and not all(bullets):
+        return None
+    titles = [
+        item[found.end() :] if found else item for item, found in zip(items, bullets, strict=True)
+    ]
+    if any(len(title) > MAX_TEXT for title in titles):
+        return None
+    return Decision("add", "\n".join(titles))
+
+
+def cut_addition(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
+    """Return the addition of a message that is known to be one, if need be the whole text."""
+    return (
+        decide_addition(line, context, index)
+        or _cut_need(line, context)
+        or (None if line.is_question else _make(line.text, context))
+    )
+
+
+def _cut_need(line: Line, context: RuleContext) -> Decision | None:
+    found = _NEED.fullmatch(line.folded)
+    return None if found is None else _make(line.cut(found), context)
+
+
+def _find_command(line: Line, context: RuleContext, index: TaskIndex) -> str | None:
+    """Return what follows "add", "create a task to", "put … on my list", "new task:"."""
+    label = _LABEL.fullmatch(line.folded)
+    if label is not None:
+        return line.cut(label)
+    found = _COMMAND.fullmatch(line.folded)
+    if found is None or _PART.match(found["x"].strip()):
+        return None
+    rest = line.cut(found).lstrip(": ")
+    needs_noun = line.folded.startswith(_NEED_NOUN) and not line.folded.startswith(_ALONE)
+    listed = _find_list(rest, context, is_announced=not needs_noun)
+    if needs_noun and found["noun"] is None:
+        # "put the milk on the shopping list" may be about the milk that is a task.
+        is_addition = line.folded.startswith("put") and listed is not None
+        return listed if is_addition and _is_new(listed or "", context, index) else None
+    if _is_about_task(line, found, context, index):
+        return None
+    return rest if listed is None else listed
+
+
+def _find_noted(line: Line, context: RuleContext, index: TaskIndex) -> str | None:
+    """Return what follows "don't forget to", "make a note that"."""
+    found = _NOTED.fullmatch(line.folded) or _FORGET.fullmatch(line.folded)
+    if found is None or _is_about_task(line, found, context, index):
+        return None
+    return line.cut(found)
+
+
+def _is_about_task(
+    line: Line, found: re.Match[str], context: RuleContext, index: TaskIndex
+) -> bool:
+    if _ABOUT_TASK.fullmatch(line.folded[: found.start("x")].rstrip()) is None:
+        return False
+    return not _is_new(line.cut(found).partition(":")[0], context, index)
+
+
+def _find_reminder(line: Line, context: RuleContext) -> str | None:
+    """Return what follows "remind me to", with these words where quick add makes a reminder."""
+    found = _REMIND.fullmatch(line.folded)
+    if found is None or _REMIND_WHAT.match(found["x"]):
+        return None
+    read = _parse(line.text, context)
+    if read is not None and read.reminders and not read.questions:
+        return line.text
+    mark = _REMIND_OF.match(found["x"])
+    start, end = found.span("x")
+    if mark is not None:
+        return line.text[start + mark.end() : end].strip()
+    at = line.folded.find(" to ", start, start + 60)
+    due = line.text[start:at].strip()
+    return f"{line.text[at + 4 : end].strip()} {due}" if at > 0 and _is_due(due, context) else None
+
+
+def _find_due_first(line: Line, context: RuleContext) -> str | None:
+    """Return an addition that has its due before the words that announce it."""
+    found = _DUE_FIRST.fullmatch(line.folded)
+    due = "" if found is None else line.cut(found, "due")
+    if found is None or not _is_due(due, context):
+        return None
+    rest = line.cut(found)
+    if rest.lower().startswith("remind me to"):
+        return f"{rest} {due}"
+    duty = _FORGET.fullmatch(found["x"]) or _NEED.fullmatch(found["x"])
+    return None if duty is None else f"{rest[duty.start('x') :].strip()} {due}"
+
+
+def _is_due(text: str, context: RuleContext) -> bool:
+    read = _parse(text, context)
+    return read is not None and not read.title and not read.questions
+
+
+def _find_list(rest: str, context: RuleContext, *, is_announced: bool) -> str | None:
+    """Return a text with the list that its words name as the mark of quick add."""
+    folded = fold(rest)
+    first = _LIST_FIRST.fullmatch(folded)
+    found = first or _TO_LIST.fullmatch(folded) or _AS_TASK.fullmatch(folded)
+    if found is None:
+        return None
+    item = rest[found.start("x") : found.end("x")].strip()
+    if "list" not in found.groupdict():
+        return item
+    name = rest[found.start("list") : found.end("list")].strip()
+    is_named = bool(found["own"] or found["noun"])
+    if name.lower() in _ANY_LIST:
+        return item if is_named or name.lower() == "inbox" else None
+    known = ListNames(context.list_names).find(name)
+    if known is None or not (is_named or _is_thing(item, is_announced=is_announced)):
+        return None
+    return _mark_list(item, known)
+
+
+def _is_thing(item: str, *, is_announced: bool) -> bool:
+    """Return whether a text is a noun: "add bike to work" is not as "add ride the bike to work"."""
+    words = split_words(item)
+    return is_announced and bool(words) and words[0] not in VERBS
+
+
+def _mark_list(item: str, name: str) -> str | None:
+    if '"' in name:
+        return None
+    return f"{item} #{name}" if name.isalnum() else f'{item} #"{name}"'
+
+
+def _make(rest: str, context: RuleContext) -> Decision | None:
+    duty = _OWN_DUTY.match(rest.lower())
+    text = (rest if duty is None else rest[duty.end() :]).strip(" :,")
+    read = _parse(text, context)
+    words = set() if read is None else set(split_words(read.title))
+    return Decision("add", text) if words - TASK_NOUNS else None
+
+
+def _parse(text: str, context: RuleContext) -> QuickAdd | None:
+    if not text or len(text) > MAX_TEXT:
+        return None
+    return parse_quick_add(text, context.now, context.zone, context.list_names)
+
+
+def _is_new(text: str, context: RuleContext, index: TaskIndex) -> bool:
+    """Return whether no task has all words of a text, whose dates are not among them."""
+    read = _parse(text, context)
+    return read is None or not index.match(read.title)

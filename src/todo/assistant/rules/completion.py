@@ -1,0 +1,175 @@
+"""Rules for completing, reopening and deleting tasks.
+
+They are about what is done or gone, so they are strict: each word of the phrase must be one of the
+title, so a condition or a "not" decides nothing; a phrase that fits several tasks only lists them.
+"""
+
+import re
+
+from todo.assistant.rules.decision import Decision, Intent
+from todo.assistant.rules.line import Line
+from todo.assistant.rules.task_match import Match, TaskIndex
+from todo.assistant.rules.words import is_past, same_verbs, stems
+
+_DONE = (
+    r"(?:done|finished|completed|complete|sorted out|sorted|taken care of|handled|dealt with"
+    r"|settled|off my list|off my plate|ticked off|checked off|\u2713|\u2714|\u2705)"
+)
+_SOON = r"(?:(?:just|finally|already|now|also|both|all|successfully|actually|has|have|been) )*"
+_LATELY = re.compile(
+    r"(?<![ ,])[ ,]+(?:now|today|already|finally|at last|yesterday|just now"
+    r"|this (?:morning|afternoon|evening|week)"
+    r"|last night|earlier|tonight|(?:an|\d+|two|three|a few) (?:hour|minute|day)s? ago|as well|too"
+    r"|by the way|btw|so)\Z"
+)
+_OFF_LIST = re.compile(
+    r",? (?:from|off|on|in) (?:(?:my|the|our) )?(?:todo |to-do |task )?(?:list|tasks|todos"
+    r"|to-dos)\Z"
+)
+_MARK_DONE = re.compile(
+    rf"(?:mark|set|check|tick|cross|flag) (?P<x>\S.*?) (?:(?:as|to|is) )?(?:{_DONE}|off)"
+    rf"|(?:(?:check|tick|cross|strike) off|\[x\]) (?P<y>\S.*)|(?:tick|complete) (?P<z>\S.*)"
+)
+_SAY_DONE = re.compile(
+    rf"(?:(?:i'm|i am|we're|we are|i'm all|i am all|all|i|we|i've|we've|i have|we have) )?{_SOON}"
+    r"(?:done with|finished with|through with|done|finished|completed|did|handled|dealt with"
+    r"|took care of|taken care of|sorted(?: out)?|wrapped up|ticked off|checked off)(?P<x>:? \S.*)"
+)
+_IS_DONE = re.compile(
+    rf"(?P<x>\S.*?)(?: (?:is|are|was|were|got|has been|have been|'s|been)|'s)? {_SOON}{_DONE}"
+    rf"|(?P<y>\S.*?)(?:: ?| ?- |, ?){_DONE}"
+)
+_I_DID = re.compile(
+    rf"(?:i|we)(?:'ve|'d| have)? {_SOON}(?P<verb>[a-z]+)(?: (?:up|off|out|in))? (?P<x>\S.*)"
+)
+_WAS_DONE = re.compile(
+    rf"(?P<x>\S.*?) (?:is|are|was|were|got|has been|have been) {_SOON}(?P<verb>[a-z]+)"
+)
+_REOPEN = re.compile(
+    r"(?:reopen|re-open|uncheck|untick|un-check|uncomplete|unfinish|restore) (?P<x>\S.*)"
+    r"|(?:mark|set) (?P<y>\S.*?) (?:as )?(?:not (?:yet )?(?:done|completed?|finished)|undone"
+    r"|incomplete"
+    r"|open|uncompleted|unfinished|to do|todo)(?: again)?"
+)
+_NOT_DONE = re.compile(
+    rf"(?P<x>\S.*?) (?:isn't|is not|wasn't|was not|aren't|are not|weren't) (?:actually |really )?"
+    rf"{_DONE}(?: (?:yet|after all))?"
+    r"|(?:actually,? )?i (?:didn't|did not|haven't|have not) (?:actually |really )?(?P<y>\S.*?)"
+    r"(?: (?:yet|after all))"
+)
+_DELETE = re.compile(
+    r"(?P<verb>delete|remove|erase|drop|scrap|trash|bin|discard|get rid of|throw away|throw out"
+    r"|forget about|kill|eliminate|purge) (?P<x>\S.*)"
+    r"|take (?P<y>\S.*?) (?:off|out of) (?:my|the|our) (?:todo |to-do |task )?(?:list|tasks)"
+    r"|i (?:don't|do not|no longer) need (?P<z>\S.*?)(?: any ?more)?[,.;]? (?:please )?"
+    r"(?:delete|remove|drop|scrap) (?:it|that|them)"
+)
+_TASK_NOUN = re.compile(
+    r"\b(?:task|tasks|todo|todos|to-do|item|items|entry|reminder|one)\b|\A(?:all|every|both)\b"
+)
+
+
+def decide_done(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | None:
+    """Return the tasks that a message completes, reopens or deletes, or None.
+
+    Args:
+        line: The message.
+        opened: The open tasks.
+        closed: The completed ones.
+    """
+    reopened = _decide_reopen(line, closed)
+    if reopened is not None:
+        return reopened
+    deleted = _decide_delete(line, opened, closed)
+    if deleted is not None:
+        return deleted
+    return _decide_complete(line, opened)
+
+
+def _decide_reopen(line: Line, closed: TaskIndex) -> Decision | None:
+    found = _REOPEN.fullmatch(line.folded) or _NOT_DONE.fullmatch(line.folded)
+    if found is None:
+        return None
+    return _decide("reopen", closed.match(_cut_phrase(line, found)))
+
+
+def _decide_delete(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | None:
+    found = _DELETE.fullmatch(line.folded)
+    if found is None:
+        return None
+    phrase = _cut_phrase(line, found)
+    if line.folded.startswith(("bin ", "kill ", "drop ")) and not _TASK_NOUN.search(phrase.lower()):
+        # Verbs of everyday tasks, too.
+        return None if opened.match(line.text).found else _decide("delete", opened.match(phrase))
+    is_title = opened.match(line.text).found and not _TASK_NOUN.search(phrase.lower())
+    if is_title:
+        # The task is "Delete the old branch": done, deleted, or added again?
+        return None
+    match = opened.match(phrase)
+    return _decide("delete", match or closed.match(phrase))
+
+
+def _decide_complete(line: Line, opened: TaskIndex) -> Decision | None:
+    text = _cut_lately(line.folded)
+    marked = _MARK_DONE.fullmatch(text)
+    if marked is not None:
+        # "complete the form" may be a task of that name, or a new one.
+        is_title = marked["z"] is not None and opened.match(line.text).found
+        match = Match() if is_title else opened.match(_cut_phrase(line, marked))
+        if match:
+            return _decide("complete", match)
+    for decide in (_decide_by_verb, _decide_by_phrase):
+        decision = decide(line, text, opened)
+        if decision is not None:
+            return decision
+    return None
+
+
+def _decide_by_verb(line: Line, text: str, opened: TaskIndex) -> Decision | None:
+    """Return the task whose own verb the message has in the past: "I called the dentist"."""
+    found = _I_DID.fullmatch(text) or _WAS_DONE.fullmatch(text)
+    if found is None or not is_past(found["verb"]):
+        return None
+    words = stems(_cut_articles(line.cut(found)))
+    if not words:
+        return None
+    for verb in same_verbs(found["verb"]):
+        match = opened.match_words([verb, *words])
+        if match:
+            return _decide("complete", match)
+    return None
+
+
+def _decide_by_phrase(line: Line, text: str, opened: TaskIndex) -> Decision | None:
+    """Return the task of "done with …", "… is done", "finished …"."""
+    for pattern in (_SAY_DONE, _IS_DONE):
+        found = pattern.fullmatch(text)
+        if found is not None:
+            match = opened.match(_cut_phrase(line, found))
+            if match:
+                return _decide("complete", match)
+    return None
+
+
+def _cut_phrase(line: Line, found: re.Match[str]) -> str:
+    """Return what the pattern found, without "from my list" at its end."""
+    group = next(name for name in ("x", "y", "z") if found.groupdict().get(name))
+    phrase = line.cut(found, group).lstrip(": ")
+    return phrase[: len(_OFF_LIST.sub("", phrase.lower()))]
+
+
+def _cut_lately(folded: str) -> str:
+    """Return a text without when it happened, at its end."""
+    for _ in range(3):
+        folded = _LATELY.sub("", folded)
+    return folded.rstrip(" ,.!")
+
+
+def _cut_articles(text: str) -> str:
+    return re.sub(r"\b(?:the|a|an|my|our|this|that|these|to|for|of|in|at|on)\b", " ", text.lower())
+
+
+def _decide(intent: Intent, match: Match) -> Decision | None:
+    if match.found:
+        return Decision(intent, tasks=match.found)
+    return Decision(intent, candidates=match.candidates) if match.candidates else None

@@ -1,0 +1,226 @@
+"""Fills in what a model decided with what the message says, and checks the decision by it.
+
+A model chooses an intent and tasks, and a small one often chooses wrong. Texts, dates and titles
+are cut from the message by the parser; and a change needs words of the message that speak for it:
+words of the task, a verb or a due for what is to happen, and little else. Otherwise the message is
+not decided.
+"""
+
+import re
+from collections.abc import Sequence
+
+from todo.assistant.rules.addition import cut_addition
+from todo.assistant.rules.decision import Decision, Intent, RuleContext, TaskName
+from todo.assistant.rules.engine import MAX_LENGTH
+from todo.assistant.rules.line import Line, make_line
+from todo.assistant.rules.reschedule import cut_due
+from todo.assistant.rules.search import cut_search, is_show
+from todo.assistant.rules.task_match import MAX_CANDIDATES, TaskIndex
+from todo.assistant.rules.update import cut_fields
+from todo.assistant.rules.vocabulary import (
+    COMMANDS,
+    LEFTOVER_FILLERS,
+    PHRASE_FILLERS,
+    TASK_NOUNS,
+    VERBS,
+)
+from todo.assistant.rules.words import is_near, is_past, same_verbs, split_words, stem
+from todo.quickadd.parser import parse_quick_add
+
+_MAX_LEFT = 3
+_MAX_TASKS = 50
+_DUPLICATE = 0.6
+_REQUEST_OF_US = re.compile(r"(?:can|could) we\b")
+# "if", "not", and what others did.
+_DOUBT = re.compile(
+    r"\b(?:not|never|if|when|once|unless|should|would|might|maybe|perhaps|almost|nearly|wonder|wish"
+    r"|hope|will|he|she|they|said|says|told|someone|somebody)\b|n't\b|'ll\b"
+)
+_DENIAL = re.compile(r"n't\b|\b(?:not|never|he|she|they|said|says)\b")
+_CONDITION = re.compile(r"\b(?:if|when|once|unless|should|would|maybe|perhaps)\b")
+_ADDS = re.compile(
+    r"\b(?:add|put|remind|remember|forget|need|needs|must|have to|has to|should|gotta|todo|to-do"
+    r"|schedule)\b"
+)
+_DONE = re.compile(
+    r"\b(?:done|finished|completed|complete|sorted|handled|mark|marked|tick|ticked|cross|crossed"
+    r"|check|checked|settled)\b|\u2713|\u2714|\u2705"
+)
+_DELETES = re.compile(
+    r"\b(?:delete|remove|drop|scrap|erase|trash|bin|discard|rid|forget|cancel|kill|unneeded"
+    r"|obsolete|irrelevant)\b|\bnot? (?:longer )?need"
+)
+_REOPENS = re.compile(
+    r"\b(?:reopen|still|again|not|undone|uncheck|untick|restore|after all|redo|back)\b|n't\b"
+)
+_CUES = {"complete": _DONE, "delete": _DELETES, "reopen": _REOPENS}
+
+
+def fill(
+    intent: Intent, tasks: Sequence[TaskName], message: str, context: RuleContext
+) -> Decision | None:
+    """Return the whole decision of which a model chose intent and tasks.
+
+    Args:
+        intent: What the model chose.
+        tasks: The tasks that it chose.
+        message: What the person wrote.
+        context: The tasks, the lists and the present of the person.
+
+    Returns:
+        None where the message does not speak for that choice.
+    """
+    line = make_line(" ".join(message.split())) if len(message) <= MAX_LENGTH else None
+    if line is None or not line.text or intent in {"undo", "confirm", "decline", "help"}:
+        return None
+    if intent == "find":
+        return _cut_find(line, context) if line.is_question or is_show(line) else None
+    is_request = not line.is_question or _REQUEST_OF_US.match(line.folded) is not None
+    if not is_request:
+        return None
+    if intent == "add":
+        return cut(intent, (), line, context) if _is_addition(line, context) else None
+    return _fill_change(intent, tasks, line, context)
+
+
+def cut(
+    intent: Intent, tasks: Sequence[TaskName], line: Line, context: RuleContext
+) -> Decision | None:
+    """Return a decision with its texts from the message; None where the message has none."""
+    chosen = tuple({task.id: task for task in tasks}.values())
+    match intent:
+        case "add":
+            return cut_addition(line, context, TaskIndex(()))
+        case "find":
+            return _cut_find(line, context)
+        case "reschedule":
+            due = cut_due(line, context)
+            return None if due is None or not chosen else Decision(intent, due, chosen)
+        case "update":
+            fields = cut_fields(line, context)
+            return Decision(intent, tasks=chosen, fields=fields) if fields and chosen else None
+    return Decision(intent, tasks=chosen) if chosen else None
+
+
+def _cut_find(line: Line, context: RuleContext) -> Decision | None:
+    return cut_search(line, context, TaskIndex(context.tasks, context.now.astimezone(context.zone)))
+
+
+def _fill_change(
+    intent: Intent, tasks: Sequence[TaskName], line: Line, context: RuleContext
+) -> Decision | None:
+    decision = cut(intent, tasks, line, context)
+    if decision is None or not _is_possible(intent, decision.tasks, line, context):
+        return None
+    words = frozenset(map(stem, split_words(line.text)))
+    is_meant = all(_speaks_for(intent, task, line, words) for task in decision.tasks)
+    if not is_meant or len(_find_left(decision, line, words)) > _MAX_LEFT:
+        return None
+    rivals = _find_rivals(decision.tasks, words, context)
+    if not rivals:
+        return decision
+    candidates = (*decision.tasks, *rivals)[:MAX_CANDIDATES]
+    return Decision(intent, decision.text, fields=decision.fields, candidates=candidates)
+
+
+def _is_possible(
+    intent: Intent, tasks: Sequence[TaskName], line: Line, context: RuleContext
+) -> bool:
+    """Return whether tasks can be changed so, and the message has neither doubt nor condition."""
+    doubt = _CONDITION if intent == "reopen" else _DOUBT
+    if len(tasks) > _MAX_TASKS or doubt.search(line.folded):
+        return False
+    if intent in {"complete", "reschedule"} and _is_plan(line, context):
+        return False
+    return intent == "delete" or all(task.is_completed == (intent == "reopen") for task in tasks)
+
+
+def _is_plan(line: Line, context: RuleContext) -> bool:
+    """Return whether a message has both a verb that completes and a due: "finish it by friday"."""
+    read = parse_quick_add(line.text, context.now, context.zone, context.list_names)
+    has_due = read.due_date is not None or read.due_at is not None
+    return has_due and _DONE.search(line.folded) is not None
+
+
+def _speaks_for(intent: Intent, task: TaskName, line: Line, words: frozenset[str]) -> bool:
+    """Return whether a message has words of a task, and a word for what happens with it."""
+    title = _contents(task.title)
+    shared = _shared(title, words)
+    if not shared or (len(title) > 1 and shared == {title[0]}):
+        # "call" is the verb of many tasks.
+        return False
+    if intent == "delete":
+        # "cancel the gym" can be the task, and not what is to happen with it.
+        return any(stem(found[0]) not in title for found in _DELETES.finditer(line.folded))
+    cue = _CUES.get(intent)
+    if cue is None or cue.search(line.folded):
+        return True
+    return intent == "complete" and any(
+        not set(same_verbs(word)).isdisjoint(title)
+        for word in split_words(line.text)
+        if is_past(word)
+    )
+
+
+def _find_left(decision: Decision, line: Line, words: frozenset[str]) -> set[str]:
+    """Return the words of a message that are not explained by a decision."""
+    explained = {word for task in decision.tasks for word in _shared(_contents(task.title), words)}
+    explained |= set(map(stem, split_words(f"{decision.text} {decision.fields}")))
+    left = {word for word in split_words(line.text) if word not in LEFTOVER_FILLERS}
+    cue = _CUES.get(decision.intent)
+    return {
+        word
+        for word in left
+        if stem(word) not in explained
+        and not any(is_near(word, other) for other in explained)
+        and not (cue is not None and cue.search(word))
+    }
+
+
+def _find_rivals(
+    tasks: Sequence[TaskName], words: frozenset[str], context: RuleContext
+) -> list[TaskName]:
+    """Return other tasks that a message speaks for as much as for the one that was chosen."""
+    if len(tasks) != 1:
+        return []
+    chosen = tasks[0]
+    score = len(_shared(_contents(chosen.title), words))
+    return [
+        task
+        for task in context.tasks
+        if task.id != chosen.id
+        and task.is_completed == chosen.is_completed
+        and len(_shared(_contents(task.title), words)) >= score
+    ]
+
+
+def _is_addition(line: Line, context: RuleContext) -> bool:
+    """Return whether a message has something of an addition, and is not about a task."""
+    first = split_words(line.text)[:1]
+    if not first or first[0] in COMMANDS - {"cancel", "finish", "drop"}:
+        return False
+    if _DENIAL.search(line.folded.replace("don't let me forget", "").replace("don't forget", "")):
+        return False
+    words = frozenset(map(stem, split_words(line.text)))
+    if any(_is_duplicate(task, words) for task in context.tasks):
+        return False
+    if first[0] in VERBS | COMMANDS or _ADDS.search(line.folded):
+        return True
+    read = parse_quick_add(line.text, context.now, context.zone, context.list_names)
+    return any(span.kind != "literal" for span in read.spans) and not read.questions
+
+
+def _is_duplicate(task: TaskName, words: frozenset[str]) -> bool:
+    title = _contents(task.title)
+    return bool(title) and len(_shared(title, words)) >= max(1, _DUPLICATE * len(title))
+
+
+def _shared(title: Sequence[str], words: frozenset[str]) -> set[str]:
+    return {part for part in title if part in words or any(is_near(word, part) for word in words)}
+
+
+def _contents(title: str) -> list[str]:
+    """Return the stems of the words of a title that say which task it is, in order."""
+    words = split_words(title)
+    named = [word for word in words if word not in PHRASE_FILLERS | TASK_NOUNS]
+    return list(dict.fromkeys(map(stem, named or words)))

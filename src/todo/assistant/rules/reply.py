@@ -1,0 +1,107 @@
+"""Rules for replies: undo, yes and no to a plan, a greeting, a call for help.
+
+Only whole messages count: "undo" is one, "undo the zip" is not. No model decides any of these but
+help: what it has read must not confirm a plan or take back work.
+"""
+
+import re
+
+from todo.assistant.rules.decision import Decision, RuleContext
+
+_LONGEST = 200
+_ENDS = " .,!?:;\u2026\U0001f44d\U0001f642\U0001f60a"
+_IT = r"(?:it|that|this|them|those)"
+_LAST = (
+    rf"(?:{_IT}|the last (?:one|thing|change|step|action)|(?:my|your|the) last (?:change|action"
+    rf"|step)"
+    r"|your changes?|the changes?|what you (?:just )?did|everything you (?:just )?did)"
+)
+_OPENING = (
+    r"(?:(?:oops|whoops|ooops|oh|no|nope|wait|sorry|ah|argh|damn|hmm|please|pls|ok|okay|hey"
+    r"|can you|could you|actually)[,.! ]+)*"
+)
+_CLOSING = r"(?:[, ]+(?:please|pls|thanks|thank you|now|again|quickly|for me))*"
+_UNDO = re.compile(
+    _OPENING
+    + rf"(?:undo(?: {_LAST})?|(?:revert|reverse|roll back|rollback|take back) {_LAST}"
+    + rf"|(?:take|roll|put) {_IT} back|that was (?:a mistake|wrong)[,. ]+undo(?: {_IT})?)"
+    + _CLOSING
+)
+_UNDO_RUN = re.compile(
+    _OPENING
+    + r"(?:undo|revert|roll back|take back) (?:the )?run (?P<run>[\w.:-]{1,100})"
+    + _CLOSING,
+    re.IGNORECASE,
+)
+_DO = r"(?:do|delete|remove|apply|complete|confirm|go ahead with|move|change)"
+_ALL = rf"(?:{_IT}|all of them|them all)"
+_YES = r"(?:yes|yep|yeah|yup|sure|absolutely|definitely|of course)"
+_GO = (
+    rf"(?:{_DO} {_ALL}|go ahead|i'm sure|i am sure|i confirm(?: {_IT})?|confirm|confirmed|proceed"
+    r"|apply)"
+)
+# "ok" can be the end of a talk, so it confirms only with what to do.
+_CONFIRM = re.compile(
+    rf"(?:{_YES}(?:[,.! ]+{_YES})*(?:[,.! ]+{_GO})?|(?:(?:ok|okay)[,.! ]+)?{_GO}|go for it|y)"
+    + _CLOSING
+)
+_DECLINE = re.compile(
+    rf"(?:(?:no|nope|nah|stop|wait|don't|do not|never mind|nevermind|cancel|abort|leave {_IT}"
+    rf"|cancel {_IT}|keep (?:{_ALL}|all|everything)|leave (?:{_ALL}|all|everything)(?: (?:alone"
+    rf"|as (?:it is|they are)))?|n|no way"
+    rf"|(?:please )?(?:don't|do not) (?:do|delete|touch|change|remove|apply) {_ALL}|forget it"
+    rf"|rather not|i changed my mind|not now|better not|no thanks|no thank you)(?:[,.! ]+|\Z))+"
+    r"(?:please|thanks|thank you)?"
+)
+_GREETING = re.compile(
+    r"(?:hi|hello|hey|hey there|hi there|hello there|good (?:morning|afternoon|evening|night|day)"
+    r"|howdy|yo|greetings|moin|bye|goodbye|see you|see ya)"
+    r"(?:[, ]+(?:assistant|bot|everyone|everybody|buddy|friend))?"
+)
+_THANKS = re.compile(
+    r"(?:(?:ok|okay|great|perfect|cool|nice|awesome|wonderful|super|good|brilliant"
+    r"|lovely)[,.! ]+)*"
+    r"(?:thanks|thank you|thx|ty|cheers|much appreciated|well done|good job|great job|nice one)"
+    r"(?:[, ]+(?:a lot|so much|very much|a bunch|again|a million|that's all|you're (?:great"
+    r"|the best)"
+    r"|you are (?:great|the best)|for (?:your help|the help|that|everything)))*"
+    r"|(?:great|perfect|cool|nice|awesome|wonderful|excellent|super|brilliant|good|lovely)"
+)
+_HELP = re.compile(
+    r"(?:help|help me|help please|what (?:can|do) you do|what can i (?:do|say|ask|write)(?: here)?"
+    r"|how (?:do|can) i use (?:this|you|it)|how does (?:this|it) work|what are you(?: for)?"
+    r"|who are you|what are your (?:features|commands)|commands|\?+)"
+)
+
+
+def decide_reply(message: str, context: RuleContext) -> Decision | None:
+    """Return the decision about a message that is a reply as a whole, or None."""
+    if len(message) > _LONGEST:
+        return None
+    text = message.replace("\u2019", "'").strip()
+    run = _UNDO_RUN.fullmatch(text.strip(_ENDS))
+    if run is not None:
+        return Decision("undo", run_id=run["run"])
+    folded = " ".join(text.lower().split())
+    words = folded.strip(_ENDS)
+    if _UNDO.fullmatch(words):
+        return Decision("undo")
+    answer = None
+    if context.has_open_plan and not folded.endswith("?"):
+        answer = _decide_answer(words)
+    return answer or _decide_small_talk(words or folded)
+
+
+def _decide_answer(words: str) -> Decision | None:
+    """Return a yes or a no to the plan that waits."""
+    if _CONFIRM.fullmatch(words):
+        return Decision("confirm")
+    return Decision("decline") if _DECLINE.fullmatch(words) else None
+
+
+def _decide_small_talk(words: str) -> Decision | None:
+    if _HELP.fullmatch(words):
+        return Decision("help")
+    if _GREETING.fullmatch(words):
+        return Decision("help", "greeting")
+    return Decision("help", "thanks") if _THANKS.fullmatch(words) else None

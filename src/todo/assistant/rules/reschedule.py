@@ -1,0 +1,140 @@
+"""Rules for new dues: "move the dentist to friday", "postpone the slides by two days".
+
+A due counts only if the parser of quick add reads all of it; the words before it must name a task.
+"""
+
+import re
+from collections.abc import Iterator
+
+from todo.assistant.rules.decision import Decision, RuleContext
+from todo.assistant.rules.line import Line
+from todo.assistant.rules.task_match import Match, TaskIndex
+from todo.quickadd.moves import parse_new_due
+
+_MOVE = (
+    r"(?:move|push|postpone|reschedule|re-schedule|shift|delay|defer|snooze|put off|bump"
+    r"|set|do|schedule|put|change(?= .* to )|make(?= .* due ))"
+)
+# "move x to friday", "do x tomorrow instead", "push x back to friday", "set the due date of x to".
+_TO = re.compile(rf"{_MOVE} (?:(?:the )?(?:due date|deadline|due|date) (?:of|for) )?(?P<x>\S.*)")
+_AWAY = re.compile(
+    r"(?:push|postpone|delay|defer|snooze|put off|push back|put back|push off) (?P<x>\S.*?)"
+    r"(?: back| off| out)?(?: by| for)? (?P<due>(?:an?|one|two|three|four|five|six|seven|eight"
+    r"|nine|ten"
+    r"|another|\d{1,3}) ?(?:more )?(?:minute|min|hour|hr|h|day|d|week|wk|w|month|fortnight"
+    r"|year)s?)"
+)
+_CLOSER = re.compile(
+    r"(?:(?:bring|pull) (?P<x>\S.*?) forward|move (?P<y>\S.*?) up)(?: by)?"
+    r" (?P<due>(?:an?|one|two|three|four|five|six|\d{1,3}) ?(?:minute|min|hour|hr|day|week"
+    r"|month)s?)"
+)
+_IS_DUE = re.compile(
+    r"(?P<x>\S.*?)(?:: ?| (?:is|are|isn't|aren't|is not|are not) (?:now |only |actually )?)"
+    r"(?:due|needed|necessary|wanted|planned)(?: (?:any ?more|now))?"
+    r"(?: (?:on|by|at|for|until|till|before))? (?P<due>\S.*)"
+    r"|(?P<y>\S.*?) (?:can|has to|have to|must|will have to) wait (?:until|till"
+    r"|for) (?P<until>\S.*)"
+)
+_NO_DUE = re.compile(
+    r"(?:remove|clear|delete|drop|unset|take away) (?:the )?(?:due date|deadline|due|date)"
+    r" (?:from|of|for|on) (?P<x>\S.*)"
+    r"|(?P<y>\S.*?) (?:has|have) no (?:due date|deadline)(?: any ?more)?"
+)
+_INSTEAD = re.compile(r"(?P<x>\S.*?),? instead")
+_BEFORE_DUE = re.compile(
+    r"(?:(?:forward|back|out|off|up|on|over|due|it) )?(?:to|until|till|for|on|by|at|onto) "
+)
+_LAST_WORDS = 7
+_LONGEST_DUE = 60
+
+
+def decide_reschedule(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
+    """Return the new due that a message gives to tasks, or None."""
+    removed = _NO_DUE.fullmatch(line.folded)
+    if removed is not None:
+        group = "x" if removed["x"] else "y"
+        return _decide(index.match(line.cut(removed, group)), "none")
+    for phrase, due in _find_distances(line):
+        if _is_due(due, context):
+            decision = _decide(index.match(phrase), due)
+            if decision is not None:
+                return decision
+    return _decide_to(line, context, index)
+
+
+def cut_due(line: Line, context: RuleContext) -> str | None:
+    """Return the words of a new due that a message has at its end; the rest does not matter."""
+    for _, due in _find_distances(line):
+        if _is_due(due, context):
+            return due
+    for _, due in _split(_without_instead(line)[0], context):
+        return due
+    return None
+
+
+def _find_distances(line: Line) -> Iterator[tuple[str, str]]:
+    """Yield what is moved, and how far from its due."""
+    away = _AWAY.fullmatch(line.folded)
+    if away is not None:
+        yield line.cut(away), f"{_plain(away['due'])} later"
+    closer = _CLOSER.fullmatch(line.folded)
+    if closer is not None:
+        yield line.cut(closer, "x" if closer["x"] else "y"), f"{_plain(closer['due'])} earlier"
+
+
+def _plain(length: str) -> str:
+    return length.replace("another", "one").replace("more ", "")
+
+
+def _decide_to(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
+    stated = _IS_DUE.fullmatch(line.folded)
+    if stated is not None:
+        group, due = ("x", "due") if stated["x"] else ("y", "until")
+        if _is_due(line.cut(stated, due), context):
+            return _decide(index.match(line.cut(stated, group)), line.cut(stated, due))
+    moved = _TO.fullmatch(line.folded)
+    text, says_instead = _without_instead(line)
+    tries = [] if moved is None else [text[moved.start("x") :]]
+    # "water the plants tomorrow instead", without a verb that moves.
+    tries += [text] if says_instead else []
+    for attempt in tries:
+        for phrase, due in _split(attempt, context):
+            decision = _decide(index.match(phrase), due)
+            if decision is not None:
+                return decision
+    return None
+
+
+def _without_instead(line: Line) -> tuple[str, bool]:
+    found = _INSTEAD.fullmatch(line.folded)
+    return (line.text, False) if found is None else (line.cut(found), True)
+
+
+def _split(text: str, context: RuleContext) -> Iterator[tuple[str, str]]:
+    """Yield the ways to split a text into a phrase and a due, the longest due first."""
+    starts = [found.start() for found in re.finditer(r"\S+", text)][1:][-_LAST_WORDS:]
+    for start in starts:
+        rest = text[start:]
+        joined = _BEFORE_DUE.match(rest.lower())
+        due = rest if joined is None else rest[joined.end() :]
+        if _is_due(due, context):
+            yield text[:start].rstrip(" ,:"), due
+
+
+def _is_due(text: str, context: RuleContext) -> bool:
+    if not 0 < len(text) <= _LONGEST_DUE:
+        return False
+    try:
+        parse_new_due(text, context.now, context.zone)
+    except ValueError:
+        return False
+    return True
+
+
+def _decide(match: Match, due: str) -> Decision | None:
+    if match.found:
+        return Decision("reschedule", due, match.found)
+    if match.candidates:
+        return Decision("reschedule", due, candidates=match.candidates)
+    return None

@@ -1,0 +1,254 @@
+"""Rules for questions about tasks: "what is due today?", "show my shopping list".
+
+They only read, so they may guess more than the rules that change something. A question with words
+that are neither filters nor words of a task is not about tasks.
+"""
+
+import re
+from typing import Any
+
+from todo.assistant.rules.decision import Decision, RuleContext
+from todo.assistant.rules.line import QUOTED, Line
+from todo.assistant.rules.task_match import TaskIndex
+from todo.assistant.rules.vocabulary import FIND_FILLERS, FIND_SUBJECTS
+from todo.assistant.rules.words import split_words
+from todo.quickadd.marks import ListNames
+from todo.quickadd.windows import parse_window
+
+_SHOW = re.compile(
+    r"(?:(?:i'd like to|i want to|let me) see|show|list|display|view|see|print|give me|tell me"
+    r"|read me"
+    r"|read out|remind me what|get me)\b(?: me)?"
+)
+_SEARCH = re.compile(r"(?:search(?: for)?|look (?:for|up)|find)\b(?: me)?(?P<x> \S.*)")
+_ASK = re.compile(
+    r"what|what's|whats|which|how (?:many|much)|any|anything|do i|do we|have i|is there|are there"
+    r"|are any|is anything|am i|where are|(?:(?:my|all|open) )?(?:tasks|todos|to-dos|items)"
+)
+_OF_TASK = re.compile(
+    r"(?:when|when's|where|where's|what about|how about|what's|is|are|did i|have i|did we|have we"
+    r"|do i|was|were|does|has)\b"
+    r"(?: (?:is|are|do i have to|do i need to|should i|must i|was|did i|i have to|already))?"
+    r"(?P<x> \S.*?)"
+    r"(?: (?:due|done|finished|completed?|open|already|yet|overdue|still|again|planned|scheduled"
+    r"|still open|on my list|the status of|have to be done|need to be done))*"
+)
+_DUE = (
+    (re.compile(r"\b(?:over ?due|late|missed|past due|behind)\b"), "overdue"),
+    (
+        re.compile(r"\b(?:for |by |until )?(?:today|tonight|this (?:morning|afternoon|evening))\b"),
+        "today",
+    ),
+    (re.compile(r"\b(?:for |by )?tomorrow\b"), "tomorrow"),
+    (
+        re.compile(
+            r"\b(?:for |in |by |during )?(?:this week|the week|(?:the )?next (?:7|seven) days)\b"
+        ),
+        "week",
+    ),
+    (re.compile(r"\b(?:for |in |by )?(?:this month|the month)\b"), "month"),
+    (re.compile(r"\b(?:without|with no|no) (?:a )?(?:due date|due|deadline|date)\b"), "none"),
+)
+_ON_DAY = re.compile(r"\b(?:due |on |for |by |until |before |in |from )+(?P<x>\S.*)\Z")
+_PERIOD = re.compile(
+    r"\b(?:next|last|this) (?:week|month|year|weekend|monday|tuesday|wednesday|thursday|friday"
+    r"|saturday|sunday)\b|\byesterday\b"
+)
+_PRIORITY = re.compile(
+    r"\b(?P<level>high|medium|low|top)(?:est)?[ -](?:priority|prio)\b|\b(?P<urgent>urgent"
+    r"|important)\b"
+    r"|\b(?:priority|prio) (?P<later>high|medium|low)\b"
+)
+_FINISHED = re.compile(
+    r"\b(?<!be )(?<!get )(?:completed|finished|done|ticked off|checked off|achieved|accomplished)\b"
+    r"|\bdid (?:i|we) (?:finish|complete|do|achieve|accomplish|get done)\b"
+)
+_TAGGED = re.compile(
+    r"\b(?:tagged|labell?ed)(?: with| as)? (?P<x>[#@]?[^\W_][\w-]*)|(?<!\S)[#@](?P<y>[^\W_][\w-]*)"
+)
+_OF_LIST = re.compile(
+    r"\b(?:on|in|from|for|of|under) (?:(?:my|the|our) )?(?P<list>[^\W_].{0,60}?)(?: list)?\Z"
+    r"|(?<!\S)(?:(?:my|the|our) )?(?P<of>[^\W_].{0,60}?) (?:list|tasks|todos|to-dos|stuff|things"
+    r"|items)\Z"
+)
+_ABOUT = re.compile(
+    r"\b(?:about|regarding|containing|mentioning|called|named|related to|to do with|concerning"
+    r"|with)"
+    r" (?P<x>\S.*)\Z"
+)
+_MAX_NAME_WORDS = 6
+
+
+def decide_find(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
+    """Return what a message looks for, or None."""
+    searched = _SEARCH.fullmatch(line.folded)
+    if searched is not None and not line.is_question:
+        return _search(line, searched, context, index)
+    shown = _SHOW.match(line.folded)
+    is_show = shown is not None and not line.is_question
+    if not (
+        is_show or line.is_question or line.folded in {"agenda", "tasks", "my tasks", "overview"}
+    ):
+        return None
+    text = line.folded.rstrip(" ?!.")
+    if shown is None and _ASK.match(text) is None and _OF_TASK.match(text) is None:
+        return _decide_about_task(line, index) if line.is_question else Decision("find")
+    start = shown.end() if shown is not None else 0
+    return _decide_by_filters(line, text, start, context, index) or _decide_about_task(line, index)
+
+
+def is_show(line: Line) -> bool:
+    """Return whether a message starts as a request to see something."""
+    return _SHOW.match(line.folded) is not None or _SEARCH.match(line.folded) is not None
+
+
+def cut_search(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
+    """Return the search of a message that is known to be one: by filters, or by words of titles."""
+    found = decide_find(line, context, index)
+    if found is not None:
+        return found
+    text = line.folded.rstrip(" ?!.")
+    by_filters = _decide_by_filters(line, text, 0, context, index)
+    if by_filters is not None:
+        return by_filters
+    known = [word for word in _keep_words(line.text).split() if index.match(word)]
+    words = " ".join(known)
+    return _find_words(words, {"status": "any"}) if words and index.match(words) else None
+
+
+def _search(
+    line: Line, found: re.Match[str], context: RuleContext, index: TaskIndex
+) -> Decision | None:
+    by_filters = _decide_by_filters(line, line.folded, found.start("x"), context, index)
+    if by_filters is not None and not by_filters.text:
+        return by_filters
+    words = _keep_words(line.cut(found))
+    is_search = line.folded.startswith(("search", "look"))
+    if not words or not (is_search or index.match(line.cut(found))):
+        # "find a plumber" is something to do.
+        return by_filters
+    return _find_words(words, {"status": "any"} if is_search else {})
+
+
+def _decide_by_filters(
+    line: Line, text: str, start: int, context: RuleContext, index: TaskIndex
+) -> Decision | None:
+    """Return the filters that the words are; None where other words are left."""
+    rest = text[start:].strip(" ,?")
+    is_show = start > 0
+    fields: dict[str, Any] = {}
+    about = _ABOUT.search(rest)
+    words = ""
+    if about is not None and about["x"].strip(QUOTED + " ") not in FIND_FILLERS:
+        at = len(text) - len(text[start:].lstrip(" ,?"))
+        words = _keep_words(line.text[at + about.start("x") : at + about.end("x")])
+        rest = rest[: about.start()].rstrip()
+    rest = _take_marks(rest, fields)
+    rest = _take_list(rest, fields, context)
+    rest = _take_due(rest, fields, context)
+    rest = _take_list(rest, fields, context)
+    said = split_words(rest)
+    if any(word not in FIND_FILLERS for word in said):
+        return None
+    names_tasks = bool(fields) or not FIND_SUBJECTS.isdisjoint(
+        said or (["list"] if is_show else [])
+    )
+    if not names_tasks and not (words and (is_show or index.match(words))):
+        return None
+    return _find_words(words, fields)
+
+
+def _take_marks(rest: str, fields: dict[str, Any]) -> str:
+    """Return the rest without priority, tags and status, which become fields."""
+    priority = _PRIORITY.search(rest)
+    if priority is not None:
+        level = priority["level"] or priority["later"]
+        fields["priority"] = level if level in {"high", "medium", "low"} else "high"
+        rest = _without(rest, priority)
+    tagged = _TAGGED.search(rest)
+    if tagged is not None:
+        fields["tags"] = [(tagged["x"] or tagged["y"]).lstrip("#@")]
+        rest = _without(rest, tagged)
+    finished = _FINISHED.search(rest)
+    if finished is not None:
+        fields["status"] = "completed"
+        rest = _without(rest, finished)
+    return rest
+
+
+def _take_list(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
+    found = None if "list" in fields else _OF_LIST.search(rest)
+    if found is None:
+        return rest
+    # The shortest text in front of "tasks" may have more words than the name of the list.
+    group = "list" if found["list"] else "of"
+    words = found[group].split()
+    for number in range(max(0, len(words) - _MAX_NAME_WORDS), len(words)):
+        name = ListNames(context.list_names).find(" ".join(words[number:]))
+        if name is not None:
+            fields["list"] = name
+            kept = " ".join(words[:number])
+            return f"{rest[: found.start()]} {kept} tasks".strip()
+    return rest
+
+
+def _take_due(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
+    for pattern, due in _DUE:
+        found = pattern.search(rest)
+        if found is not None:
+            if fields.get("status") == "completed":
+                fields["updated_since"] = {"week": "this week", "month": "this month"}.get(due, due)
+            else:
+                fields["due"] = due
+            return _without(rest, found)
+    for pattern in (_ON_DAY, _PERIOD):
+        found = pattern.search(rest)
+        if found is not None:
+            day = found["x"] if pattern is _ON_DAY else found[0]
+            if _is_window(day, context):
+                if fields.get("status") == "completed":
+                    fields["updated_since"] = day
+                else:
+                    fields |= {"due_from": day, "due_to": day}
+                return _without(rest, found)
+    return rest
+
+
+def _is_window(text: str, context: RuleContext) -> bool:
+    try:
+        parse_window(text, context.now, context.zone)
+    except ValueError:
+        return False
+    return True
+
+
+def _decide_about_task(line: Line, index: TaskIndex) -> Decision | None:
+    """Return the task that a question is about: "when is the dentist?"."""
+    text = line.folded.rstrip(" ?!.")
+    shown = _SHOW.match(text)
+    found = _OF_TASK.fullmatch(text)
+    if shown is not None and not line.is_question:
+        phrase = line.text[shown.end() : len(text)].strip()
+    elif found is not None:
+        phrase = line.cut(found)
+    else:
+        return None
+    # "did I clean the bathroom", but "did I do the bathroom" names it without its verb.
+    match = index.match(phrase) or index.match(phrase.partition(" ")[2])
+    if not match:
+        return None
+    words = match.found[0].title if len(match.found) == 1 else _keep_words(phrase)
+    return _find_words(words, {"status": "any"}) if words else None
+
+
+def _find_words(words: str, fields: dict[str, Any]) -> Decision:
+    return Decision("find", words, fields={**fields, "query": words} if words else fields)
+
+
+def _keep_words(text: str) -> str:
+    """Return the words of a text that a search needs."""
+    return " ".join(word for word in split_words(text) if word not in FIND_FILLERS)
+
+
+def _without(rest: str, found: re.Match[str]) -> str:
+    return f"{rest[: found.start()].rstrip()} {rest[found.end() :].lstrip()}".strip()

@@ -1,0 +1,172 @@
+"""Rules for other changes of tasks: title, priority, tags and list."""
+
+import re
+from typing import Any
+
+from todo.assistant.rules.decision import Decision, RuleContext
+from todo.assistant.rules.line import Line
+from todo.assistant.rules.task_match import Match, TaskIndex
+from todo.quickadd.literals import find_literals
+from todo.quickadd.marks import ListNames
+
+_RENAME = re.compile(
+    r"(?:rename|retitle|change the (?:title|name) of|change the wording of|reword) (?P<x>\S.*)"
+)
+_CHANGE = re.compile(r"(?:change|turn|replace) (?P<x>\S.*)")
+_TO = re.compile(r" (?:to|into|as|with|in to) ")
+_LEVELS = {
+    "high": "high", "highest": "high", "top": "high", "urgent": "high", "important": "high",
+    "critical": "high", "p1": "high", "medium": "medium", "normal": "medium", "p2": "medium",
+    "middle": "medium", "low": "low", "lowest": "low", "p3": "low", "unimportant": "low",
+    "none": "none", "no": "none", "p4": "none",
+}  # fmt: skip
+_LEVEL = rf"(?P<level>{'|'.join(sorted(_LEVELS, key=len, reverse=True))})"
+_VERY = r"(?:(?:now|very|really|super|most|quite|pretty|not) )?"
+_PRIORITY = (
+    re.compile(
+        rf"(?:set|change|put|raise|lower|make|update) (?:the )?priority (?:of|for|on) (?P<x>\S.*?)"
+        rf" (?:to|as) {_LEVEL}(?: priority)?"
+    ),
+    re.compile(
+        rf"(?:make|set|mark|flag|give|put|bump) (?P<x>\S.*?) (?:(?:to|as|at|a|is) )*{_LEVEL}"
+        r"(?: (?:priority|prio))?"
+    ),
+    re.compile(
+        rf"(?P<x>\S.*?) (?:is|are|has|have|got|became|becomes) {_VERY}(?:a )?{_LEVEL}"
+        r"(?: (?:priority|prio))?"
+    ),
+    re.compile(rf"(?P<x>\S.*?)[:,]? (?:priority|prio):? {_LEVEL}"),
+)
+_TAG = r"(?P<tag>[#@+]?[^\W_][\w/&.'-]{0,60}|[" + "\ufffc" + r"]+)"
+_ADD_TAG = (
+    re.compile(rf"(?:tag|label) (?P<x>\S.*?) (?:with|as) (?:the (?:tag|label) )?{_TAG}"),
+    re.compile(
+        rf"(?:add|put|attach|set) (?:the |a )?(?:tag|label) {_TAG} (?:to|on) (?P<x>\S.*)"
+        rf"|(?:add|put|attach) (?=[#@]){_TAG.replace('tag', 'sign')} (?:to|on) (?P<y>\S.*)"
+    ),
+)
+_REMOVE_TAG = (
+    re.compile(
+        rf"(?:remove|delete|drop|take) (?:the )?(?:(?:tag|label) {_TAG}"
+        rf"|{_TAG.replace('tag', 'sign')} (?:tag|label)) (?:from|off|of) (?P<x>\S.*)"
+    ),
+    re.compile(rf"untag (?P<x>\S.*?) (?:from |with |as )?(?=[#@]){_TAG}"),
+)
+_MOVE = re.compile(
+    r"(?:move|transfer|file|shift|reassign) (?P<x>\S.*?) (?:to|into|in|onto|under)"
+    r" (?:(?:the|my|our) )?(?:list )?(?P<list>\S.{0,60}?)(?: list)?"
+)
+_MAX_SPLITS = 6
+
+
+def decide_update(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
+    """Return the change of title, priority, tags or list that a message makes, or None."""
+    return (
+        _decide_title(line, index)
+        or _decide_priority(line, index)
+        or _decide_tags(line, index)
+        or _decide_list(line, context, index)
+    )
+
+
+def cut_fields(line: Line, context: RuleContext) -> dict[str, Any]:
+    """Return the fields that a message changes, whatever task it names; empty for none."""
+    for pattern in _PRIORITY:
+        found = pattern.fullmatch(line.folded)
+        if found is not None:
+            return {"priority": _LEVELS[found["level"]]}
+    for name, patterns in (("add_tags", _ADD_TAG), ("remove_tags", _REMOVE_TAG)):
+        for pattern in patterns:
+            found = pattern.fullmatch(line.folded)
+            if found is not None:
+                return {name: [_cut_tag(line, found)]}
+    moved = _find_move(line, context)
+    if moved is not None:
+        return {"list": moved[1]}
+    renamed = _RENAME.fullmatch(line.folded)
+    splits = [] if renamed is None else list(_TO.finditer(line.folded, renamed.start("x")))
+    return {} if len(splits) != 1 else {"title": _unquote(line.text[splits[0].end() :])}
+
+
+def _decide_title(line: Line, index: TaskIndex) -> Decision | None:
+    found = _RENAME.fullmatch(line.folded)
+    is_quoted = found is None
+    if found is None:
+        # "change 'a' to 'b'": without quotation marks it could be a due.
+        found = _CHANGE.fullmatch(line.folded)
+    if found is None:
+        return None
+    start = found.start("x")
+    splits = list(_TO.finditer(line.folded, start))[:_MAX_SPLITS]
+    decisions = []
+    for split in splits:
+        old, new = line.text[start : split.start()].strip(), line.text[split.end() :].strip()
+        if not new or (is_quoted and not (_is_quotation(old) and _is_quotation(new))):
+            continue
+        match = index.match(old)
+        if match:
+            decisions.append(_decide(match, {"title": _unquote(new)}))
+    if not decisions or any(each != decisions[0] for each in decisions):
+        return None
+    return decisions[0]
+
+
+def _decide_priority(line: Line, index: TaskIndex) -> Decision | None:
+    for pattern in _PRIORITY:
+        found = pattern.fullmatch(line.folded)
+        if found is not None and " not " not in line.folded:
+            match = index.match(line.cut(found))
+            if match:
+                return _decide(match, {"priority": _LEVELS[found["level"]]})
+    return None
+
+
+def _decide_tags(line: Line, index: TaskIndex) -> Decision | None:
+    for name, patterns in (("add_tags", _ADD_TAG), ("remove_tags", _REMOVE_TAG)):
+        for pattern in patterns:
+            found = pattern.fullmatch(line.folded)
+            if found is None:
+                continue
+            is_second = "y" in found.groupdict() and found["x"] is None
+            match = index.match(line.cut(found, "y" if is_second else "x"))
+            if match:
+                return _decide(match, {name: [_cut_tag(line, found)]})
+    return None
+
+
+def _decide_list(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
+    moved = _find_move(line, context)
+    if moved is None:
+        return None
+    phrase, name = moved
+    match = index.match(phrase)
+    return _decide(match, {"list": name}) if match else None
+
+
+def _find_move(line: Line, context: RuleContext) -> tuple[str, str] | None:
+    found = _MOVE.fullmatch(line.folded)
+    if found is None:
+        return None
+    name = ListNames(context.list_names).find(line.cut(found, "list").strip("\"'"))
+    return None if name is None else (line.cut(found), name)
+
+
+def _cut_tag(line: Line, found: re.Match[str]) -> str:
+    groups = found.groupdict()
+    group = "tag" if groups.get("tag") else "sign"
+    return _unquote(line.cut(found, group)).lstrip("#@+")
+
+
+def _is_quotation(text: str) -> bool:
+    return next(find_literals(text), None) == (0, len(text))
+
+
+def _unquote(text: str) -> str:
+    text = text.strip()
+    return text[1:-1].strip() if _is_quotation(text) else text
+
+
+def _decide(match: Match, fields: dict[str, Any]) -> Decision:
+    if match.found:
+        return Decision("update", tasks=match.found, fields=fields)
+    return Decision("update", fields=fields, candidates=match.candidates)

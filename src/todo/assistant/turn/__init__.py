@@ -1,0 +1,1 @@
+"""One turn of the assistant: what it does, without HTTP and without conversations."""

@@ -1,0 +1,228 @@
+"""Texts of the answers: short, plain, and with the way back.
+
+They have titles that users wrote, quoted, so a title cannot look like a sentence of the answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from todo.assistant.rules.decision import TaskName
+from todo.assistant.turn.answer import ToolUse
+from todo.core.errors import ProblemError
+from todo.mcp.quoting import escape, quote
+from todo.mcp.tool import Json
+from todo.mcp.tools.task_view import render_due
+from todo.schedule.due import check_zone
+
+UNDO_HINT = 'To take it back, write "undo".'
+NOTHING_PLANNED = "There is nothing that waits for your confirmation."
+DECLINED = "Nothing was changed."
+NOTHING_TO_UNDO = "There is nothing to undo."
+EXAMPLES = (
+    'For example: "add buy milk tomorrow 17:00 #Home", "what is due today", "complete buy milk",'
+    ' "move buy milk to friday", "rename buy milk to buy bread", "delete buy milk", "undo".'
+)
+HELP = (
+    "You can add, find, complete, reopen, change, move and delete tasks. Deletions and large"
+    f" changes wait for your confirmation, and everything can be undone.\n{EXAMPLES}"
+)
+NOT_UNDERSTOOD = f"That was not understood, so nothing was done.\n{EXAMPLES}"
+STOPPED = "The model stopped before it was finished; what it did until then is done."
+PLAN_TOO_LONG = "That changes too much for one plan, so nothing of it was done. Name fewer tasks."
+NO_PLAN = "The rest waits for your confirmation, but could not be stored; write it once more."
+WHICH_TASK = f"It is not clear which task is meant, so nothing was done.\n{EXAMPLES}"
+WHAT_CHANGE = f"It is not clear what is to be changed, so nothing was done.\n{EXAMPLES}"
+_MAX_SHOWN = 20
+_TITLE_LENGTH = 255
+_TAG_LENGTH = 50
+# Of a planned change; the title of a new task is its name.
+_PLANNED_FIELDS = {
+    **{name: name for name in ("title", "description", "priority", "tags", "reminders")},
+    "due_date": "due day",
+    "due_at": "due",
+    "recurrence": "repeats",
+}
+_EMPTY: Json = {**dict.fromkeys(_PLANNED_FIELDS), "priority": "none", "tags": [], "reminders": []}
+_VERBS = {
+    "create": "add",
+    "update": "change",
+    "complete": "complete",
+    "reopen": "reopen",
+    "delete": "delete",
+}
+_DONE = {
+    "add_tasks": "Added",
+    "update_tasks": "Changed",
+    "complete_tasks": "Completed",
+    "reschedule_tasks": "Moved",
+}
+
+
+def say_degraded(reason: str) -> str:
+    """Return what to say to a message that needs a model which did not answer."""
+    causes = {
+        "not-configured": "No language model is set up",
+        "over-budget": "The budget for the language model is used up",
+    }
+    cause = causes.get(reason, "The language model did not answer")
+    return (
+        f"{cause}, and the message is not one of the simple ones, so nothing was done.\n{EXAMPLES}"
+    )
+
+
+def say_changed(verb: str, structured: Json) -> str:
+    """Return what was done with tasks, and how to take it back."""
+    if "unchanged" in structured:
+        return "It was like that already; nothing was changed."
+    return f"{_describe_change(verb, structured)}\n{UNDO_HINT}"
+
+
+def say_facts(uses: Sequence[ToolUse]) -> str:
+    """Return what the calls of a model changed, whatever the model says about it."""
+    facts = []
+    for use in uses:
+        is_change = "run_id" in use.result and "unchanged" not in use.result
+        if is_change and use.tool_name in _DONE:
+            is_reopened = use.arguments.get("reopen", False)
+            verb = "Reopened" if is_reopened else _DONE[use.tool_name]
+            facts.append(_describe_change(verb, use.result))
+    return "\n".join([*facts, UNDO_HINT]) if facts else DECLINED
+
+
+def _describe_change(verb: str, structured: Json) -> str:
+    tasks = structured["tasks"]
+    lines = [f"{verb} {_name_task(tasks[0], structured)}."] if len(tasks) == 1 else []
+    if not lines:
+        lines = [f"{verb} {len(tasks)} tasks:", *_list_tasks(tasks, structured)]
+    for task in structured.get("next", ())[:_MAX_SHOWN]:
+        lines.append(f"Next: {_name_task(task, structured)}.")
+    return "\n".join(lines)
+
+
+def say_found(structured: Json) -> str:
+    """Return the tasks that were found."""
+    tasks = structured["tasks"]
+    if not tasks:
+        return "\n".join(["No tasks were found.", *_name_others(structured)])
+    count = f"{len(tasks)} task{'s' * (len(tasks) != 1)}"
+    lines = [f"{count}:", *_list_tasks(tasks, structured)]
+    if structured["has_more"]:
+        lines.append("There are more.")
+    return "\n".join([*lines, *_name_others(structured)])
+
+
+def _name_others(structured: Json) -> list[str]:
+    """Return which lists a search left out, if there are some."""
+    names = ", ".join(quote(name, _TITLE_LENGTH) for name in structured.get("other_lists", ()))
+    return [f"Not searched: the lists of others, {names}; name one to search it."] if names else []
+
+
+def say_undone(structured: Json) -> str:
+    """Return what an undo did."""
+    count = structured["undone_count"]
+    lines = [f"Undone: {count} change{'s' * (count != 1)}."]
+    for each in structured["undone"][:_MAX_SHOWN]:
+        state = "removed" if "gone" in each else "restored"
+        lines.append(f"- {state} {quote(each['name'], _TITLE_LENGTH)}")
+    lines += [f"- not undone: {escape(each['message'])}" for each in structured["not_undone"]]
+    return "\n".join(lines)
+
+
+def say_plan(plan: Json, reasons: Sequence[str], list_names: Mapping[str, str]) -> str:
+    """Return what waits for the person, and how to decide.
+
+    Args:
+        plan: The plan.
+        reasons: Why it waits.
+        list_names: Names of the lists by id.
+    """
+    because = " and ".join(reasons)
+    lines = [f"This waits for your confirmation, because {because}. Nothing of it is done yet:"]
+    lines += [f"- {_describe_planned(each, list_names)}" for each in plan["changes"][:_MAX_SHOWN]]
+    more = len(plan["changes"][_MAX_SHOWN:]) + plan["changes_omitted"]
+    if more:
+        lines.append(f"- … and {more} more")
+    lines.append('Write "yes" to do it, or "no" to leave everything as it is.')
+    return "\n".join(lines)
+
+
+def _describe_planned(change: Json, list_names: Mapping[str, str]) -> str:
+    """Return one change of a plan, with everything that a person has to know to confirm it."""
+    before, after = change["before"] or {}, change["after"] or {}
+    verb = _VERBS.get(change["operation"], change["operation"])
+    name = quote(before.get("title") or change["title"] or "", _TITLE_LENGTH)
+    shown = []
+    if change["operation"] in {"create", "update"} and after:
+        old = before or {**_EMPTY, "title": change["title"]}
+        shown = [
+            f"{label} {_show_value(after, field)}"
+            for field, label in _PLANNED_FIELDS.items()
+            if after[field] != old[field]
+        ]
+    list_id = after.get("list_id") or change["list_id"]
+    if list_id is not None:
+        shown.append(f"list {quote(list_names.get(list_id, 'unknown'), _TITLE_LENGTH)}")
+    return f"{verb} {name} ({', '.join(shown)})" if shown else f"{verb} {name}"
+
+
+def _show_value(after: Json, field: str) -> str:
+    value = after[field]
+    if field == "due_at" and value is not None:
+        at = datetime.fromisoformat(value).astimezone(check_zone(after["due_zone"]))
+        return f"{at:%Y-%m-%d %H:%M} ({after['due_zone']})"
+    if isinstance(value, list):
+        return " ".join(quote(str(each), _TAG_LENGTH) for each in value) or "none"
+    return "none" if value is None else quote(str(value), _TITLE_LENGTH)
+
+
+def say_applied(results: Json) -> str:
+    """Return what a plan did."""
+    count = len(results["results"])
+    return f"Done: {count} change{'s' * (count != 1)}. {UNDO_HINT}"
+
+
+def say_failed(structured: Json) -> str:
+    """Return why a tool call failed, for the person."""
+    error = structured["error"]
+    lines = [escape(error["message"])]
+    for each in error.get("errors", ()):
+        choices = " or ".join(quote(str(one), _TITLE_LENGTH) for one in each.get("choices", ()))
+        line = f"- {escape(str(each['message']))}"
+        lines.append(f"{line}. Choices: {choices}" if choices else line)
+    return "\n".join(lines)
+
+
+def say_refused(error: ProblemError) -> str:
+    """Return why a plan was not made or not applied."""
+    lines = [escape(error.detail)]
+    lines += [f"- {escape(str(each['message']))}" for each in error.errors or ()]
+    return "\n".join(lines)
+
+
+def say_candidates(tasks: Sequence[TaskName]) -> str:
+    """Return the tasks that a message can mean."""
+    lines = ["Which one do you mean? Nothing was changed."]
+    for task in tasks[:_MAX_SHOWN]:
+        place = f", list {quote(task.list_name, _TITLE_LENGTH)}" if task.list_name else ""
+        due = f", due {task.due[:10]}" if task.due else ""
+        lines.append(f"- {quote(task.title, _TITLE_LENGTH)}{due}{place}")
+    more = len(tasks) - _MAX_SHOWN
+    return "\n".join([*lines, f"- … and {more} more"] if more > 0 else lines)
+
+
+def _list_tasks(tasks: Sequence[Json], structured: Json) -> list[str]:
+    lines = [f"- {_name_task(task, structured)}" for task in tasks[:_MAX_SHOWN]]
+    more = len(tasks) - _MAX_SHOWN
+    return [*lines, f"- … and {more} more"] if more > 0 else lines
+
+
+def _name_task(task: Json, structured: Json) -> str:
+    name = quote(task.get("title", ""), _TITLE_LENGTH)
+    parts = []
+    if due := render_due(task, structured["zone"]):
+        parts.append(f"due {due}")
+    if "repeats" in task:
+        parts.append(f"repeats {task['repeats']}")
+    if "list" in task:
+        parts.append(f"list {quote(task['list'], _TITLE_LENGTH)}")
+    return f"{name} ({', '.join(parts)})" if parts else name

@@ -1,0 +1,80 @@
+"""A model within the limits of one turn: its deadline, and the budgets of the person."""
+
+import asyncio
+import time
+
+from todo.assistant.model.client import (
+    Mode,
+    ModelAnswer,
+    ModelClient,
+    ModelError,
+    ModelRequest,
+    OnText,
+)
+from todo.assistant.turn.budget import TurnBudget
+
+_GRACE_S = 1.0
+"""For the client's own limit: its breaker does not count what is canceled."""
+
+
+class OverBudgetError(Exception):
+    """The person has no tokens left; the model got no request."""
+
+
+class BoundedModel:
+    """The model of one turn, and what it read and wrote so far."""
+
+    def __init__(self, model: ModelClient, budget: TurnBudget, ends_at: float) -> None:
+        """Limit a model.
+
+        Args:
+            model: The model.
+            budget: What the turn may spend.
+            ends_at: When the last answer has to be there, by `time.monotonic`.
+        """
+        self._model = model
+        self._budget = budget
+        self._ends_at = ends_at
+        self.prompt_tokens = 0
+        self.output_tokens = 0
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() >= self._ends_at
+
+    async def get_mode(self) -> Mode:
+        """Return how the model takes requests.
+
+        Raises:
+            ModelError: It does not answer.
+        """
+        left_s = self._left_s()
+        try:
+            async with asyncio.timeout(left_s + _GRACE_S):
+                return await self._model.get_mode(timeout_s=left_s)
+        except TimeoutError:
+            raise ModelError("timeout") from None
+
+    async def ask(self, request: ModelRequest, on_text: OnText | None = None) -> ModelAnswer:
+        """Ask the model.
+
+        Raises:
+            OverBudgetError: The person has no tokens left.
+            ModelError: There is no usable answer, or not in time.
+        """
+        if not self._budget.has_model():
+            raise OverBudgetError
+        left_s = self._left_s()
+        try:
+            async with asyncio.timeout(left_s + _GRACE_S):
+                answer = await self._model.ask(request, on_text, timeout_s=left_s)
+        except TimeoutError:
+            raise ModelError("timeout") from None
+        self.prompt_tokens += answer.prompt_tokens
+        self.output_tokens += answer.output_tokens
+        self._budget.charge_model(answer.prompt_tokens, answer.output_tokens)
+        return answer
+
+    def _left_s(self) -> float:
+        return max(0.0, self._ends_at - time.monotonic())

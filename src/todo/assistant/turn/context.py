@@ -1,0 +1,107 @@
+"""The context of a turn: the clock, the lists and the tasks that a message can name."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from todo.assistant.rules.decision import RuleContext, TaskName
+from todo.assistant.turn.shared_lists import fetch_shared_lists
+from todo.core.caller import Caller
+from todo.db.session import Session
+from todo.mcp.tools.account_time import AccountTime
+from todo.tasks.account_zone import fetch_zone
+from todo.tasks.document import Document, parse_document
+from todo.tasks.query import Query, read_page
+from todo.tasks.visible_lists import VisibleList, VisibleLists, fetch_visible_lists
+
+_MAX_OPEN = 1000
+_MAX_COMPLETED = 50
+_MAX_SHARED_LISTS = 20
+_MAX_OF_SHARED_LIST = 50
+_FIELDS = (
+    *("id", "owner", "title", "version", "list_id", "is_completed"),
+    *("due_date", "due_at", "completed_at", "updated_at"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnContext:
+    """What a turn reads before anything else.
+
+    Attributes:
+        time: The present instant in the zone of the account.
+        rules: What the rules need.
+        list_names: Names of all lists that the token sees, by id.
+    """
+
+    time: AccountTime
+    rules: RuleContext
+    list_names: Mapping[str, str]
+
+
+async def read_context(
+    database: Any,  # noqa: ANN401 - todo.db.database.Database, of which tests have another one
+    caller: Caller,
+    now: datetime,
+    *,
+    has_open_plan: bool,
+) -> TurnContext:
+    """Read the context of a turn.
+
+    A token that may not read sees no tasks and no lists, so it can name none either.
+
+    Args:
+        database: Is read.
+        caller: The person.
+        now: The present instant.
+        has_open_plan: A plan of the conversation waits for the person.
+    """
+    async with database.reading(caller.user) as session:
+        time = AccountTime(now, await fetch_zone(session, caller.user))
+        tasks: list[TaskName] = []
+        lists = VisibleLists()
+        if "read" in caller.scopes:
+            lists = await fetch_visible_lists(session, caller)
+            tasks = await _read_tasks(session, caller, lists, time)
+    rules = RuleContext(now, time.zone, tuple(lists.names), tasks, has_open_plan)
+    return TurnContext(time, rules, {each.id: each.name for each in lists.all})
+
+
+async def _read_tasks(
+    session: Session, caller: Caller, lists: VisibleLists, time: AccountTime
+) -> list[TaskName]:
+    """Return the open tasks, newest first, then those of shared lists, then completed ones."""
+    shared = await fetch_shared_lists(session, caller.user)
+    queries = [Query(status="open", limit=_MAX_OPEN, fields=_FIELDS)]
+    if caller.list_id is None:
+        queries += _ask_shared_lists(lists)
+    queries.append(Query(status="completed", sort="updated", limit=_MAX_COMPLETED, fields=_FIELDS))
+    found: dict[str, TaskName] = {}
+    for query in queries:
+        page = await read_page(session, caller, query, time.now)
+        for task in map(parse_document, page.items):
+            is_shared = task["owner"] != caller.user or task["list_id"] in shared
+            found[task["id"]] = _name(task, lists, time, is_shared=is_shared)
+    return list(found.values())
+
+
+def _ask_shared_lists(lists: VisibleLists) -> Iterator[Query]:
+    """Yield the queries about lists of other users, which a page of one's own tasks leaves out."""
+    theirs: list[VisibleList] = [each for each in lists.all if each.access != "owner"]
+    for place in theirs[:_MAX_SHARED_LISTS]:
+        yield Query(status="open", list_id=place.id, limit=_MAX_OF_SHARED_LIST, fields=_FIELDS)
+
+
+def _name(task: Document, lists: VisibleLists, time: AccountTime, *, is_shared: bool) -> TaskName:
+    list_id = task["list_id"]
+    return TaskName(
+        id=task["id"],
+        title=task["title"],
+        version=task["version"],
+        list_name=None if list_id is None else lists.find_name(list_id),
+        is_completed=task["is_completed"],
+        # In the zone of the account: in UTC it can be another day.
+        due=time.show(task["due_at"]) if task["due_at"] else task["due_date"],
+        is_shared=is_shared,
+    )

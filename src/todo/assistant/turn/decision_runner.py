@@ -1,0 +1,158 @@
+"""Carries out a decision about a message, which rules or a model made."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from todo.assistant.rules.decision import Decision
+from todo.assistant.turn import answer_text
+from todo.assistant.turn.answer import Turn
+from todo.assistant.turn.pending_plan import PendingPlans
+from todo.assistant.turn.tool_runner import ToolRunner
+from todo.assistant.turn.undo_target import find_run_to_undo
+from todo.core.errors import ProblemError, UnavailableError
+from todo.mcp.tool import Json, ToolResult
+
+_APPLY = "apply_plan"
+_DELETE = "delete_plan"
+
+
+class DecisionRunner:
+    """Carries out the decision of one turn."""
+
+    def __init__(
+        self,
+        tools: ToolRunner,
+        plans: PendingPlans,
+        history: Sequence[Turn],
+        open_plan: str | None,
+    ) -> None:
+        """Serve one turn.
+
+        Args:
+            tools: Runs the tools.
+            plans: The person's plans.
+            history: The messages before.
+            open_plan: Id of the plan of the conversation that waits for the person.
+        """
+        self._tools = tools
+        self._plans = plans
+        self._history = history
+        self._open_plan = open_plan
+
+    async def run(self, decision: Decision) -> str:
+        """Do what was decided and return what to say about it.
+
+        Raises:
+            UnavailableError: The database is not available.
+        """
+        if decision.candidates:
+            return answer_text.say_candidates(decision.candidates)
+        actions = {
+            "help": self._help,
+            "add": self._add,
+            "find": self._find,
+            "undo": self._undo,
+            "confirm": self._confirm,
+            "decline": self._decline,
+        }
+        return await actions.get(decision.intent, self._run_on_tasks)(decision)
+
+    async def _help(self, _decision: Decision) -> str:
+        return answer_text.HELP
+
+    async def _add(self, decision: Decision) -> str:
+        lines = [{"text": line} for line in decision.text.split("\n")]
+        return await self._change("add_tasks", lines, "Added")
+
+    async def _run_on_tasks(self, decision: Decision) -> str:
+        if not decision.tasks:
+            return answer_text.WHICH_TASK
+        named = [{"id": task.id, "version": task.version} for task in decision.tasks]
+        said = answer_text.WHAT_CHANGE
+        match decision.intent:
+            case "complete":
+                said = await self._change("complete_tasks", named, "Completed")
+            case "reopen":
+                said = await self._change("complete_tasks", named, "Reopened", reopen=True)
+            case "delete":
+                said = _say_failure(await self._tools.propose_deletion(named))
+            case "reschedule" if decision.text:
+                moved = [{**task, "due": decision.text} for task in named]
+                said = await self._change("reschedule_tasks", moved, "Moved")
+            case "update" if decision.fields:
+                updated = [{**task, **decision.fields} for task in named]
+                said = await self._change("update_tasks", updated, "Changed")
+        return said
+
+    async def _change(self, tool: str, tasks: Sequence[Json], verb: str, **more: bool) -> str:
+        result = await self._tools.call(tool, {"tasks": list(tasks), **more})
+        if result.is_error or "status" in result.structured:
+            return _say_failure(result)
+        return answer_text.say_changed(verb, result.structured)
+
+    async def _find(self, decision: Decision) -> str:
+        arguments = dict(decision.fields)
+        if decision.text:
+            arguments["query"] = decision.text
+        result = await self._tools.call("find_tasks", arguments)
+        if result.is_error:
+            return _say_failure(result)
+        return answer_text.say_found(result.structured)
+
+    async def _undo(self, decision: Decision) -> str:
+        tools, run_id = self._tools, decision.run_id
+        if run_id is None:
+            run_id = await find_run_to_undo(tools.state.database, tools.caller, self._history)
+        if run_id is None:
+            return answer_text.NOTHING_TO_UNDO
+        result = await tools.call("undo", {"run_id": run_id}, is_guarded=False)
+        return (
+            _say_failure(result) if result.is_error else answer_text.say_undone(result.structured)
+        )
+
+    async def _confirm(self, _decision: Decision) -> str:
+        plan_id = self._open_plan
+        if plan_id is None:
+            return answer_text.NOTHING_PLANNED
+        applied: Json = {}
+
+        async def apply() -> str:
+            applied.update(await self._plans.apply(plan_id))
+            self._tools.changed = True
+            return answer_text.say_applied(applied)
+
+        said = await _explain(apply)
+        result = {name: applied[name] for name in ("id", "run_id", "applied_at") if applied}
+        await self._tools.note(_APPLY, {"plan_id": plan_id}, result or {"error": said})
+        return said
+
+    async def _decline(self, _decision: Decision) -> str:
+        plan_id = self._open_plan
+        if plan_id is None:
+            return answer_text.NOTHING_PLANNED
+
+        async def delete() -> str:
+            await self._plans.delete(plan_id)
+            return answer_text.DECLINED
+
+        said = await _explain(delete)
+        await self._tools.note(_DELETE, {"plan_id": plan_id}, {})
+        return said
+
+
+async def _explain(action: Callable[[], Awaitable[str]]) -> str:
+    """Return what an action says, or why the services refuse it.
+
+    Raises:
+        UnavailableError: The database is not available.
+    """
+    try:
+        return await action()
+    except UnavailableError:
+        raise
+    except ProblemError as error:
+        return answer_text.say_refused(error)
+
+
+def _say_failure(result: ToolResult) -> str:
+    """Return why a call failed; what waits for the person is said with the plan."""
+    return answer_text.say_failed(result.structured) if result.is_error else ""

@@ -1,0 +1,103 @@
+"""The guard of the assistant: what it may not change without the person.
+
+It looks at what a write is about to record in the journal, in the transaction of that write, so it
+holds for every tool and whatever a model was made to say. See docs/adr/0069.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from todo.assistant.turn.planned_operations import derive_operations
+from todo.assistant.turn.shared_lists import fetch_shared_lists
+from todo.mcp.tool import Json
+from todo.writes.hash_chain import Entry
+from todo.writes.unit_of_work import UnitOfWork
+
+MAX_CHANGED = 5
+"""Things that one turn changes without the person's confirmation."""
+
+DELETES = "it deletes something"
+MANY = f"it changes more than {MAX_CHANGED} tasks"
+OF_OTHERS = "it changes what others see"
+
+_Change = tuple[str, Entry]
+
+
+class ConfirmationNeededError(Exception):
+    """A write that the person has to confirm; nothing of it was committed.
+
+    Attributes:
+        reasons: Why, for people.
+        operations: The same changes as operations of a plan.
+    """
+
+    def __init__(self, reasons: Sequence[str], operations: Sequence[Json]) -> None:
+        super().__init__(", ".join(reasons))
+        self.reasons = tuple(reasons)
+        self.operations = tuple(operations)
+
+
+class ForbiddenChangeError(Exception):
+    """A write that the assistant never makes; nothing of it was committed."""
+
+
+@dataclass(slots=True)
+class Guard:
+    """The guard of one turn.
+
+    Attributes:
+        by_model: Whether a model decides. What the person's own words name may be in shared lists.
+        changed: Ids of what the turn has changed so far.
+    """
+
+    by_model: bool
+    changed: set[str] = field(default_factory=set)
+
+    async def check(self, work: UnitOfWork) -> None:
+        """Refuse a write that needs more than the words of the turn.
+
+        Raises:
+            ConfirmationNeededError: The person has to confirm it.
+            ForbiddenChangeError: It changes anything but tasks.
+        """
+        recorded = list(work.recorded)
+        if any(entry.kind != "task" for _, entry in recorded):
+            raise ForbiddenChangeError
+        changed = self.changed | {entry.entity_id for _, entry in recorded if _is_named(entry)}
+        reasons = []
+        if any(entry.operation == "delete" for _, entry in recorded):
+            reasons.append(DELETES)
+        if len(changed) > MAX_CHANGED:
+            reasons.append(MANY)
+        if self.by_model and await _concerns_others(work, recorded):
+            reasons.append(OF_OTHERS)
+        if reasons:
+            raise ConfirmationNeededError(reasons, derive_operations(recorded))
+        # The write may be repeated after a conflict: what counts is what was committed.
+        work.after_commit(lambda: self.changed.update(changed))
+
+
+def _is_named(entry: Entry) -> bool:
+    """Whether an entry is a change by itself, and not the next task of a series."""
+    return entry.operation != "create" or not _read(entry.after).get("previous_id")
+
+
+async def _concerns_others(work: UnitOfWork, recorded: Iterable[_Change]) -> bool:
+    """Whether somebody else sees a change, or it is in the journal of another account."""
+    lists: set[str | None] = set()
+    for owner, entry in recorded:
+        if owner != work.caller.user:
+            return True
+        documents = (_read(entry.before), _read(entry.after))
+        lists |= {entry.list_id, *(document.get("list_id") for document in documents)}
+    lists.discard(None)
+    return bool(lists) and not lists.isdisjoint(
+        await fetch_shared_lists(work.session, work.caller.user)
+    )
+
+
+def _read(document: str | None) -> Json:
+    found: Json = orjson.loads(document) if document else {}
+    return found

@@ -1,0 +1,107 @@
+"""Asks a model for a decision in the form of a JSON schema, and checks what it answers.
+
+The model chooses intent and tasks. Everything else is cut out of the person's message.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from todo.assistant.model.client import ModelAnswer, ModelError, ModelRequest
+from todo.assistant.rules.decision import Decision, RuleContext, TaskName
+from todo.assistant.rules.model_choice import fill
+from todo.assistant.turn.answer import Turn
+from todo.assistant.turn.bounded_model import BoundedModel
+from todo.assistant.turn.prompt import DECISION_SCHEMA, choose_tasks, render_decision_prompt
+from todo.mcp.tool import Json
+
+MAX_REPAIRS = 2
+"""How often an invalid answer goes back to the model."""
+_MAX_TOKENS = 256
+_MAX_TASKS = 50
+_SHOWN_LENGTH = 500
+_FENCE = re.compile(r"\A\s*```(?:json)?\s*|\s*```\s*\Z")
+
+
+class _Choice(BaseModel):
+    """The answer of the model."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    intent: Literal["add", "find", "complete", "reopen", "delete", "reschedule", "update", "none"]
+    tasks: Annotated[list[int], Field(max_length=_MAX_TASKS)] = Field(default_factory=list)
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDecision:
+    """What a model decided.
+
+    Attributes:
+        decision: None where the model only replies, or the message does not speak for its choice.
+        reply: Its reply, or "".
+    """
+
+    decision: Decision | None
+    reply: str
+
+
+async def ask_for_decision(
+    model: BoundedModel, context: RuleContext, history: Sequence[Turn], message: str
+) -> ModelDecision:
+    """Ask a model what a message means.
+
+    Args:
+        model: The model.
+        context: What the person has.
+        history: The messages before.
+        message: The message.
+
+    Raises:
+        OverBudgetError: The person has no tokens left.
+        ModelError: There is no valid answer.
+    """
+    tasks = choose_tasks(context.tasks)
+    messages = render_decision_prompt(tasks, context.list_names, history, message)
+    for _ in range(MAX_REPAIRS + 1):
+        request = ModelRequest(messages, schema=DECISION_SCHEMA, max_tokens=_MAX_TOKENS)
+        answer = await model.ask(request)
+        try:
+            choice = _read(answer, tasks)
+        except ValueError as error:
+            messages = [*messages, *_ask_again(answer, str(error))]
+            continue
+        if choice.intent == "none":
+            return ModelDecision(None, choice.reply.strip())
+        chosen = [tasks[number - 1] for number in choice.tasks]
+        return ModelDecision(fill(choice.intent, chosen, message, context), "")
+    raise ModelError("invalid", "no valid decision")
+
+
+def _read(answer: ModelAnswer, tasks: Sequence[TaskName]) -> _Choice:
+    """Return the choice of a model.
+
+    Raises:
+        ValueError: It is not valid; the message is for the model.
+    """
+    try:
+        choice = _Choice.model_validate_json(_FENCE.sub("", answer.text))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "answer"
+        raise ValueError(f"{place}: {first['msg']}") from None
+    wrong = [number for number in choice.tasks if not 1 <= number <= len(tasks)]
+    if wrong:
+        raise ValueError(f"tasks: the list has no number {wrong[0]}")
+    return choice
+
+
+def _ask_again(answer: ModelAnswer, error: str) -> list[Json]:
+    fault = f"That is not valid: {error}. Answer with the JSON object only."
+    return [
+        {"role": "assistant", "content": answer.text[:_SHOWN_LENGTH] or "{}"},
+        {"role": "user", "content": fault},
+    ]

@@ -1,0 +1,118 @@
+"""The plan of a conversation that waits for the person: made, applied, or deleted."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from todo.api.idempotency import Repeatable
+from todo.api.responses import StoredResponse
+from todo.api.write import WriteHandler, execute_write
+from todo.assistant.turn.planned_operations import join_operations
+from todo.core.caller import Caller
+from todo.core.errors import BatchFailedError
+from todo.mcp.tool import Json
+from todo.plans.document import render_plan
+from todo.plans.service import PlanService, prepare_apply
+from todo.tasks.batch import prepare_batch
+from todo.tasks.recurrence import RuleEvaluation
+from todo.tasks.schemas import MAX_BATCH
+from todo.writes.unit_of_work import UnitOfWork
+
+_SHOWN = ("id", "summary", "changes", "changes_omitted", "expires_at")
+
+
+class PlanTooLongError(Exception):
+    """More operations than a plan may have; there is no plan."""
+
+
+class PendingPlans:
+    """The plans of one person."""
+
+    def __init__(self, state: Any, caller: Caller, key: str) -> None:  # noqa: ANN401 - the application's
+        """Use a person's plans.
+
+        Args:
+            state: The application's.
+            caller: The person.
+            key: Prefix of the idempotency keys: unique for a turn.
+        """
+        self._state = state
+        self._caller = caller
+        self._key = key
+
+    async def make(self, parts: Sequence[Sequence[Json]], reason: str) -> Json:
+        """Make one plan of the operations of several writes; return what the person decides by.
+
+        What cannot be done is left out: it must not keep the person from the rest.
+
+        Raises:
+            PlanTooLongError: There are too many operations.
+            ProblemError: As `PlanService.create`.
+        """
+        operations = join_operations(parts)
+        if len(operations) > MAX_BATCH:
+            raise PlanTooLongError
+        try:
+            made = await self._make(operations, reason, "plan")
+        except BatchFailedError as error:
+            failed = {_read_index(str(each["field"])) for each in error.errors or ()}
+            others = [each for at, each in enumerate(operations) if at not in failed]
+            if not others:
+                raise
+            made = await self._make(others, reason, "smaller-plan")
+        return {name: made[name] for name in _SHOWN}
+
+    async def _make(self, operations: list[Json], reason: str, key: str) -> Json:
+        rules = RuleEvaluation()
+        await prepare_batch(rules, operations)
+
+        async def act(work: UnitOfWork) -> StoredResponse:
+            plans = PlanService(work, rules, self._state.metrics.count_plan)
+            plan = await plans.create(operations, reason=reason)
+            return StoredResponse(201, render_plan(plan, work.timestamp))
+
+        return await self._write(act, key)
+
+    async def apply(self, plan_id: str) -> Json:
+        """Make the changes of a plan, and return their results.
+
+        Raises:
+            ProblemError: As `PlanService.apply`.
+        """
+        rules = RuleEvaluation()
+        async with self._state.database.reading(self._caller.user) as session:
+            await prepare_apply(session, self._caller, rules, plan_id)
+
+        async def act(work: UnitOfWork) -> StoredResponse:
+            plans = PlanService(work, rules, self._state.metrics.count_plan)
+            return StoredResponse(200, await plans.apply(plan_id))
+
+        return await self._write(act, "apply")
+
+    async def delete(self, plan_id: str) -> None:
+        """Delete a plan, which changes nothing else.
+
+        Raises:
+            NotFoundError: There is no such plan.
+        """
+
+        async def act(work: UnitOfWork) -> StoredResponse:
+            await PlanService(work).delete(plan_id)
+            return StoredResponse(200, b"{}")
+
+        await self._write(act, "delete")
+
+    async def _write(self, act: WriteHandler, name: str) -> Json:
+        key = f"{self._key}/{name}"
+        # Nobody else knows the key: it is for a token that requires one.
+        repeatable = Repeatable(key, hashlib.sha256(key.encode()).digest())
+        response = await execute_write(self._state, self._caller, act, repeatable)
+        found: Json = orjson.loads(response.body or b"{}")
+        return found
+
+
+def _read_index(field: str) -> int:
+    """Return the number of the operation that an error of a batch names."""
+    return int(field.split(".")[1])

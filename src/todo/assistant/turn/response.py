@@ -1,0 +1,41 @@
+"""The response of a turn, sent piece by piece while it is written."""
+
+from todo.assistant.turn.answer import Events
+from todo.mcp.quoting import escape
+
+_MAX_FROM_MODEL = 4000
+
+
+class Response:
+    """The text of an answer: all pieces together are the text."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._pieces: list[str] = []
+        self._from_model = 0
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(self._pieces)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was said."""
+        return not self.text.strip()
+
+    async def say(self, text: str) -> None:
+        """Add a text of the assistant, on a line of its own."""
+        if text:
+            await self._add(text if self.is_empty else f"\n{text}")
+
+    async def add_piece(self, piece: str) -> None:
+        """Add what a model writes: printable, and only so much."""
+        left = _MAX_FROM_MODEL - self._from_model
+        if left > 0 and piece:
+            self._from_model += len(piece)
+            await self._add("\n".join(map(escape, piece[:left].split("\n"))))
+
+    async def _add(self, piece: str) -> None:
+        self._pieces.append(piece)
+        await self._events.text(piece)

@@ -1,0 +1,248 @@
+"""The runner of the assistant: one message becomes one answer, with a model or without.
+
+Rules decide first. A model decides what they leave open, and no database session is open
+meanwhile. Without a model, or when it fails, the answer says what can be said, marked as degraded.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from todo.assistant.model.client import ModelClient, ModelError
+from todo.assistant.rules.decision import Decision
+from todo.assistant.rules.engine import decide
+from todo.assistant.turn import answer_text
+from todo.assistant.turn.answer import AGENT, Events, Turn, TurnAnswer
+from todo.assistant.turn.bounded_model import BoundedModel, OverBudgetError
+from todo.assistant.turn.budget import Budgets, TurnBudget
+from todo.assistant.turn.context import TurnContext, read_context
+from todo.assistant.turn.decision_runner import DecisionRunner
+from todo.assistant.turn.guard import Guard
+from todo.assistant.turn.model_decision import ask_for_decision
+from todo.assistant.turn.pending_plan import PendingPlans, PlanTooLongError
+from todo.assistant.turn.response import Response
+from todo.assistant.turn.tool_loop import ToolLoop
+from todo.assistant.turn.tool_runner import ToolRunner
+from todo.core.caller import Caller
+from todo.core.errors import ProblemError, RateLimitedError, UnavailableError
+from todo.core.ids import new_uuid7
+from todo.mcp.tool import Json
+
+OVER_BUDGET = "over-budget"
+_MODEL_LENGTH = 64
+
+
+class Assistant:
+    """The assistant of one process."""
+
+    def __init__(self, state: Any, model: ModelClient | None) -> None:  # noqa: ANN401 - the application's
+        """Serve the persons of one process.
+
+        Args:
+            state: The application's.
+            model: The model, None for none.
+        """
+        self._state = state
+        self._model = model
+        self._model_name = state.settings.ai_model[:_MODEL_LENGTH]
+        self._budgets = Budgets(state.settings)
+
+    async def run(
+        self,
+        caller: Caller,
+        message: str,
+        history: Sequence[Turn],
+        open_plan: str | None,
+        events: Events,
+        deadline_s: float,
+    ) -> TurnAnswer:
+        """Carry out a message and return the answer; a model that fails is not an error.
+
+        Args:
+            caller: The person. Its run id is the run of all changes; without one, it is made.
+            message: What the person wrote.
+            history: The messages before, oldest first.
+            open_plan: Id of the plan of this conversation that waits for the person.
+            events: Receives the parts of the answer at once.
+            deadline_s: Seconds until the answer has to be there.
+
+        Raises:
+            RateLimitedError: The person or the token used up a budget; nothing was done.
+            UnavailableError: The database is not available; nothing was changed.
+        """
+        metrics = self._state.metrics.assistant
+        started_at = time.monotonic()
+        outcome = None
+        try:
+            with metrics.running_turn(), self._budgets.spend(caller) as budget:
+                own = replace(
+                    caller, agent=AGENT, model=None, run_id=caller.run_id or str(new_uuid7())
+                )
+                ends_at = started_at + deadline_s
+                turn = await self._open_turn(own, budget, events, history, open_plan)
+                await self._decide(turn, message, ends_at)
+                answer = await turn.finish()
+        except RateLimitedError:
+            outcome = "refused"
+            raise
+        except asyncio.CancelledError:
+            outcome = "canceled"
+            raise
+        else:
+            outcome = turn.name_outcome()
+            if answer.degraded is not None:
+                metrics.count_degraded(answer.degraded)
+            return answer
+        finally:
+            if outcome is not None:
+                metrics.observe_turn(outcome, time.monotonic() - started_at)
+
+    async def _open_turn(
+        self,
+        caller: Caller,
+        budget: TurnBudget,
+        events: Events,
+        history: Sequence[Turn],
+        open_plan: str | None,
+    ) -> "_Turn":
+        context = await read_context(
+            self._state.database, caller, datetime.now(UTC), has_open_plan=open_plan is not None
+        )
+        return _Turn(self._state, caller, budget, events, context, history, open_plan)
+
+    async def _decide(self, turn: "_Turn", message: str, ends_at: float) -> None:
+        """Carry out what rules decide; otherwise let a model decide, or say what can be said."""
+        decision = decide(message, turn.context.rules)
+        if decision is not None:
+            await turn.carry_out(decision)
+        elif self._model is None:
+            await turn.degrade("not-configured")
+        elif not turn.budget.has_model():
+            await turn.degrade(OVER_BUDGET)
+        else:
+            model = BoundedModel(self._model, turn.budget, ends_at)
+            await turn.use_model(model, self._model_name, message)
+
+    async def close(self) -> None:
+        """Close the connections to the model server."""
+        if self._model is not None:
+            await self._model.close()
+
+
+class _Turn:
+    """One turn: what it did so far, and what it says about it."""
+
+    def __init__(
+        self,
+        state: Any,  # noqa: ANN401 - the application's
+        caller: Caller,
+        budget: TurnBudget,
+        events: Events,
+        context: TurnContext,
+        history: Sequence[Turn],
+        open_plan: str | None,
+    ) -> None:
+        self.budget = budget
+        self.context = context
+        self._history = history
+        self._response = Response(events)
+        # Runs of clients can have several turns; a key must not come twice.
+        key = f"assistant/{new_uuid7()}"
+        self._plans = PendingPlans(state, caller, key)
+        self._tools = ToolRunner(
+            state, caller, context.time.now, key, Guard(by_model=False), budget, events
+        )
+        self._open_plan = open_plan
+        self._degraded: str | None = None
+        self._tokens = (0, 0)
+
+    async def use_model(self, model: BoundedModel, name: str, message: str) -> None:
+        """Let a model decide; where it cannot, say what can be said."""
+        self._tools.caller = replace(self._tools.caller, model=name)
+        self._tools.guard = Guard(by_model=True)
+        try:
+            if await model.get_mode() == "tools":
+                await self._loop(model, message)
+            else:
+                await self._ask(model, message)
+        except OverBudgetError:
+            await self.degrade(OVER_BUDGET)
+        except ModelError as error:
+            is_deadline = error.reason == "timeout" and model.is_late
+            await self.degrade("deadline" if is_deadline else error.reason)
+        finally:
+            self._tokens = (model.prompt_tokens, model.output_tokens)
+
+    def name_outcome(self) -> str:
+        """Return how the turn ended, for the metrics."""
+        if self._degraded is not None:
+            return "degraded"
+        return "rules" if self._tools.caller.model is None else "model"
+
+    async def carry_out(self, decision: Decision) -> None:
+        """Do what was decided."""
+        runner = DecisionRunner(self._tools, self._plans, self._history, self._open_plan)
+        await self._response.say(await runner.run(decision))
+
+    async def _ask(self, model: BoundedModel, message: str) -> None:
+        made = await ask_for_decision(model, self.context.rules, self._history, message)
+        if made.decision is None and made.reply:
+            await self._response.add_piece(made.reply)
+            await self._response.say(answer_text.DECLINED)
+        elif made.decision is not None:
+            await self.carry_out(made.decision)
+
+    async def _loop(self, model: BoundedModel, message: str) -> None:
+        loop = ToolLoop(model, self._tools)
+        await loop.run(self.context, self._history, message, self._response.add_piece)
+        # What a model says about its work is not always so.
+        if self._tools.changed or not self._tools.proposed:
+            await self._response.say(answer_text.say_facts(self._tools.uses))
+
+    async def degrade(self, reason: str) -> None:
+        """Say what can be said without a model."""
+        self._degraded = reason
+        if self._tools.changed:
+            await self._response.say(answer_text.STOPPED)
+            await self._response.say(answer_text.say_facts(self._tools.uses))
+        elif not self._tools.proposed:
+            await self._response.say(answer_text.say_degraded(reason))
+
+    async def finish(self) -> TurnAnswer:
+        """Make the plan of what waits for the person, and return the answer."""
+        plan = None
+        if self._tools.proposed:
+            plan = await self._propose()
+        if self._response.is_empty:
+            await self._response.say(answer_text.NOT_UNDERSTOOD)
+        read, written = self._tokens
+        return TurnAnswer(
+            response=self._response.text,
+            tool_calls=tuple(self._tools.uses),
+            run_id=self._tools.run_id,
+            changed=self._tools.changed,
+            plan=plan,
+            degraded=self._degraded,
+            prompt_tokens=read,
+            output_tokens=written,
+        )
+
+    async def _propose(self) -> Json | None:
+        reasons = list(self._tools.reasons)
+        try:
+            plan = await self._plans.make(self._tools.proposed, ", ".join(reasons))
+        except PlanTooLongError:
+            await self._response.say(answer_text.PLAN_TOO_LONG)
+        except UnavailableError:
+            if not self._tools.changed:
+                raise
+            await self._response.say(answer_text.NO_PLAN)
+        except ProblemError as error:
+            await self._response.say(answer_text.say_refused(error))
+        else:
+            await self._response.say(answer_text.say_plan(plan, reasons, self.context.list_names))
+            return plan
+        return None

@@ -1,0 +1,165 @@
+"""The tool calls of one turn: guarded, counted, and noted for the answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from todo.assistant.turn.answer import Events, ToolUse
+from todo.assistant.turn.budget import TurnBudget
+from todo.assistant.turn.guard import (
+    DELETES,
+    ConfirmationNeededError,
+    ForbiddenChangeError,
+    Guard,
+)
+from todo.core.caller import Caller
+from todo.core.errors import ForbiddenError, ProblemError, UnavailableError
+from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult, render_failure
+from todo.mcp.tools import TOOLS
+from todo.mcp.tools.failure_texts import FAILURE_TEXTS
+
+DELETE = "delete_tasks"
+_PLANNED = "needs-confirmation"
+_TOOLS = {tool.name: tool for tool in TOOLS}
+_NO_CALLS_LEFT = ToolError(
+    "The budget of tool calls is used up; this was not done.",
+    "stop, and answer with what is done.",
+    code="over-budget",
+)
+_ONLY_TASKS = ToolError(
+    "The assistant changes tasks only; nothing was done.",
+    "ask the user to do that in the app.",
+    code="not-allowed",
+)
+
+_NO_ID = ToolError("Something is not the id of a task.", "find the ids with find_tasks.")
+
+
+@dataclass(slots=True)
+class ToolRunner:
+    """Runs tools for one turn.
+
+    Attributes:
+        state: The application's.
+        caller: The person, with the agent, the model and the run of the turn.
+        now: When the message came.
+        key: Prefix of the idempotency keys: unique for the turn.
+        guard: Decides what needs the person.
+        budget: What the turn may spend.
+        events: Receives each call that is finished.
+        uses: The calls so far.
+        proposed: Operations that wait for the person, of each refused write.
+        reasons: Why they wait.
+        changed: Whether something was changed.
+        run_id: The run of the changes.
+    """
+
+    state: Any
+    caller: Caller
+    now: datetime
+    key: str
+    guard: Guard
+    budget: TurnBudget
+    events: Events
+    uses: list[ToolUse] = field(default_factory=list)
+    proposed: list[Sequence[Json]] = field(default_factory=list)
+    reasons: dict[str, None] = field(default_factory=dict)
+    changed: bool = False
+    run_id: str = ""
+
+    def __post_init__(self) -> None:
+        """Start with the run of the turn."""
+        self.run_id = self.caller.run_id or ""
+
+    async def call(self, name: str, arguments: Json, *, is_guarded: bool = True) -> ToolResult:
+        """Run a tool and note the call; a write that needs the person becomes a proposal.
+
+        Args:
+            name: Of the tool.
+            arguments: For it.
+            is_guarded: False only for what the person has said word by word, and no model decides.
+
+        Raises:
+            UnavailableError: The database is not available, and nothing was changed yet.
+        """
+        result = await self._call(name, arguments, is_guarded=is_guarded)
+        await self.note(name, arguments, result.structured)
+        structured = result.structured
+        if not result.is_error and "run_id" in structured and "unchanged" not in structured:
+            self.changed = True
+            self.run_id = structured["run_id"]
+        return result
+
+    async def propose_deletion(self, tasks: Sequence[Json]) -> ToolResult:
+        """Note that tasks are to be deleted, which only the person does.
+
+        Args:
+            tasks: Each with `id`, and `version` where it is known.
+        """
+        arguments: Json = {"tasks": list(tasks)}
+        if not self.budget.take_call():
+            result = render_failure(_NO_CALLS_LEFT)
+        elif _TOOLS[DELETE].scope not in self.caller.scopes:
+            result = render_failure(ForbiddenError(_TOOLS[DELETE].scope), FAILURE_TEXTS)
+        else:
+            result = self._propose_deletion(tasks)
+        await self.note(DELETE, arguments, result.structured)
+        return result
+
+    async def note(self, name: str, arguments: Json, result: Json) -> None:
+        """Note a call that is finished."""
+        if name in _TOOLS:
+            self.state.metrics.assistant.count_call(name, _name_outcome(result))
+        use = ToolUse(name, arguments, result)
+        self.uses.append(use)
+        await self.events.tool(use)
+
+    async def _call(self, name: str, arguments: Json, *, is_guarded: bool) -> ToolResult:
+        if not self.budget.take_call():
+            return render_failure(_NO_CALLS_LEFT)
+        call = ToolCall(
+            self.state,
+            self.caller,
+            self.now,
+            idempotency_key=f"{self.key}/{len(self.uses)}",
+            check=self.guard.check if is_guarded else None,
+        )
+        try:
+            return await _TOOLS[name].run(call, dict(arguments))
+        except ConfirmationNeededError as needed:
+            return self._propose(needed)
+        except ForbiddenChangeError:
+            return render_failure(_ONLY_TASKS)
+        except UnavailableError as error:
+            if not self.changed:
+                raise
+            return render_failure(error, FAILURE_TEXTS)
+        except (ProblemError, ToolError) as error:
+            return render_failure(error, FAILURE_TEXTS)
+
+    def _propose_deletion(self, tasks: Sequence[Json]) -> ToolResult:
+        try:
+            ids = [str(UUID(task["id"])) for task in tasks]
+        except ValueError:
+            return render_failure(_NO_ID)
+        if not ids:
+            return render_failure(_NO_ID)
+        operations = [
+            {"op": "delete", "id": task_id, "if_match": task.get("version")}
+            for task_id, task in zip(ids, tasks, strict=True)
+        ]
+        return self._propose(ConfirmationNeededError([DELETES], operations))
+
+    def _propose(self, needed: ConfirmationNeededError) -> ToolResult:
+        self.proposed.append(needed.operations)
+        self.reasons |= dict.fromkeys(needed.reasons)
+        text = f"Not done: the user has to confirm it, because {' and '.join(needed.reasons)}."
+        return ToolResult({"status": _PLANNED, "reasons": list(needed.reasons)}, text)
+
+
+def _name_outcome(result: Json) -> str:
+    if "error" in result:
+        return "failed"
+    return "planned" if result.get("status") == _PLANNED else "done"

@@ -1,0 +1,92 @@
+import json
+from typing import Any
+
+import pytest
+
+from todo.assistant.model.client import ModelToolCall
+from todo.assistant.model.stream import AnswerBuilder, EventLines
+
+
+def split(*pieces: bytes) -> list[bytes]:
+    lines = EventLines()
+    found = [data for piece in pieces for data in lines.feed(piece)]
+    return [*found, *lines.end()]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"data: a\n\ndata: b\n\n"],
+        [b"data:a\r\n\r\n: note\r\ndata:b\r\n\r\n"],
+        [b"da", b"ta: a\n", b"\nid: 7\ndata: b"],
+        [bytes([each]) for each in b"event: x\ndata: a\n\n\n\ndata: b\n"],
+    ],
+)
+def test_events_are_found_however_they_arrive(pieces: list[bytes]) -> None:
+    assert split(*pieces) == [b"a", b"b"]
+
+
+def test_the_lines_of_one_event_are_joined() -> None:
+    assert split(b"data: {\ndata: }\n\n") == [b"{\n}"]
+
+
+def join(*pieces: dict[str, Any]) -> tuple[ModelToolCall, ...]:
+    builder = AnswerBuilder(100)
+    for piece in pieces:
+        builder.add(json.dumps({"choices": [{"delta": {"tool_calls": [piece]}}]}).encode())
+    return builder.finish().calls
+
+
+def piece(arguments: object, name: str | None = None, **given: object) -> dict[str, Any]:
+    return {**given, "function": {"name": name, "arguments": arguments}}
+
+
+def test_pieces_of_several_calls_may_alternate() -> None:
+    assert join(
+        piece("{", "a", index=0, id="x"),
+        piece("[", "b", index=1, id="y"),
+        piece("}", index=0),
+        piece("]", index=1),
+    ) == (ModelToolCall("x", "a", "{}"), ModelToolCall("y", "b", "[]"))
+
+
+def test_calls_that_all_have_the_number_0_are_told_apart_by_their_ids() -> None:
+    assert join(piece("{}", "a", index=0, id="x"), piece("[]", "b", index=0, id="y")) == (
+        ModelToolCall("x", "a", "{}"),
+        ModelToolCall("y", "b", "[]"),
+    )
+
+
+def test_calls_without_numbers_and_ids_start_with_a_name() -> None:
+    assert join(piece("{", "a"), piece("}"), piece("[]", "b")) == (
+        ModelToolCall("call_0", "a", "{}"),
+        ModelToolCall("call_1", "b", "[]"),
+    )
+
+
+def test_an_id_may_come_after_the_first_piece() -> None:
+    assert join(piece("{", "a", index=0), piece("}", index=0, id="x")) == (
+        ModelToolCall("x", "a", "{}"),
+    )
+
+
+@pytest.mark.parametrize(("arguments", "text"), [({"a": 1}, '{"a":1}'), (None, ""), ({}, "{}")])
+def test_arguments_are_a_text_in_the_end(arguments: object, text: str) -> None:
+    assert join(piece(arguments, "a", id="x")) == (ModelToolCall("x", "a", text),)
+
+
+@pytest.mark.parametrize("counts", [None, {}, {"prompt_tokens": -1}, {"prompt_tokens": "9"}])
+def test_tokens_that_no_server_has_counted_are_estimated(counts: object) -> None:
+    builder = AnswerBuilder(400)
+    choice = {"message": {"content": "x" * 8}}
+    builder.add(json.dumps({"choices": [choice], "usage": counts}).encode())
+    answer = builder.finish()
+
+    assert (answer.prompt_tokens, answer.output_tokens) == (100, 2)
+
+
+def test_no_nul_character_gets_into_a_text() -> None:
+    builder = AnswerBuilder(1)
+
+    assert builder.add(b'{"choices": [{"delta": {"content": "a\\u0000b"}}]}') == ("ab", True)
+    assert builder.finish().text == "ab"

@@ -1,0 +1,116 @@
+from typing import Any
+
+from tests.unit.todo.assistant.rules.names import name_task
+from todo.assistant.turn import answer_text
+from todo.assistant.turn.answer import ToolUse
+from todo.mcp.tool import ToolError, render_failure
+
+_TRICK = 'x"\nDone. Write "yes"\u202e'
+_QUOTED = r'"x\"\nDone. Write \"yes\"\u202e"'
+
+
+def _change(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    named = {"operation": "delete", "title": _TRICK, "list_id": None}
+    return {**named, "before": None, "after": None, **more}
+
+
+def test_titles_in_answers_are_quoted_lines() -> None:
+    task = {"id": "i", "title": _TRICK, "list": _TRICK, "due_date": "2027-03-01"}
+    result = {"tasks": [task], "zone": "UTC", "has_more": False}
+    for text in (
+        answer_text.say_changed("Added", result),
+        answer_text.say_found(result),
+        answer_text.say_plan({"changes": [_change()], "changes_omitted": 0}, ["it deletes"], {}),
+        answer_text.say_undone({"undone": [{"name": _TRICK}], "undone_count": 1, "not_undone": []}),
+        answer_text.say_candidates([name_task(1, _TRICK)]),
+    ):
+        assert _QUOTED in text
+        assert "\u202e" not in text
+
+
+def test_a_plan_says_why_it_waits_and_how_to_decide() -> None:
+    plan = {"changes": [_change(title=f"t{n}") for n in range(30)], "changes_omitted": 5}
+    lines = answer_text.say_plan(plan, ["it deletes something", "it is large"], {}).splitlines()
+    assert "because it deletes something and it is large" in lines[0]
+    assert lines[1] == '- delete "t0"'
+    assert lines[-2:] == [
+        "- … and 15 more",
+        'Write "yes" to do it, or "no" to leave everything as it is.',
+    ]
+
+
+def test_a_plan_shows_what_a_change_makes_of_a_task_and_where() -> None:
+    plain: dict[str, Any] = {
+        **dict.fromkeys(("description", "due_date", "due_at", "recurrence")),
+        "title": "a",
+        "priority": "none",
+        "tags": [],
+        "reminders": [],
+        "list_id": None,
+    }
+    at = {"due_at": "2027-03-01T08:30:00.000000+00:00", "due_zone": "Europe/Berlin"}
+    moved = {**plain, **at, "title": "b", "tags": ["x y"], "list_id": "l"}
+    new = {**plain, "due_date": "2027-03-01", "list_id": "other"}
+    plan = {
+        "changes": [
+            _change(operation="update", title="b", list_id="l", before=plain, after=moved),
+            _change(operation="create", title="a", list_id="other", after=new),
+            _change(operation="complete", title="a", before=plain, after=plain),
+        ],
+        "changes_omitted": 0,
+    }
+    lines = answer_text.say_plan(plan, ["x"], {"l": "Trip"}).splitlines()
+    assert lines[1:4] == [
+        '- change "a" (title "b", tags "x y", due 2027-03-01 09:30 (Europe/Berlin), list "Trip")',
+        '- add "a" (due day "2027-03-01", list "unknown")',
+        '- complete "a"',
+    ]
+
+
+def test_a_search_says_which_lists_it_left_out() -> None:
+    found = {"tasks": [], "has_more": False, "zone": "UTC", "other_lists": ["Trip"]}
+    assert "Not searched: the lists of others" in answer_text.say_found(found)
+
+
+def test_an_answer_says_how_to_take_it_back() -> None:
+    changed = {"tasks": [{"title": "a"}, {"title": "b"}], "zone": "UTC"}
+    text = answer_text.say_changed("Completed", changed)
+    assert text == 'Completed 2 tasks:\n- "a"\n- "b"\nTo take it back, write "undo".'
+    assert "undo" not in answer_text.say_changed("Completed", {**changed, "unchanged": True})
+
+
+def test_the_facts_of_calls_are_what_they_changed() -> None:
+    def use(tool: str, arguments: dict[str, Any] | None = None, **more: Any) -> ToolUse:  # noqa: ANN401 - JSON
+        return ToolUse(tool, arguments or {}, {"tasks": [{"title": "a"}], "zone": "UTC", **more})
+
+    uses = [
+        use("find_tasks"),
+        use("add_tasks", run_id="r"),
+        use("complete_tasks", {"reopen": True}, run_id="r"),
+        use("update_tasks", run_id="r", unchanged=True),
+    ]
+    assert answer_text.say_facts(uses) == (
+        'Added "a".\nReopened "a".\nTo take it back, write "undo".'
+    )
+    assert answer_text.say_facts(uses[:1]) == "Nothing was changed."
+
+
+def test_a_failure_names_what_is_wrong_and_the_choices() -> None:
+    error = ToolError(
+        "Nothing was changed.",
+        "for models only",
+        errors=[{"field": "tasks.0", "message": "two meanings", "choices": ["3 May", "5 March"]}],
+    )
+    text = answer_text.say_failed(render_failure(error).structured)
+    assert text == 'Nothing was changed.\n- two meanings. Choices: "3 May" or "5 March"'
+
+
+def test_a_degraded_answer_has_a_cause_and_examples() -> None:
+    for reason, cause in (
+        ("not-configured", "No language model is set up"),
+        ("over-budget", "budget"),
+        ("timeout", "did not answer"),
+    ):
+        text = answer_text.say_degraded(reason)
+        assert cause in text
+        assert '"complete buy milk"' in text

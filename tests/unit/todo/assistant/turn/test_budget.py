@@ -1,0 +1,117 @@
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from todo.assistant.turn.budget import Budgets
+from todo.config.settings import Settings
+from todo.core.caller import Caller
+from todo.core.errors import RateLimitedError
+
+_ANN = Caller("ann", token_id=str(UUID(int=1)))
+_DAY_S = 86_400
+
+
+class _Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _make(clock: _Clock | None = None, **options: Any) -> Budgets:  # noqa: ANN401 - of settings
+    none = {"ai_turns_per_minute": 0, "ai_tool_calls_per_hour": 0}
+    settings = Settings(database_url="postgresql+psycopg://todo@/todo", **none | options)
+    return Budgets(settings, clock or _Clock())
+
+
+def _spend(budgets: Budgets, caller: Caller) -> None:
+    with budgets.spend(caller):
+        pass
+
+
+def test_turns_refill_evenly_and_say_what_is_left() -> None:
+    clock = _Clock()
+    budgets = _make(clock, ai_turns_per_minute=2)
+    _spend(budgets, _ANN)
+    _spend(budgets, _ANN)
+    with pytest.raises(RateLimitedError) as hit:
+        _spend(budgets, _ANN)
+    assert hit.value.headers == {
+        "Retry-After": "30",
+        "RateLimit-Policy": '"assistant-turns";q=2;w=60',
+        "RateLimit": '"assistant-turns";r=0;t=30',
+    }
+    assert "2 messages a minute is used up: 0 are left" in hit.value.detail
+    clock.now = 30
+    _spend(budgets, _ANN)
+
+
+def test_a_user_and_a_token_are_counted_both() -> None:
+    budgets = _make(ai_turns_per_minute=2)
+    _spend(budgets, _ANN)
+    _spend(budgets, replace(_ANN, token_id=str(UUID(int=2))))
+    with pytest.raises(RateLimitedError):
+        _spend(budgets, replace(_ANN, token_id=str(UUID(int=3))))
+    _spend(budgets, Caller("ben"))
+
+
+def test_tool_calls_that_are_used_up_refuse_the_next_turn() -> None:
+    budgets = _make(ai_tool_calls_per_hour=2)
+    with budgets.spend(_ANN) as turn:
+        assert [turn.take_call() for _ in range(3)] == [True, True, False]
+    with pytest.raises(RateLimitedError, match="2 tool calls an hour"):
+        _spend(budgets, _ANN)
+
+
+def test_turns_of_a_user_at_the_same_time_are_limited() -> None:
+    budgets = _make(ai_concurrency=1)
+    with budgets.spend(_ANN):
+        with pytest.raises(RateLimitedError) as hit:
+            _spend(budgets, _ANN)
+        _spend(budgets, Caller("ben"))
+    assert hit.value.headers["Retry-After"] == "1"
+    _spend(budgets, _ANN)
+
+
+def test_a_turn_that_fails_ends() -> None:
+    budgets = _make(ai_concurrency=1)
+    with pytest.raises(KeyError), budgets.spend(_ANN):
+        raise KeyError
+    _spend(budgets, _ANN)
+
+
+def test_tokens_beyond_the_budget_are_owed() -> None:
+    clock = _Clock()
+    budgets = _make(clock, ai_tokens_per_day=100)
+    with budgets.spend(_ANN) as turn:
+        assert turn.has_model()
+        turn.charge_model(200, 50)
+        assert not turn.has_model()
+        clock.now = _DAY_S
+        assert not turn.has_model()
+        clock.now = 1.6 * _DAY_S
+        assert turn.has_model()
+
+
+def test_cost_counts_what_is_read_and_written_by_their_prices() -> None:
+    budgets = _make(
+        ai_cost_per_million_input=Decimal(1),
+        ai_cost_per_million_output=Decimal(10),
+        ai_cost_per_day=Decimal("0.5"),
+    )
+    with budgets.spend(_ANN) as turn:
+        turn.charge_model(200_000, 20_000)
+        assert turn.has_model()
+        turn.charge_model(0, 20_000)
+        assert not turn.has_model()
+
+
+def test_without_limits_nothing_is_refused() -> None:
+    budgets = _make()
+    with budgets.spend(_ANN) as turn:
+        turn.charge_model(10**9, 10**9)
+        assert turn.has_model()
+        assert turn.take_call()
