@@ -141,7 +141,9 @@ def find_readable(client: httpx.Client) -> list[str]:
     token = client.post("/api/v1/tokens", json={"name": "n", "scopes": ["read"]}).json()
     change = {"op": "create", "task": {"title": "p"}}
     plan = client.post("/api/v1/plans", json={"operations": [change]}).json()
+    sent = client.post("/api/v1/assistant", json={"message": "help"}).json()
     ids = {
+        "conversation_id": sent["conversation_id"],
         "task_id": task["id"],
         "list_id": list_["id"],
         "token_id": token["id"],
