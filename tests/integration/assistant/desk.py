@@ -33,6 +33,7 @@ from todo.journal.repository import Filter, View, read_history
 from todo.lists.service import ListService
 from todo.mcp.tool import ToolCall
 from todo.mcp.tools import TOOLS
+from todo.plans.repository import Plan, PlanRepository
 from todo.tasks.query import Query, read_page
 from todo.transfer.ical.importer import import_calendar
 from todo.writes.unit_of_work import UnitOfWork
@@ -195,6 +196,17 @@ class Desk:
                         return found
 
         return [orjson.loads(entry) for entry in reversed(self.runner.run(read()))]
+
+    def plan(self, caller: Caller, plan_id: str) -> Plan:
+        """Return a plan."""
+
+        async def read() -> Plan | None:
+            async with self.state.database.reading() as session:
+                return await PlanRepository(session, caller).find(plan_id)
+
+        found = self.runner.run(read())
+        assert found is not None
+        return found
 
     def tasks(self, caller: Caller, list_id: str | None = None) -> dict[str, dict[str, Any]]:
         """Return the tasks of a user or a list by title."""

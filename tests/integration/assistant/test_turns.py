@@ -144,6 +144,32 @@ def test_a_decision_of_a_model_is_carried_out_with_the_words_of_the_person(
     assert [entry["model"] for entry in desk.journal(ann.user)] == [None, "small"]
 
 
+@pytest.mark.parametrize(
+    ("mode", "replies"),
+    [
+        ("json_schema", [choose("delete", 1)]),
+        ("tools", [say("", ("delete_tasks", '{"tasks": [{"id": "1"}]}')), say("It waits.")]),
+    ],
+)
+def test_a_plan_that_a_model_proposed_names_the_model(
+    desk: Desk, ann: Caller, mode: Mode, replies: list[ModelAnswer]
+) -> None:
+    desk.add(ann, "call the dentist")
+    message = "that call with the dentist, honestly, get rid of it"
+    answer = desk.ask(desk.hire(Model(mode, *replies), ai_model="small"), ann, message)
+    assert answer.plan is not None
+    found = desk.plan(ann, answer.plan["id"])
+    assert (found.agent, found.model, found.run_id) == (AGENT, "small", answer.run_id)
+
+
+def test_a_plan_of_the_rules_names_no_model(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, "call the dentist")
+    answer = desk.ask(desk.hire(Model("tools", say("?")), ai_model="small"), ann, "delete the call")
+    assert answer.plan is not None
+    found = desk.plan(ann, answer.plan["id"])
+    assert (found.agent, found.model) == (AGENT, None)
+
+
 def test_an_invalid_decision_goes_back_to_the_model_twice(desk: Desk, ann: Caller) -> None:
     model = Model("json_schema", say("{"), choose("complete", 7), choose("none", reply="Hello."))
     answer = desk.ask(desk.hire(model), ann, UNDECIDED)

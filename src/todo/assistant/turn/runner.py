@@ -151,7 +151,8 @@ class _Turn:
         self._response = Response(events)
         # Runs of clients can have several turns; a key must not come twice.
         key = f"assistant/{new_uuid7()}"
-        self._plans = PendingPlans(state, caller, key)
+        self._state = state
+        self._key = key
         self._tools = ToolRunner(
             state, caller, context.time.now, key, Guard(by_model=False), budget, events
         )
@@ -175,6 +176,11 @@ class _Turn:
             await self.degrade("deadline" if is_deadline else error.reason)
         finally:
             self._tokens = (model.prompt_tokens, model.output_tokens)
+
+    @property
+    def _plans(self) -> PendingPlans:
+        # The caller has the model from the moment that it decides.
+        return PendingPlans(self._state, self._tools.caller, self._key)
 
     def name_outcome(self) -> str:
         """Return how the turn ended, for the metrics."""
