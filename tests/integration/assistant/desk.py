@@ -124,8 +124,9 @@ class Desk:
     ) -> TurnAnswer:
         """Send a message, and return the answer, of which every piece was sent."""
         events = Events()
+        runs = [each.run_id for each in reversed(history) if each.run_id is not None]
         answer = self.runner.run(
-            assistant.run(caller, message, history, open_plan, events, DEADLINE_S)
+            assistant.run(caller, message, history, open_plan, events, DEADLINE_S, runs)
         )
         assert "".join(events.pieces) == answer.response
         assert tuple(events.uses) == answer.tool_calls

@@ -42,6 +42,7 @@ class Call:
     open_plan: str | None
     events: Events
     deadline_s: float
+    runs: tuple[str, ...]
 
 
 Script = Callable[[Call], Awaitable[TurnAnswer]]
@@ -87,8 +88,9 @@ class ScriptedAssistant:
         open_plan: str | None,
         events: Events,
         deadline_s: float,
+        runs: Sequence[str] = (),
     ) -> TurnAnswer:
-        call = Call(caller, message, tuple(history), open_plan, events, deadline_s)
+        call = Call(caller, message, tuple(history), open_plan, events, deadline_s, tuple(runs))
         self.calls.append(call)
         self.running += 1
         self.began.put_nowait(call)

@@ -170,7 +170,13 @@ class OpenTurn:
         # The key of the request covers the writes of the turn.
         caller = replace(self._caller, run_id=begun.run_id, require_key=False)
         answer: TurnAnswer = await assistant.run(
-            caller, self._question, begun.history, begun.open_plan, recorder, timeout_s
+            caller,
+            self._question,
+            begun.history,
+            begun.open_plan,
+            recorder,
+            timeout_s,
+            runs=begun.runs,
         )
         return answer
 

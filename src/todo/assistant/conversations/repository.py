@@ -30,6 +30,8 @@ from todo.db.tables import MESSAGE_ROW_BYTES, Id, Time, conversation, message
 HISTORY_MESSAGES = 20
 HISTORY_CHARACTERS = 8000
 """Of earlier messages, what the assistant gets with a new one."""
+MAX_RUNS = 20
+"""Maximum number of earlier runs among which an undo finds its target."""
 
 Status = Literal["running", "done", "interrupted"]
 
@@ -64,6 +66,12 @@ _HISTORY = Statement(
     .where(_OF, message.c.status != literal_column("'running'"))
     .order_by(message.c.id.desc())
     .limit(literal_column(str(HISTORY_MESSAGES)))
+)
+_RUNS = Statement(
+    select(message.c.run_id)
+    .where(_OF, message.c.changed | (message.c.status == literal_column("'running'")))
+    .order_by(message.c.id.desc())
+    .limit(literal_column(str(MAX_RUNS)))
 )
 _SIZE = Statement(
     select(func.coalesce(func.sum(conversation.c.size), 0)).where(conversation.c.owner == _OWNER)
@@ -208,6 +216,14 @@ class ConversationRepository:
             Turn(role, content, run_id if changed else None)
             for role, content, run_id, changed in rows
         )
+
+    async def find_runs(self, conversation_id: str) -> tuple[str, ...]:
+        """Return the runs of answers that changed something, or may have, newest first.
+
+        An answer that is still running may belong to a process that has ended.
+        """
+        rows = await self._session.fetch(_RUNS, {"of": conversation_id})
+        return tuple(str(run_id) for (run_id,) in rows)
 
     async def count_bytes(self) -> int:
         """Return how much all conversations of the user take."""

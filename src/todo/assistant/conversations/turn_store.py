@@ -67,6 +67,7 @@ class Begun:
         run_id: The run of its changes.
         open_plan: The plan that waits in the conversation.
         history: Earlier messages.
+        runs: Earlier runs that changed something, or may have, newest first.
     """
 
     conversation_id: str
@@ -74,7 +75,8 @@ class Begun:
     answer_id: str
     run_id: str
     open_plan: str | None
-    history: tuple[Turn, ...]
+    history: tuple[Turn, ...] = ()
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,18 +211,20 @@ class TurnStore:
         if await messages.count_bytes() >= MAX_BYTES:
             raise ConversationsFullError
         history: tuple[Turn, ...] = ()
+        runs: tuple[str, ...] = ()
         if self._conversation_id is None:
             found = self._make_conversation(work.timestamp)
             await messages.add(found)
         else:
             found = await self._get_own(messages, self._conversation_id)
+            runs = await messages.find_runs(found.id)
             # What a token may not read, the assistant does not read for it.
             if "read" in self._caller.scopes:
                 history = await messages.find_history(found.id)
         first_ns = time.time_ns()
         question_id, answer_id = (str(new_uuid7(first_ns + each)) for each in (0, 1000))
         run_id = self._caller.run_id or str(new_uuid7())
-        self._begun = Begun(found.id, question_id, answer_id, run_id, found.plan_id, history)
+        self._begun = Begun(found.id, question_id, answer_id, run_id, found.plan_id, history, runs)
         at = work.timestamp
         question = Message(question_id, "user", "done", self._question, created_at=at)
         answer = Message(answer_id, "assistant", "running", "", run_id=run_id, created_at=at)
@@ -257,7 +261,7 @@ class TurnStore:
                 return stored
             run_id = await self._find_run(work, known["run_id"], ())
             if run_id is not None:
-                begun = Begun(question_id="", open_plan=None, history=(), **known)
+                begun = Begun(question_id="", open_plan=None, **known)
                 message, body = self._explain(begun, (), "interrupted", run_id)
                 return await self._conclude(work, begun, message, body)
         opened = await self._open(work)

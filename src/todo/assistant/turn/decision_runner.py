@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from todo.assistant.rules.decision import Decision
 from todo.assistant.turn import answer_text
-from todo.assistant.turn.answer import Turn
 from todo.assistant.turn.pending_plan import PendingPlans
 from todo.assistant.turn.tool_runner import ToolRunner
 from todo.assistant.turn.undo_target import find_run_to_undo
@@ -22,7 +21,7 @@ class DecisionRunner:
         self,
         tools: ToolRunner,
         plans: PendingPlans,
-        history: Sequence[Turn],
+        runs: Sequence[str],
         open_plan: str | None,
     ) -> None:
         """Serve one turn.
@@ -30,12 +29,12 @@ class DecisionRunner:
         Args:
             tools: Runs the tools.
             plans: The person's plans.
-            history: The messages before.
+            runs: Runs of the conversation that changed something, or may have, newest first.
             open_plan: Id of the plan of the conversation that waits for the person.
         """
         self._tools = tools
         self._plans = plans
-        self._history = history
+        self._runs = runs
         self._open_plan = open_plan
 
     async def run(self, decision: Decision) -> str:
@@ -101,7 +100,7 @@ class DecisionRunner:
     async def _undo(self, decision: Decision) -> str:
         tools, run_id = self._tools, decision.run_id
         if run_id is None:
-            run_id = await find_run_to_undo(tools.state.database, tools.caller, self._history)
+            run_id = await find_run_to_undo(tools.state.database, tools.caller, self._runs)
         if run_id is None:
             return answer_text.NOTHING_TO_UNDO
         result = await tools.call("undo", {"run_id": run_id}, is_guarded=False)

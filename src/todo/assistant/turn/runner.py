@@ -58,6 +58,7 @@ class Assistant:
         open_plan: str | None,
         events: Events,
         deadline_s: float,
+        runs: Sequence[str] = (),
     ) -> TurnAnswer:
         """Carry out a message and return the answer; a model that fails is not an error.
 
@@ -68,6 +69,7 @@ class Assistant:
             open_plan: Id of the plan of this conversation that waits for the person.
             events: Receives the parts of the answer at once.
             deadline_s: Seconds until the answer has to be there.
+            runs: Runs of this conversation that changed something, or may have, newest first.
 
         Raises:
             RateLimitedError: The person or the token used up a budget; nothing was done.
@@ -82,7 +84,7 @@ class Assistant:
                     caller, agent=AGENT, model=None, run_id=caller.run_id or str(new_uuid7())
                 )
                 ends_at = started_at + deadline_s
-                turn = await self._open_turn(own, budget, events, history, open_plan)
+                turn = await self._open_turn(own, budget, events, history, open_plan, runs)
                 await self._decide(turn, message, ends_at)
                 answer = await turn.finish()
         except RateLimitedError:
@@ -107,11 +109,12 @@ class Assistant:
         events: Events,
         history: Sequence[Turn],
         open_plan: str | None,
+        runs: Sequence[str],
     ) -> "_Turn":
         context = await read_context(
             self._state.database, caller, datetime.now(UTC), has_open_plan=open_plan is not None
         )
-        return _Turn(self._state, caller, budget, events, context, history, open_plan)
+        return _Turn(self._state, caller, budget, events, context, history, open_plan, runs)
 
     async def _decide(self, turn: "_Turn", message: str, ends_at: float) -> None:
         """Carry out what rules decide; otherwise let a model decide, or say what can be said."""
@@ -144,6 +147,7 @@ class _Turn:
         context: TurnContext,
         history: Sequence[Turn],
         open_plan: str | None,
+        runs: Sequence[str],
     ) -> None:
         self.budget = budget
         self.context = context
@@ -157,6 +161,7 @@ class _Turn:
             state, caller, context.time.now, key, Guard(by_model=False), budget, events
         )
         self._open_plan = open_plan
+        self._runs = runs
         self._degraded: str | None = None
         self._tokens = (0, 0)
 
@@ -190,7 +195,7 @@ class _Turn:
 
     async def carry_out(self, decision: Decision) -> None:
         """Do what was decided."""
-        runner = DecisionRunner(self._tools, self._plans, self._history, self._open_plan)
+        runner = DecisionRunner(self._tools, self._plans, self._runs, self._open_plan)
         await self._response.say(await runner.run(decision))
 
     async def _ask(self, model: BoundedModel, message: str) -> None:

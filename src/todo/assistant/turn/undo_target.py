@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from todo.assistant.turn.answer import AGENT, Turn
+from todo.assistant.turn.answer import AGENT
 from todo.core.caller import Caller
 from todo.db.session import Session
 from todo.journal.repository import Filter, View, find_view, read_history
@@ -18,7 +18,7 @@ _RESTORE = "restore"
 async def find_run_to_undo(
     database: Any,  # noqa: ANN401 - todo.db.database.Database, of which tests have another one
     caller: Caller,
-    history: Sequence[Turn],
+    runs: Sequence[str],
 ) -> str | None:
     """Return the last run that was not undone, None for none.
 
@@ -28,17 +28,16 @@ async def find_run_to_undo(
     Args:
         database: Is read.
         caller: The person.
-        history: The messages of the conversation.
+        runs: Runs of the conversation that changed something, or may have, newest first.
     """
     async with database.reading(caller.user) as session:
         view = await find_view(session, caller, None)
-        runs = [turn.run_id for turn in reversed(history) if turn.run_id is not None]
-        if runs:
-            kinds = [
-                (run_id, await _is_undo(session, view, caller.user, run_id))
-                for run_id in runs[:_MAX_RUNS]
-            ]
-        else:
+        kinds = [
+            (run_id, is_undo)
+            for run_id in runs[:_MAX_RUNS]
+            if (is_undo := await _is_undo(session, view, caller.user, run_id)) is not None
+        ]
+        if not kinds:
             kinds = await _read_runs(session, view, caller.user)
     return _choose(kinds)
 
@@ -60,10 +59,11 @@ def _choose(runs: Iterable[tuple[str, bool]]) -> str | None:
     return None
 
 
-async def _is_undo(session: Session, view: View, user: str, run_id: str) -> bool:
+async def _is_undo(session: Session, view: View, user: str, run_id: str) -> bool | None:
+    """Return whether a run is an undo, None where it changed nothing."""
     wanted = Filter(run_id=run_id, actor=user)
     found, _ = await read_history(session, view, wanted, None, 1)
-    return bool(found) and orjson.loads(found[0])["operation"] == _RESTORE
+    return orjson.loads(found[0])["operation"] == _RESTORE if found else None
 
 
 async def _read_runs(session: Session, view: View, user: str) -> list[tuple[str, bool]]:
