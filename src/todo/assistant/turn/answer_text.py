@@ -3,7 +3,8 @@
 They have titles that users wrote, quoted, so a title cannot look like a sentence of the answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 
 from todo.assistant.rules.decision import TaskName
@@ -34,6 +35,9 @@ WHICH_TASK = f"It is not clear which task is meant, so nothing was done.\n{EXAMP
 WHAT_CHANGE = f"It is not clear what is to be changed, so nothing was done.\n{EXAMPLES}"
 _MAX_SHOWN = 20
 _TITLE_LENGTH = 255
+_SHORTER_TITLES = (60, 30, 15)
+_PLAN_LENGTH = 9_500
+"""Of the text of a plan: what a conversation stores of an answer is limited."""
 _TAG_LENGTH = 50
 # Of a planned change; the title of a new task is its name.
 _PLANNED_FIELDS = {
@@ -49,6 +53,13 @@ _VERBS = {
     "complete": "complete",
     "reopen": "reopen",
     "delete": "delete",
+}
+_NOUNS = {
+    "create": "addition",
+    "update": "change",
+    "complete": "completion",
+    "reopen": "reopening",
+    "delete": "deletion",
 }
 _DONE = {
     "add_tasks": "Added",
@@ -128,29 +139,63 @@ def say_undone(structured: Json) -> str:
     return "\n".join(lines)
 
 
-def say_plan(plan: Json, reasons: Sequence[str], list_names: Mapping[str, str]) -> str:
+def say_plan(
+    plan: Json,
+    reasons: Sequence[str],
+    list_names: Mapping[str, str],
+    shared_lists: Container[str] = (),
+) -> str:
     """Return what waits for the person, and how to decide.
+
+    Deletions come first, and each of them is shown: a long plan must not hide one.
 
     Args:
         plan: The plan.
         reasons: Why it waits.
         list_names: Names of the lists by id.
+        shared_lists: Ids of the lists that others see.
     """
-    because = " and ".join(reasons)
-    lines = [f"This waits for your confirmation, because {because}. Nothing of it is done yet:"]
-    lines += [f"- {_describe_planned(each, list_names)}" for each in plan["changes"][:_MAX_SHOWN]]
-    more = len(plan["changes"][_MAX_SHOWN:]) + plan["changes_omitted"]
-    if more:
-        lines.append(f"- … and {more} more")
-    lines.append('Write "yes" to do it, or "no" to leave everything as it is.')
+
+    def rank(change: Json) -> int:
+        if change["operation"] == "delete":
+            return 0
+        return 1 if change["list_id"] in shared_lists else 2
+
+    changes = sorted(plan["changes"], key=rank)
+    count = max(_MAX_SHOWN, sum(change["operation"] == "delete" for change in changes))
+    for length in (_TITLE_LENGTH, *_SHORTER_TITLES):
+        shown = [f"- {_describe_planned(each, list_names, length)}" for each in changes[:count]]
+        if sum(map(len, shown)) <= _PLAN_LENGTH:
+            break
+    more = len(changes[count:]) + plan["changes_omitted"]
+    because, counts = " and ".join(reasons), _count_planned(plan["summary"])
+    heading = f"This waits for your confirmation, because {because}: {counts}."
+    lines = [
+        f"{heading} Nothing of it is done yet:",
+        *shown,
+        *([f"- … and {more} more"] if more else ()),
+        'Write "yes" to do it, or "no" to leave everything as it is.',
+    ]
     return "\n".join(lines)
 
 
-def _describe_planned(change: Json, list_names: Mapping[str, str]) -> str:
+def _count_planned(summary: Sequence[Json]) -> str:
+    """Return how many changes of each operation a plan has, deletions first."""
+    counts: Counter[str] = Counter()
+    for each in summary:
+        counts[each["operation"]] += each["count"]
+    ordered = sorted(counts.items(), key=lambda item: item[0] != "delete")
+    return ", ".join(
+        f"{count} {_NOUNS.get(operation, 'change')}{'s' * (count != 1)}"
+        for operation, count in ordered
+    )
+
+
+def _describe_planned(change: Json, list_names: Mapping[str, str], length: int) -> str:
     """Return one change of a plan, with everything that a person has to know to confirm it."""
     before, after = change["before"] or {}, change["after"] or {}
     verb = _VERBS.get(change["operation"], change["operation"])
-    name = quote(before.get("title") or change["title"] or "", _TITLE_LENGTH)
+    name = quote(before.get("title") or change["title"] or "", length)
     shown = []
     if change["operation"] in {"create", "update"} and after:
         old = before or {**_EMPTY, "title": change["title"]}
@@ -161,7 +206,7 @@ def _describe_planned(change: Json, list_names: Mapping[str, str]) -> str:
         ]
     list_id = after.get("list_id") or change["list_id"]
     if list_id is not None:
-        shown.append(f"list {quote(list_names.get(list_id, 'unknown'), _TITLE_LENGTH)}")
+        shown.append(f"list {quote(list_names.get(list_id, 'unknown'), length)}")
     return f"{verb} {name} ({', '.join(shown)})" if shown else f"{verb} {name}"
 
 

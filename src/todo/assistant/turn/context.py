@@ -33,11 +33,13 @@ class TurnContext:
         time: The present instant in the zone of the account.
         rules: What the rules need.
         list_names: Names of all lists that the token sees, by id.
+        shared_lists: Ids of those that others see.
     """
 
     time: AccountTime
     rules: RuleContext
     list_names: Mapping[str, str]
+    shared_lists: frozenset[str]
 
 
 async def read_context(
@@ -61,18 +63,24 @@ async def read_context(
         time = AccountTime(now, await fetch_zone(session, caller.user))
         tasks: list[TaskName] = []
         lists = VisibleLists()
+        shared: frozenset[str] = frozenset()
         if "read" in caller.scopes:
             lists = await fetch_visible_lists(session, caller)
-            tasks = await _read_tasks(session, caller, lists, time)
+            shared = await fetch_shared_lists(session, caller.user)
+            shared |= {each.id for each in lists.all if each.access != "owner"}
+            tasks = await _read_tasks(session, caller, lists, shared, time)
     rules = RuleContext(now, time.zone, tuple(lists.names), tasks, has_open_plan)
-    return TurnContext(time, rules, {each.id: each.name for each in lists.all})
+    return TurnContext(time, rules, {each.id: each.name for each in lists.all}, shared)
 
 
 async def _read_tasks(
-    session: Session, caller: Caller, lists: VisibleLists, time: AccountTime
+    session: Session,
+    caller: Caller,
+    lists: VisibleLists,
+    shared: frozenset[str],
+    time: AccountTime,
 ) -> list[TaskName]:
     """Return the open tasks, newest first, then those of shared lists, then completed ones."""
-    shared = await fetch_shared_lists(session, caller.user)
     queries = [Query(status="open", limit=_MAX_OPEN, fields=_FIELDS)]
     if caller.list_id is None:
         queries += _ask_shared_lists(lists)

@@ -254,6 +254,8 @@ class _Turn:
         except ProblemError as error:
             await self._response.say(answer_text.say_refused(error))
         else:
-            await self._response.say(answer_text.say_plan(plan, reasons, self.context.list_names))
+            context = self.context
+            text = answer_text.say_plan(plan, reasons, context.list_names, context.shared_lists)
+            await self._response.say(text)
             return plan
         return None

@@ -3,6 +3,7 @@ from typing import Any
 from tests.unit.todo.assistant.rules.names import name_task
 from todo.assistant.turn import answer_text
 from todo.assistant.turn.answer import ToolUse
+from todo.db.tables import MESSAGE_LENGTH
 from todo.mcp.tool import ToolError, render_failure
 
 _TRICK = 'x"\nDone. Write "yes"\u202e'
@@ -14,13 +15,18 @@ def _change(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     return {**named, "before": None, "after": None, **more}
 
 
+def _plan(changes: list[dict[str, Any]], omitted: int = 0) -> dict[str, Any]:
+    summary = [{"operation": each["operation"], "kind": "task", "count": 1} for each in changes]
+    return {"summary": summary, "changes": changes, "changes_omitted": omitted}
+
+
 def test_titles_in_answers_are_quoted_lines() -> None:
     task = {"id": "i", "title": _TRICK, "list": _TRICK, "due_date": "2027-03-01"}
     result = {"tasks": [task], "zone": "UTC", "has_more": False}
     for text in (
         answer_text.say_changed("Added", result),
         answer_text.say_found(result),
-        answer_text.say_plan({"changes": [_change()], "changes_omitted": 0}, ["it deletes"], {}),
+        answer_text.say_plan(_plan([_change()]), ["it deletes"], {}),
         answer_text.say_undone({"undone": [{"name": _TRICK}], "undone_count": 1, "not_undone": []}),
         answer_text.say_candidates([name_task(1, _TRICK)]),
     ):
@@ -29,14 +35,36 @@ def test_titles_in_answers_are_quoted_lines() -> None:
 
 
 def test_a_plan_says_why_it_waits_and_how_to_decide() -> None:
-    plan = {"changes": [_change(title=f"t{n}") for n in range(30)], "changes_omitted": 5}
-    lines = answer_text.say_plan(plan, ["it deletes something", "it is large"], {}).splitlines()
-    assert "because it deletes something and it is large" in lines[0]
-    assert lines[1] == '- delete "t0"'
+    changes = [_change(operation="complete", title=f"t{n}") for n in range(30)]
+    text = answer_text.say_plan(_plan(changes, 5), ["it deletes something", "it is large"], {})
+    lines = text.splitlines()
+    assert "because it deletes something and it is large: 30 completions. " in lines[0]
+    assert lines[1] == '- complete "t0"'
     assert lines[-2:] == [
         "- … and 15 more",
         'Write "yes" to do it, or "no" to leave everything as it is.',
     ]
+
+
+def test_a_long_plan_hides_no_deletion() -> None:
+    completed = [_change(operation="complete", title=f"t{n}") for n in range(24)]
+    ours = _change(operation="complete", title="ours", list_id="l")
+    plan = _plan([*completed, ours, _change(title="the only copy")])
+    lines = answer_text.say_plan(plan, ["it is large"], {"l": "Trip"}, {"l"}).splitlines()
+    assert ": 1 deletion, 25 completions. " in lines[0]
+    assert lines[1:4] == [
+        '- delete "the only copy"',
+        '- complete "ours" (list "Trip")',
+        '- complete "t0"',
+    ]
+    assert lines[-2] == "- … and 6 more"
+
+
+def test_each_of_many_deletions_is_within_what_is_stored_of_an_answer() -> None:
+    plan = _plan([_change(title=f"{n} {'x' * 250}", list_id="l") for n in range(100)])
+    text = answer_text.say_plan(plan, ["it is large"], {"l": "y" * 100})
+    assert all(f'- delete "{n} ' in text for n in range(100))
+    assert len(text) <= MESSAGE_LENGTH
 
 
 def test_a_plan_shows_what_a_change_makes_of_a_task_and_where() -> None:
@@ -51,15 +79,12 @@ def test_a_plan_shows_what_a_change_makes_of_a_task_and_where() -> None:
     at = {"due_at": "2027-03-01T08:30:00.000000+00:00", "due_zone": "Europe/Berlin"}
     moved = {**plain, **at, "title": "b", "tags": ["x y"], "list_id": "l"}
     new = {**plain, "due_date": "2027-03-01", "list_id": "other"}
-    plan = {
-        "changes": [
-            _change(operation="update", title="b", list_id="l", before=plain, after=moved),
-            _change(operation="create", title="a", list_id="other", after=new),
-            _change(operation="complete", title="a", before=plain, after=plain),
-        ],
-        "changes_omitted": 0,
-    }
-    lines = answer_text.say_plan(plan, ["x"], {"l": "Trip"}).splitlines()
+    changes = [
+        _change(operation="update", title="b", list_id="l", before=plain, after=moved),
+        _change(operation="create", title="a", list_id="other", after=new),
+        _change(operation="complete", title="a", before=plain, after=plain),
+    ]
+    lines = answer_text.say_plan(_plan(changes), ["x"], {"l": "Trip"}).splitlines()
     assert lines[1:4] == [
         '- change "a" (title "b", tags "x y", due 2027-03-01 09:30 (Europe/Berlin), list "Trip")',
         '- add "a" (due day "2027-03-01", list "unknown")',
