@@ -47,7 +47,10 @@ def install(
     """Everything that `systemctl --user start todo-backend` needs; names what changed."""
     lifecycle.check_port(port, moving=False)
     _provide(options, ai, assume_yes=assume_yes)
-    return {*lifecycle.prepare(ai).files, *lifecycle.set_port(port)}
+    changed = {*lifecycle.prepare(ai).files, *lifecycle.set_port(port)}
+    if ai.wanted is False:
+        local_model.remove()
+    return changed
 
 
 def up(

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from deploy import paths, process
 from deploy.audit import rules
 from deploy.cli.up import Up
 from deploy.errors import DeployError, ExitCode
-from deploy.stack import install, local_model
+from deploy.image import build
+from deploy.stack import install, lifecycle, local_model, up
 from deploy.stack.local_model import UNCHANGED, Model, Request
 from deploy.stack.services import AI, SERVICES, find_services
 from deploy.units.compiler import compile_contract
@@ -64,6 +66,27 @@ def test_a_model_stays_until_it_is_not_wanted_any_more() -> None:
     assert find_services() == SERVICES
 
 
+def test_an_install_without_the_model_deletes_its_copy(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(argv: list[str], **_: object) -> process.Completed:
+        ran.append(argv)
+        return process.Completed(tuple(argv), 0, "", "")
+
+    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(up, "build", lambda *_, **__: [])
+    monkeypatch.setattr(lifecycle, "LINGERING", home)
+    removal = [["podman", "volume", "rm", name] for name in local_model.VOLUMES]
+
+    up.install(build.Options(), ai=UNCHANGED)
+    assert not [argv for argv in ran if argv in removal]
+
+    up.install(build.Options(), ai=Request(wanted=False))
+    assert [argv for argv in ran if argv in removal] == removal
+
+
 def test_the_default_model_needs_no_drop_in_of_the_server() -> None:
     units = local_model.find_units(Request(wanted=True))
     assert local_model.DROPIN not in units
@@ -88,6 +111,19 @@ def test_the_drop_in_of_a_model_compiles_and_breaks_no_rule() -> None:
     (mount,) = (each for each in server.mounts if each.volume == "todo-model")
     assert (mount.path, mount.read_only) == ("/model", True)
     assert server.limits.memory == local_model.memory_limit(GIB)
+
+
+def test_an_endpoint_elsewhere_inherits_nothing_of_the_local_model() -> None:
+    name = "todo-backend.container.d/60-ai-endpoint.conf"
+    added = parse_unit(name, (paths.QUADLET / "dropins" / name).read_text())
+    units = load_units(ai=True)
+    (backend,) = (unit for unit in units if unit.name == "todo-backend.container")
+    others = [unit for unit in units if unit is not backend]
+    both = compile_contract([*others, Unit(backend.file, (*backend.lines, *added.lines))])
+
+    changed = both.container("todo-backend").env
+    assert changed["TODO_AI_MODE"] == "auto"
+    assert changed["TODO_AI_URL"].startswith("https:")
 
 
 @pytest.mark.parametrize(("size", "limit"), [(0, GIB), (1, GIB + GIB // 4), (GIB, 3 * GIB)])
