@@ -75,18 +75,20 @@ async function act(run) {
 // ---- Requests
 
 class Problem extends Error {
-  constructor(message, status = 0, body = {}) {
+  constructor(message, status = 0, body = {}, waitS = 0) {
     super(message);
-    Object.assign(this, { status, code: body.code, errors: body.errors ?? [] });
+    Object.assign(this, { status, waitS, code: body.code, errors: body.errors ?? [] });
   }
 }
+
+const readWait = (response) => Number(response.headers.get("retry-after")) || 0;
 
 function describeProblem(response, body) {
   const parts = [body.detail || body.title || `The service answered ${response.status}.`];
   for (const each of (body.errors ?? []).slice(0, 3)) {
     parts.push(each.field ? `${each.field}: ${each.message}.` : `${each.message}.`);
   }
-  const seconds = Number(response.headers.get("retry-after"));
+  const seconds = readWait(response);
   if (seconds) {
     const at = new Date(Date.now() + seconds * 1000).toLocaleTimeString();
     parts.push(`Try again in ${seconds} s, at ${at}.`);
@@ -115,7 +117,8 @@ async function send(method, path, { query = {}, body, headers, signal } = {}) {
   }
   if (response.ok) return response;
   const found = await response.json().catch(() => ({}));
-  const problem = new Problem(describeProblem(response, found), response.status, found);
+  const message = describeProblem(response, found);
+  const problem = new Problem(message, response.status, found, readWait(response));
   if (response.status === 401 && token === session.token) {
     problem.isSignedOut = true;
     signOut(`${problem.message} Sign in again.`);
@@ -271,7 +274,7 @@ function signOut(reason) {
   live.isAgain = false;
   for (const id of ["task-list", "run-list", "log", "questions", "meaning", "mirror", "notice"]) say(id);
   session.lists.clear();
-  byId("add-form").reset();
+  for (const id of ["add-form", "chat-form"]) byId(id).reset();
   chat.conversation = null;
   show(false);
   byId("token").focus();
@@ -373,6 +376,7 @@ async function follow() {
   stopFollowing();
   if (!session.token || document.hidden) return;
   const abort = (live.abort = new AbortController());
+  let waitMs = RECONNECT_MS;
   try {
     const headers = { Accept: "text/event-stream" };
     const response = await send("GET", "events", { headers, signal: abort.signal });
@@ -387,8 +391,11 @@ async function follow() {
   } catch (error) {
     if (abort.signal.aborted || error.isSignedOut) return;
     if (!error.status) say("connection", "Offline: changes of others are not shown. Trying again.");
+    // This token may not read: asking again changes nothing.
+    if (error.status === 403) return;
+    waitMs = Math.max(waitMs, (error.waitS ?? 0) * 1000);
   }
-  if (!abort.signal.aborted) live.timer = setTimeout(follow, RECONNECT_MS);
+  if (!abort.signal.aborted) live.timer = setTimeout(follow, waitMs);
 }
 
 function stopFollowing() {
@@ -398,11 +405,12 @@ function stopFollowing() {
 
 // ---- Undo
 
-/** Undo a change that this page has made, with what it caused. */
-async function undoChange(task, operation) {
+/** Undo a change that this page has made, with what it caused; `version` is what it changed. */
+async function undoChange(task, operation, version) {
   const list = task.owner === session.user ? null : task.list_id;
   const page = await call("GET", "journal", { query: { entity: task.id, list, limit: 20 } });
-  const entry = page.items.find((each) => each.operation === operation && each.actor === session.user);
+  const isIt = (each) => each.operation === operation && each.before?.version === version;
+  const entry = page.items.find(isIt);
   if (!entry) throw new Problem("The change is not in the journal any more.");
   await undo({ seq: entry.seq, ...(list && { list }) });
 }
@@ -426,7 +434,9 @@ const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 async function fetchTasks(isMore) {
   const status = byId("status").value;
   const order = status === "open" ? { sort: "due", order: "asc" } : { sort: "updated" };
-  const limit = isMore ? 50 : Math.min(100, Math.max(50, tasks.items.length));
+  // What "Show more" has added stays.
+  const wanted = isMore ? 1 : Math.max(1, tasks.items.length);
+  const limit = wanted > 50 ? 100 : 50;
   const query = { status, list: byId("list").value, limit, ...order };
   const isWanted = startTurn(tasks);
   const found = [];
@@ -435,7 +445,7 @@ async function fetchTasks(isMore) {
     const page = await call("GET", "tasks", { query: { ...query, cursor } });
     found.push(...page.items);
     cursor = page.next_cursor;
-  } while (cursor && !found.length);
+  } while (cursor && found.length < wanted);
   if (!isWanted()) return;
   tasks.items = isMore ? [...tasks.items, ...found] : found;
   tasks.cursor = cursor;
@@ -500,13 +510,13 @@ async function setCompleted(task, box) {
   }
   await tasks.refresh();
   const done = operation === "complete" ? "Completed" : "Reopened";
-  notify(`${done}: ${shorten(task.title)}`, { run: () => undoChange(task, operation) });
+  notify(`${done}: ${shorten(task.title)}`, { run: () => undoChange(task, operation, task.version) });
 }
 
 async function deleteTask(task) {
   await call("DELETE", `tasks/${task.id}`, { headers: matchVersion(task) });
   await tasks.refresh();
-  notify(`Deleted: ${shorten(task.title)}`, { run: () => undoChange(task, "delete") });
+  notify(`Deleted: ${shorten(task.title)}`, { run: () => undoChange(task, "delete", task.version) });
 }
 
 function editTask(task) {
@@ -525,7 +535,7 @@ function editTask(task) {
     if (date.value !== day || clock.value !== time) Object.assign(body, readDue(date.value, clock.value, zone));
     if (Object.keys(body).length) {
       await call("PATCH", `tasks/${task.id}`, { body, headers: matchVersion(task) });
-      notify(`Changed: ${shorten(title.value)}`, { run: () => undoChange(task, "update") });
+      notify(`Changed: ${shorten(title.value)}`, { run: () => undoChange(task, "update", task.version) });
     }
     close();
     await tasks.refresh();
@@ -659,11 +669,12 @@ async function fetchRuns(isMore) {
   const isWanted = startTurn(runs);
   const found = [];
   let before = isMore ? runs.before : null;
+  const wanted = isMore ? 1 : Math.max(1, runs.items.length);
   do {
     const page = await call("GET", "runs", { query: { list: byId("journal").value, before } });
     found.push(...page.items);
     before = page.next_before;
-  } while (before != null && !found.length);
+  } while (before != null && found.length < wanted);
   const items = isMore ? [...runs.items, ...found] : found;
   const shown = await Promise.all(items.map(renderRun));
   if (!isWanted()) return;
@@ -816,15 +827,18 @@ async function ask() {
   if (!message) return;
   addMessage("You", makeText(message)).classList.add("mine");
   byId("message").value = "";
+  const { token } = session;
   const text = make("div", { class: "text", dir: "auto" });
   const answer = addMessage("Assistant", text);
   setBusy(true);
   try {
     await readAnswer(message, answer, text);
   } catch (error) {
-    answer.append(make("p", { class: "hint" }, error.name === "AbortError" ? "Stopped." : "No answer."));
-    // It need not be typed again.
-    byId("message").value ||= message;
+    const isStopped = error.name === "AbortError";
+    const end = isStopped ? "Stopped. What it had changed by then is listed under Agents." : "No answer.";
+    answer.append(make("p", { class: "hint" }, end));
+    // It need not be typed again, unless somebody else signs in now.
+    if (session.token === token) byId("message").value ||= message;
     throw error;
   } finally {
     setBusy(false);
@@ -932,7 +946,11 @@ onSubmit("chat-form", ask);
 onClick("sign-out", () => signOut());
 onClick("more-tasks", () => fetchTasks(true));
 onClick("more-runs", () => fetchRuns(true));
-onClick("stop", stopChat);
+onClick("stop", () => {
+  stopChat();
+  // The button goes away, and the focus with it.
+  byId("message").focus();
+});
 onClick("new-conversation", startConversation);
 for (const id of ["list", "status"]) byId(id).addEventListener("change", () => act(tasks.refresh));
 byId("journal").addEventListener("change", () => act(runs.refresh));

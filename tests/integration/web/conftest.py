@@ -1,5 +1,6 @@
 """A service that a browser reaches, a browser, and people with agents."""
 
+import contextlib
 import socket
 import uuid
 from collections.abc import Iterator
@@ -74,13 +75,20 @@ class Visitor:
         return found
 
 
-@pytest.fixture(scope="package")
-def site() -> Iterator[Site]:
+@contextlib.contextmanager
+def open_site(**options: str) -> Iterator[Site]:
+    """Run a service with these options on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with open_service({}, inherited=[listener]) as service:
+        with open_service(options, inherited=[listener]) as service:
             service.wait_ready()
             yield Site(service, f"http://127.0.0.1:{port}")
+
+
+@pytest.fixture(scope="package")
+def site() -> Iterator[Site]:
+    with open_site() as site:
+        yield site
 
 
 @pytest.fixture(scope="package")

@@ -260,6 +260,55 @@ def test_a_run_that_conflicts_with_a_later_change_says_which(visitor: Visitor) -
     assert "Cacti" in {each["title"] for each in tasks_of(visitor)}
 
 
+def test_undo_takes_back_the_own_change_not_the_same_of_an_agent(visitor: Visitor) -> None:
+    task = visitor.create("tasks", title="Water the plants")
+    visitor.sign_in()
+    visitor.browser.click(f"#box-{task['id']}")
+    visitor.wait_for_text("#notice", "Completed: Water the plants")
+    with visitor.open_agent("nightly-7") as agent:
+        read(agent.post(f"{API}/tasks/{task['id']}/reopen"))
+        read(agent.post(f"{API}/tasks/{task['id']}/complete"))
+
+    visitor.browser.click("#undo")
+
+    visitor.wait_for_text("#error", "was changed again")
+    assert [each["is_completed"] for each in tasks_of(visitor)] == [True]
+
+
+def test_what_show_more_has_added_stays_when_others_change_tasks(visitor: Visitor) -> None:
+    for number in range(120):
+        visitor.create("tasks", title=f"task {number}", due_date="2027-03-01")
+    visitor.sign_in()
+    count = f"document.querySelectorAll('{TITLES}').length"
+    for expected in (50, 100, 120):
+        visitor.wait(f"{count} === {expected}")
+        if expected < 120:
+            visitor.browser.click("#more-tasks")
+
+    visitor.create("tasks", title="From elsewhere", due_date="2027-02-01")
+
+    visitor.wait_for_text("#task-list", "From elsewhere")
+    assert visitor.browser.evaluate(count) >= 120
+
+
+def test_what_show_older_runs_has_added_stays_when_agents_change_tasks(visitor: Visitor) -> None:
+    for number in range(22):
+        with visitor.open_agent(f"run-{number}") as agent:
+            read(agent.post(f"{API}/tasks", json={"title": f"task {number}"}), 201)
+    visitor.sign_in()
+    visitor.browser.click("a[href='#runs']")
+    count = "document.querySelectorAll('#run-list > li').length"
+    visitor.wait(f"{count} === 20")
+    visitor.browser.click("#more-runs")
+    visitor.wait(f"{count} === 22")
+
+    with visitor.open_agent("run-last") as agent:
+        read(agent.post(f"{API}/tasks", json={"title": "the last"}), 201)
+
+    visitor.wait_for_text("#run-list", "run-last")
+    assert visitor.browser.evaluate(count) >= 22
+
+
 def test_changes_by_others_appear_by_themselves(visitor: Visitor) -> None:
     visitor.sign_in()
     visitor.wait("!document.querySelector('#no-tasks').hidden")

@@ -98,6 +98,16 @@ def test_a_message_that_gets_no_answer_need_not_be_typed_again(visitor: Visitor)
     assert not visitor.browser.evaluate("document.querySelector('#send').disabled")
 
 
+def test_what_was_typed_is_gone_after_signing_out(visitor: Visitor) -> None:
+    open_assistant(visitor)
+    visitor.browser.fill("#message", "my secret plan")
+
+    visitor.browser.click("#sign-out")
+
+    visitor.wait("document.activeElement?.id === 'token'")
+    assert visitor.browser.evaluate("document.querySelector('#message').value") == ""
+
+
 def test_an_answer_without_a_model_says_so(visitor: Visitor) -> None:
     open_assistant(visitor)
 

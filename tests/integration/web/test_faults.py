@@ -84,6 +84,26 @@ def test_a_lost_connection_is_said_and_what_was_missed_appears(visitor: Visitor)
     visitor.wait("document.querySelector('#connection').innerText === ''")
 
 
+@pytest.mark.parametrize(
+    ("refusal", "waits_s"),
+    [("{status: 403}", []), ("{status: 429, headers: {'Retry-After': '60'}}", [60])],
+)
+def test_a_refused_stream_of_changes_is_not_asked_for_before_that_helps(
+    visitor: Visitor, refusal: str, waits_s: list[int]
+) -> None:
+    visitor.sign_in()
+    visitor.browser.evaluate(
+        "window.asked = 0; window.waits = [];"
+        "window.setTimeout = (_, wait) => waits.push(wait / 1000);"
+        f"window.fetch = async () => (asked += 1, new Response('{{}}', {refusal}));"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+
+    visitor.wait("asked === 1")
+
+    assert visitor.browser.evaluate("waits") == waits_s
+
+
 def test_runs_in_a_list_that_somebody_shares_are_shown_and_undone(visitor: Visitor) -> None:
     user = f"bob-{uuid.uuid4()}"
     headers = {"Authorization": f"Bearer {visitor.site.service.token(user)}"}
