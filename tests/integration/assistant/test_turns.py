@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.assistant.desk import DEADLINE_S, Desk, Events, Model, choose, say
 from todo.assistant.model.client import Mode, ModelAnswer, ModelError, ModelRequest
+from todo.assistant.turn import runner
 from todo.assistant.turn.answer import AGENT, Turn, TurnAnswer
 from todo.core.caller import Caller
 from todo.core.errors import RateLimitedError
@@ -82,6 +83,28 @@ def test_a_deletion_waits_for_yes(desk: Desk, ann: Caller) -> None:
     assert (done.changed, set(desk.tasks(ann))) == (True, {"two"})
     desk.ask(assistant, ann, "undo", [_note(done)])
     assert set(desk.tasks(ann)) == {"one", "two"}
+
+
+def test_another_verb_does_not_confirm_a_deletion(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, "one")
+    assistant = desk.hire()
+    planned = desk.ask(assistant, ann, "delete one")
+    assert planned.plan is not None
+    answer = desk.ask(assistant, ann, "complete it", [], planned.plan["id"])
+    assert (answer.changed, set(desk.tasks(ann))) == (False, {"one"})
+    assert desk.ask(assistant, ann, "delete it", [], planned.plan["id"]).changed
+    assert desk.tasks(ann) == {}
+
+
+def test_a_reply_reads_no_tasks(desk: Desk, ann: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def read_context(*_: object) -> None:
+        raise AssertionError
+
+    assistant = desk.hire()
+    added = desk.ask(assistant, ann, "add one")
+    monkeypatch.setattr(runner, "read_context", read_context)
+    for message in ("help", "thanks", "undo"):
+        assert desk.ask(assistant, ann, message, [_note(added)]).degraded is None
 
 
 def test_no_deletes_the_plan(desk: Desk, ann: Caller) -> None:

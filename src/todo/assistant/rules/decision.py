@@ -79,11 +79,12 @@ class RuleContext:
         zone: The zone of the user.
         list_names: The names of the lists that the user can write to.
         tasks: The open tasks, and those completed of late.
-        has_open_plan: A plan of this conversation waits for the person.
+        open_plan: The operations of the plan of this conversation that waits for the person; None
+            for no plan.
     """
 
     now: datetime
     zone: ZoneInfo
     list_names: tuple[str, ...]
     tasks: Sequence[TaskName]
-    has_open_plan: bool
+    open_plan: frozenset[str] | None

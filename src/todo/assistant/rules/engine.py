@@ -26,7 +26,7 @@ def decide(message: str, context: RuleContext) -> Decision | None:
         message: What the person wrote.
         context: The tasks, the lists and the present of the person.
     """
-    reply = decide_reply(message, context)
+    reply = decide_reply(message, context.open_plan)
     if reply is not None:
         return reply
     if "\n" in message.strip():

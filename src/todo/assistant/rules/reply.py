@@ -6,7 +6,7 @@ help: what it has read must not confirm a plan or take back work.
 
 import re
 
-from todo.assistant.rules.decision import Decision, RuleContext
+from todo.assistant.rules.decision import Decision
 
 _LONGEST = 200
 _ENDS = " .,!?:;\u2026\U0001f44d\U0001f642\U0001f60a"
@@ -33,18 +33,30 @@ _UNDO_RUN = re.compile(
     + _CLOSING,
     re.IGNORECASE,
 )
-_DO = r"(?:do|delete|remove|apply|complete|confirm|go ahead with|move|change)"
 _ALL = rf"(?:{_IT}|all of them|them all)"
 _YES = r"(?:yes|yep|yeah|yup|sure|absolutely|definitely|of course)"
-_GO = (
-    rf"(?:{_DO} {_ALL}|go ahead|i'm sure|i am sure|i confirm(?: {_IT})?|confirm|confirmed|proceed"
-    r"|apply)"
-)
-# "ok" can be the end of a talk, so it confirms only with what to do.
-_CONFIRM = re.compile(
-    rf"(?:{_YES}(?:[,.! ]+{_YES})*(?:[,.! ]+{_GO})?|(?:(?:ok|okay)[,.! ]+)?{_GO}|go for it|y)"
-    + _CLOSING
-)
+
+
+def _compile_consent(*verbs: str) -> re.Pattern[str]:
+    """Return the pattern of a yes, which may say what is to happen with these verbs."""
+    do = f"(?:{'|'.join(('do', 'apply', 'confirm', 'go ahead with', *verbs))})"
+    go = (
+        rf"(?:{do} {_ALL}|go ahead|i'm sure|i am sure|i confirm(?: {_IT})?|confirm|confirmed"
+        r"|proceed|apply)"
+    )
+    # "ok" can be the end of a talk, so it confirms only with what to do.
+    return re.compile(
+        rf"(?:{_YES}(?:[,.! ]+{_YES})*(?:[,.! ]+{go})?|(?:(?:ok|okay)[,.! ]+)?{go}|go for it|y)"
+        + _CLOSING
+    )
+
+
+_CONFIRM = _compile_consent()
+# "complete it" is no consent to a plan that deletes it.
+_CONFIRM_ONLY = {
+    frozenset({"delete"}): _compile_consent("delete", "remove"),
+    frozenset({"complete"}): _compile_consent("complete"),
+}
 _DECLINE = re.compile(
     rf"(?:(?:no|nope|nah|stop|wait|don't|do not|never mind|nevermind|cancel|abort|leave {_IT}"
     rf"|cancel {_IT}|keep (?:{_ALL}|all|everything)|leave (?:{_ALL}|all|everything)(?: (?:alone"
@@ -74,8 +86,13 @@ _HELP = re.compile(
 )
 
 
-def decide_reply(message: str, context: RuleContext) -> Decision | None:
-    """Return the decision about a message that is a reply as a whole, or None."""
+def decide_reply(message: str, open_plan: frozenset[str] | None) -> Decision | None:
+    """Return the decision about a message that is a reply as a whole, or None.
+
+    Args:
+        message: What the person wrote.
+        open_plan: As `RuleContext` has it.
+    """
     if len(message) > _LONGEST:
         return None
     text = message.replace("\u2019", "'").strip()
@@ -87,14 +104,14 @@ def decide_reply(message: str, context: RuleContext) -> Decision | None:
     if _UNDO.fullmatch(words):
         return Decision("undo")
     answer = None
-    if context.has_open_plan and not folded.endswith("?"):
-        answer = _decide_answer(words)
+    if open_plan is not None and not folded.endswith("?"):
+        answer = _decide_answer(words, open_plan)
     return answer or _decide_small_talk(words or folded)
 
 
-def _decide_answer(words: str) -> Decision | None:
+def _decide_answer(words: str, open_plan: frozenset[str]) -> Decision | None:
     """Return a yes or a no to the plan that waits."""
-    if _CONFIRM.fullmatch(words):
+    if _CONFIRM_ONLY.get(open_plan, _CONFIRM).fullmatch(words):
         return Decision("confirm")
     return Decision("decline") if _DECLINE.fullmatch(words) else None
 

@@ -46,8 +46,7 @@ async def read_context(
     database: Any,  # noqa: ANN401 - todo.db.database.Database, of which tests have another one
     caller: Caller,
     now: datetime,
-    *,
-    has_open_plan: bool,
+    open_plan: frozenset[str] | None,
 ) -> TurnContext:
     """Read the context of a turn.
 
@@ -57,7 +56,7 @@ async def read_context(
         database: Is read.
         caller: The person.
         now: The present instant.
-        has_open_plan: A plan of the conversation waits for the person.
+        open_plan: As `RuleContext` has it.
     """
     async with database.reading(caller.user) as session:
         time = AccountTime(now, await fetch_zone(session, caller.user))
@@ -69,7 +68,7 @@ async def read_context(
             shared = await fetch_shared_lists(session, caller.user)
             shared |= {each.id for each in lists.all if each.access != "owner"}
             tasks = await _read_tasks(session, caller, lists, shared, time)
-    rules = RuleContext(now, time.zone, tuple(lists.names), tasks, has_open_plan)
+    rules = RuleContext(now, time.zone, tuple(lists.names), tasks, open_plan)
     return TurnContext(time, rules, {each.id: each.name for each in lists.all}, shared)
 
 

@@ -14,6 +14,7 @@ from todo.core.caller import Caller
 from todo.core.errors import BatchFailedError
 from todo.mcp.tool import Json
 from todo.plans.document import render_plan
+from todo.plans.repository import PlanRepository
 from todo.plans.service import PlanService, prepare_apply
 from todo.tasks.batch import prepare_batch
 from todo.tasks.recurrence import RuleEvaluation
@@ -74,6 +75,13 @@ class PendingPlans:
             return StoredResponse(201, render_plan(plan, work.timestamp))
 
         return await self._write(act, key)
+
+    async def find_operations(self, plan_id: str) -> frozenset[str]:
+        """Return what the operations of a plan do, such as "delete"; nothing without a plan."""
+        async with self._state.database.reading(self._caller.user) as session:
+            plan = await PlanRepository(session, self._caller).find(plan_id)
+        operations = [] if plan is None else orjson.loads(plan.operations)
+        return frozenset(each["op"] for each in operations)
 
     async def apply(self, plan_id: str) -> Json:
         """Make the changes of a plan, and return their results.

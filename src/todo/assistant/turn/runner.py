@@ -6,7 +6,7 @@ meanwhile. Without a model, or when it fails, the answer says what can be said, 
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from todo.assistant.model.client import ModelClient, ModelError
 from todo.assistant.rules.decision import Decision
 from todo.assistant.rules.engine import decide
+from todo.assistant.rules.reply import decide_reply
 from todo.assistant.turn import answer_text
 from todo.assistant.turn.answer import AGENT, Events, Turn, TurnAnswer
 from todo.assistant.turn.bounded_model import BoundedModel, OverBudgetError
@@ -84,8 +85,9 @@ class Assistant:
                     caller, agent=AGENT, model=None, run_id=caller.run_id or str(new_uuid7())
                 )
                 ends_at = started_at + deadline_s
-                turn = await self._open_turn(own, budget, events, history, open_plan, runs)
-                await self._decide(turn, message, ends_at)
+                now = datetime.now(UTC)
+                turn = _Turn(self._state, own, budget, events, now, history, open_plan, runs)
+                await self._decide(turn, own, message, ends_at)
                 answer = await turn.finish()
         except RateLimitedError:
             outcome = "refused"
@@ -102,23 +104,17 @@ class Assistant:
             if outcome is not None:
                 metrics.observe_turn(outcome, time.monotonic() - started_at)
 
-    async def _open_turn(
-        self,
-        caller: Caller,
-        budget: TurnBudget,
-        events: Events,
-        history: Sequence[Turn],
-        open_plan: str | None,
-        runs: Sequence[str],
-    ) -> "_Turn":
-        context = await read_context(
-            self._state.database, caller, datetime.now(UTC), has_open_plan=open_plan is not None
-        )
-        return _Turn(self._state, caller, budget, events, context, history, open_plan, runs)
-
-    async def _decide(self, turn: "_Turn", message: str, ends_at: float) -> None:
+    async def _decide(self, turn: "_Turn", caller: Caller, message: str, ends_at: float) -> None:
         """Carry out what rules decide; otherwise let a model decide, or say what can be said."""
-        decision = decide(message, turn.context.rules)
+        open_plan = await turn.find_planned()
+        reply = decide_reply(message, open_plan)
+        if reply is not None:
+            # It names no task: "help" and "yes" do not read a thousand of them.
+            await turn.carry_out(reply)
+            return
+        context = await read_context(self._state.database, caller, turn.now, open_plan)
+        turn.context = context
+        decision = decide(message, context.rules)
         if decision is not None:
             await turn.carry_out(decision)
         elif self._model is None:
@@ -127,7 +123,7 @@ class Assistant:
             await turn.degrade(OVER_BUDGET)
         else:
             model = BoundedModel(self._model, turn.budget, ends_at)
-            await turn.use_model(model, self._model_name, message)
+            await turn.use_model(model, self._model_name, message, context)
 
     async def close(self) -> None:
         """Close the connections to the model server."""
@@ -144,36 +140,43 @@ class _Turn:
         caller: Caller,
         budget: TurnBudget,
         events: Events,
-        context: TurnContext,
+        now: datetime,
         history: Sequence[Turn],
         open_plan: str | None,
         runs: Sequence[str],
     ) -> None:
         self.budget = budget
-        self.context = context
+        self.now = now
+        self.context: TurnContext | None = None
         self._history = history
         self._response = Response(events)
         # Runs of clients can have several turns; a key must not come twice.
         key = f"assistant/{new_uuid7()}"
         self._state = state
         self._key = key
-        self._tools = ToolRunner(
-            state, caller, context.time.now, key, Guard(by_model=False), budget, events
-        )
+        self._tools = ToolRunner(state, caller, now, key, Guard(by_model=False), budget, events)
         self._open_plan = open_plan
         self._runs = runs
         self._degraded: str | None = None
         self._tokens = (0, 0)
 
-    async def use_model(self, model: BoundedModel, name: str, message: str) -> None:
+    async def find_planned(self) -> frozenset[str] | None:
+        """Return the operations of the plan that waits, None without one."""
+        if self._open_plan is None:
+            return None
+        return await self._plans.find_operations(self._open_plan)
+
+    async def use_model(
+        self, model: BoundedModel, name: str, message: str, context: TurnContext
+    ) -> None:
         """Let a model decide; where it cannot, say what can be said."""
         self._tools.caller = replace(self._tools.caller, model=name)
         self._tools.guard = Guard(by_model=True)
         try:
             if await model.get_mode() == "tools":
-                await self._loop(model, message)
+                await self._loop(model, message, context)
             else:
-                await self._ask(model, message)
+                await self._ask(model, message, context)
         except OverBudgetError:
             await self.degrade(OVER_BUDGET)
         except ModelError as error:
@@ -198,17 +201,17 @@ class _Turn:
         runner = DecisionRunner(self._tools, self._plans, self._runs, self._open_plan)
         await self._response.say(await runner.run(decision))
 
-    async def _ask(self, model: BoundedModel, message: str) -> None:
-        made = await ask_for_decision(model, self.context.rules, self._history, message)
+    async def _ask(self, model: BoundedModel, message: str, context: TurnContext) -> None:
+        made = await ask_for_decision(model, context.rules, self._history, message)
         if made.decision is None and made.reply:
             await self._response.add_piece(made.reply)
             await self._response.say(answer_text.DECLINED)
         elif made.decision is not None:
             await self.carry_out(made.decision)
 
-    async def _loop(self, model: BoundedModel, message: str) -> None:
+    async def _loop(self, model: BoundedModel, message: str, context: TurnContext) -> None:
         loop = ToolLoop(model, self._tools)
-        await loop.run(self.context, self._history, message, self._response.add_piece)
+        await loop.run(context, self._history, message, self._response.add_piece)
         # What a model says about its work is not always so.
         if self._tools.changed or not self._tools.proposed:
             await self._response.say(answer_text.say_facts(self._tools.uses))
@@ -241,6 +244,12 @@ class _Turn:
             output_tokens=written,
         )
 
+    def _find_lists(self) -> tuple[Mapping[str, str], frozenset[str]]:
+        """Return the names of the lists, and those that others see."""
+        if self.context is None:
+            return {}, frozenset()
+        return self.context.list_names, self.context.shared_lists
+
     async def _propose(self) -> Json | None:
         reasons = list(self._tools.reasons)
         try:
@@ -254,8 +263,6 @@ class _Turn:
         except ProblemError as error:
             await self._response.say(answer_text.say_refused(error))
         else:
-            context = self.context
-            text = answer_text.say_plan(plan, reasons, context.list_names, context.shared_lists)
-            await self._response.say(text)
+            await self._response.say(answer_text.say_plan(plan, reasons, *self._find_lists()))
             return plan
         return None

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.todo.assistant.rules.utterance_book import load_utterances, make_context
+from tests.unit.todo.assistant.rules.utterance_book import DELETION, load_utterances, make_context
 from todo.assistant.rules.decision import RuleContext, TaskName
 from todo.assistant.rules.engine import MAX_LENGTH, decide
 
 CONTEXT = make_context()
-WITH_PLAN = make_context(has_open_plan=True)
+WITH_PLAN = make_context(DELETION)
 CHANGES = {"complete", "reopen", "delete", "reschedule", "update"}
 WORDS = sorted({word for each in load_utterances() for word in each.text.split()})
 
@@ -75,6 +75,18 @@ def test_what_may_be_no_consent_confirms_nothing(text: str) -> None:
     assert decision is None or decision.intent != "confirm"
 
 
+@pytest.mark.parametrize("text", ["complete it", "ok, move it", "yes, change it", "delete them"])
+@pytest.mark.parametrize("operations", [set(), {"delete"}, {"complete"}, {"complete", "delete"}])
+def test_a_verb_confirms_only_a_plan_that_does_nothing_else(
+    text: str, operations: set[str]
+) -> None:
+    decision = decide(text, make_context(frozenset(operations)))
+
+    is_confirmed = decision is not None and decision.intent == "confirm"
+    verbs = {"complete it": {"complete"}, "delete them": {"delete"}}
+    assert is_confirmed == (operations == verbs.get(text))
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))
 def test_words_in_any_order_never_confirm_or_name_a_task_that_is_not_there(text: str) -> None:
@@ -112,7 +124,7 @@ LARGE = RuleContext(
         )
         for number in range(300)
     ],
-    has_open_plan=True,
+    open_plan=DELETION,
 )
 STARTS = [
     *("", "add ", "delete ", "move ", "mark ", "I ", "what ", "show ", "rename ", "yes", "undo"),

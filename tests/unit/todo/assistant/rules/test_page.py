@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.todo.assistant.rules.utterance_book import make_context
+from tests.unit.todo.assistant.rules.utterance_book import DELETION, make_context
 from todo.assistant.rules.engine import decide
 
 PAGE = Path(__file__).parents[5] / "docs" / "assistant.md"
@@ -28,7 +28,7 @@ def load_examples() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "text"), load_examples())
 def test_an_example_is_decided_as_the_page_says(name: str, text: str) -> None:
-    decision = decide(text.replace("…", "0198f3c2"), make_context(has_open_plan=True))
+    decision = decide(text.replace("…", "0198f3c2"), make_context(DELETION))
 
     assert decision is not None
     assert decision.intent in INTENTS[name]

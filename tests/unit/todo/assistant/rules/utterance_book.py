@@ -44,13 +44,17 @@ class Utterance:
     book: str
 
 
+DELETION = frozenset({"delete"})
+"""The operations of a plan that waits."""
+
+
 @cache
 def load_utterances() -> tuple[Utterance, ...]:
     """Return all messages."""
     return tuple(each for book in BOOKS for each in _load(book))
 
 
-def make_context(*, has_open_plan: bool = False) -> RuleContext:
+def make_context(open_plan: frozenset[str] | None = None) -> RuleContext:
     """Return the tasks and the present that the messages are about."""
     world = _load_world()
     return RuleContext(
@@ -58,13 +62,14 @@ def make_context(*, has_open_plan: bool = False) -> RuleContext:
         zone=ZoneInfo(world["zone"]),
         list_names=tuple(world["lists"]),
         tasks=tuple(_load_tasks().values()),
-        has_open_plan=has_open_plan,
+        open_plan=open_plan,
     )
 
 
 def context_of(utterance: Utterance) -> RuleContext:
     """Return what is known when a message comes."""
-    return make_context(has_open_plan=utterance.expected.get("has_open_plan", False))
+    has_open_plan = utterance.expected.get("has_open_plan", False)
+    return make_context(DELETION if has_open_plan else None)
 
 
 def judge(utterance: Utterance, decision: Decision | None) -> Verdict:
