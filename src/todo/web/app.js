@@ -268,14 +268,16 @@ function signOut(reason) {
   storeToken("");
   stopFollowing();
   stopChat();
-  for (const view of Object.values(views)) view.turn += 1;
-  tasks.items = runs.items = [];
+  for (const view of [...Object.values(views), earlier]) view.turn += 1;
+  tasks.items = runs.items = earlier.items = [];
   runs.open.clear();
   live.isAgain = false;
-  for (const id of ["task-list", "run-list", "log", "questions", "meaning", "mirror", "notice"]) say(id);
+  for (const id of ["task-list", "run-list", "questions", "meaning", "mirror", "notice"]) say(id);
+  byId("earlier").open = false;
+  say("conversations");
+  clearLog(null);
   session.lists.clear();
   for (const id of ["add-form", "chat-form"]) byId(id).reset();
-  chat.conversation = null;
   show(false);
   byId("token").focus();
   if (reason) report(new Problem(reason));
@@ -324,7 +326,9 @@ function offerZone() {
 
 const tasks = { turn: 0, items: [], cursor: null, refresh: () => fetchTasks(false) };
 const runs = { turn: 0, items: [], before: null, open: new Map(), refresh: () => fetchRuns(false) };
-const chat = { turn: 0, conversation: null, abort: null, refresh: async () => {} };
+const earlier = { turn: 0, items: [], next: null };
+const refreshEarlier = async () => byId("earlier").open && fetchConversations(false);
+const chat = { turn: 0, conversation: null, abort: null, older: null, refresh: refreshEarlier };
 const views = { tasks, assistant: chat, runs };
 
 /** Return what tells whether an answer is still wanted: not after a later request, nor signed out. */
@@ -777,10 +781,12 @@ const FIELDS = {
 const NAMED = ["title", "name", "position"];
 const DEFAULTS = { priority: "none", recurrence_from: "schedule", is_completed: false };
 
-function renderChange({ operation, kind, id, title, before, after }) {
+function renderChange({ operation, kind, id, title, before, after }, isPlanned = false) {
   const one = after ?? before ?? {};
   const name = title ?? one.title ?? one.name ?? id ?? "";
-  const heading = make("p", {}, `${capitalize(kind)} ${DONE[operation]}: `, make("strong", {}, makeText(name)));
+  const planned = `${operation === "update" ? "Change" : capitalize(operation)} ${kind}`;
+  const what = isPlanned ? planned : `${capitalize(kind)} ${DONE[operation]}`;
+  const heading = make("p", {}, `${what}: `, make("strong", {}, makeText(name)));
   const rows = Object.keys(FIELDS).filter((field) => isChanged(field, before, after));
   return rows.length ? [heading, renderDifference(name, rows, before, after)] : [heading];
 }
@@ -825,7 +831,7 @@ function formatValue(field, value) {
 async function ask() {
   const message = byId("message").value.trim();
   if (!message) return;
-  addMessage("You", makeText(message)).classList.add("mine");
+  addMessage("You", makeText(message));
   byId("message").value = "";
   const { token } = session;
   const text = make("div", { class: "text", dir: "auto" });
@@ -846,9 +852,15 @@ async function ask() {
 }
 
 function addMessage(who, content) {
-  const message = make("div", { class: "message" }, make("h3", {}, who), content);
+  const message = renderMessage(who, content);
   byId("log").append(message);
   message.scrollIntoView({ block: "nearest" });
+  return message;
+}
+
+function renderMessage(who, content) {
+  const message = make("div", { class: "message" }, make("h3", {}, who), content);
+  if (who === "You") message.classList.add("mine");
   return message;
 }
 
@@ -881,16 +893,23 @@ async function readAnswer(message, answer, text) {
 function showAnswer(found, answer, text) {
   chat.conversation = found.conversation_id;
   text.textContent = found.response;
+  addFacts(found, answer);
+  if (found.plan) answer.append(renderPlan(found.plan));
+  answer.scrollIntoView({ block: "nearest" });
+}
+
+function addFacts(found, answer) {
   const used = [...new Set(found.tool_calls.map((each) => each.tool_name.replaceAll("_", " ")))];
   if (used.length) answer.append(make("p", { class: "hint" }, `Tools: ${used.join(", ")}`));
   if (found.degraded) {
     answer.append(make("p", { class: "hint" }, `Rules answered, without a model (${found.degraded_reason}).`));
   }
-  if (found.plan) answer.append(renderPlan(found.plan));
   if (found.undo) answer.append(makeButton("Undo what this did", () => undo(found.undo)));
-  answer.scrollIntoView({ block: "nearest" });
 }
 
+const isDeletion = (change) => change.operation === "delete";
+
+/** Render a plan; its deletions come first, so that none is overlooked. */
 function renderPlan(plan) {
   const changes = make("ul", { class: "changes" });
   const state = make("p", { class: "hint" }, `Nothing has changed yet. It can be applied until ${formatTime(plan.expires_at)}.`);
@@ -914,16 +933,79 @@ function renderPlan(plan) {
     makeButton("Apply", apply, { class: "primary" }),
     makeButton("Discard", discard),
   );
-  changes.append(...plan.changes.map((each) => make("li", {}, ...renderChange(each))));
+  const ordered = [...plan.changes].sort((one, other) => isDeletion(other) - isDeletion(one));
+  changes.append(...ordered.map((each) => make("li", {}, ...renderChange(each, true))));
   if (plan.changes_omitted) changes.append(make("li", {}, `and ${count(plan.changes_omitted, "more change")}`));
   return make("div", { class: "plan", role: "group", "aria-label": "Plan" }, changes, state, buttons);
 }
 
-function startConversation() {
+function clearLog(conversation) {
   stopChat();
-  chat.conversation = null;
+  chat.turn += 1;
+  chat.conversation = conversation;
+  chat.older = null;
+  byId("more-messages").hidden = true;
   say("log");
+}
+
+function startConversation() {
+  clearLog(null);
   byId("message").focus();
+}
+
+async function fetchConversations(isMore) {
+  const isWanted = startTurn(earlier);
+  const cursor = isMore ? earlier.next : null;
+  const page = await call("GET", "conversations", { query: { cursor } });
+  if (!isWanted()) return;
+  earlier.items = isMore ? [...earlier.items, ...page.items] : page.items;
+  earlier.next = page.next_cursor;
+  redraw("conversations", earlier.items.map(renderConversation));
+  byId("more-conversations").hidden = !earlier.next;
+  byId("no-conversations").hidden = earlier.items.length > 0;
+}
+
+function renderConversation({ id, title, updated_at: updatedAt }) {
+  const open = () => openConversation(id);
+  const button = makeButton("", open, { id: `conversation-${id}` });
+  button.append(makeText(shorten(title)));
+  return make("li", {}, button, renderFacts([make("li", {}, formatTime(updatedAt))]));
+}
+
+async function openConversation(id) {
+  const isWanted = startTurn(chat);
+  const page = await call("GET", `conversations/${id}`);
+  const plan = page.plan_id && (await call("GET", `plans/${page.plan_id}`).catch(() => null));
+  if (!isWanted()) return;
+  clearLog(id);
+  byId("earlier").open = false;
+  showMessages(page);
+  if (plan?.status === "open") byId("log").lastElementChild?.append(renderPlan(plan));
+  byId("log").lastElementChild?.scrollIntoView({ block: "nearest" });
+  byId("message").focus();
+}
+
+async function fetchOlderMessages() {
+  const isWanted = startTurn(chat);
+  const page = await call("GET", `conversations/${chat.conversation}`, { query: { cursor: chat.older } });
+  if (!isWanted()) return;
+  showMessages(page);
+  if (!chat.older) byId("log").focus();
+}
+
+/** Put a page of messages, which has the newest first, above those that are shown. */
+function showMessages(page) {
+  chat.older = page.next_cursor;
+  byId("more-messages").hidden = !chat.older;
+  byId("log").prepend(...page.messages.map(renderStored).reverse());
+}
+
+function renderStored(found) {
+  if (found.role === "user") return renderMessage("You", makeText(found.content));
+  const answer = renderMessage("Assistant", make("div", { class: "text", dir: "auto" }, found.content));
+  if (found.status === "running") answer.append(make("p", { class: "hint" }, "This answer is still being made."));
+  addFacts(found, answer);
+  return answer;
 }
 
 // ---- Start
@@ -952,6 +1034,9 @@ onClick("stop", () => {
   byId("message").focus();
 });
 onClick("new-conversation", startConversation);
+onClick("more-conversations", () => fetchConversations(true));
+onClick("more-messages", fetchOlderMessages);
+byId("earlier").addEventListener("toggle", () => act(refreshEarlier));
 for (const id of ["list", "status"]) byId(id).addEventListener("change", () => act(tasks.refresh));
 byId("journal").addEventListener("change", () => act(runs.refresh));
 byId("add").addEventListener("input", () => {

@@ -75,6 +75,9 @@ def open_views(visitor: Visitor) -> Any:  # noqa: ANN401 - a generator
     visitor.browser.click("#send")
     visitor.wait("document.querySelector('.plan') !== null")
     yield "plan"
+    visitor.browser.click("#earlier summary")
+    visitor.wait("document.querySelector('#conversations button') !== null")
+    yield "earlier conversations"
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

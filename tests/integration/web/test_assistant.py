@@ -1,9 +1,16 @@
 """The assistant on the page, in a real browser, without a model: rules answer."""
 
+import json
 from typing import Any
 
 from tests.integration.users import read
 from tests.integration.web.conftest import API, Visitor
+
+# The answer of an assistant that proposes this plan.
+FAKE_PLAN = """
+window.fetch = async () => new Response('event: done\\ndata: ' + JSON.stringify(
+  {response: 'A plan.', tool_calls: [], plan: %s}) + '\\n\\n')
+"""
 
 
 def tasks_of(visitor: Visitor) -> list[dict[str, Any]]:
@@ -47,7 +54,7 @@ def test_a_plan_is_shown_with_its_changes_and_made_only_by_apply(visitor: Visito
 
     answer = say(visitor, "delete call the vet")
 
-    assert "Task deleted: Call the vet" in answer
+    assert "Delete task: Call the vet" in answer
     assert "high" in visitor.read_texts(".plan del")
     assert len(tasks_of(visitor)) == 1
     visitor.browser.click(".plan .primary")
@@ -82,6 +89,67 @@ def test_one_conversation_continues_until_the_person_starts_another(visitor: Vis
 
     assert len(read(visitor.http.get(f"{API}/conversations"))["items"]) == 2
     assert len(visitor.read_texts(".message")) == 2
+
+
+def test_an_earlier_conversation_is_opened_and_continued(visitor: Visitor) -> None:
+    visitor.create("tasks", title="Call the vet")
+    open_assistant(visitor)
+    say(visitor, "add <b>buy milk</b>")
+    say(visitor, "delete call the vet")
+    visitor.browser.click("#new-conversation")
+    say(visitor, "what is due today?")
+
+    visitor.browser.click("#earlier summary")
+    visitor.wait("document.querySelectorAll('#conversations button').length === 2")
+    visitor.browser.click("#conversations li:last-child button")
+
+    visitor.wait("document.querySelectorAll('.message').length === 4")
+    assert [text.split("\n")[0] for text in visitor.read_texts(".message")] == [
+        "You",
+        "Assistant",
+    ] * 2
+    assert "<b>buy milk</b>" in visitor.read_texts(".message")[0]
+    assert visitor.browser.evaluate("document.activeElement.id") == "message"
+    # The plan that waits is there, and so is the way back of each answer.
+    visitor.browser.click(".plan .primary")
+    visitor.wait_for_text(".plan", "Applied.")
+    visitor.browser.click(".message:nth-child(2) > button")
+    visitor.wait_for_text("#notice", "Undone: 1 change.")
+    assert tasks_of(visitor) == []
+    say(visitor, "what is due today?")
+    assert len(read(visitor.http.get(f"{API}/conversations"))["items"]) == 2
+    assert visitor.browser.complaints == []
+
+
+def test_a_long_conversation_is_opened_page_by_page(visitor: Visitor) -> None:
+    sent = [f"add task {number}" for number in range(12)]
+    fields: dict[str, Any] = {}
+    for message in sent:
+        answer = read(visitor.http.post(f"{API}/assistant", json={"message": message, **fields}))
+        fields = {"conversation_id": answer["conversation_id"]}
+    open_assistant(visitor)
+    visitor.browser.click("#earlier summary")
+    visitor.browser.click("#conversations button")
+    visitor.wait("document.querySelectorAll('.message').length === 20")
+
+    visitor.browser.click("#more-messages")
+
+    visitor.wait("document.querySelectorAll('.message').length === 24")
+    shown = visitor.read_texts(".message.mine")
+    assert [text.partition("\n")[2].strip() for text in shown] == sent
+    assert visitor.browser.evaluate("document.querySelector('#more-messages').hidden")
+
+
+def test_a_plan_shows_its_deletions_first(visitor: Visitor) -> None:
+    tasks = [visitor.create("tasks", title=f"task {number}") for number in range(3)]
+    operations = [{"op": "complete", "id": each["id"]} for each in tasks[:2]]
+    operations.append({"op": "delete", "id": tasks[2]["id"]})
+    visitor.sign_in()
+    visitor.browser.evaluate(FAKE_PLAN % json.dumps(visitor.create("plans", operations=operations)))
+    visitor.browser.click("a[href='#assistant']")
+    say(visitor, "tidy up")
+
+    assert visitor.read_texts(".plan .changes p")[0].startswith("Delete task: task 2")
 
 
 def test_a_message_that_gets_no_answer_need_not_be_typed_again(visitor: Visitor) -> None:
