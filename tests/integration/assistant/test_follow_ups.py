@@ -44,3 +44,47 @@ def test_undo_finds_its_run_behind_a_long_history_in_its_own_conversation(play: 
         assert await read_titles(world) == ["buy bread"]
 
     play(act)
+
+
+def test_undo_passes_over_what_was_undone_elsewhere(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        use_rules(world)
+        first = await world.send("add buy milk").read()
+        of = {"conversation_id": first["conversation_id"]}
+        second = await world.send("add buy bread", **of).read()
+        await world.call("POST", "/api/v1/undo", second["undo"]).read()
+        await world.send("undo", **of).read()
+        assert await read_titles(world) == []
+
+    play(act)
+
+
+def test_undo_after_the_undo_of_a_named_run_takes_back_the_other_one(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        use_rules(world)
+        first = await world.send("add buy milk").read()
+        of = {"conversation_id": first["conversation_id"]}
+        await world.send("add buy bread", **of).read()
+        await world.send(f"undo run {first['run_id']}", **of).read()
+        assert await read_titles(world) == ["buy bread"]
+        await world.send("undo", **of).read()
+        assert await read_titles(world) == []
+        answer = await world.send("undo", **of).read()
+        assert answer["response"] == "There is nothing to undo."
+
+    play(act)
+
+
+def test_undo_takes_back_a_plan_of_the_conversation_that_was_applied_elsewhere(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        use_rules(world)
+        first = await world.send("add buy milk").read()
+        of = {"conversation_id": first["conversation_id"]}
+        await world.send("add buy soap", **of).read()
+        planned = await world.send("delete buy milk", **of).read()
+        await world.call("POST", f"/api/v1/plans/{planned['plan']['id']}/apply").read()
+        assert await read_titles(world) == ["buy soap"]
+        await world.send("undo", **of).read()
+        assert await read_titles(world) == ["buy milk", "buy soap"]
+
+    play(act)

@@ -71,6 +71,18 @@ def test_undo_in_a_new_conversation_takes_back_what_the_assistant_did_last(
     assert set(desk.tasks(ann)) == {"by somebody else"}
 
 
+def test_undo_takes_back_a_change_in_a_list_of_another_user(
+    desk: Desk, ann: Caller, ben: Caller
+) -> None:
+    desk.add(ann, "pack", list=desk.make_list(ann, "Trip", share_with=ben.user))
+    assistant = desk.hire()
+    history = [_note(desk.ask(assistant, ben, message)) for message in ("add x", "complete pack")]
+    history.append(_note(desk.ask(assistant, ben, "undo", history)))
+    assert (desk.tasks(ann)["pack"]["is_completed"], len(desk.tasks(ben))) == (False, 1)
+    desk.ask(assistant, ben, "undo", history)
+    assert desk.tasks(ben) == {}
+
+
 def test_a_deletion_waits_for_yes(desk: Desk, ann: Caller) -> None:
     desk.add(ann, "one", "two")
     assistant = desk.hire()

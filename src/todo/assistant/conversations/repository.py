@@ -69,7 +69,14 @@ _HISTORY = Statement(
 )
 _RUNS = Statement(
     select(message.c.run_id)
-    .where(_OF, message.c.changed | (message.c.status == literal_column("'running'")))
+    .where(
+        _OF,
+        or_(
+            message.c.changed,
+            message.c.status == literal_column("'running'"),
+            message.c.plan_id.is_not(None),
+        ),
+    )
     .order_by(message.c.id.desc())
     .limit(literal_column(str(MAX_RUNS)))
 )
@@ -220,7 +227,8 @@ class ConversationRepository:
     async def find_runs(self, conversation_id: str) -> tuple[str, ...]:
         """Return the runs of answers that changed something, or may have, newest first.
 
-        An answer that is still running may belong to a process that has ended.
+        An answer that is still running may belong to a process that has ended, and a plan may have
+        been applied outside of the conversation.
         """
         rows = await self._session.fetch(_RUNS, {"of": conversation_id})
         return tuple(str(run_id) for (run_id,) in rows)
