@@ -43,8 +43,8 @@ async def send_message(request: Request, caller: CallerDep, body: AssistantReque
 
     With `Accept: text/event-stream` the answer is sent while it is made. The token needs
     `assistant`, and for what the assistant does the scopes of that: `read`, `write`, `delete`.
-    Deletions and many changes at once are only proposed, as a plan. A client that closes the
-    stream ends the turn; otherwise the turn ends with its time.
+    Deletions and many changes at once are only proposed, as a plan. Closing the connection
+    cancels the turn; changes that were already committed stay, and can be undone.
     """
     from todo.assistant.conversations.open_turn import open_turn  # noqa: PLC0415 - not for the start
 

@@ -1,4 +1,4 @@
-"""What callers send and receive."""
+"""Requests and responses of the assistant and its conversations."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -60,7 +60,7 @@ class ToolCallRead(ResponseSchema):
 
 
 class UndoOfRun(ResponseSchema):
-    """The body that takes the changes back at `POST /api/v1/undo`."""
+    """Request body for `POST /api/v1/undo` that reverts the changes of this answer."""
 
     run_id: str
 
@@ -149,7 +149,7 @@ class ConversationItem(ResponseSchema):
 
 
 class ConversationPage(ResponseSchema):
-    """One page."""
+    """A page of conversations, newest first."""
 
     model_config = ConfigDict(
         json_schema_extra=show_example({"items": [_CONVERSATION], "next_cursor": None})
@@ -204,7 +204,7 @@ class ConversationRead(ConversationItem):
 
 
 class ConversationQuery(BaseModel):
-    """Which page."""
+    """Which page of conversations or messages to return."""
 
     model_config = ConfigDict(extra="forbid")
 
