@@ -18,7 +18,8 @@ from tests.integration.assistant.turn_world import (
 )
 from todo.assistant import turns
 from todo.assistant.conversations import event_stream, open_turn
-from todo.assistant.conversations.turn_store import CHANGED, UNCHANGED, UNKNOWN
+from todo.assistant.conversations.message import UNKNOWN
+from todo.assistant.conversations.turn_store import CHANGED, UNCHANGED
 from todo.assistant.turn.answer import ToolUse, TurnAnswer
 from todo.core.errors import DatabaseUnavailableError, RateLimitedError
 

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 
 from todo.api.pagination import render_cursor, render_page
+from todo.assistant.conversations.message import mark_interrupted
 from todo.assistant.conversations.repository import ConversationRepository
-from todo.assistant.conversations.turn_store import settle
 from todo.core.caller import Caller
 from todo.core.errors import NotFoundError
 from todo.db.session import Session
@@ -46,7 +46,7 @@ async def read_messages(
         raise NotFoundError
     shown, cursor = _cut(await store.find_messages(conversation.id, before, limit + 1), limit)
     now = datetime.now(UTC)
-    messages = [settle(each, now, timeout_s).to_dict() for each in shown]
+    messages = [mark_interrupted(each, now, timeout_s).to_dict() for each in shown]
     return orjson.dumps({**conversation.to_dict(), "messages": messages, "next_cursor": cursor})
 
 

@@ -1,11 +1,9 @@
 """SQL statements for conversations and their messages."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-import orjson
 from sqlalchemy import (
     ColumnElement,
     Select,
@@ -20,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from todo.assistant.conversations.message import Conversation, Message, Status, limit_history
 from todo.assistant.turn.answer import Turn
 from todo.core.caller import Caller
 from todo.core.timestamps import format_timestamp
@@ -28,12 +27,9 @@ from todo.db.statement import Row, Statement
 from todo.db.tables import MESSAGE_ROW_BYTES, Id, Time, conversation, message
 
 HISTORY_MESSAGES = 20
-HISTORY_CHARACTERS = 8000
-"""Of earlier messages, what the assistant gets with a new one."""
+"""Maximum number of earlier messages that the assistant gets with a new one."""
 MAX_RUNS = 20
 """Maximum number of earlier runs among which an undo finds its target."""
-
-Status = Literal["running", "done", "interrupted"]
 
 _OWNER: ColumnElement[str] = bindparam("owner")
 _ONLY = bindparam("only_list", type_=Id)
@@ -112,77 +108,6 @@ _REMOVE_EMPTY = Statement(
     )
 )
 _REMOVE = Statement(delete(conversation).where(_BY_ID).returning(conversation.c.id))
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """A conversation, without its messages."""
-
-    id: str
-    list_id: str | None
-    title: str
-    plan_id: str | None
-    created_at: str
-    updated_at: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message as it is stored; one of a person has only the first fields.
-
-    Attributes:
-        id: It sorts by time.
-        role: Who wrote it.
-        status: An answer is stored as running before the turn begins.
-        content: The text.
-        tool_calls: JSON.
-        run_id: The run of the turn's changes.
-        changed: Whether there are any.
-        plan_id: The plan that it proposed.
-        degraded_reason: As `TurnAnswer.degraded`.
-        prompt_tokens: Likewise.
-        output_tokens: Likewise.
-        created_at: When the turn began.
-    """
-
-    id: str
-    role: Literal["user", "assistant"]
-    status: Status
-    content: str
-    tool_calls: str = "[]"
-    run_id: str | None = None
-    changed: bool = False
-    plan_id: str | None = None
-    degraded_reason: str | None = None
-    prompt_tokens: int = 0
-    output_tokens: int = 0
-    created_at: str = ""
-
-    @property
-    def size(self) -> int:
-        """How many bytes it counts."""
-        return MESSAGE_ROW_BYTES + len(self.content.encode()) + len(self.tool_calls.encode())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return {
-            "id": self.id,
-            "role": self.role,
-            "status": self.status,
-            "content": self.content,
-            "tool_calls": orjson.Fragment(self.tool_calls),
-            "run_id": self.run_id,
-            "undo": {"run_id": self.run_id} if self.changed else None,
-            "plan_id": self.plan_id,
-            "degraded": self.degraded_reason is not None,
-            "degraded_reason": self.degraded_reason,
-            "usage": {"prompt_tokens": self.prompt_tokens, "output_tokens": self.output_tokens},
-            "created_at": self.created_at,
-        }
 
 
 class ConversationRepository:
@@ -293,18 +218,6 @@ class ConversationRepository:
         if before is None:
             return await self._session.fetch(first, {**values, "limit": limit})
         return await self._session.fetch(later, {**values, "limit": limit, "before": before})
-
-
-def limit_history(newest_first: Iterable[Turn]) -> tuple[Turn, ...]:
-    """Return messages, oldest first, within `HISTORY_CHARACTERS`; the oldest may be cut."""
-    kept: list[Turn] = []
-    left = HISTORY_CHARACTERS
-    for turn in newest_first:
-        if left <= 0:
-            break
-        kept.append(replace(turn, content=turn.content[:left]))
-        left -= len(turn.content)
-    return tuple(reversed(kept))
 
 
 def _read(value: Any) -> Any:  # noqa: ANN401 - of any column

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -21,11 +21,13 @@ import orjson
 from todo.api.idempotency import Repeatable, claim, release, store
 from todo.api.responses import StoredResponse
 from todo.api.write import execute_write
-from todo.assistant.conversations.repository import (
+from todo.assistant.conversations.message import (
     Conversation,
-    ConversationRepository,
     Message,
+    is_running,
+    render_answer,
 )
+from todo.assistant.conversations.repository import ConversationRepository
 from todo.assistant.conversations.stored_texts import clean, dump, shorten_calls
 from todo.assistant.errors import (
     MAX_BYTES,
@@ -44,13 +46,10 @@ from todo.writes.unit_of_work import UnitOfWork
 _PENDING = HTTPStatus.PROCESSING
 """Status of a stored response whose turn has no answer yet; its body names the turn."""
 _POLL_S = 0.25
-_STALE = timedelta(seconds=60)
-"""How long after its deadline a turn that still runs must have ended with its process."""
 
 CHANGED = (
     'This answer was interrupted after it had changed something. Write "undo" to take it back.'
 )
-UNKNOWN = 'This answer was interrupted. If it had changed something, "undo" takes it back.'
 UNCHANGED = "This answer was interrupted before it changed anything. Send the message again."
 
 _log = logging.getLogger("todo.assistant")
@@ -284,7 +283,7 @@ class TurnStore:
             await asyncio.sleep(_POLL_S)
 
     def _is_running(self, found: tuple[str, datetime] | None) -> bool:
-        return found is not None and _is_running(*found, datetime.now(UTC), self._timeout_s)
+        return found is not None and is_running(*found, datetime.now(UTC), self._timeout_s)
 
     async def _find_run(self, work: UnitOfWork, run_id: str, uses: Sequence[ToolUse]) -> str | None:
         """Return the run in which a turn has changed something, None if it has not.
@@ -337,46 +336,6 @@ class TurnStore:
         if self._repeatable is not None and is_final:
             work.before_commit(store(self._caller, self._repeatable.key, answer))
         return answer
-
-
-def settle(message: Message, now: datetime, timeout_s: float) -> Message:
-    """Return a message as it is shown: an answer that ended with its process was interrupted.
-
-    Args:
-        message: As it is stored.
-        now: The present time.
-        timeout_s: Seconds that a turn may take.
-    """
-    began = datetime.fromisoformat(message.created_at)
-    if message.status != "running" or _is_running(message.status, began, now, timeout_s):
-        return message
-    return replace(message, status="interrupted", content=UNKNOWN, changed=True)
-
-
-def _is_running(status: str, began: datetime, now: datetime, timeout_s: float) -> bool:
-    return status == "running" and now - began < timedelta(seconds=timeout_s) + _STALE
-
-
-def render_answer(
-    conversation_id: str,
-    message: Message,
-    calls: list[dict[str, Any]],
-    plan: dict[str, Any] | None,
-) -> dict[str, Any]:
-    """Return the answer of a turn as JSON has it."""
-    shown = message.to_dict()
-    return {
-        "conversation_id": conversation_id,
-        "message_id": message.id,
-        "response": message.content,
-        "tool_calls": calls,
-        "run_id": message.run_id,
-        "undo": shown["undo"],
-        "plan": plan,
-        "degraded": shown["degraded"],
-        "degraded_reason": message.degraded_reason,
-        "usage": shown["usage"],
-    }
 
 
 def _show(use: ToolUse) -> dict[str, Any]:

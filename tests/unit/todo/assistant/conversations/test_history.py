@@ -1,6 +1,6 @@
 """Which earlier messages the assistant gets."""
 
-from todo.assistant.conversations.repository import HISTORY_CHARACTERS, limit_history
+from todo.assistant.conversations.message import HISTORY_CHARACTERS, limit_history
 from todo.assistant.turn.answer import Turn
 
 

@@ -1,0 +1,144 @@
+"""Conversations and messages as they are stored, and as JSON has them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import orjson
+
+from todo.assistant.turn.answer import Turn
+from todo.db.tables import MESSAGE_ROW_BYTES
+
+HISTORY_CHARACTERS = 8000
+"""Maximum number of characters of earlier messages that the assistant gets with a new one."""
+_STALE = timedelta(seconds=60)
+"""How long after its deadline a turn that still runs must have ended with its process."""
+
+UNKNOWN = 'This answer was interrupted. If it had changed something, "undo" takes it back.'
+
+Status = Literal["running", "done", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation, without its messages."""
+
+    id: str
+    list_id: str | None
+    title: str
+    plan_id: str | None
+    created_at: str
+    updated_at: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it is stored; one of a person has only the first fields.
+
+    Attributes:
+        id: It sorts by time.
+        role: Who wrote it.
+        status: An answer is stored as running before the turn begins.
+        content: The text.
+        tool_calls: JSON.
+        run_id: The run of the turn's changes.
+        changed: Whether there are any.
+        plan_id: The plan that it proposed.
+        degraded_reason: As `TurnAnswer.degraded`.
+        prompt_tokens: Likewise.
+        output_tokens: Likewise.
+        created_at: When the turn began.
+    """
+
+    id: str
+    role: Literal["user", "assistant"]
+    status: Status
+    content: str
+    tool_calls: str = "[]"
+    run_id: str | None = None
+    changed: bool = False
+    plan_id: str | None = None
+    degraded_reason: str | None = None
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    created_at: str = ""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it counts."""
+        return MESSAGE_ROW_BYTES + len(self.content.encode()) + len(self.tool_calls.encode())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "id": self.id,
+            "role": self.role,
+            "status": self.status,
+            "content": self.content,
+            "tool_calls": orjson.Fragment(self.tool_calls),
+            "run_id": self.run_id,
+            "undo": {"run_id": self.run_id} if self.changed else None,
+            "plan_id": self.plan_id,
+            "degraded": self.degraded_reason is not None,
+            "degraded_reason": self.degraded_reason,
+            "usage": {"prompt_tokens": self.prompt_tokens, "output_tokens": self.output_tokens},
+            "created_at": self.created_at,
+        }
+
+
+def limit_history(newest_first: Iterable[Turn]) -> tuple[Turn, ...]:
+    """Return messages, oldest first, within `HISTORY_CHARACTERS`; the oldest may be cut."""
+    kept: list[Turn] = []
+    left = HISTORY_CHARACTERS
+    for turn in newest_first:
+        if left <= 0:
+            break
+        kept.append(replace(turn, content=turn.content[:left]))
+        left -= len(turn.content)
+    return tuple(reversed(kept))
+
+
+def mark_interrupted(message: Message, now: datetime, timeout_s: float) -> Message:
+    """Return a message as it is shown: an answer that ended with its process was interrupted.
+
+    Args:
+        message: As it is stored.
+        now: The present time.
+        timeout_s: Seconds that a turn may take.
+    """
+    began = datetime.fromisoformat(message.created_at)
+    if message.status != "running" or is_running(message.status, began, now, timeout_s):
+        return message
+    return replace(message, status="interrupted", content=UNKNOWN, changed=True)
+
+
+def is_running(status: str, began: datetime, now: datetime, timeout_s: float) -> bool:
+    """Return whether an answer is being made; its process can have ended meanwhile."""
+    return status == "running" and now - began < timedelta(seconds=timeout_s) + _STALE
+
+
+def render_answer(
+    conversation_id: str,
+    message: Message,
+    calls: list[dict[str, Any]],
+    plan: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the answer of a turn as JSON has it."""
+    shown = message.to_dict()
+    return {
+        "conversation_id": conversation_id,
+        "message_id": message.id,
+        "response": message.content,
+        "tool_calls": calls,
+        "run_id": message.run_id,
+        "undo": shown["undo"],
+        "plan": plan,
+        "degraded": shown["degraded"],
+        "degraded_reason": message.degraded_reason,
+        "usage": shown["usage"],
+    }
