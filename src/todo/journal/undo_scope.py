@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import (
     Select,
     String,
+    and_,
     bindparam,
     cast,
     exists,
@@ -90,9 +91,10 @@ def _select_tokens(*inside: ColumnElement[bool]) -> Select[Any]:
 _ACTOR: ColumnElement[str] = bindparam("actor", type_=String)
 
 
-def _select_views() -> Any:  # noqa: ANN401 - a union has a type of its own
+def _select_views(*inside: ColumnElement[bool]) -> Any:  # noqa: ANN401 - a union has a type of its own
     """The user's journal and the lists of other users in which a run of the user's has entries."""
-    of_run = (journal.c.run_id == bindparam("run_id")) & (journal.c.actor == _ACTOR) & _CHANGED
+    by_actor = (journal.c.run_id == bindparam("run_id")) & (journal.c.actor == _ACTOR) & _CHANGED
+    of_run = and_(by_actor, *inside)
     own = select(_ACTOR.label("owner"), cast(null(), Id).label("list_id")).where(
         exists().where(journal.c.owner == _ACTOR, of_run)
     )
@@ -111,6 +113,7 @@ def _select_views() -> Any:  # noqa: ANN401 - a union has a type of its own
 
 
 _VIEWS = Statement(_select_views())
+_VIEWS_SINCE = Statement(_select_views(journal.c.at >= bindparam("since", type_=Time)))
 
 
 class _Questions(NamedTuple):
@@ -210,12 +213,21 @@ class Run:
     token_id: str | None = None
 
 
-async def find_changed_views(session: Session, run: Run) -> list[View]:
+async def find_changed_views(session: Session, run: Run, since: str | None = None) -> list[View]:
     """Return what a run changed: its user's own journal, then lists of other users.
 
     Of the lists, those that the user may still write to, in the order of their ids.
+
+    Args:
+        session: Reads.
+        run: Which run.
+        since: Only what changed at this time or later; None for all.
     """
-    rows = await session.fetch(_VIEWS, {"actor": run.actor, "run_id": run.id})
+    values = {"actor": run.actor, "run_id": run.id}
+    if since is None:
+        rows = await session.fetch(_VIEWS, values)
+    else:
+        rows = await session.fetch(_VIEWS_SINCE, {**values, "since": since})
     found = [View(owner, list_id and str(list_id), owner == run.actor) for owner, list_id in rows]
     return sorted(found, key=lambda view: view.list_id or "")
 

@@ -1,9 +1,15 @@
 """Messages that refer to an answer before: "undo" and "yes" mean what is shown."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
-from tests.integration.assistant.turn_world import Play, TurnWorld
+import pytest
+
+from tests.integration.assistant.turn_world import Call, Play, TurnWorld, say
+from todo.assistant.conversations.repository import ConversationRepository
+from todo.assistant.turn.answer import TurnAnswer
 from todo.assistant.turn.runner import Assistant
+from todo.core.errors import DatabaseUnavailableError, RateLimitedError
 
 
 def use_rules(world: TurnWorld) -> None:
@@ -86,5 +92,99 @@ def test_undo_takes_back_a_plan_of_the_conversation_that_was_applied_elsewhere(p
         assert await read_titles(world) == ["buy soap"]
         await world.send("undo", **of).read()
         assert await read_titles(world) == ["buy milk", "buy soap"]
+
+    play(act)
+
+
+def test_yes_does_not_apply_an_earlier_plan_after_an_answer_that_was_not_stored(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_args: object, **_more: object) -> None:
+        raise DatabaseUnavailableError
+
+    async def act(world: TurnWorld) -> None:
+        use_rules(world)
+        for title in ("alpha", "beta"):
+            await world.send(f"add {title}").read()
+        first = await world.send("delete alpha").read()
+        of = {"conversation_id": first["conversation_id"]}
+        with monkeypatch.context() as context:
+            context.setattr(ConversationRepository, "answer", fail)
+            second = await world.send("delete beta", **of).read()
+        assert second["plan"]["id"] != first["plan"]["id"]
+        await world.send("yes", **of).read()
+        assert await read_titles(world) == ["alpha", "beta"]
+
+    play(act)
+
+
+def test_yes_applies_the_plan_again_after_a_refused_message(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        use_rules(world)
+        await world.send("add alpha").read()
+        first = await world.send("delete alpha").read()
+        of = {"conversation_id": first["conversation_id"]}
+
+        async def refuse(_call: Call) -> TurnAnswer:
+            raise RateLimitedError("The budget is used up.", headers={"Retry-After": "7"})
+
+        world.state.assistant = world.assistant
+        world.assistant.script = refuse
+        await world.send("yes", **of).read(429)
+        use_rules(world)
+        await world.send("yes", **of).read()
+        assert await read_titles(world) == []
+
+    play(act)
+
+
+@pytest.mark.parametrize("has_shown", [True, False])
+def test_an_interrupted_answer_ends_the_plan_before_it_once_something_was_shown(
+    play: Play, *, has_shown: bool
+) -> None:
+    async def act(world: TurnWorld) -> None:
+        use_rules(world)
+        await world.send("add alpha").read()
+        first = await world.send("delete alpha").read()
+        of = {"conversation_id": first["conversation_id"]}
+        shown = asyncio.Event()
+
+        async def show(call: Call) -> TurnAnswer:
+            if has_shown:
+                await call.events.text("Another plan.")
+            shown.set()
+            await asyncio.Event().wait()
+            return say(call)
+
+        world.state.assistant = world.assistant
+        world.assistant.script = show
+        exchange = world.send("and beta", **of)
+        await shown.wait()
+        await exchange.leave()
+        use_rules(world)
+        await world.send("yes", **of).read()
+        assert await read_titles(world) == (["alpha"] if has_shown else [])
+
+    play(act)
+
+
+def test_a_refused_message_of_a_run_with_earlier_changes_can_be_sent_again(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        async def change(call: Call) -> TurnAnswer:
+            await call.events.tool(await world.add_task(call, call.message))
+            return say(call, changed=True)
+
+        async def refuse(_call: Call) -> TurnAnswer:
+            raise RateLimitedError("The budget is used up.", headers={"Retry-After": "7"})
+
+        run = {"X_Run_Id": "my-run"}
+        world.assistant.script = change
+        await world.send("first", **run).read()
+        world.assistant.script = refuse
+        await world.send("second", **run, Idempotency_Key="k").read(429)
+        world.assistant.script = change
+        answer = await world.send("second", **run, Idempotency_Key="k").read()
+        assert answer["response"] == "Done."
+        assert await read_titles(world) == ["first", "second"]
 
     play(act)

@@ -46,9 +46,11 @@ class Recorder:
     def __init__(self, events: Events) -> None:
         self._events = events
         self.uses: list[ToolUse] = []
+        self.is_silent = True
 
     async def text(self, piece: str) -> None:
         """Pass a piece of the response on."""
+        self.is_silent = False
         await self._events.text(piece)
 
     async def tool(self, use: ToolUse) -> None:
@@ -157,7 +159,7 @@ class OpenTurn:
                 task.cancel()
         await _end(work)
         if work.cancelled():
-            finished = await self._stored.interrupt(begun, recorder.uses, reason)
+            finished = await self._interrupt(begun, recorder, reason)
         else:
             finished = await self._conclude(begun, recorder, work)
         if gone.done() and not gone.cancelled():
@@ -188,15 +190,22 @@ class OpenTurn:
             await _attempt(self._stored.refuse(begun, recorder.uses))
             raise error
         if error is not None:
-            await _attempt(self._stored.interrupt(begun, recorder.uses, "interrupted"))
+            await _attempt(self._interrupt(begun, recorder))
             raise error
         return await self._stored.finish(begun, work.result())
+
+    async def _interrupt(
+        self, begun: Begun, recorder: Recorder, reason: str = "interrupted"
+    ) -> Finished:
+        return await self._stored.interrupt(
+            begun, recorder.uses, reason, is_silent=recorder.is_silent
+        )
 
     async def _interrupt_later(
         self, begun: Begun, recorder: Recorder, work: "asyncio.Task[TurnAnswer]"
     ) -> None:
         await _end(work)
-        await _attempt(self._stored.interrupt(begun, recorder.uses, "interrupted"))
+        await _attempt(self._interrupt(begun, recorder))
 
 
 async def open_turn(

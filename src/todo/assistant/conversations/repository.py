@@ -86,8 +86,14 @@ _GROW = {
 }
 _IS: ColumnElement[bool] = conversation.c.id == bindparam("of", type_=Id)
 _CONTINUE = Statement(update(conversation).where(_IS).values(_GROW))
-_CONCLUDE = Statement(
-    update(conversation).where(_IS).values(**_GROW, plan_id=bindparam("plan", type_=Id))
+_BEGIN_TURN = Statement(update(conversation).where(_IS).values(**_GROW, plan_id=None))
+_is_later = (message.c.conversation_id == conversation.c.id) & (
+    message.c.id > bindparam("message_id", type_=Id)
+)
+_KEEP_PLAN = Statement(
+    update(conversation)
+    .where(_IS, ~select(message.c.id).where(_is_later).exists())
+    .values(plan_id=bindparam("plan", type_=Id))
 )
 _ANSWERED = (
     *("status", "content", "tool_calls", "run_id", "changed", "plan_id", "degraded_reason"),
@@ -169,7 +175,7 @@ class ConversationRepository:
         await self._session.run((_ADD_CONVERSATION, values))
 
     async def add_messages(self, conversation_id: str, *messages: Message) -> None:
-        """Store new messages."""
+        """Store the messages of a new turn. From now on no plan waits in the conversation."""
         for each in messages:
             values = {field.name: getattr(each, field.name) for field in fields(each)}
             await self._session.run((_ADD_MESSAGE, {**values, "conversation_id": conversation_id}))
@@ -178,19 +184,24 @@ class ConversationRepository:
             "more": sum(each.size for each in messages),
             "at": messages[-1].created_at,
         }
-        await self._session.run((_CONTINUE, values))
+        await self._session.run((_BEGIN_TURN, values))
 
-    async def answer(self, conversation_id: str, answer: Message, at: str) -> None:
+    async def answer(
+        self, conversation_id: str, answer: Message, at: str, plan_id: str | None
+    ) -> None:
         """Store an answer in place of the running one, and the plan that waits now."""
         changed = {f"new_{name}": getattr(answer, name) for name in _ANSWERED}
         counted = replace(answer, content="", tool_calls="[]").size
         more = {"of": conversation_id, "more": answer.size - counted, "at": at}
-        conclude = (
-            (_CONTINUE, more)
-            if answer.status == "interrupted"
-            else (_CONCLUDE, {**more, "plan": answer.plan_id})
-        )
-        await self._session.run((_ANSWER, {**changed, "message_id": answer.id}), conclude)
+        stored = (_ANSWER, {**changed, "message_id": answer.id})
+        await self._session.run(stored, (_CONTINUE, more))
+        await self.keep_plan(conversation_id, answer.id, plan_id)
+
+    async def keep_plan(self, conversation_id: str, answer_id: str, plan_id: str | None) -> None:
+        """Let a plan wait in a conversation, unless a later message has ended that."""
+        if plan_id is not None:
+            values = {"of": conversation_id, "message_id": answer_id, "plan": plan_id}
+            await self._session.run((_KEEP_PLAN, values))
 
     async def find_status(self, message_id: str) -> tuple[Status, datetime] | None:
         """Return the status of an answer, and when its turn began."""

@@ -64,7 +64,8 @@ class Begun:
         question_id: The message of the person.
         answer_id: The running answer.
         run_id: The run of its changes.
-        open_plan: The plan that waits in the conversation.
+        since: Time of its start, where the run is the client's and can have earlier changes.
+        open_plan: The plan that waited in the conversation until this turn.
         history: Earlier messages.
         runs: Earlier runs that changed something, or may have, newest first.
     """
@@ -73,6 +74,7 @@ class Begun:
     question_id: str
     answer_id: str
     run_id: str
+    since: str | None
     open_plan: str | None
     history: tuple[Turn, ...] = ()
     runs: tuple[str, ...] = ()
@@ -161,7 +163,7 @@ class TurnStore:
         body = dump(render_answer(begun.conversation_id, message, calls, answer.plan))
 
         async def act(work: UnitOfWork) -> StoredResponse:
-            return await self._conclude(work, begun, message, body)
+            return await self._conclude(work, begun, message, body, plan_id)
 
         try:
             await self._write(act)
@@ -170,13 +172,25 @@ class TurnStore:
             _log.warning("an answer was not stored: %s", error.reason)
         return Finished(body)
 
-    async def interrupt(self, begun: Begun, uses: Sequence[ToolUse], reason: str) -> Finished:
-        """Store what was done until now as the answer; with a key, one without changes is free."""
+    async def interrupt(
+        self, begun: Begun, uses: Sequence[ToolUse], reason: str, *, is_silent: bool
+    ) -> Finished:
+        """Store what was done until now as the answer; with a key, one without changes is free.
+
+        Args:
+            begun: The turn.
+            uses: Its tool calls.
+            reason: Why it was interrupted.
+            is_silent: Nothing of the answer was shown, so the plan before it can still wait.
+        """
 
         async def act(work: UnitOfWork) -> StoredResponse:
-            run_id = await self._find_run(work, begun.run_id, uses)
+            run_id = await self._find_run(work, begun, uses)
             message, body = self._explain(begun, uses, reason, run_id)
-            return await self._conclude(work, begun, message, body, is_final=run_id is not None)
+            plan_id = begun.open_plan if run_id is None and is_silent else None
+            return await self._conclude(
+                work, begun, message, body, plan_id, is_final=run_id is not None
+            )
 
         return Finished((await self._write(act)).body or b"")
 
@@ -184,14 +198,15 @@ class TurnStore:
         """Take the question back: the turn was refused. If something was changed, `interrupt`."""
 
         async def act(work: UnitOfWork) -> StoredResponse:
-            run_id = await self._find_run(work, begun.run_id, uses)
+            run_id = await self._find_run(work, begun, uses)
             if run_id is not None:
                 message, body = self._explain(begun, uses, "interrupted", run_id)
-                return await self._conclude(work, begun, message, body)
+                return await self._conclude(work, begun, message, body, None)
             if self._repeatable is not None:
                 work.before_commit(release(self._caller, self._repeatable.key))
             messages = ConversationRepository(work.session, self._caller)
             await messages.forget(begun.conversation_id, begun.question_id, begun.answer_id)
+            await messages.keep_plan(begun.conversation_id, begun.answer_id, begun.open_plan)
             return StoredResponse(204)
 
         await self._write(act)
@@ -223,13 +238,17 @@ class TurnStore:
         first_ns = time.time_ns()
         question_id, answer_id = (str(new_uuid7(first_ns + each)) for each in (0, 1000))
         run_id = self._caller.run_id or str(new_uuid7())
-        self._begun = Begun(found.id, question_id, answer_id, run_id, found.plan_id, history, runs)
+        since = None if self._caller.run_id is None else work.timestamp
+        self._begun = Begun(
+            *(found.id, question_id, answer_id, run_id, since),
+            *(found.plan_id, history, runs),
+        )
         at = work.timestamp
         question = Message(question_id, "user", "done", self._question, created_at=at)
         answer = Message(answer_id, "assistant", "running", "", run_id=run_id, created_at=at)
         await messages.add_messages(found.id, question, answer)
         pending = {"answer_id": answer_id, "conversation_id": found.id, "run_id": run_id}
-        return StoredResponse(_PENDING, orjson.dumps(pending))
+        return StoredResponse(_PENDING, orjson.dumps({**pending, "since": since}))
 
     def _make_conversation(self, timestamp: str) -> Conversation:
         title = " ".join(self._question.split())[:CONVERSATION_TITLE_LENGTH]
@@ -258,11 +277,11 @@ class TurnStore:
             messages = ConversationRepository(work.session, self._caller)
             if self._is_running(await messages.find_status(known["answer_id"])):
                 return stored
-            run_id = await self._find_run(work, known["run_id"], ())
+            begun = Begun(question_id="", open_plan=None, **known)
+            run_id = await self._find_run(work, begun, ())
             if run_id is not None:
-                begun = Begun(question_id="", open_plan=None, **known)
                 message, body = self._explain(begun, (), "interrupted", run_id)
-                return await self._conclude(work, begun, message, body)
+                return await self._conclude(work, begun, message, body, None)
         opened = await self._open(work)
         work.before_commit(store(self._caller, self._repeatable.key, opened))
         return opened
@@ -285,21 +304,23 @@ class TurnStore:
     def _is_running(self, found: tuple[str, datetime] | None) -> bool:
         return found is not None and is_running(*found, datetime.now(UTC), self._timeout_s)
 
-    async def _find_run(self, work: UnitOfWork, run_id: str, uses: Sequence[ToolUse]) -> str | None:
+    async def _find_run(
+        self, work: UnitOfWork, begun: Begun, uses: Sequence[ToolUse]
+    ) -> str | None:
         """Return the run in which a turn has changed something, None if it has not.
 
         A write that was cancelled during its commit has no result, but the journal has it.
 
         Args:
             work: The transaction.
-            run_id: The run of the turn.
+            begun: The turn.
             uses: The tool calls that are finished; an undo is a run of its own.
         """
         # A write that is being committed has locked the account.
         user = self._caller.user
         await work.lock(user)
-        if await find_changed_views(work.session, Run(run_id, user)):
-            return run_id
+        if await find_changed_views(work.session, Run(begun.run_id, user), begun.since):
+            return begun.run_id
         changing = (use.result for use in uses if "unchanged" not in use.result)
         return next((str(each["run_id"]) for each in changing if "run_id" in each), None)
 
@@ -327,12 +348,13 @@ class TurnStore:
         begun: Begun,
         message: Message,
         body: bytes,
+        plan_id: str | None,
         *,
         is_final: bool = True,
     ) -> StoredResponse:
         answer = StoredResponse(200, body)
         messages = ConversationRepository(work.session, self._caller)
-        await messages.answer(begun.conversation_id, message, work.timestamp)
+        await messages.answer(begun.conversation_id, message, work.timestamp, plan_id)
         if self._repeatable is not None and is_final:
             work.before_commit(store(self._caller, self._repeatable.key, answer))
         return answer
