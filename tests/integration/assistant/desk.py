@@ -23,6 +23,7 @@ from todo.assistant.model.client import (
     ModelRequest,
     ModelToolCall,
     OnText,
+    TokenCount,
 )
 from todo.assistant.turn.answer import ToolUse, Turn, TurnAnswer
 from todo.assistant.turn.runner import Assistant
@@ -45,7 +46,7 @@ Reply = Callable[[ModelRequest], ModelAnswer]
 def say(text: str, *calls: tuple[str, str]) -> ModelAnswer:
     """Return an answer of a model: its text, and calls with their arguments as text."""
     made = tuple(ModelToolCall(f"c{n}", name, args) for n, (name, args) in enumerate(calls))
-    return ModelAnswer(text, made, 100, 10, "tool_calls" if calls else "stop")
+    return ModelAnswer(text, made, 100, 10)
 
 
 def choose(intent: str, *tasks: int, reply: str = "") -> ModelAnswer:
@@ -72,6 +73,7 @@ class Model:
         on_text: OnText | None = None,
         *,
         timeout_s: float | None = None,
+        used: TokenCount | None = None,
     ) -> ModelAnswer:
         assert timeout_s is not None
         self.requests.append(request)
@@ -79,6 +81,8 @@ class Model:
         if isinstance(reply, ModelError):
             raise reply
         answer = reply(request) if callable(reply) else reply
+        if used is not None:
+            used.prompt, used.output = answer.prompt_tokens, answer.output_tokens
         if on_text is not None and answer.text:
             await on_text(answer.text)
         return answer

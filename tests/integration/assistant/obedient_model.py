@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from tests.integration.assistant.desk import choose, say
-from todo.assistant.model.client import Mode, ModelAnswer, ModelRequest, OnText
+from todo.assistant.model.client import Mode, ModelAnswer, ModelRequest, OnText, TokenCount
 
 _TASK_ID = re.compile(r'"id":"([0-9a-f-]{36})","title"')
 _NUMBER = re.compile(r"^(\d+)\. \"", re.MULTILINE)
@@ -49,8 +49,9 @@ class ObedientModel:
         on_text: OnText | None = None,
         *,
         timeout_s: float | None = None,
+        used: TokenCount | None = None,
     ) -> ModelAnswer:
-        del timeout_s
+        del timeout_s, used
         text = "\n".join(str(message.get("content")) for message in request.messages)
         self.read.append(text)
         answer = self._decide(text) if self._mode == "json_schema" else self._call(request, text)

@@ -20,7 +20,14 @@ from tests.integration.assistant.model_faults import FAULTS
 from tests.integration.assistant.model_server import Answer, ModelServer, delta, open_model_server
 from tests.integration.certificates import Authority
 from tests.machine_clock import wait_until
-from todo.assistant.model.client import ModelAnswer, ModelError, ModelRequest, ModelToolCall, OnText
+from todo.assistant.model.client import (
+    ModelAnswer,
+    ModelError,
+    ModelRequest,
+    ModelToolCall,
+    OnText,
+    TokenCount,
+)
 from todo.assistant.model.http_client import HttpModelClient
 from todo.config.settings import Settings
 from todo.observability.assistant_metrics import AssistantMetrics
@@ -267,6 +274,34 @@ def test_a_canceled_request_leaves_no_connection(model: ModelServer) -> None:
     wait_until(lambda: model.open_connections == 0, "no connection", within_s=60)
     assert sample(metrics, "todo_assistant_model_requests_open") == 0
     assert sample(metrics, "todo_assistant_model_requests_total", outcome="canceled") == 1
+    # The server charges for what it has read and written.
+    assert sample(metrics, "todo_assistant_tokens_total", kind="prompt") > 0
+    assert sample(metrics, "todo_assistant_tokens_total", kind="output") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "output"),
+    [
+        (server.close_after(delta("x" * 40)), 10),
+        (server.close_after(piece("x" * 37, name="add")), 10),
+        (server.events(delta("")), 0),
+        (server.respond("401 No"), None),
+        (server.respond("500 Internal Server Error"), None),
+    ],
+)
+def test_what_a_failed_request_has_used_is_known(
+    model: ModelServer, answer: Answer, output: int | None
+) -> None:
+    model.follow(answer)
+    used = TokenCount()
+
+    async def use(client: HttpModelClient) -> None:
+        with pytest.raises(ModelError):
+            await client.ask(REQUEST, used=used)
+
+    run(make_settings(model.url), use)
+
+    assert (used.prompt > 0, used.output) == (output is not None, output or 0)
 
 
 def sample(metrics: AssistantMetrics, name: str, **labels: str) -> float:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.integration.assistant.desk import DEADLINE_S, Desk, Events, Model, choose, say
-from todo.assistant.model.client import Mode, ModelAnswer, ModelError, ModelRequest
+from todo.assistant.model.client import Mode, ModelAnswer, ModelError, ModelRequest, TokenCount
 from todo.assistant.turn import runner
 from todo.assistant.turn.answer import AGENT, Turn, TurnAnswer
 from todo.core.caller import Caller
@@ -388,6 +388,34 @@ def test_a_used_up_budget_of_calls_refuses_the_message(desk: Desk, ann: Caller) 
     with pytest.raises(RateLimitedError, match="1 tool calls an hour"):
         desk.ask(assistant, ann, "add buy bread")
     assert set(desk.tasks(ann)) == {"buy milk"}
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+@pytest.mark.parametrize("mode", ["json_schema", "tools"])
+def test_a_request_without_an_answer_uses_up_the_budget(
+    desk: Desk,
+    ann: Caller,
+    mode: Mode,
+    leaves: bool,  # noqa: FBT001
+) -> None:
+    class Broken(Model):
+        async def ask(
+            self, *_args: object, used: TokenCount | None = None, **_more: object
+        ) -> ModelAnswer:
+            assert used is not None
+            used.prompt, used.output = 40, 20
+            if leaves:
+                raise asyncio.CancelledError
+            raise ModelError("interrupted")
+
+    assistant = desk.hire(Broken(mode), ai_tokens_per_day=50)
+    if leaves:
+        with pytest.raises(asyncio.CancelledError):
+            desk.ask(assistant, ann, UNDECIDED)
+    else:
+        first = desk.ask(assistant, ann, UNDECIDED)
+        assert (first.degraded, first.prompt_tokens, first.output_tokens) == ("interrupted", 40, 20)
+    assert desk.ask(assistant, ann, UNDECIDED).degraded == "over-budget"
 
 
 def test_without_tokens_left_rules_still_work(desk: Desk, ann: Caller) -> None:

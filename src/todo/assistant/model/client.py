@@ -61,7 +61,19 @@ class ModelAnswer:
     calls: tuple[ModelToolCall, ...]
     prompt_tokens: int
     output_tokens: int
-    finish_reason: str
+
+
+@dataclass(slots=True)
+class TokenCount:
+    """What a request has used so far, also if it gets no answer: servers charge for that as well.
+
+    Attributes:
+        prompt: Tokens that the model has read.
+        output: Tokens that it has written.
+    """
+
+    prompt: int = 0
+    output: int = 0
 
 
 class ModelError(Exception):
@@ -112,6 +124,7 @@ class ModelClient(Protocol):
         on_text: OnText | None = None,
         *,
         timeout_s: float | None = None,
+        used: TokenCount | None = None,
     ) -> ModelAnswer:
         """Ask the model; a call that is cancelled leaves no connection behind.
 
@@ -119,6 +132,7 @@ class ModelClient(Protocol):
             request: What to ask.
             on_text: Receives the text while it arrives.
             timeout_s: Seconds that the caller has; never more than TODO_AI_RUN_TIMEOUT_S.
+            used: Receives what the request uses, however it ends.
 
         Raises:
             ModelError: There is no usable answer.

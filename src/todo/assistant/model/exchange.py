@@ -9,9 +9,15 @@ from collections.abc import Iterator
 
 import httpx
 
-from todo.assistant.model.client import ModelAnswer, ModelError, OnText
+from todo.assistant.model.client import ModelAnswer, ModelError, OnText, TokenCount
 from todo.assistant.model.clock import AnswerClock
-from todo.assistant.model.stream import DONE, MAX_ANSWER_BYTES, AnswerBuilder, EventLines
+from todo.assistant.model.stream import (
+    DONE,
+    MAX_ANSWER_BYTES,
+    AnswerBuilder,
+    EventLines,
+    estimate_tokens,
+)
 
 _MAX_ERROR_BYTES = 64 * 1024
 # Servers say when to come back; a mistake of theirs is not to last.
@@ -29,13 +35,44 @@ class BadRequestError(ModelError):
 
 
 async def exchange(
-    http: httpx.AsyncClient, url: str, body: bytes, clock: AnswerClock, on_text: OnText | None
+    http: httpx.AsyncClient,
+    url: str,
+    body: bytes,
+    clock: AnswerClock,
+    on_text: OnText | None,
+    used: TokenCount,
 ) -> ModelAnswer:
     """Send a request and return the answer.
+
+    Args:
+        http: Sends it.
+        url: The endpoint.
+        body: The request.
+        clock: Ends the wait.
+        on_text: Receives the text while it arrives.
+        used: Receives what the request uses, however it ends.
 
     Raises:
         ModelError: There is no usable answer.
     """
+    # The server may have read it even if no answer arrives.
+    used.prompt, used.output = estimate_tokens(len(body)), 0
+    try:
+        return await _exchange(http, url, body, clock, on_text, used)
+    except ModelError as error:
+        if error.reason == "unreachable" or error.status is not None:
+            used.prompt = 0
+        raise
+
+
+async def _exchange(
+    http: httpx.AsyncClient,
+    url: str,
+    body: bytes,
+    clock: AnswerClock,
+    on_text: OnText | None,
+    used: TokenCount,
+) -> ModelAnswer:
     with _translating():
         async with clock.limiting(), http.stream("POST", url, content=body) as response:
             if response.status_code != httpx.codes.OK:
@@ -45,7 +82,12 @@ async def exchange(
             kind = response.headers.get("content-type", "")
             if "html" in kind:
                 raise ModelError("invalid", "the response is HTML, not an answer")
-            return await _Receiver(len(body), clock, on_text).receive(response, kind)
+            receiver = _Receiver(len(body), clock, on_text)
+            try:
+                return await receiver.receive(response, kind)
+            finally:
+                counted = receiver.count()
+                used.prompt, used.output = counted.prompt, counted.output
 
 
 class _Receiver:
@@ -55,6 +97,9 @@ class _Receiver:
         self._builder = AnswerBuilder(request_bytes)
         self._clock = clock
         self._on_text = on_text
+
+    def count(self) -> TokenCount:
+        return self._builder.count()
 
     async def receive(self, response: httpx.Response, kind: str) -> ModelAnswer:
         if "json" in kind:

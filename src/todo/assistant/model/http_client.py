@@ -12,7 +12,14 @@ import time
 
 import httpx
 
-from todo.assistant.model.client import Mode, ModelAnswer, ModelError, ModelRequest, OnText
+from todo.assistant.model.client import (
+    Mode,
+    ModelAnswer,
+    ModelError,
+    ModelRequest,
+    OnText,
+    TokenCount,
+)
 from todo.assistant.model.clock import AnswerClock
 from todo.assistant.model.dialect import Dialect
 from todo.assistant.model.exchange import BadRequestError, exchange
@@ -91,30 +98,32 @@ class HttpModelClient:
         on_text: OnText | None = None,
         *,
         timeout_s: float | None = None,
+        used: TokenCount | None = None,
     ) -> ModelAnswer:
         """Ask the model; see `ModelClient`."""
         whole_s = self._run_timeout_s if timeout_s is None else min(timeout_s, self._run_timeout_s)
         clock = AnswerClock(whole_s, self._token_timeout_s)
+        used = TokenCount() if used is None else used
         outcome = "canceled"
         try:
             with self._metrics.asking():
-                answer = await self._ask(request, on_text, clock)
+                answer = await self._ask(request, on_text, clock, used)
             outcome = "answered"
         except ModelError as error:
             outcome = error.reason
             raise
         finally:
             self._metrics.count_request(outcome)
-        self._metrics.count_tokens(answer.prompt_tokens, answer.output_tokens)
+            self._metrics.count_tokens(used.prompt, used.output)
         return answer
 
     async def _ask(
-        self, request: ModelRequest, on_text: OnText | None, clock: AnswerClock
+        self, request: ModelRequest, on_text: OnText | None, clock: AnswerClock, used: TokenCount
     ) -> ModelAnswer:
         self._raise_pause()
         try:
             with self.breaker.calling():
-                return await self._exchange(request, on_text, clock)
+                return await self._exchange(request, on_text, clock, used)
         except BreakerOpenError as error:
             wait_s = error.retry_after_s
             raise ModelError("breaker-open", retry_after_s=wait_s) from None
@@ -126,14 +135,14 @@ class HttpModelClient:
             raise
 
     async def _exchange(
-        self, request: ModelRequest, on_text: OnText | None, clock: AnswerClock
+        self, request: ModelRequest, on_text: OnText | None, clock: AnswerClock, used: TokenCount
     ) -> ModelAnswer:
         dialect = self._dialect
         try:
             while True:
                 body = dialect.render(self._model, request)
                 try:
-                    answer = await exchange(self._http, self._url, body, clock, on_text)
+                    answer = await exchange(self._http, self._url, body, clock, on_text, used)
                 except BadRequestError as error:
                     adapted = dialect.adapt(error.response)
                     if adapted is None:

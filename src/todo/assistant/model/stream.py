@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from todo.assistant.model.client import ModelAnswer, ModelError, ModelToolCall
+from todo.assistant.model.client import ModelAnswer, ModelError, ModelToolCall, TokenCount
 
 MAX_ANSWER_BYTES = 2 * 1024 * 1024
 MAX_LINE_BYTES = 256 * 1024
@@ -21,6 +21,12 @@ DONE = b"[DONE]"
 
 # What the tokens of an English text come to, for servers that do not count them.
 _BYTES_PER_TOKEN = 4
+_MAX_TOKENS = 100_000_000
+
+
+def estimate_tokens(size: int) -> int:
+    """Return how many tokens a text of a size in bytes has."""
+    return -(-size // _BYTES_PER_TOKEN)
 
 
 class EventLines:
@@ -125,21 +131,24 @@ class AnswerBuilder:
         if not text.strip() and not calls:
             # A model may have nothing to say; a server without a choice is not one.
             raise ModelError("invalid", "the answer is empty", of_server=not self._has_choices)
-        size = self._thought_bytes + len(text.encode())
-        size += sum(len(call.name) + len(call.arguments) for call in calls)
-        return ModelAnswer(
-            text=text,
-            calls=calls,
-            prompt_tokens=self._count("prompt_tokens", self._request_bytes),
-            output_tokens=self._count("completion_tokens", size),
-            finish_reason=self.finish_reason,
+        used = self.count()
+        return ModelAnswer(text, calls, used.prompt, used.output)
+
+    def count(self) -> TokenCount:
+        """Return what the request has used until now."""
+        size = self._thought_bytes + sum(len(text.encode()) for text in self._texts)
+        size += sum(len(call.name) + sum(map(len, call.arguments)) for call in self._calls)
+        return TokenCount(
+            self._count("prompt_tokens", self._request_bytes),
+            self._count("completion_tokens", size),
         )
 
     def _count(self, name: str, size: int) -> int:
         count = self._usage.get(name)
-        if isinstance(count, int) and not isinstance(count, bool) and count >= 0:
-            return count
-        return -(-size // _BYTES_PER_TOKEN)
+        if not isinstance(count, int) or isinstance(count, bool):
+            return estimate_tokens(size)
+        # More than any model reads is a mistake of the server, and no column could keep it.
+        return count if 0 <= count <= _MAX_TOKENS else estimate_tokens(size)
 
     def _add_choice(self, choice: Mapping[str, Any]) -> tuple[str, bool]:
         self._has_choices = True

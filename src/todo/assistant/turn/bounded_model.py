@@ -10,6 +10,7 @@ from todo.assistant.model.client import (
     ModelError,
     ModelRequest,
     OnText,
+    TokenCount,
 )
 from todo.assistant.turn.budget import TurnBudget
 
@@ -66,15 +67,17 @@ class BoundedModel:
         if not self._budget.has_model():
             raise OverBudgetError
         left_s = self._left_s()
+        used = TokenCount()
         try:
             async with asyncio.timeout(left_s + _GRACE_S):
-                answer = await self._model.ask(request, on_text, timeout_s=left_s)
+                return await self._model.ask(request, on_text, timeout_s=left_s, used=used)
         except TimeoutError:
             raise ModelError("timeout") from None
-        self.prompt_tokens += answer.prompt_tokens
-        self.output_tokens += answer.output_tokens
-        self._budget.charge_model(answer.prompt_tokens, answer.output_tokens)
-        return answer
+        finally:
+            # Also of a request that fails, or whose client leaves: the server charges for it.
+            self.prompt_tokens += used.prompt
+            self.output_tokens += used.output
+            self._budget.charge_model(used.prompt, used.output)
 
     def _left_s(self) -> float:
         return max(0.0, self._ends_at - time.monotonic())

@@ -75,7 +75,10 @@ def test_arguments_are_a_text_in_the_end(arguments: object, text: str) -> None:
     assert join(piece(arguments, "a", id="x")) == (ModelToolCall("x", "a", text),)
 
 
-@pytest.mark.parametrize("counts", [None, {}, {"prompt_tokens": -1}, {"prompt_tokens": "9"}])
+@pytest.mark.parametrize(
+    "counts",
+    [None, {}, *({"prompt_tokens": count} for count in (-1, "9", True, 10**9, 2**63))],
+)
 def test_tokens_that_no_server_has_counted_are_estimated(counts: object) -> None:
     builder = AnswerBuilder(400)
     choice = {"message": {"content": "x" * 8}}
