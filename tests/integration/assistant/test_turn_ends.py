@@ -24,7 +24,7 @@ from todo.assistant.turn.answer import ToolUse, TurnAnswer
 from todo.core.errors import DatabaseUnavailableError, RateLimitedError
 
 LEAVES = pytest.mark.parametrize("headers", [{}, STREAM], ids=["json", "events"])
-BUDGET = "50 messages a minute; 0 are left."
+BUDGET = "50 messages per minute; 0 are left."
 
 
 async def wait_forever() -> None:

@@ -376,7 +376,7 @@ def test_a_used_up_budget_of_turns_refuses_the_message(desk: Desk, ann: Caller) 
     assistant = desk.hire(ai_turns_per_minute=2)
     for _ in range(2):
         desk.ask(assistant, ann, "help")
-    with pytest.raises(RateLimitedError, match="2 messages a minute is used up: 0 are left") as hit:
+    with pytest.raises(RateLimitedError, match="2 messages per minute; 0 are left") as hit:
         desk.ask(assistant, ann, "add buy milk")
     assert int(hit.value.headers["Retry-After"]) > 0
     assert desk.tasks(ann) == {}
@@ -385,7 +385,7 @@ def test_a_used_up_budget_of_turns_refuses_the_message(desk: Desk, ann: Caller) 
 def test_a_used_up_budget_of_calls_refuses_the_message(desk: Desk, ann: Caller) -> None:
     assistant = desk.hire(ai_tool_calls_per_hour=1)
     desk.ask(assistant, ann, "add buy milk")
-    with pytest.raises(RateLimitedError, match="1 tool calls an hour"):
+    with pytest.raises(RateLimitedError, match="1 tool call per hour"):
         desk.ask(assistant, ann, "add buy bread")
     assert set(desk.tasks(ann)) == {"buy milk"}
 

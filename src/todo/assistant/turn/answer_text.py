@@ -16,7 +16,7 @@ from todo.mcp.tools.task_view import render_due
 from todo.schedule.due import check_zone
 
 UNDO_HINT = 'To take it back, write "undo".'
-NOTHING_PLANNED = "There is nothing that waits for your confirmation."
+NOTHING_PLANNED = "No changes are waiting for confirmation."
 DECLINED = "Nothing was changed."
 NOTHING_TO_UNDO = "There is nothing to undo."
 EXAMPLES = (
@@ -28,11 +28,11 @@ HELP = (
     f" changes wait for your confirmation, and everything can be undone.\n{EXAMPLES}"
 )
 NOT_UNDERSTOOD = f"That was not understood, so nothing was done.\n{EXAMPLES}"
-STOPPED = "The model stopped before it was finished; what it did until then is done."
+STOPPED = "The model stopped early. The changes that it made until then stay."
 PLAN_TOO_LONG = "That changes too much for one plan, so nothing of it was done. Name fewer tasks."
-NO_PLAN = "The rest waits for your confirmation, but could not be stored; write it once more."
-WHICH_TASK = f"It is not clear which task is meant, so nothing was done.\n{EXAMPLES}"
-WHAT_CHANGE = f"It is not clear what is to be changed, so nothing was done.\n{EXAMPLES}"
+NO_PLAN = "The remaining changes could not be saved for confirmation. Send the message again."
+WHICH_TASK = f"The message does not say which task it means. Nothing was changed.\n{EXAMPLES}"
+WHAT_CHANGE = f"The message does not say what to change. Nothing was changed.\n{EXAMPLES}"
 _MAX_SHOWN = 20
 _TITLE_LENGTH = 255
 _SHORTER_TITLES = (60, 30, 15)

@@ -53,8 +53,8 @@ class _Limit:
     def _refuse(self, error: RateLimitedError) -> RateLimitedError:
         wait_s = error.headers["Retry-After"]
         detail = (
-            f"The assistant's budget of {self.amount} is used up: 0 are left. Nothing was done;"
-            f" try again in {wait_s} seconds, as `Retry-After` says."
+            f"Limit of the assistant reached: {self.amount}; 0 are left. Nothing was done."
+            f" Retry in {_count(int(wait_s), 'second')}."
         )
         return RateLimitedError(detail, headers=error.headers)
 
@@ -80,10 +80,10 @@ class Budgets:
 
         turns, calls = settings.ai_turns_per_minute, settings.ai_tool_calls_per_hour
         tokens, cost = settings.ai_tokens_per_day, settings.ai_cost_per_day
-        self._turns = make("turns", turns, _MINUTE_S, f"{turns} messages a minute")
-        self._calls = make("tool-calls", calls, _HOUR_S, f"{calls} tool calls an hour")
-        self._tokens = make("tokens", tokens, _DAY_S, f"{tokens} tokens a day")
-        self._cost = make("cost", float(cost), _DAY_S, f"{cost} a day")
+        self._turns = make("turns", turns, _MINUTE_S, f"{_count(turns, 'message')} per minute")
+        self._calls = make("tool-calls", calls, _HOUR_S, f"{_count(calls, 'tool call')} per hour")
+        self._tokens = make("tokens", tokens, _DAY_S, f"{_count(tokens, 'token')} per day")
+        self._cost = make("cost", float(cost), _DAY_S, f"{cost} per day")
         self._concurrency = settings.ai_concurrency
         self._prices = (settings.ai_cost_per_million_input, settings.ai_cost_per_million_output)
         self._running: Counter[str] = Counter()
@@ -116,8 +116,8 @@ class Budgets:
     def _refuse_concurrent(self) -> RateLimitedError:
         most = self._concurrency
         return RateLimitedError(
-            f"The assistant works on {most} messages of a user at a time, and is working on as"
-            " many: 0 are left. Wait for an answer, then repeat the request.",
+            f"Limit of the assistant reached: {_count(most, 'message')} at a time; 0 are left."
+            " Nothing was done. Wait for an answer, then send the message again.",
             headers={
                 "Retry-After": str(_BUSY_RETRY_S),
                 "RateLimit-Policy": f'"assistant-concurrency";q={most}',
@@ -167,3 +167,7 @@ class TurnBudget:
     def charge_model(self, prompt_tokens: int, output_tokens: int) -> None:
         """Count what a model read and wrote."""
         self.budgets.charge_model(self.keys, prompt_tokens, output_tokens)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -44,7 +44,7 @@ def test_turns_refill_evenly_and_say_what_is_left() -> None:
         "RateLimit-Policy": '"assistant-turns";q=2;w=60',
         "RateLimit": '"assistant-turns";r=0;t=30',
     }
-    assert "2 messages a minute is used up: 0 are left" in hit.value.detail
+    assert "Limit of the assistant reached: 2 messages per minute; 0 are left." in hit.value.detail
     clock.now = 30
     _spend(budgets, _ANN)
 
@@ -62,7 +62,7 @@ def test_tool_calls_that_are_used_up_refuse_the_next_turn() -> None:
     budgets = _make(ai_tool_calls_per_hour=2)
     with budgets.spend(_ANN) as turn:
         assert [turn.take_call() for _ in range(3)] == [True, True, False]
-    with pytest.raises(RateLimitedError, match="2 tool calls an hour"):
+    with pytest.raises(RateLimitedError, match="2 tool calls per hour"):
         _spend(budgets, _ANN)
 
 
