@@ -6,9 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 
 from todo.assistant.model.client import ModelError
 
-# Who waits less has a caller with little time left; the server may be well.
-_FAIR_S = 5.0
-
 
 class AnswerClock:
     """Ends the wait for an answer."""
@@ -26,6 +23,7 @@ class AnswerClock:
         self._gap_s = gap_s
         self._timeout = asyncio.timeout_at(None)
         self._with_caller = False
+        self._is_gap = False
         self.first_token_s: float | None = None
 
     @property
@@ -33,9 +31,12 @@ class AnswerClock:
         """Seconds since the start."""
         return self._loop.time() - self._started_s
 
-    @property
-    def _gap_end_s(self) -> float:
-        return min(self._whole_at_s, self._loop.time() + self._gap_s)
+    def _start_gap(self) -> float:
+        """Return when the wait for the next token ends."""
+        gap_at_s = self._loop.time() + self._gap_s
+        # The whole time can be short because of the caller: the server may be well.
+        self._is_gap = gap_at_s <= self._whole_at_s
+        return min(self._whole_at_s, gap_at_s)
 
     @contextlib.asynccontextmanager
     async def limiting(self) -> AsyncIterator[None]:
@@ -45,24 +46,24 @@ class AnswerClock:
             ModelError: The time is over.
         """
         # One request may be sent again in other words; its time is still the same.
-        self._timeout = asyncio.timeout_at(self._gap_end_s)
+        self._timeout = asyncio.timeout_at(self._start_gap())
         try:
             async with self._timeout:
                 yield
         except TimeoutError:
             if not self._timeout.expired():
                 raise
-            fair = self.elapsed_s >= min(_FAIR_S, self._gap_s) and not self._with_caller
+            of_server = self._is_gap and not self._with_caller
             what = "no token has arrived" if self.first_token_s is None else "there is no end"
             raise ModelError(
-                "timeout", f"{what} after {self.elapsed_s:.1f} s", of_server=fair
+                "timeout", f"{what} after {self.elapsed_s:.1f} s", of_server=of_server
             ) from None
 
     def note_token(self) -> None:
         """Let the time to the next token start."""
         if self.first_token_s is None:
             self.first_token_s = self.elapsed_s
-        self._timeout.reschedule(self._gap_end_s)
+        self._timeout.reschedule(self._start_gap())
 
     @contextlib.contextmanager
     def with_caller(self) -> Iterator[None]:
@@ -72,4 +73,4 @@ class AnswerClock:
         # Stays set if the time is over: then the caller took it.
         yield
         self._with_caller = False
-        self._timeout.reschedule(self._gap_end_s)
+        self._timeout.reschedule(self._start_gap())
