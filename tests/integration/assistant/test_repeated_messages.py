@@ -10,6 +10,8 @@ from tests.integration.assistant.turn_world import CONVERSATIONS, STREAM, Call, 
 from todo.assistant.conversations import open_turn
 from todo.assistant.conversations.turn_store import CHANGED
 from todo.assistant.turn.answer import TurnAnswer
+from todo.core.errors import RateLimitedError
+from todo.writes.unit_of_work import UnitOfWork
 
 KEY = {"Idempotency_Key": "the key"}
 LONG_AGO = "UPDATE message SET created_at = '{}'"
@@ -170,5 +172,28 @@ def test_a_token_that_requires_a_key_needs_one_for_the_message_only(play: Play) 
         assert world.assistant.calls == []
         await world.send(token=made["token"], **KEY).read()
         assert await count_tasks(world) == 1
+
+    play(act)
+
+
+def test_a_message_without_a_budget_is_refused_before_anything_is_stored(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse_lock(*_args: object, **_more: object) -> None:
+        raise AssertionError("the account must not be locked")
+
+    async def act(world: TurnWorld) -> None:
+        change_once(world)
+        answer = await world.send(**KEY).read()
+        world.assistant.refusal = RateLimitedError("None is left.", headers={"Retry-After": "7"})
+        # An answer that is stored costs no budget.
+        assert await world.send(**KEY).read() == answer
+        with monkeypatch.context() as context:
+            context.setattr(UnitOfWork, "lock", refuse_lock)
+            for headers in ({}, STREAM, {"Idempotency_Key": "another key"}):
+                exchange = world.send("again", **headers)
+                assert (await exchange.read(429))["detail"] == "None is left."
+                assert exchange.headers["retry-after"] == "7"
+        assert len(world.assistant.calls) == await count_tasks(world) == 1
 
     play(act)

@@ -20,6 +20,7 @@ from todo.assistant.turn.answer import Events, ToolUse, Turn, TurnAnswer
 from todo.auth.tokens import TokenVerifier
 from todo.config.settings import Settings
 from todo.core.caller import Caller
+from todo.core.errors import RateLimitedError
 from todo.core.timestamps import format_timestamp
 from todo.db.statement import Statement
 from todo.tasks.service import TaskService
@@ -72,6 +73,7 @@ class ScriptedAssistant:
         script: What the test says.
         calls: All turns.
         began: The turns that a test has not waited for.
+        refusal: Raised before a new message is stored.
     """
 
     script: Script
@@ -79,6 +81,11 @@ class ScriptedAssistant:
     running: int = 0
     cancelled: int = 0
     began: "asyncio.Queue[Call]" = field(default_factory=asyncio.Queue)
+    refusal: RateLimitedError | None = None
+
+    def check(self, _caller: Caller) -> None:
+        if self.refusal is not None:
+            raise self.refusal
 
     async def run(
         self,

@@ -227,7 +227,8 @@ async def open_turn(
     repeatable = await identify_repeatable(request, caller)
     check_conditions(request, caller, changes_existing=False)
     state = request.app.state
-    stored = TurnStore(state, caller, question, conversation_id, repeatable)
+    assistant = await state.turns.get_assistant(state)
+    stored = TurnStore(state, caller, question, conversation_id, repeatable, check=assistant.check)
     found = await stored.begin(started_at + find_timeout(state))
     return OpenTurn(state, caller, question, stored, found, started_at)
 

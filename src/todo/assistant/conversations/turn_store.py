@@ -103,6 +103,7 @@ class TurnStore:
         question: str,
         conversation_id: UUID | None,
         repeatable: Repeatable | None,
+        check: Callable[[Caller], None],
     ) -> None:
         """Prepare.
 
@@ -112,12 +113,14 @@ class TurnStore:
             question: The message.
             conversation_id: None for a new conversation.
             repeatable: What a repetition is recognized by; None without a key.
+            check: Raises `RateLimitedError` for a new message that would be refused.
         """
         self._state = state
         self._caller = caller
         self._question = question
         self._conversation_id = None if conversation_id is None else str(conversation_id)
         self._repeatable = repeatable
+        self._check = check
         self._begun: Begun | None = None
         self._timeout_s: float = state.settings.ai_run_timeout_s
 
@@ -128,6 +131,7 @@ class TurnStore:
             until: How long to wait for an earlier request that still runs, on the monotonic clock.
 
         Raises:
+            RateLimitedError: A budget is used up.
             NotFoundError: There is no such conversation, or the caller does not see it.
             ReadOnlyError: It was begun with another kind of token.
             QuotaExceededError: The conversations take too much.
@@ -219,6 +223,8 @@ class TurnStore:
 
     async def _open(self, work: UnitOfWork) -> StoredResponse:
         """Store the question and a running answer."""
+        # Before the account is locked: a client in a loop must not delay its writes.
+        self._check(self._caller)
         # An export finds conversations by their account.
         await work.lock(self._caller.user)
         messages = ConversationRepository(work.session, self._caller)

@@ -88,6 +88,19 @@ class Budgets:
         self._prices = (settings.ai_cost_per_million_input, settings.ai_cost_per_million_output)
         self._running: Counter[str] = Counter()
 
+    def check(self, caller: Caller) -> None:
+        """Refuse a turn that `spend` would refuse; count nothing.
+
+        Raises:
+            RateLimitedError: As `spend`.
+        """
+        keys = _keys_of(caller)
+        if self._running[caller.user] >= self._concurrency:
+            raise self._refuse_concurrent()
+        for limit in (self._calls, self._turns):
+            if limit is not None:
+                limit.require(keys)
+
     @contextlib.contextmanager
     def spend(self, caller: Caller) -> Iterator["TurnBudget"]:
         """Count a turn, which is the block.
@@ -95,14 +108,8 @@ class Budgets:
         Raises:
             RateLimitedError: A budget is used up, or too many turns of the user are running.
         """
-        keys: tuple[str, ...] = (f"user:{caller.user}",)
-        if caller.token_id is not None:
-            keys += (f"token:{caller.token_id}",)
-        user = caller.user
-        if self._running[user] >= self._concurrency:
-            raise self._refuse_concurrent()
-        if self._calls is not None:
-            self._calls.require(keys)
+        keys, user = _keys_of(caller), caller.user
+        self.check(caller)
         if self._turns is not None:
             self._turns.take(keys)
         self._running[user] += 1
@@ -171,3 +178,8 @@ class TurnBudget:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _keys_of(caller: Caller) -> tuple[str, ...]:
+    user = (f"user:{caller.user}",)
+    return user if caller.token_id is None else (*user, f"token:{caller.token_id}")

@@ -125,6 +125,14 @@ class Assistant:
             model = BoundedModel(self._model, turn.budget, ends_at)
             await turn.use_model(model, self._model_name, message, context)
 
+    def check(self, caller: Caller) -> None:
+        """Refuse a message for which `run` has no budget, before anything is stored.
+
+        Raises:
+            RateLimitedError: The person or the token used up a budget.
+        """
+        self._budgets.check(caller)
+
     async def close(self) -> None:
         """Close the connections to the model server."""
         if self._model is not None:

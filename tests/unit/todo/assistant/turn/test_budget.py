@@ -115,3 +115,14 @@ def test_without_limits_nothing_is_refused() -> None:
         turn.charge_model(10**9, 10**9)
         assert turn.has_model()
         assert turn.take_call()
+
+
+def test_a_check_refuses_what_a_turn_would_be_refused_for_and_counts_nothing() -> None:
+    budgets = _make(ai_turns_per_minute=1, ai_concurrency=1)
+    for _ in range(3):
+        budgets.check(_ANN)
+    with budgets.spend(_ANN), pytest.raises(RateLimitedError):
+        budgets.check(_ANN)
+    with pytest.raises(RateLimitedError):
+        budgets.check(_ANN)
+    budgets.check(Caller("ben"))
