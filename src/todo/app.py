@@ -25,7 +25,7 @@ from todo.api.schemas import Problem
 from todo.api.swagger_ui import router as docs_router
 from todo.assistant.router import router as assistant_router
 from todo.assistant.service import close_assistant
-from todo.assistant.turns import Turns
+from todo.assistant.turns import ProcessTurns
 from todo.auth.api_tokens import ApiTokens
 from todo.auth.authenticator import Authenticator
 from todo.auth.cutoffs import Cutoffs
@@ -122,7 +122,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     )
     app.state.settings = settings
     app.state.assistant = None
-    app.state.turns = Turns()
+    app.state.turns = ProcessTurns()
     app.state.database = database
     app.state.health = health
     app.state.metrics = metrics

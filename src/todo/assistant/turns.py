@@ -2,23 +2,25 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from todo.assistant.service import get_assistant
 
 if TYPE_CHECKING:
     from todo.assistant.turn.runner import Assistant
 
+T = TypeVar("T")
+
 GRACE_S = 2.0
 """How long a turn may continue when the process stops."""
 
 
-class Turns:
-    """One for the process."""
+class ProcessTurns:
+    """The turns of one process, and the making of its assistant."""
 
     def __init__(self) -> None:
         self._stopping = asyncio.Event()
-        self._making = asyncio.Lock()
+        self._making: asyncio.Task[Assistant] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def stop(self) -> None:
@@ -32,10 +34,12 @@ class Turns:
 
     async def get_assistant(self, state: Any) -> "Assistant":  # noqa: ANN401 - the application's
         """Return the assistant of the process; the first call makes it."""
-        async with self._making:
-            if state.assistant is None:
+        if state.assistant is None:
+            if self._making is None or self._making.done():
                 # It imports for a tenth of a second, in which other requests continue.
-                return await asyncio.to_thread(get_assistant, state)
+                self._making = self.start(asyncio.to_thread(get_assistant, state))
+            # A client that leaves must not let the next one make a second assistant.
+            return await asyncio.shield(self._making)
         return get_assistant(state)
 
     async def close(self) -> None:
@@ -43,8 +47,9 @@ class Turns:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def start(self, work: Coroutine[Any, Any, object]) -> None:
-        """Run something that nobody waits for."""
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run something to its end, also if nobody waits for it."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -21,7 +21,7 @@ from todo.core.caller import Caller
 from todo.core.errors import ProblemError, UnavailableError
 
 if TYPE_CHECKING:
-    from todo.assistant.turns import Turns
+    from todo.assistant.turns import ProcessTurns
     from todo.config.settings import Settings
 
 CLIENT_LEFT = 499
@@ -134,7 +134,7 @@ class OpenTurn:
             return self.replay
         begun = self.begun
         assert begun is not None  # noqa: S101 - narrows the type
-        turns: Turns = self.state.turns
+        turns: ProcessTurns = self.state.turns
         recorder = Recorder(events)
         left_s = max(1.0, self._started_at + timeout_s - time.monotonic())
         work = asyncio.create_task(self._ask(begun, recorder, left_s))
