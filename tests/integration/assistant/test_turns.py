@@ -1,12 +1,15 @@
 """Turns of the assistant: by rules, with a decision of a model, and with tools."""
 
 import asyncio
+import threading
 from dataclasses import replace
 
 import pytest
 
 from tests.integration.assistant.desk import DEADLINE_S, Desk, Events, Model, choose, say
 from todo.assistant.model.client import Mode, ModelAnswer, ModelError, ModelRequest, TokenCount
+from todo.assistant.rules import engine
+from todo.assistant.rules.decision import Decision, RuleContext
 from todo.assistant.turn import runner
 from todo.assistant.turn.answer import AGENT, Turn, TurnAnswer
 from todo.core.caller import Caller
@@ -117,6 +120,26 @@ def test_a_reply_reads_no_tasks(desk: Desk, ann: Caller, monkeypatch: pytest.Mon
     monkeypatch.setattr(runner, "read_context", read_context)
     for message in ("help", "thanks", "undo"):
         assert desk.ask(assistant, ann, message, [_note(added)]).degraded is None
+
+
+def test_rules_do_not_compute_about_many_tasks_on_the_event_loop(
+    desk: Desk, ann: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def decide(message: str, context: RuleContext) -> Decision | None:
+        threads.append(threading.current_thread())
+        return engine.decide(message, context)
+
+    monkeypatch.setattr(runner, "decide", decide)
+    assistant = desk.hire()
+    desk.ask(assistant, ann, "complete one")
+    for start in range(0, 300, 50):
+        tasks = [{"title": f"task {number}"} for number in range(start, start + 50)]
+        desk.call(ann, "add_tasks", tasks=tasks)
+    assert desk.ask(assistant, ann, "complete task 7").changed
+    main = threading.main_thread()
+    assert [thread is main for thread in threads] == [True, False]
 
 
 def test_no_deletes_the_plan(desk: Desk, ann: Caller) -> None:

@@ -39,17 +39,18 @@ def decide(message: str, context: RuleContext) -> Decision | None:
 
 def _decide_line(line: Line, context: RuleContext) -> Decision | None:
     local = context.now.astimezone(context.zone)
+    every = TaskIndex(context.tasks, local)
+    if line.is_question:
+        return decide_find(line, context, every)
     opened = TaskIndex([task for task in context.tasks if not task.is_completed], local)
     closed = TaskIndex([task for task in context.tasks if task.is_completed], local)
-    if line.is_question:
-        return decide_find(line, context, TaskIndex(context.tasks, local))
     added = decide_addition(line, context, opened)
     if added is not None:
         return added
     changes = _find_changes(line, context, opened, closed)
     if changes:
         return changes[0] if len(changes) == 1 else None
-    found = decide_find(line, context, TaskIndex(context.tasks, local))
+    found = decide_find(line, context, every)
     if found is not None:
         return found
     needed = decide_need(line, context, opened)

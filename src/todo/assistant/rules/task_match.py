@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from todo.assistant.rules.decision import TaskName
 from todo.assistant.rules.vocabulary import PHRASE_FILLERS, TASK_NOUNS
@@ -77,7 +78,7 @@ class TaskIndex:
     def __init__(self, tasks: Sequence[TaskName], now: datetime | None = None) -> None:
         self._tasks = tasks
         self._now = now
-        self._titles = [_contents(split_words(task.title[:_TITLE_LENGTH])) for task in tasks]
+        self._titles = [_read_title(task.title[:_TITLE_LENGTH]) for task in tasks]
         self._numbers: dict[str, set[int]] = defaultdict(set)
         for number, title in enumerate(self._titles):
             for word in title:
@@ -172,6 +173,12 @@ class TaskIndex:
     def _find_near(self, word: str) -> set[int]:
         near = (numbers for other, numbers in self._numbers.items() if is_near(word, other))
         return set().union(*near)
+
+
+@lru_cache(8192)
+def _read_title(title: str) -> frozenset[str]:
+    """Return the words of a title; each message is about the same ones."""
+    return _contents(split_words(title))
 
 
 def _contents(words: list[str]) -> frozenset[str]:

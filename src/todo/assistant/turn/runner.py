@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from todo.assistant.model.client import ModelClient, ModelError
-from todo.assistant.rules.decision import Decision
+from todo.assistant.rules.decision import Decision, RuleContext
 from todo.assistant.rules.engine import decide
 from todo.assistant.rules.reply import decide_reply
 from todo.assistant.turn import answer_text
@@ -34,6 +34,7 @@ from todo.mcp.tool import Json
 
 OVER_BUDGET = "over-budget"
 _MODEL_LENGTH = 64
+_MANY_TASKS = 300
 
 
 class Assistant:
@@ -114,7 +115,7 @@ class Assistant:
             return
         context = await read_context(self._state.database, caller, turn.now, open_plan)
         turn.context = context
-        decision = decide(message, context.rules)
+        decision = await _decide_by_rules(message, context.rules)
         if decision is not None:
             await turn.carry_out(decision)
         elif self._model is None:
@@ -137,6 +138,13 @@ class Assistant:
         """Close the connections to the model server."""
         if self._model is not None:
             await self._model.close()
+
+
+async def _decide_by_rules(message: str, rules: RuleContext) -> Decision | None:
+    """Decide by rules; about many tasks in a thread, since it takes up to a third of a second."""
+    if len(rules.tasks) < _MANY_TASKS:
+        return decide(message, rules)
+    return await asyncio.to_thread(decide, message, rules)
 
 
 class _Turn:
