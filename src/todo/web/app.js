@@ -104,7 +104,7 @@ async function send(method, path, { query = {}, body, headers, signal } = {}) {
   }
   const fields = { Accept: "application/json", Authorization: `Bearer ${session.token}`, ...headers };
   if (body) fields["Content-Type"] = "application/json";
-  if (method !== "GET") fields["Idempotency-Key"] = makeKey();
+  if (method !== "GET") fields["Idempotency-Key"] ??= makeKey();
   const token = session.token;
   // Without the browser's cache, which does not keep the answers to two people apart.
   const options = { method, headers: fields, body: body && JSON.stringify(body), signal, cache: "no-store" };
@@ -160,6 +160,9 @@ async function* readChunks(stream) {
       if (done) return;
       yield value;
     }
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem("The connection was lost. Try again.");
   } finally {
     reader.cancel().catch(() => {});
   }
@@ -328,7 +331,7 @@ const tasks = { turn: 0, items: [], cursor: null, refresh: () => fetchTasks(fals
 const runs = { turn: 0, items: [], before: null, open: new Map(), refresh: () => fetchRuns(false) };
 const earlier = { turn: 0, items: [], next: null };
 const refreshEarlier = async () => byId("earlier").open && fetchConversations(false);
-const chat = { turn: 0, conversation: null, abort: null, older: null, refresh: refreshEarlier };
+const chat = { turn: 0, conversation: null, abort: null, older: null, lost: null, refresh: refreshEarlier };
 const views = { tasks, assistant: chat, runs };
 
 /** Return what tells whether an answer is still wanted: not after a later request, nor signed out. */
@@ -339,7 +342,7 @@ function startTurn(view) {
 
 function findView() {
   const name = location.hash.slice(1);
-  return name in views ? name : "tasks";
+  return Object.hasOwn(views, name) ? name : "tasks";
 }
 
 function openView() {
@@ -830,22 +833,31 @@ function formatValue(field, value) {
 
 async function ask() {
   const message = byId("message").value.trim();
-  if (!message) return;
+  if (!message || chat.abort) return;
+  // If the connection was lost, the service may have done what the message says: the same key, once.
+  const sent = chat.lost?.message === message ? chat.lost : { message, key: makeKey() };
+  sent.body ??= { message, ...(chat.conversation && { conversation_id: chat.conversation }) };
+  chat.lost = null;
   addMessage("You", makeText(message));
   byId("message").value = "";
+  say("error");
   const { token } = session;
   const text = make("div", { class: "text", dir: "auto" });
   const answer = addMessage("Assistant", text);
   setBusy(true);
   try {
-    await readAnswer(message, answer, text);
+    await readAnswer(sent, answer, text);
   } catch (error) {
     const isStopped = error.name === "AbortError";
-    const end = isStopped ? "Stopped. What it had changed by then is listed under Agents." : "No answer.";
-    answer.append(make("p", { class: "hint" }, end));
+    const end = isStopped ? "Stopped." : "No answer.";
+    const rest = error.status ? "" : " What it had changed by then is listed under Agents.";
+    answer.append(make("p", { class: "hint" }, end + rest));
+    if (!isStopped && !error.status) chat.lost = sent;
     // It need not be typed again, unless somebody else signs in now.
     if (session.token === token) byId("message").value ||= message;
-    throw error;
+    if (error.status !== 404) throw error;
+    chat.conversation = null;
+    throw new Problem("This conversation was deleted. Send the message again to start another one.", 404);
   } finally {
     setBusy(false);
   }
@@ -867,17 +879,20 @@ function renderMessage(who, content) {
 function setBusy(isBusy) {
   chat.abort = isBusy ? new AbortController() : null;
   byId("log").setAttribute("aria-busy", String(isBusy));
+  const { activeElement } = document;
   byId("send").disabled = isBusy;
   byId("stop").hidden = !isBusy;
+  // A button that goes away takes the focus with it.
+  if (isBusy && activeElement === byId("send")) byId("stop").focus();
+  if (!isBusy && activeElement === byId("stop")) byId("send").focus();
 }
 
 function stopChat() {
   chat.abort?.abort();
 }
 
-async function readAnswer(message, answer, text) {
-  const body = { message, ...(chat.conversation && { conversation_id: chat.conversation }) };
-  const headers = { Accept: "text/event-stream" };
+async function readAnswer({ body, key }, answer, text) {
+  const headers = { Accept: "text/event-stream", "Idempotency-Key": key };
   const response = await send("POST", "assistant", { body, headers, signal: chat.abort.signal });
   for await (const { event, data } of readEvents(response)) {
     const found = JSON.parse(data);
@@ -887,7 +902,7 @@ async function readAnswer(message, answer, text) {
     if (event === "done") return showAnswer(found, answer, text);
     answer.scrollIntoView({ block: "end" });
   }
-  throw new Problem("The answer was interrupted. What it changed is listed under Agents.");
+  throw new Problem("The answer was interrupted. Try again.");
 }
 
 function showAnswer(found, answer, text) {
@@ -943,7 +958,7 @@ function clearLog(conversation) {
   stopChat();
   chat.turn += 1;
   chat.conversation = conversation;
-  chat.older = null;
+  chat.older = chat.lost = null;
   byId("more-messages").hidden = true;
   say("log");
 }
@@ -1047,7 +1062,7 @@ byId("add").addEventListener("scroll", () => (byId("mirror").scrollLeft = byId("
 byId("message").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
-  if (!byId("send").disabled) act(ask);
+  act(ask);
 });
 addEventListener("hashchange", openView);
 addEventListener("online", follow);

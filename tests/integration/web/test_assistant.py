@@ -12,6 +12,21 @@ window.fetch = async () => new Response('event: done\\ndata: ' + JSON.stringify(
   {response: 'A plan.', tool_calls: [], plan: %s}) + '\\n\\n')
 """
 
+# The service does what the first message says, and the connection ends before its answer arrives.
+LOST_ANSWER = """
+(() => {
+  const original = window.fetch;
+  window.fetch = async (url, options) => {
+    const answer = await original(url, options);
+    if (!url.pathname.endsWith('/assistant')) return answer;
+    window.fetch = original;
+    await answer.text();
+    const start = (controller) => controller.error(new TypeError('network error'));
+    return new Response(new ReadableStream({start}));
+  };
+})()
+"""
+
 
 def tasks_of(visitor: Visitor) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = read(visitor.http.get(f"{API}/tasks"))["items"]
@@ -174,6 +189,46 @@ def test_what_was_typed_is_gone_after_signing_out(visitor: Visitor) -> None:
 
     visitor.wait("document.activeElement?.id === 'token'")
     assert visitor.browser.evaluate("document.querySelector('#message').value") == ""
+
+
+def test_a_message_whose_answer_was_lost_is_carried_out_once(visitor: Visitor) -> None:
+    open_assistant(visitor)
+    visitor.browser.evaluate(LOST_ANSWER)
+    visitor.browser.fill("#message", "add buy milk")
+    visitor.browser.press("Enter", 13, "\r")
+    visitor.wait_for_text("#error", "The connection was lost.")
+    assert [task["title"] for task in tasks_of(visitor)] == ["buy milk"]
+
+    visitor.browser.press("Enter", 13, "\r")
+
+    visitor.wait_for_text(".message:last-child", "buy milk")
+    visitor.wait("document.querySelector('#log').getAttribute('aria-busy') === 'false'")
+    assert [task["title"] for task in tasks_of(visitor)] == ["buy milk"]
+    assert visitor.read_texts("#error") == [""]
+    assert visitor.browser.complaints == []
+
+
+def test_a_conversation_that_was_deleted_elsewhere_is_left(visitor: Visitor) -> None:
+    open_assistant(visitor)
+    say(visitor, "add buy milk")
+    (found,) = read(visitor.http.get(f"{API}/conversations"))["items"]
+    visitor.http.delete(f"{API}/conversations/{found['id']}").raise_for_status()
+    say(visitor, "add buy bread")
+    visitor.wait_for_text("#error", "This conversation was deleted.")
+
+    visitor.browser.press("Enter", 13, "\r")
+
+    visitor.wait_for_text(".message:last-child", "buy bread")
+    assert {task["title"] for task in tasks_of(visitor)} == {"buy milk", "buy bread"}
+
+
+def test_an_address_that_names_no_view_shows_the_tasks(visitor: Visitor) -> None:
+    open_assistant(visitor)
+
+    visitor.browser.evaluate("location.hash = '#constructor'")
+
+    visitor.wait("!document.querySelector('#tasks').hidden")
+    assert visitor.browser.complaints == []
 
 
 def test_an_answer_without_a_model_says_so(visitor: Visitor) -> None:

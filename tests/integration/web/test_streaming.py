@@ -105,6 +105,23 @@ def test_stop_ends_the_answer_at_the_model_and_the_conversation_continues(
     assert visitor.browser.complaints == []
 
 
+def test_the_keyboard_stays_with_the_buttons_during_an_answer(
+    visitor: Visitor, model: ModelServer
+) -> None:
+    model.follow(hang_after(delta("Once")))
+    visitor.sign_in()
+    visitor.browser.click("a[href='#assistant']")
+    visitor.browser.fill("#message", MESSAGE)
+    visitor.browser.press("Tab", 9)
+    visitor.browser.press("Enter", 13, "\r")
+    visitor.wait_for_text(ANSWER, "Once")
+    assert visitor.browser.evaluate("document.activeElement.id") == "stop"
+
+    visitor.browser.press("Enter", 13, "\r")
+
+    visitor.wait(f"{IDLE} && document.activeElement.id === 'message'")
+
+
 def test_signing_out_during_an_answer_leaves_nothing_of_it(
     visitor: Visitor, model: ModelServer
 ) -> None:
