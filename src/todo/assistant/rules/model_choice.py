@@ -36,6 +36,12 @@ _DOUBT = re.compile(
     r"\b(?:not|never|if|when|once|unless|should|would|might|maybe|perhaps|almost|nearly|wonder|wish"
     r"|hope|will|he|she|they|said|says|told|someone|somebody)\b|n't\b|'ll\b"
 )
+_ALL_BUT = re.compile(r"\b(?:except|excluding|but|besides|apart)\b")
+# What keeps a task from being done: "half of the rent", "no answer".
+_EXCEPTION = re.compile(
+    r"\b(?:nobody|no one|none|no|half|partly|part of|some of"
+    r"|without|else|every|each day|going to|gonna|about to|tomorrow|trying|tried)\b"
+)
 _DENIAL = re.compile(r"n't\b|\b(?:not|never|he|she|they|said|says)\b")
 _CONDITION = re.compile(r"\b(?:if|when|once|unless|should|would|maybe|perhaps)\b")
 _ADDS = re.compile(
@@ -129,6 +135,10 @@ def _is_possible(
     """Return whether tasks can be changed so, and the message has neither doubt nor condition."""
     doubt = _CONDITION if intent == "reopen" else _DOUBT
     if len(tasks) > _MAX_TASKS or doubt.search(line.folded):
+        return False
+    if intent in {"complete", "delete"} and _ALL_BUT.search(line.folded):
+        return False
+    if intent == "complete" and _EXCEPTION.search(line.folded):
         return False
     if intent in {"complete", "reschedule"} and _is_plan(line, context):
         return False
