@@ -27,7 +27,9 @@ _OFF_LIST = re.compile(
     r"|to-dos)\Z"
 )
 _MARK_DONE = re.compile(
-    rf"(?:mark|set|check|tick|cross|flag) (?P<x>\S.*?) (?:(?:as|to|is) )?(?:{_DONE}|off)"
+    rf"(?:mark|set|tick|cross|flag) (?P<x>\S.*?) (?:(?:as|to) )?(?:{_DONE}|off)"
+    # "check that it is done" wants to know.
+    rf"|check (?P<w>\S.*?) (?:(?:as|to) (?:{_DONE}|off)|off)"
     rf"|(?:(?:check|tick|cross|strike) off|\[x\]) (?P<y>\S.*)|(?:tick|complete) (?P<z>\S.*)"
 )
 _SAY_DONE = re.compile(
@@ -153,7 +155,7 @@ def _decide_by_phrase(line: Line, text: str, opened: TaskIndex) -> Decision | No
 
 def _cut_phrase(line: Line, found: re.Match[str]) -> str:
     """Return what the pattern found, without "from my list" at its end."""
-    group = next(name for name in ("x", "y", "z") if found.groupdict().get(name))
+    group = next(name for name in ("x", "y", "z", "w") if found.groupdict().get(name))
     phrase = line.cut(found, group).lstrip(": ")
     return phrase[: len(_OFF_LIST.sub("", phrase.lower()))]
 

@@ -30,9 +30,13 @@ _CLOSER = re.compile(
     r"|month)s?)"
 )
 _IS_DUE = re.compile(
-    r"(?P<x>\S.*?)(?:: ?| (?:is|are|isn't|aren't|is not|are not) (?:now |only |actually )?)"
+    r"(?P<x>\S.*?)(?:: ?| (?:is|are) (?:now |only |actually )?)"
     r"(?:due|needed|necessary|wanted|planned)(?: (?:any ?more|now))?"
     r"(?: (?:on|by|at|for|until|till|before))? (?P<due>\S.*)"
+    # "not due on friday" says when it is not due.
+    r"|(?P<z>\S.*?) (?:isn't|aren't|is not|are not) (?:now |only |actually )?"
+    r"(?:(?:due|planned)(?: any ?more)? (?:until|till)"
+    r"|(?:needed|necessary|wanted)(?: any ?more)? (?:until|till|before)) (?P<not_before>\S.*)"
     r"|(?P<y>\S.*?) (?:can|has to|have to|must|will have to) wait (?:until|till"
     r"|for) (?P<until>\S.*)"
 )
@@ -90,7 +94,8 @@ def _plain(length: str) -> str:
 def _decide_to(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
     stated = _IS_DUE.fullmatch(line.folded)
     if stated is not None:
-        group, due = ("x", "due") if stated["x"] else ("y", "until")
+        groups = (("x", "due"), ("y", "until"), ("z", "not_before"))
+        group, due = next(pair for pair in groups if stated[pair[0]])
         if _is_due(line.cut(stated, due), context):
             return _decide(index.match(line.cut(stated, group)), line.cut(stated, due))
     moved = _TO.fullmatch(line.folded)

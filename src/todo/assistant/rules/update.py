@@ -33,7 +33,12 @@ _PRIORITY = (
     ),
     re.compile(
         rf"(?P<x>\S.*?) (?:is|are|has|have|got|became|becomes) {_VERY}(?:a )?{_LEVEL}"
-        r"(?: (?:priority|prio))?"
+        r" (?:priority|prio)"
+    ),
+    # "the bread is low" says nothing about a priority.
+    re.compile(
+        rf"(?P<x>\S.*?) (?:is|are|got|became|becomes) {_VERY}"
+        r"(?P<level>urgent|important|critical|unimportant|p[1-4])"
     ),
     re.compile(rf"(?P<x>\S.*?)[:,]? (?:priority|prio):? {_LEVEL}"),
 )

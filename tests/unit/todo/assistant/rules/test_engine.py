@@ -43,6 +43,45 @@ def test_a_condition_or_a_doubt_changes_nothing(text: str) -> None:
         assert decision is None or decision.intent not in CHANGES, said
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the passport isn't due today",
+        "the slides are not due on friday",
+        "the slides aren't planned for next week",
+        "the passport isn't needed today",
+        "check the slides is done",
+        "please check that the slides are finished",
+        "can you check the passport is done",
+        "the passport is low",
+        "the milk is high",
+        "the slides are normal",
+    ],
+)
+def test_a_statement_or_a_wish_to_know_changes_nothing(text: str) -> None:
+    decision = decide(text, CONTEXT)
+
+    assert decision is None or decision.intent not in CHANGES
+
+
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("the slides aren't due until friday", "reschedule"),
+        ("the slides are due on friday", "reschedule"),
+        ("check off the slides", "complete"),
+        ("mark the slides as done", "complete"),
+        ("the slides are urgent", "update"),
+        ("the slides have high priority", "update"),
+    ],
+)
+def test_a_plain_message_still_changes_its_task(text: str, intent: str) -> None:
+    decision = decide(text, CONTEXT)
+
+    assert decision is not None
+    assert (decision.intent, len(decision.tasks)) == (intent, 1)
+
+
 @pytest.mark.parametrize("command", ["delete", "remove", "complete", "cancel", "move", "undo"])
 @pytest.mark.parametrize("opening", ["add", "remind me to", "new task:", "don't let me forget to"])
 def test_a_command_behind_an_announced_addition_is_its_title(opening: str, command: str) -> None:
