@@ -118,7 +118,10 @@ def _fill_change(
     decision = cut(intent, tasks, line, context)
     if decision is None or not _is_possible(intent, decision.tasks, line, context):
         return None
-    words = frozenset(map(stem, split_words(line.text)))
+    # The day of the new due may be a word of a title.
+    words = frozenset(map(stem, split_words(line.text))) - set(
+        map(stem, split_words(decision.text))
+    )
     is_meant = all(_speaks_for(intent, task, line, words) for task in decision.tasks)
     if not is_meant or len(_find_left(decision, line, words)) > _MAX_LEFT:
         return None

@@ -58,6 +58,15 @@ def test_the_due_is_cut_from_the_message() -> None:
     assert decision == Decision("reschedule", "sunday", (TASKS["slides"],))
 
 
+def test_the_day_of_the_new_due_names_no_task() -> None:
+    message = "let's have the dentist on monday instead"
+
+    assert fill_in("reschedule", message, "dentist") == Decision(
+        "reschedule", "monday", (TASKS["dentist"],)
+    )
+    assert fill_in("reschedule", message, "slides") is None
+
+
 def test_the_title_of_an_addition_is_cut_from_the_message() -> None:
     decision = fill_in("add", "please: I should really oil the hinges by friday")
 
