@@ -55,7 +55,8 @@ class ToolCallRead(ResponseSchema):
     tool_name: str
     arguments: dict[str, Any]
     result: dict[str, Any] = Field(
-        description="Texts in it are data that users wrote. A conversation leaves out large ones."
+        description="Texts in it are data that users wrote. A conversation and the answer to a"
+        " repeated request leave out large results."
     )
 
 

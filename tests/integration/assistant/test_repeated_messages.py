@@ -9,7 +9,7 @@ import pytest
 from tests.integration.assistant.turn_world import CONVERSATIONS, STREAM, Call, Play, TurnWorld, say
 from todo.assistant.conversations import open_turn
 from todo.assistant.conversations.turn_store import CHANGED
-from todo.assistant.turn.answer import TurnAnswer
+from todo.assistant.turn.answer import ToolUse, TurnAnswer
 from todo.core.errors import RateLimitedError
 from todo.writes.unit_of_work import UnitOfWork
 
@@ -195,5 +195,23 @@ def test_a_message_without_a_budget_is_refused_before_anything_is_stored(
                 assert (await exchange.read(429))["detail"] == "None is left."
                 assert exchange.headers["retry-after"] == "7"
         assert len(world.assistant.calls) == await count_tasks(world) == 1
+
+    play(act)
+
+
+def test_the_answer_to_a_repeated_message_leaves_out_large_results(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        large = ToolUse("find_tasks", {"query": "x"}, {"text": "x" * 100_000})
+
+        async def script(call: Call) -> TurnAnswer:
+            return say(call, tool_calls=(large,))
+
+        world.assistant.script = script
+        first = await world.send(**KEY).read()
+        assert first["tool_calls"][0]["result"] == large.result
+        again = await world.send(**KEY).read()
+        (call,) = again.pop("tool_calls")
+        assert (call["arguments"], call["result"]) == (large.arguments, {"omitted": True})
+        assert again == {name: value for name, value in first.items() if name != "tool_calls"}
 
     play(act)

@@ -164,17 +164,17 @@ class TurnStore:
             prompt_tokens=answer.prompt_tokens,
             output_tokens=answer.output_tokens,
         )
-        body = dump(render_answer(begun.conversation_id, message, calls, answer.plan))
+        response = _render(begun, message, calls, answer.plan)
 
         async def act(work: UnitOfWork) -> StoredResponse:
-            return await self._conclude(work, begun, message, body, plan_id)
+            return await self._conclude(work, begun, message, response, plan_id)
 
         try:
             await self._write(act)
         except UnavailableError as error:
             # It was done. The conversation shows that the answer was interrupted.
             _log.warning("an answer was not stored: %s", error.reason)
-        return Finished(body)
+        return Finished(response.body or b"")
 
     async def interrupt(
         self, begun: Begun, uses: Sequence[ToolUse], reason: str, *, is_silent: bool
@@ -190,10 +190,10 @@ class TurnStore:
 
         async def act(work: UnitOfWork) -> StoredResponse:
             run_id = await self._find_run(work, begun, uses)
-            message, body = self._explain(begun, uses, reason, run_id)
+            message, response = self._explain(begun, uses, reason, run_id)
             plan_id = begun.open_plan if run_id is None and is_silent else None
             return await self._conclude(
-                work, begun, message, body, plan_id, is_final=run_id is not None
+                work, begun, message, response, plan_id, is_final=run_id is not None
             )
 
         return Finished((await self._write(act)).body or b"")
@@ -204,8 +204,8 @@ class TurnStore:
         async def act(work: UnitOfWork) -> StoredResponse:
             run_id = await self._find_run(work, begun, uses)
             if run_id is not None:
-                message, body = self._explain(begun, uses, "interrupted", run_id)
-                return await self._conclude(work, begun, message, body, None)
+                message, response = self._explain(begun, uses, "interrupted", run_id)
+                return await self._conclude(work, begun, message, response, None)
             if self._repeatable is not None:
                 work.before_commit(release(self._caller, self._repeatable.key))
             messages = ConversationRepository(work.session, self._caller)
@@ -286,8 +286,8 @@ class TurnStore:
             begun = Begun(question_id="", open_plan=None, **known)
             run_id = await self._find_run(work, begun, ())
             if run_id is not None:
-                message, body = self._explain(begun, (), "interrupted", run_id)
-                return await self._conclude(work, begun, message, body, None)
+                message, response = self._explain(begun, (), "interrupted", run_id)
+                return await self._conclude(work, begun, message, response, None)
         opened = await self._open(work)
         work.before_commit(store(self._caller, self._repeatable.key, opened))
         return opened
@@ -336,7 +336,7 @@ class TurnStore:
 
     def _explain(
         self, begun: Begun, uses: Sequence[ToolUse], reason: str, run_id: str | None
-    ) -> tuple[Message, bytes]:
+    ) -> tuple[Message, StoredResponse]:
         """Return the answer of a turn that was interrupted, with the run of its changes."""
         calls = [_show(use) for use in uses]
         message = self._compose(begun, UNCHANGED if run_id is None else CHANGED, calls)
@@ -346,24 +346,32 @@ class TurnStore:
             changed=run_id is not None,
             degraded_reason=reason,
         )
-        return message, dump(render_answer(begun.conversation_id, message, calls, None))
+        return message, _render(begun, message, calls, None)
 
     async def _conclude(
         self,
         work: UnitOfWork,
         begun: Begun,
         message: Message,
-        body: bytes,
+        response: StoredResponse,
         plan_id: str | None,
         *,
         is_final: bool = True,
     ) -> StoredResponse:
-        answer = StoredResponse(200, body)
         messages = ConversationRepository(work.session, self._caller)
         await messages.answer(begun.conversation_id, message, work.timestamp, plan_id)
         if self._repeatable is not None and is_final:
-            work.before_commit(store(self._caller, self._repeatable.key, answer))
-        return answer
+            work.before_commit(store(self._caller, self._repeatable.key, response))
+        return response
+
+
+def _render(
+    begun: Begun, message: Message, calls: list[dict[str, Any]], plan: dict[str, Any] | None
+) -> StoredResponse:
+    answer = render_answer(begun.conversation_id, message, calls, plan)
+    # The key keeps it for a day, so it is bounded as the message is.
+    repeated = {**answer, "tool_calls": shorten_calls(calls)}
+    return StoredResponse(HTTPStatus.OK, dump(answer), repeated=dump(repeated))
 
 
 def _show(use: ToolUse) -> dict[str, Any]:
