@@ -97,12 +97,12 @@ async def delete_conversation(
         ConversationRepository,
     )
 
-    async def act(work: UnitOfWork) -> StoredResponse:
+    async def handle(work: UnitOfWork) -> StoredResponse:
         if not await ConversationRepository(work.session, caller).remove(str(conversation_id)):
             raise NotFoundError
         return StoredResponse(204)
 
-    return await run_write(request, caller, act, changes_existing=False)
+    return await run_write(request, caller, handle, changes_existing=False)
 
 
 def _read_before(asked: ConversationQuery) -> str | None:

@@ -1,6 +1,7 @@
 """The turns that this process runs: their end when it stops, and the tasks that outlive them."""
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,6 +32,12 @@ class ProcessTurns:
         """Return when a turn has to end because the process stops."""
         await self._stopping.wait()
         await asyncio.sleep(GRACE_S)
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait, at most until the process stops; return whether it continues."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        return not self._stopping.is_set()
 
     async def get_assistant(self, state: Any) -> "Assistant":  # noqa: ANN401 - the application's
         """Return the assistant of the process; the first call makes it."""

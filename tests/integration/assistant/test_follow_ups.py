@@ -2,13 +2,16 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from tests.integration.assistant.turn_world import Call, Play, TurnWorld, say
+from todo.assistant.conversations import turn_store
 from todo.assistant.conversations.repository import ConversationRepository
 from todo.assistant.turn.answer import TurnAnswer
 from todo.assistant.turn.runner import Assistant
+from todo.assistant.turns import ProcessTurns
 from todo.core.errors import DatabaseUnavailableError, RateLimitedError
 
 
@@ -110,6 +113,7 @@ def test_yes_does_not_apply_an_earlier_plan_after_an_answer_that_was_not_stored(
         of = {"conversation_id": first["conversation_id"]}
         with monkeypatch.context() as context:
             context.setattr(ConversationRepository, "answer", fail)
+            context.setattr(turn_store, "_PAUSES_S", ())
             second = await world.send("delete beta", **of).read()
         assert second["plan"]["id"] != first["plan"]["id"]
         await world.send("yes", **of).read()
@@ -186,5 +190,63 @@ def test_a_refused_message_of_a_run_with_earlier_changes_can_be_sent_again(play:
         answer = await world.send("second", **run, Idempotency_Key="k").read()
         assert answer["response"] == "Done."
         assert await read_titles(world) == ["first", "second"]
+
+    play(act)
+
+
+def test_an_answer_that_could_not_be_stored_is_stored_later(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ConversationRepository.answer
+    failures = [DatabaseUnavailableError(), DatabaseUnavailableError()]
+
+    async def answer(*args: Any) -> None:  # noqa: ANN401 - those of the method
+        if failures:
+            raise failures.pop()
+        await store(*args)
+
+    async def act(world: TurnWorld) -> None:
+        use_rules(world)
+        await world.send("add alpha").read()
+        monkeypatch.setattr(turn_store, "_PAUSES_S", (0, 0))
+        monkeypatch.setattr(ConversationRepository, "answer", answer)
+        first = await world.send("delete alpha", Idempotency_Key="k").read()
+        await world.state.turns.close()
+        assert failures == []
+        assert [each["status"] for each in await world.read_last()] == ["done", "done"]
+        assert await world.send("delete alpha", Idempotency_Key="k").read() == first
+        await world.send("yes", conversation_id=first["conversation_id"]).read()
+        assert await read_titles(world) == []
+
+    play(act)
+
+
+def test_an_answer_that_is_stored_later_does_not_bring_back_a_plan(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ConversationRepository.answer
+    is_available = asyncio.Event()
+
+    async def answer(*args: Any) -> None:  # noqa: ANN401 - those of the method
+        if args[2].plan_id is not None and not is_available.is_set():
+            raise DatabaseUnavailableError
+        await store(*args)
+
+    async def pause(*_args: object) -> bool:
+        await is_available.wait()
+        return True
+
+    async def act(world: TurnWorld) -> None:
+        use_rules(world)
+        await world.send("add alpha").read()
+        monkeypatch.setattr(ConversationRepository, "answer", answer)
+        monkeypatch.setattr(ProcessTurns, "pause", pause)
+        first = await world.send("delete alpha").read()
+        of = {"conversation_id": first["conversation_id"]}
+        await world.send("show my tasks", **of).read()
+        is_available.set()
+        await world.state.turns.close()
+        await world.send("yes", **of).read()
+        assert await read_titles(world) == ["alpha"]
 
     play(act)

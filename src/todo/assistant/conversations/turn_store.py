@@ -8,19 +8,19 @@ conversation shows that there was one, and its changes can be found and undone.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
 
 from todo.api.idempotency import Repeatable, claim, release, store
 from todo.api.responses import StoredResponse
-from todo.api.write import execute_write
+from todo.api.write import WriteHandler, execute_write
 from todo.assistant.conversations.message import (
     Conversation,
     Message,
@@ -43,9 +43,14 @@ from todo.db.tables import CONVERSATION_TITLE_LENGTH, MESSAGE_LENGTH
 from todo.journal.undo_scope import Run, find_changed_views
 from todo.writes.unit_of_work import UnitOfWork
 
+if TYPE_CHECKING:
+    from todo.assistant.turns import ProcessTurns
+
 _PENDING = HTTPStatus.PROCESSING
 """Status of a stored response whose turn has no answer yet; its body names the turn."""
 _POLL_S = 0.25
+_PAUSES_S = (1, 2, 4, 8, 16)
+"""Before each further attempt to store an answer."""
 
 CHANGED = (
     'This answer was interrupted after it had changed something. Write "undo" to take it back.'
@@ -166,15 +171,31 @@ class TurnStore:
         )
         response = _render(begun, message, calls, answer.plan)
 
-        async def act(work: UnitOfWork) -> StoredResponse:
+        async def handle(work: UnitOfWork) -> StoredResponse:
             return await self._conclude(work, begun, message, response, plan_id)
 
         try:
-            await self._write(act)
+            await self._write(handle)
         except UnavailableError as error:
-            # It was done. The conversation shows that the answer was interrupted.
-            _log.warning("an answer was not stored: %s", error.reason)
+            # It was done. Until then the conversation shows a running answer.
+            _log.warning("an answer is not stored yet: %s", error.reason)
+            turns: ProcessTurns = self._state.turns
+            turns.start(self._store_later(handle))
         return Finished(response.body or b"")
+
+    async def _store_later(self, handler: WriteHandler) -> None:
+        """Store an answer after a short outage of the database."""
+        turns: ProcessTurns = self._state.turns
+        for pause_s in _PAUSES_S:
+            may_continue = await turns.pause(pause_s)
+            try:
+                await self._write(handler)
+            except UnavailableError as error:
+                _log.warning("an answer is not stored yet: %s", error.reason)
+            else:
+                return
+            if not may_continue:
+                return
 
     async def interrupt(
         self, begun: Begun, uses: Sequence[ToolUse], reason: str, *, is_silent: bool
@@ -188,7 +209,7 @@ class TurnStore:
             is_silent: Nothing of the answer was shown, so the plan before it can still wait.
         """
 
-        async def act(work: UnitOfWork) -> StoredResponse:
+        async def handle(work: UnitOfWork) -> StoredResponse:
             run_id = await self._find_run(work, begun, uses)
             message, response = self._explain(begun, uses, reason, run_id)
             plan_id = begun.open_plan if run_id is None and is_silent else None
@@ -196,12 +217,12 @@ class TurnStore:
                 work, begun, message, response, plan_id, is_final=run_id is not None
             )
 
-        return Finished((await self._write(act)).body or b"")
+        return Finished((await self._write(handle)).body or b"")
 
     async def refuse(self, begun: Begun, uses: Sequence[ToolUse]) -> None:
         """Take the question back: the turn was refused. If something was changed, `interrupt`."""
 
-        async def act(work: UnitOfWork) -> StoredResponse:
+        async def handle(work: UnitOfWork) -> StoredResponse:
             run_id = await self._find_run(work, begun, uses)
             if run_id is not None:
                 message, response = self._explain(begun, uses, "interrupted", run_id)
@@ -213,13 +234,11 @@ class TurnStore:
             await messages.keep_plan(begun.conversation_id, begun.answer_id, begun.open_plan)
             return StoredResponse(204)
 
-        await self._write(act)
+        await self._write(handle)
 
-    async def _write(
-        self, act: Callable[[UnitOfWork], Awaitable[StoredResponse]]
-    ) -> StoredResponse:
+    async def _write(self, handler: WriteHandler) -> StoredResponse:
         # The key of the request covers them.
-        return await execute_write(self._state, replace(self._caller, require_key=False), act)
+        return await execute_write(self._state, replace(self._caller, require_key=False), handler)
 
     async def _open(self, work: UnitOfWork) -> StoredResponse:
         """Store the question and a running answer."""
