@@ -37,7 +37,7 @@ _log = logging.getLogger("todo.assistant")
 
 
 class ClientLeftError(Exception):
-    """Nobody waits for the answer any more."""
+    """The client has closed the connection."""
 
 
 class Recorder:
