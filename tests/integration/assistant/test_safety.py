@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.assistant.attack_texts import read_attacks
-from tests.integration.assistant.desk import Desk
+from tests.integration.assistant.desk import Desk, Model, choose, say
 from tests.integration.assistant.obedient_model import ObedientModel
 from todo.assistant.model.client import Mode
 from todo.assistant.turn.answer import AGENT, TurnAnswer
@@ -183,20 +183,58 @@ def test_only_the_person_makes_the_plan_of_an_attack_happen(scene: Scene) -> Non
     _, answers = scene.attack("tools")
     plan: dict[str, Any] = next(answer.plan for answer in answers if answer.plan is not None)
     before = scene.measure()
-    declined = scene.desk.ask(scene.desk.hire(), scene.ann, "no", [], plan["id"])
-    assert not declined.changed
+    assistant = scene.desk.hire(**_UNLIMITED)  # type: ignore[arg-type]
+    for words in ("complete it", "thanks", "ok", "yes, but not all"):
+        assert not scene.desk.ask(assistant, scene.ann, words, [], plan["id"]).changed
+    assert scene.measure() == before
+    assert scene.desk.ask(assistant, scene.ann, "yes", [], plan["id"]).changed
+    assert scene.measure() > before
+
+
+@pytest.mark.parametrize(
+    ("intent", "message"),
+    [
+        ("complete", "hmm, guess the tent pack is done"),
+        ("delete", "hmm, the tent pack, get rid of it"),
+    ],
+)
+def test_a_choice_that_the_message_speaks_for_is_guarded_as_well(
+    scene: Scene, intent: str, message: str
+) -> None:
+    # In the shared list, others write titles that have the words of the person.
+    before = scene.measure()
+    plans = []
+    for number in range(1, 5):
+        model = Model("json_schema", choose(intent, number), choose("none", reply="No."))
+        answer = scene.desk.ask(scene.desk.hire(model), scene.ann, message)
+        assert not answer.changed
+        plans += [answer.plan] if answer.plan is not None else []
+    assert scene.measure() == before
+    assert [each["title"] for plan in plans for each in plan["changes"]] == ["pack the tent"]
+
+
+def test_a_plan_of_an_attack_that_is_declined_never_happens(scene: Scene) -> None:
+    _put_into_titles(scene, read_attacks()[:4])
+    _, answers = scene.attack("tools")
+    plan: dict[str, Any] = next(answer.plan for answer in answers if answer.plan is not None)
+    before = scene.measure()
+    for words in ("no", "yes"):
+        assert not scene.desk.ask(scene.desk.hire(), scene.ann, words, [], plan["id"]).changed
     assert scene.measure() == before
 
 
 def test_every_run_of_an_attack_is_undone_by_one_message(scene: Scene) -> None:
-    _put_into_titles(scene, read_attacks()[:10])
+    ids = scene.desk.add(scene.ann, "one", "two", "three")
     tasks = scene.desk.tasks(scene.ann)
-    assistant = scene.desk.hire(
-        ObedientModel("tools", scene.ben.user, ("Trip",)),  # type: ignore[arg-type]
-        **_UNLIMITED,
-    )
-    answer = scene.desk.ask(assistant, scene.ann, MESSAGES[0])
-    if answer.changed:
-        scene.desk.ask(scene.desk.hire(), scene.ann, "undo")
-    states = {title: task["is_completed"] for title, task in scene.desk.tasks(scene.ann).items()}
-    assert states == {title: task["is_completed"] for title, task in tasks.items()}
+    calls = [("complete_tasks", f'{{"tasks": [{{"id": "{each}"}}]}}') for each in ids[:2]]
+    calls.append(("update_tasks", f'{{"tasks": [{{"id": "{ids[2]}", "title": "gone"}}]}}'))
+    model = Model("tools", say("", *calls), say("I deleted everything."))
+    answer = scene.desk.ask(scene.desk.hire(model, ai_model="small"), scene.ann, MESSAGES[0])
+    assert answer.changed
+    assert _show(scene.desk.tasks(scene.ann)) != _show(tasks)
+    scene.desk.ask(scene.desk.hire(), scene.ann, "undo")
+    assert _show(scene.desk.tasks(scene.ann)) == _show(tasks)
+
+
+def _show(tasks: dict[str, dict[str, Any]]) -> dict[str, bool]:
+    return {title: task["is_completed"] for title, task in tasks.items()}
