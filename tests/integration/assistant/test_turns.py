@@ -35,6 +35,16 @@ def test_a_message_that_rules_decide_needs_no_model(desk: Desk, ann: Caller) -> 
     assert (entry["agent"], entry["model"], entry["run_id"]) == (AGENT, None, answer.run_id)
 
 
+@pytest.mark.parametrize(
+    ("message", "start"), [("thanks!", "You're welcome."), ("hi", "Hello. "), ("help", "You can ")]
+)
+def test_small_talk_has_an_answer_of_its_own(
+    desk: Desk, ann: Caller, message: str, start: str
+) -> None:
+    answer = desk.ask(desk.hire(), ann, message)
+    assert (answer.response.startswith(start), answer.degraded) == (True, None)
+
+
 def test_each_line_of_a_list_is_a_task(desk: Desk, ann: Caller) -> None:
     answer = desk.ask(desk.hire(), ann, "add:\n- buy milk\n- buy bread")
     assert answer.response.startswith("Added 2 tasks:")

@@ -27,6 +27,7 @@ HELP = (
     "You can add, find, complete, reopen, change, move and delete tasks. Deletions and large"
     f" changes wait for your confirmation, and everything can be undone.\n{EXAMPLES}"
 )
+SMALL_TALK = {"greeting": f"Hello. {HELP}", "thanks": "You're welcome."}
 NOT_UNDERSTOOD = f"That was not understood, so nothing was done.\n{EXAMPLES}"
 STOPPED = "The model stopped early. The changes that it made until then stay."
 PLAN_TOO_LONG = "That changes too much for one plan, so nothing of it was done. Name fewer tasks."

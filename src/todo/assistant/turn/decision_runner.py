@@ -55,8 +55,8 @@ class DecisionRunner:
         }
         return await actions.get(decision.intent, self._run_on_tasks)(decision)
 
-    async def _help(self, _decision: Decision) -> str:
-        return answer_text.HELP
+    async def _help(self, decision: Decision) -> str:
+        return answer_text.SMALL_TALK.get(decision.text, answer_text.HELP)
 
     async def _add(self, decision: Decision) -> str:
         lines = [{"text": line} for line in decision.text.split("\n")]
