@@ -23,7 +23,7 @@ from todo.assistant.turn.answer import Turn
 from todo.core.caller import Caller
 from todo.core.timestamps import format_timestamp
 from todo.db.session import Session
-from todo.db.statement import Row, Statement
+from todo.db.statement import BoundStatement, Row, Statement
 from todo.db.tables import MESSAGE_ROW_BYTES, Id, Time, conversation, message
 
 HISTORY_MESSAGES = 20
@@ -164,27 +164,28 @@ class ConversationRepository:
         rows = await self._session.fetch(_RUNS, {"of": conversation_id})
         return tuple(str(run_id) for (run_id,) in rows)
 
-    async def count_bytes(self) -> int:
-        """Return how much all conversations of the user take."""
-        ((size,),) = await self._session.fetch(_SIZE, {"owner": self._owner})
-        return int(size)
+    def count_bytes(self) -> BoundStatement:
+        """Return the statement for how much all conversations of the user take."""
+        return (_SIZE, {"owner": self._owner})
 
-    async def add(self, new: Conversation) -> None:
-        """Store a new conversation."""
-        values = {**new.to_dict(), "owner": self._owner, "size": MESSAGE_ROW_BYTES}
-        await self._session.run((_ADD_CONVERSATION, values))
+    async def begin_turn(
+        self, found: Conversation, question: Message, answer: Message, *, is_new: bool
+    ) -> None:
+        """Store the messages of a turn. From now on no plan waits in the conversation.
 
-    async def add_messages(self, conversation_id: str, *messages: Message) -> None:
-        """Store the messages of a new turn. From now on no plan waits in the conversation."""
-        for each in messages:
-            values = {field.name: getattr(each, field.name) for field in fields(each)}
-            await self._session.run((_ADD_MESSAGE, {**values, "conversation_id": conversation_id}))
-        values = {
-            "of": conversation_id,
-            "more": sum(each.size for each in messages),
-            "at": messages[-1].created_at,
-        }
-        await self._session.run((_BEGIN_TURN, values))
+        Args:
+            found: The conversation.
+            question: What the person wrote.
+            answer: The running answer.
+            is_new: The conversation is stored as well.
+        """
+        size = question.size + answer.size
+        new = {**found.to_dict(), "owner": self._owner, "size": MESSAGE_ROW_BYTES + size}
+        more = {"of": found.id, "more": size, "at": answer.created_at}
+        await self._session.run(
+            (_ADD_CONVERSATION, new) if is_new else (_BEGIN_TURN, more),
+            *((_ADD_MESSAGE, _row_of(each, found.id)) for each in (question, answer)),
+        )
 
     async def answer(
         self, conversation_id: str, answer: Message, at: str, plan_id: str | None
@@ -236,6 +237,11 @@ def _read(value: Any) -> Any:  # noqa: ANN401 - of any column
     if isinstance(value, datetime):
         return format_timestamp(value)
     return value if value is None else str(value)
+
+
+def _row_of(new: Message, conversation_id: str) -> dict[str, Any]:
+    values = {field.name: getattr(new, field.name) for field in fields(new)}
+    return {**values, "conversation_id": conversation_id}
 
 
 _PLAIN = {"changed", "prompt_tokens", "output_tokens"}

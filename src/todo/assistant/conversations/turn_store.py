@@ -245,15 +245,14 @@ class TurnStore:
         # Before the account is locked: a client in a loop must not delay its writes.
         self._check(self._caller)
         # An export finds conversations by their account.
-        await work.lock(self._caller.user)
         messages = ConversationRepository(work.session, self._caller)
-        if await messages.count_bytes() >= MAX_BYTES:
+        _, [[(size,)]] = await work.lock(self._caller.user, messages.count_bytes())
+        if size >= MAX_BYTES:
             raise ConversationsFullError
         history: tuple[Turn, ...] = ()
         runs: tuple[str, ...] = ()
         if self._conversation_id is None:
             found = self._make_conversation(work.timestamp)
-            await messages.add(found)
         else:
             found = await self._get_own(messages, self._conversation_id)
             runs = await messages.find_runs(found.id)
@@ -271,7 +270,8 @@ class TurnStore:
         at = work.timestamp
         question = Message(question_id, "user", "done", self._question, created_at=at)
         answer = Message(answer_id, "assistant", "running", "", run_id=run_id, created_at=at)
-        await messages.add_messages(found.id, question, answer)
+        is_new = self._conversation_id is None
+        await messages.begin_turn(found, question, answer, is_new=is_new)
         pending = {"answer_id": answer_id, "conversation_id": found.id, "run_id": run_id}
         return StoredResponse(_PENDING, orjson.dumps({**pending, "since": since}))
 
