@@ -59,12 +59,12 @@ async def list_conversations(
     request: Request, caller: CallerDep, asked: Annotated[ConversationQuery, Query()]
 ) -> Response:
     """List the caller's conversations with the assistant, newest first."""
-    from todo.assistant.conversations.pages import read_page  # noqa: PLC0415 - likewise
+    from todo.assistant.conversations.pages import fetch_page  # noqa: PLC0415 - likewise
 
     before = _read_before(asked)
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
-        body = await read_page(session, caller, before, asked.limit)
+        body = await fetch_page(session, caller, before, asked.limit)
     return json_response(request, body)
 
 
@@ -76,13 +76,13 @@ async def read_conversation(
     asked: Annotated[ConversationQuery, Query()],
 ) -> Response:
     """Return a conversation with its messages, newest first."""
-    from todo.assistant.conversations.pages import read_messages  # noqa: PLC0415 - likewise
+    from todo.assistant.conversations.pages import fetch_messages  # noqa: PLC0415 - likewise
 
     before, state = _read_before(asked), request.app.state
     timeout_s: float = state.settings.ai_run_timeout_s
     database: Database = state.database
     async with database.reading(caller.user) as session:
-        body = await read_messages(
+        body = await fetch_messages(
             session, caller, str(conversation_id), before, asked.limit, timeout_s
         )
     return json_response(request, body)

@@ -106,7 +106,7 @@ class OpenTurn:
         """
         try:
             request.scope.setdefault("extensions", {})[ENDS_WITH_CLIENT] = {}
-            finished = await self.run(request.receive, Silence(), find_timeout(self.state))
+            finished = await self.run(request.receive, Silence(), get_timeout(self.state))
         except ClientLeftError:
             return Response(status_code=CLIENT_LEFT)
         headers = {REPLAYED: "true"} if finished.is_replay else None
@@ -229,11 +229,11 @@ async def open_turn(
     state = request.app.state
     assistant = await state.turns.get_assistant(state)
     stored = TurnStore(state, caller, question, conversation_id, repeatable, check=assistant.check)
-    found = await stored.begin(started_at + find_timeout(state))
+    found = await stored.begin(started_at + get_timeout(state))
     return OpenTurn(state, caller, question, stored, found, started_at)
 
 
-def find_timeout(state: Any) -> float:  # noqa: ANN401 - the application's
+def get_timeout(state: Any) -> float:  # noqa: ANN401 - the application's
     """Return the seconds that a turn has whose answer is sent as a whole."""
     settings: Settings = state.settings
     return min(settings.ai_run_timeout_s, max(1.0, settings.request_deadline_s - MARGIN_S))

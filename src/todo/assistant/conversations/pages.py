@@ -13,7 +13,7 @@ from todo.core.errors import NotFoundError
 from todo.db.session import Session
 
 
-async def read_page(session: Session, caller: Caller, before: str | None, limit: int) -> bytes:
+async def fetch_page(session: Session, caller: Caller, before: str | None, limit: int) -> bytes:
     """Return a page of conversations, newest first.
 
     Args:
@@ -27,7 +27,7 @@ async def read_page(session: Session, caller: Caller, before: str | None, limit:
     return render_page([orjson.dumps(each.to_dict()) for each in shown], cursor)
 
 
-async def read_messages(
+async def fetch_messages(
     session: Session,
     caller: Caller,
     conversation_id: str,
@@ -35,7 +35,7 @@ async def read_messages(
     limit: int,
     timeout_s: float,
 ) -> bytes:
-    """Return a conversation with a page of its messages, newest first; as `read_page`.
+    """Return a conversation with a page of its messages, newest first; as `fetch_page`.
 
     Raises:
         NotFoundError: There is no such conversation, or the caller does not see it.

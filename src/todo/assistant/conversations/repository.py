@@ -31,16 +31,22 @@ HISTORY_MESSAGES = 20
 MAX_RUNS = 20
 """Maximum number of earlier runs among which an undo finds its target."""
 
-_OWNER: ColumnElement[str] = bindparam("owner")
-_ONLY = bindparam("only_list", type_=Id)
+_BY_OWNER = conversation.c.owner == bindparam("owner")
+_TOKEN_LIST_ID = bindparam("only_list", type_=Id)
 # A token for one list sees what was said with a token for that list only.
-_SEEN = (conversation.c.owner == _OWNER) & or_(_ONLY.is_(None), conversation.c.list_id == _ONLY)
-_BY_ID = (conversation.c.id == bindparam("id", type_=Id)) & _SEEN
-_OF: ColumnElement[bool] = message.c.conversation_id == bindparam("of", type_=Id)
-_THIS = message.c.id == bindparam("message_id", type_=Id)
-_ABOUT = tuple(conversation.c[name] for name in ("id", "list_id", "title", "plan_id"))
-_ABOUT = (*_ABOUT, conversation.c.created_at, conversation.c.updated_at)
-_MESSAGE = tuple(column for column in message.c if column.name != "conversation_id")
+_CAN_SEE = _BY_OWNER & or_(_TOKEN_LIST_ID.is_(None), conversation.c.list_id == _TOKEN_LIST_ID)
+_BY_ID = (conversation.c.id == bindparam("id", type_=Id)) & _CAN_SEE
+_OF_CONVERSATION: ColumnElement[bool] = message.c.conversation_id == bindparam("of", type_=Id)
+_BY_MESSAGE = message.c.id == bindparam("message_id", type_=Id)
+_CONVERSATION_COLUMNS = tuple(
+    conversation.c[name] for name in ("id", "list_id", "title", "plan_id")
+)
+_CONVERSATION_COLUMNS = (
+    *_CONVERSATION_COLUMNS,
+    conversation.c.created_at,
+    conversation.c.updated_at,
+)
+_MESSAGE_COLUMNS = tuple(column for column in message.c if column.name != "conversation_id")
 
 
 def _page(table: Table, shown: tuple[Any, ...], mine: ColumnElement[bool]) -> list[Statement]:
@@ -54,19 +60,19 @@ def _insert(table: Table) -> Statement:
     return Statement(insert(table).values({c.name: bindparam(c.name) for c in table.c}))
 
 
-_FIND = Statement(select(*_ABOUT).where(_BY_ID))
-_CONVERSATIONS = _page(conversation, _ABOUT, _SEEN)
-_MESSAGES = _page(message, _MESSAGE, _OF)
+_FIND = Statement(select(*_CONVERSATION_COLUMNS).where(_BY_ID))
+_CONVERSATIONS = _page(conversation, _CONVERSATION_COLUMNS, _CAN_SEE)
+_MESSAGES = _page(message, _MESSAGE_COLUMNS, _OF_CONVERSATION)
 _HISTORY = Statement(
     select(message.c.role, message.c.content, message.c.run_id, message.c.changed)
-    .where(_OF, message.c.status != literal_column("'running'"))
+    .where(_OF_CONVERSATION, message.c.status != literal_column("'running'"))
     .order_by(message.c.id.desc())
     .limit(literal_column(str(HISTORY_MESSAGES)))
 )
 _RUNS = Statement(
     select(message.c.run_id)
     .where(
-        _OF,
+        _OF_CONVERSATION,
         or_(
             message.c.changed,
             message.c.status == literal_column("'running'"),
@@ -76,23 +82,21 @@ _RUNS = Statement(
     .order_by(message.c.id.desc())
     .limit(literal_column(str(MAX_RUNS)))
 )
-_SIZE = Statement(
-    select(func.coalesce(func.sum(conversation.c.size), 0)).where(conversation.c.owner == _OWNER)
-)
+_SIZE = Statement(select(func.coalesce(func.sum(conversation.c.size), 0)).where(_BY_OWNER))
 _ADD_CONVERSATION, _ADD_MESSAGE = _insert(conversation), _insert(message)
 _GROW = {
     "size": conversation.c.size + bindparam("more"),
     "updated_at": bindparam("at", type_=Time),
 }
-_IS: ColumnElement[bool] = conversation.c.id == bindparam("of", type_=Id)
-_CONTINUE = Statement(update(conversation).where(_IS).values(_GROW))
-_BEGIN_TURN = Statement(update(conversation).where(_IS).values(**_GROW, plan_id=None))
+_BY_CONVERSATION: ColumnElement[bool] = conversation.c.id == bindparam("of", type_=Id)
+_CONTINUE = Statement(update(conversation).where(_BY_CONVERSATION).values(_GROW))
+_BEGIN_TURN = Statement(update(conversation).where(_BY_CONVERSATION).values(**_GROW, plan_id=None))
 _is_later = (message.c.conversation_id == conversation.c.id) & (
     message.c.id > bindparam("message_id", type_=Id)
 )
 _KEEP_PLAN = Statement(
     update(conversation)
-    .where(_IS, ~select(message.c.id).where(_is_later).exists())
+    .where(_BY_CONVERSATION, ~select(message.c.id).where(_is_later).exists())
     .values(plan_id=bindparam("plan", type_=Id))
 )
 _ANSWERED = (
@@ -100,9 +104,11 @@ _ANSWERED = (
     *("prompt_tokens", "output_tokens"),
 )
 _ANSWER = Statement(
-    update(message).where(_THIS).values({name: bindparam(f"new_{name}") for name in _ANSWERED})
+    update(message)
+    .where(_BY_MESSAGE)
+    .values({name: bindparam(f"new_{name}") for name in _ANSWERED})
 )
-_STATUS = Statement(select(message.c.status, message.c.created_at).where(_THIS))
+_STATUS = Statement(select(message.c.status, message.c.created_at).where(_BY_MESSAGE))
 _REMOVE_MESSAGES = Statement(
     delete(message).where(
         message.c.id.in_([bindparam("message_id", type_=Id), bindparam("question_id", type_=Id)])
@@ -110,7 +116,8 @@ _REMOVE_MESSAGES = Statement(
 )
 _REMOVE_EMPTY = Statement(
     delete(conversation).where(
-        _IS, ~select(message.c.id).where(message.c.conversation_id == conversation.c.id).exists()
+        _BY_CONVERSATION,
+        ~select(message.c.id).where(message.c.conversation_id == conversation.c.id).exists(),
     )
 )
 _REMOVE = Statement(delete(conversation).where(_BY_ID).returning(conversation.c.id))
@@ -248,6 +255,6 @@ _PLAIN = {"changed", "prompt_tokens", "output_tokens"}
 
 
 def _read_message(row: Row) -> Message:
-    values = zip((column.name for column in _MESSAGE), row, strict=True)
+    values = zip((column.name for column in _MESSAGE_COLUMNS), row, strict=True)
     read = {name: value if name in _PLAIN else _read(value) for name, value in values}
     return Message(**{**read, "changed": bool(read["changed"])})
