@@ -21,6 +21,8 @@ _LEVELS = {
     "none": "none", "no": "none", "p4": "none",
 }  # fmt: skip
 _LEVEL = rf"(?P<level>{'|'.join(sorted(_LEVELS, key=len, reverse=True))})"
+# "the bread is low" says nothing about a priority, and neither does "put the heating on low".
+_CLEAR = r"(?P<level>urgent|important|critical|unimportant|p[1-4])"
 _VERY = r"(?:(?:now|very|really|super|most|quite|pretty|not) )?"
 _PRIORITY = (
     re.compile(
@@ -29,17 +31,15 @@ _PRIORITY = (
     ),
     re.compile(
         rf"(?:make|set|mark|flag|give|put|bump) (?P<x>\S.*?) (?:(?:to|as|at|a|is) )*{_LEVEL}"
-        r"(?: (?:priority|prio))?"
+        r" (?:priority|prio)"
     ),
+    re.compile(rf"(?:make|set|mark|flag|give|put|bump) (?P<x>\S.*?) (?:(?:to|as|at) )?{_CLEAR}"),
+    re.compile(rf"(?:set|mark|flag|bump) (?P<x>\S.*?) (?:to|as|at) {_LEVEL}"),
     re.compile(
         rf"(?P<x>\S.*?) (?:is|are|has|have|got|became|becomes) {_VERY}(?:a )?{_LEVEL}"
         r" (?:priority|prio)"
     ),
-    # "the bread is low" says nothing about a priority.
-    re.compile(
-        rf"(?P<x>\S.*?) (?:is|are|got|became|becomes) {_VERY}"
-        r"(?P<level>urgent|important|critical|unimportant|p[1-4])"
-    ),
+    re.compile(rf"(?P<x>\S.*?) (?:is|are|got|became|becomes) {_VERY}{_CLEAR}"),
     re.compile(rf"(?P<x>\S.*?)[:,]? (?:priority|prio):? {_LEVEL}"),
 )
 _TAG = r"(?P<tag>[#@+]?[^\W_][\w/&.'-]{0,60}|[" + "\ufffc" + r"]+)"
