@@ -8,6 +8,7 @@ not decided.
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 from todo.assistant.rules.addition import cut_addition
 from todo.assistant.rules.decision import Decision, Intent, RuleContext, TaskName
@@ -34,19 +35,31 @@ _REQUEST_OF_US = re.compile(r"(?:can|could) we\b")
 # "if", "not", and what others did.
 _DOUBT = re.compile(
     r"\b(?:not|never|if|when|once|unless|should|would|might|maybe|perhaps|almost|nearly|wonder|wish"
-    r"|hope|will|he|she|they|said|says|told|someone|somebody)\b|n't\b|'ll\b"
+    r"|hope|will|he|she|they|said|says|told|someone|somebody|forgot)\b|n't\b|'ll\b"
 )
-_ALL_BUT = re.compile(r"\b(?:except|excluding|but|besides|apart)\b")
+_ALL_BUT = re.compile(
+    r"\b(?:except|excepting|excluding|but|besides|apart|aside from|other than|rather than)\b"
+)
 # What keeps a task from being done: "half of the rent", "no answer".
 _EXCEPTION = re.compile(
     r"\b(?:nobody|no one|none|no|half|partly|part of|some of"
-    r"|without|else|every|each day|going to|gonna|about to|tomorrow|trying|tried)\b"
+    r"|partially|without|else|every|each day|going to|gonna|about to|tomorrow|trying|tried|try)\b"
+)
+# "check the report is done" asks for a look.
+_LOOKS = re.compile(
+    r"\b(?:check|tick|verify|ensure|confirm|sure)\b.* (?:is|are|was|were|has been|have been)"
+    r" (?:all )?(?:done|finished|completed?|sorted|handled|settled)\b"
+)
+# What is said, and not what is to be done.
+_TALK = re.compile(
+    r"(?:thanks|thank you|yes|no|i'm|i am|i was|we're|we are|we were)\b"
+    r"|(?:i|we)(?:'ve| have)? (?:(?:just|already|finally) )?(?P<verb>[a-z]+)"
 )
 _DENIAL = re.compile(r"n't\b|\b(?:not|never|he|she|they|said|says)\b")
 _CONDITION = re.compile(r"\b(?:if|when|once|unless|should|would|maybe|perhaps)\b")
 _ADDS = re.compile(
-    r"\b(?:add|put|remind|remember|forget|need|needs|must|have to|has to|should|gotta|todo|to-do"
-    r"|schedule)\b"
+    r"\b(?:add|put(?=.*\blists?\b)|remind|remember|forget|need|needs|must|have to|has to|should"
+    r"|gotta|todo|to-do|schedule)\b"
 )
 _DONE = re.compile(
     r"\b(?:done|finished|completed|complete|sorted|handled|mark|marked|tick|ticked|cross|crossed"
@@ -59,7 +72,28 @@ _DELETES = re.compile(
 _REOPENS = re.compile(
     r"\b(?:reopen|still|again|not|undone|uncheck|untick|restore|after all|redo|back)\b|n't\b"
 )
-_CUES = {"complete": _DONE, "delete": _DELETES, "reopen": _REOPENS}
+_MOVES = re.compile(
+    r"\b(?:move|push|postpone|reschedule|shift|delay|defer|snooze|put|bump|set|do|schedule|change"
+    r"|make|due|deadline|instead|later|earlier|wait|until|till|forward|bring|pull|needed|moved"
+    r"|pushed|postponed|rescheduled|shifted|delayed|changed)\b"
+)
+_CUES = {"complete": _DONE, "delete": _DELETES, "reopen": _REOPENS, "reschedule": _MOVES}
+# What stands between "I" and the verb of what a person did.
+_BEFORE_VERB = frozenset({
+    "actually", "all", "already", "also", "and", "been", "both", "btw", "d", "finally", "got",
+    "had", "have", "hey", "hi", "i", "just", "now", "ok", "okay", "really", "so", "successfully",
+    "then", "today", "ve", "we", "well", "yeah", "yes", "yesterday",
+})  # fmt: skip
+_PASSIVE = frozenset({"are", "been", "got", "is", "was", "were"})
+_CLAUSE = re.compile(r"[,.;:!]|\b(?:and|so|because|since|as)\b")
+_WHEN_DONE = frozenset({
+    "afternoon", "ago", "earlier", "evening", "hour", "hours", "last", "minutes", "morning",
+    "night", "tonight", "week",
+})  # fmt: skip
+_OWNER = re.compile(r"\b([^\W\d_]+)'s\b")
+_NO_OWNERS = frozenset(
+    map(stem, ("here", "it", "let", "that", "there", "today", "tomorrow", "what", "yesterday"))
+)
 
 
 def fill(
@@ -123,7 +157,11 @@ def _fill_change(
         map(stem, split_words(decision.text))
     )
     is_meant = all(_speaks_for(intent, task, line, words) for task in decision.tasks)
-    if not is_meant or len(_find_left(decision, line, words)) > _MAX_LEFT:
+    left = _find_left(decision, line, words)
+    if intent == "complete" and _DONE.search(line.folded) is None and left - _WHEN_DONE:
+        # Only the verb says that it is done, so "called Ann about the dentist" is something else.
+        return None
+    if not is_meant or len(left) > _MAX_LEFT:
         return None
     rivals = _find_rivals(decision.tasks, words, context)
     if not rivals:
@@ -139,20 +177,25 @@ def _is_possible(
     doubt = _CONDITION if intent == "reopen" else _DOUBT
     if len(tasks) > _MAX_TASKS or doubt.search(line.folded):
         return False
-    if intent in {"complete", "delete"} and _ALL_BUT.search(line.folded):
+    if _ALL_BUT.search(line.folded) or _LOOKS.search(line.folded):
         return False
     if intent == "complete" and _EXCEPTION.search(line.folded):
         return False
-    if intent in {"complete", "reschedule"} and _is_plan(line, context):
+    if intent in {"complete", "reschedule"} and _is_plan(intent, line, context):
         return False
     return intent == "delete" or all(task.is_completed == (intent == "reopen") for task in tasks)
 
 
-def _is_plan(line: Line, context: RuleContext) -> bool:
-    """Return whether a message has both a verb that completes and a due: "finish it by friday"."""
+def _is_plan(intent: Intent, line: Line, context: RuleContext) -> bool:
+    """Return whether a message is about what is still to be done: "finish it by friday"."""
     read = parse_quick_add(line.text, context.now, context.zone, context.list_names)
     has_due = read.due_date is not None or read.due_at is not None
-    return has_due and _DONE.search(line.folded) is not None
+    if has_due and _DONE.search(line.folded) is not None:
+        return True
+    today = context.now.astimezone(context.zone).date()
+    is_later = read.due_date is not None and read.due_date > today
+    is_later = is_later or (read.due_at is not None and read.due_at > context.now)
+    return intent == "complete" and is_later
 
 
 def _speaks_for(intent: Intent, task: TaskName, line: Line, words: frozenset[str]) -> bool:
@@ -162,6 +205,10 @@ def _speaks_for(intent: Intent, task: TaskName, line: Line, words: frozenset[str
     if not shared or (len(title) > 1 and shared == {title[0]}):
         # "call" is the verb of many tasks.
         return False
+    owners = {stem(owner) for owner in _OWNER.findall(line.folded)} - _NO_OWNERS
+    if not owners <= set(title):
+        # "Bob's rent" is not the rent.
+        return False
     if intent == "delete":
         # "cancel the gym" can be the task, and not what is to happen with it.
         return any(stem(found[0]) not in title for found in _DELETES.finditer(line.folded))
@@ -169,10 +216,18 @@ def _speaks_for(intent: Intent, task: TaskName, line: Line, words: frozenset[str
     if cue is None or cue.search(line.folded):
         return True
     return intent == "complete" and any(
-        not set(same_verbs(word)).isdisjoint(title)
-        for word in split_words(line.text)
-        if is_past(word)
+        map(partial(_is_done_by_us, title), _CLAUSE.split(line.folded))
     )
+
+
+def _is_done_by_us(title: Sequence[str], clause: str) -> bool:
+    """Return whether a clause says that the person did it: "I called mum", not "mum called"."""
+    words = clause.replace("'", " ").split()
+    for at, word in enumerate(words):
+        if is_past(word) and not set(same_verbs(word)).isdisjoint(title):
+            before = [each for each in words[:at] if each not in _BEFORE_VERB - _PASSIVE]
+            return not before or before[-1] in _PASSIVE
+    return False
 
 
 def _find_left(decision: Decision, line: Line, words: frozenset[str]) -> set[str]:
@@ -214,6 +269,8 @@ def _is_addition(line: Line, context: RuleContext) -> bool:
         return False
     if _DENIAL.search(line.folded.replace("don't let me forget", "").replace("don't forget", "")):
         return False
+    if _LOOKS.search(line.folded) or _is_talk(line):
+        return False
     words = frozenset(map(stem, split_words(line.text)))
     if any(_is_duplicate(task, words) for task in context.tasks):
         return False
@@ -221,6 +278,13 @@ def _is_addition(line: Line, context: RuleContext) -> bool:
         return True
     read = parse_quick_add(line.text, context.now, context.zone, context.list_names)
     return any(span.kind != "literal" for span in read.spans) and not read.questions
+
+
+def _is_talk(line: Line) -> bool:
+    found = _TALK.match(line.folded)
+    if found is None or _ADDS.search(line.folded):
+        return False
+    return found["verb"] is None or is_past(found["verb"])
 
 
 def _is_duplicate(task: TaskName, words: frozenset[str]) -> bool:

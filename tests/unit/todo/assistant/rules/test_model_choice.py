@@ -46,6 +46,8 @@ def test_no_choice_of_a_model_makes_a_wrong_change(utterance: Utterance) -> None
         ("cross the cake off my list, it's ordered", "complete", "cake"),
         ("actually the bathroom still needs cleaning", "reopen", "bathroom"),
         ("the flights are of no use any more, erase that", "delete", "flights"),
+        ("finally called mum yesterday evening", "complete", "mum"),
+        ("the plants were watered this morning", "complete", "plants"),
     ],
 )
 def test_a_right_choice_is_kept(message: str, intent: Intent, task: str) -> None:
