@@ -12,7 +12,6 @@ Mode = Literal["tools", "json_schema"]
 """How a model is asked: with tools that it may call, or with a schema for its answer."""
 
 ModelFailure = Literal[
-    "not-configured",
     "unreachable",
     "refused",
     "rate-limited",

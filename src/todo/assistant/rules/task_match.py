@@ -60,22 +60,17 @@ class Match:
         return bool(self.found or self.candidates)
 
 
-def match_tasks(phrase: str, tasks: Sequence[TaskName], now: datetime | None = None) -> Match:
-    """Return the tasks that a phrase names.
-
-    Args:
-        phrase: The phrase, with or without articles and words such as "task".
-        tasks: The tasks to choose from.
-        now: The present instant in the user's zone, which decides what is overdue; without it no
-            phrase names tasks by their due.
-    """
-    return TaskIndex(tasks, now).match(phrase)
-
-
 class TaskIndex:
     """The words of titles, for several phrases about the same tasks."""
 
     def __init__(self, tasks: Sequence[TaskName], now: datetime | None = None) -> None:
+        """Read the titles.
+
+        Args:
+            tasks: The tasks to choose from.
+            now: The present instant in the user's zone, which decides what is overdue; without it
+                no phrase names tasks by their due.
+        """
         self._tasks = tasks
         self._now = now
         self._titles = [_read_title(task.title[:_TITLE_LENGTH]) for task in tasks]

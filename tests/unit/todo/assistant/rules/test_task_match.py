@@ -1,5 +1,6 @@
 """Which tasks a phrase names."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -7,11 +8,15 @@ import pytest
 
 from tests.unit.todo.assistant.rules.utterance_book import make_context
 from todo.assistant.rules.decision import TaskName
-from todo.assistant.rules.task_match import MAX_CANDIDATES, match_tasks
+from todo.assistant.rules.task_match import MAX_CANDIDATES, Match, TaskIndex
 
 CONTEXT = make_context()
 OPEN = [task for task in CONTEXT.tasks if not task.is_completed]
 NOW = CONTEXT.now
+
+
+def match_tasks(phrase: str, tasks: Sequence[TaskName], now: datetime | None = None) -> Match:
+    return TaskIndex(tasks, now).match(phrase)
 
 
 def names(phrase: str) -> tuple[list[str], list[str]]:
