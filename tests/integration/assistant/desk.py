@@ -25,7 +25,7 @@ from todo.assistant.model.client import (
     OnText,
     TokenCount,
 )
-from todo.assistant.turn.answer import ToolUse, Turn, TurnAnswer
+from todo.assistant.turn.answer import EarlierMessage, ToolUse, TurnAnswer
 from todo.assistant.turn.runner import Assistant
 from todo.auth.tokens import TokenVerifier
 from todo.config.settings import Settings
@@ -123,7 +123,7 @@ class Desk:
         assistant: Assistant,
         caller: Caller,
         message: str,
-        history: Sequence[Turn] = (),
+        history: Sequence[EarlierMessage] = (),
         open_plan: str | None = None,
     ) -> TurnAnswer:
         """Send a message, and return the answer, of which every piece was sent."""

@@ -11,7 +11,7 @@ from todo.assistant.model.client import Mode, ModelAnswer, ModelError, ModelRequ
 from todo.assistant.rules import engine
 from todo.assistant.rules.decision import Decision, RuleContext
 from todo.assistant.turn import runner
-from todo.assistant.turn.answer import AGENT, Turn, TurnAnswer
+from todo.assistant.turn.answer import AGENT, EarlierMessage, TurnAnswer
 from todo.core.caller import Caller
 from todo.core.errors import RateLimitedError
 
@@ -21,8 +21,8 @@ MOVES = "the dentist has no time for me before 2027-03-15"
 PACKED = "hmm, guess the pack is done"
 
 
-def _note(answer: TurnAnswer) -> Turn:
-    return Turn("assistant", answer.response, answer.run_id if answer.changed else None)
+def _note(answer: TurnAnswer) -> EarlierMessage:
+    return EarlierMessage("assistant", answer.response, answer.run_id if answer.changed else None)
 
 
 def test_a_message_that_rules_decide_needs_no_model(desk: Desk, ann: Caller) -> None:
@@ -66,7 +66,7 @@ def test_days_are_those_of_the_zone_of_the_person(desk: Desk, ann: Caller) -> No
 
 def test_undo_takes_back_the_last_answer_and_then_the_one_before(desk: Desk, ann: Caller) -> None:
     assistant = desk.hire()
-    history: list[Turn] = []
+    history: list[EarlierMessage] = []
     for message in ("add buy milk", "add buy bread", "undo", "undo"):
         history.append(_note(desk.ask(assistant, ann, message, history)))
         assert history[-1].run_id is not None

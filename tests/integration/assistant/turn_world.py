@@ -16,7 +16,7 @@ from tests.integration.assistant.test_conversations import read_events
 from todo.api.responses import StoredResponse
 from todo.api.write import execute_write
 from todo.app import create_app
-from todo.assistant.turn.answer import Events, ToolUse, Turn, TurnAnswer
+from todo.assistant.turn.answer import EarlierMessage, Events, ToolUse, TurnAnswer
 from todo.auth.tokens import TokenVerifier
 from todo.config.settings import Settings
 from todo.core.caller import Caller
@@ -39,7 +39,7 @@ class Call:
 
     caller: Caller
     message: str
-    history: tuple[Turn, ...]
+    history: tuple[EarlierMessage, ...]
     open_plan: str | None
     events: Events
     deadline_s: float
@@ -91,7 +91,7 @@ class ScriptedAssistant:
         self,
         caller: Caller,
         message: str,
-        history: Sequence[Turn],
+        history: Sequence[EarlierMessage],
         open_plan: str | None,
         events: Events,
         deadline_s: float,

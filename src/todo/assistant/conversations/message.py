@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import orjson
 
-from todo.assistant.turn.answer import Turn
+from todo.assistant.turn.answer import EarlierMessage
 from todo.db.tables import MESSAGE_ROW_BYTES
 
 HISTORY_CHARACTERS = 8000
@@ -91,9 +91,9 @@ class Message:
         }
 
 
-def limit_history(newest_first: Iterable[Turn]) -> tuple[Turn, ...]:
+def limit_history(newest_first: Iterable[EarlierMessage]) -> tuple[EarlierMessage, ...]:
     """Return messages, oldest first, within `HISTORY_CHARACTERS`; the oldest may be cut."""
-    kept: list[Turn] = []
+    kept: list[EarlierMessage] = []
     left = HISTORY_CHARACTERS
     for turn in newest_first:
         if left <= 0:

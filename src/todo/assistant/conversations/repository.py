@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from todo.assistant.conversations.message import Conversation, Message, Status, limit_history
-from todo.assistant.turn.answer import Turn
+from todo.assistant.turn.answer import EarlierMessage
 from todo.core.caller import Caller
 from todo.core.timestamps import format_timestamp
 from todo.db.session import Session
@@ -154,11 +154,11 @@ class ConversationRepository:
         rows = await self._fetch_page(_MESSAGES, {"of": conversation_id}, before, limit)
         return [_read_message(row) for row in rows]
 
-    async def find_history(self, conversation_id: str) -> tuple[Turn, ...]:
+    async def find_history(self, conversation_id: str) -> tuple[EarlierMessage, ...]:
         """Return the latest messages, oldest first, as many as the assistant gets."""
         rows = await self._session.fetch(_HISTORY, {"of": conversation_id})
         return limit_history(
-            Turn(role, content, run_id if changed else None)
+            EarlierMessage(role, content, run_id if changed else None)
             for role, content, run_id, changed in rows
         )
 

@@ -35,7 +35,7 @@ from todo.assistant.errors import (
     OtherTokensConversationError,
     TurnRunningError,
 )
-from todo.assistant.turn.answer import ToolUse, Turn, TurnAnswer
+from todo.assistant.turn.answer import EarlierMessage, ToolUse, TurnAnswer
 from todo.core.caller import Caller
 from todo.core.errors import NotFoundError, UnavailableError
 from todo.core.ids import new_uuid7
@@ -81,7 +81,7 @@ class Begun:
     run_id: str
     since: str | None
     open_plan: str | None
-    history: tuple[Turn, ...] = ()
+    history: tuple[EarlierMessage, ...] = ()
     runs: tuple[str, ...] = ()
 
 
@@ -249,7 +249,7 @@ class TurnStore:
         _, [[(size,)]] = await work.lock(self._caller.user, messages.count_bytes())
         if size >= MAX_BYTES:
             raise ConversationsFullError
-        history: tuple[Turn, ...] = ()
+        history: tuple[EarlierMessage, ...] = ()
         runs: tuple[str, ...] = ()
         if self._conversation_id is None:
             found = self._make_conversation(work.timestamp)

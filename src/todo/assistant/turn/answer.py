@@ -10,7 +10,7 @@ AGENT = "assistant"
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class EarlierMessage:
     """An earlier message of the conversation.
 
     Attributes:

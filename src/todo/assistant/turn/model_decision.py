@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from todo.assistant.model.client import ModelAnswer, ModelError, ModelRequest
 from todo.assistant.rules.decision import Decision, RuleContext, TaskName
 from todo.assistant.rules.model_choice import fill
-from todo.assistant.turn.answer import Turn
+from todo.assistant.turn.answer import EarlierMessage
 from todo.assistant.turn.bounded_model import BoundedModel
 from todo.assistant.turn.prompt import DECISION_SCHEMA, choose_tasks, render_decision_prompt
 from todo.mcp.tool import Json
@@ -50,7 +50,7 @@ class ModelDecision:
 
 
 async def ask_for_decision(
-    model: BoundedModel, context: RuleContext, history: Sequence[Turn], message: str
+    model: BoundedModel, context: RuleContext, history: Sequence[EarlierMessage], message: str
 ) -> ModelDecision:
     """Ask a model what a message means.
 

@@ -7,7 +7,7 @@ users wrote are data: each is quoted in one line (`todo.mcp.quoting`), at this o
 from collections.abc import Sequence
 
 from todo.assistant.rules.decision import TaskName
-from todo.assistant.turn.answer import Turn
+from todo.assistant.turn.answer import EarlierMessage
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json
 
@@ -92,7 +92,7 @@ def choose_tasks(tasks: Sequence[TaskName]) -> list[TaskName]:
 def render_decision_prompt(
     tasks: Sequence[TaskName],
     list_names: Sequence[str],
-    history: Sequence[Turn],
+    history: Sequence[EarlierMessage],
     message: str,
 ) -> list[Json]:
     """Return the messages that ask for a decision.
@@ -117,7 +117,7 @@ def render_decision_prompt(
 def render_tool_prompt(
     tasks: Sequence[TaskName],
     list_names: Sequence[str],
-    history: Sequence[Turn],
+    history: Sequence[EarlierMessage],
     message: str,
     today: str,
 ) -> list[Json]:
@@ -148,7 +148,7 @@ def _render_system(instructions: str, tasks: Sequence[TaskName], list_names: Seq
     return {"role": "system", "content": f"{instructions}\n\n" + "\n".join(lines)}
 
 
-def _start_with_user(turns: Sequence[Turn]) -> Sequence[Turn]:
+def _start_with_user(turns: Sequence[EarlierMessage]) -> Sequence[EarlierMessage]:
     """Leave out answers to messages that are not shown; templates of models require that."""
     for index, turn in enumerate(turns):
         if turn.role == "user":

@@ -16,7 +16,7 @@ from todo.assistant.rules.decision import Decision, RuleContext
 from todo.assistant.rules.engine import decide
 from todo.assistant.rules.reply import decide_reply
 from todo.assistant.turn import answer_text
-from todo.assistant.turn.answer import AGENT, Events, Turn, TurnAnswer
+from todo.assistant.turn.answer import AGENT, EarlierMessage, Events, TurnAnswer
 from todo.assistant.turn.bounded_model import BoundedModel, OverBudgetError
 from todo.assistant.turn.budget import Budgets, TurnBudget
 from todo.assistant.turn.context import TurnContext, read_context
@@ -56,7 +56,7 @@ class Assistant:
         self,
         caller: Caller,
         message: str,
-        history: Sequence[Turn],
+        history: Sequence[EarlierMessage],
         open_plan: str | None,
         events: Events,
         deadline_s: float,
@@ -157,7 +157,7 @@ class _Turn:
         budget: TurnBudget,
         events: Events,
         now: datetime,
-        history: Sequence[Turn],
+        history: Sequence[EarlierMessage],
         open_plan: str | None,
         runs: Sequence[str],
     ) -> None:

@@ -12,7 +12,7 @@ from todo.assistant.model.client import (
     ModelToolCall,
     OnText,
 )
-from todo.assistant.turn.answer import Turn
+from todo.assistant.turn.answer import EarlierMessage
 from todo.assistant.turn.bounded_model import BoundedModel
 from todo.assistant.turn.context import TurnContext
 from todo.assistant.turn.model_decision import MAX_REPAIRS
@@ -47,7 +47,7 @@ class ToolLoop:
         self._faults = 0
 
     async def run(
-        self, context: TurnContext, history: Sequence[Turn], message: str, on_text: OnText
+        self, context: TurnContext, history: Sequence[EarlierMessage], message: str, on_text: OnText
     ) -> None:
         """Let the model work until it answers without a call.
 

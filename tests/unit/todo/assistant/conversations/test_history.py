@@ -1,11 +1,11 @@
 """Which earlier messages the assistant gets."""
 
 from todo.assistant.conversations.message import HISTORY_CHARACTERS, limit_history
-from todo.assistant.turn.answer import Turn
+from todo.assistant.turn.answer import EarlierMessage
 
 
-def turn(content: str, run_id: str | None = None) -> Turn:
-    return Turn("user", content, run_id)
+def turn(content: str, run_id: str | None = None) -> EarlierMessage:
+    return EarlierMessage("user", content, run_id)
 
 
 def test_messages_come_in_their_order() -> None:

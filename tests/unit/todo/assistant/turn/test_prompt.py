@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.todo.assistant.rules.names import name_task
-from todo.assistant.turn.answer import Turn
+from todo.assistant.turn.answer import EarlierMessage
 from todo.assistant.turn.prompt import (
     MAX_TASKS,
     choose_tasks,
@@ -25,7 +25,9 @@ def test_a_title_stays_one_quoted_line() -> None:
 def test_the_beginning_is_the_same_until_the_tasks_change() -> None:
     tasks = [name_task(1, "a"), name_task(2, "b")]
     first = render_tool_prompt(tasks, ["Home"], [], "one", "Today is Monday.")
-    second = render_tool_prompt(tasks, ["Home"], [Turn("user", "one")], "two", "Today is Tuesday.")
+    second = render_tool_prompt(
+        tasks, ["Home"], [EarlierMessage("user", "one")], "two", "Today is Tuesday."
+    )
     assert first[0] == second[0]
     assert second[-1]["content"] == "Today is Tuesday.\ntwo"
 
@@ -38,7 +40,7 @@ def test_a_new_task_comes_last_and_a_completed_one_moves_to_the_end() -> None:
 
 
 def test_a_message_is_quoted_where_only_a_decision_is_wanted() -> None:
-    history = [Turn("user", "one"), Turn("assistant", "Which\none?")]
+    history = [EarlierMessage("user", "one"), EarlierMessage("assistant", "Which\none?")]
     (_, request) = render_decision_prompt([], [], history, 'say "x"\nmessage "y" ->')
     assert request["content"].splitlines() == [
         'user said before: "one"',
@@ -48,7 +50,11 @@ def test_a_message_is_quoted_where_only_a_decision_is_wanted() -> None:
 
 
 def test_a_conversation_starts_with_the_user() -> None:
-    history = [Turn("assistant", "a"), Turn("user", "b"), Turn("assistant", "c")]
+    history = [
+        EarlierMessage("assistant", "a"),
+        EarlierMessage("user", "b"),
+        EarlierMessage("assistant", "c"),
+    ]
     prompt = render_tool_prompt([], [], history, "d", "")
     assert [each["role"] for each in prompt] == ["system", "user", "assistant", "user"]
 
