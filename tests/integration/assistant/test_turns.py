@@ -17,7 +17,7 @@ from todo.core.errors import RateLimitedError
 
 UNDECIDED = "hmm, my head is spinning"
 """Rules do not decide this."""
-MOVES = "the dentist has no time for me before 2027-03-15"
+MOVES = "the dentist has no time for me until 2027-03-15"
 PACKED = "hmm, guess the pack is done"
 
 
