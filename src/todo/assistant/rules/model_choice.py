@@ -72,12 +72,7 @@ _DELETES = re.compile(
 _REOPENS = re.compile(
     r"\b(?:reopen|still|again|not|undone|uncheck|untick|restore|after all|redo|back)\b|n't\b"
 )
-_MOVES = re.compile(
-    r"\b(?:move|push|postpone|reschedule|shift|delay|defer|snooze|put|bump|set|do|schedule|change"
-    r"|make|due|deadline|instead|later|earlier|wait|until|till|forward|bring|pull|needed|moved"
-    r"|pushed|postponed|rescheduled|shifted|delayed|changed)\b"
-)
-_CUES = {"complete": _DONE, "delete": _DELETES, "reopen": _REOPENS, "reschedule": _MOVES}
+_CUES = {"complete": _DONE, "delete": _DELETES, "reopen": _REOPENS}
 # What stands between "I" and the verb of what a person did.
 _BEFORE_VERB = frozenset({
     "actually", "all", "already", "also", "and", "been", "both", "btw", "d", "finally", "got",
@@ -212,6 +207,12 @@ def _speaks_for(intent: Intent, task: TaskName, line: Line, words: frozenset[str
     if intent == "delete":
         # "cancel the gym" can be the task, and not what is to happen with it.
         return any(stem(found[0]) not in title for found in _DELETES.finditer(line.folded))
+    if intent == "reschedule":
+        # "I'm paying the rent tomorrow" says what the person does, and moves no due.
+        return not any(
+            (is_past(word) or word.endswith("ing")) and stem(word) == title[0]
+            for word in split_words(line.text)
+        )
     cue = _CUES.get(intent)
     if cue is None or cue.search(line.folded):
         return True

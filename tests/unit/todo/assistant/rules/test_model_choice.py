@@ -120,6 +120,7 @@ def test_a_search_has_only_words_that_tasks_have() -> None:
         ("I bought milk yesterday but it's already gone", "complete", "milk"),
         ("paid half of the electricity bill", "complete", "electricity"),
         ("paid the electricity tomorrow", "complete", "electricity"),
+        ("I'm paying the electricity tomorrow", "reschedule", "electricity"),
         ("I emailed Omar about something else", "complete", "omar"),
     ],
 )
