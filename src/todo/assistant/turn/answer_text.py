@@ -17,6 +17,7 @@ from todo.schedule.due import check_zone
 
 UNDO_HINT = 'To take it back, write "undo".'
 NOTHING_PLANNED = "No changes are waiting for confirmation."
+PLAN_DROPPED = "The plan no longer waits for your confirmation. Repeat the request to get it again."
 DECLINED = "Nothing was changed."
 NOTHING_TO_UNDO = "There is nothing to undo."
 EXAMPLES = (

@@ -109,6 +109,9 @@ class Assistant:
         """Carry out what rules decide; otherwise let a model decide, or say what can be said."""
         open_plan = await turn.find_planned()
         reply = decide_reply(message, open_plan)
+        if reply is None and open_plan is None and self._model is None:
+            # A model may have asked; without one, a "yes" is about a plan that is gone.
+            reply = decide_reply(message, frozenset())
         if reply is not None:
             # It names no task: "help" and "yes" do not read a thousand of them.
             await turn.carry_out(reply)
@@ -240,6 +243,8 @@ class _Turn:
             await self._response.say(answer_text.say_facts(self._tools.uses))
         elif not self._tools.proposed:
             await self._response.say(answer_text.say_degraded(reason))
+            if self._open_plan is not None:
+                await self._response.say(answer_text.PLAN_DROPPED)
 
     async def finish(self) -> TurnAnswer:
         """Make the plan of what waits for the person, and return the answer."""
