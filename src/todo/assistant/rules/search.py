@@ -67,7 +67,7 @@ _TAGGED = re.compile(
     r"\b(?:tagged|labell?ed)(?: with| as)? (?P<x>[#@]?[^\W_][\w-]*)|(?<!\S)[#@](?P<y>[^\W_][\w-]*)"
 )
 _OF_LIST = re.compile(
-    r"\b(?:on|in|from|for|of|under) (?:(?:my|the|our) )?(?P<list>[^\W_].{0,60}?)(?: list)?\Z"
+    r"\b(?:on|in|from|for|of|under|at) (?:(?:my|the|our) )?(?P<list>[^\W_].{0,60}?)(?: list)?\Z"
     r"|(?<!\S)(?:(?:my|the|our) )?(?P<of>[^\W_].{0,60}?) (?:list|tasks|todos|to-dos|stuff|things"
     r"|items)\Z"
 )
@@ -75,6 +75,11 @@ _ABOUT = re.compile(
     r"\b(?:about|regarding|containing|mentioning|called|named|related to|to do with|concerning"
     r"|with)"
     r" (?P<x>\S.*)\Z"
+)
+_ARTICLE = re.compile(r"\A(?:my|the|our) ")
+_OF_LISTS = re.compile(
+    r"(?:list|show|show me|what|what are|which|how many|see|display|view|name)"
+    r" (?:(?:all|of|my|the|our) )*lists\b.*"
 )
 _MAX_NAME_WORDS = 6
 
@@ -91,6 +96,8 @@ def decide_find(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
     ):
         return None
     text = line.folded.rstrip(" ?!.")
+    if _OF_LISTS.fullmatch(text):
+        return None
     if shown is None and _ASK.match(text) is None and _OF_TASK.match(text) is None:
         return _decide_about_task(line, index) if line.is_question else Decision("find")
     start = shown.end() if shown is not None else 0
@@ -143,6 +150,10 @@ def _decide_by_filters(
         at = len(text) - len(text[start:].lstrip(" ,?"))
         words = _keep_words(line.text[at + about.start("x") : at + about.end("x")])
         rest = rest[: about.start()].rstrip()
+    shown = ListNames(context.list_names).find(_ARTICLE.sub("", rest)) if is_show else None
+    if shown is not None:
+        # "show work", also where a title has that word.
+        return _find_words(words, {"list": shown})
     rest = _take_marks(rest, fields)
     rest = _take_list(rest, fields, context)
     rest = _take_due(rest, fields, context)
