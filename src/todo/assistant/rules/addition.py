@@ -60,7 +60,19 @@ _DUE_FIRST = re.compile(
 )
 # "add a note to the passport task" is about a task, and so is "a reminder for the dentist".
 _ABOUT_TASK = re.compile(
-    r".*\b(?:notes? (?:to|for|about|on)|(?:reminders?|alarm) (?:for|about|on))"
+    r".*\b(?:notes? (?:to|for|about|on)|(?:reminders?|alarm) (?:to|for|about|on))"
+)
+# "add high priority to the slides", "add buy cheese and complete the milk".
+_TO_TASK = re.compile(
+    r"(?P<thing>\S.*?) (?:to (?=the |my |our )|and (?:complete|delete|remove|move|rename|reopen"
+    r"|postpone|reschedule) )(?P<x>\S.*)"
+)
+ANNOUNCING = frozenset({"add", "remember", "remind"})
+"""A message that starts with one of these is an addition by its rules, or none."""
+_MEMORY = re.compile(r" *(?:when|how|where|why|who)\b")
+_BEFORE_DUE = re.compile(
+    r".*\b(?:an?|one|two|three|\d{1,3}) (?:minute|min|hour|day|week)s?"
+    r" (?:before|beforehand|earlier|in advance)"
 )
 _FORGET = re.compile(
     r"(?:(?:please )?(?:don't|do not|never) (?:let me )?forget"
@@ -137,7 +149,7 @@ def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
     is_short = _MIN_BARE_WORDS <= len(words) <= _MAX_BARE_WORDS
     if line.is_question or not is_short or not NOT_IN_TITLES.isdisjoint(plain):
         return None
-    if words[0] in COMMANDS or ". " in line.text or line.folded.startswith("get rid"):
+    if words[0] in COMMANDS | ANNOUNCING or ". " in line.text or line.folded.startswith("get rid"):
         return None
     read = _parse(line.text, context)
     if read is None or read.questions or not _is_new(read.title, context, index):
@@ -203,13 +215,26 @@ def _find_command(line: Line, context: RuleContext, index: TaskIndex) -> str | N
         return listed if is_addition and _is_new(listed or "", context, index) else None
     if _is_about_task(line, found, context, index):
         return None
-    return rest if listed is None else listed
+    if listed is None:
+        return None if _has_task(rest, context, index) else rest
+    return listed
+
+
+def _has_task(rest: str, context: RuleContext, index: TaskIndex) -> bool:
+    """Return whether a text does something with a task that exists."""
+    found = _TO_TASK.fullmatch(fold(rest))
+    if found is None or _is_new(rest[found.start("x") :], context, index):
+        return False
+    # "add send the photos to the dentist" is a task.
+    return (
+        " and " in found[0][: found.start("x")] or split_words(found["thing"])[:1][0] not in VERBS
+    )
 
 
 def _find_noted(line: Line, context: RuleContext, index: TaskIndex) -> str | None:
     """Return what follows "don't forget to", "make a note that"."""
     found = _NOTED.fullmatch(line.folded) or _FORGET.fullmatch(line.folded)
-    if found is None or _is_about_task(line, found, context, index):
+    if found is None or _MEMORY.match(found["x"]) or _is_about_task(line, found, context, index):
         return None
     return line.cut(found)
 
@@ -230,6 +255,9 @@ def _find_reminder(line: Line, context: RuleContext) -> str | None:
     read = _parse(line.text, context)
     if read is not None and read.reminders and not read.questions:
         return line.text
+    if _BEFORE_DUE.fullmatch(found["x"]):
+        # A reminder for a task that has a due.
+        return None
     mark = _REMIND_OF.match(found["x"])
     start, end = found.span("x")
     if mark is not None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from todo.assistant.rules.addition import cut_addition
+from todo.assistant.rules.addition import ANNOUNCING, cut_addition, decide_addition
 from todo.assistant.rules.decision import Decision, Intent, RuleContext, TaskName
 from todo.assistant.rules.engine import MAX_LENGTH
 from todo.assistant.rules.line import Line, make_line
@@ -72,6 +72,7 @@ _DELETES = re.compile(
 _REOPENS = re.compile(
     r"\b(?:reopen|still|again|not|undone|uncheck|untick|restore|after all|redo|back)\b|n't\b"
 )
+_REMINDS = re.compile(r"\b(?:remind|reminders?|alarm)\b")
 _CUES = {"complete": _DONE, "delete": _DELETES, "reopen": _REOPENS}
 # What stands between "I" and the verb of what a person did.
 _BEFORE_VERB = frozenset({
@@ -209,7 +210,7 @@ def _speaks_for(intent: Intent, task: TaskName, line: Line, words: frozenset[str
         return any(stem(found[0]) not in title for found in _DELETES.finditer(line.folded))
     if intent == "reschedule":
         # "I'm paying the rent tomorrow" says what the person does, and moves no due.
-        return not any(
+        return _REMINDS.search(line.folded) is None and not any(
             (is_past(word) or word.endswith("ing")) and stem(word) == title[0]
             for word in split_words(line.text)
         )
@@ -268,10 +269,12 @@ def _is_addition(line: Line, context: RuleContext) -> bool:
     first = split_words(line.text)[:1]
     if not first or first[0] in COMMANDS - {"cancel", "finish", "drop"}:
         return False
-    if _DENIAL.search(line.folded.replace("don't let me forget", "").replace("don't forget", "")):
+    said = line.folded.replace("don't let me forget", "").replace("don't forget", "")
+    if _DENIAL.search(said) or _LOOKS.search(said) or _is_talk(line):
         return False
-    if _LOOKS.search(line.folded) or _is_talk(line):
-        return False
+    if first[0] in ANNOUNCING:
+        local = context.now.astimezone(context.zone)
+        return decide_addition(line, context, TaskIndex(context.tasks, local)) is not None
     words = frozenset(map(stem, split_words(line.text)))
     if any(_is_duplicate(task, words) for task in context.tasks):
         return False
