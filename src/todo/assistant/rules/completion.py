@@ -30,7 +30,8 @@ _MARK_DONE = re.compile(
     rf"(?:mark|set|tick|cross|flag) (?P<x>\S.*?) (?:(?:as|to) )?(?:{_DONE}|off)"
     # "check that it is done" wants to know.
     rf"|check (?P<w>\S.*?) (?:(?:as|to) (?:{_DONE}|off)|off)"
-    rf"|(?:(?:check|tick|cross|strike) off|\[x\]) (?P<y>\S.*)|(?:tick|complete) (?P<z>\S.*)"
+    rf"|(?:(?:check|tick|cross|strike) off|\[x\]|[\u2713\u2714\u2705]) (?P<y>\S.*)"
+    r"|(?:tick|complete) (?P<z>\S.*)"
 )
 _SAY_DONE = re.compile(
     rf"(?:(?:i'm|i am|we're|we are|i'm all|i am all|all|i|we|i've|we've|i have|we have) )?{_SOON}"
