@@ -35,6 +35,10 @@ PLAN_TOO_LONG = "That changes too much for one plan, so nothing of it was done. 
 NO_PLAN = "The remaining changes could not be saved for confirmation. Send the message again."
 WHICH_TASK = f"The message does not say which task it means. Nothing was changed.\n{EXAMPLES}"
 WHAT_CHANGE = f"The message does not say what to change. Nothing was changed.\n{EXAMPLES}"
+_REFUSED = {
+    404: "It is not there any more. Nothing was changed. Send the request again.",
+    412: "It has changed meanwhile. Nothing was changed. Send the request again.",
+}
 _MAX_SHOWN = 20
 _TITLE_LENGTH = 255
 _SHORTER_TITLES = (60, 30, 15)
@@ -241,7 +245,8 @@ def say_failed(structured: Json) -> str:
 
 def say_refused(error: ProblemError) -> str:
     """Return why a plan was not made or not applied."""
-    lines = [escape(error.detail)]
+    # The details of these name headers and fields of the API.
+    lines = [_REFUSED.get(error.status, escape(error.detail))]
     lines += [f"- {escape(str(each['message']))}" for each in error.errors or ()]
     return "\n".join(lines)
 

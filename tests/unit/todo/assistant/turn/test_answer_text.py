@@ -1,8 +1,11 @@
 from typing import Any
 
+import pytest
+
 from tests.unit.todo.assistant.rules.names import name_task
 from todo.assistant.turn import answer_text
 from todo.assistant.turn.answer import ToolUse
+from todo.core.errors import NotFoundError, ProblemError, VersionMismatchError
 from todo.db.tables import MESSAGE_LENGTH
 from todo.mcp.tool import ToolError, render_failure
 
@@ -139,3 +142,11 @@ def test_a_degraded_answer_has_a_cause_and_examples() -> None:
         text = answer_text.say_degraded(reason)
         assert cause in text
         assert '"complete buy milk"' in text
+
+
+@pytest.mark.parametrize("error", [NotFoundError(), VersionMismatchError()])
+def test_a_refused_plan_is_explained_without_words_of_the_api(error: ProblemError) -> None:
+    text = answer_text.say_refused(error)
+
+    assert "Nothing was changed. Send the request again." in text
+    assert "If-Match" not in text
