@@ -67,6 +67,7 @@ def test_the_day_of_the_new_due_names_no_task() -> None:
         "reschedule", "monday", (TASKS["dentist"],)
     )
     assert fill_in("reschedule", message, "slides") is None
+    assert fill_in("add", message) is None
 
 
 def test_the_title_of_an_addition_is_cut_from_the_message() -> None:
