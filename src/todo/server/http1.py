@@ -234,7 +234,9 @@ class Connection(asyncio.Protocol):
         A request that is complete is answered as usual.
         """
         exchange = self._exchange
-        if exchange is not None and not exchange.started and self._idle_since <= silent_since:
+        if exchange is None or exchange.has_arrived or exchange.started:
+            return
+        if self._idle_since <= silent_since:
             exchange.end()
 
     def write(self, data: bytes) -> Coroutine[Any, Any, None] | None:
