@@ -30,6 +30,8 @@ HISTORY_MESSAGES = 20
 """Maximum number of earlier messages that the assistant gets with a new one."""
 MAX_RUNS = 20
 """Maximum number of earlier runs among which an undo finds its target."""
+MAX_SEARCHED = 2000
+"""Maximum number of messages in which these runs are looked for, the latest ones."""
 
 _BY_OWNER = conversation.c.owner == bindparam("owner")
 _TOKEN_LIST_ID = bindparam("only_list", type_=Id)
@@ -69,17 +71,23 @@ _HISTORY = Statement(
     .order_by(message.c.id.desc())
     .limit(literal_column(str(HISTORY_MESSAGES)))
 )
+_latest = (
+    select(*(message.c[name] for name in ("id", "run_id", "changed", "status", "plan_id")))
+    .where(_OF_CONVERSATION)
+    .order_by(message.c.id.desc())
+    .limit(literal_column(str(MAX_SEARCHED)))
+    .subquery()
+)
 _RUNS = Statement(
-    select(message.c.run_id)
+    select(_latest.c.run_id)
     .where(
-        _OF_CONVERSATION,
         or_(
-            message.c.changed,
-            message.c.status == literal_column("'running'"),
-            message.c.plan_id.is_not(None),
+            _latest.c.changed,
+            _latest.c.status == literal_column("'running'"),
+            _latest.c.plan_id.is_not(None),
         ),
     )
-    .order_by(message.c.id.desc())
+    .order_by(_latest.c.id.desc())
     .limit(literal_column(str(MAX_RUNS)))
 )
 _SIZE = Statement(select(func.coalesce(func.sum(conversation.c.size), 0)).where(_BY_OWNER))
