@@ -481,6 +481,22 @@ def test_who_waits_for_the_test_of_another_has_a_limit_as_well(model: ModelServe
     assert run(make_settings(model.url), use) == ("timeout", "closed")
 
 
+@pytest.mark.parametrize(("silent_s", "state"), [(HANGS_S * 2, "open"), (600, "closed")])
+def test_callers_in_a_hurry_find_out_together_that_a_server_hangs(
+    model: ModelServer, silent_s: float, state: str
+) -> None:
+    model.follow(server.hang)
+
+    async def use(client: HttpModelClient) -> str:
+        for _ in range(6):
+            with pytest.raises(ModelError):
+                await client.ask(REQUEST, timeout_s=HANGS_S)
+        return client.breaker.state
+
+    settings = make_settings(model.url, ai_first_token_timeout_s=silent_s)
+    assert run(settings, use) == state
+
+
 def test_a_request_that_cannot_be_encoded_is_an_error(model: ModelServer) -> None:
     request = ModelRequest([{"role": "user", "content": "\ud83d"}])
 

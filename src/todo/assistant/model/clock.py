@@ -1,8 +1,9 @@
-"""Time limits of one answer: to the first token, between tokens, and of the whole."""
+"""Time limits of one answer, and how long a server has been silent over all of them."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from todo.assistant.model.client import ModelError
 
@@ -74,3 +75,44 @@ class AnswerClock:
         yield
         self._with_caller = False
         self._timeout.reschedule(self._start_gap())
+
+
+class Silence:
+    """The time in which requests waited and none of them got a token.
+
+    Requests that wait at the same time count once: some servers answer one after the other.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start without any silence.
+
+        Args:
+            clock: Seconds that never go back.
+        """
+        self._clock = clock
+        self._waiting = 0
+        self._counted_s = 0.0
+        self._since_s = 0.0
+
+    @property
+    def length_s(self) -> float:
+        """Seconds of silence since the last token."""
+        return self._counted_s + (self._clock() - self._since_s if self._waiting else 0.0)
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the time of the block."""
+        if not self._waiting:
+            self._since_s = self._clock()
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._counted_s = self.length_s
+            self._since_s = self._clock()
+            self._waiting -= 1
+
+    def end(self) -> None:
+        """Forget the silence: the server has answered."""
+        self._counted_s = 0.0
+        self._since_s = self._clock()

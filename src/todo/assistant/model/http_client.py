@@ -20,7 +20,7 @@ from todo.assistant.model.client import (
     OnText,
     TokenCount,
 )
-from todo.assistant.model.clock import AnswerClock
+from todo.assistant.model.clock import AnswerClock, Silence
 from todo.assistant.model.dialect import Dialect
 from todo.assistant.model.exchange import BadRequestError, exchange
 from todo.assistant.model.key import read_model_key
@@ -64,6 +64,7 @@ class HttpModelClient:
         self._token_timeout_s = settings.ai_first_token_timeout_s
         self._metrics = metrics
         self._dialect = Dialect()
+        self._silence = Silence()
         self._mode: Mode | None = None if settings.ai_mode == "auto" else settings.ai_mode
         self._probing = asyncio.Lock()
         self._pause: ModelError | None = None
@@ -142,7 +143,8 @@ class HttpModelClient:
             while True:
                 body = dialect.render(self._model, request)
                 try:
-                    answer = await exchange(self._http, self._url, body, clock, on_text, used)
+                    with self._silence.waiting():
+                        answer = await exchange(self._http, self._url, body, clock, on_text, used)
                 except BadRequestError as error:
                     adapted = dialect.adapt(error.response)
                     if adapted is None:
@@ -150,9 +152,20 @@ class HttpModelClient:
                     dialect = adapted
                 else:
                     self._dialect = dialect
+                    self._silence.end()
                     return answer
+        except ModelError as error:
+            self._blame(error, clock)
+            raise
         finally:
             self._metrics.observe_request(clock.elapsed_s, clock.first_token_s)
+
+    def _blame(self, error: ModelError, clock: AnswerClock) -> None:
+        """Count a caller's time that is over for the server, where the silence is long by now."""
+        if error.reason != "timeout" or clock.first_token_s is not None:
+            self._silence.end()
+        elif self._silence.length_s >= self._token_timeout_s:
+            error.of_server = True
 
     def _raise_pause(self) -> None:
         """Do not ask before the time that the server has named.

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from todo.assistant.model.client import ModelError
-from todo.assistant.model.clock import AnswerClock
+from todo.assistant.model.clock import AnswerClock, Silence
 
 LONG_S = 3600.0
 SHORT_S = 0.01
@@ -80,3 +80,22 @@ def test_a_server_is_silent_for_too_long_or_the_caller_has_too_little_time(
         return caught.value
 
     assert asyncio.run(scenario()).of_server is of_server
+
+
+def test_silence_counts_requests_that_wait_together_once_and_no_pauses() -> None:
+    now = [100.0]
+    silence = Silence(lambda: now[0])
+
+    with silence.waiting():
+        now[0] += 10
+        with silence.waiting():
+            now[0] += 20
+        assert silence.length_s == 30
+    now[0] += 3600
+    assert silence.length_s == 30
+    with silence.waiting():
+        now[0] += 5
+        assert silence.length_s == 35
+        silence.end()
+        now[0] += 2
+    assert silence.length_s == 2
