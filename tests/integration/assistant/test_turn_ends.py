@@ -120,7 +120,7 @@ def test_a_client_that_leaves_ends_the_turn_and_the_conversation_shows_what_was_
 
         assert world.assistant.cancelled == 1
         assert exchange.status == (200 if headers else 499)
-        assert world.count_open() == (0, 0, 0, 0)
+        await world.wait_for_rest()
         (_, answer) = await world.read_last()
         assert (answer["status"], answer["content"]) == ("interrupted", CHANGED)
         assert answer["degraded_reason"] == "interrupted"
@@ -401,7 +401,7 @@ def test_a_thousand_turns_leave_nothing_behind(play: Play) -> None:
                 world.assistant.calls.clear()
                 gc.collect()
                 sizes.append(len(gc.get_objects()))
-                assert world.count_open() == (0, 0, 0, 0)
+                await world.wait_for_rest()
         # Less than one object for each turn; pools and caches may grow a little.
         assert sizes[1] - sizes[0] < 900
 

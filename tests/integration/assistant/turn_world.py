@@ -263,6 +263,14 @@ class TurnWorld:
         taken = database.pool.checkedout()
         return self.assistant.running, taken, database.waiters, int(float(streams.split()[1]))
 
+    async def wait_for_rest(self) -> None:
+        """Wait until nothing is open: a connection is returned by a task of its own."""
+        for _ in range(6000):
+            if self.count_open() == (0, 0, 0, 0):
+                return
+            await asyncio.sleep(0.01)
+        assert self.count_open() == (0, 0, 0, 0)
+
 
 async def _help(call: Call) -> TurnAnswer:
     await call.events.text("Done.")
@@ -277,6 +285,6 @@ async def open_turn_world(url: str, **options: Any) -> AsyncIterator[TurnWorld]:
     async with world.app.router.lifespan_context(world.app):
         yield world
         await world.state.turns.close()
-        assert world.count_open() == (0, 0, 0, 0)
+        await world.wait_for_rest()
     left = asyncio.all_tasks() - before
     assert {task for task in left if not task.done()} == set()
