@@ -124,6 +124,11 @@ class Exchange:
         elif self._delivered:
             self._wake()
 
+    def end_body(self) -> None:
+        """No more of the body is waited for; a complete request is answered as usual."""
+        if self._missing:
+            self.end()
+
     def disconnect(self) -> None:
         """The client is gone."""
         self._disconnected = True

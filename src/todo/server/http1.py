@@ -60,6 +60,7 @@ class Served(Protocol):
     def surplus(self) -> bytes: ...  # noqa: D102
     def feed(self, data: bytes) -> bytes: ...  # noqa: D102
     def end(self) -> None: ...  # noqa: D102
+    def end_body(self) -> None: ...  # noqa: D102
     def disconnect(self) -> None: ...  # noqa: D102
     def run(self) -> Awaitable[None]: ...  # noqa: D102
 
@@ -234,10 +235,8 @@ class Connection(asyncio.Protocol):
         A request that is complete is answered as usual.
         """
         exchange = self._exchange
-        if exchange is None or exchange.has_arrived or exchange.started:
-            return
-        if self._idle_since <= silent_since:
-            exchange.end()
+        if exchange is not None and not exchange.started and self._idle_since <= silent_since:
+            exchange.end_body()
 
     def write(self, data: bytes) -> Coroutine[Any, Any, None] | None:
         """Send; return a wait for the client where it is behind, which is seldom."""

@@ -147,6 +147,10 @@ class HypercornExchange:
         self._client_ended = True
         self._arrived.set()
 
+    def end_body(self) -> None:
+        """No more of the body is waited for."""
+        self.end()
+
     def disconnect(self) -> None:
         """The client is gone."""
         self._is_gone = True
