@@ -147,9 +147,7 @@ class HypercornExchange:
         self._client_ended = True
         self._arrived.set()
 
-    def end_body(self) -> None:
-        """No more of the body is waited for."""
-        self.end()
+    end_body = end
 
     def disconnect(self) -> None:
         """The client is gone."""
