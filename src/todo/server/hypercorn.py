@@ -82,8 +82,7 @@ class HypercornExchange:
 
         Args:
             app: The application.
-            config: Hypercorn's.
-            pace: Shared by the connections of a listener.
+            config: Hypercorn's. `pace` is shared by the connections of a listener.
             connection: The client's.
             request: As `todo.server.http1_strict_parser` accepted it.
             body: The bytes behind its head that have come already.
