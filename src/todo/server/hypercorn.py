@@ -66,7 +66,6 @@ class HypercornExchange:
     Attributes:
         has_arrived: Whether the request is complete, as far as that shows without parsing chunks.
         unread: Bytes of the client that Hypercorn has not read.
-        started: Whether a part of the response has been sent, or the handshake's.
     """
 
     def __init__(
@@ -82,7 +81,8 @@ class HypercornExchange:
 
         Args:
             app: The application.
-            config: Hypercorn's. `pace` is shared by the connections of a listener.
+            config: Hypercorn's.
+            pace: Shared by the connections of a listener.
             connection: The client's.
             request: As `todo.server.http1_strict_parser` accepted it.
             body: The bytes behind its head that have come already.
