@@ -78,9 +78,11 @@ class RateLimit:
             )
         level -= 1
         self._buckets[key] = (level, self._clock())
-        full_s = (self._most - level) / self._per_second
-        left = b"%s%d;t=%d" % (self._prefix, level, -int(-full_s // 1))
-        return self._policy, (b"ratelimit", left)
+        return self._render(level)
+
+    def render_left(self, key: str) -> tuple[Field, Field]:
+        """Return the header fields that show what is left, and take nothing."""
+        return self._render(self.find_left(key))
 
     def find_left(self, key: str) -> float:
         """Return how many permits a bucket has now."""
@@ -94,10 +96,20 @@ class RateLimit:
         Args:
             key: Whose.
             permits: How many.
-            owe: Whether the bucket owes those that it does not have; otherwise they are forgiven.
+            owe: Whether the bucket owes those that it does not have, at most those of a window;
+                otherwise they are forgiven.
         """
-        level = self._level(key) - permits
-        self._buckets[key] = (level if owe else max(0.0, level), self._clock())
+        least = -self._most if owe else 0.0
+        self._buckets[key] = (max(least, self._level(key) - permits), self._clock())
+
+    def find_wait_s(self, key: str) -> float:
+        """Return the seconds until a bucket that owes something has permits again."""
+        return max(0.0, -self.find_left(key) / self._per_second)
+
+    def _render(self, level: float) -> tuple[Field, Field]:
+        full_s = (self._most - level) / self._per_second
+        left = b"%s%d;t=%d" % (self._prefix, max(0.0, level), -int(-full_s // 1))
+        return self._policy, (b"ratelimit", left)
 
     def _level(self, key: str) -> float:
         """What is in a bucket now; afterwards it is the one used last."""

@@ -156,5 +156,13 @@ def test_permits_beyond_those_left_are_forgiven_or_owed() -> None:
     limit.charge("alice", 100)
     limit.charge("bob", 100, owe=True)
     assert (limit.find_left("alice"), limit.find_left("bob")) == (0, -40)
+    assert limit.find_wait_s("bob") == 40
     clock.now += 41
     assert (limit.find_left("alice"), limit.find_left("bob")) == (41, 1)
+
+
+def test_a_bucket_owes_at_most_the_permits_of_a_window() -> None:
+    limit = RateLimit("tokens", 60, clock=Clock())
+    limit.charge("alice", 10**9, owe=True)
+    assert limit.find_left("alice") == -60
+    assert limit.render_left("alice")[1] == (b"ratelimit", b'"tokens";r=0;t=120')
