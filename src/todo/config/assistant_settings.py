@@ -57,27 +57,27 @@ class AssistantSettings(BaseModel):
         default=50,
         ge=0,
         le=1_000_000,
-        description="Messages a minute to the assistant, of one user and of one token; 0 for no "
-        "limit.",
+        description="Messages a minute to the assistant, of one user; an API token may use half of "
+        "this and of the other budgets. 0 for no limit.",
     )
     ai_tool_calls_per_hour: int = Field(
         default=100,
         ge=0,
         le=1_000_000,
-        description="Calls of tools an hour by the assistant, for one user and for one token; 0 "
-        "for no limit.",
+        description="Calls of tools an hour by the assistant, for one user; 0 for no limit.",
     )
     ai_tokens_per_day: int = Field(
         default=0,
         ge=0,
         le=1_000_000_000_000,
-        description="Tokens a day of the model, for one user and for one token; 0 for no limit.",
+        description="Tokens a day of the model, for one user; 0 for no limit.",
     )
     ai_concurrency: int = Field(
-        default=2,
+        default=3,
         ge=1,
         le=1000,
-        description="Turns of the assistant at the same time, of one user.",
+        description="Turns of the assistant at the same time, of one user; of one API token half "
+        "of it, rounded up.",
     )
     ai_cost_per_million_input: Decimal = Field(
         default=_COST,
@@ -95,7 +95,7 @@ class AssistantSettings(BaseModel):
         default=_COST,
         ge=0,
         le=_MOST_COST,
-        description="Cost a day of the model, for one user and for one token; 0 for no limit.",
+        description="Cost a day of the model, for one user; 0 for no limit.",
     )
 
     @field_validator("ai_url")

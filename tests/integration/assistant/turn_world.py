@@ -87,6 +87,9 @@ class ScriptedAssistant:
         if self.refusal is not None:
             raise self.refusal
 
+    def render_left(self, _caller: Caller) -> dict[str, str]:
+        return {"RateLimit": '"assistant-turns";r=49;t=2'}
+
     async def run(
         self,
         caller: Caller,
@@ -161,7 +164,10 @@ class Exchange:
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            self.headers = {k.decode(): v.decode() for k, v in message["headers"]}
+            fields = [(k.decode(), v.decode()) for k, v in message["headers"]]
+            self.headers = {
+                name: ", ".join(value for key, value in fields if key == name) for name, _ in fields
+            }
         else:
             self.content += message.get("body", b"")
         async with self._progress:

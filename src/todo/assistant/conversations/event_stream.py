@@ -124,11 +124,13 @@ class _Stream:
             return
         self.is_open = True
         response = self._response
+        # The turn has been counted by now.
+        left = [(k.lower().encode(), v.encode()) for k, v in self._turn.render_left().items()]
         await self._send(
             {
                 "type": "http.response.start",
                 "status": response.status_code,
-                "headers": response.raw_headers,
+                "headers": [*response.raw_headers, *left],
             }
         )
         await self._send_part(_render_event("start", self._describe()))

@@ -109,8 +109,14 @@ class OpenTurn:
             finished = await self.run(request.receive, Silence(), get_timeout(self.state))
         except ClientLeftError:
             return Response(status_code=CLIENT_LEFT)
-        headers = {REPLAYED: "true"} if finished.is_replay else None
+        headers = {REPLAYED: "true"} if finished.is_replay else {}
+        headers |= self.render_left()
         return Response(show(finished.body), headers=headers, media_type=JSON)
+
+    def render_left(self) -> dict[str, str]:
+        """Return the header fields that show what is left of the budgets now."""
+        fields: dict[str, str] = self.state.assistant.render_left(self._caller)
+        return fields
 
     def stream(self) -> Response:
         """Return the response that runs the turn and sends what happens."""

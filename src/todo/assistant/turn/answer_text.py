@@ -87,6 +87,14 @@ def say_degraded(reason: str) -> str:
     )
 
 
+def say_over_budget(wait_s: float, amount: str) -> str:
+    """Return what is used up, and when the model is back."""
+    units = (("hours", 3600), ("minutes", 60))
+    waits = (f"{round(wait_s / length_s)} {noun}" for noun, length_s in units)
+    wait = next((each for each in waits if int(each.split()[0]) > 1), "a minute")
+    return f"0 are left of {amount}; the model is back in about {wait}."
+
+
 def say_changed(verb: str, structured: Json) -> str:
     """Return what was done with tasks, and how to take it back."""
     if "unchanged" in structured:

@@ -1,16 +1,17 @@
-"""Budgets of the assistant: turns, tool calls, tokens and cost, by user and by token.
+"""Budgets of the assistant: turns, tool calls, tokens and cost, by user and by API token.
 
 They are kept in this process, in bounded memory, and refill evenly. A budget for a turn as a whole
 refuses it before anything is done; one for the model only makes the turn work by rules.
 """
 
 import contextlib
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from todo.api.rate_limit import RateLimit
+from todo.api.rate_limit import Field, RateLimit
 from todo.config.assistant_settings import AssistantSettings
 from todo.core.caller import Caller
 from todo.core.errors import RateLimitedError
@@ -21,69 +22,93 @@ _DAY_S = 24 * _HOUR_S
 _MILLION = 1_000_000
 _BUSY_RETRY_S = 1
 
+_Clock = Callable[[], float]
 
-@dataclass(frozen=True, slots=True)
+
 class _Limit:
-    """A budget, and how a refusal names it."""
+    """A budget of each user, of which an API token may use half.
 
-    buckets: RateLimit
-    amount: str
+    So one agent that uses up its own leaves something to the person, and to other tokens.
+    """
 
-    def take(self, keys: tuple[str, ...]) -> None:
-        for key in keys:
-            try:
-                self.buckets.take(key)
-            except RateLimitedError as error:
-                raise self._refuse(error) from None
+    def __init__(self, name: str, permits: float, window_s: int, unit: str, clock: _Clock) -> None:
+        of_user = RateLimit(f"assistant-{name}", permits, window_s=window_s, clock=clock)
+        half = RateLimit(f"assistant-{name}", _halve(permits), window_s=window_s, clock=clock)
+        self._of_user = (of_user, _describe(permits, unit))
+        self._of_token = (half, f"{_describe(_halve(permits), unit)} with one API token")
 
-    def require(self, keys: tuple[str, ...]) -> None:
-        """Refuse where nothing is left; take nothing."""
-        for key in keys:
-            if self.buckets.find_left(key) < 1:
-                self.take((key,))
+    def take(self, caller: Caller) -> None:
+        """Take a permit.
 
-    def has(self, keys: tuple[str, ...]) -> bool:
-        return all(self.buckets.find_left(key) > 0 for key in keys)
+        Raises:
+            RateLimitedError: There is none.
+        """
+        # First of all: what one of them refuses is not taken from the other.
+        self.require(caller)
+        for buckets, key, _ in self._find_buckets(caller):
+            buckets.take(key)
 
-    def charge(self, keys: tuple[str, ...], permits: float) -> None:
-        for key in keys:
+    def require(self, caller: Caller) -> None:
+        """Refuse where nothing is left; take nothing.
+
+        Raises:
+            RateLimitedError: Nothing is left.
+        """
+        for buckets, key, amount in self._find_buckets(caller):
+            if buckets.find_left(key) < 1:
+                try:
+                    buckets.take(key)
+                except RateLimitedError as error:
+                    raise _refuse(amount, error) from None
+
+    def has(self, caller: Caller) -> bool:
+        return all(buckets.find_left(key) > 0 for buckets, key, _ in self._find_buckets(caller))
+
+    def charge(self, caller: Caller, permits: float) -> None:
+        for buckets, key, _ in self._find_buckets(caller):
             # What a model used is known afterwards.
-            self.buckets.charge(key, permits, owe=True)
+            buckets.charge(key, permits, owe=True)
 
-    def _refuse(self, error: RateLimitedError) -> RateLimitedError:
-        wait_s = error.headers["Retry-After"]
-        detail = (
-            f"Limit of the assistant reached: {self.amount}; 0 are left. Nothing was done."
-            f" Retry in {_count(int(wait_s), 'second')}."
-        )
-        return RateLimitedError(detail, headers=error.headers)
+    def find_wait(self, caller: Caller) -> tuple[float, str]:
+        """Return the seconds until something is left, and what is used up."""
+        waits = [
+            (buckets.find_wait_s(key), amount)
+            for buckets, key, amount in self._find_buckets(caller)
+        ]
+        return max(waits)
+
+    def render_left(self, caller: Caller) -> tuple[Field, Field]:
+        """Return the header fields of the bucket that has less left."""
+        found = [
+            (buckets.find_left(key), buckets, key) for buckets, key, _ in self._find_buckets(caller)
+        ]
+        _, buckets, key = min(found, key=lambda each: each[0])
+        return buckets.render_left(key)
+
+    def _find_buckets(self, caller: Caller) -> Iterator[tuple[RateLimit, str, str]]:
+        of_user, amount = self._of_user
+        yield of_user, caller.user, amount
+        if caller.token_id is not None:
+            of_token, amount = self._of_token
+            yield of_token, caller.token_id, amount
 
 
 class Budgets:
     """The budgets of one process."""
 
-    def __init__(
-        self, settings: AssistantSettings, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, settings: AssistantSettings, clock: _Clock = time.monotonic) -> None:
         """Start with full budgets.
 
         Args:
             settings: How large they are.
             clock: Seconds that only grow.
         """
-
-        def make(name: str, permits: float, window_s: int, amount: str) -> _Limit | None:
-            if not permits:
-                return None
-            buckets = RateLimit(f"assistant-{name}", permits, window_s=window_s, clock=clock)
-            return _Limit(buckets, amount)
-
         turns, calls = settings.ai_turns_per_minute, settings.ai_tool_calls_per_hour
-        tokens, cost = settings.ai_tokens_per_day, settings.ai_cost_per_day
-        self._turns = make("turns", turns, _MINUTE_S, f"{_count(turns, 'message')} per minute")
-        self._calls = make("tool-calls", calls, _HOUR_S, f"{_count(calls, 'tool call')} per hour")
-        self._tokens = make("tokens", tokens, _DAY_S, f"{_count(tokens, 'token')} per day")
-        self._cost = make("cost", float(cost), _DAY_S, f"{cost} per day")
+        tokens, cost = settings.ai_tokens_per_day, float(settings.ai_cost_per_day)
+        self._turns = _make("turns", turns, _MINUTE_S, "message per minute", clock)
+        self._calls = _make("tool-calls", calls, _HOUR_S, "tool call per hour", clock)
+        self._tokens = _make("tokens", tokens, _DAY_S, "token per day", clock)
+        self._cost = _make("cost", cost, _DAY_S, "per day", clock)
         self._concurrency = settings.ai_concurrency
         self._prices = (settings.ai_cost_per_million_input, settings.ai_cost_per_million_output)
         self._running: Counter[str] = Counter()
@@ -94,66 +119,76 @@ class Budgets:
         Raises:
             RateLimitedError: As `spend`.
         """
-        keys = _keys_of(caller)
-        if self._running[caller.user] >= self._concurrency:
-            raise self._refuse_concurrent()
+        for key, most in self._find_running(caller):
+            if self._running[key] >= most:
+                raise _refuse_concurrent(most)
         for limit in (self._calls, self._turns):
             if limit is not None:
-                limit.require(keys)
+                limit.require(caller)
 
     @contextlib.contextmanager
     def spend(self, caller: Caller) -> Iterator["TurnBudget"]:
         """Count a turn, which is the block.
 
         Raises:
-            RateLimitedError: A budget is used up, or too many turns of the user are running.
+            RateLimitedError: A budget is used up, or too many turns are running.
         """
-        keys, user = _keys_of(caller), caller.user
         self.check(caller)
         if self._turns is not None:
-            self._turns.take(keys)
-        self._running[user] += 1
+            self._turns.take(caller)
+        keys = [key for key, _ in self._find_running(caller)]
+        self._running.update(keys)
         try:
-            yield TurnBudget(self, keys)
+            yield TurnBudget(self, caller)
         finally:
-            self._running[user] -= 1
-            if not self._running[user]:
-                del self._running[user]
+            self._running.subtract(keys)
+            for key in keys:
+                if not self._running[key]:
+                    del self._running[key]
 
-    def _refuse_concurrent(self) -> RateLimitedError:
-        most = self._concurrency
-        return RateLimitedError(
-            f"Limit of the assistant reached: {_count(most, 'message')} at a time; 0 are left."
-            " Nothing was done. Wait for an answer, then send the message again.",
-            headers={
-                "Retry-After": str(_BUSY_RETRY_S),
-                "RateLimit-Policy": f'"assistant-concurrency";q={most}',
-                "RateLimit": '"assistant-concurrency";r=0',
-            },
-        )
+    def _find_running(self, caller: Caller) -> Iterator[tuple[str, int]]:
+        """Yield by what turns at the same time are counted, and how many there may be."""
+        yield f"user {caller.user}", self._concurrency
+        if caller.token_id is not None:
+            yield f"token {caller.token_id}", math.ceil(self._concurrency / 2)
 
-    def take_call(self, keys: tuple[str, ...]) -> bool:
+    def take_call(self, caller: Caller) -> bool:
         """Count a tool call; return whether it may be made."""
         if self._calls is None:
             return True
         try:
-            self._calls.take(keys)
+            self._calls.take(caller)
         except RateLimitedError:
             return False
         return True
 
-    def has_model(self, keys: tuple[str, ...]) -> bool:
+    def has_model(self, caller: Caller) -> bool:
         """Whether the model may be used."""
-        return all(limit is None or limit.has(keys) for limit in (self._tokens, self._cost))
+        return all(limit.has(caller) for limit in self._find_model_limits())
 
-    def charge_model(self, keys: tuple[str, ...], prompt_tokens: int, output_tokens: int) -> None:
+    def charge_model(self, caller: Caller, prompt_tokens: int, output_tokens: int) -> None:
         """Count what a model read and wrote."""
         if self._tokens is not None:
-            self._tokens.charge(keys, prompt_tokens + output_tokens)
+            self._tokens.charge(caller, prompt_tokens + output_tokens)
         if self._cost is not None:
             of_input, of_output = self._prices
             cost = prompt_tokens * of_input + output_tokens * of_output
-            self._cost.charge(keys, float(cost / _MILLION))
+            self._cost.charge(caller, float(cost / _MILLION))
+
+    def find_wait(self, caller: Caller) -> tuple[float, str]:
+        """Return the seconds until the model may be used, and which budget is used up."""
+        return max(limit.find_wait(caller) for limit in self._find_model_limits())
+
+    def render_left(self, caller: Caller) -> dict[str, str]:
+        """Return the header fields that show what is left."""
+        limits = (self._turns, self._calls, self._tokens)
+        fields = [limit.render_left(caller) for limit in limits if limit is not None]
+        policies = b", ".join(policy for (_, policy), _ in fields)
+        left = b", ".join(left for _, (_, left) in fields)
+        return {"RateLimit-Policy": policies.decode(), "RateLimit": left.decode()} if fields else {}
+
+    def _find_model_limits(self) -> list[_Limit]:
+        return [limit for limit in (self._tokens, self._cost) if limit is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,25 +196,62 @@ class TurnBudget:
     """What one turn may spend."""
 
     budgets: Budgets
-    keys: tuple[str, ...]
+    caller: Caller
 
     def take_call(self) -> bool:
         """Count a tool call; return whether it may be made."""
-        return self.budgets.take_call(self.keys)
+        return self.budgets.take_call(self.caller)
 
     def has_model(self) -> bool:
         """Whether the model may be used."""
-        return self.budgets.has_model(self.keys)
+        return self.budgets.has_model(self.caller)
 
     def charge_model(self, prompt_tokens: int, output_tokens: int) -> None:
         """Count what a model read and wrote."""
-        self.budgets.charge_model(self.keys, prompt_tokens, output_tokens)
+        self.budgets.charge_model(self.caller, prompt_tokens, output_tokens)
+
+    def find_wait(self) -> tuple[float, str]:
+        """Return the seconds until the model may be used, and which budget is used up."""
+        return self.budgets.find_wait(self.caller)
+
+
+def _make(name: str, permits: float, window_s: int, unit: str, clock: _Clock) -> _Limit | None:
+    return _Limit(name, permits, window_s, unit, clock) if permits else None
+
+
+def _refuse(amount: str, error: RateLimitedError) -> RateLimitedError:
+    wait_s = error.headers["Retry-After"]
+    detail = (
+        f"Limit of the assistant reached: {amount}; 0 are left. Nothing was done."
+        f" Retry in {_count(int(wait_s), 'second')}."
+    )
+    return RateLimitedError(detail, headers=error.headers)
+
+
+def _refuse_concurrent(most: int) -> RateLimitedError:
+    return RateLimitedError(
+        f"Limit of the assistant reached: {_count(most, 'message')} at a time; 0 are left."
+        " Nothing was done. Wait for an answer, then send the message again.",
+        headers={
+            "Retry-After": str(_BUSY_RETRY_S),
+            "RateLimit-Policy": f'"assistant-concurrency";q={most}',
+            "RateLimit": '"assistant-concurrency";r=0',
+        },
+    )
+
+
+def _halve(permits: float) -> float:
+    """Return half of a budget; of one that counts whole things, at least one."""
+    return permits / 2 if isinstance(permits, float) else math.ceil(permits / 2)
+
+
+def _describe(permits: float, unit: str) -> str:
+    """Return a budget in words: "2 messages per minute"."""
+    if isinstance(permits, float):
+        return f"{permits:g} {unit}"
+    noun, _, window = unit.partition(" per ")
+    return f"{_count(permits, noun)} per {window}"
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _keys_of(caller: Caller) -> tuple[str, ...]:
-    user = (f"user:{caller.user}",)
-    return user if caller.token_id is None else (*user, f"token:{caller.token_id}")
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

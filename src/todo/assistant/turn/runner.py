@@ -137,6 +137,10 @@ class Assistant:
         """
         self._budgets.check(caller)
 
+    def render_left(self, caller: Caller) -> dict[str, str]:
+        """Return the header fields that show what is left of the budgets."""
+        return self._budgets.render_left(caller)
+
     async def close(self) -> None:
         """Close the connections to the model server."""
         if self._model is not None:
@@ -245,6 +249,8 @@ class _Turn:
             await self._response.say(answer_text.say_degraded(reason))
             if self._open_plan is not None:
                 await self._response.say(answer_text.PLAN_DROPPED)
+        if reason == OVER_BUDGET:
+            await self._response.say(answer_text.say_over_budget(*self.budget.find_wait()))
 
     async def finish(self) -> TurnAnswer:
         """Make the plan of what waits for the person, and return the answer."""

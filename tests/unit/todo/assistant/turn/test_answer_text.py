@@ -144,6 +144,14 @@ def test_a_degraded_answer_has_a_cause_and_examples() -> None:
         assert '"complete buy milk"' in text
 
 
+@pytest.mark.parametrize(
+    ("wait_s", "wait"), [(9000, "2 hours"), (1200, "20 minutes"), (70, "a minute")]
+)
+def test_an_answer_without_a_budget_says_when_the_model_is_back(wait_s: float, wait: str) -> None:
+    text = answer_text.say_over_budget(wait_s, "5,000 tokens per day")
+    assert text == f"0 are left of 5,000 tokens per day; the model is back in about {wait}."
+
+
 @pytest.mark.parametrize("error", [NotFoundError(), VersionMismatchError()])
 def test_a_refused_plan_is_explained_without_words_of_the_api(error: ProblemError) -> None:
     text = answer_text.say_refused(error)

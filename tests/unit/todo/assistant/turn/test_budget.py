@@ -10,7 +10,7 @@ from todo.config.settings import Settings
 from todo.core.caller import Caller
 from todo.core.errors import RateLimitedError
 
-_ANN = Caller("ann", token_id=str(UUID(int=1)))
+_ANN = Caller("ann")
 _DAY_S = 86_400
 
 
@@ -49,13 +49,49 @@ def test_turns_refill_evenly_and_say_what_is_left() -> None:
     _spend(budgets, _ANN)
 
 
-def test_a_user_and_a_token_are_counted_both() -> None:
-    budgets = _make(ai_turns_per_minute=2)
+def test_a_token_at_its_end_leaves_half_to_the_person_and_other_tokens() -> None:
+    budgets = _make(ai_turns_per_minute=4)
+    agent, other = (replace(_ANN, token_id=str(UUID(int=number))) for number in (2, 3))
+    for _ in range(2):
+        _spend(budgets, agent)
+    for _ in range(5):
+        with pytest.raises(RateLimitedError, match="2 messages per minute with one API token"):
+            _spend(budgets, agent)
+    _spend(budgets, other)
     _spend(budgets, _ANN)
-    _spend(budgets, replace(_ANN, token_id=str(UUID(int=2))))
-    with pytest.raises(RateLimitedError):
-        _spend(budgets, replace(_ANN, token_id=str(UUID(int=3))))
+    for caller in (other, _ANN):
+        with pytest.raises(RateLimitedError, match="4 messages per minute; 0 are left"):
+            _spend(budgets, caller)
     _spend(budgets, Caller("ben"))
+
+
+def test_a_token_uses_half_of_the_calls_the_tokens_and_the_turns_at_a_time() -> None:
+    budgets = _make(ai_tool_calls_per_hour=4, ai_tokens_per_day=100, ai_concurrency=3)
+    agent = replace(_ANN, token_id=str(UUID(int=2)))
+    with budgets.spend(agent) as turn, budgets.spend(agent):
+        with pytest.raises(RateLimitedError, match="2 messages at a time"):
+            _spend(budgets, agent)
+        with budgets.spend(_ANN) as own:
+            assert [turn.take_call() for _ in range(3)] == [True, True, False]
+            turn.charge_model(45, 10)
+            assert (turn.has_model(), own.has_model()) == (False, True)
+            assert own.take_call()
+    _spend(budgets, _ANN)
+
+
+def test_what_is_left_is_that_of_the_bucket_with_less() -> None:
+    budgets = _make(ai_turns_per_minute=50, ai_tokens_per_day=1000)
+    agent = replace(_ANN, token_id=str(UUID(int=2)))
+    with budgets.spend(agent) as turn:
+        turn.charge_model(600, 0)
+    assert budgets.render_left(agent) == {
+        "RateLimit-Policy": '"assistant-turns";q=25;w=60, "assistant-tokens";q=500;w=86400',
+        "RateLimit": '"assistant-turns";r=24;t=3, "assistant-tokens";r=0;t=103680',
+    }
+    assert budgets.render_left(_ANN)["RateLimit"] == (
+        '"assistant-turns";r=49;t=2, "assistant-tokens";r=400;t=51840'
+    )
+    assert _make().render_left(agent) == {}
 
 
 def test_tool_calls_that_are_used_up_refuse_the_next_turn() -> None:
@@ -83,16 +119,19 @@ def test_a_turn_that_fails_ends() -> None:
     _spend(budgets, _ANN)
 
 
-def test_tokens_beyond_the_budget_are_owed() -> None:
+def test_tokens_beyond_the_budget_are_owed_up_to_one_budget() -> None:
     clock = _Clock()
     budgets = _make(clock, ai_tokens_per_day=100)
     with budgets.spend(_ANN) as turn:
         assert turn.has_model()
-        turn.charge_model(200, 50)
+        turn.charge_model(100, 50)
         assert not turn.has_model()
-        clock.now = _DAY_S
+        assert turn.find_wait() == (_DAY_S / 2, "100 tokens per day")
+        clock.now = _DAY_S / 3
         assert not turn.has_model()
-        clock.now = 1.6 * _DAY_S
+        turn.charge_model(10**9, 0)
+        assert turn.find_wait()[0] == _DAY_S
+        clock.now += 1.1 * _DAY_S
         assert turn.has_model()
 
 

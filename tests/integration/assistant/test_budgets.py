@@ -1,0 +1,63 @@
+"""Budgets of the assistant: what an answer says about them."""
+
+import re
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from tests.integration.assistant.desk import Desk, Model, choose
+from tests.integration.assistant.turn_world import STREAM, Play, TurnWorld
+from todo.assistant.turn.runner import Assistant
+from todo.core.caller import Caller
+from todo.core.errors import RateLimitedError
+
+UNDECIDED = "hmm, my head is spinning"
+
+
+def test_an_answer_has_what_is_left_in_its_headers(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        world.state.assistant = Assistant(world.state, None)
+        sent = world.send("add buy milk")
+        await sent.read()
+        policy, left = sent.headers["ratelimit-policy"], sent.headers["ratelimit"]
+        assert policy.startswith('"assistant-turns";q=9;w=60, "assistant-tool-calls";q=7;w=3600, "')
+        assert re.match(r'"assistant-turns";r=\d;t=\d, "assistant-tool-calls";r=6;t=\d+, "', left)
+
+    play(act, ai_turns_per_minute=9, ai_tool_calls_per_hour=7)
+
+
+def test_a_stream_has_what_is_left_in_its_headers(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        world.state.assistant = Assistant(world.state, None)
+        sent = world.send("add buy milk", **STREAM)
+        await sent.read_events()
+        assert sent.headers["ratelimit"].startswith('"assistant-tool-calls";r=6;t=')
+
+    play(act, ai_turns_per_minute=0, ai_tool_calls_per_hour=7)
+
+
+def test_an_answer_without_a_budget_says_what_is_left_and_when_the_model_is_back(
+    desk: Desk, ann: Caller
+) -> None:
+    assistant = desk.hire(
+        Model("json_schema", choose("none", reply="Hello.")), ai_tokens_per_day=50
+    )
+    assert desk.ask(assistant, ann, UNDECIDED).degraded is None
+    answer = desk.ask(assistant, ann, UNDECIDED)
+    assert answer.degraded == "over-budget"
+    said = "0 are left of 50 tokens per day; the model is back in about 24 hours."
+    assert answer.response.endswith(said)
+
+
+def test_a_token_at_its_end_leaves_the_model_and_messages_to_the_person(
+    desk: Desk, ann: Caller
+) -> None:
+    model = Model("json_schema", choose("none", reply="Hello."))
+    assistant = desk.hire(model, ai_tokens_per_day=400, ai_turns_per_minute=4)
+    agent = replace(ann, token_id=str(uuid4()))
+    for degraded in (None, None):
+        assert desk.ask(assistant, agent, UNDECIDED).degraded is degraded
+    with pytest.raises(RateLimitedError, match="2 messages per minute with one API token"):
+        desk.ask(assistant, agent, UNDECIDED)
+    assert desk.ask(assistant, ann, UNDECIDED).degraded is None
