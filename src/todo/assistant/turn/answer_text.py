@@ -9,6 +9,7 @@ from datetime import datetime
 
 from todo.assistant.rules.decision import TaskName
 from todo.assistant.turn.answer import ToolUse
+from todo.assistant.turn.change_text import Updates
 from todo.core.errors import ProblemError
 from todo.mcp.quoting import escape, quote
 from todo.mcp.tool import Json
@@ -67,11 +68,14 @@ _NOUNS = {
     "reopen": "reopening",
     "delete": "deletion",
 }
+_CHANGED = "Changed"
+_MOVED = "Moved"
+_UPDATED = (_CHANGED, _MOVED)
 _DONE = {
     "add_tasks": "Added",
-    "update_tasks": "Changed",
+    "update_tasks": _CHANGED,
     "complete_tasks": "Completed",
-    "reschedule_tasks": "Moved",
+    "reschedule_tasks": _MOVED,
 }
 
 
@@ -95,33 +99,64 @@ def say_over_budget(wait_s: float, amount: str) -> str:
     return f"0 are left of {amount}; the model is back in about {wait}."
 
 
-def say_changed(verb: str, structured: Json) -> str:
-    """Return what was done with tasks, and how to take it back."""
+def say_changed(verb: str, structured: Json, updates: Updates) -> str:
+    """Return what was done with tasks, and how to take it back.
+
+    Args:
+        verb: What was done.
+        structured: The result of the tool.
+        updates: What became of tasks.
+    """
     if "unchanged" in structured:
         return "It was like that already; nothing was changed."
-    return f"{_describe_change(verb, structured)}\n{UNDO_HINT}"
+    names = [_name_changed(verb, task, structured, updates) for task in structured["tasks"]]
+    return "\n".join([*_list_done(verb, names), *_list_next(structured), UNDO_HINT])
 
 
-def say_facts(uses: Sequence[ToolUse]) -> str:
-    """Return what the calls of a model changed, whatever the model says about it."""
-    facts = []
-    for use in uses:
-        is_change = "run_id" in use.result and "unchanged" not in use.result
-        if is_change and use.tool_name in _DONE:
-            is_reopened = use.arguments.get("reopen", False)
-            verb = "Reopened" if is_reopened else _DONE[use.tool_name]
-            facts.append(_describe_change(verb, use.result))
-    return "\n".join([*facts, UNDO_HINT]) if facts else DECLINED
+def say_facts(uses: Sequence[ToolUse], updates: Updates) -> str:
+    """Return what the calls of a model changed, whatever the model says about it.
+
+    A task that was changed several times is one line.
+    """
+    done: dict[str, dict[str, str]] = {}
+    following = []
+    made = [use for use in uses if use.tool_name in _DONE and _is_change(use)]
+    changed = {task["id"] for use in made if _is_update(use) for task in use.result["tasks"]}
+    for use in made:
+        verb = "Reopened" if use.arguments.get("reopen", False) else _DONE[use.tool_name]
+        for task in use.result["tasks"]:
+            # The line about a change has the new due as well.
+            if verb != _MOVED or task["id"] not in changed:
+                name = _name_changed(verb, task, use.result, updates)
+                done.setdefault(verb, {})[task["id"]] = name
+        following += _list_next(use.result)
+    facts = [line for verb, names in done.items() for line in _list_done(verb, [*names.values()])]
+    return "\n".join([*facts, *following, UNDO_HINT]) if facts else DECLINED
 
 
-def _describe_change(verb: str, structured: Json) -> str:
-    tasks = structured["tasks"]
-    lines = [f"{verb} {_name_task(tasks[0], structured)}."] if len(tasks) == 1 else []
-    if not lines:
-        lines = [f"{verb} {len(tasks)} tasks:", *_list_tasks(tasks, structured)]
-    for task in structured.get("next", ())[:_MAX_SHOWN]:
-        lines.append(f"Next: {_name_task(task, structured)}.")
-    return "\n".join(lines)
+def _is_change(use: ToolUse) -> bool:
+    return "run_id" in use.result and "unchanged" not in use.result
+
+
+def _is_update(use: ToolUse) -> bool:
+    return _DONE[use.tool_name] == _CHANGED
+
+
+def _name_changed(verb: str, task: Json, structured: Json, updates: Updates) -> str:
+    """Return a task as it is, or of a change what it was before as well."""
+    changed = updates.describe(task["id"], structured["zone"]) if verb in _UPDATED else None
+    return changed or _name_task(task, structured)
+
+
+def _list_done(verb: str, names: Sequence[str]) -> list[str]:
+    if len(names) == 1:
+        return [f"{verb} {names[0]}."]
+    return [f"{verb} {len(names)} tasks:", *_shorten(names)]
+
+
+def _list_next(structured: Json) -> list[str]:
+    following = structured.get("next", ())[:_MAX_SHOWN]
+    return [f"Next: {_name_task(task, structured)}." for task in following]
 
 
 def say_found(structured: Json) -> str:
@@ -271,8 +306,13 @@ def say_candidates(tasks: Sequence[TaskName]) -> str:
 
 
 def _list_tasks(tasks: Sequence[Json], structured: Json) -> list[str]:
-    lines = [f"- {_name_task(task, structured)}" for task in tasks[:_MAX_SHOWN]]
-    more = len(tasks) - _MAX_SHOWN
+    return _shorten([_name_task(task, structured) for task in tasks])
+
+
+def _shorten(names: Sequence[str]) -> list[str]:
+    """Return a line for each of the first ones, and how many more there are."""
+    lines = [f"- {name}" for name in names[:_MAX_SHOWN]]
+    more = len(names) - _MAX_SHOWN
     return [*lines, f"- … and {more} more"] if more > 0 else lines
 
 

@@ -86,7 +86,7 @@ class DecisionRunner:
         result = await self._tools.call(tool, {"tasks": list(tasks), **more})
         if result.is_error or "status" in result.structured:
             return _say_failure(result)
-        return answer_text.say_changed(verb, result.structured)
+        return answer_text.say_changed(verb, result.structured, self._tools.updates)
 
     async def _find(self, decision: Decision) -> str:
         arguments = dict(decision.fields)

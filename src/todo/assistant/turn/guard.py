@@ -50,10 +50,12 @@ class Guard:
     Attributes:
         by_model: Whether a model decides. What the person's own words name may be in shared lists.
         changed: Ids of what the turn has changed so far.
+        updates: Of each task that it has updated so far, the document before and after.
     """
 
     by_model: bool
     changed: set[str] = field(default_factory=set)
+    updates: dict[str, tuple[Json, Json]] = field(default_factory=dict)
 
     async def check(self, work: UnitOfWork) -> None:
         """Refuse a write that needs more than the words of the turn.
@@ -76,7 +78,15 @@ class Guard:
         if reasons:
             raise ConfirmationNeededError(reasons, derive_operations(recorded))
         # The write may be repeated after a conflict: what counts is what was committed.
-        work.after_commit(lambda: self.changed.update(changed))
+        work.after_commit(lambda: self._note(changed, recorded))
+
+    def _note(self, changed: set[str], recorded: Iterable[_Change]) -> None:
+        self.changed |= changed
+        for _, entry in recorded:
+            if entry.operation == "update":
+                before, after = _read(entry.before), _read(entry.after)
+                first, _ = self.updates.get(entry.entity_id, (before, after))
+                self.updates[entry.entity_id] = (first, after)
 
 
 def _is_named(entry: Entry) -> bool:

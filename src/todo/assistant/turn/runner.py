@@ -117,7 +117,7 @@ class Assistant:
             await turn.carry_out(reply)
             return
         context = await read_context(self._state.database, caller, turn.now, open_plan)
-        turn.context = context
+        turn.use_context(context)
         decision = await _decide_by_rules(message, context.rules)
         if decision is not None:
             await turn.carry_out(decision)
@@ -183,6 +183,11 @@ class _Turn:
         self._degraded: str | None = None
         self._tokens = (0, 0)
 
+    def use_context(self, context: TurnContext) -> None:
+        """Remember what the person has."""
+        self.context = context
+        self._tools.list_names = context.list_names
+
     async def find_planned(self) -> frozenset[str] | None:
         """Return the operations of the plan that waits, None without one."""
         if self._open_plan is None:
@@ -237,14 +242,14 @@ class _Turn:
         await loop.run(context, self._history, message, self._response.add_piece)
         # What a model says about its work is not always so.
         if self._tools.changed or not self._tools.proposed:
-            await self._response.say(answer_text.say_facts(self._tools.uses))
+            await self._response.say(answer_text.say_facts(self._tools.uses, self._tools.updates))
 
     async def degrade(self, reason: str) -> None:
         """Say what can be said without a model."""
         self._degraded = reason
         if self._tools.changed:
             await self._response.say(answer_text.STOPPED)
-            await self._response.say(answer_text.say_facts(self._tools.uses))
+            await self._response.say(answer_text.say_facts(self._tools.uses, self._tools.updates))
         elif not self._tools.proposed:
             await self._response.say(answer_text.say_degraded(reason))
             if self._open_plan is not None:

@@ -1,6 +1,6 @@
 """The tool calls of one turn: guarded, counted, and noted for the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from todo.assistant.turn.answer import Events, ToolUse
 from todo.assistant.turn.budget import TurnBudget
+from todo.assistant.turn.change_text import Updates
 from todo.assistant.turn.guard import (
     DELETES,
     ConfirmationNeededError,
@@ -54,6 +55,7 @@ class ToolRunner:
         reasons: Why they wait.
         changed: Whether something was changed.
         run_id: The run of the changes.
+        list_names: Names of the lists that the token sees, by id.
     """
 
     state: Any
@@ -68,10 +70,16 @@ class ToolRunner:
     reasons: dict[str, None] = field(default_factory=dict)
     changed: bool = False
     run_id: str = ""
+    list_names: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Start with the run of the turn."""
         self.run_id = self.caller.run_id or ""
+
+    @property
+    def updates(self) -> Updates:
+        """What became of tasks so far."""
+        return Updates(self.guard.updates, self.list_names)
 
     async def call(self, name: str, arguments: Json, *, is_guarded: bool = True) -> ToolResult:
         """Run a tool and note the call; a write that needs the person becomes a proposal.

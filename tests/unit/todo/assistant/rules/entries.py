@@ -6,7 +6,7 @@ import orjson
 
 from todo.writes.hash_chain import Entry
 
-_TASK: dict[str, Any] = {
+DOCUMENT: dict[str, Any] = {
     "title": "x",
     "description": None,
     "priority": "none",
@@ -34,7 +34,7 @@ def make_entry(
     """Return an entry whose documents have these fields; None for no document."""
 
     def dump(fields: dict[str, Any] | None) -> str | None:
-        return None if fields is None else orjson.dumps({**_TASK, **fields}).decode()
+        return None if fields is None else orjson.dumps({**DOCUMENT, **fields}).decode()
 
     return Entry(
         at="2027-01-01T00:00:00.000000+00:00",

@@ -2,9 +2,11 @@ from typing import Any
 
 import pytest
 
+from tests.unit.todo.assistant.rules.entries import DOCUMENT
 from tests.unit.todo.assistant.rules.names import name_task
 from todo.assistant.turn import answer_text
 from todo.assistant.turn.answer import ToolUse
+from todo.assistant.turn.change_text import Updates
 from todo.core.errors import NotFoundError, ProblemError, VersionMismatchError
 from todo.db.tables import MESSAGE_LENGTH
 from todo.mcp.tool import ToolError, render_failure
@@ -27,7 +29,7 @@ def test_titles_in_answers_are_quoted_lines() -> None:
     task = {"id": "i", "title": _TRICK, "list": _TRICK, "due_date": "2027-03-01"}
     result = {"tasks": [task], "zone": "UTC", "has_more": False}
     for text in (
-        answer_text.say_changed("Added", result),
+        answer_text.say_changed("Added", result, Updates()),
         answer_text.say_found(result),
         answer_text.say_plan(_plan([_change()]), ["it deletes"], {}),
         answer_text.say_undone({"undone": [{"name": _TRICK}], "undone_count": 1, "not_undone": []}),
@@ -102,14 +104,17 @@ def test_a_search_says_which_lists_it_left_out() -> None:
 
 def test_an_answer_says_how_to_take_it_back() -> None:
     changed = {"tasks": [{"title": "a"}, {"title": "b"}], "zone": "UTC"}
-    text = answer_text.say_changed("Completed", changed)
+    text = answer_text.say_changed("Completed", changed, Updates())
     assert text == 'Completed 2 tasks:\n- "a"\n- "b"\nTo take it back, write "undo".'
-    assert "undo" not in answer_text.say_changed("Completed", {**changed, "unchanged": True})
+    assert "undo" not in answer_text.say_changed(
+        "Completed", {**changed, "unchanged": True}, Updates()
+    )
 
 
 def test_the_facts_of_calls_are_what_they_changed() -> None:
     def use(tool: str, arguments: dict[str, Any] | None = None, **more: Any) -> ToolUse:  # noqa: ANN401 - JSON
-        return ToolUse(tool, arguments or {}, {"tasks": [{"title": "a"}], "zone": "UTC", **more})
+        result = {"tasks": [{"id": "i", "title": "a"}], "zone": "UTC"}
+        return ToolUse(tool, arguments or {}, {**result, **more})
 
     uses = [
         use("find_tasks"),
@@ -117,10 +122,25 @@ def test_the_facts_of_calls_are_what_they_changed() -> None:
         use("complete_tasks", {"reopen": True}, run_id="r"),
         use("update_tasks", run_id="r", unchanged=True),
     ]
-    assert answer_text.say_facts(uses) == (
+    assert answer_text.say_facts(uses, Updates()) == (
         'Added "a".\nReopened "a".\nTo take it back, write "undo".'
     )
-    assert answer_text.say_facts(uses[:1]) == "Nothing was changed."
+    assert answer_text.say_facts(uses[:1], Updates()) == "Nothing was changed."
+
+
+def test_a_task_that_a_model_changes_many_times_is_one_line() -> None:
+    def use(tool: str, title: str) -> ToolUse:
+        tasks = [{"id": "i", "title": title}]
+        return ToolUse(tool, {}, {"tasks": tasks, "zone": "UTC", "run_id": "r"})
+
+    before, after = ({**DOCUMENT, "title": title} for title in ("rent", "t79"))
+    updates = Updates({"i": (before, {**after, "due_date": "2027-03-01"})})
+    uses = [use("update_tasks", f"t{number}") for number in range(80)]
+    moved = [use("reschedule_tasks", "t79")]
+    assert answer_text.say_facts([*moved, *uses, *moved], updates) == (
+        'Changed "rent" → "t79" (due none → Mon 2027-03-01).\nTo take it back, write "undo".'
+    )
+    assert answer_text.say_facts(moved, updates).startswith('Moved "rent" → "t79" (due none ')
 
 
 def test_a_failure_names_what_is_wrong_and_the_choices() -> None:

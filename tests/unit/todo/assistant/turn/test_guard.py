@@ -118,3 +118,14 @@ def test_a_list_of_ones_own_needs_nobody() -> None:
 def test_nothing_but_tasks_is_ever_changed(kind: str, by_model: bool) -> None:  # noqa: FBT001 - a parameter
     with pytest.raises(ForbiddenChangeError):
         _check(Guard(by_model), _Work(("ann", _entry("create", kind=kind))))
+
+
+def test_updates_of_a_task_are_kept_from_the_first_to_the_last_that_was_committed() -> None:
+    guard = Guard(by_model=True)
+    for old, new in (("a", "b"), ("b", "c")):
+        entry = make_entry("update", {"title": old}, {"title": new})
+        assert _check(guard, _Work(("ann", entry))) == ()
+    refused = make_entry("update", {"title": "c"}, {"title": "d", "list_id": _SHARED})
+    assert _check(guard, _Work(("ann", refused))) == (OF_OTHERS,)
+    before, after = guard.updates["t"]
+    assert (before["title"], after["title"]) == ("a", "c")

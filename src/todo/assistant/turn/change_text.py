@@ -1,0 +1,111 @@
+"""Texts of what a turn made of tasks: each field that is another one, before and after.
+
+A person recognizes a wrong change only where the answer shows the old value.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from todo.mcp.quoting import cut, quote
+from todo.mcp.tool import Json
+from todo.mcp.tools.task_view import render_due
+from todo.quickadd.words import describe_rule
+from todo.schedule.due import check_zone
+from todo.schedule.rule import read_rule
+
+_ARROW = " \u2192 "
+_NONE = "none"
+_LENGTH = 100
+"""Of a title or a list of tags."""
+_DESCRIPTION_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """The updates of a turn.
+
+    Attributes:
+        documents: Of each task that was updated, by id: its document before and after all of them.
+        list_names: Names of the lists by id.
+    """
+
+    documents: Mapping[str, tuple[Json, Json]] = field(default_factory=dict)
+    list_names: Mapping[str, str] = field(default_factory=dict)
+
+    def describe(self, task_id: str, zone: str) -> str | None:
+        """Return a task and what became of it, in one line of limited length.
+
+        Args:
+            task_id: The task.
+            zone: That of the account; others are named.
+
+        Returns:
+            Such as `"old title" → "new title" (priority none → high)`; None without an update.
+        """
+        if task_id not in self.documents:
+            return None
+        before, after = self.documents[task_id]
+        titles = (quote(each["title"], _LENGTH) for each in (before, after))
+        name = _ARROW.join(dict.fromkeys(titles))
+        parts = [
+            _describe(label, show(before), show(after))
+            for label, names, show in self._find_fields(zone)
+            if any(before[each] != after[each] for each in names)
+        ]
+        return f"{name} ({', '.join(parts)})" if parts else name
+
+    def _find_fields(
+        self, zone: str
+    ) -> tuple[tuple[str, tuple[str, ...], Callable[[Json], str]], ...]:
+        """Return for each field its label, its names in a document, and what shows its value."""
+        return (
+            ("due", ("due_date", "due_at", "due_zone"), lambda task: _show_due(task, zone)),
+            ("repeats", ("recurrence", "recurrence_from"), _show_rule),
+            ("priority", ("priority",), lambda task: str(task["priority"])),
+            ("list", ("list_id",), self._show_list),
+            ("tags", ("tags",), lambda task: _quote(", ".join(task["tags"]))),
+            ("reminders", ("reminders",), lambda task: _show_reminders(task["reminders"])),
+            (
+                "description",
+                ("description",),
+                lambda task: _quote(task["description"], _DESCRIPTION_LENGTH),
+            ),
+            ("task above", ("parent_id",), lambda task: "another" if task["parent_id"] else _NONE),
+        )
+
+    def _show_list(self, task: Json) -> str:
+        list_id = task["list_id"]
+        return _NONE if list_id is None else quote(self.list_names.get(list_id, "unknown"), _LENGTH)
+
+
+def _describe(label: str, old: str, new: str) -> str:
+    # What differs can be behind the part that is shown.
+    return f"{label} {old}{_ARROW}{new}" if old != new else f"{label} changed"
+
+
+def _show_due(task: Json, zone: str) -> str:
+    shown: dict[str, Any] = {}
+    if task["due_date"] is not None:
+        shown = {"due_date": task["due_date"]}
+    elif task["due_at"] is not None:
+        of_task = task["due_zone"] or zone
+        at = datetime.fromisoformat(task["due_at"]).astimezone(check_zone(of_task))
+        shown = {"due_at": at.isoformat(), "due_zone": of_task}
+    return render_due(shown, zone) or _NONE
+
+
+def _show_rule(task: Json) -> str:
+    if task["recurrence"] is None:
+        return _NONE
+    words = describe_rule(read_rule(task["recurrence"]), task["recurrence_from"])
+    return cut(words, _LENGTH)
+
+
+def _show_reminders(minutes: list[int]) -> str:
+    return f"{', '.join(map(str, minutes))} min before" if minutes else _NONE
+
+
+def _quote(text: str | None, length: int = _LENGTH) -> str:
+    return quote(text, length) if text else _NONE
