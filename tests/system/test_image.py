@@ -52,7 +52,7 @@ print(len({line.split()[-1] for line in open("/proc/self/maps") if "libcrypto" i
 """
 
 # Mount points, which belong to who mounts there: a new volume takes over their owner.
-OWN_FOLDERS = {"run/todo", "var/lib/postgresql"}
+OWN_FOLDERS = {"run/todo", "run/todo-ai", "var/lib/postgresql"}
 # The root is read-only and a tmpfs covers it; `podman kube play` takes the tmpfs's mode from it.
 SHARED_FOLDERS = ["tmp"]
 REFERENCE = "localhost/todo-backend:latest"
