@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from todo.quickadd.days.model import NamedDay
 from todo.quickadd.days.present import Present
-from todo.quickadd.doubts.alternatives import ask_alternatives, ask_last, ask_range
+from todo.quickadd.doubts.alternatives import ask_alternatives, ask_clauses, ask_last, ask_range
 from todo.quickadd.doubts.questions import (
     ask_due,
     ask_end,
@@ -102,7 +102,8 @@ class Assembly:
             self._add_due(None)
         self._add_reminders(_choose(found, Reminder))
         self.spans.sort(key=lambda span: span.start)
-        unread = None if self.questions else ask_unread(line, self.spans)
+        has_time = isinstance(self.due, datetime)
+        unread = None if self.questions else ask_unread(line, self.spans, has_time=has_time)
         if unread is not None:
             self.questions.append(unread)
 
@@ -192,6 +193,10 @@ class Assembly:
         if not dated:
             self._add_time()
             return
+        clauses = ask_clauses(self._line, dated)
+        if clauses is not None:
+            self.questions.append(clauses)
+            return
         chosen = next((each for each in dated if each.value.is_deadline), self._first(dated))
         self._use("due", chosen.place)
         due = chosen.value
@@ -207,7 +212,7 @@ class Assembly:
         self._ask_if_over(chosen.place)
 
     def _first(self, dated: list[_Placed[Due]]) -> _Placed[Due]:
-        """Return the first due, but not the weekday of a noun before `on` and another day."""
+        """Return the first due, but not the day of a noun before `on` and another day."""
         dated = [due for due in dated if not is_purpose(self._line, due.value, due.place)] or dated
         first = dated[0]
         if not is_before_noun(self._line, first.value, first.place):

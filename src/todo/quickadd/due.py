@@ -1,5 +1,6 @@
 """A due: a day, a time of day, or both, in one place of the text."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -11,7 +12,7 @@ from todo.quickadd.days.offsets import find_offset
 from todo.quickadd.days.present import Present, next_day_of_month
 from todo.quickadd.days.taskwarrior import find_taskwarrior_due
 from todo.quickadd.doubts.impossible_days import ask_midnight, find_impossible_date
-from todo.quickadd.doubts.questions import ask_number, ask_part, render_day
+from todo.quickadd.doubts.questions import ask_number, ask_part, ask_several, render_day
 from todo.quickadd.result import Question
 from todo.quickadd.rules.patterns import EVERY
 from todo.quickadd.times import clock, day_parts
@@ -21,12 +22,11 @@ from todo.quickadd.times.durations import APPROXIMATELY
 from todo.quickadd.times.hours import AT, Beside, is_hour
 from todo.quickadd.times.instants import find_iso
 from todo.quickadd.tokens.line import CONTENT, Line, Match
-from todo.quickadd.vocabulary import (
-    CARDINALS,
-)
+from todo.quickadd.vocabulary import CARDINALS, DISTANT_DAYS, WEEKDAYS
 
 _BEFORE_DAY = frozenset({"on", "by", "before", "for"})
 _BEFORE_CLOCK = frozenset({"at", "@", "by", "before", "after", "for"})
+_DAYS = frozenset({*DISTANT_DAYS, *WEEKDAYS})
 _LENGTHS = frozenset({*CARDINALS, "a", "an", "half"})
 STARTS: Final = frozenset({
     *_BEFORE_DAY, *_BEFORE_CLOCK, *APPROXIMATELY, *any_day.STARTS, *clock.STARTS, *day_parts.STARTS,
@@ -84,6 +84,9 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
     preposition, start = _find_preposition(line, at)
     if is_counted_from(line, start):
         return _ask_length(line, start, present)
+    several = _find_several(line, start)
+    if several is not None:
+        return several
     found = _find_parts(line, start, present, preposition)
     is_lunchtime = preposition == "at" and line.words[start] == "lunchtime"
     if found is None and (preposition == "after" or is_lunchtime):
@@ -100,6 +103,23 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
     question = ask_midnight(line, at, end, due.days, due.clock, present) or due.question
     is_deadline = is_named or preposition == "by"
     return Match(due._replace(is_deadline=is_deadline, question=question), end)
+
+
+def _find_several(line: Line, at: int) -> Match[Due] | None:
+    """Find `thu/fri`: each of several days, or one of them."""
+    ends = [at + 1] if line.words[at] in _DAYS else []
+    while ends and line.glued(ends[-1], "/") and line.words[ends[-1] + 1] in _DAYS:
+        ends.append(ends[-1] + 2)
+    if len(ends) < 2 or not line.ends(ends[-1]):  # noqa: PLR2004 - several
+        return None
+    start, end = line[at].start, line[ends[-1] - 1].end
+    names = [line[each - 1] for each in ends]
+    texts = [line.text[name.start : name.end] for name in names]
+    question = ask_several(start, end, texts, [True] * len(texts))
+    if all(name.text in WEEKDAYS for name in names):
+        every = f"every {line.text[start:end]}"
+        question = replace(question, choices=(every, *question.choices))
+    return Match(Due(question=question), ends[-1])
 
 
 def _find_preposition(line: Line, at: int) -> tuple[str, int]:

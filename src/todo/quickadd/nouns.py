@@ -92,9 +92,10 @@ def is_purpose(line: Line, due: Due, place: Found) -> bool:
 
 
 def is_before_noun(line: Line, due: Due, place: Found) -> bool:
-    """Return whether a due is only a weekday or `eod`, before another word."""
+    """Return whether a due is only a date, a weekday or `eod`, before another word."""
     if len(due.days) != 1 or due.clock is not None or due.part is not None:
         return False
     start, end = due.days[0].start, due.days[0].end
     is_bare = place.start == line[start].start and place.end == line[end - 1].end
-    return is_bare and line.has_word(end) and line.words[start] in _NAMING
+    is_naming = line.words[start] in _NAMING or due.days[0].day.way is Way.DATE
+    return is_bare and is_naming and line.has_word(end)

@@ -24,6 +24,8 @@ _AFTER_ORDINAL = frozenset({"at", "by", "for", "with", "and", "every", "in", "to
 """Words after a day of the month; other words are what is counted, `the 15th floor`."""
 
 
+_CLAUSE_ENDS = frozenset({",", ";"})
+"""Behind `14 march`, which then is not a verb."""
 _STREETS = frozenset({
     "avenue", "ave", "boulevard", "blvd", "crescent", "drive", "gardens", "grove", "inc", "lane",
     "limited", "llc", "ltd", "mews", "rd", "road", "square", "street", "terrace",
@@ -74,6 +76,8 @@ def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | Non
     if is_spoken and line.has_word(day.end) and line.words[at - 1] not in {"on", "by"}:
         # "may second guess"
         return None
+    if line.words[day.end] in _CLAUSE_ENDS:
+        weight = Weight.STRONG
     return _with_year(line, day, MONTHS[name], present, weight)
 
 
@@ -105,6 +109,8 @@ def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
     weight = Weight.EDGE if is_weak else Weight.STRONG
     # "6 may attend"
     weight = Weight.END if is_weak and is_verb else weight
+    if line.words[end] in _CLAUSE_ENDS:
+        weight = Weight.STRONG
     return _with_year(line, Match(day.value, end), month, present, weight)
 
 

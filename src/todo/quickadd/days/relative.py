@@ -7,9 +7,9 @@ from todo.quickadd.days import periods
 from todo.quickadd.days.model import Day, Way
 from todo.quickadd.days.periods import find_period_day
 from todo.quickadd.days.present import Present, make_date
-from todo.quickadd.times.clock import DAY_PARTS, DayPart, Weight
+from todo.quickadd.times.clock import DAY_PARTS, DayPart, Weight, find_clock
 from todo.quickadd.times.durations import find_duration
-from todo.quickadd.tokens.line import CONTENT, Line, Match, remembered
+from todo.quickadd.tokens.line import CONTENT, DASHES, Line, Match, remembered
 from todo.quickadd.tokens.numbers import find_ordinal
 from todo.quickadd.vocabulary import (
     BEFORE_ANOTHER_DAY,
@@ -31,6 +31,7 @@ _BEFORE_A_NOUN = frozenset({
 
 
 _BETWEEN = frozenset({*JOINING, ","})
+_TO = frozenset({*DASHES, "to"})
 _AFTER_DAY = frozenset({
     *DAY_PARTS, "about", "and", "at", "by", "due", "each", "every", "for", "from", "in", "next",
     "on", "or", "re", "remind", "this", "to", "until", "with",
@@ -102,6 +103,11 @@ def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
         weight = Weight.STRONG
     elif is_weak and line.words[at - 1] in _BEFORE_A_NOUN:
         weight = Weight.WEAK
+    elif is_weak and _is_before_clock(line, end):
+        weight = Weight.STRONG
+    elif is_weak and line.glued(end, ":") and line[end + 1].is_spaced:
+        # A label, as in "mon: gym".
+        weight = Weight.EDGE
     return Match(Day(present.weekday_after(weekday), Way.WEEKDAY, weight), end)
 
 
@@ -114,6 +120,14 @@ def _is_joined(line: Line, at: int, end: int) -> bool:
     if line.words[end] in _BETWEEN and line.words[end + 1] in WEEKDAYS:
         return True
     return line.words[at - 1] in _BETWEEN and line.words[at - 2] in WEEKDAYS
+
+
+def _is_before_clock(line: Line, at: int) -> bool:
+    """Return whether a time or a range of times makes a short weekday sure, `sat 8-11pm`."""
+    clock = find_clock(line, at)
+    if clock is not None and clock.value.weight is Weight.BARE and line.words[clock.end] in _TO:
+        clock = find_clock(line, clock.end + 1)
+    return clock is not None and clock.value.weight is Weight.STRONG
 
 
 def _find_week(line: Line, at: int) -> Match[int] | None:

@@ -1,6 +1,7 @@
 """Several dues for one task: `sat or sun`, `8am and 8pm`, `move the 3pm call to 4pm`."""
 
 import itertools
+import re
 from collections.abc import Sequence
 
 from todo.quickadd.days.model import NamedDay, Way
@@ -19,6 +20,7 @@ _MOVING = frozenset({
     "shift", "swap", "switch", "transfer", "update",
 })  # fmt: skip
 _BETWEEN = frozenset({*JOINING, ""})
+_CLAUSE = re.compile(r"[,;.!?]\s|\s[-\u2013\u2014]\s|\bthen\b")
 Placed = tuple[Found, Due]
 
 
@@ -109,6 +111,23 @@ def _ask_moved(line: Line, dues: Sequence[Placed], present: Present) -> Question
         is_over = _is_over(second[1], second[1].days, present)
         choices = (neither,) if is_over else (f'"{old}"{between}{new}', neither)
         return Question(start, end, "several-dues", message, choices)
+    return None
+
+
+def ask_clauses(line: Line, dues: Sequence[Placed]) -> Question | None:
+    """Return the question for `bins thursday, recycling friday`: each may be a task of its own.
+
+    The second due ends or opens its part of the text; in `tomorrow, buy cake for the friday fair`
+    it does not.
+    """
+    for first, second in itertools.pairwise(due for due in dues if due[1].is_dated):
+        between = _between(line, first, second)
+        mark = _CLAUSE.search(between)
+        if mark is None or not (first[0].start > line[0].start or between[: mark.start()].strip()):
+            continue
+        rest = line.text[second[0].end :].lstrip()
+        if not rest or _CLAUSE.match(rest + " ") or not between[mark.end() :].strip():
+            return _ask_which(line, first[0], second[0])
     return None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from todo.quickadd.doubts.questions import ask_part
+from todo.quickadd.doubts.questions import ask_number, ask_part
 from todo.quickadd.result import Question, Span
 from todo.quickadd.rules.patterns import EVERY, RECURRING
 from todo.quickadd.times.clock import DAY_PARTS, PLURAL_PARTS
@@ -17,8 +17,8 @@ from todo.quickadd.vocabulary import (
 )
 
 _BEFORE = frozenset({
-    *RECURRING, "alternate", "and", "between", "but", "except", "excluding", "of", "or", "since",
-    "til", "till", "until",
+    *RECURRING, "&", "alternate", "and", "between", "but", "except", "excluding", "of", "or",
+    "since", "til", "till", "until",
 })  # fmt: skip
 _BEFORE_NAME = frozenset({"a", "my", "our", "the", "this"})
 _AFTER = frozenset({"and", "but", "except", "excluding", "or"})
@@ -29,19 +29,31 @@ _NUMBERS = frozenset({*CARDINALS, "few", "many", "several"})
 _A_PERIOD = frozenset({*RECURRING, "a", "per"})
 _HALVES = frozenset({"am", "pm", "noon"})
 _JOINING = frozenset({*JOINING, ","})
-_AFTER_HOURS = frozenset({*RECURRING, *WEEKDAYS, *DISTANT_DAYS, *JOINING, "on", "until"})
-_HOURS = 24
+_AFTER_NUMBERS = frozenset({*RECURRING, *WEEKDAYS, *DISTANT_DAYS, *JOINING, "on", "until"})
+_MAX_NUMBER = 31
+_MAX_HOUR = 12
+_APPOINTMENTS = frozenset({
+    "appointment", "appt", "barber", "breakfast", "brunch", "checkup", "coffee", "dentist",
+    "dinner", "doctor", "doctors", "doc", "gp", "haircut", "interview", "lunch", "meet", "meeting",
+    "optician", "physio", "supper", "vet",
+})  # fmt: skip
+"""Words before an hour that has no `at`, `dentist 3 on tuesday`."""
 _ALL = frozenset({*_BEFORE, *_AFTER, *PLURAL_PARTS, *_SEVERAL, *_JOINING})
 
 
-def ask_unread(line: Line, spans: Sequence[Span]) -> Question | None:
+def ask_unread(line: Line, spans: Sequence[Span], *, has_time: bool) -> Question | None:
     """Return the question for a due that is only the half of what the text says, or None.
 
     Args:
         line: The text.
         spans: What was recognized, in order.
+        has_time: Whether the due has a time of day.
     """
     recognized = [span for span in spans if span.kind in {"due", "recurrence"}]
+    if recognized and not has_time and line.has_any(_APPOINTMENTS):
+        hour = _ask_hour(line, recognized[0])
+        if hour is not None:
+            return hour
     if not recognized or not line.has_any(_ALL):
         return None
     several = _find_several(line)
@@ -63,7 +75,22 @@ def ask_unread(line: Line, spans: Sequence[Span]) -> Question | None:
     return None
 
 
+def _ask_hour(line: Line, span: Span) -> Question | None:
+    """Return the question for `dentist 3 on tuesday`: the number can be an hour."""
+    at = next(at for at in range(len(line)) if line[at].start == span.start) - 1
+    is_number = at > 0 and 1 <= line.number(at) <= _MAX_HOUR and line.ends(at + 1)
+    if not is_number or line.words[at - 1] not in _APPOINTMENTS:
+        return None
+    number, due = line.text[line[at].start : line[at].end], line.text[span.start : span.end]
+    start, text = line[at].start, f"{number} {due}"
+    return ask_number(start, span.end, text, (f"at {text}", f"\\{text}"))
+
+
 def _is_unread_before(line: Line, at: int) -> bool:
+    if line.words[at] == ",":
+        # "exam 20, 21 march"
+        is_listed = 1 <= line.number(at - 1) <= _MAX_NUMBER and not line.is_numbered(at - 1)
+        return is_listed and line.has_number(at + 1) and line.words[at + 2] in MONTHS
     # "The Daily tomorrow" has a name.
     is_name = line.words[at] in RECURRING and line.words[at - 1] in _BEFORE_NAME
     return line.words[at] in _BEFORE and not is_name
@@ -73,9 +100,9 @@ def _find_more(line: Line, last: int, span: Span) -> int:
     """Return the last token of what belongs to a part and was not read, or its own last token."""
     word, after = line.words[last + 1], line.words[last + 2]
     if span.kind == "due":
-        hours = _find_more_hours(line, last)
-        if hours > last:
-            return hours
+        numbers = _find_more_numbers(line, last)
+        if numbers > last:
+            return numbers
     if word in PLURAL_PARTS:
         # "monday mornings"
         return last + 1
@@ -104,16 +131,16 @@ def _find_several(line: Line) -> tuple[int, int] | None:
     return None
 
 
-def _find_more_hours(line: Line, last: int) -> int:
-    """Find the last token of `at 9, 12 and 5` behind its first hour, or this one."""
+def _find_more_numbers(line: Line, last: int) -> int:
+    """Find the last token of `at 9, 12 and 5`, `march 20, 21` behind its first, or this one."""
     if not line.has_number(last) and line.words[last] not in _HALVES:
         return last
     at = last
     while line.words[at + 1] in _JOINING:
         start = line.skip(at + 2, "and")
         after = line[start + 1]
-        is_hour = 0 <= line.number(start) <= _HOURS and line.ends(start + 1)
-        if not is_hour or (after.kind is TokenKind.WORD and after.text not in _AFTER_HOURS):
+        is_number = 0 <= line.number(start) <= _MAX_NUMBER and line.ends(start + 1)
+        if not is_number or (after.kind is TokenKind.WORD and after.text not in _AFTER_NUMBERS):
             break
         at = start
     return at

@@ -16,7 +16,7 @@ from todo.quickadd.rules.patterns import (
     is_adverb,
 )
 from todo.quickadd.rules.qualifiers import qualified, qualify
-from todo.quickadd.rules.week_days import find_day_set, find_weekdays
+from todo.quickadd.rules.week_days import PLURAL_SETS, find_day_set, find_weekdays
 from todo.quickadd.times import durations
 from todo.quickadd.times.clock import PLURAL_PARTS
 from todo.quickadd.times.durations import find_duration
@@ -203,7 +203,7 @@ def _find_plural(line: Line, at: int) -> Match[Repeat] | None:
     word = line.words[start]
     if line.words[at - 1] in _BEFORE_NAME or line.words[start - 1] in BEFORE_ANOTHER_DAY:
         return None
-    if word not in PLURAL_WEEKDAYS and word not in {"weekdays", "weekends"}:
+    if word not in PLURAL_WEEKDAYS and word not in PLURAL_SETS:
         return _find_plural_part(line, start, has_on=has_on) if line.has_any(_PARTS) else None
     found = find_pattern(line, start)
     if found is None or not (has_on or is_adverb(line, found.end)):

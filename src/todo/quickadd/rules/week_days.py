@@ -10,8 +10,14 @@ from todo.schedule.rule import Frequency, Rule
 _WEEK = tuple((0, weekday) for weekday in range(7))
 _WEEKEND = ((0, 5), (0, 6))
 _MAX_WEEKDAYS = 7
+# As timetables of American schools have them.
+_TIMETABLE_DAYS: Final = {
+    "mwf": ((0, 0), (0, 2), (0, 4)), "tth": ((0, 1), (0, 3)), "tuth": ((0, 1), (0, 3)),
+}  # fmt: skip
+PLURAL_SETS: Final = frozenset({"weekdays", "weekends", *_TIMETABLE_DAYS})
 _DAY_SETS: Final = {
     "weekday": WORKDAYS, "workday": WORKDAYS, "weekend": _WEEKEND, "weekends": _WEEKEND,
+    **_TIMETABLE_DAYS,
 }  # fmt: skip
 STARTS: Final = frozenset({*WEEKDAYS, *PLURAL_WEEKDAYS, *_DAY_SETS, *WORKDAY_STARTS})
 

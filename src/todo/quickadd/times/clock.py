@@ -17,6 +17,7 @@ _TWO_DIGITS = 2
 _NAMED = (("noon", 12), ("midday", 12), ("mid day", 12), ("midnight", 0))
 _FRACTIONS = {"half": 30, "quarter": 15}
 _DIRECTIONS = {"past": 1, "after": 1, "from": 1, "to": -1, "before": -1, "till": -1}
+_HALF_LETTERS = {"a": 0, "p": _NOON}
 _DIRECTION_WORDS = frozenset(_DIRECTIONS)
 
 
@@ -285,6 +286,11 @@ def _find_numeric(line: Line, at: int) -> Match[Clock] | None:
     if mark == "h":
         return _make(hour, minute, at + 2 + has_minute, Weight.WEAK, Half.KNOWN)
     half = _find_half(line, at + 1, needs_m=True)
+    if half is None and mark in _HALF_LETTERS and line.text[line[at + 1].start] == mark:
+        # "6p tomorrow", but "flat 6a"
+        short = _make_half(hour, 0, Match(_HALF_LETTERS[mark], at + 2))
+        weight = Weight.WEAK if mark == "p" else Weight.BARE
+        return short and Match(short.value._replace(weight=weight), short.end)
     return _find_whole_hour(line, at, hour) if half is None else _make_half(hour, 0, half)
 
 

@@ -60,10 +60,12 @@ def is_hour(line: Line, clock: Match[Clock], start: int, beside: Beside) -> bool
         is_before_more = line.words[end] in _AFTER_HOUR or _is_day_word(line, end)
         return is_beside or is_before_more or not is_counting
     if is_beside:
-        if days and _is_period(line, days[-1]):
+        if days and (_is_period(line, days[-1]) or _is_listed(line, start)):
             return False
         has_part_behind = line.words[line.phrase(end, "in the")] in DAY_PARTS
-        return has_part_behind or not is_counting
+        # "friday 7 for 4"
+        is_for_people = line.words[end] == "for" and line.has_number(end + 1)
+        return has_part_behind or is_for_people or not is_counting
     is_before_day = preposition in {"after", "before", "by"} and line.words[end] in _DAYS
     return is_before_day or (line.is_first(start) and _is_day_word(line, end))
 
@@ -72,6 +74,11 @@ def _is_period(line: Line, named: NamedDay) -> bool:
     """Return whether a day is that of a period, `next week`, which has no bare hour behind it."""
     word = line.words[named.end - 1]
     return named.day.way is Way.RELATIVE and (word in _PERIODS or word in MONTHS)
+
+
+def _is_listed(line: Line, at: int) -> bool:
+    """Return whether a number is one more day of a date, `march 20, 21`."""
+    return line.words[at - 1] == "," and line.has_number(at - 2)
 
 
 def _is_behind_recurrence(line: Line, at: int, end: int) -> bool:
