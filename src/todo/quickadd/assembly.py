@@ -1,6 +1,12 @@
-"""The assembly of a task from what was found in its text."""
+"""The assembly of a task from what was found in its text.
+
+The day is the first one, or the first behind `due` or `by`; a time of day in another place of the
+text goes with it. Bounds belong to a recurrence; without one, `starting` names the due. What is not
+used stays in the title.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
@@ -34,32 +40,9 @@ from todo.schedule.series import Basis
 T = TypeVar("T")
 
 
-class _Placed(NamedTuple, Generic[T]):
-    """A meaning, and the part of the text that has it."""
-
-    place: Found
-    value: T
-
-
-class _Time(NamedTuple):
-    """A time of day, or a part of the day, and the parts of the text that name it."""
-
-    clock: Clock | None
-    part: DayPart | None
-    places: list[Found]
-
-    def settle(self) -> Clock | None:
-        if self.clock is not None:
-            return self.clock.settle(self.part)
-        return None if self.part is None else Clock(self.part.value)
-
-
-class Assembly:
+@dataclass(frozen=True, slots=True)
+class Assembled:
     """The fields of a task that depend on each other.
-
-    The day is the first one, or the first behind `due` or `by`; a time of day in another place of
-    the text goes with it. Bounds belong to a recurrence; without one, `starting` names the due.
-    What is not used stays in the title.
 
     Attributes:
         due: A day, an instant in the zone of the user, or None.
@@ -73,229 +56,290 @@ class Assembly:
     due: date | datetime | None = None
     rule: Rule | None = None
     basis: Basis = "schedule"
+    reminders: tuple[int, ...] = ()
+    spans: tuple[Span, ...] = ()
+    questions: tuple[Question, ...] = ()
 
-    def __init__(self, line: Line, found: Sequence[Found], present: Present) -> None:
-        self.reminders: list[int] = []
-        self.spans: list[Span] = []
-        self.questions: list[Question] = []
-        self._line = line
-        self._present = present
-        found = keep_topics(line, found)
-        self._dues = _choose(found, Due)
-        self._starts = _choose(found, Start)
-        self._ends = [_Placed(each, each.value) for each in found if isinstance(each.value, End)]
-        self._completions = _choose(found, FromCompletion)
-        self._ranges = [
-            (each, each.value)
-            for each in found
-            if isinstance(each.value, Range) and each.value.days
-        ]
-        question = ask_alternatives(line, self._dues, present)
-        self._dues = keep_nouns(line, self._dues, found)
-        if question is not None:
-            self.questions.append(question)
-        elif not self._add_recurrence(_choose(found, Repeat)):
-            starts = [start for start in self._starts if start.value.is_due]
-            self._dues = sorted(
-                [*self._dues, *map(_as_due, starts)], key=lambda due: due.place.start
-            )
-            self._add_due(None)
-        self._add_reminders(_choose(found, Reminder))
-        self.spans.sort(key=lambda span: span.start)
-        has_time = isinstance(self.due, datetime)
-        unread = None if self.questions else ask_unread(line, self.spans, has_time=has_time)
-        if unread is not None:
-            self.questions.append(unread)
 
-    def _use(self, kind: Kind, *places: Found) -> None:
-        self.spans += [Span(place.start, place.end, kind) for place in places]
+class _Placed(NamedTuple, Generic[T]):
+    """A meaning, and the part of the text that has it."""
 
-    def _settle(self, days: Sequence[NamedDay]) -> date | None:
-        """Return the day that these name together, or None with a question."""
-        day = settle_days(self._line, days, self._present)
-        if isinstance(day, Question):
-            self.questions.append(day)
-            return None
+    place: Found
+    value: T
+
+
+class _Time(NamedTuple):
+    """A time of day, or a part of the day, and the parts of the text that name it."""
+
+    clock: Clock | None
+    part: DayPart | None
+    places: tuple[Found, ...] = ()
+
+    def settle(self) -> Clock | None:
+        if self.clock is not None:
+            return self.clock.settle(self.part)
+        return None if self.part is None else Clock(self.part.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What was found in a text, by its kind."""
+
+    line: Line
+    present: Present
+    repeats: tuple[_Placed[Repeat], ...]
+    dues: tuple[_Placed[Due], ...]
+    starts: tuple[_Placed[Start], ...]
+    ends: tuple[_Placed[End], ...]
+    completions: tuple[_Placed[FromCompletion], ...]
+    ranges: tuple[_Placed[Range], ...]
+
+    def settle(self, days: Sequence[NamedDay]) -> date | Question:
+        """Return the day that these name together, or the question which is meant."""
+        return settle_days(self.line, days, self.present)
+
+
+def assemble(line: Line, found: Sequence[Found], present: Present) -> Assembled:
+    """Return the fields that depend on each other.
+
+    Args:
+        line: The text.
+        found: What was found in it, in order.
+        present: The present.
+    """
+    found = keep_topics(line, found)
+    made = _schedule(_sort(line, found, present), found)
+    made = _add_reminders(made, _choose(found, Reminder), present)
+    spans = tuple(sorted(made.spans, key=lambda span: span.start))
+    has_time = isinstance(made.due, datetime)
+    unread = None if made.questions else ask_unread(line, spans, has_time=has_time)
+    questions = made.questions if unread is None else (*made.questions, unread)
+    return replace(made, spans=spans, questions=questions)
+
+
+def _sort(line: Line, found: Sequence[Found], present: Present) -> _Parts:
+    ranges = [each for each in _choose(found, Range) if each.value.days]
+    return _Parts(
+        line,
+        present,
+        repeats=_choose(found, Repeat),
+        dues=_choose(found, Due),
+        starts=_choose(found, Start),
+        ends=tuple(_Placed(each, each.value) for each in found if isinstance(each.value, End)),
+        completions=_choose(found, FromCompletion),
+        ranges=tuple(ranges),
+    )
+
+
+def _schedule(parts: _Parts, found: Sequence[Found]) -> Assembled:
+    question = ask_alternatives(parts.line, parts.dues, parts.present)
+    if question is not None:
+        return Assembled(questions=(question,))
+    parts = replace(parts, dues=tuple(keep_nouns(parts.line, parts.dues, found)))
+    series = _schedule_series(parts, parts.repeats[0]) if parts.repeats else None
+    if series is not None:
+        return series
+    starts = [_as_due(start) for start in parts.starts if start.value.is_due]
+    dues = sorted([*parts.dues, *starts], key=lambda due: due.place.start)
+    return _schedule_once(replace(parts, dues=tuple(dues)), None)
+
+
+def _schedule_series(parts: _Parts, placed: _Placed[Repeat]) -> Assembled | None:
+    """Return a recurrence and its first due; None if it never occurs."""
+    if parts.ranges:
+        # "every day from monday to friday"
+        start, end = parts.ranges[0].place.start, parts.ranges[0].place.end
+        return Assembled(questions=(ask_part(start, end, parts.line.text[start:end], ()),))
+    place, repeat = placed
+    parts = replace(parts, dues=tuple(due for due in parts.dues if _fits(due.value, repeat.rule)))
+    starts, ends, completions = parts.starts[:1], parts.ends[:1], parts.completions[:1]
+    if any(due.is_dated for _, due in parts.dues):
+        starts = ()
+        made: Assembled | None = _schedule_once(parts, repeat.part)
+    else:
+        made = _find_first_due(parts, repeat)
+    if made is None:
+        return None
+    places = [each.place for bounds in (starts, ends, completions) for each in bounds]
+    made = replace(made, spans=(*made.spans, *_spans("recurrence", place, *places)))
+    if made.due is None:
+        # There is a question first.
+        return made
+    first = made.due.date() if isinstance(made.due, datetime) else made.due
+    rule, questions = _end(parts, repeat.rule, first)
+    basis: Basis = "completion" if completions else repeat.basis
+    return replace(made, rule=rule, basis=basis, questions=(*made.questions, *questions))
+
+
+def _find_first_due(parts: _Parts, repeat: Repeat) -> Assembled | None:
+    """Return the first due of a recurrence, or a question; None if it never occurs."""
+    day: date | None = None
+    if parts.starts:
+        start = parts.settle(parts.starts[0].value.days)
+        if isinstance(start, Question):
+            return Assembled(questions=(start,))
+        day = start
+    time = _find_time(parts, repeat.part)
+    due = find_first_due(repeat.rule, time.settle(), day, parts.present)
+    if due is None:
+        return None
+    question = _ask_if_beside(parts, repeat.rule, time, due)
+    questions = () if question is None else (question,)
+    return Assembled(due, spans=_spans("due", *time.places), questions=questions)
+
+
+def _ask_if_beside(parts: _Parts, rule: Rule, time: _Time, due: date | datetime) -> Question | None:
+    """Ask for another time if this one is on a day that the recurrence does not have."""
+    clock = time.settle()
+    if clock is None or clock.is_on_its_day or not isinstance(due, datetime):
+        return None
+    if has_day(rule, due.date()):
+        return None
+    place = next(each for each in time.places if _has_clock(each))
+    text = parts.line.text[place.start : place.end]
+    return ask_unclear(place.start, place.end, text, [f"at {due:%H:%M}"])
+
+
+def _end(parts: _Parts, rule: Rule, first: date) -> tuple[Rule, tuple[Question, ...]]:
+    """Return a rule with its end, if the text has one."""
+    if not parts.ends:
+        return rule, ()
+    place, end = parts.ends[0]
+    if isinstance(end, UnclearEnd):
+        return rule, (end.question,)
+    if not isinstance(end, Until):
+        return end_after(rule, end, first), ()
+    until = parts.settle(end.days)
+    if isinstance(until, Question):
+        return rule, (until,)
+    questions = (ask_end(place.start, place.end, first, until),) if until < first else ()
+    return end_on(rule, until, end.clock), questions
+
+
+def _schedule_once(parts: _Parts, part: DayPart | None) -> Assembled:
+    """Return the due that the text names; the part of the day is that of a recurrence."""
+    dated = [each for each in parts.dues if each.value.is_dated]
+    if not dated:
+        return _schedule_time(parts)
+    question = ask_clauses(parts.line, dated)
+    if question is not None:
+        return Assembled(questions=(question,))
+    chosen = next((each for each in dated if each.value.is_deadline), None)
+    if chosen is None:
+        chosen, question = _choose_first(parts.line, dated)
+    asked = () if question is None else (question,)
+    made = _schedule_chosen(parts, chosen, part)
+    return replace(made, questions=(*asked, *made.questions))
+
+
+def _schedule_chosen(parts: _Parts, chosen: _Placed[Due], part: DayPart | None) -> Assembled:
+    place, due = chosen
+    spans = _spans("due", place)
+    if due.question is not None:
+        return Assembled(spans=spans, questions=(due.question,))
+    found: date | datetime | Question
+    if due.instant is not None:
+        found = due.instant
+    else:
+        has_time = due.clock is not None or due.part is not None
+        time = _Time(due.clock, due.part or part) if has_time else _find_time(parts, part)
+        spans += _spans("due", *time.places)
+        found = _at(parts, due.days, time)
+    if isinstance(found, Question):
+        return Assembled(spans=spans, questions=(found,))
+    now, today = parts.present.now, parts.present.today
+    is_over = found <= now if isinstance(found, datetime) else found < today
+    questions = (ask_past(place.start, place.end, found, parts.present),) if is_over else ()
+    return Assembled(found, spans=spans, questions=questions)
+
+
+def _choose_first(
+    line: Line, dated: Sequence[_Placed[Due]]
+) -> tuple[_Placed[Due], Question | None]:
+    """Return the first due, but not the day of a noun before `on` and another day."""
+    dated = [due for due in dated if not is_purpose(line, due.value, due.place)] or dated
+    first = dated[0]
+    if not is_before_noun(line, first.value, first.place):
+        return first, None
+    text = line.text.lower()
+    on = (each for each in dated[1:] if text.startswith("on ", each.place.start))
+    chosen = next(on, first)
+    return chosen, ask_last(line, dated) if chosen is first else None
+
+
+def _at(parts: _Parts, days: Sequence[NamedDay], time: _Time) -> date | datetime | Question:
+    """Return the due of days and a time."""
+    day, clock = parts.settle(days), time.settle()
+    if isinstance(day, Question) or clock is None:
         return day
+    at = instant_of(day, clock, parts.present)
+    # An evening that is over still is today.
+    return at if time.clock is not None or at > parts.present.now else day
 
-    def _add_recurrence(self, repeats: list[_Placed[Repeat]]) -> bool:
-        """Add the first recurrence and its first due; return whether there is one that occurs."""
-        if not repeats:
-            return False
-        if self._ranges:
-            # "every day from monday to friday"
-            start, end = self._ranges[0][0].start, self._ranges[0][0].end
-            self.questions.append(ask_part(start, end, self._line.text[start:end], ()))
-            return True
-        place, repeat = repeats[0]
-        self._dues = [due for due in self._dues if _fits(due.value, repeat.rule)]
-        starts, ends, completions = self._starts[:1], self._ends[:1], self._completions[:1]
-        if any(due.is_dated for _, due in self._dues):
-            starts = []
-            self._add_due(repeat.part)
-        elif not self._add_first_due(repeat, starts):
-            return False
-        places = [each.place for bounds in (starts, ends, completions) for each in bounds]
-        self._use("recurrence", place, *places)
-        if self.due is None:
-            # There is a question first.
-            return True
-        first = self.due.date() if isinstance(self.due, datetime) else self.due
-        self.rule = self._end(repeat.rule, ends, first)
-        self.basis = "completion" if completions else repeat.basis
-        return True
 
-    def _add_first_due(self, repeat: Repeat, starts: list[_Placed[Start]]) -> bool:
-        """Add the first due of a recurrence; return whether it ever occurs."""
-        day = None
-        if starts:
-            day = self._settle(starts[0].value.days)
-            if day is None:
-                return True
-        time = self._find_time(repeat.part)
-        self.due = find_first_due(repeat.rule, time.settle(), day, self._present)
-        if self.due is None:
-            return False
-        self._use("due", *time.places)
-        self._ask_if_beside(repeat.rule, time)
-        return True
+def _schedule_time(parts: _Parts) -> Assembled:
+    """Return the due of a time without a day: today, or tomorrow when it has passed."""
+    time = _find_time(parts, None)
+    clock = time.settle()
+    if clock is None:
+        return Assembled()
+    if parts.ranges:
+        return Assembled(questions=(ask_range(parts.line, parts.ranges[0]),))
+    question = _ask_until(parts, time)
+    if question is not None:
+        return Assembled(questions=(question,))
+    present = parts.present
+    due = instant_of(present.today, clock, present)
+    if due <= present.now:
+        due = instant_of(present.today + timedelta(days=1), clock, present)
+    return Assembled(due, spans=_spans("due", *time.places))
 
-    def _ask_if_beside(self, rule: Rule, time: _Time) -> None:
-        """Ask for another time if this one is on a day that the recurrence does not have."""
-        clock, due = time.settle(), self.due
-        if clock is None or clock.is_on_its_day or not isinstance(due, datetime):
-            return
-        if not has_day(rule, due.date()):
-            place = next(each for each in time.places if _has_clock(each))
-            text = self._line.text[place.start : place.end]
-            choices = [f"at {due:%H:%M}"]
-            self.questions.append(ask_unclear(place.start, place.end, text, choices))
 
-    def _end(self, rule: Rule, ends: list[_Placed[End]], first: date) -> Rule:
-        if not ends:
-            return rule
-        place, end = ends[0]
-        if isinstance(end, UnclearEnd):
-            self.questions.append(end.question)
-            return rule
-        if not isinstance(end, Until):
-            return end_after(rule, end, first)
-        until = self._settle(end.days)
-        if until is None:
-            return rule
-        if until < first:
-            self.questions.append(ask_end(place.start, place.end, first, until))
-        return end_on(rule, until, end.clock)
+def _ask_until(parts: _Parts, time: _Time) -> Question | None:
+    """Return the question for `until friday 5pm` without a recurrence."""
+    until = next((place for place, end in parts.ends if isinstance(end, Until)), None)
+    at, text = time.places[0], parts.line.text
+    if until is None or until.end > at.start or text[until.end : at.start].strip(" ,"):
+        return None
+    return ask_part(until.start, at.end, text[until.start : at.end], ())
 
-    def _add_due(self, part: DayPart | None) -> None:
-        """Add the due that the text names; the part of the day is that of a recurrence."""
-        dated = [each for each in self._dues if each.value.is_dated]
-        if not dated:
-            self._add_time()
-            return
-        clauses = ask_clauses(self._line, dated)
-        if clauses is not None:
-            self.questions.append(clauses)
-            return
-        chosen = next((each for each in dated if each.value.is_deadline), self._first(dated))
-        self._use("due", chosen.place)
-        due = chosen.value
-        if due.question is not None:
-            self.questions.append(due.question)
-            return
-        self.due = due.instant
-        if due.instant is None:
-            time = _Time(due.clock, due.part or part, [])
-            if due.clock is None and due.part is None:
-                time = self._find_time(part)
-            self._add_day(due.days, time)
-        self._ask_if_over(chosen.place)
 
-    def _first(self, dated: list[_Placed[Due]]) -> _Placed[Due]:
-        """Return the first due, but not the day of a noun before `on` and another day."""
-        dated = [due for due in dated if not is_purpose(self._line, due.value, due.place)] or dated
-        first = dated[0]
-        if not is_before_noun(self._line, first.value, first.place):
-            return first
-        text = self._line.text.lower()
-        on = (each for each in dated[1:] if text.startswith("on ", each.place.start))
-        chosen = next(on, first)
-        if chosen is first:
-            question = ask_last(self._line, dated)
-            self.questions += [] if question is None else [question]
-        return chosen
+def _find_time(parts: _Parts, part: DayPart | None) -> _Time:
+    """Return the first time of day that has no day, and the part of the day."""
+    time = _Time(None, part)
+    for place, due in parts.dues:
+        is_free = not due.is_dated
+        adds_clock = due.clock is not None and time.clock is None
+        if is_free and (adds_clock or (due.part is not None and time.part is None)):
+            places = (*time.places, place)
+            time = _Time(time.clock or due.clock, time.part or due.part, places)
+    return time
 
-    def _add_day(self, days: Sequence[NamedDay], time: _Time) -> None:
-        day = self._settle(days)
-        self._use("due", *time.places)
-        clock = time.settle()
-        if day is None or clock is None:
-            self.due = day
-            return
-        at = instant_of(day, clock, self._present)
-        # An evening that is over still is today.
-        self.due = at if time.clock is not None or at > self._present.now else day
 
-    def _add_time(self) -> None:
-        """Add a time without a day: today, or tomorrow when it has passed."""
-        time = self._find_time(None)
-        clock = time.settle()
-        if clock is None:
-            return
-        until = [place for place, end in self._ends if isinstance(end, Until)]
-        if until and not self._ranges:
-            # "until friday 5pm"
-            start, end = until[0].start, time.places[0].end
-            text, at = self._line.text, time.places[0].start
-            if until[0].end <= at and not text[until[0].end : at].strip(" ,"):
-                self.questions.append(ask_part(start, end, text[start:end], ()))
-                return
-        if self._ranges:
-            self.questions.append(ask_range(self._line, self._ranges[0]))
-            return
-        self.due = instant_of(self._present.today, clock, self._present)
-        if self.due <= self._present.now:
-            tomorrow = self._present.today + timedelta(days=1)
-            self.due = instant_of(tomorrow, clock, self._present)
-        self._use("due", *time.places)
+def _add_reminders(
+    made: Assembled, reminders: Sequence[_Placed[Reminder]], present: Present
+) -> Assembled:
+    for place, reminder in reminders:
+        spans = (*made.spans, *_spans("reminder", place))
+        if made.due is not None:
+            minutes = reminder.minutes(made.due, present)
+            if MIN_MINUTES <= minutes <= MAX_MINUTES:
+                made = replace(made, reminders=(*made.reminders, minutes), spans=spans)
+        elif not reminder.is_at_due and not made.questions:
+            made = replace(made, spans=spans, questions=(ask_due(place.start, place.end),))
+    return made
 
-    def _find_time(self, part: DayPart | None) -> _Time:
-        """Return the first time of day that has no day, and the part of the day."""
-        time = _Time(None, part, [])
-        for place, due in self._dues:
-            is_free = not due.is_dated
-            adds_clock = due.clock is not None and time.clock is None
-            if is_free and (adds_clock or (due.part is not None and time.part is None)):
-                places = [*time.places, place]
-                time = _Time(time.clock or due.clock, time.part or due.part, places)
-        return time
 
-    def _ask_if_over(self, place: Found) -> None:
-        due, present = self.due, self._present
-        if due is None:
-            return
-        is_over = due <= present.now if isinstance(due, datetime) else due < present.today
-        if is_over:
-            self.questions.append(ask_past(place.start, place.end, due, present))
-
-    def _add_reminders(self, reminders: list[_Placed[Reminder]]) -> None:
-        for place, reminder in reminders:
-            if self.due is not None:
-                minutes = reminder.minutes(self.due, self._present)
-                if MIN_MINUTES <= minutes <= MAX_MINUTES:
-                    self.reminders.append(minutes)
-                    self._use("reminder", place)
-            elif not reminder.is_at_due and not self.questions:
-                self._use("reminder", place)
-                self.questions.append(ask_due(place.start, place.end))
+def _spans(kind: Kind, *places: Found) -> tuple[Span, ...]:
+    return tuple(Span(place.start, place.end, kind) for place in places)
 
 
 def _has_clock(found: Found) -> bool:
     return isinstance(found.value, Due) and found.value.clock is not None
 
 
-def _choose(found: Sequence[Found], kind: type[T]) -> list[_Placed[T]]:
-    return [_Placed(each, each.value) for each in found if isinstance(each.value, kind)]
+def _choose(found: Sequence[Found], kind: type[T]) -> tuple[_Placed[T], ...]:
+    return tuple(_Placed(each, each.value) for each in found if isinstance(each.value, kind))
 
 
 def _fits(due: Due, rule: Rule) -> bool:

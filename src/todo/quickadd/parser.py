@@ -9,7 +9,7 @@ together at the end (`assembly.py`). Words are whole words, and what has an ordi
 from collections.abc import Collection
 from datetime import date, datetime, tzinfo
 
-from todo.quickadd.assembly import Assembly
+from todo.quickadd.assembly import assemble
 from todo.quickadd.days.present import Present, make_present
 from todo.quickadd.doubts.questions import settle_days
 from todo.quickadd.literals import find_literals
@@ -45,7 +45,7 @@ def parse_quick_add(
     marks = collect_marks(text, list_names, literals)
     line = Line(text, sorted([*literals, *((span.start, span.end) for span in marks.spans)]))
     present = make_present(now, zone)
-    made = Assembly(line, list(scan(line, present)), present)
+    made = assemble(line, list(scan(line, present)), present)
     removed = sorted([*marks.spans, *made.spans], key=lambda span: span.start)
     escapes = [start for start, _ in literals if text[start] == "\\"]
     spans = [*removed, *(Span(start, end, "literal") for start, end in literals)]
