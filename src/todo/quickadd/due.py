@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from todo.quickadd.days import any_day
 from todo.quickadd.days.any_day import find_day
 from todo.quickadd.days.counted import is_counted_from
-from todo.quickadd.days.model import Day, NamedDay, Way
+from todo.quickadd.days.model import Day, NamedDay, Reference
 from todo.quickadd.days.offsets import find_offset
 from todo.quickadd.days.present import Present, next_day_of_month
 from todo.quickadd.days.taskwarrior import find_taskwarrior_due
@@ -16,7 +16,7 @@ from todo.quickadd.doubts.questions import ask_number, ask_part, ask_several, re
 from todo.quickadd.result import Question
 from todo.quickadd.rules.patterns import EVERY
 from todo.quickadd.times import clock, day_parts
-from todo.quickadd.times.clock import Clock, DayPart, Weight, find_clock
+from todo.quickadd.times.clock import Clock, Confidence, DayPart, find_clock
 from todo.quickadd.times.day_parts import find_day_end, find_day_part, find_opening
 from todo.quickadd.times.durations import APPROXIMATELY
 from todo.quickadd.times.hours import AT, Beside, is_hour
@@ -71,12 +71,12 @@ class Due(NamedTuple):
         return bool(self.days) or self.instant is not None or self.question is not None
 
     @property
-    def weight(self) -> Weight:
+    def confidence(self) -> Confidence:
         """How sure the due is by its parts."""
-        weights = [named.day.weight for named in self.days]
-        weights += [] if self.clock is None else [self.clock.weight]
-        sure = self.part is not None or self.instant is not None or len(weights) > 1
-        return Weight.STRONG if sure else max(weights, default=Weight.BARE)
+        confidences = [named.day.confidence for named in self.days]
+        confidences += [] if self.clock is None else [self.clock.confidence]
+        sure = self.part is not None or self.instant is not None or len(confidences) > 1
+        return Confidence.ANYWHERE if sure else max(confidences, default=Confidence.NEVER_ALONE)
 
 
 def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
@@ -108,7 +108,7 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
 def _find_several(line: Line, at: int) -> Match[Due] | None:
     """Find `thu/fri`: each of several days, or one of them."""
     ends = [at + 1] if line.words[at] in _DAYS else []
-    while ends and line.glued(ends[-1], "/") and line.words[ends[-1] + 1] in _DAYS:
+    while ends and line.is_attached(ends[-1], "/") and line.words[ends[-1] + 1] in _DAYS:
         ends.append(ends[-1] + 2)
     if len(ends) < 2 or not line.ends(ends[-1]):  # noqa: PLR2004 - several
         return None
@@ -126,7 +126,7 @@ def _find_preposition(line: Line, at: int) -> tuple[str, int]:
     """Find the preposition before a due: the word, and the token after it."""
     start = at
     if line.words[at] == "due":
-        start += 1 + line.glued(at + 1, ":")
+        start += 1 + line.is_attached(at + 1, ":")
     preposition = line.words[start]
     if preposition in _BEFORE_DAY or preposition in _BEFORE_CLOCK:
         start += 1
@@ -146,7 +146,7 @@ def _is_topic(line: Line, at: int, due: Due) -> bool:
     if not due.days or due.days[0].start != at:
         return False
     is_length = line.has_number(at) or line.words[at] in _LENGTHS
-    return not is_length or due.days[0].day.way is not Way.RELATIVE
+    return not is_length or due.days[0].day.reference is not Reference.RELATIVE
 
 
 def _ask_length(line: Line, at: int, present: Present) -> Match[Due] | None:
@@ -179,15 +179,15 @@ def _is_sure(line: Line, found: Match[Due], at: int, preposition: str) -> bool:
         # "after 2 days" is in 2 days.
         return line.words[due.days[0].start] == "after" and is_last
     if preposition and preposition not in APPROXIMATELY:
-        return due.weight > Weight.BARE or preposition in AT
+        return due.confidence > Confidence.NEVER_ALONE or preposition in AT
     is_first = line.is_first(at)
     return {
-        Weight.BARE: False,
-        Weight.WEAK: is_first and is_last,
-        Weight.END: is_last,
-        Weight.EDGE: is_first or is_last,
-        Weight.STRONG: True,
-    }[due.weight]
+        Confidence.NEVER_ALONE: False,
+        Confidence.WHOLE_TEXT: is_first and is_last,
+        Confidence.AT_END: is_last,
+        Confidence.AT_EDGE: is_first or is_last,
+        Confidence.ANYWHERE: True,
+    }[due.confidence]
 
 
 def _find_parts(line: Line, at: int, present: Present, preposition: str) -> Match[Due] | None:
@@ -197,7 +197,7 @@ def _find_parts(line: Line, at: int, present: Present, preposition: str) -> Matc
         if rest is not None and (rest.value.days or rest.value.part is not None):
             return Match(rest.value._replace(part=rest.value.part or opening.value), rest.end)
         if preposition == "by" and opening.value is None:
-            today = NamedDay(Day(present.today, Way.RELATIVE), at, opening.end)
+            today = NamedDay(Day(present.today, Reference.RELATIVE), at, opening.end)
             return Match(Due(days=(today,)), opening.end)
     return _find_rest(line, at, present, preposition)
 
@@ -211,7 +211,7 @@ def _find_rest(line: Line, at: int, present: Present, preposition: str) -> Match
     if instant is not None and line.ends(instant.end):
         if isinstance(instant.value, datetime):
             return Match(Due(instant=instant.value), instant.end)
-        day = Day(instant.value, Way.RELATIVE)
+        day = Day(instant.value, Reference.RELATIVE)
         due, end = Due(days=(NamedDay(day, at, instant.end),)), instant.end
     else:
         due, end = Due(), at
@@ -272,19 +272,23 @@ def _fits(line: Line, day: Match[Day], due: Due) -> bool:
     if not due.days:
         return True
     first = due.days[0].day
-    if day.value.weight is Weight.STRONG or line.is_last(day.end):
+    if day.value.confidence is Confidence.ANYWHERE or line.is_last(day.end):
         return True
-    return first.way is Way.WEEKDAY and day.value.weight is Weight.EDGE
+    return first.reference is Reference.WEEKDAY and day.value.confidence is Confidence.AT_EDGE
 
 
 def _find_number(line: Line, at: int, due: Due, present: Present) -> Match[Due] | None:
     """Find the number of `friday 26`, a day; `friday 15` is a question: a day or an hour."""
     named = due.days[-1] if due.days else None
-    if named is None or named.end != at or named.day.way is not Way.WEEKDAY or due.clock:
+    if named is None or named.end != at or due.clock:
+        return None
+    if named.day.reference is not Reference.WEEKDAY:
         return None
     number, end = line.number(at), at + 1
     clock = find_clock(line, line.skip_any(end, AT))
-    has_clock = clock is not None and (clock.value.weight > Weight.BARE or line.words[end] in AT)
+    has_clock = clock is not None and (
+        clock.value.confidence > Confidence.NEVER_ALONE or line.words[end] in AT
+    )
     is_alone = has_clock or line[end].kind not in CONTENT or line.words[end] in _AFTER_NUMBER
     day = next_day_of_month(present.today, number) if is_alone and line.ends(end) else None
     if day is None or len(due.days) > 1:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
-from todo.quickadd.days.model import Way
+from todo.quickadd.days.model import Reference
 from todo.quickadd.due import Due
 from todo.quickadd.scan import Found
 from todo.quickadd.times.clock import DAY_PARTS
@@ -64,7 +64,11 @@ def keep_nouns(line: Line, dues: Sequence[P], found: Sequence[Found]) -> list[P]
 
 
 def _is_noun(line: Line, due: Due, place: Found) -> bool:
-    if len(due.days) != 1 or due.days[0].day.way is not Way.WEEKDAY or due.clock is not None:
+    if (
+        len(due.days) != 1
+        or due.days[0].day.reference is not Reference.WEEKDAY
+        or due.clock is not None
+    ):
         return False
     start, end = due.days[0].start, due.days[0].end
     if line[start].start != place.start:
@@ -97,5 +101,5 @@ def is_before_noun(line: Line, due: Due, place: Found) -> bool:
         return False
     start, end = due.days[0].start, due.days[0].end
     is_bare = place.start == line[start].start and place.end == line[end - 1].end
-    is_naming = line.words[start] in _NAMING or due.days[0].day.way is Way.DATE
+    is_naming = line.words[start] in _NAMING or due.days[0].day.reference is Reference.ABSOLUTE
     return is_bare and is_naming and line.has_word(end)

@@ -6,10 +6,10 @@ from typing import Final
 from todo.quickadd.days import any_day
 from todo.quickadd.days.any_day import find_named_day
 from todo.quickadd.days.dates import find_any_date
-from todo.quickadd.days.model import NamedDay, Way
+from todo.quickadd.days.model import NamedDay, Reference
 from todo.quickadd.days.present import Present
 from todo.quickadd.times import clock
-from todo.quickadd.times.clock import Weight, find_clock
+from todo.quickadd.times.clock import Confidence, find_clock
 from todo.quickadd.tokens.line import DASHES, Line, Match
 from todo.quickadd.vocabulary import MONTHS
 
@@ -55,14 +55,18 @@ def _find_days(line: Line, at: int, to: frozenset[str], present: Present) -> Mat
         return _find_last_number(line, first)
     if first.value is not None:
         return Match(Range((first.value, last.value)), last.end)
-    is_date = line.has_number(first.end + 1) and last.value.day.way is Way.DATE
+    is_date = line.has_number(first.end + 1) and last.value.day.reference is Reference.ABSOLUTE
     return Match(Range(), last.end) if is_date else None
 
 
 def _find_last_number(line: Line, first: Match[NamedDay | None]) -> Match[Range] | None:
     """Find the rest of `dec 24 to 28`."""
     at, named = first.end + 1, first.value
-    is_date = named is not None and named.day.way is Way.DATE and line.has_number(first.end - 1)
+    is_date = (
+        named is not None
+        and named.day.reference is Reference.ABSOLUTE
+        and line.has_number(first.end - 1)
+    )
     is_number = 1 <= line.digits(at) <= 2 and line.words[at + 1] not in {":", "am", "pm"}  # noqa: PLR2004
     return Match(Range((named,)), at + 1) if named and is_date and is_number else None
 
@@ -88,6 +92,6 @@ def _find_clocks(line: Line, at: int, to: frozenset[str]) -> int:
     if first is None or line.words[first.end] not in to:
         return -1
     last = find_clock(line, first.end + 1)
-    if last is None or max(first.value.weight, last.value.weight) is Weight.BARE:
+    if last is None or max(first.value.confidence, last.value.confidence) is Confidence.NEVER_ALONE:
         return -1
     return last.end

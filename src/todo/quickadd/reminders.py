@@ -72,7 +72,7 @@ def _find_any(line: Line, at: int) -> Match[Reminder] | None:
         return _find_time(line, line.skip(at + 1, "me", "us"))
     if word not in _NOUNS:
         return None
-    reminder = _find_time(line, line.skip_glued(at + 1, ":"))
+    reminder = _find_time(line, line.skip_attached(at + 1, ":"))
     if reminder is not None and line.words[reminder.end - 1] == "before":
         # "set alarm 2 hours before 1am" names the time of the task.
         return None if find_clock(line, reminder.end) else reminder

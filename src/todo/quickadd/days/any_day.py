@@ -6,18 +6,18 @@ from typing import Final
 from todo.quickadd.days import counted, dates, offsets, relative
 from todo.quickadd.days.counted import find_counted_day
 from todo.quickadd.days.dates import find_date
-from todo.quickadd.days.model import Day, NamedDay, Way
+from todo.quickadd.days.model import Day, NamedDay, Reference
 from todo.quickadd.days.offsets import find_offset
 from todo.quickadd.days.present import Present
 from todo.quickadd.days.relative import find_relative_day
-from todo.quickadd.tokens.line import Line, Match, remembered
+from todo.quickadd.tokens.line import Line, Match, memoized
 
 STARTS: Final = frozenset({
     *relative.STARTS, *dates.STARTS, *counted.STARTS, *offsets.STARTS,
 })  # fmt: skip
 
 
-@remembered
+@memoized
 def find_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find a day that has a name or is counted from one; the longest, and of those the first."""
     best: Match[Day] | None = None
@@ -28,12 +28,12 @@ def find_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     return best
 
 
-@remembered
+@memoized
 def find_named_day(line: Line, at: int, present: Present) -> Match[NamedDay] | None:
     """Find a day behind a word that says that it is one, however sure it is."""
     found = find_day(line, at, present)
     offset = find_offset(line, at, present)
     is_longer = offset is not None and (found is None or offset.end > found.end)
     if offset is not None and is_longer and not isinstance(offset.value, datetime):
-        found = Match(Day(offset.value, Way.RELATIVE), offset.end)
+        found = Match(Day(offset.value, Reference.RELATIVE), offset.end)
     return None if found is None else Match(NamedDay(found.value, at, found.end), found.end)

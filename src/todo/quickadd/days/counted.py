@@ -4,10 +4,10 @@ from typing import Final
 
 from todo.quickadd.days import relative
 from todo.quickadd.days.dates import find_date
-from todo.quickadd.days.model import Day, Way
+from todo.quickadd.days.model import Day, Reference
 from todo.quickadd.days.present import Present
 from todo.quickadd.days.relative import find_start_day
-from todo.quickadd.times.clock import DAY_PARTS, Weight, find_clock
+from todo.quickadd.times.clock import DAY_PARTS, Confidence, find_clock
 from todo.quickadd.times.durations import Duration, find_duration
 from todo.quickadd.tokens.line import Line, Match, TokenKind
 from todo.quickadd.vocabulary import CARDINALS, UNITS
@@ -55,8 +55,8 @@ def _find_week_from(line: Line, at: int, present: Present) -> Match[Day] | None:
     start = find_start_day(line, length.end + has_on, present)
     if start is None or start.value.part is not None:
         return None
-    if start.value.way is Way.WEEKDAY:
-        is_sure = start.value.weight is Weight.STRONG or has_on or line.is_last(start.end)
+    if start.value.reference is Reference.WEEKDAY:
+        is_sure = start.value.confidence is Confidence.ANYWHERE or has_on or line.is_last(start.end)
         is_counted = is_sure and not length.value.months
     else:
         is_counted = start.end == length.end + 1
@@ -73,7 +73,9 @@ def _find_week_behind(line: Line, at: int, present: Present) -> Match[Day] | Non
     if after.kind is TokenKind.WORD and after.text not in _AFTER_WEEK:
         return None
     clock = find_clock(line, end) if after.kind is TokenKind.NUMBER else None
-    if after.kind is TokenKind.NUMBER and (clock is None or clock.value.weight is Weight.BARE):
+    if after.kind is TokenKind.NUMBER and (
+        clock is None or clock.value.confidence is Confidence.NEVER_ALONE
+    ):
         return None
     return _count_weeks(Match(start.value, end), Duration(days=_WEEK), present)
 
@@ -97,7 +99,7 @@ def _count_weeks(start: Match[Day], length: Duration, present: Present) -> Match
     """Count from a day; on a Friday, `friday week` can be counted from today."""
     counted = _count(start, length, 1)
     is_today = start.value.day.weekday() == present.today.weekday()
-    if counted is None or start.value.way is not Way.WEEKDAY or not is_today:
+    if counted is None or start.value.reference is not Reference.WEEKDAY or not is_today:
         return counted
     sooner = length.after_day(present.today)
     if sooner is None:
@@ -109,4 +111,4 @@ def _count_weeks(start: Match[Day], length: Duration, present: Present) -> Match
 def _count(start: Match[Day], length: Duration, direction: int) -> Match[Day] | None:
     count = length.after_day if direction > 0 else length.before_day
     day = count(start.value.day)
-    return None if day is None else Match(Day(day, Way.RELATIVE), start.end)
+    return None if day is None else Match(Day(day, Reference.RELATIVE), start.end)

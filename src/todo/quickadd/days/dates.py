@@ -6,8 +6,8 @@ from typing import Final
 from todo.quickadd.days.model import Day
 from todo.quickadd.days.numeric_dates import find_numeric_date
 from todo.quickadd.days.present import Present, make_date, next_date, next_day_of_month, nth_weekday
-from todo.quickadd.times.clock import DAY_PARTS, Weight
-from todo.quickadd.tokens.line import DASHES, Line, Match, remembered
+from todo.quickadd.times.clock import DAY_PARTS, Confidence
+from todo.quickadd.tokens.line import DASHES, Line, Match, memoized
 from todo.quickadd.tokens.numbers import find_ordinal
 from todo.quickadd.vocabulary import MONTHS, ORDINALS, TENS, UNITS, WEAK_MONTHS, WEEKDAYS
 from todo.schedule.due import EARLIEST, LATEST
@@ -35,7 +35,7 @@ _IN_MONTH = frozenset({*MONTHS, "month"})
 STARTS: Final = frozenset({*MONTHS, *ORDINALS, *TENS, "last", "the"})
 
 
-@remembered
+@memoized
 def find_date(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find a day of the calendar, which is not the start of a range, `20 - 29`."""
     found = find_any_date(line, at, present)
@@ -62,7 +62,7 @@ def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | Non
     name = line.words[at]
     if name not in MONTHS:
         return None
-    start = line.skip_glued(at + 1, ".")
+    start = line.skip_attached(at + 1, ".")
     start = line.skip(start, "the")
     day = find_ordinal(line, start)
     is_spoken = day is not None and line.has_word(start)
@@ -72,13 +72,13 @@ def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | Non
         day = Match(line.number(start), start + 1)
     if _starts_time(line, start) or line.words[day.end] in _COUNTED:
         return None
-    weight = Weight.EDGE if name in WEAK_MONTHS else Weight.STRONG
+    confidence = Confidence.AT_EDGE if name in WEAK_MONTHS else Confidence.ANYWHERE
     if is_spoken and line.has_word(day.end) and line.words[at - 1] not in {"on", "by"}:
         # "may second guess"
         return None
     if line.words[day.end] in _CLAUSE_ENDS:
-        weight = Weight.STRONG
-    return _with_year(line, day, MONTHS[name], present, weight)
+        confidence = Confidence.ANYWHERE
+    return _with_year(line, day, MONTHS[name], present, confidence)
 
 
 def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
@@ -105,13 +105,13 @@ def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
         return _find_in_month(line, Match(day.value, end), present) if is_day else None
     is_weak = line.words[end] in WEAK_MONTHS and not has_of
     is_verb = line.words[end] == "may" and line.text[line[end].start].islower()
-    end += 1 + (line.glued(end + 1, ".") and not line.is_last(end + 2))
-    weight = Weight.EDGE if is_weak else Weight.STRONG
+    end += 1 + (line.is_attached(end + 1, ".") and not line.is_last(end + 2))
+    confidence = Confidence.AT_EDGE if is_weak else Confidence.ANYWHERE
     # "6 may attend"
-    weight = Weight.END if is_weak and is_verb else weight
+    confidence = Confidence.AT_END if is_weak and is_verb else confidence
     if line.words[end] in _CLAUSE_ENDS:
-        weight = Weight.STRONG
-    return _with_year(line, Match(day.value, end), month, present, weight)
+        confidence = Confidence.ANYWHERE
+    return _with_year(line, Match(day.value, end), month, present, confidence)
 
 
 def _find_in_month(line: Line, day: Match[int], present: Present) -> Match[Day] | None:
@@ -174,12 +174,14 @@ def _find_ordinal_day(line: Line, at: int, present: Present) -> Match[Day] | Non
         has_part = line.words[day.end] in DAY_PARTS
         if not is_date or (weekday is None and not has_part):
             return None
-    weight = Weight.EDGE if start > at else Weight.WEAK
-    return Match(Day(found, weight=weight if weekday is None else Weight.STRONG), day.end)
+    confidence = Confidence.AT_EDGE if start > at else Confidence.WHOLE_TEXT
+    return Match(
+        Day(found, confidence=confidence if weekday is None else Confidence.ANYWHERE), day.end
+    )
 
 
 def _with_year(
-    line: Line, day: Match[int], month: int, present: Present, weight: Weight
+    line: Line, day: Match[int], month: int, present: Present, confidence: Confidence
 ) -> Match[Day] | None:
     year, end = _find_year(line, day.end)
     if line.words[day.end] in _STREETS and line.text[line[day.end].start].isupper():
@@ -189,7 +191,7 @@ def _with_year(
     if year:
         return _match(make_date(year, month, day.value), end)
     found = next_date(present.today, month, day.value)
-    return None if found is None else Match(Day(found, weight=weight), end)
+    return None if found is None else Match(Day(found, confidence=confidence), end)
 
 
 def _find_year(line: Line, at: int) -> tuple[int, int]:

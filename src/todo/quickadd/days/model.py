@@ -4,13 +4,13 @@ from datetime import date
 from enum import Enum, auto
 from typing import NamedTuple
 
-from todo.quickadd.times.clock import DayPart, Weight
+from todo.quickadd.times.clock import Confidence, DayPart
 
 
-class Way(Enum):
+class Reference(Enum):
     """How a text names a day."""
 
-    DATE = auto()
+    ABSOLUTE = auto()
     """By its place in the calendar, `15 march`."""
     WEEKDAY = auto()
     """By its weekday, which can also check a date."""
@@ -23,15 +23,15 @@ class Day(NamedTuple):
 
     Attributes:
         day: The day.
-        way: How it is named.
-        weight: How sure it is.
+        reference: How it is named.
+        confidence: Where it counts without another part of a due.
         part: The part of the day that its name has, such as `tonight`, or None.
         other: Another day that the text can mean, or None.
     """
 
     day: date
-    way: Way = Way.DATE
-    weight: Weight = Weight.STRONG
+    reference: Reference = Reference.ABSOLUTE
+    confidence: Confidence = Confidence.ANYWHERE
     part: DayPart | None = None
     other: date | None = None
 

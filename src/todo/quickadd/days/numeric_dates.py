@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from todo.quickadd.days.model import Day
 from todo.quickadd.days.present import Present, make_date, next_date
-from todo.quickadd.times.clock import Weight
+from todo.quickadd.times.clock import Confidence
 from todo.quickadd.tokens.line import Line, Match
 from todo.quickadd.vocabulary import WEEKDAYS
 
@@ -64,7 +64,7 @@ def _find_chain(line: Line, at: int) -> _Chain | None:
     if not line.has_number(at) or mark not in {"-", "/", "."}:
         return None
     numbers, digits, end = [line.number(at)], [line.digits(at)], at + 1
-    while line.glued(end, mark) and line.has_number(end + 1) and not line[end + 1].is_spaced:
+    while line.is_attached(end, mark) and line.has_number(end + 1) and not line[end + 1].is_spaced:
         numbers.append(line.number(end + 1))
         digits.append(line.digits(end + 1))
         end += 2
@@ -94,7 +94,7 @@ def _find_year_last(chain: _Chain) -> Match[Day] | None:
     days = [make_date(year, second, first)]
     if chain.mark != ".":
         days.append(make_date(year, first, second))
-    return _match(days, Weight.STRONG, chain.end)
+    return _match(days, Confidence.ANYWHERE, chain.end)
 
 
 def _find_without_year(line: Line, at: int, chain: _Chain, present: Present) -> Match[Day] | None:
@@ -103,7 +103,7 @@ def _find_without_year(line: Line, at: int, chain: _Chain, present: Present) -> 
     end = chain.end
     if chain.mark == ".":
         # Without the second dot it is a number.
-        if not line.glued(end, "."):
+        if not line.is_attached(end, "."):
             return None
         end += 1
     elif _is_fraction(line, at, chain):
@@ -113,7 +113,7 @@ def _find_without_year(line: Line, at: int, chain: _Chain, present: Present) -> 
         return None
     else:
         days.append(_next(first, second, present))
-    return _match(days, Weight.EDGE, end)
+    return _match(days, Confidence.AT_EDGE, end)
 
 
 def _is_fraction(line: Line, at: int, chain: _Chain) -> bool:
@@ -128,9 +128,9 @@ def _next(month: int, day: int, present: Present) -> date | None:
     return next_date(present.today, month, day) if is_month else None
 
 
-def _match(days: list[date | None], weight: Weight, end: int) -> Match[Day] | None:
+def _match(days: list[date | None], confidence: Confidence, end: int) -> Match[Day] | None:
     found = list(dict.fromkeys(day for day in days if day is not None))
     if not found:
         return None
     other = found[1] if len(found) > 1 else None
-    return Match(Day(found[0], weight=weight, other=other), end)
+    return Match(Day(found[0], confidence=confidence, other=other), end)

@@ -7,7 +7,7 @@ from todo.quickadd.days.dates import find_date
 from todo.quickadd.days.present import Present
 from todo.quickadd.days.relative import find_start_day
 from todo.quickadd.times.durations import APPROXIMATELY, Duration, find_duration
-from todo.quickadd.tokens.line import APOSTROPHES, Line, Match, remembered
+from todo.quickadd.tokens.line import APOSTROPHES, Line, Match, memoized
 from todo.quickadd.vocabulary import CARDINALS
 
 _IN = frozenset({"in", "within", "after"})
@@ -21,7 +21,7 @@ STARTS: Final = frozenset({
 })  # fmt: skip
 
 
-@remembered
+@memoized
 def find_offset(line: Line, at: int, present: Present) -> Match[date | datetime] | None:
     """Find a length of time from now, or from a day: a day, or an instant in the user's zone."""
     if not line.has_number(at) and line.words[at] not in STARTS:

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import Final
 
-from todo.quickadd.days.model import Day, Way
+from todo.quickadd.days.model import Day, Reference
 from todo.quickadd.days.present import Present, days_of_month
 from todo.quickadd.tokens.line import Line, Match
 from todo.quickadd.vocabulary import MONTHS
@@ -25,7 +25,7 @@ def find_period_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find the start, the middle or the end of a period; the next such day, today counts."""
     unit = _UNITS.get(line.words[at])
     if unit is not None:
-        return Match(Day(_find_next(unit, "end", 0, present), Way.RELATIVE), at + 1)
+        return Match(Day(_find_next(unit, "end", 0, present), Reference.RELATIVE), at + 1)
     at = line.skip(at, "the")
     for words, edge_of in _DAYS_OF:
         end = line.phrase(at, words)
@@ -34,7 +34,7 @@ def find_period_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     edge = _EDGES.get(line.words[at])
     if edge is None:
         return None
-    end = line.skip_glued(at + 1, "-")
+    end = line.skip_attached(at + 1, "-")
     has_of = line.words[end] == "of"
     if edge == "start" and not has_of:
         # "start week 3"
@@ -47,11 +47,11 @@ def _find_period(line: Line, at: int, edge: str, present: Present) -> Match[Day]
     steps = int(line.words[at] == "next")
     unit = line.words[at + steps]
     if unit in MONTHS and not steps:
-        return Match(Day(_find_in_month(edge, MONTHS[unit], present), Way.RELATIVE), at + 1)
+        return Match(Day(_find_in_month(edge, MONTHS[unit], present), Reference.RELATIVE), at + 1)
     if unit not in _UNITS.values() or (unit == "day" and edge != "end"):
         return None
     day = _find_next(unit, edge, steps, present)
-    return Match(Day(day, Way.RELATIVE), at + steps + 1)
+    return Match(Day(day, Reference.RELATIVE), at + steps + 1)
 
 
 def _find_next(unit: str, edge: str, steps: int, present: Present) -> date:

@@ -4,12 +4,12 @@ from datetime import date, timedelta
 from typing import Final
 
 from todo.quickadd.days import periods
-from todo.quickadd.days.model import Day, Way
+from todo.quickadd.days.model import Day, Reference
 from todo.quickadd.days.periods import find_period_day
 from todo.quickadd.days.present import Present, make_date
-from todo.quickadd.times.clock import DAY_PARTS, DayPart, Weight, find_clock
+from todo.quickadd.times.clock import DAY_PARTS, Confidence, DayPart, find_clock
 from todo.quickadd.times.durations import find_duration
-from todo.quickadd.tokens.line import CONTENT, DASHES, Line, Match, remembered
+from todo.quickadd.tokens.line import CONTENT, DASHES, Line, Match, memoized
 from todo.quickadd.tokens.numbers import find_ordinal
 from todo.quickadd.vocabulary import (
     BEFORE_ANOTHER_DAY,
@@ -41,7 +41,7 @@ STARTS: Final = frozenset({
 })  # fmt: skip
 
 
-@remembered
+@memoized
 def find_relative_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find a day by its distance from today."""
     if line.words[at] not in STARTS:
@@ -63,15 +63,15 @@ def _find_name(line: Line, at: int, present: Present) -> Match[Day] | None:
     if word in DISTANT_DAYS:
         part = DayPart.NIGHT if word in _NIGHTS else None
         day = present.today + timedelta(days=DISTANT_DAYS[word])
-        return Match(Day(day, Way.RELATIVE, part=part), at + 1)
+        return Match(Day(day, Reference.RELATIVE, part=part), at + 1)
     for words, days in _PHRASES:
         end = line.phrase(at, words)
         if end > 0:
-            return Match(Day(present.today + timedelta(days=days), Way.RELATIVE), end)
+            return Match(Day(present.today + timedelta(days=days), Reference.RELATIVE), end)
     return None
 
 
-@remembered
+@memoized
 def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find `friday`, `this friday`, `next friday`, `friday next week`, `friday in 2 weeks`."""
     word = line.words[at]
@@ -82,33 +82,33 @@ def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
     if name not in WEEKDAYS or line.words[at - 1] in BEFORE_ANOTHER_DAY:
         return None
     weekday, end = WEEKDAYS[name], start + 1
-    end += line.glued(end, ".") and len(name) < 6  # noqa: PLR2004 - a short name
+    end += line.is_attached(end, ".") and len(name) < 6  # noqa: PLR2004 - a short name
     if qualifier:
         if qualifier == "next":
             day = present.week(1) + timedelta(days=weekday)
         else:
             day = present.weekday_after(weekday, today_counts=qualifier == "this")
-        return Match(Day(day, Way.RELATIVE), end)
+        return Match(Day(day, Reference.RELATIVE), end)
     weeks = _find_week(line, end)
     if weeks is not None:
         day = present.week(weeks.value) + timedelta(days=weekday)
-        return Match(Day(day, Way.RELATIVE), weeks.end)
+        return Match(Day(day, Reference.RELATIVE), weeks.end)
     is_before_noun = line.has_word(end) and line.words[end] not in _AFTER_DAY
     if line.words[at - 1] == "the" and is_before_noun:
         # "the Sunday Times", but "the friday at noon"
         return None
     is_weak = name in WEAK_WEEKDAYS
-    weight = Weight.END if is_weak else Weight.STRONG
+    confidence = Confidence.AT_END if is_weak else Confidence.ANYWHERE
     if is_weak and _is_joined(line, at, end):
-        weight = Weight.STRONG
+        confidence = Confidence.ANYWHERE
     elif is_weak and line.words[at - 1] in _BEFORE_A_NOUN:
-        weight = Weight.WEAK
+        confidence = Confidence.WHOLE_TEXT
     elif is_weak and _is_before_clock(line, end):
-        weight = Weight.STRONG
-    elif is_weak and line.glued(end, ":") and line[end + 1].is_spaced:
+        confidence = Confidence.ANYWHERE
+    elif is_weak and line.is_attached(end, ":") and line[end + 1].is_spaced:
         # A label, as in "mon: gym".
-        weight = Weight.EDGE
-    return Match(Day(present.weekday_after(weekday), Way.WEEKDAY, weight), end)
+        confidence = Confidence.AT_EDGE
+    return Match(Day(present.weekday_after(weekday), Reference.WEEKDAY, confidence), end)
 
 
 def _is_joined(line: Line, at: int, end: int) -> bool:
@@ -125,9 +125,13 @@ def _is_joined(line: Line, at: int, end: int) -> bool:
 def _is_before_clock(line: Line, at: int) -> bool:
     """Return whether a time or a range of times makes a short weekday sure, `sat 8-11pm`."""
     clock = find_clock(line, at)
-    if clock is not None and clock.value.weight is Weight.BARE and line.words[clock.end] in _TO:
+    if (
+        clock is not None
+        and clock.value.confidence is Confidence.NEVER_ALONE
+        and line.words[clock.end] in _TO
+    ):
         clock = find_clock(line, clock.end + 1)
-    return clock is not None and clock.value.weight is Weight.STRONG
+    return clock is not None and clock.value.confidence is Confidence.ANYWHERE
 
 
 def _find_week(line: Line, at: int) -> Match[int] | None:
@@ -156,8 +160,8 @@ def _find_next(line: Line, at: int, present: Present) -> Match[Day] | None:
         weekday = WEEKDAYS.get(line.words[after])
         if weekday is not None:
             monday = present.week(1)
-            return Match(Day(monday + timedelta(days=weekday), Way.RELATIVE), after + 1)
-        return Match(Day(present.week(1), Way.RELATIVE), end)
+            return Match(Day(monday + timedelta(days=weekday), Reference.RELATIVE), after + 1)
+        return Match(Day(present.week(1), Reference.RELATIVE), end)
     if unit == "month":
         return _find_next_month(line, end, present)
     days: dict[str, date | None] = {
@@ -166,7 +170,7 @@ def _find_next(line: Line, at: int, present: Present) -> Match[Day] | None:
         "day": present.today + timedelta(days=1),
     }
     day = days.get(unit)
-    return None if day is None else Match(Day(day, Way.RELATIVE), end)
+    return None if day is None else Match(Day(day, Reference.RELATIVE), end)
 
 
 def _find_next_month(line: Line, at: int, present: Present) -> Match[Day]:
@@ -179,10 +183,10 @@ def _find_next_month(line: Line, at: int, present: Present) -> Match[Day]:
     number, end = (line.number(at), at + 1) if is_bare else ordinal or (0, at)
     day = make_date(first.year, first.month, number)
     if day is None or not line.ends(end) or (is_bare and line[end].kind in CONTENT):
-        return Match(Day(first, Way.RELATIVE), at)
+        return Match(Day(first, Reference.RELATIVE), at)
     # "next month 1st draft"
     is_doubtful = is_bare or (start == at and line.has_word(end))
-    return Match(Day(day, Way.RELATIVE, other=first if is_doubtful else None), end)
+    return Match(Day(day, Reference.RELATIVE, other=first if is_doubtful else None), end)
 
 
 def _find_this(line: Line, at: int, present: Present) -> Match[Day] | None:
@@ -191,8 +195,8 @@ def _find_this(line: Line, at: int, present: Present) -> Match[Day] | None:
         return None
     word = line.words[at + 1]
     if word in DAY_PARTS:
-        return Match(Day(present.today, Way.RELATIVE, part=DAY_PARTS[word]), at + 2)
+        return Match(Day(present.today, Reference.RELATIVE, part=DAY_PARTS[word]), at + 2)
     if word != "weekend":
         return None
     day = present.week(0) + timedelta(days=_SATURDAY)
-    return Match(Day(max(day, present.today), Way.RELATIVE), at + 2)
+    return Match(Day(max(day, present.today), Reference.RELATIVE), at + 2)

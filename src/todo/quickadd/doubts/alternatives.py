@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from todo.quickadd.days.model import NamedDay, Way
+from todo.quickadd.days.model import NamedDay, Reference
 from todo.quickadd.days.present import Present
 from todo.quickadd.doubts.questions import ask_several
 from todo.quickadd.due import Due
@@ -60,7 +60,9 @@ def _complete(line: Line, dues: Sequence[Placed], present: Present) -> list[tupl
     shared: Sequence[NamedDay] = dated[0] if dated else ()
     choices: list[tuple[str, bool]] = []
     for place, due in dues:
-        if len(due.days) > 1 and all(named.day.way is Way.WEEKDAY for named in due.days):
+        if len(due.days) > 1 and all(
+            named.day.reference is Reference.WEEKDAY for named in due.days
+        ):
             choices += [(_text_of(line, [named]), True) for named in due.days]
             continue
         text = line.text[place.start : place.end]
@@ -86,7 +88,7 @@ def ask_range(line: Line, placed: tuple[Found, Range]) -> Question:
     """Return the question for a time with a range of days: once, or on each of them."""
     place, value = placed
     choices = [_text_of(line, [named]) for named in value.days]
-    if all(named.day.way is Way.WEEKDAY for named in value.days):
+    if all(named.day.reference is Reference.WEEKDAY for named in value.days):
         choices = [f"every {' to '.join(choices)}", choices[0]]
     text = line.text[place.start : place.end]
     message = f"{' '.join(text.split())} is more than one day; write one day, or a recurrence"

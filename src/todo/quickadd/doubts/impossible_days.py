@@ -8,7 +8,7 @@ from todo.quickadd.days.model import NamedDay
 from todo.quickadd.days.present import Present, days_of_month
 from todo.quickadd.doubts.questions import ask_unclear, days_ahead, render_day
 from todo.quickadd.result import Question
-from todo.quickadd.times.clock import Clock, Weight
+from todo.quickadd.times.clock import Clock, Confidence
 from todo.quickadd.tokens.line import Line, Match
 from todo.quickadd.tokens.numbers import find_ordinal
 from todo.quickadd.vocabulary import MONTHS
@@ -27,7 +27,7 @@ def ask_midnight(
     line: Line, at: int, end: int, days: Sequence[NamedDay], clock: Clock | None, present: Present
 ) -> Question | None:
     """Return the question at which end of a day the midnight of a deadline is, or None."""
-    is_midnight = clock is not None and clock.weight is Weight.END and clock.hour == 0
+    is_midnight = clock is not None and clock.confidence is Confidence.AT_END and clock.hour == 0
     has_deadline = not DEADLINES.isdisjoint(line.words[at:end]) or line.words[at - 1] in _ENDING
     if not is_midnight or not days or not has_deadline:
         return None
@@ -66,7 +66,7 @@ def find_impossible_date(line: Line, at: int, present: Present) -> Match[Questio
 
 def _find_parts(line: Line, at: int) -> Match[tuple[int, int, int]] | None:
     """Find year, month and day of `june 31`, `31st of june 2027`, `2027-02-29`."""
-    if line.glued(at + 1, "-") and line.glued(at + 3, "-"):
+    if line.is_attached(at + 1, "-") and line.is_attached(at + 3, "-"):
         parts = line.number(at), line.number(at + 2), line.number(at + 4)
         return Match(parts, at + 5) if line.digits(at) == 4 else None  # noqa: PLR2004 - a year
     if line.words[at] in MONTHS:

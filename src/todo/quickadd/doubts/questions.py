@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from todo.quickadd.days.model import Day, NamedDay, Way
+from todo.quickadd.days.model import Day, NamedDay, Reference
 from todo.quickadd.days.present import Present, next_date
 from todo.quickadd.result import Question
 from todo.quickadd.tokens.line import Line
@@ -38,9 +38,12 @@ def settle_days(line: Line, days: Sequence[NamedDay], present: Present) -> date 
         return (
             meant[0][0] if len(meant[0]) == 1 else _ask_order(start, end, line, meant[0], present)
         )
-    checks = [named.day for named in days if named.day.way is Way.WEEKDAY]
+    checks = [named.day for named in days if named.day.reference is Reference.WEEKDAY]
     dates = [
-        day for named in days if named.day.way is not Way.WEEKDAY for day in _possible(named.day)
+        day
+        for named in days
+        if named.day.reference is not Reference.WEEKDAY
+        for day in _possible(named.day)
     ]
     if len(checks) == 1:
         weekday = checks[0].day.weekday()
@@ -49,7 +52,7 @@ def settle_days(line: Line, days: Sequence[NamedDay], present: Present) -> date 
             return fitting[0]
         if fitting:
             return _ask_order(start, end, line, fitting, present)
-        if any(named.day.way is Way.DATE for named in days):
+        if any(named.day.reference is Reference.ABSOLUTE for named in days):
             return _ask_weekday(start, end, weekday, dates[0], present)
     elif meant[0] == meant[1] and len(meant[0]) == 1:
         return meant[0][0]

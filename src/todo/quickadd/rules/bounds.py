@@ -5,7 +5,7 @@ from datetime import UTC, time
 from typing import Final
 
 from todo.quickadd.days.any_day import find_named_day
-from todo.quickadd.days.model import NamedDay, Way
+from todo.quickadd.days.model import NamedDay, Reference
 from todo.quickadd.days.present import Present
 from todo.quickadd.result import Question
 from todo.quickadd.rules.repeats import COMPLETION_STARTS, find_completion
@@ -97,16 +97,16 @@ def _find_any(line: Line, at: int, present: Present) -> Match[Bound] | None:
 
 def _find_border(line: Line, at: int, present: Present) -> Match[Bound] | None:
     """Find `until 5 may`, `until:eoy`, `starting on monday`."""
-    start = line.skip_glued(at + 1, ":")
+    start = line.skip_attached(at + 1, ":")
     start = line.skip_any(start, _PREPOSITIONS)
     day = find_named_day(line, start, present)
     if day is None:
         unclear = find_unclear_end(line, at, present) if line.words[at] in _UNTIL else None
         return None if unclear is None else Match(UnclearEnd(unclear.value), unclear.end)
     days: tuple[NamedDay, ...] = (day.value,)
-    if day.value.day.way is Way.WEEKDAY:
+    if day.value.day.reference is Reference.WEEKDAY:
         date = find_named_day(line, line.skip(day.end, ","), present)
-        if date is not None and date.value.day.way is Way.DATE:
+        if date is not None and date.value.day.reference is Reference.ABSOLUTE:
             days, day = (day.value, date.value), date
     if line.words[at] in _START:
         is_due = line.words[at] != "from"

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from todo.quickadd.days.present import days_of_month
-from todo.quickadd.tokens.line import Line, Match, remembered
+from todo.quickadd.tokens.line import Line, Match, memoized
 from todo.quickadd.tokens.numbers import find_ordinal
 from todo.quickadd.vocabulary import MONTHS, WEEKDAYS
 from todo.schedule.rule import Frequency, Rule
@@ -25,7 +25,7 @@ _WORKDAY_NAMES = (
 WORKDAY_STARTS: Final = frozenset(words.split()[0] for words in _WORKDAY_NAMES)
 
 
-@remembered
+@memoized
 def find_month_days(line: Line, at: int) -> Match[Rule] | None:
     """Find days of a month; with a month's name the rule is yearly."""
     found = [each for each in (_find_items(line, at), _find_in_year(line, at)) if each is not None]
@@ -126,7 +126,7 @@ class _Item(NamedTuple):
     is_bare: bool = False
 
 
-@remembered
+@memoized
 def _find_item(line: Line, at: int) -> Match[_Item] | None:
     place = _find_place(line, at)
     if place is None:

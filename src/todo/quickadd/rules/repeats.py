@@ -75,7 +75,7 @@ def _find_any(line: Line, at: int) -> Match[Repeat] | None:
         return _find_adverb(line, at)
     if word == "once":
         return _find_once(line, at + 1) if line.words[at - 1] not in _BEFORE_ONCE else None
-    if word == "recur" and line.glued(at + 1, ":"):
+    if word == "recur" and line.is_attached(at + 1, ":"):
         return _find_taskwarrior(line, at + 2)
     of_every = _find_of_every(line, at) if line.has_any(_OF_EVERY) else None
     if of_every is None and line.has_any(_COMPLETION_WORDS):
@@ -85,7 +85,7 @@ def _find_any(line: Line, at: int) -> Match[Repeat] | None:
 
 def _find_every(line: Line, at: int) -> Match[Repeat] | None:
     """Find what is behind `every` and `every!`."""
-    is_from_completion = line.glued(at, "!")
+    is_from_completion = line.is_attached(at, "!")
     start = at + is_from_completion
     found = find_pattern(line, start)
     if found is None:

@@ -29,7 +29,7 @@ def find_unclear_end(line: Line, at: int, present: Present) -> Match[Question] |
         at: Number of the token `until`.
         present: The present.
     """
-    start = line.skip_glued(at + 1, ":")
+    start = line.skip_attached(at + 1, ":")
     start = line.skip_any(start, _BEFORE)
     if line.words[start] in _VAGUE:
         return _ask(line, at, start + 1, [])

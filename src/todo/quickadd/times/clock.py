@@ -5,7 +5,7 @@ from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Final, NamedTuple
 
 from todo.quickadd.times.durations import find_duration
-from todo.quickadd.tokens.line import APOSTROPHES, Line, Match, remembered
+from todo.quickadd.tokens.line import APOSTROPHES, Line, Match, memoized
 from todo.quickadd.tokens.numbers import find_cardinal
 from todo.quickadd.vocabulary import CARDINALS, UNITS
 
@@ -17,22 +17,22 @@ _TWO_DIGITS = 2
 _NAMED = (("noon", 12), ("midday", 12), ("mid day", 12), ("midnight", 0))
 _FRACTIONS = {"half": 30, "quarter": 15}
 _DIRECTIONS = {"past": 1, "after": 1, "from": 1, "to": -1, "before": -1, "till": -1}
-_HALF_LETTERS = {"a": 0, "p": _NOON}
+_MERIDIEM_LETTERS = {"a": 0, "p": _NOON}
 _DIRECTION_WORDS = frozenset(_DIRECTIONS)
 
 
-class Weight(enum.IntEnum):
+class Confidence(enum.IntEnum):
     """How sure a date or a time is that is found without a word such as `on` before it."""
 
-    BARE = 0
+    NEVER_ALONE = 0
     """A bare number: only beside a part of a due."""
-    WEAK = 1
+    WHOLE_TEXT = 1
     """Only beside a part of a due, or as the whole text."""
-    END = 2
+    AT_END = 2
     """Also at the end of the text."""
-    EDGE = 3
+    AT_EDGE = 3
     """Also at the start of the text."""
-    STRONG = 4
+    ANYWHERE = 4
     """Everywhere."""
 
 
@@ -72,14 +72,14 @@ ZONES: Final[dict[str, tzinfo]] = {
 }  # fmt: skip
 
 
-class Half(enum.Enum):
-    """How far the half of the day is known."""
+class Meridiem(enum.Enum):
+    """How a time without `am` or `pm` gets its half of the day."""
 
     KNOWN = enum.auto()
     """`5pm`, `17:30`, `09:00`."""
-    DIGITS = enum.auto()
+    MORNING = enum.auto()
     """`9:30`: in the morning, unless a part of the day is named."""
-    OPEN = enum.auto()
+    BY_HOUR = enum.auto()
     """`at 5`, `at 5:30`: in the afternoon up to six, unless a part of the day is named."""
 
 
@@ -89,15 +89,15 @@ class Clock(NamedTuple):
     Attributes:
         hour: From 24 on it is on the next day, below 0 on the day before.
         minute: The minute.
-        half: How far the half of the day is known.
-        weight: How sure the time is.
+        meridiem: What decides the half of the day.
+        confidence: Where it counts without another part of a due.
         zone: The zone that the text names, or None.
     """
 
     hour: int
     minute: int = 0
-    half: Half = Half.KNOWN
-    weight: Weight = Weight.STRONG
+    meridiem: Meridiem = Meridiem.KNOWN
+    confidence: Confidence = Confidence.ANYWHERE
     zone: tzinfo | None = None
 
     @property
@@ -108,10 +108,10 @@ class Clock(NamedTuple):
     def settle(self, part: DayPart | None) -> "Clock":
         """Return the time with its half of the day decided: by the part of the day, or by habit."""
         hour = self.hour
-        if self.half is Half.KNOWN:
+        if self.meridiem is Meridiem.KNOWN:
             return self
         if part is None:
-            is_afternoon = self.half is Half.OPEN and 1 <= hour <= _LAST_AFTERNOON_HOUR
+            is_afternoon = self.meridiem is Meridiem.BY_HOUR and 1 <= hour <= _LAST_AFTERNOON_HOUR
             hour += _NOON if is_afternoon else 0
         elif part is DayPart.NIGHT and 1 <= hour <= _LAST_NIGHT_HOUR:
             hour += _HOURS
@@ -123,7 +123,7 @@ class Clock(NamedTuple):
             hour += _NOON if hour < _NOON else 0
         elif hour == _NOON:
             hour = 0
-        return self._replace(hour=hour, half=Half.KNOWN)
+        return self._replace(hour=hour, meridiem=Meridiem.KNOWN)
 
 
 # Books of the Bible that are also names of people.
@@ -150,11 +150,11 @@ def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] |
         return None
     found = _find_any(line, at)
     if found is not None:
-        if after_at and found.value.half is Half.DIGITS:
+        if after_at and found.value.meridiem is Meridiem.MORNING:
             # "at 2:30" as "at 2"
-            return Match(found.value._replace(half=Half.OPEN), found.end)
+            return Match(found.value._replace(meridiem=Meridiem.BY_HOUR), found.end)
         return None if _is_verse(line, at, found) else found
-    if after_at and line.digits(at) <= _TWO_DIGITS and line.glued(at + 1, "."):
+    if after_at and line.digits(at) <= _TWO_DIGITS and line.is_attached(at + 1, "."):
         return _find_dotted(line, at)
     if line.digits(at) == 4:  # noqa: PLR2004 - hhmm
         return _find_four_digits(line, at, after_at=after_at)
@@ -167,26 +167,28 @@ def _find_four_digits(line: Line, at: int, *, after_at: bool) -> Match[Clock] | 
     if not has_zero and not after_at:
         return None
     end = line.skip(at + 1, "hours", "hrs")
-    half = Half.KNOWN if has_zero else Half.OPEN
-    found = _make(*divmod(line.number(at), 100), end, Weight.BARE, half)
+    meridiem = Meridiem.KNOWN if has_zero else Meridiem.BY_HOUR
+    found = _make(*divmod(line.number(at), 100), end, Confidence.NEVER_ALONE, meridiem)
     return found and _find_zone(line, found)
 
 
 def _find_dotted(line: Line, at: int) -> Match[Clock] | None:
     """Find `7.30` behind `at`."""
     is_time = line.digits(at + 2) == _TWO_DIGITS and not line[at + 2].is_spaced
-    return _make(line.number(at), line.number(at + 2), at + 3, Weight.BARE) if is_time else None
+    if not is_time:
+        return None
+    return _make(line.number(at), line.number(at + 2), at + 3, Confidence.NEVER_ALONE)
 
 
 def _is_verse(line: Line, at: int, clock: Match[Clock]) -> bool:
     """Return whether a time is a place in a book, `read John 3:16`."""
-    if clock.value.half is not Half.DIGITS or line.words[at - 1] not in _BOOKS:
+    if clock.value.meridiem is not Meridiem.MORNING or line.words[at - 1] not in _BOOKS:
         return False
     is_all = line.is_first(at - 1) and line.is_last(clock.end)
     return is_all or line.has_any(_READING)
 
 
-@remembered
+@memoized
 def _find_any(line: Line, at: int) -> Match[Clock] | None:
     if not line.has_number(at) and line.words[at] not in STARTS:
         return None
@@ -203,7 +205,7 @@ def _find_zone(line: Line, found: Match[Clock]) -> Match[Clock]:
     if zone is None or not line.ends(found.end + 1):
         return found
     # A zone goes with a clock of 24 hours.
-    clock = found.value._replace(zone=zone, half=Half.KNOWN, weight=Weight.STRONG)
+    clock = found.value._replace(zone=zone, meridiem=Meridiem.KNOWN, confidence=Confidence.ANYWHERE)
     return Match(clock, found.end + 1)
 
 
@@ -211,7 +213,7 @@ def _find_named(line: Line, at: int) -> Match[Clock] | None:
     for words, hour in _NAMED:
         end = line.phrase(at, words)
         if end > 0:
-            return Match(Clock(hour, weight=Weight.END), end)
+            return Match(Clock(hour, confidence=Confidence.AT_END), end)
     return None
 
 
@@ -222,7 +224,7 @@ def _find_length_from(line: Line, at: int) -> Match[Clock] | None:
         return None
     direction = {"before": -1, "after": 1}.get(line.words[length.end])
     base = _find_hour(line, length.end + 1) if direction is not None else None
-    if base is None or direction is None or base.value.weight is Weight.BARE:
+    if base is None or direction is None or base.value.confidence is Confidence.NEVER_ALONE:
         return None
     start = base.value.settle(None)
     minutes = start.hour * _MINUTES + start.minute + direction * length.value.minutes
@@ -255,9 +257,9 @@ def _find_past(line: Line, at: int) -> Match[Clock] | None:
     if base is None or base.value.minute:
         return None
     hour, minute = divmod(base.value.hour * _MINUTES + direction * minutes, _MINUTES)
-    if base.value.half is Half.OPEN and hour == 0:
+    if base.value.meridiem is Meridiem.BY_HOUR and hour == 0:
         hour = _NOON
-    clock = base.value._replace(hour=hour % _HOURS, minute=minute, weight=Weight.STRONG)
+    clock = base.value._replace(hour=hour % _HOURS, minute=minute, confidence=Confidence.ANYWHERE)
     return Match(clock, base.end)
 
 
@@ -277,38 +279,42 @@ def _find_numeric(line: Line, at: int) -> Match[Clock] | None:
     minute = line.number(at + 2) if has_minute else 0
     if mark in {":", "."} and has_minute:
         end = _skip_seconds(line, at + 3)
-        half = _find_half(line, end)
-        if half is not None:
-            return _make_half(hour, minute, half)
+        meridiem = _find_meridiem(line, end)
+        if meridiem is not None:
+            return _make_with_meridiem(hour, minute, meridiem)
         is_known = digits == _TWO_DIGITS and hour < 10  # noqa: PLR2004 - a leading zero
-        known = Half.KNOWN if is_known else Half.DIGITS
-        return _make(hour, minute, end, Weight.STRONG, known) if mark == ":" else None
+        known = Meridiem.KNOWN if is_known else Meridiem.MORNING
+        return _make(hour, minute, end, Confidence.ANYWHERE, known) if mark == ":" else None
     if mark == "h":
-        return _make(hour, minute, at + 2 + has_minute, Weight.WEAK, Half.KNOWN)
-    half = _find_half(line, at + 1, needs_m=True)
-    if half is None and mark in _HALF_LETTERS and line.text[line[at + 1].start] == mark:
-        # "6p tomorrow", but "flat 6a"
-        short = _make_half(hour, 0, Match(_HALF_LETTERS[mark], at + 2))
-        weight = Weight.WEAK if mark == "p" else Weight.BARE
-        return short and Match(short.value._replace(weight=weight), short.end)
-    return _find_whole_hour(line, at, hour) if half is None else _make_half(hour, 0, half)
+        return _make(hour, minute, at + 2 + has_minute, Confidence.WHOLE_TEXT, Meridiem.KNOWN)
+    meridiem = _find_meridiem(line, at + 1, needs_m=True)
+    if meridiem is not None:
+        return _make_with_meridiem(hour, 0, meridiem)
+    return _find_whole_hour(line, at, hour)
 
 
 def _find_whole_hour(line: Line, at: int, hour: int) -> Match[Clock] | None:
+    letter = line[at + 1]
+    is_lower_case = line.text[letter.start : letter.end] == letter.text
+    if letter.text in _MERIDIEM_LETTERS and is_lower_case and not letter.is_spaced:
+        # "6p tomorrow", but "flat 6a"
+        short = _make_with_meridiem(hour, 0, Match(_MERIDIEM_LETTERS[letter.text], at + 2))
+        confidence = Confidence.WHOLE_TEXT if letter.text == "p" else Confidence.NEVER_ALONE
+        return short and Match(short.value._replace(confidence=confidence), short.end)
     has_clock = line.words[at + 1] == "o" and line.words[at + 3] == "clock"
     if has_clock and line.words[at + 2] in APOSTROPHES:
-        return _make(hour, 0, at + 4, Weight.STRONG)
+        return _make(hour, 0, at + 4, Confidence.ANYWHERE)
     if line.digits(at + 1) == _TWO_DIGITS and line[at + 1].is_spaced:
-        return _make(hour, line.number(at + 1), at + 2, Weight.BARE)
-    return _make(hour, 0, at + 1, Weight.BARE)
+        return _make(hour, line.number(at + 1), at + 2, Confidence.NEVER_ALONE)
+    return _make(hour, 0, at + 1, Confidence.NEVER_ALONE)
 
 
 def _skip_seconds(line: Line, at: int) -> int:
-    has_seconds = line.glued(at, ":") and line.digits(at + 1) == _TWO_DIGITS
+    has_seconds = line.is_attached(at, ":") and line.digits(at + 1) == _TWO_DIGITS
     return at + 2 if has_seconds and line.number(at + 1) < _MINUTES else at
 
 
-def _find_half(line: Line, at: int, *, needs_m: bool = False) -> Match[int] | None:
+def _find_meridiem(line: Line, at: int, *, needs_m: bool = False) -> Match[int] | None:
     """Find `am`, `pm`, `a.m.`, `p m`, and `p` right behind minutes: the hours to add."""
     token = line[at]
     if token.text in {"am", "pm"}:
@@ -317,8 +323,8 @@ def _find_half(line: Line, at: int, *, needs_m: bool = False) -> Match[int] | No
         return None
     hours = _NOON * (token.text == "p")
     end = line.phrase(at, f"{token.text} . m")
-    if end > 0 and line.glued(at + 1, "."):
-        return Match(hours, line.skip_glued(end, "."))
+    if end > 0 and line.is_attached(at + 1, "."):
+        return Match(hours, line.skip_attached(end, "."))
     end = line.phrase(at, f"{token.text} m")
     if end > 0:
         return Match(hours, end)
@@ -334,23 +340,25 @@ def _find_spoken(line: Line, at: int) -> Match[Clock] | None:
     if minutes is not None and not 10 <= minutes.value < _MINUTES:  # noqa: PLR2004 - "three five"
         minutes = None
     minute, end = minutes or (0, at + 1)
-    half = _find_half(line, end, needs_m=True)
-    if half is not None:
-        return _make_half(hour, minute, half)
-    return _make(hour, minute, end, Weight.BARE) if minute else _find_whole_hour(line, at, hour)
+    meridiem = _find_meridiem(line, end, needs_m=True)
+    if meridiem is not None:
+        return _make_with_meridiem(hour, minute, meridiem)
+    if not minute:
+        return _find_whole_hour(line, at, hour)
+    return _make(hour, minute, end, Confidence.NEVER_ALONE)
 
 
 def _make(
-    hour: int, minute: int, end: int, weight: Weight, half: Half = Half.OPEN
+    hour: int, minute: int, end: int, confidence: Confidence, meridiem: Meridiem = Meridiem.BY_HOUR
 ) -> Match[Clock] | None:
     if not (0 <= hour < _HOURS and 0 <= minute < _MINUTES):
         return None
     if hour > _NOON or hour == 0:
-        half = Half.KNOWN
-    return Match(Clock(hour, minute, half, weight), end)
+        meridiem = Meridiem.KNOWN
+    return Match(Clock(hour, minute, meridiem, confidence), end)
 
 
-def _make_half(hour: int, minute: int, half: Match[int]) -> Match[Clock] | None:
+def _make_with_meridiem(hour: int, minute: int, meridiem: Match[int]) -> Match[Clock] | None:
     if not 1 <= hour <= _NOON or minute >= _MINUTES:
         return None
-    return Match(Clock(hour % _NOON + half.value, minute), half.end)
+    return Match(Clock(hour % _NOON + meridiem.value, minute), meridiem.end)

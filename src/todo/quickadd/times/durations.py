@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from todo.quickadd.days.present import Present, add_months
-from todo.quickadd.tokens.line import Line, Match, remembered
+from todo.quickadd.tokens.line import Line, Match, memoized
 from todo.quickadd.tokens.numbers import AMOUNT_STARTS, find_amount
 from todo.quickadd.vocabulary import UNITS, Unit
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time
@@ -64,7 +64,7 @@ class Duration(NamedTuple):
         return None if self.months else self.days * _DAY + self.minutes
 
 
-@remembered
+@memoized
 def find_duration(line: Line, at: int) -> Match[Duration] | None:
     """Find a length of time; each of its units is there once."""
     found: dict[Unit, int] = {}
@@ -88,7 +88,7 @@ def find_duration(line: Line, at: int) -> Match[Duration] | None:
     return Match(Duration(months, days, minutes - days * _DAY), end)
 
 
-@remembered
+@memoized
 def _find_part(line: Line, at: int) -> Match[tuple[Unit, int]] | None:
     if line.words[at] in APPROXIMATELY:
         # "at about", "around about"

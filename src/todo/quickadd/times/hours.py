@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from todo.quickadd.days.model import NamedDay, Way
+from todo.quickadd.days.model import NamedDay, Reference
 from todo.quickadd.rules.patterns import RECURRING
-from todo.quickadd.times.clock import DAY_PARTS, PLURAL_PARTS, Clock, Weight
+from todo.quickadd.times.clock import DAY_PARTS, PLURAL_PARTS, Clock, Confidence
 from todo.quickadd.tokens.line import DASHES, Line, Match
 from todo.quickadd.vocabulary import DISTANT_DAYS, MONTHS, PLURAL_WEEKDAYS, UNITS, WEEKDAYS
 
@@ -51,7 +51,7 @@ def is_hour(line: Line, clock: Match[Clock], start: int, beside: Beside) -> bool
     is_range = line.words[end] in {*DASHES, "to"} and line.has_number(end + 1)
     if is_range or not line.ends(end):
         return False
-    if clock.value.weight is not Weight.BARE:
+    if clock.value.confidence is not Confidence.NEVER_ALONE:
         return True
     is_beside = bool(days) or has_part
     is_counting = line.has_word(end)
@@ -73,7 +73,7 @@ def is_hour(line: Line, clock: Match[Clock], start: int, beside: Beside) -> bool
 def _is_period(line: Line, named: NamedDay) -> bool:
     """Return whether a day is that of a period, `next week`, which has no bare hour behind it."""
     word = line.words[named.end - 1]
-    return named.day.way is Way.RELATIVE and (word in _PERIODS or word in MONTHS)
+    return named.day.reference is Reference.RELATIVE and (word in _PERIODS or word in MONTHS)
 
 
 def _is_listed(line: Line, at: int) -> bool:

@@ -119,7 +119,7 @@ class Line:
         token = self._tokens[at]
         return token.end - token.start if token.kind is _NUMBER else 0
 
-    def glued(self, at: int, text: str) -> bool:
+    def is_attached(self, at: int, text: str) -> bool:
         """Return whether a token has this text and no blank before it."""
         token = self[at]
         return token.text == text and not token.is_spaced
@@ -132,9 +132,9 @@ class Line:
         """Return the token after one of many words, or this token."""
         return at + (self.words[at] in words)
 
-    def skip_glued(self, at: int, text: str) -> int:
+    def skip_attached(self, at: int, text: str) -> int:
         """Return the token after one of this text that has no blank before it, or this token."""
-        return at + self.glued(at, text)
+        return at + self.is_attached(at, text)
 
     def starts(self, at: int) -> bool:
         """Return whether a word can start at a token."""
@@ -192,7 +192,7 @@ def _split_words(words: str) -> tuple[str, ...]:
     return tuple(words.split())
 
 
-def remembered(
+def memoized(
     find: Callable[Concatenate[Line, int, P], R],
 ) -> Callable[Concatenate[Line, int, P], R]:
     """Let a recognizer look at each token of a line once, so that the scan takes linear time.

@@ -3,14 +3,14 @@
 from fractions import Fraction
 from typing import Final
 
-from todo.quickadd.tokens.line import Line, Match, remembered
+from todo.quickadd.tokens.line import Line, Match, memoized
 from todo.quickadd.vocabulary import CARDINALS, ORDINALS, TENS
 
 _SUFFIXES = frozenset({"st", "nd", "rd", "th"})
 _MAX_ORDINAL_DIGITS = 3
 
 
-@remembered
+@memoized
 def find_cardinal(line: Line, at: int) -> Match[int] | None:
     """Find `5`, `five`, `twenty five` or `twenty-five`."""
     if line.has_number(at):
@@ -20,14 +20,14 @@ def find_cardinal(line: Line, at: int) -> Match[int] | None:
     if first is None:
         return None
     if line.words[at] in TENS:
-        after = line.skip_glued(at + 1, "-")
+        after = line.skip_attached(at + 1, "-")
         ones = CARDINALS.get(line.words[after], 0)
         if 1 <= ones <= 9:  # noqa: PLR2004 - ones
             return Match(first + ones, after + 1)
     return Match(first, at + 1)
 
 
-@remembered
+@memoized
 def find_ordinal(line: Line, at: int) -> Match[int] | None:
     """Find `15th`, `third`, `twenty first` or `twenty-first`."""
     if line.has_number(at):
@@ -39,7 +39,7 @@ def find_ordinal(line: Line, at: int) -> Match[int] | None:
     if word in ORDINALS:
         return Match(ORDINALS[word], at + 1)
     if word in TENS:
-        after = line.skip_glued(at + 1, "-")
+        after = line.skip_attached(at + 1, "-")
         ones = ORDINALS.get(line.words[after], 0)
         if 1 <= ones <= 9:  # noqa: PLR2004 - ones
             return Match(TENS[word] + ones, after + 1)
