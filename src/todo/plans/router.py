@@ -18,6 +18,7 @@ from todo.core.timestamps import format_timestamp
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.observability.metrics import Metrics
 from todo.plans.document import render_plan
+from todo.plans.outcome import count_outcome
 from todo.plans.repository import PlanRepository
 from todo.plans.schemas import PlanCreate, PlanPage, PlanQuery, PlanRead, PlanResults
 from todo.plans.service import PlanService, prepare_apply
@@ -37,17 +38,19 @@ async def create_plan(request: Request, caller: CallerDep, body: PlanCreate) -> 
     operation cannot be done, there is no plan, and `errors` names every operation that failed.
     """
     operations = [to_json_dict(operation) for operation in body.operations]
-    rules, metrics = RuleEvaluation(), _metrics(request)
+    rules = RuleEvaluation()
     await prepare_batch(rules, operations)
 
     async def create(work: UnitOfWork) -> StoredResponse:
-        plan = await PlanService(work, rules, metrics.count_plan).create(
+        plan = await PlanService(work, rules).create(
             operations, reason=body.reason, expires_in_minutes=body.expires_in_minutes
         )
+        outcome.name = "created"
         content = render_plan(plan, work.timestamp)
         return StoredResponse(201, content, {"location": f"{PLANS_PATH}/{plan.id}"})
 
-    return await run_write(request, caller, create, changes_existing=False)
+    with count_outcome(_metrics(request).count_plan) as outcome:
+        return await run_write(request, caller, create, changes_existing=False)
 
 
 @router.get("", response_model=PlanPage)
@@ -84,16 +87,18 @@ async def apply_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Resp
     `errors` says what is different. The token needs the scopes of the operations: `delete` for
     deletions, `admin` for shares. A plan is applied once.
     """
-    rules, metrics = RuleEvaluation(), _metrics(request)
+    rules = RuleEvaluation()
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
         await prepare_apply(session, caller, rules, str(plan_id))
 
     async def apply(work: UnitOfWork) -> StoredResponse:
-        results = await PlanService(work, rules, metrics.count_plan).apply(str(plan_id))
+        results = await PlanService(work, rules).apply(str(plan_id))
+        outcome.name = "applied"
         return StoredResponse(200, results)
 
-    return await run_write(request, caller, apply, changes_existing=False)
+    with count_outcome(_metrics(request).count_plan) as outcome:
+        return await run_write(request, caller, apply, changes_existing=False)
 
 
 @router.delete("/{plan_id}", status_code=status.HTTP_204_NO_CONTENT)

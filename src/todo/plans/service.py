@@ -3,7 +3,6 @@
 For HTTP, the tools of agents and the assistant.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -44,8 +43,6 @@ MAX_BYTES = 256 * 1024
 _KEPT = timedelta(days=1)
 """How long a plan can be read after it has expired."""
 
-Count = Callable[[str], None]
-
 
 async def prepare_apply(
     session: Session, caller: Caller, rules: RuleEvaluation, plan_id: str
@@ -59,19 +56,15 @@ async def prepare_apply(
 class PlanService:
     """The rules for plans, within one write."""
 
-    def __init__(
-        self, work: UnitOfWork, rules: RuleEvaluation | None = None, count: Count | None = None
-    ) -> None:
+    def __init__(self, work: UnitOfWork, rules: RuleEvaluation | None = None) -> None:
         """Serve one write.
 
         Args:
             work: The write.
             rules: What evaluates the rules of the request; see `prepare_batch`.
-            count: Counts what becomes of plans: `Metrics.count_plan`.
         """
         self._work = work
         self._rules = rules or RuleEvaluation()
-        self._count = count or (lambda _outcome: None)
         self._store = PlanRepository(work.session, work.caller)
 
     async def create(
@@ -133,7 +126,6 @@ class PlanService:
         forgotten = format_timestamp(work.now - _KEPT)
         await self._store.add({**values, "owner": caller.user}, forgotten=forgotten)
         await charge(work.session, caller, 1, work.now)
-        work.after_commit(lambda: self._count("created"))
         return plan
 
     async def apply(self, plan_id: str) -> bytes:
@@ -161,7 +153,6 @@ class PlanService:
         work.caller = replace(work.caller, run_id=run_id, list_id=plan.list_id)
         results = await self._run(plan, operations)
         work.before_commit(self._store.set_applied(plan.id, work.timestamp))
-        work.after_commit(lambda: self._count("applied"))
         return b'{"id":"%b","run_id":%b,"applied_at":"%b","results":[%b]}' % (
             plan.id.encode(),
             orjson.dumps(run_id),
@@ -188,7 +179,6 @@ class PlanService:
         if plan.applied_at is not None:
             raise PlanAppliedError(plan.applied_at)
         if get_status(plan, self._work.timestamp) == "expired":
-            self._count("expired")
             raise PlanExpiredError(plan.expires_at)
 
     async def _run(self, plan: Plan, operations: list[dict[str, Any]]) -> list[bytes]:
@@ -206,5 +196,4 @@ class PlanService:
             errors = find_differences(decode_expected(plan.expected), found)
             if not errors:
                 return outcome.results
-        self._count("outdated")
         raise PlanOutdatedError(errors=errors)

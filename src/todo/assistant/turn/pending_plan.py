@@ -14,6 +14,7 @@ from todo.core.caller import Caller
 from todo.core.errors import BatchFailedError
 from todo.mcp.tool import Json
 from todo.plans.document import render_plan
+from todo.plans.outcome import count_outcome
 from todo.plans.repository import PlanRepository
 from todo.plans.service import PlanService, prepare_apply
 from todo.tasks.batch import prepare_batch
@@ -70,11 +71,12 @@ class PendingPlans:
         await prepare_batch(rules, operations)
 
         async def act(work: UnitOfWork) -> StoredResponse:
-            plans = PlanService(work, rules, self._state.metrics.count_plan)
-            plan = await plans.create(operations, reason=reason)
+            plan = await PlanService(work, rules).create(operations, reason=reason)
+            outcome.name = "created"
             return StoredResponse(201, render_plan(plan, work.timestamp))
 
-        return await self._write(act, key)
+        with count_outcome(self._state.metrics.count_plan) as outcome:
+            return await self._write(act, key)
 
     async def find_operations(self, plan_id: str) -> frozenset[str]:
         """Return what the operations of a plan do, such as "delete"; nothing without a plan."""
@@ -94,10 +96,12 @@ class PendingPlans:
             await prepare_apply(session, self._caller, rules, plan_id)
 
         async def act(work: UnitOfWork) -> StoredResponse:
-            plans = PlanService(work, rules, self._state.metrics.count_plan)
-            return StoredResponse(200, await plans.apply(plan_id))
+            results = await PlanService(work, rules).apply(plan_id)
+            outcome.name = "applied"
+            return StoredResponse(200, results)
 
-        return await self._write(act, "apply")
+        with count_outcome(self._state.metrics.count_plan) as outcome:
+            return await self._write(act, "apply")
 
     async def delete(self, plan_id: str) -> None:
         """Delete a plan, which changes nothing else.

@@ -25,6 +25,7 @@ from todo.mcp.tools.write import (
     run_tool_write,
     translate_batch_error,
 )
+from todo.plans.outcome import count_outcome
 from todo.plans.repository import PlanRepository
 from todo.plans.service import PlanService
 from todo.tasks.document import Document, parse_document
@@ -71,18 +72,21 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     if not is_confirmed:
         # As the service does, before the name of a list is looked for.
         call.caller.require("read")
-    count = call.state.metrics.count_plan
     items = await open_items(call)
     operations = [] if is_confirmed else _read(arguments, items)
 
     async def write(work: UnitOfWork) -> Json:
         raise_for_items(items.errors)
-        plans = PlanService(work, count=count)
+        plans = PlanService(work)
         if is_confirmed:
-            return await _apply(work, items, plans, arguments["plan_id"])
-        return await _plan(work, items, plans, operations)
+            structured = await _apply(work, items, plans, arguments["plan_id"])
+        else:
+            structured = await _plan(work, items, plans, operations)
+        outcome.name = "applied" if is_confirmed else "created"
+        return structured
 
-    return await run_tool_write(call, NAME, arguments, write, _render)
+    with count_outcome(call.state.metrics.count_plan) as outcome:
+        return await run_tool_write(call, NAME, arguments, write, _render)
 
 
 def _read(arguments: Json, items: Items) -> list[Json]:
