@@ -399,16 +399,6 @@ def test_a_yes_without_a_plan_is_answered_as_one(desk: Desk, ann: Caller) -> Non
         assert answer.degraded is None
 
 
-def test_a_message_that_drops_a_plan_says_so(desk: Desk, ann: Caller) -> None:
-    desk.add(ann, "one")
-    assistant = desk.hire()
-    planned = desk.ask(assistant, ann, "delete one")
-    assert planned.plan is not None
-    answer = desk.ask(assistant, ann, "hmm", [], planned.plan["id"])
-    assert "The plan no longer waits" in answer.response
-    assert set(desk.tasks(ann)) == {"one"}
-
-
 def test_a_token_may_do_what_its_scopes_say(desk: Desk, ann: Caller) -> None:
     desk.add(ann, "one")
     reader = replace(ann, scopes=frozenset({"assistant", "read"}))

@@ -46,8 +46,8 @@ def _compile_consent(*verbs: str) -> re.Pattern[str]:
     )
     # "ok" can be the end of a talk, so it confirms only with what to do.
     return re.compile(
-        rf"(?:{_YES}(?:[,.! ]+{_YES})*(?:[,.! ]+{go})?|(?:(?:ok|okay)[,.! ]+)?{go}|go for it|y)"
-        + _CLOSING
+        rf"(?:(?:ok|okay)[,.! ]+)?"
+        rf"(?:{_YES}(?:[,.! ]+{_YES})*(?:[,.! ]+{go})?|{go}|go for it|y)" + _CLOSING
     )
 
 
@@ -64,6 +64,27 @@ _DECLINE = re.compile(
     rf"|(?:please )?(?:don't|do not) (?:do|delete|touch|change|remove|apply) {_ALL}|forget it"
     rf"|rather not|i changed my mind|not now|better not|no thanks|no thank you)(?:[,.! ]+|\Z))+"
     r"(?:please|thanks|thank you)?"
+)
+# No answer to a plan: it is shown again.
+_WAVER = re.compile(
+    r"(?:(?:ok|okay|okey|k|kk|hm+|uh+|um+|well|right|alright|all right|fine|so|oh|ah|aha|really"
+    r"|sure|maybe|perhaps|not sure|i'm not sure|i don't know|let me think|let me see|i see"
+    r"|sounds good|looks good|wow|huh)(?:[,.!? \u2026]+|\Z))+"
+)
+_THING = r"(?:one|ones|task|tasks|thing|things|plan|change|changes|deletion|deletions)"
+_EFFECT = r"(?:delete|remove|change|complete|move|reopen|add|do|mean|affect)"
+_ABOUT_PLAN = re.compile(
+    rf"(?:and |but |so |wait |ok |okay )?(?:(?:which|what)(?: {_THING})?"
+    rf"(?: (?:is|are|was|were) (?:{_IT}|they|these|the plan))?"
+    rf"|(?:what|which {_THING}) (?:does|will|would|do|did|is|are)"
+    rf" (?:{_IT}|they|you|the plan|(?:a )?yes)(?: going to)?"
+    rf"(?: {_EFFECT})?|(?:what|which {_THING}) (?:will|would|is|are)(?: going to)?(?: be| get)?"
+    r" (?:deleted|removed|changed|completed|moved|done|affected|gone|waiting)"
+    r"|what (?:happens|waits)(?: (?:then|now|next|if i (?:say|write|answer) yes))?"
+    rf"|(?:show|list|repeat|explain|describe)(?: me)?(?: again)? (?:{_IT}|(?:the|your) (?:plan"
+    r"|changes))(?: again)?|(?:say|show|tell)(?: me)?(?: (?:it|that))? again"
+    rf"|are you sure(?: about {_IT})?|is (?:{_IT}|this) (?:all|everything)|why)"
+    r"(?: (?:exactly|again|then|now|please))?"
 )
 _GREETING = re.compile(
     r"(?:hi|hello|hey|hey there|hi there|hello there|good (?:morning|afternoon|evening|night|day)"
@@ -104,16 +125,20 @@ def decide_reply(message: str, open_plan: frozenset[str] | None) -> Decision | N
     if _UNDO.fullmatch(words):
         return Decision("undo")
     answer = None
-    if open_plan is not None and not folded.endswith("?"):
-        answer = _decide_answer(words, open_plan)
+    if open_plan is not None:
+        answer = _decide_answer(words, open_plan, is_question=folded.endswith("?"))
     return answer or _decide_small_talk(words or folded)
 
 
-def _decide_answer(words: str, open_plan: frozenset[str]) -> Decision | None:
-    """Return a yes or a no to the plan that waits."""
-    if _CONFIRM_ONLY.get(open_plan, _CONFIRM).fullmatch(words):
-        return Decision("confirm")
-    return Decision("decline") if _DECLINE.fullmatch(words) else None
+def _decide_answer(words: str, open_plan: frozenset[str], *, is_question: bool) -> Decision | None:
+    """Return a yes or a no to the plan that waits, or a message that is neither."""
+    if not is_question:
+        if _CONFIRM_ONLY.get(open_plan, _CONFIRM).fullmatch(words):
+            return Decision("confirm")
+        if _DECLINE.fullmatch(words):
+            return Decision("decline")
+    is_about = open_plan and (_WAVER.fullmatch(words) or _ABOUT_PLAN.fullmatch(words))
+    return Decision("help", "plan") if is_about else None
 
 
 def _decide_small_talk(words: str) -> Decision | None:

@@ -18,7 +18,9 @@ from todo.schedule.due import check_zone
 
 UNDO_HINT = 'To take it back, write "undo".'
 NOTHING_PLANNED = "No changes are waiting for confirmation."
-PLAN_DROPPED = "The plan no longer waits for your confirmation. Repeat the request to get it again."
+PLAN_DROPPED = (
+    "The earlier plan no longer waits for your confirmation. Repeat its request to get it again."
+)
 DECLINED = "Nothing was changed."
 NOTHING_TO_UNDO = "There is nothing to undo."
 EXAMPLES = (
@@ -29,7 +31,7 @@ HELP = (
     "You can add, find, complete, reopen, change, move and delete tasks. Deletions and large"
     f" changes wait for your confirmation, and everything can be undone.\n{EXAMPLES}"
 )
-SMALL_TALK = {"greeting": f"Hello. {HELP}", "thanks": "You're welcome."}
+SMALL_TALK = {"greeting": f"Hello. {HELP}", "thanks": "You're welcome.", "plan": ""}
 NOT_UNDERSTOOD = f"That was not understood, so nothing was done.\n{EXAMPLES}"
 STOPPED = "The model stopped early. The changes that it made until then stay."
 PLAN_TOO_LONG = "That changes too much for one plan, so nothing of it was done. Name fewer tasks."

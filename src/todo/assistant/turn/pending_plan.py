@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -12,8 +13,9 @@ from todo.api.write import WriteHandler, execute_write
 from todo.assistant.turn.planned_operations import join_operations
 from todo.core.caller import Caller
 from todo.core.errors import BatchFailedError
+from todo.core.timestamps import format_timestamp
 from todo.mcp.tool import Json
-from todo.plans.document import render_plan
+from todo.plans.document import get_status, render_plan
 from todo.plans.outcome import count_outcome
 from todo.plans.repository import PlanRepository
 from todo.plans.service import PlanService, prepare_apply
@@ -84,6 +86,16 @@ class PendingPlans:
             plan = await PlanRepository(session, self._caller).find(plan_id)
         operations = [] if plan is None else orjson.loads(plan.operations)
         return frozenset(each["op"] for each in operations)
+
+    async def show(self, plan_id: str, now: datetime) -> Json | None:
+        """Return what the person decides by, None where there is nothing to decide any more."""
+        async with self._state.database.reading(self._caller.user) as session:
+            plan = await PlanRepository(session, self._caller).find(plan_id)
+        timestamp = format_timestamp(now)
+        if plan is None or get_status(plan, timestamp) != "open":
+            return None
+        shown: Json = orjson.loads(render_plan(plan, timestamp))
+        return {name: shown[name] for name in (*_SHOWN, "reason")}
 
     async def apply(self, plan_id: str) -> Json:
         """Make the changes of a plan, and return their results.

@@ -35,6 +35,10 @@ from todo.mcp.tool import Json
 OVER_BUDGET = "over-budget"
 _MODEL_LENGTH = 64
 _MANY_TASKS = 300
+_ANSWERS = frozenset({"confirm", "decline"})
+"""To a plan, which then waits no longer."""
+_TALK = _ANSWERS | {"find", "help"}
+"""They change nothing, so a plan continues to wait."""
 
 
 class Assistant:
@@ -180,6 +184,7 @@ class _Turn:
         self._tools = ToolRunner(state, caller, now, key, Guard(by_model=False), budget, events)
         self._open_plan = open_plan
         self._runs = runs
+        self._is_instruction = False
         self._degraded: str | None = None
         self._tokens = (0, 0)
 
@@ -227,7 +232,11 @@ class _Turn:
     async def carry_out(self, decision: Decision) -> None:
         """Do what was decided."""
         runner = DecisionRunner(self._tools, self._plans, self._runs, self._open_plan)
-        await self._response.say(await runner.run(decision))
+        said = await runner.run(decision)
+        if decision.intent in _ANSWERS:
+            self._open_plan = None
+        self._is_instruction = self._is_instruction or decision.intent not in _TALK
+        await self._response.say(said)
 
     async def _ask(self, model: BoundedModel, message: str, context: TurnContext) -> None:
         made = await ask_for_decision(model, context.rules, self._history, message)
@@ -252,16 +261,19 @@ class _Turn:
             await self._response.say(answer_text.say_facts(self._tools.uses, self._tools.updates))
         elif not self._tools.proposed:
             await self._response.say(answer_text.say_degraded(reason))
-            if self._open_plan is not None:
-                await self._response.say(answer_text.PLAN_DROPPED)
         if reason == OVER_BUDGET:
             await self._response.say(answer_text.say_over_budget(*self.budget.find_wait()))
 
     async def finish(self) -> TurnAnswer:
-        """Make the plan of what waits for the person, and return the answer."""
-        plan = None
+        """Make or repeat the plan of what waits for the person, and return the answer."""
+        plan = await self._find_waiting()
+        if plan is not None and (self._is_instruction or self._tools.was_asked_to_change):
+            await self._response.say(answer_text.PLAN_DROPPED)
+            plan = None
         if self._tools.proposed:
             plan = await self._propose()
+        elif plan is not None:
+            await self._repeat(plan)
         if self._response.is_empty:
             await self._response.say(answer_text.NOT_UNDERSTOOD)
         read, written = self._tokens
@@ -275,6 +287,25 @@ class _Turn:
             prompt_tokens=read,
             output_tokens=written,
         )
+
+    async def _find_waiting(self) -> Json | None:
+        """Return the plan that waited before this message, unless it was an answer to it."""
+        if self._open_plan is None:
+            return None
+        try:
+            return await self._plans.show(self._open_plan, self.now)
+        except UnavailableError:
+            if not self._tools.changed:
+                raise
+            return None
+
+    async def _repeat(self, plan: Json) -> None:
+        """Show a plan again: the next "yes" is about what was shown last."""
+        if self.context is None:
+            database, caller = self._state.database, self._tools.caller
+            self.use_context(await read_context(database, caller, self.now, None))
+        reasons = [plan.pop("reason")]
+        await self._response.say(answer_text.say_plan(plan, reasons, *self._find_lists()))
 
     def _find_lists(self) -> tuple[Mapping[str, str], frozenset[str]]:
         """Return the names of the lists, and those that others see."""

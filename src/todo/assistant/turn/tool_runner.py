@@ -77,6 +77,12 @@ class ToolRunner:
         self.run_id = self.caller.run_id or ""
 
     @property
+    def was_asked_to_change(self) -> bool:
+        """Whether a tool was called that changes something, with or without success."""
+        called = (_TOOLS.get(use.tool_name) for use in self.uses)
+        return any(tool is not None and not tool.read_only for tool in called)
+
+    @property
     def updates(self) -> Updates:
         """What became of tasks so far."""
         return Updates(self.guard.updates, self.list_names)

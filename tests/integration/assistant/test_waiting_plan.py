@@ -1,0 +1,142 @@
+"""A plan that waits for the person, and messages that are no answer to it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.integration.assistant.desk import Desk, Model, choose, say
+from tests.integration.assistant.turn_world import Play, TurnWorld
+from todo.assistant.turn.runner import Assistant
+from todo.core.caller import Caller
+
+DROPPED = "The earlier plan no longer waits"
+WAITS = '- delete "one" (list "Home")\nWrite "yes" to do it, or "no" to leave everything as it is.'
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *("ok", "Okay.", "hmm", "hm...", "fine", "which one?", "what does it delete?", "thanks"),
+        *(
+            "help",
+            "yes?",
+            "are you sure?",
+            "no wait yes",
+            "my head is spinning",
+            "what is due today?",
+        ),
+        "\U0001f44d",
+    ],
+)
+def test_a_message_that_is_neither_an_answer_nor_an_instruction_shows_the_plan_again(
+    desk: Desk, ann: Caller, message: str
+) -> None:
+    list_id = desk.make_list(ann, "Home")
+    desk.add(ann, "one", list=list_id)
+    assistant = desk.hire()
+    planned = desk.ask(assistant, ann, "delete one")
+    assert planned.plan is not None
+    again = desk.ask(assistant, ann, message, [], planned.plan["id"])
+    assert again.response.endswith(WAITS)
+    assert again.plan == planned.plan
+    assert not again.changed
+    assert DROPPED not in again.response
+    done = desk.ask(assistant, ann, "yes", [], again.plan["id"])
+    assert (done.changed, done.plan, desk.tasks(ann)) == (True, None, {})
+
+
+@pytest.mark.parametrize("message", ["add two", "complete the one", "undo", "rename one to three"])
+def test_another_instruction_drops_the_plan_and_says_so(
+    desk: Desk, ann: Caller, message: str
+) -> None:
+    desk.add(ann, "one")
+    assistant = desk.hire()
+    planned = desk.ask(assistant, ann, "delete one")
+    assert planned.plan is not None
+    answer = desk.ask(assistant, ann, message, [], planned.plan["id"])
+    assert answer.response.splitlines()[-1].startswith(DROPPED)
+    assert answer.plan is None
+
+
+def test_a_question_which_task_is_meant_drops_the_plan(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, "one", "call Ann", "call Ben")
+    assistant = desk.hire()
+    planned = desk.ask(assistant, ann, "delete one")
+    assert planned.plan is not None
+    answer = desk.ask(assistant, ann, "complete the call", [], planned.plan["id"])
+    assert "Which one do you mean?" in answer.response
+    assert DROPPED in answer.response
+    assert answer.plan is None
+
+
+def test_another_plan_takes_the_place_of_the_one_before(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, "one", "two")
+    assistant = desk.hire()
+    first = desk.ask(assistant, ann, "delete one")
+    assert first.plan is not None
+    second = desk.ask(assistant, ann, "delete two", [], first.plan["id"])
+    assert second.response.startswith(DROPPED)
+    assert second.plan is not None
+    desk.ask(assistant, ann, "yes", [], second.plan["id"])
+    assert set(desk.tasks(ann)) == {"one"}
+
+
+def test_talk_with_a_model_keeps_the_plan_and_a_change_by_it_drops_it(
+    desk: Desk, ann: Caller
+) -> None:
+    desk.add(ann, "one")
+    planned = desk.ask(desk.hire(), ann, "delete one")
+    assert planned.plan is not None
+    talk = Model("json_schema", choose("none", reply="It is a task."))
+    answer = desk.ask(desk.hire(talk), ann, "my head is spinning", [], planned.plan["id"])
+    assert answer.response.startswith("It is a task.")
+    assert answer.plan == planned.plan
+    adds = Model("tools", say("", ("add_tasks", '{"tasks": [{"title": "two"}]}')), say("Done."))
+    answer = desk.ask(desk.hire(adds), ann, "my head is spinning", [], planned.plan["id"])
+    assert DROPPED in answer.response
+    assert answer.plan is None
+
+
+def test_a_plan_that_was_applied_elsewhere_is_not_shown_again(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        world.state.assistant = Assistant(world.state, None)
+        await world.send("add buy milk").read()
+        planned = await world.send("delete buy milk").read()
+        of = {"conversation_id": planned["conversation_id"]}
+        await world.call("POST", f"/api/v1/plans/{planned['plan']['id']}/apply").read()
+        for message in ("ok", "add buy bread"):
+            answer = await world.send(message, **of).read()
+            assert answer["plan"] is None
+            assert "wait" not in answer["response"]
+
+    play(act)
+
+
+def test_a_plan_that_has_expired_is_not_shown_again(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        world.state.assistant = Assistant(world.state, None)
+        await world.send("add buy milk").read()
+        planned = await world.send("delete buy milk").read()
+        past = datetime.now(UTC) - timedelta(minutes=1)
+        await world.run_sql("UPDATE plan SET expires_at = '{}'", past)
+        answer = await world.send("ok", conversation_id=planned["conversation_id"]).read()
+        assert (answer["plan"], "wait" in answer["response"]) == (None, False)
+
+    play(act)
+
+
+def test_yes_after_small_talk_in_a_conversation_applies_the_plan(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        world.state.assistant = Assistant(world.state, None)
+        await world.send("add buy milk").read()
+        planned = await world.send("delete buy milk").read()
+        of = {"conversation_id": planned["conversation_id"]}
+        for message in ("ok", "which one?"):
+            again = await world.send(message, **of).read()
+            assert again["plan"]["id"] == planned["plan"]["id"]
+        await world.send("yes", **of).read()
+        assert (await world.get("/api/v1/tasks"))["items"] == []
+        await world.send("undo", **of).read()
+        assert len((await world.get("/api/v1/tasks"))["items"]) == 1
+
+    play(act)
