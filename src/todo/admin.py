@@ -331,6 +331,8 @@ def _migrate(options: argparse.Namespace) -> int:
     found = migrate_patiently(load_settings(), options.wait, _say)
     if found == EXPECTED_REVISION:
         _say(f"the schema is already at revision {EXPECTED_REVISION}")
+    elif found > EXPECTED_REVISION:
+        _say(f"the schema is at revision {found}, which works with this program")
     else:
         _say(f"migrated the schema from {found or 'nothing'} to revision {EXPECTED_REVISION}")
     if options.stay:

@@ -103,12 +103,15 @@ def test_a_migration_waits_for_the_one_before_it(cluster: Cluster, folder: Path)
     )
 
 
-def test_a_newer_database_is_neither_migrated_nor_served(cluster: Cluster, folder: Path) -> None:
+def test_a_database_that_needs_a_newer_program_is_neither_migrated_nor_served(
+    cluster: Cluster, folder: Path
+) -> None:
     url = cluster.make_database()
     options = {"TODO_DATABASE_URL": url, "TODO_DATABASE_MIGRATE": "startup"}
     environment = make_environment(folder, options)
     assert run_admin(environment, "migrate").returncode == 0
     cluster.query(url, "UPDATE alembic_version SET version_num = '9999'")
+    cluster.query(url, "UPDATE schema_compatibility SET oldest_program = '9998'")
 
     done = run_admin(environment, "migrate")
 
@@ -119,7 +122,8 @@ def test_a_newer_database_is_neither_migrated_nor_served(cluster: Cluster, folde
     try:
         service.wait_for("not ready")
         assert service.get_check("startupz").status_code == 503
-        assert "9999" in service.get_check("readyz").json()["detail"]
+        detail = service.get_check("readyz").json()["detail"]
+        assert "revision 9999, which needs a program for revision 9998 or later" in detail
     finally:
         service.stop()
 

@@ -20,8 +20,10 @@ from todo.db import sqlite
 from todo.db.errors import classify, translate
 from todo.db.pool import Checkouts
 from todo.db.pool_admission import AccountGate, Admission, PoolExhaustedError
+from todo.db.schema_version import SchemaVersion
 from todo.db.session import PostgresSession, Session, SqliteSession, create_async_engine, dispose
 from todo.db.statement import SQLITE, Statement
+from todo.db.tables import EXPECTED_REVISION
 
 APPLICATION_NAME = "todo-backend"
 # For every session of PostgreSQL, whatever the URL has: a statement has one plan for all
@@ -33,6 +35,7 @@ _RECYCLE_S = 1800
 _log = logging.getLogger("todo.db")
 
 _REVISION = Statement(text("SELECT version_num FROM alembic_version"))
+_OLDEST_PROGRAM = Statement(text("SELECT oldest_program FROM schema_compatibility"))
 
 
 class Database:
@@ -177,18 +180,24 @@ class Database:
         else:
             _log.info("the database is available again")
 
-    async def find_revision(self) -> str | None:
-        """Return the schema's revision, or None where there is none yet.
+    async def fetch_schema_version(self) -> SchemaVersion:
+        """Return the schema's revision and, where it is later than this program, what it allows.
 
         Raises:
             UnavailableError: As `reading`.
         """
+        revision = await self._find_text(_REVISION)
+        # The table is as old as the revision after which programs read it.
+        oldest = await self._find_text(_OLDEST_PROGRAM) if revision > EXPECTED_REVISION else ""
+        return SchemaVersion(revision, oldest)
+
+    async def _find_text(self, statement: Statement) -> str:
         try:
             async with self.reading() as session:
-                row = await session.find(_REVISION, {})
+                row = await session.find(statement, {})
         except SchemaMismatchError:
-            return None
-        return None if row is None else str(row[0])
+            return ""
+        return "" if row is None else str(row[0])
 
     async def dispose(self) -> None:
         """Close the pooled connections."""

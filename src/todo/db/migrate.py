@@ -6,17 +6,31 @@ Alembic is imported only when there is something to upgrade.
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import orjson
-from sqlalchemy import Connection, Engine, RootTransaction, create_engine, exc, inspect, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    RootTransaction,
+    create_engine,
+    exc,
+    inspect,
+    select,
+    text,
+    update,
+)
 
 from todo.config.settings import Settings
 from todo.core.exit import ExitCode, FatalError
 from todo.db.database import connect_arguments, prepare_engine
 from todo.db.privileges import grant, has_backend_role, take_ownership
+from todo.db.schema_version import SchemaVersion
 from todo.db.sqlite import is_busy
-from todo.db.tables import EXPECTED_REVISION, REVISIONS
+from todo.db.tables import EXPECTED_REVISION, REVISIONS, schema_compatibility
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 SCRIPTS = Path(__file__).parent / "migrations"
 # Any constant that nothing else in the database uses: "todo" in ASCII.
@@ -27,9 +41,14 @@ _NO_LIMITS = text(
     "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('statement_timeout',"
     " 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
 )
+# A statement that waits for a table's lock stops all who come after it. So it gives up soon, and
+# the migration begins anew: whoever reads or writes meanwhile waits this long at most.
+_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', '2s', true)")
+_LOCK_NOT_AVAILABLE = "55P03"
 _NOT_ALLOWED = "42501"
 _POLL_S = 0.5
 _WAITING = "waiting for another process that is changing the database"
+_WAITING_FOR_TABLES = "waiting for transactions that use the tables"
 _T = TypeVar("_T")
 
 
@@ -46,11 +65,12 @@ def migrate(settings: Settings, progress: Callable[[str], None]) -> str:
             named role of the backend is the one that migrates.
 
     Returns:
-        The revision found at the beginning, `""` for an empty database.
+        The revision found at the beginning, `""` for an empty database. A later one than this
+        program's stays as it is, where it works with this program.
 
     Raises:
         DatabaseUnreachableError: No connection, or it was lost; nothing has changed.
-        FatalError: The database is newer than this program, or the role may not change it.
+        FatalError: The database needs a newer program, or the role may not change it.
     """
     arguments = connect_arguments(settings)
     arguments.pop("options", None)
@@ -61,8 +81,8 @@ def migrate(settings: Settings, progress: Callable[[str], None]) -> str:
     engine = create_engine(url, connect_args=arguments, json_serializer=_render_json)
     prepare_engine(engine, settings)
     try:
-        with _connect(engine, progress) as connection, _begin(connection, progress):
-            return _upgrade(connection, settings.database_backend_role, progress)
+        with _connect(engine, progress) as connection:
+            return _upgrade_patiently(connection, settings.database_backend_role, progress)
     except exc.DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) == _NOT_ALLOWED:
             raise _refused(error) from None
@@ -82,7 +102,7 @@ def migrate_patiently(settings: Settings, wait_s: float, progress: Callable[[str
         progress: Receives one line for each thing to wait for.
 
     Raises:
-        FatalError: The database did not come in time, or is newer than this program.
+        FatalError: The database did not come in time, or needs a newer program.
     """
     deadline = time.monotonic() + wait_s
     announced = False
@@ -114,6 +134,24 @@ def _unreachable(error: exc.DBAPIError) -> DatabaseUnreachableError:
     return DatabaseUnreachableError(" ".join(str(error.orig).split()))
 
 
+def _upgrade_patiently(
+    connection: Connection, backend_role: str, progress: Callable[[str], None]
+) -> str:
+    """Upgrade in one transaction; begin it anew while others use the tables that it changes."""
+    announced = False
+    while True:
+        try:
+            with _begin(connection, progress):
+                return _upgrade(connection, backend_role, progress)
+        except exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+        if not announced:
+            progress(_WAITING_FOR_TABLES)
+            announced = True
+        time.sleep(_POLL_S)
+
+
 def _begin(connection: Connection, progress: Callable[[str], None]) -> RootTransaction:
     """Begin a transaction with the lock, however long another migration holds it."""
     if connection.dialect.name != "postgresql":
@@ -124,6 +162,7 @@ def _begin(connection: Connection, progress: Callable[[str], None]) -> RootTrans
     if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), _LOCK):
         progress(_WAITING)
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), _LOCK)
+    connection.execute(_LOCK_TIMEOUT)
     return transaction
 
 
@@ -153,9 +192,12 @@ def _refused(error: exc.DBAPIError) -> FatalError:
 def _upgrade(connection: Connection, backend_role: str, progress: Callable[[str], None]) -> str:
     current = _find_revision(connection)
     if current and current not in REVISIONS:
+        if SchemaVersion(current, _find_oldest_program(connection)).supports():
+            # The newer program has also granted what this one needs.
+            return current
         message = (
-            f"the database's schema is revision {current}, which this program (up to "
-            f"{EXPECTED_REVISION}) does not know: run the newer version, or restore a backup"
+            f"the database's schema is revision {current}, which does not work with this program "
+            f"({EXPECTED_REVISION}): run the newer version, or restore a backup"
         )
         raise FatalError(ExitCode.SCHEMA_MISMATCH, message)
     named = bool(backend_role) and connection.dialect.name == "postgresql"
@@ -165,11 +207,13 @@ def _upgrade(connection: Connection, backend_role: str, progress: Callable[[str]
     if current != EXPECTED_REVISION:
         from alembic import command  # noqa: PLC0415 - half a second, and mostly not needed
         from alembic.config import Config  # noqa: PLC0415
+        from alembic.script import ScriptDirectory  # noqa: PLC0415
 
         config = Config()
         config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
         config.attributes["connection"] = connection
         command.upgrade(config, EXPECTED_REVISION)
+        _store_oldest_program(connection, ScriptDirectory.from_config(config))
     if two_roles:
         grant(connection, backend_role)
     return current
@@ -180,3 +224,15 @@ def _find_revision(connection: Connection) -> str:
         return ""
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return found or ""
+
+
+def _store_oldest_program(connection: Connection, scripts: "ScriptDirectory") -> None:
+    """Store what the last revision says: each from 0013 on has `oldest_program`."""
+    oldest = scripts.get_revision(EXPECTED_REVISION).module.oldest_program
+    connection.execute(update(schema_compatibility).values(oldest_program=oldest))
+
+
+def _find_oldest_program(connection: Connection) -> str:
+    if not inspect(connection).has_table(schema_compatibility.name):
+        return ""
+    return connection.scalar(select(schema_compatibility.c.oldest_program)) or ""

@@ -25,6 +25,7 @@ GRANTS = {
     # What a plan does cannot change between the reading and the applying.
     "plan": "SELECT, INSERT, DELETE, UPDATE (applied_at)",
     "reminder": _ALL,
+    "schema_compatibility": "SELECT",
     "task": _ALL,
     "task_tag": _ALL,
     "token_cutoff": "SELECT, INSERT, UPDATE",

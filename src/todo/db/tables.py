@@ -29,7 +29,7 @@ from sqlalchemy import (
 # never imports Alembic.
 REVISIONS = (
     *("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"),
-    *("0011", "0012"),
+    *("0011", "0012", "0013"),
 )
 EXPECTED_REVISION = REVISIONS[-1]
 
@@ -352,4 +352,11 @@ message = Table(
     CheckConstraint("role IN ('user', 'assistant')", name="role"),
     CheckConstraint("status IN ('running', 'done', 'interrupted')", name="status"),
     Index(None, "conversation_id", "id"),
+)
+
+schema_compatibility = Table(
+    "schema_compatibility",
+    metadata,
+    # One row: the revision that the oldest program expects that still works with this schema.
+    Column("oldest_program", String(4), primary_key=True),
 )

@@ -11,7 +11,6 @@ from todo.core.errors import (
     UnavailableError,
 )
 from todo.db.database import Database
-from todo.db.tables import EXPECTED_REVISION
 
 # Below the probe's own time-out of one second, so that the probe hears the reason.
 _CHECK_TIMEOUT_S = 0.8
@@ -73,16 +72,13 @@ class Health:
             # Every connection is at work: busy is not broken, and asking would queue.
             return None
         try:
-            revision = await self._database.find_revision()
+            version = await self._database.fetch_schema_version()
         except UnavailableError as error:
             return error
-        if revision == EXPECTED_REVISION:
+        if version.supports():
             self._schema_was_right = True
             return None
-        return SchemaMismatchError(
-            f"The database's schema is revision {revision or 'none'}; "
-            f"this program needs {EXPECTED_REVISION}."
-        )
+        return SchemaMismatchError(version.mismatch)
 
     async def close(self) -> None:
         """Wait for a check that is still under way, briefly."""

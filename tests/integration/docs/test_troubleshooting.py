@@ -145,6 +145,7 @@ def other_schema(folder: Path) -> list[str]:
     assert run_admin(environment, "migrate").returncode == 0
     with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE schema_compatibility SET oldest_program = '9999'")
         connection.commit()
     return [older, run_admin(environment, "migrate").stderr]
 

@@ -43,14 +43,14 @@ def test_a_new_connection_waits_for_the_journal_mode(path: Path) -> None:
 
 
 def test_the_pool_waits_for_the_journal_mode(path: Path) -> None:
-    async def find_revision() -> str | None:
+    async def fetch_revision() -> str:
         database = Database(Settings(database_url=f"sqlite+aiosqlite:///{path}"))
         try:
-            return await database.find_revision()
+            return (await database.fetch_schema_version()).revision
         finally:
             await database.dispose()
 
-    assert asyncio.run(find_revision()) is None
+    assert asyncio.run(fetch_revision()) == ""
 
 
 def test_a_migration_waits_longer_than_the_busy_timeout(

@@ -1,0 +1,43 @@
+"""Which revisions of the schema this program works with."""
+
+from dataclasses import dataclass
+
+from todo.db.tables import EXPECTED_REVISION
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaVersion:
+    """The schema of a database.
+
+    Attributes:
+        revision: Its last migration, `""` for an empty database.
+        oldest_program: The revision that the oldest program expects that still works with it. `""`
+            before revision 0013: then only programs that expect `revision` do.
+    """
+
+    revision: str
+    oldest_program: str = ""
+
+    def supports(self, program: str = EXPECTED_REVISION) -> bool:
+        """Return whether a program works with this schema.
+
+        A later revision only adds to what older programs use, unless it raises `oldest_program`.
+
+        Args:
+            program: The revision that the program expects.
+        """
+        if self.revision == program:
+            return True
+        # Revisions are numbers of four digits.
+        return bool(self.oldest_program) and self.oldest_program <= program < self.revision
+
+    @property
+    def mismatch(self) -> str:
+        """What to say to a caller of a program that does not work with this schema."""
+        found = f"The database's schema is revision {self.revision or 'none'}"
+        if self.oldest_program > EXPECTED_REVISION:
+            return (
+                f"{found}, which needs a program for revision {self.oldest_program} or later; "
+                f"this one is for {EXPECTED_REVISION}."
+            )
+        return f"{found}; this program needs {EXPECTED_REVISION}."
