@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.assistant.desk import Desk, open_desk
+from tests.integration.assistant.model_server import ModelServer, open_model_server
 from tests.integration.assistant.turn_world import Play, TurnWorld, open_turn_world
 from tests.integration.service import call_admin, make_environment, open_folder
 from tests.integration.worlds import find_url
@@ -18,6 +19,13 @@ def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
     """The assistant on each of the databases."""
     with open_desk(request) as desk:
         yield desk
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    """A model server on loopback."""
+    with open_model_server() as started:
+        yield started
 
 
 @pytest.fixture
