@@ -79,6 +79,13 @@ class AssistantSettings(BaseModel):
         description="Turns of the assistant at the same time, of one user; of one API token half "
         "of it, rounded up.",
     )
+    ai_parallel_requests: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Requests to the model server at the same time, of all users; further ones "
+        "wait in a queue. 0 for no limit.",
+    )
     ai_cost_per_million_input: Decimal = Field(
         default=_COST,
         ge=0,

@@ -85,17 +85,25 @@ class AsyncBreaker:
             return 0.0
         return max(0.0, self._reset_s - (self._clock() - self._storage.opened_s))
 
+    def check(self) -> None:
+        """Refuse a call that `calling` would refuse now.
+
+        Raises:
+            BreakerOpenError: The breaker is open, or another call is the probe.
+        """
+        if self._probing or self.retry_after_s > 0:
+            raise BreakerOpenError(self.retry_after_s or self._reset_s)
+
     @contextlib.contextmanager
     def calling(self) -> Iterator[None]:
         """Guard the calls made inside of the block.
 
         Raises:
-            BreakerOpenError: The breaker is open, or another call is the probe.
+            BreakerOpenError: As `check`.
         """
         probe = self.state != STATE_CLOSED
         if probe:
-            if self._probing or self.retry_after_s > 0:
-                raise BreakerOpenError(self.retry_after_s or self._reset_s)
+            self.check()
             self._probing = True
         try:
             yield

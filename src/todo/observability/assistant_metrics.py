@@ -42,6 +42,7 @@ class AssistantMetrics:
         self._calls = Counter(dict.fromkeys(itertools.product(TOOLS, CALL_OUTCOMES), 0))
         self._turns_open = 0
         self._requests_open = 0
+        self._requests_queued = 0
         self._turn_durations = Durations(_BUCKETS_S)
         self._first_tokens = Durations(_BUCKETS_S)
         self._durations = Durations(_BUCKETS_S)
@@ -63,6 +64,15 @@ class AssistantMetrics:
             yield
         finally:
             self._requests_open -= 1
+
+    @contextlib.contextmanager
+    def queueing(self) -> Iterator[None]:
+        """Count a request as waiting for its turn at the model server during the block."""
+        self._requests_queued += 1
+        try:
+            yield
+        finally:
+            self._requests_queued -= 1
 
     def observe_turn(self, outcome: str, duration_s: float) -> None:
         """Count a turn that ended.
@@ -153,6 +163,11 @@ class AssistantMetrics:
             "todo_assistant_model_requests_open",
             "Requests to the model server that are not answered yet.",
             value=self._requests_open,
+        )
+        yield GaugeMetricFamily(
+            "todo_assistant_model_requests_queued",
+            "Requests that wait because of TODO_AI_PARALLEL_REQUESTS.",
+            value=self._requests_queued,
         )
         yield _histogram(
             "todo_assistant_model_first_token_seconds",

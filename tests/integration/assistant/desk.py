@@ -19,6 +19,7 @@ from todo.app import create_app
 from todo.assistant.model.client import (
     Mode,
     ModelAnswer,
+    ModelClient,
     ModelError,
     ModelRequest,
     ModelToolCall,
@@ -113,7 +114,7 @@ class Desk:
         self.settings = settings
         self.state = create_app(settings, TokenVerifier(SECRET.encode())).state
 
-    def hire(self, model: Model | None = None, **options: Any) -> Assistant:  # noqa: ANN401 - of settings
+    def hire(self, model: ModelClient | None = None, **options: Any) -> Assistant:  # noqa: ANN401 - of settings
         """Return an assistant with a model and its own options."""
         self.state.settings = self.settings.model_copy(update=options)
         return Assistant(self.state, model)

@@ -42,7 +42,7 @@ class Scene:
     def attack(self, mode: Mode) -> tuple[ObedientModel, list[TurnAnswer]]:
         """Let Ann talk to the assistant; return what the model read and what came out."""
         model = ObedientModel(mode, self.ben.user, ("Trip", "Ours"))
-        assistant = self.desk.hire(model, **_UNLIMITED)  # type: ignore[arg-type]
+        assistant = self.desk.hire(model, **_UNLIMITED)
         answers = [self.desk.ask(assistant, self.ann, text) for text in MESSAGES if model.start()]
         assert len(model.read) >= len(MESSAGES)
         return model, answers

@@ -25,6 +25,7 @@ from todo.assistant.model.dialect import Dialect
 from todo.assistant.model.exchange import BadRequestError, exchange
 from todo.assistant.model.key import read_model_key
 from todo.assistant.model.probe import calls_tools
+from todo.assistant.model.request_queue import RequestQueue
 from todo.config.settings import Settings
 from todo.core.circuit_breaker import AsyncBreaker, BreakerOpenError, Outcome
 from todo.observability.assistant_metrics import AssistantMetrics
@@ -63,6 +64,7 @@ class HttpModelClient:
         self._run_timeout_s = settings.ai_run_timeout_s
         self._token_timeout_s = settings.ai_first_token_timeout_s
         self._metrics = metrics
+        self._queue = RequestQueue(settings.ai_parallel_requests, metrics)
         self._dialect = Dialect()
         self._silence = Silence()
         self._mode: Mode | None = None if settings.ai_mode == "auto" else settings.ai_mode
@@ -103,12 +105,12 @@ class HttpModelClient:
     ) -> ModelAnswer:
         """Ask the model; see `ModelClient`."""
         whole_s = self._run_timeout_s if timeout_s is None else min(timeout_s, self._run_timeout_s)
-        clock = AnswerClock(whole_s, self._token_timeout_s)
+        ends_at = asyncio.get_running_loop().time() + whole_s
         used = TokenCount() if used is None else used
         outcome = "canceled"
         try:
             with self._metrics.asking():
-                answer = await self._ask(request, on_text, clock, used)
+                answer = await self._ask(request, on_text, ends_at, used)
             outcome = "answered"
         except ModelError as error:
             outcome = error.reason
@@ -119,12 +121,18 @@ class HttpModelClient:
         return answer
 
     async def _ask(
-        self, request: ModelRequest, on_text: OnText | None, clock: AnswerClock, used: TokenCount
+        self, request: ModelRequest, on_text: OnText | None, ends_at: float, used: TokenCount
     ) -> ModelAnswer:
         self._raise_pause()
         try:
-            with self.breaker.calling():
-                return await self._exchange(request, on_text, clock, used)
+            # Before the queue: while a probe has the only slot, the others must not wait for it.
+            self.breaker.check()
+            async with self._queue.admitting(ends_at):
+                self._raise_pause()
+                with self.breaker.calling():
+                    left_s = ends_at - asyncio.get_running_loop().time()
+                    clock = AnswerClock(left_s, self._token_timeout_s)
+                    return await self._exchange(request, on_text, clock, used)
         except BreakerOpenError as error:
             wait_s = error.retry_after_s
             raise ModelError("breaker-open", retry_after_s=wait_s) from None

@@ -271,7 +271,7 @@ def test_the_manifest_with_the_model_adds_to_the_other_one_and_changes_nothing_e
     plain, with_model = (copy.deepcopy(pod(load_contract(ai=ai))) for ai in (False, True))
     *former, model = with_model["containers"]
     assert (model["name"], len(former)) == ("ai", len(plain["containers"]))
-    added = {"TODO_AI_URL", "TODO_AI_MODE"}
+    added = {"TODO_AI_URL", "TODO_AI_MODE", "TODO_AI_PARALLEL_REQUESTS"}
     backend = former[0]
     assert {each["name"] for each in backend["env"]} >= added
     backend["env"] = [each for each in backend["env"] if each["name"] not in added]

@@ -123,6 +123,7 @@ def test_an_endpoint_elsewhere_inherits_nothing_of_the_local_model() -> None:
 
     changed = both.container("todo-backend").env
     assert changed["TODO_AI_MODE"] == "auto"
+    assert changed["TODO_AI_PARALLEL_REQUESTS"] == "0"
     assert changed["TODO_AI_URL"].startswith("https:")
 
 
