@@ -46,7 +46,8 @@ class TaskService:
         """Store a new task.
 
         Args:
-            fields: Of `TaskCreate`, as JSON has them; what is absent has its default.
+            fields: Of `TaskCreate`, as JSON has them; what is absent has its default. An `id` is
+                that of the task, which other tasks of the same write can name.
 
         Returns:
             Its document.

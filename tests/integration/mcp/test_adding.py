@@ -123,3 +123,34 @@ def test_a_list_is_created_once_for_all_items_that_name_it(agent: Agent) -> None
     assert titles(agent.do("find_tasks", list="Garden", sort="position")["tasks"]) == ["a", "b"]
     (shown,) = agent.do("lists_and_tags")["lists"]
     assert (shown["name"], shown["open"]) == ("Garden", 2)
+
+
+def test_a_task_can_be_below_one_that_the_same_call_adds(agent: Agent) -> None:
+    done = agent.do(
+        "add_tasks",
+        tasks=[
+            {"text": "Plan the party friday #Home"},
+            {"title": "Order the cake", "parent_id": "tasks.0"},
+            {"title": "Choose candles", "parent_id": "tasks.1"},
+        ],
+        lists=["Home"],
+    )
+    party, cake, candles = done["tasks"]
+    assert (cake["parent_id"], candles["parent_id"]) == (party["id"], cake["id"])
+    assert [task["list"] for task in done["tasks"]] == ["Home"] * 3
+    assert titles(agent.do("find_tasks", parent_id=party["id"])["tasks"]) == ["Order the cake"]
+
+    agent.do("undo", run_id=done["run_id"])
+    assert agent.do("find_tasks")["tasks"] == []
+
+
+@pytest.mark.parametrize("parent", ["tasks.0", "tasks.1", "tasks.7"])
+def test_a_task_is_not_below_itself_or_a_later_one(agent: Agent, parent: str) -> None:
+    tasks = [{"title": "a", "parent_id": parent}, {"title": "b"}]
+
+    result = agent.fail("add_tasks", tasks=tasks)
+
+    (error,) = result.data["errors"]
+    assert error["field"] == "tasks.0.parent_id"
+    assert "put the one above first" in error["message"]
+    assert agent.do("find_tasks")["tasks"] == []

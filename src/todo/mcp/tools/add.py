@@ -1,6 +1,8 @@
 """add_tasks: new tasks from lines of quick add or from fields, all or none."""
 
+import re
 from collections.abc import Sequence
+from functools import partial
 
 from todo.core.errors import ValidationFailedError
 from todo.core.ids import new_uuid7
@@ -42,6 +44,7 @@ from todo.writes.unit_of_work import UnitOfWork
 NAME = "add_tasks"
 _NOTHING: Json = {}
 _MAX_LISTS = 10
+_OF_CALL = re.compile(r"tasks\.(\d+)")
 _PLAIN = ("title", "description", "priority", "reminders")
 
 _ARGUMENTS: Json = {
@@ -62,7 +65,7 @@ _ARGUMENTS: Json = {
                 "priority": text("Default none.", PRIORITIES),
                 "tags": array("Tags.", {"type": "string"}),
                 "list": text("Name or id."),
-                "parent_id": text("Task above."),
+                "parent_id": text("Task above; 'tasks.0' is the first of this call."),
                 "reminders": array("Minutes before due.", {"type": "integer"}),
             }
         ),
@@ -91,13 +94,17 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     missing = _read_lists(call, items, arguments.get("lists", ()))
     if arguments.get("create_missing_lists"):
         missing += _find_missing(call, items, given)
-    tasks = await read_items(rules, _read, given, items, _NOTHING)
+    ids = [str(new_uuid7()) for _ in given]
+    tasks = await read_items(rules, partial(_read, ids), given, items, _NOTHING)
     await prepare_batch(rules, [{"task": task} for task in tasks])
 
     async def write(work: UnitOfWork) -> Json:
         raise_for_items(items.errors)
         await _create_lists(work, missing)
-        operations = [{"op": "create", "task": task} for task in tasks]
+        operations = [
+            {"op": "create", "task": {**task, "id": task_id}}
+            for task, task_id in zip(tasks, ids, strict=True)
+        ]
         documents = await run_task_operations(work, rules, operations)
         shown = [view_task(document, items.clock, items.lists) for document in documents]
         more = {"created_lists": [each.name for each in missing]} if missing else {}
@@ -161,8 +168,15 @@ async def _create_lists(work: UnitOfWork, missing: list[VisibleList]) -> None:
         await ListService(work).create({"name": new.name}, new.id)
 
 
-def _read(item: Json, items: Items, path: str) -> Json:
-    """Return the fields of a new task."""
+def _read(ids: Sequence[str], item: Json, items: Items, path: str) -> Json:
+    """Return the fields of a new task.
+
+    Args:
+        ids: Of all tasks of the call, so that one can be above another.
+        item: The item of the call.
+        items: Where faults are added.
+        path: Of the item.
+    """
     if ("text" in item) == ("title" in item):
         items.add_error(path, "needs either text or title")
         return {}
@@ -171,7 +185,7 @@ def _read(item: Json, items: Items, path: str) -> Json:
     if "tags" in item:
         fields["tags"] = list(map(read_tag, item["tags"]))
     if "parent_id" in item:
-        fields["parent_id"] = items.read_parent(item["parent_id"], f"{path}.parent_id")
+        fields["parent_id"] = _read_parent(ids, item["parent_id"], items, path)
     if "due" in item:
         fields = {name: value for name, value in fields.items() if name not in DUE}
         if not is_removed(item["due"]):
@@ -186,6 +200,19 @@ def _read(item: Json, items: Items, path: str) -> Json:
         goes = is_removed(item["list"])
         fields["list_id"] = None if goes else items.resolve_list(item["list"], f"{path}.list")
     return items.validate(TaskCreate, fields, path) if "title" in fields else {}
+
+
+def _read_parent(ids: Sequence[str], given: str, items: Items, path: str) -> str | None:
+    """Return the id of the task above: one that exists, or one before it in the call."""
+    of_call = None if given is None else _OF_CALL.fullmatch(given.strip())
+    if of_call is None:
+        return items.read_parent(given, f"{path}.parent_id")
+    before = ids[: int(path.rpartition(".")[2])]
+    index = int(of_call[1])
+    if index < len(before):
+        return before[index]
+    items.add_error(f"{path}.parent_id", "is not a task before this one; put the one above first")
+    return None
 
 
 def _read_text(given: str, items: Items, path: str) -> Json:
