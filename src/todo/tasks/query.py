@@ -305,6 +305,14 @@ def _last_place(shape: QueryShape, item: bytes) -> tuple[Any, str]:
     return document[shape.key], document["id"]
 
 
+def render_due_cursor(item: bytes) -> str:
+    """Return the cursor after a task of a page in order of due."""
+    document = parse_document(item)
+    key = due_key(*read_due(document))
+    place = NO_DUE if key is None else _render(key)
+    return encode_cursor(_CURSOR_VERSION, "due", False, place, document["id"])  # noqa: FBT003 - JSON
+
+
 def _encode(shape: QueryShape, key: Any, last_id: str) -> str:  # noqa: ANN401 - text or number
     key = None if shape.key == "id" else key
     return encode_cursor(_CURSOR_VERSION, shape.sort, shape.descending, key, last_id)

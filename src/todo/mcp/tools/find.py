@@ -10,6 +10,7 @@ from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
+from todo.mcp.tools.due_order import read_due_page
 from todo.mcp.tools.items import Items, is_removed, open_view, raise_for_arguments, read_tag
 from todo.mcp.tools.schema import array, flag, integer, text
 from todo.mcp.tools.task_view import KEYS, TASK, render_tasks, view_task
@@ -22,6 +23,7 @@ from todo.tasks.schemas import MAX_TAGS, TaskQuery
 MAX_PAGE = 50
 DEFAULT_PAGE = 20
 _MAX_OTHERS = 20
+_DATES = {"due_from", "due_to"}
 # Arguments and the parameters of the API that they are.
 _NAMES = {
     "query": "q",
@@ -45,12 +47,13 @@ _ARGUMENTS: Json = {
     "updated_since": text("Changed then or later; completed ones are shown with completed_at."),
     "parent_id": text("Subtasks of this one."),
     "sort": text(
-        "Default relevance with query, due with dates, otherwise created. In due, a day counts"
-        " as 0:00 UTC.",
+        "Default relevance with query, due with dates, otherwise created.",
         ("relevance", "due", "priority", "created", "updated", "title", "position"),
     ),
     "fields": array("Keys to return; default all that are set.", {"type": "string"}),
-    "limit": integer(f"Default {DEFAULT_PAGE}.", 1, MAX_PAGE),
+    "limit": integer(
+        f"Default {DEFAULT_PAGE}. In due, a page continues until its last day starts.", 1, MAX_PAGE
+    ),
     "cursor": text("next_cursor of the page before, with the same arguments."),
 }
 _RESULT: Json = {
@@ -70,19 +73,22 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         items, list_id = await open_view(session, call, of_list)
         query = _read(arguments, items, list_id)
         raise_for_arguments(items)
-        page = await read_page(session, caller, query, call.now)
+        if query.sort == "due":
+            page = await read_due_page(session, caller, query, items.clock, call.now)
+        else:
+            page = await read_page(session, caller, query, call.now)
     limit = arguments.get("limit", DEFAULT_PAGE)
     wanted = arguments.get("fields")
     tasks = [
         view_task(parse_document(item), items.clock, items.lists, wanted)
-        for item in page.items[:limit]
+        for item in (page.items[:limit] if query.sort == "relevance" else page.items)
     ]
     structured: Json = {**items.clock.render(), "tasks": tasks}
     if given is None and caller.list_id is None:
         names = [each.name for each in items.lists.all if each.access != "owner"]
         if names:
             structured["other_lists"] = names[:_MAX_OTHERS]
-    structured["has_more"] = page.next_cursor is not None or len(page.items) > limit
+    structured["has_more"] = page.next_cursor is not None or len(page.items) > len(tasks)
     if page.next_cursor is not None:
         structured["next_cursor"] = page.next_cursor
     return ToolResult(structured, _render(structured))
@@ -103,7 +109,8 @@ def _read(arguments: Json, items: Items, list_id: str | None) -> Query:
     search = asked.q if asked.q and asked.q.strip() else None
     if asked.sort == "relevance" and search is None:
         items.add_error("sort", "relevance goes with query; give words, or another order")
-    sort = asked.sort or (None if search is None else "relevance")
+    has_dates = asked.due not in {None, "none"} or bool(_DATES & arguments.keys())
+    sort = asked.sort or ("relevance" if search else "due" if has_dates else "created")
     status = arguments.get("status", "open")
     limit = arguments.get("limit", DEFAULT_PAGE)
     return Query(

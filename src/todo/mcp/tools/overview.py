@@ -5,12 +5,13 @@ from typing import Any
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
+from todo.mcp.tools.due_order import read_due_page
 from todo.mcp.tools.items import open_view, raise_for_arguments
 from todo.mcp.tools.list_counts import LIST, count_lists, render_list, render_open
 from todo.mcp.tools.schema import array, flag, integer, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.tasks.document import parse_document
-from todo.tasks.query import Query, read_page
+from todo.tasks.query import Query
 
 _DEFAULT_TASKS = 10
 _MAX_TASKS = 50
@@ -55,9 +56,11 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
                 limit=limit,
                 zone=clock.name,
             )
-            page = await read_page(session, caller, query, call.now)
-            tasks = [view_task(parse_document(item), clock, lists) for item in page.items]
-            structured[name] = {"tasks": tasks, "has_more": page.next_cursor is not None}
+            page = await read_due_page(session, caller, query, clock, call.now)
+            shown = page.items[:limit]
+            tasks = [view_task(parse_document(item), clock, lists) for item in shown]
+            has_more = page.next_cursor is not None or len(page.items) > limit
+            structured[name] = {"tasks": tasks, "has_more": has_more}
         if list_id is None:
             counted, no_list = await count_lists(session, caller, lists.all)
             if caller.list_id is None:
