@@ -43,6 +43,15 @@ def test_what_is_not_only_a_recurrence_is_refused(agent: Agent, recurrence: str)
     assert agent.do("find_tasks")["tasks"] == []
 
 
+def test_a_recurrence_of_the_greatest_length_keeps_its_time(agent: Agent) -> None:
+    recurrence = f"every day{' ' * (1_000 - len('every day at 9'))} at 9"
+    assert len(recurrence) == 1_000
+
+    (task,) = agent.do("add_tasks", tasks=[{"title": "a", "recurrence": recurrence}])["tasks"]
+
+    assert task["due_at"].split("T")[1].startswith("09:00:00")
+
+
 def test_a_recurrence_in_words_has_its_first_due(agent: Agent) -> None:
     done = agent.do(
         "add_tasks",

@@ -35,8 +35,6 @@ _REMOVED = {"", "none"}
 # What the grammar reads; it takes a few milliseconds for the longest of them.
 _TEXTS = ("text", "due", "recurrence")
 _SHORT_LENGTH = 200
-# Of the task whose recurrence is read.
-_TITLE = "x"
 _SERIES_KINDS = {"due", "recurrence"}
 # Before a tag in quick add.
 _TAG_SIGNS = ("#", "@")
@@ -173,16 +171,12 @@ class Items:
     def read_series(self, given: str, path: str) -> Json:
         """Return the fields of a recurrence with its first due; none where it is not one."""
         try:
-            found = parse_fields(f"{_TITLE} {given}", self.quick_add, self.clock.now, {})
+            found = parse_fields(given, self.quick_add, self.clock.now, {})
         except ValidationFailedError:
             return self.read_recurrence(given, path)
         parsed = found.parsed
-        is_series = parsed.recurrence is not None and parsed.title == _TITLE
-        if (
-            not is_series
-            or parsed.questions
-            or any(span.kind not in _SERIES_KINDS for span in parsed.spans)
-        ):
+        has_more = parsed.title or any(span.kind not in _SERIES_KINDS for span in parsed.spans)
+        if parsed.recurrence is None or parsed.questions or has_more:
             return self.read_recurrence(given, path)
         return {name: value for name, value in found.task.items() if name in RULE | DUE}
 
