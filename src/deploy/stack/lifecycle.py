@@ -233,6 +233,7 @@ def stop() -> None:
     with progress.step("Stopping the services"):
         for unit in (SOCKET, *reversed(find_services())):
             systemd.systemctl("stop", unit, check=False)
+        systemd.stop_volume_units(VOLUMES)
         systemd.systemctl("reset-failed", SOCKET, *find_services(), check=False)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from deploy import process, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.host.probe import total_memory
-from deploy.stack import install, startup
+from deploy.stack import install, startup, systemd
 from deploy.stack.services import AI, has_ai
 from deploy.units.loader import load_contract
 
@@ -185,6 +185,7 @@ def remove() -> None:
     """Remove the volumes of the local model, after its units and those who used them."""
     for name in VOLUMES:
         # One that somebody else's container uses stays, and `uninstall` names it.
+    systemd.stop_volume_units(VOLUMES)
         process.run(["podman", "volume", "rm", name], check=False)
 
 

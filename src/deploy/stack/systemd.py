@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from deploy import process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _TIMEOUT_S = 600.0
 """For a command that does not wait for a start: a stop may take the longest TimeoutStopSec."""
@@ -72,6 +76,15 @@ def properties(unit: str, *names: str) -> dict[str, str]:
         if separator:
             found[key] = f"{found[key]}\n{value}" if key in found else value
     return found
+
+
+def stop_volume_units(names: Iterable[str]) -> None:
+    """Stop the units of these volumes; the volumes stay.
+
+    Once they have run they are active, even after their volume and their file are removed. Later
+    containers would not start them, and Podman would make volumes without their owner.
+    """
+    systemctl("stop", *(f"{name}-volume.service" for name in names), check=False)
 
 
 def is_active(unit: str) -> bool:

@@ -129,6 +129,9 @@ def test_an_endpoint_elsewhere_inherits_nothing_of_the_local_model() -> None:
 
 @pytest.mark.parametrize(("size", "limit"), [(0, GIB), (1, GIB + GIB // 4), (GIB, 3 * GIB)])
 def test_the_memory_limit_grows_with_the_model(size: int, limit: int) -> None:
+    # While their units count as active, another `up --ai` would not make the volumes.
+    units = [f"{name}-volume.service" for name in local_model.VOLUMES]
+    assert ran.index(["systemctl", "--user", "stop", *units]) < ran.index(removal[0])
     assert local_model.memory_limit(size) == limit
 
 

@@ -65,6 +65,13 @@ def test_an_edited_unit_is_refused_before_anything_is_stopped(host: Host, tmp_pa
     assert unit.exists()
 
 
+def test_the_volumes_are_made_again_by_the_next_start(host: Host) -> None:
+    uninstall.remove(volumes=True)
+    units = [f"{name}-volume.service" for name in lifecycle.VOLUMES]
+    stop = host.ran.index(["systemctl", "--user", "stop", *units])
+    assert stop < host.ran.index(["podman", "volume", "rm", "--force", "todo-data"])
+
+
 def test_what_stays_is_named_with_the_command_that_removes_it(host: Host, tmp_path: Path) -> None:
     dropin = tmp_path / "config/containers/systemd/todo-backend.container.d/60-mine.conf"
     dropin.parent.mkdir()
