@@ -146,6 +146,8 @@ def memory_limit(size: int) -> int:
 def copy(model: Model) -> None:
     """Copy a model into the volume, unless it is there; models of former runs stay meanwhile.
 
+    A copy that was damaged is replaced.
+
     The copy shares its blocks with the file where the file system can do so.
 
     Raises:
@@ -157,14 +159,14 @@ def copy(model: Model) -> None:
     process.run(["podman", "volume", "create", "--ignore", owner, _VOLUME])
     folder = _mount_point()
     target, partial = folder / model.name, folder / f".{model.name}"
-    if _unshared("test", "-e", str(target), check=False).returncode == 0:
+    if _is_intact(target, model.sha256):
         return
     with progress.step(f"Copying the model ({model.size / 1e9:.1f} GB)"):
         try:
             _unshared("cp", "--reflink=auto", str(model.path), str(partial))
             # The container's account is not the owner.
             _unshared("chmod", "0444", str(partial))
-            _unshared("mv", str(partial), str(target))
+            _unshared("mv", "-f", str(partial), str(target))
         except BaseException:
             _unshared("rm", "-f", str(partial), check=False)
             raise
@@ -183,9 +185,9 @@ def start() -> None:
 
 def remove() -> None:
     """Remove the volumes of the local model, after its units and those who used them."""
+    systemd.stop_volume_units(VOLUMES)
     for name in VOLUMES:
         # One that somebody else's container uses stays, and `uninstall` names it.
-    systemd.stop_volume_units(VOLUMES)
         process.run(["podman", "volume", "rm", name], check=False)
 
 
@@ -204,6 +206,14 @@ def _remove_others() -> None:
 def _mount_point() -> Path:
     inspect = ["podman", "volume", "inspect", "--format={{.Mountpoint}}", _VOLUME]
     return Path(process.run(inspect).stdout.strip())
+
+
+def _is_intact(path: Path, sha256: str) -> bool:
+    """Whether a copy is there and is what its name says."""
+    if _unshared("test", "-e", str(path), check=False).returncode != 0:
+        return False
+    with progress.step("Checking the copy of the model"):
+        return _unshared("sha256sum", str(path), check=False).stdout.startswith(sha256)
 
 
 def _unshared(*argv: str, check: bool = True) -> process.Completed:

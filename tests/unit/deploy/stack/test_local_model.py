@@ -1,6 +1,7 @@
 """The local model: which units it adds, and what is refused."""
 
 import hashlib
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,48 @@ def test_a_model_stays_until_it_is_not_wanted_any_more() -> None:
     assert find_services() == SERVICES
 
 
+class Storage:
+    """Podman with one volume, a folder, and a note of what was run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ran: list[list[str]] = []
+
+    def run(self, argv: list[str], **_: object) -> process.Completed:
+        self.ran.append(argv)
+        if argv[:3] == ["podman", "volume", "inspect"]:
+            return process.Completed(tuple(argv), 0, f"{self.folder}\n", "")
+        if argv[:2] != ["podman", "unshare"]:
+            return process.Completed(tuple(argv), 0, "", "")
+        words = [word for word in argv[2:] if word != "--reflink=auto"]
+        done = subprocess.run(words, check=False, capture_output=True, text=True)
+        return process.Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+def test_a_copy_is_made_once_and_again_where_it_is_damaged(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    storage = Storage(volume)
+    monkeypatch.setattr(process, "run", storage.run)
+    model = local_model.check_file(file, SHA256)
+    copied = volume / model.name
+
+    def copies() -> int:
+        return sum("cp" in argv for argv in storage.ran)
+
+    local_model.copy(model)
+    local_model.copy(model)
+    assert (copied.read_bytes(), copies()) == (CONTENT, 1)
+
+    copied.chmod(0o644)
+    copied.write_bytes(CONTENT[:-1])
+    local_model.copy(model)
+    assert (copied.read_bytes(), copies()) == (CONTENT, 2)
+    assert [path.name for path in volume.iterdir()] == [model.name]
+
+
 def test_an_install_without_the_model_deletes_its_copy(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +128,9 @@ def test_an_install_without_the_model_deletes_its_copy(
 
     up.install(build.Options(), ai=Request(wanted=False))
     assert [argv for argv in ran if argv in removal] == removal
+    # While their units count as active, another `up --ai` would not make the volumes.
+    units = [f"{name}-volume.service" for name in local_model.VOLUMES]
+    assert ran.index(["systemctl", "--user", "stop", *units]) < ran.index(removal[0])
 
 
 def test_the_default_model_needs_no_drop_in_of_the_server() -> None:
@@ -129,9 +175,6 @@ def test_an_endpoint_elsewhere_inherits_nothing_of_the_local_model() -> None:
 
 @pytest.mark.parametrize(("size", "limit"), [(0, GIB), (1, GIB + GIB // 4), (GIB, 3 * GIB)])
 def test_the_memory_limit_grows_with_the_model(size: int, limit: int) -> None:
-    # While their units count as active, another `up --ai` would not make the volumes.
-    units = [f"{name}-volume.service" for name in local_model.VOLUMES]
-    assert ran.index(["systemctl", "--user", "stop", *units]) < ran.index(removal[0])
     assert local_model.memory_limit(size) == limit
 
 
