@@ -72,7 +72,7 @@ def install(units: dict[str, str]) -> set[str]:
             atomic_write.write_text(target, text)
             changed.add(name)
     for path in set(record) - set(wanted):
-        Path(path).unlink(missing_ok=True)
+        _remove(Path(path))
         changed.add(Path(path).name)
     _write_record({path: _digest(text) for path, (_, text) in wanted.items()})
     return changed
@@ -106,10 +106,7 @@ def uninstall() -> list[Path]:
     refuse_edited()
     removed = [Path(path) for path in sorted(_read_record())]
     for target in removed:
-        target.unlink(missing_ok=True)
-        # A drop-in folder goes with its last file; one that holds the user's files stays.
-        if target.parent.suffix == ".d" and not any(target.parent.iterdir()):
-            target.parent.rmdir()
+        _remove(target)
     _record_path().unlink(missing_ok=True)
     return removed
 
@@ -125,6 +122,14 @@ def installed_text(unit: str) -> str | None:
     if str(path) not in _read_record() or not path.exists():
         return None
     return path.read_text()
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    # A drop-in folder goes with its last file; one that holds the user's files stays.
+    folder = path.parent
+    if folder.suffix == ".d" and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _refuse_foreign(path: Path, recorded: str | None, wanted: str | None) -> None:

@@ -65,6 +65,7 @@ def test_a_model_stays_until_it_is_not_wanted_any_more() -> None:
         "todo-model.volume",
     }
     assert find_services() == SERVICES
+    assert not install.destination(local_model.DROPIN).parent.exists()
 
 
 class Storage:
