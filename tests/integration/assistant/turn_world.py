@@ -204,6 +204,7 @@ class TurnWorld:
         self.app = create_app(Settings(database_url=url, **options), tokens)
         self.state = self.app.state
         self._tokens = tokens
+        self._issued: dict[str, str] = {}
         self.assistant = ScriptedAssistant(_help)
         self.state.assistant = self.assistant
 
@@ -218,10 +219,16 @@ class TurnWorld:
         **headers: str,
     ) -> Exchange:
         """Start a request."""
-        bearer = token or self._tokens.issue(user, lifetime_s=600)
+        bearer = token or self._find_token(user)
         named = {name.replace("_", "-").lower(): value for name, value in headers.items()}
         named["authorization"] = f"Bearer {bearer}"
         return Exchange(self.app, method, path, body, named)
+
+    def _find_token(self, user: str) -> str:
+        """Return the token of a user, always the same: the application keeps those it has seen."""
+        if user not in self._issued:
+            self._issued[user] = self._tokens.issue(user, lifetime_s=24 * 3600)
+        return self._issued[user]
 
     def send(self, message: str = "do it", **more: Any) -> Exchange:  # noqa: ANN401 - body and headers
         """Start a request to the assistant; names with capitals are those of headers."""
