@@ -31,13 +31,16 @@ from todo.quickadd.rules.bounds import End, FromCompletion, Start, UnclearEnd, U
 from todo.quickadd.rules.first_due import end_after, end_on, find_first_due, has_day
 from todo.quickadd.rules.patterns import Repeat
 from todo.quickadd.scan import Found
-from todo.quickadd.times.clock import Clock, DayPart
+from todo.quickadd.times.clock import Clock, DayPart, Meridiem
 from todo.quickadd.times.instants import instant_of
 from todo.quickadd.tokens.line import Line
 from todo.schedule.rule import Rule
 from todo.schedule.series import Basis
 
 T = TypeVar("T")
+
+_IN_THE_EVENING = frozenset({"cocktails", "dinner", "drinks", "supper"})
+_DINNER_HOURS = range(5, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,7 @@ def _find_first_due(parts: _Parts, repeat: Repeat) -> Assembled | None:
         if isinstance(start, Question):
             return Assembled(questions=(start,))
         day = start
-    time = _find_time(parts, repeat.part)
+    time = _add_evening(parts.line, _find_time(parts, repeat.part))
     due = find_first_due(repeat.rule, time.settle(), day, parts.present)
     if due is None:
         return None
@@ -243,6 +246,7 @@ def _schedule_chosen(parts: _Parts, chosen: _Placed[Due], part: DayPart | None) 
     else:
         has_time = due.clock is not None or due.part is not None
         time = _Time(due.clock, due.part or part) if has_time else _find_time(parts, part)
+        time = _add_evening(parts.line, time)
         spans += _spans("due", *time.places)
         found = _at(parts, due.days, time)
     if isinstance(found, Question):
@@ -279,7 +283,7 @@ def _at(parts: _Parts, days: Sequence[NamedDay], time: _Time) -> date | datetime
 
 def _schedule_time(parts: _Parts) -> Assembled:
     """Return the due of a time without a day: today, or tomorrow when it has passed."""
-    time = _find_time(parts, None)
+    time = _add_evening(parts.line, _find_time(parts, None))
     clock = time.settle()
     if clock is None:
         return Assembled()
@@ -314,6 +318,16 @@ def _find_time(parts: _Parts, part: DayPart | None) -> _Time:
             places = (*time.places, place)
             time = _Time(time.clock or due.clock, time.part or due.part, places)
     return time
+
+
+def _add_evening(line: Line, time: _Time) -> _Time:
+    """Return a time with its part of the day if the title starts with what is in the evening."""
+    clock = time.clock
+    if clock is None or time.part is not None or clock.meridiem is Meridiem.KNOWN:
+        return time
+    if line.words[0] not in _IN_THE_EVENING or clock.hour not in _DINNER_HOURS:
+        return time
+    return time._replace(part=DayPart.EVENING)
 
 
 def _add_reminders(

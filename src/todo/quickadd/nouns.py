@@ -39,7 +39,9 @@ def keep_topics(line: Line, found: Sequence[Found]) -> list[Found]:
 
 def _is_topic(line: Line, at: int, found: Found) -> bool:
     is_day = isinstance(found.value, Due) and len(found.value.days) == 1
-    return is_day and at > 0 and line.words[at - 1] in _BEFORE_TOPIC
+    # Also in "re: friday".
+    before = at - 1 - (line.words[at - 1] == ":")
+    return is_day and at > 0 and line.words[before] in _BEFORE_TOPIC
 
 
 def keep_nouns(line: Line, dues: Sequence[P], found: Sequence[Found]) -> list[P]:

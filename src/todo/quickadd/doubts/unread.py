@@ -6,7 +6,8 @@ from todo.quickadd.doubts.questions import ask_number, ask_part
 from todo.quickadd.result import Question, Span
 from todo.quickadd.rules.patterns import EVERY, RECURRING
 from todo.quickadd.times.clock import DAY_PARTS, PLURAL_PARTS
-from todo.quickadd.tokens.line import Line, TokenKind
+from todo.quickadd.tokens.line import Line
+from todo.quickadd.tokens.numbers import SUFFIXES
 from todo.quickadd.vocabulary import (
     CARDINALS,
     DISTANT_DAYS,
@@ -133,16 +134,19 @@ def _find_several(line: Line) -> tuple[int, int] | None:
 
 def _find_more_numbers(line: Line, last: int) -> int:
     """Find the last token of `at 9, 12 and 5`, `march 20, 21` behind its first, or this one."""
-    if not line.has_number(last) and line.words[last] not in _HALVES:
+    is_ordinal = line.words[last] in SUFFIXES and line.has_number(last - 1)
+    if not is_ordinal and not line.has_number(last) and line.words[last] not in _HALVES:
         return last
     at = last
     while line.words[at + 1] in _JOINING:
         start = line.skip(at + 2, "and")
-        after = line[start + 1]
-        is_number = 0 <= line.number(start) <= _MAX_NUMBER and line.ends(start + 1)
-        if not is_number or (after.kind is TokenKind.WORD and after.text not in _AFTER_NUMBERS):
+        end = start + 1 + is_ordinal
+        is_number = 0 <= line.number(start) <= _MAX_NUMBER and line.ends(end)
+        if not is_number or (is_ordinal and line.words[end - 1] not in SUFFIXES):
             break
-        at = start
+        if line.has_word(end) and line.words[end] not in _AFTER_NUMBERS:
+            break
+        at = end - 1
     return at
 
 

@@ -16,7 +16,7 @@ from todo.quickadd.rules.patterns import (
     is_adverb,
 )
 from todo.quickadd.rules.qualifiers import qualified, qualify
-from todo.quickadd.rules.week_days import PLURAL_SETS, find_day_set, find_weekdays
+from todo.quickadd.rules.week_days import find_day_set, find_timetable, find_weekdays
 from todo.quickadd.times import durations
 from todo.quickadd.times.clock import PLURAL_PARTS
 from todo.quickadd.times.durations import find_duration
@@ -99,6 +99,10 @@ def _find_adverb(line: Line, at: int) -> Match[Repeat] | None:
     if line.words[at - 1] in {"a", *_BEFORE_NAME}:
         return None
     rule, end = ADVERBS[line.words[at]], line.skip(at + 1, "once")
+    days = find_weekdays(line, end) if rule.frequency is Frequency.WEEKLY else None
+    if days is not None and len(days.value.by_day) > 1:
+        # "weekly mon/thu"
+        return qualified(line, Match(replace(rule, by_day=days.value.by_day), days.end))
     found = qualified(line, Match(rule, end))
     has_days = found.value.rule != rule or _is_weekday(line, end)
     return found if has_days or is_adverb(line, end) else None
@@ -203,7 +207,8 @@ def _find_plural(line: Line, at: int) -> Match[Repeat] | None:
     word = line.words[start]
     if line.words[at - 1] in _BEFORE_NAME or line.words[start - 1] in BEFORE_ANOTHER_DAY:
         return None
-    if word not in PLURAL_WEEKDAYS and word not in PLURAL_SETS:
+    is_plural = word in PLURAL_WEEKDAYS or word in {"weekdays", "weekends"}
+    if not is_plural and find_timetable(line, start) is None:
         return _find_plural_part(line, start, has_on=has_on) if line.has_any(_PARTS) else None
     found = find_pattern(line, start)
     if found is None or not (has_on or is_adverb(line, found.end)):

@@ -12,14 +12,18 @@ _WEEKEND = ((0, 5), (0, 6))
 _MAX_WEEKDAYS = 7
 # As timetables of American schools have them.
 _TIMETABLE_DAYS: Final = {
-    "mwf": ((0, 0), (0, 2), (0, 4)), "tth": ((0, 1), (0, 3)), "tuth": ((0, 1), (0, 3)),
+    **dict.fromkeys(("mwf", "m w f", "m / w / f"), ((0, 0), (0, 2), (0, 4))),
+    **dict.fromkeys(
+        ("tth", "tuth", "t th", "tu th", "t / th", "tu / th"), ((0, 1), (0, 3))
+    ),
 }  # fmt: skip
-PLURAL_SETS: Final = frozenset({"weekdays", "weekends", *_TIMETABLE_DAYS})
+_TIMETABLE_STARTS = frozenset(words.split()[0] for words in _TIMETABLE_DAYS)
 _DAY_SETS: Final = {
     "weekday": WORKDAYS, "workday": WORKDAYS, "weekend": _WEEKEND, "weekends": _WEEKEND,
-    **_TIMETABLE_DAYS,
 }  # fmt: skip
-STARTS: Final = frozenset({*WEEKDAYS, *PLURAL_WEEKDAYS, *_DAY_SETS, *WORKDAY_STARTS})
+STARTS: Final = frozenset(
+    {*WEEKDAYS, *PLURAL_WEEKDAYS, *_DAY_SETS, *WORKDAY_STARTS, *_TIMETABLE_STARTS}
+)
 
 
 def find_day_set(line: Line, at: int) -> Match[Rule] | None:
@@ -28,7 +32,20 @@ def find_day_set(line: Line, at: int) -> Match[Rule] | None:
     if days is None:
         end = find_workday(line, at)
         days = WORKDAYS if end > 0 else None
-    return None if days is None else Match(Rule(Frequency.WEEKLY, by_day=days), end)
+    if days is None:
+        return find_timetable(line, at)
+    return Match(Rule(Frequency.WEEKLY, by_day=days), end)
+
+
+def find_timetable(line: Line, at: int) -> Match[Rule] | None:
+    """Find `mwf` or `t/th`."""
+    if line.words[at] not in _TIMETABLE_STARTS:
+        return None
+    for words, days in _TIMETABLE_DAYS.items():
+        end = line.phrase(at, words)
+        if end > 0:
+            return Match(Rule(Frequency.WEEKLY, by_day=days), end)
+    return None
 
 
 def find_days_without(line: Line, at: int) -> Match[Rule] | None:

@@ -6,7 +6,7 @@ from typing import Final
 from todo.quickadd.tokens.line import Line, Match, memoized
 from todo.quickadd.vocabulary import CARDINALS, ORDINALS, TENS
 
-_SUFFIXES = frozenset({"st", "nd", "rd", "th"})
+SUFFIXES: Final = frozenset({"st", "nd", "rd", "th"})
 _MAX_ORDINAL_DIGITS = 3
 
 
@@ -32,7 +32,7 @@ def find_ordinal(line: Line, at: int) -> Match[int] | None:
     """Find `15th`, `third`, `twenty first` or `twenty-first`."""
     if line.has_number(at):
         suffix = line[at + 1]
-        if suffix.text not in _SUFFIXES or suffix.is_spaced:
+        if suffix.text not in SUFFIXES or suffix.is_spaced:
             return None
         return Match(line.number(at), at + 2) if line.digits(at) <= _MAX_ORDINAL_DIGITS else None
     word = line.words[at]
