@@ -53,3 +53,50 @@ def test_a_choice_of_a_model_says_what_it_was_before(desk: Desk, ann: Caller) ->
     answer = desk.ask(desk.hire(model), ann, message)
     line = f'Moved "call the dentist" (due Mon 2027-03-01 {_ARROW} Mon 2027-03-15).'
     assert answer.response.startswith(line)
+
+
+def test_a_message_that_says_several_things_does_none_of_them(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, "buy bread")
+    answer = desk.ask(desk.hire(), ann, "add buy cheese and complete buy bread")
+    assert answer.response.startswith("The message says several things at once")
+    assert (answer.tool_calls, answer.degraded) == ((), None)
+
+
+def test_a_quotation_is_a_title_without_its_marks(desk: Desk, ann: Caller) -> None:
+    for message in ('add "undo"', 'add "call mom tomorrow" to my list', "add:\n- 'a'\n- \"b\""):
+        desk.ask(desk.hire(), ann, message)
+    tasks = desk.tasks(ann)
+    assert set(tasks) == {"undo", "call mom tomorrow", "a", "b"}
+    assert tasks["call mom tomorrow"]["due_date"] is None
+
+
+def test_a_list_that_there_is_not_is_named_instead_of_a_title(desk: Desk, ann: Caller) -> None:
+    answer = desk.ask(desk.hire(), ann, "add foo baz to my shopping list")
+    assert answer.response.startswith('There is no list "shopping" to which you can add tasks')
+    assert desk.tasks(ann) == {}
+
+
+def test_a_reminder_is_added_to_those_that_a_task_has(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, "call the dentist", due="2027-03-15 08:30", reminders=[10])
+    answer = desk.ask(desk.hire(), ann, "remind me about the dentist an hour before")
+    assert f"(reminders 10 min before {_ARROW} 10, 60 min before)" in answer.response
+    assert desk.tasks(ann)["call the dentist"]["reminders"] == [10, 60]
+
+
+def test_a_task_that_moves_keeps_its_time(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, "gym", due="2027-03-15 08:30")
+    answer = desk.ask(desk.hire(), ann, "move gym to 2027-03-17 same time")
+    assert f"(due Mon 2027-03-15 08:30 {_ARROW} Wed 2027-03-17 08:30)" in answer.response
+
+
+@pytest.mark.parametrize("message", ["delete everything", "delete all my tasks"])
+def test_deleting_everything_waits_and_leaves_out_what_others_see(
+    desk: Desk, ann: Caller, ben: Caller, message: str
+) -> None:
+    desk.add(ann, "one")
+    desk.add(ann, "ours", list=desk.make_list(ann, "Trip", share_with=ben.user))
+    desk.add(ben, "theirs", list=desk.make_list(ben, "Flat", share_with=ann.user))
+    answer = desk.ask(desk.hire(), ann, message)
+    assert answer.plan is not None
+    assert [each["title"] for each in answer.plan["changes"]] == ["one"]
+    assert not answer.changed

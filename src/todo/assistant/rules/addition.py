@@ -71,8 +71,8 @@ ANNOUNCING = frozenset({"add", "remember", "remind"})
 """A message that starts with one of these is an addition by its rules, or none."""
 _MEMORY = re.compile(r" *(?:when|how|where|why|who)\b")
 _BEFORE_DUE = re.compile(
-    r".*\b(?:an?|one|two|three|\d{1,3}) (?:minute|min|hour|day|week)s?"
-    r" (?:before|beforehand|earlier|in advance)"
+    r".*\b(?:(?:an?|one|two|three|four|five|six|ten|fifteen|twenty|thirty|\d{1,3})"
+    r" (?:minute|min|hour|hr|day|week)s?|half an hour) (?:before|beforehand|earlier|in advance)"
 )
 _FORGET = re.compile(
     r"(?:(?:please )?(?:don't|do not|never) (?:let me )?forget"
@@ -108,6 +108,7 @@ _LIST_HEAD = re.compile(
 )
 # "I need to drop the parcel off" is an addition, "I want to see my tasks" is not.
 _REQUESTS = COMMANDS - frozenset({"drop", "move", "push", "finish", "complete", "close", "change"})
+CHECKS = ("\u2713", "\u2714", "\u2705", "\u2611")
 _MAX_BARE_WORDS = 15
 _MIN_BARE_WORDS = 2
 _MAX_LINES = 50
@@ -117,6 +118,9 @@ def decide_addition(line: Line, context: RuleContext, index: TaskIndex) -> Decis
     """Return the addition that a message announces in words, or None."""
     if line.is_question or line.folded.startswith(("don't add", "do not add")):
         return None
+    unknown = _find_unknown_list(line, context)
+    if unknown is not None:
+        return Decision("help", "unknown-list", fields={"list": unknown})
     rest = (
         _find_command(line, context, index)
         or _find_reminder(line, context)
@@ -148,6 +152,9 @@ def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
     plain = {word.partition("'")[0] for word in line.folded.split()}
     is_short = _MIN_BARE_WORDS <= len(words) <= _MAX_BARE_WORDS
     if line.is_question or not is_short or not NOT_IN_TITLES.isdisjoint(plain):
+        return None
+    if line.text.startswith(CHECKS):
+        # Of a task that is done, and of which there is none.
         return None
     if words[0] in COMMANDS | ANNOUNCING or ". " in line.text or line.folded.startswith("get rid"):
         return None
@@ -303,6 +310,17 @@ def _find_list(rest: str, context: RuleContext, *, is_announced: bool) -> str | 
     if known is None or not (is_named or _is_thing(item, is_announced=is_announced)):
         return None
     return _mark_list(item, known)
+
+
+def _find_unknown_list(line: Line, context: RuleContext) -> str | None:
+    """Return the name of the list that a message adds something to, where there is none."""
+    found = _COMMAND.fullmatch(line.folded)
+    listed = None if found is None else _TO_LIST.fullmatch(line.folded)
+    if listed is None or not listed["own"] or not listed["noun"]:
+        return None
+    name = line.cut(listed, "list")
+    is_known = name.lower() in _ANY_LIST or ListNames(context.list_names).find(name) is not None
+    return None if is_known or QUOTED in line.folded[listed.start("list") :] else name
 
 
 def _is_thing(item: str, *, is_announced: bool) -> bool:

@@ -5,21 +5,28 @@ title, so a condition or a "not" decides nothing; a phrase that fits several tas
 """
 
 import re
+from unicodedata import category
 
 from todo.assistant.rules.decision import Decision, Intent
-from todo.assistant.rules.line import Line
-from todo.assistant.rules.task_match import Match, TaskIndex
-from todo.assistant.rules.words import is_past, same_verbs, stems
+from todo.assistant.rules.line import Line, make_line
+from todo.assistant.rules.task_match import Match, TaskIndex, join_matches, split_parts
+from todo.assistant.rules.words import is_past, same_verbs, split_words, stem, stems
 
+_MARKS = (
+    "\u2713\u2714\u2705\u2611\u274c\u2715\u2716\u2717\u2718\U0001f6ab\U0001f5d1\u26d4\u2753\u2754"
+)
+_CHECK = r"[\u2713\u2714\u2705\u2611]\ufe0f?"
 _DONE = (
     r"(?:done|finished|completed|complete|sorted out|sorted|taken care of|handled|dealt with"
-    r"|settled|off my list|off my plate|ticked off|checked off|\u2713|\u2714|\u2705)"
+    rf"|settled|off my list|off my plate|ticked off|checked off|{_CHECK})"
 )
 _SOON = r"(?:(?:just|finally|already|now|also|both|all|successfully|actually|has|have|been) )*"
 _LATELY = re.compile(
-    r"(?<![ ,])[ ,]+(?:now|today|already|finally|at last|yesterday|just now"
-    r"|this (?:morning|afternoon|evening|week)"
-    r"|last night|earlier|tonight|(?:an|\d+|two|three|a few) (?:hour|minute|day)s? ago|as well|too"
+    # "due today" says which.
+    r"(?<![ ,])(?<!\bdue)(?<!\bfor)(?<!\bfrom)[ ,]+"
+    r"(?:now|today|already|finally|at last|yesterday|just now"
+    r"|this (?:morning|afternoon|evening|week)|last night|earlier|tonight"
+    r"|(?:an|\d+|two|three|a few) (?:hour|minute|day)s? ago|as well|too"
     r"|by the way|btw|so)\Z"
 )
 _OFF_LIST = re.compile(
@@ -30,7 +37,7 @@ _MARK_DONE = re.compile(
     rf"(?:mark|set|tick|cross|flag) (?P<x>\S.*?) (?:(?:as|to) )?(?:{_DONE}|off)"
     # "check that it is done" wants to know.
     rf"|check (?P<w>\S.*?) (?:(?:as|to) (?:{_DONE}|off)|off)"
-    rf"|(?:(?:check|tick|cross|strike) off|\[x\]|[\u2713\u2714\u2705]) (?P<y>\S.*)"
+    rf"|(?:(?:check|tick|cross|strike) off|\[x\]|{_CHECK}) (?P<y>\S.*)"
     r"|(?:tick|complete) (?P<z>\S.*)"
 )
 _SAY_DONE = re.compile(
@@ -42,8 +49,10 @@ _IS_DONE = re.compile(
     rf"(?P<x>\S.*?)(?: (?:is|are|was|were|got|has been|have been|'s|been)|'s)? {_SOON}{_DONE}"
     rf"|(?P<y>\S.*?)(?:: ?| ?- |, ?){_DONE}"
 )
+# "I called off the dentist" is not "I called the dentist".
+_PARTICLE = r"(?: (?:up|(?<!called )(?<!put )(?:off|out|in)))?"
 _I_DID = re.compile(
-    rf"(?:i|we)(?:'ve|'d| have)? {_SOON}(?P<verb>[a-z]+)(?: (?:up|off|out|in))? (?P<x>\S.*)"
+    rf"(?P<who>(?:i|we)(?:'ve|'d| have)? )?{_SOON}(?P<verb>[a-z]+){_PARTICLE} (?P<x>\S.*)"
 )
 _WAS_DONE = re.compile(
     rf"(?P<x>\S.*?) (?:is|are|was|were|got|has been|have been) {_SOON}(?P<verb>[a-z]+)"
@@ -67,6 +76,14 @@ _DELETE = re.compile(
     r"|i (?:don't|do not|no longer) need (?P<z>\S.*?)(?: any ?more)?[,.;]? (?:please )?"
     r"(?:delete|remove|drop|scrap) (?:it|that|them)"
 )
+_EVERY_TASK = r"(?:all|every|each)(?: of)?(?: (?:my|the|our))?(?: open)? (?:tasks?|to-?dos?|items?)"
+_DELETE_ALL = re.compile(
+    rf"(?:delete|remove|erase|clear|purge|trash) (?:everything|all|{_EVERY_TASK}"
+    r"|(?:everything|all)(?: (?:on|from|in) (?:my|the) (?:todo |to-do |task )?list))"
+)
+_COMPLETE_ALL = re.compile(
+    rf"complete {_EVERY_TASK}|(?:mark|check|tick) (?:off )?{_EVERY_TASK}(?: (?:as )?{_DONE}| off)?"
+)
 _TASK_NOUN = re.compile(
     r"\b(?:task|tasks|todo|todos|to-do|item|items|entry|reminder|one)\b|\A(?:all|every|both)\b"
 )
@@ -80,6 +97,7 @@ def decide_done(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | 
         opened: The open tasks.
         closed: The completed ones.
     """
+    line = _without_emoji(line)
     reopened = _decide_reopen(line, closed)
     if reopened is not None:
         return reopened
@@ -97,6 +115,8 @@ def _decide_reopen(line: Line, closed: TaskIndex) -> Decision | None:
 
 
 def _decide_delete(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | None:
+    if _DELETE_ALL.fullmatch(line.folded):
+        return _decide_all("delete", line, opened)
     found = _DELETE.fullmatch(line.folded)
     if found is None:
         return None
@@ -114,6 +134,8 @@ def _decide_delete(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision
 
 def _decide_complete(line: Line, opened: TaskIndex) -> Decision | None:
     text = _cut_lately(line.folded)
+    if _COMPLETE_ALL.fullmatch(text):
+        return _decide_all("complete", line, opened)
     marked = _MARK_DONE.fullmatch(text)
     if marked is not None:
         # "complete the form" may be a task of that name, or a new one.
@@ -128,19 +150,60 @@ def _decide_complete(line: Line, opened: TaskIndex) -> Decision | None:
     return None
 
 
+def _decide_all(intent: Intent, line: Line, opened: TaskIndex) -> Decision | None:
+    """Return all tasks of the person, unless a task has that name."""
+    return None if opened.match(line.text).found else _decide(intent, Match(opened.find_own()))
+
+
 def _decide_by_verb(line: Line, text: str, opened: TaskIndex) -> Decision | None:
     """Return the task whose own verb the message has in the past: "I called the dentist"."""
-    found = _I_DID.fullmatch(text) or _WAS_DONE.fullmatch(text)
-    if found is None or not is_past(found["verb"]):
+    tries = (pattern.fullmatch(text) for pattern in (_I_DID, _WAS_DONE))
+    found = next((each for each in tries if each is not None and is_past(each["verb"])), None)
+    if found is None:
         return None
-    words = stems(_cut_articles(line.cut(found)))
-    if not words:
+    is_bare = "who" in found.groupdict() and found["who"] is None
+    if is_bare and _SAY_DONE.fullmatch(text):
+        # "finished the report" says nothing about its verb.
         return None
-    for verb in same_verbs(found["verb"]):
-        match = opened.match_words([verb, *words])
+    phrase = line.cut(found)
+    match = _match_verb(found["verb"], phrase, opened, is_bare=is_bare)
+    if not match:
+        parts = split_parts(phrase)
+        first = [_match_verb(found["verb"], part, opened, is_bare=is_bare) for part in parts[:1]]
+        others = [_match_part(found["verb"], part, opened, is_bare=is_bare) for part in parts[1:]]
+        match = join_matches([*first, *others]) if parts else match
+    return _decide("complete", match)
+
+
+def _match_part(verb: str, part: str, opened: TaskIndex, *, is_bare: bool) -> Match:
+    """Return the task of a part of an enumeration, which can have a verb of its own."""
+    own, _, rest = part.lower().partition(" ")
+    if rest and is_past(own):
+        return _match_verb(own, rest, opened, is_bare=is_bare)
+    return _match_verb(verb, part, opened, is_bare=is_bare)
+
+
+def _match_verb(verb: str, phrase: str, opened: TaskIndex, *, is_bare: bool) -> Match:
+    """Return the task with a verb and the words of a phrase.
+
+    Args:
+        verb: As the message has it, in the past.
+        phrase: What follows it.
+        opened: The open tasks.
+        is_bare: Nothing says who did it. Then the verb must be the first word of the title, and
+            not in the same form: "read the novel" may be said of what is to be done.
+    """
+    words = stems(_cut_articles(phrase))
+    for same in same_verbs(verb) if words else ():
+        match = opened.match_words([same, *words])
+        if match and is_bare:
+            fitting = match.found or match.candidates
+            first = [split_words(task.title)[0] for task in fitting]
+            if any(stem(word) != same or word == verb for word in first):
+                return Match()
         if match:
-            return _decide("complete", match)
-    return None
+            return match
+    return Match()
 
 
 def _decide_by_phrase(line: Line, text: str, opened: TaskIndex) -> Decision | None:
@@ -159,6 +222,22 @@ def _cut_phrase(line: Line, found: re.Match[str]) -> str:
     group = next(name for name in ("x", "y", "z", "w") if found.groupdict().get(name))
     phrase = line.cut(found, group).lstrip(": ")
     return phrase[: len(_OFF_LIST.sub("", phrase.lower()))]
+
+
+def _without_emoji(line: Line) -> Line:
+    """Return a line without the emoji around it; a check mark says something."""
+    start, end = 0, len(line.text)
+    while start < end and _is_decoration(line.text[start]):
+        start += 1
+    while start < end and _is_decoration(line.text[end - 1]):
+        end -= 1
+    return line if (start, end) == (0, len(line.text)) else make_line(line.text[start:end])
+
+
+def _is_decoration(char: str) -> bool:
+    # Crosses and bins say something, too.
+    is_emoji = char.isspace() or char in "\u200d\ufe0f" or category(char) in {"So", "Sk"}
+    return is_emoji and char not in _MARKS
 
 
 def _cut_lately(folded: str) -> str:

@@ -36,6 +36,7 @@ class TaskName:
         is_completed: It is completed.
         due: Its due in ISO 8601, or None.
         is_shared: Its owner is another account, or its list has shares.
+        reminders: When it reminds, in minutes before its due.
     """
 
     id: str
@@ -45,6 +46,7 @@ class TaskName:
     is_completed: bool
     due: str | None
     is_shared: bool
+    reminders: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ nothing, a question changes nothing, and what is in quotation marks is a title. 
 text of bounded length once for each of its patterns.
 """
 
+import re
+from itertools import islice
+
 from todo.assistant.rules.addition import decide_addition, decide_bare, decide_lines, decide_need
 from todo.assistant.rules.completion import decide_done
 from todo.assistant.rules.decision import Decision, RuleContext
@@ -17,6 +20,12 @@ from todo.assistant.rules.update import decide_update
 
 MAX_LENGTH = 1_000
 """Characters of a message of one line that rules decide about."""
+_MAX_PARTS = 3
+_NEXT_COMMAND = re.compile(
+    r"(?:,? and(?: then| also)?|[,;] ?(?:then|also)?|,? then|\. (?:then|also)?) ?(?:please )?"
+    r"(?=(?:add|create|remind me|complete|delete|remove|move|rename|reopen|postpone|reschedule"
+    r"|mark|tick|check off|uncheck|untick|tag)\b)"
+)
 
 
 def decide(message: str, context: RuleContext) -> Decision | None:
@@ -34,7 +43,11 @@ def decide(message: str, context: RuleContext) -> Decision | None:
     if len(message) > MAX_LENGTH:
         return None
     line = make_line(message)
-    return _decide_line(line, context) if line.text else None
+    if not line.text:
+        return None
+    if not line.is_question and _has_several(line, context):
+        return Decision("help", "several")
+    return _decide_line(line, context)
 
 
 def _decide_line(line: Line, context: RuleContext) -> Decision | None:
@@ -59,6 +72,22 @@ def _decide_line(line: Line, context: RuleContext) -> Decision | None:
     # "I need to push the report to friday" could be either.
     is_change = _find_changes(make_line(needed.text), context, opened, closed)
     return None if is_change else needed
+
+
+def _has_several(line: Line, context: RuleContext) -> bool:
+    """Return whether two parts of a message are decided each: "add cheese and complete the gym"."""
+    found = islice(_NEXT_COMMAND.finditer(line.folded), _MAX_PARTS)
+    return any(
+        _is_command(line.text[: joint.start()], context)
+        and _is_command(line.text[joint.end() :], context)
+        for joint in found
+    )
+
+
+def _is_command(text: str, context: RuleContext) -> bool:
+    part = make_line(text)
+    decision = _decide_line(part, context) if part.text else None
+    return decision is not None and decision.intent not in {"find", "help"}
 
 
 def _find_changes(

@@ -91,6 +91,17 @@ def fold(text: str) -> str:
     return "".join(" " if char.isspace() else char for char in folded)
 
 
+def is_quotation(text: str) -> bool:
+    """Return whether all of a text is in quotation marks."""
+    return next(find_literals(text), None) == (0, len(text)) and not text.startswith("\\")
+
+
+def unquote(text: str) -> str:
+    """Return a text without quotation marks around it."""
+    text = text.strip()
+    return text[1:-1].strip() if is_quotation(text) else text
+
+
 def _end_of(pattern: re.Pattern[str], folded: str, start: int) -> int:
     found = pattern.match(folded, start)
     return start if found is None else found.end()

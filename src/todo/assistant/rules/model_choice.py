@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from todo.assistant.rules.addition import ANNOUNCING, cut_addition, decide_addition
+from todo.assistant.rules.addition import ANNOUNCING, CHECKS, cut_addition, decide_addition
 from todo.assistant.rules.decision import Decision, Intent, RuleContext, TaskName
 from todo.assistant.rules.engine import MAX_LENGTH
 from todo.assistant.rules.line import Line, make_line
@@ -28,6 +28,7 @@ from todo.assistant.rules.vocabulary import (
 from todo.assistant.rules.words import is_near, is_past, same_verbs, split_words, stem
 from todo.quickadd.parser import parse_quick_add
 
+_MANY = frozenset({"all", "every", "everything"})
 _MAX_LEFT = 3
 _MAX_TASKS = 50
 _DUPLICATE = 0.6
@@ -35,7 +36,8 @@ _REQUEST_OF_US = re.compile(r"(?:can|could) we\b")
 # "if", "not", and what others did.
 _DOUBT = re.compile(
     r"\b(?:not|never|if|when|once|unless|should|would|might|maybe|perhaps|almost|nearly|wonder|wish"
-    r"|hope|will|he|she|they|said|says|told|someone|somebody|forgot)\b|n't\b|'ll\b"
+    r"|hope|will|he|she|they|said|says|told|someone|somebody|forgot"
+    r"|(?:called|call|put|calling|putting) off)\b|n't\b|'ll\b"
 )
 _ALL_BUT = re.compile(
     r"\b(?:except|excepting|excluding|but|besides|apart|aside from|other than|rather than)\b"
@@ -63,7 +65,7 @@ _ADDS = re.compile(
 )
 _DONE = re.compile(
     r"\b(?:done|finished|completed|complete|sorted|handled|mark|marked|tick|ticked|cross|crossed"
-    r"|check|checked|settled)\b|\u2713|\u2714|\u2705"
+    r"|check|checked|settled)\b|[\u2713\u2714\u2705\u2611]"
 )
 _DELETES = re.compile(
     r"\b(?:delete|remove|drop|scrap|erase|trash|bin|discard|rid|forget|cancel|kill|unneeded"
@@ -227,6 +229,9 @@ def _is_done_by_us(title: Sequence[str], clause: str) -> bool:
     words = clause.replace("'", " ").split()
     for at, word in enumerate(words):
         if is_past(word) and not set(same_verbs(word)).isdisjoint(title):
+            if stem(word) == word and not {"i", "we"} & set(words[:at]):
+                # "read the novel" may be said of what is to be done.
+                return False
             before = [each for each in words[:at] if each not in _BEFORE_VERB - _PASSIVE]
             return not before or before[-1] in _PASSIVE
     return False
@@ -267,10 +272,10 @@ def _find_rivals(
 def _is_addition(line: Line, context: RuleContext) -> bool:
     """Return whether a message has something of an addition, and is not about a task."""
     first = split_words(line.text)[:1]
-    if not first or first[0] in COMMANDS - {"cancel", "finish", "drop"}:
+    if not first or first[0] in (COMMANDS - {"cancel", "finish", "drop"}) | _MANY:
         return False
     said = line.folded.replace("don't let me forget", "").replace("don't forget", "")
-    if _DENIAL.search(said) or _LOOKS.search(said) or _is_talk(line):
+    if _DENIAL.search(said) or _LOOKS.search(said) or _is_talk(line) or said.startswith(CHECKS):
         return False
     if first[0] in ANNOUNCING:
         local = context.now.astimezone(context.zone)

@@ -5,6 +5,7 @@ A due counts only if the parser of quick add reads all of it; the words before i
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from todo.assistant.rules.decision import Decision, RuleContext
 from todo.assistant.rules.line import Line
@@ -45,6 +46,8 @@ _NO_DUE = re.compile(
     r" (?:from|of|for|on) (?P<x>\S.*)"
     r"|(?P<y>\S.*?) (?:has|have) no (?:due date|deadline)(?: any ?more)?"
 )
+# A new day keeps the time of a due.
+_SAME_TIME = re.compile(r",? (?:(?:at|with|for) )?(?:the )?same (?:time|hour)\Z")
 _INSTEAD = re.compile(r"(?P<x>\S.*?),? instead")
 _BEFORE_DUE = re.compile(
     r"(?:(?:forward|back|out|off|up|on|over|due|it) )?(?:to|until|till|for|on|by|at|onto) "
@@ -55,6 +58,8 @@ _LONGEST_DUE = 60
 
 def decide_reschedule(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
     """Return the new due that a message gives to tasks, or None."""
+    end = len(_SAME_TIME.sub("", line.folded))
+    line = replace(line, text=line.text[:end], folded=line.folded[:end])
     removed = _NO_DUE.fullmatch(line.folded)
     if removed is not None:
         group = "x" if removed["x"] else "y"

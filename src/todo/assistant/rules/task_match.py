@@ -35,8 +35,12 @@ _WHEN = r"(?P<when>overdue|late|due today|due tomorrow|for today|from today|for 
 _ALL_DUE = re.compile(
     rf"(?:{_WHEN.replace('when', 'first')}(?: {_ALL_NOUNS})?|(?:{_ALL_NOUNS} )?{_THAT_IS}{_WHEN})"
 )
+_OF_DAY = re.compile(
+    rf"(?:(?:all|each|every)(?: of)? )?(?:(?:the|my|our) )?(?P<day>today|tomorrow)'s {_ALL_NOUNS}"
+)
 _ALL_OF_LIST = re.compile(
-    rf"(?:{_ALL_NOUNS} )?{_THAT_IS}(?:on|in|from|of) (?:(?:the|my|our) )?(?P<list>\S.*?)(?: list)?"
+    rf"(?:{_ALL_NOUNS} )?{_THAT_IS}(?:on|in|from|of|at) (?:(?:the|my|our) )?"
+    r"(?P<list>\S.*?)(?: list)?"
     rf"|(?P<first>\S.*?) {_ALL_NOUNS}"
 )
 _ALL_ABOUT = re.compile(
@@ -79,10 +83,19 @@ class TaskIndex:
             for word in title:
                 self._numbers[word].add(number)
 
+    def find_own(self) -> tuple[TaskName, ...]:
+        """Return all tasks that nobody else sees."""
+        return tuple(task for task in self._tasks if not task.is_shared)
+
     def match(self, phrase: str) -> Match:
         """Return the tasks that a phrase names."""
         phrase = " ".join(phrase.split())
-        return self._match_group(phrase) or self._match_one(phrase) or self._match_parts(phrase)
+        return (
+            self._match_day(phrase)
+            or self._match_group(phrase)
+            or self._match_one(phrase)
+            or self._match_parts(phrase)
+        )
 
     def match_words(self, words: Iterable[str]) -> Match:
         """Return the tasks whose titles have all of these stems."""
@@ -101,18 +114,13 @@ class TaskIndex:
 
     def _match_parts(self, phrase: str) -> Match:
         """Return the tasks of a phrase that enumerates them."""
-        parts = [part for part in _PARTS.split(phrase) if part.strip()]
-        if not 1 < len(parts) <= _MAX_PARTS:
-            return Match()
-        matches = [self._match_one(part) for part in parts]
-        if not all(matches):
-            return Match()
-        doubtful = [match for match in matches if not match.found]
-        if doubtful:
-            return Match(candidates=doubtful[0].candidates)
-        found = dict.fromkeys(match.found[0].id for match in matches)
-        by_id = {match.found[0].id: match.found[0] for match in matches}
-        return Match(tuple(by_id[each] for each in found))
+        parts = split_parts(phrase)
+        return join_matches([self._match_one(part) for part in parts]) if parts else Match()
+
+    def _match_day(self, phrase: str) -> Match:
+        """Return the tasks of "today's tasks"."""
+        of_day = _OF_DAY.fullmatch(phrase.casefold().replace("\u2019", "'"))
+        return Match() if of_day is None else Match(tuple(self._find_due(of_day["day"])))
 
     def _match_group(self, phrase: str) -> Match:
         """Return the tasks of "both calls", "all overdue tasks", "everything on my Home list"."""
@@ -168,6 +176,23 @@ class TaskIndex:
     def _find_near(self, word: str) -> set[int]:
         near = (numbers for other, numbers in self._numbers.items() if is_near(word, other))
         return set().union(*near)
+
+
+def split_parts(phrase: str) -> list[str]:
+    """Return the parts of a phrase that enumerates some; nothing for any other phrase."""
+    parts = [part for part in _PARTS.split(phrase) if part.strip()]
+    return parts if 1 < len(parts) <= _MAX_PARTS else []
+
+
+def join_matches(matches: Sequence[Match]) -> Match:
+    """Return what the parts of a phrase name together: nothing where one of them names nothing."""
+    if not all(matches):
+        return Match()
+    doubtful = [match for match in matches if not match.found]
+    if doubtful:
+        return Match(candidates=doubtful[0].candidates)
+    by_id = {match.found[0].id: match.found[0] for match in matches}
+    return Match(tuple(by_id.values()))
 
 
 @lru_cache(8192)

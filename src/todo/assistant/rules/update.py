@@ -4,9 +4,8 @@ import re
 from typing import Any
 
 from todo.assistant.rules.decision import Decision, RuleContext
-from todo.assistant.rules.line import Line
+from todo.assistant.rules.line import Line, is_quotation, unquote
 from todo.assistant.rules.task_match import Match, TaskIndex
-from todo.quickadd.literals import find_literals
 from todo.quickadd.marks import ListNames
 
 _RENAME = re.compile(
@@ -60,6 +59,20 @@ _REMOVE_TAG = (
 _MOVE = re.compile(
     r"(?:move|transfer|file|shift|reassign) (?P<x>\S.*?) (?:to|into|in|onto|under)"
     r" (?:(?:the|my|our) )?(?:list )?(?P<list>\S.{0,60}?)(?: list)?"
+    # "put the slides on the shelf" is no list.
+    r"|put (?P<y>\S.*?) (?:on|in|into|onto) (?:(?:the|my|our) )?(?P<of>\S.{0,60}?) list"
+)
+_NUMBERS = {
+    "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "five": 5, "ten": 10, "fifteen": 15,
+    "twenty": 20, "thirty": 30,
+}  # fmt: skip
+_MINUTES = {"minute": 1, "min": 1, "hour": 60, "hr": 60, "day": 1440, "week": 10_080}
+_TIME = rf"(?:(?:{'|'.join(_NUMBERS)}|\d{{1,3}}) ?(?:{'|'.join(_MINUTES)})s?|half an hour)"
+_LENGTH = re.compile(r"(?P<number>[a-z]+|\d+) ?(?P<unit>[a-z]+?)s?")
+_REMINDER = re.compile(
+    r"(?:remind me|set (?:me )?a reminder) (?:(?:about|of|to|for) )?(?P<x>\S.*?),?"
+    rf" (?P<after>{_TIME}) (?:before|beforehand|earlier|in advance|ahead)"
+    rf"|remind me (?P<first>{_TIME}) before (?P<y>\S.*)"
 )
 _MAX_SPLITS = 6
 
@@ -71,6 +84,7 @@ def decide_update(line: Line, context: RuleContext, index: TaskIndex) -> Decisio
         or _decide_priority(line, index)
         or _decide_tags(line, index)
         or _decide_list(line, context, index)
+        or _decide_reminder(line, index)
     )
 
 
@@ -90,7 +104,7 @@ def cut_fields(line: Line, context: RuleContext) -> dict[str, Any]:
         return {"list": moved[1]}
     renamed = _RENAME.fullmatch(line.folded)
     splits = [] if renamed is None else list(_TO.finditer(line.folded, renamed.start("x")))
-    return {} if len(splits) != 1 else {"title": _unquote(line.text[splits[0].end() :])}
+    return {} if len(splits) != 1 else {"title": unquote(line.text[splits[0].end() :])}
 
 
 def _decide_title(line: Line, index: TaskIndex) -> Decision | None:
@@ -106,11 +120,11 @@ def _decide_title(line: Line, index: TaskIndex) -> Decision | None:
     decisions = []
     for split in splits:
         old, new = line.text[start : split.start()].strip(), line.text[split.end() :].strip()
-        if not new or (is_quoted and not (_is_quotation(old) and _is_quotation(new))):
+        if not new or (is_quoted and not (is_quotation(old) and is_quotation(new))):
             continue
         match = index.match(old)
         if match:
-            decisions.append(_decide(match, {"title": _unquote(new)}))
+            decisions.append(_decide(match, {"title": unquote(new)}))
     if not decisions or any(each != decisions[0] for each in decisions):
         return None
     return decisions[0]
@@ -148,27 +162,43 @@ def _decide_list(line: Line, context: RuleContext, index: TaskIndex) -> Decision
     return _decide(match, {"list": name}) if match else None
 
 
+def _decide_reminder(line: Line, index: TaskIndex) -> Decision | None:
+    """Return the reminder that a message adds to a task with a due time, or None."""
+    found = _REMINDER.fullmatch(line.folded)
+    if found is None:
+        return None
+    match = index.match(line.cut(found, "x" if found["x"] else "y"))
+    fitting = match.found or match.candidates
+    if len(match.found) > 1 or any(task.due is None or "T" not in task.due for task in fitting):
+        # A reminder counts from a time.
+        return None
+    kept = [minutes for task in match.found for minutes in task.reminders]
+    minutes = _read_minutes(found["after"] or found["first"])
+    return _decide(match, {"reminders": sorted({*kept, minutes})}) if match else None
+
+
+def _read_minutes(text: str) -> int:
+    """Return the length of "half an hour" or "2 days"."""
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        return _MINUTES["hour"] // 2
+    number = found["number"]
+    return (_NUMBERS.get(number) or int(number)) * _MINUTES[found["unit"]]
+
+
 def _find_move(line: Line, context: RuleContext) -> tuple[str, str] | None:
     found = _MOVE.fullmatch(line.folded)
     if found is None:
         return None
-    name = ListNames(context.list_names).find(line.cut(found, "list").strip("\"'"))
-    return None if name is None else (line.cut(found), name)
+    task, place = ("x", "list") if found["x"] else ("y", "of")
+    name = ListNames(context.list_names).find(line.cut(found, place).strip("\"'"))
+    return None if name is None else (line.cut(found, task), name)
 
 
 def _cut_tag(line: Line, found: re.Match[str]) -> str:
     groups = found.groupdict()
     group = "tag" if groups.get("tag") else "sign"
-    return _unquote(line.cut(found, group)).lstrip("#@+")
-
-
-def _is_quotation(text: str) -> bool:
-    return next(find_literals(text), None) == (0, len(text))
-
-
-def _unquote(text: str) -> str:
-    text = text.strip()
-    return text[1:-1].strip() if _is_quotation(text) else text
+    return unquote(line.cut(found, group)).lstrip("#@+")
 
 
 def _decide(match: Match, fields: dict[str, Any]) -> Decision:

@@ -31,7 +31,14 @@ HELP = (
     "You can add, find, complete, reopen, change, move and delete tasks. Deletions and large"
     f" changes wait for your confirmation, and everything can be undone.\n{EXAMPLES}"
 )
-SMALL_TALK = {"greeting": f"Hello. {HELP}", "thanks": "You're welcome.", "plan": ""}
+SMALL_TALK = {
+    "greeting": f"Hello. {HELP}",
+    "thanks": "You're welcome.",
+    "plan": "",
+    "several": (
+        "The message says several things at once, so nothing was done. Send them one at a time."
+    ),
+}
 NOT_UNDERSTOOD = f"That was not understood, so nothing was done.\n{EXAMPLES}"
 STOPPED = "The model stopped early. The changes that it made until then stay."
 PLAN_TOO_LONG = "That changes too much for one plan, so nothing of it was done. Name fewer tasks."
@@ -294,6 +301,14 @@ def say_refused(error: ProblemError) -> str:
     lines = [_REFUSED.get(error.status, escape(error.detail))]
     lines += [f"- {escape(str(each['message']))}" for each in error.errors or ()]
     return "\n".join(lines)
+
+
+def say_unknown_list(name: str) -> str:
+    """Return that a message names a list that there is not, or not for this token."""
+    return (
+        f"There is no list {quote(name, _TITLE_LENGTH)} to which you can add tasks here, so nothing"
+        " was added. Name another list or none, or write the title in quotation marks."
+    )
 
 
 def say_candidates(tasks: Sequence[TaskName]) -> str:

@@ -21,7 +21,7 @@ _MAX_SHARED_LISTS = 20
 _MAX_OF_SHARED_LIST = 50
 _FIELDS = (
     *("id", "owner", "title", "version", "list_id", "is_completed"),
-    *("due_date", "due_at", "completed_at", "updated_at"),
+    *("due_date", "due_at", "completed_at", "updated_at", "reminders"),
 )
 
 
@@ -111,4 +111,5 @@ def _name(task: Document, lists: VisibleLists, time: AccountTime, *, is_shared: 
         # In the zone of the account: in UTC it can be another day.
         due=time.show(task["due_at"]) if task["due_at"] else task["due_date"],
         is_shared=is_shared,
+        reminders=tuple(task["reminders"]),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from todo.assistant.rules.decision import Decision
+from todo.assistant.rules.line import is_quotation, unquote
 from todo.assistant.turn import answer_text
 from todo.assistant.turn.pending_plan import PendingPlans
 from todo.assistant.turn.tool_runner import ToolRunner
@@ -56,10 +57,16 @@ class DecisionRunner:
         return await actions.get(decision.intent, self._run_on_tasks)(decision)
 
     async def _help(self, decision: Decision) -> str:
+        if decision.text == "unknown-list":
+            return answer_text.say_unknown_list(decision.fields["list"])
         return answer_text.SMALL_TALK.get(decision.text, answer_text.HELP)
 
     async def _add(self, decision: Decision) -> str:
-        lines = [{"text": line} for line in decision.text.split("\n")]
+        # A quotation is a title as it is; quick add keeps the marks.
+        lines = [
+            {"title": unquote(line)} if is_quotation(line.strip()) else {"text": line}
+            for line in decision.text.split("\n")
+        ]
         return await self._change("add_tasks", lines, "Added")
 
     async def _run_on_tasks(self, decision: Decision) -> str:
