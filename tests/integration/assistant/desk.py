@@ -41,6 +41,8 @@ from todo.transfer.ical.importer import import_calendar
 from todo.writes.unit_of_work import UnitOfWork
 
 DEADLINE_S = 600
+UNDECIDED = "hmm, my head is spinning"
+"""Rules do not decide this."""
 Reply = Callable[[ModelRequest], ModelAnswer]
 
 
@@ -90,6 +92,28 @@ class Model:
 
     async def close(self) -> None:
         pass
+
+
+class HangingModel(Model):
+    """A model that never answers.
+
+    Attributes:
+        thinks: Is set from the first request on.
+    """
+
+    def __init__(self, mode: Mode) -> None:
+        super().__init__(mode)
+        self.thinks = asyncio.Event()
+
+    async def ask(self, *_args: object, **_more: object) -> ModelAnswer:
+        self.thinks.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def note(answer: TurnAnswer) -> EarlierMessage:
+    """Return an answer as the next turns of its conversation get it."""
+    return EarlierMessage("assistant", answer.response, answer.run_id if answer.changed else None)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.assistant.desk import Desk, Model, choose, say
+from tests.integration.assistant.desk import UNDECIDED, Desk, Model, choose, say
 from todo.core.caller import Caller
 
 _ARROW = "\u2192"
@@ -38,7 +38,7 @@ def test_a_change_of_a_model_shows_what_it_overwrote(desk: Desk, ann: Caller) ->
     fields = f'"title": "x", "description": "", "priority": "low", "id": "{task_id}"'
     call = ("update_tasks", f'{{"tasks": [{{{fields}}}]}}')
     model = Model("tools", say("", *[call] * 9), say("", *[call] * 9), say("All is well."))
-    answer = desk.ask(desk.hire(model), ann, "hmm, my head is spinning")
+    answer = desk.ask(desk.hire(model), ann, UNDECIDED)
     assert answer.response == (
         f'All is well.\nChanged "Finish quarterly report" {_ARROW} "x"'
         f' (priority none {_ARROW} low, description "for Lena" {_ARROW} none).\n'

@@ -1,18 +1,18 @@
-"""Budgets of the assistant: what an answer says about them."""
+"""Budgets of the assistant: what they refuse, and what an answer says about them."""
 
+import asyncio
 import re
 from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
-from tests.integration.assistant.desk import Desk, Model, choose
+from tests.integration.assistant.desk import UNDECIDED, Desk, Model, choose
 from tests.integration.assistant.turn_world import STREAM, Play, TurnWorld
+from todo.assistant.model.client import Mode, ModelAnswer, ModelError, TokenCount
 from todo.assistant.turn.runner import Assistant
 from todo.core.caller import Caller
 from todo.core.errors import RateLimitedError
-
-UNDECIDED = "hmm, my head is spinning"
 
 
 def test_an_answer_has_what_is_left_in_its_headers(play: Play) -> None:
@@ -61,3 +61,58 @@ def test_a_token_at_its_end_leaves_the_model_and_messages_to_the_person(
     with pytest.raises(RateLimitedError, match="2 messages per minute with one API token"):
         desk.ask(assistant, agent, UNDECIDED)
     assert desk.ask(assistant, ann, UNDECIDED).degraded is None
+
+
+def test_a_used_up_budget_of_turns_refuses_the_message(desk: Desk, ann: Caller) -> None:
+    assistant = desk.hire(ai_turns_per_minute=2)
+    for _ in range(2):
+        desk.ask(assistant, ann, "help")
+    with pytest.raises(RateLimitedError, match="2 messages per minute; 0 are left") as hit:
+        desk.ask(assistant, ann, "add buy milk")
+    assert int(hit.value.headers["Retry-After"]) > 0
+    assert desk.tasks(ann) == {}
+
+
+def test_a_used_up_budget_of_calls_refuses_the_message(desk: Desk, ann: Caller) -> None:
+    assistant = desk.hire(ai_tool_calls_per_hour=1)
+    desk.ask(assistant, ann, "add buy milk")
+    with pytest.raises(RateLimitedError, match="1 tool call per hour"):
+        desk.ask(assistant, ann, "add buy bread")
+    assert set(desk.tasks(ann)) == {"buy milk"}
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+@pytest.mark.parametrize("mode", ["json_schema", "tools"])
+def test_a_request_without_an_answer_uses_up_the_budget(
+    desk: Desk,
+    ann: Caller,
+    mode: Mode,
+    leaves: bool,  # noqa: FBT001
+) -> None:
+    class Broken(Model):
+        async def ask(
+            self, *_args: object, used: TokenCount | None = None, **_more: object
+        ) -> ModelAnswer:
+            assert used is not None
+            used.prompt, used.output = 40, 20
+            if leaves:
+                raise asyncio.CancelledError
+            raise ModelError("interrupted")
+
+    assistant = desk.hire(Broken(mode), ai_tokens_per_day=50)
+    if leaves:
+        with pytest.raises(asyncio.CancelledError):
+            desk.ask(assistant, ann, UNDECIDED)
+    else:
+        first = desk.ask(assistant, ann, UNDECIDED)
+        assert (first.degraded, first.prompt_tokens, first.output_tokens) == ("interrupted", 40, 20)
+    assert desk.ask(assistant, ann, UNDECIDED).degraded == "over-budget"
+
+
+def test_without_tokens_left_rules_still_work(desk: Desk, ann: Caller) -> None:
+    model = Model("json_schema", choose("none", reply="Hello."))
+    assistant = desk.hire(model, ai_tokens_per_day=50)
+    assert desk.ask(assistant, ann, UNDECIDED).degraded is None
+    assert desk.ask(assistant, ann, UNDECIDED).degraded == "over-budget"
+    answer = desk.ask(assistant, ann, "add buy milk")
+    assert (answer.degraded, answer.changed) == (None, True)

@@ -13,7 +13,7 @@ from tests.integration.assistant.client_use import (
     run,
     sample,
 )
-from tests.integration.assistant.desk import DEADLINE_S, Desk, Events
+from tests.integration.assistant.desk import DEADLINE_S, UNDECIDED, Desk, Events
 from tests.integration.assistant.model_server import ModelServer
 from tests.machine_clock import wait_until
 from todo.assistant.model import http_client
@@ -22,8 +22,6 @@ from todo.assistant.model.http_client import HttpModelClient
 from todo.core.caller import Caller
 from todo.observability.assistant_metrics import AssistantMetrics
 
-MESSAGE = "hmm, my head is spinning"
-"""Rules do not decide this."""
 QUEUED = "todo_assistant_model_requests_queued"
 
 
@@ -148,11 +146,11 @@ def test_who_waits_too_long_gets_an_answer_without_the_model(
         assistant = desk.hire(client)
 
         async def send(deadline_s: float) -> str | None:
-            answer = await assistant.run(ben, MESSAGE, (), None, Events(), deadline_s)
+            answer = await assistant.run(ben, UNDECIDED, (), None, Events(), deadline_s)
             return answer.degraded
 
         model.follow(server.hang)
-        first = asyncio.create_task(assistant.run(ann, MESSAGE, (), None, Events(), DEADLINE_S))
+        first = asyncio.create_task(assistant.run(ann, UNDECIDED, (), None, Events(), DEADLINE_S))
         await asyncio.to_thread(wait_until, lambda: model.requests, "a request", within_s=60)
         reasons = [await send(HANGS_S) for _ in range(4)]
         model.follow(server.say("Hello there"))

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.integration.assistant import model_server as server
+from tests.integration.assistant.desk import UNDECIDED
 from tests.integration.assistant.model_server import Answer, ModelServer, delta
 from tests.integration.assistant.turn_world import STREAM, Exchange, Play, TurnWorld
 from tests.machine_clock import wait_until
 
-UNDECIDED = "hmm, my head is spinning"
-"""Rules do not decide this."""
 WARM_UP = 200
 """Turns until pools, caches and the timers that wait have their size."""
 TURNS = 1000
