@@ -22,6 +22,7 @@ class ProcessTurns:
     def __init__(self) -> None:
         self._stopping = asyncio.Event()
         self._making: asyncio.Task[Assistant] | None = None
+        self._preparing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def stop(self) -> None:
@@ -43,16 +44,25 @@ class ProcessTurns:
         """Return the assistant of the process; the first call makes it."""
         if state.assistant is None:
             if self._making is None or self._making.done():
-                # It imports for a tenth of a second, in which other requests continue.
-                self._making = self.start(asyncio.to_thread(get_assistant, state))
+                self._making = self.start(self._make(state))
             # A client that leaves must not let the next one make a second assistant.
             return await asyncio.shield(self._making)
         return get_assistant(state)
+
+    async def _make(self, state: Any) -> "Assistant":  # noqa: ANN401 - the application's
+        # It imports for a tenth of a second, in which other requests continue.
+        assistant = await asyncio.to_thread(get_assistant, state)
+        # The model server may need longer than the first message has.
+        self._preparing = asyncio.create_task(assistant.prepare())
+        return assistant
 
     async def close(self) -> None:
         """Wait until the ends of turns are stored whose requests were given up."""
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._preparing is not None:
+            self._preparing.cancel()
+            await asyncio.wait({self._preparing})
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run something to its end, also if nobody waits for it."""

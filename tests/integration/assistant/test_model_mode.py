@@ -6,7 +6,9 @@ import pytest
 
 from tests.integration.assistant import model_server as server
 from tests.integration.assistant.client_use import HANGS_S, make_settings, run
+from tests.integration.assistant.desk import UNDECIDED
 from tests.integration.assistant.model_server import Answer, ModelServer, delta
+from tests.integration.assistant.turn_world import Play, TurnWorld
 from tests.machine_clock import wait_until
 from todo.assistant.model.client import ModelError
 from todo.assistant.model.http_client import HttpModelClient
@@ -67,3 +69,32 @@ def test_a_mode_that_is_configured_needs_no_test(model: ModelServer) -> None:
 
     assert run(make_settings(model.url, ai_mode="json_schema"), use) == "json_schema"
     assert model.requests == []
+
+
+def test_the_first_message_starts_the_test_and_does_not_wait_for_it(
+    play: Play, model: ModelServer
+) -> None:
+    model.follow(server.call("set_number", {"number": 7}), server.say("Hello there"))
+
+    async def act(world: TurnWorld) -> None:
+        # The first message makes the real one.
+        world.state.assistant = None
+        assert model.requests == []
+        await world.send("add buy milk").read()
+        await asyncio.to_thread(wait_until, lambda: model.requests, "the test", within_s=60)
+        assert not (await world.send(UNDECIDED).read())["degraded"]
+        assert len(model.requests) == 2
+
+    play(act, ai_url=model.url)
+
+
+def test_a_stop_does_not_wait_for_the_test(play: Play, model: ModelServer) -> None:
+    model.follow(server.hang)
+
+    async def act(world: TurnWorld) -> None:
+        world.state.assistant = None
+        await world.send("add buy milk").read()
+        await asyncio.to_thread(wait_until, lambda: model.requests, "the test", within_s=60)
+
+    play(act, ai_url=model.url, ai_first_token_timeout_s=3600, ai_run_timeout_s=3600)
+    wait_until(lambda: model.open_connections == 0, "no connection", within_s=60)

@@ -5,6 +5,7 @@ meanwhile. Without a model, or when it fails, the answer says what can be said, 
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -144,6 +145,13 @@ class Assistant:
     def render_left(self, caller: Caller) -> dict[str, str]:
         """Return the header fields that show what is left of the budgets."""
         return self._budgets.render_left(caller)
+
+    async def prepare(self) -> None:
+        """Find out how the model is asked, so that fewer messages wait for that."""
+        if self._model is not None:
+            # A message that needs the model tries again.
+            with contextlib.suppress(ModelError):
+                await self._model.get_mode()
 
     async def close(self) -> None:
         """Close the connections to the model server."""

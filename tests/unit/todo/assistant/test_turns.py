@@ -8,15 +8,22 @@ from todo.assistant import turns
 from todo.assistant.turns import ProcessTurns
 
 
+class Made:
+    """An assistant without a model."""
+
+    async def prepare(self) -> None:
+        pass
+
+
 def test_a_client_that_leaves_while_the_assistant_is_made_leads_to_no_second_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made: list[object] = []
+    made: list[Made] = []
     began, proceed = threading.Event(), threading.Event()
 
     def make(state: SimpleNamespace) -> object:
         if state.assistant is None:
-            made.append(object())
+            made.append(Made())
             began.set()
             proceed.wait()
             state.assistant = made[-1]
