@@ -1,5 +1,5 @@
-// The page /app: tasks, quick add, the assistant, and what agents have changed.
-// Texts of users are set as text only, never as HTML; the token never gets into an address.
+// The page /app: tasks, quick add, the assistant, and the changes of agents.
+// Texts of users are set as text only, never as HTML; the token is never part of a URL.
 
 const TOKEN_KEY = "todo-token";
 const DEBOUNCE_MS = 200;
@@ -22,7 +22,7 @@ function make(tag, attributes, ...children) {
   return element;
 }
 
-// A character that turns the direction of a text could make one title look like another.
+// A character that changes the direction of text could make one title look like another.
 const makeText = (text) => make("bdi", { dir: "auto" }, showTurns(text));
 const showTurns = (text) => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 const makeButton = (label, run, attributes) =>
@@ -47,7 +47,7 @@ function say(place, ...content) {
   byId(place).replaceChildren(...content);
 }
 
-/** Show what was done, with a way to take it back. */
+/** Report what was done, with a button to undo it. */
 function notify(text, undo) {
   say("error");
   const button = undo && makeButton(undo.label ?? "Undo", undo.run, { id: "undo" });
@@ -58,12 +58,14 @@ function notify(text, undo) {
 
 function report(error) {
   if (error.name === "AbortError" || error.isSignedOut) return;
-  if (!(error instanceof Problem)) console.error(error);
+  const isKnown = error instanceof Problem;
+  if (!isKnown) console.error(error);
   const close = makeButton("Close", () => say("error"));
-  say("error", make("span", {}, makeText(error.message)), close);
+  say("error", make("span", {}, makeText(isKnown ? error.message : FAILED)), close);
+  if (error.code === "version-mismatch") act(views[findView()].refresh);
 }
 
-/** Run what a person asked for; show its error. */
+/** Run an action of the person; report its error. */
 async function act(run) {
   try {
     await run();
@@ -81,22 +83,72 @@ class Problem extends Error {
   }
 }
 
+// The service writes for programs. These are the same errors for people, by code.
+const NOT_NOW = "The service is not available at the moment.";
+const FAILED = "This did not work because of an error in the page or the service. Reload the page, then try again.";
+const withoutHeaders = ({ detail }) => detail.replace(/[;,] [^;,.]*`.*/, ".");
+// Texts that only a program can follow.
+const FOR_PROGRAMS = /`|\brequest\b|[A-Z]\w+-[A-Z]/;
+const PROBLEMS = {
+  "ambiguous-text": "Part of the text has more than one meaning.",
+  "batch-failed": "Nothing was changed.",
+  "content-too-large": "This is too long.",
+  "conversations-full":
+    "Nothing was done: your conversations use all of their space. Delete some under Earlier conversations, then send the message again.",
+  "deadline-exceeded": "This took too long, and may have been done. Look first, then try again.",
+  "insufficient-scope": ({ detail }) => `${detail.replaceAll("`", "")} Sign in with a token that has it.`,
+  "internal-error": ({ request_id: id }) => `The service has failed. If it fails again, report the request ID ${id}.`,
+  "list-not-empty": "The list has tasks: move or delete them first.",
+  "not-found": "It was deleted, or you may not see it.",
+  "other-conversation": "This conversation belongs to another token. Choose New conversation, then send the message again.",
+  "other-user": "Your token is for another user. Sign in again.",
+  "plan-applied": "This plan was applied already.",
+  "plan-expired": "The plan has expired, so nothing was changed. Send the message again to get a new plan.",
+  "plan-outdated": "Tasks have changed since this plan was made, so nothing was changed. Send the message again to get a new plan.",
+  "precondition-required": "This token is only for programs. Sign in with another token.",
+  "rate-limited": withoutHeaders,
+  "request-timeout": "The connection is too slow. Try again.",
+  "too-many-bodies": "Too much is being sent at the same time.",
+  "too-many-plans": "Too many plans are waiting. Apply or discard one first.",
+  "too-many-streams": "Too many tabs are open. Close one of them.",
+  "turn-running": "This message is still being answered.",
+  unauthorized: "The token is invalid or has expired.",
+  "undo-conflict": ({ detail, errors }) =>
+    errors?.some((each) => each.message.startsWith("is undone")) ? "This was undone already."
+    : detail.includes("token_id") ? "Several tokens have a run with this name. Undo it under Agents." : "Nothing was undone.",
+  "validation-failed": "",
+  "version-mismatch": "Somebody else has changed this meanwhile, so nothing was changed. Look at it, then try again.",
+};
+const WITHOUT_ERRORS = ["plan-outdated", "precondition-required"];
+
 const readWait = (response) => Number(response.headers.get("retry-after")) || 0;
 
-function describeProblem(response, body) {
-  const parts = [body.detail || body.title || `The service answered ${response.status}.`];
-  for (const each of (body.errors ?? []).slice(0, 3)) {
-    parts.push(each.field ? `${each.field}: ${each.message}.` : `${each.message}.`);
+/** Return the text for a problem: what happened, and what a person can do. */
+function describeProblem(status, body, waitS = 0) {
+  const known = PROBLEMS[body.code] ?? (status === 503 ? NOT_NOW : findDetail(body));
+  const errors = WITHOUT_ERRORS.includes(body.code) ? [] : (body.errors ?? []);
+  const parts = [typeof known === "string" ? known : known(body)];
+  if (parts[0] !== "This was undone already.") parts.push(...errors.slice(0, 3).map(describeError));
+  if (waitS) {
+    const at = new Date(Date.now() + waitS * 1000).toLocaleTimeString();
+    parts.push(`Try again in ${waitS} s, at ${at}.`);
   }
-  const seconds = readWait(response);
-  if (seconds) {
-    const at = new Date(Date.now() + seconds * 1000).toLocaleTimeString();
-    parts.push(`Try again in ${seconds} s, at ${at}.`);
-  }
-  return parts.join(" ").replace(/\.\.(?= |$)/g, ".");
+  return parts.filter(Boolean).join(" ").replace(/\.\.(?= |$)/g, ".");
 }
 
-/** Send a request; raise a Problem for every answer that is an error. */
+const findDetail = ({ detail }) => (detail && !FOR_PROGRAMS.test(detail) ? detail : FAILED);
+
+function describeError({ field, message }) {
+  const text = message.replace(/: see entry .*/, "");
+  const [kind, id] = (field ?? "").split("/");
+  // A conflict names a task or a list, anything else a field.
+  const found = tasks.items.find((each) => each.id === id)?.title ?? session.lists.get(id)?.name;
+  if (id) return `${found ? `${capitalize(kind)} ${shorten(found)}` : `A ${kind}`} ${text}.`;
+  const name = FIELDS[kind.split(".").at(-1)];
+  return name ? `${name}: ${text}.` : `${capitalize(text)}.`;
+}
+
+/** Send a request; throw a Problem for every error response. */
 async function send(method, path, { query = {}, body, headers, signal } = {}) {
   const url = new URL(`api/v1/${path}`, document.baseURI);
   for (const [name, value] of Object.entries(query)) {
@@ -106,7 +158,7 @@ async function send(method, path, { query = {}, body, headers, signal } = {}) {
   if (body) fields["Content-Type"] = "application/json";
   if (method !== "GET") fields["Idempotency-Key"] ??= makeKey();
   const token = session.token;
-  // Without the browser's cache, which does not keep the answers to two people apart.
+  // The browser's cache does not keep the responses to two people apart.
   const options = { method, headers: fields, body: body && JSON.stringify(body), signal, cache: "no-store" };
   let response;
   try {
@@ -117,13 +169,25 @@ async function send(method, path, { query = {}, body, headers, signal } = {}) {
   }
   if (response.ok) return response;
   const found = await response.json().catch(() => ({}));
-  const message = describeProblem(response, found);
-  const problem = new Problem(message, response.status, found, readWait(response));
+  const waitS = readWait(response);
+  const problem = new Problem(describeProblem(response.status, found, waitS), response.status, found, waitS);
   if (response.status === 401 && token === session.token) {
     problem.isSignedOut = true;
     signOut(`${problem.message} Sign in again.`);
   }
   throw problem;
+}
+
+/** Fetch pages until there are enough items; return them, and where the next page starts. */
+async function fetchPages(path, query, wanted, start, sent = "cursor") {
+  const items = [];
+  let next = start;
+  do {
+    const page = await call("GET", path, { query: { ...query, [sent]: next } });
+    items.push(...page.items);
+    next = page[`next_${sent}`];
+  } while (next != null && items.length < wanted);
+  return { items, next };
 }
 
 async function call(method, path, options) {
@@ -132,7 +196,7 @@ async function call(method, path, options) {
 }
 
 function makeKey() {
-  // Without randomUUID, which pages over plain HTTP do not have.
+  // Pages over plain HTTP do not have randomUUID.
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -199,9 +263,9 @@ function formatDue(task) {
   return task.due_at ? formatTime(task.due_at, task.due_zone ?? session.zone) : "";
 }
 
-/** Return day and time of an instant, as fields of a form take them. */
+/** Return the day and the time of an instant in the format of form fields. */
 function splitInstant(instant, zone) {
-  // This locale writes a date as fields do.
+  // This locale has the date format of form fields.
   const form = { dateStyle: "short", timeStyle: "short", timeZone: zone };
   return new Intl.DateTimeFormat("sv-SE", form).format(new Date(instant)).split(" ");
 }
@@ -210,11 +274,11 @@ function splitInstant(instant, zone) {
 function joinInstant(day, time, zone) {
   const wanted = Date.parse(`${day}T${time}Z`);
   let found = wanted;
-  // The first guess has the offset of another instant, where the clocks change between them.
+  // If the clocks change in between, the first guess has the wrong offset.
   for (let round = 0; round < 2; round += 1) {
     found += wanted - Date.parse(`${splitInstant(found, zone).join("T")}Z`);
   }
-  // A time that happens twice is the first of the two.
+  // Of a time that occurs twice, take the first.
   const earlier = found - 3_600_000;
   if (`${splitInstant(earlier, zone)}` === `${splitInstant(found, zone)}`) found = earlier;
   return new Date(found).toISOString();
@@ -232,7 +296,7 @@ function readStoredToken() {
   try {
     return sessionStorage.getItem(TOKEN_KEY) ?? "";
   } catch {
-    return ""; // Storage is turned off.
+    return ""; // Storage is disabled.
   }
 }
 
@@ -241,12 +305,12 @@ function storeToken(token) {
     if (token) sessionStorage.setItem(TOKEN_KEY, token);
     else sessionStorage.removeItem(TOKEN_KEY);
   } catch {
-    notify("This browser keeps nothing: reloading the page signs out.");
+    notify("This browser stores nothing: reloading the page signs you out.");
   }
 }
 
 async function signIn(token, remember) {
-  if (!/^[\x21-\x7e]+$/.test(token)) throw new Problem("That is not a token: it has blanks or other signs.");
+  if (!/^[\x21-\x7e]+$/.test(token)) throw new Problem("This is not a token: it contains spaces or other invalid characters.");
   session.token = token;
   try {
     const account = await call("GET", "me");
@@ -273,6 +337,7 @@ function signOut(reason) {
   stopChat();
   for (const view of [...Object.values(views), earlier]) view.turn += 1;
   tasks.items = runs.items = earlier.items = [];
+  earlier.doomed = null;
   runs.open.clear();
   live.isAgain = false;
   for (const id of ["task-list", "run-list", "questions", "meaning", "mirror", "notice"]) say(id);
@@ -293,14 +358,8 @@ function show(isSignedIn) {
 }
 
 async function fetchLists() {
-  const found = [];
-  let cursor;
-  do {
-    const page = await call("GET", "lists", { query: { limit: 100, cursor } });
-    found.push(...page.items);
-    cursor = page.next_cursor;
-  } while (cursor);
-  session.lists = new Map(found.map((each) => [each.id, each]));
+  const { items } = await fetchPages("lists", { limit: 100 }, Infinity);
+  session.lists = new Map(items.map((each) => [each.id, each]));
   const named = [...session.lists.values()].map((each) => [each.id, each.name]);
   fillSelect("list", [["", "all"], ["none", "no list"], ...named]);
   const shared = [...session.lists.values()].filter((each) => each.owner !== session.user);
@@ -319,22 +378,22 @@ function offerZone() {
   const use = async () => {
     session.zone = (await call("PATCH", "me", { body: { zone: own } })).zone;
     byId("zone").hidden = true;
-    notify(`Days and times are those of ${own} now.`);
+    notify(`Days and times are now shown in ${own}.`);
     await tasks.refresh();
   };
-  say("zone", `Days and times are those of ${session.zone}. `, makeButton(`Use ${own}`, use));
+  say("zone", `Days and times are shown in ${session.zone}. `, makeButton(`Use ${own}`, use));
 }
 
 // ---- Views
 
-const tasks = { turn: 0, items: [], cursor: null, refresh: () => fetchTasks(false) };
-const runs = { turn: 0, items: [], before: null, open: new Map(), refresh: () => fetchRuns(false) };
-const earlier = { turn: 0, items: [], next: null };
+const tasks = { turn: 0, items: [], next: null, refresh: () => fetchTasks(false) };
+const runs = { turn: 0, items: [], next: null, open: new Map(), refresh: () => fetchRuns(false) };
+const earlier = { turn: 0, items: [], next: null, doomed: null };
 const refreshEarlier = async () => byId("earlier").open && fetchConversations(false);
 const chat = { turn: 0, conversation: null, abort: null, older: null, lost: null, refresh: refreshEarlier };
 const views = { tasks, assistant: chat, runs };
 
-/** Return what tells whether an answer is still wanted: not after a later request, nor signed out. */
+/** Return a function: is the response still wanted? Not after a later request or signing out. */
 function startTurn(view) {
   const turn = (view.turn += 1);
   return () => view.turn === turn;
@@ -361,7 +420,7 @@ function openView() {
   act(views[current].refresh);
 }
 
-/** Replace what a place holds, unless it is the same; the focus stays where it was. */
+/** Replace the children of an element unless they are equal; keep the focus. */
 function redraw(id, children) {
   const old = [...byId(id).children];
   if (old.length === children.length && old.every((each, at) => each.isEqualNode(children[at]))) return;
@@ -370,7 +429,7 @@ function redraw(id, children) {
   if (focused && document.activeElement?.id !== focused) byId(focused)?.focus();
 }
 
-// ---- Changes by others, as they happen
+// ---- Live changes by others
 
 const live = { abort: null, timer: null, isAgain: false, hasNewLists: false };
 const refreshSoon = debounce(async () => {
@@ -387,7 +446,7 @@ async function follow() {
   try {
     const headers = { Accept: "text/event-stream" };
     const response = await send("GET", "events", { headers, signal: abort.signal });
-    // What came before this stream is not in it.
+    // The stream does not repeat earlier changes.
     if (live.isAgain) refreshSoon();
     live.isAgain = true;
     say("connection");
@@ -397,8 +456,8 @@ async function follow() {
     }
   } catch (error) {
     if (abort.signal.aborted || error.isSignedOut) return;
-    if (!error.status) say("connection", "Offline: changes of others are not shown. Trying again.");
-    // This token may not read: asking again changes nothing.
+    if (!error.status) say("connection", "Offline: new changes are not shown. Trying again.");
+    // This token may not read, so a retry cannot succeed.
     if (error.status === 403) return;
     waitMs = Math.max(waitMs, (error.waitS ?? 0) * 1000);
   }
@@ -412,13 +471,13 @@ function stopFollowing() {
 
 // ---- Undo
 
-/** Undo a change that this page has made, with what it caused; `version` is what it changed. */
+/** Undo a change that this page made; `version` is the version that it changed. */
 async function undoChange(task, operation, version) {
   const list = task.owner === session.user ? null : task.list_id;
   const page = await call("GET", "journal", { query: { entity: task.id, list, limit: 20 } });
   const isIt = (each) => each.operation === operation && each.before?.version === version;
   const entry = page.items.find(isIt);
-  if (!entry) throw new Problem("The change is not in the journal any more.");
+  if (!entry) throw new Problem("This change is no longer in the journal, so it cannot be undone.");
   await undo({ seq: entry.seq, ...(list && { list }) });
 }
 
@@ -441,28 +500,22 @@ const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 async function fetchTasks(isMore) {
   const status = byId("status").value;
   const order = status === "open" ? { sort: "due", order: "asc" } : { sort: "updated" };
-  // What "Show more" has added stays.
+  // Keep the tasks that "Show more" has added.
   const wanted = isMore ? 1 : Math.max(1, tasks.items.length);
   const limit = wanted > 50 ? 100 : 50;
   const query = { status, list: byId("list").value, limit, ...order };
   const isWanted = startTurn(tasks);
-  const found = [];
-  let cursor = isMore ? tasks.cursor : null;
-  do {
-    const page = await call("GET", "tasks", { query: { ...query, cursor } });
-    found.push(...page.items);
-    cursor = page.next_cursor;
-  } while (cursor && found.length < wanted);
+  const { items, next } = await fetchPages("tasks", query, wanted, isMore ? tasks.next : null);
   if (!isWanted()) return;
-  tasks.items = isMore ? [...tasks.items, ...found] : found;
-  tasks.cursor = cursor;
+  tasks.items = isMore ? [...tasks.items, ...items] : items;
+  tasks.next = next;
   redraw("task-list", tasks.items.map((task) => findEdited(task) ?? renderTask(task)));
-  byId("more-tasks").hidden = !cursor;
+  byId("more-tasks").hidden = !next;
   byId("no-tasks").hidden = tasks.items.length > 0;
-  byId("no-tasks").textContent = status === "open" ? "Nothing to do here." : "Nothing is done here yet.";
+  byId("no-tasks").textContent = status === "open" ? "No open tasks here." : "No completed tasks here.";
 }
 
-/** Find a task that is being edited: what was typed stays. */
+/** Find the row of a task that is being edited, to keep the typed text. */
 const findEdited = (task) => document.querySelector(`#task-${task.id}:has(form.edit)`);
 
 function renderTask(task) {
@@ -477,7 +530,7 @@ function renderTask(task) {
   const facts = findFacts(task).map((fact) => make("li", {}, fact));
   return make(
     "li",
-    // With the version: a task that looks the same may have to be sent with another one.
+    // A task that looks the same may have a new version, which its buttons must send.
     { class: task.is_completed ? "task done" : "task", id: `task-${task.id}`, "data-version": task.version },
     box,
     make("div", {}, make("bdi", { id: name, dir: "auto" }, showTurns(task.title)), renderFacts(facts)),
@@ -536,12 +589,14 @@ function editTask(task) {
     byId(`task-${task.id}`)?.replaceWith(renderTask(task));
     byId(`edit-${task.id}`)?.focus();
   };
+  // Others may have changed tasks while this one was being edited.
+  const cancel = () => (close(), tasks.refresh());
   const save = async () => {
     const body = {};
     if (title.value !== task.title) body.title = title.value;
     if (date.value !== day || clock.value !== time) Object.assign(body, readDue(date.value, clock.value, zone));
     if (Object.keys(body).length) {
-      await call("PATCH", `tasks/${task.id}`, { body, headers: matchVersion(task) });
+      await call("PATCH", `tasks/${task.id}`, { body, headers: matchVersion(task) }).catch(refuseOld);
       notify(`Changed: ${shorten(title.value)}`, { run: () => undoChange(task, "update", task.version) });
     }
     close();
@@ -552,16 +607,21 @@ function editTask(task) {
     {
       class: "edit",
       onsubmit: (event) => (event.preventDefault(), act(save)),
-      onkeydown: (event) => event.key === "Escape" && close(),
+      onkeydown: (event) => event.key === "Escape" && act(cancel),
     },
     make("label", {}, "Title ", title),
     make("label", {}, "Due on ", date),
     make("label", {}, `at (${zone}) `, clock),
     make("button", { class: "primary" }, "Save"),
-    makeButton("Cancel", close),
+    makeButton("Cancel", cancel),
   );
   byId(`task-${task.id}`).replaceChildren(form);
   title.focus();
+}
+
+function refuseOld(error) {
+  if (error.code !== "version-mismatch") throw error;
+  throw new Problem("Somebody else has changed this task meanwhile, so nothing was saved. Choose Cancel to see it.");
 }
 
 function readDue(day, time, zone) {
@@ -674,20 +734,15 @@ const keyOf = (run) => [run.run_id, run.actor, run.token_id].join(" ");
 
 async function fetchRuns(isMore) {
   const isWanted = startTurn(runs);
-  const found = [];
-  let before = isMore ? runs.before : null;
-  const wanted = isMore ? 1 : Math.max(1, runs.items.length);
-  do {
-    const page = await call("GET", "runs", { query: { list: byId("journal").value, before } });
-    found.push(...page.items);
-    before = page.next_before;
-  } while (before != null && found.length < wanted);
-  const items = isMore ? [...runs.items, ...found] : found;
+  const wanted = isMore ? 1 : runs.items.length;
+  const query = { list: byId("journal").value };
+  const found = await fetchPages("runs", query, wanted, isMore ? runs.next : null, "before");
+  const items = isMore ? [...runs.items, ...found.items] : found.items;
   const shown = await Promise.all(items.map(renderRun));
   if (!isWanted()) return;
-  Object.assign(runs, { items, before });
+  Object.assign(runs, { items, next: found.next });
   redraw("run-list", shown);
-  byId("more-runs").hidden = before == null;
+  byId("more-runs").hidden = found.next == null;
   byId("no-runs").hidden = runs.items.length > 0;
 }
 
@@ -760,7 +815,7 @@ async function fillChanges(run, place) {
   place.append(make("li", {}, makeButton("Show more changes", more)));
 }
 
-// ---- What a change was: before and after, field by field
+// ---- The fields of a change, before and after
 
 const FIELDS = {
   title: "Title",
@@ -780,7 +835,7 @@ const FIELDS = {
   position: "Position",
   access: "Access",
 };
-// Of a thing that is new or gone, the heading has the name; what every new one has says nothing.
+// The heading of a created or deleted item has its name; default values are left out.
 const NAMED = ["title", "name", "position"];
 const DEFAULTS = { priority: "none", recurrence_from: "schedule", is_completed: false };
 
@@ -813,7 +868,7 @@ function renderDifference(name, rows, before, after) {
   const head = ["Field", "Before", "After"].map((label) => make("th", { scope: "col" }, label));
   return make(
     "table",
-    { "aria-label": `What changed of ${shorten(name)}` },
+    { "aria-label": `Changes of ${shorten(name)}` },
     make("thead", {}, make("tr", {}, ...head)),
     make("tbody", {}, ...body),
   );
@@ -834,7 +889,7 @@ function formatValue(field, value) {
 async function ask() {
   const message = byId("message").value.trim();
   if (!message || chat.abort) return;
-  // If the connection was lost, the service may have done what the message says: the same key, once.
+  // After a lost connection the service may have handled the message: the same key runs it once.
   const sent = chat.lost?.message === message ? chat.lost : { message, key: makeKey() };
   sent.body ??= { message, ...(chat.conversation && { conversation_id: chat.conversation }) };
   chat.lost = null;
@@ -850,16 +905,17 @@ async function ask() {
   } catch (error) {
     const isStopped = error.name === "AbortError";
     const end = isStopped ? "Stopped." : "No answer.";
-    const rest = error.status ? "" : " What it had changed by then is listed under Agents.";
+    const rest = error.status ? "" : " Changes that were already made are listed under Agents.";
     answer.append(make("p", { class: "hint" }, end + rest));
     if (!isStopped && !error.status) chat.lost = sent;
-    // It need not be typed again, unless somebody else signs in now.
+    // Keep the message for another try, unless the person has signed out.
     if (session.token === token) byId("message").value ||= message;
     if (error.status !== 404) throw error;
     chat.conversation = null;
     throw new Problem("This conversation was deleted. Send the message again to start another one.", 404);
   } finally {
     setBusy(false);
+    act(refreshEarlier);
   }
 }
 
@@ -882,7 +938,7 @@ function setBusy(isBusy) {
   const { activeElement } = document;
   byId("send").disabled = isBusy;
   byId("stop").hidden = !isBusy;
-  // A button that goes away takes the focus with it.
+  // A hidden button loses the focus.
   if (isBusy && activeElement === byId("send")) byId("stop").focus();
   if (!isBusy && activeElement === byId("stop")) byId("send").focus();
 }
@@ -898,7 +954,7 @@ async function readAnswer({ body, key }, answer, text) {
     const found = JSON.parse(data);
     if (event === "start") chat.conversation = found.conversation_id;
     if (event === "text") text.append(found.delta);
-    if (event === "error") throw new Problem(found.detail ?? found.title, found.status, found);
+    if (event === "error") throw new Problem(describeProblem(found.status, found), found.status, found);
     if (event === "done") return showAnswer(found, answer, text);
     answer.scrollIntoView({ block: "end" });
   }
@@ -913,18 +969,24 @@ function showAnswer(found, answer, text) {
   answer.scrollIntoView({ block: "nearest" });
 }
 
+const CAUSES = {
+  "not-configured": "no language model is set up",
+  "over-budget": "the budget of the language model is used up",
+};
+
 function addFacts(found, answer) {
   const used = [...new Set(found.tool_calls.map((each) => each.tool_name.replaceAll("_", " ")))];
   if (used.length) answer.append(make("p", { class: "hint" }, `Tools: ${used.join(", ")}`));
   if (found.degraded) {
-    answer.append(make("p", { class: "hint" }, `Rules answered, without a model (${found.degraded_reason}).`));
+    const cause = CAUSES[found.degraded_reason] ?? "the language model did not answer";
+    answer.append(make("p", { class: "hint" }, `Answered by rules: ${cause}.`));
   }
   if (found.undo) answer.append(makeButton("Undo what this did", () => undo(found.undo)));
 }
 
 const isDeletion = (change) => change.operation === "delete";
 
-/** Render a plan; its deletions come first, so that none is overlooked. */
+/** Render a plan. Deletions come first, so that none is overlooked. */
 function renderPlan(plan) {
   const changes = make("ul", { class: "changes" });
   const state = make("p", { class: "hint" }, `Nothing has changed yet. It can be applied until ${formatTime(plan.expires_at)}.`);
@@ -961,6 +1023,7 @@ function clearLog(conversation) {
   chat.older = chat.lost = null;
   byId("more-messages").hidden = true;
   say("log");
+  drawConversations();
 }
 
 function startConversation() {
@@ -970,21 +1033,77 @@ function startConversation() {
 
 async function fetchConversations(isMore) {
   const isWanted = startTurn(earlier);
-  const cursor = isMore ? earlier.next : null;
-  const page = await call("GET", "conversations", { query: { cursor } });
+  const wanted = isMore ? 1 : earlier.items.length;
+  const { items, next } = await fetchPages("conversations", {}, wanted, isMore ? earlier.next : null);
   if (!isWanted()) return;
-  earlier.items = isMore ? [...earlier.items, ...page.items] : page.items;
-  earlier.next = page.next_cursor;
+  Object.assign(earlier, { items: isMore ? [...earlier.items, ...items] : items, next });
+  drawConversations();
+}
+
+function drawConversations() {
   redraw("conversations", earlier.items.map(renderConversation));
   byId("more-conversations").hidden = !earlier.next;
   byId("no-conversations").hidden = earlier.items.length > 0;
 }
 
-function renderConversation({ id, title, updated_at: updatedAt }) {
-  const open = () => openConversation(id);
-  const button = makeButton("", open, { id: `conversation-${id}` });
-  button.append(makeText(shorten(title)));
-  return make("li", {}, button, renderFacts([make("li", {}, formatTime(updatedAt))]));
+function renderConversation(conversation) {
+  const { id, title, updated_at: updatedAt } = conversation;
+  const name = `conversation-${id}`;
+  const isCurrent = id === chat.conversation;
+  const open = makeButton("", () => openConversation(id), { id: name, "aria-current": isCurrent && "true" });
+  open.append(makeText(shorten(title)));
+  const facts = [formatTime(updatedAt), isCurrent && "Shown below"].filter(Boolean);
+  const isDoomed = id === earlier.doomed;
+  const ask = () => setDoomed(id, `keep-${id}`);
+  const remove = { id: `delete-${id}`, "aria-describedby": name };
+  return make(
+    "li",
+    { class: "task" },
+    make("div", {}, open, renderFacts(facts.map((fact) => make("li", {}, fact)))),
+    isDoomed ? renderQuestion(conversation) : make("div", { class: "actions" }, makeButton("Delete", ask, remove)),
+  );
+}
+
+/** Ask before a conversation is deleted: unlike a task, it does not come back. */
+function renderQuestion(conversation) {
+  const { id } = conversation;
+  const keep = () => setDoomed(null, `delete-${id}`);
+  const text = "Delete this conversation? This cannot be undone. Your tasks stay.";
+  return make(
+    "div",
+    {
+      class: "actions question",
+      role: "group",
+      "aria-labelledby": `question-${id}`,
+      onkeydown: (event) => event.key === "Escape" && keep(),
+    },
+    make("p", { id: `question-${id}` }, text),
+    makeButton("Delete conversation", () => deleteConversation(conversation), { id: `confirm-${id}` }),
+    makeButton("Keep", keep, { id: `keep-${id}` }),
+  );
+}
+
+function setDoomed(id, focused) {
+  earlier.doomed = id;
+  drawConversations();
+  byId(focused)?.focus();
+}
+
+async function deleteConversation({ id, title }) {
+  const { token } = session;
+  await call("DELETE", `conversations/${id}`).catch((error) => {
+    // Somebody was faster.
+    if (error.status !== 404) throw error;
+  });
+  if (session.token !== token) return;
+  const at = earlier.items.findIndex((each) => each.id === id);
+  earlier.items = earlier.items.filter((each) => each.id !== id);
+  if (chat.conversation === id) clearLog(null);
+  setDoomed(null);
+  if (!earlier.items.length && earlier.next) await fetchConversations(false);
+  notify(`Conversation deleted: ${shorten(title)}`);
+  const next = earlier.items[Math.min(at, earlier.items.length - 1)];
+  (next ? byId(`conversation-${next.id}`) : byId("earlier").querySelector("summary")).focus();
 }
 
 async function openConversation(id) {
@@ -1008,7 +1127,7 @@ async function fetchOlderMessages() {
   if (!chat.older) byId("log").focus();
 }
 
-/** Put a page of messages, which has the newest first, above those that are shown. */
+/** Insert a page of messages, newest first, above those that are shown. */
 function showMessages(page) {
   chat.older = page.next_cursor;
   byId("more-messages").hidden = !chat.older;
@@ -1018,7 +1137,7 @@ function showMessages(page) {
 function renderStored(found) {
   if (found.role === "user") return renderMessage("You", makeText(found.content));
   const answer = renderMessage("Assistant", make("div", { class: "text", dir: "auto" }, found.content));
-  if (found.status === "running") answer.append(make("p", { class: "hint" }, "This answer is still being made."));
+  if (found.status === "running") answer.append(make("p", { class: "hint" }, "This message is still being answered."));
   addFacts(found, answer);
   return answer;
 }
@@ -1045,7 +1164,7 @@ onClick("more-tasks", () => fetchTasks(true));
 onClick("more-runs", () => fetchRuns(true));
 onClick("stop", () => {
   stopChat();
-  // The button goes away, and the focus with it.
+  // The button is hidden and loses the focus.
   byId("message").focus();
 });
 onClick("new-conversation", startConversation);

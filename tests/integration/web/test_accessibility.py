@@ -78,6 +78,21 @@ def open_views(visitor: Visitor) -> Any:  # noqa: ANN401 - a generator
     visitor.browser.click("#earlier summary")
     visitor.wait("document.querySelector('#conversations button') !== null")
     yield "earlier conversations"
+    visitor.browser.click("#conversations [id^=delete-]")
+    visitor.wait("document.activeElement.id.startsWith('keep-')")
+    yield "question before a deletion"
+    visitor.browser.click("#conversations [id^=confirm-]")
+    visitor.wait("!document.querySelector('#no-conversations').hidden")
+    yield "no conversations"
+    visitor.browser.evaluate("location.hash = '#tasks'")
+    visitor.browser.click("#task-list [id^=edit-]")
+    visitor.browser.evaluate("document.querySelector('.edit [type=date]').value = ''")
+    visitor.browser.evaluate("document.querySelector('.edit [type=time]').value = '10:00'")
+    visitor.browser.click(".edit .primary")
+    visitor.wait_for_text("#error", "A time needs a day.")
+    # What is below the message has no contrast to judge.
+    visitor.browser.evaluate("document.querySelector('.edit').scrollIntoView()")
+    yield "error"
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -189,7 +189,7 @@ def test_title_and_due_are_edited(
     assert visitor.browser.complaints == []
 
 
-def test_a_change_of_what_somebody_else_changed_is_refused_with_the_reason(
+def test_an_edit_of_a_task_that_somebody_else_changed_is_refused_until_it_is_seen(
     visitor: Visitor,
 ) -> None:
     task = visitor.create("tasks", title="Plants")
@@ -199,9 +199,28 @@ def test_a_change_of_what_somebody_else_changed_is_refused_with_the_reason(
     visitor.browser.fill(".edit input", "!")
     visitor.browser.click(".edit .primary")
 
-    visitor.wait("document.querySelector('#error').innerText !== ''")
-    assert "read it again" in visitor.read_texts("#error")[0].lower()
+    visitor.wait_for_text("#error", "nothing was saved. Choose Cancel to see it.")
     assert tasks_of(visitor)[0]["title"] == "Cacti"
+    visitor.browser.click(".edit button:not(.primary)")
+    visitor.wait_for_text("#task-list", "Cacti")
+    assert visitor.browser.evaluate("document.activeElement.id") == f"edit-{task['id']}"
+
+
+def test_a_task_that_somebody_else_changed_is_shown_before_it_is_deleted(
+    visitor: Visitor,
+) -> None:
+    task = visitor.create("tasks", title="Plants")
+    visitor.sign_in()
+    visitor.wait_for_text("#task-list", "Plants")
+    # As if the change had not arrived yet.
+    visitor.browser.evaluate("window.setTimeout = () => 0")
+    read(visitor.http.patch(f"{API}/tasks/{task['id']}", json={"title": "Cacti"}))
+
+    visitor.browser.click(f"#delete-{task['id']}")
+
+    visitor.wait_for_text("#error", "Somebody else has changed this meanwhile")
+    visitor.wait_for_text("#task-list", "Cacti")
+    assert [each["title"] for each in tasks_of(visitor)] == ["Cacti"]
 
 
 def run_agent(visitor: Visitor) -> httpx.Client:
@@ -253,10 +272,11 @@ def test_a_run_that_conflicts_with_a_later_change_says_which(visitor: Visitor) -
     (task,) = [each for each in tasks_of(visitor) if each["title"] == "Plants"]
     read(visitor.http.patch(f"{API}/tasks/{task['id']}", json={"title": "Cacti"}))
     visitor.sign_in()
+    visitor.wait_for_text("#task-list", "Cacti")
     visitor.browser.click("a[href='#runs']")
     visitor.browser.click("#run-list button[id$=undo]")
 
-    visitor.wait_for_text("#error", "was changed again")
+    visitor.wait_for_text("#error", "Nothing was undone. Task Cacti was changed again.")
     assert "Cacti" in {each["title"] for each in tasks_of(visitor)}
 
 
