@@ -212,6 +212,15 @@ class Desk:
         list_id: str = orjson.loads(made.body or b"")["id"]
         return list_id
 
+    def share(self, caller: Caller, list_id: str, user: str, access: str) -> None:
+        """Share a list."""
+
+        async def act(work: UnitOfWork) -> StoredResponse:
+            await ListService(work).share(list_id, user, access)
+            return StoredResponse(204)
+
+        self.runner.run(execute_write(self.state, caller, act))
+
     def journal(self, user: str) -> list[dict[str, Any]]:
         """Return all entries of a journal, oldest first."""
 

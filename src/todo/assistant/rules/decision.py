@@ -83,6 +83,7 @@ class RuleContext:
         tasks: The open tasks, and those completed of late.
         open_plan: The operations of the plan of this conversation that waits for the person; None
             for no plan.
+        read_only_lists: The names of the lists that the user can only read.
     """
 
     now: datetime
@@ -90,3 +91,4 @@ class RuleContext:
     list_names: tuple[str, ...]
     tasks: Sequence[TaskName]
     open_plan: frozenset[str] | None
+    read_only_lists: tuple[str, ...] = ()

@@ -150,7 +150,7 @@ def _decide_by_filters(
         at = len(text) - len(text[start:].lstrip(" ,?"))
         words = _keep_words(line.text[at + about.start("x") : at + about.end("x")])
         rest = rest[: about.start()].rstrip()
-    shown = ListNames(context.list_names).find(_ARTICLE.sub("", rest)) if is_show else None
+    shown = _find_list(_ARTICLE.sub("", rest), context) if is_show else None
     if shown is not None:
         # "show work", also where a title has that word.
         return _find_words(words, {"list": shown})
@@ -195,12 +195,18 @@ def _take_list(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
     group = "list" if found["list"] else "of"
     words = found[group].split()
     for number in range(max(0, len(words) - _MAX_NAME_WORDS), len(words)):
-        name = ListNames(context.list_names).find(" ".join(words[number:]))
+        name = _find_list(" ".join(words[number:]), context)
         if name is not None:
             fields["list"] = name
             kept = " ".join(words[:number])
             return f"{rest[: found.start()]} {kept} tasks".strip()
     return rest
+
+
+def _find_list(text: str, context: RuleContext) -> str | None:
+    """Return the list of a name, also one that can only be read."""
+    written, read = map(ListNames, (context.list_names, context.read_only_lists))
+    return written.find(text) or read.find(text)
 
 
 def _take_due(rest: str, fields: dict[str, Any], context: RuleContext) -> str:

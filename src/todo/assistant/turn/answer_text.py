@@ -10,6 +10,7 @@ from datetime import datetime
 from todo.assistant.rules.decision import TaskName
 from todo.assistant.turn.answer import ToolUse
 from todo.assistant.turn.change_text import Updates
+from todo.core.caller import Caller
 from todo.core.errors import ProblemError
 from todo.mcp.quoting import escape, quote
 from todo.mcp.tool import Json
@@ -77,11 +78,12 @@ _NOUNS = {
     "reopen": "reopening",
     "delete": "deletion",
 }
+_ADDED = "Added"
 _CHANGED = "Changed"
 _MOVED = "Moved"
 _UPDATED = (_CHANGED, _MOVED)
 _DONE = {
-    "add_tasks": "Added",
+    "add_tasks": _ADDED,
     "update_tasks": _CHANGED,
     "complete_tasks": "Completed",
     "reschedule_tasks": _MOVED,
@@ -108,24 +110,37 @@ def say_over_budget(wait_s: float, amount: str) -> str:
     return f"0 are left of {amount}; the model is back in about {wait}."
 
 
-def say_changed(verb: str, structured: Json, updates: Updates) -> str:
+def say_changed(verb: str, structured: Json, updates: Updates, caller: Caller) -> str:
     """Return what was done with tasks, and how to take it back.
 
     Args:
         verb: What was done.
         structured: The result of the tool.
         updates: What became of tasks.
+        caller: Who may take it back.
     """
     if "unchanged" in structured:
         return "It was like that already; nothing was changed."
     names = [_name_changed(verb, task, structured, updates) for task in structured["tasks"]]
-    return "\n".join([*_list_done(verb, names), *_list_next(structured), UNDO_HINT])
+    hint = _hint_undo(caller, has_new=verb == _ADDED or "next" in structured)
+    return "\n".join([*_list_done(verb, names), *_list_next(structured), *hint])
 
 
-def say_facts(uses: Sequence[ToolUse], updates: Updates) -> str:
+def _hint_undo(caller: Caller, *, has_new: bool) -> list[str]:
+    """Return how to take it back, nothing where the token cannot: what is new would be deleted."""
+    needed = {"write", "delete"} if has_new else {"write"}
+    return [UNDO_HINT] if needed <= caller.scopes and not caller.require_match else []
+
+
+def say_facts(uses: Sequence[ToolUse], updates: Updates, caller: Caller) -> str:
     """Return what the calls of a model changed, whatever the model says about it.
 
     A task that was changed several times is one line.
+
+    Args:
+        uses: The calls.
+        updates: What became of tasks.
+        caller: Who may take it back.
     """
     done: dict[str, dict[str, str]] = {}
     following = []
@@ -140,7 +155,8 @@ def say_facts(uses: Sequence[ToolUse], updates: Updates) -> str:
                 done.setdefault(verb, {})[task["id"]] = name
         following += _list_next(use.result)
     facts = [line for verb, names in done.items() for line in _list_done(verb, [*names.values()])]
-    return "\n".join([*facts, *following, UNDO_HINT]) if facts else DECLINED
+    hint = _hint_undo(caller, has_new=_ADDED in done or bool(following))
+    return "\n".join([*facts, *following, *hint]) if facts else DECLINED
 
 
 def _is_change(use: ToolUse) -> bool:
@@ -278,10 +294,17 @@ def _show_value(after: Json, field: str) -> str:
     return "none" if value is None else quote(str(value), _TITLE_LENGTH)
 
 
-def say_applied(results: Json) -> str:
-    """Return what a plan did."""
+def say_applied(results: Json, caller: Caller, *, has_new: bool) -> str:
+    """Return what a plan did.
+
+    Args:
+        results: What the plan returns.
+        caller: Who may take it back.
+        has_new: Whether it added tasks.
+    """
     count = len(results["results"])
-    return f"Done: {count} change{'s' * (count != 1)}. {UNDO_HINT}"
+    done = f"Done: {count} change{'s' * (count != 1)}."
+    return " ".join([done, *_hint_undo(caller, has_new=has_new)])
 
 
 def say_failed(structured: Json) -> str:

@@ -68,7 +68,8 @@ async def read_context(
             shared = await fetch_shared_lists(session, caller.user)
             shared |= {each.id for each in lists.all if each.access != "owner"}
             tasks = await _read_tasks(session, caller, lists, shared, time)
-    rules = RuleContext(now, time.zone, tuple(lists.names), tasks, open_plan)
+    read_only = tuple(each.name for each in lists.all if each.access == "read")
+    rules = RuleContext(now, time.zone, tuple(lists.names), tasks, open_plan, read_only)
     return TurnContext(time, rules, {each.id: each.name for each in lists.all}, shared)
 
 

@@ -93,7 +93,8 @@ class DecisionRunner:
         result = await self._tools.call(tool, {"tasks": list(tasks), **more})
         if result.is_error or "status" in result.structured:
             return _say_failure(result)
-        return answer_text.say_changed(verb, result.structured, self._tools.updates)
+        tools = self._tools
+        return answer_text.say_changed(verb, result.structured, tools.updates, tools.caller)
 
     async def _find(self, decision: Decision) -> str:
         arguments = dict(decision.fields)
@@ -119,16 +120,18 @@ class DecisionRunner:
         plan_id = self._open_plan
         if plan_id is None:
             return answer_text.NOTHING_PLANNED
-        applied: Json = {}
+        shown = await self._plans.show(plan_id, self._tools.now)
+        has_new = any(each["operation"] == "create" for each in (shown or {}).get("summary", ()))
+        result: Json = {}
 
         async def apply() -> str:
-            applied.update(await self._plans.apply(plan_id))
+            applied = await self._plans.apply(plan_id)
+            result.update({name: applied[name] for name in ("id", "run_id", "applied_at")})
             self._tools.changed = True
-            return answer_text.say_applied(applied)
+            return answer_text.say_applied(applied, self._tools.caller, has_new=has_new)
 
-        said = await _explain(apply)
-        result = {name: applied[name] for name in ("id", "run_id", "applied_at") if applied}
-        await self._tools.note(_APPLY, {"plan_id": plan_id}, result or {"error": said})
+        said = await _explain(apply, result)
+        await self._tools.note(_APPLY, {"plan_id": plan_id}, result)
         return said
 
     async def _decline(self, _decision: Decision) -> str:
@@ -140,13 +143,18 @@ class DecisionRunner:
             await self._plans.delete(plan_id)
             return answer_text.DECLINED
 
-        said = await _explain(delete)
-        await self._tools.note(_DELETE, {"plan_id": plan_id}, {})
+        result: Json = {}
+        said = await _explain(delete, result)
+        await self._tools.note(_DELETE, {"plan_id": plan_id}, result)
         return said
 
 
-async def _explain(action: Callable[[], Awaitable[str]]) -> str:
+async def _explain(action: Callable[[], Awaitable[str]], result: Json) -> str:
     """Return what an action says, or why the services refuse it.
+
+    Args:
+        action: The action.
+        result: Gets the error, in the form that results of tools have.
 
     Raises:
         UnavailableError: The database is not available.
@@ -156,7 +164,9 @@ async def _explain(action: Callable[[], Awaitable[str]]) -> str:
     except UnavailableError:
         raise
     except ProblemError as error:
-        return answer_text.say_refused(error)
+        said = answer_text.say_refused(error)
+        result["error"] = {"code": error.code, "message": said}
+        return said
 
 
 def _say_failure(result: ToolResult) -> str:

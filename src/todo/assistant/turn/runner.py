@@ -259,14 +259,18 @@ class _Turn:
         await loop.run(context, self._history, message, self._response.add_piece)
         # What a model says about its work is not always so.
         if self._tools.changed or not self._tools.proposed:
-            await self._response.say(answer_text.say_facts(self._tools.uses, self._tools.updates))
+            await self._response.say(self._say_facts())
+
+    def _say_facts(self) -> str:
+        tools = self._tools
+        return answer_text.say_facts(tools.uses, tools.updates, tools.caller)
 
     async def degrade(self, reason: str) -> None:
         """Say what can be said without a model."""
         self._degraded = reason
         if self._tools.changed:
             await self._response.say(answer_text.STOPPED)
-            await self._response.say(answer_text.say_facts(self._tools.uses, self._tools.updates))
+            await self._response.say(self._say_facts())
         elif not self._tools.proposed:
             await self._response.say(answer_text.say_degraded(reason))
         if reason == OVER_BUDGET:

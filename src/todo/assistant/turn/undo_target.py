@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -11,9 +12,11 @@ from todo.db.session import Session
 from todo.journal.repository import Filter, View, find_view, read_history
 from todo.journal.runs import read_runs
 from todo.journal.undo_scope import Run, find_changed_views
+from todo.tasks.visible_lists import fetch_visible_lists
 
 _MAX_RUNS = 20
 _MAX_RECENT = 100
+_MAX_SHARED_LISTS = 20
 _RESTORE = "restore"
 
 
@@ -25,7 +28,8 @@ async def find_run_to_undo(
     """Return the last run that was not undone, None for none.
 
     It is one of the conversation. Where that has none, it is the last one of the assistant in the
-    journal of the person: some front ends open a conversation for each message. The journal says
+    journal of the person, or in a list that is shared with the person: some front ends open a
+    conversation for each message. The journal says
     what was undone, since an undo can come from anywhere.
 
     Args:
@@ -36,10 +40,10 @@ async def find_run_to_undo(
     async with database.reading(caller.user) as session:
         has_changed = False
         for run_id in runs[:_MAX_RUNS]:
-            views = await find_changed_views(session, Run(run_id, caller.user))
-            has_changed = has_changed or bool(views)
-            for view in views:
+            for view in await find_changed_views(session, Run(run_id, caller.user)):
                 found = await _find_in_view(session, caller, view, run_id)
+                # A conversation that only took something back continues with what was before.
+                has_changed = has_changed or found is None or not _is_undo(found)
                 if found is not None and _can_undo(found):
                     return run_id
         return None if has_changed else await _find_recent(session, caller)
@@ -59,17 +63,26 @@ async def _find_in_view(
 
 
 async def _find_recent(session: Session, caller: Caller) -> str | None:
-    """Return the last run of the assistant in the journal of the person."""
-    view = await find_view(session, caller, None)
-    found, _ = await read_runs(session, caller, view, None, _MAX_RECENT)
-    for run in found:
-        is_own = run["agent"] == AGENT and run["actor"] == caller.user
-        if is_own and _can_undo(run):
-            return str(run["run_id"])
-    return None
+    """Return the last run of the assistant in the journal of the person, or in a shared list."""
+    views = [await find_view(session, caller, None)]
+    if caller.list_id is None:
+        lists = (await fetch_visible_lists(session, caller)).all
+        shared = [UUID(each.id) for each in lists if each.access == "write"]
+        views += [await find_view(session, caller, each) for each in shared[-_MAX_SHARED_LISTS:]]
+    latest: dict[str, Any] | None = None
+    for view in views:
+        found, _ = await read_runs(session, caller, view, None, _MAX_RECENT)
+        own = (run for run in found if run["agent"] == AGENT and run["actor"] == caller.user)
+        run = next(filter(_can_undo, own), None)
+        if run is not None and (latest is None or run["last_at"] > latest["last_at"]):
+            latest = run
+    return None if latest is None else str(latest["run_id"])
 
 
 def _can_undo(run: dict[str, Any]) -> bool:
     """Whether a run has changes that still hold, and is not an undo itself."""
-    is_undo = any(each["operation"] == _RESTORE for each in run["summary"])
-    return not run["is_undone"] and not is_undo
+    return not run["is_undone"] and not _is_undo(run)
+
+
+def _is_undo(run: dict[str, Any]) -> bool:
+    return any(each["operation"] == _RESTORE for each in run["summary"])
