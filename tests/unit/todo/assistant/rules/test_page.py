@@ -16,7 +16,7 @@ INTENTS = {
     "move": {"reschedule"},
     "change": {"update"},
     "find": {"find"},
-    "take back": {"undo", "confirm", "decline"},
+    "undo, confirm": {"undo", "confirm", "decline"},
 }
 
 
