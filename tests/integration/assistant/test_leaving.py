@@ -144,14 +144,19 @@ def test_only_a_server_that_is_silent_too_long_is_blamed_for_a_turn_without_time
     with open_service(options) as service:
         service.wait_ready()
         alice = Person(service, "alice")
-        with alice.http:
-            found = [
-                read(alice.http.post("/api/v1/assistant", json=MESSAGE))["degraded_reason"]
-                for _ in range(3)
-            ]
 
-        assert set(found) <= {"deadline", "timeout"}
-        # The breaker counts it, so the next turns do not wait as long.
+        def ask() -> str:
+            answer = read(alice.http.post("/api/v1/assistant", json=MESSAGE))
+            reason: str = answer["degraded_reason"]
+            return reason
+
+        with alice.http:
+            assert {ask() for _ in range(3)} <= {"deadline", "timeout"}
+            if state == "open":
+                # The next turns do not wait as long. On a slow machine it takes more than three:
+                # what is left of a turn may be less than the server may be silent.
+                wait_until(lambda: ask() == "breaker-open", "an open breaker", within_s=600)
+
         name = f'todo_breaker_state{{breaker="model-server",state="{state}"}}'
         assert read_metric(service, name) == 1
         wait_for_rest(service)
