@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     FromClause,
     Select,
     and_,
@@ -26,13 +27,15 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     tuple_,
 )
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.visitors import ExternallyTraversible, replacement_traverse
 
 from todo.db.documents import select_document
-from todo.db.statement import SQLITE, Statement
-from todo.db.tables import Day, Id, Time, task, task_tag
+from todo.db.statement import SQLITE, Statement, unnest_json
+from todo.db.tables import Day, Id, Time, task, task_list, task_tag
 from todo.tasks.query_shape import QueryShape
 from todo.tasks.search import has_words, may_match, rank
 
@@ -74,6 +77,15 @@ def count_statement(shape: QueryShape) -> Statement:
     return Statement(
         lambda dialect: select(func.count()).select_from(_matches(shape, dialect).subquery("m"))
     )
+
+
+@lru_cache(_CACHED_SHAPES)
+def newest_statement(fields: tuple[str, ...]) -> Statement:
+    """Return the statement that reads the newest open tasks of several `lists`.
+
+    `budget` limits the rows that it reads of each, `limit` the tasks that it returns of each.
+    """
+    return Statement(lambda dialect: _newest(fields, dialect))
 
 
 @lru_cache(_CACHED_SHAPES)
@@ -172,6 +184,39 @@ def _matches(shape: QueryShape, dialect: str, *columns: Any) -> Select[Any]:  # 
         "list": and_(_is_owned(task), _is_in_list(shape, task)),
     }
     return chosen.select_from(task).where(conditions[narrow or ""]).limit(NARROW + 1)
+
+
+def _newest(fields: tuple[str, ...], dialect: str) -> Select[Any]:
+    """The open tasks among the newest of each list, newest first."""
+    known = select(task_list.c.id, task_list.c.owner)
+    lists = known.where(task_list.c.id.in_(unnest_json(dialect, "lists", Id))).subquery("l")
+    columns = [column for column in task.c if column.name in {*fields, "id", "completed_at"}]
+    scan = _scan_index(QueryShape(in_list="one"), dialect, select(*columns))
+    scan = _of_each(lists, scan.limit(bindparam("budget"))).correlate(lists)
+    read = scan.subquery("n") if dialect == SQLITE else scan.lateral("n")
+    found = select(read).where(read.c.completed_at.is_(None)).order_by(read.c.id.desc())
+    found = found.limit(bindparam("limit")).correlate(lists)
+    newest: FromClause = found.lateral("m")
+    is_newest: ColumnElement[bool] = true()
+    if dialect == SQLITE:
+        # It has no LATERAL, and PostgreSQL would compare every task with a correlated IN.
+        newest = task.alias("m")
+        is_newest = newest.c.id.in_(found.with_only_columns(read.c.id))
+    chosen = select(*(newest.c[column.name] for column in columns))
+    source = chosen.select_from(lists.join(newest, is_newest)).subquery("c")
+    return select_document(dialect, source, lambda s: s.order_by(source.c.id.desc()), fields)
+
+
+def _of_each(lists: FromClause, statement: Select[Any]) -> Select[Any]:
+    """Return a statement about one list as one about each of several."""
+    columns = {"list_id": lists.c.id, "owner": lists.c.owner}
+
+    def replace(element: ExternallyTraversible, **_: Any) -> ExternallyTraversible | None:  # noqa: ANN401 - of SQLAlchemy
+        return columns.get(element.key) if isinstance(element, BindParameter) else None
+
+    replaced = replacement_traverse(statement, {}, replace)
+    assert isinstance(replaced, Select)  # noqa: S101 - narrows the type
+    return replaced
 
 
 def _boundary(shape: QueryShape, dialect: str) -> Select[Any]:

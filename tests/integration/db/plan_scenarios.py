@@ -80,6 +80,8 @@ def _plans(world: World) -> None:
 
 def _assistant(world: World) -> None:
     body = {"message": "add buy milk"}
+    # Reads the tasks of a list of another user as well.
+    world.done("POST", ASSISTANT, GUEST, json=body)
     made = read(world.ask("POST", ASSISTANT, json=body))["conversation_id"]
     # A large one, with the id of the list.
     world.done("POST", ASSISTANT, json={**body, "conversation_id": LIST})

@@ -1,6 +1,6 @@
 """The context of a turn: the clock, the lists and the tasks that a message can name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,9 @@ from todo.db.session import Session
 from todo.mcp.tools.account_time import AccountTime
 from todo.tasks.account_zone import fetch_zone
 from todo.tasks.document import Document, parse_document
+from todo.tasks.newest_tasks import fetch_newest
 from todo.tasks.query import Query, read_page
-from todo.tasks.visible_lists import VisibleList, VisibleLists, fetch_visible_lists
+from todo.tasks.visible_lists import VisibleLists, fetch_visible_lists
 
 _MAX_OPEN = 1000
 _MAX_COMPLETED = 50
@@ -81,24 +82,19 @@ async def _read_tasks(
     time: AccountTime,
 ) -> list[TaskName]:
     """Return the open tasks, newest first, then those of shared lists, then completed ones."""
-    queries = [Query(status="open", limit=_MAX_OPEN, fields=_FIELDS)]
+    own = Query(status="open", limit=_MAX_OPEN, fields=_FIELDS)
+    done = Query(status="completed", sort="updated", limit=_MAX_COMPLETED, fields=_FIELDS)
+    items = (await read_page(session, caller, own, time.now)).items
     if caller.list_id is None:
-        queries += _ask_shared_lists(lists)
-    queries.append(Query(status="completed", sort="updated", limit=_MAX_COMPLETED, fields=_FIELDS))
+        # A page of one's own tasks leaves them out.
+        theirs = [each for each in lists.all if each.access != "owner"][:_MAX_SHARED_LISTS]
+        items += await fetch_newest(session, theirs, _MAX_OF_SHARED_LIST, _FIELDS)
+    items += (await read_page(session, caller, done, time.now)).items
     found: dict[str, TaskName] = {}
-    for query in queries:
-        page = await read_page(session, caller, query, time.now)
-        for task in map(parse_document, page.items):
-            is_shared = task["owner"] != caller.user or task["list_id"] in shared
-            found[task["id"]] = _name(task, lists, time, is_shared=is_shared)
+    for task in map(parse_document, items):
+        is_shared = task["owner"] != caller.user or task["list_id"] in shared
+        found[task["id"]] = _name(task, lists, time, is_shared=is_shared)
     return list(found.values())
-
-
-def _ask_shared_lists(lists: VisibleLists) -> Iterator[Query]:
-    """Yield the queries about lists of other users, which a page of one's own tasks leaves out."""
-    theirs: list[VisibleList] = [each for each in lists.all if each.access != "owner"]
-    for place in theirs[:_MAX_SHARED_LISTS]:
-        yield Query(status="open", list_id=place.id, limit=_MAX_OF_SHARED_LIST, fields=_FIELDS)
 
 
 def _name(task: Document, lists: VisibleLists, time: AccountTime, *, is_shared: bool) -> TaskName:
