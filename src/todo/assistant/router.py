@@ -14,6 +14,7 @@ from todo.api.pagination import read_cursor
 from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
 from todo.assistant.schemas import (
+    EVENT_STREAM,
     AssistantAnswer,
     AssistantRequest,
     ConversationPage,
@@ -28,11 +29,10 @@ from todo.writes.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api/v1", tags=["assistant"], route_class=ApiRoute)
 
-MEDIA_TYPE = "text/event-stream"
 _EVENTS = {
     "description": "JSON; with `Accept: text/event-stream` the events `start`, `text`, `tool`, and"
     " at the end `done` with the same JSON, or `error` with a problem.",
-    "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+    "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
 }
 
 
@@ -49,7 +49,7 @@ async def send_message(request: Request, caller: CallerDep, body: AssistantReque
     from todo.assistant.conversations.open_turn import open_turn  # noqa: PLC0415 - not for the start
 
     turn = await open_turn(request, caller, body.message, body.conversation_id)
-    if prefers(MEDIA_TYPE, request.headers.getlist("accept")):
+    if prefers(EVENT_STREAM, request.headers.getlist("accept")):
         return turn.stream()
     return await turn.answer(request)
 

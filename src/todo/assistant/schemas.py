@@ -18,6 +18,9 @@ from todo.api.schemas import ResponseSchema, refuse_nul
 from todo.db.tables import MESSAGE_LENGTH
 from todo.text.normalization import nfc_validator
 
+EVENT_STREAM = "text/event-stream"
+"""Media type of an answer that is sent while it is made."""
+
 MessageText = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MESSAGE_LENGTH),

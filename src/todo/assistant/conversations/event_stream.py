@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from typing import Any
 
 import orjson
 from starlette.responses import Response
@@ -11,12 +10,12 @@ from starlette.types import Receive, Scope, Send
 from todo.api.idempotency import REPLAYED
 from todo.assistant.conversations.open_turn import CLIENT_LEFT, ClientLeftError, OpenTurn
 from todo.assistant.conversations.stored_texts import dump
+from todo.assistant.schemas import EVENT_STREAM
 from todo.assistant.turn.answer import ToolUse
 from todo.core.errors import InternalError, ProblemError
 from todo.core.problem_document import render_problem
 from todo.observability.logs import request_id_var
 
-MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_S = 15.0
 """Below the idle timeout of any proxy."""
 _OPEN_AFTER_S = 1.0
@@ -28,7 +27,7 @@ _log = logging.getLogger("todo.assistant")
 class TurnStream(Response):
     """The response: the events `start`, `text`, `tool`, and at the end `done` or `error`."""
 
-    media_type = MEDIA_TYPE
+    media_type = EVENT_STREAM
 
     def __init__(self, turn: OpenTurn) -> None:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -95,8 +94,7 @@ class _Stream:
 
     async def tool(self, use: ToolUse) -> None:
         """Send a tool call with its result."""
-        shown: dict[str, Any] = {"tool_name": use.tool_name, "arguments": use.arguments}
-        await self._send_event("tool", dump({**shown, "result": use.result}))
+        await self._send_event("tool", dump(use.to_dict()))
 
     async def open(self) -> None:
         """Start the response, and name the conversation and the run."""

@@ -1,11 +1,10 @@
 """Texts of models and results of tools, made fit for the database and for JSON."""
 
 import json
-from typing import Any
 
 import orjson
 
-Json = dict[str, Any]
+from todo.assistant.turn.answer import Json
 
 _MAX_CALLS_BYTES = 64 * 1024
 """Of the tool calls of one answer that a conversation keeps."""

@@ -156,7 +156,7 @@ class TurnStore:
 
     async def finish(self, begun: Begun, answer: TurnAnswer) -> Finished:
         """Store the answer."""
-        calls = [_show(use) for use in answer.tool_calls]
+        calls = [use.to_dict() for use in answer.tool_calls]
         plan_id = None if answer.plan is None else str(answer.plan["id"])
         message = self._compose(begun, clean(answer.response)[:MESSAGE_LENGTH], calls)
         message = replace(
@@ -357,7 +357,7 @@ class TurnStore:
         self, begun: Begun, uses: Sequence[ToolUse], reason: str, run_id: str | None
     ) -> tuple[Message, StoredResponse]:
         """Return the answer of a turn that was interrupted, with the run of its changes."""
-        calls = [_show(use) for use in uses]
+        calls = [use.to_dict() for use in uses]
         message = self._compose(begun, UNCHANGED if run_id is None else CHANGED, calls)
         message = replace(
             message,
@@ -391,7 +391,3 @@ def _render(
     # The key keeps it for a day, so it is bounded as the message is.
     repeated = {**answer, "tool_calls": shorten_calls(calls)}
     return StoredResponse(HTTPStatus.OK, dump(answer), repeated=dump(repeated))
-
-
-def _show(use: ToolUse) -> dict[str, Any]:
-    return {"tool_name": use.tool_name, "arguments": use.arguments, "result": use.result}

@@ -9,19 +9,10 @@ from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-Intent = Literal[
-    "add",
-    "find",
-    "complete",
-    "reopen",
-    "delete",
-    "reschedule",
-    "update",
-    "undo",
-    "confirm",
-    "decline",
-    "help",
-]
+_TaskIntent = Literal["add", "find", "complete", "reopen", "delete", "reschedule", "update"]
+Intent = Literal[_TaskIntent, "undo", "confirm", "decline", "help"]
+ModelIntent = Literal[_TaskIntent, "none"]
+"""What a model may choose: only rules undo, confirm and decline."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ from todo.quickadd.parser import parse_quick_add
 
 _MANY = frozenset({"all", "every", "everything"})
 _MAX_LEFT = 3
-_MAX_TASKS = 50
+MAX_TASKS = 50
+"""Maximum number of tasks that a model may choose, as many as its tools take."""
 _DUPLICATE = 0.6
 _REQUEST_OF_US = re.compile(r"(?:can|could) we\b")
 # "if", "not", and what others did.
@@ -173,7 +174,7 @@ def _is_possible(
 ) -> bool:
     """Return whether tasks can be changed so, and the message has neither doubt nor condition."""
     doubt = _CONDITION if intent == "reopen" else _DOUBT
-    if len(tasks) > _MAX_TASKS or doubt.search(line.folded):
+    if len(tasks) > MAX_TASKS or doubt.search(line.folded):
         return False
     if _ALL_BUT.search(line.folded) or _LOOKS.search(line.folded):
         return False

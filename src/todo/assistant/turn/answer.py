@@ -32,6 +32,10 @@ class ToolUse:
     arguments: Json
     result: Json
 
+    def to_dict(self) -> Json:
+        """Return it as callers of the API get it."""
+        return {"tool_name": self.tool_name, "arguments": self.arguments, "result": self.result}
+
 
 @dataclass(frozen=True, slots=True)
 class TurnAnswer:

@@ -7,9 +7,7 @@ holds for every tool and whatever a model was made to say. See docs/adr/0069.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import orjson
-
-from todo.assistant.turn.planned_operations import derive_operations
+from todo.assistant.turn.planned_operations import derive_operations, read_document
 from todo.assistant.turn.shared_lists import fetch_shared_lists
 from todo.mcp.tool import Json
 from todo.writes.hash_chain import Entry
@@ -84,14 +82,14 @@ class Guard:
         self.changed |= changed
         for _, entry in recorded:
             if entry.operation == "update":
-                before, after = _read(entry.before), _read(entry.after)
+                before, after = read_document(entry.before), read_document(entry.after)
                 first, _ = self.updates.get(entry.entity_id, (before, after))
                 self.updates[entry.entity_id] = (first, after)
 
 
 def _is_named(entry: Entry) -> bool:
     """Whether an entry is a change by itself, and not the next task of a series."""
-    return entry.operation != "create" or not _read(entry.after).get("previous_id")
+    return entry.operation != "create" or not read_document(entry.after).get("previous_id")
 
 
 async def _concerns_others(work: UnitOfWork, recorded: Iterable[_Change]) -> bool:
@@ -100,14 +98,9 @@ async def _concerns_others(work: UnitOfWork, recorded: Iterable[_Change]) -> boo
     for owner, entry in recorded:
         if owner != work.caller.user:
             return True
-        documents = (_read(entry.before), _read(entry.after))
+        documents = (read_document(entry.before), read_document(entry.after))
         lists |= {entry.list_id, *(document.get("list_id") for document in documents)}
     lists.discard(None)
     return bool(lists) and not lists.isdisjoint(
         await fetch_shared_lists(work.session, work.caller.user)
     )
-
-
-def _read(document: str | None) -> Json:
-    found: Json = orjson.loads(document) if document else {}
-    return found

@@ -6,13 +6,13 @@ The model chooses intent and tasks. Everything else is cut out of the person's m
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from todo.assistant.model.client import ModelAnswer, ModelError, ModelRequest
-from todo.assistant.rules.decision import Decision, RuleContext, TaskName
-from todo.assistant.rules.model_choice import fill
+from todo.assistant.rules.decision import Decision, ModelIntent, RuleContext, TaskName
+from todo.assistant.rules.model_choice import MAX_TASKS, fill
 from todo.assistant.turn.answer import EarlierMessage
 from todo.assistant.turn.bounded_model import BoundedModel
 from todo.assistant.turn.prompt import DECISION_SCHEMA, choose_tasks, render_decision_prompt
@@ -21,7 +21,6 @@ from todo.mcp.tool import Json
 MAX_REPAIRS = 2
 """How often an invalid answer goes back to the model."""
 _MAX_TOKENS = 256
-_MAX_TASKS = 50
 _SHOWN_LENGTH = 500
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*|\s*```\s*\Z")
 
@@ -31,8 +30,8 @@ class _Choice(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    intent: Literal["add", "find", "complete", "reopen", "delete", "reschedule", "update", "none"]
-    tasks: Annotated[list[int], Field(max_length=_MAX_TASKS)] = Field(default_factory=list)
+    intent: ModelIntent
+    tasks: Annotated[list[int], Field(max_length=MAX_TASKS)] = Field(default_factory=list)
     reply: str = ""
 
 

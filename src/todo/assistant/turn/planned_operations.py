@@ -25,7 +25,7 @@ def derive_operations(recorded: Sequence[tuple[str, Entry]]) -> list[Json]:
     moved = {entry.entity_id for entry in entries if _is_moved(entry)}
     operations: list[Json] = []
     for entry in entries:
-        before, after = _read(entry.before), _read(entry.after)
+        before, after = read_document(entry.before), read_document(entry.after)
         of_task = {"id": entry.entity_id, "if_match": before.get("version")}
         match entry.operation:
             case "create" if not after.get("previous_id"):
@@ -75,10 +75,11 @@ def _compare(before: Json, after: Json) -> Json:
 
 
 def _is_moved(entry: Entry) -> bool:
-    before, after = _read(entry.before), _read(entry.after)
+    before, after = read_document(entry.before), read_document(entry.after)
     return bool(before and after and before["list_id"] != after["list_id"])
 
 
-def _read(document: str | None) -> Json:
+def read_document(document: str | None) -> Json:
+    """Return a document of the journal; an empty one for what was not there."""
     found: Json = orjson.loads(document) if document else {}
     return found
