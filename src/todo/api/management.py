@@ -52,7 +52,9 @@ class Management:
             raise HttpError(405, "", {"Allow": "GET, HEAD"})
         if self._metrics is not None and has_metrics:
             problem = await self._health.find_problem("readyz")
-            return CONTENT_TYPE.encode(), self._metrics.render(ready=problem is None)
+            return CONTENT_TYPE.encode(), self._metrics.render(
+                ready=problem is None, accepting=not self._health.is_leaving
+            )
         problem = await self._health.find_problem(check)
         if problem is not None:
             raise problem

@@ -228,7 +228,7 @@ class RequestMiddleware:
 
     def _must_close(self, scope: Scope) -> Callable[[], bool]:
         is_http1 = scope["http_version"].startswith("1")
-        return lambda: is_http1 and self._health.stopping
+        return lambda: is_http1 and self._health.is_leaving
 
 
 class _Response:

@@ -217,6 +217,12 @@ class Settings(AssistantSettings, BaseSettings):
         description="Unix socket of the health probe. Outside a container the default is "
         "`todo-probe.sock` in `$XDG_RUNTIME_DIR`, or `probe.sock` beside the embedded database.",
     )
+    instance_file: Path | None = Field(
+        default=None,
+        description="Where several instances accept from one socket: the file of this one, in a "
+        "folder that contains only such files. An instance locks its file while it is ready; while "
+        "it is not, it leaves new connections to those that are.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severity that is logged."
     )

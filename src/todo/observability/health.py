@@ -31,6 +31,15 @@ class Health:
         self._schema_was_right = False
         self.listening = False
         self.stopping = False
+        # Other instances take the new connections.
+        self.holding = False
+        # What `/readyz` answers where the database is well: an instance tries itself first.
+        self.self_test_problem: ProblemError | None = None
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether clients had better open another connection for their next request."""
+        return self.stopping or self.holding
 
     async def find_problem(self, check: str) -> ProblemError | None:
         """Answer one of `livez`, `readyz`, `startupz`: None means well."""
@@ -38,7 +47,7 @@ class Health:
             # That this line runs is the answer: the event loop turns.
             return None
         if check == "readyz":
-            return await self._find_database_problem()
+            return await self._find_database_problem() or self.self_test_problem
         if not self.listening:
             return StartingError()
         if self._schema_was_right:

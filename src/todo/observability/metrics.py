@@ -57,6 +57,7 @@ class Metrics:
         self._database = database
         self._breakers: dict[str, AsyncBreaker] = {"database": database.breaker}
         self._ready = False
+        self._accepting = False
         self._requests: dict[tuple[str, str, int], Durations] = {}
         self._loop_lag = Durations(_LAG_BUCKETS_S)
         # Every label is there from the start: a rate over a series that only just appeared is
@@ -154,13 +155,14 @@ class Metrics:
         """Export the metrics of the assistant as zeros: a rate needs the first value."""
         self._assistant = self.assistant
 
-    def render(self, *, ready: bool) -> bytes:
+    def render(self, *, ready: bool, accepting: bool = True) -> bytes:
         """Return the text exposition.
 
         Args:
             ready: Whether the service can answer now.
+            accepting: Whether it takes new connections now.
         """
-        self._ready = ready
+        self._ready, self._accepting = ready, accepting
         return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
@@ -172,6 +174,11 @@ class Metrics:
         )
         yield GaugeMetricFamily(
             "todo_ready", "1 when the service can answer, as `/readyz` says.", value=self._ready
+        )
+        yield GaugeMetricFamily(
+            "todo_accepting",
+            "1 when the service takes new connections, 0 when it leaves them to other instances.",
+            value=self._accepting,
         )
         yield from self._collect_requests()
         yield from self._collect_database()

@@ -77,20 +77,30 @@ class Listener:
         self._accepting = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopped = False
+        self._is_holding = False
 
     async def start(self) -> None:
-        """Begin to accept."""
+        """Begin to listen, and to accept unless `hold` was called."""
         for listener in self._sockets:
             listener.settimeout(0)
             listener.listen(BACKLOG)
             self._await_connections(listener)
 
+    def hold(self) -> None:
+        """Leave new connections in the kernel's queue, for other instances or for `resume`."""
+        self._is_holding = True
+        self._ignore_connections()
+
+    def resume(self) -> None:
+        """Accept again."""
+        self._is_holding = False
+        for listener in self._sockets:
+            self._await_connections(listener)
+
     def stop_accepting(self) -> None:
         """Leave new connections in the kernel's queue, for the successor or the drain's end."""
         self._stopped = True
-        loop = asyncio.get_running_loop()
-        for listener in self._sockets:
-            loop.remove_reader(listener.fileno())
+        self._ignore_connections()
 
     async def drain(self, deadline: float) -> None:
         """Wait until every accepted connection has received its answer, then close them all.
@@ -167,8 +177,13 @@ class Listener:
         task.add_done_callback(self._tasks.discard)
 
     def _await_connections(self, listener: socket.socket) -> None:
-        if not self._stopped:
+        if not (self._stopped or self._is_holding):
             asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener)
+
+    def _ignore_connections(self) -> None:
+        loop = asyncio.get_running_loop()
+        for listener in self._sockets:
+            loop.remove_reader(listener.fileno())
 
     def _pause(self, listener: socket.socket, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -30,10 +31,13 @@ from todo.observability.health import Health
 from todo.observability.logs import set_up_logging
 from todo.observability.loop_lag import watch_loop
 from todo.observability.tracing import Spans, open_telemetry
+from todo.server.accept_gate import AcceptGate
 from todo.server.allocator import map_large_blocks
 from todo.server.listener import Listener
 from todo.server.loop_heartbeat import LoopHeartbeat
 from todo.server.sd_notify import notify
+from todo.server.self_test import run_self_test
+from todo.server.siblings import Siblings
 from todo.server.sockets import Listeners, open_listeners, unlink_own
 
 # How long a warning may take at the end of the deadline.
@@ -97,6 +101,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
     public = Listener(app, listeners.public, config, max_connections=_find_max_connections())
     management = Listener(Management(health, app.state.metrics), listeners.management, config)
     probe = Listener(probes, listeners.probe, config)
+    gate = _open_gate(app, public, settings)
     async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
         background = []
         # Before a migration, which may take long: until then the probe sees a start.
@@ -111,10 +116,14 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
             await listener.start()
         health.listening = True
         _log.info("listening", extra=_describe(listeners))
-        background.append(tasks.create_task(_announce(health)))
-        background.append(tasks.create_task(watch_loop(app.state.metrics.observe_loop_lag)))
-        background.append(tasks.create_task(app.state.reminders.run()))
-        background.append(tasks.create_task(app.state.last_use.run()))
+        works = [
+            _announce(health),
+            watch_loop(app.state.metrics.observe_loop_lag),
+            app.state.reminders.run(),
+            app.state.last_use.run(),
+            *([gate.run()] if gate else []),
+        ]
+        background += map(tasks.create_task, works)
         # What was made so far lives as long as the process: the collector need not walk it.
         gc.freeze()
         gc.enable()
@@ -137,6 +146,14 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
         await probe.drain(drained_by)
         counter.close()
     _log.info("stopped")
+
+
+def _open_gate(app: FastAPI, public: Listener, settings: Settings) -> AcceptGate | None:
+    if settings.instance_file is None:
+        return None
+    siblings = Siblings(settings.instance_file)
+    self_test = partial(run_self_test, app.state.database)
+    return AcceptGate(public, app.state.health, siblings, self_test)
 
 
 def _find_max_connections() -> int:

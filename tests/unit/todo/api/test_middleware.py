@@ -28,7 +28,7 @@ class Counted:
 
 
 class Running:
-    stopping = False
+    is_leaving = False
 
 
 def wrap(app: ASGIApp, **options: Any) -> RequestMiddleware:  # noqa: ANN401 - whatever the edge takes

@@ -1,0 +1,82 @@
+"""When one of several instances takes connections from the socket that they share."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from todo.core.errors import ProblemError, StartingError
+from todo.observability.health import Health
+from todo.server.listener import Listener
+from todo.server.siblings import Siblings
+
+# Within it an instance notices that it, or the last of its siblings, is no longer ready.
+_POLL_S = 0.2
+
+_log = logging.getLogger("todo.server")
+
+
+class AcceptGate:
+    """Lets an instance accept while it is ready, or while no sibling is.
+
+    The kernel gives a connection to any instance that accepts, also to one that can answer only
+    503. Where no instance is ready, each of them accepts, so that clients learn why.
+
+    Args:
+        listener: Of the public address, not started.
+        health: Readiness of this instance.
+        siblings: Readiness of the others.
+        self_test: Tries the service once; raises `ProblemError` where it does not work.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        health: Health,
+        siblings: Siblings,
+        self_test: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._listener = listener
+        self._health = health
+        self._siblings = siblings
+        self._self_test = self_test
+        self._problem = ""
+        listener.hold()
+        health.holding = True
+        health.self_test_problem = StartingError()
+
+    async def run(self) -> None:
+        """Open and close the gate for ever."""
+        while True:
+            problem = await self._find_problem()
+            self._siblings.mark(ready=problem is None)
+            self._set_holding(problem)
+            await asyncio.sleep(_POLL_S)
+
+    async def _find_problem(self) -> ProblemError | None:
+        health = self._health
+        problem = await health.find_problem("readyz")
+        if problem is None or problem is not health.self_test_problem:
+            return problem
+        try:
+            await self._self_test()
+        except ProblemError as error:
+            health.self_test_problem = error
+        else:
+            health.self_test_problem = None
+        return health.self_test_problem
+
+    def _set_holding(self, problem: ProblemError | None) -> None:
+        holding = problem is not None and self._siblings.is_another_ready()
+        if holding != self._health.holding:
+            self._health.holding = holding
+            if holding:
+                self._listener.hold()
+            else:
+                self._listener.resume()
+        reason = problem.detail if problem is not None else ""
+        if reason != self._problem:
+            self._problem = reason
+            if reason:
+                _log.warning("this instance is not ready: %s", reason)
+            else:
+                _log.info("this instance is ready")

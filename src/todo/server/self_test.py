@@ -1,0 +1,27 @@
+"""A try of the service by itself: what a request would need, without a trace."""
+
+from datetime import UTC, datetime
+
+from todo.core.caller import Caller
+from todo.core.errors import DatabaseFullError, DatabaseReadOnlyError
+from todo.db.database import Database
+from todo.tasks.service import TaskService
+from todo.writes.unit_of_work import UnitOfWork
+
+# No user's name: those of tokens are not empty, and have no blanks at an end.
+_CALLER = Caller(" self-test ")
+
+
+async def run_self_test(database: Database) -> None:
+    """Create a task and read it, in a transaction that is rolled back.
+
+    Raises:
+        ProblemError: A program of this version does not work with this database.
+    """
+    try:
+        async with database.unit_of_work() as session:
+            service = TaskService(UnitOfWork(session, _CALLER, datetime.now(UTC)))
+            await service.create({"title": "self-test"})
+    except (DatabaseReadOnlyError, DatabaseFullError):
+        # It answers what can be answered.
+        return

@@ -1,0 +1,59 @@
+"""Instances of the service that accept from one socket, and which of them are ready."""
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+from todo.core.exit import ExitCode, FatalError
+
+
+class Siblings:
+    """Locks on files in a folder that all instances share: one file each, locked while it is ready.
+
+    The kernel gives a lock back when its process ends, however it ends.
+
+    Args:
+        file: That of this instance. The others in its folder belong to its siblings.
+
+    Raises:
+        FatalError: The file cannot be opened.
+    """
+
+    def __init__(self, file: Path) -> None:
+        try:
+            self._own = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            message = f"TODO_INSTANCE_FILE: cannot open {file}: {error.strerror}"
+            raise FatalError(ExitCode.CONFIGURATION, message) from None
+        self._file = file
+
+    def mark(self, *, ready: bool) -> None:
+        """Show the siblings whether this instance is ready."""
+        # A sibling that looks holds the lock for a moment: the next call takes it.
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(self._own, fcntl.LOCK_EX | fcntl.LOCK_NB if ready else fcntl.LOCK_UN)
+
+    def is_another_ready(self) -> bool:
+        """Return whether a sibling is ready.
+
+        An instance that hangs is, until its health check has ended it.
+        """
+        return any(map(_is_locked, self._find_others()))
+
+    def _find_others(self) -> list[Path]:
+        return [each for each in self._file.parent.iterdir() if each.name != self._file.name]
+
+
+def _is_locked(file: Path) -> bool:
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
