@@ -1,1 +1,1 @@
-"""The page `/app`: tasks, quick add, the assistant, and what agents have changed."""
+"""The page `/app`: tasks, quick add, the assistant, and the changes of agents."""

@@ -1,7 +1,7 @@
-"""The page `/app`: its script and style sheet, out of the files beside this module.
+"""HTTP routes of the page `/app`: the files beside this module, with a Content Security Policy.
 
-The page is for browsers that allow nothing else: no inline script or style, no outside address, no
-HTML made from texts. Its addresses are relative, so it also works below a proxy's prefix.
+The policy allows no inline script or style, no other origin, and no HTML from text. The page's URLs
+are relative, so it also works below a proxy's prefix.
 """
 
 import functools
@@ -27,16 +27,16 @@ router = APIRouter(prefix=PATH, include_in_schema=False)
 
 @router.get("")
 async def show_page(request: Request) -> Response:
-    """Show the page."""
+    """Return the page."""
     return _send(request, _PAGE)
 
 
 @router.get("/{name}")
 async def send_part(request: Request, name: str) -> Response:
-    """Send what the page loads.
+    """Return the script or the style sheet.
 
     Raises:
-        NotFoundError: It loads no such thing.
+        NotFoundError: The page has no file of this name.
     """
     if name == _PAGE or name not in _TYPES:
         raise NotFoundError
@@ -45,7 +45,7 @@ async def send_part(request: Request, name: str) -> Response:
 
 def _send(request: Request, name: str) -> Response:
     content, tag = _read(name)
-    # With 304 as well: a browser replaces the headers that it has stored.
+    # A 304 has them as well: the browser updates its stored headers.
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
     known = ",".join(request.headers.getlist("if-none-match"))
     if known and matches_weakly(known, tag):
@@ -55,6 +55,6 @@ def _send(request: Request, name: str) -> Response:
 
 @functools.cache
 def _read(name: str) -> tuple[bytes, str]:
-    # On first use: a service that nobody opens in a browser reads none of it.
+    # Read on first use: most services are never opened in a browser.
     content = Path(__file__).with_name(name).read_bytes()
     return content, f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
