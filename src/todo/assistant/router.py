@@ -1,7 +1,7 @@
 """HTTP routes of the assistant and its conversations.
 
-The modules behind them are imported by the first request: many services never get one, and a start
-would pay for them.
+The first request imports the modules behind them: many services never get one, and every start
+would take longer.
 """
 
 from typing import Annotated
@@ -39,11 +39,11 @@ _EVENTS = {
 @router.post("/assistant", response_model=AssistantAnswer, responses={200: _EVENTS})
 @requires("assistant")
 async def send_message(request: Request, caller: CallerDep, body: AssistantRequest) -> Response:
-    """Send a message to the assistant, which does what the message says and answers.
+    """Send a message to the assistant, which acts on it and answers.
 
-    With `Accept: text/event-stream` the answer is sent while it is made. The token needs
-    `assistant`, and for what the assistant does the scopes of that: `read`, `write`, `delete`.
-    Deletions and many changes at once are only proposed, as a plan. Closing the connection
+    With `Accept: text/event-stream` the answer is streamed. The token needs `assistant`, and for
+    each action of the assistant its scope: `read`, `write` or `delete`. Deletions and many
+    changes at once are only proposed, as a plan. Closing the connection
     cancels the turn; changes that were already committed stay, and can be undone.
     """
     from todo.assistant.conversations.open_turn import open_turn  # noqa: PLC0415 - not for the start

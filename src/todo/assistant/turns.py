@@ -65,7 +65,7 @@ class ProcessTurns:
             await asyncio.wait({self._preparing})
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run something to its end, also if nobody waits for it."""
+        """Run a coroutine to its end, even if its caller stops waiting."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -38,7 +38,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it is stored; one of a person has only the first fields.
+    """A stored message; that of a person has only the first fields.
 
     Attributes:
         id: It sorts by time.
@@ -104,7 +104,7 @@ def limit_history(newest_first: Iterable[EarlierMessage]) -> tuple[EarlierMessag
 
 
 def mark_interrupted(message: Message, now: datetime, timeout_s: float) -> Message:
-    """Return a message as it is shown: an answer that ended with its process was interrupted.
+    """Return the message, marked as interrupted if its answer ended with its process.
 
     Args:
         message: As it is stored.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CLIENT_LEFT = 499
 """Status, for metrics and log, of a request whose client has left."""
 MARGIN_S = 5.0
-"""Of the deadline of a request, what is left for storing the answer."""
+"""Part of the request deadline that is reserved for storing the answer."""
 _OVERTIME_S = 2.0
 """How much longer than its time the assistant may take before it is interrupted."""
 
@@ -114,7 +114,7 @@ class OpenTurn:
         return Response(show(finished.body), headers=headers, media_type=JSON)
 
     def render_left(self) -> dict[str, str]:
-        """Return the header fields that show what is left of the budgets now."""
+        """Return the header fields with the remaining budgets."""
         fields: dict[str, str] = self.state.assistant.render_left(self._caller)
         return fields
 

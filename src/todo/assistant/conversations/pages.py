@@ -38,7 +38,7 @@ async def fetch_messages(
     """Return a conversation with a page of its messages, newest first; as `fetch_page`.
 
     Raises:
-        NotFoundError: There is no such conversation, or the caller does not see it.
+        NotFoundError: The conversation does not exist, or the caller cannot see it.
     """
     store = ConversationRepository(session, caller)
     conversation = await store.find(conversation_id)

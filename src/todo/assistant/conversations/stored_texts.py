@@ -11,12 +11,12 @@ _MAX_CALLS_BYTES = 64 * 1024
 
 
 def clean(text: str) -> str:
-    """Return a text without what cannot be stored: NUL, and surrogates that stand alone."""
+    """Return a text without characters that cannot be stored: NUL and lone surrogates."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def dump(value: object) -> bytes:
-    """Return a value as JSON, whatever characters a model wrote."""
+    """Return a value as JSON, also with invalid characters of a model."""
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:

@@ -1,4 +1,4 @@
-"""Storage of a turn: what is written before the assistant starts, and what at its end.
+"""Storage of a turn: one transaction before the assistant starts, and one at its end.
 
 Both are short transactions; while the assistant works, none is open. The question and a running
 answer are stored first, with the run of all changes. So whatever ends the turn, also a crash, the
@@ -137,7 +137,7 @@ class TurnStore:
 
         Raises:
             RateLimitedError: A budget is used up.
-            NotFoundError: There is no such conversation, or the caller does not see it.
+            NotFoundError: The conversation does not exist, or the caller cannot see it.
             ReadOnlyError: It was begun with another kind of token.
             QuotaExceededError: The conversations take too much.
             TurnRunningError: The earlier request still runs.

@@ -1,4 +1,4 @@
-"""Contract of a model server's client, whatever library it uses."""
+"""Interface of a client for a model server, independent of its library."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from todo.observability.metrics import Metrics
 
 Mode = Literal["tools", "json_schema"]
-"""How a model is asked: with tools that it may call, or with a schema for its answer."""
+"""Mode of a request: with tools that the model may call, or with a schema for its answer."""
 
 ModelFailure = Literal[
     "unreachable",
@@ -28,7 +28,7 @@ OnText = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """What a model is asked.
+    """A request to a model.
 
     Attributes:
         messages: The conversation, in the form of Chat Completions.
@@ -134,7 +134,7 @@ class ModelClient(Protocol):
             used: Receives what the request uses, however it ends.
 
         Raises:
-            ModelError: There is no usable answer.
+            ModelError: The model gave no usable answer.
         """
         ...
 

@@ -55,7 +55,7 @@ class AnswerClock:
             if not self._timeout.expired():
                 raise
             of_server = self._is_gap and not self._with_caller
-            what = "no token has arrived" if self.first_token_s is None else "there is no end"
+            what = "no token has arrived" if self.first_token_s is None else "no end has arrived"
             raise ModelError(
                 "timeout", f"{what} after {self.elapsed_s:.1f} s", of_server=of_server
             ) from None

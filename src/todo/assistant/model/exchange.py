@@ -20,14 +20,14 @@ from todo.assistant.model.stream import (
 )
 
 _MAX_ERROR_BYTES = 64 * 1024
-# Servers say when to come back; a mistake of theirs is not to last.
+# Limits the Retry-After of a server, which may be wrong.
 _RETRY_AFTER_S = 1.0
 _MAX_RETRY_AFTER_S = 300.0
 _ERROR_CODE = re.compile(rb'"(?:code|type)"\s*:\s*"([a-z_]{1,40})"')
 
 
 class BadRequestError(ModelError):
-    """The server refuses the request as it is; the response may name the parameter."""
+    """The server rejects this form of the request; the response may name the parameter."""
 
     def __init__(self, error: ModelError, response: bytes) -> None:
         super().__init__(error.reason, str(error), status=error.status)
@@ -53,7 +53,7 @@ async def exchange(
         used: Receives what the request uses, however it ends.
 
     Raises:
-        ModelError: There is no usable answer.
+        ModelError: The model gave no usable answer.
     """
     # The server may have read it even if no answer arrives.
     used.prompt, used.output = estimate_tokens(len(body)), 0

@@ -76,7 +76,7 @@ class HttpModelClient:
         )
 
     async def get_mode(self, *, timeout_s: float | None = None) -> Mode:
-        """Return how the model is to be asked; see `ModelClient`."""
+        """Return the mode of requests; see `ModelClient`."""
         if self._mode is not None:
             return self._mode
         # One test at a time; those who waited find its result.
@@ -191,7 +191,7 @@ class HttpModelClient:
 
 
 def _classify(error: BaseException) -> Outcome:
-    """What a failure says about the server: it answers, or it does not."""
+    """Whether a failure shows that the server does not answer."""
     if not isinstance(error, ModelError) or not error.of_server:
         return Outcome.IGNORED
     if error.reason in {"refused", "rate-limited"}:
@@ -201,7 +201,7 @@ def _classify(error: BaseException) -> Outcome:
 
 def _open_trust(*, secure: bool) -> ssl.SSLContext:
     if not secure:
-        # It trusts nobody, and is not used.
+        # It trusts no certificate, and is not used.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Reads the authorities that the system trusts; SSL_CERT_FILE names others.
     return ssl.create_default_context()

@@ -37,7 +37,7 @@ _BAD_REQUEST = {400, 422}
 
 
 async def calls_tools(client: ModelClient, timeout_s: float | None) -> bool:
-    """Whether the model calls a tool that it was clearly asked to call.
+    """Return whether the model calls a tool when the request clearly requires it.
 
     Raises:
         ModelError: The server gave no answer.

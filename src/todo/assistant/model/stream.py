@@ -129,7 +129,7 @@ class AnswerBuilder:
             for number, call in enumerate(self._calls)
         )
         if not text.strip() and not calls:
-            # A model may have nothing to say; a server without a choice is not one.
+            # A model may return no text, but a response without a choice is invalid.
             raise ModelError("invalid", "the answer is empty", of_server=not self._has_choices)
         used = self.count()
         return ModelAnswer(text, calls, used.prompt, used.output)

@@ -1,1 +1,1 @@
-"""One turn of the assistant: what it does, without HTTP and without conversations."""
+"""One turn of the assistant, independent of HTTP and of conversations."""

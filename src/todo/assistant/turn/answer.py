@@ -1,4 +1,4 @@
-"""Answers of the assistant: what one turn did and what it says, with a model or without."""
+"""Answers of the assistant: the text and the effects of one turn, with or without a model."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol

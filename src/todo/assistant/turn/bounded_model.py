@@ -15,7 +15,7 @@ from todo.assistant.model.client import (
 from todo.assistant.turn.budget import TurnBudget
 
 _GRACE_S = 1.0
-"""For the client's own limit: its breaker does not count what is canceled."""
+"""Reserve for the client's own timeout: its breaker does not count a canceled request."""
 
 
 class OverBudgetError(Exception):
@@ -23,7 +23,7 @@ class OverBudgetError(Exception):
 
 
 class BoundedModel:
-    """The model of one turn, and what it read and wrote so far."""
+    """The model of one turn, with its token counts so far."""
 
     def __init__(self, model: ModelClient, budget: TurnBudget, ends_at: float) -> None:
         """Limit a model.
@@ -62,7 +62,7 @@ class BoundedModel:
 
         Raises:
             OverBudgetError: The person has no tokens left.
-            ModelError: There is no usable answer, or not in time.
+            ModelError: The model gave no usable answer in time.
         """
         if not self._budget.has_model():
             raise OverBudgetError

@@ -39,7 +39,7 @@ class DecisionRunner:
         self._open_plan = open_plan
 
     async def run(self, decision: Decision) -> str:
-        """Do what was decided and return what to say about it.
+        """Carry out a decision and return the text of the answer.
 
         Raises:
             UnavailableError: The database is not available.
@@ -62,7 +62,7 @@ class DecisionRunner:
         return answer_text.SMALL_TALK.get(decision.text, answer_text.HELP)
 
     async def _add(self, decision: Decision) -> str:
-        # A quotation is a title as it is; quick add keeps the marks.
+        # A quotation is an unchanged title; quick add would keep the quotation marks.
         lines = [
             {"title": unquote(line)} if is_quotation(line.strip()) else {"text": line}
             for line in decision.text.split("\n")

@@ -1,4 +1,4 @@
-"""The guard of the assistant: what it may not change without the person.
+"""Guard of the assistant: which changes need the person.
 
 It looks at what a write is about to record in the journal, in the transaction of that write, so it
 holds for every tool and whatever a model was made to say. See docs/adr/0069.
@@ -93,7 +93,7 @@ def _is_named(entry: Entry) -> bool:
 
 
 async def _concerns_others(work: UnitOfWork, recorded: Iterable[_Change]) -> bool:
-    """Whether somebody else sees a change, or it is in the journal of another account."""
+    """Return whether other users see a change, or it is in the journal of another account."""
     lists: set[str | None] = set()
     for owner, entry in recorded:
         if owner != work.caller.user:

@@ -1,4 +1,4 @@
-"""Asks a model for a decision in the form of a JSON schema, and checks what it answers.
+"""Decisions of a model: requested with a JSON schema, and checked.
 
 The model chooses intent and tasks. Everything else is cut out of the person's message.
 """
@@ -19,7 +19,7 @@ from todo.assistant.turn.prompt import DECISION_SCHEMA, choose_tasks, render_dec
 from todo.mcp.tool import Json
 
 MAX_REPAIRS = 2
-"""How often an invalid answer goes back to the model."""
+"""Maximum number of retries after an invalid answer."""
 _MAX_TOKENS = 256
 _SHOWN_LENGTH = 500
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*|\s*```\s*\Z")
@@ -61,7 +61,7 @@ async def ask_for_decision(
 
     Raises:
         OverBudgetError: The person has no tokens left.
-        ModelError: There is no valid answer.
+        ModelError: The model gave no valid answer.
     """
     tasks = choose_tasks(context.tasks)
     messages = render_decision_prompt(tasks, context.list_names, history, message)

@@ -28,7 +28,7 @@ _SHOWN = ("id", "summary", "changes", "changes_omitted", "expires_at")
 
 
 class PlanTooLongError(Exception):
-    """More operations than a plan may have; there is no plan."""
+    """More operations than a plan may have; no plan was made."""
 
 
 class PendingPlans:
@@ -119,7 +119,7 @@ class PendingPlans:
         """Delete a plan, which changes nothing else.
 
         Raises:
-            NotFoundError: There is no such plan.
+            NotFoundError: The plan does not exist.
         """
 
         async def act(work: UnitOfWork) -> StoredResponse:
@@ -130,7 +130,7 @@ class PendingPlans:
 
     async def _write(self, act: WriteHandler, name: str) -> Json:
         key = f"{self._key}/{name}"
-        # Nobody else knows the key: it is for a token that requires one.
+        # An unused key, for a token that requires one.
         repeatable = Repeatable(key, hashlib.sha256(key.encode()).digest())
         response = await execute_write(self._state, self._caller, act, repeatable)
         found: Json = orjson.loads(response.body or b"{}")

@@ -143,7 +143,7 @@ class Assistant:
         self._budgets.check(caller)
 
     def render_left(self, caller: Caller) -> dict[str, str]:
-        """Return the header fields that show what is left of the budgets."""
+        """Return the header fields with the remaining budgets."""
         return self._budgets.render_left(caller)
 
     async def prepare(self) -> None:
@@ -167,7 +167,7 @@ async def _decide_by_rules(message: str, rules: RuleContext) -> Decision | None:
 
 
 class _Turn:
-    """One turn: what it did so far, and what it says about it."""
+    """One turn: its effects so far, and its answer."""
 
     def __init__(
         self,
@@ -257,7 +257,7 @@ class _Turn:
     async def _loop(self, model: BoundedModel, message: str, context: TurnContext) -> None:
         loop = ToolLoop(model, self._tools)
         await loop.run(context, self._history, message, self._response.add_piece)
-        # What a model says about its work is not always so.
+        # A model does not always describe its work correctly.
         if self._tools.changed or not self._tools.proposed:
             await self._response.say(self._say_facts())
 

@@ -52,7 +52,7 @@ async def find_run_to_undo(
 async def _find_in_view(
     session: Session, caller: Caller, view: View, run_id: str
 ) -> dict[str, Any] | None:
-    """Return what one journal says about a run."""
+    """Return the state of a run in one journal."""
     wanted = Filter(run_id=run_id, actor=caller.user)
     entries, _ = await read_history(session, view, wanted, None, 1)
     if not entries:
