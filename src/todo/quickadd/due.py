@@ -38,7 +38,7 @@ _HOURS, _HALF_OF_HOURS = 24, 12
 _AFTER_NUMBER = frozenset(
     {"and", "at", "by", "every", "for", "or", "remind", "to", "until", "with"}
 )
-"""Words after `friday 15`; another word is what is counted, `friday 15 boxes`."""
+"""Words after `friday 15`; any other word is counted by the number, `friday 15 boxes`."""
 _AFTER_LAST = frozenset({
     "daily", "each", "ev", "every", "monthly", "quarterly", "remind", "reminder", "starting",
     "until", "weekly", "yearly",
@@ -159,7 +159,7 @@ def _ask_length(line: Line, at: int, present: Present) -> Match[Due] | None:
 
 
 def _find_impossible(line: Line, at: int, start: int, present: Present) -> Match[Due] | None:
-    """Find a day that no calendar has; a word behind it is what is counted, `june 31 people`."""
+    """Find a day that no calendar has; a noun after it is counted instead, `june 31 people`."""
     found = find_impossible_date(line, start, present)
     if found is not None and line.is_first(start) and line.is_last(found.end):
         # A title of digits.

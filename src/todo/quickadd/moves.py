@@ -1,4 +1,4 @@
-"""A new due for a task that has one: what a text leaves as it is, and lengths of time from the due.
+"""Changes of an existing due: the parts that a text keeps, and offsets from the due.
 
 A day does not say at what time, and a time not on which day. `1 hour later` counts from the due
 that is moved, `in 1 hour` from now.
@@ -21,7 +21,7 @@ _ELSEWHERE = timezone(timedelta(hours=1))
 
 @dataclass(frozen=True, slots=True)
 class NewDue:
-    """What a text says about a due.
+    """The meaning of a text about a due.
 
     Attributes:
         day: The day; None where the text does not name one.
@@ -56,7 +56,7 @@ class Shift:
 
     @property
     def minutes(self) -> timedelta:
-        """What is left beside months and days."""
+        """The part below days."""
         return timedelta(minutes=-self.length.minutes if self.is_earlier else self.length.minutes)
 
 

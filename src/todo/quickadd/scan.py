@@ -1,4 +1,4 @@
-"""The scan of a text: what is found in it, from left to right."""
+"""Scan of a text from left to right: its recognized parts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

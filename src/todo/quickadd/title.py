@@ -8,7 +8,7 @@ _BRACKETS = frozenset({"()", "[]", "{}"})
 
 
 def render_title(text: str, removed: Iterable[tuple[int, int]], escapes: Iterable[int]) -> str:
-    """Return what is left of a text, with single blanks and without dangling separators.
+    """Return the rest of a text, with single spaces and without dangling separators.
 
     Args:
         text: The text.

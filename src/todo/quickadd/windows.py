@@ -1,4 +1,4 @@
-"""A part of the calendar that a text names, to look for what is or was in it.
+"""Periods of the calendar in a text, for searches.
 
 A due lies ahead, so quick add does not read `yesterday`. This does, and a week or a month is all of
 its days.

@@ -30,7 +30,7 @@ def find_day(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 @memoized
 def find_named_day(line: Line, at: int, present: Present) -> Match[NamedDay] | None:
-    """Find a day behind a word that says that it is one, however sure it is."""
+    """Find a day after a word that announces one, however certain it is."""
     found = find_day(line, at, present)
     offset = find_offset(line, at, present)
     is_longer = offset is not None and (found is None or offset.end > found.end)

@@ -21,7 +21,7 @@ _COUNTED = frozenset({
 })  # fmt: skip
 """`march 10 miles` is not a date."""
 _AFTER_ORDINAL = frozenset({"at", "by", "for", "with", "and", "every", "in", "to", "until", "p"})
-"""Words after a day of the month; other words are what is counted, `the 15th floor`."""
+"""Words after a day of the month; any other word is counted by the number, `the 15th floor`."""
 
 
 _CLAUSE_ENDS = frozenset({",", ";"})

@@ -48,7 +48,7 @@ def _find_length(line: Line, at: int) -> Match[Duration] | None:
 
 
 def _find_within(line: Line, at: int) -> Match[Duration] | None:
-    """Find what is behind `in` and `within`: `3 days`, `the next hour`."""
+    """Find the duration after `in` and `within`: `3 days`, `the next hour`."""
     is_next = line.phrase(at, "the next") > 0
     found = _find_length(line, at + 1) if is_next else find_duration(line, at)
     if found is None or line.words[found.end] == "of":

@@ -19,7 +19,7 @@ _NOT_UNITS = frozenset({"m"})
 
 
 def find_taskwarrior_due(line: Line, at: int, present: Present) -> Match[date | datetime] | None:
-    """Find what is right behind `due:`; elsewhere these are other words, `sow the seeds`."""
+    """Find a name right after `due:`; elsewhere these are other words, `sow the seeds`."""
     if line.words[at - 2] != "due" or line.words[at - 1] != ":" or line[at - 1].is_spaced:
         return None
     if not line[at].is_spaced:

@@ -43,7 +43,7 @@ _ALL = frozenset({*_BEFORE, *_AFTER, *PLURAL_PARTS, *_SEVERAL, *_JOINING})
 
 
 def ask_unread(line: Line, spans: Sequence[Span], *, has_time: bool) -> Question | None:
-    """Return the question for a due that is only the half of what the text says, or None.
+    """Return the question for a due that covers only part of the text's meaning, or None.
 
     Args:
         line: The text.
@@ -98,7 +98,7 @@ def _is_unread_before(line: Line, at: int) -> bool:
 
 
 def _find_more(line: Line, last: int, span: Span) -> int:
-    """Return the last token of what belongs to a part and was not read, or its own last token."""
+    """Return the last unread token that belongs to a part, or the last token of the part."""
     word, after = line.words[last + 1], line.words[last + 2]
     if span.kind == "due":
         numbers = _find_more_numbers(line, last)

@@ -25,7 +25,7 @@ def find_first_due(
         present: The present.
 
     Returns:
-        A day, or with a time an instant in the zone of the user; None when there is none.
+        A day, or with a time an instant in the zone of the user; None if the rule has none.
     """
     day = find_first_day(rule, start or present.today)
     if day is None or clock is None:

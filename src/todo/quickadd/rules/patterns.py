@@ -1,4 +1,4 @@
-"""What is behind `every`: `3 days`, `other friday`, `1st and 15th`, `weekday`."""
+"""Patterns after `every`: `3 days`, `other friday`, `1st and 15th`, `weekday`."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -36,7 +36,7 @@ ADVERBS: Final = {
     "annually": Rule(Frequency.YEARLY),
 }
 RECURRING: Final = frozenset({*EVERY, *ADVERBS})
-# After `daily`: another word is what is daily, such as a report.
+# After `daily`: any other word is a noun that `daily` describes, such as a report.
 _AFTER_ADVERB = frozenset({
     "after", "at", "beginning", "by", "ending", "for", "from", "in", "on", "remind", "reminder",
     "starting", "till", "until",
@@ -59,12 +59,12 @@ class Repeat:
 
 
 def is_adverb(line: Line, at: int) -> bool:
-    """Return whether `daily` before a token says how often, and does not belong to a noun."""
+    """Return whether `daily` before a token is a recurrence, and does not belong to a noun."""
     return not line.has_word(at) or line.words[at] in _AFTER_ADVERB
 
 
 def find_pattern(line: Line, at: int) -> Match[Rule] | None:
-    """Find what is behind `every`."""
+    """Find the pattern after `every`."""
     if line.words[at] == "other":
         return _find_other(line, at + 1)
     for words in ("month end", "month - end"):

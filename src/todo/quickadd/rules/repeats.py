@@ -84,7 +84,7 @@ def _find_any(line: Line, at: int) -> Match[Repeat] | None:
 
 
 def _find_every(line: Line, at: int) -> Match[Repeat] | None:
-    """Find what is behind `every` and `every!`."""
+    """Find the pattern after `every` and `every!`."""
     is_from_completion = line.is_attached(at, "!")
     start = at + is_from_completion
     found = find_pattern(line, start)

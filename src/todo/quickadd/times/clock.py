@@ -204,7 +204,7 @@ def _find_zone(line: Line, found: Match[Clock]) -> Match[Clock]:
     zone = ZONES.get(line.words[found.end])
     if zone is None or not line.ends(found.end + 1):
         return found
-    # A zone goes with a clock of 24 hours.
+    # A zone may follow a 24-hour time.
     clock = found.value._replace(zone=zone, meridiem=Meridiem.KNOWN, confidence=Confidence.ANYWHERE)
     return Match(clock, found.end + 1)
 
@@ -229,7 +229,7 @@ def _find_length_from(line: Line, at: int) -> Match[Clock] | None:
     start = base.value.settle(None)
     minutes = start.hour * _MINUTES + start.minute + direction * length.value.minutes
     if direction < 0 and line.words[base.end - 1] == "midnight":
-        # The midnight at which a day begins, but nobody counts from it into the day before.
+        # The midnight at the start of a day; an offset from it does not lead into the day before.
         minutes += _HOURS * _MINUTES
     if not -_HOURS <= minutes // _MINUTES < 2 * _HOURS:
         return None

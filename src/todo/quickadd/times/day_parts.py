@@ -35,7 +35,7 @@ def find_day_part(line: Line, at: int, *, has_day: bool) -> Match[DayPart] | Non
 
 
 def find_opening(line: Line, at: int) -> Match[DayPart | None] | None:
-    """Find what is before a day: `first thing`, or an end of business, which is the day itself."""
+    """Find words before a day: `first thing`, or an end of business, which is the day itself."""
     if line.words[at] not in _OPENING_STARTS or line.words[at - 1] in _BEFORE_NOUN:
         # "corn on the cob", "the first thing"
         return None

@@ -15,7 +15,7 @@ _AFTER_HOUR = frozenset({
     "every", "for", "from", "in", "inside", "monthly", "near", "next", "on", "opposite", "outside",
     "re", "sharp", "that", "this", "to", "until", "via", "weekly", "with",
 })  # fmt: skip
-"""Words after `at 5`; other words are what is counted, `at 5 places`."""
+"""Words after `at 5`; any other word is counted by the number, `at 5 places`."""
 _ENDS_OF_RECURRENCE = frozenset({
     *RECURRING, *WEEKDAYS, *PLURAL_WEEKDAYS, *DAY_PARTS, "day", "days", "week", "weeks", "weekday",
     "weekdays", "workday", "weekend", "weekends", "month", "months", "year", "years",
@@ -30,7 +30,7 @@ _DAY_WORDS = frozenset({*DISTANT_DAYS, "this", "in"})
 
 
 class Beside(NamedTuple):
-    """What is known of a due before its clock.
+    """The known parts of a due before its time of day.
 
     Attributes:
         days: Its days.

@@ -115,7 +115,7 @@ class Line:
         return self._tokens[at].number
 
     def digits(self, at: int) -> int:
-        """Return how many digits a number has; 0 for what is not a number."""
+        """Return the number of digits; 0 if the token is not a number."""
         token = self._tokens[at]
         return token.end - token.start if token.kind is _NUMBER else 0
 
@@ -197,7 +197,7 @@ def memoized(
 ) -> Callable[Concatenate[Line, int, P], R]:
     """Let a recognizer look at each token of a line once, so that the scan takes linear time.
 
-    What it gets besides the line and the token must be the same for the whole line.
+    Other arguments than the line and the token must be the same for the whole line.
     """
 
     def look(line: Line, at: int, /, *args: P.args, **kwargs: P.kwargs) -> R:
