@@ -92,7 +92,7 @@ class Bridge:
         """Send a message and write its response, unless it was cancelled in the meantime."""
         try:
             answer = self.send(line, message)
-        # Whatever it is: a client waits for its response as long as there is none.
+        # Any error: without a response, the client would wait forever.
         except Exception as error:  # noqa: BLE001 - the boundary of a thread
             reason = str(error) or type(error).__name__
             answer = _render_error(message, f"{self._url} cannot be reached: {reason}.")
@@ -146,7 +146,7 @@ class Bridge:
             self._connections.append(connection)
         elif connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
             # Nothing is expected: the service has closed it. A request that is sent in vain could
-            # not be repeated, since nobody knows whether it was carried out.
+            # not be repeated, because its outcome is unknown.
             connection.close()
         return connection
 
@@ -183,7 +183,7 @@ def _find_object(value: Json, key: str) -> Json:
 
 
 def _encode(value: object) -> str:
-    """Return the value of a header; what is not plain ASCII is encoded."""
+    """Return the value of a header; a value that is not plain ASCII is encoded."""
     text = str(value)
     is_plain = text.isascii() and text.isprintable() and text == text.strip()
     if is_plain and not text.startswith("=?base64?"):

@@ -38,7 +38,7 @@ async def respond(server: Server, body: bytes, headers: Headers, call: ToolCall)
     except RpcError as error:
         return MessageResponse(400, render_error(error.request_id, error))
     if message.id is None and not message.method.startswith(_NOTIFICATIONS):
-        # 202 would say that it is carried out.
+        # 202 would mean that it is accepted.
         text = "`id` is missing: only notifications have none, and nothing was done."
         return MessageResponse(400, render_error(None, RpcError(INVALID_REQUEST, text)))
     if modern.is_modern(message, headers):

@@ -86,7 +86,7 @@ async def _discover(server: Server, _params: Json, _call: ToolCall) -> Json:
 def _check_request(message: Message, headers: Headers) -> None:
     meta = message.meta
     if META_VERSION not in meta:
-        # A version that is not known has its own error, whatever else it requires.
+        # An unknown version has its own error, which comes first.
         _check_version(headers.get(_VERSION_HEADER))
     missing = [name for name in (META_VERSION, _CAPABILITIES) if name not in meta]
     if missing:

@@ -36,7 +36,7 @@ Method = Callable[["Server", Json, ToolCall], Awaitable[Json]]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What is served.
+    """The served tools, methods and capabilities.
 
     Attributes:
         info: Name, title and version.

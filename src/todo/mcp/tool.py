@@ -101,7 +101,7 @@ class Tool:
         Raises:
             ForbiddenError: The token lacks the scope.
             ProblemError: The services refuse the call; `render_failure` renders it.
-            ToolError: The call cannot be carried out as it is; likewise.
+            ToolError: The call cannot be carried out; likewise.
         """
         call.caller.require(self.scope)
         if not self.read_only and call.caller.run_id is None:
@@ -110,7 +110,7 @@ class Tool:
 
 
 class ToolError(Exception):
-    """A call that cannot be carried out as it is."""
+    """A call that cannot be carried out."""
 
     def __init__(
         self,

@@ -216,7 +216,7 @@ def _read_parent(ids: Sequence[str], given: str, items: Items, path: str) -> str
 
 
 def _read_text(given: str, items: Items, path: str) -> Json:
-    """Return the fields that a line of quick add gives; what is ambiguous becomes a fault."""
+    """Return the fields of a line of quick add; an ambiguous part becomes a fault."""
     try:
         found = parse_fields(given, items.quick_add, items.clock.now, {}, "list to an id")
     except ValidationFailedError as error:

@@ -139,7 +139,7 @@ class Items:
         return {"due_date": found.isoformat()}
 
     def add_due_error(self, given: str, path: str, error: ValueError) -> None:
-        """Note that a text is not a due, and what it is."""
+        """Add the error for a text that is not a due."""
         message = str(error)
         if len(given) <= MAX_TEXT:
             found = parse_quick_add(given, self.clock.now, self.clock.zone)
@@ -181,7 +181,7 @@ class Items:
         return {name: value for name, value in found.task.items() if name in RULE | DUE}
 
     def resolve_list(self, given: str, path: str) -> str | None:
-        """Return the id of a list that is given by name or id; note a fault where there is none."""
+        """Return the ID of a list from its name or ID; add an error if it does not exist."""
         if any(each["field"] == path for each in self.errors):
             return None
         try:

@@ -42,7 +42,7 @@ class ListLookup:
         """Return the id of the list that a text names, by id or by name.
 
         Raises:
-            ListNameError: There is no such list, or more than one.
+            ListNameError: No list or more than one list has this name.
         """
         if _is_id(given):
             # The services answer for lists that the caller does not see.

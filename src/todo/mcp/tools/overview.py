@@ -1,4 +1,4 @@
-"""overview: what is due, and how many open tasks each list has."""
+"""overview: due tasks, and the number of open tasks in each list."""
 
 from typing import Any
 

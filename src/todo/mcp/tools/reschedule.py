@@ -1,4 +1,4 @@
-"""reschedule_tasks: moves dues and sets recurrences, and keeps what is not mentioned."""
+"""reschedule_tasks: moves dues and sets recurrences; fields that are not given stay."""
 
 from dataclasses import replace
 
@@ -79,7 +79,7 @@ def _read_rule_alone(item: Json, items: Items, path: str) -> TaskChange:
     text_of_rule = item["recurrence"]
     with_due, without_due = (replace(items, errors=[]) for _ in range(2))
     rule = with_due.read_recurrence(text_of_rule, path)
-    # As for a new task: without a due, nobody would see it.
+    # As for a new task: without a due, it would not be noticed.
     series = without_due.read_series(text_of_rule, path)
 
     def finish(before: Document, attempt: Items) -> Json:

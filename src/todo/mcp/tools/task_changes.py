@@ -19,7 +19,7 @@ from todo.writes.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class TaskChange:
-    """What an item of a call says about a task.
+    """The changes of a task in one item of a call.
 
     Attributes:
         fields: Those that do not depend on the task as it is.

@@ -1,4 +1,4 @@
-"""Tasks as the tools show them: as JSON without what is empty, and as one line of text."""
+"""Tasks in tool results: JSON without empty fields, and one line of text."""
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
@@ -22,7 +22,7 @@ KEYS = (
 )
 """What a task can have, in order."""
 DETAILS = frozenset({"owner", "created_at", "updated_at", "recurrence", "list_id"})
-"""What is shown only when it is asked for."""
+"""Fields that are shown only on request."""
 DESCRIPTION_LENGTH = 200
 """Of the beginning that lists of tasks show; `fetch` returns all of it."""
 TASK: Json = {

@@ -1,4 +1,4 @@
-"""undo: takes back a change, a call or a whole run, in one call."""
+"""undo: reverts a change, a call or a whole run, in one call."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -64,7 +64,7 @@ _RESULT: Json = {
 
 
 async def _run(call: ToolCall, arguments: Json) -> ToolResult:
-    # Here the argument names what is undone; the undo has a run of its own.
+    # The argument names the run to undo; the undo is its own run.
     run_id = arguments.pop("run_id", None)
     seq = arguments.get("seq")
     if (run_id is None) == (seq is None):
