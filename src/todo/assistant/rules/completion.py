@@ -82,7 +82,9 @@ _DELETE_ALL = re.compile(
     r"|(?:everything|all)(?: (?:on|from|in) (?:my|the) (?:todo |to-do |task )?list))"
 )
 _COMPLETE_ALL = re.compile(
-    rf"complete {_EVERY_TASK}|(?:mark|check|tick) (?:off )?{_EVERY_TASK}(?: (?:as )?{_DONE}| off)?"
+    rf"complete {_EVERY_TASK}|mark {_EVERY_TASK} (?:as )?{_DONE}"
+    # "check all tasks" asks for a look.
+    rf"|(?:check|tick|cross) off {_EVERY_TASK}|(?:check|tick|cross) {_EVERY_TASK} off"
 )
 _TASK_NOUN = re.compile(
     r"\b(?:task|tasks|todo|todos|to-do|item|items|entry|reminder|one)\b|\A(?:all|every|both)\b"

@@ -58,7 +58,11 @@ _TALK = re.compile(
     r"(?:thanks|thank you|yes|no|i'm|i am|i was|we're|we are|we were)\b"
     r"|(?:i|we)(?:'ve| have)? (?:(?:just|already|finally) )?(?P<verb>[a-z]+)"
 )
-_DENIAL = re.compile(r"n't\b|\b(?:not|never|instead|he|she|they|said|says)\b")
+# No addition: what denies or reports, or is about all tasks.
+_DENIAL = re.compile(
+    r"n't\b|\b(?:not|never|instead|he|she|they|said|says)\b"
+    r"|\b(?:all|every|each)(?: of)?(?: (?:my|the|our))? (?:tasks?|to-?dos?)\b"
+)
 _CONDITION = re.compile(r"\b(?:if|when|once|unless|should|would|maybe|perhaps)\b")
 _ADDS = re.compile(
     r"\b(?:add|put(?=.*\blists?\b)|remind|remember|forget|need|needs|must|have to|has to|should"

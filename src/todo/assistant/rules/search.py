@@ -36,10 +36,12 @@ _OF_TASK = re.compile(
 _DUE = (
     (re.compile(r"\b(?:over ?due|late|missed|past due|behind)\b"), "overdue"),
     (
-        re.compile(r"\b(?:for |by |until )?(?:today|tonight|this (?:morning|afternoon|evening))\b"),
+        re.compile(
+            r"\b(?:for |by |until )?(?:today(?:'s)?|tonight|this (?:morning|afternoon|evening))\b"
+        ),
         "today",
     ),
-    (re.compile(r"\b(?:for |by )?tomorrow\b"), "tomorrow"),
+    (re.compile(r"\b(?:for |by )?tomorrow(?:'s)?\b"), "tomorrow"),
     (
         re.compile(
             r"\b(?:for |in |by |during )?(?:this week|the week|(?:the )?next (?:7|seven) days)\b"
