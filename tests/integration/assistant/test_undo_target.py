@@ -42,7 +42,7 @@ def test_undo_takes_back_nothing_of_another_user_in_a_shared_list(
     assert desk.tasks(ann)["pack"]["is_completed"]
 
 
-def test_undo_after_undo_goes_on_where_the_conversation_changed_nothing_else(
+def test_undo_after_undo_continues_where_the_conversation_changed_nothing_else(
     desk: Desk, ann: Caller
 ) -> None:
     assistant = desk.hire()
