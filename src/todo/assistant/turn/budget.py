@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 from todo.api.rate_limit import Field, RateLimit
 from todo.config.assistant_settings import AssistantSettings
@@ -139,7 +140,7 @@ class Budgets:
         keys = [key for key, _ in self._find_running(caller)]
         self._running.update(keys)
         try:
-            yield TurnBudget(self, caller)
+            yield TurnBudget(caller, self._calls, self._tokens, self._cost, self._prices)
         finally:
             self._running.subtract(keys)
             for key in keys:
@@ -152,33 +153,6 @@ class Budgets:
         if caller.token_id is not None:
             yield f"token {caller.token_id}", math.ceil(self._concurrency / 2)
 
-    def take_call(self, caller: Caller) -> bool:
-        """Count a tool call; return whether it may be made."""
-        if self._calls is None:
-            return True
-        try:
-            self._calls.take(caller)
-        except RateLimitedError:
-            return False
-        return True
-
-    def has_model(self, caller: Caller) -> bool:
-        """Whether the model may be used."""
-        return all(limit.has(caller) for limit in self._find_model_limits())
-
-    def charge_model(self, caller: Caller, prompt_tokens: int, output_tokens: int) -> None:
-        """Count what a model read and wrote."""
-        if self._tokens is not None:
-            self._tokens.charge(caller, prompt_tokens + output_tokens)
-        if self._cost is not None:
-            of_input, of_output = self._prices
-            cost = prompt_tokens * of_input + output_tokens * of_output
-            self._cost.charge(caller, float(cost / _MILLION))
-
-    def find_wait(self, caller: Caller) -> tuple[float, str]:
-        """Return the seconds until the model may be used, and which budget is used up."""
-        return max(limit.find_wait(caller) for limit in self._find_model_limits())
-
     def render_left(self, caller: Caller) -> dict[str, str]:
         """Return the header fields that show what is left."""
         limits = (self._turns, self._calls, self._tokens)
@@ -187,32 +161,54 @@ class Budgets:
         left = b", ".join(left for _, (_, left) in fields)
         return {"RateLimit-Policy": policies.decode(), "RateLimit": left.decode()} if fields else {}
 
-    def _find_model_limits(self) -> list[_Limit]:
-        return [limit for limit in (self._tokens, self._cost) if limit is not None]
-
 
 @dataclass(frozen=True, slots=True)
 class TurnBudget:
-    """What one turn may spend."""
+    """What one turn may spend.
 
-    budgets: Budgets
+    Attributes:
+        caller: The person.
+        calls: The budget of tool calls, None without one.
+        tokens: That of tokens, likewise.
+        cost: That of cost, likewise.
+        prices: Of a million tokens that a model reads, and of a million that it writes.
+    """
+
     caller: Caller
+    calls: _Limit | None
+    tokens: _Limit | None
+    cost: _Limit | None
+    prices: tuple[Decimal, Decimal]
 
     def take_call(self) -> bool:
         """Count a tool call; return whether it may be made."""
-        return self.budgets.take_call(self.caller)
+        if self.calls is None:
+            return True
+        try:
+            self.calls.take(self.caller)
+        except RateLimitedError:
+            return False
+        return True
 
     def has_model(self) -> bool:
         """Whether the model may be used."""
-        return self.budgets.has_model(self.caller)
+        return all(limit.has(self.caller) for limit in self._find_model_limits())
 
     def charge_model(self, prompt_tokens: int, output_tokens: int) -> None:
         """Count what a model read and wrote."""
-        self.budgets.charge_model(self.caller, prompt_tokens, output_tokens)
+        if self.tokens is not None:
+            self.tokens.charge(self.caller, prompt_tokens + output_tokens)
+        if self.cost is not None:
+            of_input, of_output = self.prices
+            cost = prompt_tokens * of_input + output_tokens * of_output
+            self.cost.charge(self.caller, float(cost / _MILLION))
 
     def find_wait(self) -> tuple[float, str]:
         """Return the seconds until the model may be used, and which budget is used up."""
-        return self.budgets.find_wait(self.caller)
+        return max(limit.find_wait(self.caller) for limit in self._find_model_limits())
+
+    def _find_model_limits(self) -> list[_Limit]:
+        return [limit for limit in (self.tokens, self.cost) if limit is not None]
 
 
 def _make(name: str, permits: float, window_s: int, unit: str, clock: _Clock) -> _Limit | None:
