@@ -1,39 +1,26 @@
 """Hypercorn for requests outside the fast path: one request, then `todo.server.http1` continues."""
 
 import asyncio
-import contextlib
-import copy
 from collections import deque
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
-import h11
 from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
-from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.events import Response, StreamClosed
-from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
-from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from hypercorn.typing import ConnectionState
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from wsproto.events import Ping
 
 from todo.api.request_body import ENDS_WITH_CLIENT
-from todo.server.h11_request import SingleRequestConnection
 from todo.server.http1_parser import Request, RequestKind
+from todo.server.hypercorn_protocol import Http1
 from todo.server.read_pacing import ReadPacer
-from todo.server.websocket_frames import InvalidFramesError, check_frames
 
 if TYPE_CHECKING:
     from hypercorn.typing import AppWrapper
 
     from todo.server.http1 import Connection
 
-# Below the idle timeout of any proxy. A client that vanished is noticed when what is sent to it is
-# never acknowledged.
-_PING_S = 20
 # Bytes that Hypercorn reads at a time. It handles every frame of a piece before it yields.
 _PIECE_BYTES = {RequestKind.HYPERCORN: 8 * 1024, RequestKind.WEBSOCKET: 2 * 1024}
 _MIN_PIECE_BYTES = 2 * 1024
@@ -44,9 +31,6 @@ _OWN_FIELDS = {
     RequestKind.HYPERCORN: frozenset({b"upgrade", b"http2-settings"}),
     RequestKind.WEBSOCKET: frozenset({b"upgrade", b"connection", b"sec-websocket-extensions"}),
 }
-# Of a body that nobody reads. A chunk of one byte costs as much as a large one.
-_MAX_SKIPPED_BYTES = 8 * 1024
-_CLOSE = (b"connection", b"close")
 _UPGRADE = b"connection:upgrade\r\nupgrade:websocket\r\n"
 
 
@@ -146,7 +130,9 @@ class HypercornExchange:
         self._client_ended = True
         self._arrived.set()
 
-    end_body = end
+    def end_body(self) -> None:
+        """No more of the body is waited for; only Hypercorn knows whether it is complete."""
+        self.end()
 
     def disconnect(self) -> None:
         """The client is gone."""
@@ -179,7 +165,7 @@ class HypercornExchange:
             if leaving is not None:
                 leaving.cancel()
 
-    def _open(self, group: TaskGroup) -> "Http1":
+    def _open(self, group: TaskGroup) -> Http1:
         template = self._connection.template
         return Http1(
             self._wait_for_pending,
@@ -277,124 +263,3 @@ class HypercornExchange:
             closing = self._connection.transport.is_closing()
             if not closing and (behind := self._connection.write(event.data)) is not None:
                 await behind
-
-
-class Http1(H11Protocol):
-    """Hypercorn's HTTP/1.1 for one request, without its change to HTTP/2."""
-
-    _pinging: asyncio.Task[None] | None = None
-    is_streaming = False  # Whether a response without a length has been started.
-
-    def __init__(
-        self,
-        wait_for_pending: Callable[[], Awaitable[bytes]],
-        *arguments: Any,  # noqa: ANN401 - Hypercorn's own
-    ) -> None:
-        """Prepare.
-
-        Args:
-            wait_for_pending: Waits for a turn, and returns the bytes that are not handled.
-            arguments: Hypercorn's.
-        """
-        super().__init__(*arguments)
-        self._wait_for_pending = wait_for_pending
-        size = self.config.h11_max_incomplete_size
-        self.connection = SingleRequestConnection(h11.SERVER, max_incomplete_event_size=size)
-
-    @property
-    def has_whole_request(self) -> bool:
-        """Whether the request is complete; a WebSocket never is."""
-        connection = self.connection
-        return isinstance(connection, SingleRequestConnection) and not connection.is_reading
-
-    async def _ends_early(self) -> bool:
-        """Return whether a response now comes before the end of its request."""
-        connection = self.connection
-        if self._is_holding_back:
-            return True
-        if not isinstance(connection, SingleRequestConnection):
-            return False
-        if not connection.is_reading:
-            return connection.their_state is h11.ERROR
-        data = await self._wait_for_pending()
-        # The application may still read the body: only a copy can skip it.
-        return len(data) > _MAX_SKIPPED_BYTES or not copy.deepcopy(connection).skip(data)
-
-    @property
-    def has_started_response(self) -> bool:
-        """Whether a part of the response is on its way; 100 (Continue) is not."""
-        return self.connection.our_state not in {h11.IDLE, h11.SEND_RESPONSE}
-
-    @property
-    def is_accepted(self) -> bool:
-        """Whether the application has accepted the WebSocket."""
-        return isinstance(self.stream, WSStream) and self.stream.handshake.accepted
-
-    @property
-    def _is_holding_back(self) -> bool:
-        """Whether the client waits for a word before it sends the body."""
-        return getattr(self.connection, "client_is_waiting_for_100_continue", False)
-
-    def skip_body(self, data: bytes) -> bool:
-        """Read what has come of a body that the application left; return whether it is whole."""
-        connection = self.connection
-        if (
-            not isinstance(connection, SingleRequestConnection)
-            or connection.our_state is not h11.DONE
-        ):
-            return False
-        return connection.skip(data)
-
-    async def send_continue(self) -> None:
-        """Ask a client for the body that it holds back."""
-        if self._is_holding_back:
-            await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
-
-    async def stream_send(self, event: StreamEvent) -> None:
-        """Send what the application sends; the end of its response ends this protocol."""
-        if isinstance(event, StreamClosed):
-            await self.send(Closed())
-            return
-        if isinstance(event, Response):
-            if _CLOSE not in event.headers and await self._ends_early():
-                # The rest of the body is in the way of another request. A client that holds the
-                # body back may send it or leave it out: what follows is ambiguous.
-                event = Response(STREAM_ID, [*event.headers, _CLOSE], event.status_code)
-            self.is_streaming = not any(name == b"content-length" for name, _ in event.headers)
-        await super().stream_send(event)
-
-    async def handle(self, event: Event) -> None:
-        """Handle what the client sent; end a WebSocket whose client breaks a rule."""
-        stream = self.stream
-        if isinstance(stream, WSStream) and stream.handshake.accepted:
-            check_frames(stream)
-        try:
-            await super().handle(event)
-        except InvalidFramesError as error:
-            assert isinstance(stream, WSStream)  # noqa: S101 - narrows the type
-            await stream._send_wsproto_event(error.close)  # noqa: SLF001 - as it does itself
-            await self.send(Closed())
-
-    async def _check_protocol(self, event: h11.Request) -> None:
-        """Change to nothing: the strict parser has decided what the connection becomes."""
-
-    async def _create_stream(self, request: h11.Request) -> None:
-        await super()._create_stream(request)
-        if isinstance(self.stream, WSStream):
-            self._pinging = asyncio.create_task(_ping(self.stream))
-
-    async def _send_error_response(self, status_code: int) -> None:
-        """Send nothing for an invalid body: the application answers that the request ended."""
-
-    def stop_pings(self) -> None:
-        """Stop: Hypercorn's own pings would outlive the connection by their interval."""
-        if self._pinging is not None:
-            self._pinging.cancel()
-
-
-async def _ping(stream: WSStream) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            await asyncio.sleep(_PING_S)
-            if stream.state is ASGIWebsocketState.CONNECTED:
-                await stream._send_wsproto_event(Ping())  # noqa: SLF001 - as it does itself

@@ -11,7 +11,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Event, Ping, Request
 from wsproto.extensions import PerMessageDeflate
 
-from todo.server import hypercorn
+from todo.server import hypercorn_protocol
 from todo.server.listener import Listener
 
 
@@ -69,7 +69,7 @@ async def talk(folder: Path, seen: list[Any]) -> None:
 def test_a_websocket_is_pinged_uncompressed_and_leaves_no_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hypercorn, "_PING_S", 0.02)
+    monkeypatch.setattr(hypercorn_protocol, "_PING_S", 0.02)
     seen: list[Any] = []
 
     asyncio.run(talk(tmp_path, seen))
