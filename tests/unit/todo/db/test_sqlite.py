@@ -1,7 +1,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +14,35 @@ from todo.db.sqlite import is_busy, prepare_connection
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Iterator[Path]:
-    """A new database that another connection is about to change for a moment."""
-    path = tmp_path / "todo.db"
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "todo.db"
+
+
+@pytest.fixture
+def release(path: Path) -> Iterator[Callable[[], None]]:
+    """Ends the change that another connection makes to the new database."""
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
-    release = threading.Timer(0.2, other.execute, ["ROLLBACK"])
-    release.start()
-    yield path
-    release.join()
+
+    def release() -> None:
+        if other.in_transaction:
+            other.execute("ROLLBACK")
+
+    yield release
+    release()
     other.close()
 
 
+@pytest.fixture
+def soon(release: Callable[[], None]) -> Iterator[None]:
+    """Ends it while the test waits for it."""
+    timer = threading.Timer(0.2, release)
+    timer.start()
+    yield
+    timer.join()
+
+
+@pytest.mark.usefixtures("release")
 def test_sqlite_does_not_wait_for_the_journal_mode_by_itself(path: Path) -> None:
     connection = sqlite3.connect(path, timeout=60)
     with pytest.raises(sqlite3.OperationalError) as caught:
@@ -34,6 +51,7 @@ def test_sqlite_does_not_wait_for_the_journal_mode_by_itself(path: Path) -> None
     assert is_busy(caught.value)
 
 
+@pytest.mark.usefixtures("soon")
 def test_a_new_connection_waits_for_the_journal_mode(path: Path) -> None:
     connection = sqlite3.connect(path)
     prepare_connection(connection, None)
@@ -42,6 +60,7 @@ def test_a_new_connection_waits_for_the_journal_mode(path: Path) -> None:
     assert mode == ("wal",)
 
 
+@pytest.mark.usefixtures("soon")
 def test_the_pool_waits_for_the_journal_mode(path: Path) -> None:
     async def fetch_revision() -> str:
         database = Database(Settings(database_url=f"sqlite+aiosqlite:///{path}"))
@@ -54,11 +73,16 @@ def test_the_pool_waits_for_the_journal_mode(path: Path) -> None:
 
 
 def test_a_migration_waits_longer_than_the_busy_timeout(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, release: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.02)
     said: list[str] = []
-    assert migrate(Settings(database_url=f"sqlite:///{path}"), said.append) == ""
+
+    def say(line: str) -> None:
+        said.append(line)
+        release()
+
+    assert migrate(Settings(database_url=f"sqlite:///{path}"), say) == ""
     assert said == ["waiting for another process that is changing the database"]
 
 

@@ -1,5 +1,6 @@
 """What the rules never do, whatever a message says."""
 
+import math
 import time
 from dataclasses import replace
 
@@ -182,12 +183,25 @@ def test_the_time_of_the_rules_is_in_proportion_to_the_length(repeated: str) -> 
     for start in STARTS:
         for length in (MAX_LENGTH - 20, LENGTH):
             text = f"{start}{repeated * (length // len(repeated))}"
-            if measure(text) > MAX_S:
-                # A slow machine: a quarter of the text takes a quarter of the time.
-                quarter = f"{start}{repeated * (length // 4 // len(repeated))}"
-                took_s = min(measure(text) for _ in range(5))
-                quarter_s = min(measure(quarter) for _ in range(5))
-                assert took_s < max(MAX_S, 8 * quarter_s), (start, length)
+            # A slow machine: a quarter of the text takes a quarter of the time.
+            quarter = f"{start}{repeated * (length // 4 // len(repeated))}"
+            assert is_fast(text) or is_in_proportion(text, quarter), (start, length)
+
+
+def is_fast(text: str) -> bool:
+    return measure(text) <= MAX_S
+
+
+def is_in_proportion(text: str, quarter: str) -> bool:
+    """Whether the shortest times have the ratio of the lengths; what disturbs one passes."""
+    took_s = quarter_s = math.inf
+    for _ in range(50):
+        took_s = min(took_s, measure(text))
+        quarter_s = min(quarter_s, measure(quarter))
+        # Quadratic time would be 16.
+        if took_s < 8 * quarter_s:
+            return True
+    return False
 
 
 def measure(text: str) -> float:
