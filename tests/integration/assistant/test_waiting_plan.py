@@ -10,7 +10,7 @@ from todo.assistant.turn.runner import Assistant
 from todo.core.caller import Caller
 
 DROPPED = "The earlier plan no longer waits"
-WAITS = '- delete "one" (list "Home")\nWrite "yes" to do it, or "no" to leave everything as it is.'
+WAITS = '- delete "one" (list "Home")\nWrite "yes" to do it, or "no" to discard it.'
 
 
 @pytest.mark.parametrize(

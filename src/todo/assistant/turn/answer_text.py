@@ -245,10 +245,10 @@ def say_plan(
     because, counts = " and ".join(reasons), _count_planned(plan["summary"])
     heading = f"This waits for your confirmation, because {because}: {counts}."
     lines = [
-        f"{heading} Nothing of it is done yet:",
+        f"{heading} Nothing has been done yet:",
         *shown,
         *([f"- … and {more} more"] if more else ()),
-        'Write "yes" to do it, or "no" to leave everything as it is.',
+        'Write "yes" to do it, or "no" to discard it.',
     ]
     return "\n".join(lines)
 

@@ -49,7 +49,7 @@ def test_a_plan_says_why_it_waits_and_how_to_decide() -> None:
     assert lines[1] == '- complete "t0"'
     assert lines[-2:] == [
         "- … and 15 more",
-        'Write "yes" to do it, or "no" to leave everything as it is.',
+        'Write "yes" to do it, or "no" to discard it.',
     ]
 
 
