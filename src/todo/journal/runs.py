@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     literal_column,
     null,
+    or_,
     select,
 )
 
@@ -172,27 +173,45 @@ def _describe(dialect: str, run: FromClause, shown: FromClause) -> Select[Any]:
 
 
 def _is_undone(dialect: str, shown: FromClause) -> ColumnElement[bool]:
-    """Whether everything that can be undone of a run is as it was before the run."""
+    """Whether everything that can be undone of a run has been taken back.
+
+    A thing is taken back if it is as it was before the run; or if an undo brought it to that state,
+    and no later undo to its state after the run, whatever else has changed it since.
+    """
     thing = (shown.c.kind, shown.c.entity_id, _find_list_of_share(shown))
     nth = func.row_number().over(partition_by=thing, order_by=shown.c.seq).label("nth")
-    change, latest = select(shown, nth).subquery("f"), journal.alias("s")
-    is_same_thing = and_(
-        latest.c.owner == _OWNER,
-        latest.c.entity_id == change.c.entity_id,
-        latest.c.kind == change.c.kind,
-        _find_list_of_share(latest).is_not_distinct_from(_find_list_of_share(change)),
+    left = (
+        func.last_value(shown.c.after)
+        .over(partition_by=thing, order_by=shown.c.seq, rows=(None, None))
+        .label("left_as")
     )
-    now = (
-        select(latest.c.after)
-        .where(is_same_thing, _is_change(latest))
+    change, latest = select(shown, nth, left).subquery("f"), journal.alias("s")
+    of_thing = (
+        select()
+        .where(
+            latest.c.owner == _OWNER,
+            latest.c.entity_id == change.c.entity_id,
+            latest.c.kind == change.c.kind,
+            _find_list_of_share(latest).is_not_distinct_from(_find_list_of_share(change)),
+            _is_change(latest),
+        )
         .order_by(latest.c.seq.desc())
         .limit(1)
-        .scalar_subquery()
     )
+    before, found = _state(dialect, change.c.before), _state(dialect, latest.c.after)
+    is_as_before = found.is_not_distinct_from(before)
+    undos = of_thing.where(
+        latest.c.seq > change.c.seq,
+        latest.c.operation == literal_column("'restore'"),
+        or_(is_as_before, found.is_not_distinct_from(_state(dialect, change.c.left_as))),
+    )
+    one: ColumnElement[int] = literal_column("1")
+    zero: ColumnElement[int] = literal_column("0")
+    is_taken_back = case((is_as_before, one), else_=zero)
+    decided, now = (each.add_columns(is_taken_back).scalar_subquery() for each in (undos, of_thing))
     kinds: list[ColumnElement[str]] = [literal_column(f"'{kind}'") for kind in sorted(UNDOABLE)]
-    undoable = and_(change.c.nth == literal_column("1"), change.c.kind.in_(kinds))
-    differs = _state(dialect, now).is_distinct_from(_state(dialect, change.c.before))
-    return ~exists().where(undoable, differs)
+    undoable = and_(change.c.nth == one, change.c.kind.in_(kinds))
+    return ~exists().where(undoable, now == zero, func.coalesce(decided, zero) == zero)
 
 
 def _find_list_of_share(entry: FromClause) -> ColumnElement[Any]:

@@ -215,8 +215,8 @@ class RunRead(ResponseSchema):
     has_more_changes: bool = Field(description="Whether there are more than 1000.")
     summary: list[RunCount] = Field(description="These changes, counted.")
     is_undone: bool = Field(
-        description="Whether everything that it changed is as it was before the run; false where "
-        "`has_more_changes` is true."
+        description="Whether everything that it changed was taken back by an undo that holds, or "
+        "is as it was before the run; false where `has_more_changes` is true."
     )
 
 

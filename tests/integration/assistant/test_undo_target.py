@@ -57,6 +57,15 @@ def test_undo_after_undo_continues_where_the_conversation_changed_nothing_else(
     assert last.response == "There is nothing to undo."
 
 
+def test_undo_goes_on_behind_what_was_undone_and_has_changed_since(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, "milk")
+    assistant = desk.hire()
+    for message in ("add pears", "make milk urgent", "rename milk to oat milk", "undo", "undo"):
+        desk.ask(assistant, ann, message)
+    assert (desk.tasks(ann)["milk"]["priority"], "pears" in desk.tasks(ann)) == ("none", True)
+    assert 'removed "pears"' in desk.ask(assistant, ann, "undo").response
+
+
 def test_a_token_that_cannot_undo_gets_no_promise(desk: Desk, ann: Caller) -> None:
     assistant = desk.hire()
     writer = replace(ann, scopes=frozenset({"assistant", "read", "write"}))

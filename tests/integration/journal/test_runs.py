@@ -98,7 +98,7 @@ def test_a_page_looks_at_a_bounded_part_of_the_journal_and_continues(
     assert ids(make_person("other").http) == []
 
 
-def test_a_run_is_undone_once_everything_is_as_it_was_before(alice: Person) -> None:
+def test_a_run_is_undone_until_the_undo_is_taken_back(alice: Person) -> None:
     tasks = [alice.create(TASKS, title=title) for title in "ab"]
     for each in tasks:
         path = f"{TASKS}/{each['id']}"
@@ -109,7 +109,7 @@ def test_a_run_is_undone_once_everything_is_as_it_was_before(alice: Person) -> N
 
     undone = read(alice.http.post(UNDO, json={"run_id": "weekly-7"}))
     states.append(runs(alice.http)[0]["is_undone"])
-    # Changed later: no longer what it was before the run.
+    # What somebody changes later is not the run's.
     path = f"{TASKS}/{tasks[0]['id']}"
     later = read(alice.http.patch(path, json={"title": "by a person"}))
     states.append(runs(alice.http)[0]["is_undone"])
@@ -121,7 +121,34 @@ def test_a_run_is_undone_once_everything_is_as_it_was_before(alice: Person) -> N
     read(alice.http.post(UNDO, json=again))
     states.append(runs(alice.http)[0]["is_undone"])
 
-    assert states == [False, True, False, True, False]
+    assert states == [False, True, True, True, False]
+
+
+def test_undone_runs_stay_undone_when_older_ones_are_undone(alice: Person) -> None:
+    path = f"{TASKS}/{alice.create(TASKS, title='a')['id']}"
+    for number in range(3):
+        read(alice.http.patch(path, json={"title": f"b{number}"}, headers=run(f"r{number}")))
+    states = []
+    for number in (2, 1, 0):
+        read(alice.http.post(UNDO, json={"run_id": f"r{number}"}))
+        states.append([each["is_undone"] for each in runs(alice.http)])
+
+    assert states == [[True, False, False], [True, True, False], [True, True, True]]
+
+
+def test_a_run_is_undone_where_its_thing_is_as_it_was_before(alice: Person) -> None:
+    made = add(alice.http, "new", "making")
+    read(alice.http.post(UNDO, json={"run_id": "making"}))
+    states = [runs(alice.http)[0]["is_undone"]]
+    entry = read(alice.http.get("/api/v1/journal", params={"entity": made["id"]}))["items"][0]
+    read(alice.http.post(UNDO, json={"seq": entry["seq"]}))
+    states.append(runs(alice.http)[0]["is_undone"])
+    # Without an undo, as by hand.
+    alice.http.delete(f"{TASKS}/{made['id']}").raise_for_status()
+    read(alice.http.post(UNDO, json={"run_id": "making"}), 409)
+    states.append(runs(alice.http)[0]["is_undone"])
+
+    assert states == [True, False, True]
 
 
 def test_shares_of_one_user_in_two_lists_are_two_things(alice: Person, bob: Person) -> None:
