@@ -107,6 +107,31 @@ def test_the_assistant_gets_the_conversation_and_the_plan_that_waits(play: Play)
     play(act)
 
 
+def test_the_assistant_learns_which_earlier_answers_failed(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        scripts = [
+            lambda call: say(call, "No model answered.", degraded="timeout"),
+            lambda call: say(
+                call, "Added it; no model answered.", degraded="timeout", changed=True
+            ),
+            lambda call: say(call, "Last."),
+        ]
+
+        async def script(call: Call) -> TurnAnswer:
+            return scripts[len(world.assistant.calls) - 1](call)
+
+        world.assistant.script = script
+        first = await world.send("one").read()
+        of = {"conversation_id": first["conversation_id"]}
+        for message in ("two", "three"):
+            await world.send(message, **of).read()
+
+        answers = [each for each in world.assistant.calls[2].history if each.role == "assistant"]
+        assert [each.has_failed for each in answers] == [True, False]
+
+    play(act)
+
+
 @LEAVES
 def test_a_client_that_leaves_ends_the_turn_and_the_conversation_shows_what_was_done(
     play: Play, headers: dict[str, str]

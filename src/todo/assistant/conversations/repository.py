@@ -66,7 +66,9 @@ _FIND = Statement(select(*_CONVERSATION_COLUMNS).where(_BY_ID))
 _CONVERSATIONS = _page(conversation, _CONVERSATION_COLUMNS, _CAN_SEE)
 _MESSAGES = _page(message, _MESSAGE_COLUMNS, _OF_CONVERSATION)
 _HISTORY = Statement(
-    select(message.c.role, message.c.content, message.c.run_id, message.c.changed)
+    select(
+        *(message.c[name] for name in ("role", "content", "run_id", "changed", "degraded_reason"))
+    )
     .where(_OF_CONVERSATION, message.c.status != literal_column("'running'"))
     .order_by(message.c.id.desc())
     .limit(literal_column(str(HISTORY_MESSAGES)))
@@ -166,8 +168,10 @@ class ConversationRepository:
         """Return the latest messages, oldest first, as many as the assistant gets."""
         rows = await self._session.fetch(_HISTORY, {"of": conversation_id})
         return limit_history(
-            EarlierMessage(role, content, run_id if changed else None)
-            for role, content, run_id, changed in rows
+            EarlierMessage(
+                role, content, run_id if changed else None, reason is not None and not changed
+            )
+            for role, content, run_id, changed, reason in rows
         )
 
     async def find_runs(self, conversation_id: str) -> tuple[str, ...]:

@@ -17,11 +17,13 @@ class EarlierMessage:
         role: Who wrote it.
         content: Its text.
         run_id: The run of an answer that changed something; None for all others.
+        has_failed: Whether it is an answer that says only that no model answered.
     """
 
     role: Literal["user", "assistant"]
     content: str
     run_id: str | None = None
+    has_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

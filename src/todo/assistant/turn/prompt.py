@@ -103,7 +103,7 @@ def render_decision_prompt(
     """
     before = [
         f"{turn.role} said before: {quote(turn.content, _TURN_LENGTH)}"
-        for turn in history[-_MAX_TURNS:]
+        for turn in _choose_turns(history)
     ]
     request = f"message {quote(message, _MESSAGE_LENGTH)} ->"
     return [
@@ -132,7 +132,7 @@ def render_tool_prompt(
         _render_system(TOOL_INSTRUCTIONS, tasks, list_names),
         *(
             {"role": turn.role, "content": turn.content[:_TURN_LENGTH]}
-            for turn in _start_with_user(history[-_MAX_TURNS:])
+            for turn in _start_with_user(_choose_turns(history))
         ),
         {"role": "user", "content": f"{today}\n{message}"},
     ]
@@ -144,6 +144,17 @@ def _render_system(instructions: str, tasks: Sequence[TaskName], list_names: Seq
     names = ", ".join(quote(name, _NAME_LENGTH) for name in list_names[:_MAX_LISTS])
     lines.append(f"Lists: {names}." if names else "There are no lists.")
     return {"role": "system", "content": f"{instructions}\n\n" + "\n".join(lines)}
+
+
+def _choose_turns(history: Sequence[EarlierMessage]) -> Sequence[EarlierMessage]:
+    """Return the last messages without those that had no answer, which small models repeat."""
+    kept: list[EarlierMessage] = []
+    for turn in history:
+        if not turn.has_failed:
+            kept.append(turn)
+        elif kept and kept[-1].role == "user":
+            kept.pop()
+    return kept[-_MAX_TURNS:]
 
 
 def _start_with_user(turns: Sequence[EarlierMessage]) -> Sequence[EarlierMessage]:

@@ -59,6 +59,22 @@ def test_a_conversation_starts_with_the_user() -> None:
     assert [each["role"] for each in prompt] == ["system", "user", "assistant", "user"]
 
 
+def test_messages_without_an_answer_are_left_out() -> None:
+    no_answer = EarlierMessage("assistant", "No model answered.", has_failed=True)
+    history = [
+        *(EarlierMessage("user", "a"), no_answer),
+        *(EarlierMessage("user", "b"), EarlierMessage("assistant", "c")),
+        *(EarlierMessage("user", "e"), no_answer, no_answer),
+    ]
+    prompt = render_tool_prompt([], [], history, "d", "")
+    assert [each["content"] for each in prompt[1:]] == ["b", "c", "\nd"]
+    (_, request) = render_decision_prompt([], [], history, "d")
+    assert request["content"].splitlines()[:-1] == [
+        'user said before: "b"',
+        'assistant said before: "c"',
+    ]
+
+
 @pytest.mark.parametrize("title", ["x", "x" * 255])
 def test_a_prompt_is_bounded(title: str) -> None:
     chosen = choose_tasks([name_task(number, title) for number in range(MAX_TASKS + 100)])
