@@ -13,6 +13,7 @@ from tests.integration.assistant.turn_world import (
     Call,
     Play,
     TurnWorld,
+    follow,
     say,
 )
 from todo.assistant import turns
@@ -76,10 +77,7 @@ def test_the_assistant_gets_the_conversation_and_the_plan_that_waits(play: Play)
             lambda call: say(call, "Last."),
         ]
 
-        async def script(call: Call) -> TurnAnswer:
-            return scripts[len(world.assistant.calls) - 1](call)
-
-        world.assistant.script = script
+        follow(world, scripts)
         first = await world.send("one").read()
         of = {"conversation_id": first["conversation_id"]}
         assert first["plan"] == plan
@@ -117,10 +115,7 @@ def test_the_assistant_learns_which_earlier_answers_failed(play: Play) -> None:
             lambda call: say(call, "Last."),
         ]
 
-        async def script(call: Call) -> TurnAnswer:
-            return scripts[len(world.assistant.calls) - 1](call)
-
-        world.assistant.script = script
+        follow(world, scripts)
         first = await world.send("one").read()
         of = {"conversation_id": first["conversation_id"]}
         for message in ("two", "three"):

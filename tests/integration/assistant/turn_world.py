@@ -285,6 +285,15 @@ class TurnWorld:
         assert self.count_open() == (0, 0, 0, 0)
 
 
+def follow(world: TurnWorld, scripts: Sequence[Callable[[Call], TurnAnswer]]) -> None:
+    """Answer one turn after the other by these."""
+
+    async def script(call: Call) -> TurnAnswer:
+        return scripts[len(world.assistant.calls) - 1](call)
+
+    world.assistant.script = script
+
+
 async def _help(call: Call) -> TurnAnswer:
     await call.events.text("Done.")
     return say(call)
