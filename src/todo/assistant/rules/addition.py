@@ -7,20 +7,19 @@ words that announce an addition is its title, even if it is a command: "add canc
 import re
 
 from todo.assistant.rules.decision import Decision, RuleContext
-from todo.assistant.rules.line import QUOTED, Line, fold
+from todo.assistant.rules.line import QUOTED, Line, fold, is_quotation
+from todo.assistant.rules.new_task import make_addition, parse_line, remove_marks
 from todo.assistant.rules.task_match import TaskIndex
 from todo.assistant.rules.vocabulary import (
     COMMANDS,
     ERRANDS,
     NOT_DUTIES,
     NOT_IN_TITLES,
-    TASK_NOUNS,
     VERBS,
 )
 from todo.assistant.rules.words import split_words
 from todo.quickadd.marks import ListNames
-from todo.quickadd.parser import parse_quick_add
-from todo.quickadd.result import MAX_TEXT, QuickAdd
+from todo.quickadd.result import MAX_TEXT
 
 _NOUN = r"(?:tasks?|to-?dos?|to do|todo item|items?|reminders?|entry|note|chores?)"
 _A = r"(?:(?:a|an|the|another|one|more|new|this|following|quick|my) )*"
@@ -78,13 +77,14 @@ _FORGET = re.compile(
     r"(?:(?:please )?(?:don't|do not|never) (?:let me )?forget"
     r"|(?:please )?(?:help me )?(?:to )?remember|(?:make|be) sure (?:that )?(?:i|to)\b"
     r"(?: (?:don't|do not) forget)?|i (?:must not|mustn't|can't|cannot|shouldn't) forget)"
-    r"(?: (?:to|about|that))?(?P<x> \S.*)"
+    r"(?: (?:to|about|that)|:)?(?P<x> \S.*)"
 )
 _NEED = re.compile(
     r"(?:(?:i|we)(?:'ve|'d)? )?(?:(?:really|probably|also|still|just|definitely|urgently) )*"
     r"(?:(?:need|have|ought|got)(?P<to> to)|gotta|must|should|had better|better)\b"
     r"(?: (?:really|probably|also|still|definitely|better))*(?P<x> \S.*)"
 )
+_TO_REMEMBER = re.compile(r"(?:remember|not forget)(?: (?:that|to|about))?(?= )")
 _OWN_DUTY = re.compile(
     r"(?:that )?i(?:'ve| have| need| must| should| ought| got| will|'ll)+(?: got)?(?: to)? (?=\S)"
 )
@@ -135,7 +135,7 @@ def decide_need(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
     found = None if line.is_question else _NEED.fullmatch(line.folded)
     if found is None:
         return None
-    rest = line.cut(found)
+    rest = _cut_duty(line, found)
     words = split_words(rest)
     if not words or words[0] in _REQUESTS | NOT_DUTIES | NOT_IN_TITLES:
         return None
@@ -158,7 +158,7 @@ def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
         return None
     if words[0] in COMMANDS | ANNOUNCING or ". " in line.text or line.folded.startswith("get rid"):
         return None
-    read = _parse(line.text, context)
+    read = parse_line(line.text, context)
     if read is None or read.questions or not _is_new(read.title, context, index):
         return None
     has_marks = any(span.kind in {"priority", "tag", "list"} for span in read.spans)
@@ -169,11 +169,11 @@ def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
         or (words[0] in VERBS and has_due)
         or read.due_at is not None
     ):
-        return Decision("add", line.text)
+        return make_addition(line.text, context)
     return None
 
 
-def decide_lines(message: str) -> Decision | None:
+def decide_lines(message: str, context: RuleContext) -> Decision | None:
     """Return the addition of several lines, each with a bullet or below a head that says so."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     if not 1 < len(lines) <= _MAX_LINES:
@@ -188,7 +188,7 @@ def decide_lines(message: str) -> Decision | None:
     ]
     if any(len(title) > MAX_TEXT for title in titles):
         return None
-    return Decision("add", "\n".join(titles))
+    return Decision("add", "\n".join(remove_marks(title, context) for title in titles))
 
 
 def cut_addition(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
@@ -202,7 +202,14 @@ def cut_addition(line: Line, context: RuleContext, index: TaskIndex) -> Decision
 
 def _cut_need(line: Line, context: RuleContext) -> Decision | None:
     found = _NEED.fullmatch(line.folded)
-    return None if found is None else _make(line.cut(found), context)
+    return None if found is None else _make(_cut_duty(line, found), context)
+
+
+def _cut_duty(line: Line, found: re.Match[str]) -> str:
+    """Return what there is to do, without "to remember to"."""
+    rest = line.cut(found)
+    again = _TO_REMEMBER.match(fold(rest))
+    return rest if again is None else rest[again.end() :].strip()
 
 
 def _find_command(line: Line, context: RuleContext, index: TaskIndex) -> str | None:
@@ -259,7 +266,7 @@ def _find_reminder(line: Line, context: RuleContext) -> str | None:
     found = _REMIND.fullmatch(line.folded)
     if found is None or _REMIND_WHAT.match(found["x"]):
         return None
-    read = _parse(line.text, context)
+    read = parse_line(line.text, context)
     if read is not None and read.reminders and not read.questions:
         return line.text
     if _BEFORE_DUE.fullmatch(found["x"]):
@@ -288,7 +295,7 @@ def _find_due_first(line: Line, context: RuleContext) -> str | None:
 
 
 def _is_due(text: str, context: RuleContext) -> bool:
-    read = _parse(text, context)
+    read = parse_line(text, context)
     return read is not None and not read.title and not read.questions
 
 
@@ -324,9 +331,9 @@ def _find_unknown_list(line: Line, context: RuleContext) -> str | None:
 
 
 def _is_thing(item: str, *, is_announced: bool) -> bool:
-    """Return whether a text is a noun: "add bike to work" is not as "add ride the bike to work"."""
+    """Return whether a text is a noun, or quoted: "bike to work", not "ride the bike to work"."""
     words = split_words(item)
-    return is_announced and bool(words) and words[0] not in VERBS
+    return is_announced and bool(words) and (is_quotation(item) or words[0] not in VERBS)
 
 
 def _mark_list(item: str, name: str) -> str | None:
@@ -337,19 +344,10 @@ def _mark_list(item: str, name: str) -> str | None:
 
 def _make(rest: str, context: RuleContext) -> Decision | None:
     duty = _OWN_DUTY.match(rest.lower())
-    text = (rest if duty is None else rest[duty.end() :]).strip(" :,")
-    read = _parse(text, context)
-    words = set() if read is None else set(split_words(read.title))
-    return Decision("add", text) if words - TASK_NOUNS else None
-
-
-def _parse(text: str, context: RuleContext) -> QuickAdd | None:
-    if not text or len(text) > MAX_TEXT:
-        return None
-    return parse_quick_add(text, context.now, context.zone, context.list_names)
+    return make_addition((rest if duty is None else rest[duty.end() :]).strip(" :,"), context)
 
 
 def _is_new(text: str, context: RuleContext, index: TaskIndex) -> bool:
     """Return whether no task has all words of a text, whose dates are not among them."""
-    read = _parse(text, context)
+    read = parse_line(text, context)
     return read is None or not index.match(read.title)

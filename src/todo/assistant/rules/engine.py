@@ -39,7 +39,7 @@ def decide(message: str, context: RuleContext) -> Decision | None:
     if reply is not None:
         return reply
     if "\n" in message.strip():
-        return decide_lines(message)
+        return decide_lines(message, context)
     if len(message) > MAX_LENGTH:
         return None
     line = make_line(message)

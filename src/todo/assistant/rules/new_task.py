@@ -1,0 +1,123 @@
+"""The line of quick add for an addition: what a person writes in other words than quick add reads.
+
+A title in quotation marks loses them, "with high priority" becomes a mark, and "the meeting is at
+3pm" becomes the meeting.
+"""
+
+import re
+from itertools import islice
+
+from todo.assistant.rules.decision import Decision, RuleContext
+from todo.assistant.rules.line import fold, is_quotation
+from todo.assistant.rules.vocabulary import COMMANDS, TASK_NOUNS, VERBS
+from todo.assistant.rules.words import split_words
+from todo.quickadd.parser import parse_quick_add
+from todo.quickadd.result import MAX_TEXT, QuickAdd
+
+_LEVEL = r"(?P<{}>high|highest|top|urgent|medium|normal|low|lowest)"
+_PRIORITY = re.compile(
+    r"(?:(?P<joint> ?[,;(\u2013]| -| (?:with|at|of|as|and))? ?(?<!\w)(?:an? )?"
+    rf"(?:{_LEVEL.format('level')}[ -](?:priority|prio)"
+    rf"|(?:priority|prio):? (?:is )?{_LEVEL.format('later')}))(?!\w)\)?"
+)
+_MARKS = {"medium": "!medium", "normal": "!medium", "low": "!low", "lowest": "!low"}
+_LAST_WORD = re.compile(
+    r"\b(?:is|are|will be|is going to be|starts|begins|takes place|(?:is|are) scheduled)\s*\Z"
+)
+_STATES = re.compile(r"\b(?:is|are|be|starts|begins|place|scheduled)\b")
+# "check when the movie starts" is to be done.
+_ASKS = re.compile(r"\b(?:when|what|where|who|how|why|if|whether|which|that)\b")
+_LINKS = VERBS | {
+    "a", "about", "an", "and", "are", "as", "at", "by", "for", "from", "has", "have", "in", "is",
+    "its", "my", "no", "not", "of", "on", "or", "our", "the", "their", "this", "to", "very", "with",
+    "your",
+}  # fmt: skip
+_REMIND = re.compile(r"\Aremind me (?:that |of |about )?")
+_MAX_TRIES = 3
+
+
+def parse_line(text: str, context: RuleContext) -> QuickAdd | None:
+    """Return what quick add reads in a line; None for no text, or a text that is too long."""
+    if not text or len(text) > MAX_TEXT:
+        return None
+    return parse_quick_add(text, context.now, context.zone, context.list_names)
+
+
+def make_addition(text: str, context: RuleContext) -> Decision | None:
+    """Return the addition of a text; None without a title."""
+    text = _cut_statement(_mark_priority(text, context), context)
+    read = parse_line(text, context)
+    words = set() if read is None else set(split_words(read.title))
+    return Decision("add", remove_marks(text, context)) if words - TASK_NOUNS else None
+
+
+def remove_marks(text: str, context: RuleContext) -> str:
+    """Return a line whose title has no quotation marks around all of it.
+
+    A line that is nothing else stays as it is: it is a title, and not read by quick add.
+    """
+    read = None if is_quotation(text) else parse_line(text, context)
+    if read is None or not is_quotation(read.title):
+        return text
+    spans = (span for span in read.spans if text[span.start : span.end] == read.title)
+    quoted = next(spans, None)
+    if quoted is None:
+        return text
+    words = read.title[1:-1].split()
+    before, after = text[: quoted.start], text[quoted.end :]
+    plain = f"{before}{' '.join(words)}{after}"
+    # Behind a backslash, "tomorrow" is a word of the title.
+    escaped = f"{before}{' '.join(chr(92) + word for word in words)}{after}"
+    return plain if _is_same(plain, escaped, context) else escaped
+
+
+def _is_same(plain: str, escaped: str, context: RuleContext) -> bool:
+    first, second = parse_line(plain, context), parse_line(escaped, context)
+    if first is None or second is None:
+        return False
+    return all(
+        getattr(first, name) == getattr(second, name)
+        for name in QuickAdd.__dataclass_fields__
+        if name != "spans"
+    )
+
+
+def _mark_priority(text: str, context: RuleContext) -> str:
+    """Return a line with the words of a priority behind its title as the mark of quick add."""
+    places = list(islice(_PRIORITY.finditer(fold(text)), _MAX_TRIES))
+    read = parse_line(text, context) if places else None
+    if read is None or read.priority != "none":
+        return text
+    for found in places:
+        head = text[: found.start()].rstrip()
+        if not head or not (found["joint"] or _ends_name(head)):
+            continue
+        mark = _MARKS.get(found["level"] or found["later"], "!high")
+        marked = f"{head} {mark}{text[found.end() :]}"
+        # Behind it are only dates and marks, so it is not a part of the title.
+        title, whole = parse_line(head, context), parse_line(marked, context)
+        if title is not None and whole is not None and title.title == whole.title != "":
+            return marked
+    return text
+
+
+def _ends_name(head: str) -> bool:
+    """Return whether "high priority" can be said about a text: not about "sort by"."""
+    words = split_words(head)
+    return is_quotation(head) or (len(words) > 1 and words[-1] not in _LINKS)
+
+
+def _cut_statement(text: str, context: RuleContext) -> str:
+    """Return "the meeting at 3pm" of "the meeting is at 3pm"."""
+    read = parse_line(text, context) if _STATES.search(fold(text)) else None
+    if read is None or read.questions:
+        return text
+    due = next((span for span in read.spans if span.kind in {"due", "recurrence"}), None)
+    last = None if due is None else _LAST_WORD.search(fold(text[: due.start]))
+    if due is None or last is None:
+        return text
+    subject = _REMIND.sub("", fold(text[: last.start()]))
+    words = split_words(subject)
+    if not words or words[0] in VERBS | COMMANDS or _ASKS.search(subject):
+        return text
+    return f"{text[: last.start()]}{text[due.start :]}"
