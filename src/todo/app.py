@@ -18,6 +18,7 @@ from todo.api.exception_handlers import add_exception_handlers
 from todo.api.lazy_app import LazyApp
 from todo.api.middleware import RequestMiddleware
 from todo.api.proxy_headers import TrustedProxies
+from todo.api.rate_buckets import open_buckets
 from todo.api.rate_limit import RateLimit
 from todo.api.root_page import NAME
 from todo.api.root_page import router as root_router
@@ -138,7 +139,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
     app.state.storage_quota = StorageQuota(
         settings.storage_quota_tasks, settings.storage_quota_bytes
     )
-    app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics)
+    app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics, settings)
     add_exception_handlers(app)
     # First: the router tries its routes in order, and health checks are the most frequent requests.
     for path in ("/livez", "/readyz", "/startupz", "/health"):
@@ -165,12 +166,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
         proxies=TrustedProxies(settings.trusted_proxies, settings.forwarded_header),
         health=health,
         deadline_s=settings.request_deadline_s,
-        address_limit=_limit(
-            "address",
-            settings.rate_limit_address_per_minute,
-            metrics,
-            ipv6_prefix=settings.rate_limit_ipv6_prefix,
-        ),
+        address_limit=_limit("address", settings.rate_limit_address_per_minute, metrics, settings),
         cors=Cors(settings.cors_origins) if settings.cors_origins else None,
         identify=app.state.authenticator.identify,
     )
@@ -199,12 +195,18 @@ def _add_mcp(app: FastAPI, settings: Settings) -> None:
 
 
 def _limit(
-    name: Literal["token", "address"], per_minute: int, metrics: Metrics, *, ipv6_prefix: int = 64
+    name: Literal["token", "address"], per_minute: int, metrics: Metrics, settings: Settings
 ) -> RateLimit | None:
     if not per_minute:
         return None
     refused = partial(metrics.count_limited, name)
-    return RateLimit(name, per_minute, refused=refused, ipv6_prefix=ipv6_prefix)
+    return RateLimit(
+        name,
+        per_minute,
+        refused=refused,
+        ipv6_prefix=settings.rate_limit_ipv6_prefix,
+        buckets=open_buckets(settings.instance_file, name),
+    )
 
 
 def _add_check(app: FastAPI, health: Health, path: str) -> None:

@@ -1,16 +1,14 @@
-"""Rate limits: one token bucket for each key, in this process, in bounded memory."""
+"""Rate limits: one token bucket for each key, in bounded memory."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
+from todo.api.rate_buckets import Bucket, Buckets, LocalBuckets
 from todo.core.errors import RateLimitedError
 
 _WINDOW_S = 60
-# The least recently used are forgotten; a bucket that nobody used for a minute is full anyway.
-_MAX_KEYS = 10_000
 
 Field = tuple[bytes, bytes]
 
@@ -38,6 +36,7 @@ class RateLimit:
         ipv6_prefix: int = 64,
         refused: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        buckets: Buckets | None = None,
     ) -> None:
         """Start with full buckets.
 
@@ -48,6 +47,7 @@ class RateLimit:
             ipv6_prefix: For a limit by address, `ipv6_prefix` of `find_address_key`.
             refused: Is called for every refusal.
             clock: Seconds that only grow.
+            buckets: Where they are; None for buckets of this limit alone.
         """
         self.ipv6_prefix = ipv6_prefix
         self._name = name
@@ -55,7 +55,7 @@ class RateLimit:
         self._per_second = permits / window_s
         self._refused = refused
         self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets = LocalBuckets() if buckets is None else buckets
         self._policy = (b"ratelimit-policy", f'"{name}";q={int(permits)};w={window_s}'.encode())
         self._prefix = f'"{name}";r='.encode()
 
@@ -65,7 +65,10 @@ class RateLimit:
         Raises:
             RateLimitedError: There is none.
         """
-        level = self._level(key)
+        with self._buckets.lock:
+            level = self._level(key)
+            if level >= 1:
+                self._store(key, level - 1)
         if level < 1:
             self._refused()
             wait_s = -int((level - 1) / self._per_second // 1)
@@ -76,9 +79,7 @@ class RateLimit:
                     "RateLimit": f'"{self._name}";r=0;t={wait_s}',
                 }
             )
-        level -= 1
-        self._buckets[key] = (level, self._clock())
-        return self._render(level)
+        return self._render(level - 1)
 
     def render_left(self, key: str) -> tuple[Field, Field]:
         """Return the header fields that show what is left, and take nothing."""
@@ -86,9 +87,7 @@ class RateLimit:
 
     def find_left(self, key: str) -> float:
         """Return how many permits a bucket has now."""
-        level = self._level(key)
-        self._buckets[key] = (level, self._clock())
-        return level
+        return self._level(key)
 
     def charge(self, key: str, permits: float, *, owe: bool = False) -> None:
         """Take permits for a request that was let through.
@@ -100,7 +99,8 @@ class RateLimit:
                 otherwise they are forgiven.
         """
         least = -self._most if owe else 0.0
-        self._buckets[key] = (max(least, self._level(key) - permits), self._clock())
+        with self._buckets.lock:
+            self._store(key, max(least, self._level(key) - permits))
 
     def find_wait_s(self, key: str) -> float:
         """Return the seconds until a bucket that owes something has permits again."""
@@ -112,15 +112,16 @@ class RateLimit:
         return self._policy, (b"ratelimit", left)
 
     def _level(self, key: str) -> float:
-        """What is in a bucket now; afterwards it is the one used last."""
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            if len(self._buckets) >= _MAX_KEYS:
-                self._buckets.popitem(last=False)
+        """What is in a bucket now."""
+        bucket = self._buckets.find(key)
+        passed_s = self._clock() - bucket.at if bucket else 0.0
+        # A file of shared buckets may be from before a boot, when the clock started anew.
+        if bucket is None or passed_s < 0:
             return self._most
-        self._buckets.move_to_end(key)
-        level, filled_at = bucket
-        return min(self._most, level + (self._clock() - filled_at) * self._per_second)
+        return min(self._most, bucket.level + passed_s * self._per_second)
+
+    def _store(self, key: str, level: float) -> None:
+        self._buckets.store(key, Bucket(level, self._clock()))
 
 
 @lru_cache(maxsize=4096)

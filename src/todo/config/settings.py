@@ -159,14 +159,14 @@ class Settings(AssistantSettings, BaseSettings):
         default=6000,
         ge=0,
         le=10_000_000,
-        description="Requests a minute of one token (of one user, for JSON Web Tokens), in each "
-        "process; 0 for no limit.",
+        description="Requests a minute of one token (of one user, for JSON Web Tokens); "
+        "0 for no limit.",
     )
     rate_limit_address_per_minute: int = Field(
         default=12_000,
         ge=0,
         le=10_000_000,
-        description="Requests a minute of one address, in each process; a refused token counts "
+        description="Requests a minute of one address; a refused token counts "
         "as ten. Peers on this machine that are not in `TODO_TRUSTED_PROXIES` are not limited. "
         "0 for no limit.",
     )

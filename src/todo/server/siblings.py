@@ -42,7 +42,9 @@ class Siblings:
         return any(map(_is_locked, self._find_others()))
 
     def _find_others(self) -> list[Path]:
-        return [each for each in self._file.parent.iterdir() if each.name != self._file.name]
+        """The files of the siblings; a hidden one is not that of an instance."""
+        found = self._file.parent.iterdir()
+        return [each for each in found if each.name[0] != "." and each.name != self._file.name]
 
 
 def _is_locked(file: Path) -> bool:

@@ -1,7 +1,8 @@
 """Budgets of the assistant: turns, tool calls, tokens and cost, by user and by API token.
 
-They are kept in this process, in bounded memory, and refill evenly. A budget for a turn as a whole
-refuses it before anything is done; one for the model only makes the turn work by rules.
+They are kept in bounded memory, or in the file that instances share, and refill evenly. A budget
+for a turn as a whole refuses it before anything is done; one for the model only makes the turn work
+by rules.
 """
 
 import contextlib
@@ -11,9 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
+from todo.api.rate_buckets import Buckets, open_buckets
 from todo.api.rate_limit import Field, RateLimit
-from todo.config.assistant_settings import AssistantSettings
+from todo.config.settings import Settings
 from todo.core.caller import Caller
 from todo.core.errors import RateLimitedError
 
@@ -26,15 +29,30 @@ _BUSY_RETRY_S = 1
 _Clock = Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """What the limits measure time with, and where their buckets are by name."""
+
+    clock: _Clock
+    open_buckets: Callable[[str], Buckets]
+
+
 class _Limit:
     """A budget of each user, of which an API token may use half.
 
     So one agent that uses up its own leaves something to the person, and to other tokens.
     """
 
-    def __init__(self, name: str, permits: float, window_s: int, unit: str, clock: _Clock) -> None:
-        of_user = RateLimit(f"assistant-{name}", permits, window_s=window_s, clock=clock)
-        half = RateLimit(f"assistant-{name}", _halve(permits), window_s=window_s, clock=clock)
+    def __init__(
+        self, name: str, permits: float, window_s: int, unit: str, places: _Places
+    ) -> None:
+        def make(most: float, buckets: Buckets) -> RateLimit:
+            return RateLimit(
+                f"assistant-{name}", most, window_s=window_s, clock=places.clock, buckets=buckets
+            )
+
+        of_user = make(permits, places.open_buckets(f"assistant-{name}"))
+        half = make(_halve(permits), places.open_buckets(f"assistant-{name}-of-token"))
         self._of_user = (of_user, _describe(permits, unit))
         self._of_token = (half, f"{_describe(_halve(permits), unit)} with one API token")
 
@@ -95,21 +113,22 @@ class _Limit:
 
 
 class Budgets:
-    """The budgets of one process."""
+    """The budgets of users and their tokens; how many turns run at a time, by process."""
 
-    def __init__(self, settings: AssistantSettings, clock: _Clock = time.monotonic) -> None:
-        """Start with full budgets.
+    def __init__(self, settings: Settings, clock: _Clock = time.monotonic) -> None:
+        """Start with full budgets, unless other instances have used them.
 
         Args:
-            settings: How large they are.
+            settings: How large they are, and whether there are other instances.
             clock: Seconds that only grow.
         """
+        places = _Places(clock, partial(open_buckets, settings.instance_file))
         turns, calls = settings.ai_turns_per_minute, settings.ai_tool_calls_per_hour
         tokens, cost = settings.ai_tokens_per_day, float(settings.ai_cost_per_day)
-        self._turns = _make("turns", turns, _MINUTE_S, "message per minute", clock)
-        self._calls = _make("tool-calls", calls, _HOUR_S, "tool call per hour", clock)
-        self._tokens = _make("tokens", tokens, _DAY_S, "token per day", clock)
-        self._cost = _make("cost", cost, _DAY_S, "per day", clock)
+        self._turns = _make("turns", turns, _MINUTE_S, "message per minute", places)
+        self._calls = _make("tool-calls", calls, _HOUR_S, "tool call per hour", places)
+        self._tokens = _make("tokens", tokens, _DAY_S, "token per day", places)
+        self._cost = _make("cost", cost, _DAY_S, "per day", places)
         self._concurrency = settings.ai_concurrency
         self._prices = (settings.ai_cost_per_million_input, settings.ai_cost_per_million_output)
         self._running: Counter[str] = Counter()
@@ -211,8 +230,8 @@ class TurnBudget:
         return [limit for limit in (self.tokens, self.cost) if limit is not None]
 
 
-def _make(name: str, permits: float, window_s: int, unit: str, clock: _Clock) -> _Limit | None:
-    return _Limit(name, permits, window_s, unit, clock) if permits else None
+def _make(name: str, permits: float, window_s: int, unit: str, places: _Places) -> _Limit | None:
+    return _Limit(name, permits, window_s, unit, places) if permits else None
 
 
 def _refuse(amount: str, error: RateLimitedError) -> RateLimitedError:

@@ -1,0 +1,168 @@
+"""Where the buckets of rate limits are: in this process, or in a file that instances share."""
+
+import contextlib
+import fcntl
+import mmap
+import os
+import struct
+from collections import OrderedDict
+from contextlib import AbstractContextManager
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Protocol
+
+from todo.core.exit import ExitCode, FatalError
+
+# The least recently used are forgotten; a bucket that nobody used for a minute is full anyway.
+MAX_KEYS = 10_000
+
+
+class Bucket(NamedTuple):
+    """The permits that a bucket had (below 0: that it owes), and the monotonic time of that."""
+
+    level: float
+    at: float
+
+
+class Buckets(Protocol):
+    """Buckets by key. What is read and then written stays one step between `with`."""
+
+    lock: AbstractContextManager[object]
+
+    def find(self, key: str) -> Bucket | None:
+        """Return a bucket, None for one that was not used lately."""
+
+    def store(self, key: str, bucket: Bucket) -> None:
+        """Keep a bucket; it is now the one used last."""
+
+
+class LocalBuckets:
+    """Those of one process, in bounded memory."""
+
+    lock: AbstractContextManager[object] = contextlib.nullcontext()
+
+    def __init__(self) -> None:
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+
+    def find(self, key: str) -> Bucket | None:
+        """See `Buckets`."""
+        return self._buckets.get(key)
+
+    def store(self, key: str, bucket: Bucket) -> None:
+        """See `Buckets`."""
+        if key not in self._buckets and len(self._buckets) >= MAX_KEYS:
+            self._buckets.popitem(last=False)
+        self._buckets[key] = bucket
+        self._buckets.move_to_end(key)
+
+
+_SLOT = struct.Struct("=Qdd")  # the hash of the key (0: free), level, time
+_SLOTS_OF_A_HASH = 8
+_SLOTS = 1 << 15
+_SIZE = _SLOTS * _SLOT.size
+# A holder is done in some microseconds, unless it is stopped or waits for a processor.
+_TRIES = 100
+
+
+class SharedBuckets:
+    """Those of several processes of one machine, in a file that each of them maps.
+
+    A key has eight slots; where all are taken, the bucket that was used least lately is
+    forgotten. Nobody waits long for another process, which may be stopped while it has the lock.
+    Without the lock, two that take a permit in the same moment may take the same one.
+
+    Args:
+        file: The same for all; it is made if missing.
+        name: Of the limit: the same key is another bucket for another limit.
+
+    Raises:
+        OSError: The file cannot be opened or mapped.
+    """
+
+    def __init__(self, file: Path, name: str) -> None:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Written bytes stay, whoever comes first; a hole reads as free slots.
+        os.truncate(descriptor, _SIZE)
+        self._memory = mmap.mmap(descriptor, _SIZE)
+        self._name = name.encode()
+        self.lock: AbstractContextManager[object] = _FileLock(descriptor)
+
+    def find(self, key: str) -> Bucket | None:
+        """See `Buckets`."""
+        number, first = self._locate(key)
+        for at in self._slots(first):
+            found, level, time = _SLOT.unpack_from(self._memory, at)
+            if found == number:
+                return Bucket(level, time)
+        return None
+
+    def store(self, key: str, bucket: Bucket) -> None:
+        """See `Buckets`."""
+        number, first = self._locate(key)
+        oldest, oldest_time = first, float("inf")
+        for at in self._slots(first):
+            found, _, time = _SLOT.unpack_from(self._memory, at)
+            if found == number:
+                oldest = at
+                break
+            time = time if found else float("-inf")
+            if time < oldest_time:
+                oldest, oldest_time = at, time
+        _SLOT.pack_into(self._memory, oldest, number, *bucket)
+
+    def _locate(self, key: str) -> tuple[int, int]:
+        """The number of a key, and where its slots begin."""
+        digest = blake2b(key.encode(errors="surrogatepass"), digest_size=8, key=self._name)
+        number = int.from_bytes(digest.digest()) or 1
+        group = number % (_SLOTS // _SLOTS_OF_A_HASH)
+        return number, group * _SLOTS_OF_A_HASH * _SLOT.size
+
+    @staticmethod
+    def _slots(first: int) -> range:
+        return range(first, first + _SLOTS_OF_A_HASH * _SLOT.size, _SLOT.size)
+
+
+def open_buckets(instance_file: Path | None, name: str) -> Buckets:
+    """Return the buckets of a limit: of this process, or of all instances.
+
+    Args:
+        instance_file: The setting; None where this is the only instance.
+        name: Of the limit.
+
+    Raises:
+        FatalError: The file beside it cannot be used.
+    """
+    if instance_file is None:
+        return LocalBuckets()
+    # Hidden: the other files of the folder are those of instances.
+    file = instance_file.parent / ".limits"
+    try:
+        return SharedBuckets(file, name)
+    except OSError as error:
+        message = f"TODO_INSTANCE_FILE: cannot open {file}: {error.strerror}"
+        raise FatalError(ExitCode.CONFIGURATION, message) from None
+
+
+class _FileLock:
+    """A lock of this process on a file, if it can be had within a millisecond; otherwise none."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __enter__(self) -> None:
+        for _ in range(_TRIES):
+            try:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.sched_yield()
+            else:
+                return
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
