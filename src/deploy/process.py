@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from plumbum import CommandNotFound, local
 
-from deploy import command_hints, failure_hints
+from deploy import command_hints, failure_hints, user_session
 from deploy.bootstrap.entrypoint import interrupts_postponed
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from deploy.progress import Step
@@ -164,7 +164,7 @@ def interact(
     try:
         with interrupts_postponed():
             process = subprocess.Popen(
-                argv, env={**os.environ, **(env or {})}, cwd=cwd, start_new_session=not terminal
+                argv, env=_environment(env), cwd=cwd, start_new_session=not terminal
             )
         return process.wait()
     except FileNotFoundError:
@@ -175,7 +175,7 @@ def interact(
         raise
 
 
-def follow(argv: Sequence[str]) -> Iterator[str]:
+def follow(argv: Sequence[str]) -> Generator[str, None, None]:
     """Run a program and yield the lines that it prints, as they come, until it ends.
 
     Raises:
@@ -246,7 +246,7 @@ def beside(
             process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **(env or {})},
+                env=_environment(env),
                 cwd=cwd,
                 pass_fds=pass_fds,
                 start_new_session=True,
@@ -292,8 +292,8 @@ def _started(
                     stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT if merge else subprocess.PIPE,
-                    env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
-                    cwd=str(cwd) if cwd else None,
+                    env=_environment({"LC_ALL": "C.UTF-8", **(env or {})}),
+                    cwd=str(cwd or _find_folder()),
                     start_new_session=True,
                     text=True,
                     errors="replace",
@@ -309,6 +309,15 @@ def _started(
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+
+def _find_folder() -> str:
+    """The folder of this process; the root where `sudo -u` left it in one that it cannot enter."""
+    return "." if os.access(".", os.X_OK) else "/"
+
+
+def _environment(added: Mapping[str, str] | None) -> dict[str, str]:
+    return {**os.environ, **user_session.find_missing(os.environ), **(added or {})}
 
 
 def _leave(process: subprocess.Popen[bytes], *, terminal: bool, interrupted: bool) -> None:

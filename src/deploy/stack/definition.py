@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import command_hints
+from deploy import command_hints, user_session
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import install
 from deploy.units.parser import Unit, parse_unit
@@ -109,4 +109,5 @@ def _quadlet_folders() -> list[Path]:
 
 def runtime_folder() -> Path:
     """Where the user's run-time files are."""
-    return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    environ = {**os.environ, **user_session.find_missing(os.environ)}
+    return Path(environ.get(user_session.RUNTIME) or user_session.folder_of(os.getuid()))

@@ -70,6 +70,16 @@ def interrupt_once(path: Path) -> threading.Thread:
     return thread
 
 
+def test_a_program_starts_although_its_user_cannot_enter_the_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != "." and real(path, mode))
+    assert process.run(["pwd"]).stdout == "/\n"
+    monkeypatch.undo()
+    assert process.run(["pwd"]).stdout == f"{Path.cwd()}\n"
+
+
 def test_output_and_exit_code_come_back() -> None:
     code = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
     done = process.run(python(code), check=False)

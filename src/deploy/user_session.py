@@ -1,0 +1,56 @@
+"""The variables that lead to the user's systemd and D-Bus, where a login has not set them.
+
+Cron, `sudo -u`, `su` and some ssh servers start programs without them, or with those of another
+user. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RUNTIME = "XDG_RUNTIME_DIR"
+BUS = "DBUS_SESSION_BUS_ADDRESS"
+
+_FOLDERS = Path("/run/user")
+
+
+def folder_of(uid: int) -> Path:
+    """Where systemd keeps the runtime files of a user."""
+    return _FOLDERS / str(uid)
+
+
+def find_missing(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables to add or to replace, so that programs reach the systemd of this user.
+
+    Args:
+        environ: The environment of this process.
+    """
+    uid = os.getuid()
+    folder = folder_of(uid)
+    if not _is_owned(folder, uid):
+        return {}
+    found = {}
+    given = environ.get(RUNTIME, "")
+    if not given or not _is_owned(Path(given), uid):
+        found[RUNTIME] = str(folder)
+    elif Path(given) != folder:
+        # Chosen on purpose, as for a test: the bus is the caller's as well.
+        return {}
+    bus = f"unix:path={folder / 'bus'}"
+    given = environ.get(BUS, "")
+    is_of_another = given.startswith(f"unix:path={_FOLDERS}/") and not given.startswith(bus)
+    if (not given or is_of_another or RUNTIME in found) and (folder / "bus").exists():
+        found[BUS] = bus
+    return found
+
+
+def _is_owned(folder: Path, uid: int) -> bool:
+    try:
+        return folder.is_dir() and folder.stat().st_uid == uid
+    except OSError:
+        return False
