@@ -16,6 +16,7 @@ from deploy.host.probe import (
     ROOM_BYTES,
     STACK_TOOLS,
     dotted,
+    find_session_remedy,
     missing_for_stack,
     offers_podman,
     why_no_lab,
@@ -123,6 +124,8 @@ def _checks(host: Host) -> Iterator[Check]:
 def _session(host: Host) -> Check:
     ok = bool(host.user_manager) and not host.root
     remedy = "" if ok else "log in as an ordinary user, on a console or through ssh"
+    # Without a login as well, as for cron.
+    remedy = find_session_remedy(host) or remedy
     return Check("user systemd", ok, host.user_manager or "none", remedy)
 
 

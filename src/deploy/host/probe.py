@@ -62,7 +62,8 @@ class Host:
         root: Whether that is root.
         machines: Whether this user may make the namespaces and mounts that a lab is made of.
         user_manager: What the user's systemd says of itself ("running"), or "".
-        linger: Whether that systemd keeps running without a login.
+        systemd: Whether systemd runs this machine.
+        linger: Whether the user's systemd keeps running without a login.
         podman: Version, or None when absent.
         tools: The programs of STACK_TOOLS and LAB_TOOLS that are there.
         apt: Whether Debian packages can be installed.
@@ -83,6 +84,7 @@ class Host:
     root: bool
     machines: bool
     user_manager: str
+    systemd: bool
     linger: bool
     podman: tuple[int, ...] | None
     tools: frozenset[str]
@@ -110,6 +112,7 @@ def probe() -> Host:
         root=os.geteuid() == 0,
         machines=os.geteuid() == 0 and may_make_machines(),
         user_manager=_user_manager(),
+        systemd=Path("/run/systemd/system").is_dir(),
         linger=Path("/var/lib/systemd/linger", user).exists(),
         podman=_podman_version(),
         tools=frozenset(tool for tool in wanted if process.find(tool)),
@@ -148,6 +151,15 @@ def why_no_lab(host: Host) -> str | None:
     if missing and not host.apt:
         return f"missing on this host: {', '.join(missing)}"
     return None
+
+
+def find_session_remedy(host: Host) -> str:
+    """The command that gives an ordinary user a systemd session; empty where none does."""
+    if host.root or host.user_manager or not host.systemd:
+        return ""
+    if not host.linger:
+        return f"sudo loginctl enable-linger {host.user}"
+    return f"sudo systemctl restart user@{os.geteuid()}.service"
 
 
 def may_make_machines() -> bool:
@@ -235,7 +247,8 @@ def _obstacles(host: Host) -> Iterator[str]:
     if host.root:
         yield "no user systemd session (root without a login session)"
     if not host.user_manager:
-        yield f"no user systemd session (user {host.user})"
+        off = ", who is not logged in and whose linger is off"
+        yield f"no user systemd session (user {host.user}{'' if host.linger else off})"
     if host.podman is None and not offers_podman(host):
         yield f"Podman is not installed, and that of {_named(host)} is older than 5.0"
     if host.podman is not None and host.podman < MINIMUM_PODMAN:

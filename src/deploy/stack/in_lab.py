@@ -19,7 +19,7 @@ from deploy.image import build
 from deploy.lab import manager, rootfs
 from deploy.lab import state as lab_state
 from deploy.paths import REPO
-from deploy.stack import ports, status
+from deploy.stack import owners, ports, status
 from deploy.stack.local_model import UNCHANGED
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class LabStack:
         Raises:
             DeployError: The lab is not up.
         """
-        return _interact(self.machine(), [command, "--no-lab", *arguments])
+        return _interact(self.machine(command, *arguments), [command, "--no-lab", *arguments])
 
     def is_up(self) -> bool:
         """Whether the lab runs.
@@ -166,14 +166,19 @@ class LabStack:
         """
         return self._running() is not None
 
-    def machine(self) -> manager.Lab:
+    def machine(self, *words: str) -> manager.Lab:
         """The lab that holds the running stack.
+
+        Args:
+            words: The command of `build.py`, with which an error says where it works.
 
         Raises:
             DeployError: The lab is not up.
         """
         machine = self._running()
         if machine is None:
+            if self.why is not None and self.name == command_hints.DEFAULT_LAB:
+                _refuse_wrong_user(words or ("status",))
             why = f"this host cannot run the stack itself ({self.why}), and " if self.why else ""
             raise DeployError(
                 f"nothing runs here: {why}no lab {self.name} is up",
@@ -230,6 +235,25 @@ class LabStack:
             hint = f"run the command there, or {_beside(None)}"
             raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
         return found
+
+
+def _refuse_wrong_user(words: Sequence[str]) -> None:
+    """Name the way to the stack that this process could reach as another user, or after a login.
+
+    Raises:
+        DeployError: There is a way.
+    """
+    found = probe.probe()
+    remedy = probe.find_session_remedy(found)
+    if remedy:
+        why = probe.why_not_here(found)
+        message = f"the stack of {found.user} cannot be reached: {why}"
+        raise DeployError(message, hint=remedy, code=ExitCode.UNAVAILABLE)
+    stacks = owners.find_owners() if found.root else []
+    if stacks:
+        message = f"this is root, and the stack belongs to {' and '.join(stacks)}"
+        hint = owners.render_hint(stacks[0], words)
+        raise DeployError(message, hint=hint, code=ExitCode.UNAVAILABLE)
 
 
 @contextlib.contextmanager

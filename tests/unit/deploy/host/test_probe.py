@@ -15,6 +15,7 @@ READY = probe.Host(
     root=False,
     machines=True,
     user_manager="running",
+    systemd=True,
     linger=True,
     podman=(5, 4, 2),
     tools=frozenset({*probe.STACK_TOOLS, *probe.LAB_TOOLS}),

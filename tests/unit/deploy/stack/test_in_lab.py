@@ -11,7 +11,7 @@ from deploy.host import probe
 from deploy.image import build
 from deploy.lab import manager
 from deploy.paths import REPO
-from deploy.stack import in_lab, ports
+from deploy.stack import in_lab, owners, ports
 from tests.unit.deploy.host.test_probe import READY
 
 if TYPE_CHECKING:
@@ -170,3 +170,55 @@ def test_up_names_dev_where_neither_the_stack_nor_a_lab_can_run(
     assert "python3 build.py dev" in caught.value.hint
     assert ("sudo" in caught.value.hint) is not found.root
     assert started == []
+
+
+def test_root_learns_whose_the_stack_is(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners, "find_owners", lambda: ["alice"])
+    with pytest.raises(DeployError, match="this is root, and the stack belongs to alice") as caught:
+        HERE.again("status", ["--json"])
+    assert "sudo -u alice python3 " in caught.value.hint
+    assert "status --json;" in caught.value.hint
+    started.append(FakeLab({8000: 8000}))
+    assert HERE.again("status", []) == 0
+
+
+def test_root_on_a_machine_without_a_stack_learns_how_to_start_one(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert started == []
+    monkeypatch.setattr(owners, "find_owners", list)
+    with pytest.raises(DeployError, match="nothing runs here") as caught:
+        HERE.again("status", [])
+    assert caught.value.hint == "python3 build.py up"
+
+
+@pytest.mark.parametrize(
+    ("linger", "said", "hint"),
+    [
+        (False, "who is not logged in and whose linger is off", "sudo loginctl enable-linger me"),
+        (True, r"no user systemd session \(user me\)", "sudo systemctl restart user@"),
+    ],
+)
+def test_a_user_without_a_user_manager_gets_one_line(
+    started: list[FakeLab],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    linger: bool,
+    said: str,
+    hint: str,
+) -> None:
+    assert started == []
+    lacking = dataclasses.replace(READY, user_manager="", linger=linger)
+    monkeypatch.setattr(probe, "probe", lambda: lacking)
+    with pytest.raises(DeployError, match=said) as caught:
+        HERE.again("status", [])
+    assert caught.value.message.startswith("the stack of me cannot be reached: ")
+    assert caught.value.hint.startswith(hint)
+
+
+def test_a_machine_without_systemd_has_no_command_for_a_session() -> None:
+    lacking = dataclasses.replace(READY, user_manager="", systemd=False)
+    assert probe.find_session_remedy(lacking) == ""
+    assert probe.find_session_remedy(READY) == ""
