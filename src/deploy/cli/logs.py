@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, ClassVar
 
 from plumbum import cli
@@ -13,7 +15,7 @@ from deploy.errors import ExitCode
 from deploy.stack import logs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class Logs(StackCommand):
@@ -23,7 +25,16 @@ class Logs(StackCommand):
 
     follow = cli.Flag(["-f", "--follow"], help="keep showing what is logged, until Ctrl-C")
     lines = cli.SwitchAttr(
-        ["-n", "--lines"], cli.Range(0, 1_000_000), default=100, help="how many to begin with"
+        ["-n", "--lines"],
+        cli.Range(0, 1_000_000),
+        help=f"how many to begin with; {logs.DEFAULT_LINES}, or with --since all of them",
+    )
+    since = cli.SwitchAttr(
+        "--since", str, argname="TIME", help='only from then on: "10 min ago", "2026-11-30 14:00"'
+    )
+    errors = cli.Flag("--errors", help="only errors, of any age without --since")
+    request = cli.SwitchAttr(
+        "--request", str, argname="ID", help="only of the request whose X-Request-Id this is"
     )
     as_json = cli.Flag("--json", help="one JSON object a line, with every field")
 
@@ -34,11 +45,8 @@ class Logs(StackCommand):
             if name not in logs.UNITS:
                 message = f"unknown unit {unit}, must be one of: {', '.join(logs.UNITS)}"
                 unknown(message, name, logs.UNITS, str(self.PROGNAME))
-        switches = [f"--lines={self.lines}"]
-        switches += ["--follow"] if self.follow else []
-        switches += ["--json"] if self.as_json else []
         try:
-            code = self.elsewhere("logs", [*switches, *units])
+            code = self.elsewhere("logs", [*self._switches(), *units])
             return self._print(names) if code is None else code
         except KeyboardInterrupt:
             if not self.follow:
@@ -46,7 +54,34 @@ class Logs(StackCommand):
             # Ctrl-C is how one stops following.
             return ExitCode.INTERRUPTED
 
-    def _print(self, names: list[str]) -> int:
-        for line in logs.read(names, lines=int(self.lines), follow=bool(self.follow)):
-            write_output(f"{line.as_json() if self.as_json else line}\n")
+    def _switches(self) -> list[str]:
+        values = {"lines": self.lines, "since": self.since, "request": self.request}
+        flags = {"follow": self.follow, "errors": self.errors, "json": self.as_json}
+        return [
+            *(f"--{name}={value}" for name, value in values.items() if value is not None),
+            *(f"--{name}" for name, wanted in flags.items() if wanted),
+        ]
+
+    def _print(self, names: Sequence[str]) -> int:
+        if self.since is not None:
+            logs.check_since(self.since)
+        lines = self.lines
+        if lines is None and self.since is None:
+            lines = logs.DEFAULT_LINES
+        query = logs.Query(
+            units=tuple(names),
+            lines=lines,
+            since=self.since or "",
+            errors=bool(self.errors),
+            request=self.request or "",
+        )
+        color = wants_color()
+        for line in logs.read(query, follow=bool(self.follow)):
+            write_output(f"{line.as_json() if self.as_json else line.render(color=color)}\n")
         return ExitCode.OK
+
+
+def wants_color() -> bool:
+    """Whether standard output is a terminal, and its user has not turned colors off."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain

@@ -29,7 +29,10 @@ _BOOT_TIMEOUT_S = 600.0
 _STOP_TIMEOUT_S = 600.0
 """A machine halts within seconds; to remove the images of a long day takes longer."""
 _POLL_S = 0.1
-_INHERITED = ("TERM", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+_INHERITED = (
+    *("TERM", "NO_COLOR"),
+    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY"),
+)
 _HOMES = {"root": "/root", lab_rootfs.USER: f"/home/{lab_rootfs.USER}"}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy import process
 from deploy.stack.exits import ExitStatus
-from deploy.stack.logs import CONTAINER_ID, text_of
+from deploy.stack.log_line import CONTAINER_ID, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The log of the stack: what its programs and systemd wrote, out of the user's journal."""
+"""The log of the stack: what its programs and systemd wrote, from the user's journal."""
 
 from __future__ import annotations
 
@@ -6,92 +6,117 @@ import contextlib
 import dataclasses
 import itertools
 import json
-import re
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deploy import process
+from deploy.errors import DeployError, ExitCode
+from deploy.stack import log_line
 from deploy.stack.services import AI, SERVICES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+
+    from deploy.stack.log_line import Line
 
 UNITS = tuple(service.removeprefix("todo-").removesuffix(".service") for service in (*SERVICES, AI))
 """The names that users give."""
+DEFAULT_LINES = 100
 
 _FIELDS = "MESSAGE,PRIORITY,CONTAINER_NAME,SYSLOG_IDENTIFIER,USER_UNIT,_SYSTEMD_USER_UNIT"
-CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
-_LEVELS = ("CRITICAL", "CRITICAL", "CRITICAL", "ERROR", "WARNING", "INFO", "INFO", "DEBUG")
-"""By the priority in the journal."""
-_OF_PREFIX = {
-    "WARNING": "WARNING",
-    "ERROR": "ERROR",
-    "error": "ERROR",
-    "FATAL": "ERROR",
-    "PANIC": "CRITICAL",
-}
-_PREFIX = re.compile(r"(?:^|\s)([A-Z]+\d?|error):(?:\s|$)")
-"""The severity of PostgreSQL ("[1] LOG:  ready") and of commands ("todo.admin: error: …")."""
-_SHOWN_FIRST = {"timestamp", "level", "logger", "message"}
-_FOR_PROGRAMS = {"trace_id", "span_id"}
+_JOURNAL = ("journalctl", "--user", "--quiet", "--no-pager")
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
-    """One event.
+class Query:
+    """Which events to show.
 
-    Args:
-        at: When.
-        unit: Of which unit, as users name it.
-        level: How severe.
-        message: What happened.
-        fields: What else the program wrote.
+    Attributes:
+        units: Of these of UNITS; of all when empty.
+        lines: The latest so many; every one when None.
+        since: Only from this time on, as journalctl takes it; from the beginning when empty.
+        errors: Only those of level ERROR and CRITICAL.
+        request: Only those of the request with this id.
     """
 
-    at: datetime
-    unit: str
-    level: str
-    message: str
-    fields: dict[str, Any]
+    units: tuple[str, ...] = ()
+    lines: int | None = DEFAULT_LINES
+    since: str = ""
+    errors: bool = False
+    request: str = ""
 
-    def __str__(self) -> str:
-        """The event for a reader, in the time of this machine."""
-        more = "".join(
-            f" {name}={_shown(value)}"
-            for name, value in self.fields.items()
-            if name not in _SHOWN_FIRST | _FOR_PROGRAMS
+    def matches(self, line: Line) -> bool:
+        """Whether an event of one of the units is wanted."""
+        if self.errors and not line.is_error:
+            return False
+        return not self.request or line.request_id == self.request
+
+
+@dataclasses.dataclass(frozen=True)
+class Errors:
+    """The latest errors.
+
+    Attributes:
+        latest: Oldest first.
+        searched: How many events were looked at, the newest ones.
+        since: Time of the oldest event that was looked at; None without any.
+    """
+
+    latest: tuple[Line, ...]
+    searched: int
+    since: str | None
+
+
+def check_since(time: str) -> None:
+    """Refuse a time that journalctl would not take; the journal is not read.
+
+    Raises:
+        DeployError: It is not a time.
+    """
+    done = process.run([*_JOURNAL, f"--since={time}", "--lines=0"], check=False)
+    if done.returncode != 0 and "timestamp" in done.stderr:
+        raise DeployError(
+            f"--since: not a time: {time}",
+            hint='such as "10 min ago", "today", "2026-11-30 14:00" or "14:00" (systemd.time(7))',
+            code=ExitCode.USAGE,
         )
-        time = self.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        return f"{time} {self.unit:<7} {self.level:<8} {self.message}{more}"
-
-    def as_json(self) -> str:
-        """The event for a program."""
-        time = self.at.isoformat()
-        first = {"timestamp": time, "unit": self.unit, "level": self.level, "message": self.message}
-        return json.dumps(first | self.fields, ensure_ascii=False)
 
 
-def read(units: Sequence[str], *, lines: int, follow: bool) -> Iterator[Line]:
-    """The latest events, oldest first.
+def read(query: Query, *, follow: bool = False) -> Iterator[Line]:
+    """The events of a query, oldest first.
 
     Args:
-        units: Of these of UNITS; of all when empty.
-        lines: How many to begin with.
+        query: Which ones.
         follow: Whether to continue with what is logged from now on, without an end.
     """
-    command = [
-        "journalctl",
-        "--user",
-        "--quiet",
-        "--no-pager",
-        "--output=json",
-        "--all",
-        f"--output-fields={_FIELDS}",
-        f"--lines={lines}",
-        *(["--follow"] if follow else []),
-        *_matches(units or UNITS),
-    ]
-    return without_echoes(filter(None, map(parse, process.follow(command))))
+    if query.lines is None:
+        following = ["--follow", "--no-tail"] if follow else []
+        yield from filter(query.matches, _run(query, *following))
+        return
+    latest, cursor = _find_latest(query, query.lines)
+    yield from latest
+    if follow:
+        start = [f"--after-cursor={cursor}"] if cursor else []
+        yield from filter(query.matches, _run(query, *start, "--follow", "--no-tail"))
+
+
+def find_errors(lines: int, *, search: int) -> Errors:
+    """The latest errors among the newest events of all units.
+
+    Args:
+        lines: At most so many.
+        search: How many events to look at; a busy backend logs one for each request.
+    """
+    found: list[Line] = []
+    searched = 0
+    oldest: Line | None = None
+    with contextlib.closing(_run(Query(), "--reverse")) as newest_first:
+        for line in itertools.islice(newest_first, search):
+            searched, oldest = searched + 1, line
+            if line.is_error:
+                found.append(line)
+            if len(found) == lines:
+                break
+    return Errors(tuple(reversed(found)), searched, oldest.at.isoformat() if oldest else None)
 
 
 def without_echoes(lines: Iterable[Line]) -> Iterator[Line]:
@@ -102,6 +127,48 @@ def without_echoes(lines: Iterable[Line]) -> Iterator[Line]:
         if line.fields or not echoes:
             yield line
         before = line
+
+
+def _find_latest(query: Query, lines: int) -> tuple[list[Line], str]:
+    """The latest events that match, oldest first, and the cursor of the newest event.
+
+    The journal cannot search for a level or a request in a line of JSON. So it is read from its
+    end, for as long as it takes.
+    """
+    found: list[Line] = []
+    with contextlib.closing(process.follow(_command(query, "--reverse"))) as output:
+        first = next(output, "")
+        if lines > 0:
+            newest_first = without_echoes(_parse(itertools.chain([first], output)))
+            found += itertools.islice(filter(query.matches, newest_first), lines)
+    return found[::-1], _cursor(first)
+
+
+def _cursor(text: str) -> str:
+    with contextlib.suppress(ValueError):
+        return str(json.loads(text).get("__CURSOR", ""))
+    return ""
+
+
+def _run(query: Query, *switches: str) -> Generator[Line, None, None]:
+    with contextlib.closing(process.follow(_command(query, *switches))) as output:
+        yield from without_echoes(_parse(output))
+
+
+def _parse(output: Iterable[str]) -> Iterator[Line]:
+    return (line for text in output if (line := log_line.parse(text)) is not None)
+
+
+def _command(query: Query, *switches: str) -> list[str]:
+    return [
+        *_JOURNAL,
+        "--output=json",
+        "--all",
+        f"--output-fields={_FIELDS}",
+        *([f"--since={query.since}"] if query.since else []),
+        *switches,
+        *_matches(query.units or UNITS),
+    ]
 
 
 def _matches(units: Sequence[str]) -> list[str]:
@@ -116,51 +183,3 @@ def _matches(units: Sequence[str]) -> list[str]:
         ]
     joined = itertools.chain.from_iterable(["+", *term] for term in terms)
     return list(joined)[1:]
-
-
-def parse(text: str) -> Line | None:
-    """The event of one line of journalctl's JSON; None where a reader learns nothing from it."""
-    try:
-        entry = json.loads(text)
-    except ValueError:
-        return None
-    message = text_of(entry.get("MESSAGE")).rstrip("\n")
-    if not message or CONTAINER_ID.fullmatch(message):
-        return None
-    unit = entry.get("CONTAINER_NAME") or entry.get("USER_UNIT") or entry.get("_SYSTEMD_USER_UNIT")
-    fields: dict[str, Any] = {}
-    with contextlib.suppress(ValueError):
-        found = json.loads(message)
-        if isinstance(found, dict) and isinstance(found.get("message"), str):
-            fields, message = found, found["message"]
-    level = fields.get("level") or _level(entry, message)
-    return Line(
-        at=datetime.fromtimestamp(int(entry["__REALTIME_TIMESTAMP"]) / 1_000_000, UTC),
-        unit=str(unit or "").removesuffix(".service").removeprefix("todo-"),
-        level=str(level),
-        message=message,
-        fields=fields,
-    )
-
-
-def _level(entry: dict[str, Any], message: str) -> str:
-    """How severe a plain line is."""
-    if "CONTAINER_NAME" in entry:
-        # Podman's monitor gives a priority by the stream, and standard error is one of logs.
-        prefix = _PREFIX.search(message)
-        return _OF_PREFIX.get(prefix[1], "INFO") if prefix else "INFO"
-    return _LEVELS[int(entry.get("PRIORITY", 6))]
-
-
-def _shown(value: object) -> str:
-    """A value as a reader expects it: words without quotes, the rest as JSON has it."""
-    if isinstance(value, list):
-        return ",".join(map(_shown, value))
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def text_of(message: object) -> str:
-    """The text of a message, which journalctl shows as numbers where it is not printable."""
-    if isinstance(message, list):
-        return bytes(message).decode(errors="replace")
-    return str(message or "")

@@ -1,114 +1,166 @@
-"""The log of the stack, made readable."""
+"""Which events of the journal are shown: the latest, since a time, errors, of one request."""
 
+from __future__ import annotations
+
+import itertools
 import json
-from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.stack import logs
+from deploy import process
+from deploy.errors import DeployError, ExitCode
+from deploy.stack import log_line, logs
+from deploy.stack.logs import Query
 
-AT = datetime(2026, 11, 29, 9, 0, 1, 500_000, UTC)
-REQUEST = {
-    "timestamp": "2026-11-29T09:00:01+00:00",
-    "level": "INFO",
-    "logger": "todo.access",
-    "message": "request",
-    "trace_id": "6906",
-    "span_id": "5794",
-    "method": "GET",
-    "status": 401,
-}
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
 
 
-@pytest.fixture(autouse=True)
-def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "UTC")
+class FakeJournal:
+    """A journal that journalctl reads.
+
+    Attributes:
+        entries: Message and further fields of the event, oldest first.
+        later: What is logged while somebody follows.
+        ran: The switches of each call.
+        taken: How many entries were taken from the last call.
+    """
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, str]] = []
+        self.later: list[dict[str, str]] = []
+        self.ran: list[list[str]] = []
+        self.taken = 0
+
+    def follow(self, argv: Sequence[str]) -> Generator[str, None, None]:
+        self.ran.append([word for word in argv if word.startswith("--")])
+        self.taken = 0
+        texts = [render(number, event) for number, event in enumerate(self.entries)]
+        for word in argv:
+            if word.startswith("--after-cursor="):
+                texts = texts[int(word.partition("=")[2]) + 1 :]
+        if "--reverse" in argv:
+            texts.reverse()
+        for text in texts:
+            self.taken += 1
+            yield text
+        if "--follow" in argv:
+            yield from map(render, itertools.count(len(self.entries)), self.later)
+
+    def messages(self, query: Query, *, follow: bool = False) -> list[str]:
+        return [line.message for line in logs.read(query, follow=follow)]
 
 
-def entry(message: object, **fields: str) -> str:
-    """A line of journalctl's JSON."""
-    of_container = {"CONTAINER_NAME": "todo-backend", "_SYSTEMD_USER_UNIT": "todo-backend.service"}
-    time = {"__REALTIME_TIMESTAMP": str(int(AT.timestamp() * 1_000_000))}
-    return json.dumps({"MESSAGE": message, "PRIORITY": "6", **time, **(fields or of_container)})
+def render(number: int, event: dict[str, str]) -> str:
+    entry = {
+        "MESSAGE": json.dumps(event),
+        "CONTAINER_NAME": "todo-backend",
+        "__REALTIME_TIMESTAMP": str(number),
+        "__CURSOR": str(number),
+    }
+    return json.dumps(entry)
 
 
-def get(text: str) -> logs.Line:
-    line = logs.parse(text)
+@pytest.fixture
+def journal(monkeypatch: pytest.MonkeyPatch) -> FakeJournal:
+    journal = FakeJournal()
+    journal.entries = [{"message": str(number)} for number in range(1000)]
+    journal.entries[3] |= {"level": "ERROR", "request_id": "r1"}
+    journal.entries[4] |= {"level": "CRITICAL"}
+    journal.entries[5] |= {"level": "WARNING", "request_id": "r1"}
+    monkeypatch.setattr(process, "follow", journal.follow)
+    return journal
+
+
+def test_the_latest_lines_are_shown_oldest_first(journal: FakeJournal) -> None:
+    assert journal.messages(Query(lines=3)) == ["997", "998", "999"]
+
+
+def test_the_latest_lines_are_all_that_is_read(journal: FakeJournal) -> None:
+    journal.messages(Query(lines=3))
+
+    assert journal.taken == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        (Query(errors=True), ["3", "4"]),
+        (Query(errors=True, lines=1), ["4"]),
+        (Query(request="r1"), ["3", "5"]),
+        (Query(request="r1", errors=True), ["3"]),
+        (Query(request="r1", lines=None), ["3", "5"]),
+        (Query(request="r2"), []),
+        (Query(lines=0), []),
+    ],
+)
+def test_what_is_searched_for_is_found_however_old_it_is(
+    journal: FakeJournal, query: Query, shown: list[str]
+) -> None:
+    assert journal.messages(query) == shown
+
+
+def test_following_continues_where_the_latest_lines_end(journal: FakeJournal) -> None:
+    journal.later = [{"message": "new"}, {"message": "bad", "level": "ERROR"}]
+
+    assert journal.messages(Query(lines=1), follow=True) == ["999", "new", "bad"]
+    assert journal.messages(Query(lines=0), follow=True) == ["new", "bad"]
+    assert journal.messages(Query(errors=True), follow=True) == ["3", "4", "bad"]
+
+
+def test_following_an_empty_log_shows_what_comes(journal: FakeJournal) -> None:
+    journal.entries, journal.later = [], [{"message": "new"}]
+
+    assert journal.messages(Query(), follow=True) == ["new"]
+
+
+def test_since_is_what_journalctl_reads(journal: FakeJournal) -> None:
+    journal.messages(Query(since="10 min ago", lines=None), follow=True)
+
+    assert "--since=10 min ago" in journal.ran[0]
+    assert {"--follow", "--no-tail"} <= set(journal.ran[0])
+
+
+def test_a_time_that_journalctl_does_not_take_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(argv: Sequence[str], **_: object) -> process.Completed:
+        valid = "--since=today" in argv
+        error = "" if valid else "Failed to parse timestamp: noon-ish\n"
+        return process.Completed(tuple(argv), int(not valid), "", error)
+
+    monkeypatch.setattr(process, "run", run)
+    logs.check_since("today")
+    with pytest.raises(DeployError, match="--since: not a time: noon-ish") as caught:
+        logs.check_since("noon-ish")
+    assert caught.value.code == ExitCode.USAGE
+
+
+def test_the_latest_errors_are_searched_in_a_bounded_part(journal: FakeJournal) -> None:
+    found = logs.find_errors(5, search=100)
+    assert (found.latest, found.searched) == ((), 100)
+    assert found.since == "1970-01-01T00:00:00.000900+00:00"
+
+    found = logs.find_errors(1, search=1000)
+    assert [line.message for line in found.latest] == ["4"]
+    assert journal.taken == found.searched == 996
+
+
+def parse(message: str, container: str) -> log_line.Line:
+    line = log_line.parse(
+        json.dumps(
+            {"MESSAGE": message, "CONTAINER_NAME": container, "__REALTIME_TIMESTAMP": "1000000"}
+        )
+    )
     assert line is not None
     return line
 
 
-def test_an_event_of_the_backend_is_a_readable_line() -> None:
-    line = get(entry(json.dumps(REQUEST) + "\n"))
-
-    assert str(line) == "2026-11-29 09:00:01 backend INFO     request method=GET status=401"
-
-
-def test_values_of_fields_are_shown_without_signs_of_a_programming_language() -> None:
-    event = {"message": "m", "a": ["x", "y"], "b": True, "c": None, "d": 1.5}
-
-    assert str(get(entry(json.dumps(event)))).endswith(" m a=x,y b=true c=null d=1.5")
-
-
-def test_as_json_nothing_of_an_event_is_lost() -> None:
-    found: dict[str, Any] = json.loads(get(entry(json.dumps(REQUEST))).as_json())
-
-    assert found == {**REQUEST, "unit": "backend"}
-
-
-@pytest.mark.parametrize(
-    ("fields", "unit", "level"),
-    [
-        ({"USER_UNIT": "todo-db.service", "SYSLOG_IDENTIFIER": "systemd"}, "db", "INFO"),
-        ({"_SYSTEMD_USER_UNIT": "todo-migrate.service", "PRIORITY": "3"}, "migrate", "ERROR"),
-        ({"_SYSTEMD_USER_UNIT": "todo-db.service", "PRIORITY": "4"}, "db", "WARNING"),
-    ],
-)
-def test_plain_lines_have_unit_and_level_of_the_journal(
-    fields: dict[str, str], unit: str, level: str
-) -> None:
-    line = get(entry("Starting…", **fields))
-
-    assert str(line) == f"2026-11-29 09:00:01 {unit:<7} {level:<8} Starting…"
-
-
-@pytest.mark.parametrize(
-    ("container", "message", "level"),
-    [
-        ("todo-db", "[1] LOG:  database system is ready to accept connections", "INFO"),
-        ("todo-db", "[87] todo@todo WARNING:  there is no transaction in progress", "WARNING"),
-        ("todo-db", '[87] todo@todo ERROR:  relation "a" does not exist at character 15', "ERROR"),
-        ("todo-db", "[87] todo@todo STATEMENT:  SELECT 'ERROR: x' FROM a", "INFO"),
-        ("todo-db", '[91] x@todo FATAL:  role "x" does not exist', "ERROR"),
-        ("todo-db", "[1] PANIC:  could not write to file: No space left on device", "CRITICAL"),
-        ("todo-db", "\tERROR at the start of a second line", "INFO"),
-        ("todo-migrate", "todo.admin: error: the database is newer", "ERROR"),
-        ("todo-migrate", "the schema is at revision 12", "INFO"),
-    ],
-)
-def test_the_level_of_a_plain_line_of_a_container_is_what_the_program_says(
-    container: str, message: str, level: str
-) -> None:
-    # conmon logs standard error, which is all that PostgreSQL writes, as errors.
-    fields = {"CONTAINER_NAME": container, "PRIORITY": "3", "SYSLOG_IDENTIFIER": container}
-
-    assert get(entry(message, **fields)).level == level
-
-
-def test_bytes_that_are_not_text_are_shown_all_the_same() -> None:
-    assert get(entry([104, 105, 255])).message == "hi\ufffd"
-
-
-@pytest.mark.parametrize("text", [entry("9c66" * 16), entry("\n"), entry(None), "no JSON"])
-def test_lines_that_say_nothing_to_a_reader_are_left_out(text: str) -> None:
-    assert logs.parse(text) is None
-
-
 def test_what_podman_passes_on_twice_is_shown_once_and_alike_requests_each() -> None:
-    migrated = get(entry("migrated", CONTAINER_NAME="todo-migrate"))
-    request = get(entry(json.dumps(REQUEST)))
+    migrated = parse("migrated", "todo-migrate")
+    request = parse('{"message": "request"}', "todo-backend")
 
-    lines = logs.without_echoes([migrated, migrated, request, request, migrated])
+    lines: Iterator[log_line.Line] = logs.without_echoes(
+        [migrated, migrated, request, request, migrated]
+    )
 
     assert list(lines) == [migrated, request, request, migrated]
