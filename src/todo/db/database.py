@@ -71,6 +71,8 @@ class Database:
             event.listen(self.engine, "connect", _read_json_as_text)
             event.listen(self.engine, "checkout", _refuse_closed)
         self._trouble = ""
+        self.schema_version: SchemaVersion | None = None
+        """As last seen; None before the first time."""
         driver = self.engine.dialect.dbapi
         assert driver is not None  # noqa: S101 - narrows the type
         self._errors: tuple[type[Exception], ...] = (exc.DBAPIError, driver.Error, ConnectionError)
@@ -189,7 +191,8 @@ class Database:
         revision = await self._find_text(_REVISION)
         # The table is as old as the revision after which programs read it.
         oldest = await self._find_text(_OLDEST_PROGRAM) if revision > EXPECTED_REVISION else ""
-        return SchemaVersion(revision, oldest)
+        self.schema_version = SchemaVersion(revision, oldest)
+        return self.schema_version
 
     async def _find_text(self, statement: Statement) -> str:
         try:

@@ -229,6 +229,13 @@ class Metrics:
         yield durations
 
     def _collect_database(self) -> Iterator[Metric]:
+        schema = self._database.schema_version
+        if schema is not None:
+            yield InfoMetricFamily(
+                "todo_database_schema",
+                "Revision of the database's schema, and of the oldest program that works with it.",
+                value={"revision": schema.revision, "oldest_program": schema.oldest_program},
+            )
         pool = self._database.pool
         connections = GaugeMetricFamily(
             "todo_database_pool_connections", "Connections by state.", labels=["state"]

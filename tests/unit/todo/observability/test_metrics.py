@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from todo.core.circuit_breaker import AsyncBreaker, Outcome
+from todo.db.schema_version import SchemaVersion
 from todo.journal.schemas import Operation
 from todo.observability.metrics import LIMITS, OPERATIONS, PLAN_OUTCOMES, STREAMS, Metrics
 
@@ -36,7 +37,12 @@ def make_breaker(failures: int = 1) -> AsyncBreaker:
 
 @pytest.fixture
 def metrics() -> Metrics:
-    database = SimpleNamespace(pool=Pool(), waiters=2, breaker=make_breaker())
+    database = SimpleNamespace(
+        pool=Pool(),
+        waiters=2,
+        breaker=make_breaker(),
+        schema_version=SchemaVersion("0013", oldest_program="0012"),
+    )
     metrics = Metrics(cast("Database", database))
     metrics.export_assistant()
     return metrics
@@ -131,6 +137,12 @@ def test_the_pool_is_read_when_asked(metrics: Metrics) -> None:
     }
     assert samples(metrics, "todo_database_pool_size") == {"": 10}
     assert samples(metrics, "todo_database_pool_waiters") == {"": 2}
+
+
+def test_the_schema_is_that_of_the_database_and_not_of_the_program(metrics: Metrics) -> None:
+    assert samples(metrics, "todo_database_schema_info") == {
+        'oldest_program="0012",revision="0013"': 1
+    }
 
 
 def test_each_change_of_a_breaker_is_counted(metrics: Metrics) -> None:
