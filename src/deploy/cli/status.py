@@ -2,48 +2,75 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import sys
+import time
 
 from plumbum import cli
 
 from deploy.bootstrap.entrypoint import write_output
+from deploy.cli import status_table
+from deploy.cli.command import usage
+from deploy.cli.logs import wants_color
 from deploy.cli.stack_command import StackCommand
-from deploy.stack import drift, status
+from deploy.errors import ExitCode
+from deploy.stack import overview
 
 _NOT_RUNNING = 3
 """What `systemctl status` returns for a unit that is not active."""
+_INTERVAL_S = 2.0
+_HOME_AND_CLEAR = "\033[H\033[J"
 
 
 class Status(StackCommand):
-    """Show what runs: units, health, images, readiness."""
+    """Show what runs: units, health, versions, images, disk, pool, the latest errors."""
 
     as_json = cli.Flag("--json", help="one JSON object instead of a table")
+    watch = cli.Flag("--watch", help="again every SECONDS (2), until Ctrl-C")
 
-    def main(self) -> int:
+    def main(self, seconds: str = "") -> int:
         """Print the state; 0 when the backend is ready, 3 otherwise."""
-        code = self.elsewhere("status", ["--json"] if self.as_json else [])
-        if code is not None:
-            return code
-        now = status.find()
+        interval_s = self._check_interval(seconds)
+        words = ["--json"] if self.as_json else []
+        words += ["--watch", str(interval_s)] if self.watch else []
+        try:
+            code = self.elsewhere("status", words)
+            if code is not None:
+                return code
+            while True:
+                code = self._show()
+                if not self.watch:
+                    return code
+                time.sleep(interval_s)
+        except KeyboardInterrupt:
+            if not self.watch:
+                raise
+            # Ctrl-C is how one stops watching.
+            return ExitCode.INTERRUPTED
+
+    def _check_interval(self, seconds: str) -> float:
+        if not seconds:
+            return _INTERVAL_S
+        if not self.watch:
+            raise usage("SECONDS belong to --watch", str(self.PROGNAME))
+        try:
+            interval_s = float(seconds)
+        except ValueError:
+            interval_s = -1.0
+        # A day: what is above it is a mistake, and infinity cannot be slept.
+        if not 0 < interval_s <= 86400:  # noqa: PLR2004
+            raise usage(f"not a number of seconds: {seconds}", str(self.PROGNAME))
+        return interval_s
+
+    def _show(self) -> int:
+        found = overview.find()
         if self.as_json:
-            write_output(f"{json.dumps(dataclasses.asdict(now))}\n")
+            text = f"{json.dumps(overview.to_json_dict(found))}\n"
         else:
-            write_output(render(now))
-        return 0 if now.ready else _NOT_RUNNING
-
-
-def render(now: status.Status) -> str:
-    """The state as a table, with the verdict below."""
-    lines = [f"{'unit':<22} {'state':<20} {'health':<10} {'restarts':>8}  image"]
-    for unit in now.units:
-        state = f"{unit.active} ({unit.sub})"
-        image = (unit.image or "-")[:12]
-        lines.append(
-            f"{unit.unit:<22} {state:<20} {unit.health or '-':<10} {unit.restarts:>8}  {image}"
-        )
-    notes = [f"{unit.unit} {unit.active}: {unit.cause}" for unit in now.units if unit.cause]
-    notes += drift.describe({unit.unit: unit.differs for unit in now.units if unit.differs})
-    verdict = f"ready at {now.url}" if now.ready else f"{now.state}: {now.reason}"
-    management = [f"health and metrics at {now.management}"] if now.management else []
-    return "\n".join([*lines, "", *notes, verdict, *management, ""])
+            text = status_table.render(found, color=wants_color())
+        if self.watch and sys.stdout.isatty():
+            text = f"{_HOME_AND_CLEAR}{text}"
+        elif self.watch and not self.as_json:
+            text = f"{found.at}\n{text}\n"
+        write_output(text)
+        return 0 if found.ready else _NOT_RUNNING

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from deploy import process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 _TIMEOUT_S = 600.0
 """For a command that does not wait for a start: a stop may take the longest TimeoutStopSec."""
@@ -32,6 +33,7 @@ class UnitState:
         signaled: Whether a signal ended its main process; `status` is then the signal.
         status: Exit code or signal of its main process.
         invocation: Id of its current or last start; empty before the first.
+        since: When it came into its state; None before the first start.
     """
 
     active: str = "inactive"
@@ -42,18 +44,46 @@ class UnitState:
     signaled: bool = False
     status: int = 0
     invocation: str = ""
+    # Two observations of the same state are equal.
+    since: datetime | None = dataclasses.field(default=None, compare=False)
 
 
+_STATE = (
+    *("ActiveState", "SubState", "Result", "NRestarts", "Job", "InvocationID"),
+    *("ExecMainCode", "ExecMainStatus"),
+)
+_TIMES = {
+    "active": "ActiveEnterTimestamp",
+    "reloading": "ActiveEnterTimestamp",
+    "activating": "InactiveExitTimestamp",
+    "deactivating": "ActiveExitTimestamp",
+    "inactive": "InactiveEnterTimestamp",
+    "failed": "InactiveEnterTimestamp",
+}
+"""The property with the time of the change to a state."""
 _EXITED = 1
 """CLD_EXITED; ExecMainCode is 2 or 3 when a signal ended the process."""
 
 
 def state(unit: str) -> UnitState:
     """What systemd shows of a unit now."""
-    names = ("ActiveState", "SubState", "Result", "NRestarts", "Job", "InvocationID")
-    shown = properties(unit, *names, "ExecMainCode", "ExecMainStatus")
+    return _parse_state(properties(unit, *_STATE))
+
+
+def states(units: Sequence[str]) -> dict[str, UnitState]:
+    """What systemd shows of several units at once, with the times of their states."""
+    names = ("Id", *_STATE, *dict.fromkeys(_TIMES.values()))
+    wanted = [f"--property={name}" for name in names]
+    shown = systemctl("show", "--timestamp=unix", *wanted, *units).stdout
+    blocks = [_parse_properties(block) for block in shown.split("\n\n")]
+    found = {block.get("Id", ""): _parse_state(block) for block in blocks}
+    return {unit: found.get(unit, UnitState("unknown", "unknown")) for unit in units}
+
+
+def _parse_state(shown: Mapping[str, str]) -> UnitState:
+    active = shown.get("ActiveState", "unknown")
     return UnitState(
-        active=shown.get("ActiveState", "unknown"),
+        active=active,
         sub=shown.get("SubState", "unknown"),
         result=shown.get("Result", "success"),
         restarts=_number(shown.get("NRestarts")),
@@ -61,6 +91,7 @@ def state(unit: str) -> UnitState:
         signaled=_number(shown.get("ExecMainCode")) > _EXITED,
         status=_number(shown.get("ExecMainStatus")),
         invocation=shown.get("InvocationID", ""),
+        since=_time(shown.get(_TIMES.get(active, ""), "")),
     )
 
 
@@ -69,7 +100,12 @@ def properties(unit: str, *names: str) -> dict[str, str]:
 
     A property with several values, one a line, keeps the lines.
     """
-    shown = systemctl("show", unit, *(f"--property={name}" for name in names)).stdout
+    return _parse_properties(
+        systemctl("show", unit, *(f"--property={name}" for name in names)).stdout
+    )
+
+
+def _parse_properties(shown: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in shown.splitlines():
         key, separator, value = line.partition("=")
@@ -96,6 +132,12 @@ def listening(socket_unit: str) -> list[str]:
     """The addresses that a socket unit is to listen on, in its order ("127.0.0.1:8000")."""
     lines = properties(socket_unit, "Listen").get("Listen", "").splitlines()
     return [line.rsplit(" (", 1)[0] for line in lines if line]
+
+
+def _time(text: str) -> datetime | None:
+    """A time as `--timestamp=unix` shows it ("@1796009428"); None where there is none."""
+    seconds = _number(text.removeprefix("@"))
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
 def _number(text: str | None) -> int:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from deploy import process
-from deploy.cli import status as command
-from deploy.stack import drift, install, quadlet, status
+from deploy.cli import status_table
+from deploy.stack import drift, install, overview, quadlet, status
 from deploy.stack.services import BACKEND, SERVICES, SOCKET
 from deploy.stack.systemd import UnitState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -47,6 +46,10 @@ class FakeMachine:
         return process.Completed(tuple(argv), 0, stdout, stderr)
 
 
+def iter_nothing() -> Iterator[str]:
+    yield from ()
+
+
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeMachine:
     machine = FakeMachine()
@@ -54,6 +57,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeMachine:
     for name in ("CONFIG_HOME", "STATE_HOME", "RUNTIME_DIR"):
         monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
     monkeypatch.setattr(process, "run", machine.run)
+    monkeypatch.setattr(process, "follow", lambda _argv: iter_nothing())
     (tmp_path / "podman-user-generator").touch()
     monkeypatch.setattr(quadlet, "_FOLDERS", (str(tmp_path),))
     return machine
@@ -122,15 +126,15 @@ def test_a_stack_that_was_stopped_is_told_from_one_that_is_not_installed(
     assert machine.rejected == {}
     if installed:
         install.install({BACKEND.replace(".service", ".container"): "[Container]\n"})
-    shown = command.render(status.Status(**dataclasses.asdict(status.check())))
+    shown = status_table.render(overview.find())
     state = "stopped" if installed else "not installed"
     assert shown.endswith(f"\n{state}: python3 build.py up starts it\n")
 
 
 def test_what_differs_otherwise_is_applied_by_restart() -> None:
     units = tuple(
-        status.UnitStatus(unit, "active", "running", 0, differs="its files changed")
+        overview.UnitStatus(unit, "active", "running", 0, differs="its files changed")
         for unit in SERVICES
     )
-    shown = command.render(status.Status(None, ready=False, reason="down", units=units))
+    shown = status_table.render(overview.Overview(None, ready=False, reason="down", units=units))
     assert "python3 build.py restart applies its files\n" in shown

@@ -1,0 +1,68 @@
+"""The file systems that hold the data of the stack, and the room that is left on them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from deploy import process
+from deploy.errors import DeployError, ExitCode
+
+DATA = "todo-data"
+_TIMEOUT_S = 120.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Disk:
+    """A file system.
+
+    Attributes:
+        holds: What of the stack is on it.
+        path: Where that is.
+        total_bytes: How large it is.
+        free_bytes: What this user may still write.
+        free_inodes: How many files more fit on it; None where it has no such limit.
+    """
+
+    holds: str
+    path: str
+    total_bytes: int
+    free_bytes: int
+    free_inodes: int | None
+
+
+def find() -> tuple[Disk, ...]:
+    """The file systems of the stack.
+
+    Raises:
+        DeployError: There is no data volume, or Podman cannot be run.
+    """
+    inspect = ["podman", "volume", "inspect", "--format={{.Mountpoint}}", DATA]
+    path = process.run(inspect, timeout_s=_TIMEOUT_S).stdout.strip()
+    # Only a user of the containers may enter its folder.
+    stat = ["podman", "unshare", "stat", "--file-system", "--format=%S %b %a %c %d", path]
+    shown = process.run(stat, timeout_s=_TIMEOUT_S).stdout
+    try:
+        size, blocks, free, files, free_files = map(int, shown.split())
+    except ValueError:
+        message = f"stat of {path} prints {shown.strip() or 'nothing'}"
+        raise DeployError(message, code=ExitCode.UNAVAILABLE) from None
+    return (
+        Disk(DATA, path, blocks * size, free * size, free_inodes=free_files if files else None),
+    )
+
+
+def measure(holds: str, path: str) -> Disk:
+    """The file system of a path that this user can enter.
+
+    Raises:
+        OSError: The path is not there.
+    """
+    found = os.statvfs(path)
+    return Disk(
+        holds,
+        path,
+        total_bytes=found.f_blocks * found.f_frsize,
+        free_bytes=found.f_bavail * found.f_frsize,
+        free_inodes=found.f_favail if found.f_files else None,
+    )

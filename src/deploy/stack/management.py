@@ -1,0 +1,223 @@
+"""Requests to the backend over one of its addresses, and what its metrics say of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from deploy.stack.addresses import Address
+
+_TIMEOUT_S = 20.0
+"""Far above the backend's own answer within a second, for a machine that is busy."""
+_SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+_LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
+_ESCAPED = re.compile(r"\\(.)")
+_MOST = 0.99
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A value of the text exposition.
+
+    Attributes:
+        name: Of the series.
+        labels: Name -> value.
+        value: Its value.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """The connections to the database.
+
+    Attributes:
+        size: At most so many.
+        in_use: At work now.
+        idle: Open, and free.
+        waiters: Requests that wait for one.
+    """
+
+    size: int
+    in_use: int
+    idle: int
+    waiters: int
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopLag:
+    """How late the event loop was since the start of the process.
+
+    Attributes:
+        samples: How often it was measured.
+        p99_s: 99 % of them were at most so late; None where they were later than is measured.
+        mean_s: The mean.
+    """
+
+    samples: int
+    p99_s: float | None
+    mean_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """What the metrics of a process of the backend say.
+
+    Attributes:
+        version: Of the program.
+        schema: The revision of the schema that the program needs.
+        database_schema: The revision that the database has; None before it was reached.
+        oldest_program: The revision of the oldest program that works with it, where that is known.
+        started_at: When the process started.
+        memory_bytes: What it has in memory.
+        requests: Class of the status ("2xx") -> how many, since the start.
+        pool: Its connections.
+        breakers: What is guarded -> "closed", "half-open" or "open".
+        loop_lag: How late its event loop was; None before the first measurement.
+    """
+
+    version: str
+    schema: str
+    database_schema: str | None
+    oldest_program: str | None
+    started_at: str | None
+    memory_bytes: int | None
+    requests: Mapping[str, int]
+    pool: Pool
+    breakers: Mapping[str, str]
+    loop_lag: LoopLag | None
+
+
+def get(address: Address, path: str) -> tuple[int, bytes]:
+    """Request a path; returns the status code and the body.
+
+    Raises:
+        DeployError: There is no answer.
+    """
+    if not (address.port or address.path):
+        message = f"{address.text} cannot be used: it is neither a TCP address nor a path"
+        raise DeployError(message, code=ExitCode.UNAVAILABLE)
+    connection = address.open_http(_TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    except (OSError, http.client.HTTPException) as error:
+        message = f"no answer from {address.text}: {error or type(error).__name__}"
+        raise DeployError(message, code=ExitCode.UNAVAILABLE) from None
+    finally:
+        connection.close()
+
+
+def fetch_figures(address: Address) -> Figures:
+    """The metrics of the process that listens on a management address.
+
+    Raises:
+        DeployError: It does not answer, or not with metrics.
+    """
+    status, body = get(address, "/metrics")
+    if status != http.client.OK:
+        message = f"{address.url}/metrics answers {status}"
+        raise DeployError(message, code=ExitCode.UNAVAILABLE)
+    return find_figures(list(parse(body.decode(errors="replace"))))
+
+
+def parse(text: str) -> Iterator[Sample]:
+    """The samples of the text exposition of Prometheus."""
+    for name, labels, value in _SAMPLE.findall(text):
+        found = {key: _ESCAPED.sub(_unescape, text) for key, text in _LABEL.findall(labels)}
+        yield Sample(name, found, float(value))
+
+
+def find_figures(samples: Iterable[Sample]) -> Figures:
+    """What samples of the backend's metrics say.
+
+    Raises:
+        DeployError: They are not the backend's.
+    """
+    found = _Samples(samples)
+    build = found.labels("todo_build_info")
+    if not build:
+        message = "what answers at the management address is not the backend"
+        raise DeployError(message, code=ExitCode.UNAVAILABLE)
+    requests: dict[str, int] = {}
+    for sample in found.named("todo_http_requests_total"):
+        status = sample.labels.get("status", "")
+        requests[status] = requests.get(status, 0) + int(sample.value)
+    connections = {
+        sample.labels.get("state"): int(sample.value)
+        for sample in found.named("todo_database_pool_connections")
+    }
+    schema = found.labels("todo_database_schema_info")
+    started = found.find("process_start_time_seconds")
+    memory = found.find("process_resident_memory_bytes")
+    return Figures(
+        version=build.get("version", ""),
+        schema=build.get("schema", ""),
+        database_schema=schema.get("revision"),
+        oldest_program=schema.get("oldest_program") or None,
+        started_at=None if started is None else datetime.fromtimestamp(started, UTC).isoformat(),
+        memory_bytes=None if memory is None else int(memory),
+        requests=dict(sorted(requests.items())),
+        pool=Pool(
+            size=int(found.find("todo_database_pool_size") or 0),
+            in_use=connections.get("in_use", 0),
+            idle=connections.get("idle", 0),
+            waiters=int(found.find("todo_database_pool_waiters") or 0),
+        ),
+        breakers={
+            sample.labels.get("breaker", ""): sample.labels.get("state", "")
+            for sample in found.named("todo_breaker_state")
+            if sample.value
+        },
+        loop_lag=_find_loop_lag(found),
+    )
+
+
+class _Samples:
+    """Samples by name."""
+
+    def __init__(self, samples: Iterable[Sample]) -> None:
+        self._by_name: dict[str, list[Sample]] = {}
+        for sample in samples:
+            self._by_name.setdefault(sample.name, []).append(sample)
+
+    def named(self, name: str) -> list[Sample]:
+        return self._by_name.get(name, [])
+
+    def labels(self, name: str) -> Mapping[str, str]:
+        found = self.named(name)
+        return found[0].labels if found else {}
+
+    def find(self, name: str) -> float | None:
+        found = self.named(name)
+        return found[0].value if found else None
+
+
+def _find_loop_lag(found: _Samples) -> LoopLag | None:
+    name = "todo_event_loop_lag_seconds"
+    samples = int(found.find(f"{name}_count") or 0)
+    if not samples:
+        return None
+    within = [
+        float(sample.labels["le"])
+        for sample in found.named(f"{name}_bucket")
+        if sample.labels.get("le", "+Inf") != "+Inf" and sample.value >= _MOST * samples
+    ]
+    mean_s = (found.find(f"{name}_sum") or 0.0) / samples
+    return LoopLag(samples, min(within, default=None), mean_s)
+
+
+def _unescape(found: re.Match[str]) -> str:
+    return "\n" if found[1] == "n" else found[1]

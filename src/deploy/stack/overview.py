@@ -1,0 +1,217 @@
+"""The stack at a glance: units, instances, images, disks and the latest errors in one object.
+
+A part that cannot be found out is empty, and the reason is in `unknown`: operators of a broken
+stack need to see the rest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pwd
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from deploy import process
+from deploy.errors import DeployError
+from deploy.stack import disks, drift, images, logs, management, ports, status, systemd
+from deploy.stack.lifecycle import LINGERING
+from deploy.stack.services import AI, BACKEND, DB, SOCKET, find_services
+from deploy.stack.status import Readiness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from deploy.stack.disks import Disk
+    from deploy.stack.images import ImageStatus
+    from deploy.stack.management import Figures
+
+_Found = TypeVar("_Found")
+
+FORMAT = 1
+"""Of the JSON: a change that a reader of the former one would misunderstand raises it."""
+
+_ERRORS = 5
+_SEARCHED = 5000
+"""A second's reading; a busy backend logs so much in a minute."""
+_TIMEOUT_S = 120.0
+_CONTAINERS = (AI, DB, BACKEND)
+_INSPECTED = "{{.Name}}\t{{.State.Health.Status}}\t{{.Image}}\t{{.ImageName}}"
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitStatus:
+    """What systemd and Podman say of one unit.
+
+    Attributes:
+        unit: Its name.
+        active: ActiveState.
+        sub: SubState.
+        restarts: How often systemd restarted it since it was last started by a command.
+        health: Podman's verdict on its container.
+        image: Id of the image that its container runs.
+        cause: Why it is not up, or what a start says; None when there is nothing to say.
+        differs: How what runs differs from the unit's files; None when it does not.
+        since: When it came into its state; None before its first start.
+        image_name: Name and tag of the image when the container was made.
+    """
+
+    unit: str
+    active: str
+    sub: str
+    restarts: int
+    health: str | None = None
+    image: str | None = None
+    cause: str | None = None
+    differs: str | None = None
+    since: str | None = None
+    image_name: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Instance:
+    """A process of the backend.
+
+    Attributes:
+        unit: Its service.
+        management: Where it answers for health and metrics, on the machine of the stack.
+        figures: What its metrics say; None when it gives none.
+        unknown: Why it gives none; None when it does.
+    """
+
+    unit: str
+    management: str | None
+    figures: Figures | None
+    unknown: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Overview(Readiness):
+    """The stack as it is now.
+
+    Attributes:
+        format: FORMAT.
+        at: When this was found out.
+        user: Whose stack it is.
+        linger: Whether it runs without a login.
+        units: The socket and the services.
+        instances: The processes of the backend.
+        images: What the units name.
+        disks: Where the data is.
+        errors: The latest errors of the log.
+        unknown: Name of a part -> why it could not be found out.
+    """
+
+    format: int = FORMAT
+    at: str = ""
+    user: str = ""
+    linger: bool = False
+    units: tuple[UnitStatus, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    images: tuple[ImageStatus, ...] = ()
+    disks: tuple[Disk, ...] = ()
+    errors: logs.Errors | None = None
+    unknown: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+class _Finder:
+    """Finds out one part after the other, and notes why one cannot be."""
+
+    def __init__(self) -> None:
+        self.unknown: dict[str, str] = {}
+
+    def find(self, part: str, find: Callable[[], _Found]) -> _Found | None:
+        try:
+            return find()
+        except DeployError as error:
+            self.unknown[part] = error.message
+        except (OSError, ValueError, LookupError) as error:
+            self.unknown[part] = f"{type(error).__name__}: {error}"
+        return None
+
+
+def find() -> Overview:
+    """Query systemd, Podman and the backend itself; never fails."""
+    finder = _Finder()
+    now = finder.find("readiness", status.check)
+    if now is None:
+        reason = finder.unknown["readiness"]
+        now = Readiness(None, ready=False, reason=reason, state=status.UNKNOWN)
+    readiness = now
+    user = pwd.getpwuid(os.getuid()).pw_name
+    return Overview(
+        **dataclasses.asdict(now),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        user=user,
+        linger=(LINGERING / user).exists(),
+        units=_find_units(finder),
+        instances=finder.find("instances", lambda: _find_instances(readiness)) or (),
+        images=(finder.find("images", images.find) or ()) if now.state != status.ABSENT else (),
+        disks=finder.find("disks", disks.find) or (),
+        errors=finder.find("errors", lambda: logs.find_errors(_ERRORS, search=_SEARCHED)),
+        unknown=finder.unknown,
+    )
+
+
+def to_json_dict(found: Overview) -> dict[str, Any]:
+    """The object that `status --json` prints."""
+    shown = dataclasses.asdict(found)
+    if found.errors is not None:
+        shown["errors"]["latest"] = [line.as_dict() for line in found.errors.latest]
+    return shown
+
+
+def _find_units(finder: _Finder) -> tuple[UnitStatus, ...]:
+    names = (SOCKET, *(finder.find("units", find_services) or ()))
+    states = finder.find("units", lambda: systemd.states(names)) or {}
+    containers = finder.find("containers", _inspect_containers) or {}
+    differing = finder.find("drift", lambda: {**drift.find_outdated(), **drift.find_unread()}) or {}
+    return tuple(
+        _unit_status(unit, state, containers.get(unit, ("", "", "")), differing.get(unit))
+        for unit, state in states.items()
+    )
+
+
+def _unit_status(
+    unit: str, state: systemd.UnitState, container: tuple[str, str, str], differs: str | None
+) -> UnitStatus:
+    health, image, image_name = container
+    return UnitStatus(
+        unit=unit,
+        active=state.active,
+        sub=state.sub,
+        restarts=state.restarts,
+        health=health or None,
+        image=image or None,
+        cause=status.find_cause(unit, state) or None,
+        differs=differs,
+        since=state.since.isoformat() if state.since else None,
+        image_name=image_name or None,
+    )
+
+
+def _inspect_containers() -> dict[str, tuple[str, str, str]]:
+    """Service -> health, id and name of the image of its container, where it has one now."""
+    names = [service.removesuffix(".service") for service in _CONTAINERS]
+    inspect = ["podman", "container", "inspect", f"--format={_INSPECTED}", *names]
+    # It fails for those that are not there, and prints the others.
+    shown = process.run(inspect, check=False, timeout_s=_TIMEOUT_S).stdout
+    found = {}
+    for line in shown.splitlines():
+        name, health, image, image_name = line.split("\t")
+        found[f"{name}.service"] = (health, image, image_name)
+    return found
+
+
+def _find_instances(now: Readiness) -> tuple[Instance, ...]:
+    """The backend; it gets a request only if it runs: a connection to its socket would start it."""
+    addresses = ports.loaded()
+    if len(addresses) < 2:  # noqa: PLR2004 - the second one
+        return (Instance(BACKEND, None, None, f"{SOCKET} has no address for management"),)
+    address = addresses[1]
+    if not now.answers:
+        return (Instance(BACKEND, address.url, None, now.reason),)
+    try:
+        return (Instance(BACKEND, address.url, management.fetch_figures(address)),)
+    except DeployError as error:
+        return (Instance(BACKEND, address.url, None, error.message),)
