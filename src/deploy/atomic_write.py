@@ -10,11 +10,18 @@ _READABLE = 0o644
 
 
 def write_text(path: Path, text: str, *, mode: int = _READABLE, overwrite: bool = True) -> None:
+    """As `write_bytes`, in UTF-8."""
+    write_bytes(path, text.encode(), mode=mode, overwrite=overwrite)
+
+
+def write_bytes(
+    path: Path, content: bytes, *, mode: int = _READABLE, overwrite: bool = True
+) -> None:
     """Write a file beside its place, then move it there.
 
     Args:
         path: The file; its folder exists.
-        text: All of its content.
+        content: All of its content.
         mode: The file's permissions.
         overwrite: Replace what is there.
 
@@ -25,9 +32,9 @@ def write_text(path: Path, text: str, *, mode: int = _READABLE, overwrite: bool 
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        with os.fdopen(handle, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
-            stream.write(text)
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         if overwrite:

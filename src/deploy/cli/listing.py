@@ -27,6 +27,7 @@ COMMANDS = (
     "config",
     "restart",
     "logs",
+    "diagnose",
     "token",
     "mcp-token",
     "admin",

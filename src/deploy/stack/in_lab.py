@@ -158,6 +158,21 @@ class LabStack:
         """
         return _interact(self.machine(command, *arguments), [command, "--no-lab", *arguments])
 
+    def diagnose(self, lines: int) -> bytes:
+        """Collect the archive of `diagnose` in the lab and return it.
+
+        Args:
+            lines: Of the log of each unit.
+        """
+        machine = self.machine("diagnose")
+        name = f"diagnose-{secrets.token_hex(4)}.tar.gz"
+        words = ["diagnose", "--no-lab", f"--lines={lines}", f"--output={name}"]
+        machine.run([*_BUILD, *words], env={command_hints.LAB: machine.name})
+        try:
+            return base64.b64decode(machine.run(["base64", name]).stdout)
+        finally:
+            machine.run(["rm", "-f", name])
+
     def is_up(self) -> bool:
         """Whether the lab runs.
 

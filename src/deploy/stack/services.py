@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deploy.errors import DeployError
 from deploy.stack import install
 
 SOCKET = "todo-backend.socket"
@@ -16,6 +17,14 @@ SERVICES = (DB, MIGRATE, BACKEND)
 def find_services() -> tuple[str, ...]:
     """What the stack of this user runs: with the local model where that is installed."""
     return (DB, MIGRATE, AI, BACKEND) if has_ai() else SERVICES
+
+
+def find_possible_services() -> tuple[str, ...]:
+    """As `find_services`; all that a stack can run where the record of its units is damaged."""
+    try:
+        return find_services()
+    except DeployError:
+        return (DB, MIGRATE, AI, BACKEND)
 
 
 def has_ai() -> bool:

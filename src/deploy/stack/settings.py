@@ -24,7 +24,7 @@ from deploy.stack.status import PUBLISHED_MANAGEMENT, PUBLISHED_URL
 from deploy.units.parser import split_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from deploy.units.parser import Assignment, Unit
 
@@ -164,14 +164,13 @@ def render_options(
         value, source = set_here.get(name, ("", DEFAULT))
         effective = value or default
         now = None if running is None else running.get(name) or default
-        show = hide if name in defaults or name in _HARMLESS else _hide_all
         yield Setting(
             BACKEND,
             name,
-            show(name, effective),
+            show(name, effective, defaults),
             # An empty value counts as not set.
             source if value or source == DEFAULT else f"{DEFAULT} (empty in {source})",
-            None if now in {None, effective} else show(name, now or ""),
+            None if now in {None, effective} else show(name, now or "", defaults),
             None if name in defaults else _find_problem(name, defaults),
         )
 
@@ -183,14 +182,30 @@ def _find_problem(name: str, defaults: Iterable[str]) -> str | None:
     return f"not an option{f', did you mean {near[0]}?' if near else ''}"
 
 
+def show(name: str, value: str, known: Collection[str]) -> str:
+    """What can be shown of the value of a variable: of one that is not known, nothing.
+
+    Args:
+        name: The variable.
+        value: Its value.
+        known: The options of the service.
+    """
+    return hide(name, value) if name in known or name in _HARMLESS else _hide_all(value)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a name is that of a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def hide(name: str, value: str) -> str:
-    """A value that can be shown."""
-    if value and value != NOTHING and _SECRET_NAME.search(name):
+    """A value that can be shown, of an option or a unit's key."""
+    if value and value != NOTHING and is_secret(name):
         return _HIDDEN
     return _PARAMETER.sub(rf"\1{_HIDDEN}", _USER_INFO.sub(rf"\1{_HIDDEN}@", value))
 
 
-def _hide_all(_name: str, value: str) -> str:
+def _hide_all(value: str) -> str:
     """Any value of a variable that may be a secret, whatever its name says."""
     return _HIDDEN if value and value != NOTHING else value
 

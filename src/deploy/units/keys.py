@@ -238,6 +238,13 @@ def check_keys(unit: Unit) -> None:
             key.read(line)
 
 
+def find_names() -> frozenset[str]:
+    """The keys of all kinds of units."""
+    return frozenset(
+        name for sections in _KEYS.values() for keys in sections.values() for name in keys
+    )
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """A hint that names the known word nearest to an unknown one."""
     folded = {name.lower(): name for name in known}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -222,3 +223,21 @@ def test_a_machine_without_systemd_has_no_command_for_a_session() -> None:
     lacking = dataclasses.replace(READY, user_manager="", systemd=False)
     assert probe.find_session_remedy(lacking) == ""
     assert probe.find_session_remedy(READY) == ""
+
+
+def test_the_archive_of_diagnose_comes_out_of_the_lab_and_stays_not_in_it(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+
+    def run(_self: FakeLab, argv: list[str], **_: object) -> process.Completed:
+        ran.append(argv)
+        said = base64.b64encode(b"\x1f\x8b").decode() if argv[0] == "base64" else ""
+        return process.Completed(tuple(argv), 0, said, "")
+
+    monkeypatch.setattr(FakeLab, "run", run)
+    started.append(FakeLab({8000: 8000}))
+    assert HERE.diagnose(7) == b"\x1f\x8b"
+    name = ran[0][-1].removeprefix("--output=")
+    assert ran[0][2:5] == ["diagnose", "--no-lab", "--lines=7"]
+    assert ran[1:] == [["base64", name], ["rm", "-f", name]]

@@ -1,0 +1,254 @@
+"""Removal of secrets from what leaves this machine: by pattern, by name, and by their values.
+
+Each of the three finds what the others miss: a token in a log, a variable with the name of a
+secret, and a password that a program wrote somewhere without its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import urllib.parse
+from typing import TYPE_CHECKING, Any
+
+from deploy import process
+from deploy.errors import DeployError
+from deploy.stack import definition, install, settings
+from deploy.stack.services import SOCKET, find_possible_services
+from deploy.units import keys
+from deploy.units.parser import Assignment, SourceLocation, split_words
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+HIDDEN = "***"
+
+_PATTERNS = (
+    # A JSON Web Token, or the beginning of one.
+    (re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}"), HIDDEN),
+    # The secret of an API token; its id is not secret.
+    (re.compile(r"(todo_[0-9a-f]{32}_)[\w-]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+"), rf"\1 {HIDDEN}"),
+    # The password of an address, which may itself contain an @.
+    (re.compile(r"(\w://[^\s/:@\"]*):[^\s/\"]+@"), rf"\1:{HIDDEN}@"),
+    (
+        re.compile(
+            r"(?i)((?:password|passphrase|passwd|pwd|secret|token|credentials?|api_?key)"
+            r"[\"']?\s*[=:]\s*[\"']?)[^\s&\"',;\\]+"
+        ),
+        rf"\1{HIDDEN}",
+    ),
+)
+_URL_PASSWORD = re.compile(r"://[^\s/:@]*:([^\s/]+)@")
+_URL_PARAMETER = re.compile(
+    r"[?&](?:password|passphrase|passwd|secret|token)=([^&\s]+)", re.IGNORECASE
+)
+# What PostgreSQL adds to an error of a session: rows and statements, of several lines.
+_ROWS = re.compile(r"^(\[\d+\] \S+@\S+ (?:DETAIL|CONTEXT|STATEMENT|QUERY):).*|^\t.*", re.DOTALL)
+# Where unit files hold secrets besides variables: in comments, options of Podman, credentials.
+_ASSIGNED = re.compile(
+    r"""(\w*(?:PASSWORD|PASSPHRASE|SECRET|TOKEN|KEY|CREDENTIAL)S?)=("[^"\n]*"|'[^'\n]*'|[^\s"',]+)""",
+    re.IGNORECASE,
+)
+_PASSED = re.compile(r"(?:(?:--env[= ]|-e ?)[\w.]+=|^SetCredential=[^:\n]*:)(\S+)", re.MULTILINE)
+_NAMED_SECRET = "Secret"  # noqa: S105 - the key, whose value is only a name
+_FREE_KEYS = {"Description", "Entrypoint", "Exec", "ExecStopPost", "HealthCmd", "Label"}
+_MORE_KEYS = {
+    *("BindIPv6Only", "EnvironmentFile", "FreeBind", "OnCalendar", "Persistent", "PublishPort"),
+    *("RandomizedDelaySec", "Sockets", "SocketMode"),
+}
+_PLAIN_KEYS = keys.find_names() - _FREE_KEYS | _MORE_KEYS
+_LEAST_NAMED = 4
+_LEAST_UNNAMED = 8
+"""Minimum length of a value that is removed wherever it appears: of a variable with the name of a
+secret, and of another hidden one, whose value may be an ordinary word."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Redactor:
+    """Removes secrets from texts.
+
+    Args:
+        values: The values of secrets of this machine, the longest first.
+        known: The options of the service, whose values are shown unless they are secrets.
+        shipped: The lines of the units in this checkout.
+    """
+
+    values: tuple[str, ...]
+    known: frozenset[str]
+    shipped: frozenset[str]
+
+    def clean(self, text: str) -> str:
+        """A text without anything that looks like a secret or is the value of one."""
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
+        return self.clean_values(text)
+
+    def clean_values(self, text: str) -> str:
+        """A text without the values of secrets."""
+        for value in self.values:
+            text = text.replace(value, HIDDEN)
+        return text
+
+    def clean_log(self, message: str) -> str:
+        """A message of the log, without rows of the database as well."""
+        return self.clean(_ROWS.sub(lambda found: f"{found[1] or ''} {HIDDEN}", message))
+
+    def clean_json(self, value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+        """A value of JSON, cleaned in all of its texts; one with the name of a secret is hidden."""
+        if isinstance(value, str):
+            return self.clean(value)
+        if isinstance(value, dict):
+            return {
+                key: HIDDEN
+                if isinstance(each, str) and settings.is_secret(key)
+                else self.clean_json(each)
+                for key, each in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self.clean_json(each) for each in value]
+        return value
+
+    def clean_unit(self, text: str) -> str:
+        """A unit file or drop-in, without comments: people keep former values there."""
+        joined = re.sub(r"\\\n(?:[ \t]*[#;][^\n]*\n)*", " ", text)
+        lines = (line.strip() for line in joined.splitlines())
+        shown = (self._clean_line(line) for line in lines if line and line[0] not in "#;")
+        return "".join(f"{line}\n" for line in shown)
+
+    def _clean_line(self, line: str) -> str:
+        key, equals, value = line.partition("=")
+        if not equals:
+            return line if line.startswith("[") else HIDDEN
+        if line in self.shipped:
+            return line
+        key, value = key.strip(), value.strip()
+        if key == "Environment":
+            return f"{key}={self._clean_variables(value)}"
+        if key == _NAMED_SECRET:
+            return f"{key}={self.clean_values(value)}"
+        if key in _PLAIN_KEYS:
+            return f"{key}={self.clean(value)}"
+        # A command line, or a key of an unknown meaning: its options without their values.
+        return f"{key}={' '.join(map(_option, value.split()))}"
+
+    def _clean_variables(self, value: str) -> str:
+        assignment = Assignment("Container", "Environment", value, SourceLocation("", 0))
+        try:
+            words = split_words(assignment)
+        except DeployError:
+            return HIDDEN
+        shown = []
+        for word in words:
+            name, _, text = word.partition("=")
+            shown.append(f"{name}={self.clean_values(settings.show(name, text, self.known))}")
+        return " ".join(shown)
+
+
+def find() -> Redactor:
+    """What removes the secrets of this machine's stack."""
+    known = frozenset(settings.read_defaults())
+    units = install.shipped(ai=True).values()
+    shipped = {line.strip() for text in units for line in text.splitlines()}
+    public = "\n".join(shipped)
+    values = {
+        *_find_podman_secrets(),
+        *(value for text in _find_unit_texts() for value in find_written(text, public)),
+        *(value for found in _find_variables() for value in find_values(found, known, public)),
+    }
+    return Redactor(
+        tuple(sorted(filter(None, values), key=len, reverse=True)), known, frozenset(shipped)
+    )
+
+
+def find_values(
+    variables: Mapping[str, str], known: Collection[str], public: str = ""
+) -> Iterator[str]:
+    """The secrets in variables: whole values, and passwords in addresses.
+
+    Args:
+        variables: Name -> value.
+        known: The options of the service.
+        public: A text that everybody may read; what is in it is not secret.
+    """
+    for name, value in variables.items():
+        passwords = _URL_PASSWORD.findall(value) + _URL_PARAMETER.findall(value)
+        yield from (each for raw in passwords for each in {raw, urllib.parse.unquote(raw)})
+        if settings.show(name, value, known) != HIDDEN:
+            continue
+        least = _LEAST_NAMED if settings.is_secret(name) else _LEAST_UNNAMED
+        if len(value) >= least and value not in public:
+            yield value
+
+
+def find_written(text: str, public: str = "") -> Iterator[str]:
+    """The secrets in the text of a unit file, wherever in it.
+
+    Args:
+        text: The text.
+        public: As for `find_values`.
+    """
+    assigned = (
+        value.strip("\"'") for name, value in _ASSIGNED.findall(text) if name != _NAMED_SECRET
+    )
+    for value in [*assigned, *_PASSED.findall(text)]:
+        if len(value) >= _LEAST_UNNAMED and value not in public:
+            yield value
+
+
+def _option(word: str) -> str:
+    name = word.partition("=")[0]
+    if not word.startswith("-"):
+        return HIDDEN
+    return name if name == word else f"{name}={HIDDEN}"
+
+
+def _find_unit_texts() -> Iterator[str]:
+    names = (SOCKET, *(each.replace(".service", ".container") for each in find_possible_services()))
+    for name in names:
+        for path in definition.find_files(name):
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                yield path.read_text(encoding="utf-8")
+
+
+def _find_variables() -> Iterator[Mapping[str, str]]:
+    """The variables of the units, of the containers that run, and of this process."""
+    for service in find_possible_services():
+        container = service.removesuffix(".service")
+        named: dict[str, str] = {}
+        with contextlib.suppress(DeployError):
+            found = settings.read_environment(definition.load(f"{container}.container"))
+            named = {name: value for name, (value, _) in found.items()}
+        yield named
+        inspect = ["podman", "container", "inspect", "--format={{json .Config.Env}}", container]
+        with contextlib.suppress(DeployError, ValueError):
+            pairs = json.loads(process.run(inspect, check=False).stdout) or ()
+            running = dict(str(pair).partition("=")[::2] for pair in pairs)
+            # Most are of the image and of Podman, such as PATH.
+            yield {
+                name: value
+                for name, value in running.items()
+                if name in named or settings.is_secret(name) or "://" in value
+            }
+    yield {name: value for name, value in os.environ.items() if settings.is_secret(name)}
+
+
+def _find_podman_secrets() -> Iterator[str]:
+    """The values of the secrets that the units name."""
+    names: set[str] = set()
+    for service in find_possible_services():
+        with contextlib.suppress(DeployError):
+            unit = definition.load(f"{service.removesuffix('.service')}.container")
+            found = unit.find_all("Container", _NAMED_SECRET)
+            names |= {each.value.partition(",")[0] for each in found}
+    for name in sorted(names):
+        inspect = ["podman", "secret", "inspect", "--showsecret", "--format={{.SecretData}}", name]
+        with contextlib.suppress(DeployError):
+            value = process.run(inspect, check=False).stdout.strip()
+            if len(value) >= _LEAST_NAMED:
+                yield value
+                # A secret of several lines, as a key in a file, can be shown line by line.
+                yield from (line for line in value.splitlines() if len(line) >= _LEAST_UNNAMED)
