@@ -21,7 +21,11 @@ from todo.assistant.rules.words import split_words
 from todo.quickadd.marks import ListNames
 from todo.quickadd.result import MAX_TEXT
 
-_NOUN = r"(?:tasks?|to-?dos?|to do|todo item|items?|reminders?|entry|note|chores?)"
+# In the plural only before a mark: "add reminders app" names a thing.
+_NOUN = (
+    r"(?:task|to-?do|to do|todo item|item|reminder|entry|note|chore"
+    r"|(?:tasks|to-?dos|items|reminders|chores)(?=[:,]))"
+)
 _A = r"(?:(?:a|an|the|another|one|more|new|this|following|quick|my) )*"
 _SAYS = (
     r"(?:(?: (?:that says|saying|called|named|titled|which says)\b)?:?(?= |\Z|" + QUOTED + r")"
@@ -35,7 +39,7 @@ _PART = re.compile(
 )
 _COMMAND = re.compile(
     rf"(?:add|create|insert|enter|log|save|record|append|put down|jot down|write down|note down"
-    rf"|take down|set up|put|make|note|new|capture)\b:?(?: me)?"
+    rf"|take down|set up|put|make|note|new|capture)\b:?(?: me\b)?"
     rf"(?P<noun> {_A}{_NOUN}{_SAYS})?:?,?(?P<x> *\S.*)"
 )
 # These verbs announce an addition only with a word for a task, or a list, behind them.

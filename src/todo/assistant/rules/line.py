@@ -15,8 +15,16 @@ QUOTED = "\ufffc"
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u02bc\u2018\u00b4`"), "'")
 _OPENING = re.compile(
     r"(?:(?:hey|hi|hello|ok|okay|so|well|um|uh|oh|and|also|then|please|pls|plz|kindly|alright"
-    r"|right|actually|btw)\b[ ,.!:-]*)+"
+    r"|right|actually|btw)(?=[ ,.!:]|\Z)[ ,.!:-]*)+"
 )
+_GREETINGS = {"hey", "hi", "hello", "ok", "okay", "right", "well", "so"}
+# With which a message goes on behind a greeting, also in capitals.
+_COMMANDS = {
+    *("i", "i'm", "i've", "i'd", "we", "can", "could", "please", "add", "create", "delete"),
+    *("remove", "complete", "mark", "remind", "move", "show", "list", "rename", "change", "make"),
+    *("undo", "what", "what's", "which", "when", "how", "do", "is", "are", "don't", "the", "my"),
+    "let's",
+}
 _REQUEST = re.compile(
     r"(?:can|could|would|will) (?:you|u) (?:(?:please|pls|kindly|also|just|maybe) )*"
     r"|(?:i'd|i would) like you to |i want you to |i need you to |you can |go ahead and "
@@ -32,6 +40,12 @@ _MISSPELLED = {
     "schedul": "schedule", "craete": "create", "ceate": "create",
 }  # fmt: skip
 _CLOSINGS = (" please", " pls", " plz", " thanks", " thank you", " thx", " for me", " ty", " ok")
+# What thanks are part of: "remind me to say thanks", "write cards saying thank you".
+_CLOSING_WANTED = re.compile(
+    r"(?:\A|.* )(?:say|saying|says|said|write|writing|send|sending|shout|whisper|sing|spell|read"
+    r"|to|for|with|without|of|and|or|is|are|was|be|a|an|the|my|our|your|his|her|their|this|that"
+    r"|no|big|many|more|quick|short|call|called|titled|named)\Z"
+)
 _CLOSING_MARK = re.compile(r"(?<=[^\W\d_][^\W\d_])[.!?]+\Z|(?<=[^\W_])\?+\Z|(?<=\s)[.?]+\Z")
 _QUESTION = re.compile(
     r"(?:should|shall|what|what's|whats|when|when's|where|where's|which|who|who's|whose|whom|how"
@@ -72,7 +86,7 @@ def make_line(message: str) -> Line:
     is_question = not is_request and (
         folded.endswith("?") or _QUESTION.match(folded, start) is not None
     )
-    start = min(start, end)
+    start = 0 if _is_name(text, start) else min(start, end)
     first = folded[start:end].partition(" ")[0]
     if first in _MISSPELLED:
         text = f"{text[:start]}{_MISSPELLED[first]}{text[start + len(first) :]}"
@@ -102,6 +116,18 @@ def unquote(text: str) -> str:
     return text[1:-1].strip() if is_quotation(text) else text
 
 
+def _is_name(text: str, start: int) -> bool:
+    """Whether words that would open a message are the beginning of a name, as in "Hello Kitty"."""
+    words = text[:start].split()
+    return (
+        len(words) == 1
+        and words[0].lower() in _GREETINGS
+        and words[0][0].isupper()
+        and text[start : start + 1].isupper()
+        and text[start:].split(" ", 1)[0].lower() not in _COMMANDS
+    )
+
+
 def _end_of(pattern: re.Pattern[str], folded: str, start: int) -> int:
     found = pattern.match(folded, start)
     return start if found is None else found.end()
@@ -115,8 +141,9 @@ def _find_end(folded: str) -> int:
         shorter = end if found is None else found.start()
         shorter = len(folded[:shorter].rstrip())
         for closing in _CLOSINGS:
-            if folded.endswith(closing, 0, shorter):
-                shorter = len(folded[: shorter - len(closing)].rstrip(" ,"))
+            rest = folded[: shorter - len(closing)]
+            if folded.endswith(closing, 0, shorter) and not _CLOSING_WANTED.match(rest):
+                shorter = len(rest.rstrip(" ,"))
         if shorter == end:
             return end
         end = shorter

@@ -18,7 +18,7 @@ from todo.quickadd.windows import parse_window
 _SHOW = re.compile(
     r"(?:(?:i'd like to|i want to|let me) see|show|list|display|view|see|print|give me|tell me"
     r"|read me"
-    r"|read out|remind me what|get me)\b(?: me)?"
+    r"|read out|remind me what|get me)\b(?: me\b)?"
 )
 _SEARCH = re.compile(r"(?:search(?: for)?|look (?:for|up)|find)\b(?: me)?(?P<x> \S.*)")
 _ASK = re.compile(

@@ -29,7 +29,7 @@ _PRIORITY = (
         rf" (?:to|as) {_LEVEL}(?: priority)?"
     ),
     re.compile(
-        rf"(?:make|set|mark|flag|give|put|bump) (?P<x>\S.*?) (?:(?:to|as|at|a|is) )*{_LEVEL}"
+        rf"(?:make|set|mark|flag|give|put|bump) (?P<x>\S.*?) (?:(?:to|as|at|a|is) ){{0,3}}{_LEVEL}"
         r" (?:priority|prio)"
     ),
     re.compile(rf"(?:make|set|mark|flag|give|put|bump) (?P<x>\S.*?) (?:(?:to|as|at) )?{_CLEAR}"),
