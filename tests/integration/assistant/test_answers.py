@@ -3,6 +3,7 @@
 import pytest
 
 from tests.integration.assistant.desk import UNDECIDED, Desk, Model, choose, say
+from todo.assistant.turn.answer import EarlierMessage
 from todo.core.caller import Caller
 
 _ARROW = "\u2192"
@@ -68,6 +69,62 @@ def test_a_quotation_is_a_title_without_its_marks(desk: Desk, ann: Caller) -> No
     tasks = desk.tasks(ann)
     assert set(tasks) == {"undo", "call mom tomorrow", "a", "b"}
     assert tasks["call mom tomorrow"]["due_date"] is None
+
+
+def test_a_quotation_keeps_the_list_and_the_due_behind_it(desk: Desk, ann: Caller) -> None:
+    list_id = desk.make_list(ann, "Work")
+    desk.ask(desk.hire(), ann, 'add "call mom tomorrow" to work')
+    desk.ask(desk.hire(), ann, 'add "sort bills" on 2027-03-02 high priority')
+    tasks = desk.tasks(ann)
+    assert set(tasks) == {"call mom tomorrow", "sort bills"}
+    of_list = tasks["call mom tomorrow"]
+    assert (of_list["list_id"], of_list["due_date"]) == (list_id, None)
+    due = tasks["sort bills"]
+    assert (due["due_date"], due["priority"]) == ("2027-03-02", "high")
+
+
+def test_a_command_about_no_task_is_no_lack_of_a_model(desk: Desk, ann: Caller) -> None:
+    answer = desk.ask(desk.hire(), ann, "complete the harp")
+    assert answer.response.startswith('No open task fits "the harp", so nothing was changed.')
+    assert (answer.degraded, answer.changed) == (None, False)
+
+
+def test_a_model_decides_about_a_command_before_it_is_about_no_task(
+    desk: Desk, ann: Caller
+) -> None:
+    desk.add(ann, "call the dentist")
+    for choice, text in ((choose("none", reply="?"), "No open task"), (choose("complete", 1), "")):
+        answer = desk.ask(desk.hire(Model("json_schema", choice)), ann, "tick the dental dentist")
+        assert answer.response.startswith(text or "Completed")
+
+
+def test_a_question_says_how_to_answer_it_and_takes_the_answer(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, "call Ben", "call Ada")
+    assistant, message = desk.hire(), "complete the call"
+    asked = desk.ask(assistant, ann, message)
+    assert asked.response == (
+        'Which one do you mean? Nothing was changed.\n1. "call Ada"\n2. "call Ben"\n'
+        "Answer with its number, or with more words of its title."
+    )
+    history = [EarlierMessage("user", message), EarlierMessage("assistant", asked.response)]
+    answer = desk.ask(assistant, ann, "the second one", history)
+    assert answer.response.startswith('Completed "call Ben".')
+    assert [title for title, task in desk.tasks(ann).items() if task["is_completed"]] == [
+        "call Ben"
+    ]
+
+
+def test_a_question_of_a_model_says_that_the_message_has_to_be_sent_again(
+    desk: Desk, ann: Caller
+) -> None:
+    desk.add(ann, "buy milk", "buy oat milk")
+    assistant = desk.hire(Model("json_schema", choose("complete", 1)))
+    answer = desk.ask(assistant, ann, "just got off with the milk, you can check that off")
+    assert answer.response.splitlines()[1:] == [
+        '- "buy milk"',
+        '- "buy oat milk"',
+        "Send the message again, with more words of the title.",
+    ]
 
 
 def test_a_list_that_there_is_not_is_named_instead_of_a_title(desk: Desk, ann: Caller) -> None:

@@ -60,7 +60,7 @@ def _decide_line(line: Line, context: RuleContext) -> Decision | None:
     added = decide_addition(line, context, opened)
     if added is not None:
         return added
-    changes = _find_changes(line, context, opened, closed)
+    changes = find_changes(line, context, opened, closed)
     if changes:
         return changes[0] if len(changes) == 1 else None
     found = decide_find(line, context, every)
@@ -70,7 +70,7 @@ def _decide_line(line: Line, context: RuleContext) -> Decision | None:
     if needed is None:
         return decide_bare(line, context, opened)
     # "I need to push the report to friday" could be either.
-    is_change = _find_changes(make_line(needed.text), context, opened, closed)
+    is_change = find_changes(make_line(needed.text), context, opened, closed)
     return None if is_change else needed
 
 
@@ -90,9 +90,17 @@ def _is_command(text: str, context: RuleContext) -> bool:
     return decision is not None and decision.intent not in {"find", "help"}
 
 
-def _find_changes(
+def find_changes(
     line: Line, context: RuleContext, opened: TaskIndex, closed: TaskIndex
 ) -> list[Decision]:
+    """Return what each kind of rule makes of a message: one change, or none, or a doubt.
+
+    Args:
+        line: The message.
+        context: The tasks, the lists and the present of the person.
+        opened: The open tasks.
+        closed: The completed ones.
+    """
     decisions = (
         decide_reschedule(line, context, opened),
         decide_update(line, context, opened),

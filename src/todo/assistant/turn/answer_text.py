@@ -46,6 +46,9 @@ PLAN_TOO_LONG = "That changes too much for one plan, so nothing of it was done. 
 NO_PLAN = "The remaining changes could not be saved for confirmation. Send the message again."
 WHICH_TASK = f"The message does not say which task it means. Nothing was changed.\n{EXAMPLES}"
 WHAT_CHANGE = f"The message does not say what to change. Nothing was changed.\n{EXAMPLES}"
+QUESTION = "Which one do you mean? Nothing was changed."
+_CHOOSE_ONE = "Answer with its number, or with more words of its title."
+_NAME_ONE = "Send the message again, with more words of the title."
 _REFUSED = {
     404: "It is not there any more. Nothing was changed. Send the request again.",
     412: "It has changed meanwhile. Nothing was changed. Send the request again.",
@@ -326,23 +329,22 @@ def say_refused(error: ProblemError) -> str:
     return "\n".join(lines)
 
 
-def say_unknown_list(name: str) -> str:
-    """Return that a message names a list that there is not, or not for this token."""
-    return (
-        f"There is no list {quote(name, _TITLE_LENGTH)} to which you can add tasks here, so nothing"
-        " was added. Name another list or none, or write the title in quotation marks."
-    )
+def say_candidates(tasks: Sequence[TaskName], *, by_model: bool = False) -> str:
+    """Return the tasks that a message can mean, and how to choose one.
 
-
-def say_candidates(tasks: Sequence[TaskName]) -> str:
-    """Return the tasks that a message can mean."""
-    lines = ["Which one do you mean? Nothing was changed."]
-    for task in tasks[:_MAX_SHOWN]:
+    Args:
+        tasks: The tasks.
+        by_model: A model decided about the message, so the next message does not continue it.
+    """
+    lines = [QUESTION]
+    for number, task in enumerate(tasks[:_MAX_SHOWN], 1):
         place = f", list {quote(task.list_name, _TITLE_LENGTH)}" if task.list_name else ""
         due = f", due {task.due[:10]}" if task.due else ""
-        lines.append(f"- {quote(task.title, _TITLE_LENGTH)}{due}{place}")
+        bullet = "-" if by_model else f"{number}."
+        lines.append(f"{bullet} {quote(task.title, _TITLE_LENGTH)}{due}{place}")
     more = len(tasks) - _MAX_SHOWN
-    return "\n".join([*lines, f"- … and {more} more"] if more > 0 else lines)
+    lines += [f"- … and {more} more"] if more > 0 else []
+    return "\n".join([*lines, _NAME_ONE if by_model else _CHOOSE_ONE])
 
 
 def _list_tasks(tasks: Sequence[Json], structured: Json) -> list[str]:

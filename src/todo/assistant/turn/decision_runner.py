@@ -6,6 +6,7 @@ from todo.assistant.rules.decision import Decision
 from todo.assistant.rules.line import is_quotation, unquote
 from todo.assistant.turn import answer_text
 from todo.assistant.turn.pending_plan import PendingPlans
+from todo.assistant.turn.refusal_text import find_refusal
 from todo.assistant.turn.tool_runner import ToolRunner
 from todo.assistant.turn.undo_target import find_run_to_undo
 from todo.core.errors import ProblemError, UnavailableError
@@ -45,7 +46,8 @@ class DecisionRunner:
             UnavailableError: The database is not available.
         """
         if decision.candidates:
-            return answer_text.say_candidates(decision.candidates)
+            by_model = self._tools.caller.model is not None
+            return answer_text.say_candidates(decision.candidates, by_model=by_model)
         actions = {
             "help": self._help,
             "add": self._add,
@@ -57,9 +59,8 @@ class DecisionRunner:
         return await actions.get(decision.intent, self._run_on_tasks)(decision)
 
     async def _help(self, decision: Decision) -> str:
-        if decision.text == "unknown-list":
-            return answer_text.say_unknown_list(decision.fields["list"])
-        return answer_text.SMALL_TALK.get(decision.text, answer_text.HELP)
+        refusal = find_refusal(decision.text, decision.fields)
+        return refusal or answer_text.SMALL_TALK.get(decision.text, answer_text.HELP)
 
     async def _add(self, decision: Decision) -> str:
         # A quotation is an unchanged title; quick add would keep the quotation marks.

@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from todo.assistant.model.client import ModelClient, ModelError
-from todo.assistant.rules.decision import Decision, RuleContext
-from todo.assistant.rules.engine import decide
+from todo.assistant.rules.decision import Decision
 from todo.assistant.rules.reply import decide_reply
 from todo.assistant.turn import answer_text
 from todo.assistant.turn.answer import AGENT, EarlierMessage, Events, TurnAnswer
@@ -26,6 +25,7 @@ from todo.assistant.turn.guard import Guard
 from todo.assistant.turn.model_decision import ask_for_decision
 from todo.assistant.turn.pending_plan import PendingPlans, PlanTooLongError
 from todo.assistant.turn.response import Response
+from todo.assistant.turn.rule_decision import decide_by_rules, explain_command
 from todo.assistant.turn.tool_loop import ToolLoop
 from todo.assistant.turn.tool_runner import ToolRunner
 from todo.core.caller import Caller
@@ -35,7 +35,6 @@ from todo.mcp.tool import Json
 
 OVER_BUDGET = "over-budget"
 _MODEL_LENGTH = 64
-_MANY_TASKS = 300
 _ANSWERS = frozenset({"confirm", "decline"})
 """To a plan, which then waits no longer."""
 _TALK = _ANSWERS | {"find", "help"}
@@ -123,7 +122,8 @@ class Assistant:
             return
         context = await read_context(self._state.database, caller, turn.now, open_plan)
         turn.use_context(context)
-        decision = await _decide_by_rules(message, context.rules)
+        has_model = self._model is not None
+        decision = await decide_by_rules(message, context.rules, turn.history, has_model=has_model)
         if decision is not None:
             await turn.carry_out(decision)
         elif self._model is None:
@@ -159,13 +159,6 @@ class Assistant:
             await self._model.close()
 
 
-async def _decide_by_rules(message: str, rules: RuleContext) -> Decision | None:
-    """Decide by rules; about many tasks in a thread, since it takes up to a third of a second."""
-    if len(rules.tasks) < _MANY_TASKS:
-        return decide(message, rules)
-    return await asyncio.to_thread(decide, message, rules)
-
-
 class _Turn:
     """One turn: its effects so far, and its answer."""
 
@@ -183,7 +176,7 @@ class _Turn:
         self.budget = budget
         self.now = now
         self.context: TurnContext | None = None
-        self._history = history
+        self.history = history
         self._response = Response(events)
         # Runs of clients can have several turns; a key must not come twice.
         key = f"assistant/{new_uuid7()}"
@@ -247,16 +240,17 @@ class _Turn:
         await self._response.say(said)
 
     async def _ask(self, model: BoundedModel, message: str, context: TurnContext) -> None:
-        made = await ask_for_decision(model, context.rules, self._history, message)
-        if made.decision is None and made.reply:
+        made = await ask_for_decision(model, context.rules, self.history, message)
+        decision = made.decision or await explain_command(message, context.rules)
+        if decision is None and made.reply:
             await self._response.add_piece(made.reply)
             await self._response.say(answer_text.DECLINED)
-        elif made.decision is not None:
-            await self.carry_out(made.decision)
+        elif decision is not None:
+            await self.carry_out(decision)
 
     async def _loop(self, model: BoundedModel, message: str, context: TurnContext) -> None:
         loop = ToolLoop(model, self._tools)
-        await loop.run(context, self._history, message, self._response.add_piece)
+        await loop.run(context, self.history, message, self._response.add_piece)
         # A model does not always describe its work correctly.
         if self._tools.changed or not self._tools.proposed:
             await self._response.say(self._say_facts())

@@ -1,0 +1,105 @@
+"""Explains a command whose task does not exist: "delete milk" without such a task.
+
+A model may know what is meant, so this is the answer only where none decides. The rules read the
+command as if there were a task of each name.
+"""
+
+import re
+
+from todo.assistant.rules.decision import Decision, RuleContext, TaskName
+from todo.assistant.rules.engine import MAX_LENGTH, decide, find_changes
+from todo.assistant.rules.line import Line, make_line, unquote
+from todo.assistant.rules.task_match import Match, TaskIndex, split_parts
+
+# These are always for the assistant.
+_COMMAND = re.compile(
+    r"(?:delete|remove|erase|scrap|trash|discard|get rid of|complete|mark|tick|check|cross|strike"
+    r"|uncheck|untick|reopen|re-open|rename|retitle|reword|move|push|postpone|reschedule|snooze"
+    r"|delay|defer|put off|tag|untag|label|flag|take .* (?:off|out of) (?:my|the|our) )\b"
+)
+# "set the table tomorrow" is not, "set the priority of the table to high" is.
+_OTHER_COMMAND = re.compile(r"(?:set|make|give|change|bump|add|put|clear)\b")
+_DUE = re.compile(r"\b(?:due|deadline|date)\b")
+
+
+class _AnyTask(TaskIndex):
+    """An index in which each phrase names a task, which has the phrase as its title."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(())
+        self._message = message
+
+    def find_own(self) -> tuple[TaskName, ...]:
+        return (_name("all tasks"),)
+
+    def match(self, phrase: str) -> Match:
+        # A whole message is not the title of a task.
+        return Match() if phrase == self._message else Match((_name(phrase),))
+
+
+def decide_or_explain(message: str, context: RuleContext) -> Decision | None:
+    """Return what rules decide, or why a command does nothing.
+
+    Args:
+        message: What the person wrote.
+        context: The tasks, the lists and the present of the person.
+    """
+    return decide(message, context) or explain(message, context)
+
+
+def explain(message: str, context: RuleContext) -> Decision | None:
+    """Return that no task has the name which a command has, or that it is completed; or None.
+
+    Args:
+        message: What the person wrote, which rules do not decide.
+        context: The tasks, the lists and the present of the person.
+    """
+    if len(message) > MAX_LENGTH or "\n" in message.strip():
+        return None
+    line = make_line(message)
+    if not line.text or line.is_question:
+        return None
+    meant = _find_command(line, context)
+    return None if meant is None else _explain(meant, context)
+
+
+def _find_command(line: Line, context: RuleContext) -> Decision | None:
+    """Return what a command would do if there were a task of that name."""
+    any_task = _AnyTask(line.text)
+    if not _COMMAND.match(line.folded) and not _OTHER_COMMAND.match(line.folded):
+        return None
+    changes = find_changes(line, context, any_task, any_task)
+    if not changes:
+        return None
+    is_clear = _COMMAND.match(line.folded) or changes[0].fields or _DUE.search(line.folded)
+    return changes[0] if is_clear else None
+
+
+def _explain(meant: Decision, context: RuleContext) -> Decision | None:
+    local = context.now.astimezone(context.zone)
+    phrase = meant.tasks[0].title
+    wants_closed = meant.intent == "reopen"
+    fitting = [
+        task
+        for task in context.tasks
+        if meant.intent == "delete" or task.is_completed == wants_closed
+    ]
+    index = TaskIndex(fitting, local)
+    parts = split_parts(phrase)
+    unknown = [part for part in parts or [phrase] if not index.match(part)]
+    if not unknown or index.match(phrase):
+        # The message is not clear for another reason.
+        return None
+    if not parts and meant.intent != "delete":
+        others = TaskIndex([task for task in context.tasks if task not in fitting], local)
+        found = others.match(phrase).found
+        if len(found) == 1:
+            state = "open" if wants_closed else "completed"
+            return Decision("help", "other-state", fields={"title": found[0].title, "is": state})
+    names = [unquote(name) for name in ([phrase] if len(unknown) == len(parts) else unknown)]
+    kind = {"reopen": "completed ", "delete": ""}.get(meant.intent, "open ")
+    return Decision("help", "unknown-task", fields={"names": names, "kind": kind})
+
+
+def _name(title: str) -> TaskName:
+    return TaskName("", title, 0, None, is_completed=False, due=None, is_shared=False)

@@ -1,0 +1,52 @@
+"""Texts of answers to messages that rules understand, and that change nothing."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from todo.mcp.quoting import quote
+
+_LENGTH = 255
+"""Of a title or a name."""
+
+
+def find_refusal(kind: str, fields: Mapping[str, Any]) -> str | None:
+    """Return why a message changes nothing.
+
+    Args:
+        kind: The text of a decision.
+        fields: Its fields.
+
+    Returns:
+        None for a decision that has another text.
+    """
+    say = _TEXTS.get(kind)
+    return None if say is None else say(fields)
+
+
+def _say_unknown_list(fields: Mapping[str, Any]) -> str:
+    return (
+        f"There is no list {quote(fields['list'], _LENGTH)} to which you can add tasks here, so"
+        " nothing was added. Name another list or none, or write the title in quotation marks."
+    )
+
+
+def _say_unknown_task(fields: Mapping[str, Any]) -> str:
+    names = " or ".join(quote(name, _LENGTH) for name in fields["names"])
+    return (
+        f"No {fields['kind']}task fits {names}, so nothing was changed. Write only words that are"
+        " in the title of the task."
+    )
+
+
+def _say_other_state(fields: Mapping[str, Any]) -> str:
+    title = quote(fields["title"], _LENGTH)
+    said = f"The task {title} is {fields['is']} already, so nothing was changed."
+    return said if fields["is"] == "open" else f"{said} To change it, reopen it first."
+
+
+_TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "unknown-list": _say_unknown_list,
+    "unknown-task": _say_unknown_task,
+    "other-state": _say_other_state,
+    "none-chosen": lambda _fields: "Nothing was changed.",
+}

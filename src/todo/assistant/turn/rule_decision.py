@@ -1,0 +1,130 @@
+"""What rules decide about a message, with the question before it: "which one do you mean?".
+
+The candidates of a question are not stored: the message before it is decided once more, and its
+question must be the one that the person saw. So a number means the task that was shown with it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from todo.assistant.rules.choice import NONE, choose
+from todo.assistant.rules.decision import Decision, RuleContext, TaskName
+from todo.assistant.rules.engine import decide
+from todo.assistant.rules.unknown_task import explain
+from todo.assistant.turn.answer import EarlierMessage
+from todo.assistant.turn.answer_text import QUESTION, say_candidates
+
+_MANY_TASKS = 300
+_MAX_ROUNDS = 20
+"""A question shows ten tasks at most, however many fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A message that fits several tasks.
+
+    Attributes:
+        message: The message.
+        context: Its context, without the tasks that later answers ruled out.
+        decision: What it means, with the candidates.
+    """
+
+    message: str
+    context: RuleContext
+    decision: Decision
+
+
+async def decide_by_rules(
+    message: str, context: RuleContext, history: Sequence[EarlierMessage], *, has_model: bool
+) -> Decision | None:
+    """Return what rules decide; about many tasks in a thread: it takes up to a third of a second.
+
+    Args:
+        message: What the person wrote.
+        context: What the rules know.
+        history: The messages before, oldest first.
+        has_model: A model can decide what rules leave open. Without one, the decision explains why
+            a command does nothing.
+    """
+    arguments = (message, context, history)
+    if len(context.tasks) < _MANY_TASKS:
+        found = _decide(*arguments)
+    else:
+        found = await asyncio.to_thread(_decide, *arguments)
+    return found if found is not None or has_model else await explain_command(message, context)
+
+
+async def explain_command(message: str, context: RuleContext) -> Decision | None:
+    """Return why a command that nobody decides does nothing, such as a task that does not exist."""
+    if len(context.tasks) < _MANY_TASKS:
+        return explain(message, context)
+    return await asyncio.to_thread(explain, message, context)
+
+
+def _decide(
+    message: str, context: RuleContext, history: Sequence[EarlierMessage]
+) -> Decision | None:
+    decision = decide(message, context)
+    asked = _find_question(context, history) if decision is None else None
+    if asked is None:
+        return decision
+    if NONE.fullmatch(message.strip(" .!").lower()):
+        return Decision("help", "none-chosen")
+    return _answer(asked, message)
+
+
+def _find_question(context: RuleContext, history: Sequence[EarlierMessage]) -> _Question | None:
+    """Return the question that the last answer asked."""
+    if [each.role for each in history[-2:]] != ["user", "assistant"]:
+        return None
+    message, shown = history[-2].content, history[-1].content
+    if QUESTION not in shown:
+        return None
+    asked: _Question | None = _Question(message, context, Decision("help"))
+    decision = decide(message, context)
+    if decision is None:
+        # The message before answered another question.
+        earlier = _find_question(context, history[:-2])
+        asked = None if earlier is None else _narrow(earlier, message)
+        decision = None if asked is None else asked.decision
+    if asked is None or decision is None or say_candidates(decision.candidates) not in shown:
+        return None
+    return replace(asked, decision=decision)
+
+
+def _narrow(asked: _Question, answer: str) -> _Question | None:
+    """Return what is left of a question after an answer."""
+    match = choose(answer, asked.decision.candidates)
+    return _keep(asked, match.found or match.candidates) if match else None
+
+
+def _answer(asked: _Question, answer: str) -> Decision | None:
+    """Return the decision about the tasks that an answer chooses; None for another message."""
+    match = choose(answer, asked.decision.candidates)
+    if not match.found:
+        left = _keep(asked, match.candidates) if match else None
+        return None if left is None else left.decision
+    made = [_keep(asked, [task]) for task in match.found]
+    decisions = [each.decision for each in made if each is not None]
+    first = decisions[0] if len(decisions) == len(made) else asked.decision
+    if len(made) == 1 or any(each.candidates or each.fields != first.fields for each in decisions):
+        return first
+    tasks = {task.id: task for each in decisions for task in each.tasks}
+    return replace(first, tasks=tuple(tasks.values()))
+
+
+def _keep(asked: _Question, kept: Sequence[TaskName]) -> _Question | None:
+    """Return a question as if those of its candidates did not exist that an answer leaves out."""
+    ids = {task.id for task in kept}
+    for _ in range(_MAX_ROUNDS):
+        others = {task.id for task in asked.decision.candidates} - ids
+        tasks = [task for task in asked.context.tasks if task.id not in others]
+        context = replace(asked.context, tasks=tasks)
+        decision = decide(asked.message, context)
+        if decision is None or decision.intent != asked.decision.intent:
+            return None
+        asked = _Question(asked.message, context, decision)
+        if ids.isdisjoint(task.id for task in decision.candidates) or not others:
+            return asked
+    return None

@@ -1,0 +1,111 @@
+"""A command whose task does not exist."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.todo.assistant.rules.utterance_book import load_utterances, make_context
+from todo.assistant.rules.engine import MAX_LENGTH, decide
+from todo.assistant.rules.unknown_task import decide_or_explain, explain
+
+CONTEXT = make_context()
+
+
+def explain_fields(message: str) -> dict[str, Any] | None:
+    assert decide(message, CONTEXT) is None
+    decision = explain(message, CONTEXT)
+    return None if decision is None else {"why": decision.text, **decision.fields}
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("delete the harp", ""),
+        ("please get rid of the harp", ""),
+        ("could you remove the harp?", ""),
+        ("take the harp off my list", ""),
+        ("complete the harp", "open "),
+        ("mark the harp as done", "open "),
+        ("tick off the harp", "open "),
+        ("cross the harp off", "open "),
+        ("reopen the harp", "completed "),
+        ("uncheck the harp", "completed "),
+        ("move the harp to friday", "open "),
+        ("postpone the harp by a week", "open "),
+        ("move the harp to the travel list", "open "),
+        ("remove the due date of the harp", "open "),
+        ("set the due date of the harp to friday", "open "),
+        ("rename the harp to the flute", "open "),
+        ('change "the harp" to "the flute"', "open "),
+        ("make the harp urgent", "open "),
+        ("set the priority of the harp to low", "open "),
+        ("tag the harp with music", "open "),
+        ('delete "the harp"', ""),
+    ],
+)
+def test_a_command_names_what_fits_no_task(message: str, kind: str) -> None:
+    assert explain_fields(message) == {"why": "unknown-task", "names": ["the harp"], "kind": kind}
+
+
+@pytest.mark.parametrize(
+    ("message", "names"),
+    [
+        ("complete mum and the harp", ["the harp"]),
+        ("delete the harp, the passport and the lute", ["the harp", "the lute"]),
+        ("complete the harp and the lute", ["the harp and the lute"]),
+        ("delete everything on the music list", ["everything on the music list"]),
+    ],
+)
+def test_of_several_names_those_are_named_that_fit_no_task(message: str, names: list[str]) -> None:
+    fields = explain_fields(message)
+
+    assert fields is not None
+    assert fields["names"] == names
+
+
+@pytest.mark.parametrize(
+    ("message", "title", "state"),
+    [
+        ("complete the library books", "Return library books", "completed"),
+        ("move the bathroom to friday", "Clean the bathroom", "completed"),
+        ("rename the bathroom to the bath", "Clean the bathroom", "completed"),
+        ("reopen the passport", "Renew passport", "open"),
+    ],
+)
+def test_a_task_that_is_in_the_other_state_is_named(message: str, title: str, state: str) -> None:
+    assert explain_fields(message) == {"why": "other-state", "title": title, "is": state}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "should I delete the harp?",
+        "don't delete the harp",
+        "I deleted the harp",
+        "the harp is done",
+        "Omar said: delete the harp",
+        "set the table on friday",
+        "make pancakes on sunday",
+        "change the tires on friday",
+        "push the harp",
+        "delete",
+        "complete\nthe harp",
+        "delete the harp " + "x" * MAX_LENGTH,
+        "hmm, my head is spinning",
+    ],
+)
+def test_what_is_no_command_about_a_task_is_not_explained(message: str) -> None:
+    assert explain(message, CONTEXT) is None
+
+
+@pytest.mark.parametrize("utterance", load_utterances(), ids=lambda each: each.text[:60])
+def test_an_explanation_changes_nothing(utterance: Any) -> None:  # noqa: ANN401 - an Utterance
+    decision = explain(utterance.text, CONTEXT)
+
+    assert decision is None or (decision.intent, decision.tasks) == ("help", ())
+
+
+def test_a_decision_of_the_rules_needs_no_explanation() -> None:
+    assert decide_or_explain("delete the passport", CONTEXT) == decide(
+        "delete the passport", CONTEXT
+    )

@@ -1,0 +1,39 @@
+from typing import Any
+
+import pytest
+
+from todo.assistant.turn.refusal_text import find_refusal
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "text"),
+    [
+        (
+            "unknown-task",
+            {"names": ['the "harp"', "the lute"], "kind": "open "},
+            (
+                'No open task fits "the \\"harp\\"" or "the lute", so nothing was changed. Write only'
+                " words that are in the title of the task."
+            ),
+        ),
+        (
+            "other-state",
+            {"title": "x", "is": "completed"},
+            (
+                'The task "x" is completed already, so nothing was changed. To change it, reopen it'
+                " first."
+            ),
+        ),
+        (
+            "other-state",
+            {"title": "x", "is": "open"},
+            'The task "x" is open already, so nothing was changed.',
+        ),
+        ("none-chosen", {}, "Nothing was changed."),
+        ("greeting", {}, None),
+    ],
+)
+def test_a_message_that_changes_nothing_says_why(
+    kind: str, fields: dict[str, Any], text: str | None
+) -> None:
+    assert find_refusal(kind, fields) == text
