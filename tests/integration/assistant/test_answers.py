@@ -127,6 +127,17 @@ def test_a_question_of_a_model_says_that_the_message_has_to_be_sent_again(
     ]
 
 
+@pytest.mark.parametrize("message", ["create an admin token", "delete the Work list"])
+def test_no_model_is_needed_to_refuse_what_is_not_about_tasks(
+    desk: Desk, ann: Caller, message: str
+) -> None:
+    desk.make_list(ann, "Work")
+    model = Model("json_schema", choose("add"))
+    answer = desk.ask(desk.hire(model), ann, message)
+    assert answer.response.startswith("The assistant does not change lists, shares, tokens")
+    assert (answer.degraded, model.requests, desk.tasks(ann)) == (None, [], {})
+
+
 def test_a_list_that_there_is_not_is_named_instead_of_a_title(desk: Desk, ann: Caller) -> None:
     answer = desk.ask(desk.hire(), ann, "add foo baz to my shopping list")
     assert answer.response.startswith('There is no list "shopping" to which you can add tasks')

@@ -12,6 +12,7 @@ from todo.assistant.rules.addition import decide_addition, decide_bare, decide_l
 from todo.assistant.rules.completion import decide_done
 from todo.assistant.rules.decision import Decision, RuleContext
 from todo.assistant.rules.line import Line, make_line
+from todo.assistant.rules.other_things import decide_other
 from todo.assistant.rules.reply import decide_reply
 from todo.assistant.rules.reschedule import decide_reschedule
 from todo.assistant.rules.search import decide_find
@@ -57,9 +58,9 @@ def _decide_line(line: Line, context: RuleContext) -> Decision | None:
         return decide_find(line, context, every)
     opened = TaskIndex([task for task in context.tasks if not task.is_completed], local)
     closed = TaskIndex([task for task in context.tasks if task.is_completed], local)
-    added = decide_addition(line, context, opened)
-    if added is not None:
-        return added
+    announced = decide_other(line, context, every) or decide_addition(line, context, opened)
+    if announced is not None:
+        return announced
     changes = find_changes(line, context, opened, closed)
     if changes:
         return changes[0] if len(changes) == 1 else None

@@ -44,9 +44,18 @@ def _say_other_state(fields: Mapping[str, Any]) -> str:
     return said if fields["is"] == "open" else f"{said} To change it, reopen it first."
 
 
+def _say_only_tasks(fields: Mapping[str, Any]) -> str:
+    title = quote(fields["message"], _LENGTH)
+    return (
+        "The assistant does not change lists, shares, tokens or accounts, so nothing was done: use"
+        f" the API for that. If it is something to do, write add {title} with the quotation marks."
+    )
+
+
 _TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "unknown-list": _say_unknown_list,
     "unknown-task": _say_unknown_task,
     "other-state": _say_other_state,
+    "only-tasks": _say_only_tasks,
     "none-chosen": lambda _fields: "Nothing was changed.",
 }

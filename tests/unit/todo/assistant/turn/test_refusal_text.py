@@ -12,8 +12,8 @@ from todo.assistant.turn.refusal_text import find_refusal
             "unknown-task",
             {"names": ['the "harp"', "the lute"], "kind": "open "},
             (
-                'No open task fits "the \\"harp\\"" or "the lute", so nothing was changed. Write only'
-                " words that are in the title of the task."
+                'No open task fits "the \\"harp\\"" or "the lute", so nothing was changed. Write'
+                " only words that are in the title of the task."
             ),
         ),
         (
@@ -28,6 +28,15 @@ from todo.assistant.turn.refusal_text import find_refusal
             "other-state",
             {"title": "x", "is": "open"},
             'The task "x" is open already, so nothing was changed.',
+        ),
+        (
+            "only-tasks",
+            {"message": "create a token"},
+            (
+                "The assistant does not change lists, shares, tokens or accounts, so nothing was"
+                ' done: use the API for that. If it is something to do, write add "create a token"'
+                " with the quotation marks."
+            ),
         ),
         ("none-chosen", {}, "Nothing was changed."),
         ("greeting", {}, None),
