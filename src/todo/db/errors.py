@@ -15,7 +15,7 @@ from todo.core.errors import (
 # What the server says of itself: it is leaving, starting, or has no connection left.
 _LOST_STATES = {"57P01", "57P02", "57P03", "53300"}
 # The server answers, and what it answers has a name here: refused this once (cancelled by the
-# time-out, not locked in time, short of memory), no changes, no room, no table.
+# time-out, not locked in time, short of memory), no changes, no room, no table, no column.
 _REFUSALS: dict[str, type[UnavailableError]] = {
     "57014": DatabaseBusyError,
     "55P03": DatabaseBusyError,
@@ -25,6 +25,7 @@ _REFUSALS: dict[str, type[UnavailableError]] = {
     # Its disk cannot be read or written.
     "58030": DatabaseUnavailableError,
     "42P01": SchemaMismatchError,
+    "42703": SchemaMismatchError,
     # A privilege is missing, which `migrate` grants.
     "42501": SchemaMismatchError,
 }
@@ -34,6 +35,8 @@ _SQLITE_REFUSALS: dict[str, type[UnavailableError]] = {
     "readonly database": DatabaseReadOnlyError,
     "disk is full": DatabaseFullError,
     "no such table": SchemaMismatchError,
+    "no such column": SchemaMismatchError,
+    "has no column named": SchemaMismatchError,
 }
 # Serialisation failure, deadlock, and what a row refers to gone since it was looked up: the same
 # again may well succeed, or is refused with the reason.

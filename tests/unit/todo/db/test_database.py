@@ -78,7 +78,13 @@ def test_only_a_lost_database_counts_as_failure(error: Exception, verdict: Outco
         (wrap(exc.OperationalError, "58030"), "database-unavailable"),
         (wrap(exc.OperationalError, None, "database or disk is full"), "database-full"),
         (wrap(exc.ProgrammingError, "42P01"), "schema-mismatch"),
+        (wrap(exc.ProgrammingError, "42703"), "schema-mismatch"),
         (wrap(exc.OperationalError, None, "no such table: task"), "schema-mismatch"),
+        (wrap(exc.OperationalError, None, "no such column: color"), "schema-mismatch"),
+        (
+            wrap(exc.OperationalError, None, "task has no column named color"),
+            "schema-mismatch",
+        ),
         (wrap(exc.OperationalError, "53300"), "database-unavailable"),
         (wrap(exc.OperationalError, None, "disk I/O error"), "database-unavailable"),
         (ConnectionError("each is closed as soon as it is made"), "database-unavailable"),
