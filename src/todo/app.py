@@ -90,7 +90,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
         settings: The environment.
         tokens: Verifies bearer tokens.
     """
-    database = Database(settings)
+    database = Database(settings, checks_schema=True)
     health = Health(database)
     metrics = Metrics(database)
     if settings.ai_url is not None:

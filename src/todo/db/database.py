@@ -39,9 +39,16 @@ _OLDEST_PROGRAM = Statement(text("SELECT oldest_program FROM schema_compatibilit
 
 
 class Database:
-    """The engine and its guard; lives as long as the process."""
+    """The engine and its guard; lives as long as the process.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: Where it is, and its limits.
+        checks_schema: Refuse sessions while the schema is one that this program does not work with.
+    """
+
+    def __init__(self, settings: Settings, *, checks_schema: bool = False) -> None:
+        self._checks_schema = checks_schema
+        self._schema_is_right = not checks_schema
         self.is_sqlite = settings.url.drivername.startswith(SQLITE)
         self._timeout_s = settings.database_statement_timeout_s + 1
         arguments = connect_arguments(settings)
@@ -112,7 +119,7 @@ class Database:
             DatabaseBusyError: No connection became free, or the statement took too long.
             DatabaseReadOnlyError: It takes no changes.
             DatabaseFullError: It has no room for changes.
-            SchemaMismatchError: A table is missing.
+            SchemaMismatchError: A table is missing, or the schema is not for this program.
         """
         return self._session(self._checkouts.reads, accounts, transaction=False)
 
@@ -130,8 +137,15 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def _session(
-        self, gate: AccountGate, accounts: tuple[str, ...], *, transaction: bool
+        self,
+        gate: AccountGate,
+        accounts: tuple[str, ...],
+        *,
+        transaction: bool,
+        any_schema: bool = False,
     ) -> AsyncIterator[Session]:
+        if not self._schema_is_right and not any_schema:
+            await self._check_schema()
         kind = SqliteSession if self.is_sqlite else PostgresSession
         try:
             admission = await gate.admit(accounts)
@@ -191,12 +205,20 @@ class Database:
         revision = await self._find_text(_REVISION)
         # The table is as old as the revision after which programs read it.
         oldest = await self._find_text(_OLDEST_PROGRAM) if revision > EXPECTED_REVISION else ""
-        self.schema_version = SchemaVersion(revision, oldest)
-        return self.schema_version
+        version = self.schema_version = SchemaVersion(revision, oldest)
+        self._schema_is_right = version.supports() or not self._checks_schema
+        return version
+
+    async def _check_schema(self) -> None:
+        """Look at the schema before it is used: a write would succeed where a meaning changed."""
+        version = await self.fetch_schema_version()
+        if not version.supports():
+            raise SchemaMismatchError(version.mismatch)
 
     async def _find_text(self, statement: Statement) -> str:
+        session_of = self._session(self._checkouts.reads, (), transaction=False, any_schema=True)
         try:
-            async with self.reading() as session:
+            async with session_of as session:
                 row = await session.find(statement, {})
         except SchemaMismatchError:
             return ""

@@ -47,6 +47,29 @@ def test_a_program_serves_a_later_schema_that_works_with_it(url: str, tmp_path: 
         assert service.get_check("readyz").status_code == 200
 
 
+def test_a_program_refuses_requests_while_the_schema_is_for_a_later_one(url: str) -> None:
+    execute(url, "UPDATE alembic_version SET version_num = '9999'")
+    execute(url, "UPDATE schema_compatibility SET oldest_program = '9999'")
+
+    with open_service({"TODO_DATABASE_URL": url}) as service:
+        service.wait_for("listening")
+        with service.client(service.token()) as client:
+            refused = client.post("/api/v1/tasks", json={"title": "milk"})
+            execute(url, "UPDATE schema_compatibility SET oldest_program = '0013'")
+            service.wait_ready()
+            stored = client.get("/api/v1/tasks").json()["items"]
+            created = client.post("/api/v1/tasks", json={"title": "milk"})
+            # Another program changed the schema under the running one.
+            execute(url, "UPDATE schema_compatibility SET oldest_program = '9999'")
+            service.wait_not_ready()
+            stopped = client.get("/api/v1/tasks")
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "schema-mismatch")
+    assert "which needs a program for revision 9999 or later" in refused.json()["detail"]
+    assert (stored, created.status_code) == ([], 201)
+    assert (stopped.status_code, stopped.json()["code"]) == (503, "schema-mismatch")
+
+
 def test_a_migration_stores_the_oldest_program(url: str) -> None:
     # As if a migration had been added that older programs do not work with.
     execute(url, "UPDATE schema_compatibility SET oldest_program = '0000'")
