@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from tests.integration import schema_sources
 from tests.integration.certificates import Authority
 from tests.machine_clock import wait_until
 
@@ -53,6 +54,11 @@ def unprivileged() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
+def name_of(url: str) -> str:
+    """Return the name of the database that an address leads to."""
+    return url.rpartition("?")[0].rpartition("/")[2]
+
+
 class Cluster:
     """One cluster; may be stopped, started and suspended at will."""
 
@@ -61,6 +67,7 @@ class Cluster:
         self._programs = find_postgres()
         self._server: subprocess.Popen[bytes] | None = None
         self._databases = 0
+        self._template = ""
         self._port = 5432
         self._network: list[str] = ["-c", "listen_addresses="]
 
@@ -173,15 +180,31 @@ class Cluster:
                 os.kill(pid, number)
 
     def make_database(self, owner: str = BACKEND_ROLE) -> str:
-        """Create an empty database that a role owns; return its address for that role."""
+        """Create an empty database that a role owns; return its address for that role.
+
+        With `schema_sources.VARIABLE` it has their schema.
+        """
+        if self._databases == 0:
+            self._create_roles()
+        sources = schema_sources.find_sources()
+        if sources and not self._template:
+            url = self._create_database(owner, "template1")
+            schema_sources.migrate_by(sources, url)
+            self._template = name_of(url)
+        return self._create_database(owner, self._template or "template1")
+
+    def _create_roles(self) -> None:
+        with self.connect("postgres") as connection:
+            connection.execute(f"CREATE ROLE {BACKEND_ROLE} LOGIN PASSWORD 'open sesame'")
+            connection.execute(f"CREATE ROLE {OWNER_ROLE} LOGIN")
+            connection.execute(f"GRANT {BACKEND_ROLE} TO {OWNER_ROLE}")
+
+    def _create_database(self, owner: str, template: str) -> str:
         self._databases += 1
         name = f"todo{self._databases}"
+        statement = f"CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}"
         with self.connect("postgres") as connection:
-            if self._databases == 1:
-                connection.execute(f"CREATE ROLE {BACKEND_ROLE} LOGIN PASSWORD 'open sesame'")
-                connection.execute(f"CREATE ROLE {OWNER_ROLE} LOGIN")
-                connection.execute(f"GRANT {BACKEND_ROLE} TO {OWNER_ROLE}")
-            connection.execute(f"CREATE DATABASE {name} OWNER {owner}".encode())
+            connection.execute(statement.encode())
         return f"postgresql+psycopg://{owner}@/{name}?host={self.root}"
 
     def hand_over(self, url: str) -> str:
@@ -193,7 +216,7 @@ class Cluster:
         Returns:
             Its address for the owner.
         """
-        name = url.rpartition("?")[0].rpartition("/")[2]
+        name = name_of(url)
         for statement in (
             f"ALTER DATABASE {name} OWNER TO {OWNER_ROLE}",
             f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
@@ -204,7 +227,7 @@ class Cluster:
 
     def query(self, url: str, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement as the superuser in the database of an address."""
-        name = url.rpartition("?")[0].rpartition("/")[2]
+        name = name_of(url)
         with self.connect(name) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.integration import schema_sources
 from tests.integration.cluster import BACKEND_ROLE, Cluster, open_cluster
 from tests.integration.service import Service, open_service
 from tests.integration.tokens import Open
@@ -59,6 +60,8 @@ def postgres_service(cluster: Cluster) -> Iterator[Service]:
 
 def migrate_as_owner(url: str) -> None:
     """Migrate in the owner's role, for the backend's."""
+    if sources := schema_sources.find_sources():
+        schema_sources.migrate_by(sources, url, BACKEND_ROLE)
     migrate(Settings(database_url=url, database_backend_role=BACKEND_ROLE), print)
 
 

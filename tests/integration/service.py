@@ -18,6 +18,7 @@ from unittest import mock
 
 import httpx
 
+from tests.integration import schema_sources
 from tests.machine_clock import CLOCK, wait_until
 from todo import admin
 from todo.auth.tokens import TokenVerifier
@@ -59,7 +60,9 @@ def make_environment(folder: Path, options: Mapping[str, str]) -> dict[str, str]
         "TODO_TOKEN_SECRET_FILE": str(secret),
         **options,
     }
-    return {name: value for name, value in environment.items() if value != UNSET}
+    environment = {name: value for name, value in environment.items() if value != UNSET}
+    schema_sources.prepare_sqlite(environment)
+    return environment
 
 
 def run_admin(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
