@@ -7,9 +7,10 @@ title, so a condition or a "not" decides nothing; a phrase that fits several tas
 import re
 from unicodedata import category
 
-from todo.assistant.rules.decision import Decision, Intent
+from todo.assistant.rules.decision import Decision, Intent, TaskName
 from todo.assistant.rules.line import Line, make_line
 from todo.assistant.rules.task_match import Match, TaskIndex, join_matches, split_parts
+from todo.assistant.rules.vocabulary import COMMANDS, PHRASE_FILLERS, VERBS
 from todo.assistant.rules.words import is_past, same_verbs, split_words, stem, stems
 
 _MARKS = (
@@ -57,6 +58,35 @@ _I_DID = re.compile(
 _WAS_DONE = re.compile(
     rf"(?P<x>\S.*?) (?:is|are|was|were|got|has been|have been) {_SOON}(?P<verb>[a-z]+)"
 )
+# "the lamp fixed", but "Tom called" says what Tom did, and so may "the dog walked".
+_OBJECT_DONE = re.compile(r"(?P<x>\S.*?) (?P<verb>[a-z]+)")
+_OF_PERSONS = frozenset(
+    map(
+        stem,
+        (
+            *("apply", "ask", "attend", "call", "contact", "decide", "drive", "email", "follow"),
+            *("go", "help", "invite", "jog", "join", "learn", "leave", "mail", "meet", "message"),
+            *("move", "phone", "practice", "practise", "register", "remind", "reply", "ride"),
+            *("ring", "run", "shop", "start", "stop", "study", "subscribe", "swim", "talk"),
+            *("teach", "text", "thank", "train", "try", "turn", "visit", "walk", "write"),
+        ),
+    )
+)
+# "the milk is finished" says as well that there is none left.
+_FINISHED = re.compile(
+    r".* finished|(?:(?:i|we)(?:'ve| have)? )?(?:just |finally |already )*finished (?!with\b).*"
+)
+_GETS = frozenset(
+    map(
+        stem,
+        (
+            *("borrow", "buy", "collect", "fetch", "get", "grab", "need", "order", "pick"),
+            *("purchase", "refill", "renew", "replace", "restock", "top"),
+        ),
+    )
+)
+_SHOPPING = re.compile(r"shop|grocer|supermarket|market|food|pantry|\bbuy", re.IGNORECASE)
+_BOUGHT = frozenset({"bought", "purchased"})
 _REOPEN = re.compile(
     r"(?:reopen|re-open|uncheck|untick|un-check|uncomplete|unfinish|restore) (?P<x>\S.*)"
     r"|(?:mark|set) (?P<y>\S.*?) (?:as )?(?:not (?:yet )?(?:done|completed?|finished)|undone"
@@ -82,7 +112,7 @@ _DELETE_ALL = re.compile(
     r"|(?:everything|all)(?: (?:on|from|in) (?:my|the) (?:todo |to-do |task )?list))"
 )
 _COMPLETE_ALL = re.compile(
-    rf"complete {_EVERY_TASK}|mark {_EVERY_TASK} (?:as )?{_DONE}"
+    rf"complete (?:everything|{_EVERY_TASK})|mark (?:everything|{_EVERY_TASK}) (?:as )?{_DONE}"
     # "check all tasks" asks for a look.
     rf"|(?:check|tick|cross) off {_EVERY_TASK}|(?:check|tick|cross) {_EVERY_TASK} off"
 )
@@ -162,7 +192,7 @@ def _decide_by_verb(line: Line, text: str, opened: TaskIndex) -> Decision | None
     tries = (pattern.fullmatch(text) for pattern in (_I_DID, _WAS_DONE))
     found = next((each for each in tries if each is not None and is_past(each["verb"])), None)
     if found is None:
-        return None
+        return _decide_by_object(line, text, opened)
     is_bare = "who" in found.groupdict() and found["who"] is None
     if is_bare and _SAY_DONE.fullmatch(text):
         # "finished the report" says nothing about its verb.
@@ -175,6 +205,22 @@ def _decide_by_verb(line: Line, text: str, opened: TaskIndex) -> Decision | None
         others = [_match_part(found["verb"], part, opened, is_bare=is_bare) for part in parts[1:]]
         match = join_matches([*first, *others]) if parts else match
     return _decide("complete", match)
+
+
+def _decide_by_object(line: Line, text: str, opened: TaskIndex) -> Decision | None:
+    """Return the task of "the form submitted", which has all words of its title."""
+    found = _OBJECT_DONE.fullmatch(text)
+    if found is None or not is_past(found["verb"]) or stem(found["verb"]) in _OF_PERSONS:
+        return None
+    phrase = line.cut(found)
+    match = _match_verb(found["verb"], phrase, opened, is_bare=True)
+    if len(match.found) != 1:
+        return None
+    title = match.found[0].title
+    thing = title.partition(" ")[2]
+    # "Tom paid" is not about "Pay Tom".
+    is_name = any(word[:1].isupper() for word in thing.split())
+    return None if is_name or not _is_same(thing, phrase) else _decide("complete", match)
 
 
 def _match_part(verb: str, part: str, opened: TaskIndex, *, is_bare: bool) -> Match:
@@ -195,9 +241,11 @@ def _match_verb(verb: str, phrase: str, opened: TaskIndex, *, is_bare: bool) -> 
         is_bare: Nothing says who did it. Then the verb must be the first word of the title, and
             not in the same form: "read the novel" may be said of what is to be done.
     """
-    words = stems(_cut_articles(phrase))
+    said = split_words(_cut_articles(phrase))
+    words = [stem(word) for word in said if word not in PHRASE_FILLERS]
+    links = {word for word in said if word in PHRASE_FILLERS}
     for same in same_verbs(verb) if words else ():
-        match = opened.match_words([same, *words])
+        match = _keep_linked(opened.match_words([same, *words]), links)
         if match and is_bare:
             fitting = match.found or match.candidates
             first = [split_words(task.title)[0] for task in fitting]
@@ -205,7 +253,46 @@ def _match_verb(verb: str, phrase: str, opened: TaskIndex, *, is_bare: bool) -> 
                 return Match()
         if match:
             return match
-    return Match()
+    return _match_bought(verb, phrase, opened)
+
+
+def _keep_linked(match: Match, links: set[str]) -> Match:
+    """Return the tasks whose titles have these words: "read about Dune" is not "Read Dune"."""
+    fitting = [
+        task for task in match.found or match.candidates if links <= set(split_words(task.title))
+    ]
+    is_sure = bool(match.found) and len(fitting) == len(match.found)
+    return Match(tuple(fitting)) if is_sure or len(fitting) == 1 else Match((), tuple(fitting))
+
+
+def _match_bought(verb: str, phrase: str, opened: TaskIndex) -> Match:
+    """Return the task that is only a thing: "bought milk" is about "milk"."""
+    if verb not in _BOUGHT and verb != "got":
+        return Match()
+    found = opened.match(phrase).found
+    is_thing = all(
+        _is_same(task.title, phrase) and (verb in _BOUGHT or _is_shopping(task)) for task in found
+    )
+    return Match(found) if is_thing else Match()
+
+
+def _is_shopping(task: TaskName) -> bool:
+    return task.list_name is not None and _SHOPPING.search(task.list_name) is not None
+
+
+def _is_same(title: str, phrase: str) -> bool:
+    return set(stems(_cut_articles(title))) == set(stems(_cut_articles(phrase)))
+
+
+def _can_be_used_up(task: TaskName, text: str) -> bool:
+    """Return whether "finished" can say of a task that there is none left of its thing."""
+    words = split_words(task.title)
+    if words and stem(words[0]) in _GETS:
+        return True
+    is_thing = not words or words[0] not in VERBS | COMMANDS
+    # Without a list, "the presentation is finished" is as unclear as "the milk is finished".
+    is_unclear = task.list_name is None and text.endswith("finished")
+    return is_thing and (_is_shopping(task) or is_unclear)
 
 
 def _decide_by_phrase(line: Line, text: str, opened: TaskIndex) -> Decision | None:
@@ -214,6 +301,12 @@ def _decide_by_phrase(line: Line, text: str, opened: TaskIndex) -> Decision | No
         found = pattern.fullmatch(text)
         if found is not None:
             match = opened.match(_cut_phrase(line, found))
+            if match and _FINISHED.fullmatch(text):
+                doubtful = [
+                    task for task in match.found or match.candidates if _can_be_used_up(task, text)
+                ]
+                if doubtful:
+                    return Decision("help", "used-up", fields={"title": doubtful[0].title})
             if match:
                 return _decide("complete", match)
     return None

@@ -52,10 +52,18 @@ def _say_only_tasks(fields: Mapping[str, Any]) -> str:
     )
 
 
+def _say_used_up(fields: Mapping[str, Any]) -> str:
+    return (
+        "That can mean that the task is done, or that there is none left, so nothing was changed."
+        f" If it is done, write complete {quote(fields['title'], _LENGTH)}."
+    )
+
+
 _TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "unknown-list": _say_unknown_list,
     "unknown-task": _say_unknown_task,
     "other-state": _say_other_state,
     "only-tasks": _say_only_tasks,
+    "used-up": _say_used_up,
     "none-chosen": lambda _fields: "Nothing was changed.",
 }

@@ -38,6 +38,14 @@ from todo.assistant.turn.refusal_text import find_refusal
                 " with the quotation marks."
             ),
         ),
+        (
+            "used-up",
+            {"title": "milk"},
+            (
+                "That can mean that the task is done, or that there is none left, so nothing was"
+                ' changed. If it is done, write complete "milk".'
+            ),
+        ),
         ("none-chosen", {}, "Nothing was changed."),
         ("greeting", {}, None),
     ],
