@@ -83,6 +83,26 @@ def test_a_quotation_keeps_the_list_and_the_due_behind_it(desk: Desk, ann: Calle
     assert (due["due_date"], due["priority"]) == ("2027-03-02", "high")
 
 
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("add pay the plumber p1", 'Added "pay the plumber" (priority high).'),
+        (
+            "add fix the fence @garden #out !low",
+            'Added "fix the fence" (priority low, tags "garden, out").',
+        ),
+        (
+            "add jog on 2027-03-02 8:00 remind me 1 hour before",
+            'Added "jog" (due Tue 2027-03-02 08:00, reminders 60 min before).',
+        ),
+    ],
+)
+def test_an_answer_to_an_addition_shows_what_was_taken_out_of_its_text(
+    desk: Desk, ann: Caller, message: str, line: str
+) -> None:
+    assert desk.ask(desk.hire(), ann, message).response.splitlines()[0] == line
+
+
 def test_a_command_about_no_task_is_no_lack_of_a_model(desk: Desk, ann: Caller) -> None:
     answer = desk.ask(desk.hire(), ann, "complete the harp")
     assert answer.response.startswith('No open task fits "the harp", so nothing was changed.')

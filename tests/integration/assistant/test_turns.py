@@ -8,7 +8,7 @@ import pytest
 from tests.integration.assistant.desk import UNDECIDED, Desk, Model, choose, note, say
 from todo.assistant.rules import engine
 from todo.assistant.rules.decision import Decision, RuleContext
-from todo.assistant.turn import runner
+from todo.assistant.turn import rule_decision, runner
 from todo.assistant.turn.answer import AGENT, EarlierMessage
 from todo.core.caller import Caller
 
@@ -43,9 +43,9 @@ def test_days_are_those_of_the_zone_of_the_person(desk: Desk, ann: Caller) -> No
     desk.set_zone(ann, "Asia/Tokyo")
     desk.add(ann, "call the dentist", "call the plumber", due="2027-03-15 08:30")
     answer = desk.ask(desk.hire(), ann, "complete the call")
-    assert answer.response.splitlines()[1:] == [
-        '- "call the plumber", due 2027-03-15',
-        '- "call the dentist", due 2027-03-15',
+    assert answer.response.splitlines()[1:3] == [
+        '1. "call the plumber", due 2027-03-15',
+        '2. "call the dentist", due 2027-03-15',
     ]
     model = Model("json_schema", choose("none", reply="Hello."))
     desk.ask(desk.hire(model), ann, UNDECIDED)
@@ -129,7 +129,7 @@ def test_rules_do_not_compute_about_many_tasks_on_the_event_loop(
         threads.append(threading.current_thread())
         return engine.decide(message, context)
 
-    monkeypatch.setattr(runner, "decide", decide)
+    monkeypatch.setattr(rule_decision, "decide", decide)
     assistant = desk.hire()
     desk.ask(assistant, ann, "complete one")
     for start in range(0, 300, 50):

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from todo.assistant.rules.decision import TaskName
 from todo.assistant.turn.answer import ToolUse
-from todo.assistant.turn.change_text import Updates
+from todo.assistant.turn.change_text import Updates, describe_marks
 from todo.core.caller import Caller
 from todo.core.errors import ProblemError
 from todo.mcp.quoting import escape, quote
@@ -367,4 +367,6 @@ def _name_task(task: Json, structured: Json) -> str:
         parts.append(f"repeats {task['repeats']}")
     if "list" in task:
         parts.append(f"list {quote(task['list'], _TITLE_LENGTH)}")
+    # Quick add takes them out of the text, which may have meant something else.
+    parts += describe_marks(task)
     return f"{name} ({', '.join(parts)})" if parts else name

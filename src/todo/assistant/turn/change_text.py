@@ -80,6 +80,16 @@ class Updates:
         return _NONE if list_id is None else quote(self.list_names.get(list_id, "unknown"), _LENGTH)
 
 
+def describe_marks(task: Json) -> list[str]:
+    """Return priority, tags and reminders of a task that a tool shows, without what it lacks."""
+    parts = [f"priority {task['priority']}"] if "priority" in task else []
+    if "tags" in task:
+        parts.append(f"tags {_quote(', '.join(task['tags']))}")
+    if "reminders" in task:
+        parts.append(f"reminders {_show_reminders(task['reminders'])}")
+    return parts
+
+
 def _describe(label: str, old: str, new: str) -> str:
     # What differs can be behind the part that is shown.
     return f"{label} {old}{_ARROW}{new}" if old != new else f"{label} changed"

@@ -36,7 +36,7 @@ class _Question:
 
 
 async def decide_by_rules(
-    message: str, context: RuleContext, history: Sequence[EarlierMessage], *, has_model: bool
+    message: str, context: RuleContext, history: Sequence[EarlierMessage], *, explains: bool
 ) -> Decision | None:
     """Return what rules decide; about many tasks in a thread: it takes up to a third of a second.
 
@@ -44,15 +44,15 @@ async def decide_by_rules(
         message: What the person wrote.
         context: What the rules know.
         history: The messages before, oldest first.
-        has_model: A model can decide what rules leave open. Without one, the decision explains why
-            a command does nothing.
+        explains: The decision can explain why a command does nothing: no model decides what rules
+            leave open.
     """
     arguments = (message, context, history)
     if len(context.tasks) < _MANY_TASKS:
         found = _decide(*arguments)
     else:
         found = await asyncio.to_thread(_decide, *arguments)
-    return found if found is not None or has_model else await explain_command(message, context)
+    return await explain_command(message, context) if found is None and explains else found
 
 
 async def explain_command(message: str, context: RuleContext) -> Decision | None:

@@ -122,8 +122,9 @@ class Assistant:
             return
         context = await read_context(self._state.database, caller, turn.now, open_plan)
         turn.use_context(context)
-        has_model = self._model is not None
-        decision = await decide_by_rules(message, context.rules, turn.history, has_model=has_model)
+        # Without the scope, no task is known: it may exist.
+        explains = self._model is None and "read" in caller.scopes
+        decision = await decide_by_rules(message, context.rules, turn.history, explains=explains)
         if decision is not None:
             await turn.carry_out(decision)
         elif self._model is None:
@@ -241,7 +242,9 @@ class _Turn:
 
     async def _ask(self, model: BoundedModel, message: str, context: TurnContext) -> None:
         made = await ask_for_decision(model, context.rules, self.history, message)
-        decision = made.decision or await explain_command(message, context.rules)
+        decision = made.decision
+        if decision is None and "read" in self._tools.caller.scopes:
+            decision = await explain_command(message, context.rules)
         if decision is None and made.reply:
             await self._response.add_piece(made.reply)
             await self._response.say(answer_text.DECLINED)

@@ -113,6 +113,20 @@ def test_an_answer_says_how_to_take_it_back() -> None:
     )
 
 
+def test_an_answer_shows_what_was_taken_out_of_a_text() -> None:
+    marks = {"priority": "high", "tags": ["home", "a b"], "reminders": [60, 10]}
+    task = {"id": "i", "title": "a", "due_date": "2027-03-01", "list": "Trip", **marks}
+    found = {"tasks": [task], "zone": "UTC", "has_more": False}
+    shown = (
+        '"a" (due Mon 2027-03-01, list "Trip", priority high, tags "home, a b",'
+        " reminders 60, 10 min before)"
+    )
+    assert answer_text.say_changed("Added", found, Updates(), ANN).startswith(f"Added {shown}.")
+    assert answer_text.say_found(found) == f"1 task:\n- {shown}"
+    trick = {**found, "tasks": [{"id": "i", "title": "a", "tags": [_TRICK]}]}
+    assert f'"a" (tags {_QUOTED})' in answer_text.say_found(trick)
+
+
 def test_the_facts_of_calls_are_what_they_changed() -> None:
     def use(tool: str, arguments: dict[str, Any] | None = None, **more: Any) -> ToolUse:  # noqa: ANN401 - JSON
         result = {"tasks": [{"id": "i", "title": "a"}], "zone": "UTC"}

@@ -18,7 +18,7 @@ TASKS = {task.id: task for task in CONTEXT.tasks}
 def decide(
     message: str, history: list[EarlierMessage], context: RuleContext = CONTEXT
 ) -> Decision | None:
-    return asyncio.run(decide_by_rules(message, context, history, has_model=True))
+    return asyncio.run(decide_by_rules(message, context, history, explains=False))
 
 
 def talk(*messages: str, context: RuleContext = CONTEXT) -> Decision | None:
@@ -127,7 +127,7 @@ def test_a_number_means_only_what_the_person_saw() -> None:
 
 def test_without_a_model_a_command_is_explained() -> None:
     message = "complete the harp"
-    made = asyncio.run(decide_by_rules(message, CONTEXT, [], has_model=False))
+    made = asyncio.run(decide_by_rules(message, CONTEXT, [], explains=True))
 
     assert made is not None
     assert made.text == "unknown-task"
@@ -140,6 +140,6 @@ def test_about_many_tasks_the_same_is_decided() -> None:
     assert talk("remove the milk", "1", context=context) == Decision(
         "delete", tasks=(TASKS["milk"],)
     )
-    made = asyncio.run(decide_by_rules("complete the harp", context, [], has_model=False))
+    made = asyncio.run(decide_by_rules("complete the harp", context, [], explains=True))
     assert made is not None
     assert made.text == "unknown-task"
