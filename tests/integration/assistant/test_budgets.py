@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.integration.assistant.desk import UNDECIDED, Desk, Model, choose
+from tests.integration.assistant.desk import UNDECIDED, Desk, Model, choose, note, say
 from tests.integration.assistant.turn_world import STREAM, Play, TurnWorld
 from todo.assistant.model.client import Mode, ModelAnswer, ModelError, TokenCount
 from todo.assistant.turn.runner import Assistant
@@ -79,6 +79,42 @@ def test_a_used_up_budget_of_calls_refuses_the_message(desk: Desk, ann: Caller) 
     with pytest.raises(RateLimitedError, match="1 tool call per hour"):
         desk.ask(assistant, ann, "add buy bread")
     assert set(desk.tasks(ann)) == {"buy milk"}
+
+
+def test_without_calls_left_a_person_can_still_answer_a_plan_and_take_back_changes(
+    desk: Desk, ann: Caller
+) -> None:
+    desk.add(ann, "one", "two")
+    model = Model("tools", *(say("", ("find_tasks", "{}")) for _ in range(9)), say("Done."))
+    assistant = desk.hire(model, ai_tool_calls_per_hour=4)
+    added = desk.ask(assistant, ann, "add three")
+    plans = [desk.ask(assistant, ann, f"delete {name}").plan for name in ("one", "two")]
+    kept, deleted = (str(plan["id"]) for plan in plans if plan is not None)
+    desk.ask(assistant, ann, UNDECIDED)
+    for message in ("add four", "what is due today?", "complete one", UNDECIDED):
+        with pytest.raises(RateLimitedError, match="4 tool calls per hour"):
+            desk.ask(assistant, ann, message)
+    assert 'Write "yes"' in desk.ask(assistant, ann, "which one?", [], kept).response
+    assert desk.ask(assistant, ann, "no", [], kept).response == "Nothing was changed."
+    assert desk.ask(assistant, ann, "yes, delete it", [], deleted).changed
+    assert set(desk.tasks(ann)) == {"one", "three"}
+    undone = desk.ask(assistant, ann, "undo", [note(added)])
+    assert 'removed "three"' in undone.response
+    assert desk.ask(assistant, ann, "help").degraded is None
+    assert set(desk.tasks(ann)) == {"one"}
+
+
+def test_a_reply_without_calls_left_is_not_refused_over_http(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        world.state.assistant = Assistant(world.state, None)
+        added = await world.send("add buy milk").read()
+        of = {"conversation_id": added["conversation_id"]}
+        await world.send("add buy bread", **of).read(429)
+        for message in ("help", "undo"):
+            await world.send(message, **of).read()
+        assert (await world.get("/api/v1/tasks"))["items"] == []
+
+    play(act, ai_tool_calls_per_hour=1)
 
 
 @pytest.mark.parametrize("leaves", [False, True])

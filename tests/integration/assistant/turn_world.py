@@ -83,7 +83,7 @@ class ScriptedAssistant:
     began: "asyncio.Queue[Call]" = field(default_factory=asyncio.Queue)
     refusal: RateLimitedError | None = None
 
-    def check(self, _caller: Caller) -> None:
+    def check(self, _caller: Caller, _message: str) -> None:
         if self.refusal is not None:
             raise self.refusal
 

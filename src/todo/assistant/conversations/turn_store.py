@@ -108,7 +108,7 @@ class TurnStore:
         question: str,
         conversation_id: UUID | None,
         repeatable: Repeatable | None,
-        check: Callable[[Caller], None],
+        check: Callable[[Caller, str], None],
     ) -> None:
         """Prepare.
 
@@ -243,7 +243,7 @@ class TurnStore:
     async def _open(self, work: UnitOfWork) -> StoredResponse:
         """Store the question and a running answer."""
         # Before the account is locked: a client in a loop must not delay its writes.
-        self._check(self._caller)
+        self._check(self._caller, self._question)
         # An export finds conversations by their account.
         messages = ConversationRepository(work.session, self._caller)
         _, [[(size,)]] = await work.lock(self._caller.user, messages.count_bytes())

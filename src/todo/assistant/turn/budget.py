@@ -133,8 +133,12 @@ class Budgets:
         self._prices = (settings.ai_cost_per_million_input, settings.ai_cost_per_million_output)
         self._running: Counter[str] = Counter()
 
-    def check(self, caller: Caller) -> None:
+    def check(self, caller: Caller, *, needs_calls: bool = True) -> None:
         """Refuse a turn that `spend` would refuse; count nothing.
+
+        Args:
+            caller: The person.
+            needs_calls: Whether the turn is useless without tool calls.
 
         Raises:
             RateLimitedError: As `spend`.
@@ -142,18 +146,18 @@ class Budgets:
         for key, most in self._find_running(caller):
             if self._running[key] >= most:
                 raise _refuse_concurrent(most)
-        for limit in (self._calls, self._turns):
+        for limit in (self._calls if needs_calls else None, self._turns):
             if limit is not None:
                 limit.require(caller)
 
     @contextlib.contextmanager
-    def spend(self, caller: Caller) -> Iterator["TurnBudget"]:
-        """Count a turn, which is the block.
+    def spend(self, caller: Caller, *, needs_calls: bool = True) -> Iterator["TurnBudget"]:
+        """Count a turn, which is the block; the arguments are those of `check`.
 
         Raises:
             RateLimitedError: A budget is used up, or too many turns are running.
         """
-        self.check(caller)
+        self.check(caller, needs_calls=needs_calls)
         if self._turns is not None:
             self._turns.take(caller)
         keys = [key for key, _ in self._find_running(caller)]

@@ -37,6 +37,8 @@ OVER_BUDGET = "over-budget"
 _MODEL_LENGTH = 64
 _ANSWERS = frozenset({"confirm", "decline"})
 """To a plan, which then waits no longer."""
+_POSSIBLE_PLANS = tuple(map(frozenset[str], ((), ("delete",), ("complete",))))
+"""A reply depends on what the plan does that waits."""
 _TALK = _ANSWERS | {"find", "help"}
 """They change nothing, so a plan continues to wait."""
 
@@ -85,7 +87,11 @@ class Assistant:
         started_at = time.monotonic()
         outcome = None
         try:
-            with metrics.running_turn(), self._budgets.spend(caller) as budget:
+            needs_calls = _needs_calls(message)
+            with (
+                metrics.running_turn(),
+                self._budgets.spend(caller, needs_calls=needs_calls) as budget,
+            ):
                 own = replace(
                     caller, agent=AGENT, model=None, run_id=caller.run_id or str(new_uuid7())
                 )
@@ -135,13 +141,13 @@ class Assistant:
             model = BoundedModel(self._model, turn.budget, ends_at)
             await turn.use_model(model, self._model_name, message, context)
 
-    def check(self, caller: Caller) -> None:
+    def check(self, caller: Caller, message: str) -> None:
         """Refuse a message for which `run` has no budget, before anything is stored.
 
         Raises:
             RateLimitedError: The person or the token used up a budget.
         """
-        self._budgets.check(caller)
+        self._budgets.check(caller, needs_calls=_needs_calls(message))
 
     def render_left(self, caller: Caller) -> dict[str, str]:
         """Return the header fields with the remaining budgets."""
@@ -158,6 +164,14 @@ class Assistant:
         """Close the connections to the model server."""
         if self._model is not None:
             await self._model.close()
+
+
+def _needs_calls(message: str) -> bool:
+    """Whether a message needs the budget of tool calls, which a model can use up.
+
+    With nothing left, a person can still confirm or discard a plan, and take back what was done.
+    """
+    return all(decide_reply(message, plan) is None for plan in _POSSIBLE_PLANS)
 
 
 class _Turn:

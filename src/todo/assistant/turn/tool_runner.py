@@ -93,7 +93,8 @@ class ToolRunner:
         Args:
             name: Of the tool.
             arguments: For it.
-            is_guarded: False only for what the person has said word by word, and no model decides.
+            is_guarded: False only for what the person has said word by word, and no model decides;
+                it is not counted either.
 
         Raises:
             UnavailableError: The database is not available, and nothing was changed yet.
@@ -131,7 +132,7 @@ class ToolRunner:
         await self.events.tool(use)
 
     async def _call(self, name: str, arguments: Json, *, is_guarded: bool) -> ToolResult:
-        if not self.budget.take_call():
+        if is_guarded and not self.budget.take_call():
             return render_failure(_NO_CALLS_LEFT)
         call = ToolCall(
             self.state,
