@@ -237,15 +237,19 @@ class Desk:
         return [orjson.loads(entry) for entry in reversed(self.runner.run(read()))]
 
     def plan(self, caller: Caller, plan_id: str) -> Plan:
-        """Return a plan."""
+        """Return a plan that is there."""
+        found = self.find_plan(caller, plan_id)
+        assert found is not None
+        return found
+
+    def find_plan(self, caller: Caller, plan_id: str) -> Plan | None:
+        """Return a plan, None without one."""
 
         async def read() -> Plan | None:
             async with self.state.database.reading() as session:
                 return await PlanRepository(session, caller).find(plan_id)
 
-        found = self.runner.run(read())
-        assert found is not None
-        return found
+        return self.runner.run(read())
 
     def tasks(self, caller: Caller, list_id: str | None = None) -> dict[str, dict[str, Any]]:
         """Return the tasks of a user or a list by title."""

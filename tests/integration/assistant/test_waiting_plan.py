@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.integration.assistant.desk import Desk, Model, choose, say
+from tests.integration.assistant.desk import UNDECIDED, Desk, Model, choose, note, say
 from tests.integration.assistant.turn_world import Play, TurnWorld
 from todo.assistant.turn.runner import Assistant
 from todo.core.caller import Caller
@@ -45,7 +45,9 @@ def test_a_message_that_is_neither_an_answer_nor_an_instruction_shows_the_plan_a
     assert (done.changed, done.plan, desk.tasks(ann)) == (True, None, {})
 
 
-@pytest.mark.parametrize("message", ["add two", "complete the one", "undo", "rename one to three"])
+@pytest.mark.parametrize(
+    "message", ["add two", "complete the one", "undo run r1", "rename one to three"]
+)
 def test_another_instruction_drops_the_plan_and_says_so(
     desk: Desk, ann: Caller, message: str
 ) -> None:
@@ -56,6 +58,8 @@ def test_another_instruction_drops_the_plan_and_says_so(
     answer = desk.ask(assistant, ann, message, [], planned.plan["id"])
     assert answer.response.splitlines()[-1].startswith(DROPPED)
     assert answer.plan is None
+    # A button for it, which a front end may still show, must not apply it.
+    assert desk.find_plan(ann, planned.plan["id"]) is None
 
 
 def test_a_question_which_task_is_meant_drops_the_plan(desk: Desk, ann: Caller) -> None:
@@ -79,6 +83,103 @@ def test_another_plan_takes_the_place_of_the_one_before(desk: Desk, ann: Caller)
     assert second.plan is not None
     desk.ask(assistant, ann, "yes", [], second.plan["id"])
     assert set(desk.tasks(ann)) == {"one"}
+
+
+@pytest.mark.parametrize(
+    "message", ["undo", "Undo that!", "no, undo it", "take it back", "roll back the last change"]
+)
+def test_undo_discards_the_plan_that_waits_and_takes_back_nothing_else(
+    desk: Desk, ann: Caller, message: str
+) -> None:
+    desk.add(ann, "one")
+    assistant = desk.hire()
+    added = desk.ask(assistant, ann, "add two")
+    for history in ([], [note(added)]):
+        planned = desk.ask(assistant, ann, "delete one", history)
+        assert planned.plan is not None
+        again = desk.ask(assistant, ann, "ok", [*history, note(planned)], planned.plan["id"])
+        earlier = [*history, note(planned), note(again)]
+        answer = desk.ask(assistant, ann, message, earlier, planned.plan["id"])
+        assert answer.response == "The plan was discarded, so nothing was changed."
+        assert (answer.changed, answer.plan, set(desk.tasks(ann))) == (False, None, {"one", "two"})
+        assert desk.find_plan(ann, planned.plan["id"]) is None
+    desk.ask(assistant, ann, "undo", [note(added), note(answer)])
+    assert set(desk.tasks(ann)) == {"one"}
+
+
+def test_undo_takes_back_what_was_done_by_the_answer_that_has_a_plan(
+    desk: Desk, ann: Caller
+) -> None:
+    desk.add(ann, "one")
+    assistant = desk.hire()
+    adds = ("add_tasks", '{"tasks": [{"title": "two"}]}')
+    deletes = ("delete_tasks", '{"tasks": [{"id": "1"}]}')
+    planned = desk.ask(
+        desk.hire(Model("tools", say("", adds, deletes), say("Done."))), ann, UNDECIDED
+    )
+    assert planned.plan is not None
+    assert planned.changed
+    answer = desk.ask(assistant, ann, "undo", [note(planned)], planned.plan["id"])
+    assert 'removed "two"' in answer.response
+    assert DROPPED in answer.response
+    assert set(desk.tasks(ann)) == {"one"}
+    assert desk.find_plan(ann, planned.plan["id"]) is None
+
+
+@pytest.mark.parametrize("message", ["yes", "no", "ok"])
+def test_a_plan_that_was_applied_by_a_button_is_undone_in_words(play: Play, message: str) -> None:
+    async def act(world: TurnWorld) -> None:
+        world.state.assistant = Assistant(world.state, None)
+        await world.send("add buy milk").read()
+        planned = await world.send("delete buy milk").read()
+        of = {"conversation_id": planned["conversation_id"]}
+        await world.call("POST", f"/api/v1/plans/{planned['plan']['id']}/apply").read()
+        answer = await world.send(message, **of).read()
+        if message != "ok":
+            said = 'The plan was applied already. To take it back, write "undo".'
+            assert answer["response"] == said
+        await world.send("undo", **of).read()
+        (task,) = (await world.get("/api/v1/tasks"))["items"]
+        assert task["title"] == "buy milk"
+
+    play(act)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("yes", "The plan was discarded or is not there any more. Nothing was changed."),
+        ("no", "Nothing was changed."),
+    ],
+)
+def test_an_answer_to_a_plan_that_was_discarded_by_a_button_is_in_words_for_people(
+    play: Play, message: str, said: str
+) -> None:
+    async def act(world: TurnWorld) -> None:
+        world.state.assistant = Assistant(world.state, None)
+        await world.send("add buy milk").read()
+        planned = await world.send("delete buy milk").read()
+        await world.call("DELETE", f"/api/v1/plans/{planned['plan']['id']}").read(204)
+        answer = await world.send(message, conversation_id=planned["conversation_id"]).read()
+        assert answer["response"].startswith(said)
+
+    play(act)
+
+
+def test_a_plan_that_cannot_be_applied_any_more_names_the_task_that_was_changed(
+    desk: Desk, ann: Caller
+) -> None:
+    (task_id,) = desk.add(ann, "the old bike")
+    assistant = desk.hire()
+    planned = desk.ask(assistant, ann, "delete the old bike")
+    assert planned.plan is not None
+    desk.call(ann, "update_tasks", tasks=[{"id": task_id, "title": "the new bike"}])
+    refused = desk.ask(assistant, ann, "yes", [], planned.plan["id"])
+    assert refused.response == (
+        "Tasks have changed since the plan was made. Nothing was changed. Send the request again."
+        '\n- "the old bike" was changed meanwhile'
+    )
+    assert set(desk.tasks(ann)) == {"the new bike"}
 
 
 def test_talk_with_a_model_keeps_the_plan_and_a_change_by_it_drops_it(

@@ -11,7 +11,6 @@ from todo.assistant.rules.decision import TaskName
 from todo.assistant.turn.answer import ToolUse
 from todo.assistant.turn.change_text import Updates, describe_marks
 from todo.core.caller import Caller
-from todo.core.errors import ProblemError
 from todo.mcp.quoting import escape, quote
 from todo.mcp.tool import Json
 from todo.mcp.tools.task_view import render_due
@@ -23,6 +22,7 @@ PLAN_DROPPED = (
     "The earlier plan no longer waits for your confirmation. Repeat its request to get it again."
 )
 DECLINED = "Nothing was changed."
+DISCARDED = "The plan was discarded, so nothing was changed."
 NOTHING_TO_UNDO = "There is nothing to undo."
 EXAMPLES = (
     'For example: "add buy milk tomorrow 17:00 #Home", "what is due today", "complete buy milk",'
@@ -42,17 +42,12 @@ SMALL_TALK = {
 }
 NOT_UNDERSTOOD = f"That was not understood, so nothing was done.\n{EXAMPLES}"
 STOPPED = "The model stopped early. The changes that it made until then stay."
-PLAN_TOO_LONG = "That changes too much for one plan, so nothing of it was done. Name fewer tasks."
 NO_PLAN = "The remaining changes could not be saved for confirmation. Send the message again."
 WHICH_TASK = f"The message does not say which task it means. Nothing was changed.\n{EXAMPLES}"
 WHAT_CHANGE = f"The message does not say what to change. Nothing was changed.\n{EXAMPLES}"
 QUESTION = "Which one do you mean? Nothing was changed."
 _CHOOSE_ONE = "Answer with its number, or with more words of its title."
 _NAME_ONE = "Send the message again, with more words of the title."
-_REFUSED = {
-    404: "It is not there any more. Nothing was changed. Send the request again.",
-    412: "It has changed meanwhile. Nothing was changed. Send the request again.",
-}
 _MAX_SHOWN = 20
 _TITLE_LENGTH = 255
 _SHORTER_TITLES = (60, 30, 15)
@@ -224,7 +219,8 @@ def say_plan(
 ) -> str:
     """Return what waits for the person, and how to decide.
 
-    Deletions come first, and each of them is shown: a long plan must not hide one.
+    What happens to tasks that are there comes before additions, deletions first, and each of these
+    is shown: a long plan must not hide one.
 
     Args:
         plan: The plan.
@@ -233,16 +229,14 @@ def say_plan(
         shared_lists: Ids of the lists that others see.
     """
 
-    def rank(change: Json) -> int:
-        if change["operation"] == "delete":
-            return 0
-        return 1 if change["list_id"] in shared_lists else 2
+    def rank(change: Json) -> tuple[int, bool]:
+        return _rank(change["operation"]), change["list_id"] not in shared_lists
 
     changes = sorted(plan["changes"], key=rank)
-    count = max(_MAX_SHOWN, sum(change["operation"] == "delete" for change in changes))
-    for length in (_TITLE_LENGTH, *_SHORTER_TITLES):
+    count = max(_MAX_SHOWN, sum(change["operation"] != "create" for change in changes))
+    for length in (_TITLE_LENGTH, *_SHORTER_TITLES, 0):
         shown = [f"- {_describe_planned(each, list_names, length)}" for each in changes[:count]]
-        if sum(map(len, shown)) <= _PLAN_LENGTH:
+        if sum(map(len, shown)) + count <= _PLAN_LENGTH:
             break
     more = len(changes[count:]) + plan["changes_omitted"]
     because, counts = " and ".join(reasons), _count_planned(plan["summary"])
@@ -256,12 +250,17 @@ def say_plan(
     return "\n".join(lines)
 
 
+def _rank(operation: str) -> int:
+    """Return the place of an operation in a plan: first what loses most."""
+    return {"delete": 0, "create": 2}.get(operation, 1)
+
+
 def _count_planned(summary: Sequence[Json]) -> str:
-    """Return how many changes of each operation a plan has, deletions first."""
+    """Return how many changes of each operation a plan has, in the order of the plan's text."""
     counts: Counter[str] = Counter()
     for each in summary:
         counts[each["operation"]] += each["count"]
-    ordered = sorted(counts.items(), key=lambda item: item[0] != "delete")
+    ordered = sorted(counts.items(), key=lambda item: _rank(item[0]))
     return ", ".join(
         f"{count} {_NOUNS.get(operation, 'change')}{'s' * (count != 1)}"
         for operation, count in ordered
@@ -272,12 +271,15 @@ def _describe_planned(change: Json, list_names: Mapping[str, str], length: int) 
     """Return one change of a plan, with everything that a person has to know to confirm it."""
     before, after = change["before"] or {}, change["after"] or {}
     verb = _VERBS.get(change["operation"], change["operation"])
-    name = quote(before.get("title") or change["title"] or "", length)
+    name = quote(before.get("title") or change["title"] or "", length or _SHORTER_TITLES[-1])
+    if not length:
+        # There are so many that only their titles have room.
+        return f"{verb} {name}"
     shown = []
     if change["operation"] in {"create", "update"} and after:
         old = before or {**_EMPTY, "title": change["title"]}
         shown = [
-            f"{label} {_show_value(after, field)}"
+            f"{label} {_show_value(after, field, length)}"
             for field, label in _PLANNED_FIELDS.items()
             if after[field] != old[field]
         ]
@@ -287,14 +289,14 @@ def _describe_planned(change: Json, list_names: Mapping[str, str], length: int) 
     return f"{verb} {name} ({', '.join(shown)})" if shown else f"{verb} {name}"
 
 
-def _show_value(after: Json, field: str) -> str:
+def _show_value(after: Json, field: str, length: int) -> str:
     value = after[field]
     if field == "due_at" and value is not None:
         at = datetime.fromisoformat(value).astimezone(check_zone(after["due_zone"]))
         return f"{at:%Y-%m-%d %H:%M} ({after['due_zone']})"
     if isinstance(value, list):
-        return " ".join(quote(str(each), _TAG_LENGTH) for each in value) or "none"
-    return "none" if value is None else quote(str(value), _TITLE_LENGTH)
+        return " ".join(quote(str(each), min(length, _TAG_LENGTH)) for each in value) or "none"
+    return "none" if value is None else quote(str(value), length)
 
 
 def say_applied(results: Json, caller: Caller, *, has_new: bool) -> str:
@@ -308,25 +310,6 @@ def say_applied(results: Json, caller: Caller, *, has_new: bool) -> str:
     count = len(results["results"])
     done = f"Done: {count} change{'s' * (count != 1)}."
     return " ".join([done, *_hint_undo(caller, has_new=has_new)])
-
-
-def say_failed(structured: Json) -> str:
-    """Return why a tool call failed, for the person."""
-    error = structured["error"]
-    lines = [escape(error["message"])]
-    for each in error.get("errors", ()):
-        choices = " or ".join(quote(str(one), _TITLE_LENGTH) for one in each.get("choices", ()))
-        line = f"- {escape(str(each['message']))}"
-        lines.append(f"{line}. Choices: {choices}" if choices else line)
-    return "\n".join(lines)
-
-
-def say_refused(error: ProblemError) -> str:
-    """Return why a plan was not made or not applied."""
-    # The details of these name headers and fields of the API.
-    lines = [_REFUSED.get(error.status, escape(error.detail))]
-    lines += [f"- {escape(str(each['message']))}" for each in error.errors or ()]
-    return "\n".join(lines)
 
 
 def say_candidates(tasks: Sequence[TaskName], *, by_model: bool = False) -> str:

@@ -42,6 +42,11 @@ class TurnContext:
     list_names: Mapping[str, str]
     shared_lists: frozenset[str]
 
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """Titles of the tasks by id."""
+        return {task.id: task.title for task in self.rules.tasks}
+
 
 async def read_context(
     database: Any,  # noqa: ANN401 - todo.db.database.Database, of which tests have another one

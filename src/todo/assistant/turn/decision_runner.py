@@ -1,19 +1,23 @@
 """Carries out a decision about a message, which rules or a model made."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from todo.assistant.rules.decision import Decision
 from todo.assistant.rules.line import is_quotation, unquote
-from todo.assistant.turn import answer_text
+from todo.assistant.turn import answer_text, failure_text
+from todo.assistant.turn.context import read_context
 from todo.assistant.turn.pending_plan import PendingPlans
 from todo.assistant.turn.refusal_text import find_refusal
 from todo.assistant.turn.tool_runner import ToolRunner
 from todo.assistant.turn.undo_target import find_run_to_undo
-from todo.core.errors import ProblemError, UnavailableError
+from todo.core.errors import NotFoundError, ProblemError, UnavailableError
 from todo.mcp.tool import Json, ToolResult
 
 _APPLY = "apply_plan"
 _DELETE = "delete_plan"
+DISCARD = Decision("decline", "undo")
+"""An undo of nothing but the plan that waits."""
 
 
 class DecisionRunner:
@@ -38,6 +42,7 @@ class DecisionRunner:
         self._plans = plans
         self._runs = runs
         self._open_plan = open_plan
+        self._titles: failure_text.Titles = {}
 
     async def run(self, decision: Decision) -> str:
         """Carry out a decision and return the text of the answer.
@@ -74,6 +79,7 @@ class DecisionRunner:
         if not decision.tasks:
             return answer_text.WHICH_TASK
         named = [{"id": task.id, "version": task.version} for task in decision.tasks]
+        self._titles = {task.id: task.title for task in decision.tasks}
         said = answer_text.WHAT_CHANGE
         match decision.intent:
             case "complete":
@@ -81,7 +87,7 @@ class DecisionRunner:
             case "reopen":
                 said = await self._change("complete_tasks", named, "Reopened", reopen=True)
             case "delete":
-                said = _say_failure(await self._tools.propose_deletion(named))
+                said = self._say_failure(await self._tools.propose_deletion(named), named)
             case "reschedule" if decision.text:
                 moved = [{**task, "due": decision.text} for task in named]
                 said = await self._change("reschedule_tasks", moved, "Moved")
@@ -93,7 +99,7 @@ class DecisionRunner:
     async def _change(self, tool: str, tasks: Sequence[Json], verb: str, **more: bool) -> str:
         result = await self._tools.call(tool, {"tasks": list(tasks), **more})
         if result.is_error or "status" in result.structured:
-            return _say_failure(result)
+            return self._say_failure(result, tasks)
         tools = self._tools
         return answer_text.say_changed(verb, result.structured, tools.updates, tools.caller)
 
@@ -103,7 +109,7 @@ class DecisionRunner:
             arguments["query"] = decision.text
         result = await self._tools.call("find_tasks", arguments)
         if result.is_error:
-            return _say_failure(result)
+            return self._say_failure(result)
         return answer_text.say_found(result.structured)
 
     async def _undo(self, decision: Decision) -> str:
@@ -113,16 +119,20 @@ class DecisionRunner:
         if run_id is None:
             return answer_text.NOTHING_TO_UNDO
         result = await tools.call("undo", {"run_id": run_id}, is_guarded=False)
-        return (
-            _say_failure(result) if result.is_error else answer_text.say_undone(result.structured)
-        )
+        if not result.is_error:
+            return answer_text.say_undone(result.structured)
+        context = await read_context(tools.state.database, tools.caller, tools.now, None)
+        self._titles = context.titles
+        return self._say_failure(result)
 
     async def _confirm(self, _decision: Decision) -> str:
         plan_id = self._open_plan
         if plan_id is None:
             return answer_text.NOTHING_PLANNED
         shown = await self._plans.show(plan_id, self._tools.now)
-        has_new = any(each["operation"] == "create" for each in (shown or {}).get("summary", ()))
+        shown = shown or {"summary": (), "changes": ()}
+        has_new = any(each["operation"] == "create" for each in shown["summary"])
+        self._titles = {str(each["id"]): each["title"] or "" for each in shown["changes"]}
         result: Json = {}
 
         async def apply() -> str:
@@ -131,45 +141,48 @@ class DecisionRunner:
             self._tools.changed = True
             return answer_text.say_applied(applied, self._tools.caller, has_new=has_new)
 
-        said = await _explain(apply, result)
+        said = await self._explain(apply, result)
         await self._tools.note(_APPLY, {"plan_id": plan_id}, result)
         return said
 
-    async def _decline(self, _decision: Decision) -> str:
+    async def _decline(self, decision: Decision) -> str:
         plan_id = self._open_plan
         if plan_id is None:
             return answer_text.NOTHING_PLANNED
+        if await self._plans.is_applied(plan_id):
+            return failure_text.PLAN_APPLIED
 
         async def delete() -> str:
-            await self._plans.delete(plan_id)
-            return answer_text.DECLINED
+            with contextlib.suppress(NotFoundError):
+                await self._plans.delete(plan_id)
+            return answer_text.DISCARDED if decision == DISCARD else answer_text.DECLINED
 
         result: Json = {}
-        said = await _explain(delete, result)
+        said = await self._explain(delete, result)
         await self._tools.note(_DELETE, {"plan_id": plan_id}, result)
         return said
 
+    async def _explain(self, action: Callable[[], Awaitable[str]], result: Json) -> str:
+        """Return what an action says, or why the services refuse it.
 
-async def _explain(action: Callable[[], Awaitable[str]], result: Json) -> str:
-    """Return what an action says, or why the services refuse it.
+        Args:
+            action: The action.
+            result: Gets the error, in the form that results of tools have.
 
-    Args:
-        action: The action.
-        result: Gets the error, in the form that results of tools have.
+        Raises:
+            UnavailableError: The database is not available.
+        """
+        try:
+            return await action()
+        except UnavailableError:
+            raise
+        except ProblemError as error:
+            said = failure_text.say_refused(error, self._titles)
+            result["error"] = {"code": error.code, "message": said}
+            return said
 
-    Raises:
-        UnavailableError: The database is not available.
-    """
-    try:
-        return await action()
-    except UnavailableError:
-        raise
-    except ProblemError as error:
-        said = answer_text.say_refused(error)
-        result["error"] = {"code": error.code, "message": said}
-        return said
-
-
-def _say_failure(result: ToolResult) -> str:
-    """Return why a call failed; what waits for the person is said with the plan."""
-    return answer_text.say_failed(result.structured) if result.is_error else ""
+    def _say_failure(self, result: ToolResult, tasks: Sequence[Json] = ()) -> str:
+        """Return why a call failed; what waits for the person is said with the plan."""
+        if not result.is_error:
+            return ""
+        return failure_text.say_failed(result.structured, tasks, self._titles)

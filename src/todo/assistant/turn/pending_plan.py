@@ -12,10 +12,11 @@ from todo.api.responses import StoredResponse
 from todo.api.write import WriteHandler, execute_write
 from todo.assistant.turn.planned_operations import join_operations
 from todo.core.caller import Caller
-from todo.core.errors import BatchFailedError
+from todo.core.errors import BatchFailedError, ProblemError
 from todo.core.timestamps import format_timestamp
 from todo.mcp.tool import Json
 from todo.plans.document import get_status, render_plan
+from todo.plans.errors import PlanOutdatedError
 from todo.plans.outcome import count_outcome
 from todo.plans.repository import PlanRepository
 from todo.plans.service import PlanService, prepare_apply
@@ -25,6 +26,8 @@ from todo.tasks.schemas import MAX_BATCH
 from todo.writes.unit_of_work import UnitOfWork
 
 _SHOWN = ("id", "summary", "changes", "changes_omitted", "expires_at")
+
+_OPERATIONS = "operations."
 
 
 class PlanTooLongError(Exception):
@@ -64,6 +67,7 @@ class PendingPlans:
             failed = {_read_index(str(each["field"])) for each in error.errors or ()}
             others = [each for at, each in enumerate(operations) if at not in failed]
             if not others:
+                _name_tasks(error, operations)
                 raise
             made = await self._make(others, reason, "smaller-plan")
         return {name: made[name] for name in _SHOWN}
@@ -97,6 +101,12 @@ class PendingPlans:
         shown: Json = orjson.loads(render_plan(plan, timestamp))
         return {name: shown[name] for name in (*_SHOWN, "reason")}
 
+    async def is_applied(self, plan_id: str) -> bool:
+        """Whether a plan was applied, here or by another request."""
+        async with self._state.database.reading(self._caller.user) as session:
+            plan = await PlanRepository(session, self._caller).find(plan_id)
+        return plan is not None and plan.applied_at is not None
+
     async def apply(self, plan_id: str) -> Json:
         """Make the changes of a plan, and return their results.
 
@@ -106,6 +116,7 @@ class PendingPlans:
         rules = RuleEvaluation()
         async with self._state.database.reading(self._caller.user) as session:
             await prepare_apply(session, self._caller, rules, plan_id)
+            plan = await PlanRepository(session, self._caller).find(plan_id)
 
         async def act(work: UnitOfWork) -> StoredResponse:
             results = await PlanService(work, rules).apply(plan_id)
@@ -113,7 +124,11 @@ class PendingPlans:
             return StoredResponse(200, results)
 
         with count_outcome(self._state.metrics.count_plan) as outcome:
-            return await self._write(act, "apply")
+            try:
+                return await self._write(act, "apply")
+            except PlanOutdatedError as error:
+                _name_tasks(error, [] if plan is None else orjson.loads(plan.operations))
+                raise
 
     async def delete(self, plan_id: str) -> None:
         """Delete a plan, which changes nothing else.
@@ -135,6 +150,16 @@ class PendingPlans:
         response = await execute_write(self._state, self._caller, act, repeatable)
         found: Json = orjson.loads(response.body or b"{}")
         return found
+
+
+def _name_tasks(error: ProblemError, operations: Sequence[Json]) -> None:
+    """Name tasks in the fields of an error, instead of numbers of operations."""
+    errors = [dict(each) for each in error.errors or ()]
+    for each in errors:
+        if str(each["field"]).startswith(_OPERATIONS):
+            operation = operations[_read_index(str(each["field"]))]
+            each["field"] = f"task/{operation.get('id', 'new')}"
+    error.errors = errors
 
 
 def _read_index(field: str) -> int:

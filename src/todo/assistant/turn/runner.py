@@ -15,12 +15,12 @@ from typing import Any
 from todo.assistant.model.client import ModelClient, ModelError
 from todo.assistant.rules.decision import Decision
 from todo.assistant.rules.reply import decide_reply
-from todo.assistant.turn import answer_text
+from todo.assistant.turn import answer_text, failure_text
 from todo.assistant.turn.answer import AGENT, EarlierMessage, Events, TurnAnswer
 from todo.assistant.turn.bounded_model import BoundedModel, OverBudgetError
 from todo.assistant.turn.budget import Budgets, TurnBudget
 from todo.assistant.turn.context import TurnContext, read_context
-from todo.assistant.turn.decision_runner import DecisionRunner
+from todo.assistant.turn.decision_runner import DISCARD, DecisionRunner
 from todo.assistant.turn.guard import Guard
 from todo.assistant.turn.model_decision import ask_for_decision
 from todo.assistant.turn.pending_plan import PendingPlans, PlanTooLongError
@@ -247,12 +247,20 @@ class _Turn:
 
     async def carry_out(self, decision: Decision) -> None:
         """Do what was decided."""
+        if decision.intent == "undo" and await self._means_plan(decision):
+            decision = DISCARD
         runner = DecisionRunner(self._tools, self._plans, self._runs, self._open_plan)
         said = await runner.run(decision)
         if decision.intent in _ANSWERS:
             self._open_plan = None
         self._is_instruction = self._is_instruction or decision.intent not in _TALK
         await self._response.say(said)
+
+    async def _means_plan(self, undo: Decision) -> bool:
+        """Whether an undo is about the plan that waits, since the last answer did nothing else."""
+        has_changed = any(each.run_id is not None for each in self.history[-1:])
+        is_general = undo.run_id is None and not has_changed
+        return is_general and await self._find_waiting() is not None
 
     async def _ask(self, model: BoundedModel, message: str, context: TurnContext) -> None:
         made = await ask_for_decision(model, context.rules, self.history, message)
@@ -292,6 +300,7 @@ class _Turn:
         plan = await self._find_waiting()
         if plan is not None and (self._is_instruction or self._tools.was_asked_to_change):
             await self._response.say(answer_text.PLAN_DROPPED)
+            await self._drop(str(plan["id"]))
             plan = None
         if self._tools.proposed:
             plan = await self._propose()
@@ -322,6 +331,17 @@ class _Turn:
                 raise
             return None
 
+    async def _drop(self, plan_id: str) -> None:
+        """Delete a plan that waits no longer: a front end may still show a button for it."""
+        try:
+            await self._plans.delete(plan_id)
+        except UnavailableError:
+            if not self._tools.changed:
+                raise
+        except ProblemError:
+            # It was applied or deleted meanwhile, or the token made too many changes.
+            pass
+
     async def _repeat(self, plan: Json) -> None:
         """Show a plan again: the next "yes" is about what was shown last."""
         if self.context is None:
@@ -336,18 +356,22 @@ class _Turn:
             return {}, frozenset()
         return self.context.list_names, self.context.shared_lists
 
+    def _find_titles(self) -> Mapping[str, str]:
+        """Return the titles of the tasks that the message could name."""
+        return {} if self.context is None else self.context.titles
+
     async def _propose(self) -> Json | None:
         reasons = list(self._tools.reasons)
         try:
             plan = await self._plans.make(self._tools.proposed, ", ".join(reasons))
         except PlanTooLongError:
-            await self._response.say(answer_text.PLAN_TOO_LONG)
+            await self._response.say(failure_text.PLAN_TOO_LONG)
         except UnavailableError:
             if not self._tools.changed:
                 raise
             await self._response.say(answer_text.NO_PLAN)
         except ProblemError as error:
-            await self._response.say(answer_text.say_refused(error))
+            await self._response.say(failure_text.say_refused(error, self._find_titles()))
         else:
             await self._response.say(answer_text.say_plan(plan, reasons, *self._find_lists()))
             return plan

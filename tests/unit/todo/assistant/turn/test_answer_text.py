@@ -8,9 +8,7 @@ from todo.assistant.turn import answer_text
 from todo.assistant.turn.answer import ToolUse
 from todo.assistant.turn.change_text import Updates
 from todo.core.caller import Caller
-from todo.core.errors import NotFoundError, ProblemError, VersionMismatchError
 from todo.db.tables import MESSAGE_LENGTH
-from todo.mcp.tool import ToolError, render_failure
 
 ANN = Caller("ann")
 _TRICK = 'x"\nDone. Write "yes"\u202e'
@@ -42,11 +40,11 @@ def test_titles_in_answers_are_quoted_lines() -> None:
 
 
 def test_a_plan_says_why_it_waits_and_how_to_decide() -> None:
-    changes = [_change(operation="complete", title=f"t{n}") for n in range(30)]
+    changes = [_change(operation="create", title=f"t{n}") for n in range(30)]
     text = answer_text.say_plan(_plan(changes, 5), ["it deletes something", "it is large"], {})
     lines = text.splitlines()
-    assert "because it deletes something and it is large: 30 completions. " in lines[0]
-    assert lines[1] == '- complete "t0"'
+    assert "because it deletes something and it is large: 30 additions. " in lines[0]
+    assert lines[1] == '- add "t0"'
     assert lines[-2:] == [
         "- … and 15 more",
         'Write "yes" to do it, or "no" to discard it.',
@@ -64,7 +62,54 @@ def test_a_long_plan_hides_no_deletion() -> None:
         '- complete "ours" (list "Trip")',
         '- complete "t0"',
     ]
-    assert lines[-2] == "- … and 6 more"
+    assert lines[-2] == '- complete "t23"'
+
+
+def test_additions_of_a_long_plan_hide_no_change_of_a_task_that_is_there() -> None:
+    after = {**DOCUMENT, "due_date": None, "title": "b"}
+    before = {**after, "due_date": "2027-03-01"}
+    changes = [
+        *(_change(operation="create", title=f"spam {n}", list_id="l") for n in range(40)),
+        *(
+            _change(operation="update", title=f"own {n}", before=before, after=after)
+            for n in range(28)
+        ),
+        *(_change(operation="reopen", title=f"done {n}") for n in range(3)),
+        _change(operation="create", title="told to others", list_id="shared"),
+        _change(operation="delete", title="old"),
+    ]
+    text = answer_text.say_plan(_plan(changes), ["it is large"], {}, {"shared"})
+    lines = text.splitlines()
+    assert ": 1 deletion, 28 changes, 3 reopenings, 41 additions. " in lines[0]
+    assert lines[1] == '- delete "old"'
+    assert lines[2].startswith('- change "b" (due day none')
+    assert len([line for line in lines if line.startswith(('- change "', '- reopen "'))]) == 31
+    assert lines[-2] == "- … and 41 more"
+
+
+def test_additions_that_others_see_come_first() -> None:
+    changes = [
+        _change(operation="create", title="mine"),
+        _change(operation="create", title="theirs", list_id="l"),
+    ]
+    lines = answer_text.say_plan(_plan(changes), ["x"], {"l": "Trip"}, {"l"}).splitlines()
+    assert [line.split()[2] for line in lines[1:3]] == ['"theirs"', '"mine"']
+
+
+def test_each_of_many_changes_is_within_what_is_stored_of_an_answer() -> None:
+    long = {"description": "d" * 900, "tags": [f"{n}{'t' * 48}" for n in range(20)]}
+    changes = [
+        _change(
+            operation="update",
+            list_id="l",
+            before={**DOCUMENT, "title": f"{n} {'x' * 250}"},
+            after={**DOCUMENT, "title": "y" * 255, "recurrence": "FREQ=DAILY;" * 20, **long},
+        )
+        for n in range(100)
+    ]
+    text = answer_text.say_plan(_plan(changes), ["it is large"], {"l": "y" * 100})
+    assert all(f'- change "{n} x' in text for n in range(100))
+    assert len(text) <= MESSAGE_LENGTH
 
 
 def test_each_of_many_deletions_is_within_what_is_stored_of_an_answer() -> None:
@@ -94,8 +139,8 @@ def test_a_plan_shows_what_a_change_makes_of_a_task_and_where() -> None:
     lines = answer_text.say_plan(_plan(changes), ["x"], {"l": "Trip"}).splitlines()
     assert lines[1:4] == [
         '- change "a" (title "b", tags "x y", due 2027-03-01 09:30 (Europe/Berlin), list "Trip")',
-        '- add "a" (due day "2027-03-01", list "unknown")',
         '- complete "a"',
+        '- add "a" (due day "2027-03-01", list "unknown")',
     ]
 
 
@@ -159,16 +204,6 @@ def test_a_task_that_a_model_changes_many_times_is_one_line() -> None:
     assert answer_text.say_facts(moved, updates, ANN).startswith('Moved "rent" → "t79" (due none ')
 
 
-def test_a_failure_names_what_is_wrong_and_the_choices() -> None:
-    error = ToolError(
-        "Nothing was changed.",
-        "for models only",
-        errors=[{"field": "tasks.0", "message": "two meanings", "choices": ["3 May", "5 March"]}],
-    )
-    text = answer_text.say_failed(render_failure(error).structured)
-    assert text == 'Nothing was changed.\n- two meanings. Choices: "3 May" or "5 March"'
-
-
 def test_a_degraded_answer_has_a_cause_and_examples() -> None:
     for reason, cause in (
         ("not-configured", "No language model is set up"),
@@ -186,14 +221,6 @@ def test_a_degraded_answer_has_a_cause_and_examples() -> None:
 def test_an_answer_without_a_budget_says_when_the_model_is_back(wait_s: float, wait: str) -> None:
     text = answer_text.say_over_budget(wait_s, "5,000 tokens per day")
     assert text == f"0 are left of 5,000 tokens per day; the model is back in about {wait}."
-
-
-@pytest.mark.parametrize("error", [NotFoundError(), VersionMismatchError()])
-def test_a_refused_plan_is_explained_without_words_of_the_api(error: ProblemError) -> None:
-    text = answer_text.say_refused(error)
-
-    assert "Nothing was changed. Send the request again." in text
-    assert "If-Match" not in text
 
 
 @pytest.mark.parametrize(
