@@ -16,7 +16,7 @@ from todo.assistant.rules.engine import MAX_LENGTH
 from todo.assistant.rules.line import Line, make_line
 from todo.assistant.rules.reschedule import cut_due
 from todo.assistant.rules.search import cut_search, is_show
-from todo.assistant.rules.task_match import MAX_CANDIDATES, TaskIndex
+from todo.assistant.rules.task_match import MAX_CANDIDATES, TaskIndex, split_parts
 from todo.assistant.rules.update import cut_fields
 from todo.assistant.rules.vocabulary import (
     COMMANDS,
@@ -46,8 +46,16 @@ _ALL_BUT = re.compile(
 # What keeps a task from being done: "half of the rent", "no answer".
 _EXCEPTION = re.compile(
     r"\b(?:nobody|no one|none|no|half|partly|part of|some of"
-    r"|partially|without|else|every|each day|going to|gonna|about to|tomorrow|trying|tried|try)\b"
+    r"|partially|without|else|every|each day|going to|gonna|about to|tomorrow|trying|tried|try"
+    # A task that is open now was hardly done then.
+    r"|last (?:week|month|year|time|spring|summer|autumn|winter)|(?:week|month|year)s? ago"
+    # Others did it, or it could not be done: "done by Tom", "booked out".
+    r"|by (?!me\b|us\b|myself\b|ourselves\b|now\b|the way\b)|(?:booked|sold) (?:out|up)"
+    r"|fully booked|too late)\b"
 )
+# "I read about Rome" is not "I read Rome".
+_LINKS = frozenset({"about", "after", "around", "into", "like", "of", "over", "through"})
+_JOINT = re.compile(r"\band\b|&|\+|\bplus\b|\bas well as\b", re.IGNORECASE)
 # "check the report is done" asks for a look.
 _LOOKS = re.compile(
     r"\b(?:check|tick|verify|ensure|confirm|sure)\b.* (?:is|are|was|were|has been|have been)"
@@ -58,10 +66,16 @@ _TALK = re.compile(
     r"(?:thanks|thank you|yes|no|i'm|i am|i was|we're|we are|we were)\b"
     r"|(?:i|we)(?:'ve| have)? (?:(?:just|already|finally) )?(?P<verb>[a-z]+)"
 )
+_STATES = frozenset({
+    "am", "ate", "drank", "enjoy", "feel", "felt", "guess", "had", "hate", "heard", "hope", "knew",
+    "know", "like", "love", "saw", "slept", "think", "thought", "was", "were", "wish",
+})  # fmt: skip
 # No addition: what denies or reports, or is about all tasks.
 _DENIAL = re.compile(
     r"n't\b|\b(?:not|never|instead|he|she|they|said|says)\b"
     r"|\b(?:all|every|each)(?: of)?(?: (?:my|the|our))? (?:tasks?|to-?dos?)\b"
+    # "buy low sell high is a good motto".
+    r"|\b(?:is|are|was|were) (?:an?|the|my|our|your|so|such|too|very|really)\b"
 )
 _CONDITION = re.compile(r"\b(?:if|when|once|unless|should|would|maybe|perhaps)\b")
 _ADDS = re.compile(
@@ -159,8 +173,10 @@ def _fill_change(
     words = frozenset(map(stem, split_words(line.text))) - set(
         map(stem, split_words(decision.text))
     )
+    if _has_other_part(decision, line, words):
+        return None
     is_meant = all(_speaks_for(intent, task, line, words) for task in decision.tasks)
-    left = _find_left(decision, line, words)
+    left = _find_left(decision, line.text, words)
     if intent == "complete" and _DONE.search(line.folded) is None and left - _WHEN_DONE:
         # Only the verb says that it is done, so "called Ann about the dentist" is something else.
         return None
@@ -171,6 +187,17 @@ def _fill_change(
         return decision
     candidates = (*decision.tasks, *rivals)[:MAX_CANDIDATES]
     return Decision(intent, decision.text, fields=decision.fields, candidates=candidates)
+
+
+def _has_other_part(decision: Decision, line: Line, words: frozenset[str]) -> bool:
+    """Return whether a part of an enumeration is about none of the tasks: "Ada and the moon"."""
+    first = line.folded.partition(" ")[0]
+    parts = split_parts(line.text) if first in COMMANDS else _JOINT.split(line.text)
+    for part in parts if len(parts) > 1 else ():
+        said = {word for word in split_words(part) if word not in LEFTOVER_FILLERS}
+        if said and _find_left(decision, part, words) == said:
+            return True
+    return False
 
 
 def _is_possible(
@@ -225,11 +252,11 @@ def _speaks_for(intent: Intent, task: TaskName, line: Line, words: frozenset[str
     if cue is None or cue.search(line.folded):
         return True
     return intent == "complete" and any(
-        map(partial(_is_done_by_us, title), _CLAUSE.split(line.folded))
+        map(partial(_is_done_by_us, title, task), _CLAUSE.split(line.folded))
     )
 
 
-def _is_done_by_us(title: Sequence[str], clause: str) -> bool:
+def _is_done_by_us(title: Sequence[str], task: TaskName, clause: str) -> bool:
     """Return whether a clause says that the person did it: "I called mum", not "mum called"."""
     words = clause.replace("'", " ").split()
     for at, word in enumerate(words):
@@ -237,16 +264,24 @@ def _is_done_by_us(title: Sequence[str], clause: str) -> bool:
             if stem(word) == word and not {"i", "we"} & set(words[:at]):
                 # "read the novel" may be said of what is to be done.
                 return False
+            if words[at + 1 : at + 2] and words[at + 1] in _LINKS - {*split_words(task.title)}:
+                return False
             before = [each for each in words[:at] if each not in _BEFORE_VERB - _PASSIVE]
             return not before or before[-1] in _PASSIVE
     return False
 
 
-def _find_left(decision: Decision, line: Line, words: frozenset[str]) -> set[str]:
-    """Return the words of a message that are not explained by a decision."""
+def _find_left(decision: Decision, text: str, words: frozenset[str]) -> set[str]:
+    """Return the words of a text that are not explained by a decision.
+
+    Args:
+        decision: The decision.
+        text: The message, or a part of it.
+        words: The stems of the whole message.
+    """
     explained = {word for task in decision.tasks for word in _shared(_contents(task.title), words)}
     explained |= set(map(stem, split_words(f"{decision.text} {decision.fields}")))
-    left = {word for word in split_words(line.text) if word not in LEFTOVER_FILLERS}
+    left = {word for word in split_words(text) if word not in LEFTOVER_FILLERS}
     cue = _CUES.get(decision.intent)
     return {
         word
@@ -276,19 +311,19 @@ def _find_rivals(
 
 def _is_addition(line: Line, context: RuleContext) -> bool:
     """Return whether a message has something of an addition, and is not about a task."""
-    first = split_words(line.text)[:1]
-    if not first or first[0] in (COMMANDS - {"cancel", "finish", "drop"}) | _MANY:
+    first, *others = split_words(line.text) or [""]
+    if not others or first in (COMMANDS - {"cancel", "finish", "drop"}) | _MANY:
         return False
     said = line.folded.replace("don't let me forget", "").replace("don't forget", "")
     if _DENIAL.search(said) or _LOOKS.search(said) or _is_talk(line) or said.startswith(CHECKS):
         return False
-    if first[0] in ANNOUNCING:
+    if first in ANNOUNCING:
         local = context.now.astimezone(context.zone)
         return decide_addition(line, context, TaskIndex(context.tasks, local)) is not None
     words = frozenset(map(stem, split_words(line.text)))
     if any(_is_duplicate(task, words) for task in context.tasks):
         return False
-    if first[0] in VERBS | COMMANDS or _ADDS.search(line.folded):
+    if first in VERBS | COMMANDS or _ADDS.search(line.folded):
         return True
     read = parse_quick_add(line.text, context.now, context.zone, context.list_names)
     return any(span.kind != "literal" for span in read.spans) and not read.questions
@@ -298,7 +333,7 @@ def _is_talk(line: Line) -> bool:
     found = _TALK.match(line.folded)
     if found is None or _ADDS.search(line.folded):
         return False
-    return found["verb"] is None or is_past(found["verb"])
+    return found["verb"] is None or is_past(found["verb"]) or found["verb"] in _STATES
 
 
 def _is_duplicate(task: TaskName, words: frozenset[str]) -> bool:

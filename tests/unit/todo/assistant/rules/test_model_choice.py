@@ -123,12 +123,43 @@ def test_a_search_has_only_words_that_tasks_have() -> None:
         ("paid the electricity tomorrow", "complete", "electricity"),
         ("I'm paying the electricity tomorrow", "reschedule", "electricity"),
         ("I emailed Omar about something else", "complete", "omar"),
+        ("we read about the left hand of darkness", "complete", "novel"),
+        ("the flights to Lisbon were booked out", "complete", "flights"),
+        ("the flights to Lisbon are sold out, so not booked", "complete", "flights"),
+        ("the plants were watered by Lena", "complete", "plants"),
+        ("I called the dentist last month", "complete", "dentist"),
+        ("I called mum two weeks ago, hm", "complete", "mum"),
+        ("complete mum and the moon landing", "complete", "mum"),
+        ("delete the passport, the visa and the stamps", "delete", "passport"),
+        ("so I watered the plants and the lawn chairs", "complete", "plants"),
     ],
 )
 def test_a_choice_that_the_message_does_not_support_is_dropped(
     message: str, intent: Intent, task: str
 ) -> None:
     assert fill_in(intent, message, task) is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *("cancel", "finish", "buy", "I had a lovely evening today", "we were in Rome on friday"),
+        *("I think friday is fine", "buy cheap is a good rule", "write drunk is my motto"),
+        *("I slept until noon today", "we love the sunday roast"),
+    ],
+)
+def test_talk_is_no_addition_whatever_a_model_chooses(message: str) -> None:
+    assert decide(message, CONTEXT) is None
+    assert fill_in("add", message) is None
+
+
+def test_the_parts_of_an_enumeration_are_all_about_the_chosen_tasks() -> None:
+    message = "so I watered the plants and finally called mum yesterday"
+
+    assert fill_in("complete", message, "plants", "mum") == Decision(
+        "complete", tasks=(TASKS["plants"], TASKS["mum"])
+    )
+    assert fill_in("complete", message, "plants") is None
 
 
 def test_a_choice_among_tasks_that_fit_equally_becomes_a_question() -> None:
