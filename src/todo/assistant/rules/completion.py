@@ -9,7 +9,13 @@ from unicodedata import category
 
 from todo.assistant.rules.decision import Decision, Intent, TaskName
 from todo.assistant.rules.line import Line, make_line
-from todo.assistant.rules.task_match import Match, TaskIndex, join_matches, split_parts
+from todo.assistant.rules.task_match import (
+    EVERY_TASK,
+    Match,
+    TaskIndex,
+    join_matches,
+    split_parts,
+)
 from todo.assistant.rules.vocabulary import COMMANDS, PHRASE_FILLERS, VERBS
 from todo.assistant.rules.words import is_past, same_verbs, split_words, stem, stems
 
@@ -106,15 +112,14 @@ _DELETE = re.compile(
     r"|i (?:don't|do not|no longer) need (?P<z>\S.*?)(?: any ?more)?[,.;]? (?:please )?"
     r"(?:delete|remove|drop|scrap) (?:it|that|them)"
 )
-_EVERY_TASK = r"(?:all|every|each)(?: of)?(?: (?:my|the|our))?(?: open)? (?:tasks?|to-?dos?|items?)"
 _DELETE_ALL = re.compile(
-    rf"(?:delete|remove|erase|clear|purge|trash) (?:everything|all|{_EVERY_TASK}"
+    rf"(?:delete|remove|erase|clear|purge|trash) (?:everything|all|{EVERY_TASK}"
     r"|(?:everything|all)(?: (?:on|from|in) (?:my|the) (?:todo |to-do |task )?list))"
 )
 _COMPLETE_ALL = re.compile(
-    rf"complete (?:everything|{_EVERY_TASK})|mark (?:everything|{_EVERY_TASK}) (?:as )?{_DONE}"
+    rf"complete (?:everything|{EVERY_TASK})|mark (?:everything|{EVERY_TASK}) (?:as )?{_DONE}"
     # "check all tasks" asks for a look.
-    rf"|(?:check|tick|cross) off {_EVERY_TASK}|(?:check|tick|cross) {_EVERY_TASK} off"
+    rf"|(?:check|tick|cross) off {EVERY_TASK}|(?:check|tick|cross) {EVERY_TASK} off"
 )
 _TASK_NOUN = re.compile(
     r"\b(?:task|tasks|todo|todos|to-do|item|items|entry|reminder|one)\b|\A(?:all|every|both)\b"

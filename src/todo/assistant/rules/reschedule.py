@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from todo.assistant.rules.decision import Decision, RuleContext
 from todo.assistant.rules.line import Line
-from todo.assistant.rules.task_match import Match, TaskIndex
+from todo.assistant.rules.task_match import EVERY_TASK, Match, TaskIndex
 from todo.quickadd.moves import parse_new_due
 
 _MOVE = (
@@ -52,6 +52,10 @@ _INSTEAD = re.compile(r"(?P<x>\S.*?),? instead")
 _BEFORE_DUE = re.compile(
     r"(?:(?:forward|back|out|off|up|on|over|due|it) )?(?:to|until|till|for|on|by|at|onto) "
 )
+_ARROW = re.compile(r"(?P<x>\S.*?) ?(?:->|=>|\u2192) ?(?:(?:on|by|at|to|until) )?(?P<due>\S.*)")
+# "do everything on friday" moves nothing.
+_OF_ALL = re.compile(r"(?:move|push|postpone|reschedule|shift|delay|defer|snooze|put off|bump) ")
+_ALL = re.compile(rf"everything|{EVERY_TASK}")
 _LAST_WORDS = 7
 _LONGEST_DUE = 60
 
@@ -66,7 +70,7 @@ def decide_reschedule(line: Line, context: RuleContext, index: TaskIndex) -> Dec
         return _decide(index.match(line.cut(removed, group)), "none")
     for phrase, due in _find_distances(line):
         if _is_due(due, context):
-            decision = _decide(index.match(phrase), due)
+            decision = _decide(_match(phrase, line, index), due)
             if decision is not None:
                 return decision
     return _decide_to(line, context, index)
@@ -110,10 +114,20 @@ def _decide_to(line: Line, context: RuleContext, index: TaskIndex) -> Decision |
     tries += [text] if says_instead else []
     for attempt in tries:
         for phrase, due in _split(attempt, context):
-            decision = _decide(index.match(phrase), due)
+            decision = _decide(_match(phrase, line, index), due)
             if decision is not None:
                 return decision
+    arrow = _ARROW.fullmatch(line.folded)
+    if arrow is not None and _is_due(line.cut(arrow, "due"), context):
+        return _decide(index.match(line.cut(arrow)), line.cut(arrow, "due"))
     return None
+
+
+def _match(phrase: str, line: Line, index: TaskIndex) -> Match:
+    """Return the tasks of a phrase, which can be all of the person."""
+    if _OF_ALL.match(line.folded) and _ALL.fullmatch(phrase.lower()):
+        return index.match(phrase) or Match(index.find_own())
+    return index.match(phrase)
 
 
 def _without_instead(line: Line) -> tuple[str, bool]:

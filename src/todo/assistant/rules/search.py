@@ -81,8 +81,11 @@ _ABOUT = re.compile(
 _ARTICLE = re.compile(r"\A(?:my|the|our) ")
 _OF_LISTS = re.compile(
     r"(?:list|show|show me|what|what are|which|how many|see|display|view|name)"
-    r" (?:(?:all|of|my|the|our) )*lists\b.*"
+    r" (?:(?:all|of|my|the|our) )*lists\b"
+    r"(?: (?:do (?:i|we) have|are there|exist|(?:i|we) have|there are))?(?P<more>.+)?"
 )
+# "tasks without a due date", "my urgent tasks".
+_TASKS = re.compile(r"(?:\S+ ){0,4}(?:tasks|todos|to-dos)(?: .*)?")
 _MAX_NAME_WORDS = 6
 
 
@@ -91,15 +94,18 @@ def decide_find(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
     searched = _SEARCH.fullmatch(line.folded)
     if searched is not None and not line.is_question:
         return _search(line, searched, context, index)
+    text = line.folded.rstrip(" ?!.")
+    of_lists = _OF_LISTS.fullmatch(text)
+    if of_lists is not None:
+        names = (*context.list_names, *context.read_only_lists)
+        return None if of_lists["more"] else Decision("help", "lists", fields={"names": names})
     shown = _SHOW.match(line.folded)
     is_show = shown is not None and not line.is_question
     if not (
         is_show or line.is_question or line.folded in {"agenda", "tasks", "my tasks", "overview"}
     ):
-        return None
-    text = line.folded.rstrip(" ?!.")
-    if _OF_LISTS.fullmatch(text):
-        return None
+        is_about = _TASKS.fullmatch(text) is not None
+        return _decide_by_filters(line, text, 0, context, index) if is_about else None
     if shown is None and _ASK.match(text) is None and _OF_TASK.match(text) is None:
         return _decide_about_task(line, index) if line.is_question else Decision("find")
     start = shown.end() if shown is not None else 0

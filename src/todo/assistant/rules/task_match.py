@@ -16,6 +16,8 @@ from todo.assistant.rules.vocabulary import PHRASE_FILLERS, TASK_NOUNS
 from todo.assistant.rules.words import is_near, split_words, stem
 
 MAX_CANDIDATES = 10
+EVERY_TASK = r"(?:all|every|each)(?: of)?(?: (?:my|the|our))?(?: open)? (?:tasks?|to-?dos?|items?)"
+"""A pattern of all tasks of a person, which only some commands can be about."""
 _MAX_WORDS = 25
 _MAX_PARTS = 10
 _TITLE_LENGTH = 300

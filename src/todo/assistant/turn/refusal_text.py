@@ -1,4 +1,4 @@
-"""Texts of answers to messages that rules understand, and that change nothing."""
+"""Texts of answers to messages that rules understand, and that neither change nor find tasks."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,6 +7,7 @@ from todo.mcp.quoting import quote
 
 _LENGTH = 255
 """Of a title or a name."""
+_MAX_LISTS = 30
 
 
 def find_refusal(kind: str, fields: Mapping[str, Any]) -> str | None:
@@ -59,11 +60,19 @@ def _say_used_up(fields: Mapping[str, Any]) -> str:
     )
 
 
+def _say_lists(fields: Mapping[str, Any]) -> str:
+    names = [quote(name, _LENGTH) for name in fields["names"]]
+    shown = names[:_MAX_LISTS]
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return f"Your lists: {', '.join(shown)}{more}." if names else "No lists were found."
+
+
 _TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "unknown-list": _say_unknown_list,
     "unknown-task": _say_unknown_task,
     "other-state": _say_other_state,
     "only-tasks": _say_only_tasks,
     "used-up": _say_used_up,
+    "lists": _say_lists,
     "none-chosen": lambda _fields: "Nothing was changed.",
 }

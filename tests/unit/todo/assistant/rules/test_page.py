@@ -15,7 +15,8 @@ INTENTS = {
     "delete": {"delete"},
     "move": {"reschedule"},
     "change": {"update"},
-    "find": {"find"},
+    # A question about lists is answered with their names.
+    "find": {"find", "help"},
     "undo, confirm": {"undo", "confirm", "decline"},
 }
 

@@ -46,6 +46,8 @@ from todo.assistant.turn.refusal_text import find_refusal
                 ' changed. If it is done, write complete "milk".'
             ),
         ),
+        ("lists", {"names": ("Home", 'a "b"')}, 'Your lists: "Home", "a \\"b\\"".'),
+        ("lists", {"names": ()}, "No lists were found."),
         ("none-chosen", {}, "Nothing was changed."),
         ("greeting", {}, None),
     ],
@@ -54,3 +56,10 @@ def test_a_message_that_changes_nothing_says_why(
     kind: str, fields: dict[str, Any], text: str | None
 ) -> None:
     assert find_refusal(kind, fields) == text
+
+
+def test_many_lists_are_counted() -> None:
+    text = find_refusal("lists", {"names": [str(number) for number in range(40)]})
+
+    assert text is not None
+    assert text.endswith('"29" and 10 more.')
