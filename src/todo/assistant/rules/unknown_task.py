@@ -1,7 +1,8 @@
-"""Explains a command whose task does not exist: "delete milk" without such a task.
+"""Explains why a clear message does nothing: "delete milk" without such a task.
 
-A model may know what is meant, so this is the answer only where none decides. The rules read the
-command as if there were a task of each name.
+A model may know what is meant, so this is the answer only where none decides. The rules read a
+command as if there were a task of each name. A line such as "call mum tomorrow" can be an addition,
+or move the task that exists.
 """
 
 import re
@@ -9,7 +10,10 @@ import re
 from todo.assistant.rules.decision import Decision, RuleContext, TaskName
 from todo.assistant.rules.engine import MAX_LENGTH, decide, find_changes
 from todo.assistant.rules.line import Line, make_line, unquote
+from todo.assistant.rules.new_task import parse_line
 from todo.assistant.rules.task_match import Match, TaskIndex, split_parts
+from todo.assistant.rules.vocabulary import PHRASE_FILLERS
+from todo.assistant.rules.words import split_words
 
 # These are always for the assistant.
 _COMMAND = re.compile(
@@ -19,6 +23,7 @@ _COMMAND = re.compile(
 )
 # "set the table tomorrow" is not, "set the priority of the table to high" is.
 _OTHER_COMMAND = re.compile(r"(?:set|make|give|change|bump|add|put|clear)\b")
+_BEFORE_DUE = re.compile(r"\A(?:on|at|by|for|before|due)\s+", re.IGNORECASE)
 _DUE = re.compile(r"\b(?:due|deadline|date)\b")
 
 
@@ -60,7 +65,7 @@ def explain(message: str, context: RuleContext) -> Decision | None:
     if not line.text or line.is_question:
         return None
     meant = _find_command(line, context)
-    return None if meant is None else _explain(meant, context)
+    return _explain_known(line, context) if meant is None else _explain(meant, context)
 
 
 def _find_command(line: Line, context: RuleContext) -> Decision | None:
@@ -99,6 +104,28 @@ def _explain(meant: Decision, context: RuleContext) -> Decision | None:
     names = [unquote(name) for name in ([phrase] if len(unknown) == len(parts) else unknown)]
     kind = {"reopen": "completed ", "delete": ""}.get(meant.intent, "open ")
     return Decision("help", "unknown-task", fields={"names": names, "kind": kind})
+
+
+def _explain_known(line: Line, context: RuleContext) -> Decision | None:
+    """Return that a line has the title of an open task, and another due; or None."""
+    read = parse_line(line.text, context)
+    if read is None or read.questions or not read.title:
+        return None
+    spans = [span for span in read.spans if span.kind != "literal"]
+    due = " ".join(line.text[span.start : span.end] for span in spans)
+    if not spans or any(span.kind != "due" for span in spans):
+        return None
+    opened = TaskIndex([task for task in context.tasks if not task.is_completed])
+    found = opened.match(read.title).found
+    # "called mum on friday" has another verb.
+    if len(found) != 1 or _content(found[0].title) != _content(read.title):
+        return None
+    due = _BEFORE_DUE.sub("", due)
+    return Decision("help", "known-task", fields={"title": found[0].title, "due": due})
+
+
+def _content(title: str) -> set[str]:
+    return set(split_words(title)) - PHRASE_FILLERS
 
 
 def _name(title: str) -> TaskName:

@@ -53,6 +53,14 @@ def _say_only_tasks(fields: Mapping[str, Any]) -> str:
     )
 
 
+def _say_known_task(fields: Mapping[str, Any]) -> str:
+    title = quote(fields["title"], _LENGTH)
+    return (
+        f"There is a task {title} already, so nothing was changed. To move it, write move {title}"
+        f" to {fields['due']}; to add another one, write add {title} {fields['due']}."
+    )
+
+
 def _say_used_up(fields: Mapping[str, Any]) -> str:
     return (
         "That can mean that the task is done, or that there is none left, so nothing was changed."
@@ -74,5 +82,6 @@ _TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "only-tasks": _say_only_tasks,
     "used-up": _say_used_up,
     "lists": _say_lists,
+    "known-task": _say_known_task,
     "none-chosen": lambda _fields: "Nothing was changed.",
 }

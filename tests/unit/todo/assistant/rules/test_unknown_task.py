@@ -77,6 +77,34 @@ def test_a_task_that_is_in_the_other_state_is_named(message: str, title: str, st
 
 
 @pytest.mark.parametrize(
+    ("message", "title", "due"),
+    [
+        ("call mum on friday", "Call mum", "friday"),
+        ("water the plants tonight", "Water the plants", "tonight"),
+        ("Renew passport by 24 december", "Renew passport", "24 december"),
+    ],
+)
+def test_a_line_with_the_title_of_a_task_says_how_to_move_it_or_to_add_another(
+    message: str, title: str, due: str
+) -> None:
+    assert explain_fields(message) == {"why": "known-task", "title": title, "due": due}
+    moved = decide(f'move "{title}" to {due}', CONTEXT)
+    assert moved is not None
+    assert (moved.intent, [task.title for task in moved.tasks]) == ("reschedule", [title])
+    added = decide(f'add "{title}" {due}', CONTEXT)
+    assert added is not None
+    assert (added.intent, added.text) == ("add", f"{title} {due}")
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["call mum", "mum on friday", "call mum on friday p1", "called mum on friday", "clean friday"],
+)
+def test_another_line_about_a_task_is_not_explained(message: str) -> None:
+    assert explain(message, CONTEXT) is None
+
+
+@pytest.mark.parametrize(
     "message",
     [
         "should I delete the harp?",

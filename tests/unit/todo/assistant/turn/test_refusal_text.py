@@ -47,6 +47,14 @@ from todo.assistant.turn.refusal_text import find_refusal
             ),
         ),
         ("lists", {"names": ("Home", 'a "b"')}, 'Your lists: "Home", "a \\"b\\"".'),
+        (
+            "known-task",
+            {"title": "call mum", "due": "friday"},
+            (
+                'There is a task "call mum" already, so nothing was changed. To move it, write move'
+                ' "call mum" to friday; to add another one, write add "call mum" friday.'
+            ),
+        ),
         ("lists", {"names": ()}, "No lists were found."),
         ("none-chosen", {}, "Nothing was changed."),
         ("greeting", {}, None),
