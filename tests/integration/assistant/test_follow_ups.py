@@ -41,6 +41,26 @@ def test_undo_takes_back_the_changes_of_an_answer_whose_process_ended(play: Play
     play(act)
 
 
+def test_an_answer_to_a_question_chooses_the_task_and_yes_deletes_it(play: Play) -> None:
+    async def act(world: TurnWorld) -> None:
+        use_rules(world)
+        first = await world.send("add buy milk").read()
+        of = {"conversation_id": first["conversation_id"]}
+        await world.send("add buy oat milk for Ada", **of).read()
+        asked = await world.send("delete milk", **of).read()
+        number = next(
+            line[0] for line in asked["response"].splitlines() if line.endswith('"buy milk"')
+        )
+        planned = await world.send(f"number {number}", **of).read()
+        assert [each["title"] for each in planned["plan"]["changes"]] == ["buy milk"]
+        await world.send("yes", **of).read()
+        assert await read_titles(world) == ["buy oat milk for Ada"]
+        late = await world.send(number, **of).read()
+        assert late["degraded_reason"] == "not-configured"
+
+    play(act)
+
+
 def test_undo_finds_its_run_behind_a_long_history_in_its_own_conversation(play: Play) -> None:
     async def act(world: TurnWorld) -> None:
         use_rules(world)

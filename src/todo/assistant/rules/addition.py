@@ -7,8 +7,14 @@ words that announce an addition is its title, even if it is a command: "add canc
 import re
 
 from todo.assistant.rules.decision import Decision, RuleContext
-from todo.assistant.rules.line import QUOTED, Line, fold, is_quotation
-from todo.assistant.rules.new_task import make_addition, parse_line, remove_marks
+from todo.assistant.rules.line import QUOTED, Line, fold
+from todo.assistant.rules.new_task import (
+    cut_end,
+    make_addition,
+    mark_priority,
+    parse_line,
+    remove_marks,
+)
 from todo.assistant.rules.task_match import TaskIndex
 from todo.assistant.rules.vocabulary import (
     COMMANDS,
@@ -227,6 +233,11 @@ def _find_command(line: Line, context: RuleContext, index: TaskIndex) -> str | N
     rest = line.cut(found).lstrip(": ")
     needs_noun = line.folded.startswith(_NEED_NOUN) and not line.folded.startswith(_ALONE)
     listed = _find_list(rest, context, is_announced=not needs_noun)
+    if listed is None:
+        # "bread to groceries tomorrow, high priority".
+        head, end = cut_end(mark_priority(rest, context), context)
+        before = _find_list(head, context, is_announced=not needs_noun) if end else None
+        listed = None if before is None else f"{before} {end}"
     if needs_noun and found["noun"] is None:
         # "put the milk on the shopping list" may be about the milk that is a task.
         is_addition = line.folded.startswith("put") and listed is not None
@@ -325,9 +336,12 @@ def _find_list(rest: str, context: RuleContext, *, is_announced: bool) -> str | 
 
 def _find_unknown_list(line: Line, context: RuleContext) -> str | None:
     """Return the name of the list that a message adds something to, where there is none."""
-    found = _COMMAND.fullmatch(line.folded)
-    listed = None if found is None else _TO_LIST.fullmatch(line.folded)
-    if listed is None or not listed["own"] or not listed["noun"]:
+    if _COMMAND.fullmatch(line.folded) is None:
+        return None
+    head = line.folded[: len(cut_end(line.text, context)[0])]
+    tries = (_TO_LIST.fullmatch(text) for text in (line.folded, head))
+    listed = next((each for each in tries if each and each["own"] and each["noun"]), None)
+    if listed is None:
         return None
     name = line.cut(listed, "list")
     is_known = name.lower() in _ANY_LIST or ListNames(context.list_names).find(name) is not None
@@ -337,7 +351,7 @@ def _find_unknown_list(line: Line, context: RuleContext) -> str | None:
 def _is_thing(item: str, *, is_announced: bool) -> bool:
     """Return whether a text is a noun, or quoted: "bike to work", not "ride the bike to work"."""
     words = split_words(item)
-    return is_announced and bool(words) and (is_quotation(item) or words[0] not in VERBS)
+    return is_announced and bool(words) and (fold(item).startswith(QUOTED) or words[0] not in VERBS)
 
 
 def _mark_list(item: str, name: str) -> str | None:

@@ -16,7 +16,7 @@ from todo.quickadd.result import MAX_TEXT, QuickAdd
 
 _LEVEL = r"(?P<{}>high|highest|top|urgent|medium|normal|low|lowest)"
 _PRIORITY = re.compile(
-    r"(?:(?P<joint> ?[,;(\u2013]| -| (?:with|at|of|as|and))? ?(?<!\w)(?:an? )?"
+    r"(?:(?P<joint> ?[,;(\u2013]| -| (?:with|at|as|and))? ?(?<!\w)(?:an? )?"
     rf"(?:{_LEVEL.format('level')}[ -](?:priority|prio)"
     rf"|(?:priority|prio):? (?:is )?{_LEVEL.format('later')}))(?!\w)\)?"
 )
@@ -45,7 +45,7 @@ def parse_line(text: str, context: RuleContext) -> QuickAdd | None:
 
 def make_addition(text: str, context: RuleContext) -> Decision | None:
     """Return the addition of a text; None without a title."""
-    text = _cut_statement(_mark_priority(text, context), context)
+    text = _cut_statement(mark_priority(text, context), context)
     read = parse_line(text, context)
     words = set() if read is None else set(split_words(read.title))
     return Decision("add", remove_marks(text, context)) if words - TASK_NOUNS else None
@@ -59,7 +59,8 @@ def remove_marks(text: str, context: RuleContext) -> str:
     read = None if is_quotation(text) else parse_line(text, context)
     if read is None or not is_quotation(read.title):
         return text
-    spans = (span for span in read.spans if text[span.start : span.end] == read.title)
+    title = read.title.split()
+    spans = (span for span in read.spans if text[span.start : span.end].split() == title)
     quoted = next(spans, None)
     if quoted is None:
         return text
@@ -69,6 +70,17 @@ def remove_marks(text: str, context: RuleContext) -> str:
     # Behind a backslash, "tomorrow" is a word of the title.
     escaped = f"{before}{' '.join(chr(92) + word for word in words)}{after}"
     return plain if _is_same(plain, escaped, context) else escaped
+
+
+def cut_end(text: str, context: RuleContext) -> tuple[str, str]:
+    """Return a line without the dates and marks at its end, and these."""
+    read = parse_line(text, context)
+    end = len(text)
+    for span in reversed(() if read is None else read.spans):
+        if span.kind == "literal" or text[span.end : end].strip(" ,;"):
+            break
+        end = span.start
+    return text[:end].rstrip(" ,;"), text[end:]
 
 
 def _is_same(plain: str, escaped: str, context: RuleContext) -> bool:
@@ -82,7 +94,7 @@ def _is_same(plain: str, escaped: str, context: RuleContext) -> bool:
     )
 
 
-def _mark_priority(text: str, context: RuleContext) -> str:
+def mark_priority(text: str, context: RuleContext) -> str:
     """Return a line with the words of a priority behind its title as the mark of quick add."""
     places = list(islice(_PRIORITY.finditer(fold(text)), _MAX_TRIES))
     read = parse_line(text, context) if places else None

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.todo.assistant.rules.utterance_book import make_context
+from todo.assistant.rules.decision import Decision
 from todo.assistant.rules.engine import decide
 from todo.quickadd.parser import parse_quick_add
 
@@ -49,6 +50,36 @@ def test_a_title_in_quotation_marks_loses_them_and_nothing_else(
 
     assert added["title"] == "Ring the tailor"
     assert added.items() >= more.items()
+
+
+@pytest.mark.parametrize(
+    ("message", "more"),
+    [
+        ("add yeast to shopping tomorrow", {"due": "2026-12-03"}),
+        ("add yeast to the shopping list on friday at 5pm", {"due": "2026-12-04"}),
+        ("put yeast on my shopping list @bakery tomorrow", {"due": "2026-12-03"}),
+        ("add yeast to shopping with low priority", {"priority": "low"}),
+        ("add yeast to shopping tomorrow, high priority", {"priority": "high"}),
+    ],
+)
+def test_a_list_is_found_in_front_of_dates_and_marks(message: str, more: dict[str, str]) -> None:
+    added = read_addition(message)
+
+    assert (added["title"], added["list_name"]) == ("yeast", "Shopping")
+    assert added.items() >= more.items()
+
+
+@pytest.mark.parametrize(
+    "title", ["send the form to Rome", "write memo to work", "the form to Omar"]
+)
+def test_what_is_no_list_in_front_of_a_date_stays_in_the_title(title: str) -> None:
+    assert read_addition(f"add {title} tomorrow") == {"title": title, "due": "2026-12-03"}
+
+
+def test_a_list_that_there_is_not_is_named_also_in_front_of_a_date() -> None:
+    decision = decide("add yeast to my bakery list tomorrow", CONTEXT)
+
+    assert decision == Decision("help", "unknown-list", fields={"list": "bakery"})
 
 
 @pytest.mark.parametrize("title", ["call tomorrow", "p1 #work @x", "every day at 9", "Read 'Emma'"])
@@ -95,6 +126,7 @@ def test_the_words_of_a_priority_are_no_part_of_the_title(
     [
         "sort the tickets by high priority",
         "discuss high priority",
+        "reviews of high priority",
         "review the high priority bugs",
         "write to customers with high priority bugs",
         "find out what has high priority",
