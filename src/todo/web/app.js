@@ -26,7 +26,7 @@ function make(tag, attributes, ...children) {
 const makeText = (text) => make("bdi", { dir: "auto" }, showTurns(text));
 const showTurns = (text) => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 const makeButton = (label, run, attributes) =>
-  make("button", { type: "button", onclick: () => act(run), ...attributes }, label);
+  make("button", { type: "button", onclick: () => begin(run), ...attributes }, label);
 
 function shorten(text) {
   const points = [...text];
@@ -47,12 +47,19 @@ function say(place, ...content) {
   byId(place).replaceChildren(...content);
 }
 
+/** Scroll to a message: in the assistant, it is below the form. */
+function reveal(place) {
+  if (findView() === "assistant") byId(place).scrollIntoView({ block: "nearest" });
+}
+
+const makeClose = (place) => makeButton("Close", () => say(place));
+
 /** Report what was done, with a button to undo it. */
 function notify(text, undo) {
   say("error");
   const button = undo && makeButton(undo.label ?? "Undo", undo.run, { id: "undo" });
-  const close = makeButton("Close", () => say("notice"));
-  say("notice", make("span", {}, makeText(text)), ...(button ? [button] : []), close);
+  say("notice", make("span", {}, makeText(text)), ...(button ? [button] : []), makeClose("notice"));
+  reveal("notice");
   button?.focus();
 }
 
@@ -60,12 +67,18 @@ function report(error) {
   if (error.name === "AbortError" || error.isSignedOut) return;
   const isKnown = error instanceof Problem;
   if (!isKnown) console.error(error);
-  const close = makeButton("Close", () => say("error"));
-  say("error", make("span", {}, makeText(isKnown ? error.message : FAILED)), close);
+  say("error", make("span", {}, makeText(isKnown ? error.message : FAILED)), makeClose("error"));
+  reveal("error");
   if (error.code === "version-mismatch") act(views[findView()].refresh);
 }
 
-/** Run an action of the person; report its error. */
+/** Run an action of the person. The error before it is over. */
+function begin(run) {
+  say("error");
+  return act(run);
+}
+
+/** Run something; report its error. */
 async function act(run) {
   try {
     await run();
@@ -84,9 +97,10 @@ class Problem extends Error {
 }
 
 // The service writes for programs. These are the same errors for people, by code.
+const UNREACHABLE = "The service cannot be reached. Check the connection, then try again.";
 const NOT_NOW = "The service is not available at the moment.";
 const FAILED = "This did not work because of an error in the page or the service. Reload the page, then try again.";
-const withoutHeaders = ({ detail }) => detail.replace(/[;,] [^;,.]*`.*/, ".");
+const withoutHeaders = ({ detail }) => detail.replace(/[;,] [^;,.]*`.*/, ".").replace(/ Retry in .*/, "");
 // Texts that only a program can follow.
 const FOR_PROGRAMS = /`|\brequest\b|[A-Z]\w+-[A-Z]/;
 const PROBLEMS = {
@@ -139,8 +153,9 @@ function describeProblem(status, body, waitS = 0) {
 const findDetail = ({ detail }) => (detail && !FOR_PROGRAMS.test(detail) ? detail : FAILED);
 
 function describeError({ field, message }) {
-  const text = message.replace(/: see entry .*/, "");
-  const [kind, id] = (field ?? "").split("/");
+  const [, part, rest] = /gives the field `(\w+)`, which (.*)/.exec(message) ?? [null, field ?? "", message];
+  const text = rest.replace(/: see entry .*/, "");
+  const [kind, id] = part.split("/");
   // A conflict names a task or a list, anything else a field.
   const found = tasks.items.find((each) => each.id === id)?.title ?? session.lists.get(id)?.name;
   if (id) return `${found ? `${capitalize(kind)} ${shorten(found)}` : `A ${kind}`} ${text}.`;
@@ -165,8 +180,9 @@ async function send(method, path, { query = {}, body, headers, signal } = {}) {
     response = await fetch(url, { credentials: "omit", redirect: "error", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("The service cannot be reached. Check the connection, then try again.");
+    throw new Problem(UNREACHABLE);
   }
+  if (byId("error").textContent.startsWith(UNREACHABLE)) say("error");
   if (response.ok) return response;
   const found = await response.json().catch(() => ({}));
   const waitS = readWait(response);
@@ -247,16 +263,14 @@ function parseEvent(block) {
 const formatDay = (day) =>
   new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(day));
 
+const makeFormat = (timeZone) => new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", timeZone });
+
 function formatTime(instant, zone = session.zone) {
-  const form = { dateStyle: "medium", timeStyle: "short", timeZone: zone };
-  const text = new Intl.DateTimeFormat(undefined, form).format(new Date(instant));
+  const text = makeFormat(zone).format(new Date(instant));
   return zone === session.zone ? text : `${text} (${zone})`;
 }
 
-function formatRange(first, last) {
-  const form = { dateStyle: "medium", timeStyle: "short", timeZone: session.zone };
-  return new Intl.DateTimeFormat(undefined, form).formatRange(new Date(first), new Date(last));
-}
+const formatRange = (first, last) => makeFormat(session.zone).formatRange(new Date(first), new Date(last));
 
 function formatDue(task) {
   if (task.due_date) return formatDay(task.due_date);
@@ -340,9 +354,8 @@ function signOut(reason) {
   earlier.doomed = null;
   runs.open.clear();
   live.isAgain = false;
-  for (const id of ["task-list", "run-list", "questions", "meaning", "mirror", "notice"]) say(id);
+  for (const id of ["task-list", "run-list", "questions", "meaning", "mirror", "notice", "conversations"]) say(id);
   byId("earlier").open = false;
-  say("conversations");
   clearLog(null);
   session.lists.clear();
   for (const id of ["add-form", "chat-form"]) byId(id).reset();
@@ -481,14 +494,14 @@ async function undoChange(task, operation, version) {
   await undo({ seq: entry.seq, ...(list && { list }) });
 }
 
-async function undo(body) {
+async function undo(body, isRedo) {
   const done = await call("POST", "undo", { body });
   const rest = done.not_undone.map((each) => ` Not undone: ${each.message}.`).join("");
   const [first] = done.items;
   const again = { seq: first?.seq, whole_request: true, ...(body.list && { list: body.list }) };
-  notify(`Undone: ${count(done.items.length, "change")}.${rest}`, first && {
-    label: "Redo",
-    run: () => undo(again),
+  notify(`${isRedo ? "Redone" : "Undone"}: ${count(done.items.length, "change")}.${rest}`, first && {
+    label: isRedo ? "Undo" : "Redo",
+    run: () => undo(again, !isRedo),
   });
   await views[findView()].refresh();
 }
@@ -525,15 +538,14 @@ function renderTask(task) {
     id: `box-${task.id}`,
     checked: task.is_completed,
     "aria-labelledby": name,
-    onchange: () => act(() => setCompleted(task, box)),
+    onchange: () => begin(() => setCompleted(task, box)),
   });
-  const facts = findFacts(task).map((fact) => make("li", {}, fact));
   return make(
     "li",
     // A task that looks the same may have a new version, which its buttons must send.
     { class: task.is_completed ? "task done" : "task", id: `task-${task.id}`, "data-version": task.version },
     box,
-    make("div", {}, make("bdi", { id: name, dir: "auto" }, showTurns(task.title)), renderFacts(facts)),
+    make("div", {}, make("bdi", { id: name, dir: "auto" }, showTurns(task.title)), renderFacts(findFacts(task))),
     make(
       "div",
       { class: "actions" },
@@ -543,19 +555,29 @@ function renderTask(task) {
   );
 }
 
-const renderFacts = (facts) => (facts.length ? make("ul", { class: "facts" }, ...facts) : null);
+const renderFacts = (facts) =>
+  facts.length ? make("ul", { class: "facts" }, ...facts.map((fact) => make("li", {}, fact))) : null;
 
 function findFacts(task) {
   const due = formatDue(task);
   const facts = [];
   if (due) facts.push(isOverdue(task) ? make("span", { class: "bad" }, `Overdue: ${due}`) : `Due ${due}`);
-  if (task.recurrence) facts.push(task.recurrence_text ?? "Repeats");
+  if (task.recurrence) facts.push(task.recurrence_text ?? describeRule(task.recurrence));
   if (task.priority !== "none") facts.push(`${task.priority} priority`);
   const list = session.lists.get(task.list_id);
   if (list) facts.push(makeText(list.name));
   facts.push(...task.tags.map((tag) => makeText(`@${tag}`)));
   if (task.reminders.length) facts.push(count(task.reminders.length, "reminder"));
   return facts;
+}
+
+const UNITS = { DAILY: "day", WEEKLY: "week", MONTHLY: "month", YEARLY: "year" };
+
+/** Describe how often an RRULE repeats. */
+function describeRule(rule) {
+  const parts = Object.fromEntries(rule.split(";").map((part) => part.split("=")));
+  const period = count(Number(parts.INTERVAL ?? 1), UNITS[parts.FREQ]).replace(/^1 /, "");
+  return `Repeats every ${period}${/BY\w+=[^;]*,/.test(rule) ? " on several days" : ""}`;
 }
 
 const matchVersion = (task) => ({ "If-Match": `"${task.version}"` });
@@ -606,8 +628,8 @@ function editTask(task) {
     "form",
     {
       class: "edit",
-      onsubmit: (event) => (event.preventDefault(), act(save)),
-      onkeydown: (event) => event.key === "Escape" && act(cancel),
+      onsubmit: (event) => (event.preventDefault(), begin(save)),
+      onkeydown: (event) => event.key === "Escape" && begin(cancel),
     },
     make("label", {}, "Title ", title),
     make("label", {}, "Due on ", date),
@@ -772,7 +794,7 @@ async function renderRun(run) {
     "li",
     {},
     make("h3", { id }, makeText(who), " ", run.is_undone ? undone : null),
-    renderFacts(facts.map((fact) => make("li", {}, fact))),
+    renderFacts(facts),
     make(
       "div",
       { class: "actions" },
@@ -834,6 +856,7 @@ const FIELDS = {
   parent_id: "Below",
   position: "Position",
   access: "Access",
+  message: "Message",
 };
 // The heading of a created or deleted item has its name; default values are left out.
 const NAMED = ["title", "name", "position"];
@@ -895,7 +918,7 @@ async function ask() {
   chat.lost = null;
   addMessage("You", makeText(message));
   byId("message").value = "";
-  say("error");
+  say("notice");
   const { token } = session;
   const text = make("div", { class: "text", dir: "auto" });
   const answer = addMessage("Assistant", text);
@@ -907,6 +930,7 @@ async function ask() {
     const end = isStopped ? "Stopped." : "No answer.";
     const rest = error.status ? "" : " Changes that were already made are listed under Agents.";
     answer.append(make("p", { class: "hint" }, end + rest));
+    if (answer.runId) addUndo({ run_id: answer.runId }, answer);
     if (!isStopped && !error.status) chat.lost = sent;
     // Keep the message for another try, unless the person has signed out.
     if (session.token === token) byId("message").value ||= message;
@@ -954,6 +978,7 @@ async function readAnswer({ body, key }, answer, text) {
     const found = JSON.parse(data);
     if (event === "start") chat.conversation = found.conversation_id;
     if (event === "text") text.append(found.delta);
+    if (event === "tool") answer.runId = found.result.run_id ?? answer.runId;
     if (event === "error") throw new Problem(describeProblem(found.status, found), found.status, found);
     if (event === "done") return showAnswer(found, answer, text);
     answer.scrollIntoView({ block: "end" });
@@ -964,6 +989,7 @@ async function readAnswer({ body, key }, answer, text) {
 function showAnswer(found, answer, text) {
   chat.conversation = found.conversation_id;
   text.textContent = found.response;
+  for (const plan of document.querySelectorAll("#log .plan")) plan.close("See the answer below.");
   addFacts(found, answer);
   if (found.plan) answer.append(renderPlan(found.plan));
   answer.scrollIntoView({ block: "nearest" });
@@ -979,28 +1005,39 @@ function addFacts(found, answer) {
   if (used.length) answer.append(make("p", { class: "hint" }, `Tools: ${used.join(", ")}`));
   if (found.degraded) {
     const cause = CAUSES[found.degraded_reason] ?? "the language model did not answer";
-    answer.append(make("p", { class: "hint" }, `Answered by rules: ${cause}.`));
+    const kind = used.length ? "Not finished" : "Answered by rules";
+    answer.append(make("p", { class: "hint" }, `${kind}: ${cause}.`));
   }
-  if (found.undo) answer.append(makeButton("Undo what this did", () => undo(found.undo)));
+  if (found.undo) addUndo(found.undo, answer);
 }
 
-const isDeletion = (change) => change.operation === "delete";
+const addUndo = (body, answer) => answer.append(makeButton("Undo what this did", () => undo(body)));
 
-/** Render a plan. Deletions come first, so that none is overlooked. */
+const RANKS = { delete: 0, create: 2 };
+const rank = ({ operation }) => RANKS[operation] ?? 1;
+// It can be applied no more: it is gone, applied, expired or outdated.
+const CLOSED = [404, 409, 410, 412];
+
+/** Render a plan. Deletions come first and additions last, so that no change of a task is overlooked. */
 function renderPlan(plan) {
   const changes = make("ul", { class: "changes" });
   const state = make("p", { class: "hint" }, `Nothing has changed yet. It can be applied until ${formatTime(plan.expires_at)}.`);
   const finish = (text) => {
-    state.textContent = text;
+    if (buttons.isConnected) state.textContent = text;
     buttons.remove();
   };
+  const stop = (error) => {
+    if (CLOSED.includes(error.status)) finish(error.message);
+    throw error;
+  };
   const apply = async () => {
-    const done = await call("POST", `plans/${plan.id}/apply`);
+    const headers = { "X-Agent": "assistant" };
+    const done = await call("POST", `plans/${plan.id}/apply`, { headers }).catch(stop);
     finish("Applied.");
     notify("The plan was applied.", { run: () => undo({ run_id: done.run_id }) });
   };
   const discard = async () => {
-    await call("DELETE", `plans/${plan.id}`);
+    await call("DELETE", `plans/${plan.id}`).catch(stop);
     finish("Discarded: nothing was changed.");
     byId("message").focus();
   };
@@ -1010,10 +1047,11 @@ function renderPlan(plan) {
     makeButton("Apply", apply, { class: "primary" }),
     makeButton("Discard", discard),
   );
-  const ordered = [...plan.changes].sort((one, other) => isDeletion(other) - isDeletion(one));
+  const ordered = [...plan.changes].sort((one, other) => rank(one) - rank(other));
   changes.append(...ordered.map((each) => make("li", {}, ...renderChange(each, true))));
   if (plan.changes_omitted) changes.append(make("li", {}, `and ${count(plan.changes_omitted, "more change")}`));
-  return make("div", { class: "plan", role: "group", "aria-label": "Plan" }, changes, state, buttons);
+  const card = make("div", { class: "plan", role: "group", "aria-label": "Plan" }, changes, state, buttons);
+  return Object.assign(card, { close: finish });
 }
 
 function clearLog(conversation) {
@@ -1059,7 +1097,7 @@ function renderConversation(conversation) {
   return make(
     "li",
     { class: "task" },
-    make("div", {}, open, renderFacts(facts.map((fact) => make("li", {}, fact)))),
+    make("div", {}, open, renderFacts(facts)),
     isDoomed ? renderQuestion(conversation) : make("div", { class: "actions" }, makeButton("Delete", ask, remove)),
   );
 }
@@ -1147,12 +1185,12 @@ function renderStored(found) {
 function onSubmit(id, run) {
   byId(id).addEventListener("submit", (event) => {
     event.preventDefault();
-    act(run);
+    begin(run);
   });
 }
 
 function onClick(id, run) {
-  byId(id).addEventListener("click", () => act(run));
+  byId(id).addEventListener("click", () => begin(run));
 }
 
 onSubmit("sign-in-form", () => signIn(byId("token").value.trim(), byId("remember").checked));
@@ -1171,8 +1209,8 @@ onClick("new-conversation", startConversation);
 onClick("more-conversations", () => fetchConversations(true));
 onClick("more-messages", fetchOlderMessages);
 byId("earlier").addEventListener("toggle", () => act(refreshEarlier));
-for (const id of ["list", "status"]) byId(id).addEventListener("change", () => act(tasks.refresh));
-byId("journal").addEventListener("change", () => act(runs.refresh));
+for (const id of ["list", "status"]) byId(id).addEventListener("change", () => begin(tasks.refresh));
+byId("journal").addEventListener("change", () => begin(runs.refresh));
 byId("add").addEventListener("input", () => {
   clearPreview();
   previewSoon();
@@ -1181,7 +1219,7 @@ byId("add").addEventListener("scroll", () => (byId("mirror").scrollLeft = byId("
 byId("message").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
-  act(ask);
+  begin(ask);
 });
 addEventListener("hashchange", openView);
 addEventListener("online", follow);

@@ -31,6 +31,12 @@ async def show_page(request: Request) -> Response:
     return _send(request, _PAGE)
 
 
+@router.get("/")
+async def redirect_to_page() -> Response:
+    """Redirect to the address without a slash, to which the links of the page are relative."""
+    return Response(status_code=308, headers={"Location": f"..{PATH}"})
+
+
 @router.get("/{name}")
 async def send_part(request: Request, name: str) -> Response:
     """Return the script or the style sheet.

@@ -49,6 +49,7 @@ class Visitor:
         """Open the page, at another address if given."""
         self.browser.open("about:blank")
         self.browser.complaints.clear()
+        self.browser.requested.clear()
         self.browser.open(f"{at or self.site.origin}/app")
         self.wait("document.activeElement?.id === 'token'")
 
@@ -73,6 +74,12 @@ class Visitor:
             f"[...document.querySelectorAll({selector!r})].map((each) => each.innerText)"
         )
         return found
+
+
+def tasks_of(visitor: Visitor, **query: str) -> list[dict[str, Any]]:
+    """Return the tasks of a person."""
+    found: list[dict[str, Any]] = read(visitor.http.get(f"{API}/tasks", params=query))["items"]
+    return found
 
 
 @contextlib.contextmanager

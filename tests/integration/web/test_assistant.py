@@ -1,16 +1,10 @@
 """The assistant on the page, in a real browser, without a model: rules answer."""
 
-import json
 from typing import Any
 
 from tests.integration.users import read
-from tests.integration.web.conftest import API, Visitor
-
-# The answer of an assistant that proposes this plan.
-FAKE_PLAN = """
-window.fetch = async () => new Response('event: done\\ndata: ' + JSON.stringify(
-  {response: 'A plan.', tool_calls: [], plan: %s}) + '\\n\\n')
-"""
+from tests.integration.web.chat import open_assistant, say
+from tests.integration.web.conftest import API, Visitor, tasks_of
 
 # The service does what the first message says, and the connection ends before its answer arrives.
 LOST_ANSWER = """
@@ -27,27 +21,30 @@ LOST_ANSWER = """
 })()
 """
 
+# A tool has changed something, and the model continues until the person stops it.
+HALF_ANSWER = """
+(() => {
+  const original = window.fetch;
+  window.fetch = async (url, options) => {
+    if (!url.pathname.endsWith('/assistant')) return original(url, options);
+    const start = (controller) => {
+      const send = (name, data) => controller.enqueue(new TextEncoder().encode(
+        `event: ${name}\\ndata: ${JSON.stringify(data)}\\n\\n`));
+      send('tool', {tool_name: 'add_tasks', arguments: {}, result: {run_id: 'half'}});
+      send('text', {delta: 'Adding'});
+      options.signal.addEventListener('abort', () => controller.error(options.signal.reason));
+    };
+    return new Response(new ReadableStream({start}));
+  };
+})()
+"""
 
-def tasks_of(visitor: Visitor) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = read(visitor.http.get(f"{API}/tasks"))["items"]
-    return found
-
-
-def open_assistant(visitor: Visitor) -> None:
-    visitor.sign_in()
-    visitor.browser.click("a[href='#assistant']")
-    visitor.wait("!document.querySelector('#assistant').hidden")
-
-
-def say(visitor: Visitor, message: str) -> str:
-    """Send a message and return the whole answer as people see it."""
-    answers = "document.querySelectorAll('.message:not(.mine)').length"
-    before = visitor.browser.evaluate(answers)
-    visitor.browser.fill("#message", message)
-    visitor.browser.press("Enter", 13, "\r")
-    visitor.wait(f"{answers} === {before + 1}")
-    visitor.wait("document.querySelector('#log').getAttribute('aria-busy') === 'false'")
-    return visitor.read_texts(".message:not(.mine)")[-1]
+# A model that made a call, and did not answer afterwards.
+UNFINISHED = """
+window.fetch = async () => new Response('event: done\\ndata: ' + JSON.stringify(
+  {response: 'Added.', tool_calls: [{tool_name: 'add_tasks'}], degraded: true,
+   degraded_reason: 'timeout'}) + '\\n\\n')
+"""
 
 
 def test_a_message_changes_tasks_and_a_button_takes_that_back(visitor: Visitor) -> None:
@@ -61,36 +58,6 @@ def test_a_message_changes_tasks_and_a_button_takes_that_back(visitor: Visitor) 
     visitor.wait_for_text("#notice", "Undone: 1 change.")
     assert tasks_of(visitor) == []
     assert visitor.browser.complaints == []
-
-
-def test_a_plan_is_shown_with_its_changes_and_made_only_by_apply(visitor: Visitor) -> None:
-    visitor.create("tasks", title="Call the vet", priority="high")
-    open_assistant(visitor)
-
-    answer = say(visitor, "delete call the vet")
-
-    assert "Delete task: Call the vet" in answer
-    assert "high" in visitor.read_texts(".plan del")
-    assert len(tasks_of(visitor)) == 1
-    visitor.browser.click(".plan .primary")
-    visitor.wait_for_text(".plan", "Applied.")
-    assert tasks_of(visitor) == []
-    visitor.browser.click("#undo")
-    visitor.wait_for_text("#notice", "Undone: 1 change.")
-    assert len(tasks_of(visitor)) == 1
-    assert visitor.browser.complaints == []
-
-
-def test_a_plan_that_is_discarded_changes_nothing(visitor: Visitor) -> None:
-    visitor.create("tasks", title="Call the vet")
-    open_assistant(visitor)
-    say(visitor, "delete call the vet")
-
-    visitor.browser.click(".plan button:not(.primary)")
-
-    visitor.wait_for_text(".plan", "Discarded")
-    assert read(visitor.http.get(f"{API}/plans"))["items"] == []
-    assert len(tasks_of(visitor)) == 1
 
 
 def test_one_conversation_continues_until_the_person_starts_another(visitor: Visitor) -> None:
@@ -153,18 +120,6 @@ def test_a_long_conversation_is_opened_page_by_page(visitor: Visitor) -> None:
     shown = visitor.read_texts(".message.mine")
     assert [text.partition("\n")[2].strip() for text in shown] == sent
     assert visitor.browser.evaluate("document.querySelector('#more-messages').hidden")
-
-
-def test_a_plan_shows_its_deletions_first(visitor: Visitor) -> None:
-    tasks = [visitor.create("tasks", title=f"task {number}") for number in range(3)]
-    operations = [{"op": "complete", "id": each["id"]} for each in tasks[:2]]
-    operations.append({"op": "delete", "id": tasks[2]["id"]})
-    visitor.sign_in()
-    visitor.browser.evaluate(FAKE_PLAN % json.dumps(visitor.create("plans", operations=operations)))
-    visitor.browser.click("a[href='#assistant']")
-    say(visitor, "tidy up")
-
-    assert visitor.read_texts(".plan .changes p")[0].startswith("Delete task: task 2")
 
 
 def test_a_message_that_gets_no_answer_need_not_be_typed_again(visitor: Visitor) -> None:
@@ -263,3 +218,37 @@ def test_a_token_without_the_scope_gets_the_reason_and_stays_signed_in(visitor: 
 
     visitor.wait_for_text("#error", "assistant")
     assert not visitor.browser.evaluate("document.querySelector('#assistant').hidden")
+
+
+def test_a_message_that_is_too_long_is_named(visitor: Visitor) -> None:
+    open_assistant(visitor)
+    visitor.browser.fill("#message", "x" * 10_001)
+    visitor.browser.press("Enter", 13, "\r")
+
+    visitor.wait_for_text("#error", "Message: must have at most 10000 characters.")
+
+
+def test_a_stopped_answer_has_a_button_for_what_it_did_until_then(visitor: Visitor) -> None:
+    open_assistant(visitor)
+    with visitor.open_agent("half", agent="assistant") as agent:
+        read(agent.post(f"{API}/tasks", json={"title": "half"}), 201)
+    visitor.browser.evaluate(HALF_ANSWER)
+    visitor.browser.fill("#message", "add half and more")
+    visitor.browser.press("Enter", 13, "\r")
+    visitor.wait_for_text(".message:last-child", "Adding")
+    visitor.browser.click("#stop")
+
+    visitor.wait_for_text(".message:last-child", "Stopped.")
+    visitor.browser.click(".message:last-child button")
+    visitor.wait_for_text("#notice", "Undone: 1 change.")
+    assert tasks_of(visitor) == []
+
+
+def test_an_answer_that_a_model_began_is_not_called_one_of_rules(visitor: Visitor) -> None:
+    open_assistant(visitor)
+    visitor.browser.evaluate(UNFINISHED)
+
+    answer = say(visitor, "add half and more")
+
+    assert "Not finished: the language model did not answer." in answer
+    assert "rules" not in answer

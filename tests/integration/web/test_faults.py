@@ -76,12 +76,15 @@ def test_a_lost_connection_is_said_and_what_was_missed_appears(visitor: Visitor)
         # The stream of events of a page that was hidden begins anew.
         visitor.browser.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         visitor.wait_for_text("#connection", "Offline")
+        add(visitor, "first")
+        visitor.wait_for_text("#error", "The service cannot be reached.")
         visitor.create("tasks", title="Meanwhile")
     finally:
         visitor.browser.cut_off(is_offline=False)
 
     visitor.wait_for_text("#task-list", "Meanwhile")
     visitor.wait("document.querySelector('#connection').innerText === ''")
+    assert visitor.read_texts("#error") == [""]
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,14 @@ def test_a_browser_asks_again_and_gets_only_what_has_changed(
 
 
 @pytest.mark.parametrize(
-    "path", ["/app/page.html", "/app/router.py", "/app/..%2fapp.py", "/app/__init__.py", "/app/"]
+    "path", ["/app/page.html", "/app/router.py", "/app/..%2fapp.py", "/app/__init__.py", "/app//"]
 )
 def test_nothing_else_is_sent(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code == 404
+
+
+def test_the_address_with_a_slash_leads_to_the_page(client: httpx.Client) -> None:
+    answer = client.get(f"{PAGE}/")
+
+    assert (answer.status_code, answer.headers["location"]) == (308, "../app")
+    assert client.get(f"{PAGE}/", follow_redirects=True).text == client.get(PAGE).text

@@ -8,7 +8,7 @@ import todo.app
 import todo.assistant.errors
 import todo.plans.errors  # noqa: F401 - likewise
 from tests.integration.web.conftest import Visitor
-from todo.core.errors import HttpError, ProblemError, UnauthorizedError
+from todo.core.errors import HttpError, ProblemError, RateLimitedError, UnauthorizedError
 from todo.core.problem_document import render_problem
 
 # Words of the API, which say nothing to a person in front of a page.
@@ -69,3 +69,12 @@ def test_an_error_of_a_field_names_it_as_the_page_does(visitor: Visitor) -> None
     visitor.wait("!document.querySelector('#no-runs').hidden")
 
     assert show(visitor, error, 1) == "Title: must not be empty."
+
+
+def test_a_wait_is_said_once(visitor: Visitor) -> None:
+    visitor.sign_in()
+    visitor.browser.click("a[href='#runs']")
+    visitor.wait("!document.querySelector('#no-runs').hidden")
+
+    said = "Limit reached: 2 messages per minute; 0 are left. Nothing was done."
+    assert show(visitor, RateLimitedError(f"{said} Retry in 5 seconds."), 1) == said
