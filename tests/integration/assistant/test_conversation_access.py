@@ -87,7 +87,7 @@ def test_an_account_keeps_so_much_and_is_not_advised_to_lose_it(
     assert code(answer) == (403, "conversations-full")
     detail = answer.json()["detail"]
     assert "64 MiB" in detail
-    assert detail.index("save") < detail.index("delete")
+    assert detail.index("Save") < detail.index("delete")
     assert continue_(alice.http, made) == (403, "conversations-full")
     assert list_ids(alice.http) == [made]
     # Nothing else is in the way.
