@@ -126,6 +126,15 @@ def test_undo_takes_back_what_was_done_by_the_answer_that_has_a_plan(
     assert desk.find_plan(ann, planned.plan["id"]) is None
 
 
+def test_a_plan_names_a_task_by_the_title_that_the_person_knows(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, "precious")
+    renames = ("update_tasks", '{"tasks": [{"id": "1", "title": "rubbish"}]}')
+    deletes = ("delete_tasks", '{"tasks": [{"id": "1"}]}')
+    model = Model("tools", say("", renames), say("", deletes), say("Done."))
+    answer = desk.ask(desk.hire(model), ann, UNDECIDED)
+    assert '- delete "precious" \u2192 "rubbish"' in answer.response.splitlines()
+
+
 @pytest.mark.parametrize("message", ["yes", "no", "ok"])
 def test_a_plan_that_was_applied_by_a_button_is_undone_in_words(play: Play, message: str) -> None:
     async def act(world: TurnWorld) -> None:

@@ -76,6 +76,7 @@ _NOUNS = {
     "reopen": "reopening",
     "delete": "deletion",
 }
+_ARROW = " \u2192 "
 _ADDED = "Added"
 _CHANGED = "Changed"
 _MOVED = "Moved"
@@ -216,6 +217,7 @@ def say_plan(
     reasons: Sequence[str],
     list_names: Mapping[str, str],
     shared_lists: Container[str] = (),
+    old_titles: Mapping[str, str] | None = None,
 ) -> str:
     """Return what waits for the person, and how to decide.
 
@@ -227,6 +229,7 @@ def say_plan(
         reasons: Why it waits.
         list_names: Names of the lists by id.
         shared_lists: Ids of the lists that others see.
+        old_titles: Titles that tasks had before the message, by id: the person knows these.
     """
 
     def rank(change: Json) -> tuple[int, bool]:
@@ -235,7 +238,10 @@ def say_plan(
     changes = sorted(plan["changes"], key=rank)
     count = max(_MAX_SHOWN, sum(change["operation"] != "create" for change in changes))
     for length in (_TITLE_LENGTH, *_SHORTER_TITLES, 0):
-        shown = [f"- {_describe_planned(each, list_names, length)}" for each in changes[:count]]
+        shown = [
+            f"- {_describe_planned(each, list_names, old_titles or {}, length)}"
+            for each in changes[:count]
+        ]
         if sum(map(len, shown)) + count <= _PLAN_LENGTH:
             break
     more = len(changes[count:]) + plan["changes_omitted"]
@@ -267,11 +273,15 @@ def _count_planned(summary: Sequence[Json]) -> str:
     )
 
 
-def _describe_planned(change: Json, list_names: Mapping[str, str], length: int) -> str:
+def _describe_planned(
+    change: Json, list_names: Mapping[str, str], old_titles: Mapping[str, str], length: int
+) -> str:
     """Return one change of a plan, with everything that a person has to know to confirm it."""
     before, after = change["before"] or {}, change["after"] or {}
     verb = _VERBS.get(change["operation"], change["operation"])
-    name = quote(before.get("title") or change["title"] or "", length or _SHORTER_TITLES[-1])
+    title = before.get("title") or change["title"] or ""
+    titles = dict.fromkeys((old_titles.get(str(change.get("id")), title), title))
+    name = _ARROW.join(quote(each, length or _SHORTER_TITLES[-1]) for each in titles)
     if not length:
         # There are so many that only their titles have room.
         return f"{verb} {name}"

@@ -373,6 +373,9 @@ class _Turn:
         except ProblemError as error:
             await self._response.say(failure_text.say_refused(error, self._find_titles()))
         else:
-            await self._response.say(answer_text.say_plan(plan, reasons, *self._find_lists()))
+            updates = self._tools.updates.documents
+            old = {task_id: before["title"] for task_id, (before, _) in updates.items()}
+            said = answer_text.say_plan(plan, reasons, *self._find_lists(), old)
+            await self._response.say(said)
             return plan
         return None
