@@ -1,6 +1,7 @@
 """A plan that waits for the person, and messages that are no answer to it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -138,9 +139,7 @@ def test_a_plan_names_a_task_by_the_title_that_the_person_knows(desk: Desk, ann:
 @pytest.mark.parametrize("message", ["yes", "no", "ok"])
 def test_a_plan_that_was_applied_by_a_button_is_undone_in_words(play: Play, message: str) -> None:
     async def act(world: TurnWorld) -> None:
-        world.state.assistant = Assistant(world.state, None)
-        await world.send("add buy milk").read()
-        planned = await world.send("delete buy milk").read()
+        planned = await plan_deletion(world)
         of = {"conversation_id": planned["conversation_id"]}
         await world.call("POST", f"/api/v1/plans/{planned['plan']['id']}/apply").read()
         answer = await world.send(message, **of).read()
@@ -165,9 +164,7 @@ def test_an_answer_to_a_plan_that_was_discarded_by_a_button_is_in_words_for_peop
     play: Play, message: str, said: str
 ) -> None:
     async def act(world: TurnWorld) -> None:
-        world.state.assistant = Assistant(world.state, None)
-        await world.send("add buy milk").read()
-        planned = await world.send("delete buy milk").read()
+        planned = await plan_deletion(world)
         await world.call("DELETE", f"/api/v1/plans/{planned['plan']['id']}").read(204)
         answer = await world.send(message, conversation_id=planned["conversation_id"]).read()
         assert answer["response"].startswith(said)
@@ -207,11 +204,17 @@ def test_talk_with_a_model_keeps_the_plan_and_a_change_by_it_drops_it(
     assert answer.plan is None
 
 
+async def plan_deletion(world: TurnWorld) -> dict[str, Any]:
+    """Add a task, and return the answer with the plan that deletes it."""
+    world.state.assistant = Assistant(world.state, None)
+    await world.send("add buy milk").read()
+    planned: dict[str, Any] = await world.send("delete buy milk").read()
+    return planned
+
+
 def test_a_plan_that_was_applied_elsewhere_is_not_shown_again(play: Play) -> None:
     async def act(world: TurnWorld) -> None:
-        world.state.assistant = Assistant(world.state, None)
-        await world.send("add buy milk").read()
-        planned = await world.send("delete buy milk").read()
+        planned = await plan_deletion(world)
         of = {"conversation_id": planned["conversation_id"]}
         await world.call("POST", f"/api/v1/plans/{planned['plan']['id']}/apply").read()
         for message in ("ok", "add buy bread"):
@@ -224,9 +227,7 @@ def test_a_plan_that_was_applied_elsewhere_is_not_shown_again(play: Play) -> Non
 
 def test_a_plan_that_has_expired_is_not_shown_again(play: Play) -> None:
     async def act(world: TurnWorld) -> None:
-        world.state.assistant = Assistant(world.state, None)
-        await world.send("add buy milk").read()
-        planned = await world.send("delete buy milk").read()
+        planned = await plan_deletion(world)
         past = datetime.now(UTC) - timedelta(minutes=1)
         await world.run_sql("UPDATE plan SET expires_at = '{}'", past)
         answer = await world.send("ok", conversation_id=planned["conversation_id"]).read()
@@ -237,9 +238,7 @@ def test_a_plan_that_has_expired_is_not_shown_again(play: Play) -> None:
 
 def test_yes_after_small_talk_in_a_conversation_applies_the_plan(play: Play) -> None:
     async def act(world: TurnWorld) -> None:
-        world.state.assistant = Assistant(world.state, None)
-        await world.send("add buy milk").read()
-        planned = await world.send("delete buy milk").read()
+        planned = await plan_deletion(world)
         of = {"conversation_id": planned["conversation_id"]}
         for message in ("ok", "which one?"):
             again = await world.send(message, **of).read()

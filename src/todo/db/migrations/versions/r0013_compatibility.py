@@ -25,5 +25,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Not supported: go back by restoring a backup."""
-    raise NotImplementedError
+    """Drop it."""
+    op.drop_table("schema_compatibility")
