@@ -143,7 +143,9 @@ _TAKEN = {
 _LIMITS = ("RateLimit", "RateLimit-Policy")
 _DESCRIPTION = (
     "Tasks, lists and tags that people and AI agents share; each change is in a journal and can be "
-    "undone. All requests but those about health need a bearer token."
+    "undone. All requests but those about health need a bearer token. White space at the ends of "
+    "titles, names and messages is removed, and texts are put into Unicode's form NFC, before "
+    "their length is checked: `maxLength` counts what is kept."
 )
 # Those of the routers, in the order of the documentation.
 _TAGS = {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.api.schemathesis_hooks import is_valid_once_counted
 from tests.integration.service import Service, open_service
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "20"))
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -58,6 +60,7 @@ def test_no_answer_is_other_than_its_description_says(served: tuple[Service, str
         code = subprocess.run(
             command,
             cwd=service.folder,
+            env=os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)},
             stdout=log,
             stderr=log,
             check=False,
@@ -70,3 +73,31 @@ def test_no_answer_is_other_than_its_description_says(served: tuple[Service, str
     worst = [each for each in service.events if each["level"] in {"ERROR", "CRITICAL"}]
     assert [*worst, *(each for each in service.events if each.get("status", 0) >= 500)] == []
     assert service.errors == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted"),
+    [
+        ("\f" + "x" * 100, True),
+        ("e\u0301" * 100, True),
+        (" " + "x" * 101, False),
+        ("x" * 101, False),
+        ("  ", False),
+    ],
+)
+def test_only_texts_that_fit_once_counted_are_let_through(name: str, *, accepted: bool) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"name": {"$ref": "#/components/schemas/Name"}},
+        "additionalProperties": False,
+    }
+    body = {"content": {"application/json": {"schema": schema}}}
+    document = {
+        "paths": {"/api/v1/lists": {"post": {"requestBody": body}}},
+        "components": {"schemas": {"Name": {"type": "string", "minLength": 1, "maxLength": 100}}},
+    }
+
+    assert is_valid_once_counted(document, "/api/v1/lists", "post", {"name": name}) is accepted
+    assert not is_valid_once_counted(
+        document, "/api/v1/lists", "post", {"name": name, "unknown": 1}
+    )
