@@ -113,8 +113,23 @@ _DELETE = re.compile(
     r"(?:delete|remove|drop|scrap) (?:it|that|them)"
 )
 _DELETE_ALL = re.compile(
-    rf"(?:delete|remove|erase|clear|purge|trash) (?:everything|all|{EVERY_TASK}"
+    rf"(?:delete|remove|erase|clear|purge|trash|wipe) (?:everything|all|{EVERY_TASK}"
     r"|(?:everything|all)(?: (?:on|from|in) (?:my|the) (?:todo |to-do |task )?list))"
+)
+_CLOSED = r"(?:already )?(?:completed|complete|done|finished|(?:ticked|checked|crossed)[ -]off)"
+_ALL_OF_CLOSED = (
+    rf"(?:(?:all|every|each)(?: of)? )?(?:(?:the|my|our) )?(?:old )?{_CLOSED}"
+    r" (?:tasks?|to-?dos?|items?|ones|things|stuff)"
+    r"|(?:everything|all|(?:(?:all|every)(?: of)? )?(?:(?:the|my|our) )?"
+    r"(?:tasks?|to-?dos?|items?|things))"
+    r" (?:that(?:'s| is| are)|which (?:is|are)|i've|i have|we've|we have)"
+    rf" (?:all )?(?:been )?{_CLOSED}"
+)
+_DELETE_CLOSED = re.compile(
+    r"(?:delete|remove|erase|purge|trash|wipe|clear(?: out| away| up)?|clean(?: out| up)?"
+    r"|get rid of)"
+    rf" (?:{_ALL_OF_CLOSED}|completed|(?:everything|all) {_CLOSED})"
+    r"(?: (?:from|on|in|off) (?:my|the) (?:todo |to-do |task )?list)?"
 )
 _COMPLETE_ALL = re.compile(
     rf"complete (?:everything|{EVERY_TASK})|mark (?:everything|{EVERY_TASK}) (?:as )?{_DONE}"
@@ -154,6 +169,8 @@ def _decide_reopen(line: Line, closed: TaskIndex) -> Decision | None:
 def _decide_delete(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | None:
     if _DELETE_ALL.fullmatch(line.folded):
         return _decide_all("delete", line, opened)
+    if _DELETE_CLOSED.fullmatch(line.folded) and not opened.match(line.text).found:
+        return _decide("delete", Match(closed.find_own()))
     found = _DELETE.fullmatch(line.folded)
     if found is None:
         return None

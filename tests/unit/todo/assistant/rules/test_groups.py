@@ -12,6 +12,7 @@ from todo.assistant.rules.engine import decide
 
 CONTEXT = make_context()
 OWN = tuple(task for task in CONTEXT.tasks if not task.is_completed)
+COMPLETED = tuple(task for task in CONTEXT.tasks if task.is_completed)
 TASKS = {task.id: task for task in CONTEXT.tasks}
 
 
@@ -105,3 +106,43 @@ def test_an_arrow_without_a_task_or_a_due_moves_nothing(message: str) -> None:
     decision = decide(message, CONTEXT)
 
     assert decision is None or decision.intent != "reschedule"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "delete all completed tasks",
+        "clear completed",
+        "Please remove everything that's done.",
+        "get rid of all the tasks I've finished",
+        "clean up my finished items",
+        "delete all done tasks from my list",
+    ],
+)
+def test_all_completed_tasks_are_deleted_together(message: str) -> None:
+    assert COMPLETED
+    assert decide(message, CONTEXT) == Decision("delete", tasks=COMPLETED)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "delete all tasks that are not done",
+        "delete all tasks that aren't completed",
+        "are all completed tasks deleted?",
+        "don't delete the completed tasks",
+        "clean up the finished basement",
+        "delete all completed tasks but the gym",
+    ],
+)
+def test_another_phrase_about_completed_tasks_deletes_nothing(message: str) -> None:
+    decision = decide(message, CONTEXT)
+    assert decision is None or decision.intent != "delete"
+
+
+def test_a_task_that_others_see_is_not_among_all_completed_ones() -> None:
+    shared = [replace(task, is_shared=task == COMPLETED[0]) for task in CONTEXT.tasks]
+
+    decision = decide("delete all completed tasks", replace(CONTEXT, tasks=shared))
+
+    assert decision is None or COMPLETED[0].id not in {task.id for task in decision.tasks}
