@@ -15,6 +15,8 @@ from deploy.dev import suite_programs
 from tests.machine_clock import wait_until
 
 _TIMEOUT_S = 120
+# What Chromium says of an expression whose page went away meanwhile.
+_NAVIGATED = ("Inspected target navigated", "context was destroyed", "context with specified id")
 # Chromium reads commands from descriptor 3 and writes answers to 4.
 _START = """
 import os, sys
@@ -23,6 +25,10 @@ os.dup2(commands, 3)
 os.dup2(answers, 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
+
+
+class NavigatedError(RuntimeError):
+    """The page was left while the browser evaluated an expression in it."""
 
 
 class Browser:
@@ -58,9 +64,14 @@ class Browser:
         def explain() -> str:
             return f"{self.complaints}; {self.evaluate('document.body.innerText')}"
 
-        return wait_until(
-            lambda: self.evaluate(expression), expression, within_s=_TIMEOUT_S, explain=explain
-        )
+        def evaluate() -> Any:  # noqa: ANN401 - as above
+            try:
+                return self.evaluate(expression)
+            except NavigatedError:
+                # Of the page that a click has just left; the next one is asked again.
+                return None
+
+        return wait_until(evaluate, expression, within_s=_TIMEOUT_S, explain=explain)
 
     def click(self, selector: str) -> None:
         """Click an element, as soon as it is there."""
@@ -116,7 +127,8 @@ class Browser:
         while (answer := self._read()).get("id") != self._number:
             self._note(answer)
         if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']}")
+            left = any(each in answer["error"]["message"] for each in _NAVIGATED)
+            raise (NavigatedError if left else RuntimeError)(f"{method}: {answer['error']}")
         result: dict[str, Any] = answer["result"]
         return result
 
