@@ -20,6 +20,8 @@ _STATUS = Path("/proc/self/status")
 _CAP_SYS_ADMIN = 21
 _MAX_WORKERS = 4
 """Each imports the program and collects all tests, which takes seconds."""
+_ORDER = ("system", "integration", "unit")
+"""What takes longest starts first; what is short fills the gaps at the end."""
 
 
 def render_argv(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
@@ -27,18 +29,23 @@ def render_argv(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
     return [
         f"--rootdir={paths.REPO}",
         f"--config-file={paths.REPO / 'pyproject.toml'}",
-        *(_spread() if tuple(tiers) == ("unit",) else ()),
-        *(str(paths.REPO / "tests" / tier) for tier in tiers),
+        *_spread(tiers),
+        *(str(paths.REPO / "tests" / tier) for tier in sorted(tiers, key=_ORDER.index)),
         *arguments,
     ]
 
 
-def _spread() -> list[str]:
-    # The other tiers share servers and machines among their tests: they stay in one process.
-    number = min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
+def _spread(tiers: Sequence[str]) -> list[str]:
+    if not {"unit", "integration"} & set(tiers):
+        # The system tests share one machine. Arguments may name a single test.
+        return []
+    # The system tests wait for their machine most of the time: one more is no burden.
+    number = min(len(os.sched_getaffinity(0)) + ("system" in tiers), _MAX_WORKERS)
     if number == 1:
         return []
-    return ["-p", "xdist.plugin", "--numprocesses", str(number), "--dist", "worksteal"]
+    plugins = ["-p", "xdist.plugin", "-p", "tests.spread"]
+    scheduler = ["--dist", "loadscope", "--no-loadscope-reorder"]
+    return [*plugins, "--numprocesses", str(number), *scheduler]
 
 
 def find_obstacle() -> DeployError | None:

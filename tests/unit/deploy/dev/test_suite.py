@@ -13,13 +13,34 @@ NPM_LOCKS = {"openapi": "api/openapi", "mcp": "mcp/npm", "web": "web/npm"}
 OTHERS = ("curl", "node", "npm", *(f"{name}_tools" for name in NPM_LOCKS))
 
 
-def test_the_unit_tests_alone_are_spread_over_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1})
-    assert "--numprocesses 2" in " ".join(suite.render_argv(["unit"], []))
-    assert "--numprocesses" not in suite.render_argv(["unit", "integration"], [])
-    assert "--numprocesses" not in suite.render_argv([], ["tests/unit/deploy"])
-    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0})
-    assert "--numprocesses" not in suite.render_argv(["unit"], [])
+@pytest.mark.parametrize(
+    ("tiers", "processors", "processes"),
+    [
+        (("unit",), 2, 2),
+        (("unit", "integration"), 2, 2),
+        (("unit", "integration", "system"), 2, 3),
+        (("unit", "integration", "system"), 64, 4),
+        (("integration",), 1, 0),
+        (("system",), 2, 0),
+        ((), 2, 0),
+    ],
+)
+def test_a_run_is_spread_over_the_processors(
+    monkeypatch: pytest.MonkeyPatch, tiers: tuple[str, ...], processors: int, processes: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(processors)))
+
+    said = suite.render_argv(tiers, [])
+
+    assert [said[at + 1] for at, word in enumerate(said) if word == "--numprocesses"] == (
+        [str(processes)] if processes else []
+    )
+
+
+def test_the_tier_that_takes_longest_starts_first() -> None:
+    said = suite.render_argv(("unit", "integration", "system"), ["-x"])
+
+    assert [Path(word).name for word in said[-4:]] == ["system", "integration", "unit", "-x"]
 
 
 def test_the_system_tier_is_refused_without_root_and_names_the_way_out(
@@ -60,7 +81,8 @@ def test_the_tiers_that_can_run_do_and_the_other_is_reported_at_the_end(
     monkeypatch.setattr(pytest, "main", run)
     with pytest.raises(DeployError, match="the system tests did not run"):
         suite.run_tiers([])
-    assert ran == ["unit", "integration"]
+    assert {"unit", "integration"} <= set(ran)
+    assert "system" not in ran
 
 
 @pytest.mark.parametrize("word", ["unti", "system"])
