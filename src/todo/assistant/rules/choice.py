@@ -24,6 +24,9 @@ NONE = re.compile(
     r"|nevermind|forget it|cancel|no|nope)"
 )
 """Declines the question."""
+_YES = re.compile(
+    r"(?:yes|yep|yeah|yup|y|sure|right|correct|exactly)(?:[,. ]+(?:please|that one))?"
+)
 _LEAD = re.compile(
     r"(?:(?:i mean|i meant|it's|it is|that's|take|choose|pick) )?"
     r"(?:(?:the )?(?:one|task) (?:about|for|with|named|called|to|of) )?"
@@ -51,7 +54,8 @@ def choose(message: str, candidates: Sequence[TaskName]) -> Match:
     lead = _LEAD.match(line.folded)
     start = 0 if lead is None else lead.end()
     text, folded = line.text[start:].strip(), line.folded[start:].strip(" .!")
-    if _ALL.fullmatch(folded):
+    agrees = len(candidates) == 1 and _YES.fullmatch(line.folded.strip(" .!"))
+    if agrees or _ALL.fullmatch(folded):
         return Match(tuple(candidates))
     parts = split_parts(folded) or [folded]
     numbers = [at for part in parts if (at := _read_number(part, len(candidates))) is not None]

@@ -17,7 +17,7 @@ from todo.assistant.rules.task_match import (
     split_parts,
 )
 from todo.assistant.rules.vocabulary import COMMANDS, PHRASE_FILLERS, VERBS
-from todo.assistant.rules.words import is_past, same_verbs, split_words, stem, stems
+from todo.assistant.rules.words import is_form, is_past, same_verbs, split_words, stem
 
 _MARKS = (
     "\u2713\u2714\u2705\u2611\u274c\u2715\u2716\u2717\u2718\U0001f6ab\U0001f5d1\u26d4\u2753\u2754"
@@ -136,6 +136,9 @@ _COMPLETE_ALL = re.compile(
     # "check all tasks" asks for a look.
     rf"|(?:check|tick|cross) off {EVERY_TASK}|(?:check|tick|cross) {EVERY_TASK} off"
 )
+_LITTLE_WORD = re.compile(
+    r"\b(?:the|a|an|my|our|this|that|these|to|for|of|in|at|on)\b", re.IGNORECASE
+)
 _TASK_NOUN = re.compile(
     r"\b(?:task|tasks|todo|todos|to-do|item|items|entry|reminder|one)\b|\A(?:all|every|both)\b"
 )
@@ -150,7 +153,7 @@ def decide_done(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | 
         closed: The completed ones.
     """
     line = _without_emoji(line)
-    reopened = _decide_reopen(line, closed)
+    reopened = _decide_reopen(line, opened, closed)
     if reopened is not None:
         return reopened
     deleted = _decide_delete(line, opened, closed)
@@ -159,11 +162,19 @@ def decide_done(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | 
     return _decide_complete(line, opened)
 
 
-def _decide_reopen(line: Line, closed: TaskIndex) -> Decision | None:
+def _decide_reopen(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | None:
     found = _REOPEN.fullmatch(line.folded) or _NOT_DONE.fullmatch(line.folded)
     if found is None:
         return None
-    return _decide("reopen", closed.match(_cut_phrase(line, found)))
+    phrase = _cut_phrase(line, found)
+    is_command = found.re is _REOPEN and found["x"] is not None
+    still = Match() if is_command else opened.match(phrase)
+    if still and not still.is_near:
+        # "I haven't paid the rent yet" is about this month, and not about the last.
+        title = still.found[0].title if still.found else ""
+        fields = {"title": title, "is": "open"}
+        return Decision("help", "other-state", fields=fields) if title else None
+    return _decide("reopen", closed.match(phrase))
 
 
 def _decide_delete(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | None:
@@ -183,7 +194,10 @@ def _decide_delete(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision
         # The task is "Delete the old branch": done, deleted, or added again?
         return None
     match = opened.match(phrase)
-    return _decide("delete", match or closed.match(phrase))
+    if not match or match.is_near:
+        # The completed task of this name is meant rather than one with a near name.
+        match = closed.match(phrase) or match
+    return _decide("delete", match)
 
 
 def _decide_complete(line: Line, opened: TaskIndex) -> Decision | None:
@@ -247,7 +261,8 @@ def _decide_by_object(line: Line, text: str, opened: TaskIndex) -> Decision | No
 
 def _match_part(verb: str, part: str, opened: TaskIndex, *, is_bare: bool) -> Match:
     """Return the task of a part of an enumeration, which can have a verb of its own."""
-    own, _, rest = part.lower().partition(" ")
+    own, _, rest = part.partition(" ")
+    own = own.lower()
     if rest and is_past(own):
         return _match_verb(own, rest, opened, is_bare=is_bare)
     return _match_verb(verb, part, opened, is_bare=is_bare)
@@ -264,18 +279,23 @@ def _match_verb(verb: str, phrase: str, opened: TaskIndex, *, is_bare: bool) -> 
             not in the same form: "read the novel" may be said of what is to be done.
     """
     said = split_words(_cut_articles(phrase))
-    words = [stem(word) for word in said if word not in PHRASE_FILLERS]
     links = {word for word in said if word in PHRASE_FILLERS}
-    for same in same_verbs(verb) if words else ():
-        match = _keep_linked(opened.match_words([same, *words]), links)
-        if match and is_bare:
-            fitting = match.found or match.candidates
-            first = [split_words(task.title)[0] for task in fitting]
-            if any(stem(word) != same or word == verb for word in first):
-                return Match()
-        if match:
+    near = Match()
+    for same in same_verbs(verb) if set(said) - links else ():
+        match = _keep_linked(opened.match_verb(same, _cut_articles(phrase)), links)
+        if match and is_bare and not _is_in_past(match, verb, same):
+            return Match()
+        if match and not match.is_near:
             return match
-    return _match_bought(verb, phrase, opened)
+        near = near or match
+    return near or _match_bought(verb, phrase, opened)
+
+
+def _is_in_past(match: Match, verb: str, same: str) -> bool:
+    """Return whether a verb is in the past of that with which the titles begin."""
+    fitting = match.found or match.candidates
+    first = [split_words(task.title)[0] for task in fitting]
+    return all(is_form(word, same) and word != verb for word in first)
 
 
 def _keep_linked(match: Match, links: set[str]) -> Match:
@@ -283,19 +303,20 @@ def _keep_linked(match: Match, links: set[str]) -> Match:
     fitting = [
         task for task in match.found or match.candidates if links <= set(split_words(task.title))
     ]
-    is_sure = bool(match.found) and len(fitting) == len(match.found)
-    return Match(tuple(fitting)) if is_sure or len(fitting) == 1 else Match((), tuple(fitting))
+    is_sure = len(fitting) == 1 and not match.is_near
+    return Match(tuple(fitting)) if is_sure else Match((), tuple(fitting), match.is_near)
 
 
 def _match_bought(verb: str, phrase: str, opened: TaskIndex) -> Match:
     """Return the task that is only a thing: "bought milk" is about "milk"."""
     if verb not in _BOUGHT and verb != "got":
         return Match()
-    found = opened.match(phrase).found
+    match = opened.match(phrase)
     is_thing = all(
-        _is_same(task.title, phrase) and (verb in _BOUGHT or _is_shopping(task)) for task in found
+        _is_same(task.title, phrase) and (verb in _BOUGHT or _is_shopping(task))
+        for task in match.found
     )
-    return Match(found) if is_thing else Match()
+    return match if match.found and is_thing else Match()
 
 
 def _is_shopping(task: TaskName) -> bool:
@@ -303,7 +324,11 @@ def _is_shopping(task: TaskName) -> bool:
 
 
 def _is_same(title: str, phrase: str) -> bool:
-    return set(stems(_cut_articles(title))) == set(stems(_cut_articles(phrase)))
+    return _read_things(title) == _read_things(phrase)
+
+
+def _read_things(text: str) -> frozenset[str]:
+    return frozenset(map(stem, split_words(_cut_articles(text))))
 
 
 def _can_be_used_up(task: TaskName, text: str) -> bool:
@@ -365,10 +390,10 @@ def _cut_lately(folded: str) -> str:
 
 
 def _cut_articles(text: str) -> str:
-    return re.sub(r"\b(?:the|a|an|my|our|this|that|these|to|for|of|in|at|on)\b", " ", text.lower())
+    return _LITTLE_WORD.sub(" ", text)
 
 
 def _decide(intent: Intent, match: Match) -> Decision | None:
     if match.found:
-        return Decision(intent, tasks=match.found)
+        return Decision(intent, tasks=match.found, affects_others=match.affects_others)
     return Decision(intent, candidates=match.candidates) if match.candidates else None

@@ -28,6 +28,10 @@ class TaskName:
         due: Its due in ISO 8601, or None.
         is_shared: Its owner is another account, or its list has shares.
         reminders: When it reminds, in minutes before its due.
+        owner: Whose it is; None for the person's own.
+        is_read_only: The person cannot change it.
+        is_of_named_list: The name of its list means no other list.
+        is_chosen: The person has answered that this one is meant.
     """
 
     id: str
@@ -38,6 +42,10 @@ class TaskName:
     due: str | None
     is_shared: bool
     reminders: tuple[int, ...] = ()
+    owner: str | None = None
+    is_read_only: bool = False
+    is_of_named_list: bool = True
+    is_chosen: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,8 @@ class Decision:
             the arguments of the tool find_tasks.
         candidates: Several tasks fit: the answer lists them, and nothing changes.
         run_id: undo: the run that the message names, or None.
+        affects_others: The message names a group, and others see some of it: the person has not
+            named these one by one, and confirms the change.
     """
 
     intent: Intent
@@ -61,6 +71,7 @@ class Decision:
     fields: Mapping[str, Any] = field(default_factory=dict)
     candidates: tuple[TaskName, ...] = ()
     run_id: str | None = None
+    affects_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,7 +260,7 @@ def _is_done_by_us(title: Sequence[str], task: TaskName, clause: str) -> bool:
     """Return whether a clause says that the person did it: "I called mum", not "mum called"."""
     words = clause.replace("'", " ").split()
     for at, word in enumerate(words):
-        if is_past(word) and not set(same_verbs(word)).isdisjoint(title):
+        if is_past(word) and not set(map(stem, same_verbs(word))).isdisjoint(title):
             if stem(word) == word and not {"i", "we"} & set(words[:at]):
                 # "read the novel" may be said of what is to be done.
                 return False

@@ -158,7 +158,7 @@ def _is_due(text: str, context: RuleContext) -> bool:
 
 def _decide(match: Match, due: str) -> Decision | None:
     if match.found:
-        return Decision("reschedule", due, match.found)
+        return Decision("reschedule", due, match.found, affects_others=match.affects_others)
     if match.candidates:
         return Decision("reschedule", due, candidates=match.candidates)
     return None

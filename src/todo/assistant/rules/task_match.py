@@ -1,7 +1,8 @@
 """Which tasks a phrase names: "the dentist", "all overdue tasks", "the milk and the slides".
 
 Every word of the phrase must be a word of the title, so a phrase with anything else names nothing.
-Where several tasks fit, none is chosen: they are the candidates.
+Where several tasks fit, or one only nearly, none is chosen: they are the candidates. A group has no
+task that others see, unless the phrase names the list.
 """
 
 import re
@@ -9,11 +10,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 from todo.assistant.rules.decision import TaskName
-from todo.assistant.rules.vocabulary import PHRASE_FILLERS, TASK_NOUNS
-from todo.assistant.rules.words import is_near, split_words, stem
+from todo.assistant.rules.title_words import (
+    Word,
+    is_same,
+    is_similar,
+    make_word,
+    read_phrase,
+    read_title,
+)
 
 MAX_CANDIDATES = 10
 EVERY_TASK = r"(?:all|every|each)(?: of)?(?: (?:my|the|our))?(?: open)? (?:tasks?|to-?dos?|items?)"
@@ -57,33 +63,46 @@ class Match:
     Attributes:
         found: Those that are meant for sure; empty where none fits, or where several fit.
         candidates: Those that fit, where it is not clear which is meant.
+        is_near: Only near words fit.
+        is_group: The phrase names a group, and not each of its tasks.
     """
 
     found: tuple[TaskName, ...] = ()
     candidates: tuple[TaskName, ...] = ()
+    is_near: bool = False
+    is_group: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.found or self.candidates)
+
+    @property
+    def affects_others(self) -> bool:
+        """It is a group of which others see something."""
+        return self.is_group and any(task.is_shared for task in self.found)
 
 
 class TaskIndex:
     """The words of titles, for several phrases about the same tasks."""
 
-    def __init__(self, tasks: Sequence[TaskName], now: datetime | None = None) -> None:
+    def __init__(
+        self, tasks: Sequence[TaskName], now: datetime | None = None, *, is_list: bool = False
+    ) -> None:
         """Read the titles.
 
         Args:
             tasks: The tasks to choose from.
             now: The present instant in the user's zone, which decides what is overdue; without it
                 no phrase names tasks by their due.
+            is_list: The tasks are those of a list that is named, so groups can have all of them.
         """
         self._tasks = tasks
         self._now = now
-        self._titles = [_read_title(task.title[:_TITLE_LENGTH]) for task in tasks]
-        self._numbers: dict[str, set[int]] = defaultdict(set)
+        self._is_list = is_list
+        self._titles = [read_title(task.title[:_TITLE_LENGTH]) for task in tasks]
+        self._numbers: dict[str, dict[Word, set[int]]] = defaultdict(lambda: defaultdict(set))
         for number, title in enumerate(self._titles):
             for word in title:
-                self._numbers[word].add(number)
+                self._numbers[word.stem][word].add(number)
 
     def find_own(self) -> tuple[TaskName, ...]:
         """Return all tasks that nobody else sees."""
@@ -99,20 +118,20 @@ class TaskIndex:
             or self._match_parts(phrase)
         )
 
-    def match_words(self, words: Iterable[str]) -> Match:
-        """Return the tasks whose titles have all of these stems."""
-        return self._choose(frozenset(words))
+    def match_verb(self, verb: str, phrase: str) -> Match:
+        """Return the tasks whose titles have a form of a verb, and the words of a phrase."""
+        return self._choose((make_word(verb), *read_phrase(phrase)))
 
     def _match_one(self, phrase: str) -> Match:
         """Return the task of a phrase, which can name its list as well."""
-        whole = self._choose(_contents(split_words(phrase)))
+        whole = self._choose(read_phrase(phrase))
         if whole.found:
             return whole
         named = _OF_LIST.fullmatch(phrase)
         if named is None:
             return whole
-        inside = [task for task in self._tasks if _has_list(task, named["list"])]
-        return (TaskIndex(inside).match(named["x"]) if inside else Match()) or whole
+        inside = self._find_list(named["list"])
+        return (TaskIndex(inside, is_list=True).match(named["x"]) if inside else Match()) or whole
 
     def _match_parts(self, phrase: str) -> Match:
         """Return the tasks of a phrase that enumerates them."""
@@ -122,62 +141,99 @@ class TaskIndex:
     def _match_day(self, phrase: str) -> Match:
         """Return the tasks of "today's tasks"."""
         of_day = _OF_DAY.fullmatch(phrase.casefold().replace("\u2019", "'"))
-        return Match() if of_day is None else Match(tuple(self._find_due(of_day["day"])))
+        return Match() if of_day is None else self._find_due(of_day["day"])
 
     def _match_group(self, phrase: str) -> Match:
         """Return the tasks of "both calls", "all overdue tasks", "everything on my Home list"."""
         both = _BOTH.fullmatch(phrase)
         if both is not None:
-            pair = self._choose(_contents(split_words(both["x"]))).candidates
-            return Match(pair) if len(pair) == 2 else Match()  # noqa: PLR2004 - both
+            pair = self._match_about(both["x"])
+            return pair if len(pair.found) == 2 else Match()  # noqa: PLR2004 - both
         group = _ALL.fullmatch(phrase)
         if group is None:
             return Match()
-        rest = group["x"].strip().casefold()
+        words = group["x"].strip()
+        rest = words.casefold()
         due = _ALL_DUE.fullmatch(rest)
         if due is not None:
-            return Match(tuple(self._find_due(due["when"] or due["first"])))
+            return self._find_due(due["when"] or due["first"])
         about = _ALL_ABOUT.fullmatch(rest)
         if about is not None:
-            fitting = self._choose(_contents(split_words(about["x"])), is_bounded=False)
-            return Match(fitting.found or fitting.candidates)
+            return self._match_about(words[about.start("x") :])
         of_list = _ALL_OF_LIST.fullmatch(rest)
         if of_list is None:
             return Match()
-        name = of_list["list"] or of_list["first"]
-        return Match(tuple(task for task in self._tasks if _has_list(task, name)))
+        return Match(tuple(self._find_list(of_list["list"] or of_list["first"])), is_group=True)
 
-    def _find_due(self, when: str) -> Iterable[TaskName]:
-        if self._now is None:
-            return ()
+    def _match_about(self, phrase: str) -> Match:
+        """Return all tasks whose titles have the words of a phrase."""
+        fitting = self._choose(read_phrase(phrase), is_bounded=False)
+        if fitting.is_near:
+            return fitting
+        return self._group(fitting.found or fitting.candidates)
+
+    def _find_list(self, name: str) -> list[TaskName]:
+        """Return the tasks of a list; its name means the person's own one, or no list."""
+        folded = name.casefold().strip()
+        return [
+            task
+            for task in self._tasks
+            if task.is_of_named_list and (task.list_name or "").casefold() == folded
+        ]
+
+    def _find_due(self, when: str) -> Match:
+        now = self._now
+        if now is None:
+            return Match()
         if when in {"overdue", "late"}:
-            return (task for task in self._tasks if _is_overdue(task, self._now))
-        day = self._now.date() + timedelta(days="tomorrow" in when)
-        return (task for task in self._tasks if _due_day(task, self._now) == day.isoformat())
+            return self._group(task for task in self._tasks if _is_overdue(task, now))
+        day = (now.date() + timedelta(days="tomorrow" in when)).isoformat()
+        return self._group(task for task in self._tasks if _due_day(task, now) == day)
 
-    def _choose(self, words: frozenset[str], *, is_bounded: bool = True) -> Match:
+    def _group(self, tasks: Iterable[TaskName]) -> Match:
+        """Return a group, without those tasks that others see."""
+        kept = (task for task in tasks if self._is_list or not task.is_shared)
+        return Match(tuple(kept), is_group=True)
+
+    def _choose(self, words: Sequence[Word], *, is_bounded: bool = True) -> Match:
         if not words or len(words) > _MAX_WORDS:
             return Match()
-        numbers = self._find_numbers(words)
-        exact = [number for number in numbers if self._titles[number] == words]
-        chosen = [self._tasks[number] for number in (exact or numbers)]
-        if len(chosen) == 1:
+        numbers, is_near = self._find_numbers(words)
+        exact = [number for number in numbers if self._has_no_more(number, words)]
+        fitting = [self._tasks[number] for number in (exact or numbers)]
+        chosen = [task for task in fitting if not task.is_read_only] or fitting
+        if len(chosen) == 1 and (not is_near or chosen[0].is_chosen):
             return Match(found=tuple(chosen))
-        return Match(candidates=tuple(chosen[:MAX_CANDIDATES] if is_bounded else chosen))
+        bounded = chosen[:MAX_CANDIDATES] if is_bounded else chosen
+        return Match(candidates=tuple(bounded), is_near=is_near and bool(chosen))
 
-    def _find_numbers(self, words: frozenset[str]) -> list[int]:
-        """Return the numbers of the titles with all words; some may have a typing error."""
+    def _has_no_more(self, number: int, words: Sequence[Word]) -> bool:
+        """Return whether each word of a title is one of a phrase."""
+        return all(
+            any(is_same(word, of_title) for word in words) for of_title in self._titles[number]
+        )
+
+    def _find_numbers(self, words: Sequence[Word]) -> tuple[list[int], bool]:
+        """Return the numbers of the titles with all words, and whether some are only near."""
         numbers: set[int] | None = None
+        is_near = False
         for word in words:
-            having = self._numbers.get(word) or self._find_near(word)
+            having = self._find_same(word)
+            if not having:
+                having = self._find_similar(word)
+                is_near = True
             numbers = having if numbers is None else numbers & having
             if not numbers:
-                return []
-        return sorted(numbers or ())
+                return [], False
+        return sorted(numbers or ()), is_near
 
-    def _find_near(self, word: str) -> set[int]:
-        near = (numbers for other, numbers in self._numbers.items() if is_near(word, other))
-        return set().union(*near)
+    def _find_same(self, word: Word) -> set[int]:
+        of_stem = self._numbers.get(word.stem, {})
+        return set().union(*(having for other, having in of_stem.items() if is_same(word, other)))
+
+    def _find_similar(self, word: Word) -> set[int]:
+        near = (words for other, words in self._numbers.items() if is_similar(word, other))
+        return set().union(*(having for words in near for having in words.values()))
 
 
 def split_parts(phrase: str) -> list[str]:
@@ -192,26 +248,9 @@ def join_matches(matches: Sequence[Match]) -> Match:
         return Match()
     doubtful = [match for match in matches if not match.found]
     if doubtful:
-        return Match(candidates=doubtful[0].candidates)
-    by_id = {match.found[0].id: match.found[0] for match in matches}
-    return Match(tuple(by_id.values()))
-
-
-@lru_cache(8192)
-def _read_title(title: str) -> frozenset[str]:
-    """Return the words of a title; each message is about the same ones."""
-    return _contents(split_words(title))
-
-
-def _contents(words: list[str]) -> frozenset[str]:
-    """Return the stems of the words that say which task it is."""
-    content = [word for word in words if word not in PHRASE_FILLERS]
-    named = [word for word in content if word not in TASK_NOUNS]
-    return frozenset(map(stem, named or content))
-
-
-def _has_list(task: TaskName, name: str) -> bool:
-    return task.list_name is not None and task.list_name.casefold() == name.casefold().strip()
+        return doubtful[0]
+    by_id = {task.id: task for match in matches for task in match.found}
+    return Match(tuple(by_id.values()), is_group=any(match.is_group for match in matches))
 
 
 def _is_overdue(task: TaskName, now: datetime) -> bool:

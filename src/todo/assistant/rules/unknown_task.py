@@ -74,6 +74,9 @@ def _find_command(line: Line, context: RuleContext) -> Decision | None:
     if not _COMMAND.match(line.folded) and not _OTHER_COMMAND.match(line.folded):
         return None
     changes = find_changes(line, context, any_task, any_task)
+    if any(each.intent == "help" for each in changes):
+        # A task that is to be reopened would be open.
+        changes = find_changes(line, context, TaskIndex(()), any_task)
     if not changes:
         return None
     is_clear = _COMMAND.match(line.folded) or changes[0].fields or _DUE.search(line.folded)

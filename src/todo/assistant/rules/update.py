@@ -203,5 +203,6 @@ def _cut_tag(line: Line, found: re.Match[str]) -> str:
 
 def _decide(match: Match, fields: dict[str, Any]) -> Decision:
     if match.found:
-        return Decision("update", tasks=match.found, fields=fields)
+        found, others = match.found, match.affects_others
+        return Decision("update", tasks=found, fields=fields, affects_others=others)
     return Decision("update", fields=fields, candidates=match.candidates)

@@ -1,6 +1,6 @@
-"""Words of messages and titles, compared without their endings: "called" is "call".
+"""Words of messages and titles, and their forms: "called" is a form of "call".
 
-The stems are not words; two texts are compared by them, and nobody sees them.
+The stems are not words, and nobody sees them. Different words can have the same stem.
 """
 
 import re
@@ -9,6 +9,10 @@ from functools import lru_cache
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _SHORTEST_STEM = 3
 _VOWELS = frozenset("aeiouy")
+_VOWEL_GROUP = re.compile(r"[aeiouy]+")
+_CLOSED_END = re.compile(r"(?:\A|[^aeiouy]|qu)[aeiouy][^aeiouywx]\Z")
+_IN_NUMBERS = frozenset(".,:/-")
+_DIGIT = re.compile(r"\d")
 _PASTS = {
     "ate": "eat", "bought": "buy", "brought": "bring", "built": "build", "chose": "choose",
     "chosen": "choose", "did": "do", "done": "do", "drew": "draw", "drawn": "draw",
@@ -38,6 +42,22 @@ def split_words(text: str) -> list[str]:
     return [word.removesuffix("'s") for word in _WORD.findall(folded)]
 
 
+def cut_words(text: str) -> list[str]:
+    """Return the words of a text as typed, without the genitive's ending: "1.2" is one of them."""
+    words: list[str] = []
+    end = 0
+    plain = text.replace("\u2019", "'")
+    for found in _WORD.finditer(plain):
+        word = found[0].removesuffix("'s").removesuffix("'S")
+        mark = plain[end : found.start()]
+        if words and mark in _IN_NUMBERS and words[-1][-1:].isdigit() and word[0].isdigit():
+            words[-1] += mark + word
+        else:
+            words.append(word)
+        end = found.end()
+    return words
+
+
 @lru_cache(4096)
 def stem(word: str) -> str:
     """Return what a word has in common with its other forms."""
@@ -51,35 +71,45 @@ def stem(word: str) -> str:
     return base
 
 
-def stems(text: str) -> list[str]:
-    """Return the stems of the words of a text."""
-    return [stem(word) for word in split_words(text)]
-
-
 def is_past(word: str) -> bool:
     """Return whether a word can be a verb in the past: "called", "bought"."""
     return word in _PASTS or (word.endswith("ed") and len(word) > _SHORTEST_STEM + 1)
 
 
 def same_verbs(verb: str) -> tuple[str, ...]:
-    """Return the stems of verbs that say the same, this one first."""
-    first = stem(verb)
+    """Return verbs that say the same, this one first."""
     for group in _SAME_VERBS:
-        forms = tuple(map(stem, group))
-        if first in forms:
-            return (first, *(form for form in forms if form != first))
-    return (first,)
+        if any(is_form(verb, each) for each in group):
+            return (verb, *(each for each in group if not is_form(verb, each)))
+    return (verb,)
+
+
+def is_form(word: str, other: str) -> bool:
+    """Return whether two words are forms of one verb: "planned" and "plan", but not "plane"."""
+    return word == other or not _bases(word).isdisjoint(_bases(other))
+
+
+def is_plural(word: str, other: str) -> bool:
+    """Return whether one of two words is the plural of the other."""
+    short, long = sorted((word, other), key=len)
+    return len(short) >= _SHORTEST_STEM and long in _plurals(short)
 
 
 def is_near(word: str, other: str) -> bool:
-    """Return whether one long word is the other with one typing error, or its start."""
+    """Return whether one long word is the other with one typing error, or its start.
+
+    A number is another one with any other digit.
+    """
     shortest = 5
     if len(word) < shortest or len(other) < shortest or word[0] != other[0]:
         return False
-    if other.startswith(word):
-        return True
-    if abs(len(word) - len(other)) > 1:
+    is_start = other.startswith(word)
+    if abs(len(word) - len(other)) > 1 and not is_start:
         return False
+    if _DIGIT.search(word) or _DIGIT.search(other):
+        return False
+    if is_start:
+        return True
     at = 0
     while at < min(len(word), len(other)) and word[at] == other[at]:
         at += 1
@@ -90,6 +120,42 @@ def is_near(word: str, other: str) -> bool:
         or rest == others[1:]
         or (rest[:2] == others[:2][::-1] and rest[2:] == others[2:])
     )
+
+
+@lru_cache(4096)
+def _bases(word: str) -> frozenset[str]:
+    """Return the verbs of which a word can be a form, also itself."""
+    found = {word, _PASTS.get(word, word)}
+    for ending in ("ed", "ing"):
+        if word.endswith(ending):
+            cut = word[: -len(ending)]
+            tries = {cut, f"{cut}e", cut[:-1], f"{cut[:-1]}y"}
+            found |= {each for each in tries if word in _forms(each, ending)}
+    return frozenset(found)
+
+
+def _forms(verb: str, ending: str) -> set[str]:
+    """Return the regular forms of a verb with an ending."""
+    vowels = len(_VOWEL_GROUP.findall(verb))
+    if len(verb) < _SHORTEST_STEM - 1 or not vowels:
+        return set()
+    if verb.endswith("e"):
+        return {verb[:-1] + ending} if ending == "ed" or verb[-2] not in "eoy" else {verb + ending}
+    if ending == "ed" and verb.endswith("y") and verb[-2] not in _VOWELS:
+        return {f"{verb[:-1]}ied"}
+    if not _CLOSED_END.search(verb):
+        return {verb + ending}
+    doubled = verb + verb[-1] + ending
+    # "plan" has to, "visit" and "cancel" can.
+    return {doubled} if vowels == 1 else {doubled, verb + ending}
+
+
+def _plurals(word: str) -> tuple[str, ...]:
+    if word.endswith("y") and word[-2] not in _VOWELS:
+        return (f"{word[:-1]}ies",)
+    if word.endswith("o"):
+        return (f"{word}s", f"{word}es")
+    return (f"{word}es",) if word.endswith(("s", "x", "z", "ch", "sh")) else (f"{word}s",)
 
 
 def _cut_ending(word: str) -> str:

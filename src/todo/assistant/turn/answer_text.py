@@ -47,6 +47,7 @@ WHICH_TASK = f"The message does not say which task it means. Nothing was changed
 WHAT_CHANGE = f"The message does not say what to change. Nothing was changed.\n{EXAMPLES}"
 QUESTION = "Which one do you mean? Nothing was changed."
 _CHOOSE_ONE = "Answer with its number, or with more words of its title."
+_IS_IT = 'Answer "yes" if it is this one, or send the message again with the words of the title.'
 _NAME_ONE = "Send the message again, with more words of the title."
 _MAX_SHOWN = 20
 _TITLE_LENGTH = 255
@@ -218,6 +219,7 @@ def say_plan(
     list_names: Mapping[str, str],
     shared_lists: Container[str] = (),
     old_titles: Mapping[str, str] | None = None,
+    owners: Mapping[str, str] | None = None,
 ) -> str:
     """Return what waits for the person, and how to decide.
 
@@ -230,7 +232,9 @@ def say_plan(
         list_names: Names of the lists by id.
         shared_lists: Ids of the lists that others see.
         old_titles: Titles that tasks had before the message, by id: the person knows these.
+        owners: Owners of the lists of others, by id.
     """
+    places = {key: (name, (owners or {}).get(key)) for key, name in list_names.items()}
 
     def rank(change: Json) -> tuple[int, bool]:
         return _rank(change["operation"]), change["list_id"] not in shared_lists
@@ -239,7 +243,7 @@ def say_plan(
     count = max(_MAX_SHOWN, sum(change["operation"] != "create" for change in changes))
     for length in (_TITLE_LENGTH, *_SHORTER_TITLES, 0):
         shown = [
-            f"- {_describe_planned(each, list_names, old_titles or {}, length)}"
+            f"- {_describe_planned(each, places, old_titles or {}, length)}"
             for each in changes[:count]
         ]
         if sum(map(len, shown)) + count <= _PLAN_LENGTH:
@@ -274,7 +278,10 @@ def _count_planned(summary: Sequence[Json]) -> str:
 
 
 def _describe_planned(
-    change: Json, list_names: Mapping[str, str], old_titles: Mapping[str, str], length: int
+    change: Json,
+    places: Mapping[str, tuple[str, str | None]],
+    old_titles: Mapping[str, str],
+    length: int,
 ) -> str:
     """Return one change of a plan, with everything that a person has to know to confirm it."""
     before, after = change["before"] or {}, change["after"] or {}
@@ -295,7 +302,8 @@ def _describe_planned(
         ]
     list_id = after.get("list_id") or change["list_id"]
     if list_id is not None:
-        shown.append(f"list {quote(list_names.get(list_id, 'unknown'), length)}")
+        name_and_owner = places.get(list_id, ("unknown", None))
+        shown.append(f"list {_quote_list(*name_and_owner, length)}")
     return f"{verb} {name} ({', '.join(shown)})" if shown else f"{verb} {name}"
 
 
@@ -331,13 +339,22 @@ def say_candidates(tasks: Sequence[TaskName], *, by_model: bool = False) -> str:
     """
     lines = [QUESTION]
     for number, task in enumerate(tasks[:_MAX_SHOWN], 1):
-        place = f", list {quote(task.list_name, _TITLE_LENGTH)}" if task.list_name else ""
+        name = _quote_list(task.list_name or "", task.owner, _TITLE_LENGTH)
+        place = f", list {name}" if task.list_name else ""
         due = f", due {task.due[:10]}" if task.due else ""
         bullet = "-" if by_model else f"{number}."
         lines.append(f"{bullet} {quote(task.title, _TITLE_LENGTH)}{due}{place}")
     more = len(tasks) - _MAX_SHOWN
     lines += [f"- … and {more} more"] if more > 0 else []
-    return "\n".join([*lines, _NAME_ONE if by_model else _CHOOSE_ONE])
+    if by_model:
+        return "\n".join([*lines, _NAME_ONE])
+    return "\n".join([*lines, _CHOOSE_ONE if len(tasks) > 1 else _IS_IT])
+
+
+def _quote_list(name: str, owner: str | None, length: int) -> str:
+    """Return the name of a list, with its owner if that is somebody else."""
+    quoted = quote(name, length)
+    return f"{quoted} of {quote(owner, length)}" if owner else quoted
 
 
 def _list_tasks(tasks: Sequence[Json], structured: Json) -> list[str]:

@@ -1,7 +1,7 @@
 """The context of a turn: the clock, the lists and the tasks that a message can name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,12 +35,14 @@ class TurnContext:
         rules: What the rules need.
         list_names: Names of all lists that the token sees, by id.
         shared_lists: Ids of those that others see.
+        list_owners: Owners of those lists that are not the user's own, by id.
     """
 
     time: AccountTime
     rules: RuleContext
     list_names: Mapping[str, str]
     shared_lists: frozenset[str]
+    list_owners: Mapping[str, str]
 
     @property
     def titles(self) -> Mapping[str, str]:
@@ -76,7 +78,9 @@ async def read_context(
             tasks = await _read_tasks(session, caller, lists, shared, time)
     read_only = tuple(each.name for each in lists.all if each.access == "read")
     rules = RuleContext(now, time.zone, tuple(lists.names), tasks, open_plan, read_only)
-    return TurnContext(time, rules, {each.id: each.name for each in lists.all}, shared)
+    names = {each.id: each.name for each in lists.all}
+    owners = {each.id: each.owner for each in lists.all if each.access != "owner"}
+    return TurnContext(time, rules, names, shared, owners)
 
 
 async def _read_tasks(
@@ -95,14 +99,23 @@ async def _read_tasks(
         theirs = [each for each in lists.all if each.access != "owner"][:_MAX_SHARED_LISTS]
         items += await fetch_newest(session, theirs, _MAX_OF_SHARED_LIST, _FIELDS)
     items += (await read_page(session, caller, done, time.now)).items
+    # A name of two lists means the own one, or none.
+    named = {each[0].id for each in lists.by_name.values() if len(each) == 1}
+    read_only = {each.id for each in lists.all if each.access == "read"}
     found: dict[str, TaskName] = {}
     for task in map(parse_document, items):
-        is_shared = task["owner"] != caller.user or task["list_id"] in shared
-        found[task["id"]] = _name(task, lists, time, is_shared=is_shared)
+        owner, list_id = task["owner"], task["list_id"]
+        found[task["id"]] = replace(
+            _name(task, lists, time),
+            is_shared=owner != caller.user or list_id in shared,
+            owner=None if owner == caller.user else owner,
+            is_read_only=list_id in read_only,
+            is_of_named_list=list_id in named,
+        )
     return list(found.values())
 
 
-def _name(task: Document, lists: VisibleLists, time: AccountTime, *, is_shared: bool) -> TaskName:
+def _name(task: Document, lists: VisibleLists, time: AccountTime) -> TaskName:
     list_id = task["list_id"]
     return TaskName(
         id=task["id"],
@@ -112,6 +125,6 @@ def _name(task: Document, lists: VisibleLists, time: AccountTime, *, is_shared: 
         is_completed=task["is_completed"],
         # In the zone of the account: in UTC it can be another day.
         due=time.show(task["due_at"]) if task["due_at"] else task["due_date"],
-        is_shared=is_shared,
+        is_shared=False,
         reminders=tuple(task["reminders"]),
     )

@@ -80,6 +80,7 @@ class DecisionRunner:
             return answer_text.WHICH_TASK
         named = [{"id": task.id, "version": task.version} for task in decision.tasks]
         self._titles = {task.id: task.title for task in decision.tasks}
+        self._tools.guard.is_group = decision.affects_others
         said = answer_text.WHAT_CHANGE
         match decision.intent:
             case "complete":

@@ -47,11 +47,13 @@ class Guard:
 
     Attributes:
         by_model: Whether a model decides. What the person's own words name may be in shared lists.
+        is_group: The words name a group of tasks, so not each of those that others see.
         changed: Ids of what the turn has changed so far.
         updates: Of each task that it has updated so far, the document before and after.
     """
 
     by_model: bool
+    is_group: bool = False
     changed: set[str] = field(default_factory=set)
     updates: dict[str, tuple[Json, Json]] = field(default_factory=dict)
 
@@ -71,7 +73,7 @@ class Guard:
             reasons.append(DELETES)
         if len(changed) > MAX_CHANGED:
             reasons.append(MANY)
-        if self.by_model and await _concerns_others(work, recorded):
+        if (self.by_model or self.is_group) and await _concerns_others(work, recorded):
             reasons.append(OF_OTHERS)
         if reasons:
             raise ConfirmationNeededError(reasons, derive_operations(recorded))

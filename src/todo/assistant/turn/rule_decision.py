@@ -96,16 +96,17 @@ def _find_question(context: RuleContext, history: Sequence[EarlierMessage]) -> _
 def _narrow(asked: _Question, answer: str) -> _Question | None:
     """Return what is left of a question after an answer."""
     match = choose(answer, asked.decision.candidates)
-    return _keep(asked, match.found or match.candidates) if match else None
+    kept = match.found or match.candidates
+    return _keep(asked, kept, is_sure=bool(match.found)) if match else None
 
 
 def _answer(asked: _Question, answer: str) -> Decision | None:
     """Return the decision about the tasks that an answer chooses; None for another message."""
     match = choose(answer, asked.decision.candidates)
     if not match.found:
-        left = _keep(asked, match.candidates) if match else None
+        left = _keep(asked, match.candidates, is_sure=False) if match else None
         return None if left is None else left.decision
-    made = [_keep(asked, [task]) for task in match.found]
+    made = [_keep(asked, [task], is_sure=True) for task in match.found]
     decisions = [each.decision for each in made if each is not None]
     first = decisions[0] if len(decisions) == len(made) else asked.decision
     if len(made) == 1 or any(each.candidates or each.fields != first.fields for each in decisions):
@@ -114,12 +115,19 @@ def _answer(asked: _Question, answer: str) -> Decision | None:
     return replace(first, tasks=tuple(tasks.values()))
 
 
-def _keep(asked: _Question, kept: Sequence[TaskName]) -> _Question | None:
-    """Return a question as if those of its candidates did not exist that an answer leaves out."""
+def _keep(asked: _Question, kept: Sequence[TaskName], *, is_sure: bool) -> _Question | None:
+    """Return a question as if those of its candidates did not exist that an answer leaves out.
+
+    Args:
+        asked: The question.
+        kept: Its candidates that are left.
+        is_sure: The answer chooses them, also where the question is about near words.
+    """
     ids = {task.id for task in kept}
     for _ in range(_MAX_ROUNDS):
         others = {task.id for task in asked.decision.candidates} - ids
-        tasks = [task for task in asked.context.tasks if task.id not in others]
+        left = (task for task in asked.context.tasks if task.id not in others)
+        tasks = [replace(each, is_chosen=is_sure and each.id in ids) for each in left]
         context = replace(asked.context, tasks=tasks)
         decision = decide(asked.message, context)
         if decision is None or decision.intent != asked.decision.intent:

@@ -119,7 +119,8 @@ class Assistant:
         """Carry out what rules decide; otherwise let a model decide, or say what can be said."""
         open_plan = await turn.find_planned()
         reply = decide_reply(message, open_plan)
-        if reply is None and open_plan is None and self._model is None:
+        has_asked = any(answer_text.QUESTION in each.content for each in turn.history[-1:])
+        if reply is None and open_plan is None and self._model is None and not has_asked:
             # A model may have asked; without one, a "yes" is about a plan that is gone.
             reply = decide_reply(message, frozenset())
         if reply is not None:
@@ -348,13 +349,16 @@ class _Turn:
             database, caller = self._state.database, self._tools.caller
             self.use_context(await read_context(database, caller, self.now, None))
         reasons = [plan.pop("reason")]
-        await self._response.say(answer_text.say_plan(plan, reasons, *self._find_lists()))
+        await self._response.say(self._say_plan(plan, reasons))
 
-    def _find_lists(self) -> tuple[Mapping[str, str], frozenset[str]]:
-        """Return the names of the lists, and those that others see."""
-        if self.context is None:
-            return {}, frozenset()
-        return self.context.list_names, self.context.shared_lists
+    def _say_plan(
+        self, plan: Json, reasons: Sequence[str], old_titles: Mapping[str, str] | None = None
+    ) -> str:
+        known = self.context
+        if known is None:
+            return answer_text.say_plan(plan, reasons, {}, (), old_titles)
+        lists = (known.list_names, known.shared_lists, old_titles, known.list_owners)
+        return answer_text.say_plan(plan, reasons, *lists)
 
     def _find_titles(self) -> Mapping[str, str]:
         """Return the titles of the tasks that the message could name."""
@@ -375,7 +379,6 @@ class _Turn:
         else:
             updates = self._tools.updates.documents
             old = {task_id: before["title"] for task_id, (before, _) in updates.items()}
-            said = answer_text.say_plan(plan, reasons, *self._find_lists(), old)
-            await self._response.say(said)
+            await self._response.say(self._say_plan(plan, reasons, old))
             return plan
         return None
