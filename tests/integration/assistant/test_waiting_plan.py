@@ -249,3 +249,28 @@ def test_yes_after_small_talk_in_a_conversation_applies_the_plan(play: Play) -> 
         assert len((await world.get("/api/v1/tasks"))["items"]) == 1
 
     play(act)
+
+
+@pytest.mark.parametrize("message", ["not that one", "actually the other one", "I meant two"])
+def test_a_yes_does_not_apply_what_the_person_turned_from(
+    desk: Desk, ann: Caller, message: str
+) -> None:
+    desk.add(ann, "one", "two")
+    assistant = desk.hire()
+    planned = desk.ask(assistant, ann, "delete one")
+    assert planned.plan is not None
+    answer = desk.ask(assistant, ann, message, [], planned.plan["id"])
+    assert answer.plan is None
+    assert DROPPED in answer.response
+    assert desk.find_plan(ann, planned.plan["id"]) is None
+
+
+def test_another_task_instead_makes_another_plan(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, "one", "two")
+    assistant = desk.hire()
+    planned = desk.ask(assistant, ann, "delete one")
+    assert planned.plan is not None
+    other = desk.ask(assistant, ann, "actually delete two instead", [], planned.plan["id"])
+    assert other.plan is not None
+    assert desk.ask(assistant, ann, "yes", [], other.plan["id"]).changed
+    assert [task["title"] for task in desk.tasks(ann).values()] == ["one"]

@@ -13,7 +13,6 @@ from todo.assistant.rules.new_task import (
     make_addition,
     mark_priority,
     parse_line,
-    remove_marks,
 )
 from todo.assistant.rules.task_match import TaskIndex
 from todo.assistant.rules.vocabulary import (
@@ -25,7 +24,6 @@ from todo.assistant.rules.vocabulary import (
 )
 from todo.assistant.rules.words import split_words
 from todo.quickadd.marks import ListNames
-from todo.quickadd.result import MAX_TEXT
 
 # In the plural only before a mark: "add reminders app" names a thing.
 _NOUN = (
@@ -111,17 +109,11 @@ _ANY_LIST = frozenset({
     "", "to-do", "todo", "to do", "task", "tasks", "todos", "to-dos", "things to do", "list",
     "inbox",
 })  # fmt: skip
-_BULLET = re.compile(r"(?:[-*\u2022\u2013]|\d{1,2}[.)]|\[ ?\])\s+(?=\S)")
-_LIST_HEAD = re.compile(
-    rf"(?:(?:please |can you |could you )?(?:add|create|new|put|make|note)\b[^:]{{0,60}}:"
-    rf"|(?:(?:add|my|new|to-do|shopping|packing) )?(?:{_NOUN}|list)?:?)"
-)
 # "I need to drop the parcel off" is an addition, "I want to see my tasks" is not.
 _REQUESTS = COMMANDS - frozenset({"drop", "move", "push", "finish", "complete", "close", "change"})
 CHECKS = ("\u2713", "\u2714", "\u2705", "\u2611")
 _MAX_BARE_WORDS = 15
 _MIN_BARE_WORDS = 2
-_MAX_LINES = 50
 
 
 def decide_addition(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
@@ -181,24 +173,6 @@ def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
     ):
         return make_addition(line.text, context)
     return None
-
-
-def decide_lines(message: str, context: RuleContext) -> Decision | None:
-    """Return the addition of several lines, each with a bullet or below a head that says so."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    if not 1 < len(lines) <= _MAX_LINES:
-        return None
-    has_head = _LIST_HEAD.fullmatch(lines[0].lower()) is not None
-    items = lines[has_head:]
-    bullets = [_BULLET.match(item) for item in items]
-    if not has_head and not all(bullets):
-        return None
-    titles = [
-        item[found.end() :] if found else item for item, found in zip(items, bullets, strict=True)
-    ]
-    if any(len(title) > MAX_TEXT for title in titles):
-        return None
-    return Decision("add", "\n".join(remove_marks(title, context) for title in titles))
 
 
 def cut_addition(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:

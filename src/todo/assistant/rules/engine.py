@@ -8,7 +8,7 @@ text of bounded length once for each of its patterns.
 import re
 from itertools import islice
 
-from todo.assistant.rules.addition import decide_addition, decide_bare, decide_lines, decide_need
+from todo.assistant.rules.addition import decide_addition, decide_bare, decide_need
 from todo.assistant.rules.completion import decide_done
 from todo.assistant.rules.decision import Decision, RuleContext
 from todo.assistant.rules.line import Line, make_line
@@ -16,6 +16,7 @@ from todo.assistant.rules.other_things import decide_other
 from todo.assistant.rules.reply import decide_reply
 from todo.assistant.rules.reschedule import decide_reschedule
 from todo.assistant.rules.search import decide_find
+from todo.assistant.rules.several_lines import decide_lines
 from todo.assistant.rules.task_match import TaskIndex
 from todo.assistant.rules.update import decide_update
 
@@ -26,6 +27,11 @@ _NEXT_COMMAND = re.compile(
     r"(?:,? and(?: then| also)?|[,;] ?(?:then|also)?|,? then|\. (?:then|also)?) ?(?:please )?"
     r"(?=(?:add|create|remind me|complete|delete|remove|move|rename|reopen|postpone|reschedule"
     r"|mark|tick|check off|uncheck|untick|tag)\b)"
+)
+
+_INSTEAD = re.compile(
+    r"(?:(?:no|nope|wait|sorry|oops|i (?:meant|mean)(?: to)?)[,.!]? ){0,3}(?P<x>\S.*?)"
+    r"(?:,? (?:instead|rather)(?: of \S.*)?)?"
 )
 
 
@@ -40,7 +46,7 @@ def decide(message: str, context: RuleContext) -> Decision | None:
     if reply is not None:
         return reply
     if "\n" in message.strip():
-        return decide_lines(message, context)
+        return decide_lines(message, context) or _refuse_heading(message, context)
     if len(message) > MAX_LENGTH:
         return None
     line = make_line(message)
@@ -48,7 +54,25 @@ def decide(message: str, context: RuleContext) -> Decision | None:
         return None
     if not line.is_question and _has_several(line, context):
         return Decision("help", "several")
-    return _decide_line(line, context)
+    return _decide_instead(line, context) or _decide_line(line, context)
+
+
+def _decide_instead(line: Line, context: RuleContext) -> Decision | None:
+    """Return the instruction that takes the place of a plan: "no, delete the bread instead"."""
+    found = None if context.open_plan is None else _INSTEAD.fullmatch(line.folded)
+    if found is None or line.is_question:
+        return None
+    other = make_line(line.cut(found))
+    return _decide_line(other, context) if other.text and len(other.text) < len(line.text) else None
+
+
+def _refuse_heading(message: str, context: RuleContext) -> Decision | None:
+    """Return that a heading is about something else than tasks: "create a list called Garden:"."""
+    head = message.strip().partition("\n")[0].rstrip(": \r")
+    line = make_line(head) if len(head) <= MAX_LENGTH else None
+    if line is None or line.is_question:
+        return None
+    return decide_other(line, context, TaskIndex(context.tasks))
 
 
 def _decide_line(line: Line, context: RuleContext) -> Decision | None:

@@ -86,6 +86,12 @@ _ABOUT_PLAN = re.compile(
     rf"|are you sure(?: about {_IT})?|is (?:{_IT}|this) (?:all|everything)|why)"
     r"(?: (?:exactly|again|then|now|please))?"
 )
+# What is no answer, and still says that the plan is not what the person wants.
+_TURNS_AWAY = re.compile(
+    r"\b(?:actually(?!,? (?:yes|yep|sure|ok))|instead|rather|i mean|meant|the others?|another"
+    r"|different|wrong|but|except|only the)\b"
+    r"|(?:\bnot|n't) (?:want|that|this|those|these|it|them|the|my|now|yet)\b"
+)
 _GREETING = re.compile(
     r"(?:hi|hello|hey|hey there|hi there|hello there|good (?:morning|afternoon|evening|night|day)"
     r"|howdy|yo|greetings|moin|bye|goodbye|see you|see ya)"
@@ -128,6 +134,11 @@ def decide_reply(message: str, open_plan: frozenset[str] | None) -> Decision | N
     if open_plan is not None:
         answer = _decide_answer(words, open_plan, is_question=folded.endswith("?"))
     return answer or _decide_small_talk(words or folded)
+
+
+def turns_away(message: str) -> bool:
+    """Return whether a message turns from the plan that waits: "actually, the bread instead"."""
+    return _TURNS_AWAY.search(message[:_LONGEST].replace("\u2019", "'").lower()) is not None
 
 
 def _decide_answer(words: str, open_plan: frozenset[str], *, is_question: bool) -> Decision | None:

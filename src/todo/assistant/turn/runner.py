@@ -14,7 +14,7 @@ from typing import Any
 
 from todo.assistant.model.client import ModelClient, ModelError
 from todo.assistant.rules.decision import Decision
-from todo.assistant.rules.reply import decide_reply
+from todo.assistant.rules.reply import decide_reply, turns_away
 from todo.assistant.turn import answer_text, failure_text
 from todo.assistant.turn.answer import AGENT, EarlierMessage, Events, TurnAnswer
 from todo.assistant.turn.bounded_model import BoundedModel, OverBudgetError
@@ -132,6 +132,8 @@ class Assistant:
         # Without the scope, no task is known: it may exist.
         explains = self._model is None and "read" in caller.scopes
         decision = await decide_by_rules(message, context.rules, turn.history, explains=explains)
+        if (decision is None or decision.intent == "help") and turns_away(message):
+            turn.drop_plan()
         if decision is not None:
             await turn.carry_out(decision)
         elif self._model is None:
@@ -209,6 +211,10 @@ class _Turn:
         """Remember what the person has."""
         self.context = context
         self._tools.list_names = context.list_names
+
+    def drop_plan(self) -> None:
+        """Let the plan wait no longer, whatever comes of the message."""
+        self._is_instruction = True
 
     async def find_planned(self) -> frozenset[str] | None:
         """Return the operations of the plan that waits, None without one."""
