@@ -40,7 +40,8 @@ def test_a_model_may_not_change_what_others_see(
         assert answer.plan is not None
         assert (answer.changed, answer.degraded) == (False, None)
         assert "because it changes what others see" in answer.response
-        assert '- complete "pack" (list "Trip")' in answer.response
+        place = '"Trip"' if who == ann else f'"Trip" of "{ann.user}"'
+        assert f'- complete "pack" (list {place})' in answer.response
     assert not desk.tasks(ann)["pack"]["is_completed"]
 
 

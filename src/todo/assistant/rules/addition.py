@@ -14,6 +14,7 @@ from todo.assistant.rules.new_task import (
     mark_priority,
     parse_line,
 )
+from todo.assistant.rules.statement import is_statement, says_change
 from todo.assistant.rules.task_match import TaskIndex
 from todo.assistant.rules.vocabulary import (
     COMMANDS,
@@ -165,12 +166,9 @@ def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
         return None
     has_marks = any(span.kind in {"priority", "tag", "list"} for span in read.spans)
     has_due = read.due_date is not None or read.due_at is not None
-    if (
-        words[0] in ERRANDS
-        or has_marks
-        or (words[0] in VERBS and has_due)
-        or read.due_at is not None
-    ):
+    is_to_do = words[0] in ERRANDS or (words[0] in VERBS and has_due)
+    is_timed = read.due_at is not None and not is_statement(line.text, read.title)
+    if has_marks or is_timed or (is_to_do and not (has_due and says_change(read.title))):
         return make_addition(line.text, context)
     return None
 

@@ -16,6 +16,7 @@ from todo.assistant.rules.engine import MAX_LENGTH
 from todo.assistant.rules.line import Line, make_line
 from todo.assistant.rules.reschedule import cut_due
 from todo.assistant.rules.search import cut_search, is_show
+from todo.assistant.rules.statement import is_statement
 from todo.assistant.rules.task_match import MAX_CANDIDATES, TaskIndex, split_parts
 from todo.assistant.rules.update import cut_fields
 from todo.assistant.rules.vocabulary import (
@@ -326,7 +327,8 @@ def _is_addition(line: Line, context: RuleContext) -> bool:
     if first in VERBS | COMMANDS or _ADDS.search(line.folded):
         return True
     read = parse_quick_add(line.text, context.now, context.zone, context.list_names)
-    return any(span.kind != "literal" for span in read.spans) and not read.questions
+    is_marked = any(span.kind != "literal" for span in read.spans)
+    return is_marked and not read.questions and not is_statement(line.text, read.title)
 
 
 def _is_talk(line: Line) -> bool:

@@ -1,0 +1,115 @@
+"""Statements: what a line says happened, or will, and not what is to be done.
+
+"The train left at 5pm" has a time, as "dentist 5pm" has, and is nothing to do. Where a line can be
+either, it counts as a statement, so the person is asked and nothing is added.
+"""
+
+import re
+from typing import Final
+
+from todo.assistant.rules.words import is_past
+
+_THIRD_PERSON = frozenset(
+    f"{verb}s"
+    for verb in (
+        *("agree", "allow", "appear", "arrive", "ask", "become", "begin", "belong", "break"),
+        *("bring", "call", "cancel", "change", "close", "come", "cost", "decide", "depend", "eat"),
+        *("end", "expect", "expire", "feel", "fit", "forget", "get", "give", "happen", "hate"),
+        *("hear", "help", "hope", "hurt", "keep", "know", "last", "leave", "let", "like", "live"),
+        *("look", "love", "make", "mean", "meet", "mind", "miss", "move", "need", "offer", "open"),
+        *(
+            "owe",
+            "pay",
+            "prefer",
+            "promise",
+            "put",
+            "remember",
+            "return",
+            "ring",
+            "rise",
+            "run",
+            "say",
+            "see",
+        ),
+        *(
+            "seem",
+            "sell",
+            "send",
+            "serve",
+            "set",
+            "shut",
+            "sleep",
+            "smell",
+            "sound",
+            "start",
+            "stay",
+        ),
+        *("stop", "suggest", "suit", "take", "taste", "tell", "think", "turn", "understand", "use"),
+        *("wait", "wake", "walk", "want", "wish", "work", "worry", "write"),
+    )
+) | {"goes", "does", "finishes", "reaches", "watches", "cries", "tries", "says"}
+# Besides those of errands.
+_PASTS = frozenset({
+    "became", "began", "bit", "blew", "broke", "came", "caught", "cost", "drank", "fell", "felt",
+    "flew", "forgot", "grew", "heard", "knew", "lost", "quit", "rode", "rose", "said", "sat", "saw",
+    "slept", "stole", "stood", "swam", "thought", "understood", "wore",
+})  # fmt: skip
+_COMING = frozenset({
+    "arriving", "calling", "coming", "ending", "getting", "going", "leaving", "moving", "starting",
+    "staying", "waiting", "working",
+})  # fmt: skip
+_AUXILIARIES = frozenset({
+    "am", "are", "be", "been", "being", "can", "cannot", "could", "did", "do", "does", "had", "has",
+    "have", "is", "may", "might", "must", "should", "was", "were", "will", "would",
+})  # fmt: skip
+_DENIALS = frozenset({
+    "already", "forget", "ignore", "maybe", "never", "no", "nobody", "not", "nothing", "perhaps",
+    "skip", "without", "yet",
+})  # fmt: skip
+_ARTICLES = frozenset({"a", "an", "at", "my", "our", "the", "to", "with"})
+_CHANGED: Final = frozenset({
+    "arrived", "began", "came", "canceled", "cancelled", "changed", "closed", "delayed", "ended",
+    "moved", "postponed", "rescheduled", "shifted", "started", "went",
+})  # fmt: skip
+_SHORT_FORM = re.compile(r"n't\b|'(?:ll|ve|re|m|d)\b", re.IGNORECASE)
+_MARKS = " .,;:!?()\"'\u2019"
+_SAME_IN_PAST = frozenset({"cut", "hung", "put", "read", "set", "shut"})
+
+
+def is_statement(text: str, title: str) -> bool:
+    """Return whether a line can say what happens, and is not known to be something to do.
+
+    Args:
+        text: The line.
+        title: What of it is no date, time or mark.
+    """
+    words = _split(title)
+    said = set(words)
+    if not words or _SHORT_FORM.search(text.replace("\u2019", "'")):
+        return True
+    if not said.isdisjoint(_AUXILIARIES | _DENIALS):
+        return True
+    is_first = text.lower().lstrip(" \"'").startswith(words[0])
+    later = words[is_first:]
+    if any(_is_past(word) or word in _THIRD_PERSON or word in _COMING for word in later):
+        return True
+    # "guided tour 3pm" is a thing, "missed the train" and "met Omar" are not.
+    is_plain = words[0].endswith("ed") and _ARTICLES.isdisjoint(words[1:2])
+    return is_first and _is_past(words[0]) and not is_plain
+
+
+def says_change(title: str) -> bool:
+    """Return whether a line says what became of something: "call with Ben moved to 3pm"."""
+    words = _split(title)
+    is_short = len(words) == 2 and _is_past(words[1])  # noqa: PLR2004 - "rent increased"
+    return is_short or not _CHANGED.isdisjoint(words[1:])
+
+
+def _split(text: str) -> list[str]:
+    """Return the words of a text; "well-being" is one."""
+    words = (word.strip(_MARKS) for word in text.casefold().split())
+    return [word for word in words if word]
+
+
+def _is_past(word: str) -> bool:
+    return word in _PASTS or (is_past(word) and word not in _SAME_IN_PAST)
