@@ -5,15 +5,16 @@ that are neither filters nor words of a task is not about tasks.
 """
 
 import re
+from itertools import islice
 from typing import Any
 
 from todo.assistant.rules.decision import Decision, RuleContext
 from todo.assistant.rules.line import QUOTED, Line
+from todo.assistant.rules.search_window import take_window
 from todo.assistant.rules.task_match import TaskIndex
 from todo.assistant.rules.vocabulary import FIND_FILLERS, FIND_SUBJECTS
 from todo.assistant.rules.words import split_words
 from todo.quickadd.marks import ListNames
-from todo.quickadd.windows import parse_window
 
 _SHOW = re.compile(
     r"(?:(?:i'd like to|i want to|let me) see|show|list|display|view|see|print|give me|tell me"
@@ -33,29 +34,6 @@ _OF_TASK = re.compile(
     r"(?: (?:due|done|finished|completed?|open|already|yet|overdue|still|again|planned|scheduled"
     r"|still open|on my list|the status of|have to be done|need to be done))*"
 )
-_DUE = (
-    (re.compile(r"\b(?:over ?due|late|missed|past due|behind)\b"), "overdue"),
-    (
-        re.compile(
-            r"\b(?:for |by |until )?(?:today(?:'s)?|tonight|this (?:morning|afternoon|evening))\b"
-        ),
-        "today",
-    ),
-    (re.compile(r"\b(?:for |by )?tomorrow(?:'s)?\b"), "tomorrow"),
-    (
-        re.compile(
-            r"\b(?:for |in |by |during )?(?:this week|the week|(?:the )?next (?:7|seven) days)\b"
-        ),
-        "week",
-    ),
-    (re.compile(r"\b(?:for |in |by )?(?:this month|the month)\b"), "month"),
-    (re.compile(r"\b(?:without|with no|no) (?:a )?(?:due date|due|deadline|date)\b"), "none"),
-)
-_ON_DAY = re.compile(r"\b(?:due |on |for |by |until |before |in |from )+(?P<x>\S.*)\Z")
-_PERIOD = re.compile(
-    r"\b(?:next|last|this) (?:week|month|year|weekend|monday|tuesday|wednesday|thursday|friday"
-    r"|saturday|sunday)\b|\byesterday\b"
-)
 _PRIORITY = re.compile(
     r"\b(?P<level>high|medium|low|top)(?:est)?[ -](?:priority|prio)\b|\b(?P<urgent>urgent"
     r"|important)\b"
@@ -66,18 +44,19 @@ _FINISHED = re.compile(
     r"|\bdid (?:i|we) (?:finish|complete|do|achieve|accomplish|get done)\b"
 )
 _TAGGED = re.compile(
-    r"\b(?:tagged|labell?ed)(?: with| as)? (?P<x>[#@]?[^\W_][\w-]*)|(?<!\S)[#@](?P<y>[^\W_][\w-]*)"
+    r"\b(?:(?:tagged|labell?ed)(?: with| as)?|(?:with|having) (?:the |a )?(?:tag|label))"
+    r" (?P<x>[#@]?[^\W_][\w-]*)|(?<!\S)[#@](?P<y>[^\W_][\w-]*)"
 )
-_OF_LIST = re.compile(
-    r"\b(?:on|in|from|for|of|under|at) (?:(?:my|the|our) )?(?P<list>[^\W_].{0,60}?)(?: list)?\Z"
-    r"|(?<!\S)(?:(?:my|the|our) )?(?P<of>[^\W_].{0,60}?) (?:list|tasks|todos|to-dos|stuff|things"
-    r"|items)\Z"
-)
+_IN_LIST = re.compile(r"\b(?:on|in|from|for|of|under|at) (?:(?:my|the|our) )?(?=[^\W_])")
+_LIST_NOUN = re.compile(r" (?:list|tasks|todos|to-dos|stuff|things|items)\b")
 _ABOUT = re.compile(
     r"\b(?:about|regarding|containing|mentioning|called|named|related to|to do with|concerning"
     r"|with)"
-    r" (?P<x>\S.*)\Z"
+    r" (?:(?:the |a )?(?:words?|text|term) )?(?P<x>\S.*?)"
+    r"(?: in (?:it|them|(?:the|its|their) (?:titles?|names?)))?\Z"
 )
+# Behind the words, as in "about the report due tomorrow".
+_DUE = re.compile(r" (?:that (?:is|are) |which (?:is|are) )?due [^\ufffc]*\Z")
 _ARTICLE = re.compile(r"\A(?:my|the|our) ")
 _OF_LISTS = re.compile(
     r"(?:list|show|show me|what|what are|which|how many|see|display|view|name)"
@@ -87,6 +66,8 @@ _OF_LISTS = re.compile(
 # "tasks without a due date", "my urgent tasks".
 _TASKS = re.compile(r"(?:\S+ ){0,4}(?:tasks|todos|to-dos)(?: .*)?")
 _MAX_NAME_WORDS = 6
+_MAX_PLACES = 5
+_LIST_WORDS = frozenset({"list", "task", "tasks", "things", "to-do", "to-dos", "todo", "todos"})
 
 
 def decide_find(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
@@ -152,22 +133,17 @@ def _decide_by_filters(
     rest = text[start:].strip(" ,?")
     is_show = start > 0
     fields: dict[str, Any] = {}
-    about = _ABOUT.search(rest)
-    words = ""
-    if about is not None and about["x"].strip(QUOTED + " ") not in FIND_FILLERS:
-        at = len(text) - len(text[start:].lstrip(" ,?"))
-        words = _keep_words(line.text[at + about.start("x") : at + about.end("x")])
-        rest = rest[: about.start()].rstrip()
+    rest, words = _take_words(line, rest, len(text) - len(text[start:].lstrip(" ,?")), fields)
     shown = _find_list(_ARTICLE.sub("", rest), context) if is_show else None
     if shown is not None:
         # "show work", also where a title has that word.
         return _find_words(words, {"list": shown})
     rest = _take_marks(rest, fields)
     rest = _take_list(rest, fields, context)
-    rest = _take_due(rest, fields, context)
+    rest = take_window(rest, fields, context)
     rest = _take_list(rest, fields, context)
     said = split_words(rest)
-    if any(word not in FIND_FILLERS for word in said):
+    if any(word not in FIND_FILLERS for word in said) or _names_list(said, context):
         return None
     names_tasks = bool(fields) or not FIND_SUBJECTS.isdisjoint(
         said or (["list"] if is_show else [])
@@ -177,6 +153,29 @@ def _decide_by_filters(
     return _find_words(words, fields)
 
 
+def _take_words(line: Line, rest: str, at: int, fields: dict[str, Any]) -> tuple[str, str]:
+    """Return the rest without the words that titles have to have, and these.
+
+    Args:
+        line: The question.
+        rest: What of it is left.
+        at: The place of the rest in the line.
+        fields: Get the tag, which "with" announces as well.
+    """
+    tagged = _TAGGED.search(rest)
+    if tagged is not None and tagged["x"]:
+        fields["tags"] = [tagged["x"].lstrip("#@")]
+        rest = f"{rest[: tagged.start()]}{' ' * len(tagged[0])}{rest[tagged.end() :]}"
+    about = _ABOUT.search(rest)
+    if about is None or about["x"].strip(QUOTED + " ") in FIND_FILLERS:
+        return " ".join(rest.split()), ""
+    start, end = about.span("x")
+    due = _DUE.search(rest, start, end)
+    end = end if due is None else due.start()
+    words = _keep_words(line.text[at + start : at + end])
+    return " ".join(f"{rest[: about.start()]}{'' if due is None else due[0]}".split()), words
+
+
 def _take_marks(rest: str, fields: dict[str, Any]) -> str:
     """Return the rest without priority, tags and status, which become fields."""
     priority = _PRIORITY.search(rest)
@@ -184,7 +183,7 @@ def _take_marks(rest: str, fields: dict[str, Any]) -> str:
         level = priority["level"] or priority["later"]
         fields["priority"] = level if level in {"high", "medium", "low"} else "high"
         rest = _without(rest, priority)
-    tagged = _TAGGED.search(rest)
+    tagged = None if "tags" in fields else _TAGGED.search(rest)
     if tagged is not None:
         fields["tags"] = [(tagged["x"] or tagged["y"]).lstrip("#@")]
         rest = _without(rest, tagged)
@@ -196,55 +195,37 @@ def _take_marks(rest: str, fields: dict[str, Any]) -> str:
 
 
 def _take_list(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
-    found = None if "list" in fields else _OF_LIST.search(rest)
-    if found is None:
+    """Return the rest without "at work" or the "work" of "work tasks", wherever it is."""
+    if "list" in fields:
         return rest
-    # The shortest text in front of "tasks" may have more words than the name of the list.
-    group = "list" if found["list"] else "of"
-    words = found[group].split()
-    for number in range(max(0, len(words) - _MAX_NAME_WORDS), len(words)):
-        name = _find_list(" ".join(words[number:]), context)
-        if name is not None:
-            fields["list"] = name
-            kept = " ".join(words[:number])
-            return f"{rest[: found.start()]} {kept} tasks".strip()
+    for found in islice(_IN_LIST.finditer(rest), _MAX_PLACES):
+        words = rest[found.end() :].split(" ")[:_MAX_NAME_WORDS]
+        for number in range(len(words), 0, -1):
+            name = _find_list(" ".join(words[:number]), context)
+            if name is not None:
+                fields["list"] = name
+                end = found.end() + len(" ".join(words[:number]))
+                return f"{rest[: found.start()]}{rest[end:].removeprefix(' list')}".strip()
+    for found in islice(_LIST_NOUN.finditer(rest), _MAX_PLACES):
+        words = rest[: found.start()].split(" ")[-_MAX_NAME_WORDS:]
+        for number in range(len(words)):
+            name = _find_list(" ".join(words[number:]), context)
+            if name is not None:
+                fields["list"] = name
+                start = found.start() - len(" ".join(words[number:]))
+                return f"{rest[:start]}tasks{rest[found.end() :]}".strip()
     return rest
+
+
+def _names_list(words: list[str], context: RuleContext) -> bool:
+    """Return whether a word that says nothing elsewhere is the name of a list."""
+    return any(word not in _LIST_WORDS and _find_list(word, context) for word in words)
 
 
 def _find_list(text: str, context: RuleContext) -> str | None:
     """Return the list of a name, also one that can only be read."""
     written, read = map(ListNames, (context.list_names, context.read_only_lists))
     return written.find(text) or read.find(text)
-
-
-def _take_due(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
-    for pattern, due in _DUE:
-        found = pattern.search(rest)
-        if found is not None:
-            if fields.get("status") == "completed":
-                fields["updated_since"] = {"week": "this week", "month": "this month"}.get(due, due)
-            else:
-                fields["due"] = due
-            return _without(rest, found)
-    for pattern in (_ON_DAY, _PERIOD):
-        found = pattern.search(rest)
-        if found is not None:
-            day = found["x"] if pattern is _ON_DAY else found[0]
-            if _is_window(day, context):
-                if fields.get("status") == "completed":
-                    fields["updated_since"] = day
-                else:
-                    fields |= {"due_from": day, "due_to": day}
-                return _without(rest, found)
-    return rest
-
-
-def _is_window(text: str, context: RuleContext) -> bool:
-    try:
-        parse_window(text, context.now, context.zone)
-    except ValueError:
-        return False
-    return True
 
 
 def _decide_about_task(line: Line, index: TaskIndex) -> Decision | None:

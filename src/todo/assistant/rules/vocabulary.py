@@ -82,7 +82,7 @@ TASK_NOUNS: Final = frozenset({
 
 LEFTOVER_FILLERS: Final = frozenset({
     "a", "about", "actually", "already", "also", "an", "and", "any", "anymore", "are", "as", "at",
-    "be", "been", "by", "can", "could", "date", "did", "do", "does", "doesn't", "don't", "due",
+    "be", "been", "can", "could", "date", "did", "do", "does", "doesn't", "don't", "due",
     "finally", "for", "from", "get", "got", "had", "has", "have", "hey", "hi", "i", "i'd", "i'm",
     "i've", "in", "instead", "is", "isn't", "it", "it's", "just", "list", "lists", "longer", "make",
     "mark", "me", "more", "move", "my", "n't", "need", "needs", "no", "not", "now", "of", "off",
