@@ -9,6 +9,7 @@ import re
 from todo.assistant.rules.decision import Decision, RuleContext
 from todo.assistant.rules.line import QUOTED, Line, fold
 from todo.assistant.rules.new_task import (
+    ASK_TITLE,
     cut_end,
     make_addition,
     mark_priority,
@@ -50,6 +51,13 @@ _COMMAND = re.compile(
 # These verbs announce an addition only with a word for a task, or a list, behind them.
 _NEED_NOUN = ("make", "set up", "new", "note", "put", "save", "enter", "log", "record", "capture")
 _ALONE = ("put down", "jot down", "write down", "note down", "take down")
+_NO_TITLE = re.compile(
+    rf"(?:add|create|(?:add|create|insert|enter|make|set|new)(?: me)? {_A}{_NOUN}|remind me):?"
+)
+_TASK_OF_LIST = re.compile(
+    rf"(?:add|create|insert|make|put) {_A}{_NOUN} (?:to|on|in|for) (?:(?:my|the|our) )?"
+    r"(?P<list>\S.{0,60}?)(?: list)?"
+)
 _LABEL = re.compile(
     r"(?:(?:new |next )?(?:task|todo|to-do|to do|item)|note to self|reminder|note)"
     r"(?: (?:to self))?(?:: ?| ?- )(?P<x>\S.*)"
@@ -113,6 +121,10 @@ _ANY_LIST = frozenset({
 # "I need to drop the parcel off" is an addition, "I want to see my tasks" is not.
 _REQUESTS = COMMANDS - frozenset({"drop", "move", "push", "finish", "complete", "close", "change"})
 CHECKS = ("\u2713", "\u2714", "\u2705", "\u2611")
+_LIGHT = re.compile(
+    r"(?:make|get|do|have|take|set|put|finish) (?!(?:an?|another|some)\b)(?P<x>\S.*?)"
+    r"(?: (?:done|finished|completed|sorted|handled|ready|over with|out of the way))?"
+)
 _MAX_BARE_WORDS = 15
 _MIN_BARE_WORDS = 2
 
@@ -121,6 +133,8 @@ def decide_addition(line: Line, context: RuleContext, index: TaskIndex) -> Decis
     """Return the addition that a message announces in words, or None."""
     if line.is_question or line.folded.startswith(("don't add", "do not add")):
         return None
+    if _NO_TITLE.fullmatch(line.folded):
+        return ASK_TITLE
     unknown = _find_unknown_list(line, context)
     if unknown is not None:
         return Decision("help", "unknown-list", fields={"list": unknown})
@@ -130,7 +144,14 @@ def decide_addition(line: Line, context: RuleContext, index: TaskIndex) -> Decis
         or _find_noted(line, context, index)
         or _find_due_first(line, context)
     )
-    return None if rest is None else _make(rest, context)
+    if rest is None:
+        return None
+    of_list = _TASK_OF_LIST.fullmatch(line.folded)
+    if of_list is not None and ListNames(context.list_names).find(of_list["list"]) is not None:
+        return ASK_TITLE
+    read = parse_line(rest, context)
+    has_title = read is None or read.title or read.questions
+    return _make(rest, context) if has_title else ASK_TITLE
 
 
 def decide_need(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
@@ -162,7 +183,7 @@ def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
     if words[0] in COMMANDS | ANNOUNCING or ". " in line.text or line.folded.startswith("get rid"):
         return None
     read = parse_line(line.text, context)
-    if read is None or read.questions or not _is_new(read.title, context, index):
+    if read is None or read.questions or _is_known(read.title, context, index):
         return None
     has_marks = any(span.kind in {"priority", "tag", "list"} for span in read.spans)
     has_due = read.due_date is not None or read.due_at is not None
@@ -335,6 +356,14 @@ def _mark_list(item: str, name: str) -> str | None:
 def _make(rest: str, context: RuleContext) -> Decision | None:
     duty = _OWN_DUTY.match(rest.lower())
     return make_addition((rest if duty is None else rest[duty.end() :]).strip(" :,"), context)
+
+
+def _is_known(title: str, context: RuleContext, index: TaskIndex) -> bool:
+    """Return whether a line can be about a task: "make mom's call at 6pm" about "Call mom"."""
+    thing = _LIGHT.fullmatch(title.lower())
+    return not _is_new(title, context, index) or (
+        thing is not None and not _is_new(title[thing.start("x") : thing.end("x")], context, index)
+    )
 
 
 def _is_new(text: str, context: RuleContext, index: TaskIndex) -> bool:

@@ -32,8 +32,28 @@ _LINKS = VERBS | {
     "its", "my", "no", "not", "of", "on", "or", "our", "the", "their", "this", "to", "very", "with",
     "your",
 }  # fmt: skip
+_NO_TITLE = TASK_NOUNS | {
+    *(
+        "a",
+        "an",
+        "another",
+        "chore",
+        "chores",
+        "do",
+        "entries",
+        "for",
+        "me",
+        "more",
+        "my",
+        "new",
+        "note",
+    ),
+    *("of", "reminder", "reminders", "some", "the", "this", "to"),
+}
 _REMIND = re.compile(r"\Aremind me (?:that |of |about )?")
 _MAX_TRIES = 3
+ASK_TITLE = Decision("help", "no-title")
+"""An addition without a title."""
 
 
 def parse_line(text: str, context: RuleContext) -> QuickAdd | None:
@@ -44,11 +64,14 @@ def parse_line(text: str, context: RuleContext) -> QuickAdd | None:
 
 
 def make_addition(text: str, context: RuleContext) -> Decision | None:
-    """Return the addition of a text; None without a title."""
+    """Return the addition of a text, or the question for its title; None for no text."""
     text = _cut_statement(mark_priority(text, context), context)
     read = parse_line(text, context)
-    words = set() if read is None else set(split_words(read.title))
-    return Decision("add", remove_marks(text, context)) if words - TASK_NOUNS else None
+    if read is None or not split_words(read.title):
+        return None
+    if set(split_words(read.title)) <= _NO_TITLE and not is_quotation(read.title):
+        return ASK_TITLE
+    return Decision("add", remove_marks(text, context))
 
 
 def remove_marks(text: str, context: RuleContext) -> str:

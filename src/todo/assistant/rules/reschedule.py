@@ -44,7 +44,8 @@ _IS_DUE = re.compile(
 _NO_DUE = re.compile(
     r"(?:remove|clear|delete|drop|unset|take away) (?:the )?(?:due date|deadline|due|date)"
     r" (?:from|of|for|on) (?P<x>\S.*)"
-    r"|(?P<y>\S.*?) (?:has|have) no (?:due date|deadline)(?: any ?more)?"
+    # Without "any more" it says how it is, and not how it should be.
+    r"|(?P<y>\S.*?) (?:has|have) no (?:due date|deadline) (?:any ?more|any longer|now)"
 )
 # A new day keeps the time of a due.
 _SAME_TIME = re.compile(r",? (?:(?:at|with|for) )?(?:the )?same (?:time|hour)\Z")
@@ -56,6 +57,8 @@ _ARROW = re.compile(r"(?P<x>\S.*?) ?(?:->|=>|\u2192) ?(?:(?:on|by|at|to|until) )
 # "do everything on friday" moves nothing.
 _OF_ALL = re.compile(r"(?:move|push|postpone|reschedule|shift|delay|defer|snooze|put off|bump) ")
 _ALL = re.compile(rf"everything|{EVERY_TASK}")
+# "schedule a call with mom on friday" is about a new one.
+_NEW = re.compile(r"(?:set|do|schedule|put|make) (?:an?|another|one more|some|two|three)\b")
 _LAST_WORDS = 7
 _LONGEST_DUE = 60
 
@@ -107,7 +110,7 @@ def _decide_to(line: Line, context: RuleContext, index: TaskIndex) -> Decision |
         group, due = next(pair for pair in groups if stated[pair[0]])
         if _is_due(line.cut(stated, due), context):
             return _decide(index.match(line.cut(stated, group)), line.cut(stated, due))
-    moved = _TO.fullmatch(line.folded)
+    moved = None if _NEW.match(line.folded) else _TO.fullmatch(line.folded)
     text, says_instead = _without_instead(line)
     tries = [] if moved is None else [text[moved.start("x") :]]
     # "water the plants tomorrow instead", without a verb that moves.

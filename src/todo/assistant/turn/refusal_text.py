@@ -83,5 +83,9 @@ _TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "used-up": _say_used_up,
     "lists": _say_lists,
     "known-task": _say_known_task,
+    "no-title": lambda _fields: (
+        "The message does not say what the task is, so nothing was added. Write, for example, add"
+        " buy milk tomorrow."
+    ),
     "none-chosen": lambda _fields: "Nothing was changed.",
 }

@@ -17,6 +17,14 @@ from todo.assistant.turn.refusal_text import find_refusal
             ),
         ),
         (
+            "no-title",
+            {},
+            (
+                "The message does not say what the task is, so nothing was added. Write, for"
+                " example, add buy milk tomorrow."
+            ),
+        ),
+        (
             "other-state",
             {"title": "x", "is": "completed"},
             (

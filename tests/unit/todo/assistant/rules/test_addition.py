@@ -1,0 +1,68 @@
+"""Messages that add a task, or could be about one that exists."""
+
+import pytest
+
+from tests.unit.todo.assistant.rules.utterance_book import make_context
+from todo.assistant.rules.decision import Decision
+from todo.assistant.rules.engine import decide
+
+CONTEXT = make_context()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *(
+            "add",
+            "add a task",
+            "create a new task",
+            "add an item",
+            "create a reminder",
+            "new task:",
+        ),
+        *("make a new task please", "set a reminder", "remind me", "add one", "add a to-do"),
+        *("add a task for tomorrow", "add a task to work", "add reminder tomorrow 5pm"),
+    ],
+)
+def test_an_addition_without_a_title_asks_for_it(message: str) -> None:
+    assert decide(message, CONTEXT) == Decision("help", "no-title")
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("add 'a task'", "'a task'"),
+        ("add a task called x", "x"),
+    ],
+)
+def test_words_for_a_task_can_be_in_a_title(message: str, text: str) -> None:
+    assert decide(message, CONTEXT) == Decision("add", text)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *("make mum's call at 6pm", "get the passport done", "get the flights changed today"),
+        *("do a call with mum tomorrow", "set a call with the dentist for monday"),
+        "put a call to the dentist on friday",
+    ],
+)
+def test_a_line_that_can_be_about_a_task_or_a_new_one_is_not_decided(message: str) -> None:
+    assert decide(message, CONTEXT) is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *("get eggs", "schedule a call with mum on friday", "make dinner at 6pm"),
+        *("schedule another call with the dentist on friday", "get a passport photo friday"),
+    ],
+)
+def test_a_new_task_is_added_beside_those_that_exist(message: str) -> None:
+    assert decide(message, CONTEXT) == Decision("add", message)
+
+
+@pytest.mark.parametrize("message", ["the passport has no due date", "my dentist has no deadline"])
+def test_how_a_due_is_does_not_say_how_it_should_be(message: str) -> None:
+    assert decide(message, CONTEXT) is None
+    assert decide(f"{message} any more", CONTEXT) is not None
