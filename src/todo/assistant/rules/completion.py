@@ -9,15 +9,10 @@ from unicodedata import category
 
 from todo.assistant.rules.decision import Decision, Intent, TaskName
 from todo.assistant.rules.line import Line, make_line
-from todo.assistant.rules.task_match import (
-    EVERY_TASK,
-    Match,
-    TaskIndex,
-    join_matches,
-    split_parts,
-)
-from todo.assistant.rules.vocabulary import COMMANDS, PHRASE_FILLERS, VERBS
-from todo.assistant.rules.words import is_form, is_past, same_verbs, split_words, stem
+from todo.assistant.rules.own_verb import SOON, is_shopping, match_own_verb
+from todo.assistant.rules.task_match import EVERY_TASK, Match, TaskIndex
+from todo.assistant.rules.vocabulary import COMMANDS, VERBS
+from todo.assistant.rules.words import split_words, stem
 
 _MARKS = (
     "\u2713\u2714\u2705\u2611\u274c\u2715\u2716\u2717\u2718\U0001f6ab\U0001f5d1\u26d4\u2753\u2754"
@@ -27,7 +22,6 @@ _DONE = (
     r"(?:done|finished|completed|complete|sorted out|sorted|taken care of|handled|dealt with"
     rf"|settled|off my list|off my plate|ticked off|checked off|{_CHECK})"
 )
-_SOON = r"(?:(?:just|finally|already|now|also|both|all|successfully|actually|has|have|been) )*"
 _LATELY = re.compile(
     # "due today" says which.
     r"(?<![ ,])(?<!\bdue)(?<!\bfor)(?<!\bfrom)[ ,]+"
@@ -48,35 +42,13 @@ _MARK_DONE = re.compile(
     r"|(?:tick|complete) (?P<z>\S.*)"
 )
 _SAY_DONE = re.compile(
-    rf"(?:(?:i'm|i am|we're|we are|i'm all|i am all|all|i|we|i've|we've|i have|we have) )?{_SOON}"
+    rf"(?:(?:i'm|i am|we're|we are|i'm all|i am all|all|i|we|i've|we've|i have|we have) )?{SOON}"
     r"(?:done with|finished with|through with|done|finished|completed|did|handled|dealt with"
     r"|took care of|taken care of|sorted(?: out)?|wrapped up|ticked off|checked off)(?P<x>:? \S.*)"
 )
 _IS_DONE = re.compile(
-    rf"(?P<x>\S.*?)(?: (?:is|are|was|were|got|has been|have been|'s|been)|'s)? {_SOON}{_DONE}"
+    rf"(?P<x>\S.*?)(?: (?:is|are|was|were|got|has been|have been|'s|been)|'s)? {SOON}{_DONE}"
     rf"|(?P<y>\S.*?)(?:: ?| ?- |, ?){_DONE}"
-)
-# "I called off the dentist" is not "I called the dentist".
-_PARTICLE = r"(?: (?:up|(?<!called )(?<!put )(?:off|out|in)))?"
-_I_DID = re.compile(
-    rf"(?P<who>(?:i|we)(?:'ve|'d| have)? )?{_SOON}(?P<verb>[a-z]+){_PARTICLE} (?P<x>\S.*)"
-)
-_WAS_DONE = re.compile(
-    rf"(?P<x>\S.*?) (?:is|are|was|were|got|has been|have been) {_SOON}(?P<verb>[a-z]+)"
-)
-# "the lamp fixed", but "Tom called" says what Tom did, and so may "the dog walked".
-_OBJECT_DONE = re.compile(r"(?P<x>\S.*?) (?P<verb>[a-z]+)")
-_OF_PERSONS = frozenset(
-    map(
-        stem,
-        (
-            *("apply", "ask", "attend", "call", "contact", "decide", "drive", "email", "follow"),
-            *("go", "help", "invite", "jog", "join", "learn", "leave", "mail", "meet", "message"),
-            *("move", "phone", "practice", "practise", "register", "remind", "reply", "ride"),
-            *("ring", "run", "shop", "start", "stop", "study", "subscribe", "swim", "talk"),
-            *("teach", "text", "thank", "train", "try", "turn", "visit", "walk", "write"),
-        ),
-    )
 )
 # "the milk is finished" says as well that there is none left.
 _FINISHED = re.compile(
@@ -91,8 +63,6 @@ _GETS = frozenset(
         ),
     )
 )
-_SHOPPING = re.compile(r"shop|grocer|supermarket|market|food|pantry|\bbuy", re.IGNORECASE)
-_BOUGHT = frozenset({"bought", "purchased"})
 _REOPEN = re.compile(
     r"(?:reopen|re-open|uncheck|untick|un-check|uncomplete|unfinish|restore) (?P<x>\S.*)"
     r"|(?:mark|set) (?P<y>\S.*?) (?:as )?(?:not (?:yet )?(?:done|completed?|finished)|undone"
@@ -135,9 +105,6 @@ _COMPLETE_ALL = re.compile(
     rf"complete (?:everything|{EVERY_TASK})|mark (?:everything|{EVERY_TASK}) (?:as )?{_DONE}"
     # "check all tasks" asks for a look.
     rf"|(?:check|tick|cross) off {EVERY_TASK}|(?:check|tick|cross) {EVERY_TASK} off"
-)
-_LITTLE_WORD = re.compile(
-    r"\b(?:the|a|an|my|our|this|that|these|to|for|of|in|at|on)\b", re.IGNORECASE
 )
 _TASK_NOUN = re.compile(
     r"\b(?:task|tasks|todo|todos|to-do|item|items|entry|reminder|one)\b|\A(?:all|every|both)\b"
@@ -211,124 +178,15 @@ def _decide_complete(line: Line, opened: TaskIndex) -> Decision | None:
         match = Match() if is_title else opened.match(_cut_phrase(line, marked))
         if match:
             return _decide("complete", match)
-    for decide in (_decide_by_verb, _decide_by_phrase):
-        decision = decide(line, text, opened)
-        if decision is not None:
-            return decision
-    return None
+    # "finished the report" says nothing about the verb of a task.
+    is_said = _SAY_DONE.fullmatch(text) is not None
+    own = match_own_verb(line, text, opened, is_said=is_said)
+    return _decide("complete", own) or _decide_by_phrase(line, text, opened)
 
 
 def _decide_all(intent: Intent, line: Line, opened: TaskIndex) -> Decision | None:
     """Return all tasks of the person, unless a task has that name."""
     return None if opened.match(line.text).found else _decide(intent, Match(opened.find_own()))
-
-
-def _decide_by_verb(line: Line, text: str, opened: TaskIndex) -> Decision | None:
-    """Return the task whose own verb the message has in the past: "I called the dentist"."""
-    tries = (pattern.fullmatch(text) for pattern in (_I_DID, _WAS_DONE))
-    found = next((each for each in tries if each is not None and is_past(each["verb"])), None)
-    if found is None:
-        return _decide_by_object(line, text, opened)
-    is_bare = "who" in found.groupdict() and found["who"] is None
-    if is_bare and _SAY_DONE.fullmatch(text):
-        # "finished the report" says nothing about its verb.
-        return None
-    phrase = line.cut(found)
-    match = _match_verb(found["verb"], phrase, opened, is_bare=is_bare)
-    if not match:
-        parts = split_parts(phrase)
-        first = [_match_verb(found["verb"], part, opened, is_bare=is_bare) for part in parts[:1]]
-        others = [_match_part(found["verb"], part, opened, is_bare=is_bare) for part in parts[1:]]
-        match = join_matches([*first, *others]) if parts else match
-    return _decide("complete", match)
-
-
-def _decide_by_object(line: Line, text: str, opened: TaskIndex) -> Decision | None:
-    """Return the task of "the form submitted", which has all words of its title."""
-    found = _OBJECT_DONE.fullmatch(text)
-    if found is None or not is_past(found["verb"]) or stem(found["verb"]) in _OF_PERSONS:
-        return None
-    phrase = line.cut(found)
-    match = _match_verb(found["verb"], phrase, opened, is_bare=True)
-    if len(match.found) != 1:
-        return None
-    title = match.found[0].title
-    thing = title.partition(" ")[2]
-    # "Tom paid" is not about "Pay Tom".
-    is_name = any(word[:1].isupper() for word in thing.split())
-    return None if is_name or not _is_same(thing, phrase) else _decide("complete", match)
-
-
-def _match_part(verb: str, part: str, opened: TaskIndex, *, is_bare: bool) -> Match:
-    """Return the task of a part of an enumeration, which can have a verb of its own."""
-    own, _, rest = part.partition(" ")
-    own = own.lower()
-    if rest and is_past(own):
-        return _match_verb(own, rest, opened, is_bare=is_bare)
-    return _match_verb(verb, part, opened, is_bare=is_bare)
-
-
-def _match_verb(verb: str, phrase: str, opened: TaskIndex, *, is_bare: bool) -> Match:
-    """Return the task with a verb and the words of a phrase.
-
-    Args:
-        verb: As the message has it, in the past.
-        phrase: What follows it.
-        opened: The open tasks.
-        is_bare: Nothing says who did it. Then the verb must be the first word of the title, and
-            not in the same form: "read the novel" may be said of what is to be done.
-    """
-    said = split_words(_cut_articles(phrase))
-    links = {word for word in said if word in PHRASE_FILLERS}
-    near = Match()
-    for same in same_verbs(verb) if set(said) - links else ():
-        match = _keep_linked(opened.match_verb(same, _cut_articles(phrase)), links)
-        if match and is_bare and not _is_in_past(match, verb, same):
-            return Match()
-        if match and not match.is_near:
-            return match
-        near = near or match
-    return near or _match_bought(verb, phrase, opened)
-
-
-def _is_in_past(match: Match, verb: str, same: str) -> bool:
-    """Return whether a verb is in the past of that with which the titles begin."""
-    fitting = match.found or match.candidates
-    first = [split_words(task.title)[0] for task in fitting]
-    return all(is_form(word, same) and word != verb for word in first)
-
-
-def _keep_linked(match: Match, links: set[str]) -> Match:
-    """Return the tasks whose titles have these words: "read about Dune" is not "Read Dune"."""
-    fitting = [
-        task for task in match.found or match.candidates if links <= set(split_words(task.title))
-    ]
-    is_sure = len(fitting) == 1 and not match.is_near
-    return Match(tuple(fitting)) if is_sure else Match((), tuple(fitting), match.is_near)
-
-
-def _match_bought(verb: str, phrase: str, opened: TaskIndex) -> Match:
-    """Return the task that is only a thing: "bought milk" is about "milk"."""
-    if verb not in _BOUGHT and verb != "got":
-        return Match()
-    match = opened.match(phrase)
-    is_thing = all(
-        _is_same(task.title, phrase) and (verb in _BOUGHT or _is_shopping(task))
-        for task in match.found
-    )
-    return match if match.found and is_thing else Match()
-
-
-def _is_shopping(task: TaskName) -> bool:
-    return task.list_name is not None and _SHOPPING.search(task.list_name) is not None
-
-
-def _is_same(title: str, phrase: str) -> bool:
-    return _read_things(title) == _read_things(phrase)
-
-
-def _read_things(text: str) -> frozenset[str]:
-    return frozenset(map(stem, split_words(_cut_articles(text))))
 
 
 def _can_be_used_up(task: TaskName, text: str) -> bool:
@@ -339,7 +197,7 @@ def _can_be_used_up(task: TaskName, text: str) -> bool:
     is_thing = not words or words[0] not in VERBS | COMMANDS
     # Without a list, "the presentation is finished" is as unclear as "the milk is finished".
     is_unclear = task.list_name is None and text.endswith("finished")
-    return is_thing and (_is_shopping(task) or is_unclear)
+    return is_thing and (is_shopping(task) or is_unclear)
 
 
 def _decide_by_phrase(line: Line, text: str, opened: TaskIndex) -> Decision | None:
@@ -387,10 +245,6 @@ def _cut_lately(folded: str) -> str:
     for _ in range(3):
         folded = _LATELY.sub("", folded)
     return folded.rstrip(" ,.!")
-
-
-def _cut_articles(text: str) -> str:
-    return _LITTLE_WORD.sub(" ", text)
 
 
 def _decide(intent: Intent, match: Match) -> Decision | None:

@@ -1,0 +1,158 @@
+"""Rules for what a person did, in the words of the task: "I called the dentist"."""
+
+import re
+
+from todo.assistant.rules.decision import TaskName
+from todo.assistant.rules.line import Line
+from todo.assistant.rules.task_match import Match, TaskIndex, join_matches, split_parts
+from todo.assistant.rules.vocabulary import PHRASE_FILLERS
+from todo.assistant.rules.words import is_form, is_past, same_verbs, split_words, stem
+
+SOON = r"(?:(?:just|finally|already|now|also|both|all|successfully|actually|has|have|been) )*"
+"""A pattern of words before what was done."""
+# "I called off the dentist" is not "I called the dentist".
+_PARTICLE = r"(?: (?:up|(?<!called )(?<!put )(?:off|out|in)))?"
+_I_DID = re.compile(
+    rf"(?P<who>(?:i|we)(?:'ve|'d| have)? )?{SOON}(?P<verb>[a-z]+){_PARTICLE} (?P<x>\S.*)"
+)
+_WAS_DONE = re.compile(
+    rf"(?P<x>\S.*?) (?:is|are|was|were|got|has been|have been) {SOON}(?P<verb>[a-z]+)"
+)
+# "the lamp fixed", but "Tom called" says what Tom did, and so may "the dog walked".
+_OBJECT_DONE = re.compile(r"(?P<x>\S.*?) (?P<verb>[a-z]+)")
+_OF_PERSONS = frozenset(
+    map(
+        stem,
+        (
+            *("apply", "ask", "attend", "call", "contact", "decide", "drive", "email", "follow"),
+            *("go", "help", "invite", "jog", "join", "learn", "leave", "mail", "meet", "message"),
+            *("move", "phone", "practice", "practise", "register", "remind", "reply", "ride"),
+            *("ring", "run", "shop", "start", "stop", "study", "subscribe", "swim", "talk"),
+            *("teach", "text", "thank", "train", "try", "turn", "visit", "walk", "write"),
+        ),
+    )
+)
+_SHOPPING = re.compile(r"shop|grocer|supermarket|market|food|pantry|\bbuy", re.IGNORECASE)
+_BOUGHT = frozenset({"bought", "purchased"})
+_LITTLE_WORD = re.compile(
+    r"\b(?:the|a|an|my|our|this|that|these|to|for|of|in|at|on)\b", re.IGNORECASE
+)
+
+
+def match_own_verb(line: Line, text: str, opened: TaskIndex, *, is_said: bool) -> Match:
+    """Return the task whose own verb the message has in the past: "I called the dentist".
+
+    Args:
+        line: The message.
+        text: It, without when that was.
+        opened: The open tasks.
+        is_said: The message can say of any task that it is done, as "finished the report" does.
+    """
+    tries = (pattern.fullmatch(text) for pattern in (_I_DID, _WAS_DONE))
+    found = next((each for each in tries if each is not None and is_past(each["verb"])), None)
+    if found is None:
+        return _match_object(line, text, opened)
+    is_bare = "who" in found.groupdict() and found["who"] is None
+    if is_bare and is_said:
+        return Match()
+    phrase = line.cut(found)
+    match = _match_verb(found["verb"], phrase, opened, is_bare=is_bare)
+    if not match:
+        parts = split_parts(phrase)
+        first = [_match_verb(found["verb"], part, opened, is_bare=is_bare) for part in parts[:1]]
+        others = [_match_part(found["verb"], part, opened, is_bare=is_bare) for part in parts[1:]]
+        match = join_matches([*first, *others]) if parts else match
+    return match
+
+
+def _match_object(line: Line, text: str, opened: TaskIndex) -> Match:
+    """Return the task of "the form submitted", which has all words of its title."""
+    found = _OBJECT_DONE.fullmatch(text)
+    if found is None or not is_past(found["verb"]) or stem(found["verb"]) in _OF_PERSONS:
+        return Match()
+    phrase = line.cut(found)
+    match = _match_verb(found["verb"], phrase, opened, is_bare=True)
+    if len(match.found) != 1:
+        return Match()
+    title = match.found[0].title
+    thing = title.partition(" ")[2]
+    # "Tom paid" is not about "Pay Tom".
+    is_name = any(word[:1].isupper() for word in thing.split())
+    return Match() if is_name or not _is_same(thing, phrase) else match
+
+
+def _match_part(verb: str, part: str, opened: TaskIndex, *, is_bare: bool) -> Match:
+    """Return the task of a part of an enumeration, which can have a verb of its own."""
+    own, _, rest = part.partition(" ")
+    own = own.lower()
+    if rest and is_past(own):
+        return _match_verb(own, rest, opened, is_bare=is_bare)
+    return _match_verb(verb, part, opened, is_bare=is_bare)
+
+
+def _match_verb(verb: str, phrase: str, opened: TaskIndex, *, is_bare: bool) -> Match:
+    """Return the task with a verb and the words of a phrase.
+
+    Args:
+        verb: As the message has it, in the past.
+        phrase: What follows it.
+        opened: The open tasks.
+        is_bare: Nothing says who did it. Then the verb must be the first word of the title, and
+            not in the same form: "read the novel" may be said of what is to be done.
+    """
+    said = split_words(_cut_articles(phrase))
+    links = {word for word in said if word in PHRASE_FILLERS}
+    near = Match()
+    for same in same_verbs(verb) if set(said) - links else ():
+        match = _keep_linked(opened.match_verb(same, _cut_articles(phrase)), links)
+        if match and is_bare and not _is_in_past(match, verb, same):
+            return Match()
+        if match and not match.is_near:
+            return match
+        near = near or match
+    return near or _match_bought(verb, phrase, opened)
+
+
+def _is_in_past(match: Match, verb: str, same: str) -> bool:
+    """Return whether a verb is in the past of that with which the titles begin."""
+    fitting = match.found or match.candidates
+    first = [split_words(task.title)[0] for task in fitting]
+    return all(is_form(word, same) and word != verb for word in first)
+
+
+def _keep_linked(match: Match, links: set[str]) -> Match:
+    """Return the tasks whose titles have these words: "read about Dune" is not "Read Dune"."""
+    fitting = [
+        task for task in match.found or match.candidates if links <= set(split_words(task.title))
+    ]
+    is_sure = len(fitting) == 1 and not match.is_near
+    return Match(tuple(fitting)) if is_sure else Match((), tuple(fitting), match.is_near)
+
+
+def _match_bought(verb: str, phrase: str, opened: TaskIndex) -> Match:
+    """Return the task that is only a thing: "bought milk" is about "milk"."""
+    if verb not in _BOUGHT and verb != "got":
+        return Match()
+    match = opened.match(phrase)
+    is_thing = all(
+        _is_same(task.title, phrase) and (verb in _BOUGHT or is_shopping(task))
+        for task in match.found
+    )
+    return match if match.found and is_thing else Match()
+
+
+def is_shopping(task: TaskName) -> bool:
+    """Return whether a task is on a list of things to buy."""
+    return task.list_name is not None and _SHOPPING.search(task.list_name) is not None
+
+
+def _is_same(title: str, phrase: str) -> bool:
+    return _read_things(title) == _read_things(phrase)
+
+
+def _read_things(text: str) -> frozenset[str]:
+    return frozenset(map(stem, split_words(_cut_articles(text))))
+
+
+def _cut_articles(text: str) -> str:
+    return _LITTLE_WORD.sub(" ", text)
