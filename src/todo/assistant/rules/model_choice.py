@@ -18,6 +18,7 @@ from todo.assistant.rules.reschedule import cut_due
 from todo.assistant.rules.search import cut_search, is_show
 from todo.assistant.rules.statement import is_statement
 from todo.assistant.rules.task_match import MAX_CANDIDATES, TaskIndex, split_parts
+from todo.assistant.rules.title_words import is_same, is_similar, read_phrase, read_title
 from todo.assistant.rules.update import cut_fields
 from todo.assistant.rules.vocabulary import (
     COMMANDS,
@@ -108,6 +109,7 @@ _WHEN_DONE = frozenset({
     "afternoon", "ago", "earlier", "evening", "hour", "hours", "last", "minutes", "morning",
     "night", "tonight", "week",
 })  # fmt: skip
+_DIGIT = re.compile(r"\d")
 _OWNER = re.compile(r"\b([^\W\d_]+)'s\b")
 _NO_OWNERS = frozenset(
     map(stem, ("here", "it", "let", "that", "there", "today", "tomorrow", "what", "yesterday"))
@@ -181,10 +183,11 @@ def _fill_change(
     if intent == "complete" and _DONE.search(line.folded) is None and left - _WHEN_DONE:
         # Only the verb says that it is done, so "called Ann about the dentist" is something else.
         return None
-    if not is_meant or len(left) > _MAX_LEFT:
+    other = "".join(_find_other_words(decision, line))
+    if not is_meant or len(left) > _MAX_LEFT or _DIGIT.search(other):
         return None
     rivals = _find_rivals(decision.tasks, words, context)
-    if not rivals:
+    if not rivals and not other:
         return decision
     candidates = (*decision.tasks, *rivals)[:MAX_CANDIDATES]
     return Decision(intent, decision.text, fields=decision.fields, candidates=candidates)
@@ -291,6 +294,23 @@ def _find_left(decision: Decision, text: str, words: frozenset[str]) -> set[str]
         and not any(is_near(word, other) for other in explained)
         and not (cue is not None and cue.search(word))
     }
+
+
+def _find_other_words(decision: Decision, line: Line) -> list[str]:
+    """Return the words near to those of the titles, as names are, and other numbers than theirs."""
+    of_titles = [word for task in decision.tasks for word in read_title(task.title)]
+    explained = set(split_words(f"{decision.text} {decision.fields}"))
+    has_number = any(_DIGIT.search(word.text) for word in of_titles)
+    return [
+        word.text
+        for word in read_phrase(line.text)
+        if word.text not in explained
+        and not any(is_same(word, of_title) for of_title in of_titles)
+        and (
+            (has_number and _DIGIT.search(word.text))
+            or any(is_similar(word, of_title.stem) for of_title in of_titles)
+        )
+    ]
 
 
 def _find_rivals(

@@ -1,7 +1,10 @@
 """What becomes of a choice of a model: texts from the message, and nothing that it does not say."""
 
+from dataclasses import replace
+
 import pytest
 
+from tests.unit.todo.assistant.rules.names import name_task
 from tests.unit.todo.assistant.rules.utterance_book import (
     HELD_OUT,
     Utterance,
@@ -177,3 +180,34 @@ def test_what_only_rules_decide_is_not_a_choice_of_a_model(intent: Intent) -> No
 
 def test_no_more_tasks_change_than_the_message_names() -> None:
     assert fill_in("delete", "delete the passport", "passport", "flights") is None
+
+
+@pytest.mark.parametrize(
+    ("intent", "title", "message"),
+    [
+        ("complete", "Pay invoice 20261", "complete invoice 20262"),
+        ("delete", "Pay invoice 20261", "delete invoice 20262"),
+        ("reschedule", "Fix issue 104512", "move issue 104513 to friday"),
+    ],
+)
+def test_a_choice_with_another_number_is_none(intent: Intent, title: str, message: str) -> None:
+    task = name_task(1, title)
+
+    assert fill(intent, [task], message, replace(CONTEXT, tasks=[task])) is None
+
+
+@pytest.mark.parametrize(
+    ("title", "message"),
+    [
+        ("Call Maria", "I called Marta"),
+        ("Call Jan", "I called Jane"),
+        ("Buy tape", "bought the tap"),
+        ("Renew passport", "I renewed the pasport"),
+    ],
+)
+def test_a_choice_of_a_near_name_is_asked_about(title: str, message: str) -> None:
+    task = name_task(1, title)
+
+    decision = fill("complete", [task], message, replace(CONTEXT, tasks=[task]))
+
+    assert decision == Decision("complete", candidates=(task,))
