@@ -184,7 +184,7 @@ def test_only_the_person_makes_the_plan_of_an_attack_happen(scene: Scene) -> Non
     plan: dict[str, Any] = next(answer.plan for answer in answers if answer.plan is not None)
     before = scene.measure()
     assistant = scene.desk.hire(**_UNLIMITED)  # type: ignore[arg-type]
-    for words in ("complete it", "thanks", "ok", "yes, but not all"):
+    for words in ("complete it", "thanks", "ok", "yes, all of it?"):
         assert not scene.desk.ask(assistant, scene.ann, words, [], plan["id"]).changed
     assert scene.measure() == before
     assert scene.desk.ask(assistant, scene.ann, "yes", [], plan["id"]).changed
