@@ -11,6 +11,7 @@ from todo.assistant.rules.decision import Decision, RuleContext, TaskName
 from todo.assistant.rules.engine import MAX_LENGTH, decide, find_changes
 from todo.assistant.rules.line import Line, make_line, unquote
 from todo.assistant.rules.new_task import parse_line
+from todo.assistant.rules.statement import is_statement
 from todo.assistant.rules.task_match import Match, TaskIndex, split_parts
 from todo.assistant.rules.vocabulary import PHRASE_FILLERS
 from todo.assistant.rules.words import split_words
@@ -65,7 +66,9 @@ def explain(message: str, context: RuleContext) -> Decision | None:
     if not line.text or line.is_question:
         return None
     meant = _find_command(line, context)
-    return _explain_known(line, context) if meant is None else _explain(meant, context)
+    if meant is not None:
+        return _explain(meant, context)
+    return _explain_known(line, context) or _explain_statement(line, context)
 
 
 def _find_command(line: Line, context: RuleContext) -> Decision | None:
@@ -125,6 +128,14 @@ def _explain_known(line: Line, context: RuleContext) -> Decision | None:
         return None
     due = _BEFORE_DUE.sub("", due)
     return Decision("help", "known-task", fields={"title": found[0].title, "due": due})
+
+
+def _explain_statement(line: Line, context: RuleContext) -> Decision | None:
+    """Return that a line with a time can say what happens, and not what is to be done; or None."""
+    read = parse_line(line.text, context)
+    if read is None or read.questions or read.due_at is None or not read.title:
+        return None
+    return Decision("help", "statement") if is_statement(line.text, read.title) else None
 
 
 def _content(title: str) -> set[str]:

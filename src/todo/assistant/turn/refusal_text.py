@@ -87,5 +87,9 @@ _TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "The message does not say what the task is, so nothing was added. Write, for example, add"
         " buy milk tomorrow."
     ),
+    "statement": lambda _fields: (
+        "That can be something that happens, so nothing was added or changed. If it is something to"
+        " do, write add in front of it."
+    ),
     "none-chosen": lambda _fields: "Nothing was changed.",
 }

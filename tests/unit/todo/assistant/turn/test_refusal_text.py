@@ -17,6 +17,14 @@ from todo.assistant.turn.refusal_text import find_refusal
             ),
         ),
         (
+            "statement",
+            {},
+            (
+                "That can be something that happens, so nothing was added or changed. If it is"
+                " something to do, write add in front of it."
+            ),
+        ),
+        (
             "no-title",
             {},
             (
