@@ -11,13 +11,15 @@ from todo.assistant.schemas import MessageText, ToolCallRead
 
 
 def _read_conversation(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
-    """Read an id that is none of ours, such as a number, as that of no conversation."""
+    """Read what is not an id of ours, such as a number, as that of no conversation."""
     if isinstance(value, str):
         try:
             return UUID(value.strip())
         except ValueError:
             return None
-    return None if isinstance(value, int) else value
+    # A boolean is a number for Python only.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if is_number else value
 
 
 ConversationId = Annotated[

@@ -44,7 +44,7 @@ def test_a_deletion_waits_for_a_yes_in_the_same_conversation(alice: Person) -> N
     assert left["title"] == "call the bank"
 
 
-@pytest.mark.parametrize("old", [None, 0, 17, -1, "", "17", "conv_17", "null", 10**30])
+@pytest.mark.parametrize("old", [None, 0, 17, -1, 1.5, "", "17", "conv_17", "null", 10**30])
 def test_an_id_of_another_backend_starts_a_conversation(alice: Person, old: object) -> None:
     first = chat(alice, "help", conversation_id=old)
     second = chat(alice, "help", conversation_id=first["conversation_id"], extra="field")
@@ -52,7 +52,7 @@ def test_an_id_of_another_backend_starts_a_conversation(alice: Person, old: obje
     assert second["conversation_id"] == first["conversation_id"]
 
 
-@pytest.mark.parametrize("other", [[], {}, 1.5, ["x"]])
+@pytest.mark.parametrize("other", [[], {}, True, False, ["x"]])
 def test_what_is_no_id_is_refused(alice: Person, other: object) -> None:
     body = {"message": "help", "conversation_id": other}
     assert code(alice.http.post(f"/api/{alice.name}/chat", json=body)) == (422, "validation-failed")
