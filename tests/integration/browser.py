@@ -74,10 +74,10 @@ class Browser:
         return wait_until(evaluate, expression, within_s=_TIMEOUT_S, explain=explain)
 
     def click(self, selector: str) -> None:
-        """Click an element, as soon as it is there."""
+        """Click an element, as soon as it is there; it gets the focus, as from a mouse."""
         found = f"document.querySelector({json.dumps(selector)})"
         self.wait_for(f"{found} !== null")
-        self.evaluate(f"{found}.click()")
+        self.evaluate(f"{found}.focus({{preventScroll: true}}); {found}.click()")
 
     def fill(self, selector: str, text: str) -> None:
         """Type a text into a field."""

@@ -4,7 +4,6 @@
 const TOKEN_KEY = "todo-token";
 const DEBOUNCE_MS = 200;
 const RECONNECT_MS = 3000;
-const MAX_SHORT = 60;
 
 const session = { token: "", user: "", zone: "UTC", lists: new Map() };
 const byId = (id) => document.getElementById(id);
@@ -23,15 +22,15 @@ function make(tag, attributes, ...children) {
 }
 
 // A character that changes the direction of text could make one title look like another.
-const makeText = (text) => make("bdi", { dir: "auto" }, showTurns(text));
-const showTurns = (text) => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+const makeText = (text, id) =>
+  make("bdi", { id, dir: "auto" }, text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd"));
 const makeButton = (label, run, attributes) =>
   make("button", { type: "button", onclick: () => begin(run), ...attributes }, label);
 
-function shorten(text) {
-  const points = [...text];
-  return points.length > MAX_SHORT ? `${points.slice(0, MAX_SHORT).join("")}…` : text;
-}
+const makeHint = (text) => make("p", { class: "hint" }, text);
+const makeActions = (...buttons) => make("div", { class: "actions" }, ...buttons);
+
+const shorten = (text) => text.replace(/^(.{60}).+/su, "$1…");
 
 function debounce(run) {
   let timer;
@@ -52,16 +51,34 @@ function reveal(place) {
   if (findView() === "assistant") byId(place).scrollIntoView({ block: "nearest" });
 }
 
-const makeClose = (place) => makeButton("Close", () => say(place));
+/** Focus an element. Scrolling would put another one below the pointer. */
+const focusStill = (element) => element?.focus({ preventScroll: true });
 
-/** Report what was done, with a button to undo it. */
+// Where the focus was before a message got it.
+let left = "";
+byId("messages").addEventListener("focusin", ({ relatedTarget: from }) => {
+  if (!from?.closest("#messages")) left = from?.id;
+});
+
+const makeClose = (place) => makeButton("Close", () => {
+  say(place);
+  focusStill(byId(left) ?? byId(`${findView()}-title`));
+});
+
+/** Report what was done, with a button to undo it, which gets the focus only if it is lost. */
 function notify(text, undo) {
   say("error");
-  const button = undo && makeButton(undo.label ?? "Undo", undo.run, { id: "undo" });
+  const keys = { id: "undo", title: "Ctrl+Z", "aria-keyshortcuts": "Control+Z" };
+  const button = undo && makeButton(undo.label ?? "Undo", undo.run, keys);
   say("notice", make("span", {}, makeText(text)), ...(button ? [button] : []), makeClose("notice"));
   reveal("notice");
-  button?.focus();
+  if (document.activeElement === document.body) focusStill(byId("notice").querySelector("button"));
 }
+
+addEventListener("keydown", (event) => {
+  const isTyping = event.target.matches("input:not([type=checkbox]), textarea");
+  if (event.key === "z" && (event.ctrlKey || event.metaKey) && !isTyping) byId("undo")?.click();
+});
 
 function report(error) {
   if (error.name === "AbortError" || error.isSignedOut) return;
@@ -98,29 +115,26 @@ class Problem extends Error {
 
 // The service writes for programs. These are the same errors for people, by code.
 const UNREACHABLE = "The service cannot be reached. Check the connection, then try again.";
-const NOT_NOW = "The service is not available at the moment.";
+const UNDONE = "This was undone already.";
 const FAILED = "This did not work because of an error in the page or the service. Reload the page, then try again.";
-const withoutHeaders = ({ detail }) => detail.replace(/[;,] [^;,.]*`.*/, ".").replace(/ Retry in .*/, "");
 // Texts that only a program can follow.
 const FOR_PROGRAMS = /`|\brequest\b|[A-Z]\w+-[A-Z]/;
 const PROBLEMS = {
   "ambiguous-text": "Part of the text has more than one meaning.",
   "batch-failed": "Nothing was changed.",
   "content-too-large": "This is too long.",
-  "conversations-full":
-    "Nothing was done: your conversations use all of their space. Delete some under Earlier conversations, then send the message again.",
+  "conversations-full": "Your conversations use all of their space. Delete earlier ones, then send the message again.",
   "deadline-exceeded": "This took too long, and may have been done. Look first, then try again.",
   "insufficient-scope": ({ detail }) => `${detail.replaceAll("`", "")} Sign in with a token that has it.`,
   "internal-error": ({ request_id: id }) => `The service has failed. If it fails again, report the request ID ${id}.`,
-  "list-not-empty": "The list has tasks: move or delete them first.",
   "not-found": "It was deleted, or you may not see it.",
   "other-conversation": "This conversation belongs to another token. Choose New conversation, then send the message again.",
   "other-user": "Your token is for another user. Sign in again.",
   "plan-applied": "This plan was applied already.",
-  "plan-expired": "The plan has expired, so nothing was changed. Send the message again to get a new plan.",
-  "plan-outdated": "Tasks have changed since this plan was made, so nothing was changed. Send the message again to get a new plan.",
+  "plan-expired": "The plan has expired, so nothing was changed. Send the message again.",
+  "plan-outdated": "Tasks have changed since this plan was made, so nothing was changed. Send the message again.",
   "precondition-required": "This token is only for programs. Sign in with another token.",
-  "rate-limited": withoutHeaders,
+  "rate-limited": ({ detail }) => detail.replace(/[;,] [^;,.]*`.*/, ".").replace(/ Retry in .*/, ""),
   "request-timeout": "The connection is too slow. Try again.",
   "too-many-bodies": "Too much is being sent at the same time.",
   "too-many-plans": "Too many plans are waiting. Apply or discard one first.",
@@ -128,27 +142,27 @@ const PROBLEMS = {
   "turn-running": "This message is still being answered.",
   unauthorized: "The token is invalid or has expired.",
   "undo-conflict": ({ detail, errors }) =>
-    errors?.some((each) => each.message.startsWith("is undone")) ? "This was undone already."
+    errors?.some((each) => each.message.startsWith("is undone")) ? UNDONE
     : detail.includes("token_id") ? "Several tokens have a run with this name. Undo it under Agents." : "Nothing was undone.",
   "validation-failed": "",
   "version-mismatch": "Somebody else has changed this meanwhile, so nothing was changed. Look at it, then try again.",
 };
 const WITHOUT_ERRORS = ["plan-outdated", "precondition-required"];
 
-const readWait = (response) => Number(response.headers.get("retry-after")) || 0;
-
 /** Return the text for a problem: what happened, and what a person can do. */
 function describeProblem(status, body, waitS = 0) {
-  const known = PROBLEMS[body.code] ?? (status === 503 ? NOT_NOW : findDetail(body));
+  const known = PROBLEMS[body.code] ?? (status === 503 ? "The service is not available at the moment." : findDetail(body));
   const errors = WITHOUT_ERRORS.includes(body.code) ? [] : (body.errors ?? []);
   const parts = [typeof known === "string" ? known : known(body)];
-  if (parts[0] !== "This was undone already.") parts.push(...errors.slice(0, 3).map(describeError));
+  if (parts[0] !== UNDONE) parts.push(...errors.slice(0, 3).map(describeError));
   if (waitS) {
     const at = new Date(Date.now() + waitS * 1000).toLocaleTimeString();
     parts.push(`Try again in ${waitS} s, at ${at}.`);
   }
   return parts.filter(Boolean).join(" ").replace(/\.\.(?= |$)/g, ".");
 }
+
+const makeProblem = (status, body, waitS) => new Problem(describeProblem(status, body, waitS), status, body, waitS);
 
 const findDetail = ({ detail }) => (detail && !FOR_PROGRAMS.test(detail) ? detail : FAILED);
 
@@ -185,8 +199,8 @@ async function send(method, path, { query = {}, body, headers, signal } = {}) {
   if (byId("error").textContent.startsWith(UNREACHABLE)) say("error");
   if (response.ok) return response;
   const found = await response.json().catch(() => ({}));
-  const waitS = readWait(response);
-  const problem = new Problem(describeProblem(response.status, found, waitS), response.status, found, waitS);
+  const waitS = Number(response.headers.get("retry-after")) || 0;
+  const problem = makeProblem(response.status, found, waitS);
   if (response.status === 401 && token === session.token) {
     problem.isSignedOut = true;
     signOut(`${problem.message} Sign in again.`);
@@ -211,11 +225,8 @@ async function call(method, path, options) {
   return response.status === 204 ? null : response.json();
 }
 
-function makeKey() {
-  // Pages over plain HTTP do not have randomUUID.
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+// Pages over plain HTTP do not have randomUUID.
+const makeKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 /** Yield server-sent events. */
 async function* readEvents(response) {
@@ -223,11 +234,11 @@ async function* readEvents(response) {
   let text = "";
   for await (const chunk of readChunks(response.body)) {
     text += decoder.decode(chunk, { stream: true });
-    const blocks = text.split(/\r?\n\r?\n/);
+    const blocks = text.split("\n\n");
     text = blocks.pop();
     for (const block of blocks) {
-      const event = parseEvent(block);
-      if (event.data) yield event;
+      const [event, data] = ["event", "data"].map((name) => new RegExp(`^${name}: (.*)`, "m").exec(block)?.[1]);
+      if (data) yield { event, data };
     }
   }
 }
@@ -246,16 +257,6 @@ async function* readChunks(stream) {
   } finally {
     reader.cancel().catch(() => {});
   }
-}
-
-function parseEvent(block) {
-  const event = { event: "message", data: "" };
-  for (const line of block.split(/\r?\n/)) {
-    const [, name, value] = /^([^:]*):? ?(.*)$/.exec(line);
-    if (name === "data") event.data += value;
-    else if (name === "event") event.event = value;
-  }
-  return event;
 }
 
 // ---- Dates
@@ -316,8 +317,7 @@ function readStoredToken() {
 
 function storeToken(token) {
   try {
-    if (token) sessionStorage.setItem(TOKEN_KEY, token);
-    else sessionStorage.removeItem(TOKEN_KEY);
+    sessionStorage[token ? "setItem" : "removeItem"](TOKEN_KEY, token);
   } catch {
     notify("This browser stores nothing: reloading the page signs you out.");
   }
@@ -349,12 +349,12 @@ function signOut(reason) {
   storeToken("");
   stopFollowing();
   stopChat();
-  for (const view of [...Object.values(views), earlier]) view.turn += 1;
-  tasks.items = runs.items = earlier.items = [];
+  for (const view of [tasks, runs, chat, earlier]) Object.assign(view, { turn: view.turn + 1, items: [] });
   earlier.doomed = null;
   runs.open.clear();
+  chat.undone.clear();
   live.isAgain = false;
-  for (const id of ["task-list", "run-list", "questions", "meaning", "mirror", "notice", "conversations"]) say(id);
+  for (const id of ["task-list", "run-list", "questions", "meaning", "mirror", "notice", "conversation-list"]) say(id);
   byId("earlier").open = false;
   clearLog(null);
   session.lists.clear();
@@ -403,7 +403,7 @@ const tasks = { turn: 0, items: [], next: null, refresh: () => fetchTasks(false)
 const runs = { turn: 0, items: [], next: null, open: new Map(), refresh: () => fetchRuns(false) };
 const earlier = { turn: 0, items: [], next: null, doomed: null };
 const refreshEarlier = async () => byId("earlier").open && fetchConversations(false);
-const chat = { turn: 0, conversation: null, abort: null, older: null, lost: null, refresh: refreshEarlier };
+const chat = { turn: 0, conversation: null, abort: null, older: null, lost: null, undone: new Set(), refresh: refreshEarlier };
 const views = { tasks, assistant: chat, runs };
 
 /** Return a function: is the response still wanted? Not after a later request or signing out. */
@@ -421,11 +421,7 @@ function openView() {
   if (!session.token) return;
   const current = findView();
   for (const name of Object.keys(views)) byId(name).hidden = name !== current;
-  for (const link of byId("views").children) {
-    const isCurrent = link.hash === `#${current}`;
-    if (isCurrent) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
-  }
+  for (const link of byId("views").children) link.ariaCurrent = link.hash === `#${current}` ? "page" : null;
   const title = byId(`${current}-title`);
   document.title = `${title.textContent} – Todo`;
   for (const id of ["notice", "error"]) say(id);
@@ -433,13 +429,33 @@ function openView() {
   act(views[current].refresh);
 }
 
-/** Replace the children of an element unless they are equal; keep the focus. */
+/** Replace the children of an element unless they are equal; keep the focus, or its place. */
 function redraw(id, children) {
   const old = [...byId(id).children];
   if (old.length === children.length && old.every((each, at) => each.isEqualNode(children[at]))) return;
-  const focused = document.activeElement?.id;
+  const focused = document.activeElement;
+  const place = old.findIndex((each) => each.contains(focused));
   say(id, ...children);
-  if (focused && document.activeElement?.id !== focused) byId(focused)?.focus();
+  if (place < 0) return;
+  const row = children[Math.min(place, children.length - 1)];
+  const same = focused.isConnected ? focused : byId(focused.id);
+  focusStill(same ?? row?.querySelector("input, button") ?? byId("undo"));
+}
+
+/** Fetch one more page of a view, or all of its pages again; return what startTurn does, or null. */
+async function fetchItems(view, path, query, isMore, sent) {
+  const isWanted = startTurn(view);
+  const [wanted, start] = isMore ? [1, view.next] : [view.items.length, null];
+  const { items, next } = await fetchPages(path, query, wanted, start, sent);
+  if (!isWanted()) return null;
+  Object.assign(view, { items: isMore ? [...view.items, ...items] : items, next });
+  return isWanted;
+}
+
+function draw(view, name, rows) {
+  redraw(`${name}-list`, rows);
+  byId(`more-${name}s`).hidden = view.next == null;
+  byId(`no-${name}s`).hidden = rows.length > 0;
 }
 
 // ---- Live changes by others
@@ -495,7 +511,11 @@ async function undoChange(task, operation, version) {
 }
 
 async function undo(body, isRedo) {
-  const done = await call("POST", "undo", { body });
+  const done = await call("POST", "undo", { body }).catch((error) => {
+    if (error.message === UNDONE) forgetUndo(body.run_id);
+    throw error;
+  });
+  if (!done.not_undone.length) forgetUndo(body.run_id);
   const rest = done.not_undone.map((each) => ` Not undone: ${each.message}.`).join("");
   const [first] = done.items;
   const again = { seq: first?.seq, whole_request: true, ...(body.list && { list: body.list }) };
@@ -513,19 +533,11 @@ const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 async function fetchTasks(isMore) {
   const status = byId("status").value;
   const order = status === "open" ? { sort: "due", order: "asc" } : { sort: "updated" };
-  // Keep the tasks that "Show more" has added.
-  const wanted = isMore ? 1 : Math.max(1, tasks.items.length);
-  const limit = wanted > 50 ? 100 : 50;
+  const limit = !isMore && tasks.items.length > 50 ? 100 : 50;
   const query = { status, list: byId("list").value, limit, ...order };
-  const isWanted = startTurn(tasks);
-  const { items, next } = await fetchPages("tasks", query, wanted, isMore ? tasks.next : null);
-  if (!isWanted()) return;
-  tasks.items = isMore ? [...tasks.items, ...items] : items;
-  tasks.next = next;
-  redraw("task-list", tasks.items.map((task) => findEdited(task) ?? renderTask(task)));
-  byId("more-tasks").hidden = !next;
-  byId("no-tasks").hidden = tasks.items.length > 0;
-  byId("no-tasks").textContent = status === "open" ? "No open tasks here." : "No completed tasks here.";
+  if (!(await fetchItems(tasks, "tasks", query, isMore))) return;
+  draw(tasks, "task", tasks.items.map((task) => findEdited(task) ?? renderTask(task)));
+  say("no-tasks", `No ${status} tasks here.`);
 }
 
 /** Find the row of a task that is being edited, to keep the typed text. */
@@ -545,10 +557,8 @@ function renderTask(task) {
     // A task that looks the same may have a new version, which its buttons must send.
     { class: task.is_completed ? "task done" : "task", id: `task-${task.id}`, "data-version": task.version },
     box,
-    make("div", {}, make("bdi", { id: name, dir: "auto" }, showTurns(task.title)), renderFacts(findFacts(task))),
-    make(
-      "div",
-      { class: "actions" },
+    make("div", {}, makeText(task.title, name), renderFacts(findFacts(task))),
+    makeActions(
       makeButton("Edit", () => editTask(task), { id: `edit-${task.id}`, "aria-describedby": name }),
       makeButton("Delete", () => deleteTask(task), { id: `delete-${task.id}`, "aria-describedby": name }),
     ),
@@ -674,15 +684,15 @@ const previewSoon = debounce(async () => {
 function clearPreview() {
   Object.assign(preview, { text: "", listId: null });
   for (const id of ["meaning", "mirror", "questions"]) say(id);
-  byId("questions").hidden = true;
 }
 
 function showMeaning(text, { task, spans, questions }) {
   Object.assign(preview, { text, listId: task.list_id });
   highlight(text, [...spans, ...questions.map((each) => ({ ...each, kind: "question" }))]);
   showQuestions(text, questions);
+  if ([...task.title].length > 255) return say("meaning", "The title is too long: at most 255 characters.");
   const facts = findFacts({ ...task, is_completed: true }).flatMap((fact) => [" · ", fact]);
-  say("meaning", ...(questions.length ? ["Choose what is meant."] : [makeText(task.title), ...facts]));
+  if (!questions.length) say("meaning", makeText(task.title), ...facts);
 }
 
 /** Draw marks behind the field. Spans count code points; strings here count UTF-16 units. */
@@ -701,16 +711,14 @@ function highlight(text, spans) {
 }
 
 function showQuestions(text, questions) {
-  byId("questions").hidden = !questions.length;
+  if (questions.length) say("meaning", "Choose what is meant.");
   const points = [...text];
   const render = ({ start, end, message, choices }) => {
     const buttons = choices.map((choice) =>
       makeButton(choice, () => {
-        const changed = [...points.slice(0, start), choice, ...points.slice(end)].join("");
-        byId("add").value = changed;
-        clearPreview();
+        byId("add").value = [...points.slice(0, start), choice, ...points.slice(end)].join("");
+        byId("add").dispatchEvent(new Event("input"));
         byId("add").focus();
-        previewSoon();
       }),
     );
     return make("div", { class: "row" }, make("span", {}, makeText(message)), ...buttons);
@@ -723,15 +731,12 @@ async function addTask() {
   const chosen = byId("list").value;
   const isPlaced = preview.text !== text || preview.listId || ["", "none"].includes(chosen);
   const body = isPlaced ? { text } : { text, list_id: chosen };
-  let made;
-  try {
-    made = await call("POST", "quick-add", { body });
-  } catch (error) {
+  const made = await call("POST", "quick-add", { body }).catch((error) => {
     const questions = error.errors?.filter((each) => each.choices) ?? [];
     if (!questions.length) throw error;
     showQuestions(text, questions);
-    return say("meaning", "Choose what is meant.");
-  }
+  });
+  if (!made) return;
   byId("add").value = "";
   clearPreview();
   await tasks.refresh();
@@ -755,17 +760,10 @@ const capitalize = (text) => text[0].toUpperCase() + text.slice(1);
 const keyOf = (run) => [run.run_id, run.actor, run.token_id].join(" ");
 
 async function fetchRuns(isMore) {
-  const isWanted = startTurn(runs);
-  const wanted = isMore ? 1 : runs.items.length;
-  const query = { list: byId("journal").value };
-  const found = await fetchPages("runs", query, wanted, isMore ? runs.next : null, "before");
-  const items = isMore ? [...runs.items, ...found.items] : found.items;
-  const shown = await Promise.all(items.map(renderRun));
-  if (!isWanted()) return;
-  Object.assign(runs, { items, next: found.next });
-  redraw("run-list", shown);
-  byId("more-runs").hidden = found.next == null;
-  byId("no-runs").hidden = runs.items.length > 0;
+  const isWanted = await fetchItems(runs, "runs", { list: byId("journal").value }, isMore, "before");
+  if (!isWanted) return;
+  const rows = await Promise.all(runs.items.map(renderRun));
+  if (isWanted()) draw(runs, "run", rows);
 }
 
 async function renderRun(run) {
@@ -789,22 +787,20 @@ async function renderRun(run) {
     else runs.open.set(key, 1);
     await runs.refresh();
   };
-  const undone = make("span", { class: "badge" }, "Undone");
+  const undone = run.is_undone ? make("span", { class: "badge" }, "Undone") : null;
   return make(
     "li",
     {},
-    make("h3", { id }, makeText(who), " ", run.is_undone ? undone : null),
+    make("h3", { id }, makeText(who), " ", undone),
     renderFacts(facts),
-    make(
-      "div",
-      { class: "actions" },
+    makeActions(
       makeButton(isOpen ? "Hide changes" : "Show changes", toggle, {
         id: `${id}-toggle`,
         "aria-expanded": String(isOpen),
         "aria-controls": `${id}-changes`,
         "aria-describedby": id,
       }),
-      run.is_undone ? null : makeButton("Undo this run", () => undoRun(run), { id: `${id}-undo`, "aria-describedby": id }),
+      undone ? null : makeButton("Undo this run", () => undoRun(run), { id: `${id}-undo`, "aria-describedby": id }),
     ),
     changes,
   );
@@ -862,9 +858,10 @@ const FIELDS = {
 const NAMED = ["title", "name", "position"];
 const DEFAULTS = { priority: "none", recurrence_from: "schedule", is_completed: false };
 
-function renderChange({ operation, kind, id, title, before, after }, isPlanned = false) {
+function renderChange({ operation, kind, id, title, old_title: old, before, after }, isPlanned = false) {
   const one = after ?? before ?? {};
-  const name = title ?? one.title ?? one.name ?? id ?? "";
+  const now = title ?? one.title ?? one.name ?? id ?? "";
+  const name = old ? `${old} → ${now}` : now;
   const planned = `${operation === "update" ? "Change" : capitalize(operation)} ${kind}`;
   const what = isPlanned ? planned : `${capitalize(kind)} ${DONE[operation]}`;
   const heading = make("p", {}, `${what}: `, make("strong", {}, makeText(name)));
@@ -882,19 +879,15 @@ function isChanged(field, before, after) {
 
 function renderDifference(name, rows, before, after) {
   const cell = (tag, document, field) => {
-    const text = document ? formatValue(field, document[field]) : "";
-    return make("td", {}, text ? make(tag, {}, makeText(text)) : "");
+    const text = document && formatValue(field, document[field]);
+    return make("td", {}, text && make(tag, {}, makeText(text)));
   };
   const body = rows.map((field) =>
     make("tr", {}, make("th", { scope: "row" }, FIELDS[field]), cell("del", before, field), cell("ins", after, field)),
   );
   const head = ["Field", "Before", "After"].map((label) => make("th", { scope: "col" }, label));
-  return make(
-    "table",
-    { "aria-label": `Changes of ${shorten(name)}` },
-    make("thead", {}, make("tr", {}, ...head)),
-    make("tbody", {}, ...body),
-  );
+  const parts = [make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body)];
+  return make("table", { "aria-label": `Changes of ${shorten(name)}` }, ...parts);
 }
 
 function formatValue(field, value) {
@@ -929,7 +922,7 @@ async function ask() {
     const isStopped = error.name === "AbortError";
     const end = isStopped ? "Stopped." : "No answer.";
     const rest = error.status ? "" : " Changes that were already made are listed under Agents.";
-    answer.append(make("p", { class: "hint" }, end + rest));
+    answer.append(makeHint(end + rest));
     if (answer.runId) addUndo({ run_id: answer.runId }, answer);
     if (!isStopped && !error.status) chat.lost = sent;
     // Keep the message for another try, unless the person has signed out.
@@ -946,19 +939,22 @@ async function ask() {
 function addMessage(who, content) {
   const message = renderMessage(who, content);
   byId("log").append(message);
-  message.scrollIntoView({ block: "nearest" });
+  revealMessage(message);
   return message;
 }
 
-function renderMessage(who, content) {
-  const message = make("div", { class: "message" }, make("h3", {}, who), content);
-  if (who === "You") message.classList.add("mine");
-  return message;
+/** Scroll to a message; to its beginning if it is longer than the log. */
+function revealMessage(message) {
+  const isLong = message.offsetHeight > byId("log").clientHeight;
+  message.scrollIntoView({ block: isLong ? "start" : "nearest" });
 }
+
+const renderMessage = (who, content) =>
+  make("div", { class: who === "You" ? "message mine" : "message" }, make("h3", {}, who), content);
 
 function setBusy(isBusy) {
   chat.abort = isBusy ? new AbortController() : null;
-  byId("log").setAttribute("aria-busy", String(isBusy));
+  byId("log").ariaBusy = isBusy;
   const { activeElement } = document;
   byId("send").disabled = isBusy;
   byId("stop").hidden = !isBusy;
@@ -967,9 +963,7 @@ function setBusy(isBusy) {
   if (!isBusy && activeElement === byId("stop")) byId("send").focus();
 }
 
-function stopChat() {
-  chat.abort?.abort();
-}
+const stopChat = () => chat.abort?.abort();
 
 async function readAnswer({ body, key }, answer, text) {
   const headers = { Accept: "text/event-stream", "Idempotency-Key": key };
@@ -979,7 +973,7 @@ async function readAnswer({ body, key }, answer, text) {
     if (event === "start") chat.conversation = found.conversation_id;
     if (event === "text") text.append(found.delta);
     if (event === "tool") answer.runId = found.result.run_id ?? answer.runId;
-    if (event === "error") throw new Problem(describeProblem(found.status, found), found.status, found);
+    if (event === "error") throw makeProblem(found.status, found);
     if (event === "done") return showAnswer(found, answer, text);
     answer.scrollIntoView({ block: "end" });
   }
@@ -992,36 +986,50 @@ function showAnswer(found, answer, text) {
   for (const plan of document.querySelectorAll("#log .plan")) plan.close("See the answer below.");
   addFacts(found, answer);
   if (found.plan) answer.append(renderPlan(found.plan));
-  answer.scrollIntoView({ block: "nearest" });
+  revealMessage(answer);
 }
 
 const CAUSES = {
   "not-configured": "no language model is set up",
   "over-budget": "the budget of the language model is used up",
+  invalid: "the answer of the language model was not usable",
 };
 
 function addFacts(found, answer) {
   const used = [...new Set(found.tool_calls.map((each) => each.tool_name.replaceAll("_", " ")))];
-  if (used.length) answer.append(make("p", { class: "hint" }, `Tools: ${used.join(", ")}`));
+  if (used.length) answer.append(makeHint(`Tools: ${used.join(", ")}`));
   if (found.degraded) {
     const cause = CAUSES[found.degraded_reason] ?? "the language model did not answer";
     const kind = used.length ? "Not finished" : "Answered by rules";
-    answer.append(make("p", { class: "hint" }, `${kind}: ${cause}.`));
+    answer.append(makeHint(`${kind}: ${cause}.`));
+  }
+  for (const { tool_name: tool, arguments: sent, result } of found.tool_calls) {
+    if (tool === "undo" && result.not_undone_count === 0) forgetUndo(sent.run_id);
   }
   if (found.undo) addUndo(found.undo, answer);
 }
 
-const addUndo = (body, answer) => answer.append(makeButton("Undo what this did", () => undo(body)));
+/** Offer to undo an answer, until that is done. */
+function addUndo(body, answer) {
+  const run = body.run_id;
+  if (chat.undone.has(run)) return;
+  answer.append(makeButton("Undo what this did", () => undo(body), { "data-run": run }));
+}
 
-const RANKS = { delete: 0, create: 2 };
-const rank = ({ operation }) => RANKS[operation] ?? 1;
+function forgetUndo(run) {
+  chat.undone.add(run);
+  byId("log").querySelector(`[data-run=${CSS.escape(run)}]`)?.remove();
+}
+
+const RANKS = { delete: 0, create: 4 };
+const MAX_UNFOLDED = 3;
 // It can be applied no more: it is gone, applied, expired or outdated.
 const CLOSED = [404, 409, 410, 412];
 
-/** Render a plan. Deletions come first and additions last, so that no change of a task is overlooked. */
+/** Render a plan: deletions first, a task before its subtasks, additions last. Nothing may be overlooked. */
 function renderPlan(plan) {
   const changes = make("ul", { class: "changes" });
-  const state = make("p", { class: "hint" }, `Nothing has changed yet. It can be applied until ${formatTime(plan.expires_at)}.`);
+  const state = makeHint(`Nothing has changed yet. It can be applied until ${formatTime(plan.expires_at)}.`);
   const finish = (text) => {
     if (buttons.isConnected) state.textContent = text;
     buttons.remove();
@@ -1041,17 +1049,22 @@ function renderPlan(plan) {
     finish("Discarded: nothing was changed.");
     byId("message").focus();
   };
-  const buttons = make(
-    "div",
-    { class: "actions" },
-    makeButton("Apply", apply, { class: "primary" }),
-    makeButton("Discard", discard),
-  );
+  const buttons = makeActions(makeButton("Apply", apply, { class: "primary" }), makeButton("Discard", discard));
+  const isBelow = ({ before }) => plan.changes.some(({ id }) => id && id === before?.parent_id);
+  const rank = (change) => (RANKS[change.operation] ?? 2) + isBelow(change);
   const ordered = [...plan.changes].sort((one, other) => rank(one) - rank(other));
-  changes.append(...ordered.map((each) => make("li", {}, ...renderChange(each, true))));
+  changes.append(...ordered.map((each) => renderPlanned(each, ordered.length > MAX_UNFOLDED)));
   if (plan.changes_omitted) changes.append(make("li", {}, `and ${count(plan.changes_omitted, "more change")}`));
-  const card = make("div", { class: "plan", role: "group", "aria-label": "Plan" }, changes, state, buttons);
+  const decision = make("div", { class: "decision" }, state, buttons);
+  const card = make("div", { class: "plan", role: "group", "aria-label": "Plan" }, changes, decision);
   return Object.assign(card, { close: finish });
+}
+
+/** Render a change of a plan; of many changes, the fields are folded. */
+function renderPlanned(change, isFolded) {
+  const [heading, table] = renderChange(change, true);
+  if (!table || !isFolded) return make("li", {}, heading, table);
+  return make("li", {}, make("details", {}, make("summary", {}, ...heading.childNodes), table));
 }
 
 function clearLog(conversation) {
@@ -1064,25 +1077,11 @@ function clearLog(conversation) {
   drawConversations();
 }
 
-function startConversation() {
-  clearLog(null);
-  byId("message").focus();
-}
-
 async function fetchConversations(isMore) {
-  const isWanted = startTurn(earlier);
-  const wanted = isMore ? 1 : earlier.items.length;
-  const { items, next } = await fetchPages("conversations", {}, wanted, isMore ? earlier.next : null);
-  if (!isWanted()) return;
-  Object.assign(earlier, { items: isMore ? [...earlier.items, ...items] : items, next });
-  drawConversations();
+  if (await fetchItems(earlier, "conversations", {}, isMore)) drawConversations();
 }
 
-function drawConversations() {
-  redraw("conversations", earlier.items.map(renderConversation));
-  byId("more-conversations").hidden = !earlier.next;
-  byId("no-conversations").hidden = earlier.items.length > 0;
-}
+const drawConversations = () => draw(earlier, "conversation", earlier.items.map(renderConversation));
 
 function renderConversation(conversation) {
   const { id, title, updated_at: updatedAt } = conversation;
@@ -1094,12 +1093,8 @@ function renderConversation(conversation) {
   const isDoomed = id === earlier.doomed;
   const ask = () => setDoomed(id, `keep-${id}`);
   const remove = { id: `delete-${id}`, "aria-describedby": name };
-  return make(
-    "li",
-    { class: "task" },
-    make("div", {}, open, renderFacts(facts)),
-    isDoomed ? renderQuestion(conversation) : make("div", { class: "actions" }, makeButton("Delete", ask, remove)),
-  );
+  const end = isDoomed ? renderQuestion(conversation) : makeActions(makeButton("Delete", ask, remove));
+  return make("li", { class: "task" }, make("div", {}, open, renderFacts(facts)), end);
 }
 
 /** Ask before a conversation is deleted: unlike a task, it does not come back. */
@@ -1134,14 +1129,12 @@ async function deleteConversation({ id, title }) {
     if (error.status !== 404) throw error;
   });
   if (session.token !== token) return;
-  const at = earlier.items.findIndex((each) => each.id === id);
   earlier.items = earlier.items.filter((each) => each.id !== id);
   if (chat.conversation === id) clearLog(null);
   setDoomed(null);
   if (!earlier.items.length && earlier.next) await fetchConversations(false);
+  if (!earlier.items.length) byId("earlier").querySelector("summary").focus();
   notify(`Conversation deleted: ${shorten(title)}`);
-  const next = earlier.items[Math.min(at, earlier.items.length - 1)];
-  (next ? byId(`conversation-${next.id}`) : byId("earlier").querySelector("summary")).focus();
 }
 
 async function openConversation(id) {
@@ -1152,8 +1145,9 @@ async function openConversation(id) {
   clearLog(id);
   byId("earlier").open = false;
   showMessages(page);
-  if (plan?.status === "open") byId("log").lastElementChild?.append(renderPlan(plan));
-  byId("log").lastElementChild?.scrollIntoView({ block: "nearest" });
+  const last = byId("log").lastElementChild;
+  if (plan?.status === "open") last?.append(renderPlan(plan));
+  if (last) revealMessage(last);
   byId("message").focus();
 }
 
@@ -1175,42 +1169,39 @@ function showMessages(page) {
 function renderStored(found) {
   if (found.role === "user") return renderMessage("You", makeText(found.content));
   const answer = renderMessage("Assistant", make("div", { class: "text", dir: "auto" }, found.content));
-  if (found.status === "running") answer.append(make("p", { class: "hint" }, "This message is still being answered."));
+  if (found.status === "running") answer.append(makeHint(PROBLEMS["turn-running"]));
   addFacts(found, answer);
   return answer;
 }
 
 // ---- Start
 
-function onSubmit(id, run) {
-  byId(id).addEventListener("submit", (event) => {
+const on = (type, id, run) =>
+  byId(id).addEventListener(type, (event) => {
     event.preventDefault();
     begin(run);
   });
-}
 
-function onClick(id, run) {
-  byId(id).addEventListener("click", () => begin(run));
-}
-
-onSubmit("sign-in-form", () => signIn(byId("token").value.trim(), byId("remember").checked));
-onSubmit("add-form", addTask);
-onSubmit("filter", () => {});
-onSubmit("chat-form", ask);
-onClick("sign-out", () => signOut());
-onClick("more-tasks", () => fetchTasks(true));
-onClick("more-runs", () => fetchRuns(true));
-onClick("stop", () => {
+on("submit", "sign-in-form", () => signIn(byId("token").value.trim(), byId("remember").checked));
+on("submit", "add-form", addTask);
+on("submit", "filter", tasks.refresh);
+on("submit", "chat-form", ask);
+on("click", "sign-out", () => signOut());
+on("click", "more-tasks", () => fetchTasks(true));
+on("click", "more-runs", () => fetchRuns(true));
+on("click", "stop", () => {
   stopChat();
-  // The button is hidden and loses the focus.
   byId("message").focus();
 });
-onClick("new-conversation", startConversation);
-onClick("more-conversations", () => fetchConversations(true));
-onClick("more-messages", fetchOlderMessages);
+on("click", "new-conversation", () => {
+  clearLog(null);
+  byId("message").focus();
+});
+on("click", "more-conversations", () => fetchConversations(true));
+on("click", "more-messages", fetchOlderMessages);
 byId("earlier").addEventListener("toggle", () => act(refreshEarlier));
-for (const id of ["list", "status"]) byId(id).addEventListener("change", () => begin(tasks.refresh));
-byId("journal").addEventListener("change", () => begin(runs.refresh));
+for (const id of ["list", "status"]) on("change", id, tasks.refresh);
+on("change", "journal", runs.refresh);
 byId("add").addEventListener("input", () => {
   clearPreview();
   previewSoon();
@@ -1228,4 +1219,5 @@ document.addEventListener("visibilitychange", follow);
 const stored = readStoredToken();
 show(false);
 if (stored) act(() => signIn(stored, false));
-else byId("token").focus();
+// While the page loads, the view in its address takes the focus.
+else addEventListener("load", () => byId("token").focus());

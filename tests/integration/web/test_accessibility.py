@@ -76,12 +76,12 @@ def open_views(visitor: Visitor) -> Any:  # noqa: ANN401 - a generator
     visitor.wait("document.querySelector('.plan') !== null")
     yield "plan"
     visitor.browser.click("#earlier summary")
-    visitor.wait("document.querySelector('#conversations button') !== null")
+    visitor.wait("document.querySelector('#conversation-list button') !== null")
     yield "earlier conversations"
-    visitor.browser.click("#conversations [id^=delete-]")
+    visitor.browser.click("#conversation-list [id^=delete-]")
     visitor.wait("document.activeElement.id.startsWith('keep-')")
     yield "question before a deletion"
-    visitor.browser.click("#conversations [id^=confirm-]")
+    visitor.browser.click("#conversation-list [id^=confirm-]")
     visitor.wait("!document.querySelector('#no-conversations').hidden")
     yield "no conversations"
     visitor.browser.evaluate("location.hash = '#tasks'")

@@ -39,12 +39,20 @@ HALF_ANSWER = """
 })()
 """
 
+UNDO_BUTTONS = "button[data-run]"
+
 # A model that made a call, and did not answer afterwards.
 UNFINISHED = """
 window.fetch = async () => new Response('event: done\\ndata: ' + JSON.stringify(
   {response: 'Added.', tool_calls: [{tool_name: 'add_tasks'}], degraded: true,
    degraded_reason: 'timeout'}) + '\\n\\n')
 """
+
+
+def runs_of(visitor: Visitor) -> list[dict[str, Any]]:
+    """Return the runs of agents, newest first."""
+    found: list[dict[str, Any]] = read(visitor.http.get(f"{API}/runs"))["items"]
+    return found
 
 
 def test_a_message_changes_tasks_and_a_button_takes_that_back(visitor: Visitor) -> None:
@@ -58,6 +66,48 @@ def test_a_message_changes_tasks_and_a_button_takes_that_back(visitor: Visitor) 
     visitor.wait_for_text("#notice", "Undone: 1 change.")
     assert tasks_of(visitor) == []
     assert visitor.browser.complaints == []
+
+
+def test_the_button_of_an_answer_goes_with_what_it_undoes(visitor: Visitor) -> None:
+    open_assistant(visitor)
+    say(visitor, "add buy milk")
+    say(visitor, "add buy bread")
+    assert visitor.read_texts(UNDO_BUTTONS) == ["Undo what this did"] * 2
+    visitor.browser.click(UNDO_BUTTONS)
+    visitor.wait_for_text("#notice", "Undone: 1 change.")
+    assert [task["title"] for task in tasks_of(visitor)] == ["buy bread"]
+    assert visitor.read_texts(UNDO_BUTTONS) == ["Undo what this did"]
+
+    say(visitor, "undo")
+
+    assert tasks_of(visitor) == []
+    # Only the undo itself can be taken back.
+    assert visitor.read_texts(f".message:not(:last-child) > {UNDO_BUTTONS}") == []
+    assert len(visitor.read_texts(UNDO_BUTTONS)) == 1
+
+
+def test_an_answer_that_was_undone_elsewhere_loses_its_button_at_the_first_try(
+    visitor: Visitor,
+) -> None:
+    open_assistant(visitor)
+    say(visitor, "add buy milk")
+    say(visitor, "add buy bread")
+    say(visitor, "undo")
+    visitor.browser.click("#new-conversation")
+    visitor.browser.evaluate("location.reload()")
+    open_assistant(visitor)
+    (run,) = [each for each in runs_of(visitor) if not each["is_undone"]][-1:]
+    read(visitor.http.post(f"{API}/undo", json={"run_id": run["run_id"]}))
+    visitor.browser.click("#earlier summary")
+    visitor.browser.click("#conversation-list button")
+    visitor.wait("document.querySelectorAll('.message').length === 6")
+    # The conversation has an undo of the second answer, and none of the first.
+    assert len(visitor.read_texts(".message:not(:last-child) > button")) == 1
+
+    visitor.browser.click(".message > button")
+
+    visitor.wait_for_text("#error", "This was undone already.")
+    assert visitor.read_texts(".message:not(:last-child) > button") == []
 
 
 def test_one_conversation_continues_until_the_person_starts_another(visitor: Visitor) -> None:
@@ -82,8 +132,8 @@ def test_an_earlier_conversation_is_opened_and_continued(visitor: Visitor) -> No
     say(visitor, "what is due today?")
 
     visitor.browser.click("#earlier summary")
-    visitor.wait("document.querySelectorAll('#conversations [id^=conversation-]').length === 2")
-    visitor.browser.click("#conversations li:last-child button")
+    visitor.wait("document.querySelectorAll('#conversation-list [id^=conversation-]').length === 2")
+    visitor.browser.click("#conversation-list li:last-child button")
 
     visitor.wait("document.querySelectorAll('.message').length === 4")
     assert [text.split("\n")[0] for text in visitor.read_texts(".message")] == [
@@ -111,7 +161,7 @@ def test_a_long_conversation_is_opened_page_by_page(visitor: Visitor) -> None:
         fields = {"conversation_id": answer["conversation_id"]}
     open_assistant(visitor)
     visitor.browser.click("#earlier summary")
-    visitor.browser.click("#conversations button")
+    visitor.browser.click("#conversation-list button")
     visitor.wait("document.querySelectorAll('.message').length === 20")
 
     visitor.browser.click("#more-messages")

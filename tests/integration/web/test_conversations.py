@@ -5,7 +5,7 @@ from typing import Any
 from tests.integration.users import read
 from tests.integration.web.conftest import API, Visitor
 
-OPENERS = "#conversations button[id^=conversation-]"
+OPENERS = "#conversation-list button[id^=conversation-]"
 
 
 def talk(visitor: Visitor, *messages: str) -> str:

@@ -54,6 +54,60 @@ def test_a_plan_shows_its_deletions_first_and_its_additions_last(visitor: Visito
     assert visitor.read_texts(".plan .changes p")[0].startswith("Delete task: task 2")
 
 
+def test_a_task_is_shown_before_its_subtasks_that_go_with_it(visitor: Visitor) -> None:
+    above = visitor.create("tasks", title="Trip")
+    for number in range(2):
+        visitor.create("tasks", title=f"part {number}", parent_id=above["id"])
+    open_assistant(visitor)
+
+    answer = say(visitor, "delete trip")
+
+    assert '- delete "Trip" (with its 2 subtasks)' in answer
+    assert visitor.read_texts(".plan .changes p")[0] == "Delete task: Trip"
+
+
+def test_a_plan_names_a_task_as_it_was_called_before_the_message(visitor: Visitor) -> None:
+    task = visitor.create("tasks", title="hacked")
+    visitor.sign_in()
+    made = visitor.create("plans", operations=[{"op": "delete", "id": task["id"]}])
+    made["changes"][0]["old_title"] = "precious"
+    visitor.browser.evaluate(FAKE_PLAN % json.dumps(made))
+    visitor.browser.click("a[href='#assistant']")
+    say(visitor, "tidy up")
+
+    assert visitor.read_texts(".plan .changes p") == [
+        "Delete task: precious \N{RIGHTWARDS ARROW} hacked"
+    ]
+
+
+@pytest.mark.parametrize("count", [4, 20])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (360, 740)])
+def test_the_buttons_of_a_long_plan_are_in_sight(
+    visitor: Visitor, width: int, height: int, count: int
+) -> None:
+    visitor.browser.set_window(width, height)
+    for number in range(count):
+        visitor.create("tasks", title=f"task {number} of many", priority="high")
+    open_assistant(visitor)
+
+    say(visitor, "delete all my tasks")
+
+    for place in ("document.querySelector('.message:last-child .text')", *_find_buttons()):
+        box = f"{place}.getBoundingClientRect()"
+        shown = f"document.elementFromPoint({box}.left + 9, {box}.top + 9)"
+        assert visitor.browser.evaluate(f"{shown} === {place}"), place
+    # The fields of many changes are folded; each change is named.
+    assert visitor.read_texts(".plan summary")[0].startswith("Delete task: task")
+    assert visitor.browser.evaluate("document.querySelector('.plan details').open") is False
+    visitor.browser.click(".plan .primary")
+    visitor.wait_for_text(".plan", "Applied.")
+    assert tasks_of(visitor) == []
+
+
+def _find_buttons() -> list[str]:
+    return [f"document.querySelectorAll('.plan button')[{number}]" for number in range(2)]
+
+
 @pytest.mark.parametrize("message", ["no", "yes", "undo", "add buy tape"])
 def test_a_plan_that_was_answered_in_words_has_no_buttons(visitor: Visitor, message: str) -> None:
     visitor.create("tasks", title="Pay rent")

@@ -83,3 +83,16 @@ def test_the_filter_keeps_a_distance_to_the_field(visitor: Visitor, width: int) 
     )
     # The outline of the focus needs five pixels.
     assert distance > 5
+
+
+def test_a_title_that_is_too_long_is_not_shown_as_fine(visitor: Visitor) -> None:
+    visitor.sign_in()
+    visitor.browser.fill("#add", "x" * 255)
+    visitor.wait_for_text("#meaning", "x" * 255)
+
+    visitor.browser.fill("#add", "y tomorrow")
+    visitor.wait_for_text("#meaning", "The title is too long: at most 255 characters.")
+
+    visitor.browser.press("Enter", 13, "\r")
+    visitor.wait_for_text("#error", "Title: must have at most 255 characters.")
+    assert tasks_of(visitor) == []
