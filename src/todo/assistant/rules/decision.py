@@ -32,6 +32,8 @@ class TaskName:
         is_read_only: The person cannot change it.
         is_of_named_list: The name of its list means no other list.
         is_chosen: The person has answered that this one is meant.
+        priority: Its priority.
+        tags: Its tags.
     """
 
     id: str
@@ -46,6 +48,8 @@ class TaskName:
     is_read_only: bool = False
     is_of_named_list: bool = True
     is_chosen: bool = field(default=False, compare=False)
+    priority: str = "none"
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

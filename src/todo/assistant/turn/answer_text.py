@@ -3,9 +3,7 @@
 They have titles that users wrote, quoted, so a title cannot look like a sentence of the answer.
 """
 
-from collections import Counter
-from collections.abc import Container, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 
 from todo.assistant.rules.decision import TaskName
 from todo.assistant.turn.answer import ToolUse
@@ -14,7 +12,6 @@ from todo.core.caller import Caller
 from todo.mcp.quoting import escape, quote
 from todo.mcp.tool import Json
 from todo.mcp.tools.task_view import render_due
-from todo.schedule.due import check_zone
 
 UNDO_HINT = 'To take it back, write "undo".'
 NOTHING_PLANNED = "No changes are waiting for confirmation."
@@ -51,33 +48,6 @@ _IS_IT = 'Answer "yes" if it is this one, or send the message again with the wor
 _NAME_ONE = "Send the message again, with more words of the title."
 _MAX_SHOWN = 20
 _TITLE_LENGTH = 255
-_SHORTER_TITLES = (60, 30, 15)
-_PLAN_LENGTH = 9_500
-"""Of the text of a plan: what a conversation stores of an answer is limited."""
-_TAG_LENGTH = 50
-# Of a planned change; the title of a new task is its name.
-_PLANNED_FIELDS = {
-    **{name: name for name in ("title", "description", "priority", "tags", "reminders")},
-    "due_date": "due day",
-    "due_at": "due",
-    "recurrence": "repeats",
-}
-_EMPTY: Json = {**dict.fromkeys(_PLANNED_FIELDS), "priority": "none", "tags": [], "reminders": []}
-_VERBS = {
-    "create": "add",
-    "update": "change",
-    "complete": "complete",
-    "reopen": "reopen",
-    "delete": "delete",
-}
-_NOUNS = {
-    "create": "addition",
-    "update": "change",
-    "complete": "completion",
-    "reopen": "reopening",
-    "delete": "deletion",
-}
-_ARROW = " \u2192 "
 _ADDED = "Added"
 _CHANGED = "Changed"
 _MOVED = "Moved"
@@ -95,6 +65,7 @@ def say_degraded(reason: str) -> str:
     causes = {
         "not-configured": "No language model is set up",
         "over-budget": "The budget for the language model is used up",
+        "invalid": "The answer of the language model was not usable",
     }
     cause = causes.get(reason, "The language model did not answer")
     return (
@@ -122,11 +93,11 @@ def say_changed(verb: str, structured: Json, updates: Updates, caller: Caller) -
     if "unchanged" in structured:
         return "It was like that already; nothing was changed."
     names = [_name_changed(verb, task, structured, updates) for task in structured["tasks"]]
-    hint = _hint_undo(caller, has_new=verb == _ADDED or "next" in structured)
+    hint = hint_undo(caller, has_new=verb == _ADDED or bool(structured.get("next")))
     return "\n".join([*_list_done(verb, names), *_list_next(structured), *hint])
 
 
-def _hint_undo(caller: Caller, *, has_new: bool) -> list[str]:
+def hint_undo(caller: Caller, *, has_new: bool) -> list[str]:
     """Return how to take it back, nothing where the token cannot: what is new would be deleted."""
     needed = {"write", "delete"} if has_new else {"write"}
     return [UNDO_HINT] if needed <= caller.scopes and not caller.require_match else []
@@ -155,7 +126,7 @@ def say_facts(uses: Sequence[ToolUse], updates: Updates, caller: Caller) -> str:
                 done.setdefault(verb, {})[task["id"]] = name
         following += _list_next(use.result)
     facts = [line for verb, names in done.items() for line in _list_done(verb, [*names.values()])]
-    hint = _hint_undo(caller, has_new=_ADDED in done or bool(following))
+    hint = hint_undo(caller, has_new=_ADDED in done or bool(following))
     return "\n".join([*facts, *following, *hint]) if facts else DECLINED
 
 
@@ -170,7 +141,7 @@ def _is_update(use: ToolUse) -> bool:
 def _name_changed(verb: str, task: Json, structured: Json, updates: Updates) -> str:
     """Return a task as it is, or of a change what it was before as well."""
     changed = updates.describe(task["id"], structured["zone"]) if verb in _UPDATED else None
-    return changed or _name_task(task, structured)
+    return changed or _name_task(task, (), structured)
 
 
 def _list_done(verb: str, names: Sequence[str]) -> list[str]:
@@ -181,16 +152,24 @@ def _list_done(verb: str, names: Sequence[str]) -> list[str]:
 
 def _list_next(structured: Json) -> list[str]:
     following = structured.get("next", ())[:_MAX_SHOWN]
-    return [f"Next: {_name_task(task, structured)}." for task in following]
+    return [f"Next: {_name_task(task, (), structured)}." for task in following]
 
 
-def say_found(structured: Json) -> str:
-    """Return the tasks that were found."""
+def say_found(structured: Json, *, of_any_state: bool = False) -> str:
+    """Return the tasks that were found.
+
+    Args:
+        structured: The result of the tool.
+        of_any_state: The search was for open and completed tasks, as in "did I call mum?", so the
+            answer has the state of each.
+    """
     tasks = structured["tasks"]
     if not tasks:
         return "\n".join(["No tasks were found.", *_name_others(structured)])
     count = f"{len(tasks)} task{'s' * (len(tasks) != 1)}"
-    lines = [f"{count}:", *_list_tasks(tasks, structured)]
+    states = [_find_state(task) if of_any_state else () for task in tasks]
+    names = [_name_task(*each, structured) for each in zip(tasks, states, strict=True)]
+    lines = [f"{count}:", *_shorten(names)]
     if structured["has_more"]:
         lines.append("There are more.")
     return "\n".join([*lines, *_name_others(structured)])
@@ -213,123 +192,6 @@ def say_undone(structured: Json) -> str:
     return "\n".join(lines)
 
 
-def say_plan(
-    plan: Json,
-    reasons: Sequence[str],
-    list_names: Mapping[str, str],
-    shared_lists: Container[str] = (),
-    old_titles: Mapping[str, str] | None = None,
-    owners: Mapping[str, str] | None = None,
-) -> str:
-    """Return what waits for the person, and how to decide.
-
-    What happens to tasks that are there comes before additions, deletions first, and each of these
-    is shown: a long plan must not hide one.
-
-    Args:
-        plan: The plan.
-        reasons: Why it waits.
-        list_names: Names of the lists by id.
-        shared_lists: Ids of the lists that others see.
-        old_titles: Titles that tasks had before the message, by id: the person knows these.
-        owners: Owners of the lists of others, by id.
-    """
-    places = {key: (name, (owners or {}).get(key)) for key, name in list_names.items()}
-
-    def rank(change: Json) -> tuple[int, bool]:
-        return _rank(change["operation"]), change["list_id"] not in shared_lists
-
-    changes = sorted(plan["changes"], key=rank)
-    count = max(_MAX_SHOWN, sum(change["operation"] != "create" for change in changes))
-    for length in (_TITLE_LENGTH, *_SHORTER_TITLES, 0):
-        shown = [
-            f"- {_describe_planned(each, places, old_titles or {}, length)}"
-            for each in changes[:count]
-        ]
-        if sum(map(len, shown)) + count <= _PLAN_LENGTH:
-            break
-    more = len(changes[count:]) + plan["changes_omitted"]
-    because, counts = " and ".join(reasons), _count_planned(plan["summary"])
-    heading = f"This waits for your confirmation, because {because}: {counts}."
-    lines = [
-        f"{heading} Nothing has been done yet:",
-        *shown,
-        *([f"- … and {more} more"] if more else ()),
-        'Write "yes" to do it, or "no" to discard it.',
-    ]
-    return "\n".join(lines)
-
-
-def _rank(operation: str) -> int:
-    """Return the place of an operation in a plan: first what loses most."""
-    return {"delete": 0, "create": 2}.get(operation, 1)
-
-
-def _count_planned(summary: Sequence[Json]) -> str:
-    """Return how many changes of each operation a plan has, in the order of the plan's text."""
-    counts: Counter[str] = Counter()
-    for each in summary:
-        counts[each["operation"]] += each["count"]
-    ordered = sorted(counts.items(), key=lambda item: _rank(item[0]))
-    return ", ".join(
-        f"{count} {_NOUNS.get(operation, 'change')}{'s' * (count != 1)}"
-        for operation, count in ordered
-    )
-
-
-def _describe_planned(
-    change: Json,
-    places: Mapping[str, tuple[str, str | None]],
-    old_titles: Mapping[str, str],
-    length: int,
-) -> str:
-    """Return one change of a plan, with everything that a person has to know to confirm it."""
-    before, after = change["before"] or {}, change["after"] or {}
-    verb = _VERBS.get(change["operation"], change["operation"])
-    title = before.get("title") or change["title"] or ""
-    titles = dict.fromkeys((old_titles.get(str(change.get("id")), title), title))
-    name = _ARROW.join(quote(each, length or _SHORTER_TITLES[-1]) for each in titles)
-    if not length:
-        # There are so many that only their titles have room.
-        return f"{verb} {name}"
-    shown = []
-    if change["operation"] in {"create", "update"} and after:
-        old = before or {**_EMPTY, "title": change["title"]}
-        shown = [
-            f"{label} {_show_value(after, field, length)}"
-            for field, label in _PLANNED_FIELDS.items()
-            if after[field] != old[field]
-        ]
-    list_id = after.get("list_id") or change["list_id"]
-    if list_id is not None:
-        name_and_owner = places.get(list_id, ("unknown", None))
-        shown.append(f"list {_quote_list(*name_and_owner, length)}")
-    return f"{verb} {name} ({', '.join(shown)})" if shown else f"{verb} {name}"
-
-
-def _show_value(after: Json, field: str, length: int) -> str:
-    value = after[field]
-    if field == "due_at" and value is not None:
-        at = datetime.fromisoformat(value).astimezone(check_zone(after["due_zone"]))
-        return f"{at:%Y-%m-%d %H:%M} ({after['due_zone']})"
-    if isinstance(value, list):
-        return " ".join(quote(str(each), min(length, _TAG_LENGTH)) for each in value) or "none"
-    return "none" if value is None else quote(str(value), length)
-
-
-def say_applied(results: Json, caller: Caller, *, has_new: bool) -> str:
-    """Return what a plan did.
-
-    Args:
-        results: What the plan returns.
-        caller: Who may take it back.
-        has_new: Whether it added tasks.
-    """
-    count = len(results["results"])
-    done = f"Done: {count} change{'s' * (count != 1)}."
-    return " ".join([done, *_hint_undo(caller, has_new=has_new)])
-
-
 def say_candidates(tasks: Sequence[TaskName], *, by_model: bool = False) -> str:
     """Return the tasks that a message can mean, and how to choose one.
 
@@ -339,11 +201,8 @@ def say_candidates(tasks: Sequence[TaskName], *, by_model: bool = False) -> str:
     """
     lines = [QUESTION]
     for number, task in enumerate(tasks[:_MAX_SHOWN], 1):
-        name = _quote_list(task.list_name or "", task.owner, _TITLE_LENGTH)
-        place = f", list {name}" if task.list_name else ""
-        due = f", due {task.due[:10]}" if task.due else ""
         bullet = "-" if by_model else f"{number}."
-        lines.append(f"{bullet} {quote(task.title, _TITLE_LENGTH)}{due}{place}")
+        lines.append(f"{bullet} {', '.join(_describe_candidate(task))}")
     more = len(tasks) - _MAX_SHOWN
     lines += [f"- … and {more} more"] if more > 0 else []
     if by_model:
@@ -351,14 +210,22 @@ def say_candidates(tasks: Sequence[TaskName], *, by_model: bool = False) -> str:
     return "\n".join([*lines, _CHOOSE_ONE if len(tasks) > 1 else _IS_IT])
 
 
-def _quote_list(name: str, owner: str | None, length: int) -> str:
+def quote_list(name: str, owner: str | None, length: int) -> str:
     """Return the name of a list, with its owner if that is somebody else."""
     quoted = quote(name, length)
     return f"{quoted} of {quote(owner, length)}" if owner else quoted
 
 
-def _list_tasks(tasks: Sequence[Json], structured: Json) -> list[str]:
-    return _shorten([_name_task(task, structured) for task in tasks])
+def _describe_candidate(task: TaskName) -> list[str]:
+    """Return the title of a task, and what can distinguish it from another one with this title."""
+    due = f"due {task.due[:16].replace('T', ' ')}" if task.due else ""
+    name = quote_list(task.list_name or "", task.owner, _TITLE_LENGTH)
+    place = f"list {name}" if task.list_name else ""
+    priority = "" if task.priority == "none" else f"priority {task.priority}"
+    tags = f"tags {quote(', '.join(task.tags), _TITLE_LENGTH)}" if task.tags else ""
+    state = "completed" if task.is_completed else ""
+    parts = (quote(task.title, _TITLE_LENGTH), due, place, priority, tags, state)
+    return [part for part in parts if part]
 
 
 def _shorten(names: Sequence[str]) -> list[str]:
@@ -368,9 +235,13 @@ def _shorten(names: Sequence[str]) -> list[str]:
     return [*lines, f"- … and {more} more"] if more > 0 else lines
 
 
-def _name_task(task: Json, structured: Json) -> str:
+def _find_state(task: Json) -> Sequence[str]:
+    return [f"completed {task['completed_at'][:10]}"] if "completed_at" in task else ["open"]
+
+
+def _name_task(task: Json, state: Sequence[str], structured: Json) -> str:
     name = quote(task.get("title", ""), _TITLE_LENGTH)
-    parts = []
+    parts = [*state]
     if due := render_due(task, structured["zone"]):
         parts.append(f"due {due}")
     if "repeats" in task:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 from todo.assistant.model.client import (
     Mode,
@@ -13,6 +14,7 @@ from todo.assistant.model.client import (
     TokenCount,
 )
 from todo.assistant.turn.budget import TurnBudget
+from todo.assistant.turn.control_tokens import neutralize
 
 _GRACE_S = 1.0
 """Reserve for the client's own timeout: its breaker does not count a canceled request."""
@@ -68,6 +70,8 @@ class BoundedModel:
             raise OverBudgetError
         left_s = self._left_s()
         used = TokenCount()
+        # Here, since every text that a model reads comes through.
+        request = replace(request, messages=list(map(neutralize, request.messages)))
         try:
             async with asyncio.timeout(left_s + _GRACE_S):
                 return await self._model.ask(request, on_text, timeout_s=left_s, used=used)

@@ -22,7 +22,7 @@ _MAX_SHARED_LISTS = 20
 _MAX_OF_SHARED_LIST = 50
 _FIELDS = (
     *("id", "owner", "title", "version", "list_id", "is_completed"),
-    *("due_date", "due_at", "completed_at", "updated_at", "reminders"),
+    *("due_date", "due_at", "completed_at", "updated_at", "reminders", "priority", "tags"),
 )
 
 
@@ -127,4 +127,6 @@ def _name(task: Document, lists: VisibleLists, time: AccountTime) -> TaskName:
         due=time.show(task["due_at"]) if task["due_at"] else task["due_date"],
         is_shared=False,
         reminders=tuple(task["reminders"]),
+        priority=task["priority"],
+        tags=tuple(task["tags"]),
     )

@@ -8,11 +8,14 @@ from todo.assistant.rules.line import is_quotation, unquote
 from todo.assistant.turn import answer_text, failure_text
 from todo.assistant.turn.context import read_context
 from todo.assistant.turn.pending_plan import PendingPlans
+from todo.assistant.turn.plan_text import say_applied
 from todo.assistant.turn.refusal_text import find_refusal
 from todo.assistant.turn.tool_runner import ToolRunner
 from todo.assistant.turn.undo_target import find_run_to_undo
 from todo.core.errors import NotFoundError, ProblemError, UnavailableError
 from todo.mcp.tool import Json, ToolResult
+from todo.mcp.tools.write import MAX_TASKS
+from todo.tasks.schemas import MAX_BATCH
 
 _APPLY = "apply_plan"
 _DELETE = "delete_plan"
@@ -84,18 +87,32 @@ class DecisionRunner:
         said = answer_text.WHAT_CHANGE
         match decision.intent:
             case "complete":
-                said = await self._change("complete_tasks", named, "Completed")
+                said = await self._change_all("complete_tasks", named, "Completed")
             case "reopen":
-                said = await self._change("complete_tasks", named, "Reopened", reopen=True)
+                said = await self._change_all("complete_tasks", named, "Reopened", reopen=True)
             case "delete":
                 said = self._say_failure(await self._tools.propose_deletion(named), named)
             case "reschedule" if decision.text:
                 moved = [{**task, "due": decision.text} for task in named]
-                said = await self._change("reschedule_tasks", moved, "Moved")
+                said = await self._change_all("reschedule_tasks", moved, "Moved")
             case "update" if decision.fields:
                 updated = [{**task, **decision.fields} for task in named]
-                said = await self._change("update_tasks", updated, "Changed")
+                said = await self._change_all("update_tasks", updated, "Changed")
         return said
+
+    async def _change_all(self, tool: str, tasks: Sequence[Json], verb: str, **more: bool) -> str:
+        """Change tasks; more than a tool takes become one plan, for which it is called twice."""
+        if len(tasks) > MAX_BATCH:
+            return failure_text.PLAN_TOO_LONG
+        if len(tasks) <= MAX_TASKS:
+            return await self._change(tool, tasks, verb, **more)
+        # Neither part may be done at once because it is small.
+        self._tools.guard.max_changed = 0
+        half = len(tasks) // 2
+        said = [
+            await self._change(tool, part, verb, **more) for part in (tasks[:half], tasks[half:])
+        ]
+        return "\n".join(dict.fromkeys(filter(None, said)))
 
     async def _change(self, tool: str, tasks: Sequence[Json], verb: str, **more: bool) -> str:
         result = await self._tools.call(tool, {"tasks": list(tasks), **more})
@@ -111,7 +128,8 @@ class DecisionRunner:
         result = await self._tools.call("find_tasks", arguments)
         if result.is_error:
             return self._say_failure(result)
-        return answer_text.say_found(result.structured)
+        is_any = arguments.get("status") == "any"
+        return answer_text.say_found(result.structured, of_any_state=is_any)
 
     async def _undo(self, decision: Decision) -> str:
         tools, run_id = self._tools, decision.run_id
@@ -132,7 +150,6 @@ class DecisionRunner:
             return answer_text.NOTHING_PLANNED
         shown = await self._plans.show(plan_id, self._tools.now)
         shown = shown or {"summary": (), "changes": ()}
-        has_new = any(each["operation"] == "create" for each in shown["summary"])
         self._titles = {str(each["id"]): each["title"] or "" for each in shown["changes"]}
         result: Json = {}
 
@@ -140,7 +157,7 @@ class DecisionRunner:
             applied = await self._plans.apply(plan_id)
             result.update({name: applied[name] for name in ("id", "run_id", "applied_at")})
             self._tools.changed = True
-            return answer_text.say_applied(applied, self._tools.caller, has_new=has_new)
+            return say_applied(shown["summary"], self._tools.caller)
 
         said = await self._explain(apply, result)
         await self._tools.note(_APPLY, {"plan_id": plan_id}, result)

@@ -50,12 +50,14 @@ class Guard:
         is_group: The words name a group of tasks, so not each of those that others see.
         changed: Ids of what the turn has changed so far.
         updates: Of each task that it has updated so far, the document before and after.
+        max_changed: How many things the turn changes without the person's confirmation.
     """
 
     by_model: bool
     is_group: bool = False
     changed: set[str] = field(default_factory=set)
     updates: dict[str, tuple[Json, Json]] = field(default_factory=dict)
+    max_changed: int = MAX_CHANGED
 
     async def check(self, work: UnitOfWork) -> None:
         """Refuse a write that needs more than the words of the turn.
@@ -71,7 +73,7 @@ class Guard:
         reasons = []
         if any(entry.operation == "delete" for _, entry in recorded):
             reasons.append(DELETES)
-        if len(changed) > MAX_CHANGED:
+        if len(changed) > self.max_changed:
             reasons.append(MANY)
         if (self.by_model or self.is_group) and await _concerns_others(work, recorded):
             reasons.append(OF_OTHERS)

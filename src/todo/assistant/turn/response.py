@@ -13,6 +13,7 @@ class Response:
         self._events = events
         self._pieces: list[str] = []
         self._from_model = 0
+        self._is_new_text = False
 
     @property
     def text(self) -> str:
@@ -29,10 +30,17 @@ class Response:
         if text:
             await self._add(text if self.is_empty else f"\n{text}")
 
+    def start_text(self) -> None:
+        """Put what a model writes from now on into a line of its own: it has made calls."""
+        self._is_new_text = True
+
     async def add_piece(self, piece: str) -> None:
         """Add what a model writes: printable, and only so much."""
         left = _MAX_FROM_MODEL - self._from_model
         if left > 0 and piece:
+            if self._is_new_text and not self.is_empty and not self.text[-1].isspace():
+                piece = f"\n{piece}"
+            self._is_new_text = False
             self._from_model += len(piece)
             await self._add("\n".join(map(escape, piece[:left].split("\n"))))
 

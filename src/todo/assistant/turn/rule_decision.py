@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from todo.assistant.rules.choice import NONE, choose
 from todo.assistant.rules.decision import Decision, RuleContext, TaskName
 from todo.assistant.rules.engine import decide
+from todo.assistant.rules.reply import decide_reply
 from todo.assistant.rules.unknown_task import explain
 from todo.assistant.turn.answer import EarlierMessage
 from todo.assistant.turn.answer_text import QUESTION, say_candidates
 
 _MANY_TASKS = 300
+_POSSIBLE_PLANS = tuple(map(frozenset[str], ((), ("delete",), ("complete",))))
+"""A reply depends on what the plan does that waits."""
 _MAX_ROUNDS = 20
 """A question shows ten tasks at most, however many fit."""
 
@@ -60,6 +63,14 @@ async def explain_command(message: str, context: RuleContext) -> Decision | None
     if len(context.tasks) < _MANY_TASKS:
         return explain(message, context)
     return await asyncio.to_thread(explain, message, context)
+
+
+def needs_calls(message: str) -> bool:
+    """Whether a message needs the budget of tool calls, which a model can use up.
+
+    With nothing left, a person can still confirm or discard a plan, and take back what was done.
+    """
+    return all(decide_reply(message, plan) is None for plan in _POSSIBLE_PLANS)
 
 
 def _decide(

@@ -24,12 +24,14 @@ from todo.assistant.turn.decision_runner import DISCARD, DecisionRunner
 from todo.assistant.turn.guard import Guard
 from todo.assistant.turn.model_decision import ask_for_decision
 from todo.assistant.turn.pending_plan import PendingPlans, PlanTooLongError
+from todo.assistant.turn.plan_text import add_old_titles, say_plan
+from todo.assistant.turn.refusal_text import find_refusal
 from todo.assistant.turn.response import Response
-from todo.assistant.turn.rule_decision import decide_by_rules, explain_command
+from todo.assistant.turn.rule_decision import decide_by_rules, explain_command, needs_calls
 from todo.assistant.turn.tool_loop import ToolLoop
 from todo.assistant.turn.tool_runner import ToolRunner
 from todo.core.caller import Caller
-from todo.core.errors import ProblemError, RateLimitedError, UnavailableError
+from todo.core.errors import ForbiddenError, ProblemError, RateLimitedError, UnavailableError
 from todo.core.ids import new_uuid7
 from todo.mcp.tool import Json
 
@@ -37,8 +39,6 @@ OVER_BUDGET = "over-budget"
 _MODEL_LENGTH = 64
 _ANSWERS = frozenset({"confirm", "decline"})
 """To a plan, which then waits no longer."""
-_POSSIBLE_PLANS = tuple(map(frozenset[str], ((), ("delete",), ("complete",))))
-"""A reply depends on what the plan does that waits."""
 _TALK = _ANSWERS | {"find", "help"}
 """They change nothing, so a plan continues to wait."""
 
@@ -87,10 +87,9 @@ class Assistant:
         started_at = time.monotonic()
         outcome = None
         try:
-            needs_calls = _needs_calls(message)
             with (
                 metrics.running_turn(),
-                self._budgets.spend(caller, needs_calls=needs_calls) as budget,
+                self._budgets.spend(caller, needs_calls=needs_calls(message)) as budget,
             ):
                 own = replace(
                     caller, agent=AGENT, model=None, run_id=caller.run_id or str(new_uuid7())
@@ -129,17 +128,23 @@ class Assistant:
             return
         context = await read_context(self._state.database, caller, turn.now, open_plan)
         turn.use_context(context)
+        can_read = "read" in caller.scopes
         # Without the scope, no task is known: it may exist.
-        explains = self._model is None and "read" in caller.scopes
+        explains = self._model is None and can_read
         decision = await decide_by_rules(message, context.rules, turn.history, explains=explains)
         if (decision is None or decision.intent == "help") and turns_away(message):
             turn.drop_plan()
         if decision is not None:
             await turn.carry_out(decision)
+        elif not can_read and (
+            self._model is None or await explain_command(message, context.rules) is not None
+        ):
+            # A model cannot find the task either.
+            await turn.refuse(ForbiddenError("read"))
         elif self._model is None:
-            await turn.degrade("not-configured")
+            await turn.degrade("not-configured", message)
         elif not turn.budget.has_model():
-            await turn.degrade(OVER_BUDGET)
+            await turn.degrade(OVER_BUDGET, message)
         else:
             model = BoundedModel(self._model, turn.budget, ends_at)
             await turn.use_model(model, self._model_name, message, context)
@@ -150,7 +155,7 @@ class Assistant:
         Raises:
             RateLimitedError: The person or the token used up a budget.
         """
-        self._budgets.check(caller, needs_calls=_needs_calls(message))
+        self._budgets.check(caller, needs_calls=needs_calls(message))
 
     def render_left(self, caller: Caller) -> dict[str, str]:
         """Return the header fields with the remaining budgets."""
@@ -167,14 +172,6 @@ class Assistant:
         """Close the connections to the model server."""
         if self._model is not None:
             await self._model.close()
-
-
-def _needs_calls(message: str) -> bool:
-    """Whether a message needs the budget of tool calls, which a model can use up.
-
-    With nothing left, a person can still confirm or discard a plan, and take back what was done.
-    """
-    return all(decide_reply(message, plan) is None for plan in _POSSIBLE_PLANS)
 
 
 class _Turn:
@@ -234,10 +231,10 @@ class _Turn:
             else:
                 await self._ask(model, message, context)
         except OverBudgetError:
-            await self.degrade(OVER_BUDGET)
+            await self.degrade(OVER_BUDGET, message)
         except ModelError as error:
             is_deadline = error.reason == "timeout" and model.is_late
-            await self.degrade("deadline" if is_deadline else error.reason)
+            await self.degrade("deadline" if is_deadline else error.reason, message)
         finally:
             self._tokens = (model.prompt_tokens, model.output_tokens)
 
@@ -271,18 +268,25 @@ class _Turn:
 
     async def _ask(self, model: BoundedModel, message: str, context: TurnContext) -> None:
         made = await ask_for_decision(model, context.rules, self.history, message)
-        decision = made.decision
-        if decision is None and "read" in self._tools.caller.scopes:
-            decision = await explain_command(message, context.rules)
-        if decision is None and made.reply:
+        if made.decision is not None:
+            await self.carry_out(made.decision)
+        elif explained := await self._explain(message):
+            await self._response.say(explained)
+        elif made.reply:
             await self._response.add_piece(made.reply)
             await self._response.say(answer_text.DECLINED)
-        elif decision is not None:
-            await self.carry_out(decision)
+
+    async def _explain(self, message: str) -> str | None:
+        """Return why a command does nothing, as without a model; None for another message."""
+        if self.context is None or "read" not in self._tools.caller.scopes:
+            # Without the scope, no task is known: it may exist.
+            return None
+        found = await explain_command(message, self.context.rules)
+        return None if found is None else find_refusal(found.text, found.fields)
 
     async def _loop(self, model: BoundedModel, message: str, context: TurnContext) -> None:
         loop = ToolLoop(model, self._tools)
-        await loop.run(context, self.history, message, self._response.add_piece)
+        await loop.run(context, self.history, message, self._response)
         # A model does not always describe its work correctly.
         if self._tools.changed or not self._tools.proposed:
             await self._response.say(self._say_facts())
@@ -291,14 +295,19 @@ class _Turn:
         tools = self._tools
         return answer_text.say_facts(tools.uses, tools.updates, tools.caller)
 
-    async def degrade(self, reason: str) -> None:
-        """Say what can be said without a model."""
+    async def refuse(self, error: ProblemError) -> None:
+        """Say why nothing was done."""
+        await self._response.say(failure_text.say_refused(error, {}))
+
+    async def degrade(self, reason: str, message: str) -> None:
+        """Say what can be said about a message without a model."""
         self._degraded = reason
         if self._tools.changed:
             await self._response.say(answer_text.STOPPED)
             await self._response.say(self._say_facts())
         elif not self._tools.proposed:
-            await self._response.say(answer_text.say_degraded(reason))
+            explained = await self._explain(message)
+            await self._response.say(explained or answer_text.say_degraded(reason))
         if reason == OVER_BUDGET:
             await self._response.say(answer_text.say_over_budget(*self.budget.find_wait()))
 
@@ -362,9 +371,9 @@ class _Turn:
     ) -> str:
         known = self.context
         if known is None:
-            return answer_text.say_plan(plan, reasons, {}, (), old_titles)
+            return say_plan(plan, reasons, {}, (), old_titles)
         lists = (known.list_names, known.shared_lists, old_titles, known.list_owners)
-        return answer_text.say_plan(plan, reasons, *lists)
+        return say_plan(plan, reasons, *lists)
 
     def _find_titles(self) -> Mapping[str, str]:
         """Return the titles of the tasks that the message could name."""
@@ -386,5 +395,6 @@ class _Turn:
             updates = self._tools.updates.documents
             old = {task_id: before["title"] for task_id, (before, _) in updates.items()}
             await self._response.say(self._say_plan(plan, reasons, old))
+            add_old_titles(plan, old)
             return plan
         return None

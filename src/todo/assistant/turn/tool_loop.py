@@ -10,7 +10,6 @@ from todo.assistant.model.client import (
     ModelError,
     ModelRequest,
     ModelToolCall,
-    OnText,
 )
 from todo.assistant.turn.answer import EarlierMessage
 from todo.assistant.turn.bounded_model import BoundedModel
@@ -18,6 +17,7 @@ from todo.assistant.turn.context import TurnContext
 from todo.assistant.turn.model_decision import MAX_REPAIRS
 from todo.assistant.turn.model_tools import ModelTools
 from todo.assistant.turn.prompt import choose_tasks, render_tool_prompt
+from todo.assistant.turn.response import Response
 from todo.assistant.turn.tool_runner import DELETE, ToolRunner
 from todo.mcp.quoting import escape
 from todo.mcp.tool import Json, ToolError, ToolResult, render_failure
@@ -47,7 +47,11 @@ class ToolLoop:
         self._faults = 0
 
     async def run(
-        self, context: TurnContext, history: Sequence[EarlierMessage], message: str, on_text: OnText
+        self,
+        context: TurnContext,
+        history: Sequence[EarlierMessage],
+        message: str,
+        response: Response,
     ) -> None:
         """Let the model work until it answers without a call.
 
@@ -55,7 +59,7 @@ class ToolLoop:
             context: What the person has.
             history: The messages before.
             message: The message.
-            on_text: Receives what the model says.
+            response: Receives what the model says.
 
         Raises:
             OverBudgetError: The person has no tokens left.
@@ -69,7 +73,8 @@ class ToolLoop:
         messages = render_tool_prompt(tasks, rules.list_names, history, message, today)
         for _ in range(MAX_ROUNDS):
             request = ModelRequest(messages, tools.offered, max_tokens=_MAX_TOKENS)
-            answer = await self._model.ask(request, on_text)
+            response.start_text()
+            answer = await self._model.ask(request, response.add_piece)
             if not answer.calls:
                 return
             results = [

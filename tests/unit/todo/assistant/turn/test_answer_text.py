@@ -1,10 +1,11 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.unit.todo.assistant.rules.entries import DOCUMENT
 from tests.unit.todo.assistant.rules.names import name_task
-from todo.assistant.turn import answer_text
+from todo.assistant.turn import answer_text, plan_text
 from todo.assistant.turn.answer import ToolUse
 from todo.assistant.turn.change_text import Updates
 from todo.core.caller import Caller
@@ -31,7 +32,7 @@ def test_titles_in_answers_are_quoted_lines() -> None:
     for text in (
         answer_text.say_changed("Added", result, Updates(), ANN),
         answer_text.say_found(result),
-        answer_text.say_plan(_plan([_change()]), ["it deletes"], {}),
+        plan_text.say_plan(_plan([_change()]), ["it deletes"], {}),
         answer_text.say_undone({"undone": [{"name": _TRICK}], "undone_count": 1, "not_undone": []}),
         answer_text.say_candidates([name_task(1, _TRICK)]),
     ):
@@ -41,7 +42,7 @@ def test_titles_in_answers_are_quoted_lines() -> None:
 
 def test_a_plan_says_why_it_waits_and_how_to_decide() -> None:
     changes = [_change(operation="create", title=f"t{n}") for n in range(30)]
-    text = answer_text.say_plan(_plan(changes, 5), ["it deletes something", "it is large"], {})
+    text = plan_text.say_plan(_plan(changes, 5), ["it deletes something", "it is large"], {})
     lines = text.splitlines()
     assert "because it deletes something and it is large: 30 additions. " in lines[0]
     assert lines[1] == '- add "t0"'
@@ -55,7 +56,7 @@ def test_a_long_plan_hides_no_deletion() -> None:
     completed = [_change(operation="complete", title=f"t{n}") for n in range(24)]
     ours = _change(operation="complete", title="ours", list_id="l")
     plan = _plan([*completed, ours, _change(title="the only copy")])
-    lines = answer_text.say_plan(plan, ["it is large"], {"l": "Trip"}, {"l"}).splitlines()
+    lines = plan_text.say_plan(plan, ["it is large"], {"l": "Trip"}, {"l"}).splitlines()
     assert ": 1 deletion, 25 completions. " in lines[0]
     assert lines[1:4] == [
         '- delete "the only copy"',
@@ -78,7 +79,7 @@ def test_additions_of_a_long_plan_hide_no_change_of_a_task_that_is_there() -> No
         _change(operation="create", title="told to others", list_id="shared"),
         _change(operation="delete", title="old"),
     ]
-    text = answer_text.say_plan(_plan(changes), ["it is large"], {}, {"shared"})
+    text = plan_text.say_plan(_plan(changes), ["it is large"], {}, {"shared"})
     lines = text.splitlines()
     assert ": 1 deletion, 28 changes, 3 reopenings, 41 additions. " in lines[0]
     assert lines[1] == '- delete "old"'
@@ -92,7 +93,7 @@ def test_additions_that_others_see_come_first() -> None:
         _change(operation="create", title="mine"),
         _change(operation="create", title="theirs", list_id="l"),
     ]
-    lines = answer_text.say_plan(_plan(changes), ["x"], {"l": "Trip"}, {"l"}).splitlines()
+    lines = plan_text.say_plan(_plan(changes), ["x"], {"l": "Trip"}, {"l"}).splitlines()
     assert [line.split()[2] for line in lines[1:3]] == ['"theirs"', '"mine"']
 
 
@@ -107,14 +108,14 @@ def test_each_of_many_changes_is_within_what_is_stored_of_an_answer() -> None:
         )
         for n in range(100)
     ]
-    text = answer_text.say_plan(_plan(changes), ["it is large"], {"l": "y" * 100})
+    text = plan_text.say_plan(_plan(changes), ["it is large"], {"l": "y" * 100})
     assert all(f'- change "{n} x' in text for n in range(100))
     assert len(text) <= MESSAGE_LENGTH
 
 
 def test_each_of_many_deletions_is_within_what_is_stored_of_an_answer() -> None:
     plan = _plan([_change(title=f"{n} {'x' * 250}", list_id="l") for n in range(100)])
-    text = answer_text.say_plan(plan, ["it is large"], {"l": "y" * 100})
+    text = plan_text.say_plan(plan, ["it is large"], {"l": "y" * 100})
     assert all(f'- delete "{n} ' in text for n in range(100))
     assert len(text) <= MESSAGE_LENGTH
 
@@ -136,7 +137,7 @@ def test_a_plan_shows_what_a_change_makes_of_a_task_and_where() -> None:
         _change(operation="create", title="a", list_id="other", after=new),
         _change(operation="complete", title="a", before=plain, after=plain),
     ]
-    lines = answer_text.say_plan(_plan(changes), ["x"], {"l": "Trip"}).splitlines()
+    lines = plan_text.say_plan(_plan(changes), ["x"], {"l": "Trip"}).splitlines()
     assert lines[1:4] == [
         '- change "a" (title "b", tags "x y", due 2027-03-01 09:30 (Europe/Berlin), list "Trip")',
         '- complete "a"',
@@ -147,6 +148,30 @@ def test_a_plan_shows_what_a_change_makes_of_a_task_and_where() -> None:
 def test_a_search_says_which_lists_it_left_out() -> None:
     found = {"tasks": [], "has_more": False, "zone": "UTC", "other_lists": ["Trip"]}
     assert "Not searched: the lists of others" in answer_text.say_found(found)
+
+
+def test_a_search_for_tasks_of_any_state_says_the_state_of_each() -> None:
+    tasks = [{"title": "a", "completed_at": "2027-03-01T09:30:00+01:00"}, {"title": "b"}]
+    found = {"tasks": tasks, "has_more": False, "zone": "UTC"}
+    said = answer_text.say_found(found, of_any_state=True)
+    assert said == '2 tasks:\n- "a" (completed 2027-03-01)\n- "b" (open)'
+    assert answer_text.say_found(found) == '2 tasks:\n- "a"\n- "b"'
+
+
+def test_tasks_with_one_title_are_told_apart_in_a_question() -> None:
+    task = name_task(1, "Call mom")
+    tasks = [
+        replace(task, due="2027-03-01T09:30:00+01:00", list_name="Home"),
+        replace(task, due="2027-03-01"),
+        replace(task, priority="high", tags=("a", "b")),
+        replace(task, is_completed=True),
+    ]
+    assert answer_text.say_candidates(tasks).splitlines()[1:5] == [
+        '1. "Call mom", due 2027-03-01 09:30, list "Home"',
+        '2. "Call mom", due 2027-03-01',
+        '3. "Call mom", priority high, tags "a, b"',
+        '4. "Call mom", completed',
+    ]
 
 
 def test_an_answer_says_how_to_take_it_back() -> None:
@@ -209,6 +234,7 @@ def test_a_degraded_answer_has_a_cause_and_examples() -> None:
         ("not-configured", "No language model is set up"),
         ("over-budget", "budget"),
         ("timeout", "did not answer"),
+        ("invalid", "was not usable"),
     ):
         text = answer_text.say_degraded(reason)
         assert cause in text
@@ -230,6 +256,7 @@ def test_an_answer_without_a_budget_says_when_the_model_is_back(wait_s: float, w
         ("Added", {}, Caller("ann", frozenset({"write", "delete"})), True),
         ("Changed", {}, Caller("ann", frozenset({"write"})), True),
         ("Completed", {"next": [{"title": "b"}]}, Caller("ann", frozenset({"write"})), False),
+        ("Completed", {"next": []}, Caller("ann", frozenset({"write"})), True),
         ("Changed", {}, Caller("ann", require_match=True), False),
     ],
 )
@@ -243,8 +270,7 @@ def test_an_undo_is_promised_only_where_the_token_can(
 
 @pytest.mark.parametrize("has_new", [True, False])
 def test_an_applied_plan_promises_an_undo_only_where_the_token_can(*, has_new: bool) -> None:
-    text = answer_text.say_applied(
-        {"results": [{}]}, Caller("ann", frozenset({"write"})), has_new=has_new
-    )
+    summary = [{"operation": "create" if has_new else "update", "kind": "task", "count": 1}]
+    text = plan_text.say_applied(summary, Caller("ann", frozenset({"write"})))
     assert text.startswith("Done: 1 change.")
     assert ("undo" in text) != has_new

@@ -1,0 +1,71 @@
+from typing import Any
+
+import pytest
+
+from tests.unit.todo.assistant.rules.entries import DOCUMENT
+from todo.assistant.turn.plan_text import add_old_titles, say_plan
+
+
+def delete(task_id: str, title: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    before = {**DOCUMENT, "due_date": None, "title": title, **fields}
+    named = {"operation": "delete", "id": task_id, "title": title, "list_id": None}
+    return {**named, "before": before, "after": None}
+
+
+def say(changes: list[dict[str, Any]], omitted: int = 0) -> list[str]:
+    summary = [{"operation": "delete", "kind": "task", "count": len(changes) + omitted}]
+    plan = {"summary": summary, "changes": changes, "changes_omitted": omitted}
+    return say_plan(plan, ["it deletes something"], {}).splitlines()[1:-1]
+
+
+def test_tasks_with_one_title_are_told_apart_before_one_of_them_is_deleted() -> None:
+    at = {"due_at": "2027-03-01T08:30:00.000000+00:00", "due_zone": "Europe/Berlin"}
+    shown = f'"for Lena {"x" * 51}…" (99 characters)'
+    lost = {"priority": "high", "tags": ["home"], "description": f"for Lena {'x' * 90}"}
+    assert say(
+        [
+            delete("1", "Call mom", due_date="2027-03-01"),
+            delete("2", "Call mom", **at),
+            delete("3", "Call mom", **lost),
+            delete("4", "Call mom"),
+        ]
+    ) == [
+        '- delete "Call mom" (due day "2027-03-01")',
+        '- delete "Call mom" (due 2027-03-01 09:30 (Europe/Berlin))',
+        f'- delete "Call mom" (priority "high", tags "home", description {shown})',
+        '- delete "Call mom"',
+    ]
+
+
+@pytest.mark.parametrize("operation", ["complete", "reopen"])
+def test_a_completion_in_a_plan_names_the_due(operation: str) -> None:
+    change = {**delete("1", "Call mom", due_date="2027-03-01"), "operation": operation}
+    assert say([change]) == [f'- {operation} "Call mom" (due day "2027-03-01")']
+
+
+def test_a_task_comes_before_the_subtasks_that_go_with_it_and_counts_them() -> None:
+    changes = [
+        delete("3", "socks", parent_id="2"),
+        delete("2", "pack", parent_id="1"),
+        delete("1", "Trip"),
+        delete("4", "alone", parent_id="elsewhere"),
+    ]
+    assert say(changes) == [
+        '- delete "Trip" (with its 2 subtasks)',
+        '- delete "alone"',
+        '- delete "socks" (below "Trip")',
+        '- delete "pack" (below "Trip")',
+    ]
+
+
+def test_subtasks_that_a_plan_does_not_show_are_counted() -> None:
+    one = [delete("2", "pack", parent_id="1"), delete("1", "Trip")]
+    assert say(one, omitted=200)[0] == '- delete "Trip" (with its 201 subtasks)'
+    more = [*one, delete("3", "other")]
+    assert say(more, omitted=200)[0] == '- delete "Trip" (with its 1 or more subtasks)'
+
+
+def test_a_plan_has_the_titles_of_before_the_message() -> None:
+    changes = [delete("1", "hacked"), delete("2", "same"), {**delete("3", "new"), "id": None}]
+    add_old_titles({"changes": changes}, {"1": "precious", "2": "same"})
+    assert [each.get("old_title") for each in changes] == ["precious", None, None]
