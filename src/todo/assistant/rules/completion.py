@@ -135,13 +135,14 @@ def _decide_reopen(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision
         return None
     phrase = _cut_phrase(line, found)
     is_command = found.re is _REOPEN and found["x"] is not None
+    match = closed.match(phrase)
     still = Match() if is_command else opened.match(phrase)
-    if still and not still.is_near:
+    if still and not still.is_near and (still.is_exact or not match.is_exact):
         # "I haven't paid the rent yet" is about this month, and not about the last.
         title = still.found[0].title if still.found else ""
         fields = {"title": title, "is": "open"}
         return Decision("help", "other-state", fields=fields) if title else None
-    return _decide("reopen", closed.match(phrase))
+    return _decide("reopen", match)
 
 
 def _decide_delete(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | None:

@@ -58,7 +58,7 @@ _ARROW = re.compile(r"(?P<x>\S.*?) ?(?:->|=>|\u2192) ?(?:(?:on|by|at|to|until) )
 _OF_ALL = re.compile(r"(?:move|push|postpone|reschedule|shift|delay|defer|snooze|put off|bump) ")
 _ALL = re.compile(rf"everything|{EVERY_TASK}")
 # "schedule a call with mom on friday" is about a new one.
-_NEW = re.compile(r"(?:set|do|schedule|put|make) (?:an?|another|one more|some|two|three)\b")
+_NEW = re.compile(r"(?:set(?: up)?|do|schedule|put|make) (?:an?|another|one more|some|two|three)\b")
 _LAST_WORDS = 7
 _LONGEST_DUE = 60
 

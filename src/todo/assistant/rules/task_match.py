@@ -65,12 +65,14 @@ class Match:
         candidates: Those that fit, where it is not clear which is meant.
         is_near: Only near words fit.
         is_group: The phrase names a group, and not each of its tasks.
+        is_exact: The titles have no other words than the phrase.
     """
 
     found: tuple[TaskName, ...] = ()
     candidates: tuple[TaskName, ...] = ()
     is_near: bool = False
     is_group: bool = False
+    is_exact: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.found or self.candidates)
@@ -203,9 +205,10 @@ class TaskIndex:
         fitting = [self._tasks[number] for number in (exact or numbers)]
         chosen = [task for task in fitting if not task.is_read_only] or fitting
         if len(chosen) == 1 and (not is_near or chosen[0].is_chosen):
-            return Match(found=tuple(chosen))
+            return Match(found=tuple(chosen), is_exact=bool(exact))
         bounded = chosen[:MAX_CANDIDATES] if is_bounded else chosen
-        return Match(candidates=tuple(bounded), is_near=is_near and bool(chosen))
+        is_near = is_near and bool(chosen)
+        return Match(candidates=tuple(bounded), is_near=is_near, is_exact=bool(exact))
 
     def _has_no_more(self, number: int, words: Sequence[Word]) -> bool:
         """Return whether each word of a title is one of a phrase."""

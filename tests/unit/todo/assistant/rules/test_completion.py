@@ -155,3 +155,36 @@ def test_everything_can_be_completed(message: str) -> None:
 )
 def test_a_statement_about_everything_completes_nothing(message: str) -> None:
     assert complete(message) is None
+
+
+def decide_about_rent(message: str) -> Decision | None:
+    tasks = [
+        replace(name_task(1, "Pay rent"), is_completed=True),
+        name_task(2, "Pay rent"),
+        replace(name_task(3, "Clean the garage"), is_completed=True),
+        name_task(4, "Clean the garage door"),
+    ]
+    return decide(message, replace(BASE, tasks=tasks))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *("I haven't paid the rent yet", "the rent isn't done", "mark pay rent as not done"),
+        "I did not pay the rent after all",
+    ],
+)
+def test_an_open_task_is_meant_by_what_is_not_done(message: str) -> None:
+    assert decide_about_rent(message) == Decision(
+        "help", "other-state", fields={"title": "Pay rent", "is": "open"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "number"), [("reopen the rent", 1), ("I haven't cleaned the garage yet", 3)]
+)
+def test_a_completed_task_is_reopened_by_its_name(message: str, number: int) -> None:
+    decision = decide_about_rent(message)
+
+    assert decision is not None
+    assert [task.id for task in decision.tasks] == [name_task(number).id]
