@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from todo.assistant.rules.decision import TaskName
 from todo.assistant.rules.title_words import (
@@ -89,7 +90,7 @@ class TaskIndex:
     def __init__(
         self, tasks: Sequence[TaskName], now: datetime | None = None, *, is_list: bool = False
     ) -> None:
-        """Read the titles.
+        """Index the titles, once a phrase needs it.
 
         Args:
             tasks: The tasks to choose from.
@@ -100,11 +101,19 @@ class TaskIndex:
         self._tasks = tasks
         self._now = now
         self._is_list = is_list
-        self._titles = [read_title(task.title[:_TITLE_LENGTH]) for task in tasks]
-        self._numbers: dict[str, dict[Word, set[int]]] = defaultdict(lambda: defaultdict(set))
+
+    @cached_property
+    def _titles(self) -> list[tuple[Word, ...]]:
+        return [read_title(task.title[:_TITLE_LENGTH]) for task in self._tasks]
+
+    @cached_property
+    def _numbers(self) -> dict[str, list[tuple[Word, int]]]:
+        """The words of each stem, and the numbers of the titles that have them."""
+        numbers: dict[str, list[tuple[Word, int]]] = defaultdict(list)
         for number, title in enumerate(self._titles):
             for word in title:
-                self._numbers[word.stem][word].add(number)
+                numbers[word.stem].append((word, number))
+        return numbers
 
     def find_own(self) -> tuple[TaskName, ...]:
         """Return all tasks that nobody else sees."""
@@ -231,12 +240,17 @@ class TaskIndex:
         return sorted(numbers or ()), is_near
 
     def _find_same(self, word: Word) -> set[int]:
-        of_stem = self._numbers.get(word.stem, {})
-        return set().union(*(having for other, having in of_stem.items() if is_same(word, other)))
+        of_stem = self._numbers.get(word.stem, ())
+        return {number for other, number in of_stem if is_same(word, other)}
 
     def _find_similar(self, word: Word) -> set[int]:
-        near = (words for other, words in self._numbers.items() if is_similar(word, other))
-        return set().union(*(having for words in near for having in words.values()))
+        first = word.stem[:1]
+        near = (
+            words
+            for other, words in self._numbers.items()
+            if other[:1] == first and is_similar(word, other)
+        )
+        return {number for words in near for _, number in words}
 
 
 def split_parts(phrase: str) -> list[str]:

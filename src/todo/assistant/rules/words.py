@@ -84,6 +84,7 @@ def same_verbs(verb: str) -> tuple[str, ...]:
     return (verb,)
 
 
+@lru_cache(4096)
 def is_form(word: str, other: str) -> bool:
     """Return whether two words are forms of one verb: "planned" and "plan", but not "plane"."""
     return word == other or not _bases(word).isdisjoint(_bases(other))
