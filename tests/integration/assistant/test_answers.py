@@ -308,3 +308,15 @@ def test_a_plan_has_the_title_of_before_the_message(desk: Desk, ann: Caller) -> 
     assert answer.plan is not None
     (change,) = answer.plan["changes"]
     assert (change["title"], change["old_title"]) == ("hacked", "precious")
+
+
+@pytest.mark.parametrize("mode", ["tools", "json_schema"])
+def test_no_model_is_asked_about_a_task_that_is_completed_already(
+    desk: Desk, ann: Caller, mode: Mode
+) -> None:
+    desk.add(ann, "buy milk")
+    desk.ask(desk.hire(), ann, "complete buy milk")
+    model = Model(mode, say("Fine."))
+    answer = desk.ask(desk.hire(model), ann, "move buy milk to friday")
+    assert 'The task "buy milk" is completed already' in answer.response
+    assert (answer.degraded, model.requests) == (None, [])

@@ -62,7 +62,7 @@ class Updates:
         """Return for each field its label, its names in a document, and what shows its value."""
         return (
             ("due", ("due_date", "due_at", "due_zone"), lambda task: _show_due(task, zone)),
-            ("repeats", ("recurrence", "recurrence_from"), _show_rule),
+            ("repeats", ("recurrence", "recurrence_from"), show_rule),
             ("priority", ("priority",), lambda task: str(task["priority"])),
             ("list", ("list_id",), self._show_list),
             ("tags", ("tags",), lambda task: _quote(", ".join(task["tags"]))),
@@ -106,7 +106,8 @@ def _show_due(task: Json, zone: str) -> str:
     return render_due(shown, zone) or _NONE
 
 
-def _show_rule(task: Json) -> str:
+def show_rule(task: Json) -> str:
+    """Return in words how a task repeats."""
     if task["recurrence"] is None:
         return _NONE
     words = describe_rule(read_rule(task["recurrence"]), task["recurrence_from"])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from todo.assistant.turn.answer_text import hint_undo, quote_list
+from todo.assistant.turn.change_text import show_rule
 from todo.core.caller import Caller
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json
@@ -205,6 +206,8 @@ def _describe_fields(
 
 def _show_value(after: Json, field: str, length: int) -> str:
     value = after[field]
+    if field == "recurrence":
+        return show_rule(after)
     if field == "due_at" and value is not None:
         at = datetime.fromisoformat(value).astimezone(check_zone(after["due_zone"]))
         return f"{at:%Y-%m-%d %H:%M} ({after['due_zone']})"

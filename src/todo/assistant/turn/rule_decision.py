@@ -19,6 +19,8 @@ from todo.assistant.turn.answer_text import QUESTION, say_candidates
 _MANY_TASKS = 300
 _POSSIBLE_PLANS = tuple(map(frozenset[str], ((), ("delete",), ("complete",))))
 """A reply depends on what the plan does that waits."""
+_CERTAIN = frozenset({"other-state"})
+"""Explanations that no model could better: the task is completed already."""
 _MAX_ROUNDS = 20
 """A question shows ten tasks at most, however many fit."""
 
@@ -55,7 +57,11 @@ async def decide_by_rules(
         found = _decide(*arguments)
     else:
         found = await asyncio.to_thread(_decide, *arguments)
-    return await explain_command(message, context) if found is None and explains else found
+    if found is not None:
+        return found
+    explained = await explain_command(message, context)
+    is_certain = explained is not None and explained.text in _CERTAIN
+    return explained if explains or is_certain else None
 
 
 async def explain_command(message: str, context: RuleContext) -> Decision | None:

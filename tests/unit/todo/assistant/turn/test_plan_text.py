@@ -27,13 +27,13 @@ def test_tasks_with_one_title_are_told_apart_before_one_of_them_is_deleted() -> 
             delete("1", "Call mom", due_date="2027-03-01"),
             delete("2", "Call mom", **at),
             delete("3", "Call mom", **lost),
-            delete("4", "Call mom"),
+            delete("4", "Call mom", recurrence="FREQ=MONTHLY;BYMONTHDAY=1"),
         ]
     ) == [
         '- delete "Call mom" (due day "2027-03-01")',
         '- delete "Call mom" (due 2027-03-01 09:30 (Europe/Berlin))',
         f'- delete "Call mom" (priority "high", tags "home", description {shown})',
-        '- delete "Call mom"',
+        '- delete "Call mom" (repeats every month on the 1st)',
     ]
 
 
