@@ -20,6 +20,7 @@ CONTEXT = replace(make_context(), tasks=())
         *("mom can't make it at 5pm", "Omar will call at 5pm", "the kids had lunch at noon"),
         *("mom coming at 6pm", "skip the gym 6pm", "no meeting at 3pm", "not before 5pm"),
         *("forget the 3pm", "my alarm rings at 6am", "dentist cancelled 3pm"),
+        *("moved dentist to 3pm", "grandma visits at 3pm", "my phone died at 10pm"),
     ],
 )
 def test_what_can_be_a_statement_adds_nothing(line: str) -> None:
