@@ -369,4 +369,7 @@ def _is_known(title: str, context: RuleContext, index: TaskIndex) -> bool:
 def _is_new(text: str, context: RuleContext, index: TaskIndex) -> bool:
     """Return whether no task has all words of a text, whose dates are not among them."""
     read = parse_line(text, context)
-    return read is None or not index.match(read.title)
+    if read is None:
+        return True
+    match = index.match(read.title)
+    return all(task.is_read_only for task in match.found or match.candidates)

@@ -210,9 +210,15 @@ class TaskIndex:
         if not words or len(words) > _MAX_WORDS:
             return Match()
         numbers, is_near = self._find_numbers(words)
-        exact = [number for number in numbers if self._has_no_more(number, words)]
-        fitting = [self._tasks[number] for number in (exact or numbers)]
-        chosen = [task for task in fitting if not task.is_read_only] or fitting
+        tasks = self._tasks
+        # A task that can only be read makes no name unclear.
+        changeable = [each for each in numbers if not tasks[each].is_read_only] or numbers
+        fitting = [tasks[each] for each in changeable]
+        exact = [tasks[each] for each in changeable if self._has_no_more(each, words)]
+        if any(task.owner is None for task in fitting) and all(task.owner for task in exact):
+            # Others can give a task any title.
+            exact = []
+        chosen = exact or fitting
         if len(chosen) == 1 and (not is_near or chosen[0].is_chosen):
             return Match(found=tuple(chosen), is_exact=bool(exact))
         bounded = chosen[:MAX_CANDIDATES] if is_bounded else chosen

@@ -1,7 +1,10 @@
 """Messages that add a task, or could be about one that exists."""
 
+from dataclasses import replace
+
 import pytest
 
+from tests.unit.todo.assistant.rules.names import name_task
 from tests.unit.todo.assistant.rules.utterance_book import make_context
 from todo.assistant.rules.decision import Decision
 from todo.assistant.rules.engine import decide
@@ -66,3 +69,11 @@ def test_a_new_task_is_added_beside_those_that_exist(message: str) -> None:
 def test_how_a_due_is_does_not_say_how_it_should_be(message: str) -> None:
     assert decide(message, CONTEXT) is None
     assert decide(f"{message} any more", CONTEXT) is not None
+
+
+def test_a_task_that_can_only_be_read_keeps_nothing_from_being_added() -> None:
+    theirs = replace(name_task(1, "Buy leeks"), is_read_only=True, owner="ben")
+
+    decision = decide("buy leeks", replace(CONTEXT, tasks=[theirs]))
+
+    assert decision == Decision("add", "buy leeks")
