@@ -13,7 +13,11 @@ from todo.config.settings import Settings
 from todo.core.exit import ExitCode, FatalError
 
 BACKLOG = 4096
+PUBLIC, MANAGEMENT = "public", "management"
+"""What FileDescriptorName= of a socket unit can say."""
 _FIRST_FD = 3
+_UNIT_SUFFIX = ".socket"
+"""Without FileDescriptorName=, systemd gives the name of the socket unit."""
 
 
 @dataclass(slots=True)
@@ -31,7 +35,8 @@ def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Lis
     The variables of socket activation are removed, so that no child takes them for its own.
 
     Raises:
-        FatalError: An address is taken, or an inherited descriptor is not a listening socket.
+        FatalError: An address is taken, or an inherited descriptor is not a listening socket or
+            has an unknown name.
     """
     listeners = Listeners()
     try:
@@ -45,9 +50,11 @@ def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Lis
 
 def _fill(listeners: Listeners, settings: Settings, environ: MutableMapping[str, str]) -> None:
     management = parse_address(settings.management_bind)
-    for fd in inherited_descriptors(environ, os.getpid()):
+    descriptors = inherited_descriptors(environ, os.getpid())
+    for fd, name in zip(descriptors, find_names(environ, len(descriptors)), strict=True):
         inherited = _adopt(fd)
-        mine = listeners.management if is_bound_to(inherited, management) else listeners.public
+        is_management = name == MANAGEMENT or is_bound_to(inherited, management)
+        mine = listeners.management if is_management else listeners.public
         mine.append(inherited)
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         environ.pop(name, None)
@@ -76,6 +83,37 @@ def inherited_descriptors(environ: Mapping[str, str], pid: int) -> range:
     if for_whom and for_whom != str(pid) and pid != 1:
         return range(0)
     return range(_FIRST_FD, _FIRST_FD + int(count))
+
+
+def find_names(environ: Mapping[str, str], count: int) -> list[str]:
+    """Return the purpose of each inherited descriptor by its name, "" where that says nothing.
+
+    A unit of an installation that had both addresses in one may have the name "public" for both,
+    and a service manager may pass no names: then the address decides.
+
+    Raises:
+        FatalError: A name is unknown, or their number is another one than that of descriptors.
+    """
+    given = environ.get("LISTEN_FDNAMES", "")
+    if not count or not given:
+        return [""] * count
+    names = given.split(":")
+    if len(names) != count:
+        message = f"LISTEN_FDNAMES has {len(names)} names for {count} descriptors: unset it"
+        raise FatalError(ExitCode.CONFIGURATION, message)
+    return [_purpose(name, _FIRST_FD + number) for number, name in enumerate(names)]
+
+
+def _purpose(name: str, fd: int) -> str:
+    if name in {PUBLIC, MANAGEMENT}:
+        return name
+    if name in {"", "unknown"} or name.endswith(_UNIT_SUFFIX):
+        return ""
+    message = (
+        f"inherited descriptor {fd} has the unknown name {name}: "
+        f"FileDescriptorName= must be {PUBLIC} or {MANAGEMENT}"
+    )
+    raise FatalError(ExitCode.CONFIGURATION, message)
 
 
 def is_bound_to(listener: socket.socket, address: Address) -> bool:

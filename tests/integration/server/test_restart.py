@@ -126,9 +126,28 @@ def test_inherited_sockets_are_told_apart_by_their_address(
     service.wait_started()
 
     assert service.get_check("metrics").status_code == 200
-    with socket.create_connection(sockets[0].getsockname()) as client:
-        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert client.makefile("rb").readline().startswith(b"HTTP/1.1 404")
+    assert status_line(sockets[0].getsockname(), "/metrics").startswith(b"HTTP/1.1 404")
+
+
+def status_line(address: tuple[str, int], path: str) -> bytes:
+    with socket.create_connection(address) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        return client.makefile("rb").readline()
+
+
+def test_inherited_sockets_are_told_apart_by_their_names() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as management,
+        socket.create_server(("127.0.0.1", 0)) as public,
+        open_service(
+            {"LISTEN_FDNAMES": "management:public"}, inherited=[management, public]
+        ) as service,
+    ):
+        service.wait_for("listening")
+
+        assert status_line(management.getsockname(), "/metrics").startswith(b"HTTP/1.1 200")
+        assert status_line(public.getsockname(), "/metrics").startswith(b"HTTP/1.1 404")
+        assert status_line(public.getsockname(), "/health").startswith(b"HTTP/1.1 200")
 
 
 def test_a_connection_without_a_request_yet_is_answered_during_the_stop(

@@ -5,7 +5,7 @@ import pytest
 
 from todo.config.addresses import parse_address
 from todo.core.exit import FatalError
-from todo.server.sockets import inherited_descriptors, is_bound_to
+from todo.server.sockets import find_names, inherited_descriptors, is_bound_to
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,37 @@ def test_descriptors_are_taken_when_they_are_meant_for_us(
 def test_a_count_that_is_no_number_is_fatal() -> None:
     with pytest.raises(FatalError, match="LISTEN_FDS"):
         inherited_descriptors({"LISTEN_FDS": "two"}, 7)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("", ["", ""]),
+        ("management:public", ["management", "public"]),
+        ("todo-backend.socket:unknown", ["", ""]),
+        (":public", ["", "public"]),
+    ],
+)
+def test_names_say_what_a_descriptor_is_for_or_nothing(names: str, expected: list[str]) -> None:
+    assert find_names({"LISTEN_FDNAMES": names}, 2) == expected
+
+
+def test_names_without_descriptors_are_not_read() -> None:
+    assert find_names({"LISTEN_FDNAMES": "other"}, 0) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("public:metrics", "inherited descriptor 4 has the unknown name metrics"),
+        ("public", "LISTEN_FDNAMES has 1 names for 2 descriptors"),
+    ],
+)
+def test_a_descriptor_for_something_else_is_not_taken_for_a_public_one(
+    names: str, said: str
+) -> None:
+    with pytest.raises(FatalError, match=said):
+        find_names({"LISTEN_FDNAMES": names}, 2)
 
 
 def test_a_socket_is_recognised_by_its_port_whatever_its_address() -> None:
