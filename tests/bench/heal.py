@@ -20,7 +20,8 @@ from tests.system.stack_in_lab import Stack, load_argv, open_machine, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_UNITS = ("todo-backend.socket", "todo-backend", "todo-migrate", "todo-db")
+_SOCKETS = ("todo-backend.socket", "todo-management.socket")
+_UNITS = (*_SOCKETS, "todo-backend", "todo-migrate", "todo-db")
 _LOAD_S = 10.0
 
 
@@ -71,7 +72,7 @@ def cold(stack: Stack) -> float:
 
 def start(stack: Stack) -> float:
     """What `systemctl start` takes for the backend alone."""
-    stack.systemctl("stop", "todo-backend.socket", "todo-backend")
+    stack.systemctl("stop", *_SOCKETS, "todo-backend")
     seconds = timed(lambda: stack.systemctl("start", "todo-backend"))
     calm(stack)
     return seconds

@@ -110,7 +110,7 @@ class Bench:
             for number in range(_PAGE):
                 client.post(_TASKS, json={"title": f"Task {number}"}).raise_for_status()
         command = stack.inspect("todo-backend")["Config"]["CreateCommand"]
-        stack.systemctl("stop", "todo-backend.socket", "todo-backend")
+        stack.systemctl("stop", "todo-backend.socket", "todo-management.socket", "todo-backend")
         # Behind `podman run` and before the image.
         given = [word for word in command[2:-1] if word != "-d" and "--cidfile" not in word]
         self._options = [*given, *_UNSUPERVISED]

@@ -33,7 +33,13 @@ def installed(machine: Stack) -> Stack:
 def stack(installed: Stack) -> Stack:
     """The stack, up and ready, whatever the test before did to it."""
     installed.systemctl("reset-failed", check=False)
-    units = ("todo-backend.socket", "todo-db", "todo-migrate", "todo-backend")
+    units = (
+        "todo-backend.socket",
+        "todo-management.socket",
+        "todo-db",
+        "todo-migrate",
+        "todo-backend",
+    )
     installed.systemctl("start", *units)
     installed.wait_ready()
     return installed

@@ -20,7 +20,7 @@ _QUADLET = ".config/containers/systemd"
 _UNITS = ".config/systemd/user"
 _BACKEND = f"{_QUADLET}/todo-backend.container.d"
 _SOCKET = f"{_UNITS}/todo-backend.socket.d"
-_OTHER_PORT = "[Socket]\nListenStream=\nListenStream=127.0.0.1:{}\nListenStream=127.0.0.1:9000\n"
+_OTHER_PORT = "[Socket]\nListenStream=\nListenStream=127.0.0.1:{}\n"
 _PREVIOUS = "todo-token-secret-previous"
 _TASKS = "http://127.0.0.1:8000/api/v1/tasks"
 _SQUAT = (
@@ -153,6 +153,23 @@ def test_other_addresses_of_the_socket_take_effect(stack: Stack) -> None:
         assert not answers(stack, 8111)
 
 
+def test_a_drop_in_with_both_addresses_of_a_former_version_keeps_working(stack: Stack) -> None:
+    text = f"{_OTHER_PORT.format(8111)}ListenStream=127.0.0.1:9000\n"
+    with drop_in(stack, _SOCKET, text) as path:
+        line = error_line(restart(stack, check=False))
+        assert "the sockets have the address 127.0.0.1:9000 twice" in line
+        stack.up()
+        assert answers(stack, 8111)
+        assert stack.ready().is_success
+        assert differing(stack) == []
+        refused = stack.up("--instances=2", check=False)
+        assert "several instances need a management address each" in error_line(refused)
+        stack.lab.run(["rm", path])
+        stack.up()
+        assert answers(stack, 8000)
+        assert stack.ready().is_success
+
+
 @pytest.fixture
 def squatter(stack: Stack) -> Iterator[int]:
     """A port that another program has."""
@@ -179,7 +196,7 @@ def test_addresses_that_cannot_be_listened_on_touch_nothing(stack: Stack, squatt
     ("port", "cause"),
     [
         ("80", "port 80 needs root"),
-        ("9000", "port 9000 is the management port"),
+        ("9000", "port 9000 is a management port"),
         ("8123", "port 8123 on 127.0.0.1 is taken"),
     ],
 )

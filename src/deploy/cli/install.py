@@ -18,7 +18,11 @@ class Install(StartCommand):
         in_lab.find(no_lab=True)
         options = build.Options(builder=self.builder)
         changed = up.install(
-            options, port=self.port, ai=self.request(), assume_yes=bool(self.assume_yes)
+            options,
+            port=self.port,
+            ai=self.request(),
+            number=self.instances,
+            assume_yes=bool(self.assume_yes),
         )
         write_output(f"changed: {', '.join(sorted(changed)) or 'nothing'}\n")
         return 0

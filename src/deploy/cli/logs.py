@@ -42,7 +42,7 @@ class Logs(StackCommand):
         """Print the log of UNITS."""
         names = [unit.removeprefix("todo-").removesuffix(".service") for unit in units]
         for name, unit in zip(names, units, strict=True):
-            if name not in logs.UNITS:
+            if name not in (*logs.UNITS, *logs.INSTANCES):
                 message = f"unknown unit {unit}, must be one of: {', '.join(logs.UNITS)}"
                 unknown(message, name, logs.UNITS, str(self.PROGNAME))
         try:

@@ -1,4 +1,4 @@
-"""What the commands that make a stack of a checkout share: ports, builder, local model."""
+"""Switches of the commands that make a stack of a checkout: ports, builder, local model, …."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ class StartCommand(StackCommand):
     """A command that builds and installs what the stack runs."""
 
     port = cli.SwitchAttr("--port", cli.Range(1, 65535), help="loopback port of the public API")
+    instances = cli.SwitchAttr(
+        "--instances", cli.Range(1, 8), help="how many instances of the backend; later runs keep it"
+    )
     builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
     assume_yes = cli.Flag("--yes", help="install missing Debian packages")
     ai = cli.Flag("--ai", help="with a local language model; later runs keep it")

@@ -83,7 +83,8 @@ def _figures(now: Overview, at: datetime) -> Iterator[str]:
     many = len(now.instances) > 1
     for instance in now.instances:
         if many:
-            yield f"{instance.unit}:"
+            at_address = f", health and metrics at {instance.management}"
+            yield f"{instance.unit}{at_address if instance.management else ''}:"
         yield from _instance(instance, now, at)
     for image in now.images:
         yield _line("image", _image(image, at))

@@ -25,9 +25,16 @@ class Up(StartCommand):
         lab = self.trial()
         if lab is not None:
             words = [f"--builder={self.builder}"] if self.builder else []
+            words += [f"--instances={self.instances}"] if self.instances else []
             return lab.up(words, port=self.port, ai=self.request())
         options = build.Options(builder=self.builder, archive_dir=self.image_cache)
-        url = up.up(options, port=self.port, ai=self.request(), assume_yes=bool(self.assume_yes))
+        url = up.up(
+            options,
+            port=self.port,
+            ai=self.request(),
+            number=self.instances,
+            assume_yes=bool(self.assume_yes),
+        )
         timings = progress.TIMINGS.render()
         write_output(f"{timings}\n\n{render(url, status.find_management())}")
         # A program that waits for the address has it now; what follows may take a while.

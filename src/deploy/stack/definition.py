@@ -18,21 +18,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-def load(name: str) -> Unit:
+def load(name: str, text: str | None = None) -> Unit:
     """A socket or a container as the files define it, drop-ins merged; lines know their place.
 
     Args:
         name: `todo-backend.socket`, or `todo-backend.container`, whose [Service] section includes
             the drop-ins of `todo-backend.service`.
+        text: Of a unit that is about to be installed, in place of the one that is.
 
     Raises:
         DeployError: The unit is not installed, or a file is malformed.
     """
     try:
-        parts = [(str(path), path.read_text(encoding="utf-8")) for path in find_files(name)]
+        paths = find_files(name) if text is None else find_drop_ins(name)
+        parts = [(str(path), path.read_text(encoding="utf-8")) for path in paths]
     except (OSError, UnicodeDecodeError) as error:
         message = f"cannot read the definition of {name}: {error}"
         raise DeployError(message, hint="make the file readable", code=ExitCode.DATA) from None
+    if text is not None:
+        parts.insert(0, (str(install.destination(name)), text))
     if not parts:
         message = f"{name} is not installed for this user"
         raise DeployError(message, hint=command_hints.build("up"), code=ExitCode.CONFIG)
@@ -50,7 +54,16 @@ def find_files(name: str) -> list[Path]:
     main = install.destination(name)
     if not main.is_file():
         return []
-    found = [main, *_drop_ins(name, _quadlet_folders() if _is_quadlet(name) else _unit_folders())]
+    return [main, *find_drop_ins(name)]
+
+
+def find_drop_ins(name: str) -> list[Path]:
+    """The drop-ins of a unit, in the order in which they are merged.
+
+    Args:
+        name: As for `load`.
+    """
+    found = _drop_ins(name, _quadlet_folders() if _is_quadlet(name) else _unit_folders())
     if _is_quadlet(name):
         service = f"{name.rpartition('.')[0]}.service"
         found += _drop_ins(service, _unit_folders())
@@ -73,9 +86,12 @@ def _drop_ins(name: str, folders: Sequence[Path]) -> list[Path]:
 
 
 def _drop_in_names(name: str) -> Iterator[str]:
-    """`a-b.socket.d`, `a-.socket.d`, `socket.d`: the most specific folder first."""
+    """`a-b@2.socket.d`, `a-b@.socket.d`, `a-.socket.d`, `socket.d`: the most specific one first."""
     stem, _, suffix = name.rpartition(".")
     yield f"{name}.d"
+    stem, at, _ = stem.partition("@")
+    if at:
+        yield f"{stem}@.{suffix}.d"
     while "-" in stem:
         stem = stem.rpartition("-")[0]
         yield f"{stem}-.{suffix}.d"

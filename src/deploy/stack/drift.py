@@ -7,7 +7,7 @@ own, which a `systemctl restart` by hand would make wrong (ADR 45):
   the last daemon-reload; for other units systemd's NeedDaemonReload, which ignores Quadlet's
   drop-ins;
 - loaded unit and what runs: the command line of the container against ExecStart, and the addresses
-  of the socket against those that the kernel has;
+  of a socket against those that the kernel has;
 - files and what runs: a file that changed after the start, for keys that leave no trace in either.
 """
 
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from deploy import command_hints, process
 from deploy.stack import definition, ports, quadlet, systemd
-from deploy.stack.services import SOCKET, find_services
+from deploy.stack.services import container_of, file_of, find_services, find_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,14 +34,15 @@ def find_unread() -> dict[str, str]:
     """The units whose files changed since systemd read them: unit -> why."""
     found = {}
     generated = quadlet.generate()
-    for unit in (SOCKET, *find_services()):
+    for unit in (*find_sockets(), *find_services()):
         shown = systemd.properties(unit, "NeedDaemonReload", "FragmentPath")
         fragment = Path(shown.get("FragmentPath", ""))
-        if unit != SOCKET and generated is not None and _is_rejected(unit, generated):
+        is_socket = unit.endswith(".socket")
+        if not is_socket and generated is not None and _is_rejected(unit, generated):
             found[unit] = quadlet.explain_rejected(unit)
         elif shown.get("NeedDaemonReload") == "yes":
             found[unit] = "its files changed since systemd read them"
-        elif unit != SOCKET and generated is not None:
+        elif not is_socket and generated is not None:
             text = generated.get(unit)
             if text is not None and not same_words(text, _read(fragment)):
                 found[unit] = "its drop-ins changed since systemd read them"
@@ -65,7 +66,7 @@ def describe(differing: Mapping[str, str]) -> list[str]:
 def find_outdated() -> dict[str, str]:
     """The units that run with older settings than systemd has: unit -> why."""
     found = {}
-    for unit in (SOCKET, *find_services()):
+    for unit in (*find_sockets(), *find_services()):
         why = _why_outdated(unit)
         if why:
             found[unit] = why
@@ -73,8 +74,7 @@ def find_outdated() -> dict[str, str]:
 
 
 def _is_rejected(unit: str, generated: Mapping[str, str]) -> bool:
-    name = unit.replace(".service", ".container")
-    return unit not in generated and bool(definition.find_files(name))
+    return unit not in generated and bool(definition.find_files(file_of(unit)))
 
 
 def _why_outdated(unit: str) -> str:
@@ -87,26 +87,24 @@ def _why_outdated(unit: str) -> str:
     )
     if shown.get("ActiveState") != "active":
         return ""
-    if unit == SOCKET:
-        missing = ports.find_unlistened()
+    is_socket = unit.endswith(".socket")
+    if is_socket:
+        missing = ports.find_unlistened(unit)
         if missing:
             return f"it does not listen on {missing[0]}"
     elif not _runs_command(unit, shown.get("ExecStart", "")):
         return "its container runs with other settings"
-    start = "ActiveEnter" if unit == SOCKET else "ExecMainStart"
+    start = "ActiveEnter" if is_socket else "ExecMainStart"
     started_us = shown.get(f"{start}TimestampMonotonic", "")
-    name = unit.replace(".service", ".container")
-    newer = _changed_since(definition.find_files(name), started_us)
+    files = definition.find_files(unit if is_socket else file_of(unit))
+    newer = _changed_since(files, started_us)
     return f"{newer} changed after its start" if newer else ""
 
 
 def _runs_command(unit: str, exec_start: str) -> bool:
     """Whether the unit's container was made by its ExecStart; True when it has none now."""
-    container = unit.removesuffix(".service")
-    inspected = process.run(
-        ["podman", "container", "inspect", "--format={{json .Config.CreateCommand}}", container],
-        check=False,
-    )
+    inspect = ["podman", "container", "inspect", "--format={{json .Config.CreateCommand}}"]
+    inspected = process.run([*inspect, container_of(unit)], check=False)
     if inspected.returncode != 0:
         return True
     return made_by(json.loads(inspected.stdout), exec_start)

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploy import atomic_write, command_hints
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import QUADLET, state_dir
 from deploy.units import loader
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _QUADLET_SUFFIXES = (".container", ".volume", ".network", ".pod", ".kube", ".image", ".build")
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """A symbolic link among the units.
+
+    Attributes:
+        target: Name of the file or folder beside it.
+    """
+
+    target: str
 
 
 def _config_home() -> Path:
@@ -33,26 +49,33 @@ def destination(unit: str) -> Path:
     return _config_home() / "systemd" / "user" / unit
 
 
-def shipped(*, ai: bool = False) -> dict[str, str]:
+def shipped(*, ai: bool = False, instances: bool = False) -> dict[str, str]:
     """The units of this checkout: file name -> text.
 
     Args:
         ai: Whether those of the local model are part of it, and the drop-in that goes with them.
+        instances: The same for several instances of the backend.
     """
     found = {path.name: path.read_text() for path in sorted(QUADLET.iterdir()) if path.is_file()}
-    if ai:
-        return {**found, loader.AI_DROPIN: (QUADLET / "dropins" / loader.AI_DROPIN).read_text()}
-    return {name: text for name, text in found.items() if name not in loader.AI_UNITS}
+    for wanted, units, dropin in (
+        (ai, loader.AI_UNITS, loader.AI_DROPIN),
+        (instances, loader.INSTANCES_UNITS, loader.INSTANCES_DROPIN),
+    ):
+        if wanted:
+            found[dropin] = (QUADLET / "dropins" / dropin).read_text()
+        else:
+            found = {name: text for name, text in found.items() if name not in units}
+    return found
 
 
-def install(units: dict[str, str]) -> set[str]:
+def install(units: Mapping[str, str | Link]) -> set[str]:
     """Write the units, and remove what an earlier version installed and this one lacks.
 
     Nothing is written when any file is not ours: a file of the same name that somebody else
     put there, or one of ours that was edited since.
 
     Args:
-        units: File name relative to its folder -> text.
+        units: File name relative to its folder -> text, or where a link leads.
 
     Returns:
         The names of the units that were added, changed or removed.
@@ -63,18 +86,19 @@ def install(units: dict[str, str]) -> set[str]:
     record = _read_record()
     wanted = {str(destination(name)): (name, text) for name, text in units.items()}
     for path in sorted({*wanted, *record}):
-        _refuse_foreign(Path(path), record.get(path), wanted.get(path, ("", None))[1])
+        content = _render(wanted[path][1]) if path in wanted else None
+        _refuse_foreign(Path(path), record.get(path), content)
     changed = set()
-    for path, (name, text) in wanted.items():
+    for path, (name, unit) in wanted.items():
         target = Path(path)
-        if not target.exists() or target.read_text() != text:
+        if _find_content(target) != _render(unit):
             target.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write.write_text(target, text)
+            _write(target, unit)
             changed.add(name)
     for path in set(record) - set(wanted):
         _remove(Path(path))
         changed.add(Path(path).name)
-    _write_record({path: _digest(text) for path, (_, text) in wanted.items()})
+    _write_record({path: _digest(_render(unit)) for path, (_, unit) in wanted.items()})
     return changed
 
 
@@ -91,8 +115,12 @@ def refuse_edited() -> None:
 def find_dropins() -> list[Path]:
     """The drop-ins for units of this checkout that `install` did not write."""
     record = _read_record()
-    # Of the local model's as well, which may have been installed once.
-    folders = [Path(f"{destination(unit)}.d") for unit in shipped(ai=True)]
+    # Of the local model's and of instances as well, which may have been installed once.
+    folders = {Path(f"{destination(unit)}.d") for unit in shipped(ai=True, instances=True)}
+    for pattern in ("todo-backend@*.container", "todo-management@*.socket"):
+        folders.update(destination(pattern).parent.glob(f"{pattern}.d"))
+    # A link leads to a folder that is listed.
+    folders = {folder for folder in folders if not folder.is_symlink()}
     found = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
     return sorted(path for path in found if str(path) not in record)
 
@@ -124,19 +152,40 @@ def installed_text(unit: str) -> str | None:
     return path.read_text()
 
 
+def _render(unit: str | Link) -> str:
+    """What the record keeps the digest of."""
+    return f"link to {unit.target}" if isinstance(unit, Link) else unit
+
+
+def _find_content(path: Path) -> str | None:
+    """The same for what is there; None where nothing is."""
+    if path.is_symlink():
+        return f"link to {path.readlink()}"
+    if path.is_dir():
+        return "folder"
+    return path.read_text() if path.exists() else None
+
+
+def _write(target: Path, unit: str | Link) -> None:
+    if isinstance(unit, Link):
+        target.unlink(missing_ok=True)
+        target.symlink_to(unit.target)
+    else:
+        atomic_write.write_text(target, unit)
+
+
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
     # A drop-in folder goes with its last file; one that holds the user's files stays.
     folder = path.parent
-    if folder.suffix == ".d" and folder.is_dir() and not any(folder.iterdir()):
+    is_folder = folder.is_dir() and not folder.is_symlink()
+    if folder.suffix == ".d" and is_folder and not any(folder.iterdir()):
         folder.rmdir()
 
 
 def _refuse_foreign(path: Path, recorded: str | None, wanted: str | None) -> None:
-    if not path.exists():
-        return
-    text = path.read_text()
-    if text == wanted or _digest(text) == recorded:
+    content = _find_content(path)
+    if content is None or content == wanted or _digest(content) == recorded:
         return
     why = "was edited after it was installed" if recorded else "was not installed by build.py"
     raise DeployError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from deploy import process
 from deploy.stack.exits import ExitStatus
 from deploy.stack.log_line import CONTAINER_ID, text_of
+from deploy.stack.services import container_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,15 +43,14 @@ def last_line(unit: str, invocation: str = "") -> str:
     """The most informative line about a unit: its last error, otherwise its last line, or "".
 
     Args:
-        unit: The service, whose container has the same name, or the socket.
+        unit: The service or the socket.
         invocation: Only lines of this invocation; of any when empty.
     """
     if unit.endswith(".socket"):
         return _last_failure(unit, invocation)
-    container = unit.removesuffix(".service")
     of_now = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else []
     # The container's output first: what Podman prints beside it is about the container only.
-    for matches in ([f"CONTAINER_NAME={container}", *of_now], _own_lines(unit, of_now)):
+    for matches in ([f"CONTAINER_NAME={container_of(unit)}", *of_now], _own_lines(unit, of_now)):
         lines = _messages(matches)
         grave = [line for line in lines if _GRAVE.search(line)]
         if lines:

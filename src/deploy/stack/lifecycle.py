@@ -11,17 +11,40 @@ from typing import TYPE_CHECKING
 
 from deploy import command_hints, process, progress
 from deploy.errors import DeployError, ExitCode
-from deploy.stack import drift, install, local_model, ports, quadlet, readiness, startup, systemd
+from deploy.stack import (
+    drift,
+    install,
+    instances,
+    local_model,
+    ports,
+    quadlet,
+    readiness,
+    startup,
+    systemd,
+)
 from deploy.stack.local_model import UNCHANGED, Request
-from deploy.stack.services import AI, BACKEND, DB, MIGRATE, SOCKET, find_services
+from deploy.stack.services import (
+    AI,
+    DB,
+    MANAGEMENT,
+    MIGRATE,
+    SOCKET,
+    container_of,
+    find_instances,
+    find_services,
+    find_sockets,
+    name_management,
+    number_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from deploy.stack.addresses import Address
+    from deploy.stack.install import Link
 
 SECRET = "todo-token-secret"  # noqa: S105  # its name, not its value
-VOLUMES = ("todo-data", "todo-socket", *local_model.VOLUMES)
+VOLUMES = ("todo-data", "todo-socket", "todo-instances", *local_model.VOLUMES)
 
 LINGERING = Path("/var/lib/systemd/linger")
 """Where systemd-logind keeps an empty file for each lingering user."""
@@ -50,13 +73,11 @@ def check_port(port: int | None, *, moving: bool) -> None:
         moving: Whether the sockets of a stack that runs will move to it.
 
     Raises:
-        DeployError: It needs root, is taken, is the management port, or would have no effect.
+        DeployError: It needs root, is taken, is a management port, or would have no effect.
     """
     if port is None:
         return
-    addresses = ports.defined() if install.is_installed() else []
-    management = ports.management_port(addresses) or ports.shipped_management_port()
-    ports.check(port, management=management, ours=ports.find_ours())
+    ports.check(port, management=ports.find_management_ports(), ours=ports.find_ours())
     ports.check_movable(port)
     if not moving and _new_dropin(port) is not None and systemd.is_active(SOCKET):
         raise DeployError(
@@ -66,13 +87,14 @@ def check_port(port: int | None, *, moving: bool) -> None:
         )
 
 
-def prepare(ai: Request = UNCHANGED) -> Prepared:
+def prepare(ai: Request = UNCHANGED, number: int | None = None) -> Prepared:
     """Create the secret, install the units, let them run without a login.
 
-    Nothing that runs is touched, except a local model that is not wanted any more.
+    Nothing that runs is touched, except a local model and instances that are not wanted any more.
 
     Args:
         ai: What is wanted of the local model.
+        number: How many instances of the backend; None for as many as are installed.
     """
     with progress.step("Installing the units") as step:
         step.note("secret")
@@ -80,10 +102,11 @@ def prepare(ai: Request = UNCHANGED) -> Prepared:
         if not ai.applies() and AI in find_services():
             # Its unit goes, so nothing else could stop it.
             systemd.systemctl("stop", AI)
-        files = install.install(_units(install.installed_text(ports.DROPIN), ai))
+        _stop_removed(instances.find_removed(number))
+        files = install.install(_units(ports.find_dropin(), ai, number))
         stale = _reload(step)
         # A socket is an ordinary unit and wants enabling; Quadlet's [Install] needs none.
-        systemd.systemctl("enable", "--quiet", SOCKET)
+        systemd.systemctl("enable", "--quiet", *find_sockets())
         _ensure_linger(getpass.getuser())
     return Prepared(frozenset(files), frozenset(stale))
 
@@ -116,7 +139,7 @@ def start(prepared: Prepared, *, port: int | None = None) -> str:
     if text is None:
         _check_addresses(ports.find_ours())
     # A unit at its start limit stays down, and takes its socket along, until reset.
-    systemd.systemctl("reset-failed", SOCKET, *find_services(), check=False)
+    _reset_failed()
     with progress.step("Starting the services") as step:
         for unit in (DB, MIGRATE):
             again = unit == MIGRATE or unit in prepared.stale or _runs_old_image(unit)
@@ -135,29 +158,36 @@ def start(prepared: Prepared, *, port: int | None = None) -> str:
 def restart() -> str:
     """Restart the backend, and whatever else differs from its files; returns the public URL.
 
-    Without a change of its own the socket keeps accepting meanwhile.
+    Without a change of its own the socket keeps accepting meanwhile. Of several instances, each
+    serves again before the next one is restarted.
 
     Raises:
         DeployError: A file of a unit is unusable, and nothing was touched; or a unit did not start.
     """
     refuse_absent()
+    instances.check(None)
     _check_addresses(ports.find_ours())
     with progress.step("Restarting the backend") as step:
         stale = _reload(step)
-        systemd.systemctl("reset-failed", SOCKET, *find_services(), check=False)
+        _reset_failed()
         if DB in stale:
             startup.run_job("restart", DB, step)
         if stale & {DB, MIGRATE}:
             startup.run_job("restart", MIGRATE, step)
-        _serve({*stale, BACKEND}, step)
+        _serve({*stale, *find_instances()}, step)
         if AI in stale:
             startup.run_job("restart", AI, step)
     return readiness.wait()
 
 
-def _units(dropin: str | None, ai: Request = UNCHANGED) -> dict[str, str]:
+def _units(
+    dropin: str | None, ai: Request = UNCHANGED, number: int | None = None
+) -> dict[str, str | Link]:
     """What is to be installed, with our drop-in for the port where there is one."""
-    units = local_model.find_units(ai)
+    units = {**local_model.find_units(ai), **instances.find_units(number)}
+    if instances.find_both() is not None:
+        # Two units cannot listen on one address.
+        del units[MANAGEMENT]
     return units if dropin is None else {**units, ports.DROPIN: dropin}
 
 
@@ -188,20 +218,50 @@ def _reload(step: progress.Step) -> set[str]:
 
 
 def _serve(stale: Collection[str], step: progress.Step) -> None:
-    """Bring socket and backend up, again where they are stale."""
-    if SOCKET in stale:
-        # The backend holds the sockets that it inherited.
-        systemd.systemctl("stop", SOCKET, BACKEND)
-    if not systemd.is_active(SOCKET):
-        step.note(SOCKET)
-        _start_socket()
-    again = BACKEND in stale or _runs_old_image(BACKEND)
-    startup.run_job("restart" if again else "start", BACKEND, step)
-    if ports.find_unlistened():
+    """Bring sockets and instances up, again where they are stale."""
+    _open_sockets(stale, step)
+    several = len(find_instances()) > 1
+    for unit in find_instances():
+        again = unit in stale or _runs_old_image(unit)
+        startup.run_job("restart" if again else "start", unit, step)
+        if several:
+            readiness.wait_instance(unit, step)
+    unlistened = {unit for unit in find_sockets() if ports.find_unlistened(unit)}
+    if unlistened:
         # A reload with other addresses, undone since, took the sockets away from systemd.
-        systemd.systemctl("stop", SOCKET, BACKEND)
-        _start_socket()
-        startup.run_job("start", BACKEND, step)
+        _open_sockets(unlistened, step)
+        for unit in find_instances():
+            startup.run_job("start", unit, step)
+
+
+def _open_sockets(stale: Collection[str], step: progress.Step) -> None:
+    """Start the sockets that are down, again where they are stale; instances are down then."""
+    again = [unit for unit in find_sockets() if unit in stale or not systemd.is_active(unit)]
+    if not again:
+        return
+    # An instance holds the sockets that it inherited.
+    holding = [
+        unit
+        for unit in find_instances()
+        if SOCKET in again or name_management(number_of(unit)) in again
+    ]
+    systemd.systemctl("stop", *again, *holding)
+    _check_addresses(ports.find_ours())
+    for unit in again:
+        step.note(unit)
+        _start_socket(unit)
+
+
+def _stop_removed(removed: list[str]) -> None:
+    """Stop instances whose units go, so that nothing else could stop them."""
+    for unit in removed:
+        socket = name_management(number_of(unit))
+        systemd.systemctl("stop", socket, unit, check=False)
+        systemd.systemctl("disable", "--quiet", socket, check=False)
+
+
+def _reset_failed() -> None:
+    systemd.systemctl("reset-failed", *find_sockets(), *find_services(), check=False)
 
 
 @contextlib.contextmanager
@@ -218,9 +278,9 @@ def _moved(dropin: str) -> Iterator[None]:
     except BaseException:
         with progress.step("Going back to the port before") as step:
             install.install(_units(before))
-            systemd.systemctl("stop", SOCKET, BACKEND, check=False)
+            systemd.systemctl("stop", SOCKET, *find_instances(), check=False)
             systemd.systemctl("daemon-reload")
-            systemd.systemctl("reset-failed", SOCKET, BACKEND, check=False)
+            _reset_failed()
             if ran:
                 # Why the new port failed is what the user needs to know.
                 with contextlib.suppress(DeployError):
@@ -229,25 +289,25 @@ def _moved(dropin: str) -> Iterator[None]:
 
 
 def stop() -> None:
-    """Stop everything; the socket first, so that no connection starts the backend again."""
+    """Stop everything; the sockets first, so that no connection starts the backend again."""
     with progress.step("Stopping the services"):
-        for unit in (SOCKET, *reversed(find_services())):
+        systemd.systemctl("stop", *find_sockets(), check=False)
+        for unit in reversed(find_services()):
             systemd.systemctl("stop", unit, check=False)
         systemd.stop_volume_units(VOLUMES)
-        systemd.systemctl("reset-failed", SOCKET, *find_services(), check=False)
+        _reset_failed()
 
 
 def _check_addresses(ours: Collection[Address]) -> None:
     ports.check_defined(ports.defined(), ours, ipv6_only=ports.leaves_out_ipv4())
 
 
-def _start_socket() -> None:
-    _check_addresses(())
-    done = systemd.systemctl("start", SOCKET, check=False)
+def _start_socket(unit: str) -> None:
+    done = systemd.systemctl("start", unit, check=False)
     if done.returncode != 0:
         raise DeployError(
-            f"{SOCKET} cannot listen: {startup.explain(SOCKET, systemd.state(SOCKET))}",
-            hint=f"see {command_hints.shell(f'journalctl --user -u {SOCKET}')}",
+            f"{unit} cannot listen: {startup.explain(unit, systemd.state(unit))}",
+            hint=f"see {command_hints.shell(f'journalctl --user -u {unit}')}",
             code=ExitCode.CONFIG,
         )
 
@@ -287,11 +347,8 @@ def refuse_absent() -> None:
 
 
 def _runs_old_image(unit: str) -> bool:
-    container = unit.removesuffix(".service")
-    shown = process.run(
-        ["podman", "container", "inspect", "--format={{.Image}} {{.ImageName}}", container],
-        check=False,
-    )
+    inspect = ["podman", "container", "inspect", "--format={{.Image}} {{.ImageName}}"]
+    shown = process.run([*inspect, container_of(unit)], check=False)
     if shown.returncode != 0:
         return False
     running, name = shown.stdout.split()

@@ -114,7 +114,8 @@ def parse(text: str) -> Line | None:
     message = text_of(entry.get("MESSAGE")).rstrip("\n")
     if not message or CONTAINER_ID.fullmatch(message):
         return None
-    unit = entry.get("CONTAINER_NAME") or entry.get("USER_UNIT") or entry.get("_SYSTEMD_USER_UNIT")
+    container = str(entry.get("CONTAINER_NAME") or "").replace("todo-backend-", "todo-backend@")
+    unit = container or entry.get("USER_UNIT") or entry.get("_SYSTEMD_USER_UNIT")
     fields: dict[str, Any] = {}
     with contextlib.suppress(ValueError):
         found = json.loads(message)

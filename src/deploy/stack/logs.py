@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from deploy import process
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import log_line
-from deploy.stack.services import AI, SERVICES
+from deploy.stack.services import (
+    AI,
+    BACKEND,
+    MAX_INSTANCES,
+    SERVICES,
+    container_of,
+    name_instance,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -19,7 +26,12 @@ if TYPE_CHECKING:
     from deploy.stack.log_line import Line
 
 UNITS = tuple(service.removeprefix("todo-").removesuffix(".service") for service in (*SERVICES, AI))
-"""The names that users give."""
+"""The names that users give; `backend` is all instances, `backend@2` one of them."""
+INSTANCES = tuple(
+    name_instance(number).removeprefix("todo-").removesuffix(".service")
+    for number in range(2, MAX_INSTANCES + 1)
+)
+"""Those of further instances."""
 DEFAULT_LINES = 100
 
 _FIELDS = "MESSAGE,PRIORITY,CONTAINER_NAME,SYSLOG_IDENTIFIER,USER_UNIT,_SYSTEMD_USER_UNIT"
@@ -176,10 +188,12 @@ def _matches(units: Sequence[str]) -> list[str]:
     terms = []
     for unit in units:
         name = f"todo-{unit}"
-        terms += [
-            [f"CONTAINER_NAME={name}"],
-            [f"USER_UNIT={name}.service", "SYSLOG_IDENTIFIER=systemd"],
-            [f"_SYSTEMD_USER_UNIT={name}.service", f"SYSLOG_IDENTIFIER={name}"],
-        ]
+        of_all = INSTANCES if f"{name}.service" == BACKEND else ()
+        for each in (name, *(f"todo-{instance}" for instance in of_all)):
+            terms += [
+                [f"CONTAINER_NAME={container_of(each)}"],
+                [f"USER_UNIT={each}.service", "SYSLOG_IDENTIFIER=systemd"],
+                [f"_SYSTEMD_USER_UNIT={each}.service", f"SYSLOG_IDENTIFIER={each}"],
+            ]
     joined = itertools.chain.from_iterable(["+", *term] for term in terms)
     return list(joined)[1:]

@@ -16,7 +16,15 @@ from deploy import process
 from deploy.errors import DeployError
 from deploy.stack import disks, drift, images, logs, management, ports, status, systemd
 from deploy.stack.lifecycle import LINGERING
-from deploy.stack.services import AI, BACKEND, DB, SOCKET, find_services
+from deploy.stack.services import (
+    BACKEND,
+    MIGRATE,
+    SOCKET,
+    container_of,
+    find_services,
+    find_sockets,
+    number_of,
+)
 from deploy.stack.status import Readiness
 
 if TYPE_CHECKING:
@@ -35,7 +43,6 @@ _ERRORS = 5
 _SEARCHED = 5000
 """A second's reading; a busy backend logs so much in a minute."""
 _TIMEOUT_S = 120.0
-_CONTAINERS = (AI, DB, BACKEND)
 _INSPECTED = "{{.Name}}\t{{.State.Health.Status}}\t{{.Image}}\t{{.ImageName}}"
 
 
@@ -94,7 +101,7 @@ class Overview(Readiness):
         at: When this was found out.
         user: Whose stack it is.
         linger: Whether it runs without a login.
-        units: The socket and the services.
+        units: The sockets and the services.
         instances: The processes of the backend.
         images: What the units name.
         disks: Where the data is.
@@ -133,19 +140,20 @@ class _Finder:
 def find() -> Overview:
     """Query systemd, Podman and the backend itself; never fails."""
     finder = _Finder()
-    now = finder.find("readiness", status.check)
-    if now is None:
+    checked = finder.find("readiness", status.check_all)
+    if checked is None:
         reason = finder.unknown["readiness"]
         now = Readiness(None, ready=False, reason=reason, state=status.UNKNOWN)
-    readiness = now
+        checked = now, {BACKEND: now}
+    now, instances = checked
     user = pwd.getpwuid(os.getuid()).pw_name
     return Overview(
         **dataclasses.asdict(now),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         user=user,
         linger=(LINGERING / user).exists(),
-        units=_find_units(finder),
-        instances=finder.find("instances", lambda: _find_instances(readiness)) or (),
+        units=_find_units(finder, instances),
+        instances=finder.find("instances", lambda: _find_instances(instances)) or (),
         images=(finder.find("images", images.find) or ()) if now.state != status.ABSENT else (),
         disks=finder.find("disks", disks.find) or (),
         errors=finder.find("errors", lambda: logs.find_errors(_ERRORS, search=_SEARCHED)),
@@ -161,19 +169,29 @@ def to_json_dict(found: Overview) -> dict[str, Any]:
     return shown
 
 
-def _find_units(finder: _Finder) -> tuple[UnitStatus, ...]:
-    names = (SOCKET, *(finder.find("units", find_services) or ()))
+def _find_units(finder: _Finder, instances: Mapping[str, Readiness]) -> tuple[UnitStatus, ...]:
+    names = finder.find("units", lambda: (*find_sockets(), *find_services())) or (SOCKET,)
     states = finder.find("units", lambda: systemd.states(names)) or {}
     containers = finder.find("containers", _inspect_containers) or {}
     differing = finder.find("drift", lambda: {**drift.find_outdated(), **drift.find_unread()}) or {}
     return tuple(
-        _unit_status(unit, state, containers.get(unit, ("", "", "")), differing.get(unit))
+        _unit_status(
+            unit,
+            state,
+            containers.get(unit, ("", "", "")),
+            differing.get(unit),
+            status.find_trouble(state, instances[unit]) if unit in instances else "",
+        )
         for unit, state in states.items()
     )
 
 
 def _unit_status(
-    unit: str, state: systemd.UnitState, container: tuple[str, str, str], differs: str | None
+    unit: str,
+    state: systemd.UnitState,
+    container: tuple[str, str, str],
+    differs: str | None,
+    trouble: str,
 ) -> UnitStatus:
     health, image, image_name = container
     return UnitStatus(
@@ -183,7 +201,7 @@ def _unit_status(
         restarts=state.restarts,
         health=health or None,
         image=image or None,
-        cause=status.find_cause(unit, state) or None,
+        cause=status.find_cause(unit, state) or trouble or None,
         differs=differs,
         since=state.since.isoformat() if state.since else None,
         image_name=image_name or None,
@@ -192,26 +210,30 @@ def _unit_status(
 
 def _inspect_containers() -> dict[str, tuple[str, str, str]]:
     """Service -> health, id and name of the image of its container, where it has one now."""
-    names = [service.removesuffix(".service") for service in _CONTAINERS]
-    inspect = ["podman", "container", "inspect", f"--format={_INSPECTED}", *names]
+    services = {container_of(unit): unit for unit in find_services() if unit != MIGRATE}
+    inspect = ["podman", "container", "inspect", f"--format={_INSPECTED}", *services]
     # It fails for those that are not there, and prints the others.
     shown = process.run(inspect, check=False, timeout_s=_TIMEOUT_S).stdout
     found = {}
     for line in shown.splitlines():
         name, health, image, image_name = line.split("\t")
-        found[f"{name}.service"] = (health, image, image_name)
+        found[services[name]] = (health, image, image_name)
     return found
 
 
-def _find_instances(now: Readiness) -> tuple[Instance, ...]:
-    """The backend; it gets a request only if it runs: a connection to its socket would start it."""
-    addresses = ports.loaded()
-    if len(addresses) < 2:  # noqa: PLR2004 - the second one
-        return (Instance(BACKEND, None, None, f"{SOCKET} has no address for management"),)
-    address = addresses[1]
+def _find_instances(instances: Mapping[str, Readiness]) -> tuple[Instance, ...]:
+    """The instances of the backend, with what their metrics say."""
+    return tuple(_find_instance(unit, now) for unit, now in instances.items())
+
+
+def _find_instance(unit: str, now: Readiness) -> Instance:
+    """An instance; it gets a request only if it runs: a connection to its socket would start it."""
+    address = ports.find_management(number_of(unit))
+    if address is None:
+        return Instance(unit, None, None, "it has no address for management")
     if not now.answers:
-        return (Instance(BACKEND, address.url, None, now.reason),)
+        return Instance(unit, address.url, None, now.reason)
     try:
-        return (Instance(BACKEND, address.url, management.fetch_figures(address)),)
+        return Instance(unit, address.url, management.fetch_figures(address))
     except DeployError as error:
-        return (Instance(BACKEND, address.url, None, error.message),)
+        return Instance(unit, address.url, None, error.message)

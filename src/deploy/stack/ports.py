@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING
 from deploy import command_hints, process
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import addresses, definition, install, systemd
-from deploy.stack.services import BACKEND, SOCKET
+from deploy.stack.services import (
+    MANAGEMENT,
+    SOCKET,
+    container_of,
+    find_instances,
+    find_possible_sockets,
+    find_sockets,
+    name_management,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from deploy.stack.addresses import Address
+    from deploy.units.parser import Unit
 
 DROPIN = "todo-backend.socket.d/50-port.conf"
 
@@ -25,20 +34,20 @@ _UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 _DEFAULT_UNPRIVILEGED = 1024
 
 
-def check(port: int, *, management: int, ours: Collection[Address] = ()) -> None:
+def check(port: int, *, management: Collection[int], ours: Collection[Address] = ()) -> None:
     """Refuse a public port that cannot be listened on.
 
     Args:
         port: The port.
-        management: The management port, which has to be another one.
+        management: The management ports, which have to be other ones.
         ours: Where the stack itself listens now.
 
     Raises:
-        DeployError: It is the management port, needs root, or is taken.
+        DeployError: It is a management port, needs root, or is taken.
     """
-    if port == management:
+    if port in management:
         raise DeployError(
-            f"port {port} is the management port",
+            f"port {port} is a management port",
             hint=f"choose another: {_command()}",
             code=ExitCode.CONFIG,
         )
@@ -49,7 +58,7 @@ def check(port: int, *, management: int, ours: Collection[Address] = ()) -> None
 def check_defined(
     wanted: Sequence[Address], ours: Collection[Address], *, ipv6_only: bool = False
 ) -> None:
-    """Refuse addresses of the socket's files that cannot be listened on.
+    """Refuse addresses of the sockets' files that cannot be listened on.
 
     Args:
         wanted: The public one first.
@@ -64,12 +73,14 @@ def check_defined(
         for before in wanted[:number]:
             if address.overlaps(before, ipv6_only=ipv6_only):
                 message = (
-                    f"{SOCKET} has the address {address.text} twice"
+                    f"the sockets have the address {address.text} twice"
                     if address == before
-                    else f"{SOCKET} cannot listen on both {before.text} and {address.text}: "
+                    else f"the sockets cannot listen on both {before.text} and {address.text}: "
                     "one includes the other"
                 )
-                raise DeployError(message, hint=where, code=ExitCode.CONFIG)
+                both = address == before and before.place
+                hint = f"remove it from {before.place}" if both else where
+                raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
         if address.path:
             _check_path(address, ours, where)
         else:
@@ -93,18 +104,27 @@ def check_movable(port: int) -> None:
 
 
 def defined() -> list[Address]:
-    """The socket's addresses as the files define them, the public one first.
+    """The addresses of all socket units as the files define them, the public one first.
+
+    Raises:
+        DeployError: One is not an address.
+    """
+    return [address for unit in find_sockets() for address in parse_unit(definition.load(unit))]
+
+
+def parse_unit(unit: Unit) -> list[Address]:
+    """The addresses of a socket unit.
 
     Raises:
         DeployError: One is not an address.
     """
     found = []
-    for each in definition.load(SOCKET).find_all("Socket", "ListenStream"):
+    for each in unit.find_all("Socket", "ListenStream"):
         try:
             found.append(addresses.parse(_expand(each.value), place=str(each.place)))
         except ValueError as error:
             raise DeployError(
-                f"{SOCKET}: ListenStream={each.value} is not valid: {error}",
+                f"{unit.name}: ListenStream={each.value} is not valid: {error}",
                 hint=f"correct it in {each.place}",
                 code=ExitCode.CONFIG,
             ) from None
@@ -117,36 +137,61 @@ def leaves_out_ipv4() -> bool:
     return bool(found) and found[-1].value == "ipv6-only"
 
 
-def loaded() -> list[Address]:
-    """The addresses of the socket unit that systemd has loaded, the public one first."""
-    return [addresses.parse_shown(text) for text in systemd.listening(SOCKET)]
+def loaded(unit: str = SOCKET) -> list[Address]:
+    """The addresses of a socket unit that systemd has loaded."""
+    return [addresses.parse_shown(text) for text in systemd.listening(unit)]
 
 
-def management_port(wanted: Sequence[Address]) -> int:
-    """The port behind the public address."""
-    return next((address.port for address in wanted[1:] if address.port), 0)
+def find_management(number: int = 1) -> Address | None:
+    """The management address of an instance, as systemd has loaded it; None where it has none."""
+    unit = name_management(number)
+    if unit in find_possible_sockets():
+        return next(iter(loaded(unit)), None)
+    # Both are in one unit, as before they were split.
+    return next(iter(loaded()[1:]), None)
+
+
+def find_management_ports() -> set[int]:
+    """The management ports as the files define them, or as this checkout has them."""
+    if not install.is_installed():
+        found = parse_text(MANAGEMENT, install.shipped()[MANAGEMENT])
+    elif MANAGEMENT in find_sockets():
+        units = [unit for unit in find_sockets() if unit != SOCKET]
+        found = [each for unit in units for each in parse_unit(definition.load(unit))]
+    else:
+        found = parse_unit(definition.load(SOCKET))[1:]
+    return {address.port for address in found}
+
+
+def parse_text(name: str, text: str) -> list[Address]:
+    """The addresses of a socket unit that is about to be installed, with its drop-ins.
+
+    Raises:
+        DeployError: One is not an address.
+    """
+    return parse_unit(definition.load(name, text))
 
 
 def find_ours() -> set[Address]:
-    """Where the stack listens now: its socket unit, and its running backend.
+    """Where the stack listens now: its socket units, and its running instances.
 
-    The backend keeps the sockets that it inherited when a daemon-reload gives the unit others.
+    An instance keeps the sockets that it inherited when a daemon-reload gives the unit others.
     """
     listening = addresses.find_listening()
     held = _held_sockets()
     found = {address for address, inodes in listening.items() if inodes & held}
-    if systemd.is_active(SOCKET):
-        found |= listening.keys() & set(loaded())
+    for unit in filter(systemd.is_active, find_sockets()):
+        found |= listening.keys() & set(loaded(unit))
     return found
 
 
-def find_unlistened() -> list[str]:
-    """The addresses of the loaded socket unit on which nothing listens.
+def find_unlistened(unit: str = SOCKET) -> list[str]:
+    """The addresses of a loaded socket unit on which nothing listens.
 
     A daemon-reload with other addresses leaves the unit active, but takes its sockets away.
     """
     actual = addresses.find_listening()
-    known = (address for address in loaded() if address.port or address.path)
+    known = (address for address in loaded(unit) if address.port or address.path)
     return [address.text for address in known if address not in actual]
 
 
@@ -157,26 +202,29 @@ def is_free(port: int) -> bool:
 
 def render_dropin(port: int) -> str:
     """The drop-in of the socket for another public port."""
-    lines = install.shipped()[SOCKET].splitlines()
-    listen = [line for line in lines if line.startswith("ListenStream=")]
-    listen[0] = f"ListenStream=127.0.0.1:{port}"
     return "\n".join(
         [
             "# Written by `build.py up --port`; `--port 8000` goes back.",
             "[Socket]",
             "# An empty assignment drops the addresses of the unit itself.",
             "ListenStream=",
-            *listen,
+            f"ListenStream=127.0.0.1:{port}",
             "",
         ]
     )
 
 
-def shipped_management_port() -> int:
-    """The management port of the units in this checkout."""
-    lines = install.shipped()[SOCKET].splitlines()
-    streams = [line.partition("=")[2] for line in lines if line.startswith("ListenStream=")]
-    return management_port([addresses.parse(text) for text in streams])
+def find_dropin() -> str | None:
+    """The installed drop-in for another public port, as this version writes it; None without one.
+
+    Earlier ones also had the management address.
+    """
+    text = install.installed_text(DROPIN)
+    if text is None:
+        return None
+    port = re.search(r"(?m)^ListenStream=127\.0\.0\.1:(\d+)$", text)
+    # Without one it was edited, which the installation refuses.
+    return render_dropin(int(port[1])) if port else text
 
 
 def _command() -> str:
@@ -189,13 +237,14 @@ def _loopback(port: int) -> Address:
 
 def _where(address: Address, *, public: bool) -> str:
     """The remedy for an address: the switch, or the file that has it."""
-    file = address.place.rpartition(":")[0]
-    if file and Path(file) not in {install.destination(name) for name in (SOCKET, DROPIN)}:
-        return f"change it in {address.place}"
-    if public:
+    file = Path(address.place.rpartition(":")[0])
+    if public and (not file.name or file in map(install.destination, (SOCKET, DROPIN))):
         return f"choose another port: {_command()}"
-    drop_in = install.destination(f"{SOCKET}.d/60-addresses.conf")
-    return f"set all addresses in {drop_in}, below [Socket] and an empty ListenStream="
+    unit = file.name or MANAGEMENT
+    if not unit.startswith("todo-management"):
+        return f"change it in {address.place}"
+    drop_in = install.destination(f"{unit}.d/60-address.conf")
+    return f"set another one in {drop_in}, below [Socket] and an empty ListenStream="
 
 
 def _check_free(address: Address, ours: Collection[Address], hint: str) -> None:
@@ -262,11 +311,14 @@ def _expand(value: str) -> str:
 
 
 def _held_sockets() -> set[str]:
-    """The inodes of the sockets that the backend's container inherited; its monitor has them."""
+    """The inodes of the sockets that the monitors of the instances' containers inherited."""
     inspect = ["podman", "container", "inspect", "--format={{.State.ConmonPid}}"]
-    pid = process.run([*inspect, BACKEND.removesuffix(".service")], check=False).stdout.strip()
+    names = [container_of(unit) for unit in find_instances()]
+    # Those that are there are shown, also where another one is not.
+    pids = process.run([*inspect, *names], check=False).stdout.split()
     found = set()
-    with contextlib.suppress(OSError):
-        for path in Path(f"/proc/{pid}/fd").iterdir() if pid.isdigit() else ():
-            found.add(str(path.readlink()).removeprefix("socket:[").removesuffix("]"))
+    for pid in filter(str.isdigit, pids):
+        with contextlib.suppress(OSError):
+            for path in Path(f"/proc/{pid}/fd").iterdir():
+                found.add(str(path.readlink()).removeprefix("socket:[").removesuffix("]"))
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deploy import process
 from deploy.errors import DeployError, ExitCode
-from deploy.stack.services import find_services
+from deploy.stack.services import file_of, find_services
 
 _FOLDERS = (
     "/etc/systemd/user-generators",
@@ -49,7 +49,7 @@ def refuse_rejected() -> None:
 
 def explain_rejected(unit: str) -> str:
     """Why Quadlet made no unit of a file, in its own words."""
-    container = f"{unit.removesuffix('.service')}.container"
+    container = file_of(unit)
     return f"{REJECTED} {container}: {_reason(container)}"
 
 

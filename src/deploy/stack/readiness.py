@@ -30,11 +30,18 @@ class Observer(Protocol):
 
 
 class Stack:
-    """The real observer."""
+    """The real observer.
+
+    Args:
+        unit: The instance that it looks at.
+    """
+
+    def __init__(self, unit: str = BACKEND) -> None:
+        self._unit = unit
 
     def readiness(self) -> Readiness:
-        """As the backend answers."""
-        return status.check()
+        """As the instance answers."""
+        return status.check(self._unit)
 
     def state(self, unit: str) -> UnitState:
         """As systemd shows it."""
@@ -56,39 +63,59 @@ def wait(observer: Observer | None = None, clock: startup.Clock | None = None) -
         DeployError: A unit that it needs failed for good, or nothing new happened for a quarter of
             an hour; the message is the reason that the backend gives.
     """
-    observer = observer or Stack()
+    with progress.step("Waiting until the backend is ready") as step:
+        return wait_instance(BACKEND, step, observer, clock)
+
+
+def wait_instance(
+    instance: str,
+    step: progress.Step,
+    observer: Observer | None = None,
+    clock: startup.Clock | None = None,
+) -> str:
+    """Wait until an instance can serve; returns the public URL.
+
+    Args:
+        instance: Its service.
+        step: Where the notes go.
+        observer: Where to look; the real stack when None.
+        clock: The time; the machine's own when None.
+
+    Raises:
+        DeployError: As `wait`.
+    """
+    observer = observer or Stack(instance)
     clock = clock or startup.Clock()
     seen: set[object] = set()
     attempt: UnitState | None = None
     new_at = clock.now()
-    with progress.step("Waiting until the backend is ready") as step:
-        while True:
-            now = observer.readiness()
-            if now.ready and now.url:
-                return now.url
-            step.note(now.reason)
-            states = {unit: observer.state(unit) for unit in (BACKEND, DB)}
-            for unit, state in states.items():
-                # The database may be another one, and its unit stopped on purpose.
-                given_up = {"failed", "inactive"} if unit == BACKEND else {"failed"}
-                if state.active in given_up and not state.has_job:
-                    code = ExitCode.CONFIG if startup.is_final(state) else ExitCode.UNAVAILABLE
-                    message = f"is not ready: {observer.describe(unit, state)}"
-                    raise _error(message, unit, code)
-            # A crash loop repeats itself, except for the number of its restarts.
-            up = states[BACKEND].active == "active"
-            observed = (*(state.active for state in states.values()), up and now.reason)
-            if observed not in seen:
-                seen.add(observed)
-                new_at = clock.now()
-            # systemd bounds a single attempt to start; a loop of them ends between two.
-            last, attempt = attempt, states[BACKEND]
-            within = attempt == last and attempt.active == "activating"
-            if clock.now() - new_at > startup.PATIENCE_S and not within:
-                minutes = f"{startup.PATIENCE_S / 60:.0f} minutes"
-                message = f"is still not ready after {minutes}: {now.reason}"
-                raise _error(message, BACKEND, ExitCode.UNAVAILABLE)
-            clock.sleep(_POLL_S)
+    while True:
+        now = observer.readiness()
+        if now.ready and now.url:
+            return now.url
+        step.note(now.reason)
+        states = {unit: observer.state(unit) for unit in (instance, DB)}
+        for unit, state in states.items():
+            # The database may be another one, and its unit stopped on purpose.
+            given_up = {"failed", "inactive"} if unit == instance else {"failed"}
+            if state.active in given_up and not state.has_job:
+                code = ExitCode.CONFIG if startup.is_final(state) else ExitCode.UNAVAILABLE
+                message = f"is not ready: {observer.describe(unit, state)}"
+                raise _error(message, unit, code)
+        # A crash loop repeats itself, except for the number of its restarts.
+        up = states[instance].active == "active"
+        observed = (*(state.active for state in states.values()), up and now.reason)
+        if observed not in seen:
+            seen.add(observed)
+            new_at = clock.now()
+        # systemd bounds a single attempt to start; a loop of them ends between two.
+        last, attempt = attempt, states[instance]
+        within = attempt == last and attempt.active == "activating"
+        if clock.now() - new_at > startup.PATIENCE_S and not within:
+            minutes = f"{startup.PATIENCE_S / 60:.0f} minutes"
+            message = f"is still not ready after {minutes}: {now.reason}"
+            raise _error(message, instance, ExitCode.UNAVAILABLE)
+        clock.sleep(_POLL_S)
 
 
 def _error(message: str, unit: str, code: ExitCode) -> DeployError:

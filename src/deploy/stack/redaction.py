@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Any
 from deploy import process
 from deploy.errors import DeployError
 from deploy.stack import definition, install, settings
-from deploy.stack.services import SOCKET, find_possible_services
+from deploy.stack.services import (
+    container_of,
+    file_of,
+    find_possible_services,
+    find_possible_sockets,
+)
 from deploy.units import keys
 from deploy.units.parser import Assignment, SourceLocation, split_words
 
@@ -207,7 +212,7 @@ def _option(word: str) -> str:
 
 
 def _find_unit_texts() -> Iterator[str]:
-    names = (SOCKET, *(each.replace(".service", ".container") for each in find_possible_services()))
+    names = (*find_possible_sockets(), *map(file_of, find_possible_services()))
     for name in names:
         for path in definition.find_files(name):
             with contextlib.suppress(OSError, UnicodeDecodeError):
@@ -217,15 +222,16 @@ def _find_unit_texts() -> Iterator[str]:
 def _find_variables() -> Iterator[Mapping[str, str]]:
     """The variables of the units, of the containers that run, and of this process."""
     for service in find_possible_services():
-        container = service.removesuffix(".service")
         named: dict[str, str] = {}
         with contextlib.suppress(DeployError):
-            found = settings.read_environment(definition.load(f"{container}.container"))
+            found = settings.read_environment(definition.load(file_of(service)))
             named = {name: value for name, (value, _) in found.items()}
         yield named
-        inspect = ["podman", "container", "inspect", "--format={{json .Config.Env}}", container]
+        inspect = ["podman", "container", "inspect", "--format={{json .Config.Env}}"]
         with contextlib.suppress(DeployError, ValueError):
-            pairs = json.loads(process.run(inspect, check=False).stdout) or ()
+            pairs = (
+                json.loads(process.run([*inspect, container_of(service)], check=False).stdout) or ()
+            )
             running = dict(str(pair).partition("=")[::2] for pair in pairs)
             # Most are of the image and of Podman, such as PATH.
             yield {
@@ -241,7 +247,7 @@ def _find_podman_secrets() -> Iterator[str]:
     names: set[str] = set()
     for service in find_possible_services():
         with contextlib.suppress(DeployError):
-            unit = definition.load(f"{service.removesuffix('.service')}.container")
+            unit = definition.load(file_of(service))
             found = unit.find_all("Container", _NAMED_SECRET)
             names |= {each.value.partition(",")[0] for each in found}
     for name in sorted(names):

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+import re
+
 from deploy.errors import DeployError
 from deploy.stack import install
 
 SOCKET = "todo-backend.socket"
+"""The public socket, from which every instance accepts."""
+MANAGEMENT = "todo-management.socket"
+"""The management socket of the first instance."""
 BACKEND = "todo-backend.service"
+"""The first instance; the only one, unless further ones are wanted."""
 DB = "todo-db.service"
 MIGRATE = "todo-migrate.service"
 AI = "todo-ai.service"
 SERVICES = (DB, MIGRATE, BACKEND)
 """What every stack runs, in the order in which it starts."""
+MAX_INSTANCES = 8
+"""More would wait for the processors of one machine, and for its database."""
+
+_INSTANCE = re.compile(r"todo-backend(?:@(\d+))?\.service")
 
 
 def find_services() -> tuple[str, ...]:
     """What the stack of this user runs: with the local model where that is installed."""
-    return (DB, MIGRATE, AI, BACKEND) if has_ai() else SERVICES
+    before = (DB, MIGRATE, AI) if has_ai() else (DB, MIGRATE)
+    return (*before, *find_instances())
+
+
+def find_instances() -> tuple[str, ...]:
+    """The services of the backend's instances, the first one first."""
+    numbers = range(2, MAX_INSTANCES + 1)
+    further = [name_instance(number) for number in numbers]
+    return (BACKEND, *(unit for unit in further if _is_installed(file_of(unit))))
+
+
+def find_sockets() -> tuple[str, ...]:
+    """The socket units: the public one, and the management socket of each instance.
+
+    The first has none where the public unit has both addresses, as before they were split.
+    """
+    units = [name_management(number_of(instance)) for instance in find_instances()]
+    return (SOCKET, *(unit for unit in units if _is_installed(unit)))
 
 
 def find_possible_services() -> tuple[str, ...]:
@@ -24,9 +51,49 @@ def find_possible_services() -> tuple[str, ...]:
     try:
         return find_services()
     except DeployError:
-        return (DB, MIGRATE, AI, BACKEND)
+        numbers = range(1, MAX_INSTANCES + 1)
+        return (DB, MIGRATE, AI, *(name_instance(number) for number in numbers))
+
+
+def find_possible_sockets() -> tuple[str, ...]:
+    """As `find_sockets`; all that a stack can have where the record of its units is damaged."""
+    try:
+        return find_sockets()
+    except DeployError:
+        numbers = range(1, MAX_INSTANCES + 1)
+        return (SOCKET, *(name_management(number) for number in numbers))
 
 
 def has_ai() -> bool:
     """Whether the local model is installed."""
-    return install.installed_text(f"{AI.removesuffix('.service')}.container") is not None
+    return _is_installed(file_of(AI))
+
+
+def name_instance(number: int) -> str:
+    """The service of an instance, by its number from 1."""
+    return BACKEND if number == 1 else f"todo-backend@{number}.service"
+
+
+def name_management(number: int) -> str:
+    """The management socket of an instance, by its number from 1."""
+    return MANAGEMENT if number == 1 else f"todo-management@{number}.socket"
+
+
+def number_of(service: str) -> int:
+    """The number of an instance; 0 for another service."""
+    match = _INSTANCE.fullmatch(service)
+    return int(match[1] or 1) if match else 0
+
+
+def container_of(service: str) -> str:
+    """The name of a service's container."""
+    return service.removesuffix(".service").replace("@", "-")
+
+
+def file_of(service: str) -> str:
+    """The name of a service's Quadlet file."""
+    return f"{service.removesuffix('.service')}.container"
+
+
+def _is_installed(unit: str) -> bool:
+    return install.installed_text(unit) is not None

@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING
 from deploy import paths, process
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import definition
-from deploy.stack.services import BACKEND, SOCKET, find_services
+from deploy.stack.services import (
+    BACKEND,
+    MANAGEMENT,
+    SOCKET,
+    container_of,
+    file_of,
+    find_services,
+    find_sockets,
+    number_of,
+)
 from deploy.stack.status import PUBLISHED_MANAGEMENT, PUBLISHED_URL
 from deploy.units.parser import split_words
 
@@ -95,7 +104,7 @@ class Settings:
 
     Attributes:
         options: The backend's variables, the shipped options first.
-        addresses: Where the socket unit listens, the public address first.
+        addresses: Where the socket units listen, the public address first.
         limits: What systemd grants each service, and what its container is made of.
     """
 
@@ -110,15 +119,11 @@ def find() -> Settings:
     Raises:
         DeployError: The units are not installed, or a file is malformed.
     """
-    backend = definition.load(_container(BACKEND))
+    backend = definition.load(file_of(BACKEND))
     return Settings(
         options=tuple(render_options(read_defaults(), read_environment(backend), _running())),
-        addresses=tuple(find_addresses(definition.load(SOCKET))),
-        limits=tuple(
-            setting
-            for service in find_services()
-            for setting in _limits(service, definition.load(_container(service)))
-        ),
+        addresses=tuple(find_addresses([definition.load(unit) for unit in find_sockets()])),
+        limits=tuple(_find_limits()),
     )
 
 
@@ -210,13 +215,35 @@ def _hide_all(value: str) -> str:
     return _HIDDEN if value and value != NOTHING else value
 
 
-def find_addresses(socket: Unit) -> Iterator[Setting]:
-    """The addresses of a socket unit, the public one first."""
-    streams = socket.find_all("Socket", "ListenStream")
-    for number, each in enumerate(streams):
-        name = ("public", "management")[number] if number < 2 else "further"  # noqa: PLR2004
-        published = os.environ.get(_PUBLISHED.get(name, ""))
-        yield Setting(SOCKET, name, each.value, str(each.place), published=published)
+def find_addresses(sockets: Iterable[Unit]) -> Iterator[Setting]:
+    """The addresses of the socket units, the public one first.
+
+    Args:
+        sockets: The public one first. By itself, it also has the management address.
+    """
+    units = list(sockets)
+    for unit in units:
+        for number, each in enumerate(unit.find_all("Socket", "ListenStream")):
+            if unit.name != SOCKET:
+                name = "further" if number else "management"
+            else:
+                second = "management" if len(units) == 1 else "further"
+                name = ("public", second)[number] if number < 2 else "further"  # noqa: PLR2004
+            # Only the addresses of the first instance are published from a lab.
+            first = unit.name in {SOCKET, MANAGEMENT}
+            published = os.environ.get(_PUBLISHED.get(name, "")) if first else None
+            yield Setting(unit.name, name, each.value, str(each.place), published=published)
+
+
+def _find_limits() -> Iterator[Setting]:
+    """Those of every service; of further instances only what differs from the first one."""
+    first: set[tuple[str, str]] = set()
+    for service in find_services():
+        for setting in _limits(service, definition.load(file_of(service))):
+            if service == BACKEND:
+                first.add((setting.name, setting.value))
+            if number_of(service) < 2 or (setting.name, setting.value) not in first:  # noqa: PLR2004
+                yield setting
 
 
 def _limits(service: str, unit: Unit) -> Iterator[Setting]:
@@ -244,16 +271,11 @@ def _variables(assignment: Assignment) -> Iterable[str]:
 
 
 def _running() -> dict[str, str] | None:
-    name = BACKEND.removesuffix(".service")
-    inspect = ["podman", "container", "inspect", "--format={{json .Config.Env}}", name]
-    inspected = process.run(inspect, check=False)
+    inspect = ["podman", "container", "inspect", "--format={{json .Config.Env}}"]
+    inspected = process.run([*inspect, container_of(BACKEND)], check=False)
     if inspected.returncode != 0:
         return None
     with contextlib.suppress(ValueError):
         pairs = [str(pair).partition("=") for pair in json.loads(inspected.stdout) or ()]
         return {key: value for key, _, value in pairs}
     return None
-
-
-def _container(service: str) -> str:
-    return f"{service.removesuffix('.service')}.container"

@@ -16,7 +16,13 @@ from deploy import command_hints
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import journal, systemd
 from deploy.stack.exits import ExitStatus
-from deploy.stack.services import BACKEND, MIGRATE, SOCKET, find_services
+from deploy.stack.services import (
+    MIGRATE,
+    find_instances,
+    find_services,
+    find_sockets,
+    number_of,
+)
 
 if TYPE_CHECKING:
     from deploy.progress import Step
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 900.0
 """For so long nothing new may happen: far beyond ten times what any step takes."""
+
+MAX_RESTARTS = 10
+"""How often one of several instances may fail before it is given up: it has no start limit."""
 
 NEWER_SCHEMA = 65
 """Exit code of the migration where the backend would wait in vain for its schema."""
@@ -44,7 +53,7 @@ class StartState(enum.Enum):
     FAILED = enum.auto()
     """systemd gave up."""
     LOOPING = enum.auto()
-    """systemd still tries, for a quarter of an hour and in vain."""
+    """systemd still tries, in vain: for a quarter of an hour, or too often."""
     STUCK = enum.auto()
     """Its job waits for another unit, for a quarter of an hour."""
 
@@ -54,16 +63,20 @@ class StartMonitor:
 
     Args:
         before: The unit's invocation before its job was queued; its end is not of this start.
+        most: How many restarts a unit without a start limit may have; None for any number.
 
     Attributes:
         failed: The invocation that failed last; empty when none did.
         restarts: How often systemd started the unit again since the first observation.
+        within: The time that these took, where there were not too many of them.
     """
 
-    def __init__(self, before: str = "") -> None:
+    def __init__(self, before: str = "", most: int | None = None) -> None:
         self._before = before
+        self._most = most
         self.failed = ""
         self.restarts = 0
+        self.within = ""
         self._last: UnitState | None = None
         self._changed_at = 0.0
         self._looping_since: float | None = None
@@ -84,7 +97,10 @@ class StartMonitor:
             self.failed = last.invocation
             self._looping_since = at if self._looping_since is None else self._looping_since
             # Only between two attempts: the last one may take as long as the first.
+            if self._most is not None and self.restarts >= self._most:
+                return StartState.LOOPING
             if at - self._looping_since > PATIENCE_S:
+                self.within = f" in {PATIENCE_S / 60:.0f} minutes"
                 return StartState.LOOPING
         if now.has_job or now.active in {"activating", "deactivating", "reloading"}:
             stuck = is_queued(now) and at - self._changed_at > PATIENCE_S
@@ -149,11 +165,18 @@ def run_job(verb: str, unit: str, step: Step) -> None:
     """
     before = systemd.state(unit).invocation
     systemd.systemctl(verb, "--no-block", unit)
-    wait_started(unit, step, Systemd(), before=before)
+    most = MAX_RESTARTS if number_of(unit) and len(find_instances()) > 1 else None
+    wait_started(unit, step, Systemd(), before=before, most=most)
 
 
 def wait_started(
-    unit: str, step: Step, observer: Observer, *, before: str = "", clock: Clock | None = None
+    unit: str,
+    step: Step,
+    observer: Observer,
+    *,
+    before: str = "",
+    most: int | None = None,
+    clock: Clock | None = None,
 ) -> None:
     """Wait until a unit that has a job is up, and note meanwhile what happens.
 
@@ -162,13 +185,14 @@ def wait_started(
         step: Where the notes go.
         observer: Where to look.
         before: The unit's invocation before its job was queued.
+        most: As for `StartMonitor`.
         clock: The time; the machine's own when None.
 
     Raises:
         DeployError: systemd gave up, or nothing new happened for a quarter of an hour.
     """
     clock = clock or Clock()
-    watch = StartMonitor(before)
+    watch = StartMonitor(before, most)
     noted_at = float("-inf")
     while True:
         now = observer.state(unit)
@@ -176,7 +200,7 @@ def wait_started(
         end = observer.find_end(replaced) if replaced else None
         if replaced and end and end.status in FINAL:
             raise _error(unit, end, observer.last_line(unit, replaced), "")
-        if unit == BACKEND and now.active != "active":
+        if number_of(unit) and now.active != "active":
             _refuse_newer_schema(observer)
         behind = is_queued(now) and _is_another_changing(unit, observer)
         verdict = watch.judge(now, clock.now(), behind=behind)
@@ -193,7 +217,7 @@ def wait_started(
 
 def _is_another_changing(unit: str, observer: Observer) -> bool:
     """Whether systemd starts or stops another unit, for which it has a timeout."""
-    others = [observer.state(each) for each in (SOCKET, *find_services()) if each != unit]
+    others = [observer.state(each) for each in (*find_sockets(), *find_services()) if each != unit]
     return any(
         other.active in {"activating", "deactivating"} and not other.sub.startswith("auto-restart")
         for other in others
@@ -261,8 +285,8 @@ def _explain(
     addition = ""
     if verdict is StartState.LOOPING:
         addition = (
-            f", {watch.restarts} restarts in {PATIENCE_S / 60:.0f} minutes; systemd still tries, "
-            f"and {command_hints.build('down')} stops it"
+            f", {watch.restarts} restarts{watch.within}; systemd still tries, and "
+            f"{command_hints.build('down')} stops it"
         )
     elif watch.restarts:
         restarts = f"{watch.restarts} restart{'' if watch.restarts == 1 else 's'}"

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 from deploy import command_hints
 from deploy.errors import DeployError
 from deploy.stack import install, journal, management, ports, startup, systemd
-from deploy.stack.services import BACKEND, DB, SOCKET
+from deploy.stack.services import BACKEND, DB, SOCKET, find_instances, number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from deploy.stack.addresses import Address
 
 PUBLISHED_URL = "BUILD_PUBLISHED_URL"
@@ -23,6 +21,7 @@ PUBLISHED_URL = "BUILD_PUBLISHED_URL"
 PUBLISHED_MANAGEMENT = "BUILD_PUBLISHED_MANAGEMENT"
 """The same for the address of health and metrics."""
 
+_ACCEPTING = b"\ntodo_accepting 1.0\n"
 READY, NOT_READY, STOPPED, ABSENT = "ready", "not ready", "stopped", "not installed"
 UNKNOWN = "unknown"
 
@@ -48,11 +47,15 @@ class Readiness:
     answers: bool = False
 
 
-def check() -> Readiness:
-    """Ask systemd, and the backend where that does not start it."""
+def check(unit: str = BACKEND) -> Readiness:
+    """Ask systemd, and an instance of the backend where that does not start it.
+
+    Args:
+        unit: The instance.
+    """
     addresses = ports.loaded() if systemd.is_active(SOCKET) else []
-    backend = systemd.state(BACKEND)
-    reason = describe(BACKEND, backend)
+    backend = systemd.state(unit)
+    reason = describe(unit, backend)
     if not addresses and {backend.active, systemd.state(SOCKET).active} == {"inactive"}:
         state = STOPPED if install.is_installed() else ABSENT
         reason = f"{command_hints.build('up')} starts it"
@@ -64,26 +67,61 @@ def check() -> Readiness:
     answers = False
     # Asking a backend that is down would start it: that is what a socket unit is for.
     if not reason:
-        reason, answers = _ask(addresses[0])
+        reason, answers = _find_problem(unit, addresses[0])
     database = describe(DB, systemd.state(DB)) if reason else ""
     reason = f"{reason}; {database}" if database else reason
     state = NOT_READY if reason else READY
-    management_url = _management_url(addresses)
-    return Readiness(url, not reason, reason, management_url, state, answers=answers)
+    return Readiness(url, not reason, reason, find_management(unit), state, answers=answers)
 
 
-def find_management() -> str | None:
-    """Where health and metrics are, or None when no address leads there."""
-    return _management_url(ports.loaded())
+def check_all() -> tuple[Readiness, dict[str, Readiness]]:
+    """The readiness of the stack, and of each instance; the stack serves while one of them does."""
+    instances = {unit: check(unit) for unit in _find_instances()}
+    first = instances[BACKEND]
+    now = next((each for each in instances.values() if each.ready), first)
+    return dataclasses.replace(now, management=first.management), instances
 
 
-def _management_url(addresses: Sequence[Address]) -> str | None:
-    """Where the reader finds health and metrics: in a lab, only through a published port."""
-    if PUBLISHED_MANAGEMENT in os.environ:
+def find_management(unit: str = BACKEND) -> str | None:
+    """Where the reader finds health and metrics of an instance, or None where no address leads.
+
+    In a lab, only those of the first one are published.
+    """
+    if unit == BACKEND and PUBLISHED_MANAGEMENT in os.environ:
         return os.environ[PUBLISHED_MANAGEMENT]
-    if command_hints.in_lab() or len(addresses) < 2:  # noqa: PLR2004 - the second one
-        return None
-    return addresses[1].url
+    address = None if command_hints.in_lab() else ports.find_management(number_of(unit))
+    return address.url if address else None
+
+
+def find_trouble(state: systemd.UnitState, instance: Readiness) -> str:
+    """What is wrong with one of several instances that runs; the verdict is about all of them."""
+    if len(_find_instances()) == 1 or state.active != "active":
+        return ""
+    if state.restarts and not instance.reason:
+        return f"restarted {state.restarts} time{'' if state.restarts == 1 else 's'}"
+    return instance.reason
+
+
+def _find_instances() -> tuple[str, ...]:
+    """The instances; only the first where the record of the units is damaged."""
+    try:
+        return find_instances()
+    except DeployError:
+        return (BACKEND,)
+
+
+def _find_problem(unit: str, public: Address) -> tuple[str, bool]:
+    """Why an instance does not serve, empty when it does; and whether it answered at all."""
+    if len(_find_instances()) == 1:
+        return _ask(public)
+    # At the public address any of them answers.
+    address = ports.find_management(number_of(unit))
+    if address is None:
+        return f"{unit} has no management socket", False
+    reason, answers = _ask(address)
+    if reason or _ACCEPTING in management.get(address, "/metrics")[1]:
+        return reason, answers
+    return f"{unit} does not accept connections yet", True
 
 
 def describe(unit: str, state: systemd.UnitState) -> str:

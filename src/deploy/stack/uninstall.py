@@ -14,7 +14,7 @@ from deploy.host.volumes import Volume, describe, measure
 from deploy.image import build
 from deploy.stack import install, lifecycle, systemd
 from deploy.stack.lifecycle import SECRET, VOLUMES
-from deploy.stack.services import SOCKET
+from deploy.stack.services import find_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,7 +63,7 @@ def remove(*, volumes: bool) -> list[Path]:
     removed: list[Path] = []
     if install.is_installed():
         lifecycle.stop()
-        systemd.systemctl("disable", "--quiet", SOCKET, check=False)
+        systemd.systemctl("disable", "--quiet", *find_sockets(), check=False)
         removed = install.uninstall()
         systemd.systemctl("daemon-reload")
     if volumes:

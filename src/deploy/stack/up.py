@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from deploy.host import packages
 from deploy.image import build as image_build
 from deploy.image import reproducible
-from deploy.stack import lifecycle, local_model
+from deploy.stack import instances, lifecycle, local_model
 from deploy.stack.local_model import UNCHANGED, Request
 from deploy.units import spec
 from deploy.units.loader import load_contract
@@ -42,12 +42,14 @@ def install(
     *,
     port: int | None = None,
     ai: Request = UNCHANGED,
+    number: int | None = None,
     assume_yes: bool = False,
 ) -> set[str]:
     """Everything that `systemctl --user start todo-backend` needs; names what changed."""
     lifecycle.check_port(port, moving=False)
+    instances.check(number)
     _provide(options, ai, assume_yes=assume_yes)
-    changed = {*lifecycle.prepare(ai).files, *lifecycle.set_port(port)}
+    changed = {*lifecycle.prepare(ai, number).files, *lifecycle.set_port(port)}
     if ai.wanted is False:
         local_model.remove()
     return changed
@@ -58,16 +60,25 @@ def up(
     *,
     port: int | None = None,
     ai: Request = UNCHANGED,
+    number: int | None = None,
     assume_yes: bool = False,
 ) -> str:
     """Install, start, and wait until the backend is ready; returns its URL.
+
+    Args:
+        options: How the images are built.
+        port: Another public port; None keeps the present one.
+        ai: What is wanted of the local model.
+        number: How many instances of the backend; None for as many as are installed.
+        assume_yes: Install missing Debian packages without asking.
 
     Raises:
         DeployError: Something did not start. Where that is the model server, the backend serves.
     """
     lifecycle.check_port(port, moving=True)
+    instances.check(number)
     _provide(options, ai, assume_yes=assume_yes)
-    url = lifecycle.start(lifecycle.prepare(ai), port=port)
+    url = lifecycle.start(lifecycle.prepare(ai, number), port=port)
     if ai.applies():
         local_model.start()
     elif ai.wanted is False:

@@ -133,6 +133,7 @@ _SERVICE: tuple[_Row, ...] = (
         "oneshot: the migration is a container that stays afterwards",
     ),
     ("RemainAfterExit", values.boolean, _LIKE, _LIKE, "with Type=oneshot"),
+    ("Sockets", values.words, _LIKE, _LIKE, "the program listens itself"),
     ("Restart", _POLICY, _YES, _YES, "restartPolicy"),
     ("RestartSec", values.seconds, _NO, _LIKE, "Podman: at once; Kubernetes backs off"),
     ("RestartSteps", values.number, _NO, _LIKE, "Podman: at once; Kubernetes backs off"),
@@ -152,6 +153,7 @@ _SERVICE: tuple[_Row, ...] = (
 )  # fmt: skip
 _SOCKET: tuple[_Row, ...] = (
     ("ListenStream", values.text, _LIKE, _LIKE, "containerPort; --publish, and a Service"),
+    ("FileDescriptorName", values.one_of("public", "management"), _NO, _NO, "nothing is inherited"),
     ("Service", values.text, _YES, _YES, "the container that listens"),
     ("Backlog", values.number, _LIKE, _LIKE, "the program's own backlog"),
     ("NoDelay", values.boolean, _LIKE, _LIKE, "set by the program"),

@@ -24,14 +24,21 @@ AI_UNITS = ("todo-ai-socket.volume", "todo-ai.container", "todo-model.volume")
 """The units of the local model, which only some want."""
 AI_DROPIN = "todo-backend.container.d/40-ai.conf"
 """What connects the backend to it, below the folder of the optional drop-ins."""
+INSTANCES_UNITS = ("todo-instances.volume",)
+"""The units that only several instances of the backend need."""
+INSTANCES_DROPIN = "todo-backend.container.d/30-instances.conf"
+"""What each of them adds to the unit, below the folder of the optional drop-ins."""
 
 
-def load_units(folder: Path = paths.QUADLET, *, ai: bool = False) -> tuple[Unit, ...]:
+def load_units(
+    folder: Path = paths.QUADLET, *, ai: bool = False, instances: bool = False
+) -> tuple[Unit, ...]:
     """Every unit of a folder with its drop-ins (`NAME.d/*.conf`), sorted by name.
 
     Args:
         folder: Where they are.
         ai: Whether the units of the local model are part of it, and its drop-in.
+        instances: The same for several instances of the backend.
 
     Raises:
         DeployError: A file is malformed, the folder has no units, or something below it is neither
@@ -45,16 +52,14 @@ def load_units(folder: Path = paths.QUADLET, *, ai: bool = False) -> tuple[Unit,
     if not files:
         message = f"{folder} holds no units"
         raise DeployError(message, hint="restore it: git checkout quadlet", code=ExitCode.DATA)
-    wanted = [path for path in files if ai or path.name not in AI_UNITS]
-    added = _read_ai_dropin(folder) if ai else {}
+    left_out = {*(() if ai else AI_UNITS), *(() if instances else INSTANCES_UNITS)}
+    wanted = [path for path in files if path.name not in left_out]
+    added: dict[str, list[tuple[str, str]]] = {}
+    for name in [INSTANCES_DROPIN] * instances + [AI_DROPIN] * ai:
+        path = folder / _OPTIONAL / name
+        shown = f"{folder.name}/{path.relative_to(folder)}"
+        added.setdefault(path.parent.name, []).append((shown, _read(path)))
     return tuple(_merge(_load(path), added.get(f"{path.name}.d", ())) for path in wanted)
-
-
-def _read_ai_dropin(folder: Path) -> dict[str, list[tuple[str, str]]]:
-    """The drop-in of the local model: folder of drop-ins -> name and text of each."""
-    path = folder / _OPTIONAL / AI_DROPIN
-    name = f"{folder.name}/{path.relative_to(folder)}"
-    return {path.parent.name: [(name, _read(path))]}
 
 
 def load_contract(folder: Path = paths.QUADLET, *, ai: bool = False) -> Contract:

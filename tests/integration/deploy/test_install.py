@@ -8,6 +8,7 @@ import pytest
 
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import install
+from deploy.stack.install import Link
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +94,39 @@ def test_a_dropin_folder_of_ours_goes_with_its_last_file(home: Path) -> None:
     install.install(UNITS)
     install.uninstall()
     assert not (home / "config/systemd/user/a.socket.d").exists()
+
+
+LINKS: dict[str, str | Link] = {
+    **UNITS,
+    "a@.container": "[Container]\nImage=a\n",
+    "a@2.container": Link("a@.container"),
+    "a@.container.d": Link("a.container.d"),
+}
+
+
+def test_a_link_comes_and_goes_with_the_units(home: Path) -> None:
+    folder = home / "config/containers/systemd"
+    assert install.install(LINKS) == set(LINKS)
+    assert (folder / "a@2.container").readlink().name == "a@.container"
+    assert install.installed_text("a@2.container") == LINKS["a@.container"]
+    assert install.install(LINKS) == set()
+    assert install.install(UNITS) == set(LINKS) - set(UNITS)
+    assert files(folder) == {"a.container"}
+    assert not (folder / "a@.container.d").is_symlink()
+
+
+def test_a_link_does_not_lead_to_what_somebody_else_put_there(home: Path) -> None:
+    folder = home / "config/containers/systemd/a@.container.d"
+    folder.mkdir(parents=True)
+    with pytest.raises(DeployError, match=r"a@\.container\.d was not installed by build\.py"):
+        install.install(LINKS)
+    folder.rmdir()
+    install.install(LINKS)
+    folder.unlink()
+    folder.symlink_to("mine")
+    with pytest.raises(DeployError, match="was edited"):
+        install.uninstall()
+    assert folder.is_symlink()
 
 
 def test_a_damaged_record_is_one_error(home: Path) -> None:

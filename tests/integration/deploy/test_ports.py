@@ -9,7 +9,7 @@ import pytest
 
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import addresses, definition, install, ports
-from deploy.stack.services import SOCKET
+from deploy.stack.services import MANAGEMENT, SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,25 +48,25 @@ def write_drop_in(name: str, text: str) -> None:
 
 def test_a_taken_port_is_refused_with_the_switch_that_chooses_another(taken: int) -> None:
     with pytest.raises(DeployError, match=f"port {taken} on 127.0.0.1 is taken") as caught:
-        ports.check(taken, management=9000)
+        ports.check(taken, management={9000})
     assert "--port N" in caught.value.hint
     assert caught.value.code == ExitCode.CONFIG
 
 
 def test_a_port_of_the_stack_itself_is_not_taken(taken: int) -> None:
-    ports.check(taken, management=9000, ours={at(f"127.0.0.1:{taken}")})
+    ports.check(taken, management={9000}, ours={at(f"127.0.0.1:{taken}")})
 
 
 def test_the_management_port_is_refused() -> None:
-    with pytest.raises(DeployError, match="port 9000 is the management port"):
-        ports.check(9000, management=9000)
+    with pytest.raises(DeployError, match="port 9000 is a management port"):
+        ports.check(9000, management={9000, 9001})
 
 
 def test_a_taken_management_port_is_changed_elsewhere_than_by_the_switch(taken: int) -> None:
     with pytest.raises(DeployError) as caught:
         ports.check_defined([at(FREE), at(f"127.0.0.1:{taken}")], ours=())
     assert "--port" not in caught.value.hint
-    assert f"{SOCKET}.d/60-addresses.conf" in caught.value.hint
+    assert f"{MANAGEMENT}.d/60-address.conf" in caught.value.hint
 
 
 def test_an_address_that_occurs_twice_is_refused() -> None:
@@ -225,7 +225,23 @@ def test_a_drop_in_that_would_win_over_the_switch_is_named() -> None:
 
 
 def test_the_dropin_of_the_switch_keeps_the_management_address() -> None:
-    install.install({SOCKET: install.shipped()[SOCKET], ports.DROPIN: ports.render_dropin(18000)})
-    public, management = ports.defined()
-    assert public == at("127.0.0.1:18000")
-    assert ports.management_port([public, management]) == ports.shipped_management_port()
+    shipped = install.shipped()
+    units = {name: shipped[name] for name in (SOCKET, MANAGEMENT)}
+    install.install({**units, ports.DROPIN: ports.render_dropin(18000)})
+    assert ports.defined() == [at("127.0.0.1:18000"), at("127.0.0.1:9000")]
+    assert ports.find_management_ports() == {9000}
+
+
+def test_the_dropin_of_a_version_with_one_unit_for_both_addresses_is_written_anew() -> None:
+    former = "[Socket]\nListenStream=\nListenStream=127.0.0.1:18000\nListenStream=127.0.0.1:9000\n"
+    install.install({SOCKET: "[Socket]\n", ports.DROPIN: former})
+    assert ports.find_dropin() == ports.render_dropin(18000)
+
+
+def test_without_a_unit_of_its_own_the_management_address_is_the_second_one() -> None:
+    install.install({SOCKET: "[Socket]\nListenStream=127.0.0.1:1\nListenStream=127.0.0.1:2\n"})
+    assert ports.find_management_ports() == {2}
+
+
+def test_the_management_ports_are_known_before_the_installation() -> None:
+    assert ports.find_management_ports() == {9000}

@@ -80,11 +80,12 @@ HARDENING = {
 # What says how it works; without it, nothing is less safe.
 WORKING = {
     "After", "Backlog", "ContainerName", "DefaultDependencies", "Description", "Entrypoint",
-    "Environment", "Exec", "ExecStopPost", "GroupAdd", "HealthInterval", "HealthRetries",
-    "HealthTimeout", "Image", "ListenStream",
+    "Environment", "Exec", "ExecStopPost", "FileDescriptorName", "GroupAdd", "HealthInterval",
+    "HealthRetries", "HealthTimeout", "Image", "ListenStream",
     "LogDriver", "NoDelay", "Notify", "PidsLimit", "RemainAfterExit", "Requires",
-    "RestartPreventExitStatus", "RestartSec", "Secret", "Service", "StopSignal", "StopTimeout",
-    "TimeoutStopSec", "Tmpfs", "Type", "Ulimit", "Volume", "VolumeName", "WantedBy", "Wants",
+    "RestartPreventExitStatus", "RestartSec", "Secret", "Service", "Sockets", "StopSignal",
+    "StopTimeout", "TimeoutStopSec", "Tmpfs", "Type", "Ulimit", "Volume", "VolumeName", "WantedBy",
+    "Wants",
 }  # fmt: skip
 
 FLAGS = ("nosuid", "nodev", "noexec")
@@ -107,13 +108,15 @@ def test_the_projects_own_units_are_clean() -> None:
 
 def test_a_drop_in_is_held_against_the_rules_as_well() -> None:
     found = audit_rules.audit_variants(SHIPPED, load_variants())
+    network = ("OWN-NETWORK", "Network=pasta reaches beyond this machine")
+    expected = {
+        "30-instances": ("CIS-5.15", "StartLimitIntervalSec=0 is no limit"),
+        "50-network": network,
+        "60-ai-endpoint": network,
+    }
     assert [(each.rule, each.file, each.message) for each in found] == [
-        (
-            "OWN-NETWORK",
-            f"quadlet/dropins/todo-backend.container.d/{name}.conf",
-            "Network=pasta reaches beyond this machine",
-        )
-        for name in ("50-network", "60-ai-endpoint")
+        (rule, f"quadlet/dropins/todo-backend.container.d/{name}.conf", message)
+        for name, (rule, message) in expected.items()
     ]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy import command_hints, process
+from deploy.cli.up import Up
 from deploy.errors import DeployError, ExitCode
 from deploy.host import probe
 from deploy.image import build
@@ -73,6 +74,15 @@ def test_up_runs_in_the_lab_that_is_there(started: list[FakeLab]) -> None:
         "BUILD_PUBLISHED_URL=http://127.0.0.1:8123",
         "BUILD_PUBLISHED_MANAGEMENT=http://127.0.0.1:9007",
     ]
+
+
+def test_the_number_of_instances_reaches_the_lab(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started.append(FakeLab({8000: 8000}))
+    monkeypatch.setattr(in_lab, "find", lambda **_: HERE)
+    assert Up.start(["build.py up", "--instances=3"]) == 0
+    assert started[0].ran[0][5] == "--instances=3"
 
 
 def test_up_starts_a_lab_and_publishes_both_ports(started: list[FakeLab]) -> None:

@@ -164,3 +164,28 @@ def test_what_podman_passes_on_twice_is_shown_once_and_alike_requests_each() -> 
     )
 
     assert list(lines) == [migrated, request, request, migrated]
+
+
+def test_a_line_of_a_further_instance_names_it() -> None:
+    assert parse("x", "todo-backend-2").unit == "backend@2"
+
+
+def test_the_log_of_the_backend_is_that_of_all_instances_and_one_can_be_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commands: list[Sequence[str]] = []
+
+    def follow(argv: Sequence[str]) -> Generator[str, None, None]:
+        commands.append(argv)
+        yield from ()
+
+    monkeypatch.setattr(process, "follow", follow)
+    for unit in ("backend", "backend@2", "db"):
+        assert list(logs.read(Query(units=(unit,)), follow=False)) == []
+    first, second = "CONTAINER_NAME=todo-backend", "CONTAINER_NAME=todo-backend-2"
+    assert [(first in each, second in each) for each in commands] == [
+        (True, True),
+        (False, True),
+        (False, False),
+    ]
+    assert "USER_UNIT=todo-backend@2.service" in commands[1]

@@ -11,9 +11,9 @@ import pytest
 
 from deploy import process
 from deploy.errors import DeployError
-from deploy.stack import drift, install, management, overview, ports, status
+from deploy.stack import drift, install, instances, management, overview, ports, status
 from deploy.stack.addresses import parse
-from deploy.stack.services import BACKEND, DB, SOCKET
+from deploy.stack.services import BACKEND, DB, MANAGEMENT, SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -47,10 +47,12 @@ class FakeMachine:
     Attributes:
         failing: Programs that cannot be run.
         image: What Podman prints of an image.
+        states: What systemd prints of the units.
     """
 
     def __init__(self) -> None:
         self.failing: set[str] = set()
+        self.states = STATES
         labels = {
             "org.opencontainers.image.version": "0.1.0",
             "org.opencontainers.image.revision": "",
@@ -63,7 +65,7 @@ class FakeMachine:
             raise DeployError(f"{argv[0]} does not answer", hint="try again")
         said = ""
         if argv[:3] == ["systemctl", "--user", "show"] and "--timestamp=unix" in argv:
-            said = STATES
+            said = self.states
         elif argv[:3] == ["podman", "container", "inspect"] and "Health" in argv[3]:
             said = "todo-backend\thealthy\tabc\tlocalhost/todo-backend:latest\n"
         elif argv[:3] == ["podman", "image", "inspect"]:
@@ -98,8 +100,9 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeMachine:
     monkeypatch.setattr(drift, "find_outdated", dict)
     monkeypatch.setattr(drift, "find_unread", lambda: {BACKEND: "its files changed"})
     ready = status.Readiness("http://a", ready=True, reason="", state="ready", answers=True)
-    monkeypatch.setattr(status, "check", lambda: ready)
-    monkeypatch.setattr(ports, "loaded", lambda: [parse("127.0.0.1:1"), parse("127.0.0.1:2")])
+    monkeypatch.setattr(status, "check", lambda _unit: ready)
+    ports_of = {SOCKET: 1, MANAGEMENT: 2, "todo-management@2.socket": 3}
+    monkeypatch.setattr(ports, "loaded", lambda unit=SOCKET: [parse(f"127.0.0.1:{ports_of[unit]}")])
     monkeypatch.setattr(management, "fetch_figures", lambda address: f"figures of {address.text}")
     install.install(install.shipped())
     return machine
@@ -109,7 +112,7 @@ def test_units_have_state_health_and_the_time_of_their_state(machine: FakeMachin
     assert machine.failing == set()
     units = {unit.unit: unit for unit in overview.find().units}
 
-    assert list(units) == [SOCKET, DB, "todo-migrate.service", BACKEND]
+    assert list(units) == [SOCKET, MANAGEMENT, DB, "todo-migrate.service", BACKEND]
     assert units[SOCKET].since == "2026-11-30T03:30:28+00:00"
     assert (units[DB].active, units[DB].restarts) == ("failed", 3)
     assert units[DB].cause == "exit code 78: an option is missing, unknown or invalid"
@@ -199,7 +202,7 @@ def test_a_backend_that_does_not_answer_gets_no_further_request(
 ) -> None:
     # A connection would start it where it is down, and wait where it hangs.
     down = status.Readiness("http://a", ready=False, reason="todo-backend.service is failed")
-    monkeypatch.setattr(status, "check", lambda: down)
+    monkeypatch.setattr(status, "check", lambda _unit: down)
     monkeypatch.setattr(management, "fetch_figures", lambda _address: pytest.fail("a request"))
 
     assert machine.failing == set()
@@ -214,12 +217,13 @@ def test_a_broken_file_or_record_is_one_reason(machine: FakeMachine, tmp_path: P
 
     assert "installed.json is damaged" in found.unknown["units"]
     assert [unit.unit for unit in found.units] == [SOCKET]
+    assert found.ready
 
 
 def test_where_systemd_does_not_answer_the_verdict_says_so(
     machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail() -> status.Readiness:
+    def fail(_unit: str) -> status.Readiness:
         raise DeployError("systemctl failed with exit code 1: Failed to connect to bus")
 
     assert machine.failing == set()
@@ -227,3 +231,26 @@ def test_where_systemd_does_not_answer_the_verdict_says_so(
     found = overview.find()
     assert (found.state, found.ready) == ("unknown", False)
     assert "Failed to connect to bus" in found.reason
+
+
+def test_each_instance_has_its_figures_and_its_trouble(
+    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert machine.failing == set()
+    second = "todo-backend@2.service"
+    install.install({**install.shipped(), **instances.find_units(2)})
+    loops = status.Readiness("http://a", ready=False, reason=f"{BACKEND} is activating")
+    serves = status.Readiness("http://a", ready=True, reason="", state="ready", answers=True)
+    checked = {BACKEND: loops, second: serves}
+    monkeypatch.setattr(status, "check", checked.__getitem__)
+    again = STATES + f"\nId={second}\nActiveState=active\nSubState=running\nNRestarts=2\n"
+    monkeypatch.setattr(machine, "states", again)
+    found = overview.find()
+
+    assert found.ready
+    assert [(each.unit, each.figures, each.unknown) for each in found.instances] == [
+        (BACKEND, None, loops.reason),
+        (second, "figures of 127.0.0.1:3", None),
+    ]
+    units = {unit.unit: unit for unit in found.units}
+    assert units[second].cause == "restarted 2 times"

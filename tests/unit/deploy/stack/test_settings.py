@@ -8,6 +8,7 @@ import pytest
 
 from deploy.cli.config import render
 from deploy.stack import settings, status
+from deploy.stack.services import MANAGEMENT, SOCKET
 from deploy.units.parser import parse_unit
 from todo.config.settings import PREFIX, Settings
 
@@ -61,14 +62,35 @@ def test_an_option_that_the_backend_does_not_know_is_marked() -> None:
 def test_in_a_lab_an_address_is_shown_as_its_reader_reaches_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    socket = parse_unit("a.socket", "[Socket]\nListenStream=127.0.0.1:8000\nListenStream=/run/x\n")
-    assert all(each.published is None for each in settings.find_addresses(socket))
+    text = "[Socket]\nListenStream=127.0.0.1:8000\nListenStream=/run/x\n"
+    sockets = [parse_unit(SOCKET, text)]
+    assert all(each.published is None for each in settings.find_addresses(sockets))
     monkeypatch.setenv(status.PUBLISHED_URL, "http://127.0.0.1:18000")
-    found = tuple(settings.find_addresses(socket))
+    found = tuple(settings.find_addresses(sockets))
     assert [each.published for each in found] == ["http://127.0.0.1:18000", None]
     shown = render(settings.Settings((), found, ()), {})
     assert "127.0.0.1:8000" in shown
     assert "(in the lab; from this host http://127.0.0.1:18000)\n" in shown
+
+
+def test_addresses_have_the_purpose_of_their_unit() -> None:
+    texts = {
+        SOCKET: "[Socket]\nListenStream=127.0.0.1:8000\nListenStream=[::1]:8000\n",
+        MANAGEMENT: "[Socket]\nListenStream=127.0.0.1:9000\n",
+        "todo-management@2.socket": "[Socket]\nListenStream=127.0.0.1:9001\n",
+    }
+    found = settings.find_addresses(parse_unit(name, text) for name, text in texts.items())
+    assert [(each.unit, each.name, each.value) for each in found] == [
+        (SOCKET, "public", "127.0.0.1:8000"),
+        (SOCKET, "further", "[::1]:8000"),
+        (MANAGEMENT, "management", "127.0.0.1:9000"),
+        ("todo-management@2.socket", "management", "127.0.0.1:9001"),
+    ]
+
+
+def test_both_addresses_in_one_unit_are_public_and_management() -> None:
+    socket = parse_unit(SOCKET, "[Socket]\nListenStream=127.0.0.1:1\nListenStream=127.0.0.1:2\n")
+    assert [each.name for each in settings.find_addresses([socket])] == ["public", "management"]
 
 
 @pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_HEADERS", "AWS_ACCESS_KEY_ID", "MINE"])

@@ -299,6 +299,17 @@ def wait_ready(at: Callable[[float], tuple[Readiness, UnitState, UnitState]]) ->
     return readiness.wait(FakeStack(clock, at), clock)
 
 
+def test_one_of_several_instances_that_fails_for_ever_is_given_up_after_ten_restarts() -> None:
+    systemd = FakeSystemd(crash_loop(1000), lines={str(n): "no" for n in range(1000)})
+
+    class QuickClock(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            self.at += seconds
+
+    with pytest.raises(DeployError, match=r"no .*, 10 restarts; systemd still tries"):
+        startup.wait_started(BACKEND, Step("Starting"), systemd, most=10, clock=QuickClock())
+
+
 def test_readiness_is_waited_for_while_its_reason_may_heal() -> None:
     assert wait_ready(lambda at: (READY if at > 800 else NOT_READY, UP, UP)) == READY.url
 

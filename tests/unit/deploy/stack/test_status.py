@@ -9,13 +9,15 @@ import pytest
 
 from deploy import process
 from deploy.cli import status_table
-from deploy.stack import drift, install, overview, quadlet, status
+from deploy.stack import drift, install, instances, management, overview, quadlet, status, systemd
 from deploy.stack.services import BACKEND, SERVICES, SOCKET
 from deploy.stack.systemd import UnitState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from deploy.stack.addresses import Address
 
 
 class FakeMachine:
@@ -138,3 +140,29 @@ def test_what_differs_otherwise_is_applied_by_restart() -> None:
     )
     shown = status_table.render(overview.Overview(None, ready=False, reason="down", units=units))
     assert "python3 build.py restart applies its files\n" in shown
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_an_instance_that_does_not_accept_yet_is_not_ready(
+    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch, *, accepts: bool
+) -> None:
+    assert machine.rejected == {}
+    second = "todo-backend@2.service"
+    install.install({**install.shipped(), **instances.find_units(2)})
+    up = UnitState("active", "running", invocation="b")
+    monkeypatch.setattr(systemd, "state", lambda _unit: up)
+    monkeypatch.setattr(systemd, "is_active", lambda _unit: True)
+    monkeypatch.setattr(
+        systemd, "listening", lambda unit: [f"127.0.0.1:{9001 if '@2' in unit else 8000}"]
+    )
+    asked = []
+
+    def get(address: Address, path: str) -> tuple[int, bytes]:
+        asked.append((address.port, path))
+        return 200, f"\ntodo_accepting {accepts:.1f}\n".encode()
+
+    monkeypatch.setattr(management, "get", get)
+    now = status.check(second)
+    assert asked == [(9001, "/readyz"), (9001, "/metrics")]
+    assert (now.ready, now.answers) == (accepts, True)
+    assert now.reason == ("" if accepts else f"{second} does not accept connections yet")

@@ -1,0 +1,203 @@
+"""Several instances of the backend: their units, made of those of the first one (ADR 79)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from deploy import command_hints
+from deploy.errors import DeployError, ExitCode
+from deploy.paths import REPO
+from deploy.stack import addresses, definition, install, ports, settings
+from deploy.stack.install import Link
+from deploy.stack.services import (
+    BACKEND,
+    MANAGEMENT,
+    MAX_INSTANCES,
+    SOCKET,
+    file_of,
+    find_instances,
+    name_instance,
+    name_management,
+)
+from deploy.units import loader
+from deploy.units.parser import parse_unit
+
+if TYPE_CHECKING:
+    from deploy.stack.addresses import Address
+
+TEMPLATE = "todo-backend@.container"
+FOLDER = "/run/instances"
+"""Where the instances show each other that they are ready."""
+
+_CONTAINER = file_of(BACKEND)
+_POOL = "TODO_DATABASE_POOL_SIZE"
+_URL = "TODO_DATABASE_URL"
+_BIND = "TODO_MANAGEMENT_BIND"
+_DATABASE = REPO / "containers" / "db" / "entrypoint.sh"
+_LIMIT = re.compile(r"ALTER ROLE \$DB_ROLE CONNECTION LIMIT (\d+)")
+_FOR_COMMANDS = 2
+"""Connections that stay free for `build.py token` and `build.py admin`, which use the same role."""
+
+
+def count(wanted: int | None = None) -> int:
+    """How many instances there are: as many as wanted, or as installed."""
+    return wanted or len(find_instances())
+
+
+def check(wanted: int | None) -> None:
+    """Refuse more instances than the stack can have; nothing has changed by then.
+
+    Raises:
+        DeployError: The database has too few connections for them, or they would share a
+            management address.
+    """
+    number = count(wanted)
+    if number == 1:
+        return
+    both = find_both()
+    if both is not None:
+        raise DeployError(
+            f"several instances need a management address each, and {SOCKET} also has that of the "
+            f"first one, {both.text}",
+            hint=f"move it from {both.place} to "
+            f"{install.destination(f'{MANAGEMENT}.d/60-address.conf')}, below [Socket] and an "
+            "empty ListenStream=",
+            code=ExitCode.CONFIG,
+        )
+    _check_connections(number)
+
+
+def find_units(wanted: int | None) -> dict[str, str | Link]:
+    """The units that several instances need; none for one instance.
+
+    Args:
+        wanted: How many; None for as many as are installed.
+    """
+    number = count(wanted)
+    if number == 1:
+        return {}
+    shipped = install.shipped(instances=True)
+    ours = (*loader.INSTANCES_UNITS, loader.INSTANCES_DROPIN)
+    units: dict[str, str | Link] = {name: shipped[name] for name in ours}
+    units[TEMPLATE] = render_template(shipped[_CONTAINER])
+    # The drop-ins of the first instance, those of its user as well, are those of all.
+    units[f"{TEMPLATE}.d"] = Link(f"{_CONTAINER}.d")
+    units["todo-backend@.service.d"] = Link(f"{BACKEND}.d")
+    for each, port in _choose_ports(number).items():
+        file = file_of(name_instance(each))
+        units[file] = Link(TEMPLATE)
+        units[f"{file}.d/90-instance.conf"] = render_dropin(each, port)
+        units[name_management(each)] = render_socket(shipped[MANAGEMENT], each, port)
+    return units
+
+
+def find_removed(wanted: int | None) -> list[str]:
+    """The services of installed instances that are not wanted any more."""
+    return list(find_instances()[count(wanted) :])
+
+
+def find_both() -> Address | None:
+    """The management address in the files of the public socket; None where it has its own unit.
+
+    Until they were split, one unit had both, and drop-ins of users for it may set both.
+    """
+    shipped = install.shipped()
+    environment = settings.read_environment(definition.load(_CONTAINER, shipped[_CONTAINER]))
+    bind = _parse_bind(environment[_BIND][0])
+    if bind is None:
+        return None
+    ours = f"{install.destination(ports.DROPIN)}:"
+    for address in ports.parse_text(SOCKET, shipped[SOCKET]):
+        same = (address.port, address.path) == (bind.port, bind.path)
+        # Ours is written anew.
+        if same and not address.place.startswith(ours):
+            return address
+    return None
+
+
+def render_template(text: str) -> str:
+    """The template of further instances, of the unit of the first one."""
+    for first, further in (
+        ("Description=Todo backend\n", "Description=Todo backend, instance %i\n"),
+        ("ContainerName=todo-backend\n", "ContainerName=todo-backend-%i\n"),
+        (MANAGEMENT, "todo-management@%i.socket"),
+    ):
+        text = text.replace(first, further)
+    return f"# Made of {_CONTAINER} by `build.py up --instances`.\n{text}"
+
+
+def render_dropin(number: int, port: int) -> str:
+    """What one instance has for itself."""
+    return (
+        "# Written by `build.py up --instances`.\n"
+        "[Container]\n"
+        f"Environment={_BIND}=127.0.0.1:{port}\n"
+        f"Environment=TODO_INSTANCE_FILE={FOLDER}/{number}\n"
+    )
+
+
+def render_socket(text: str, number: int, port: int) -> str:
+    """The management socket of an instance, of that of the first one."""
+    for key, value in (
+        ("Description", f"Management socket of the todo backend, instance {number}"),
+        ("ListenStream", f"127.0.0.1:{port}"),
+        ("Service", name_instance(number)),
+    ):
+        text = re.sub(rf"(?m)^{key}=.*$", f"{key}={value}", text)
+    return f"# Made of {MANAGEMENT} by `build.py up --instances`.\n{text}"
+
+
+def _parse_bind(value: str) -> Address | None:
+    """A management address as the backend has it; None for one that it will refuse."""
+    try:
+        return addresses.parse(value.removeprefix("unix:"))
+    except ValueError:
+        return None
+
+
+def _choose_ports(number: int) -> dict[int, int]:
+    """The management ports of further instances: as before, or else the next free ones."""
+    shipped = install.shipped()
+    public = ports.parse_text(SOCKET, shipped[SOCKET])
+    own = ports.parse_text(MANAGEMENT, shipped[MANAGEMENT])
+    first = own[0].port or addresses.parse("127.0.0.1:9000").port
+    chosen = {each: port for each in range(2, number + 1) if (port := _find_port(each))}
+    taken = {address.port for address in (*public, *own)} | set(chosen.values())
+    for each in range(2, number + 1):
+        if each not in chosen:
+            candidates = range(first + each - 1, 65536)
+            chosen[each] = next(
+                port for port in candidates if port not in taken and ports.is_free(port)
+            )
+            taken.add(chosen[each])
+    return dict(sorted(chosen.items()))
+
+
+def _find_port(number: int) -> int:
+    """The port of an installed instance; 0 without one."""
+    unit = name_management(number)
+    text = install.installed_text(unit)
+    return ports.parse_unit(parse_unit(unit, text))[0].port if text else 0
+
+
+def _check_connections(number: int) -> None:
+    text = install.shipped()[_CONTAINER]
+    environment = settings.read_environment(definition.load(_CONTAINER, text))
+    if environment[_URL][0] != settings.read_environment(parse_unit(_CONTAINER, text))[_URL][0]:
+        # Another database has limits of its own.
+        return
+    given = environment.get(_POOL, ("", ""))[0] or settings.read_defaults()[_POOL].strip("`")
+    # The backend names another value when it starts.
+    pool = int(given) if given.isdigit() else 0
+    (limit,) = _LIMIT.findall(_DATABASE.read_text(encoding="utf-8"))
+    free = int(limit) - _FOR_COMMANDS
+    if number * pool > free:
+        fewer = command_hints.build(f"up --instances {max(1, min(free // pool, MAX_INSTANCES))}")
+        raise DeployError(
+            f"{number} instances with {pool} connections each need {number * pool}, and the "
+            f"database has {free} for them",
+            hint=f"set {_POOL}={free // number} in a drop-in for {_CONTAINER}, or start fewer: "
+            f"{fewer}",
+            code=ExitCode.CONFIG,
+        )
