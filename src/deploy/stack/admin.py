@@ -23,14 +23,15 @@ from deploy.bootstrap.entrypoint import write_output
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO
 from deploy.progress import say
-from deploy.stack.services import BACKEND
+from deploy.stack.services import BACKEND, container_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Within = Callable[[Sequence[str]], Sequence[str]]
 
-_CONTAINER = BACKEND.removesuffix(".service")
+_CONTAINER = container_of(BACKEND)
+_INSTANCES = f"^{_CONTAINER}(-[0-9]+)?$"
 _ADMIN = ("-m", "todo.admin")
 _CALLED = ("--as", "build.py admin")
 _STDIO = "-"
@@ -70,9 +71,9 @@ def run(words: Sequence[str], *, within: Within = list, lab: str = "") -> int:
         if named["output"] not in {None, _STDIO}:
             output = opened.enter_context(_Output(Path(named["output"])))
             descriptors["output"] = output.fileno()
-        _require_backend(within, lab)
+        container = _find_container(within, lab)
         code = process.run_held(
-            lambda lifeline: _exec(words, {**descriptors, "lifeline": lifeline}, within),
+            lambda lifeline: within(_exec(container, words, {**descriptors, "lifeline": lifeline})),
             list(descriptors.values()),
         )
         if output is not None and code == 0:
@@ -111,11 +112,11 @@ def token(
     Raises:
         DeployError: The backend is not running, or an argument is not acceptable.
     """
-    _require_backend(within, "")
+    container = _find_container(within, "")
     words = ["token", f"--subject={subject}", *(f"--scope={scope}" for scope in scopes)]
     options = {"days": days, "name": name, "writes-per-hour": writes_per_hour}
     words += [f"--{option}={value}" for option, value in options.items() if value is not None]
-    return issue(within(["podman", "exec", _CONTAINER, "/usr/bin/python3", *_ADMIN, *words]))
+    return issue(within(["podman", "exec", container, "/usr/bin/python3", *_ADMIN, *words]))
 
 
 def issue(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> str:
@@ -144,34 +145,39 @@ def _run_here(words: Sequence[str], *, check: bool = False) -> process.Completed
     return process.run(argv, env={"PYTHONPATH": str(REPO / "src")}, check=check)
 
 
-def _exec(words: Sequence[str], descriptors: dict[str, int], within: Within) -> Sequence[str]:
+def _exec(container: str, words: Sequence[str], descriptors: dict[str, int]) -> list[str]:
     numbers = ",".join(str(number) for number in descriptors.values())
     handed = ",".join(f"{name}={number}" for name, number in descriptors.items())
-    return within(
-        [
-            "podman",
-            "exec",
-            f"--preserve-fd={numbers}",
-            _CONTAINER,
-            "/usr/bin/python3",
-            *_ADMIN,
-            *_CALLED,
-            "--descriptors",
-            handed,
-            *words,
-        ]
-    )
+    return [
+        "podman",
+        "exec",
+        f"--preserve-fd={numbers}",
+        container,
+        "/usr/bin/python3",
+        *_ADMIN,
+        *_CALLED,
+        "--descriptors",
+        handed,
+        *words,
+    ]
 
 
-def _require_backend(within: Within, lab: str) -> None:
-    asked = ["podman", "container", "inspect", "--format={{.State.Running}}", _CONTAINER]
-    if process.run(within(asked), check=False).stdout.strip() != "true":
+def _find_container(within: Within, lab: str) -> str:
+    """The container of an instance that runs: of the first one, unless that is down.
+
+    Raises:
+        DeployError: None runs.
+    """
+    listing = ["podman", "ps", "--format={{.Names}}", f"--filter=name={_INSTANCES}"]
+    running = process.run(within(listing), check=False).stdout.split()
+    if not running:
         raise DeployError(
             "the backend is not running, and its commands run inside it",
             hint=f"{command_hints.build(f'status{lab}')} says why, "
             f"{command_hints.build(f'up{lab}')} starts it",
             code=ExitCode.UNAVAILABLE,
         )
+    return min(running)
 
 
 @contextlib.contextmanager

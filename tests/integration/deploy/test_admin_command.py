@@ -24,10 +24,10 @@ from tests.integration.service import SECRET, call_admin, make_environment, open
 PODMAN = """
     import contextlib, os, sys
     words = sys.argv[1:]
-    if words[:3] == ["podman", "container", "inspect"]:
+    if words[:2] == ["podman", "ps"]:
         print(os.environ["RUNNING"])
     else:
-        at = words.index("todo-backend")
+        at = words.index(sorted(os.environ["RUNNING"].split())[0])
         assert words[:2] == ["podman", "exec"] and at <= 3, words
         # A container sees nothing of this machine but what it is handed.
         os.chdir("/")
@@ -57,7 +57,7 @@ def environment(folder: Path) -> dict[str, str]:
     (folder / "podman.py").write_text(textwrap.dedent(PODMAN))
     (folder / "given").write_text(LINE + ALICE)
     assert call_admin(environment, "import", str(folder / "given")).returncode == 0
-    return environment | {"RUNNING": "true"}
+    return environment | {"RUNNING": "todo-backend-2 todo-backend"}
 
 
 def command(folder: Path, words: Sequence[str]) -> list[str]:
@@ -219,7 +219,7 @@ def test_heads_are_written_and_compared_on_this_machine(run: Run, folder: Path) 
 def test_what_is_wrong_here_is_said_before_the_backend_is_asked(
     run: Run, environment: dict[str, str], words: tuple[str, ...], line: str
 ) -> None:
-    environment["RUNNING"] = "false"
+    environment["RUNNING"] = ""
     done = run(*words)
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (64, "", 1)
@@ -227,7 +227,7 @@ def test_what_is_wrong_here_is_said_before_the_backend_is_asked(
 
 
 def test_help_needs_no_backend(run: Run, environment: dict[str, str]) -> None:
-    environment["RUNNING"] = "false"
+    environment["RUNNING"] = ""
     done = run("export", "--help")
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -244,6 +244,15 @@ def test_a_backend_that_is_down_is_named_with_the_way_out(
     assert "the backend is not running" in done.stderr
     assert "python3 build.py status" in done.stderr
     assert not (folder / "out").exists()
+
+
+def test_commands_run_in_another_instance_while_the_first_one_is_down(
+    run: Run, environment: dict[str, str]
+) -> None:
+    environment["RUNNING"] = "todo-backend-3 todo-backend-2"
+    done = run("export")
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_reader_that_leaves_ends_the_export_quietly(
