@@ -12,24 +12,30 @@ import argparse
 import asyncio
 import collections
 import dataclasses
+import datetime as dt
 import json
 import sys
 import time
 
 _TIMEOUT_S = 30.0
+_MAX_LOSSES = 100
 
 
 @dataclasses.dataclass
 class Outcomes:
-    """What became of the requests; latencies in seconds."""
+    """What became of the requests; latencies in seconds, losses with the time of day."""
 
     counts: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     latencies: list[float] = dataclasses.field(default_factory=list)
+    losses: list[tuple[str, str, float]] = dataclasses.field(default_factory=list)
 
     def record(self, outcome: str, latency_s: float) -> None:
         """Count one request."""
         self.counts[outcome] += 1
         self.latencies.append(latency_s)
+        if not outcome.isdigit() and len(self.losses) < _MAX_LOSSES:
+            at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+            self.losses.append((at, outcome, round(latency_s, 4)))
 
     def render(self) -> str:
         """One JSON object."""
@@ -40,6 +46,8 @@ class Outcomes:
                 "outcomes": dict(sorted(self.counts.items())),
                 "median_s": round(ordered[len(ordered) // 2], 4) if ordered else None,
                 "longest_s": round(ordered[-1], 4) if ordered else None,
+                # To be read beside the log of the server.
+                "losses": self.losses,
             }
         )
 
