@@ -22,7 +22,7 @@ from todo.server.http1_parser import Request
 from todo.server.hypercorn import HypercornExchange
 from todo.server.read_pacing import ReadPacer
 from todo.server.send_budget import SendBudget
-from todo.server.sockets import BACKLOG
+from todo.server.sockets import accept, listen
 
 # How long an accepted connection may keep its first request back when the server stops.
 FIRST_REQUEST_GRACE_S = 1.0
@@ -82,8 +82,7 @@ class Listener:
     async def start(self) -> None:
         """Begin to listen, and to accept unless `hold` was called."""
         for listener in self._sockets:
-            listener.settimeout(0)
-            listener.listen(BACKLOG)
+            listen(listener)
             self._await_connections(listener)
 
     def hold(self) -> None:
@@ -196,14 +195,13 @@ class Listener:
             self._pause(listener, _POLL_S)
             return
         try:
-            client, _ = listener.accept()
+            client = accept(listener)
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:
             _log.error("cannot accept connections: %s", error)
             self._pause(listener, _ACCEPT_RETRY_S)
             return
-        client.settimeout(0)
         if client.family in {socket.AF_INET, socket.AF_INET6}:
             # A stream is not idle: that its client has vanished shows in what is never received.
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNRECEIVED_MS)

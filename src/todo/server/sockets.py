@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import stat
+import struct
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from todo.core.exit import ExitCode, FatalError
 BACKLOG = 4096
 PUBLIC, MANAGEMENT = "public", "management"
 """What FileDescriptorName= of a socket unit can say."""
+# A `timeval`; the kernel makes it the shortest time that it can wait.
+_ONE_TICK = struct.pack("ll", 0, 1)
 _FIRST_FD = 3
 _UNIT_SUFFIX = ".socket"
 """Without FileDescriptorName=, systemd gives the name of the socket unit."""
@@ -125,6 +128,31 @@ def is_bound_to(listener: socket.socket, address: Address) -> bool:
     return not address.path and name[1] == address.port
 
 
+def listen(listener: socket.socket) -> socket.socket:
+    """Listen on a bound socket, or again on an inherited one, and return it."""
+    listener.listen(BACKLOG)
+    # For the moment between the two calls of `accept`: it waits a tick at most.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _ONE_TICK)
+    return listener
+
+
+def accept(listener: socket.socket) -> socket.socket:
+    """Take a connection from the queue, without waiting for one.
+
+    O_NONBLOCK belongs to the open socket, which all instances share. systemd clears it when it
+    passes the socket to an instance that starts. The others would then wait for connections that
+    one of them was faster to take, and answer nobody meanwhile (ADR 80).
+
+    Raises:
+        BlockingIOError: The queue is empty.
+        OSError: The connection or the process is at its end.
+    """
+    listener.settimeout(0)
+    client, _ = listener.accept()
+    client.settimeout(0)
+    return client
+
+
 def unlink_own(listener: socket.socket, inode: int) -> None:
     """Remove the file of a Unix socket, unless a successor has replaced it."""
     path = Path(listener.getsockname())
@@ -143,7 +171,6 @@ def _adopt(fd: int) -> socket.socket:
     if not listening or adopted.type != socket.SOCK_STREAM:
         message = f"inherited descriptor {fd} is no listening stream socket: check the socket unit"
         raise FatalError(ExitCode.CANNOT_LISTEN, message)
-    adopted.setblocking(False)  # noqa: FBT003 - the signature of socket
     adopted.set_inheritable(False)
     return adopted
 
@@ -164,7 +191,8 @@ def _bind(address: Address, option: str, *, probe: bool = False) -> socket.socke
                 # `[::]` means every address, of both families.
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             listener.bind(info[4])
-            return _listen(listener)
+            # At once: clients that know the address can connect, and a port in use is noticed now.
+            return listen(listener)
         except OSError:
             listener.close()
             raise
@@ -187,17 +215,10 @@ def _bind_unix(path: Path, *, probe: bool) -> socket.socket:
                 path.unlink()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         listener.bind(str(path))
-        return listener if probe else _listen(listener)
+        return listener if probe else listen(listener)
     except OSError:
         listener.close()
         raise
-
-
-def _listen(listener: socket.socket) -> socket.socket:
-    listener.setblocking(False)  # noqa: FBT003 - the signature of socket
-    # At once: clients that know the address can connect, and a port in use is noticed now.
-    listener.listen(BACKLOG)
-    return listener
 
 
 def _is_stale(path: Path) -> bool:

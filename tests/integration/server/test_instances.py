@@ -1,17 +1,19 @@
 """Several instances on one public socket: only those that can answer take connections."""
 
+import asyncio
 import contextlib
 import http.client
 import signal
 import socket
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.integration.cluster import Cluster
+from tests.integration.load import HEALTH, Tally, answer_more, ask_until
 from tests.integration.service import Service, open_folder
 from tests.machine_clock import wait_until
 from todo.config.settings import Settings
@@ -30,23 +32,44 @@ def public() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def start(public: socket.socket) -> Iterator[Start]:
-    """Start instances that share the socket and the folder of their files."""
+def begin(public: socket.socket) -> Iterator[Start]:
+    """Begin to start instances that share the socket and the folder of their files."""
     with contextlib.ExitStack() as stack:
         shared = stack.enter_context(open_folder())
 
-        def start(options: Mapping[str, str]) -> Service:
+        def begin(options: Mapping[str, str]) -> Service:
             folder = stack.enter_context(open_folder())
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as management:
                 management.bind(f"{folder}/management.sock")
                 management.listen(4096)
                 mine = {"TODO_INSTANCE_FILE": f"{shared}/{folder.name}", **options}
+                # As systemd does with a socket that it passes on.
+                public.settimeout(None)
                 service = Service(folder, mine, inherited=[public, management])
             stack.callback(service.stop, signal.SIGKILL)
-            service.wait_for("listening")
             return service
 
-        yield start
+        yield begin
+
+
+@pytest.fixture
+def start(begin: Start) -> Start:
+    """Start instances, and wait until they listen."""
+
+    def start(options: Mapping[str, str]) -> Service:
+        service = begin(options)
+        service.wait_for("listening")
+        return service
+
+    return start
+
+
+@pytest.fixture
+def shared(cluster: Cluster) -> dict[str, str]:
+    """Options of an instance that becomes ready, on the database of all of them."""
+    url = cluster.make_database()
+    migrate(Settings(database_url=url), lambda _line: None)
+    return {"TODO_DATABASE_URL": url}
 
 
 @pytest.fixture
@@ -235,3 +258,93 @@ def test_instances_count_the_requests_of_a_token_together(
     # A bucket of its own would begin anew in each of them.
     assert left == sorted(left, reverse=True)
     assert left[-1] == 0
+
+
+def test_an_instance_does_not_wait_for_a_connection_that_another_one_took(
+    start: Start, public: socket.socket, shared: dict[str, str]
+) -> None:
+    services = [start(shared) for _ in range(2)]
+    for service in services:
+        service.wait_ready()
+        wait_accepting(service, accepting=True)
+
+    for _ in range(REQUESTS):
+        # At the end of a burst both see the last connection, and one of them takes it.
+        public.settimeout(None)
+        ask_at_once(public, 2 * len(services) + 1)
+        for service in services:
+            assert service.get_check("livez").status_code == 200
+
+
+def ask_at_once(public: socket.socket, number: int) -> None:
+    with contextlib.ExitStack() as stack:
+        connections = (socket.create_connection(public.getsockname(), 120) for _ in range(number))
+        clients = [stack.enter_context(each) for each in connections]
+        for client in clients:
+            client.sendall(HEALTH)
+        assert {client.recv(12) for client in clients} == {b"HTTP/1.1 200"}
+
+
+@contextlib.asynccontextmanager
+async def load(public: socket.socket, token: str) -> AsyncIterator[Tally]:
+    """Requests during the block, of which none may be lost; after it, nobody connects any more."""
+    tally, stop = Tally(), asyncio.Event()
+    request = f"GET {TASKS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+    port: int = public.getsockname()[1]
+    task = asyncio.create_task(ask_until(stop, port, tally, request.encode()))
+    try:
+        yield tally
+    finally:
+        stop.set()
+        await task
+    assert tally.failures == []
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_restart_of_one_after_the_other_loses_no_request(
+    start: Start, public: socket.socket, shared: dict[str, str], number: int
+) -> None:
+    services = [start(shared) for _ in range(number)]
+    for service in services:
+        service.wait_ready()
+
+    def restart(former: Service) -> None:
+        assert former.stop() == 0
+        service = start(shared)
+        service.wait_ready()
+        wait_accepting(service, accepting=True)
+
+    async def scenario() -> None:
+        async with load(public, services[0].token()) as tally:
+            for former in services:
+                await answer_more(20, tally)
+                await asyncio.to_thread(restart, former)
+            await answer_more(20, tally)
+
+    asyncio.run(scenario())
+
+
+def test_an_instance_that_fails_for_ever_loses_no_request(
+    begin: Start, start: Start, public: socket.socket, shared: dict[str, str]
+) -> None:
+    services = [start(shared) for _ in range(3)]
+    for service in services:
+        service.wait_ready()
+
+    def fail() -> None:
+        failing = begin({**shared, "TODO_LOG_LEVEL": "loud"})
+        wait_until(lambda: failing.process.poll() is not None, "ended", within_s=120)
+        assert failing.process.returncode == 78
+
+    async def scenario() -> None:
+        async with load(public, services[0].token()) as tally:
+            await answer_more(20, tally)
+            assert await asyncio.to_thread(services.pop().stop) == 0
+            for _ in range(3):
+                await asyncio.to_thread(fail)
+                await answer_more(20, tally)
+
+    asyncio.run(scenario())
+
+    for service in services:
+        assert service.get_check("livez").status_code == 200

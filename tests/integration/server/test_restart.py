@@ -6,16 +6,13 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from tests.integration.load import Tally, answer_more, ask_until
 from tests.integration.service import Service, open_folder, open_service
 from tests.machine_clock import CLOCK, wait_until
-
-REQUEST = b"GET /health HTTP/1.1\r\nHost: todo\r\n\r\n"
-RATE_S = 1 / 200
 
 
 @pytest.fixture
@@ -47,50 +44,6 @@ def start(folder: Path, sockets: list[socket.socket]) -> Iterator[Callable[[], S
     yield start
     for service in services:
         service.stop(signal.SIGKILL)
-
-
-@dataclass
-class Tally:
-    answered: int = 0
-    longest_s: float = 0.0
-    failures: list[str] = field(default_factory=list)
-
-
-async def ask_once(port: int, tally: Tally, pause_s: float) -> None:
-    """One request on one connection, its bytes sent `pause_s` after connecting."""
-    began = time.monotonic()
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        with contextlib.closing(writer):
-            await asyncio.sleep(pause_s)
-            writer.write(REQUEST)
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200 "), head
-            assert await reader.readexactly(15) == b'{"status":"ok"}'
-    except (OSError, EOFError) as error:
-        tally.failures.append(f"after {time.monotonic() - began:.3f} s: {error!r}")
-    else:
-        tally.answered += 1
-        tally.longest_s = max(tally.longest_s, time.monotonic() - began)
-
-
-async def ask_until(stop: asyncio.Event, port: int, tally: Tally) -> None:
-    number = 0
-    async with asyncio.TaskGroup() as tasks:
-        while not stop.is_set():
-            number += 1
-            # Every fifth client keeps its request back for a while.
-            pause_s = 0.3 if number % 5 == 0 else 0.0
-            tasks.create_task(ask_once(port, tally, pause_s))
-            await asyncio.sleep(RATE_S)
-
-
-async def answer_more(number: int, tally: Tally) -> None:
-    """Wait until so many more requests have been answered."""
-    due = tally.answered + number
-    while tally.answered < due:
-        assert not tally.failures
-        await asyncio.sleep(0.01)
 
 
 def test_restarts_under_load_refuse_and_reset_nobody(

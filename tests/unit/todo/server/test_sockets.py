@@ -1,11 +1,14 @@
+import os
 import socket
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from todo.config.addresses import parse_address
 from todo.core.exit import FatalError
-from todo.server.sockets import find_names, inherited_descriptors, is_bound_to
+from todo.server.sockets import accept, find_names, inherited_descriptors, is_bound_to, listen
 
 
 @pytest.mark.parametrize(
@@ -83,3 +86,27 @@ def test_a_unix_socket_is_recognised_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["127.0.0.1:8000", "[::]:80", "[::1]:8000", "unix:/run/x.sock"])
 def test_an_address_is_written_as_it_was_read(text: str) -> None:
     assert str(parse_address(text)) == text
+
+
+def accept_directly(listener: socket.socket) -> socket.socket:
+    """What `accept` does where the flag is cleared in between."""
+    return listener.accept()[0]
+
+
+@pytest.mark.parametrize("take", [accept, accept_directly])
+def test_no_connection_is_waited_for_although_another_process_cleared_the_flag(
+    take: Callable[[socket.socket], socket.socket],
+) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listen(listener)
+        listener.settimeout(None)
+        # Ends a wait with another error.
+        timer = threading.Timer(60, listener.shutdown, [socket.SHUT_RDWR])
+        timer.start()
+        try:
+            with pytest.raises(BlockingIOError):
+                take(listener)
+        finally:
+            timer.cancel()
+        assert os.get_blocking(listener.fileno()) is (take is accept_directly)
