@@ -52,6 +52,10 @@ class AcceptGate:
             self._set_holding(problem)
             await asyncio.sleep(_POLL_S)
 
+    def is_replaced(self) -> bool:
+        """Return whether another instance takes the new connections while this one stops."""
+        return self._siblings.is_another_ready()
+
     async def _find_problem(self) -> ProblemError | None:
         health = self._health
         problem = await health.find_problem("readyz")

@@ -8,6 +8,7 @@ only after its first answer.
 
 import asyncio
 import logging
+import math
 import socket
 import sys
 import time
@@ -101,11 +102,13 @@ class Listener:
         self._stopped = True
         self._ignore_connections()
 
-    async def drain(self, deadline: float) -> None:
+    async def drain(self, deadline: float, *, idle_s: float = 0.0) -> None:
         """Wait until every accepted connection has received its answer, then close them all.
 
         Args:
             deadline: When to give up on open requests, in seconds of `time.monotonic()`.
+            idle_s: How long a connection may still be used that was in use so long ago. Its client
+                then learns from an answer that it ends, and not from a request that fails.
         """
         began = time.monotonic()
         unreceived: dict[Connection, tuple[int, float]] = {}
@@ -115,8 +118,12 @@ class Listener:
             await asyncio.sleep(_POLL_S)
             self._end_stalled(began, unreceived)
             in_grace = time.monotonic() < grace_ends
+            used_since = began - idle_s if time.monotonic() < began + idle_s else math.inf
             owing = any(
-                c.busy or c.is_leaving or (in_grace and not c.has_responded)
+                c.busy
+                or c.is_leaving
+                or (in_grace and not c.has_responded)
+                or c.idle_since[1] > used_since
                 for c in self._connections
             )
             quiet = 0 if owing else quiet + 1

@@ -48,6 +48,9 @@ _KEEP_ALIVE_S = 75
 _MAX_INCOMPLETE_BYTES = 16 * 1024
 # What a page sends: a token, or a ping.
 _MAX_MESSAGE_BYTES = 16 * 1024
+# How long a client in between two requests may keep its connection at a stop. Nobody waits
+# meanwhile: other instances serve.
+_LAST_REQUEST_S = 1.0
 _RETRY_S = 1.0
 _NOTIFY_POLL_S = 0.1
 # The embedded database is migrated before anybody is served, unless that takes long.
@@ -141,7 +144,9 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
         for task in background:
             task.cancel()
         drained_by = deadline - _CLOSING_S
-        await asyncio.gather(public.drain(drained_by), management.drain(drained_by))
+        idle_s = _LAST_REQUEST_S if gate and gate.is_replaced() else 0.0
+        draining = public.drain(drained_by, idle_s=idle_s), management.drain(drained_by)
+        await asyncio.gather(*draining)
         unlink_own(listeners.probe[0], probe_inode)
         await probe.drain(drained_by)
         counter.close()

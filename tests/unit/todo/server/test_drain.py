@@ -1,6 +1,7 @@
 """A stop waits until clients have received their answers."""
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from todo.server.listener import Listener
 
 GET = b"GET / HTTP/1.1\r\nHost: todo\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nHost: todo\r\nConnection: close\r\n\r\n"
 BODY = b"x" * 240_000
 """More than the kernel takes, and too little for the application to wait for the client."""
 
@@ -21,6 +23,12 @@ async def big(_scope: Scope, _receive: Receive, send: Send) -> None:
     length = (b"content-length", b"%d" % len(BODY))
     await send({"type": "http.response.start", "status": 200, "headers": [length]})
     await send({"type": "http.response.body", "body": BODY})
+
+
+async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
+    length = (b"content-length", b"2")
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": b"ok"})
 
 
 async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -45,6 +53,7 @@ def run(
     request: bytes,
     *,
     limit_s: float = 60,
+    idle_s: float = 0.0,
 ) -> float:
     """Send a request, let the server stop, then talk; return how long the stop took."""
 
@@ -60,7 +69,7 @@ def run(
             await asyncio.sleep(0.1)
             began = time.monotonic()
             listener.stop_accepting()
-            stopping = asyncio.create_task(listener.drain(began + limit_s))
+            stopping = asyncio.create_task(listener.drain(began + limit_s, idle_s=idle_s))
             await asyncio.sleep(0.3)
             async with asyncio.timeout(120):
                 await talk(client, stopping)
@@ -159,3 +168,22 @@ def test_a_body_without_progress_on_a_reused_connection_is_not_waited_for(tmp_pa
 
     head = b"POST / HTTP/1.1\r\nHost: todo\r\nContent-Length: 10\r\n\r\n"
     assert run(tmp_path, read_body, talk, GET + head + b"x", limit_s=600) < 120
+
+
+@pytest.mark.parametrize(("idle_s", "is_answered"), [(0.0, False), (600.0, True)])
+def test_a_connection_that_was_just_used_may_be_used_once_more(
+    tmp_path: Path,
+    idle_s: float,
+    is_answered: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    async def talk(client: socket.socket, stopping: asyncio.Task[None]) -> None:
+        if is_answered:
+            assert not stopping.done()
+        else:
+            await stopping
+        with contextlib.suppress(BrokenPipeError):
+            client.sendall(LAST)
+        answers = await read_all(client)
+        assert answers.count(b"HTTP/1.1 200") == 1 + is_answered
+
+    assert run(tmp_path, answer, talk, GET, idle_s=idle_s) < 120
