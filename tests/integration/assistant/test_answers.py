@@ -214,6 +214,15 @@ def test_more_tasks_than_a_tool_takes_become_one_plan(
     assert done.response.startswith(f"Done: {summary.split(maxsplit=1)[0]} changes.")
 
 
+def test_no_part_of_a_plan_is_done_at_once_because_it_is_small(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, *(f"old {number}" for number in range(3)))
+    desk.add(ann, *(f"there {number}" for number in range(23)), due="2027-03-15")
+    desk.add(ann, *(f"new {number}" for number in range(26)))
+    answer = desk.ask(desk.hire(), ann, "move all my tasks to 2027-03-15")
+    assert (answer.changed, desk.tasks(ann)["old 0"]["due_date"]) == (False, None)
+    assert ": 29 changes. Nothing has been done yet:" in answer.response
+
+
 @pytest.mark.parametrize("message", ["complete everything", "delete everything"])
 def test_more_tasks_than_a_plan_has_room_for_are_refused_in_one_sentence(
     desk: Desk, ann: Caller, message: str
