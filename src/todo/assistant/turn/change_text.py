@@ -61,7 +61,7 @@ class Updates:
     ) -> tuple[tuple[str, tuple[str, ...], Callable[[Json], str]], ...]:
         """Return for each field its label, its names in a document, and what shows its value."""
         return (
-            ("due", ("due_date", "due_at", "due_zone"), lambda task: _show_due(task, zone)),
+            ("due", ("due_date", "due_at", "due_zone"), lambda task: show_due(task, zone)),
             ("repeats", ("recurrence", "recurrence_from"), show_rule),
             ("priority", ("priority",), lambda task: str(task["priority"])),
             ("list", ("list_id",), self._show_list),
@@ -95,7 +95,8 @@ def _describe(label: str, old: str, new: str) -> str:
     return f"{label} {old}{_ARROW}{new}" if old != new else f"{label} changed"
 
 
-def _show_due(task: Json, zone: str) -> str:
+def show_due(task: Json, zone: str = "") -> str:
+    """Return the due of a task in words; its zone is named where it is another one than `zone`."""
     shown: dict[str, Any] = {}
     if task["due_date"] is not None:
         shown = {"due_date": task["due_date"]}

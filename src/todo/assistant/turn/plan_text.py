@@ -3,14 +3,12 @@
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from todo.assistant.turn.answer_text import hint_undo, quote_list
-from todo.assistant.turn.change_text import show_rule
+from todo.assistant.turn.change_text import show_due, show_rule
 from todo.core.caller import Caller
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json
-from todo.schedule.due import check_zone
 
 _MAX_SHOWN = 20
 _TITLE_LENGTH = 255
@@ -20,21 +18,24 @@ _PLAN_LENGTH = 9_500
 _TAG_LENGTH = 50
 _LOST_LENGTH = 60
 """Of the description of a task that would be deleted."""
-# Of a planned change; the title of a new task is its name.
+# Of a planned change, by how a text names them; the title of a new task is its name.
 _PLANNED_FIELDS = {
-    **{name: name for name in ("title", "description", "priority", "tags", "reminders")},
-    "due_date": "due day",
-    "due_at": "due",
-    "recurrence": "repeats",
+    **{name: (name,) for name in ("title", "description", "priority", "tags", "reminders")},
+    "due": ("due_date", "due_at"),
+    "repeats": ("recurrence",),
 }
-_DUE = ("due_date", "due_at")
 # A person recognizes a task by them where another one has the same title.
 _NAMING_FIELDS = {
-    "delete": (*_DUE, "recurrence", "priority", "tags", "description"),
-    "complete": _DUE,
-    "reopen": _DUE,
+    "delete": ("due", "repeats", "priority", "tags", "description"),
+    "complete": ("due",),
+    "reopen": ("due",),
 }
-_EMPTY: Json = {**dict.fromkeys(_PLANNED_FIELDS), "priority": "none", "tags": [], "reminders": []}
+_EMPTY: Json = {
+    **dict.fromkeys(field for fields in _PLANNED_FIELDS.values() for field in fields),
+    "priority": "none",
+    "tags": [],
+    "reminders": [],
+}
 _VERBS = {
     "create": "add",
     "update": "change",
@@ -193,14 +194,17 @@ def _describe_fields(
     if operation in {"create", "update"} and after:
         old = before or {**_EMPTY, "title": title}
         return [
-            f"{label} {_show_value(after, field, length)}"
-            for field, label in _PLANNED_FIELDS.items()
-            if after[field] != old[field]
+            f"{label} {_show_value(after, fields[0], length)}"
+            for label, fields in _PLANNED_FIELDS.items()
+            if any(after[field] != old[field] for field in fields)
         ]
     return [
-        f"{_PLANNED_FIELDS[field]} {_show_value(before, field, min(length, _LOST_LENGTH))}"
-        for field in _NAMING_FIELDS.get(operation, ())
-        if before and (before[field] or None) != (_EMPTY[field] or None)
+        f"{label} {_show_value(before, _PLANNED_FIELDS[label][0], min(length, _LOST_LENGTH))}"
+        for label in _NAMING_FIELDS.get(operation, ())
+        if before
+        and any(
+            (before[field] or None) != (_EMPTY[field] or None) for field in _PLANNED_FIELDS[label]
+        )
     ]
 
 
@@ -208,9 +212,8 @@ def _show_value(after: Json, field: str, length: int) -> str:
     value = after[field]
     if field == "recurrence":
         return show_rule(after)
-    if field == "due_at" and value is not None:
-        at = datetime.fromisoformat(value).astimezone(check_zone(after["due_zone"]))
-        return f"{at:%Y-%m-%d %H:%M} ({after['due_zone']})"
+    if field == "due_date":
+        return show_due(after)
     if isinstance(value, list):
         return " ".join(quote(str(each), min(length, _TAG_LENGTH)) for each in value) or "none"
     return "none" if value is None else quote(str(value), length)

@@ -30,8 +30,8 @@ def test_tasks_with_one_title_are_told_apart_before_one_of_them_is_deleted() -> 
             delete("4", "Call mom", recurrence="FREQ=MONTHLY;BYMONTHDAY=1"),
         ]
     ) == [
-        '- delete "Call mom" (due day "2027-03-01")',
-        '- delete "Call mom" (due 2027-03-01 09:30 (Europe/Berlin))',
+        '- delete "Call mom" (due Mon 2027-03-01)',
+        '- delete "Call mom" (due Mon 2027-03-01 09:30 (Europe/Berlin))',
         f'- delete "Call mom" (priority "high", tags "home", description {shown})',
         '- delete "Call mom" (repeats every month on the 1st)',
     ]
@@ -40,7 +40,7 @@ def test_tasks_with_one_title_are_told_apart_before_one_of_them_is_deleted() -> 
 @pytest.mark.parametrize("operation", ["complete", "reopen"])
 def test_a_completion_in_a_plan_names_the_due(operation: str) -> None:
     change = {**delete("1", "Call mom", due_date="2027-03-01"), "operation": operation}
-    assert say([change]) == [f'- {operation} "Call mom" (due day "2027-03-01")']
+    assert say([change]) == [f'- {operation} "Call mom" (due Mon 2027-03-01)']
 
 
 def test_a_task_comes_before_the_subtasks_that_go_with_it_and_counts_them() -> None:
