@@ -140,7 +140,8 @@ def test_a_plan_shows_what_a_change_makes_of_a_task_and_where() -> None:
     ]
     lines = plan_text.say_plan(_plan(changes), ["x"], {"l": "Trip"}).splitlines()
     assert lines[1:4] == [
-        '- change "a" (title "b", tags "x y", due Mon 2027-03-01 09:30 (Europe/Berlin), list "Trip")',
+        '- change "a" (title "b", tags "x y", due Mon 2027-03-01 09:30 (Europe/Berlin),'
+        ' list "Trip")',
         '- complete "a"',
         '- add "a" (due Mon 2027-03-01, list "unknown")',
     ]
