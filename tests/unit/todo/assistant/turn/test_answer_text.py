@@ -139,9 +139,9 @@ def test_a_plan_shows_what_a_change_makes_of_a_task_and_where() -> None:
         _change(operation="complete", title="a", before=plain, after=plain),
     ]
     lines = plan_text.say_plan(_plan(changes), ["x"], {"l": "Trip"}).splitlines()
+    due = "due Mon 2027-03-01 09:30 (Europe/Berlin)"
     assert lines[1:4] == [
-        '- change "a" (title "b", tags "x y", due Mon 2027-03-01 09:30 (Europe/Berlin),'
-        ' list "Trip")',
+        f'- change "a" (title "b", tags "x y", {due}, list "Trip")',
         '- complete "a"',
         '- add "a" (due Mon 2027-03-01, list "unknown")',
     ]
