@@ -185,7 +185,7 @@ def _find_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
 
 
 class Reasons:
-    """Shows why tests failed: at once where a set-up did, and in full at the end.
+    """Shows why tests failed, at once and again at the end; in full where a set-up failed.
 
     pytest's own summary cuts each reason off at the width of a terminal.
     """
@@ -199,12 +199,17 @@ class Reasons:
         return ("not run", "E", "NOT RUN") if not_run else None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when != "setup" or not report.failed:
+        if not report.failed:
             return
         reason = _find_reason(report)
-        if NOT_RUN not in reason:
-            self._reporter.ensure_newline()
-            self._reporter.write_line(f"ERROR in set-up of {report.nodeid}: {reason}", red=True)
+        if NOT_RUN in reason:
+            return
+        # pytest itself shows them only at the end, which can be an hour later.
+        kinds = {"setup": "ERROR in set-up of", "teardown": "ERROR in tear-down of"}
+        shown = reason if report.when == "setup" else next(iter(reason.splitlines()), "")
+        self._reporter.ensure_newline()
+        kind = kinds.get(report.when or "", "FAILED")
+        self._reporter.write_line(f"{kind} {report.nodeid}: {shown}", red=True)
 
     def pytest_terminal_summary(self) -> None:
         stats = self._reporter.stats
