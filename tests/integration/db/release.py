@@ -93,7 +93,7 @@ class Release:
         Args:
             schema_sources: The `src` folder of those sources.
             files: Test files below `tests/integration`.
-            options: More arguments for pytest.
+            options: More arguments for pytest, whose cache is in the folder of the release.
         """
         # As in `build.py test`, and nothing of this run's environment.
         # fmt: off
@@ -101,7 +101,6 @@ class Release:
             sys.executable, "-m", "pytest",
             f"--rootdir={self.folder}",
             f"--config-file={self.folder / 'pyproject.toml'}",
-            "-p", "no:cacheprovider",
             *(str(self.folder / "tests" / "integration" / file) for file in files),
             *options,
         ]

@@ -62,6 +62,9 @@ def test_the_chosen_tests_use_every_table_of_the_release(release: Release) -> No
 @pytest.mark.longer(3000)
 def test_the_tests_of_the_last_release_pass_on_the_current_schema(release: Release) -> None:
     outcome = release.run_tests(REPO / "src", list(CHOSEN))
+    if outcome.code == pytest.ExitCode.TESTS_FAILED:
+        # On a busy machine, a test of then can fail by itself. What the schema breaks fails again.
+        outcome = release.run_tests(REPO / "src", list(CHOSEN), "--last-failed")
 
     assert outcome.code == 0, explain(outcome)
 

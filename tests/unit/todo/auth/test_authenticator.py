@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from todo.auth.cutoffs import Cutoffs
 
 TOKENS = TokenVerifier(b"x" * 32)
-TOKEN = TOKENS.issue("alice", lifetime_s=600)
+# Longer than a run of all tests, at the start of which it is issued.
+TOKEN = TOKENS.issue("alice", lifetime_s=86_400)
 NAMED = Caller("alice", token_id="1", agent="tidy")  # noqa: S106
 
 

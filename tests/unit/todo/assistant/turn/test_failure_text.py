@@ -7,6 +7,7 @@ import pytest
 
 import todo.app
 import todo.assistant.errors
+import todo.mcp.endpoint
 import todo.mcp.tools
 import todo.plans.errors  # noqa: F401 - likewise
 from todo.assistant.turn.failure_text import say_failed, say_refused
@@ -28,6 +29,7 @@ API_WORDS = re.compile(
     r"|\bfield|\bversion\b|\bentry\b|\d\d:\d\d:\d\d|\+00:00|request id"
 )
 TITLES = {"i1": "Call Ann", "i2": "Pay rent"}
+BEFORE_A_TURN = {"todo.assistant.errors", "todo.mcp.endpoint"}
 INSTANT = "2026-11-30T04:23:18.503843+00:00"
 
 
@@ -37,7 +39,7 @@ def make_errors() -> Iterator[ProblemError]:
     for kind in kinds:
         kinds += kind.__subclasses__()
         # The turn is not there at all, or not of a person.
-        if issubclass(kind, HttpError) or kind.__module__ == "todo.assistant.errors":
+        if issubclass(kind, HttpError) or kind.__module__ in BEFORE_A_TURN:
             continue
         error = kind.__new__(kind)
         ProblemError.__init__(error, kind.default_detail)
