@@ -270,7 +270,8 @@ def test_up_warns_in_one_line_once_a_day_and_waits_for_no_dead_network(scanned: 
         for _ in range(2):
             started = CLOCK.now()
             told = scanned.up().stderr.splitlines()
-            assert CLOCK.now() - started < 20
+            # Ten times what `up` takes on a quiet machine; apt would try for minutes.
+            assert CLOCK.now() - started < 90
             warnings.append([line for line in told if line.startswith("Warning")])
     (line,), later = warnings
     assert "Debian index: apt could not reach the network" in line
