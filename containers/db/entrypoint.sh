@@ -7,7 +7,7 @@ major=17
 data=/var/lib/postgresql/data
 config=/etc/postgresql/postgresql.conf
 # Raise it when make_roles changes: what it makes is made once for each number.
-roles=1
+roles=2
 
 # 78: starting again does not help, so the unit does not.
 fail() {
@@ -22,7 +22,8 @@ run_alone() {
 }
 
 # The role that migrates owns everything; the backend's works in it, within its connections. The
-# owner is a member of the backend's role, so that it may take over what that one owned before.
+# owner is a member of the backend's role, so that it may take over what that one owned before. The
+# role of backups copies the cluster and reads all of it; it writes nothing.
 # Usage: make_roles DATA [STATEMENT]
 make_roles() {
     # A few instances of the backend with a pool of ten each; superusers have their own three.
@@ -36,6 +37,10 @@ GRANT $DB_ROLE TO $DB_OWNER_ROLE
 ALTER DATABASE $DB_NAME OWNER TO $DB_OWNER_ROLE
 REVOKE ALL ON DATABASE $DB_NAME FROM PUBLIC
 GRANT CONNECT ON DATABASE $DB_NAME TO $DB_ROLE
+DO 'BEGIN IF to_regrole(''$DB_BACKUP_ROLE'') IS NULL THEN CREATE ROLE $DB_BACKUP_ROLE LOGIN; END IF; END'
+ALTER ROLE $DB_BACKUP_ROLE REPLICATION CONNECTION LIMIT 2
+GRANT pg_monitor, pg_read_all_data TO $DB_BACKUP_ROLE
+GRANT CONNECT ON DATABASE $DB_NAME TO $DB_BACKUP_ROLE
 END
     echo "$roles" > "$1/todo-roles"
 }

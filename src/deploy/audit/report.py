@@ -62,7 +62,7 @@ def check_units(folder: Path) -> Checked:
     Raises:
         DeployError: The units cannot be read, or there are none.
     """
-    units = loader.load_units(folder, ai=True, instances=True)
+    units = loader.load_units(folder, ai=True, instances=True, backup=True)
     variants = loader.load_variants(folder)
     found = [*rules.audit(units), *rules.audit_variants(units, variants)]
     counts = ((units, "unit"), (variants, "drop-in"), (rules.RULES, "rule"))

@@ -156,7 +156,7 @@ class Redactor:
 def find() -> Redactor:
     """What removes the secrets of this machine's stack."""
     known = frozenset(settings.read_defaults())
-    units = install.shipped(ai=True).values()
+    units = install.shipped(ai=True, backup=True).values()
     shipped = {line.strip() for text in units for line in text.splitlines()}
     public = "\n".join(shipped)
     values = {

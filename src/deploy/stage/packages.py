@@ -54,7 +54,7 @@ PACKAGES = {
     "db": {
         **_BASE,
         **_LIBPQ,
-        "coreutils": "the entry point removes and renames folders",
+        "coreutils": "the scripts of the entry point and of backups",
         "dash": "initdb runs the server through /bin/sh, and the entry point is a script",
         "libacl1": _LOADED,
         "libattr1": _LOADED,
@@ -100,7 +100,10 @@ PACKAGES = {
 """Target -> Debian package -> why it is in the image."""
 
 PARTS = {
-    "coreutils": ("usr/bin/mv", "usr/bin/rm"),
+    "coreutils": tuple(
+        f"usr/bin/{name}"
+        for name in ("cp", "date", "df", "du", "mkdir", "mv", "rm", "sleep", "sync")
+    ),
     "llama.cpp-tools": ("usr/bin/llama-server", "usr/lib/*/llama/libllama-server-impl.so"),
 }
 """Package -> patterns of the only files of it that an image takes, beside its copyright file."""

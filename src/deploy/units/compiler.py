@@ -126,15 +126,17 @@ def _environment(unit: Unit) -> tuple[tuple[str, str], ...]:
 
 
 def _mount(assignment: Assignment) -> Mount:
-    source, _, rest = values.text(assignment).partition(":")
+    source, _, rest = values.mount(assignment).partition(":")
     path, _, given = rest.partition(":")
     stem, dot, suffix = source.rpartition(".")
-    if not stem or not dot or suffix != "volume" or not path.startswith("/"):
+    host = source if source.startswith(values.HOME) else ""
+    if not path.startswith("/") or not (host or (stem and dot and suffix == "volume")):
         assignment.refuse(
             "not a mount of a volume unit", "write it as NAME.volume:/path or NAME.volume:/path:ro"
         )
     flags = values.options(assignment, given, (), flags=_MOUNT_FLAGS) if given else {}
-    return Mount(stem, path, read_only="ro" in flags, owner="U" in flags)
+    volume = "" if host else stem
+    return Mount(volume, path, read_only="ro" in flags, owner="U" in flags, host=host)
 
 
 def _tmpfs(assignment: Assignment) -> Tmpfs:

@@ -86,7 +86,7 @@ _CONTAINER: tuple[_Row, ...] = (
         "Network", values.one_of("none", "pasta"), _NO, _LIKE,
         "none: a NetworkPolicy; under Podman the pod has a network, or nothing could be published",
     ),
-    ("Volume", values.text, _LIKE, _LIKE, "persistent claim or emptyDir; :U by image and fsGroup"),
+    ("Volume", values.mount, _LIKE, _LIKE, "persistent claim or emptyDir; :U by image and fsGroup"),
     ("Tmpfs", values.text, _LIKE, _LIKE, "emptyDir in memory, executable; Podman drops the size"),
     ("ShmSize", values.shm_size, _LIKE, _YES, "emptyDir in memory; Podman drops the size"),
     (
@@ -172,6 +172,11 @@ _VOLUME: tuple[_Row, ...] = (
     ("Group", values.account, _YES, _LIKE, "Podman: annotation of the claim; Kubernetes: fsGroup"),
     ("Label", values.words, _NO, _NO, "for people and tools on this machine"),
 )
+_TIMER: tuple[_Row, ...] = (
+    ("OnCalendar", values.verbatim, _NO, _NO, "what it starts is not part of the pod"),
+    ("Persistent", values.boolean, _NO, _NO, "what it starts is not part of the pod"),
+    ("RandomizedDelaySec", values.seconds, _NO, _NO, "what it starts is not part of the pod"),
+)
 _INSTALL: tuple[_Row, ...] = (
     ("WantedBy", values.words, _NO, _LIKE, "Kubernetes runs what is applied"),
 )
@@ -185,6 +190,7 @@ _LAYOUT: dict[str, dict[str, tuple[_Row, ...]]] = {
         "Quadlet": _QUADLET,
     },
     "socket": {"Unit": _UNIT, "Socket": _SOCKET, "Install": _INSTALL},
+    "timer": {"Unit": _UNIT, "Timer": _TIMER, "Install": _INSTALL},
     "volume": {"Unit": _UNIT, "Volume": _VOLUME, "Quadlet": _QUADLET},
 }  # fmt: skip
 KINDS = tuple(_LAYOUT)

@@ -22,6 +22,8 @@ _OPTIONAL = "dropins"
 
 AI_UNITS = ("todo-ai-socket.volume", "todo-ai.container", "todo-model.volume")
 """The units of the local model, which only some want."""
+BACKUP_UNITS = ("todo-backup.container", "todo-backup.timer", "todo-wal.container")
+"""The units of backups, which only some want. No manifest has them."""
 AI_DROPIN = "todo-backend.container.d/40-ai.conf"
 """What connects the backend to it, below the folder of the optional drop-ins."""
 INSTANCES_UNITS = ("todo-instances.volume",)
@@ -31,7 +33,11 @@ INSTANCES_DROPIN = "todo-backend.container.d/30-instances.conf"
 
 
 def load_units(
-    folder: Path = paths.QUADLET, *, ai: bool = False, instances: bool = False
+    folder: Path = paths.QUADLET,
+    *,
+    ai: bool = False,
+    instances: bool = False,
+    backup: bool = False,
 ) -> tuple[Unit, ...]:
     """Every unit of a folder with its drop-ins (`NAME.d/*.conf`), sorted by name.
 
@@ -39,6 +45,7 @@ def load_units(
         folder: Where they are.
         ai: Whether the units of the local model are part of it, and its drop-in.
         instances: The same for several instances of the backend.
+        backup: Whether the units of backups are part of it.
 
     Raises:
         DeployError: A file is malformed, the folder has no units, or something below it is neither
@@ -52,7 +59,11 @@ def load_units(
     if not files:
         message = f"{folder} holds no units"
         raise DeployError(message, hint="restore it: git checkout quadlet", code=ExitCode.DATA)
-    left_out = {*(() if ai else AI_UNITS), *(() if instances else INSTANCES_UNITS)}
+    left_out = {
+        *(() if ai else AI_UNITS),
+        *(() if instances else INSTANCES_UNITS),
+        *(() if backup else BACKUP_UNITS),
+    }
     wanted = [path for path in files if path.name not in left_out]
     added: dict[str, list[tuple[str, str]]] = {}
     for name in [INSTANCES_DROPIN] * instances + [AI_DROPIN] * ai:
@@ -62,13 +73,15 @@ def load_units(
     return tuple(_merge(_load(path), added.get(f"{path.name}.d", ())) for path in wanted)
 
 
-def load_contract(folder: Path = paths.QUADLET, *, ai: bool = False) -> Contract:
-    """What the units of a folder say; with `ai`, the local model included.
+def load_contract(
+    folder: Path = paths.QUADLET, *, ai: bool = False, backup: bool = False
+) -> Contract:
+    """What the units of a folder say; with `ai` and `backup`, those parts included.
 
     Raises:
         DeployError: They cannot be read, or do not fit each other.
     """
-    return compile_contract(load_units(folder, ai=ai))
+    return compile_contract(load_units(folder, ai=ai, backup=backup))
 
 
 def load_variants(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:

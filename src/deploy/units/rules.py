@@ -105,8 +105,8 @@ def check_names(units: Iterable[Unit]) -> None:
                     if word.startswith(PREFIX) and word not in known:
                         assignment.refuse(f"there is no unit {word}", suggest(word, known))
         for assignment in unit.find_all("Container", "Volume"):
-            source = values.text(assignment).partition(":")[0]
-            if source not in known:
+            source = values.mount(assignment).partition(":")[0]
+            if source not in known and not source.startswith(values.HOME):
                 assignment.refuse(f"there is no unit {source}", suggest(source, known))
 
 
@@ -120,6 +120,8 @@ def check_volumes(containers: Mapping[Unit, Container], volumes: Mapping[Unit, V
         for assignment, mount in zip(
             unit.find_all("Container", "Volume"), container.mounts, strict=True
         ):
+            if mount.host:
+                continue
             volume = next(each for each in volumes.values() if each.unit == mount.volume)
             if volume.uid is None or volume.gid is None:
                 assignment.refuse(

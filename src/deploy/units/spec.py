@@ -21,16 +21,27 @@ DATABASE_URL = "TODO_DATABASE_URL"
 
 AI = f"{PREFIX}ai"
 """The unit of the local model, which only some want."""
+BACKUP = (f"{PREFIX}backup", f"{PREFIX}wal")
+"""The containers of backups, which only some want; they use the image of the database."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Mount:
-    """A volume in a container; `owner` is set on the mount that re-owns it (`:U`)."""
+    """A volume in a container, or a folder of the host.
+
+    Attributes:
+        volume: Stem of the volume's unit; empty for a folder of the host.
+        path: Where it is in the container.
+        read_only: Whether the container may not write to it.
+        owner: Whether the mount re-owns it (`:U`).
+        host: The folder of the host, below `%h`; empty for a volume.
+    """
 
     volume: str
     path: str
     read_only: bool
     owner: bool
+    host: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,15 +179,16 @@ def build_args(contract: Contract) -> dict[str, str]:
     `BACKEND_UID` and `BACKEND_GID`, `DB_UID` and `DB_GID` (and the same for any further
     service), `PUBLIC_PORT` and `MANAGEMENT_PORT` for EXPOSE, `DB_STOPSIGNAL` for STOPSIGNAL,
     and from the database's address `DB_NAME`, `DB_ROLE` and `DB_SOCKET_DIR`. The migration's
-    account is `MIGRATE_UID`, its role `DB_OWNER_ROLE`. With the local model, also
-    `AI_SOCKET_DIR`, and `AI_MODEL_FILE` and `AI_MODEL_SHA256` of the default model.
+    account is `MIGRATE_UID`, its role `DB_OWNER_ROLE`. With backups, also `BACKUP_UID` and its
+    role `DB_BACKUP_ROLE`. With the local model, also `AI_SOCKET_DIR`, and `AI_MODEL_FILE` and
+    `AI_MODEL_SHA256` of the default model.
 
     Raises:
         DeployError: The units lack one of them.
     """
     arguments = {}
     for container in contract.containers:
-        if not container.oneshot:
+        if not container.oneshot and container.unit not in BACKUP:
             name = container.short.replace("-", "_").upper()
             arguments[f"{name}_UID"] = str(container.uid)
             arguments[f"{name}_GID"] = str(container.gid)
@@ -195,6 +207,9 @@ def build_args(contract: Contract) -> dict[str, str]:
             arguments["AI_SOCKET_DIR"] = container.env["AI_SOCKET"].rpartition("/")[0]
             for name in ("AI_MODEL_FILE", "AI_MODEL_SHA256"):
                 arguments[name] = container.env[name]
+        elif container.unit in BACKUP:
+            arguments["BACKUP_UID"] = str(container.uid)
+            arguments["DB_BACKUP_ROLE"] = container.env["PGUSER"]
     return arguments
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from deploy.units.parser import Assignment
 
+HOME = "%h/"
+"""Of the only paths of the host that a unit may mount: the home of the user, for systemd."""
+
 _TRUE = frozenset({"1", "yes", "true", "on"})
 _FALSE = frozenset({"0", "no", "false", "off"})
 _MAX_ID = 2**32 - 2
@@ -57,6 +60,13 @@ def verbatim(assignment: Assignment) -> str:
 def words(assignment: Assignment) -> tuple[str, ...]:
     """The value as words, `%%` and `$$` undone."""
     return tuple(literal(assignment, word) for word in split_words(assignment))
+
+
+def mount(assignment: Assignment) -> str:
+    """A mount; the folder of the host that it may begin with is one below the user's home."""
+    if assignment.value.startswith(HOME):
+        return HOME + literal(assignment, assignment.value.removeprefix(HOME))
+    return text(assignment)
 
 
 def boolean(assignment: Assignment) -> bool:

@@ -16,7 +16,7 @@ from todo.config.settings import Settings
 from todo.probe import BUSY_TIMEOUT_S, START_TIMEOUT_S
 
 CONTAINERFILE = (REPO / "Containerfile").read_text()
-ARGUMENTS = build_args(load_contract(ai=True))
+ARGUMENTS = build_args(load_contract(ai=True, backup=True))
 
 
 def stage(name: str) -> str:
@@ -117,6 +117,7 @@ def test_the_database_lets_nobody_in_but_its_roles() -> None:
     names = ARGUMENTS["DB_NAME"], f"{ARGUMENTS['DB_ROLE']},{ARGUMENTS['DB_OWNER_ROLE']}"
     assert [line.split() for line in lines if not line.startswith("#")] == [
         ["local", *names, "peer"],
+        ["local", f"{ARGUMENTS['DB_NAME']},replication", ARGUMENTS["DB_BACKUP_ROLE"], "peer"],
         ["local", "all", "postgres", "peer"],
     ]
 
@@ -124,10 +125,10 @@ def test_the_database_lets_nobody_in_but_its_roles() -> None:
 def test_the_database_is_the_last_to_be_ended_where_memory_is_short() -> None:
     scores = {
         unit.stem: int(unit.get("Service", "OOMScoreAdjust").value)
-        for unit in load_units(ai=True)
+        for unit in load_units(ai=True, backup=True)
         if unit.suffix == "container"
     }
-    order = ["todo-db", "todo-backend", "todo-migrate", "todo-ai"]
+    order = ["todo-db", "todo-backend", "todo-wal", "todo-migrate", "todo-backup", "todo-ai"]
     assert sorted(scores, key=scores.__getitem__) == order
 
 
