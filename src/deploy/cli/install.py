@@ -22,6 +22,7 @@ class Install(StartCommand):
             port=self.port,
             ai=self.request(),
             number=self.instances,
+            backup=self.backup_request(),
             assume_yes=bool(self.assume_yes),
         )
         write_output(f"changed: {', '.join(sorted(changed)) or 'nothing'}\n")

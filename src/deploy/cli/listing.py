@@ -28,6 +28,7 @@ COMMANDS = (
     "restart",
     "logs",
     "diagnose",
+    "backup",
     "token",
     "mcp-token",
     "admin",

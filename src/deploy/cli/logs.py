@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Logs(StackCommand):
-    """Show the log of the stack: all of it, or of some units (backend, db, migrate, ai)."""
+    """Show the log of the stack: all of it, or of some units (backend, db, ai, wal, …)."""
 
     WORDS: ClassVar[Mapping[str, str]] = {name: f"of todo-{name}" for name in logs.UNITS}
 

@@ -1,4 +1,4 @@
-"""Switches of the commands that make a stack of a checkout: ports, builder, local model, …."""
+"""Switches of the commands that make a stack of a checkout: port, builder, optional parts, …."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from plumbum import cli
 
 from deploy.cli.command import usage
 from deploy.cli.stack_command import StackCommand
-from deploy.stack import local_model
+from deploy.stack import backups, local_model
 
 
 class StartCommand(StackCommand):
@@ -27,8 +27,17 @@ class StartCommand(StackCommand):
     )
     sha256 = cli.SwitchAttr("--sha256", str, argname="HEX", help="what the file has to be")
 
+    backup = cli.Flag("--backup", help="with daily backups and WAL; later runs keep them")
+    no_backup = cli.Flag("--no-backup", help="without backups; those that are there stay")
+    backup_folder = cli.SwitchAttr(
+        "--backup-folder",
+        Path,
+        argname="DIR",
+        help="with --backup: where to, instead of ~/.local/share/todo-backend/backup",
+    )
+
     def check_switches(self) -> None:
-        """Refuse switches for the local model that do not go together.
+        """Refuse switches for the optional parts that do not go together.
 
         Raises:
             DeployError: They do not.
@@ -42,6 +51,23 @@ class StartCommand(StackCommand):
             raise usage(
                 "--model and --sha256 go together: the file is compared before it is used", program
             )
+
+        if self.backup and self.no_backup:
+            raise usage("--backup and --no-backup exclude each other", program)
+        if self.backup_folder and not self.backup:
+            raise usage("--backup-folder needs --backup", program)
+
+    def backup_request(self) -> backups.Request:
+        """What the command line says about backups.
+
+        Raises:
+            DeployError: The folder cannot be used.
+        """
+        wanted = bool(self.backup) if self.backup or self.no_backup else None
+        if not self.backup_folder:
+            return backups.Request(wanted)
+        folder = Path(self.backup_folder).expanduser().absolute()
+        return backups.Request(wanted, backups.check_folder(folder))
 
     def request(self) -> local_model.Request:
         """What the command line says about the local model; its file is read and compared here.

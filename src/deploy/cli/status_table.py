@@ -10,6 +10,7 @@ from deploy.stack import drift
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from deploy.stack.backup_status import BackupStatus
     from deploy.stack.images import ImageStatus
     from deploy.stack.management import Figures
     from deploy.stack.overview import Instance, Overview, UnitStatus
@@ -93,6 +94,8 @@ def _figures(now: Overview, at: datetime) -> Iterator[str]:
         low = ", nearly full" if share < _LOW else ""
         free = f"{disk.free_bytes / _GIB:.1f} of {disk.total_bytes / _GIB:.1f} GiB free"
         yield _line("disk", f"{free} ({share:.0%}){low}, with {disk.holds}")
+    if now.backup is not None:
+        yield from _backup(now.backup)
     for part, why in now.unknown.items():
         # The verdict says it.
         if part != "readiness":
@@ -147,6 +150,26 @@ def _image(image: ImageStatus, at: datetime) -> str:
         ago = f", {committed} old" if committed else ""
         words.append(f"of commit {image.revision[:_SHORT]}{ago}")
     return ", ".join(words)
+
+
+def _backup(backup: BackupStatus) -> Iterator[str]:
+    if backup.newest is None or backup.age_seconds is None:
+        words = ["none yet"]
+    else:
+        size = f"{(backup.bytes or 0) / _MIB:.0f} MiB"
+        words = [f"{render_age(backup.age_seconds)} ago, {size}"]
+        words.append(f"{backup.count} with {backup.total_bytes / _GIB:.1f} GiB in {backup.folder}")
+    if backup.last is not None and not backup.last.ok:
+        words.append(f"the last run failed: {backup.last.reason}")
+    yield _line("backup", ", ".join(words))
+    wal = backup.wal
+    if wal is None:
+        yield _line("WAL", "not received: the database has no slot for it")
+    elif wal.kept == "lost" or wal.lag_bytes is None:
+        yield _line("WAL", "some of it is lost: make a backup")
+    else:
+        verb = "received" if wal.receiving else "not received now"
+        yield _line("WAL", f"{verb}, {wal.lag_bytes / _MIB:.1f} MiB behind")
 
 
 def _errors(now: Overview) -> Iterator[str]:

@@ -26,13 +26,15 @@ class Up(StartCommand):
         if lab is not None:
             words = [f"--builder={self.builder}"] if self.builder else []
             words += [f"--instances={self.instances}"] if self.instances else []
-            return lab.up(words, port=self.port, ai=self.request())
+            backup = self.backup_request()
+            return lab.up(words, port=self.port, ai=self.request(), backup=backup)
         options = build.Options(builder=self.builder, archive_dir=self.image_cache)
         url = up.up(
             options,
             port=self.port,
             ai=self.request(),
             number=self.instances,
+            backup=self.backup_request(),
             assume_yes=bool(self.assume_yes),
         )
         timings = progress.TIMINGS.render()

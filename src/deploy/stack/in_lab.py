@@ -19,7 +19,7 @@ from deploy.image import build
 from deploy.lab import manager, rootfs
 from deploy.lab import state as lab_state
 from deploy.paths import REPO
-from deploy.stack import owners, ports, status
+from deploy.stack import backups, owners, ports, status
 from deploy.stack.local_model import UNCHANGED
 
 if TYPE_CHECKING:
@@ -75,13 +75,21 @@ class LabStack:
     name: str
     why: str | None
 
-    def up(self, arguments: Sequence[str], *, port: int | None, ai: Request = UNCHANGED) -> int:
+    def up(
+        self,
+        arguments: Sequence[str],
+        *,
+        port: int | None,
+        ai: Request = UNCHANGED,
+        backup: backups.Request = backups.UNCHANGED,
+    ) -> int:
         """Start the lab where needed and run `up` inside; the lab keeps running.
 
         Args:
             arguments: Further words for `up`.
             port: Port on this host's loopback; 8000 when None.
             ai: What is wanted of the local model.
+            backup: What is wanted of backups; a folder is one of the lab.
 
         Raises:
             DeployError: No lab can run on this host either, the lab of that name is another
@@ -104,6 +112,10 @@ class LabStack:
         words = ["up", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
         if ai.wanted is not None:
             words.append("--ai" if ai.wanted else "--no-ai")
+        if backup.wanted is not None:
+            words.append("--backup" if backup.wanted else "--no-backup")
+        if backup.folder:
+            words.append(f"--backup-folder={backup.folder}")
         with contextlib.ExitStack() as stack:
             if ai.model:
                 inside = stack.enter_context(_shared(ai.model))

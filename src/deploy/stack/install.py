@@ -49,22 +49,24 @@ def destination(unit: str) -> Path:
     return _config_home() / "systemd" / "user" / unit
 
 
-def shipped(*, ai: bool = False, instances: bool = False) -> dict[str, str]:
+def shipped(*, ai: bool = False, instances: bool = False, backup: bool = False) -> dict[str, str]:
     """The units of this checkout: file name -> text.
 
     Args:
         ai: Whether those of the local model are part of it, and the drop-in that goes with them.
         instances: The same for several instances of the backend.
+        backup: Whether those of backups are part of it.
     """
     found = {path.name: path.read_text() for path in sorted(QUADLET.iterdir()) if path.is_file()}
     for wanted, units, dropin in (
         (ai, loader.AI_UNITS, loader.AI_DROPIN),
         (instances, loader.INSTANCES_UNITS, loader.INSTANCES_DROPIN),
+        (backup, loader.BACKUP_UNITS, None),
     ):
-        if wanted:
-            found[dropin] = (QUADLET / "dropins" / dropin).read_text()
-        else:
+        if not wanted:
             found = {name: text for name, text in found.items() if name not in units}
+        elif dropin is not None:
+            found[dropin] = (QUADLET / "dropins" / dropin).read_text()
     return found
 
 
@@ -115,8 +117,9 @@ def refuse_edited() -> None:
 def find_dropins() -> list[Path]:
     """The drop-ins for units of this checkout that `install` did not write."""
     record = _read_record()
-    # Of the local model's and of instances as well, which may have been installed once.
-    folders = {Path(f"{destination(unit)}.d") for unit in shipped(ai=True, instances=True)}
+    # Of the optional parts as well, which may have been installed once.
+    units = shipped(ai=True, instances=True, backup=True)
+    folders = {Path(f"{destination(unit)}.d") for unit in units}
     for pattern in ("todo-backend@*.container", "todo-management@*.socket"):
         folders.update(destination(pattern).parent.glob(f"{pattern}.d"))
     # A link leads to a folder that is listed.

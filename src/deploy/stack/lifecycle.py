@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from deploy import command_hints, process, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import (
+    backups,
     drift,
     install,
     instances,
@@ -25,14 +26,17 @@ from deploy.stack import (
 from deploy.stack.local_model import UNCHANGED, Request
 from deploy.stack.services import (
     AI,
+    BACKUP_TIMER,
     DB,
     MANAGEMENT,
     MIGRATE,
     SOCKET,
+    WAL,
     container_of,
     find_instances,
     find_services,
     find_sockets,
+    has_backups,
     name_management,
     number_of,
 )
@@ -87,14 +91,19 @@ def check_port(port: int | None, *, moving: bool) -> None:
         )
 
 
-def prepare(ai: Request = UNCHANGED, number: int | None = None) -> Prepared:
+def prepare(
+    ai: Request = UNCHANGED,
+    number: int | None = None,
+    backup: backups.Request = backups.UNCHANGED,
+) -> Prepared:
     """Create the secret, install the units, let them run without a login.
 
-    Nothing that runs is touched, except a local model and instances that are not wanted any more.
+    Nothing that runs is touched, except optional parts and instances that are not wanted any more.
 
     Args:
         ai: What is wanted of the local model.
         number: How many instances of the backend; None for as many as are installed.
+        backup: What is wanted of backups.
     """
     with progress.step("Installing the units") as step:
         step.note("secret")
@@ -103,10 +112,15 @@ def prepare(ai: Request = UNCHANGED, number: int | None = None) -> Prepared:
             # Its unit goes, so nothing else could stop it.
             systemd.systemctl("stop", AI)
         _stop_removed(instances.find_removed(number))
-        files = install.install(_units(ports.find_dropin(), ai, number))
+        if not backup.applies():
+            backups.stop()
+        files = install.install(_units(ports.find_dropin(), ai, number, backup))
         stale = _reload(step)
         # A socket is an ordinary unit and wants enabling; Quadlet's [Install] needs none.
         systemd.systemctl("enable", "--quiet", *find_sockets())
+        if has_backups():
+            backups.make_folder()
+            backups.save_settings()
         _ensure_linger(getpass.getuser())
     return Prepared(frozenset(files), frozenset(stale))
 
@@ -175,16 +189,25 @@ def restart() -> str:
         if stale & {DB, MIGRATE}:
             startup.run_job("restart", MIGRATE, step)
         _serve({*stale, *find_instances()}, step)
-        if AI in stale:
-            startup.run_job("restart", AI, step)
+        for unit in {AI, WAL} & stale:
+            startup.run_job("restart", unit, step)
+        if has_backups():
+            backups.save_settings()
     return readiness.wait()
 
 
 def _units(
-    dropin: str | None, ai: Request = UNCHANGED, number: int | None = None
+    dropin: str | None,
+    ai: Request = UNCHANGED,
+    number: int | None = None,
+    backup: backups.Request = backups.UNCHANGED,
 ) -> dict[str, str | Link]:
     """What is to be installed, with our drop-in for the port where there is one."""
-    units = {**local_model.find_units(ai), **instances.find_units(number)}
+    units = {
+        **local_model.find_units(ai),
+        **instances.find_units(number),
+        **backups.find_units(backup),
+    }
     if instances.find_both() is not None:
         # Two units cannot listen on one address.
         del units[MANAGEMENT]
@@ -291,6 +314,9 @@ def _moved(dropin: str) -> Iterator[None]:
 def stop() -> None:
     """Stop everything; the sockets first, so that no connection starts the backend again."""
     with progress.step("Stopping the services"):
+        if has_backups():
+            # Otherwise it starts a backup, and with that the database.
+            systemd.systemctl("stop", BACKUP_TIMER, check=False)
         systemd.systemctl("stop", *find_sockets(), check=False)
         for unit in reversed(find_services()):
             systemd.systemctl("stop", unit, check=False)

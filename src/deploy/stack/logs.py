@@ -14,8 +14,10 @@ from deploy.stack import log_line
 from deploy.stack.services import (
     AI,
     BACKEND,
+    BACKUP,
     MAX_INSTANCES,
     SERVICES,
+    WAL,
     container_of,
     name_instance,
 )
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 
     from deploy.stack.log_line import Line
 
-UNITS = tuple(service.removeprefix("todo-").removesuffix(".service") for service in (*SERVICES, AI))
+UNITS = tuple(
+    service.removeprefix("todo-").removesuffix(".service")
+    for service in (*SERVICES, AI, WAL, BACKUP)
+)
 """The names that users give; `backend` is all instances, `backend@2` one of them."""
 INSTANCES = tuple(
     name_instance(number).removeprefix("todo-").removesuffix(".service")

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from deploy import process
 from deploy.errors import DeployError
-from deploy.stack import disks, drift, images, logs, management, ports, status, systemd
+from deploy.stack import (
+    backup_status,
+    disks,
+    drift,
+    images,
+    logs,
+    management,
+    ports,
+    status,
+    systemd,
+)
 from deploy.stack.lifecycle import LINGERING
 from deploy.stack.services import (
     BACKEND,
@@ -30,6 +40,7 @@ from deploy.stack.status import Readiness
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from deploy.stack.backup_status import BackupStatus
     from deploy.stack.disks import Disk
     from deploy.stack.images import ImageStatus
     from deploy.stack.management import Figures
@@ -104,7 +115,8 @@ class Overview(Readiness):
         units: The sockets and the services.
         instances: The processes of the backend.
         images: What the units name.
-        disks: Where the data is.
+        disks: Where the data is, and the backups.
+        backup: The backups; None for a stack that makes none.
         errors: The latest errors of the log.
         unknown: Name of a part -> why it could not be found out.
     """
@@ -117,6 +129,7 @@ class Overview(Readiness):
     instances: tuple[Instance, ...] = ()
     images: tuple[ImageStatus, ...] = ()
     disks: tuple[Disk, ...] = ()
+    backup: BackupStatus | None = None
     errors: logs.Errors | None = None
     unknown: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -155,7 +168,11 @@ def find() -> Overview:
         units=_find_units(finder, instances),
         instances=finder.find("instances", lambda: _find_instances(instances)) or (),
         images=(finder.find("images", images.find) or ()) if now.state != status.ABSENT else (),
-        disks=finder.find("disks", disks.find) or (),
+        disks=(
+            *(finder.find("disks", disks.find) or ()),
+            *(finder.find("disk of backups", backup_status.find_disks) or ()),
+        ),
+        backup=finder.find("backup", backup_status.find),
         errors=finder.find("errors", lambda: logs.find_errors(_ERRORS, search=_SEARCHED)),
         unknown=finder.unknown,
     )

@@ -16,6 +16,9 @@ BACKEND = "todo-backend.service"
 DB = "todo-db.service"
 MIGRATE = "todo-migrate.service"
 AI = "todo-ai.service"
+WAL = "todo-wal.service"
+BACKUP = "todo-backup.service"
+BACKUP_TIMER = "todo-backup.timer"
 SERVICES = (DB, MIGRATE, BACKEND)
 """What every stack runs, in the order in which it starts."""
 MAX_INSTANCES = 8
@@ -25,9 +28,10 @@ _INSTANCE = re.compile(r"todo-backend(?:@(\d+))?\.service")
 
 
 def find_services() -> tuple[str, ...]:
-    """What the stack of this user runs: with the local model where that is installed."""
+    """What the stack of this user runs: with the optional parts that are installed."""
     before = (DB, MIGRATE, AI) if has_ai() else (DB, MIGRATE)
-    return (*before, *find_instances())
+    after = (WAL, BACKUP) if has_backups() else ()
+    return (*before, *find_instances(), *after)
 
 
 def find_instances() -> tuple[str, ...]:
@@ -52,7 +56,7 @@ def find_possible_services() -> tuple[str, ...]:
         return find_services()
     except DeployError:
         numbers = range(1, MAX_INSTANCES + 1)
-        return (DB, MIGRATE, AI, *(name_instance(number) for number in numbers))
+        return (DB, MIGRATE, AI, *(name_instance(number) for number in numbers), WAL, BACKUP)
 
 
 def find_possible_sockets() -> tuple[str, ...]:
@@ -67,6 +71,11 @@ def find_possible_sockets() -> tuple[str, ...]:
 def has_ai() -> bool:
     """Whether the local model is installed."""
     return _is_installed(file_of(AI))
+
+
+def has_backups() -> bool:
+    """Whether backups are installed."""
+    return _is_installed(file_of(WAL))
 
 
 def name_instance(number: int) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from deploy import command_hints, paths, process
 from deploy.host.volumes import Volume, describe, measure
 from deploy.image import build
-from deploy.stack import install, lifecycle, systemd
+from deploy.stack import backups, install, lifecycle, systemd
 from deploy.stack.lifecycle import SECRET, VOLUMES
 from deploy.stack.services import find_sockets
 
@@ -64,6 +64,7 @@ def remove(*, volumes: bool) -> list[Path]:
     if install.is_installed():
         lifecycle.stop()
         systemd.systemctl("disable", "--quiet", *find_sockets(), check=False)
+        backups.stop()
         removed = install.uninstall()
         systemd.systemctl("daemon-reload")
     if volumes:
@@ -115,6 +116,10 @@ def _find_podmans() -> Iterator[tuple[str, list[str]]]:
         yield what, ["rm", "-r", str(paths.dev_data_dir())]
     if _has_secret():
         yield "the key that signs tokens", ["podman", "secret", "rm", SECRET]
+    folder = backups.default_folder()
+    if folder.exists():
+        # Most of it belongs to the container's account.
+        yield f"backups in {folder}", ["podman", "unshare", "rm", "-r", str(folder)]
     images = _image_names()
     if images:
         yield f"{len(images)} images", ["podman", "image", "rm", *images]

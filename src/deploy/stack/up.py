@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from deploy.host import packages
 from deploy.image import build as image_build
 from deploy.image import reproducible
-from deploy.stack import instances, lifecycle, local_model
+from deploy.stack import backups, instances, lifecycle, local_model
 from deploy.stack.local_model import UNCHANGED, Request
 from deploy.units import spec
 from deploy.units.loader import load_contract
@@ -23,7 +23,7 @@ def build(
     assume_yes: bool = False,
 ) -> list[image_build.Image]:
     """Build the named targets where missing or stale; the units decide the arguments."""
-    arguments = spec.build_args(load_contract(ai=True))
+    arguments = spec.build_args(load_contract(ai=True, backup=True))
     packages.ensure_stack_packages(assume_yes=assume_yes)
     return [image_build.ensure(target, arguments, options) for target in targets]
 
@@ -32,7 +32,7 @@ def verify(
     target: str, options: image_build.Options, *, assume_yes: bool = False
 ) -> reproducible.Comparison:
     """Build a target twice and compare; the units decide the arguments."""
-    arguments = spec.build_args(load_contract(ai=True))
+    arguments = spec.build_args(load_contract(ai=True, backup=True))
     packages.ensure_stack_packages(assume_yes=assume_yes)
     return reproducible.verify(target, arguments, options)
 
@@ -43,15 +43,18 @@ def install(
     port: int | None = None,
     ai: Request = UNCHANGED,
     number: int | None = None,
+    backup: backups.Request = backups.UNCHANGED,
     assume_yes: bool = False,
 ) -> set[str]:
     """Everything that `systemctl --user start todo-backend` needs; names what changed."""
     lifecycle.check_port(port, moving=False)
     instances.check(number)
     _provide(options, ai, assume_yes=assume_yes)
-    changed = {*lifecycle.prepare(ai, number).files, *lifecycle.set_port(port)}
+    changed = {*lifecycle.prepare(ai, number, backup).files, *lifecycle.set_port(port)}
     if ai.wanted is False:
         local_model.remove()
+    if backup.wanted is False:
+        backups.remove_slot()
     return changed
 
 
@@ -61,6 +64,7 @@ def up(
     port: int | None = None,
     ai: Request = UNCHANGED,
     number: int | None = None,
+    backup: backups.Request = backups.UNCHANGED,
     assume_yes: bool = False,
 ) -> str:
     """Install, start, and wait until the backend is ready; returns its URL.
@@ -70,19 +74,25 @@ def up(
         port: Another public port; None keeps the present one.
         ai: What is wanted of the local model.
         number: How many instances of the backend; None for as many as are installed.
+        backup: What is wanted of backups.
         assume_yes: Install missing Debian packages without asking.
 
     Raises:
-        DeployError: Something did not start. Where that is the model server, the backend serves.
+        DeployError: Something did not start. Where that is an optional part, the backend serves.
     """
     lifecycle.check_port(port, moving=True)
     instances.check(number)
     _provide(options, ai, assume_yes=assume_yes)
-    url = lifecycle.start(lifecycle.prepare(ai, number), port=port)
+    prepared = lifecycle.prepare(ai, number, backup)
+    url = lifecycle.start(prepared, port=port)
     if ai.applies():
         local_model.start()
     elif ai.wanted is False:
         local_model.remove()
+    if backup.applies():
+        backups.start(prepared.stale)
+    elif backup.wanted is False:
+        backups.remove_slot()
     return url
 
 

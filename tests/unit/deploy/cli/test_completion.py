@@ -60,7 +60,7 @@ def press_tab(script: Path, line: str, env: dict[str, str] | None = None) -> lis
         ("python3 build.py admin --lab x verify --ex", ["--export-head"]),
         ("python3 build.py admin verify --la", ["--lab"]),
         ("python3 build.py completion ", ["bash", "zsh", "fish"]),
-        ("python3 build.py logs -f b", ["backend"]),
+        ("python3 build.py logs -f ba", ["backend", "backup"]),
         ("python3 build.py help tok", ["token"]),
         # Left to the names of files.
         ("python3 build.py admin import ", []),

@@ -1,0 +1,1 @@
+"""Backups: the commands that make, restore and test them."""

@@ -1,0 +1,171 @@
+"""Backups at a glance: the newest one, the outcome of the last run, and the receiver of WAL."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from deploy import process
+from deploy.stack import backups, disks
+from deploy.stack.services import has_backups
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deploy.stack.disks import Disk
+
+_TIMEOUT_S = 120.0
+_LAG = (
+    "SELECT coalesce(wal_status, 'lost'), active,"
+    " pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)"
+    " FROM pg_replication_slots WHERE slot_name = 'todo_wal'"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        at: When.
+        ok: Whether it did what it was to do.
+        reason: Why not; empty where it did.
+        seconds: How long it took.
+        bytes: The size of the backup.
+        stamp: Its name.
+    """
+
+    at: str
+    ok: bool
+    reason: str = ""
+    seconds: int = 0
+    bytes: int = 0
+    stamp: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class WalStatus:
+    """The slot of the receiver.
+
+    Attributes:
+        receiving: Whether the receiver is connected.
+        kept: What the server says of the WAL for it: reserved, extended, unreserved or lost.
+        lag_bytes: WAL that it has not confirmed; None when some of it is lost.
+    """
+
+    receiving: bool
+    kept: str
+    lag_bytes: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class BackupStatus:
+    """The backups of the stack.
+
+    Attributes:
+        folder: Where they are.
+        count: How many base backups there are.
+        newest: Stamp of the newest one; None without any.
+        age_seconds: How long ago it was made.
+        bytes: Its size.
+        total_bytes: The size of all.
+        last: How the last run ended; None before the first.
+        drill: How the last restore drill ended, as its program wrote it; None before the first.
+        wal: The receiver; None where the server does not know it.
+    """
+
+    folder: str
+    count: int
+    newest: str | None
+    age_seconds: int | None
+    bytes: int | None
+    total_bytes: int
+    last: Outcome | None
+    drill: dict[str, Any] | None
+    wal: WalStatus | None
+
+
+def find() -> BackupStatus | None:
+    """The backups; None for a stack that makes none.
+
+    Raises:
+        DeployError: A unit cannot be read, or the database cannot be queried.
+        OSError: The folder cannot be read.
+        ValueError: A file in it is malformed.
+    """
+    if not has_backups():
+        return None
+    folder = backups.find_folder()
+    bases = find_bases(folder)
+    newest = bases[-1] if bases else {}
+    return BackupStatus(
+        folder=str(folder),
+        count=len(bases),
+        newest=newest.get("stamp"),
+        age_seconds=_age(newest.get("ended_at")),
+        bytes=newest.get("bytes"),
+        total_bytes=sum(int(each.get("bytes", 0)) for each in bases),
+        last=read_outcome(folder),
+        drill=_read_state(folder).get("drill"),
+        wal=_find_wal(),
+    )
+
+
+def find_disks() -> tuple[Disk, ...]:
+    """The file system of the folder; none for a stack that makes no backups.
+
+    Raises:
+        DeployError: A unit cannot be read.
+        OSError: The folder is gone.
+    """
+    return (disks.measure("backups", str(backups.find_folder())),) if has_backups() else ()
+
+
+def find_bases(folder: Path) -> list[dict[str, Any]]:
+    """What is known of each base backup, oldest first.
+
+    Raises:
+        ValueError: A file is malformed.
+    """
+    base = folder / "base"
+    facts = (path for path in sorted(base.glob("*.json")) if path.with_suffix("").is_dir())
+    return [json.loads(path.read_text(encoding="utf-8")) for path in facts]
+
+
+def read_outcome(folder: Path) -> Outcome | None:
+    """How the last run ended; None before the first.
+
+    Raises:
+        ValueError: The file is malformed.
+    """
+    found = _read_state(folder).get("backup")
+    if found is None:
+        return None
+    names = {field.name for field in dataclasses.fields(Outcome)}
+    return Outcome(**{name: value for name, value in found.items() if name in names})
+
+
+def _read_state(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _age(time: str | None) -> int | None:
+    if time is None:
+        return None
+    return int((datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds())
+
+
+def _find_wal() -> WalStatus | None:
+    psql = ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--username=postgres"]
+    query = ["podman", "exec", "todo-db", *psql, f"--command={_LAG}"]
+    shown = process.run(query, timeout_s=_TIMEOUT_S).stdout.strip()
+    if not shown:
+        return None
+    kept, active, lag = shown.split("|")
+    return WalStatus(active == "t", kept, int(lag) if lag else None)
