@@ -11,7 +11,6 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from deploy import command_hints, process, progress
 from deploy.errors import DeployError, ExitCode
@@ -19,9 +18,6 @@ from deploy.image import build
 from deploy.stack import definition, images, install, startup, systemd
 from deploy.stack.services import BACKUP, BACKUP_TIMER, DB, WAL, find_services, has_backups
 from deploy.units.loader import BACKUP_UNITS, load_contract
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 TARGET = "/backup"
 """Where the containers see the folder."""
@@ -194,17 +190,14 @@ def save_settings() -> None:
         raise DeployError(message, hint="free some space, or look at its owner") from None
 
 
-def start(stale: Collection[str] = ()) -> None:
+def start() -> None:
     """Start the receiver of WAL and the timer.
-
-    Args:
-        stale: Units that run with other settings than their files have.
 
     Raises:
         DeployError: One did not start; the backend serves without it.
     """
     with progress.step("Starting the backups") as step:
-        startup.run_job("restart" if WAL in stale else "start", WAL, step)
+        startup.run_job("start", WAL, step)
         systemd.systemctl("enable", "--quiet", "--now", BACKUP_TIMER)
 
 

@@ -161,6 +161,9 @@ def start(prepared: Prepared, *, port: int | None = None) -> str:
         if AI in find_services() and (AI in prepared.stale or _runs_old_image(AI)):
             # The backend's start starts it again.
             systemd.systemctl("stop", AI)
+        if WAL in find_services() and (WAL in prepared.stale or _runs_old_image(WAL)):
+            # `backups.start` starts it again.
+            systemd.systemctl("stop", WAL)
         if text is None:
             _serve(prepared.stale, step)
     if text is None:

@@ -83,14 +83,13 @@ def up(
     lifecycle.check_port(port, moving=True)
     instances.check(number)
     _provide(options, ai, assume_yes=assume_yes)
-    prepared = lifecycle.prepare(ai, number, backup)
-    url = lifecycle.start(prepared, port=port)
+    url = lifecycle.start(lifecycle.prepare(ai, number, backup), port=port)
     if ai.applies():
         local_model.start()
     elif ai.wanted is False:
         local_model.remove()
     if backup.applies():
-        backups.start(prepared.stale)
+        backups.start()
     elif backup.wanted is False:
         backups.remove_slot()
     return url

@@ -148,6 +148,46 @@ def test_the_databases_socket_folder_is_mounted_where_its_address_says() -> None
     assert folders == {ARGUMENTS["DB_SOCKET_DIR"]}
 
 
+# -- Backups --------------------------------------------------------------------------------------
+
+
+def test_the_stack_without_backups_has_nothing_of_them() -> None:
+    names = {each.unit for each in load_contract().containers}
+    assert not names & {"todo-backup", "todo-wal"}
+
+
+def test_the_containers_of_backups_differ_in_what_they_run_only() -> None:
+    contract = load_contract(backup=True)
+    database = contract.container("todo-db")
+    both = [contract.container(name) for name in ("todo-backup", "todo-wal")]
+    assert {each.image for each in both} == {database.image}
+    assert len({(each.uid, each.gid, each.groups, each.mounts) for each in both}) == 1
+    assert both[0].groups == database.groups
+    assert both[0].uid not in {each.uid for each in load_contract(ai=True).containers}
+    for each in both:
+        assert each.env["PGHOST"] == ARGUMENTS["DB_SOCKET_DIR"]
+        assert each.env["PGDATABASE"] == ARGUMENTS["DB_NAME"]
+        assert each.env["BACKUP_FOLDER"] in {mount.path for mount in each.mounts}
+
+
+def test_the_image_has_every_program_of_the_containers_of_backups() -> None:
+    installed = set(re.findall(r"/rootfs(/usr/local/bin/\S+)", stage("db-rootfs")))
+    contract = load_contract(backup=True)
+    wanted = {contract.container(name).entrypoint[0] for name in ("todo-backup", "todo-wal")}
+    assert wanted <= installed
+    scripts = REPO / "containers" / "db"
+    called = set(
+        re.findall(r"\b(keep-backups|record-outcome)\b", (scripts / "make_backup.sh").read_text())
+    )
+    assert {f"/usr/local/bin/{name}" for name in called} <= installed
+
+
+def test_the_receiver_is_found_by_the_name_that_it_gives_itself() -> None:
+    receiver = load_contract(backup=True).container("todo-wal")
+    dropin = (REPO / "quadlet/dropins/todo-db.container.d/40-synchronous.conf").read_text()
+    assert f"synchronous_standby_names={receiver.env['PGAPPNAME']}" in dropin
+
+
 # -- The local model ------------------------------------------------------------------------------
 
 
