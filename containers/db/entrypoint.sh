@@ -23,7 +23,8 @@ run_alone() {
 
 # The role that migrates owns everything; the backend's works in it, within its connections. The
 # owner is a member of the backend's role, so that it may take over what that one owned before. The
-# role of backups copies the cluster and reads all of it; it writes nothing.
+# role of backups copies the cluster and reads all of it; it writes nothing but how they ended, as a
+# setting of its own, for the metrics.
 # Usage: make_roles DATA [STATEMENT]
 make_roles() {
     # A few instances of the backend with a pool of ten each; superusers have their own three.
@@ -41,6 +42,7 @@ DO 'BEGIN IF to_regrole(''$DB_BACKUP_ROLE'') IS NULL THEN CREATE ROLE $DB_BACKUP
 ALTER ROLE $DB_BACKUP_ROLE REPLICATION CONNECTION LIMIT 2
 GRANT pg_monitor, pg_read_all_data TO $DB_BACKUP_ROLE
 GRANT CONNECT ON DATABASE $DB_NAME TO $DB_BACKUP_ROLE
+GRANT SET ON PARAMETER todo.backup, todo.backup_failure TO $DB_BACKUP_ROLE
 END
     echo "$roles" > "$1/todo-roles"
 }

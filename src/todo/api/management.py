@@ -52,6 +52,8 @@ class Management:
             raise HttpError(405, "", {"Allow": "GET, HEAD"})
         if self._metrics is not None and has_metrics:
             problem = await self._health.find_problem("readyz")
+            if problem is None:
+                await self._metrics.backups.refresh()
             return CONTENT_TYPE.encode(), self._metrics.render(
                 ready=problem is None, accepting=not self._health.is_leaving
             )

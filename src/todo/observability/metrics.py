@@ -28,6 +28,7 @@ from prometheus_client.registry import Collector
 from todo import __version__
 from todo.db.tables import EXPECTED_REVISION
 from todo.observability.assistant_metrics import AssistantMetrics
+from todo.observability.backup_metrics import BackupMetrics
 from todo.observability.metric_families import Durations, render_counter
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Metrics:
         self._replays = 0
         self._retries = 0
         self._assistant: AssistantMetrics | None = None
+        self.backups = BackupMetrics(database)
         self.registry.register(_Numbers(self))
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
@@ -210,6 +212,7 @@ class Metrics:
         )
         self._loop_lag.render(lag, [])
         yield lag
+        yield from self.backups.collect()
         if self._assistant is not None:
             yield from self._assistant.collect()
 

@@ -13,6 +13,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.dev import suite_programs
+from tests.integration.backup.backup_folder import make_roles
+from tests.integration.cluster import Cluster
+from tests.integration.conftest import migrate_as_owner
 from tests.integration.promql import find_faults
 from tests.integration.service import Service, open_service
 
@@ -66,10 +69,26 @@ def scraped_without() -> str:
 
 
 @pytest.fixture(scope="module")
-def exported(scraped: str, scraped_without: str) -> dict[str, dict[str, set[str]]]:
-    """Metric -> label -> values, of both backends."""
+def scraped_with_backups(own_cluster: Cluster) -> str:
+    """What a backend exports whose database is backed up."""
+    url = own_cluster.make_database()
+    migrate_as_owner(own_cluster.hand_over(url))
+    make_roles(own_cluster, url)
+    outcome = '{"at": "2026-11-30T03:15:07Z", "ok": true, "seconds": 7, "bytes": 20}'
+    own_cluster.query(url, f"ALTER ROLE todo_backup SET todo.backup = '{outcome}'")
+    own_cluster.query(url, "SELECT pg_create_physical_replication_slot('todo_wal', true)")
+    with open_service({"TODO_DATABASE_URL": url}) as service:
+        service.wait_ready()
+        return service.get_check("metrics").text
+
+
+@pytest.fixture(scope="module")
+def exported(
+    scraped: str, scraped_without: str, scraped_with_backups: str
+) -> dict[str, dict[str, set[str]]]:
+    """Metric -> label -> values, of all three backends."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for text in (scraped, scraped_without):
+    for text in (scraped, scraped_without, scraped_with_backups):
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 found[sample.name].update(
@@ -133,8 +152,10 @@ def test_each_alert_fires_when_it_should_and_only_then() -> None:
     assert "SUCCESS" in run_promtool("test", "rules", "alerts.test.yaml")
 
 
-def test_promtool_finds_no_fault_in_the_metrics(scraped: str, scraped_without: str) -> None:
-    for text in (scraped, scraped_without):
+def test_promtool_finds_no_fault_in_the_metrics(
+    scraped: str, scraped_without: str, scraped_with_backups: str
+) -> None:
+    for text in (scraped, scraped_without, scraped_with_backups):
         assert run_promtool("check", "metrics", stdin=text) == ""
 
 

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from todo.core.circuit_breaker import AsyncBreaker, Outcome
 from todo.db.schema_version import SchemaVersion
 from todo.journal.schemas import Operation
+from todo.observability.backup_metrics import BackupState
 from todo.observability.metrics import LIMITS, OPERATIONS, PLAN_OUTCOMES, STREAMS, Metrics
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ def metrics() -> Metrics:
     )
     metrics = Metrics(cast("Database", database))
     metrics.export_assistant()
+    metrics.backups.state = BackupState(
+        succeeded_at=1.0, size=2, duration_s=3, failed_at=None, receiving=True, lag=4
+    )
     return metrics
 
 

@@ -1,0 +1,155 @@
+"""Metrics of backups, which the programs that make them leave in the database.
+
+Their last outcomes are settings of their role, `todo.backup` and `todo.backup_failure`; WAL is what
+the slot `todo_wal` says. A database without them, such as a managed one, has no such metrics.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from sqlalchemy import text
+
+from todo.core.errors import ProblemError
+from todo.db.statement import Statement
+
+if TYPE_CHECKING:
+    from todo.db.database import Database
+
+SLOT = "todo_wal"
+_FRESH_S = 5.0
+_STATE = Statement(
+    text(f"""
+    WITH outcome AS (
+        SELECT split_part(option, '=', 1) AS name, substr(option, strpos(option, '=') + 1) AS value
+        FROM pg_roles CROSS JOIN unnest(rolconfig) AS option
+        WHERE split_part(option, '=', 1) IN ('todo.backup', 'todo.backup_failure')
+    )
+    SELECT
+        (SELECT max(value) FROM outcome WHERE name = 'todo.backup'),
+        (SELECT max(value) FROM outcome WHERE name = 'todo.backup_failure'),
+        (SELECT active FROM pg_replication_slots WHERE slot_name = '{SLOT}'),
+        (SELECT CAST(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) AS bigint)
+         FROM pg_replication_slots WHERE slot_name = '{SLOT}' AND NOT pg_is_in_recovery())
+    """)  # noqa: S608 - a constant
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupState:
+    """What the database says of backups.
+
+    Attributes:
+        succeeded_at: Unix time of the last backup that succeeded; None before the first.
+        size: Its bytes.
+        duration_s: How long it took.
+        failed_at: Unix time of the last one that failed; None when none did.
+        receiving: Whether WAL is received; None without a slot.
+        lag: Bytes of WAL that the receiver has not confirmed; None when some is lost.
+    """
+
+    succeeded_at: float | None = None
+    size: int = 0
+    duration_s: int = 0
+    failed_at: float | None = None
+    receiving: bool | None = None
+    lag: int | None = None
+
+
+class BackupMetrics:
+    """The state as last seen.
+
+    Args:
+        database: Where it is found.
+    """
+
+    def __init__(self, database: "Database") -> None:
+        self._database = database
+        self._seen_at = float("-inf")
+        self.state = BackupState()
+
+    async def refresh(self) -> None:
+        """Look, unless that was done a moment ago or every connection is at work."""
+        database = self._database
+        pool = database.pool
+        if database.is_sqlite or pool.checkedout() >= pool.size():
+            return
+        if time.monotonic() - self._seen_at < _FRESH_S:
+            return
+        with contextlib.suppress(ProblemError):
+            async with database.reading() as session:
+                row = await session.find(_STATE, {})
+            self._seen_at = time.monotonic()
+            succeeded, failed, receiving, lag = row or (None, None, None, None)
+            self.state = parse_state(succeeded, failed, receiving=receiving, lag=lag)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what is known; nothing where no backups are made."""
+        state = self.state
+        if state.succeeded_at is not None:
+            yield GaugeMetricFamily(
+                "todo_backup_timestamp_seconds",
+                "Time of the last backup that succeeded.",
+                value=state.succeeded_at,
+            )
+            yield GaugeMetricFamily(
+                "todo_backup_size_bytes", "Size of that backup.", value=state.size
+            )
+            yield GaugeMetricFamily(
+                "todo_backup_duration_seconds",
+                "How long that backup took.",
+                value=state.duration_s,
+            )
+        if (state.succeeded_at, state.failed_at) != (None, None):
+            yield GaugeMetricFamily(
+                "todo_backup_ok",
+                "1 when the last backup succeeded.",
+                value=(state.succeeded_at or 0) >= (state.failed_at or 0),
+            )
+        if state.receiving is not None:
+            yield GaugeMetricFamily(
+                "todo_backup_wal_receiving",
+                "1 when WAL is received for backups.",
+                value=state.receiving,
+            )
+        if state.lag is not None:
+            yield GaugeMetricFamily(
+                "todo_backup_wal_lag_bytes",
+                "WAL that the receiver has not confirmed.",
+                value=state.lag,
+            )
+
+
+def parse_state(
+    succeeded: str | None, failed: str | None, *, receiving: bool | None, lag: int | None
+) -> BackupState:
+    """The state from the row that the database returns, without an outcome that is malformed."""
+    success, failure = _parse(succeeded), _parse(failed)
+    return BackupState(
+        succeeded_at=_time(success),
+        size=int(success.get("bytes", 0)),
+        duration_s=int(success.get("seconds", 0)),
+        failed_at=_time(failure),
+        receiving=receiving,
+        lag=lag,
+    )
+
+
+def _parse(value: str | None) -> dict[str, Any]:
+    try:
+        found = orjson.loads(value or "{}")
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _time(outcome: dict[str, Any]) -> float | None:
+    try:
+        return datetime.fromisoformat(outcome["at"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return None
