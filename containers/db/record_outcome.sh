@@ -29,6 +29,6 @@ case $2 in
     *) setting=todo.backup_failure ;;
 esac
 # A database that is away is what the next backup, or an alert, will notice.
-psql --no-psqlrc --quiet --set="outcome=$2" << END || :
+psql --no-psqlrc --quiet --set="outcome=$2" 2> /dev/null << END || :
 ALTER ROLE CURRENT_USER SET $setting = :'outcome';
 END

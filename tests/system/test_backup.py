@@ -54,7 +54,8 @@ def is_received(stack: Stack) -> bool:
 
 
 def query(stack: Stack, statement: str) -> str:
-    psql = ("psql", "--no-psqlrc", "--tuples-only", "--no-align", "--username=postgres", "todo")
+    where = ("--host=/run/todo", "--username=postgres", "--dbname=todo")
+    psql = ("psql", "--no-psqlrc", "--tuples-only", "--no-align", *where)
     return stack.podman("exec", "todo-db", *psql, f"--command={statement}").stdout.strip()
 
 

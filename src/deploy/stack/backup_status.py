@@ -7,8 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from deploy import process
-from deploy.stack import backups, disks
+from deploy.stack import backups, database, disks
 from deploy.stack.services import has_backups
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from deploy.stack.disks import Disk
 
-_TIMEOUT_S = 120.0
 _LAG = (
     "SELECT coalesce(wal_status, 'lost'), active,"
     " pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)"
@@ -162,9 +160,7 @@ def _age(time: str | None) -> int | None:
 
 
 def _find_wal() -> WalStatus | None:
-    psql = ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--username=postgres"]
-    query = ["podman", "exec", "todo-db", *psql, f"--command={_LAG}"]
-    shown = process.run(query, timeout_s=_TIMEOUT_S).stdout.strip()
+    shown = database.query(_LAG)
     if not shown:
         return None
     kept, active, lag = shown.split("|")

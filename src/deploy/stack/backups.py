@@ -15,7 +15,7 @@ from pathlib import Path
 from deploy import command_hints, process, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.image import build
-from deploy.stack import definition, images, install, startup, systemd
+from deploy.stack import database, definition, images, install, startup, systemd
 from deploy.stack.services import BACKUP, BACKUP_TIMER, DB, WAL, find_services, has_backups
 from deploy.units.loader import BACKUP_UNITS, load_contract
 
@@ -218,6 +218,4 @@ def remove_slot() -> None:
         up = command_hints.build("up --no-backup")
         progress.say(f"The database keeps WAL for the receiver, 1 GB at most, until {up}.")
         return
-    psql = ["psql", "--no-psqlrc", "--quiet", "--tuples-only", "--username=postgres"]
-    commands = [f"--command={statement}" for statement in _DROP_SLOT]
-    process.run(["podman", "exec", "todo-db", *psql, *commands], timeout_s=_TIMEOUT_S)
+    database.query(*_DROP_SLOT)
