@@ -1,6 +1,7 @@
 """What runs inside the build stages, as far as it needs no Debian packages and no binutils."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deploy.paths import REPO
 from deploy.stage import closure, sbom, wheels
 from deploy.stage.rootfs import installed, unwanted
 
@@ -63,6 +65,14 @@ def test_every_file_has_an_owner_and_a_reason() -> None:
 def test_a_file_of_unknown_origin_is_told() -> None:
     owners = sbom.gather("backend", "1", RECORD)
     assert sbom.assign(["usr/bin/surprise", FASTAPI], {}, owners) == ["usr/bin/surprise"]
+
+
+def test_each_program_of_ours_in_an_image_has_a_component() -> None:
+    text = (REPO / "Containerfile").read_text()
+    programs = re.findall(r"^COPY .* \S+ /rootfs/(usr/local/bin/\S+)$", text, re.MULTILINE)
+
+    assert "usr/local/bin/entrypoint" in programs
+    assert sbom.assign(programs, {}, sbom.gather("backend", "1", RECORD)) == []
 
 
 def test_the_same_files_give_the_same_document() -> None:
