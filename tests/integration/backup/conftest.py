@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.backup.backup_folder import BackupFolder, make_roles
+from tests.integration.backup.backup_source import Served, Source, open_served
+from tests.integration.backup.restores import open_backup
 from tests.integration.cluster import Cluster
 from tests.integration.conftest import migrate_as_owner
 
@@ -32,3 +34,20 @@ def root() -> Iterator[Path]:
 @pytest.fixture
 def folder(root: Path, own_cluster: Cluster, url: str) -> BackupFolder:
     return BackupFolder(root, own_cluster, url)
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with open_served() as found:
+        yield found
+
+
+@pytest.fixture
+def source(served: Served) -> Iterator[Source]:
+    """With one task before the base backup, and one after it."""
+    with open_backup(served[0]) as backup:
+        source = Source(*served, backup)
+        source.write("before the base backup")
+        backup.take_base()
+        source.write("after it")
+        yield source
