@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, String, Text, bindparam, case, cast, func, select
+from sqlalchemy import Select, String, Text, bindparam, case, cast, exists, func, select
 
 from todo.db.documents import TASK_FIELDS, select_document
 from todo.db.session import Session
@@ -13,6 +13,8 @@ from todo.db.tables import journal, task
 from todo.tasks.document import as_bytes, parse_document
 
 _PAGE = 500
+MAX_NAMED = 100
+"""How many missing tasks are named."""
 _TIMES = {"due_at", "completed_at", "created_at", "updated_at"}
 _CHANGES_STATE = (journal.c.kind == "task") & (journal.c.operation != "remind")
 
@@ -61,8 +63,34 @@ _COUNTS = Statement(
 )
 
 
-async def find_differences(session: Session, owner: str) -> AsyncIterator[str]:
-    """Yield what an owner's tasks have that the journal does not say."""
+def _missing(dialect: str) -> Select[Any]:
+    """The last entries of tasks that should be there and are not."""
+    task_id = task.c.id if dialect == "sqlite" else cast(task.c.id, String)
+    later = journal.alias("later")
+    is_last = ~exists().where(
+        later.c.owner == journal.c.owner,
+        later.c.entity_id == journal.c.entity_id,
+        later.c.seq > journal.c.seq,
+        (later.c.kind == "task") & (later.c.operation != "remind"),
+    )
+    is_there = exists().where(task.c.owner == journal.c.owner, task_id == journal.c.entity_id)
+    left = (journal.c.owner == bindparam("owner")) & journal.c.after.is_not(None)
+    return (
+        select(journal.c.seq, journal.c.entity_id)
+        .where(left, _CHANGES_STATE, is_last, ~is_there)
+        .order_by(journal.c.seq)
+        .limit(MAX_NAMED)
+    )
+
+
+_MISSING = Statement(_missing)
+
+
+async def find_differences(session: Session, owner: str) -> AsyncIterator[tuple[int, str]]:
+    """Yield what an owner's tasks have that the journal does not say.
+
+    Each with the number of the entry that says it, 0 for none in particular.
+    """
     last: str | None = None
     while True:
         values = {"owner": owner, "after": last, "limit": _PAGE}
@@ -71,16 +99,20 @@ async def find_differences(session: Session, owner: str) -> AsyncIterator[str]:
             found = parse_document(as_bytes(document))
             last = found["id"]
             if said is None:
-                yield f"the task {last} stands, but not in the journal"
+                yield 0, f"the task {last} stands, but not in the journal"
                 continue
             wrong = _compare(found, parse_document(as_bytes(said)))
             if wrong:
-                yield f"the task {last} is not what the journal says ({', '.join(wrong)})"
+                yield 0, f"the task {last} is not what the journal says ({', '.join(wrong)})"
         if len(rows) < _PAGE:
             break
     there, said = (await session.fetch(_COUNTS, {"owner": owner}))[0]
-    if int(said) > int(there):
-        yield f"{int(said) - int(there)} tasks of the journal are not there"
+    missing = int(said) - int(there)
+    if missing > 0:
+        for seq, task_id in await session.fetch(_MISSING, {"owner": owner}):
+            yield int(seq), f"the task {task_id}, which it left, is not there"
+    if missing > MAX_NAMED:
+        yield 0, f"{missing} tasks of the journal are not there"
 
 
 def _compare(found: dict[str, Any], said: dict[str, Any]) -> list[str]:

@@ -178,7 +178,7 @@ async def _verify_one(
         await _check_end(session, chain)
         if with_state:
             result.findings += [
-                Mismatch(owner, 0, what) async for what in find_differences(session, owner)
+                Mismatch(owner, seq, what) async for seq, what in find_differences(session, owner)
             ]
     if not result.findings:
         result.heads.append(Head(owner, str(chain.chain_id), chain.seq, chain.stored.hex()))

@@ -304,9 +304,9 @@ def test_tasks_that_were_changed_past_the_journal_are_named(ledger: Ledger) -> N
     ledger.holds()
     found = ledger.finds(with_state=True)
 
-    assert [line.partition(": ")[2] for line in found] == [
-        f"the task {ids[2]} is not what the journal says (title)",
-        "1 tasks of the journal are not there",
+    assert found == [
+        f"{alice.name!r}: the task {ids[2]} is not what the journal says (title)",
+        f"{alice.name!r}, entry 5: the task {ids[3]}, which it left, is not there",
     ]
 
 
