@@ -29,6 +29,7 @@ COMMANDS = (
     "logs",
     "diagnose",
     "backup",
+    "drill",
     "token",
     "mcp-token",
     "admin",

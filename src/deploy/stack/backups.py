@@ -16,7 +16,17 @@ from deploy import command_hints, process, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.image import build
 from deploy.stack import database, definition, images, install, startup, systemd
-from deploy.stack.services import BACKUP, BACKUP_TIMER, DB, WAL, find_services, has_backups
+from deploy.stack.services import (
+    BACKUP,
+    BACKUP_TIMER,
+    DB,
+    DRILL,
+    DRILL_DB,
+    DRILL_TIMER,
+    WAL,
+    find_services,
+    has_backups,
+)
 from deploy.units.loader import BACKUP_UNITS, load_contract
 
 TARGET = "/backup"
@@ -25,7 +35,7 @@ TARGET = "/backup"
 CONTAINERS = tuple(name for name in BACKUP_UNITS if name.endswith(".container"))
 """The units that mount the folder."""
 
-_DROPIN = "50-folder.conf"
+FOLDER_DROPIN = "50-folder.conf"
 _DEFAULT = ".local/share/todo-backend/backup"
 _SETTINGS = "settings"
 _SAFE = re.compile(r"/[A-Za-z0-9_./@+-]+")
@@ -84,23 +94,37 @@ def find_units(request: Request) -> dict[str, str]:
     units = install.shipped(backup=True)
     found = {name: units[name] for name in BACKUP_UNITS}
     for container in CONTAINERS:
-        dropin = f"{container}.d/{_DROPIN}"
-        text = render_dropin(request.folder) if request.folder else install.installed_text(dropin)
+        dropin = f"{container}.d/{FOLDER_DROPIN}"
+        shipped = units[container]
+        text = (
+            render_dropin(request.folder, shipped)
+            if request.folder
+            else install.installed_text(dropin)
+        )
         if text:
             found[dropin] = text
     return found
 
 
-def render_dropin(folder: Path) -> str:
-    """The drop-in of a container for another folder."""
+def render_dropin(folder: Path, shipped: str) -> str:
+    """The drop-in of a container for another folder.
+
+    Args:
+        folder: The folder.
+        shipped: The text of its unit.
+    """
+    mounts = [line for line in shipped.splitlines() if line.startswith("Volume=")]
+    at = f":{TARGET}:"
     return "\n".join(
         [
             "# Written by `build.py up --backup --backup-folder`; `up --no-backup` removes it.",
             "[Container]",
             "# An empty assignment drops the unit's own mounts.",
             "Volume=",
-            "Volume=todo-socket.volume:/run/todo:ro",
-            f"Volume={folder}:{TARGET}:z",
+            *(
+                f"Volume={folder}{at}{line.partition(at)[2]}" if at in line else line
+                for line in mounts
+            ),
             "",
         ]
     )
@@ -198,14 +222,15 @@ def start() -> None:
     """
     with progress.step("Starting the backups") as step:
         startup.run_job("start", WAL, step)
-        systemd.systemctl("enable", "--quiet", "--now", BACKUP_TIMER)
+        systemd.systemctl("enable", "--quiet", "--now", BACKUP_TIMER, DRILL_TIMER)
 
 
 def stop() -> None:
     """Stop all of it, before its units go."""
     if WAL in find_services():
-        systemd.systemctl("disable", "--quiet", "--now", BACKUP_TIMER, check=False)
-        systemd.systemctl("stop", BACKUP, WAL)
+        timers = (BACKUP_TIMER, DRILL_TIMER)
+        systemd.systemctl("disable", "--quiet", "--now", *timers, check=False)
+        systemd.systemctl("stop", BACKUP, DRILL, DRILL_DB, WAL)
 
 
 def remove_slot() -> None:

@@ -20,6 +20,7 @@ from deploy.host import doctor, probe
 from deploy.stack import definition, disks, install, log_line, logs, overview, redaction, settings
 from deploy.stack.services import (
     BACKUP_TIMER,
+    DRILL_TIMER,
     file_of,
     find_possible_services,
     find_possible_sockets,
@@ -266,7 +267,7 @@ def _outputs(commands: list[tuple[str, ...]], redactor: Redactor) -> str:
 def _find_unit_files() -> list[Path]:
     """The files of units and drop-ins that systemd and Quadlet read for the stack."""
     services = map(file_of, find_possible_services())
-    names = (*find_possible_sockets(), BACKUP_TIMER, *services)
+    names = (*find_possible_sockets(), BACKUP_TIMER, DRILL_TIMER, *services)
     found = [path for name in names for path in definition.find_files(name)]
     shipped = install.shipped(ai=True, instances=True)
     volumes = [install.destination(name) for name in shipped if "volume" in name]

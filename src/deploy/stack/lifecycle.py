@@ -28,6 +28,7 @@ from deploy.stack.services import (
     AI,
     BACKUP_TIMER,
     DB,
+    DRILL_TIMER,
     MANAGEMENT,
     MIGRATE,
     SOCKET,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from deploy.stack.install import Link
 
 SECRET = "todo-token-secret"  # noqa: S105  # its name, not its value
-VOLUMES = ("todo-data", "todo-socket", "todo-instances", *local_model.VOLUMES)
+VOLUMES = ("todo-data", "todo-socket", "todo-instances", "todo-drill", *local_model.VOLUMES)
 
 LINGERING = Path("/var/lib/systemd/linger")
 """Where systemd-logind keeps an empty file for each lingering user."""
@@ -319,7 +320,7 @@ def stop() -> None:
     with progress.step("Stopping the services"):
         if has_backups():
             # Otherwise it starts a backup, and with that the database.
-            systemd.systemctl("stop", BACKUP_TIMER, check=False)
+            systemd.systemctl("stop", BACKUP_TIMER, DRILL_TIMER, check=False)
         systemd.systemctl("stop", *find_sockets(), check=False)
         for unit in reversed(find_services()):
             systemd.systemctl("stop", unit, check=False)

@@ -15,6 +15,8 @@ from deploy.stack.services import (
     AI,
     BACKEND,
     BACKUP,
+    DRILL,
+    DRILL_DB,
     MAX_INSTANCES,
     SERVICES,
     WAL,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 UNITS = tuple(
     service.removeprefix("todo-").removesuffix(".service")
-    for service in (*SERVICES, AI, WAL, BACKUP)
+    for service in (*SERVICES, AI, WAL, BACKUP, DRILL, DRILL_DB)
 )
 """The names that users give; `backend` is all instances, `backend@2` one of them."""
 INSTANCES = tuple(

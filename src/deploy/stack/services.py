@@ -19,19 +19,22 @@ AI = "todo-ai.service"
 WAL = "todo-wal.service"
 BACKUP = "todo-backup.service"
 BACKUP_TIMER = "todo-backup.timer"
+DRILL = "todo-drill.service"
+DRILL_DB = "todo-drill-db.service"
+DRILL_TIMER = "todo-drill.timer"
 SERVICES = (DB, MIGRATE, BACKEND)
 """What every stack runs, in the order in which it starts."""
 MAX_INSTANCES = 8
 """More would wait for the processors of one machine, and for its database."""
 
+_BACKUPS = (WAL, BACKUP, DRILL_DB, DRILL)
 _INSTANCE = re.compile(r"todo-backend(?:@(\d+))?\.service")
 
 
 def find_services() -> tuple[str, ...]:
     """What the stack of this user runs: with the optional parts that are installed."""
     before = (DB, MIGRATE, AI) if has_ai() else (DB, MIGRATE)
-    after = (WAL, BACKUP) if has_backups() else ()
-    return (*before, *find_instances(), *after)
+    return (*before, *find_instances(), *(_BACKUPS if has_backups() else ()))
 
 
 def find_instances() -> tuple[str, ...]:
@@ -56,7 +59,7 @@ def find_possible_services() -> tuple[str, ...]:
         return find_services()
     except DeployError:
         numbers = range(1, MAX_INSTANCES + 1)
-        return (DB, MIGRATE, AI, *(name_instance(number) for number in numbers), WAL, BACKUP)
+        return (DB, MIGRATE, AI, *(name_instance(number) for number in numbers), *_BACKUPS)
 
 
 def find_possible_sockets() -> tuple[str, ...]:

@@ -64,6 +64,7 @@ _UNIT: tuple[_Row, ...] = (
     ("BindsTo", values.words, _LIKE, _LIKE, "all are in one pod; each waits by itself"),
     ("Upholds", values.words, _LIKE, _LIKE, "all are in one pod; each is restarted by itself"),
     ("PartOf", values.words, _LIKE, _LIKE, "the pod starts and stops as a whole"),
+    ("StopWhenUnneeded", values.boolean, _NO, _NO, "the pod starts and stops as a whole"),
     ("StartLimitIntervalSec", values.seconds, _NO, _LIKE, "Kubernetes backs off, up to 5 minutes"),
     ("StartLimitBurst", values.number, _NO, _LIKE, "Kubernetes backs off, up to 5 minutes"),
 )

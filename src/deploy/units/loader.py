@@ -22,7 +22,10 @@ _OPTIONAL = "dropins"
 
 AI_UNITS = ("todo-ai-socket.volume", "todo-ai.container", "todo-model.volume")
 """The units of the local model, which only some want."""
-BACKUP_UNITS = ("todo-backup.container", "todo-backup.timer", "todo-wal.container")
+BACKUP_UNITS = (
+    *("todo-backup.container", "todo-backup.timer", "todo-wal.container"),
+    *("todo-drill-db.container", "todo-drill.container", "todo-drill.timer", "todo-drill.volume"),
+)
 """The units of backups, which only some want. No manifest has them."""
 AI_DROPIN = "todo-backend.container.d/40-ai.conf"
 """What connects the backend to it, below the folder of the optional drop-ins."""

@@ -21,8 +21,8 @@ DATABASE_URL = "TODO_DATABASE_URL"
 
 AI = f"{PREFIX}ai"
 """The unit of the local model, which only some want."""
-BACKUP = (f"{PREFIX}backup", f"{PREFIX}wal")
-"""The containers of backups, which only some want; they use the image of the database."""
+BACKUP = tuple(f"{PREFIX}{name}" for name in ("backup", "drill", "drill-db", "wal"))
+"""The containers of backups, which only some want; they use the images of every stack."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,7 +207,7 @@ def build_args(contract: Contract) -> dict[str, str]:
             arguments["AI_SOCKET_DIR"] = container.env["AI_SOCKET"].rpartition("/")[0]
             for name in ("AI_MODEL_FILE", "AI_MODEL_SHA256"):
                 arguments[name] = container.env[name]
-        elif container.unit in BACKUP:
+        elif container.unit == BACKUP[0]:
             arguments["BACKUP_UID"] = str(container.uid)
             arguments["DB_BACKUP_ROLE"] = container.env["PGUSER"]
     return arguments

@@ -14,7 +14,15 @@ from deploy.image import build
 from deploy.stack import backups, images, install, lifecycle, local_model, systemd, up
 from deploy.stack.backups import UNCHANGED, Request
 from deploy.stack.images import ImageStatus
-from deploy.stack.services import BACKUP, BACKUP_TIMER, SERVICES, WAL, find_services
+from deploy.stack.services import (
+    BACKUP,
+    BACKUP_TIMER,
+    DRILL,
+    DRILL_DB,
+    SERVICES,
+    WAL,
+    find_services,
+)
 from deploy.units.loader import BACKUP_UNITS
 
 DISK = Path("/mnt/disk/todo")
@@ -62,7 +70,7 @@ def test_a_stack_without_backups_has_none_of_their_units() -> None:
 
 def test_backups_stay_until_they_are_not_wanted_any_more() -> None:
     install_with(Request(wanted=True, folder=DISK))
-    assert find_services() == (*SERVICES, WAL, BACKUP)
+    assert find_services() == (*SERVICES, WAL, BACKUP, DRILL_DB, DRILL)
     assert install_with(UNCHANGED) == set()
     assert install_with(Request(wanted=True)) == set()
     assert backups.find_folder() == DISK
@@ -77,7 +85,7 @@ def test_backups_stay_until_they_are_not_wanted_any_more() -> None:
 def test_the_local_model_and_backups_can_both_be_installed() -> None:
     units = local_model.find_units(local_model.Request(wanted=True))
     install.install({**units, **backups.find_units(Request(wanted=True))})
-    assert len(find_services()) == len(SERVICES) + 3
+    assert len(find_services()) == len(SERVICES) + 5
 
 
 # -- The folder -----------------------------------------------------------------------------------
@@ -93,11 +101,23 @@ def test_a_drop_in_of_the_user_decides_about_the_folder() -> None:
     install_with(Request(wanted=True))
     dropin = install.destination("todo-backup.container.d/60-mine.conf")
     dropin.parent.mkdir(parents=True)
-    dropin.write_text(backups.render_dropin(DISK))
+    unit = install.shipped(backup=True)["todo-backup.container"]
+    dropin.write_text(backups.render_dropin(DISK, unit))
     assert backups.find_folder() == DISK
     dropin.write_text("[Container]\nVolume=\n")
     with pytest.raises(DeployError, match="mounts no folder at /backup"):
         backups.find_folder()
+
+
+def test_another_folder_leaves_the_other_mounts_of_a_container() -> None:
+    shipped = install.shipped(backup=True)
+    for container in backups.CONTAINERS:
+        mounts = [line for line in shipped[container].splitlines() if line.startswith("Volume=")]
+        text = backups.render_dropin(DISK, shipped[container])
+        changed = [line for line in text.splitlines() if line.startswith("Volume=")]
+        home = f"%h/{backups.default_folder().relative_to(Path.home())}"
+        assert changed == ["Volume=", *(line.replace(home, str(DISK)) for line in mounts)]
+        assert sum(str(DISK) in line for line in changed) == 1
 
 
 def test_the_folder_is_for_the_user_and_the_account_of_backups(tmp_path: Path, host: Host) -> None:

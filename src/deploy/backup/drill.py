@@ -1,0 +1,98 @@
+"""A restore drill by hand: starts its service, waits until it ends, and returns its outcome."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from typing import TYPE_CHECKING
+
+from deploy import command_hints, progress
+from deploy.errors import DeployError, ExitCode
+from deploy.stack import backups, journal, systemd
+from deploy.stack.services import DRILL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_POLL_S = 0.2
+_CODES = {2: ExitCode.DATA, 69: ExitCode.UNAVAILABLE, 78: ExitCode.CONFIG}
+"""Exit codes of the drill as those of build.py."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a drill ended.
+
+    Attributes:
+        at: When.
+        ok: Whether the backup holds everything.
+        reason: What is wrong; empty where nothing is.
+        rpo_seconds: Age, when the restore began, of the oldest change that the backup lacks.
+        rto_seconds: From the start of the restore to a verified server.
+        rows: Rows that were restored.
+    """
+
+    at: str
+    ok: bool
+    reason: str = ""
+    rpo_seconds: float | None = None
+    rto_seconds: float | None = None
+    rows: int | None = None
+
+
+def run() -> Outcome:
+    """Do a drill, or wait for the one that is being done.
+
+    Raises:
+        DeployError: The stack makes no backups, or the drill found something or could not be done.
+    """
+    folder = backups.find_folder()
+    before = read_outcome(folder)
+    with progress.step("Restoring the newest backup and verifying it") as step:
+        systemd.systemctl("reset-failed", DRILL, check=False)
+        systemd.systemctl("start", "--no-block", DRILL)
+        state = systemd.state(DRILL)
+        # systemd ends it after TimeoutStartSec=.
+        while state.has_job or state.active in {"activating", "deactivating"}:
+            step.note(f"{state.active} ({state.sub})")
+            time.sleep(_POLL_S)
+            state = systemd.state(DRILL)
+    outcome = read_outcome(folder)
+    if state.active != "failed" and outcome is not None and outcome.ok:
+        return outcome
+    recorded = "" if outcome is None or outcome == before else outcome.reason
+    reason = recorded or journal.last_line(DRILL, state.invocation)
+    raise DeployError(
+        f"the drill failed: {reason or 'its log does not say why'}",
+        hint=f"see {command_hints.build('logs drill drill-db')}",
+        code=_CODES.get(state.status, ExitCode.FAILED),
+    )
+
+
+def read_outcome(folder: Path) -> Outcome | None:
+    """How the last drill ended; None before the first.
+
+    Raises:
+        DeployError: The record is malformed.
+    """
+    path = folder / "state.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")).get("drill")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError) as error:
+        message = f"{path} cannot be read: {error}"
+        raise DeployError(message, hint="move it aside", code=ExitCode.DATA) from None
+    if found is None:
+        return None
+    names = {field.name for field in dataclasses.fields(Outcome)}
+    return Outcome(**{name: value for name, value in found.items() if name in names})
+
+
+def render(outcome: Outcome) -> str:
+    """The outcome as one line."""
+    return (
+        f"the backup is complete: {outcome.rows} rows restored and verified in "
+        f"{outcome.rto_seconds:g} s (RTO), {outcome.rpo_seconds:g} s of changes lost (RPO)"
+    )
