@@ -29,6 +29,7 @@ COMMANDS = (
     "logs",
     "diagnose",
     "backup",
+    "restore",
     "drill",
     "token",
     "mcp-token",

@@ -7,8 +7,8 @@ import os
 
 from deploy import process
 from deploy.errors import DeployError, ExitCode
+from deploy.stack import data_volume
 
-DATA = "todo-data"
 _TIMEOUT_S = 120.0
 
 
@@ -37,7 +37,8 @@ def find() -> tuple[Disk, ...]:
     Raises:
         DeployError: There is no data volume, or Podman cannot be run.
     """
-    inspect = ["podman", "volume", "inspect", "--format={{.Mountpoint}}", DATA]
+    volume = data_volume.find_name()
+    inspect = ["podman", "volume", "inspect", "--format={{.Mountpoint}}", volume]
     path = process.run(inspect, timeout_s=_TIMEOUT_S).stdout.strip()
     # Only a user of the containers may enter its folder.
     stat = ["podman", "unshare", "stat", "--file-system", "--format=%S %b %a %c %d", path]
@@ -48,7 +49,7 @@ def find() -> tuple[Disk, ...]:
         message = f"stat of {path} prints {shown.strip() or 'nothing'}"
         raise DeployError(message, code=ExitCode.UNAVAILABLE) from None
     return (
-        Disk(DATA, path, blocks * size, free * size, free_inodes=free_files if files else None),
+        Disk(volume, path, blocks * size, free * size, free_inodes=free_files if files else None),
     )
 
 

@@ -13,6 +13,7 @@ from deploy import command_hints, process, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import (
     backups,
+    data_volume,
     drift,
     install,
     instances,
@@ -96,6 +97,7 @@ def prepare(
     ai: Request = UNCHANGED,
     number: int | None = None,
     backup: backups.Request = backups.UNCHANGED,
+    volume: str | None = None,
 ) -> Prepared:
     """Create the secret, install the units, let them run without a login.
 
@@ -105,6 +107,7 @@ def prepare(
         ai: What is wanted of the local model.
         number: How many instances of the backend; None for as many as are installed.
         backup: What is wanted of backups.
+        volume: The volume of the database, if the stack does not run; None keeps the present one.
     """
     with progress.step("Installing the units") as step:
         step.note("secret")
@@ -115,7 +118,7 @@ def prepare(
         _stop_removed(instances.find_removed(number))
         if not backup.applies():
             backups.stop()
-        files = install.install(_units(ports.find_dropin(), ai, number, backup))
+        files = install.install(_units(ports.find_dropin(), ai, number, backup, volume))
         stale = _reload(step)
         # A socket is an ordinary unit and wants enabling; Quadlet's [Install] needs none.
         systemd.systemctl("enable", "--quiet", *find_sockets())
@@ -205,12 +208,14 @@ def _units(
     ai: Request = UNCHANGED,
     number: int | None = None,
     backup: backups.Request = backups.UNCHANGED,
+    volume: str | None = None,
 ) -> dict[str, str | Link]:
-    """What is to be installed, with our drop-in for the port where there is one."""
+    """What is to be installed, with our drop-ins for the port and the volume if there are any."""
     units = {
         **local_model.find_units(ai),
         **instances.find_units(number),
         **backups.find_units(backup),
+        **data_volume.find_units(volume),
     }
     if instances.find_both() is not None:
         # Two units cannot listen on one address.

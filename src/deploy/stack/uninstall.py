@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from deploy import command_hints, paths, process
 from deploy.host.volumes import Volume, describe, measure
 from deploy.image import build
-from deploy.stack import backups, install, lifecycle, systemd
+from deploy.stack import backups, data_volume, install, lifecycle, systemd
 from deploy.stack.lifecycle import SECRET, VOLUMES
 from deploy.stack.services import find_sockets
 
@@ -68,7 +68,7 @@ def remove(*, volumes: bool) -> list[Path]:
         removed = install.uninstall()
         systemd.systemctl("daemon-reload")
     if volumes:
-        for name in VOLUMES:
+        for name in _volume_names():
             process.run(["podman", "volume", "rm", "--force", name])
         process.run(["podman", "secret", "rm", "--ignore", SECRET])
     return removed
@@ -76,7 +76,12 @@ def remove(*, volumes: bool) -> list[Path]:
 
 def find_volumes() -> list[Volume]:
     """The volumes of the stack that are there, with their size and age."""
-    return [found for name in VOLUMES if (found := _find_volume(name))]
+    return [found for name in _volume_names() if (found := _find_volume(name))]
+
+
+def _volume_names() -> list[str]:
+    """Those of every stack, and what restores made and left."""
+    return list(dict.fromkeys((*VOLUMES, *data_volume.find_all())))
 
 
 def find_kept() -> list[Leftover]:

@@ -1,0 +1,81 @@
+"""What a backup carries besides the database: the secret and the user's drop-ins.
+
+A restore from another machine's folder needs both: with another secret no token would be valid.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from deploy import atomic_write, process
+from deploy.stack import backups, data_volume, install, lifecycle, local_model, ports
+from deploy.units.loader import AI_DROPIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from deploy.backup.containers import Account
+
+_TIMEOUT_S = 3600.0
+_UNIT_FILE = re.compile(r"/(?:containers/systemd|systemd/user)/(?P<name>[^/]+\.d/[^/]+\.conf)$")
+_SECRET = "token-secret"  # noqa: S105 - the name of its file
+
+
+def take_over(folder: Path, account: Account) -> None:
+    """Give a folder that was copied here to the account of the containers.
+
+    Raises:
+        ToolError: Its owners cannot be changed.
+    """
+    owner = _unshare("stat", "--format=%u", str(folder / "base")).strip()
+    if owner != str(account.uid):
+        found = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        owners = f"{account.uid}:{account.gid}"
+        _unshare("chown", "--recursive", owners, *(str(path) for path in found))
+    _unshare("chgrp", str(account.gid), str(folder))
+    folder.chmod(0o770)
+
+
+def bring(folder: Path) -> list[str]:
+    """Install the secret and the drop-ins of the newest backup; returns what was installed.
+
+    Drop-ins that are there already stay. Those that build.py writes itself are left out.
+    """
+    stamps = _unshare("ls", str(folder / "files")).split()
+    if not stamps:
+        return []
+    files = folder / "files" / stamps[-1]
+    listed = _unshare("find", str(files), "-type", "f").splitlines()
+    brought = []
+    if str(files / _SECRET) in listed:
+        value = _unshare("cat", str(files / _SECRET))
+        create = ["podman", "secret", "create", "--replace", lifecycle.SECRET, "-"]
+        process.run(create, stdin=value)
+        brought.append("the key that signs tokens")
+    for path, name in find_dropins(listed):
+        target = install.destination(name)
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write.write_text(target, _unshare("cat", path))
+            brought.append(name)
+    return brought
+
+
+def find_dropins(paths: Iterable[str]) -> list[tuple[str, str]]:
+    """The user's drop-ins among the files of a backup: path, and name as `install` has it."""
+    ours = {ports.DROPIN, AI_DROPIN, local_model.DROPIN, data_volume.DROPIN}
+    ours |= {f"{container}.d/{backups.FOLDER_DROPIN}" for container in backups.CONTAINERS}
+    found = []
+    for path in sorted(paths):
+        match = _UNIT_FILE.search(str(PurePosixPath(path)))
+        if match and match["name"] not in ours:
+            found.append((path, match["name"]))
+    return found
+
+
+def _unshare(*argv: str) -> str:
+    """Run a program as root of the containers' user namespace, who may read all their files."""
+    return process.run(["podman", "unshare", *argv], timeout_s=_TIMEOUT_S).stdout

@@ -1,0 +1,239 @@
+"""The containers of a restore: they run by hand as hardened as the units, and without a network."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from typing import TYPE_CHECKING
+
+from deploy import command_hints, process, progress
+from deploy.backup.restore import Restored
+from deploy.errors import DeployError, ExitCode
+from deploy.image import build
+from deploy.stack import backups
+from deploy.units.loader import load_contract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+DATA = "/var/lib/postgresql"
+"""Where the image of the database has its volume; its socket is there as well during a restore."""
+
+_RESTORE = "todo-restore"
+_SERVER = "todo-restore-db"
+_VERIFY = "todo-restore-verify"
+_PYTHON = "/usr/bin/python3"
+_SOCKET = "/run/todo"
+_TMPFS = "rw,size=16m,mode=1777,nosuid,nodev,noexec"
+_SHM = "rw,size=64m,mode=1777,nosuid,nodev,noexec"
+_POLL_S = 0.5
+_DAY_S = 86_400.0
+"""Ends what hangs: a large database on a slow disk takes hours."""
+_TIMEOUT_S = 600.0
+_CODES = {65: ExitCode.DATA, 66: ExitCode.USAGE, 69: ExitCode.UNAVAILABLE}
+"""Exit codes of the restore script as those of build.py."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """As whom the containers of backups run.
+
+    Attributes:
+        uid: User.
+        gid: Group.
+        clients: The group of the database's clients, to which the server gives its socket.
+        role: The role in the database.
+    """
+
+    uid: int
+    gid: int
+    clients: int
+    role: str
+
+
+def find_account() -> Account:
+    """The account of the units."""
+    container = load_contract(backup=True).container("todo-backup")
+    return Account(container.uid, container.gid, container.groups[0], container.env["PGUSER"])
+
+
+def render_run(
+    account: Account,
+    name: str,
+    image: str,
+    command: Sequence[str],
+    *,
+    mounts: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    detach: bool = False,
+) -> list[str]:
+    """The command line of a container.
+
+    Args:
+        account: As whom it runs.
+        name: Its name; a container of that name that an interrupted run left is replaced.
+        image: Its image.
+        command: The program and its arguments.
+        mounts: As Podman writes them.
+        environment: Variables.
+        detach: Whether Podman returns as soon as it runs.
+    """
+    program, *arguments = command
+    return [
+        *("podman", "run", "--replace", f"--name={name}", "--pull=never", "--network=none"),
+        *(("--detach",) if detach else ("--rm",)),
+        *("--read-only", "--read-only-tmpfs=false", f"--tmpfs=/tmp:{_TMPFS}"),
+        *(f"--tmpfs=/dev/shm:{_SHM}", "--cap-drop=all", "--security-opt=no-new-privileges"),
+        *("--security-opt=mask=/dev/mqueue", "--ulimit=core=0:0", "--pids-limit=0"),
+        *("--stop-signal=SIGINT", f"--user={account.uid}:{account.gid}"),
+        f"--group-add={account.clients}",
+        *(f"--volume={mount}" for mount in mounts),
+        *(f"--env={key}={value}" for key, value in (environment or {}).items()),
+        f"--entrypoint={program}",
+        image,
+        *arguments,
+    ]
+
+
+def restore(account: Account, volume: str, folder: Path, options: Sequence[str]) -> Restored:
+    """Run the restore script on a volume.
+
+    Args:
+        account: As whom.
+        volume: A new one.
+        folder: The backup folder.
+        options: Of the script.
+
+    Raises:
+        DeployError: It failed; the message is the script's.
+    """
+    script = ["/usr/local/bin/restore", backups.TARGET, f"{DATA}/data", *options]
+    mounts = [f"{volume}:{DATA}:U", f"{folder}:{backups.TARGET}:ro,z"]
+    argv = render_run(account, _RESTORE, build.reference("db"), script, mounts=mounts)
+    with progress.step("Restoring into a new volume"):
+        done = process.run(argv, check=False, timeout_s=_DAY_S)
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        reason = lines[-1].removeprefix("restore: ") if lines else "it does not say why"
+        raise DeployError(
+            f"nothing was restored: {reason}",
+            hint=_remedy(done.returncode),
+            code=_CODES.get(done.returncode, ExitCode.FAILED),
+        )
+    facts = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+    return Restored(facts.get("base", ""), facts.get("last", ""))
+
+
+def _remedy(code: int) -> str:
+    if code == ExitCode.DATA:
+        return (
+            f"choose a time before that: {command_hints.build('restore --to TIME')}, another base "
+            "backup with --to-backup, or everything up to a missing file with --accept-gap"
+        )
+    if code in _CODES:
+        return f"the base backups are those of {command_hints.build('status')}"
+    return "see docs/restore.md"
+
+
+@contextlib.contextmanager
+def server(account: Account, volume: str) -> Iterator[None]:
+    """Run a server on a restored volume, whose socket is in the volume.
+
+    Raises:
+        DeployError: It did not start.
+    """
+    command = ["/usr/local/bin/entrypoint", "-c", "synchronous_standby_names="]
+    environment = {"DB_SOCKET_DIR": DATA}
+    argv = render_run(
+        account,
+        _SERVER,
+        build.reference("db"),
+        command,
+        mounts=[f"{volume}:{DATA}:U"],
+        environment=environment,
+        detach=True,
+    )
+    try:
+        process.run(argv, timeout_s=_TIMEOUT_S)
+        _wait_ready()
+        yield
+    finally:
+        process.run(["podman", "stop", "--ignore", "--time=120", _SERVER], timeout_s=_TIMEOUT_S)
+        process.run(["podman", "rm", "--force", "--ignore", _SERVER], timeout_s=_TIMEOUT_S)
+
+
+def _wait_ready() -> None:
+    ready = ["podman", "exec", _SERVER, "pg_isready", "--quiet", f"--host={DATA}"]
+    running = ["podman", "container", "inspect", "--format={{.State.Running}}", _SERVER]
+    while process.run(ready, check=False, timeout_s=_TIMEOUT_S).returncode != 0:
+        shown = process.run(running, check=False, timeout_s=_TIMEOUT_S)
+        if shown.stdout.strip() != "true":
+            logged = process.run(["podman", "logs", "--tail=1", _SERVER], check=False)
+            lines = (logged.stderr or logged.stdout).strip()
+            message = f"the restored server did not start: {lines or 'it does not say why'}"
+            raise DeployError(message, code=ExitCode.DATA)
+        time.sleep(_POLL_S)
+
+
+def query_restored(account: Account, statement: str, variables: Mapping[str, str]) -> str:
+    """Run a statement on the restored server."""
+    return query(_SERVER, DATA, account.role, statement, variables)
+
+
+def query(
+    container: str, sockets: str, role: str, statement: str, variables: Mapping[str, str]
+) -> str:
+    """Run a statement of psql in a container.
+
+    Args:
+        container: Its name.
+        sockets: The folder of the server's socket.
+        role: The role.
+        statement: With `:'NAME'` for each variable.
+        variables: Name -> value.
+    """
+    psql = ["psql", f"--host={sockets}", f"--username={role}", "--dbname=todo", "--no-psqlrc"]
+    psql += ["--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--file=-"]
+    psql += [f"--set={name}={value}" for name, value in variables.items()]
+    argv = ["podman", "exec", "--interactive", container, *psql]
+    return process.run(argv, stdin=f"{statement};\n", timeout_s=_TIMEOUT_S).stdout.strip()
+
+
+def verify(account: Account, volume: str, folder: Path, base: str) -> list[str]:
+    """Verify what the restored server holds; returns what is wrong with it.
+
+    Args:
+        account: As whom.
+        volume: What the server runs on.
+        folder: The backup folder.
+        base: Stamp of the base backup; the copy has to contain at least its heads.
+
+    Raises:
+        DeployError: It could not be verified.
+    """
+    command = [_PYTHON, "-m", "todo.admin", "verify", "--state"]
+    if (folder / "base" / f"{base}.heads").exists():
+        command += ["--head", f"{backups.TARGET}/base/{base}.heads"]
+    argv = render_run(
+        account,
+        _VERIFY,
+        build.reference("backend"),
+        command,
+        mounts=[f"{volume}:{_SOCKET}:ro", f"{folder}:{backups.TARGET}:ro,z"],
+        environment={
+            "TODO_DATABASE_URL": f"postgresql+psycopg://{account.role}@/todo?host={_SOCKET}",
+            "TODO_DATABASE_STATEMENT_TIMEOUT_S": "600",
+        },
+    )
+    with progress.step("Verifying the journals"):
+        done = process.run(argv, check=False, timeout_s=_DAY_S)
+    if done.returncode == 0:
+        return []
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    if done.returncode == ExitCode.USAGE and lines:
+        return lines
+    said = [line for line in done.stderr.splitlines() if line.strip()]
+    reason = said[-1].removeprefix("todo.admin: error: ") if said else "it does not say why"
+    raise DeployError(f"the restored database cannot be verified: {reason}", code=ExitCode.DATA)

@@ -1,0 +1,214 @@
+"""A restore, step by step: into a new volume, verified there, and only then used by the stack.
+
+The former volume stays as it is. A record on disk says which volume is being filled, and whether it
+is complete: an interrupted restore is finished if it was verified already, otherwise starts over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+
+from deploy import atomic_write, command_hints
+from deploy.backup import journal_query
+from deploy.backup.target import Change, Kind, Target, render_options
+from deploy.errors import DeployError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from deploy.backup.journal_query import Query
+
+_MAX_ATTEMPTS = 10
+"""Of finding the first transaction of a run; each attempt comes to an earlier one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """What the restore script reports.
+
+    Attributes:
+        base: Stamp of the base backup.
+        last: Time of the last transaction, as PostgreSQL writes it; empty if there was none.
+    """
+
+    base: str
+    last: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """A restore that is done.
+
+    Attributes:
+        target: What was restored.
+        volume: The volume that the stack uses now.
+        former: The one that it used before, which stays; None on a machine without one.
+        restored: What it was made from; None if an earlier run had made it.
+        url: Where the stack serves.
+    """
+
+    target: Target
+    volume: str
+    former: str | None
+    restored: Restored | None
+    url: str
+
+
+class Machine(Protocol):
+    """What a restore does to the machine; `deploy.backup.containers` does it with Podman."""
+
+    def new_volume_name(self) -> str:
+        """A name that no volume has."""
+
+    def current_volume(self) -> str | None:
+        """The volume that the stack uses; None if there is none."""
+
+    def has_volume(self, name: str) -> bool:
+        """Whether there is a volume of that name."""
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume, if it is there."""
+
+    def live_query(self) -> Query | None:
+        """Queries the database of the stack; None if it does not run."""
+
+    def stop(self) -> None:
+        """Stop the stack, so that the backup has all of its WAL."""
+
+    def resume(self) -> None:
+        """Start the stack again as it was."""
+
+    def restore(self, volume: str, options: Sequence[str]) -> Restored:
+        """Run the restore script on a volume that is made new.
+
+        Raises:
+            DeployError: It failed.
+        """
+
+    def server(self, volume: str) -> AbstractContextManager[Query]:
+        """Run a server on a restored volume that only this program reaches."""
+
+    def verify(self, volume: str, base: str) -> None:
+        """Verify the journals and the tasks of the server that runs on the volume.
+
+        Raises:
+            DeployError: Something is missing or was altered.
+        """
+
+    def switch(self, volume: str) -> str:
+        """Let the stack use a volume, and start it; returns its address.
+
+        Raises:
+            DeployError: It did not start.
+        """
+
+
+def run(
+    machine: Machine, target: Target, folder: Path, record: Path, *, accept_gap: bool = False
+) -> Outcome:
+    """Restore.
+
+    Args:
+        machine: The machine.
+        target: What to restore.
+        folder: The backup folder, for the record.
+        record: The file of the record.
+        accept_gap: Restore up to a missing WAL file.
+
+    Raises:
+        DeployError: It failed. The stack uses the volume of before, unless only its start failed.
+    """
+    request = {"target": target.kind.value, "value": target.value, "folder": str(folder)}
+    interrupted = _read(record)
+    restored = None
+    if interrupted.get("request") == request and interrupted.get("step") == "switch":
+        volume, former = interrupted["volume"], interrupted["former"]
+    else:
+        former = machine.current_volume()
+        # The stack may use it already.
+        if interrupted.get("volume") not in {None, former}:
+            machine.remove_volume(interrupted["volume"])
+        volume = machine.new_volume_name()
+        _write(record, {"request": request, "step": "restore", "volume": volume, "former": former})
+        # To the end: its server sends all of its WAL to the receiver before it ends.
+        stopped = target.kind is Kind.END and machine.live_query() is not None
+        try:
+            if stopped:
+                machine.stop()
+            restored = _fill(machine, target, volume, accept_gap=accept_gap)
+        except DeployError:
+            machine.remove_volume(volume)
+            record.unlink(missing_ok=True)
+            if stopped:
+                machine.resume()
+            raise
+        _write(record, {"request": request, "step": "switch", "volume": volume, "former": former})
+    url = machine.switch(volume)
+    record.unlink(missing_ok=True)
+    return Outcome(target, volume, former if former != volume else None, restored, url)
+
+
+def use_volume(machine: Machine, name: str) -> Outcome:
+    """Let the stack use a volume that is there, such as the one of before a restore.
+
+    Raises:
+        DeployError: There is none of that name, or the stack did not start.
+    """
+    if not machine.has_volume(name):
+        hint = command_hints.shell("podman volume ls --filter name=todo-data")
+        message = f"--to-volume: there is no volume {name}"
+        raise DeployError(message, hint=f"see {hint}", code=ExitCode.USAGE)
+    former = machine.current_volume()
+    url = machine.switch(name)
+    return Outcome(Target(Kind.VOLUME, name), name, former if former != name else None, None, url)
+
+
+def _fill(machine: Machine, target: Target, volume: str, *, accept_gap: bool) -> Restored:
+    """Restore into a new volume, and verify it."""
+    change = _locate(machine, target, volume) if target.is_change else None
+    for _ in range(_MAX_ATTEMPTS):
+        options = render_options(target, change, accept_gap=accept_gap)
+        restored = machine.restore(volume, options)
+        with machine.server(volume) as query:
+            found = journal_query.find_change(query, target) if change else None
+            if found is None:
+                machine.verify(volume, restored.base)
+                return restored
+        # Requests of one run may overlap: this one committed before the one that began first.
+        change = found
+    message = f"{target} cannot be found: the run has too many requests at a time"
+    hint = f"name a time: {command_hints.build('restore --to TIME')}"
+    raise DeployError(message, hint=hint)
+
+
+def _locate(machine: Machine, target: Target, volume: str) -> Change:
+    """Find a change in the live database, or in the whole backup if that does not run."""
+    query = machine.live_query()
+    if query is not None:
+        found = journal_query.find_change(query, target)
+    else:
+        machine.restore(volume, ["--accept-gap"])
+        with machine.server(volume) as restored_query:
+            found = journal_query.find_change(restored_query, target)
+    if found is None:
+        what = f"run {target.value}" if target.kind is Kind.RUN else f"entry {target.value}"
+        hint = f"{command_hints.build('admin verify')} lists nothing of it; the page shows the runs"
+        raise DeployError(f"--before: no journal has the {what}", hint=hint, code=ExitCode.USAGE)
+    return found
+
+
+def _read(record: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(record: Path, state: Mapping[str, Any]) -> None:
+    record.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write.write_text(record, f"{json.dumps(state, indent=1)}\n")

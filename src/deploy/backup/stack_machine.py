@@ -1,0 +1,148 @@
+"""The machine of a restore: the stack of this user, under systemd and Podman."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from deploy import command_hints, process, progress
+from deploy.backup import carried_files, containers
+from deploy.errors import DeployError, ExitCode
+from deploy.image import build
+from deploy.stack import backups, data_volume, install, lifecycle, systemd
+from deploy.stack.services import BACKEND, BACKUP, DB, SOCKET, has_backups
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from deploy.backup.journal_query import Query
+    from deploy.backup.restore import Restored
+
+_DATABASE = DB.removesuffix(".service")
+_SOCKETS = "/run/todo"
+_MAX_SHOWN = 20
+_TIMEOUT_S = 600.0
+
+
+class StackMachine:
+    """The stack of this user, and a backup folder."""
+
+    def __init__(self, folder: Path, *, is_foreign: bool, accept_findings: bool) -> None:
+        """Use a backup folder.
+
+        Args:
+            folder: Where it is.
+            is_foreign: Whether it may be of another machine, with a secret and drop-ins of its own.
+            accept_findings: Use a database that failed verification all the same.
+        """
+        self._folder = folder
+        self._is_foreign = is_foreign
+        self._accept_findings = accept_findings
+        self._account = containers.find_account()
+
+    def check(self) -> None:
+        """Refuse before anything is changed.
+
+        Raises:
+            DeployError: The folder has no backup, or an image is missing.
+        """
+        if not (self._folder / "base").is_dir():
+            raise DeployError(
+                f"{self._folder} is not a backup folder: it has no folder base",
+                hint="name the folder of the backups with --from",
+                code=ExitCode.USAGE,
+            )
+        for target in build.TARGETS:
+            name = build.reference(target)
+            asked = ["podman", "image", "exists", name]
+            if process.run(asked, check=False, timeout_s=_TIMEOUT_S).returncode != 0:
+                message = f"the image {name} is not there"
+                hint = command_hints.build("image")
+                raise DeployError(message, hint=hint, code=ExitCode.UNAVAILABLE)
+        if self._is_foreign:
+            carried_files.take_over(self._folder, self._account)
+
+    def new_volume_name(self) -> str:
+        """A name that no volume has."""
+        return f"{data_volume.SHIPPED}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+
+    def current_volume(self) -> str | None:
+        """The volume that the stack uses; None if there is none."""
+        name = data_volume.find_name()
+        return name if data_volume.exists(name) else None
+
+    def has_volume(self, name: str) -> bool:
+        """Whether there is a volume of that name."""
+        return data_volume.exists(name)
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume, if it is there."""
+        process.run(["podman", "volume", "rm", "--force", name], timeout_s=_TIMEOUT_S)
+
+    def live_query(self) -> Query | None:
+        """Queries the database of the stack; None if it does not run."""
+        ready = ["podman", "exec", _DATABASE, "pg_isready", "--quiet", f"--host={_SOCKETS}"]
+        if process.run(ready, check=False, timeout_s=_TIMEOUT_S).returncode != 0:
+            return None
+        return partial(containers.query, _DATABASE, _SOCKETS, "postgres")
+
+    def stop(self) -> None:
+        """Stop the stack, so that the backup has all of its WAL."""
+        with progress.step("Stopping the backend, then the database"):
+            systemd.systemctl("stop", SOCKET, BACKEND)
+            systemd.systemctl("stop", DB)
+        lifecycle.stop()
+
+    def resume(self) -> None:
+        """Start the stack again as it was."""
+        self._start(None)
+
+    def restore(self, volume: str, options: Sequence[str]) -> Restored:
+        """Run the restore script on a volume that is made new."""
+        self.remove_volume(volume)
+        process.run(["podman", "volume", "create", volume], timeout_s=_TIMEOUT_S)
+        return containers.restore(self._account, volume, self._folder, options)
+
+    @contextlib.contextmanager
+    def server(self, volume: str) -> Iterator[Query]:
+        """Run a server on a restored volume that only this program reaches."""
+        with containers.server(self._account, volume):
+            yield partial(containers.query_restored, self._account)
+
+    def verify(self, volume: str, base: str) -> None:
+        """Verify the journals and the tasks of the server that runs on the volume."""
+        try:
+            found = containers.verify(self._account, volume, self._folder, base)
+        except DeployError as error:
+            if not self._accept_findings:
+                raise
+            found = [error.message]
+        for line in found[:_MAX_SHOWN]:
+            progress.say(line)
+        if found and not self._accept_findings:
+            message = f"the restored database failed verification: first {found[0]}"
+            hint = "restore another base backup with --to-backup, or --accept-findings"
+            raise DeployError(message, hint=hint, code=ExitCode.DATA)
+
+    def switch(self, volume: str) -> str:
+        """Let the stack use a volume, and start it; returns its address."""
+        if install.is_installed():
+            lifecycle.stop()
+        if self._is_foreign:
+            for name in carried_files.bring(self._folder):
+                progress.say(f"From the backup: {name}")
+        return self._start(volume)
+
+    @staticmethod
+    def _start(volume: str | None) -> str:
+        prepared = lifecycle.prepare(volume=volume)
+        url = lifecycle.start(prepared)
+        if has_backups():
+            backups.start()
+        if has_backups() and volume is not None:
+            # The WAL of the restored database begins anew, so it needs a base backup of its own.
+            systemd.systemctl("start", "--no-block", BACKUP)
+        return url

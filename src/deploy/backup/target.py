@@ -1,0 +1,174 @@
+"""The state that a restore goes back to, and the options of the restore script for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import re
+from datetime import UTC, datetime
+
+from deploy.errors import DeployError, ExitCode
+
+_STAMP = re.compile(r"\d{8}T\d{6}Z")
+_ENTRY = re.compile(r"(?P<owner>.+)/(?P<seq>\d{1,18})", re.DOTALL)
+_RUN = "run:"
+_MAX_NAME = 63
+"""Bytes of the name of a restore point, PostgreSQL's limit."""
+
+
+class Kind(enum.StrEnum):
+    """What a target is named by."""
+
+    END = "end"
+    TIME = "time"
+    POINT = "point"
+    RUN = "run"
+    ENTRY = "entry"
+    BACKUP = "backup"
+    VOLUME = "volume"
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What to restore.
+
+    Attributes:
+        kind: What `value` is.
+        value: A time in UTC, the name of a restore point, the ID of a run, USER/NUMBER of a journal
+            entry, the stamp of a base backup, a volume; empty for the end.
+    """
+
+    kind: Kind = Kind.END
+    value: str = ""
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it is the moment before a change, which the journal knows."""
+        return self.kind in {Kind.RUN, Kind.ENTRY}
+
+    @property
+    def entry(self) -> tuple[str, int]:
+        """Owner and number of the journal entry."""
+        owner, _, seq = self.value.rpartition("/")
+        return owner, int(seq)
+
+    def __str__(self) -> str:
+        """Return it as a sentence about the restored state has it."""
+        return {
+            Kind.END: "the end of the backup",
+            Kind.TIME: f"{self.value} UTC",
+            Kind.POINT: f"the restore point {self.value}",
+            Kind.RUN: f"the moment before the run {self.value}",
+            Kind.ENTRY: f"the moment before the entry {self.value}",
+            Kind.BACKUP: f"the base backup {self.value}",
+            Kind.VOLUME: f"what is in {self.value}",
+        }[self.kind]
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A journal entry in the database: the transaction that wrote it, and when that began."""
+
+    owner: str
+    seq: int
+    transaction: str
+    at: datetime
+
+
+def parse_time(text: str, now: datetime | None = None) -> Target:
+    """A time in ISO 8601; without an offset it is of this machine's zone.
+
+    Args:
+        text: As the user writes it.
+        now: The clock's time when None.
+
+    Raises:
+        DeployError: It is not one, or in the future.
+    """
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        raise DeployError(
+            f"--to: {text} is not a time",
+            hint="write it as 2026-11-30T14:05 or 2026-11-30T14:05:10+01:00",
+            code=ExitCode.USAGE,
+        ) from None
+    if moment > (now or datetime.now(UTC)):
+        message = f"--to: {text} is in the future"
+        raise DeployError(message, hint="leave --to out for the end", code=ExitCode.USAGE)
+    return Target(Kind.TIME, moment.replace(tzinfo=None).isoformat(sep=" "))
+
+
+def parse_point(text: str) -> Target:
+    """The name of a restore point.
+
+    Raises:
+        DeployError: PostgreSQL has no such names.
+    """
+    if not text or len(text.encode()) > _MAX_NAME or not text.isprintable():
+        message = "--to-point: must be the name of a restore point, at most 63 bytes"
+        raise DeployError(message, code=ExitCode.USAGE)
+    return Target(Kind.POINT, text)
+
+
+def parse_backup(text: str) -> Target:
+    """The stamp of a base backup.
+
+    Raises:
+        DeployError: It is not one.
+    """
+    if not _STAMP.fullmatch(text):
+        message = f"--to-backup: {text} is not the name of a base backup"
+        hint = "write it as 20261130T031500Z; the folder base has them"
+        raise DeployError(message, hint=hint, code=ExitCode.USAGE)
+    return Target(Kind.BACKUP, text)
+
+
+def parse_volume(text: str) -> Target:
+    """The name of a volume."""
+    return Target(Kind.VOLUME, text)
+
+
+def parse_change(text: str) -> Target:
+    """A run, or USER/NUMBER of a journal entry; `run:` in front says that it is a run.
+
+    Raises:
+        DeployError: It is empty.
+    """
+    if text.startswith(_RUN):
+        text, is_entry = text.removeprefix(_RUN), False
+    else:
+        is_entry = _ENTRY.fullmatch(text) is not None
+    if not text or not text.isprintable():
+        message = "--before: must be the ID of a run, or USER/NUMBER of a journal entry"
+        raise DeployError(message, code=ExitCode.USAGE)
+    return Target(Kind.ENTRY if is_entry else Kind.RUN, text)
+
+
+def render_options(
+    target: Target, change: Change | None = None, *, accept_gap: bool = False
+) -> list[str]:
+    """The options of the restore script.
+
+    Args:
+        target: What to restore.
+        change: The change that a target of such a kind is before.
+        accept_gap: Restore up to a missing WAL file.
+    """
+    options = ["--accept-gap"] if accept_gap else []
+    if change is not None:
+        # A base backup that ended before the change is needed, and the newest one is the fastest.
+        limit = ["--ended-before", _write_second(change.at)]
+        return [*options, *limit, "--before", change.transaction]
+    if target.kind is Kind.TIME:
+        moment = datetime.fromisoformat(target.value)
+        return [*options, "--ended-before", _write_second(moment), "--time", f"{target.value}+00"]
+    if target.kind is Kind.POINT:
+        return [*options, "--name", target.value]
+    if target.kind is Kind.BACKUP:
+        return [*options, "--base", target.value]
+    return options
+
+
+def _write_second(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

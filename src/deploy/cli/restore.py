@@ -1,0 +1,110 @@
+"""`build.py restore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from plumbum import cli
+
+from deploy import command_hints, folder_lock, paths
+from deploy.backup import restore, target
+from deploy.backup.stack_machine import StackMachine
+from deploy.bootstrap.entrypoint import write_output
+from deploy.cli.command import usage
+from deploy.cli.stack_command import StackCommand
+from deploy.stack import backups, lifecycle
+from deploy.stack.services import has_backups
+
+_RECORD = "restore.json"
+_PARSERS = {
+    "to": target.parse_time,
+    "to_point": target.parse_point,
+    "to_backup": target.parse_backup,
+    "before": target.parse_change,
+    "to_volume": target.parse_volume,
+}
+
+
+class Restore(StackCommand):
+    """Restore a backup into a new volume; the former volume stays."""
+
+    to = cli.SwitchAttr("--to", str, argname="TIME", help="the state at a time")
+    to_point = cli.SwitchAttr("--to-point", str, argname="NAME", help="at a restore point")
+    before = cli.SwitchAttr(
+        "--before",
+        str,
+        argname="RUN",
+        help="before the first change of a run, or before an entry of a journal: USER/NUMBER",
+    )
+    to_backup = cli.SwitchAttr(
+        "--to-backup", str, argname="STAMP", help="a base backup by itself, without WAL after it"
+    )
+    to_volume = cli.SwitchAttr(
+        "--to-volume", str, argname="NAME", help="a volume that is there, as the former one"
+    )
+    folder = cli.SwitchAttr(
+        "--from", str, argname="FOLDER", help="a backup folder, as one of another machine"
+    )
+    accept_gap = cli.Flag("--accept-gap", help="up to a missing WAL file, if there is one")
+    accept_findings = cli.Flag(
+        "--accept-findings", help="use the database although it failed verification"
+    )
+
+    def main(self) -> int:
+        """Restore, and print what the stack uses now and what it used before."""
+        given = {name: getattr(self, name) for name in _PARSERS if getattr(self, name) is not None}
+        if len(given) > 1:
+            names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise usage(f"{names} exclude each other", str(self.PROGNAME))
+        wanted = target.Target()
+        for name, text in given.items():
+            wanted = _PARSERS[name](text)
+        code = self.elsewhere("restore", self._words(given))
+        if code is None:
+            write_output(render(self._restore(wanted)))
+            code = 0
+        return code
+
+    def _restore(self, wanted: target.Target) -> restore.Outcome:
+        folder = Path(self.folder).expanduser().absolute() if self.folder else _find_folder()
+        machine = StackMachine(
+            folder, is_foreign=bool(self.folder), accept_findings=bool(self.accept_findings)
+        )
+        if wanted.kind is target.Kind.VOLUME:
+            lifecycle.refuse_absent()
+        else:
+            machine.check()
+        state = paths.state_dir()
+        state.mkdir(parents=True, exist_ok=True)
+        with folder_lock.hold(state):
+            if wanted.kind is target.Kind.VOLUME:
+                return restore.use_volume(machine, wanted.value)
+            record = state / _RECORD
+            return restore.run(machine, wanted, folder, record, accept_gap=bool(self.accept_gap))
+
+    def _words(self, given: dict[str, str]) -> list[str]:
+        words = [f"--{name.replace('_', '-')}={text}" for name, text in given.items()]
+        words += [f"--from={self.folder}"] if self.folder else []
+        flags = {"accept-gap": self.accept_gap, "accept-findings": self.accept_findings}
+        return words + [f"--{name}" for name, is_set in flags.items() if is_set]
+
+
+def _find_folder() -> Path:
+    return backups.find_folder() if has_backups() else backups.default_folder()
+
+
+def render(outcome: restore.Outcome) -> str:
+    """The outcome for people."""
+    lines = [f"restored {outcome.target}, into the volume {outcome.volume}"]
+    if outcome.target.kind is target.Kind.VOLUME:
+        lines = [f"the stack uses the volume {outcome.volume}"]
+    elif outcome.restored is not None:
+        last = outcome.restored.last or "unknown, none is in the WAL"
+        lines.append(f"from the base backup {outcome.restored.base}, last change: {last}")
+    else:
+        lines.append("an earlier run had restored and verified it")
+    if outcome.former is not None:
+        remove = command_hints.shell(f"podman volume rm {outcome.former}")
+        lines.append(f"the former data is in the volume {outcome.former}; to remove it: {remove}")
+    lines.append(f"ready at {outcome.url}")
+    return "".join(f"{line}\n" for line in lines)

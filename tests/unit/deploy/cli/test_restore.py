@@ -1,0 +1,45 @@
+"""`build.py restore`: what its switches mean, and what it prints."""
+
+import pytest
+
+from deploy.backup.restore import Outcome, Restored
+from deploy.backup.target import Kind, Target
+from deploy.cli.restore import Restore, render
+from deploy.errors import DeployError, ExitCode
+
+URL = "http://127.0.0.1:8000"
+
+
+def test_two_targets_are_refused_before_anything_is_looked_at() -> None:
+    with pytest.raises(DeployError, match="--to and --before exclude each other") as caught:
+        Restore.start(["build.py restore", "--to=2026-11-30T14:05", "--before=nightly-3"])
+    assert caught.value.code == ExitCode.USAGE
+
+
+def test_a_target_that_cannot_be_read_is_refused_before_anything_is_looked_at() -> None:
+    with pytest.raises(DeployError, match="--to: yesterday is not a time"):
+        Restore.start(["build.py restore", "--to=yesterday"])
+
+
+def test_the_output_names_both_volumes_and_the_last_change() -> None:
+    restored = Restored("20261130T031500Z", "2026-11-30 14:02:11.305122+00")
+    target = Target(Kind.RUN, "nightly-3")
+    shown = render(Outcome(target, "todo-data-1", "todo-data", restored, URL))
+    assert shown.splitlines() == [
+        "restored the moment before the run nightly-3, into the volume todo-data-1",
+        "from the base backup 20261130T031500Z, last change: 2026-11-30 14:02:11.305122+00",
+        "the former data is in the volume todo-data; to remove it: podman volume rm todo-data",
+        "ready at http://127.0.0.1:8000",
+    ]
+
+
+def test_a_restore_that_an_earlier_run_had_made_says_so() -> None:
+    shown = render(Outcome(Target(), "todo-data-1", None, None, URL))
+    assert shown.splitlines()[1] == "an earlier run had restored and verified it"
+
+
+def test_a_volume_of_before_is_only_named() -> None:
+    target = Target(Kind.VOLUME, "todo-data")
+    shown = render(Outcome(target, "todo-data", "todo-data-1", None, URL))
+    assert shown.splitlines()[0] == "the stack uses the volume todo-data"
+    assert "volume todo-data-1" in shown
