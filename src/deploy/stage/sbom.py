@@ -43,6 +43,8 @@ _WRITTEN = (
     (r"usr/local/bin/make-backup", _GENERATED, "makes, verifies and removes base backups"),
     (r"usr/local/bin/keep-backups", _GENERATED, "chooses the backups to keep"),
     (r"usr/local/bin/record-outcome", _GENERATED, "notes how a backup ended"),
+    (r"usr/local/bin/restore", _GENERATED, "restores a base backup and WAL"),
+    (r"usr/local/bin/drill", _GENERATED, "restores the newest backup, to prove it"),
     (r"usr/local/bin/todo-ai", _GENERATED, "verifies the model, starts the server, checks it"),
     (r"etc/postgresql/.*\.conf", _GENERATED, "the server's settings"),
 )
