@@ -16,11 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import bindparam, func, literal_column, select, text
+
 from todo.config.settings import Settings, load_settings
 from todo.core.errors import UnavailableError, to_fatal
 from todo.core.exit import ExitCode, FatalError, report_error
 from todo.core.files import write_output
 from todo.db.database import Database
+from todo.db.statement import Statement
 from todo.journal.commands import MAX_SHOWN
 from todo.journal.drill import Comparison, compare, find_wal_file
 
@@ -29,6 +32,19 @@ BEGAN, FAILED, RESTORED = "began", "failed", "restored"
 _PROGRAM = "todo-drill"
 _STATE = "state.json"
 _POLL_S = 0.5
+# A setting cannot be a parameter; this way its value needs no quoting here.
+_REMEMBER = Statement(
+    select(func.set_config("todo.outcome", bindparam("outcome"), literal_column("false")))
+)
+_KEEP = {
+    name: Statement(
+        text(
+            "DO $$ BEGIN EXECUTE format('ALTER ROLE CURRENT_USER SET "
+            f"todo.{name} = %L', current_setting('todo.outcome')); END $$"
+        )
+    )
+    for name in ("drill", "drill_failure")
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +108,18 @@ async def run_drill(settings: Settings, drill: Drill, say: Callable[[str], None]
     try:
         result = await _compare(settings, drill, began)
     except FatalError as error:
-        _record(drill.backup, {"at": _now(), "ok": False, "reason": error.message})
+        outcome = {"at": _now(), "ok": False, "reason": error.message}
+        _record(drill.backup, outcome)
+        await _publish(settings, drill, outcome)
         raise
     rto_s = max(0.0, time.time() - began.timestamp())
     found = result.findings
     reason = str(found[0]) if found else ""
     outcome = {"at": _now(), "ok": not found, "reason": reason}
     figures = {"rpo_seconds": round(result.rpo_s, 1), "rto_seconds": round(rto_s, 1)}
-    _record(drill.backup, {**outcome, **figures, "rows": sum(result.rows.values())})
+    outcome |= {**figures, "rows": sum(result.rows.values())}
+    _record(drill.backup, outcome)
+    await _publish(settings, drill, outcome)
     for finding in found[:MAX_SHOWN]:
         say(str(finding))
     if found:
@@ -154,6 +174,20 @@ async def _wait_for_wal(live: Database, drill: Drill) -> None:
             message = f"WAL file {name}, which the database writes, is missing in the backup"
             raise FatalError(ExitCode.BROKEN, message)
         await asyncio.sleep(_POLL_S)
+
+
+async def _publish(settings: Settings, drill: Drill, outcome: dict[str, Any]) -> None:
+    """Leave the outcome in the live database, for the backend's metrics: a setting of the role."""
+    live = Database(_live_settings(settings, drill))
+    try:
+        async with live.reading() as session:
+            await session.fetch(_REMEMBER, {"outcome": json.dumps(outcome)})
+            await session.fetch(_KEEP["drill" if outcome["ok"] else "drill_failure"], {})
+    except UnavailableError:
+        # That it is old is what an alert will notice.
+        pass
+    finally:
+        await live.dispose()
 
 
 def _now() -> str:

@@ -1,7 +1,8 @@
-"""Metrics of backups, which the programs that make them leave in the database.
+"""Metrics of backups and drills, which the programs that make them leave in the database.
 
-Their last outcomes are settings of their role, `todo.backup` and `todo.backup_failure`; WAL is what
-the slot `todo_wal` says. A database without them, such as a managed one, has no such metrics.
+Their last outcomes are settings of their role: `todo.backup`, `todo.drill`, and each with
+`_failure`. WAL is what the slot `todo_wal` says. A database without them, as a managed one, has no
+such metrics.
 """
 
 import contextlib
@@ -28,11 +29,13 @@ _STATE = Statement(
     WITH outcome AS (
         SELECT split_part(option, '=', 1) AS name, substr(option, strpos(option, '=') + 1) AS value
         FROM pg_roles CROSS JOIN unnest(rolconfig) AS option
-        WHERE split_part(option, '=', 1) IN ('todo.backup', 'todo.backup_failure')
+        WHERE option LIKE 'todo.%'
     )
     SELECT
         (SELECT max(value) FROM outcome WHERE name = 'todo.backup'),
         (SELECT max(value) FROM outcome WHERE name = 'todo.backup_failure'),
+        (SELECT max(value) FROM outcome WHERE name = 'todo.drill'),
+        (SELECT max(value) FROM outcome WHERE name = 'todo.drill_failure'),
         (SELECT active FROM pg_replication_slots WHERE slot_name = '{SLOT}'),
         (SELECT CAST(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) AS bigint)
          FROM pg_replication_slots WHERE slot_name = '{SLOT}' AND NOT pg_is_in_recovery())
@@ -51,6 +54,10 @@ class BackupState:
         failed_at: Unix time of the last one that failed; None when none did.
         receiving: Whether WAL is received; None without a slot.
         lag: Bytes of WAL that the receiver has not confirmed; None when some is lost.
+        drilled_at: Unix time of the last drill that succeeded; None before the first.
+        rpo_s: Age of the oldest change that was missing in it, when its restore began.
+        rto_s: How long it took to a verified server.
+        drill_failed_at: Unix time of the last drill that failed; None when none did.
     """
 
     succeeded_at: float | None = None
@@ -59,6 +66,10 @@ class BackupState:
     failed_at: float | None = None
     receiving: bool | None = None
     lag: int | None = None
+    drilled_at: float | None = None
+    rpo_s: float = 0.0
+    rto_s: float = 0.0
+    drill_failed_at: float | None = None
 
 
 class BackupMetrics:
@@ -85,8 +96,8 @@ class BackupMetrics:
             async with database.reading() as session:
                 row = await session.find(_STATE, {})
             self._seen_at = time.monotonic()
-            succeeded, failed, receiving, lag = row or (None, None, None, None)
-            self.state = parse_state(succeeded, failed, receiving=receiving, lag=lag)
+            *outcomes, receiving, lag = row or (None,) * 6
+            self.state = parse_state(*outcomes, receiving=receiving, lag=lag)
 
     def collect(self) -> Iterator[Metric]:
         """Yield what is known; nothing where no backups are made."""
@@ -123,13 +134,45 @@ class BackupMetrics:
                 "WAL that the receiver has not confirmed.",
                 value=state.lag,
             )
+        yield from _collect_drill(state)
+
+
+def _collect_drill(state: BackupState) -> Iterator[Metric]:
+    if state.drilled_at is not None:
+        yield GaugeMetricFamily(
+            "todo_drill_timestamp_seconds",
+            "Time of the last restore drill that succeeded.",
+            value=state.drilled_at,
+        )
+        yield GaugeMetricFamily(
+            "todo_drill_rpo_seconds",
+            "Age, when that drill began, of the oldest change that the backup did not have.",
+            value=state.rpo_s,
+        )
+        yield GaugeMetricFamily(
+            "todo_drill_rto_seconds",
+            "From the start of that drill to a verified server.",
+            value=state.rto_s,
+        )
+    if (state.drilled_at, state.drill_failed_at) != (None, None):
+        yield GaugeMetricFamily(
+            "todo_drill_ok",
+            "1 when the last restore drill succeeded.",
+            value=(state.drilled_at or 0) >= (state.drill_failed_at or 0),
+        )
 
 
 def parse_state(
-    succeeded: str | None, failed: str | None, *, receiving: bool | None, lag: int | None
+    succeeded: str | None,
+    failed: str | None,
+    drilled: str | None = None,
+    drill_failed: str | None = None,
+    *,
+    receiving: bool | None,
+    lag: int | None,
 ) -> BackupState:
     """The state from the row that the database returns, without an outcome that is malformed."""
-    success, failure = _parse(succeeded), _parse(failed)
+    success, failure, drill = _parse(succeeded), _parse(failed), _parse(drilled)
     return BackupState(
         succeeded_at=_time(success),
         size=int(success.get("bytes", 0)),
@@ -137,6 +180,10 @@ def parse_state(
         failed_at=_time(failure),
         receiving=receiving,
         lag=lag,
+        drilled_at=_time(drill),
+        rpo_s=float(drill.get("rpo_seconds", 0)),
+        rto_s=float(drill.get("rto_seconds", 0)),
+        drill_failed_at=_time(_parse(drill_failed)),
     )
 
 

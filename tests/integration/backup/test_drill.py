@@ -74,6 +74,13 @@ def change_by(source: Source, *statements: str) -> Callable[[Cluster], None]:
     return change
 
 
+def find_published(source: Source) -> dict[str, Any]:
+    """What the backend's metrics are made of."""
+    settings = source.ask("SELECT unnest(rolconfig) FROM pg_roles WHERE rolname = 'postgres'")
+    pairs = (setting.partition("=") for setting in settings)
+    return {name: json.loads(value) for name, _, value in pairs}
+
+
 def find_head(source: Source) -> int:
     (seq,) = source.ask("SELECT seq FROM account")
     return int(seq)
@@ -103,6 +110,7 @@ def test_a_complete_backup_passes_while_the_service_is_written_to(
     said = capsys.readouterr()
     assert (code, found["ok"], found["reason"], found["rpo_seconds"]) == (0, True, "", 0), said
     assert found["rto_seconds"] > 0
+    assert find_published(source)["todo.drill"] == found
     tasks, entries = source.ask("SELECT count(*) FROM task"), find_head(source)
     assert 0 < found["rows"] <= int(tasks[0]) + entries + 1
     assert said.out.startswith("restored and verified 1 journals, ")
@@ -118,6 +126,7 @@ def test_a_missing_wal_file_is_named(source: Source, drill: RunDrill) -> None:
     assert (code, found["ok"]) == (ExitCode.BROKEN, False)
     reason = f"WAL file {missing} is missing in the backup: nothing after it can be restored"
     assert found["reason"] == reason
+    assert find_published(source)["todo.drill_failure"] == found
 
 
 def test_the_last_wal_file_is_named_when_it_is_missing(source: Source, drill: RunDrill) -> None:

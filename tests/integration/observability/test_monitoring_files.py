@@ -75,7 +75,8 @@ def scraped_with_backups(own_cluster: Cluster) -> str:
     migrate_as_owner(own_cluster.hand_over(url))
     make_roles(own_cluster, url)
     outcome = '{"at": "2026-11-30T03:15:07Z", "ok": true, "seconds": 7, "bytes": 20}'
-    own_cluster.query(url, f"ALTER ROLE todo_backup SET todo.backup = '{outcome}'")
+    for name in ("backup", "drill"):
+        own_cluster.query(url, f"ALTER ROLE todo_backup SET todo.{name} = '{outcome}'")
     own_cluster.query(url, "SELECT pg_create_physical_replication_slot('todo_wal', true)")
     with open_service({"TODO_DATABASE_URL": url}) as service:
         service.wait_ready()

@@ -15,6 +15,13 @@ def test_an_outcome_has_time_size_and_duration() -> None:
     )
 
 
+def test_a_drill_has_time_and_figures() -> None:
+    drill = '{"at": "2026-11-30T03:15:07Z", "ok": true, "rpo_seconds": 0.5, "rto_seconds": 38.2}'
+    assert parse_state(None, None, drill, FAILURE, receiving=None, lag=None) == BackupState(
+        drilled_at=AT, rpo_s=0.5, rto_s=38.2, drill_failed_at=AT + 1
+    )
+
+
 @pytest.mark.parametrize("text", [None, "", "[]", "{", '{"at": 3}', '{"at": "yesterday"}'])
 def test_an_outcome_that_nobody_wrote_is_none(text: str | None) -> None:
-    assert parse_state(text, None, receiving=None, lag=None) == BackupState()
+    assert parse_state(text, None, text, receiving=None, lag=None) == BackupState()
