@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deploy.stack import drift
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from deploy.stack.backup_status import BackupStatus
     from deploy.stack.images import ImageStatus
@@ -95,7 +95,7 @@ def _figures(now: Overview, at: datetime) -> Iterator[str]:
         free = f"{disk.free_bytes / _GIB:.1f} of {disk.total_bytes / _GIB:.1f} GiB free"
         yield _line("disk", f"{free} ({share:.0%}){low}, with {disk.holds}")
     if now.backup is not None:
-        yield from _backup(now.backup)
+        yield from _backup(now.backup, at)
     for part, why in now.unknown.items():
         # The verdict says it.
         if part != "readiness":
@@ -152,7 +152,7 @@ def _image(image: ImageStatus, at: datetime) -> str:
     return ", ".join(words)
 
 
-def _backup(backup: BackupStatus) -> Iterator[str]:
+def _backup(backup: BackupStatus, now: datetime) -> Iterator[str]:
     if backup.newest is None or backup.age_seconds is None:
         words = ["none yet"]
     else:
@@ -170,6 +170,19 @@ def _backup(backup: BackupStatus) -> Iterator[str]:
     else:
         verb = "received" if wal.receiving else "not received now"
         yield _line("WAL", f"{verb}, {wal.lag_bytes / _MIB:.1f} MiB behind")
+    yield _line("drill", _drill(backup.drill, now))
+
+
+def _drill(drill: Mapping[str, Any] | None, now: datetime) -> str:
+    """How the last restore drill ended."""
+    if drill is None:
+        return "none yet"
+    age = _age(drill.get("at"), now)
+    when = f"{age} ago" if age else "at an unknown time"
+    if not drill.get("ok"):
+        return f"failed {when}: {drill.get('reason')}"
+    figures = f"RPO {drill.get('rpo_seconds')} s, RTO {drill.get('rto_seconds')} s"
+    return f"the backup was complete {when}, {figures}, {drill.get('rows')} rows"
 
 
 def _errors(now: Overview) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -147,3 +148,23 @@ def test_backups_are_two_lines_of_the_table(changes: dict[str, Any], lines: list
     shown = status_table.render(now).splitlines()
     found = [line for line in shown if line.startswith(("backup ", "WAL "))]
     assert found == [f"{'backup':<10}  {lines[0]}", f"{'WAL':<10}  {lines[1]}"]
+
+
+@pytest.mark.parametrize(
+    ("drill", "expected"),
+    [
+        (None, "none yet"),
+        (
+            {"ok": True, "rpo_seconds": 0.0, "rto_seconds": 38.2, "rows": 7},
+            "the backup was complete 2 h ago, RPO 0.0 s, RTO 38.2 s, 7 rows",
+        ),
+        ({"ok": False, "reason": "WAL file X is missing"}, "failed 2 h ago: WAL file X is"),
+    ],
+)
+def test_the_last_drill_is_a_line_of_the_table(drill: dict[str, Any] | None, expected: str) -> None:
+    at = datetime.now(UTC) - timedelta(hours=2, seconds=30)
+    outcome = drill and {"at": at.strftime("%Y-%m-%dT%H:%M:%SZ"), **drill}
+    backup = dataclasses.replace(STATUS, drill=outcome)
+    now = Overview(None, ready=False, reason="down", backup=backup)
+    (line,) = (line for line in status_table.render(now).splitlines() if line.startswith("drill "))
+    assert line.startswith(f"{'drill':<10}  {expected}")
