@@ -180,6 +180,8 @@ try() {
         reason=$(find_line "FATAL:  ")
         case $target:$reason in
             *"before consistent recovery point"*) return 1 ;;
+            # Made after the moment to which the database was once restored.
+            *"is not a child of this server's history"*) return 1 ;;
             time:*"before configured recovery target"*)
                 # Every transaction in the WAL was before that time.
                 [ -z "$gap" ] || fail 65 "WAL file $gap is missing in the backup, which may be from before $value"

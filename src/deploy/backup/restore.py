@@ -106,6 +106,9 @@ class Machine(Protocol):
             DeployError: It did not start.
         """
 
+    def go_back(self, volume: str) -> str:
+        """As `switch`, to a volume that does not know what was written since it was left."""
+
 
 def run(
     machine: Machine, target: Target, folder: Path, record: Path, *, accept_gap: bool = False
@@ -163,7 +166,7 @@ def use_volume(machine: Machine, name: str) -> Outcome:
         message = f"--to-volume: there is no volume {name}"
         raise DeployError(message, hint=f"see {hint}", code=ExitCode.USAGE)
     former = machine.current_volume()
-    url = machine.switch(name)
+    url = machine.go_back(name)
     return Outcome(Target(Kind.VOLUME, name), name, former if former != name else None, None, url)
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy import command_hints, process, progress
-from deploy.backup import carried_files, containers
+from deploy import command_hints, paths, process, progress
+from deploy.backup import carried_files, containers, left_behind
 from deploy.errors import DeployError, ExitCode
 from deploy.image import build
 from deploy.stack import backups, data_volume, install, lifecycle, systemd
@@ -127,10 +127,18 @@ class StackMachine:
             hint = "restore another base backup with --to-backup, or --accept-findings"
             raise DeployError(message, hint=hint, code=ExitCode.DATA)
 
+    def go_back(self, volume: str) -> str:
+        """As `switch`, to a volume that does not know what was written since it was left."""
+        lifecycle.stop()
+        if has_backups():
+            left_behind.move(self._folder, left_behind.find_switch(paths.state_dir()))
+        return self.switch(volume)
+
     def switch(self, volume: str) -> str:
         """Let the stack use a volume, and start it; returns its address."""
         if install.is_installed():
             lifecycle.stop()
+        left_behind.record_switch(paths.state_dir())
         if self._is_foreign:
             for name in carried_files.bring(self._folder):
                 progress.say(f"From the backup: {name}")

@@ -131,6 +131,9 @@ def test_a_damaged_base_backup_is_named_with_its_file(source: Source, damage: st
 
 def test_a_backup_of_a_restored_server_is_restored_along_its_timeline(source: Source) -> None:
     source.cluster.query(f"/{source.database}?", "SELECT pg_create_restore_point('here')")
+    source.backup.switch_wal()
+    # Of what is given up: the newest base backup, and of no use afterwards.
+    source.backup.take_base()
     source.backup.catch_up()
     with source.backup.restored("--name", "here") as copy:
         other = Source(copy, source.database, source.alice, source.backup)

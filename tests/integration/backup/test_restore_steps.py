@@ -99,6 +99,8 @@ class FolderMachine:
         self.is_live = True
         return URL
 
+    go_back = switch
+
     def _query(self, cluster: Cluster) -> Query:
         psql = [str(find_postgres() / "psql"), f"--host={cluster.root}", "--username=postgres"]
         psql += [f"--dbname={self.source.database}", "--no-psqlrc", "--quiet", "--tuples-only"]
