@@ -38,13 +38,38 @@ name_of() {
     printf '%08X%08X%08X\n' "$1" $(($2 / per_log)) $(($2 % per_log))
 }
 
-# The timeline that a WAL file belongs to, as the history of the newest one says.
-# Usage: timeline_of NUMBER DEFAULT
-timeline_of() {
-    found=$2 history=
+# The history of the newest timeline; nothing while there is only the first.
+find_history() {
+    history=
     for file in "$backup"/wal/????????.history "$backup"/wal.*Z/????????.history; do
         [ ! -e "$file" ] || [ "${file##*/}" \< "${history##*/}" ] || history=$file
     done
+    echo "$history"
+}
+
+# A position in the WAL as one number. Usage: position_of LSN
+position_of() {
+    echo $(((0x${1%/*} << 32) + 0x${1#*/}))
+}
+
+# Whether a position is one that the newest timeline comes from. Usage: is_ancestor TIMELINE LSN
+is_ancestor() {
+    history=$(find_history)
+    newest=${history##*/}
+    [ -n "$history" ] && [ "$1" -ne $((0x${newest%.history})) ] || return 0
+    while read -r parent lsn _; do
+        if [ "$parent" = "$1" ]; then
+            [ "$(position_of "$2")" -lt "$(position_of "$lsn")" ] || return 1
+            return 0
+        fi
+    done < "$history"
+    return 1
+}
+
+# The timeline that a WAL file belongs to, as the history of the newest one says.
+# Usage: timeline_of NUMBER DEFAULT
+timeline_of() {
+    found=$2 history=$(find_history)
     [ -n "$history" ] || { echo "$found"; return; }
     newest=${history##*/} passed=1
     while read -r parent lsn _; do
@@ -91,11 +116,14 @@ find_gap() {
     done
 }
 
-# The first WAL file that a base backup needs. Usage: first_wal BASE
-first_wal() {
+# Where a base backup begins: position, and the first WAL file that it needs. Usage: read_label BASE
+read_label() {
     while read -r words; do
         case $words in
-            "START WAL LOCATION: "*) words=${words#*(file } && echo "${words%)*}" ;;
+            "START WAL LOCATION: "*" (file "*)
+                words=${words#START WAL LOCATION: }
+                echo "${words%% *} ${words#*(file }"
+                ;;
         esac
     done < "$1/backup_label"
 }
@@ -158,8 +186,11 @@ ended_at() {
 # Usage: try STAMP; returns 1 if an older base backup may contain the target
 try() {
     stamp=$1 base=$backup/base/$1
-    first=$(first_wal "$base")
+    label=$(read_label "$base") || label=
+    first=${label#* } first=${first%)}
     [ -n "$first" ] || fail 65 "base backup $stamp is damaged: backup_label names no WAL file"
+    # What was made after the moment to which the database was once restored leads nowhere.
+    [ "$target" = base ] || is_ancestor $((0x${first%????????????????})) "${label%% *}" || return 1
     gap=$(find_gap "$first" "$base")
     if [ -n "$gap" ] && [ -z "$target$accept_gap" ]; then
         fail 65 "WAL file $gap is missing in the backup: nothing after it can be restored"
@@ -180,8 +211,6 @@ try() {
         reason=$(find_line "FATAL:  ")
         case $target:$reason in
             *"before consistent recovery point"*) return 1 ;;
-            # Made after the moment to which the database was once restored.
-            *"is not a child of this server's history"*) return 1 ;;
             time:*"before configured recovery target"*)
                 # Every transaction in the WAL was before that time.
                 [ -z "$gap" ] || fail 65 "WAL file $gap is missing in the backup, which may be from before $value"
