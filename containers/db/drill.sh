@@ -44,7 +44,7 @@ if ! wait "$child"; then
 fi
 mv "$scratch/restored.new" "$scratch/restored"
 
-# It is no server that others replicate, whatever the live one is.
+# Nobody replicates it, whatever the live server is set to.
 entrypoint -c synchronous_standby_names= &
 child=$! signal=INT
 wait "$child" || :

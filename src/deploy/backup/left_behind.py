@@ -54,7 +54,7 @@ def move(folder: Path, since: str) -> None:
     if moved:
         _unshare("mv", *(str(path) for path in moved), str(left / "base"))
     _unshare("mv", str(folder / "wal"), str(left / "wal"))
-    # The slot of the former volume goes on where it was.
+    # The slot of the former volume continues where it was.
     _unshare("mkdir", "--mode=755", str(folder / "wal"))
     _unshare("chown", f"--reference={left / 'wal'}", str(folder / "wal"))
 
