@@ -169,7 +169,8 @@ class Backup:
 
             def is_restoring() -> bool:
                 assert process.poll() is None, self._explain()
-                return (folder / "data.new" / "recovery.signal").exists()
+                # A machine that is busy may see it only when it is done.
+                return any((folder / name).exists() for name in ("data.new", "data"))
 
             wait_until(is_restoring, "a restore", within_s=_WITHIN_S, poll_s=0.001)
             process.send_signal(number)
