@@ -241,6 +241,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 umask 077
+# In the unit of a drill, the server that replays would say READY and STOPPING for the whole service.
+unset NOTIFY_SOCKET
 trap interrupt INT TERM
 
 # Newest first; the name is the time at which the backup began.

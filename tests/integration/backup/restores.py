@@ -39,6 +39,7 @@ class Backup:
         self._cluster = cluster
         self._programs = find_postgres()
         self._receiver: subprocess.Popen[bytes] | None = None
+        self.notify_socket = ""
         self._restores = 0
         # As the entry point does for the server of the image, whose settings are not in the volume.
         self._config = root / "postgresql.conf"
@@ -241,6 +242,7 @@ class Backup:
             "PATH": f"{self._programs}:{os.environ['PATH']}",
             "DB_CONFIG": str(self._config),
             "TMPDIR": str(root),
+            **({"NOTIFY_SOCKET": self.notify_socket} if self.notify_socket else {}),
         }
 
     def _program(self, name: str) -> list[str | Path]:

@@ -1,5 +1,7 @@
 """The script that restores a backup, with a real server that is written to."""
 
+import socket
+
 import pytest
 
 from tests.integration.backup.backup_source import Source
@@ -164,3 +166,17 @@ def test_what_an_interrupted_restore_left_is_replaced(source: Source) -> None:
     assert sorted(path.name for path in root.iterdir()) == ["data"]
     done = source.backup.restore_into(root)
     assert (done.returncode, done.stderr) == (2, f"restore: {root}/data is there already\n")
+
+
+def test_the_server_that_replays_says_nothing_to_systemd(
+    source: Source,
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        # An empty address lets the kernel choose one without a file.
+        notified.bind("")
+        source.backup.notify_socket = notified.getsockname().decode().replace("\0", "@")
+        _, done = source.backup.restore()
+        assert done.returncode == 0, done.stderr
+        notified.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            notified.recv(4096)
