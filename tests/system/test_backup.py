@@ -137,7 +137,7 @@ def test_a_cluster_of_an_earlier_release_gets_the_role(backed: Stack) -> None:
 def test_wal_arrives_again_after_a_restart_of_the_database(backed: Stack) -> None:
     backed.systemctl("restart", "todo-db")
     wait_until(lambda: is_received(backed), 600, "WAL arrives again")
-    with backed.client("ann") as client:
+    with backed.client("barbara") as client:
         client.post("/api/v1/tasks", json={"title": "Water"}).raise_for_status()
     wait_until(lambda: find(backed)["wal"]["lag_bytes"] < 1 << 20, 600, "WAL is received")
 

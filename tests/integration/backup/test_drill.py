@@ -150,6 +150,9 @@ def test_a_change_that_did_not_arrive_is_named_with_its_age(
     source.backup.catch_up()
     source.backup.leave()
     source.write("lost")
+    # Ages are in tenths of a second.
+    source.backup.pass_second()
+    source.backup.pass_second()
     code, found = drill()
     assert code == ExitCode.BROKEN
     head = f"{source.alice.name!r}, entry {find_head(source)}: is missing in the copy"

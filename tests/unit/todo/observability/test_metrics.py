@@ -47,7 +47,13 @@ def metrics() -> Metrics:
     metrics = Metrics(cast("Database", database))
     metrics.export_assistant()
     metrics.backups.state = BackupState(
-        succeeded_at=1.0, size=2, duration_s=3, failed_at=None, receiving=True, lag=4
+        succeeded_at=1.0,
+        size=2,
+        duration_s=3,
+        failed_at=None,
+        receiving=True,
+        lag=4,
+        drilled_at=1.0,
     )
     return metrics
 
