@@ -50,7 +50,8 @@ class Service:
                 self.end_headers()
                 self.wfile.write(content)
                 # As after the keep-alive timeout: without a word in the header.
-                self.close_connection = body.get("params", {}).get("then") == "close"
+                params = body.get("params", {}) if isinstance(body, dict) else {}
+                self.close_connection = params.get("then") == "close"
 
             def log_message(self, *_: object) -> None:
                 pass
