@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import re
 import time
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy import command_hints, process, progress
 from deploy.errors import DeployError, ExitCode
-from deploy.image import archive, builder, package_lock, prune
+from deploy.image import archive, builder, package_lock, prune, sources
 from deploy.paths import REPO, state_dir
 
 if TYPE_CHECKING:
@@ -26,14 +25,6 @@ ALL_TARGETS = (*TARGETS, AI)
 
 _INPUTS_LABEL = "org.todo-backend.inputs"
 """Label with the digest of everything that an image was built from; shows whether it is stale."""
-
-# What each target is made of; a change of any file makes the image stale.
-_STAGE = ("Containerfile", "src/deploy/__init__.py", "src/deploy/stage")
-_INPUTS = {
-    "backend": (*_STAGE, "requirements/runtime.lock", "src/todo"),
-    "db": (*_STAGE, "containers/db"),
-    AI: (*_STAGE, "containers/ai", "requirements/model.lock"),
-}
 
 _TIMESTAMP = 0
 """Seconds since 1970 of everything in an image. A commit's time would make every layer new with
@@ -73,37 +64,6 @@ class Image:
 def reference(target: str) -> str:
     """The name under which a target's image is stored."""
     return f"localhost/todo-{target}:latest"
-
-
-def inputs_digest(target: str, build_args: Mapping[str, str]) -> str:
-    """Digest of everything in the checkout that decides what a target's image holds.
-
-    Not of the builder, of which nothing stays, nor of the versions that the package archive
-    had on the day: the same commit and the same packages give the same image.
-
-    Args:
-        target: `backend`, `db` or `ai`.
-        build_args: Arguments from the units.
-    """
-    digest = hashlib.sha256(f"{_version()}\n".encode())
-    for key, value in sorted(build_args.items()):
-        digest.update(f"{key}={value}\n".encode())
-    for file in input_files(target):
-        content = hashlib.sha256((REPO / file).read_bytes()).hexdigest()
-        digest.update(f"{file} {content}\n".encode())
-    return digest.hexdigest()
-
-
-def input_files(target: str) -> list[Path]:
-    """The files of the checkout that a target is made of, relative to it."""
-    found: list[Path] = []
-    for name in _INPUTS[target]:
-        path = REPO / name
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        found += [
-            file.relative_to(REPO) for file in files if file.is_file() and file.suffix != ".pyc"
-        ]
-    return found
 
 
 def find(target: str, name: str = "") -> Image | None:
@@ -150,7 +110,7 @@ def ensure(target: str, build_args: Mapping[str, str], options: Options) -> Imag
     Raises:
         DeployError: The build failed; the image that was there before is untouched.
     """
-    inputs = inputs_digest(target, build_args)
+    inputs = sources.digest(target, build_args)
     with builder.build_lock():
         if not options.no_cache and not options.packages:
             present = find(target)
@@ -196,7 +156,7 @@ def build(
     name = tag or reference(target)
     locked = package_lock.read(options.packages, target) if options.packages else {}
     base = options.builder or builder.ensure()
-    told = {**build_args, **_commit(target), "VERSION": _version()}
+    told = {**build_args, **sources.commit(target), "VERSION": sources.version()}
     arguments = {**told, "BUILDER": base}
     title = f"Building the {target} image"
     with (
@@ -217,7 +177,7 @@ def build(
                 f"--timestamp={_TIMESTAMP}",
                 f"--target={target}",
                 f"--tag={name}",
-                f"--label={_INPUTS_LABEL}={inputs_digest(target, build_args)}",
+                f"--label={_INPUTS_LABEL}={sources.digest(target, build_args)}",
                 f"--pull={'missing' if options.builder else 'never'}",
                 *(f"--build-arg={key}={value}" for key, value in sorted(arguments.items())),
                 *(["--no-cache"] if options.no_cache else []),
@@ -334,27 +294,6 @@ def _ca_secret() -> list[str]:
     """Hand the host's CA bundle to the build."""
     bundle = find_ca_bundle()
     return [f"--secret=id=ca,src={bundle}"] if bundle else []
-
-
-def _commit(target: str) -> dict[str, str]:
-    """Revision and date of the last commit that changed a target; nothing where git knows none.
-
-    Not of the newest commit: the same files would make another image after each.
-    """
-    git = ["git", "-C", str(REPO), "-c", f"safe.directory={REPO}"]
-    paths = ["--", *_INPUTS[target]]
-    shown = process.run([*git, "log", "-1", "--format=%H %cI", *paths], check=False)
-    found = dict(zip(("REVISION", "CREATED"), shown.stdout.split(), strict=False))
-    if found and process.run([*git, "status", "--porcelain", *paths], check=False).stdout:
-        found["REVISION"] += "-dirty"
-    return found
-
-
-def _version() -> str:
-    import tomllib  # noqa: PLC0415  # build.py's other commands do without it
-
-    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
-    return str(project["version"])
 
 
 @contextlib.contextmanager

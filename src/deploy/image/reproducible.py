@@ -9,7 +9,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from deploy import process
-from deploy.image import archive, build, builder, package_lock, prune
+from deploy.image import archive, build, builder, package_lock, prune, sources
 from deploy.paths import REPO
 from deploy.progress import step
 
@@ -104,7 +104,7 @@ def _facts(layer: Path) -> Iterator[dict[str, object]]:
 
 def _copy(target: str, folder: Path) -> Path:
     """The files that a target is made of, elsewhere and private to this user."""
-    for file in build.input_files(target):
+    for file in sources.files(target):
         copied = folder / file
         copied.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(REPO / file, copied)

@@ -1,0 +1,75 @@
+"""What an image is built from: files of the checkout, arguments of the units, a commit."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from deploy import process
+from deploy.paths import REPO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+# What each target is made of; a change of any file makes the image stale.
+_STAGE = ("Containerfile", "src/deploy/__init__.py", "src/deploy/stage")
+_INPUTS = {
+    "backend": (*_STAGE, "requirements/runtime.lock", "src/todo"),
+    "db": (*_STAGE, "containers/db"),
+    "ai": (*_STAGE, "containers/ai", "requirements/model.lock"),
+}
+
+
+def digest(target: str, build_args: Mapping[str, str]) -> str:
+    """Digest of everything in the checkout that decides what a target's image holds.
+
+    The commit is part of it: it is in a file and in a label of the image. The builder, of which
+    nothing stays, is not, nor are the versions that the package archive had on the day: the same
+    commit and the same packages give the same image.
+
+    Args:
+        target: `backend`, `db` or `ai`.
+        build_args: Arguments from the units.
+    """
+    found = hashlib.sha256(f"{version()}\n".encode())
+    for key, value in sorted({**build_args, **commit(target)}.items()):
+        found.update(f"{key}={value}\n".encode())
+    for file in files(target):
+        content = hashlib.sha256((REPO / file).read_bytes()).hexdigest()
+        found.update(f"{file} {content}\n".encode())
+    return found.hexdigest()
+
+
+def files(target: str) -> list[Path]:
+    """The files of the checkout that a target is made of, relative to it."""
+    found: list[Path] = []
+    for name in _INPUTS[target]:
+        path = REPO / name
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        found += [
+            file.relative_to(REPO) for file in inside if file.is_file() and file.suffix != ".pyc"
+        ]
+    return found
+
+
+def commit(target: str) -> dict[str, str]:
+    """Revision and date of the last commit that changed a target; nothing where git knows none.
+
+    Not of the newest commit: the same files would make another image after each.
+    """
+    git = ["git", "-C", str(REPO), "-c", f"safe.directory={REPO}"]
+    paths = ["--", *_INPUTS[target]]
+    shown = process.run([*git, "log", "-1", "--format=%H %cI", *paths], check=False)
+    found = dict(zip(("REVISION", "CREATED"), shown.stdout.split(), strict=False))
+    if found and process.run([*git, "status", "--porcelain", *paths], check=False).stdout:
+        found["REVISION"] += "-dirty"
+    return found
+
+
+def version() -> str:
+    """The project's version, which is that of every image."""
+    import tomllib  # noqa: PLC0415  # build.py's other commands do without it
+
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+    return str(project["version"])
