@@ -14,7 +14,8 @@ from todo.quickadd.marks import ListNames
 from todo.quickadd.result import MAX_TEXT, QuickAdd
 
 _BULLET = re.compile(r"(?:[-*\u2022\u2013]|\d{1,2}[.)]|\[ ?\])\s+(?=\S)")
-_MAX_LINES = 50
+MAX_LINES = 50
+"""Tasks of one message; more are refused as a whole, so that none is left out."""
 _MAX_HEADING = 120
 _VERB = re.compile(
     r"(?:(?:add|create|enter|insert|save|put|make|new|note down|jot down|write down|take down)\b"
@@ -67,7 +68,7 @@ class _Heading:
 def decide_lines(message: str, context: RuleContext) -> Decision | None:
     """Return the addition of several lines, each with a bullet or below a heading that says so."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    if not 1 < len(lines) <= _MAX_LINES:
+    if len(lines) <= 1:
         return None
     has_heading = _BULLET.match(lines[0]) is None
     items = lines[has_heading:]
@@ -79,6 +80,8 @@ def decide_lines(message: str, context: RuleContext) -> Decision | None:
         return None
     if heading.unknown_list is not None:
         return Decision("help", "unknown-list", fields={"list": heading.unknown_list})
+    if len(items) > MAX_LINES:
+        return Decision("help", "too-many-lines", fields={"lines": len(items)})
     texts = [
         _mark(item[found.end() :] if found else item, heading, context)
         for item, found in zip(items, bullets, strict=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from todo.assistant.rules.several_lines import MAX_LINES
 from todo.mcp.quoting import quote
 
 _LENGTH = 255
@@ -90,6 +91,10 @@ _TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "statement": lambda _fields: (
         "That can be something that happens, so nothing was added or changed. If it is something to"
         " do, write add in front of it."
+    ),
+    "too-many-lines": lambda fields: (
+        f"The message has {fields['lines']} tasks, and one message can add {MAX_LINES}, so nothing"
+        " was added. Send them in several messages."
     ),
     "none-chosen": lambda _fields: "Nothing was changed.",
 }

@@ -98,3 +98,15 @@ def test_lines_without_bullets_need_a_heading_with_a_colon() -> None:
     assert decide("add:\neggs\nham", CONTEXT) == Decision("add", "eggs\nham")
     assert decide("add\neggs\nham", CONTEXT) is None
     assert decide("eggs\nham", CONTEXT) is None
+
+
+@pytest.mark.parametrize("heading", ["", "add to shopping:\n"])
+def test_more_lines_than_one_message_can_add_are_refused_as_a_whole(heading: str) -> None:
+    items = [f"- thing {number}" for number in range(51)]
+
+    decision = decide(heading + "\n".join(items[:50]), CONTEXT)
+    assert decision is not None
+    assert (decision.intent, decision.text.count("\n")) == ("add", 49)
+    assert decide(heading + "\n".join(items), CONTEXT) == Decision(
+        "help", "too-many-lines", fields={"lines": 51}
+    )

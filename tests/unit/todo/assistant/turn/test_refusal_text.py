@@ -72,6 +72,14 @@ from todo.assistant.turn.refusal_text import find_refusal
             ),
         ),
         ("lists", {"names": ()}, "No lists were found."),
+        (
+            "too-many-lines",
+            {"lines": 61},
+            (
+                "The message has 61 tasks, and one message can add 50, so nothing was added. Send"
+                " them in several messages."
+            ),
+        ),
         ("none-chosen", {}, "Nothing was changed."),
         ("greeting", {}, None),
     ],
