@@ -7,6 +7,7 @@ either, it counts as a statement, so the person is asked and nothing is added.
 import re
 from typing import Final
 
+from todo.assistant.rules.vocabulary import VERBS
 from todo.assistant.rules.words import is_past
 
 _THIRD_PERSON = frozenset({
@@ -40,6 +41,11 @@ _DENIALS = frozenset({
     "already", "forget", "ignore", "maybe", "never", "no", "nobody", "not", "nothing", "perhaps",
     "skip", "without", "yet",
 })  # fmt: skip
+# "Kids back at 5pm", "Omar home 6pm": where somebody is, or how, behind a noun.
+_STATES = frozenset({"asleep", "away", "back", "busy", "closed", "gone", "here", "home", "there"})
+_BEFORE_PLACES = frozenset(
+    {"at", "back", "come", "from", "get", "go", "in", "near", "the", "welcome"}
+)
 _ARTICLES = frozenset({"a", "an", "at", "my", "our", "the", "to", "with"})
 _CHANGED: Final = frozenset({
     "arrived", "began", "came", "canceled", "cancelled", "changed", "closed", "delayed", "ended",
@@ -67,6 +73,8 @@ def is_statement(text: str, title: str) -> bool:
     later = words[is_first:]
     if any(_is_past(word) or word in _THIRD_PERSON or word in _COMING for word in later):
         return True
+    if len(words) > 1 and words[-1] in _STATES and words[0] not in VERBS:
+        return words[-2] not in _BEFORE_PLACES
     # "guided tour 3pm" is a thing, "missed the train" and "met Omar" are not.
     is_plain = words[0].endswith("ed") and (_ARTICLES | _CHANGED).isdisjoint(words[:2])
     return is_first and _is_past(words[0]) and not is_plain

@@ -21,6 +21,7 @@ CONTEXT = replace(make_context(), tasks=())
         *("mom coming at 6pm", "skip the gym 6pm", "no meeting at 3pm", "not before 5pm"),
         *("forget the 3pm", "my alarm rings at 6am", "dentist cancelled 3pm"),
         *("moved dentist to 3pm", "grandma visits at 3pm", "my phone died at 10pm"),
+        *("kids back at 5pm", "Omar home 6pm", "the shop closed at 8pm", "mom away until 5pm"),
     ],
 )
 def test_what_can_be_a_statement_adds_nothing(line: str) -> None:
@@ -36,6 +37,7 @@ def test_what_can_be_a_statement_adds_nothing(line: str) -> None:
         *("team meeting 3pm", "swimming 6pm", "haircut saturday 10am", "hair cut saturday 10am"),
         *("parents evening 7pm thursday", "drinks with Ann friday 8pm", "set alarm 6am"),
         *("buy used car at 5pm", "order fried rice 6pm", "conference call 3pm", "take pills 8pm"),
+        *("call back 5pm", "dinner at home 7pm", "take the train home 6pm", "back exercises 7am"),
         *("read to kids 8pm", "call the plumber at 5pm", "standup 9am every weekday"),
     ],
 )
