@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,27 +26,13 @@ from deploy.units.loader import load_units
 from deploy.units.parser import parse_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 SECOND, THIRD = "todo-backend@2.service", "todo-backend@3.service"
 DROPINS = "todo-backend.container.d"
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("CONFIG_HOME", "STATE_HOME", "RUNTIME_DIR"):
-        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
-    return tmp_path
-
-
-@pytest.fixture
-def taken() -> Iterator[int]:
-    with socket.socket() as squatter:
-        squatter.bind(("127.0.0.1", 0))
-        squatter.listen()
-        yield squatter.getsockname()[1]
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def write(name: str, text: str) -> Path:

@@ -12,7 +12,6 @@ from deploy.stack import addresses, definition, install, ports
 from deploy.stack.services import MANAGEMENT, SOCKET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from deploy.stack.addresses import Address
@@ -20,20 +19,7 @@ if TYPE_CHECKING:
 FREE = "127.0.0.1:22441"
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("CONFIG_HOME", "STATE_HOME", "RUNTIME_DIR"):
-        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
-    return tmp_path
-
-
-@pytest.fixture
-def taken() -> Iterator[int]:
-    with socket.socket() as squatter:
-        squatter.bind(("127.0.0.1", 0))
-        squatter.listen()
-        yield squatter.getsockname()[1]
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def at(text: str) -> Address:
