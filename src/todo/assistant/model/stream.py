@@ -113,7 +113,8 @@ class AnswerBuilder:
         if not isinstance(choices, list) or not all(isinstance(each, dict) for each in choices):
             raise ModelError("invalid", "the choices of the answer are not a list of objects")
         for choice in choices:
-            if choice.get("index") in {None, 0}:
+            # A list cannot be looked up in a set.
+            if choice.get("index") in (None, 0):
                 return self._add_choice(choice)
         return "", False
 

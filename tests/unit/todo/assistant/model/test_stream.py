@@ -1,10 +1,42 @@
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from todo.assistant.model.client import ModelToolCall
+from todo.assistant.model.client import ModelError, ModelToolCall
 from todo.assistant.model.stream import AnswerBuilder, EventLines
+
+WHOLE = {
+    "choices": [
+        {
+            "index": 0,
+            "finish_reason": "stop",
+            "delta": {
+                "content": "x",
+                "reasoning_content": "y",
+                "tool_calls": [
+                    {"index": 0, "id": "a", "function": {"name": "find", "arguments": "{}"}}
+                ],
+            },
+        }
+    ],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1},
+}
+KINDS: tuple[object, ...] = (None, True, -1, 2**63, 1.5, "", "x", [], [[]], {}, {"x": {}})
+
+
+def replace_each(value: object, other: object) -> Iterator[object]:
+    """Yield a document once for each of its places, with something else in that place."""
+    yield other
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from ({**value, key: changed} for changed in replace_each(inner, other))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            for changed in replace_each(inner, other):
+                yield [*value[:number], changed, *value[number + 1 :]]
 
 
 def split(*pieces: bytes) -> list[bytes]:
@@ -93,3 +125,18 @@ def test_no_nul_character_gets_into_a_text() -> None:
 
     assert builder.add(b'{"choices": [{"delta": {"content": "a\\u0000b"}}]}') == ("ab", True)
     assert builder.finish().text == "ab"
+
+
+@pytest.mark.parametrize("other", KINDS, ids=json.dumps)
+@pytest.mark.parametrize("whole", [WHOLE, {"error": {"type": "x", "code": 1}}], ids=["", "error"])
+def test_an_answer_with_anything_in_any_place_is_read_or_invalid(
+    whole: object, other: object
+) -> None:
+    for chunk in replace_each(whole, other):
+        # The second time, it continues what came before.
+        builder = AnswerBuilder(100)
+        with contextlib.suppress(ModelError):
+            for _ in range(2):
+                builder.add(json.dumps(chunk).encode())
+            builder.finish()
+        builder.count()
