@@ -1,5 +1,6 @@
 """A plan that waits for the person, and messages that are no answer to it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,6 +44,21 @@ def test_a_message_that_is_neither_an_answer_nor_an_instruction_shows_the_plan_a
     assert not again.changed
     assert DROPPED not in again.response
     done = desk.ask(assistant, ann, "yes", [], again.plan["id"])
+    assert (done.changed, done.plan, desk.tasks(ann)) == (True, None, {})
+
+
+def test_a_yes_that_the_token_may_not_say_leaves_the_plan_waiting(desk: Desk, ann: Caller) -> None:
+    list_id = desk.make_list(ann, "Home")
+    desk.add(ann, "one", list=list_id)
+    assistant = desk.hire()
+    planned = desk.ask(assistant, ann, "delete one")
+    assert planned.plan is not None
+    reader = replace(ann, scopes=frozenset({"assistant", "read"}))
+    refused = desk.ask(assistant, reader, "yes", [], planned.plan["id"])
+    assert "The token does not have the scope" in refused.response
+    assert refused.response.endswith(WAITS)
+    assert refused.plan == planned.plan
+    done = desk.ask(assistant, ann, "yes", [], planned.plan["id"])
     assert (done.changed, done.plan, desk.tasks(ann)) == (True, None, {})
 
 

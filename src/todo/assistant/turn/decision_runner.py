@@ -12,7 +12,13 @@ from todo.assistant.turn.plan_text import say_applied
 from todo.assistant.turn.refusal_text import find_refusal
 from todo.assistant.turn.tool_runner import ToolRunner
 from todo.assistant.turn.undo_target import find_run_to_undo
-from todo.core.errors import NotFoundError, ProblemError, UnavailableError
+from todo.core.errors import (
+    ForbiddenError,
+    NotFoundError,
+    ProblemError,
+    RateLimitedError,
+    UnavailableError,
+)
 from todo.mcp.tool import Json, ToolResult
 from todo.mcp.tools.write import MAX_TASKS
 from todo.tasks.schemas import MAX_BATCH
@@ -24,7 +30,12 @@ DISCARD = Decision("decline", "undo")
 
 
 class DecisionRunner:
-    """Carries out the decision of one turn."""
+    """Carries out the decision of one turn.
+
+    Attributes:
+        leaves_plan: The answer to a plan was refused for what the token may do now, so the plan
+            continues to wait.
+    """
 
     def __init__(
         self,
@@ -46,6 +57,7 @@ class DecisionRunner:
         self._runs = runs
         self._open_plan = open_plan
         self._titles: failure_text.Titles = {}
+        self.leaves_plan = False
 
     async def run(self, decision: Decision) -> str:
         """Carry out a decision and return the text of the answer.
@@ -195,6 +207,7 @@ class DecisionRunner:
         except UnavailableError:
             raise
         except ProblemError as error:
+            self.leaves_plan = isinstance(error, (ForbiddenError, RateLimitedError))
             said = failure_text.say_refused(error, self._titles)
             result["error"] = {"code": error.code, "message": said}
             return said

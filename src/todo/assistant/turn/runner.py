@@ -255,7 +255,7 @@ class _Turn:
             decision = DISCARD
         runner = DecisionRunner(self._tools, self._plans, self._runs, self._open_plan)
         said = await runner.run(decision)
-        if decision.intent in _ANSWERS:
+        if decision.intent in _ANSWERS and not runner.leaves_plan:
             self._open_plan = None
         self._is_instruction = self._is_instruction or decision.intent not in _TALK
         await self._response.say(said)
