@@ -13,7 +13,9 @@ from todo.assistant.rules.new_task import parse_line, remove_marks
 from todo.quickadd.marks import ListNames
 from todo.quickadd.result import MAX_TEXT, QuickAdd
 
-_BULLET = re.compile(r"(?:[-*\u2022\u2013]|\d{1,2}[.)]|\[ ?\])\s+(?=\S)")
+_BULLET = re.compile(r"(?:(?:[-*\u2022\u2013]|\d{1,2}[.)])\s+(?:\[ ?\]\s+)?|\[ ?\]\s+)(?=\S)")
+# Such a task is done, and is not to be added.
+_TICKED = re.compile(r"(?:\S{1,3}\s+)?\[[xX\u2713\u2714]\]\s")
 MAX_LINES = 50
 """Tasks of one message; more are refused as a whole, so that none is left out."""
 _MAX_HEADING = 120
@@ -73,7 +75,8 @@ def decide_lines(message: str, context: RuleContext) -> Decision | None:
     has_heading = _BULLET.match(lines[0]) is None
     items = lines[has_heading:]
     bullets = [_BULLET.match(item) for item in items]
-    if not all(bullets) and not (has_heading and lines[0].endswith(":")):
+    is_list = all(bullets) or (has_heading and lines[0].endswith(":"))
+    if not is_list or any(_TICKED.match(line) for line in lines):
         return None
     heading = _read_heading(lines[0], context) if has_heading else _Heading()
     if heading is None:

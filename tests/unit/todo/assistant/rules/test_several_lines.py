@@ -110,3 +110,12 @@ def test_more_lines_than_one_message_can_add_are_refused_as_a_whole(heading: str
     assert decide(heading + "\n".join(items), CONTEXT) == Decision(
         "help", "too-many-lines", fields={"lines": 51}
     )
+
+
+@pytest.mark.parametrize("ticked", ["- [x] gym", "[X] gym", "* [\u2713] gym"])
+def test_a_ticked_line_among_others_decides_nothing(ticked: str) -> None:
+    assert decide(f"- juice\n{ticked}", CONTEXT) is None
+
+
+def test_the_box_of_an_open_task_is_not_a_part_of_its_title() -> None:
+    assert decide("- [ ] juice\n- eggs", CONTEXT) == Decision("add", "juice\neggs")
