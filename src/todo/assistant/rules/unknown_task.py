@@ -127,6 +127,10 @@ def _explain_known(line: Line, context: RuleContext) -> Decision | None:
     if len(found) != 1 or _content(found[0].title) != _content(read.title):
         return None
     due = _BEFORE_DUE.sub("", due)
+    alone = parse_line(due, context)
+    if (alone is None or alone.title) and read.due_at is not None:
+        # "7" is a time behind "at" only.
+        due = f"{read.due_at.astimezone(context.zone):%Y-%m-%d %H:%M}"
     return Decision("help", "known-task", fields={"title": found[0].title, "due": due})
 
 

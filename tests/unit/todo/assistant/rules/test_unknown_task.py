@@ -83,6 +83,7 @@ def test_a_task_that_is_in_the_other_state_is_named(message: str, title: str, st
         ("call mum on friday", "Call mum", "friday"),
         ("water the plants tonight", "Water the plants", "tonight"),
         ("Renew passport by 24 december", "Renew passport", "24 december"),
+        ("call mum at 7", "Call mum", "2026-12-03 07:00"),
     ],
 )
 def test_a_line_with_the_title_of_a_task_says_how_to_move_it_or_to_add_another(
