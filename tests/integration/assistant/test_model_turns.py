@@ -140,6 +140,16 @@ def test_a_model_that_never_ends_is_stopped(desk: Desk, ann: Caller) -> None:
     assert (answer.degraded, len(model.requests)) == ("invalid", 8)
 
 
+def test_a_model_that_reads_too_much_is_stopped(desk: Desk, ann: Caller) -> None:
+    desk.add(ann, *(f"{number} {'x' * 200}" for number in range(50)))
+    calls = [("find_tasks", '{"limit": 50}')] * 10
+    model = Model("tools", say("", *calls))
+    answer = desk.ask(desk.hire(model), ann, UNDECIDED)
+    assert answer.degraded == "invalid"
+    asked = [len(str(request.messages)) for request in model.requests]
+    assert max(asked) < 150_000
+
+
 def test_a_model_that_fails_after_a_change_leaves_the_way_back(desk: Desk, ann: Caller) -> None:
     model = Model(
         "tools", say("", ("add_tasks", '{"tasks":[{"title":"x"}]}')), ModelError("refused")

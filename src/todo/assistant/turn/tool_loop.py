@@ -29,6 +29,9 @@ _MAX_CALLS = 10
 _MAX_TOKENS = 1024
 _NAME_LENGTH = 64
 _MAX_ARGUMENTS = 20_000
+_MAX_RESULTS = 64_000
+"""Characters of the results of one turn, all of which each further request repeats."""
+_TOO_MUCH = ToolError("The results are too long.", "answer with what is known.", code="too-much")
 _TOO_MANY = ToolError("There are too many calls at once.", "make fewer calls.", code="too-many")
 
 
@@ -45,6 +48,7 @@ class ToolLoop:
         self._model = model
         self._runner = runner
         self._faults = 0
+        self._given = 0
 
     async def run(
         self,
@@ -90,6 +94,8 @@ class ToolLoop:
         try:
             if place >= _MAX_CALLS:
                 raise _TOO_MANY
+            if self._given >= _MAX_RESULTS:
+                raise _TOO_MUCH
             arguments = tools.read_arguments(call.name, _parse(call.arguments))
         except ToolError as error:
             self._faults += 1
@@ -98,7 +104,9 @@ class ToolLoop:
             await self._runner.note(name, {}, result.structured)
         else:
             result = await self._run(call.name, arguments)
-        return {"role": "tool", "tool_call_id": call.id, "content": tools.render_result(result)}
+        content = tools.render_result(result)
+        self._given += len(content)
+        return {"role": "tool", "tool_call_id": call.id, "content": content}
 
     async def _run(self, name: str, arguments: Json) -> ToolResult:
         if name == DELETE:
