@@ -41,12 +41,8 @@ _BY_ID = (conversation.c.id == bindparam("id", type_=Id)) & _CAN_SEE
 _OF_CONVERSATION: ColumnElement[bool] = message.c.conversation_id == bindparam("of", type_=Id)
 _BY_MESSAGE = message.c.id == bindparam("message_id", type_=Id)
 _CONVERSATION_COLUMNS = tuple(
-    conversation.c[name] for name in ("id", "list_id", "title", "plan_id")
-)
-_CONVERSATION_COLUMNS = (
-    *_CONVERSATION_COLUMNS,
-    conversation.c.created_at,
-    conversation.c.updated_at,
+    conversation.c[name]
+    for name in ("id", "list_id", "title", "plan_id", "created_at", "updated_at")
 )
 _MESSAGE_COLUMNS = tuple(column for column in message.c if column.name != "conversation_id")
 
