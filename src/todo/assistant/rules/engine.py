@@ -12,6 +12,7 @@ from todo.assistant.rules.addition import decide_addition, decide_bare, decide_n
 from todo.assistant.rules.completion import decide_done
 from todo.assistant.rules.decision import Decision, RuleContext
 from todo.assistant.rules.line import Line, make_line
+from todo.assistant.rules.new_task import SEVERAL
 from todo.assistant.rules.other_things import decide_other
 from todo.assistant.rules.reply import decide_reply
 from todo.assistant.rules.reschedule import decide_reschedule
@@ -53,7 +54,7 @@ def decide(message: str, context: RuleContext) -> Decision | None:
     if not line.text:
         return None
     if not line.is_question and _has_several(line, context):
-        return Decision("help", "several")
+        return SEVERAL
     return _decide_instead(line, context) or _decide_line(line, context)
 
 

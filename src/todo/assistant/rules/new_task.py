@@ -11,6 +11,7 @@ from todo.assistant.rules.decision import Decision, RuleContext
 from todo.assistant.rules.line import fold, is_quotation
 from todo.assistant.rules.vocabulary import COMMANDS, TASK_NOUNS, VERBS
 from todo.assistant.rules.words import split_words
+from todo.quickadd.marks import ListNames
 from todo.quickadd.parser import parse_quick_add
 from todo.quickadd.result import MAX_TEXT, QuickAdd
 
@@ -18,7 +19,8 @@ _LEVEL = r"(?P<{}>high|highest|top|urgent|medium|normal|low|lowest)"
 _PRIORITY = re.compile(
     r"(?:(?P<joint> ?[,;(\u2013]| -| (?:with|at|as|and))? ?(?<!\w)(?:an? )?"
     rf"(?:{_LEVEL.format('level')}[ -](?:priority|prio)"
-    rf"|(?:priority|prio):? (?:is )?{_LEVEL.format('later')}))(?!\w)\)?"
+    rf"|(?:priority|prio):? (?:is )?{_LEVEL.format('later')}"
+    r"|urgent(?:ly)?))(?!\w)\)?"
 )
 _MARKS = {"medium": "!medium", "normal": "!medium", "low": "!low", "lowest": "!low"}
 _LAST_WORD = re.compile(
@@ -50,10 +52,15 @@ _NO_TITLE = TASK_NOUNS | {
     ),
     *("of", "reminder", "reminders", "some", "the", "this", "to"),
 }
+_JOINT = re.compile(r"[,;]? (?:and|then) |[,;] ")
+_TO_LIST = re.compile(r".*\S (?:to|on|onto) (?:(?:my|the|our) )?(?P<list>\S.{0,60}?)(?: list)?")
+_OWN_KINDS = frozenset({"due", "recurrence", "list"})
 _REMIND = re.compile(r"\Aremind me (?:that |of |about )?")
 _MAX_TRIES = 3
 ASK_TITLE = Decision("help", "no-title")
 """An addition without a title."""
+SEVERAL = Decision("help", "several")
+"""Several instructions in one message."""
 
 
 def parse_line(text: str, context: RuleContext) -> QuickAdd | None:
@@ -71,7 +78,31 @@ def make_addition(text: str, context: RuleContext) -> Decision | None:
         return None
     if set(split_words(read.title)) <= _NO_TITLE and not is_quotation(read.title):
         return ASK_TITLE
+    if _says_several(read, context):
+        return SEVERAL
     return Decision("add", remove_marks(text, context))
+
+
+def _says_several(read: QuickAdd, context: RuleContext) -> bool:
+    """Return whether parts of a title have dates or lists: "call Ben and call Ann friday".
+
+    Quick add has found another one, which would be that of all parts.
+    """
+    kinds = {span.kind for span in read.spans}
+    if kinds.isdisjoint(_OWN_KINDS) or "literal" in kinds:
+        return False
+    parts = _JOINT.split(read.title, maxsplit=_MAX_TRIES)
+    lists = ListNames(context.list_names)
+    for part in parts[:-1]:
+        listed = _TO_LIST.fullmatch(fold(part)) if "list" in kinds else None
+        if listed is not None and lists.find(listed["list"]) is not None:
+            return True
+    return any(_has_own(part, context) for part in parts[1:])
+
+
+def _has_own(part: str, context: RuleContext) -> bool:
+    read = parse_line(part, context)
+    return read is not None and any(span.kind in _OWN_KINDS for span in read.spans)
 
 
 def remove_marks(text: str, context: RuleContext) -> str:

@@ -109,6 +109,8 @@ def test_marks_around_a_part_of_a_title_stay(title: str) -> None:
         ("(low priority)", "low"),
         ("at medium priority", "medium"),
         ("- top prio", "high"),
+        ("urgent", "high"),
+        (", urgently", "high"),
     ],
 )
 @pytest.mark.parametrize("due", ["", " on friday"])
@@ -131,6 +133,8 @@ def test_the_words_of_a_priority_are_no_part_of_the_title(
         "write to customers with high priority bugs",
         "find out what has high priority",
         "visit Eva with priority",
+        "make the sign urgent",
+        "sort the urgent mails",
     ],
 )
 def test_a_priority_that_a_title_is_about_stays_in_it(title: str) -> None:
