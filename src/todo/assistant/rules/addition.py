@@ -114,6 +114,10 @@ _LIST_FIRST = re.compile(
     r"(?:to|on|onto|in|into|under) (?P<own>(?:my|the|our) )?(?P<list>[^:,]{1,60}?)(?P<noun> list)?"
     r" ?[:,] ?(?P<x>\S.*)"
 )
+# "Add walk to work" is about the way, not about the list.
+_MOTIONS = frozenset({
+    "commute", "cycle", "fly", "get", "go", "head", "listen", "move", "return", "travel", "walk",
+})  # fmt: skip
 _ANY_LIST = frozenset({
     "", "to-do", "todo", "to do", "task", "tasks", "todos", "to-dos", "things to do", "list",
     "inbox",
@@ -125,6 +129,8 @@ _LIGHT = re.compile(
     r"(?:make|get|do|have|take|set|put|finish) (?!(?:an?|another|some)\b)(?P<x>\S.*?)"
     r"(?: (?:done|finished|completed|sorted|handled|ready|over with|out of the way))?"
 )
+_OUTCOMES = frozenset({"completed", "done", "finished"})
+_CAUSES = frozenset({"get", "have", "make"})
 _MAX_BARE_WORDS = 15
 _MIN_BARE_WORDS = 2
 
@@ -177,8 +183,9 @@ def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
     is_short = _MIN_BARE_WORDS <= len(words) <= _MAX_BARE_WORDS
     if line.is_question or not is_short or not NOT_IN_TITLES.isdisjoint(plain):
         return None
-    if line.text.startswith(CHECKS):
-        # Of a task that is done, and of which there is none.
+    is_done = not _OUTCOMES.isdisjoint(words[1:]) and words[0] not in _CAUSES
+    if is_done or line.text.startswith(CHECKS):
+        # Of a task that is done, and of which there is none: "oil change done at the garage".
         return None
     if words[0] in COMMANDS | ANNOUNCING or ". " in line.text or line.folded.startswith("get rid"):
         return None
@@ -344,7 +351,8 @@ def _find_unknown_list(line: Line, context: RuleContext) -> str | None:
 def _is_thing(item: str, *, is_announced: bool) -> bool:
     """Return whether a text is a noun, or quoted: "bike to work", not "ride the bike to work"."""
     words = split_words(item)
-    return is_announced and bool(words) and (fold(item).startswith(QUOTED) or words[0] not in VERBS)
+    is_noun = bool(words) and words[0] not in VERBS | _MOTIONS
+    return is_announced and (fold(item).startswith(QUOTED) or is_noun)
 
 
 def _mark_list(item: str, name: str) -> str | None:

@@ -77,3 +77,52 @@ def test_a_task_that_can_only_be_read_keeps_nothing_from_being_added() -> None:
     decision = decide("buy leeks", replace(CONTEXT, tasks=[theirs]))
 
     assert decision == Decision("add", "buy leeks")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "buy eggs tomorrow and call Ann friday",
+        "remind me tomorrow at 9 to call Ben and at 10 to call Ann",
+        "remind me to call Ben at 9 and Ann at 10",
+        "add juice to shopping and bread to home",
+        "add call Ann #work and book a hotel #home",
+        "water the roses every day and feed the cat every monday",
+    ],
+)
+def test_parts_with_dates_or_lists_of_their_own_are_several_instructions(message: str) -> None:
+    assert decide(message, CONTEXT) == Decision("help", "several")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "add buy bread and butter tomorrow",
+        "dinner with Ann and Ben friday 7pm",
+        "buy 2 eggs and 10 apples tomorrow",
+        'add "call Ben and call Ann friday" tomorrow',
+    ],
+)
+def test_parts_without_dates_of_their_own_are_one_title(message: str) -> None:
+    decision = decide(message, CONTEXT)
+
+    assert decision is not None
+    assert decision.intent == "add"
+
+
+@pytest.mark.parametrize(
+    "line", ["oil change done at the garage", "oil change finished at noon", "order done, costs 80"]
+)
+def test_what_is_reported_as_done_is_not_added(line: str) -> None:
+    assert decide(line, CONTEXT) is None
+
+
+def test_what_somebody_is_to_get_done_is_added() -> None:
+    added = decide("get the oil change done tomorrow", CONTEXT)
+
+    assert added == Decision("add", "get the oil change done tomorrow")
+
+
+@pytest.mark.parametrize("verb", ["go", "walk", "cycle", "listen"])
+def test_a_way_to_work_is_not_a_task_of_the_list(verb: str) -> None:
+    assert decide(f"add {verb} to work", CONTEXT) == Decision("add", f"{verb} to work")
