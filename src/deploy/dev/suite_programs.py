@@ -30,6 +30,18 @@ _NPM_LOCKS = {
 _NPM_TIMEOUT_S = 3600.0
 SHELLS = ("zsh", "fish")
 """Whose completion is tested, beside that of bash."""
+MONITORING = {
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
+    "prometheus-node-exporter": "prometheus-node-exporter",
+}
+"""Program -> package of Debian: what docs/monitoring is tested with.
+
+A fetched one finds its files in the folder that it is in: start it there.
+"""
+_ALERTMANAGER_FILES = b"/usr/share/prometheus/alertmanager"
 # A Chromium without windows is a third of it; any other that is there will do.
 _BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
@@ -48,8 +60,6 @@ def ensure_programs() -> None:
     if packages:
         with _no_default_cluster():
             host_packages.ensure_packages(packages, assume_yes=os.geteuid() == 0)
-    if find_promtool() is None:
-        _fetch_promtool(_own_promtool())
     if find_pgbouncer() is None:
         _fetch_with_libraries("pgbouncer", "usr/sbin/pgbouncer", _own_pgbouncer())
     if find_nginx() is None:
@@ -60,9 +70,13 @@ def ensure_programs() -> None:
     for name, find in tools.items():
         if find() is None:
             _fetch_npm_tools(name)
-    for shell in SHELLS:
-        if find_shell(shell) is None:
-            _fetch_shell(shell)
+    for names, find_one, fetch in (
+        (MONITORING, find_monitoring, _fetch_monitoring),
+        (SHELLS, find_shell, _fetch_shell),
+    ):
+        for name in names:
+            if find_one(name) is None:
+                fetch(name)
 
 
 def find_initdb() -> Path | None:
@@ -118,9 +132,9 @@ def _find_npm_tools(name: str) -> Path | None:
     return own if own.exists() else None
 
 
-def find_promtool() -> Path | None:
-    """Prometheus' checker of rules."""
-    return _find("promtool", _own_promtool())
+def find_monitoring(name: str) -> Path | None:
+    """One of MONITORING."""
+    return _find(name, _own_monitoring(name))
 
 
 def find_pgbouncer() -> Path | None:
@@ -169,8 +183,8 @@ def _own_shell(name: str) -> Path:
     return cache_dir() / "shells" / name
 
 
-def _own_promtool() -> Path:
-    return cache_dir() / "promtool"
+def _own_monitoring(name: str) -> Path:
+    return cache_dir() / "monitoring" / name
 
 
 def _own_pgbouncer() -> Path:
@@ -205,9 +219,21 @@ def _fetch_npm_tools(name: str) -> None:
         folder.replace(target)
 
 
-def _fetch_promtool(target: Path) -> None:
-    with _fetching("prometheus", target) as (scratch, _depends):
-        (scratch / "usr/bin/promtool").replace(target)
+def _fetch_monitoring(name: str) -> None:
+    package = MONITORING[name]
+    with _fetching(package, _own_monitoring(name)) as (scratch, _depends):
+        for template in scratch.glob(f"{_ALERTMANAGER_FILES.decode()[1:]}/*.tmpl"):
+            template.replace(_own_monitoring(template.name))
+        # All that the package has: none is fetched twice.
+        for program in (each for each, source in MONITORING.items() if source == package):
+            path = scratch / "usr/bin" / program
+            if not path.exists():
+                # Debian 13 has promtool in a package of its own, beside that of the server.
+                _extract(program, scratch)
+            # Debian's build has the folder of its templates as an absolute path.
+            here = b".".ljust(len(_ALERTMANAGER_FILES), b"/")
+            path.write_bytes(path.read_bytes().replace(_ALERTMANAGER_FILES, here))
+            path.replace(_own_monitoring(program))
 
 
 def _fetch_with_libraries(package: str, program: str, target: Path) -> None:

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.dev import suite_programs
+from tests.guides import blocks_of
 from tests.integration.backup.backup_folder import make_roles
 from tests.integration.cluster import Cluster
 from tests.integration.conftest import migrate_as_owner
+from tests.integration.observability.watching import open_node_exporter
 from tests.integration.promql import find_faults
 from tests.integration.service import Service, open_service
 
@@ -32,8 +35,13 @@ WITHOUT = {
 
 def run_promtool(*arguments: str, stdin: str = "") -> str:
     """Run promtool in the folder; it must succeed."""
-    program = suite_programs.find_promtool()
-    assert program, "no promtool here: python3 build.py test integration fetches it"
+    return run_tool("promtool", *arguments, stdin=stdin)
+
+
+def run_tool(name: str, *arguments: str, stdin: str = "") -> str:
+    """Run a program in the folder; it must succeed."""
+    program = suite_programs.find_monitoring(name)
+    assert program, f"no {name} here: python3 build.py test integration fetches it"
     done = subprocess.run(
         [str(program), *arguments],
         cwd=FOLDER,
@@ -84,12 +92,19 @@ def scraped_with_backups(own_cluster: Cluster) -> str:
 
 
 @pytest.fixture(scope="module")
+def scraped_of_machine(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What Debian's node_exporter exports here."""
+    with open_node_exporter(tmp_path_factory.mktemp("node")) as address:
+        return httpx.get(f"http://{address}/metrics", timeout=60).text
+
+
+@pytest.fixture(scope="module")
 def exported(
-    scraped: str, scraped_without: str, scraped_with_backups: str
+    scraped: str, scraped_without: str, scraped_with_backups: str, scraped_of_machine: str
 ) -> dict[str, dict[str, set[str]]]:
-    """Metric -> label -> values, of all three backends."""
+    """Metric -> label -> values, of all three backends and of the machine."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for text in (scraped, scraped_without, scraped_with_backups):
+    for text in (scraped, scraped_without, scraped_with_backups, scraped_of_machine):
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 found[sample.name].update(
@@ -147,6 +162,25 @@ def test_every_metric_of_the_program_is_on_the_dashboard(scraped_without: str) -
 def test_promtool_accepts_the_configuration_and_the_rules() -> None:
     assert f"{len(RULES)} rules found" in run_promtool("check", "rules", "alerts.yaml")
     assert "SUCCESS" in run_promtool("check", "config", "prometheus.yaml")
+
+
+def test_promtool_accepts_the_examples_of_several_instances(tmp_path: Path) -> None:
+    examples = blocks_of("monitoring/README.md", "yaml")
+    assert len(examples) == 2
+    for example in examples:
+        path = tmp_path / "prometheus.yaml"
+        path.write_text(example)
+        run_promtool("check", "config", str(path))
+
+
+def test_amtool_accepts_the_configuration_and_its_routes() -> None:
+    assert "SUCCESS" in run_tool("amtool", "check-config", "alertmanager.yaml")
+    for severity in ("page", "ticket"):
+        routed = run_tool(
+            *("amtool", "config", "routes", "test", "--config.file=alertmanager.yaml"),
+            f"severity={severity}",
+        )
+        assert f"{severity}s" in routed.splitlines()
 
 
 def test_each_alert_fires_when_it_should_and_only_then() -> None:

@@ -1,3 +1,4 @@
+import itertools
 import json
 from pathlib import Path
 
@@ -8,7 +9,8 @@ from deploy.dev import suite, suite_programs
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import REPO
 
-FETCHED = ("promtool", "pgbouncer", "nginx", "caddy")
+FETCHED = ("pgbouncer", "nginx", "caddy")
+TABLES = {"shell": suite_programs.SHELLS, "monitoring": tuple(suite_programs.MONITORING)}
 NPM_LOCKS = {"openapi": "api/openapi", "mcp": "mcp/npm", "web": "web/npm"}
 OTHERS = ("curl", "node", "npm", *(f"{name}_tools" for name in NPM_LOCKS))
 
@@ -109,7 +111,8 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
     monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
     for name in (*OTHERS, *FETCHED):
         monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
-    monkeypatch.setattr(suite_programs, "find_shell", lambda _name: Path("there"))
+    for name in TABLES:
+        monkeypatch.setattr(suite_programs, f"find_{name}", lambda _name: Path("there"))
     monkeypatch.setattr(suite_programs, "_CLUSTER_DEFAULTS", folder)
     monkeypatch.setattr("deploy.host.packages.ensure_packages", install)
     monkeypatch.setattr("deploy.bootstrap.venv.ensure", lambda _purpose: None)
@@ -118,7 +121,7 @@ def test_debian_makes_no_server_of_its_own_when_postgresql_is_installed_for_the_
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("program", [*FETCHED, *suite_programs.SHELLS])
+@pytest.mark.parametrize("program", [*FETCHED, *itertools.chain(*TABLES.values())])
 def test_without_debians_packages_the_way_to_a_program_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
 ) -> None:
@@ -128,10 +131,12 @@ def test_without_debians_packages_the_way_to_a_program_is_named(
     monkeypatch.setattr(suite_programs, "find_browser", lambda: Path("chromium"))
     for name in {*OTHERS, *FETCHED} - {program}:
         monkeypatch.setattr(suite_programs, f"find_{name}", lambda: Path("there"))
-    there = {*suite_programs.SHELLS} - {program}
-    monkeypatch.setattr(
-        suite_programs, "find_shell", lambda name: Path("there") if name in there else None
-    )
+    for name in TABLES:
+        monkeypatch.setattr(
+            suite_programs,
+            f"find_{name}",
+            lambda wanted: None if wanted == program else Path("there"),
+        )
     with pytest.raises(DeployError, match=program) as caught:
         suite_programs.ensure_programs()
     assert caught.value.code == ExitCode.UNAVAILABLE

@@ -21,8 +21,32 @@ SHOWN = [panel for panel in PANELS if panel["type"] != "row"]
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_says_what_happened_what_to_do_and_how_urgent_it_is(name: str) -> None:
-    assert set(ALERTS[name]["annotations"]) == {"summary", "action"}
+    assert set(ALERTS[name]["annotations"]) == {"summary", "action", "runbook_url"}
     assert ALERTS[name]["labels"]["severity"] in {"page", "ticket"}
+
+
+def find_runbooks() -> dict[str, str]:
+    """The sections of the runbook by the path that leads to them."""
+    page = FOLDER / "runbook.md"
+    sections = re.split(r"^### ", page.read_text(), flags=re.MULTILINE)[1:]
+    headed = (section.partition("\n") for section in sections)
+    address = page.relative_to(REPO)
+    return {f"{address}#{heading.lower()}": text for heading, _, text in headed}
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_has_a_runbook_that_says_where_to_look_and_what_to_do(name: str) -> None:
+    assert ALERTS[name]["annotations"]["runbook_url"].endswith(f"#{name.lower()}")
+
+    meaning, look, do = find_runbooks()[ALERTS[name]["annotations"]["runbook_url"]].split("\n- ")
+
+    assert meaning.strip()
+    assert look.startswith("**Look:** ")
+    assert do.startswith("**Do:** ")
+
+
+def test_every_section_of_the_runbook_is_of_an_alert() -> None:
+    assert len(find_runbooks()) == len(ALERTS)
 
 
 @pytest.mark.parametrize("fires", [True, False])
