@@ -16,6 +16,9 @@ class ExitCode(enum.IntEnum):
     INTERNAL = 70  # EX_SOFTWARE: a mistake in this program
     NO_SPACE = 74  # EX_IOERR: the disk is full, or output cannot be written
     CONFIG = 78  # EX_CONFIG: a setting, a secret or the host is not as needed
+    ROLLED_BACK = 80  # an update failed, and the stack runs what it ran before
+    REFUSED = 81  # an update was not begun
+    NOT_ROLLED_BACK = 82  # an update failed, and so did the way back
     INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.stack_command import StackCommand
-from deploy.stack import lifecycle
+from deploy.stack import lifecycle, update_state
 
 
 class Down(StackCommand):
@@ -14,7 +14,8 @@ class Down(StackCommand):
         """Stop everything, the socket first."""
         there = self.trial()
         if there is None:
-            lifecycle.stop()
+            with update_state.hold():
+                lifecycle.stop()
             return 0
         if not there.is_up():
             write_output(f"nothing to stop: no lab {there.name} is up\n")

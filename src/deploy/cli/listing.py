@@ -26,6 +26,8 @@ COMMANDS = (
     "status",
     "config",
     "restart",
+    "update",
+    "rollback",
     "logs",
     "diagnose",
     "backup",

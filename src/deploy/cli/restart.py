@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from deploy.cli.stack_command import StackCommand
-from deploy.stack import lifecycle
+from deploy.stack import lifecycle, update_state
+from deploy.update import begin
 
 
 class Restart(StackCommand):
@@ -13,6 +14,8 @@ class Restart(StackCommand):
         """Restart and wait until it serves again."""
         code = self.elsewhere("restart")
         if code is None:
-            lifecycle.restart()
+            with update_state.hold():
+                begin.recover()
+                lifecycle.restart()
             code = 0
         return code

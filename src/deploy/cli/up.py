@@ -11,7 +11,8 @@ from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.start_command import StartCommand
 from deploy.image import build
 from deploy.scan import up_notice
-from deploy.stack import status, up
+from deploy.stack import status, up, update_state
+from deploy.update import begin
 
 
 class Up(StartCommand):
@@ -29,14 +30,16 @@ class Up(StartCommand):
             backup = self.backup_request()
             return lab.up(words, port=self.port, ai=self.request(), backup=backup)
         options = build.Options(builder=self.builder, archive_dir=self.image_cache)
-        url = up.up(
-            options,
-            port=self.port,
-            ai=self.request(),
-            number=self.instances,
-            backup=self.backup_request(),
-            assume_yes=bool(self.assume_yes),
-        )
+        with update_state.hold():
+            begin.recover()
+            url = up.up(
+                options,
+                port=self.port,
+                ai=self.request(),
+                number=self.instances,
+                backup=self.backup_request(),
+                assume_yes=bool(self.assume_yes),
+            )
         timings = progress.TIMINGS.render()
         write_output(f"{timings}\n\n{render(url, status.find_management())}")
         # A program that waits for the address has it now; what follows may take a while.

@@ -136,6 +136,7 @@ def build(
     options: Options,
     *,
     tag: str = "",
+    keep_layers: bool = False,
     context: Path = REPO,
     env: Mapping[str, str] | None = None,
 ) -> Image:
@@ -146,6 +147,7 @@ def build(
         build_args: Arguments for the Containerfile, from the units.
         options: How; its folder of archives takes no part in this.
         tag: Name of the image; the one that the units use when empty.
+        keep_layers: With a tag: whether later builds use again what this one leaves.
         context: Checkout, or a copy of a target's input files.
         env: Variables to add to the environment of the build.
 
@@ -190,8 +192,8 @@ def build(
             timeout_s=_BUILD_TIMEOUT_S,
             env={"TMPDIR": str(scratch), **(env or {})},
         )
-    # Of a build under another name, nothing is used again.
-    prune.note(done.stdout, None if tag else target)
+    # Of a build under another name, nothing is used again, unless it takes that one's place.
+    prune.note(done.stdout, None if tag and not keep_layers else target)
     built = find(target, name)
     if built is None:
         message = f"buildah reported success, but {name} is not there"

@@ -102,7 +102,7 @@ def find() -> BackupStatus | None:
         folder=str(folder),
         count=len(bases),
         newest=newest.get("stamp"),
-        age_seconds=_age(newest.get("ended_at")),
+        age_seconds=find_age(newest.get("ended_at")),
         bytes=newest.get("bytes"),
         total_bytes=sum(int(each.get("bytes", 0)) for each in bases),
         last=read_outcome(folder),
@@ -153,7 +153,8 @@ def _read_state(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _age(time: str | None) -> int | None:
+def find_age(time: str | None) -> int | None:
+    """Seconds since a time; None where it is unknown."""
     if time is None:
         return None
     return int((datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds())

@@ -147,6 +147,19 @@ def is_installed() -> bool:
     return bool(_read_record())
 
 
+def read_installed() -> dict[str, str | Link]:
+    """Every file that `install` wrote, as it is now, in the form that `install` takes."""
+    folders = [destination(unit).parent for unit in ("x.container", "x.socket")]
+    found: dict[str, str | Link] = {}
+    for path in map(Path, sorted(_read_record())):
+        name = next(str(path.relative_to(each)) for each in folders if path.is_relative_to(each))
+        if path.is_symlink():
+            found[name] = Link(str(path.readlink()))
+        elif path.is_file():
+            found[name] = path.read_text()
+    return found
+
+
 def installed_text(unit: str) -> str | None:
     """The text of an installed file of ours, or None."""
     path = destination(unit)

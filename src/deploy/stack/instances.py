@@ -181,17 +181,26 @@ def _find_port(number: int) -> int:
     return ports.parse_unit(parse_unit(unit, text))[0].port if text else 0
 
 
+def find_pool(number: int) -> int | None:
+    """The size of the pool of one more instance, where it has to be smaller than the others'.
+
+    Args:
+        number: How many instances there are.
+    """
+    limits = _find_connections()
+    if limits is None:
+        return None
+    pool, free = limits
+    left = free - number * pool
+    # Without any left it takes those of the commands.
+    return None if left >= pool else max(left, _FOR_COMMANDS)
+
+
 def _check_connections(number: int) -> None:
-    text = install.shipped()[_CONTAINER]
-    environment = settings.read_environment(definition.load(_CONTAINER, text))
-    if environment[_URL][0] != settings.read_environment(parse_unit(_CONTAINER, text))[_URL][0]:
-        # Another database has limits of its own.
+    limits = _find_connections()
+    if limits is None:
         return
-    given = environment.get(_POOL, ("", ""))[0] or settings.read_defaults()[_POOL].strip("`")
-    # The backend names another value when it starts.
-    pool = int(given) if given.isdigit() else 0
-    (limit,) = _LIMIT.findall(_DATABASE.read_text(encoding="utf-8"))
-    free = int(limit) - _FOR_COMMANDS
+    pool, free = limits
     if number * pool > free:
         fewer = command_hints.build(f"up --instances {max(1, min(free // pool, MAX_INSTANCES))}")
         raise DeployError(
@@ -201,3 +210,16 @@ def _check_connections(number: int) -> None:
             f"{fewer}",
             code=ExitCode.CONFIG,
         )
+
+
+def _find_connections() -> tuple[int, int] | None:
+    """The pool of an instance and what the database has for all; None with limits of its own."""
+    text = install.shipped()[_CONTAINER]
+    environment = settings.read_environment(definition.load(_CONTAINER, text))
+    if environment[_URL][0] != settings.read_environment(parse_unit(_CONTAINER, text))[_URL][0]:
+        return None
+    given = environment.get(_POOL, ("", ""))[0] or settings.read_defaults()[_POOL].strip("`")
+    # The backend names another value when it starts.
+    pool = int(given) if given.isdigit() else 0
+    (limit,) = _LIMIT.findall(_DATABASE.read_text(encoding="utf-8"))
+    return pool, int(limit) - _FOR_COMMANDS

@@ -58,6 +58,17 @@ def last_line(unit: str, invocation: str = "") -> str:
     return ""
 
 
+def last_lines(unit: str, number: int) -> list[str]:
+    """The last lines that the container of a service printed.
+
+    Args:
+        unit: The service.
+        number: So many at most.
+    """
+    lines = _messages([f"CONTAINER_NAME={container_of(unit)}"])
+    return [message_of(line) for line in lines[-number:]]
+
+
 def _last_failure(unit: str, invocation: str) -> str:
     """The last failure that systemd gives a reason for; a socket has no other log."""
     of_now = [f"USER_INVOCATION_ID={invocation}"] if invocation else []

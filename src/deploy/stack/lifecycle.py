@@ -28,6 +28,8 @@ from deploy.stack.local_model import UNCHANGED, Request
 from deploy.stack.services import (
     AI,
     BACKUP_TIMER,
+    CANDIDATE,
+    CANDIDATE_SOCKETS,
     DB,
     DRILL_TIMER,
     MANAGEMENT,
@@ -327,6 +329,8 @@ def stop() -> None:
             # Otherwise it starts a backup, and with that the database.
             systemd.systemctl("stop", BACKUP_TIMER, DRILL_TIMER, check=False)
         systemd.systemctl("stop", *find_sockets(), check=False)
+        # Of an update that was interrupted.
+        systemd.systemctl("stop", *CANDIDATE_SOCKETS, CANDIDATE, check=False)
         for unit in reversed(find_services()):
             systemd.systemctl("stop", unit, check=False)
         systemd.stop_volume_units(VOLUMES)

@@ -24,6 +24,10 @@ DRILL_DB = "todo-drill-db.service"
 DRILL_TIMER = "todo-drill.timer"
 SERVICES = (DB, MIGRATE, BACKEND)
 """What every stack runs, in the order in which it starts."""
+CANDIDATE = "todo-backend@candidate.service"
+"""The instance of another image that an update tries; only while it does."""
+CANDIDATE_SOCKETS = ("todo-candidate.socket", "todo-management@candidate.socket")
+"""Its own sockets: for requests, and for management."""
 MAX_INSTANCES = 8
 """More would wait for the processors of one machine, and for its database."""
 

@@ -1,0 +1,38 @@
+"""`build.py rollback`."""
+
+from __future__ import annotations
+
+from plumbum import cli
+
+from deploy.bootstrap.entrypoint import write_output
+from deploy.cli.stack_command import StackCommand
+from deploy.stack import update_state
+from deploy.update import begin
+
+
+class Rollback(StackCommand):
+    """Go back to the image before the last update, without an outage."""
+
+    to = cli.SwitchAttr("--to", str, argname="TAG", help="to this one of the images that are kept")
+    refuse = cli.Flag("--refuse", help="do not update to the present image again")
+    watch_s = cli.SwitchAttr(
+        "--watch",
+        cli.Range(1, 3600),
+        argname="SECONDS",
+        default=5,
+        help="how long it is watched while it serves, before it replaces the others",
+    )
+
+    def main(self) -> int:
+        """Go back, and print what the stack runs now and what it ran before."""
+        words = [f"--to={self.to}"] if self.to else []
+        words += ["--refuse"] if self.refuse else []
+        code = self.elsewhere("rollback", [*words, f"--watch={self.watch_s}"])
+        if code is not None:
+            return code
+        with update_state.hold():
+            done = begin.rollback(
+                to=self.to, refuses=bool(self.refuse), watch_s=float(self.watch_s)
+            )
+            write_output(f"{done}\n")
+        return 0

@@ -1,0 +1,57 @@
+"""`build.py update`."""
+
+from __future__ import annotations
+
+from plumbum import cli
+
+from deploy.bootstrap.entrypoint import write_output
+from deploy.cli.stack_command import StackCommand
+from deploy.image import build
+from deploy.stack import update_state
+from deploy.update import begin
+
+
+class Update(StackCommand):
+    """Update the backend without an outage, and go back by itself if the image is bad."""
+
+    image = cli.SwitchAttr(
+        "--image", str, argname="REF", help="an image that is here, instead of this checkout's"
+    )
+    watch_s = cli.SwitchAttr(
+        "--watch",
+        cli.Range(1, 3600),
+        argname="SECONDS",
+        default=20,
+        help="how long it is watched while it serves, before it replaces the others",
+    )
+    retry_refused = cli.Flag("--retry-refused", help="although it was refused before")
+    without_backup_check = cli.Flag(
+        "--without-backup-check", help="although there is no young backup and drill"
+    )
+    no_scan = cli.Flag("--no-scan", help="without a look for known flaws in the image")
+    no_cache = cli.Flag("--no-cache", help="build anew, with Debian's newest packages")
+    builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
+
+    def main(self) -> int:
+        """Update, and print what the stack runs now and what it ran before."""
+        code = self.elsewhere("update", self._words())
+        if code is not None:
+            return code
+        options = begin.Options(
+            image=self.image,
+            build=build.Options(builder=self.builder, no_cache=bool(self.no_cache)),
+            watch_s=float(self.watch_s),
+            retries_refused=bool(self.retry_refused),
+            checks_backups=not self.without_backup_check,
+            scans=not self.no_scan,
+        )
+        with update_state.hold():
+            write_output(f"{begin.update(options)}\n")
+        return 0
+
+    def _words(self) -> list[str]:
+        """The command line again, for a lab."""
+        named = {"image": self.image, "builder": self.builder, "watch": self.watch_s}
+        flags = ("retry_refused", "without_backup_check", "no_scan", "no_cache")
+        words = [f"--{name}={value}" for name, value in named.items() if value]
+        return words + [f"--{name.replace('_', '-')}" for name in flags if getattr(self, name)]

@@ -1,0 +1,309 @@
+"""What updates write down: the one that runs, those that ended, kept images and refused ones."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+from deploy import atomic_write, folder_lock, paths, progress
+from deploy.errors import DeployError, ExitCode
+from deploy.stack.install import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+KEPT = 3
+"""So many images stay, the running one included."""
+
+_RECORD, _HISTORY, _REFUSED, _KEPT = "record.json", "history.json", "refused.json", "kept.json"
+FILES = (_RECORD, _HISTORY, _REFUSED, _KEPT)
+_MAX_ENTRIES = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """An image of the backend.
+
+    Attributes:
+        reference: The tag under which updates keep it.
+        digest: Digest of its configuration, "sha256:…".
+        version: Of the program.
+        inputs: Digest of what it was built from.
+    """
+
+    reference: str
+    digest: str
+    version: str = ""
+    inputs: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptImage:
+    """An image that an update ran.
+
+    Attributes:
+        image: The image.
+        units: The unit files that it ran with: name -> text.
+    """
+
+    image: Image
+    units: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """An image that is not tried again.
+
+    Attributes:
+        image: The image.
+        reason: What was wrong with it.
+        log: Its last lines of log.
+        at: When.
+    """
+
+    image: Image
+    reason: str
+    log: tuple[str, ...]
+    at: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """The update that runs, or that was interrupted.
+
+    Attributes:
+        kind: "update" or "rollback".
+        step: What it does now.
+        former: What the stack ran before.
+        candidate: What it is to run.
+        units: All installed unit files as they were before: name -> text or link.
+        sources: The unit files that belong to the candidate's image: name -> text.
+        started: When it began.
+    """
+
+    kind: str
+    step: str
+    former: Image
+    candidate: Image
+    units: Mapping[str, str | Link]
+    sources: Mapping[str, str]
+    started: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """An update that ended.
+
+    Attributes:
+        kind: "update" or "rollback".
+        result: "updated", "rolled back", "refused", "interrupted" or "failed".
+        former: The tag of before.
+        candidate: The tag of the other image.
+        reason: Why it was not updated.
+        started: When it began.
+        ended: When it ended.
+    """
+
+    kind: str
+    result: str
+    former: str
+    candidate: str
+    reason: str
+    started: str
+    ended: str
+
+
+@dataclasses.dataclass(frozen=True)
+class UpdateStatus:
+    """Updates at a glance.
+
+    Attributes:
+        kept: The tags that stay, the newest last.
+        previous: The tag that `rollback` goes back to; None without one.
+        refused: The images that are not tried again.
+        interrupted: The update that was interrupted, or runs now: its kind and step.
+        last: How the last one ended; None before the first.
+    """
+
+    kept: tuple[str, ...]
+    previous: str | None
+    refused: tuple[Refusal, ...]
+    interrupted: str | None
+    last: Outcome | None
+
+
+@contextlib.contextmanager
+def hold() -> Iterator[None]:
+    """Exclude other commands that change the running stack, for the length of the block."""
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    title = "Waiting for another build.py that changes the stack"
+    with folder_lock.hold(folder, lambda: progress.step(title)):
+        yield
+
+
+def is_held() -> bool:
+    """Whether a command that changes the stack runs now."""
+    folder = _folder()
+    return folder.is_dir() and folder_lock.is_held(folder)
+
+
+def find_status() -> UpdateStatus:
+    """Updates at a glance.
+
+    Raises:
+        DeployError: A file is damaged.
+    """
+    record = find_record()
+    history = find_history()
+    kept = find_kept()
+    return UpdateStatus(
+        kept=tuple(each.image.reference for each in kept),
+        previous=kept[-2].image.reference if len(kept) > 1 else None,
+        refused=tuple(find_refused()),
+        interrupted=f"{record.kind}, {record.step}" if record else None,
+        last=history[-1] if history else None,
+    )
+
+
+def find_record() -> Record | None:
+    """The update that runs or was interrupted; None without one.
+
+    Raises:
+        DeployError: The file is damaged.
+    """
+    found = _read(_RECORD, None)
+    if found is None:
+        return None
+    with _explained(_RECORD):
+        units = {name: _parse_unit(unit) for name, unit in found.pop("units").items()}
+        former, candidate = (Image(**found.pop(name)) for name in ("former", "candidate"))
+        return Record(**found, former=former, candidate=candidate, units=units)
+
+
+def write_record(record: Record) -> None:
+    """Write down how far an update is."""
+    units = {name: _render_unit(unit) for name, unit in record.units.items()}
+    # Shallow first: `asdict` would turn links into objects without a name.
+    plain = dataclasses.asdict(dataclasses.replace(record, units={}))
+    _write(_RECORD, {**plain, "units": units})
+
+
+def remove_record() -> None:
+    """Write down that no update runs."""
+    (_folder() / _RECORD).unlink(missing_ok=True)
+
+
+def find_history() -> list[Outcome]:
+    """The updates that ended, the last one last.
+
+    Raises:
+        DeployError: The file is damaged.
+    """
+    with _explained(_HISTORY):
+        return [Outcome(**each) for each in _read(_HISTORY, [])]
+
+
+def add_outcome(outcome: Outcome) -> None:
+    """Add an update that ended."""
+    _write(
+        _HISTORY, [dataclasses.asdict(each) for each in [*find_history(), outcome]][-_MAX_ENTRIES:]
+    )
+
+
+def find_refused() -> list[Refusal]:
+    """The images that are not tried again.
+
+    Raises:
+        DeployError: The file is damaged.
+    """
+    with _explained(_REFUSED):
+        return [
+            Refusal(Image(**each["image"]), each["reason"], tuple(each["log"]), each["at"])
+            for each in _read(_REFUSED, [])
+        ]
+
+
+def refuse(refusal: Refusal) -> None:
+    """Add an image that is not tried again."""
+    others = [each for each in find_refused() if each.image.digest != refusal.image.digest]
+    _write_refused([*others, refusal])
+
+
+def accept(digest: str) -> None:
+    """Let an image be tried again."""
+    _write_refused([each for each in find_refused() if each.image.digest != digest])
+
+
+def find_kept() -> list[KeptImage]:
+    """The images that updates keep, the running one last.
+
+    Raises:
+        DeployError: The file is damaged.
+    """
+    with _explained(_KEPT):
+        return [KeptImage(Image(**each["image"]), each["units"]) for each in _read(_KEPT, [])]
+
+
+def keep(kept: KeptImage) -> list[KeptImage]:
+    """Write down that an image runs now; returns those that are not kept any more."""
+    others = [each for each in find_kept() if each.image.digest != kept.image.digest]
+    found = [*others, kept]
+    _write(_KEPT, [dataclasses.asdict(each) for each in found[-KEPT:]])
+    return found[:-KEPT]
+
+
+def _folder() -> Path:
+    return paths.state_dir() / "update"
+
+
+def find_file(name: str) -> Path:
+    """Where a file of `FILES` is."""
+    return _folder() / name
+
+
+def _write_refused(refused: list[Refusal]) -> None:
+    _write(_REFUSED, [dataclasses.asdict(each) for each in refused][-_MAX_ENTRIES:])
+
+
+def _render_unit(unit: str | Link) -> str | dict[str, str]:
+    return {"link": unit.target} if isinstance(unit, Link) else unit
+
+
+def _parse_unit(unit: str | dict[str, str]) -> str | Link:
+    return unit if isinstance(unit, str) else Link(unit["link"])
+
+
+def _read(name: str, default: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    try:
+        return json.loads(find_file(name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return default
+    except (OSError, ValueError) as error:
+        raise _damaged(name, str(error)) from None
+
+
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, KeyError, AttributeError) as error:
+        raise _damaged(name, f"{type(error).__name__}: {error}") from None
+
+
+def _damaged(name: str, reason: str) -> DeployError:
+    path = find_file(name)
+    return DeployError(
+        f"{path} is damaged: {reason}",
+        hint=f"move it aside: mv {path} {path}.damaged",
+        code=ExitCode.DATA,
+    )
+
+
+def _write(name: str, content: object) -> None:
+    path = find_file(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write.write_text(path, f"{json.dumps(content, indent=1)}\n")

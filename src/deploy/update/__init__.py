@@ -1,0 +1,1 @@
+"""Updates of the backend that undo themselves, and rollbacks."""

@@ -1,0 +1,236 @@
+"""How an update and a rollback begin: what they need, what they refuse, and what they do then."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from deploy import command_hints, progress
+from deploy.errors import DeployError, ExitCode
+from deploy.image import build as image_build
+from deploy.image import builder
+from deploy.scan import gate, up_notice
+from deploy.scan.report import Severity
+from deploy.stack import install, lifecycle, update_state
+from deploy.stack.update_state import Record, Refusal
+from deploy.update import images, preflight, run, units
+from deploy.update.faults import FaultError
+from deploy.update.machine import StackMachine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deploy.stack.update_state import Image
+    from deploy.update.images import Schemas
+
+_SCAN_S = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How to update.
+
+    Attributes:
+        build: How the image of this checkout is built.
+        image: An image of this user's storage instead of that; None without one.
+        watch_s: How long the candidate is watched while it serves users.
+        retries_refused: Whether an image that was refused is tried again.
+        checks_backups: Whether a young backup and drill are required.
+        scans: Whether an image with a critical flaw is refused.
+    """
+
+    build: image_build.Options
+    image: str | None = None
+    watch_s: float = 20.0
+    retries_refused: bool = False
+    checks_backups: bool = True
+    scans: bool = True
+
+
+def update(options: Options) -> str:
+    """Update the backend; returns a line for the user.
+
+    Raises:
+        DeployError: It was not updated; the stack runs what it ran before, except with
+            `NOT_ROLLED_BACK`.
+    """
+    recover()
+    lifecycle.refuse_absent()
+    preflight.check_stack()
+    preflight.check_units()
+    former = images.get_former()
+    candidate = images.take(options.image) if options.image else None
+    if _is_current(former, candidate, options):
+        images.point_latest(former)
+        return f"already up to date: the stack runs {former.reference}"
+    if options.checks_backups:
+        preflight.check_backups()
+    preflight.check_disk()
+    candidate = candidate or _build(options)
+    if options.retries_refused:
+        update_state.accept(candidate.digest)
+    else:
+        preflight.check_refused(digest=candidate.digest)
+    if options.scans:
+        _scan(candidate, options.build.builder)
+    schemas = _read_schemas(candidate)
+    running = preflight.find_running_schemas()
+    if running is not None:
+        preflight.check_schemas(schemas, running, migrates=True)
+    shipped = install.shipped()
+    record = _make_record(
+        run.UPDATE, former, candidate, {name: shipped[name] for name in units.SOURCES}
+    )
+    run.run(
+        StackMachine(candidate, schemas.seconds), record, watch_s=options.watch_s, migrates=True
+    )
+    return f"updated: the stack runs {candidate.reference}, before {former.reference}"
+
+
+def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
+    """Go back to an image that an update left; returns a line for the user.
+
+    Args:
+        to: Its tag; None for the one before the running one.
+        refuses: Whether the image that is left is not to be tried again.
+        watch_s: As for an update.
+
+    Raises:
+        DeployError: As `update`.
+    """
+    recover()
+    lifecycle.refuse_absent()
+    install.refuse_edited()
+    preflight.check_units()
+    former = images.get_former()
+    kept = _find_kept(former, to)
+    if images.find(kept.image.digest) is None:
+        raise DeployError(
+            f"the image {kept.image.reference} is not there any more",
+            hint=f"see {command_hints.build('status')}",
+            code=ExitCode.REFUSED,
+        )
+    images.tag(kept.image)
+    schemas = _read_schemas(kept.image)
+    running = preflight.find_running_schemas()
+    if running is not None:
+        preflight.check_schemas(schemas, running, migrates=False)
+    record = _make_record(run.ROLLBACK, former, kept.image, kept.units)
+    run.run(StackMachine(kept.image, schemas.seconds), record, watch_s=watch_s, migrates=False)
+    if refuses:
+        update_state.refuse(Refusal(former, "left by a rollback", (), run.now()))
+    return f"rolled back: the stack runs {kept.image.reference}, before {former.reference}"
+
+
+def recover() -> None:
+    """Finish an update that was interrupted, or go back; nothing where there is none.
+
+    Raises:
+        DeployError: The stack does not start again as it was.
+    """
+    record = update_state.find_record()
+    if record is None:
+        return
+    if not install.is_installed():
+        update_state.remove_record()
+        return
+    progress.say(run.recover(StackMachine(record.candidate, 0.0), record))
+
+
+def is_refused_checkout() -> str:
+    """Why the image of this checkout was refused; "" where it was not."""
+    refused = update_state.find_refused()
+    if not refused:
+        return ""
+    inputs = images.find_inputs()
+    return next((each.reason for each in refused if each.image.inputs == inputs), "")
+
+
+def _is_current(former: Image, candidate: Image | None, options: Options) -> bool:
+    """Whether the stack runs the candidate already, or what would be built."""
+    if candidate is not None:
+        return candidate.digest == former.digest
+    return former.inputs == images.find_inputs() and not options.build.no_cache
+
+
+def _build(options: Options) -> Image:
+    """The image of this checkout, unless it was refused before."""
+    inputs = images.find_inputs()
+    if options.build.no_cache:
+        return images.build(options.build)
+    if not options.retries_refused:
+        preflight.check_refused(inputs=inputs)
+    present = images.find(images.LATEST)
+    # Built already, as by `build.py image`.
+    return (
+        images.take(images.LATEST)
+        if present and present.inputs == inputs
+        else images.build(options.build)
+    )
+
+
+def _find_kept(running: Image, to: str | None) -> update_state.KeptImage:
+    kept = [each for each in update_state.find_kept() if each.image.digest != running.digest]
+    if to:
+        kept = [
+            each
+            for each in kept
+            if to in {each.image.reference, each.image.reference.rpartition(":")[2]}
+        ]
+    if not kept:
+        what = f"no update has kept an image {to}" if to else "no update has kept another image"
+        names = [each.image.reference for each in update_state.find_kept()]
+        hint = (
+            f"kept are {', '.join(names)}" if names else "the first update keeps the one of before"
+        )
+        raise DeployError(what, hint=hint, code=ExitCode.REFUSED)
+    return kept[-1]
+
+
+def _make_record(kind: str, former: Image, candidate: Image, sources: Mapping[str, str]) -> Record:
+    return Record(
+        kind, run.MIGRATE, former, candidate, install.read_installed(), sources, run.now()
+    )
+
+
+def _read_schemas(candidate: Image) -> Schemas:
+    """Ask the candidate, whose program runs for the first time then."""
+    with progress.step("Reading which schemas the image works with"):
+        try:
+            return images.read_schemas(candidate)
+        except FaultError as fault:
+            update_state.refuse(Refusal(candidate, fault.reason, fault.log, run.now()))
+            raise DeployError(
+                f"{candidate.reference} was refused: {fault.reason}",
+                hint=f"see {command_hints.build('status')}",
+                code=ExitCode.REFUSED,
+            ) from None
+
+
+def _scan(candidate: Image, named_builder: str | None) -> None:
+    """Refuse an image with a critical flaw; one that cannot be scanned in time is a line."""
+    critical: list[str] = []
+
+    def search(named: str | None) -> str | None:
+        base = named or builder.find()
+        if base is None:
+            return "Warning: the image was not scanned: that takes the builder, which is not here"
+        options = gate.Options(builder=base, brief=True)
+        report = gate.judge(gate.read({images.TARGET: candidate.reference}, options), options)
+        critical.extend(
+            f"{each.package} {each.version}: {each.id}"
+            for each in report.findings
+            if each.severity is Severity.CRITICAL
+        )
+        return up_notice.render(report)
+
+    with progress.step("Looking for known flaws in the image"):
+        line = up_notice.find_in_time(named_builder, bound_s=_SCAN_S, search=search)
+    if critical:
+        raise DeployError(
+            f"{candidate.reference} has {len(critical)} critical flaws, first {critical[0]}",
+            hint=f"{command_hints.build('update --no-scan')} updates all the same",
+            code=ExitCode.REFUSED,
+        )
+    if line:
+        progress.say(line)

@@ -1,0 +1,187 @@
+"""The images of an update: where the candidate comes from, what it needs, and which ones stay."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import time
+
+from deploy import command_hints, process
+from deploy.errors import DeployError, ExitCode
+from deploy.image import build as image_build
+from deploy.image import builder, sources
+from deploy.stack.services import BACKEND, container_of
+from deploy.stack.update_state import Image
+from deploy.units import spec
+from deploy.units.loader import load_contract
+from deploy.update.faults import FaultError
+
+NAME = "localhost/todo-backend"
+LATEST = f"{NAME}:latest"
+TARGET = "backend"
+
+_BUILT = f"{NAME}:candidate"
+_SHORT = 12
+_UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
+_VERSION = "org.opencontainers.image.version"
+_INPUTS = "org.todo-backend.inputs"
+_TIMEOUT_S = 600.0
+_SCHEMA_PROGRAM = """
+import importlib, json, pkgutil
+import todo.db.migrations.versions as versions
+from todo.db.tables import EXPECTED_REVISION, REVISIONS
+names = [each.name for each in pkgutil.iter_modules(versions.__path__)]
+modules = [importlib.import_module(f"{versions.__name__}.{name}") for name in names]
+(last,) = [each for each in modules if each.revision == EXPECTED_REVISION]
+print(json.dumps([EXPECTED_REVISION, list(REVISIONS), getattr(last, "oldest_program", "")]))
+"""
+"""What an image says of schemas; each from the first with this list on has them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Schemas:
+    """Which schemas a program works with.
+
+    Attributes:
+        expected: The revision that it makes.
+        known: The revisions that it can come from.
+        oldest_program: The oldest program that works with `expected`.
+        seconds: How long its container took to say so, which is a measure of a start now.
+    """
+
+    expected: str
+    known: tuple[str, ...]
+    oldest_program: str
+    seconds: float
+
+
+def find(reference: str) -> Image | None:
+    """An image of this user's storage by its name or digest; None if it is not there."""
+    shown = _run("image", "inspect", reference, check=False)
+    if shown.returncode != 0:
+        return None
+    (found,) = json.loads(shown.stdout)
+    labels = found.get("Labels") or {}
+    version = labels.get(_VERSION, "")
+    tag = f"{_UNFIT.sub('-', version) or 'unknown'}-{found['Id'][:_SHORT]}"
+    digest = f"sha256:{found['Id']}"
+    return Image(f"{NAME}:{tag}", digest, version, labels.get(_INPUTS, ""))
+
+
+def find_running(unit: str = BACKEND) -> str | None:
+    """The digest of the image that an instance runs; None if it does not run."""
+    shown = _run("container", "inspect", "--format={{.Image}}", container_of(unit), check=False)
+    return f"sha256:{shown.stdout.strip()}" if shown.returncode == 0 else None
+
+
+def get_former() -> Image:
+    """The image that the first instance runs, with a tag of its own from now on.
+
+    Raises:
+        DeployError: The stack does not run.
+    """
+    running = find_running()
+    found = find(running or LATEST)
+    if found is None:
+        raise DeployError(
+            "the backend does not run, so there is nothing to update",
+            hint=command_hints.build("up"),
+            code=ExitCode.REFUSED,
+        )
+    tag(found)
+    return found
+
+
+def take(reference: str) -> Image:
+    """An image of this user's storage as the candidate.
+
+    Raises:
+        DeployError: It is not there.
+    """
+    found = find(reference)
+    if found is None:
+        raise DeployError(
+            f"the image {reference} is not in this user's storage",
+            hint=f"pull it first, and verify its signature: {command_hints.build('verify')}",
+            code=ExitCode.REFUSED,
+        )
+    tag(found)
+    return found
+
+
+def find_inputs() -> str:
+    """The digest of what an image of this checkout would be built from."""
+    return sources.digest(TARGET, _find_arguments())
+
+
+def build(options: image_build.Options) -> Image:
+    """Build the image of this checkout as the candidate; `latest` stays what it is.
+
+    Raises:
+        DeployError: The build failed.
+    """
+    with builder.build_lock():
+        image_build.build(TARGET, _find_arguments(), options, tag=_BUILT, keep_layers=True)
+        found = take(_BUILT)
+        _run("untag", found.digest.removeprefix("sha256:"), _BUILT, check=False)
+    return found
+
+
+def tag(image: Image) -> None:
+    """Give an image the tag that keeps it."""
+    _run("tag", image.digest.removeprefix("sha256:"), image.reference)
+
+
+def point_latest(image: Image) -> None:
+    """Let `latest`, which the units name, be an image."""
+    _run("tag", image.digest.removeprefix("sha256:"), LATEST)
+
+
+def is_latest(image: Image) -> bool:
+    """Whether `latest` is this image."""
+    found = find(LATEST)
+    return found is not None and found.digest == image.digest
+
+
+def remove(image: Image) -> None:
+    """Remove the tag that keeps an image, and the image with its last tag."""
+    found = image.digest.removeprefix("sha256:")
+    _run("untag", found, image.reference, check=False)
+    shown = _run("image", "inspect", "--format={{len .RepoTags}}", found, check=False)
+    if shown.stdout.strip() == "0":
+        # Fails for one that a container still runs.
+        _run("image", "rm", "--no-prune", found, check=False)
+
+
+def read_schemas(image: Image) -> Schemas:
+    """Ask the program inside an image which schemas it works with.
+
+    Raises:
+        FaultError: It does not run, or is not an image of the backend.
+    """
+    run = ("run", "--rm", "--pull=never", "--network=none", "--read-only", "--cap-drop=all")
+    python = ("--entrypoint=/usr/bin/python3", image.reference, "-c", _SCHEMA_PROGRAM)
+    started = time.monotonic()
+    shown = _run(*run, "--pids-limit=0", *python, check=False)
+    seconds = time.monotonic() - started
+    try:
+        expected, known, oldest = json.loads(shown.stdout)
+    except ValueError:
+        said = (shown.stderr.strip().splitlines() or ["it prints nothing"])[-1]
+        message = f"its program does not say which schemas it works with: {said}"
+        raise FaultError(message) from None
+    return Schemas(expected, tuple(known), oldest, seconds)
+
+
+def measure_start(image: Image) -> float:
+    """How long a container of an image takes to start and to load its program now, in seconds."""
+    return read_schemas(image).seconds
+
+
+def _find_arguments() -> dict[str, str]:
+    return spec.build_args(load_contract(ai=True, backup=True))
+
+
+def _run(*words: str, check: bool = True) -> process.Completed:
+    return process.run(["podman", *words], check=check, timeout_s=_TIMEOUT_S)

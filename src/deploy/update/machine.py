@@ -1,0 +1,343 @@
+"""What an update does to the stack of this user, under systemd and Podman."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import time
+from typing import TYPE_CHECKING
+
+from deploy import process, progress
+from deploy.errors import DeployError
+from deploy.image import build as image_build
+from deploy.stack import (
+    addresses,
+    admin,
+    backups,
+    database,
+    definition,
+    install,
+    journal,
+    management,
+    ports,
+    startup,
+    systemd,
+)
+from deploy.stack.services import (
+    CANDIDATE,
+    CANDIDATE_SOCKETS,
+    find_instances,
+    has_backups,
+    number_of,
+)
+from deploy.update import images, units
+from deploy.update.faults import FaultError
+from deploy.update.traffic import Comparison, send
+from deploy.update.watch import Look, find_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from deploy.progress import Step
+    from deploy.stack.addresses import Address
+    from deploy.stack.install import Link
+    from deploy.stack.update_state import Image
+
+_POLL_S = 0.2
+_LOOK_S = 0.5
+_TRIAL_S = 3.0
+_TRIAL_REQUESTS = 24
+_SETTLE_S = 2.0
+_START_FACTOR = 10.0
+_MIN_START_S = 15.0
+"""A start takes 2 s, and systemd bounds it at 15 minutes."""
+_LOG_LINES = 10
+_WAL_TIMEOUT_S = 60.0
+_VOLUME = "todo-instances-volume.service"
+_SIBLING = "update"
+"""The file of a single instance, as the candidate sees it."""
+_FLUSHED = (
+    "SELECT coalesce(bool_or(flush_lsn >= '{}'), false) FROM pg_stat_replication"
+    " WHERE application_name = 'todo_wal'"
+)
+_USER = "update-check"
+"""Whose token the requests have; it has no data."""
+_ACCEPTING = b"\ntodo_accepting 1.0\n"
+
+
+class StackMachine:
+    """The stack of this user.
+
+    Args:
+        candidate: The image that it is to run.
+        start_s: How long a container of the candidate took to start and load its program.
+    """
+
+    def __init__(self, candidate: Image, start_s: float) -> None:
+        self._candidate = candidate
+        self._start_s = start_s
+        self._invocations: dict[str, str] = {}
+        self._shown = contextlib.ExitStack()
+
+    # Units and images
+
+    def install(self, wanted: Mapping[str, str | Link]) -> None:
+        """Install unit files, and let systemd read them."""
+        install.install(wanted)
+        systemd.systemctl("daemon-reload")
+
+    def point_latest(self, image: Image) -> None:
+        """Let the units name an image."""
+        images.point_latest(image)
+
+    def find_instances(self) -> tuple[str, ...]:
+        """The instances of the backend."""
+        return find_instances()
+
+    def runs(self, unit: str, image: Image) -> bool:
+        """Whether an instance runs, and this image."""
+        return systemd.is_active(unit) and images.find_running(unit) == image.digest
+
+    # Steps of an update
+
+    def make_restore_point(self, name: str) -> None:
+        """Name the state before the update in the WAL, and wait until the receiver has it.
+
+        Raises:
+            DeployError: The database did not do it, or the receiver does not get on.
+        """
+        if not has_backups():
+            return
+        with progress.step("Making a restore point"):
+            point = database.query(f"SELECT pg_create_restore_point('{name}')")
+            deadline = time.monotonic() + _WAL_TIMEOUT_S
+            while database.query(_FLUSHED.format(point)) != "t":
+                if time.monotonic() > deadline:
+                    message = "the WAL receiver does not get the restore point"
+                    raise DeployError(message, hint="see its log, or --without-backup-check")
+                time.sleep(_POLL_S)
+
+    def migrate(self) -> None:
+        """Bring the schema to what the candidate expects; the former image works with it as well.
+
+        Raises:
+            FaultError: The migration failed; it changed nothing.
+        """
+        with progress.step("Migrating the schema") as step:
+            try:
+                startup.run_job("start", units.MIGRATION, step)
+            except DeployError as error:
+                raise self._fault(error.message, units.MIGRATION) from None
+            finally:
+                systemd.systemctl("stop", units.MIGRATION, check=False)
+                systemd.systemctl("reset-failed", units.MIGRATION, check=False)
+
+    def start_candidate(self) -> None:
+        """Start the candidate, and wait until it is ready.
+
+        Raises:
+            FaultError: It does not get ready.
+        """
+        systemd.systemctl("start", *CANDIDATE_SOCKETS)
+        self._show_sibling()
+        with progress.step("Starting the candidate") as step:
+            self._start(CANDIDATE, step)
+
+    def stop_candidate(self) -> None:
+        """Stop the candidate and its sockets, if they are there."""
+        candidate = (*CANDIDATE_SOCKETS, CANDIDATE)
+        systemd.systemctl("stop", *candidate, check=False)
+        systemd.systemctl("reset-failed", *candidate, check=False)
+        self._shown.close()
+        if len(find_instances()) == 1:
+            systemd.stop_volume_units(["todo-instances"])
+
+    def try_requests(self) -> None:
+        """Send requests to the candidate that no user sees.
+
+        Raises:
+            FaultError: It does not answer as the running image does.
+        """
+        with progress.step("Trying requests on the candidate"):
+            comparison = self._compare()
+            end = time.monotonic() + _TRIAL_S
+            while time.monotonic() < end or comparison.count < _TRIAL_REQUESTS:
+                self._require(CANDIDATE, comparison.step())
+                self._require_alive(CANDIDATE)
+
+    def watch(self, unit: str, seconds: float | None = None) -> None:
+        """Watch an instance and the candidate beside the others while they serve.
+
+        Args:
+            unit: The instance.
+            seconds: How long; a moment when None.
+
+        Raises:
+            FaultError: One of them does not behave as the others do.
+        """
+        with progress.step(f"Watching {unit}"):
+            comparison = self._compare()
+            watched = tuple(dict.fromkeys((unit, CANDIDATE)))
+            looks: dict[str, list[Look]] = {each: [] for each in (*find_instances(), CANDIDATE)}
+            end = time.monotonic() + (_SETTLE_S if seconds is None else seconds)
+            while time.monotonic() < end:
+                for each, found in looks.items():
+                    found.append(self._look(each))
+                others = [found for each, found in looks.items() if each not in watched]
+                for each in watched:
+                    self._require_alive(each)
+                    # What is wrong with all of them is not the image's fault.
+                    of_image = any(found[-1].ready for found in looks.values())
+                    problem = find_problem(looks[each], others)
+                    self._require(each, problem, of_image=of_image)
+                self._require(CANDIDATE, comparison.step())
+                time.sleep(_LOOK_S)
+
+    def replace(self, unit: str) -> None:
+        """Restart an instance, and wait until it is ready; the candidate serves meanwhile.
+
+        Raises:
+            FaultError: It does not get ready.
+        """
+        with progress.step(f"Restarting {unit}") as step:
+            self._start(unit, step)
+
+    def restore(self, unit: str) -> None:
+        """Restart an instance as its files have it, however long that takes.
+
+        Raises:
+            DeployError: It did not start.
+        """
+        with progress.step(f"Going back with {unit}") as step:
+            systemd.systemctl("reset-failed", unit, check=False)
+            startup.run_job("restart", unit, step)
+            self._wait_serving(unit, step)
+
+    def discard(self, unwanted: Sequence[Image]) -> None:
+        """Remove images that are not kept."""
+        for image in unwanted:
+            images.remove(image)
+
+    def finish(self) -> None:
+        """What belongs to an image that is in use now: its records, and those of backups."""
+        found = image_build.find(images.TARGET, images.LATEST)
+        if found is not None:
+            image_build.write_record(found)
+        if has_backups():
+            backups.save_settings()
+
+    # Inside
+
+    def _start(self, unit: str, step: Step) -> None:
+        """Start or restart an instance; it is given up when it fails once, or is far too slow."""
+        before = systemd.state(unit).invocation
+        systemd.systemctl("restart", "--no-block", unit)
+        limit_s = max(_MIN_START_S, _START_FACTOR * self._start_s)
+        began: float | None = None
+        reason = ""
+        while True:
+            now = systemd.state(unit)
+            is_new = now.invocation != before
+            if is_new and began is None:
+                began = time.monotonic()
+            if is_new and not now.has_job and now.active in {"failed", "inactive"}:
+                raise self._fault(f"it ended: {startup.explain(unit, now)}", unit)
+            if is_new and (now.restarts or now.sub.startswith("auto-restart")):
+                raise self._fault(f"it ended: {startup.explain(unit, now)}", unit)
+            if is_new and now.active == "active":
+                reason = self._find_reason(unit)
+                if not reason:
+                    self._invocations[unit] = now.invocation
+                    return
+            step.note(reason or f"{now.active} ({now.sub})")
+            if began is not None and time.monotonic() - began > limit_s:
+                # The machine may be slower than it was.
+                limit_s = max(limit_s, _START_FACTOR * images.measure_start(self._candidate))
+                if time.monotonic() - began > limit_s:
+                    what = reason or "it does not report that it is ready"
+                    raise self._fault(f"not ready after {limit_s:.0f} s: {what}", unit)
+            time.sleep(_POLL_S)
+
+    def _find_reason(self, unit: str) -> str:
+        """Why an instance does not accept yet; "" when it does."""
+        address = self._management(unit)
+        try:
+            status, _ = management.get(address, "/readyz")
+            if status != http.client.OK:
+                return f"/readyz answers {status}"
+            accepts = _ACCEPTING in management.get(address, "/metrics")[1]
+        except DeployError as error:
+            return error.message
+        return "" if accepts else "it does not accept connections"
+
+    def _wait_serving(self, unit: str, step: Step) -> None:
+        """Wait for this instance itself as `up` does for the stack."""
+        deadline = time.monotonic() + startup.PATIENCE_S
+        while reason := self._find_reason(unit):
+            step.note(reason)
+            now = systemd.state(unit)
+            ended = now.active in {"failed", "inactive"} and not now.has_job
+            if ended or time.monotonic() > deadline:
+                cause = startup.explain(unit, now) if ended else reason
+                raise DeployError(f"{unit} did not get ready: {cause}")
+            time.sleep(_POLL_S)
+
+    def _look(self, unit: str) -> Look:
+        address = self._management(unit)
+        try:
+            ready = management.get(address, "/readyz")[0] == http.client.OK
+            return Look(ready, management.fetch_figures(address))
+        except DeployError:
+            return Look(ready=False, figures=None)
+
+    def _compare(self) -> Comparison:
+        """Requests to the candidate beside the same ones to the stack, where that serves."""
+        token = admin.token(_USER)
+        private = addresses.parse(self._expand(CANDIDATE_SOCKETS[0]))
+        public = ports.loaded()[0]
+        serves = any(not self._find_reason(unit) for unit in find_instances())
+        return Comparison(
+            lambda call, limit_s: send(private, call, token, limit_s),
+            (lambda call, limit_s: send(public, call, token, limit_s)) if serves else None,
+        )
+
+    def _require(self, unit: str, problem: str, *, of_image: bool = True) -> None:
+        if problem:
+            raise self._fault(problem, unit, of_image=of_image)
+
+    def _require_alive(self, unit: str) -> None:
+        now = systemd.state(unit)
+        if now.active != "active" or now.invocation != self._invocations.get(unit):
+            raise self._fault(f"it ended: {startup.explain(unit, now)}", unit)
+
+    def _fault(self, reason: str, unit: str, *, of_image: bool = True) -> FaultError:
+        log = journal.last_lines(unit, _LOG_LINES)
+        return FaultError(reason, unit, of_image=of_image, log=tuple(log))
+
+    def _management(self, unit: str) -> Address:
+        if unit == CANDIDATE:
+            return addresses.parse(self._expand(CANDIDATE_SOCKETS[1]))
+        address = ports.find_management(number_of(unit))
+        if address is None:
+            raise DeployError(f"{unit} has no management socket")
+        return address
+
+    @staticmethod
+    def _expand(socket: str) -> str:
+        return units.find_path(socket).replace("%t", str(definition.runtime_folder()))
+
+    def _show_sibling(self) -> None:
+        """Show the candidate that a single instance is ready, which has no file of its own.
+
+        Otherwise it would accept before it is ready. The lock ends with this process.
+        """
+        self._shown.close()
+        if len(find_instances()) > 1:
+            return
+        systemd.systemctl("start", _VOLUME)
+        inspect = ["podman", "volume", "inspect", "--format={{.Mountpoint}}", "todo-instances"]
+        file = f"{process.run(inspect).stdout.strip()}/{_SIBLING}"
+        while_this_runs = ["tail", f"--pid={os.getpid()}", "--follow", "/dev/null"]
+        lock = ["podman", "unshare", "flock", "--exclusive", file, *while_this_runs]
+        self._shown.enter_context(process.beside(lock))

@@ -1,0 +1,191 @@
+"""What an update checks before it touches anything."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from deploy import command_hints
+from deploy.errors import DeployError, ExitCode
+from deploy.stack import (
+    backup_status,
+    definition,
+    disks,
+    install,
+    management,
+    ports,
+    status,
+    systemd,
+    update_state,
+)
+from deploy.stack.services import BACKEND, file_of, find_instances, has_backups, number_of
+from deploy.update import images
+
+if TYPE_CHECKING:
+    from deploy.stack.backup_status import BackupStatus
+    from deploy.update.images import Schemas
+
+_GIB = 1024**3
+_MIN_FREE = _GIB
+"""An image takes a quarter of that, and the layers of a build a bit more."""
+_HOUR_S = 3600
+_MAX_BACKUP_S = 48 * _HOUR_S
+"""Twice the time between two backups, and of two drills below."""
+_MAX_DRILL_S = 14 * 24 * _HOUR_S
+_DAYS = "not within the last {} days"
+
+
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """The program that runs now.
+
+    Attributes:
+        schema: The revision that it expects.
+        database_schema: The revision of the database.
+        oldest_program: The oldest program that works with that.
+    """
+
+    schema: str
+    database_schema: str
+    oldest_program: str
+
+
+def check_stack() -> None:
+    """Refuse where the stack does not serve: what is tried would be compared with nothing.
+
+    Raises:
+        DeployError: It does not.
+    """
+    if not install.is_installed():
+        raise _refused("the stack is not installed", command_hints.build("up"))
+    install.refuse_edited()
+    waiting = [(unit, status.check(unit)) for unit in find_instances()]
+    for unit, now in waiting:
+        if not now.ready:
+            hint = f"see {command_hints.build('status')}"
+            raise _refused(f"{unit} is not ready: {now.reason}", hint)
+
+
+def check_units() -> None:
+    """Refuse where the units name another image than the one that updates move.
+
+    Raises:
+        DeployError: A drop-in does.
+    """
+    for unit in find_instances():
+        image = definition.load(file_of(unit)).get("Container", "Image")
+        if image.value != images.LATEST:
+            raise _refused(
+                f"{unit} has the image {image.value}, and an update only changes {images.LATEST}",
+                f"remove the line from {image.place}",
+            )
+
+
+def check_disk() -> None:
+    """Refuse where a second image may not fit.
+
+    Raises:
+        DeployError: There is too little room.
+    """
+    for disk in disks.find():
+        if disk.free_bytes < _MIN_FREE:
+            free = f"{disk.free_bytes / _GIB:.1f} GiB are free"
+            raise DeployError(
+                f"{free} on the disk of {disk.path}, and an update needs {_MIN_FREE / _GIB:.0f}",
+                hint="free some space",
+                code=ExitCode.NO_SPACE,
+            )
+
+
+def check_refused(*, digest: str = "", inputs: str = "") -> None:
+    """Refuse an image that failed before.
+
+    Args:
+        digest: Of the image.
+        inputs: Of what it would be built from, before that is done.
+
+    Raises:
+        DeployError: It did.
+    """
+    for each in update_state.find_refused():
+        if each.image.digest == digest or (inputs and each.image.inputs == inputs):
+            again = command_hints.build("update --retry-refused")
+            raise _refused(
+                f"{each.image.reference} was refused on {each.at[:16]}: {each.reason}",
+                f"{again} tries it again",
+            )
+
+
+def check_schemas(candidate: Schemas, running: Running, *, migrates: bool) -> None:
+    """Refuse a program that does not fit the database, or whose migration ends the running one.
+
+    Raises:
+        DeployError: It does not fit.
+    """
+    found, oldest = running.database_schema, running.oldest_program
+    if found not in candidate.known and not (oldest and oldest <= candidate.expected < found):
+        needed = oldest or found
+        raise _refused(
+            f"the database has schema {found}, which needs a program for {needed} or later; the "
+            f"image's program is for {candidate.expected}",
+            "choose a newer image, or restore a backup from before that schema",
+        )
+    if not migrates and found in candidate.known and found != candidate.expected:
+        raise _refused(
+            f"the database has schema {found}, and the image's program needs {candidate.expected}",
+            f"update to it: {command_hints.build('update --image REFERENCE')}",
+        )
+    is_newer = found in candidate.known and found != candidate.expected
+    if is_newer and candidate.oldest_program > running.schema:
+        raise _refused(
+            f"its migration to schema {candidate.expected} ends programs before "
+            f"{candidate.oldest_program}, and the running one is for {running.schema}",
+            f"update with a restart, after a backup: {command_hints.build('up')}",
+        )
+
+
+def find_running_schemas() -> Running | None:
+    """What the first instance says of its schema and of the database's; None without an answer."""
+    address = ports.find_management(number_of(BACKEND))
+    if address is None or not systemd.is_active(BACKEND):
+        return None
+    try:
+        figures = management.fetch_figures(address)
+    except DeployError:
+        return None
+    return Running(figures.schema, figures.database_schema or "", figures.oldest_program or "")
+
+
+def check_backups() -> None:
+    """Refuse where backups are on and there is none to rely on.
+
+    Raises:
+        DeployError: The last backup or drill failed, or is old.
+    """
+    if has_backups():
+        found = backup_status.find()
+        problem = find_backup_problem(found) if found else ""
+        if problem:
+            without = command_hints.build("update --without-backup-check")
+            raise _refused(problem, f"{without} updates all the same")
+
+
+def find_backup_problem(found: BackupStatus) -> str:
+    """Why the backups cannot be relied on; "" where they can."""
+    if found.last is not None and not found.last.ok:
+        return f"the last backup failed: {found.last.reason}"
+    if found.age_seconds is None or found.age_seconds > _MAX_BACKUP_S:
+        return f"there is no backup of the last 2 days: {command_hints.build('backup')} makes one"
+    drill = command_hints.build("drill")
+    if found.drill is None:
+        return f"no drill has shown that the backup is complete: {drill} does one"
+    if not found.drill.get("ok"):
+        return f"the last drill failed: {found.drill.get('reason')}"
+    age_s = backup_status.find_age(found.drill.get("at"))
+    if age_s is None or age_s > _MAX_DRILL_S:
+        return f"there is no drill of the last 2 weeks: {drill} does one"
+    return ""
+
+
+def _refused(message: str, hint: str) -> DeployError:
+    return DeployError(message, hint=hint, code=ExitCode.REFUSED)

@@ -1,0 +1,244 @@
+"""An update or a rollback, step by step, and the way back from each.
+
+`latest`, which the units name, moves only when the candidate has served. A record on disk says how
+far an update is. Whatever interrupts it, `undo` leads back from there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from deploy import command_hints
+from deploy.errors import DeployError, ExitCode
+from deploy.stack import update_state
+from deploy.stack.services import CANDIDATE
+from deploy.stack.update_state import KeptImage, Outcome, Record, Refusal
+from deploy.update import units
+from deploy.update.faults import FaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from deploy.stack.install import Link
+    from deploy.stack.update_state import Image
+
+UPDATE, ROLLBACK = "update", "rollback"
+UPDATED, ROLLED_BACK, REFUSED = "updated", "rolled back", "refused"
+INTERRUPTED, FAILED = "interrupted", "failed"
+MIGRATE, TRY, WATCH, SWITCH, FINISH = "migrate", "try", "watch", "switch", "finish"
+"""The steps in their order; from `WATCH` on the candidate serves users."""
+
+
+class Machine(Protocol):
+    """What an update does to the stack; `deploy.update.machine` does it with systemd and Podman."""
+
+    def install(self, wanted: Mapping[str, str | Link]) -> None:
+        """Install unit files, and let systemd read them."""
+
+    def point_latest(self, image: Image) -> None:
+        """Let the units name an image."""
+
+    def find_instances(self) -> tuple[str, ...]:
+        """The instances of the backend."""
+
+    def runs(self, unit: str, image: Image) -> bool:
+        """Whether an instance runs, and this image."""
+
+    def make_restore_point(self, name: str) -> None:
+        """Name the state before the update in the WAL.
+
+        Raises:
+            DeployError: That is not possible.
+        """
+
+    def migrate(self) -> None:
+        """Run the candidate's migration.
+
+        Raises:
+            FaultError: It failed.
+        """
+
+    def start_candidate(self) -> None:
+        """Start the candidate, again where it runs.
+
+        Raises:
+            FaultError: It does not get ready.
+        """
+
+    def stop_candidate(self) -> None:
+        """Stop the candidate, if it is there."""
+
+    def try_requests(self) -> None:
+        """Send requests that no user sees.
+
+        Raises:
+            FaultError: They are not answered as they should be.
+        """
+
+    def watch(self, unit: str, seconds: float | None = None) -> None:
+        """Watch an instance and the candidate while they serve.
+
+        Raises:
+            FaultError: One of them does not behave as the others do.
+        """
+
+    def replace(self, unit: str) -> None:
+        """Restart an instance with another image.
+
+        Raises:
+            FaultError: It does not get ready.
+        """
+
+    def restore(self, unit: str) -> None:
+        """Restart an instance with the image of before.
+
+        Raises:
+            DeployError: It did not start.
+        """
+
+    def finish(self) -> None:
+        """Write down what belongs to the image that runs now."""
+
+    def discard(self, unwanted: Sequence[Image]) -> None:
+        """Remove images that are not kept."""
+
+
+def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> None:
+    """Carry out an update.
+
+    Args:
+        machine: The stack.
+        record: What is to be done.
+        watch_s: How long the candidate is watched while it serves users.
+        migrates: Whether its migration runs first.
+
+    Raises:
+        DeployError: The stack runs what it ran before: the image was refused before it served users
+            (`REFUSED`), or the update was rolled back (`ROLLED_BACK`). Or that failed as well
+            (`NOT_ROLLED_BACK`).
+    """
+    try:
+        if migrates:
+            _enter(record)
+            machine.make_restore_point(_name_point(record))
+            machine.install({**record.units, **units.render_migration(record)})
+            machine.migrate()
+        for step in (TRY, WATCH):
+            record = _enter(dataclasses.replace(record, step=step))
+            candidate = units.render_candidate(record, shared=step == WATCH)
+            machine.stop_candidate()
+            machine.install({**record.units, **candidate})
+            machine.start_candidate()
+            machine.try_requests()
+        machine.watch(CANDIDATE, watch_s)
+        record = _enter(dataclasses.replace(record, step=SWITCH))
+        machine.point_latest(record.candidate)
+        machine.install({**units.render_sources(record), **candidate})
+        for unit in machine.find_instances():
+            machine.replace(unit)
+            machine.watch(unit)
+    except FaultError as fault:
+        raise _fail(machine, record, fault) from None
+    except (DeployError, KeyboardInterrupt) as error:
+        undo(machine, record)
+        _end(record, FAILED, str(error) or "interrupted")
+        raise
+    finish(machine, _enter(dataclasses.replace(record, step=FINISH)))
+
+
+def finish(machine: Machine, record: Record) -> None:
+    """The last step: all instances run the candidate's image."""
+    machine.stop_candidate()
+    machine.install(units.render_sources(record))
+    machine.finish()
+    update_state.keep(KeptImage(record.former, units.find_sources(record.units)))
+    left = update_state.keep(KeptImage(record.candidate, record.sources))
+    machine.discard([each.image for each in left])
+    _end(record, UPDATED, "")
+
+
+def undo(machine: Machine, record: Record, *, candidate_serves: bool = True) -> None:
+    """Go back to what the stack ran before, from wherever the update is.
+
+    Args:
+        machine: The stack.
+        record: How far the update is.
+        candidate_serves: Whether the candidate may serve until the others do.
+
+    Raises:
+        DeployError: The former image does not start again; the record stays.
+    """
+    candidate: Mapping[str, str | Link] = {}
+    if candidate_serves and record.step in {SWITCH, FINISH}:
+        candidate = units.render_candidate(record, shared=True)
+    else:
+        machine.stop_candidate()
+    machine.point_latest(record.former)
+    machine.install({**record.units, **candidate})
+    try:
+        for unit in machine.find_instances():
+            if not machine.runs(unit, record.former):
+                machine.restore(unit)
+    except DeployError as error:
+        raise DeployError(
+            f"the way back to {record.former.reference} failed: {error.message}",
+            hint=error.hint or f"see {command_hints.build('status')}",
+            code=ExitCode.NOT_ROLLED_BACK,
+        ) from None
+    machine.stop_candidate()
+    machine.install(record.units)
+
+
+def recover(machine: Machine, record: Record) -> str:
+    """Finish an update that was interrupted, or go back; returns what was done, for the user."""
+    what = f"An {record.kind} to {record.candidate.reference} was interrupted at: {record.step}."
+    what = what.replace("An rollback", "A rollback")
+    if record.step == FINISH:
+        finish(machine, record)
+        return f"{what} It is finished now."
+    undo(machine, record)
+    _end(record, INTERRUPTED, f"interrupted at: {record.step}")
+    return f"{what} The stack runs {record.former.reference} as before."
+
+
+def _fail(machine: Machine, record: Record, fault: FaultError) -> DeployError:
+    """Go back after a fault; returns the error for the user."""
+    served = record.step in {WATCH, SWITCH}
+    result = ROLLED_BACK if served else REFUSED
+    # First of all, so that it is known whatever happens on the way back.
+    if fault.of_image and record.kind == UPDATE:
+        refusal = Refusal(record.candidate, fault.reason, fault.log, now())
+        update_state.refuse(refusal)
+    undo(machine, record, candidate_serves=fault.unit != CANDIDATE)
+    if record.candidate.digest not in {each.image.digest for each in update_state.find_kept()}:
+        machine.discard([record.candidate])
+    _end(record, result, fault.reason)
+    what = f"the {record.kind} to {record.candidate.reference} was {result}: {fault.reason}"
+    return DeployError(
+        f"{what}; the stack runs {record.former.reference}",
+        hint=f"see {command_hints.build('status')}",
+        code=ExitCode.ROLLED_BACK if served else ExitCode.REFUSED,
+    )
+
+
+def _enter(record: Record) -> Record:
+    update_state.write_record(record)
+    return record
+
+
+def _end(record: Record, result: str, reason: str) -> None:
+    names = record.former.reference, record.candidate.reference
+    update_state.add_outcome(Outcome(record.kind, result, *names, reason, record.started, now()))
+    update_state.remove_record()
+
+
+def _name_point(record: Record) -> str:
+    """A name that says what came after it: PostgreSQL allows 63 bytes."""
+    return f"{record.kind}-{record.candidate.reference.rpartition('-')[2]}-{record.started[:19]}"
+
+
+def now() -> str:
+    """The time, as the records have it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

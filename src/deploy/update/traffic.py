@@ -1,0 +1,159 @@
+"""Requests to the candidate, each beside the same one to an instance that runs.
+
+No limit of time is absolute: what counts is how the same machine serves the same request at the
+same time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import json
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from deploy.stack.addresses import Address
+
+FACTOR = 10.0
+"""Slower than an instance that runs by this factor is too slow."""
+MIN_LIMIT_S = 5.0
+"""A request that takes longer may hang, if the other instance answers at once."""
+PATIENCE_S = 60.0
+"""For a request that nothing is compared with."""
+_FLOOR_S = 0.01
+"""Faster than this is not told apart."""
+_MIN_SAMPLES = 12
+_ERROR = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A request that changes nothing.
+
+    Attributes:
+        method: Its method.
+        path: Its path.
+        body: A JSON body; empty without one.
+    """
+
+    method: str
+    path: str
+    body: str = ""
+
+
+CALLS = (
+    Call("GET", "/api/v1/tasks?limit=1"),
+    Call("GET", "/api/v1/lists"),
+    Call("GET", "/api/v1/tags"),
+    Call(
+        "POST", "/api/v1/quick-add?preview=true", json.dumps({"text": "call the dentist tomorrow"})
+    ),
+)
+"""Of a user without data."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What became of a request.
+
+    Attributes:
+        status: The status code; 0 without an answer.
+        seconds: How long it took.
+        reason: Why there is no answer.
+    """
+
+    status: int
+    seconds: float
+    reason: str = ""
+
+
+def send(address: Address, call: Call, token: str, limit_s: float) -> Answer:
+    """Send a request, on a connection of its own."""
+    started = time.monotonic()
+    connection = address.open_http(limit_s)
+    headers = {"Authorization": f"Bearer {token}", "Connection": "close"}
+    if call.body:
+        headers["Content-Type"] = "application/json"
+    try:
+        connection.request(call.method, call.path, call.body or None, headers)
+        response = connection.getresponse()
+        response.read()
+        return Answer(response.status, time.monotonic() - started)
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(0, time.monotonic() - started, str(error) or type(error).__name__)
+    finally:
+        connection.close()
+
+
+class Comparison:
+    """Answers of the candidate beside those of an instance that runs.
+
+    Args:
+        candidate: Sends a request to the candidate, within a limit of seconds.
+        running: The same for the others; None where none of them serves.
+    """
+
+    def __init__(
+        self,
+        candidate: Callable[[Call, float], Answer],
+        running: Callable[[Call, float], Answer] | None,
+    ) -> None:
+        self._candidate = candidate
+        self._running = running
+        self._calls = self._repeat()
+        self._mine: list[float] = []
+        self._theirs: list[float] = []
+
+    @property
+    def count(self) -> int:
+        """How many requests were compared."""
+        return len(self._mine)
+
+    def step(self) -> str:
+        """Send the next request to both; returns what is wrong with the candidate, or ""."""
+        call = next(self._calls)
+        # First: it shows what a request takes now.
+        theirs = self._ask_running(call)
+        limit_s = max(MIN_LIMIT_S, 2 * FACTOR * theirs.seconds) if self._running else PATIENCE_S
+        mine = self._candidate(call, limit_s)
+        if mine.status == 0:
+            return self._judge_silence(call, mine, limit_s)
+        if mine.status >= _ERROR and theirs.status < _ERROR:
+            return f"{call.method} {call.path} is answered with {mine.status}"
+        if mine.status == http.client.UNAUTHORIZED != theirs.status:
+            return "it does not accept the tokens of this stack"
+        self._mine.append(mine.seconds)
+        self._theirs.append(theirs.seconds)
+        return self._judge_latency()
+
+    def _judge_silence(self, call: Call, mine: Answer, limit_s: float) -> str:
+        theirs = self._ask_running(call)
+        # The whole machine may have stood still, or its database.
+        slow = mine.seconds >= limit_s and theirs.seconds * FACTOR > limit_s
+        if theirs.status == 0 or slow:
+            return ""
+        what = f"{call.method} {call.path} is not answered"
+        return f"{what} within {mine.seconds:.1f} s: {mine.reason}"
+
+    def _judge_latency(self) -> str:
+        if len(self._mine) < _MIN_SAMPLES or self._running is None:
+            return ""
+        mine = statistics.median(self._mine[-_MIN_SAMPLES:])
+        theirs = statistics.median(self._theirs[-_MIN_SAMPLES:])
+        if mine <= FACTOR * max(theirs, _FLOOR_S):
+            return ""
+        return f"a request takes {mine:.3f} s, and {theirs:.3f} s with the image that runs"
+
+    def _ask_running(self, call: Call) -> Answer:
+        if self._running is None:
+            return Answer(http.client.OK, 0.0)
+        return self._running(call, PATIENCE_S)
+
+    @staticmethod
+    def _repeat() -> Iterator[Call]:
+        while True:
+            yield from CALLS
