@@ -5,7 +5,8 @@ from __future__ import annotations
 from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.start_command import StartCommand
 from deploy.image import build
-from deploy.stack import in_lab, up
+from deploy.stack import in_lab, up, update_state
+from deploy.update import begin
 
 
 class Install(StartCommand):
@@ -17,14 +18,17 @@ class Install(StartCommand):
         # A lab that nobody asked to run anything in would be a surprise: refuse.
         in_lab.find(no_lab=True)
         options = build.Options(builder=self.builder)
-        changed = up.install(
-            options,
-            port=self.port,
-            ai=self.request(),
-            number=self.instances,
-            backup=self.backup_request(),
-            assume_yes=bool(self.assume_yes),
-        )
+        with update_state.hold():
+            begin.recover()
+            begin.refuse_checkout()
+            changed = up.install(
+                options,
+                port=self.port,
+                ai=self.request(),
+                number=self.instances,
+                backup=self.backup_request(),
+                assume_yes=bool(self.assume_yes),
+            )
         write_output(f"changed: {', '.join(sorted(changed)) or 'nothing'}\n")
         return 0
 

@@ -12,8 +12,9 @@ from deploy.backup.stack_machine import StackMachine
 from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.command import usage
 from deploy.cli.stack_command import StackCommand
-from deploy.stack import backups, lifecycle
+from deploy.stack import backups, lifecycle, update_state
 from deploy.stack.services import has_backups
+from deploy.update import begin
 
 _RECORD = "restore.json"
 _PARSERS = {
@@ -61,7 +62,9 @@ class Restore(StackCommand):
             wanted = _PARSERS[name](text)
         code = self.elsewhere("restore", self._words(given))
         if code is None:
-            write_output(render(self._restore(wanted)))
+            with update_state.hold():
+                begin.recover()
+                write_output(render(self._restore(wanted)))
             code = 0
         return code
 

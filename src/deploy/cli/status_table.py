@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from deploy import command_hints
 from deploy.stack import drift
 
 if TYPE_CHECKING:
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
     from deploy.stack.images import ImageStatus
     from deploy.stack.management import Figures
     from deploy.stack.overview import Instance, Overview, UnitStatus
+    from deploy.stack.update_state import UpdateStatus
 
 _GIB = 1024**3
 _MIB = 1024**2
 _SHORT = 12
 _LABEL = 10
 _COLUMNS = 200
+_LOG_LINES = 3
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _LOW = 0.1
 """Less than this share of a disk is worth a word."""
@@ -96,6 +99,8 @@ def _figures(now: Overview, at: datetime) -> Iterator[str]:
         yield _line("disk", f"{free} ({share:.0%}){low}, with {disk.holds}")
     if now.backup is not None:
         yield from _backup(now.backup, at)
+    if now.update is not None:
+        yield from _update(now.update, at)
     for part, why in now.unknown.items():
         # The verdict says it.
         if part != "readiness":
@@ -173,6 +178,23 @@ def _backup(backup: BackupStatus, now: datetime) -> Iterator[str]:
     yield _line("drill", _drill(backup.drill, now))
 
 
+def _update(update: UpdateStatus, at: datetime) -> Iterator[str]:
+    last = update.last
+    if update.running:
+        yield _line("update", f"under way: {update.running}")
+    elif last is not None:
+        words = f"{last.kind} to {last.candidate} {last.result} {_age(last.ended, at)} ago"
+        yield _line("update", f"{words}: {last.reason}" if last.reason else words)
+    if update.previous:
+        back = command_hints.build("rollback")
+        yield _line("previous", f"{update.previous}; {back} goes back to it")
+    for each in update.refused:
+        age = _age(each.at, at)
+        yield _line("refused", f"{each.image.reference}, {age} ago: {each.reason}")
+        for line in each.log[-_LOG_LINES:]:
+            yield f"  {line[:_COLUMNS]}"
+
+
 def _drill(drill: Mapping[str, Any] | None, now: datetime) -> str:
     """How the last restore drill ended."""
     if drill is None:
@@ -206,6 +228,9 @@ def _notes(now: Overview) -> Iterator[str]:
         newer = current.get(unit.image_name or "", unit.image)
         if unit.image and newer != unit.image:
             notes.append(f"{unit.unit} runs an older image than {unit.image_name} is now")
+    if now.update is not None and now.update.interrupted:
+        resume = command_hints.build("update")
+        notes.append(f"an update was interrupted ({now.update.interrupted}); {resume} resumes")
     notes += drift.describe({unit.unit: unit.differs for unit in now.units if unit.differs})
     if now.units and not now.linger:
         notes.append(f"linger is off: all of it stops when {now.user} logs out")

@@ -10,7 +10,7 @@ from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import DeployError, ExitCode
 from deploy.host.volumes import describe
-from deploy.stack import uninstall
+from deploy.stack import uninstall, update_state
 
 
 class Uninstall(StackCommand):
@@ -38,7 +38,9 @@ class Uninstall(StackCommand):
             data = uninstall.find_volumes() if volumes else []
             if data and not self.assume_yes:
                 confirm(describe(data))
-            for path in uninstall.remove(volumes=volumes):
+            with update_state.hold():
+                removed = uninstall.remove(volumes=volumes)
+            for path in removed:
                 write_output(f"removed {path}\n")
         else:
             write_output("nothing to remove: the stack is not installed\n")

@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any
 from deploy import paths, process
 from deploy.errors import DeployError, ExitCode
 from deploy.host import doctor, probe
-from deploy.stack import definition, disks, install, log_line, logs, overview, redaction, settings
+from deploy.stack import (
+    definition,
+    disks,
+    install,
+    log_line,
+    logs,
+    overview,
+    redaction,
+    settings,
+    update_state,
+)
 from deploy.stack.services import (
     BACKUP_TIMER,
     DRILL_TIMER,
@@ -190,12 +200,22 @@ def _parts(lines: int, redactor: Redactor) -> Iterator[tuple[str, str, Callable[
             "a unit or drop-in without comments",
             functools.partial(_unit, path, redactor),
         )
+    for name in update_state.FILES:
+        path = update_state.find_file(name)
+        if path.exists():
+            what = "what updates have written down"
+            yield f"update/{name}", what, functools.partial(_record, path, redactor)
     for unit in logs.UNITS:
         yield (
             f"logs/{unit}.jsonl",
             f"the last {lines} lines of the log",
             functools.partial(_log, unit, lines, redactor),
         )
+
+
+def _record(path: Path, redactor: Redactor) -> str:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return f"{json.dumps(redactor.clean_json(found), indent=1)}\n"
 
 
 def _versions() -> dict[str, Any]:

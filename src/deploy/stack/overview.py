@@ -24,6 +24,7 @@ from deploy.stack import (
     ports,
     status,
     systemd,
+    update_state,
 )
 from deploy.stack.lifecycle import LINGERING
 from deploy.stack.services import (
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from deploy.stack.disks import Disk
     from deploy.stack.images import ImageStatus
     from deploy.stack.management import Figures
+    from deploy.stack.update_state import UpdateStatus
 
 _Found = TypeVar("_Found")
 
@@ -117,6 +119,7 @@ class Overview(Readiness):
         images: What the units name.
         disks: Where the data is, and the backups.
         backup: The backups; None for a stack that makes none.
+        update: Updates: kept and refused images, and how the last one ended.
         errors: The latest errors of the log.
         unknown: Name of a part -> why it could not be found out.
     """
@@ -130,6 +133,7 @@ class Overview(Readiness):
     images: tuple[ImageStatus, ...] = ()
     disks: tuple[Disk, ...] = ()
     backup: BackupStatus | None = None
+    update: UpdateStatus | None = None
     errors: logs.Errors | None = None
     unknown: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -160,12 +164,13 @@ def find() -> Overview:
         checked = now, {BACKEND: now}
     now, instances = checked
     user = pwd.getpwuid(os.getuid()).pw_name
+    units = _find_units(finder, instances)
     return Overview(
         **dataclasses.asdict(now),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         user=user,
         linger=(LINGERING / user).exists(),
-        units=_find_units(finder, instances),
+        units=units,
         instances=finder.find("instances", lambda: _find_instances(instances)) or (),
         images=(finder.find("images", images.find) or ()) if now.state != status.ABSENT else (),
         disks=(
@@ -173,6 +178,7 @@ def find() -> Overview:
             *(finder.find("disk of backups", backup_status.find_disks) or ()),
         ),
         backup=finder.find("backup", backup_status.find),
+        update=finder.find("update", lambda: update_state.find_status(_find_image(units))),
         errors=finder.find("errors", lambda: logs.find_errors(_ERRORS, search=_SEARCHED)),
         unknown=finder.unknown,
     )
@@ -184,6 +190,12 @@ def to_json_dict(found: Overview) -> dict[str, Any]:
     if found.errors is not None:
         shown["errors"]["latest"] = [line.as_dict() for line in found.errors.latest]
     return shown
+
+
+def _find_image(units: tuple[UnitStatus, ...]) -> str | None:
+    """The digest of the image that the first instance runs."""
+    found = (unit.image for unit in units if unit.unit == BACKEND and unit.image)
+    return next((f"sha256:{image}" for image in found), None)
 
 
 def _find_units(finder: _Finder, instances: Mapping[str, Readiness]) -> tuple[UnitStatus, ...]:

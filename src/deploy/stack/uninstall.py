@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from deploy import command_hints, paths, process
 from deploy.host.volumes import Volume, describe, measure
 from deploy.image import build
-from deploy.stack import backups, data_volume, install, lifecycle, systemd
+from deploy.stack import backups, data_volume, install, lifecycle, systemd, update_state
 from deploy.stack.lifecycle import SECRET, VOLUMES
 from deploy.stack.services import find_sockets
 
@@ -66,6 +66,7 @@ def remove(*, volumes: bool) -> list[Path]:
         systemd.systemctl("disable", "--quiet", *find_sockets(), check=False)
         backups.stop()
         removed = install.uninstall()
+        update_state.remove_record()
         systemd.systemctl("daemon-reload")
     if volumes:
         for name in _volume_names():
@@ -174,8 +175,9 @@ def _find_volume(name: str) -> Volume | None:
 
 
 def _image_names() -> list[str]:
-    references = [f"--filter=reference={build.reference(target)}" for target in build.ALL_TARGETS]
-    references.append("--filter=reference=localhost/todo-builder")
+    # With any tag: updates keep some.
+    names = [build.reference(target).rpartition(":")[0] for target in build.ALL_TARGETS]
+    references = [f"--filter=reference={name}" for name in (*names, "localhost/todo-builder")]
     listed = process.run(
         ["podman", "images", "--format={{.Repository}}:{{.Tag}}", *references], check=False
     )

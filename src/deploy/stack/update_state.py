@@ -124,13 +124,15 @@ class UpdateStatus:
         kept: The tags that stay, the newest last.
         previous: The tag that `rollback` goes back to; None without one.
         refused: The images that are not tried again.
-        interrupted: The update that was interrupted, or runs now: its kind and step.
+        running: The kind and step of the update that runs now; None without one.
+        interrupted: The same of one that was interrupted.
         last: How the last one ended; None before the first.
     """
 
     kept: tuple[str, ...]
     previous: str | None
     refused: tuple[Refusal, ...]
+    running: str | None
     interrupted: str | None
     last: Outcome | None
 
@@ -151,20 +153,26 @@ def is_held() -> bool:
     return folder.is_dir() and folder_lock.is_held(folder)
 
 
-def find_status() -> UpdateStatus:
+def find_status(digest: str | None) -> UpdateStatus:
     """Updates at a glance.
+
+    Args:
+        digest: Of the image that runs now.
 
     Raises:
         DeployError: A file is damaged.
     """
     record = find_record()
-    history = find_history()
+    step = f"{record.kind}, {record.step}" if record else None
     kept = find_kept()
+    others = [each.image.reference for each in kept if each.image.digest != digest]
+    history = find_history()
     return UpdateStatus(
         kept=tuple(each.image.reference for each in kept),
-        previous=kept[-2].image.reference if len(kept) > 1 else None,
+        previous=others[-1] if others else None,
         refused=tuple(find_refused()),
-        interrupted=f"{record.kind}, {record.step}" if record else None,
+        running=step if is_held() else None,
+        interrupted=None if is_held() else step,
         last=history[-1] if history else None,
     )
 

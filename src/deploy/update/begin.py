@@ -12,13 +12,14 @@ from deploy.image import builder
 from deploy.scan import gate, up_notice
 from deploy.scan.report import Severity
 from deploy.stack import install, lifecycle, update_state
+from deploy.stack.services import has_ai, has_backups
 from deploy.stack.update_state import Record, Refusal
 from deploy.update import images, preflight, run, units
 from deploy.update.faults import FaultError
 from deploy.update.machine import StackMachine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from deploy.stack.update_state import Image
     from deploy.update.images import Schemas
@@ -59,7 +60,10 @@ def update(options: Options) -> str:
     preflight.check_stack()
     preflight.check_units()
     former = images.get_former()
-    candidate = images.take(options.image) if options.image else None
+    candidate = None
+    if options.image:
+        # Its label may be that of an image that it was made of.
+        candidate = dataclasses.replace(images.take(options.image), inputs="")
     if _is_current(former, candidate, options):
         images.point_latest(former)
         return f"already up to date: the stack runs {former.reference}"
@@ -84,6 +88,8 @@ def update(options: Options) -> str:
     run.run(
         StackMachine(candidate, schemas.seconds), record, watch_s=options.watch_s, migrates=True
     )
+    for line in _find_left(options):
+        progress.say(line)
     return f"updated: the stack runs {candidate.reference}, before {former.reference}"
 
 
@@ -137,13 +143,14 @@ def recover() -> None:
     progress.say(run.recover(StackMachine(record.candidate, 0.0), record))
 
 
-def is_refused_checkout() -> str:
-    """Why the image of this checkout was refused; "" where it was not."""
-    refused = update_state.find_refused()
-    if not refused:
-        return ""
-    inputs = images.find_inputs()
-    return next((each.reason for each in refused if each.image.inputs == inputs), "")
+def refuse_checkout() -> None:
+    """Refuse to run the image of this checkout with a restart after an update refused it.
+
+    Raises:
+        DeployError: One did.
+    """
+    if update_state.find_refused():
+        preflight.check_refused(inputs=images.find_inputs())
 
 
 def _is_current(former: Image, candidate: Image | None, options: Options) -> bool:
@@ -167,6 +174,19 @@ def _build(options: Options) -> Image:
         if present and present.inputs == inputs
         else images.build(options.build)
     )
+
+
+def _find_left(options: Options) -> Iterator[str]:
+    """What this checkout has besides, which an update leaves to `up`."""
+    applied = f"{command_hints.build('up')} applies it, with a restart"
+    shipped = install.shipped(ai=has_ai(), backup=has_backups())
+    for name, text in shipped.items():
+        installed = install.installed_text(name)
+        if installed is not None and installed != text and name not in units.SOURCES:
+            yield f"{name} of this checkout is another one than the installed; {applied}."
+    database = image_build.find("db")
+    if not options.image and database and database.inputs != images.find_inputs("db"):
+        yield f"The image of the database is older than this checkout; {applied}."
 
 
 def _find_kept(running: Image, to: str | None) -> update_state.KeptImage:

@@ -110,9 +110,9 @@ def take(reference: str) -> Image:
     return found
 
 
-def find_inputs() -> str:
+def find_inputs(target: str = TARGET) -> str:
     """The digest of what an image of this checkout would be built from."""
-    return sources.digest(TARGET, _find_arguments())
+    return sources.digest(target, _find_arguments())
 
 
 def build(options: image_build.Options) -> Image:

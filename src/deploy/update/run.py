@@ -119,9 +119,11 @@ def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> 
             (`REFUSED`), or the update was rolled back (`ROLLED_BACK`). Or that failed as well
             (`NOT_ROLLED_BACK`).
     """
+    _enter(record)
     try:
+        # A build by hand may have moved it.
+        machine.point_latest(record.former)
         if migrates:
-            _enter(record)
             machine.make_restore_point(_name_point(record))
             machine.install({**record.units, **units.render_migration(record)})
             machine.migrate()

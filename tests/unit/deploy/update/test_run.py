@@ -1,0 +1,281 @@
+"""An update step by step on a machine that only notes what happens to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.errors import DeployError, ExitCode
+from deploy.stack import install, local_model, update_state
+from deploy.stack.services import BACKEND, CANDIDATE
+from deploy.stack.update_state import Image, Record
+from deploy.update import run, units
+from deploy.update.faults import FaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from deploy.stack.install import Link
+
+SECOND = "todo-backend@2.service"
+OLD = Image("localhost/todo-backend:1-old", "sha256:old", "1", "old inputs")
+NEW = Image("localhost/todo-backend:2-new", "sha256:new", "2", "new inputs")
+
+
+class FakeMachine:
+    """Two instances, and the images that they run.
+
+    Attributes:
+        events: What happened, in order.
+        fails: Event -> what is raised in place of it.
+        latest: The image that the units name.
+        images: Instance -> the image that it runs.
+        installed: The unit files.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.fails: dict[str, Exception] = {}
+        self.latest = OLD
+        self.images = {BACKEND: OLD, SECOND: OLD}
+        self.installed: set[str] = set()
+        self.has_candidate = False
+
+    def _note(self, event: str) -> None:
+        self.events.append(event)
+        if event in self.fails:
+            raise self.fails.pop(event)
+
+    def install(self, wanted: Mapping[str, str | Link]) -> None:
+        self.installed = set(wanted)
+
+    def point_latest(self, image: Image) -> None:
+        self.latest = image
+
+    def find_instances(self) -> tuple[str, ...]:
+        return tuple(self.images)
+
+    def runs(self, unit: str, image: Image) -> bool:
+        return self.images[unit] == image
+
+    def make_restore_point(self, name: str) -> None:
+        assert len(name) < 64
+        self._note("restore point")
+
+    def migrate(self) -> None:
+        assert "todo-update-migrate.container" in self.installed
+        self._note("migrate")
+
+    def start_candidate(self) -> None:
+        assert "todo-backend@candidate.container" in self.installed
+        self.has_candidate = True
+        self._note("start")
+
+    def stop_candidate(self) -> None:
+        if self.has_candidate:
+            self.events.append("stop")
+        self.has_candidate = False
+
+    def try_requests(self) -> None:
+        self._note("try")
+
+    def watch(self, unit: str, seconds: float | None = None) -> None:
+        self._note(f"watch {unit} {seconds}")
+
+    def replace(self, unit: str) -> None:
+        assert self.has_candidate
+        self.images[unit] = self.latest
+        self._note(f"replace {unit}")
+
+    def restore(self, unit: str) -> None:
+        self.images[unit] = self.latest
+        self._note(f"restore {unit}")
+
+    def finish(self) -> None:
+        self._note("finish")
+
+    def discard(self, unwanted: Sequence[Image]) -> None:
+        self.events.extend(f"discard {image.reference}" for image in unwanted)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("CONFIG_HOME", "STATE_HOME", "RUNTIME_DIR"):
+        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
+    install.install(local_model.find_units(local_model.UNCHANGED))
+
+
+@pytest.fixture
+def machine() -> FakeMachine:
+    return FakeMachine()
+
+
+@pytest.fixture
+def record() -> Record:
+    installed = install.read_installed()
+    sources = units.find_sources(installed)
+    return Record(run.UPDATE, run.MIGRATE, OLD, NEW, installed, sources, "2026-11-30T05:00:00")
+
+
+def update(machine: FakeMachine, record: Record) -> None:
+    run.run(machine, record, watch_s=20.0, migrates=True)
+
+
+def fail(machine: FakeMachine, record: Record, event: str, fault: FaultError) -> DeployError:
+    machine.fails[event] = fault
+    with pytest.raises(DeployError) as caught:
+        update(machine, record)
+    assert update_state.find_record() is None
+    assert machine.latest == OLD
+    assert set(machine.images.values()) == {OLD}
+    assert machine.installed == set(record.units)
+    assert not machine.has_candidate
+    return caught.value
+
+
+def test_the_candidate_serves_before_and_while_the_instances_are_replaced(
+    machine: FakeMachine, record: Record
+) -> None:
+    update(machine, record)
+    tried = ["start", "try"]
+    assert machine.events == [
+        *("restore point", "migrate"),
+        *(*tried, "stop", *tried, f"watch {CANDIDATE} 20.0"),
+        *(f"replace {BACKEND}", f"watch {BACKEND} None"),
+        *(f"replace {SECOND}", f"watch {SECOND} None"),
+        *("stop", "finish"),
+    ]
+    assert machine.latest == NEW
+    assert machine.installed == set(record.units)
+    assert [each.image for each in update_state.find_kept()] == [OLD, NEW]
+    assert update_state.find_history()[-1].result == run.UPDATED
+    assert update_state.find_record() is None
+
+
+@pytest.mark.parametrize("event", ["migrate", "start", "try"])
+def test_a_fault_before_the_candidate_serves_touches_no_instance(
+    machine: FakeMachine, record: Record, event: str
+) -> None:
+    error = fail(machine, record, event, FaultError("it ended", CANDIDATE, log=("oh",)))
+    assert error.code == ExitCode.REFUSED
+    assert "it ended" in error.message
+    (refusal,) = update_state.find_refused()
+    assert (refusal.image, refusal.reason, refusal.log) == (NEW, "it ended", ("oh",))
+    touched = ("replace", "restore todo-")
+    assert not [each for each in machine.events if each.startswith(touched)]
+
+
+def test_a_fault_while_the_candidate_serves_ends_it_at_once(
+    machine: FakeMachine, record: Record
+) -> None:
+    event = f"watch {CANDIDATE} 20.0"
+    error = fail(machine, record, event, FaultError("errors", CANDIDATE))
+    assert error.code == ExitCode.ROLLED_BACK
+    assert machine.events[machine.events.index(event) + 1] == "stop"
+
+
+def test_a_fault_of_an_instance_brings_the_former_image_back_while_the_candidate_serves(
+    machine: FakeMachine, record: Record
+) -> None:
+    error = fail(machine, record, f"replace {SECOND}", FaultError("it ended", SECOND))
+    assert error.code == ExitCode.ROLLED_BACK
+    assert machine.events[-4:] == [
+        *(f"restore {BACKEND}", f"restore {SECOND}"),
+        *("stop", f"discard {NEW.reference}"),
+    ]
+
+
+def test_what_is_not_the_image_s_fault_does_not_refuse_it(
+    machine: FakeMachine, record: Record
+) -> None:
+    event = f"watch {CANDIDATE} 20.0"
+    fail(machine, record, event, FaultError("not ready", CANDIDATE, of_image=False))
+    assert update_state.find_refused() == []
+
+
+def test_a_rollback_that_fails_does_not_refuse_the_image(
+    machine: FakeMachine, record: Record
+) -> None:
+    update_state.keep(update_state.KeptImage(NEW, {}))
+    rollback = dataclasses.replace(record, kind=run.ROLLBACK)
+    fail(machine, rollback, "try", FaultError("it ended", CANDIDATE))
+    assert update_state.find_refused() == []
+    # It is kept as before.
+    assert f"discard {NEW.reference}" not in machine.events
+
+
+def test_a_failure_of_the_machine_goes_back_as_well(machine: FakeMachine, record: Record) -> None:
+    machine.fails[f"watch {BACKEND} None"] = DeployError("podman failed")
+    with pytest.raises(DeployError, match="podman failed"):
+        update(machine, record)
+    assert set(machine.images.values()) == {OLD}
+    assert update_state.find_history()[-1].result == run.FAILED
+    assert update_state.find_refused() == []
+
+
+def test_a_way_back_that_fails_keeps_the_record_and_the_candidate(
+    machine: FakeMachine, record: Record
+) -> None:
+    machine.fails = {
+        f"replace {SECOND}": FaultError("it ended", SECOND),
+        f"restore {BACKEND}": DeployError("no"),
+    }
+    with pytest.raises(DeployError, match="way back") as caught:
+        update(machine, record)
+    assert caught.value.code == ExitCode.NOT_ROLLED_BACK
+    assert machine.has_candidate
+    assert update_state.find_record() is not None
+    assert update_state.find_refused() != []
+
+
+@pytest.mark.parametrize(
+    "event",
+    ["restore point", "migrate", "start", "try", f"watch {CANDIDATE} 20.0", f"replace {SECOND}"],
+)
+def test_an_update_that_was_killed_is_undone_by_the_next_command(
+    machine: FakeMachine, record: Record, event: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    machine.fails[event] = Killed()  # type: ignore[assignment]
+    with pytest.raises(Killed):
+        update(machine, record)
+    found = update_state.find_record()
+    assert found is not None
+    assert "as before" in run.recover(machine, found)
+    assert set(machine.images.values()) == {OLD}
+    assert machine.latest == OLD
+    assert machine.installed == set(record.units)
+    assert update_state.find_record() is None
+    assert update_state.find_history()[-1].result == run.INTERRUPTED
+    assert update_state.find_refused() == []
+
+
+def test_an_update_that_was_killed_at_its_end_is_finished(
+    machine: FakeMachine, record: Record
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    machine.fails["finish"] = Killed()  # type: ignore[assignment]
+    with pytest.raises(Killed):
+        update(machine, record)
+    found = update_state.find_record()
+    assert found is not None
+    assert "finished" in run.recover(machine, found)
+    assert set(machine.images.values()) == {NEW}
+    assert [each.image for each in update_state.find_kept()] == [OLD, NEW]
+
+
+def test_the_last_three_images_stay(machine: FakeMachine, record: Record) -> None:
+    images = [Image(f"localhost/todo-backend:{n}", f"sha256:{n}") for n in range(4)]
+    for image in images:
+        update_state.keep(update_state.KeptImage(image, {}))
+    assert [each.image for each in update_state.find_kept()] == images[1:]
+    update(machine, record)
+    assert machine.events[-1] == f"discard {images[2].reference}"

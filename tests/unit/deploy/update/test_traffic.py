@@ -1,0 +1,78 @@
+"""Requests to the candidate, compared with the same ones to an instance that runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.update.traffic import MIN_LIMIT_S, Answer, Call, Comparison
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAST = Answer(200, 0.004)
+
+
+def compare(*mine: Answer, theirs: Answer = FAST, serves: bool = True) -> list[str]:
+    """What is found wrong after each request."""
+    answers = iter(mine)
+    comparison = Comparison(
+        lambda _call, _limit_s: next(answers), (lambda _call, _limit_s: theirs) if serves else None
+    )
+    return [comparison.step() for _ in mine]
+
+
+def test_answers_like_those_of_the_other_are_good() -> None:
+    assert set(compare(*[Answer(200, 0.006)] * 30)) == {""}
+
+
+def test_a_server_error_is_a_fault_unless_the_other_has_it_too() -> None:
+    assert "500" in compare(Answer(500, 0.004))[0]
+    assert compare(Answer(503, 0.004), theirs=Answer(503, 0.004)) == [""]
+
+
+def test_a_token_that_is_refused_is_a_fault() -> None:
+    assert "tokens" in compare(Answer(401, 0.004))[0]
+
+
+def test_no_answer_is_a_fault_when_the_other_answers() -> None:
+    assert "refused" in compare(Answer(0, 0.0, "Connection refused"))[0]
+    assert "5.0 s" in compare(Answer(0, MIN_LIMIT_S, "timed out"))[0]
+
+
+@pytest.mark.parametrize("theirs", [Answer(200, 1.0), Answer(0, 60.0, "timed out")])
+def test_no_answer_in_time_is_no_fault_on_a_machine_that_stands_still(theirs: Answer) -> None:
+    limits: list[float] = []
+
+    def silent(_call: Call, limit_s: float) -> Answer:
+        limits.append(limit_s)
+        return Answer(0, MIN_LIMIT_S, "timed out")
+
+    before = iter([FAST, theirs])
+    running: Callable[[Call, float], Answer] = lambda _call, _limit_s: next(before)  # noqa: E731
+    assert Comparison(silent, running).step() == ""
+    assert limits == [MIN_LIMIT_S]
+
+
+def test_a_slow_machine_has_more_time() -> None:
+    limits: list[float] = []
+
+    def note(_call: Call, limit_s: float) -> Answer:
+        limits.append(limit_s)
+        return Answer(200, 2.0)
+
+    Comparison(note, lambda _call, _limit_s: Answer(200, 1.0)).step()
+    assert limits == [20.0]
+
+
+def test_ten_times_slower_is_too_slow_and_a_single_slow_answer_is_not() -> None:
+    slow = Answer(200, 0.2)
+    assert set(compare(*[FAST] * 20, slow, *[FAST] * 20)) == {""}
+    assert "0.200 s" in compare(*[slow] * 12)[-1]
+    assert set(compare(*[slow] * 30, theirs=Answer(200, 0.03))) == {""}
+
+
+def test_without_another_only_errors_count() -> None:
+    assert set(compare(*[Answer(200, 5.0)] * 20, serves=False)) == {""}
+    assert "500" in compare(Answer(500, 0.1), serves=False)[0]
