@@ -20,7 +20,7 @@ from deploy.stack import (
     startup,
 )
 from deploy.stack.local_model import UNCHANGED
-from deploy.stack.services import BACKEND, MANAGEMENT, SOCKET
+from deploy.stack.services import BACKEND, CANDIDATE, CANDIDATE_SOCKETS, MANAGEMENT, SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,7 +143,8 @@ def test_down_stops_the_sockets_first(host: FakeHost) -> None:
     set_up(2)
     lifecycle.stop()
     assert host.events[0] == f"stop {SOCKET} {MANAGEMENT} todo-management@2.socket"
-    assert host.events[1:3] == [f"stop {SECOND}", f"stop {BACKEND}"]
+    assert host.events[1] == f"stop {' '.join(CANDIDATE_SOCKETS)} {CANDIDATE}"
+    assert host.events[2:4] == [f"stop {SECOND}", f"stop {BACKEND}"]
 
 
 @pytest.mark.parametrize("both", [True, False])
