@@ -38,6 +38,9 @@ def create_app(*arguments):
 
 run.create_app = create_app
 """
+_SERVES = "os.environ.get('TODO_INSTANCE_FILE') != '/tmp/candidate'"
+"""Whether users reach it: a candidate without users has this file."""
+_REPLACES = "'candidate' not in os.environ.get('TODO_INSTANCE_FILE', '')"
 _FAIL = "raise RuntimeError('spoilt')"
 _MIGRATION = '''
 """A later revision."""
@@ -72,12 +75,13 @@ _SITE = "opt/todo/sitecustomize.py"
 _REVISION = "opt/todo/todo/db/migrations/versions/r0014_later.py"
 
 
-def _spoil_server(source: str) -> dict[str, str]:
-    return {_SITE: f"{_SERVER}{textwrap.indent(source, '    ')}\n"}
+def _spoil_server(source: str, condition: str = "True") -> dict[str, str]:
+    guarded = f"import os\nif {condition}:\n{textwrap.indent(source, '    ')}"
+    return {_SITE: f"{_SERVER}{textwrap.indent(guarded, '    ')}\n"}
 
 
-def _spoil_requests(act: str, after_s: float = 0) -> dict[str, str]:
-    return _spoil_server(_MIDDLEWARE.format(act=act, after_s=after_s))
+def _spoil_requests(act: str, after_s: float = 0, condition: str = "True") -> dict[str, str]:
+    return _spoil_server(_MIDDLEWARE.format(act=act, after_s=after_s), condition)
 
 
 def _migrate(oldest_program: str = "0013", act: str = "") -> dict[str, str]:
@@ -89,21 +93,25 @@ def _migrate(oldest_program: str = "0013", act: str = "") -> dict[str, str]:
 
 IMAGES: Mapping[str, Mapping[str, str]] = {
     "good": {},
+    "other": {},
     "exits": _spoil_server("raise SystemExit(9)"),
     "broken": {_SITE: "raise SystemExit(9)\n"},
     "never-ready": _spoil_server("import time; time.sleep(86400)"),
     "errors": _spoil_requests(_FAIL),
-    "late-errors": _spoil_requests(_FAIL, after_s=15),
+    "late-errors": _spoil_requests(_FAIL, 5, _SERVES),
     "silent": _spoil_requests("await asyncio.sleep(86400)"),
     "slow": _spoil_requests("await asyncio.sleep(1)"),
     "crashes": _spoil_server(
-        "import os, threading; t = threading.Timer(15, os._exit, [9]); t.daemon = True; t.start()"
+        "import threading; t = threading.Timer(10, os._exit, [9]); t.daemon = True; t.start()",
+        _SERVES,
     ),
     "hangs": _spoil_server(
         "import signal, time\n"
         "signal.signal(signal.SIGALRM, lambda *_: time.sleep(86400))\n"
-        "signal.setitimer(signal.ITIMER_REAL, 10)"
+        "signal.setitimer(signal.ITIMER_REAL, 10)",
+        _SERVES,
     ),
+    "fails-as-instance": _spoil_server("raise SystemExit(9)", _REPLACES),
     "expands": _migrate(),
     "contracts": _migrate(oldest_program="0014"),
     "migration-fails": _migrate(act="raise RuntimeError('spoilt')"),
@@ -111,7 +119,8 @@ IMAGES: Mapping[str, Mapping[str, str]] = {
 }
 """Name -> files that it has besides: path -> content.
 
-late-errors, crashes and hangs show it a while after the start of the process, in seconds.
+late-errors, crashes and hangs show it only when users reach them, seconds after the start of the
+process; fails-as-instance only when it is no candidate any more.
 """
 
 

@@ -59,14 +59,15 @@ def last_line(unit: str, invocation: str = "") -> str:
 
 
 def last_lines(unit: str, number: int) -> list[str]:
-    """The last lines that the container of a service printed.
+    """The last errors that the container of a service logged, otherwise its last lines.
 
     Args:
         unit: The service.
         number: So many at most.
     """
     lines = _messages([f"CONTAINER_NAME={container_of(unit)}"])
-    return [message_of(line) for line in lines[-number:]]
+    grave = [line for line in lines if _GRAVE.search(line)]
+    return [message_of(line) for line in (grave or lines)[-number:]]
 
 
 def _last_failure(unit: str, invocation: str) -> str:

@@ -71,23 +71,16 @@ def update(options: Options) -> str:
         preflight.check_backups()
     preflight.check_disk()
     candidate = candidate or _build(options)
-    if options.retries_refused:
-        update_state.accept(candidate.digest)
-    else:
-        preflight.check_refused(digest=candidate.digest)
-    if options.scans:
-        _scan(candidate, options.build.builder)
-    schemas = _read_schemas(candidate)
-    running = preflight.find_running_schemas()
-    if running is not None:
-        preflight.check_schemas(schemas, running, migrates=True)
+    try:
+        seconds = _check(candidate, options)
+    except DeployError:
+        _discard(candidate)
+        raise
     shipped = install.shipped()
     record = _make_record(
         run.UPDATE, former, candidate, {name: shipped[name] for name in units.SOURCES}
     )
-    run.run(
-        StackMachine(candidate, schemas.seconds), record, watch_s=options.watch_s, migrates=True
-    )
+    run.run(StackMachine(candidate, seconds), record, watch_s=options.watch_s, migrates=True)
     for line in _find_left(options):
         progress.say(line)
     return f"updated: the stack runs {candidate.reference}, before {former.reference}"
@@ -151,6 +144,27 @@ def refuse_checkout() -> None:
     """
     if update_state.find_refused():
         preflight.check_refused(inputs=images.find_inputs())
+
+
+def _check(candidate: Image, options: Options) -> float:
+    """Refuse a candidate that need not be started; returns what its program takes to load now."""
+    if options.retries_refused:
+        update_state.accept(candidate.digest)
+    else:
+        preflight.check_refused(digest=candidate.digest)
+    if options.scans:
+        _scan(candidate, options.build.builder)
+    schemas = _read_schemas(candidate)
+    running = preflight.find_running_schemas()
+    if running is not None:
+        preflight.check_schemas(schemas, running, migrates=True)
+    return schemas.seconds
+
+
+def _discard(candidate: Image) -> None:
+    """Remove the tag of an image that was not tried, unless it is one of those that stay."""
+    if candidate.digest not in {each.image.digest for each in update_state.find_kept()}:
+        images.remove(candidate)
 
 
 def _is_current(former: Image, candidate: Image | None, options: Options) -> bool:

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from deploy.stack.update_state import Image
 
 _POLL_S = 0.2
-_LOOK_S = 0.5
+_REQUESTS_PER_LOOK = 5
+_PAUSE_S = 0.1
 _TRIAL_S = 3.0
 _TRIAL_REQUESTS = 24
 _SETTLE_S = 2.0
@@ -187,14 +188,15 @@ class StackMachine:
                 for each, found in looks.items():
                     found.append(self._look(each))
                 others = [found for each, found in looks.items() if each not in watched]
+                # What is wrong with all of them is not the image's fault.
+                of_image = any(found[-1].ready for found in looks.values())
                 for each in watched:
                     self._require_alive(each)
-                    # What is wrong with all of them is not the image's fault.
-                    of_image = any(found[-1].ready for found in looks.values())
                     problem = find_problem(looks[each], others)
                     self._require(each, problem, of_image=of_image)
-                self._require(CANDIDATE, comparison.step())
-                time.sleep(_LOOK_S)
+                for _ in range(_REQUESTS_PER_LOOK):
+                    self._require(CANDIDATE, comparison.step())
+                    time.sleep(_PAUSE_S)
 
     def replace(self, unit: str) -> None:
         """Restart an instance, and wait until it is ready; the candidate serves meanwhile.
@@ -309,11 +311,21 @@ class StackMachine:
             raise self._fault(problem, unit, of_image=of_image)
 
     def _require_alive(self, unit: str) -> None:
+        """Raise a fault if an instance is not the one that was started.
+
+        A connection to one of its sockets may have started it again.
+        """
         now = systemd.state(unit)
-        if now.active != "active" or now.invocation != self._invocations.get(unit):
-            raise self._fault(f"it ended: {startup.explain(unit, now)}", unit)
+        started = self._invocations[unit]
+        if now.active != "active" or now.invocation != started:
+            end = journal.find_end(started)
+            how = end.render(unit) if end else startup.explain(unit, now)
+            raise self._fault(f"it ended: {how}", unit)
 
     def _fault(self, reason: str, unit: str, *, of_image: bool = True) -> FaultError:
+        if unit == CANDIDATE:
+            # Users may meet it, and to read its log takes a while.
+            systemd.systemctl("stop", "--no-block", CANDIDATE)
         log = journal.last_lines(unit, _LOG_LINES)
         return FaultError(reason, unit, of_image=of_image, log=tuple(log))
 

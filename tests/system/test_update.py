@@ -1,0 +1,218 @@
+"""Updates of the real stack: good and bad images under load, a crash of build.py, and rollbacks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from deploy.errors import ExitCode
+from tests.system import update_images
+from tests.system.stack_in_lab import load_argv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deploy.process import Completed
+    from tests.system.stack_in_lab import Stack
+
+STATE = ".local/state/todo-backend/update"
+UPDATE = ("update", "--no-lab", "--no-scan", "--watch=3")
+# Killed, with all that it started, when the record names the step.
+KILLED = f"""
+setsid python3 /srv/todo-backend/build.py {" ".join(UPDATE)} --image "$1" &
+until grep -q "\\"step\\": \\"$0\\"" {STATE}/record.json 2>/dev/null; do sleep 0.1; done
+kill -KILL -- -$!
+wait $! || :
+"""
+LEFT = """
+find .config \\( -name '*candidate*' -o -name 'todo-update*' \\)
+systemctl --user list-units --all --plain --no-legend '*candidate*' 'todo-update*'
+podman ps --all --format '{{.Names}}' | grep -E 'candidate|update' || :
+"""
+
+
+@pytest.fixture(scope="module")
+def updated(installed: Stack) -> Iterator[Stack]:
+    """The stack; on the image of the checkout again afterwards, without what updates keep."""
+    yield installed
+    installed.up("--instances=1")
+    installed.lab.run(["rm", "-rf", STATE])
+    tags = installed.podman(
+        *("images", "--format={{.Repository}}:{{.Tag}}"),
+        *("--filter=reference=localhost/update-test", "--filter=reference=localhost/todo-backend"),
+    ).stdout.split()
+    kept = [tag for tag in tags if tag != "localhost/todo-backend:latest"]
+    installed.podman("image", "rm", "--force", "--ignore", *kept, check=False)
+
+
+@contextlib.contextmanager
+def load(stack: Stack, seconds: float) -> Iterator[dict[str, int]]:
+    """Requests on fresh connections until the block ends; behind it, what became of them."""
+    argv = [*load_argv("fresh", stack.token("alice"), seconds), "--rate=50"]
+    with subprocess.Popen(stack.lab.netns_argv(argv), stdout=subprocess.PIPE, text=True) as process:
+        found: dict[str, int] = {}
+        try:
+            yield found
+            output, _ = process.communicate(timeout=900)
+        finally:
+            process.kill()
+    found.update(json.loads(output)["outcomes"])
+
+
+def update(stack: Stack, image: str, *words: str) -> Completed:
+    return stack.build(*UPDATE, f"--image={image}", *words, check=False)
+
+
+def status(stack: Stack) -> dict[str, Any]:
+    shown = stack.build("status", "--json", "--no-lab", check=False).stdout
+    found: dict[str, Any] = json.loads(shown)
+    return found
+
+
+def find_image(stack: Stack, container: str = "todo-backend") -> str:
+    return str(stack.inspect(container)["Image"])
+
+
+def find_id(stack: Stack, name: str) -> str:
+    return stack.podman("image", "inspect", "--format={{.Id}}", name).stdout.strip()
+
+
+def require_unchanged(stack: Stack, image: str) -> None:
+    """The stack runs an image and nothing is left of an attempt to run another one."""
+    now = status(stack)
+    assert now["ready"] is True
+    assert (now["update"]["running"], now["update"]["interrupted"]) == (None, None)
+    assert not [unit["unit"] for unit in now["units"] if unit["differs"]]
+    assert find_image(stack) == image
+    assert find_id(stack, "localhost/todo-backend:latest") == image
+    assert stack.lab.run(["bash", "-c", LEFT]).stdout.split() == []
+
+
+def test_an_update_to_the_same_image_does_nothing(updated: Stack) -> None:
+    before = updated.show("todo-backend", "InvocationID")
+    done = updated.build(*UPDATE)
+    assert done.stdout.startswith("already up to date: the stack runs localhost/todo-backend:")
+    assert updated.show("todo-backend", "InvocationID") == before
+
+
+def test_a_good_image_replaces_a_single_instance_without_a_lost_request(updated: Stack) -> None:
+    image = update_images.make(updated, "good")
+    before = find_image(updated)
+    with load(updated, 60) as found:
+        done = update(updated, image)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("updated: ")
+    assert set(found) == {"200"}, found
+    require_unchanged(updated, find_id(updated, image))
+    kept = status(updated)["update"]["kept"]
+    assert [tag.rpartition("-")[2] for tag in kept] == [before[:12], find_image(updated)[:12]]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("exits", "it ended: SystemExit: 9"),
+        ("errors", "is answered with 500"),
+        ("silent", "is not answered within"),
+        ("never-ready", "not ready after"),
+        ("migration-fails", "spoilt"),
+    ],
+)
+def test_a_bad_image_is_refused_before_a_user_meets_it_and_the_second_time_at_once(
+    updated: Stack, name: str, reason: str
+) -> None:
+    before = find_image(updated)
+    invocation = updated.show("todo-backend", "InvocationID")
+    image = update_images.make(updated, name)
+    with load(updated, 20) as found:
+        done = update(updated, image)
+    assert done.returncode == ExitCode.REFUSED, done.stderr
+    assert reason in done.stderr
+    assert set(found) == {"200"}, found
+    require_unchanged(updated, before)
+    assert updated.show("todo-backend", "InvocationID") == invocation
+    again = update(updated, image)
+    assert again.returncode == ExitCode.REFUSED
+    assert "was refused on" in again.stderr
+    assert "Migrating" not in again.stderr
+    assert reason in updated.build("status", "--no-lab").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("contracts", "ends programs before 0014"), ("too-old", "needs a program for 0013 or later")],
+)
+def test_an_image_that_does_not_fit_the_schema_is_refused(
+    updated: Stack, name: str, reason: str
+) -> None:
+    before = find_image(updated)
+    done = update(updated, update_images.make(updated, name))
+    assert done.returncode == ExitCode.REFUSED, done.stderr
+    assert reason in done.stderr
+    require_unchanged(updated, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("late-errors", "answered with 500"), ("hangs", ""), ("crashes", "code 9")]
+)
+def test_an_image_that_fails_while_it_serves_is_rolled_back(
+    updated: Stack, name: str, reason: str
+) -> None:
+    before = find_image(updated)
+    invocation = updated.show("todo-backend", "InvocationID")
+    # Later than the trial on a busy machine.
+    done = update(updated, update_images.make(updated, name), "--watch=60")
+    assert done.returncode == ExitCode.ROLLED_BACK, done.stderr
+    assert reason in done.stderr
+    require_unchanged(updated, before)
+    assert updated.show("todo-backend", "InvocationID") == invocation
+
+
+def test_an_image_that_fails_as_an_instance_is_rolled_back_while_the_candidate_serves(
+    updated: Stack,
+) -> None:
+    before = find_image(updated)
+    image = update_images.make(updated, "fails-as-instance")
+    with load(updated, 60) as found:
+        done = update(updated, image)
+    assert done.returncode == ExitCode.ROLLED_BACK, done.stderr
+    assert "Restarting todo-backend.service: failed" in done.stderr
+    assert set(found) == {"200"}, found
+    require_unchanged(updated, before)
+
+
+@pytest.mark.parametrize("step", ["migrate", "watch", "switch"])
+def test_an_update_that_was_killed_is_undone_by_the_next_one(updated: Stack, step: str) -> None:
+    before = find_image(updated)
+    image = update_images.make(updated, "other")
+    updated.lab.run(["bash", "-c", KILLED, step, image])
+    now = status(updated)
+    assert now["update"]["interrupted"] == f"update, {step}"
+    assert "python3 build.py update resumes" in updated.build("status", "--no-lab").stdout
+    done = updated.build("restart", "--no-lab")
+    assert f"interrupted at: {step}" in done.stderr
+    require_unchanged(updated, before)
+
+
+def test_two_instances_follow_a_migration_and_come_back_without_a_lost_request(
+    updated: Stack,
+) -> None:
+    updated.up("--instances=2")
+    before = find_image(updated)
+    image = update_images.make(updated, "expands", before)
+    with load(updated, 90) as found:
+        done = update(updated, image)
+        assert done.returncode == 0, done.stderr
+        assert find_image(updated, "todo-backend-2") == find_id(updated, image)
+        require_unchanged(updated, find_id(updated, image))
+        back = updated.build("rollback", "--no-lab", "--watch=3", "--refuse")
+    assert back.stdout.startswith("rolled back: ")
+    assert set(found) == {"200"}, found
+    assert find_image(updated, "todo-backend-2") == before
+    require_unchanged(updated, before)
+    again = update(updated, image)
+    assert "left by a rollback" in again.stderr
