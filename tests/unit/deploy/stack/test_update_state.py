@@ -1,0 +1,88 @@
+"""What updates write down, and what becomes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.errors import DeployError, ExitCode
+from deploy.stack import update_state
+from deploy.stack.install import Link
+from deploy.stack.update_state import Image, KeptImage, Outcome, Record, Refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OLD = Image("localhost/todo-backend:1-old", "sha256:old", "1", "old inputs")
+NEW = Image("localhost/todo-backend:2-new", "sha256:new", "2", "new inputs")
+RECORD = Record(
+    "update", "watch", OLD, NEW, {"a.container": "text\n", "b.container": Link("a")}, {}, "now"
+)
+OUTCOME = Outcome("update", "refused", OLD.reference, NEW.reference, "it ended", "then", "now")
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+def test_without_an_update_there_is_nothing() -> None:
+    found = update_state.find_status(OLD.digest)
+    assert found == update_state.UpdateStatus((), None, (), None, None, None)
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    update_state.write_record(RECORD)
+    assert update_state.find_record() == RECORD
+    update_state.remove_record()
+    assert update_state.find_record() is None
+
+
+def test_a_record_without_a_process_is_an_interrupted_update() -> None:
+    update_state.write_record(RECORD)
+    assert update_state.find_status(None).interrupted == "update, watch"
+    with update_state.hold():
+        found = update_state.find_status(None)
+    assert (found.running, found.interrupted) == ("update, watch", None)
+
+
+def test_the_previous_image_is_the_last_one_that_does_not_run() -> None:
+    for image in (OLD, NEW):
+        update_state.keep(KeptImage(image, {}))
+    assert update_state.find_status(NEW.digest).previous == OLD.reference
+    assert update_state.find_status(OLD.digest).previous == NEW.reference
+    # Of a checkout that `up` has built.
+    assert update_state.find_status("sha256:other").previous == NEW.reference
+
+
+def test_an_image_that_is_kept_again_is_the_newest() -> None:
+    for image in (OLD, NEW, OLD):
+        assert update_state.keep(KeptImage(image, {"a": "b"})) == []
+    assert [each.image for each in update_state.find_kept()] == [NEW, OLD]
+
+
+def test_a_refused_image_is_listed_once_until_it_is_accepted() -> None:
+    update_state.refuse(Refusal(NEW, "it ended", ("a", "b"), "then"))
+    again = Refusal(NEW, "it hung", (), "now")
+    update_state.refuse(again)
+    assert update_state.find_refused() == [again]
+    update_state.accept(NEW.digest)
+    assert update_state.find_refused() == []
+
+
+def test_only_the_last_outcomes_are_kept() -> None:
+    for _ in range(25):
+        update_state.add_outcome(OUTCOME)
+    assert update_state.find_history() == [OUTCOME] * 20
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"step": 1}'])
+def test_a_damaged_file_is_named_with_a_way_out(content: str) -> None:
+    path = update_state.find_file("record.json")
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(DeployError, match="damaged") as caught:
+        update_state.find_record()
+    assert caught.value.code == ExitCode.DATA
+    assert "mv " in caught.value.hint

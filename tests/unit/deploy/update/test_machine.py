@@ -1,0 +1,151 @@
+"""When the start of an instance counts as failed, on a clock that does not wait."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy import process
+from deploy.stack import journal, startup, systemd
+from deploy.stack.exits import ExitStatus
+from deploy.stack.services import BACKEND, CANDIDATE
+from deploy.stack.systemd import UnitState
+from deploy.stack.update_state import Image
+from deploy.update import images
+from deploy.update.faults import FaultError
+from deploy.update.machine import StackMachine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+OLD = UnitState("active", "running", invocation="old")
+STARTING = UnitState("activating", "start", invocation="new")
+UP = UnitState("active", "running", invocation="new")
+FAILED = UnitState("failed", "failed", "exit-code", status=9, invocation="new")
+IMAGE = Image("localhost/todo-backend:2-new", "sha256:new")
+
+
+class FakeStack:
+    """An instance that starts.
+
+    Attributes:
+        states: What systemd shows, look by look; the last one stays.
+        reasons: Why it does not accept yet, look by look; the last one stays.
+        start_s: How long a container takes to load its program now.
+        ran: The commands of systemctl.
+    """
+
+    def __init__(self) -> None:
+        self.states: Iterable[UnitState] = ()
+        self.reasons = [""]
+        self.start_s = 2.0
+        self.now = 0.0
+        self.ran: list[str] = []
+
+    def state(self, _unit: str) -> UnitState:
+        return next(self._looks)
+
+    def set_states(self, *states: UnitState) -> None:
+        self._looks = itertools.chain(states, itertools.repeat(states[-1]))
+
+    def systemctl(self, *words: str, check: bool = True) -> process.Completed:
+        self.ran.append(" ".join(words))
+        return process.Completed(words, int(not check), "", "")
+
+    def find_reason(self, _unit: str) -> str:
+        return self.reasons.pop(0) if len(self.reasons) > 1 else self.reasons[0]
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def measure(self, _image: Image) -> float:
+        return self.start_s
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> FakeStack:
+    stack = FakeStack()
+    monkeypatch.setattr(systemd, "state", stack.state)
+    monkeypatch.setattr(systemd, "systemctl", stack.systemctl)
+    monkeypatch.setattr(StackMachine, "_find_reason", lambda _self, unit: stack.find_reason(unit))
+    monkeypatch.setattr(images, "measure_start", stack.measure)
+    monkeypatch.setattr(startup, "explain", lambda _unit, now: f"exit code {now.status}")
+    monkeypatch.setattr(journal, "last_lines", lambda _unit, _number: ["a last line"])
+    monkeypatch.setattr("deploy.update.machine.time.monotonic", lambda: stack.now)
+    monkeypatch.setattr("deploy.update.machine.time.sleep", stack.sleep)
+    return stack
+
+
+def fail(stack: FakeStack, unit: str = BACKEND) -> FaultError:
+    with pytest.raises(FaultError) as caught:
+        StackMachine(IMAGE, 2.0).replace(unit)
+    assert stack.ran[0] == f"restart --no-block {unit}"
+    assert caught.value.unit == unit
+    return caught.value
+
+
+def test_an_instance_has_started_when_it_accepts(stack: FakeStack) -> None:
+    stack.set_states(OLD, OLD, STARTING, UP)
+    stack.reasons = ["/readyz answers 503", "it does not accept connections", ""]
+    StackMachine(IMAGE, 2.0).replace(BACKEND)
+    assert stack.reasons == [""]
+
+
+def test_the_first_end_is_a_fault(stack: FakeStack) -> None:
+    stack.set_states(OLD, STARTING, FAILED)
+    fault = fail(stack)
+    assert fault.reason == "it ended: exit code 9"
+    assert fault.log == ("a last line",)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [dataclasses.replace(STARTING, restarts=1), dataclasses.replace(STARTING, sub="auto-restart")],
+)
+def test_systemd_does_not_get_to_try_again(stack: FakeStack, again: UnitState) -> None:
+    stack.set_states(OLD, STARTING, again)
+    assert "it ended" in fail(stack).reason
+
+
+def test_one_that_never_gets_ready_is_given_up_within_20_seconds(stack: FakeStack) -> None:
+    stack.set_states(OLD, STARTING)
+    assert fail(stack).reason == "not ready after 15 s: it does not report that it is ready"
+    assert stack.now < 20
+
+
+def test_a_slow_machine_has_more_time(stack: FakeStack) -> None:
+    stack.start_s = 20.0
+    stack.set_states(OLD, *[STARTING] * 400, UP)
+    StackMachine(IMAGE, 2.0).replace(BACKEND)
+    assert stack.now > 15
+    stack.set_states(OLD, STARTING)
+    assert "not ready after 100 s" in fail(stack).reason
+
+
+def test_the_former_instance_may_take_its_time_to_end(stack: FakeStack) -> None:
+    ending = UnitState("deactivating", "stop-sigterm", has_job=True, invocation="old")
+    stack.set_states(OLD, *[ending] * 400, STARTING, UP)
+    StackMachine(IMAGE, 2.0).replace(BACKEND)
+
+
+def test_a_candidate_with_a_fault_ends_before_its_log_is_read(stack: FakeStack) -> None:
+    stack.set_states(OLD, STARTING, FAILED)
+    fail(stack, CANDIDATE)
+    assert stack.ran[1] == f"stop --no-block {CANDIDATE}"
+
+
+def test_an_instance_that_was_started_again_has_ended(
+    stack: FakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = StackMachine(IMAGE, 2.0)
+    stack.set_states(OLD, UP)
+    tried.replace(BACKEND)
+    tried._require_alive(BACKEND)  # noqa: SLF001
+    # A connection to its socket starts it.
+    stack.set_states(dataclasses.replace(UP, invocation="third"))
+    monkeypatch.setattr(journal, "find_end", lambda _: ExitStatus("exit-code", status=9))
+    with pytest.raises(FaultError, match="it ended: exit code 9"):
+        tried._require_alive(BACKEND)  # noqa: SLF001
