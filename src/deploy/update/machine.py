@@ -22,6 +22,7 @@ from deploy.stack import (
     management,
     ports,
     startup,
+    status,
     systemd,
 )
 from deploy.stack.services import (
@@ -29,6 +30,7 @@ from deploy.stack.services import (
     CANDIDATE_SOCKETS,
     container_of,
     find_instances,
+    find_sockets,
     has_backups,
     number_of,
 )
@@ -100,6 +102,15 @@ class StackMachine:
     def runs(self, unit: str, image: Image) -> bool:
         """Whether an instance runs, and this image."""
         return systemd.is_active(unit) and images.find_running(unit) == image.digest
+
+    def serves(self) -> bool:
+        """Whether an instance is ready."""
+        return any(status.check(unit).ready for unit in find_instances())
+
+    def open_sockets(self) -> None:
+        """Open the sockets of the stack, if they are not: a service at its limit closes them."""
+        systemd.systemctl("reset-failed", *find_sockets(), *find_instances(), check=False)
+        systemd.systemctl("start", *find_sockets())
 
     # Steps of an update
 
@@ -300,10 +311,9 @@ class StackMachine:
         token = _find_token()
         private = addresses.parse(self._expand(CANDIDATE_SOCKETS[0]))
         public = ports.loaded()[0]
-        serves = any(not self._find_reason(unit) for unit in find_instances())
         return Comparison(
             lambda call, limit_s: send(private, call, token, limit_s),
-            (lambda call, limit_s: send(public, call, token, limit_s)) if serves else None,
+            (lambda call, limit_s: send(public, call, token, limit_s)) if self.serves() else None,
         )
 
     def _require(self, unit: str, problem: str, *, of_image: bool = True) -> None:

@@ -46,6 +46,12 @@ class Machine(Protocol):
     def runs(self, unit: str, image: Image) -> bool:
         """Whether an instance runs, and this image."""
 
+    def serves(self) -> bool:
+        """Whether an instance is ready."""
+
+    def open_sockets(self) -> None:
+        """Open the sockets of the stack, if they are not: a service at its limit closes them."""
+
     def make_restore_point(self, name: str) -> None:
         """Name the state before the update in the WAL.
 
@@ -120,6 +126,8 @@ def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> 
             (`NOT_ROLLED_BACK`).
     """
     _enter(record)
+    # Before a rollback it may not, and then nobody has to wait until the candidate was watched.
+    serves = machine.serves()
     try:
         # A build by hand may have moved it.
         machine.point_latest(record.former)
@@ -127,17 +135,19 @@ def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> 
             machine.make_restore_point(_name_point(record))
             machine.install({**record.units, **units.render_migration(record)})
             machine.migrate()
-        for step in (TRY, WATCH):
+        for step in (TRY, WATCH) if serves else (TRY,):
             record = _enter(dataclasses.replace(record, step=step))
             candidate = units.render_candidate(record, shared=step == WATCH)
             machine.stop_candidate()
             machine.install({**record.units, **candidate})
             machine.start_candidate()
             machine.try_requests()
-        machine.watch(CANDIDATE, watch_s)
+        if serves:
+            machine.watch(CANDIDATE, watch_s)
         record = _enter(dataclasses.replace(record, step=SWITCH))
         machine.point_latest(record.candidate)
         machine.install({**units.render_sources(record), **candidate})
+        machine.open_sockets()
         for unit in machine.find_instances():
             machine.replace(unit)
             machine.watch(unit)

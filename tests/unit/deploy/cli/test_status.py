@@ -21,6 +21,7 @@ from deploy.stack.logs import Errors
 from deploy.stack.management import Figures, LoopLag, Pool
 from deploy.stack.overview import Instance, Overview, UnitStatus
 from deploy.stack.services import BACKEND, SOCKET
+from deploy.stack.update_state import Image, Outcome, Refusal, UpdateStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,25 @@ FIGURES = Figures(
     loop_lag=LoopLag(samples=100, p99_s=0.005, mean_s=0.0002),
 )
 ERROR = Line(datetime(2026, 11, 30, 3, 0, tzinfo=UTC), "db", "ERROR", "bad\nthing", {})
+AN_HOUR_AGO = "2026-11-30T02:30:00+00:00"
+UPDATE = UpdateStatus(
+    kept=("localhost/todo-backend:1-old",),
+    previous="localhost/todo-backend:1-old",
+    refused=(
+        Refusal(
+            Image("localhost/todo-backend:2-new", "sha256:new"),
+            "it ended",
+            ("the reason in full",),
+            AN_HOUR_AGO,
+        ),
+    ),
+    running=None,
+    interrupted=None,
+    last=Outcome(
+        *("update", "rolled back", "localhost/todo-backend:1-old", "localhost/todo-backend:2-new"),
+        *("it ended", AN_HOUR_AGO, AN_HOUR_AGO),
+    ),
+)
 NOW = Overview(
     "http://127.0.0.1:8000",
     ready=True,
@@ -121,6 +141,24 @@ health and metrics at http://127.0.0.1:9000
         (
             {"images": (ImageStatus("localhost/todo-db:latest", ()),)},
             "image       localhost/todo-db:latest is not in this user's storage",
+        ),
+        (
+            {"update": UPDATE},
+            "update      update to localhost/todo-backend:2-new rolled back 1 h ago: it ended",
+        ),
+        (
+            {"update": UPDATE},
+            "previous    localhost/todo-backend:1-old; python3 build.py rollback goes back to it",
+        ),
+        ({"update": UPDATE}, "refused     localhost/todo-backend:2-new, 1 h ago: it ended"),
+        ({"update": UPDATE}, "  the reason in full"),
+        (
+            {"update": dataclasses.replace(UPDATE, running="update, watch")},
+            "update      under way: update, watch",
+        ),
+        (
+            {"update": dataclasses.replace(UPDATE, interrupted="update, watch")},
+            "an update was interrupted (update, watch); python3 build.py update resumes",
         ),
         ({"unknown": {"disks": "podman is missing"}}, "disks       unknown: podman is missing"),
         (

@@ -43,6 +43,7 @@ class FakeMachine:
         self.images = {BACKEND: OLD, SECOND: OLD}
         self.installed: set[str] = set()
         self.has_candidate = False
+        self.is_serving = True
 
     def _note(self, event: str) -> None:
         self.events.append(event)
@@ -60,6 +61,12 @@ class FakeMachine:
 
     def runs(self, unit: str, image: Image) -> bool:
         return self.images[unit] == image
+
+    def serves(self) -> bool:
+        return self.is_serving
+
+    def open_sockets(self) -> None:
+        self.events.append("open")
 
     def make_restore_point(self, name: str) -> None:
         assert len(name) < 64
@@ -145,7 +152,7 @@ def test_the_candidate_serves_before_and_while_the_instances_are_replaced(
     assert machine.events == [
         *("restore point", "migrate"),
         *(*tried, "stop", *tried, f"watch {CANDIDATE} 20.0"),
-        *(f"replace {BACKEND}", f"watch {BACKEND} None"),
+        *("open", f"replace {BACKEND}", f"watch {BACKEND} None"),
         *(f"replace {SECOND}", f"watch {SECOND} None"),
         *("stop", "finish"),
     ]
@@ -154,6 +161,15 @@ def test_the_candidate_serves_before_and_while_the_instances_are_replaced(
     assert [each.image for each in update_state.find_kept()] == [OLD, NEW]
     assert update_state.find_history()[-1].result == run.UPDATED
     assert update_state.find_record() is None
+
+
+def test_where_nothing_serves_the_instances_are_replaced_after_the_trial(
+    machine: FakeMachine, record: Record
+) -> None:
+    machine.is_serving = False
+    run.run(machine, dataclasses.replace(record, kind=run.ROLLBACK), watch_s=20.0, migrates=False)
+    assert machine.events[:4] == ["start", "try", "open", f"replace {BACKEND}"]
+    assert set(machine.images.values()) == {NEW}
 
 
 @pytest.mark.parametrize("event", ["migrate", "start", "try"])
