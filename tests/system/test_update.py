@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from tests.system.stack_in_lab import Stack
 
 STATE = ".local/state/todo-backend/update"
-UPDATE = ("update", "--no-lab", "--no-scan", "--watch=3")
+BACKUPS = ".local/share/todo-backend/backup"
+UPDATE = ("update", "--no-lab", "--no-scan")
 # Killed, with all that it started, when the record names the step.
 KILLED = f"""
-setsid python3 /srv/todo-backend/build.py {" ".join(UPDATE)} --image "$1" &
+setsid python3 /srv/todo-backend/build.py {" ".join(UPDATE)} --watch=3 --image "$1" &
 until grep -q "\\"step\\": \\"$0\\"" {STATE}/record.json 2>/dev/null; do sleep 0.1; done
 kill -KILL -- -$!
 wait $! || :
@@ -39,7 +40,8 @@ podman ps --all --format '{{.Names}}' | grep -E 'candidate|update' || :
 def updated(installed: Stack) -> Iterator[Stack]:
     """The stack; on the image of the checkout again afterwards, without what updates keep."""
     yield installed
-    installed.up("--instances=1")
+    installed.up("--instances=1", "--no-backup")
+    installed.podman("unshare", "rm", "-rf", BACKUPS)
     installed.lab.run(["rm", "-rf", STATE])
     tags = installed.podman(
         *("images", "--format={{.Repository}}:{{.Tag}}"),
@@ -63,8 +65,8 @@ def load(stack: Stack, seconds: float) -> Iterator[dict[str, int]]:
     found.update(json.loads(output)["outcomes"])
 
 
-def update(stack: Stack, image: str, *words: str) -> Completed:
-    return stack.build(*UPDATE, f"--image={image}", *words, check=False)
+def update(stack: Stack, image: str, *words: str, watch_s: int = 3) -> Completed:
+    return stack.build(*UPDATE, f"--image={image}", f"--watch={watch_s}", *words, check=False)
 
 
 def status(stack: Stack) -> dict[str, Any]:
@@ -164,8 +166,7 @@ def test_an_image_that_fails_while_it_serves_is_rolled_back(
 ) -> None:
     before = find_image(updated)
     invocation = updated.show("todo-backend", "InvocationID")
-    # Later than the trial on a busy machine.
-    done = update(updated, update_images.make(updated, name), "--watch=60")
+    done = update(updated, update_images.make(updated, name), watch_s=60)
     assert done.returncode == ExitCode.ROLLED_BACK, done.stderr
     assert reason in done.stderr
     require_unchanged(updated, before)
@@ -198,14 +199,17 @@ def test_an_update_that_was_killed_is_undone_by_the_next_one(updated: Stack, ste
     require_unchanged(updated, before)
 
 
-def test_two_instances_follow_a_migration_and_come_back_without_a_lost_request(
+def test_two_instances_with_backups_follow_a_migration_and_come_back_without_a_lost_request(
     updated: Stack,
 ) -> None:
-    updated.up("--instances=2")
+    updated.up("--instances=2", "--backup")
     before = find_image(updated)
     image = update_images.make(updated, "expands", before)
+    done = update(updated, image)
+    assert done.returncode == ExitCode.REFUSED
+    assert "there is no backup of the last 2 days" in done.stderr
     with load(updated, 90) as found:
-        done = update(updated, image)
+        done = update(updated, image, "--without-backup-check")
         assert done.returncode == 0, done.stderr
         assert find_image(updated, "todo-backend-2") == find_id(updated, image)
         require_unchanged(updated, find_id(updated, image))
@@ -214,5 +218,6 @@ def test_two_instances_follow_a_migration_and_come_back_without_a_lost_request(
     assert set(found) == {"200"}, found
     assert find_image(updated, "todo-backend-2") == before
     require_unchanged(updated, before)
-    again = update(updated, image)
+    assert 'restore point "update-' in updated.build("logs", "db", "--no-lab").stdout
+    again = update(updated, image, "--without-backup-check")
     assert "left by a rollback" in again.stderr

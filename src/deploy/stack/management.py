@@ -99,8 +99,13 @@ class Figures:
     loop_lag: LoopLag | None
 
 
-def get(address: Address, path: str) -> tuple[int, bytes]:
+def get(address: Address, path: str, timeout_s: float = _TIMEOUT_S) -> tuple[int, bytes]:
     """Request a path; returns the status code and the body.
+
+    Args:
+        address: Where.
+        path: The path.
+        timeout_s: How long the answer may take.
 
     Raises:
         DeployError: There is no answer.
@@ -108,7 +113,7 @@ def get(address: Address, path: str) -> tuple[int, bytes]:
     if not (address.port or address.path):
         message = f"{address.text} cannot be used: it is neither a TCP address nor a path"
         raise DeployError(message, code=ExitCode.UNAVAILABLE)
-    connection = address.open_http(_TIMEOUT_S)
+    connection = address.open_http(timeout_s)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
@@ -120,13 +125,17 @@ def get(address: Address, path: str) -> tuple[int, bytes]:
         connection.close()
 
 
-def fetch_figures(address: Address) -> Figures:
+def fetch_figures(address: Address, timeout_s: float = _TIMEOUT_S) -> Figures:
     """The metrics of the process that listens on a management address.
+
+    Args:
+        address: The address.
+        timeout_s: How long the answer may take.
 
     Raises:
         DeployError: It does not answer, or not with metrics.
     """
-    status, body = get(address, "/metrics")
+    status, body = get(address, "/metrics", timeout_s)
     if status != http.client.OK:
         message = f"{address.url}/metrics answers {status}"
         raise DeployError(message, code=ExitCode.UNAVAILABLE)

@@ -36,7 +36,7 @@ from deploy.stack.services import (
 )
 from deploy.update import images, units
 from deploy.update.faults import FaultError
-from deploy.update.traffic import Comparison, send
+from deploy.update.traffic import MIN_LIMIT_S, Comparison, send
 from deploy.update.watch import Look, find_problem
 
 if TYPE_CHECKING:
@@ -236,11 +236,14 @@ class StackMachine:
 
     def finish(self) -> None:
         """What belongs to an image that is in use now: its records, and those of backups."""
-        found = image_build.find(images.TARGET, images.LATEST)
-        if found is not None:
-            image_build.write_record(found)
-        if has_backups():
-            backups.save_settings()
+        try:
+            found = image_build.find(images.TARGET, images.LATEST)
+            if found is not None:
+                image_build.write_record(found)
+            if has_backups():
+                backups.save_settings()
+        except DeployError as error:
+            progress.say(f"Warning: the records of the image were not written: {error}")
 
     # Inside
 
@@ -256,7 +259,7 @@ class StackMachine:
             is_new = now.invocation != before
             if is_new and began is None:
                 began = time.monotonic()
-            if is_new and not now.has_job and now.active in {"failed", "inactive"}:
+            if not now.has_job and now.active in {"failed", "inactive"}:
                 raise self._fault(f"it ended: {startup.explain(unit, now)}", unit)
             if is_new and (now.restarts or now.sub.startswith("auto-restart")):
                 raise self._fault(f"it ended: {startup.explain(unit, now)}", unit)
@@ -271,16 +274,18 @@ class StackMachine:
                 limit_s = max(limit_s, _START_FACTOR * images.measure_start(self._candidate))
                 if time.monotonic() - began > limit_s:
                     what = reason or "it does not report that it is ready"
-                    raise self._fault(f"not ready after {limit_s:.0f} s: {what}", unit)
+                    message = f"not ready after {limit_s:.0f} s: {what}"
+                    # Without a database, none is.
+                    raise self._fault(message, unit, of_image=self.serves())
             time.sleep(_POLL_S)
 
     def _find_reason(self, unit: str) -> str:
         """Why an instance does not accept yet; "" when it does."""
         address = self._management(unit)
         try:
-            status, _ = management.get(address, "/readyz")
-            if status != http.client.OK:
-                return f"/readyz answers {status}"
+            answer, _ = management.get(address, "/readyz")
+            if answer != http.client.OK:
+                return f"/readyz answers {answer}"
             accepts = _ACCEPTING in management.get(address, "/metrics")[1]
         except DeployError as error:
             return error.message
@@ -301,8 +306,8 @@ class StackMachine:
     def _look(self, unit: str) -> Look:
         address = self._management(unit)
         try:
-            ready = management.get(address, "/readyz")[0] == http.client.OK
-            return Look(ready, management.fetch_figures(address))
+            ready = management.get(address, "/readyz", MIN_LIMIT_S)[0] == http.client.OK
+            return Look(ready, management.fetch_figures(address, MIN_LIMIT_S))
         except DeployError:
             return Look(ready=False, figures=None)
 
