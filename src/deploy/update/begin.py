@@ -72,7 +72,7 @@ def update(options: Options) -> str:
     preflight.check_disk()
     candidate = candidate or _build(options)
     try:
-        seconds = _check(candidate, options)
+        seconds = _check(candidate, former, options)
     except DeployError:
         _discard(candidate)
         raise
@@ -111,9 +111,7 @@ def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
         )
     images.tag(kept.image)
     schemas = _read_schemas(kept.image)
-    running = preflight.find_running_schemas()
-    if running is not None:
-        preflight.check_schemas(schemas, running, migrates=False)
+    _check_schemas(schemas, former, migrates=False)
     record = _make_record(run.ROLLBACK, former, kept.image, kept.units)
     run.run(StackMachine(kept.image, schemas.seconds), record, watch_s=watch_s, migrates=False)
     if refuses:
@@ -146,7 +144,7 @@ def refuse_checkout() -> None:
         preflight.check_refused(inputs=images.find_inputs())
 
 
-def _check(candidate: Image, options: Options) -> float:
+def _check(candidate: Image, former: Image, options: Options) -> float:
     """Refuse a candidate that need not be started; returns what its program takes to load now."""
     if options.retries_refused:
         update_state.accept(candidate.digest)
@@ -155,10 +153,21 @@ def _check(candidate: Image, options: Options) -> float:
     if options.scans:
         _scan(candidate, options.build.builder)
     schemas = _read_schemas(candidate)
-    running = preflight.find_running_schemas()
-    if running is not None:
-        preflight.check_schemas(schemas, running, migrates=True)
+    _check_schemas(schemas, former, migrates=True)
     return schemas.seconds
+
+
+def _check_schemas(schemas: Schemas, former: Image, *, migrates: bool) -> None:
+    """Refuse a candidate whose program does not work with the database."""
+    running = preflight.find_running_schemas()
+    if running is None:
+        # The trial shows it.
+        return
+    if not running.oldest_program and running.database_schema not in schemas.known:
+        # A program looks for it only in schemas that are later than its own.
+        oldest = images.read_schemas(former).oldest_program
+        running = dataclasses.replace(running, oldest_program=oldest)
+    preflight.check_schemas(schemas, running, migrates=migrates)
 
 
 def _discard(candidate: Image) -> None:

@@ -154,6 +154,11 @@ def remove(image: Image) -> None:
         _run("image", "rm", "--no-prune", found, check=False)
 
 
+def remove_container(unit: str) -> None:
+    """Remove what is left of a service's container: systemd may have ended the start of one."""
+    _run("rm", "--force", "--ignore", "--time=0", container_of(unit), check=False)
+
+
 def read_schemas(image: Image) -> Schemas:
     """Ask the program inside an image which schemas it works with.
 

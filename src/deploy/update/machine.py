@@ -54,6 +54,8 @@ _TRIAL_S = 3.0
 _TRIAL_REQUESTS = 24
 _SETTLE_S = 2.0
 _START_FACTOR = 5.0
+_STOP_S = 15.0
+"""The program itself ends ten seconds after it was asked to."""
 _MIN_START_S = 15.0
 """A start takes 2 s, and systemd bounds it at 15 minutes."""
 _LOG_LINES = 10
@@ -161,8 +163,16 @@ class StackMachine:
     def stop_candidate(self) -> None:
         """Stop the candidate and its sockets, if they are there."""
         candidate = (*CANDIDATE_SOCKETS, CANDIDATE)
+        systemd.systemctl("stop", "--no-block", *candidate, check=False)
+        end = time.monotonic() + _STOP_S
+        while systemd.state(CANDIDATE).active not in {"inactive", "failed"}:
+            if time.monotonic() > end:
+                self._kill_candidate()
+                break
+            time.sleep(_POLL_S)
         systemd.systemctl("stop", *candidate, check=False)
         systemd.systemctl("reset-failed", *candidate, check=False)
+        images.remove_container(CANDIDATE)
         self._shown.close()
         if len(find_instances()) == 1:
             systemd.stop_volume_units(["todo-instances"])
@@ -275,9 +285,16 @@ class StackMachine:
                 if time.monotonic() - began > limit_s:
                     what = reason or "it does not report that it is ready"
                     message = f"not ready after {limit_s:.0f} s: {what}"
+                    if unit == CANDIDATE:
+                        # It has no requests to finish.
+                        self._kill_candidate()
                     # Without a database, none is.
                     raise self._fault(message, unit, of_image=self.serves())
             time.sleep(_POLL_S)
+
+    @staticmethod
+    def _kill_candidate() -> None:
+        systemd.systemctl("kill", "--signal=SIGKILL", CANDIDATE, check=False)
 
     def _find_reason(self, unit: str) -> str:
         """Why an instance does not accept yet; "" when it does."""

@@ -14,6 +14,7 @@ from deploy.stack.update_state import Image, KeptImage, Record, Refusal
 from deploy.update import begin, images, preflight, run
 from deploy.update.faults import FaultError
 from deploy.update.images import Schemas
+from deploy.update.preflight import Running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,7 @@ class FakeHost:
         records: The updates that began.
         removed: The images whose tags were removed.
         broken: The images that do not run.
+        schemas: What the running program says of them; None if it does not answer.
     """
 
     def __init__(self) -> None:
@@ -45,6 +47,7 @@ class FakeHost:
         self.records: list[Record] = []
         self.removed: list[Image] = []
         self.broken: set[str] = set()
+        self.schemas: Running | None = None
 
     def build(self, _options: BuildOptions) -> Image:
         self.built += 1
@@ -61,6 +64,8 @@ class FakeHost:
         if image.digest in self.broken:
             message = "it exits"
             raise FaultError(message)
+        if image == NEW:
+            return Schemas("0014", ("0013", "0014"), "0013", 1.0)
         return Schemas("0013", ("0013",), "0013", 1.0)
 
     def run(self, _machine: object, record: Record, **_: object) -> None:
@@ -90,7 +95,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
             "check_stack": lambda: None,
             "check_units": lambda: None,
             "check_disk": lambda: None,
-            "find_running_schemas": lambda: None,
+            "find_running_schemas": lambda: host.schemas,
         },
         run: {"run": host.run},
         image_build: {"find": lambda _target: None},
@@ -173,6 +178,17 @@ def test_a_rollback_goes_to_the_image_before_with_its_units(host: FakeHost) -> N
     (record,) = host.records
     assert (record.kind, record.candidate, record.sources) == (run.ROLLBACK, OLD, units)
     assert [each.image for each in update_state.find_refused()] == [NEW]
+
+
+def test_a_rollback_after_a_migration_that_only_added_something_is_possible(
+    host: FakeHost,
+) -> None:
+    host.running = NEW
+    update_state.keep(KeptImage(OLD, {}))
+    # A program does not say who else works with the schema that it has made itself.
+    host.schemas = Running("0014", "0014", "")
+    begin.rollback(to=None, refuses=False, watch_s=1.0)
+    assert len(host.records) == 1
 
 
 def test_a_rollback_goes_to_the_image_that_is_named(host: FakeHost) -> None:

@@ -149,6 +149,28 @@ def test_the_former_instance_may_take_its_time_to_end(stack: FakeStack) -> None:
     StackMachine(IMAGE, 2.0).replace(BACKEND)
 
 
+def test_a_candidate_that_does_not_get_ready_is_killed(stack: FakeStack) -> None:
+    stack.set_states(OLD, STARTING)
+    fail(stack, CANDIDATE)
+    assert f"kill --signal=SIGKILL {CANDIDATE}" in stack.ran
+
+
+def test_a_candidate_that_does_not_end_is_killed(
+    stack: FakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[str] = []
+    monkeypatch.setattr(images, "remove_container", removed.append)
+    monkeypatch.setattr("deploy.update.machine.find_instances", lambda: (BACKEND, "second"))
+    kill = f"kill --signal=SIGKILL {CANDIDATE}"
+    stack.set_states(*[UP] * 10, UnitState())
+    StackMachine(IMAGE, 2.0).stop_candidate()
+    assert kill not in stack.ran
+    stack.set_states(UP)
+    StackMachine(IMAGE, 2.0).stop_candidate()
+    assert kill in stack.ran
+    assert removed == [CANDIDATE, CANDIDATE]
+
+
 def test_a_candidate_with_a_fault_ends_before_its_log_is_read(stack: FakeStack) -> None:
     stack.set_states(OLD, STARTING, FAILED)
     fail(stack, CANDIDATE)
