@@ -205,6 +205,24 @@ def test_a_fault_of_an_instance_brings_the_former_image_back_while_the_candidate
     ]
 
 
+def test_a_fault_of_the_candidate_ends_it_before_the_instances_go_back(
+    machine: FakeMachine, record: Record
+) -> None:
+    fail(machine, record, f"watch {BACKEND} None", FaultError("errors", CANDIDATE))
+    assert machine.events[-3:-1] == ["stop", f"restore {BACKEND}"]
+
+
+def test_the_units_name_the_running_image_while_another_one_is_tried(
+    machine: FakeMachine, record: Record
+) -> None:
+    # As after a build by hand.
+    machine.latest = NEW
+    machine.fails["restore point"] = SystemExit()  # type: ignore[assignment]
+    with pytest.raises(SystemExit):
+        update(machine, record)
+    assert machine.latest == OLD
+
+
 def test_what_is_not_the_image_s_fault_does_not_refuse_it(
     machine: FakeMachine, record: Record
 ) -> None:

@@ -55,6 +55,11 @@ def test_no_answer_in_time_is_no_fault_on_a_machine_that_stands_still(theirs: An
     assert limits == [MIN_LIMIT_S]
 
 
+def test_no_answer_is_no_fault_when_the_other_gives_none_either() -> None:
+    refused = Answer(0, 0.0, "Connection refused")
+    assert compare(refused, theirs=refused) == [""]
+
+
 def test_a_slow_machine_has_more_time() -> None:
     limits: list[float] = []
 
