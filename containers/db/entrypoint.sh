@@ -3,9 +3,14 @@
 # its final place and renamed, so that an interrupted start leaves nothing half-made.
 set -eu
 
-major=17
+programs=/usr/lib/postgresql
+for folder in "$programs"/*; do
+    major=${folder##*/}
+done
 data=/var/lib/postgresql/data
 config=/etc/postgresql/postgresql.conf
+# Settings that last no longer than this container; refuse-writes makes one.
+settings=/tmp/settings
 # Raise it when make_roles changes: what it makes is made once for each number.
 roles=2
 
@@ -47,6 +52,8 @@ END
     echo "$roles" > "$1/todo-roles"
 }
 
+[ "${DB_MAJOR:-$major}" = "$major" ] || fail "the unit names PostgreSQL $DB_MAJOR, this image runs $major: build the image again (build.py up)"
+
 if [ ! -e "$data/PG_VERSION" ]; then
     [ ! -e "$data" ] || fail "$data holds files but no database: see docs/database.md, which says how to save them and restore a backup"
     rm -rf "$data.new"
@@ -62,14 +69,16 @@ fi
 
 # A file without a line end, or an empty one, makes read fail after it has read.
 read -r found < "$data/PG_VERSION" || :
-[ "$found" = "$major" ] || fail "the volume todo-data holds PostgreSQL $found, this image runs $major: dump it with the old image and load the dump into a new volume; see docs/database.md"
+[ "$found" = "$major" ] || fail "the volume holds PostgreSQL $found, this image runs $major: see docs/upgrade-db.md, which says how to move the data"
 
 # A volume of an earlier release, or a copy of one.
 made=0
 [ ! -e "$data/todo-roles" ] || read -r made < "$data/todo-roles" || :
 [ "$made" = "$roles" ] || make_roles "$data"
 
+mkdir -p "$settings"
+printf "include '%s'\ninclude_dir '%s'\n" "$config" "$settings" > "$settings.conf"
 # A killed server leaves its lock file behind. It names process 1, as whom this one runs too, which
 # is how PostgreSQL knows that the file is stale; so this has to be an exec.
-exec postgres -D "$data" -c config_file="$config" \
+exec postgres -D "$data" -c config_file="$settings.conf" \
     -c unix_socket_directories="$DB_SOCKET_DIR" -c unix_socket_group="$DB_SOCKET_GROUP" "$@"

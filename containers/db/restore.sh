@@ -8,7 +8,8 @@
 # --ended-before leaves out base backups that ended at that time or later, written as in their facts
 # (2026-11-30T03:15:00Z). --time needs it: PostgreSQL would not notice that a base backup is too new.
 # Prints `base=STAMP` and `last=TIME OF THE LAST TRANSACTION`. Exit codes: 65 if the backup is damaged
-# or incomplete, 66 if it does not contain the target, 69 if there is no backup.
+# or incomplete, 66 if it does not contain the target, 69 if there is no backup, 78 if another major
+# version of PostgreSQL made it.
 set -eu
 
 config=${DB_CONFIG:-/etc/postgresql/postgresql.conf}
@@ -189,6 +190,9 @@ try() {
     label=$(read_label "$base") || label=
     first=${label#* } first=${first%)}
     [ -n "$first" ] || fail 65 "base backup $stamp is damaged: backup_label names no WAL file"
+    read -r made_by < "$base/PG_VERSION" || :
+    [ "$made_by" = "$major" ] || fail 78 \
+        "base backup $stamp is of PostgreSQL $made_by, and this stack runs PostgreSQL $major"
     # What was made after the moment to which the database was once restored leads nowhere.
     [ "$target" = base ] || is_ancestor $((0x${first%????????????????})) "${label%% *}" || return 1
     gap=$(find_gap "$first" "$base")
@@ -227,6 +231,7 @@ try() {
 
 [ $# -ge 2 ] || fail 2 "usage: restore BACKUP DATA [OPTION…]"
 [ ! -e "$2" ] || fail 2 "$2 is there already"
+major=$(postgres --version) major=${major#*(PostgreSQL) } major=${major%%[!0-9]*}
 backup=$1 data=$2 new=$2.new log=$2.log
 shift 2
 target='' value='' inclusive=on limit='' accept_gap=''

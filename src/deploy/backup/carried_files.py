@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from deploy import atomic_write, process
-from deploy.stack import backups, data_volume, install, lifecycle, local_model, ports
-from deploy.units.loader import AI_DROPIN
+from deploy.stack import backups, data_volume, install, lifecycle, local_model, ports, postgresql
+from deploy.units.loader import AI_DROPIN, POSTGRESQL_DROPIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +66,8 @@ def bring(folder: Path) -> list[str]:
 
 def find_dropins(paths: Iterable[str]) -> list[tuple[str, str]]:
     """The user's drop-ins among the files of a backup: path, and name as `install` has it."""
-    ours = {ports.DROPIN, AI_DROPIN, local_model.DROPIN, data_volume.DROPIN}
+    ours = {ports.DROPIN, AI_DROPIN, local_model.DROPIN, data_volume.DROPIN, postgresql.HOLD}
+    ours |= {POSTGRESQL_DROPIN.format(major=major) for major in postgresql.find_known()}
     ours |= {f"{container}.d/{backups.FOLDER_DROPIN}" for container in backups.CONTAINERS}
     found = []
     for path in sorted(paths):

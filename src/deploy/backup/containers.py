@@ -32,7 +32,12 @@ _POLL_S = 0.5
 _DAY_S = 86_400.0
 """Ends what hangs: a large database on a slow disk takes hours."""
 _TIMEOUT_S = 600.0
-_CODES = {65: ExitCode.DATA, 66: ExitCode.USAGE, 69: ExitCode.UNAVAILABLE}
+_CODES = {
+    65: ExitCode.DATA,
+    66: ExitCode.USAGE,
+    69: ExitCode.UNAVAILABLE,
+    78: ExitCode.CONFIG,
+}
 """Exit codes of the restore script as those of build.py."""
 
 
@@ -132,24 +137,41 @@ def _remedy(code: int) -> str:
             f"choose a time before that: {command_hints.build('restore --to TIME')}, another base "
             "backup with --to-backup, or everything up to a missing file with --accept-gap"
         )
+    if code == ExitCode.CONFIG:
+        return "only that version can restore it: see docs/upgrade-db.md"
     if code in _CODES:
         return f"the base backups are those of {command_hints.build('status')}"
     return "see docs/restore.md"
 
 
 @contextlib.contextmanager
-def server(account: Account, volume: str) -> Iterator[None]:
-    """Run a server on a restored volume, whose socket is in the volume.
+def server(
+    account: Account,
+    volume: str,
+    *,
+    image: str = "",
+    name: str = _SERVER,
+    settings: Sequence[str] = ("synchronous_standby_names=",),
+) -> Iterator[None]:
+    """Run a server on a volume that nothing else uses; its socket is in the volume.
+
+    Args:
+        account: As whom.
+        volume: The volume.
+        image: Its image; that of the units by default.
+        name: Name of its container.
+        settings: As `NAME=VALUE`.
 
     Raises:
         DeployError: It did not start.
     """
-    command = ["/usr/local/bin/entrypoint", "-c", "synchronous_standby_names="]
+    command = ["/usr/local/bin/entrypoint"]
+    command += [word for setting in settings for word in ("-c", setting)]
     environment = {"DB_SOCKET_DIR": DATA}
     argv = render_run(
         account,
-        _SERVER,
-        build.reference("db"),
+        name,
+        image or build.reference("db"),
         command,
         mounts=[f"{volume}:{DATA}:U"],
         environment=environment,
@@ -157,22 +179,22 @@ def server(account: Account, volume: str) -> Iterator[None]:
     )
     try:
         process.run(argv, timeout_s=_TIMEOUT_S)
-        _wait_ready()
+        _wait_ready(name)
         yield
     finally:
-        process.run(["podman", "stop", "--ignore", "--time=120", _SERVER], timeout_s=_TIMEOUT_S)
-        process.run(["podman", "rm", "--force", "--ignore", _SERVER], timeout_s=_TIMEOUT_S)
+        process.run(["podman", "stop", "--ignore", "--time=120", name], timeout_s=_TIMEOUT_S)
+        process.run(["podman", "rm", "--force", "--ignore", name], timeout_s=_TIMEOUT_S)
 
 
-def _wait_ready() -> None:
-    ready = ["podman", "exec", _SERVER, "pg_isready", "--quiet", f"--host={DATA}"]
-    running = ["podman", "container", "inspect", "--format={{.State.Running}}", _SERVER]
+def _wait_ready(name: str) -> None:
+    ready = ["podman", "exec", name, "pg_isready", "--quiet", f"--host={DATA}"]
+    running = ["podman", "container", "inspect", "--format={{.State.Running}}", name]
     while process.run(ready, check=False, timeout_s=_TIMEOUT_S).returncode != 0:
         shown = process.run(running, check=False, timeout_s=_TIMEOUT_S)
         if shown.stdout.strip() != "true":
-            logged = process.run(["podman", "logs", "--tail=1", _SERVER], check=False)
+            logged = process.run(["podman", "logs", "--tail=1", name], check=False)
             lines = (logged.stderr or logged.stdout).strip()
-            message = f"the restored server did not start: {lines or 'it does not say why'}"
+            message = f"the server {name} did not start: {lines or 'it does not say why'}"
             raise DeployError(message, code=ExitCode.DATA)
         time.sleep(_POLL_S)
 

@@ -37,26 +37,33 @@ def find_switch(state: Path) -> str:
         return ""
 
 
-def move(folder: Path, since: str) -> None:
-    """Move base backups from a time on, and the WAL, into a folder beside them.
+def move(folder: Path, since: str = "") -> Path:
+    """Move base backups from a time on, and the WAL, into a folder beside them; returns that.
 
     Args:
         folder: The backup folder.
-        since: A time in the form of the stamps.
+        since: A time in the form of the stamps; empty for all, and for WAL from before gaps too.
 
     Raises:
         ToolError: They cannot be moved.
     """
     left = folder / f"left.{_now()}"
     stamps = find_since(since, (path.name for path in (folder / "base").glob("*.json")))
-    moved = [path for stamp in stamps for path in (folder / "base").glob(f"{stamp}*")]
-    _unshare("mkdir", "--parents", str(left / "base"))
-    if moved:
-        _unshare("mv", *(str(path) for path in moved), str(left / "base"))
-    _unshare("mv", str(folder / "wal"), str(left / "wal"))
+    moved = {"base": [str(p) for stamp in stamps for p in (folder / "base").glob(f"{stamp}*")]}
+    # Only the account of the containers may read it.
+    listing = ("-mindepth", "2", "-maxdepth", "2", "-path", f"{folder}/files/*")
+    files = _unshare("find", str(folder), *listing).splitlines()
+    moved["files"] = [path for path in files if path.rpartition("/")[2] in stamps]
+    for name, paths in moved.items():
+        _unshare("mkdir", "--parents", str(left / name))
+        if paths:
+            _unshare("mv", *paths, str(left / name))
+    wal = [folder / "wal", *([] if since else folder.glob("wal.*Z"))]
+    _unshare("mv", *(str(path) for path in wal), str(left))
     # The slot of the former volume continues where it was.
     _unshare("mkdir", "--mode=755", str(folder / "wal"))
     _unshare("chown", f"--reference={left / 'wal'}", str(folder / "wal"))
+    return left
 
 
 def find_since(since: str, names: Iterable[str]) -> list[str]:
@@ -69,5 +76,5 @@ def _now() -> str:
     return datetime.now(UTC).strftime(_FORM)
 
 
-def _unshare(*argv: str) -> None:
-    process.run(["podman", "unshare", *argv], timeout_s=_TIMEOUT_S)
+def _unshare(*argv: str) -> str:
+    return process.run(["podman", "unshare", *argv], timeout_s=_TIMEOUT_S).stdout

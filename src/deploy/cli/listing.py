@@ -33,6 +33,7 @@ COMMANDS = (
     "backup",
     "restore",
     "drill",
+    "upgrade-db",
     "token",
     "mcp-token",
     "admin",

@@ -14,6 +14,7 @@ from deploy import command_hints, process, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.image import archive, builder, package_lock, prune, sources
 from deploy.paths import REPO, state_dir
+from deploy.units.spec import DB_MAJOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,9 +62,9 @@ class Image:
     seconds: float = 0.0
 
 
-def reference(target: str) -> str:
-    """The name under which a target's image is stored."""
-    return f"localhost/todo-{target}:latest"
+def reference(target: str, tag: str = "latest") -> str:
+    """The name under which a target's image is stored; the one that the units use by default."""
+    return f"localhost/todo-{target}:{tag}"
 
 
 def find(target: str, name: str = "") -> Image | None:
@@ -99,33 +100,37 @@ class Options:
     packages: Path | None = None
 
 
-def ensure(target: str, build_args: Mapping[str, str], options: Options) -> Image:
+def ensure(target: str, build_args: Mapping[str, str], options: Options, *, tag: str = "") -> Image:
     """Build a target's image unless the one at hand was built from the same inputs.
 
     Args:
         target: `backend`, `db` or `ai`.
         build_args: Arguments for the Containerfile, from the units.
         options: How.
+        tag: Tag of an image that no unit uses yet; no record is written beside it.
 
     Raises:
         DeployError: The build failed; the image that was there before is untouched.
     """
     inputs = sources.digest(target, build_args)
+    name = reference(target, tag) if tag else ""
+    stem = f"todo-{target}-{tag}" if tag else target
     with builder.build_lock():
         if not options.no_cache and not options.packages:
-            present = find(target)
+            present = find(target, name)
             if present and present.inputs == inputs:
                 return present
             folder = options.archive_dir
-            archived = folder and folder / f"{target}-{inputs[:16]}.tar"
+            archived = folder and folder / f"{stem}-{inputs[:16]}.tar"
             if archived and archived.exists():
-                loaded = _load(target, archived)
+                loaded = _load(target, archived, name)
                 prune.sweep()
                 return loaded
-        built = build(target, build_args, options)
-        write_record(built)
+        built = build(target, build_args, options, tag=name)
+        if not tag:
+            write_record(built)
         if options.archive_dir and not options.packages:
-            _archive(built, options.archive_dir)
+            _archive(built, options.archive_dir, stem)
         prune.sweep()
         return built
 
@@ -156,7 +161,11 @@ def build(
     """
     started = time.monotonic()
     name = tag or reference(target)
-    locked = package_lock.read(options.packages, target) if options.packages else {}
+    locked = (
+        package_lock.read(options.packages, target, build_args[DB_MAJOR])
+        if options.packages
+        else {}
+    )
     base = options.builder or builder.ensure()
     told = {**build_args, **sources.commit(target), "VERSION": sources.version()}
     arguments = {**told, "BUILDER": base}
@@ -203,7 +212,7 @@ def build(
     return dataclasses.replace(built, seconds=time.monotonic() - started)
 
 
-def _load(target: str, path: Path) -> Image:
+def _load(target: str, path: Path, name: str) -> Image:
     started = time.monotonic()
     title = f"Loading the {target} image built before"
     with progress.step(title) as step, builder.scratch() as folder:
@@ -213,14 +222,15 @@ def _load(target: str, path: Path) -> Image:
             step,
             timeout_s=_LOAD_TIMEOUT_S,
         )
-    loaded = find(target)
+    loaded = find(target, name)
     if loaded is None:
         raise DeployError(
-            f"{path} holds no image {reference(target)}",
+            f"{path} holds no image {name or reference(target)}",
             hint="it is only the copy of a build: move it aside",
         )
-    prune.note_loaded(target, loaded.config_digest)
-    write_record(loaded)
+    if not name:
+        prune.note_loaded(target, loaded.config_digest)
+        write_record(loaded)
     return dataclasses.replace(loaded, seconds=time.monotonic() - started)
 
 
@@ -259,10 +269,10 @@ def write_record(image: Image) -> None:
     packages.write_text(package_lock.render(package_lock.from_sbom(document)))
 
 
-def _archive(image: Image, folder: Path) -> None:
-    """Keep a finished image as a file, in place of the target's former one."""
+def _archive(image: Image, folder: Path, stem: str) -> None:
+    """Keep a finished image as a file, in place of the former one of that stem."""
     folder.mkdir(parents=True, exist_ok=True)
-    final = folder / f"{image.target}-{image.inputs[:16]}.tar"
+    final = folder / f"{stem}-{image.inputs[:16]}.tar"
     partial = final.with_suffix(".partial")
     partial.unlink(missing_ok=True)
     with progress.step(f"Keeping the {image.target} image for the next machine") as step:
@@ -282,7 +292,7 @@ def _archive(image: Image, folder: Path) -> None:
             partial.replace(final)
         finally:
             partial.unlink(missing_ok=True)
-    for old in folder.glob(f"{image.target}-*.tar"):
+    for old in folder.glob(f"{stem}-*.tar"):
         if old != final:
             old.unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from deploy import paths
 from deploy.bootstrap import venv
 from deploy.errors import DeployError, ExitCode
-from deploy.stage.packages import PACKAGES
+from deploy.stage.packages import find_packages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +50,13 @@ def render(lock: Mapping[str, Any]) -> str:
     return json.dumps(lock, indent=1) + "\n"
 
 
-def read(path: Path, target: str) -> dict[str, Any]:
+def read(path: Path, target: str, major: str = "") -> dict[str, Any]:
     """Read a lock of a target.
+
+    Args:
+        path: Its file.
+        target: `backend`, `db` or `ai`.
+        major: Of PostgreSQL, for `db`.
 
     Raises:
         DeployError: The file cannot be read, is no package lock, or is not this target's: its
@@ -69,14 +74,15 @@ def read(path: Path, target: str) -> dict[str, Any]:
             problem = _find_problem(entry)
             if problem:
                 raise _malformed(path, f"{origin}[{number}] {problem}")
-    _require_fitting(path, lock, target)
+    _require_fitting(path, lock, target, major)
     return lock
 
 
-def _require_fitting(path: Path, lock: Mapping[str, Any], target: str) -> None:
+def _require_fitting(path: Path, lock: Mapping[str, Any], target: str, major: str) -> None:
     debian = {entry["name"] for entry in lock["debian"]}
-    if debian != set(PACKAGES[target]):
-        names = sorted(debian ^ set(PACKAGES[target]))
+    packages = find_packages(target, major).keys()
+    if debian != packages:
+        names = sorted(debian ^ packages)
         raise _malformed(path, f"it is not one of the {target} image: {', '.join(names)}")
     name = _PINS.get(target, "")
     pinned = venv.versions(paths.lock_file(name).read_text()) if name else {}

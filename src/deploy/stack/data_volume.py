@@ -1,6 +1,6 @@
-"""The volume with the database's files: the shipped one, or the one that a restore made.
+"""The volume with the database's files: the shipped one, or one that a restore or an upgrade made.
 
-A restore never writes to the volume in use. It makes a new one, and a drop-in names that.
+Neither writes to the volume in use. They make a new one, and a drop-in names that.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def render_dropin(name: str) -> str:
     """The drop-in for another volume than the shipped one."""
     return "\n".join(
         [
-            "# Written by `build.py restore`; the volume of before is still there.",
+            "# Written by `build.py restore` or `upgrade-db`; the volume of before is still there.",
             "[Volume]",
             f"{_NAME}{name}",
             "",

@@ -19,6 +19,7 @@ from deploy.stack import (
     instances,
     local_model,
     ports,
+    postgresql,
     quadlet,
     readiness,
     startup,
@@ -100,6 +101,7 @@ def prepare(
     number: int | None = None,
     backup: backups.Request = backups.UNCHANGED,
     volume: str | None = None,
+    database: postgresql.Request = postgresql.UNCHANGED,
 ) -> Prepared:
     """Create the secret, install the units, let them run without a login.
 
@@ -110,6 +112,7 @@ def prepare(
         number: How many instances of the backend; None for as many as are installed.
         backup: What is wanted of backups.
         volume: The volume of the database, if the stack does not run; None keeps the present one.
+        database: What is wanted of the database's version.
     """
     with progress.step("Installing the units") as step:
         step.note("secret")
@@ -120,7 +123,7 @@ def prepare(
         _stop_removed(instances.find_removed(number))
         if not backup.applies():
             backups.stop()
-        files = install.install(_units(ports.find_dropin(), ai, number, backup, volume))
+        files = install.install(_units(ports.find_dropin(), ai, number, backup, volume, database))
         stale = _reload(step)
         # A socket is an ordinary unit and wants enabling; Quadlet's [Install] needs none.
         systemd.systemctl("enable", "--quiet", *find_sockets())
@@ -211,9 +214,11 @@ def _units(
     number: int | None = None,
     backup: backups.Request = backups.UNCHANGED,
     volume: str | None = None,
+    database: postgresql.Request = postgresql.UNCHANGED,
 ) -> dict[str, str | Link]:
     """What is to be installed, with our drop-ins for the port and the volume if there are any."""
     units = {
+        **postgresql.find_units(database),
         **local_model.find_units(ai),
         **instances.find_units(number),
         **backups.find_units(backup),

@@ -176,8 +176,10 @@ def _find_volume(name: str) -> Volume | None:
 
 def _image_names() -> list[str]:
     # With any tag: updates keep some.
-    names = [build.reference(target).rpartition(":")[0] for target in build.ALL_TARGETS]
-    references = [f"--filter=reference={name}" for name in (*names, "localhost/todo-builder")]
+    references = [
+        f"--filter=reference={build.reference(target, '*')}" for target in build.ALL_TARGETS
+    ]
+    references.append("--filter=reference=localhost/todo-builder")
     listed = process.run(
         ["podman", "images", "--format={{.Repository}}:{{.Tag}}", *references], check=False
     )

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 from deploy.host import packages
 from deploy.image import build as image_build
 from deploy.image import reproducible
-from deploy.stack import backups, instances, lifecycle, local_model
+from deploy.stack import backups, instances, lifecycle, local_model, postgresql
 from deploy.stack.local_model import UNCHANGED, Request
-from deploy.units import spec
-from deploy.units.loader import load_contract
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +21,7 @@ def build(
     assume_yes: bool = False,
 ) -> list[image_build.Image]:
     """Build the named targets where missing or stale; the units decide the arguments."""
-    arguments = spec.build_args(load_contract(ai=True, backup=True))
+    arguments = postgresql.find_arguments()
     packages.ensure_stack_packages(assume_yes=assume_yes)
     return [image_build.ensure(target, arguments, options) for target in targets]
 
@@ -32,7 +30,7 @@ def verify(
     target: str, options: image_build.Options, *, assume_yes: bool = False
 ) -> reproducible.Comparison:
     """Build a target twice and compare; the units decide the arguments."""
-    arguments = spec.build_args(load_contract(ai=True, backup=True))
+    arguments = postgresql.find_arguments()
     packages.ensure_stack_packages(assume_yes=assume_yes)
     return reproducible.verify(target, arguments, options)
 

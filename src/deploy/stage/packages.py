@@ -10,7 +10,6 @@ _LOADED = "shared libraries that the programs load"
 
 _BASE = {
     "base-files": "the folders, and the name and version of the distribution",
-    "gcc-14-base": "the licence of the compiler's runtime libraries",
     "libc6": "the C library",
     "libgcc-s1": "the C library loads it to end a thread",
     "libssl3t64": "TLS and hashes, one OpenSSL for everything inside",
@@ -38,6 +37,7 @@ PACKAGES = {
         **_BASE,
         **_LIBPQ,
         "ca-certificates": "the authorities that TLS connections trust",
+        "gcc-14-base": "the licence of the compiler's runtime libraries",
         "libbz2-1.0": _LOADED,
         "libexpat1": _LOADED,
         "libffi8": _LOADED,
@@ -65,7 +65,6 @@ PACKAGES = {
         "libcap2": _LOADED,
         "libgcrypt20": _LOADED,
         "libgpg-error0": _LOADED,
-        "libicu76": "collations",
         "liblz4-1": _LOADED,
         "liblzma5": _LOADED,
         "libpam0g": _LOADED,
@@ -76,10 +75,7 @@ PACKAGES = {
         "libsystemd0": "the server tells systemd that it is ready",
         "libtinfo6": _LOADED,
         "libuuid1": _LOADED,
-        "libxml2": _LOADED,
         "libxxhash0": _LOADED,
-        "postgresql-17": "the server",
-        "postgresql-client-17": "psql and pg_dump, for the operator",
     },
     # Of a newer suite, which the Containerfile names: Debian 13 has no llama.cpp.
     "ai": {
@@ -99,6 +95,41 @@ PACKAGES = {
 }
 """Target -> Debian package -> why it is in the image."""
 
+DATABASES = {
+    "17": {
+        "gcc-14-base": "the licence of the compiler's runtime libraries",
+        "libicu76": "collations",
+        "libxml2": _LOADED,
+        "postgresql-17": "the server",
+        "postgresql-client-17": "psql and pg_dump, for the operator",
+    },
+    "18": {
+        "gcc-16-base": "the licence of the compiler's runtime libraries",
+        "libicu78": "collations",
+        "libnuma1": _LOADED,
+        "liburing2": _LOADED,
+        "libxml2-16": _LOADED,
+        "postgresql-18": "the server",
+        "postgresql-client-18": "psql and pg_dump, for the operator",
+    },
+}
+"""Major version of PostgreSQL -> what its database image takes besides, in its suite's names."""
+
+
+def find_packages(target: str, major: str = "") -> dict[str, str]:
+    """The packages of a target's image, each with its reason.
+
+    Args:
+        target: `backend`, `db` or `ai`.
+        major: Of PostgreSQL, for `db`; those of every version when empty.
+    """
+    found = dict(PACKAGES[target])
+    if target == "db":
+        for each, packages in DATABASES.items():
+            found |= packages if major in {"", each} else {}
+    return found
+
+
 PARTS = {
     "coreutils": tuple(
         f"usr/bin/{name}"
@@ -117,7 +148,7 @@ UNUSED = (
     "usr/share/lintian",
     "usr/share/locale",
     "usr/share/man",
-    "usr/share/postgresql/17/man",
+    "usr/share/postgresql/*/man",
     "usr/share/bug",
     "usr/share/bash-completion",
     "usr/share/initramfs-tools",
@@ -173,11 +204,11 @@ UNUSED = (
     # What a type checker reads.
     *("usr/lib/python3/dist-packages/**/*.pyi", "usr/lib/python3/dist-packages/**/py.typed"),
     # XSLT's library for one deprecated function.
-    "usr/lib/postgresql/17/lib/pgxml.so",
+    "usr/lib/postgresql/*/lib/pgxml.so",
     # LLVM's just-in-time compiler is 130 MB of libraries; the server runs with jit=off.
-    "usr/lib/postgresql/17/lib/llvmjit.so",
-    "usr/lib/postgresql/17/lib/llvmjit_types.bc",
-    "usr/lib/postgresql/17/lib/bitcode",
+    "usr/lib/postgresql/*/lib/llvmjit.so",
+    "usr/lib/postgresql/*/lib/llvmjit_types.bc",
+    "usr/lib/postgresql/*/lib/bitcode",
 )
 """Patterns below the root."""
 

@@ -20,7 +20,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from deploy.stage.elf import needed_libraries
-from deploy.stage.packages import PACKAGES, PARTS, UNUSED
+from deploy.stage.packages import DATABASES, PACKAGES, PARTS, UNUSED, find_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -48,15 +48,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--peer", action="append", default=[], metavar="ROLE:UID", help="a client of the database"
     )
-    parser.add_argument("--suite", default="", help="of Debian, where it is not the builder's")
+    parser.add_argument("--suite", default="", help="of Debian; the builder's by default")
+    parser.add_argument("--major", default="", choices=sorted(DATABASES), help="of PostgreSQL")
     options = parser.parse_args(arguments)
     root: pathlib.Path = options.folder
     root.mkdir(parents=True, exist_ok=True)
     lock = json.loads(options.lock.read_text()).get("debian", [])
     locked = {one["name"]: one for one in lock}
     with tempfile.TemporaryDirectory() as lists:
-        apt = add_suite(options.suite, pathlib.Path(lists)) if options.suite else ()
-        debian = unpack(PACKAGES[options.target], locked, root, apt)
+        is_other = options.suite not in {"", find_suite()}
+        apt = add_suite(options.suite, pathlib.Path(lists)) if is_other else ()
+        debian = unpack(find_packages(options.target, options.major), locked, root, apt)
     if (root / "usr/share/ca-certificates").is_dir():
         write_ca_bundle(root)
     for pattern in UNUSED:
@@ -75,6 +77,12 @@ def main(arguments: Sequence[str]) -> int:
     for library, user in sorted(missing.items()):
         sys.stderr.write(f"rootfs: {user} needs {library}: add its package to packages.py\n")
     return 1 if missing else 0
+
+
+def find_suite(release: pathlib.Path = pathlib.Path("/etc/os-release")) -> str:
+    """The suite of Debian that the builder is of; empty where it does not say."""
+    lines = (line.partition("=") for line in release.read_text().splitlines())
+    return {key: value.strip('"') for key, _, value in lines}.get("VERSION_CODENAME", "")
 
 
 def add_suite(suite: str, folder: pathlib.Path) -> tuple[str, ...]:

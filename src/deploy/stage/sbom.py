@@ -20,7 +20,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from deploy.stage import closure
-from deploy.stage.packages import PACKAGES
+from deploy.stage.packages import PACKAGES, find_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,6 +45,8 @@ _WRITTEN = (
     (r"usr/local/bin/record-outcome", _GENERATED, "notes how a backup ended"),
     (r"usr/local/bin/restore", _GENERATED, "restores a base backup and WAL"),
     (r"usr/local/bin/drill", _GENERATED, "restores the newest backup, to prove it"),
+    (r"usr/local/bin/copy-cluster", _GENERATED, "copies a cluster into another version"),
+    (r"usr/local/bin/refuse-writes", _GENERATED, "refuses writes during such a copy"),
     (r"usr/local/bin/todo-ai", _GENERATED, "verifies the model, starts the server, checks it"),
     (r"etc/postgresql/.*\.conf", _GENERATED, "the server's settings"),
 )
@@ -142,8 +144,9 @@ def gather(
         release: Of Debian, as in package URLs.
     """
     owners: dict[str, Owner] = {}
+    reasons = find_packages(target)
     for one in record["debian"]:
-        owner = Owner(_debian(one, release), PACKAGES[target][one["name"]])
+        owner = Owner(_debian(one, release), reasons[one["name"]])
         owner.files = dict.fromkeys(one["files"], "")
         owners[one["name"]] = owner
     needed = "the program or one of its packages needs it"

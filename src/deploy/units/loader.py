@@ -31,6 +31,8 @@ AI_DROPIN = "todo-backend.container.d/40-ai.conf"
 """What connects the backend to it, below the folder of the optional drop-ins."""
 INSTANCES_UNITS = ("todo-instances.volume",)
 """The units that only several instances of the backend need."""
+POSTGRESQL_DROPIN = "todo-db.container.d/30-postgresql-{major}.conf"
+"""What makes the database another major version than the unit's, below the same folder."""
 INSTANCES_DROPIN = "todo-backend.container.d/30-instances.conf"
 """What each of them adds to the unit, below the folder of the optional drop-ins."""
 
@@ -41,6 +43,7 @@ def load_units(
     ai: bool = False,
     instances: bool = False,
     backup: bool = False,
+    major: str = "",
 ) -> tuple[Unit, ...]:
     """Every unit of a folder with its drop-ins (`NAME.d/*.conf`), sorted by name.
 
@@ -49,6 +52,7 @@ def load_units(
         ai: Whether the units of the local model are part of it, and its drop-in.
         instances: The same for several instances of the backend.
         backup: Whether the units of backups are part of it.
+        major: Another major version of PostgreSQL than that of the units.
 
     Raises:
         DeployError: A file is malformed, the folder has no units, or something below it is neither
@@ -69,7 +73,8 @@ def load_units(
     }
     wanted = [path for path in files if path.name not in left_out]
     added: dict[str, list[tuple[str, str]]] = {}
-    for name in [INSTANCES_DROPIN] * instances + [AI_DROPIN] * ai:
+    database = [POSTGRESQL_DROPIN.format(major=major)] if major else []
+    for name in [INSTANCES_DROPIN] * instances + [AI_DROPIN] * ai + database:
         path = folder / _OPTIONAL / name
         shown = f"{folder.name}/{path.relative_to(folder)}"
         added.setdefault(path.parent.name, []).append((shown, _read(path)))
@@ -77,14 +82,14 @@ def load_units(
 
 
 def load_contract(
-    folder: Path = paths.QUADLET, *, ai: bool = False, backup: bool = False
+    folder: Path = paths.QUADLET, *, ai: bool = False, backup: bool = False, major: str = ""
 ) -> Contract:
-    """What the units of a folder say; with `ai` and `backup`, those parts included.
+    """What the units of a folder say; with `ai`, `backup` and `major`, those parts included.
 
     Raises:
         DeployError: They cannot be read, or do not fit each other.
     """
-    return compile_contract(load_units(folder, ai=ai, backup=backup))
+    return compile_contract(load_units(folder, ai=ai, backup=backup, major=major))
 
 
 def load_variants(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:

@@ -18,6 +18,9 @@ BINDS = {PUBLIC: "TODO_BIND", MANAGEMENT: "TODO_MANAGEMENT_BIND"}
 """Role of a listening socket -> the variable that tells the program its address."""
 
 DATABASE_URL = "TODO_DATABASE_URL"
+DB = f"{PREFIX}db"
+DB_MAJOR, DB_SUITE = "DB_MAJOR", "DB_SUITE"
+"""Variables of its unit: PostgreSQL's major version, and the suite of Debian that has it."""
 
 AI = f"{PREFIX}ai"
 """The unit of the local model, which only some want."""
@@ -178,7 +181,8 @@ def build_args(contract: Contract) -> dict[str, str]:
 
     `BACKEND_UID` and `BACKEND_GID`, `DB_UID` and `DB_GID` (and the same for any further
     service), `PUBLIC_PORT` and `MANAGEMENT_PORT` for EXPOSE, `DB_STOPSIGNAL` for STOPSIGNAL,
-    and from the database's address `DB_NAME`, `DB_ROLE` and `DB_SOCKET_DIR`. The migration's
+    from the database's unit `DB_MAJOR` and `DB_SUITE`, and from the database's address `DB_NAME`,
+    `DB_ROLE` and `DB_SOCKET_DIR`. The migration's
     account is `MIGRATE_UID`, its role `DB_OWNER_ROLE`. With backups, also `BACKUP_UID` and its
     role `DB_BACKUP_ROLE`. With the local model, also `AI_SOCKET_DIR`, and `AI_MODEL_FILE` and
     `AI_MODEL_SHA256` of the default model.
@@ -199,6 +203,8 @@ def build_args(contract: Contract) -> dict[str, str]:
     arguments["DB_NAME"] = url.path.strip("/")
     arguments["DB_ROLE"] = url.username or ""
     arguments["DB_SOCKET_DIR"] = parse_qs(url.query).get("host", [""])[0]
+    for name in (DB_MAJOR, DB_SUITE):
+        arguments[name] = contract.container(DB).env.get(name, "")
     migration = contract.container(f"{PREFIX}migrate")
     arguments["MIGRATE_UID"] = str(migration.uid)
     arguments["DB_OWNER_ROLE"] = _database_url(migration).username or ""

@@ -5,10 +5,10 @@ import pytest
 
 from deploy.errors import DeployError, ExitCode
 from deploy.image import package_lock
-from deploy.stage.packages import PACKAGES
+from deploy.stage.packages import find_packages
 
 ENTRY = {"name": "libc6", "version": "2.41-12", "sha256": "a" * 64}
-LOCK = {"debian": [{**ENTRY, "name": name} for name in PACKAGES["db"]], "python": []}
+LOCK = {"debian": [{**ENTRY, "name": name} for name in find_packages("db", "17")], "python": []}
 
 
 def component(origin: str, name: str) -> dict[str, object]:
@@ -33,7 +33,7 @@ def test_a_lock_is_what_the_bill_of_materials_says_of_its_packages() -> None:
 def test_a_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "lock.json"
     path.write_text(package_lock.render(LOCK))
-    assert package_lock.read(path, "db") == LOCK
+    assert package_lock.read(path, "db", "17") == LOCK
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_malformed_lock_is_named(tmp_path: Path, content: str, said: str) -> N
     path = tmp_path / "lock.json"
     path.write_text(content)
     with pytest.raises(DeployError) as caught:
-        package_lock.read(path, "db")
+        package_lock.read(path, "db", "17")
     assert said in caught.value.message
     assert caught.value.code == ExitCode.DATA
 
@@ -67,7 +67,7 @@ def test_an_absent_lock_is_named(tmp_path: Path) -> None:
 
 
 def test_a_lock_takes_no_other_version_than_the_pinned_one(tmp_path: Path) -> None:
-    debian = [{**ENTRY, "name": name} for name in PACKAGES["backend"]]
+    debian = [{**ENTRY, "name": name} for name in find_packages("backend")]
     python = [{"name": "fastapi", "version": "0.1", "sha256": "a" * 64}]
     path = tmp_path / "lock.json"
     for entries, said in (

@@ -52,6 +52,8 @@ def test_build_args_say_what_the_images_must_agree_with() -> None:
         "DB_STOPSIGNAL": "SIGINT",
         "PUBLIC_PORT": "8080",
         "MANAGEMENT_PORT": "9090",
+        "DB_MAJOR": "17",
+        "DB_SUITE": "trixie",
         "DB_NAME": "tasks",
         "DB_ROLE": "app",
         "DB_SOCKET_DIR": "/run/todo",

@@ -1,0 +1,132 @@
+"""PostgreSQL's major version: that of the checkout's units, and that of the stack of this user.
+
+A stack keeps its version, whatever the checkout says, until `build.py upgrade-db` moved the data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from deploy import command_hints
+from deploy.errors import DeployError, ExitCode
+from deploy.paths import QUADLET
+from deploy.stack import install
+from deploy.units.loader import POSTGRESQL_DROPIN, load_contract
+from deploy.units.spec import DB, DB_MAJOR, build_args
+
+CONTAINER = "todo-db.container"
+HOLD = f"{CONTAINER}.d/95-upgrade-db.conf"
+"""Pins image and volume of the server that starts, while the other files change (ADR 83)."""
+
+_UNNAMED = "17"
+"""The version of units from before they named it."""
+_ASSIGNED = re.compile(rf"^Environment={DB_MAJOR}=(\d+)$", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a command wants of the database's units.
+
+    Attributes:
+        major: The version; empty keeps the stack's.
+        hold: The drop-in that pins what starts; empty for none, None keeps it as it is.
+    """
+
+    major: str = ""
+    hold: str | None = None
+
+
+UNCHANGED = Request()
+
+
+def find_shipped() -> str:
+    """The version of the checkout's units."""
+    return load_contract().container(DB).env[DB_MAJOR]
+
+
+def find_known() -> list[str]:
+    """The versions that the checkout has, the oldest one first."""
+    name = POSTGRESQL_DROPIN.format(major="*")
+    dropins = (QUADLET / "dropins").glob(name)
+    others = {path.stem.rpartition("-")[2] for path in dropins}
+    return sorted({find_shipped(), *others}, key=int)
+
+
+def find_installed() -> str:
+    """The version of the stack; of the checkout where no stack is installed."""
+    unit = install.installed_text(CONTAINER)
+    if unit is None:
+        return find_shipped()
+    for major in find_known():
+        if install.installed_text(POSTGRESQL_DROPIN.format(major=major)) is not None:
+            return major
+    assigned = _ASSIGNED.search(unit)
+    return assigned[1] if assigned else _UNNAMED
+
+
+def find_arguments(major: str = "") -> dict[str, str]:
+    """The arguments of the image build, for the stack's version or another one.
+
+    Raises:
+        DeployError: The checkout does not have that version.
+    """
+    chosen = major or find_installed()
+    other = "" if chosen == find_shipped() else _require(chosen)
+    return build_args(load_contract(ai=True, backup=True, major=other))
+
+
+def find_units(request: Request = UNCHANGED) -> dict[str, str]:
+    """The drop-ins to install, the one that pins first.
+
+    Raises:
+        DeployError: The checkout does not have that version.
+    """
+    found = {}
+    hold = install.installed_text(HOLD) if request.hold is None else request.hold
+    if hold:
+        found[HOLD] = hold
+    chosen = request.major or find_installed()
+    if chosen != find_shipped():
+        name = POSTGRESQL_DROPIN.format(major=_require(chosen))
+        found[name] = (QUADLET / "dropins" / name).read_text()
+    return found
+
+
+def is_held() -> bool:
+    """Whether an upgrade pins what starts."""
+    return install.installed_text(HOLD) is not None
+
+
+def render_hold(major: str, image: str, volume: str) -> str:
+    """The drop-in that pins the server that starts.
+
+    Args:
+        major: Its version.
+        image: Its image.
+        volume: Its volume.
+    """
+    unit = install.shipped()[CONTAINER]
+    mounts = [line for line in unit.splitlines() if line.startswith("Volume=")]
+    return "\n".join(
+        [
+            "# Written by `build.py upgrade-db`, which removes it at the switch.",
+            "[Container]",
+            f"Image={image}",
+            f"Environment={DB_MAJOR}={major}",
+            "# An empty assignment drops the unit's own mounts.",
+            "Volume=",
+            *(line.replace("=todo-data.volume:", f"={volume}:") for line in mounts),
+            "",
+        ]
+    )
+
+
+def _require(major: str) -> str:
+    if major not in find_known():
+        raise DeployError(
+            f"the stack runs PostgreSQL {major}, which this checkout does not have",
+            hint=f"go back to an older checkout, and run {command_hints.build('upgrade-db')} there",
+            code=ExitCode.CONFIG,
+        )
+    return major

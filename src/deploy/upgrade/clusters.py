@@ -1,0 +1,194 @@
+"""The two clusters of an upgrade: the copy from one to the other, and the comparison of both."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy import process, progress
+from deploy.backup import containers
+from deploy.backup.containers import DATA, Account
+from deploy.errors import DeployError, ExitCode
+from deploy.units.loader import load_contract
+from deploy.units.spec import DB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+NEW_SERVER = "todo-upgrade-db"
+OLD_SERVER = "todo-upgrade-old"
+_COPY = "todo-upgrade-copy"
+_FROM = "/run/from"
+"""Where the container that copies sees the socket of the old server."""
+_DAY_S = 86_400.0
+_LOADING = (
+    # After a crash it is made again. At the end, initdb flushes it to the disk.
+    *("fsync=off", "synchronous_commit=off", "full_page_writes=off"),
+    *("wal_level=minimal", "max_wal_senders=0", "max_wal_size=4GB", "autovacuum=off"),
+    *("maintenance_work_mem=256MB", "synchronous_standby_names="),
+)
+_CONTENT = r"""
+SELECT format(
+    'SELECT %L, count(*) || '' '' ||
+        coalesce(sum((''x'' || left(md5(%s), 16))::bit(64)::bigint), 0) FROM %I AS t',
+    relname,
+    CASE relname WHEN 'api_token' THEN '(to_jsonb(t) - ''last_used_at'')::text' ELSE 't::text' END,
+    relname)
+FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT format('SELECT %L, last_value::text FROM %I', relname, relname)
+FROM pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace
+\gexec
+"""
+"""Each table with a sum over its rows, whatever their order. The last use of a token is stored by
+reads too."""
+_HEADS = """
+SELECT json_build_object(
+    'owner', owner, 'chain_id', chain_id, 'seq', seq, 'hash', encode(hash, 'hex'))
+FROM account WHERE seq > 0 ORDER BY owner
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """A server that runs.
+
+    Attributes:
+        container: Its container.
+        sockets: The folder of its socket in there.
+        mount: The volume that this folder is.
+    """
+
+    container: str
+    sockets: str
+    mount: str
+
+
+def find_account() -> Account:
+    """The account of the database's unit."""
+    container = load_contract().container(DB)
+    return Account(container.uid, container.gid, container.groups[0], "postgres")
+
+
+@contextlib.contextmanager
+def server(volume: str, image: str, name: str) -> Iterator[Cluster]:
+    """Run a server for a copy, on a volume that only this program uses.
+
+    Raises:
+        DeployError: It did not start.
+    """
+    with containers.server(find_account(), volume, image=image, name=name, settings=_LOADING):
+        yield Cluster(name, DATA, volume)
+
+
+def copy(old: Cluster, new: Cluster, old_image: str) -> None:
+    """Copy roles and database, and analyze them.
+
+    Args:
+        old: The server to copy from.
+        new: A server with nothing in it.
+        old_image: The image of the old server, whose pg_dump it takes.
+
+    Raises:
+        DeployError: It failed.
+    """
+    mounts = [f"{old.mount}:{_FROM}:ro", f"{new.mount}:{DATA}:ro"]
+    command = ["/usr/local/bin/copy-cluster", _FROM, DATA]
+    argv = containers.render_run(find_account(), _COPY, old_image, command, mounts=mounts)
+    with progress.step("Copying the database into the new version"):
+        done = process.run(argv, check=False, timeout_s=_DAY_S)
+    if done.returncode != 0:
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        reasons = [line.removeprefix("copy-cluster: ") for line in said[-1:]]
+        # What the program said is above the script's own line.
+        reasons += [line for line in said if "error:" in line][:1]
+        why = ": ".join(reasons) or "it does not say why"
+        raise DeployError(f"the database cannot be copied: {why}", code=ExitCode.DATA)
+
+
+def find_content(cluster: Cluster) -> dict[str, str]:
+    """Each table and sequence with what identifies its content: the number of rows and a sum."""
+    shown = _query(cluster, _CONTENT)
+    return dict(line.split("|", 1) for line in shown.splitlines())
+
+
+def compare(old: Cluster, new: Cluster) -> dict[str, str]:
+    """Compare the content of two servers; returns it.
+
+    Raises:
+        DeployError: They differ.
+    """
+    with progress.step("Comparing every table"), ThreadPoolExecutor(2) as pool:
+        before, after = pool.map(find_content, (old, new))
+    differing = describe_changes(before, after)
+    if differing:
+        message = f"the copy differs from the database: {'; '.join(differing)}"
+        raise DeployError(message, hint="see docs/upgrade-db.md", code=ExitCode.DATA)
+    return after
+
+
+def describe_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """The tables that differ, a line for each."""
+    found = []
+    for table in sorted({*before, *after}):
+        old, new = before.get(table), after.get(table)
+        if old == new:
+            continue
+        counts = [text.partition(" ")[0] if text else "no" for text in (old, new)]
+        what = "another content" if counts[0] == counts[1] else f"{counts[0]} -> {counts[1]} rows"
+        found.append(f"{table}: {what}")
+    return found
+
+
+def count_rows(content: Mapping[str, str]) -> int:
+    """The rows of all tables of a content."""
+    return sum(int(text.split()[0]) for text in content.values() if " " in text)
+
+
+def find_size(cluster: Cluster) -> int:
+    """The size of the database in bytes."""
+    return int(_query(cluster, "SELECT pg_database_size(current_database());\n"))
+
+
+def find_heads(cluster: Cluster) -> str:
+    """Where the journals end, in the form of `todo.admin verify --head`."""
+    return _query(cluster, f"{_HEADS};\n")
+
+
+def verify(new: Cluster, heads: str) -> None:
+    """Verify the journals and the tasks of a new server, against the heads of the old one.
+
+    Raises:
+        DeployError: Something is missing or was altered.
+    """
+    account = containers.find_account()
+    with tempfile.TemporaryDirectory(prefix="todo-upgrade-") as path:
+        folder = Path(path)
+        # For the account of the container.
+        folder.chmod(0o755)
+        (folder / "base").mkdir()
+        (folder / "base" / "upgrade.heads").write_text(f"{heads}\n" if heads else "")
+        found = containers.verify(account, new.mount, folder, "upgrade")
+    if found:
+        message = f"the copy failed verification: first {found[0]}"
+        raise DeployError(message, hint="see docs/journal.md", code=ExitCode.DATA)
+
+
+def flush(volume: str, image: str) -> None:
+    """Write a volume to the disk whose server ran without doing so, and has ended."""
+    command = ["initdb", "--sync-only", f"--pgdata={DATA}/data"]
+    mounts = [f"{volume}:{DATA}"]
+    argv = containers.render_run(find_account(), _COPY, image, command, mounts=mounts)
+    with progress.step("Flushing it to the disk"):
+        process.run(argv, timeout_s=_DAY_S)
+
+
+def _query(cluster: Cluster, script: str) -> str:
+    psql = ["psql", f"--host={cluster.sockets}", "--username=postgres", "--dbname=todo"]
+    psql += ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]
+    argv = ["podman", "exec", "--interactive", cluster.container, *psql, "--file=-"]
+    return process.run(argv, stdin=script, timeout_s=_DAY_S).stdout.strip()

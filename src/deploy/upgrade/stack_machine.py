@@ -1,0 +1,232 @@
+"""The machine of an upgrade: the stack of this user, under systemd and Podman."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from deploy import command_hints, process, progress
+from deploy.backup import containers, left_behind
+from deploy.errors import DeployError, ExitCode
+from deploy.image import build
+from deploy.stack import (
+    backups,
+    data_volume,
+    disks,
+    lifecycle,
+    postgresql,
+    readiness,
+    startup,
+    systemd,
+)
+from deploy.stack.services import (
+    BACKUP,
+    BACKUP_TIMER,
+    DB,
+    DRILL,
+    DRILL_TIMER,
+    MIGRATE,
+    WAL,
+    find_instances,
+    has_backups,
+)
+from deploy.upgrade import clusters
+from deploy.upgrade.clusters import NEW_SERVER, OLD_SERVER, Cluster
+from deploy.upgrade.steps import Copied
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DATABASE = DB.removesuffix(".service")
+_LIVE = Cluster(_DATABASE, "/run/todo", "todo-socket")
+_DATA_UNIT = "todo-data-volume.service"
+_SCRATCH = "todo-upgrade-scratch"
+_RESTORED = "todo-upgrade-restored"
+_TIMEOUT_S = 600.0
+_ROOM = 1.3
+"""What the copy may take, in sizes of the database; with its WAL."""
+_MARGIN = 512 << 20
+
+
+class StackMachine:
+    """The stack of this user.
+
+    Args:
+        before: Its major version of PostgreSQL.
+        after: The one to go to.
+    """
+
+    def __init__(self, before: str, after: str) -> None:
+        self._before = before
+        self._after = after
+
+    def check(self) -> None:
+        """Refuse before anything is changed.
+
+        Raises:
+            DeployError: The database does not run, from this checkout's image, or lacks space.
+        """
+        lifecycle.refuse_absent()
+        up = command_hints.build("up")
+        if not _is_ready():
+            message = "the database does not answer"
+            raise DeployError(message, hint=up, code=ExitCode.UNAVAILABLE)
+        script = ["podman", "exec", _DATABASE, "/usr/local/bin/refuse-writes", "check"]
+        if process.run(script, check=False, timeout_s=_TIMEOUT_S).returncode != _KNOWN:
+            message = "the database runs an image from before upgrade-db"
+            raise DeployError(message, hint=up, code=ExitCode.CONFIG)
+        size = clusters.find_size(_LIVE)
+        needed, free = int(size * _ROOM) + _MARGIN, disks.find()[0].free_bytes
+        if free < needed:
+            message = f"the copy needs {needed >> 20} MiB, and the disk has {free >> 20} MiB free"
+            raise DeployError(message, hint="free some", code=ExitCode.NO_SPACE)
+
+    def build(self, options: build.Options) -> build.Image:
+        """Build the image of the new version, under a tag of its own."""
+        arguments = postgresql.find_arguments(self._after)
+        return build.ensure("db", arguments, options, tag=self._after)
+
+    def rehearse(self) -> Copied:
+        """Copy a restored backup, or without backups the live database, and remove the copy.
+
+        Raises:
+            DeployError: It failed, or the copy differs.
+        """
+        for name in (_SCRATCH, _RESTORED):
+            self.remove_volume(name)
+        try:
+            if not has_backups():
+                return self._copy(_LIVE, _SCRATCH, is_still=False)
+            process.run(["podman", "volume", "create", _RESTORED], timeout_s=_TIMEOUT_S)
+            containers.restore(containers.find_account(), _RESTORED, backups.find_folder(), [])
+            image = build.reference("db")
+            with clusters.server(_RESTORED, image, OLD_SERVER) as old:
+                return self._copy(old, _SCRATCH, is_still=True)
+        finally:
+            for name in (_SCRATCH, _RESTORED):
+                self.remove_volume(name)
+
+    def new_volume_name(self) -> str:
+        """A name that no volume has."""
+        return f"{data_volume.SHIPPED}-{self._after}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+
+    def current_volume(self) -> str:
+        """The volume that the stack uses."""
+        return data_volume.find_name()
+
+    def has_volume(self, name: str) -> bool:
+        """Whether there is a volume of that name."""
+        return data_volume.exists(name)
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume, if it is there, and the containers of a copy, which may use it."""
+        for container in (NEW_SERVER, OLD_SERVER):
+            stop = ["podman", "rm", "--force", "--ignore", "--time=120", container]
+            process.run(stop, timeout_s=_TIMEOUT_S)
+        if data_volume.exists(name):
+            process.run(["podman", "volume", "rm", name], timeout_s=_TIMEOUT_S)
+
+    def refuse_writes(self) -> None:
+        """Let the server of the stack refuse writes, until it is started again."""
+        with progress.step("Refusing writes; reads continue"):
+            self._switch_writes("on")
+
+    def accept_writes(self) -> None:
+        """Let the server of the stack accept writes, if it runs."""
+        if _is_ready():
+            self._switch_writes("off")
+
+    @staticmethod
+    def _switch_writes(to: str) -> None:
+        run = ["podman", "exec", _DATABASE, "/usr/local/bin/refuse-writes", to]
+        process.run(run, timeout_s=_TIMEOUT_S)
+
+    def copy(self, volume: str) -> Copied:
+        """Copy the stack's database into a new volume, in the new version, and compare."""
+        copied = self._copy(_LIVE, volume, is_still=True)
+        clusters.flush(volume, build.reference("db", self._after))
+        return copied
+
+    def _copy(self, old: Cluster, volume: str, *, is_still: bool) -> Copied:
+        """Copy a cluster; compare every table, if nothing is written meanwhile."""
+        started = time.monotonic()
+        image = build.reference("db", self._after)
+        process.run(["podman", "volume", "create", volume], timeout_s=_TIMEOUT_S)
+        heads = clusters.find_heads(old)
+        with clusters.server(volume, image, NEW_SERVER) as new:
+            clusters.copy(old, new, build.reference("db"))
+            content = clusters.compare(old, new) if is_still else clusters.find_content(new)
+            clusters.verify(new, heads)
+            size = clusters.find_size(new)
+        seconds = round(time.monotonic() - started, 1)
+        return Copied(content, clusters.count_rows(content), size, seconds)
+
+    def find_changes(self, content: Mapping[str, str]) -> list[str]:
+        """What the database of the stack has other than a content, a line for each table."""
+        return clusters.describe_changes(content, clusters.find_content(_LIVE))
+
+    def serves(self, major: str) -> bool:
+        """Whether the server that runs is of a version."""
+        asked = ["podman", "exec", _DATABASE, "postgres", "--version"]
+        shown = process.run(asked, check=False, timeout_s=_TIMEOUT_S)
+        return shown.returncode == 0 and f" {major}." in shown.stdout
+
+    def hold(self, major: str, volume: str) -> None:
+        """Pin what starts, whatever else is installed."""
+        image = build.reference("db", major)
+        if major == postgresql.find_installed():
+            tag = ["podman", "tag", build.reference("db"), image]
+            process.run(tag, timeout_s=_TIMEOUT_S)
+        hold = postgresql.render_hold(major, image, volume)
+        lifecycle.prepare(database=postgresql.Request(hold=hold))
+
+    def is_held(self) -> bool:
+        """Whether something is pinned."""
+        return postgresql.is_held()
+
+    def point(self, major: str, volume: str) -> None:
+        """Install what is to start as soon as nothing is pinned any more."""
+        lifecycle.prepare(volume=volume, database=postgresql.Request(major))
+        tag = ["podman", "tag", build.reference("db", major), build.reference("db")]
+        process.run(tag, timeout_s=_TIMEOUT_S)
+        image = build.find("db")
+        if image is not None:
+            build.write_record(image)
+
+    def release(self) -> None:
+        """Pin nothing any more: what `point` installed is what starts, from now on."""
+        lifecycle.prepare(database=postgresql.Request(hold=""))
+
+    def restart(self) -> str:
+        """Restart database and backend while requests wait; returns the address."""
+        with progress.step("Restarting the database; requests wait") as step:
+            if has_backups():
+                # They are of the volume that is left.
+                systemd.systemctl("stop", BACKUP_TIMER, DRILL_TIMER, BACKUP, DRILL, WAL)
+            units = (*find_instances(), MIGRATE, DB)
+            # In one go: systemd stops the backend first and starts it last. Until then, its
+            # socket keeps connections.
+            systemd.systemctl("restart", "--no-block", *units, _DATA_UNIT)
+            for unit in reversed(units):
+                startup.run_job("start", unit, step)
+        return readiness.wait()
+
+    def set_aside_backups(self) -> None:
+        """Keep the backups of the volume that was left apart, and start with new ones."""
+        if not has_backups():
+            return
+        systemd.systemctl("stop", WAL)
+        left = left_behind.move(backups.find_folder())
+        progress.say(f"The backups of the former version are in {left}.")
+        backups.start()
+        systemd.systemctl("start", "--no-block", BACKUP)
+
+
+def _is_ready() -> bool:
+    asked = ["podman", "exec", _DATABASE, "pg_isready", "--quiet", "--host=/run/todo"]
+    return process.run(asked, check=False, timeout_s=_TIMEOUT_S).returncode == 0
+
+
+_KNOWN = 2
+"""Exit code of refuse-writes for an unknown word, which shows that the image has it."""
