@@ -223,19 +223,22 @@ def query(
     return process.run(argv, stdin=f"{statement};\n", timeout_s=_TIMEOUT_S).stdout.strip()
 
 
-def verify(account: Account, volume: str, folder: Path, base: str) -> list[str]:
-    """Verify what the restored server holds; returns what is wrong with it.
+def verify(
+    account: Account, volume: str, folder: Path, base: str, *, with_state: bool = True
+) -> list[str]:
+    """Verify what the server holds that runs on a volume; returns what is wrong with it.
 
     Args:
         account: As whom.
         volume: What the server runs on.
         folder: The backup folder.
         base: Stamp of the base backup; the copy has to contain at least its heads.
+        with_state: Whether to compare the tasks with the journals as well.
 
     Raises:
         DeployError: It could not be verified.
     """
-    command = [_PYTHON, "-m", "todo.admin", "verify", "--state"]
+    command = [_PYTHON, "-m", "todo.admin", "verify", *(["--state"] if with_state else [])]
     if (folder / "base" / f"{base}.heads").exists():
         command += ["--head", f"{backups.TARGET}/base/{base}.heads"]
     argv = render_run(

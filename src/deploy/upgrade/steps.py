@@ -142,9 +142,9 @@ def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome
     try:
         machine.refuse_writes()
         copied = machine.copy(record.volume)
+        machine.hold(before, record.former)
         record = dataclasses.replace(record, step=Step.SWITCH, content=copied.content)
         write(record_path, record)
-        machine.hold(before, record.former)
         machine.point(after, record.volume)
     except BaseException:
         _cancel(machine, record, record_path)
@@ -245,9 +245,9 @@ def _finish(machine: Machine, record: Record, record_path: Path) -> Outcome:
 
 
 def _cancel(machine: Machine, record: Record, record_path: Path) -> None:
-    if record.step is Step.SWITCH:
+    machine.accept_writes()
+    if machine.is_held() or record.step is Step.SWITCH:
         machine.point(record.before, record.former)
         machine.release()
     machine.remove_volume(record.volume)
-    machine.accept_writes()
     record_path.unlink(missing_ok=True)

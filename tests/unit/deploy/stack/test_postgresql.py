@@ -1,0 +1,106 @@
+"""PostgreSQL's major version: a stack keeps its own, and the drop-ins that say so."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.errors import DeployError, ExitCode
+from deploy.paths import REPO
+from deploy.stack import install, postgresql
+from deploy.stack.postgresql import CONTAINER, HOLD, Request
+from deploy.stage.packages import DATABASES
+from deploy.units.parser import parse_unit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DROPIN = "todo-db.container.d/30-postgresql-18.conf"
+NAMED = "Environment=DB_MAJOR=17\n"
+
+
+@pytest.fixture(autouse=True)
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user for whom nothing is installed."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
+
+
+def install_with(request: Request = postgresql.UNCHANGED) -> set[str]:
+    return install.install({**install.shipped(), **postgresql.find_units(request)})
+
+
+def test_every_version_has_its_packages_and_nothing_else_names_one() -> None:
+    assert set(postgresql.find_known()) == set(DATABASES)
+    files = [REPO / "Containerfile", *(REPO / "containers/db").iterdir()]
+    files += [*(REPO / "quadlet").glob("*.*"), *(REPO / "src/deploy/stage").glob("*.py")]
+    named = re.compile(r"postgresql[-/]\d|\bmajor=\d|MAJOR=\d")
+    found = {
+        (path.name, match)
+        for path in files
+        for match in named.findall(path.read_text())
+        if path.name != "packages.py"
+    }
+    assert found == {("Containerfile", "MAJOR=1"), ("todo-db.container", "MAJOR=1")}
+
+
+def test_a_new_stack_has_the_version_of_the_checkout() -> None:
+    assert postgresql.find_installed() == postgresql.find_shipped() == "17"
+    install_with()
+    assert postgresql.find_installed() == "17"
+    assert install.installed_text(DROPIN) is None
+
+
+def test_an_upgraded_stack_keeps_its_version() -> None:
+    install_with(Request("18"))
+    assert postgresql.find_installed() == "18"
+    assert install_with() == set()
+    arguments = postgresql.find_arguments()
+    assert (arguments["DB_MAJOR"], arguments["DB_SUITE"]) == ("18", "testing")
+    install_with(Request("17"))
+    assert install.installed_text(DROPIN) is None
+    assert postgresql.find_arguments()["DB_MAJOR"] == "17"
+
+
+@pytest.mark.parametrize("unit", [NAMED, ""])
+def test_a_stack_keeps_its_version_when_the_checkout_has_a_newer_one(
+    monkeypatch: pytest.MonkeyPatch, unit: str
+) -> None:
+    monkeypatch.setattr(postgresql, "find_shipped", lambda: "18")
+    text = install.shipped()[CONTAINER].replace(NAMED, unit)
+    install.install({**install.shipped(), CONTAINER: text})
+    assert postgresql.find_installed() == "17"
+    with pytest.raises(DeployError) as caught:
+        postgresql.find_units()
+    assert "runs PostgreSQL 17, which this checkout does not have" in caught.value.message
+    assert caught.value.code == ExitCode.CONFIG
+
+
+def test_what_is_held_stays_until_it_is_released() -> None:
+    hold = postgresql.render_hold("17", "localhost/todo-db:17", "todo-data")
+    install_with(Request("18", hold))
+    assert postgresql.is_held()
+    assert install_with() == set()
+    assert postgresql.is_held()
+    install_with(Request(hold=""))
+    assert not postgresql.is_held()
+    assert postgresql.find_installed() == "18"
+
+
+def test_what_is_held_is_written_first() -> None:
+    assert next(iter(postgresql.find_units(Request("18", "x")))) == HOLD
+
+
+def test_the_held_unit_has_the_former_image_and_volume_and_all_else() -> None:
+    shipped = install.shipped()[CONTAINER]
+    hold = postgresql.render_hold("17", "localhost/todo-db:17", "todo-data-1")
+    unit = parse_unit(CONTAINER, shipped)
+    held = parse_unit(CONTAINER, f"{shipped}\n{hold}")
+    assert held.get("Container", "Image").value == "localhost/todo-db:17"
+    before = [each.value for each in unit.find_all("Container", "Volume")]
+    after = [each.value for each in held.find_all("Container", "Volume")]
+    assert after == [each.replace("todo-data.volume", "todo-data-1") for each in before]
+    assert f"{NAMED}" in hold
