@@ -15,6 +15,7 @@ from deploy.cli.stack_command import StackCommand
 from deploy.stack import backups, lifecycle, update_state
 from deploy.stack.services import has_backups
 from deploy.update import begin
+from deploy.upgrade import record
 
 _RECORD = "restore.json"
 _PARSERS = {
@@ -77,13 +78,14 @@ class Restore(StackCommand):
             lifecycle.refuse_absent()
         else:
             machine.check()
+        record.refuse_interrupted()
         state = paths.state_dir()
         state.mkdir(parents=True, exist_ok=True)
         with folder_lock.hold(state):
             if wanted.kind is target.Kind.VOLUME:
                 return restore.use_volume(machine, wanted.value)
-            record = state / _RECORD
-            return restore.run(machine, wanted, folder, record, accept_gap=bool(self.accept_gap))
+            gap = bool(self.accept_gap)
+            return restore.run(machine, wanted, folder, state / _RECORD, accept_gap=gap)
 
     def _words(self, given: dict[str, str]) -> list[str]:
         words = [f"--{name.replace('_', '-')}={text}" for name, text in given.items()]

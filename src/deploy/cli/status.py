@@ -15,6 +15,7 @@ from deploy.cli.logs import wants_color
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import ExitCode
 from deploy.stack import overview
+from deploy.upgrade import record
 
 _NOT_RUNNING = 3
 """What `systemctl status` returns for a unit that is not active."""
@@ -67,7 +68,8 @@ class Status(StackCommand):
         if self.as_json:
             text = f"{json.dumps(overview.to_json_dict(found))}\n"
         else:
-            text = status_table.render(found, color=wants_color())
+            notes = record.find_notes()
+            text = status_table.render(found, color=wants_color(), notes=notes)
         if self.watch and sys.stdout.isatty():
             text = f"{_HOME_AND_CLEAR}{text}"
         elif self.watch and not self.as_json:

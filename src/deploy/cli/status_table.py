@@ -9,7 +9,7 @@ from deploy import command_hints
 from deploy.stack import drift
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from deploy.stack.backup_status import BackupStatus
     from deploy.stack.images import ImageStatus
@@ -28,12 +28,13 @@ _LOW = 0.1
 """Less than this share of a disk is worth a word."""
 
 
-def render(now: Overview, *, color: bool = False) -> str:
+def render(now: Overview, *, color: bool = False, notes: Iterable[str] = ()) -> str:
     """The state as a table, with the verdict below.
 
     Args:
         now: The state.
         color: Whether to mark what is wrong, for a terminal.
+        notes: Further lines about what is wrong.
     """
     at = datetime.fromisoformat(now.at) if now.at else datetime.now(UTC)
     verdict = f"ready at {now.url}" if now.ready else f"{now.state}: {now.reason}"
@@ -44,6 +45,7 @@ def render(now: Overview, *, color: bool = False) -> str:
         "",
         *_figures(now, at),
         *_notes(now),
+        *notes,
         verdict,
         *([f"health and metrics at {now.management}"] if now.management else []),
     ]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import enum
 import json
 from typing import TYPE_CHECKING
 
-from deploy import atomic_write, paths
+from deploy import atomic_write, command_hints, paths
 from deploy.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
@@ -75,9 +74,26 @@ def write(file: Path, record: Record) -> None:
     atomic_write.write_text(file, f"{json.dumps(dataclasses.asdict(record), indent=1)}\n")
 
 
-def find_interrupted() -> Record | None:
-    """The record of an upgrade that did not end; None where there is none."""
-    with contextlib.suppress(DeployError):
+def find_notes() -> list[str]:
+    """What there is to know of an upgrade that did not end; empty where there is none."""
+    try:
         found = read(path())
-        return found if found is not None and found.step is not Step.DONE else None
-    return None
+    except DeployError as error:
+        return [str(error)]
+    if found is None or found.step is Step.DONE:
+        return []
+    back = command_hints.build("upgrade-db --back")
+    if found.step is Step.BACK:
+        return [f"a return to PostgreSQL {found.before} was interrupted: {back}"]
+    again = command_hints.build("upgrade-db")
+    return [f"an upgrade to PostgreSQL {found.after} was interrupted: {again}, or {back}"]
+
+
+def refuse_interrupted() -> None:
+    """Refuse while an upgrade is not at its end.
+
+    Raises:
+        DeployError: One is.
+    """
+    for note in find_notes():
+        raise DeployError(note, code=ExitCode.CONFIG)
