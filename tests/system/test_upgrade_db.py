@@ -145,7 +145,7 @@ def render_task(number: int, owner: str, at: str) -> dict[str, Any]:
         "owner": owner,
         "title": f"chore c{number % 1000} of the week {number % 53}",
         "description": f"What has to be known about task {number}." if number % 2 else None,
-        "priority": number % 3,
+        "priority": ("none", "low", "high")[number % 3],
         "tags": ["home", "garden"] if number % 3 == 0 else [],
         "recurrence_from": "schedule",
         "reminders": [],

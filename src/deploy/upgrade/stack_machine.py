@@ -190,9 +190,6 @@ class StackMachine:
         lifecycle.prepare(volume=volume, database=postgresql.Request(major))
         tag = ["podman", "tag", build.reference("db", major), build.reference("db")]
         process.run(tag, timeout_s=_TIMEOUT_S)
-        image = build.find("db")
-        if image is not None:
-            build.write_record(image)
 
     def release(self) -> None:
         """Pin nothing any more: what `point` installed is what starts, from now on."""
@@ -212,8 +209,11 @@ class StackMachine:
                 startup.run_job("start", unit, step)
         return readiness.wait()
 
-    def set_aside_backups(self) -> None:
-        """Keep the backups of the volume that was left apart, and start with new ones."""
+    def settle(self) -> None:
+        """Record the image that the stack uses now, and keep the backups of before apart."""
+        image = build.find("db")
+        if image is not None:
+            build.write_record(image)
         if not has_backups():
             return
         systemd.systemctl("stop", WAL)

@@ -108,8 +108,8 @@ class Machine(Protocol):
             DeployError: Something did not start.
         """
 
-    def set_aside_backups(self) -> None:
-        """Keep the backups of the volume that was left apart, and start with new ones."""
+    def settle(self) -> None:
+        """Record the image that the stack uses now, and keep the backups of before apart."""
 
 
 def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome:
@@ -150,8 +150,8 @@ def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome
         _cancel(machine, record, record_path)
         raise
     machine.release()
-    done = _finish(machine, record, record_path)
-    return dataclasses.replace(done, copied=copied, refused_s=time.monotonic() - started)
+    done = _finish(machine, record, record_path, started)
+    return dataclasses.replace(done, copied=copied)
 
 
 def cancel(machine: Machine, record_path: Path) -> bool:
@@ -187,7 +187,7 @@ def go_back(machine: Machine, record_path: Path, *, lose_writes: bool) -> Outcom
     if found.step is not Step.BACK or machine.is_held() or machine.serves(found.after):
         lost = _leave(machine, found, record_path, lose_writes=lose_writes)
     url = machine.restart()
-    machine.set_aside_backups()
+    machine.settle()
     record_path.unlink(missing_ok=True)
     return Outcome(found, url, lost=lost)
 
@@ -220,7 +220,9 @@ def _refuse_loss(lost: Sequence[str]) -> None:
         )
 
 
-def _finish(machine: Machine, record: Record, record_path: Path) -> Outcome:
+def _finish(
+    machine: Machine, record: Record, record_path: Path, started: float | None = None
+) -> Outcome:
     """Start what was switched to; go back where it does not start."""
     try:
         url = machine.restart()
@@ -238,10 +240,11 @@ def _finish(machine: Machine, record: Record, record_path: Path) -> Outcome:
         machine.remove_volume(record.volume)
         record_path.unlink(missing_ok=True)
         raise
-    machine.set_aside_backups()
+    refused_s = None if started is None else time.monotonic() - started
+    machine.settle()
     done = dataclasses.replace(record, step=Step.DONE)
     write(record_path, done)
-    return Outcome(done, url)
+    return Outcome(done, url, refused_s=refused_s)
 
 
 def _cancel(machine: Machine, record: Record, record_path: Path) -> None:

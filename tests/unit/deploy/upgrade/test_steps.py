@@ -121,8 +121,8 @@ class Machine:
         self.reboot()
         return "http://127.0.0.1:8000"
 
-    def set_aside_backups(self) -> None:
-        self._call("set_aside_backups")
+    def settle(self) -> None:
+        self._call("settle")
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_an_upgrade_switches_once_the_copy_is_complete(file: Path) -> None:
     machine = Machine()
     outcome = upgrade(machine, file)
     assert machine.calls == [
-        *("refuse_writes", "copy", "hold", "point", "release", "restart", "set_aside_backups")
+        *("refuse_writes", "copy", "hold", "point", "release", "restart", "settle")
     ]
     assert machine.running == machine.starts == NEW
     assert machine.is_writable
