@@ -31,7 +31,7 @@ _LOADING = (
     *("wal_level=minimal", "max_wal_senders=0", "max_wal_size=4GB", "autovacuum=off"),
     *("maintenance_work_mem=256MB", "synchronous_standby_names="),
 )
-_CONTENT = r"""
+CONTENT = r"""
 SELECT format(
     'SELECT %L, count(*) || '' '' ||
         coalesce(sum((''x'' || left(md5(%s), 16))::bit(64)::bigint), 0) FROM %I AS t',
@@ -112,7 +112,7 @@ def copy(old: Cluster, new: Cluster, old_image: str) -> None:
 
 def find_content(cluster: Cluster) -> dict[str, str]:
     """Each table and sequence with what identifies its content: the number of rows and a sum."""
-    shown = _query(cluster, _CONTENT)
+    shown = _query(cluster, CONTENT)
     return dict(line.split("|", 1) for line in shown.splitlines())
 
 
@@ -159,8 +159,13 @@ def find_heads(cluster: Cluster) -> str:
     return _query(cluster, f"{_HEADS};\n")
 
 
-def verify(new: Cluster, heads: str) -> None:
-    """Verify the journals and the tasks of a new server, against the heads of the old one.
+def verify(new: Cluster, heads: str, *, with_state: bool) -> None:
+    """Verify the journals of a new server, against the heads of the old one.
+
+    Args:
+        new: The server.
+        heads: What `find_heads` found.
+        with_state: Whether to compare the tasks with the journals as well.
 
     Raises:
         DeployError: Something is missing or was altered.
@@ -172,7 +177,7 @@ def verify(new: Cluster, heads: str) -> None:
         folder.chmod(0o755)
         (folder / "base").mkdir()
         (folder / "base" / "upgrade.heads").write_text(f"{heads}\n" if heads else "")
-        found = containers.verify(account, new.mount, folder, "upgrade")
+        found = containers.verify(account, new.mount, folder, "upgrade", with_state=with_state)
     if found:
         message = f"the copy failed verification: first {found[0]}"
         raise DeployError(message, hint="see docs/journal.md", code=ExitCode.DATA)

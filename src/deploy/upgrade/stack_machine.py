@@ -157,7 +157,8 @@ class StackMachine:
         with clusters.server(volume, image, NEW_SERVER) as new:
             clusters.copy(old, new, build.reference("db"))
             content = clusters.compare(old, new) if is_still else clusters.find_content(new)
-            clusters.verify(new, heads)
+            # Tables that are equal hold what the journals say, if the former ones do.
+            clusters.verify(new, heads, with_state=not is_still)
             size = clusters.find_size(new)
         seconds = round(time.monotonic() - started, 1)
         return Copied(content, clusters.count_rows(content), size, seconds)

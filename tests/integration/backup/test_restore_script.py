@@ -131,6 +131,16 @@ def test_a_damaged_base_backup_is_named_with_its_file(source: Source, damage: st
     assert list(root.iterdir()) == []
 
 
+def test_a_base_backup_of_another_major_version_is_refused(source: Source) -> None:
+    stamp = source.backup.take_base()
+    version = source.backup.folder / "base" / stamp / "PG_VERSION"
+    running = version.read_text().strip()
+    version.write_text("9\n")
+    _, done = source.backup.restore()
+    message = f"base backup {stamp} is of PostgreSQL 9, and this stack runs PostgreSQL {running}"
+    assert (done.returncode, done.stderr) == (78, f"restore: {message}\n")
+
+
 def test_a_backup_of_a_restored_server_is_restored_along_its_timeline(source: Source) -> None:
     source.cluster.query(f"/{source.database}?", "SELECT pg_create_restore_point('here')")
     source.backup.switch_wal()
