@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from deploy import progress
 from deploy.host import packages
 from deploy.image import build as image_build
 from deploy.image import reproducible
-from deploy.stack import backups, instances, lifecycle, local_model, postgresql
+from deploy.stack import backups, instances, lifecycle, local_model, postgresql, release_notes
 from deploy.stack.local_model import UNCHANGED, Request
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ def build(
     """Build the named targets where missing or stale; the units decide the arguments."""
     arguments = postgresql.find_arguments()
     packages.ensure_stack_packages(assume_yes=assume_yes)
-    return [image_build.ensure(target, arguments, options) for target in targets]
+    release = release_notes.find_release()
+    built = [image_build.ensure(target, arguments, options) for target in targets]
+    for demand in release_notes.find_demands(release, release_notes.find_release()):
+        progress.say(demand)
+    return built
 
 
 def verify(
