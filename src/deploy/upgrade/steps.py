@@ -132,6 +132,8 @@ def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome
     if found is not None and found.step is Step.SWITCH and not machine.is_held():
         # The former server may have been started again before systemd knew of the new one.
         if not machine.serves(found.before) or not machine.find_changes(found.content):
+            # Again: systemd may not have read it.
+            machine.release()
             return _finish(machine, found, record_path)
         machine.hold(found.before, found.former)
     if found is not None and found.step in {Step.COPY, Step.SWITCH}:
@@ -186,7 +188,7 @@ def go_back(machine: Machine, record_path: Path, *, lose_writes: bool) -> Outcom
     lost: Sequence[str] = ()
     if found.step is not Step.BACK or machine.is_held() or machine.serves(found.after):
         lost = _leave(machine, found, record_path, lose_writes=lose_writes)
-    url = machine.restart()
+    url = _restart(machine, found.before)
     machine.settle()
     record_path.unlink(missing_ok=True)
     return Outcome(found, url, lost=lost)
@@ -225,7 +227,7 @@ def _finish(
 ) -> Outcome:
     """Start what was switched to; go back where it does not start."""
     try:
-        url = machine.restart()
+        url = _restart(machine, record.after)
     except DeployError:
         if machine.serves(record.after):
             # It may have taken writes already.
@@ -236,7 +238,7 @@ def _finish(
         machine.hold(record.before, record.former)
         machine.point(record.before, record.former)
         machine.release()
-        machine.restart()
+        _restart(machine, record.before)
         machine.remove_volume(record.volume)
         record_path.unlink(missing_ok=True)
         raise
@@ -245,6 +247,14 @@ def _finish(
     done = dataclasses.replace(record, step=Step.DONE)
     write(record_path, done)
     return Outcome(done, url, refused_s=refused_s)
+
+
+def _restart(machine: Machine, major: str) -> str:
+    url = machine.restart()
+    if not machine.serves(major):
+        message = f"the database that was started is not PostgreSQL {major}"
+        raise DeployError(message, hint=f"see {command_hints.build('status')}")
+    return url
 
 
 def _cancel(machine: Machine, record: Record, record_path: Path) -> None:
