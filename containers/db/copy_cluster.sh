@@ -9,7 +9,15 @@ set -eu
 # Memberships of roles that are there already are only noted.
 export PGOPTIONS=--client-min-messages=warning
 from=$1 to=$2
-globals=${TMPDIR:-/tmp}/globals.sql dumped=${TMPDIR:-/tmp}/dumped
+globals=${TMPDIR:-/tmp}/globals.sql dumped=${TMPDIR:-/tmp}/dumped indexes=${TMPDIR:-/tmp}/indexes.dump
+
+jobs=4
+
+# Usage: dump [OPTION…]
+dump() {
+    pg_dump --host="$from" --username=postgres --dbname="$DB_NAME" --format=custom --compress=0 \
+        --no-password "$@"
+}
 
 fail() {
     echo "copy-cluster: $1" >&2
@@ -53,10 +61,13 @@ done < "$globals" | psql --host="$to" --username=postgres --dbname=postgres --no
 query "$to" postgres "DROP DATABASE $DB_NAME"
 rm -f "$dumped"
 {
-    pg_dump --host="$from" --username=postgres --dbname="$DB_NAME" --format=custom --compress=0 \
-        --no-password && : > "$dumped"
+    dump --section=pre-data --section=data && : > "$dumped"
 } | pg_restore --host="$to" --username=postgres --dbname=postgres --create --exit-on-error \
     --no-password || fail "pg_restore failed"
 [ -e "$dumped" ] || fail "pg_dump failed"
-vacuumdb --host="$to" --username=postgres --dbname="$DB_NAME" --analyze-only --jobs=2 --quiet \
+# Indexes and constraints, several at a time.
+dump --section=post-data --file="$indexes" || fail "pg_dump failed"
+pg_restore --host="$to" --username=postgres --dbname="$DB_NAME" --exit-on-error --jobs="$jobs" \
+    --no-password "$indexes" || fail "pg_restore failed"
+vacuumdb --host="$to" --username=postgres --dbname="$DB_NAME" --analyze-only --jobs="$jobs" --quiet \
     --no-password || fail "vacuumdb failed"
