@@ -1,6 +1,6 @@
 """The database from PostgreSQL 17 to 18 and back, under load: nothing is lost and no read fails.
 
-`TODO_UPGRADE_TASKS=1000000` measures it with as many tasks; the figures are printed.
+`UPGRADE_TASKS=1000000` measures it with as many tasks; the figures are printed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FOLDER = ".local/share/todo-backend/backup"
 RECORD = ".local/state/todo-backend/upgrade-db.json"
 TASKS = "/api/v1/tasks"
-COUNT = int(os.environ.get("TODO_UPGRADE_TASKS", "2000"))
+COUNT = int(os.environ.get("UPGRADE_TASKS", "2000"))
 OWNERS = 20
 # Killed while the new server is being filled, without a chance to undo anything.
 KILLED_UPGRADE = """

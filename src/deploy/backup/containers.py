@@ -23,7 +23,7 @@ DATA = "/var/lib/postgresql"
 
 _RESTORE = "todo-restore"
 _SERVER = "todo-restore-db"
-_VERIFY = "todo-restore-verify"
+VERIFY = "todo-restore-verify"
 _PYTHON = "/usr/bin/python3"
 _SOCKET = "/run/todo"
 _TMPFS = "rw,size=16m,mode=1777,nosuid,nodev,noexec"
@@ -243,7 +243,7 @@ def verify(
         command += ["--head", f"{backups.TARGET}/base/{base}.heads"]
     argv = render_run(
         account,
-        _VERIFY,
+        VERIFY,
         build.reference("backend"),
         command,
         mounts=[f"{volume}:{_SOCKET}:ro", f"{folder}:{backups.TARGET}:ro,z"],

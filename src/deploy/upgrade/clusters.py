@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 NEW_SERVER = "todo-upgrade-db"
 OLD_SERVER = "todo-upgrade-old"
 _COPY = "todo-upgrade-copy"
+CONTAINERS = (_COPY, containers.VERIFY, NEW_SERVER, OLD_SERVER)
+"""What may use a volume of a copy, also after this program was killed."""
 _FROM = "/run/from"
 """Where the container that copies sees the socket of the old server."""
 _DAY_S = 86_400.0

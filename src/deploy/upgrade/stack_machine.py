@@ -121,7 +121,7 @@ class StackMachine:
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume, if it is there, and the containers of a copy, which may use it."""
-        for container in (NEW_SERVER, OLD_SERVER):
+        for container in clusters.CONTAINERS:
             stop = ["podman", "rm", "--force", "--ignore", "--time=120", container]
             process.run(stop, timeout_s=_TIMEOUT_S)
         if data_volume.exists(name):
