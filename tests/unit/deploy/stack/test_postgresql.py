@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.errors import DeployError, ExitCode
+from deploy.image import build
 from deploy.paths import REPO
-from deploy.stack import install, postgresql
+from deploy.stack import install, postgresql, up
 from deploy.stack.postgresql import CONTAINER, HOLD, Request
 from deploy.stage.packages import DATABASES
 from deploy.units.parser import parse_unit
@@ -104,3 +105,19 @@ def test_the_held_unit_has_the_former_image_and_volume_and_all_else() -> None:
     after = [each.value for each in held.find_all("Container", "Volume")]
     assert after == [each.replace("todo-data.volume", "todo-data-1") for each in before]
     assert f"{NAMED}" in hold
+
+
+def test_another_version_makes_only_the_image_of_the_database_stale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built = {}
+
+    def ensure(target: str, arguments: dict[str, str], _options: object) -> build.Image:
+        built[target] = arguments["DB_MAJOR"]
+        return build.Image(target, "", "", 0, "")
+
+    monkeypatch.setattr(build, "ensure", ensure)
+    monkeypatch.setattr("deploy.host.packages.ensure_stack_packages", lambda **_: None)
+    install_with(Request("18"))
+    up.build(build.Options())
+    assert built == {"backend": "17", "db": "18"}
