@@ -256,7 +256,7 @@ def test_an_upgrade_under_load_fails_no_read_and_loses_no_write(filled: Stack) -
 def test_backups_of_both_versions_are_kept_apart(filled: Stack) -> None:
     wait_until(lambda: is_received(filled), 600, "WAL arrives")
     filled.build("backup", "--no-lab")
-    (left,) = filled.podman("unshare", "find", FOLDER, "-name", "left.*").stdout.split()
+    left = max(filled.podman("unshare", "find", FOLDER, "-name", "left.*").stdout.split())
     refused = filled.build("restore", f"--from={left}", "--no-lab", check=False)
     assert refused.returncode == 78
     assert "is of PostgreSQL 17, and this stack runs PostgreSQL 18" in refused.stderr
