@@ -68,6 +68,14 @@ END
         "free some, or use another folder (docs/backup.md)"
 }
 
+require_database() {
+    found=0
+    check-database 2> /dev/null || found=$?
+    [ $found -ne 78 ] || fail 78 "the database is not the one of the former backups" \
+        "restore that one (build.py restore), or move the backup folder aside to begin anew"
+    [ $found -eq 0 ] || fail 69 "the database cannot be reached" "see the log of todo-db"
+}
+
 # Where the journals end: what is restored must contain at least this.
 write_heads() {
     query "SELECT json_build_object('owner', owner, 'chain_id', chain_id, 'seq', seq,
@@ -207,6 +215,7 @@ prune_wal() {
 mkdir -p "$folder/files"
 remove_leftovers
 require_space
+require_database
 make_base
 copy_files
 publish

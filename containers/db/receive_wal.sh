@@ -1,6 +1,7 @@
 #!/bin/sh
 # Receives the WAL as the server writes it, into the folder wal of the backup folder, on a slot by which
-# the server keeps what has not arrived. With the argument "health" it checks whether WAL arrives.
+# the server keeps what has not arrived. With the argument "health" it checks whether WAL arrives. It
+# ends with 78 if the database is not the one of the backups.
 set -eu
 umask 077
 
@@ -29,6 +30,7 @@ until status=$(find_slot 2> /dev/null); do
     sleep 2
 done
 
+check-database
 if [ "$status" = lost ]; then
     echo "todo-wal: the receiver was away for too long, the server has removed WAL" >&2
     query "SELECT pg_drop_replication_slot('$slot')" > /dev/null

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from deploy.stack.backup_status import Outcome
 
 _POLL_S = 0.2
-_CODES = {69: ExitCode.UNAVAILABLE, 74: ExitCode.NO_SPACE}
+_CODES = {69: ExitCode.UNAVAILABLE, 74: ExitCode.NO_SPACE, 78: ExitCode.CONFIG}
 """Exit codes of the script that are also those of build.py."""
 
 

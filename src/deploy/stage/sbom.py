@@ -39,6 +39,7 @@ _WRITTEN = (
     (r"usr/share/sbom/.*\.arguments\.json", _GENERATED, "what the build was told"),
     (r"usr/local/bin/entrypoint", _GENERATED, "starts the server, after making its data folder"),
     (r"usr/local/bin/health", _GENERATED, "checks whether the server hangs"),
+    (r"usr/local/bin/check-database", _GENERATED, "tells the database of the backups from others"),
     (r"usr/local/bin/receive-wal", _GENERATED, "receives WAL for backups"),
     (r"usr/local/bin/make-backup", _GENERATED, "makes, verifies and removes base backups"),
     (r"usr/local/bin/keep-backups", _GENERATED, "chooses the backups to keep"),

@@ -16,7 +16,7 @@ from tests.machine_clock import wait_until
 
 SCRIPTS = REPO / "containers" / "db"
 ROLE = "todo_backup"
-PROGRAMS = ("keep-backups", "make-backup", "receive-wal", "record-outcome")
+PROGRAMS = ("check-database", "keep-backups", "make-backup", "receive-wal", "record-outcome")
 _STATEMENTS = re.compile(r"run_alone \"\$1\" << END\n(.*?)\nEND\n", re.DOTALL)
 
 
