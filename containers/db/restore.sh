@@ -190,6 +190,7 @@ try() {
     label=$(read_label "$base") || label=
     first=${label#* } first=${first%)}
     [ -n "$first" ] || fail 65 "base backup $stamp is damaged: backup_label names no WAL file"
+    made_by=
     read -r made_by < "$base/PG_VERSION" || :
     [ "$made_by" = "$major" ] || fail 78 \
         "base backup $stamp is of PostgreSQL $made_by, and this stack runs PostgreSQL $major"
