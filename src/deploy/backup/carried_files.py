@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from deploy import atomic_write, process
 from deploy.stack import backups, data_volume, install, lifecycle, local_model, ports, postgresql
-from deploy.units.loader import AI_DROPIN, POSTGRESQL_DROPIN
+from deploy.units.loader import AI_DROPIN, INSTANCES_DROPIN, POSTGRESQL_DROPIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,6 +68,7 @@ def find_dropins(paths: Iterable[str]) -> list[tuple[str, str]]:
     """The user's drop-ins among the files of a backup: path, and name as `install` has it."""
     ours = {ports.DROPIN, AI_DROPIN, local_model.DROPIN, data_volume.DROPIN, postgresql.HOLD}
     ours |= {POSTGRESQL_DROPIN.format(major=major) for major in postgresql.find_known()}
+    ours.add(INSTANCES_DROPIN)
     ours |= {f"{container}.d/{backups.FOLDER_DROPIN}" for container in backups.CONTAINERS}
     found = []
     for path in sorted(paths):

@@ -128,6 +128,7 @@ def test_only_drop_ins_of_the_user_are_brought_from_another_machine() -> None:
             *(own, timer, f"{files}/token-secret", f"{files}/images.json"),
             f"{home}/containers/systemd/todo-backend.container",
             f"{home}/containers/systemd/{data_volume.DROPIN}",
+            f"{home}/containers/systemd/todo-backend.container.d/30-instances.conf",
             f"{home}/containers/systemd/todo-wal.container.d/50-folder.conf",
             f"{home}/systemd/user/todo-backend.socket.d/50-port.conf",
         ]
