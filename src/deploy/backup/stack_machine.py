@@ -60,7 +60,7 @@ class StackMachine:
             asked = ["podman", "image", "exists", name]
             if process.run(asked, check=False, timeout_s=_TIMEOUT_S).returncode != 0:
                 message = f"the image {name} is not there"
-                hint = command_hints.build("image")
+                hint = command_hints.build("image --target all")
                 raise DeployError(message, hint=hint, code=ExitCode.UNAVAILABLE)
         if self._is_foreign:
             carried_files.take_over(self._folder, self._account)

@@ -76,6 +76,11 @@ def find_arguments(major: str = "") -> dict[str, str]:
     return build_args(load_contract(ai=True, backup=True, major=other))
 
 
+def find_target_arguments(target: str) -> dict[str, str]:
+    """The arguments of a target; another version of the database makes no other image stale."""
+    return find_arguments("" if target == "db" else find_shipped())
+
+
 def find_units(request: Request = UNCHANGED) -> dict[str, str]:
     """The drop-ins to install, the one that pins first.
 

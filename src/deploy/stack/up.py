@@ -24,7 +24,10 @@ def build(
     """Build the named targets where missing or stale; the units decide the arguments."""
     packages.ensure_stack_packages(assume_yes=assume_yes)
     release = release_notes.find_release()
-    built = [image_build.ensure(target, _find_arguments(target), options) for target in targets]
+    built = [
+        image_build.ensure(target, postgresql.find_target_arguments(target), options)
+        for target in targets
+    ]
     for demand in release_notes.find_demands(release, release_notes.find_release()):
         progress.say(demand)
     return built
@@ -35,12 +38,7 @@ def verify(
 ) -> reproducible.Comparison:
     """Build a target twice and compare; the units decide the arguments."""
     packages.ensure_stack_packages(assume_yes=assume_yes)
-    return reproducible.verify(target, _find_arguments(target), options)
-
-
-def _find_arguments(target: str) -> dict[str, str]:
-    """The arguments of a target; another version of the database makes no other image stale."""
-    return postgresql.find_arguments("" if target == "db" else postgresql.find_shipped())
+    return reproducible.verify(target, postgresql.find_target_arguments(target), options)
 
 
 def install(

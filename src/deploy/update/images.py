@@ -11,10 +11,9 @@ from deploy import command_hints, process
 from deploy.errors import DeployError, ExitCode
 from deploy.image import build as image_build
 from deploy.image import builder, sources
+from deploy.stack import postgresql
 from deploy.stack.services import BACKEND, container_of
 from deploy.stack.update_state import Image
-from deploy.units import spec
-from deploy.units.loader import load_contract
 from deploy.update.faults import FaultError
 
 NAME = "localhost/todo-backend"
@@ -112,7 +111,7 @@ def take(reference: str) -> Image:
 
 def find_inputs(target: str = TARGET) -> str:
     """The digest of what an image of this checkout would be built from."""
-    return sources.digest(target, _find_arguments())
+    return sources.digest(target, postgresql.find_target_arguments(target))
 
 
 def build(options: image_build.Options) -> Image:
@@ -122,7 +121,9 @@ def build(options: image_build.Options) -> Image:
         DeployError: The build failed.
     """
     with builder.build_lock():
-        image_build.build(TARGET, _find_arguments(), options, tag=_BUILT, keep_layers=True)
+        image_build.build(
+            TARGET, postgresql.find_target_arguments(TARGET), options, tag=_BUILT, keep_layers=True
+        )
         found = take(_BUILT)
         _run("untag", found.digest.removeprefix("sha256:"), _BUILT, check=False)
     return found
@@ -182,10 +183,6 @@ def read_schemas(image: Image) -> Schemas:
 def measure_start(image: Image) -> float:
     """How long a container of an image takes to start and to load its program now, in seconds."""
     return read_schemas(image).seconds
-
-
-def _find_arguments() -> dict[str, str]:
-    return spec.build_args(load_contract(ai=True, backup=True))
 
 
 def _run(*words: str, check: bool = True) -> process.Completed:
