@@ -12,7 +12,8 @@ from deploy.cli.command import usage
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import DeployError, ExitCode
 from deploy.image import build
-from deploy.stack import lifecycle, postgresql
+from deploy.stack import lifecycle, postgresql, update_state
+from deploy.update import begin
 from deploy.upgrade import record, steps
 from deploy.upgrade.stack_machine import StackMachine
 
@@ -44,8 +45,11 @@ class UpgradeDb(StackCommand):
         lifecycle.refuse_absent()
         state = paths.state_dir()
         state.mkdir(parents=True, exist_ok=True)
-        with folder_lock.hold(state):
-            write_output(self._go_back() if self.back else self._upgrade())
+        with update_state.hold():
+            # Later, it would bring back the unit files of before both.
+            begin.recover()
+            with folder_lock.hold(state):
+                write_output(self._go_back() if self.back else self._upgrade())
         return 0
 
     def _words(self) -> list[str]:
