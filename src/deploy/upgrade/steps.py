@@ -228,9 +228,10 @@ def _finish(
     """Start what was switched to; go back where it does not start."""
     try:
         url = _restart(machine, record.after)
-    except DeployError:
-        if machine.serves(record.after):
-            # It may have taken writes already.
+    except DeployError as error:
+        # It may have taken writes already.
+        is_comparable = machine.serves(record.after)
+        if is_comparable:
             machine.refuse_writes()
             if machine.find_changes(record.content):
                 machine.accept_writes()
@@ -239,9 +240,13 @@ def _finish(
         machine.point(record.before, record.former)
         machine.release()
         _restart(machine, record.before)
-        machine.remove_volume(record.volume)
+        if is_comparable:
+            machine.remove_volume(record.volume)
         record_path.unlink(missing_ok=True)
-        raise
+        if is_comparable:
+            raise
+        hint = f"the volume {record.volume} stays, as it may have what was written since the switch"
+        raise DeployError(error.message, hint=hint, code=error.code) from None
     refused_s = None if started is None else time.monotonic() - started
     machine.settle()
     done = dataclasses.replace(record, step=Step.DONE)

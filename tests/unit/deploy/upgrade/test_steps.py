@@ -187,6 +187,19 @@ def test_a_new_server_that_does_not_start_is_given_up(file: Path) -> None:
     assert machine.volumes == {"todo-data"}
 
 
+def test_a_volume_that_may_have_writes_stays_when_its_server_does_not_run(file: Path) -> None:
+    machine = Machine()
+    kill(machine, file, "settle")
+    # It served for a while, and does not start any more.
+    machine.running = ("", "")
+    machine.fails = "restart"
+    with pytest.raises(DeployError, match="restart") as caught:
+        upgrade(machine, file)
+    assert NEW[1] in caught.value.hint
+    assert machine.running == machine.starts == OLD
+    assert machine.volumes == {"todo-data", NEW[1]}
+
+
 def test_a_new_server_that_took_writes_is_kept_although_the_start_failed(file: Path) -> None:
     machine = Machine(changes=["journal: 1 -> 2 rows"], fails="restart", running=NEW)
     with pytest.raises(DeployError, match="restart"):
