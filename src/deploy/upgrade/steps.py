@@ -131,7 +131,11 @@ def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome
         raise DeployError(message, hint=f"finish it: {hint}", code=ExitCode.CONFIG)
     if found is not None and found.step is Step.SWITCH and not machine.is_held():
         # The former server may have been started again before systemd knew of the new one.
-        if not machine.serves(found.before) or not machine.find_changes(found.content):
+        is_former = machine.serves(found.before)
+        if is_former:
+            # It accepts writes then, and would until it is compared and ended.
+            machine.refuse_writes()
+        if not is_former or not machine.find_changes(found.content):
             # Again: systemd may not have read it.
             machine.release()
             return _finish(machine, found, record_path)

@@ -235,6 +235,18 @@ def test_a_kill_after_the_switch_is_finished_by_the_same_command(file: Path) -> 
     assert machine.calls.count("copy") == 1
 
 
+def test_the_former_server_refuses_writes_while_it_is_compared(file: Path) -> None:
+    machine = Machine()
+    kill(machine, file, "restart")
+    # It was started again by systemd, which did not know of the new one.
+    machine.is_writable = True
+    upgrade(machine, file)
+    assert machine.calls[-5:] == [
+        *("refuse_writes", "find_changes", "release", "restart", "settle")
+    ]
+    assert machine.is_writable
+
+
 def test_writes_to_the_former_server_after_the_switch_start_over(file: Path) -> None:
     machine = Machine()
     kill(machine, file, "restart")
