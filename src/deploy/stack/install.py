@@ -90,6 +90,11 @@ def install(units: Mapping[str, str | Link]) -> set[str]:
     for path in sorted({*wanted, *record}):
         content = _render(wanted[path][1]) if path in wanted else None
         _refuse_foreign(Path(path), record.get(path), content)
+    digests = {path: _digest(_render(unit)) for path, (_, unit) in wanted.items()}
+    if digests != record:
+        # Whatever ends this in the middle: a file is ours in its old form and in its new one.
+        both = {path: _find_digests(path, record, digests) for path in {*record, *digests}}
+        _write_record({path: " ".join(found) for path, found in both.items()})
     changed = set()
     for path, (name, unit) in wanted.items():
         target = Path(path)
@@ -100,7 +105,8 @@ def install(units: Mapping[str, str | Link]) -> set[str]:
     for path in set(record) - set(wanted):
         _remove(Path(path))
         changed.add(Path(path).name)
-    _write_record({path: _digest(_render(unit)) for path, (_, unit) in wanted.items()})
+    if digests != record:
+        _write_record(digests)
     return changed
 
 
@@ -201,7 +207,7 @@ def _remove(path: Path) -> None:
 
 def _refuse_foreign(path: Path, recorded: str | None, wanted: str | None) -> None:
     content = _find_content(path)
-    if content is None or content == wanted or _digest(content) == recorded:
+    if content is None or content == wanted or _digest(content) in (recorded or "").split():
         return
     why = "was edited after it was installed" if recorded else "was not installed by build.py"
     raise DeployError(
@@ -227,6 +233,11 @@ def _read_record() -> dict[str, str]:
         hint = f"move it aside ({aside}) and run the command again; it names each unit in its way"
         raise DeployError(message, hint=hint, code=ExitCode.DATA) from error
     return record
+
+
+def _find_digests(path: str, *records: Mapping[str, str]) -> list[str]:
+    """Those of a file in any of some records."""
+    return sorted({digest for record in records for digest in record.get(path, "").split()})
 
 
 def _write_record(record: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,6 +80,34 @@ def test_an_edited_unit_is_never_overwritten_nor_removed(home: Path) -> None:
         install.uninstall()
     assert unit.read_text() == "# edited\n"
     assert (home / "config/systemd/user/a.socket").exists()
+
+
+def test_an_installation_that_was_interrupted_can_be_taken_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install.install(UNITS)
+    written: list[Path] = []
+
+    def write(path: Path, text: str) -> None:
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        path.write_text(text)
+        written.append(path)
+
+    newer = {
+        "a.container": "[Container]\nImage=b\n",
+        "b.container": "[Container]\n",
+        "c.socket": "",
+    }
+    with monkeypatch.context() as patched:
+        patched.setattr(install, "_write", write)
+        with pytest.raises(OSError, match="No space"):
+            install.install(newer)
+    assert len(written) == 2
+    install.install(UNITS)
+    assert install.read_installed() == UNITS
+    assert not install.destination("b.container").exists()
+    install.refuse_edited()
 
 
 def test_uninstalling_leaves_what_the_user_put_beside(home: Path) -> None:
