@@ -256,10 +256,10 @@ def find_kept() -> list[KeptImage]:
         return [KeptImage(Image(**each["image"]), each["units"]) for each in _read(_KEPT, [])]
 
 
-def keep(kept: KeptImage) -> list[KeptImage]:
-    """Write down that an image runs now; returns those that are not kept any more."""
-    others = [each for each in find_kept() if each.image.digest != kept.image.digest]
-    found = [*others, kept]
+def keep(*kept: KeptImage) -> list[KeptImage]:
+    """Write down that the last one of these images runs; returns those that are not kept now."""
+    digests = {each.image.digest for each in kept}
+    found = [*(each for each in find_kept() if each.image.digest not in digests), *kept]
     _write(_KEPT, [dataclasses.asdict(each) for each in found[-KEPT:]])
     return found[:-KEPT]
 

@@ -165,8 +165,10 @@ def finish(machine: Machine, record: Record) -> None:
     machine.stop_candidate()
     machine.install(units.render_sources(record))
     machine.finish()
-    update_state.keep(KeptImage(record.former, units.find_sources(record.units)))
-    left = update_state.keep(KeptImage(record.candidate, record.sources))
+    left = update_state.keep(
+        KeptImage(record.former, units.find_sources(record.units)),
+        KeptImage(record.candidate, record.sources),
+    )
     machine.discard([each.image for each in left])
     _end(record, UPDATED, "")
 
