@@ -241,9 +241,16 @@ def refuse(refusal: Refusal) -> None:
     _write_refused([*others, refusal])
 
 
-def accept(digest: str) -> None:
-    """Let an image be tried again."""
-    _write_refused([each for each in find_refused() if each.image.digest != digest])
+def accept(image: Image) -> None:
+    """Let an image be tried again, and what is built of the same inputs."""
+    _write_refused(
+        [
+            each
+            for each in find_refused()
+            if each.image.digest != image.digest
+            and (each.image.inputs != image.inputs or not image.inputs)
+        ]
+    )
 
 
 def find_kept() -> list[KeptImage]:

@@ -147,7 +147,7 @@ def refuse_checkout() -> None:
 def _check(candidate: Image, former: Image, options: Options) -> float:
     """Refuse a candidate that need not be started; returns what its program takes to load now."""
     if options.retries_refused:
-        update_state.accept(candidate.digest)
+        update_state.accept(candidate)
     else:
         preflight.check_refused(digest=candidate.digest)
     if options.scans:

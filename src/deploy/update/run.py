@@ -170,6 +170,8 @@ def finish(machine: Machine, record: Record) -> None:
         KeptImage(record.candidate, record.sources),
     )
     machine.discard([each.image for each in left])
+    # Another one of the same inputs may have been refused, as with older packages of Debian.
+    update_state.accept(record.candidate)
     _end(record, UPDATED, "")
 
 

@@ -67,7 +67,7 @@ def test_a_refused_image_is_listed_once_until_it_is_accepted() -> None:
     again = Refusal(NEW, "it hung", (), "now")
     update_state.refuse(again)
     assert update_state.find_refused() == [again]
-    update_state.accept(NEW.digest)
+    update_state.accept(NEW)
     assert update_state.find_refused() == []
 
 

@@ -80,7 +80,7 @@ def test_an_image_that_failed_is_refused_by_its_digest_or_by_what_it_is_built_fr
     with pytest.raises(DeployError, match="it ended"):
         preflight.check_refused(inputs="bad inputs")
     preflight.check_refused(digest="sha256:good", inputs="good inputs")
-    update_state.accept("sha256:bad")
+    update_state.accept(image)
     preflight.check_refused(digest="sha256:bad")
 
 

@@ -10,7 +10,7 @@ import pytest
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import install, local_model, update_state
 from deploy.stack.services import BACKEND, CANDIDATE
-from deploy.stack.update_state import Image, Record
+from deploy.stack.update_state import Image, Record, Refusal
 from deploy.update import run, units
 from deploy.update.faults import FaultError
 
@@ -304,6 +304,15 @@ def test_an_update_that_was_killed_at_its_end_is_finished(
     assert "finished" in run.recover(machine, found)
     assert set(machine.images.values()) == {NEW}
     assert [each.image for each in update_state.find_kept()] == [OLD, NEW]
+
+
+def test_what_runs_is_not_refused_for_another_image_of_the_same_inputs(
+    machine: FakeMachine, record: Record
+) -> None:
+    for image in (dataclasses.replace(NEW, digest="sha256:older"), OLD):
+        update_state.refuse(Refusal(image, "it ended", (), "then"))
+    update(machine, record)
+    assert [each.image for each in update_state.find_refused()] == [OLD]
 
 
 def test_the_last_three_images_stay(machine: FakeMachine, record: Record) -> None:
