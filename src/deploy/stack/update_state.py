@@ -164,13 +164,14 @@ def find_status(digest: str | None) -> UpdateStatus:
     """
     record = find_record()
     step = f"{record.kind}, {record.step}" if record else None
-    kept = find_kept()
-    others = [each.image.reference for each in kept if each.image.digest != digest]
+    kept, refused = find_kept(), find_refused()
+    left_out = {digest, *(each.image.digest for each in refused)}
+    others = [each.image.reference for each in kept if each.image.digest not in left_out]
     history = find_history()
     return UpdateStatus(
         kept=tuple(each.image.reference for each in kept),
         previous=others[-1] if others else None,
-        refused=tuple(find_refused()),
+        refused=tuple(refused),
         running=step if is_held() else None,
         interrupted=None if is_held() else step,
         last=history[-1] if history else None,

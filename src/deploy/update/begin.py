@@ -220,6 +220,9 @@ def _find_kept(running: Image, to: str | None) -> update_state.KeptImage:
             for each in kept
             if to in {each.image.reference, each.image.reference.rpartition(":")[2]}
         ]
+    else:
+        refused = {each.image.digest for each in update_state.find_refused()}
+        kept = [each for each in kept if each.image.digest not in refused]
     if not kept:
         what = f"no update has kept an image {to}" if to else "no update has kept another image"
         names = [each.image.reference for each in update_state.find_kept()]

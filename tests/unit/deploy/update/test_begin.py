@@ -202,6 +202,17 @@ def test_a_rollback_goes_to_the_image_that_is_named(host: FakeHost) -> None:
     assert OLD.reference in caught.value.hint
 
 
+def test_a_rollback_does_not_return_to_an_image_that_one_refused(host: FakeHost) -> None:
+    for image in (THIRD, NEW, OLD):
+        update_state.keep(KeptImage(image, {}))
+    refuse(NEW)
+    assert update_state.find_status(OLD.digest).previous == THIRD.reference
+    with pytest.raises(DeployError, match="3-third is not there any more"):
+        begin.rollback(to=None, refuses=False, watch_s=1.0)
+    begin.rollback(to="2-new", refuses=False, watch_s=1.0)
+    assert host.records[0].candidate == NEW
+
+
 def test_without_an_update_there_is_nothing_to_go_back_to(host: FakeHost) -> None:
     with pytest.raises(DeployError, match="no update has kept another image"):
         begin.rollback(to=None, refuses=False, watch_s=1.0)
