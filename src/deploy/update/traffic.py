@@ -70,6 +70,11 @@ class Answer:
     seconds: float
     reason: str = ""
 
+    @property
+    def serves(self) -> bool:
+        """Whether it is an answer, and not that of a server which cannot give one."""
+        return 0 < self.status < _ERROR
+
 
 def send(address: Address, call: Call, token: str, limit_s: float) -> Answer:
     """Send a request, on a connection of its own."""
@@ -122,7 +127,9 @@ class Comparison:
         mine = self._candidate(call, limit_s)
         if mine.status == 0:
             return self._judge_silence(call, mine, limit_s)
-        if mine.status >= _ERROR and theirs.status < _ERROR:
+        # What both need may have gone since the other one was asked.
+        fails = mine.status >= _ERROR and theirs.serves and self._ask_running(call).serves
+        if fails:
             return f"{call.method} {call.path} is answered with {mine.status}"
         if mine.status == http.client.UNAUTHORIZED != theirs.status:
             return "it does not accept the tokens of this stack"

@@ -32,6 +32,16 @@ def test_a_server_error_is_a_fault_unless_the_other_has_it_too() -> None:
     assert compare(Answer(503, 0.004), theirs=Answer(503, 0.004)) == [""]
 
 
+@pytest.mark.parametrize("gone", [Answer(503, 0.004), Answer(0, 60.0, "timed out")])
+@pytest.mark.parametrize("before", [[], [FAST]])
+def test_a_server_error_is_no_fault_where_the_other_has_it_from_then_on(
+    gone: Answer, before: list[Answer]
+) -> None:
+    answers = iter([*before, gone])
+    running: Callable[[Call, float], Answer] = lambda _call, _limit_s: next(answers)  # noqa: E731
+    assert Comparison(lambda _call, _limit_s: Answer(503, 0.004), running).step() == ""
+
+
 def test_a_token_that_is_refused_is_a_fault() -> None:
     assert "tokens" in compare(Answer(401, 0.004))[0]
 
