@@ -144,7 +144,8 @@ class StackMachine:
             try:
                 startup.run_job("start", units.MIGRATION, step)
             except DeployError as error:
-                raise self._fault(error.message, units.MIGRATION) from None
+                of_image = self._is_of_image(units.MIGRATION)
+                raise self._fault(error.message, units.MIGRATION, of_image=of_image) from None
             finally:
                 systemd.systemctl("stop", units.MIGRATION, check=False)
                 systemd.systemctl("reset-failed", units.MIGRATION, check=False)
@@ -213,8 +214,7 @@ class StackMachine:
                 of_image = any(found[-1].ready for found in looks.values())
                 for each in watched:
                     self._require_alive(each)
-                    problem = find_problem(looks[each], others)
-                    self._require(each, problem, of_image=of_image)
+                    self._require(each, find_problem(looks[each], others), of_image=of_image)
                 for _ in range(_REQUESTS_PER_LOOK):
                     self._require(CANDIDATE, comparison.step())
                     time.sleep(_PAUSE_S)
@@ -269,9 +269,8 @@ class StackMachine:
             is_new = now.invocation != before
             if is_new and began is None:
                 began = time.monotonic()
-            if not now.has_job and now.active in {"failed", "inactive"}:
-                raise self._fault(f"it ended: {startup.explain(unit, now)}", unit)
-            if is_new and (now.restarts or now.sub.startswith("auto-restart")):
+            ended = not now.has_job and now.active in {"failed", "inactive"}
+            if ended or (is_new and (now.restarts or now.sub.startswith("auto-restart"))):
                 raise self._fault(f"it ended: {startup.explain(unit, now)}", unit)
             if is_new and now.active == "active":
                 reason = self._find_reason(unit)
@@ -288,9 +287,12 @@ class StackMachine:
                     if unit == CANDIDATE:
                         # It has no requests to finish.
                         self._kill_candidate()
-                    # Without a database, none is.
-                    raise self._fault(message, unit, of_image=self.serves())
+                    raise self._fault(message, unit, of_image=self._is_of_image(unit))
             time.sleep(_POLL_S)
+
+    def _is_of_image(self, unit: str) -> bool:
+        """Whether another one is ready, as none is without a database; at least the candidate."""
+        return self.serves() or (unit != CANDIDATE and not self._find_reason(CANDIDATE))
 
     @staticmethod
     def _kill_candidate() -> None:

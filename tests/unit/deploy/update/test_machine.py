@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy import process
+from deploy.errors import DeployError
 from deploy.stack import journal, startup, systemd
 from deploy.stack.exits import ExitStatus
 from deploy.stack.services import BACKEND, CANDIDATE
@@ -37,6 +38,7 @@ class FakeStack:
         start_s: How long a container takes to load its program now.
         ran: The commands of systemctl.
         siblings_serve: Whether others are ready.
+        candidate_serves: Whether the candidate is.
     """
 
     def __init__(self) -> None:
@@ -46,6 +48,7 @@ class FakeStack:
         self.now = 0.0
         self.ran: list[str] = []
         self.siblings_serve = True
+        self.candidate_serves = False
 
     def state(self, _unit: str) -> UnitState:
         return next(self._looks)
@@ -57,7 +60,9 @@ class FakeStack:
         self.ran.append(" ".join(words))
         return process.Completed(words, int(not check), "", "")
 
-    def find_reason(self, _unit: str) -> str:
+    def find_reason(self, unit: str) -> str:
+        if unit == CANDIDATE and self.candidate_serves:
+            return ""
         return self.reasons.pop(0) if len(self.reasons) > 1 else self.reasons[0]
 
     def sleep(self, seconds: float) -> None:
@@ -132,6 +137,32 @@ def test_without_a_database_the_image_is_not_to_blame(stack: FakeStack) -> None:
     stack.set_states(OLD, UP)
     stack.siblings_serve = False
     assert not fail(stack).of_image
+
+
+def test_a_single_instance_that_fails_beside_a_ready_candidate_is_the_images_fault(
+    stack: FakeStack,
+) -> None:
+    stack.set_states(OLD, UP)
+    stack.reasons = ["/readyz answers 503"]
+    stack.siblings_serve = False
+    stack.candidate_serves = True
+    assert fail(stack).of_image
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_a_migration_that_fails_without_a_database_is_not_the_images_fault(
+    stack: FakeStack, monkeypatch: pytest.MonkeyPatch, *, serves: bool
+) -> None:
+    def end(*_: object) -> None:
+        message = "it ended"
+        raise DeployError(message)
+
+    monkeypatch.setattr(startup, "run_job", end)
+    stack.siblings_serve = serves
+    stack.reasons = ["/readyz answers 503"]
+    with pytest.raises(FaultError) as caught:
+        StackMachine(IMAGE, 2.0).migrate()
+    assert caught.value.of_image is serves
 
 
 def test_a_slow_machine_has_more_time(stack: FakeStack) -> None:
