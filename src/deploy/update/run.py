@@ -223,11 +223,14 @@ def _fail(machine: Machine, record: Record, fault: FaultError) -> DeployError:
     """Go back after a fault; returns the error for the user."""
     served = record.step in {WATCH, SWITCH}
     result = ROLLED_BACK if served else REFUSED
-    # First of all, so that it is known whatever happens on the way back.
-    if fault.of_image and record.kind == UPDATE:
-        refusal = Refusal(record.candidate, fault.reason, fault.log, now())
-        update_state.refuse(refusal)
-    undo(machine, record, candidate_serves=fault.unit != CANDIDATE)
+    try:
+        # First of all, so that it is known whatever happens on the way back.
+        if fault.of_image and record.kind == UPDATE:
+            refusal = Refusal(record.candidate, fault.reason, fault.log, now())
+            update_state.refuse(refusal)
+    finally:
+        # Also where the list cannot be written.
+        undo(machine, record, candidate_serves=fault.unit != CANDIDATE)
     if record.candidate.digest not in {each.image.digest for each in update_state.find_kept()}:
         machine.discard([record.candidate])
     _end(record, result, fault.reason)

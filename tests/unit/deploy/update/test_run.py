@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 from typing import TYPE_CHECKING
 
 import pytest
@@ -229,6 +230,21 @@ def test_what_is_not_the_image_s_fault_does_not_refuse_it(
     event = f"watch {CANDIDATE} 20.0"
     fail(machine, record, event, FaultError("not ready", CANDIDATE, of_image=False))
     assert update_state.find_refused() == []
+
+
+def test_the_stack_goes_back_although_the_list_of_refused_images_cannot_be_written(
+    machine: FakeMachine, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(_refusal: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(update_state, "refuse", fill)
+    machine.fails[f"replace {SECOND}"] = FaultError("it ended", SECOND)
+    with pytest.raises(OSError, match="No space"):
+        update(machine, record)
+    assert set(machine.images.values()) == {OLD}
+    assert machine.latest == OLD
+    assert not machine.has_candidate
 
 
 def test_a_rollback_that_fails_does_not_refuse_the_image(
