@@ -64,7 +64,8 @@ class Restore(StackCommand):
         code = self.elsewhere("restore", self._words(given))
         if code is None:
             with update_state.hold():
-                begin.recover()
+                # Without a database the backend cannot start, and a restore is the way out.
+                begin.recover(must_start=False)
                 write_output(render(self._restore(wanted)))
             code = 0
         return code

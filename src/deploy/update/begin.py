@@ -119,8 +119,11 @@ def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
     return f"rolled back: the stack runs {kept.image.reference}, before {former.reference}"
 
 
-def recover() -> None:
+def recover(*, must_start: bool = True) -> None:
     """Finish an update that was interrupted, or go back; nothing where there is none.
+
+    Args:
+        must_start: Whether it is a failure if the stack does not start then.
 
     Raises:
         DeployError: The stack does not start again as it was.
@@ -131,7 +134,7 @@ def recover() -> None:
     if not install.is_installed():
         update_state.remove_record()
         return
-    progress.say(run.recover(StackMachine(record.candidate, 0.0), record))
+    progress.say(run.recover(StackMachine(record.candidate, 0.0), record, must_start=must_start))
 
 
 def refuse_checkout() -> None:

@@ -10,7 +10,7 @@ import dataclasses
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from deploy import command_hints
+from deploy import command_hints, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import update_state
 from deploy.stack.services import CANDIDATE
@@ -175,13 +175,16 @@ def finish(machine: Machine, record: Record) -> None:
     _end(record, UPDATED, "")
 
 
-def undo(machine: Machine, record: Record, *, candidate_serves: bool = True) -> None:
+def undo(
+    machine: Machine, record: Record, *, candidate_serves: bool = True, must_start: bool = True
+) -> None:
     """Go back to what the stack ran before, from wherever the update is.
 
     Args:
         machine: The stack.
         record: How far the update is.
         candidate_serves: Whether the candidate may serve until the others do.
+        must_start: Whether it is a failure if an instance does not start.
 
     Raises:
         DeployError: The former image does not start again; the record stays.
@@ -198,6 +201,11 @@ def undo(machine: Machine, record: Record, *, candidate_serves: bool = True) -> 
             if not machine.runs(unit, record.former):
                 machine.restore(unit)
     except DeployError as error:
+        if not must_start:
+            progress.say(f"Warning: {error.message}")
+            machine.stop_candidate()
+            machine.install(record.units)
+            return
         raise DeployError(
             f"the way back to {record.former.reference} failed: {error.message}",
             hint=error.hint or f"see {command_hints.build('status')}",
@@ -207,16 +215,22 @@ def undo(machine: Machine, record: Record, *, candidate_serves: bool = True) -> 
     machine.install(record.units)
 
 
-def recover(machine: Machine, record: Record) -> str:
-    """Finish an update that was interrupted, or go back; returns what was done, for the user."""
+def recover(machine: Machine, record: Record, *, must_start: bool = True) -> str:
+    """Finish an update that was interrupted, or go back; returns what was done, for the user.
+
+    Args:
+        machine: The stack.
+        record: How far the update is.
+        must_start: As for `undo`.
+    """
     what = f"An {record.kind} to {record.candidate.reference} was interrupted at: {record.step}."
     what = what.replace("An rollback", "A rollback")
     if record.step == FINISH:
         finish(machine, record)
         return f"{what} It is finished now."
-    undo(machine, record)
+    undo(machine, record, must_start=must_start)
     _end(record, INTERRUPTED, f"interrupted at: {record.step}")
-    return f"{what} The stack runs {record.former.reference} as before."
+    return f"{what} Its image is {record.former.reference} as before."
 
 
 def _fail(machine: Machine, record: Record, fault: FaultError) -> DeployError:

@@ -1,11 +1,14 @@
 """`build.py restore`: what its switches mean, and what it prints."""
 
+from pathlib import Path
+
 import pytest
 
 from deploy.backup.restore import Outcome, Restored
 from deploy.backup.target import Kind, Target
 from deploy.cli.restore import Restore, render
 from deploy.errors import DeployError, ExitCode
+from deploy.update import begin
 
 URL = "http://127.0.0.1:8000"
 
@@ -19,6 +22,19 @@ def test_two_targets_are_refused_before_anything_is_looked_at() -> None:
 def test_a_target_that_cannot_be_read_is_refused_before_anything_is_looked_at() -> None:
     with pytest.raises(DeployError, match="--to: yesterday is not a time"):
         Restore.start(["build.py restore", "--to=yesterday"])
+
+
+def test_an_update_that_cannot_go_back_without_a_database_does_not_prevent_a_restore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, bool]] = []
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(Restore, "elsewhere", lambda *_: None)
+    monkeypatch.setattr(begin, "recover", lambda **given: asked.append(given))
+    outcome = Outcome(Target(), "todo-data-1", None, None, URL)
+    monkeypatch.setattr(Restore, "_restore", lambda *_: outcome)
+    assert Restore.run(["build.py restore"], exit=False)[1] == 0
+    assert asked == [{"must_start": False}]
 
 
 def test_the_output_names_both_volumes_and_the_last_change() -> None:

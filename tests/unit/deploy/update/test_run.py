@@ -306,6 +306,20 @@ def test_an_update_that_was_killed_is_undone_by_the_next_command(
     assert update_state.find_refused() == []
 
 
+def test_a_restore_is_possible_although_the_instances_do_not_start(
+    machine: FakeMachine, record: Record
+) -> None:
+    interrupted = dataclasses.replace(record, step=run.SWITCH)
+    update_state.write_record(interrupted)
+    machine.images[BACKEND] = machine.latest = NEW
+    machine.fails[f"restore {BACKEND}"] = DeployError("todo-db.service failed")
+    run.recover(machine, interrupted, must_start=False)
+    assert machine.latest == OLD
+    assert machine.installed == set(record.units)
+    # Otherwise the next command would bring back the volume of before the restore.
+    assert update_state.find_record() is None
+
+
 def test_an_update_that_was_killed_at_its_end_is_finished(
     machine: FakeMachine, record: Record
 ) -> None:
