@@ -69,6 +69,9 @@ class UpgradeDb(StackCommand):
         if before == after:
             return f"the stack runs PostgreSQL {after}, the newest that this checkout has\n"
         machine = StackMachine(before, after)
+        if found and found.step is record.Step.COPY:
+            # Otherwise writes would be refused during the build and the rehearsal as well.
+            steps.cancel(machine, record.path())
         if found is None or found.step is not record.Step.SWITCH:
             machine.check()
             machine.build(build.Options(builder=self.builder, archive_dir=self.image_cache))
