@@ -123,7 +123,11 @@ class Comparison:
         call = next(self._calls)
         # First: it shows what a request takes now.
         theirs = self._ask_running(call)
-        limit_s = max(MIN_LIMIT_S, 2 * FACTOR * theirs.seconds) if self._running else PATIENCE_S
+        limit_s = PATIENCE_S
+        if self._running is not None:
+            # Without an answer nothing is known; the candidate may have had that request as well.
+            known_s = theirs.seconds if theirs.status else 0.0
+            limit_s = max(MIN_LIMIT_S, 2 * FACTOR * known_s)
         mine = self._candidate(call, limit_s)
         if mine.status == 0:
             return self._judge_silence(call, mine, limit_s)

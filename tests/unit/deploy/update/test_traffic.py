@@ -81,6 +81,19 @@ def test_a_slow_machine_has_more_time() -> None:
     assert limits == [20.0]
 
 
+def test_a_candidate_that_hangs_does_not_give_itself_more_time() -> None:
+    limits: list[float] = []
+
+    def hang(_call: Call, limit_s: float) -> Answer:
+        limits.append(limit_s)
+        return Answer(0, limit_s, "timed out")
+
+    # Both accept from the public socket.
+    theirs = iter([Answer(0, 60.0, "timed out"), FAST])
+    assert "not answered within 5.0 s" in Comparison(hang, lambda *_: next(theirs)).step()
+    assert limits == [MIN_LIMIT_S]
+
+
 def test_ten_times_slower_is_too_slow_and_a_single_slow_answer_is_not() -> None:
     slow = Answer(200, 0.2)
     assert set(compare(*[FAST] * 20, slow, *[FAST] * 20)) == {""}
