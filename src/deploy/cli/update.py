@@ -9,6 +9,7 @@ from deploy.cli.stack_command import StackCommand
 from deploy.image import build
 from deploy.stack import update_state
 from deploy.update import begin
+from deploy.upgrade import record
 
 
 class Update(StackCommand):
@@ -46,6 +47,8 @@ class Update(StackCommand):
             scans=not self.no_scan,
         )
         with update_state.hold():
+            # The database may refuse writes, and a migration would be blamed for that.
+            record.refuse_interrupted()
             write_output(f"{begin.update(options)}\n")
         return 0
 
