@@ -73,7 +73,7 @@ class UpgradeDb(StackCommand):
             # Otherwise writes would be refused during the build and the rehearsal as well.
             steps.cancel(machine, record.path())
         if found is None or found.step is not record.Step.SWITCH:
-            machine.check()
+            machine.check(rehearses=not self.no_rehearsal)
             machine.build(build.Options(builder=self.builder, archive_dir=self.image_cache))
             if not self.no_rehearsal:
                 rehearsed = render_rehearsal(machine.rehearse(), after)

@@ -61,8 +61,11 @@ class StackMachine:
         self._before = before
         self._after = after
 
-    def check(self) -> None:
+    def check(self, *, rehearses: bool) -> None:
         """Refuse before anything is changed.
+
+        Args:
+            rehearses: Whether a rehearsal comes first.
 
         Raises:
             DeployError: The database does not run, from this checkout's image, or lacks space.
@@ -77,7 +80,9 @@ class StackMachine:
             message = "the database runs an image from before upgrade-db"
             raise DeployError(message, hint=up, code=ExitCode.CONFIG)
         size = clusters.find_size(_LIVE)
-        needed, free = int(size * _ROOM) + _MARGIN, disks.find()[0].free_bytes
+        # The rehearsal has a restored backup beside the copy; both share the disk of the database.
+        sizes = _ROOM * 2 if rehearses and has_backups() else _ROOM
+        needed, free = int(size * sizes) + _MARGIN, disks.find()[0].free_bytes
         if free < needed:
             message = f"the copy needs {needed >> 20} MiB, and the disk has {free >> 20} MiB free"
             raise DeployError(message, hint="free some", code=ExitCode.NO_SPACE)

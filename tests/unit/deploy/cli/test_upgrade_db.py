@@ -54,8 +54,8 @@ class FakeMachine:
     def remove_volume(self, _name: str) -> None:
         pass
 
-    def check(self) -> None:
-        pass
+    def check(self, *, rehearses: bool) -> None:
+        assert rehearses
 
     def build(self, _options: object) -> None:
         assert self.is_writable
