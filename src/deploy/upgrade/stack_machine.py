@@ -215,6 +215,11 @@ class StackMachine:
                 startup.run_job("start", unit, step)
         return readiness.wait()
 
+    def resume_backups(self) -> None:
+        """Start the backups again, which `restart` stops."""
+        if has_backups():
+            backups.start()
+
     def settle(self) -> None:
         """Record the image that the stack uses now, and keep the backups of before apart."""
         image = build.find("db")

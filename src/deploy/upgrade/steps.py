@@ -108,6 +108,9 @@ class Machine(Protocol):
             DeployError: Something did not start.
         """
 
+    def resume_backups(self) -> None:
+        """Start the backups again, which `restart` stops."""
+
     def settle(self) -> None:
         """Record the image that the stack uses now, and keep the backups of before apart."""
 
@@ -247,6 +250,7 @@ def _finish(
         if is_comparable:
             machine.remove_volume(record.volume)
         record_path.unlink(missing_ok=True)
+        machine.resume_backups()
         if is_comparable:
             raise
         hint = f"the volume {record.volume} stays, as it may have what was written since the switch"

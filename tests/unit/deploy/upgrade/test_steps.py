@@ -121,6 +121,10 @@ class Machine:
         self.reboot()
         return "http://127.0.0.1:8000"
 
+    def resume_backups(self) -> None:
+        assert self.running == self.starts
+        self._call("resume_backups")
+
     def settle(self) -> None:
         self._call("settle")
 
@@ -184,6 +188,7 @@ def test_a_new_server_that_does_not_start_is_given_up(file: Path) -> None:
     with pytest.raises(DeployError, match="does not start"):
         upgrade(machine, file)
     assert machine.running == machine.starts == OLD
+    assert machine.calls[-1] == "resume_backups"
     assert machine.volumes == {"todo-data"}
 
 
