@@ -30,7 +30,10 @@ _INFORMING = {"-h", "--help", "-v", "--version"}
 """With one of these a command only prints something."""
 
 TIERS = ("unit", "integration", "system")
-"""The test tiers, in the order in which they run."""
+"""The test tiers of a plain `build.py test`."""
+
+ON_REQUEST = ("faults",)
+"""The tiers that run only by name, as they take too long for every change."""
 
 
 def may_install(arguments: Sequence[str]) -> bool:
@@ -65,7 +68,7 @@ def split_tiers(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
     """Split the words after `test` into tiers and arguments for pytest.
 
     Arguments begin at the first word that is an option or a path; without any tier before
-    them, a path is run as it is and anything else applies to all tiers.
+    them, a path is run as it is and anything else applies to the tiers of a plain `build.py test`.
 
     Raises:
         DeployError: A word before them is not a tier.
@@ -74,16 +77,17 @@ def split_tiers(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
         (at for at, word in enumerate(words) if word.startswith("-") or "/" in word), len(words)
     )
     named, arguments = words[:start], tuple(words[start:])
+    known = (*TIERS, *ON_REQUEST)
     for word in named:
-        if word not in TIERS:
+        if word not in known:
             raise DeployError(
                 f"unknown tier {word}",
-                hint=f"the tiers are {', '.join(TIERS)}",
+                hint=f"the tiers are {', '.join(known)}",
                 code=ExitCode.USAGE,
             )
     if not named and any("/" in word and not word.startswith("-") for word in arguments):
         return (), arguments
-    return tuple(tier for tier in TIERS if tier in named or not named), arguments
+    return tuple(tier for tier in known if tier in (named or TIERS)), arguments
 
 
 def _find_command(arguments: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from deploy.dev import suite
 
 
 class Test(cli.Application):
-    """Run the tests: unit, integration, system, or all of them.
+    """Run the tests: unit, integration, system, or all three; faults by its name only.
 
     Installs what they need. What follows `--` goes to pytest: build.py test unit -- -k lab
     """

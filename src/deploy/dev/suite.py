@@ -20,8 +20,9 @@ _STATUS = Path("/proc/self/status")
 _CAP_SYS_ADMIN = 21
 _MAX_WORKERS = 4
 """Each imports the program and collects all tests, which takes seconds."""
-_ORDER = ("system", "integration", "unit")
+_ORDER = ("faults", "system", "integration", "unit")
 """What takes longest starts first; what is short fills the gaps at the end."""
+_IN_LABS = {"system", "faults"}
 
 
 def render_argv(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
@@ -37,10 +38,10 @@ def render_argv(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
 
 def _spread(tiers: Sequence[str]) -> list[str]:
     if not {"unit", "integration"} & set(tiers):
-        # The system tests share one machine. Arguments may name a single test.
+        # The tests in a lab share one machine. Arguments may name a single test.
         return []
-    # The system tests wait for their machine most of the time: one more is no burden.
-    number = min(len(os.sched_getaffinity(0)) + ("system" in tiers), _MAX_WORKERS)
+    # The tests in a lab wait for their machine most of the time: one more is no burden.
+    number = min(len(os.sched_getaffinity(0)) + bool(_IN_LABS & set(tiers)), _MAX_WORKERS)
     if number == 1:
         return []
     plugins = ["-p", "xdist.plugin", "-p", "tests.spread"]
@@ -49,7 +50,7 @@ def _spread(tiers: Sequence[str]) -> list[str]:
 
 
 def find_obstacle() -> DeployError | None:
-    """What keeps the system tests from running here; the other tiers need nothing of it."""
+    """What keeps tests in a lab from running here; the other tiers need nothing of it."""
     if os.geteuid() != 0:
         reason, hint = "which takes root", "run them with sudo"
     elif not _may_administer(_STATUS.read_text()):
@@ -57,7 +58,7 @@ def find_obstacle() -> DeployError | None:
         hint = "run them on a machine of your own, or in a container that is privileged"
     else:
         return None
-    message = f"the system tests did not run: they boot a machine of their own, {reason}"
+    message = f"the tests in a lab did not run: they boot a machine of their own, {reason}"
     return DeployError(message, hint=hint, code=ExitCode.CONFIG)
 
 
@@ -72,7 +73,7 @@ def prepare(tiers: Sequence[str]) -> None:
     Raises:
         DeployError: A package cannot be installed.
     """
-    if "system" in tiers:
+    if _IN_LABS & set(tiers):
         # The README says that, as root, the tests install what they need.
         packages.ensure_lab_packages(assume_yes=True)
     if "integration" not in tiers:
@@ -94,9 +95,9 @@ def choose(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Depl
         DeployError: As `commands.split_tiers`, or nothing that was asked for can run here.
     """
     tiers, arguments = commands.split_tiers(words)
-    obstacle = find_obstacle() if "system" in tiers else None
+    obstacle = find_obstacle() if _IN_LABS & set(tiers) else None
     if obstacle is not None:
-        tiers = tuple(tier for tier in tiers if tier != "system")
+        tiers = tuple(tier for tier in tiers if tier not in _IN_LABS)
         if not tiers:
             raise obstacle
     return tiers, arguments, obstacle

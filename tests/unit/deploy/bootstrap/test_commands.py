@@ -44,8 +44,13 @@ def test_packages_are_installed_only_when_asked_for(words: list[str], *, expecte
     assert commands.may_install(words) is expected
 
 
-def test_no_words_mean_every_tier_in_order() -> None:
+def test_no_words_mean_the_tiers_of_every_change_in_order() -> None:
     assert commands.split_tiers([]) == (("unit", "integration", "system"), ())
+
+
+def test_the_fault_suite_runs_only_by_its_name() -> None:
+    words = ["faults", "--table=faults.md"]
+    assert commands.split_tiers(words) == (("faults",), ("--table=faults.md",))
 
 
 def test_tiers_run_in_their_order_whatever_the_order_of_words() -> None:
@@ -68,4 +73,4 @@ def test_a_misspelt_tier_is_a_usage_error() -> None:
     with pytest.raises(DeployError, match="unknown tier unti") as caught:
         commands.split_tiers(["unti"])
     assert caught.value.code == ExitCode.USAGE
-    assert "unit, integration, system" in caught.value.hint
+    assert "unit, integration, system, faults" in caught.value.hint

@@ -24,6 +24,7 @@ OTHERS = ("curl", "node", "npm", *(f"{name}_tools" for name in NPM_LOCKS))
         (("unit", "integration", "system"), 64, 4),
         (("integration",), 1, 0),
         (("system",), 2, 0),
+        (("faults",), 2, 0),
         ((), 2, 0),
     ],
 )
@@ -45,12 +46,13 @@ def test_the_tier_that_takes_longest_starts_first() -> None:
     assert [Path(word).name for word in said[-4:]] == ["system", "integration", "unit", "-x"]
 
 
-def test_the_system_tier_is_refused_without_root_and_names_the_way_out(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("tier", ["system", "faults"])
+def test_a_tier_in_a_lab_is_refused_without_root_and_names_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, tier: str
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(DeployError, match="takes root") as caught:
-        suite.choose(["system"])
+        suite.choose([tier])
     assert "sudo" in caught.value.hint
     assert caught.value.code == ExitCode.CONFIG
 
@@ -81,7 +83,7 @@ def test_the_tiers_that_can_run_do_and_the_other_is_reported_at_the_end(
     monkeypatch.setattr(suite_programs, "ensure_programs", lambda: None)
     monkeypatch.setattr("deploy.bootstrap.venv.ensure", lambda _purpose: None)
     monkeypatch.setattr(pytest, "main", run)
-    with pytest.raises(DeployError, match="the system tests did not run"):
+    with pytest.raises(DeployError, match="the tests in a lab did not run"):
         suite.run_tiers([])
     assert {"unit", "integration"} <= set(ran)
     assert "system" not in ran
