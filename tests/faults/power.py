@@ -120,7 +120,8 @@ class Power:
             return
         process.run(["losetup", "--detach", self._loop])
         process.run(["umount", str(self._file)])
-        # Waits for its end, and closes the pipe.
+        # A machine that booted meanwhile has a copy of the mount, so it would not end by itself.
+        self._server.terminate()
         self._server.communicate(timeout=_WITHIN_S)
         self._server = None
 
