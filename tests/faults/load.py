@@ -37,7 +37,9 @@ TIMEOUT_S = 120.0
 MAX_OPEN = 3000
 """Below the 4096 connections that wait at the server's socket."""
 _PAUSE_S = 0.5
+_MAX_PAUSE_S = 5.0
 _TRIAL_S = 3.0
+_ROOM = 1.6
 _MAX_WAITING_S = 0.25
 """A machine where requests wait for longer after some seconds cannot answer that many."""
 _MIN_RATE = 20.0
@@ -160,10 +162,13 @@ class Load:
         return {"rate": round(rate), **self._report(seconds, stored)}
 
     async def _find_rate(self, rate: float) -> float:
-        """The rate, or the highest one below it that the machine answers without a queue."""
+        """The rate, or the highest one below it that leaves the machine room for the fault.
+
+        Without room, a queue of requests would be what is measured.
+        """
         while True:
             ends_at = time.monotonic() + _TRIAL_S
-            trial = asyncio.create_task(self._send_steadily(rate, self._send_fresh))
+            trial = asyncio.create_task(self._send_steadily(_ROOM * rate, self._send_fresh))
             await asyncio.sleep(ends_at - time.monotonic())
             waiting = len(self._background)
             trial.cancel()
@@ -211,6 +216,7 @@ class Load:
     async def _write(self, number: int) -> None:
         title = f"{self._options.name}-{number}"
         self.pending.add(title)
+        pause_s = _PAUSE_S
         while True:
             answer = await self._send(
                 "write",
@@ -226,9 +232,10 @@ class Load:
                 self.pending.discard(title)
                 return
             # A request in flight may still hold the key (409): later it is answered from there.
-            if self._over.is_set() and not self._options.insist:
+            if self._over.is_set():
                 return
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _MAX_PAUSE_S)
 
     async def _follow(self) -> None:
         """Follow the writer's changes; continue after each end where the last event was."""
@@ -353,9 +360,6 @@ def main() -> int:
     parser.add_argument("--name", required=True, help="first part of every title")
     parser.add_argument("--tokens", required=True, help="file of the users' tokens, as JSON")
     parser.add_argument("--max-seconds", type=float, default=1800.0)
-    parser.add_argument(
-        "--insist", action="store_true", help="repeat unanswered writes after the end as well"
-    )
     options = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

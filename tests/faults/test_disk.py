@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
+from deploy.errors import ExitCode
 from tests.faults.power import open_machine_with_power
 from tests.faults.table import Row
 from tests.faults.traffic import WITHIN_S, Stopwatch, is_ready, load
+from tests.system.stack_in_lab import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +26,13 @@ if TYPE_CHECKING:
 
 _LASTS_S = 10.0
 _FILLER = "/home/filler"
+# Fills the disk as soon as the build writes to it.
+_FILL_DURING = """
+python3 /srv/todo-backend/build.py update --no-lab --no-scan --no-cache > update.log 2>&1 &
+until grep -q "Building the backend image" update.log || ! kill -0 $!; do sleep 0.1; done
+touch building
+wait $!
+"""
 _WRITE_BOTH = "rm -f unflushed && echo $0 > flushed && sync flushed . && echo $0 > unflushed"
 _FILL = (
     'fallocate --length $(df --output=avail --block-size=1 /home | tail -1) "$0" || true;'
@@ -65,8 +77,10 @@ def test_a_full_disk(powered: tuple[Stack, Power], record: Record) -> None:
     with load(stack) as traffic, stack.client("prober") as client:
 
         def can_write() -> bool:
-            title = "x" * 400
-            return client.post("/api/v1/tasks", json={"title": title}).status_code == 201
+            with contextlib.suppress(httpx.TransportError):
+                answer = client.post("/api/v1/tasks", json={"title": "x" * 200})
+                return answer.status_code == httpx.codes.CREATED
+            return False
 
         stack.lab.run(["bash", "-c", _FILL, _FILLER], user="root")
         clock = Stopwatch()
@@ -74,6 +88,32 @@ def test_a_full_disk(powered: tuple[Stack, Power], record: Record) -> None:
         time.sleep(_LASTS_S)
         stack.lab.run(["rm", _FILLER], user="root")
         clock = Stopwatch()
+        stack.up()
         healed = clock.wait(can_write, "healed")
-    remedy = "writes get 503 until somebody makes room; then nothing has to be done"
+    remedy = "make room, then `build.py up`: Podman ends and starts no container without room"
     record(Row("disk full", noticed, healed, traffic.report, remedy))
+
+
+def test_a_disk_that_is_full_during_a_build(powered: tuple[Stack, Power], record: Record) -> None:
+    stack, _ = powered
+    before = stack.inspect("todo-backend")["Image"]
+    argv = stack.lab.argv(["bash", "-c", _FILL_DURING])
+    with load(stack, "--max-seconds=3600") as traffic:
+        with subprocess.Popen(argv) as update:
+            wait_until(lambda: _exists(stack, "building"), WITHIN_S, "building")
+            stack.lab.run(["bash", "-c", _FILL, _FILLER], user="root")
+            clock = Stopwatch()
+            update.wait(3600)
+            noticed = clock.seconds
+        stack.lab.run(["rm", _FILLER], user="root")
+        clock = Stopwatch()
+        healed = clock.wait(lambda: is_ready(stack), "healed")
+    printed = stack.lab.run(["cat", "update.log"]).stdout
+    remedy = "the build fails and leaves nothing; make room, and update again"
+    record(Row("disk full during a build", noticed, healed, traffic.report, remedy))
+    assert update.returncode == ExitCode.NO_SPACE, printed
+    assert stack.inspect("todo-backend")["Image"] == before
+
+
+def _exists(stack: Stack, name: str) -> bool:
+    return stack.lab.run(["test", "-e", name], check=False).returncode == 0
