@@ -47,16 +47,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Print the table, and write it to the file that was named."""
+    """Print the table."""
     rows = config.stash[_ROWS]
     if not rows:
         return
-    text = table.render(rows)
     terminalreporter.section("faults")
-    terminalreporter.write(text)
-    file = config.getoption("--table")
-    if file:
-        Path(file).write_text(text, encoding="utf-8")
+    terminalreporter.write(table.render(rows))
 
 
 @pytest.fixture
@@ -64,7 +60,12 @@ def record(pytestconfig: pytest.Config) -> Record:
     """Add a row to the table; fails where an acknowledged write is lost or doubled."""
 
     def add(row: Row, *, may_lose: int = 0) -> None:
-        pytestconfig.stash[_ROWS].append(row)
+        rows = pytestconfig.stash[_ROWS]
+        rows.append(row)
+        file = pytestconfig.getoption("--table")
+        if file:
+            # At once: what was measured stays if a later row never ends.
+            Path(file).write_text(table.render(rows), encoding="utf-8")
         if row.report is not None:
             check_writes(row.report, may_lose=may_lose)
 

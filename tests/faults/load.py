@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 120.0
 """Longer than any healing takes: what is slow is not lost."""
-MAX_OPEN = 3000
-"""Below the 4096 connections that wait at the server's socket."""
+MAX_OPEN = 400
+"""Requests that wait for their answers: more would only measure the queue that they make."""
 _PAUSE_S = 0.5
 _MAX_PAUSE_S = 5.0
 _TRIAL_S = 3.0
-_ROOM = 1.6
+_ROOM = 2.5
 _MAX_WAITING_S = 0.25
 """A machine where requests wait for longer after some seconds cannot answer that many."""
 _MIN_RATE = 20.0

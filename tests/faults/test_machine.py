@@ -31,17 +31,17 @@ _WITH_OLD = f"""
 Secret={_PREVIOUS},type=mount,uid=10001,gid=10001,mode=0400
 Environment=TODO_TOKEN_PREVIOUS_SECRET_FILE=/run/secrets/{_PREVIOUS}
 """
-# Ends build.py and everything below it a moment after it has begun a step.
+# Ends build.py and everything below it a moment after it has begun a step, or itself without one.
 _KILLED_AT = """
 setsid "$@" > killed.log 2>&1 &
-until grep -q "$STEP" killed.log || ! kill -0 $! 2> /dev/null; do sleep 0.02; done
-grep -q "$STEP" killed.log || { cat killed.log >&2; exit 1; }
+until [ -z "$STEP" ] || grep -q "$STEP" killed.log || ! kill -0 $! 2> /dev/null; do sleep 0.02; done
+[ -z "$STEP" ] || grep -q "$STEP" killed.log || { cat killed.log >&2; exit 1; }
 sleep "$DELAY"
 kill -KILL -- -$!
 wait $! || :
 """
 _STEPS = (
-    ("Preparing the Python environment\\|image", "1"),
+    ("", "0.5"),
     ("Installing the units", "0"),
     ("Installing the units", "0.5"),
     ("Starting the services", "0"),
