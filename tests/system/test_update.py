@@ -30,7 +30,10 @@ AS_BEFORE = (
 # Killed, with all that it started, when the record names the step.
 KILLED = f"""
 setsid python3 /srv/todo-backend/build.py {" ".join(UPDATE)} --watch=3 --image "$1" &
-until grep -q "\\"step\\": \\"$0\\"" {STATE}/record.json 2>/dev/null; do sleep 0.1; done
+until grep -q "\\"step\\": \\"$0\\"" {STATE}/record.json 2>/dev/null; do
+    kill -0 $! || exit
+    sleep 0.1
+done
 kill -KILL -- -$!
 wait $! || :
 """

@@ -376,7 +376,7 @@ class StackMachine:
         return units.find_path(socket).replace("%t", str(definition.runtime_folder()))
 
     def _show_sibling(self) -> None:
-        """Show the candidate that a single instance is ready, which has no file of its own.
+        """Show the candidate, which has another uid, that a single instance is ready.
 
         Otherwise it would accept before it is ready. The lock ends with this process.
         """
@@ -386,8 +386,8 @@ class StackMachine:
         systemd.systemctl("start", _VOLUME)
         inspect = ["podman", "volume", "inspect", "--format={{.Mountpoint}}", "todo-instances"]
         file = f"{process.run(inspect).stdout.strip()}/{_SIBLING}"
-        while_this_runs = ["tail", f"--pid={os.getpid()}", "--follow", "/dev/null"]
-        lock = ["podman", "unshare", "flock", "--exclusive", file, *while_this_runs]
+        lock = ["podman", "unshare", "sh", "-c", 'umask 022 && exec flock --exclusive "$0" "$@"']
+        lock += [file, "tail", f"--pid={os.getpid()}", "--follow", "/dev/null"]
         self._shown.enter_context(process.beside(lock))
 
 

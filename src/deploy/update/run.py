@@ -153,7 +153,7 @@ def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> 
             machine.watch(unit)
     except FaultError as fault:
         raise _fail(machine, record, fault) from None
-    except (Exception, KeyboardInterrupt) as error:
+    except BaseException as error:
         undo(machine, record)
         _end(record, FAILED, str(error) or "interrupted")
         raise

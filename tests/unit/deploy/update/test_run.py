@@ -26,6 +26,10 @@ OLD = Image("localhost/todo-backend:1-old", "sha256:old", "1", "old inputs")
 NEW = Image("localhost/todo-backend:2-new", "sha256:new", "2", "new inputs")
 
 
+class KilledError(BaseException):
+    """The program was killed: from then on, it does nothing."""
+
+
 class FakeMachine:
     """Two instances, and the images that they run.
 
@@ -39,22 +43,28 @@ class FakeMachine:
 
     def __init__(self) -> None:
         self.events: list[str] = []
-        self.fails: dict[str, Exception] = {}
+        self.fails: dict[str, BaseException] = {}
         self.latest = OLD
         self.images = {BACKEND: OLD, SECOND: OLD}
         self.installed: set[str] = set()
         self.has_candidate = False
         self.is_serving = True
+        self.is_killed = False
 
     def _note(self, event: str) -> None:
         self.events.append(event)
         if event in self.fails:
+            self.is_killed = isinstance(self.fails[event], KilledError)
             raise self.fails.pop(event)
 
     def install(self, wanted: Mapping[str, str | Link]) -> None:
+        if self.is_killed:
+            raise KilledError
         self.installed = set(wanted)
 
     def point_latest(self, image: Image) -> None:
+        if self.is_killed:
+            raise KilledError
         self.latest = image
 
     def find_instances(self) -> tuple[str, ...]:
@@ -83,6 +93,8 @@ class FakeMachine:
         self._note("start")
 
     def stop_candidate(self) -> None:
+        if self.is_killed:
+            raise KilledError
         if self.has_candidate:
             self.events.append("stop")
         self.has_candidate = False
@@ -218,7 +230,7 @@ def test_the_units_name_the_running_image_while_another_one_is_tried(
 ) -> None:
     # As after a build by hand.
     machine.latest = NEW
-    machine.fails["restore point"] = SystemExit()  # type: ignore[assignment]
+    machine.fails["restore point"] = SystemExit()
     with pytest.raises(SystemExit):
         update(machine, record)
     assert machine.latest == OLD
@@ -258,9 +270,14 @@ def test_a_rollback_that_fails_does_not_refuse_the_image(
     assert f"discard {NEW.reference}" not in machine.events
 
 
-def test_a_failure_of_the_machine_goes_back_as_well(machine: FakeMachine, record: Record) -> None:
-    machine.fails[f"watch {BACKEND} None"] = DeployError("podman failed")
-    with pytest.raises(DeployError, match="podman failed"):
+@pytest.mark.parametrize(
+    "failure", [DeployError("podman failed"), KeyboardInterrupt(), SystemExit(15)]
+)
+def test_a_failure_or_a_signal_goes_back_as_well(
+    machine: FakeMachine, record: Record, failure: BaseException
+) -> None:
+    machine.fails[f"watch {BACKEND} None"] = failure
+    with pytest.raises(type(failure)):
         update(machine, record)
     assert set(machine.images.values()) == {OLD}
     assert update_state.find_history()[-1].result == run.FAILED
@@ -289,12 +306,10 @@ def test_a_way_back_that_fails_keeps_the_record_and_the_candidate(
 def test_an_update_that_was_killed_is_undone_by_the_next_command(
     machine: FakeMachine, record: Record, event: str
 ) -> None:
-    class Killed(BaseException):
-        pass
-
-    machine.fails[event] = Killed()  # type: ignore[assignment]
-    with pytest.raises(Killed):
+    machine.fails[event] = KilledError()
+    with pytest.raises(KilledError):
         update(machine, record)
+    machine.is_killed = False
     found = update_state.find_record()
     assert found is not None
     assert "as before" in run.recover(machine, found)
@@ -323,12 +338,10 @@ def test_a_restore_is_possible_although_the_instances_do_not_start(
 def test_an_update_that_was_killed_at_its_end_is_finished(
     machine: FakeMachine, record: Record
 ) -> None:
-    class Killed(BaseException):
-        pass
-
-    machine.fails["finish"] = Killed()  # type: ignore[assignment]
-    with pytest.raises(Killed):
+    machine.fails["finish"] = KilledError()
+    with pytest.raises(KilledError):
         update(machine, record)
+    machine.is_killed = False
     found = update_state.find_record()
     assert found is not None
     assert "finished" in run.recover(machine, found)
