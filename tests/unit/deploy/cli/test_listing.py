@@ -32,8 +32,11 @@ def run_bare(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
         ("statsu", "unknown command statsu — did you mean status?"),
         ("--verbose zzz --json", "unknown command zzz — see: python3 build.py --help"),
         ("help stauts", "unknown command stauts — did you mean status?"),
-        ("test unti", "unknown tier unti — the tiers are unit, integration, system"),
-        ("test unit sytem -- -x", "unknown tier sytem — the tiers are unit, integration, system"),
+        ("test unti", "unknown tier unti — the tiers are unit, integration, system, faults"),
+        (
+            "test unit sytem -- -x",
+            "unknown tier sytem — the tiers are unit, integration, system, faults",
+        ),
     ],
 )
 def test_an_unknown_command_or_tier_is_refused_before_an_environment_is_made(
