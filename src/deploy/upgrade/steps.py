@@ -205,19 +205,28 @@ def _leave(
     machine: Machine, found: Record, record_path: Path, *, lose_writes: bool
 ) -> Sequence[str]:
     """Let the former volume be what starts next; returns what it lacks."""
+    if lose_writes and not machine.serves(found.after):
+        # Its changes cannot be listed.
+        lost: Sequence[str] = ("all that was written since the upgrade",)
+        _point_back(machine, found, record_path)
+        return lost
     machine.refuse_writes()
     try:
         lost = machine.find_changes(found.content)
         if not lose_writes:
             _refuse_loss(lost)
-        write(record_path, dataclasses.replace(found, step=Step.BACK))
-        machine.hold(found.after, found.volume)
-        machine.point(found.before, found.former)
+        _point_back(machine, found, record_path)
     except DeployError:
         machine.accept_writes()
         raise
-    machine.release()
     return lost
+
+
+def _point_back(machine: Machine, found: Record, record_path: Path) -> None:
+    write(record_path, dataclasses.replace(found, step=Step.BACK))
+    machine.hold(found.after, found.volume)
+    machine.point(found.before, found.former)
+    machine.release()
 
 
 def _refuse_loss(lost: Sequence[str]) -> None:
@@ -238,6 +247,11 @@ def _finish(
     except DeployError as error:
         # It may have taken writes already.
         is_comparable = machine.serves(record.after)
+        if started is None and not is_comparable:
+            # It may have served for days since the upgrade was interrupted.
+            back = command_hints.build("upgrade-db --back --lose-writes")
+            hint = f"{error.hint or command_hints.build('logs db')}; without what it has: {back}"
+            raise DeployError(error.message, hint=hint, code=error.code) from None
         if is_comparable:
             machine.refuse_writes()
             if machine.find_changes(record.content):

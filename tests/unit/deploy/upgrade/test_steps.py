@@ -192,7 +192,7 @@ def test_a_new_server_that_does_not_start_is_given_up(file: Path) -> None:
     assert machine.volumes == {"todo-data"}
 
 
-def test_a_volume_that_may_have_writes_stays_when_its_server_does_not_run(file: Path) -> None:
+def test_an_upgrade_that_may_have_served_is_not_left_for_the_former_data(file: Path) -> None:
     machine = Machine()
     kill(machine, file, "settle")
     # It served for a while, and does not start any more.
@@ -200,7 +200,16 @@ def test_a_volume_that_may_have_writes_stays_when_its_server_does_not_run(file: 
     machine.fails = "restart"
     with pytest.raises(DeployError, match="restart") as caught:
         upgrade(machine, file)
-    assert NEW[1] in caught.value.hint
+    assert caught.value.hint == (
+        "python3 build.py logs db; without what it has: "
+        "python3 build.py upgrade-db --back --lose-writes"
+    )
+    assert machine.starts == NEW
+    assert machine.volumes == {"todo-data", NEW[1]}
+    # What the hint says works without its server.
+    machine.running = ("", "")
+    back = go_back(machine, file, lose_writes=True)
+    assert back.lost == ("all that was written since the upgrade",)
     assert machine.running == machine.starts == OLD
     assert machine.volumes == {"todo-data", NEW[1]}
 
