@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from tests.system.stack_in_lab import Stack
 
 _PUBLIC, _PUBLISHED = 8000, 18000
+_NO_LIMITS = """
+[Container]
+Environment=TODO_RATE_LIMIT_PER_MINUTE=0
+Environment=TODO_RATE_LIMIT_ADDRESS_PER_MINUTE=0
+"""
 _TASKS = 20
 _PATH = "/api/v1/tasks?limit=20"
 _LOAD_S = 10
@@ -50,7 +55,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     packages.ensure_packages(["wrk", "hey"], assume_yes=True)
-    with open_machine() as stack:
+    with open_machine() as stack, stack.drop_in("todo-backend.container", _NO_LIMITS):
         stack.up()
         with stack.client("bench") as client:
             for number in range(_TASKS):
