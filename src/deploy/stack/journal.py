@@ -48,7 +48,7 @@ def last_line(unit: str, invocation: str = "") -> str:
     """
     if unit.endswith(".socket"):
         return _last_failure(unit, invocation)
-    of_now = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else []
+    of_now = _match(invocation)
     # The container's output first: what Podman prints beside it is about the container only.
     for matches in ([f"CONTAINER_NAME={container_of(unit)}", *of_now], _own_lines(unit, of_now)):
         lines = _messages(matches)
@@ -58,14 +58,15 @@ def last_line(unit: str, invocation: str = "") -> str:
     return ""
 
 
-def last_lines(unit: str, number: int) -> list[str]:
+def last_lines(unit: str, number: int, invocation: str) -> list[str]:
     """The last errors that the container of a service logged, otherwise its last lines.
 
     Args:
         unit: The service.
         number: So many at most.
+        invocation: Only lines of this invocation; of any when empty.
     """
-    lines = _messages([f"CONTAINER_NAME={container_of(unit)}"])
+    lines = _messages([f"CONTAINER_NAME={container_of(unit)}", *_match(invocation)])
     grave = [line for line in lines if _GRAVE.search(line)]
     return [message_of(line) for line in (grave or lines)[-number:]]
 
@@ -91,6 +92,10 @@ def message_of(line: str) -> str:
         if isinstance(entry, dict) and "message" in entry:
             return str(entry["message"])
     return line.strip()
+
+
+def _match(invocation: str) -> list[str]:
+    return [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else []
 
 
 def _own_lines(unit: str, of_now: Sequence[str]) -> list[str]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import os
 import time
 from typing import TYPE_CHECKING
 
-from deploy import command_hints, process, progress
+from deploy import command_hints, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.image import build as image_build
 from deploy.stack import (
@@ -34,7 +32,7 @@ from deploy.stack.services import (
     has_backups,
     number_of,
 )
-from deploy.update import images, units
+from deploy.update import candidate, images, units
 from deploy.update.faults import FaultError
 from deploy.update.traffic import MIN_LIMIT_S, Comparison, send
 from deploy.update.watch import Look, find_problem
@@ -54,15 +52,10 @@ _TRIAL_S = 3.0
 _TRIAL_REQUESTS = 24
 _SETTLE_S = 2.0
 _START_FACTOR = 5.0
-_STOP_S = 15.0
-"""The program itself ends ten seconds after it was asked to."""
 _MIN_START_S = 15.0
 """A start takes 2 s, and systemd bounds it at 15 minutes."""
 _LOG_LINES = 10
 _WAL_TIMEOUT_S = 60.0
-_VOLUME = "todo-instances-volume.service"
-_SIBLING = "update"
-"""The file of a single instance, as the candidate sees it."""
 _FLUSHED = (
     "SELECT coalesce(bool_or(flush_lsn >= '{}'), false) FROM pg_stat_replication"
     " WHERE application_name = 'todo_wal'"
@@ -76,15 +69,15 @@ class StackMachine:
     """The stack of this user.
 
     Args:
-        candidate: The image that it is to run.
+        image: The image that it is to run.
         start_s: How long a container of the candidate took to start and load its program.
     """
 
-    def __init__(self, candidate: Image, start_s: float) -> None:
-        self._candidate = candidate
+    def __init__(self, image: Image, start_s: float) -> None:
+        self._image = image
         self._start_s = start_s
         self._invocations: dict[str, str] = {}
-        self._shown = contextlib.ExitStack()
+        self._sibling = candidate.Sibling()
 
     # Units and images
 
@@ -157,26 +150,14 @@ class StackMachine:
             FaultError: It does not get ready.
         """
         systemd.systemctl("start", *CANDIDATE_SOCKETS)
-        self._show_sibling()
+        self._sibling.show()
         with progress.step("Starting the candidate") as step:
             self._start(CANDIDATE, step)
 
     def stop_candidate(self) -> None:
         """Stop the candidate and its sockets, if they are there."""
-        candidate = (*CANDIDATE_SOCKETS, CANDIDATE)
-        systemd.systemctl("stop", "--no-block", *candidate, check=False)
-        end = time.monotonic() + _STOP_S
-        while systemd.state(CANDIDATE).active not in {"inactive", "failed"}:
-            if time.monotonic() > end:
-                self._kill_candidate()
-                break
-            time.sleep(_POLL_S)
-        systemd.systemctl("stop", *candidate, check=False)
-        systemd.systemctl("reset-failed", *candidate, check=False)
-        images.remove_container(CANDIDATE)
-        self._shown.close()
-        if len(find_instances()) == 1:
-            systemd.stop_volume_units(["todo-instances"])
+        candidate.remove()
+        self._sibling.hide()
 
     def try_requests(self) -> None:
         """Send requests to the candidate that no user sees.
@@ -260,6 +241,7 @@ class StackMachine:
     def _start(self, unit: str, step: Step) -> None:
         """Start or restart an instance; it is given up when it fails once, or is far too slow."""
         before = systemd.state(unit).invocation
+        self._invocations.pop(unit, None)
         systemd.systemctl("restart", "--no-block", unit)
         limit_s = max(_MIN_START_S, _START_FACTOR * self._start_s)
         began: float | None = None
@@ -269,34 +251,29 @@ class StackMachine:
             is_new = now.invocation != before
             if is_new and began is None:
                 began = time.monotonic()
+                self._invocations[unit] = now.invocation
             ended = not now.has_job and now.active in {"failed", "inactive"}
             if ended or (is_new and (now.restarts or now.sub.startswith("auto-restart"))):
                 raise self._fault(f"it ended: {startup.explain(unit, now)}", unit)
             if is_new and now.active == "active":
                 reason = self._find_reason(unit)
                 if not reason:
-                    self._invocations[unit] = now.invocation
                     return
             step.note(reason or f"{now.active} ({now.sub})")
             if began is not None and time.monotonic() - began > limit_s:
                 # The machine may be slower than it was.
-                limit_s = max(limit_s, _START_FACTOR * images.measure_start(self._candidate))
+                limit_s = max(limit_s, _START_FACTOR * images.measure_start(self._image))
                 if time.monotonic() - began > limit_s:
                     what = reason or "it does not report that it is ready"
                     message = f"not ready after {limit_s:.0f} s: {what}"
                     if unit == CANDIDATE:
-                        # It has no requests to finish.
-                        self._kill_candidate()
+                        candidate.kill()
                     raise self._fault(message, unit, of_image=self._is_of_image(unit))
             time.sleep(_POLL_S)
 
     def _is_of_image(self, unit: str) -> bool:
         """Whether another one is ready, as none is without a database; at least the candidate."""
         return self.serves() or (unit != CANDIDATE and not self._find_reason(CANDIDATE))
-
-    @staticmethod
-    def _kill_candidate() -> None:
-        systemd.systemctl("kill", "--signal=SIGKILL", CANDIDATE, check=False)
 
     def _find_reason(self, unit: str) -> str:
         """Why an instance does not accept yet; "" when it does."""
@@ -359,8 +336,10 @@ class StackMachine:
     def _fault(self, reason: str, unit: str, *, of_image: bool = True) -> FaultError:
         if unit == CANDIDATE:
             # Users may meet it, and to read its log takes a while.
-            systemd.systemctl("stop", "--no-block", CANDIDATE)
-        log = journal.last_lines(unit, _LOG_LINES)
+            candidate.end()
+            reason = candidate.explain_end(self._invocations.get(unit, "")) or reason
+        invocation = self._invocations.get(unit) or systemd.state(unit).invocation
+        log = journal.last_lines(unit, _LOG_LINES, invocation)
         return FaultError(reason, unit, of_image=of_image, log=tuple(log))
 
     def _management(self, unit: str) -> Address:
@@ -374,21 +353,6 @@ class StackMachine:
     @staticmethod
     def _expand(socket: str) -> str:
         return units.find_path(socket).replace("%t", str(definition.runtime_folder()))
-
-    def _show_sibling(self) -> None:
-        """Show the candidate, which has another uid, that a single instance is ready.
-
-        Otherwise it would accept before it is ready. The lock ends with this process.
-        """
-        self._shown.close()
-        if len(find_instances()) > 1:
-            return
-        systemd.systemctl("start", _VOLUME)
-        inspect = ["podman", "volume", "inspect", "--format={{.Mountpoint}}", "todo-instances"]
-        file = f"{process.run(inspect).stdout.strip()}/{_SIBLING}"
-        lock = ["podman", "unshare", "sh", "-c", 'umask 022 && exec flock --exclusive "$0" "$@"']
-        lock += [file, "tail", f"--pid={os.getpid()}", "--follow", "/dev/null"]
-        self._shown.enter_context(process.beside(lock))
 
 
 def _find_token() -> str:

@@ -39,6 +39,7 @@ class FakeStack:
         ran: The commands of systemctl.
         siblings_serve: Whether others are ready.
         candidate_serves: Whether the candidate is.
+        end: How each invocation ended by itself.
     """
 
     def __init__(self) -> None:
@@ -49,6 +50,7 @@ class FakeStack:
         self.ran: list[str] = []
         self.siblings_serve = True
         self.candidate_serves = False
+        self.end: ExitStatus | None = None
 
     def state(self, _unit: str) -> UnitState:
         return next(self._looks)
@@ -81,7 +83,8 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> FakeStack:
     monkeypatch.setattr(StackMachine, "serves", lambda _self: stack.siblings_serve)
     monkeypatch.setattr(images, "measure_start", stack.measure)
     monkeypatch.setattr(startup, "explain", lambda _unit, now: f"exit code {now.status}")
-    monkeypatch.setattr(journal, "last_lines", lambda _unit, _number: ["a last line"])
+    monkeypatch.setattr(journal, "last_lines", lambda _unit, _number, found: [f"of {found}"])
+    monkeypatch.setattr(journal, "find_end", lambda _invocation: stack.end)
     monkeypatch.setattr("deploy.update.machine.time.monotonic", lambda: stack.now)
     monkeypatch.setattr("deploy.update.machine.time.sleep", stack.sleep)
     return stack
@@ -106,7 +109,7 @@ def test_the_first_end_is_a_fault(stack: FakeStack) -> None:
     stack.set_states(OLD, STARTING, FAILED)
     fault = fail(stack)
     assert fault.reason == "it ended: exit code 9"
-    assert fault.log == ("a last line",)
+    assert fault.log == ("of new",)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +163,7 @@ def test_a_migration_that_fails_without_a_database_is_not_the_images_fault(
     monkeypatch.setattr(startup, "run_job", end)
     stack.siblings_serve = serves
     stack.reasons = ["/readyz answers 503"]
+    stack.set_states(FAILED)
     with pytest.raises(FaultError) as caught:
         StackMachine(IMAGE, 2.0).migrate()
     assert caught.value.of_image is serves
@@ -191,7 +195,7 @@ def test_a_candidate_that_does_not_end_is_killed(
 ) -> None:
     removed: list[str] = []
     monkeypatch.setattr(images, "remove_container", removed.append)
-    monkeypatch.setattr("deploy.update.machine.find_instances", lambda: (BACKEND, "second"))
+    monkeypatch.setattr("deploy.update.candidate.find_instances", lambda: (BACKEND, "second"))
     kill = f"kill --signal=SIGKILL {CANDIDATE}"
     stack.set_states(*[UP] * 10, UnitState())
     StackMachine(IMAGE, 2.0).stop_candidate()
@@ -208,15 +212,37 @@ def test_a_candidate_with_a_fault_ends_before_its_log_is_read(stack: FakeStack) 
     assert stack.ran[1] == f"stop --no-block {CANDIDATE}"
 
 
-def test_an_instance_that_was_started_again_has_ended(
-    stack: FakeStack, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (ExitStatus("exit-code", status=9), "it ended: exit code 9"),
+        (None, "closed without an answer"),
+        # That is how a stop ends one that does not listen to it.
+        (ExitStatus("exit-code", status=137), "closed without an answer"),
+        (ExitStatus("signal", signaled=True, status=9), "closed without an answer"),
+    ],
+)
+def test_a_request_that_meets_the_end_of_the_candidate_tells_that_end(
+    stack: FakeStack, end: ExitStatus | None, reason: str
 ) -> None:
+    tried = StackMachine(IMAGE, 2.0)
+    stack.set_states(OLD, UP)
+    tried.replace(CANDIDATE)
+    stack.set_states(UP, FAILED)
+    stack.end = end
+    with pytest.raises(FaultError) as caught:
+        tried._require(CANDIDATE, "closed without an answer")  # noqa: SLF001
+    assert caught.value.reason == reason
+    assert caught.value.log == ("of new",)
+
+
+def test_an_instance_that_was_started_again_has_ended(stack: FakeStack) -> None:
     tried = StackMachine(IMAGE, 2.0)
     stack.set_states(OLD, UP)
     tried.replace(BACKEND)
     tried._require_alive(BACKEND)  # noqa: SLF001
     # A connection to its socket starts it.
     stack.set_states(dataclasses.replace(UP, invocation="third"))
-    monkeypatch.setattr(journal, "find_end", lambda _: ExitStatus("exit-code", status=9))
+    stack.end = ExitStatus("exit-code", status=9)
     with pytest.raises(FaultError, match="it ended: exit code 9"):
         tried._require_alive(BACKEND)  # noqa: SLF001
