@@ -32,7 +32,8 @@ run_alone() {
 # setting of its own, for the metrics.
 # Usage: make_roles DATA [STATEMENT]
 make_roles() {
-    # A few instances of the backend with a pool of ten each; superusers have their own three.
+    # A few instances of the backend with a pool of ten each; superusers have their own three. A backup
+    # and the receiver query on a connection each, and one that was closed may still count for a moment.
     run_alone "$1" << END
 ${2-}
 DO 'BEGIN IF to_regrole(''$DB_ROLE'') IS NULL THEN CREATE ROLE $DB_ROLE LOGIN; END IF; END'
@@ -44,7 +45,7 @@ ALTER DATABASE $DB_NAME OWNER TO $DB_OWNER_ROLE
 REVOKE ALL ON DATABASE $DB_NAME FROM PUBLIC
 GRANT CONNECT ON DATABASE $DB_NAME TO $DB_ROLE
 DO 'BEGIN IF to_regrole(''$DB_BACKUP_ROLE'') IS NULL THEN CREATE ROLE $DB_BACKUP_ROLE LOGIN; END IF; END'
-ALTER ROLE $DB_BACKUP_ROLE REPLICATION CONNECTION LIMIT 2
+ALTER ROLE $DB_BACKUP_ROLE REPLICATION CONNECTION LIMIT 4
 GRANT pg_monitor, pg_read_all_data TO $DB_BACKUP_ROLE
 GRANT CONNECT ON DATABASE $DB_NAME TO $DB_BACKUP_ROLE
 GRANT SET ON PARAMETER todo.backup, todo.backup_failure TO $DB_BACKUP_ROLE
