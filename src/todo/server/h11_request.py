@@ -10,14 +10,13 @@ from typing import Any
 
 import h11
 
-from todo.server.http1_parser import FIELD_LINES
+from todo.server.http1_strict_parser import FIELD_LINE
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED = rb"\"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+\""
 _CHUNK_LINE = re.compile(
     rb"([0-9A-Fa-f]{1,16})(?:;%b(?:=(?:%b|%b))?)*+\r\n" % (_TOKEN, _TOKEN, _QUOTED)
 )
-_TRAILER_LINE = re.compile(FIELD_LINES)
 _END = b"\r\n"
 _MAX_LINE_BYTES = 16 * 1024
 
@@ -63,7 +62,7 @@ class ChunkLines:
     def _check(self, line: bytes) -> None:
         if self._is_in_trailers:
             self._is_over = line == _END
-            if not self._is_over and not _TRAILER_LINE.fullmatch(line):
+            if not self._is_over and not FIELD_LINE.fullmatch(line):
                 raise InvalidChunkError
             return
         found = _CHUNK_LINE.fullmatch(line)

@@ -1,8 +1,8 @@
 """The fast path of the HTTP/1.1 parser, and the head of a response: text in, values out.
 
 An ordinary request is what nearly every client sends, and can be read in one way only. Everything
-else (another version, an upgrade, a chunked body, an odd or repeated field, invalid HTTP) is left
-to `todo.server.http1_strict_parser`.
+else (another version, an upgrade, a chunked body, an odd or repeated field, other blanks around a
+value, invalid HTTP) is left to `todo.server.http1_strict_parser`.
 """
 
 import re
@@ -22,8 +22,7 @@ METHODS = rb"GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|QUERY"
 """What the application answers, if only with 405. Any other method is not implemented (501)."""
 ORIGIN_FORM = rb"/[!\"$-~]*+"
 """A path with its query; a fragment (`#`) is never sent."""
-FIELD_LINES = rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n)"
-FIELD = re.compile(rb"([^:\r]++):([^\r]*+)\r\n")
+FIELD_NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 LENGTH = re.compile(rb"[0-9]{1,15}")
 HOST = re.compile(
     rb"(?:(?:[\w\-.~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+|\[(?:[0-9A-Fa-f:.]++|v[0-9A-Fa-f]++\.[\w:.]++)\])"
@@ -31,7 +30,9 @@ HOST = re.compile(
 )
 """A host with an optional port (RFC 9110, 7.2): a name, an IPv4 address or a bracketed literal."""
 
-_REQUEST = re.compile(rb"(%b) (%b) HTTP/1\.1\r\n(%b++)\r\n" % (METHODS, ORIGIN_FORM, FIELD_LINES))
+# One space behind the colon and none at the end: so the first one ends the name.
+_FIELD_LINE = rb"(?:%b: (?![\t ])[\t -~\x80-\xff]++(?<![\t ])\r\n)" % FIELD_NAME
+_REQUEST = re.compile(rb"(%b) (%b) HTTP/1\.1\r\n(%b++)\r\n" % (METHODS, ORIGIN_FORM, _FIELD_LINE))
 # Fields that decide where a message ends, or what the connection is used for.
 _FRAMING = {
     b"host",
@@ -85,7 +86,8 @@ def find_request(data: bytes) -> Request | None:
     if found is None:
         return None
     method, target, fields = found.groups()
-    headers = [(name.lower(), value.strip(b" \t")) for name, value in FIELD.findall(fields)]
+    parts = [line.partition(b": ") for line in fields[:-2].split(b"\r\n")]
+    headers = [(name.lower(), value) for name, _, value in parts]
     framing = [field for field in headers if field[0] in _FRAMING]
     length = 0
     host = framing[0][1] if framing else b""

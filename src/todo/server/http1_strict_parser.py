@@ -14,8 +14,7 @@ from todo.api.security_headers import add_security
 from todo.core.errors import HttpError
 from todo.core.problem_document import render_problem
 from todo.server.http1_parser import (
-    FIELD,
-    FIELD_LINES,
+    FIELD_NAME,
     HOST,
     LENGTH,
     MAX_HEAD_BYTES,
@@ -35,7 +34,10 @@ _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!-~]++) HTTP/([0-9])\.([
 _KNOWN_METHOD = re.compile(METHODS)
 _ORIGIN = re.compile(ORIGIN_FORM)
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?@]++)([/?][!\"$-~]*+)?")
-_FIELDS = re.compile(rb"%b*+" % FIELD_LINES)
+_FIELD_LINES = rb"(?:%b:[\t -~\x80-\xff]*+\r\n)" % FIELD_NAME
+FIELD_LINE = re.compile(_FIELD_LINES)
+_FIELDS = re.compile(rb"%b*+" % _FIELD_LINES)
+_FIELD = re.compile(rb"([^:\r]++):([^\r]*+)\r\n")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 
@@ -149,7 +151,7 @@ def parse_head(head: bytes, *, skipped: int = 0) -> Request | Refusal:
         return line
     refusal: Refusal | None = None
     if _FIELDS.fullmatch(fields):
-        headers = [(name.lower(), value.strip(b" \t")) for name, value in FIELD.findall(fields)]
+        headers = [(name.lower(), value.strip(b" \t")) for name, value in _FIELD.findall(fields)]
         try:
             return _classify(line, headers, skipped + len(head))
         except _RefusedError as error:

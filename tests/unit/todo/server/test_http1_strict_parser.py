@@ -46,6 +46,15 @@ def test_what_means_the_same_as_an_ordinary_request_is_one(fields: bytes) -> Non
     assert accept(GET + fields + END).kind is RequestKind.ORDINARY
 
 
+@pytest.mark.parametrize("blanks", [b"", b" ", b"  ", b"\t", b" \t "])
+@pytest.mark.parametrize("value", [b"", b"y", b"y: z", b"y \t z"])
+def test_blanks_around_a_value_are_not_part_of_it(value: bytes, blanks: bytes) -> None:
+    for field in (b"X:%b%b\r\n" % (blanks, value), b"X:%b%b\r\n" % (value, blanks)):
+        found = accept(GET + field + END)
+        assert found.headers == [(b"host", b"todo"), (b"x", value)]
+        assert found.kind is RequestKind.ORDINARY
+
+
 @pytest.mark.parametrize(
     "data",
     [
