@@ -259,6 +259,11 @@ class TaskIndex:
         return {number for words in near for _, number in words}
 
 
+def is_group(phrase: str) -> bool:
+    """Return whether a phrase is about a group of tasks, known or not."""
+    return _ALL.fullmatch(" ".join(phrase.split())) is not None
+
+
 def split_parts(phrase: str) -> list[str]:
     """Return the parts of a phrase that enumerates some; nothing for any other phrase."""
     parts = [part for part in _PARTS.split(phrase) if part.strip()]

@@ -12,7 +12,7 @@ from todo.assistant.rules.engine import MAX_LENGTH, decide, find_changes
 from todo.assistant.rules.line import Line, make_line, unquote
 from todo.assistant.rules.new_task import parse_line
 from todo.assistant.rules.statement import is_statement
-from todo.assistant.rules.task_match import Match, TaskIndex, split_parts
+from todo.assistant.rules.task_match import Match, TaskIndex, is_group, split_parts
 from todo.assistant.rules.vocabulary import PHRASE_FILLERS
 from todo.assistant.rules.words import split_words
 
@@ -101,6 +101,8 @@ def _explain(meant: Decision, context: RuleContext) -> Decision | None:
     if not unknown or index.match(phrase):
         # The message is not clear for another reason.
         return None
+    if is_group(phrase):
+        return Decision("help", "unknown-group", fields={"name": unquote(phrase)})
     if not parts and meant.intent != "delete":
         others = TaskIndex([task for task in context.tasks if task not in fitting], local)
         found = others.match(phrase).found

@@ -40,6 +40,14 @@ def _say_unknown_task(fields: Mapping[str, Any]) -> str:
     )
 
 
+def _say_unknown_group(fields: Mapping[str, Any]) -> str:
+    return (
+        f"It is not clear which tasks {quote(fields['name'], _LENGTH)} are, or there are none, so"
+        ' nothing was changed. Name the tasks or a group: "all tasks", "all overdue tasks", "all'
+        ' tasks due today" or "tomorrow", "all tasks on my home list", "all tasks about milk".'
+    )
+
+
 def _say_other_state(fields: Mapping[str, Any]) -> str:
     title = quote(fields["title"], _LENGTH)
     said = f"The task {title} is {fields['is']} already, so nothing was changed."
@@ -79,6 +87,7 @@ def _say_lists(fields: Mapping[str, Any]) -> str:
 _TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "unknown-list": _say_unknown_list,
     "unknown-task": _say_unknown_task,
+    "unknown-group": _say_unknown_group,
     "other-state": _say_other_state,
     "only-tasks": _say_only_tasks,
     "used-up": _say_used_up,

@@ -54,7 +54,6 @@ def test_a_command_names_what_fits_no_task(message: str, kind: str) -> None:
         ("complete mum and the harp", ["the harp"]),
         ("delete the harp, the passport and the lute", ["the harp", "the lute"]),
         ("complete the harp and the lute", ["the harp and the lute"]),
-        ("delete everything on the music list", ["everything on the music list"]),
     ],
 )
 def test_of_several_names_those_are_named_that_fit_no_task(message: str, names: list[str]) -> None:
@@ -62,6 +61,22 @@ def test_of_several_names_those_are_named_that_fit_no_task(message: str, names: 
 
     assert fields is not None
     assert fields["names"] == names
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        "all tasks due this week",
+        "all high priority tasks",
+        "everything tagged travel",
+        "all tasks except the passport",
+        "everything on the music list",
+        "every harp",
+    ],
+)
+@pytest.mark.parametrize("command", ["delete {}", "complete {}", "move {} to monday"])
+def test_a_group_that_is_not_known_is_named_as_one(command: str, group: str) -> None:
+    assert explain_fields(command.format(group)) == {"why": "unknown-group", "name": group}
 
 
 @pytest.mark.parametrize(

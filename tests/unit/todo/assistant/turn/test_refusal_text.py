@@ -17,6 +17,15 @@ from todo.assistant.turn.refusal_text import find_refusal
             ),
         ),
         (
+            "unknown-group",
+            {"name": "all harps"},
+            (
+                'It is not clear which tasks "all harps" are, or there are none, so nothing was'
+                ' changed. Name the tasks or a group: "all tasks", "all overdue tasks", "all tasks'
+                ' due today" or "tomorrow", "all tasks on my home list", "all tasks about milk".'
+            ),
+        ),
+        (
             "statement",
             {},
             (
