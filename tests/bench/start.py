@@ -43,7 +43,7 @@ _SETTLE_S = 3.0
 _BUILD_TIMEOUT_S = 1800.0
 _TOP = 10
 # Of the unit's `podman run`, what a container that nobody supervises does without.
-_UNSUPERVISED = ("--cgroups=enabled", "--sdnotify=ignore", "--health-cmd=none")
+UNSUPERVISED = ("--cgroups=enabled", "--sdnotify=ignore", "--health-cmd=none")
 _IMPORTS = (
     "--log-driver=k8s-file",
     '--entrypoint=["/usr/bin/python3","-X","importtime","-m","todo"]',
@@ -113,7 +113,7 @@ class Bench:
         stack.systemctl("stop", "todo-backend.socket", "todo-management.socket", "todo-backend")
         # Behind `podman run` and before the image.
         given = [word for word in command[2:-1] if word != "-d" and "--cidfile" not in word]
-        self._options = [*given, *_UNSUPERVISED]
+        self._options = [*given, *UNSUPERVISED]
 
     def start(self, image: str) -> Start:
         """Start a container of an image, note the figures, remove it."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from todo.auth.api_tokens import PREFIX, ApiTokens
 from todo.auth.cutoffs import Cutoffs
-from todo.auth.key_set_source import open_key_set
+from todo.auth.key_set import KeySet
 from todo.auth.tokens import TokenVerifier, load_secret
 from todo.config.settings import Settings
 from todo.core.caller import Caller
@@ -82,7 +82,7 @@ def open_tokens(settings: Settings, *, create: bool) -> TokenVerifier:
     Raises:
         FatalError: A secret or a key set is missing, unreadable or not usable.
     """
-    keys = open_key_set(settings)
+    keys = _open_key_set(settings)
     path = settings.token_secret_file
     absent = keys is not None and not create and not path.exists()
     previous_secret = None
@@ -97,3 +97,11 @@ def open_tokens(settings: Settings, *, create: bool) -> TokenVerifier:
         issuer=settings.token_issuer,
         keys=keys,
     )
+
+
+def _open_key_set(settings: Settings) -> KeySet | None:
+    if not settings.jwks_url and settings.jwks_file is None:
+        return None
+    from todo.auth.key_set_source import open_key_set  # noqa: PLC0415 - brings h11
+
+    return open_key_set(settings)

@@ -204,8 +204,8 @@ class Exchange:
 
     def _render_start(self, start: Message, length: int | None) -> Response:
         headers = start.get("headers", ())
-        if self._missing:
-            # The rest of the body is in the way of another request.
+        if self._missing or self._request.closes:
+            # The rest of a body is in the way of another request.
             headers = [*headers, (b"connection", b"close")]
         response = render_response(self._request.method, start["status"], headers, length)
         if self._ended and response.length is None:

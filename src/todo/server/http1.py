@@ -18,7 +18,6 @@ import termios
 from collections.abc import Awaitable, Coroutine
 from typing import Any, Protocol, cast
 
-from hypercorn.utils import parse_socket_addr
 from starlette.types import ASGIApp
 
 from todo.core.ids import new_uuid7
@@ -132,8 +131,8 @@ class Connection(asyncio.Protocol):
             "asgi": {"spec_version": "2.1", "version": "3.0"},
             "scheme": "http",
             "root_path": "",
-            "client": parse_socket_addr(peer.family, peername),
-            "server": parse_socket_addr(peer.family, transport.get_extra_info("sockname")),
+            "client": _find_address(peer.family, peername),
+            "server": _find_address(peer.family, transport.get_extra_info("sockname")),
         }
         self._context = contextvars.copy_context()
         self._context.run(WAITER.set, self)
@@ -304,6 +303,8 @@ class Connection(asyncio.Protocol):
             exchange = self._owner.open_exchange(self, request, data[request.size :])
             self._rest = b""
         self._exchange = exchange
+        if request.closes:
+            self._last = True
         if self.ended:
             exchange.end()
         self.busy = True
@@ -391,3 +392,8 @@ class Connection(asyncio.Protocol):
             self._shut()
         else:
             self._timer = self._loop.call_later(rest_s, self._check_idle)
+
+
+def _find_address(family: int, name: Any) -> tuple[str, int] | None:  # noqa: ANN401 - a socket's
+    """Return host and port as ASGI has them; None for a Unix socket."""
+    return None if family == socket.AF_UNIX else (name[0], name[1])

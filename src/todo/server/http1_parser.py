@@ -53,7 +53,7 @@ class RequestKind(Enum):
     ORDINARY = auto()
     """`todo.server.http1`."""
     HYPERCORN = auto()
-    """Hypercorn: a chunked body, `Expect`, `Connection: close`, HTTP/1.0."""
+    """Hypercorn: a chunked body, `Expect`, HTTP/1.0."""
     WEBSOCKET = auto()
     """Hypercorn, for the rest of the connection."""
 
@@ -69,6 +69,7 @@ class Request(NamedTuple):
         size: Bytes of its head.
         kind: Decides what answers it.
         version: Of HTTP.
+        closes: Whether the client says that the connection ends with it.
     """
 
     method: str
@@ -78,6 +79,7 @@ class Request(NamedTuple):
     size: int
     kind: RequestKind = RequestKind.ORDINARY
     version: bytes = b"1.1"
+    closes: bool = False
 
 
 def find_request(data: bytes) -> Request | None:

@@ -176,13 +176,14 @@ def _classify(line: _Line, headers: Headers, size: int) -> Request:
     is_chunked = _check_transfer_encoding(line, values)
     length = _find_length(values)
     expects = _check_expect(line, values) and (is_chunked or length > 0)
+    closes = b"close" in options
     kind = RequestKind.ORDINARY
-    if is_chunked or expects or b"close" in options or line.version == b"1.0":
+    if is_chunked or expects or line.version == b"1.0":
         kind = RequestKind.HYPERCORN
-    elif _is_websocket(line, target, options, values):
+    elif not closes and _is_websocket(line, target, options, values):
         _check_handshake(values, has_body=length > 0)
         kind = RequestKind.WEBSOCKET
-    return Request(line.method, target, headers, length, size, kind, line.version)
+    return Request(line.method, target, headers, length, size, kind, line.version, closes)
 
 
 def _check_host(line: _Line, values: dict[bytes, list[bytes]]) -> None:

@@ -12,18 +12,21 @@ import math
 import socket
 import sys
 import time
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
-from hypercorn.config import Config
 from starlette.types import ASGIApp
 
 from todo.server.http1 import Connection
 from todo.server.http1_parser import Request
-from todo.server.hypercorn import HypercornExchange
 from todo.server.read_pacing import ReadPacer
 from todo.server.send_budget import SendBudget
 from todo.server.sockets import accept, listen
+
+if TYPE_CHECKING:
+    from hypercorn.config import Config
+
+    from todo.server.hypercorn import HypercornExchange
 
 # How long an accepted connection may keep its first request back when the server stops.
 FIRST_REQUEST_GRACE_S = 1.0
@@ -54,7 +57,8 @@ class Listener:
     Args:
         app: What serves the requests.
         sockets: Bound; `start` makes them listen.
-        config: Of Hypercorn.
+        make_config: Makes that of Hypercorn, for the first request that needs it.
+        keep_alive_s: After so many seconds without a request a connection is closed.
         max_connections: Open ones. Beyond them the idle ones make room, the longest idle first;
             where there is none, new clients wait in the kernel's queue.
     """
@@ -63,15 +67,17 @@ class Listener:
         self,
         app: ASGIApp,
         sockets: list[socket.socket],
-        config: Config,
+        make_config: "Callable[[], Config]",
         *,
+        keep_alive_s: float,
         max_connections: int = sys.maxsize,
     ) -> None:
-        self.keep_alive_s = config.keep_alive_timeout
+        self.keep_alive_s = keep_alive_s
         self.send_budget = SendBudget()
         self._app = app
         self._sockets = sockets
-        self._config = config
+        self._make_config = make_config
+        self._config: Config | None = None
         self._max_connections = max_connections
         self._pace = ReadPacer()
         self._connections: dict[Connection, float] = {}
@@ -169,8 +175,12 @@ class Listener:
 
     def open_exchange(
         self, connection: Connection, request: Request, body: bytes
-    ) -> HypercornExchange:
+    ) -> "HypercornExchange":
         """Open an exchange with Hypercorn for one request."""
+        from todo.server.hypercorn import HypercornExchange  # noqa: PLC0415 - few clients need it
+
+        if self._config is None:
+            self._config = self._make_config()
         return HypercornExchange(self._app, self._config, self._pace, connection, request, body)
 
     def _find_tasks(self) -> set[asyncio.Task[Any]]:

@@ -12,10 +12,9 @@ import sys
 import threading
 import time
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
-from hypercorn.config import Config
 
 from todo import __version__
 from todo.api.management import Management
@@ -39,6 +38,9 @@ from todo.server.sd_notify import notify
 from todo.server.self_test import run_self_test
 from todo.server.siblings import Siblings
 from todo.server.sockets import Listeners, open_listeners, unlink_own
+
+if TYPE_CHECKING:
+    from hypercorn.config import Config
 
 # How long a warning may take at the end of the deadline.
 _LAST_LINE_S = 0.5
@@ -97,13 +99,13 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    config = _make_config()
     probe_inode = os.stat(listeners.probe[0].getsockname()).st_ino  # noqa: PTH116
     counter = LoopHeartbeat(listeners.probe[0].getsockname())
     probes = Management(health, None)
-    public = Listener(app, listeners.public, config, max_connections=_find_max_connections())
-    management = Listener(Management(health, app.state.metrics), listeners.management, config)
-    probe = Listener(probes, listeners.probe, config)
+    make_listener = partial(Listener, make_config=_make_config, keep_alive_s=_KEEP_ALIVE_S)
+    public = make_listener(app, listeners.public, max_connections=_find_max_connections())
+    management = make_listener(Management(health, app.state.metrics), listeners.management)
+    probe = make_listener(probes, listeners.probe)
     gate = _open_gate(app, public, settings)
     async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
         background = []
@@ -173,7 +175,9 @@ def _find_max_connections() -> int:
     return max(limit - _RESERVED_FILES, limit // 2)
 
 
-def _make_config() -> Config:
+def _make_config() -> "Config":
+    from hypercorn.config import Config  # noqa: PLC0415 - see todo.server.listener
+
     config = Config()
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")

@@ -61,7 +61,7 @@ def run(
         with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as client:
             address = str(folder / "s")
             listening.bind(address)
-            listener = Listener(app, [listening], Config())
+            listener = Listener(app, [listening], Config, keep_alive_s=5)
             await listener.start()
             client.connect(address)
             client.settimeout(0)

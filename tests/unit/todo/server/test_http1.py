@@ -107,6 +107,20 @@ def test_what_is_not_a_request_is_answered_and_ends_the_connection(odd: bytes, s
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("behind", [b"", b"\r\n", GET])
+def test_a_client_can_say_that_its_request_is_the_last(behind: bytes) -> None:
+    async def scenario() -> None:
+        world = World(echo)
+        await world.say(GET, GET[:-2] + b"Connection: close\r\n\r\n" + behind, GET)
+        assert len(world.transport.writes) == 2
+        first, last = (each.partition(b"\r\n\r\n")[0] for each in world.transport.writes)
+        assert b"connection" not in first
+        assert last.endswith(b"\r\nconnection: close") or b"\r\nconnection: close\r\n" in last
+        assert world.transport.ended
+
+    asyncio.run(scenario())
+
+
 def test_a_request_that_needs_hypercorn_is_handed_over_and_the_connection_comes_back() -> None:
     async def scenario() -> None:
         world = World(echo)

@@ -125,7 +125,8 @@ def check_framing(connection: h11.Connection, ours: Request) -> None:
     assert size == (3 if is_chunked else ours.length)
     assert connection.trailing_data[0] == b""
     if ours.kind is RequestKind.ORDINARY:
-        assert connection.their_state in {h11.DONE, MIGHT_SWITCH}
+        end = h11.MUST_CLOSE if ours.closes else h11.DONE
+        assert connection.their_state in {end, MIGHT_SWITCH}
     elif ours.kind is RequestKind.WEBSOCKET:
         assert connection.their_state is MIGHT_SWITCH
 

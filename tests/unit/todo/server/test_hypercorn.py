@@ -52,7 +52,7 @@ async def talk(folder: Path, seen: list[Any]) -> None:
     address = str(folder / "s")
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
-        listener = Listener(accept_and_wait, [listening], Config())
+        listener = Listener(accept_and_wait, [listening], Config, keep_alive_s=5)
         await listener.start()
         reader, writer = await asyncio.open_unix_connection(address)
         client = Client(reader, writer)

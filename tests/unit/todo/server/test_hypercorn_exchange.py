@@ -59,7 +59,7 @@ def run(folder: Path, app: ASGIApp, talk: Talk) -> None:
         address = str(folder / "s")
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(address)
-            listener = Listener(app, [listening], Config())
+            listener = Listener(app, [listening], Config, keep_alive_s=5)
             await listener.start()
             reader, writer = await asyncio.open_unix_connection(address)
             async with asyncio.timeout(120):
@@ -346,7 +346,7 @@ def test_bodies_that_nobody_reads_are_skipped_one_in_each_turn_of_the_loop(tmp_p
                 client = stack.enter_context(socket.socket(socket.AF_UNIX))
                 client.connect(address)
                 client.sendall(CHUNKED + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n")
-            listener = Listener(refuse, [listening], Config())
+            listener = Listener(refuse, [listening], Config, keep_alive_s=5)
             await listener.start()
             async with asyncio.timeout(120):
                 while len(skipped) < 20:

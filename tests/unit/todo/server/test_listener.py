@@ -49,10 +49,11 @@ async def listen(
 
         for _ in range(waiting):
             connect(request)
-        config = Config()
         # A client that is kept out stays out.
-        config.keep_alive_timeout = 3600
-        opened = Listener(app, [listening], config, max_connections=max_connections)
+        keep_alive_s = 3600
+        opened = Listener(
+            app, [listening], Config, max_connections=max_connections, keep_alive_s=keep_alive_s
+        )
         await opened.start()
         async with asyncio.timeout(120):
             yield connect

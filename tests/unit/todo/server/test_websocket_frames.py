@@ -48,7 +48,7 @@ def run(folder: Path, app: ASGIApp, talk: Callable[[Client], Awaitable[None]]) -
             listening.bind(address)
             config = Config()
             config.websocket_max_message_size = 16 * 1024
-            listener = Listener(app, [listening], config)
+            listener = Listener(app, [listening], lambda: config, keep_alive_s=5)
             await listener.start()
             reader, writer = await asyncio.open_unix_connection(address)
             client = Client(reader, writer)
