@@ -17,7 +17,7 @@ def write_text(path: Path, text: str, *, mode: int = _READABLE, overwrite: bool 
 def write_bytes(
     path: Path, content: bytes, *, mode: int = _READABLE, overwrite: bool = True
 ) -> None:
-    """Write a file beside its place, then move it there.
+    """Write a file beside its place, then move it there; after that it survives a power failure.
 
     Args:
         path: The file; its folder exists.
@@ -44,3 +44,13 @@ def write_bytes(
             path.hardlink_to(temporary)
     finally:
         temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Keep the names of a folder's files across a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,5 +1,7 @@
 """Files are replaced as a whole, or stay as they are."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,20 @@ def test_a_write_that_fails_leaves_the_old_content_and_nothing_beside_it(tmp_pat
 
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_file_survives_a_power_failure_under_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, overwrite: bool
+) -> None:
+    file = tmp_path / "record.json"
+    synced: list[tuple[bool, bool]] = []
+
+    def note(descriptor: int) -> None:
+        synced.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), file.exists()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    atomic_write.write_text(file, "new", overwrite=overwrite)
+
+    # Its content before it has the name, and then the folder.
+    assert synced == [(False, False), (True, True)]
