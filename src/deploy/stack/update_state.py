@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 KEPT = 3
 """So many images stay, the running one included."""
+UPDATE, ROLLBACK = "update", "rollback"
+MIGRATE, TRY, WATCH, SWITCH, FINISH = "migrate", "try", "watch", "switch", "finish"
+"""The steps in their order; from `WATCH` on the candidate serves users."""
+_KINDS, _STEPS = {UPDATE, ROLLBACK}, {MIGRATE, TRY, WATCH, SWITCH, FINISH}
 
 _RECORD, _HISTORY, _REFUSED, _KEPT = "record.json", "history.json", "refused.json", "kept.json"
 FILES = (_RECORD, _HISTORY, _REFUSED, _KEPT)

@@ -78,7 +78,7 @@ def update(options: Options) -> str:
         raise
     shipped = install.shipped()
     record = _make_record(
-        run.UPDATE, former, candidate, {name: shipped[name] for name in units.SOURCES}
+        update_state.UPDATE, former, candidate, {name: shipped[name] for name in units.SOURCES}
     )
     run.run(StackMachine(candidate, seconds), record, watch_s=options.watch_s, migrates=True)
     for line in _find_left(options):
@@ -112,7 +112,7 @@ def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
     images.tag(kept.image)
     schemas = _read_schemas(kept.image)
     _check_schemas(schemas, former, migrates=False)
-    record = _make_record(run.ROLLBACK, former, kept.image, kept.units)
+    record = _make_record(update_state.ROLLBACK, former, kept.image, kept.units)
     run.run(StackMachine(kept.image, schemas.seconds), record, watch_s=watch_s, migrates=False)
     if refuses:
         update_state.refuse(Refusal(former, "left by a rollback", (), run.now()))
@@ -238,7 +238,7 @@ def _find_kept(running: Image, to: str | None) -> update_state.KeptImage:
 
 def _make_record(kind: str, former: Image, candidate: Image, sources: Mapping[str, str]) -> Record:
     return Record(
-        kind, run.MIGRATE, former, candidate, install.read_installed(), sources, run.now()
+        kind, update_state.MIGRATE, former, candidate, install.read_installed(), sources, run.now()
     )
 
 

@@ -14,7 +14,17 @@ from deploy import command_hints, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.stack import update_state
 from deploy.stack.services import CANDIDATE
-from deploy.stack.update_state import KeptImage, Outcome, Record, Refusal
+from deploy.stack.update_state import (
+    FINISH,
+    SWITCH,
+    TRY,
+    UPDATE,
+    WATCH,
+    KeptImage,
+    Outcome,
+    Record,
+    Refusal,
+)
 from deploy.update import units
 from deploy.update.faults import FaultError
 
@@ -24,11 +34,8 @@ if TYPE_CHECKING:
     from deploy.stack.install import Link
     from deploy.stack.update_state import Image
 
-UPDATE, ROLLBACK = "update", "rollback"
 UPDATED, ROLLED_BACK, REFUSED = "updated", "rolled back", "refused"
 INTERRUPTED, FAILED = "interrupted", "failed"
-MIGRATE, TRY, WATCH, SWITCH, FINISH = "migrate", "try", "watch", "switch", "finish"
-"""The steps in their order; from `WATCH` on the candidate serves users."""
 
 
 class Machine(Protocol):

@@ -118,7 +118,7 @@ def refuse(image: Image) -> None:
 def test_the_checkout_is_built_and_tried(host: FakeHost) -> None:
     assert update() == f"updated: the stack runs {NEW.reference}, before {OLD.reference}"
     (record,) = host.records
-    assert (record.kind, record.former, record.candidate) == (run.UPDATE, OLD, NEW)
+    assert (record.kind, record.former, record.candidate) == (update_state.UPDATE, OLD, NEW)
     assert record.units == install.read_installed()
     assert set(record.sources) == {"todo-backend.container", "todo-migrate.container"}
 
@@ -176,7 +176,7 @@ def test_a_rollback_goes_to_the_image_before_with_its_units(host: FakeHost) -> N
     done = begin.rollback(to=None, refuses=True, watch_s=1.0)
     assert done == f"rolled back: the stack runs {OLD.reference}, before {NEW.reference}"
     (record,) = host.records
-    assert (record.kind, record.candidate, record.sources) == (run.ROLLBACK, OLD, units)
+    assert (record.kind, record.candidate, record.sources) == (update_state.ROLLBACK, OLD, units)
     assert [each.image for each in update_state.find_refused()] == [NEW]
 
 
@@ -229,7 +229,7 @@ def test_an_image_that_is_gone_is_refused(host: FakeHost) -> None:
 def test_a_record_without_a_stack_is_forgotten(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = Record(run.UPDATE, run.TRY, OLD, NEW, {}, {}, "now")
+    record = Record(update_state.UPDATE, update_state.TRY, OLD, NEW, {}, {}, "now")
     update_state.write_record(record)
     monkeypatch.setattr(lifecycle, "refuse_absent", lambda: None)
     install.uninstall()

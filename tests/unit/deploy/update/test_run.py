@@ -138,7 +138,15 @@ def machine() -> FakeMachine:
 def record() -> Record:
     installed = install.read_installed()
     sources = units.find_sources(installed)
-    return Record(run.UPDATE, run.MIGRATE, OLD, NEW, installed, sources, "2026-11-30T05:00:00")
+    return Record(
+        update_state.UPDATE,
+        update_state.MIGRATE,
+        OLD,
+        NEW,
+        installed,
+        sources,
+        "2026-11-30T05:00:00",
+    )
 
 
 def update(machine: FakeMachine, record: Record) -> None:
@@ -180,7 +188,12 @@ def test_where_nothing_serves_the_instances_are_replaced_after_the_trial(
     machine: FakeMachine, record: Record
 ) -> None:
     machine.is_serving = False
-    run.run(machine, dataclasses.replace(record, kind=run.ROLLBACK), watch_s=20.0, migrates=False)
+    run.run(
+        machine,
+        dataclasses.replace(record, kind=update_state.ROLLBACK),
+        watch_s=20.0,
+        migrates=False,
+    )
     assert machine.events[:4] == ["start", "try", "open", f"replace {BACKEND}"]
     assert set(machine.images.values()) == {NEW}
 
@@ -263,7 +276,7 @@ def test_a_rollback_that_fails_does_not_refuse_the_image(
     machine: FakeMachine, record: Record
 ) -> None:
     update_state.keep(update_state.KeptImage(NEW, {}))
-    rollback = dataclasses.replace(record, kind=run.ROLLBACK)
+    rollback = dataclasses.replace(record, kind=update_state.ROLLBACK)
     fail(machine, rollback, "try", FaultError("it ended", CANDIDATE))
     assert update_state.find_refused() == []
     # It is kept as before.
@@ -324,7 +337,7 @@ def test_an_update_that_was_killed_is_undone_by_the_next_command(
 def test_a_restore_is_possible_although_the_instances_do_not_start(
     machine: FakeMachine, record: Record
 ) -> None:
-    interrupted = dataclasses.replace(record, step=run.SWITCH)
+    interrupted = dataclasses.replace(record, step=update_state.SWITCH)
     update_state.write_record(interrupted)
     machine.images[BACKEND] = machine.latest = NEW
     machine.fails[f"restore {BACKEND}"] = DeployError("todo-db.service failed")

@@ -9,8 +9,8 @@ import pytest
 from deploy.stack import definition, install, instances, local_model
 from deploy.stack.install import Link
 from deploy.stack.services import CANDIDATE_SOCKETS, find_instances, find_services
-from deploy.stack.update_state import Image, Record
-from deploy.update import run, units
+from deploy.stack.update_state import TRY, UPDATE, Image, Record
+from deploy.update import units
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def set_up(number: int = 1) -> Record:
     )
     installed = install.read_installed()
     sources = units.find_sources(installed)
-    return Record(run.UPDATE, run.TRY, OLD, NEW, installed, sources, "2026-11-30T05:00:00")
+    return Record(UPDATE, TRY, OLD, NEW, installed, sources, "2026-11-30T05:00:00")
 
 
 def install_candidate(record: Record, *, shared: bool) -> dict[str, str]:
@@ -131,7 +131,7 @@ def test_another_text_of_the_backend_is_that_of_all_instances() -> None:
     changed = {**record.sources}
     changed["todo-backend.container"] += "# another\n"
     after = units.render_sources(
-        Record(run.UPDATE, run.TRY, OLD, NEW, record.units, changed, record.started)
+        Record(UPDATE, TRY, OLD, NEW, record.units, changed, record.started)
     )
     assert str(after["todo-backend.container"]).endswith("# another\n")
     assert str(after["todo-backend@.container"]).endswith("# another\n")
