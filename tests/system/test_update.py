@@ -126,6 +126,8 @@ def test_a_good_image_replaces_a_single_instance_without_a_lost_request(updated:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
+        ("broken", "does not say which schemas it works with"),
+        ("hangs-at-import", "did not load within"),
         ("exits", "it ended: SystemExit: 9"),
         ("errors", "is answered with 500"),
         ("silent", "is not answered within"),

@@ -96,6 +96,7 @@ IMAGES: Mapping[str, Mapping[str, str]] = {
     "other": {},
     "exits": _spoil_server("raise SystemExit(9)"),
     "broken": {_SITE: "raise SystemExit(9)\n"},
+    "hangs-at-import": {_SITE: "import time\ntime.sleep(86400)\n"},
     "never-ready": _spoil_server("import time; time.sleep(86400)"),
     "errors": _spoil_requests(_FAIL),
     "late-errors": _spoil_requests(_FAIL, 5, _SERVES),
@@ -119,8 +120,9 @@ IMAGES: Mapping[str, Mapping[str, str]] = {
 }
 """Name -> files that it has besides: path -> content.
 
-late-errors, crashes and hangs show it only when users reach them, seconds after the start of the
-process; fails-as-instance only when it is no candidate any more.
+broken and hangs-at-import do not load the program; late-errors, crashes and hangs show it only when
+users reach them, seconds after the start of the process; fails-as-instance only when it is no
+candidate any more.
 """
 
 

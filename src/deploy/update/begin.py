@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from deploy.scan.report import Severity
 from deploy.stack import install, lifecycle, update_state
 from deploy.stack.services import has_ai, has_backups
 from deploy.stack.update_state import Record, Refusal
-from deploy.update import images, preflight, run, units
+from deploy.update import images, preflight, program, run, units
 from deploy.update.faults import FaultError
 from deploy.update.machine import StackMachine
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from deploy.stack.update_state import Image
-    from deploy.update.images import Schemas
+    from deploy.update.program import Schemas
 
 _SCAN_S = 60.0
 
@@ -80,7 +81,8 @@ def update(options: Options) -> str:
     record = _make_record(
         update_state.UPDATE, former, candidate, {name: shipped[name] for name in units.SOURCES}
     )
-    run.run(StackMachine(candidate, seconds), record, watch_s=options.watch_s, migrates=True)
+    machine = StackMachine(candidate, former, seconds)
+    run.run(machine, record, watch_s=options.watch_s, migrates=True)
     for line in _find_left(options):
         progress.say(line)
     return f"updated: the stack runs {candidate.reference}, before {former.reference}"
@@ -110,10 +112,11 @@ def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
             code=ExitCode.REFUSED,
         )
     images.tag(kept.image)
-    schemas = _read_schemas(kept.image)
-    _check_schemas(schemas, former, migrates=False)
+    schemas = _read_schemas(kept.image, former)
+    _check_schemas(schemas, kept.image, former, migrates=False)
     record = _make_record(update_state.ROLLBACK, former, kept.image, kept.units)
-    run.run(StackMachine(kept.image, schemas.seconds), record, watch_s=watch_s, migrates=False)
+    machine = StackMachine(kept.image, former, schemas.seconds)
+    run.run(machine, record, watch_s=watch_s, migrates=False)
     if refuses:
         update_state.refuse(Refusal(former, "left by a rollback", (), run.now()))
     return f"rolled back: the stack runs {kept.image.reference}, before {former.reference}"
@@ -134,7 +137,8 @@ def recover(*, must_start: bool = True) -> None:
     if not install.is_installed():
         update_state.remove_record()
         return
-    progress.say(run.recover(StackMachine(record.candidate, 0.0), record, must_start=must_start))
+    machine = StackMachine(record.candidate, record.former, 0.0)
+    progress.say(run.recover(machine, record, must_start=must_start))
 
 
 def refuse_checkout() -> None:
@@ -155,12 +159,12 @@ def _check(candidate: Image, former: Image, options: Options) -> float:
         preflight.check_refused(digest=candidate.digest)
     if options.scans:
         _scan(candidate, options.build.builder)
-    schemas = _read_schemas(candidate)
-    _check_schemas(schemas, former, migrates=True)
+    schemas = _read_schemas(candidate, former)
+    _check_schemas(schemas, candidate, former, migrates=True)
     return schemas.seconds
 
 
-def _check_schemas(schemas: Schemas, former: Image, *, migrates: bool) -> None:
+def _check_schemas(schemas: Schemas, candidate: Image, former: Image, *, migrates: bool) -> None:
     """Refuse a candidate whose program does not work with the database."""
     running = preflight.find_running_schemas()
     if running is None:
@@ -168,8 +172,10 @@ def _check_schemas(schemas: Schemas, former: Image, *, migrates: bool) -> None:
         return
     if not running.oldest_program and running.database_schema not in schemas.known:
         # A program looks for it only in schemas that are later than its own.
-        oldest = images.read_schemas(former).oldest_program
-        running = dataclasses.replace(running, oldest_program=oldest)
+        # One that does not say so leaves it unknown.
+        with contextlib.suppress(FaultError):
+            oldest = program.read_schemas(former, candidate).oldest_program
+            running = dataclasses.replace(running, oldest_program=oldest)
     preflight.check_schemas(schemas, running, migrates=migrates)
 
 
@@ -242,12 +248,18 @@ def _make_record(kind: str, former: Image, candidate: Image, sources: Mapping[st
     )
 
 
-def _read_schemas(candidate: Image) -> Schemas:
+def _read_schemas(candidate: Image, former: Image) -> Schemas:
     """Ask the candidate, whose program runs for the first time then."""
     with progress.step("Reading which schemas the image works with"):
         try:
-            return images.read_schemas(candidate)
+            return program.read_schemas(candidate, former)
         except FaultError as fault:
+            if not fault.of_image:
+                raise DeployError(
+                    f"{candidate.reference} could not be tried: {fault.reason}",
+                    hint=f"see {command_hints.build('doctor')}",
+                    code=ExitCode.UNAVAILABLE,
+                ) from None
             update_state.refuse(Refusal(candidate, fault.reason, fault.log, run.now()))
             raise DeployError(
                 f"{candidate.reference} was refused: {fault.reason}",

@@ -1,11 +1,9 @@
-"""The images of an update: where the candidate comes from, what it needs, and which ones stay."""
+"""The images of an update: where the candidate comes from, and which ones stay."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
-import time
 
 from deploy import command_hints, process
 from deploy.errors import DeployError, ExitCode
@@ -14,7 +12,6 @@ from deploy.image import builder, sources
 from deploy.stack import postgresql
 from deploy.stack.services import BACKEND, container_of
 from deploy.stack.update_state import Image
-from deploy.update.faults import FaultError
 
 NAME = "localhost/todo-backend"
 LATEST = f"{NAME}:latest"
@@ -26,33 +23,6 @@ _UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
 _VERSION = "org.opencontainers.image.version"
 _INPUTS = "org.todo-backend.inputs"
 _TIMEOUT_S = 600.0
-_SCHEMA_PROGRAM = """
-import importlib, json, pkgutil
-import todo.db.migrations.versions as versions
-from todo.db.tables import EXPECTED_REVISION, REVISIONS
-names = [each.name for each in pkgutil.iter_modules(versions.__path__)]
-modules = [importlib.import_module(f"{versions.__name__}.{name}") for name in names]
-(last,) = [each for each in modules if each.revision == EXPECTED_REVISION]
-print(json.dumps([EXPECTED_REVISION, list(REVISIONS), getattr(last, "oldest_program", "")]))
-"""
-"""What an image says of schemas; each from the first with this list on has them."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Schemas:
-    """Which schemas a program works with.
-
-    Attributes:
-        expected: The revision that it makes.
-        known: The revisions that it can come from.
-        oldest_program: The oldest program that works with `expected`.
-        seconds: How long its container took to say so, which is a measure of a start now.
-    """
-
-    expected: str
-    known: tuple[str, ...]
-    oldest_program: str
-    seconds: float
 
 
 def find(reference: str) -> Image | None:
@@ -158,31 +128,6 @@ def remove(image: Image) -> None:
 def remove_container(unit: str) -> None:
     """Remove what is left of a service's container: systemd may have ended the start of one."""
     _run("rm", "--force", "--ignore", "--time=0", container_of(unit), check=False)
-
-
-def read_schemas(image: Image) -> Schemas:
-    """Ask the program inside an image which schemas it works with.
-
-    Raises:
-        FaultError: It does not run, or is not an image of the backend.
-    """
-    run = ("run", "--rm", "--pull=never", "--network=none", "--read-only", "--cap-drop=all")
-    python = ("--entrypoint=/usr/bin/python3", image.reference, "-c", _SCHEMA_PROGRAM)
-    started = time.monotonic()
-    shown = _run(*run, "--pids-limit=0", *python, check=False)
-    seconds = time.monotonic() - started
-    try:
-        expected, known, oldest = json.loads(shown.stdout)
-    except ValueError:
-        said = (shown.stderr.strip().splitlines() or ["it prints nothing"])[-1]
-        message = f"its program does not say which schemas it works with: {said}"
-        raise FaultError(message) from None
-    return Schemas(expected, tuple(known), oldest, seconds)
-
-
-def measure_start(image: Image) -> float:
-    """How long a container of an image takes to start and to load its program now, in seconds."""
-    return read_schemas(image).seconds
 
 
 def _run(*words: str, check: bool = True) -> process.Completed:

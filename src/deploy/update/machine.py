@@ -32,7 +32,7 @@ from deploy.stack.services import (
     has_backups,
     number_of,
 )
-from deploy.update import candidate, images, units
+from deploy.update import candidate, images, program, units
 from deploy.update.faults import FaultError
 from deploy.update.traffic import MIN_LIMIT_S, Comparison, send
 from deploy.update.watch import Look, find_problem
@@ -70,11 +70,13 @@ class StackMachine:
 
     Args:
         image: The image that it is to run.
+        former: The image that it ran before.
         start_s: How long a container of the candidate took to start and load its program.
     """
 
-    def __init__(self, image: Image, start_s: float) -> None:
+    def __init__(self, image: Image, former: Image, start_s: float) -> None:
         self._image = image
+        self._former = former
         self._start_s = start_s
         self._invocations: dict[str, str] = {}
         self._sibling = candidate.Sibling()
@@ -262,7 +264,8 @@ class StackMachine:
             step.note(reason or f"{now.active} ({now.sub})")
             if began is not None and time.monotonic() - began > limit_s:
                 # The machine may be slower than it was.
-                limit_s = max(limit_s, _START_FACTOR * images.measure_start(self._image))
+                now_s = program.measure_start(self._image, self._former)
+                limit_s = max(limit_s, _START_FACTOR * now_s)
                 if time.monotonic() - began > limit_s:
                     what = reason or "it does not report that it is ready"
                     message = f"not ready after {limit_s:.0f} s: {what}"

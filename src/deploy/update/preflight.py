@@ -23,7 +23,7 @@ from deploy.update import images
 
 if TYPE_CHECKING:
     from deploy.stack.backup_status import BackupStatus
-    from deploy.update.images import Schemas
+    from deploy.update.program import Schemas
 
 _GIB = 1024**3
 _MIN_FREE = _GIB

@@ -11,10 +11,10 @@ from deploy.image import build as image_build
 from deploy.image.build import Options as BuildOptions
 from deploy.stack import install, lifecycle, local_model, update_state
 from deploy.stack.update_state import Image, KeptImage, Record, Refusal
-from deploy.update import begin, images, preflight, run
+from deploy.update import begin, images, preflight, program, run
 from deploy.update.faults import FaultError
-from deploy.update.images import Schemas
 from deploy.update.preflight import Running
+from deploy.update.program import Schemas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,10 +60,11 @@ class FakeHost:
         known = {images.LATEST: self.latest, OLD.digest: OLD, NEW.digest: NEW}
         return known.get(reference)
 
-    def read_schemas(self, image: Image) -> Schemas:
+    def read_schemas(self, image: Image, running: Image) -> Schemas:
+        assert image != running
         if image.digest in self.broken:
             message = "it exits"
-            raise FaultError(message)
+            raise FaultError(message, of_image=running.digest not in self.broken)
         if image == NEW:
             return Schemas("0014", ("0013", "0014"), "0013", 1.0)
         return Schemas("0013", ("0013",), "0013", 1.0)
@@ -86,7 +87,6 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
             "build": host.build,
             "take": host.take,
             "find": host.find,
-            "read_schemas": host.read_schemas,
             "remove": host.removed.append,
             "tag": lambda _image: None,
             "point_latest": lambda image: setattr(host, "latest", image),
@@ -97,6 +97,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
             "check_disk": lambda: None,
             "find_running_schemas": lambda: host.schemas,
         },
+        program: {"read_schemas": host.read_schemas},
         run: {"run": host.run},
         image_build: {"find": lambda _target: None},
     }
@@ -168,6 +169,15 @@ def test_an_image_that_does_not_run_is_refused(host: FakeHost) -> None:
     assert host.records == []
 
 
+def test_an_image_is_not_refused_where_none_runs(host: FakeHost) -> None:
+    host.broken = {OLD.digest, NEW.digest}
+    with pytest.raises(DeployError, match="it exits") as caught:
+        update()
+    assert caught.value.code == ExitCode.UNAVAILABLE
+    assert update_state.find_refused() == []
+    assert host.records == []
+
+
 def test_a_rollback_goes_to_the_image_before_with_its_units(host: FakeHost) -> None:
     host.running = NEW
     units = {"todo-backend.container": "a", "todo-migrate.container": "b"}
@@ -189,6 +199,10 @@ def test_a_rollback_after_a_migration_that_only_added_something_is_possible(
     host.schemas = Running("0014", "0014", "")
     begin.rollback(to=None, refuses=False, watch_s=1.0)
     assert len(host.records) == 1
+    # Its image may not run any more.
+    host.broken = {NEW.digest}
+    with pytest.raises(DeployError, match="needs a program for 0014 or later"):
+        begin.rollback(to=None, refuses=False, watch_s=1.0)
 
 
 def test_a_rollback_goes_to_the_image_that_is_named(host: FakeHost) -> None:

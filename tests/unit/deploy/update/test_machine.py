@@ -15,7 +15,7 @@ from deploy.stack.exits import ExitStatus
 from deploy.stack.services import BACKEND, CANDIDATE
 from deploy.stack.systemd import UnitState
 from deploy.stack.update_state import Image
-from deploy.update import images
+from deploy.update import images, program
 from deploy.update.faults import FaultError
 from deploy.update.machine import StackMachine
 
@@ -27,6 +27,7 @@ STARTING = UnitState("activating", "start", invocation="new")
 UP = UnitState("active", "running", invocation="new")
 FAILED = UnitState("failed", "failed", "exit-code", status=9, invocation="new")
 IMAGE = Image("localhost/todo-backend:2-new", "sha256:new")
+FORMER = Image("localhost/todo-backend:1-old", "sha256:old")
 
 
 class FakeStack:
@@ -70,7 +71,8 @@ class FakeStack:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def measure(self, _image: Image) -> float:
+    def measure(self, image: Image, running: Image) -> float:
+        assert (image, running) == (IMAGE, FORMER)
         return self.start_s
 
 
@@ -81,7 +83,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> FakeStack:
     monkeypatch.setattr(systemd, "systemctl", stack.systemctl)
     monkeypatch.setattr(StackMachine, "_find_reason", lambda _self, unit: stack.find_reason(unit))
     monkeypatch.setattr(StackMachine, "serves", lambda _self: stack.siblings_serve)
-    monkeypatch.setattr(images, "measure_start", stack.measure)
+    monkeypatch.setattr(program, "measure_start", stack.measure)
     monkeypatch.setattr(startup, "explain", lambda _unit, now: f"exit code {now.status}")
     monkeypatch.setattr(journal, "last_lines", lambda _unit, _number, found: [f"of {found}"])
     monkeypatch.setattr(journal, "find_end", lambda _invocation: stack.end)
@@ -92,7 +94,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> FakeStack:
 
 def fail(stack: FakeStack, unit: str = BACKEND) -> FaultError:
     with pytest.raises(FaultError) as caught:
-        StackMachine(IMAGE, 2.0).replace(unit)
+        StackMachine(IMAGE, FORMER, 2.0).replace(unit)
     assert f"restart --no-block {unit}" in stack.ran
     assert caught.value.unit == unit
     return caught.value
@@ -101,7 +103,7 @@ def fail(stack: FakeStack, unit: str = BACKEND) -> FaultError:
 def test_an_instance_has_started_when_it_accepts(stack: FakeStack) -> None:
     stack.set_states(OLD, OLD, STARTING, UP)
     stack.reasons = ["/readyz answers 503", "it does not accept connections", ""]
-    StackMachine(IMAGE, 2.0).replace(BACKEND)
+    StackMachine(IMAGE, FORMER, 2.0).replace(BACKEND)
     assert stack.reasons == [""]
 
 
@@ -165,14 +167,14 @@ def test_a_migration_that_fails_without_a_database_is_not_the_images_fault(
     stack.reasons = ["/readyz answers 503"]
     stack.set_states(FAILED)
     with pytest.raises(FaultError) as caught:
-        StackMachine(IMAGE, 2.0).migrate()
+        StackMachine(IMAGE, FORMER, 2.0).migrate()
     assert caught.value.of_image is serves
 
 
 def test_a_slow_machine_has_more_time(stack: FakeStack) -> None:
     stack.start_s = 20.0
     stack.set_states(OLD, *[STARTING] * 400, UP)
-    StackMachine(IMAGE, 2.0).replace(BACKEND)
+    StackMachine(IMAGE, FORMER, 2.0).replace(BACKEND)
     assert stack.now > 15
     stack.set_states(OLD, STARTING)
     assert "not ready after 100 s" in fail(stack).reason
@@ -181,7 +183,7 @@ def test_a_slow_machine_has_more_time(stack: FakeStack) -> None:
 def test_the_former_instance_may_take_its_time_to_end(stack: FakeStack) -> None:
     ending = UnitState("deactivating", "stop-sigterm", has_job=True, invocation="old")
     stack.set_states(OLD, *[ending] * 400, STARTING, UP)
-    StackMachine(IMAGE, 2.0).replace(BACKEND)
+    StackMachine(IMAGE, FORMER, 2.0).replace(BACKEND)
 
 
 def test_a_candidate_that_does_not_get_ready_is_killed(stack: FakeStack) -> None:
@@ -198,10 +200,10 @@ def test_a_candidate_that_does_not_end_is_killed(
     monkeypatch.setattr("deploy.update.candidate.find_instances", lambda: (BACKEND, "second"))
     kill = f"kill --signal=SIGKILL {CANDIDATE}"
     stack.set_states(*[UP] * 10, UnitState())
-    StackMachine(IMAGE, 2.0).stop_candidate()
+    StackMachine(IMAGE, FORMER, 2.0).stop_candidate()
     assert kill not in stack.ran
     stack.set_states(UP)
-    StackMachine(IMAGE, 2.0).stop_candidate()
+    StackMachine(IMAGE, FORMER, 2.0).stop_candidate()
     assert kill in stack.ran
     assert removed == [CANDIDATE, CANDIDATE]
 
@@ -225,7 +227,7 @@ def test_a_candidate_with_a_fault_ends_before_its_log_is_read(stack: FakeStack) 
 def test_a_request_that_meets_the_end_of_the_candidate_tells_that_end(
     stack: FakeStack, end: ExitStatus | None, reason: str
 ) -> None:
-    tried = StackMachine(IMAGE, 2.0)
+    tried = StackMachine(IMAGE, FORMER, 2.0)
     stack.set_states(OLD, UP)
     tried.replace(CANDIDATE)
     stack.set_states(UP, FAILED)
@@ -237,7 +239,7 @@ def test_a_request_that_meets_the_end_of_the_candidate_tells_that_end(
 
 
 def test_an_instance_that_was_started_again_has_ended(stack: FakeStack) -> None:
-    tried = StackMachine(IMAGE, 2.0)
+    tried = StackMachine(IMAGE, FORMER, 2.0)
     stack.set_states(OLD, UP)
     tried.replace(BACKEND)
     tried._require_alive(BACKEND)  # noqa: SLF001

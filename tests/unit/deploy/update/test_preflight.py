@@ -13,8 +13,8 @@ from deploy.stack import update_state
 from deploy.stack.backup_status import BackupStatus, Outcome
 from deploy.stack.update_state import Image, Refusal
 from deploy.update import preflight
-from deploy.update.images import Schemas
 from deploy.update.preflight import Running
+from deploy.update.program import Schemas
 
 if TYPE_CHECKING:
     from pathlib import Path

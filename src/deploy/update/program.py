@@ -1,0 +1,167 @@
+"""What the program inside an image says of itself, and how long its container takes to say so."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import json
+import time
+from typing import TYPE_CHECKING
+
+from deploy import process
+from deploy.update.faults import FaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    from deploy.stack.update_state import Image
+
+_FIRST_S = 10.0
+"""An answer takes a second or two. Later, the image that runs is asked as well."""
+_FACTOR = 5.0
+"""Slower than that one by this factor is too slow."""
+_TIMEOUT_S = 600.0
+"""Ends one that hangs where that one does not answer either."""
+_POLL_S = 0.2
+_TRIED, _BESIDE = "todo-update-asked", "todo-update-beside"
+"""The names of the containers."""
+_PROGRAM = """
+import importlib, json, pkgutil
+import todo.db.migrations.versions as versions
+from todo.db.tables import EXPECTED_REVISION, REVISIONS
+names = [each.name for each in pkgutil.iter_modules(versions.__path__)]
+modules = [importlib.import_module(f"{versions.__name__}.{name}") for name in names]
+(last,) = [each for each in modules if each.revision == EXPECTED_REVISION]
+print(json.dumps([EXPECTED_REVISION, list(REVISIONS), getattr(last, "oldest_program", "")]))
+"""
+"""What an image says of schemas; each from the first with this list on has them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Schemas:
+    """Which schemas a program works with.
+
+    Attributes:
+        expected: The revision that it makes.
+        known: The revisions that it can come from.
+        oldest_program: The oldest program that works with `expected`.
+        seconds: How long its container took to say so, which is a measure of a start now.
+    """
+
+    expected: str
+    known: tuple[str, ...]
+    oldest_program: str
+    seconds: float
+
+
+def read_schemas(image: Image, running: Image) -> Schemas:
+    """Ask the program inside an image which schemas it works with.
+
+    Args:
+        image: The image.
+        running: The image that runs. What it needs for the same is the measure.
+
+    Raises:
+        FaultError: It does not run, hangs, or is not an image of the backend. It is not to blame
+            where the one that runs does not answer either.
+    """
+    with _asked(image, _TRIED) as mine:
+        if not _ends(mine, _FIRST_S):
+            _wait_beside(mine, running)
+        answer = mine.result()
+    found = _parse(answer)
+    if found is None:
+        lines = answer.completed.stderr.strip().splitlines() or ["it prints nothing"]
+        raise FaultError(
+            f"its program does not say which schemas it works with: {lines[-1]}",
+            of_image=_answers(running, max(_FIRST_S, _FACTOR * answer.seconds)),
+        )
+    return found
+
+
+def measure_start(image: Image, running: Image) -> float:
+    """How long a container of an image takes to start and to load its program now.
+
+    Args:
+        image: The image.
+        running: As for `read_schemas`.
+
+    Returns:
+        Seconds; 0 if it does not do so.
+    """
+    try:
+        return read_schemas(image, running).seconds
+    except FaultError:
+        return 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Answer:
+    """What a container printed, and after how many seconds it ended."""
+
+    completed: process.Completed
+    seconds: float
+
+
+@contextlib.contextmanager
+def _asked(image: Image, container: str) -> Iterator[Future[_Answer]]:
+    """A container of an image that is asked; at the end of the block it is removed."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as executor:
+        future = executor.submit(_ask, image, container)
+        try:
+            yield future
+        finally:
+            remove = ["podman", "rm", "--force", "--ignore", "--time=0", container]
+            # Once may be too early: there may be no container yet.
+            while not _ends(future, _POLL_S):
+                process.run(remove, check=False)
+
+
+def _ask(image: Image, container: str) -> _Answer:
+    # `--replace`: a command that was killed may have left one.
+    run = ["podman", "run", "--rm", "--replace", f"--name={container}", "--stop-timeout=0"]
+    run += ["--pull=never", "--network=none", "--read-only", "--cap-drop=all", "--pids-limit=0"]
+    run += ["--entrypoint=/usr/bin/python3", image.reference, "-c", _PROGRAM]
+    started = time.monotonic()
+    completed = process.run(run, check=False, timeout_s=_TIMEOUT_S)
+    return _Answer(completed, time.monotonic() - started)
+
+
+def _wait_beside(mine: Future[_Answer], running: Image) -> None:
+    """Wait as long as the image that runs needs now, several times over.
+
+    Raises:
+        FaultError: The program did not end.
+    """
+    began = time.monotonic()
+    with _asked(running, _BESIDE) as theirs:
+        concurrent.futures.wait([mine, theirs], return_when=concurrent.futures.FIRST_COMPLETED)
+    now_s = time.monotonic() - began
+    if not _ends(mine, (_FACTOR - 1) * now_s):
+        waited_s = _FIRST_S + time.monotonic() - began
+        raise FaultError(
+            f"its program did not load within {waited_s:.0f} s, and the one that runs needs "
+            f"{now_s:.1f} s",
+            of_image=_parse(theirs.result()) is not None,
+        )
+
+
+def _answers(image: Image, within_s: float) -> bool:
+    """Whether an image says in time which schemas it works with."""
+    with _asked(image, _BESIDE) as asked:
+        return _ends(asked, within_s) and _parse(asked.result()) is not None
+
+
+def _ends(future: Future[_Answer], within_s: float) -> bool:
+    return bool(concurrent.futures.wait([future], within_s).done)
+
+
+def _parse(answer: _Answer) -> Schemas | None:
+    """The schemas that a program printed; None if it did not."""
+    try:
+        expected, known, oldest = json.loads(answer.completed.stdout)
+        return Schemas(expected, tuple(known), oldest, answer.seconds)
+    except (ValueError, TypeError):
+        return None
