@@ -130,6 +130,7 @@ def test_a_good_image_replaces_a_single_instance_without_a_lost_request(updated:
         ("hangs-at-import", "did not load within"),
         ("exits", "it ended: SystemExit: 9"),
         ("errors", "is answered with 500"),
+        ("unknown-requests", "is answered with 404, and with 200 by the image that runs"),
         ("silent", "is not answered within"),
         ("never-ready", "not ready after"),
         ("migration-fails", "spoilt"),

@@ -99,6 +99,7 @@ IMAGES: Mapping[str, Mapping[str, str]] = {
     "hangs-at-import": {_SITE: "import time\ntime.sleep(86400)\n"},
     "never-ready": _spoil_server("import time; time.sleep(86400)"),
     "errors": _spoil_requests(_FAIL),
+    "unknown-requests": _spoil_requests("scope = {**scope, 'path': '/gone'}"),
     "late-errors": _spoil_requests(_FAIL, 5, _SERVES),
     "silent": _spoil_requests("await asyncio.sleep(86400)"),
     "slow": _spoil_requests("await asyncio.sleep(1)"),

@@ -28,6 +28,7 @@ _FLOOR_S = 0.01
 """Faster than this is not told apart."""
 _MIN_SAMPLES = 12
 _ERROR = 500
+_CLASS = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,15 +132,24 @@ class Comparison:
         mine = self._candidate(call, limit_s)
         if mine.status == 0:
             return self._judge_silence(call, mine, limit_s)
-        # What both need may have gone since the other one was asked.
-        fails = mine.status >= _ERROR and theirs.serves and self._ask_running(call).serves
-        if fails:
-            return f"{call.method} {call.path} is answered with {mine.status}"
-        if mine.status == http.client.UNAUTHORIZED != theirs.status:
-            return "it does not accept the tokens of this stack"
+        problem = self._judge_status(call, theirs, mine)
+        if problem:
+            return problem
         self._mine.append(mine.seconds)
         self._theirs.append(theirs.seconds)
         return self._judge_latency()
+
+    def _judge_status(self, call: Call, theirs: Answer, mine: Answer) -> str:
+        if not _is_worse(mine, theirs):
+            return ""
+        # What both need may have gone, or changed, since the other one was asked.
+        theirs = self._ask_running(call)
+        if not _is_worse(mine, theirs):
+            return ""
+        if mine.status == http.client.UNAUTHORIZED:
+            return "it does not accept the tokens of this stack"
+        beside = f", and with {theirs.status} by the image that runs" if self._running else ""
+        return f"{call.method} {call.path} is answered with {mine.status}{beside}"
 
     def _judge_silence(self, call: Call, mine: Answer, limit_s: float) -> str:
         theirs = self._ask_running(call)
@@ -168,3 +178,10 @@ class Comparison:
     def _repeat() -> Iterator[Call]:
         while True:
             yield from CALLS
+
+
+def _is_worse(mine: Answer, theirs: Answer) -> bool:
+    """Whether an answer has a later class of status than that of a server which serves."""
+    # A limit counts the requests to each instance, of which the others may be several.
+    is_limited = mine.status == http.client.TOO_MANY_REQUESTS
+    return theirs.serves and not is_limited and mine.status // _CLASS > theirs.status // _CLASS

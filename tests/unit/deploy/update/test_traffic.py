@@ -42,6 +42,28 @@ def test_a_server_error_is_no_fault_where_the_other_has_it_from_then_on(
     assert Comparison(lambda _call, _limit_s: Answer(503, 0.004), running).step() == ""
 
 
+@pytest.mark.parametrize("status", [301, 400, 404, 405])
+def test_an_answer_of_a_later_class_is_a_fault_unless_the_other_has_it_too(status: int) -> None:
+    found = compare(Answer(status, 0.004))[0]
+    assert f"is answered with {status}, and with 200 by the image that runs" in found
+    assert compare(Answer(status, 0.004), theirs=Answer(404, 0.004)) == [""]
+    assert compare(Answer(201, 0.004)) == [""]
+
+
+def test_an_image_is_better_than_one_that_does_not_know_a_request() -> None:
+    assert compare(FAST, theirs=Answer(404, 0.004)) == [""]
+
+
+def test_the_other_is_asked_again_before_an_answer_is_judged() -> None:
+    theirs = iter([FAST, Answer(404, 0.004)])
+    assert Comparison(lambda *_: Answer(404, 0.004), lambda *_: next(theirs)).step() == ""
+
+
+def test_a_rate_limit_is_not_a_fault() -> None:
+    # Several instances have several times what the candidate has.
+    assert compare(Answer(429, 0.004)) == [""]
+
+
 def test_a_token_that_is_refused_is_a_fault() -> None:
     assert "tokens" in compare(Answer(401, 0.004))[0]
 
@@ -103,4 +125,5 @@ def test_ten_times_slower_is_too_slow_and_a_single_slow_answer_is_not() -> None:
 
 def test_without_another_only_errors_count() -> None:
     assert set(compare(*[Answer(200, 5.0)] * 20, serves=False)) == {""}
-    assert "500" in compare(Answer(500, 0.1), serves=False)[0]
+    assert compare(Answer(500, 0.1), serves=False)[0].endswith("is answered with 500")
+    assert compare(Answer(404, 0.1), serves=False)[0].endswith("is answered with 404")
