@@ -80,6 +80,7 @@ class StackMachine:
         self._start_s = start_s
         self._invocations: dict[str, str] = {}
         self._sibling = candidate.Sibling()
+        self._known: list[float] = []
 
     # Units and images
 
@@ -318,6 +319,7 @@ class StackMachine:
         return Comparison(
             lambda call, limit_s: send(private, call, token, limit_s),
             (lambda call, limit_s: send(public, call, token, limit_s)) if self.serves() else None,
+            self._known,
         )
 
     def _require(self, unit: str, problem: str, *, of_image: bool = True) -> None:

@@ -23,7 +23,7 @@ FACTOR = 10.0
 MIN_LIMIT_S = 5.0
 """A request that takes longer may hang, if the other instance answers at once."""
 PATIENCE_S = 60.0
-"""For a request that nothing is compared with."""
+"""For a request that nothing is compared with, as the first one is."""
 _FLOOR_S = 0.01
 """Faster than this is not told apart."""
 _MIN_SAMPLES = 12
@@ -101,15 +101,19 @@ class Comparison:
     Args:
         candidate: Sends a request to the candidate, within a limit of seconds.
         running: The same for the others; None where none of them serves.
+        known: How long the others took so far, in seconds; it grows. It outlives a comparison,
+            because in a later one the candidate may get their requests as well.
     """
 
     def __init__(
         self,
         candidate: Callable[[Call, float], Answer],
         running: Callable[[Call, float], Answer] | None,
+        known: list[float],
     ) -> None:
         self._candidate = candidate
         self._running = running
+        self._known = known
         self._calls = self._repeat()
         self._mine: list[float] = []
         self._theirs: list[float] = []
@@ -131,7 +135,7 @@ class Comparison:
             limit_s = max(MIN_LIMIT_S, 2 * FACTOR * known_s)
         mine = self._candidate(call, limit_s)
         if mine.status == 0:
-            return self._judge_silence(call, mine, limit_s)
+            return self._judge_silence(call, theirs, mine, limit_s)
         problem = self._judge_status(call, theirs, mine)
         if problem:
             return problem
@@ -151,11 +155,14 @@ class Comparison:
         beside = f", and with {theirs.status} by the image that runs" if self._running else ""
         return f"{call.method} {call.path} is answered with {mine.status}{beside}"
 
-    def _judge_silence(self, call: Call, mine: Answer, limit_s: float) -> str:
+    def _judge_silence(self, call: Call, before: Answer, mine: Answer, limit_s: float) -> str:
         theirs = self._ask_running(call)
         # The whole machine may have stood still, or its database.
         slow = mine.seconds >= limit_s and theirs.seconds * FACTOR > limit_s
         if theirs.status == 0 or slow:
+            return ""
+        # It may have done so until now: the other one had no answer before, either.
+        if before.status == 0 and self._candidate(call, limit_s).status != 0:
             return ""
         what = f"{call.method} {call.path} is not answered"
         return f"{what} within {mine.seconds:.1f} s: {mine.reason}"
@@ -172,7 +179,14 @@ class Comparison:
     def _ask_running(self, call: Call) -> Answer:
         if self._running is None:
             return Answer(http.client.OK, 0.0)
-        return self._running(call, PATIENCE_S)
+        # The candidate may have accepted that request, and hang.
+        limit_s = PATIENCE_S
+        if self._known:
+            limit_s = max(MIN_LIMIT_S, FACTOR * statistics.median(self._known[-_MIN_SAMPLES:]))
+        answer = self._running(call, limit_s)
+        # Without an answer as well, so that the limit grows with a machine that becomes slow.
+        self._known.append(answer.seconds)
+        return answer
 
     @staticmethod
     def _repeat() -> Iterator[Call]:

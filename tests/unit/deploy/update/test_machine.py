@@ -18,9 +18,12 @@ from deploy.stack.update_state import Image
 from deploy.update import images, program
 from deploy.update.faults import FaultError
 from deploy.update.machine import StackMachine
+from deploy.update.traffic import MIN_LIMIT_S, PATIENCE_S, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from deploy.update.traffic import Call
 
 OLD = UnitState("active", "running", invocation="old")
 STARTING = UnitState("activating", "start", invocation="new")
@@ -248,3 +251,28 @@ def test_an_instance_that_was_started_again_has_ended(stack: FakeStack) -> None:
     stack.end = ExitStatus("exit-code", status=9)
     with pytest.raises(FaultError, match="it ended: exit code 9"):
         tried._require_alive(BACKEND)  # noqa: SLF001
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_request_that_a_candidate_may_get_is_limited_by_those_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits: list[float] = []
+
+    def send(address: str, _call: Call, _token: str, limit_s: float) -> Answer:
+        if address == "public":
+            limits.append(limit_s)
+        return Answer(200, 0.004)
+
+    fakes: dict[str, object] = {
+        "_find_token": lambda: "token",
+        "addresses.parse": lambda _text: "private",
+        "ports.loaded": lambda: ["public"],
+        "send": send,
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(f"deploy.update.machine.{name}", fake)
+    tried = StackMachine(IMAGE, FORMER, 2.0)
+    for _ in range(2):
+        assert tried._compare().step() == ""  # noqa: SLF001
+    assert limits == [PATIENCE_S, MIN_LIMIT_S]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.update.traffic import MIN_LIMIT_S, Answer, Call, Comparison
+from deploy.update.traffic import MIN_LIMIT_S, PATIENCE_S, Answer, Call, Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,9 @@ def compare(*mine: Answer, theirs: Answer = FAST, serves: bool = True) -> list[s
     """What is found wrong after each request."""
     answers = iter(mine)
     comparison = Comparison(
-        lambda _call, _limit_s: next(answers), (lambda _call, _limit_s: theirs) if serves else None
+        lambda _call, _limit_s: next(answers),
+        (lambda _call, _limit_s: theirs) if serves else None,
+        [],
     )
     return [comparison.step() for _ in mine]
 
@@ -39,7 +41,7 @@ def test_a_server_error_is_no_fault_where_the_other_has_it_from_then_on(
 ) -> None:
     answers = iter([*before, gone])
     running: Callable[[Call, float], Answer] = lambda _call, _limit_s: next(answers)  # noqa: E731
-    assert Comparison(lambda _call, _limit_s: Answer(503, 0.004), running).step() == ""
+    assert Comparison(lambda _call, _limit_s: Answer(503, 0.004), running, []).step() == ""
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 405])
@@ -56,7 +58,7 @@ def test_an_image_is_better_than_one_that_does_not_know_a_request() -> None:
 
 def test_the_other_is_asked_again_before_an_answer_is_judged() -> None:
     theirs = iter([FAST, Answer(404, 0.004)])
-    assert Comparison(lambda *_: Answer(404, 0.004), lambda *_: next(theirs)).step() == ""
+    assert Comparison(lambda *_: Answer(404, 0.004), lambda *_: next(theirs), []).step() == ""
 
 
 def test_a_rate_limit_is_not_a_fault() -> None:
@@ -83,7 +85,7 @@ def test_no_answer_in_time_is_no_fault_on_a_machine_that_stands_still(theirs: An
 
     before = iter([FAST, theirs])
     running: Callable[[Call, float], Answer] = lambda _call, _limit_s: next(before)  # noqa: E731
-    assert Comparison(silent, running).step() == ""
+    assert Comparison(silent, running, []).step() == ""
     assert limits == [MIN_LIMIT_S]
 
 
@@ -99,7 +101,7 @@ def test_a_slow_machine_has_more_time() -> None:
         limits.append(limit_s)
         return Answer(200, 2.0)
 
-    Comparison(note, lambda _call, _limit_s: Answer(200, 1.0)).step()
+    Comparison(note, lambda _call, _limit_s: Answer(200, 1.0), []).step()
     assert limits == [20.0]
 
 
@@ -112,8 +114,42 @@ def test_a_candidate_that_hangs_does_not_give_itself_more_time() -> None:
 
     # Both accept from the public socket.
     theirs = iter([Answer(0, 60.0, "timed out"), FAST])
-    assert "not answered within 5.0 s" in Comparison(hang, lambda *_: next(theirs)).step()
-    assert limits == [MIN_LIMIT_S]
+    assert "not answered within 5.0 s" in Comparison(hang, lambda *_: next(theirs), []).step()
+    assert limits == [MIN_LIMIT_S] * 2
+
+
+def test_a_machine_that_stood_still_until_now_is_not_a_fault() -> None:
+    theirs = iter([Answer(0, 5.0, "timed out"), FAST])
+    mine = iter([Answer(0, 5.0, "timed out"), FAST])
+    assert Comparison(lambda *_: next(mine), lambda *_: next(theirs), []).step() == ""
+
+
+def find_limits(*theirs: Answer, known: list[float]) -> list[float]:
+    """How long the running ones may take, request by request."""
+    limits: list[float] = []
+    answers = iter(theirs)
+
+    def note(_call: Call, limit_s: float) -> Answer:
+        limits.append(limit_s)
+        return next(answers)
+
+    comparison = Comparison(lambda *_: FAST, note, known)
+    for _ in theirs:
+        comparison.step()
+    return limits
+
+
+def test_only_the_first_request_to_the_running_ones_is_waited_for_long() -> None:
+    known: list[float] = []
+    assert find_limits(FAST, FAST, FAST, known=known) == [PATIENCE_S, MIN_LIMIT_S, MIN_LIMIT_S]
+    # While the candidate serves, it may have accepted that one.
+    assert find_limits(FAST, known=known) == [MIN_LIMIT_S]
+
+
+def test_running_ones_that_become_slow_have_more_time() -> None:
+    known = [0.004] * 100
+    limits = find_limits(*[Answer(0, 5.0, "timed out")] * 7, FAST, known=known)
+    assert limits == [*[MIN_LIMIT_S] * 6, pytest.approx(25.02), 50.0]
 
 
 def test_ten_times_slower_is_too_slow_and_a_single_slow_answer_is_not() -> None:
