@@ -61,6 +61,7 @@ def update(options: Options) -> str:
     preflight.check_stack()
     preflight.check_units()
     former = images.get_former()
+    images.sweep({former.digest, *(each.image.digest for each in update_state.find_kept())})
     candidate = None
     if options.image:
         # Its label may be that of an image that it was made of.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
+from typing import TYPE_CHECKING
 
 from deploy import command_hints, process
 from deploy.errors import DeployError, ExitCode
@@ -12,6 +14,9 @@ from deploy.image import builder, sources
 from deploy.stack import postgresql
 from deploy.stack.services import BACKEND, container_of
 from deploy.stack.update_state import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 NAME = "localhost/todo-backend"
 LATEST = f"{NAME}:latest"
@@ -116,13 +121,29 @@ def is_latest(image: Image) -> bool:
 
 
 def remove(image: Image) -> None:
-    """Remove the tag that keeps an image, and the image with its last tag."""
+    """Remove the tag that keeps an image, and the image if that was its last name."""
     found = image.digest.removeprefix("sha256:")
-    _run("untag", found, image.reference, check=False)
-    shown = _run("image", "inspect", "--format={{len .RepoTags}}", found, check=False)
-    if shown.stdout.strip() == "0":
+    if _run("untag", found, image.reference, check=False).returncode != 0:
+        # No update has tagged it.
+        return
+    # Someone may have pulled it by its digest.
+    names = "--format={{len .RepoTags}} {{len .RepoDigests}}"
+    if _run("image", "inspect", names, found, check=False).stdout.split() == ["0", "0"]:
         # Fails for one that a container still runs.
         _run("image", "rm", "--no-prune", found, check=False)
+
+
+def sweep(kept: Collection[str]) -> None:
+    """Remove what updates left that were killed before they wrote down what they do.
+
+    Args:
+        kept: The digests of the images that stay.
+    """
+    names = ("--format={{.Repository}}:{{.Tag}}", f"--filter=reference={NAME}:*")
+    for name in _run("images", *names, check=False).stdout.split():
+        image = find(name)
+        if image and name in {image.reference, _BUILT} and image.digest not in kept:
+            remove(dataclasses.replace(image, reference=name))
 
 
 def remove_container(unit: str) -> None:

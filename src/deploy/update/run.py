@@ -162,6 +162,7 @@ def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> 
         raise _fail(machine, record, fault) from None
     except BaseException as error:
         undo(machine, record)
+        _discard(machine, record)
         _end(record, FAILED, str(error) or "interrupted")
         raise
     finish(machine, _enter(dataclasses.replace(record, step=FINISH)))
@@ -236,6 +237,7 @@ def recover(machine: Machine, record: Record, *, must_start: bool = True) -> str
         finish(machine, record)
         return f"{what} It is finished now."
     undo(machine, record, must_start=must_start)
+    _discard(machine, record)
     _end(record, INTERRUPTED, f"interrupted at: {record.step}")
     return f"{what} Its image is {record.former.reference} as before."
 
@@ -252,8 +254,7 @@ def _fail(machine: Machine, record: Record, fault: FaultError) -> DeployError:
     finally:
         # Also where the list cannot be written.
         undo(machine, record, candidate_serves=fault.unit != CANDIDATE)
-    if record.candidate.digest not in {each.image.digest for each in update_state.find_kept()}:
-        machine.discard([record.candidate])
+    _discard(machine, record)
     _end(record, result, fault.reason)
     what = f"the {record.kind} to {record.candidate.reference} was {result}: {fault.reason}"
     return DeployError(
@@ -261,6 +262,12 @@ def _fail(machine: Machine, record: Record, fault: FaultError) -> DeployError:
         hint=f"see {command_hints.build('status')}",
         code=ExitCode.ROLLED_BACK if served else ExitCode.REFUSED,
     )
+
+
+def _discard(machine: Machine, record: Record) -> None:
+    """Remove the candidate's image, unless it is one of those that stay."""
+    if record.candidate.digest not in {each.image.digest for each in update_state.find_kept()}:
+        machine.discard([record.candidate])
 
 
 def _enter(record: Record) -> Record:

@@ -35,6 +35,9 @@ class FakeHost:
         built: How often the checkout was built.
         records: The updates that began.
         removed: The images whose tags were removed.
+        kept: The digests of the images that stayed when an update began.
+        ready: Whether the stack serves.
+        started: How often it was started as it is installed.
         broken: The images that do not run.
         schemas: What the running program says of them; None if it does not answer.
     """
@@ -46,6 +49,9 @@ class FakeHost:
         self.built = 0
         self.records: list[Record] = []
         self.removed: list[Image] = []
+        self.kept: set[str] = set()
+        self.ready = True
+        self.started = 0
         self.broken: set[str] = set()
         self.schemas: Running | None = None
 
@@ -88,6 +94,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
             "take": host.take,
             "find": host.find,
             "remove": host.removed.append,
+            "sweep": host.kept.update,
             "tag": lambda _image: None,
             "point_latest": lambda image: setattr(host, "latest", image),
         },

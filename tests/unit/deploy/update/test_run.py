@@ -293,6 +293,7 @@ def test_a_failure_or_a_signal_goes_back_as_well(
     with pytest.raises(type(failure)):
         update(machine, record)
     assert set(machine.images.values()) == {OLD}
+    assert machine.events[-1] == f"discard {NEW.reference}"
     assert update_state.find_history()[-1].result == run.FAILED
     assert update_state.find_refused() == []
 
@@ -329,6 +330,7 @@ def test_an_update_that_was_killed_is_undone_by_the_next_command(
     assert set(machine.images.values()) == {OLD}
     assert machine.latest == OLD
     assert machine.installed == set(record.units)
+    assert machine.events[-1] == f"discard {NEW.reference}"
     assert update_state.find_record() is None
     assert update_state.find_history()[-1].result == run.INTERRUPTED
     assert update_state.find_refused() == []
