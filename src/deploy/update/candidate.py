@@ -7,6 +7,7 @@ import os
 import time
 
 from deploy import process
+from deploy.errors import DeployError
 from deploy.stack import journal, systemd
 from deploy.stack.services import CANDIDATE, CANDIDATE_SOCKETS, find_instances
 from deploy.update import images
@@ -17,6 +18,12 @@ _STOP_S = 15.0
 _VOLUME = "todo-instances-volume.service"
 _SIBLING = "update"
 """The file of a single instance, as the candidate sees it."""
+_LOCKED = "locked"
+_LOCK = f"""
+umask 022
+exec flock --exclusive "$0" sh -c 'echo {_LOCKED}; exec tail --pid="$0" --follow /dev/null' "$1"
+"""
+"""Locks a file as long as a process runs, and prints a line when it is locked."""
 _SIGNALED = 128
 """Exit codes from here on are those of a program that a signal ended, as a stop does."""
 
@@ -74,9 +81,11 @@ class Sibling:
         systemd.systemctl("start", _VOLUME)
         inspect = ["podman", "volume", "inspect", "--format={{.Mountpoint}}", "todo-instances"]
         file = f"{process.run(inspect).stdout.strip()}/{_SIBLING}"
-        lock = ["podman", "unshare", "sh", "-c", 'umask 022 && exec flock --exclusive "$0" "$@"']
-        lock += [file, "tail", f"--pid={os.getpid()}", "--follow", "/dev/null"]
-        self._shown.enter_context(process.beside(lock))
+        lines = process.follow(["podman", "unshare", "sh", "-c", _LOCK, file, str(os.getpid())])
+        self._shown.callback(lines.close)
+        # Before, the candidate would take itself for the only instance.
+        if _LOCKED not in lines:
+            raise DeployError(f"the lock of {file} ended at once")
 
     def hide(self) -> None:
         """Show it no longer."""
