@@ -7,7 +7,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from deploy import atomic_write, folder_lock, paths, progress
+from deploy import atomic_write, command_hints, folder_lock, paths, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.stack.install import Link
 
@@ -188,13 +188,21 @@ def find_record() -> Record | None:
     Raises:
         DeployError: The file is damaged.
     """
-    found = _read(_RECORD, None)
-    if found is None:
+    try:
+        found = _load(_RECORD)
+    except FileNotFoundError:
         return None
     with _explained(_RECORD):
         units = {name: _parse_unit(unit) for name, unit in found.pop("units").items()}
-        former, candidate = (Image(**found.pop(name)) for name in ("former", "candidate"))
-        return Record(**found, former=former, candidate=candidate, units=units)
+        former, candidate = (_parse_image(found.pop(name)) for name in ("former", "candidate"))
+        sources = _parse_texts(found.pop("sources"))
+        record = Record(
+            **_parse_texts(found), former=former, candidate=candidate, units=units, sources=sources
+        )
+        if record.kind not in _KINDS or record.step not in _STEPS:
+            message = f"{record.kind}, {record.step}"
+            raise ValueError(message)
+        return record
 
 
 def write_record(record: Record) -> None:
@@ -217,7 +225,7 @@ def find_history() -> list[Outcome]:
         DeployError: The file is damaged.
     """
     with _explained(_HISTORY):
-        return [Outcome(**each) for each in _read(_HISTORY, [])]
+        return [Outcome(**_parse_texts(each)) for each in _read(_HISTORY)]
 
 
 def add_outcome(outcome: Outcome) -> None:
@@ -235,8 +243,10 @@ def find_refused() -> list[Refusal]:
     """
     with _explained(_REFUSED):
         return [
-            Refusal(Image(**each["image"]), each["reason"], tuple(each["log"]), each["at"])
-            for each in _read(_REFUSED, [])
+            Refusal(
+                _parse_image(each.pop("image")), log=tuple(each.pop("log")), **_parse_texts(each)
+            )
+            for each in _read(_REFUSED)
         ]
 
 
@@ -265,7 +275,10 @@ def find_kept() -> list[KeptImage]:
         DeployError: The file is damaged.
     """
     with _explained(_KEPT):
-        return [KeptImage(Image(**each["image"]), each["units"]) for each in _read(_KEPT, [])]
+        return [
+            KeptImage(_parse_image(each["image"]), _parse_texts(each["units"]))
+            for each in _read(_KEPT)
+        ]
 
 
 def keep(*kept: KeptImage) -> list[KeptImage]:
@@ -294,33 +307,61 @@ def _render_unit(unit: str | Link) -> str | dict[str, str]:
 
 
 def _parse_unit(unit: str | dict[str, str]) -> str | Link:
-    return unit if isinstance(unit, str) else Link(unit["link"])
+    return Link(_parse_text(unit["link"])) if isinstance(unit, dict) else _parse_text(unit)
 
 
-def _read(name: str, default: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+def _parse_image(found: Any) -> Image:  # noqa: ANN401 - as `_load`
+    return Image(**_parse_texts(found))
+
+
+def _parse_texts(found: Any) -> dict[str, str]:  # noqa: ANN401 - as `_load`
+    return {name: _parse_text(text) for name, text in found.items()}
+
+
+def _parse_text(found: Any) -> str:  # noqa: ANN401 - as `_load`
+    if not isinstance(found, str):
+        message = f"{found!r} is not a text"
+        raise TypeError(message)
+    return found
+
+
+def _read(name: str) -> list[Any]:
+    """The entries of a list; none where there is no file."""
+    try:
+        found = _load(name)
+    except FileNotFoundError:
+        return []
+    with _explained(name):
+        return [*found]
+
+
+def _load(name: str) -> Any:  # noqa: ANN401 - whatever JSON can hold
     try:
         return json.loads(find_file(name).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return default
-    except (OSError, ValueError) as error:
-        raise _damaged(name, str(error)) from None
+        raise
+    except OSError as error:
+        raise _unusable(name, f"cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise _unusable(name, f"is damaged: {error}") from None
 
 
 @contextlib.contextmanager
 def _explained(name: str) -> Iterator[None]:
     try:
         yield
-    except (TypeError, KeyError, AttributeError) as error:
-        raise _damaged(name, f"{type(error).__name__}: {error}") from None
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise _unusable(name, f"is damaged: {type(error).__name__}: {error}") from None
 
 
-def _damaged(name: str, reason: str) -> DeployError:
+def _unusable(name: str, reason: str) -> DeployError:
     path = find_file(name)
-    return DeployError(
-        f"{path} is damaged: {reason}",
-        hint=f"move it aside: mv {path} {path}.damaged",
-        code=ExitCode.DATA,
-    )
+    hint = f"move it aside: {command_hints.shell(f'mv {path} {path}.damaged')}"
+    if name == _RECORD:
+        # Nothing else says what the stack ran before.
+        down, up = command_hints.build("down"), command_hints.build("up")
+        hint += f"; then {down} ends what the update left, and {up} starts this checkout"
+    return DeployError(f"{path} {reason}", hint=hint, code=ExitCode.DATA)
 
 
 def _write(name: str, content: object) -> None:

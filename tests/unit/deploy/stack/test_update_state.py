@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,7 @@ from deploy.stack.install import Link
 from deploy.stack.update_state import Image, KeptImage, Outcome, Record, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 OLD = Image("localhost/todo-backend:1-old", "sha256:old", "1", "old inputs")
@@ -77,12 +80,69 @@ def test_only_the_last_outcomes_are_kept() -> None:
     assert update_state.find_history() == [OUTCOME] * 20
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", '{"step": 1}'])
-def test_a_damaged_file_is_named_with_a_way_out(content: str) -> None:
-    path = update_state.find_file("record.json")
-    path.parent.mkdir(parents=True)
-    path.write_text(content)
-    with pytest.raises(DeployError, match="damaged") as caught:
+def damage(name: str, content: str | bytes) -> Path:
+    path = update_state.find_file(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "null", "{}", "[]", "[1]", "7", '"a"', '{"step": 1}', b"\xff", "[" * 100_000],
+)
+def test_a_damaged_record_is_named_with_a_way_out(content: str | bytes) -> None:
+    path = damage("record.json", content)
+    with pytest.raises(DeployError, match=r"record\.json is damaged") as caught:
         update_state.find_record()
     assert caught.value.code == ExitCode.DATA
-    assert "mv " in caught.value.hint
+    assert f"mv {path} {path}.damaged" in caught.value.hint
+    # The stack may run anything.
+    assert "build.py down" in caught.value.hint
+    assert "build.py up" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "other"},
+        {"step": "other"},
+        {"started": None},
+        {"former": None},
+        {"former": {**dataclasses.asdict(OLD), "digest": None}},
+        {"candidate": {"reference": "a"}},
+        {"units": []},
+        {"units": {"a.container": 1}},
+        {"units": {"a.container": {"link": 1}}},
+        {"units": {"a.container": {}}},
+        {"sources": [["a", "b"]]},
+        {"sources": {"a": None}},
+        {"another": "field"},
+    ],
+)
+def test_a_record_with_something_else_in_it_is_damaged(changes: dict[str, object]) -> None:
+    update_state.write_record(RECORD)
+    path = update_state.find_file("record.json")
+    damage("record.json", json.dumps({**json.loads(path.read_text()), **changes}))
+    with pytest.raises(DeployError, match=r"record\.json is damaged"):
+        update_state.find_record()
+
+
+def test_a_record_that_cannot_be_read_is_not_one_that_is_absent() -> None:
+    update_state.find_file("record.json").mkdir(parents=True)
+    with pytest.raises(DeployError, match=r"record\.json cannot be read: Is a directory"):
+        update_state.find_record()
+
+
+@pytest.mark.parametrize("content", ["{", "null", "7", "[1]", "[{}]", '[{"image": {}}]'])
+def test_a_damaged_list_is_named_with_a_way_out(content: str) -> None:
+    lists: dict[str, Callable[[], object]] = {
+        "history.json": update_state.find_history,
+        "refused.json": update_state.find_refused,
+        "kept.json": update_state.find_kept,
+    }
+    for name, find in lists.items():
+        path = damage(name, content)
+        with pytest.raises(DeployError, match="is damaged") as caught:
+            find()
+        assert caught.value.hint == f"move it aside: mv {path} {path}.damaged"
