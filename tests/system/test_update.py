@@ -205,7 +205,7 @@ def test_an_update_that_was_killed_is_undone_by_the_next_one(updated: Stack, ste
     updated.lab.run(["bash", "-c", KILLED, step, image])
     now = status(updated)
     assert now["update"]["interrupted"] == f"update, {step}"
-    assert "python3 build.py update resumes" in updated.build("status", "--no-lab").stdout
+    assert "goes back to localhost/todo-backend:" in updated.build("status", "--no-lab").stdout
     done = updated.build("restart", "--no-lab")
     assert f"interrupted at: {step}" in done.stderr
     require_unchanged(updated, before)

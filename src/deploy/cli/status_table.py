@@ -231,8 +231,9 @@ def _notes(now: Overview) -> Iterator[str]:
         if unit.image and newer != unit.image:
             notes.append(f"{unit.unit} runs an older image than {unit.image_name} is now")
     if now.update is not None and now.update.interrupted:
-        resume = command_hints.build("update")
-        notes.append(f"an update was interrupted ({now.update.interrupted}); {resume} resumes")
+        what = f"an update was interrupted ({now.update.interrupted})"
+        command = command_hints.build("restart")
+        notes.append(f"{what}; {command}, or the next update, {now.update.resumed}")
     notes += drift.describe({unit.unit: unit.differs for unit in now.units if unit.differs})
     if now.units and not now.linger:
         notes.append(f"linger is off: all of it stops when {now.user} logs out")

@@ -96,6 +96,10 @@ class Record:
     sources: Mapping[str, str]
     started: str
 
+    def render_recovery(self) -> str:
+        """What the next command does that changes the stack, if nothing else ends this one."""
+        return "finishes it" if self.step == FINISH else f"goes back to {self.former.reference}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
@@ -130,6 +134,7 @@ class UpdateStatus:
         refused: The images that are not tried again.
         running: The kind and step of the update that runs now; None without one.
         interrupted: The same of one that was interrupted.
+        resumed: What the next command that changes the stack does about that; None without one.
         last: How the last one ended; None before the first.
     """
 
@@ -138,6 +143,7 @@ class UpdateStatus:
     refused: tuple[Refusal, ...]
     running: str | None
     interrupted: str | None
+    resumed: str | None
     last: Outcome | None
 
 
@@ -178,6 +184,7 @@ def find_status(digest: str | None) -> UpdateStatus:
         refused=tuple(refused),
         running=step if is_held() else None,
         interrupted=None if is_held() else step,
+        resumed=record.render_recovery() if record and not is_held() else None,
         last=history[-1] if history else None,
     )
 

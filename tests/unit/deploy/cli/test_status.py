@@ -54,6 +54,7 @@ UPDATE = UpdateStatus(
     ),
     running=None,
     interrupted=None,
+    resumed=None,
     last=Outcome(
         *("update", "rolled back", "localhost/todo-backend:1-old", "localhost/todo-backend:2-new"),
         *("it ended", AN_HOUR_AGO, AN_HOUR_AGO),
@@ -157,8 +158,15 @@ health and metrics at http://127.0.0.1:9000
             "update      under way: update, watch",
         ),
         (
-            {"update": dataclasses.replace(UPDATE, interrupted="update, watch")},
-            "an update was interrupted (update, watch); python3 build.py update resumes",
+            {
+                "update": dataclasses.replace(
+                    UPDATE, interrupted="update, watch", resumed="goes back to 1-old"
+                )
+            },
+            (
+                "an update was interrupted (update, watch); python3 build.py restart, or the next "
+                "update, goes back to 1-old"
+            ),
         ),
         ({"unknown": {"disks": "podman is missing"}}, "disks       unknown: podman is missing"),
         (

@@ -32,7 +32,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_an_update_there_is_nothing() -> None:
     found = update_state.find_status(OLD.digest)
-    assert found == update_state.UpdateStatus((), None, (), None, None, None)
+    assert found == update_state.UpdateStatus((), None, (), None, None, None, None)
 
 
 def test_a_record_is_read_as_it_was_written() -> None:
@@ -44,10 +44,17 @@ def test_a_record_is_read_as_it_was_written() -> None:
 
 def test_a_record_without_a_process_is_an_interrupted_update() -> None:
     update_state.write_record(RECORD)
-    assert update_state.find_status(None).interrupted == "update, watch"
+    found = update_state.find_status(None)
+    assert (found.running, found.interrupted) == (None, "update, watch")
+    assert found.resumed == f"goes back to {OLD.reference}"
     with update_state.hold():
         found = update_state.find_status(None)
-    assert (found.running, found.interrupted) == ("update, watch", None)
+    assert (found.running, found.interrupted, found.resumed) == ("update, watch", None, None)
+
+
+def test_an_update_that_was_interrupted_at_its_end_is_finished() -> None:
+    update_state.write_record(dataclasses.replace(RECORD, step="finish"))
+    assert update_state.find_status(None).resumed == "finishes it"
 
 
 def test_the_previous_image_is_the_last_one_that_does_not_run() -> None:
