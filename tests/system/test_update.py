@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from deploy.errors import ExitCode
+from deploy.update import images
 from tests.system import update_images
 from tests.system.stack_in_lab import load_argv
 
@@ -154,6 +156,33 @@ def test_a_bad_image_is_refused_before_a_user_meets_it_and_the_second_time_at_on
     assert "was refused on" in again.stderr
     assert "Migrating" not in again.stderr
     assert reason in updated.build("status", "--no-lab").stdout
+
+
+def test_a_slow_image_is_refused(updated: Stack) -> None:
+    before = find_image(updated)
+    done = update(updated, update_images.make(updated, "slow"))
+    assert done.returncode == ExitCode.REFUSED, done.stderr
+    assert re.search(r"a request takes \d+\.\d+ s, and \d+\.\d+ s with the image", done.stderr)
+    require_unchanged(updated, before)
+
+
+def test_a_stack_that_is_down_is_started_as_it_is_although_the_checkout_was_refused(
+    updated: Stack,
+) -> None:
+    before = find_image(updated)
+    image = {"reference": "refused", "digest": "sha256:refused", "inputs": images.find_inputs()}
+    refusal = {"image": image, "reason": "it ended", "log": [], "at": "2026-11-30T05:00:00+00:00"}
+    file = f"{STATE}/refused.json"
+    updated.lab.run(["mkdir", "-p", STATE])
+    updated.lab.run(["tee", file], stdin=json.dumps([refusal]))
+    try:
+        updated.build("down", "--no-lab")
+        done = updated.up(check=False)
+        assert done.returncode == ExitCode.REFUSED, done.stderr
+        assert "it ended; the stack was started as it is installed" in done.stderr
+        require_unchanged(updated, before)
+    finally:
+        updated.lab.run(["rm", file])
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class Up(StartCommand):
         options = build.Options(builder=self.builder, archive_dir=self.image_cache)
         with update_state.hold():
             begin.recover()
-            begin.refuse_checkout()
+            begin.refuse_checkout(starts=True)
             url = up.up(
                 options,
                 port=self.port,

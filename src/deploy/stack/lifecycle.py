@@ -124,7 +124,7 @@ def prepare(
         if not backup.applies():
             backups.stop()
         files = install.install(_units(ports.find_dropin(), ai, number, backup, volume, database))
-        stale = _reload(step)
+        stale = reload(step)
         # A socket is an ordinary unit and wants enabling; Quadlet's [Install] needs none.
         systemd.systemctl("enable", "--quiet", *find_sockets())
         if has_backups():
@@ -194,7 +194,7 @@ def restart() -> str:
     instances.check(None)
     _check_addresses(ports.find_ours())
     with progress.step("Restarting the backend") as step:
-        stale = _reload(step)
+        stale = reload(step)
         _reset_failed()
         if DB in stale:
             startup.run_job("restart", DB, step)
@@ -242,7 +242,7 @@ def _new_dropin(port: int | None) -> str | None:
     return None if text == install.installed_text(ports.DROPIN) else text
 
 
-def _reload(step: progress.Step) -> set[str]:
+def reload(step: progress.Step) -> set[str]:
     """Let systemd read the files, and name the units that run with other settings.
 
     Raises:

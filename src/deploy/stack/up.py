@@ -10,6 +10,7 @@ from deploy.image import build as image_build
 from deploy.image import reproducible
 from deploy.stack import backups, instances, lifecycle, local_model, postgresql, release_notes
 from deploy.stack.local_model import UNCHANGED, Request
+from deploy.stack.services import has_ai, has_backups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +97,22 @@ def up(
         backups.start()
     elif backup.wanted is False:
         backups.remove_slot()
+    return url
+
+
+def start() -> str:
+    """Start the stack as it is installed, and wait until the backend is ready; returns its URL.
+
+    Raises:
+        DeployError: As `up`.
+    """
+    with progress.step("Reading the units") as step:
+        stale = lifecycle.reload(step)
+    url = lifecycle.start(lifecycle.Prepared(frozenset(), frozenset(stale)))
+    if has_ai():
+        local_model.start()
+    if has_backups():
+        backups.start()
     return url
 
 

@@ -12,8 +12,8 @@ from deploy.image import build as image_build
 from deploy.image import builder
 from deploy.scan import gate, up_notice
 from deploy.scan.report import Severity
-from deploy.stack import install, lifecycle, update_state
-from deploy.stack.services import has_ai, has_backups
+from deploy.stack import install, lifecycle, status, up, update_state
+from deploy.stack.services import find_instances, has_ai, has_backups
 from deploy.stack.update_state import Record, Refusal
 from deploy.update import images, preflight, program, run, units
 from deploy.update.faults import FaultError
@@ -142,14 +142,26 @@ def recover(*, must_start: bool = True) -> None:
     progress.say(run.recover(machine, record, must_start=must_start))
 
 
-def refuse_checkout() -> None:
-    """Refuse to run the image of this checkout with a restart after an update refused it.
+def refuse_checkout(*, starts: bool = False) -> None:
+    """Refuse to let the units run the image of this checkout after an update refused it.
+
+    Args:
+        starts: Whether the stack is started as it is installed, where it does not serve.
 
     Raises:
         DeployError: One did.
     """
-    if update_state.find_refused():
+    # Without a stack, there is no other image, and no update.
+    if not install.is_installed() or not update_state.find_refused():
+        return
+    try:
         preflight.check_refused(inputs=images.find_inputs())
+    except DeployError as refusal:
+        if not starts or all(status.check(unit).ready for unit in find_instances()):
+            raise
+        up.start()
+        message = f"{refusal.message}; the stack was started as it is installed"
+        raise DeployError(message, hint=refusal.hint, code=refusal.code) from None
 
 
 def _check(candidate: Image, former: Image, options: Options) -> float:

@@ -9,7 +9,8 @@ import pytest
 from deploy.errors import DeployError, ExitCode
 from deploy.image import build as image_build
 from deploy.image.build import Options as BuildOptions
-from deploy.stack import install, lifecycle, local_model, update_state
+from deploy.stack import install, lifecycle, local_model, status, up, update_state
+from deploy.stack.status import Readiness
 from deploy.stack.update_state import Image, KeptImage, Record, Refusal
 from deploy.update import begin, images, preflight, program, run
 from deploy.update.faults import FaultError
@@ -17,7 +18,7 @@ from deploy.update.preflight import Running
 from deploy.update.program import Schemas
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 OLD = Image("localhost/todo-backend:1-old", "sha256:old", "1", "old inputs")
@@ -54,6 +55,13 @@ class FakeHost:
         self.started = 0
         self.broken: set[str] = set()
         self.schemas: Running | None = None
+
+    def check(self, _unit: str) -> Readiness:
+        return Readiness(None, ready=self.ready, reason="")
+
+    def start(self) -> str:
+        self.started += 1
+        return "http://127.0.0.1:8000"
 
     def build(self, _options: BuildOptions) -> Image:
         self.built += 1
@@ -106,6 +114,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
         },
         program: {"read_schemas": host.read_schemas},
         run: {"run": host.run},
+        status: {"check": host.check},
+        up: {"start": host.start},
         image_build: {"find": lambda _target: None},
     }
     for module, functions in fakes.items():
@@ -165,6 +175,52 @@ def test_a_checkout_that_was_refused_is_not_even_built(host: FakeHost) -> None:
     update(retries=True)
     assert len(host.records) == 1
     assert update_state.find_refused() == []
+
+
+def test_a_stack_that_is_down_is_started_as_it_is_although_the_checkout_was_refused(
+    host: FakeHost,
+) -> None:
+    refuse(NEW)
+    for starts, ready, started in ((False, False, 0), (True, True, 0), (True, False, 1)):
+        host.ready = ready
+        with pytest.raises(DeployError, match="it ended") as caught:
+            begin.refuse_checkout(starts=starts)
+        assert host.started == started
+        assert caught.value.code == ExitCode.REFUSED
+        assert "--retry-refused" in caught.value.hint
+    assert caught.value.message.endswith("the stack was started as it is installed")
+
+
+def test_a_checkout_that_was_refused_is_not_refused_where_nothing_is_installed(
+    host: FakeHost,
+) -> None:
+    refuse(NEW)
+    install.uninstall()
+    begin.refuse_checkout(starts=True)
+    assert host.started == 0
+
+
+def test_what_killed_updates_left_is_removed_before_the_next_one(host: FakeHost) -> None:
+    update_state.keep(KeptImage(THIRD, {}))
+    update()
+    assert host.kept == {OLD.digest, THIRD.digest}
+
+
+@pytest.mark.parametrize("content", ["", "null"])
+def test_nothing_begins_over_a_damaged_record(host: FakeHost, content: str) -> None:
+    path = update_state.find_file("record.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    commands: list[Callable[[], object]] = [
+        update,
+        begin.recover,
+        lambda: begin.rollback(to=None, refuses=False, watch_s=1.0),
+    ]
+    for command in commands:
+        with pytest.raises(DeployError, match=r"record\.json is damaged"):
+            command()
+    assert (host.built, host.records) == (0, [])
+    assert path.read_text() == content
 
 
 def test_an_image_that_does_not_run_is_refused(host: FakeHost) -> None:
