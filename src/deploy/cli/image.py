@@ -14,7 +14,8 @@ from deploy.host import packages as host_packages
 from deploy.image import archive, build, builder
 from deploy.image import sizes as image_sizes
 from deploy.progress import step
-from deploy.stack import up
+from deploy.stack import up, update_state
+from deploy.update import begin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,12 @@ class Image(StackCommand):
             return self._verify(targets, options)
         if self.sizes or self.json:
             host_packages.ensure_measure_packages(assume_yes=bool(self.assume_yes))
-        for one in up.build(options, targets, assume_yes=bool(self.assume_yes)):
+        # The units of a stack that is being changed name what a build replaces.
+        with update_state.hold():
+            if "backend" in targets and not self.no_cache:
+                begin.refuse_checkout()
+            built = up.build(options, targets, assume_yes=bool(self.assume_yes))
+        for one in built:
             if self.sizes or self.json:
                 self._measure(one)
             if not self.json:
