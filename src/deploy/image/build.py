@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy import command_hints, process, progress
+from deploy import atomic_write, command_hints, process, progress
 from deploy.errors import DeployError, ExitCode
 from deploy.image import archive, builder, package_lock, prune, sources
 from deploy.paths import REPO, state_dir
@@ -265,8 +265,8 @@ def write_record(image: Image) -> None:
         document = bill_of_materials(saved, image.target)
     name = f"todo-{image.target}"
     materials, packages = (folder / f"{name}{suffix}" for suffix in RECORDS)
-    materials.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
-    packages.write_text(package_lock.render(package_lock.from_sbom(document)))
+    atomic_write.write_text(materials, json.dumps(document, indent=1, sort_keys=True) + "\n")
+    atomic_write.write_text(packages, package_lock.render(package_lock.from_sbom(document)))
 
 
 def _archive(image: Image, folder: Path, stem: str) -> None:
