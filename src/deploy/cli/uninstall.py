@@ -10,7 +10,7 @@ from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import DeployError, ExitCode
 from deploy.host.volumes import describe
-from deploy.stack import uninstall, update_state
+from deploy.stack import backups, uninstall, update_state
 
 
 class Uninstall(StackCommand):
@@ -34,6 +34,7 @@ class Uninstall(StackCommand):
     def _remove(self) -> int:
         uninstall.check()
         volumes = bool(self.volumes)
+        folders = backups.find_left()
         if uninstall.has_work(volumes=volumes):
             data = uninstall.find_volumes() if volumes else []
             if data and not self.assume_yes:
@@ -44,7 +45,7 @@ class Uninstall(StackCommand):
                 write_output(f"removed {path}\n")
         else:
             write_output("nothing to remove: the stack is not installed\n")
-        write_output(uninstall.render_kept(uninstall.find_kept()))
+        write_output(uninstall.render_kept(uninstall.find_kept(folders)))
         return 0
 
 

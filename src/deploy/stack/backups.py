@@ -6,11 +6,13 @@ user, outside of Podman's volumes, and belongs to the group of the container's a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploy import command_hints, process, progress
 from deploy.errors import DeployError, ExitCode
@@ -28,6 +30,9 @@ from deploy.stack.services import (
     has_backups,
 )
 from deploy.units.loader import BACKUP_UNITS, load_contract
+
+if TYPE_CHECKING:
+    from deploy.units.parser import Unit
 
 TARGET = "/backup"
 """Where the containers see the folder."""
@@ -142,14 +147,32 @@ def find_folder() -> Path:
         DeployError: Backups are not installed, or a drop-in took the folder away.
     """
     refuse_absent()
-    unit = definition.load(CONTAINERS[0])
+    folder = _parse_folder(definition.load(CONTAINERS[0]))
+    if folder is not None:
+        return folder
+    message = f"{CONTAINERS[0]} mounts no folder at {TARGET}"
+    hint = f"correct your drop-in, or {command_hints.build('up --backup --backup-folder DIR')}"
+    raise DeployError(message, hint=hint, code=ExitCode.DATA)
+
+
+def find_left() -> list[Path]:
+    """The folders that may hold backups, installed or not: the configured one and the default."""
+    shipped = install.shipped(backup=True)[CONTAINERS[0]]
+    configured = None
+    # A malformed drop-in prevents nothing.
+    with contextlib.suppress(DeployError):
+        # Also without the units: drop-ins of the user stay.
+        configured = _parse_folder(definition.load(CONTAINERS[0], shipped))
+    folders = dict.fromkeys((configured, default_folder()))
+    return [folder for folder in folders if folder is not None and folder.exists()]
+
+
+def _parse_folder(unit: Unit) -> Path | None:
     for mount in unit.find_all("Container", "Volume"):
         source, _, rest = mount.value.partition(":")
         if rest.partition(":")[0] == TARGET:
             return Path(source.replace("%h", str(Path.home())))
-    message = f"{CONTAINERS[0]} mounts no folder at {TARGET}"
-    hint = f"correct your drop-in, or {command_hints.build('up --backup --backup-folder DIR')}"
-    raise DeployError(message, hint=hint, code=ExitCode.DATA)
+    return None
 
 
 def refuse_absent() -> None:

@@ -85,11 +85,16 @@ def _volume_names() -> list[str]:
     return list(dict.fromkeys((*VOLUMES, *data_volume.find_all())))
 
 
-def find_kept() -> list[Leftover]:
-    """What is left of the stack on this machine, the data first."""
+def find_kept(folders: Iterable[Path] | None = None) -> list[Leftover]:
+    """What is left of the stack on this machine, the data first.
+
+    Args:
+        folders: Those of backups, from before the removal of units that name one; None without one.
+    """
+    folders = backups.find_left() if folders is None else folders
     return [
         Leftover(what, command_hints.shell(shlex.join(argv)))
-        for what, argv in (*_find_podmans(), *_find_files(), *_find_lingering())
+        for what, argv in (*_find_podmans(folders), *_find_files(), *_find_lingering())
     ]
 
 
@@ -112,7 +117,7 @@ def parse_volume(inspected: str, size_bytes: int) -> Volume:
     )
 
 
-def _find_podmans() -> Iterator[tuple[str, list[str]]]:
+def _find_podmans(folders: Iterable[Path]) -> Iterator[tuple[str, list[str]]]:
     volumes = find_volumes()
     if volumes:
         yield f"data: {describe(volumes)}", ["podman", "volume", "rm", *(v.name for v in volumes)]
@@ -122,8 +127,7 @@ def _find_podmans() -> Iterator[tuple[str, list[str]]]:
         yield what, ["rm", "-r", str(paths.dev_data_dir())]
     if _has_secret():
         yield "the key that signs tokens", ["podman", "secret", "rm", SECRET]
-    folder = backups.default_folder()
-    if folder.exists():
+    for folder in folders:
         # Most of it belongs to the container's account.
         yield f"backups in {folder}", ["podman", "unshare", "rm", "-r", str(folder)]
     images = _image_names()

@@ -12,7 +12,7 @@ from deploy import command_hints, paths, process
 from deploy.cli.down import Down
 from deploy.cli.uninstall import Uninstall
 from deploy.errors import DeployError
-from deploy.stack import install, lifecycle, uninstall
+from deploy.stack import backups, install, lifecycle, uninstall
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +88,38 @@ def test_what_stays_is_named_with_the_command_that_removes_it(host: Host, tmp_pa
     text = uninstall.render_kept(uninstall.find_kept())
     assert text.startswith("What stays, and the command that removes it:\n")
     assert "podman volume rm todo-data" in text
+
+
+def test_the_configured_folder_of_backups_is_named_although_its_unit_goes(
+    host: Host,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert host.ran == []
+    monkeypatch.setattr("deploy.host.probe.why_not_here", lambda: None)
+    monkeypatch.setattr(lifecycle, "stop", lambda: None)
+    monkeypatch.setattr(backups, "stop", lambda: None)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    folders = [tmp_path / "disk", tmp_path / "home/.local/share/todo-backend/backup"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    units = backups.find_units(backups.Request(wanted=True, folder=folders[0]))
+    install.install({**install.shipped(), **units})
+    assert Uninstall.start(["build.py uninstall"]) == 0
+    said = capsys.readouterr().out
+    for folder in folders:
+        assert f"backups in {folder}\n    podman unshare rm -r {folder}\n" in said
+
+
+def test_the_folder_of_a_drop_in_that_stays_is_named_later_too(host: Host, tmp_path: Path) -> None:
+    assert host.ran == []
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    dropin = install.destination("todo-backup.container.d/60-mine.conf")
+    dropin.parent.mkdir(parents=True)
+    dropin.write_text(f"[Container]\nVolume=\nVolume={folder}:/backup:z\n")
+    assert f"backups in {folder}" in {one.what for one in uninstall.find_kept()}
 
 
 def test_a_second_uninstallation_finds_nothing_to_remove(
