@@ -11,14 +11,17 @@ import re
 from deploy import command_hints
 from deploy.errors import DeployError, ExitCode
 from deploy.paths import QUADLET
-from deploy.stack import install
+from deploy.stack import data_volume, definition, install
 from deploy.units.loader import POSTGRESQL_DROPIN, load_contract
+from deploy.units.parser import parse_unit
 from deploy.units.spec import DB, DB_MAJOR, build_args
 
 CONTAINER = "todo-db.container"
 HOLD = f"{CONTAINER}.d/95-upgrade-db.conf"
 """Pins image and volume of the server that starts, while the other files change (ADR 83)."""
 
+_SOURCE, _DATA = "todo-data.volume", "/var/lib/postgresql"
+"""What the unit mounts as its data, and where."""
 _UNNAMED = "17"
 """The version of units from before they named it."""
 _ASSIGNED = re.compile(rf"^Environment={DB_MAJOR}=(\d+)$", re.MULTILINE)
@@ -104,15 +107,20 @@ def is_held() -> bool:
 
 
 def render_hold(major: str, image: str, volume: str) -> str:
-    """The drop-in that pins the server that starts.
+    """The drop-in that pins the server that starts, with all mounts that its unit has now.
 
     Args:
         major: Its version.
         image: Its image.
         volume: Its volume.
     """
-    unit = install.shipped()[CONTAINER]
-    mounts = [line for line in unit.splitlines() if line.startswith("Volume=")]
+    name = HOLD.partition("/")[2]
+    # Those that sort after this one still count by themselves.
+    before = [path for path in definition.find_drop_ins(CONTAINER) if path.name < name]
+    parts = [(str(path), path.read_text(encoding="utf-8")) for path in before]
+    unit = parse_unit(CONTAINER, install.shipped()[CONTAINER], parts)
+    data = {_SOURCE, data_volume.find_name()}
+    mounts = [each.value.partition(":") for each in unit.find_all("Container", "Volume")]
     return "\n".join(
         [
             "# Written by `build.py upgrade-db`, which removes it at the switch.",
@@ -121,10 +129,30 @@ def render_hold(major: str, image: str, volume: str) -> str:
             f"Environment={DB_MAJOR}={major}",
             "# An empty assignment drops the unit's own mounts.",
             "Volume=",
-            *(line.replace("=todo-data.volume:", f"={volume}:") for line in mounts),
+            *(
+                f"Volume={volume if source in data else source}:{rest}"
+                for source, _, rest in mounts
+            ),
             "",
         ]
     )
+
+
+def refuse_elsewhere() -> None:
+    """Refuse where a drop-in of the user lets the server use other files than those of the volume.
+
+    Raises:
+        DeployError: One does.
+    """
+    unit = definition.load(CONTAINER, install.shipped()[CONTAINER])
+    for mount in unit.find_all("Container", "Volume"):
+        source, _, rest = mount.value.partition(":")
+        if rest.partition(":")[0] == _DATA and source not in {_SOURCE, data_volume.find_name()}:
+            raise DeployError(
+                f"{mount.place}: the database is in {source}, and only a volume can be upgraded",
+                hint="back it up, drop this line, and restore the backup first",
+                code=ExitCode.CONFIG,
+            )
 
 
 def _require(major: str) -> str:

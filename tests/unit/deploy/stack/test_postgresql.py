@@ -10,7 +10,7 @@ import pytest
 from deploy.errors import DeployError, ExitCode
 from deploy.image import build
 from deploy.paths import REPO
-from deploy.stack import install, postgresql, up
+from deploy.stack import definition, install, postgresql, up
 from deploy.stack.postgresql import CONTAINER, HOLD, Request
 from deploy.stage.packages import DATABASES
 from deploy.units.parser import parse_unit
@@ -121,3 +121,42 @@ def test_another_version_makes_only_the_image_of_the_database_stale(
     install_with(Request("18"))
     up.build(build.Options())
     assert built == {"backend": "17", "db": "18"}
+
+
+def write_dropin(name: str, text: str) -> None:
+    path = install.destination(f"{CONTAINER}.d/{name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"[Container]\n{text}")
+
+
+def test_what_is_held_keeps_the_mounts_of_the_users_drop_ins() -> None:
+    write_dropin("60-mine.conf", "Volume=/srv/words:/usr/share/words:ro\n")
+    # This one counts by itself, behind what is held.
+    write_dropin("99-mine.conf", "Volume=/srv/late:/late:ro\n")
+    install_with()
+    hold = postgresql.render_hold("17", "localhost/todo-db:17", "todo-data-1")
+    # Again, while it is installed, as a return does.
+    install_with(Request("18", hold))
+    assert postgresql.render_hold("17", "localhost/todo-db:17", "todo-data-1") == hold
+    held = [each.value for each in definition.load(CONTAINER).find_all("Container", "Volume")]
+    assert held == [
+        "todo-data-1:/var/lib/postgresql:U",
+        "todo-socket.volume:/run/todo:U",
+        "/srv/words:/usr/share/words:ro",
+        "/srv/late:/late:ro",
+    ]
+
+
+def test_what_is_held_keeps_options_that_the_user_gave_the_data_volume() -> None:
+    write_dropin("60-mine.conf", "Volume=\nVolume=todo-data:/var/lib/postgresql:U,noatime\n")
+    hold = postgresql.render_hold("17", "localhost/todo-db:17", "todo-data-1")
+    assert hold.endswith("\nVolume=\nVolume=todo-data-1:/var/lib/postgresql:U,noatime\n")
+
+
+def test_a_database_outside_of_the_volume_is_refused() -> None:
+    install_with()
+    postgresql.refuse_elsewhere()
+    write_dropin("60-mine.conf", "Volume=\nVolume=/srv/db:/var/lib/postgresql:U\n")
+    with pytest.raises(DeployError, match=r"60-mine.conf:3: the database is in /srv/db") as caught:
+        postgresql.refuse_elsewhere()
+    assert caught.value.code == ExitCode.CONFIG
