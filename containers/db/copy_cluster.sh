@@ -6,8 +6,9 @@
 # store in the catalog, and leaves tables out. So this runs in the old image (ADR 83).
 set -eu
 
-# Memberships of roles that are there already are only noted.
-export PGOPTIONS=--client-min-messages=warning
+# Memberships of roles that are there already are only noted. A database or a role that is read-only by
+# a setting of its own gets that with the copy, while there is still something to write.
+export PGOPTIONS="--client-min-messages=warning --default-transaction-read-only=off"
 from=$1 to=$2
 globals=${TMPDIR:-/tmp}/globals.sql dumped=${TMPDIR:-/tmp}/dumped indexes=${TMPDIR:-/tmp}/indexes.dump
 

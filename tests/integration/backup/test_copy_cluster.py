@@ -133,26 +133,128 @@ def test_a_cluster_with_more_than_it_copies_is_refused(
         cluster.query(url, "DROP DATABASE mine")
 
 
-def test_writes_are_refused_while_reads_and_connections_continue(old: tuple[Cluster, str]) -> None:
+@pytest.fixture
+def switchable(old: tuple[Cluster, str]) -> Iterator[tuple[Cluster, str]]:
+    """The old server, which reads the settings of the container as the entry point does."""
     cluster, url = old
     settings = Path("/tmp/settings")  # noqa: S108  # of the container; here, of this machine
     included = cluster.root / "data" / "postgresql.conf"
-    name = name_of(url)
-    # As the entry point starts the server.
     settings.mkdir(exist_ok=True)
     shutil.chown(settings, cluster.root.owner())
     before = included.read_text()
     included.write_text(f"{before}\ninclude_dir '{settings}'\n")
     try:
-        with cluster.connect(name) as client:
-            done = run("refuse_writes.sh", cluster, url, "on")
-            assert (done.returncode, done.stderr) == (0, "")
-            assert client.execute("SELECT count(*) FROM written").fetchall() == [(5000,)]
-            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-                client.execute("DELETE FROM written")
-            done = run("refuse_writes.sh", cluster, url, "off")
-            assert (done.returncode, done.stderr) == (0, "")
-            client.execute("UPDATE written SET text = text WHERE n = 1")
+        yield cluster, url
     finally:
         included.write_text(before)
         shutil.rmtree(settings)
+        cluster.query(url, "SELECT pg_reload_conf()")
+
+
+def refuse(server: tuple[Cluster, str], to: str, code: int = 0) -> str:
+    done = run("refuse_writes.sh", *server, to)
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
+def may_write(server: tuple[Cluster, str]) -> bool:
+    """Whether a client of the backend's role may, as far as the server decides it."""
+    cluster, url = server
+    with cluster.connect(name_of(url)) as client:
+        client.execute("SET ROLE todo")
+        return client.execute("SHOW transaction_read_only").fetchall() == [("off",)]
+
+
+def test_writes_are_refused_while_reads_and_connections_continue(
+    switchable: tuple[Cluster, str],
+) -> None:
+    cluster, url = switchable
+    with cluster.connect(name_of(url)) as client:
+        assert refuse(switchable, "on") == ""
+        assert client.execute("SELECT count(*) FROM written").fetchall() == [(5000,)]
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            client.execute("DELETE FROM written")
+        assert refuse(switchable, "off") == ""
+        client.execute("UPDATE written SET text = text WHERE n = 1")
+
+
+def test_each_word_may_be_said_twice(switchable: tuple[Cluster, str]) -> None:
+    for to in ("off", "on", "on", "off", "off", "on", "off"):
+        assert refuse(switchable, to) == ""
+        assert may_write(switchable) == (to == "off")
+
+
+READ_ONLY = "SET default_transaction_read_only ="
+SETTINGS = (
+    *("ALTER SYSTEM", "ALTER DATABASE {}"),
+    *("ALTER ROLE postgres", "ALTER ROLE todo IN DATABASE {}"),
+)
+
+
+@pytest.mark.parametrize("statement", SETTINGS)
+@pytest.mark.parametrize("value", ["on", "off"])
+def test_a_setting_that_somebody_made_stays(
+    switchable: tuple[Cluster, str], statement: str, value: str
+) -> None:
+    cluster, url = switchable
+    what = statement.format(name_of(url))
+    before = may_write(switchable)
+    cluster.query(url, f"{what} {READ_ONLY} {value}")
+    cluster.query(url, "SELECT pg_reload_conf()")
+    try:
+        if value == "on":
+            for _ in range(2):
+                assert refuse(switchable, "on") == ""
+                assert not may_write(switchable)
+        else:
+            # Some would write, and the copy would lack that.
+            assert f"set to off by {what}, which" in refuse(switchable, "on", code=78)
+            assert may_write(switchable)
+        assert refuse(switchable, "off") == ""
+        found = "SELECT setconfig FROM pg_db_role_setting"
+        kept = [f"default_transaction_read_only={value}"] in [
+            config[-1:] for (config,) in cluster.query(url, found)
+        ]
+        assert kept or what == "ALTER SYSTEM"
+    finally:
+        with cluster.connect("postgres") as client:
+            client.execute("SET default_transaction_read_only = off")
+            client.execute(f"{what} RESET default_transaction_read_only".encode())
+            client.execute("SELECT pg_reload_conf()")
+    assert may_write(switchable) == before
+
+
+def test_a_setting_of_another_database_does_not_count(switchable: tuple[Cluster, str]) -> None:
+    cluster, url = switchable
+    cluster.query(url, f"ALTER DATABASE postgres {READ_ONLY} off")
+    try:
+        assert refuse(switchable, "on") == ""
+        assert refuse(switchable, "off") == ""
+    finally:
+        cluster.query(url, "ALTER DATABASE postgres RESET default_transaction_read_only")
+
+
+def test_a_server_that_ends_meanwhile_is_no_success() -> None:
+    with open_cluster() as cluster:
+        url = cluster.make_database()
+        cluster.stop()
+        done = run("refuse_writes.sh", cluster, url, "off")
+        assert done.returncode not in {0, 78}
+
+
+def test_a_database_that_is_read_only_is_copied(old: tuple[Cluster, str], new: Cluster) -> None:
+    cluster, url = old
+    names = (f"ALTER DATABASE {name_of(url)}", "ALTER ROLE postgres")
+    with cluster.connect("postgres") as client:
+        for what in names:
+            client.execute(f"{what} {READ_ONLY} on".encode())
+    try:
+        assert copy(old, new) == ""
+        assert find_content(new, url) == find_content(cluster, url)
+        with new.connect(name_of(url)) as client:
+            assert client.execute("SHOW default_transaction_read_only").fetchall() == [("on",)]
+    finally:
+        with cluster.connect("postgres") as client:
+            for what in names:
+                client.execute("SET default_transaction_read_only = off")
+                client.execute(f"{what} RESET default_transaction_read_only".encode())
