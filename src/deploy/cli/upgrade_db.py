@@ -12,7 +12,7 @@ from deploy.cli.command import usage
 from deploy.cli.stack_command import StackCommand
 from deploy.errors import DeployError, ExitCode
 from deploy.image import build
-from deploy.stack import lifecycle, postgresql, update_state
+from deploy.stack import in_lab, lifecycle, postgresql, update_state
 from deploy.update import begin
 from deploy.upgrade import record, steps
 from deploy.upgrade.stack_machine import StackMachine
@@ -59,7 +59,10 @@ class UpgradeDb(StackCommand):
             "back": self.back,
             "lose-writes": self.lose_writes,
         }
-        return [f"--{name}" for name, is_set in flags.items() if is_set]
+        words = [f"--{name}" for name, is_set in flags.items() if is_set]
+        words += [f"--builder={self.builder}"] if self.builder else []
+        # A folder of the lab; without one, that in which its images are kept.
+        return [*words, f"--image-cache={self.image_cache or in_lab.IMAGES}"]
 
     def _upgrade(self) -> str:
         found = record.read(record.path())

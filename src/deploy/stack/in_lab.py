@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 _CHECKOUT = "/srv/todo-backend"
 _BUILD = ("python3", f"{_CHECKOUT}/build.py")
-_IMAGES = "/var/cache/lab/images"
+IMAGES = "/var/cache/lab/images"
+"""Where labs of a host keep finished images."""
 _RECORDS = ".local/state/todo-backend/images"
 _PUBLIC_PORT = 8000
 _MANAGEMENT_PORT = 9000
@@ -109,7 +110,7 @@ class LabStack:
             there = f"port {published}" if published else "no port of the backend"
             message = f"the lab {self.name} runs already, and publishes {there}"
             raise DeployError(message, hint=_beside(port), code=ExitCode.CONFIG)
-        words = ["up", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
+        words = ["up", f"--image-cache={IMAGES}", "--no-lab", *arguments]
         if ai.wanted is not None:
             words.append("--ai" if ai.wanted else "--no-ai")
         if backup.wanted is not None:
@@ -131,7 +132,7 @@ class LabStack:
             assume_yes: Install missing Debian packages of this host without asking.
         """
         progress.say(f"{self._reason()} Building in a lab.")
-        words = ["image", f"--image-cache={_IMAGES}", "--no-lab", *arguments]
+        words = ["image", f"--image-cache={IMAGES}", "--no-lab", *arguments]
         with contextlib.ExitStack() as stack:
             machine = self._running()
             if machine is None:
@@ -156,7 +157,7 @@ class LabStack:
             machine = self._running()
             if machine is None:
                 machine = stack.enter_context(manager.throwaway())
-                words = ["image", f"--image-cache={_IMAGES}", "--no-lab", "--target=all"]
+                words = ["image", f"--image-cache={IMAGES}", "--no-lab", "--target=all"]
                 with progress.step("Building the images") as step:
                     machine.stream([*_BUILD, *words], step, timeout_s=_BUILD_TIMEOUT_S)
             lent = [f"--advisories={lend(machine, advisories)}"] if advisories else []

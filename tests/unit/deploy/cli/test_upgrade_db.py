@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from deploy.cli import upgrade_db
 from deploy.cli.upgrade_db import UpgradeDb
 from deploy.stack import lifecycle, postgresql, update_state
@@ -14,8 +16,6 @@ from deploy.upgrade.steps import Copied
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_an_interrupted_update_is_ended_first_and_no_other_command_comes_between(
@@ -77,3 +77,31 @@ def test_writes_are_accepted_while_an_interrupted_upgrade_is_rehearsed_again(
     _, code = UpgradeDb.run(["build.py upgrade-db", "--rehearse"], exit=False)
     assert code == 0
     assert record.read(record.path()) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        ([], ["--image-cache=/var/cache/lab/images"]),
+        (
+            ["--rehearse", "--builder=localhost/mine", "--image-cache=/srv/images"],
+            ["--rehearse", "--builder=localhost/mine", "--image-cache=/srv/images"],
+        ),
+        (
+            ["--back", "--lose-writes"],
+            ["--back", "--lose-writes", "--image-cache=/var/cache/lab/images"],
+        ),
+    ],
+)
+def test_every_switch_is_passed_on_to_a_lab(
+    monkeypatch: pytest.MonkeyPatch, given: list[str], passed: list[str]
+) -> None:
+    words: list[str] = []
+
+    def go(_self: UpgradeDb, command: str, arguments: list[str]) -> int:
+        words.extend([command, *arguments])
+        return 0
+
+    monkeypatch.setattr(UpgradeDb, "elsewhere", go)
+    assert UpgradeDb.start(["build.py upgrade-db", *given]) == 0
+    assert words == ["upgrade-db", *passed]
