@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 from deploy import atomic_write, command_hints
-from deploy.backup import journal_query
+from deploy.backup import journal_query, left_behind
 from deploy.backup.target import Change, Kind, Target, render_options
 from deploy.errors import DeployError, ExitCode
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from deploy.backup.journal_query import Query
 
+_LEAVING = "leave-volume.json"
+"""The record of a return to a former volume, beside that of a restore."""
 _MAX_ATTEMPTS = 10
 """Of finding the first transaction of a run; each attempt comes to an earlier one."""
 
@@ -99,15 +101,29 @@ class Machine(Protocol):
             DeployError: Something is missing or was altered.
         """
 
-    def switch(self, volume: str) -> str:
+    def switch(self, volume: str, at: str) -> str:
         """Let the stack use a volume, and start it; returns its address.
+
+        Args:
+            volume: The volume.
+            at: From when on backups are of it.
 
         Raises:
             DeployError: It did not start.
         """
 
-    def go_back(self, volume: str) -> str:
-        """As `switch`, to a volume that does not know what was written since it was left."""
+    def refuse_volume(self, name: str) -> None:
+        """Refuse a volume that the server of the stack cannot use.
+
+        Raises:
+            DeployError: It holds no database, or one of another major version.
+        """
+
+    def find_switch(self) -> str:
+        """From when on backups are of the present volume; empty for all."""
+
+    def set_apart(self, until: str, since: str) -> None:
+        """Move the backups of a time into a folder; complete what was moved partly."""
 
 
 def run(
@@ -126,10 +142,12 @@ def run(
         DeployError: It failed. The stack uses the volume of before, unless only its start failed.
     """
     request = {"target": target.kind.value, "value": target.value, "folder": str(folder)}
+    _refuse_leaving(record)
     interrupted = _read(record)
     restored = None
     if interrupted.get("request") == request and interrupted.get("step") == "switch":
         volume, former = interrupted["volume"], interrupted["former"]
+        at = interrupted.get("at") or left_behind.make_stamp()
     else:
         former = machine.current_volume()
         # The stack may use it already.
@@ -149,25 +167,60 @@ def run(
             if stopped:
                 machine.resume()
             raise
-        _write(record, {"request": request, "step": "switch", "volume": volume, "former": former})
-    url = machine.switch(volume)
+        at = left_behind.make_stamp()
+        state = {"request": request, "step": "switch", "volume": volume, "former": former, "at": at}
+        _write(record, state)
+    url = machine.switch(volume, at)
     record.unlink(missing_ok=True)
     return Outcome(target, volume, former if former != volume else None, restored, url)
 
 
-def use_volume(machine: Machine, name: str) -> Outcome:
+def use_volume(machine: Machine, name: str, record: Path) -> Outcome:
     """Let the stack use a volume that is there, such as the one of before a restore.
 
+    Args:
+        machine: The machine.
+        name: The volume.
+        record: The file of the record of a restore.
+
     Raises:
-        DeployError: There is none of that name, or the stack did not start.
+        DeployError: There is none of that name, the stack uses it already or cannot use it, or did
+            not start.
     """
     if not machine.has_volume(name):
         hint = command_hints.shell("podman volume ls --filter name=todo-data")
         message = f"--to-volume: there is no volume {name}"
         raise DeployError(message, hint=f"see {hint}", code=ExitCode.USAGE)
-    former = machine.current_volume()
-    url = machine.go_back(name)
-    return Outcome(Target(Kind.VOLUME, name), name, former if former != name else None, None, url)
+    machine.refuse_volume(name)
+    leaving = record.with_name(_LEAVING)
+    state = _read(leaving)
+    if state.get("volume") != name:
+        _refuse_leaving(record)
+        former = machine.current_volume()
+        if name == former:
+            up = command_hints.build("up")
+            message = f"--to-volume: the stack uses the volume {name} already"
+            raise DeployError(message, hint=f"{up} starts it", code=ExitCode.USAGE)
+        # No backup of it is made from now on.
+        machine.stop()
+        times = {"since": machine.find_switch(), "until": left_behind.make_stamp()}
+        state = {"volume": name, "former": former, **times}
+        _write(leaving, state)
+    else:
+        machine.stop()
+    machine.set_apart(state["until"], state["since"])
+    url = machine.switch(name, state["until"])
+    leaving.unlink(missing_ok=True)
+    return Outcome(Target(Kind.VOLUME, name), name, state["former"], None, url)
+
+
+def _refuse_leaving(record: Path) -> None:
+    """Refuse while the backups of a volume that is left are moved only partly."""
+    state = _read(record.with_name(_LEAVING))
+    if state:
+        finish = command_hints.build(f"restore --to-volume {state['volume']}")
+        message = f"the return to the volume {state['volume']} was interrupted"
+        raise DeployError(message, hint=f"finish it: {finish}", code=ExitCode.CONFIG)
 
 
 def _fill(machine: Machine, target: Target, volume: str, *, accept_gap: bool) -> Restored:

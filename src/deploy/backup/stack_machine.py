@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,7 +12,15 @@ from deploy import command_hints, paths, process, progress
 from deploy.backup import carried_files, containers, left_behind
 from deploy.errors import DeployError, ExitCode
 from deploy.image import build
-from deploy.stack import backups, data_volume, install, lifecycle, systemd
+from deploy.stack import (
+    backup_status,
+    backups,
+    data_volume,
+    install,
+    lifecycle,
+    postgresql,
+    systemd,
+)
 from deploy.stack.services import BACKEND, BACKUP, DB, SOCKET, has_backups
 
 if TYPE_CHECKING:
@@ -43,11 +52,15 @@ class StackMachine:
         self._accept_findings = accept_findings
         self._account = containers.find_account()
 
-    def check(self) -> None:
+    def check(self, stamp: str = "") -> None:
         """Refuse before anything is changed.
 
+        Args:
+            stamp: The base backup to restore; empty for one that the target decides.
+
         Raises:
-            DeployError: The folder has no backup, or an image is missing.
+            DeployError: The folder has no backup, or one of another major version of PostgreSQL, or
+                an image is missing.
         """
         if not (self._folder / "base").is_dir():
             raise DeployError(
@@ -62,8 +75,19 @@ class StackMachine:
                 message = f"the image {name} is not there"
                 hint = command_hints.build("image --target all")
                 raise DeployError(message, hint=hint, code=ExitCode.UNAVAILABLE)
+        self._refuse_other_version(stamp)
         if self._is_foreign:
             carried_files.take_over(self._folder, self._account)
+
+    def _refuse_other_version(self, stamp: str) -> None:
+        # Facts that cannot be read are for the restore script, which compares again.
+        with contextlib.suppress(OSError, ValueError):
+            for facts in backup_status.find_bases(self._folder)[::-1]:
+                # Before its release, a version is named as 18beta1.
+                major = re.match(r"\d+", str(facts.get("postgresql")))
+                if major and stamp in {"", facts.get("stamp")}:
+                    postgresql.refuse_other(f"the base backup {facts.get('stamp')}", major[0])
+                    return
 
     def new_volume_name(self) -> str:
         """A name that no volume has."""
@@ -127,18 +151,32 @@ class StackMachine:
             hint = "restore another base backup with --to-backup, or --accept-findings"
             raise DeployError(message, hint=hint, code=ExitCode.DATA)
 
-    def go_back(self, volume: str) -> str:
-        """As `switch`, to a volume that does not know what was written since it was left."""
-        lifecycle.stop()
-        if has_backups():
-            left_behind.move(self._folder, left_behind.find_switch(paths.state_dir()))
-        return self.switch(volume)
+    def refuse_volume(self, name: str) -> None:
+        """Refuse a volume that the server of the stack cannot use."""
+        inspect = ["podman", "volume", "inspect", "--format={{.Mountpoint}}", name]
+        mounted = process.run(inspect, timeout_s=_TIMEOUT_S).stdout.strip()
+        show = ["podman", "unshare", "cat", f"{mounted}/data/PG_VERSION"]
+        shown = process.run(show, check=False, timeout_s=_TIMEOUT_S)
+        if shown.returncode != 0:
+            hint = command_hints.shell("podman volume ls --filter name=todo-data")
+            message = f"--to-volume: the volume {name} holds no database"
+            raise DeployError(message, hint=f"see {hint}", code=ExitCode.USAGE)
+        postgresql.refuse_other(f"the volume {name}", shown.stdout.strip())
 
-    def switch(self, volume: str) -> str:
+    def find_switch(self) -> str:
+        """From when on backups are of the present volume; empty for all."""
+        return left_behind.find_switch(paths.state_dir())
+
+    def set_apart(self, until: str, since: str) -> None:
+        """Move the backups of a time into a folder; complete what was moved partly."""
+        if has_backups():
+            left_behind.move(self._folder, until, since)
+
+    def switch(self, volume: str, at: str) -> str:
         """Let the stack use a volume, and start it; returns its address."""
         if install.is_installed():
             lifecycle.stop()
-        left_behind.record_switch(paths.state_dir())
+        left_behind.record_switch(paths.state_dir(), at)
         if self._is_foreign:
             for name in carried_files.bring(self._folder):
                 progress.say(f"From the backup: {name}")

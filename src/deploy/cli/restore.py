@@ -58,6 +58,8 @@ class Restore(StackCommand):
         if len(given) > 1:
             names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
             raise usage(f"{names} exclude each other", str(self.PROGNAME))
+        if self.to_volume is not None and self.folder:
+            raise usage("--to-volume and --from exclude each other", str(self.PROGNAME))
         wanted = target.Target()
         for name, text in given.items():
             wanted = _PARSERS[name](text)
@@ -75,16 +77,16 @@ class Restore(StackCommand):
         machine = StackMachine(
             folder, is_foreign=bool(self.folder), accept_findings=bool(self.accept_findings)
         )
+        record.refuse_interrupted()
         if wanted.kind is target.Kind.VOLUME:
             lifecycle.refuse_absent()
         else:
-            machine.check()
-        record.refuse_interrupted()
+            machine.check(wanted.value if wanted.kind is target.Kind.BACKUP else "")
         state = paths.state_dir()
         state.mkdir(parents=True, exist_ok=True)
         with folder_lock.hold(state):
             if wanted.kind is target.Kind.VOLUME:
-                return restore.use_volume(machine, wanted.value)
+                return restore.use_volume(machine, wanted.value, state / _RECORD)
             gap = bool(self.accept_gap)
             return restore.run(machine, wanted, folder, state / _RECORD, accept_gap=gap)
 

@@ -66,7 +66,8 @@ class Status(StackCommand):
     def _show(self) -> int:
         found = overview.find()
         if self.as_json:
-            text = f"{json.dumps(overview.to_json_dict(found))}\n"
+            shown = {**overview.to_json_dict(found), "upgrade_db": record.to_json_dict()}
+            text = f"{json.dumps(shown)}\n"
         else:
             notes = record.find_notes()
             text = status_table.render(found, color=wants_color(), notes=notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plumbum import cli
 
@@ -16,6 +17,9 @@ from deploy.stack import in_lab, lifecycle, postgresql, update_state
 from deploy.update import begin
 from deploy.upgrade import record, steps
 from deploy.upgrade.stack_machine import StackMachine
+
+if TYPE_CHECKING:
+    from deploy.upgrade.machine import Copied
 
 _MB = 1e6
 
@@ -66,28 +70,32 @@ class UpgradeDb(StackCommand):
 
     def _upgrade(self) -> str:
         found = record.read(record.path())
-        before = found.before if found and found.step is record.Step.SWITCH else ""
-        before = before or postgresql.find_installed()
-        after = postgresql.find_known()[-1]
+        steps.refuse_return(found)
+        # Otherwise writes would be refused during the build and the rehearsal as well.
+        if found and steps.cancel(StackMachine(found.before, found.after), record.path()):
+            found = None
+        if found and found.step is record.Step.SWITCH:
+            return self._finish(found)
+        before, after = postgresql.find_installed(), postgresql.find_known()[-1]
         if before == after:
             return f"the stack runs PostgreSQL {after}, the newest that this checkout has\n"
         machine = StackMachine(before, after)
-        if found and found.step is record.Step.COPY:
-            # Otherwise writes would be refused during the build and the rehearsal as well.
-            steps.cancel(machine, record.path())
-        if found is None or found.step is not record.Step.SWITCH:
-            machine.check(rehearses=not self.no_rehearsal)
-            machine.build(build.Options(builder=self.builder, archive_dir=self.image_cache))
-            if not self.no_rehearsal:
-                rehearsed = render_rehearsal(machine.rehearse(), after)
-                if self.rehearse:
-                    return rehearsed
-                write_output(rehearsed)
-        elif self.rehearse:
+        machine.check(rehearses=not self.no_rehearsal)
+        machine.build(build.Options(builder=self.builder, archive_dir=self.image_cache))
+        if not self.no_rehearsal:
+            rehearsed = render_rehearsal(machine.rehearse(), after)
+            if self.rehearse:
+                return rehearsed
+            write_output(rehearsed)
+        return render(steps.run(machine, before, after, record.path()))
+
+    def _finish(self, found: record.Record) -> str:
+        if self.rehearse:
             message = "an upgrade was interrupted"
             hint = f"finish it: {command_hints.build('upgrade-db')}"
             raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
-        return render(steps.run(machine, before, after, record.path()))
+        machine = StackMachine(found.before, found.after)
+        return render(steps.run(machine, found.before, found.after, record.path()))
 
     def _go_back(self) -> str:
         found = record.read(record.path())
@@ -98,7 +106,7 @@ class UpgradeDb(StackCommand):
         return render_return(outcome)
 
 
-def render_rehearsal(copied: steps.Copied, major: str) -> str:
+def render_rehearsal(copied: Copied, major: str) -> str:
     """The outcome of a rehearsal for people."""
     return (
         f"rehearsed: {copied.rows} rows in PostgreSQL {major}, {copied.size_bytes / _MB:.1f} MB, "

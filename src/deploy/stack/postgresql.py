@@ -155,6 +155,41 @@ def refuse_elsewhere() -> None:
             )
 
 
+def refuse_other(what: str, major: str) -> None:
+    """Refuse data of another version than that of the stack.
+
+    Args:
+        what: The data, for the message.
+        major: Its version.
+
+    Raises:
+        DeployError: It is another one.
+    """
+    installed = find_installed()
+    if major != installed:
+        raise DeployError(
+            f"{what} is of PostgreSQL {major}, and this stack runs PostgreSQL {installed}",
+            hint=describe_way(major),
+            code=ExitCode.CONFIG,
+        )
+
+
+def describe_way(major: str = "") -> str:
+    """How to get to another version of PostgreSQL.
+
+    Args:
+        major: The version; empty for an unknown one.
+    """
+    up, upgrade = command_hints.build("up"), command_hints.build("upgrade-db")
+    newer = f"{up}, then {upgrade}, then the same command"
+    older = f"{command_hints.build('upgrade-db --back')}, then the same command"
+    if not major:
+        return f"if it is of a newer version: {newer}; of an older one: {older}"
+    if major not in find_known():
+        return "use a checkout that has this version"
+    return newer if int(major) > int(find_installed()) else older
+
+
 def _require(major: str) -> str:
     if major not in find_known():
         raise DeployError(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from deploy import atomic_write, command_hints, paths
+from deploy import atomic_write, command_hints, folder_lock, paths
 from deploy.errors import DeployError, ExitCode
+from deploy.stack import database
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ class Step(enum.StrEnum):
     """What an upgrade is about to do, or has done."""
 
     COPY = "copy"
+    """The stack uses the former volume; the new one has nothing that this one lacks."""
     SWITCH = "switch"
     """The new volume is complete. The stack uses it as soon as nothing holds the former one."""
     DONE = "done"
@@ -37,6 +39,9 @@ class Record:
         former: The former volume.
         volume: The new one.
         content: Table -> what identifies its rows, as of the switch.
+        left: The time until which backups are of the former volume, set once the new one has
+            started; they are moved into a folder that is named by it.
+        left_back: The same for a return, and the new volume.
     """
 
     step: Step
@@ -45,6 +50,44 @@ class Record:
     former: str
     volume: str
     content: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    left: str = ""
+    left_back: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Unfinished:
+    """An upgrade, or a return, that is not at its end.
+
+    Attributes:
+        step: What is being done, or was done last.
+        before: The former major version.
+        after: The new one.
+        running: Whether a command is at it now; otherwise it was interrupted.
+        refuses_writes: Whether the database refuses writes until it is finished; None where the
+            database does not answer.
+    """
+
+    step: Step
+    before: str
+    after: str
+    running: bool
+    refuses_writes: bool | None
+
+    def render(self) -> str:
+        """One line, with the way out."""
+        is_back = self.step is Step.BACK
+        what = (
+            f"a return to PostgreSQL {self.before}"
+            if is_back
+            else f"an upgrade to PostgreSQL {self.after}"
+        )
+        writes = ", and the database refuses writes" if self.refuses_writes else ""
+        if self.running:
+            return f"{what} is under way{writes}"
+        ways = [] if is_back else [command_hints.build("upgrade-db")]
+        ways.append(command_hints.build("upgrade-db --back"))
+        until = " until it is finished" if writes else ""
+        return f"{what} was interrupted{writes}{until}: {', or '.join(ways)}"
 
 
 def path() -> Path:
@@ -74,19 +117,45 @@ def write(file: Path, record: Record) -> None:
     atomic_write.write_text(file, f"{json.dumps(dataclasses.asdict(record), indent=1)}\n")
 
 
+def remove(file: Path) -> None:
+    """Remove the record, if it is there: the stack uses the former volume."""
+    file.unlink(missing_ok=True)
+
+
+def find_unfinished() -> Unfinished | None:
+    """The upgrade that is not at its end; None where there is none.
+
+    Raises:
+        DeployError: The record is malformed.
+    """
+    found = read(path())
+    if found is None or found.step is Step.DONE:
+        return None
+    return Unfinished(
+        found.step,
+        found.before,
+        found.after,
+        folder_lock.is_held(paths.state_dir()),
+        _find_refusal(),
+    )
+
+
 def find_notes() -> list[str]:
     """What there is to know of an upgrade that did not end; empty where there is none."""
     try:
-        found = read(path())
+        found = find_unfinished()
     except DeployError as error:
         return [str(error)]
-    if found is None or found.step is Step.DONE:
-        return []
-    back = command_hints.build("upgrade-db --back")
-    if found.step is Step.BACK:
-        return [f"a return to PostgreSQL {found.before} was interrupted: {back}"]
-    again = command_hints.build("upgrade-db")
-    return [f"an upgrade to PostgreSQL {found.after} was interrupted: {again}, or {back}"]
+    return [found.render()] if found else []
+
+
+def to_json_dict() -> dict[str, Any] | None:
+    """What `status --json` prints of an upgrade that did not end; None where there is none."""
+    try:
+        found = find_unfinished()
+    except DeployError as error:
+        return {"unknown": error.message}
+    return dataclasses.asdict(found) if found else None
 
 
 def refuse_interrupted() -> None:
@@ -97,3 +166,10 @@ def refuse_interrupted() -> None:
     """
     for note in find_notes():
         raise DeployError(note, code=ExitCode.CONFIG)
+
+
+def _find_refusal() -> bool | None:
+    try:
+        return database.query("SHOW default_transaction_read_only") == "on"
+    except DeployError:
+        return None

@@ -33,7 +33,7 @@ from deploy.stack.services import (
 )
 from deploy.upgrade import clusters
 from deploy.upgrade.clusters import NEW_SERVER, OLD_SERVER, Cluster
-from deploy.upgrade.steps import Copied
+from deploy.upgrade.machine import Copied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +71,7 @@ class StackMachine:
             DeployError: The database does not run, from this checkout's image, or lacks space.
         """
         lifecycle.refuse_absent()
+        postgresql.refuse_elsewhere()
         up = command_hints.build("up")
         if not _is_ready():
             message = "the database does not answer"
@@ -116,6 +117,10 @@ class StackMachine:
         """A name that no volume has."""
         return f"{data_volume.SHIPPED}-{self._after}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
+    def new_stamp(self) -> str:
+        """The time, until which backups are of the volume of before; names their folder."""
+        return left_behind.make_stamp()
+
     def current_volume(self) -> str:
         """The volume that the stack uses."""
         return data_volume.find_name()
@@ -145,7 +150,15 @@ class StackMachine:
     @staticmethod
     def _switch_writes(to: str) -> None:
         run = ["podman", "exec", _DATABASE, "/usr/local/bin/refuse-writes", to]
-        process.run(run, timeout_s=_TIMEOUT_S)
+        try:
+            process.run(run, timeout_s=_TIMEOUT_S)
+        except process.ToolError as error:
+            done = error.completed
+            if done is None or done.returncode != ExitCode.CONFIG:
+                raise
+            message = done.stderr.strip().rpartition("refuse-writes: ")[2]
+            hint = "reset it with the same statement: RESET default_transaction_read_only"
+            raise DeployError(message, hint=hint, code=ExitCode.CONFIG) from None
 
     def copy(self, volume: str) -> Copied:
         """Copy the stack's database into a new volume, in the new version, and compare."""
@@ -204,9 +217,6 @@ class StackMachine:
     def restart(self) -> str:
         """Restart database and backend while requests wait; returns the address."""
         with progress.step("Restarting the database; requests wait") as step:
-            if has_backups():
-                # They are of the volume that is left.
-                systemd.systemctl("stop", BACKUP_TIMER, DRILL_TIMER, BACKUP, DRILL, WAL)
             units = (*find_instances(), MIGRATE, DB)
             # In one go: systemd stops the backend first and starts it last. Until then, its
             # socket keeps connections.
@@ -215,23 +225,36 @@ class StackMachine:
                 startup.run_job("start", unit, step)
         return readiness.wait()
 
-    def resume_backups(self) -> None:
-        """Start the backups again, which `restart` stops."""
+    def wait(self) -> str:
+        """Wait until the stack serves; returns the address."""
+        return readiness.wait()
+
+    def stop_backups(self) -> None:
+        """Stop the backups, before the stack leaves the volume that they are of."""
         if has_backups():
+            systemd.systemctl("stop", BACKUP_TIMER, DRILL_TIMER, BACKUP, DRILL, WAL)
+
+    def resume_backups(self) -> None:
+        """Start the backups again, if the server of the stack runs."""
+        if has_backups() and _is_ready():
             backups.start()
 
-    def settle(self) -> None:
-        """Record the image that the stack uses now, and keep the backups of before apart."""
+    def set_apart(self, left: str) -> None:
+        """Move the backups of before a time into a folder; complete what was moved partly."""
+        if has_backups():
+            systemd.systemctl("stop", WAL)
+            folder = left_behind.move(backups.find_folder(), left)
+            progress.say(f"The backups of the former version are in {folder}.")
+
+    def settle(self, left: str) -> None:
+        """Record the image that the stack uses now, set the backups of before apart, make one."""
         image = build.find("db")
         if image is not None:
             build.write_record(image)
-        if not has_backups():
-            return
-        systemd.systemctl("stop", WAL)
-        left = left_behind.move(backups.find_folder())
-        progress.say(f"The backups of the former version are in {left}.")
-        backups.start()
-        systemd.systemctl("start", "--no-block", BACKUP)
+        self.set_apart(left)
+        if has_backups():
+            backups.start()
+            systemd.systemctl("start", "--no-block", BACKUP)
 
 
 def _is_ready() -> bool:

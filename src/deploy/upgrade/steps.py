@@ -1,39 +1,25 @@
 """An upgrade of the database, step by step: into a new volume, compared there, and only then used.
 
 The former volume stays as it is. A record on disk says which step is being done. Until the stack is
-switched by the removal of one file, every start brings up the former server.
+switched by the removal of one file, every start brings up the former server. Whatever ends the
+program, the same command continues where it was, and writes are accepted again then at the latest.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from deploy import command_hints
 from deploy.errors import DeployError, ExitCode
-from deploy.upgrade.record import Record, Step, read, write
+from deploy.upgrade.record import Record, Step, read, remove, write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-
-@dataclasses.dataclass(frozen=True)
-class Copied:
-    """A copy of the database in the new version.
-
-    Attributes:
-        content: Table -> what identifies its rows.
-        rows: Rows of all tables.
-        size_bytes: Of the new database.
-        seconds: For the copy, and the comparison.
-    """
-
-    content: Mapping[str, str]
-    rows: int
-    size_bytes: int
-    seconds: float
+    from deploy.upgrade.machine import Copied, Machine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,66 +41,6 @@ class Outcome:
     lost: Sequence[str] = ()
 
 
-class Machine(Protocol):
-    """What an upgrade does to the machine; `deploy.upgrade.stack_machine` does it."""
-
-    def new_volume_name(self) -> str:
-        """A name that no volume has."""
-
-    def current_volume(self) -> str:
-        """The volume that the stack uses."""
-
-    def has_volume(self, name: str) -> bool:
-        """Whether there is a volume of that name."""
-
-    def remove_volume(self, name: str) -> None:
-        """Remove a volume, if it is there."""
-
-    def refuse_writes(self) -> None:
-        """Let the server of the stack refuse writes, until it is started again."""
-
-    def accept_writes(self) -> None:
-        """Let the server of the stack accept writes, if it runs."""
-
-    def copy(self, volume: str) -> Copied:
-        """Copy the database of the stack into a new volume, in the new version, and compare both.
-
-        Raises:
-            DeployError: It failed, or they differ.
-        """
-
-    def find_changes(self, content: Mapping[str, str]) -> list[str]:
-        """What the database of the stack has other than a content, a line for each table."""
-
-    def serves(self, major: str) -> bool:
-        """Whether the server that runs is of a version."""
-
-    def hold(self, major: str, volume: str) -> None:
-        """Pin what starts, whatever else is installed."""
-
-    def is_held(self) -> bool:
-        """Whether something is pinned."""
-
-    def point(self, major: str, volume: str) -> None:
-        """Install what is to start as soon as nothing is pinned any more."""
-
-    def release(self) -> None:
-        """Pin nothing any more: what `point` installed is what starts, from now on."""
-
-    def restart(self) -> str:
-        """Restart database and backend while requests wait; returns the address.
-
-        Raises:
-            DeployError: Something did not start.
-        """
-
-    def resume_backups(self) -> None:
-        """Start the backups again, which `restart` stops."""
-
-    def settle(self) -> None:
-        """Record the image that the stack uses now, and keep the backups of before apart."""
-
-
 def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome:
     """Upgrade, or finish an upgrade that was interrupted.
 
@@ -128,23 +54,18 @@ def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome
         DeployError: It failed, and the stack uses the former volume.
     """
     found = read(record_path)
-    if found is not None and found.step is Step.BACK:
-        hint = command_hints.build("upgrade-db --back")
-        message = "a return to the former volume was interrupted"
-        raise DeployError(message, hint=f"finish it: {hint}", code=ExitCode.CONFIG)
+    refuse_return(found)
     if found is not None and found.step is Step.SWITCH and not machine.is_held():
-        # The former server may have been started again before systemd knew of the new one.
-        is_former = machine.serves(found.before)
-        if is_former:
-            # It accepts writes then, and would until it is compared and ended.
-            machine.refuse_writes()
-        if not is_former or not machine.find_changes(found.content):
-            # Again: systemd may not have read it.
-            machine.release()
+        if found.left:
+            # It had started, and what follows takes no start.
+            try:
+                url = machine.wait()
+            except DeployError as error:
+                raise _name_way_back(error) from None
+            return Outcome(_conclude(machine, found, record_path), url)
+        if _switch_again(machine, found, record_path):
             return _finish(machine, found, record_path)
-        machine.hold(found.before, found.former)
-    if found is not None and found.step in {Step.COPY, Step.SWITCH}:
-        _cancel(machine, found, record_path)
+    cancel(machine, record_path)
     record = Record(Step.COPY, before, after, machine.current_volume(), machine.new_volume_name())
     write(record_path, record)
     started = time.monotonic()
@@ -155,12 +76,25 @@ def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome
         record = dataclasses.replace(record, step=Step.SWITCH, content=copied.content)
         write(record_path, record)
         machine.point(after, record.volume)
+        machine.stop_backups()
+        machine.release()
     except BaseException:
         _cancel(machine, record, record_path)
         raise
-    machine.release()
     done = _finish(machine, record, record_path, started)
     return dataclasses.replace(done, copied=copied)
+
+
+def refuse_return(found: Record | None) -> None:
+    """Refuse while a return is not at its end.
+
+    Raises:
+        DeployError: One is.
+    """
+    if found is not None and found.step is Step.BACK:
+        hint = command_hints.build("upgrade-db --back")
+        message = "a return to the former volume was interrupted"
+        raise DeployError(message, hint=f"finish it: {hint}", code=ExitCode.CONFIG)
 
 
 def cancel(machine: Machine, record_path: Path) -> bool:
@@ -192,40 +126,95 @@ def go_back(machine: Machine, record_path: Path, *, lose_writes: bool) -> Outcom
     if not machine.has_volume(found.former):
         message = f"the former volume {found.former} is not there any more"
         raise DeployError(message, hint="restore a backup instead", code=ExitCode.UNAVAILABLE)
+    if found.step is Step.SWITCH and found.left:
+        # Otherwise its backups would be in two folders.
+        machine.set_apart(found.left)
+        found = dataclasses.replace(found, step=Step.DONE)
+        write(record_path, found)
     lost: Sequence[str] = ()
-    if found.step is not Step.BACK or machine.is_held() or machine.serves(found.after):
+    if found.left_back:
+        # It had started, and what follows takes no start.
+        url = machine.wait()
+    else:
         lost = _leave(machine, found, record_path, lose_writes=lose_writes)
-    url = _restart(machine, found.before)
-    machine.settle()
-    record_path.unlink(missing_ok=True)
+        _point_back(machine, found, record_path)
+        url = _restart(machine, found.before)
+    if found.left:
+        if not found.left_back:
+            stamp = machine.new_stamp()
+            found = dataclasses.replace(found, step=Step.BACK, left_back=stamp)
+            write(record_path, found)
+        machine.settle(found.left_back)
+    else:
+        # They are of the former volume.
+        machine.resume_backups()
+    remove(record_path)
     return Outcome(found, url, lost=lost)
+
+
+def _switch_again(machine: Machine, found: Record, record_path: Path) -> bool:
+    """Switch after an interruption; whether the new volume has all that the former one has."""
+    if not machine.serves(found.before):
+        # Again: systemd may not have read it.
+        machine.release()
+        return True
+    # It may have been started again before systemd knew of the new one, and accept writes.
+    machine.hold(found.before, found.former)
+    try:
+        machine.refuse_writes()
+        if machine.find_changes(found.content):
+            return False
+        machine.stop_backups()
+        machine.release()
+    except BaseException:
+        _cancel(machine, found, record_path)
+        raise
+    return True
 
 
 def _leave(
     machine: Machine, found: Record, record_path: Path, *, lose_writes: bool
 ) -> Sequence[str]:
-    """Let the former volume be what starts next; returns what it lacks."""
-    if lose_writes and not machine.serves(found.after):
-        # Its changes cannot be listed.
-        lost: Sequence[str] = ("all that was written since the upgrade",)
-        _point_back(machine, found, record_path)
-        return lost
-    machine.refuse_writes()
+    """Let the new volume take no more writes; returns what the former one lacks."""
+    if machine.serves(found.before):
+        return ()
+    # By a run that was interrupted, which had compared.
+    is_decided = machine.is_held() or machine.current_volume() == found.former
+    if not machine.serves(found.after):
+        if is_decided:
+            return ()
+        if lose_writes:
+            # Its changes cannot be listed.
+            return ("all that was written since the upgrade",)
+        up, back = (command_hints.build(each) for each in ("up", "upgrade-db --back --lose-writes"))
+        raise DeployError(
+            f"PostgreSQL {found.after} does not run, so what it has since the switch is unknown",
+            hint=f"{up} starts it; to lose what it has: {back}",
+            code=ExitCode.UNAVAILABLE,
+        )
+    # Before: it says why writes are refused.
+    write(record_path, dataclasses.replace(found, step=Step.BACK))
     try:
+        machine.refuse_writes()
         lost = machine.find_changes(found.content)
-        if not lose_writes:
+        if not lose_writes and not is_decided:
             _refuse_loss(lost)
-        _point_back(machine, found, record_path)
-    except DeployError:
-        machine.accept_writes()
+    except BaseException:
+        if not is_decided:
+            machine.accept_writes()
+            stays = Step.DONE if found.left else Step.SWITCH
+            write(record_path, dataclasses.replace(found, step=stays))
+            machine.resume_backups()
         raise
     return lost
 
 
 def _point_back(machine: Machine, found: Record, record_path: Path) -> None:
+    """Let the former volume be what starts next, whatever happens to the new server."""
     write(record_path, dataclasses.replace(found, step=Step.BACK))
-    machine.hold(found.after, found.volume)
+    machine.hold(found.before, found.former)
     machine.point(found.before, found.former)
+    machine.stop_backups()
     machine.release()
 
 
@@ -245,35 +234,66 @@ def _finish(
     try:
         url = _restart(machine, record.after)
     except DeployError as error:
-        # It may have taken writes already.
-        is_comparable = machine.serves(record.after)
-        if started is None and not is_comparable:
-            # It may have served for days since the upgrade was interrupted.
-            back = command_hints.build("upgrade-db --back --lose-writes")
-            hint = f"{error.hint or command_hints.build('logs db')}; without what it has: {back}"
-            raise DeployError(error.message, hint=hint, code=error.code) from None
-        if is_comparable:
-            machine.refuse_writes()
-            if machine.find_changes(record.content):
-                machine.accept_writes()
-                raise
-        machine.hold(record.before, record.former)
-        machine.point(record.before, record.former)
-        machine.release()
-        _restart(machine, record.before)
-        if is_comparable:
-            machine.remove_volume(record.volume)
-        record_path.unlink(missing_ok=True)
-        machine.resume_backups()
-        if is_comparable:
-            raise
-        hint = f"the volume {record.volume} stays, as it may have what was written since the switch"
-        raise DeployError(error.message, hint=hint, code=error.code) from None
+        _give_up(machine, record, record_path, error, is_new=started is not None)
+        raise
     refused_s = None if started is None else time.monotonic() - started
-    machine.settle()
+    return Outcome(_conclude(machine, record, record_path), url, refused_s=refused_s)
+
+
+def _give_up(
+    machine: Machine, record: Record, record_path: Path, error: DeployError, *, is_new: bool
+) -> None:
+    """Go back after a start that failed, unless something would be lost.
+
+    Args:
+        machine: The machine.
+        record: Of the upgrade.
+        record_path: Its file.
+        error: Why it did not start.
+        is_new: Whether it was the first start; otherwise it may have served for days.
+
+    Raises:
+        DeployError: The new volume stays.
+    """
+    if machine.serves(record.after):
+        try:
+            machine.refuse_writes()
+            is_unchanged = not machine.find_changes(record.content)
+        except BaseException:
+            machine.accept_writes()
+            raise
+        if is_unchanged:
+            _cancel(machine, record, record_path)
+        else:
+            machine.accept_writes()
+        return
+    if not is_new:
+        raise _name_way_back(error) from None
+    _point_back(machine, record, record_path)
+    _restart(machine, record.before)
+    machine.resume_backups()
+    remove(record_path)
+    hint = f"the volume {record.volume} stays, as it may have what was written since the switch"
+    raise DeployError(error.message, hint=hint, code=error.code) from None
+
+
+def _name_way_back(error: DeployError) -> DeployError:
+    """A failure to start, of a volume that may have served for days."""
+    back = command_hints.build("upgrade-db --back --lose-writes")
+    hint = f"{error.hint or command_hints.build('logs db')}; without what it has: {back}"
+    return DeployError(error.message, hint=hint, code=error.code)
+
+
+def _conclude(machine: Machine, record: Record, record_path: Path) -> Record:
+    """Do what follows the start; returns the record of an upgrade that is done."""
+    if not record.left:
+        # Backups from now on are of the new volume, also when this is interrupted.
+        record = dataclasses.replace(record, left=machine.new_stamp())
+        write(record_path, record)
+    machine.settle(record.left)
     done = dataclasses.replace(record, step=Step.DONE)
     write(record_path, done)
-    return Outcome(done, url, refused_s=refused_s)
+    return done
 
 
 def _restart(machine: Machine, major: str) -> str:
@@ -285,9 +305,21 @@ def _restart(machine: Machine, major: str) -> str:
 
 
 def _cancel(machine: Machine, record: Record, record_path: Path) -> None:
-    machine.accept_writes()
-    if machine.is_held() or record.step is Step.SWITCH:
+    """Let the stack use the former volume, and remove the new one, which has nothing else."""
+    if not machine.is_held() and machine.current_volume() != record.former:
+        # The new server may run, and must not be what starts next.
+        machine.hold(record.before, record.former)
+    is_new = machine.serves(record.after)
+    if not is_new:
+        machine.accept_writes()
+    if record.step is not Step.COPY:
+        # What is held is released now, which would be the switch otherwise.
+        write(record_path, dataclasses.replace(record, step=Step.COPY))
+    if machine.is_held():
         machine.point(record.before, record.former)
         machine.release()
+    if is_new:
+        _restart(machine, record.before)
     machine.remove_volume(record.volume)
-    record_path.unlink(missing_ok=True)
+    machine.resume_backups()
+    remove(record_path)

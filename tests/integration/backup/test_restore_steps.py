@@ -40,6 +40,8 @@ class FolderMachine:
         self.is_live = True
         self.verified: list[str] = []
         self.options: list[Sequence[str]] = []
+        self.switched = ""
+        self.apart: list[tuple[str, str]] = []
         self._made = 0
 
     def new_volume_name(self) -> str:
@@ -94,12 +96,19 @@ class FolderMachine:
         assert done.returncode == 0, done.stdout
         self.verified.append(volume)
 
-    def switch(self, volume: str) -> str:
-        self.current = volume
+    def switch(self, volume: str, at: str) -> str:
+        self.current, self.switched = volume, at
         self.is_live = True
         return URL
 
-    go_back = switch
+    def refuse_volume(self, name: str) -> None:
+        assert (self.volumes[name] / "data" / "PG_VERSION").exists()
+
+    def find_switch(self) -> str:
+        return self.switched
+
+    def set_apart(self, until: str, since: str) -> None:
+        self.apart.append((since, until))
 
     def _query(self, cluster: Cluster) -> Query:
         psql = [str(find_postgres() / "psql"), f"--host={cluster.root}", "--username=postgres"]
@@ -284,8 +293,11 @@ def test_another_command_after_a_crash_removes_the_unfinished_volume(
 def test_the_former_volume_can_be_used_again(source: Source, machine: FolderMachine) -> None:
     source.backup.catch_up()
     outcome = run(machine, Target())
-    back = restore.use_volume(machine, "todo-data")
+    switched = machine.switched
+    record = machine.folder / "restore.json"
+    back = restore.use_volume(machine, "todo-data", record)
+    assert [since for since, _ in machine.apart] == [switched]
     assert (machine.current, back.volume, back.former) == ("todo-data", "todo-data", outcome.volume)
     with pytest.raises(DeployError, match="--to-volume: there is no volume todo-data-9"):
-        restore.use_volume(machine, "todo-data-9")
+        restore.use_volume(machine, "todo-data-9", record)
     assert machine.current == "todo-data"

@@ -9,6 +9,7 @@ from deploy.backup.target import Kind, Target
 from deploy.cli.restore import Restore, render
 from deploy.errors import DeployError, ExitCode
 from deploy.update import begin
+from deploy.upgrade import record
 
 URL = "http://127.0.0.1:8000"
 
@@ -17,6 +18,24 @@ def test_two_targets_are_refused_before_anything_is_looked_at() -> None:
     with pytest.raises(DeployError, match="--to and --before exclude each other") as caught:
         Restore.start(["build.py restore", "--to=2026-11-30T14:05", "--before=nightly-3"])
     assert caught.value.code == ExitCode.USAGE
+
+
+def test_a_folder_is_not_looked_for_a_volume_that_is_there() -> None:
+    with pytest.raises(DeployError, match="--to-volume and --from exclude each other") as caught:
+        Restore.start(["build.py restore", "--to-volume=todo-data", "--from=/mnt/backup"])
+    assert caught.value.code == ExitCode.USAGE
+
+
+def test_an_interrupted_upgrade_is_refused_before_anything_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(Restore, "elsewhere", lambda *_: None)
+    monkeypatch.setattr(record, "_find_refusal", lambda: True)
+    step = record.Step.SWITCH
+    record.write(record.path(), record.Record(step, *("17", "18"), *("todo-data", "todo-data-18")))
+    with pytest.raises(DeployError, match="an upgrade to PostgreSQL 18 was interrupted, and the"):
+        Restore.start(["build.py restore", f"--from={tmp_path}"])
 
 
 def test_a_target_that_cannot_be_read_is_refused_before_anything_is_looked_at() -> None:

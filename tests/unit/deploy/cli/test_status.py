@@ -13,7 +13,7 @@ import pytest
 from deploy.cli import status_table
 from deploy.cli.main import Build
 from deploy.errors import DeployError, ExitCode
-from deploy.stack import in_lab, overview
+from deploy.stack import database, in_lab, overview
 from deploy.stack.disks import Disk
 from deploy.stack.images import ImageStatus
 from deploy.stack.log_line import Line
@@ -22,9 +22,11 @@ from deploy.stack.management import Figures, LoopLag, Pool
 from deploy.stack.overview import Instance, Overview, UnitStatus
 from deploy.stack.services import BACKEND, SOCKET
 from deploy.stack.update_state import Image, Outcome, Refusal, UpdateStatus
+from deploy.upgrade import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 GIB = 1024**3
 FIGURES = Figures(
@@ -260,6 +262,24 @@ def test_watching_prints_one_object_a_line_for_programs(
     assert run("--watch", "--json") == ExitCode.INTERRUPTED
     lines = capsys.readouterr().out.splitlines()
     assert [json.loads(line)["ready"] for line in lines] == [True, True]
+    assert json.loads(lines[0])["upgrade_db"] is None
+
+
+def test_an_interrupted_upgrade_of_the_database_is_named_in_both_forms(
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(database, "query", lambda _: "on")
+    step = record.Step.COPY
+    record.write(record.path(), record.Record(step, *("17", "18"), *("todo-data", "todo-data-18")))
+    run()
+    assert "18 was interrupted, and the database refuses writes" in capsys.readouterr().out
+    run("--json")
+    shown = json.loads(capsys.readouterr().out)["upgrade_db"]
+    assert (shown["step"], shown["running"], shown["refuses_writes"]) == ("copy", False, True)
 
 
 def test_watching_draws_over_the_former_one_on_a_terminal(

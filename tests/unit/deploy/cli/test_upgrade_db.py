@@ -8,11 +8,13 @@ import pytest
 
 from deploy.cli import upgrade_db
 from deploy.cli.upgrade_db import UpgradeDb
+from deploy.errors import DeployError
 from deploy.stack import lifecycle, postgresql, update_state
 from deploy.update import begin
 from deploy.upgrade import record
+from deploy.upgrade.machine import Copied
 from deploy.upgrade.record import Record, Step
-from deploy.upgrade.steps import Copied
+from tests.unit.deploy.upgrade.fake_machine import NEW, OLD, FakeMachine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,23 +41,12 @@ def test_an_interrupted_update_is_ended_first_and_no_other_command_comes_between
     assert done == [(what, True) for what in ("recover", "upgrade", "recover", "back")]
 
 
-class FakeMachine:
-    """A stack whose server refuses writes since a copy was interrupted."""
-
-    def __init__(self, *_: str) -> None:
-        self.is_writable = False
-
-    def accept_writes(self) -> None:
-        self.is_writable = True
-
-    def is_held(self) -> bool:
-        return False
-
-    def remove_volume(self, _name: str) -> None:
-        pass
+class RehearsedMachine(FakeMachine):
+    """A stack that is checked, built and rehearsed only while it accepts writes."""
 
     def check(self, *, rehearses: bool) -> None:
-        assert rehearses
+        self.calls.append(f"check {rehearses}")
+        assert self.is_writable
 
     def build(self, _options: object) -> None:
         assert self.is_writable
@@ -65,18 +56,52 @@ class FakeMachine:
         return Copied({}, 0, 0, 0.0)
 
 
-def test_writes_are_accepted_while_an_interrupted_upgrade_is_rehearsed_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RehearsedMachine:
+    made = RehearsedMachine()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(UpgradeDb, "elsewhere", lambda *_: None)
     monkeypatch.setattr(lifecycle, "refuse_absent", lambda: None)
-    monkeypatch.setattr(postgresql, "find_installed", lambda: "17")
-    monkeypatch.setattr(upgrade_db, "StackMachine", FakeMachine)
-    record.write(record.path(), Record(Step.COPY, "17", "18", "todo-data", "todo-data-18"))
+    monkeypatch.setattr(postgresql, "find_installed", lambda: made.installed[0])
+    monkeypatch.setattr(upgrade_db, "StackMachine", lambda *_: made)
+    return made
+
+
+@pytest.mark.parametrize("step", [Step.COPY, Step.SWITCH])
+def test_writes_are_accepted_while_an_interrupted_upgrade_is_rehearsed_again(
+    machine: RehearsedMachine, step: Step
+) -> None:
+    record.write(record.path(), Record(step, *("17", "18"), *("todo-data", "todo-data-18")))
+    machine.is_writable = False
+    if step is Step.SWITCH:
+        machine.held = OLD
+        machine.installed = ("18", "todo-data-18")
     _, code = UpgradeDb.run(["build.py upgrade-db", "--rehearse"], exit=False)
     assert code == 0
+    assert machine.is_writable
     assert record.read(record.path()) is None
+
+
+def test_an_upgrade_after_the_switch_is_finished_without_a_rehearsal(
+    machine: RehearsedMachine,
+) -> None:
+    machine.interrupted = "restart"
+    with pytest.raises(KeyboardInterrupt):
+        UpgradeDb.start(["build.py upgrade-db", "--no-rehearsal"])
+    with pytest.raises(DeployError, match="an upgrade was interrupted"):
+        UpgradeDb.start(["build.py upgrade-db", "--rehearse"])
+    assert UpgradeDb.start(["build.py upgrade-db"]) == 0
+    assert machine.running == NEW
+    assert machine.is_writable
+
+
+def test_an_interrupted_return_is_finished_first_although_nothing_newer_is_known(
+    machine: RehearsedMachine,
+) -> None:
+    machine.installed = machine.running = ("18", "todo-data-18")
+    record.write(record.path(), Record(Step.BACK, *("17", "18"), *("todo-data", "todo-data-18")))
+    with pytest.raises(DeployError, match="a return to the former volume was interrupted"):
+        UpgradeDb.start(["build.py upgrade-db"])
 
 
 @pytest.mark.parametrize(

@@ -160,3 +160,31 @@ def test_a_database_outside_of_the_volume_is_refused() -> None:
     with pytest.raises(DeployError, match=r"60-mine.conf:3: the database is in /srv/db") as caught:
         postgresql.refuse_elsewhere()
     assert caught.value.code == ExitCode.CONFIG
+
+
+@pytest.mark.parametrize(
+    ("stack", "data", "hint"),
+    [
+        ("17", "18", "python3 build.py up, then python3 build.py upgrade-db, then the same"),
+        ("18", "17", "python3 build.py upgrade-db --back, then the same command"),
+        ("17", "16", "use a checkout that has this version"),
+    ],
+)
+def test_data_of_another_version_is_refused_with_the_way_to_it(
+    stack: str, data: str, hint: str
+) -> None:
+    install_with(Request(stack))
+    postgresql.refuse_other("the volume todo-data-1", stack)
+    with pytest.raises(DeployError) as caught:
+        postgresql.refuse_other("the volume todo-data-1", data)
+    assert caught.value.message == (
+        f"the volume todo-data-1 is of PostgreSQL {data}, and this stack runs PostgreSQL {stack}"
+    )
+    assert caught.value.hint.startswith(hint)
+    assert caught.value.code == ExitCode.CONFIG
+
+
+def test_a_fresh_machine_says_how_to_get_to_a_newer_version() -> None:
+    with pytest.raises(DeployError, match="is of PostgreSQL 18") as caught:
+        postgresql.refuse_other("the base backup", "18")
+    assert "upgrade-db" in caught.value.hint

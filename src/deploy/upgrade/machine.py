@@ -1,0 +1,102 @@
+"""What an upgrade does to the machine; `deploy.upgrade.stack_machine` does it to the stack."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Copied:
+    """A copy of the database in the new version.
+
+    Attributes:
+        content: Table -> what identifies its rows.
+        rows: Rows of all tables.
+        size_bytes: Of the new database.
+        seconds: For the copy, and the comparison.
+    """
+
+    content: Mapping[str, str]
+    rows: int
+    size_bytes: int
+    seconds: float
+
+
+class Machine(Protocol):
+    """The machine of an upgrade."""
+
+    def new_volume_name(self) -> str:
+        """A name that no volume has."""
+
+    def new_stamp(self) -> str:
+        """The time, until which backups are of the volume of before; names their folder."""
+
+    def current_volume(self) -> str:
+        """The volume that the stack uses."""
+
+    def has_volume(self, name: str) -> bool:
+        """Whether there is a volume of that name."""
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume, if it is there."""
+
+    def refuse_writes(self) -> None:
+        """Let the server of the stack refuse writes, until it is started again."""
+
+    def accept_writes(self) -> None:
+        """Let the server of the stack accept writes, if it runs."""
+
+    def copy(self, volume: str) -> Copied:
+        """Copy the database of the stack into a new volume, in the new version, and compare both.
+
+        Raises:
+            DeployError: It failed, or they differ.
+        """
+
+    def find_changes(self, content: Mapping[str, str]) -> list[str]:
+        """What the database of the stack has other than a content, a line for each table."""
+
+    def serves(self, major: str) -> bool:
+        """Whether the server that runs is of a version."""
+
+    def hold(self, major: str, volume: str) -> None:
+        """Pin what starts, whatever else is installed."""
+
+    def is_held(self) -> bool:
+        """Whether something is pinned."""
+
+    def point(self, major: str, volume: str) -> None:
+        """Install what is to start as soon as nothing is pinned any more."""
+
+    def release(self) -> None:
+        """Pin nothing any more: what `point` installed is what starts, from now on."""
+
+    def restart(self) -> str:
+        """Restart database and backend while requests wait; returns the address.
+
+        Raises:
+            DeployError: Something did not start.
+        """
+
+    def wait(self) -> str:
+        """Wait until the stack serves; returns the address.
+
+        Raises:
+            DeployError: It cannot.
+        """
+
+    def stop_backups(self) -> None:
+        """Stop the backups, before the stack leaves the volume that they are of."""
+
+    def resume_backups(self) -> None:
+        """Start the backups again, if the server of the stack runs."""
+
+    def set_apart(self, left: str) -> None:
+        """Move the backups of before a time into a folder; complete what was moved partly."""
+
+    def settle(self, left: str) -> None:
+        """Record the image that the stack uses now, set the backups of before apart, make one."""
