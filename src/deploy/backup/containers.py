@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shlex
 import time
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from deploy import command_hints, process, progress
 from deploy.backup.restore import Restored
 from deploy.errors import DeployError, ExitCode
 from deploy.image import build
-from deploy.stack import backups
+from deploy.stack import backups, postgresql
 from deploy.units.loader import load_contract
 
 if TYPE_CHECKING:
@@ -124,23 +125,25 @@ def restore(account: Account, volume: str, folder: Path, options: Sequence[str])
         reason = lines[-1].removeprefix("restore: ") if lines else "it does not say why"
         raise DeployError(
             f"nothing was restored: {reason}",
-            hint=_remedy(done.returncode),
+            hint=_remedy(done.returncode, folder),
             code=_CODES.get(done.returncode, ExitCode.FAILED),
         )
     facts = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
     return Restored(facts.get("base", ""), facts.get("last", ""))
 
 
-def _remedy(code: int) -> str:
+def _remedy(code: int, folder: Path) -> str:
     if code == ExitCode.DATA:
         return (
             f"choose a time before that: {command_hints.build('restore --to TIME')}, another base "
             "backup with --to-backup, or everything up to a missing file with --accept-gap"
         )
     if code == ExitCode.CONFIG:
-        return "only that version can restore it: see docs/upgrade-db.md"
+        return postgresql.describe_way()
     if code in _CODES:
-        return f"the base backups are those of {command_hints.build('status')}"
+        listing = command_hints.shell(shlex.join(["ls", str(folder / "base")]))
+        one = command_hints.build("restore --to-backup STAMP")
+        return f"{listing} lists the base backups; {one} restores one to its own end"
     return "see docs/restore.md"
 
 

@@ -68,17 +68,23 @@ def test_a_restore_mounts_the_backup_read_only(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"),
-    [(65, ExitCode.DATA), (66, ExitCode.USAGE), (69, ExitCode.UNAVAILABLE), (125, ExitCode.FAILED)],
+    ("code", "expected", "hint"),
+    [
+        (65, ExitCode.DATA, "choose a time before that: python3 build.py restore --to TIME"),
+        (66, ExitCode.USAGE, "ls '/home/alice/my backup/base' lists the base backups; "),
+        (69, ExitCode.UNAVAILABLE, "; python3 build.py restore --to-backup STAMP restores one"),
+        (78, ExitCode.CONFIG, "python3 build.py upgrade-db, then the same command; of an older"),
+        (125, ExitCode.FAILED, "docs/restore.md"),
+    ],
 )
 def test_the_scripts_reason_becomes_one_line_with_a_remedy(
-    monkeypatch: pytest.MonkeyPatch, code: int, expected: ExitCode
+    monkeypatch: pytest.MonkeyPatch, code: int, expected: ExitCode, hint: str
 ) -> None:
     monkeypatch.setattr(process, "run", Podman(code, "", "restore: WAL file X is missing\n"))
     with pytest.raises(DeployError, match="nothing was restored: WAL file X is missing") as caught:
-        containers.restore(ACCOUNT, "v", FOLDER, [])
+        containers.restore(ACCOUNT, "v", Path("/home/alice/my backup"), [])
     assert caught.value.code == expected
-    assert caught.value.hint
+    assert hint in caught.value.hint
 
 
 def test_findings_of_a_verification_are_returned(monkeypatch: pytest.MonkeyPatch) -> None:
