@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FOLDER = ".local/share/todo-backend/backup"
 TASKS = "/api/v1/tasks"
+# What names another volume than the first one.
+DROPIN = ".config/containers/systemd/todo-data.volume.d/50-restored.conf"
 # Killed as soon as there is a new volume, which is before anything is restored into it.
 KILLED_RESTORE = """
 count() { podman volume ls --quiet --filter=name=^todo-data | wc -l; }
@@ -33,7 +35,8 @@ def with_backups(installed: Stack) -> Iterator[Stack]:
     """The stack with backups; the plain stack on its first volume again afterwards."""
     print(installed.up("--backup").stdout)  # noqa: T201  # shown with a failure
     yield installed
-    if installed.podman("volume", "exists", "todo-data", check=False).returncode == 0:
+    there = installed.podman("volume", "exists", "todo-data", check=False).returncode == 0
+    if there and installed.lab.run(["test", "-e", DROPIN], check=False).returncode == 0:
         installed.build("restore", "--to-volume=todo-data", "--no-lab")
     installed.up("--no-backup")
     installed.podman("unshare", "rm", "-rf", FOLDER)
@@ -146,6 +149,10 @@ def test_the_moment_before_a_run_is_restored_and_the_former_data_stays(backed: S
     backed.build("restore", f"--to-volume={former}", "--no-lab")
     assert find_volume(backed) == former
     assert find_titles(backed, "rosa") == {"by a person", "by an agent", "afterwards"}
+    # Again, it would set the backups of the present volume aside.
+    refused = backed.build("restore", f"--to-volume={former}", "--no-lab", check=False)
+    assert refused.returncode == 2
+    assert f"the stack uses the volume {former} already" in refused.stderr
 
 
 def test_a_restore_that_was_killed_is_finished_by_the_same_command(backed: Stack) -> None:

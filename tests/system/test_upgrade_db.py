@@ -42,6 +42,20 @@ wait $! || :
 """
 
 
+# Killed as soon as backups are moved aside, or a moment later.
+KILLED_SETTLE = f"""
+count() {{ ls -d {FOLDER}/left.* | wc -l; }}
+before=$(count)
+setsid python3 /srv/todo-backend/build.py upgrade-db --no-rehearsal --no-lab {IMAGES} &
+until [ "$(count)" -gt "$before" ]; do
+    kill -0 $! || exit 1
+    sleep 0.02
+done
+kill -KILL -- -$!
+wait $! || :
+"""
+
+
 @pytest.fixture(scope="module")
 def filled(installed: Stack) -> Iterator[Stack]:
     """The stack with many tasks; on its first volume, without them, afterwards."""
@@ -186,6 +200,16 @@ def find_titles(stack: Stack, user: str) -> set[str]:
                 return titles
 
 
+def find_lefts(stack: Stack) -> set[str]:
+    return set(stack.podman("unshare", "find", FOLDER, "-name", "left.*").stdout.split())
+
+
+def find_majors(stack: Stack, folder: str) -> set[str]:
+    """The versions of the base backups in a folder."""
+    search = ("find", f"{folder}/base", "-maxdepth", "2", "-name", "PG_VERSION")
+    return set(stack.podman("unshare", *search, "-exec", "cat", "{}", ";").stdout.split())
+
+
 def is_received(stack: Stack) -> bool:
     shown = json.loads(stack.build("status", "--json", "--no-lab", check=False).stdout)
     wal = shown["backup"]["wal"]
@@ -207,9 +231,10 @@ def test_a_rehearsal_changes_nothing(filled: Stack) -> None:
 def test_an_upgrade_that_was_killed_leaves_the_former_server(filled: Stack) -> None:
     volumes = find_volumes(filled)
     filled.lab.run(["bash", "-c", KILLED_UPGRADE], timeout_s=3600)
-    assert (
-        "an upgrade to PostgreSQL 18 was interrupted" in filled.build("status", "--no-lab").stdout
-    )
+    shown = filled.build("status", "--no-lab").stdout
+    assert "an upgrade to PostgreSQL 18 was interrupted, and the database refuses writes" in shown
+    found = json.loads(filled.build("status", "--json", "--no-lab").stdout)["upgrade_db"]
+    assert (found["step"], found["running"], found["refuses_writes"]) == ("copy", False, True)
     refused = filled.build("restore", "--to-volume=todo-data", "--no-lab", check=False)
     assert refused.returncode == 78
     # Writes are refused only as long as this server runs.
@@ -285,7 +310,14 @@ def test_a_return_that_would_lose_writes_is_refused_and_another_reports_the_loss
 
 def test_a_return_right_after_an_upgrade_loses_nothing(filled: Stack) -> None:
     titles = find_titles(filled, "reader")
-    upgrade(filled, "--no-rehearsal")
+    lefts = find_lefts(filled)
+    filled.lab.run(["bash", "-c", KILLED_SETTLE], timeout_s=3600)
+    upgrade(filled)
+    assert find_major(filled) == "18"
+    # All of the former version is in one folder, and nothing of it beside the new backups.
+    (left,) = find_lefts(filled) - lefts
+    assert find_majors(filled, left) == {"17"}
+    assert find_majors(filled, FOLDER) <= {"18"}
     assert find_titles(filled, "reader") == titles
     started = time.monotonic()
     upgrade(filled, "--back")

@@ -275,7 +275,7 @@ def test_another_command_after_a_crash_removes_the_unfinished_volume(
     record = machine.folder / "restore.json"
     with monkeypatch.context() as patched:
 
-        def kill(_: str) -> None:
+        def kill(*_: str) -> None:
             raise Killed
 
         patched.setattr(machine, "switch", kill)
