@@ -310,6 +310,7 @@ def test_a_return_that_would_lose_writes_is_refused_and_another_reports_the_loss
 
 def test_a_return_right_after_an_upgrade_loses_nothing(filled: Stack) -> None:
     titles = find_titles(filled, "reader")
+    filled.build("backup", "--no-lab")
     lefts = find_lefts(filled)
     filled.lab.run(["bash", "-c", KILLED_SETTLE], timeout_s=3600)
     upgrade(filled)

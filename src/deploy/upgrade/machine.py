@@ -63,6 +63,9 @@ class Machine(Protocol):
     def serves(self, major: str) -> bool:
         """Whether the server that runs is of a version."""
 
+    def keep_image(self, major: str) -> None:
+        """Keep the image of the stack under the name of its version, which it has to be of."""
+
     def hold(self, major: str, volume: str) -> None:
         """Pin what starts, whatever else is installed."""
 

@@ -191,13 +191,14 @@ class StackMachine:
         shown = process.run(asked, check=False, timeout_s=_TIMEOUT_S)
         return shown.returncode == 0 and f" {major}." in shown.stdout
 
+    def keep_image(self, major: str) -> None:
+        """Keep the image of the stack under the name of its version."""
+        tag = ["podman", "tag", build.reference("db"), build.reference("db", major)]
+        process.run(tag, timeout_s=_TIMEOUT_S)
+
     def hold(self, major: str, volume: str) -> None:
         """Pin what starts, whatever else is installed."""
-        image = build.reference("db", major)
-        if major == postgresql.find_installed():
-            tag = ["podman", "tag", build.reference("db"), image]
-            process.run(tag, timeout_s=_TIMEOUT_S)
-        hold = postgresql.render_hold(major, image, volume)
+        hold = postgresql.render_hold(major, build.reference("db", major), volume)
         lifecycle.prepare(database=postgresql.Request(hold=hold))
 
     def is_held(self) -> bool:

@@ -72,6 +72,8 @@ def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome
     try:
         machine.refuse_writes()
         copied = machine.copy(record.volume)
+        # Only here: later, the name of the stack's image may be that of the new version already.
+        machine.keep_image(before)
         machine.hold(before, record.former)
         record = dataclasses.replace(record, step=Step.SWITCH, content=copied.content)
         write(record_path, record)

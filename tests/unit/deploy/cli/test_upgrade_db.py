@@ -74,6 +74,7 @@ def test_writes_are_accepted_while_an_interrupted_upgrade_is_rehearsed_again(
     record.write(record.path(), Record(step, *("17", "18"), *("todo-data", "todo-data-18")))
     machine.is_writable = False
     if step is Step.SWITCH:
+        machine.images["17"] = "17"
         machine.held = OLD
         machine.installed = ("18", "todo-data-18")
     _, code = UpgradeDb.run(["build.py upgrade-db", "--rehearse"], exit=False)

@@ -36,6 +36,8 @@ class FakeMachine:
         volumes: Volume -> what was written to it.
         installed: Version and volume of the units.
         held: What is pinned before them.
+        latest: The version of the image that the units name.
+        images: Version -> that of the image which is kept under its name.
         loaded: What systemd has read, and starts after a crash.
         running: What runs.
         backups: Version and time of each backup, in the folder.
@@ -52,6 +54,8 @@ class FakeMachine:
     volumes: dict[str, list[str]] = dataclasses.field(default_factory=lambda: {OLD[1]: []})
     installed: tuple[str, str] = OLD
     held: tuple[str, str] | None = None
+    latest: str = "17"
+    images: dict[str, str] = dataclasses.field(default_factory=lambda: {"18": "18"})
     loaded: tuple[str, str] = OLD
     running: tuple[str, str] = OLD
     is_writable: bool = True
@@ -174,8 +178,15 @@ class FakeMachine:
     def serves(self, major: str) -> bool:
         return self.running[0] == major
 
+    def keep_image(self, major: str) -> None:
+        self._call("keep_image")
+        assert self.latest == major
+        self.images[major] = major
+        self.pass_place()
+
     def hold(self, major: str, volume: str) -> None:
         self._call("hold")
+        assert self.images.get(major) == major
         self.held = (major, volume)
         self._load()
 
@@ -189,6 +200,8 @@ class FakeMachine:
         self.pass_place()
         self.installed = (major, volume)
         self._load()
+        self.latest = self.images[major]
+        self.pass_place()
 
     def release(self) -> None:
         self._call("release")

@@ -126,7 +126,7 @@ def pass_time(world: World, event: str) -> None:
 def assert_upgraded(world: World) -> None:
     machine = world.machine
     assert machine.running == machine.starts == machine.loaded
-    assert machine.running[0] == "18"
+    assert machine.running[0] == machine.latest == "18"
     assert machine.is_writable
     assert machine.has_backups_on
     assert set(machine.volumes) == {OLD[1], machine.running[1]}
@@ -143,6 +143,7 @@ def assert_upgraded(world: World) -> None:
 def assert_returned(world: World) -> None:
     machine = world.machine
     assert machine.running == machine.starts == machine.loaded == OLD
+    assert machine.latest == "17"
     assert machine.is_writable
     assert machine.has_backups_on
     assert record.read(world.file) is None

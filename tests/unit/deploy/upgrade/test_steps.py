@@ -35,8 +35,8 @@ def test_an_upgrade_switches_once_the_copy_is_complete(file: Path) -> None:
     machine = FakeMachine()
     outcome = upgrade(machine, file)
     assert machine.calls == [
-        *("refuse_writes", "copy", "hold", "point", "stop_backups", "release"),
-        *("restart", "settle", "set_apart"),
+        *("refuse_writes", "copy", "keep_image", "hold", "point", "stop_backups"),
+        *("release", "restart", "settle", "set_apart"),
     ]
     assert machine.running == machine.starts == NEW
     assert machine.is_writable
