@@ -12,6 +12,8 @@ from deploy.stack import journal, systemd
 from deploy.stack.services import CANDIDATE, CANDIDATE_SOCKETS, find_instances
 from deploy.update import images
 
+ENDED = "it ended: "
+"""What a reason begins with if the program ended by itself."""
 _POLL_S = 0.2
 _STOP_S = 15.0
 """The program itself ends ten seconds after it was asked to."""
@@ -61,7 +63,7 @@ def explain_end(invocation: str) -> str:
     found = journal.find_end(invocation) if invocation else None
     if found is None or found.signaled or not 0 < found.status < _SIGNALED:
         return ""
-    return f"it ended: {found.render(CANDIDATE)}"
+    return f"{ENDED}{found.render(CANDIDATE)}"
 
 
 class Sibling:

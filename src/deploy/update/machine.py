@@ -257,7 +257,7 @@ class StackMachine:
                 self._invocations[unit] = now.invocation
             ended = not now.has_job and now.active in {"failed", "inactive"}
             if ended or (is_new and (now.restarts or now.sub.startswith("auto-restart"))):
-                raise self._fault(f"it ended: {startup.explain(unit, now)}", unit)
+                raise self._fault(f"{candidate.ENDED}{startup.explain(unit, now)}", unit)
             if is_new and now.active == "active":
                 reason = self._find_reason(unit)
                 if not reason:
@@ -336,13 +336,15 @@ class StackMachine:
         if now.active != "active" or now.invocation != started:
             end = journal.find_end(started)
             how = end.render(unit) if end else startup.explain(unit, now)
-            raise self._fault(f"it ended: {how}", unit)
+            raise self._fault(f"{candidate.ENDED}{how}", unit)
 
     def _fault(self, reason: str, unit: str, *, of_image: bool = True) -> FaultError:
         if unit == CANDIDATE:
             # Users may meet it, and to read its log takes a while.
             candidate.end()
-            reason = candidate.explain_end(self._invocations.get(unit, "")) or reason
+            # That it ended may be said already, and then with the program's own words.
+            if not reason.startswith(candidate.ENDED):
+                reason = candidate.explain_end(self._invocations.get(unit, "")) or reason
         invocation = self._invocations.get(unit) or systemd.state(unit).invocation
         log = journal.last_lines(unit, _LOG_LINES, invocation)
         return FaultError(reason, unit, of_image=of_image, log=tuple(log))

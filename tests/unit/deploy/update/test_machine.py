@@ -217,6 +217,13 @@ def test_a_candidate_with_a_fault_ends_before_its_log_is_read(stack: FakeStack) 
     assert stack.ran[1] == f"stop --no-block {CANDIDATE}"
 
 
+def test_a_candidate_that_ends_at_its_start_says_why_in_its_own_words(stack: FakeStack) -> None:
+    stack.set_states(OLD, STARTING, FAILED)
+    # What systemd records has less: only the exit code of Podman.
+    stack.end = ExitStatus("exit-code", status=1)
+    assert fail(stack, CANDIDATE).reason == "it ended: exit code 9"
+
+
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
