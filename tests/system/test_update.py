@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deploy.errors import ExitCode
-from deploy.update import images
 from tests.system import update_images
 from tests.system.stack_in_lab import load_argv
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 STATE = ".local/state/todo-backend/update"
 BACKUPS = ".local/share/todo-backend/backup"
 UPDATE = ("update", "--no-lab", "--no-scan")
+INPUTS = '--format={{index .Labels "org.todo-backend.inputs"}}'
 # Takes back what the image "expands" added: other tests use the same database.
 AS_BEFORE = (
     *("--username=postgres", "--dbname=todo", "--command=DROP TABLE IF EXISTS later"),
@@ -112,6 +112,27 @@ def test_an_update_to_the_same_image_does_nothing(updated: Stack) -> None:
     assert updated.show("todo-backend", "InvocationID") == before
 
 
+def test_a_stack_that_is_down_is_started_as_it_is_although_the_checkout_was_refused(
+    updated: Stack,
+) -> None:
+    before = find_image(updated)
+    # The stack runs what the checkout is built to, as no update has run yet.
+    inputs = updated.podman("image", "inspect", INPUTS, "localhost/todo-backend:latest").stdout
+    image = {"reference": "refused", "digest": "sha256:refused", "inputs": inputs.strip()}
+    refusal = {"image": image, "reason": "it ended", "log": [], "at": "2026-11-30T05:00:00+00:00"}
+    file = f"{STATE}/refused.json"
+    updated.lab.run(["mkdir", "-p", STATE])
+    updated.lab.run(["tee", file], stdin=json.dumps([refusal]))
+    try:
+        updated.build("down", "--no-lab")
+        done = updated.up(check=False)
+        assert done.returncode == ExitCode.REFUSED, done.stderr
+        assert "it ended; the stack was started as it is installed" in done.stderr
+        require_unchanged(updated, before)
+    finally:
+        updated.lab.run(["rm", file])
+
+
 def test_a_good_image_replaces_a_single_instance_without_a_lost_request(updated: Stack) -> None:
     image = update_images.make(updated, "good")
     before = find_image(updated)
@@ -164,25 +185,6 @@ def test_a_slow_image_is_refused(updated: Stack) -> None:
     assert done.returncode == ExitCode.REFUSED, done.stderr
     assert re.search(r"a request takes \d+\.\d+ s, and \d+\.\d+ s with the image", done.stderr)
     require_unchanged(updated, before)
-
-
-def test_a_stack_that_is_down_is_started_as_it_is_although_the_checkout_was_refused(
-    updated: Stack,
-) -> None:
-    before = find_image(updated)
-    image = {"reference": "refused", "digest": "sha256:refused", "inputs": images.find_inputs()}
-    refusal = {"image": image, "reason": "it ended", "log": [], "at": "2026-11-30T05:00:00+00:00"}
-    file = f"{STATE}/refused.json"
-    updated.lab.run(["mkdir", "-p", STATE])
-    updated.lab.run(["tee", file], stdin=json.dumps([refusal]))
-    try:
-        updated.build("down", "--no-lab")
-        done = updated.up(check=False)
-        assert done.returncode == ExitCode.REFUSED, done.stderr
-        assert "it ended; the stack was started as it is installed" in done.stderr
-        require_unchanged(updated, before)
-    finally:
-        updated.lab.run(["rm", file])
 
 
 @pytest.mark.parametrize(
