@@ -108,6 +108,11 @@ def _make_parser(program: str) -> argparse.ArgumentParser:
         action="store_true",
         help="afterwards stay until SIGTERM, as a container of a pod has to",
     )
+    migrate.add_argument(
+        "--contract",
+        action="store_true",
+        help="also take away what only former programs need; they cannot be run again afterwards",
+    )
     migrate.set_defaults(run=_migrate)
     _add_transfer(commands)
     verify = commands.add_parser("verify", help="find what was altered or is missing in journals")
@@ -325,16 +330,9 @@ def _revoke(options: argparse.Namespace) -> int:
 
 def _migrate(options: argparse.Namespace) -> int:
     from todo.config.settings import load_settings  # noqa: PLC0415
-    from todo.db.migrate import migrate_patiently  # noqa: PLC0415
-    from todo.db.tables import EXPECTED_REVISION  # noqa: PLC0415
+    from todo.db.commands import run_migrate  # noqa: PLC0415
 
-    found = migrate_patiently(load_settings(), options.wait, _say)
-    if found == EXPECTED_REVISION:
-        _say(f"the schema is already at revision {EXPECTED_REVISION}")
-    elif found > EXPECTED_REVISION:
-        _say(f"the schema is at revision {found}, which works with this program")
-    else:
-        _say(f"migrated the schema from {found or 'nothing'} to revision {EXPECTED_REVISION}")
+    run_migrate(load_settings(), options.wait, _say, contracts=options.contract)
     if options.stay:
         _wait_for_the_end()
     return ExitCode.OK

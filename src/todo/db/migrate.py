@@ -6,7 +6,7 @@ Alembic is imported only when there is something to upgrade.
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import orjson
 from sqlalchemy import (
@@ -27,10 +27,7 @@ from todo.db.database import connect_arguments, prepare_engine
 from todo.db.privileges import grant, has_backend_role, take_ownership
 from todo.db.schema_version import SchemaVersion
 from todo.db.sqlite import is_busy
-from todo.db.tables import EXPECTED_REVISION, REVISIONS, schema_compatibility
-
-if TYPE_CHECKING:
-    from alembic.script import ScriptDirectory
+from todo.db.tables import CONTRACTS, EXPECTED_REVISION, REVISIONS, schema_compatibility
 
 SCRIPTS = Path(__file__).parent / "migrations"
 # Any constant that nothing else in the database uses: "todo" in ASCII.
@@ -56,13 +53,14 @@ class DatabaseUnreachableError(Exception):
     """No connection within the time given, or lost on the way."""
 
 
-def migrate(settings: Settings, progress: Callable[[str], None]) -> str:
+def migrate(settings: Settings, progress: Callable[[str], None], *, contracts: bool = False) -> str:
     """Upgrade the schema under a lock; a second process waits and then finds nothing to do.
 
     Args:
         settings: Where the database is.
         progress: Receives one line when there is another process to wait for, and one when the
             named role of the backend is the one that migrates.
+        contracts: Whether revisions that end former programs may be made; all of them are then.
 
     Returns:
         The revision found at the beginning, `""` for an empty database. A later one than this
@@ -70,7 +68,8 @@ def migrate(settings: Settings, progress: Callable[[str], None]) -> str:
 
     Raises:
         DatabaseUnreachableError: No connection, or it was lost; nothing has changed.
-        FatalError: The database needs a newer program, or the role may not change it.
+        FatalError: The database needs a newer program or the contract step, or the role may not
+            change it.
     """
     arguments = connect_arguments(settings)
     arguments.pop("options", None)
@@ -82,7 +81,9 @@ def migrate(settings: Settings, progress: Callable[[str], None]) -> str:
     prepare_engine(engine, settings)
     try:
         with _connect(engine, progress) as connection:
-            return _upgrade_patiently(connection, settings.database_backend_role, progress)
+            return _upgrade_patiently(
+                connection, settings.database_backend_role, progress, contracts=contracts
+            )
     except exc.DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) == _NOT_ALLOWED:
             raise _refused(error) from None
@@ -93,22 +94,29 @@ def migrate(settings: Settings, progress: Callable[[str], None]) -> str:
         engine.dispose()
 
 
-def migrate_patiently(settings: Settings, wait_s: float, progress: Callable[[str], None]) -> str:
+def migrate_patiently(
+    settings: Settings,
+    wait_s: float,
+    progress: Callable[[str], None],
+    *,
+    contracts: bool = False,
+) -> str:
     """Upgrade the schema, waiting for the database.
 
     Args:
         settings: Where the database is.
         wait_s: Seconds to wait for it.
         progress: Receives one line for each thing to wait for.
+        contracts: As for `migrate`.
 
     Raises:
-        FatalError: The database did not come in time, or needs a newer program.
+        FatalError: The database did not come in time, or as for `migrate`.
     """
     deadline = time.monotonic() + wait_s
     announced = False
     while True:
         try:
-            return migrate(settings, progress)
+            return migrate(settings, progress, contracts=contracts)
         except DatabaseUnreachableError as error:
             if time.monotonic() + _POLL_S > deadline:
                 message = f"the database is not reachable after {wait_s:g} s: {error}"
@@ -135,14 +143,18 @@ def _unreachable(error: exc.DBAPIError) -> DatabaseUnreachableError:
 
 
 def _upgrade_patiently(
-    connection: Connection, backend_role: str, progress: Callable[[str], None]
+    connection: Connection,
+    backend_role: str,
+    progress: Callable[[str], None],
+    *,
+    contracts: bool,
 ) -> str:
     """Upgrade in one transaction; begin it anew while others use the tables that it changes."""
     announced = False
     while True:
         try:
             with _begin(connection, progress):
-                return _upgrade(connection, backend_role, progress)
+                return _upgrade(connection, backend_role, progress, contracts=contracts)
         except exc.OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
@@ -189,9 +201,16 @@ def _refused(error: exc.DBAPIError) -> FatalError:
     return FatalError(ExitCode.DATABASE_UNAVAILABLE, message)
 
 
-def _upgrade(connection: Connection, backend_role: str, progress: Callable[[str], None]) -> str:
+def _upgrade(
+    connection: Connection,
+    backend_role: str,
+    progress: Callable[[str], None],
+    *,
+    contracts: bool,
+) -> str:
     current = _find_revision(connection)
-    if current and current not in REVISIONS:
+    target = (EXPECTED_REVISION, *CONTRACTS)[-1] if contracts else EXPECTED_REVISION
+    if current and current not in REVISIONS and not (contracts and current in CONTRACTS):
         if SchemaVersion(current, _find_oldest_program(connection)).supports():
             # The newer program has also granted what this one needs.
             return current
@@ -204,7 +223,7 @@ def _upgrade(connection: Connection, backend_role: str, progress: Callable[[str]
     two_roles = named and has_backend_role(connection, backend_role, progress)
     if two_roles:
         take_ownership(connection, backend_role)
-    if current != EXPECTED_REVISION:
+    if current != target:
         from alembic import command  # noqa: PLC0415 - half a second, and mostly not needed
         from alembic.config import Config  # noqa: PLC0415
         from alembic.script import ScriptDirectory  # noqa: PLC0415
@@ -212,11 +231,35 @@ def _upgrade(connection: Connection, backend_role: str, progress: Callable[[str]
         config = Config()
         config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
         config.attributes["connection"] = connection
-        command.upgrade(config, EXPECTED_REVISION)
-        _store_oldest_program(connection, ScriptDirectory.from_config(config))
+        # Each from 0013 on has `oldest_program`.
+        oldest = ScriptDirectory.from_config(config).get_revision(target).module.oldest_program
+        if not contracts:
+            _refuse_contract(_find_oldest_program(connection), oldest)
+        command.upgrade(config, target)
+        connection.execute(update(schema_compatibility).values(oldest_program=oldest))
     if two_roles:
         grant(connection, backend_role)
     return current
+
+
+def _refuse_contract(stored: str, oldest: str) -> None:
+    """Refuse to end programs that work with the schema now.
+
+    Args:
+        stored: The oldest of them; `""` for an empty database, and before revision 0013.
+        oldest: The oldest one afterwards.
+
+    Raises:
+        FatalError: There may be some.
+    """
+    if stored and oldest > stored:
+        message = (
+            f"the migration to schema {EXPECTED_REVISION} takes away what programs before {oldest} "
+            f"need, and programs from {stored} on work with the database: once none of them is "
+            "needed any more, migrate with --contract; in the shipped stack, "
+            "`python3 build.py contract` does"
+        )
+        raise FatalError(ExitCode.SCHEMA_MISMATCH, message)
 
 
 def _find_revision(connection: Connection) -> str:
@@ -224,12 +267,6 @@ def _find_revision(connection: Connection) -> str:
         return ""
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return found or ""
-
-
-def _store_oldest_program(connection: Connection, scripts: "ScriptDirectory") -> None:
-    """Store what the last revision says: each from 0013 on has `oldest_program`."""
-    oldest = scripts.get_revision(EXPECTED_REVISION).module.oldest_program
-    connection.execute(update(schema_compatibility).values(oldest_program=oldest))
 
 
 def _find_oldest_program(connection: Connection) -> str:

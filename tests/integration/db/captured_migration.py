@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event
 
 from todo.config.settings import Settings
 from todo.db.migrate import SCRIPTS, migrate
-from todo.db.tables import REVISIONS
+from todo.db.tables import CONTRACTS, REVISIONS
 
 _REACHED = re.compile(r"UPDATE alembic_version SET version_num='(\d{4})'")
 
@@ -42,7 +42,7 @@ def main(url: str) -> None:
             statements.append(text)
 
     event.listen(Engine, "before_cursor_execute", note)
-    migrate(Settings(database_url=url), lambda _line: None)
+    migrate(Settings(database_url=url), lambda _line: None, contracts=True)
 
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
@@ -51,7 +51,8 @@ def main(url: str) -> None:
 
 
 def _describe(scripts: ScriptDirectory, revision: str, statements: list[str]) -> dict[str, Any]:
-    before = REVISIONS[REVISIONS.index(revision) - 1]
+    revisions = (*REVISIONS, *CONTRACTS)
+    before = revisions[revisions.index(revision) - 1]
     module, former = (scripts.get_revision(each).module for each in (revision, before))
     return {
         "revision": revision,

@@ -10,6 +10,7 @@ from tests.integration.cluster import Cluster
 from tests.integration.db.migration_lint import Migration, capture, lint
 from tests.integration.db.next_schema import (
     ADDITIONS,
+    CONTRACT_REVISION,
     DROPPED,
     NEXT_REVISION,
     RENAMED,
@@ -18,7 +19,7 @@ from tests.integration.db.next_schema import (
 )
 from tests.integration.db.release import Release
 from tests.integration.old_data import migrate_to, open_engine
-from todo.db.tables import EXPECTED_REVISION
+from todo.db.tables import CONTRACTS, EXPECTED_REVISION
 
 INDEX = "CREATE INDEX ix_task_completed ON task (completed_at)"
 
@@ -51,7 +52,7 @@ def capture_next(tmp_path: Path, url: str) -> CaptureNext:
 def test_the_migrations_since_the_last_release_pass(url: str, release: Release) -> None:
     migrations = capture(REPO / "src", url)
 
-    assert len(migrations) == int(EXPECTED_REVISION) - int(release.revision)
+    assert len(migrations) == int((EXPECTED_REVISION, *CONTRACTS)[-1]) - int(release.revision)
     assert {each.revision: lint(each) for each in migrations if lint(each)} == {}
 
 
@@ -75,6 +76,15 @@ def test_a_migration_may_take_away_what_it_says_that_former_programs_miss(
     capture_next: CaptureNext,
 ) -> None:
     assert lint(capture_next([DROPPED, RENAMED], oldest_program=NEXT_REVISION)) == []
+
+
+def test_a_contract_may_take_away_what_former_programs_miss(tmp_path: Path, url: str) -> None:
+    sources = add_migration(tmp_path, ADDITIONS, contract=[DROPPED])
+    expansion, contract = capture(sources, url)[-2:]
+
+    assert (expansion.contracts, contract.contracts) == (False, True)
+    assert (contract.revision, contract.statements) == (CONTRACT_REVISION, [DROPPED])
+    assert lint(expansion) + lint(contract) == []
 
 
 def test_an_index_of_a_table_with_rows_is_reported(capture_next: CaptureNext) -> None:

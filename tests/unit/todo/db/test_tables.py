@@ -6,7 +6,7 @@ from alembic.script import ScriptDirectory
 
 from todo.db.migrate import SCRIPTS
 from todo.db.schema_version import SchemaVersion
-from todo.db.tables import EXPECTED_REVISION, REVISIONS
+from todo.db.tables import CONTRACTS, EXPECTED_REVISION, REVISIONS
 
 
 def read_scripts() -> ScriptDirectory:
@@ -18,8 +18,20 @@ def read_scripts() -> ScriptDirectory:
 def test_the_program_knows_every_revision_in_order() -> None:
     scripts = read_scripts()
 
-    assert tuple(s.revision for s in scripts.walk_revisions())[::-1] == REVISIONS
-    assert scripts.get_heads() == [EXPECTED_REVISION]
+    known = (*REVISIONS, *CONTRACTS)
+    assert tuple(s.revision for s in scripts.walk_revisions())[::-1] == known
+    assert scripts.get_heads() == [known[-1]]
+
+
+def test_the_program_works_before_and_after_its_contracts() -> None:
+    scripts = read_scripts()
+    oldest = [
+        scripts.get_revision(each).module.oldest_program for each in (EXPECTED_REVISION, *CONTRACTS)
+    ]
+
+    # Each ends a former program, otherwise it belongs to the others.
+    assert oldest == sorted(set(oldest))
+    assert oldest[-1] <= EXPECTED_REVISION
 
 
 def test_each_revision_names_the_oldest_program_that_works_with_it() -> None:

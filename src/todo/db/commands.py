@@ -1,0 +1,31 @@
+"""The operator's command for the schema."""
+
+from collections.abc import Callable
+
+from todo.config.settings import Settings
+from todo.db.migrate import migrate_patiently
+from todo.db.tables import CONTRACTS, EXPECTED_REVISION
+
+
+def run_migrate(
+    settings: Settings, wait_s: float, say: Callable[[str], None], *, contracts: bool
+) -> None:
+    """Bring the schema up to date, and report what was done.
+
+    Args:
+        settings: Where the database is.
+        wait_s: Seconds to wait for it.
+        say: Receives each line for the operator.
+        contracts: Whether the contract step is included.
+
+    Raises:
+        FatalError: As for `migrate_patiently`.
+    """
+    target = (EXPECTED_REVISION, *CONTRACTS)[-1] if contracts else EXPECTED_REVISION
+    found = migrate_patiently(settings, wait_s, say, contracts=contracts)
+    if found == target:
+        say(f"the schema is already at revision {target}")
+    elif found > target:
+        say(f"the schema is at revision {found}, which works with this program")
+    else:
+        say(f"migrated the schema from {found or 'nothing'} to revision {target}")
