@@ -24,10 +24,11 @@ STATE = ".local/state/todo-backend/update"
 BACKUPS = ".local/share/todo-backend/backup"
 UPDATE = ("update", "--no-lab", "--no-scan")
 INPUTS = '--format={{index .Labels "org.todo-backend.inputs"}}'
-# Takes back what the image "expands" added: other tests use the same database.
+# Takes back what the images "expands" and "has-contract" did: other tests use the same database.
 AS_BEFORE = (
     *("--username=postgres", "--dbname=todo", "--command=DROP TABLE IF EXISTS later"),
-    "--command=UPDATE alembic_version SET version_num = '0013' WHERE version_num = '0014'",
+    "--command=UPDATE alembic_version SET version_num = '0013'",
+    "--command=UPDATE schema_compatibility SET oldest_program = '0013'",
 )
 # Killed, with all that it started, when the record names the step.
 KILLED = f"""
@@ -264,3 +265,30 @@ def test_two_instances_with_backups_follow_a_migration_and_come_back_without_a_l
     assert 'restore point "update-' in updated.build("logs", "db", "--no-lab").stdout
     again = update(updated, image, "--without-backup-check")
     assert "left by a rollback" in again.stderr
+
+
+def test_the_contract_step_waits_for_the_kept_images_and_serves_throughout(updated: Stack) -> None:
+    contract = ("contract", "--no-lab", "--without-backup-check")
+    image = update_images.make(updated, "has-contract")
+    done = update(updated, image, "--without-backup-check")
+    assert done.returncode == 0, done.stderr
+    try:
+        refused = updated.build(*contract, check=False)
+        assert refused.returncode == ExitCode.REFUSED, refused.stderr
+        assert "with a program for 0013 is kept for a rollback" in refused.stderr
+        require_unchanged(updated, find_id(updated, image))
+        with load(updated, 40) as found:
+            done = updated.build(*contract, "--drop-images")
+        assert done.stdout.startswith("contracted: the schema works with programs from 0014 on")
+        assert set(found) == {"200"}, found
+        require_unchanged(updated, find_id(updated, image))
+        now = status(updated)
+        assert now["instances"][0]["figures"]["database_schema"] == "0015"
+        assert now["update"]["previous"] is None
+        back = updated.build("rollback", "--no-lab", check=False)
+        assert back.returncode == ExitCode.REFUSED
+        assert "no update has kept another image" in back.stderr
+        again = updated.build(*contract)
+        assert again.stdout.startswith("nothing to do: the schema works with programs from 0014 on")
+    finally:
+        updated.podman("exec", "todo-db", "psql", "--host=/run/todo", *AS_BEFORE)

@@ -65,6 +65,21 @@ import todo.db.tables as tables
 tables.REVISIONS = (*tables.REVISIONS, "0014")
 tables.EXPECTED_REVISION = "0014"
 """
+_CONTRACT = '''
+"""What takes away what that revision has added."""
+
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+oldest_program = "0014"
+
+
+def upgrade() -> None:
+    op.drop_table("later")
+'''
 _OLDER = """
 import todo.db.tables as tables
 
@@ -72,7 +87,8 @@ tables.REVISIONS = tables.REVISIONS[:-1]
 tables.EXPECTED_REVISION = tables.REVISIONS[-1]
 """
 _SITE = "opt/todo/sitecustomize.py"
-_REVISION = "opt/todo/todo/db/migrations/versions/r0014_later.py"
+_VERSIONS = "opt/todo/todo/db/migrations/versions"
+_REVISION = f"{_VERSIONS}/r0014_later.py"
 
 
 def _spoil_server(source: str, condition: str = "True") -> dict[str, str]:
@@ -116,6 +132,11 @@ IMAGES: Mapping[str, Mapping[str, str]] = {
     "fails-as-instance": _spoil_server("raise SystemExit(9)", _REPLACES),
     "expands": _migrate(),
     "contracts": _migrate(oldest_program="0014"),
+    "has-contract": {
+        **_migrate(),
+        _SITE: f'{_NEWER}tables.CONTRACTS = ("0015",)\n',
+        f"{_VERSIONS}/r0015_contract.py": _CONTRACT,
+    },
     "migration-fails": _migrate(act="raise RuntimeError('spoilt')"),
     "too-old": {_SITE: _OLDER},
 }

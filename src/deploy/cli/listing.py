@@ -28,6 +28,7 @@ COMMANDS = (
     "restart",
     "update",
     "rollback",
+    "contract",
     "logs",
     "diagnose",
     "backup",

@@ -12,15 +12,15 @@ from deploy.errors import DeployError, ExitCode
 from deploy.stack.install import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 KEPT = 3
 """So many images stay, the running one included."""
-UPDATE, ROLLBACK = "update", "rollback"
+UPDATE, ROLLBACK, CONTRACT = "update", "rollback", "contract"
 MIGRATE, TRY, WATCH, SWITCH, FINISH = "migrate", "try", "watch", "switch", "finish"
 """The steps in their order; from `WATCH` on the candidate serves users."""
-_KINDS, _STEPS = {UPDATE, ROLLBACK}, {MIGRATE, TRY, WATCH, SWITCH, FINISH}
+_KINDS, _STEPS = {UPDATE, ROLLBACK, CONTRACT}, {MIGRATE, TRY, WATCH, SWITCH, FINISH}
 
 _RECORD, _HISTORY, _REFUSED, _KEPT = "record.json", "history.json", "refused.json", "kept.json"
 FILES = (_RECORD, _HISTORY, _REFUSED, _KEPT)
@@ -79,7 +79,7 @@ class Record:
     """The update that runs, or that was interrupted.
 
     Attributes:
-        kind: "update" or "rollback".
+        kind: "update", "rollback" or "contract".
         step: What it does now.
         former: What the stack ran before.
         candidate: What it is to run.
@@ -106,7 +106,7 @@ class Outcome:
     """An update that ended.
 
     Attributes:
-        kind: "update" or "rollback".
+        kind: "update", "rollback" or "contract".
         result: "updated", "rolled back", "refused", "interrupted" or "failed".
         former: The tag of before.
         candidate: The tag of the other image.
@@ -294,6 +294,13 @@ def keep(*kept: KeptImage) -> list[KeptImage]:
     found = [*(each for each in find_kept() if each.image.digest not in digests), *kept]
     _write(_KEPT, [dataclasses.asdict(each) for each in found[-KEPT:]])
     return found[:-KEPT]
+
+
+def drop(images: Iterable[Image]) -> None:
+    """Write down that these images are not kept any more."""
+    digests = {each.digest for each in images}
+    left = [each for each in find_kept() if each.image.digest not in digests]
+    _write(_KEPT, [dataclasses.asdict(each) for each in left])
 
 
 def _folder() -> Path:

@@ -183,7 +183,7 @@ def _check_schemas(schemas: Schemas, candidate: Image, former: Image, *, migrate
     if running is None:
         # The trial shows it.
         return
-    if not running.oldest_program and running.database_schema not in schemas.known:
+    if not running.oldest_program and running.database_schema != schemas.expected:
         # A program looks for it only in schemas that are later than its own.
         # One that does not say so leaves it unknown.
         with contextlib.suppress(FaultError):

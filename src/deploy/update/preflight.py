@@ -135,12 +135,26 @@ def check_schemas(candidate: Schemas, running: Running, *, migrates: bool) -> No
             f"the database has schema {found}, and the image's program needs {candidate.expected}",
             f"update to it: {command_hints.build('update --image REFERENCE')}",
         )
-    is_newer = found in candidate.known and found != candidate.expected
-    if is_newer and candidate.oldest_program > running.schema:
+    if found in candidate.known and found != candidate.expected:
+        _refuse_contract(candidate, running)
+
+
+def _refuse_contract(candidate: Schemas, running: Running) -> None:
+    """Refuse a migration that ends programs which work with the database now."""
+    needed, oldest = candidate.oldest_program, running.oldest_program
+    ends = f"its migration to schema {candidate.expected} ends programs before {needed}"
+    contract = command_hints.build("contract")
+    if needed > running.schema:
         raise _refused(
-            f"its migration to schema {candidate.expected} ends programs before "
-            f"{candidate.oldest_program}, and the running one is for {running.schema}",
-            f"update with a restart, after a backup: {command_hints.build('up')}",
+            f"{ends}, and the running one is for {running.schema}",
+            f"update to a version for {needed} first, then {contract}"
+            if oldest
+            else f"update with a restart, after a backup: {command_hints.build('up')}",
+        )
+    if oldest and needed > oldest:
+        raise _refused(
+            f"{ends}, and the database still works with programs from {oldest} on",
+            f"{contract} ends these, where nothing needs them; then update again",
         )
 
 
@@ -156,8 +170,11 @@ def find_running_schemas() -> Running | None:
     return Running(figures.schema, figures.database_schema or "", figures.oldest_program or "")
 
 
-def check_backups() -> None:
+def check_backups(without: str = "update --without-backup-check") -> None:
     """Refuse where backups are on and there is none to rely on.
+
+    Args:
+        without: The command that skips this check.
 
     Raises:
         DeployError: The last backup or drill failed, or is old.
@@ -166,8 +183,7 @@ def check_backups() -> None:
         found = backup_status.find()
         problem = find_backup_problem(found) if found else ""
         if problem:
-            without = command_hints.build("update --without-backup-check")
-            raise _refused(problem, f"{without} updates all the same")
+            raise _refused(problem, f"{command_hints.build(without)} skips this check")
 
 
 def find_backup_problem(found: BackupStatus) -> str:

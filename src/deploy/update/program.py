@@ -30,11 +30,13 @@ _TRIED, _BESIDE = "todo-update-asked", "todo-update-beside"
 _PROGRAM = """
 import importlib, json, pkgutil
 import todo.db.migrations.versions as versions
-from todo.db.tables import EXPECTED_REVISION, REVISIONS
+import todo.db.tables as tables
 names = [each.name for each in pkgutil.iter_modules(versions.__path__)]
 modules = [importlib.import_module(f"{versions.__name__}.{name}") for name in names]
-(last,) = [each for each in modules if each.revision == EXPECTED_REVISION]
-print(json.dumps([EXPECTED_REVISION, list(REVISIONS), getattr(last, "oldest_program", "")]))
+oldest = {each.revision: getattr(each, "oldest_program", "") for each in modules}
+expected, contracts = tables.EXPECTED_REVISION, getattr(tables, "CONTRACTS", ())
+last = (expected, *contracts)[-1]
+print(json.dumps([expected, list(tables.REVISIONS), oldest[expected], oldest[last]]))
 """
 """What an image says of schemas; each from the first with this list on has them."""
 
@@ -48,12 +50,14 @@ class Schemas:
         known: The revisions that it can come from.
         oldest_program: The oldest program that works with `expected`.
         seconds: How long its container took to say so, which is a measure of a start now.
+        oldest_contracted: The oldest program that works with the schema after its contract step.
     """
 
     expected: str
     known: tuple[str, ...]
     oldest_program: str
     seconds: float
+    oldest_contracted: str = ""
 
 
 def read_schemas(image: Image, running: Image) -> Schemas:
@@ -161,7 +165,7 @@ def _ends(future: Future[_Answer], within_s: float) -> bool:
 def _parse(answer: _Answer) -> Schemas | None:
     """The schemas that a program printed; None if it did not."""
     try:
-        expected, known, oldest = json.loads(answer.completed.stdout)
-        return Schemas(expected, tuple(known), oldest, answer.seconds)
+        expected, known, oldest, contracted = json.loads(answer.completed.stdout)
+        return Schemas(expected, tuple(known), oldest, answer.seconds, contracted)
     except (ValueError, TypeError):
         return None

@@ -139,7 +139,7 @@ def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> 
         # A build by hand may have moved it.
         machine.point_latest(record.former)
         if migrates:
-            machine.make_restore_point(_name_point(record))
+            machine.make_restore_point(name_point(record))
             machine.install({**record.units, **units.render_migration(record)})
             machine.migrate()
         for step in (TRY, WATCH) if serves else (TRY,):
@@ -231,8 +231,9 @@ def recover(machine: Machine, record: Record, *, must_start: bool = True) -> str
         record: How far the update is.
         must_start: As for `undo`.
     """
-    what = f"An {record.kind} to {record.candidate.reference} was interrupted at: {record.step}."
-    what = what.replace("An rollback", "A rollback")
+    article = "An" if record.kind == UPDATE else "A"
+    image = record.candidate.reference
+    what = f"{article} {record.kind} to {image} was interrupted at: {record.step}."
     if record.step == FINISH:
         finish(machine, record)
         return f"{what} It is finished now."
@@ -265,8 +266,9 @@ def _fail(machine: Machine, record: Record, fault: FaultError) -> DeployError:
 
 
 def _discard(machine: Machine, record: Record) -> None:
-    """Remove the candidate's image, unless it is one of those that stay."""
-    if record.candidate.digest not in {each.image.digest for each in update_state.find_kept()}:
+    """Remove the candidate's image, unless it is one of those that stay, or runs."""
+    kept = {each.image.digest for each in update_state.find_kept()}
+    if record.candidate.digest not in {record.former.digest, *kept}:
         machine.discard([record.candidate])
 
 
@@ -281,8 +283,8 @@ def _end(record: Record, result: str, reason: str) -> None:
     update_state.remove_record()
 
 
-def _name_point(record: Record) -> str:
-    """A name that says what came after it: PostgreSQL allows 63 bytes."""
+def name_point(record: Record) -> str:
+    """The name of a restore point, which says what came after it: PostgreSQL allows 63 bytes."""
     return f"{record.kind}-{record.candidate.reference.rpartition('-')[2]}-{record.started[:19]}"
 
 

@@ -53,10 +53,17 @@ def render_sources(record: Record) -> dict[str, str | Link]:
     return found
 
 
-def render_migration(record: Record) -> dict[str, str | Link]:
-    """The unit of the migration, made of that of todo-migrate."""
+def render_migration(record: Record, *, contracts: bool = False) -> dict[str, str | Link]:
+    """The unit of the migration, made of that of todo-migrate.
+
+    Args:
+        record: The update.
+        contracts: Whether it is the contract step.
+    """
     name = f"ContainerName={container_of(MIGRATION)}\n"
     text = record.sources[_MIGRATE].replace("ContainerName=todo-migrate\n", name)
+    if contracts:
+        text = re.sub(r"(?m)^(Exec=.*)$", r"\1 --contract", text)
     return {
         file_of(MIGRATION): _finish(text, record),
         **_link_dropins({file_of(MIGRATION): _MIGRATE, MIGRATION: MIGRATE}),

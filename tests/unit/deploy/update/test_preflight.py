@@ -54,7 +54,11 @@ def test_a_program_that_fits_the_database_is_accepted(candidate: Schemas, runnin
     ("candidate", "running", "words"),
     [
         (program("0012", "0012"), NOW, "needs a program for 0013 or later"),
-        (program("0014", "0014"), NOW, "ends programs before 0014"),
+        (program("0014", "0014"), NOW, "ends programs before 0014, and the running one is for"),
+        # As before: there was no promise.
+        (program("0013"), Running("0012", "0012", ""), "0012 — update with a restart"),
+        # Another image may need it.
+        (program("0014"), Running("0013", "0013", "0012"), "programs from 0012 on — .*contract"),
         (program("0013"), Running("0015", "0015", "0014"), "needs a program for 0014 or later"),
     ],
 )

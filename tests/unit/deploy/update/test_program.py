@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 RUNNING = Image("localhost/todo-backend:1-old", "sha256:old")
 IMAGE = Image("localhost/todo-backend:2-new", "sha256:new")
-SAID = json.dumps(["0013", ["0012", "0013"], "0012"])
+SAID = json.dumps(["0013", ["0012", "0013"], "0012", "0013"])
 WAIT_S = 60.0
 
 
@@ -83,6 +83,7 @@ def fail(podman: FakePodman) -> FaultError:
 def test_an_image_says_which_schemas_it_works_with(podman: FakePodman) -> None:
     found = program.read_schemas(IMAGE, RUNNING)
     assert (found.expected, found.known, found.oldest_program) == ("0013", ("0012", "0013"), "0012")
+    assert found.oldest_contracted == "0013"
     # Another one is asked only where something seems to be wrong.
     assert podman.asked == [IMAGE.reference]
 
