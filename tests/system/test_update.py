@@ -292,3 +292,32 @@ def test_the_contract_step_waits_for_the_kept_images_and_serves_throughout(updat
         assert again.stdout.startswith("nothing to do: the schema works with programs from 0014 on")
     finally:
         updated.podman("exec", "todo-db", "psql", "--host=/run/todo", *AS_BEFORE)
+
+
+def test_a_timer_updates_each_night_and_its_unit_has_the_exit_code(updated: Stack) -> None:
+    updated.up("--instances=1", "--no-backup", "--update-timer")
+    assert updated.show("todo-update.timer", "UnitFileState") == "enabled"
+    assert updated.show("todo-update.timer", "NextElapseUSecRealtime")
+    shipped = updated.show("todo-update.service", "ExecStart")
+    assert "build.py update --no-cache --no-lab" in shipped
+    # A build anew fetches packages. What the service runs is the same with an image that is here.
+    dropin = ".config/systemd/user/todo-update.service.d/50-image.conf"
+    updated.lab.run(["mkdir", "-p", dropin.rpartition("/")[0]])
+    for name, code in (("exits", ExitCode.REFUSED), ("other", ExitCode.OK)):
+        image = update_images.make(updated, name)
+        command = f"python3 /srv/todo-backend/build.py {' '.join(UPDATE)} --watch=3"
+        text = f"[Service]\nExecStart=\nExecStart=/usr/bin/env {command} --image={image}\n"
+        updated.lab.run(["tee", dropin], stdin=text)
+        updated.systemctl("daemon-reload")
+        updated.systemctl("start", "todo-update.service", check=False)
+        assert updated.show("todo-update.service", "ExecMainStatus") == str(int(code))
+        shown = updated.build("status", "--no-lab").stdout
+        assert ("todo-update.service failed" in shown) is (code == ExitCode.REFUSED)
+    assert find_image(updated) == find_id(updated, image)
+    assert "updated: the stack runs" in updated.build("logs", "update", "--no-lab").stdout
+    updated.lab.run(["rm", "-r", dropin.rpartition("/")[0]])
+
+    updated.build("down", "--no-lab")
+    assert updated.show("todo-update.timer", "ActiveState") == "inactive"
+    updated.up("--no-update-timer")
+    assert updated.show("todo-update.timer", "LoadState") == "not-found"

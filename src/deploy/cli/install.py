@@ -27,6 +27,7 @@ class Install(StartCommand):
                 ai=self.request(),
                 number=self.instances,
                 backup=self.backup_request(),
+                updates=self.wants_update_timer(),
                 assume_yes=bool(self.assume_yes),
             )
         write_output(f"changed: {', '.join(sorted(changed)) or 'nothing'}\n")

@@ -36,6 +36,9 @@ class StartCommand(StackCommand):
         help="with --backup: where to, instead of ~/.local/share/todo-backend/backup",
     )
 
+    update_timer = cli.Flag("--update-timer", help="update each night; later runs keep that")
+    no_update_timer = cli.Flag("--no-update-timer", help="without updates each night")
+
     def check_switches(self) -> None:
         """Refuse switches for the optional parts that do not go together.
 
@@ -56,6 +59,13 @@ class StartCommand(StackCommand):
             raise usage("--backup and --no-backup exclude each other", program)
         if self.backup_folder and not self.backup:
             raise usage("--backup-folder needs --backup", program)
+        if self.update_timer and self.no_update_timer:
+            raise usage("--update-timer and --no-update-timer exclude each other", program)
+
+    def wants_update_timer(self) -> bool | None:
+        """What the command line says about the timer of updates; None where it says nothing."""
+        given = self.update_timer or self.no_update_timer
+        return bool(self.update_timer) if given else None
 
     def backup_request(self) -> backups.Request:
         """What the command line says about backups.

@@ -27,6 +27,8 @@ class Up(StartCommand):
         if lab is not None:
             words = [f"--builder={self.builder}"] if self.builder else []
             words += [f"--instances={self.instances}"] if self.instances else []
+            words += ["--update-timer"] if self.update_timer else []
+            words += ["--no-update-timer"] if self.no_update_timer else []
             backup = self.backup_request()
             return lab.up(words, port=self.port, ai=self.request(), backup=backup)
         options = build.Options(builder=self.builder, archive_dir=self.image_cache)
@@ -39,6 +41,7 @@ class Up(StartCommand):
                 ai=self.request(),
                 number=self.instances,
                 backup=self.backup_request(),
+                updates=self.wants_update_timer(),
                 assume_yes=bool(self.assume_yes),
             )
         timings = progress.TIMINGS.render()

@@ -31,6 +31,8 @@ from deploy.stack import (
 from deploy.stack.services import (
     BACKUP_TIMER,
     DRILL_TIMER,
+    UPDATE,
+    UPDATE_TIMER,
     file_of,
     find_possible_services,
     find_possible_sockets,
@@ -287,7 +289,8 @@ def _outputs(commands: list[tuple[str, ...]], redactor: Redactor) -> str:
 def _find_unit_files() -> list[Path]:
     """The files of units and drop-ins that systemd and Quadlet read for the stack."""
     services = map(file_of, find_possible_services())
-    names = (*find_possible_sockets(), BACKUP_TIMER, DRILL_TIMER, *services)
+    timers = (BACKUP_TIMER, DRILL_TIMER, UPDATE_TIMER)
+    names = (*find_possible_sockets(), *timers, UPDATE, *services)
     found = [path for name in names for path in definition.find_files(name)]
     shipped = install.shipped(ai=True, instances=True)
     volumes = [install.destination(name) for name in shipped if "volume" in name]

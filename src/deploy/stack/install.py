@@ -49,19 +49,23 @@ def destination(unit: str) -> Path:
     return _config_home() / "systemd" / "user" / unit
 
 
-def shipped(*, ai: bool = False, instances: bool = False, backup: bool = False) -> dict[str, str]:
+def shipped(
+    *, ai: bool = False, instances: bool = False, backup: bool = False, update: bool = False
+) -> dict[str, str]:
     """The units of this checkout: file name -> text.
 
     Args:
         ai: Whether those of the local model are part of it, and the drop-in that goes with them.
         instances: The same for several instances of the backend.
         backup: Whether those of backups are part of it.
+        update: Whether the timer of updates is.
     """
     found = {path.name: path.read_text() for path in sorted(QUADLET.iterdir()) if path.is_file()}
     for wanted, units, dropin in (
         (ai, loader.AI_UNITS, loader.AI_DROPIN),
         (instances, loader.INSTANCES_UNITS, loader.INSTANCES_DROPIN),
         (backup, loader.BACKUP_UNITS, None),
+        (update, loader.UPDATE_UNITS, None),
     ):
         if not wanted:
             found = {name: text for name, text in found.items() if name not in units}
@@ -124,7 +128,7 @@ def find_dropins() -> list[Path]:
     """The drop-ins for units of this checkout that `install` did not write."""
     record = _read_record()
     # Of the optional parts as well, which may have been installed once.
-    units = shipped(ai=True, instances=True, backup=True)
+    units = (*shipped(ai=True, instances=True, backup=True, update=True), "todo-update.service")
     folders = {Path(f"{destination(unit)}.d") for unit in units}
     for pattern in ("todo-backend@*.container", "todo-management@*.socket"):
         folders.update(destination(pattern).parent.glob(f"{pattern}.d"))

@@ -24,15 +24,14 @@ from deploy.stack import (
     readiness,
     startup,
     systemd,
+    update_timer,
 )
 from deploy.stack.local_model import UNCHANGED, Request
 from deploy.stack.services import (
     AI,
-    BACKUP_TIMER,
     CANDIDATE,
     CANDIDATE_SOCKETS,
     DB,
-    DRILL_TIMER,
     MANAGEMENT,
     MIGRATE,
     SOCKET,
@@ -41,6 +40,7 @@ from deploy.stack.services import (
     find_instances,
     find_services,
     find_sockets,
+    find_timers,
     has_backups,
     name_management,
     number_of,
@@ -223,6 +223,7 @@ def _units(
         **instances.find_units(number),
         **backups.find_units(backup),
         **data_volume.find_units(volume),
+        **update_timer.find_units(),
     }
     if instances.find_both() is not None:
         # Two units cannot listen on one address.
@@ -330,10 +331,8 @@ def _moved(dropin: str) -> Iterator[None]:
 def stop() -> None:
     """Stop everything; the sockets first, so that no connection starts the backend again."""
     with progress.step("Stopping the services"):
-        if has_backups():
-            # Otherwise it starts a backup, and with that the database.
-            systemd.systemctl("stop", BACKUP_TIMER, DRILL_TIMER, check=False)
-        systemd.systemctl("stop", *find_sockets(), check=False)
+        # A timer starts a backup, and with that the database.
+        systemd.systemctl("stop", *find_timers(), *find_sockets(), check=False)
         # Of an update that was interrupted.
         systemd.systemctl("stop", *CANDIDATE_SOCKETS, CANDIDATE, check=False)
         for unit in reversed(find_services()):

@@ -19,6 +19,7 @@ from deploy.stack.services import (
     DRILL_DB,
     MAX_INSTANCES,
     SERVICES,
+    UPDATE,
     WAL,
     container_of,
     name_instance,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 UNITS = tuple(
     service.removeprefix("todo-").removesuffix(".service")
-    for service in (*SERVICES, AI, WAL, BACKUP, DRILL, DRILL_DB)
+    for service in (*SERVICES, AI, WAL, BACKUP, DRILL, DRILL_DB, UPDATE)
 )
 """The names that users give; `backend` is all instances, `backend@2` one of them."""
 INSTANCES = tuple(

@@ -31,9 +31,11 @@ from deploy.stack.services import (
     BACKEND,
     MIGRATE,
     SOCKET,
+    UPDATE,
     container_of,
     find_services,
     find_sockets,
+    has_update_timer,
     number_of,
 )
 from deploy.stack.status import Readiness
@@ -199,7 +201,7 @@ def _find_image(units: tuple[UnitStatus, ...]) -> str | None:
 
 
 def _find_units(finder: _Finder, instances: Mapping[str, Readiness]) -> tuple[UnitStatus, ...]:
-    names = finder.find("units", lambda: (*find_sockets(), *find_services())) or (SOCKET,)
+    names = finder.find("units", _find_names) or (SOCKET,)
     states = finder.find("units", lambda: systemd.states(names)) or {}
     containers = finder.find("containers", _inspect_containers) or {}
     differing = finder.find("drift", lambda: {**drift.find_outdated(), **drift.find_unread()}) or {}
@@ -213,6 +215,10 @@ def _find_units(finder: _Finder, instances: Mapping[str, Readiness]) -> tuple[Un
         )
         for unit, state in states.items()
     )
+
+
+def _find_names() -> tuple[str, ...]:
+    return (*find_sockets(), *find_services(), *((UPDATE,) if has_update_timer() else ()))
 
 
 def _unit_status(

@@ -22,6 +22,8 @@ BACKUP_TIMER = "todo-backup.timer"
 DRILL = "todo-drill.service"
 DRILL_DB = "todo-drill-db.service"
 DRILL_TIMER = "todo-drill.timer"
+UPDATE = "todo-update.service"
+UPDATE_TIMER = "todo-update.timer"
 SERVICES = (DB, MIGRATE, BACKEND)
 """What every stack runs, in the order in which it starts."""
 CANDIDATE = "todo-backend@candidate.service"
@@ -83,6 +85,17 @@ def has_ai() -> bool:
 def has_backups() -> bool:
     """Whether backups are installed."""
     return _is_installed(file_of(WAL))
+
+
+def has_update_timer() -> bool:
+    """Whether the timer of updates is installed."""
+    return _is_installed(UPDATE_TIMER)
+
+
+def find_timers() -> tuple[str, ...]:
+    """The timers of the optional parts that are installed."""
+    backups = (BACKUP_TIMER, DRILL_TIMER) if has_backups() else ()
+    return (*backups, *((UPDATE_TIMER,) if has_update_timer() else ()))
 
 
 def name_instance(number: int) -> str:

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 from deploy import command_hints, paths, process
 from deploy.host.volumes import Volume, describe, measure
 from deploy.image import build
-from deploy.stack import backups, data_volume, install, lifecycle, systemd, update_state
+from deploy.stack import (
+    backups,
+    data_volume,
+    install,
+    lifecycle,
+    systemd,
+    update_state,
+    update_timer,
+)
 from deploy.stack.lifecycle import SECRET, VOLUMES
 from deploy.stack.services import find_sockets
 
@@ -65,6 +73,7 @@ def remove(*, volumes: bool) -> list[Path]:
         lifecycle.stop()
         systemd.systemctl("disable", "--quiet", *find_sockets(), check=False)
         backups.stop()
+        update_timer.stop()
         removed = install.uninstall()
         update_state.remove_record()
         systemd.systemctl("daemon-reload")

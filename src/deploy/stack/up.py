@@ -8,7 +8,15 @@ from deploy import progress
 from deploy.host import packages
 from deploy.image import build as image_build
 from deploy.image import reproducible
-from deploy.stack import backups, instances, lifecycle, local_model, postgresql, release_notes
+from deploy.stack import (
+    backups,
+    instances,
+    lifecycle,
+    local_model,
+    postgresql,
+    release_notes,
+    update_timer,
+)
 from deploy.stack.local_model import UNCHANGED, Request
 from deploy.stack.services import has_ai, has_backups
 
@@ -49,18 +57,20 @@ def install(
     ai: Request = UNCHANGED,
     number: int | None = None,
     backup: backups.Request = backups.UNCHANGED,
+    updates: bool | None = None,
     assume_yes: bool = False,
 ) -> set[str]:
     """Everything that `systemctl --user start todo-backend` needs; names what changed."""
     lifecycle.check_port(port, moving=False)
     instances.check(number)
+    update_timer.check(wanted=updates)
     _provide(options, ai, assume_yes=assume_yes)
     changed = {*lifecycle.prepare(ai, number, backup).files, *lifecycle.set_port(port)}
     if ai.wanted is False:
         local_model.remove()
     if backup.wanted is False:
         backups.remove_slot()
-    return changed
+    return changed | update_timer.set_wanted(wanted=updates, starts=False)
 
 
 def up(
@@ -70,6 +80,7 @@ def up(
     ai: Request = UNCHANGED,
     number: int | None = None,
     backup: backups.Request = backups.UNCHANGED,
+    updates: bool | None = None,
     assume_yes: bool = False,
 ) -> str:
     """Install, start, and wait until the backend is ready; returns its URL.
@@ -80,6 +91,7 @@ def up(
         ai: What is wanted of the local model.
         number: How many instances of the backend; None for as many as are installed.
         backup: What is wanted of backups.
+        updates: Whether a timer shall update the backend; None leaves it as it is.
         assume_yes: Install missing Debian packages without asking.
 
     Raises:
@@ -87,6 +99,7 @@ def up(
     """
     lifecycle.check_port(port, moving=True)
     instances.check(number)
+    update_timer.check(wanted=updates)
     _provide(options, ai, assume_yes=assume_yes)
     url = lifecycle.start(lifecycle.prepare(ai, number, backup), port=port)
     if ai.applies():
@@ -97,6 +110,7 @@ def up(
         backups.start()
     elif backup.wanted is False:
         backups.remove_slot()
+    update_timer.set_wanted(wanted=updates, starts=True)
     return url
 
 

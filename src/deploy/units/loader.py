@@ -27,6 +27,8 @@ BACKUP_UNITS = (
     *("todo-drill-db.container", "todo-drill.container", "todo-drill.timer", "todo-drill.volume"),
 )
 """The units of backups, which only some want. No manifest has them."""
+UPDATE_UNITS = ("todo-update.timer",)
+"""The timer of updates, which only some want; its service is made with the path of the checkout."""
 AI_DROPIN = "todo-backend.container.d/40-ai.conf"
 """What connects the backend to it, below the folder of the optional drop-ins."""
 INSTANCES_UNITS = ("todo-instances.volume",)
@@ -43,6 +45,7 @@ def load_units(
     ai: bool = False,
     instances: bool = False,
     backup: bool = False,
+    update: bool = False,
     major: str = "",
 ) -> tuple[Unit, ...]:
     """Every unit of a folder with its drop-ins (`NAME.d/*.conf`), sorted by name.
@@ -52,6 +55,7 @@ def load_units(
         ai: Whether the units of the local model are part of it, and its drop-in.
         instances: The same for several instances of the backend.
         backup: Whether the units of backups are part of it.
+        update: Whether the timer of updates is.
         major: Another major version of PostgreSQL than that of the units.
 
     Raises:
@@ -70,6 +74,7 @@ def load_units(
         *(() if ai else AI_UNITS),
         *(() if instances else INSTANCES_UNITS),
         *(() if backup else BACKUP_UNITS),
+        *(() if update else UPDATE_UNITS),
     }
     wanted = [path for path in files if path.name not in left_out]
     added: dict[str, list[tuple[str, str]]] = {}

@@ -73,6 +73,10 @@ def update(options: Options) -> str:
         preflight.check_backups()
     preflight.check_disk()
     candidate = candidate or _build(options)
+    if candidate.digest == former.digest:
+        # Built anew, and no package of Debian is newer.
+        images.point_latest(former)
+        return f"already up to date: the stack runs {former.reference}"
     try:
         seconds = _check(candidate, former, options)
     except DeployError:

@@ -150,6 +150,12 @@ def test_what_runs_already_is_up_to_date(host: FakeHost) -> None:
     assert host.built == 1
 
 
+def test_a_build_that_changes_nothing_is_up_to_date(host: FakeHost) -> None:
+    host.running = NEW
+    assert update(no_cache=True) == f"already up to date: the stack runs {NEW.reference}"
+    assert (host.built, host.records, host.latest) == (1, [], NEW)
+
+
 def test_an_image_that_was_built_by_hand_is_not_built_again(host: FakeHost) -> None:
     host.latest = NEW
     update()

@@ -1,0 +1,112 @@
+"""`build.py update` by a timer: an optional part of the stack.
+
+The timer is a shipped unit. Its service names the checkout, so it is made here.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from deploy import paths
+from deploy.errors import DeployError, ExitCode
+from deploy.stack import install, systemd
+from deploy.stack.services import UPDATE, UPDATE_TIMER, has_update_timer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+"""What a shell may set and systemd does not: the lock and the records are below one of them."""
+_SERVICE = """\
+# Made by `build.py up --update-timer`; `up --no-update-timer` removes it.
+[Unit]
+Description=Update of the todo backend
+# After a boot, the stack that is compared with the new image has to run.
+After=todo-backend.service
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/env python3 {program} update --no-cache --no-lab
+{environment}\
+# build.py goes back by itself when it is asked to end; the programs that it runs do not end first.
+KillMode=mixed
+TimeoutStopSec=15min
+# Requests come first.
+Nice=10
+"""
+
+
+def find_units() -> dict[str, str]:
+    """The units to install: both where they are installed, for this checkout, otherwise none."""
+    return _render() if has_update_timer() else {}
+
+
+def check(*, wanted: bool | None) -> None:
+    """Refuse a checkout that a unit cannot name; nothing has changed by then.
+
+    Args:
+        wanted: Whether there shall be a timer; None leaves it as it is.
+
+    Raises:
+        DeployError: Its path has a character that ends a line.
+    """
+    if wanted and not str(paths.REPO).isprintable():
+        raise DeployError(
+            f"a unit cannot name the checkout {str(paths.REPO)!r}",
+            hint="move it to a path of printable characters",
+            code=ExitCode.CONFIG,
+        )
+
+
+def set_wanted(*, wanted: bool | None, starts: bool) -> set[str]:
+    """Install or remove the units; names what changed.
+
+    Args:
+        wanted: Whether there shall be a timer; None leaves it as it is.
+        starts: Whether the timer is started, at boot as well.
+    """
+    changed: set[str] = set()
+    if wanted is False:
+        stop()
+    if wanted is not None and wanted != has_update_timer():
+        others = install.read_installed()
+        for name in (UPDATE, UPDATE_TIMER):
+            others.pop(name, None)
+        changed = install.install({**others, **(_render() if wanted else {})})
+        systemd.systemctl("daemon-reload")
+    if starts and has_update_timer():
+        systemd.systemctl("enable", "--quiet", "--now", UPDATE_TIMER)
+    return changed
+
+
+def stop() -> None:
+    """Stop the timer, before its units go; an update that runs ends by itself."""
+    if has_update_timer():
+        systemd.systemctl("disable", "--quiet", "--now", UPDATE_TIMER, check=False)
+
+
+def render_service(program: str, environ: Mapping[str, str]) -> str:
+    """The service that the timer starts.
+
+    Args:
+        program: Path of `build.py`.
+        environ: The environment, of which it gets the folders of the user.
+    """
+    folders = {name: environ[name] for name in _FOLDERS if environ.get(name)}
+    lines = [f"Environment={_quote(f'{name}={value}')}\n" for name, value in folders.items()]
+    # In a command line, systemd expands variables as well.
+    command = _quote(program).replace("$", "$$")
+    return _SERVICE.format(program=command, environment="".join(lines))
+
+
+def _render() -> dict[str, str]:
+    return {
+        UPDATE_TIMER: install.shipped(update=True)[UPDATE_TIMER],
+        UPDATE: render_service(str(paths.REPO / "build.py"), os.environ),
+    }
+
+
+def _quote(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"'
