@@ -8,7 +8,7 @@ from deploy.bootstrap.entrypoint import write_output
 from deploy.cli.stack_command import StackCommand
 from deploy.image import build
 from deploy.stack import update_state
-from deploy.update import begin
+from deploy.update import begin, export
 from deploy.upgrade import record
 
 
@@ -49,7 +49,9 @@ class Update(StackCommand):
         with update_state.hold():
             # The database may refuse writes, and a migration would be blamed for that.
             record.refuse_interrupted()
-            write_output(f"{begin.update(options)}\n")
+            with export.exported():
+                done = begin.update(options)
+            write_output(f"{done}\n")
         return 0
 
     def _words(self) -> list[str]:

@@ -1,8 +1,8 @@
-"""Metrics of backups and drills, which the programs that make them leave in the database.
+"""Metrics of backups, drills and updates, which their programs leave in the database.
 
-Their last outcomes are settings of their role: `todo.backup`, `todo.drill`, and each with
-`_failure`. WAL is what the slot `todo_wal` says. A database without them, as a managed one, has no
-such metrics.
+Their last outcomes are settings of their role: `todo.backup`, `todo.drill`, each also with
+`_failure`, and `todo.update`. WAL is what the slot `todo_wal` says. A database without them, as a
+managed one, has no such metrics.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from todo.core.errors import ProblemError
 from todo.db.statement import Statement
+from todo.observability.update_metrics import UpdateState, collect_update, parse_update
 
 if TYPE_CHECKING:
     from todo.db.database import Database
@@ -38,7 +39,8 @@ _STATE = Statement(
         (SELECT max(value) FROM outcome WHERE name = 'todo.drill_failure'),
         (SELECT active FROM pg_replication_slots WHERE slot_name = '{SLOT}'),
         (SELECT CAST(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) AS bigint)
-         FROM pg_replication_slots WHERE slot_name = '{SLOT}' AND NOT pg_is_in_recovery())
+         FROM pg_replication_slots WHERE slot_name = '{SLOT}' AND NOT pg_is_in_recovery()),
+        (SELECT max(value) FROM outcome WHERE name = 'todo.update')
     """)  # noqa: S608 - a constant
 )
 
@@ -83,6 +85,7 @@ class BackupMetrics:
         self._database = database
         self._seen_at = float("-inf")
         self.state = BackupState()
+        self.update: UpdateState | None = None
 
     async def refresh(self) -> None:
         """Look, unless that was done a moment ago or every connection is at work."""
@@ -96,11 +99,12 @@ class BackupMetrics:
             async with database.reading() as session:
                 row = await session.find(_STATE, {})
             self._seen_at = time.monotonic()
-            *outcomes, receiving, lag = row or (None,) * 6
+            *outcomes, receiving, lag, update = row or (None,) * 7
             self.state = parse_state(*outcomes, receiving=receiving, lag=lag)
+            self.update = parse_update(update)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what is known; nothing where no backups are made."""
+        """Yield what is known; nothing where no backups and no updates are made."""
         state = self.state
         if state.succeeded_at is not None:
             yield GaugeMetricFamily(
@@ -135,6 +139,7 @@ class BackupMetrics:
                 value=state.lag,
             )
         yield from _collect_drill(state)
+        yield from collect_update(self.update)
 
 
 def _collect_drill(state: BackupState) -> Iterator[Metric]:

@@ -194,6 +194,12 @@ class Backups:
         outcome = {"at": at.isoformat(), "bytes": 20, "seconds": 7, "ok": "failure" not in name}
         self._query(f"ALTER ROLE todo_backup SET todo.{name} = '{json.dumps(outcome)}'")
 
+    def record_update(self, result: str) -> None:
+        """Leave the outcome of an update in the database, as `build.py` does."""
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        outcome = json.dumps({"at": at, "result": result, "refused": 1})
+        self._query(f"ALTER ROLE CURRENT_USER SET todo.update = '{outcome}'")
+
     def receive(self) -> None:
         """Start to receive WAL."""
         self._receiver = self._folder.start("receive-wal", PGAPPNAME="todo_wal")
@@ -207,7 +213,11 @@ class Backups:
 
     @contextlib.contextmanager
     def failing(self) -> Iterator[None]:
-        """No room for a backup, an old one, whose drill failed, and WAL that nobody receives."""
+        """No room for a backup, an old one, whose drill failed, and WAL that nobody receives.
+
+        The last update was refused.
+        """
+        self.record_update("refused")
         self.record("backup", days_ago=2)
         self.record("drill", days_ago=20)
         self._folder.replace_program("df", "#!/bin/sh\necho Avail\necho 1048576\n")
@@ -219,6 +229,7 @@ class Backups:
             self._query("SELECT pg_logical_emit_message(false, 'test', 'x')")
             self._query("SELECT pg_switch_wal()")
         yield
+        self.record_update("updated")
         self._folder.drop_program("df")
         self.receive()
         self._folder.back_up()

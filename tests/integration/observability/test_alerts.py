@@ -52,6 +52,7 @@ LASTING = {
     "TodoBackupWalBehind": None,
     "TodoDrillFails": None,
     "TodoDrillOld": None,
+    "TodoUpdateFails": None,
 }
 WORSE = {"TodoBackupWalLost": None, "TodoDown": "second"}
 FIRED = {**WITHOUT_TARGET, **OUTAGES, **LASTING, **WORSE}
@@ -130,6 +131,7 @@ def world(cluster: Cluster, own_cluster: Cluster) -> Iterator[World]:
         stack.callback(backups.stop)
         backups.record("backup")
         backups.record("drill")
+        backups.record_update("updated")
         backups.receive()
         model = stack.enter_context(open_model_server())
         faults.answer_all(model)

@@ -85,6 +85,8 @@ def scraped_with_backups(own_cluster: Cluster) -> str:
     outcome = '{"at": "2026-11-30T03:15:07Z", "ok": true, "seconds": 7, "bytes": 20}'
     for name in ("backup", "drill"):
         own_cluster.query(url, f"ALTER ROLE todo_backup SET todo.{name} = '{outcome}'")
+    update = '{"at": "2026-11-30T04:15:07+00:00", "result": "updated", "refused": 0}'
+    own_cluster.query(url, f"ALTER ROLE CURRENT_USER SET todo.update = '{update}'")
     own_cluster.query(url, "SELECT pg_create_physical_replication_slot('todo_wal', true)")
     with open_service({"TODO_DATABASE_URL": url}) as service:
         service.wait_ready()

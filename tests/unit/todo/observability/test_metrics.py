@@ -12,6 +12,7 @@ from todo.db.schema_version import SchemaVersion
 from todo.journal.schemas import Operation
 from todo.observability.backup_metrics import BackupState
 from todo.observability.metrics import LIMITS, OPERATIONS, PLAN_OUTCOMES, STREAMS, Metrics
+from todo.observability.update_metrics import UpdateState
 
 if TYPE_CHECKING:
     from todo.db.database import Database
@@ -55,6 +56,7 @@ def metrics() -> Metrics:
         lag=4,
         drilled_at=1.0,
     )
+    metrics.backups.update = UpdateState(1.0, "refused", 2)
     return metrics
 
 

@@ -1,0 +1,56 @@
+"""Metrics of the last update, whose outcome `build.py update` leaves in the database."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+RESULTS = ("updated", "refused", "rolled-back", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateState:
+    """How the last update ended.
+
+    Attributes:
+        at: Unix time of its end.
+        result: One of RESULTS.
+        refused: How many images are not tried again.
+    """
+
+    at: float
+    result: str
+    refused: int
+
+
+def parse_update(value: str | None) -> UpdateState | None:
+    """The state from the setting; None without one, and where it is malformed."""
+    try:
+        found = orjson.loads(value or "")
+        at = datetime.fromisoformat(found["at"]).timestamp()
+        state = UpdateState(at, str(found["result"]), int(found["refused"]))
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return None
+    return state if state.result in RESULTS else None
+
+
+def collect_update(state: UpdateState | None) -> Iterator[Metric]:
+    """Yield what is known; nothing where no update was made."""
+    if state is None:
+        return
+    yield GaugeMetricFamily(
+        "todo_update_timestamp_seconds", "Time when the last update ended.", value=state.at
+    )
+    results = GaugeMetricFamily(
+        "todo_update_result", "1 for how the last update ended.", labels=["result"]
+    )
+    for result in RESULTS:
+        results.add_metric([result], result == state.result)
+    yield results
+    yield GaugeMetricFamily(
+        "todo_update_refused_images",
+        "Images that updates do not try again.",
+        value=state.refused,
+    )
