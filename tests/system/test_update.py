@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from deploy.errors import ExitCode
 from tests.system import update_images
-from tests.system.stack_in_lab import load_argv
+from tests.system.stack_in_lab import load_argv, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,7 @@ STATE = ".local/state/todo-backend/update"
 BACKUPS = ".local/share/todo-backend/backup"
 UPDATE = ("update", "--no-lab", "--no-scan")
 INPUTS = '--format={{index .Labels "org.todo-backend.inputs"}}'
+SERVICE = "todo-update.service"
 # Takes back what the images "expands" and "has-contract" did: other tests use the same database.
 AS_BEFORE = (
     *("--username=postgres", "--dbname=todo", "--command=DROP TABLE IF EXISTS later"),
@@ -51,7 +54,7 @@ podman ps --all --format '{{.Names}}' | grep -E 'candidate|update' || :
 def updated(installed: Stack) -> Iterator[Stack]:
     """The stack; on the image of the checkout again afterwards, without what updates keep."""
     yield installed
-    installed.up("--instances=1", "--no-backup")
+    installed.up("--instances=1", "--no-backup", "--no-update-timer")
     installed.podman("exec", "todo-db", "psql", "--host=/run/todo", *AS_BEFORE)
     installed.podman("unshare", "rm", "-rf", BACKUPS)
     installed.lab.run(["rm", "-rf", STATE])
@@ -93,6 +96,11 @@ def find_image(stack: Stack, container: str = "todo-backend") -> str:
 
 def find_id(stack: Stack, name: str) -> str:
     return stack.podman("image", "inspect", "--format={{.Id}}", name).stdout.strip()
+
+
+def has_metric(stack: Stack, sample: str) -> bool:
+    found = httpx.get(f"http://127.0.0.1:{stack.management_port}/metrics", timeout=60).text
+    return f"\n{sample}\n" in found
 
 
 def require_unchanged(stack: Stack, image: str) -> None:
@@ -294,28 +302,31 @@ def test_the_contract_step_waits_for_the_kept_images_and_serves_throughout(updat
         updated.podman("exec", "todo-db", "psql", "--host=/run/todo", *AS_BEFORE)
 
 
-def test_a_timer_updates_each_night_and_its_unit_has_the_exit_code(updated: Stack) -> None:
+def test_a_timer_updates_each_night_and_its_outcome_is_seen(updated: Stack) -> None:
     updated.up("--instances=1", "--no-backup", "--update-timer")
     assert updated.show("todo-update.timer", "UnitFileState") == "enabled"
     assert updated.show("todo-update.timer", "NextElapseUSecRealtime")
-    shipped = updated.show("todo-update.service", "ExecStart")
-    assert "build.py update --no-cache --no-lab" in shipped
-    # A build anew fetches packages. What the service runs is the same with an image that is here.
-    dropin = ".config/systemd/user/todo-update.service.d/50-image.conf"
+    assert "build.py update --no-cache --no-lab" in updated.show(SERVICE, "ExecStart")
+    # A build fetches packages; what else the service does is the same with an image that is here.
+    dropin = f".config/systemd/user/{SERVICE}.d/50-image.conf"
     updated.lab.run(["mkdir", "-p", dropin.rpartition("/")[0]])
-    for name, code in (("exits", ExitCode.REFUSED), ("other", ExitCode.OK)):
-        image = update_images.make(updated, name)
-        command = f"python3 /srv/todo-backend/build.py {' '.join(UPDATE)} --watch=3"
-        text = f"[Service]\nExecStart=\nExecStart=/usr/bin/env {command} --image={image}\n"
-        updated.lab.run(["tee", dropin], stdin=text)
-        updated.systemctl("daemon-reload")
-        updated.systemctl("start", "todo-update.service", check=False)
-        assert updated.show("todo-update.service", "ExecMainStatus") == str(int(code))
-        shown = updated.build("status", "--no-lab").stdout
-        assert ("todo-update.service failed" in shown) is (code == ExitCode.REFUSED)
-    assert find_image(updated) == find_id(updated, image)
-    assert "updated: the stack runs" in updated.build("logs", "update", "--no-lab").stdout
-    updated.lab.run(["rm", "-r", dropin.rpartition("/")[0]])
+    try:
+        for name, code, result in (("exits", 81, "refused"), ("other", 0, "updated")):
+            image = update_images.make(updated, name)
+            command = f"python3 /srv/todo-backend/build.py {' '.join(UPDATE)} --watch=3"
+            text = f"[Service]\nExecStart=\nExecStart=/usr/bin/env {command} --image={image}\n"
+            updated.lab.run(["tee", dropin], stdin=text)
+            updated.systemctl("daemon-reload")
+            updated.systemctl("start", SERVICE, check=False)
+            assert updated.show(SERVICE, "ExecMainStatus") == str(code)
+            shown = updated.build("status", "--no-lab").stdout
+            assert (f"{SERVICE} failed" in shown) is (code != 0)
+            seen = f'todo_update_result{{result="{result}"}} 1.0'
+            wait_until(functools.partial(has_metric, updated, seen), 300, seen)
+        assert find_image(updated) == find_id(updated, image)
+        assert "updated: the stack runs" in updated.build("logs", "update", "--no-lab").stdout
+    finally:
+        updated.lab.run(["rm", "-r", dropin.rpartition("/")[0]])
 
     updated.build("down", "--no-lab")
     assert updated.show("todo-update.timer", "ActiveState") == "inactive"
