@@ -78,7 +78,7 @@ def update(options: Options) -> str:
         images.point_latest(former)
         return f"already up to date: the stack runs {former.reference}"
     try:
-        seconds = _check(candidate, former, options)
+        schemas = _check(candidate, former, options)
     except DeployError:
         _discard(candidate)
         raise
@@ -86,9 +86,9 @@ def update(options: Options) -> str:
     record = _make_record(
         update_state.UPDATE, former, candidate, {name: shipped[name] for name in units.SOURCES}
     )
-    machine = StackMachine(candidate, former, seconds)
+    machine = StackMachine(candidate, former, schemas.seconds)
     run.run(machine, record, watch_s=options.watch_s, migrates=True)
-    for line in _find_left(options):
+    for line in _find_left(options, schemas):
         progress.say(line)
     return f"updated: the stack runs {candidate.reference}, before {former.reference}"
 
@@ -168,8 +168,8 @@ def refuse_checkout(*, starts: bool = False) -> None:
         raise DeployError(message, hint=refusal.hint, code=refusal.code) from None
 
 
-def _check(candidate: Image, former: Image, options: Options) -> float:
-    """Refuse a candidate that need not be started; returns what its program takes to load now."""
+def _check(candidate: Image, former: Image, options: Options) -> Schemas:
+    """Refuse a candidate that need not be started; returns what it works with."""
     if options.retries_refused:
         update_state.accept(candidate)
     else:
@@ -178,7 +178,7 @@ def _check(candidate: Image, former: Image, options: Options) -> float:
         _scan(candidate, options.build.builder)
     schemas = _read_schemas(candidate, former)
     _check_schemas(schemas, candidate, former, migrates=True)
-    return schemas.seconds
+    return schemas
 
 
 def _check_schemas(schemas: Schemas, candidate: Image, former: Image, *, migrates: bool) -> None:
@@ -225,8 +225,8 @@ def _build(options: Options) -> Image:
     )
 
 
-def _find_left(options: Options) -> Iterator[str]:
-    """What this checkout has besides, which an update leaves to `up`."""
+def _find_left(options: Options, schemas: Schemas) -> Iterator[str]:
+    """What an update leaves to other commands."""
     applied = f"{command_hints.build('up')} applies it, with a restart"
     shipped = install.shipped(ai=has_ai(), backup=has_backups())
     for name, text in shipped.items():
@@ -236,6 +236,11 @@ def _find_left(options: Options) -> Iterator[str]:
     database = image_build.find("db")
     if not options.image and database and database.inputs != images.find_inputs("db"):
         yield f"The image of the database is older than this checkout; {applied}."
+    running = preflight.find_running_schemas()
+    # A program names it in schemas that are later than its own, as after the contract step.
+    if running and schemas.oldest_contracted > (running.oldest_program or schemas.oldest_program):
+        contract = command_hints.build("contract")
+        yield f"The database has what only former versions need; {contract} removes it."
 
 
 def _find_kept(running: Image, to: str | None) -> update_state.KeptImage:

@@ -41,6 +41,7 @@ class FakeHost:
         started: How often it was started as it is installed.
         broken: The images that do not run.
         schemas: What the running program says of them; None if it does not answer.
+        contracted: The oldest program after the contract step of the new one.
     """
 
     def __init__(self) -> None:
@@ -55,6 +56,7 @@ class FakeHost:
         self.started = 0
         self.broken: set[str] = set()
         self.schemas: Running | None = None
+        self.contracted = "0013"
 
     def check(self, _unit: str) -> Readiness:
         return Readiness(None, ready=self.ready, reason="")
@@ -80,7 +82,7 @@ class FakeHost:
             message = "it exits"
             raise FaultError(message, of_image=running.digest not in self.broken)
         if image == NEW:
-            return Schemas("0014", ("0013", "0014"), "0013", 1.0)
+            return Schemas("0014", ("0013", "0014"), "0013", 1.0, self.contracted)
         return Schemas("0013", ("0013",), "0013", 1.0)
 
     def run(self, _machine: object, record: Record, **_: object) -> None:
@@ -154,6 +156,24 @@ def test_a_build_that_changes_nothing_is_up_to_date(host: FakeHost) -> None:
     host.running = NEW
     assert update(no_cache=True) == f"already up to date: the stack runs {NEW.reference}"
     assert (host.built, host.records, host.latest) == (1, [], NEW)
+
+
+@pytest.mark.parametrize(
+    ("contracted", "stored", "said"),
+    [("0013", "", False), ("0014", "", True), ("0014", "0013", True), ("0014", "0014", False)],
+)
+def test_an_update_names_the_contract_step_where_it_is_due(
+    host: FakeHost,
+    capsys: pytest.CaptureFixture[str],
+    contracted: str,
+    stored: str,
+    *,
+    said: bool,
+) -> None:
+    host.contracted = contracted
+    host.schemas = Running("0014", "0014", stored)
+    update()
+    assert ("build.py contract removes it" in capsys.readouterr().err) is said
 
 
 def test_an_image_that_was_built_by_hand_is_not_built_again(host: FakeHost) -> None:
