@@ -34,6 +34,8 @@ KillMode=mixed
 TimeoutStopSec=15min
 # Requests come first.
 Nice=10
+# `build.py logs update` finds its lines by this name.
+SyslogIdentifier=todo-update
 """
 
 

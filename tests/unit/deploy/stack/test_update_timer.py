@@ -71,6 +71,8 @@ def test_the_timer_stays_until_it_is_not_wanted_any_more(host: Host, tmp_path: P
     assert program in service
     assert f'Environment="XDG_STATE_HOME={tmp_path}/xdg_state_home"\n' in service
     assert "XDG_CACHE_HOME" not in service
+    # By which `logs update` finds it.
+    assert f"SyslogIdentifier={UPDATE.removesuffix('.service')}\n" in service
 
     host.ran.clear()
     start()
