@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploy.cli.stack_command import StackCommand
-from deploy.stack import lifecycle, update_state
+from deploy.stack import lifecycle, up, update_state
 from deploy.update import begin
 
 
@@ -17,5 +17,7 @@ class Restart(StackCommand):
             with update_state.hold():
                 begin.recover()
                 lifecycle.restart()
+                # After `down` they do not run either.
+                up.start_optional()
             code = 0
         return code

@@ -102,15 +102,12 @@ def up(
     update_timer.check(wanted=updates)
     _provide(options, ai, assume_yes=assume_yes)
     url = lifecycle.start(lifecycle.prepare(ai, number, backup), port=port)
-    if ai.applies():
-        local_model.start()
-    elif ai.wanted is False:
+    if ai.wanted is False:
         local_model.remove()
-    if backup.applies():
-        backups.start()
-    elif backup.wanted is False:
+    if backup.wanted is False:
         backups.remove_slot()
-    update_timer.set_wanted(wanted=updates, starts=True)
+    update_timer.set_wanted(wanted=updates, starts=False)
+    start_optional()
     return url
 
 
@@ -123,11 +120,21 @@ def start() -> str:
     with progress.step("Reading the units") as step:
         stale = lifecycle.reload(step)
     url = lifecycle.start(lifecycle.Prepared(frozenset(), frozenset(stale)))
+    start_optional()
+    return url
+
+
+def start_optional() -> None:
+    """Start the optional parts that are installed; one that runs continues.
+
+    Raises:
+        DeployError: One did not start; the backend serves.
+    """
     if has_ai():
         local_model.start()
     if has_backups():
         backups.start()
-    return url
+    update_timer.set_wanted(wanted=None, starts=True)
 
 
 def _provide(options: image_build.Options, ai: Request, *, assume_yes: bool) -> None:
