@@ -48,7 +48,7 @@ DO 'BEGIN IF to_regrole(''$DB_BACKUP_ROLE'') IS NULL THEN CREATE ROLE $DB_BACKUP
 ALTER ROLE $DB_BACKUP_ROLE REPLICATION CONNECTION LIMIT 4
 GRANT pg_monitor, pg_read_all_data TO $DB_BACKUP_ROLE
 GRANT CONNECT ON DATABASE $DB_NAME TO $DB_BACKUP_ROLE
-GRANT SET ON PARAMETER todo.backup, todo.backup_failure TO $DB_BACKUP_ROLE
+GRANT SET ON PARAMETER todo.backup, todo.backup_failure, todo.drill, todo.drill_failure TO $DB_BACKUP_ROLE
 END
     echo "$roles" > "$1/todo-roles"
 }
