@@ -58,7 +58,7 @@ _ERRORS = 5
 _SEARCHED = 5000
 """A second's reading; a busy backend logs so much in a minute."""
 _TIMEOUT_S = 120.0
-_INSPECTED = "{{.Name}}\t{{.State.Health.Status}}\t{{.Image}}\t{{.ImageName}}"
+_INSPECTED = "{{.Name}}\t{{with .State.Health}}{{.Status}}{{end}}\t{{.Image}}\t{{.ImageName}}"
 
 
 @dataclasses.dataclass(frozen=True)
