@@ -9,6 +9,14 @@ from deploy.paths import REPO
 PAGE = {"page.html", "app.js", "app.css"}
 
 
+def test_a_file_of_the_build_has_the_same_mode_whatever_the_umask() -> None:
+    lines = (REPO / "Containerfile").read_text().splitlines()
+    written = [line for line in lines if line.startswith("COPY --from=locked")]
+    kept = [line for line in written if "packages.json" not in line]
+    assert kept
+    assert all("--chmod=0644" in line for line in kept)
+
+
 def test_the_image_has_the_modules_and_the_page_and_nothing_else_of_a_checkout(
     tmp_path: Path,
 ) -> None:
