@@ -86,11 +86,12 @@ def _last_failure(unit: str, invocation: str) -> str:
 
 
 def message_of(line: str) -> str:
-    """The text of a log line, whether JSON or plain."""
+    """The text of a log line, whether JSON or plain; with the exception that it is about."""
     with contextlib.suppress(ValueError):
         entry = json.loads(line)
         if isinstance(entry, dict) and "message" in entry:
-            return str(entry["message"])
+            trace = str(entry.get("exc_info") or "").strip()
+            return ": ".join(filter(None, (str(entry["message"]), trace.rpartition("\n")[2])))
     return line.strip()
 
 
