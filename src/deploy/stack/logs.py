@@ -15,6 +15,7 @@ from deploy.stack.services import (
     AI,
     BACKEND,
     BACKUP,
+    CANDIDATE,
     DRILL,
     DRILL_DB,
     MAX_INSTANCES,
@@ -36,10 +37,10 @@ UNITS = tuple(
 )
 """The names that users give; `backend` is all instances, `backend@2` one of them."""
 INSTANCES = tuple(
-    name_instance(number).removeprefix("todo-").removesuffix(".service")
-    for number in range(2, MAX_INSTANCES + 1)
+    service.removeprefix("todo-").removesuffix(".service")
+    for service in (*map(name_instance, range(2, MAX_INSTANCES + 1)), CANDIDATE)
 )
-"""Those of further instances."""
+"""Those of further instances, and of the candidate of an update."""
 DEFAULT_LINES = 100
 
 _FIELDS = "MESSAGE,PRIORITY,CONTAINER_NAME,SYSLOG_IDENTIFIER,USER_UNIT,_SYSTEMD_USER_UNIT"

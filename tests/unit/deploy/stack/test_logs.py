@@ -180,12 +180,14 @@ def test_the_log_of_the_backend_is_that_of_all_instances_and_one_can_be_chosen(
         yield from ()
 
     monkeypatch.setattr(process, "follow", follow)
-    for unit in ("backend", "backend@2", "db"):
+    for unit in ("backend", "backend@2", "db", "backend@candidate"):
         assert list(logs.read(Query(units=(unit,)), follow=False)) == []
     first, second = "CONTAINER_NAME=todo-backend", "CONTAINER_NAME=todo-backend-2"
     assert [(first in each, second in each) for each in commands] == [
         (True, True),
         (False, True),
         (False, False),
+        (False, False),
     ]
     assert "USER_UNIT=todo-backend@2.service" in commands[1]
+    assert all("USER_UNIT=todo-backend@candidate.service" in commands[n] for n in (0, 3))
