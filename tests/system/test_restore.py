@@ -105,11 +105,23 @@ def test_a_drill_proves_the_backup_and_leaves_nothing(backed: Stack) -> None:
         shown,
     )
     assert find_drill(backed)["ok"] is True
+    roles = "SELECT array_to_string(rolconfig, ' ') FROM pg_roles WHERE rolname = 'todo_backup'"
+    assert "todo.drill=" in query(backed, roles)
     wait_until(lambda: backed.show("todo-drill-db", "ActiveState") == "inactive", 300, "stopped")
     left = backed.podman("volume", "inspect", "--format={{.Mountpoint}}", "todo-drill").stdout
     names = backed.podman("unshare", "ls", left.strip()).stdout.split()
     assert set(names) <= {"began", "restored"}
     assert backed.show("todo-drill.timer", "UnitFileState") == "enabled"
+
+
+def test_status_reads_a_container_that_has_no_health_check(backed: Stack) -> None:
+    backed.podman("create", "--replace", "--name=todo-backup", "localhost/todo-db:latest", "true")
+    try:
+        shown = json.loads(backed.build("status", "--json", "--no-lab", check=False).stdout)
+    finally:
+        backed.podman("rm", "--force", "todo-backup")
+    assert shown["unknown"] == {}
+    assert {unit["unit"] for unit in shown["units"] if unit["image"]} >= {"todo-backup.service"}
 
 
 def test_a_drill_names_a_wal_file_that_is_missing(backed: Stack) -> None:
