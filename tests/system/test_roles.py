@@ -86,7 +86,7 @@ def test_the_settings_of_the_server_are_the_images(stack: Stack) -> None:
         "unix_socket_permissions": "0770",
     }
     limits = "SELECT rolname, rolconnlimit FROM pg_roles WHERE rolname LIKE 'todo%' ORDER BY 1"
-    assert as_superuser(stack, limits) == "todo|50\ntodo_backup|2\ntodo_owner|5"
+    assert as_superuser(stack, limits) == "todo|50\ntodo_backup|4\ntodo_owner|5"
 
 
 def test_the_socket_is_open_to_the_clients_group_only(stack: Stack) -> None:

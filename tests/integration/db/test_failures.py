@@ -148,10 +148,9 @@ def test_ended_connections_cost_at_most_the_requests_on_them(
     assert client.get(PATH).status_code == 200
     own_cluster.query(
         service.environment["TODO_DATABASE_URL"],
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
         " WHERE application_name = 'todo-backend'",
     )
-    time.sleep(0.1)
 
     assert client.get(PATH).status_code == 200
 

@@ -46,8 +46,8 @@ class Provider:
         self.end_connections()
 
     def end_connections(self) -> None:
-        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'todo'"
-        self.cluster.query(self.local_url, query)
+        ended = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
+        self.cluster.query(self.local_url, f"{ended} WHERE usename = 'todo'")
 
 
 @pytest.fixture(scope="module")

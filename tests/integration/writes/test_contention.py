@@ -102,7 +102,7 @@ def test_a_deadlock_is_tried_again(postgres: Service, own_cluster: Cluster) -> N
 def test_a_serialization_failure_is_tried_again(postgres: Service, own_cluster: Cluster) -> None:
     url = postgres.environment["TODO_DATABASE_URL"]
     name = url.rpartition("?")[0].rpartition("/")[2]
-    drop = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'todo'"
+    drop = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = 'todo'"
     own_cluster.query(
         url, f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'"
     )
