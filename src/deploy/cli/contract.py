@@ -18,7 +18,7 @@ class Contract(StackCommand):
         "--drop-images", help="also remove kept images that do not work without it: no rollback"
     )
     without_backup_check = cli.Flag(
-        "--without-backup-check", help="although there is no young backup and drill"
+        "--without-backup-check", help="without a recent backup and drill"
     )
 
     def main(self) -> int:

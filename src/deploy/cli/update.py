@@ -27,7 +27,7 @@ class Update(StackCommand):
     )
     retry_refused = cli.Flag("--retry-refused", help="although it was refused before")
     without_backup_check = cli.Flag(
-        "--without-backup-check", help="although there is no young backup and drill"
+        "--without-backup-check", help="without a recent backup and drill"
     )
     no_scan = cli.Flag("--no-scan", help="without a look for known flaws in the image")
     no_cache = cli.Flag("--no-cache", help="build anew, with Debian's newest packages")

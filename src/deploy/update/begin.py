@@ -37,7 +37,7 @@ class Options:
         image: An image of this user's storage instead of that; None without one.
         watch_s: How long the candidate is watched while it serves users.
         retries_refused: Whether an image that was refused is tried again.
-        checks_backups: Whether a young backup and drill are required.
+        checks_backups: Whether a recent backup and drill are required.
         scans: Whether an image with a critical flaw is refused.
     """
 

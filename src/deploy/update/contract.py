@@ -44,7 +44,7 @@ def contract(*, drops_images: bool, checks_backups: bool) -> str:
 
     Args:
         drops_images: Whether kept images that do not work afterwards are removed.
-        checks_backups: Whether a young backup and drill are required.
+        checks_backups: Whether a recent backup and drill are required.
 
     Raises:
         DeployError: An instance or a kept image needs the old form (`REFUSED`), or the migration
