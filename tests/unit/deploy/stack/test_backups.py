@@ -24,23 +24,9 @@ from deploy.stack.services import (
     find_services,
 )
 from deploy.units.loader import BACKUP_UNITS
+from tests.unit.deploy.stack.willing_host import Host
 
 DISK = Path("/mnt/disk/todo")
-
-
-class Host:
-    """A host on which every program succeeds, noting what is run."""
-
-    def __init__(self) -> None:
-        self.ran: list[list[str]] = []
-
-    def run(self, argv: list[str], **_: object) -> process.Completed:
-        self.ran.append(argv)
-        return process.Completed(tuple(argv), 0, "", "")
-
-    def find(self, *words: str) -> list[list[str]]:
-        """What was run with all of these words."""
-        return [argv for argv in self.ran if {*words} <= {*argv}]
 
 
 @pytest.fixture(autouse=True)

@@ -14,24 +14,10 @@ from deploy.stack import install, lifecycle, overview, systemd, up, update_timer
 from deploy.stack.services import SOCKET, UPDATE, UPDATE_TIMER, find_services, find_timers
 from deploy.stack.systemd import UnitState
 from deploy.units.loader import load_units
+from tests.unit.deploy.stack.willing_host import Host
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-class Host:
-    """A host on which every program succeeds, noting what is run."""
-
-    def __init__(self) -> None:
-        self.ran: list[list[str]] = []
-
-    def run(self, argv: list[str], **_: object) -> process.Completed:
-        self.ran.append(argv)
-        return process.Completed(tuple(argv), 0, "", "")
-
-    def find(self, *words: str) -> list[list[str]]:
-        """What was run with all of these words."""
-        return [argv for argv in self.ran if {*words} <= {*argv}]
 
 
 @pytest.fixture(autouse=True)
