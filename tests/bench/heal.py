@@ -8,14 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.system.stack_in_lab import Stack, load_argv, open_machine, wait_until
+from tests.system.stack_in_lab import Stack, open_machine, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,17 +96,11 @@ def heal(stack: Stack, signal: str) -> float:
 
 def restart_under_load(stack: Stack, mode: str) -> dict[str, Any]:
     """The load's own report over a restart in its middle."""
-    with subprocess.Popen(
-        stack.lab.netns_argv(load_argv(mode, stack.token("bench"), _LOAD_S)),
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as load:
+    with stack.load(mode, _LOAD_S) as load:
         time.sleep(_LOAD_S / 3)
         stack.systemctl("restart", "todo-backend")
-        output, _ = load.communicate(timeout=120)
     calm(stack)
-    result: dict[str, Any] = json.loads(output)
-    return result
+    return load
 
 
 def calm(stack: Stack) -> None:

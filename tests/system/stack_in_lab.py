@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import json
 import socket
+import subprocess
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +110,32 @@ class Stack:
     def token(self, subject: str) -> str:
         return self.build("token", subject, "--no-lab").stdout.strip()
 
+    @contextlib.contextmanager
+    def load(self, mode: str, seconds: float, *words: str) -> Iterator[dict[str, Any]]:
+        """Requests of a user of their own, whose rate limit no other load has used.
+
+        Args:
+            mode: `fresh` or `keepalive`, see the load generator.
+            seconds: How long; the usual rates use up the limit after 27 (keepalive) or 60 (fresh).
+            *words: Further arguments of the load generator.
+
+        Yields:
+            What the load generator found, empty until the block has ended.
+        """
+        script = Path(__file__).parents[1] / "bench" / "load.py"
+        token = self.token(f"load-{uuid.uuid4()}")
+        argv = ["python3", str(script), mode, f"--token={token}", f"--seconds={seconds}", *words]
+        found: dict[str, Any] = {}
+        with subprocess.Popen(
+            self.lab.netns_argv(argv), stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                yield found
+                output, _ = process.communicate(timeout=900)
+            finally:
+                process.kill()
+        found.update(json.loads(output))
+
     def ready(self) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{self.management_port}/readyz", timeout=60)
 
@@ -133,9 +161,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def load_argv(mode: str, token: str, seconds: float) -> list[str]:
-    """The load generator, to be run in the lab's network."""
-    script = Path(__file__).parents[1] / "bench" / "load.py"
-    return ["python3", str(script), mode, f"--token={token}", f"--seconds={seconds}"]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import json
 import queue
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -14,7 +12,7 @@ import httpx
 import pytest
 
 from tests.machine_clock import CLOCK
-from tests.system.stack_in_lab import load_argv, wait_until
+from tests.system.stack_in_lab import wait_until
 
 if TYPE_CHECKING:
     from tests.system.stack_in_lab import Stack
@@ -110,22 +108,12 @@ def test_a_stopped_database_means_503_then_recovery_without_a_restart(stack: Sta
 
 @pytest.mark.parametrize("mode", ["fresh", "keepalive"])
 def test_a_restart_loses_no_request(stack: Stack, mode: str) -> None:
-    load = subprocess.Popen(
-        stack.lab.netns_argv(load_argv(mode, stack.token("alice"), 10)),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    with stack.load(mode, 10) as load:
         time.sleep(2)
         stack.systemctl("restart", "todo-backend")
-        output, _ = load.communicate(timeout=900)
-    finally:
-        load.kill()
-        load.wait()
-    result = json.loads(output)
     allowed = {"200"} if mode == "fresh" else {"200", "idle close"}
-    assert allowed >= set(result["outcomes"]), result
-    assert result["outcomes"]["200"] > 500
+    assert allowed >= set(load["outcomes"]), load
+    assert load["outcomes"]["200"] > 500
 
 
 class CarefulCreator:

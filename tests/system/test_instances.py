@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.system.stack_in_lab import load_argv, wait_until
+from tests.system.stack_in_lab import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,20 +25,6 @@ def three(installed: Stack) -> Iterator[Stack]:
     installed.up("--instances=3")
     yield installed
     installed.up("--instances=1")
-
-
-@contextlib.contextmanager
-def load(stack: Stack, mode: str, seconds: float) -> Iterator[dict[str, int]]:
-    """Requests at a steady rate for some seconds; behind the block, what became of them."""
-    argv = stack.lab.netns_argv(load_argv(mode, stack.token("alice"), seconds))
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
-        found: dict[str, int] = {}
-        try:
-            yield found
-            output, _ = process.communicate(timeout=900)
-        finally:
-            process.kill()
-    found.update(json.loads(output)["outcomes"])
 
 
 def status(stack: Stack) -> dict[str, Any]:
@@ -78,9 +62,9 @@ def test_a_second_up_changes_nothing(three: Stack) -> None:
 def test_a_killed_instance_comes_back_and_the_others_answer(three: Stack) -> None:
     pid = three.inspect("todo-backend-2")["State"]["Pid"]
     three.lab.run(["kill", "-s", "KILL", str(pid)], user="root")
-    with load(three, "fresh", 3) as found:
+    with three.load("fresh", 3) as load:
         wait_until(lambda: is_accepting(three, "http://127.0.0.1:9001"), 600, "back")
-    assert set(found) == {"200"}, found
+    assert set(load["outcomes"]) == {"200"}, load
     assert status(three)["units"]["todo-backend@2.service"]["cause"] == "restarted 1 time"
 
 
@@ -101,13 +85,13 @@ def test_an_instance_that_fails_for_ever_leaves_the_others_and_the_port_alone(
     three.lab.run(["tee", path], stdin=text)
     try:
         three.systemctl("daemon-reload")
-        with load(three, "fresh", 10) as found:
+        with three.load("fresh", 10) as load:
             three.systemctl("restart", "--no-block", unit)
             if state == "activating":
                 wait_until(lambda: int(three.show(unit, "NRestarts")) >= 3, 600, "3 restarts")
             else:
                 wait_until(lambda: three.show(unit, "ActiveState") == state, 600, state)
-        assert set(found) == {"200"}, found
+        assert set(load["outcomes"]) == {"200"}, load
         assert three.show("todo-backend.socket", "ActiveState") == "active"
         now = status(three)
         assert now["ready"] is True
@@ -124,19 +108,19 @@ def test_a_restart_goes_from_one_instance_to_the_next_and_loses_no_request(
     three: Stack, mode: str
 ) -> None:
     before = invocations(three)
-    with load(three, mode, 20) as found:
+    with three.load(mode, 20) as load:
         three.build("restart", "--no-lab")
     after = invocations(three)
     assert not set(before) & set(after)
     allowed = {"200"} if mode == "fresh" else {"200", "idle close"}
-    assert set(found) <= allowed, found
-    assert found["200"] > 500
+    assert set(load["outcomes"]) <= allowed, load
+    assert load["outcomes"]["200"] > 500
 
 
 def test_going_back_to_one_instance_loses_no_request_and_leaves_nothing(three: Stack) -> None:
-    with load(three, "fresh", 10) as found:
+    with three.load("fresh", 10) as load:
         three.up("--instances=1")
-    assert set(found) == {"200"}, found
+    assert set(load["outcomes"]) == {"200"}, load
     left = three.lab.run(["bash", "-c", f"find {LINKS} -name '*@*' -o -name '*instances*'"])
     assert left.stdout.split() == []
     assert three.podman("ps", "--format={{.Names}}").stdout.split().count("todo-backend") == 1

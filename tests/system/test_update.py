@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import re
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -14,7 +12,7 @@ import pytest
 
 from deploy.errors import ExitCode
 from tests.system import update_images
-from tests.system.stack_in_lab import load_argv, wait_until
+from tests.system.stack_in_lab import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 STATE = ".local/state/todo-backend/update"
 BACKUPS = ".local/share/todo-backend/backup"
 UPDATE = ("update", "--no-lab", "--no-scan")
+RATE = "--rate=50"
 INPUTS = '--format={{index .Labels "org.todo-backend.inputs"}}'
 SERVICE = "todo-update.service"
 # Takes back what the images "expands" and "has-contract" did: other tests use the same database.
@@ -64,20 +63,6 @@ def updated(installed: Stack) -> Iterator[Stack]:
     ).stdout.split()
     kept = [tag for tag in tags if tag != "localhost/todo-backend:latest"]
     installed.podman("image", "rm", "--force", "--ignore", *kept, check=False)
-
-
-@contextlib.contextmanager
-def load(stack: Stack, seconds: float) -> Iterator[dict[str, int]]:
-    """Requests on fresh connections until the block ends; behind it, what became of them."""
-    argv = [*load_argv("fresh", stack.token("alice"), seconds), "--rate=50"]
-    with subprocess.Popen(stack.lab.netns_argv(argv), stdout=subprocess.PIPE, text=True) as process:
-        found: dict[str, int] = {}
-        try:
-            yield found
-            output, _ = process.communicate(timeout=900)
-        finally:
-            process.kill()
-    found.update(json.loads(output)["outcomes"])
 
 
 def update(stack: Stack, image: str, *words: str, watch_s: int = 3) -> Completed:
@@ -145,11 +130,11 @@ def test_a_stack_that_is_down_is_started_as_it_is_although_the_checkout_was_refu
 def test_a_good_image_replaces_a_single_instance_without_a_lost_request(updated: Stack) -> None:
     image = update_images.make(updated, "good")
     before = find_image(updated)
-    with load(updated, 60) as found:
+    with updated.load("fresh", 60, RATE) as load:
         done = update(updated, image)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("updated: ")
-    assert set(found) == {"200"}, found
+    assert set(load["outcomes"]) == {"200"}, load
     require_unchanged(updated, find_id(updated, image))
     kept = status(updated)["update"]["kept"]
     assert [tag.rpartition("-")[2] for tag in kept] == [before[:12], find_image(updated)[:12]]
@@ -174,11 +159,11 @@ def test_a_bad_image_is_refused_before_a_user_meets_it_and_the_second_time_at_on
     before = find_image(updated)
     invocation = updated.show("todo-backend", "InvocationID")
     image = update_images.make(updated, name)
-    with load(updated, 20) as found:
+    with updated.load("fresh", 20, RATE) as load:
         done = update(updated, image)
     assert done.returncode == ExitCode.REFUSED, done.stderr
     assert reason in done.stderr
-    assert set(found) == {"200"}, found
+    assert set(load["outcomes"]) == {"200"}, load
     require_unchanged(updated, before)
     assert updated.show("todo-backend", "InvocationID") == invocation
     again = update(updated, image)
@@ -230,11 +215,11 @@ def test_an_image_that_fails_as_an_instance_is_rolled_back_while_the_candidate_s
 ) -> None:
     before = find_image(updated)
     image = update_images.make(updated, "fails-as-instance")
-    with load(updated, 60) as found:
+    with updated.load("fresh", 60, RATE) as load:
         done = update(updated, image)
     assert done.returncode == ExitCode.ROLLED_BACK, done.stderr
     assert "Restarting todo-backend.service: failed" in done.stderr
-    assert set(found) == {"200"}, found
+    assert set(load["outcomes"]) == {"200"}, load
     require_unchanged(updated, before)
 
 
@@ -260,14 +245,14 @@ def test_two_instances_with_backups_follow_a_migration_and_come_back_without_a_l
     done = update(updated, image)
     assert done.returncode == ExitCode.REFUSED
     assert "there is no backup of the last 2 days" in done.stderr
-    with load(updated, 90) as found:
+    with updated.load("fresh", 90, RATE) as load:
         done = update(updated, image, "--without-backup-check")
         assert done.returncode == 0, done.stderr
         assert find_image(updated, "todo-backend-2") == find_id(updated, image)
         require_unchanged(updated, find_id(updated, image))
         back = updated.build("rollback", "--no-lab", "--watch=3", "--refuse")
     assert back.stdout.startswith("rolled back: ")
-    assert set(found) == {"200"}, found
+    assert set(load["outcomes"]) == {"200"}, load
     assert find_image(updated, "todo-backend-2") == before
     require_unchanged(updated, before)
     assert 'restore point "update-' in updated.build("logs", "db", "--no-lab").stdout
@@ -286,10 +271,10 @@ def test_the_contract_step_waits_for_the_kept_images_and_serves_throughout(updat
         assert refused.returncode == ExitCode.REFUSED, refused.stderr
         assert "with a program for 0013 is kept for a rollback" in refused.stderr
         require_unchanged(updated, find_id(updated, image))
-        with load(updated, 40) as found:
+        with updated.load("fresh", 40, RATE) as load:
             done = updated.build(*contract, "--drop-images")
         assert done.stdout.startswith("contracted: the schema works with programs from 0014 on")
-        assert set(found) == {"200"}, found
+        assert set(load["outcomes"]) == {"200"}, load
         require_unchanged(updated, find_id(updated, image))
         now = status(updated)
         assert now["instances"][0]["figures"]["database_schema"] == "0015"
