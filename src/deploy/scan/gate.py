@@ -14,7 +14,6 @@ from deploy.scan import debian as scan_debian
 from deploy.scan import image_inventory as scan_inventory
 from deploy.scan import python as scan_python
 from deploy.scan import report as scan_report
-from deploy.scan import trivy_grype
 from deploy.scan.report import AdvisorySource, Report
 
 if TYPE_CHECKING:
@@ -148,7 +147,6 @@ def judge(
         images=tuple(inventory.summary for inventory in inventories),
         debian=sources[0],
         python=sources[1],
-        others=tuple(sources[2:]),
         findings=tuple(left),
         accepted=tuple(accepted),
     )
@@ -157,7 +155,7 @@ def judge(
 def _to_ask(
     inventories: Sequence[Inventory], options: Options
 ) -> list[tuple[str, Callable[[], Answer]]]:
-    """Debian's index, the Python advisories, and whatever else this machine has; in that order."""
+    """Debian's index and the Python advisories, in that order."""
     timeout_s = options.timeout_s
     ca_bundle = build.find_ca_bundle()
     file = options.advisories
@@ -171,14 +169,7 @@ def _to_ask(
             return scan_python.check_file(inventories, file)
         return scan_python.check_live(inventories, timeout_s=timeout_s, ca_bundle=ca_bundle)
 
-    def other(tool: str) -> Callable[[], Answer]:
-        return lambda: trivy_grype.check(tool, inventories)
-
-    return [
-        (scan_debian.NAME, debian),
-        (scan_python.NAME, python),
-        *((tool.capitalize(), other(tool)) for tool in trivy_grype.installed()),
-    ]
+    return [(scan_debian.NAME, debian), (scan_python.NAME, python)]
 
 
 def _answer(name: str, ask: Callable[[], Answer], options: Options) -> Answer:

@@ -63,7 +63,6 @@ class Inventory:
         vendored: Shared libraries that wheels brought along, as paths.
         compiled: Python packages with compiled modules in them.
         files: Number of files and links.
-        sbom: The image's SBOM as it stands there, or None.
         findings: Where its records contradict each other, or cannot be read.
         release: Code name of its release of Debian; empty where it does not say.
     """
@@ -76,7 +75,6 @@ class Inventory:
     vendored: tuple[str, ...]
     compiled: tuple[str, ...]
     files: int
-    sbom: str | None
     findings: tuple[Vulnerability, ...]
     release: str = ""
 
@@ -159,7 +157,6 @@ def read(archive: Archive, image: str, reference: str) -> Inventory:
         vendored=tuple(f"/{path}" for path in archive.entries if _VENDORED.fullmatch(path)),
         compiled=tuple(_compiled(archive.entries)),
         files=len(files),
-        sbom=sbom,
         findings=tuple(findings),
         release=_find_release(archive.find(_OS_RELEASE) or b""),
     )

@@ -146,7 +146,6 @@ class Report:
         images: What was looked at.
         debian: What came of Debian's index.
         python: What came of the Python advisories.
-        others: Further scanners that this machine has.
         findings: What is wrong, the worst first.
         accepted: What an exception covers.
     """
@@ -154,14 +153,13 @@ class Report:
     images: tuple[Scanned, ...]
     debian: AdvisorySource
     python: AdvisorySource
-    others: tuple[AdvisorySource, ...] = ()
     findings: tuple[Vulnerability, ...] = ()
     accepted: tuple[tuple[Vulnerability, ScanException], ...] = ()
 
     @property
     def sources(self) -> tuple[AdvisorySource, ...]:
         """All that were to be asked."""
-        return (self.debian, self.python, *self.others)
+        return (self.debian, self.python)
 
     @property
     def exit_code(self) -> int:
@@ -265,9 +263,6 @@ def render_claim(report: Report) -> str:
         claims.append(f"no pending Debian fix{_as_of(report.debian)}")
     if report.python.answered:
         claims.append(f"no known Python advisory{_as_of(report.python)}")
-    claims += [
-        f"nothing by {other.name}{_as_of(other)}" for other in report.others if other.answered
-    ]
     claim = (
         " and ".join(claims)
         or "packages and files agree with the SBOM, and nothing else was checked"

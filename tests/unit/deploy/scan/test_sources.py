@@ -8,7 +8,6 @@ import pytest
 from deploy.errors import DeployError
 from deploy.scan import debian as scan_debian
 from deploy.scan import python as scan_python
-from deploy.scan import trivy_grype
 from deploy.scan.debian import Policy
 from deploy.scan.image_inventory import Inventory, Package
 from deploy.scan.report import Severity
@@ -66,7 +65,6 @@ def inside(debian: Sequence[Package] = (), python: Sequence[Package] = ()) -> In
         vendored=(),
         compiled=(),
         files=0,
-        sbom="{}",
         findings=(),
     )
 
@@ -212,64 +210,3 @@ def test_pip_audit_that_could_not_tell_about_everything_has_failed(
     with pytest.raises(DeployError, match=message) as caught:
         scan_python.read_answer(stdout, stderr, {"gamma": "1"})
     assert "--advisories FILE" in caught.value.hint
-
-
-# The shapes of the two programs' answers, after their documentation.
-TRIVY = {
-    "Results": [
-        {"Target": "OS", "Class": "os-pkgs"},
-        {
-            "Target": "Python",
-            "Vulnerabilities": [
-                {
-                    "VulnerabilityID": "CVE-1",
-                    "PkgName": "Jinja2",
-                    "PkgIdentifier": {"PURL": "pkg:pypi/jinja2@2.10"},
-                    "InstalledVersion": "2.10",
-                    "FixedVersion": "2.10.1, 2.11",
-                    "Severity": "HIGH",
-                    "Title": "Sandbox escape",
-                }
-            ],
-        },
-    ]
-}
-GRYPE = {
-    "matches": [
-        {
-            "vulnerability": {
-                "id": "CVE-2",
-                "severity": "Negligible",
-                "fix": {"versions": ["3.5.9-1"], "state": "fixed"},
-            },
-            "relatedVulnerabilities": [{"id": "CVE-3"}],
-            "artifact": {
-                "name": "libssl3t64",
-                "version": "3.5.1-1",
-                "type": "deb",
-                "purl": "pkg:deb/debian/libssl3t64@3.5.1-1",
-            },
-        }
-    ],
-    "descriptor": {"name": "grype", "db": {"status": {"built": "2026-11-20T01:30:31Z"}}},
-}
-
-
-def test_what_trivy_finds_is_told_like_everything_else() -> None:
-    (found,), _ = trivy_grype.parse_trivy(TRIVY, "backend")
-    assert (found.kind, found.package, found.version) == ("python", "jinja2", "2.10")
-    assert (found.id, found.severity) == ("CVE-1", Severity.HIGH)
-    assert found.fixed == ("2.10.1", "2.11")
-    version = '{"Version": "1", "VulnerabilityDB": {"UpdatedAt": "2026-11-20T06:07:07.9950408Z"}}'
-    assert trivy_grype.parse_trivy_version(version)[0].date() == dt.date(2026, 11, 20)
-    assert trivy_grype.parse_trivy_version('{"Version": "1"}') == []
-
-
-def test_what_grype_finds_is_told_like_everything_else() -> None:
-    (found,), made = trivy_grype.parse_grype(GRYPE, "backend")
-    assert (found.kind, found.package, found.version) == ("debian", "libssl3t64", "3.5.1-1")
-    assert sorted(found.ids) == ["CVE-2", "CVE-3"]
-    assert found.severity is Severity.LOW
-    assert made == dt.datetime(2026, 11, 20, 1, 30, 31, tzinfo=dt.UTC)
-    older = {"matches": [], "descriptor": {"db": {"built": "2026-11-20T01:30:31Z"}}}
-    assert trivy_grype.parse_grype(older, "backend") == ([], made)
