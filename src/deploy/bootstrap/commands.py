@@ -26,6 +26,9 @@ _NEEDS_MORE = (
 _INSTALLING = ("up", "test")
 """The commands of which the README says that, as root, they install what they need."""
 
+_CHECKING = ("lint", "format")
+"""The commands that only run programs of dev.lock."""
+
 _INFORMING = {"-h", "--help", "-v", "--version"}
 """With one of these a command only prints something."""
 
@@ -55,10 +58,14 @@ def _is_sound(command: str, arguments: Sequence[str]) -> bool:
 def find_environment(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
     """Return the name of the lock that a command line of `build.py` starts with.
 
-    `dev` needs a driver for PostgreSQL, cryptography or an exporter of spans only where the
-    environment configures one: then it takes the set of the tests, which has them.
+    `lint` and `format` run programs of the tests' set. `dev` needs a driver for PostgreSQL,
+    cryptography or an exporter of spans only where the environment configures one: then it takes
+    the tests' set, which has them.
     """
-    if _find_command(arguments) != "dev":
+    command = _find_command(arguments)
+    if command in _CHECKING:
+        return "dev"
+    if command != "dev":
         return "build"
     embedded = environ.get("TODO_DATABASE_URL", "sqlite").startswith("sqlite")
     return "serve" if embedded and not any(map(environ.get, _NEEDS_MORE)) else "dev"

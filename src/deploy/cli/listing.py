@@ -48,6 +48,8 @@ COMMANDS = (
     "verify",
     "lab",
     "test",
+    "lint",
+    "format",
     "dev",
     "doctor",
     "lock",

@@ -1,32 +1,15 @@
 """Rules that a program can check: lint, format, types, directions of imports, what is tracked."""
 
 import ast
-import contextlib
-import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from deploy.bootstrap import venv
-from deploy.dev import requirements
+from deploy.dev import checks, requirements
 from deploy.paths import REPO
-
-TOOLS = {
-    "types": ["-m", "mypy"],
-    "lint": ["-m", "ruff", "check", "--no-fix"],
-    "format": ["-m", "ruff", "format", "--check"],
-    "imports": ["-c", "from importlinter.cli import lint_imports_command as run; run()"],
-}
-
-# mypy's memory of this checkout, and one that a new checkout begins with: most of it is about the
-# installed packages. mypy compares each file with what it remembers.
-MEMORY = REPO / ".mypy_cache"
-FIRST_MEMORY = venv.location("dev") / "mypy"
 
 # In pieces, so that this file holds none of them itself.
 INDEX_HOSTS = [
@@ -48,35 +31,11 @@ def tracked() -> list[Path]:
     return [file for file in files if file.is_file() and not file.is_symlink()]
 
 
-@pytest.mark.parametrize("name", TOOLS)
+@pytest.mark.parametrize("name", checks.CHECKS)
 def test_the_code_passes(name: str) -> None:
-    copy_once(FIRST_MEMORY, MEMORY)
-    done = subprocess.run(
-        [sys.executable, *TOOLS[name]],
-        cwd=REPO,
-        env={**os.environ, "PYTHONPATH": "src", "NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        pytest.fail(f"python {' '.join(TOOLS[name])}\n{done.stdout}", pytrace=False)
-    if name == "types":
-        copy_once(MEMORY, FIRST_MEMORY)
-
-
-def copy_once(source: Path, target: Path) -> None:
-    """Copy a folder to where there is none yet, as a whole or not at all."""
-    if target.exists() or not source.exists() or not target.parent.exists():
-        return
-    # Somebody else may have been faster, or may own the place: it only saves time.
-    with (
-        contextlib.suppress(OSError),
-        tempfile.TemporaryDirectory(prefix=".mypy-", dir=target.parent) as scratch,
-    ):
-        shutil.copytree(source, Path(scratch) / "whole").rename(target)
+    problems = checks.find_problems(name)
+    if problems:
+        pytest.fail(problems, pytrace=False)
 
 
 def test_the_locks_satisfy_the_project() -> None:

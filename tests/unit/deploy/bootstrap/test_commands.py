@@ -10,6 +10,8 @@ from deploy.errors import DeployError, ExitCode
         ([], {}, "build"),
         (["up"], {}, "build"),
         (["lab", "run", "dev"], {}, "build"),
+        (["lint"], {}, "dev"),
+        (["format"], {}, "dev"),
         (["dev"], {}, "serve"),
         (["--verbose", "dev", "--port", "8080"], {}, "serve"),
         (["dev"], {"TODO_DATABASE_URL": "sqlite+aiosqlite:////tmp/x.db"}, "serve"),

@@ -1,0 +1,15 @@
+"""`build.py format`: the formatter."""
+
+from __future__ import annotations
+
+from deploy.cli.command import Command
+from deploy.dev import checks
+
+
+class Format(Command):
+    """Format the code, and fix what can be fixed safely."""
+
+    def main(self) -> int:
+        """Rewrite files, in the environment that deploy.bootstrap.commands chose."""
+        checks.format_code()
+        return 0

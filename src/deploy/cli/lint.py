@@ -1,0 +1,15 @@
+"""`build.py lint`: the static checks."""
+
+from __future__ import annotations
+
+from deploy.cli.command import Command
+from deploy.dev import checks
+
+
+class Lint(Command):
+    """Check the code: lint rules, format, types and directions of imports."""
+
+    def main(self) -> int:
+        """Run every check, in the environment that deploy.bootstrap.commands chose."""
+        checks.lint()
+        return 0

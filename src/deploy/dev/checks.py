@@ -1,0 +1,110 @@
+"""Static checks of the code: `build.py lint`, the commit hook and the unit tests run the same."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy import paths, process
+from deploy.bootstrap import venv
+from deploy.bootstrap.entrypoint import write_output
+from deploy.errors import DeployError
+from deploy.progress import step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CHECKS: Mapping[str, tuple[str, ...]] = {
+    "ruff check": ("ruff", "check", "--no-fix"),
+    "ruff format": ("ruff", "format", "--check"),
+    "mypy": ("mypy",),
+    "lint-imports": ("lint-imports", "--no-logo"),
+}
+"""Check -> program of dev.lock, with its arguments. Its settings are in a file of the project."""
+
+_FIXES: Mapping[str, tuple[str, ...]] = {
+    "ruff check --fix": ("ruff", "check", "--fix-only"),
+    "ruff format": ("ruff", "format"),
+}
+_TIMEOUT_S = 3600.0
+_MYPY_CACHE = paths.REPO / ".mypy_cache"
+
+
+def lint() -> None:
+    """Run every check, and print what the failed ones report.
+
+    Raises:
+        DeployError: A check failed; the message names all that did.
+    """
+    failed = []
+    for name in CHECKS:
+        report = find_problems(name)
+        if report:
+            failed.append(name)
+            write_output(f"{report}\n")
+    if failed:
+        hint = "see the reports above; python3 build.py format fixes what ruff can fix safely"
+        raise DeployError(f"failed: {', '.join(failed)}", hint=hint)
+
+
+def find_problems(name: str) -> str:
+    """Run one of the CHECKS, and return what it reports; empty if it passes.
+
+    Raises:
+        DeployError: It did not end by itself.
+    """
+    seed = venv.location("dev") / "mypy"
+    if name == "mypy":
+        copy_once(seed, _MYPY_CACHE)
+    try:
+        _run(name, CHECKS[name])
+    except process.ToolError as error:
+        if error.completed is None:
+            raise
+        return error.completed.stdout
+    if name == "mypy":
+        copy_once(_MYPY_CACHE, seed)
+    return ""
+
+
+def format_code() -> None:
+    """Format the code, and apply ruff's safe fixes.
+
+    Raises:
+        DeployError: ruff failed, for example on a syntax error.
+    """
+    for name, words in _FIXES.items():
+        write_output(f"{_run(name, words)}\n")
+
+
+def copy_once(source: Path, target: Path) -> None:
+    """Copy a folder to where there is none yet, as a whole or not at all.
+
+    mypy compares each file with what its cache says of it. Most of a cache is about the installed
+    packages, so a new checkout starts with that of another.
+    """
+    if target.exists() or not source.exists() or not target.parent.exists():
+        return
+    # Another process may have been faster, or may own the folder: it only saves time.
+    with (
+        contextlib.suppress(OSError),
+        tempfile.TemporaryDirectory(prefix=".mypy-", dir=target.parent) as scratch,
+    ):
+        shutil.copytree(source, Path(scratch) / "whole").rename(target)
+
+
+def _run(name: str, words: tuple[str, ...]) -> str:
+    program = Path(sys.executable).with_name(words[0])
+    with step(name) as current:
+        completed = process.stream(
+            [str(program), *words[1:]],
+            current,
+            timeout_s=_TIMEOUT_S,
+            env={"PYTHONPATH": "src", "NO_COLOR": "1"},
+            cwd=paths.REPO,
+        )
+    return completed.stdout
