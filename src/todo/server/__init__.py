@@ -1,1 +1,1 @@
-"""The HTTP server: sockets, connections, the HTTP/1.1 reader, Hypercorn for everything else."""
+"""HTTP server: sockets, connections, the fast path of HTTP/1.1, and Hypercorn (docs/http.md)."""

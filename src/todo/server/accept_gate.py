@@ -1,4 +1,4 @@
-"""When one of several instances takes connections from the socket that they share."""
+"""Accept gate: decides when an instance accepts from the socket that all instances share."""
 
 import asyncio
 import logging
@@ -45,7 +45,7 @@ class AcceptGate:
         health.self_test_problem = StartingError()
 
     async def run(self) -> None:
-        """Open and close the gate for ever."""
+        """Open and close the gate until canceled."""
         while True:
             problem = await self._find_problem()
             self._siblings.mark(ready=problem is None)

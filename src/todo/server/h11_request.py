@@ -1,7 +1,7 @@
-"""A request that h11 parses, with strict checks of its chunked body.
+"""h11 connection for one request, with strict checks of a chunked body.
 
-h11 accepts bare LF, folded lines and blanks where a chunked body has lines. Another server in the
-chain may see the end of the request elsewhere. So the lines are checked before h11 reads them.
+h11 accepts bare LF, folded lines and blanks in the lines of a chunked body. Another server in the
+chain may see the end of the request elsewhere. So the lines are checked before h11 parses them.
 """
 
 import contextlib
@@ -22,17 +22,17 @@ _MAX_LINE_BYTES = 16 * 1024
 
 
 class InvalidChunkError(Exception):
-    """A line of a chunked body is not as RFC 9112, 7.1 has it."""
+    """A line of a chunked body violates RFC 9112, 7.1."""
 
 
-class ChunkLines:
-    """The lines of one chunked body, as its bytes arrive. The end of a chunk is left to h11."""
+class ChunkedBodyChecker:
+    """Checks the lines of one chunked body as they arrive; the end of a chunk is left to h11."""
 
     def __init__(self) -> None:
         self._line = b""
-        self._skipped = 0
+        self._chunk_bytes_left = 0
         self._is_in_trailers = False
-        self._is_over = False
+        self._is_complete = False
 
     def feed(self, data: bytes) -> None:
         """Check the lines in more of the body; what is behind its end is ignored.
@@ -41,11 +41,11 @@ class ChunkLines:
             InvalidChunkError: One is invalid.
         """
         position = 0
-        while not self._is_over:
-            if self._skipped:
-                passed = min(self._skipped, len(data) - position)
-                position += passed
-                self._skipped -= passed
+        while not self._is_complete:
+            if self._chunk_bytes_left:
+                skipped = min(self._chunk_bytes_left, len(data) - position)
+                position += skipped
+                self._chunk_bytes_left -= skipped
             if position == len(data):
                 return
             end = data.find(b"\n", position) + 1
@@ -61,8 +61,8 @@ class ChunkLines:
 
     def _check(self, line: bytes) -> None:
         if self._is_in_trailers:
-            self._is_over = line == _END
-            if not self._is_over and not FIELD_LINE.fullmatch(line):
+            self._is_complete = line == _END
+            if not self._is_complete and not FIELD_LINE.fullmatch(line):
                 raise InvalidChunkError
             return
         found = _CHUNK_LINE.fullmatch(line)
@@ -70,25 +70,25 @@ class ChunkLines:
             raise InvalidChunkError
         size = int(found[1], 16)
         self._is_in_trailers = not size
-        self._skipped = size + len(_END) if size else 0
+        self._chunk_bytes_left = size + len(_END) if size else 0
 
 
 class SingleRequestConnection(h11.Connection):
-    """Reads one request, and asks for its body when the application does: it may refuse it."""
+    """Parses one request; its body is requested when the application reads it."""
 
-    _chunk_lines: ChunkLines | None = None
+    _body_checker: ChunkedBodyChecker | None = None
     _is_invalid = False
 
     @property
     def they_are_waiting_for_100_continue(self) -> bool:
-        """Never: `Http1.send_continue` asks for the body."""
+        """Never: `SingleRequestProtocol.send_continue` sends 100 (Continue)."""
         return False
 
     def receive_data(self, data: bytes) -> None:
-        """Take more of the request."""
-        if self._chunk_lines is not None:
+        """Receive more of the request."""
+        if self._body_checker is not None:
             try:
-                self._chunk_lines.feed(data)
+                self._body_checker.feed(data)
             except InvalidChunkError:
                 self._is_invalid = True
                 # As h11 does where it finds an error itself.
@@ -109,7 +109,7 @@ class SingleRequestConnection(h11.Connection):
         event = super().next_event()
         if isinstance(event, h11.Request):
             is_chunked = any(name == b"transfer-encoding" for name, _value in event.headers)
-            self._chunk_lines = ChunkLines() if is_chunked else None
+            self._body_checker = ChunkedBodyChecker() if is_chunked else None
         return event
 
     @property

@@ -1,10 +1,10 @@
-"""HTTP/1.1 connections with a fast path, which costs a third of Hypercorn's.
+"""HTTP/1.1 connections: the fast path for common requests, and what connections share.
 
-Hypercorn does for each request what only a few need: two tasks and a timer for the idle time, a
-queue for the body, an event object for each step, a state machine for what is sent, one write for
-head, body and end each. Here a request is one task and a response one write. A request that is not
-ordinary (`todo.server.http1_parser` says which are) passes `todo.server.http1_strict_parser`, which
-refuses it or names what it needs of Hypercorn; afterwards the connection comes back.
+Hypercorn does for each request what few requests need: two tasks and a timer for the idle time, a
+queue for the body, an event object for each step, a state machine for the response, one write each
+for head, body and end. Here a request is one task, and its response one write. A request that
+`todo.server.http1_parser` does not accept passes `todo.server.http1_strict_parser`, which refuses
+it or decides what serves it; afterwards the connection continues here (docs/http.md).
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import logging
 import socket
 import struct
 import termios
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable
 from typing import Any, Protocol, cast
 
 from starlette.types import ASGIApp
@@ -23,109 +23,110 @@ from starlette.types import ASGIApp
 from todo.core.ids import new_uuid7
 from todo.db.pool_admission import WAITER
 from todo.observability.logs import ACCESS_LOGGER, request_id_var
-from todo.server.exchange import Exchange
-from todo.server.http1_parser import Request, RequestKind, find_request
+from todo.server.flow_control import FlowControl
+from todo.server.http1_parser import Request, ServedBy, find_request
 from todo.server.http1_strict_parser import Refusal, StrictParser, render_refusal
+from todo.server.request_response_cycle import RequestResponseCycle
 from todo.server.send_budget import SendBudget
 
-_MAX_AHEAD_BYTES = 64 * 1024
-"""What a client may send before somebody reads it; a read more may come on top."""
 _READ_BYTES = 32 * 1024
-# A connection that closes while its client still sends is reset, and the answer is lost. So what
-# comes is thrown away until the client has read the end (RFC 9112, 9.6), or is silent for a while.
+# A connection that closes while its client still sends is reset, and the response is lost. So
+# bytes are discarded until the client closes (RFC 9112, 9.6), or is silent for a while.
 _LINGER_S = 2.0
 _MAX_LINGER_S = 30.0
-_LINGER_BYTES = 16 * 1024 * 1024
-_FAILED = b"HTTP/1.1 500 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_MAX_DISCARDED_BYTES = 16 * 1024 * 1024
+_SERVER_ERROR = b"HTTP/1.1 500 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
-# An attribute of an enumeration is looked up slowly.
-_ORDINARY = RequestKind.ORDINARY
+# Looking up a member of an enumeration is slow.
+_FAST_PATH = ServedBy.FAST_PATH
 
-_log = logging.getLogger("todo.ordinary")
+_log = logging.getLogger("todo.http1")
 _access = logging.getLogger(ACCESS_LOGGER)
 
 
-class Served(Protocol):
-    """One request and its response."""
+class Cycle(Protocol):
+    """One request and its response, as a connection sees them."""
 
-    unread: int
+    unread_bytes: int
+    response_started: bool
 
     @property
-    def started(self) -> bool: ...  # noqa: D102
+    def request_complete(self) -> bool: ...  # noqa: D102
     @property
-    def has_arrived(self) -> bool: ...  # noqa: D102
+    def keep_alive(self) -> bool: ...  # noqa: D102
     @property
-    def leaves_usable(self) -> bool: ...  # noqa: D102
-    @property
-    def surplus(self) -> bytes: ...  # noqa: D102
+    def trailing_data(self) -> bytes: ...  # noqa: D102
     def feed(self, data: bytes) -> bytes: ...  # noqa: D102
-    def end(self) -> None: ...  # noqa: D102
-    def end_body(self) -> None: ...  # noqa: D102
+    def feed_eof(self) -> None: ...  # noqa: D102
+    def abandon_body(self) -> None: ...  # noqa: D102
     def disconnect(self) -> None: ...  # noqa: D102
-    def run(self) -> Awaitable[None]: ...  # noqa: D102
+    def run_asgi(self) -> Awaitable[None]: ...  # noqa: D102
 
 
-class Owner(Protocol):
-    """What keeps the connections."""
+class ConnectionOwner(Protocol):
+    """The owner of connections: the listener."""
 
     keep_alive_s: float
     send_budget: SendBudget
 
-    def opened(self, connection: "Connection") -> None: ...  # noqa: D102
-    def closed(self, connection: "Connection") -> None: ...  # noqa: D102
-    def open_exchange(self, connection: "Connection", request: Request, body: bytes) -> Served:
-        """Open an exchange with Hypercorn; `body` is what has come behind the head."""
+    def connection_opened(self, connection: "Connection") -> None: ...  # noqa: D102
+    def connection_closed(self, connection: "Connection") -> None: ...  # noqa: D102
+    def open_hypercorn_cycle(
+        self, connection: "Connection", request: Request, body: bytes
+    ) -> Cycle:
+        """Open a cycle that Hypercorn serves; `body` is what has arrived behind the head."""
 
 
 class Connection(asyncio.Protocol):
     """One connection.
 
     Attributes:
-        transport: The other end.
-        template: What the scopes of all its requests share.
-        busy: A request is being answered.
-        waits_for_account: The request waits for a place of its account, and costs nothing.
-        ended: The client sends no more.
-        task: What answers, while it is busy.
+        transport: The transport of the socket.
+        flow: Back-pressure.
+        base_scope: The part of the ASGI scope that all requests share.
+        busy: Whether a request is being served.
+        waits_for_account: Whether the request waits for other requests of its account.
+        eof: Whether the client sends no more.
+        task: Serves the request, while busy.
     """
 
-    def __init__(self, app: ASGIApp, owner: Owner) -> None:
+    def __init__(self, app: ASGIApp, owner: ConnectionOwner) -> None:
         self.transport: asyncio.Transport
+        self.flow: FlowControl
         self.busy = False
         self.waits_for_account = False
-        self.ended = False
+        self.eof = False
         self.task: asyncio.Task[None] | None = None
         self._app = app
         self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self.template: dict[str, Any] = {}
-        self._exchange: Served | None = None
-        self._gate: StrictParser | None = None
-        self._rest = b""
-        self._is_paused = False
+        self.base_scope: dict[str, Any] = {}
+        self._cycle: Cycle | None = None
+        self._strict_parser: StrictParser | None = None
+        self._pipelined = b""
         self._has_responded = False
-        self._last = False
-        self._discarding = 0
-        self._writable: asyncio.Future[None] | None = None
+        self._keep_alive = True
+        self._bytes_to_discard = 0
         self._idle_since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self._leaving: contextlib.ExitStack | None = None
-        # Of all its requests: to set a variable in each takes a fiftieth of their time in here.
+        self._budget_entry: contextlib.ExitStack | None = None
+        # One for all requests: setting a variable in each of them costs 2 % of their time here.
         self._context = contextvars.Context()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for a request."""
+        """Wait for the first request."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type
         self.transport = transport
-        # asyncio's own 256 KiB, from each of a thousand connections, are more than the memory.
+        self.flow = FlowControl(transport, self._owner.send_budget)
+        # asyncio's default of 256 KiB, times a thousand connections, exceeds the memory limit.
         cast("Any", transport).max_size = _READ_BYTES
         peer = transport.get_extra_info("socket")
         peername = transport.get_extra_info("peername")
         if peername is None and peer.family != socket.AF_UNIX:
-            # Its client has reset it already. Without an address it would pass for a local one.
+            # Its client has reset it already. Without an address it would look like a local one.
             transport.abort()
             return
-        self.template = {
+        self.base_scope = {
             "type": "http",
             "http_version": "1.1",
             "asgi": {"spec_version": "2.1", "version": "3.0"},
@@ -136,19 +137,19 @@ class Connection(asyncio.Protocol):
         }
         self._context = contextvars.copy_context()
         self._context.run(WAITER.set, self)
-        self._owner.opened(self)
+        self._owner.connection_opened(self)
         self._timer = self._loop.call_later(self._owner.keep_alive_s, self._check_idle)
 
     @property
     def has_responded(self) -> bool:
         """Whether a response has started on it; a refusal and a handshake are responses."""
-        return self._has_responded or (self._exchange is not None and self._exchange.started)
+        return self._has_responded or (self._cycle is not None and self._cycle.response_started)
 
     @property
-    def owes_answer(self) -> bool:
-        """Whether its first request has arrived, and costs time until its response starts."""
-        exchange = self._exchange
-        if exchange is None or not exchange.has_arrived or self.waits_for_account:
+    def owes_first_response(self) -> bool:
+        """Whether its first request is complete, and uses time until its response starts."""
+        cycle = self._cycle
+        if cycle is None or not cycle.request_complete or self.waits_for_account:
             return False
         return not self.has_responded
 
@@ -163,235 +164,225 @@ class Connection(asyncio.Protocol):
         return unsent + int(queued)
 
     @property
-    def is_leaving(self) -> bool:
-        """Whether its client may not have received all of an answer that was written."""
-        return self._discarding > 0 or self.transport.get_write_buffer_size() > 0
+    def is_flushing(self) -> bool:
+        """Whether its client may not have received all of a response that was written."""
+        return self._bytes_to_discard > 0 or self.transport.get_write_buffer_size() > 0
 
     @property
     def idle_since(self) -> tuple[bool, float]:
-        """Sorts connections that are not busy: idle ones first, the longest idle before others.
+        """Sort key of connections that are not busy: the longest idle one first.
 
-        One that has sent a part of a head comes behind them, by the time of its last byte.
+        One that has sent a part of a head comes behind the idle ones, by the time of its last byte.
         """
-        return self._gate is not None and not self._gate.is_empty, self._idle_since
+        parser = self._strict_parser
+        return parser is not None and not parser.is_empty, self._idle_since
 
     def data_received(self, data: bytes) -> None:
-        """Feed what the client sent to its request, or to the parser."""
-        exchange = self._exchange
-        if exchange is None:
-            if self._gate is None and not self._discarding:
-                self._begin(data)
+        """Pass what the client sent to its request, or to a parser."""
+        cycle = self._cycle
+        if cycle is None:
+            if self._strict_parser is not None:
+                self._parse_strictly(self._strict_parser, data)
+            elif self._bytes_to_discard:
+                self._discard(data)
             else:
-                self._continue(data)
+                self._parse(data)
             return
         self._idle_since = self._loop.time()
-        ahead = exchange.feed(data)
-        if ahead:
-            self._rest += ahead
-        if self._is_too_far_ahead:
-            self._is_paused = True
-            self.transport.pause_reading()
+        pipelined = cycle.feed(data)
+        if pipelined:
+            self._pipelined += pipelined
+        self.flow.pause_reading_above(len(self._pipelined) + cycle.unread_bytes)
 
     def eof_received(self) -> bool:
-        """Answer the requests of a client that sends no more."""
-        self.ended = True
-        if self._exchange is not None:
-            self._exchange.end()
+        """Serve the requests of a client that sends no more."""
+        self.eof = True
+        if self._cycle is not None:
+            self._cycle.feed_eof()
             return True
-        if self._gate is None or self._gate.is_empty or self._discarding:
+        parser = self._strict_parser
+        if parser is None or parser.is_empty or self._bytes_to_discard:
             return False
         self._refuse(Refusal(400, "The connection ended in the header of a request."))
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell everybody that waits."""
+        """Wake everything that waits for the client."""
         del exc
-        self.ended = True
-        # What is behind the request has nobody to answer to.
-        self._last = True
+        self.eof = True
+        # Pipelined requests have no client any more.
+        self._keep_alive = False
         if self._timer is not None:
             self._timer.cancel()
-        if self._exchange is not None:
-            self._exchange.disconnect()
-        self._rest = b""
-        if self._leaving is not None:
-            self._leaving.close()
+        if self._cycle is not None:
+            self._cycle.disconnect()
+        self._pipelined = b""
+        if self._budget_entry is not None:
+            self._budget_entry.close()
         # It contains this connection.
         self._context = contextvars.Context()
-        self.resume_writing()
-        self._owner.closed(self)
+        self.flow.resume_writing()
+        self._owner.connection_closed(self)
 
     def pause_writing(self) -> None:
-        """Hold the application back: the client reads too slowly."""
-        self._writable = self._loop.create_future()
+        """Make the application wait: the client reads too slowly."""
+        self.flow.pause_writing()
 
     def resume_writing(self) -> None:
-        """Let it continue."""
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+        """Let the application continue."""
+        self.flow.resume_writing()
 
-    def finish(self) -> None:
-        """Close the connection once it is idle."""
-        self._last = True
-        if self._exchange is None:
-            self._shut()
+    def resume_reading(self) -> None:
+        """Read again, where reading was paused and the application has read enough."""
+        if not self.eof:
+            unread = 0 if self._cycle is None else self._cycle.unread_bytes
+            self.flow.resume_reading_below(len(self._pipelined) + unread)
+
+    def close_when_idle(self) -> None:
+        """Close the connection behind the current response, or now."""
+        self._keep_alive = False
+        if self._cycle is None:
+            self._close_transport()
 
     def end_stalled_request(self, silent_since: float) -> None:
         """End a request whose body has made no progress since a time of the loop: the server stops.
 
-        A request that is complete is answered as usual.
+        A request that is complete is served as usual.
         """
-        exchange = self._exchange
-        if exchange is not None and not exchange.started and self._idle_since <= silent_since:
-            exchange.end_body()
+        cycle = self._cycle
+        if cycle is not None and not cycle.response_started and self._idle_since <= silent_since:
+            cycle.abandon_body()
 
-    def write(self, data: bytes) -> Coroutine[Any, Any, None] | None:
-        """Send; return a wait for the client where it is behind, which is seldom."""
-        self.transport.write(data)
-        return None if self._writable is None else self._wait_until_writable(self._writable)
-
-    async def _wait_until_writable(self, writable: asyncio.Future[None]) -> None:
-        with self._owner.send_budget.waiting(self.transport):
-            # Others may wait for it as well: a writer that gives up must not end their wait.
-            await asyncio.shield(writable)
-
-    @property
-    def _is_too_far_ahead(self) -> bool:
-        unread = 0 if self._exchange is None else self._exchange.unread
-        return len(self._rest) + unread > _MAX_AHEAD_BYTES
-
-    def resume_reading(self) -> None:
-        """Read on, where `data_received` had stopped and enough of it has been handled."""
-        if self._is_paused and not self.ended and not self._is_too_far_ahead:
-            self._is_paused = False
-            self.transport.resume_reading()
-
-    def _begin(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         request = find_request(data)
         if request is None:
-            self._gate = StrictParser()
-            self._continue(data)
+            self._strict_parser = StrictParser()
+            self._parse_strictly(self._strict_parser, data)
         else:
-            self._start(request, data)
+            self._start_cycle(request, data)
 
-    def _continue(self, data: bytes) -> None:
-        """Parse more of a head, or discard what comes behind the last response."""
-        if self._gate is None:
-            self._discarding -= len(data)
-            if self._discarding <= 0:
-                self._shut()
-            return
+    def _parse_strictly(self, parser: StrictParser, data: bytes) -> None:
+        """Parse more of the head of a request that is not on the fast path, or not complete."""
         self._idle_since = self._loop.time()
-        found = self._gate.feed(data)
+        found = parser.feed(data)
         if isinstance(found, Refusal):
             self._refuse(found)
         elif found is not None:
-            data = self._gate.received()
-            self._gate = None
-            self._start(found, data)
+            self._strict_parser = None
+            self._start_cycle(found, parser.received())
 
-    def _start(self, request: Request, data: bytes) -> None:
-        if request.kind is _ORDINARY:
-            end = request.size + request.length
-            exchange: Served = Exchange(self, self._app, request, data[request.size : end])
-            self._rest = data[end:]
+    def _discard(self, data: bytes) -> None:
+        """Discard what comes behind the last response."""
+        self._bytes_to_discard -= len(data)
+        if self._bytes_to_discard <= 0:
+            self._close_transport()
+
+    def _start_cycle(self, request: Request, data: bytes) -> None:
+        body_start = request.head_size
+        if request.served_by is _FAST_PATH:
+            end = body_start + request.content_length
+            body = data[body_start:end]
+            cycle: Cycle = RequestResponseCycle(self, self._app, request, body)
+            self._pipelined = data[end:]
             if end > len(data):
                 self._idle_since = self._loop.time()
         else:
             self._idle_since = self._loop.time()
-            exchange = self._owner.open_exchange(self, request, data[request.size :])
-            self._rest = b""
-        self._exchange = exchange
+            cycle = self._owner.open_hypercorn_cycle(self, request, data[body_start:])
+            self._pipelined = b""
+        self._cycle = cycle
         if request.closes:
-            self._last = True
-        if self.ended:
-            exchange.end()
+            self._keep_alive = False
+        if self.eof:
+            cycle.feed_eof()
         self.busy = True
-        self.task = self._loop.create_task(self._serve(exchange), context=self._context.copy())
+        self.task = self._loop.create_task(self._run(cycle), context=self._context.copy())
 
-    async def _serve(self, exchange: Served) -> None:
+    async def _run(self, cycle: Cycle) -> None:
         try:
-            await exchange.run()
+            await cycle.run_asgi()
         except Exception:  # noqa: BLE001 - the boundary: the connection ends, the others continue
             _log.exception("error in the application")
         finally:
-            self._end(exchange)
+            self._on_cycle_complete(cycle)
 
-    def _end(self, exchange: Served) -> None:
+    def _on_cycle_complete(self, cycle: Cycle) -> None:
         self.busy = False
         self._has_responded = True
-        self._exchange = None
+        self._cycle = None
         self.task = None
         self._idle_since = self._loop.time()
-        if not exchange.started:
-            self.transport.write(_FAILED)
-        if not exchange.leaves_usable or self._last:
-            self._close()
+        if not cycle.response_started:
+            self.transport.write(_SERVER_ERROR)
+        if not cycle.keep_alive or not self._keep_alive:
+            self._close_lingering()
             return
-        rest = exchange.surplus + self._rest if exchange.surplus else self._rest
-        if rest:
-            self._rest = b""
-            self._begin(rest)
-        self.resume_reading()
-        if self.ended and self._exchange is None:
-            if self._gate is not None and not self._gate.is_empty:
+        trailing = cycle.trailing_data
+        pipelined = trailing + self._pipelined if trailing else self._pipelined
+        if pipelined:
+            self._pipelined = b""
+            self._parse(pipelined)
+        if self.flow.is_read_paused:
+            self.resume_reading()
+        if self.eof and self._cycle is None:
+            if self._strict_parser is not None and not self._strict_parser.is_empty:
                 self.eof_received()
-            self._close()
+            self._close_lingering()
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer what never reaches the application, and close."""
+        """Send the response to what never reaches the application, and close."""
         self._has_responded = True
         request_id = new_uuid7().hex
         token = request_id_var.set(request_id)
-        client = self.template["client"]
+        client = self.base_scope["client"]
         extra = {"status": refusal.status, "client": client[0] if client else "unix"}
         _access.info("not a request", extra=extra)
         request_id_var.reset(token)
         self.transport.write(render_refusal(refusal, request_id))
-        self._close()
+        self._close_lingering()
 
-    def _close(self) -> None:
+    def _close_lingering(self) -> None:
         """Close the connection for writing now, and entirely when the client has seen that."""
-        self._gate = None
-        self._rest = b""
+        self._strict_parser = None
+        self._pipelined = b""
         if self._timer is not None:
             self._timer.cancel()
-        if self.ended or self.transport.is_closing():
-            self._shut()
+        if self.eof or self.transport.is_closing():
+            self._close_transport()
             return
-        self._discarding = _LINGER_BYTES
+        self._bytes_to_discard = _MAX_DISCARDED_BYTES
         try:
             self.transport.write_eof()
         except OSError:
-            # Its client has reset it, which nobody saw while reading was paused.
+            # Its client has reset it, which was not noticed while reading was paused.
             self.transport.abort()
             return
         self.resume_reading()
-        self._linger(0, self._loop.time() + _MAX_LINGER_S)
+        self._check_lingering(0, self._loop.time() + _MAX_LINGER_S)
 
-    def _shut(self) -> None:
+    def _close_transport(self) -> None:
         """Close the connection; what its client has not received yet is in the send budget."""
         self.transport.close()
-        if self._leaving is None and self.transport.get_write_buffer_size():
-            self._leaving = contextlib.ExitStack()
-            self._leaving.enter_context(self._owner.send_budget.waiting(self.transport))
+        if self._budget_entry is None and self.transport.get_write_buffer_size():
+            self._budget_entry = contextlib.ExitStack()
+            self._budget_entry.enter_context(self._owner.send_budget.waiting(self.transport))
 
-    def _linger(self, left: int, ends_at: float) -> None:
+    def _check_lingering(self, to_discard: int, ends_at: float) -> None:
         """Close the connection when its client has been silent, or has sent for too long."""
-        if self._discarding == left or self._loop.time() > ends_at:
-            self._shut()
+        left = self._bytes_to_discard
+        if left == to_discard or self._loop.time() > ends_at:
+            self._close_transport()
         else:
-            self._timer = self._loop.call_later(_LINGER_S, self._linger, self._discarding, ends_at)
+            self._timer = self._loop.call_later(_LINGER_S, self._check_lingering, left, ends_at)
 
     def _check_idle(self) -> None:
-        """Close the connection when it was idle for too long; otherwise look again in time."""
+        """Close the connection when it has been idle for too long; otherwise check again later."""
         keep_s = self._owner.keep_alive_s
-        rest_s = keep_s if self.busy else self._idle_since + keep_s - self._loop.time()
-        if rest_s <= 0:
-            self._shut()
+        left_s = keep_s if self.busy else self._idle_since + keep_s - self._loop.time()
+        if left_s <= 0:
+            self._close_transport()
         else:
-            self._timer = self._loop.call_later(rest_s, self._check_idle)
+            self._timer = self._loop.call_later(left_s, self._check_idle)
 
 
 def _find_address(family: int, name: Any) -> tuple[str, int] | None:  # noqa: ANN401 - a socket's

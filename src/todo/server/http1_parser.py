@@ -1,8 +1,8 @@
-"""The fast path of the HTTP/1.1 parser, and the head of a response: text in, values out.
+"""HTTP/1.1 parser of the fast path, and renderer of response heads: pure functions.
 
-An ordinary request is what nearly every client sends, and can be read in one way only. Everything
-else (another version, an upgrade, a chunked body, an odd or repeated field, other blanks around a
-value, invalid HTTP) is left to `todo.server.http1_strict_parser`.
+The fast path accepts what nearly every client sends and what can be parsed in one way only. All
+other requests (another version, an upgrade, a chunked body, a rare or repeated field, unusual
+whitespace, invalid HTTP) are left to `todo.server.http1_strict_parser`.
 """
 
 import re
@@ -14,12 +14,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 MAX_HEAD_BYTES = 16 * 1024
-"""Of a request line with its header fields; more is refused with 414 or 431."""
+"""Of a request line with its header fields; a longer one is refused with 414 or 431."""
 
 Headers = list[tuple[bytes, bytes]]
 
 METHODS = rb"GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|QUERY"
-"""What the application answers, if only with 405. Any other method is not implemented (501)."""
+"""What the application answers, sometimes with 405. Other methods are not implemented (501)."""
 ORIGIN_FORM = rb"/[!\"$-~]*+"
 """A path with its query; a fragment (`#`) is never sent."""
 FIELD_NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
@@ -47,14 +47,14 @@ _SPECIAL_IN_RESPONSE = {b"content-length", b"connection", b"transfer-encoding", 
 _WITHOUT_BODY = {204, 304}
 
 
-class RequestKind(Enum):
-    """Which part of the server answers a request."""
+class ServedBy(Enum):
+    """Part of the server that serves a request."""
 
-    ORDINARY = auto()
-    """`todo.server.http1`."""
+    FAST_PATH = auto()
+    """`todo.server.request_response_cycle`."""
     HYPERCORN = auto()
-    """Hypercorn: a chunked body, `Expect`, HTTP/1.0."""
-    WEBSOCKET = auto()
+    """Hypercorn, for one request: a chunked body, `Expect`, HTTP/1.0."""
+    HYPERCORN_WEBSOCKET = auto()
     """Hypercorn, for the rest of the connection."""
 
 
@@ -63,27 +63,27 @@ class Request(NamedTuple):
 
     Attributes:
         method: In upper case.
-        target: Path and query as they came.
+        target: Path and query as they arrived.
         headers: In order, the names in lower case.
-        length: Bytes of its body; 0 for a chunked body.
-        size: Bytes of its head.
-        kind: Decides what answers it.
-        version: Of HTTP.
-        closes: Whether the client says that the connection ends with it.
+        content_length: Bytes of its body; 0 for a chunked body.
+        head_size: Bytes up to the end of its head.
+        served_by: Part of the server that serves it.
+        http_version: `1.1` or `1.0`.
+        closes: Whether the client closes the connection behind it.
     """
 
     method: str
     target: bytes
     headers: Headers
-    length: int
-    size: int
-    kind: RequestKind = RequestKind.ORDINARY
-    version: bytes = b"1.1"
+    content_length: int
+    head_size: int
+    served_by: ServedBy = ServedBy.FAST_PATH
+    http_version: bytes = b"1.1"
     closes: bool = False
 
 
 def find_request(data: bytes) -> Request | None:
-    """Parse the ordinary request at the start of the data; None if there is none."""
+    """Parse the request at the start of the data; None unless the fast path serves it."""
     found = _REQUEST.match(data, 0, MAX_HEAD_BYTES)
     if found is None:
         return None
@@ -95,7 +95,7 @@ def find_request(data: bytes) -> Request | None:
     host = framing[0][1] if framing else b""
     if len(framing) != 1 or framing[0][0] != b"host":
         values = dict(framing)
-        # A repeated name, or one that is none of these three.
+        # A repeated field, or not one of the three below.
         if len(values) != len(framing) or b"host" not in values:
             return None
         if not values.keys() <= {b"host", b"connection", b"content-length"}:
@@ -113,27 +113,27 @@ def find_request(data: bytes) -> Request | None:
 
 @lru_cache(64)
 def _is_host(host: bytes) -> bool:
-    """Whether a field says a host; nearly every client says the same."""
+    """Whether a field is a valid host; nearly every client sends the same."""
     return HOST.fullmatch(host) is not None
 
 
-class Response(NamedTuple):
+class ResponseHead(NamedTuple):
     """The head of a response.
 
     Attributes:
-        head: Its bytes.
-        length: Bytes of the body that it announces, or None for a body in chunks.
-        closes: Whether it says that the connection ends with it.
+        data: Its bytes.
+        content_length: Bytes of the body that it announces, or None for a chunked body.
+        closes: Whether it announces the end of the connection.
     """
 
-    head: bytes
-    length: int | None
+    data: bytes
+    content_length: int | None
     closes: bool
 
 
-def render_response(
+def render_head(
     method: str, status: int, headers: Iterable[tuple[bytes, bytes]], body_length: int | None
-) -> Response:
+) -> ResponseHead:
     """Render the head of a response.
 
     Args:
@@ -143,7 +143,7 @@ def render_response(
         body_length: Bytes of the whole body, or None when it is not known yet.
 
     Raises:
-        ValueError: A field is not what may stand in a head.
+        ValueError: A field is not allowed in a head.
     """
     lines = [b"HTTP/1.1 %d " % status]
     length: int | None = None
@@ -151,7 +151,7 @@ def render_response(
     for name, value in headers:
         if name in _SPECIAL_IN_RESPONSE:
             if name == _CHALLENGE:
-                # Some clients of agents look for this spelling only.
+                # Some agents look for this spelling only.
                 lines.append(b"WWW-Authenticate: " + value)
                 continue
             if name == b"content-length":
@@ -159,7 +159,7 @@ def render_response(
             elif name == b"connection":
                 closes = value.lower() == b"close"
             else:
-                raise ValueError("how a body is sent is not the application's to say")
+                raise ValueError("Transfer-Encoding is set by the server, not by the application")
         lines.append(name + b": " + value)
     if is_bodiless(method, status):
         length = 0
@@ -173,12 +173,12 @@ def render_response(
     head = b"\r\n".join(lines)
     # Each line has one end, and an empty line ends the head. Counting is faster than a search.
     if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
-        raise ValueError("a field of a response with a line's end in it")
-    return Response(head, length, closes)
+        raise ValueError("a header field of the response contains a line break")
+    return ResponseHead(head, length, closes)
 
 
 def is_bodiless(method: str, status: int) -> bool:
-    """Whether such a response ends with its head, whatever that announces."""
+    """Whether such a response ends with its head, whatever the head announces."""
     return method == "HEAD" or status in _WITHOUT_BODY
 
 
@@ -186,7 +186,7 @@ _date = (0, b"")
 
 
 def _date_line() -> bytes:
-    global _date  # noqa: PLW0603 - the text of this second, for every response in it
+    global _date  # noqa: PLW0603 - a cache for one second
     now = int(time.time())
     if now != _date[0]:
         _date = (now, b"date: " + formatdate(now, usegmt=True).encode())

@@ -1,8 +1,8 @@
-"""The strict HTTP/1.1 parser for requests that the fast path does not accept.
+"""Strict HTTP/1.1 parser for requests that the fast path does not accept.
 
 `todo.server.http1_parser` parses what nearly every client sends. Of the other requests, only those
-that are well-formed and have a named use reach the application. All others are refused here, and
-their connection is closed.
+that are well-formed and have a named use reach the application (ADR 49). All others are refused
+here, and their connection is closed.
 """
 
 import base64
@@ -22,8 +22,8 @@ from todo.server.http1_parser import (
     ORIGIN_FORM,
     Headers,
     Request,
-    RequestKind,
-    render_response,
+    ServedBy,
+    render_head,
 )
 
 _WEBSOCKETS = b"/ws/"
@@ -43,7 +43,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 
 
 class Refusal(NamedTuple):
-    """What is answered instead of passing a request on.
+    """Response to a request that does not reach the application.
 
     Attributes:
         status: Of the response.
@@ -59,10 +59,10 @@ class Refusal(NamedTuple):
 
 
 class StrictParser:
-    """One head, as its bytes arrive; each byte is looked at once."""
+    """Parser of one head, whose bytes arrive in parts; each byte is looked at once."""
 
     def __init__(self) -> None:
-        self._data = bytearray()
+        self._buffer = bytearray()
         self._start = 0
         self._searched = 0
         self._has_line = False
@@ -70,7 +70,7 @@ class StrictParser:
     @property
     def is_empty(self) -> bool:
         """Whether nothing of a request has arrived."""
-        return len(self._data) == self._start
+        return len(self._buffer) == self._start
 
     def feed(self, data: bytes) -> "Request | Refusal | None":
         """Add bytes.
@@ -78,41 +78,41 @@ class StrictParser:
         Returns:
             The request or the refusal, or None while the end of the head is missing.
         """
-        held = self._data
-        held += data
-        if not self._start and held.startswith(b"\r\n"):
+        buffer = self._buffer
+        buffer += data
+        if not self._start and buffer.startswith(b"\r\n"):
             # RFC 9112, 2.2: an empty line before a request is ignored.
             self._start = 2
         if refusal := self._refuse_start():
             return refusal
-        end = held.find(b"\r\n\r\n", max(self._start, self._searched - 3))
+        end = buffer.find(b"\r\n\r\n", max(self._start, self._searched - 3))
         limit = self._start + MAX_HEAD_BYTES
         if 0 <= end <= limit - 4:
-            return parse_head(bytes(held[self._start : end + 4]), skipped=self._start)
-        if end >= 0 or len(held) >= limit:
-            if held.find(b"\r\n", self._start, limit) < 0:
+            return parse_head(bytes(buffer[self._start : end + 4]), skipped=self._start)
+        if end >= 0 or len(buffer) >= limit:
+            if buffer.find(b"\r\n", self._start, limit) < 0:
                 return Refusal(414, f"The request line exceeds {MAX_HEAD_BYTES} bytes.")
             return Refusal(431, f"The header of the request exceeds {MAX_HEAD_BYTES} bytes.")
-        if _BARE_LF.search(held, self._searched):
+        if _BARE_LF.search(buffer, self._searched):
             return Refusal(400, "A line of the request's header does not end with CR LF.")
-        self._searched = len(held)
+        self._searched = len(buffer)
         return None
 
     def received(self) -> bytes:
-        """Return every byte that was fed."""
-        return bytes(self._data)
+        """Return all bytes that were fed."""
+        return bytes(self._buffer)
 
     def _refuse_start(self) -> "Refusal | None":
         """Refuse at once what cannot become a request, such as a TLS handshake."""
-        held, start = self._data, self._start
-        if self._searched <= start + 1 and len(held) > start and not _TOKEN.match(held, start):
-            return None if held == b"\r" else _INVALID_LINE
+        buffer, start = self._buffer, self._start
+        if self._searched <= start + 1 and len(buffer) > start and not _TOKEN.match(buffer, start):
+            return None if buffer == b"\r" else _INVALID_LINE
         if self._has_line:
             return None
-        line_end = held.find(b"\r\n", max(start, self._searched - 1))
+        line_end = buffer.find(b"\r\n", max(start, self._searched - 1))
         if line_end >= 0:
             self._has_line = True
-            line = _parse_line(bytes(held[start:line_end]))
+            line = _parse_line(bytes(buffer[start:line_end]))
             return line if isinstance(line, Refusal) else None
         return None
 
@@ -153,7 +153,7 @@ def parse_head(head: bytes, *, skipped: int = 0) -> Request | Refusal:
     if _FIELDS.fullmatch(fields):
         headers = [(name.lower(), value.strip(b" \t")) for name, value in _FIELD.findall(fields)]
         try:
-            return _classify(line, headers, skipped + len(head))
+            return _build_request(line, headers, skipped + len(head))
         except _RefusedError as error:
             refusal = error.refusal
     refusal = refusal or Refusal(400, "A header field of the request is not valid.")
@@ -166,24 +166,24 @@ class _RefusedError(Exception):
         super().__init__(detail)
 
 
-def _classify(line: _Line, headers: Headers, size: int) -> Request:
+def _build_request(line: _Line, headers: Headers, head_size: int) -> Request:
     values: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         values.setdefault(name, []).append(value)
     _check_host(line, values)
-    target, headers = _find_target(line, headers)
-    options = _list_of(values.get(b"connection", []))
+    target, headers = _normalize_target(line, headers)
+    options = _parse_list(values.get(b"connection", []))
     is_chunked = _check_transfer_encoding(line, values)
-    length = _find_length(values)
+    length = _parse_content_length(values)
     expects = _check_expect(line, values) and (is_chunked or length > 0)
     closes = b"close" in options
-    kind = RequestKind.ORDINARY
+    served_by = ServedBy.FAST_PATH
     if is_chunked or expects or line.version == b"1.0":
-        kind = RequestKind.HYPERCORN
+        served_by = ServedBy.HYPERCORN
     elif not closes and _is_websocket(line, target, options, values):
         _check_handshake(values, has_body=length > 0)
-        kind = RequestKind.WEBSOCKET
-    return Request(line.method, target, headers, length, size, kind, line.version, closes)
+        served_by = ServedBy.HYPERCORN_WEBSOCKET
+    return Request(line.method, target, headers, length, head_size, served_by, line.version, closes)
 
 
 def _check_host(line: _Line, values: dict[bytes, list[bytes]]) -> None:
@@ -194,7 +194,7 @@ def _check_host(line: _Line, values: dict[bytes, list[bytes]]) -> None:
         raise _RefusedError(400, "The Host is not valid.")
 
 
-def _find_target(line: _Line, headers: Headers) -> tuple[bytes, Headers]:
+def _normalize_target(line: _Line, headers: Headers) -> tuple[bytes, Headers]:
     """Return the target in origin form, and the headers with the host that it names."""
     if _ORIGIN.fullmatch(line.target) or (line.target == b"*" and line.method == "OPTIONS"):
         return line.target, headers
@@ -205,12 +205,12 @@ def _find_target(line: _Line, headers: Headers) -> tuple[bytes, Headers]:
     path = absolute[2] or (b"*" if line.method == "OPTIONS" else b"/")
     if path.startswith(b"?"):
         path = b"/" + path
-    # RFC 9112, 3.2.2: the target's host counts, not that of the field.
+    # RFC 9112, 3.2.2: the host of the target replaces that of the field.
     others = [field for field in headers if field[0] != b"host"]
     return path, [(b"host", absolute[1]), *others]
 
 
-def _list_of(lines: list[bytes]) -> list[bytes]:
+def _parse_list(lines: list[bytes]) -> list[bytes]:
     parts = (part.strip(b" \t").lower() for line in lines for part in line.split(b","))
     return [part for part in parts if part]
 
@@ -226,13 +226,13 @@ def _check_transfer_encoding(line: _Line, values: dict[bytes, list[bytes]]) -> b
         raise _RefusedError(400, "HTTP/1.0 has no Transfer-Encoding.")
     if [value.lower() for value in lines] == [b"chunked"]:
         return True
-    codings = _list_of(lines)
+    codings = _parse_list(lines)
     if codings[-1:] != [b"chunked"] or codings.count(b"chunked") > 1 or len(codings) == 1:
         raise _RefusedError(400, "The Transfer-Encoding must end with chunked, once.")
     raise _RefusedError(501, "The Transfer-Encoding is not implemented: use chunked.")
 
 
-def _find_length(values: dict[bytes, list[bytes]]) -> int:
+def _parse_content_length(values: dict[bytes, list[bytes]]) -> int:
     lines = values.get(b"content-length", [b"0"])
     if len(lines) != 1 or not LENGTH.fullmatch(lines[0]):
         raise _RefusedError(400, "The Content-Length is not one number.")
@@ -241,7 +241,7 @@ def _find_length(values: dict[bytes, list[bytes]]) -> int:
 
 def _check_expect(line: _Line, values: dict[bytes, list[bytes]]) -> bool:
     """Whether the client waits for 100 before it sends the body."""
-    expectations = _list_of(values.get(b"expect", []))
+    expectations = _parse_list(values.get(b"expect", []))
     if not expectations or line.version == b"1.0":
         # RFC 9110, 10.1.1: HTTP/1.0 does not know it.
         return False
@@ -253,12 +253,12 @@ def _check_expect(line: _Line, values: dict[bytes, list[bytes]]) -> bool:
 def _is_websocket(
     line: _Line, target: bytes, options: list[bytes], values: dict[bytes, list[bytes]]
 ) -> bool:
-    """Whether the connection shall become a WebSocket; any other upgrade is ignored."""
+    """Whether the client requests a WebSocket; any other upgrade is ignored."""
     return (
         line.method == "GET"
         and target.startswith(_WEBSOCKETS)
         and b"upgrade" in options
-        and b"websocket" in _list_of(values.get(b"upgrade", []))
+        and b"websocket" in _parse_list(values.get(b"upgrade", []))
     )
 
 
@@ -284,15 +284,15 @@ def _is_key(text: bytes) -> bool:
 
 
 def render_refusal(refusal: Refusal, request_id: str) -> bytes:
-    """Render the response to what was refused; its connection closes."""
+    """Render the response to a refused request; its connection closes."""
     error = HttpError(refusal.status, refusal.detail, dict(refusal.headers))
     status, headers, body = render_problem(error, instance="", request_id=request_id)
-    # RFC 9110, 7.8: who sends Upgrade names it in Connection.
+    # RFC 9110, 7.8: a sender of Upgrade names it in Connection.
     connection = b"close, upgrade" if b"upgrade" in dict(headers) else b"close"
     headers = [
         *add_security(headers, secure=False),
         (b"x-request-id", request_id.encode()),
         (b"connection", connection),
     ]
-    head = render_response(refusal.method, status, headers, len(body)).head
+    head = render_head(refusal.method, status, headers, len(body)).data
     return head if refusal.method == "HEAD" else head + body

@@ -1,4 +1,4 @@
-"""Hypercorn for requests outside the fast path: one request, then `todo.server.http1` continues."""
+"""Hypercorn for one request outside the fast path; afterwards `todo.server.http1` continues."""
 
 import asyncio
 from collections import deque
@@ -12,8 +12,8 @@ from hypercorn.typing import ConnectionState
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from todo.api.request_body import ENDS_WITH_CLIENT
-from todo.server.http1_parser import Request, RequestKind
-from todo.server.hypercorn_protocol import Http1
+from todo.server.http1_parser import Request, ServedBy
+from todo.server.hypercorn_protocol import SingleRequestProtocol
 from todo.server.read_pacing import ReadPacer
 
 if TYPE_CHECKING:
@@ -22,41 +22,45 @@ if TYPE_CHECKING:
     from todo.server.http1 import Connection
 
 # Bytes that Hypercorn reads at a time. It handles every frame of a piece before it yields.
-_PIECE_BYTES = {RequestKind.HYPERCORN: 8 * 1024, RequestKind.WEBSOCKET: 2 * 1024}
+_PIECE_BYTES = {ServedBy.HYPERCORN: 8 * 1024, ServedBy.HYPERCORN_WEBSOCKET: 2 * 1024}
 _MIN_PIECE_BYTES = 2 * 1024
 """Smaller pieces that wait are joined."""
 # For a WebSocket these are rendered again: Hypercorn reads only the last line of a repeated field,
 # and compression would let a small frame grow a thousandfold. Other upgrades are ignored.
 _OWN_FIELDS = {
-    RequestKind.HYPERCORN: frozenset({b"upgrade", b"http2-settings"}),
-    RequestKind.WEBSOCKET: frozenset({b"upgrade", b"connection", b"sec-websocket-extensions"}),
+    ServedBy.HYPERCORN: frozenset({b"upgrade", b"http2-settings"}),
+    ServedBy.HYPERCORN_WEBSOCKET: frozenset(
+        {b"upgrade", b"connection", b"sec-websocket-extensions"}
+    ),
 }
 _UPGRADE = b"connection:upgrade\r\nupgrade:websocket\r\n"
 
 
 def render_request(request: Request) -> bytes:
-    """Render the head of a request so that it can be read in one way only."""
-    own = _OWN_FIELDS[request.kind]
+    """Render the head of a request so that it can be parsed in one way only."""
+    own = _OWN_FIELDS[request.served_by]
     lines = [b"%b:%b\r\n" % field for field in request.headers if field[0] not in own]
-    if request.kind is RequestKind.WEBSOCKET:
+    if request.served_by is ServedBy.HYPERCORN_WEBSOCKET:
         lines.append(_UPGRADE)
-    start = (request.method.encode(), request.target, request.version)
+    start = (request.method.encode(), request.target, request.http_version)
     return b"%b %b HTTP/%b\r\n%b\r\n" % (*start, b"".join(lines))
 
 
-class HypercornExchange:
-    """One request and its response, or a WebSocket, in place of `todo.server.http1.Exchange`.
+class HypercornCycle:
+    """A request-response cycle that Hypercorn serves, or a WebSocket.
 
     Attributes:
-        has_arrived: Whether the request is complete, as far as that shows without parsing chunks.
-        unread: Bytes of the client that Hypercorn has not read.
+        request_complete: Whether the request is complete, as far as known without parsing chunks.
+        response_started: Whether a part of the response has been sent.
+        keep_alive: Whether another request can follow on the connection.
+        unread_bytes: Bytes of the client that Hypercorn has not read.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         config: Config,
-        pace: ReadPacer,
+        pacer: ReadPacer,
         connection: "Connection",
         request: Request,
         body: bytes,
@@ -66,44 +70,39 @@ class HypercornExchange:
         Args:
             app: The application.
             config: Hypercorn's.
-            pace: Shared by the connections of a listener.
+            pacer: Shared by the connections of a listener.
             connection: The client's.
             request: As `todo.server.http1_strict_parser` accepted it.
-            body: The bytes behind its head that have come already.
+            body: The bytes behind its head that have arrived already.
         """
-        self.has_arrived = False
-        self.unread = 0
-        self.started = False
+        self.request_complete = False
+        self.unread_bytes = 0
+        self.response_started = False
         self._app = app
         self._config = config
-        self._pace = pace
+        self._pacer = pacer
         self._connection = connection
         self._request = request
         self._pieces: deque[bytes | memoryview] = deque()
         self._is_chunked = any(name == b"transfer-encoding" for name, _value in request.headers)
         self._received = 0
         self._last_bytes = b""
-        self._client_ended = False
-        self._is_gone = False
+        self._eof = False
+        self._disconnected = False
         self._ends_with_client = False
-        self._is_reusable = False
-        self._protocol: Http1
-        self._is_websocket = request.kind is RequestKind.WEBSOCKET
+        self.keep_alive = False
+        self._protocol: SingleRequestProtocol
+        self._is_websocket = request.served_by is ServedBy.HYPERCORN_WEBSOCKET
         # Set while the application wants to read.
-        self._wanted = asyncio.Event()
+        self._read_wanted = asyncio.Event()
         self._readers = 0
-        self._arrived = asyncio.Event()
-        self._over = asyncio.Event()
+        self._client_event = asyncio.Event()
+        self._finished = asyncio.Event()
         self.feed(body)
 
     @property
-    def leaves_usable(self) -> bool:
-        """Whether another request can follow on the connection."""
-        return self._is_reusable
-
-    @property
-    def surplus(self) -> bytes:
-        """The bytes behind the request; more come until `run` is over."""
+    def trailing_data(self) -> bytes:
+        """The bytes behind the request, complete when `run_asgi` has returned."""
         return self._protocol.connection.trailing_data[0] + b"".join(self._pieces)
 
     def feed(self, data: bytes) -> bytes:
@@ -114,49 +113,49 @@ class HypercornExchange:
                 self._pieces.append(bytes(self._pieces.pop()) + data)
             else:
                 self._pieces.append(data)
-            self.unread += len(data)
+            self.unread_bytes += len(data)
             self._received += len(data)
-            self._arrived.set()
+            self._client_event.set()
         if self._is_chunked:
             self._last_bytes = (self._last_bytes + data[-4:])[-4:]
             # The last chunk ends like this; one that only looks like it is counted as well.
-            self.has_arrived = self.has_arrived or self._last_bytes == b"\r\n\r\n"
+            self.request_complete = self.request_complete or self._last_bytes == b"\r\n\r\n"
         else:
-            self.has_arrived = self._received >= self._request.length
+            self.request_complete = self._received >= self._request.content_length
         return b""
 
-    def end(self) -> None:
-        """The client sends no more."""
-        self._client_ended = True
-        self._arrived.set()
+    def feed_eof(self) -> None:
+        """Note that the client sends no more."""
+        self._eof = True
+        self._client_event.set()
 
-    def end_body(self) -> None:
-        """No more of the body is waited for; only Hypercorn knows whether it is complete."""
-        self.end()
+    def abandon_body(self) -> None:
+        """Wait for no more of the body; only Hypercorn knows whether it is complete."""
+        self.feed_eof()
 
     def disconnect(self) -> None:
-        """The client is gone."""
-        self._is_gone = True
-        self.end()
+        """Note that the client is gone."""
+        self._disconnected = True
+        self.feed_eof()
 
-    async def run(self) -> None:
+    async def run_asgi(self) -> None:
         """Serve the request."""
         leaving = None
         try:
             async with TaskGroup(asyncio.get_running_loop()) as group:
                 self._protocol = self._open(group)
                 reading = asyncio.create_task(self._read())
-                reading.add_done_callback(lambda _: self._over.set())
+                reading.add_done_callback(lambda _: self._finished.set())
                 try:
-                    await self._over.wait()
+                    await self._finished.wait()
                 finally:
                     reading.cancel()
                     await asyncio.wait({reading})
                 if not reading.cancelled():
                     reading.result()
-                if not self._protocol.has_whole_request:
-                    await self._pace.wait()
-                self._is_reusable = self._protocol.skip_body(b"".join(self._pieces))
+                if not self._protocol.request_complete:
+                    await self._pacer.wait()
+                self.keep_alive = self._protocol.skip_body(b"".join(self._pieces))
                 self._pieces.clear()
                 # An application that is still running learns of it when it reads again.
                 leaving = asyncio.create_task(self._protocol.handle(Closed()))
@@ -165,9 +164,9 @@ class HypercornExchange:
             if leaving is not None:
                 leaving.cancel()
 
-    def _open(self, group: TaskGroup) -> Http1:
-        template = self._connection.template
-        return Http1(
+    def _open(self, group: TaskGroup) -> SingleRequestProtocol:
+        scope = self._connection.base_scope
+        return SingleRequestProtocol(
             self._wait_for_pending,
             cast("AppWrapper", self._run_app),
             self._config,
@@ -175,14 +174,14 @@ class HypercornExchange:
             group,
             ConnectionState({}),
             False,  # noqa: FBT003 - no TLS
-            template["client"],
-            template["server"],
+            scope["client"],
+            scope["server"],
             self._send,
         )
 
     async def _wait_for_pending(self) -> bytes:
         """Wait for a turn to handle the bytes that have come and are not handled; return them."""
-        await self._pace.wait()
+        await self._pacer.wait()
         return b"".join(self._pieces)
 
     async def _run_app(self, scope: Scope, receive: Receive, send: Send, *_sync: Any) -> None:  # noqa: ANN401
@@ -192,58 +191,63 @@ class HypercornExchange:
             await self._protocol.send_continue()
             if ENDS_WITH_CLIENT in extensions:
                 self._ends_with_client = True
-                self._arrived.set()
+                self._client_event.set()
             self._readers += 1
-            self._wanted.set()
+            self._read_wanted.set()
             try:
                 return await receive()
             finally:
                 self._readers -= 1
                 if not self._readers:
-                    self._wanted.clear()
+                    self._read_wanted.clear()
 
         try:
             await self._app(scope, receive if self._is_websocket else read, send)
         finally:
             # After Hypercorn's own answer to an application that ended without one.
-            asyncio.get_running_loop().call_soon(self._over.set)
+            asyncio.get_running_loop().call_soon(self._finished.set)
 
     async def _read(self) -> None:
-        """Hand the client's bytes on, as fast as the application reads them."""
+        """Pass the client's bytes to Hypercorn, as fast as the application reads them."""
         protocol = self._protocol
         await protocol.handle(RawData(render_request(self._request)))
-        while not protocol.has_whole_request:
-            await self._wanted.wait()
+        while not protocol.request_complete:
+            await self._read_wanted.wait()
             if self._pieces:
-                await self._pace.wait()
+                await self._pacer.wait()
                 await protocol.handle(RawData(self._take_piece()))
-            elif self._client_ended:
+            elif self._eof:
                 break
             else:
                 await self._wait_for_client()
-        owes = protocol.has_whole_request
-        while not self._has_left(owes=owes):
+        owes_response = protocol.request_complete
+        while not self._has_client_left(owes_response=owes_response):
             await self._wait_for_client()
         await protocol.handle(Closed())
         await asyncio.Event().wait()
 
-    def _has_left(self, *, owes: bool) -> bool:
-        """Whether the client is gone, by the rule of `exchange.py`: some get their response."""
-        if not self._client_ended:
-            return self._is_gone
-        return self._is_gone or self._protocol.is_streaming or self._ends_with_client or not owes
+    def _has_client_left(self, *, owes_response: bool) -> bool:
+        """Whether the client is gone, by the rule of `RequestResponseCycle.feed_eof`."""
+        if not self._eof:
+            return self._disconnected
+        return (
+            self._disconnected
+            or self._protocol.is_streaming
+            or self._ends_with_client
+            or not owes_response
+        )
 
     async def _wait_for_client(self) -> None:
-        self._arrived.clear()
-        await self._arrived.wait()
+        self._client_event.clear()
+        await self._client_event.wait()
 
     def _take_piece(self) -> bytes:
-        most = _PIECE_BYTES[self._request.kind]
+        most = _PIECE_BYTES[self._request.served_by]
         data = memoryview(self._pieces.popleft())
         if len(data) > most:
             self._pieces.appendleft(data[most:])
             data = data[:most]
-        self.unread -= len(data)
+        self.unread_bytes -= len(data)
         if not self._pieces:
             # Not earlier: more comes in a turn of the loop than is taken in one.
             self._connection.resume_reading()
@@ -251,15 +255,15 @@ class HypercornExchange:
 
     async def _send(self, event: Event) -> None:
         if isinstance(event, Closed):
-            self._over.set()
+            self._finished.set()
         elif isinstance(event, RawData):
-            self.started = self.started or self._protocol.has_started_response
-            if self._client_ended:
+            self.response_started = self.response_started or self._protocol.response_started
+            if self._eof:
                 # Perhaps to a stream.
-                self._arrived.set()
-            if self._is_websocket and self._protocol.is_accepted:
+                self._client_event.set()
+            if self._is_websocket and self._protocol.websocket_accepted:
                 # Frames that came earlier are not valid before the handshake is over.
-                self._wanted.set()
+                self._read_wanted.set()
             closing = self._connection.transport.is_closing()
-            if not closing and (behind := self._connection.write(event.data)) is not None:
-                await behind
+            if not closing and (drain := self._connection.flow.write(event.data)) is not None:
+                await drain

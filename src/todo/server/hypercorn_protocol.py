@@ -1,4 +1,4 @@
-"""Hypercorn's protocol for one request: HTTP/1.1 without its change to HTTP/2, and WebSockets."""
+"""Hypercorn's HTTP/1.1 protocol for one request or one WebSocket, without the upgrade to HTTP/2."""
 
 import asyncio
 import contextlib
@@ -25,11 +25,11 @@ _MAX_SKIPPED_BYTES = 8 * 1024
 _CLOSE = (b"connection", b"close")
 
 
-class Http1(H11Protocol):
-    """Hypercorn's HTTP/1.1 for one request, without its change to HTTP/2."""
+class SingleRequestProtocol(H11Protocol):
+    """Hypercorn's HTTP/1.1 protocol, limited to one request."""
 
     _pinging: asyncio.Task[None] | None = None
-    is_streaming = False  # Whether a response without a length has been started.
+    is_streaming = False  # Whether a response without a length has started.
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Http1(H11Protocol):
         """Prepare.
 
         Args:
-            wait_for_pending: Waits for a turn, and returns the bytes that are not handled.
+            wait_for_pending: Waits for a turn and returns the bytes that are not handled yet.
             arguments: Hypercorn's.
         """
         super().__init__(*arguments)
@@ -48,15 +48,15 @@ class Http1(H11Protocol):
         self.connection = SingleRequestConnection(h11.SERVER, max_incomplete_event_size=size)
 
     @property
-    def has_whole_request(self) -> bool:
+    def request_complete(self) -> bool:
         """Whether the request is complete; a WebSocket never is."""
         connection = self.connection
         return isinstance(connection, SingleRequestConnection) and not connection.is_reading
 
-    async def _ends_early(self) -> bool:
-        """Return whether a response now comes before the end of its request."""
+    async def _responds_early(self) -> bool:
+        """Return whether a response that starts now precedes the end of its request."""
         connection = self.connection
-        if self._is_holding_back:
+        if self._waits_for_continue:
             return True
         if not isinstance(connection, SingleRequestConnection):
             return False
@@ -67,22 +67,22 @@ class Http1(H11Protocol):
         return len(data) > _MAX_SKIPPED_BYTES or not copy.deepcopy(connection).skip(data)
 
     @property
-    def has_started_response(self) -> bool:
+    def response_started(self) -> bool:
         """Whether a part of the response is on its way; 100 (Continue) is not."""
         return self.connection.our_state not in {h11.IDLE, h11.SEND_RESPONSE}
 
     @property
-    def is_accepted(self) -> bool:
+    def websocket_accepted(self) -> bool:
         """Whether the application has accepted the WebSocket."""
         return isinstance(self.stream, WSStream) and self.stream.handshake.accepted
 
     @property
-    def _is_holding_back(self) -> bool:
-        """Whether the client waits for a word before it sends the body."""
+    def _waits_for_continue(self) -> bool:
+        """Whether the client waits for 100 (Continue) before it sends the body."""
         return getattr(self.connection, "client_is_waiting_for_100_continue", False)
 
     def skip_body(self, data: bytes) -> bool:
-        """Read what has come of a body that the application left; return whether it is whole."""
+        """Skip what has arrived of a body that is not read; return whether it is complete."""
         connection = self.connection
         if (
             not isinstance(connection, SingleRequestConnection)
@@ -92,19 +92,19 @@ class Http1(H11Protocol):
         return connection.skip(data)
 
     async def send_continue(self) -> None:
-        """Ask a client for the body that it holds back."""
-        if self._is_holding_back:
+        """Send 100 (Continue) to a client that waits for it."""
+        if self._waits_for_continue:
             await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
 
     async def stream_send(self, event: StreamEvent) -> None:
-        """Send what the application sends; the end of its response ends this protocol."""
+        """Send an event of the application; the end of its response ends this protocol."""
         if isinstance(event, StreamClosed):
             await self.send(Closed())
             return
         if isinstance(event, Response):
-            if _CLOSE not in event.headers and await self._ends_early():
-                # The rest of the body is in the way of another request. A client that holds the
-                # body back may send it or leave it out: what follows is ambiguous.
+            if _CLOSE not in event.headers and await self._responds_early():
+                # The rest of the body precedes the next request. A client that waits for 100
+                # (Continue) may send the body or leave it out: what follows is ambiguous.
                 event = Response(STREAM_ID, [*event.headers, _CLOSE], event.status_code)
             self.is_streaming = not any(name == b"content-length" for name, _ in event.headers)
         await super().stream_send(event)
@@ -122,7 +122,7 @@ class Http1(H11Protocol):
             await self.send(Closed())
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        """Change to nothing: the strict parser has decided what the connection becomes."""
+        """Upgrade nothing: the strict parser has decided what serves the connection."""
 
     async def _create_stream(self, request: h11.Request) -> None:
         await super()._create_stream(request)
@@ -130,10 +130,10 @@ class Http1(H11Protocol):
             self._pinging = asyncio.create_task(_ping(self.stream))
 
     async def _send_error_response(self, status_code: int) -> None:
-        """Send nothing for an invalid body: the application answers that the request ended."""
+        """Send nothing for an invalid body: the application responds that the request ended."""
 
     def stop_pings(self) -> None:
-        """Stop: Hypercorn's own pings would outlive the connection by their interval."""
+        """Stop sending pings: Hypercorn's own would outlive the connection by their interval."""
         if self._pinging is not None:
             self._pinging.cancel()
 

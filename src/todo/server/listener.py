@@ -1,9 +1,9 @@
-"""The listener: accepts connections, and drains them at a stop.
+"""Listener: accepts connections, and drains them when the server stops.
 
 Hypercorn's `serve()` closes its listening sockets and every connection without a request in
 progress in the same moment, so that a client whose connection was just accepted, and whose
 request is still on the way, is cut off. Here accepting stops first, and a connection is closed
-only after its first answer.
+only after its first response (ADR 12).
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from todo.server.sockets import accept, listen
 if TYPE_CHECKING:
     from hypercorn.config import Config
 
-    from todo.server.hypercorn import HypercornExchange
+    from todo.server.hypercorn import HypercornCycle
 
 # How long an accepted connection may keep its first request back when the server stops.
 FIRST_REQUEST_GRACE_S = 1.0
@@ -55,9 +55,9 @@ class Listener:
     """One application on some sockets.
 
     Args:
-        app: What serves the requests.
+        app: The ASGI application.
         sockets: Bound; `start` makes them listen.
-        make_config: Makes that of Hypercorn, for the first request that needs it.
+        make_config: Creates the configuration of Hypercorn, for the first request that needs it.
         keep_alive_s: After so many seconds without a request a connection is closed.
         max_connections: Open ones. Beyond them the idle ones make room, the longest idle first;
             where there is none, new clients wait in the kernel's queue.
@@ -79,7 +79,7 @@ class Listener:
         self._make_config = make_config
         self._config: Config | None = None
         self._max_connections = max_connections
-        self._pace = ReadPacer()
+        self._pacer = ReadPacer()
         self._connections: dict[Connection, float] = {}
         self._accepting = 0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -87,29 +87,29 @@ class Listener:
         self._is_holding = False
 
     async def start(self) -> None:
-        """Begin to listen, and to accept unless `hold` was called."""
+        """Start to listen, and to accept unless `hold` was called."""
         for listener in self._sockets:
             listen(listener)
-            self._await_connections(listener)
+            self._start_accepting(listener)
 
     def hold(self) -> None:
         """Leave new connections in the kernel's queue, for other instances or for `resume`."""
         self._is_holding = True
-        self._ignore_connections()
+        self._remove_readers()
 
     def resume(self) -> None:
         """Accept again."""
         self._is_holding = False
         for listener in self._sockets:
-            self._await_connections(listener)
+            self._start_accepting(listener)
 
     def stop_accepting(self) -> None:
         """Leave new connections in the kernel's queue, for the successor or the drain's end."""
         self._stopped = True
-        self._ignore_connections()
+        self._remove_readers()
 
     async def drain(self, deadline: float, *, idle_s: float = 0.0) -> None:
-        """Wait until every accepted connection has received its answer, then close them all.
+        """Wait until every accepted connection has received its response, then close them all.
 
         Args:
             deadline: When to give up on open requests, in seconds of `time.monotonic()`.
@@ -127,7 +127,7 @@ class Listener:
             used_since = began - idle_s if time.monotonic() < began + idle_s else math.inf
             owing = any(
                 c.busy
-                or c.is_leaving
+                or c.is_flushing
                 or (in_grace and not c.has_responded)
                 or c.idle_since[1] > used_since
                 for c in self._connections
@@ -138,7 +138,7 @@ class Listener:
         for listener in self._sockets:
             listener.close()
         for connection in list(self._connections):
-            connection.finish()
+            connection.close_when_idle()
         tasks = self._find_tasks()
         if tasks:
             await asyncio.wait(tasks, timeout=max(0.1, deadline - time.monotonic()))
@@ -165,23 +165,23 @@ class Listener:
             elif size and now - since >= _STALLED_S:
                 connection.transport.abort()
 
-    def opened(self, connection: Connection) -> None:
-        """Count a connection that is there."""
+    def connection_opened(self, connection: Connection) -> None:
+        """Count an open connection."""
         self._connections[connection] = time.monotonic()
 
-    def closed(self, connection: Connection) -> None:
-        """Forget it."""
+    def connection_closed(self, connection: Connection) -> None:
+        """Forget a connection that is closed."""
         self._connections.pop(connection, None)
 
-    def open_exchange(
+    def open_hypercorn_cycle(
         self, connection: Connection, request: Request, body: bytes
-    ) -> "HypercornExchange":
-        """Open an exchange with Hypercorn for one request."""
-        from todo.server.hypercorn import HypercornExchange  # noqa: PLC0415 - few clients need it
+    ) -> "HypercornCycle":
+        """Open a cycle that Hypercorn serves, for one request."""
+        from todo.server.hypercorn import HypercornCycle  # noqa: PLC0415 - few clients need it
 
         if self._config is None:
             self._config = self._make_config()
-        return HypercornExchange(self._app, self._config, self._pace, connection, request, body)
+        return HypercornCycle(self._app, self._config, self._pacer, connection, request, body)
 
     def _find_tasks(self) -> set[asyncio.Task[Any]]:
         running = (connection.task for connection in self._connections)
@@ -192,24 +192,24 @@ class Listener:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _await_connections(self, listener: socket.socket) -> None:
+    def _start_accepting(self, listener: socket.socket) -> None:
         if not (self._stopped or self._is_holding):
             asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener)
 
-    def _ignore_connections(self) -> None:
+    def _remove_readers(self) -> None:
         loop = asyncio.get_running_loop()
         for listener in self._sockets:
             loop.remove_reader(listener.fileno())
 
-    def _pause(self, listener: socket.socket, seconds: float) -> None:
+    def _pause_accepting(self, listener: socket.socket, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(listener.fileno())
-        loop.call_later(seconds, self._await_connections, listener)
+        loop.call_later(seconds, self._start_accepting, listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Take one connection; one a turn of the loop, so that a burst holds nobody up."""
+        """Accept one connection in each turn of the loop, so that a burst does not delay others."""
         if self._is_full() or not self._make_room():
-            self._pause(listener, _POLL_S)
+            self._pause_accepting(listener, _POLL_S)
             return
         try:
             client = accept(listener)
@@ -217,7 +217,7 @@ class Listener:
             return
         except OSError as error:
             _log.error("cannot accept connections: %s", error)
-            self._pause(listener, _ACCEPT_RETRY_S)
+            self._pause_accepting(listener, _ACCEPT_RETRY_S)
             return
         if client.family in {socket.AF_INET, socket.AF_INET6}:
             # A stream is not idle: that its client has vanished shows in what is never received.
@@ -239,7 +239,7 @@ class Listener:
             return False
         young = time.monotonic() - _YOUNG_S
         known = self._connections.items()
-        unanswered = sum(1 for c, since in known if since > young and c.owes_answer)
+        unanswered = sum(1 for c, since in known if since > young and c.owes_first_response)
         return unanswered + self._accepting >= MAX_UNANSWERED
 
     def _make_room(self) -> bool:
@@ -250,5 +250,5 @@ class Listener:
         idle = (each for each in open_ if not each.busy)
         longest = min(idle, key=lambda each: each.idle_since, default=None)
         if longest is not None:
-            longest.finish()
+            longest.close_when_idle()
         return False

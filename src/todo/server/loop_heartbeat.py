@@ -13,7 +13,7 @@ from pathlib import Path
 from todo.probe import COUNTER_SUFFIX
 
 _INTERVAL_S = 0.5
-"""Below the probe's time-out of an idle server."""
+"""Below the probe's timeout of an idle server."""
 _BYTES = 8
 
 _log = logging.getLogger("todo.loop_counter")

@@ -1,4 +1,4 @@
-"""`python -m todo`: Hypercorn in this process, on inherited or own sockets, until a signal."""
+"""Server process, `python -m todo`: serves on inherited or own sockets until a signal."""
 
 import asyncio
 import contextlib
@@ -42,16 +42,15 @@ from todo.server.sockets import Listeners, open_listeners, unlink_own
 if TYPE_CHECKING:
     from hypercorn.config import Config
 
-# How long a warning may take at the end of the deadline.
+# How long a warning may take when the deadline has passed.
 _LAST_LINE_S = 0.5
-# Longer than the usual idle time-out of a proxy (60 s): the proxy, not we, closes first.
+# Longer than the usual idle timeout of a proxy (60 s), so that the proxy closes first.
 _KEEP_ALIVE_S = 75
-# Of the line before a chunk, or of the fields behind the last one; a head has a limit of its own.
+# Of the line before a chunk, and of the trailers. `http1_parser` limits the head.
 _MAX_INCOMPLETE_BYTES = 16 * 1024
-# What a page sends: a token, or a ping.
+# A web page sends a token or a ping.
 _MAX_MESSAGE_BYTES = 16 * 1024
-# How long a client in between two requests may keep its connection at a stop. Nobody waits
-# meanwhile: other instances serve.
+# How long an idle connection stays open at a stop, while other instances serve.
 _LAST_REQUEST_S = 1.0
 _RETRY_S = 1.0
 _NOTIFY_POLL_S = 0.1
@@ -185,7 +184,7 @@ def _make_config() -> "Config":
     config.keep_alive_timeout = _KEEP_ALIVE_S
     config.websocket_max_message_size = _MAX_MESSAGE_BYTES
     config.h11_max_incomplete_size = _MAX_INCOMPLETE_BYTES
-    # A connection that is closed at its thousandth request is a race for nothing.
+    # Hypercorn would close a connection at its thousandth request.
     config.keep_alive_max_requests = 1_000_000_000
     return config
 

@@ -1,4 +1,4 @@
-"""A try of the service by itself: what a request would need, without a trace."""
+"""Self-test: creates and reads a task in a transaction that is rolled back."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from todo.db.database import Database
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
 
-# No user's name: those of tokens are not empty, and have no blanks at an end.
+# Not the name of a user: names in tokens have no spaces at their ends.
 _CALLER = Caller(" self-test ")
 
 

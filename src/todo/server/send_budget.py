@@ -1,12 +1,13 @@
-"""Memory for answers that clients have not read yet, bounded for all connections of a listener.
+"""Send budget: a limit on the memory of responses that clients have not read yet.
 
 A client that requests a page of 4 MB and reads nothing makes the service keep it. One such client
-is harmless; fifty of them end the process, whose memory has a limit. So what a write waits for is
-counted, which leaves out up to 64 KiB of each connection. Where it is too much, the slowest reader
-loses its connection, and so does a client that takes nothing for a minute.
+is harmless; fifty of them exceed the memory limit of the process. So the bytes that a write waits
+for are counted, for all connections of a listener; up to 64 KiB of each connection are left out.
+Above the limit, the slowest reader loses its connection. So does a client that receives nothing for
+a minute.
 
-A new answer has made no progress yet, so it is judged only after its first seconds. Until then it
-counts as a reader of moderate speed: slower ones that came before lose first, faster ones never.
+A new response has made no progress yet, so it is judged only after its first seconds. Until then it
+counts as one with a reader of moderate speed: slower readers lose first, faster ones never.
 """
 
 import asyncio
@@ -23,8 +24,8 @@ _STALLED_S = 60.0
 
 
 @dataclass(slots=True, eq=False)
-class _Answer:
-    """What waits in one connection, since when."""
+class _UnsentResponse:
+    """A response that waits for its client, and since when."""
 
     transport: asyncio.WriteTransport
     size: int
@@ -36,16 +37,16 @@ class _Answer:
         return self.transport.get_write_buffer_size()
 
     def find_rate(self, now: float, young_s: float) -> float:
-        """Return how many bytes a second the client takes, or is presumed to take."""
+        """Return how many bytes a second the client receives, or is presumed to receive."""
         age_s = now - self.since
-        taken = self.size - self.unsent
+        received = self.size - self.unsent
         if age_s < young_s:
-            return max(_YOUNG_RATE, taken / young_s)
-        return taken / age_s if age_s else 0.0
+            return max(_YOUNG_RATE, received / young_s)
+        return received / age_s if age_s else 0.0
 
 
 class SendBudget:
-    """The answers that wait."""
+    """The responses that wait for their clients."""
 
     def __init__(
         self,
@@ -57,8 +58,8 @@ class SendBudget:
         self._max_bytes = max_bytes
         self._young_s = young_s
         self._stalled_s = stalled_s
-        # In the order in which they came.
-        self._waiting: dict[_Answer, None] = {}
+        # In order of arrival.
+        self._waiting: dict[_UnsentResponse, None] = {}
         self._later: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
@@ -66,31 +67,31 @@ class SendBudget:
         """Count what a connection has not sent, while the block waits for its client.
 
         Args:
-            transport: Has the answer, or gets it before the event loop turns.
+            transport: Has the response, or receives it in this iteration of the event loop.
         """
         loop = asyncio.get_running_loop()
-        answer = _Answer(transport, transport.get_write_buffer_size(), loop.time())
-        self._waiting[answer] = None
+        response = _UnsentResponse(transport, transport.get_write_buffer_size(), loop.time())
+        self._waiting[response] = None
         loop.call_soon(self._make_room)
-        self._look_later(answer)
+        self._check_later(response)
         try:
             yield
         finally:
-            del self._waiting[answer]
-            if answer.timer is not None:
-                answer.timer.cancel()
+            del self._waiting[response]
+            if response.timer is not None:
+                response.timer.cancel()
             if not self._waiting and self._later is not None:
                 self._later.cancel()
 
     def _make_room(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for answer in self._waiting:
-            answer.size = max(answer.size, answer.unsent)
-        while (total := sum(answer.unsent for answer in self._waiting)) > self._max_bytes:
-            waiting = (answer for answer in self._waiting if answer.unsent)
-            # `min` returns the first of equals, which came first.
-            slowest = min(waiting, key=lambda answer: answer.find_rate(now, self._young_s))
+        for response in self._waiting:
+            response.size = max(response.size, response.unsent)
+        while (total := sum(response.unsent for response in self._waiting)) > self._max_bytes:
+            waiting = (response for response in self._waiting if response.unsent)
+            # `min` returns the first of equals: the oldest one.
+            slowest = min(waiting, key=lambda response: response.find_rate(now, self._young_s))
             left_s = slowest.since + self._young_s - now
             if left_s > 0 and total <= self._max_bytes * _YOUNG_FACTOR:
                 if self._later is not None:
@@ -99,12 +100,12 @@ class SendBudget:
                 return
             slowest.transport.abort()
 
-    def _look_later(self, answer: _Answer) -> None:
+    def _check_later(self, response: _UnsentResponse) -> None:
         loop = asyncio.get_running_loop()
-        answer.timer = loop.call_later(self._stalled_s, self._look, answer, answer.unsent)
+        response.timer = loop.call_later(self._stalled_s, self._check, response, response.unsent)
 
-    def _look(self, answer: _Answer, before: int) -> None:
-        if before and answer.unsent >= before:
-            answer.transport.abort()
+    def _check(self, response: _UnsentResponse, before: int) -> None:
+        if before and response.unsent >= before:
+            response.transport.abort()
         else:
-            self._look_later(answer)
+            self._check_later(response)

@@ -1,4 +1,4 @@
-"""Instances of the service that accept from one socket, and which of them are ready."""
+"""Sibling instances that accept from one socket, and which of them are ready."""
 
 import contextlib
 import fcntl

@@ -40,7 +40,7 @@ class TooManyFramesError(InvalidFramesError):
 
 
 class FrameBudget:
-    """How many frames a client may still send; refills evenly."""
+    """Token bucket: how many frames a client may still send."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -8,9 +8,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from todo.server.exchange import Exchange
 from todo.server.http1 import Connection
 from todo.server.http1_parser import Request
+from todo.server.request_response_cycle import RequestResponseCycle
 from todo.server.send_budget import SendBudget
 
 GET = b"GET / HTTP/1.1\r\nHost: todo\r\n\r\n"
@@ -72,16 +72,16 @@ class FakeTransport(asyncio.Transport):
         self.reading = True
 
 
-class HandedOver(Exchange):
-    """An exchange that was given everything behind the head."""
+class HypercornStandIn(RequestResponseCycle):
+    """A cycle that receives everything behind the head, as that of Hypercorn does."""
 
     def __init__(self, connection: Connection, app: ASGIApp, request: Request, body: bytes) -> None:
-        super().__init__(connection, app, request, body[: request.length])
-        self.surplus = body[request.length :]
+        super().__init__(connection, app, request, body[: request.content_length])
+        self.trailing_data = body[request.content_length :]
 
 
 class FakeOwner:
-    """Serves what is handed over as if it were ordinary, and remembers it."""
+    """Serves what Hypercorn would serve on the fast path, and remembers it."""
 
     def __init__(self, app: ASGIApp, keep_alive_s: float) -> None:
         self.keep_alive_s = keep_alive_s
@@ -90,15 +90,17 @@ class FakeOwner:
         self.handed_over: list[str] = []
         self._app = app
 
-    def opened(self, connection: Connection) -> None:
+    def connection_opened(self, connection: Connection) -> None:
         self.open.add(connection)
 
-    def closed(self, connection: Connection) -> None:
+    def connection_closed(self, connection: Connection) -> None:
         self.open.discard(connection)
 
-    def open_exchange(self, connection: Connection, request: Request, body: bytes) -> Exchange:
-        self.handed_over.append(request.kind.name)
-        return HandedOver(connection, self._app, request, body)
+    def open_hypercorn_cycle(
+        self, connection: Connection, request: Request, body: bytes
+    ) -> RequestResponseCycle:
+        self.handed_over.append(request.served_by.name)
+        return HypercornStandIn(connection, self._app, request, body)
 
 
 class World:

@@ -110,7 +110,7 @@ def test_only_a_request_without_progress_is_ended() -> None:
 
 def test_a_client_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http1, "_LINGER_S", 0.01)
-    monkeypatch.setattr(http1, "_LINGER_BYTES", 100)
+    monkeypatch.setattr(http1, "_MAX_DISCARDED_BYTES", 100)
 
     async def scenario() -> None:
         slow, noisy = World(echo), World(echo)
@@ -219,7 +219,7 @@ def test_a_closed_connection_whose_client_takes_nothing_is_aborted() -> None:
         for world in (idle, finished, refused):
             world.owner.send_budget = SendBudget(stalled_s=0.02)
             world.transport.unsent = 10
-        finished.connection.finish()
+        finished.connection.close_when_idle()
         await refused.say(GET[:9])
         refused.connection.eof_received()
         async with asyncio.timeout(60):
@@ -234,7 +234,7 @@ def test_a_closed_connection_is_forgotten_when_its_client_has_taken_all() -> Non
         world = World(echo)
         world.owner.send_budget = SendBudget(stalled_s=0.02)
         world.transport.unsent = 10
-        world.connection.finish()
+        world.connection.close_when_idle()
         world.connection.connection_lost(None)
         await asyncio.sleep(0.1)
         assert world.transport.closed
@@ -253,7 +253,7 @@ def test_a_finished_connection_closes_after_the_answer_that_it_owes() -> None:
 
         world = World(late)
         await world.say(GET)
-        world.connection.finish()
+        world.connection.close_when_idle()
         assert not world.transport.closed
         go.set()
         await world.rest()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 
-from tests.unit.todo.server.test_hypercorn_exchange import GET, run
+from tests.unit.todo.server.test_hypercorn_cycle import GET, run
 
 PART = b"x" * 1_000_000
 

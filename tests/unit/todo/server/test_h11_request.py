@@ -2,7 +2,7 @@
 
 import pytest
 
-from todo.server.h11_request import ChunkLines, InvalidChunkError
+from todo.server.h11_request import ChunkedBodyChecker, InvalidChunkError
 
 VALID = [
     b"0\r\n\r\n",
@@ -37,7 +37,7 @@ INVALID = [
 
 
 def feed(body: bytes, size: int) -> None:
-    lines = ChunkLines()
+    lines = ChunkedBodyChecker()
     for start in range(0, len(body), size):
         lines.feed(body[start : start + size])
 

@@ -152,13 +152,13 @@ def test_a_connection_owes_an_answer_once_its_request_has_arrived() -> None:
             await echo(scope, receive, send)
 
         world = World(late)
-        owes = [world.connection.owes_answer]
+        owes = [world.connection.owes_first_response]
         for part in (POST[:10], POST[10:], b"abc", b"def"):
             await world.say(part)
-            owes.append(world.connection.owes_answer)
+            owes.append(world.connection.owes_first_response)
         go.set()
         await world.rest()
-        owes.append(world.connection.owes_answer)
+        owes.append(world.connection.owes_first_response)
         assert owes == [False, False, False, False, True, False]
 
     asyncio.run(scenario())

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from todo.server.http1_parser import MAX_HEAD_BYTES, Request, RequestKind
+from todo.server.http1_parser import MAX_HEAD_BYTES, Request, ServedBy
 from todo.server.http1_strict_parser import Refusal, StrictParser, render_refusal
 
 GET = b"GET / HTTP/1.1\r\nHost: todo\r\n"
@@ -43,7 +43,7 @@ def refuse(data: bytes) -> int:
     ids=["plain", "keep-alive twice", "expects for no body", "h2c", "websocket elsewhere"],
 )
 def test_what_means_the_same_as_an_ordinary_request_is_one(fields: bytes) -> None:
-    assert accept(GET + fields + END).kind is RequestKind.ORDINARY
+    assert accept(GET + fields + END).served_by is ServedBy.FAST_PATH
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_means_the_same_as_an_ordinary_request_is_one(fields: bytes) -> Non
 )
 def test_an_ordinary_request_can_end_its_connection(head: bytes, *, closes: bool) -> None:
     found = accept(head + END)
-    assert found.kind is RequestKind.ORDINARY
+    assert found.served_by is ServedBy.FAST_PATH
     assert found.closes is closes
 
 
@@ -69,7 +69,7 @@ def test_blanks_around_a_value_are_not_part_of_it(value: bytes, blanks: bytes) -
     for field in (b"X:%b%b\r\n" % (blanks, value), b"X:%b%b\r\n" % (value, blanks)):
         found = accept(GET + field + END)
         assert found.headers == [(b"host", b"todo"), (b"x", value)]
-        assert found.kind is RequestKind.ORDINARY
+        assert found.served_by is ServedBy.FAST_PATH
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_blanks_around_a_value_are_not_part_of_it(value: bytes, blanks: bytes) -
     ],
 )
 def test_what_has_a_named_use_goes_to_hypercorn(data: bytes) -> None:
-    assert accept(data).kind is RequestKind.HYPERCORN
+    assert accept(data).served_by is ServedBy.HYPERCORN
 
 
 def test_a_valid_handshake_becomes_a_websocket() -> None:
-    assert accept(SHAKE + KEY + VERSION + END).kind is RequestKind.WEBSOCKET
+    assert accept(SHAKE + KEY + VERSION + END).served_by is ServedBy.HYPERCORN_WEBSOCKET
 
 
 @pytest.mark.parametrize(

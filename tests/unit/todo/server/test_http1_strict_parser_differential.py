@@ -1,4 +1,4 @@
-"""The own parser beside h11: it reads a head alike, or refuses it for a known cause.
+"""The strict parser compared with h11: it parses a head alike, or refuses it for a known cause.
 
 Short in each run; `EXAMPLES=100000` for the long one.
 """
@@ -10,7 +10,7 @@ import re
 import h11
 import pytest
 
-from todo.server.http1_parser import Request, RequestKind, find_request
+from todo.server.http1_parser import Request, ServedBy, find_request
 from todo.server.http1_strict_parser import Refusal, StrictParser
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "2000"))
@@ -117,17 +117,17 @@ def find_causes(data: bytes, theirs: h11.Request) -> list[str]:
 def check_framing(connection: h11.Connection, ours: Request) -> None:
     """Let h11 read the body and decide whether the connection stays."""
     is_chunked = any(name == b"transfer-encoding" for name, _ in ours.headers)
-    connection.receive_data(b"3\r\nabc\r\n0\r\n\r\n" if is_chunked else b"x" * ours.length)
+    connection.receive_data(b"3\r\nabc\r\n0\r\n\r\n" if is_chunked else b"x" * ours.content_length)
     events = [connection.next_event()]
     while not isinstance(events[-1], h11.EndOfMessage):
         events.append(connection.next_event())
     size = sum(len(event.data) for event in events if isinstance(event, h11.Data))
-    assert size == (3 if is_chunked else ours.length)
+    assert size == (3 if is_chunked else ours.content_length)
     assert connection.trailing_data[0] == b""
-    if ours.kind is RequestKind.ORDINARY:
+    if ours.served_by is ServedBy.FAST_PATH:
         end = h11.MUST_CLOSE if ours.closes else h11.DONE
         assert connection.their_state in {end, MIGHT_SWITCH}
-    elif ours.kind is RequestKind.WEBSOCKET:
+    elif ours.served_by is ServedBy.HYPERCORN_WEBSOCKET:
         assert connection.their_state is MIGHT_SWITCH
 
 
@@ -172,13 +172,13 @@ def check(data: bytes, cut: int) -> None:
 
     start = 2 if data.startswith(b"\r\n") else 0
     # What is behind a request is not compared.
-    end = ours.size if isinstance(ours, Request) else len(data)
+    end = ours.head_size if isinstance(ours, Request) else len(data)
     connection, theirs = read_with_h11(data[start:end])
     if not isinstance(ours, Request):
         assert theirs is None or (isinstance(ours, Refusal) and find_causes(data, theirs))
         return
     assert theirs is not None
-    assert (ours.method.encode(), ours.version) == (theirs.method, theirs.http_version)
+    assert (ours.method.encode(), ours.http_version) == (theirs.method, theirs.http_version)
     if theirs.target.startswith((b"http:", b"https:")):
         assert theirs.target.partition(b"://")[2].startswith(dict(ours.headers)[b"host"])
         # RFC 9112, 3.2.4: without a path, OPTIONS asks about the whole server.

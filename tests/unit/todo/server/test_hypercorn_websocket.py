@@ -5,7 +5,7 @@ from pathlib import Path
 
 from starlette.types import Message, Receive, Scope, Send
 
-from tests.unit.todo.server.test_hypercorn_exchange import exchange
+from tests.unit.todo.server.test_hypercorn_cycle import exchange
 
 SHAKE = (
     b"GET /ws/x HTTP/1.1\r\nHost: todo\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"

@@ -13,8 +13,8 @@ from hypercorn.config import Config
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from todo.server.h11_request import SingleRequestConnection
-from todo.server.http1_parser import Request, RequestKind
-from todo.server.hypercorn import HypercornExchange
+from todo.server.http1_parser import Request, ServedBy
+from todo.server.hypercorn import HypercornCycle
 from todo.server.listener import Listener
 from todo.server.read_pacing import ReadPacer
 
@@ -302,14 +302,14 @@ def test_an_application_that_gives_up_waiting_gets_no_more(tmp_path: Path) -> No
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(receive(), 0.01)
         await asyncio.sleep(0.1)
-        taken.append(served[0].unread)
+        taken.append(served[0].unread_bytes)
         await answer(send, b"")
 
     body = b"1\r\nx\r\n"
-    served: list[HypercornExchange] = []
-    opened = Listener.open_exchange
+    served: list[HypercornCycle] = []
+    opened = Listener.open_hypercorn_cycle
 
-    def open_exchange(listener: Listener, *arguments: Any) -> HypercornExchange:  # noqa: ANN401
+    def open_hypercorn_cycle(listener: Listener, *arguments: Any) -> HypercornCycle:  # noqa: ANN401
         served.append(opened(listener, *arguments))
         return served[0]
 
@@ -320,7 +320,7 @@ def test_an_application_that_gives_up_waiting_gets_no_more(tmp_path: Path) -> No
         await reader.readuntil(b"\r\n\r\n")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Listener, "open_exchange", open_exchange)
+        patch.setattr(Listener, "open_hypercorn_cycle", open_hypercorn_cycle)
         run(tmp_path, app, talk)
     assert taken == [len(body)]
 
@@ -362,13 +362,13 @@ def test_bodies_that_nobody_reads_are_skipped_one_in_each_turn_of_the_loop(tmp_p
 
 def test_small_pieces_that_wait_are_joined() -> None:
     async def scenario() -> None:
-        request = Request("GET", b"/", [], 0, 0, RequestKind.HYPERCORN)
-        served = HypercornExchange(refuse, Config(), ReadPacer(), cast("Any", None), request, b"")
+        request = Request("GET", b"/", [], 0, 0, ServedBy.HYPERCORN)
+        served = HypercornCycle(refuse, Config(), ReadPacer(), cast("Any", None), request, b"")
         for _ in range(10_000):
             served.feed(b"xy")
         pieces = list(served._pieces)  # noqa: SLF001 - what takes the memory
         assert b"".join(pieces) == b"xy" * 10_000
         assert len(pieces) < 20
-        assert served.unread == 20_000
+        assert served.unread_bytes == 20_000
 
     asyncio.run(scenario())

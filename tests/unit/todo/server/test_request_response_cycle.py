@@ -136,4 +136,4 @@ def test_a_message_out_of_its_order_is_an_error_of_the_application() -> None:
         assert world.bodies == [b"all"]
 
     asyncio.run(scenario())
-    assert heard == ["http.response.body has no place here"]
+    assert heard == ["unexpected ASGI message http.response.body"]
