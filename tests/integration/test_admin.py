@@ -123,7 +123,7 @@ def test_a_database_that_needs_a_newer_program_is_neither_migrated_nor_served(
         service.wait_for("not ready")
         assert service.get_check("startupz").status_code == 503
         detail = service.get_check("readyz").json()["detail"]
-        assert "revision 9999, which needs a program for revision 9998 or later" in detail
+        assert "revision 9999, which requires a program for revision 9998 or later" in detail
     finally:
         service.stop()
 

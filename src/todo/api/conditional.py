@@ -45,7 +45,7 @@ def read_if_match(request: Request) -> frozenset[int] | None:
     tags = _parse_tags(given)
     if len(tags) > MAX_TAGS:
         raise MalformedRequestError(
-            f"If-Match has more than {MAX_TAGS} entity tags; send the ETag that you have read."
+            f"If-Match has more than {MAX_TAGS} entity tags; send only the ETag that you have read."
         )
     # A weak tag never matches strongly (RFC 9110, 8.8.3.2).
     numbers = (tag.strip('"') for tag in tags)

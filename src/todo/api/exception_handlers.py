@@ -49,7 +49,7 @@ def _handler(
 
 def _from_framework(error: HTTPException) -> ProblemError:
     if error.status_code == HTTPStatus.BAD_REQUEST:
-        return MalformedRequestError("The body cannot be read: send JSON in UTF-8.")
+        return MalformedRequestError("The request body cannot be read: send JSON in UTF-8.")
     return HttpError(error.status_code, error.detail, error.headers)
 
 
@@ -67,5 +67,5 @@ def _find_methods(request: Request) -> list[str]:
 def _from_validation(error: RequestValidationError) -> ProblemError:
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
-        return MalformedRequestError("The body is not valid JSON.")
+        return MalformedRequestError("The request body is not valid JSON.")
     return ValidationFailedError(errors=word_errors(found))

@@ -108,11 +108,13 @@ def find_key(request: Request) -> str | None:
     if not keys:
         return None
     if len(keys) > 1:
-        raise MalformedRequestError("The request has two Idempotency-Keys; send one.")
+        raise MalformedRequestError(
+            "The request has more than one Idempotency-Key header; send one."
+        )
     (key,) = keys
     if not is_key(key):
         raise MalformedRequestError(
-            f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} visible ASCII characters."
+            f"The Idempotency-Key must be 1 to {MAX_KEY_LENGTH} visible ASCII characters."
         )
     return key
 

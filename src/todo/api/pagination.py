@@ -33,7 +33,7 @@ def decode_cursor(cursor: str, parse: Callable[..., _Value]) -> _Value:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         return parse(*orjson.loads(raw))
     except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError):
-        raise field_error("cursor", "not a cursor of this list", place="query") from None
+        raise field_error("cursor", "is not a cursor of this collection", place="query") from None
 
 
 def render_cursor(last: str) -> str:

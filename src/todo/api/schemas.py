@@ -86,7 +86,7 @@ class FieldProblem(ResponseSchema):
         default=None, alias="in", description="Where the field is."
     )
     field: str = Field(description="Path of the field, such as `operations.3.task.title`.")
-    code: str = Field(description="For programs; codes are stable.")
+    code: str = Field(description="Machine-readable; codes are stable.")
     message: str = Field(description="For people.")
     seq: int | None = Field(
         default=None, description="Number of the journal entry that prevents an undo."
@@ -108,7 +108,7 @@ class Problem(ResponseSchema):
     status: int
     detail: str = Field(description="For people.")
     instance: str = Field(description="The path of the request.")
-    code: str = Field(description="For programs; codes are stable.")
+    code: str = Field(description="Machine-readable; codes are stable.")
     request_id: str = Field(description="The id of the request in the log.")
     errors: list[FieldProblem] | None = Field(default=None, description="At most 100.")
     errors_omitted: int | None = Field(

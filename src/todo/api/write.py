@@ -123,14 +123,14 @@ def check_conditions(request: Request, caller: Caller, *, changes_existing: bool
     # With If-Match it is ignored (RFC 9110, 13.1.4).
     if condition is None and "if-unmodified-since" in request.headers:
         raise MalformedRequestError(
-            "If-Unmodified-Since does not apply: nothing here has a modification date."
-            " Send If-Match with a change."
+            "If-Unmodified-Since is not supported, because resources have no modification date. "
+            "Send If-Match with a change."
         )
     if not changes_existing:
         if condition is not None:
             raise MalformedRequestError(
-                "If-Match does not apply: this operation changes nothing that has a version."
-                " Omit the header; in a batch, send `if_match` with each operation."
+                "If-Match does not apply to this operation, because it changes nothing that has a "
+                "version. Omit the header; in a batch, send `if_match` with each operation."
             )
     elif caller.require_match and (
         condition is None or condition.strip() == "*" or "," in condition

@@ -7,7 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 ForwardedHeader = Literal["x-forwarded-for", "forwarded", "none"]
-"""The header in which a trusted proxy names the client; see `todo.api.proxy_headers`."""
+"""Header in which a trusted proxy names the client; see `todo.api.proxy_headers`."""
 
 # Lower case, as browsers send it; no path, and neither `*` nor `null`.
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
@@ -38,7 +38,7 @@ def parse_address(text: str) -> Address:
         path = text.removeprefix("unix:")
         # 107 bytes and a terminator is what sockaddr_un holds.
         if not path.startswith("/") or len(path.encode()) > 107:  # noqa: PLR2004
-            msg = "a Unix socket is written unix:/absolute/path (at most 107 bytes)"
+            msg = "must be unix:/absolute/path of at most 107 bytes"
             raise ValueError(msg)
         return Address(path=path)
     host, colon, port = text.rpartition(":")
@@ -48,7 +48,7 @@ def parse_address(text: str) -> Address:
         or not 0 < int(port) <= 65535  # noqa: PLR2004
         or (":" in host and not bracketed)
     ):
-        msg = "an address is written HOST:PORT, [IPV6]:PORT or unix:/absolute/path"
+        msg = "must be HOST:PORT, [IPV6]:PORT or unix:/absolute/path"
         raise ValueError(msg)
     return Address(host=host.strip("[]"), port=int(port))
 
@@ -75,7 +75,7 @@ def check_model_server(text: str) -> str:
     if text.startswith("unix:"):
         return str(parse_address(text))
     if "?" in text:
-        raise ValueError("must be an address without a query")
+        raise ValueError("must be a URL without a query")
     return check_secure(text.rstrip("/"), example="https://model.example/v1")
 
 
@@ -93,9 +93,9 @@ def check_secure(text: str, *, example: str = "https://auth.example/api/auth/jwk
     # Before an @ there would be a password, which belongs into no address.
     odd = not text.isascii() or not text.isprintable() or " " in text
     if parts is None or not host or odd or "@" in parts.netloc or parts.fragment:
-        raise ValueError(f"must be an address such as {example}")
+        raise ValueError(f"must be a URL such as {example}")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_local(host)):
-        raise ValueError("must begin with https://, or http:// on this machine")
+        raise ValueError("must start with https://, or http:// for this machine")
     return text
 
 

@@ -18,11 +18,12 @@ class AssistantSettings(BaseModel):
     ai_url: str | None = Field(
         default=None,
         description="URL of a model server with the Chat Completions API: `https://HOST/v1`, on "
-        "this machine `http://127.0.0.1:PORT/v1`, or `unix:/PATH`. Without one, only rules answer.",
+        "this machine `http://127.0.0.1:PORT/v1`, or `unix:/PATH`. If unset, the assistant "
+        "answers by rules only.",
     )
     ai_key_file: Path | None = Field(
         default=None,
-        description="File with the API key of the model server; a final newline is dropped.",
+        description="File with the API key of the model server; a trailing newline is ignored.",
     )
     ai_model: str = Field(
         default="default",
@@ -36,13 +37,16 @@ class AssistantSettings(BaseModel):
         "answer, for small local models), or `auto`, which tests whether the model calls tools.",
     )
     ai_connect_timeout_s: float = Field(
-        default=5.0, gt=0, le=60, description="Seconds to connect to the model server."
+        default=5.0,
+        gt=0,
+        le=60,
+        description="Timeout in seconds for connecting to the model server.",
     )
     ai_first_token_timeout_s: float = Field(
         default=60.0,
         gt=0,
         le=3600,
-        description="Maximum seconds until the first token of the model server, and between two "
+        description="Timeout in seconds for the first token of the model server, and between "
         "tokens.",
     )
     ai_run_timeout_s: float = Field(
@@ -56,52 +60,52 @@ class AssistantSettings(BaseModel):
         default=50,
         ge=0,
         le=1_000_000,
-        description="Messages to the assistant per minute and user; an API token may use half of "
-        "this and of the other budgets. 0 for no limit.",
+        description="Maximum messages to the assistant per minute and user; 0 for no limit. An "
+        "API token may use half of this and of the other budgets.",
     )
     ai_tool_calls_per_hour: int = Field(
         default=100,
         ge=0,
         le=1_000_000,
-        description="Tool calls of the assistant per hour and user; 0 for no limit.",
+        description="Maximum tool calls of the assistant per hour and user; 0 for no limit.",
     )
     ai_tokens_per_day: int = Field(
         default=0,
         ge=0,
         le=1_000_000_000_000,
-        description="Tokens of the model per day and user; 0 for no limit.",
+        description="Maximum model tokens per day and user; 0 for no limit.",
     )
     ai_concurrency: int = Field(
         default=3,
         ge=1,
         le=1000,
-        description="Concurrent turns of the assistant per user; half of them, rounded up, per API "
-        "token.",
+        description="Maximum concurrent turns of the assistant per user; half of it, rounded up, "
+        "per API token.",
     )
     ai_parallel_requests: int = Field(
         default=0,
         ge=0,
         le=1000,
-        description="Concurrent requests to the model server, of all users; others wait in a "
-        "queue. 0 for no limit.",
+        description="Maximum concurrent requests to the model server, for all users together; "
+        "further requests wait in a queue. 0 for no limit.",
     )
     ai_cost_per_million_input: Decimal = Field(
         default=_COST,
         ge=0,
         le=_MOST_COST,
-        description="Price of a million input tokens of the model, in any currency.",
+        description="Price of a million input tokens, in any currency.",
     )
     ai_cost_per_million_output: Decimal = Field(
         default=_COST,
         ge=0,
         le=_MOST_COST,
-        description="Price of a million output tokens of the model, in the same currency.",
+        description="Price of a million output tokens, in the same currency.",
     )
     ai_cost_per_day: Decimal = Field(
         default=_COST,
         ge=0,
         le=_MOST_COST,
-        description="Cost of the model per day and user; 0 for no limit.",
+        description="Maximum model cost per day and user; 0 for no limit.",
     )
 
     @field_validator("ai_url")

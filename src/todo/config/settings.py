@@ -27,7 +27,7 @@ _DRIVERS = {
 }
 
 _NEAR = 0.75
-"""Similarity from which on an unknown name counts as a misspelled option; 1 is equality."""
+"""Minimum similarity at which an unknown name is reported as a misspelled option; 1 means equal."""
 
 # Kubernetes injects these for every Service of the namespace. If the name of a Service starts with
 # `todo`, they have the prefix of options, but they are not misspelled options.
@@ -65,42 +65,46 @@ class Settings(AssistantSettings, BaseSettings):
     database_url: str = Field(
         default="",
         repr=False,
-        description="Where the tasks live: `postgresql+psycopg://USER@HOST/NAME` or "
-        "`sqlite+aiosqlite:///PATH`. Required in a container; elsewhere an embedded SQLite file "
-        "`todo-backend/todo.db` below `$XDG_DATA_HOME` (`~/.local/share`), migrated at start.",
+        description="URL of the database: `postgresql+psycopg://USER@HOST/NAME` or "
+        "`sqlite+aiosqlite:///PATH`. Required in a container. Elsewhere the default is the SQLite "
+        "file `todo-backend/todo.db` below `$XDG_DATA_HOME` (`~/.local/share`), migrated at "
+        "startup.",
     )
     database_password_file: Path | None = Field(
         default=None,
-        description="File with the password of a managed database; a final newline is dropped.",
+        description="File with the database password; a trailing newline is ignored.",
     )
     database_migrate: Literal["never", "startup"] = Field(
         default="never",
-        description="`startup` brings the schema up to date in the background when the backend "
-        "starts; `never` leaves it to `python3 -m todo.admin migrate`.",
+        description="When to migrate the schema: `startup` migrates in the background when the "
+        "backend starts; with `never`, run `python3 -m todo.admin migrate`.",
     )
     database_backend_role: str = Field(
         default="",
-        description="Role of the backend, for a `migrate` that runs as another role: that one then "
-        "owns the schema, and grants the backend's role what it needs. The shipped stack sets it. "
-        "Without it, or where it names the role that migrates, one role does both.",
+        description="Database role of the backend, if `migrate` runs as another role. The "
+        "migrating role then owns the schema and grants this role the privileges that it needs. "
+        "The shipped stack sets this option. If it is unset or names the migrating role, one role "
+        "does both.",
     )
     database_pool_size: int = Field(
-        default=10, ge=1, le=200, description="Most connections to the database at a time."
+        default=10, ge=1, le=200, description="Maximum number of pooled database connections."
     )
     database_pool_timeout_s: float = Field(
         default=5.0,
         gt=0,
         le=60,
-        description="Seconds that a request waits for a free connection before it is answered 503.",
+        description="Maximum seconds that a request waits for a pooled connection before the "
+        "response is 503.",
     )
     database_connect_timeout_s: int = Field(
         default=2,
         ge=2,
         le=60,
-        description="Seconds to establish a connection (libpq does not go below 2).",
+        description="Timeout in seconds for connecting to the database (libpq enforces at least "
+        "2).",
     )
     database_statement_timeout_s: float = Field(
-        default=5.0, gt=0, le=600, description="Seconds after which a statement is cancelled."
+        default=5.0, gt=0, le=600, description="Timeout in seconds of an SQL statement."
     )
     database_pgbouncer: bool = Field(
         default=False,
@@ -111,71 +115,71 @@ class Settings(AssistantSettings, BaseSettings):
         default=5,
         ge=1,
         le=1000,
-        description="Connection failures in a row after which requests are answered 503 at once.",
+        description="Consecutive connection failures that open the circuit breaker, after which "
+        "requests fail with 503 immediately.",
     )
     database_breaker_reset_s: float = Field(
         default=2.0,
         gt=0,
         le=600,
-        description="Seconds until an open breaker lets one request try the database again.",
+        description="Seconds until an open circuit breaker lets one request try the database "
+        "again.",
     )
     token_secret_file: Path = Field(
         default=Path("/run/secrets/todo-token-secret"),
-        description="File with the HS256 secret of the bearer tokens, at least 32 bytes. Outside a "
-        "container the default is `token-secret` beside the embedded database, made on first use. "
-        "Optional beside a key set.",
+        description="File with the HS256 secret of the bearer tokens, at least 32 bytes. Outside "
+        "a container the default is `token-secret` in the folder of the SQLite file, created on "
+        "first use. Optional if a key set is configured.",
     )
     token_previous_secret_file: Path | None = Field(
         default=None,
-        description="File with the secret that this one replaced: tokens signed with it are "
-        "accepted as long as the option is set.",
+        description="File with the previous secret, for rotation: tokens signed with it are "
+        "accepted while this option is set.",
     )
     jwks_url: str | None = Field(
         default=None,
-        description="Address of the key set (JWKS) of another issuer, `https://` or, on this "
-        "machine, `http://`: tokens signed with EdDSA, ES256 or RS256 are accepted as well.",
+        description="URL of another issuer's key set (JWKS), `https://` or, on this machine, "
+        "`http://`. Its tokens, signed with EdDSA, ES256 or RS256, are accepted as well.",
     )
     jwks_file: Path | None = Field(
         default=None,
-        description="File with that key set, for a backend without network; read again once a "
-        "minute. Instead of an address.",
+        description="File with the key set (JWKS), for a backend without network access; instead "
+        "of a URL. It is read once a minute.",
     )
     jwks_refetch_s: float = Field(
         default=30.0,
         ge=1,
         le=3600,
-        description="Least seconds between two fetches of the key set for tokens with an unknown "
-        "key, and until a source that failed is asked again.",
+        description="Minimum seconds between fetches of the key set for tokens with an unknown "
+        "key, and before a failed fetch is retried.",
     )
     token_audience: str | None = Field(
         default=None,
-        description="Whom a token must be meant for (`aud`). Without it a token that names an "
-        "audience is refused.",
+        description="Required audience (`aud`) of tokens. Without this option, tokens that name "
+        "an audience are rejected.",
     )
-    token_issuer: str | None = Field(
-        default=None, description="Who must have issued a token (`iss`)."
-    )
+    token_issuer: str | None = Field(default=None, description="Required issuer (`iss`) of tokens.")
     rate_limit_per_minute: int = Field(
         default=6000,
         ge=0,
         le=10_000_000,
-        description="Requests a minute of one token (of one user, for JSON Web Tokens); "
+        description="Maximum requests per minute and API token, or per user for JSON Web Tokens; "
         "0 for no limit.",
     )
     rate_limit_address_per_minute: int = Field(
         default=12_000,
         ge=0,
         le=10_000_000,
-        description="Requests a minute of one address; a refused token counts "
-        "as ten. Peers on this machine that are not in `TODO_TRUSTED_PROXIES` are not limited. "
-        "0 for no limit.",
+        description="Maximum requests per minute and client address; a rejected token counts as "
+        "ten requests. Local peers that are not in `TODO_TRUSTED_PROXIES` are not limited. 0 for "
+        "no limit.",
     )
     rate_limit_ipv6_prefix: int = Field(
         default=64,
         ge=32,
         le=128,
-        description="Length of the IPv6 prefix that counts as one address: 56 or 48 where one "
-        "customer of a network gets so many.",
+        description="Length of the IPv6 prefix that counts as one client address; 56 or 48 if "
+        "clients' providers assign such networks.",
     )
     storage_quota_tasks: int = Field(
         default=0,
@@ -194,23 +198,22 @@ class Settings(AssistantSettings, BaseSettings):
         default=30.0,
         gt=0,
         le=3600,
-        description="Seconds until a request is given up with 503, from the end of its body to "
-        "the beginning of the answer.",
+        description="Deadline of a request in seconds, from the end of its body to the start of "
+        "the response, after which the response is 503.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Origins of front ends whose scripts may call from a browser, as in "
-        "`https://todo.example`, separated by commas.",
+        description="Origins allowed by CORS, separated by commas, such as `https://todo.example`.",
     )
     bind: str = Field(
         default="127.0.0.1:8000",
-        description="Public address: `HOST:PORT`, `[::]:PORT` or `unix:/path`. "
-        "Unused when the service manager passes a public socket.",
+        description="Listen address of the public API: `HOST:PORT`, `[::]:PORT` or `unix:/path`. "
+        "Unused if the service manager passes a public socket.",
     )
     management_bind: str = Field(
         default="127.0.0.1:9000",
-        description="Management address (`/metrics` and health); an inherited socket with this "
-        "port or path is the management socket.",
+        description="Listen address of the management API (`/metrics` and health checks). A "
+        "passed socket with this port or path becomes the management socket.",
     )
     probe_bind: str = Field(
         default="unix:/tmp/probe.sock",
@@ -219,28 +222,30 @@ class Settings(AssistantSettings, BaseSettings):
     )
     instance_file: Path | None = Field(
         default=None,
-        description="Where several instances accept from one socket: the file of this one, in a "
-        "folder that contains only such files. An instance locks its file while it is ready; while "
-        "it is not, it leaves new connections to those that are.",
+        description="File of this instance, if several instances share one socket; its folder "
+        "must contain only such files. An instance locks its file while it is ready. While it is "
+        "not ready, it leaves new connections to the ready instances.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least severity that is logged."
+        default="INFO", description="Minimum severity of log records."
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Peers whose forwarded header is believed: addresses or networks, separated "
-        "by commas, and the word `unix` for every peer on a Unix socket.",
+        description="Proxies whose forwarding header is trusted: addresses or networks, separated "
+        "by commas, and `unix` for all peers on Unix sockets.",
     )
     forwarded_header: ForwardedHeader = Field(
         default="x-forwarded-for",
-        description="The header in which these peers name the caller: `x-forwarded-for` (with "
-        "`X-Forwarded-Proto`), `forwarded` (RFC 7239), or `none`. The others are ignored.",
+        description="Header in which trusted proxies name the client: `x-forwarded-for` (with "
+        "`X-Forwarded-Proto`), `forwarded` (RFC 7239), or `none`. Other forwarding headers are "
+        "ignored.",
     )
     shutdown_deadline_s: float = Field(
         default=10.0,
         ge=1,
         le=3600,
-        description="Seconds after SIGTERM at which the process ends, whatever is still open.",
+        description="Maximum seconds from SIGTERM to the end of the process; connections that are "
+        "still open are closed.",
     )
 
     @field_validator("database_url")
@@ -252,14 +257,14 @@ class Settings(AssistantSettings, BaseSettings):
             url = make_url(text)
         except ArgumentError:
             # SQLAlchemy's own message repeats the address, which may hold a password.
-            msg = "not a database address"
+            msg = "is not a valid database URL"
             raise ValueError(msg) from None
         driver = _DRIVERS.get(url.drivername)
         if driver is None:
-            msg = "must begin with postgresql+psycopg:// or sqlite+aiosqlite://"
+            msg = "must start with postgresql+psycopg:// or sqlite+aiosqlite://"
             raise ValueError(msg)
         if driver.startswith("sqlite") and url.database in {None, "", ":memory:"}:
-            msg = "must name a file, as in sqlite+aiosqlite:////var/lib/todo/todo.db"
+            msg = "must name a file, such as sqlite+aiosqlite:////var/lib/todo/todo.db"
             raise ValueError(msg)
         return url.set(drivername=driver).render_as_string(hide_password=False)
 
@@ -272,7 +277,7 @@ class Settings(AssistantSettings, BaseSettings):
     @classmethod
     def _require_unix(cls, text: str) -> str:
         if not text.startswith("unix:"):
-            msg = "must be unix:/path: the probe runs beside the server"
+            msg = "must be unix:/path, because the probe runs on the server's machine"
             raise ValueError(msg)
         return text
 
@@ -310,7 +315,7 @@ class Settings(AssistantSettings, BaseSettings):
     @model_validator(mode="after")
     def _one_key_set(self) -> Self:
         if self.jwks_url and self.jwks_file:
-            msg = "TODO_JWKS_URL and TODO_JWKS_FILE exclude each other"
+            msg = "TODO_JWKS_URL and TODO_JWKS_FILE are mutually exclusive; unset one"
             raise ValueError(msg)
         return self
 
@@ -348,8 +353,8 @@ def load_settings() -> Settings:
         raise FatalError(ExitCode.CONFIGURATION, _explain(error)) from None
     if not settings.database_url:
         message = (
-            "TODO_DATABASE_URL is missing: in a container the database is never a file of its own; "
-            "set it, for example postgresql+psycopg://todo@/todo?host=/run/todo"
+            "TODO_DATABASE_URL is missing: a container has no embedded database; set it, for "
+            "example postgresql+psycopg://todo@/todo?host=/run/todo"
         )
         raise FatalError(ExitCode.CONFIGURATION, message)
     return settings
@@ -379,7 +384,7 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
             continue
         near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=_NEAR)
         hint = f"did you mean {near[0]}?" if near else "docs/configure.md lists them all"
-        message = f"{name} is not an option of this program; {hint}"
+        message = f"{name} is not a known option; {hint}"
         raise FatalError(ExitCode.CONFIGURATION, message)
 
 

@@ -1,4 +1,4 @@
-"""Errors that a caller can receive: each has a code, a status and a remedy.
+"""Errors that a caller can receive, each with a code, a status and a remedy.
 
 They are independent of the framework, so services may raise them; `todo.core.problem_document`
 renders them.
@@ -16,7 +16,7 @@ class ProblemError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal-error"
     default_detail: ClassVar[str] = (
-        "An unexpected error occurred; the log has it by its request id."
+        "An unexpected error occurred. The server's log has the details under this request ID."
     )
 
     def __init__(
@@ -45,7 +45,7 @@ class MalformedRequestError(ProblemError):
 
 
 class UnauthorizedError(ProblemError):
-    """No token, or one that is not accepted."""
+    """The token is missing or not accepted."""
 
     status = 401
     code = "unauthorized"
@@ -56,42 +56,42 @@ class UnauthorizedError(ProblemError):
 
 
 class ForbiddenError(ProblemError):
-    """The token is accepted, and does not allow this (RFC 6750)."""
+    """The token is valid but does not allow the operation (RFC 6750)."""
 
     status = 403
     code = "insufficient-scope"
-    default_detail = "The token does not allow this."
+    default_detail = "The token does not allow this operation."
 
     def __init__(self, scope: str) -> None:
         challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
         super().__init__(
-            f"The token does not have the scope `{scope}`.",
+            f"The token lacks the scope `{scope}`.",
             headers={"WWW-Authenticate": challenge},
         )
 
 
 class NotFoundError(ProblemError):
-    """No such thing, or not the caller's."""
+    """The resource does not exist, or the caller cannot see it."""
 
     status = 404
     code = "not-found"
-    default_detail = "There is nothing here that you may see."
+    default_detail = "Not found, or not visible to you."
 
 
 class ReadOnlyError(ProblemError):
-    """Seen, but not to be changed by this caller."""
+    """The caller can see the resource but not change it."""
 
     status = 403
     code = "read-only"
-    default_detail = "You may see this, but not change it."
+    default_detail = "You have read-only access to this resource."
 
 
 class OtherUserError(ProblemError):
-    """An address of another user, whether or not there is one."""
+    """The URL names another user, who may or may not exist."""
 
     status = 403
     code = "other-user"
-    default_detail = "The user in the address is not the user of the token."
+    default_detail = "The user in the URL is not the user of the token."
 
 
 class StateConflictError(ProblemError):
@@ -103,22 +103,22 @@ class StateConflictError(ProblemError):
 
 
 class ListNotEmptyError(StateConflictError):
-    """A list with tasks, and no word about them."""
+    """The list has tasks, and the request does not say what becomes of them."""
 
     code = "list-not-empty"
-    default_detail = "The list has tasks: move or delete them, or send ?tasks=delete."
+    default_detail = "The list is not empty. Move or delete its tasks, or send ?tasks=delete."
 
 
 class UndoConflictError(ProblemError):
-    """What is to be undone was changed since, or what it stood in is gone."""
+    """A change cannot be undone, because later changes depend on it."""
 
     status = 409
     code = "undo-conflict"
-    default_detail = "Nothing was undone; `errors` names what stands in the way."
+    default_detail = "Nothing was undone; `errors` lists the conflicts."
 
 
 class GoneError(ProblemError):
-    """The resource existed, and has expired."""
+    """The resource existed and has expired."""
 
     status = 410
     code = "gone"
@@ -126,15 +126,17 @@ class GoneError(ProblemError):
 
 
 class VersionMismatchError(ProblemError):
-    """`If-Match` names another version than the one that there is."""
+    """`If-Match` does not name the current version."""
 
     status = 412
     code = "version-mismatch"
-    default_detail = "It was changed meanwhile: read it again, and send its new ETag in If-Match."
+    default_detail = (
+        "The resource has changed. Read it again and send its current ETag in If-Match."
+    )
 
 
 class PreconditionRequiredError(ProblemError):
-    """The token asks for a header that the request does not have."""
+    """The token requires a header that the request lacks."""
 
     status = 428
     code = "precondition-required"
@@ -142,98 +144,98 @@ class PreconditionRequiredError(ProblemError):
 
 
 class RequestTimeoutError(ProblemError):
-    """The request's body did not arrive."""
+    """The request body did not arrive in time."""
 
     status = 408
     code = "request-timeout"
-    default_detail = "The body of the request did not arrive in time."
+    default_detail = "The request body did not arrive in time."
 
 
 class TooLargeError(ProblemError):
-    """The request's body exceeds the limit."""
+    """The request body exceeds the limit."""
 
     status = 413
     code = "content-too-large"
-    default_detail = "The body of the request is too large."
+    default_detail = "The request body is too large."
 
     def __init__(self, limit_bytes: int | None = None) -> None:
-        """Name the limit, where it is known."""
-        known = f"The body of this request may have at most {limit_bytes} bytes."
+        """Name the limit if it is known."""
+        known = f"The request body is too large: the limit is {limit_bytes} bytes."
         super().__init__(None if limit_bytes is None else known)
 
 
 class ValidationFailedError(ProblemError):
-    """Readable input with unacceptable values."""
+    """The request is well-formed but has invalid values."""
 
     status = 422
     code = "validation-failed"
-    default_detail = "The request has invalid fields; `errors` names them."
+    default_detail = "The request has invalid fields; `errors` lists them."
 
 
 class AmbiguousTextError(ProblemError):
-    """A text of quick add has a part with more than one meaning; its errors list the choices."""
+    """A quick-add text is ambiguous; its errors list the choices."""
 
     status = 422
     code = "ambiguous-text"
     default_detail = (
-        "Nothing was created: parts of the text have more than one meaning; "
-        "`errors` names them, with `choices` to replace each."
+        "Nothing was created: parts of the text are ambiguous. `errors` lists them, each with "
+        "replacements in `choices`."
     )
 
 
 class KeyReusedError(ProblemError):
-    """An Idempotency-Key came with another request before."""
+    """The Idempotency-Key was used with a different request."""
 
     status = 422
     code = "idempotency-key-reused"
-    default_detail = "This Idempotency-Key was used with another request; make a new one."
+    default_detail = "This Idempotency-Key was used with a different request; send a new key."
 
 
 class BatchFailedError(ProblemError):
-    """Some operations of a batch cannot be done, so none was."""
+    """A batch has invalid operations, so no operation was performed."""
 
     status = 422
     code = "batch-failed"
-    default_detail = "Nothing was changed; `errors` names the operations that cannot be done."
+    default_detail = "Nothing was changed; `errors` lists the operations that failed."
 
 
 class RateLimitedError(ProblemError):
-    """The caller asks too often."""
+    """The caller has exceeded a rate limit."""
 
     status = 429
     code = "rate-limited"
-    default_detail = "Too many requests; `Retry-After` says when to try again."
+    default_detail = "Too many requests; retry after the seconds in `Retry-After`."
 
 
 class TooManyBodiesError(ProblemError):
-    """The bodies that the caller sends at the same time take too much memory."""
+    """The caller's concurrent request bodies use too much memory."""
 
     status = 429
     code = "too-many-bodies"
-    default_detail = "Too many large requests of this user are being sent; send fewer at a time."
+    default_detail = "This user has too many large requests in progress; send fewer at a time."
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": "1"})
 
 
 class TooManyStreamsError(ProblemError):
-    """The caller listens to too many streams."""
+    """The caller has too many open event streams."""
 
     status = 429
     code = "too-many-streams"
-    default_detail = "Too many streams of events are open; close one of them first."
+    default_detail = "Too many event streams are open; close one first."
 
 
-# What ends when somebody does something about it, not in a second.
+# For failures that last until an operator intervenes.
 _PERSON_S = 30
 
 
 class UnavailableError(ProblemError):
-    """The service cannot answer now, and will later."""
+    """The service is temporarily unavailable."""
 
     status = 503
     code = "unavailable"
-    default_detail = "The service is not available at the moment."
+    default_detail = "The service is temporarily unavailable; try again later."
 
     def __init__(self, detail: str | None = None, *, retry_after_s: float = 1) -> None:
         # Whole seconds, rounded up, at least one: RFC 9110 knows no fractions.
@@ -247,18 +249,18 @@ class UnavailableError(ProblemError):
 
 
 class DatabaseUnavailableError(UnavailableError):
-    """The database cannot be reached, or the breaker is open."""
+    """The database cannot be reached, or the circuit breaker is open."""
 
     code = "database-unavailable"
-    default_detail = "The database is not reachable; try again later."
+    default_detail = "The database cannot be reached; try again later."
 
     def __init__(
         self, detail: str | None = None, *, retry_after_s: float = 1, cause: str = ""
     ) -> None:
-        """Say that there is no database.
+        """Report that the database cannot be reached.
 
         Args:
-            detail: For the caller.
+            detail: The message for the caller.
             retry_after_s: Seconds until the caller may try again.
             cause: The cause, only for operators.
         """
@@ -275,79 +277,81 @@ class DatabaseBusyError(UnavailableError):
     """Every connection of the pool is in use."""
 
     code = "database-busy"
-    default_detail = "Too many requests use the database; try again later."
+    default_detail = "All database connections are in use; try again later."
 
 
 class DatabaseReadOnlyError(UnavailableError):
-    """The database answers, and takes no changes: a stand-by, or set to be read only."""
+    """The database is read-only: a standby, or configured so."""
 
     code = "database-read-only"
-    default_detail = "The database takes no changes at the moment; try again later."
+    default_detail = (
+        "The database is read-only at the moment; nothing was changed. Try again later."
+    )
 
     def __init__(self) -> None:
         super().__init__(retry_after_s=_PERSON_S)
 
 
 class DatabaseFullError(UnavailableError):
-    """The database answers, and has no room for a change."""
+    """The database has run out of disk space."""
 
     code = "database-full"
-    default_detail = "The database has no room left; nothing was changed. Try again later."
+    default_detail = "The database is out of disk space; nothing was changed. Try again later."
 
     def __init__(self) -> None:
         super().__init__(retry_after_s=_PERSON_S)
 
 
 class WriteConflictError(UnavailableError):
-    """Other writes were in the way each time it was tried."""
+    """The transaction conflicted with other writes on every attempt."""
 
     code = "write-conflict"
-    default_detail = "Other writes were in the way; try again."
+    default_detail = "The request conflicted with concurrent writes; try again."
 
 
 class BodyMemoryError(UnavailableError):
-    """The bodies that all callers send at the same time take too much memory."""
+    """The concurrent request bodies of all callers use too much memory."""
 
     code = "busy"
-    default_detail = "Too many large requests are being sent; try again later."
+    default_detail = "The service has too many large requests in progress; try again later."
 
 
 class SchemaMismatchError(UnavailableError):
-    """The database's schema is not the one this program works with."""
+    """The database schema does not match the program."""
 
     code = "schema-mismatch"
-    default_detail = "The database's schema does not match this program."
+    default_detail = "The database schema does not match this program."
 
 
 def to_fatal(error: UnavailableError) -> FatalError:
-    """The end of a command whose database cannot be used: cause, remedy and exit code."""
+    """Return the fatal error of a command that cannot use the database."""
     if isinstance(error, SchemaMismatchError):
-        message = f"{error.detail} The command `migrate` brings it up to date."
+        message = f"{error.detail} Run the command `migrate` to update it."
         return FatalError(ExitCode.SCHEMA_MISMATCH, message)
     return FatalError(ExitCode.DATABASE_UNAVAILABLE, error.reason)
 
 
 class DeadlineExceededError(UnavailableError):
-    """The answer took longer than a request may."""
+    """The request exceeded its deadline."""
 
     code = "deadline-exceeded"
     default_detail = (
-        "The request took too long and was given up; whether it took effect is unknown."
+        "The request exceeded its deadline and was abandoned; it may or may not have taken effect."
     )
 
 
 class KeySetUnavailableError(UnavailableError):
-    """The keys that the token is to be verified with cannot be fetched."""
+    """The keys that verify the token cannot be fetched."""
 
     code = "key-set-unavailable"
-    default_detail = "The keys of the tokens' issuer cannot be fetched; try again later."
+    default_detail = "The token issuer's keys cannot be fetched; try again later."
 
 
 class StartingError(UnavailableError):
     """The process has not finished starting."""
 
     code = "starting"
-    default_detail = "The service is starting."
+    default_detail = "The service is starting; try again later."
 
 
 _STATUS_CODES = {
@@ -362,13 +366,13 @@ _STATUS_CODES = {
     505: "http-version-not-supported",
 }
 _STATUS_DETAILS = {
-    404: "No such address.",
-    405: "The address does not know this method; `Allow` lists those it knows.",
+    404: "Not found.",
+    405: "Method not allowed; `Allow` lists the methods of this resource.",
 }
 
 
 class HttpError(ProblemError):
-    """An error that the framework found, such as an unknown route."""
+    """An error that the framework raised, such as an unknown route."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None) -> None:
         super().__init__(_STATUS_DETAILS.get(status, detail), headers=headers)

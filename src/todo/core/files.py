@@ -147,7 +147,7 @@ def receive(words: str) -> Files:
             arguments = (descriptors["lifeline"],)
             threading.Thread(target=_end_with, args=arguments, daemon=True).start()
     except (ValueError, OSError):
-        message = "--descriptors: must be open descriptors, as in stdin=5,output=6"
+        message = "--descriptors: must name open descriptors, such as stdin=5,output=6"
         raise FatalError(ExitCode.USAGE, message) from None
     return Files(descriptors)
 

@@ -11,7 +11,7 @@ from todo.core.errors import ProblemError
 
 PROBLEM_TYPE = b"application/problem+json"
 MAX_ERRORS = 100
-"""Of one response: a caller corrects the first of them, and a thousand more are the same fault."""
+"""Maximum number of errors in one response: further ones usually have the same cause."""
 
 
 def render_problem(

@@ -1,7 +1,7 @@
-"""The wording of validation errors: what a client that sends JSON has to correct.
+"""Validation error messages in terms of JSON, for API clients.
 
-pydantic describes the same errors in terms of Python. Its type of error stays the `code`; its text
-never reaches a client, so a type without a wording here gets a general one.
+pydantic describes the same errors in terms of Python. The error type of pydantic is the `code`; its
+text never reaches a client. A type that is missing here gets a general message.
 """
 
 import re
@@ -65,12 +65,12 @@ _WORDINGS = {
 }
 _NOT_EMPTY = "must not be empty"
 _UNKNOWN = {
-    "body": "is not a field of this object",
-    "query": "is not a parameter of this operation",
+    "body": "is not a known field",
+    "query": "is not a known parameter",
 }
 _WHOLE_BODY = {
     "missing": "is required: send a JSON object",
-    # Without that header the framework passes the body on as bytes.
+    # Without that header the framework passes the body as bytes.
     "model_attributes_type": "must be a JSON object, sent with Content-Type: application/json",
 }
 _SHOWN_LENGTH = 64
@@ -100,7 +100,7 @@ def word_errors(found: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def word_error(item: Mapping[str, Any]) -> str:
-    """Return the text of one error as pydantic lists it, for who sets an option."""
+    """Return the message of one pydantic error, for the reader of an option's error."""
     return _word(item, "", is_whole=False)
 
 
@@ -132,7 +132,7 @@ def _show(name: str, value: Any) -> Any:  # noqa: ANN401 - a number or a text
 
 
 def _find_path(path: Sequence[str | int]) -> Iterator[str]:
-    """Yield the steps that the body has.
+    """Yield the steps of the path as the client sent them.
 
     Objects in arrays are members of a union everywhere in this API, and after the index of one
     pydantic names the member that it chose.
@@ -161,9 +161,9 @@ def field_error(
 
     Args:
         field: Path of the field.
-        message: For people; continues the name of the field.
+        message: Human-readable; continues the name of the field.
         place: Where the field is: body, query, path or header.
-        code: For programs.
+        code: Machine-readable.
     """
     error = {"in": place, "field": field, "code": code, "message": message}
     return ValidationFailedError(errors=[error])

@@ -26,6 +26,6 @@ def run_migrate(
     if found == target:
         say(f"the schema is already at revision {target}")
     elif found > target:
-        say(f"the schema is at revision {found}, which works with this program")
+        say(f"the schema is at revision {found}, which this program supports")
     else:
         say(f"migrated the schema from {found or 'nothing'} to revision {target}")

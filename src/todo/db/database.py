@@ -79,7 +79,7 @@ class Database:
             event.listen(self.engine, "checkout", _refuse_closed)
         self._trouble = ""
         self.schema_version: SchemaVersion | None = None
-        """As last seen; None before the first time."""
+        """Last known state; None before the first check."""
         driver = self.engine.dialect.dbapi
         assert driver is not None  # noqa: S101 - narrows the type
         self._errors: tuple[type[Exception], ...] = (exc.DBAPIError, driver.Error, ConnectionError)
@@ -260,7 +260,7 @@ def prepare_engine(engine: Engine, settings: Settings) -> None:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            message = f"TODO_DATABASE_URL: cannot make {folder}: {error.strerror}"
+            message = f"TODO_DATABASE_URL: cannot create {folder}: {error.strerror}"
             raise FatalError(ExitCode.CONFIGURATION, message) from None
         event.listen(engine, "connect", sqlite.prepare_connection)
         event.listen(engine, "begin", sqlite.begin)

@@ -45,7 +45,7 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _NOT_ALLOWED = "42501"
 _POLL_S = 0.5
 _WAITING = "waiting for another process that is changing the database"
-_WAITING_FOR_TABLES = "waiting for transactions that use the tables"
+_WAITING_FOR_TABLES = "waiting for transactions that hold locks on the tables"
 _T = TypeVar("_T")
 
 
@@ -119,7 +119,7 @@ def migrate_patiently(
             return migrate(settings, progress, contracts=contracts)
         except DatabaseUnreachableError as error:
             if time.monotonic() + _POLL_S > deadline:
-                message = f"the database is not reachable after {wait_s:g} s: {error}"
+                message = f"the database cannot be reached after {wait_s:g} s: {error}"
                 raise FatalError(ExitCode.DATABASE_UNAVAILABLE, message) from None
         if not announced:
             progress(f"waiting up to {wait_s:g} s for the database")
@@ -195,8 +195,8 @@ def _outwait_locks(attempt: Callable[[], _T], progress: Callable[[str], None]) -
 def _refused(error: exc.DBAPIError) -> FatalError:
     cause = str(error.orig).splitlines()[0]
     message = (
-        f"the database does not let this role migrate: {cause}: migrate as the role that owns the "
-        "schema; in the shipped stack, `systemctl --user restart todo-migrate` does"
+        f"this role lacks the privileges to migrate: {cause}: migrate as the role that owns the "
+        "schema; in the shipped stack, run `systemctl --user restart todo-migrate`"
     )
     return FatalError(ExitCode.DATABASE_UNAVAILABLE, message)
 
@@ -215,8 +215,8 @@ def _upgrade(
             # The newer program has also granted what this one needs.
             return current
         message = (
-            f"the database's schema is revision {current}, which does not work with this program "
-            f"({EXPECTED_REVISION}): run the newer version, or restore a backup"
+            f"the database schema is revision {current}, which this program ({EXPECTED_REVISION}) "
+            "does not support: run a newer version, or restore a backup"
         )
         raise FatalError(ExitCode.SCHEMA_MISMATCH, message)
     named = bool(backend_role) and connection.dialect.name == "postgresql"
@@ -254,10 +254,10 @@ def _refuse_contract(stored: str, oldest: str) -> None:
     """
     if stored and oldest > stored:
         message = (
-            f"the migration to schema {EXPECTED_REVISION} takes away what programs before {oldest} "
-            f"need, and programs from {stored} on work with the database: once none of them is "
-            "needed any more, migrate with --contract; in the shipped stack, "
-            "`python3 build.py contract` does"
+            f"the migration to schema {EXPECTED_REVISION} removes what programs before {oldest} "
+            f"need, and the database still supports programs from {stored} on: when these are no "
+            "longer needed, migrate with --contract; in the shipped stack, run `python3 build.py "
+            "contract`"
         )
         raise FatalError(ExitCode.SCHEMA_MISMATCH, message)
 

@@ -36,7 +36,7 @@ class AccountBusyError(Exception):
     """
 
     def __init__(self, account: str) -> None:
-        super().__init__(f"{account} has its share of the connections")
+        super().__init__(f"{account} already uses its share of the connections")
         self.account = account
 
 

@@ -69,13 +69,15 @@ def has_backend_role(connection: Connection, role: str, progress: Callable[[str]
     """
     if connection.scalar(_ROLE, {"role": role}) is None:
         message = (
-            f"{_OPTION}: the database has no role {role}: create it, or set {_OPTION}= (empty) "
-            "to use one role"
+            f"{_OPTION}: the role {role} does not exist in the database: create it, or set "
+            f"{_OPTION}= (empty) to use one role"
         )
         raise FatalError(ExitCode.CONFIGURATION, message)
     if connection.execute(_CURRENT).one()[0] != role:
         return True
-    progress(f"{_OPTION}: {role} also migrates, so only the hash chain protects the journal")
+    progress(
+        f"{_OPTION}: {role} is also the migrating role, so only the hash chain protects the journal"
+    )
     return False
 
 

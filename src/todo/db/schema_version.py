@@ -34,10 +34,10 @@ class SchemaVersion:
     @property
     def mismatch(self) -> str:
         """What to say to a caller of a program that does not work with this schema."""
-        found = f"The database's schema is revision {self.revision or 'none'}"
+        found = f"The database schema is revision {self.revision or 'none'}"
         if self.oldest_program > EXPECTED_REVISION:
             return (
-                f"{found}, which needs a program for revision {self.oldest_program} or later; "
-                f"this one is for {EXPECTED_REVISION}."
+                f"{found}, which requires a program for revision {self.oldest_program} or later; "
+                f"this program is for {EXPECTED_REVISION}."
             )
-        return f"{found}; this program needs {EXPECTED_REVISION}."
+        return f"{found}; this program requires {EXPECTED_REVISION}."

@@ -151,7 +151,7 @@ const WITHOUT_ERRORS = ["plan-outdated", "precondition-required"];
 
 /** Return the text for a problem: what happened, and what a person can do. */
 function describeProblem(status, body, waitS = 0) {
-  const known = PROBLEMS[body.code] ?? (status === 503 ? "The service is not available at the moment." : findDetail(body));
+  const known = PROBLEMS[body.code] ?? (status === 503 ? "The service is temporarily unavailable; try again later." : findDetail(body));
   const errors = WITHOUT_ERRORS.includes(body.code) ? [] : (body.errors ?? []);
   const parts = [typeof known === "string" ? known : known(body)];
   if (parts[0] !== UNDONE) parts.push(...errors.slice(0, 3).map(describeError));

@@ -75,7 +75,7 @@ def test_only_the_contract_step_ends_former_programs_and_the_next_one_serves_thr
     plain = run_admin(environment, "migrate")
     assert again.stdout == f"the schema is already at revision {CONTRACT_REVISION}\n"
     assert plain.stdout == (
-        f"the schema is at revision {CONTRACT_REVISION}, which works with this program\n"
+        f"the schema is at revision {CONTRACT_REVISION}, which this program supports\n"
     )
 
 
@@ -87,7 +87,7 @@ def test_a_migration_does_not_pass_a_contract_on_its_way(url: str, tmp_path: Pat
 
     refused = run_admin(environment, "migrate")
     assert refused.returncode == ExitCode.SCHEMA_MISMATCH
-    assert f"takes away what programs before {NEXT_REVISION} need" in refused.stderr
+    assert f"removes what programs before {NEXT_REVISION} need" in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert find_schema(url) == (EXPECTED_REVISION, "0013", False)
 

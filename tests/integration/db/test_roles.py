@@ -167,7 +167,7 @@ def test_one_role_does_both_where_it_is_named_itself(cluster: Cluster, folder: P
     url = cluster.make_database()
     code, said = migrate(folder, url)
     assert (code, len(said.splitlines())) == (0, 2)
-    assert f"{BACKEND_ROLE} also migrates, so only the hash chain protects the journal" in said
+    assert f"{BACKEND_ROLE} is also the migrating role, so only the hash chain protects the journal" in said
     with open_service({"TODO_DATABASE_URL": url}) as service:
         service.wait_ready()
         fill(service)
@@ -177,7 +177,7 @@ def test_one_role_does_both_where_it_is_named_itself(cluster: Cluster, folder: P
 def test_a_role_that_does_not_exist_is_refused(cluster: Cluster, folder: Path) -> None:
     code, said = migrate(folder, cluster.hand_over(cluster.make_database()), "nobody")
     assert (code, len(said.splitlines())) == (78, 1)
-    assert "TODO_DATABASE_BACKEND_ROLE: the database has no role nobody" in said
+    assert "TODO_DATABASE_BACKEND_ROLE: the role nobody does not exist" in said
     assert "set TODO_DATABASE_BACKEND_ROLE= (empty) to use one role" in said
 
 

@@ -39,7 +39,7 @@ def test_a_program_serves_a_later_schema_that_works_with_it(url: str, tmp_path: 
     migrated = run_admin(make_environment(tmp_path, options), "migrate")
 
     assert (migrated.returncode, migrated.stderr) == (0, "")
-    assert migrated.stdout == "the schema is at revision 9999, which works with this program\n"
+    assert migrated.stdout == "the schema is at revision 9999, which this program supports\n"
     with open_service(options) as service:
         service.wait_started()
         with service.client(service.token()) as client:
@@ -106,5 +106,5 @@ def test_a_migration_that_waits_for_a_table_lets_others_use_it(cluster: Cluster)
         assert migrating.result() == BEFORE_WORDS
 
     engine.dispose()
-    assert lines == ["waiting for transactions that use the tables"]
+    assert lines == ["waiting for transactions that hold locks on the tables"]
     assert cluster.query(url, "SELECT version_num FROM alembic_version") == [(EXPECTED_REVISION,)]

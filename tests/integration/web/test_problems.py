@@ -65,7 +65,7 @@ def test_no_error_text_on_the_page_has_words_of_the_api(visitor: Visitor) -> Non
 
 def test_an_error_of_a_field_names_it_as_the_page_does(visitor: Visitor) -> None:
     error = ProblemError(
-        "The request has invalid fields; `errors` names them.",
+        "The request has invalid fields; `errors` lists them.",
         errors=[{"in": "body", "field": "title", "code": "x", "message": "must not be empty"}],
     )
     error.status, error.code = 422, "validation-failed"  # type: ignore[misc]

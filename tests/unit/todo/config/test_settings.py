@@ -23,8 +23,8 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("TODO_BIND", "unix:relative", "unix:/absolute/path"),
         ("TODO_PROBE_BIND", "127.0.0.1:1", "must be unix:/path"),
         ("TODO_MANAGEMENT_BIND", "127.0.0.1:8000", "must differ"),
-        ("TODO_DATABASE_URL", "mysql://x/y", "must begin with postgresql+psycopg://"),
-        ("TODO_DATABASE_URL", "postgresql//u:sesame@h/d", "not a database address"),
+        ("TODO_DATABASE_URL", "mysql://x/y", "must start with postgresql+psycopg://"),
+        ("TODO_DATABASE_URL", "postgresql//u:sesame@h/d", "is not a valid database URL"),
         ("TODO_DATABASE_URL", "sqlite://", "must name a file"),
         ("TODO_DATABASE_POOL_SIZE", "many", "must be an integer"),
         ("TODO_DATABASE_CONNECT_TIMEOUT_S", "1", "must be at least 2"),
@@ -33,19 +33,19 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("TODO_FORWARDED_HEADER", "via", 'one of "x-forwarded-for", "forwarded", "none"'),
         ("TODO_RATE_LIMIT_IPV6_PREFIX", "129", "must be at most 128"),
         ("TODO_LOG_LEVEL", "loud", 'one of "DEBUG", "INFO"'),
-        ("TODO_JWKS_URL", "http://auth.example/jwks", "must begin with https://"),
-        ("TODO_JWKS_URL", "http://10.0.0.1/jwks", "must begin with https://"),
-        ("TODO_JWKS_URL", "ftp://localhost/jwks", "must begin with https://"),
-        ("TODO_JWKS_URL", "https://u:sesame@auth.example/jwks", "must be an address"),
-        ("TODO_JWKS_URL", "https://auth.example:99999/", "must be an address"),
-        ("TODO_JWKS_URL", "https://auth.example/a b", "must be an address"),
+        ("TODO_JWKS_URL", "http://auth.example/jwks", "must start with https://"),
+        ("TODO_JWKS_URL", "http://10.0.0.1/jwks", "must start with https://"),
+        ("TODO_JWKS_URL", "ftp://localhost/jwks", "must start with https://"),
+        ("TODO_JWKS_URL", "https://u:sesame@auth.example/jwks", "must be a URL"),
+        ("TODO_JWKS_URL", "https://auth.example:99999/", "must be a URL"),
+        ("TODO_JWKS_URL", "https://auth.example/a b", "must be a URL"),
         ("TODO_CORS_ORIGINS", "*", "must be origins"),
         ("TODO_CORS_ORIGINS", "https://todo.example/path", "must be origins"),
         ("TODO_CORS_ORIGINS", "https://todo.example,null", "must be origins"),
         ("TODO_RATE_LIMIT_PER_MINUTE", "-1", "must be at least 0"),
         ("TODO_REQUEST_DEADLINE_S", "0", "must be greater than 0"),
         ("TODO_SHUTDOWN_DEADLINE_S", "nan", "TODO_SHUTDOWN_DEADLINE_S"),
-        ("TODO_AI_URL", "http://10.0.0.1/v1", "must begin with https://"),
+        ("TODO_AI_URL", "http://10.0.0.1/v1", "must start with https://"),
         ("TODO_AI_URL", "https://u:sesame@model.example/v1", "such as https://model.example/v1"),
         ("TODO_AI_URL", "https://model.example/v1?key=sesame", "without a query"),
         ("TODO_AI_URL", "unix:model.sock", "unix:/absolute/path"),
@@ -167,7 +167,9 @@ def test_there_is_one_key_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TODO_JWKS_URL", "https://auth.example/jwks")
     monkeypatch.setenv("TODO_JWKS_FILE", "/run/secrets/jwks")
 
-    with pytest.raises(FatalError, match="TODO_JWKS_URL and TODO_JWKS_FILE exclude each other"):
+    with pytest.raises(
+        FatalError, match="TODO_JWKS_URL and TODO_JWKS_FILE are mutually exclusive; unset one"
+    ):
         load_settings()
 
 

@@ -23,7 +23,7 @@ def test_a_problem_has_the_fields_of_rfc_9457_and_ours() -> None:
         "type": "about:blank",
         "title": "Not Found",
         "status": 404,
-        "detail": "There is nothing here that you may see.",
+        "detail": "Not found, or not visible to you.",
         "instance": "/x",
         "code": "not-found",
         "request_id": "id-1",
