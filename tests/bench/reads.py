@@ -23,7 +23,7 @@ from sqlalchemy import bindparam, make_url, select
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.bench import api_data
-from tests.bench.api_sides import cluster_s
+from tests.bench.cpu import database_s
 from tests.integration.cluster import Cluster, open_cluster
 from tests.integration.service import open_folder
 from todo.config.settings import Settings
@@ -185,7 +185,7 @@ class Bench:
         async def reader() -> None:
             for number in numbers:
                 if number == 0:
-                    started.append((time.process_time(), cluster_s(self._cluster)))
+                    started.append((time.process_time(), database_s(self._cluster.pid)))
                 assert len(await read(number)) > len("[{}]")
 
         await asyncio.gather(*(reader() for _ in range(_READERS)))
@@ -193,7 +193,7 @@ class Bench:
         await asyncio.sleep(0.05)
         return (
             (client_s - started[0][0]) / _READS * 1e6,
-            (cluster_s(self._cluster) - started[0][1]) / _READS * 1e6,
+            (database_s(self._cluster.pid) - started[0][1]) / _READS * 1e6,
         )
 
 

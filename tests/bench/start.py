@@ -147,7 +147,15 @@ class Bench:
 
 
 def build_baselines(machine: manager.Lab) -> None:
-    """Bootstrap Debian's minbase and build the same program on it, in both ways."""
+    """Build the same program on Debian's minbase in both ways."""
+    import_minbase(machine)
+    as_ours = ["--identity-label=false", "--timestamp=0"]
+    for tag, options in ((_ORDINARY, []), (_REPRODUCIBLE, as_ours)):
+        build_on_minbase(machine, "baseline.Containerfile", tag, *options)
+
+
+def import_minbase(machine: manager.Lab) -> None:
+    """Bootstrap Debian's minbase and make it an image."""
     archive = "minbase.tar"
     bootstrap = ["mmdebstrap", "--quiet", "--mode=unshare", "--variant=minbase"]
     packages = "--include=ca-certificates"
@@ -155,18 +163,22 @@ def build_baselines(machine: manager.Lab) -> None:
     machine.run(words, timeout_s=_BUILD_TIMEOUT_S)
     machine.run(["podman", "import", "--quiet", archive, _MINBASE], timeout_s=_BUILD_TIMEOUT_S)
     machine.run(["rm", archive])
-    build = [
+
+
+def build_on_minbase(machine: manager.Lab, file: str, tag: str, *options: str) -> None:
+    """Build a file of this folder on the image that `import_minbase` has made."""
+    words = [
         "buildah",
         "build",
         "--no-cache",
         f"--build-arg=BASE={_MINBASE}",
         "--secret=id=ca,src=/etc/ssl/certs/ca-certificates.crt",
-        f"--file={_CHECKOUT}/tests/bench/baseline.Containerfile",
+        f"--file={_CHECKOUT}/tests/bench/{file}",
+        *options,
+        f"--tag={tag}",
+        _CHECKOUT,
     ]
-    as_ours = ["--identity-label=false", "--timestamp=0"]
-    for tag, options in ((_ORDINARY, []), (_REPRODUCIBLE, as_ours)):
-        words = [*build, *options, f"--tag={tag}", _CHECKOUT]
-        machine.run(words, timeout_s=_BUILD_TIMEOUT_S)
+    machine.run(words, timeout_s=_BUILD_TIMEOUT_S)
 
 
 def read_imports(text: str) -> list[Row]:

@@ -11,8 +11,8 @@ from deploy.bootstrap import venv
 from deploy.cli.command import Command, unknown, usage
 from deploy.paths import REPO
 
-_PARTS = {"api_data", "api_load", "api_sides", "launch", "load"}
-"""What measurements run beside the backend."""
+_PARTS = {"api_data", "api_host", "api_lab", "api_load", "api_sides", "cpu", "launch", "load"}
+"""Modules of tests/bench that are parts of measurements."""
 
 
 class Bench(Command):
@@ -24,6 +24,11 @@ class Bench(Command):
         str,
         argname="URL",
         help="model server that `bench assistant` asks, as in TODO_AI_URL",
+    )
+    no_lab = cli.Flag(
+        "--no-lab",
+        help="run `bench api` on this host, on its own CPython and PostgreSQL instead of those "
+        "that ship",
     )
 
     def main(self, name: str = "heal") -> int:
@@ -37,8 +42,11 @@ class Bench(Command):
             unknown(message, name, measurements, "build.py bench")
         if self.model_url and name != "assistant":
             raise usage("--model-url goes with the measurement assistant", "build.py bench")
+        if self.no_lab and name != "api":
+            raise usage("--no-lab goes with the measurement api", "build.py bench")
         venv.enter("dev")
         module = f"tests.bench.{name.replace('-', '_')}"
         program = [sys.executable, "-m", module, f"--rounds={self.rounds}"]
         program += [f"--model-url={self.model_url}"] if self.model_url else []
+        program += ["--no-lab"] if self.no_lab else []
         return process.interact(program, env={"PYTHONPATH": f"{REPO}:{REPO / 'src'}"}, cwd=REPO)
