@@ -167,7 +167,10 @@ def test_one_role_does_both_where_it_is_named_itself(cluster: Cluster, folder: P
     url = cluster.make_database()
     code, said = migrate(folder, url)
     assert (code, len(said.splitlines())) == (0, 2)
-    assert f"{BACKEND_ROLE} is also the migrating role, so only the hash chain protects the journal" in said
+    assert (
+        f"{BACKEND_ROLE} is also the migrating role, so only the hash chain protects the journal"
+        in said
+    )
     with open_service({"TODO_DATABASE_URL": url}) as service:
         service.wait_ready()
         fill(service)
