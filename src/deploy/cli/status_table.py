@@ -149,9 +149,9 @@ def _image(image: ImageStatus, at: datetime) -> str:
     if image.id is None:
         return f"{image.name} is not in this user's storage"
     words = [f"{image.name} {image.id[:_SHORT]}"]
-    built = _age(image.built_at, at)
-    if built:
-        words.append(f"built {built} ago")
+    tagged = _age(image.built_at, at)
+    if tagged:
+        words.append(f"tagged {tagged} ago")
     if image.revision:
         committed = _age(image.committed_at, at)
         ago = f", {committed} old" if committed else ""
@@ -185,7 +185,8 @@ def _update(update: UpdateStatus, at: datetime) -> Iterator[str]:
     if update.running:
         yield _line("update", f"under way: {update.running}")
     elif last is not None:
-        words = f"{last.kind} to {last.candidate} {last.result} {_age(last.ended, at)} ago"
+        result = "done" if last.result == "updated" else last.result
+        words = f"{last.kind} to {last.candidate}, {result} {_age(last.ended, at)} ago"
         yield _line("update", f"{words}: {last.reason}" if last.reason else words)
     if update.previous:
         back = command_hints.build("rollback")

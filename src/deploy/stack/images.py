@@ -31,7 +31,8 @@ class ImageStatus:
         version: The project's version.
         revision: The last commit that changed what it is made of.
         committed_at: The time of that commit.
-        built_at: When it was built or loaded here; None where that is not recorded.
+        built_at: When it got its name here, by a build, a load or an update; None where that is not
+            recorded.
         size_bytes: All its layers, uncompressed.
     """
 
@@ -72,12 +73,12 @@ def _inspect(name: str, units: Iterable[str]) -> ImageStatus:
         version=labels.get(f"{_LABELS}.version"),
         revision=labels.get(f"{_LABELS}.revision") or None,
         committed_at=labels.get(f"{_LABELS}.created") or None,
-        built_at=_find_built(name),
+        built_at=_find_tagged(name),
         size_bytes=found.get("Size"),
     )
 
 
-def _find_built(name: str) -> str | None:
+def _find_tagged(name: str) -> str | None:
     """When the record of an image was written: its own time is 1970, to be reproducible."""
     target = next((each for each in build.ALL_TARGETS if build.reference(each) == name), None)
     if target is not None:

@@ -62,6 +62,10 @@ UPDATE = UpdateStatus(
         *("it ended", AN_HOUR_AGO, AN_HOUR_AGO),
     ),
 )
+DONE = Outcome(
+    *("update", "updated", "localhost/todo-backend:1-old", "localhost/todo-backend:2-new"),
+    *("", AN_HOUR_AGO, AN_HOUR_AGO),
+)
 NOW = Overview(
     "http://127.0.0.1:8000",
     ready=True,
@@ -119,7 +123,7 @@ process     started 30 min ago, 100 MiB, 40 answers 2xx, 1 answers 5xx
 pool        3 of 10 connections at work, 1 idle, 2 requests wait
 breakers    database open
 loop lag    on average 0.2 ms, 99 % at most 5 ms, since its start
-image       localhost/todo-backend:latest aaaaaaaaaaaa, built 1 h ago, \
+image       localhost/todo-backend:latest aaaaaaaaaaaa, tagged 1 h ago, \
 of commit bbbbbbbbbbbb, 1 d 2 h old
 disk        40.0 of 100.0 GiB free (40%), with todo-data
 errors      none in the last 5000 lines, since 2026-11-30 01:00:00
@@ -147,7 +151,11 @@ health and metrics at http://127.0.0.1:9000
         ),
         (
             {"update": UPDATE},
-            "update      update to localhost/todo-backend:2-new rolled back 1 h ago: it ended",
+            "update      update to localhost/todo-backend:2-new, rolled back 1 h ago: it ended",
+        ),
+        (
+            {"update": dataclasses.replace(UPDATE, last=DONE)},
+            "update      update to localhost/todo-backend:2-new, done 1 h ago",
         ),
         (
             {"update": UPDATE},
