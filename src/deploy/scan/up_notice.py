@@ -47,11 +47,11 @@ def find_in_time(
         with _bounded(bound_s):
             return (search or find)(named_builder)
     except _ExpiredError:
-        return _not_checked(f"it took longer than {bound_s:.0f} s")
+        return render_unchecked(f"it took longer than {bound_s:.0f} s", "scans without a limit")
     except KeyboardInterrupt:
-        return _not_checked("interrupted")
+        return render_unchecked("interrupted")
     except (DeployError, OSError, ValueError) as error:
-        return _not_checked(str(error))
+        return render_unchecked(str(error))
 
 
 class _ExpiredError(BaseException):
@@ -91,7 +91,7 @@ def find(named_builder: str | None = None) -> str | None:
     try:
         line, looked_at = _look(new, memory, named_builder)
     except DeployError as error:
-        line, looked_at = _not_checked(error.message), {}
+        line, looked_at = render_unchecked(error.message), {}
     now = time.time()
     digests = dict.fromkeys((one.config_digest for one in present.values()), now)
     _write({**digests, **looked_at, **memory})
@@ -104,7 +104,7 @@ def _look(
     """The line, and when which images and sets of packages were looked at."""
     base = named_builder or builder.find()
     if base is None:
-        return _not_checked("it takes the builder, which is not here"), {}
+        return render_unbuilt(), {}
     options = gate.Options(builder=base, brief=True)
     with progress.step("Looking for known flaws in the images"):
         inventories = gate.read(references, options)
@@ -124,12 +124,25 @@ def render(report: Report) -> str | None:
         found = scan_report.render_count(report.findings)
         return f"Warning: known flaws in the images, {found}; see {command_hints.build(_MORE)}"
     unchecked = [f"{one.name}: {one.problem}" for one in report.sources if one.problem]
-    return _not_checked(unchecked[0]) if unchecked else None
+    return render_unchecked(unchecked[0]) if unchecked else None
 
 
-def _not_checked(what: str) -> str:
+def render_unbuilt() -> str:
+    """The line for a machine whose images were built elsewhere, as those of a lab often are."""
+    return render_unchecked(
+        "it needs the builder image, which is not on this machine", "makes it, then scans"
+    )
+
+
+def render_unchecked(cause: str, scans: str = "tries again") -> str:
+    """The line for images that were not scanned, or not by every source.
+
+    Args:
+        cause: Why not.
+        scans: What the command that scans does about that.
+    """
     more = command_hints.build(_MORE)
-    return f"Warning: known flaws in the images could not be looked up ({what}); see {more}"
+    return f"The scan for known flaws is incomplete: {cause}; {more} {scans}"
 
 
 def recall(text: str, now: float) -> dict[str, float]:

@@ -297,7 +297,7 @@ def _scan(candidate: Image, named_builder: str | None) -> None:
     def search(named: str | None) -> str | None:
         base = named or builder.find()
         if base is None:
-            return "Warning: the image was not scanned: that takes the builder, which is not here"
+            return up_notice.render_unbuilt()
         options = gate.Options(builder=base, brief=True)
         report = gate.judge(gate.read({images.TARGET: candidate.reference}, options), options)
         critical.extend(
