@@ -18,6 +18,6 @@ class Down(StackCommand):
                 lifecycle.stop()
             return 0
         if not there.is_up():
-            write_output(f"nothing to stop: no lab {there.name} is up\n")
+            write_output(f"nothing to stop: {there.render_absence()}\n")
             return 0
         return there.again("down", [])

@@ -25,7 +25,7 @@ class Uninstall(StackCommand):
         if there is None:
             return self._remove()
         if not there.is_up():
-            write_output(f"nothing to remove: no lab {there.name} is up\n")
+            write_output(f"nothing to remove: {there.render_absence()}\n")
             return 0
         words = ["--volumes"] if self.volumes else []
         words += ["--yes"] if self.assume_yes else []

@@ -130,11 +130,15 @@ class LabStack:
             arguments: Further words for `image`.
             packages: A package lock on this host.
             assume_yes: Install missing Debian packages of this host without asking.
+
+        Raises:
+            DeployError: The user named a lab that is not up.
         """
-        progress.say(f"{self._reason()} Building in a lab.")
+        machine = self._find_or_none()
+        ends = f" that ends with the build, and its images with it; {self._up()} starts one that stays"
+        progress.say(f"{self._reason()} Building in a lab{'' if machine else ends}.")
         words = ["image", f"--image-cache={IMAGES}", "--no-lab", *arguments]
         with contextlib.ExitStack() as stack:
-            machine = self._running()
             if machine is None:
                 machine = stack.enter_context(manager.throwaway(assume_yes=assume_yes))
             if packages:
@@ -151,10 +155,13 @@ class LabStack:
         Args:
             arguments: Further words for `scan`.
             advisories: A file of OSV records on this host.
+
+        Raises:
+            DeployError: The user named a lab that is not up.
         """
+        machine = self._find_or_none()
         progress.say(f"{self._reason()} Scanning in a lab.")
         with contextlib.ExitStack() as stack:
-            machine = self._running()
             if machine is None:
                 machine = stack.enter_context(manager.throwaway())
                 words = ["image", f"--image-cache={IMAGES}", "--no-lab", "--target=all"]
@@ -203,17 +210,34 @@ class LabStack:
         Raises:
             DeployError: The lab is not up.
         """
-        machine = self._running()
+        machine = self._find_or_none()
         if machine is None:
-            if self.why is not None and self.name == command_hints.DEFAULT_LAB:
-                _refuse_wrong_user(words or ("status",))
-            why = f"this host cannot run the stack itself ({self.why}), and " if self.why else ""
-            raise DeployError(
-                f"nothing runs here: {why}no lab {self.name} is up",
-                hint=f"python3 build.py up{_switch(self.name)}",
-                code=ExitCode.UNAVAILABLE,
-            )
+            _refuse_wrong_user(words or ("status",))
+            why = f"this host cannot run the stack itself ({self.why})"
+            message = f"nothing runs here: {why}, and {self.render_absence()}"
+            raise DeployError(message, hint=self._up(), code=ExitCode.UNAVAILABLE)
         return machine
+
+    def render_absence(self) -> str:
+        """What to say where the lab is not up: also which are, as a name is easily mistyped."""
+        others = [machine.name for machine in manager.list_labs()]
+        return f"no lab {self.name} is up{'; up are: ' if others else ''}{', '.join(others)}"
+
+    def _find_or_none(self) -> manager.Lab | None:
+        """The lab that is up; None where there is none, and the user did not ask for that one.
+
+        Raises:
+            DeployError: The user named a lab that is not up.
+        """
+        machine = self._running()
+        is_asked = self.why is None or self.name != command_hints.DEFAULT_LAB
+        if machine is None and is_asked:
+            hint = f"{self._up()} starts it, with a stack of its own"
+            raise DeployError(self.render_absence(), hint=hint, code=ExitCode.UNAVAILABLE)
+        return machine
+
+    def _up(self) -> str:
+        return f"python3 build.py up{_switch(self.name)}"
 
     def _reason(self) -> str:
         if self.why is None:

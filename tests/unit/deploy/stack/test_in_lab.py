@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from deploy.stack import in_lab, owners, ports
 from tests.unit.deploy.host.test_probe import READY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -156,11 +158,48 @@ def test_command_for_a_named_lab_runs_there(started: list[FakeLab]) -> None:
     assert started[1].ran[0][2:5] == ["token", "--no-lab", "alice"]
 
 
-def test_command_without_its_lab_names_the_one_that_starts_it(started: list[FakeLab]) -> None:
-    assert started == []
-    with pytest.raises(DeployError, match="no lab second is up") as caught:
-        in_lab.LabStack("second", "no systemd").again("status", [])
-    assert caught.value.hint == "python3 build.py up --lab second"
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda lab: lab.again("status", []),
+        lambda lab: lab.again("restore", ["--from=backup"]),
+        lambda lab: lab.diagnose(7),
+        lambda lab: lab.image([], None, assume_yes=False),
+        lambda lab: lab.scan([], None),
+    ],
+    ids=["status", "restore", "diagnose", "image", "scan"],
+)
+@pytest.mark.parametrize("why", ["no systemd", None])
+def test_each_command_refuses_a_named_lab_that_is_not_up_and_names_the_way_to_it(
+    started: list[FakeLab],
+    monkeypatch: pytest.MonkeyPatch,
+    act: Callable[[in_lab.LabStack], object],
+    why: str | None,
+) -> None:
+    # What another lab builds would be lost with it.
+    monkeypatch.setattr(manager, "throwaway", lambda **_: pytest.fail("another lab"))
+    started.append(FakeLab({}, name="secnod"))
+    with pytest.raises(DeployError) as caught:
+        act(in_lab.LabStack("second", why))
+    assert caught.value.message == "no lab second is up; up are: secnod"
+    assert caught.value.hint == (
+        "python3 build.py up --lab second starts it, with a stack of its own"
+    )
+    assert caught.value.code == ExitCode.UNAVAILABLE
+
+
+def test_an_image_that_goes_away_with_its_lab_is_said_to(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(in_lab, "fetch_records", lambda _: None)
+    throwaway = FakeLab({})
+    monkeypatch.setattr(manager, "throwaway", lambda **_: contextlib.nullcontext(throwaway))
+    assert HERE.image([], None, assume_yes=False) == 0
+    assert "its images with it; python3 build.py up starts one" in capsys.readouterr().err
+    assert throwaway.ran
+    started.append(FakeLab({8000: 8000}))
+    assert HERE.image([], None, assume_yes=False) == 0
+    assert "its images with it" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
