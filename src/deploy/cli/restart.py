@@ -5,6 +5,7 @@ from __future__ import annotations
 from deploy.cli.stack_command import StackCommand
 from deploy.stack import lifecycle, up, update_state
 from deploy.update import begin
+from deploy.upgrade import interruption
 
 
 class Restart(StackCommand):
@@ -16,6 +17,7 @@ class Restart(StackCommand):
         if code is None:
             with update_state.hold():
                 begin.recover()
+                interruption.end_refusal()
                 lifecycle.restart()
                 # After `down` they do not run either.
                 up.start_optional()

@@ -13,6 +13,7 @@ from deploy.image import build
 from deploy.scan import up_notice
 from deploy.stack import status, up, update_state
 from deploy.update import begin
+from deploy.upgrade import interruption
 
 
 class Up(StartCommand):
@@ -34,6 +35,7 @@ class Up(StartCommand):
         options = build.Options(builder=self.builder, archive_dir=self.image_cache)
         with update_state.hold():
             begin.recover()
+            interruption.end_refusal()
             begin.refuse_checkout(starts=True)
             url = up.up(
                 options,

@@ -135,7 +135,7 @@ class LabStack:
             DeployError: The user named a lab that is not up.
         """
         machine = self._find_or_none()
-        ends = f" that ends with the build, and its images with it; {self._up()} starts one that stays"
+        ends = f" that ends with the build, as do its images; {self._up()} starts one that stays"
         progress.say(f"{self._reason()} Building in a lab{'' if machine else ends}.")
         words = ["image", f"--image-cache={IMAGES}", "--no-lab", *arguments]
         with contextlib.ExitStack() as stack:

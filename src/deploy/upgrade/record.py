@@ -75,19 +75,21 @@ class Unfinished:
 
     def render(self) -> str:
         """One line, with the way out."""
-        is_back = self.step is Step.BACK
-        what = (
-            f"a return to PostgreSQL {self.before}"
-            if is_back
-            else f"an upgrade to PostgreSQL {self.after}"
-        )
+        what = describe(self.step, self.before, self.after)
         writes = ", and the database refuses writes" if self.refuses_writes else ""
         if self.running:
             return f"{what} is under way{writes}"
-        ways = [] if is_back else [command_hints.build("upgrade-db")]
+        ways = [] if self.step is Step.BACK else [command_hints.build("upgrade-db")]
         ways.append(command_hints.build("upgrade-db --back"))
-        until = " until it is finished" if writes else ""
-        return f"{what} was interrupted{writes}{until}: {', or '.join(ways)}"
+        accepts = f"; {command_hints.build('restart')} lets it accept them" if writes else ""
+        return f"{what} was interrupted{writes}{accepts}; to finish: {', or '.join(ways)}"
+
+
+def describe(step: Step, before: str, after: str) -> str:
+    """What is being done between two major versions: an upgrade or a return."""
+    if step is Step.BACK:
+        return f"a return to PostgreSQL {before}"
+    return f"an upgrade to PostgreSQL {after}"
 
 
 def path() -> Path:

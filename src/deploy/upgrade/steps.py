@@ -110,6 +110,32 @@ def cancel(machine: Machine, record_path: Path) -> bool:
     return interrupted
 
 
+def end_refusal(machine: Machine, record_path: Path) -> str:
+    """Let the database accept writes again after an interruption, on the volume that is due then.
+
+    Before the switch, an upgrade is canceled. After it, the new server is started if the former one
+    still runs: what that one accepts would be lost. A return is finished if it had compared.
+
+    Returns:
+        How it ended, for the user; empty if it continues with `upgrade-db`, and refuses no writes.
+    """
+    found = read(record_path)
+    if found is None or found.step is Step.DONE:
+        return ""
+    if cancel(machine, record_path):
+        return "canceled"
+    if found.step is Step.BACK:
+        return _end_return(machine, found, record_path)
+    if not machine.serves(found.before):
+        machine.accept_writes()
+        return ""
+    if _switch_again(machine, found, record_path):
+        _finish(machine, found, record_path)
+        return "finished"
+    cancel(machine, record_path)
+    return "canceled"
+
+
 def go_back(machine: Machine, record_path: Path, *, lose_writes: bool) -> Outcome:
     """Return to the volume and the version of before.
 
@@ -180,8 +206,7 @@ def _leave(
     """Let the new volume take no more writes; returns what the former one lacks."""
     if machine.serves(found.before):
         return ()
-    # By a run that was interrupted, which had compared.
-    is_decided = machine.is_held() or machine.current_volume() == found.former
+    is_decided = _is_decided(machine, found)
     if not machine.serves(found.after):
         if is_decided:
             return ()
@@ -203,12 +228,33 @@ def _leave(
             _refuse_loss(lost)
     except BaseException:
         if not is_decided:
-            machine.accept_writes()
-            stays = Step.DONE if found.left else Step.SWITCH
-            write(record_path, dataclasses.replace(found, step=stays))
-            machine.resume_backups()
+            _stay(machine, found, record_path)
         raise
     return lost
+
+
+def _end_return(machine: Machine, found: Record, record_path: Path) -> str:
+    """As `end_refusal`, for a return."""
+    if not _is_decided(machine, found):
+        _stay(machine, found, record_path)
+        return "canceled"
+    if found.left_back:
+        return ""
+    go_back(machine, record_path, lose_writes=False)
+    return "finished"
+
+
+def _is_decided(machine: Machine, found: Record) -> bool:
+    """Whether a return that was interrupted had compared, and is to be finished."""
+    return machine.is_held() or machine.current_volume() == found.former
+
+
+def _stay(machine: Machine, found: Record, record_path: Path) -> None:
+    """Let the new server, which a return did not leave, accept writes again."""
+    machine.accept_writes()
+    stays = Step.DONE if found.left else Step.SWITCH
+    write(record_path, dataclasses.replace(found, step=stays))
+    machine.resume_backups()
 
 
 def _point_back(machine: Machine, found: Record, record_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_images_from_elsewhere_are_not_scanned_and_the_line_says_how_they_are(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    image = build.Image("backend", "localhost/todo-backend:latest", "sha256:1", "", 1)
+    image = build.Image("backend", "localhost/todo-backend:latest", "sha256:1", 1, "")
     monkeypatch.setattr(build, "find", lambda target: image if target == "backend" else None)
     monkeypatch.setattr(builder, "find", lambda: None)
     assert up_notice.find_in_time() == (

@@ -195,11 +195,11 @@ def test_an_image_that_goes_away_with_its_lab_is_said_to(
     throwaway = FakeLab({})
     monkeypatch.setattr(manager, "throwaway", lambda **_: contextlib.nullcontext(throwaway))
     assert HERE.image([], None, assume_yes=False) == 0
-    assert "its images with it; python3 build.py up starts one" in capsys.readouterr().err
+    assert "as do its images; python3 build.py up starts one" in capsys.readouterr().err
     assert throwaway.ran
     started.append(FakeLab({8000: 8000}))
     assert HERE.image([], None, assume_yes=False) == 0
-    assert "its images with it" not in capsys.readouterr().err
+    assert "as do its images" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

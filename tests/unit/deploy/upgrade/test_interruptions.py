@@ -237,6 +237,43 @@ def test_a_return_that_is_killed_anywhere_is_finished_by_the_same_command(
         assert_returned(world)
 
 
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_start_lets_writes_be_accepted_after_an_upgrade_that_is_killed_anywhere(
+    make_world: Callable[[], World], event: str
+) -> None:
+    for _, world in find_places(make_world, lambda _: None, World.upgrade):
+        pass_time(world, event)
+        assert steps.end_refusal(world.machine, world.file) in {"", "canceled", "finished"}
+        world.write()
+        # What is written from now on must be there after the next start.
+        world.machine.reboot()
+        assert world.machine.is_writable
+        assert world.machine.volumes[world.machine.running[1]] == world.written
+        assert len(world.written) >= 2
+        world.upgrade()
+        assert_upgraded(world)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_start_lets_writes_be_accepted_after_a_return_that_is_killed_anywhere(
+    make_world: Callable[[], World], event: str
+) -> None:
+    for _, world in find_places(make_world, World.upgrade, World.go_back):
+        pass_time(world, event)
+        steps.end_refusal(world.machine, world.file)
+        before = len(world.written)
+        world.write()
+        assert len(world.written) == before + 1
+        assert world.machine.running == world.machine.starts
+        found = record.read(world.file)
+        if found is not None and found.step is Step.DONE:
+            assert_upgraded(world)
+            continue
+        if found is not None:
+            world.go_back()
+        assert_returned(world)
+
+
 @pytest.mark.parametrize(
     "call", ["refuse_writes", "copy", "hold", "point", "stop_backups", "release"]
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 AGAIN, BACK = "python3 build.py upgrade-db", "python3 build.py upgrade-db --back"
-REFUSES = ", and the database refuses writes until it is finished"
+REFUSES = ", and the database refuses writes; python3 build.py restart lets it accept them"
 
 
 @pytest.fixture(autouse=True)
@@ -41,19 +41,19 @@ def set_up(monkeypatch: pytest.MonkeyPatch, step: Step, setting: str) -> None:
     [
         (
             *(Step.COPY, "on", False),
-            f"an upgrade to PostgreSQL 18 was interrupted{REFUSES}: {AGAIN}, or {BACK}",
+            f"an upgrade to PostgreSQL 18 was interrupted{REFUSES}; to finish: {AGAIN}, or {BACK}",
         ),
         (
             *(Step.SWITCH, "off", False),
-            f"an upgrade to PostgreSQL 18 was interrupted: {AGAIN}, or {BACK}",
+            f"an upgrade to PostgreSQL 18 was interrupted; to finish: {AGAIN}, or {BACK}",
         ),
         (
             *(Step.SWITCH, "", False),
-            f"an upgrade to PostgreSQL 18 was interrupted: {AGAIN}, or {BACK}",
+            f"an upgrade to PostgreSQL 18 was interrupted; to finish: {AGAIN}, or {BACK}",
         ),
         (
             *(Step.BACK, "on", False),
-            f"a return to PostgreSQL 17 was interrupted{REFUSES}: {BACK}",
+            f"a return to PostgreSQL 17 was interrupted{REFUSES}; to finish: {BACK}",
         ),
         (
             *(Step.COPY, "on", True),

@@ -1,0 +1,27 @@
+"""What the commands that start the stack do about an upgrade that was interrupted."""
+
+from __future__ import annotations
+
+from deploy import folder_lock, paths, progress
+from deploy.stack import install
+from deploy.upgrade import record, steps
+from deploy.upgrade.stack_machine import StackMachine
+
+
+def end_refusal() -> None:
+    """Let the database accept writes again after an interruption; nothing where there is none.
+
+    The caller excludes other commands that change the stack.
+
+    Raises:
+        DeployError: The server that is due then does not start, or the record is malformed.
+    """
+    found = record.read(record.path())
+    if found is None or found.step is record.Step.DONE or not install.is_installed():
+        return
+    with folder_lock.hold(paths.state_dir()):
+        machine = StackMachine(found.before, found.after)
+        how = steps.end_refusal(machine, record.path())
+    if how:
+        what = record.describe(found.step, found.before, found.after)
+        progress.say(f"{what[:1].upper()}{what[1:]} was interrupted. It is {how} now.")
