@@ -28,6 +28,8 @@ SECRET = "an integration test's secret of 32+ bytes"  # noqa: S105
 START_TIMEOUT_S = 120
 """As all limits here on a clock that slows down with the machine; none of it takes a tenth."""
 _HTTP_TIMEOUT_S = 120
+COVERAGE = "COVERAGE_PROCESS_CONFIG"
+"""Set where coverage is measured, in child processes too."""
 # As the value of an option: leave the variable out.
 UNSET = "(unset)"
 # Puts the given descriptors where a service manager would, then becomes the program.
@@ -49,6 +51,7 @@ def make_environment(folder: Path, options: Mapping[str, str]) -> dict[str, str]
     secret = folder / "secret"
     secret.write_text(SECRET)
     environment = {
+        **{name: value for name, value in os.environ.items() if name == COVERAGE},
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "PYTHONPATH": str(SOURCES),
@@ -225,4 +228,5 @@ def open_service(
         try:
             yield service
         finally:
-            service.stop(signal.SIGKILL)
+            # A measured process writes what it recorded when it ends by itself.
+            service.stop(signal.SIGTERM if COVERAGE in os.environ else signal.SIGKILL)

@@ -23,14 +23,19 @@ _MAX_WORKERS = 4
 _ORDER = ("faults", "system", "integration", "unit")
 """What takes longest starts first; what is short fills the gaps at the end."""
 _IN_LABS = {"system", "faults"}
+_MEASURED = {"unit", "integration"}
+"""The tiers whose coverage has a floor. In a lab, the code runs in containers and machines."""
 
 
-def render_argv(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
+def render_argv(
+    tiers: Sequence[str], arguments: Sequence[str], *, coverage: bool = False
+) -> list[str]:
     """The arguments of the one pytest that runs these tiers, whatever the current folder is."""
     return [
         f"--rootdir={paths.REPO}",
         f"--config-file={paths.REPO / 'pyproject.toml'}",
         *_spread(tiers),
+        *(_measure(tiers, arguments) if coverage else []),
         *(str(paths.REPO / "tests" / tier) for tier in sorted(tiers, key=_ORDER.index)),
         *arguments,
     ]
@@ -47,6 +52,13 @@ def _spread(tiers: Sequence[str]) -> list[str]:
     plugins = ["-p", "xdist.plugin", "-p", "tests.spread"]
     scheduler = ["--dist", "loadscope", "--no-loadscope-reorder"]
     return [*plugins, "--numprocesses", str(number), *scheduler]
+
+
+def _measure(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    options = ["-p", "pytest_cov.plugin", "--cov", f"--cov-config={paths.REPO / 'pyproject.toml'}"]
+    # The floor is that of whole tiers.
+    whole = not arguments and set(tiers) >= _MEASURED
+    return options if whole else [*options, "--cov-fail-under=0"]
 
 
 def find_obstacle() -> DeployError | None:
@@ -103,10 +115,14 @@ def choose(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Depl
     return tiers, arguments, obstacle
 
 
-def run_tiers(words: Sequence[str]) -> int:
+def run_tiers(words: Sequence[str], *, coverage: bool = False) -> int:
     """Run the tiers and return the exit code; pytest's closing line is the last one printed.
 
     Runs pytest in this process, so that a Ctrl-C reaches it once and its fixtures clean up.
+
+    Args:
+        words: Tiers and arguments for pytest.
+        coverage: Whether to measure which lines run, and to fail below the floor.
 
     Raises:
         DeployError: As `choose` and `prepare`; or, after the others ran, a tier could not.
@@ -116,7 +132,7 @@ def run_tiers(words: Sequence[str]) -> int:
     prepare(tiers)
     import pytest  # noqa: PLC0415 - lives in the environment of dev.lock only
 
-    code = int(pytest.main(render_argv(tiers, arguments)))
+    code = int(pytest.main(render_argv(tiers, arguments, coverage=coverage)))
     if code == pytest.ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     if obstacle is not None:

@@ -46,6 +46,26 @@ def test_the_tier_that_takes_longest_starts_first() -> None:
     assert [Path(word).name for word in said[-4:]] == ["system", "integration", "unit", "-x"]
 
 
+@pytest.mark.parametrize(
+    ("tiers", "arguments", "floor"),
+    [
+        (("unit", "integration"), [], True),
+        (("unit", "integration", "system"), [], True),
+        (("unit", "integration"), ["-k", "lab"], False),
+        (("unit",), [], False),
+        ((), ["tests/unit/deploy"], False),
+    ],
+)
+def test_the_floor_of_coverage_is_that_of_both_whole_tiers(
+    tiers: tuple[str, ...], arguments: list[str], *, floor: bool
+) -> None:
+    measured = suite.render_argv(tiers, arguments, coverage=True)
+
+    assert "--cov" in measured
+    assert ("--cov-fail-under=0" in measured) is not floor
+    assert "--cov" not in suite.render_argv(tiers, arguments)
+
+
 @pytest.mark.parametrize("tier", ["system", "faults"])
 def test_a_tier_in_a_lab_is_refused_without_root_and_names_the_way_out(
     monkeypatch: pytest.MonkeyPatch, tier: str
