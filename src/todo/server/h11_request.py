@@ -10,15 +10,16 @@ from typing import Any
 
 import h11
 
+from todo.server.http1_parser import TOKEN
 from todo.server.http1_strict_parser import FIELD_LINE
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED = rb"\"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+\""
 _CHUNK_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,16})(?:;%b(?:=(?:%b|%b))?)*+\r\n" % (_TOKEN, _TOKEN, _QUOTED)
+    rb"([0-9A-Fa-f]{1,16})(?:;%b(?:=(?:%b|%b))?)*+\r\n" % (TOKEN, TOKEN, _QUOTED)
 )
 _END = b"\r\n"
-_MAX_LINE_BYTES = 16 * 1024
+MAX_LINE_BYTES = 16 * 1024
+"""Of the line before a chunk, and of the trailers together."""
 
 
 class InvalidChunkError(Exception):
@@ -51,7 +52,7 @@ class ChunkedBodyChecker:
             end = data.find(b"\n", position) + 1
             line = self._line + data[position : end or None]
             if not end:
-                if len(line) > _MAX_LINE_BYTES:
+                if len(line) > MAX_LINE_BYTES:
                     raise InvalidChunkError
                 self._line = line
                 return

@@ -22,7 +22,8 @@ METHODS = rb"GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|QUERY"
 """What the application answers, sometimes with 405. Other methods are not implemented (501)."""
 ORIGIN_FORM = rb"/[!\"$-~]*+"
 """A path with its query; a fragment (`#`) is never sent."""
-FIELD_NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+"""A method or the name of a field (RFC 9110, 5.6.2)."""
 LENGTH = re.compile(rb"[0-9]{1,15}")
 HOST = re.compile(
     rb"(?:(?:[\w\-.~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+|\[(?:[0-9A-Fa-f:.]++|v[0-9A-Fa-f]++\.[\w:.]++)\])"
@@ -31,7 +32,7 @@ HOST = re.compile(
 """A host with an optional port (RFC 9110, 7.2): a name, an IPv4 address or a bracketed literal."""
 
 # One space behind the colon and none at the end: so the first one ends the name.
-_FIELD_LINE = rb"(?:%b: (?![\t ])[\t -~\x80-\xff]++(?<![\t ])\r\n)" % FIELD_NAME
+_FIELD_LINE = rb"(?:%b: (?![\t ])[\t -~\x80-\xff]++(?<![\t ])\r\n)" % TOKEN
 _REQUEST = re.compile(rb"(%b) (%b) HTTP/1\.1\r\n(%b++)\r\n" % (METHODS, ORIGIN_FORM, _FIELD_LINE))
 # Fields that decide where a message ends, or what the connection is used for.
 _FRAMING = {

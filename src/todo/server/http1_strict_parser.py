@@ -14,12 +14,12 @@ from todo.api.security_headers import add_security
 from todo.core.errors import HttpError
 from todo.core.problem_document import render_problem
 from todo.server.http1_parser import (
-    FIELD_NAME,
     HOST,
     LENGTH,
     MAX_HEAD_BYTES,
     METHODS,
     ORIGIN_FORM,
+    TOKEN,
     Headers,
     Request,
     ServedBy,
@@ -30,16 +30,16 @@ _WEBSOCKETS = b"/ws/"
 _KEY_BYTES = 16
 _MAX_VERSION_DIGIT = b"1"
 
-_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!-~]++) HTTP/([0-9])\.([0-9])")
+_LINE = re.compile(rb"(%b) ([!-~]++) HTTP/([0-9])\.([0-9])" % TOKEN)
 _KNOWN_METHOD = re.compile(METHODS)
 _ORIGIN = re.compile(ORIGIN_FORM)
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?@]++)([/?][!\"$-~]*+)?")
-_FIELD_LINES = rb"(?:%b:[\t -~\x80-\xff]*+\r\n)" % FIELD_NAME
+_FIELD_LINES = rb"(?:%b:[\t -~\x80-\xff]*+\r\n)" % TOKEN
 FIELD_LINE = re.compile(_FIELD_LINES)
 _FIELDS = re.compile(rb"%b*+" % _FIELD_LINES)
 _FIELD = re.compile(rb"([^:\r]++):([^\r]*+)\r\n")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
+_TOKEN = re.compile(TOKEN)
 
 
 class Refusal(NamedTuple):

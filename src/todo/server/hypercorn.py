@@ -1,6 +1,7 @@
 """Hypercorn for one request outside the fast path; afterwards `todo.server.http1` continues."""
 
 import asyncio
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +13,7 @@ from hypercorn.typing import ConnectionState
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from todo.api.request_body import ENDS_WITH_CLIENT
+from todo.server.h11_request import MAX_LINE_BYTES
 from todo.server.http1_parser import Request, ServedBy
 from todo.server.hypercorn_protocol import SingleRequestProtocol
 from todo.server.read_pacing import ReadPacer
@@ -33,7 +35,21 @@ _OWN_FIELDS = {
         {b"upgrade", b"connection", b"sec-websocket-extensions"}
     ),
 }
+# What a web page sends is a token or a ping.
+_MAX_MESSAGE_BYTES = 16 * 1024
 _UPGRADE = b"connection:upgrade\r\nupgrade:websocket\r\n"
+
+
+def _make_config() -> Config:
+    config = Config()
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.include_server_header = False
+    config.websocket_max_message_size = _MAX_MESSAGE_BYTES
+    config.h11_max_incomplete_size = MAX_LINE_BYTES
+    return config
+
+
+CONFIG = _make_config()
 
 
 def render_request(request: Request) -> bytes:
@@ -59,7 +75,6 @@ class HypercornCycle:
     def __init__(
         self,
         app: ASGIApp,
-        config: Config,
         pacer: ReadPacer,
         connection: "Connection",
         request: Request,
@@ -69,7 +84,6 @@ class HypercornCycle:
 
         Args:
             app: The application.
-            config: Hypercorn's.
             pacer: Shared by the connections of a listener.
             connection: The client's.
             request: As `todo.server.http1_strict_parser` accepted it.
@@ -79,7 +93,6 @@ class HypercornCycle:
         self.unread_bytes = 0
         self.response_started = False
         self._app = app
-        self._config = config
         self._pacer = pacer
         self._connection = connection
         self._request = request
@@ -169,7 +182,7 @@ class HypercornCycle:
         return SingleRequestProtocol(
             self._wait_for_pending,
             cast("AppWrapper", self._run_app),
-            self._config,
+            CONFIG,
             WorkerContext(None),
             group,
             ConnectionState({}),

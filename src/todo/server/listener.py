@@ -12,7 +12,7 @@ import math
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp
@@ -24,8 +24,6 @@ from todo.server.send_budget import SendBudget
 from todo.server.sockets import accept, listen
 
 if TYPE_CHECKING:
-    from hypercorn.config import Config
-
     from todo.server.hypercorn import HypercornCycle
 
 # How long an accepted connection may keep its first request back when the server stops.
@@ -57,7 +55,6 @@ class Listener:
     Args:
         app: The ASGI application.
         sockets: Bound; `start` makes them listen.
-        make_config: Creates the configuration of Hypercorn, for the first request that needs it.
         keep_alive_s: After so many seconds without a request a connection is closed.
         max_connections: Open ones. Beyond them the idle ones make room, the longest idle first;
             where there is none, new clients wait in the kernel's queue.
@@ -67,7 +64,6 @@ class Listener:
         self,
         app: ASGIApp,
         sockets: list[socket.socket],
-        make_config: "Callable[[], Config]",
         *,
         keep_alive_s: float,
         max_connections: int = sys.maxsize,
@@ -76,8 +72,6 @@ class Listener:
         self.send_budget = SendBudget()
         self._app = app
         self._sockets = sockets
-        self._make_config = make_config
-        self._config: Config | None = None
         self._max_connections = max_connections
         self._pacer = ReadPacer()
         self._connections: dict[Connection, float] = {}
@@ -179,9 +173,7 @@ class Listener:
         """Open a cycle that Hypercorn serves, for one request."""
         from todo.server.hypercorn import HypercornCycle  # noqa: PLC0415 - few clients need it
 
-        if self._config is None:
-            self._config = self._make_config()
-        return HypercornCycle(self._app, self._config, self._pacer, connection, request, body)
+        return HypercornCycle(self._app, self._pacer, connection, request, body)
 
     def _find_tasks(self) -> set[asyncio.Task[Any]]:
         running = (connection.task for connection in self._connections)

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -39,17 +39,10 @@ from todo.server.self_test import run_self_test
 from todo.server.siblings import Siblings
 from todo.server.sockets import Listeners, open_listeners, unlink_own
 
-if TYPE_CHECKING:
-    from hypercorn.config import Config
-
 # How long a warning may take when the deadline has passed.
 _LAST_LINE_S = 0.5
 # Longer than the usual idle timeout of a proxy (60 s), so that the proxy closes first.
 _KEEP_ALIVE_S = 75
-# Of the line before a chunk, and of the trailers. `http1_parser` limits the head.
-_MAX_INCOMPLETE_BYTES = 16 * 1024
-# A web page sends a token or a ping.
-_MAX_MESSAGE_BYTES = 16 * 1024
 # How long an idle connection stays open at a stop, while other instances serve.
 _LAST_REQUEST_S = 1.0
 _RETRY_S = 1.0
@@ -101,7 +94,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
     probe_inode = os.stat(listeners.probe[0].getsockname()).st_ino  # noqa: PTH116
     counter = LoopHeartbeat(listeners.probe[0].getsockname())
     probes = Management(health, None)
-    make_listener = partial(Listener, make_config=_make_config, keep_alive_s=_KEEP_ALIVE_S)
+    make_listener = partial(Listener, keep_alive_s=_KEEP_ALIVE_S)
     public = make_listener(app, listeners.public, max_connections=_find_max_connections())
     management = make_listener(Management(health, app.state.metrics), listeners.management)
     probe = make_listener(probes, listeners.probe)
@@ -172,21 +165,6 @@ def _find_max_connections() -> int:
     if limit == resource.RLIM_INFINITY:
         return sys.maxsize
     return max(limit - _RESERVED_FILES, limit // 2)
-
-
-def _make_config() -> "Config":
-    from hypercorn.config import Config  # noqa: PLC0415 - see todo.server.listener
-
-    config = Config()
-    config.accesslog = None
-    config.errorlog = logging.getLogger("hypercorn.error")
-    config.include_server_header = False
-    config.keep_alive_timeout = _KEEP_ALIVE_S
-    config.websocket_max_message_size = _MAX_MESSAGE_BYTES
-    config.h11_max_incomplete_size = _MAX_INCOMPLETE_BYTES
-    # Hypercorn would close a connection at its thousandth request.
-    config.keep_alive_max_requests = 1_000_000_000
-    return config
 
 
 async def _announce(health: Health) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from hypercorn.config import Config
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from todo.server.listener import Listener
@@ -61,7 +60,7 @@ def run(
         with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as client:
             address = str(folder / "s")
             listening.bind(address)
-            listener = Listener(app, [listening], Config, keep_alive_s=5)
+            listener = Listener(app, [listening], keep_alive_s=5)
             await listener.start()
             client.connect(address)
             client.settimeout(0)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypercorn.config import Config
 from starlette.types import Receive, Scope, Send
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Event, Ping, Request
@@ -52,7 +51,7 @@ async def talk(folder: Path, seen: list[Any]) -> None:
     address = str(folder / "s")
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
-        listener = Listener(accept_and_wait, [listening], Config, keep_alive_s=5)
+        listener = Listener(accept_and_wait, [listening], keep_alive_s=5)
         await listener.start()
         reader, writer = await asyncio.open_unix_connection(address)
         client = Client(reader, writer)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypercorn.config import Config
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from todo.server.h11_request import SingleRequestConnection
@@ -59,7 +58,7 @@ def run(folder: Path, app: ASGIApp, talk: Talk) -> None:
         address = str(folder / "s")
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(address)
-            listener = Listener(app, [listening], Config, keep_alive_s=5)
+            listener = Listener(app, [listening], keep_alive_s=5)
             await listener.start()
             reader, writer = await asyncio.open_unix_connection(address)
             async with asyncio.timeout(120):
@@ -346,7 +345,7 @@ def test_bodies_that_nobody_reads_are_skipped_one_in_each_turn_of_the_loop(tmp_p
                 client = stack.enter_context(socket.socket(socket.AF_UNIX))
                 client.connect(address)
                 client.sendall(CHUNKED + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n")
-            listener = Listener(refuse, [listening], Config, keep_alive_s=5)
+            listener = Listener(refuse, [listening], keep_alive_s=5)
             await listener.start()
             async with asyncio.timeout(120):
                 while len(skipped) < 20:
@@ -363,7 +362,7 @@ def test_bodies_that_nobody_reads_are_skipped_one_in_each_turn_of_the_loop(tmp_p
 def test_small_pieces_that_wait_are_joined() -> None:
     async def scenario() -> None:
         request = Request("GET", b"/", [], 0, 0, ServedBy.HYPERCORN)
-        served = HypercornCycle(refuse, Config(), ReadPacer(), cast("Any", None), request, b"")
+        served = HypercornCycle(refuse, ReadPacer(), cast("Any", None), request, b"")
         for _ in range(10_000):
             served.feed(b"xy")
         pieces = list(served._pieces)  # noqa: SLF001 - what takes the memory

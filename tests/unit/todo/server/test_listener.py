@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from hypercorn.config import Config
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from todo.db.pool_admission import AccountGate
@@ -52,7 +51,7 @@ async def listen(
         # A client that is kept out stays out.
         keep_alive_s = 3600
         opened = Listener(
-            app, [listening], Config, max_connections=max_connections, keep_alive_s=keep_alive_s
+            app, [listening], max_connections=max_connections, keep_alive_s=keep_alive_s
         )
         await opened.start()
         async with asyncio.timeout(120):

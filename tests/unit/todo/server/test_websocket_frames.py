@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from hypercorn.config import Config
 from starlette.types import ASGIApp, Receive, Scope, Send
 from wsproto.events import CloseConnection, Ping, Pong, Request, TextMessage
 
@@ -46,9 +45,7 @@ def run(folder: Path, app: ASGIApp, talk: Callable[[Client], Awaitable[None]]) -
         address = str(folder / "s")
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(address)
-            config = Config()
-            config.websocket_max_message_size = 16 * 1024
-            listener = Listener(app, [listening], lambda: config, keep_alive_s=5)
+            listener = Listener(app, [listening], keep_alive_s=5)
             await listener.start()
             reader, writer = await asyncio.open_unix_connection(address)
             client = Client(reader, writer)
