@@ -1,4 +1,4 @@
-"""What arrives at the public socket and is no ordinary request."""
+"""Requests that the fast path does not accept, sent to the public socket."""
 
 import json
 import socket

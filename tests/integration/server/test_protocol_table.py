@@ -1,7 +1,7 @@
-"""Malformed and rare requests: the answer, and whether the connection stays open.
+"""Malformed and rare requests: the response, and whether the connection stays open.
 
-Each is sent as the first request of a connection, behind an ordinary one, and behind one that
-Hypercorn answered: the answer must be the same.
+Each is sent as the first request of a connection, behind one of the fast path, and behind one that
+Hypercorn served: the response must be the same (docs/http.md).
 """
 
 import contextlib
@@ -21,7 +21,7 @@ END = b"\r\n"
 LONG = b"x" * 17 * 1024
 BEFORE = {
     "first": b"",
-    "behind an ordinary request": GET + END,
+    "behind a request of the fast path": GET + END,
     "behind a chunked request": CHUNKED + b"1\r\na\r\n0\r\n\r\n",
 }
 

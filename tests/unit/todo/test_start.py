@@ -44,7 +44,7 @@ IN_VAIN = {
     "sqlalchemy.orm": "50 ms and 6 MiB; tables and statements are those of SQLAlchemy's Core",
     "sqlalchemy.ext.asyncio": "brings the ORM; todo.db.connection does what is needed of it",
     "opentelemetry.sdk": "spans are for those whose environment says where they go",
-    "hypercorn": "serves chunked bodies and WebSockets, for the first of them",
+    "hypercorn": "serves rare requests (docs/http.md), and is imported for the first of them",
     "jwt": "imports cryptography: 20 ms and 10 MiB, for the first token",
     "unittest": "belongs to tests",
     "httpx": "asks the model server of the assistant, for its first message",

@@ -6,7 +6,7 @@ GET = b"GET /tasks?limit=2 HTTP/1.1\r\nHost: todo\r\n"
 END = b"\r\n"
 
 
-def test_an_ordinary_request_is_read() -> None:
+def test_a_common_request_is_parsed() -> None:
     fields = b"Accept: */*, a/b \t ;q=0: 1\r\nX-Short: -\r\n"
     request = find_request(GET + fields + END + b"next: 1\r\n")
 
@@ -67,7 +67,7 @@ def test_a_body_has_its_announced_length() -> None:
         GET,
     ],
 )
-def test_what_may_be_read_in_two_ways_or_is_rare_is_not_ordinary(data: bytes) -> None:
+def test_what_is_rare_or_ambiguous_is_left_to_the_strict_parser(data: bytes) -> None:
     assert find_request(data) is None
 
 

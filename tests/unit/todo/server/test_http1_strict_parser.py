@@ -1,4 +1,4 @@
-"""What is not ordinary: accepted for a named use, or refused."""
+"""Requests that the fast path does not accept: accepted for a named use, or refused."""
 
 import json
 import time
@@ -42,7 +42,7 @@ def refuse(data: bytes) -> int:
     ],
     ids=["plain", "keep-alive twice", "expects for no body", "h2c", "websocket elsewhere"],
 )
-def test_what_means_the_same_as_an_ordinary_request_is_one(fields: bytes) -> None:
+def test_what_means_the_same_as_a_common_request_is_on_the_fast_path(fields: bytes) -> None:
     assert accept(GET + fields + END).served_by is ServedBy.FAST_PATH
 
 
@@ -57,7 +57,7 @@ def test_what_means_the_same_as_an_ordinary_request_is_one(fields: bytes) -> Non
         (GET + b"Close: close\r\n", False),
     ],
 )
-def test_an_ordinary_request_can_end_its_connection(head: bytes, *, closes: bool) -> None:
+def test_a_request_of_the_fast_path_can_end_its_connection(head: bytes, *, closes: bool) -> None:
     found = accept(head + END)
     assert found.served_by is ServedBy.FAST_PATH
     assert found.closes is closes
