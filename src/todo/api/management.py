@@ -38,7 +38,7 @@ class Management:
         except ProblemError as error:
             status, headers, body = render_problem(error, instance=path, request_id=new_uuid7().hex)
         headers = add_security(headers, secure=False)
-        if self._health.stopping and scope["http_version"].startswith("1"):
+        if self._health.stopping:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

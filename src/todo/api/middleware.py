@@ -8,7 +8,6 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -102,7 +101,7 @@ class RequestMiddleware:
         started = time.perf_counter()
         caller = self._identify(scope)
         scope["scheme"] = caller.scheme
-        response = _Response(send, scope, self._must_close(scope))
+        response = _Response(send, scope, self._health)
         body = RequestBody(scope, receive, self._bodies, find_body_limit)
         address = None
         try:
@@ -226,18 +225,14 @@ class RequestMiddleware:
         prefix = self._address_limit.ipv6_prefix
         return find_address_key(caller.address, is_proxied=caller.is_proxied, ipv6_prefix=prefix)
 
-    def _must_close(self, scope: Scope) -> Callable[[], bool]:
-        is_http1 = scope["http_version"].startswith("1")
-        return lambda: is_http1 and self._health.is_leaving
-
 
 class _Response:
     """Adds the headers of every response, remembers its status and ends the deadline."""
 
-    def __init__(self, send: Send, scope: Scope, must_close: Callable[[], bool]) -> None:
+    def __init__(self, send: Send, scope: Scope, health: Health) -> None:
         self._send = send
         self._scope = scope
-        self._must_close = must_close
+        self._health = health
         self._has_content = scope["method"] != "HEAD"
         self._start: Message | None = None
         self.status = 0
@@ -256,7 +251,7 @@ class _Response:
             headers += self.fields
             headers += self._scope.get(CALLER_FIELDS) or self.address_fields
             headers.append((b"x-request-id", self._scope[_REQUEST_ID].encode()))
-            if self._must_close():
+            if self._health.is_leaving:
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
             if not self._has_content:

@@ -78,7 +78,7 @@ class ConnectionOwner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One connection.
+    """Protocol of one client connection: its requests are served one after the other.
 
     Attributes:
         transport: The transport of the socket.
