@@ -5,7 +5,6 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from enum import Enum, auto
 
 from pybreaker import (
@@ -37,10 +36,11 @@ class BreakerOpenError(Exception):
 class AsyncBreaker:
     """A circuit breaker whose calls may overlap.
 
-    pybreaker lets every concurrent call through while half open and counts a cancelled call as
-    a failure (or, excluded, as a success that closes it). So the call runs outside of pybreaker,
-    which receives only outcomes that count: one probe at a time while it is not closed, and
-    nothing at all for a neutral outcome.
+    pybreaker lets every concurrent call through while half open, counts a canceled call as a
+    failure (or, excluded, as a success that closes it), and measures the time that it stays open
+    by the time of day, which may be set back. So pybreaker keeps the state and the failures in a
+    row, and this class decides: one probe at a time, a monotonic clock, and no change for an
+    outcome that says nothing about the dependency.
     """
 
     def __init__(
@@ -60,13 +60,9 @@ class AsyncBreaker:
             clock: Seconds that never go back, whatever is done to the time of day.
         """
         self._clock = clock
-        self._storage = _Storage(clock)
-        self._breaker = CircuitBreaker(
-            fail_max=failures,
-            reset_timeout=reset_s,
-            state_storage=self._storage,
-            throw_new_error_on_trip=False,
-        )
+        self._opened_s = 0.0
+        self._counter = CircuitMemoryStorage(STATE_CLOSED)
+        self._breaker = CircuitBreaker(fail_max=failures, state_storage=self._counter)
         self.transitions: Counter[str] = Counter()
         self._breaker.add_listener(_Transitions(self.transitions))
         self._reset_s = reset_s
@@ -83,7 +79,7 @@ class AsyncBreaker:
         """Seconds until the next probe; 0 when calls are let through."""
         if self.state != STATE_OPEN:
             return 0.0
-        return max(0.0, self._reset_s - (self._clock() - self._storage.opened_s))
+        return max(0.0, self._reset_s - (self._clock() - self._opened_s))
 
     def check(self) -> None:
         """Refuse a call that `calling` would refuse now.
@@ -105,6 +101,8 @@ class AsyncBreaker:
         if probe:
             self.check()
             self._probing = True
+            if self.state == STATE_OPEN:
+                self._breaker.half_open()
         try:
             yield
         except BaseException as error:
@@ -131,33 +129,14 @@ class AsyncBreaker:
         if verdict is Outcome.IGNORED:
             return
         if verdict is Outcome.FAILURE:
-            with contextlib.suppress(ConnectionError), self._breaker.calling():
-                raise ConnectionError
-        elif probe or self._breaker.fail_counter:
-            # After others that succeeded there is nothing that pybreaker would change.
-            with self._breaker.calling():
-                pass
-
-
-class _Storage(CircuitMemoryStorage):
-    """Remembers by a clock that never goes back when the breaker opened.
-
-    pybreaker compares with the time of day: set back by an hour, it kept the breaker open for that
-    hour. It gets no time, so it lets through what `AsyncBreaker` lets through.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        super().__init__(STATE_CLOSED)
-        self._clock = clock
-        self.opened_s = 0.0
-
-    @property
-    def opened_at(self) -> datetime | None:
-        return None
-
-    @opened_at.setter
-    def opened_at(self, _time_of_day: datetime) -> None:
-        self.opened_s = self._clock()
+            self._counter.increment_counter()
+            if probe or self._counter.counter >= self._breaker.fail_max:
+                self._opened_s = self._clock()
+                self._breaker.open()
+        elif probe:
+            self._breaker.close()
+        else:
+            self._counter.reset_counter()
 
 
 class _Transitions(CircuitBreakerListener):

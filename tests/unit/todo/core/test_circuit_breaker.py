@@ -103,6 +103,15 @@ def test_one_probe_at_a_time_and_its_success_closes(breaker: AsyncBreaker) -> No
     with breaker.calling(), pytest.raises(BreakerOpenError), breaker.calling():
         pytest.fail("a second probe")
     assert breaker.state == "closed"
+    assert breaker.transitions == {"open": 1, "half-open": 1, "closed": 1}
+
+
+def test_it_is_half_open_while_a_probe_runs(breaker: AsyncBreaker) -> None:
+    trip(breaker)
+    let_time_pass(breaker)
+
+    with breaker.calling():
+        assert breaker.state == "half-open"
 
 
 def test_a_failed_probe_opens_it_again(breaker: AsyncBreaker) -> None:
