@@ -132,6 +132,8 @@ def set_up_logging(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("todo").setLevel(level)
+    # It warns about each invalid header of a caller, with its text.
+    logging.getLogger("opentelemetry.trace").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
 
 

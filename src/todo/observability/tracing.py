@@ -9,14 +9,14 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from opentelemetry.trace import SpanKind, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from todo import __version__
 from todo.core.exit import ExitCode, FatalError
-from todo.observability.trace_context import SCOPE_KEY, Trace, find_parent
+from todo.observability.trace_context import SCOPE_KEY, Trace, extract_parent
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -77,13 +77,8 @@ class Spans:
     """Wraps the application: each request is a span that continues its caller's trace."""
 
     def __init__(self, app: ASGIApp, *, telemetry: Telemetry) -> None:
-        from opentelemetry import trace  # noqa: PLC0415 - where it is enabled alone
-        from opentelemetry.context import Context  # noqa: PLC0415
-
         self._app = app
         self._tracer = telemetry.provider.get_tracer(_SERVICE_NAME, __version__)
-        self._api = trace
-        self._empty = Context()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -91,20 +86,13 @@ class Spans:
             await self._app(scope, receive, send)
             return
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
-        parent = find_parent(scope["headers"])
         span = self._tracer.start_span(
             method,
-            context=self._make_context(parent) if parent else self._empty,
-            kind=self._api.SpanKind.SERVER,
+            context=extract_parent(scope["headers"]),
+            kind=SpanKind.SERVER,
             attributes={"http.request.method": method, "url.scheme": scope["scheme"]},
         )
-        own = span.get_span_context()
-        scope[SCOPE_KEY] = Trace(
-            f"{own.trace_id:032x}",
-            f"{own.span_id:016x}",
-            own.trace_flags.sampled,
-            parent.state if parent else "",
-        )
+        scope[SCOPE_KEY] = Trace.of(span.get_span_context())
         # What the server sends where the application sends nothing.
         status = 500
 
@@ -122,17 +110,5 @@ class Spans:
                 span.update_name(f"{method} {route}")
                 span.set_attribute("http.route", route)
             if status >= 500:  # noqa: PLR2004
-                span.set_status(self._api.StatusCode.ERROR)
+                span.set_status(StatusCode.ERROR)
             span.end()
-
-    def _make_context(self, parent: Trace) -> "Context":
-        api = self._api
-        remote = api.SpanContext(
-            trace_id=int(parent.trace_id, 16),
-            span_id=int(parent.span_id, 16),
-            is_remote=True,
-            trace_flags=api.TraceFlags(int(parent.sampled)),
-            trace_state=api.TraceState.from_header([parent.state] if parent.state else []),
-        )
-        context: Context = api.set_span_in_context(api.NonRecordingSpan(remote), self._empty)
-        return context

@@ -117,6 +117,18 @@ def test_what_the_caller_does_not_record_and_health_checks_are_not_sent(
     assert [span.name for span in collector.spans] == ["GET"]
 
 
+def test_invalid_trace_headers_are_not_logged(collector: Collector) -> None:
+    with open_service(traced(collector)) as service:
+        service.wait_ready()
+        with service.client(service.token()) as client:
+            client.get(PATH, headers={"traceparent": "0" * 600})
+            traceparent = f"00-{TRACE_ID}-{PARENT_ID}-01"
+            client.get(PATH, headers={"traceparent": traceparent, "tracestate": "no member"})
+        assert service.stop() == 0
+        assert [e for e in service.events if e["logger"].startswith("opentelemetry")] == []
+        assert [e["level"] for e in service.events if e.get("trace_id") == TRACE_ID] == ["INFO"]
+
+
 def test_a_failure_of_the_service_is_one_of_the_span(collector: Collector) -> None:
     lost = {"TODO_DATABASE_URL": "postgresql+psycopg://todo@127.0.0.1:1/todo"}
     with open_service(traced(collector) | lost) as service:

@@ -41,9 +41,9 @@ def read_x_forwarded_for(text: str) -> object:
 
 def read_trace(text: str) -> object:
     raw = text.encode("latin-1")
-    return trace_context.find_parent(
+    return trace_context.extract_parent(
         [(b"traceparent", b"00-" + b"1" * 32 + b"-" + b"1" * 16 + b"-01"), (b"tracestate", raw)]
-    ), trace_context.find_parent([(b"traceparent", raw)])
+    ), trace_context.extract_parent([(b"traceparent", raw)])
 
 
 def read_head(text: str) -> object:
