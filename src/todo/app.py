@@ -79,7 +79,7 @@ class _Application(FastAPI):
             # Nothing for the start: it is asked for when somebody reads it.
             from todo.api.openapi import complete  # noqa: PLC0415
 
-            self.openapi_schema = complete(self, super().openapi())
+            self.openapi_schema = complete(super().openapi())
         return self.openapi_schema
 
 

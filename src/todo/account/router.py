@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response, status
 
 from todo.account.schemas import AccountRead, AccountUpdate
 from todo.account.service import AccountService, read_account
-from todo.api.conditional import etag_for, read_if_match
+from todo.api.conditional import IF_MATCH, etag_for, read_if_match
 from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep, requires
@@ -27,7 +27,7 @@ async def read_me(request: Request, caller: CallerDep) -> Response:
     return json_response(request, body, tag, is_number_of_account=True)
 
 
-@router.patch("", response_model=AccountRead)
+@router.patch("", response_model=AccountRead, openapi_extra=IF_MATCH)
 async def update_me(request: Request, caller: CallerDep, body: AccountUpdate) -> Response:
     """Set the time zone that decides what a day is, such as "today"."""
     expected = read_if_match(request)
@@ -38,7 +38,7 @@ async def update_me(request: Request, caller: CallerDep, body: AccountUpdate) ->
     return await run_write(request, caller, handler, changes_existing=True)
 
 
-@router.delete("", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("", status_code=status.HTTP_204_NO_CONTENT, openapi_extra=IF_MATCH)
 @requires("admin")
 async def delete_me(request: Request, caller: CallerDep) -> Response:
     """Delete the account: tasks, lists, shares, tokens, conversations, contents of the journal.

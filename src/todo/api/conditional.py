@@ -1,6 +1,7 @@
 """Conditional requests (RFC 9110, 13): entity tags, If-Match and If-None-Match."""
 
 import re
+from typing import Any
 
 from fastapi import Request
 
@@ -8,6 +9,9 @@ from todo.core.errors import MalformedRequestError, VersionMismatchError
 
 MAX_TAGS = 16
 """Entity tags in one `If-Match`: a list of every possible version would be as good as `*`."""
+
+IF_MATCH: dict[str, Any] = {"parameters": [{"$ref": "#/components/parameters/If-Match"}]}
+"""The `openapi_extra` of a route whose endpoint calls `read_if_match`."""
 
 # Clients that forget the quotes of a number are understood.
 _TAG = re.compile(r'[ \t,]*+((?:W/)?"[!#-~\x80-\xff]*+"|[0-9]++)[ \t]*+(?=,|$)')

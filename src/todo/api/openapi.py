@@ -1,19 +1,15 @@
-"""The OpenAPI document: FastAPI's own, with the parameters and responses that routes share.
+"""The OpenAPI document: FastAPI's own, with the parameters and responses that operations share.
 
-The code of a route shows its kind: one that calls `run_write` accepts an `Idempotency-Key`, one
-that calls `read_if_match` accepts an `If-Match`. So the document cannot become outdated, and no
-route declares parameters that shared code reads. It is built on the first request for it.
+They follow from the operation: a read of JSON has an entity tag, any other method is a write with
+an `Idempotency-Key`, a path with parameters may not be found. What only some operations have, their
+routes declare: `If-Match`, headers of a response, further statuses. The document is built on the
+first request for it.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
-from types import CodeType, FunctionType
 from typing import Any
-
-from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
 
 from todo.api.examples import KEY
 from todo.api.idempotency import MAX_KEY_LENGTH, REPLAYED
@@ -133,13 +129,8 @@ _EXTRA_HEADERS = {
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
-# What those who call this take.
-_WRITING = {"run_write", "open_turn"}
-_TAKEN = {
-    "json_response": ("If-None-Match",),
-    "read_if_match": ("If-Match",),
-    **dict.fromkeys(_WRITING, ("Idempotency-Key", "X-Agent", "X-Model", "X-Run-Id")),
-}
+_READ_PARAMETERS = ("If-None-Match",)
+_WRITE_PARAMETERS = ("Idempotency-Key", "X-Agent", "X-Model", "X-Run-Id")
 _LIMITS = ("RateLimit", "RateLimit-Policy")
 _DESCRIPTION = (
     "Tasks, lists and tags that people and AI agents share; each change is in a journal and can be "
@@ -163,14 +154,12 @@ _TAGS = {
 }
 
 
-def complete(app: FastAPI, document: Document) -> Document:
-    """Complete the document that FastAPI made of an application; return it.
+def complete(document: Document) -> Document:
+    """Complete the document that FastAPI made of the application; return it.
 
     Args:
-        app: The application; the names of its routes are the ids of the operations.
-        document: Its document, which is changed.
+        document: The document, which is changed.
     """
-    endpoints = {route.name: route.endpoint for route in iter_route_contexts(app.routes)}
     document["info"] |= {
         "description": _DESCRIPTION,
         "contact": {"name": "The operator of this server"},
@@ -193,8 +182,7 @@ def complete(app: FastAPI, document: Document) -> Document:
     components["responses"] = {_name(status): _respond(status) for status in sorted(_MEANINGS)}
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            endpoint = endpoints[operation["operationId"]]
-            _complete_operation(path, method, operation, _find_names(endpoint))
+            _complete_operation(path, method, operation)
             if "requestBody" in operation:
                 _describe_body(operation["requestBody"], components["schemas"])
             # "No token" is said, not left out.
@@ -252,58 +240,63 @@ def _describe_body(body: Document, schemas: Document) -> None:
     }
 
 
-def _complete_operation(path: str, method: str, operation: Document, calls: set[str]) -> None:
+def _complete_operation(path: str, method: str, operation: Document) -> None:
     answers = {
         code: answer for code, answer in operation["responses"].items() if code.startswith("2")
     }
+    is_read, is_write = _find_kind(method, operation)
     for code, answer in answers.items():
         answer["description"] = HTTPStatus(int(code)).phrase
-        answer["headers"] = {
-            name: _refer("headers", name)
-            for name in _list_headers(code, operation, calls, tells_version=method != "get")
-        }
+        shared = _list_headers(operation, is_read=is_read, is_write=is_write)
+        own = answer.get("headers", {})
+        answer["headers"] = {name: _refer("headers", name) for name in shared} | own
+    names = _READ_PARAMETERS * is_read + _WRITE_PARAMETERS * is_write
+    if parameters := [*operation.get("parameters", ()), *(_refer("parameters", n) for n in names)]:
+        operation["parameters"] = parameters
+    statuses = _list_statuses(path, operation, is_read=is_read, is_write=is_write)
     operation["responses"] = answers | {
-        str(status): _refer("responses", _name(status))
-        for status in sorted(_list_statuses(path, operation, calls))
+        str(status): _refer("responses", _name(status)) for status in sorted(statuses)
     }
-    if parameters := [name for call, names in _TAKEN.items() if call in calls for name in names]:
-        known = operation.setdefault("parameters", [])
-        known += [_refer("parameters", name) for name in parameters]
 
 
-def _list_statuses(path: str, operation: Document, calls: set[str]) -> set[int]:
-    statuses = {400, 500, 503}
+def _find_kind(method: str, operation: Document) -> tuple[bool, bool]:
+    """Return whether an operation reads JSON, and whether it writes, for a caller with a token."""
+    if not operation.get("security"):
+        return False, False
+    if method == "get":
+        return "application/json" in operation["responses"]["200"]["content"], False
+    return False, True
+
+
+def _list_statuses(path: str, operation: Document, *, is_read: bool, is_write: bool) -> set[int]:
+    # Those that the route declares; FastAPI adds "4XX" and 422.
+    statuses = {int(code) for code in operation["responses"] if code[0] > "2" and code.isdigit()}
+    statuses |= {400, 500, 503}
+    parameters = operation.get("parameters", ())
     if operation.get("security"):
         statuses |= {401, 403, 422, 429}
-        asked = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
         below = path.removeprefix("/api/{user_id}").count("{")
-        if below or asked & {"list"} or calls & {"find_view", "open_turn"}:
+        if below or any(each.get("name") == "list" for each in parameters):
             statuses.add(404)
     if "requestBody" in operation:
         statuses |= {408, 413}
-    if "json_response" in calls:
+    if is_read:
         statuses.add(304)
-    if "read_if_match" in calls:
-        statuses.add(412)
-    if calls & _WRITING:
+    if is_write:
         statuses |= {409, 428}
-    if "prepare_apply" in calls:
-        statuses |= {410, 412}
+    if _refer("parameters", "If-Match") in parameters:
+        statuses.add(412)
     return statuses
 
 
-def _list_headers(
-    code: str, operation: Document, calls: set[str], *, tells_version: bool
-) -> list[str]:
+def _list_headers(operation: Document, *, is_read: bool, is_write: bool) -> list[str]:
     headers = ["X-Request-ID"]
     if operation.get("security"):
         headers += _LIMITS
-    if calls & _WRITING:
+    if is_write:
         headers.append("Idempotency-Replayed")
-    if "json_response" in calls or ("etag_for" in calls and tells_version):
+    if is_read:
         headers.append("ETag")
-    if code == "201" and "location" in calls:
-        headers.append("Location")
     return headers
 
 
@@ -326,35 +319,3 @@ def _name(status: int) -> str:
 
 def _refer(kind: str, name: str) -> Document:
     return {"$ref": f"#/components/{kind}/{name}"}
-
-
-def _find_names(endpoint: Callable[..., Any] | None) -> set[str]:
-    """Return what an endpoint mentions, with what functions of its own module mention for it."""
-    found: set[str] = set()
-    waiting = [endpoint]
-    seen = set()
-    while waiting:
-        function = waiting.pop()
-        if not isinstance(function, FunctionType) or function in seen:
-            continue
-        seen.add(function)
-        names = set(_walk(function.__code__))
-        found |= names
-        known = (function.__globals__.get(name) for name in names)
-        waiting += [
-            each for each in known if getattr(each, "__module__", None) == function.__module__
-        ]
-    return found
-
-
-def _walk(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    constants: Iterable[object] = code.co_consts
-    for constant in constants:
-        if isinstance(constant, CodeType):
-            yield from _walk(constant)
-        elif isinstance(constant, str):
-            yield constant
-        elif isinstance(constant, tuple):
-            # The keys of a dictionary.
-            yield from (each for each in constant if isinstance(each, str))

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import Request, Response
 
@@ -34,6 +35,15 @@ class StoredResponse:
             headers=self.headers,
             media_type=None if self.body is None else JSON,
         )
+
+
+def declare_headers(*names: str) -> dict[str, Any]:
+    """Return an entry of a route's `responses`: headers beside those of `todo.api.openapi`.
+
+    Args:
+        names: Keys of `components.headers`.
+    """
+    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}}
 
 
 def json_response(

@@ -36,7 +36,7 @@ _EVENTS = {
 }
 
 
-@router.post("/assistant", response_model=AssistantAnswer, responses={200: _EVENTS})
+@router.post("/assistant", response_model=AssistantAnswer, responses={200: _EVENTS, 404: {}})
 @requires("assistant")
 async def send_message(request: Request, caller: CallerDep, body: AssistantRequest) -> Response:
     """Send a message to the assistant, which acts on it and answers.

@@ -67,7 +67,7 @@ class ApiRoute(APIRoute):
 def _find_parameters(dependant: Dependant, described: dict[str, Any] | None) -> Iterator[str]:
     """Yield the names of parameters in the query: declared, or only described."""
     for each in (described or {}).get("parameters", ()):
-        if each["in"] == "query":
+        if each.get("in") == "query":
             yield each["name"]
     for field in dependant.query_params:
         kind = field.field_info.annotation

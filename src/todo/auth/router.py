@@ -4,8 +4,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response, status
 
-from todo.api.conditional import etag_for, read_if_match
-from todo.api.responses import StoredResponse, json_response
+from todo.api.conditional import IF_MATCH, etag_for, read_if_match
+from todo.api.responses import StoredResponse, declare_headers, json_response
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep, requires
 from todo.auth.repository import ApiTokenRepository
@@ -18,7 +18,12 @@ from todo.writes.unit_of_work import UnitOfWork
 router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"], route_class=ApiRoute)
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, response_model=TokenCreated)
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    response_model=TokenCreated,
+    responses={201: declare_headers("ETag")},
+)
 @requires("admin")
 async def create_token(request: Request, caller: CallerDep, body: TokenCreate) -> Response:
     """Create an API token for a program. The response is the only one with the secret.
@@ -54,7 +59,7 @@ async def list_tokens(request: Request, caller: CallerDep) -> Response:
     return json_response(request, b'{"items":[%b]}' % items)
 
 
-@router.delete("/{token_id}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/{token_id}", status_code=status.HTTP_204_NO_CONTENT, openapi_extra=IF_MATCH)
 @requires("admin")
 async def revoke_token(request: Request, caller: CallerDep, token_id: UUID) -> Response:
     """Revoke an API token. Its next request is rejected.

@@ -16,7 +16,7 @@ router = APIRouter(prefix=f"/api/{SEGMENT}/chat", tags=["front ends"], route_cla
 _SHOWN = ("conversation_id", "response", "tool_calls", "plan", "degraded", "run_id")
 
 
-@router.post("", response_model=FrontEndChatAnswer)
+@router.post("", response_model=FrontEndChatAnswer, responses={404: {}})
 @requires("assistant")
 async def send_front_end_message(
     request: Request, caller: OwnCaller, body: FrontEndChat

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Path, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from todo.api.conditional import etag_for, read_if_match, version_of
+from todo.api.conditional import IF_MATCH, etag_for, read_if_match, version_of
 from todo.api.query import describe_query
-from todo.api.responses import StoredResponse, json_response
+from todo.api.responses import StoredResponse, declare_headers, json_response
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.compat.field_aliases import read_parameters, read_tag, refuse_contradiction, refuse_state
@@ -43,6 +43,10 @@ from todo.writes.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix=f"/api/{SEGMENT}/tasks", tags=["front ends"], route_class=FrontEndRoute)
 
+_CHANGE: dict[str, Any] = {
+    "response_model": FrontEndTask,
+    "responses": {200: declare_headers("ETag")},
+}
 _DEFAULT_LIMIT = 20
 _MAX_LIMIT = 100
 
@@ -112,7 +116,12 @@ def _read_query(request: Request, caller: Caller) -> tuple[tasks_query.Query, in
     return query, skipped
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, response_model=FrontEndTask)
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    response_model=FrontEndTask,
+    responses={201: declare_headers("ETag")},
+)
 async def create_front_end_task(
     request: Request, caller: OwnCaller, body: FrontEndCreate
 ) -> Response:
@@ -143,8 +152,8 @@ async def read_front_end_task(request: Request, caller: OwnCaller, task_id: UUID
     return json_response(request, render(parse_document(document)), etag_for(version_of(document)))
 
 
-@router.patch("/{task_id}", response_model=FrontEndTask, name="change_front_end_task")
-@router.put("/{task_id}", response_model=FrontEndTask)
+@router.patch("/{task_id}", name="change_front_end_task", **_CHANGE, openapi_extra=IF_MATCH)
+@router.put("/{task_id}", **_CHANGE, openapi_extra=IF_MATCH)
 async def update_front_end_task(
     request: Request, caller: OwnCaller, task_id: UUID, body: FrontEndUpdate
 ) -> Response:
@@ -161,22 +170,14 @@ async def update_front_end_task(
     return await run_write(request, caller, handler, changes_existing=True)
 
 
-_STATE = describe_query(FrontEndState)
+_STATE = {"parameters": [*IF_MATCH["parameters"], *describe_query(FrontEndState)["parameters"]]}
 
 
 @router.patch(
-    "/{task_id}/status",
-    response_model=FrontEndTask,
-    name="set_front_end_task_status",
-    openapi_extra=_STATE,
+    "/{task_id}/status", name="set_front_end_task_status", **_CHANGE, openapi_extra=_STATE
 )
-@router.patch(
-    "/{task_id}/toggle",
-    response_model=FrontEndTask,
-    name="switch_front_end_task",
-    openapi_extra=_STATE,
-)
-@router.patch("/{task_id}/complete", response_model=FrontEndTask, openapi_extra=_STATE)
+@router.patch("/{task_id}/toggle", name="switch_front_end_task", **_CHANGE, openapi_extra=_STATE)
+@router.patch("/{task_id}/complete", **_CHANGE, openapi_extra=_STATE)
 async def toggle_front_end_task(
     request: Request, caller: OwnCaller, task_id: UUID, body: FrontEndToggle | None = None
 ) -> Response:
@@ -209,7 +210,7 @@ def _read_state(request: Request, caller: Caller, said: set[bool]) -> bool | Non
     return next(iter(states), None)
 
 
-@router.delete("/{task_id}", response_model=FrontEndMessage)
+@router.delete("/{task_id}", response_model=FrontEndMessage, openapi_extra=IF_MATCH)
 async def delete_front_end_task(request: Request, caller: OwnCaller, task_id: UUID) -> Response:
     """Delete a task and its subtasks."""
     expected = read_if_match(request)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from todo.api.conditional import read_if_match
+from todo.api.conditional import IF_MATCH, read_if_match
 from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
@@ -122,7 +122,7 @@ async def stream_events(
     return EventStream(streams, caller.user, streams.render(view, begin, caller.user, confirm))
 
 
-@router.post("/undo", response_model=UndoResult)
+@router.post("/undo", response_model=UndoResult, responses={404: {}}, openapi_extra=IF_MATCH)
 async def undo(request: Request, caller: CallerDep, body: UndoRequest) -> Response:
     """Undo a change, a request, a run or what a token changed, in one transaction.
 

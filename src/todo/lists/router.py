@@ -5,9 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response, status
 
-from todo.api.conditional import etag_for, read_if_match, version_of
+from todo.api.conditional import IF_MATCH, etag_for, read_if_match, version_of
 from todo.api.pagination import read_cursor, render_cursor, render_page
-from todo.api.responses import StoredResponse, json_response
+from todo.api.responses import StoredResponse, declare_headers, json_response
 from todo.api.schemas import to_json_dict
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep, requires
@@ -40,7 +40,12 @@ _SHARE_PATH = "/{list_id}/shares/{user:path}"
 User = Annotated[UserId, Path(description="Id of a user, as in the `sub` of a token.")]
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, response_model=ListRead)
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    response_model=ListRead,
+    responses={201: declare_headers("ETag", "Location")},
+)
 async def create_list(request: Request, caller: CallerDep, body: ListCreate) -> Response:
     """Create a list that belongs to the caller."""
     fields = to_json_dict(body)
@@ -82,7 +87,12 @@ async def read_list(request: Request, caller: CallerDep, list_id: UUID) -> Respo
     return json_response(request, _show(document, access), tag)
 
 
-@router.patch("/{list_id}", response_model=ListRead)
+@router.patch(
+    "/{list_id}",
+    response_model=ListRead,
+    responses={200: declare_headers("ETag")},
+    openapi_extra=IF_MATCH,
+)
 async def update_list(
     request: Request, caller: CallerDep, list_id: UUID, body: ListUpdate
 ) -> Response:
@@ -95,7 +105,7 @@ async def update_list(
     return await run_write(request, caller, handler, changes_existing=True)
 
 
-@router.delete("/{list_id}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/{list_id}", status_code=status.HTTP_204_NO_CONTENT, openapi_extra=IF_MATCH)
 async def delete_list(
     request: Request, caller: CallerDep, list_id: UUID, asked: Annotated[ListDeletion, Query()]
 ) -> Response:
@@ -131,7 +141,7 @@ async def list_shares(request: Request, caller: CallerDep, list_id: UUID) -> Res
     return json_response(request, body, tag, is_number_of_account=True)
 
 
-@router.put(_SHARE_PATH, response_model=ShareRead)
+@router.put(_SHARE_PATH, response_model=ShareRead, openapi_extra=IF_MATCH)
 @requires("admin")
 async def share_list(
     request: Request, caller: CallerDep, list_id: UUID, user: User, body: ShareChange
@@ -150,7 +160,7 @@ async def share_list(
     return await run_write(request, caller, handler, changes_existing=True)
 
 
-@router.delete(_SHARE_PATH, status_code=status.HTTP_204_NO_CONTENT)
+@router.delete(_SHARE_PATH, status_code=status.HTTP_204_NO_CONTENT, openapi_extra=IF_MATCH)
 @requires("admin")
 async def unshare_list(request: Request, caller: CallerDep, list_id: UUID, user: User) -> Response:
     """Stop sharing a list with a user.

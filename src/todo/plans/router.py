@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response, status
 
 from todo.api.body_limits import PLANS_PATH
 from todo.api.pagination import read_cursor, render_cursor, render_page
-from todo.api.responses import StoredResponse, json_response
+from todo.api.responses import StoredResponse, declare_headers, json_response
 from todo.api.schemas import to_json_dict
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep, requires
@@ -29,7 +29,12 @@ from todo.writes.unit_of_work import UnitOfWork
 router = APIRouter(prefix=PLANS_PATH, tags=["plans"], route_class=ApiRoute)
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, response_model=PlanRead)
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    response_model=PlanRead,
+    responses={201: declare_headers("Location")},
+)
 async def create_plan(request: Request, caller: CallerDep, body: PlanCreate) -> Response:
     """Describe what up to 100 operations would change, without changing anything.
 
@@ -79,7 +84,7 @@ async def read_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Respo
     return json_response(request, render_plan(plan, _timestamp()))
 
 
-@router.post("/{plan_id}/apply", response_model=PlanResults)
+@router.post("/{plan_id}/apply", response_model=PlanResults, responses={410: {}, 412: {}})
 async def apply_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Response:
     """Make the changes of a plan, exactly as it describes them, all of them or none.
 

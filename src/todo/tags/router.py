@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import TypeAdapter
 
-from todo.api.conditional import etag_for, read_if_match
+from todo.api.conditional import IF_MATCH, etag_for, read_if_match
 from todo.api.pagination import read_cursor, render_cursor, render_page
 from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
@@ -49,7 +49,7 @@ async def list_tags(
     return json_response(request, page, tag, is_number_of_account=True)
 
 
-@router.patch(_ONE, response_model=TagRenamed)
+@router.patch(_ONE, response_model=TagRenamed, openapi_extra=IF_MATCH)
 async def rename_tag(request: Request, caller: CallerDep, name: Name, body: TagUpdate) -> Response:
     """Rename a tag on all tasks of the caller, at most 1000.
 
@@ -65,7 +65,7 @@ async def rename_tag(request: Request, caller: CallerDep, name: Name, body: TagU
     return await run_write(request, caller, handler, changes_existing=True)
 
 
-@router.delete(_ONE, status_code=status.HTTP_204_NO_CONTENT)
+@router.delete(_ONE, status_code=status.HTTP_204_NO_CONTENT, openapi_extra=IF_MATCH)
 async def delete_tag(request: Request, caller: CallerDep, name: Name) -> Response:
     """Remove a tag from all tasks of the caller, at most 1000.
 

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from todo.api.conditional import etag_for, read_if_match, version_of
+from todo.api.conditional import IF_MATCH, etag_for, read_if_match, version_of
 from todo.api.query import describe_query, read_query
-from todo.api.responses import StoredResponse, json_response
+from todo.api.responses import StoredResponse, declare_headers, json_response
 from todo.api.schemas import to_json_dict
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
@@ -37,11 +37,17 @@ from todo.writes.unit_of_work import UnitOfWork
 
 PATH = "/api/v1/tasks"
 router = APIRouter(prefix=PATH, tags=["tasks"], route_class=ApiRoute)
+_TAGGED: dict[int | str, dict[str, Any]] = {200: declare_headers("ETag")}
 
 Fields = Annotated[str | None, Query(max_length=400, description=FIELDS_DESCRIPTION)]
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, response_model=TaskRead)
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    response_model=TaskRead,
+    responses={201: declare_headers("ETag", "Location")},
+)
 async def create_task(request: Request, caller: CallerDep, body: TaskCreate) -> Response:
     """Create a task, on its own, in a list or below another task."""
     fields, rules = to_json_dict(body), RuleEvaluation()
@@ -123,7 +129,7 @@ async def read_task(
     return json_response(request, document, tag)
 
 
-@router.patch("/{task_id}", response_model=TaskRead)
+@router.patch("/{task_id}", response_model=TaskRead, responses=_TAGGED, openapi_extra=IF_MATCH)
 async def update_task(
     request: Request, caller: CallerDep, task_id: UUID, body: TaskUpdate
 ) -> Response:
@@ -137,7 +143,9 @@ async def update_task(
     return await run_write(request, caller, handler, changes_existing=True)
 
 
-@router.post("/{task_id}/complete", response_model=TaskRead)
+@router.post(
+    "/{task_id}/complete", response_model=TaskRead, responses=_TAGGED, openapi_extra=IF_MATCH
+)
 async def complete_task(request: Request, caller: CallerDep, task_id: UUID) -> Response:
     """Complete a task. A task that repeats gets its next occurrence.
 
@@ -151,7 +159,9 @@ async def complete_task(request: Request, caller: CallerDep, task_id: UUID) -> R
     return await run_write(request, caller, handler, changes_existing=True)
 
 
-@router.post("/{task_id}/reopen", response_model=TaskRead)
+@router.post(
+    "/{task_id}/reopen", response_model=TaskRead, responses=_TAGGED, openapi_extra=IF_MATCH
+)
 async def reopen_task(request: Request, caller: CallerDep, task_id: UUID) -> Response:
     """Reopen a completed task. The next occurrence of a task that repeats stays.
 
@@ -165,7 +175,7 @@ async def reopen_task(request: Request, caller: CallerDep, task_id: UUID) -> Res
     return await run_write(request, caller, handler, changes_existing=True)
 
 
-@router.delete("/{task_id}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/{task_id}", status_code=status.HTTP_204_NO_CONTENT, openapi_extra=IF_MATCH)
 async def delete_task(request: Request, caller: CallerDep, task_id: UUID) -> Response:
     """Delete a task and its subtasks."""
     expected = read_if_match(request)

@@ -2,9 +2,13 @@
 
 import json
 import re
+from collections.abc import Iterator
+from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
 from todo.app import create_app
 from todo.auth.tokens import TokenVerifier
@@ -14,10 +18,14 @@ METHODS = {"get", "put", "post", "delete", "patch"}
 
 
 @pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
+def app() -> FastAPI:
     # Nothing connects; embedded SQLite would make the folder of its file.
     settings = Settings(database_url="postgresql+psycopg://todo@/todo?host=/nowhere")
-    app = create_app(settings, TokenVerifier(b"a unit test's secret of 32 bytes"))
+    return create_app(settings, TokenVerifier(b"a unit test's secret of 32 bytes"))
+
+
+@pytest.fixture(scope="module")
+def document(app: FastAPI) -> dict[str, Any]:
     made: dict[str, Any] = json.loads(json.dumps(app.openapi()))
     assert app.openapi() == made
     return made
@@ -42,6 +50,28 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
 
 def parameters(document: dict[str, Any], operation: dict[str, Any]) -> set[str]:
     return {resolve(document, each)["name"] for each in operation.get("parameters", ())}
+
+
+def names_in(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from names_in(constant)
+
+
+def calls_of(endpoint: FunctionType) -> set[str]:
+    """Return what an endpoint uses, with what functions of its own module use for it."""
+    found, waiting = set[str](), [endpoint]
+    while waiting:
+        names = set(names_in(waiting.pop().__code__)) - found
+        found |= names
+        known = (endpoint.__globals__.get(name) for name in names)
+        waiting += [
+            each
+            for each in known
+            if isinstance(each, FunctionType) and each.__module__ == endpoint.__module__
+        ]
+    return found
 
 
 def test_it_is_of_the_version_that_generators_know(document: dict[str, Any]) -> None:
@@ -96,6 +126,29 @@ def test_each_write_can_be_repeated_and_each_read_be_spared(document: dict[str, 
             assert {"Idempotency-Key", "X-Agent", "X-Model", "X-Run-Id"} <= names, path
             assert "428" in answers
             assert "Idempotency-Replayed" in done["headers"]
+
+
+def test_the_document_says_what_the_code_of_each_operation_does(
+    app: FastAPI, document: dict[str, Any]
+) -> None:
+    endpoints = {route.name: route.endpoint for route in iter_route_contexts(app.routes)}
+    for method, path, operation in operations(document):
+        endpoint = endpoints[operation["operationId"]]
+        assert isinstance(endpoint, FunctionType)
+        calls, names = calls_of(endpoint), parameters(document, operation)
+        headers = {
+            name
+            for code, answer in operation["responses"].items()
+            if code < "300"
+            for name in answer["headers"]
+        }
+        is_read, is_write = "json_response" in calls, bool(calls & {"run_write", "open_turn"})
+        makes_tag = is_read or (is_write and "etag_for" in calls)
+        where = f"{method} {path}"
+        assert ("Idempotency-Key" in names) == is_write, where
+        assert ("If-None-Match" in names) == is_read, where
+        assert ("If-Match" in names) == ("read_if_match" in calls), where
+        assert ("ETag" in headers) == makes_tag, where
 
 
 @pytest.mark.parametrize(
