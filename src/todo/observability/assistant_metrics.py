@@ -1,18 +1,12 @@
 """Metrics of the assistant: turns, tool calls, and the requests to its model server."""
 
-import contextlib
-import itertools
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client import CollectorRegistry, Gauge, Histogram, Metric
+from prometheus_client.registry import Collector
 
-from todo.observability.metric_families import Durations, render_counter
+from todo.observability.counters import make_counter
 
 TURN_OUTCOMES = ("rules", "model", "degraded", "refused", "canceled")
 MODEL_FAILURES = (
@@ -31,48 +25,77 @@ TOOLS = (
 _BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 120)
 
 
-class AssistantMetrics:
-    """What the assistant counts; a scrape reads it."""
+class AssistantMetrics(Collector):
+    """What the assistant counts."""
 
     def __init__(self) -> None:
-        self._turns = Counter(dict.fromkeys(TURN_OUTCOMES, 0))
-        self._degraded = Counter(dict.fromkeys(DEGRADED_REASONS, 0))
-        self._requests = Counter(dict.fromkeys(REQUEST_OUTCOMES, 0))
-        self._tokens = Counter({"prompt": 0, "output": 0})
-        self._calls = Counter(dict.fromkeys(itertools.product(TOOLS, CALL_OUTCOMES), 0))
-        self._turns_open = 0
-        self._requests_open = 0
-        self._requests_queued = 0
-        self._turn_durations = Durations(_BUCKETS_S)
-        self._first_tokens = Durations(_BUCKETS_S)
-        self._durations = Durations(_BUCKETS_S)
+        self._registry = registry = CollectorRegistry()
+        self._turns = make_counter(
+            registry, "todo_assistant_turns", "Turns of the assistant.", outcome=TURN_OUTCOMES
+        )
+        self._degraded = make_counter(
+            registry,
+            "todo_assistant_degraded",
+            "Answers without the model that they needed.",
+            reason=DEGRADED_REASONS,
+        )
+        self._turns_open = Gauge("todo_assistant_turns_open", "Turns that run.", registry=registry)
+        self._turn_durations = self._histogram(
+            "todo_assistant_turn_duration_seconds",
+            "Time from the message to the end of its answer.",
+        )
+        self._calls = make_counter(
+            registry,
+            "todo_assistant_tool_calls",
+            "Calls of tools.",
+            tool=TOOLS,
+            outcome=CALL_OUTCOMES,
+        )
+        self._requests = make_counter(
+            registry,
+            "todo_assistant_model_requests",
+            "Requests to the model server.",
+            outcome=REQUEST_OUTCOMES,
+        )
+        self._requests_open = Gauge(
+            "todo_assistant_model_requests_open",
+            "Requests to the model server that are not answered yet.",
+            registry=registry,
+        )
+        self._requests_queued = Gauge(
+            "todo_assistant_model_requests_queued",
+            "Requests that wait because of TODO_AI_PARALLEL_REQUESTS.",
+            registry=registry,
+        )
+        self._first_tokens = self._histogram(
+            "todo_assistant_model_first_token_seconds",
+            "Time until the model server sent the first token.",
+        )
+        self._durations = self._histogram(
+            "todo_assistant_model_duration_seconds",
+            "Time until the model server's answer was complete, or failed.",
+        )
+        self._tokens = make_counter(
+            registry,
+            "todo_assistant_tokens",
+            "Tokens that the model read and wrote.",
+            kind=("prompt", "output"),
+        )
 
-    @contextlib.contextmanager
-    def running_turn(self) -> Iterator[None]:
-        """Count a turn as open for the length of the block."""
-        self._turns_open += 1
-        try:
-            yield
-        finally:
-            self._turns_open -= 1
+    def _histogram(self, name: str, help_text: str) -> Histogram:
+        return Histogram(name, help_text, buckets=_BUCKETS_S, registry=self._registry)
 
-    @contextlib.contextmanager
-    def asking(self) -> Iterator[None]:
-        """Count a request to the model server as open for the length of the block."""
-        self._requests_open += 1
-        try:
-            yield
-        finally:
-            self._requests_open -= 1
+    def running_turn(self) -> AbstractContextManager[None]:
+        """Count a turn as open for the length of a block."""
+        return self._turns_open.track_inprogress()
 
-    @contextlib.contextmanager
-    def queueing(self) -> Iterator[None]:
-        """Count a request as waiting for its turn at the model server during the block."""
-        self._requests_queued += 1
-        try:
-            yield
-        finally:
-            self._requests_queued -= 1
+    def asking(self) -> AbstractContextManager[None]:
+        """Count a request to the model server as open for the length of a block."""
+        return self._requests_open.track_inprogress()
+
+    def queueing(self) -> AbstractContextManager[None]:
+        """Count a request as waiting for its turn at the model server during a block."""
+        return self._requests_queued.track_inprogress()
 
     def observe_turn(self, outcome: str, duration_s: float) -> None:
         """Count a turn that ended.
@@ -81,8 +104,8 @@ class AssistantMetrics:
             outcome: One of `TURN_OUTCOMES`.
             duration_s: Seconds it took.
         """
-        self._turns[outcome] += 1
-        self._turn_durations.add(duration_s)
+        self._turns.labels(outcome).inc()
+        self._turn_durations.observe(duration_s)
 
     def count_degraded(self, reason: str) -> None:
         """Count an answer that no model gave although one was needed.
@@ -90,7 +113,7 @@ class AssistantMetrics:
         Args:
             reason: One of `DEGRADED_REASONS`.
         """
-        self._degraded[reason] += 1
+        self._degraded.labels(reason).inc()
 
     def count_call(self, tool: str, outcome: str) -> None:
         """Count a call of a tool.
@@ -99,7 +122,7 @@ class AssistantMetrics:
             tool: One of `TOOLS`; a model may invent others.
             outcome: One of `CALL_OUTCOMES`; `planned` is a change that waits for the user.
         """
-        self._calls[tool, outcome] += 1
+        self._calls.labels(tool, outcome).inc()
 
     def count_request(self, outcome: str) -> None:
         """Count a request to the model server.
@@ -107,7 +130,7 @@ class AssistantMetrics:
         Args:
             outcome: One of `REQUEST_OUTCOMES`.
         """
-        self._requests[outcome] += 1
+        self._requests.labels(outcome).inc()
 
     def observe_request(self, duration_s: float, first_token_s: float | None) -> None:
         """Count how long the model server took.
@@ -116,75 +139,15 @@ class AssistantMetrics:
             duration_s: Seconds to the end of the answer, or to the failure.
             first_token_s: Seconds to the first token, if there was one.
         """
-        self._durations.add(duration_s)
+        self._durations.observe(duration_s)
         if first_token_s is not None:
-            self._first_tokens.add(first_token_s)
+            self._first_tokens.observe(first_token_s)
 
     def count_tokens(self, prompt: int, output: int) -> None:
         """Count the tokens of an answer."""
-        self._tokens["prompt"] += prompt
-        self._tokens["output"] += output
+        self._tokens.labels("prompt").inc(prompt)
+        self._tokens.labels("output").inc(output)
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterable[Metric]:
         """Yield what this class counts."""
-        yield render_counter(
-            "todo_assistant_turns", "Turns of the assistant.", "outcome", self._turns
-        )
-        yield render_counter(
-            "todo_assistant_degraded",
-            "Answers without the model that they needed.",
-            "reason",
-            self._degraded,
-        )
-        yield GaugeMetricFamily(
-            "todo_assistant_turns_open", "Turns that run.", value=self._turns_open
-        )
-        yield _histogram(
-            "todo_assistant_turn_duration_seconds",
-            "Time from the message to the end of its answer.",
-            self._turn_durations,
-        )
-        calls = CounterMetricFamily(
-            "todo_assistant_tool_calls", "Calls of tools.", labels=["tool", "outcome"]
-        )
-        for (tool, outcome), count in sorted(self._calls.items()):
-            calls.add_metric([tool, outcome], count)
-        yield calls
-        yield from self._collect_model()
-
-    def _collect_model(self) -> Iterator[Metric]:
-        yield render_counter(
-            "todo_assistant_model_requests",
-            "Requests to the model server.",
-            "outcome",
-            self._requests,
-        )
-        yield GaugeMetricFamily(
-            "todo_assistant_model_requests_open",
-            "Requests to the model server that are not answered yet.",
-            value=self._requests_open,
-        )
-        yield GaugeMetricFamily(
-            "todo_assistant_model_requests_queued",
-            "Requests that wait because of TODO_AI_PARALLEL_REQUESTS.",
-            value=self._requests_queued,
-        )
-        yield _histogram(
-            "todo_assistant_model_first_token_seconds",
-            "Time until the model server sent the first token.",
-            self._first_tokens,
-        )
-        yield _histogram(
-            "todo_assistant_model_duration_seconds",
-            "Time until the model server's answer was complete, or failed.",
-            self._durations,
-        )
-        yield render_counter(
-            "todo_assistant_tokens", "Tokens that the model read and wrote.", "kind", self._tokens
-        )
-
-
-def _histogram(name: str, help_text: str, durations: Durations) -> HistogramMetricFamily:
-    family = HistogramMetricFamily(name, help_text, labels=[])
-    durations.render(family, [])
-    return family
+        return self._registry.collect()

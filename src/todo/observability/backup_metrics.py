@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from sqlalchemy import text
 
 from todo.core.errors import ProblemError
@@ -74,7 +75,7 @@ class BackupState:
     drill_failed_at: float | None = None
 
 
-class BackupMetrics:
+class BackupMetrics(Collector):
     """The state as last seen.
 
     Args:

@@ -1,17 +1,19 @@
 """Prometheus metrics: requests, database, journal, limits, streams, assistant, event loop, build.
 
-What is counted lives here as plain numbers, which a scrape reads: one thread counts, so nothing
-needs a lock. docs/monitoring/README.md explains every metric; a test compares.
+docs/monitoring/README.md explains every metric; a test compares.
 """
 
-import contextlib
-from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import (
     CollectorRegistry,
+    Counter,
+    Gauge,
     GCCollector,
+    Histogram,
+    Info,
     PlatformCollector,
     ProcessCollector,
     generate_latest,
@@ -19,7 +21,6 @@ from prometheus_client import (
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
-    HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
 )
@@ -29,7 +30,7 @@ from todo import __version__
 from todo.db.tables import EXPECTED_REVISION
 from todo.observability.assistant_metrics import AssistantMetrics
 from todo.observability.backup_metrics import BackupMetrics
-from todo.observability.metric_families import Durations, render_counter
+from todo.observability.counters import make_counter
 
 if TYPE_CHECKING:
     from todo.core.circuit_breaker import AsyncBreaker
@@ -45,6 +46,7 @@ STREAMS = ("events", "websocket", "assistant")
 LIMITS = ("address", "token", "writes")
 BREAKER_STATES = ("closed", "half-open", "open")
 
+_LABELS = ("method", "route", "status")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _REQUEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -54,27 +56,74 @@ class Metrics:
     """One registry for the process."""
 
     def __init__(self, database: "Database") -> None:
-        self.registry = CollectorRegistry()
-        self._database = database
-        self._breakers: dict[str, AsyncBreaker] = {"database": database.breaker}
-        self._ready = False
-        self._accepting = False
-        self._requests: dict[tuple[str, str, int], Durations] = {}
-        self._loop_lag = Durations(_LAG_BUCKETS_S)
-        # Every label is there from the start: a rate over a series that only just appeared is
-        # nothing, so that an alert would miss the first event.
-        self._journal = Counter(dict.fromkeys(OPERATIONS, 0))
-        self._limited = Counter(dict.fromkeys(LIMITS, 0))
-        self._plans = Counter(dict.fromkeys(PLAN_OUTCOMES, 0))
-        self._streams = Counter(dict.fromkeys(STREAMS, 0))
-        self._over_quota = 0
-        self._replays = 0
-        self._retries = 0
-        self._assistant: AssistantMetrics | None = None
+        self.registry = registry = CollectorRegistry()
+        build = Info(
+            "todo_build", "Version of the program and the schema that it needs.", registry=registry
+        )
+        build.info({"version": __version__, "schema": EXPECTED_REVISION})
+        self._ready = Gauge(
+            "todo_ready", "1 when the service can answer, as `/readyz` says.", registry=registry
+        )
+        self._accepting = Gauge(
+            "todo_accepting",
+            "1 when the service takes new connections, 0 when it leaves them to other instances.",
+            registry=registry,
+        )
+        self._requests = Counter(
+            "todo_http_requests", "Requests answered.", _LABELS, registry=registry
+        )
+        self._durations = Histogram(
+            "todo_http_request_duration_seconds",
+            "Time from the request's headers to the end of the response.",
+            _LABELS,
+            buckets=_REQUEST_BUCKETS_S,
+            registry=registry,
+        )
+        self._database = _DatabaseCollector(database)
+        registry.register(self._database)
+        self._retries = Counter(
+            "todo_database_retries",
+            "Transactions repeated after a serialization failure or a deadlock.",
+            registry=registry,
+        )
+        self._journal = make_counter(
+            registry,
+            "todo_journal_entries",
+            "Entries of the journal committed.",
+            operation=OPERATIONS,
+        )
+        self._plans = make_counter(
+            registry, "todo_plans", "Plans, by what became of them.", outcome=PLAN_OUTCOMES
+        )
+        self._limited = make_counter(
+            registry, "todo_rate_limited_requests", "Requests refused with 429.", limit=LIMITS
+        )
+        self._over_quota = Counter(
+            "todo_over_quota_writes",
+            "Writes refused because an account would hold more than its storage quota.",
+            registry=registry,
+        )
+        self._replays = Counter(
+            "todo_idempotent_replays",
+            "Writes answered with the stored answer of their Idempotency-Key.",
+            registry=registry,
+        )
+        self._streams = Gauge(
+            "todo_streams", "Streams of events open.", ["kind"], registry=registry
+        )
+        for kind in STREAMS:
+            self._streams.labels(kind)
+        self._loop_lag = Histogram(
+            "todo_event_loop_lag_seconds",
+            "How late the event loop woke a task, measured twice a second.",
+            buckets=_LAG_BUCKETS_S,
+            registry=registry,
+        )
         self.backups = BackupMetrics(database)
-        self.registry.register(_Numbers(self))
+        registry.register(self.backups)
+        self._assistant: AssistantMetrics | None = None
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=self.registry)
+            collector(registry=registry)
 
     def observe(self, method: str, route: str, status: int, duration_s: float) -> None:
         """Count one request.
@@ -85,15 +134,13 @@ class Metrics:
             status: Status of the response, shown as its class.
             duration_s: Seconds it took.
         """
-        key = (method if method in _METHODS else "other", route, status // 100)
-        durations = self._requests.get(key)
-        if durations is None:
-            durations = self._requests[key] = Durations(_REQUEST_BUCKETS_S)
-        durations.add(duration_s)
+        labels = (method if method in _METHODS else "other", route, f"{status // 100}xx")
+        self._requests.labels(*labels).inc()
+        self._durations.labels(*labels).observe(duration_s)
 
     def observe_loop_lag(self, lag_s: float) -> None:
         """Count how late the event loop was to wake a task."""
-        self._loop_lag.add(lag_s)
+        self._loop_lag.observe(lag_s)
 
     def count_journal(self, operation: str, entries: int = 1) -> None:
         """Count entries of the journal, once they are committed.
@@ -102,15 +149,15 @@ class Metrics:
             operation: One of `OPERATIONS`.
             entries: How many.
         """
-        self._journal[operation] += entries
+        self._journal.labels(operation).inc(entries)
 
     def count_limited(self, limit: Literal["address", "token", "writes"]) -> None:
         """Count a request that was refused with 429, by the limit that it met."""
-        self._limited[limit] += 1
+        self._limited.labels(limit).inc()
 
     def count_over_quota(self) -> None:
         """Count a write that was refused because its account would hold too much."""
-        self._over_quota += 1
+        self._over_quota.inc()
 
     def count_plan(self, outcome: str) -> None:
         """Count what became of a plan.
@@ -118,24 +165,21 @@ class Metrics:
         Args:
             outcome: One of `PLAN_OUTCOMES`.
         """
-        self._plans[outcome] += 1
+        self._plans.labels(outcome).inc()
 
     def count_replay(self) -> None:
         """Count a write that was answered with the stored answer of its Idempotency-Key."""
-        self._replays += 1
+        self._replays.inc()
 
     def count_retry(self) -> None:
         """Count a transaction that is repeated: a serialization failure or a deadlock."""
-        self._retries += 1
+        self._retries.inc()
 
-    @contextlib.contextmanager
-    def streaming(self, kind: Literal["events", "websocket", "assistant"]) -> Iterator[None]:
-        """Count a stream as open for the length of the block."""
-        self._streams[kind] += 1
-        try:
-            yield
-        finally:
-            self._streams[kind] -= 1
+    def streaming(
+        self, kind: Literal["events", "websocket", "assistant"]
+    ) -> AbstractContextManager[None]:
+        """Count a stream as open for the length of a block."""
+        return self._streams.labels(kind).track_inprogress()
 
     def watch_breaker(self, name: str, breaker: "AsyncBreaker") -> None:
         """Show the state of another breaker than the database's.
@@ -144,18 +188,19 @@ class Metrics:
             name: What it guards.
             breaker: The breaker.
         """
-        self._breakers[name] = breaker
+        self._database.breakers[name] = breaker
 
     @property
     def assistant(self) -> AssistantMetrics:
         """The metrics of the assistant, exported from their first use on."""
         if self._assistant is None:
             self._assistant = AssistantMetrics()
+            self.registry.register(self._assistant)
         return self._assistant
 
     def export_assistant(self) -> None:
         """Export the metrics of the assistant as zeros: a rate needs the first value."""
-        self._assistant = self.assistant
+        _ = self.assistant
 
     def render(self, *, ready: bool, accepting: bool = True) -> bytes:
         """Return the text exposition.
@@ -164,74 +209,20 @@ class Metrics:
             ready: Whether the service can answer now.
             accepting: Whether it takes new connections now.
         """
-        self._ready, self._accepting = ready, accepting
+        self._ready.set(ready)
+        self._accepting.set(accepting)
         return generate_latest(self.registry)
 
+
+class _DatabaseCollector(Collector):
+    """Reads the schema, the pool and the breakers when the metrics are scraped."""
+
+    def __init__(self, database: "Database") -> None:
+        self._database = database
+        self.breakers: dict[str, AsyncBreaker] = {"database": database.breaker}
+
     def collect(self) -> Iterator[Metric]:
-        """Yield what this class counts and what it reads now."""
-        yield InfoMetricFamily(
-            "todo_build",
-            "Version of the program and the schema that it needs.",
-            value={"version": __version__, "schema": EXPECTED_REVISION},
-        )
-        yield GaugeMetricFamily(
-            "todo_ready", "1 when the service can answer, as `/readyz` says.", value=self._ready
-        )
-        yield GaugeMetricFamily(
-            "todo_accepting",
-            "1 when the service takes new connections, 0 when it leaves them to other instances.",
-            value=self._accepting,
-        )
-        yield from self._collect_requests()
-        yield from self._collect_database()
-        yield render_counter(
-            "todo_journal_entries", "Entries of the journal committed.", "operation", self._journal
-        )
-        yield render_counter("todo_plans", "Plans, by what became of them.", "outcome", self._plans)
-        yield render_counter(
-            "todo_rate_limited_requests", "Requests refused with 429.", "limit", self._limited
-        )
-        yield CounterMetricFamily(
-            "todo_over_quota_writes",
-            "Writes refused because an account would hold more than its storage quota.",
-            value=self._over_quota,
-        )
-        yield CounterMetricFamily(
-            "todo_idempotent_replays",
-            "Writes answered with the stored answer of their Idempotency-Key.",
-            value=self._replays,
-        )
-        streams = GaugeMetricFamily("todo_streams", "Streams of events open.", labels=["kind"])
-        for kind, count in self._streams.items():
-            streams.add_metric([kind], count)
-        yield streams
-        lag = HistogramMetricFamily(
-            "todo_event_loop_lag_seconds",
-            "How late the event loop woke a task, measured twice a second.",
-            labels=[],
-        )
-        self._loop_lag.render(lag, [])
-        yield lag
-        yield from self.backups.collect()
-        if self._assistant is not None:
-            yield from self._assistant.collect()
-
-    def _collect_requests(self) -> Iterator[Metric]:
-        labels = ["method", "route", "status"]
-        counts = CounterMetricFamily("todo_http_requests", "Requests answered.", labels=labels)
-        durations = HistogramMetricFamily(
-            "todo_http_request_duration_seconds",
-            "Time from the request's headers to the end of the response.",
-            labels=labels,
-        )
-        for (method, route, status), found in sorted(self._requests.items()):
-            values = [method, route, f"{status}xx"]
-            counts.add_metric(values, sum(found.counts))
-            found.render(durations, values)
-        yield counts
-        yield durations
-
-    def _collect_database(self) -> Iterator[Metric]:
+        """Yield the state of the database's connections."""
         schema = self._database.schema_version
         if schema is not None:
             yield InfoMetricFamily(
@@ -254,11 +245,6 @@ class Metrics:
             "Requests that wait for a connection.",
             value=self._database.waiters,
         )
-        yield CounterMetricFamily(
-            "todo_database_retries",
-            "Transactions repeated after a serialization failure or a deadlock.",
-            value=self._retries,
-        )
         state = GaugeMetricFamily(
             "todo_breaker_state",
             "1 for the state that the breaker is in.",
@@ -269,20 +255,10 @@ class Metrics:
             "Changes of the breaker to this state.",
             labels=["breaker", "state"],
         )
-        for name, breaker in self._breakers.items():
+        for name, breaker in self.breakers.items():
             current = breaker.state
             for each in BREAKER_STATES:
                 state.add_metric([name, each], float(each == current))
                 transitions.add_metric([name, each], breaker.transitions[each])
         yield state
         yield transitions
-
-
-class _Numbers(Collector):
-    """Lets the registry ask for what is counted when it is scraped."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def collect(self) -> Iterator[Metric]:
-        return self._metrics.collect()
