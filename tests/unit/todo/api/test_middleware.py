@@ -282,6 +282,22 @@ def test_a_preflight_never_reaches_the_application() -> None:
     assert answered["access-control-allow-origin"] == "https://todo.example"
 
 
+def test_a_preflight_is_a_request_like_others() -> None:
+    counted = Counted()
+    headers = [
+        (b"origin", b"https://todo.example"),
+        (b"access-control-request-method", b"GET"),
+        (b"x-request-id", b"mine"),
+    ]
+    edge = wrap(fine, metrics=cast("Metrics", counted), cors=Cors(["https://todo.example"]))
+
+    _, answered, _ = ask(edge, method="OPTIONS", headers=headers)
+
+    assert answered["x-request-id"] == "mine"
+    assert answered["x-content-type-options"] == "nosniff"
+    assert counted.answers == [("OPTIONS", "unmatched", 204)]
+
+
 def test_an_error_may_be_read_by_an_allowed_origin() -> None:
     async def fail(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise RuntimeError
