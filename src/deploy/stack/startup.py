@@ -25,6 +25,8 @@ from deploy.stack.services import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from deploy.progress import Step
     from deploy.stack.systemd import UnitState
 
@@ -157,8 +159,14 @@ class Systemd:
         return journal.last_line(unit, invocation)
 
 
-def run_job(verb: str, unit: str, step: Step) -> None:
+def run_job(verb: str, unit: str, step: Step, look: Callable[[], str] | None = None) -> None:
     """Start or restart a unit, and wait until it is up.
+
+    Args:
+        verb: "start" or "restart".
+        unit: The service.
+        step: Where the notes go.
+        look: As for `wait_started`.
 
     Raises:
         DeployError: It did not start; the message is the cause.
@@ -166,7 +174,7 @@ def run_job(verb: str, unit: str, step: Step) -> None:
     before = systemd.state(unit).invocation
     systemd.systemctl(verb, "--no-block", unit)
     most = MAX_RESTARTS if number_of(unit) and len(find_instances()) > 1 else None
-    wait_started(unit, step, Systemd(), before=before, most=most)
+    wait_started(unit, step, Systemd(), before=before, most=most, look=look)
 
 
 def wait_started(
@@ -176,6 +184,7 @@ def wait_started(
     *,
     before: str = "",
     most: int | None = None,
+    look: Callable[[], str] | None = None,
     clock: Clock | None = None,
 ) -> None:
     """Wait until a unit that has a job is up, and note meanwhile what happens.
@@ -186,6 +195,8 @@ def wait_started(
         observer: Where to look.
         before: The unit's invocation before its job was queued.
         most: As for `StartMonitor`.
+        look: Called every two seconds; returns what is to be noted besides, and may end the wait by
+            an exception.
         clock: The time; the machine's own when None.
 
     Raises:
@@ -211,7 +222,9 @@ def wait_started(
         if clock.now() - noted_at >= _NOTE_S:
             noted_at = clock.now()
             said = observer.last_line(unit, watch.failed or now.invocation)
-            step.note(render_note(unit, now, watch.restarts, said))
+            note = render_note(unit, now, watch.restarts, said)
+            more = look() if look else ""
+            step.note(f"{note}, {more}" if more else note)
         clock.sleep(_POLL_S)
 
 

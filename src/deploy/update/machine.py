@@ -32,7 +32,7 @@ from deploy.stack.services import (
     has_backups,
     number_of,
 )
-from deploy.update import candidate, images, program, units
+from deploy.update import candidate, images, migration, program, units
 from deploy.update.faults import FaultError
 from deploy.update.traffic import MIN_LIMIT_S, Comparison, send
 from deploy.update.watch import Look, find_problem
@@ -134,17 +134,18 @@ class StackMachine:
         """Bring the schema to what the candidate expects; the former image works with it as well.
 
         Raises:
-            FaultError: The migration failed; it changed nothing.
+            FaultError: It failed, waited too long, or let requests wait; it changed nothing.
         """
         with progress.step("Migrating the schema") as step:
             try:
-                startup.run_job("start", units.MIGRATION, step)
+                startup.run_job("start", units.MIGRATION, step, migration.Watch().look)
             except DeployError as error:
                 of_image = self._is_of_image(units.MIGRATION)
                 raise self._fault(error.message, units.MIGRATION, of_image=of_image) from None
             finally:
                 systemd.systemctl("stop", units.MIGRATION, check=False)
                 systemd.systemctl("reset-failed", units.MIGRATION, check=False)
+                migration.end_sessions()
 
     def start_candidate(self) -> None:
         """Start the candidate, and wait until it is ready.

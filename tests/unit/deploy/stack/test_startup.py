@@ -107,6 +107,29 @@ def test_a_start_that_restarts_and_comes_up_later_is_a_start() -> None:
     assert "killed 19" in step.detail
 
 
+def test_who_waits_can_look_at_more_and_end_the_wait() -> None:
+    looks = iter(["waits for PID 7", ""])
+
+    def look() -> str:
+        for said in looks:
+            return said
+        raise KeyboardInterrupt
+
+    step = Step("Migrating")
+    systemd = FakeSystemd(iter([STARTING]), shown=STARTING, lines={"a": "waiting"})
+    with pytest.raises(KeyboardInterrupt):
+        startup.wait_started(BACKEND, step, systemd, look=look, clock=FakeClock())
+    assert step.detail == f"{BACKEND} activating (start), waiting"
+
+
+def test_what_is_looked_at_besides_is_noted() -> None:
+    step = Step("Migrating")
+    systemd = FakeSystemd(iter([STARTING, UP]), lines={"a": "waiting"})
+    look = iter(["waits for PID 7"]).__next__
+    startup.wait_started(BACKEND, step, systemd, look=look, clock=FakeClock())
+    assert step.detail == f"{BACKEND} activating (start), waiting, waits for PID 7"
+
+
 def test_the_failure_names_the_last_error_and_what_the_exit_code_means() -> None:
     failed = UnitState("failed", "failed", "exit-code", status=78, invocation="a")
     systemd = FakeSystemd(iter([STARTING, failed]), lines={"a": "TODO_BIND: not an address"})

@@ -15,13 +15,13 @@ from deploy.stack.exits import ExitStatus
 from deploy.stack.services import BACKEND, CANDIDATE
 from deploy.stack.systemd import UnitState
 from deploy.stack.update_state import Image
-from deploy.update import images, program
+from deploy.update import images, migration, program, units
 from deploy.update.faults import FaultError
 from deploy.update.machine import StackMachine
 from deploy.update.traffic import MIN_LIMIT_S, PATIENCE_S, Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from deploy.update.traffic import Call
 
@@ -166,12 +166,31 @@ def test_a_migration_that_fails_without_a_database_is_not_the_images_fault(
         raise DeployError(message)
 
     monkeypatch.setattr(startup, "run_job", end)
+    monkeypatch.setattr(migration, "end_sessions", lambda: None)
     stack.siblings_serve = serves
     stack.reasons = ["/readyz answers 503"]
     stack.set_states(FAILED)
     with pytest.raises(FaultError) as caught:
         StackMachine(IMAGE, FORMER, 2.0).migrate()
     assert caught.value.of_image is serves
+
+
+def test_a_migration_that_is_given_up_ends_in_the_server_too(
+    stack: FakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(_verb: str, _unit: str, _step: object, look: Callable[[], str]) -> None:
+        look()
+
+    def give_up(_watch: migration.Watch) -> str:
+        raise FaultError("it let requests wait")
+
+    monkeypatch.setattr(startup, "run_job", wait)
+    monkeypatch.setattr(migration.Watch, "look", give_up)
+    monkeypatch.setattr(migration, "end_sessions", lambda: stack.ran.append("end sessions"))
+    with pytest.raises(FaultError, match="it let requests wait"):
+        StackMachine(IMAGE, FORMER, 2.0).migrate()
+    unit = units.MIGRATION
+    assert stack.ran == [f"stop {unit}", f"reset-failed {unit}", "end sessions"]
 
 
 def test_a_slow_machine_has_more_time(stack: FakeStack) -> None:

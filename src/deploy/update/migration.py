@@ -1,0 +1,98 @@
+"""The watch over a migration while users are served: whom it waits for, and who waits for it.
+
+It takes each lock within two seconds or tries again later, so that it stops nobody for longer. But
+it can hold a lock and hang, or wait for a transaction that does not end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from deploy.errors import DeployError
+from deploy.stack import database
+from deploy.units.loader import load_contract
+from deploy.units.spec import build_args
+from deploy.update.faults import FaultError
+from deploy.update.units import MIGRATION
+
+_BLOCKS_S = 10.0
+"""For so long requests may wait for locks that it holds."""
+_WAITS_S = 300.0
+"""For so long it may wait itself; it makes nobody wait meanwhile."""
+_PAUSE_S = 10.0
+"""Between two attempts it waits for nobody, for much less than this."""
+
+_SESSIONS = (
+    "(SELECT pid, wait_event_type IS NOT DISTINCT FROM 'Lock' AS waits FROM pg_stat_activity"
+    " WHERE usename = '{}' AND datname = current_database()) AS migration"
+)
+_BLOCKED = (
+    "SELECT count(*) FROM pg_stat_activity AS other JOIN {} ON NOT migration.waits"
+    " AND migration.pid = ANY(pg_blocking_pids(other.pid)) WHERE other.wait_event_type = 'Lock'"
+)
+_BLOCKER = (
+    "SELECT format('PID %s (%s), in a transaction for %s s', pid,"
+    " concat_ws(', ', coalesce(nullif(application_name, ''), backend_type), usename, state),"
+    " extract(epoch FROM clock_timestamp() - xact_start)::int) FROM pg_stat_activity WHERE pid IN"
+    " (SELECT unnest(pg_blocking_pids(migration.pid)) FROM {} WHERE migration.waits) LIMIT 1"
+)
+_END = "SELECT pg_terminate_backend(migration.pid, 10000) FROM {}"
+
+
+class Watch:
+    """Looks at a migration from time to time."""
+
+    def __init__(self) -> None:
+        self._blocks_since: float | None = None
+        self._waits_since: float | None = None
+        self._waited_at = 0.0
+
+    def look(self) -> str:
+        """What there is to know now; empty for nothing.
+
+        Raises:
+            FaultError: It has made requests wait, or has waited, for too long.
+        """
+        try:
+            found = database.query(_BLOCKED.format(_find()), _BLOCKER.format(_find()))
+        except DeployError:
+            # The database may be elsewhere. Where it is down, the migration itself fails.
+            return ""
+        blocked, _, blocker = found.partition("\n")
+        now = time.monotonic()
+        if blocked == "0":
+            self._blocks_since = None
+        elif self._blocks_since is None:
+            self._blocks_since = now
+        elif now - self._blocks_since > _BLOCKS_S:
+            waited_s = now - self._blocks_since
+            raise FaultError(f"its migration has let requests wait for {waited_s:.0f} s", MIGRATION)
+        self._note_wait(blocker, now)
+        if blocker:
+            return f"waits for {blocker}"
+        return "requests wait for it" if blocked != "0" else ""
+
+    def _note_wait(self, blocker: str, now: float) -> None:
+        if not blocker:
+            if now - self._waited_at > _PAUSE_S:
+                self._waits_since = None
+            return
+        self._waited_at = now
+        if self._waits_since is None:
+            self._waits_since = now
+        elif now - self._waits_since > _WAITS_S:
+            waited_s = now - self._waits_since
+            reason = f"its migration has waited {waited_s:.0f} s for {blocker}"
+            raise FaultError(reason, MIGRATION, of_image=False)
+
+
+def end_sessions() -> None:
+    """End what the server still does for a migration that was stopped: it would hold its locks."""
+    with contextlib.suppress(DeployError):
+        database.query(_END.format(_find()))
+
+
+def _find() -> str:
+    """The sessions of the migration, as a table."""
+    return _SESSIONS.format(build_args(load_contract())["DB_OWNER_ROLE"])
