@@ -214,11 +214,12 @@ def _errors(now: Overview) -> Iterator[str]:
     found = now.errors
     if found is None:
         return
+    planned = f", without {found.planned} that commands caused" if found.planned else ""
     if not found.latest:
-        none = f"none in the last {found.searched} lines{_local(found.since)}"
+        none = f"none in the last {found.searched} lines{_local(found.since)}{planned}"
         yield _line("errors", none if found.searched else "the log is empty")
         return
-    yield _line("errors", f"the latest {len(found.latest)}:")
+    yield _line("errors", f"the latest {len(found.latest)}{planned}:")
     for line in found.latest:
         first = line.render().partition("\n")[0]
         yield f"  {first}" if len(first) <= _COLUMNS else f"  {first[:_COLUMNS]}…"

@@ -27,7 +27,7 @@ from deploy.stack.services import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from deploy.stack.log_line import Line
 
@@ -80,11 +80,13 @@ class Errors:
         latest: Oldest first.
         searched: How many events were looked at, the newest ones.
         since: Time of the oldest event that was looked at; None without any.
+        planned: How many errors commands of `build.py` caused themselves; they are left out.
     """
 
     latest: tuple[Line, ...]
     searched: int
     since: str | None
+    planned: int = 0
 
 
 def check_since(time: str) -> None:
@@ -120,24 +122,30 @@ def read(query: Query, *, follow: bool = False) -> Iterator[Line]:
         yield from filter(query.matches, _run(query, *start, "--follow", "--no-tail"))
 
 
-def find_errors(lines: int, *, search: int) -> Errors:
+def find_errors(
+    lines: int, *, search: int, is_planned: Callable[[Line], bool] = lambda _: False
+) -> Errors:
     """The latest errors among the newest events of all units.
 
     Args:
         lines: At most so many.
         search: How many events to look at; a busy backend logs one for each request.
+        is_planned: Whether an error is left out, as a command caused it.
     """
     found: list[Line] = []
-    searched = 0
+    searched = planned = 0
     oldest: Line | None = None
     with contextlib.closing(_run(Query(), "--reverse")) as newest_first:
         for line in itertools.islice(newest_first, search):
             searched, oldest = searched + 1, line
-            if line.is_error:
+            if line.is_error and is_planned(line):
+                planned += 1
+            elif line.is_error:
                 found.append(line)
             if len(found) == lines:
                 break
-    return Errors(tuple(reversed(found)), searched, oldest.at.isoformat() if oldest else None)
+    since = oldest.at.isoformat() if oldest else None
+    return Errors(tuple(reversed(found)), searched, since, planned)
 
 
 def without_echoes(lines: Iterable[Line]) -> Iterator[Line]:

@@ -181,7 +181,7 @@ def find() -> Overview:
         ),
         backup=finder.find("backup", backup_status.find),
         update=finder.find("update", lambda: update_state.find_status(_find_image(units))),
-        errors=finder.find("errors", lambda: logs.find_errors(_ERRORS, search=_SEARCHED)),
+        errors=finder.find("errors", _find_errors),
         unknown=finder.unknown,
     )
 
@@ -192,6 +192,11 @@ def to_json_dict(found: Overview) -> dict[str, Any]:
     if found.errors is not None:
         shown["errors"]["latest"] = [line.as_dict() for line in found.errors.latest]
     return shown
+
+
+def _find_errors() -> logs.Errors:
+    is_planned = update_state.find_planned_errors().covers
+    return logs.find_errors(_ERRORS, search=_SEARCHED, is_planned=is_planned)
 
 
 def _find_image(units: tuple[UnitStatus, ...]) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy import atomic_write, command_hints, folder_lock, paths, progress
 from deploy.errors import DeployError, ExitCode
+from deploy.stack import planned_errors
 from deploy.stack.install import Link
 
 if TYPE_CHECKING:
@@ -153,8 +154,13 @@ def hold() -> Iterator[None]:
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
     title = "Waiting for another build.py that changes the stack"
-    with folder_lock.hold(folder, lambda: progress.step(title)):
+    with folder_lock.hold(folder, lambda: progress.step(title)), planned_errors.noted(folder):
         yield
+
+
+def find_planned_errors() -> planned_errors.PlannedErrors:
+    """The errors in the log that these commands caused."""
+    return planned_errors.find(_folder())
 
 
 def is_held() -> bool:

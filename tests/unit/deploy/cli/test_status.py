@@ -186,6 +186,14 @@ health and metrics at http://127.0.0.1:9000
         ({"errors": Errors((ERROR,), 9, None)}, "  2026-11-30 03:00:00 db      ERROR    bad"),
         ({"errors": Errors((), 0, None)}, "errors      the log is empty"),
         (
+            {"errors": Errors((ERROR,), 9, None, planned=7)},
+            "errors      the latest 1, without 7 that commands caused:",
+        ),
+        (
+            {"errors": Errors((), 9, None, planned=7)},
+            "errors      none in the last 9 lines, without 7 that commands caused",
+        ),
+        (
             {"ready": False, "state": "not ready", "reason": "the database is down"},
             "not ready: the database is down",
         ),

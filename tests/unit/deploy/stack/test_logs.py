@@ -144,6 +144,10 @@ def test_the_latest_errors_are_searched_in_a_bounded_part(journal: FakeJournal) 
     assert [line.message for line in found.latest] == ["4"]
     assert journal.taken == found.searched == 996
 
+    found = logs.find_errors(1, search=1000, is_planned=lambda line: line.message == "4")
+    assert [line.message for line in found.latest] == ["3"]
+    assert found.planned == 1
+
 
 def parse(message: str, container: str) -> log_line.Line:
     line = log_line.parse(
