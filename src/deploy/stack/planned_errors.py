@@ -37,7 +37,7 @@ _KINDS = {
 
 
 class PlannedErrors:
-    """Tells the errors that commands caused from the others.
+    """The errors that commands caused, among others.
 
     Args:
         windows: The times in which commands ran: start and end.

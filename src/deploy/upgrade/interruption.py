@@ -1,4 +1,4 @@
-"""What the commands that start the stack do about an upgrade that was interrupted."""
+"""The end of an interruption that lets the database refuse writes, for `restart` and `up`."""
 
 from __future__ import annotations
 
