@@ -88,118 +88,129 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _make_parser(program: str) -> argparse.ArgumentParser:
-    parser = _Parser(prog=program, description="Operate the todo backend.", allow_abbrev=False)
+    parser = _Parser(
+        prog=program, description="Operator commands of the todo backend.", allow_abbrev=False
+    )
     parser.add_argument("--as", help=argparse.SUPPRESS)
     parser.add_argument("--plan", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--descriptors", help=argparse.SUPPRESS)
     parser.set_defaults(input=None, output=None)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_tokens(commands)
-    migrate = commands.add_parser("migrate", help="bring the database schema up to date")
+    migrate = commands.add_parser("migrate", help="migrate the database schema")
     migrate.add_argument(
         "--wait",
         type=_seconds,
         default=0.0,
         metavar="SECONDS",
-        help="how long to wait for the database (default 0)",
+        help="maximum time to wait for the database (default 0)",
     )
     migrate.add_argument(
         "--stay",
         action="store_true",
-        help="afterwards stay until SIGTERM, as a container of a pod has to",
+        help="keep running until SIGTERM afterwards, for a container of a pod",
     )
     migrate.add_argument(
         "--contract",
         action="store_true",
-        help="also take away what only former programs need; they cannot be run again afterwards",
+        help="also remove what only earlier versions need; they cannot run on this database "
+        "afterwards",
     )
     migrate.set_defaults(run=_migrate)
     _add_transfer(commands)
-    verify = commands.add_parser("verify", help="find what was altered or is missing in journals")
-    verify.add_argument("--owner", metavar="USER", help="one user's journal (default: all)")
+    verify = commands.add_parser("verify", help="verify the journals' hash chains")
+    verify.add_argument(
+        "--owner", metavar="USER", help="user whose journal to verify (default: all)"
+    )
     verify.add_argument(
         "--head",
         dest="input",
         type=_file,
         metavar="FILE",
-        help="heads that --export-head wrote earlier",
+        help="journal heads that --export-head wrote earlier",
     )
     verify.add_argument(
         "--export-head",
         dest="output",
         type=_file,
         metavar="FILE",
-        help="write where each journal ends; - for standard output",
+        help="write the head of each journal; - for standard output",
     )
     verify.add_argument(
-        "--state", action="store_true", help="compare the tasks with their journals as well"
+        "--state", action="store_true", help="also compare the tasks with their journals"
     )
     verify.set_defaults(run=_verify)
-    options = commands.add_parser("options", help="print every option as a table")
+    options = commands.add_parser("options", help="print all options as a Markdown table")
     options.set_defaults(run=_options)
     return parser
 
 
 def _add_tokens(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    token = commands.add_parser("token", help="print a bearer token")
-    token.add_argument("--subject", required=True, metavar="USER", help="whose token it is")
+    token = commands.add_parser("token", help="create a bearer token and print it")
+    token.add_argument("--subject", required=True, metavar="USER", help="owner of the token")
     token.add_argument(
         "--days",
         type=_up_to(_MAX_DAYS),
         default=30,
-        help="days until it expires, 1 to 365 (default 30)",
+        help="days until expiry, 1 to 365 (default 30)",
     )
     token.add_argument(
         "--scope",
         action="append",
         type=_scope,
         metavar="SCOPE",
-        help="what it allows: read, write, delete, assistant, admin; repeatable (default: all)",
+        help="scope: read, write, delete, assistant or admin; repeatable (default: all)",
     )
-    token.add_argument("--name", help="make an API token, which `tokens` lists, of this name")
+    token.add_argument("--name", help="create an API token with this name, which `tokens` lists")
     token.add_argument(
         "--writes-per-hour",
         type=_up_to(_MAX_WRITES),
         metavar="NUMBER",
-        help="with --name: most changes in an hour (default: no limit)",
+        help="with --name: maximum changes per hour (default: no limit)",
     )
     token.set_defaults(run=_token)
-    tokens = commands.add_parser("tokens", help="list API tokens: scopes, end, last use")
-    tokens.add_argument("--owner", metavar="USER", help="one user's tokens (default: all)")
-    tokens.add_argument("--json", action="store_true", help="one JSON object a line")
+    tokens = commands.add_parser("tokens", help="list API tokens with scopes, expiry and last use")
+    tokens.add_argument("--owner", metavar="USER", help="user whose tokens to list (default: all)")
+    tokens.add_argument("--json", action="store_true", help="print one JSON object per line")
     tokens.set_defaults(run=_tokens)
     revoke = commands.add_parser("revoke", help="revoke API tokens by ID, or all tokens of a user")
-    revoke.add_argument("id", nargs="*", metavar="ID", help="as `tokens` lists it")
-    revoke.add_argument("--owner", metavar="USER", help="revoke every API token of this user")
+    revoke.add_argument("id", nargs="*", metavar="ID", help="ID of a token, from `tokens`")
+    revoke.add_argument("--owner", metavar="USER", help="revoke all API tokens of this user")
     revoke.add_argument(
-        "--jwt", action="store_true", help="with --owner: end the user's JSON Web Tokens as well"
+        "--jwt", action="store_true", help="with --owner: also revoke the user's JSON Web Tokens"
     )
     revoke.set_defaults(run=_revoke)
 
 
 def _add_transfer(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    export = commands.add_parser("export", help="write everything that accounts hold")
-    export.add_argument("--owner", metavar="USER", help="whose account (default: all)")
+    export = commands.add_parser("export", help="export accounts with all their data")
+    export.add_argument(
+        "--owner", metavar="USER", help="user whose account to export (default: all)"
+    )
     export.add_argument(
         "--output",
         default=STDIO,
         type=_file,
         metavar="FILE",
-        help="where to (default: standard output)",
+        help="output file (default: standard output)",
     )
     export.set_defaults(run=_export)
-    importing = commands.add_parser("import", help="import an export, or tasks of a calendar file")
+    importing = commands.add_parser(
+        "import", help="import an export, or the tasks of an iCalendar file"
+    )
     importing.add_argument(
-        "input", type=_file, metavar="FILE", help="what to read; - for standard input"
+        "input", type=_file, metavar="FILE", help="input file; - for standard input"
     )
     importing.add_argument(
         "--format", choices=("json", "ical"), default="json", help="(default json)"
     )
     importing.add_argument(
-        "--owner", metavar="USER", help="whose records (ical: whose tasks they become)"
+        "--owner",
+        metavar="USER",
+        help="user whose records to import (ical: owner of the new tasks)",
     )
     importing.add_argument(
-        "--dry-run", action="store_true", help="report what would happen, and change nothing"
+        "--dry-run", action="store_true", help="report what would change without changing anything"
     )
     importing.set_defaults(run=_import)
 
@@ -208,7 +219,7 @@ def _in_plain_words(message: str) -> str:
     """What argparse says of a wrong command line, in the words of its user."""
     choice = re.fullmatch(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", message)
     if choice:
-        what = "unknown command" if choice[1] == "COMMAND" else f"{choice[1]}: unknown value"
+        what = "unknown command" if choice[1] == "COMMAND" else f"{choice[1]}: invalid value"
         names = choice[3].replace("'", "")
         return f"{what} {choice[2]}, must be one of: {names}"
     for pattern, replacement in _PLAIN:
@@ -219,8 +230,8 @@ def _in_plain_words(message: str) -> str:
 
 
 _PLAIN = (
-    (r"argument (\S+): ignored explicit argument .*", r"\1: takes no value"),
-    (r"argument (\S+): expected (?:one|at least one) argument", r"\1: needs a value"),
+    (r"argument (\S+): ignored explicit argument .*", r"\1: does not accept a value"),
+    (r"argument (\S+): expected (?:one|at least one) argument", r"\1: requires a value"),
     (r"argument (\S+): (.*)", r"\1: \2"),
     (r"unrecognized arguments: (.*)", r"unknown: \1"),
     (r"the following arguments are required: (.*)", r"missing: \1"),
@@ -234,7 +245,7 @@ def _plan(options: argparse.Namespace) -> dict[str, str | None]:
 
 def _file(text: str) -> str:
     if not text:
-        msg = "must be the name of a file, or -"
+        msg = "must be a file name or -"
         raise argparse.ArgumentTypeError(msg)
     return text
 
@@ -264,7 +275,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1
     if not 0 <= seconds <= _DAY_S:
-        msg = "must be a number of seconds, at most a day"
+        msg = "must be a number of seconds from 0 to 86400"
         raise argparse.ArgumentTypeError(msg)
     return seconds
 
@@ -277,7 +288,10 @@ def _token(options: argparse.Namespace) -> int:
     if options.name is not None:
         return _create_token(settings, options)
     if options.writes_per_hour is not None:
-        raise FatalError(ExitCode.USAGE, "--writes-per-hour needs --name: it limits an API token")
+        raise FatalError(
+            ExitCode.USAGE,
+            "--writes-per-hour requires --name, because it applies to API tokens only",
+        )
     secret = load_secret(settings.token_secret_file, create=not in_container(os.environ))
     try:
         tokens = TokenVerifier(

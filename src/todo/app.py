@@ -62,12 +62,12 @@ class HealthStatus(BaseModel):
 
 _METADATA_PATH = "/.well-known/oauth-protected-resource"
 _CHECKS = {
-    "livez": ("alive", "Returns 200 while the process runs, whatever its database does."),
+    "livez": ("alive", "Returns 200 while the process runs, regardless of the database."),
     "readyz": (
         "ready",
-        "Returns 200 while the database answers and its schema is the expected one.",
+        "Returns 200 while the database responds and its schema is supported.",
     ),
-    "startupz": ("started", "Returns 200 after the start of the service."),
+    "startupz": ("started", "Returns 200 once the service has started."),
 }
 
 
@@ -218,7 +218,7 @@ def _add_check(app: FastAPI, health: Health, path: str) -> None:
         tags=["health"],
         name=path.removeprefix("/"),
         summary=f"Health check: {_CHECKS[check][0]}",
-        description=f"{_CHECKS[check][1]} No token is needed.",
+        description=f"{_CHECKS[check][1]} No token is required.",
     )
     async def answer() -> HealthStatus:
         problem = await health.find_problem(check)

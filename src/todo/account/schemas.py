@@ -22,8 +22,10 @@ class AccountRead(ResponseSchema):
     )
 
     user: str = Field(description="The `sub` of the token.")
-    zone: str = Field(description="IANA time zone that decides what a day is.")
-    created_at: datetime | None = Field(description="Of the first change; null before it.")
+    zone: str = Field(description="IANA time zone in which days start and end.")
+    created_at: datetime | None = Field(
+        description="Time of the account's first change; null before it."
+    )
 
 
 class AccountUpdate(BaseModel):
@@ -34,4 +36,4 @@ class AccountUpdate(BaseModel):
         json_schema_extra=show_examples({"Set the time zone": {"zone": "Europe/Berlin"}}),
     )
 
-    zone: Zone = Field(description="IANA time zone, as in `Europe/Berlin`.")
+    zone: Zone = Field(description="IANA time zone, such as `Europe/Berlin`.")

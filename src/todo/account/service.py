@@ -99,7 +99,9 @@ class AccountService:
 
     def _refuse_list_tokens(self) -> None:
         if self._work.caller.list_id is not None:
-            raise ReadOnlyError("This token is for one list, and the account is more.")
+            raise ReadOnlyError(
+                "This token is restricted to one list and cannot access the account."
+            )
 
     async def _move_reminders(self, zone: str) -> None:
         session = self._work.session

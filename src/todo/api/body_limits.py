@@ -7,15 +7,15 @@ from todo.core.errors import ValidationFailedError
 from todo.core.validation_errors import field_error, shorten
 
 MAX_KEYS = 64
-"""Of an object: a front end may send back a whole task with fields of its own."""
+"""Maximum keys of an object. Front ends may send a whole task with fields of their own."""
 MAX_VALUES = 5000
-"""Of a whole body; a full batch has 3,300 with all fields, tags and reminders."""
+"""Maximum values in a body. A full batch with all fields, tags and reminders has 3,300."""
 
 MCP_PATH = "/mcp"
-"""Of the endpoint for agents; a call may add as many tasks as a batch."""
+"""Path of the MCP endpoint, where a call may add as many tasks as a batch."""
 
 _Path = tuple[()] | tuple[Any, str]
-"""The path of the container, and the key or index in it."""
+"""The path of the container and the key or index in it."""
 
 _KIB = 1024
 _BODY_BYTES = 16 * _KIB

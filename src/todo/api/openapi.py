@@ -48,63 +48,74 @@ def _header(description: str, schema: Document, *, required: bool = False) -> Do
 
 
 _HEADERS: Document = {
-    "ETag": _header("The entity tag, for If-None-Match and If-Match.", _TEXT, required=True),
-    "Location": _header("The path of the created resource.", _TEXT, required=True),
-    "Retry-After": _header("Seconds to wait before the next attempt.", _SECONDS, required=True),
-    "WWW-Authenticate": _header("What is wrong with the token.", _TEXT, required=True),
-    "X-Request-ID": _header("The id of the request in the log.", _TEXT, required=True),
-    "Idempotency-Replayed": _header("The response of the first request.", {"const": "true"}),
-    "RateLimit": _header("The rest of the limit and the seconds until it grows.", _TEXT),
+    "ETag": _header(
+        "Entity tag of the version, for If-None-Match and If-Match.", _TEXT, required=True
+    ),
+    "Location": _header("Path of the created resource.", _TEXT, required=True),
+    "Retry-After": _header("Seconds to wait before retrying.", _SECONDS, required=True),
+    "WWW-Authenticate": _header(
+        "Reason why the token was rejected (RFC 6750).", _TEXT, required=True
+    ),
+    "X-Request-ID": _header(
+        "ID of the request, under which the server logs it.", _TEXT, required=True
+    ),
+    "Idempotency-Replayed": _header(
+        "Whether the response is the stored response of an earlier "
+        "request with this Idempotency-Key.",
+        {"const": "true"},
+    ),
+    "RateLimit": _header("Remaining requests and the seconds until there are more.", _TEXT),
     "RateLimit-Policy": _header("The limit.", _TEXT),
 }
 assert REPLAYED in {name.lower() for name in _HEADERS}  # noqa: S101 - said twice in one place
 
 _PARAMETERS: dict[str, tuple[str, Document]] = {
     "If-None-Match": (
-        "Entity tags of the versions that the client has: 304 when one of them is current.",
+        "Entity tags of the versions that the client has cached; 304 if one of them is current.",
         _TEXT,
     ),
     "If-Match": (
-        "Entity tags of the versions that may be changed: 412 when none of them is current.",
+        "Entity tags of the versions that the request may change; 412 if none of them is current.",
         _TEXT,
     ),
     "Idempotency-Key": (
-        "Makes a request safe to repeat for 24 hours: the response is that of the first request.",
+        "Makes the request safe to repeat for 24 hours: a repetition gets the first response.",
         {"type": "string", "pattern": f"^[ -~]{{1,{MAX_KEY_LENGTH}}}$"},
     ),
     "X-Agent": (
-        "The program that makes the request, for the journal.",
+        "Name of the program that sends the request, for the journal.",
         {"type": "string", "pattern": _LABEL},
     ),
-    "X-Model": ("The model that the program uses.", {"type": "string", "pattern": _LABEL}),
+    "X-Model": ("Name of the model that the program uses.", {"type": "string", "pattern": _LABEL}),
     "X-Run-Id": (
-        "The run of the program. All changes of a run can be undone at once.",
+        "ID of the program's run. All changes of a run can be undone together.",
         {"pattern": _LABEL, **_TEXT},
     ),
 }
 
 _MEANINGS = {
-    304: "Not modified: the client has the current version.",
-    400: "The request cannot be read.",
-    401: "The token is missing or not accepted.",
-    403: "The token does not have the required scope, or the resource is not shared for this.",
-    404: "Not found, or not visible to the caller: the two cannot be distinguished.",
-    408: "The body did not arrive in time.",
+    304: "Not modified: the client's version is current.",
+    400: "The request is malformed.",
+    401: "The token is missing or invalid.",
+    403: "The token lacks the required scope, or the caller's access to the resource does not "
+    "allow the operation.",
+    404: "Not found, or not visible to the caller.",
+    408: "The request body did not arrive in time.",
     409: "The request conflicts with the current state of the resource.",
     410: "The resource has expired.",
-    412: "The resource was changed in the meantime: If-Match names another version, or a plan is "
+    412: "The resource has changed: If-Match does not name its current version, or a plan is "
     "outdated.",
-    413: "The body is too large.",
-    422: "Fields or parameters are invalid, and `errors` names them; or the Idempotency-Key was "
-    "used with another request.",
-    428: "The token requires a header that is missing.",
-    429: "Too many requests: Retry-After says when to try again.",
-    500: "Unexpected error. The log has it under the request id.",
-    503: "The service cannot answer now: Retry-After says when to try again.",
+    413: "The request body is too large.",
+    422: "Fields or parameters are invalid, as listed in `errors`; or the Idempotency-Key was "
+    "used with a different request.",
+    428: "The token requires a header that the request lacks.",
+    429: "Too many requests; retry after the seconds in Retry-After.",
+    500: "Unexpected error, logged under the request ID.",
+    503: "Temporarily unavailable; retry after the seconds in Retry-After.",
 }
 # What the errors of a status look like; rendered as the service renders them.
 _ERRORS = {
-    400: MalformedRequestError("The body is not valid JSON."),
+    400: MalformedRequestError("The request body is not valid JSON."),
     401: UnauthorizedError(),
     403: ForbiddenError("write"),
     404: NotFoundError(),
@@ -133,24 +144,24 @@ _READ_PARAMETERS = ("If-None-Match",)
 _WRITE_PARAMETERS = ("Idempotency-Key", "X-Agent", "X-Model", "X-Run-Id")
 _LIMITS = ("RateLimit", "RateLimit-Policy")
 _DESCRIPTION = (
-    "Tasks, lists and tags that people and AI agents share; each change is in a journal and can be "
-    "undone. All requests but those about health need a bearer token. White space at the ends of "
-    "titles, names and messages is removed, and texts are put into Unicode's form NFC, before "
-    "their length is checked: `maxLength` counts what is kept."
+    "Tasks, lists and tags for people and AI agents. Every change is recorded in a journal and "
+    "can be undone. All endpoints except health checks require a bearer token. Leading and "
+    "trailing white space of titles, names and messages is removed, and text is normalized to "
+    "Unicode NFC, before its length is checked against `maxLength`."
 )
 # Those of the routers, in the order of the documentation.
 _TAGS = {
     "tasks": "Create, find, change and complete tasks.",
-    "lists": "Lists of tasks, and with whom they are shared.",
+    "lists": "Lists of tasks, and their shares with other users.",
     "tags": "The tags of the caller's tasks.",
-    "plans": "Changes that are described first, and applied later as described.",
-    "assistant": "Messages to the assistant, which does what they say; conversations with it.",
-    "journal": "What was changed, live or later, and how to undo it.",
+    "plans": "Changes that are previewed first and applied later, exactly as previewed.",
+    "assistant": "Messages to the assistant, and conversations with it.",
+    "journal": "The change history: read it, stream it, undo it.",
     "account": "The caller's own account.",
     "tokens": "API tokens with scopes and limits.",
-    "front ends": "The same tasks, as existing front ends call them.",
-    "health": "Whether the service is alive, ready and started.",
-    "service": "What this service is.",
+    "front ends": "The same tasks in the format of existing front ends.",
+    "health": "Liveness, readiness and startup checks.",
+    "service": "Information about this service.",
 }
 
 
@@ -222,7 +233,7 @@ def _describe_defaults(schema: Document) -> None:
     for field in schema.get("properties", {}).values():
         if "default" in field:
             default = json.dumps(field.pop("default"))
-            text = f"{field.get('description', '')} `{default}` by default."
+            text = f"{field.get('description', '')} Default: `{default}`."
             field["description"] = text.strip()
 
 

@@ -49,9 +49,9 @@ _PAGE = f"""\
 <dt><a href="app">Page</a></dt>
 <dd>Your tasks, quick add, and what agents have changed.</dd>
 <dt><a href="docs">Documentation</a></dt>
-<dd>Read about every operation and try it with a token.</dd>
+<dd>Read about every endpoint and try it with a token.</dd>
 <dt><a href="openapi.json">OpenAPI document</a></dt>
-<dd>The same for programs and code generators.</dd>
+<dd>The API description for programs and code generators.</dd>
 <dt><a href="health">Health</a></dt>
 <dd>Shows whether the service can answer requests now.</dd>
 </dl>
@@ -64,7 +64,7 @@ _PAGE = f"""\
 class ServiceLinks(ResponseSchema):
     """Where to continue. The links are relative to the address of this document."""
 
-    app: str = Field(description="The page for people.")
+    app: str = Field(description="The web page for users.")
     docs: str = Field(description="The interactive documentation.")
     openapi: str = Field(description="The OpenAPI document.")
     health: str = Field(description="The health check: 200 while the service can answer requests.")

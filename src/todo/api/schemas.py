@@ -40,14 +40,14 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 def _refuse_number(given: object) -> object:
     """Refuse seconds since 1970, also as text: pydantic would accept them as an instant."""
     if not isinstance(given, str) or not _DAY.match(given):
-        raise ValueError("must be as in 2026-11-25T18:30:00+01:00")
+        raise ValueError("must be a time with its UTC offset, such as 2026-11-25T18:30:00+01:00")
     return given
 
 
 def _refuse_time(given: object) -> object:
     """Refuse what is not a plain day: pydantic would accept a midnight as one."""
     if not isinstance(given, str) or not _DAY.fullmatch(given):
-        raise ValueError("must be as in 2026-11-25")
+        raise ValueError("must be a date, such as 2026-11-25")
     return given
 
 
@@ -83,20 +83,21 @@ class FieldProblem(ResponseSchema):
     """One invalid field or parameter."""
 
     place: Literal["body", "query", "path", "header", "journal", "plan"] | None = Field(
-        default=None, alias="in", description="Where the field is."
+        default=None, alias="in", description="Part of the request that has the field."
     )
     field: str = Field(description="Path of the field, such as `operations.3.task.title`.")
     code: str = Field(description="Machine-readable; codes are stable.")
     message: str = Field(description="For people.")
     seq: int | None = Field(
-        default=None, description="Number of the journal entry that prevents an undo."
+        default=None, description="Sequence number of the journal entry that prevents the undo."
     )
     start: int | None = Field(
-        default=None, description="First character of the part of the text, from 0."
+        default=None,
+        description="Start of the ambiguous part of the text, as a zero-based character offset.",
     )
-    end: int | None = Field(default=None, description="The character after the part of the text.")
+    end: int | None = Field(default=None, description="End of that part (exclusive).")
     choices: list[str] | None = Field(
-        default=None, description="Texts with one meaning that can replace that part."
+        default=None, description="Unambiguous replacements of that part."
     )
 
 
@@ -104,15 +105,17 @@ class Problem(ResponseSchema):
     """An error as a problem document (RFC 9457)."""
 
     type: str
-    title: str = Field(description="The name of the status code.")
+    title: str = Field(description="Reason phrase of the status code.")
     status: int
     detail: str = Field(description="For people.")
-    instance: str = Field(description="The path of the request.")
+    instance: str = Field(description="Path of the request.")
     code: str = Field(description="Machine-readable; codes are stable.")
-    request_id: str = Field(description="The id of the request in the log.")
-    errors: list[FieldProblem] | None = Field(default=None, description="At most 100.")
+    request_id: str = Field(description="ID of the request, under which the server logs it.")
+    errors: list[FieldProblem] | None = Field(
+        default=None, description="Errors of individual fields, at most 100."
+    )
     errors_omitted: int | None = Field(
-        default=None, description="How many more errors there are, if there are any."
+        default=None, description="Number of further errors that are not listed, if any."
     )
 
 

@@ -27,8 +27,8 @@ class OtherTokensConversationError(ReadOnlyError):
 
     code = "other-conversation"
     default_detail = (
-        "This conversation was started with a token for other lists. Start a new one: send the"
-        " message without conversation_id."
+        "This conversation was started with a token for other lists. To start a new one, send the "
+        "message without conversation_id."
     )
 
 
@@ -37,8 +37,8 @@ class TurnRunningError(StateConflictError):
 
     code = "turn-running"
     default_detail = (
-        "The first request with this Idempotency-Key is still running; repeat the request after"
-        " the seconds in `Retry-After`."
+        "The first request with this Idempotency-Key is still in progress; retry after the "
+        "seconds in `Retry-After`."
     )
 
     def __init__(self) -> None:

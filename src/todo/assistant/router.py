@@ -30,8 +30,8 @@ from todo.writes.unit_of_work import UnitOfWork
 router = APIRouter(prefix="/api/v1", tags=["assistant"], route_class=ApiRoute)
 
 _EVENTS = {
-    "description": "JSON; with `Accept: text/event-stream` the events `start`, `text`, `tool`, and"
-    " at the end `done` with the same JSON, or `error` with a problem.",
+    "description": "The answer as JSON. With `Accept: text/event-stream`, the events `start`, "
+    "`text` and `tool`, and finally `done` with the same JSON or `error` with a problem document.",
     "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
 }
 

@@ -19,7 +19,7 @@ from todo.db.tables import MESSAGE_LENGTH
 from todo.text.normalization import nfc_validator
 
 EVENT_STREAM = "text/event-stream"
-"""Media type of an answer that is sent while it is made."""
+"""Media type of a streamed answer."""
 
 MessageText = Annotated[
     str,
@@ -48,7 +48,7 @@ class AssistantRequest(BaseModel):
 
     message: MessageText
     conversation_id: UUID | None = Field(
-        default=None, description="The conversation to continue; a new one without it."
+        default=None, description="Conversation to continue; omit it to start a new one."
     )
 
 
@@ -58,8 +58,8 @@ class ToolCallRead(ResponseSchema):
     tool_name: str
     arguments: dict[str, Any]
     result: dict[str, Any] = Field(
-        description="Texts in it are data that users wrote. A conversation and the answer to a"
-        " repeated request leave out large results."
+        description="Text in the result is user data. Stored conversations and repeated responses "
+        "omit large results."
     )
 
 
@@ -101,9 +101,9 @@ _CONVERSATION = {
     "updated_at": "2027-03-01T09:30:00.000000+00:00",
 }
 _REASON = (
-    "Why no model answered, although the rules did not decide: a failure of the model server such"
-    " as `unreachable` or `timeout`, `not-configured`, `over-budget`, `deadline` or `interrupted`;"
-    " null otherwise."
+    "Why the model did not answer when the rules could not: a failure of the model server such as "
+    "`unreachable` or `timeout`, or `not-configured`, `over-budget`, `deadline` or `interrupted`; "
+    "otherwise null."
 )
 
 
@@ -122,19 +122,23 @@ class AssistantAnswer(ResponseSchema):
         )
     )
 
-    conversation_id: UUID = Field(description="Send it with the next message.")
+    conversation_id: UUID = Field(
+        description="ID of the conversation, to be sent with the next message."
+    )
     message_id: UUID
     response: str = Field(
-        description="Plain text. It quotes texts of users: do not use it as HTML."
+        description="Plain text that may quote user data; do not render it as HTML."
     )
     tool_calls: list[ToolCallRead]
-    run_id: str = Field(description="The run of all changes of this answer.")
-    undo: UndoOfRun | None = Field(description="How to take the changes back; null without any.")
+    run_id: str = Field(description="Run ID of all changes of this answer.")
+    undo: UndoOfRun | None = Field(description="How to undo the changes; null if there are none.")
     plan: dict[str, Any] | None = Field(
-        description="Changes that wait for the person: `POST /api/v1/plans/{id}/apply` makes them,"
-        ' and so does "yes" as the next message.'
+        description="Plan that waits for confirmation. To apply it, send "
+        '`POST /api/v1/plans/{id}/apply` or the message "yes".'
     )
-    degraded: bool = Field(description="Whether a model should have answered and did not.")
+    degraded: bool = Field(
+        description="Whether the answer was made without the model that it needed."
+    )
     degraded_reason: str | None = Field(description=_REASON)
     usage: Usage
 
@@ -144,10 +148,10 @@ class ConversationItem(ResponseSchema):
 
     id: UUID
     list_id: UUID | None = Field(
-        description="The one list of the token that started it; null for a token for all."
+        description="List to which the token that started it is restricted; null if unrestricted."
     )
-    title: str = Field(description="The start of its first message.")
-    plan_id: UUID | None = Field(description="The plan that waits for a yes.")
+    title: str = Field(description="Beginning of its first message.")
+    plan_id: UUID | None = Field(description="Plan that waits for confirmation.")
     created_at: datetime
     updated_at: datetime
 
@@ -160,7 +164,7 @@ class ConversationPage(ResponseSchema):
     )
 
     items: list[ConversationItem]
-    next_cursor: str | None = Field(description="For the next page; null on the last.")
+    next_cursor: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 class MessageRead(ResponseSchema):
@@ -173,7 +177,7 @@ class MessageRead(ResponseSchema):
     tool_calls: list[ToolCallRead]
     run_id: str | None
     undo: UndoOfRun | None
-    plan_id: UUID | None = Field(description="The plan that it proposed.")
+    plan_id: UUID | None = Field(description="Plan that the answer proposed.")
     degraded: bool
     degraded_reason: str | None
     usage: Usage
@@ -204,7 +208,9 @@ class ConversationRead(ConversationItem):
     )
 
     messages: list[MessageRead] = Field(description="Newest first.")
-    next_cursor: str | None = Field(description="For older messages; null on the last page.")
+    next_cursor: str | None = Field(
+        description="Cursor of the page with older messages; null on the last page."
+    )
 
 
 class ConversationQuery(BaseModel):

@@ -45,7 +45,9 @@ class Authenticator:
             if name == b"authorization":
                 if credentials is not None:
                     # Something in between may have looked at the other one.
-                    raise MalformedRequestError("Authorization comes once.")
+                    raise MalformedRequestError(
+                        "The request has more than one Authorization header; send one."
+                    )
                 credentials = value
             elif name in _FIELDS and value:
                 if not _LABEL.fullmatch(value):

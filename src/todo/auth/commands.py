@@ -29,7 +29,7 @@ from todo.db.session import Session
 from todo.writes.unit_of_work import UnitOfWork
 
 AGENT = "todo.admin revoke"
-"""The acting program, by the journal."""
+"""Name of this program in the journal."""
 MAX_NAME_LENGTH = 100
 """Of a token."""
 
@@ -64,10 +64,10 @@ async def create_token(
             database cannot be used.
     """
     if not is_subject(owner):
-        message = f"--subject: a user has 1 to {MAX_SUBJECT_LENGTH} printable characters"
+        message = f"--subject: must be 1 to {MAX_SUBJECT_LENGTH} printable characters"
         raise FatalError(ExitCode.USAGE, message)
     if not 0 < len(name.strip()) <= MAX_NAME_LENGTH or not name.isprintable():
-        message = f"--name: a token has a name of 1 to {MAX_NAME_LENGTH} printable characters"
+        message = f"--name: must be 1 to {MAX_NAME_LENGTH} printable characters"
         raise FatalError(ExitCode.USAGE, message)
     ends = datetime.now(UTC) + timedelta(days=days)
     fields = {
@@ -140,10 +140,10 @@ async def revoke_tokens(
         FatalError: A token does not exist, or the database cannot be used; none is revoked.
     """
     if bool(ids) == bool(owner):
-        message = "name the tokens by ID, or all of a user with --owner USER"
+        message = "name the tokens by ID, or use --owner USER for all tokens of a user"
         raise FatalError(ExitCode.USAGE, message)
     if with_jwt and not owner:
-        raise FatalError(ExitCode.USAGE, "--jwt needs --owner USER")
+        raise FatalError(ExitCode.USAGE, "--jwt requires --owner USER")
     database = Database(settings)
     cutoff: datetime | None = None
     with _plain_errors():
@@ -166,10 +166,10 @@ async def revoke_tokens(
     for token in tokens:
         say(f"revoked {token.id} ({_printable(token.name)}, of {_printable(token.owner)})")
     if not tokens:
-        say(f"no API tokens of {owner}")
+        say(f"{owner} has no API tokens")
     if cutoff is not None:
-        say(f"ended the JSON Web Tokens of {owner} issued up to {_show_second(str(cutoff))}")
-        say(f"running backends refuse them within {MAX_AGE_S:.0f} seconds")
+        say(f"revoked the JSON Web Tokens of {owner} issued up to {_show_second(str(cutoff))}")
+        say(f"running backends reject them within {MAX_AGE_S:.0f} seconds")
         wait = cutoff + timedelta(seconds=1) - datetime.now(UTC)
         say(f"{owner} can sign in again in {max(0, math.ceil(wait.total_seconds()))} seconds")
 
@@ -182,7 +182,7 @@ async def _find(session: Session, ids: Iterable[str]) -> list[ApiToken]:
         except ValueError:
             token = None
         if token is None:
-            message = f"no API token has the id {text}; `tokens` lists them"
+            message = f"unknown API token {text}; `tokens` lists all tokens"
             raise FatalError(ExitCode.USAGE, message)
         found[token.id] = token
     return list(found.values())
@@ -246,5 +246,5 @@ def _plain_errors() -> Iterator[None]:
     except UnavailableError as error:
         raise FatalError(ExitCode.DATABASE_UNAVAILABLE, error.reason) from None
     except ConflictError:
-        message = "another change was in the way; run the command again"
+        message = "the command conflicted with a concurrent change; run it again"
         raise FatalError(ExitCode.DATABASE_UNAVAILABLE, message) from None

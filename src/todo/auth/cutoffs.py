@@ -23,7 +23,7 @@ from todo.db.statement import SQLITE, BoundStatement, Row, Statement
 from todo.db.tables import Time, token_cutoff
 
 MAX_AGE_S = 5.0
-"""After so many seconds a process knows of a new cutoff."""
+"""Maximum seconds until a process notices a new cutoff."""
 
 _PAGE = 1000
 # One that is stored late may be older than others that are known, as may one of a host whose clock
@@ -152,7 +152,7 @@ async def check_stored(session: Session, caller: Caller) -> None:
 
 def _check(caller: Caller, cutoff: float | None) -> None:
     if cutoff is not None and (caller.issued_at is None or caller.issued_at <= cutoff):
-        raise refuse("ended by an operator")
+        raise refuse("revoked by an operator")
 
 
 def _write(at: datetime) -> str:

@@ -187,7 +187,7 @@ def parse_key_set(text: bytes) -> Keys:
             known.add((key_id, algorithm, numbers))
             keys.append(Key(key_id, algorithm, key, numbers))
     if not keys:
-        raise ValueError("no key in it is valid")
+        raise ValueError("it has no valid key")
     return keys
 
 
@@ -202,7 +202,7 @@ def select_keys(text: bytes) -> list[tuple[str | None, str, dict[str, Any]]]:
     try:
         listed = json.loads(text)["keys"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise ValueError("it is no JSON Web Key Set") from None
+        raise ValueError("it is not a JSON Web Key Set") from None
     if not isinstance(listed, list) or len(listed) > _MAX_KEYS:
         raise ValueError(f"`keys` must be a list of at most {_MAX_KEYS}")
     found = []
@@ -215,7 +215,7 @@ def select_keys(text: bytes) -> list[tuple[str | None, str, dict[str, Any]]]:
         if algorithm is not None:
             found.append((jwk.get("kid") or None, algorithm, jwk))
     if not found:
-        raise ValueError(f"no key in it is for {', '.join(sorted(ALGORITHMS))}")
+        raise ValueError(f"it has no key for {', '.join(sorted(ALGORITHMS))}")
     return found
 
 

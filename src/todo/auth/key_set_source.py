@@ -81,7 +81,7 @@ async def fetch_url(url: str) -> tuple[bytes, float]:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             return await _fetch(reader, writer, host=parts.netloc, target=target)
         except h11.RemoteProtocolError:
-            raise ValueError("the answer is no HTTP") from None
+            raise ValueError("the response is not valid HTTP") from None
         finally:
             writer.transport.abort()
 
@@ -108,16 +108,16 @@ async def _fetch(
             connection.receive_data(await reader.read(_CHUNK_BYTES))
         elif isinstance(event, h11.Response):
             if event.status_code != 200:  # noqa: PLR2004
-                raise ValueError(f"the answer is {event.status_code}")
+                raise ValueError(f"the response has status {event.status_code}")
             fresh_s = find_freshness(event.headers.raw_items(), fresh_s)
         elif isinstance(event, h11.Data):
             body += event.data
             if len(body) > MAX_BYTES:
-                raise ValueError(f"the answer has more than {MAX_BYTES} bytes")
+                raise ValueError(f"the response has more than {MAX_BYTES} bytes")
         elif isinstance(event, h11.EndOfMessage):
             return bytes(body), fresh_s
         elif isinstance(event, h11.ConnectionClosed):
-            raise ValueError("there is no answer")
+            raise ValueError("no response was received")
 
 
 def find_freshness(headers: list[tuple[bytes, bytes]], default_s: float) -> float:

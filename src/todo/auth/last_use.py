@@ -51,5 +51,5 @@ class LastUse:
                 # Not again with each request: a database that takes no changes has been asked.
                 await asyncio.sleep(PRECISION.total_seconds())
             except Exception:  # noqa: BLE001 - the task's boundary: the next may go well
-                _log.exception("cannot store when tokens were used")
+                _log.exception("cannot store the last use of tokens")
                 await asyncio.sleep(PRECISION.total_seconds())

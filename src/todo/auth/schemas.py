@@ -57,13 +57,15 @@ class TokenCreate(BaseModel):
     scopes: Annotated[
         list[Scope],
         Field(
-            min_length=1, max_length=5, description="Scopes, out of those of the caller's token."
+            min_length=1,
+            max_length=5,
+            description="Scopes of the token; a subset of the scopes of the caller's token.",
         ),
         AfterValidator(_distinct),
     ]
     list_id: UUID | None = Field(default=None, description="Restricts the token to this list.")
     agent: Annotated[str, StringConstraints(pattern=f"^{LABEL_PATTERN}$")] | None = Field(
-        default=None, description="The program that uses the token, for the journal."
+        default=None, description="Name of the program that uses the token, for the journal."
     )
     require_key: StrictBool = Field(
         default=False, description="Whether every write requires an `Idempotency-Key`."
@@ -72,10 +74,10 @@ class TokenCreate(BaseModel):
         default=False, description="Whether every change requires an `If-Match`."
     )
     writes_per_hour: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = Field(
-        default=None, description="Maximum number of changes in an hour."
+        default=None, description="Maximum number of changes per hour."
     )
     expires_at: Instant | None = Field(
-        default=None, description="When the token expires; without it, only when it is revoked."
+        default=None, description="Expiry time; without it, the token is valid until it is revoked."
     )
 
     @field_serializer("expires_at")
@@ -117,7 +119,7 @@ class TokenRead(ResponseSchema):
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None = Field(
-        description="When a request last came with it, to a minute."
+        description="Time of the last request with the token, rounded to a minute."
     )
     version: int
 
@@ -128,8 +130,8 @@ class TokenCreated(TokenRead):
     model_config = ConfigDict(json_schema_extra=show_example(_EXAMPLE | {"token": "todo_…"}))
 
     token: str | None = Field(
-        description="The bearer token of the program. It is shown only once: null in the "
-        "answer to a request that is repeated with its `Idempotency-Key`."
+        description="The bearer token, shown only once: it is null in the response to a repeated "
+        "request with the same `Idempotency-Key`."
     )
 
 

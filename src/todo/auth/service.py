@@ -20,7 +20,7 @@ from todo.writes.unit_of_work import UnitOfWork
 
 MAX_TOKENS = 100
 VERSION = 1
-"""A token is made and revoked, never changed."""
+"""Version of a token: tokens are created and revoked, never changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,9 @@ class ApiTokenService:
             if scope not in work.caller.scopes:
                 raise ForbiddenError(scope)
         if await self._store.count() >= MAX_TOKENS:
-            raise StateConflictError(f"You have {MAX_TOKENS} tokens; revoke one that is unused.")
+            raise StateConflictError(
+                f"You have the maximum of {MAX_TOKENS} tokens; revoke one that you no longer use."
+            )
         token = ApiToken(
             id=str(new_uuid7()),
             owner=user,
@@ -106,7 +108,7 @@ class ApiTokenService:
         asked_list, asked_end = fields.get("list_id"), fields.get("expires_at")
         list_id = asked_list or caller.list_id
         if asked_list is not None and not await self._store.sees_list(asked_list):
-            raise field_error("list_id", "there is no such list")
+            raise field_error("list_id", "the list does not exist")
         if asked_end is not None and asked_end <= self._work.timestamp:
             raise field_error("expires_at", "must be in the future")
         maker = None

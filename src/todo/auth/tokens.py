@@ -93,9 +93,9 @@ class TokenVerifier:
         import jwt  # noqa: PLC0415 - brings cryptography: not at start
 
         if self._secret is None:
-            raise ValueError("there is no shared secret")
+            raise ValueError("no shared secret is configured")
         if not is_subject(subject):
-            msg = f"a subject has 1 to {MAX_SUBJECT_LENGTH} printable characters"
+            msg = f"the subject must be 1 to {MAX_SUBJECT_LENGTH} printable characters"
             raise ValueError(msg)
         now = int(time.time())
         claims: dict[str, Any] = {"sub": subject, "iat": now, "exp": now + lifetime_s}

@@ -50,8 +50,7 @@ class FrontEndChat(BaseModel):
     message: MessageText
     conversation_id: ConversationId = Field(
         default=None,
-        description="As the last answer had it. Without one, or with a number, a new conversation"
-        " starts.",
+        description="ID from the last answer. A missing or numeric ID starts a new conversation.",
     )
 
 
@@ -77,7 +76,9 @@ class FrontEndChatAnswer(ResponseSchema):
     response: str = Field(description="Plain text.")
     tool_calls: list[ToolCallRead]
     plan: dict[str, Any] | None = Field(
-        description='Changes that wait for the person; "yes" as the next message makes them.'
+        description='Plan that waits for confirmation; "yes" as the next message applies it.'
     )
-    degraded: bool = Field(description="Whether a model should have answered and did not.")
-    run_id: str = Field(description="Undo this run to take the changes back.")
+    degraded: bool = Field(
+        description="Whether the answer was made without the model that it needed."
+    )
+    run_id: str = Field(description="Run ID with which the changes can be undone.")

@@ -41,14 +41,14 @@ def read_due_text(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
     if value is None or isinstance(value, Due):
         return value
     if not isinstance(value, str):
-        raise ValueError("must be a text such as 2026-11-25T10:00")  # noqa: TRY004 - pydantic's way
+        raise ValueError("must be a string such as 2026-11-25T10:00")  # noqa: TRY004 - pydantic's way
     text = value.strip()
     if not text:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError("must be a day or a time such as 2026-11-25T10:00") from None
+        raise ValueError("must be a date or a time such as 2026-11-25T10:00") from None
     # Far enough from the ends of Python's calendar for any zone.
     if not EARLIEST.year < moment.year < LATEST.year:
         raise ValueError(f"must be after {EARLIEST.year} and before {LATEST.year}")

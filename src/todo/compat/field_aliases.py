@@ -49,7 +49,7 @@ _IDS = {"id", "task_id", "taskId"}
 # When, which this service knows better.
 _COMPUTED = {"completed_at", "completedAt"}
 
-_CONTRADICTION = "contradict each other; send one value"
+_CONTRADICTION = "conflict with each other; send one value"
 _OTHER_LIST = "and the list would not be what was asked for"
 _OTHER_CHANGE = "and the change would not be what was asked for"
 _ONE_TAG = "only one tag is supported: several may mean all of them or any of them"

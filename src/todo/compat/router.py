@@ -235,5 +235,5 @@ def _changed(document: bytes, code: int = 200) -> StoredResponse:
 def _refuse_page(most: int, limit: int, offset: str | None) -> ValidationFailedError:
     last = most if offset else most // limit + 1
     bound = f"at most {last}" if offset else f"at most {last} with this limit"
-    message = f"{bound}; narrow the question, or read /api/v1/tasks"
+    message = f"{bound}; narrow the query, or use /api/v1/tasks"
     return field_error(offset or "page", message, place="query", code="too-far")

@@ -27,9 +27,9 @@ from todo.schedule.rule import MAX_LENGTH, Frequency, read_rule
 from todo.tasks.schemas import MAX_TAGS, Description, StoredTag, Tags, Title
 
 MAX_SKIPPED = 10_000
-"""Tasks before a page: each is read to be passed over."""
+"""Maximum number of skipped tasks before a page, as each of them is read."""
 MAX_SKIPPED_IN_SEARCH = 500
-"""As MAX_SKIPPED, where the words of each are looked at as well."""
+"""The same as MAX_SKIPPED for searches, which also read the words of each task."""
 
 Pattern = Literal["daily", "weekly", "monthly", "yearly"]
 _PATTERNS = {frequency.lower(): f"FREQ={frequency}" for frequency in Frequency}
@@ -121,11 +121,11 @@ DueField = Annotated[
                 {
                     "type": "string",
                     "maxLength": 32,
-                    "description": "A time without a zone; or empty.",
+                    "description": "A time without a zone, or empty.",
                 },
                 {"type": "null"},
             ],
-            "description": "A day, an instant, or without a zone a time by the clock on the wall.",
+            "description": "A date, an instant, or a local time without a zone.",
         }
     ),
 ]
@@ -138,26 +138,27 @@ TagFilter = Annotated[StoredTag, WithJsonSchema({"type": "string", "maxLength": 
 class FrontEndQuery(BaseModel):
     """Which tasks, by the names that `spellings` translates to."""
 
-    page: int | None = Field(default=None, ge=1, description="1 by default.")
+    page: int | None = Field(default=None, ge=1, description="Default: 1.")
     limit: int | None = Field(
-        default=None, ge=1, le=100, description="20 by default with `page`, otherwise 100."
+        default=None, ge=1, le=100, description="Default: 20 with `page`, otherwise 100."
     )
     offset: int | None = Field(
-        default=None, ge=0, description="Number of tasks before the first one; also `skip`."
+        default=None, ge=0, description="Number of tasks to skip; also `skip`."
     )
     search: Annotated[str, StringConstraints(max_length=200)] | None = Field(
-        default=None, description="Words of title and description; the last may be a beginning."
+        default=None,
+        description="Words to find in title and description; the last may be incomplete.",
     )
     status: Status = Field(default=None, description="`pending` or `completed`.")
-    completed: bool | None = Field(default=None, description="The same as a truth value.")
+    completed: bool | None = Field(default=None, description="The same as a Boolean.")
     priority: PriorityFilter = None
     tag: TagFilter | None = Field(default=None, description="One tag; also `tags`.")
     due_status: DueStatus = None
     sort: Sort = Field(
-        default=None, description="`due_date` by default; also `sort_by` and `sortBy`."
+        default=None, description="Default: `due_date`; also `sort_by` and `sortBy`."
     )
     order: Order = Field(
-        default=None, description="`asc` by default; also `sort_order` and `sortOrder`."
+        default=None, description="Default: `asc`; also `sort_order` and `sortOrder`."
     )
 
 
@@ -169,7 +170,7 @@ _TAGS: dict[str, Any] = {
             "items": {"type": "string", "maxLength": TAG_LENGTH},
             "maxItems": MAX_TAGS,
         },
-        {"type": "string", "description": "Tags with commas between."},
+        {"type": "string", "description": "Tags, separated by commas."},
         {"type": "null"},
     ]
 }
@@ -348,7 +349,8 @@ class FrontEndTask(ResponseSchema):
     priority: Literal["high", "medium", "low"]
     tags: list[str]
     due_date: str | None = Field(
-        description="A wall time without zone for a day or what was sent so, otherwise an instant."
+        description="A local time without a zone for a day or if it was sent like that, otherwise "
+        "an instant."
     )
     is_completed: bool
     completed: bool

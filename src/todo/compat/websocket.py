@@ -37,7 +37,7 @@ from todo.observability.metrics import Metrics
 MAX_CONNECTIONS = 1000
 MAX_OF_USER = 20
 MAX_WAITING = 200
-"""Connections that may owe their token at a time."""
+"""Maximum number of connections that have not sent their token yet."""
 MAX_WAITING_OF_ADDRESS = 20
 MAX_WAITING_WITHOUT_ADDRESS = 100
 """Of peers on this machine, each of which may speak for many; others keep their share."""
@@ -148,14 +148,14 @@ class ChangesWebSocket:
                     # What is sent is not kept: the client may read it slowly.
                     for message in _translate(page.pop(0)):
                         await _send(socket, message)
-        raise WebSocketClosedError(GOING_AWAY, "the service restarts")
+        raise WebSocketClosedError(GOING_AWAY, "the service is restarting")
 
     async def _until_stop(self, work: Any) -> Any:  # noqa: ANN401 - what the work returns
         stop = asyncio.create_task(self._stopping.wait())
         working = asyncio.ensure_future(work)
         await _first_of(working, stop)
         if not working.done() or working.cancelled():
-            raise WebSocketClosedError(GOING_AWAY, "the service restarts")
+            raise WebSocketClosedError(GOING_AWAY, "the service is restarting")
         return working.result()
 
     @contextlib.contextmanager
@@ -182,7 +182,7 @@ class ChangesWebSocket:
         most = MAX_WAITING_WITHOUT_ADDRESS if address is None else MAX_WAITING_OF_ADDRESS
         if self._waiting[address] >= most:
             raise WebSocketClosedError(
-                TOO_MANY, "too many connections of this address without a token"
+                TOO_MANY, "too many connections from this address without a token"
             )
         if self._waiting.total() >= MAX_WAITING:
             raise WebSocketClosedError(TRY_LATER, "too many connections without a token")
@@ -229,9 +229,7 @@ async def _identify(socket: WebSocket, headers: Headers, user_id: str) -> Caller
         caller = await authenticate({**socket.scope, "headers": headers})
         caller.require("read")
     if caller.user != user_id:
-        raise WebSocketClosedError(
-            FORBIDDEN, "the user in the address is not the user of the token"
-        )
+        raise WebSocketClosedError(FORBIDDEN, "the user in the URL is not the user of the token")
     return caller
 
 
@@ -247,7 +245,7 @@ def _find_credentials(socket: WebSocket) -> Headers | None:
     if offered[:1] != [SUBPROTOCOL]:
         return headers if has_header else None
     if has_header or len(offered) > 2:  # noqa: PLR2004 - the word and the token
-        raise WebSocketClosedError(POLICY, "the token comes once: in a header, or in a subprotocol")
+        raise WebSocketClosedError(POLICY, "send one token only: in a header or in a subprotocol")
     return _add_token(socket, "".join(offered[1:]))
 
 
@@ -280,7 +278,7 @@ async def _receive_token(socket: WebSocket) -> str:
         async with asyncio.timeout(TOKEN_WAIT_S):
             message = await _receive(socket)
     except TimeoutError:
-        raise WebSocketClosedError(NO_TOKEN, "no token came in time") from None
+        raise WebSocketClosedError(NO_TOKEN, "the token did not arrive in time") from None
     if isinstance(message, dict) and message.get("type") == "auth":
         token = message.get("token")
         if isinstance(token, str):

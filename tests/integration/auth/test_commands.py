@@ -116,7 +116,7 @@ def test_an_operator_revokes_tokens_and_the_journal_says_so(
 
     unknown = call_admin(service.environment, "revoke", one["id"], "todo_x")
     assert (unknown.returncode, unknown.stdout) == (64, "")
-    assert "no API token has the id todo_x" in unknown.stderr
+    assert "unknown API token todo_x" in unknown.stderr
     assert connect(one["token"]).get(TASKS).status_code == 200
 
     done = call_admin(service.environment, "revoke", one["id"].replace("-", ""))
@@ -130,7 +130,7 @@ def test_an_operator_revokes_tokens_and_the_journal_says_so(
     for token in (two, three):
         assert connect(token["token"]).get(TASKS).status_code == 401
     again = call_admin(service.environment, "revoke", "--owner", user)
-    assert (again.returncode, again.stdout) == (0, f"no API tokens of {user}\n")
+    assert (again.returncode, again.stdout) == (0, f"{user} has no API tokens\n")
     entries = run_sql(
         service, "SELECT operation, agent FROM journal WHERE owner = ? ORDER BY seq", user
     )
@@ -155,8 +155,8 @@ def test_an_operator_ends_everything_that_a_user_has(
         assert (done.returncode, done.stderr) == (0, "")
         revoked, ended, when, wait = done.stdout.splitlines()
         assert revoked == f"revoked {api_token['id']} (agent, of {user})"
-        assert ended.startswith(f"ended the JSON Web Tokens of {user} issued up to 20")
-        assert when == "running backends refuse them within 5 seconds"
+        assert ended.startswith(f"revoked the JSON Web Tokens of {user} issued up to 20")
+        assert when == "running backends reject them within 5 seconds"
         found = re.fullmatch(rf"{user} can sign in again in (\d+) seconds", wait)
         assert found
         assert int(found[1]) <= LEEWAY_S + 2
@@ -189,7 +189,7 @@ def test_revoking_the_tokens_of_an_unknown_user_makes_no_account(
 ) -> None:
     done = call_admin(service.environment, "revoke", "--owner", user)
 
-    assert (done.returncode, done.stdout) == (0, f"no API tokens of {user}\n")
+    assert (done.returncode, done.stdout) == (0, f"{user} has no API tokens\n")
     assert run_sql(service, "SELECT 1 FROM account WHERE owner = ?", user) == []
 
 
@@ -260,7 +260,7 @@ def test_json_web_tokens_are_ended_of_a_user_and_not_by_id(
     done = call_admin(service.environment, "revoke", make(owner)["id"], "--jwt")
 
     assert (done.returncode, done.stdout) == (64, "")
-    assert "--jwt needs --owner USER" in done.stderr
+    assert "--jwt requires --owner USER" in done.stderr
 
 
 def test_an_operator_makes_an_api_token_for_a_user(service: Service, connect: Open) -> None:

@@ -92,7 +92,7 @@ def test_every_command_and_switch_is_in_the_tree(tree: completion_script.Tree) -
     assert set(tree[()].words) == set(listing.COMMANDS)
     assert all(text for found in tree.values() for text in found.words.values())
     assert "--port" in tree["up",].switches
-    assert tree["admin", "revoke"].switches["--owner"] == "revoke every API token of this user"
+    assert tree["admin", "revoke"].switches["--owner"] == "revoke all API tokens of this user"
 
 
 @pytest.mark.parametrize("shell", completion_script.SHELLS)

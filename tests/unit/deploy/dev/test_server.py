@@ -90,7 +90,7 @@ def test_a_subject_that_nobody_has_is_refused_in_plain_words(
     subject: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    with pytest.raises(DeployError, match=r"^no token: --subject: a subject has") as caught:
+    with pytest.raises(DeployError, match=r"^no token: --subject: the subject must be") as caught:
         Dev.run(
             ["dev", f"--token={subject}" if subject else "--token", *([] if subject else [""])],
             exit=False,

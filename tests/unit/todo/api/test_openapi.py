@@ -195,7 +195,7 @@ def test_a_body_has_no_defaults_that_generators_take_for_values(document: dict[s
         fields = schemas[name]["properties"]
         assert not [field for field, schema in fields.items() if "default" in schema], name
     assert schemas["TaskCreate"]["required"] == ["title"]
-    assert schemas["TaskCreate"]["properties"]["priority"]["description"] == '`"none"` by default.'
+    assert schemas["TaskCreate"]["properties"]["priority"]["description"] == 'Default: `"none"`.'
 
 
 def test_each_tag_and_the_server_are_declared(document: dict[str, Any]) -> None:

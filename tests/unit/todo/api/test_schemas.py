@@ -18,7 +18,7 @@ LEAP = ("2026-12-31T23:59:60Z", "2026-12-31T10:15:60+01:00", "2026-12-31T23:59:6
 def test_a_second_60_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Instant).validate_python(text)
-    with pytest.raises(ValueError, match="must be a day or a time"):
+    with pytest.raises(ValueError, match="must be a date or a time"):
         read_due_text(text)
 
 
