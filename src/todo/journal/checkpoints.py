@@ -50,9 +50,7 @@ def _parse(name: str, lines: Iterable[bytes]) -> Iterator[Head]:
         except (orjson.JSONDecodeError, TypeError):
             head = None
         if head is None or not _is_sound(head):
-            message = (
-                f"{name}, line {number}: not the head of a journal, as --export-head writes them"
-            )
+            message = f"{name}, line {number}: is not a journal head as written by --export-head"
             raise FatalError(ExitCode.USAGE, message)
         yield head
 

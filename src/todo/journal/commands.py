@@ -48,7 +48,7 @@ async def run_check(
     total, journals, broken = VerificationResult(), 0, 0
     try:
         if owner is not None and known is None and not await is_known(database, owner):
-            raise FatalError(ExitCode.USAGE, f"--owner: no account named {owner}")
+            raise FatalError(ExitCode.USAGE, f"--owner: unknown account {owner}")
         async for each in verify(database, owner=owner, heads=known, with_state=with_state):
             journals += 1
             broken += bool(each.findings)
@@ -63,7 +63,7 @@ async def run_check(
     if total.findings:
         for finding in total.findings:
             say(str(finding))
-        message = f"{broken} of {journals} journals do not hold; first {total.findings[0]}"
+        message = f"{broken} of {journals} journals failed verification; first: {total.findings[0]}"
         raise FatalError(ExitCode.BROKEN, message)
     if export is not None:
         with files.writing(export) as file:

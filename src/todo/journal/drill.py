@@ -92,7 +92,7 @@ async def compare(
         head = await _find_live_head(result, live, found, row, began, max_rpo_s)
         expected[owner] = Head(owner, str(chain_id), int(found[2]), head)
     for owner in sorted(gone):
-        what = "the copy has this journal, the live database does not"
+        what = "the copy has this journal, but the live database does not"
         result.findings.append(Mismatch(owner, 0, what))
     async for each in verify(restored, heads=expected, with_state=True):
         result.journals += 1
@@ -115,7 +115,7 @@ async def _find_live_head(
     """The hash that the live journal has where the copy of it ends, and what follows there."""
     owner, seq = found[0], int(found[2])
     if int(head[2]) < seq:
-        what = f"the copy ends here, the live journal with entry {head[2]}"
+        what = f"the copy ends here, but the live journal ends with entry {head[2]}"
         result.findings.append(Mismatch(owner, seq, what))
     if int(head[2]) == seq:
         return bytes(head[3]).hex()
@@ -133,7 +133,7 @@ async def _find_live_head(
 def _add_missing(result: Comparison, owner: str, seq: int, age_s: float, max_rpo_s: float) -> None:
     result.rpo_s = max(result.rpo_s, age_s)
     if age_s > max_rpo_s:
-        what = f"is missing in the copy, although it was {age_s:.0f} s old when the restore began"
+        what = f"is missing from the copy, although it was {age_s:.0f} s old at the restore's start"
         result.findings.append(Mismatch(owner, seq, what))
 
 

@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
         type=float,
         default=60.0,
         metavar="SECONDS",
-        help="age of a change, when the restore began, from which on it must be in the copy",
+        help="minimum age, at the start of the restore, of a change that the copy must have",
     )
     try:
         drill = Drill(**vars(parser.parse_args(arguments)))
@@ -123,7 +123,7 @@ async def run_drill(settings: Settings, drill: Drill, say: Callable[[str], None]
     for finding in found[:MAX_SHOWN]:
         say(str(finding))
     if found:
-        message = f"the backup failed the drill: {len(found)} findings; first {reason}"
+        message = f"the backup failed the drill: {len(found)} findings; first: {reason}"
         raise FatalError(ExitCode.BROKEN, message)
     rows = ", ".join(f"{number} {what}" for what, number in result.rows.items())
     say(f"restored and verified {result.journals} journals, {result.entries} entries; {rows}")
@@ -134,7 +134,7 @@ def _find_start(folder: Path) -> datetime:
     try:
         return datetime.fromtimestamp((folder / BEGAN).stat().st_mtime, UTC)
     except OSError:
-        message = f"{folder} has no restore: start todo-drill-db.service before"
+        message = f"{folder} has no restore: start todo-drill-db.service first"
         raise FatalError(ExitCode.CONFIGURATION, message) from None
 
 
@@ -165,13 +165,13 @@ async def _wait_for_wal(live: Database, drill: Drill) -> None:
     """Wait until the WAL file that the live database writes has arrived.
 
     Raises:
-        FatalError: It does not arrive: the end of the WAL is missing in the backup.
+        FatalError: It does not arrive: the end of the WAL is missing from the backup.
     """
     ends_at = time.monotonic() + drill.max_rpo_s
     name = await find_wal_file(live)
     while not any((drill.backup / "wal").glob(f"{name}*")):
         if time.monotonic() > ends_at:
-            message = f"WAL file {name}, which the database writes, is missing in the backup"
+            message = f"WAL file {name}, which the database has written, is missing from the backup"
             raise FatalError(ExitCode.BROKEN, message)
         await asyncio.sleep(_POLL_S)
 

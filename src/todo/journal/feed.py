@@ -142,7 +142,7 @@ class ChangeFeed:
             except (UnavailableError, ConflictError):
                 continue
             except Exception:  # noqa: BLE001 - the task's boundary: who follows must not starve
-                _log.exception("cannot look for changes of other processes")
+                _log.exception("cannot fetch the changes of other processes")
                 continue
             for owner, seq in rows:
                 if self._heads.get(owner) != seq:

@@ -5,7 +5,7 @@ import orjson
 from todo.journal.undo_scope import UndoEntry
 
 UNDOABLE = frozenset({"list", "share", "task"})
-"""The kinds of things that can become what they were."""
+"""Kinds of entities whose changes can be undone."""
 
 
 def separate(chosen: list[UndoEntry]) -> tuple[list[UndoEntry], list[UndoEntry]]:
@@ -18,10 +18,10 @@ def separate(chosen: list[UndoEntry]) -> tuple[list[UndoEntry], list[UndoEntry]]
 def describe(entry: UndoEntry) -> str:
     """Return what stays, for people."""
     if entry.kind != "token":
-        return f"the {entry.kind} stays as it is"
+        return f"the change of the {entry.kind} cannot be undone"
     if entry.operation == "create":
-        return "the token stays valid until it is revoked"
-    return "the token stays revoked"
+        return "creating a token cannot be undone; revoke the token instead"
+    return "revoking a token cannot be undone"
 
 
 def render(entry: UndoEntry) -> bytes:

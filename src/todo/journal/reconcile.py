@@ -14,7 +14,7 @@ from todo.tasks.document import as_bytes, parse_document
 
 _PAGE = 500
 MAX_NAMED = 100
-"""How many missing tasks are named."""
+"""Maximum number of missing tasks that are named."""
 _TIMES = {"due_at", "completed_at", "created_at", "updated_at"}
 _CHANGES_STATE = (journal.c.kind == "task") & (journal.c.operation != "remind")
 
@@ -99,20 +99,20 @@ async def find_differences(session: Session, owner: str) -> AsyncIterator[tuple[
             found = parse_document(as_bytes(document))
             last = found["id"]
             if said is None:
-                yield 0, f"the task {last} stands, but not in the journal"
+                yield 0, f"the task {last} exists, but not in the journal"
                 continue
             wrong = _compare(found, parse_document(as_bytes(said)))
             if wrong:
-                yield 0, f"the task {last} is not what the journal says ({', '.join(wrong)})"
+                yield 0, f"the task {last} differs from the journal ({', '.join(wrong)})"
         if len(rows) < _PAGE:
             break
     there, said = (await session.fetch(_COUNTS, {"owner": owner}))[0]
     missing = int(said) - int(there)
     if missing > 0:
         for seq, task_id in await session.fetch(_MISSING, {"owner": owner}):
-            yield int(seq), f"the task {task_id}, which it left, is not there"
+            yield int(seq), f"the task {task_id} of the journal does not exist"
     if missing > MAX_NAMED:
-        yield 0, f"{missing} tasks of the journal are not there"
+        yield 0, f"{missing} tasks of the journal do not exist"
 
 
 def _compare(found: dict[str, Any], said: dict[str, Any]) -> list[str]:

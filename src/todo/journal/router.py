@@ -81,10 +81,13 @@ async def list_runs(
 
 
 _EVENTS = {
-    "description": "Events: `id` is the change's number, `event` its operation, `data` the change.",
+    "description": "Server-sent events: `id` is the sequence number of the change, `event` its "
+    "operation, `data` the change as JSON.",
     "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
 }
-LastEventId = Annotated[Seq | None, Header(description="Number of the last change received.")]
+LastEventId = Annotated[
+    Seq | None, Header(description="Sequence number of the last received change.")
+]
 
 
 @router.get("/events", response_class=EventStream, responses={200: _EVENTS}, status_code=200)

@@ -33,7 +33,7 @@ from todo.journal.irreversible import UNDOABLE
 from todo.journal.repository import MAX_SEQ, SCAN_BUDGET, View, is_about_list, list_params
 
 MAX_CHANGES = 1000
-"""Changes of a run that are shown, and how many one undo takes back."""
+"""Maximum number of changes of a run that are shown, and that one undo reverts."""
 
 _OWNER: ColumnElement[str] = bindparam("owner")
 _BEFORE: ColumnElement[int] = bindparam("before")

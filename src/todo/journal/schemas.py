@@ -45,8 +45,8 @@ Word = Annotated[
 ]
 Image = dict[str, Any]
 
-_LIST = "The changes of this list, out of its owner's journal."
-_IMAGE = "A task, list or share, as the API shows it"
+_LIST = "Only changes of this list, from its owner's journal."
+_IMAGE = "The task, list or share"
 
 
 class ChangesQuery(BaseModel):
@@ -54,7 +54,9 @@ class ChangesQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: Seq = Field(default=0, description="Number of the last change known; 0 for none.")
+    since: Seq = Field(
+        default=0, description="Sequence number of the last known change; 0 for none."
+    )
     limit: int = Field(default=100, ge=1, le=1000)
     list: UUID | None = Field(default=None, description=_LIST)
 
@@ -75,13 +77,13 @@ class ChangeRead(ResponseSchema):
         )
     )
 
-    seq: int = Field(description="Its number in the journal; each is one more than the last.")
+    seq: int = Field(description="Sequence number in the journal; consecutive.")
     at: datetime
     operation: Operation
     kind: Kind
-    id: str = Field(description="Of what was changed; of a share, its user.")
+    id: str = Field(description="ID of the changed entity; for a share, its user.")
     after: Image | None = Field(
-        description=f"{_IMAGE}, after the change; null when it is gone, or gone from the list."
+        description=f"{_IMAGE} after the change; null if it was deleted or left the list."
     )
 
 
@@ -89,7 +91,7 @@ class ChangePage(ResponseSchema):
     """One page, oldest first. It may be short, even empty, while `has_more` is true."""
 
     items: list[ChangeRead]
-    next_since: int = Field(description="`since` of the next page, or of the next time.")
+    next_since: int = Field(description="`since` for the next page or the next poll.")
     has_more: bool
 
 
@@ -98,14 +100,14 @@ class HistoryQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    entity: Word | None = Field(default=None, description="Id of a task or a list.")
-    run_id: Word | None = Field(default=None, description="The run that made the changes.")
-    token_id: UUID | None = Field(
-        default=None, description="The API token with which the changes were made."
-    )
-    actor: Word | None = Field(default=None, description="The user who made the changes.")
+    entity: Word | None = Field(default=None, description="ID of a task or a list.")
+    run_id: Word | None = Field(default=None, description="Run ID of the changes.")
+    token_id: UUID | None = Field(default=None, description="ID of the API token of the changes.")
+    actor: Word | None = Field(default=None, description="User who made the changes.")
     list: UUID | None = Field(default=None, description=_LIST)
-    before: Seq | None = Field(default=None, description="Only entries with lower numbers.")
+    before: Seq | None = Field(
+        default=None, description="Only entries with a lower sequence number."
+    )
     limit: int = Field(default=20, ge=1, le=100)
 
 
@@ -134,7 +136,7 @@ class EntryRead(ResponseSchema):
 
     seq: int
     at: datetime
-    actor: str = Field(description="The user who made the change.")
+    actor: str = Field(description="User who made the change.")
     token_id: UUID | None
     agent: str | None
     model: str | None
@@ -143,17 +145,19 @@ class EntryRead(ResponseSchema):
     kind: Kind
     id: str
     list_id: UUID | None = Field(
-        description="Of what was changed; null for a task that left the list asked for."
+        description="Current version of the entity; null for a task that left the requested list."
     )
-    before: Image | None = Field(description=f"{_IMAGE}, before the change.")
-    after: Image | None = Field(description=f"{_IMAGE}, after it.")
+    before: Image | None = Field(description=f"{_IMAGE} before the change.")
+    after: Image | None = Field(description=f"{_IMAGE} after the change.")
 
 
 class EntryPage(ResponseSchema):
     """One page, newest first. It may be short, even empty, while `next_before` is a number."""
 
     items: list[EntryRead]
-    next_before: int | None = Field(description="`before` of the next page; null on the last.")
+    next_before: int | None = Field(
+        description="`before` for the next page; null on the last page."
+    )
 
 
 class RunsQuery(BaseModel):
@@ -163,7 +167,7 @@ class RunsQuery(BaseModel):
 
     list: UUID | None = Field(default=None, description=_LIST)
     before: Seq | None = Field(
-        default=None, description="Only runs whose latest entry has a lower number."
+        default=None, description="Only runs whose latest entry has a lower sequence number."
     )
     limit: int = Field(default=20, ge=1, le=50)
 
@@ -200,23 +204,23 @@ class RunRead(ResponseSchema):
     )
 
     run_id: str
-    actor: str = Field(description="The user who made the changes.")
-    token_id: UUID | None = Field(description="The API token; null for a JSON Web Token.")
+    actor: str = Field(description="User who made the changes.")
+    token_id: UUID | None = Field(description="ID of the API token; null for a JSON Web Token.")
     token_name: str | None = Field(
-        description="Name of the token, if it is the caller's and still exists; null for a caller "
-        "whose own token is for one list."
+        description="Name of the token if it is the caller's and still exists; null if the "
+        "request's token is restricted to one list."
     )
-    agent: str | None = Field(description="As in the latest entry; so is the model.")
+    agent: str | None = Field(description="Agent of the latest entry.")
     model: str | None
     first_at: datetime
     last_at: datetime
-    last_seq: int = Field(description="Number of the latest entry.")
-    changes: int = Field(description="Number of changes, at most 1000.")
-    has_more_changes: bool = Field(description="Whether there are more than 1000.")
-    summary: list[RunCount] = Field(description="These changes, counted.")
+    last_seq: int = Field(description="Sequence number of the latest entry.")
+    changes: int = Field(description="Number of changes, up to 1000.")
+    has_more_changes: bool = Field(description="Whether there are more than 1000 changes.")
+    summary: list[RunCount] = Field(description="Numbers of changes by kind and operation.")
     is_undone: bool = Field(
-        description="Whether everything that it changed was taken back by an undo that holds, or "
-        "is as it was before the run; false where `has_more_changes` is true."
+        description="Whether all changes were undone, or their entities are again as they were "
+        "before the run; false if `has_more_changes` is true."
     )
 
 
@@ -224,7 +228,9 @@ class RunPage(ResponseSchema):
     """One page. It may be short, even empty, while `next_before` is a number."""
 
     items: list[RunRead]
-    next_before: int | None = Field(description="`before` of the next page; null on the last.")
+    next_before: int | None = Field(
+        description="`before` for the next page; null on the last page."
+    )
 
 
 class EventsQuery(BaseModel):
@@ -234,8 +240,8 @@ class EventsQuery(BaseModel):
 
     since: Seq | None = Field(
         default=None,
-        description="Number of the last change known; `Last-Event-ID` wins. Without either, events "
-        "begin with the next change.",
+        description="Sequence number of the last known change; `Last-Event-ID` takes precedence. "
+        "Without either, the stream starts with the next change.",
     )
     list: UUID | None = Field(default=None, description=_LIST)
 
@@ -258,40 +264,40 @@ class UndoRequest(BaseModel):
 
     seq: Annotated[int, Field(ge=1, le=MAX_SEQ, strict=True)] | None = Field(
         default=None,
-        description="Number of a change. What it caused goes with it: the tasks below a deleted "
-        "one, the next task of a series.",
+        description="Sequence number of a change. Its consequences are undone as well: deleted "
+        "subtasks, the next task of a series.",
     )
     run_id: Word | None = Field(
         default=None,
-        description="The `X-Run-Id` of the changes. A run is what one user changed with one token.",
+        description="The `X-Run-Id` of the changes. A run belongs to one user and one token.",
     )
     actor: Word | None = Field(
-        default=None, description="With `run_id`: the user whose run it is, if not the caller."
+        default=None, description="With `run_id`: user who made the run, if not the caller."
     )
     token_id: UUID | None = Field(
         default=None,
-        description="ID of an API token: everything that it changed. With `run_id`, only in that "
-        "run; without it, the run is that of the token of the request (if it is the actor's), "
-        "otherwise of the only token with such a run.",
+        description="ID of an API token whose changes are undone; with `run_id`, only those in "
+        "the run. If omitted, `run_id` refers to the token of the request if it is the actor's, "
+        "otherwise to the only token with such a run.",
     )
     whole_request: StrictBool = Field(
-        default=False, description="With `seq`: everything that the same request changed."
+        default=False, description="With `seq`: undo all changes of the same request."
     )
     list: UUID | None = Field(
-        default=None, description="Look in the journal of this list's owner instead."
+        default=None, description="Use the journal of this list's owner instead of the caller's."
     )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
         of_run = self.run_id is not None or self.token_id is not None
         if (self.seq is None) != of_run:
-            msg = "give either seq, or run_id or token_id or both"
+            msg = "send either seq, or run_id or token_id or both"
             raise ValueError(msg)
         if self.whole_request and self.seq is None:
-            msg = "whole_request goes with seq"
+            msg = "whole_request requires seq"
             raise ValueError(msg)
         if self.actor is not None and self.run_id is None:
-            msg = "actor goes with run_id"
+            msg = "actor requires run_id"
             raise ValueError(msg)
         return self
 
@@ -299,12 +305,12 @@ class UndoRequest(BaseModel):
 class NotUndone(ResponseSchema):
     """A change that cannot be undone."""
 
-    seq: int = Field(description="Its number in the journal.")
+    seq: int = Field(description="Sequence number in the journal.")
     at: datetime
     operation: Operation
     kind: Kind
-    id: str = Field(description="Of what was changed.")
-    message: str = Field(description="What stays, for people.")
+    id: str = Field(description="ID of the changed entity.")
+    message: str = Field(description="Human-readable description of the change that stays.")
 
 
 class UndoResult(ResponseSchema):
@@ -312,5 +318,5 @@ class UndoResult(ResponseSchema):
 
     items: list[ChangeRead]
     not_undone: list[NotUndone] = Field(
-        description="What a run or a token changed and cannot be undone: tokens, the time zone."
+        description="Changes of the run or token that cannot be undone: tokens, the time zone."
     )

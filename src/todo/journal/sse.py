@@ -52,7 +52,7 @@ class Streams:
         if self._users[user] >= MAX_OF_USER:
             raise TooManyStreamsError
         if self._users.total() >= MAX_STREAMS:
-            raise UnavailableError("Too many streams of events are open; try again later.")
+            raise UnavailableError("Too many event streams are open; try again later.")
         self._users[user] += 1
         try:
             with self._metrics.streaming("events"):

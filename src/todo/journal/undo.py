@@ -206,7 +206,7 @@ class Undo:
         later = await find_later_changes(session, self._view.owner, chosen)
         wanted = [each for each in _sum_up(later.wanted) if each.first.before or each.last.after]
         for entry, seq, operation in later.conflicts or ([] if wanted else later.undone):
-            what = "was changed again" if later.conflicts else "is undone already"
+            what = "was changed again" if later.conflicts else "is already undone"
             message = f"{what}: see entry {seq} ({operation})"
             self._add_conflict(entry, "changed-since", message, seq)
         self._raise_conflicts()
@@ -230,7 +230,7 @@ class Undo:
     def _refuse_kinds(self, chosen: list[UndoEntry]) -> None:
         for entry in chosen:
             if entry.operation == "remind":
-                self._add_conflict(entry, "nothing-changed", "a reminder changed nothing")
+                self._add_conflict(entry, "nothing-changed", "a reminder has nothing to undo")
             elif entry.kind not in UNDOABLE:
                 self._add_conflict(entry, "not-undone", describe(entry))
 
@@ -253,7 +253,9 @@ class Undo:
                 missing = each.target.get(name)
                 if missing in asked and missing not in found:
                     what = "list" if name == "list_id" else "parent"
-                    self._add_conflict(each.first, f"{what}-gone", f"its {what} {missing} is gone")
+                    self._add_conflict(
+                        each.first, f"{what}-gone", f"its {what} {missing} no longer exists"
+                    )
 
     async def _check_places(self, back: list[Restore], gone: list[Restore]) -> None:
         """Find tasks whose place has changed since: into another list, or too deep."""
@@ -266,7 +268,7 @@ class Undo:
         store = TaskRepository(self._work.session, self._work.caller)
         for each in back:
             if each.id in apart:
-                message = "would not be in the list of the tasks above or below it"
+                message = "would be in another list than its parent or its subtasks"
                 self._add_conflict(each.first, "list-changed", message)
                 continue
             parent_id = each.target["parent_id"]
@@ -277,7 +279,9 @@ class Undo:
                 below = _leave_out(going, map(parse_document, await store.find_subtree(each.id)))
                 if len(above) + measure_height(each.id, below) <= MAX_DEPTH:
                     continue
-            self._add_conflict(each.first, "too-deep", f"would be more than {MAX_DEPTH} deep")
+            self._add_conflict(
+                each.first, "too-deep", f"would be nested more than {MAX_DEPTH} levels deep"
+            )
 
     async def _find_stranded(self, gone: list[Restore]) -> None:
         """Find what others put into things that are to go."""
@@ -286,7 +290,7 @@ class Undo:
             places = {each.id: each for each in gone if each.kind == kind}
             for task_id, place in await self._fetch(statement, set(places)):
                 if str(task_id) not in going:
-                    message = f"the task {task_id} is in it now"
+                    message = f"the list now contains the task {task_id}"
                     self._add_conflict(places[str(place)].first, "in-use", message)
 
     async def _fetch(self, statement: Statement, ids: set[Any]) -> list[tuple[Any, ...]]:

@@ -294,13 +294,13 @@ def _choose(rows: list[Row]) -> list[UndoEntry]:
 def _ambiguous(tokens: list[Any]) -> UndoConflictError:
     names = [f"API token {token}" if token else "JSON Web Token" for token in tokens]
     return UndoConflictError(
-        "Several tokens have a run of this name; name one of them in token_id.",
+        "Several tokens have a run with this ID; send the token_id of one.",
         errors=[
             {
                 "in": "body",
                 "field": "token_id",
                 "code": "ambiguous",
-                "message": f"a run of this name was made with the {name}",
+                "message": f"the {name} has a run with this ID",
             }
             for name in sorted(names)
         ],
@@ -378,6 +378,7 @@ def _is_moved(entry: UndoEntry) -> bool:
 def _refuse_many(chosen: list[UndoEntry]) -> list[UndoEntry]:
     if len(chosen) > MAX_ENTRIES:
         raise StateConflictError(
-            f"That is more than {MAX_ENTRIES} changes; undo the latest of them first, one by one."
+            f"The undo would revert more than {MAX_ENTRIES} changes; undo the latest ones first, "
+            "one by one."
         )
     return chosen

@@ -132,7 +132,7 @@ async def verify(
         yield await _verify_one(source, each, heads.get(each), with_state=with_state)
     for each in sorted(heads.keys() - seen):
         yield VerificationResult(
-            findings=[Mismatch(each, 0, "the journal of the exported head is gone")]
+            findings=[Mismatch(each, 0, "the journal of the exported head is missing")]
         )
 
 
@@ -163,7 +163,7 @@ async def _verify_one(
     async with source.reading() as session:
         row = await session.find(_HEAD, {"owner": owner})
     if row is None:
-        what = "there is no such journal" if exported is None else "the journal is gone"
+        what = "the journal does not exist" if exported is None else "the journal is missing"
         result.findings.append(Mismatch(owner, 0, what))
         return result
     chain = Chain(owner, UUID(str(row[0])), exported, result)
@@ -214,7 +214,7 @@ class Chain:
         # Entries without content since the account was last deleted, which is the one reason.
         self._erased: list[int] = []
         if exported is not None and exported.chain_id != str(chain_id):
-            self._add(0, "the chain is another than that of the exported head")
+            self._add(0, "the chain differs from that of the exported head")
 
     def check(self, row: Row) -> None:
         """Check the next entry."""
@@ -231,7 +231,7 @@ class Chain:
         self.seq, self.stored = seq, stored
         exported = self._exported
         if exported is not None and seq == exported.seq and stored.hex() != exported.hash:
-            self._add(seq, "the chain up to here was rewritten since its head was exported")
+            self._add(seq, "the chain up to here was rewritten after its head was exported")
         self._compare_expected()
 
     def expect(self, seq: int, head: bytes) -> None:
@@ -244,7 +244,7 @@ class Chain:
         if self._expected is not None and self._expected[0] > self.seq:
             self._add(self.seq + 1, _missing(self.seq + 1, self._expected[0]))
         elif seq < self.seq:
-            self._add(seq + 1, "was put in: by the account, the journal ends before it")
+            self._add(seq + 1, "was inserted: the account's last entry is before it")
         exported = self._exported
         if exported is not None and exported.seq > self.seq:
             what = f"the journal ends here, but its exported head is entry {exported.seq}"
@@ -256,7 +256,7 @@ class Chain:
     def _compare_expected(self) -> None:
         seq, head = self._expected or (0, self.stored)
         if seq == self.seq and head != self.stored:
-            self._add(seq, "the account has another hash for its last entry")
+            self._add(seq, "the account's hash of its last entry differs")
 
     def _check_number(self, seq: int) -> bool:
         if seq != self.seq + 1:
@@ -271,7 +271,7 @@ class Chain:
             for column, value in zip(_CONTENT, content, strict=True)
         }
         if salt is None or commit(bytes(salt), Entry(at="", **values)) != commitment:
-            self._add(seq, f"the content was altered ({_COLUMNS}), or its commitment")
+            self._add(seq, f"the content ({_COLUMNS}) or its commitment was altered")
         elif (values["operation"], values["kind"]) == ("delete", "account"):
             self._erased.clear()
 
@@ -282,7 +282,7 @@ class Chain:
         try:
             computed = link(self.stored, self.chain_id, seq, at, commitment)
         except (ValueError, TypeError, OverflowError):
-            self._add(seq, "the time was altered: it is none")
+            self._add(seq, "the time was altered: it is not a time")
             return stored
         if computed == stored or not follows:
             return computed

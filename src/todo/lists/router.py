@@ -37,7 +37,7 @@ router = APIRouter(prefix=PATH, tags=["lists"], route_class=ApiRoute)
 
 # Ids of users are theirs who issue the tokens: a slash may be in one.
 _SHARE_PATH = "/{list_id}/shares/{user:path}"
-User = Annotated[UserId, Path(description="Id of a user, as in the `sub` of a token.")]
+User = Annotated[UserId, Path(description="ID of a user, as in the `sub` claim of a token.")]
 
 
 @router.post(

@@ -53,7 +53,7 @@ class ListCreate(BaseModel):
 
     name: Name
     position: Position | None = Field(
-        default=None, description="For sorting lists; after all others by default."
+        default=None, description="Sort position among the lists; the default is after all others."
     )
 
 
@@ -96,15 +96,17 @@ class ListRead(ResponseSchema):
     position: float
     created_at: datetime
     updated_at: datetime
-    version: int = Field(description="Grows with each change; the owner's entity tag is this.")
-    access: Access = Field(description="What the caller may do with the list's tasks.")
+    version: int = Field(
+        description="Increases with each change; the owner's entity tag is derived from it."
+    )
+    access: Access = Field(description="The caller's access to the list's tasks.")
 
 
 class ListPage(ResponseSchema):
     """One page."""
 
     items: list[ListRead]
-    next_cursor: str | None = Field(description="For the next page; null on the last.")
+    next_cursor: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 class ListQuery(BaseModel):
@@ -122,7 +124,8 @@ class ListDeletion(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     tasks: Literal["delete"] | None = Field(
-        default=None, description="`delete` deletes them too; without it the list must be empty."
+        default=None,
+        description="`delete` also deletes the list's tasks; otherwise the list must be empty.",
     )
 
 

@@ -41,7 +41,7 @@ class ListService:
             ReadOnlyError: The token is for one list.
         """
         if self._caller.list_id is not None:
-            raise ReadOnlyError("This token is for one list, and makes no other.")
+            raise ReadOnlyError("This token is restricted to one list and cannot create lists.")
         position = fields.get("position")
         document: Document = {
             "id": list_id or str(new_uuid7()),
@@ -129,13 +129,16 @@ class ListService:
         owner = parse_document(await self._lock_own(list_id))["owner"]
         await self._require_version(owner, expected)
         if user == owner:
-            raise field_error("user", "is the owner", place="path")
+            raise field_error("user", "is the owner of the list", place="path")
         shares = await self._store.find_shares(list_id)
         before = next((each for each in shares if parse_document(each)["user_id"] == user), None)
         if before is not None and parse_document(before)["access"] == access:
             return before
         if before is None and len(shares) >= MAX_SHARES:
-            raise StateConflictError(f"A list is shared with at most {MAX_SHARES} users.")
+            raise StateConflictError(
+                "The list is already shared with the maximum of "
+                f"{MAX_SHARES} users; remove a share first."
+            )
         values = {
             "list_id": list_id,
             "user_id": user,
@@ -193,7 +196,7 @@ class ListService:
     async def _lock_own(self, list_id: str, expected: frozenset[int] | None = None) -> bytes:
         document, access = await self._lock(list_id)
         if access != "owner":
-            raise ReadOnlyError("Only its owner changes a list.")
+            raise ReadOnlyError("Only the owner of a list can change it.")
         if expected is not None and parse_document(document)["version"] not in expected:
             raise VersionMismatchError
         return document

@@ -193,7 +193,7 @@ def _encode(value: object) -> str:
 
 def _explain(status: int, problem: Json) -> str:
     """Return the text of a response that is not of the protocol: of the service or of a proxy."""
-    text = problem.get("detail", "The response is not one of the todo service.")
+    text = problem.get("detail", "The response is not from the todo service; check TODO_URL.")
     return f"{text} (status {status}){_REMEDIES.get(status, '')}"
 
 
@@ -210,12 +210,14 @@ def main() -> int:
     """Run until the end of standard input; return the exit code."""
     token = os.environ.get("TODO_TOKEN", "")
     if not token or not token.isascii() or not token.isprintable():
-        sys.stderr.write("TODO_TOKEN is missing or not a token: set it to a bearer token\n")
+        sys.stderr.write("TODO_TOKEN is missing or invalid: set it to a bearer token\n")
         return _USAGE
     try:
         bridge = Bridge(os.environ.get("TODO_URL", ""), token)
     except ValueError:
-        sys.stderr.write("TODO_URL is missing or invalid: set it as in http://127.0.0.1:8000\n")
+        sys.stderr.write(
+            "TODO_URL is missing or invalid: set it to a URL such as http://127.0.0.1:8000\n"
+        )
         return _USAGE
     try:
         bridge.run()

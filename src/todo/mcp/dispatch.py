@@ -39,7 +39,7 @@ async def respond(server: Server, body: bytes, headers: Headers, call: ToolCall)
         return MessageResponse(400, render_error(error.request_id, error))
     if message.id is None and not message.method.startswith(_NOTIFICATIONS):
         # 202 would mean that it is accepted.
-        text = "`id` is missing: only notifications have none, and nothing was done."
+        text = "`id` is missing, and only notifications may omit it; nothing was done."
         return MessageResponse(400, render_error(None, RpcError(INVALID_REQUEST, text)))
     if modern.is_modern(message, headers):
         respond_to, get_status = modern.respond, modern.get_status
@@ -53,5 +53,5 @@ async def respond(server: Server, body: bytes, headers: Headers, call: ToolCall)
         raise
     except Exception:  # noqa: BLE001 - the boundary: the client gets its id back, the log the rest
         _log.exception("unexpected error", extra={"rpc_method": message.method[:100]})
-        refusal = RpcError(INTERNAL_ERROR, "Internal error; the log has it by its request id.")
+        refusal = RpcError(INTERNAL_ERROR, "Internal error, logged under the request ID.")
     return MessageResponse(get_status(refusal.code), render_error(message.id, refusal))

@@ -27,8 +27,8 @@ class OriginError(ProblemError):
     status = 403
     code = "origin-not-allowed"
     default_detail = (
-        "Requests from this Origin are not allowed. An operator of this service can add it to"
-        " TODO_CORS_ORIGINS."
+        "Requests from this Origin are not allowed. The operator of this service can add it to "
+        "TODO_CORS_ORIGINS."
     )
 
 

@@ -78,5 +78,5 @@ def get_origin(request: Request) -> str:
     """
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
-        raise MalformedRequestError("The header Host must name the host.")
+        raise MalformedRequestError("The Host header is missing or invalid.")
     return f"{request.url.scheme}://{host.lower()}"

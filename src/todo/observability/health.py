@@ -64,7 +64,7 @@ class Health:
         # Never cancelled: cancelling a query that hangs waits for the database as well.
         done, _pending = await asyncio.wait({self._check}, timeout=_CHECK_TIMEOUT_S)
         if not done:
-            return DatabaseUnavailableError("The database does not answer in time.")
+            return DatabaseUnavailableError("The database did not respond in time.")
         return self._result
 
     async def _query(self) -> ProblemError | None:

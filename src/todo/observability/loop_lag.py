@@ -40,6 +40,6 @@ async def watch_loop(
         if lag_s >= warning_s and now >= quiet_until:
             quiet_until = now + _QUIET_S
             _log.warning(
-                "the event loop was held up, and every request with it",
+                "the event loop was blocked, which delayed all requests",
                 extra={"lag_ms": round(lag_s * 1000)},
             )

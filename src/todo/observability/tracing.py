@@ -57,8 +57,8 @@ def open_telemetry(environ: Mapping[str, str]) -> Telemetry | None:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ImportError as error:
         message = (
-            f"{wanted} is set, and OpenTelemetry's SDK and exporter are not installed "
-            f"({error.name}): install what otel.lock pins, or unset it"
+            f"{wanted} is set, but OpenTelemetry's SDK and exporter are not installed (missing "
+            f"{error.name}): install the packages of otel.lock, or unset it"
         )
         raise FatalError(ExitCode.CONFIGURATION, message) from None
     own = {"service.version": __version__}
@@ -68,7 +68,7 @@ def open_telemetry(environ: Mapping[str, str]) -> Telemetry | None:
         provider = TracerProvider(resource=Resource.create(own), shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(trace_exporter.OTLPSpanExporter()))
     except ValueError as error:
-        message = f"a variable of OpenTelemetry (OTEL_…) is not valid: {error}"
+        message = f"an OpenTelemetry variable (OTEL_…) is invalid: {error}"
         raise FatalError(ExitCode.CONFIGURATION, message) from None
     return Telemetry(provider)
 

@@ -9,8 +9,8 @@ class PlanOutdatedError(ProblemError):
     status = 412
     code = "plan-outdated"
     default_detail = (
-        "The plan is outdated, so nothing was changed: `errors` says what is different now. "
-        "Make a new plan."
+        "The plan is outdated, so nothing was changed; `errors` lists the differences. Make a new "
+        "plan."
     )
 
 

@@ -121,13 +121,13 @@ def find_differences(
 
 def _compare(expected: Expected, found: Expected | None) -> dict[str, object]:
     if found is None:
-        message = f"would not be changed any more ({expected.operation})"
+        message = f"would no longer be changed ({expected.operation})"
         return _explain(expected, "not-changed", message)
     if found.version != expected.version:
-        message = f"has version {found.version} now; the plan is for version {expected.version}"
+        message = f"now has version {found.version}; the plan is for version {expected.version}"
         return _explain(expected, "changed-since", message)
     if expected.operation == _NAME:
-        return _explain(expected, "changed-since", "has another name now")
+        return _explain(expected, "changed-since", "now has a different name")
     message = f"would become something else now ({found.operation})"
     return _explain(expected, "other-result", message)
 

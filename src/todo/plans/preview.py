@@ -10,7 +10,7 @@ from todo.plans.expectation import predict
 from todo.writes.hash_chain import Entry
 
 MAX_SHOWN = 100
-"""Changes that a plan shows with its effects; its summary counts all of them."""
+"""Maximum number of changes that a plan shows; its summary counts all changes."""
 _MAX_SHOWN_BYTES = 96 * 1024
 _EFFECTS = ("list", "share", "task")
 """Kinds of effects, those first that are shown first."""

@@ -24,9 +24,9 @@ from todo.db.statement import BoundStatement, Row, Statement
 from todo.db.tables import Id, Time, plan
 
 MAX_OPEN = 50
-"""Plans of one user that can still be applied."""
+"""Maximum number of a user's plans that can still be applied."""
 MAX_CLOSED = 50
-"""Plans of one user that are kept although they cannot be applied any more."""
+"""Maximum number of a user's stored plans that can no longer be applied."""
 # Old ones go a few at a time, with each new one.
 _PURGED = 20
 

@@ -42,9 +42,7 @@ class DeleteListOperation(BaseModel):
 
     op: Literal["delete_list"]
     id: UUID
-    if_match: int | None = Field(
-        default=None, strict=True, description="The version that it must have."
-    )
+    if_match: int | None = Field(default=None, strict=True, description="Required current version.")
 
 
 class ShareListOperation(BaseModel):
@@ -108,14 +106,14 @@ class PlanCreate(BaseModel):
 
     operations: Annotated[list[PlanOperation], Field(min_length=1, max_length=MAX_BATCH)]
     reason: Reason | None = Field(
-        default=None, description="Why, for the person or program that decides about the plan."
+        default=None, description="Reason, for the person or program that decides about the plan."
     )
     expires_in_minutes: int = Field(
         default=DEFAULT_LIFETIME_MINUTES,
         ge=1,
         le=MAX_LIFETIME_MINUTES,
         strict=True,
-        description="For how long the plan can be applied.",
+        description="Lifetime in minutes, during which the plan can be applied.",
     )
 
 
@@ -133,7 +131,7 @@ class PlannedChange(ResponseSchema):
     operation: Literal["create", "update", "complete", "reopen", "delete", "share", "unshare"]
     kind: Literal["task", "list", "share"]
     id: str | None = Field(
-        description="Id of the task or list, or of the user of a share; null for a new task."
+        description="ID of the task or list, or of the user of a share; null for a new task."
     )
     list_id: UUID | None
     title: str | None = Field(
@@ -141,7 +139,8 @@ class PlannedChange(ResponseSchema):
     )
     before: dict[str, Any] | None
     after: dict[str, Any] | None = Field(
-        description="Without what is known only once the plan is applied, such as new ids."
+        description="The entity after the change, without values that are known only when the "
+        "plan is applied, such as new IDs."
     )
 
 
@@ -151,16 +150,15 @@ class PlanItem(ResponseSchema):
     id: UUID
     status: Literal["open", "applied", "expired"]
     reason: str | None
-    summary: list[PlanCount] = Field(description="All changes, counted.")
+    summary: list[PlanCount] = Field(description="Numbers of all changes.")
     list_id: UUID | None = Field(
-        description="The one list of the token that made the plan; null for a token for all."
+        description="List to which the token that made the plan is restricted; null if "
+        "unrestricted."
     )
-    token_id: UUID | None = Field(description="The API token that made the plan.")
+    token_id: UUID | None = Field(description="ID of the API token that made the plan.")
     agent: str | None
     model: str | None
-    run_id: str = Field(
-        description="The run that the changes belong to if `apply` comes without an X-Run-Id."
-    )
+    run_id: str = Field(description="Run ID of the changes if `apply` is sent without X-Run-Id.")
     created_at: datetime
     expires_at: datetime
     applied_at: datetime | None
@@ -206,12 +204,12 @@ class PlanRead(PlanItem):
         )
     )
 
-    operations: list[dict[str, Any]] = Field(description="As they were sent.")
+    operations: list[dict[str, Any]] = Field(description="Operations as they were sent.")
     changes: list[PlannedChange] = Field(
-        description="All that the operations name, without `before` and `after` beyond 96 KiB, then"
-        " effects up to 100 changes and 96 KiB."
+        description="All changes that the operations name (without `before` and `after` beyond 96 "
+        "KiB), then their effects, up to 100 changes and 96 KiB."
     )
-    changes_omitted: int = Field(description="How many more changes the plan makes.")
+    changes_omitted: int = Field(description="Number of further changes of the plan.")
 
 
 class PlanPage(ResponseSchema):
@@ -222,7 +220,7 @@ class PlanPage(ResponseSchema):
     )
 
     items: list[PlanItem]
-    next_cursor: str | None = Field(description="For the next page; null on the last.")
+    next_cursor: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 class PlanQuery(BaseModel):
@@ -265,6 +263,6 @@ class PlanResults(ResponseSchema):
     )
 
     id: UUID
-    run_id: str = Field(description="The run by which the journal undoes the changes.")
+    run_id: str = Field(description="Run ID with which the changes can be undone.")
     applied_at: datetime
     results: list[PlanResult]

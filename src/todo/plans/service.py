@@ -187,7 +187,7 @@ class PlanService:
         except BatchFailedError as error:
             errors = [{**each, "in": "plan"} for each in error.errors or ()]
         except TooManyChangesError:
-            message = f"there would be more than {MAX_CHANGES} changes now"
+            message = f"the plan would now make more than {MAX_CHANGES} changes"
             errors = [
                 {"in": "plan", "field": "changes", "code": "also-changed", "message": message}
             ]

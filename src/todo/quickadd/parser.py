@@ -152,4 +152,4 @@ def _read_rrule(text: str) -> tuple[str, Basis]:
 
 def _check_length(text: str) -> None:
     if len(text) > MAX_TEXT:
-        raise ValueError(f"must not be longer than {MAX_TEXT:,} characters; shorten the text")
+        raise ValueError(f"must have at most {MAX_TEXT:,} characters; shorten the text")

@@ -57,7 +57,7 @@ def check_zone(name: str) -> ZoneInfo:
         return zone
     known = {each.casefold(): each for each in _zone_names()}
     near = difflib.get_close_matches(name[:64].casefold(), known, n=1)
-    hint = f"did you mean {known[near[0]]}?" if near else "write it as in Europe/Berlin"
+    hint = f"did you mean {known[near[0]]}?" if near else "write, for example, Europe/Berlin"
     raise ValueError(f"not the name of an IANA time zone; {hint}")
 
 

@@ -106,15 +106,15 @@ def read_rule(text: str) -> Rule:
         ValueError: It is not a rule that tasks can have; the message names the part.
     """
     if len(text) > MAX_LENGTH:
-        raise ValueError(f"must not be longer than {MAX_LENGTH} characters")
+        raise ValueError(f"must have at most {MAX_LENGTH} characters")
     plain = text.strip().upper().removeprefix("RRULE:")
     values: dict[str, Any] = {}
     for part in plain.split(";"):
         name, equals, value = part.partition("=")
         if not equals or not value:
-            raise ValueError(f"{_show(part)} is not a part of a rule; write NAME=VALUE;NAME=VALUE")
+            raise ValueError(f"{_show(part)} is not a rule part; write NAME=VALUE;NAME=VALUE")
         if name in values:
-            raise ValueError(f"{name} is there twice; write it once")
+            raise ValueError(f"{name} occurs twice; write it once")
         values[name] = _read_part(name, value)
     if "FREQ" not in values:
         raise ValueError("FREQ is missing; write, for example, FREQ=WEEKLY")
@@ -135,8 +135,8 @@ def _show(text: str) -> str:
 def _read_part(name: str, value: str) -> Any:  # noqa: ANN401 - each part has its own type
     reader = _READERS.get(name)
     if reader is None:
-        reason = _REASONS.get(name, f"the parts of a rule are {', '.join(_READERS)}")
-        raise ValueError(f"{_show(name)} is not known; {reason}")
+        reason = _REASONS.get(name, f"known rule parts are {', '.join(_READERS)}")
+        raise ValueError(f"{_show(name)} is not supported; {reason}")
     try:
         return reader(value)
     except ValueError as error:
@@ -145,7 +145,7 @@ def _read_part(name: str, value: str) -> Any:  # noqa: ANN401 - each part has it
 
 def _read_frequency(value: str) -> Frequency:
     if value not in Frequency.__members__:
-        raise ValueError(f"a task comes again by {', '.join(Frequency)}")
+        raise ValueError(f"supported frequencies are {', '.join(Frequency)}")
     return Frequency(value)
 
 
@@ -207,31 +207,33 @@ def _read_until(value: str) -> date:
             return datetime.fromisoformat(value)
     except ValueError:
         pass
-    raise ValueError("must be a day as in 20261231, or an instant in UTC as in 20261231T235959Z")
+    raise ValueError("must be a date such as 20261231, or a UTC time such as 20261231T235959Z")
 
 
 def _check_together(values: dict[str, Any]) -> None:
     frequency = values["FREQ"]
     if "COUNT" in values and "UNTIL" in values:
-        raise ValueError("COUNT and UNTIL exclude each other; leave one out")
+        raise ValueError("COUNT and UNTIL are mutually exclusive; remove one")
     for name in ("BYWEEKNO", "BYYEARDAY"):
         if name in values and frequency is not Frequency.YEARLY:
-            raise ValueError(f"{name} goes with FREQ=YEARLY alone")
+            raise ValueError(f"{name} requires FREQ=YEARLY")
     if "BYMONTHDAY" in values and frequency is Frequency.WEEKLY:
-        raise ValueError("BYMONTHDAY does not go with FREQ=WEEKLY; use FREQ=MONTHLY or FREQ=DAILY")
+        raise ValueError(
+            "BYMONTHDAY cannot be used with FREQ=WEEKLY; use FREQ=MONTHLY or FREQ=DAILY"
+        )
     nths = [abs(nth) for nth, _ in values.get("BYDAY", ()) if nth]
     if nths and frequency not in {Frequency.MONTHLY, Frequency.YEARLY}:
-        raise ValueError("BYDAY with numbers, as in 1MO, goes with FREQ=MONTHLY or FREQ=YEARLY")
+        raise ValueError("BYDAY with numbers, such as 1MO, requires FREQ=MONTHLY or FREQ=YEARLY")
     if nths and "BYWEEKNO" in values:
-        raise ValueError("BYDAY with numbers, as in 1MO, does not go with BYWEEKNO")
+        raise ValueError("BYDAY with numbers, such as 1MO, cannot be used with BYWEEKNO")
     in_month = frequency is Frequency.MONTHLY or "BYMONTH" in values
     if nths and in_month and max(nths) > _WEEKS_OF_A_MONTH:
-        raise ValueError(f"BYDAY: no month has a weekday more than {_WEEKS_OF_A_MONTH} times")
+        raise ValueError(f"BYDAY: a month has a weekday at most {_WEEKS_OF_A_MONTH} times")
     by_days = {"BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY"}
     if "BYSETPOS" in values and not by_days & values.keys():
-        raise ValueError("BYSETPOS chooses from days that another part names, such as BYDAY")
+        raise ValueError("BYSETPOS requires another part that selects days, such as BYDAY")
     if {"BYMINUTE", "BYSECOND"} & values.keys() and "BYHOUR" not in values:
-        raise ValueError("BYMINUTE and BYSECOND go with BYHOUR; the due has the time of day")
+        raise ValueError("BYMINUTE and BYSECOND require BYHOUR; set the time of day in the due")
 
 
 # In the order of their text.
@@ -265,8 +267,8 @@ _FIELDS = {
     "WKST": "week_start",
 }
 _REASONS = {
-    "BYEASTER": "it is no part of RFC 5545, and Easter cannot be said in a rule",
+    "BYEASTER": "it is not part of RFC 5545, and a rule cannot express Easter",
     "RSCALE": "rules follow the Gregorian calendar",
-    "SKIP": "a day that a month lacks is skipped; BYMONTHDAY=-1 is the last day of each",
+    "SKIP": "days that a month lacks are skipped; BYMONTHDAY=-1 is the last day of each month",
     "DTSTART": "the due is the start",
 }

@@ -35,7 +35,7 @@ def parse_rule(text: str) -> Rule:
     try:
         find_next(replace(_name_days(rule, date(2000, 1, 1)), interval=1), _ANY_DAY)
     except NeverOccursError:
-        raise ValueError("never occurs: no day fits all parts; leave one out") from None
+        raise ValueError("never occurs, because no day matches all parts; remove one") from None
     return rule
 
 
@@ -77,8 +77,8 @@ def normalise(
         find_next(rule, due_date)
     except NeverOccursError:
         raise ValueError(
-            f"never occurs after {due_date}: INTERVAL={rule.interval} passes over every day that "
-            "fits the other parts; leave one out, or begin on a day that fits"
+            f"never occurs after {due_date}, because INTERVAL={rule.interval} skips every day "
+            "that matches the other parts; remove one, or start on a matching day"
         ) from None
     return rule
 

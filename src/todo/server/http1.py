@@ -203,7 +203,7 @@ class Connection(asyncio.Protocol):
         parser = self._strict_parser
         if parser is None or parser.is_empty or self._bytes_to_discard:
             return False
-        self._refuse(Refusal(400, "The connection ended in the header of a request."))
+        self._refuse(Refusal(400, "The connection was closed within the header of a request."))
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -186,12 +186,12 @@ async def _migrate(settings: Settings) -> None:
         try:
             found = await asyncio.to_thread(migrate, settings, _log.warning)
         except DatabaseUnreachableError as error:
-            message = f"waiting for the database to migrate it: {error}"
+            message = f"waiting for the database before the migration: {error}"
         except FatalError as error:
             _log.critical("%s", error.message)
             return
         else:
-            _log.info("schema is current", extra={"revision_before": found or "none"})
+            _log.info("the schema is up to date", extra={"revision_before": found or "none"})
             return
         if message != reason:
             reason = message
@@ -204,7 +204,7 @@ def _arm_deadline(seconds: float) -> None:
 
     def end() -> None:
         with contextlib.suppress(Exception):
-            _log.warning("shutdown deadline reached, ending with requests open")
+            _log.warning("shutdown deadline reached; ending with requests in progress")
         os._exit(ExitCode.OK)
 
     # The second one, if the first waits for whoever reads the log.

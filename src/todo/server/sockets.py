@@ -15,7 +15,7 @@ from todo.core.exit import ExitCode, FatalError
 
 BACKLOG = 4096
 PUBLIC, MANAGEMENT = "public", "management"
-"""What FileDescriptorName= of a socket unit can say."""
+"""Supported values of a socket unit's FileDescriptorName=."""
 # A `timeval`; the kernel makes it the shortest time that it can wait.
 _ONE_TICK = struct.pack("ll", 0, 1)
 _FIRST_FD = 3
@@ -166,10 +166,12 @@ def _adopt(fd: int) -> socket.socket:
         adopted = socket.socket(fileno=fd)
         listening = adopted.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError as error:
-        message = f"inherited descriptor {fd} is no socket ({error.strerror}): check LISTEN_FDS"
+        message = f"inherited descriptor {fd} is not a socket ({error.strerror}): check LISTEN_FDS"
         raise FatalError(ExitCode.CANNOT_LISTEN, message) from None
     if not listening or adopted.type != socket.SOCK_STREAM:
-        message = f"inherited descriptor {fd} is no listening stream socket: check the socket unit"
+        message = (
+            f"inherited descriptor {fd} is not a listening stream socket: check the socket unit"
+        )
         raise FatalError(ExitCode.CANNOT_LISTEN, message)
     adopted.set_inheritable(False)
     return adopted

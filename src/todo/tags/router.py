@@ -36,7 +36,9 @@ async def list_tags(
 ) -> Response:
     """List the tags of the caller's tasks by name."""
     if caller.list_id is not None:
-        raise ReadOnlyError("This token is for one list, and tags are of all.")
+        raise ReadOnlyError(
+            "This token is restricted to one list; tags belong to the whole account."
+        )
     after = None if asked.cursor is None else read_cursor(asked.cursor, _check.validate_python)
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:

@@ -19,7 +19,7 @@ class TagPage(ResponseSchema):
     """One page."""
 
     items: list[TagRead]
-    next_cursor: str | None = Field(description="For the next page; null on the last.")
+    next_cursor: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 class TagQuery(BaseModel):
@@ -47,4 +47,4 @@ class TagRenamed(ResponseSchema):
     model_config = ConfigDict(json_schema_extra=show_example({"name": "household", "tasks": 3}))
 
     name: str
-    tasks: int = Field(description="How many tasks were changed.")
+    tasks: int = Field(description="Number of changed tasks.")

@@ -49,15 +49,17 @@ class TagService:
     async def _replace(self, tag: str, name: str | None, expected: frozenset[int] | None) -> int:
         caller = self._work.caller
         if caller.list_id is not None:
-            raise ReadOnlyError("This token is for one list, and tags are of all.")
+            raise ReadOnlyError(
+                "This token is restricted to one list; tags belong to the whole account."
+            )
         account, (rows,) = await self._work.lock(caller.user, find_tagged(caller.user, tag))
         if not rows:
             raise NotFoundError
         account.require_version(expected)
         if len(rows) > MAX_TASKS:
             raise StateConflictError(
-                f"More than {MAX_TASKS} tasks have this tag; change some of them first, as with"
-                f" GET /api/v1/tasks?tag=… and POST /api/v1/tasks/batch."
+                f"More than {MAX_TASKS} tasks have this tag. Change some of them first, for "
+                "example with GET /api/v1/tasks?tag=… and POST /api/v1/tasks/batch."
             )
         if name == tag:
             return 0

@@ -193,11 +193,11 @@ def _plan(query: Query, owner: str, caller: Caller) -> _Plan:
     is_windowed = query.due not in {None, "none"} or bool(query.due_from or query.due_to)
     sort = query.sort or ("due" if is_windowed else "created")
     if sort == "relevance" and query.search is None:
-        raise _refuse("sort", "relevance goes with q")
+        raise _refuse("sort", "relevance requires q")
     if sort == "position" and list_id is None:
-        raise _refuse("sort", "position goes with list")
+        raise _refuse("sort", "position requires list")
     if query.due == "none" and is_windowed:
-        raise _refuse("due", "none goes without due_from and due_to")
+        raise _refuse("due", "none cannot be combined with due_from and due_to")
     descending = query.descending
     if descending is None:
         descending = sort in {"created", "updated", "priority", "relevance"}
@@ -266,7 +266,7 @@ def _add_cursor(plan: _Plan, query: Query) -> None:
     if query.cursor is None:
         return
     if plan.shape.sort == "relevance":
-        raise _refuse("cursor", "a search by relevance has one page")
+        raise _refuse("cursor", "a search by relevance has only one page")
     key, last_id = _decode(plan.shape, query.cursor)
     plan.shape = replace(plan.shape, after=True)
     plan.values["after_id"] = last_id
@@ -324,7 +324,7 @@ def _decode(shape: QueryShape, cursor: str) -> tuple[Any, str]:
 
     order, key, last_id = decode_cursor(cursor, parse)
     if order != (_CURSOR_VERSION, shape.sort, shape.descending):
-        raise _refuse("cursor", "a cursor goes with the order of the page that it came from")
+        raise _refuse("cursor", "the cursor is for another order; send the order of its page")
     return key, last_id
 
 

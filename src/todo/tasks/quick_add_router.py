@@ -31,7 +31,9 @@ from todo.writes.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api/v1/quick-add", tags=["tasks"], route_class=ApiRoute)
 
-Preview = Annotated[bool, Query(description="Whether to return the meaning and create nothing.")]
+Preview = Annotated[
+    bool, Query(description="Whether to only return the interpretation, without creating a task.")
+]
 
 
 @router.post(

@@ -31,16 +31,18 @@ class QuickAddRequest(BaseModel):
     text: Annotated[
         str, StringConstraints(min_length=1, max_length=MAX_TEXT), AfterValidator(refuse_nul)
     ]
-    list_id: UUID | None = Field(default=None, description="The list, whatever the text names.")
+    list_id: UUID | None = Field(
+        default=None, description="List of the task; takes precedence over the text."
+    )
     parent_id: UUID | None = None
 
 
 class QuickAddSpan(ResponseSchema):
     """A part of the text that was recognized, for highlighting."""
 
-    start: int = Field(description="Its first character, from 0; characters are code points.")
-    end: int = Field(description="The character after it.")
-    kind: Kind = Field(description="The field that it gave; `literal` is text that was quoted.")
+    start: int = Field(description="Start of the part, as a zero-based offset in code points.")
+    end: int = Field(description="End of the part (exclusive).")
+    kind: Kind = Field(description="Field that the part sets; `literal` for quoted text.")
 
 
 class QuickAddQuestion(ResponseSchema):
@@ -50,7 +52,7 @@ class QuickAddQuestion(ResponseSchema):
     end: int
     code: QuestionCode
     message: str
-    choices: list[str] = Field(description="Texts with one meaning that can replace the part.")
+    choices: list[str] = Field(description="Unambiguous replacements of the part.")
 
 
 class QuickAddTask(ResponseSchema):
@@ -104,10 +106,12 @@ class QuickAddPreview(ResponseSchema):
     )
 
     task: QuickAddTask
-    zone: str = Field(description="The account's time zone, in which days and times are meant.")
+    zone: str = Field(
+        description="The account's time zone, in which days and times are interpreted."
+    )
     spans: list[QuickAddSpan]
     questions: list[QuickAddQuestion] = Field(
-        description="If there are any, the text does not create a task."
+        description="Ambiguous parts; if there are any, no task is created."
     )
 
 

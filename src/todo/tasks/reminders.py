@@ -29,7 +29,7 @@ from todo.tasks.document import as_bytes, parse_document
 from todo.writes.unit_of_work import UnitOfWork
 
 AGENT = "reminders"
-"""Who acts, by the journal."""
+"""Agent of the reminders in the journal."""
 
 BATCH = 500
 _MAX_WAIT_S = 5.0

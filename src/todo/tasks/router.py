@@ -102,7 +102,7 @@ async def change_tasks(request: Request, caller: CallerDep, body: Batch) -> Resp
         caller.require("delete")
     if caller.require_match and any(map(_is_unconditional, operations)):
         raise PreconditionRequiredError(
-            "This token requires an `if_match` in every operation on a task."
+            "This token requires `if_match` in every operation that changes a task."
         )
     rules = RuleEvaluation()
     await prepare_batch(rules, operations)
@@ -210,7 +210,7 @@ def _read_fields(fields: str | None) -> tuple[str, ...]:
             "in": "query",
             "field": "fields",
             "code": "invalid",
-            "message": f'"{name}" is not a field; the fields are {", ".join(TASK_FIELDS)}',
+            "message": f'"{name}" is not a field of a task; use {", ".join(TASK_FIELDS)}',
         }
         raise ValidationFailedError(errors=[error])
     # In one order, so that the same fields are the same statement.

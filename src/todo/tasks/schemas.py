@@ -96,18 +96,18 @@ Reminders = Annotated[
     list[Minutes],
     Field(
         max_length=MAX_REMINDERS,
-        description="Minutes before the task is due; of a date, before its midnight.",
+        description="Minutes before the task is due; for a due date, before its midnight.",
     ),
     AfterValidator(_distinct),
 ]
 Rule = Annotated[
     str,
     StringConstraints(min_length=1, max_length=512),
-    Field(description="An RRULE of RFC 5545, as in `FREQ=MONTHLY;BYMONTHDAY=31`."),
+    Field(description="An RRULE of RFC 5545, such as `FREQ=MONTHLY;BYMONTHDAY=31`."),
 ]
 
 
-FIELDS_DESCRIPTION = "Keys that each task is to have, separated by commas; all by default."
+FIELDS_DESCRIPTION = "Keys to return for each task, separated by commas; all by default."
 
 
 class TaskCreate(BaseModel):
@@ -143,16 +143,16 @@ class TaskCreate(BaseModel):
     tags: Tags = Field(default_factory=list)
     list_id: UUID | None = None
     parent_id: UUID | None = None
-    due_date: Day | None = Field(default=None, description="A day, whatever the time zone.")
+    due_date: Day | None = Field(default=None, description="A date, independent of time zones.")
     due_at: Instant | None = Field(default=None, description="An instant.")
     due_zone: Zone | None = Field(
-        default=None, description="IANA zone of `due_at`; the account's by default."
+        default=None, description="IANA time zone of `due_at`; the default is the account's."
     )
     recurrence: Rule | None = None
     recurrence_from: RecurrenceFrom = "schedule"
     reminders: Reminders = Field(default_factory=list)
     position: Position | None = Field(
-        default=None, description="Sorts the tasks of a list; after all others by default."
+        default=None, description="Sort position in the list; the default is after all others."
     )
 
     @model_validator(mode="after")
@@ -214,7 +214,7 @@ class TaskRead(ResponseSchema):
     model_config = ConfigDict(json_schema_extra=show_example(EXAMPLE_TASK))
 
     id: UUID
-    owner: str = Field(description="The owner of the task's list, or the user who created it.")
+    owner: str = Field(description="Owner of the task's list, or the user who created the task.")
     list_id: UUID | None
     parent_id: UUID | None
     title: str
@@ -233,9 +233,9 @@ class TaskRead(ResponseSchema):
     created_at: datetime
     updated_at: datetime
     previous_id: UUID | None = Field(
-        description="The completed task of a series that this one follows."
+        description="ID of the previous, completed task of the series."
     )
-    version: int = Field(description="Grows with each change; the entity tag is this in quotes.")
+    version: int = Field(description="Increases with each change; in quotes, it is the entity tag.")
 
 
 class TaskPart(ResponseSchema):
@@ -253,7 +253,7 @@ class TaskPage(ResponseSchema):
     """One page. It may be short, even empty, while `next_cursor` says that there is more."""
 
     items: list[TaskPart]
-    next_cursor: str | None = Field(description="For the next page; null on the last.")
+    next_cursor: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 class TaskQuery(BaseModel):
@@ -265,31 +265,35 @@ class TaskQuery(BaseModel):
     status: Literal["open", "completed"] | None = None
     priority: Priority | None = None
     tag: Annotated[
-        list[StoredTag], Field(max_length=MAX_TAGS, description="A task has all of them.")
+        list[StoredTag],
+        Field(max_length=MAX_TAGS, description="Only tasks with all of these tags."),
     ] = Field(default_factory=list)
     list: UUID | Literal["none"] | None = Field(
-        default=None, description="`none` for the tasks that are in no list."
+        default=None, description="ID of a list; `none` for tasks without a list."
     )
-    parent: UUID | None = Field(default=None, description="The tasks right below this one.")
+    parent: UUID | None = Field(default=None, description="Only direct subtasks of this task.")
     due: Literal["overdue", "today", "tomorrow", "week", "month", "none"] | None = Field(
-        default=None, description="In the account's time zone; `overdue` is about open tasks."
+        default=None,
+        description="Due window in the account's time zone; `overdue` matches open tasks only.",
     )
     due_from: Instant | None = Field(
         default=None,
-        description="Due then or later. A date counts from its midnight in the account's zone.",
+        description="Only tasks due at or after this time. A due date counts as its midnight in "
+        "the account's time zone.",
     )
-    due_to: Instant | None = Field(default=None, description="Due before this.")
+    due_to: Instant | None = Field(default=None, description="Only tasks due before this time.")
     updated_since: Instant | None = None
     q: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         default=None,
-        description="Words of title and description, the last of which may be the start of one; "
-        "empty for no filter.",
+        description="Words to find in title and description; the last may be incomplete. Empty "
+        "for no filter.",
     )
     sort: Sort | None = Field(
-        default=None, description="`due` by default with a due time, otherwise `created`."
+        default=None, description="Default: `due` with a due filter, otherwise `created`."
     )
     order: Literal["asc", "desc"] | None = Field(
-        default=None, description="`desc` by default for created, updated and priority."
+        default=None,
+        description="Default: `desc` for created, updated and priority, otherwise `asc`.",
     )
     limit: int = Field(default=20, ge=1, le=100)
     cursor: str | None = Field(default=None, max_length=MAX_CURSOR_LENGTH)
@@ -312,9 +316,7 @@ class UpdateOperation(BaseModel):
 
     op: Literal["update"]
     id: UUID
-    if_match: int | None = Field(
-        default=None, strict=True, description="The version that it must have."
-    )
+    if_match: int | None = Field(default=None, strict=True, description="Required current version.")
     task: TaskUpdate
 
 
@@ -325,9 +327,7 @@ class PlainOperation(BaseModel):
 
     op: Literal["complete", "reopen", "delete"]
     id: UUID
-    if_match: int | None = Field(
-        default=None, strict=True, description="The version that it must have."
-    )
+    if_match: int | None = Field(default=None, strict=True, description="Required current version.")
 
 
 Operation = Annotated[CreateOperation | UpdateOperation | PlainOperation, Field(discriminator="op")]

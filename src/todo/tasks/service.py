@@ -97,7 +97,7 @@ class TaskService:
             expected: Versions of which it must have one, None for any.
 
         Raises:
-            NotFoundError: There is no such task, or the caller does not see it: the answers are
+            NotFoundError: The task does not exist, or the caller cannot see it: the responses are
                 the same.
             ReadOnlyError: The caller sees it, and may not change it.
             VersionMismatchError: It has none of the expected versions.
@@ -243,7 +243,7 @@ class TaskService:
         if parent_id is not None:
             parent = await self._find_parent(parent_id)
             if list_id not in {None, parent["list_id"]}:
-                raise field_error("list_id", "a subtask is in the list of its parent")
+                raise field_error("list_id", "a subtask must be in the list of its parent")
             document |= {name: parent[name] for name in ("owner", "list_id")}
             document["parent_id"] = parent_id
         elif list_id is not None:
@@ -253,18 +253,18 @@ class TaskService:
     async def _find_parent(self, parent_id: str) -> Document:
         (rows,) = await self._work.session.run(self._store.find_to_write(parent_id))
         if not rows:
-            raise field_error("parent_id", "no such task")
+            raise field_error("parent_id", "the task does not exist")
         if not rows[0][1]:
             raise ReadOnlyError
         above = await self._store.find_ancestors(parent_id)
         if len(above) >= MAX_DEPTH:
-            raise field_error("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
+            raise field_error("parent_id", f"tasks can be nested at most {MAX_DEPTH} levels deep")
         return parse_document(as_bytes(rows[0][0]))
 
     async def _find_list(self, list_id: str) -> str:
         found = await self._store.find_list(list_id)
         if found is None:
-            raise field_error("list_id", "no such list")
+            raise field_error("list_id", "the list does not exist")
         owner, may_write = found
         if not may_write:
             raise ReadOnlyError
@@ -278,18 +278,20 @@ class TaskService:
                 await self._move_below(found, parent_id)
             parent = await self._find_parent(parent_id)
             if changes.get("list_id", parent["list_id"]) != parent["list_id"]:
-                raise field_error("list_id", "a subtask is in the list of its parent")
+                raise field_error("list_id", "a subtask must be in the list of its parent")
             owner, document["list_id"] = parent["owner"], parent["list_id"]
         elif document["list_id"] is not None:
             owner = await self._find_list(document["list_id"])
         else:
             if self._caller.list_id is not None:
-                raise field_error("list_id", "this token is for one list")
+                raise field_error("list_id", "this token is restricted to one list")
             owner = found.document["owner"]
         if owner != found.document["owner"] or (
             document["list_id"] is None and owner != self._caller.user
         ):
-            raise field_error("list_id", "a task stays with its owner: create it there instead")
+            raise field_error(
+                "list_id", "a task cannot move to another owner; create a new task there instead"
+            )
         if document["list_id"] != found.document["list_id"]:
             below = await self._store.find_subtree(document["id"])
             _refuse_many(below)
@@ -309,7 +311,7 @@ class TaskService:
         ]
         _refuse_many(below)
         if len(above) + 1 + measure_height(found.document["id"], below) > MAX_DEPTH:
-            raise field_error("parent_id", f"tasks nest at most {MAX_DEPTH} deep")
+            raise field_error("parent_id", f"tasks can be nested at most {MAX_DEPTH} levels deep")
 
     async def _normalize_due(self, document: Document, zone: str) -> None:
         """Check due and rule, and write each in its one form."""
@@ -372,5 +374,5 @@ def measure_height(task_id: str, below: list[Document]) -> int:
 def _refuse_many(below: list[Any]) -> None:
     if len(below) > MAX_SUBTREE:
         raise StateConflictError(
-            f"There are more than {MAX_SUBTREE} tasks below it; change some of them first."
+            f"The task has more than {MAX_SUBTREE} subtasks; change some of them first."
         )

@@ -65,7 +65,7 @@ def validate_due(document: Document, account_zone: str) -> None:
         raise field_error("due_date", f"must be from {EARLIEST} to {LATEST}")
     if at is None:
         if document["due_zone"] is not None:
-            raise field_error("due_zone", "goes with due_at")
+            raise field_error("due_zone", "requires due_at")
     else:
         instant = datetime.fromisoformat(at)
         if not EARLIEST.year < instant.year < LATEST.year:

@@ -142,7 +142,7 @@ const PROBLEMS = {
   "turn-running": "This message is still being answered.",
   unauthorized: "The token is invalid or has expired.",
   "undo-conflict": ({ detail, errors }) =>
-    errors?.some((each) => each.message.startsWith("is undone")) ? UNDONE
+    errors?.some((each) => each.message.startsWith("is already undone")) ? UNDONE
     : detail.includes("token_id") ? "Several tokens have a run with this name. Undo it under Agents." : "Nothing was undone.",
   "validation-failed": "",
   "version-mismatch": "Somebody else has changed this meanwhile, so nothing was changed. Look at it, then try again.",

@@ -45,7 +45,9 @@ class QuotaExceededError(ProblemError):
     code = "quota-exceeded"
 
     def __init__(self, limit: str) -> None:
-        super().__init__(f"The account may hold {limit}; delete something first.")
+        super().__init__(
+            f"The account has reached its storage quota of {limit}; delete something first."
+        )
 
 
 @dataclass(slots=True)
@@ -116,9 +118,9 @@ class StorageQuota:
             stored.tasks, stored.size = await count_stored(session, owner)
             calls.append((_STORE, {"of": owner, "tasks": stored.tasks, "size": stored.size}))
         if self.tasks and stored.more_tasks > 0 and stored.tasks > self.tasks:
-            raise QuotaExceededError(f"at most {self.tasks} tasks")
+            raise QuotaExceededError(f"{self.tasks} tasks")
         if self.size and stored.more_bytes > 0 and stored.size > self.size:
-            raise QuotaExceededError(f"at most {self.size} bytes of tasks and lists")
+            raise QuotaExceededError(f"{self.size} bytes of tasks and lists")
         return calls
 
 

@@ -46,7 +46,8 @@ async def charge(session: Session, caller: Caller, writes: int, now: datetime) -
         return
     wait_s = int((hour + timedelta(seconds=_HOUR_S) - now).total_seconds()) + 1
     raise RateLimitedError(
-        f"This token may make {most} changes an hour; `Retry-After` says when the next one begins.",
+        f"This token has reached its limit of {most} changes per hour; retry after the seconds in "
+        "`Retry-After`.",
         headers={
             "Retry-After": str(wait_s),
             "RateLimit-Policy": f'"writes";q={most};w={_HOUR_S}',

@@ -55,7 +55,7 @@ def test_a_yes_that_the_token_may_not_say_leaves_the_plan_waiting(desk: Desk, an
     assert planned.plan is not None
     reader = replace(ann, scopes=frozenset({"assistant", "read"}))
     refused = desk.ask(assistant, reader, "yes", [], planned.plan["id"])
-    assert "The token does not have the scope" in refused.response
+    assert "The token lacks the scope" in refused.response
     assert refused.response.endswith(WAITS)
     assert refused.plan == planned.plan
     done = desk.ask(assistant, ann, "yes", [], planned.plan["id"])

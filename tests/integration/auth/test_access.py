@@ -248,7 +248,7 @@ def test_without_keys_the_answer_is_503_until_the_source_is_back(login: Login) -
         assert answers[-1].headers["retry-after"] == "1"
         assert login.asked == 2
         assert ask(service, service.token()).status_code == 200
-        service.wait_for("the key set cannot be fetched: the answer is 500")
+        service.wait_for("the key set cannot be fetched: the response has status 500")
 
         login.status = 200
         time.sleep(1.1)

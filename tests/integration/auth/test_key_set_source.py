@@ -83,10 +83,10 @@ def test_a_body_may_come_in_chunks_or_until_the_end() -> None:
         ),
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "404"),
         (OK + b"Content-Length: 999999\r\n\r\n" + b" " * (MAX_BYTES + 1), "more than"),
-        (OK + b"Content-Length: 9\r\n\r\n{}", "no HTTP"),
-        (OK + b"X: " + b"x" * 70_000, "no HTTP"),
-        (b"hello\r\n\r\n", "no HTTP"),
-        (b"", "no HTTP"),
+        (OK + b"Content-Length: 9\r\n\r\n{}", "not valid HTTP"),
+        (OK + b"X: " + b"x" * 70_000, "not valid HTTP"),
+        (b"hello\r\n\r\n", "not valid HTTP"),
+        (b"", "not valid HTTP"),
     ],
 )
 def test_an_answer_that_is_not_the_key_set_is_refused(sent: bytes, text: str) -> None:

@@ -140,7 +140,8 @@ def test_the_last_wal_file_is_named_when_it_is_missing(source: Source, drill: Ru
     assert code == ExitCode.BROKEN
     name = missing.name.removesuffix(".partial")
     assert (
-        found["reason"] == f"WAL file {name}, which the database writes, is missing in the backup"
+        found["reason"]
+        == f"WAL file {name}, which the database has written, is missing from the backup"
     )
 
 
@@ -155,7 +156,7 @@ def test_a_change_that_did_not_arrive_is_named_with_its_age(
     source.backup.pass_second()
     code, found = drill()
     assert code == ExitCode.BROKEN
-    head = f"{source.alice.name!r}, entry {find_head(source)}: is missing in the copy"
+    head = f"{source.alice.name!r}, entry {find_head(source)}: is missing from the copy"
     assert found["reason"].startswith(head)
     assert found["rpo_seconds"] > 0
 
@@ -167,11 +168,11 @@ def test_a_removed_row_is_named_with_its_account_and_entry(source: Source, drill
     entry = f"{source.alice.name!r}, entry {find_head(source)}: "
     reasons = {
         (REMOVE_ENTRY,): f"{entry}is missing",
-        (REMOVE_TASK,): f"{entry}the task {task_id}, which it left, is not there",
+        (REMOVE_TASK,): f"{entry}the task {task_id} of the journal does not exist",
         # Somebody who makes the copy whole again.
-        (REMOVE_ENTRY, MOVE_HEAD, REMOVE_TASK): f"{entry}is missing in the copy, although",
+        (REMOVE_ENTRY, MOVE_HEAD, REMOVE_TASK): f"{entry}is missing from the copy, although",
         ("DELETE FROM journal", "DELETE FROM task", "DELETE FROM account"): (
-            f"{source.alice.name!r}, entry 1: is missing in the copy"
+            f"{source.alice.name!r}, entry 1: is missing from the copy"
         ),
     }
     for removal, reason in reasons.items():
@@ -226,7 +227,7 @@ def test_a_live_database_that_lost_changes_is_named(source: Source, drill: RunDr
     assert code == ExitCode.BROKEN
     assert found["reason"] == (
         f"{source.alice.name!r}, entry {last + 1}: "
-        f"the copy ends here, the live journal with entry {last}"
+        f"the copy ends here, but the live journal ends with entry {last}"
     )
 
 

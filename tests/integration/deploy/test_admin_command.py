@@ -105,7 +105,7 @@ def test_a_failing_export_leaves_what_was_there(run: Run, folder: Path) -> None:
     done = run("export", "--owner", "bob", "--output", "out")
 
     assert (done.returncode, done.stdout) == (64, "")
-    assert done.stderr == "build.py: error: --owner: no account named bob\n"
+    assert done.stderr == "build.py: error: --owner: unknown account bob\n"
     assert (folder / "out").read_text() == "before"
     assert sorted(folder.iterdir()) == files
 

@@ -230,7 +230,7 @@ def test_a_run_that_made_a_token_and_set_the_zone_is_undone_without_these(alice:
         (3, "update", "account", alice.name),
         (4, "delete", "token", made["id"]),
     ]
-    assert "until it is revoked" in undone["not_undone"][0]["message"]
+    assert "revoke the token instead" in undone["not_undone"][0]["message"]
     assert titles(alice) == []
     assert read(alice.http.get("/api/v1/me"))["zone"] == "Asia/Tokyo"
 

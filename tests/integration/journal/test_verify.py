@@ -183,7 +183,7 @@ ALTERATIONS = {
     "DELETE FROM journal": "entry 1: is missing, and all up to 9",
     "UPDATE account SET seq = 8": "entry 9: was put in",
     "UPDATE account SET hash = (SELECT hash FROM journal WHERE seq = 1)": "entry 9: the account",
-    "DELETE FROM account": "'alice': there is no such journal",
+    "DELETE FROM account": "'alice': the journal does not exist",
 }
 
 
@@ -221,7 +221,7 @@ def test_an_exported_head_tells_a_cut_tail_and_a_rewritten_chain(
     fill(ledger, "alice", 9)
     rewritten, gone = ledger.finds(heads=str(heads))[-2:]
     assert rewritten.startswith("'alice', entry 9: the chain up to here was rewritten")
-    assert gone == "'bob': the journal of the exported head is gone"
+    assert gone == "'bob': the journal of the exported head is missing"
 
 
 def test_heads_of_what_does_not_hold_are_not_exported(ledger: Ledger, folder: Path) -> None:
@@ -272,10 +272,10 @@ def test_an_unknown_owner_is_told_from_a_journal_that_lost_its_account(ledger: L
     fill(ledger, "alice", 3)
     done = call_admin(ledger.environment, "verify", "--owner", "alise")
     assert (done.returncode, done.stdout) == (64, "")
-    assert done.stderr == "todo.admin: error: --owner: no account named alise\n"
+    assert done.stderr == "todo.admin: error: --owner: unknown account alise\n"
 
     ledger.execute("DELETE FROM account")
-    assert ledger.finds(owner="alice") == ["'alice': there is no such journal"]
+    assert ledger.finds(owner="alice") == ["'alice': the journal does not exist"]
 
 
 def test_an_absent_schema_is_one_line(folder: Path) -> None:
@@ -305,8 +305,8 @@ def test_tasks_that_were_changed_past_the_journal_are_named(ledger: Ledger) -> N
     found = ledger.finds(with_state=True)
 
     assert found == [
-        f"{alice.name!r}: the task {ids[2]} is not what the journal says (title)",
-        f"{alice.name!r}, entry 5: the task {ids[3]}, which it left, is not there",
+        f"{alice.name!r}: the task {ids[2]} differs from the journal (title)",
+        f"{alice.name!r}, entry 5: the task {ids[3]} of the journal does not exist",
     ]
 
 

@@ -94,7 +94,7 @@ def test_a_fault_in_one_item_adds_nothing_and_is_named(agent: Agent, alice: Pers
         ],
     )
     assert result.data["errors"] == [
-        {"field": "tasks.1.parent_id", "code": "invalid", "message": "no such task"}
+        {"field": "tasks.1.parent_id", "code": "invalid", "message": "the task does not exist"}
     ]
     assert read(alice.http.get(TASKS))["items"] == []
 

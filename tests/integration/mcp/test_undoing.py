@@ -55,8 +55,8 @@ def test_a_second_undo_says_that_it_is_done(agent: Agent) -> None:
     agent.do("undo", run_id="job")
     result = agent.fail("undo", run_id="job")
     assert result.data["code"] == "undo-conflict"
-    assert "is undone already: see entry" in result.data["errors"][0]["message"]
-    assert "what is undone already needs nothing" in result.lines[-1]
+    assert "is already undone: see entry" in result.data["errors"][0]["message"]
+    assert "what is already undone needs nothing" in result.lines[-1]
 
 
 @pytest.mark.parametrize("what", [{"run_id": "nope"}, {"seq": 10_000}])
@@ -80,7 +80,7 @@ def test_a_run_of_two_tokens_is_undone_by_its_changes(alice: Person, make_agent:
     for _ in range(2):
         make_agent(alice).do("add_tasks", tasks=[{"title": "a"}], run_id="job")
     result = make_agent(alice).fail("undo", run_id="job")
-    assert "Several tokens have a run of this name" in result.text
+    assert "Several tokens have a run with this ID" in result.text
     assert "token_id" not in result.text
 
 

@@ -125,7 +125,7 @@ def test_an_id_that_is_not_one_is_found_by_a_tool(agent: Agent) -> None:
 
 def test_errors_have_the_names_of_arguments(agent: Agent) -> None:
     (error,) = agent.fail("find_tasks", sort="relevance").data["errors"]
-    assert error["message"].startswith("relevance goes with query")
+    assert error["message"].startswith("relevance requires query")
     agent.do("add_tasks", tasks=[{"title": "a"}], idempotency_key="k")
     result = agent.fail("add_tasks", tasks=[{"title": "b"}], idempotency_key="k")
     assert result.lines[0] == "Error: This idempotency_key was used with another call."
@@ -136,5 +136,5 @@ def test_a_limit_says_how_long_to_wait(alice: Person, make_agent: MakeAgent) -> 
     agent.add("a")
     result = agent.fail("add_tasks", tasks=[{"title": "b"}])
     assert result.data["code"] == "rate-limited"
-    assert result.lines[0] == "Error: This token may make 1 changes an hour."
+    assert result.lines[0] == "Error: This token has reached its limit of 1 changes per hour."
     assert re.match(r"Try next: wait [0-9]+ seconds, then repeat the call, with", result.lines[-1])

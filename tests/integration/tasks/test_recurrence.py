@@ -255,5 +255,5 @@ def test_each_rule_of_a_batch_that_never_occurs_is_named(alice: Person) -> None:
     assert {error["field"] for error in answer.json()["errors"]} == {
         f"operations.{number}.task.recurrence" for number in range(100)
     }
-    assert messages == {"never occurs: no day fits all parts; leave one out"}
+    assert messages == {"never occurs, because no day matches all parts; remove one"}
     assert read(alice.http.get(TASKS))["items"] == []

@@ -132,7 +132,9 @@ def test_tasks_nest_no_deeper_than_the_service_allows(empty: dict[str, str], tak
 
     tasks = stored(empty)
     assert [n for n in range(9) if tasks[str(n)]["parent_id"] is None] == [0, 5]
-    assert "RELATED-TO: tasks nest at most 5 deep; taken without parent" in printed
+    assert (
+        "RELATED-TO: tasks can be nested at most 5 levels deep; imported without parent" in printed
+    )
     # A parent of the file before counts as well.
     assert "RELATED-TO: tasks nest" in take(
         *lines[:5], "UID:x\nSUMMARY:x\nRELATED-TO:4", "UID:y\nSUMMARY:y\nRELATED-TO:3"

@@ -123,7 +123,7 @@ def _describe(error: Mapping[str, Any], arguments: Sequence[Json], titles: Title
 
 
 def _shorten(message: str) -> str:
-    if message.startswith("has version "):
+    if message.startswith("now has version "):
         return _CHANGED
     return escape(message).replace("`", "").partition(": see entry")[0]
 

@@ -124,7 +124,7 @@ def _explain(error: NotFoundError | VersionMismatchError | UndoConflictError) ->
         message = "Nothing was undone, because of what happened since."
         step = (
             "undo the newer changes first, by seq, or change the tasks back with update_tasks;"
-            " what is undone already needs nothing."
+            " what is already undone needs nothing."
         )
     return ToolError(message, step, code=error.code, errors=errors)
 

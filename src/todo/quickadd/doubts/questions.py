@@ -105,7 +105,7 @@ def ask_number(start: int, end: int, text: str, choices: tuple[str, ...]) -> Que
 def ask_unclear(start: int, end: int, text: str, choices: Sequence[str]) -> Question:
     """Return the question for a due that is not one in the calendar or on the clock."""
     remedy = " or ".join(choices) or "a date that is not over"
-    message = f"{_plain(text)} is not clear; write {remedy}"
+    message = f"{_plain(text)} is ambiguous; write {remedy}"
     return Question(start, end, "ambiguous-date", message, tuple(choices))
 
 
@@ -134,7 +134,9 @@ def ask_past(start: int, end: int, due: date | datetime, present: Present) -> Qu
     else:
         following = next_date(present.today, due.month, due.day)
         said, again = render_day(due), render_day(following or present.today)
-    message = f"{said} is over; write a time in the future, or put the text in quotation marks"
+    message = (
+        f"{said} is in the past; write a time in the future, or put the text in quotation marks"
+    )
     return Question(start, end, "past-due", message, (again,))
 
 

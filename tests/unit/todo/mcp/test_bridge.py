@@ -204,11 +204,11 @@ def problem(status: int, detail: str) -> Callable[[Json], Reply]:
         (problem(503, "Try later."), "Try later. (status 503)"),
         (
             lambda _body: (502, "text/html", b"<h1>Bad Gateway</h1>"),
-            "The response is not one of the todo service. (status 502)",
+            "The response is not from the todo service; check TODO_URL. (status 502)",
         ),
         (
             lambda _body: (200, "application/json", b"[]"),
-            "The response is not one of the todo service. (status 200)",
+            "The response is not from the todo service; check TODO_URL. (status 200)",
         ),
     ],
 )
@@ -252,7 +252,9 @@ def test_without_an_address_it_ends_with_one_line(url: str) -> None:
     code, answers, errors = run(url)
 
     assert (code, answers) == (64, [])
-    assert errors == "TODO_URL is missing or invalid: set it as in http://127.0.0.1:8000\n"
+    assert (
+        errors == "TODO_URL is missing or invalid: set it to a URL such as http://127.0.0.1:8000\n"
+    )
 
 
 @pytest.mark.parametrize("token", ["", "a\nb", "ü"])
@@ -260,7 +262,7 @@ def test_without_a_token_it_ends_with_one_line(token: str) -> None:
     code, answers, errors = run("http://127.0.0.1:1", token=token)
 
     assert (code, answers) == (64, [])
-    assert errors == "TODO_TOKEN is missing or not a token: set it to a bearer token\n"
+    assert errors == "TODO_TOKEN is missing or invalid: set it to a bearer token\n"
 
 
 def test_it_imports_nothing_but_the_standard_library() -> None:

@@ -122,7 +122,7 @@ def test_a_share_is_bound_to_the_name_of_its_list() -> None:
             "in": "plan",
             "field": "list/l",
             "code": "changed-since",
-            "message": "has another name now",
+            "message": "now has a different name",
         }
     ]
 
@@ -159,9 +159,9 @@ def test_the_order_does_not_matter() -> None:
 @pytest.mark.parametrize(
     ("found", "code", "message"),
     [
-        ([make("a", 4)], "changed-since", "has version 4 now; the plan is for version 1"),
+        ([make("a", 4)], "changed-since", "now has version 4; the plan is for version 1"),
         ([make("a", digest="e")], "other-result", "would become something else now (update)"),
-        ([], "not-changed", "would not be changed any more (update)"),
+        ([], "not-changed", "would no longer be changed (update)"),
     ],
 )
 def test_what_moved_is_named(found: list[Expected], code: str, message: str) -> None:

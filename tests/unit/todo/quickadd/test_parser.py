@@ -102,5 +102,5 @@ def test_a_text_that_is_not_a_recurrence_is_refused_with_its_cause(text: str, ca
 def test_a_longer_text_is_refused() -> None:
     parse_quick_add("x" * MAX_TEXT, NOW, BERLIN)
     for parse in (parse_quick_add, parse_due, parse_recurrence):
-        with pytest.raises(ValueError, match="longer than 1,000 characters; shorten"):
+        with pytest.raises(ValueError, match="at most 1,000 characters; shorten"):
             parse("x" * (MAX_TEXT + 1), NOW, BERLIN)

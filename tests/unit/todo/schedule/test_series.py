@@ -230,7 +230,7 @@ def test_a_task_without_due_counts_from_its_completion(basis: Basis) -> None:
 
 
 def test_a_schedule_that_passes_over_every_day_is_refused() -> None:
-    with pytest.raises(ValueError, match="INTERVAL=7 passes over every day"):
+    with pytest.raises(ValueError, match="INTERVAL=7 skips every day"):
         next(series("FREQ=DAILY;INTERVAL=7;BYDAY=TU", "2026-01-05"))
 
 

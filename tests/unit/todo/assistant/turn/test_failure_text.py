@@ -66,15 +66,18 @@ def test_details_of_the_services_are_told_in_other_words(error: ProblemError) ->
 
 
 def test_a_token_without_a_scope_gets_the_remedy() -> None:
-    said = "The token does not have the scope write. Nothing was done. Use a token that has it."
+    said = "The token lacks the scope write. Nothing was done. Use a token that has it."
     error = ForbiddenError("write")
     assert say_refused(error, {}) == said
     assert say_failed(render_failure(error, FAILURE_TEXTS).structured, [], {}) == said
 
 
 def test_a_wait_is_named_without_a_header() -> None:
-    error = RateLimitedError("This token may make 9 changes an hour; `Retry-After` says when.")
-    assert say_refused(error, {}) == "This token may make 9 changes an hour."
+    error = RateLimitedError(
+        "This token has reached its limit of 9 changes per hour; retry after the seconds in "
+        "`Retry-After`."
+    )
+    assert say_refused(error, {}) == "This token has reached its limit of 9 changes per hour."
 
 
 @pytest.mark.parametrize("error", [NotFoundError(), VersionMismatchError()])
@@ -87,8 +90,8 @@ def test_an_outdated_plan_names_its_tasks() -> None:
         return {"in": "plan", "field": field, "code": code, "message": message}
 
     errors = [
-        differ("task/i1", "changed-since", "has version 2 now; the plan is for version 1"),
-        differ("task/i2", "not-changed", "would not be changed any more (delete)"),
+        differ("task/i1", "changed-since", "now has version 2; the plan is for version 1"),
+        differ("task/i2", "not-changed", "would no longer be changed (delete)"),
         differ("task/i9", "other-result", "would become something else now (update)"),
     ]
     lines = say_refused(PlanOutdatedError(errors=errors), TITLES).splitlines()

@@ -56,8 +56,8 @@ def test_errors_of_a_batch_are_those_of_items() -> None:
 
 
 def test_an_error_of_one_item_names_its_argument() -> None:
-    assert explain(2, field_error("list_id", "no such list")) == [
-        {"field": "tasks.2.list", "code": "invalid", "message": "no such list"}
+    assert explain(2, field_error("list_id", "the list does not exist")) == [
+        {"field": "tasks.2.list", "code": "invalid", "message": "the list does not exist"}
     ]
     assert explain(0, NotFoundError())[0]["message"] == "no task with this id"
 

@@ -265,7 +265,9 @@ def test_a_refused_rule_is_checked_once_for_a_file() -> None:
     for _ in range(100):
         assert rules.read(never, due, due, clock) is None
 
-    assert {each.why for each in report} == {"never occurs: no day fits all parts; leave one out"}
+    assert {each.why for each in report} == {
+        "never occurs, because no day matches all parts; remove one"
+    }
 
 
 def test_a_file_whose_rules_take_too_long_loses_rules_and_nothing_else() -> None:
